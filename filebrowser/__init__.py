@@ -1,0 +1,1 @@
+"""Files of the data directory: what changed on disk, and (later) browsing and uploads."""

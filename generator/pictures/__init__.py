@@ -1,0 +1,1 @@
+"""From latents to pictures and files: decoding, infotext, saving."""

@@ -1,0 +1,154 @@
+"""The nouns of a generation, all frozen. Nothing here imports torch.
+
+A request is written once, by whoever accepts it, and never changed: the engine derives what it
+needs into nouns of its own. Field names are the field's standard terms; the translation from
+AUTOMATIC1111's JSON names lives in ``webapp/schema.py``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """Where noise comes from (contract section 3). Seeds are resolved: never -1.
+
+    Picture ``i`` of a job uses ``seed + i`` (``seed`` itself when ``variation_strength`` is not 0)
+    and variation seed ``variation_seed + i``.
+    """
+
+    seed: int
+    variation_seed: int = 0
+    variation_strength: float = 0.0  # 0..1
+    resize_from_width: int = 0  # pixels; <= 0 is off
+    resize_from_height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the latent is integrated. ``None`` means "as the options say"."""
+
+    sampler: str = "Euler"  # exact name from SAMPLERS
+    schedule: str = "Automatic"  # label from SCHEDULES
+    steps: int = 20
+    guidance: float = 7.0  # classifier-free guidance scale
+    eta: float | None = None
+    s_churn: float | None = None
+    s_tmin: float | None = None
+    s_tmax: float | None = None
+    s_noise: float | None = None
+    s_min_uncond: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The options that the engine reads, frozen when the request was accepted.
+
+    Names and defaults are AUTOMATIC1111's (contract section 7.3), so that ``webapp`` fills it by
+    name from its table of options.
+    """
+
+    CLIP_stop_at_last_layers: int = 1
+    emphasis: str = "Original"  # Original | No norm | Ignore | None
+    comma_padding_backtrack: int = 20
+    enable_prompt_comments: bool = True
+    randn_source: str = "GPU"  # GPU | CPU | NV
+    eta_noise_seed_delta: int = 0
+    eta_ancestral: float = 1.0
+    eta_ddim: float = 0.0
+    s_churn: float = 0.0
+    s_tmin: float = 0.0
+    s_tmax: float = 0.0
+    s_noise: float = 1.0
+    s_min_uncond: float = 0.0
+    enable_pnginfo: bool = True
+    samples_format: str = "png"  # png | jpg | jpeg | webp
+    jpeg_quality: int = 80
+    live_previews_enable: bool = True
+    show_progress_every_n_steps: int = 10
+    add_model_hash_to_info: bool = True
+    add_model_name_to_info: bool = True
+    add_version_to_infotext: bool = True
+    add_user_name_to_info: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One job: ``batches * batch_size`` pictures of one prompt (contract section 1.5)."""
+
+    prompt: str
+    seeds: Seeds
+    negative_prompt: str = ""
+    sampling: Sampling = field(default_factory=Sampling)
+    width: int = 512  # pixels, 64..4096; the latent is floor(x / 8)
+    height: int = 512
+    batch_size: int = 1  # pictures a batch
+    batches: int = 1  # AUTOMATIC1111's n_iter
+    checkpoint: str = ""  # a name the registry resolves; "" is the registry's first
+    vae: str = "Automatic"  # Automatic | None | a name under models/VAE
+    tiling: bool = False
+    styles: tuple[str, ...] = ()
+    disable_extra_networks: bool = False
+    options: Snapshot = field(default_factory=Snapshot)
+    user_name: str = ""
+    version: str = ""  # written after "Version:" in the infotext
+
+    @property
+    def picture_count(self) -> int:
+        """How many pictures the job draws when nobody stops it."""
+        return self.batch_size * self.batches
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One finished picture with what made it."""
+
+    image: "Image"  # RGB, 8 bits
+    seed: int
+    variation_seed: int
+    prompt: str
+    negative_prompt: str
+    infotext: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a job drew, in order. ``stopped`` tells whether an interrupt cut it short."""
+
+    pictures: tuple[Picture, ...]
+    checkpoint_name: str  # file stem
+    checkpoint_hash: str | None  # 10 hex of the file's sha256, None under --no-hashing
+    vae_name: str | None
+    vae_hash: str | None
+    clip_skip: int
+    extra_parameters: Mapping[str, object]  # AUTOMATIC1111's extra_generation_params
+    job_timestamp: str  # YYYYMMDDhhmmss
+    seconds: float  # wall time in the engine
+    network_seconds: float  # of these, inside text encoder, U-Net and VAE
+    comments: tuple[str, ...] = ()  # what the caller should know: missing LoRA, ...
+    stopped: bool = False
+
+
+class Stop(StrEnum):
+    """What a watcher asks of a running job."""
+
+    NO = "no"
+    SKIP = "skip"  # finish this batch as it is, go on with the next
+    INTERRUPT = "interrupt"  # finish this batch as it is and end the job
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job has come; published at each step (contract section 1.10)."""
+
+    job: str  # "scripts_txt2img", "Batch 1 out of 3", ...
+    batch: int  # 0-based (job_no)
+    batches: int  # job_count
+    step: int  # sampling_step
+    steps: int  # sampling_steps
+    textinfo: str | None = None  # "Loading weights ...", None while sampling

@@ -1,0 +1,1 @@
+"""The service around the generator: flags, queue, HTTP, pages. The only package that composes."""

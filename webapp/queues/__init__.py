@@ -1,0 +1,1 @@
+"""Where requests wait and answers lie: the contracts and their stores."""

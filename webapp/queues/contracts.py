@@ -1,0 +1,133 @@
+"""What a queue store promises. One contract test runs against every store.
+
+A store holds two things. The **Stream**: requests wait in order, are leased to a worker, and
+leave only when their answer is stored ("take, work, commit"). The **Board**: small facts with a
+short life - progress, stop flags, what each worker has loaded. Storage carries bytes; what is in
+them is the business of ``frames.py``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from generator.request import Progress, Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One waiting request. ``id`` is the caller's handle and makes a second answer idempotent."""
+
+    id: str  # uuid4 hex
+    kind: str  # which verb of the worker runs it: "generate", later "extras", "train", ...
+    body: bytes  # JSON of the verb's request, see frames.py
+    owner: str = ""  # who pays; fairness counts by owner
+    checkpoint: str = ""  # match rule: prefer a worker that holds it
+    priority: int = 0  # greater first
+    tags: Mapping[str, str] = field(default_factory=dict)
+    index: int = 0  # given by the store, from 1
+    put_at: float = 0.0  # unix seconds, given by the store
+    deliveries: int = 0  # how often it has been leased, this time included
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A stored HTTP answer: what the route, or the sink's reader, gets."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a frame until ``expires``; renewed at each step."""
+
+    frame: Frame
+    worker: str
+    token: str  # proves that a renewal or answer comes from the current holder
+    expires: float  # unix seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What the board knows of a running job. ``preview`` is PNG bytes or None."""
+
+    progress: Progress
+    started_at: float
+    updated_at: float
+    preview: bytes | None = None
+    preview_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """A worker's heartbeat. ``state``: starting | idle | working | draining."""
+
+    worker: str  # "cpu", "cuda:0", ...
+    pid: int
+    state: str
+    checkpoint: str  # title of what is in memory, "" for none
+    job: str  # id of the running frame, "" for none
+    seen_at: float
+    memory: Mapping[str, int] = field(default_factory=dict)  # bytes: rss, device_used, ...
+
+
+class Stream(Protocol):
+    """Requests in, answers out; durable before ``put`` returns."""
+
+    def put(self, frame: Frame) -> int:
+        """Store a frame and return its index. An id already known is not stored twice."""
+        ...
+
+    def take(self, worker: str, loaded: Sequence[str], timeout: float) -> Lease | None:
+        """Lease the next frame, or None after ``timeout`` seconds.
+
+        Order: priority, then the owner with the fewest GPU seconds, then a frame whose
+        checkpoint is in ``loaded``, then age; an age cap overrides all. Frames whose lease ran
+        out are taken again, ``max_delivery`` times at most; then they are answered 500.
+        """
+        ...
+
+    def renew(self, lease: Lease) -> bool:
+        """Hold the lease for another term; False if it was lost (stop working)."""
+        ...
+
+    def answer(self, lease: Lease, answer: Answer, gpu_seconds: float) -> bool:
+        """Store the answer and remove the frame, as one act. False if the lease was lost."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give an unfinished frame back, uncounted (clean shutdown)."""
+        ...
+
+    def wait(self, frame_id: str, timeout: float) -> Answer | None:
+        """The answer once it is there, or None after ``timeout`` seconds. Answers expire."""
+        ...
+
+    def cancel(self, frame_id: str) -> bool:
+        """Remove a waiting frame (a client that left); False if it is leased or gone."""
+        ...
+
+    def waiting(self, owner: str | None = None) -> Sequence[Frame]:
+        """Waiting and leased frames in order of arrival, of one owner or of all."""
+        ...
+
+
+class Board(Protocol):
+    """Facts about running jobs and workers, visible to all processes at once."""
+
+    def publish(self, job: str, progress: Progress, preview: bytes | None) -> None: ...
+
+    def sighting(self, job: str) -> Sighting | None: ...
+
+    def ask_stop(self, job: str, stop: Stop) -> None: ...
+
+    def stop_asked(self, job: str) -> Stop:
+        """The wish for this job; SKIP is cleared by reading it, INTERRUPT stays."""
+        ...
+
+    def heartbeat(self, state: WorkerState) -> None: ...
+
+    def workers(self) -> Sequence[WorkerState]:
+        """Workers seen in the last 15 seconds."""
+        ...
