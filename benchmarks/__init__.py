@@ -1,0 +1,1 @@
+"""Measurements. Benchmarks print, tests assert; ``make bench`` writes ``benchmarks/RESULTS.md``."""

@@ -1,0 +1,17 @@
+"""``make bench``: measure, print, and write RESULTS.md."""
+
+from pathlib import Path
+
+from benchmarks.figures import all_figures, as_markdown, machine
+
+
+def main() -> None:
+    """Take every figure in one run and write them down."""
+    where = machine()
+    page = as_markdown(all_figures(), where)
+    print(page)
+    Path(__file__).with_name("RESULTS.md").write_text(page)
+
+
+if __name__ == "__main__":
+    main()
