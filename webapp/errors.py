@@ -1,0 +1,184 @@
+"""What goes wrong, and which HTTP answer it becomes: one table, no Flask, no torch.
+
+The shapes are AUTOMATIC1111's (contract section 1.3): an envelope
+``{"error", "detail", "body", "errors"}`` for what was refused or failed, and pydantic's list
+``{"detail": [{"loc", "msg", "type"}]}`` for fields of the wrong type.
+"""
+
+import errno
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from generator.errors import (
+    BadRequest,
+    CannotSave,
+    GeneratorError,
+    ModelNotFound,
+    ModelUnreadable,
+    NotANumber,
+    WrongArchitecture,
+)
+from webapp.queues.contracts import Answer
+
+
+class Refused(Exception):
+    """The service will not do what was asked. ``detail`` is the sentence the caller reads."""
+
+    status = 422
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class NotAuthenticated(Refused):
+    """No credential came with the request."""
+
+    status = 401
+
+
+class WrongCredential(Refused):
+    """A credential came, and it is not known here."""
+
+    status = 401
+
+
+class Forbidden(Refused):
+    """The caller is known, or needs not be, but may not do this."""
+
+    status = 403
+
+
+class TooManyTries(Refused):
+    """Too many failed logins from one address."""
+
+    status = 429
+
+
+class TooLarge(Refused):
+    """The body of the request is longer than the service reads."""
+
+    status = 413
+
+
+class Unavailable(Refused):
+    """The service cannot answer now and may later."""
+
+    status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One field at fault, as pydantic v1 said it. ``loc`` begins with ``body``."""
+
+    loc: tuple[str | int, ...]
+    message: str
+    kind: str
+    context: Mapping[str, object] = field(default_factory=dict)
+
+
+class InvalidFields(Exception):
+    """Fields that are missing, of the wrong type, or not to be had here."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(f"{'.'.join(map(str, f.loc[1:]))}: {f.message}" for f in faults))
+        self.faults = tuple(faults)
+
+
+STATUSES: tuple[tuple[type[BaseException], int], ...] = (
+    (InvalidFields, 422),
+    (ModelNotFound, 422),
+    (WrongArchitecture, 422),
+    (BadRequest, 422),
+    (ModelUnreadable, 500),
+    (NotANumber, 500),
+    (CannotSave, 507),
+    (GeneratorError, 500),
+    (MemoryError, 500),
+    (TimeoutError, 504),
+    (sqlite3.Error, 503),
+)
+"""The first class that fits decides; ``Refused`` carries its own status; all else is 500."""
+
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+NAMES: Mapping[type[BaseException], str] = {
+    NotANumber: "NansException",
+    Refused: "HTTPException",
+    BadRequest: "HTTPException",
+}
+"""The names under which AUTOMATIC1111's clients know our errors; others keep their own."""
+
+UNEXPECTED = "Something went wrong inside the service. Its log says what."
+
+
+def status_of(exception: BaseException) -> int:
+    """The HTTP status of an exception: the table above, 507 for a full disk, else 500."""
+    if isinstance(exception, Refused):
+        return exception.status
+    if isinstance(exception, OSError) and exception.errno in FULL_DISK:
+        return 507
+    if isinstance(exception, sqlite3.Error) and "full" in str(exception):
+        return 507
+    return next((status for kind, status in STATUSES if isinstance(exception, kind)), 500)
+
+
+def envelope(exception: BaseException) -> Answer:
+    """The stored answer of a failed request. Never a traceback, never an unknown error's text."""
+    if isinstance(exception, InvalidFields):
+        return json_answer(422, {"detail": [fault_json(fault) for fault in exception.faults]})
+    detail, errors = texts(exception)
+    body = {"error": name_of(exception), "detail": detail, "body": "", "errors": errors}
+    return json_answer(status_of(exception), body)
+
+
+def texts(exception: BaseException) -> tuple[str, str]:
+    """``detail`` and ``errors``: what was refused is told in the first, what failed in both."""
+    if isinstance(exception, Refused):
+        return exception.detail, ""
+    if isinstance(exception, BadRequest):
+        named = exception.field and exception.field not in str(exception)
+        return (f"{exception.field}: {exception}" if named else str(exception)), ""
+    if isinstance(exception, GeneratorError | TimeoutError):
+        return str(exception), str(exception)
+    if status_of(exception) == 507:
+        text = "The disk that holds the data directory is full; nothing was kept of this request."
+        return text, text
+    if out_of_memory(exception):
+        text = f"Out of memory: ask for a smaller picture or a smaller batch. ({first_line(exception)})"
+        return text, text
+    if isinstance(exception, sqlite3.Error):
+        text = "The queue's database cannot be used now. The service's log says why."
+        return text, text
+    return UNEXPECTED, UNEXPECTED
+
+
+def out_of_memory(exception: BaseException) -> bool:
+    """True for Python's MemoryError and, by its name, torch's (this module knows no torch)."""
+    return isinstance(exception, MemoryError) or type(exception).__name__ == "OutOfMemoryError"
+
+
+def first_line(exception: BaseException) -> str:
+    """The first sentence of a long message; torch appends advice of many lines."""
+    return str(exception).partition("\n")[0].partition(". ")[0] or type(exception).__name__
+
+
+def name_of(exception: BaseException) -> str:
+    """The ``error`` of the envelope."""
+    return next(
+        (name for kind, name in NAMES.items() if isinstance(exception, kind)),
+        type(exception).__name__,
+    )
+
+
+def fault_json(fault: Fault) -> dict[str, object]:
+    """One entry of pydantic's list; ``ctx`` only where there is one."""
+    entry: dict[str, object] = {"loc": list(fault.loc), "msg": fault.message, "type": fault.kind}
+    return entry | ({"ctx": dict(fault.context)} if fault.context else {})
+
+
+def json_answer(status: int, body: object) -> Answer:
+    """An answer of JSON in UTF-8, as FastAPI would write it: no spaces, no escapes."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Answer(status, text.encode("utf-8", errors="replace"))

@@ -1,0 +1,92 @@
+"""Where saved pictures lie and what their files are called (contract 6.5, the vendor's guide)."""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from generator.errors import CannotSave
+
+if TYPE_CHECKING:
+    from webapp.queues.frames import Saving
+
+LEADING_NUMBER = re.compile(r"(\d+)(?:[-.]|$)")
+GRID_NUMBER = re.compile(r"grid-(\d+)(?:[-.]|$)")
+PROTECTED = frozenset({"models", "embeddings", "extensions", ".easel"})
+"""Folders of the data directory where no caller's picture may go: what lies there is loaded."""
+
+
+def strays(path: Path, data_dir: Path) -> bool:
+    """True if ``path``, its symlinks followed, is not in the part of ``data_dir`` for pictures.
+
+    Raises ``OSError`` or ``ValueError`` for what cannot be a path.
+    """
+    real, root = path.resolve(), data_dir.resolve()
+    if not real.is_relative_to(root):
+        return True
+    inner = real.relative_to(root).parts
+    return bool(inner) and inner[0].lower() in PROTECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One day's folder of pictures or grids, made when it is not there."""
+
+    path: Path
+    prefix: str  # what stands before a file's name in its address
+    vendor: bool
+
+    @classmethod
+    def of(cls, saving: "Saving", under: str, data_dir: Path, today: date) -> "Folder":
+        """The folder ``data_dir/under/YYYY-MM-DD``.
+
+        Raises ``CannotSave`` when it cannot be made, or when the vendor's ``save_dir`` has been
+        turned, since it was checked, into a way out of the data directory.
+        """
+        path = data_dir / under / today.isoformat()
+        vendor = saving.naming == "vendor"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            astray = vendor and strays(path, data_dir)
+        except OSError as error:
+            raise CannotSave(f"Cannot make the folder {under}: {error.strerror}.") from error
+        if astray:
+            raise CannotSave(f"The folder {under} leads out of the caller's pictures.")
+        return cls(path, f"{saving.url_prefix}/{under}/{today.isoformat()}", vendor)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder while a number is chosen and used: two workers may save at once."""
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def picture_path(self, seed: int, extension: str) -> Path:
+        """``00000-SEED.png`` with the next free number, or the vendor's ``UUID-SEED.png``."""
+        if self.vendor:
+            return self.path / f"{uuid4()}-{seed}{extension}"
+        return self.path / f"{self.next_number(LEADING_NUMBER):05d}-{seed}{extension}"
+
+    def grid_path(self, extension: str) -> Path:
+        """``grid-0000.png`` with the next free number, or the vendor's ``grid-UUID.png``."""
+        if self.vendor:
+            return self.path / f"grid-{uuid4()}{extension}"
+        return self.path / f"grid-{self.next_number(GRID_NUMBER):04d}{extension}"
+
+    def next_number(self, pattern: re.Pattern[str]) -> int:
+        """One more than the greatest number that a file here begins with; 0 in an empty folder."""
+        found = (pattern.match(name) for name in os.listdir(self.path))
+        return max((int(match[1]) for match in found if match), default=-1) + 1
+
+    def url(self, path: Path) -> str:
+        """The address under which the answer names a file of this folder."""
+        return f"{self.prefix}/{path.name}"
