@@ -1,25 +1,44 @@
-"""Makes torchvision importable beside a torch that was built without its compiled operators.
+"""Makes torchvision importable where its compiled half cannot be loaded.
 
 torchvision describes the shapes of its operators to ``torch.library`` when it is imported, and
-fails with "operator torchvision::nms does not exist" where the compiled half did not load. diffusers
-and transformers import torchvision when it is installed, though nothing here calls it.
+fails with "operator torchvision::nms does not exist" beside a torch that its binary was not built
+for (PyPI's torchvision beside a CPU-only torch). diffusers and transformers import torchvision
+when it is installed, though nothing here calls those operators.
 """
+
+from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 
-NMS = "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-QNMS = "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
 
 
 def prepare() -> None:
-    """Declare ``torchvision::nms`` and ``qnms`` where they are missing; harmless when repeated.
+    """Load torchvision's operators, or declare them where they cannot be loaded.
 
-    Call it before the first import of diffusers or transformers.
+    Harmless when repeated. Call it before the first import of diffusers or transformers.
     """
-    for schema in (NMS, QNMS):
+    if _known("nms") or _compiled_half_loads():
+        return
+    for schema in SCHEMAS:
         name = schema.partition("(")[0]
-        if not _known(name):
-            torch.library.define(f"torchvision::{name}", schema.removeprefix(name))
+        torch.library.define(f"torchvision::{name}", schema.removeprefix(name))
+
+
+def _compiled_half_loads() -> bool:
+    # Declaring an operator that the binary then registers too would break a sound torchvision.
+    spec = find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return True
+    try:
+        torch.ops.load_library(str(Path(spec.origin).with_name("_C.so")))
+    except OSError:
+        return False
+    return True
 
 
 def _known(name: str) -> bool:

@@ -1,0 +1,167 @@
+"""Loads a single-file checkpoint into its three networks, offline.
+
+Configurations ship in the package (``families/``), sizes are read from the tensors' shapes, and
+nothing is ever asked of the Hub.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from generator.errors import ModelUnreadable, WrongArchitecture
+from generator.models import torchvision_ops
+from generator.models.families import SD1, Shapes, architecture
+from generator.models.families.sd1 import keys, sizes
+from generator.models.families.sd1.hints import read_hints
+from generator.models.registry import ModelFile
+from generator.models.weights import read_tensors, shapes
+
+torchvision_ops.prepare()  # before diffusers and transformers, which import torchvision
+
+from diffusers import AutoencoderKL, UNet2DConditionModel  # noqa: E402
+from transformers import CLIPTextConfig, CLIPTextModel  # noqa: E402
+
+Network = TypeVar("Network", bound=nn.Module)
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """The networks of one file, on their device, in evaluation mode."""
+
+    file: ModelFile
+    unet: UNet2DConditionModel  # (B,4,h,w), (B,), (B,77n,width) -> eps or v (B,4,h,w)
+    vae: AutoencoderKL
+    text_encoder: CLIPTextModel
+    prediction: str  # epsilon | v_prediction
+    default_size: int | None  # pixels a side, where the file says so
+
+
+def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Checkpoint:
+    """Load ``file`` whole onto ``device`` as ``dtype``.
+
+    Raises :class:`ModelUnreadable` for a corrupt, truncated or incomplete file, and
+    :class:`WrongArchitecture` for weights of another kind, naming both kinds.
+    """
+    tensors = _old_text_names(read_tensors(file.path))
+    found = shapes(tensors)
+    _must_be_sd1(file, found)
+    hints = read_hints(file.name, file.metadata, file.config)
+    place = _Place(file.name, tensors, device, dtype)
+    with _incomplete(file):
+        return Checkpoint(
+            file=file,
+            unet=place.fill(
+                lambda: UNet2DConditionModel.from_config(sizes.unet_config(found, hints)),
+                keys.unet_names(found, sizes.unet_layout(found)),
+            ),
+            vae=place.fill(
+                lambda: AutoencoderKL.from_config(sizes.vae_config(found, hints)),
+                keys.vae_names(found),
+            ),
+            text_encoder=place.fill(
+                lambda: CLIPTextModel(CLIPTextConfig(**sizes.text_config(found, hints))),
+                keys.text_names(found),
+            ),
+            prediction=hints.prediction,
+            default_size=hints.default_size,
+        )
+
+
+def load_vae(file: ModelFile, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
+    """Load a VAE of its own, with or without the prefix of a whole checkpoint.
+
+    Raises as :func:`load_checkpoint` does.
+    """
+    read = read_tensors(file.path)
+    bare = not any(name.startswith(sizes.VAE) for name in read)
+    tensors = {f"{sizes.VAE}{name}": tensor for name, tensor in read.items()} if bare else read
+    found = shapes(tensors)
+    if f"{sizes.VAE}decoder.conv_in.weight" not in found:
+        raise WrongArchitecture(
+            f"{file.name} was chosen as VAE, but it is {architecture(shapes(read))}. "
+            "Choose a file that holds a Stable Diffusion 1.x VAE"
+        )
+    hints = read_hints(file.name, file.metadata, file.config)
+    with _incomplete(file):
+        return _Place(file.name, tensors, device, dtype).fill(
+            lambda: AutoencoderKL.from_config(sizes.vae_config(found, hints)),
+            keys.vae_names(found),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where weights come from and where they go."""
+
+    name: str
+    tensors: Tensors
+    device: torch.device
+    dtype: torch.dtype
+
+    def fill(self, build: Callable[[], Network], names: Mapping[str, str]) -> Network:
+        """Build the network without memory of its own, then hand it copies of the tensors."""
+        with torch.device("meta"):
+            network = build()
+        wanted = network.state_dict()
+        state = {
+            new: self._copy(self.tensors[old], wanted[new].shape if new in wanted else None)
+            for old, new in names.items()
+        }
+        try:
+            network.load_state_dict(state, strict=True, assign=True)
+        except RuntimeError as error:
+            raise ModelUnreadable(f"{self.name}: its tensors do not fit: {error}") from error
+        _count_positions(network, self.device)
+        return network.eval().requires_grad_(False)
+
+    def _copy(self, tensor: Tensor, shape: torch.Size | None) -> Tensor:
+        # A copy even of the right type: the file may be replaced while its weights are in use.
+        copied = tensor.to(self.device, self.dtype, copy=True)
+        if shape is None or copied.shape == shape or copied.squeeze().shape != shape:
+            return copied
+        return copied.reshape(shape)  # the VAE's attention: 1x1 convolutions are now linear
+
+
+def _count_positions(network: nn.Module, device: torch.device) -> None:
+    """Text positions are a buffer that no file carries; the meta device left it empty."""
+    embeddings = getattr(network, "embeddings", None)
+    if embeddings is not None:
+        length = embeddings.position_embedding.num_embeddings
+        embeddings.position_ids = torch.arange(length, device=device)[None]  # (1, 77)
+
+
+def _old_text_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Some early checkpoints lack ``text_model.`` in the names of the text encoder."""
+    stem = sizes.TEXT.removesuffix("text_model.")
+    return {
+        name.replace(stem, sizes.TEXT, 1)
+        if name.startswith(stem) and not name.startswith(sizes.TEXT)
+        else name: tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def _must_be_sd1(file: ModelFile, found: Shapes) -> None:
+    kind = architecture(found)
+    if kind != SD1:
+        raise WrongArchitecture(
+            f"{file.name} was asked to draw as a {SD1} checkpoint, but it is {kind}. "
+            f"Choose a {SD1} checkpoint, or move the file to the folder of its kind"
+        )
+
+
+@contextmanager
+def _incomplete(file: ModelFile) -> Iterator[None]:
+    """A tensor that the sizes are read from is missing: a file without VAE or text encoder."""
+    try:
+        yield
+    except (KeyError, IndexError, StopIteration) as error:
+        raise ModelUnreadable(
+            f"{file.name} is incomplete: it lacks {error.args[0] if error.args else 'attention'}. "
+            "Easel needs U-Net, text encoder and VAE in one file"
+        ) from error

@@ -1,0 +1,1 @@
+"""Stable Diffusion 1.x: its configurations and its layout in a single file."""

@@ -1,0 +1,80 @@
+"""What shapes do not tell: heads and norm groups, from metadata or a ``.yaml`` beside the file."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from generator.errors import ModelUnreadable
+from generator.models.families.sd1.sizes import Config, Hints
+
+
+def read_hints(name: str, metadata: Mapping[str, str], config: Path | None) -> Hints:
+    """The hints for the checkpoint ``name``; the ``.yaml`` wins, as in contract section 5.11.
+
+    ``metadata`` may carry ``easel.unet_config``, ``easel.vae_config`` and ``easel.text_config``,
+    each the JSON of a network's configuration. Raises :class:`ModelUnreadable` on broken ones.
+    """
+    if config is not None:
+        return _from_yaml(config)
+    return Hints(
+        unet=_json(name, metadata, "easel.unet_config"),
+        vae=_json(name, metadata, "easel.vae_config"),
+        text=_json(name, metadata, "easel.text_config"),
+        prediction=_prediction(metadata.get("modelspec.prediction_type", "")),
+        default_size=_size(metadata),
+    )
+
+
+def _prediction(named: str) -> str:
+    return "v_prediction" if named in ("v", "v_prediction") else "epsilon"
+
+
+def _size(metadata: Mapping[str, str]) -> int | None:
+    given = metadata.get("easel.default_size") or metadata.get("modelspec.resolution") or ""
+    first = given.partition("x")[0].strip()
+    return int(first) if first.isdigit() else None
+
+
+def _json(name: str, metadata: Mapping[str, str], key: str) -> Config:
+    try:
+        config = json.loads(metadata.get(key) or "{}")
+    except ValueError as error:
+        raise ModelUnreadable(f"{name}: its metadata {key!r} is not JSON ({error})") from error
+    if not isinstance(config, dict):
+        raise ModelUnreadable(f"{name}: its metadata {key!r} is not a JSON object")
+    return config
+
+
+def _from_yaml(path: Path) -> Hints:
+    """An LDM configuration (``model.params.unet_config.params`` ...)."""
+    try:
+        params = yaml.safe_load(path.read_text("utf-8"))["model"]["params"]
+        return Hints(
+            unet=_unet(_params(params, "unet_config")),
+            vae={"scaling_factor": float(params.get("scale_factor", 0.18215))},
+            prediction=_prediction(str(params.get("parameterization", "eps"))),
+        )
+    except (OSError, UnicodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise ModelUnreadable(
+            f"{path.name} is no configuration of a Stable Diffusion checkpoint: {error!r}. "
+            "Mend it, or remove it to let Easel read the sizes from the weights"
+        ) from error
+
+
+def _unet(params: Mapping[str, Any]) -> Config:
+    # diffusers calls the number of heads "attention_head_dim" for this network.
+    if params.get("num_heads", -1) != -1:
+        return {"attention_head_dim": int(params["num_heads"])}
+    if params.get("num_head_channels", -1) != -1:
+        width = int(params["model_channels"])
+        head = int(params["num_head_channels"])
+        return {"attention_head_dim": [width * int(m) // head for m in params["channel_mult"]]}
+    return {}
+
+
+def _params(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = params[name]["params"]
+    return found

@@ -1,0 +1,117 @@
+"""SD1's tensor names in a single file (LDM's layout) -> diffusers' and transformers' names.
+
+LDM numbers its U-Net blocks through; diffusers divides them into levels. The VAE's decoder levels
+are numbered from the finest in LDM and from the coarsest in diffusers.
+"""
+
+import re
+from collections.abc import Callable
+
+from generator.models.families import Shapes
+from generator.models.families.sd1.sizes import TEXT, UNET, VAE, UnetLayout, count
+
+Renames = dict[str, str]  # name in the file -> name in the network
+
+RESNET = {
+    "in_layers.0": "norm1",
+    "in_layers.2": "conv1",
+    "emb_layers.1": "time_emb_proj",
+    "out_layers.0": "norm2",
+    "out_layers.3": "conv2",
+    "skip_connection": "conv_shortcut",
+}
+UNET_ENDS = {
+    "time_embed.0": "time_embedding.linear_1",
+    "time_embed.2": "time_embedding.linear_2",
+    "input_blocks.0.0": "conv_in",
+    "out.0": "conv_norm_out",
+    "out.2": "conv_out",
+    "middle_block.0": "mid_block.resnets.0",
+    "middle_block.1": "mid_block.attentions.0",
+    "middle_block.2": "mid_block.resnets.1",
+}
+VAE_PARTS = (
+    (r"\bdown\.(\d+)\.block\.", r"down_blocks.\1.resnets."),
+    (r"\bdown\.(\d+)\.downsample\.", r"down_blocks.\1.downsamplers.0."),
+    (r"\bup\.(\d+)\.block\.", r"up_blocks.\1.resnets."),
+    (r"\bup\.(\d+)\.upsample\.", r"up_blocks.\1.upsamplers.0."),
+    (r"\bmid\.block_1\.", "mid_block.resnets.0."),
+    (r"\bmid\.block_2\.", "mid_block.resnets.1."),
+    (r"\bmid\.attn_1\.norm\.", "mid_block.attentions.0.group_norm."),
+    (r"\bmid\.attn_1\.([qkv])\.", r"mid_block.attentions.0.to_\1."),
+    (r"\bmid\.attn_1\.proj_out\.", "mid_block.attentions.0.to_out.0."),
+    (r"\bnin_shortcut\.", "conv_shortcut."),
+    (r"\bnorm_out\.", "conv_norm_out."),
+)
+
+
+def unet_names(shapes: Shapes, layout: UnetLayout) -> Renames:
+    """Each tensor below :data:`UNET` with its name in ``UNet2DConditionModel``."""
+    blocks = UNET_ENDS | _input_blocks(layout) | _output_blocks(layout)
+    return _renamed(shapes, UNET, lambda name: _unet_name(name, blocks))
+
+
+def vae_names(shapes: Shapes) -> Renames:
+    """Each tensor below :data:`VAE` with its name in ``AutoencoderKL``."""
+    levels = count(shapes, f"{VAE}decoder.up.")
+    return _renamed(shapes, VAE, lambda name: _vae_name(name, levels))
+
+
+def text_names(shapes: Shapes) -> Renames:
+    """Each tensor below :data:`TEXT` with its name in ``CLIPTextModel`` (transformers >= 5.6)."""
+    return _renamed(
+        shapes, TEXT, lambda name: None if name.endswith("position_ids") else name
+    )
+
+
+def _renamed(shapes: Shapes, prefix: str, rename: Callable[[str], str | None]) -> Renames:
+    below = (name for name in shapes if name.startswith(prefix))
+    pairs = ((name, rename(name.removeprefix(prefix))) for name in below)
+    return {name: new for name, new in pairs if new is not None}
+
+
+def _unet_name(name: str, blocks: Renames) -> str:
+    head = next((head for head in blocks if name.startswith(f"{head}.")), None)
+    if head is None:
+        return name  # unknown: loading reports it
+    new, rest = blocks[head], name.removeprefix(f"{head}.")
+    part = next((part for part in RESNET if rest.startswith(f"{part}.")), None)
+    if ".resnets." in f"{new}." and part is not None:
+        rest = RESNET[part] + rest.removeprefix(part)
+    return f"{new}.{rest}"
+
+
+def _input_blocks(layout: UnetLayout) -> Renames:
+    stride = layout.blocks + 1
+    names = {}
+    for level in range(len(layout.channels)):
+        for block in range(layout.blocks):
+            old = f"input_blocks.{1 + level * stride + block}"
+            names[f"{old}.0"] = f"down_blocks.{level}.resnets.{block}"
+            names[f"{old}.1"] = f"down_blocks.{level}.attentions.{block}"
+        down = f"input_blocks.{(level + 1) * stride}.0.op"
+        names[down] = f"down_blocks.{level}.downsamplers.0.conv"
+    return names
+
+
+def _output_blocks(layout: UnetLayout) -> Renames:
+    stride = layout.blocks + 1
+    names = {}
+    for level, attention in enumerate(reversed(layout.attention)):
+        for block in range(stride):
+            old = f"output_blocks.{level * stride + block}"
+            names[f"{old}.0"] = f"up_blocks.{level}.resnets.{block}"
+            if attention:
+                names[f"{old}.1"] = f"up_blocks.{level}.attentions.{block}"
+        last = f"output_blocks.{level * stride + layout.blocks}"
+        names[f"{last}.{2 if attention else 1}.conv"] = f"up_blocks.{level}.upsamplers.0.conv"
+    return names
+
+
+def _vae_name(name: str, levels: int) -> str | None:
+    if not name.startswith(("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")):
+        return None  # the training loss, EMA copies
+    turned = re.sub(r"\bup\.(\d+)\.", lambda found: f"up.{levels - 1 - int(found[1])}.", name)
+    for pattern, new in VAE_PARTS:
+        turned = re.sub(pattern, new, turned)
+    return turned

@@ -1,0 +1,64 @@
+"""Reads the tensors of a model file, whatever container they are in."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from generator.errors import ModelUnreadable
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a ``.safetensors`` file, or of a pickle that holds nothing but tensors.
+
+    Tensors of a safetensors file are views of the mapped file: copy what you keep, for a file
+    that is replaced in place would change them. Pickles are read with torch's allow-list, so no
+    code of theirs runs. Raises :class:`ModelUnreadable` naming the file.
+    """
+    reader = _read_safetensors if path.suffix == ".safetensors" else _read_pickle
+    try:
+        return reader(path)
+    except FileNotFoundError as error:
+        raise ModelUnreadable(f"{path.name}: the file is gone ({path})") from error
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise ModelUnreadable(
+            f"{path.name} cannot be read: {_first_line(error)}. The file is truncated, corrupt or "
+            f"no model; copy it again to {path}"
+        ) from error
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The ``__metadata__`` of a safetensors file; empty for every other container."""
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise ModelUnreadable(f"{path.name} cannot be read: {_first_line(error)}") from error
+
+
+def shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """Name -> shape, which is what tells architectures apart."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    while isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
+        loaded = loaded["state_dict"]
+    if not isinstance(loaded, Mapping):
+        raise ValueError(f"it holds a {type(loaded).__name__}, not named tensors")
+    return {name: value for name, value in loaded.items() if isinstance(value, Tensor)}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,89 @@
+"""Latents to pictures: the real way through the VAE, and the cheap way for a preview."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from generator.errors import NotANumber
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+FACTOR = 8  # pixels a side of one latent cell
+
+
+def decode(vae: "AutoencoderKL", latents: Tensor) -> Iterator[Image.Image]:
+    """Each row of ``latents`` (B,4,h,w) as an RGB picture of 8h x 8w, decoded one at a time.
+
+    One at a time bounds the memory and keeps a picture the same whatever its batch. Channels
+    are truncated to 8 bits, not rounded (contract section 3.8). A VAE that overflows in half
+    precision is turned to fp32 for good. Raises :class:`NotANumber`.
+    """
+    for row in latents:
+        yield to_image(_decode_row(vae, row[None])[0])
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """``pixels`` (3,H,W) in -1..1 as an 8-bit RGB picture, truncated."""
+    bytes_ = ((pixels.float() + 1) / 2).clamp(0, 1).mul(255).to(torch.uint8)  # (3,H,W)
+    return Image.fromarray(bytes_.permute(1, 2, 0).cpu().numpy())
+
+
+def _decode_row(vae: "AutoencoderKL", row: Tensor) -> Tensor:
+    pixels = _through(vae, row)  # (1,3,8h,8w)
+    if pixels.isnan().any() and vae.dtype != torch.float32:
+        pixels = _through(vae.to(torch.float32), row)
+    if pixels.isnan().any():
+        raise NotANumber(
+            "A tensor with NaNs was produced in VAE. "
+            "Use --disable-nan-check commandline argument to disable this check."
+        )
+    return pixels
+
+
+def _through(vae: "AutoencoderKL", row: Tensor) -> Tensor:
+    scaled = row.to(vae.device, vae.dtype) / vae.config.scaling_factor
+    pixels: Tensor = vae.decode(scaled).sample
+    return pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Approximation:
+    """An affine map from latent to colour, fitted to one VAE: a preview for almost nothing."""
+
+    weight: Tensor  # (4,3) fp32 on the CPU
+    bias: Tensor  # (3,)
+
+    def picture(self, latents: Tensor) -> Image.Image:
+        """The rows of ``latents`` (B,4,h,w) side by side, h x (B*w) pixels of an eighth the size."""
+        strip = torch.cat(list(latents.float().cpu()), dim=-1)  # (4,h,B*w)
+        pixels = torch.einsum("chw,cr->rhw", strip, self.weight) + self.bias[:, None, None]
+        return to_image(pixels)
+
+
+def approximate(vae: "AutoencoderKL") -> Approximation:
+    """Fit an :class:`Approximation` by least squares to what ``vae`` draws of smooth noise.
+
+    Fitted rather than tabled, since a VAE of one's own has colours of its own. Costs one decode
+    of 128x128 pixels.
+    """
+    latent = _smooth_noise(16)  # (1,4,16,16)
+    pixels = _decode_row(vae, latent).float().cpu()  # (1,3,128,128)
+    colours = functional.avg_pool2d(pixels.clamp(-1, 1), FACTOR).flatten(2)[0].T  # (256,3)
+    cells = latent.flatten(2)[0].T  # (256,4)
+    ones = torch.ones(len(cells), 1)
+    fitted = torch.linalg.lstsq(torch.cat([cells, ones], dim=1), colours).solution  # (5,3)
+    return Approximation(weight=fitted[:4], bias=fitted[4])
+
+
+def _smooth_noise(side: int) -> Tensor:
+    # Real latents are blobs with some grain; pure noise decodes to grey mud that fits nothing.
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.randn(1, 4, side // 4, side // 4, generator=generator)
+    grain = torch.randn(1, 4, side, side, generator=generator)
+    return functional.interpolate(coarse, size=side, mode="bicubic") + 0.2 * grain
