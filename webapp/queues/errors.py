@@ -1,0 +1,9 @@
+"""What can go wrong with a queue store."""
+
+
+class QueueError(Exception):
+    """Root of the store's own errors."""
+
+
+class QueueFull(QueueError):
+    """The disk that holds the store is full: nothing was stored (HTTP 507)."""

@@ -1,0 +1,65 @@
+"""What the body of a frame holds: the worker's request as JSON, written and read by pydantic."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from generator.request import GenerationRequest
+
+GENERATE = "generate"
+"""``Frame.kind`` of a :class:`GenerationJob`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Where and how the pictures of a job are saved. Paths are relative to the data directory."""
+
+    samples_dir: str  # without the date, which is that of the saving
+    grids_dir: str
+    naming: Literal["easel", "vendor"] = "easel"
+    url_prefix: str = ""  # what stands before the path in the vendor's image_url
+    save_samples: bool = True
+    save_grid: bool = True
+    return_grid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EasExtras:
+    """The vendor's extras of a request (its guide, "API extra parameters"); None: not given."""
+
+    id_task: str | None = None
+    uid: str | None = None
+    save_dir: str | None = None
+    sd_model_checkpoint: str | None = None
+    sd_vae: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationJob:
+    """A picture request and how it is to be answered."""
+
+    request: GenerationRequest
+    route: Literal["txt2img", "img2img"]
+    echo: dict[str, Any]  # the answer's ``parameters``, defaults filled in
+    send_images: bool = True
+    save: Saving | None = None
+    extras: EasExtras | None = None
+    answer_format: str = "png"  # of the pictures in the answer: png | jpg | jpeg | webp
+    answer_quality: int = 80  # JPEG and WebP, 1..100
+
+    # A request may carry infinities (s_tmax); pydantic writes them as null unless told otherwise.
+    __pydantic_config__ = {"ser_json_inf_nan": "constants"}
+
+
+JOBS: TypeAdapter[GenerationJob] = TypeAdapter(GenerationJob)
+
+
+def encode(job: GenerationJob) -> bytes:
+    """A job as JSON bytes. Raises ``PydanticSerializationError`` for what JSON cannot hold."""
+    return JOBS.dump_json(job)
+
+
+def decode(body: bytes) -> GenerationJob:
+    """The job that :func:`encode` wrote. Raises ``pydantic.ValidationError`` for anything else."""
+    return JOBS.validate_json(body)
