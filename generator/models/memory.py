@@ -1,0 +1,91 @@
+"""What one device holds in memory: a few checkpoints, each with the VAEs it was asked with."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from generator.models.checkpoint import Checkpoint, load_checkpoint, load_vae
+from generator.models.registry import ModelFile
+from generator.pictures.latents import Approximation, approximate
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+
+@dataclass(slots=True, eq=False)
+class Residence:
+    """One loaded checkpoint, with what was derived from it and dies with it."""
+
+    checkpoint: Checkpoint
+    vae_file: ModelFile | None = None
+    vae: "AutoencoderKL | None" = None
+    approximations: dict[str, Approximation] = field(default_factory=dict)
+
+
+class Memory:
+    """The weights of one device. ``limit`` checkpoints stay; the one unused longest leaves.
+
+    A file that was replaced since it was loaded is loaded again at its next use: files are
+    compared by path, size, time and inode. Not for several threads.
+    """
+
+    def __init__(self, device: torch.device, dtype: torch.dtype, limit: int = 1) -> None:
+        self.device = device
+        self.dtype = dtype
+        self._limit = limit
+        self._held: list[Residence] = []  # last used last
+
+    @property
+    def files(self) -> tuple[ModelFile, ...]:
+        """The checkpoints in memory."""
+        return tuple(held.checkpoint.file for held in self._held)
+
+    def holds(self, file: ModelFile) -> bool:
+        """Whether :meth:`hold` would answer at once."""
+        return any(held.checkpoint.file.identity == file.identity for held in self._held)
+
+    def hold(self, file: ModelFile) -> Residence:
+        """``file``'s networks, loaded if need be. Raises as :func:`load_checkpoint` does."""
+        for held in self._held:
+            if held.checkpoint.file.identity == file.identity:
+                self._held.remove(held)
+                self._held.append(held)
+                return held
+        self._make_room(file)
+        self._held.append(Residence(load_checkpoint(file, self.device, self.dtype)))
+        return self._held[-1]
+
+    def vae(self, residence: Residence, file: ModelFile | None) -> "AutoencoderKL":
+        """The VAE to decode with: ``file``'s, or the checkpoint's own for None."""
+        if file is None:
+            return residence.checkpoint.vae
+        if residence.vae is None or residence.vae_file is None or (
+            residence.vae_file.identity != file.identity
+        ):
+            residence.vae = load_vae(file, self.device, self.dtype)
+            residence.vae_file = file
+            residence.approximations.pop(file.name, None)
+        return residence.vae
+
+    def approximation(self, residence: Residence, file: ModelFile | None) -> Approximation:
+        """The cheap preview of :meth:`vae`, fitted at its first use."""
+        name = file.name if file else ""
+        if name not in residence.approximations:
+            residence.approximations[name] = approximate(self.vae(residence, file))
+        return residence.approximations[name]
+
+    def drop(self) -> None:
+        """Forget all weights and give the device's memory back."""
+        self._held.clear()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _make_room(self, file: ModelFile) -> None:
+        # Before loading, not after: two checkpoints may not fit side by side.
+        stale = [held for held in self._held if held.checkpoint.file.path == file.path]
+        for held in stale:
+            self._held.remove(held)
+        del self._held[: max(0, len(self._held) - self._limit + 1)]
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()

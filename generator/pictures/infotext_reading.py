@@ -1,0 +1,101 @@
+"""Reads an infotext back into its parts (contract section 6.4). No torch here."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+NEGATIVE = "Negative prompt:"
+ENTRY = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+SIZE = re.compile(r"^(\d+)x(\d+)$")
+PARAMETER_LINE = 3  # a last line with fewer entries belongs to the prompt
+
+# What a picture without the key was made with.
+DEFAULTS: Mapping[str, object] = {
+    "Clip skip": "1",
+    "Hires resize-1": 0,
+    "Hires resize-2": 0,
+    "Hires sampler": "Use same sampler",
+    "Hires schedule type": "Use same scheduler",
+    "Hires checkpoint": "Use same checkpoint",
+    "Hires prompt": "",
+    "Hires negative prompt": "",
+    "Mask mode": "Inpaint masked",
+    "Masked content": "original",
+    "Inpaint area": "Whole picture",
+    "Masked area padding": 32,
+    "RNG": "GPU",
+    "Schedule type": "Automatic",
+    "Schedule max sigma": 0,
+    "Schedule min sigma": 0,
+    "Schedule rho": 0,
+    "VAE Encoder": "Full",
+    "VAE Decoder": "Full",
+    "FP8 weight": "Disable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An infotext taken apart, nothing added. ``parameters`` keep their order and text."""
+
+    prompt: str
+    negative_prompt: str
+    parameters: Mapping[str, str]
+
+
+def take_apart(text: str) -> Written:
+    """Prompt, negative prompt and parameters as they stand in ``text``."""
+    *lines, last = text.strip().split("\n")
+    if len(ENTRY.findall(last)) < PARAMETER_LINE:
+        lines, last = [*lines, last], ""
+    prompt, negative = _prompts(lines)
+    return Written(prompt, negative, {key: _unquote(value) for key, value in ENTRY.findall(last)})
+
+
+def read(text: str, uses_emphasis: Callable[[str], bool]) -> dict[str, object]:
+    """All that AUTOMATIC1111 reads from ``text``: sizes split, what is unsaid filled in.
+
+    ``uses_emphasis`` tells whether a prompt holds brackets that weigh.
+    """
+    written = take_apart(text)
+    found: dict[str, object] = {}
+    for key, value in written.parameters.items():
+        size = SIZE.match(value)
+        sides = {f"{key}-1": size[1], f"{key}-2": size[2]} if size else {key: value}
+        found |= sides
+    found |= {"Prompt": written.prompt, "Negative prompt": written.negative_prompt}
+    _add_hypernetwork(found)
+    found |= {key: value for key, value in DEFAULTS.items() if key not in found}
+    if uses_emphasis(written.prompt) or uses_emphasis(written.negative_prompt):
+        found.setdefault("Emphasis", "Original")
+    found.setdefault("Refiner switch by sampling steps", False)
+    return found
+
+
+def _prompts(lines: list[str]) -> tuple[str, str]:
+    parts: tuple[list[str], list[str]] = ([], [])
+    negative = False
+    for line in (line.strip() for line in lines):
+        if line.startswith(NEGATIVE):
+            negative, line = True, line.removeprefix(NEGATIVE).strip()
+        parts[negative].append(line)
+    prompt, after = ("\n".join(part) for part in parts)
+    return prompt, after
+
+
+def _unquote(value: str) -> str:
+    value = value.strip()
+    if not value.startswith('"'):
+        return value
+    try:
+        return str(json.loads(value))
+    except ValueError:
+        return value
+
+
+def _add_hypernetwork(found: dict[str, object]) -> None:
+    """Pictures from before hypernetworks had tags name theirs as a key."""
+    if "Hypernet" in found:
+        strength = found.get("Hypernet strength", "1.0")
+        found["Prompt"] = f"{found['Prompt']}<hypernet:{found['Hypernet']}:{strength}>"
