@@ -63,7 +63,7 @@ class Sighting:
 class WorkerState:
     """A worker's heartbeat. ``state``: starting | idle | working | draining."""
 
-    worker: str  # "cpu", "cuda:0", ...
+    worker: str  # "cpu@host:4711": device, host, pid
     pid: int
     state: str
     checkpoint: str  # title of what is in memory, "" for none
@@ -76,7 +76,10 @@ class Stream(Protocol):
     """Requests in, answers out; durable before ``put`` returns."""
 
     def put(self, frame: Frame) -> int:
-        """Store a frame and return its index. An id already known is not stored twice."""
+        """Store a frame and return its index. An id already known is not stored twice.
+
+        Raises ``webapp.queues.errors.QueueFull`` when the disk is full.
+        """
         ...
 
     def take(self, worker: str, loaded: Sequence[str], timeout: float) -> Lease | None:
@@ -109,7 +112,18 @@ class Stream(Protocol):
         ...
 
     def waiting(self, owner: str | None = None) -> Sequence[Frame]:
-        """Waiting and leased frames in order of arrival, of one owner or of all."""
+        """Waiting and leased frames in order of arrival, of one owner or of all.
+
+        Their bodies are left out (empty): a glance must not read every picture that waits.
+        """
+        ...
+
+    def forget(self, frame_id: str) -> None:
+        """Drop an answer that its only reader has got, before it expires."""
+        ...
+
+    def release_worker(self, worker: str) -> int:
+        """Take back what a dead worker held, this delivery counted; how many frames it was."""
         ...
 
 

@@ -1,9 +1,9 @@
 """What the body of a frame holds: the worker's request as JSON, written and read by pydantic."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from generator.request import GenerationRequest
 
@@ -49,7 +49,7 @@ class GenerationJob:
     answer_quality: int = 80  # JPEG and WebP, 1..100
 
     # A request may carry infinities (s_tmax); pydantic writes them as null unless told otherwise.
-    __pydantic_config__ = {"ser_json_inf_nan": "constants"}
+    __pydantic_config__: ClassVar[ConfigDict] = {"ser_json_inf_nan": "constants"}
 
 
 JOBS: TypeAdapter[GenerationJob] = TypeAdapter(GenerationJob)

@@ -1,0 +1,68 @@
+"""Who is next: the match rule of a queue, as a pure function that every store uses."""
+
+import math
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+AGE_CAP = 120.0
+"""Seconds after which a frame overrides priority, fairness and affinity, so that none starves."""
+
+HALF_LIFE = 3600.0
+"""Seconds after which an owner's used GPU seconds count half."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The oldest waiting frame of one owner, priority and checkpoint."""
+
+    index: int
+    owner: str
+    priority: int
+    checkpoint: str
+    put_at: float  # unix seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What an owner has had."""
+
+    gpu_seconds: float = 0.0  # decayed to now, running frames included
+    rode_at: float = 0.0  # unix seconds: when a frame of theirs last overrode the order by age
+
+
+def choose(
+    candidates: Iterable[Candidate],
+    accounts: Callable[[str], Account],
+    loaded: Collection[str],
+    now: float,
+    age_cap: float = AGE_CAP,
+) -> Candidate | None:
+    """The frame to run next, or None where nothing waits.
+
+    A starving frame first (:func:`starves`); then the highest priority; then the owner who used
+    the fewest GPU seconds; then a checkpoint that is in memory (any will do for a frame that
+    names none, or has waited for longer than ``age_cap``); then the oldest.
+    """
+
+    def rank(frame: Candidate) -> tuple[bool, int, float, bool, int]:
+        account = accounts(frame.owner)
+        if starves(frame, account, now, age_cap):
+            return (False, 0, 0.0, False, frame.index)
+        warm = not frame.checkpoint or frame.checkpoint in loaded or now - frame.put_at > age_cap
+        return (True, -frame.priority, account.gpu_seconds, not warm, frame.index)
+
+    return min(candidates, key=rank, default=None)
+
+
+def starves(frame: Candidate, account: Account, now: float, age_cap: float = AGE_CAP) -> bool:
+    """True if ``frame`` has waited for so long that it overrides the order.
+
+    An owner may do so once in ``age_cap`` seconds: without that, one owner's long backlog, all of
+    it old, would shut out whoever comes later.
+    """
+    return now - frame.put_at > age_cap and now - account.rode_at > age_cap
+
+
+def decayed(gpu_seconds: float, age: float, half_life: float = HALF_LIFE) -> float:
+    """What GPU seconds used ``age`` seconds ago count for now."""
+    return gpu_seconds * math.exp2(-max(age, 0.0) / half_life)

@@ -1,0 +1,336 @@
+"""The queue store of one machine: Stream and Board in one SQLite file.
+
+SQLite's log works among processes of one host, not on network file systems.
+"""
+
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from webapp.queues.contracts import Answer, Frame, Lease
+from webapp.queues.database import Database
+from webapp.queues.matching import (
+    AGE_CAP,
+    HALF_LIFE,
+    Account,
+    Candidate,
+    choose,
+    decayed,
+    starves,
+)
+from webapp.queues.sqlite_board import SqliteBoard
+from webapp.queues.wake import WORK, Bell
+
+LEASE_SECONDS = 10.0
+MAX_DELIVERY = 5
+ANSWER_SECONDS = 3600.0  # how long an answer waits for its reader
+PURGE_SECONDS = 60.0  # between sweeps of what has expired
+
+COLUMNS = 'id, kind, owner, checkpoint, priority, tags, "index", put_at, deliveries'
+CANDIDATES = """
+SELECT MIN("index") AS "index", owner, priority, checkpoint, put_at
+FROM frames WHERE worker IS NULL GROUP BY owner, priority, checkpoint
+"""
+SPENT = """
+SELECT f."index", f.id, f.owner FROM frames f
+WHERE f.deliveries >= ? AND (f.worker IS NULL OR f.expires < ?)
+"""
+
+
+class SqliteStore(SqliteBoard):
+    """Stream and Board (see ``contracts.py``), for any number of threads and processes.
+
+    ``lease_seconds`` is the term of a lease; ``age_cap`` (seconds) see ``matching.py``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        max_delivery: int = MAX_DELIVERY,
+        age_cap: float = AGE_CAP,
+        answer_seconds: float = ANSWER_SECONDS,
+        log: logging.Logger | None = None,
+    ) -> None:
+        super().__init__(Database(path, log or logging.getLogger("easel.queue")))
+        self.bell = Bell(path.with_name("bells"))
+        self.lease_seconds = lease_seconds
+        self.max_delivery = max_delivery
+        self.age_cap = age_cap
+        self.answer_seconds = answer_seconds
+        self._purged_at = 0.0
+
+    def close(self) -> None:
+        """Stop listening and close the file."""
+        self.bell.close()
+        self.database.close()
+
+    # -- the Stream -------------------------------------------------------------------------
+
+    def put(self, frame: Frame) -> int:
+        """Store a frame; see the contract. Raises ``QueueFull``."""
+        with self.database.writing() as rows:
+            known = rows.execute(
+                'SELECT "index" FROM frames WHERE id = :id '
+                'UNION ALL SELECT "index" FROM answers WHERE id = :id',
+                {"id": frame.id},
+            ).fetchone()
+            if known is not None:
+                return int(known[0])
+            index = insert(rows, frame, time.time())
+        self.bell.ring(WORK)
+        return index
+
+    def take(self, worker: str, loaded: Sequence[str], timeout: float) -> Lease | None:
+        """Lease the next frame; see the contract."""
+        until = time.monotonic() + timeout
+        with self.bell.listening(WORK) as ear:
+            while True:
+                lease = self._take_now(worker, loaded)
+                if lease is not None or not ear.wait(until):
+                    return lease
+
+    def renew(self, lease: Lease) -> bool:
+        """Hold the lease for another term from now; False if it was lost."""
+        with self.database.writing() as rows:
+            changed = rows.execute(
+                "UPDATE frames SET expires = ? WHERE id = ? AND token = ?",
+                (time.time() + self.lease_seconds, lease.frame.id, lease.token),
+            ).rowcount
+        return changed == 1
+
+    def answer(self, lease: Lease, answer: Answer, gpu_seconds: float) -> bool:
+        """Store the answer and remove the frame; False if the lease was lost."""
+        now, frame = time.time(), lease.frame
+        with self.database.writing() as rows:
+            removed = rows.execute(
+                "DELETE FROM frames WHERE id = ? AND token = ?", (frame.id, lease.token)
+            ).rowcount
+            if not removed:
+                return False
+            store_answer(rows, frame.id, frame.index, answer, now)
+            charge(rows, frame.owner, gpu_seconds, now)
+            self._purge(rows, now)
+        self.bell.ring(frame.id)
+        return True
+
+    def release(self, lease: Lease) -> None:
+        """Give an unfinished frame back; this delivery does not count."""
+        with self.database.writing() as rows:
+            rows.execute(
+                "UPDATE frames SET worker = NULL, token = NULL, expires = NULL, leased_at = NULL,"
+                " deliveries = deliveries - 1 WHERE id = ? AND token = ?",
+                (lease.frame.id, lease.token),
+            )
+        self.bell.ring(WORK)
+
+    def release_worker(self, worker: str) -> int:
+        """Take back all that a dead worker held, this delivery counted; how many frames it was."""
+        now = time.time()
+        with self.database.writing() as rows:
+            released = free(rows, "worker = ?", worker)
+            rows.execute("DELETE FROM workers WHERE worker = ?", (worker,))
+            buried = bury(rows, self.max_delivery, now)
+        self._announce(buried)
+        self.bell.ring(WORK)
+        return released
+
+    def wait(self, frame_id: str, timeout: float) -> Answer | None:
+        """The answer once it is there, or None after ``timeout`` seconds."""
+        until = time.monotonic() + timeout
+        with self.bell.listening(frame_id) as ear:
+            while True:
+                answer = self._find_answer(frame_id)
+                if answer is not None or not ear.wait(until):
+                    return answer
+
+    def forget(self, frame_id: str) -> None:
+        """Drop an answer that its only reader has got, before it expires."""
+        with self.database.writing() as rows:
+            rows.execute("DELETE FROM answers WHERE id = ?", (frame_id,))
+
+    def cancel(self, frame_id: str) -> bool:
+        """Remove a waiting frame; False if it is leased or gone."""
+        with self.database.writing() as rows:
+            removed = rows.execute(
+                "DELETE FROM frames WHERE id = ? AND (worker IS NULL OR expires < ?)",
+                (frame_id, time.time()),
+            ).rowcount
+        return removed == 1
+
+    def waiting(self, owner: str | None = None) -> Sequence[Frame]:
+        """Waiting and leased frames in order of arrival, without their bodies."""
+        query = f"SELECT {COLUMNS} FROM frames WHERE :owner IS NULL OR owner = :owner"
+        with self.database.reading() as rows:
+            found = rows.execute(query + ' ORDER BY "index"', {"owner": owner}).fetchall()
+        return [frame_of(row, b"") for row in found]
+
+    # -- inside -----------------------------------------------------------------------------
+
+    def _take_now(self, worker: str, loaded: Sequence[str]) -> Lease | None:
+        """Lease the best frame at this moment, if one waits."""
+        now = time.time()
+        with self.database.reading() as rows:  # no lock on the file while there is nothing to do
+            if rows.execute(
+                "SELECT 1 FROM frames WHERE worker IS NULL OR expires < ? LIMIT 1", (now,)
+            ).fetchone() is None:  # fmt: skip
+                return None
+        with self.database.writing() as rows:
+            buried = bury(rows, self.max_delivery, now)
+            free(rows, "expires < ?", now)
+            lease = self._lease(rows, worker, loaded, now)
+        self._announce(buried)
+        return lease
+
+    def _lease(
+        self, rows: sqlite3.Connection, worker: str, loaded: Sequence[str], now: float
+    ) -> Lease | None:
+        """Choose, mark and read a frame, inside a transaction."""
+        accounts = read_accounts(rows, now)
+        best = choose(
+            (Candidate(**row) for row in rows.execute(CANDIDATES)),
+            lambda owner: accounts.get(owner, Account()),
+            frozenset(loaded),
+            now,
+            self.age_cap,
+        )
+        if best is None:
+            return None
+        if starves(best, accounts.get(best.owner, Account()), now, self.age_cap):
+            charge(rows, best.owner, 0.0, now)
+            rows.execute("UPDATE ledger SET rode_at = ? WHERE owner = ?", (now, best.owner))
+        token, expires = uuid4().hex, now + self.lease_seconds
+        row = rows.execute(
+            "UPDATE frames SET worker = ?, token = ?, leased_at = ?, expires = ?,"
+            f' deliveries = deliveries + 1 WHERE "index" = ? RETURNING {COLUMNS}, body',
+            (worker, token, now, expires, best.index),
+        ).fetchall()[0]
+        return Lease(frame_of(row, row["body"]), worker, token, expires)
+
+    def _find_answer(self, frame_id: str) -> Answer | None:
+        with self.database.reading() as rows:
+            row = rows.execute(
+                "SELECT status, body, content_type FROM answers WHERE id = ?", (frame_id,)
+            ).fetchone()
+        return None if row is None else Answer(row["status"], row["body"], row["content_type"])
+
+    def _purge(self, rows: sqlite3.Connection, now: float) -> None:
+        """Forget what has expired, once a minute, and give pages back to the file system."""
+        if now - self._purged_at < PURGE_SECONDS:
+            return
+        self._purged_at = now
+        rows.execute("DELETE FROM answers WHERE made_at < ?", (now - self.answer_seconds,))
+        self.forget_before(rows, now - self.answer_seconds)
+        rows.execute("PRAGMA incremental_vacuum(256)").fetchall()
+
+    def _announce(self, frame_ids: Sequence[str]) -> None:
+        for frame_id in frame_ids:
+            self.bell.ring(frame_id)
+
+
+def insert(rows: sqlite3.Connection, frame: Frame, now: float) -> int:
+    """Append a frame; its index."""
+    cursor = rows.execute(
+        "INSERT INTO frames (id, kind, owner, checkpoint, priority, tags, put_at, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            frame.id,
+            frame.kind,
+            frame.owner,
+            frame.checkpoint,
+            frame.priority,
+            json.dumps(dict(frame.tags)),
+            now,
+            frame.body,
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def frame_of(row: sqlite3.Row, body: bytes) -> Frame:
+    """A frame from a row of COLUMNS."""
+    return Frame(
+        id=row["id"],
+        kind=row["kind"],
+        body=body,
+        owner=row["owner"],
+        checkpoint=row["checkpoint"],
+        priority=row["priority"],
+        tags=json.loads(row["tags"]),
+        index=row["index"],
+        put_at=row["put_at"],
+        deliveries=row["deliveries"],
+    )
+
+
+def free(rows: sqlite3.Connection, condition: str, value: object) -> int:
+    """End the leases that meet the condition; how many. The delivery stays counted."""
+    return rows.execute(
+        "UPDATE frames SET worker = NULL, token = NULL, expires = NULL, leased_at = NULL"
+        f" WHERE {condition}",
+        (value,),
+    ).rowcount
+
+
+def bury(rows: sqlite3.Connection, max_delivery: int, now: float) -> list[str]:
+    """Answer 500 to frames that took down ``max_delivery`` workers; their ids."""
+    spent = rows.execute(SPENT, (max_delivery, now)).fetchall()
+    for row in spent:
+        store_answer(rows, row["id"], row["index"], gave_up(max_delivery), now)
+        rows.execute('DELETE FROM frames WHERE "index" = ?', (row["index"],))
+    return [row["id"] for row in spent]
+
+
+def gave_up(max_delivery: int) -> Answer:
+    """The answer to a frame that no worker survives, in AUTOMATIC1111's envelope."""
+    text = (
+        f"The worker was lost {max_delivery} times while it worked on this request, which is not "
+        "tried again. The service's log says how it ended; a picture too large for the machine's "
+        "memory is the usual cause."
+    )
+    body = {"error": "WorkerLost", "detail": text, "body": "", "errors": text}
+    return Answer(500, json.dumps(body).encode())
+
+
+def store_answer(
+    rows: sqlite3.Connection, frame_id: str, index: int, answer: Answer, now: float
+) -> None:
+    """Keep an answer and forget the job's progress and stop flag."""
+    rows.execute(
+        'INSERT OR IGNORE INTO answers (id, "index", status, content_type, made_at, body)'
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (frame_id, index, answer.status, answer.content_type, now, answer.body),
+    )
+    rows.execute("DELETE FROM sightings WHERE job = ?", (frame_id,))
+    rows.execute("DELETE FROM stops WHERE job = ?", (frame_id,))
+
+
+def charge(rows: sqlite3.Connection, owner: str, gpu_seconds: float, now: float) -> None:
+    """Add to what an owner has used, the older part decayed."""
+    row = rows.execute("SELECT gpu_seconds, as_of FROM ledger WHERE owner = ?", (owner,)).fetchone()
+    before = decayed(row["gpu_seconds"], now - row["as_of"]) if row else 0.0
+    rows.execute(
+        "INSERT INTO ledger (owner, gpu_seconds, as_of) VALUES (:owner, :used, :now)"
+        " ON CONFLICT (owner) DO UPDATE SET gpu_seconds = :used, as_of = :now",
+        {"owner": owner, "used": before + gpu_seconds, "now": now},
+    )
+
+
+def read_accounts(rows: sqlite3.Connection, now: float) -> Mapping[str, Account]:
+    """What owners have used, with the time that their running frames have taken so far."""
+    running: dict[str, float] = dict(
+        rows.execute(
+            "SELECT owner, SUM(? - leased_at) FROM frames WHERE worker IS NOT NULL GROUP BY owner",
+            (now,),
+        ).fetchall()
+    )
+    accounts = {owner: Account(seconds) for owner, seconds in running.items()}
+    for row in rows.execute("SELECT * FROM ledger WHERE as_of > ?", (now - 20 * HALF_LIFE,)):
+        owner, used = row["owner"], decayed(row["gpu_seconds"], now - row["as_of"])
+        accounts[owner] = Account(used + running.get(owner, 0.0), row["rode_at"])
+    return accounts
