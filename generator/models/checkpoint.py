@@ -17,7 +17,7 @@ from generator.models import torchvision_ops
 from generator.models.families import SD1, Shapes, architecture
 from generator.models.families.sd1 import keys, sizes
 from generator.models.families.sd1.hints import read_hints
-from generator.models.registry import ModelFile
+from generator.models.index import ModelFile
 from generator.models.weights import read_tensors, shapes
 
 torchvision_ops.prepare()  # before diffusers and transformers, which import torchvision

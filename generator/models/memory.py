@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from generator.models.checkpoint import Checkpoint, load_checkpoint, load_vae
-from generator.models.registry import ModelFile
+from generator.models.index import ModelFile
 from generator.pictures.latents import Approximation, approximate
 
 if TYPE_CHECKING:
