@@ -1,0 +1,256 @@
+"""The index of model files: frozen, and able to answer by every name that a file goes by.
+
+Names are those of contract sections 2.6, 5.10 and 5.12.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import NoReturn
+
+from generator.errors import ModelNotFound
+from generator.models.kinds import SHELVES, Kind
+
+Identity = tuple[str, int, int, int]
+RESERVED_ALIASES = frozenset({"none", "Addams"})  # never an alias of a LoRA (contract 2.6)
+NAMES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One complete model file. A replaced file has another ``identity``."""
+
+    kind: Kind
+    name: str  # posix path relative to its root, with suffix
+    path: Path  # absolute
+    size: int  # bytes
+    mtime_ns: int
+    inode: int
+    sha256: str | None = None  # of the whole file; None until computed, or under --no-hashing
+    payload_sha256: str | None = None  # of what follows the header; LoRAs only
+    legacy_hash: str | None = None  # 8 hex, checkpoints and ControlNets only
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)  # __metadata__
+    config: Path | None = None  # the .yaml of the same stem beside it
+
+    @property
+    def stem(self) -> str:
+        """The file's name without folders and suffix."""
+        return self.path.stem
+
+    @property
+    def model_name(self) -> str:
+        """The name without suffix, its folders joined by underscores."""
+        return self.name.removesuffix(self.path.suffix).replace("/", "_").replace("\\", "_")
+
+    @property
+    def shorthash(self) -> str | None:
+        """The first 10 hex digits of the file's sha256 (Civitai's AutoV2)."""
+        return self.sha256[:10] if self.sha256 else None
+
+    @property
+    def title(self) -> str:
+        """``name [shorthash]``, or the name alone while no hash is known."""
+        return f"{self.name} [{self.shorthash}]" if self.sha256 else self.name
+
+    @property
+    def alias(self) -> str:
+        """What a LoRA calls itself (``ss_output_name``), else the stem."""
+        return self.metadata.get("ss_output_name") or self.stem
+
+    @property
+    def network_hash(self) -> str | None:
+        """The 12 hex digits that ``Lora hashes`` in the infotext tells (contract 2.6)."""
+        known = self.metadata.get("sshs_model_hash") or self.payload_sha256 or self.sha256
+        return known[:12] if known else None
+
+    @property
+    def identity(self) -> Identity:
+        """Tells this file from one that takes its place later."""
+        return (str(self.path), self.size, self.mtime_ns, self.inode)
+
+    @property
+    def present(self) -> bool:
+        """Whether the disk still holds this very file."""
+        try:
+            now = self.path.stat()
+        except OSError:
+            return False
+        return (now.st_size, now.st_mtime_ns, now.st_ino) == self.identity[1:]
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The metadata with its embedded JSON objects parsed, as ``GET /sdapi/v1/loras`` shows."""
+        return {key: _embedded(value) for key, value in self.metadata.items()}
+
+    def aliases(self) -> tuple[str, ...]:
+        """Every exact name of a checkpoint, the most telling first (contract 5.10)."""
+        hashes = [self.sha256, self.shorthash, self.legacy_hash]
+        tagged = [
+            f"{name} [{short}]" for name in (self.name, self.stem) for short in hashes[1:] if short
+        ]
+        names = [self.name, self.title, *tagged, self.model_name, self.stem]
+        return tuple(dict.fromkeys([*names, *filter(None, hashes)]))
+
+
+@dataclass(frozen=True)
+class Index:
+    """All model files at one moment. Lookups raise :class:`ModelNotFound` naming what is there."""
+
+    files: Mapping[Kind, tuple[ModelFile, ...]]
+    rejected: Mapping[Path, str] = field(default_factory=dict)  # path -> why it is not listed
+    unsettled: frozenset[Path] = frozenset()  # of these, the ones worth another look in a second
+
+    def of(self, kind: Kind) -> tuple[ModelFile, ...]:
+        """The files of one kind, sorted as a person would (``v2`` before ``v10``)."""
+        return self.files.get(kind, ())
+
+    def find_checkpoint(self, name: str = "", exact: bool = True) -> ModelFile:
+        """The checkpoint of that name, title or hash; "" is the first one.
+
+        With ``exact`` off, the shortest title that contains ``name`` is taken too, and then the
+        same with a trailing ``[hash]`` cut off (contract 5.10).
+        """
+        first = self.of(Kind.CHECKPOINT)[:1]
+        found = self._checkpoint_names.get(name) if name else (first[0] if first else None)
+        if found is None and name and not exact:
+            found = self._closest(name)
+        return found or self._missing(Kind.CHECKPOINT, name)
+
+    def find_vae(self, name: str) -> ModelFile:
+        """The VAE of that file name, with or without its suffix."""
+        return self.find(Kind.VAE, name)
+
+    def vae_for(
+        self, checkpoint: ModelFile, setting: str = "Automatic", overrides: bool = True
+    ) -> ModelFile | None:
+        """The external VAE to load, or None for the checkpoint's own (contract 5.12).
+
+        ``setting`` is the option ``sd_vae``; ``overrides`` is
+        ``sd_vae_overrides_per_model_preferences``. A setting that names no VAE means the
+        checkpoint's own, as in AUTOMATIC1111; call :meth:`find_vae` first to refuse it.
+        """
+        by_setting = self._names(Kind.VAE).get(setting)
+        if setting != "Automatic" and overrides:
+            return by_setting
+        preferred = self._names(Kind.VAE).get(_preferred_vae(checkpoint))
+        near = next(
+            (vae for vae in self.of(Kind.VAE) if vae.path.name.startswith(checkpoint.stem)),
+            None,
+        )
+        return preferred or near or by_setting
+
+    def find_lora(self, name: str) -> ModelFile:
+        """The LoRA of that stem, or of that alias where only one file has it (contract 2.6)."""
+        stems = self._names(Kind.LORA)
+        return stems.get(name) or self._lora_aliases.get(name) or self._missing(Kind.LORA, name)
+
+    def find(self, kind: Kind, name: str) -> ModelFile:
+        """The file of any kind by its name, with or without folders and suffix."""
+        if kind is Kind.CHECKPOINT:
+            return self.find_checkpoint(name)
+        if kind is Kind.LORA:
+            return self.find_lora(name)
+        return self._names(kind).get(name) or self._missing(kind, name)
+
+    @cached_property
+    def _checkpoint_names(self) -> Mapping[str, ModelFile]:
+        # A file's own path beats another file's stem, whatever their order in the list.
+        files = self.of(Kind.CHECKPOINT)
+        return _first_wins(
+            [(file.name, file) for file in files]
+            + [(alias, file) for file in files for alias in file.aliases()]
+        )
+
+    @cached_property
+    def _lora_aliases(self) -> Mapping[str, ModelFile]:
+        files = self.of(Kind.LORA)
+        seen = Counter(file.alias for file in files)
+        return {
+            file.alias: file
+            for file in files
+            if seen[file.alias] == 1 and file.alias not in RESERVED_ALIASES
+        }
+
+    @cached_property
+    def _names_by_kind(self) -> Mapping[Kind, Mapping[str, ModelFile]]:
+        return {kind: _plain_names(files) for kind, files in self.files.items()}
+
+    def _names(self, kind: Kind) -> Mapping[str, ModelFile]:
+        return self._names_by_kind.get(kind, {})
+
+    def _closest(self, name: str) -> ModelFile | None:
+        bare = re.sub(r"\s*\[[0-9a-f]+\]\s*$", "", name)
+        for part in dict.fromkeys((name, bare)):
+            holding = [file for file in self.of(Kind.CHECKPOINT) if part in file.title]
+            if holding and part:
+                return min(holding, key=lambda file: len(file.title))
+        return None
+
+    def _missing(self, kind: Kind, name: str) -> NoReturn:
+        label = kind.replace("_", " ")
+        place = SHELVES[kind].made[0]
+        for path, reason in self.rejected.items():
+            if name and name in (path.name, path.stem) and place.split("/")[-1] in path.parts:
+                raise ModelNotFound(f"The {label} {name!r} is there but cannot be used: {reason}.")
+        known = [file.name for file in self.of(kind)]
+        if not known:
+            asked = f" (asked for: {name!r})" if name else ""
+            raise ModelNotFound(f"There is no {label} yet{asked}. Copy one into {place}.")
+        raise ModelNotFound(
+            f"There is no {label} {name!r}. {_some(known, name)} "
+            f"Name one of these, or copy yours into {place}."
+        )
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A sorting key in which ``v10`` follows ``v2``; letters sort without their case."""
+    parts = re.split(r"([0-9]+)", name.lower())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def _some(known: list[str], name: str) -> str:
+    near = get_close_matches(name, known, n=3, cutoff=0.4)
+    shown = list(dict.fromkeys([*near, *known]))[:NAMES_SHOWN]
+    more = f" and {len(known) - len(shown)} more" if len(known) > len(shown) else ""
+    return f"Here are: {', '.join(shown)}{more}."
+
+
+def _plain_names(files: Iterable[ModelFile]) -> Mapping[str, ModelFile]:
+    files = tuple(files)
+    return _first_wins(
+        [(file.name, file) for file in files]
+        + [(file.path.name, file) for file in files]
+        + [(file.stem, file) for file in files]
+        + [(file.name.removesuffix(file.path.suffix), file) for file in files]
+    )
+
+
+def _first_wins(pairs: Iterable[tuple[str, ModelFile]]) -> Mapping[str, ModelFile]:
+    table: dict[str, ModelFile] = {}
+    for name, file in pairs:
+        table.setdefault(name, file)
+    return table
+
+
+def _preferred_vae(checkpoint: ModelFile) -> str:
+    """The ``vae`` that the user's metadata beside a checkpoint names, or ""."""
+    try:
+        content = json.loads(checkpoint.path.with_suffix(".json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    name = content.get("vae") if isinstance(content, dict) else None
+    return name if isinstance(name, str) and name != "Automatic" else ""
+
+
+def _embedded(value: str) -> object:
+    if not value.startswith("{"):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value

@@ -1,0 +1,223 @@
+"""The registry: an index of ``models/`` that follows the disk, and tells who asks to be told.
+
+The disk is the truth. ``Registry.refresh`` looks at it again, cheaply; who calls it (a watcher, a
+route, the engine that misses a file) does not matter. Nothing here imports torch.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Container, Mapping
+from dataclasses import replace
+
+from generator.errors import ModelNotFound
+from generator.models.hashes import HashCache, compute
+from generator.models.index import Identity, Index, ModelFile, natural
+from generator.models.kinds import SHELVES, Folders, Kind
+from generator.models.scan import STILL, scan, with_hashes
+
+__all__ = [
+    "SHELVES", "Folders", "HashCache", "Identity", "Index", "Kind", "ModelFile", "Registry",
+    "natural", "scan",
+]  # fmt: skip
+
+PUBLISH_SECONDS = 0.5  # new hashes become visible together, at most this often
+LARGE = 1 << 26  # bytes; what is hashed before such a file does not wait for it
+IDLE_NICENESS = 10  # hashing gives way to serving
+
+log = logging.getLogger(__name__)
+Listener = Callable[[int], None]
+
+
+class Registry:
+    """The current index, safe to use from many threads.
+
+    Without ``hash_cache`` nothing is hashed (``--no-hashing``). The first use scans. ``start``
+    adds a background thread, which hashes and looks again at files that were still being written;
+    a script, or a worker, does well without it.
+    """
+
+    def __init__(self, folders: Folders, hash_cache: HashCache | None = None) -> None:
+        self.folders = folders
+        self.hash_cache = hash_cache
+        self._scanning = threading.Lock()  # held while looking at the disk
+        self._changing = threading.Lock()  # held while swapping the index
+        self._index: Index | None = None
+        self._revision = 0
+        self._listeners: list[Listener] = []
+        self._background: _Background | None = None
+
+    @property
+    def index(self) -> Index:
+        """The index as of the latest look; a look is taken now if there was none."""
+        return self._index or self.refresh()
+
+    @property
+    def revision(self) -> int:
+        """Rises with every change of the index."""
+        return self._revision
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener(revision)`` after each change, in the thread that found it.
+
+        It must be quick and must not raise. The answer ends the subscription.
+        """
+        with self._changing:
+            self._listeners.append(listener)
+        return lambda: self._forget(listener)
+
+    def refresh(self) -> Index:
+        """Look at the disk again; the new index. Listeners hear of it where something changed."""
+        with self._scanning:
+            fresh = scan(self.folders, self.hash_cache, self._index)
+            self._swap(lambda _: fresh)
+        if self._background:
+            self._background.wake.set()
+        return fresh
+
+    def find_checkpoint(self, name: str = "", exact: bool = True) -> ModelFile:
+        """As :meth:`Index.find_checkpoint`, true to the disk: looks again before it gives up."""
+        return self._look(lambda index: index.find_checkpoint(name, exact))
+
+    def find_vae(self, name: str) -> ModelFile:
+        """As :meth:`Index.find_vae`, true to the disk."""
+        return self._look(lambda index: index.find_vae(name))
+
+    def find(self, kind: Kind, name: str) -> ModelFile:
+        """As :meth:`Index.find`, true to the disk."""
+        return self._look(lambda index: index.find(kind, name))
+
+    def hashed(self, file: ModelFile) -> ModelFile:
+        """The file with its hashes, computing them now if need be (about a second a gigabyte).
+
+        Answers the file as it is under ``--no-hashing``, or when it is gone or changes meanwhile.
+        """
+        if file.sha256 or self.hash_cache is None:
+            return file
+        return self._hash(file, lambda: False) or file
+
+    def start(self) -> None:
+        """Scan and hash in the background from now on. Call it after any fork."""
+        if self._background is None:
+            self._background = _Background(self)
+            self._background.start()
+
+    def close(self) -> None:
+        """Stop the background thread; the registry stays usable."""
+        if self._background is not None:
+            self._background.stop()
+            self._background = None
+
+    def _look(self, find: Callable[[Index], ModelFile]) -> ModelFile:
+        try:
+            found = find(self.index)
+        except ModelNotFound:
+            return find(self.refresh())
+        return found if found.present else find(self.refresh())
+
+    def _swap(self, change: Callable[[Index], Index]) -> None:
+        with self._changing:
+            old = self._index
+            self._index = change(old or Index({}))
+            if old == self._index:
+                return
+            self._revision += 1
+            revision, listeners = self._revision, tuple(self._listeners)
+        for listener in listeners:
+            listener(revision)
+
+    def _forget(self, listener: Listener) -> None:
+        with self._changing:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+    def _hash(self, file: ModelFile, stopped: Callable[[], bool]) -> ModelFile | None:
+        try:
+            hashes = compute(file.path, stopped)
+        except OSError as error:
+            log.info("%s is not hashed: %s", file.name, error)
+            return None
+        if hashes is None or (hashes.size, hashes.mtime_ns) != (
+            file.size,
+            file.mtime_ns,
+        ):
+            return None
+        if self.hash_cache:
+            self.hash_cache.remember(file.path, hashes)
+        return with_hashes(file, hashes)
+
+    def _publish(self, hashed: dict[Identity, ModelFile]) -> None:
+        self._swap(lambda index: _with_hashed(index, hashed))
+
+
+class _Background(threading.Thread):
+    """Hashes what has no hash yet, and looks again at files that were not still."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(name="model-hashes", daemon=True)
+        self.registry = registry
+        self.wake = threading.Event()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Ask the thread to end, and wait until it has."""
+        self._stopped.set()
+        self.wake.set()
+        self.join()
+
+    def run(self) -> None:
+        """Work until stopped."""
+        if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), IDLE_NICENESS)
+        while not self._stopped.is_set():
+            index = self.registry.index
+            self._hash_all()
+            self.wake.wait(STILL if index.unsettled else None)
+            if index.unsettled and not self.wake.is_set():
+                self.registry.refresh()
+            self.wake.clear()
+
+    def _hash_all(self) -> None:
+        """Hash the files that lack one; those that come meanwhile too."""
+        tried: set[Identity] = set()
+        done: dict[Identity, ModelFile] = {}
+        published = time.monotonic()
+        while self.registry.hash_cache and not self._stopped.is_set():
+            file = _next_unhashed(self.registry.index, tried)
+            late = time.monotonic() - published > PUBLISH_SECONDS
+            if done and (file is None or late or file.size > LARGE):
+                self.registry._publish(done)
+                done, published = {}, time.monotonic()
+            if file is None:
+                return
+            tried.add(file.identity)
+            if hashed := self.registry._hash(file, self._stopped.is_set):
+                done[file.identity] = hashed
+
+
+def _next_unhashed(index: Index, tried: Container[Identity]) -> ModelFile | None:
+    """Checkpoints come first, and of a kind the newest: it is the one that somebody waits for."""
+    for kind in SHELVES:
+        waiting = [f for f in index.of(kind) if not f.sha256 and f.identity not in tried]
+        if waiting:
+            return max(waiting, key=lambda file: file.mtime_ns)
+    return None
+
+
+def _with_hashed(index: Index, hashed: Mapping[Identity, ModelFile]) -> Index:
+    """The index with hashes filled in, for the files that it still holds."""
+    files = {
+        kind: tuple(_filled(file, hashed.get(file.identity)) for file in of_kind)
+        for kind, of_kind in index.files.items()
+    }
+    return replace(index, files=files)
+
+
+def _filled(file: ModelFile, hashed: ModelFile | None) -> ModelFile:
+    # A file can lie on two shelves (a folder given twice): take the hashes, keep the rest.
+    if hashed is None:
+        return file
+    payload = hashed.payload_sha256 if file.kind is hashed.kind else file.payload_sha256
+    return replace(file, sha256=hashed.sha256, payload_sha256=payload)

@@ -1,0 +1,164 @@
+"""Walks the model folders and lists every complete file in them. Opens only what is new."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from generator.errors import ModelUnreadable
+from generator.models.hashes import HashCache, Hashes, legacy_hash
+from generator.models.header import check_pickle, read_header
+from generator.models.index import Identity, Index, ModelFile, natural
+from generator.models.kinds import SHELVES, VAE_ENDINGS, Folders, Kind
+
+STILL = 1.0  # seconds without change before a complete zip is listed
+STILL_UNPROVEN = 3.0  # the same for torch's old format, which cannot be proven complete
+LEGACY_HASHED = (Kind.CHECKPOINT, Kind.CONTROLNET)
+
+Entries = Mapping[str, "os.DirEntry[str]"]
+
+
+class NotStill(ModelUnreadable):
+    """The file is still being written, as far as one can tell."""
+
+
+def scan(folders: Folders, hashes: HashCache | None = None, before: Index | None = None) -> Index:
+    """List the model files below ``folders``; never raises for what it finds on the disk.
+
+    Files that ``before`` knows, unchanged in size, time and inode, are not opened again. What is
+    no complete model is left out, with the reason in ``Index.rejected``. Hidden files and folders
+    are passed over; symbolic links are followed.
+    """
+    walk = _Scan({file.identity: file for file in _all(before)}, hashes.known() if hashes else {})
+    for kind in SHELVES:
+        for root in folders.of(kind):
+            walk.shelf(kind, root)
+    for root in folders.of(Kind.CHECKPOINT):
+        walk.shelf(Kind.VAE, root, VAE_ENDINGS)
+    return walk.index()
+
+
+class _Scan:
+    """One walk over all shelves."""
+
+    def __init__(self, known: Mapping[Identity, ModelFile], hashes: Mapping[str, Hashes]) -> None:
+        self.known, self.hashes = known, hashes
+        self.found: dict[Kind, dict[Path, ModelFile]] = {kind: {} for kind in SHELVES}
+        self.rejected: dict[Path, str] = {}
+        self.unsettled: set[Path] = set()
+
+    def shelf(self, kind: Kind, root: Path, endings: tuple[str, ...] = ()) -> None:
+        """Take in what lies below one root; ``endings`` stand in for the kind's suffixes."""
+        for folder in _folders(root, self.rejected):
+            for name, entry in folder.items():
+                if _belongs(kind, name.lower(), endings):
+                    self._take(kind, root, entry, folder)
+
+    def index(self) -> Index:
+        """What was found, sorted."""
+        return Index(
+            {
+                kind: tuple(sorted(files.values(), key=lambda file: natural(file.name)))
+                for kind, files in self.found.items()
+            },
+            self.rejected,
+            frozenset(self.unsettled),
+        )
+
+    def _take(self, kind: Kind, root: Path, entry: "os.DirEntry[str]", siblings: Entries) -> None:
+        path = Path(entry.path)
+        if path in self.found[kind]:
+            return
+        try:
+            if entry.is_file():
+                self.found[kind][path] = self._file(kind, root, entry, siblings)
+        except FileNotFoundError:
+            return  # it left while we looked, or its link leads nowhere
+        except NotStill as error:
+            self.rejected[path] = str(error)
+            self.unsettled.add(path)
+        except (ModelUnreadable, OSError) as error:
+            self.rejected[path] = str(error)
+
+    def _file(
+        self, kind: Kind, root: Path, entry: "os.DirEntry[str]", siblings: Entries
+    ) -> ModelFile:
+        path, stat = Path(entry.path), entry.stat()
+        if f"{entry.name}.aria2" in siblings:
+            raise ModelUnreadable(f"{entry.name}: its download is not finished")
+        known = self.known.get((entry.path, stat.st_size, stat.st_mtime_ns, stat.st_ino))
+        if known is None or known.kind is not kind:
+            known = _open(kind, root, path, stat)
+        hashes = self.hashes.get(entry.path)
+        if hashes and (hashes.size, hashes.mtime_ns) == (
+            stat.st_size,
+            stat.st_mtime_ns,
+        ):
+            known = with_hashes(known, hashes)
+        config = siblings.get(f"{path.stem}.yaml")
+        return replace(known, config=Path(config.path) if config else None)
+
+
+def with_hashes(file: ModelFile, hashes: Hashes) -> ModelFile:
+    """The same file, knowing its hashes."""
+    payload = hashes.payload_sha256 if file.kind is Kind.LORA else None
+    return replace(file, sha256=hashes.sha256, payload_sha256=payload)
+
+
+def _open(kind: Kind, root: Path, path: Path, stat: os.stat_result) -> ModelFile:
+    metadata: Mapping[str, str] = {}
+    if path.suffix.lower() == ".safetensors":
+        metadata = read_header(path).metadata
+    elif path.suffix.lower() != ".onnx":
+        _must_be_still(path, stat, STILL if check_pickle(path) else STILL_UNPROVEN)
+    return ModelFile(
+        kind=kind,
+        name=path.relative_to(root).as_posix(),
+        path=path,
+        size=stat.st_size,
+        mtime_ns=stat.st_mtime_ns,
+        inode=stat.st_ino,
+        legacy_hash=legacy_hash(path) if kind in LEGACY_HASHED else None,
+        metadata=metadata,
+    )
+
+
+def _must_be_still(path: Path, stat: os.stat_result, seconds: float) -> None:
+    # A time in the future (a clock that differs on the file server) says nothing: take the file.
+    if 0 <= time.time() - stat.st_mtime < seconds:
+        raise NotStill(f"{path.name}: it was written to less than {seconds:g} seconds ago")
+
+
+def _belongs(kind: Kind, name: str, endings: tuple[str, ...]) -> bool:
+    if endings:
+        return name.endswith(endings)
+    if kind is Kind.CHECKPOINT and name.endswith(VAE_ENDINGS):
+        return False
+    return name.endswith(SHELVES[kind].suffixes)
+
+
+def _folders(root: Path, rejected: dict[Path, str]) -> Iterator[Entries]:
+    """Each folder at and below ``root`` as name -> entry, without hidden ones and loops."""
+    waiting, seen = [str(root)], set()
+    while waiting:
+        folder = waiting.pop()
+        try:
+            stat = os.stat(folder)
+            if (stat.st_dev, stat.st_ino) in seen:
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            with os.scandir(folder) as listing:
+                entries = {each.name: each for each in listing if not each.name.startswith(".")}
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            rejected[Path(folder)] = f"{Path(folder).name}: {error.strerror}"
+            continue
+        yield entries
+        waiting.extend(entry.path for entry in entries.values() if entry.is_dir())
+
+
+def _all(index: Index | None) -> Iterator[ModelFile]:
+    for files in index.files.values() if index else ():
+        yield from files
