@@ -1,0 +1,174 @@
+"""Tokens of a prompt laid out in chunks of 75, without torch (contract sections 2.7 and 2.12)."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from generator.prompt.grammar import (
+    Segment,
+    Timing,
+    attention,
+    extra_networks,
+    schedule,
+    split_and,
+    without_comments,
+)
+from generator.prompt.tokenizer import END, START, Tokenizer
+
+SIZE = 75  # tokens of a chunk beside its start and end mark
+_COMMA = 267  # ",</w>"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A textual inversion as the layout sees it: where it stands and how many tokens it takes."""
+
+    name: str
+    ids: tuple[int, ...]  # its name in tokens
+    vectors: int  # tokens it takes in the chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Trigger ``name`` starts at token ``offset`` (0..74, the start mark not counted)."""
+
+    offset: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """77 token ids with a weight each, and the textual inversions among them."""
+
+    tokens: tuple[int, ...]
+    weights: tuple[float, ...]
+    placed: tuple[Placed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The chunks of one text and its token count as the page shows it."""
+
+    chunks: tuple[Chunk, ...]
+    count: int
+
+
+@dataclass
+class _Page:
+    """The chunk being filled and those already full."""
+
+    backtrack: int
+    chunks: list[Chunk] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    placed: list[Placed] = field(default_factory=list)
+    last_comma: int = -1
+    count: int = 0
+
+    def close(self, last: bool = False) -> None:
+        self.count += len(self.tokens) if last else SIZE
+        empty = SIZE - len(self.tokens)
+        self.chunks.append(
+            Chunk(
+                (START, *self.tokens, *[END] * (empty + 1)),
+                (1.0, *self.weights, *[1.0] * (empty + 1)),
+                tuple(self.placed),
+            )
+        )
+        self.tokens, self.weights, self.placed, self.last_comma = [], [], [], -1
+
+    def move_after_comma(self) -> None:
+        """Close the full chunk at its last comma; what follows it opens the next chunk."""
+        cut = self.last_comma + 1
+        tokens, weights, placed = self.tokens[cut:], self.weights[cut:], self.placed
+        self.tokens, self.weights = self.tokens[:cut], self.weights[:cut]
+        self.placed = [p for p in placed if p.offset < cut]
+        self.close()
+        self.tokens, self.weights = tokens, weights
+        self.placed = [
+            Placed(p.offset - cut, p.name) for p in placed if p.offset >= cut
+        ]
+
+    def comma_is_near(self) -> bool:
+        return (
+            self.last_comma >= 0
+            and len(self.tokens) - self.last_comma <= self.backtrack
+        )
+
+    def add(self, token: int, weight: float) -> None:
+        if token == _COMMA:
+            self.last_comma = len(self.tokens)
+        elif len(self.tokens) == SIZE and self.backtrack and self.comma_is_near():
+            self.move_after_comma()
+        if len(self.tokens) == SIZE:
+            self.close()
+        self.tokens.append(token)
+        self.weights.append(weight)
+
+    def add_trigger(self, trigger: Trigger, weight: float) -> None:
+        if len(self.tokens) + trigger.vectors > SIZE:
+            self.close()
+        self.placed.append(Placed(len(self.tokens), trigger.name))
+        self.tokens += [0] * trigger.vectors
+        self.weights += [weight] * trigger.vectors
+
+
+def _find(triggers: Collection[Trigger], ids: Sequence[int], at: int) -> Trigger | None:
+    """The longest trigger that stands at ``ids[at:]``."""
+    fitting = [t for t in triggers if tuple(ids[at : at + len(t.ids)]) == t.ids]
+    return max(fitting, key=lambda t: len(t.ids), default=None)
+
+
+def _add_segment(
+    page: _Page, segment: Segment, ids: Sequence[int], triggers: Collection[Trigger]
+) -> None:
+    at = 0
+    while at < len(ids):
+        trigger = _find(triggers, ids, at) if triggers else None
+        if trigger is None:
+            page.add(ids[at], segment.weight)
+            at += 1
+        else:
+            page.add_trigger(trigger, segment.weight)
+            at += len(trigger.ids)
+
+
+def layout(
+    text: str,
+    tokenizer: Tokenizer,
+    backtrack: int = 20,
+    triggers: Collection[Trigger] = (),
+    parse: bool = True,
+) -> Layout:
+    """Chunks of one text; at least one. ``parse=False`` takes emphasis and BREAK literally.
+
+    ``backtrack`` is the option ``comma_padding_backtrack``: how many tokens may move to the next
+    chunk so that it starts after a comma; 0 turns it off.
+    """
+    page = _Page(backtrack)
+    for segment in attention(text) if parse else (Segment(text, 1.0),):
+        if segment.is_break:
+            page.close()
+        else:
+            _add_segment(page, segment, tokenizer.encode(segment.text), triggers)
+    if page.tokens or not page.chunks:
+        page.close(last=True)
+    return Layout(tuple(page.chunks), page.count)
+
+
+def token_count(
+    prompt: str,
+    tokenizer: Tokenizer,
+    steps: int = 20,
+    backtrack: int = 20,
+    triggers: Collection[Trigger] = (),
+    parse: bool = True,
+) -> tuple[int, int]:
+    """Tokens of the longest variant of ``prompt`` and the room they take, a multiple of 75."""
+    text, _ = extra_networks(without_comments(prompt))
+    texts = {
+        entry.text
+        for part in split_and(text)
+        for entry in schedule(part.text, Timing(steps))
+    }
+    count = max(layout(t, tokenizer, backtrack, triggers, parse).count for t in texts)
+    return count, SIZE * -(-max(count, 1) // SIZE)

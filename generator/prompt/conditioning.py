@@ -1,0 +1,192 @@
+"""From prompts to what the U-Net attends to: chunks, weights, schedules and AND.
+
+Contract sections 2.4 to 2.9. Encodes with a transformers ``CLIPTextModel`` (SD1's encoder).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from generator.prompt.chunks import Chunk, Trigger, layout
+from generator.prompt.grammar import Timing, schedule, split_and
+from generator.prompt.tokenizer import Tokenizer
+
+if TYPE_CHECKING:  # its import needs generator.models.torchvision_ops first
+    from transformers import CLIPTextModel
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What holds up to and including denoiser call ``end`` (the first call is 0)."""
+
+    end: int
+    context: Tensor  # (77 * chunks, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """One side of an ``AND``: its weight and its stages in time."""
+
+    weight: float
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioning:
+    """Encoded prompts of a batch: for each picture its positive strands and negative stages."""
+
+    positive: tuple[tuple[Strand, ...], ...]
+    negative: tuple[tuple[Stage, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextualInversion:
+    """A learned word. ``vectors`` (k, width) take k tokens wherever ``name`` stands."""
+
+    name: str
+    vectors: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOptions:
+    """Options that shape an encoding; names and defaults of contract section 7.3."""
+
+    clip_skip: int = 1
+    emphasis: str = "Original"  # Original | No norm | Ignore | None
+    comma_padding_backtrack: int = 20
+    use_old_scheduling: bool = False
+
+
+@dataclass
+class PromptEncoder:
+    """A text encoder with its tokenizer, embeddings and options. ``seconds`` counts its work."""
+
+    model: "CLIPTextModel"
+    tokenizer: Tokenizer
+    options: EncoderOptions = EncoderOptions()
+    inversions: Sequence[TextualInversion] = ()
+    seconds: float = 0.0
+    used: set[str] = field(default_factory=set)  # names of the textual inversions met
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """(texts, 77 * chunks, width): texts of one prompt, padded to the same chunk count.
+
+        Texts of one call share the normalisation of the "Original" emphasis mode.
+        """
+        rows = [list(self._layout(text)) for text in texts]
+        longest = max(len(row) for row in rows)
+        for row in rows:
+            row.extend(list(self._layout("")) * (longest - len(row)))
+        columns = zip(*rows, strict=True)
+        return torch.cat([self._encode_chunks(column) for column in columns], dim=1)
+
+    def _layout(self, text: str) -> tuple[Chunk, ...]:
+        parse = self.options.emphasis != "None"
+        backtrack = self.options.comma_padding_backtrack
+        return layout(text, self.tokenizer, backtrack, self._triggers(), parse).chunks
+
+    def _triggers(self) -> tuple[Trigger, ...]:
+        return tuple(
+            Trigger(i.name, tuple(self.tokenizer.encode(i.name)), len(i.vectors))
+            for i in self.inversions
+        )
+
+    def _encode_chunks(self, chunks: Sequence[Chunk]) -> Tensor:
+        device = self.model.device
+        tokens = torch.tensor(
+            [chunk.tokens for chunk in chunks], device=device
+        )  # (n, 77)
+        weights = torch.tensor([chunk.weights for chunk in chunks], device=device)
+        started = time.perf_counter()
+        with self._inversions_in(chunks), torch.no_grad():
+            hidden = self._run(tokens)
+        self.seconds += time.perf_counter() - started
+        return emphasise(hidden.float(), weights, self.options.emphasis)
+
+    def _run(self, tokens: Tensor) -> Tensor:
+        skip = min(self.options.clip_skip, self.model.config.num_hidden_layers)
+        if skip <= 1:
+            return self.model(input_ids=tokens).last_hidden_state  # (n, 77, width)
+        states = self.model(input_ids=tokens, output_hidden_states=True).hidden_states
+        return self.model.final_layer_norm(states[-skip])
+
+    @contextmanager
+    def _inversions_in(self, chunks: Sequence[Chunk]) -> Iterator[None]:
+        """Put the learned vectors in place of the zeros that the layout left for them."""
+        if not any(chunk.placed for chunk in chunks):
+            yield
+            return
+        hook = self.model.get_input_embeddings().register_forward_hook(
+            self._inserter(chunks)
+        )
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def _inserter(
+        self, chunks: Sequence[Chunk]
+    ) -> Callable[[nn.Module, object, Tensor], Tensor]:
+        by_name = {inversion.name: inversion.vectors for inversion in self.inversions}
+
+        def insert(_module: nn.Module, _inputs: object, embedded: Tensor) -> Tensor:
+            result = embedded.clone()  # (n, 77, width)
+            for row, chunk in enumerate(chunks):
+                for placed in chunk.placed:
+                    vectors = by_name[placed.name]
+                    self.used.add(placed.name)
+                    start = placed.offset + 1  # after the start mark
+                    result[row, start : start + len(vectors)] = vectors.to(result)
+            return result
+
+        return insert
+
+
+def emphasise(hidden: Tensor, weights: Tensor, mode: str) -> Tensor:
+    """Weigh each token's vector: ``hidden`` (n, 77, width), ``weights`` (n, 77).
+
+    "Original" restores the mean of the whole tensor afterwards (contract section 2.8).
+    """
+    if mode in ("Ignore", "None"):
+        return hidden
+    weighted = hidden * weights.to(hidden).unsqueeze(-1)
+    if mode == "No norm":
+        return weighted
+    return weighted * (hidden.mean() / weighted.mean())
+
+
+def encode_prompts(
+    encoder: PromptEncoder,
+    positive: Sequence[str],
+    negative: Sequence[str],
+    timing: Timing,
+) -> Conditioning:
+    """Encode the prompts of a batch; equal (sub-)prompts are encoded once.
+
+    ``timing`` counts denoiser calls: twice the steps for second-order samplers. Tags and comments
+    must be gone already. The negative prompts are not split at AND (contract section 2.1).
+    """
+    known: dict[str, tuple[Stage, ...]] = {}
+
+    def stages(text: str) -> tuple[Stage, ...]:
+        if text not in known:
+            entries = schedule(text, timing)
+            contexts = encoder.encode([entry.text for entry in entries])
+            known[text] = tuple(
+                Stage(entry.end, context)
+                for entry, context in zip(entries, contexts, strict=True)
+            )
+        return known[text]
+
+    return Conditioning(
+        tuple(
+            tuple(Strand(part.weight, stages(part.text)) for part in split_and(prompt))
+            for prompt in positive
+        ),
+        tuple(stages(prompt) for prompt in negative),
+    )

@@ -1,0 +1,180 @@
+"""Reads ``[from:to:when]`` and ``[a|b]`` into a tree, and writes the text of one step.
+
+The language, as the contract describes it (section 2.4):
+
+* text is anything but unescaped ``\\ [ ] ( ) : |``;
+* ``(text)``, ``(text:text)`` and ``[text]`` are emphasis and pass through untouched;
+* ``[from:to:when]`` and ``[to:when]`` are edits, ``[a|b|...]`` alternations, all nestable;
+* at the outermost level brackets and colons that form nothing are text.
+
+Whatever else there is makes the whole prompt literal.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+Boundary = Callable[[str], int]
+
+_PLAIN = re.compile(r"(?:[^\\\[\]():|]|\\.)+", re.DOTALL)
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\]")
+_DEEPEST = 60  # nesting beyond this is literal, long before Python's own stack ends
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """``before`` up to and including step ``boundary``, then ``after``."""
+
+    before: "Text"
+    after: "Text"
+    boundary: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alternation:
+    """One option a step, in turn."""
+
+    options: tuple["Text", ...]
+
+
+Node = str | Edit | Alternation
+Text = tuple[Node, ...]
+
+
+class _NotThis(Exception):
+    """The construct at hand does not parse."""
+
+
+@dataclass
+class _Reader:
+    source: str
+    boundary: Boundary
+    at: int = 0
+    depth: int = 0
+
+    def peek(self) -> str:
+        return self.source[self.at : self.at + 1]
+
+    def expect(self, character: str) -> str:
+        if self.peek() != character:
+            raise _NotThis
+        self.at += 1
+        return character
+
+    def text(self) -> Text:
+        """Plain runs and constructs up to a character that can belong to neither."""
+        nodes: list[Node] = []
+        while True:
+            plain = _PLAIN.match(self.source, self.at)
+            if plain:
+                nodes.append(plain.group())
+                self.at = plain.end()
+            elif self.peek() in ("(", "["):
+                nodes.extend(self.construct())
+            else:
+                return tuple(nodes)
+
+    def construct(self) -> Text:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise _NotThis
+        result = self.round() if self.peek() == "(" else self.square()
+        self.depth -= 1
+        return result
+
+    def round(self) -> Text:
+        nodes: list[Node] = [self.expect("("), *self.text()]
+        if self.peek() == ":":
+            nodes += [self.expect(":"), *self.text()]
+        return (*nodes, self.expect(")"))
+
+    def square(self) -> Text:
+        self.expect("[")
+        first = self.text()
+        if self.peek() == "]":
+            return ("[", *first, self.expect("]"))
+        if self.peek() == "|":
+            return (self.alternation(first),)
+        return (self.edit(first),)
+
+    def alternation(self, first: Text) -> Alternation:
+        options = [first]
+        while self.peek() == "|":
+            self.at += 1
+            options.append(self.text())
+        self.expect("]")
+        return Alternation(tuple(options))
+
+    def edit(self, first: Text) -> Edit:
+        """``first`` is read; what follows is ``:when]`` or ``:to:when]``."""
+        self.expect(":")
+        before: Text = ()
+        after = first
+        number = _NUMBER.match(self.source, self.at)
+        if number is None:
+            before, after = first, self.text()
+            self.expect(":")
+            number = _NUMBER.match(self.source, self.at)
+        if number is None:
+            raise _NotThis
+        self.at = number.end()
+        return Edit(before, after, self.boundary(number.group(1)))
+
+
+def parse(source: str, boundary: Boundary) -> Text | None:
+    """The tree of a prompt, or None when it has to be taken literally.
+
+    ``boundary`` turns the text of a ``when`` into a schedule step.
+    """
+    reader = _Reader(source, boundary)
+    nodes: list[Node] = []
+    while reader.at < len(source):
+        found = _outermost(reader)
+        if not found:
+            return None
+        nodes.extend(found)
+    return tuple(nodes)
+
+
+def _outermost(reader: _Reader) -> Text:
+    """The next run, construct or loose bracket; empty where there is none of them."""
+    plain = _PLAIN.match(reader.source, reader.at)
+    if plain:
+        reader.at = plain.end()
+        return (plain.group(),)
+    start, reader.depth = reader.at, 0
+    if reader.peek() in ("(", "["):
+        try:
+            return reader.construct()
+        except _NotThis:
+            reader.at = start
+    loose = reader.peek()
+    reader.at += 1
+    return (loose,) if loose in "[]():" else ()
+
+
+def boundaries(text: Text, steps: int) -> Iterator[int]:
+    """Steps after which the text may change, from 1 on."""
+    for node in text:
+        if isinstance(node, Edit):
+            if node.boundary >= 1:
+                yield node.boundary
+            yield from boundaries(node.before, steps)
+            yield from boundaries(node.after, steps)
+        elif isinstance(node, Alternation):
+            yield from range(1, steps + 1)
+            for option in node.options:
+                yield from boundaries(option, steps)
+
+
+def render(text: Text, step: int) -> str:
+    """The text that holds at schedule step ``step`` (from 1)."""
+    return "".join(_render_node(node, step) for node in text)
+
+
+def _render_node(node: Node, step: int) -> str:
+    if isinstance(node, Edit):
+        return render(node.before if step <= node.boundary else node.after, step)
+    if isinstance(node, Alternation):
+        return render(node.options[(step - 1) % len(node.options)], step)
+    return node

@@ -1,0 +1,226 @@
+"""The prompt language: pure functions from text to nouns. They never raise (contract section 2).
+
+Emphasis ``(a:1.2)``, editing ``[a:b:0.5]``, alternation ``[a|b]``, ``AND``, ``BREAK``, tags
+``<lora:name:0.8>`` and comments.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from generator.prompt.editing import boundaries, parse, render
+
+BREAK = ("BREAK", -1.0)  # how a chunk break looks among segments
+
+_MARKS = re.compile(
+    r"\\[()\[\]\\]"  # escaped
+    r"|\\"
+    r"|\(|\["
+    r"|:\s*[+-]?[.\d]+\s*\)"  # weight and closing bracket
+    r"|\)|\]"
+    r"|[^\\()\[\]:]+"
+    r"|:"
+)
+_BREAK = re.compile(r"\s*\bBREAK\b\s*", re.DOTALL)
+_AND = re.compile(r"\bAND\b")
+_PART_WEIGHT = re.compile(r"\s*:\s*([-+]?(?:\d+\.?|\d*\.\d+))\s*$")
+_TAG = re.compile(r"<(\w+):([^>]+)>")
+_COMMENT_LINE = re.compile(r"(^|\n)#[^\n]*(\n|$)")
+_COMMENT = re.compile(r"#[^\n]*(\n|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of text with one weight."""
+
+    text: str
+    weight: float
+
+    @property
+    def is_break(self) -> bool:
+        """Whether this segment closes the chunk."""
+        return (self.text, self.weight) == BREAK
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """``text`` holds up to and including schedule step ``end``."""
+
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One side of an ``AND``."""
+
+    text: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """An extra network: ``<kind:argument:argument:key=value>``."""
+
+    kind: str
+    arguments: tuple[str, ...]
+
+    @property
+    def positional(self) -> tuple[str, ...]:
+        """Arguments without exactly one ``=``; the first is the network's name."""
+        return tuple(a for a in self.arguments if a.count("=") != 1)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Arguments of the form ``key=value``."""
+        pairs = (a.split("=") for a in self.arguments if a.count("=") == 1)
+        return {key: value for key, value in pairs}
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """For how many denoiser calls a schedule is made, and what came before.
+
+    ``first_pass`` is the first pass's count in the hires pass, else None. ``old`` counts as
+    AUTOMATIC1111 did before 1.6 (option ``use_old_scheduling``).
+    """
+
+    steps: int
+    first_pass: int | None = None
+    old: bool = False
+
+    def boundary(self, when: str) -> int:
+        """The schedule step at which ``[from:to:when]`` switches, at most ``steps``."""
+        value = float(when)
+        if self.old:
+            value = value * self.steps if value < 1 else value
+        elif "." in when:
+            value = (value - (0.0 if self.first_pass is None else 1.0)) * self.steps
+        else:
+            value -= self.first_pass or 0
+        return min(self.steps, int(min(value, self.steps)))
+
+
+class _Segments:
+    """Text runs under construction, with the brackets still open above them."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.weights: list[float] = []
+        self.round: list[int] = []
+        self.square: list[int] = []
+
+    def add(self, text: str, weight: float = 1.0) -> None:
+        self.texts.append(text)
+        self.weights.append(weight)
+
+    def multiply(self, start: int, factor: float) -> None:
+        for index in range(start, len(self.weights)):
+            self.weights[index] *= factor
+
+    def add_plain(self, text: str) -> None:
+        for index, run in enumerate(_BREAK.split(text)):
+            if index:
+                self.add(*BREAK)
+            self.add(run)
+
+    def close_all(self) -> None:
+        for start in self.round:
+            self.multiply(start, 1.1)
+        for start in self.square:
+            self.multiply(start, 1 / 1.1)
+
+    def merged(self) -> Iterator[Segment]:
+        """Neighbours of one weight as one run."""
+        runs = [(t, w) for t, w in zip(self.texts, self.weights, strict=True)] or [
+            ("", 1.0)
+        ]
+        text, weight = runs[0]
+        for next_text, next_weight in runs[1:]:
+            if next_weight == weight:
+                text += next_text
+            else:
+                yield Segment(text, weight)
+                text, weight = next_text, next_weight
+        yield Segment(text, weight)
+
+
+def attention(text: str) -> tuple[Segment, ...]:
+    """Emphasis and chunk breaks: ``"a (b:1.2)"`` -> ``("a ", 1), ("b", 1.2)``; never empty.
+
+    ``(x)`` multiplies by 1.1, ``[x]`` divides by it, ``(x:w)`` multiplies by w; brackets left
+    open reach to the end (contract section 2.2).
+    """
+    found = _Segments()
+    for match in _MARKS.finditer(text):
+        _read_mark(match.group(), found)
+    found.close_all()
+    return tuple(found.merged())
+
+
+def _read_mark(mark: str, found: _Segments) -> None:
+    if mark[0] == "\\":
+        found.add(mark[1:])  # a lone backslash vanishes
+    elif mark == "(":
+        found.round.append(len(found.texts))
+    elif mark == "[":
+        found.square.append(len(found.texts))
+    elif mark[0] == ":" and mark[-1] == ")" and found.round:
+        _weigh(mark, found)
+    elif mark == ")" and found.round:
+        found.multiply(found.round.pop(), 1.1)
+    elif mark == "]" and found.square:
+        found.multiply(found.square.pop(), 1 / 1.1)
+    else:
+        found.add_plain(mark)
+
+
+def _weigh(mark: str, found: _Segments) -> None:
+    try:
+        weight = float(mark[1:-1])
+    except ValueError:  # "(a:1.2.3)": no number, so the text stands as written
+        found.add_plain(mark[:-1])
+        found.multiply(found.round.pop(), 1.1)
+        return
+    found.multiply(found.round.pop(), weight)
+
+
+def schedule(text: str, timing: Timing) -> tuple[Scheduled, ...]:
+    """Prompt editing and alternation spelled out; the last entry ends at ``timing.steps``.
+
+    A text that does not parse is used literally for all steps (contract section 2.4).
+    """
+    tree = parse(text, timing.boundary)
+    if tree is None:
+        return (Scheduled(timing.steps, text),)
+    ends = sorted({timing.steps, *boundaries(tree, timing.steps)})
+    return tuple(Scheduled(end, render(tree, end)) for end in ends)
+
+
+def split_and(prompt: str) -> tuple[Part, ...]:
+    """The sides of ``AND`` with their weights; one part of weight 1 for most prompts.
+
+    A number after a last colon is a weight even without ``AND``: ``"time 10:30"`` weighs 30, as
+    in AUTOMATIC1111 (contract section 2.5).
+    """
+    return tuple(_part(side) for side in _AND.split(prompt))
+
+
+def _part(side: str) -> Part:
+    match = _PART_WEIGHT.search(side)
+    if match is None:
+        return Part(side.rstrip())
+    return Part(side[: match.start()], float(match.group(1)))
+
+
+def extra_networks(prompt: str) -> tuple[str, tuple[Tag, ...]]:
+    """The prompt without its ``<kind:...>`` tags, and the tags in order."""
+    tags = tuple(
+        Tag(m.group(1), tuple(m.group(2).split(":"))) for m in _TAG.finditer(prompt)
+    )
+    return _TAG.sub("", prompt), tags
+
+
+def without_comments(prompt: str) -> str:
+    """The prompt without what stands between ``#`` and the end of a line."""
+    return _COMMENT.sub("\n", _COMMENT_LINE.sub("\n", prompt))

@@ -1,0 +1,79 @@
+"""Named prompt pieces from ``styles.csv`` (contract section 2.13)."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A named pair of prompt pieces; ``{prompt}`` in one stands for the prompt it is applied to."""
+
+    name: str
+    prompt: str
+    negative_prompt: str
+    path: Path | None = None
+
+
+def read_styles(paths: Iterable[Path]) -> dict[str, Style]:
+    """Styles of the files that exist, by name; an earlier file wins over a later one.
+
+    Files are UTF-8 with or without a byte-order mark. Rows whose name starts with ``#`` are
+    comments; the old column ``text`` stands for ``prompt``.
+    """
+    styles: dict[str, Style] = {}
+    for path in paths:
+        if not path.is_file():
+            continue
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for row in csv.DictReader(file, skipinitialspace=True):
+                style = _style(row, path)
+                if style:
+                    styles.setdefault(style.name, style)
+    return styles
+
+
+def _style(row: dict[str, str | None], path: Path) -> Style | None:
+    name = row.get("name") or ""
+    if not name or name.startswith("#"):
+        return None
+    prompt = row["prompt"] if "prompt" in row else row.get("text")
+    return Style(name, prompt or "", row.get("negative_prompt") or "", path)
+
+
+def write_styles(path: Path, styles: Iterable[Style]) -> None:
+    """Replace ``path`` as one act; the old file stays as ``styles.csv.bak``."""
+    handle, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=path.name, suffix=".tmp"
+    )
+    with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("name", "prompt", "negative_prompt"))
+        writer.writerows((s.name, s.prompt, s.negative_prompt) for s in styles)
+    if path.exists():
+        path.with_name(path.name + ".bak").write_bytes(path.read_bytes())
+    os.replace(temporary, path)
+
+
+def apply_styles(prompt: str, pieces: Iterable[str]) -> str:
+    """``prompt`` with the pieces of its styles, in order."""
+    for piece in pieces:
+        if "{prompt}" in piece:
+            prompt = piece.replace("{prompt}", prompt)
+        else:
+            prompt = ", ".join(part for part in (prompt.strip(), piece.strip()) if part)
+    return prompt
+
+
+def styled(
+    prompt: str, negative_prompt: str, names: Sequence[str], styles: dict[str, Style]
+) -> tuple[str, str]:
+    """Both prompts with the styles of these names; unknown names have no effect."""
+    chosen = [styles[name] for name in names if name in styles]
+    return (
+        apply_styles(prompt, (s.prompt for s in chosen)),
+        apply_styles(negative_prompt, (s.negative_prompt for s in chosen)),
+    )

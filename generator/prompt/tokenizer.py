@@ -1,0 +1,86 @@
+"""CLIP's byte-pair tokenizer, without torch.
+
+Radford et al. (2021), "Learning transferable visual models from natural language supervision".
+The vocabulary is a data file beside this module; see ``vocabulary/NOTICE``.
+"""
+
+import gzip
+import itertools
+from dataclasses import dataclass
+from importlib.resources import files
+
+import ftfy
+import regex
+
+START = 49406  # <|startoftext|>
+END = 49407  # <|endoftext|>, also the padding of SD1's encoder
+_MERGES = 48894  # of the file's 262,145 the ones that CLIP uses
+
+_WORDS = regex.compile(
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+",
+    regex.IGNORECASE,
+)
+
+
+def _byte_letters() -> dict[int, str]:
+    """A printable character for each byte, in the vocabulary's order (that of GPT-2)."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    letters = {byte: chr(byte) for byte in printable}
+    return letters | {byte: chr(256 + index) for index, byte in enumerate(others)}
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """Turns text into token ids; build it with :func:`clip_tokenizer`, once a process."""
+
+    ids: dict[str, int]
+    ranks: dict[tuple[str, str], int]  # of each merge, lower is earlier
+    letters: dict[int, str]
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of ``text`` without start and end marks; any string is valid."""
+        cleaned = " ".join(ftfy.fix_text(text).split()).lower()
+        return [i for word in _WORDS.findall(cleaned) for i in self._word(word)]
+
+    def _word(self, word: str) -> list[int]:
+        if word in self.ids and word.startswith("<|"):
+            return [self.ids[word]]
+        letters = [self.letters[byte] for byte in word.encode("utf-8", "replace")]
+        return [
+            self.ids[piece]
+            for piece in self._merge([*letters[:-1], letters[-1] + "</w>"])
+        ]
+
+    def _merge(self, pieces: list[str]) -> list[str]:
+        """Join the neighbours of lowest rank until none has a rank."""
+        while len(pieces) > 1:
+            pairs = set(itertools.pairwise(pieces))
+            best = min(pairs, key=lambda pair: self.ranks.get(pair, _MERGES))
+            if best not in self.ranks:
+                break
+            pieces = _join(pieces, best)
+        return pieces
+
+
+def _join(pieces: list[str], pair: tuple[str, str]) -> list[str]:
+    joined: list[str] = []
+    for piece in pieces:
+        if joined and (joined[-1], piece) == pair:
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return joined
+
+
+def clip_tokenizer() -> Tokenizer:
+    """The tokenizer of CLIP ViT-L/14, of Stable Diffusion 1.x; takes about 0.1 s to build."""
+    packed = files("generator.prompt") / "vocabulary" / "bpe_simple_vocab_16e6.txt.gz"
+    lines = gzip.decompress(packed.read_bytes()).decode("utf-8").split("\n")
+    merges = [(a, b) for a, b in (line.split() for line in lines[1 : _MERGES + 1])]
+    letters = _byte_letters()
+    words = [*letters.values(), *(letter + "</w>" for letter in letters.values())]
+    words += ["".join(pair) for pair in merges]
+    words += ["<|startoftext|>", "<|endoftext|>"]
+    ids = {word: index for index, word in enumerate(words)}
+    return Tokenizer(ids, {pair: rank for rank, pair in enumerate(merges)}, letters)

@@ -1,0 +1,167 @@
+"""Names of samplers and noise schedules, without torch, for whoever only needs to talk about them.
+
+The two tables hold AUTOMATIC1111's names in its order (contract sections 4.1 and 4.2); the
+functions behind them live in ``samplers.py`` and ``schedules.py`` under the same names.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DEFAULT_SAMPLER = "DPM++ 2M"
+DEFAULT_SCHEDULE = "Automatic"
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerName:
+    """How a sampler is called and what the API tells about it (``GET samplers``)."""
+
+    name: str
+    aliases: tuple[str, ...]
+    options: Mapping[str, str] = field(default_factory=dict)  # as the API prints them
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleName:
+    """How a schedule is called; ``default_rho`` is -1 where it has no exponent."""
+
+    name: str
+    label: str
+    aliases: tuple[str, ...] | None = None
+    default_rho: float = -1.0
+    need_inner_model: bool = False  # it reads the model's own sigma table
+
+    def matches(self, text: str) -> bool:
+        """Whether ``text`` is this schedule's name, label or alias (exact)."""
+        return text in (self.name, self.label, *(self.aliases or ()))
+
+
+def _options(*flags: str, **values: str) -> dict[str, str]:
+    return {**values, **dict.fromkeys(flags, "True")}
+
+
+SAMPLER_NAMES: tuple[SamplerName, ...] = (
+    SamplerName("DPM++ 2M", ("k_dpmpp_2m",), _options(scheduler="karras")),
+    SamplerName(
+        "DPM++ SDE",
+        ("k_dpmpp_sde",),
+        _options("second_order", "brownian_noise", scheduler="karras"),
+    ),
+    SamplerName(
+        "DPM++ 2M SDE",
+        ("k_dpmpp_2m_sde",),
+        _options("brownian_noise", scheduler="exponential"),
+    ),
+    SamplerName(
+        "DPM++ 2M SDE Heun",
+        ("k_dpmpp_2m_sde_heun",),
+        _options("brownian_noise", scheduler="exponential", solver_type="heun"),
+    ),
+    SamplerName(
+        "DPM++ 2S a",
+        ("k_dpmpp_2s_a",),
+        _options("uses_ensd", "second_order", scheduler="karras"),
+    ),
+    SamplerName(
+        "DPM++ 3M SDE",
+        ("k_dpmpp_3m_sde",),
+        _options(
+            "discard_next_to_last_sigma", "brownian_noise", scheduler="exponential"
+        ),
+    ),
+    SamplerName("Euler a", ("k_euler_a", "k_euler_ancestral"), _options("uses_ensd")),
+    SamplerName("Euler", ("k_euler",)),
+    SamplerName("LMS", ("k_lms",)),
+    SamplerName("Heun", ("k_heun",), _options("second_order")),
+    SamplerName(
+        "DPM2",
+        ("k_dpm_2",),
+        _options("discard_next_to_last_sigma", "second_order", scheduler="karras"),
+    ),
+    SamplerName(
+        "DPM2 a",
+        ("k_dpm_2_a",),
+        _options(
+            "discard_next_to_last_sigma",
+            "uses_ensd",
+            "second_order",
+            scheduler="karras",
+        ),
+    ),
+    SamplerName("DPM fast", ("k_dpm_fast",), _options("uses_ensd")),
+    SamplerName("DPM adaptive", ("k_dpm_ad",), _options("uses_ensd")),
+    SamplerName("Restart", ("restart",), _options("second_order", scheduler="karras")),
+    SamplerName("DDIM", ("ddim",)),
+    SamplerName("DDIM CFG++", ("ddim_cfgpp",)),
+    SamplerName("PLMS", ("plms",)),
+    SamplerName("UniPC", ("unipc",)),
+    SamplerName("LCM", ("k_lcm",)),
+)
+
+SCHEDULE_NAMES: tuple[ScheduleName, ...] = (
+    ScheduleName("automatic", "Automatic"),
+    ScheduleName("uniform", "Uniform", need_inner_model=True),
+    ScheduleName("karras", "Karras", default_rho=7.0),
+    ScheduleName("exponential", "Exponential"),
+    ScheduleName("polyexponential", "Polyexponential", default_rho=1.0),
+    ScheduleName("sgm_uniform", "SGM Uniform", ("SGMUniform",), need_inner_model=True),
+    ScheduleName("kl_optimal", "KL Optimal"),
+    ScheduleName("align_your_steps", "Align Your Steps"),
+    ScheduleName("simple", "Simple", need_inner_model=True),
+    ScheduleName("normal", "Normal", need_inner_model=True),
+    ScheduleName("ddim", "DDIM", need_inner_model=True),
+    ScheduleName("beta", "Beta", need_inner_model=True),
+)
+
+
+def find_sampler(name: str) -> SamplerName | None:
+    """The sampler of exactly this name."""
+    return next((s for s in SAMPLER_NAMES if s.name == name), None)
+
+
+def find_sampler_loosely(text: str) -> SamplerName | None:
+    """The sampler of this name or alias, in any case (X/Y/Z plot, prompts from file)."""
+    wanted = text.lower()
+    return next(
+        (
+            s
+            for s in SAMPLER_NAMES
+            if wanted in (x.lower() for x in (s.name, *s.aliases))
+        ),
+        None,
+    )
+
+
+def find_schedule(text: str) -> ScheduleName | None:
+    """The schedule of this name, label or alias."""
+    return next((s for s in SCHEDULE_NAMES if s.matches(text)), None)
+
+
+def split_schedule(sampler: str) -> tuple[str, ScheduleName | None]:
+    """``"DPM++ 2M Karras"`` -> ``("DPM++ 2M", Karras)``; no known ending: unchanged and None."""
+    for schedule in SCHEDULE_NAMES:
+        for ending in (schedule.label, schedule.name, *(schedule.aliases or ())):
+            if sampler.endswith(" " + ending):
+                return sampler[: -len(ending) - 1], schedule
+    return sampler, None
+
+
+def resolve(
+    sampler: str | None, schedule: str | None, *, lenient: bool = True
+) -> tuple[str, str]:
+    """The sampler's name and the schedule's label that a request means (contract section 4.1).
+
+    A schedule at the end of the sampler's name counts when no schedule is given. Unknown names
+    become ``DPM++ 2M`` and ``Automatic``; with ``lenient=False`` they raise :class:`KeyError`
+    with the unknown name.
+    """
+    bare, ending = split_schedule(sampler or DEFAULT_SAMPLER)
+    found = find_sampler(bare)
+    wanted = find_schedule(schedule) if schedule else ending
+    if not lenient and found is None:
+        raise KeyError(sampler)
+    if not lenient and schedule and wanted is None:
+        raise KeyError(schedule)
+    return (
+        found.name if found else DEFAULT_SAMPLER,
+        wanted.label if wanted else DEFAULT_SCHEDULE,
+    )

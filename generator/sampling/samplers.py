@@ -1,0 +1,93 @@
+"""The table of samplers: which function a name means, and what it wants."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from generator.sampling import dpmpp, singlestep, timestep
+from generator.sampling.names import SAMPLER_NAMES, SamplerName
+from generator.sampling.names import resolve as resolve_names
+
+CHURN = frozenset({"s_churn", "s_tmin", "s_tmax", "s_noise"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """A sampler with its traits (contract section 4.1)."""
+
+    named: SamplerName
+    function: Callable[..., Tensor]
+    kind: str = "sigma"  # sigma | timestep | range (only sigma_min and sigma_max) | lcm
+    takes: frozenset[str] = frozenset()  # of eta, s_churn, s_tmin, s_tmax, s_noise
+    fixed: Mapping[str, object] = field(
+        default_factory=dict
+    )  # arguments that its name fixes
+
+    @property
+    def name(self) -> str:
+        """Its exact name."""
+        return self.named.name
+
+    @property
+    def default_schedule(self) -> str | None:
+        """Name of the schedule that "Automatic" means, None for the model's own table."""
+        return self.named.options.get("scheduler")
+
+    @property
+    def order(self) -> int:
+        """Denoiser calls a step: 2 for second-order samplers."""
+        return 2 if self._has("second_order") else 1
+
+    @property
+    def uses_ensd(self) -> bool:
+        """Whether ENSD is worth a word in the infotext."""
+        return self._has("uses_ensd")
+
+    @property
+    def discard_penultimate(self) -> bool:
+        """Whether the smallest noise level above 0 is left out of its schedule."""
+        return self._has("discard_next_to_last_sigma")
+
+    @property
+    def brownian(self) -> bool:
+        """Whether its noise comes from Brownian trees."""
+        return self._has("brownian_noise")
+
+    def _has(self, flag: str) -> bool:
+        return self.named.options.get(flag) == "True"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    function: Callable[..., Tensor]
+    kind: str = "sigma"
+    takes: frozenset[str] = frozenset()
+    fixed: Mapping[str, object] = field(default_factory=dict)
+
+
+_ENTRIES: Mapping[str, _Entry] = {
+    "DPM++ 2M": _Entry(dpmpp.dpmpp_2m),
+    "Euler a": _Entry(singlestep.euler_ancestral, takes=frozenset({"eta"})),
+    "Euler": _Entry(singlestep.euler, takes=CHURN),
+    "Heun": _Entry(singlestep.heun, takes=CHURN),
+    "DPM2": _Entry(singlestep.dpm2, takes=CHURN),
+    "DPM2 a": _Entry(singlestep.dpm2_ancestral, takes=frozenset({"eta", "s_noise"})),
+    "DDIM": _Entry(timestep.ddim, kind="timestep", takes=frozenset({"eta"})),
+}
+
+
+def _sampler(named: SamplerName) -> Sampler:
+    entry = _ENTRIES[named.name]
+    return Sampler(named, entry.function, entry.kind, entry.takes, entry.fixed)
+
+
+SAMPLERS: Mapping[str, Sampler] = {
+    named.name: _sampler(named) for named in SAMPLER_NAMES if named.name in _ENTRIES
+}
+
+
+def resolve(sampler: str | None, schedule: str | None) -> tuple[Sampler, str]:
+    """The sampler and the schedule's label that a request means; see :func:`names.resolve`."""
+    name, label = resolve_names(sampler, schedule)
+    return SAMPLERS[name], label

@@ -1,0 +1,91 @@
+"""Samplers that walk whole timesteps instead of noise levels: DDIM, DDIM CFG++ and PLMS.
+
+They take ``predict(x (B,C,h,w), t (B,)) -> eps`` for latents of unit variance, the rising
+``timesteps`` and the model's ``alphas_cumprod`` (1000,). They stop at the level of
+``timesteps[0]``, so a trace of noise remains, as in AUTOMATIC1111 (contract section 4.7).
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from generator.errors import BadRequest
+
+Predict = Callable[[Tensor, Tensor], Tensor]
+Draw = Callable[[], Tensor]
+
+
+def timesteps_for(steps: int) -> Tensor:
+    """Rising whole timesteps, ceil(1000 / (1000 // steps)) of them: (n,) int64.
+
+    Raises :class:`BadRequest` for more than 1000 steps.
+    """
+    if steps > 1000:
+        raise BadRequest(
+            f"{steps} steps were asked for; a sampler of whole timesteps takes at most 1000",
+            "steps",
+        )
+    return torch.clip(torch.arange(0, 1000, 1000 // max(steps, 1)) + 1, 0, 999)
+
+
+def _walk(timesteps: Tensor, alphas: Tensor) -> Iterator[tuple[Tensor, float, float]]:
+    """(timestep, its alpha, the alpha to reach), from the highest down."""
+    for index in range(len(timesteps) - 1, 0, -1):
+        here, target = alphas[timesteps[index]], alphas[timesteps[index - 1]]
+        yield timesteps[index], float(here), float(target)
+
+
+def ddim(
+    predict: Predict,
+    x: Tensor,
+    timesteps: Tensor,
+    alphas_cumprod: Tensor,
+    draw: Draw,
+    *,
+    eta: float = 0.0,
+) -> Tensor:
+    """Song et al. (2021), "Denoising diffusion implicit models", equation 12."""
+    for t, alpha, target in _walk(timesteps, alphas_cumprod.double()):
+        eps = predict(x, _level(x, t))
+        x = _ddim_step(x, eps, eps, alpha, target, eta, draw())
+    return x
+
+
+def ddim_cfgpp(
+    predict: Predict,
+    x: Tensor,
+    timesteps: Tensor,
+    alphas_cumprod: Tensor,
+    draw: Draw,
+    *,
+    negative: Callable[[], Tensor],
+    eta: float = 0.0,
+) -> Tensor:
+    """Chung et al. (2024), "CFG++": the way back to noise follows the negative prediction.
+
+    ``negative()`` is the unguided eps of the last ``predict``; guidance is 1/12.5 of the usual.
+    """
+    for t, alpha, target in _walk(timesteps, alphas_cumprod.double()):
+        eps = predict(x, _level(x, t))
+        x = _ddim_step(x, eps, negative(), alpha, target, eta, draw())
+    return x
+
+
+def _level(x: Tensor, t: Tensor) -> Tensor:
+    return x.new_ones([len(x)]) * t
+
+
+def _ddim_step(
+    x: Tensor,
+    eps: Tensor,
+    back: Tensor,
+    alpha: float,
+    target: float,
+    eta: float,
+    noise: Tensor,
+) -> Tensor:
+    sigma = eta * ((1 - target) / (1 - alpha) * (1 - alpha / target)) ** 0.5
+    clean = (x - (1 - alpha) ** 0.5 * eps) / alpha**0.5
+    direction = (1 - target - sigma**2) ** 0.5 * back
+    return target**0.5 * clean + direction + sigma * noise
