@@ -106,9 +106,7 @@ def write_samples(
     return urls
 
 
-def finished(
-    job: "GenerationJob", saving: "Saving", generation: Generation
-) -> tuple[Picture, ...]:
+def finished(job: "GenerationJob", saving: "Saving", generation: Generation) -> tuple[Picture, ...]:
     """The pictures to keep: an interrupt leaves the last batch unsaved (contract 1.10).
 
     The vendor's callers get no other copy of a picture, so theirs are all kept.
@@ -122,7 +120,7 @@ def finished(
 def encoded(request: GenerationRequest, image: "Image", infotext: str) -> bytes:
     """A picture file in the job's own format, with its infotext unless the options forbid it."""
     options = request.options
-    text = infotext if options.enable_pnginfo else ""
+    text = infotext if options.enable_pnginfo else None
     return encode(image, options.samples_format, text, options.jpeg_quality)
 
 
@@ -169,7 +167,7 @@ def transported(job: "GenerationJob", generation: Generation, saved: Saved) -> l
     keeps = job.request.options.enable_pnginfo
     return [
         base64.b64encode(
-            encode(image, job.answer_format, text if keeps else "", job.answer_quality)
+            encode(image, job.answer_format, text if keeps else None, job.answer_quality)
         ).decode("ascii")
         for image, text in pictures
     ]

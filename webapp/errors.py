@@ -21,6 +21,7 @@ from generator.errors import (
     WrongArchitecture,
 )
 from webapp.queues.contracts import Answer
+from webapp.queues.errors import QueueError, QueueFull
 
 
 class Refused(Exception):
@@ -98,6 +99,8 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (GeneratorError, 500),
     (MemoryError, 500),
     (TimeoutError, 504),
+    (QueueFull, 507),
+    (QueueError, 503),
     (sqlite3.Error, 503),
 )
 """The first class that fits decides; ``Refused`` carries its own status; all else is 500."""
@@ -140,7 +143,7 @@ def texts(exception: BaseException) -> tuple[str, str]:
     if isinstance(exception, BadRequest):
         named = exception.field and exception.field not in str(exception)
         return (f"{exception.field}: {exception}" if named else str(exception)), ""
-    if isinstance(exception, GeneratorError | TimeoutError):
+    if isinstance(exception, GeneratorError | TimeoutError | QueueError):
         return str(exception), str(exception)
     if status_of(exception) == 507:
         text = "The disk that holds the data directory is full; nothing was kept of this request."

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -30,8 +30,12 @@ def strays(path: Path, data_dir: Path) -> bool:
     real, root = path.resolve(), data_dir.resolve()
     if not real.is_relative_to(root):
         return True
-    inner = real.relative_to(root).parts
-    return bool(inner) and inner[0].lower() in PROTECTED
+    return is_protected(real.relative_to(root))
+
+
+def is_protected(inner: PurePath) -> bool:
+    """True if a path relative to the data directory begins with a folder of the list above."""
+    return bool(inner.parts) and inner.parts[0].lower() in PROTECTED
 
 
 @dataclass(frozen=True, slots=True)

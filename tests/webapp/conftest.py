@@ -1,0 +1,182 @@
+"""A whole web process in the test's own: real queue and registry, and a worker that pretends."""
+
+import json
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+
+from generator.models.registry import Folders, Registry
+from generator.request import Generation, Picture
+from webapp.answers import compose, save_all
+from webapp.app import create_app
+from webapp.auth import Credentials, credentials
+from webapp.errors import envelope
+from webapp.queues.contracts import Answer
+from webapp.queues.frames import GenerationJob, decode
+from webapp.queues.sqlite import SqliteStore
+from webapp.settings import Options
+
+
+def write_model(path: Path, metadata: dict[str, str] | None = None) -> Path:
+    """A complete safetensors file of one number."""
+    header = {
+        "__metadata__": metadata or {},
+        "w": {"dtype": "F16", "shape": [1], "data_offsets": [0, 2]},
+    }
+    text = json.dumps(header).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"\0\0")
+    return path
+
+
+def pretend(job: GenerationJob) -> Generation:
+    """A generation of flat pictures with the seeds that the job asks for."""
+    wanted = job.request
+    step = 0 if wanted.seeds.variation_strength else 1
+    pictures = tuple(
+        Picture(
+            Image.new("RGB", (wanted.width, wanted.height), (i * 20 % 256, 90, 40)),
+            wanted.seeds.seed + step * i,
+            wanted.seeds.variation_seed + i,
+            wanted.prompt,
+            wanted.negative_prompt,
+            f"{wanted.prompt}\nSteps: {wanted.sampling.steps}, Seed: {wanted.seeds.seed + step * i}",
+        )
+        for i in range(wanted.picture_count)
+    )
+    return Generation(pictures, "painter", None, None, None, 1, {}, "20260101120000", 0.5, 0.4)
+
+
+@dataclass
+class House:
+    """The app under test, and what stands around it."""
+
+    app: Flask
+    data_dir: Path
+    store: SqliteStore
+    options: Options
+    registry: Registry
+    draw: Callable[[GenerationJob], Generation] = pretend
+    jobs: list[GenerationJob] = field(default_factory=list)
+
+    def client(self, **headers: str) -> FlaskClient:
+        """A client that sends these headers with every request."""
+        client = self.app.test_client()
+        for name, value in headers.items():
+            client.environ_base[f"HTTP_{name.upper()}"] = value
+        return client
+
+    def txt2img(self, body: Any, **headers: str) -> Any:
+        """Post a request and return Flask's response."""
+        return self.client(**headers).post("/sdapi/v1/txt2img", json=body)
+
+    def work(self, stop: threading.Event) -> None:
+        """Take frames and answer them until told to stop."""
+        while not stop.is_set():
+            lease = self.store.take("test", (), 0.05)
+            if lease is None:
+                continue
+            self.store.answer(lease, self.answer(decode(lease.frame.body)), 0.0)
+
+    def answer(self, job: GenerationJob) -> Answer:
+        """What a worker would answer."""
+        self.jobs.append(job)
+        try:
+            generation = self.draw(job)
+            saved = save_all(job, generation, self.data_dir, date(2026, 1, 2))
+            return compose(job, generation, saved)
+        except Exception as error:
+            return envelope(error)
+
+
+def configuration(data_dir: Path, **changes: Any) -> SimpleNamespace:
+    """What the app reads of the flags."""
+    values: dict[str, Any] = {
+        "data_dir": data_dir,
+        "easel_dir": data_dir / ".easel",
+        "root_path": "",
+        "web_ui": True,
+        "filebrowser": False,
+        "api_log": False,
+        "time_log": False,
+        "tls_certfile": None,
+        "cors_allow_origins": (),
+        "threads": 8,
+        "mount_paths": (
+            "/code/stable-diffusion-webui/data",
+            "/code/stable-diffusion-webui/data-oss",
+            "/code/stable-diffusion-webui/data-nas",
+        ),
+    }
+    return SimpleNamespace(**(values | changes))
+
+
+Builder = Callable[..., House]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Iterator[Builder]:
+    """Makes houses: ``build(credentials=..., web_ui=False)``; their workers end with the test."""
+    ends: list[Callable[[], None]] = []
+
+    def make(credentials: Credentials = Credentials(), **changes: Any) -> House:  # noqa: B008
+        data_dir = tmp_path / f"data{len(ends)}"
+        write_model(data_dir / "models/Stable-diffusion/painter.safetensors")
+        write_model(data_dir / "models/Stable-diffusion/deliberate_v2.safetensors")
+        write_model(data_dir / "models/VAE/clear.safetensors")
+        write_model(data_dir / "models/Lora/style.safetensors", {"ss_output_name": "brush"})
+        config = configuration(data_dir, **changes)
+        config.easel_dir.mkdir()
+        store = SqliteStore(config.easel_dir / "queue.db")
+        registry = Registry(Folders.under(data_dir))
+        options = Options(data_dir / "config.json")
+        services = SimpleNamespace(
+            config=config,
+            stream=store,
+            board=store,
+            registry=registry,
+            options=options,
+            credentials=credentials,
+        )
+        built = tmp_path / "dist"
+        (built / "assets").mkdir(parents=True, exist_ok=True)
+        (built / "index.html").write_text("<title>Easel</title>")
+        (built / "assets/app-1a2b.js").write_text("1")
+        house = House(create_app(services, built), data_dir, store, options, registry)
+        stop = threading.Event()
+        worker = threading.Thread(target=house.work, args=(stop,))
+        worker.start()
+
+        def end() -> None:
+            stop.set()
+            worker.join()
+            store.close()
+
+        ends.append(end)
+        return house
+
+    yield make
+    for end in ends:
+        end()
+
+
+@pytest.fixture
+def house(build: Builder) -> House:
+    """A house on loopback without credentials."""
+    return build()
+
+
+@pytest.fixture
+def guarded(build: Builder) -> House:
+    """A house with a token and two users."""
+    return build(credentials("s3cret-token", (("ann", "pw1"),), (("bob", "pw2"),)))

@@ -1,0 +1,64 @@
+"""``create_app(services)``: Flask around the services, and nothing that outlives a request."""
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from webapp import auth, failures, traffic
+from webapp.auth import Throttle
+from webapp.routes import docs, events, internal, login, models, pages, probes, sdapi
+from webapp.routes.tasks import Tasks
+
+if TYPE_CHECKING:
+    from webapp.services import Services
+
+LARGEST_BODY = 256 * 1024 * 1024
+"""Bytes of a request body; a few large pictures in base64 fit, a memory's worth does not."""
+
+LOGIN_LASTS = timedelta(days=30)
+LEAST_THREADS = 4
+
+log = logging.getLogger(__name__)
+
+
+def create_app(services: "Services", built_page: Path | None = None) -> Flask:
+    """The WSGI app of these services. ``built_page`` holds the page's index.html."""
+    config = services.config
+    app = Flask("webapp", static_folder=None)
+    app.config.update(
+        SECRET_KEY=auth.session_key(config.easel_dir),
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        MAX_FORM_MEMORY_SIZE=1024 * 1024,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=config.tls_certfile is not None,
+        PERMANENT_SESSION_LIFETIME=LOGIN_LASTS,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json.compact = True  # type: ignore[attr-defined]
+    app.extensions["easel.services"] = services
+    app.extensions["easel.tasks"] = Tasks()
+    traffic.install(app, config)
+    auth.install(app, services.credentials, config.cors_allow_origins)
+    failures.install(app)
+    add_routes(app, services, built_page or pages.default_build())
+    app.wsgi_app = traffic.Doorstep(app.wsgi_app, config.root_path)  # type: ignore[method-assign]
+    return app
+
+
+def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
+    """Every route; ``--nowebui`` leaves out the page, not its API."""
+    listeners = max(services.config.threads // 2, 1)
+    app.register_blueprint(probes.probes)
+    app.register_blueprint(sdapi.sdapi)
+    app.register_blueprint(models.models)
+    app.register_blueprint(internal.internal)
+    app.register_blueprint(docs.docs)
+    app.register_blueprint(login.blueprint(Throttle()))
+    app.register_blueprint(events.blueprint(listeners))
+    if services.config.web_ui:
+        app.register_blueprint(pages.blueprint(built_page))

@@ -1,0 +1,262 @@
+"""Who may ask: tokens, Basic passwords, the page's login cookie; one gate before every route.
+
+No credential configured and only this machine listening: whoever asks is the owner. Then, and
+for cookies, foreign ``Host`` and ``Origin`` headers are refused, so that a web page elsewhere
+cannot act through the browser of somebody here (DNS rebinding, cross-site requests).
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import os
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from flask import Flask, g, request
+from flask_login import LoginManager, UserMixin, current_user
+
+from webapp.errors import Forbidden, NotAuthenticated, TooManyTries, WrongCredential
+
+OWNER = "owner"
+PUBLIC_ENDPOINTS = frozenset(
+    {"probes.ping", "probes.healthz", "probes.readyz", "login.page", "login.enter"}
+)
+"""What answers without a credential, in every mode. The login page carries its own styles."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+TRIES = 10
+TRIES_WINDOW = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. The owner sees and stops everybody's jobs; others their own."""
+
+    name: str
+    owner: bool = False
+    by_cookie: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What opens the door. ``open_to_all`` holds only when nothing else is configured."""
+
+    token: str | None = None
+    passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    any_host: bool = False  # --insecure, or a door that asks for credentials anyway
+
+    @property
+    def open_to_all(self) -> bool:
+        """True if no credential is configured: whoever reaches the service is its owner."""
+        return not self.token and not self.passwords
+
+    def by_token(self, text: str) -> Caller | None:
+        """The owner, if ``text`` is the token."""
+        return Caller(OWNER, owner=True) if self.token and same(text, self.token) else None
+
+    def by_password(self, name: str, password: str) -> Caller | None:
+        """The caller of this name and password. Takes as long for an unknown name."""
+        expected = self.passwords.get(name)
+        right = same(password, expected if expected is not None else secrets.token_hex())
+        return Caller(name) if right and expected is not None else None
+
+    def by_header(self, header: str) -> Caller | None:
+        """The caller of an ``Authorization`` header: Basic, ``Bearer TOKEN`` or a bare token."""
+        kind, _, rest = header.strip().partition(" ")
+        if kind.lower() == "basic":
+            return self.by_basic(rest)
+        return self.by_token(rest.strip() if kind.lower() == "bearer" else header.strip())
+
+    def by_basic(self, encoded: str) -> Caller | None:
+        """The caller of Basic credentials; the token is taken as any user's password too."""
+        try:
+            name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        return self.by_password(name, password) or self.by_token(password)
+
+
+def credentials(
+    token: str | None,
+    api_auth: tuple[tuple[str, str], ...] = (),
+    page_auth: tuple[tuple[str, str], ...] = (),
+    *,
+    insecure: bool = False,
+) -> Credentials:
+    """What the flags configure. Users of ``--api-auth`` and ``--gradio-auth`` are one circle."""
+    return Credentials(token or None, MappingProxyType(dict((*page_auth, *api_auth))), insecure)
+
+
+def same(left: str, right: str) -> bool:
+    """Compare in a time that tells nothing about where two texts differ."""
+    return hmac.compare_digest(hashed(left), hashed(right))
+
+
+def hashed(text: str) -> bytes:
+    """A digest of equal length for all texts."""
+    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).digest()
+
+
+class Visitor(UserMixin):
+    """Flask-Login's idea of a caller; the id outlives no change of the password behind it."""
+
+    def __init__(self, caller: Caller, secret: str) -> None:
+        self.caller = caller
+        self.secret = secret
+
+    def get_id(self) -> str:
+        """What the signed cookie holds: the name and a digest of the secret."""
+        return f"{self.caller.name}:{hashed(self.secret).hex()[:32]}"
+
+
+def visitors(credentials: Credentials) -> dict[str, Visitor]:
+    """Everybody who can log in, by the id of their cookie."""
+    known = [
+        Visitor(Caller(name, by_cookie=True), password)
+        for name, password in credentials.passwords.items()
+    ]
+    if credentials.token:
+        known.append(Visitor(Caller(OWNER, owner=True, by_cookie=True), credentials.token))
+    return {visitor.get_id(): visitor for visitor in known}
+
+
+def visitor_of(caller: Caller, credentials: Credentials) -> Visitor:
+    """The visitor to log in as ``caller``."""
+    secret = credentials.token if caller.owner else credentials.passwords[caller.name]
+    return Visitor(caller, secret or "")
+
+
+def install(app: Flask, credentials: Credentials, allowed_origins: tuple[str, ...]) -> None:
+    """Put the gate before every route of ``app``."""
+    manager = LoginManager(app)
+    known = visitors(credentials)
+    manager.user_loader(known.get)
+    app.before_request(lambda: gate(credentials, allowed_origins))
+
+
+def gate(credentials: Credentials, allowed_origins: tuple[str, ...]) -> None:
+    """Let a request through or raise: 401 without a credential, 403 from a foreign page."""
+    if request.endpoint in PUBLIC_ENDPOINTS:
+        if request.method not in SAFE_METHODS:
+            check_origin(allowed_origins)
+        return
+    g.caller = identify(credentials)
+    if credentials.open_to_all:
+        if not credentials.any_host:
+            check_host()
+        check_origin(allowed_origins)
+    elif g.caller.by_cookie and request.method not in SAFE_METHODS:
+        check_origin(allowed_origins)
+
+
+def identify(credentials: Credentials) -> Caller:
+    """The caller of the current request. Raises 401's exceptions."""
+    if credentials.open_to_all:
+        return Caller(OWNER, owner=True)
+    header = request.headers.get("Authorization", "")
+    if header.strip():
+        found = credentials.by_header(header)
+        if found is None:
+            basic = header.strip().lower().startswith("basic")
+            raise WrongCredential("Incorrect username or password" if basic else "Incorrect token")
+        return found
+    if current_user.is_authenticated:
+        caller: Caller = current_user.caller
+        return caller
+    raise NotAuthenticated("Not authenticated")
+
+
+def check_host() -> None:
+    """Refuse a ``Host`` that is no name of this machine's loopback."""
+    name = host_name(request.host)
+    if name in LOCAL_NAMES or name.endswith(".localhost") or is_loopback(name):
+        return
+    raise Forbidden(
+        f"The host {name!r} is not known here. Without a token only localhost is answered: "
+        "start with --token, or with --insecure to answer under every name."
+    )
+
+
+def check_origin(allowed: tuple[str, ...]) -> None:
+    """Refuse what a page of another origin asks for."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        if (
+            request.headers.get("Sec-Fetch-Site") == "cross-site"
+            and request.method not in SAFE_METHODS
+        ):
+            raise Forbidden("A page of another site may not ask for this.")
+        return
+    if origin in allowed or "*" in allowed or urlsplit(origin).netloc == request.host:
+        return
+    raise Forbidden(f"The origin {origin!r} may not ask for this; see --cors-allow-origins.")
+
+
+def host_name(host: str) -> str:
+    """The name in a ``Host`` header, without port and brackets, in lower case."""
+    return (urlsplit(f"//{host}").hostname or "").rstrip(".").lower()
+
+
+def is_loopback(name: str) -> bool:
+    """True for 127.0.0.0/8 and ::1 written as addresses."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+class Throttle:
+    """Counts failed logins by address, forgetting the oldest; thread-safe."""
+
+    def __init__(self, tries: int = TRIES, window: float = TRIES_WINDOW, most: int = 4096) -> None:
+        self.tries, self.window, self.most = tries, window, most
+        self.failures: OrderedDict[str, list[float]] = OrderedDict()
+        self.lock = threading.Lock()
+
+    def check(self, address: str, now: float | None = None) -> None:
+        """Raise ``TooManyTries`` while the address has failed too often."""
+        with self.lock:
+            if len(self.recent(address, now or time.monotonic())) >= self.tries:
+                raise TooManyTries(
+                    f"Too many failed logins; try again in {self.window:.0f} seconds."
+                )
+
+    def failed(self, address: str, now: float | None = None) -> None:
+        """Count one failure."""
+        now = now or time.monotonic()
+        with self.lock:
+            self.failures[address] = [*self.recent(address, now), now]
+            self.failures.move_to_end(address)
+            if len(self.failures) > self.most:
+                self.failures.popitem(last=False)
+
+    def recent(self, address: str, now: float) -> list[float]:
+        """Times of the failures that still count."""
+        return [at for at in self.failures.get(address, []) if now - at < self.window]
+
+
+def session_key(easel_dir: Path) -> bytes:
+    """The key that signs cookies: made at the first start, kept with mode 0600."""
+    path = easel_dir / "session.key"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        pass
+    easel_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:  # another process was quicker
+        return path.read_bytes()
+    with os.fdopen(handle, "wb") as file:
+        file.write(key := secrets.token_bytes(32))
+    return key

@@ -1,0 +1,100 @@
+"""The vendor's extras: plain values among ``alwayson_scripts`` (its guide; eas.md section 2.2).
+
+``save_dir`` decides the form of the answer and where pictures go. A caller names it as the
+service's container sees it, so mount paths stand for the data directory here.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from webapp.errors import Refused
+from webapp.naming import is_protected, strays
+from webapp.queues.frames import EasExtras
+
+NAMES = ("id_task", "uid", "save_dir", "sd_model_checkpoint", "sd_vae")
+SELECTABLE = frozenset({"prompt matrix", "prompts from file or textbox", "x/y/z plot"})
+TOLERATED = frozenset({"extra options", "hypertile", "refiner", "sampler", "seed", "comments"})
+"""AUTOMATIC1111's always-on scripts whose arguments its API ignores too (contract 1.8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A ``save_dir`` that may be written to."""
+
+    relative: str  # to the data directory, "/" between parts, "" for the directory itself
+    prefix: str  # what stands before it in an ``image_url``
+
+
+def split(alwayson: Mapping[str, object]) -> EasExtras | None:
+    """The vendor's extras of ``alwayson_scripts``, or None if there are none.
+
+    Raises ``Refused`` for any other name that is no script: AUTOMATIC1111's sentence, 422.
+    """
+    given = {name: alwayson[name] for name in NAMES if alwayson.get(name) is not None}
+    for name in alwayson:
+        if name not in NAMES:
+            check_script(name)
+    if not given:
+        return None
+    return EasExtras(**{name: text(name, value) for name, value in given.items()})
+
+
+def check_script(name: str) -> None:
+    """Refuse a script that does not exist or may not stand here."""
+    if name.lower() in SELECTABLE:
+        raise Refused("Cannot have a selectable script in the always on scripts params")
+    if name.lower() not in TOLERATED:
+        raise Refused(f"Script '{name}' not found")
+
+
+def text(name: str, value: object) -> str | None:
+    """An extra's value as text; numbers are fine for ids. "" is "not given"."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise Refused(f"alwayson_scripts.{name}: a string is expected.")
+    return str(value) or None
+
+
+def locate(save_dir: str, data_dir: Path, mounts: Sequence[str], *, trusted: bool = False) -> Place:
+    """Where ``save_dir`` lies under the data directory.
+
+    An absolute one begins with a mount path or with the data directory's own path; a relative
+    one is taken from the data directory. Raises ``Refused`` for every way out of the caller's
+    tree: other roots, ``..``, symlinks, folders that models and plugins are loaded from. With
+    ``trusted`` (a folder that the options name) symlinks are the owner's and are followed.
+    """
+    if "\0" in save_dir or "://" in save_dir:
+        raise Refused(f"save_dir: {save_dir!r} is not a path.")
+    lexical = PurePosixPath(os.path.normpath(save_dir.replace("//", "/")))
+    prefix, inner = mounted(lexical, data_dir, mounts)
+    if ".." in inner.parts:
+        raise outside(save_dir)
+    try:
+        astray = is_protected(inner) if trusted else strays(data_dir / inner, data_dir)
+    except (OSError, ValueError, RuntimeError):
+        raise Refused(f"save_dir: {save_dir[:80]!r} cannot be a path here.") from None
+    if astray:
+        raise outside(save_dir)
+    return Place("" if str(inner) == "." else str(inner), prefix)
+
+
+def mounted(
+    path: PurePosixPath, data_dir: Path, mounts: Sequence[str]
+) -> tuple[str, PurePosixPath]:
+    """The mount path that ``path`` stands under, and the rest; the longest one wins."""
+    if not path.is_absolute():
+        return (mounts[0].rstrip("/") if mounts else str(data_dir)), path
+    roots = sorted({*mounts, str(data_dir), str(data_dir.resolve())}, key=len, reverse=True)
+    for root in roots:
+        if path.is_relative_to(root):
+            return root.rstrip("/"), path.relative_to(root)
+    raise outside(str(path))
+
+
+def outside(save_dir: str) -> Refused:
+    """The refusal of a folder that is not the caller's to write to."""
+    return Refused(
+        f"save_dir: {save_dir!r} is not inside the data directory's folders for pictures; "
+        "name a folder under a mount path, for example outputs."
+    )

@@ -1,0 +1,91 @@
+"""Flask's error handlers: every exception leaves as an answer of ``webapp.errors``."""
+
+import logging
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+
+from webapp.errors import (
+    InvalidFields,
+    NotAuthenticated,
+    TooLarge,
+    TooManyTries,
+    WrongCredential,
+    envelope,
+    json_answer,
+    status_of,
+)
+from webapp.routes.context import response
+from webapp.routes.login import form
+from webapp.routes.road import CallerLeft
+
+log = logging.getLogger(__name__)
+NOBODY_READS = 499
+"""nginx's status of a request whose client left; seen in the log alone."""
+
+
+def install(app: Flask) -> None:
+    """Hang the handlers on the app."""
+    app.register_error_handler(NotFound, plain)
+    app.register_error_handler(MethodNotAllowed, plain)
+    app.register_error_handler(RequestEntityTooLarge, too_large)
+    app.register_error_handler(HTTPException, other_http)
+    app.register_error_handler(NotAuthenticated, unauthorized)
+    app.register_error_handler(WrongCredential, unauthorized)
+    app.register_error_handler(TooManyTries, throttled)
+    app.register_error_handler(CallerLeft, left)
+    app.register_error_handler(Exception, failed)
+
+
+def plain(error: HTTPException) -> Response:
+    """404 and 405, which AUTOMATIC1111 answers outside its envelope."""
+    answer = response(json_answer(error.code or 404, {"detail": error.name.title()}))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        answer.headers["Allow"] = ", ".join(error.valid_methods)
+    return answer
+
+
+def too_large(_: RequestEntityTooLarge) -> Response:
+    """413."""
+    return response(envelope(TooLarge("The body of the request is too long.")))
+
+
+def other_http(error: HTTPException) -> Response:
+    """What Flask itself refuses."""
+    body = {"error": "HTTPException", "detail": error.name, "body": "", "errors": ""}
+    return response(json_answer(error.code or 500, body))
+
+
+def unauthorized(error: NotAuthenticated | WrongCredential) -> Response:
+    """401; a browser that wants a page gets the login form with it.
+
+    The challenge names Bearer for browsers, which would cover the page with a box for Basic.
+    """
+    wants_page = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+    answer = form(status=401) if wants_page else response(envelope(error))
+    browser = "Sec-Fetch-Mode" in request.headers
+    answer.headers["WWW-Authenticate"] = (
+        'Bearer realm="easel"' if browser else 'Basic realm="easel"'
+    )
+    return answer
+
+
+def throttled(error: TooManyTries) -> Response:
+    """429 with the time to wait."""
+    answer = response(envelope(error))
+    answer.headers["Retry-After"] = "60"
+    return answer
+
+
+def left(_: CallerLeft) -> Response:
+    """Nobody reads this."""
+    return Response("", NOBODY_READS)
+
+
+def failed(error: Exception) -> Response:
+    """Everything else by the table of ``webapp.errors``; what is unexpected is logged whole."""
+    if status_of(error) >= 500:
+        log.exception("request %s failed: %s %s", g.get("request_id"), request.method, request.path)
+    elif not isinstance(error, InvalidFields):
+        log.info("request %s refused: %s", g.get("request_id"), error)
+    return response(envelope(error))

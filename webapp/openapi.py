@@ -1,0 +1,180 @@
+"""``/openapi.json``: written from the routes themselves, so that it cannot drift from them."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask
+from pydantic import BaseModel
+
+Schema = Mapping[str, object]
+Model = type[BaseModel]
+CONVERTER = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ANYTHING: Schema = {}
+NULL: Schema = {"nullable": True, "description": "null"}
+EMPTY: Schema = {"type": "object", "maxProperties": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a route says of itself."""
+
+    summary: str
+    body: Model | Schema | None = None
+    body_required: bool = True
+    answer: Model | Schema = field(default_factory=dict)
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    content_type: str = "application/json"
+    public: bool = False
+
+
+def described(note: Note) -> Callable[[Any], Any]:
+    """Hang a note on a view function."""
+
+    def hang(view: Any) -> Any:
+        view.openapi_note = note
+        return view
+
+    return hang
+
+
+def document(app: Flask, version: str) -> dict[str, object]:
+    """The OpenAPI 3.0 document of every described route of ``app``."""
+    schemas: dict[str, object] = dict(ERRORS)
+    paths: dict[str, dict[str, object]] = {}
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        note = getattr(app.view_functions[rule.endpoint], "openapi_note", None)
+        if note is None:
+            continue
+        path = CONVERTER.sub(r"{\1}", rule.rule)
+        for method in METHODS:
+            if method in (rule.methods or ()):
+                operation = operation_of(note, rule.endpoint, sorted(rule.arguments), schemas)
+                paths.setdefault(path, {})[method.lower()] = operation
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "Easel", "version": version},
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": SECURITY},
+        "security": [{name: []} for name in SECURITY],
+    }
+
+
+def operation_of(
+    note: Note, endpoint: str, arguments: list[str], schemas: dict[str, object]
+) -> dict[str, object]:
+    """One method of one path."""
+    answer = {
+        "description": "Success",
+        "content": {note.content_type: {"schema": reference(note.answer, schemas)}},
+    }
+    operation: dict[str, object] = {
+        "operationId": endpoint.replace(".", "_"),
+        "summary": note.summary,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in arguments
+        ]
+        + [
+            {"name": name, "in": "query", "schema": dict(schema)}
+            for name, schema in note.query.items()
+        ],
+        "responses": {"200": answer} | (REFUSED if note.public else UNAUTHORIZED | REFUSED),
+    }
+    if note.public:
+        operation["security"] = []
+    if note.body is not None:
+        operation["requestBody"] = {
+            "required": note.body_required,
+            "content": {"application/json": {"schema": reference(note.body, schemas)}},
+        }
+    return operation
+
+
+def reference(schema: Model | Schema, schemas: dict[str, object]) -> dict[str, object]:
+    """A schema in place, or a reference to a model's, which is added to ``schemas``."""
+    if not isinstance(schema, type):
+        return dict(schema)
+    text = schema.model_json_schema(ref_template="#/components/schemas/{model}", mode="validation")
+    for name, definition in text.pop("$defs", {}).items():
+        schemas[name] = old_style(definition)
+    name = str(text.get("title", schema.__name__))
+    schemas[name] = old_style(text)
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def old_style(schema: Any) -> Any:
+    """JSON Schema 2020's ``anyOf [.., null]`` as OpenAPI 3.0's ``nullable``."""
+    if isinstance(schema, list):
+        return [old_style(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: old_style(value) for key, value in schema.items()}
+    kinds = schema.get("anyOf")
+    if isinstance(kinds, list) and {"type": "null"} in kinds:
+        rest = [kind for kind in kinds if kind != {"type": "null"}]
+        others = {key: value for key, value in schema.items() if key != "anyOf"}
+        return {**others, **(rest[0] if len(rest) == 1 else {"anyOf": rest}), "nullable": True}
+    return schema
+
+
+def failure(description: str, name: str) -> dict[str, object]:
+    """A response that is an error."""
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+ERRORS: Schema = {
+    "Envelope": {
+        "type": "object",
+        "required": ["error", "detail", "body", "errors"],
+        "properties": {
+            "error": {"type": "string", "description": "the kind of error"},
+            "detail": {"type": "string", "description": "the sentence to read"},
+            "body": {"type": "string"},
+            "errors": {"type": "string"},
+        },
+    },
+    "Faults": {
+        "type": "object",
+        "required": ["detail"],
+        "properties": {
+            "detail": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["loc", "msg", "type"],
+                    "properties": {
+                        "loc": {"type": "array", "items": {}},
+                        "msg": {"type": "string"},
+                        "type": {"type": "string"},
+                        "ctx": {"type": "object"},
+                    },
+                },
+            }
+        },
+    },
+    "Refusal": {
+        "anyOf": [
+            {"$ref": "#/components/schemas/Envelope"},
+            {"$ref": "#/components/schemas/Faults"},
+        ]
+    },
+}
+UNAUTHORIZED = {"401": failure("No valid credential", "Envelope")}
+REFUSED = {
+    "422": failure("The request cannot be carried out as written", "Refusal"),
+    "default": failure("Something failed", "Envelope"),
+}
+SECURITY: Schema = {
+    "token": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "the token, bare or after Bearer",
+    },
+    "basic": {"type": "http", "scheme": "basic"},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": "session"},
+}

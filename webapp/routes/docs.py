@@ -1,0 +1,25 @@
+"""``/openapi.json`` and ``/docs``: the API as a machine and as a person reads it."""
+
+from importlib.resources import files
+
+from flask import Blueprint, Response, current_app, jsonify
+
+from webapp.openapi import Note, described, document
+from webapp.version import VERSION
+
+docs = Blueprint("docs", __name__)
+PAGE = files("webapp").joinpath("pages", "docs.html").read_text(encoding="utf-8")
+
+
+@docs.get("/openapi.json")
+@described(Note("This document", answer={"type": "object"}))
+def openapi() -> Response:
+    """The OpenAPI document of the running app."""
+    return jsonify(document(current_app, VERSION))
+
+
+@docs.get("/docs")
+@described(Note("The API for people to read", content_type="text/html"))
+def page() -> Response:
+    """One file without outside parts, so that it works offline."""
+    return Response(PAGE, content_type="text/html; charset=utf-8")

@@ -1,0 +1,92 @@
+"""What the page asks beside the API: a task's progress, the list of tasks (contract 1.12)."""
+
+import base64
+import time
+
+from flask import Blueprint, Response, jsonify
+from pydantic import BaseModel, ValidationError
+
+from webapp.auth import Caller
+from webapp.coercion import Bool, Int, Str
+from webapp.openapi import Note, described
+from webapp.routes.context import caller, json_body, services, tasks
+from webapp.routes.sdapi import fraction
+from webapp.routes.tasks import Running, frames, task_of
+from webapp.schema import invalid
+
+internal = Blueprint("internal", __name__, url_prefix="/internal")
+
+
+class TaskQuery(BaseModel):
+    """Which task, and which preview the page has already."""
+
+    id_task: Str
+    id_live_preview: Int = -1
+    live_preview: Bool = True
+
+
+class TaskProgress(BaseModel):
+    """How far a task is; ``live_preview`` is a data URI, sent once per preview."""
+
+    active: bool
+    queued: bool
+    completed: bool
+    progress: float | None = None
+    eta: float | None = None
+    live_preview: str | None = None
+    id_live_preview: int = -1
+    textinfo: str | None = None
+
+
+@internal.post("/progress")
+@described(Note("How far one task is", body=TaskQuery, answer=TaskProgress))
+def task_progress() -> Response:
+    """The state of one of the caller's tasks: queued, running, completed or unknown."""
+    try:
+        query = TaskQuery.model_validate(json_body())
+    except ValidationError as error:
+        raise invalid(error) from None
+    return jsonify(look(query, caller()).model_dump())
+
+
+def look(query: TaskQuery, who: Caller) -> TaskProgress:
+    """What there is to tell of a task (section 1.12: no offset of 0.01 here)."""
+    here = services()
+    known = list(frames(here, who))
+    mine = next((frame for frame in known if task_of(frame) == query.id_task), None)
+    if mine is None:
+        ended = tasks().ended(who, query.id_task)
+        return TaskProgress(active=False, queued=False, completed=ended, textinfo="Waiting...")
+    if mine.deliveries == 0:
+        waiting = [frame.id for frame in known if frame.deliveries == 0]
+        place = f"In queue: {waiting.index(mine.id) + 1}/{len(waiting)}"
+        return TaskProgress(active=False, queued=True, completed=False, textinfo=place)
+    return moving(Running(mine, here.board.sighting(mine.id)), query)
+
+
+def moving(job: Running, query: TaskQuery) -> TaskProgress:
+    """The state of a running job, with a preview that the page has not seen yet."""
+    seen, done = job.sighting, fraction(job)
+    if seen is None:
+        return TaskProgress(active=True, queued=False, completed=False, progress=0.0)
+    elapsed = time.time() - seen.started_at
+    fresh = query.live_preview and seen.preview and seen.preview_id != query.id_live_preview
+    uri = f"data:image/png;base64,{base64.b64encode(seen.preview or b'').decode()}"
+    return TaskProgress(
+        active=True,
+        queued=False,
+        completed=False,
+        progress=done,
+        eta=max(elapsed / done - elapsed, 0.0) if done else None,
+        live_preview=uri if fresh else None,
+        id_live_preview=seen.preview_id if fresh else query.id_live_preview,
+        textinfo=seen.progress.textinfo,
+    )
+
+
+@internal.get("/pending-tasks")
+@described(Note("The tasks that wait or run", answer={"type": "object"}))
+def pending_tasks() -> Response:
+    """The caller's tasks in order of arrival."""
+    ids = [task_of(frame) for frame in frames(services(), caller())]
+    return jsonify({"size": len(ids), "tasks": ids})

@@ -1,0 +1,114 @@
+"""The page's door: a form that needs no script, and what it sets and forgets."""
+
+from importlib.resources import files
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, jsonify, redirect, request, session, url_for
+from flask_login import login_user, logout_user
+
+from generator.models.kinds import Kind
+from webapp.auth import Caller, Throttle, visitor_of
+from webapp.errors import Refused, WrongCredential
+from webapp.openapi import EMPTY, Note, described
+from webapp.routes.context import caller, json_body, services
+from webapp.version import VERSION
+
+FORM = files("webapp").joinpath("pages", "login.html").read_text(encoding="utf-8")
+HTML = "text/html; charset=utf-8"
+USER = {"type": "object", "properties": {"user": {"type": "string"}}}
+CREDENTIAL = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("username", "password", "token")},
+}
+
+
+def form(note: str = "", status: int = 200) -> Response:
+    """The login page, with a sentence above the form when there is one."""
+    text = FORM.replace("{{action}}", url_for("login.enter")).replace("{{note}}", note)
+    answer = Response(text, status, content_type=HTML)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def blueprint(throttle: Throttle) -> Blueprint:
+    """The routes of logging in and out; ``throttle`` counts the failures of this app."""
+    login = Blueprint("login", __name__)
+
+    @login.get("/login")
+    @described(Note("The login page", content_type="text/html", public=True))
+    def page() -> Response:
+        """The form; with no credentials configured it says that none is needed."""
+        return form()
+
+    @login.post("/login")
+    @described(
+        Note("Log in with a name and password or the token", CREDENTIAL, answer=USER, public=True)
+    )
+    def enter() -> Response:
+        """Set the cookie. JSON is answered with JSON, the form with a redirect to the page."""
+        as_json = request.mimetype == "application/json"
+        address = request.remote_addr or ""
+        throttle.check(address)
+        who = known(json_body() if as_json else request.form.to_dict())
+        if who is None:
+            throttle.failed(address)
+            if as_json:
+                raise WrongCredential("Incorrect username or password")
+            return form(
+                "<p role=alert>用户名、密码或令牌不正确 · Incorrect username, password or token</p>",
+                401,
+            )
+        if not services().credentials.open_to_all:
+            session.permanent = True
+            login_user(visitor_of(who, services().credentials))
+        target = local_target(request.args.get("next", ""))
+        return jsonify({"user": who.name}) if as_json else redirect(target, 303)  # type: ignore[return-value]
+
+    @login.post("/logout")
+    @described(Note("Forget the cookie", answer=EMPTY))
+    def leave() -> Response:
+        """Log out."""
+        logout_user()
+        session.clear()
+        return jsonify({})
+
+    @login.get("/api/session")
+    @described(Note("Who is logged in, and what this service is", answer={"type": "object"}))
+    def who_am_i() -> Response:
+        """What the page needs to know at its start."""
+        here = services()
+        checkpoints = here.registry.index.of(Kind.CHECKPOINT)
+        chosen = here.options.get().get("sd_model_checkpoint")
+        first = checkpoints[0].title if checkpoints else None
+        return jsonify(
+            {
+                "user": caller().name,
+                "owner": caller().owner,
+                "version": VERSION,
+                "edition": "standard",
+                "filebrowser": here.config.filebrowser,
+                "default_size": 512,
+                "checkpoint": chosen or first,
+                "login": not here.credentials.open_to_all,
+            }
+        )
+
+    return login
+
+
+def known(given: object) -> Caller | None:
+    """The caller of a login body: the token alone, in its own field or as the password."""
+    if not isinstance(given, dict):
+        raise Refused("A name and password, or a token, are expected.")
+    name, password, token = (str(given.get(k) or "") for k in ("username", "password", "token"))
+    credentials = services().credentials
+    if credentials.open_to_all:
+        return Caller("owner", owner=True)
+    return credentials.by_token(token or password) or credentials.by_password(name, password)
+
+
+def local_target(path: str) -> str:
+    """Where to go after the login: a path of this service, else its start."""
+    parts = urlsplit(path)
+    local = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc
+    return path if local else url_for("login.page").removesuffix("login")

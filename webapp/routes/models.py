@@ -1,0 +1,229 @@
+"""What there is to choose from: the lists of AUTOMATIC1111's API, and their refreshing."""
+
+from flask import Blueprint, Response, jsonify
+
+from generator.errors import ModelUnreadable
+from generator.models.header import read_header
+from generator.models.index import ModelFile
+from generator.models.kinds import Kind
+from generator.sampling.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from webapp import eas
+from webapp.openapi import NULL, Note, described
+from webapp.routes.context import services
+
+models = Blueprint("models", __name__, url_prefix="/sdapi/v1")
+
+LIST = {"type": "array", "items": {"type": "object"}}
+OBJECT = {"type": "object"}
+LATENT_MODES = (
+    "Latent",
+    "Latent (antialiased)",
+    "Latent (bicubic)",
+    "Latent (bicubic antialiased)",
+    "Latent (nearest)",
+    "Latent (nearest-exact)",
+)
+BUILT_IN_UPSCALERS = ("None", "Lanczos", "Nearest")
+
+
+def of(kind: Kind) -> tuple[ModelFile, ...]:
+    """The files of one kind at this moment."""
+    return services().registry.index.of(kind)
+
+
+@models.get("/sd-models")
+@described(Note("Checkpoints", answer=LIST))
+def sd_models() -> Response:
+    """Every checkpoint; hashes are null until they are known."""
+    return jsonify([checkpoint(file) for file in of(Kind.CHECKPOINT)])
+
+
+def checkpoint(file: ModelFile) -> dict[str, object]:
+    """One entry of the list of checkpoints."""
+    return {
+        "title": file.title,
+        "model_name": file.model_name,
+        "hash": file.shorthash,
+        "sha256": file.sha256,
+        "filename": str(file.path),
+        "config": str(file.config) if file.config else None,
+    }
+
+
+@models.get("/sd-vae")
+@described(Note("VAEs", answer=LIST))
+def sd_vae() -> Response:
+    """Every VAE file, by its name with suffix."""
+    return jsonify([{"model_name": f.path.name, "filename": str(f.path)} for f in of(Kind.VAE)])
+
+
+@models.get("/loras")
+@described(Note("LoRAs", answer=LIST))
+def loras() -> Response:
+    """Every LoRA with what its file says of itself."""
+    return jsonify(
+        [
+            {"name": f.stem, "alias": f.alias, "path": str(f.path), "metadata": f.facts}
+            for f in of(Kind.LORA)
+        ]
+    )
+
+
+@models.get("/hypernetworks")
+@described(Note("Hypernetworks", answer=LIST))
+def hypernetworks() -> Response:
+    """Every hypernetwork."""
+    return jsonify([{"name": f.stem, "path": str(f.path)} for f in of(Kind.HYPERNETWORK)])
+
+
+@models.get("/embeddings")
+@described(Note("Textual inversion embeddings", answer=OBJECT))
+def embeddings() -> Response:
+    """Every embedding; what only its pickle knows is null, since nothing here opens pickles."""
+    loaded = {file.stem: embedding(file) for file in of(Kind.EMBEDDING)}
+    return jsonify({"loaded": loaded, "skipped": {}})
+
+
+def embedding(file: ModelFile) -> dict[str, object]:
+    """Width and number of vectors, where the header tells."""
+    vectors, width = embedding_size(file)
+    return {
+        "step": None,
+        "sd_checkpoint": None,
+        "sd_checkpoint_name": None,
+        "shape": width,
+        "vectors": vectors,
+    }
+
+
+def embedding_size(file: ModelFile) -> tuple[int | None, int | None]:
+    """Number of vectors and their width from a safetensors header, else None twice."""
+    if file.path.suffix != ".safetensors":
+        return None, None
+    try:
+        shapes = [entry.shape for entry in read_header(file.path).tensors.values()]
+    except (ModelUnreadable, OSError):
+        return None, None
+    flat = next((shape for shape in shapes if len(shape) == 2), None)
+    return (flat[0], flat[1]) if flat else (None, None)
+
+
+@models.get("/samplers")
+@described(Note("Samplers", answer=LIST))
+def samplers() -> Response:
+    """Every sampler in AUTOMATIC1111's order."""
+    return jsonify(
+        [
+            {"name": s.name, "aliases": list(s.aliases), "options": dict(s.options)}
+            for s in SAMPLER_NAMES
+        ]
+    )
+
+
+@models.get("/schedulers")
+@described(Note("Noise schedules", answer=LIST))
+def schedulers() -> Response:
+    """Every schedule in AUTOMATIC1111's order."""
+    return jsonify(
+        [
+            {
+                "name": s.name,
+                "label": s.label,
+                "aliases": list(s.aliases) if s.aliases else None,
+                "default_rho": s.default_rho,
+                "need_inner_model": s.need_inner_model,
+            }
+            for s in SCHEDULE_NAMES
+        ]
+    )
+
+
+@models.get("/upscalers")
+@described(Note("Upscalers", answer=LIST))
+def upscalers() -> Response:
+    """The three that need no weights, then those of the files."""
+    built_in = [upscaler(name, None, None) for name in BUILT_IN_UPSCALERS]
+    own = [upscaler(file.stem, file.stem, str(file.path)) for file in of(Kind.UPSCALER)]
+    return jsonify(built_in + own)
+
+
+def upscaler(name: str, model: str | None, path: str | None) -> dict[str, object]:
+    """One entry of the list of upscalers."""
+    return {"name": name, "model_name": model, "model_path": path, "model_url": None, "scale": 4.0}
+
+
+@models.get("/latent-upscale-modes")
+@described(Note("Ways to enlarge a latent", answer=LIST))
+def latent_upscale_modes() -> Response:
+    """The six of the contract."""
+    return jsonify([{"name": name} for name in LATENT_MODES])
+
+
+@models.get("/face-restorers")
+@described(Note("Face restorers", answer=LIST))
+def face_restorers() -> Response:
+    """None yet."""
+    return jsonify([])
+
+
+@models.get("/realesrgan-models")
+@described(Note("Real-ESRGAN models", answer=LIST))
+def realesrgan_models() -> Response:
+    """The files under models/RealESRGAN."""
+    own = [f for f in of(Kind.UPSCALER) if "RealESRGAN" in f.path.parts]
+    return jsonify([{"name": f.stem, "path": str(f.path), "scale": 4} for f in own])
+
+
+@models.get("/scripts")
+@described(Note("Scripts by the names that requests use", answer=OBJECT))
+def scripts() -> Response:
+    """What ``alwayson_scripts`` takes; selectable scripts are not there yet."""
+    names = sorted(eas.TOLERATED - {"comments"})
+    return jsonify({"txt2img": names, "img2img": names})
+
+
+@models.get("/script-info")
+@described(Note("Arguments of the scripts", answer=LIST))
+def script_info() -> Response:
+    """The always-on scripts take no arguments."""
+    return jsonify(
+        [
+            {"name": name, "is_alwayson": True, "is_img2img": img2img, "args": []}
+            for img2img in (False, True)
+            for name in sorted(eas.TOLERATED - {"comments"})
+        ]
+    )
+
+
+@models.post("/refresh-checkpoints")
+@described(Note("Look at the model folders again", answer=NULL))
+def refresh_checkpoints() -> Response:
+    """Scan now, for folders that nobody watches."""
+    return refreshed()
+
+
+@models.post("/refresh-vae")
+@described(Note("Look at the model folders again", answer=NULL))
+def refresh_vae() -> Response:
+    """Scan now."""
+    return refreshed()
+
+
+@models.post("/refresh-loras")
+@described(Note("Look at the model folders again", answer=NULL))
+def refresh_loras() -> Response:
+    """Scan now."""
+    return refreshed()
+
+
+@models.post("/refresh-embeddings")
+@described(Note("Look at the model folders again", answer=NULL))
+def refresh_embeddings() -> Response:
+    """Scan now."""
+    return refreshed()
+
+
+def refreshed() -> Response:
+    """The registry after a scan; one scan serves all kinds."""
+    services().registry.refresh()
+    return jsonify(None)

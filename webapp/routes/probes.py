@@ -1,0 +1,33 @@
+"""Signs of life, answered to everybody and telling nothing else."""
+
+from flask import Blueprint, Response, jsonify
+
+from webapp.openapi import EMPTY, Note, described
+from webapp.routes.context import services
+
+probes = Blueprint("probes", __name__)
+STATE = {"type": "object", "properties": {"status": {"type": "string"}}}
+ABLE = ("idle", "working")
+
+
+@probes.get("/internal/ping")
+@described(Note("Answers when the web process does", answer=EMPTY, public=True))
+def ping() -> Response:
+    """Nothing but an answer."""
+    return jsonify({})
+
+
+@probes.get("/healthz")
+@described(Note("200 while the web process lives", answer=STATE, public=True))
+def healthz() -> Response:
+    """The web process is alive."""
+    return jsonify({"status": "ok"})
+
+
+@probes.get("/readyz")
+@described(Note("200 once a worker can draw, else 503", answer=STATE, public=True))
+def readyz() -> tuple[Response, int]:
+    """Whether a request would be drawn now."""
+    states = {worker.state for worker in services().board.workers()}
+    ready = not states.isdisjoint(ABLE)
+    return jsonify({"status": "ready" if ready else "no worker"}), 200 if ready else 503

@@ -1,0 +1,61 @@
+"""The way of one request through the queue, as seen by its caller."""
+
+import select
+import socket
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from flask import request
+
+from webapp.errors import Unavailable
+from webapp.queues.contracts import Answer, Frame, Stream
+
+if TYPE_CHECKING:
+    from webapp.services import Services
+
+PATIENCE = 2.0
+"""Seconds between two looks at whether the caller still listens."""
+
+
+class CallerLeft(Exception):
+    """The caller closed the connection; nobody reads the answer."""
+
+
+def draw(services: "Services", frame: Frame) -> Answer:
+    """Put a frame into the queue and wait for its answer, however long that takes.
+
+    A caller who leaves takes a waiting frame along; a running job goes on, as it may save files.
+    """
+    services.stream.put(frame)
+    environ = request.environ
+    return wait(services.stream, frame.id, lambda: left(environ))
+
+
+def wait(stream: Stream, frame_id: str, gone: Callable[[], bool]) -> Answer:
+    """The answer of a frame. Raises ``CallerLeft``, or ``Unavailable`` if the frame is lost."""
+    while True:
+        answer = stream.wait(frame_id, PATIENCE)
+        if answer is not None:
+            return answer
+        if gone():
+            stream.cancel(frame_id)
+            raise CallerLeft
+        if all(frame.id != frame_id for frame in stream.waiting()):
+            answer = stream.wait(frame_id, 0)  # it may have been answered in between
+            if answer is None:
+                raise Unavailable("The request was removed from the queue without an answer.")
+            return answer
+
+
+def left(environ: Mapping[str, object]) -> bool:
+    """True if the client has closed its connection, where the server lets us see the socket."""
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    if not isinstance(connection, socket.socket):
+        return False
+    try:
+        readable, _, _ = select.select([connection], [], [], 0)
+        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+    except ValueError:  # TLS sockets cannot be peeked into
+        return False
+    except OSError:
+        return True

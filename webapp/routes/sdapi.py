@@ -1,0 +1,295 @@
+"""AUTOMATIC1111's working routes: txt2img, progress, interrupt, skip, options."""
+
+import base64
+import time
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flask import Blueprint, Response, jsonify, request
+
+from generator.models.kinds import Kind
+from generator.request import GenerationRequest, Stop
+from webapp import eas, schema
+from webapp.errors import Fault, InvalidFields, Refused
+from webapp.openapi import EMPTY, NULL, Note, described
+from webapp.queues.contracts import Frame
+from webapp.queues.frames import GENERATE, EasExtras, GenerationJob, Saving, encode
+from webapp.routes import road
+from webapp.routes.context import caller, json_body, response, services, tasks
+from webapp.routes.tasks import TASK_TAG, Running, new_task, running
+from webapp.version import INFOTEXT_VERSION
+
+if TYPE_CHECKING:
+    from webapp.services import Services
+
+sdapi = Blueprint("sdapi", __name__, url_prefix="/sdapi/v1")
+
+PICTURES = {
+    "type": "object",
+    "required": ["images", "parameters", "info"],
+    "properties": {
+        "images": {"type": "array", "items": {"type": "string", "format": "byte"}},
+        "parameters": {"type": "object"},
+        "info": {"type": "string", "description": "a JSON object as text"},
+    },
+}
+PROGRESS = {
+    "type": "object",
+    "required": ["progress", "eta_relative", "state", "current_image", "textinfo"],
+    "properties": {
+        "progress": {"type": "number"},
+        "eta_relative": {"type": "number"},
+        "state": {"type": "object"},
+        "current_image": {"type": "string", "format": "byte", "nullable": True},
+        "textinfo": {"type": "string", "nullable": True},
+    },
+}
+
+
+@sdapi.post("/txt2img")
+@described(Note("Draw pictures from a prompt", body=schema.Txt2Img, answer=PICTURES))
+def txt2img() -> Response:
+    """Draw, and answer when it is done."""
+    here = services()
+    body = schema.read(json_body())
+    check_script(body.script_name)
+    extras = eas.split(body.alwayson_scripts)
+    schema.check(body)
+    options = here.options.get()
+    given = schema.Given(options, here.registry, user_name(), INFOTEXT_VERSION)
+    wanted = schema.to_request(body, extras, given)
+    task = body.force_task_id or (extras and extras.id_task) or new_task("txt2img")
+    job = GenerationJob(
+        request=wanted,
+        route="txt2img",
+        echo=dict(body),
+        send_images=body.send_images,
+        save=saving(body, extras, options, here),
+        extras=EasExtras(**{**as_dict(extras), "id_task": task}) if extras else None,
+        answer_format=str(options.get("samples_format", "png")),
+        answer_quality=int(options.get("jpeg_quality", 80)),
+    )
+    keep_overrides(body, here)
+    frame = frame_of(job, task, here)
+    try:
+        return response(road.draw(here, frame))
+    finally:
+        tasks().finish(frame.owner, task)
+
+
+def as_dict(extras: EasExtras) -> dict[str, str | None]:
+    """The extras by name."""
+    return {name: getattr(extras, name) for name in eas.NAMES}
+
+
+def user_name() -> str:
+    """The caller's name as the infotext may tell it; the owner has none."""
+    who = caller()
+    return "" if who.owner else who.name
+
+
+def check_script(name: str | None) -> None:
+    """Refuse a script that AUTOMATIC1111 does not know either, in its words."""
+    if name and name.lower() not in eas.SELECTABLE:
+        raise Refused(f"Script '{name}' not found")
+
+
+def keep_overrides(body: schema.Txt2Img, here: "Services") -> None:
+    """Change the options for good where the request says that they shall not be restored."""
+    if body.override_settings and body.override_settings_restore_afterwards is False:
+        here.options.update(body.override_settings)
+
+
+def frame_of(job: GenerationJob, task: str, here: "Services") -> Frame:
+    """The frame that carries a job."""
+    return Frame(
+        id=uuid4().hex,
+        kind=GENERATE,
+        body=encode(job),
+        owner=caller().name,
+        checkpoint=title_of(job.request, here),
+        tags={TASK_TAG: task},
+    )
+
+
+def title_of(wanted: GenerationRequest, here: "Services") -> str:
+    """The title by which a worker says that it holds the checkpoint; "" where any will do."""
+    if not wanted.checkpoint:
+        return ""
+    return here.registry.find_checkpoint(wanted.checkpoint).title
+
+
+def saving(
+    body: schema.Txt2Img,
+    extras: EasExtras | None,
+    options: Mapping[str, object],
+    here: "Services",
+) -> Saving | None:
+    """Where the pictures go, or None. ``save_dir`` saves whatever ``save_images`` says."""
+    data_dir, mounts = here.config.data_dir, here.config.mount_paths
+    if extras is not None and extras.save_dir is not None:
+        place = eas.locate(extras.save_dir, data_dir, mounts)
+        inner = PurePosixPath(place.relative)
+        return Saving(
+            str(inner / "txt2img-images"), str(inner / "txt2img-grids"), "vendor", place.prefix
+        )
+    if not body.save_images:
+        return None
+    chosen = {**options, **(body.override_settings or {})}
+    samples = eas.locate(str(chosen["outdir_txt2img_samples"]), data_dir, mounts, trusted=True)
+    grids = eas.locate(str(chosen["outdir_txt2img_grids"]), data_dir, mounts, trusted=True)
+    return Saving(
+        samples.relative,
+        grids.relative,
+        "easel",
+        samples.prefix,
+        save_samples=bool(chosen["samples_save"]),
+        save_grid=bool(chosen["grid_save"]),
+        return_grid=bool(chosen["return_grid"]),
+    )
+
+
+@sdapi.get("/progress")
+@described(
+    Note(
+        "How far the caller's running job is",
+        answer=PROGRESS,
+        query={"skip_current_image": {"type": "boolean", "default": False}},
+    )
+)
+def progress() -> Response:
+    """The state of the latest running job, or that of rest."""
+    jobs = running(services(), caller())
+    with_image = request.args.get("skip_current_image", "").lower() not in (
+        "true",
+        "1",
+        "yes",
+        "on",
+    )
+    return jsonify(busy(jobs[-1], with_image) if jobs else AT_REST)
+
+
+AT_REST = {
+    "progress": 0.0,
+    "eta_relative": 0.0,
+    "state": {
+        "skipped": False,
+        "interrupted": False,
+        "stopping_generation": False,
+        "job": "",
+        "job_count": 0,
+        "job_timestamp": "0",
+        "job_no": 0,
+        "sampling_step": 0,
+        "sampling_steps": 0,
+    },
+    "current_image": None,
+    "textinfo": None,
+}
+
+
+def busy(job: Running, with_image: bool) -> dict[str, object]:
+    """What ``GET progress`` tells of a job in work (contract section 1.10)."""
+    seen, asked = job.sighting, tasks().asked(job.frame.id)
+    flags = {
+        "skipped": asked is Stop.SKIP,
+        "interrupted": asked is Stop.INTERRUPT,
+        "stopping_generation": False,
+    }
+    if seen is None:
+        state = flags | {"job": "scripts_txt2img", "job_count": -1}
+        return {**AT_REST, "state": {**AT_REST["state"], **state}}
+    facts = seen.progress
+    done = min(0.01 + fraction(job), 1.0)
+    elapsed = time.time() - seen.started_at
+    state = flags | {
+        "job": facts.job,
+        "job_count": facts.batches,
+        "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(seen.started_at)),
+        "job_no": facts.batch,
+        "sampling_step": facts.step,
+        "sampling_steps": facts.steps,
+    }
+    picture = base64.b64encode(seen.preview).decode() if seen.preview and with_image else None
+    return {
+        "progress": done,
+        "eta_relative": max(elapsed / done - elapsed, 0.0),
+        "state": state,
+        "current_image": picture,
+        "textinfo": facts.textinfo,
+    }
+
+
+def fraction(job: Running) -> float:
+    """How much of a job is done, 0..1, by batches and steps."""
+    if job.sighting is None:
+        return 0.0
+    facts = job.sighting.progress
+    batches = max(facts.batches, 1)
+    step = facts.step / facts.steps if facts.steps > 0 else 0.0
+    return min((facts.batch + step) / batches, 1.0)
+
+
+@sdapi.post("/interrupt")
+@described(Note("Stop the caller's running jobs; what is drawn so far is answered", answer=EMPTY))
+def interrupt() -> Response:
+    """Ask the workers to stop."""
+    ask(Stop.INTERRUPT)
+    return jsonify({})
+
+
+@sdapi.post("/skip")
+@described(Note("Stop the current batch and go on with the next", answer=NULL))
+def skip() -> Response:
+    """Ask the workers to go on with the next batch."""
+    ask(Stop.SKIP)
+    return jsonify(None)
+
+
+def ask(stop: Stop) -> None:
+    """Tell every running job of the caller to stop."""
+    here = services()
+    for job in running(here, caller()):
+        here.board.ask_stop(job.frame.id, stop)
+        tasks().stop(job.frame.id, stop)
+
+
+@sdapi.get("/options")
+@described(Note("Every option with its value", answer={"type": "object"}))
+def get_options() -> Response:
+    """All options; the checkpoint is named even when nobody has chosen one."""
+    here = services()
+    options = dict(here.options.get())
+    checkpoints = here.registry.index.of(Kind.CHECKPOINT)
+    if not options.get("sd_model_checkpoint") and checkpoints:
+        options["sd_model_checkpoint"] = checkpoints[0].title
+    return jsonify(options)
+
+
+@sdapi.post("/options")
+@described(Note("Change options", body={"type": "object"}, answer=NULL))
+def set_options() -> Response:
+    """Set each option of the body and save them all. Refuses the body whole, or takes it whole."""
+    here = services()
+    body = json_body()
+    if not isinstance(body, dict):
+        raise InvalidFields([Fault(("body",), "value is not a valid dict", "type_error.dict")])
+    stored = here.options.get()
+    unknown = sorted(set(body) - set(stored))
+    if unknown:
+        raise Refused(f"There is no option {unknown[0]!r}; GET options lists them.")
+    name = body.get("sd_model_checkpoint")
+    if name and name != stored.get("sd_model_checkpoint"):
+        body = body | {"sd_model_checkpoint": known_checkpoint(str(name), here)}
+    here.options.update(body)
+    return jsonify(None)
+
+
+def known_checkpoint(name: str, here: "Services") -> str:
+    """The title of a checkpoint that is here, else AUTOMATIC1111's refusal."""
+    found = schema.exact(here.registry, name)
+    if found is None:
+        raise Refused(f"sd_model_checkpoint: model {name!r} not found")
+    return found.title

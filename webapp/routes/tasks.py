@@ -1,0 +1,87 @@
+"""Task ids: what runs, what waits, what has ended (contract sections 1.10 and 1.12)."""
+
+import secrets
+import string
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from generator.request import Stop
+from webapp.auth import Caller
+from webapp.queues.contracts import Frame, Sighting
+
+if TYPE_CHECKING:
+    from webapp.services import Services
+
+TASK_TAG = "task"
+REMEMBERED = 16
+"""How many ended tasks ``/internal/progress`` knows, as in AUTOMATIC1111."""
+
+LETTERS = string.ascii_uppercase + string.digits
+
+
+class Tasks:
+    """What the web process alone knows: ended tasks, and stops asked of running ones."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.finished: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self.stops: OrderedDict[str, Stop] = OrderedDict()
+
+    def finish(self, owner: str, task: str) -> None:
+        """Remember that a task has ended."""
+        with self.lock:
+            self.finished[owner, task] = None
+            while len(self.finished) > REMEMBERED:
+                self.finished.popitem(last=False)
+
+    def ended(self, caller: Caller, task: str) -> bool:
+        """True if the caller's task has ended lately; the owner asks about everybody's."""
+        with self.lock:
+            return any(
+                task == known and (caller.owner or owner == caller.name)
+                for owner, known in self.finished
+            )
+
+    def stop(self, job: str, stop: Stop) -> None:
+        """Remember what was asked of a job, for ``GET progress`` to tell."""
+        with self.lock:
+            self.stops[job] = stop
+            while len(self.stops) > REMEMBERED:
+                self.stops.popitem(last=False)
+
+    def asked(self, job: str) -> Stop:
+        """What was last asked of a job."""
+        with self.lock:
+            return self.stops.get(job, Stop.NO)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A job in work; ``sighting`` is None until its worker has said something."""
+
+    frame: Frame
+    sighting: Sighting | None
+
+
+def new_task(route: str) -> str:
+    """A task id as AUTOMATIC1111 makes them: ``task(txt2img-XXXXXXX)``."""
+    return f"task({route}-{''.join(secrets.choice(LETTERS) for _ in range(7))})"
+
+
+def task_of(frame: Frame) -> str:
+    """The task id of a frame."""
+    return frame.tags.get(TASK_TAG, frame.id)
+
+
+def frames(services: "Services", caller: Caller) -> Sequence[Frame]:
+    """The caller's waiting and running frames in order of arrival; everybody's for the owner."""
+    return services.stream.waiting(None if caller.owner else caller.name)
+
+
+def running(services: "Services", caller: Caller) -> list[Running]:
+    """The caller's jobs in work, the latest last."""
+    leased = [frame for frame in frames(services, caller) if frame.deliveries > 0]
+    return [Running(frame, services.board.sighting(frame.id)) for frame in leased]

@@ -1,0 +1,128 @@
+"""What happens to every request and answer: paths forgiven, ids, times, gzip, CORS, log lines."""
+
+import gzip
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from flask import Flask, Response, g, request
+
+if TYPE_CHECKING:
+    from webapp.config import Config
+
+Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+LEAST_GZIP = 1000
+"""Bytes from which an answer is compressed, as AUTOMATIC1111 does."""
+
+GZIP_LEVEL = 1
+"""Base64 of pictures hardly shrinks: level 1 takes its 25 % and costs a tenth of level 9."""
+
+COMPRESSIBLE = ("application/json", "text/", "image/svg+xml", "application/javascript")
+REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
+SLASHES = re.compile(r"/{2,}")
+
+log = logging.getLogger("easel.api")
+
+
+class Doorstep:
+    """Forgives a trailing and a doubled slash, and takes ``--subpath`` off, before routing."""
+
+    def __init__(self, inner: Wsgi, root_path: str) -> None:
+        self.inner = inner
+        self.root = "/" + root_path.strip("/") if root_path.strip("/") else ""
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Pass the request on with its path put straight."""
+        path = SLASHES.sub("/", environ.get("PATH_INFO") or "/")
+        if self.root:
+            environ["SCRIPT_NAME"] = self.root
+            if path == self.root or path.startswith(self.root + "/"):
+                path = path.removeprefix(self.root)
+        environ["PATH_INFO"] = path.rstrip("/") or "/"
+        return self.inner(environ, start_response)
+
+
+def install(app: Flask, config: "Config") -> None:
+    """Hang what is done before and after each request on the app."""
+    app.before_request(begin)
+    if config.cors_allow_origins:
+        app.before_request(preflight)
+        app.after_request(lambda answer: cors(answer, config.cors_allow_origins))
+    app.after_request(compress)
+    app.after_request(lambda answer: finish(answer, config))
+
+
+def begin() -> None:
+    """Note when a request came, and by which name it is known."""
+    g.began = time.perf_counter()
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+
+
+def preflight() -> Response | None:
+    """Answer a browser that asks whether another origin may ask; ``cors`` tells it who may."""
+    asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    return Response(status=204) if asks else None
+
+
+def cors(answer: Response, allowed: tuple[str, ...]) -> Response:
+    """Let pages of the allowed origins read the answer (``--cors-allow-origins``)."""
+    origin = request.headers.get("Origin", "")
+    if origin and (origin in allowed or "*" in allowed):
+        answer.headers["Access-Control-Allow-Origin"] = origin
+        answer.headers["Access-Control-Allow-Credentials"] = "true"
+        answer.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
+        wanted = request.headers.get("Access-Control-Request-Headers", "*")
+        answer.headers["Access-Control-Allow-Headers"] = wanted
+        answer.vary.add("Origin")
+    return answer
+
+
+def compress(answer: Response) -> Response:
+    """Gzip a long text for a client that takes it."""
+    if (
+        answer.is_streamed
+        or answer.direct_passthrough
+        or answer.headers.get("Content-Encoding")
+        or not (answer.content_type or "").startswith(COMPRESSIBLE)
+    ):
+        return answer
+    answer.vary.add("Accept-Encoding")
+    data = answer.get_data()
+    if len(data) >= LEAST_GZIP and request.accept_encodings["gzip"] > 0:
+        answer.set_data(gzip.compress(data, GZIP_LEVEL, mtime=0))
+        answer.headers["Content-Encoding"] = "gzip"
+    return answer
+
+
+def finish(answer: Response, config: "Config") -> Response:
+    """Name the request and its time in the answer, and log it where the flags ask for that."""
+    seconds = time.perf_counter() - g.get("began", time.perf_counter())
+    answer.headers["X-Process-Time"] = str(round(seconds, 4))
+    answer.headers["X-Request-Id"] = g.get("request_id", "")
+    answer.headers.setdefault("X-Content-Type-Options", "nosniff")
+    answer.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+    if config.api_log and request.path.startswith("/sdapi"):
+        log.info(api_line(answer, seconds))
+    if config.time_log:
+        log.info(
+            "%s %s took %.4f s (request %s)",
+            request.method,
+            request.path,
+            seconds,
+            g.get("request_id", ""),
+        )
+    return answer
+
+
+def api_line(answer: Response, seconds: float) -> str:
+    """The line of ``--api-log`` (contract section 1.1)."""
+    protocol = request.environ.get("SERVER_PROTOCOL", "HTTP/1.1").lower()
+    now = time.strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        f"API {now} {answer.status_code} {protocol} {request.method} {request.path} "
+        f"{request.remote_addr} {seconds:.4f}"
+    )

@@ -1,0 +1,5 @@
+"""Which Easel this is. ``setup.cfg`` reads the number from here."""
+
+VERSION = "0.1.0"
+INFOTEXT_VERSION = f"easel-{VERSION}"
+"""What the infotext writes after ``Version:``."""
