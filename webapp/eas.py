@@ -15,6 +15,8 @@ from webapp.queues.frames import EasExtras
 
 NAMES = ("id_task", "uid", "save_dir", "sd_model_checkpoint", "sd_vae")
 SELECTABLE = frozenset({"prompt matrix", "prompts from file or textbox", "x/y/z plot"})
+LONGEST_PATH = 1000  # characters; file systems stop at 4096 bytes, the names below it included
+LONGEST_NAME = 255  # bytes of one folder's name
 TOLERATED = frozenset({"extra options", "hypertile", "refiner", "sampler", "seed", "comments"})
 """AUTOMATIC1111's always-on scripts whose arguments its API ignores too (contract 1.8)."""
 
@@ -64,12 +66,14 @@ def locate(save_dir: str, data_dir: Path, mounts: Sequence[str], *, trusted: boo
     tree: other roots, ``..``, symlinks, folders that models and plugins are loaded from. With
     ``trusted`` (a folder that the options name) symlinks are the owner's and are followed.
     """
-    if "\0" in save_dir or "://" in save_dir:
-        raise Refused(f"save_dir: {save_dir!r} is not a path.")
+    if "\0" in save_dir or "://" in save_dir or len(save_dir) > LONGEST_PATH:
+        raise Refused(f"save_dir: {save_dir[:80]!r} is not a path.")
     lexical = PurePosixPath(os.path.normpath(save_dir.replace("//", "/")))
     prefix, inner = mounted(lexical, data_dir, mounts)
     if ".." in inner.parts:
         raise outside(save_dir)
+    if any(len(part.encode()) > LONGEST_NAME for part in inner.parts):
+        raise Refused(f"save_dir: {save_dir[:80]!r} has too long a name in it.")
     try:
         astray = is_protected(inner) if trusted else strays(data_dir / inner, data_dir)
     except (OSError, ValueError, RuntimeError):

@@ -129,7 +129,12 @@ def build(tmp_path: Path) -> Iterator[Builder]:
     """Makes houses: ``build(credentials=..., web_ui=False)``; their workers end with the test."""
     ends: list[Callable[[], None]] = []
 
-    def make(credentials: Credentials = Credentials(), **changes: Any) -> House:  # noqa: B008
+    def make(
+        credentials: Credentials = Credentials(),  # noqa: B008
+        *,
+        working: bool = True,
+        **changes: Any,
+    ) -> House:
         data_dir = tmp_path / f"data{len(ends)}"
         write_model(data_dir / "models/Stable-diffusion/painter.safetensors")
         write_model(data_dir / "models/Stable-diffusion/deliberate_v2.safetensors")
@@ -155,11 +160,13 @@ def build(tmp_path: Path) -> Iterator[Builder]:
         house = House(create_app(services, built), data_dir, store, options, registry)
         stop = threading.Event()
         worker = threading.Thread(target=house.work, args=(stop,))
-        worker.start()
+        if working:
+            worker.start()
 
         def end() -> None:
             stop.set()
-            worker.join()
+            if working:
+                worker.join()
             store.close()
 
         ends.append(end)

@@ -1,0 +1,212 @@
+"""The gate: what opens it, and that nothing lies beside it."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from webapp.auth import PUBLIC_ENDPOINTS, Throttle, credentials, session_key
+from webapp.errors import TooManyTries
+from webapp.queues.contracts import Frame
+
+TOKEN = "s3cret-token"
+
+
+def basic(name: str, password: str) -> str:
+    """A Basic header."""
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+def test_every_route_but_a_few_wants_a_credential(guarded: Any) -> None:
+    client = guarded.client()
+    tried = 0
+    for rule in guarded.app.url_map.iter_rules():
+        path = rule.rule.replace("<path:name>", "x").replace("<suffix>", "ico")
+        assert "<" not in path
+        for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
+            answer = client.open(path, method=method, json={} if method == "POST" else None)
+            open_to_all = rule.endpoint in PUBLIC_ENDPOINTS and rule.endpoint != "login.enter"
+            assert (answer.status_code == 401) is not open_to_all, (method, path, answer.status)
+            tried += 1
+    assert tried > 30
+    assert client.get("/nothing").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "header", [TOKEN, f"Bearer {TOKEN}", f"bearer  {TOKEN} ", basic("x", TOKEN)]
+)
+def test_the_token_opens(guarded: Any, header: str) -> None:
+    answer = guarded.client(authorization=header).get("/api/session")
+    assert answer.status_code == 200
+    assert answer.get_json()["user"] == "owner"
+
+
+@pytest.mark.parametrize(
+    ("header", "detail"),
+    [
+        (None, "Not authenticated"),
+        ("wrong", "Incorrect token"),
+        ("Bearer", "Incorrect token"),
+        (TOKEN[:-1], "Incorrect token"),
+        (basic("ann", "nope"), "Incorrect username or password"),
+        (basic("nobody", "pw1"), "Incorrect username or password"),
+        ("Basic !!!", "Incorrect username or password"),
+    ],
+)
+def test_wrong_credentials_are_401_in_the_envelope(guarded: Any, header: str, detail: str) -> None:
+    client = guarded.client(**({"authorization": header} if header else {}))
+    answer = client.get("/sdapi/v1/samplers")
+    assert answer.status_code == 401
+    assert set(answer.get_json()) == {"error", "detail", "body", "errors"}
+    assert answer.get_json()["detail"] == detail
+    assert "WWW-Authenticate" in answer.headers
+
+
+def test_users_come_by_basic_and_have_a_name(guarded: Any) -> None:
+    for name, password in (("ann", "pw1"), ("bob", "pw2")):
+        answer = guarded.client(authorization=basic(name, password)).get("/api/session")
+        assert (answer.get_json()["user"], answer.get_json()["owner"]) == (name, False)
+
+
+@pytest.mark.parametrize(
+    "form", [{"username": "ann", "password": "pw1"}, {"password": TOKEN}, {"token": TOKEN}]
+)
+def test_login_sets_a_cookie_and_logout_takes_it(guarded: Any, form: dict[str, str]) -> None:
+    client = guarded.client()
+    answer = client.post("/login", data=form)
+    assert answer.status_code == 303
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert client.get("/").status_code == 200
+    assert client.post("/logout").status_code == 200
+    assert client.get("/").status_code == 401
+
+
+def test_login_by_json(guarded: Any) -> None:
+    client = guarded.client()
+    assert client.post("/login", json={"password": "no"}).status_code == 401
+    assert client.post("/login", json=[]).status_code == 422
+    assert client.post("/login", json={"token": TOKEN}).get_json() == {"user": "owner"}
+    assert client.get("/api/session").status_code == 200
+
+
+def test_cookies_are_refused_to_other_origins(guarded: Any) -> None:
+    client = guarded.client()
+    client.post("/login", data={"password": TOKEN})
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ):
+        assert client.post("/sdapi/v1/interrupt", headers=headers).status_code == 403
+    assert (
+        client.post("/sdapi/v1/interrupt", headers={"Origin": "http://localhost"}).status_code
+        == 200
+    )
+    by_token = {"Origin": "https://evil.example", "Authorization": TOKEN}
+    assert guarded.client().post("/sdapi/v1/interrupt", headers=by_token).status_code == 200
+
+
+def test_login_itself_is_refused_to_other_origins(guarded: Any) -> None:
+    answer = guarded.client().post("/login", data={}, headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 403
+
+
+def test_a_changed_password_ends_the_session(build: Any) -> None:
+    house = build(credentials("one"))
+    client = house.client()
+    client.post("/login", data={"password": "one"})
+    cookie = client.get_cookie("session")
+    other = build(credentials("two"))
+    other.app.config["SECRET_KEY"] = house.app.config["SECRET_KEY"]
+    late = other.client()
+    late.set_cookie("session", cookie.value)
+    assert late.get("/api/session").status_code == 401
+
+
+def test_without_credentials_the_caller_is_the_owner(house: Any) -> None:
+    assert house.client().get("/api/session").get_json()["owner"] is True
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:7860"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Origin": "https://evil.example"},
+        {"Host": "localhost:7860", "Origin": "http://localhost:9999"},
+    ],
+)
+def test_rebinding_is_refused(house: Any, headers: dict[str, str]) -> None:
+    answer = house.client().get("/sdapi/v1/options", headers=headers)
+    assert answer.status_code == 403
+    assert house.client().get("/internal/ping", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:7860", "127.0.0.1:7860", "[::1]:7860", "easel.localhost:1"]
+)
+def test_names_of_this_machine_are_answered(house: Any, host: str) -> None:
+    assert house.client().get("/sdapi/v1/samplers", headers={"Host": host}).status_code == 200
+
+
+def test_insecure_answers_under_every_name(build: Any) -> None:
+    house = build(credentials(None, insecure=True))
+    headers = {"Host": "sd.example.com"}
+    assert house.client().get("/sdapi/v1/samplers", headers=headers).status_code == 200
+
+
+def test_a_browser_gets_the_form(guarded: Any) -> None:
+    answer = guarded.client().get("/", headers={"Accept": "text/html,*/*"})
+    assert answer.status_code == 401
+    assert "<form" in answer.text
+    assert guarded.client().get("/login").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [("/docs", "/docs"), ("//evil.example", "/"), ("https://evil.example", "/"), ("/\\evil", "/")],
+)
+def test_login_leads_nowhere_else(guarded: Any, target: str, location: str) -> None:
+    answer = guarded.client().post(
+        "/login", query_string={"next": target}, data={"password": TOKEN}
+    )
+    assert answer.headers["Location"] == location
+
+
+def test_failed_logins_are_throttled(guarded: Any) -> None:
+    client = guarded.client()
+    statuses = [client.post("/login", json={"token": "no"}).status_code for _ in range(12)]
+    assert statuses[:10] == [401] * 10
+    assert statuses[10:] == [429] * 2
+    assert client.post("/login", json={"token": TOKEN}).headers["Retry-After"]
+
+
+def test_the_throttle_forgets() -> None:
+    throttle = Throttle(tries=1, window=10)
+    throttle.failed("a", now=100)
+    with pytest.raises(TooManyTries):
+        throttle.check("a", now=105)
+    throttle.check("a", now=111)
+    throttle.check("b", now=105)
+
+
+def test_the_session_key_is_kept_and_private(tmp_path: Any) -> None:
+    key = session_key(tmp_path / ".easel")
+    assert session_key(tmp_path / ".easel") == key
+    assert len(key) == 32
+    assert (tmp_path / ".easel/session.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_callers_see_their_own_jobs_alone(build: Any) -> None:
+    users = (("ann", "pw1"), ("bob", "pw2"))
+    house = build(credentials(TOKEN, users), working=False)
+    house.store.put(Frame(id="1" * 32, kind="generate", body=b"", owner="ann", tags={"task": "t1"}))
+    headers = {"ann": basic("ann", "pw1"), "bob": basic("bob", "pw2"), "owner": TOKEN}
+    seen = {
+        name: house.client(authorization=header).get("/internal/pending-tasks").get_json()["tasks"]
+        for name, header in headers.items()
+    }
+    assert seen == {"ann": ["t1"], "bob": [], "owner": ["t1"]}

@@ -1,0 +1,147 @@
+"""The vendor's extras: where pictures go, what the answer says, what is refused."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from webapp.eas import Place, locate, split
+from webapp.errors import Refused
+
+SMALL = {"prompt": "girls", "width": 64, "height": 64, "steps": 2, "seed": 1146644551}
+MOUNT = "/code/stable-diffusion-webui/data-oss"
+UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+
+def request(count: int = 1, **extras: object) -> dict[str, object]:
+    """A request with the vendor's extras."""
+    return {**SMALL, "n_iter": count, "alwayson_scripts": extras}
+
+
+def test_the_guides_answer(house: Any) -> None:
+    asked = request(2, sd_model_checkpoint="deliberate_v2.safetensors", sd_vae="Automatic",
+                    save_dir=f"{MOUNT}/outputs", id_task="14837")  # fmt: skip
+    answer = house.txt2img(asked)
+    assert answer.status_code == 200
+    body = answer.get_json()
+    assert list(body) == ["images", "parameters", "info"]
+    assert (body["images"], body["info"]) == ([], "")
+    facts = body["parameters"]
+    assert list(facts) == ["id_task", "status", "image_url", "seed", "error_msg", "total_time"]
+    assert (facts["id_task"], facts["status"], facts["error_msg"]) == ("14837", 0, "")
+    assert facts["seed"] == "1146644551,1146644552"
+    assert isinstance(facts["total_time"], float)
+    grid, first, second = facts["image_url"].split(",")
+    day = "2026-01-02"
+    assert re.fullmatch(f"{MOUNT}/outputs/txt2img-grids/{day}/grid-{UUID}.png", grid)
+    assert re.fullmatch(f"{MOUNT}/outputs/txt2img-images/{day}/{UUID}-1146644551.png", first)
+    assert second.endswith("-1146644552.png")
+    for url in (grid, first, second):
+        assert (house.data_dir / url.removeprefix(f"{MOUNT}/")).is_file()
+    assert house.jobs[0].request.checkpoint == "deliberate_v2.safetensors"
+
+
+def test_one_picture_has_no_grid(house: Any) -> None:
+    facts = house.txt2img(request(save_dir="tmp/outputs")).get_json()["parameters"]
+    assert re.fullmatch(
+        f"/code/stable-diffusion-webui/data/tmp/outputs/txt2img-images/2026-01-02/{UUID}-\\d+.png",
+        facts["image_url"],
+    )
+    assert facts["id_task"]
+
+
+def test_other_extras_keep_the_usual_answer(house: Any) -> None:
+    body = house.txt2img(request(2, id_task=14837, uid=123)).get_json()
+    assert len(body["images"]) == 2
+    facts = body["parameters"]
+    assert (facts["id_task"], facts["status"], facts["image_url"]) == ("14837", 0, "")
+    assert facts["seed"] == "1146644551,1146644552"
+    assert facts["prompt"] == "girls"
+    assert json.loads(body["info"])["seed"] == 1146644551
+
+
+@pytest.mark.parametrize(
+    "save_dir",
+    [
+        "/etc",
+        "/tmp/outputs",
+        "../outputs",
+        "outputs/../../x",
+        f"{MOUNT}/../secret",
+        "/code/stable-diffusion-webui/data-other",
+        "/code/stable-diffusion-webui/dataset",
+        "models",
+        "models/Stable-diffusion",
+        f"{MOUNT}/models/Lora",
+        "Models/Lora",
+        "./models",
+        "extensions/x",
+        "embeddings",
+        ".easel",
+        "outputs/../.easel",
+        "trap",
+        "trap/deeper",
+        "inner",
+        "loop",
+        "a\0b",
+        "oss://bucket/outputs",
+        "x" * 5000,
+        "outputs/" + "x" * 300,
+    ],
+)
+def test_save_dirs_outside_are_refused(house: Any, tmp_path: Path, save_dir: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (house.data_dir / "trap").symlink_to(tmp_path / "elsewhere")
+    (house.data_dir / "inner").symlink_to(house.data_dir / "models")
+    (house.data_dir / "loop").symlink_to(house.data_dir / "loop")
+    answer = house.txt2img(request(save_dir=save_dir))
+    assert answer.status_code == 422, answer.text
+    assert "save_dir" in answer.get_json()["detail"]
+    assert not house.jobs
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_link_that_appears_later_is_not_followed(house: Any, tmp_path: Path) -> None:
+    whole = house.draw
+
+    def turn(job: Any) -> Any:
+        (house.data_dir / "outputs").symlink_to(tmp_path)
+        return whole(job)
+
+    house.draw = turn
+    assert house.txt2img(request(save_dir="outputs")).status_code == 507
+    assert list(tmp_path.rglob("*-1146644551.png")) == []
+
+
+@pytest.mark.parametrize(
+    ("save_dir", "place"),
+    [
+        ("outputs", Place("outputs", "/mnt/a")),
+        ("outputs/", Place("outputs", "/mnt/a")),
+        ("./outputs//x", Place("outputs/x", "/mnt/a")),
+        ("/mnt/a/b", Place("b", "/mnt/a")),
+        ("/mnt/a/", Place("", "/mnt/a")),
+        ("/mnt/a-2/b", Place("b", "/mnt/a-2")),
+        ("//mnt//a//b", Place("b", "/mnt/a")),
+    ],
+)
+def test_places(tmp_path: Path, save_dir: str, place: Place) -> None:
+    assert locate(save_dir, tmp_path, ("/mnt/a", "/mnt/a-2")) == place
+
+
+def test_the_data_directorys_own_path_is_a_mount(tmp_path: Path) -> None:
+    assert locate(f"{tmp_path}/outputs", tmp_path, ()) == Place("outputs", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["Seed", "sampler", "refiner", "Hypertile", "extra options"])
+def test_harmless_scripts_are_tolerated(name: str) -> None:
+    assert split({name: {"args": [True]}}) is None
+
+
+def test_empty_extras_are_none() -> None:
+    assert split({}) is None
+    assert split({"save_dir": None}) is None
+    with pytest.raises(Refused, match="a string"):
+        split({"uid": True})
