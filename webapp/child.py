@@ -1,0 +1,105 @@
+"""One process that is kept alive: started, reaped, started again after a growing pause."""
+
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+WINDOW = 60.0  # seconds over which deaths count
+PAUSES = (0.0, 0.5, 1.0, 2.0)  # seconds before it is started again, by deaths in the window
+OFTEN = 5  # deaths in the window that are worth an error, and a long pause
+LONG_PAUSE = 30.0
+
+
+class Child:
+    """A command that should always run. ``device`` is set for workers."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: logging.Logger,
+        *,
+        device: str = "",
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        self.name = name
+        self.command = tuple(command)
+        self.environment = dict(environment)
+        self.log = log
+        self.device = device
+        self.pass_fds = tuple(pass_fds)
+        self.deaths_in_all = 0
+        self._deaths: deque[float] = deque(maxlen=OFTEN)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._due = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """True while the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, None between two lives."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start it now, in this process group."""
+        self._process = subprocess.Popen(
+            self.command,
+            env={**os.environ, **self.environment},
+            pass_fds=self.pass_fds,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def start_if_due(self) -> None:
+        """Start it again once its pause is over."""
+        if self._process is None and time.monotonic() >= self._due:
+            self.start()
+
+    def reap(self) -> int | None:
+        """The id of the process if it has died since the last look; plans its next start."""
+        if self._process is None or self._process.poll() is None:
+            return None
+        process, self._process = self._process, None
+        now = time.monotonic()
+        self.deaths_in_all += 1
+        self._deaths.append(now)
+        recent = sum(now - death < WINDOW for death in self._deaths)
+        pause = LONG_PAUSE if recent >= OFTEN else PAUSES[min(recent, len(PAUSES)) - 1]
+        self._due = now + pause
+        self._lament(process.returncode, recent, pause)
+        return process.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)  # does nothing once the process is reaped
+
+    def kill(self) -> int | None:
+        """End it by force if it still runs; the id of the process that was there."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        if process.poll() is None:
+            self.log.error("%s did not end in time and is killed", self.name)
+            process.kill()
+            process.wait()
+        return process.pid
+
+    def _lament(self, code: int, recent: int, pause: float) -> None:
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        if code == -signal.SIGKILL:
+            how += " (the system does so when memory runs out)"
+        if recent >= OFTEN:
+            self.log.error(
+                "%s %s, %d times within a minute; its messages above say why. Next try in %.0f s.",
+                self.name, how, recent, pause,
+            )  # fmt: skip
+        else:
+            self.log.warning("%s %s; it is started again", self.name, how)

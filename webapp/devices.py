@@ -1,0 +1,49 @@
+"""Which devices there are, found out without importing torch (which takes seconds)."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+DRIVER = Path("/proc/driver/nvidia/gpus")
+
+
+def devices(wanted: str, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """One name for each worker: ``auto`` is every CUDA device, or the CPU where there is none."""
+    if wanted != "auto":
+        return tuple(dict.fromkeys(name.strip() for name in wanted.split(",") if name.strip()))
+    count = cuda_count(environment) if torch_knows_cuda() else 0
+    return tuple(f"cuda:{number}" for number in range(count)) or ("cpu",)
+
+
+def cuda_count(environment: Mapping[str, str]) -> int:
+    """CUDA devices that this process may use."""
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return driver_count()
+    named = [name.strip() for name in visible.split(",")]
+    usable = named[: named.index("-1")] if "-1" in named else named
+    return min(len([name for name in usable if name]), driver_count())
+
+
+def driver_count(driver: Path = DRIVER) -> int:
+    """CUDA devices that the driver lists; ``nvidia-smi`` is asked where /proc does not tell."""
+    if driver.is_dir():
+        return len(list(driver.iterdir()))
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return 0
+    try:
+        listed = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+
+
+def torch_knows_cuda() -> bool:
+    """True if the installed torch is a build for CUDA."""
+    found = importlib.util.find_spec("torch")
+    places = (found.submodule_search_locations or []) if found else []
+    return any((Path(place) / "lib" / "libtorch_cuda.so").exists() for place in places)

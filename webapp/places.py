@@ -1,0 +1,65 @@
+"""Where things lie in the data directory. No Flask, no torch: every process asks here."""
+
+import logging
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webapp.queues.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from webapp.config import Config
+
+QUEUE = "queue.db"
+TOKEN = "token"
+
+
+class CannotUse(Exception):
+    """The data directory, or a part of it, cannot be used; the text says why."""
+
+
+def open_store(config: "Config", log: logging.Logger | None = None) -> SqliteStore:
+    """The queue of this data directory."""
+    return SqliteStore(config.easel_dir / QUEUE, log=log)
+
+
+def prepare(config: "Config") -> None:
+    """Make the data directory and see that it can be written. Raises :class:`CannotUse`."""
+    try:
+        config.easel_dir.mkdir(parents=True, exist_ok=True)
+        probe = config.easel_dir / f".probe-{os.getpid()}"
+        probe.write_bytes(b"easel")
+        probe.unlink()
+    except OSError as error:
+        raise CannotUse(
+            f"The data directory {config.data_dir} cannot be written: {error.strerror}. "
+            "Name another with --data-dir, or give this user the right to write there."
+        ) from error
+
+
+def token(config: "Config") -> str | None:
+    """The token that opens the service; None where none is needed.
+
+    The one given by the flags, or, when other machines can reach the service and no credential is
+    configured, one made once and kept in the data directory for its owner alone.
+    """
+    if config.token:
+        return config.token
+    if not config.listen or config.insecure or config.api_auth or config.page_auth:
+        return None
+    return kept_token(config.easel_dir / TOKEN)
+
+
+def kept_token(path: Path) -> str:
+    """The token in the file; made, mode 0600, where there is none."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    try:
+        draft.write_text(secrets.token_urlsafe(24) + "\n")
+        os.link(draft, path)  # whole or not at all, and never over another process's
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text().strip()

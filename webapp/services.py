@@ -1,0 +1,63 @@
+"""What the web process works with: the only place that chooses implementations."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from filebrowser.watcher import Watcher
+from generator.models.registry import Registry
+from webapp.auth import Credentials, credentials
+from webapp.logs import start_log
+from webapp.places import open_store, token
+from webapp.queues.contracts import Board, Stream
+from webapp.settings import Options
+from webapp.shelves import registry_of
+
+if TYPE_CHECKING:
+    from webapp.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a route may ask for."""
+
+    config: "Config"
+    stream: Stream
+    board: Board
+    registry: Registry
+    options: Options
+    credentials: Credentials
+    log: logging.Logger
+    close: Callable[[], None]
+
+
+def build(config: "Config") -> Services:
+    """The services of a process that serves HTTP, with their threads running.
+
+    Call it after any fork; ``Services.close`` ends the threads.
+    """
+    log = start_log(config.log_json)
+    store = open_store(config, log.getChild("queue"))
+    registry = registry_of(config)
+    registry.start()
+    watcher = Watcher(registry.folders.all(), config.watch, lambda _: registry.refresh())
+    watcher.start()
+
+    def close() -> None:
+        watcher.close()
+        registry.close()
+        store.close()
+
+    return Services(
+        config=config,
+        stream=store,
+        board=store,
+        registry=registry,
+        options=Options(config.data_dir / "config.json"),
+        credentials=credentials(
+            token(config), config.api_auth, config.page_auth, insecure=config.insecure
+        ),
+        log=log,
+        close=close,
+    )

@@ -1,0 +1,28 @@
+"""The registry of models that the flags describe. No Flask, no torch: web and workers share it."""
+
+from typing import TYPE_CHECKING
+
+from generator.models.registry import Folders, HashCache, Registry
+
+if TYPE_CHECKING:
+    from webapp.config import Config
+
+HASHES = "hashes.db"
+
+
+def folders_of(config: "Config") -> Folders:
+    """The model folders of the data directory and those that flags add."""
+    return Folders.under(
+        config.data_dir,
+        checkpoint=config.checkpoint_dirs,
+        vae=config.vae_dirs,
+        lora=config.lora_dirs,
+        embedding=config.embedding_dirs,
+        hypernetwork=config.hypernetwork_dirs,
+    )
+
+
+def registry_of(config: "Config") -> Registry:
+    """An index of those folders; it has looked at nothing yet."""
+    cache = HashCache(config.easel_dir / HASHES) if config.hashing else None
+    return Registry(folders_of(config), cache)

@@ -1,0 +1,200 @@
+"""``easel serve``: one web process and one worker for each device, started again when they die.
+
+Light on purpose (no Flask, no torch, no pydantic): it starts first, and the ping waits for it.
+"""
+
+import logging
+import os
+import select
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from webapp.child import Child
+from webapp.devices import devices
+from webapp.family import LISTEN_FD, SUPERVISOR, worker_name
+from webapp.logs import start_log
+from webapp.places import CannotUse, open_store, prepare, token
+from webapp.ports import PortTaken, Probe, listener
+from webapp.queues.errors import QueueError
+
+if TYPE_CHECKING:
+    from webapp.config import Config
+    from webapp.queues.sqlite import SqliteStore
+
+TICK = 0.25  # seconds between looks when no signal comes
+WORKER_GRACE = 35.0  # seconds; a worker gives its job back after 30
+WEB_GRACE = 6.0
+STILLBORN = 3  # deaths of the web process before its first answer that end the service
+FIRST_PORT, FIRST_API_PORT = 7860, 7861
+
+Waiter = Callable[[float], None]
+
+
+class Supervisor:
+    """The processes of one machine."""
+
+    def __init__(
+        self,
+        web: Child,
+        workers: Sequence[Child],
+        store: "SqliteStore",
+        log: logging.Logger,
+    ) -> None:
+        self.web = web
+        self.workers = tuple(workers)
+        self.store = store
+        self.log = log
+        self.signals = 0
+
+    def listen_to_signals(self) -> None:
+        """SIGTERM, SIGINT: stop. SIGCHLD only wakes the loop."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._told)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def run(self, probe: Probe) -> int:
+        """Start everything and keep it alive until told to stop; the exit code."""
+        with waking() as woken:
+            for child in (self.web, *self.workers):
+                child.start()
+            probe.start()
+            while not self.signals:
+                woken(TICK)
+                self.mend()
+                if not probe.answered.is_set() and self.web.deaths_in_all >= STILLBORN:
+                    self.log.error("The web process does not start; its messages above say why.")
+                    self.stop(woken)
+                    return 1
+            self.stop(woken)
+        return 0
+
+    def mend(self) -> None:
+        """Start again what has died, and give a dead worker's jobs to the next."""
+        for child in (self.web, *self.workers):
+            pid = child.reap()
+            if pid is not None and child.device:
+                self.give_back(child.device, pid)
+            child.start_if_due()
+
+    def give_back(self, device: str, pid: int) -> None:
+        """End the leases of a worker that is gone, at once and not when they run out."""
+        try:
+            released = self.store.release_worker(worker_name(device, pid))
+        except (QueueError, sqlite3.Error) as error:
+            self.log.error("The dead worker's jobs wait for their leases to end: %s", error)
+            return
+        if released:
+            self.log.warning("%d job(s) of the dead worker are taken up again", released)
+
+    def stop(self, woken: Waiter) -> None:
+        """Workers finish or give back; then the web process sends the last answers."""
+        self.end(self.workers, WORKER_GRACE, woken)
+        self.end((self.web,), WEB_GRACE, woken)
+
+    def end(self, children: Sequence[Child], grace: float, woken: Waiter) -> None:
+        """SIGTERM, another one whenever we are told again, SIGKILL after the grace."""
+        until, told = time.monotonic() + grace, self.signals
+        for child in children:
+            child.signal(signal.SIGTERM)
+        while any(child.alive for child in children) and time.monotonic() < until:
+            woken(TICK)
+            if self.signals > told:
+                told = self.signals
+                for child in children:
+                    child.signal(signal.SIGTERM)
+        for child in children:
+            pid = child.kill()
+            if child.device and pid is not None:
+                self.give_back(child.device, pid)
+
+    def _told(self, number: int, frame: FrameType | None) -> None:
+        self.signals += 1
+
+
+@contextmanager
+def waking() -> Iterator[Waiter]:
+    """A sleep that any signal ends at once."""
+    ear, mouth = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    before = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+
+    def wait(seconds: float) -> None:
+        select.select([ear], [], [], seconds)
+        with suppress(BlockingIOError):
+            os.read(ear, 4096)
+
+    try:
+        yield wait
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(ear)
+        os.close(mouth)
+
+
+def serve(config: "Config", flags: Sequence[str]) -> int:
+    """``easel serve``: run the service until a signal; the exit code.
+
+    ``flags`` are those of the command line, for the children to read again.
+    """
+    log = start_log(config.log_json)
+    try:
+        prepare(config)
+        key = token(config)
+        first = FIRST_PORT if config.web_ui else FIRST_API_PORT
+        heard = listener(config.host, config.port, first)
+        store = open_store(config, log.getChild("queue"))
+    except (CannotUse, PortTaken) as error:
+        log.error("%s", error)
+        return 1
+    except (OSError, sqlite3.Error) as error:
+        log.error("The data directory %s cannot be used: %s", config.data_dir, error)
+        return 1
+    port = heard.getsockname()[1]
+    tie = {SUPERVISOR: str(os.getpid())}
+    base = (sys.executable, "-m", "webapp")
+    web = Child(
+        "The web process",
+        (*base, "web", *flags, "--port", str(port)),
+        {**tie, LISTEN_FD: str(heard.fileno())},
+        log,
+        pass_fds=(heard.fileno(),),
+    )
+    workers = [
+        Child(
+            f"The worker of {device}",
+            (*base, "worker", *flags, "--device", device),
+            tie,
+            log,
+            device=device,
+        )
+        for device in devices(config.device)
+    ]
+    probe = Probe(
+        config.host,
+        port,
+        config.tls_certfile is not None,
+        lambda: announce(config, port, key),
+    )
+    supervisor = Supervisor(web, workers, store, log)
+    supervisor.listen_to_signals()
+    try:
+        return supervisor.run(probe)
+    finally:
+        store.close()
+        heard.close()
+
+
+def announce(config: "Config", port: int, key: str | None) -> None:
+    """Print where the service is, and the token if one was made for it."""
+    scheme = "https" if config.tls_certfile else "http"
+    host = "localhost" if config.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else config.host
+    print(f"Easel is ready at {scheme}://{host}:{port}{config.root_path}", flush=True)
+    if key and not config.token:
+        print(f"Token (kept in {config.easel_dir / 'token'}): {key}", flush=True)
+    if config.insecure and config.listen:
+        print("WARNING: --insecure: whoever reaches this address is the owner.", flush=True)

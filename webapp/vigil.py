@@ -1,0 +1,143 @@
+"""What watches over one job in a worker: its lease, its progress, the wish to stop it.
+
+The engine's thread only leaves notes here (:meth:`Vigil.__call__`, once a step, microseconds); a
+thread of the vigil's own writes to the store. So the lease is also renewed while weights are
+loaded and pictures decoded, which may take longer than its term - and no longer is when the
+process dies.
+"""
+
+import io
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from generator.request import Progress, Snapshot, Stop
+from webapp.queues.errors import QueueError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from webapp.queues.contracts import Board, Lease, Stream
+
+BEAT = 1.0  # seconds between renewals when nothing happens
+GAP = 0.05  # shortest time between two reports of progress
+
+
+class LeaseLost(Exception):
+    """Another worker has the job by now; this one must not answer it."""
+
+
+class Abandoned(Exception):
+    """The worker is shutting down and does not finish the job."""
+
+
+class Vigil:
+    """A ``Watch`` for the engine, and a context around the whole job."""
+
+    def __init__(
+        self,
+        stream: "Stream",
+        board: "Board",
+        lease: "Lease",
+        options: Snapshot,
+        log: logging.Logger,
+        abandoned: threading.Event | None = None,
+    ) -> None:
+        self.stream = stream
+        self.board = board
+        self.lease = lease
+        self.every = options.show_progress_every_n_steps if options.live_previews_enable else 0
+        self.log = log
+        self.abandoned = abandoned or threading.Event()
+        self._lost = threading.Event()
+        self._ended = threading.Event()
+        self._news = threading.Event()
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._preview: Image | None = None
+        self._stop = board.stop_asked(lease.frame.id)
+        self._thread = threading.Thread(target=self._report, name="vigil", daemon=True)
+
+    def __enter__(self) -> "Vigil":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._news.set()
+        self._thread.join()
+
+    def __call__(self, progress: Progress, preview: "Callable[[], Image] | None") -> Stop:
+        """Note how far the engine is; what the client wishes. Raises LeaseLost, Abandoned."""
+        if self._lost.is_set():
+            raise LeaseLost
+        if self.abandoned.is_set():
+            raise Abandoned
+        image = preview() if preview is not None and self._wants_preview(progress) else None
+        with self._lock:
+            self._progress = progress
+            self._preview = image or self._preview
+            stop = self._stop
+            if stop is Stop.SKIP:
+                self._stop = Stop.NO
+        self._news.set()
+        return stop
+
+    @property
+    def lost(self) -> bool:
+        """True once the lease is known to be lost."""
+        return self._lost.is_set()
+
+    def _wants_preview(self, progress: Progress) -> bool:
+        """Each n-th step; never the first, which shows noise."""
+        return self.every > 0 and progress.step > 0 and progress.step % self.every == 0
+
+    def _report(self) -> None:
+        """The vigil's thread."""
+        while True:
+            self._news.wait(BEAT)
+            self._news.clear()
+            try:
+                self._publish()
+                if not self._ended.is_set() and not self.stream.renew(self.lease):
+                    self._lost.set()
+                self._read_wish()
+            except (sqlite3.Error, QueueError, OSError) as error:
+                # A full disk or a locked file: the job goes on, the next beat tries again.
+                self.log.warning("job %s: cannot report: %s", self.lease.frame.id, error)
+            if self._ended.wait(GAP):
+                return
+
+    def _publish(self) -> None:
+        with self._lock:
+            progress, preview = self._progress, self._preview
+            self._progress = self._preview = None
+        if progress is not None:
+            self.board.publish(self.lease.frame.id, progress, png(preview) if preview else None)
+
+    def _read_wish(self) -> None:
+        wish = self.board.stop_asked(self.lease.frame.id)
+        if wish is not Stop.NO:
+            with self._lock:
+                self._stop = wish
+
+
+def png(image: "Image") -> bytes:
+    """A preview as PNG, packed lightly: it lives for a second."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def seconds_since(moment: float) -> float:
+    """Seconds since a moment of :func:`time.monotonic`."""
+    return time.monotonic() - moment

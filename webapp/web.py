@@ -1,0 +1,78 @@
+"""The web process: gunicorn, one process with many threads, around ``create_app``."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.app.base import BaseApplication
+
+from webapp.app import create_app
+from webapp.family import LISTEN_FD, die_with_parent, die_with_supervisor
+from webapp.services import build
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from webapp.config import Config
+
+THREADS = 64
+"""Synchronous requests that may wait for their picture at once, open event streams included."""
+
+KEEP_ALIVE = 30  # seconds
+GRACE = 3  # seconds for open requests on shutdown; workers have finished by then
+LONGEST_LINE = 8190  # bytes; gunicorn's limit
+
+
+class Server(BaseApplication):  # type: ignore[misc]
+    """Gunicorn with settings of our own instead of its command line."""
+
+    def __init__(self, config: "Config") -> None:
+        self.config = config
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Hand our settings to gunicorn."""
+        for name, value in settings(self.config).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> "Flask":
+        """Make the app, in the process that serves it."""
+        return create_app(build(self.config))
+
+
+def settings(config: "Config") -> dict[str, Any]:
+    """Gunicorn's settings by name."""
+    descriptor = os.environ.get(LISTEN_FD)
+    memory = Path("/dev/shm") - a heartbeat file on a disk can block the server
+    return {
+        "bind": [f"fd://{descriptor}" if descriptor else address(config.host, config.port or 7860)],
+        "worker_class": "gthread",
+        "workers": 1,
+        "threads": THREADS,
+        "worker_connections": 1000,
+        "keepalive": KEEP_ALIVE,
+        "timeout": 0,  # a picture may take minutes
+        "graceful_timeout": GRACE,
+        "limit_request_line": LONGEST_LINE,
+        "limit_request_field_size": LONGEST_LINE,
+        "control_socket_disable": True,
+        "worker_tmp_dir": str(memory) if memory.is_dir() else None,
+        "accesslog": None,  # --api-log is ours
+        "errorlog": "-",
+        "loglevel": "warning",
+        "keyfile": str(config.tls_keyfile) if config.tls_keyfile else None,
+        "certfile": str(config.tls_certfile) if config.tls_certfile else None,
+        "post_fork": lambda server, worker: die_with_parent(),
+    }
+
+
+def address(host: str, port: int) -> str:
+    """Host and port as gunicorn writes them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def run(config: "Config") -> int:
+    """``easel web``: serve until a signal; the exit code."""
+    die_with_supervisor()
+    Server(config).run()
+    return 0
