@@ -1,0 +1,189 @@
+"""Decides when a file has settled, from hints that something happened and from the disk itself.
+
+Hints may be late, doubled or lost; the disk is the truth. A hint makes a path pending; a pending
+path is looked at again until it stays as it is for long enough, and only then is it told.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+Signature = tuple[int, int, int]  # size, mtime_ns, inode
+
+
+class Change(StrEnum):
+    """What became of a file."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    MOVED = "moved"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One settled change of one file; ``previous`` is where a moved file was."""
+
+    path: Path
+    kind: Change
+    previous: Path | None = None
+
+
+class Phase(StrEnum):
+    """What is known of a pending file's writer; it decides how long to wait."""
+
+    DONE = "done"  # its writer closed it, or a rename put it there
+    WRITING = "writing"  # somebody writes and has not closed it
+    UNKNOWN = "unknown"  # nothing told: a poll saw it, or a link
+
+
+QUIET = {Phase.DONE: 0.05, Phase.UNKNOWN: 0.5, Phase.WRITING: 1.2}
+"""Seconds without change after which a file counts as settled. ``WRITING`` only ends a wait that
+no close will end: a writer that keeps its file open, or changed it through a memory map."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    since: float  # when the last change was seen or hinted, monotonic seconds
+    phase: Phase
+    signature: Signature | None = None
+    looked_below: bool = False  # a path that is gone may have been a folder: asked once
+
+
+class Settler:
+    """Knows the settled files below some roots, and finds out what differs.
+
+    Hidden files and folders are passed over. Not thread-safe: one thread at a time.
+    """
+
+    def __init__(self, roots: Iterable[Path]) -> None:
+        self.roots = tuple(roots)
+        self._known: dict[Path, Signature] = {}
+        self._pending: dict[Path, _Pending] = {}
+
+    def learn(self) -> None:
+        """Take what lies on the disk now as known. Raises OSError where it cannot be read."""
+        self._known = dict(self._walk_roots())
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is waiting to settle."""
+        return bool(self._pending)
+
+    def hint(self, path: Path, now: float, phase: Phase = Phase.UNKNOWN) -> None:
+        """Something happened at ``path``, a file or a folder; hidden ones are ignored."""
+        if self._hidden(path):
+            return
+        pending = self._pending.get(path)
+        if pending is None:
+            self._pending[path] = _Pending(now, phase)
+            return
+        pending.since = now
+        if phase is not Phase.UNKNOWN:
+            pending.phase = phase
+
+    def rescan(self, now: float) -> None:
+        """Hint at every difference between the disk and what is known; heals lost events."""
+        found = dict(self._walk_roots())
+        self._compare(self._known.keys() - found.keys(), found, now)
+
+    def settled(self, now: float) -> tuple[FileChange, ...]:
+        """The changes that have settled by ``now``; each is told once."""
+        self._open_folders(now)
+        gone: dict[Path, Signature] = {}
+        come: dict[Path, Signature] = {}
+        for path in [path for path in self._pending if self._ready(path, now)]:
+            signature = self._pending.pop(path).signature
+            if signature is None and path in self._known:
+                gone[path] = self._known.pop(path)
+            elif signature is not None and self._known.get(path) != signature:
+                come[path] = signature
+        return tuple(self._tell(gone, come))
+
+    def _tell(
+        self, gone: dict[Path, Signature], come: dict[Path, Signature]
+    ) -> Iterator[FileChange]:
+        left = {signature: path for path, signature in gone.items()}
+        for path, signature in come.items():
+            previous = None if path in self._known else left.pop(signature, None)
+            kind = Change.CHANGED if path in self._known else Change.CREATED
+            self._known[path] = signature
+            yield FileChange(path, Change.MOVED if previous else kind, previous)
+        yield from (FileChange(path, Change.DELETED) for path in left.values())
+
+    def _open_folders(self, now: float) -> None:
+        """Replace a pending folder, there or gone, by the files that differ below it."""
+        for path, pending in list(self._pending.items()):
+            status = _status(path)
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                del self._pending[path]
+                self._compare_below(path, dict(self._walk(path)), now)
+            elif status is None and path not in self._known and not pending.looked_below:
+                pending.looked_below = True
+                self._compare_below(path, {}, now)
+
+    def _compare_below(self, folder: Path, found: dict[Path, Signature], now: float) -> None:
+        prefix = f"{folder}/"
+        known = {path for path in self._known if str(path).startswith(prefix)}
+        self._compare(known - found.keys(), found, now)
+
+    def _compare(self, gone: set[Path], found: dict[Path, Signature], now: float) -> None:
+        differing = {path for path in found if self._known.get(path) != found[path]}
+        for path in gone | differing:
+            if path not in self._pending:
+                self.hint(path, now)
+
+    def _ready(self, path: Path, now: float) -> bool:
+        pending = self._pending[path]
+        signature = _signature(_status(path))
+        if signature != pending.signature:
+            pending.signature = signature
+            if signature is not None and pending.phase is not Phase.DONE:
+                pending.since = now
+        quiet = QUIET[Phase.DONE if signature is None else pending.phase]
+        return now - pending.since >= quiet
+
+    def _hidden(self, path: Path) -> bool:
+        for root in self.roots:
+            if path.is_relative_to(root):
+                return any(part.startswith(".") for part in path.relative_to(root).parts)
+        return True
+
+    def _walk_roots(self) -> Iterator[tuple[Path, Signature]]:
+        for root in self.roots:
+            yield from self._walk(root)
+
+    def _walk(self, folder: Path) -> Iterator[tuple[Path, Signature]]:
+        waiting, seen = [str(folder)], set()
+        while waiting:
+            place = waiting.pop()
+            try:
+                status = os.stat(place)
+                with os.scandir(place) as listing:
+                    entries = [each for each in listing if not each.name.startswith(".")]
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
+                continue
+            if (status.st_dev, status.st_ino) in seen:
+                continue  # symbolic links are followed, their loops are not
+            seen.add((status.st_dev, status.st_ino))
+            for entry in entries:
+                if entry.is_dir():
+                    waiting.append(entry.path)
+                elif (signature := _signature(_status(Path(entry.path)))) is not None:
+                    yield Path(entry.path), signature
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
+
+
+def _signature(status: os.stat_result | None) -> Signature | None:
+    if status is None or not stat.S_ISREG(status.st_mode):
+        return None
+    return (status.st_size, status.st_mtime_ns, status.st_ino)

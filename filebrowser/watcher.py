@@ -1,0 +1,241 @@
+"""Tells listeners which files below some folders came, changed, moved or left, once settled.
+
+watchdog hints that something happened; :mod:`filebrowser.settling` looks at the disk and decides.
+Whole within two seconds of a file's last byte, and never a half-copied file while its writer is at
+work. Local folders are watched by inotify, network mounts by polling.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from watchdog import events
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.polling import PollingObserver
+
+from filebrowser.mounts import mounted, reports_changes
+from filebrowser.settling import Change, FileChange, Phase, Settler
+
+__all__ = ["Change", "FileChange", "Mode", "Watcher"]
+
+Mode = Literal["auto", "inotify", "poll", "off"]
+Listener = Callable[[Sequence[FileChange]], None]
+
+POLL_SECONDS = 0.6
+TICK_SECONDS = 0.1  # between two looks at a pending file
+RESCAN_SECONDS = 30.0  # a whole look at the disk, in case an event was lost
+HEARD = [
+    events.FileCreatedEvent,
+    events.FileModifiedEvent,
+    events.FileClosedEvent,
+    events.FileMovedEvent,
+    events.FileDeletedEvent,
+    events.DirCreatedEvent,
+    events.DirMovedEvent,
+    events.DirDeletedEvent,
+]
+"""Reading a file is no event of these, so that loading a model costs nothing here."""
+
+log = logging.getLogger(__name__)
+
+
+class Watcher:
+    """Watches ``roots`` and calls ``on_change`` with the changes that settled together.
+
+    ``mode``: ``inotify``, ``poll``, ``off``, or ``auto``, which chooses for each root by its file
+    system. Where inotify refuses (its limits are small in some containers), polling takes over.
+    ``on_change`` runs in a thread of its own; what it raises is logged. Start it after any fork.
+    """
+
+    def __init__(self, roots: Iterable[Path], mode: Mode, on_change: Listener) -> None:
+        self.roots = tuple(dict.fromkeys(path.absolute() for path in roots))
+        self.mode = mode
+        self._on_change = on_change
+        self._eyes: dict[Path, _Eye] = {}
+        self._hints: dict[Path, tuple[float, Phase]] = {}
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+        self._teller = ThreadPoolExecutor(1, thread_name_prefix="file-changes")
+
+    @property
+    def modes(self) -> Mapping[Path, str]:
+        """How each existing root is watched: inotify or poll. Empty when off."""
+        return {root: eye.mode for root, eye in self._eyes.items()}
+
+    def start(self) -> None:
+        """Begin; what lies in the folders now is taken as known."""
+        if self.mode == "off" or self._thread is not None:
+            return
+        settler = Settler(self.roots)
+        _retrying(settler.learn)
+        self._look_everywhere()
+        _retrying(lambda: settler.rescan(time.monotonic()))  # what came between the two lines
+        self._thread = threading.Thread(
+            target=self._run, args=(settler,), name="file-watcher", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait until every thread of ours has ended."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+        for eye in self._eyes.values():
+            eye.close()
+        self._eyes.clear()
+        self._teller.shutdown()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _run(self, settler: Settler) -> None:
+        rescan_at = time.monotonic() + RESCAN_SECONDS
+        while True:
+            with self._changed:
+                if not self._hints and not self._stopped:
+                    idle = max(0.0, rescan_at - time.monotonic())
+                    self._changed.wait(TICK_SECONDS if settler.busy else idle)
+                if self._stopped:
+                    return
+                hints, self._hints = self._hints, {}
+            for path, (when, phase) in hints.items():
+                settler.hint(path, when, phase)
+            if time.monotonic() >= rescan_at:
+                self._look_everywhere()
+                _retrying(lambda: settler.rescan(time.monotonic()))
+                rescan_at = time.monotonic() + RESCAN_SECONDS
+            _retrying(lambda: self._tell(settler.settled(time.monotonic())))
+
+    def _tell(self, changes: Sequence[FileChange]) -> None:
+        if changes:
+            self._teller.submit(self._on_change, changes).add_done_callback(_log_failure)
+
+    def _look_everywhere(self) -> None:
+        """Watch the roots that exist; again those that were removed and made anew."""
+        mounts = mounted()
+        for root in self.roots:
+            eye = self._eyes.get(root)
+            inode = _inode(root)
+            if eye is not None and eye.inode != inode:
+                eye.close()
+                del self._eyes[root]
+                eye = None
+            if eye is None and inode is not None:
+                opened = self._open_eye(root, inode, mounts)
+                self._eyes.update({root: opened} if opened else {})
+
+    def _open_eye(self, root: Path, inode: int, mounts: Mapping[Path, str]) -> "_Eye | None":
+        reporting = self.mode == "auto" and reports_changes(root, mounts)
+        if self.mode == "inotify" or reporting:
+            eye = _opened("inotify", root, inode, Observer, self._hint)
+            if eye is not None:
+                return eye
+        return _opened("poll", root, inode, _poller, self._hint)
+
+    def _hint(self, path: Path, phase: Phase) -> None:
+        with self._changed:
+            if phase is Phase.UNKNOWN and path in self._hints:
+                phase = self._hints[path][1]
+            self._hints[path] = (time.monotonic(), phase)
+            self._changed.notify()
+
+
+@dataclass(frozen=True, slots=True)
+class _Eye:
+    """One observer on one root. A root of another inode is another root."""
+
+    mode: str
+    inode: int
+    observer: BaseObserver
+
+    def close(self) -> None:
+        self.observer.stop()
+        if self.observer.is_alive():
+            self.observer.join()
+
+
+def _opened(
+    mode: str,
+    root: Path,
+    inode: int,
+    build: Callable[[], BaseObserver],
+    hint: Callable[[Path, Phase], None],
+) -> _Eye | None:
+    """An eye on ``root``, or None where the system refuses one; the log says why."""
+    eye = None
+    handler = _Handler(hint, telling_close=mode == "inotify")
+    try:
+        eye = _Eye(mode, inode, build())
+        eye.observer.schedule(
+            handler, str(root), recursive=True, event_filter=HEARD, follow_symlink=True
+        )
+        eye.observer.start()
+    except OSError as error:
+        log.warning("%s cannot be watched by %s: %s", root, mode, error)
+        if eye is not None:
+            eye.close()
+        return None
+    return eye
+
+
+def _poller() -> BaseObserver:
+    return PollingObserver(timeout=POLL_SECONDS)
+
+
+class _Handler(events.FileSystemEventHandler):
+    """Turns watchdog's events into hints."""
+
+    def __init__(self, hint: Callable[[Path, Phase], None], telling_close: bool) -> None:
+        self.hint = hint
+        self.written = Phase.WRITING if telling_close else Phase.UNKNOWN
+
+    def on_any_event(self, event: events.FileSystemEvent) -> None:
+        path = Path(str(event.src_path))
+        if isinstance(event, events.FileMovedEvent | events.DirMovedEvent):
+            self.hint(path, Phase.DONE)
+            self.hint(Path(str(event.dest_path)), Phase.DONE)
+        elif isinstance(event, events.FileClosedEvent):
+            self.hint(path, Phase.DONE)
+        elif isinstance(event, events.FileModifiedEvent):
+            self.hint(path, self.written)
+        else:
+            self.hint(path, Phase.UNKNOWN)
+
+
+def _retrying(look: Callable[[], None]) -> None:
+    """Look at the disk; an unreachable network share is looked at again at the next turn."""
+    try:
+        look()
+    except OSError as error:
+        log.info("Changes cannot be seen now, trying again: %s", error)
+
+
+def _log_failure(told: "Future[None]") -> None:
+    if error := told.exception():
+        log.error("A listener to file changes failed", exc_info=error)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None

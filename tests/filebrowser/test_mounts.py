@@ -1,0 +1,43 @@
+"""Which file systems are polled."""
+
+from pathlib import Path
+
+import pytest
+
+from filebrowser.mounts import file_system, mounted, reports_changes
+
+MOUNTS = {
+    Path("/"): "ext4",
+    Path("/mnt/nas"): "nfs4",
+    Path("/mnt/nas/local"): "xfs",
+    Path("/mnt/oss"): "fuse.ossfs",
+    Path("/mnt/win"): "fuseblk",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "reporting"),
+    [
+        ("/data/models", True),
+        ("/mnt/nas", False),
+        ("/mnt/nas/models/Lora", False),
+        ("/mnt/nas/local/models", True),
+        ("/mnt/oss/models", False),
+        ("/mnt/win/models", True),
+        ("/mnt/nasty", True),
+    ],
+)
+def test_the_nearest_mount_decides(path: str, reporting: bool) -> None:
+    assert reports_changes(Path(path), MOUNTS) is reporting
+
+
+def test_an_unknown_place_is_trusted() -> None:
+    assert file_system(Path("/somewhere"), {}) == ""
+    assert reports_changes(Path("/somewhere"), {})
+
+
+def test_the_table_is_read_with_its_escapes_and_later_mounts_win(tmp_path: Path) -> None:
+    table = tmp_path / "mounts"
+    table.write_text("dev / ext4 rw 0 0\nnas:/x /my\\040models nfs rw 0 0\nover / overlay rw 0 0\n")
+    assert mounted(table) == {Path("/"): "overlay", Path("/my models"): "nfs"}
+    assert mounted(tmp_path / "absent") == {}

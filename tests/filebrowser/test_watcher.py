@@ -1,0 +1,173 @@
+"""The watcher on a real disk, by inotify and by polling: told soon, told once, never half."""
+
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from watchdog.observers import Observer
+
+from filebrowser.watcher import Change, FileChange, Mode, Watcher
+
+PROMISE = 2.0  # seconds from the last byte to the telling
+EITHER = pytest.mark.parametrize("mode", ["inotify", "poll"])
+
+
+class Ear:
+    """Collects what is told, and when."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[float, FileChange]] = []
+        self._news = threading.Condition()
+
+    def __call__(self, changes: Sequence[FileChange]) -> None:
+        with self._news:
+            self.heard += [(time.monotonic(), change) for change in changes]
+            self._news.notify_all()
+
+    def wait(self, path: Path, kind: Change, seconds: float = PROMISE) -> float:
+        """When ``path`` was told to have become ``kind``; fails after ``seconds``."""
+
+        def told() -> float | None:
+            times = [t for t, each in self.heard if (each.path, each.kind) == (path, kind)]
+            return times[0] if times else None
+
+        with self._news:
+            assert self._news.wait_for(lambda: told() is not None, seconds), self.heard
+            return told() or 0.0
+
+    def of(self, path: Path) -> list[Change]:
+        """All that was told of a path."""
+        return [each.kind for _, each in self.heard if each.path == path]
+
+
+Watch = Callable[..., Ear]
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    watchers: list[Watcher] = []
+
+    def begin(root: Path, mode: Mode) -> Ear:
+        ear = Ear()
+        watchers.append(Watcher([root], mode, ear))
+        watchers[-1].start()
+        assert watchers[-1].modes.get(root, "off") == mode
+        return ear
+
+    yield begin
+    for watcher in watchers:
+        watcher.stop()
+
+
+@EITHER
+def test_a_slow_copy_is_told_once_and_whole(watch: Watch, tmp_path: Path, mode: Mode) -> None:
+    ear, slow = watch(tmp_path, mode), tmp_path / "slow"
+    with slow.open("wb") as file:
+        for _ in range(12):
+            file.write(b"piece")
+            file.flush()
+            time.sleep(0.15)
+            assert ear.of(slow) == []
+    done = time.monotonic()
+    assert ear.wait(slow, Change.CREATED) - done < PROMISE
+    time.sleep(0.7)
+    assert ear.of(slow) == [Change.CREATED]
+
+
+@EITHER
+def test_the_life_of_a_file(watch: Watch, tmp_path: Path, mode: Mode) -> None:
+    ear, part, whole = watch(tmp_path, mode), tmp_path / ".part", tmp_path / "whole"
+    part.write_bytes(b"bytes")
+    part.rename(whole)
+    ear.wait(whole, Change.CREATED)
+    part.write_bytes(b"other bytes")
+    part.replace(whole)
+    ear.wait(whole, Change.CHANGED)
+    whole.rename(tmp_path / "named")
+    ear.wait(tmp_path / "named", Change.MOVED)
+    (tmp_path / "named").unlink()
+    ear.wait(tmp_path / "named", Change.DELETED)
+    assert ear.of(part) == []
+
+
+@EITHER
+def test_folders_come_and_go(
+    watch: Watch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, mode: Mode
+) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "set"
+    (outside / "deep").mkdir(parents=True)
+    (outside / "deep" / "a").write_bytes(b"a")
+    ear = watch(tmp_path, mode)
+    outside.rename(tmp_path / "set")
+    ear.wait(tmp_path / "set" / "deep" / "a", Change.CREATED)
+    (tmp_path / "set" / "deep" / "b").write_bytes(b"b")
+    ear.wait(tmp_path / "set" / "deep" / "b", Change.CREATED)
+    (tmp_path / "set").rename(outside)
+    ear.wait(tmp_path / "set" / "deep" / "a", Change.DELETED)
+    shutil.copytree(outside, tmp_path / "copy")
+    ear.wait(tmp_path / "copy" / "deep" / "b", Change.CREATED)
+    shutil.rmtree(tmp_path / "copy")
+    ear.wait(tmp_path / "copy" / "deep" / "b", Change.DELETED)
+
+
+def test_what_a_link_leads_to_is_watched(
+    watch: Watch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (tmp_path / "link").symlink_to(elsewhere)
+    ear = watch(tmp_path, "inotify")
+    (elsewhere / "a").write_bytes(b"a")
+    ear.wait(tmp_path / "link" / "a", Change.CREATED)
+
+
+def test_off_watches_nothing(watch: Watch, tmp_path: Path) -> None:
+    ear = watch(tmp_path, "off")
+    (tmp_path / "a").write_bytes(b"a")
+    time.sleep(0.3)
+    assert ear.heard == []
+
+
+def test_a_listener_that_fails_does_not_stop_the_watch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ear = Ear()
+
+    def failing(changes: Sequence[FileChange]) -> None:
+        ear(changes)
+        raise RuntimeError("listener broke")
+
+    with Watcher([tmp_path], "inotify", failing):
+        (tmp_path / "a").write_bytes(b"a")
+        ear.wait(tmp_path / "a", Change.CREATED)
+        (tmp_path / "b").write_bytes(b"b")
+        ear.wait(tmp_path / "b", Change.CREATED)
+    assert "listener to file changes failed" in caplog.text
+
+
+def test_polling_takes_over_where_inotify_refuses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(Observer, "schedule", refuse)
+    ear = Ear()
+    with caplog.at_level(logging.WARNING), Watcher([tmp_path], "auto", ear) as watcher:
+        assert watcher.modes == {tmp_path: "poll"}
+        (tmp_path / "a").write_bytes(b"a")
+        ear.wait(tmp_path / "a", Change.CREATED)
+    assert "cannot be watched by inotify" in caplog.text
+
+
+def test_no_thread_outlives_the_watcher(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    for mode in ("inotify", "poll"):
+        with Watcher([tmp_path], mode, lambda _: None):
+            (tmp_path / mode).write_bytes(b"a")
+            time.sleep(0.2)
+    assert set(threading.enumerate()) <= before
