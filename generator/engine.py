@@ -4,15 +4,30 @@
 their infotext come out. It knows no web, no queue and no files but those of the models.
 """
 
+import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
+from PIL import Image
+from torch import Tensor
+
+from generator.extra_networks import Networks, gather
+from generator.following import Follower
 from generator.hooks import Watch, unwatched
-from generator.request import Generation, GenerationRequest
-
-if TYPE_CHECKING:
-    from generator.models.registry import Registry
+from generator.job import Job, Means, Texts
+from generator.models.adapters import mounted
+from generator.models.memory import Memory, Residence
+from generator.models.registry import ModelFile, Registry
+from generator.models.tiling import tiled
+from generator.pictures.description import ModelNames
+from generator.pictures.grid import grid
+from generator.prompt.conditioning import EncoderOptions, PromptEncoder
+from generator.prompt.grammar import extra_networks, without_comments
+from generator.prompt.styles import read_styles, styled
+from generator.prompt.tokenizer import clip_tokenizer
+from generator.request import Generation, GenerationRequest, Snapshot
 
 
 class Engine:
@@ -24,26 +39,126 @@ class Engine:
 
     def __init__(
         self,
-        registry: "Registry",
+        registry: Registry,
         device: str = "cpu",
         *,
         half: bool = True,
         styles_files: Sequence[Path] = (),
     ) -> None:
-        self.registry = registry
-        self.device = device
+        place = torch.device(device)
+        dtype = torch.float16 if half and place.type == "cuda" else torch.float32
+        self._registry = registry
+        self._memory = Memory(place, dtype)
+        self._tokenizer = clip_tokenizer()
+        self._styles_files = tuple(styles_files)
 
     @property
     def loaded(self) -> tuple[str, ...]:
         """Titles of the checkpoints in memory."""
-        return ()
+        return tuple(file.title for file in self._memory.files)
 
     def unload(self) -> None:
         """Drop all weights; the next job loads them again."""
+        self._memory.drop()
 
+    @torch.no_grad()
     def run(self, request: GenerationRequest, watch: Watch = unwatched) -> Generation:
         """Draw ``request.picture_count`` pictures, fewer when ``watch`` interrupts.
 
-        Raises the errors of :mod:`generator.errors`.
+        Width and height that are no multiples of 8 are cut down to one. Raises the errors of
+        :mod:`generator.errors`, and whatever ``watch`` raises.
         """
-        raise NotImplementedError
+        started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"
+        follower = Follower.of(request, watch)
+        texts = self._read_prompts(request)
+        file = self._registry.find_checkpoint(request.checkpoint)
+        vae_file = self._find_vae(request, file)
+        residence = self._load(file, follower)
+        means = self._means(request, texts, residence, vae_file)
+        follower.draw = lambda latent: self._preview(residence, vae_file, latent)
+        job = Job(request, texts, means, follower)
+        checkpoint, vae = means.checkpoint, means.vae
+        with (
+            mounted(checkpoint, means.networks.mounts) as unknown,
+            tiled((checkpoint.unet, vae), request.tiling),
+        ):
+            pictures = job.draw()
+        return Generation(
+            pictures=pictures,
+            checkpoint_name=means.names.checkpoint,
+            checkpoint_hash=means.names.checkpoint_hash,
+            vae_name=means.names.vae,
+            vae_hash=means.names.vae_hash,
+            clip_skip=request.options.CLIP_stop_at_last_layers,
+            extra_parameters=job.notes,
+            job_timestamp=stamp,
+            seconds=time.perf_counter() - started,
+            network_seconds=job.network_seconds,
+            comments=_comments(means.networks, unknown),
+            stopped=job.stopped,
+        )
+
+    def _read_prompts(self, request: GenerationRequest) -> Texts:
+        """Styles, comments, tags, in this order (contract section 2.1)."""
+        styles = read_styles(self._styles_files) if request.styles else {}
+        both = styled(request.prompt, request.negative_prompt, request.styles, styles)
+        if request.options.enable_prompt_comments:
+            both = (without_comments(both[0]), without_comments(both[1]))
+        encoded, tags = extra_networks(both[0])
+        return Texts(*both, encoded, () if request.disable_extra_networks else tags)
+
+    def _find_vae(self, request: GenerationRequest, checkpoint: ModelFile) -> ModelFile | None:
+        if request.vae not in ("Automatic", "None"):
+            self._registry.find_vae(request.vae)  # raises where there is none of that name
+        return self._registry.index.vae_for(checkpoint, request.vae)
+
+    def _load(self, file: ModelFile, follower: Follower) -> Residence:
+        if not self._memory.holds(file):
+            follower.say(f"Loading weights from {file.name}")
+        return self._memory.hold(file)
+
+    def _means(
+        self,
+        request: GenerationRequest,
+        texts: Texts,
+        residence: Residence,
+        vae_file: ModelFile | None,
+    ) -> Means:
+        named = self._registry.hashed(residence.checkpoint.file)
+        vae_named = self._registry.hashed(vae_file) if vae_file else None
+        checkpoint = residence.checkpoint
+        return Means(
+            checkpoint=checkpoint,
+            vae=self._memory.vae(residence, vae_file),
+            names=ModelNames(
+                checkpoint=named.stem,
+                checkpoint_hash=named.shorthash,
+                vae=vae_named.path.name if vae_named else None,
+                vae_hash=vae_named.shorthash if vae_named else None,
+            ),
+            networks=gather(self._registry, texts.tags),
+            encoder=PromptEncoder(
+                checkpoint.text_encoder, self._tokenizer, _encoder_options(request.options)
+            ),
+        )
+
+    def _preview(self, residence: Residence, vae: ModelFile | None, latent: Tensor) -> Image.Image:
+        approximation = self._memory.approximation(residence, vae)
+        return grid([approximation.picture(row) for row in latent])
+
+
+def _encoder_options(options: Snapshot) -> EncoderOptions:
+    return EncoderOptions(
+        clip_skip=options.CLIP_stop_at_last_layers,
+        emphasis=options.emphasis,
+        comma_padding_backtrack=options.comma_padding_backtrack,
+        use_old_scheduling=options.use_old_scheduling,
+    )
+
+
+def _comments(networks: Networks, unknown: tuple[str, ...]) -> tuple[str, ...]:
+    missing = ", ".join(networks.missing)
+    found = [f"Lora not found: {missing}"] if missing else []
+    if unknown:
+        found.append(f"{len(unknown)} layers of the LoRA fit nothing here: {', '.join(unknown[:3])}")
+    return tuple(found)

@@ -1,8 +1,22 @@
 """What an infotext says of a job: the parameters of contract section 6.2, as plain values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from generator.request import GenerationRequest
+from generator.request import GenerationRequest, Snapshot
+from generator.sampling.names import find_schedule
+
+if TYPE_CHECKING:
+    from generator.sampling.samplers import Sampler
+
+Parameters = dict[str, object]
+CHURN_KEYS = {
+    "s_churn": "Sigma churn",
+    "s_tmin": "Sigma tmin",
+    "s_tmax": "Sigma tmax",
+    "s_noise": "Sigma noise",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +34,21 @@ def parameters(
     models: ModelNames,
     seed: int,
     variation_seed: int,
-    size: tuple[int, int],
-    extra: dict[str, object],
-) -> dict[str, object]:
-    """The infotext's keys for one picture of ``size`` (width, height).
+    extra: Mapping[str, object],
+) -> Parameters:
+    """The infotext's keys for one picture.
 
     ``extra`` holds what the job added (AUTOMATIC1111's ``extra_generation_params``); an extra
     key that is among the usual ones replaces its value in place.
     """
     options = request.options
-    usual: dict[str, object] = {
+    usual: Parameters = {
         "Steps": request.sampling.steps,
         "Sampler": request.sampling.sampler,
         "Schedule type": request.sampling.schedule,
         "CFG scale": request.sampling.guidance,
         "Seed": seed,
-        "Size": f"{size[0]}x{size[1]}",
+        "Size": f"{request.width}x{request.height}",
         "Model hash": models.checkpoint_hash if options.add_model_hash_to_info else None,
         "Model": _model_name(models.checkpoint) if options.add_model_name_to_info else None,
         "VAE hash": models.vae_hash,
@@ -45,10 +58,84 @@ def parameters(
         "RNG": _unless("GPU", options.randn_source),
         "Tiling": True if request.tiling else None,
     }
-    return usual | extra | _signature(request)
+    return usual | dict(extra) | _signature(request)
 
 
-def _variation(request: GenerationRequest, variation_seed: int) -> dict[str, object]:
+def sampling_notes(request: GenerationRequest, sampler: "Sampler", schedule: str) -> Parameters:
+    """What the sampler and the options that bend it add, in AUTOMATIC1111's order.
+
+    ``schedule`` is the label that is really used.
+    """
+    options, own = request.options, request.sampling
+    notes: Parameters = {}
+    if schedule != own.schedule:
+        notes["Schedule type"] = schedule
+    notes |= _model_notes(options)
+    if sampler.kind != "timestep":
+        notes |= _schedule_notes(options, sampler, schedule)
+    notes |= _eta_notes(request, sampler)
+    default = Snapshot()
+    for name, key in CHURN_KEYS.items():
+        value = getattr(options, name)
+        if name in sampler.takes and value != getattr(default, name):
+            notes[key] = value
+    uncond = options.s_min_uncond if own.s_min_uncond is None else own.s_min_uncond
+    if uncond > 0:
+        notes["NGMS"] = uncond
+        if options.s_min_uncond_all:
+            notes["NGMS all steps"] = True
+    if options.skip_early_cond > 0:
+        notes["Skip Early CFG"] = options.skip_early_cond
+    return notes
+
+
+def _model_notes(options: Snapshot) -> Parameters:
+    notes: Parameters = {}
+    if options.use_old_scheduling:
+        notes["Old prompt editing timelines"] = True
+    if options.use_downcasted_alpha_bar:
+        notes["Downcast alphas_cumprod"] = True
+    if options.sd_noise_schedule != "Default":
+        notes["Noise Schedule"] = options.sd_noise_schedule
+    return notes
+
+
+def _schedule_notes(options: Snapshot, sampler: "Sampler", label: str) -> Parameters:
+    notes: Parameters = {}
+    entry = find_schedule(label)
+    if options.always_discard_next_to_last_sigma and not sampler.discard_penultimate:
+        notes["Discard penultimate sigma"] = True
+    if entry is not None and label != "Automatic":
+        if options.sigma_min:
+            notes["Schedule min sigma"] = options.sigma_min
+        if options.sigma_max:
+            notes["Schedule max sigma"] = options.sigma_max
+        if options.rho and entry.default_rho not in (-1, options.rho):
+            notes["Schedule rho"] = options.rho
+    if label == "Beta":
+        notes["Beta schedule alpha"] = options.beta_dist_alpha
+        notes["Beta schedule beta"] = options.beta_dist_beta
+    if options.sgm_noise_multiplier:
+        notes["SGM noise multiplier"] = True
+    return notes
+
+
+def _eta_notes(request: GenerationRequest, sampler: "Sampler") -> Parameters:
+    options, own = request.options, request.sampling.eta
+    if "eta" not in sampler.takes:
+        return {}
+    timestep = sampler.kind == "timestep"
+    usual = options.eta_ddim if timestep else options.eta_ancestral
+    eta = usual if own is None else own
+    notes: Parameters = {}
+    if eta != (0.0 if timestep else 1.0):
+        notes["Eta DDIM" if timestep else "Eta"] = eta
+    if sampler.uses_ensd and eta and options.eta_noise_seed_delta:
+        notes["ENSD"] = options.eta_noise_seed_delta
+    return notes
+
+
+def _variation(request: GenerationRequest, variation_seed: int) -> Parameters:
     seeds = request.seeds
     varied = seeds.variation_strength != 0
     resized = seeds.resize_from_width > 0 and seeds.resize_from_height > 0
@@ -61,7 +148,7 @@ def _variation(request: GenerationRequest, variation_seed: int) -> dict[str, obj
     }
 
 
-def _signature(request: GenerationRequest) -> dict[str, object]:
+def _signature(request: GenerationRequest) -> Parameters:
     options = request.options
     version = request.version if options.add_version_to_infotext else ""
     user = request.user_name if options.add_user_name_to_info else ""
@@ -73,5 +160,4 @@ def _unless(default: object, value: object) -> object | None:
 
 
 def _model_name(stem: str) -> str:
-    # A1111 keeps the line parseable the same way.
-    return stem.replace(",", "").replace(":", "")
+    return stem.replace(",", "").replace(":", "")  # the infotext's own separators

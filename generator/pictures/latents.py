@@ -59,11 +59,10 @@ class Approximation:
     weight: Tensor  # (4,3) fp32 on the CPU
     bias: Tensor  # (3,)
 
-    def picture(self, latents: Tensor) -> Image.Image:
-        """The rows of ``latents`` (B,4,h,w) side by side, h x (B*w) pixels of an eighth the size."""
-        strip = torch.cat(list(latents.float().cpu()), dim=-1)  # (4,h,B*w)
-        pixels = torch.einsum("chw,cr->rhw", strip, self.weight) + self.bias[:, None, None]
-        return to_image(pixels)
+    def picture(self, latent: Tensor) -> Image.Image:
+        """``latent`` (4,h,w) as a picture of w x h pixels, an eighth of the size."""
+        colours = torch.einsum("chw,cr->rhw", latent.float().cpu(), self.weight)  # (3,h,w)
+        return to_image(colours + self.bias[:, None, None])
 
 
 def approximate(vae: "AutoencoderKL") -> Approximation:

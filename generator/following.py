@@ -1,0 +1,57 @@
+"""Tells a job's watch where the job is, and hears from it when to stop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from generator.hooks import Watch
+from generator.request import GenerationRequest, Progress, Stop
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Draw = Callable[[Tensor], "Image"]
+
+
+@dataclass(slots=True, eq=False)
+class Follower:
+    """Where one job is. ``draw`` makes a small picture of a latent (B,4,h,w)."""
+
+    watch: Watch
+    progress: Progress
+    draw: Draw | None = None
+
+    @classmethod
+    def of(cls, request: GenerationRequest, watch: Watch, passes: int = 1) -> "Follower":
+        """At the start of ``request``, whose batches take ``passes`` sampling passes each."""
+        steps = request.sampling.steps
+        start = Progress("scripts_txt2img", 0, request.batches * passes, 0, steps)
+        return cls(watch, start)
+
+    def say(self, text: str | None) -> Stop:
+        """Tell what happens before the sampling, None that it begins."""
+        return self._tell(replace(self.progress, textinfo=text), None)
+
+    def begin(self, batch: int, batches: int) -> Stop:
+        """A batch begins; INTERRUPT means that it should not."""
+        job = f"Batch {batch + 1} out of {batches}" if batches > 1 else self.progress.job
+        done = self.progress.batches // batches * batch
+        return self._tell(replace(self.progress, job=job, batch=done, step=0, textinfo=None), None)
+
+    def begin_pass(self, steps: int) -> None:
+        """A further sampling pass of the same batch begins."""
+        progress = self.progress
+        self.progress = replace(progress, batch=progress.batch + 1, step=0, steps=steps)
+
+    def step(self, step: int, estimate: Tensor | None) -> Stop:
+        """A sampling step begins; ``estimate`` is the picture as the last one saw it."""
+        return self._tell(replace(self.progress, step=step), estimate)
+
+    def _tell(self, progress: Progress, estimate: Tensor | None) -> Stop:
+        self.progress = progress
+        draw = self.draw
+        if draw is None or estimate is None:
+            return self.watch(progress, None)
+        return self.watch(progress, lambda: draw(estimate))

@@ -1,0 +1,132 @@
+"""What an adapter adds to one layer's weight, from the factors that its file stores.
+
+LoRA: Hu et al. 2021. LoHa: Hyeon-Woo et al. 2021 (FedPara). LoKr, LoCon, full and the file
+layout: the LyCORIS project. DoRA: Liu et al. 2024. (IA)^3: Liu et al. 2022. Rules: contract 2.6.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+Factors = Mapping[str, Tensor]  # what follows the layer's name in the file -> fp32 tensor
+
+
+def bias_delta(factors: Factors) -> Tensor | None:
+    """The change of the layer's bias at multiplier 1, where the file holds one."""
+    return factors.get("diff_b", factors.get("b_norm"))
+
+
+def delta(factors: Factors, weight: Tensor, limit: int | None = None) -> Tensor | None:
+    """The change of ``weight`` (any shape, fp32) at multiplier 1; None for factors unknown here.
+
+    ``limit`` is the greatest rank to use. The answer has the shape of ``weight``.
+    """
+    rule = next((rule for mark, rule in _RULES if mark in factors), None)
+    if rule is None:
+        return None
+    raw, rank = rule(_cut(factors, limit), weight)
+    if "lora_down.weight" in factors:
+        rank = factors["lora_down.weight"].shape[0]  # of the whole, even where it was cut
+    change = raw.reshape(weight.shape) * _scale(factors, rank)
+    if "dora_scale" in factors:
+        return _decomposed(weight, change, factors["dora_scale"])
+    return change
+
+
+def _scale(factors: Factors, rank: int | None) -> float:
+    if "scale" in factors:
+        return float(factors["scale"])
+    if "alpha" in factors and rank:
+        return float(factors["alpha"]) / rank
+    return 1.0
+
+
+def _decomposed(weight: Tensor, change: Tensor, magnitude: Tensor) -> Tensor:
+    """DoRA: direction and magnitude apart; norms are taken for each input channel."""
+    merged = weight + change
+    by_input = merged.transpose(0, 1).reshape(merged.shape[1], -1)  # (in, out*k*k)
+    norm = by_input.norm(dim=1).reshape(1, -1, *[1] * (merged.dim() - 2))
+    return merged * (magnitude.reshape(norm.shape) / norm) - weight
+
+
+def _lora(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
+    up, down = factors["lora_up.weight"], factors["lora_down.weight"]
+    middle = factors.get("lora_mid.weight")
+    if middle is not None:  # CP decomposition of a convolution
+        return _core(middle, up.flatten(1), down.flatten(1)), down.shape[0]
+    return up.flatten(1) @ down.flatten(1), down.shape[0]
+
+
+def _loha(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
+    first, second = (_hadamard_part(factors, n) for n in ("hada_w1", "hada_w2"))
+    return first * second, factors["hada_w1_b"].shape[0]
+
+
+def _hadamard_part(factors: Factors, name: str) -> Tensor:
+    a, b, core = factors[f"{name}_a"], factors[f"{name}_b"], factors.get(f"hada_t{name[-1]}")
+    return a @ b if core is None else _core(core, a.T, b)
+
+
+def _lokr(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
+    (first, rank1), (second, rank2) = (_kronecker_part(factors, n) for n in ("lokr_w1", "lokr_w2"))
+    while first.dim() < second.dim():
+        first = first.unsqueeze(-1)
+    return torch.kron(first, second.contiguous()), rank2 or rank1
+
+
+def _kronecker_part(factors: Factors, name: str) -> tuple[Tensor, int | None]:
+    if name in factors:
+        return factors[name], None
+    a, b, core = factors[f"{name}_a"], factors[f"{name}_b"], factors.get("lokr_t2")
+    if core is not None and name == "lokr_w2":
+        return _core(core, a.T, b), b.shape[0]
+    spread = a @ b.flatten(1)
+    return spread.reshape(a.shape[0], *b.shape[1:]), b.shape[0]
+
+
+def _core(core: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """A Tucker core (r,s,kh,kw) between ``left`` (out,r) and ``right`` (s,in): (out,in,kh,kw)."""
+    return torch.einsum("rskl,or,si->oikl", core, left, right)
+
+
+def _full(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
+    return factors["diff"] if "diff" in factors else factors["w_norm"], None
+
+
+def _ia3(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
+    on_input = bool(factors["on_input"]) if "on_input" in factors else False
+    gain = factors["weight"].flatten()
+    shape = [1] * weight.dim()
+    shape[1 if on_input else 0] = -1
+    return weight * gain.reshape(shape), None
+
+
+def _glora(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
+    a1, a2, b1, b2 = (factors[f"{n}.weight"].flatten(1) for n in ("a1", "a2", "b1", "b2"))
+    flat = weight.flatten(1)
+    return b2 @ b1 + (flat @ a2) @ a1, a1.shape[0]
+
+
+Rule = Callable[[Factors, Tensor], tuple[Tensor, int | None]]
+_RULES: tuple[tuple[str, Rule], ...] = (
+    ("lora_up.weight", _lora),
+    ("hada_w1_a", _loha),
+    ("lokr_w1", _lokr),
+    ("lokr_w1_a", _lokr),
+    ("diff", _full),
+    ("w_norm", _full),
+    ("a1.weight", _glora),
+    ("weight", _ia3),
+)
+
+
+def _cut(factors: Factors, limit: int | None) -> Factors:
+    """The first ``limit`` ranks of a plain LoRA (``dyn`` in a tag); the scale keeps its rank."""
+    if limit is None or "lora_up.weight" not in factors or "lora_mid.weight" in factors:
+        return factors
+    return {
+        **factors,
+        "lora_up.weight": factors["lora_up.weight"][:, :limit],
+        "lora_down.weight": factors["lora_down.weight"][:limit],
+    }

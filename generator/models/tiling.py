@@ -1,0 +1,24 @@
+"""Pictures whose edges meet: convolutions that wrap around (contract section 5.6)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+
+@contextmanager
+def tiled(networks: tuple[nn.Module, ...], wanted: bool) -> Iterator[None]:
+    """Let every convolution of ``networks`` wrap around its edges until the block ends."""
+    layers = [
+        (layer, layer.padding_mode)
+        for network in networks
+        for layer in network.modules()
+        if wanted and isinstance(layer, nn.Conv2d)
+    ]
+    try:
+        for layer, _ in layers:
+            layer.padding_mode = "circular"
+        yield
+    finally:
+        for layer, mode in layers:
+            layer.padding_mode = mode
