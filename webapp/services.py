@@ -45,7 +45,7 @@ def build(config: "Config") -> Services:
     watcher.start()
 
     def close() -> None:
-        watcher.close()
+        watcher.stop()
         registry.close()
         store.close()
 

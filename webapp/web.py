@@ -43,7 +43,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 def settings(config: "Config") -> dict[str, Any]:
     """Gunicorn's settings by name."""
     descriptor = os.environ.get(LISTEN_FD)
-    memory = Path("/dev/shm") - a heartbeat file on a disk can block the server
+    memory = Path("/dev/shm")  # on a disk, gunicorn's heartbeat file can block the server
     return {
         "bind": [f"fd://{descriptor}" if descriptor else address(config.host, config.port or 7860)],
         "worker_class": "gthread",

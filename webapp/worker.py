@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from types import FrameType
@@ -226,7 +226,7 @@ class Worker:
             self.stream.release(lease)
         os._exit(0)
 
-    def _in(self, seconds: float, act: "threading._TimerTarget") -> None:
+    def _in(self, seconds: float, act: Callable[[], None]) -> None:
         timer = threading.Timer(seconds, act)
         timer.daemon = True
         timer.start()
