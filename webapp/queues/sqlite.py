@@ -77,8 +77,8 @@ class SqliteStore(SqliteBoard):
         with self.database.writing() as rows:
             known = rows.execute(
                 'SELECT "index" FROM frames WHERE id = :id '
-                'UNION ALL SELECT "index" FROM answers WHERE id = :id',
-                {"id": frame.id},
+                'UNION ALL SELECT "index" FROM answers WHERE id = :id AND made_at > :since',
+                {"id": frame.id, "since": time.time() - self.answer_seconds},
             ).fetchone()
             if known is not None:
                 return int(known[0])
@@ -215,7 +215,8 @@ class SqliteStore(SqliteBoard):
     def _find_answer(self, frame_id: str) -> Answer | None:
         with self.database.reading() as rows:
             row = rows.execute(
-                "SELECT status, body, content_type FROM answers WHERE id = ?", (frame_id,)
+                "SELECT status, body, content_type FROM answers WHERE id = ? AND made_at > ?",
+                (frame_id, time.time() - self.answer_seconds),
             ).fetchone()
         return None if row is None else Answer(row["status"], row["body"], row["content_type"])
 
@@ -302,7 +303,7 @@ def store_answer(
 ) -> None:
     """Keep an answer and forget the job's progress and stop flag."""
     rows.execute(
-        'INSERT OR IGNORE INTO answers (id, "index", status, content_type, made_at, body)'
+        'INSERT OR REPLACE INTO answers (id, "index", status, content_type, made_at, body)'
         " VALUES (?, ?, ?, ?, ?, ?)",
         (frame_id, index, answer.status, answer.content_type, now, answer.body),
     )

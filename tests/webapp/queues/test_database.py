@@ -1,0 +1,114 @@
+"""What the SQLite file does when the disk or the file is bad."""
+
+import logging
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from webapp.queues.contracts import Answer, Frame
+from webapp.queues.database import Database
+from webapp.queues.errors import QueueFull
+from webapp.queues.sqlite import SqliteStore
+
+LARGE = b"x" * 1_000_000
+
+
+def limit(store: SqliteStore, pages: int) -> None:
+    """Let the file grow by this many pages of 4 KiB only: a full disk, for SQLite."""
+    with store.database.reading() as rows:
+        now = rows.execute("PRAGMA page_count").fetchone()[0]
+        rows.execute(f"PRAGMA max_page_count={now + pages}")
+
+
+def test_a_full_disk_is_said_and_nothing_is_half_stored(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "queue.db")
+    limit(store, 20)
+    with pytest.raises(QueueFull, match=r"full.*not stored.*Free some space"):
+        store.put(Frame("big", "generate", LARGE))
+    assert store.waiting() == []
+    store.put(Frame("small", "generate", b"x"))
+    lease = store.take("cpu", [], 0)
+    assert lease is not None
+    with pytest.raises(QueueFull):
+        store.answer(lease, Answer(200, LARGE), 1.0)
+    assert [frame.id for frame in store.waiting()] == ["small"]
+    assert store.answer(lease, Answer(507, b"full"), 1.0)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database" * 1000, b"SQLite format 3\0" + b"\xff" * 9000]
+)
+def test_a_broken_file_is_put_aside(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "queue.db"
+    path.write_bytes(content)
+    with caplog.at_level(logging.ERROR):
+        store = SqliteStore(path)
+    assert store.put(Frame("a", "generate", b"")) == 1
+    store.close()
+    (aside,) = tmp_path.glob("queue.db.broken-*")
+    assert aside.read_bytes() == content
+    assert aside.name in caplog.text and "lost" in caplog.text
+
+
+def test_damage_inside_the_file_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "queue.db"
+    store = SqliteStore(path)
+    for i in range(50):
+        store.put(Frame(str(i), "generate", b"y" * 3000))
+    store.close()
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 2 // 4096 * 4096)
+        file.write(os.urandom(8192))
+    store = SqliteStore(path)
+    assert store.waiting() == []
+    assert len(list(tmp_path.glob("queue.db.broken-*"))) == 1
+    store.close()
+
+
+def test_a_file_of_another_version_is_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "queue.db"
+    with sqlite3.connect(path) as rows:
+        rows.execute("PRAGMA user_version=99")
+    rows.close()
+    SqliteStore(path).close()
+    assert len(list(tmp_path.glob("queue.db.broken-*"))) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_the_callers_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError):
+        SqliteStore(tmp_path / "file" / "queue.db")
+
+
+def test_many_open_at_once(tmp_path: Path) -> None:
+    """Eight threads open one broken file: one puts it aside, all get the same new one."""
+    path = tmp_path / "queue.db"
+    path.write_bytes(b"broken" * 1000)
+    stores: list[SqliteStore] = []
+    threads = [threading.Thread(target=lambda: stores.append(SqliteStore(path))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stores[0].put(Frame("a", "generate", b""))
+    assert [len(store.waiting()) for store in stores] == [1] * 8
+    assert len(list(tmp_path.glob("queue.db.broken-*"))) == 1
+    for store in stores:
+        store.close()
+
+
+def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
+    database = Database(tmp_path / "queue.db", logging.getLogger("test"))
+    with pytest.raises(RuntimeError), database.writing() as rows:
+        rows.execute("INSERT INTO stops VALUES ('a', 'skip', 0)")
+        raise RuntimeError
+    with database.reading() as rows:
+        assert rows.execute("SELECT COUNT(*) FROM stops").fetchone()[0] == 0
+    database.close()

@@ -1,0 +1,424 @@
+"""What every queue store promises; see ``webapp/queues/contracts.py``."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from generator.request import Progress, Stop
+from webapp.queues.contracts import Answer, Frame, Lease, WorkerState
+from webapp.queues.sqlite import SqliteStore
+
+Make = Callable[..., SqliteStore]
+OK = Answer(200, b"drawn")
+
+
+@pytest.fixture(params=[SqliteStore])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    """Opens the one store of this test, as often as it likes."""
+    opened: list[SqliteStore] = []
+
+    def open_it(**options: float) -> SqliteStore:
+        opened.append(request.param(tmp_path / ".easel" / "queue.db", **options))
+        return opened[-1]
+
+    yield open_it
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(make: Make) -> SqliteStore:
+    """A store with the defaults."""
+    return make()
+
+
+def frame(name: str, **fields: object) -> Frame:
+    """A frame named ``name``."""
+    return Frame(id=name, kind="generate", body=name.encode(), **fields)  # type: ignore[arg-type]
+
+
+def take(store: SqliteStore, *loaded: str, worker: str = "cpu") -> Lease:
+    """The next lease, which must be there."""
+    lease = store.take(worker, loaded, 0)
+    assert lease is not None
+    return lease
+
+
+def order(store: SqliteStore, *loaded: str) -> str:
+    """The names of all waiting frames in the order in which they are taken and answered."""
+    names = ""
+    while (lease := store.take("cpu", loaded, 0)) is not None:
+        names += lease.frame.id
+        store.answer(lease, OK, 1.0)
+    return names
+
+
+# -- in and out ---------------------------------------------------------------------------------
+
+
+def test_a_frame_comes_out_as_it_went_in(store: SqliteStore) -> None:
+    before = time.time()
+    given = frame("a", owner="ann", checkpoint="sd", priority=3, tags={"task": "t"})
+    assert store.put(given) == 1
+    lease = take(store)
+    found = lease.frame
+    assert (found.id, found.kind, found.body, found.owner) == ("a", "generate", b"a", "ann")
+    assert (found.checkpoint, found.priority, found.tags) == ("sd", 3, {"task": "t"})
+    assert (found.index, found.deliveries) == (1, 1)
+    assert before <= found.put_at <= time.time() < lease.expires
+
+
+def test_an_answer_reaches_who_waits(store: SqliteStore, make: Make) -> None:
+    store.put(frame("a"))
+    other = make()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(other.wait, "a", 10.0)
+        time.sleep(0.05)
+        assert store.answer(take(store), Answer(418, b"\0tea", "text/tea"), 1.0)
+        assert waiting.result() == Answer(418, b"\0tea", "text/tea")
+
+
+def test_an_answer_can_be_read_twice_until_it_is_forgotten(store: SqliteStore) -> None:
+    store.put(frame("a"))
+    store.answer(take(store), OK, 1.0)
+    assert store.wait("a", 0) == store.wait("a", 0) == OK
+    store.forget("a")
+    assert store.wait("a", 0) is None
+
+
+def test_waiting_in_vain_ends(store: SqliteStore) -> None:
+    begun = time.monotonic()
+    assert store.wait("nobody", 0.1) is None
+    assert store.take("cpu", [], 0.1) is None
+    assert 0.2 <= time.monotonic() - begun < 2
+
+
+def test_a_waiting_worker_wakes_for_a_frame(store: SqliteStore, make: Make) -> None:
+    other = make()
+    with ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(other.take, "cpu", [], 10.0)
+        time.sleep(0.05)
+        begun = time.monotonic()
+        store.put(frame("a"))
+        lease = taking.result()
+    assert lease is not None and lease.frame.id == "a"
+    assert time.monotonic() - begun < 0.4  # the bell, not patience, woke it
+
+
+def test_an_id_is_stored_once_waiting_leased_or_answered(store: SqliteStore) -> None:
+    assert store.put(frame("a")) == 1
+    assert store.put(frame("b")) == 2
+    assert store.put(frame("a")) == 1
+    lease = take(store)
+    assert store.put(frame("a")) == 1
+    store.answer(lease, OK, 1.0)
+    assert store.put(frame("a")) == 1
+    assert order(store) == "b"
+
+
+def test_waiting_lists_in_order_of_arrival_without_bodies(store: SqliteStore) -> None:
+    for name, owner in (("a", "ann"), ("b", "bob"), ("c", "ann")):
+        store.put(frame(name, owner=owner, priority=ord(name)))
+    take(store)
+    assert [f.id for f in store.waiting()] == ["a", "b", "c"]
+    assert [f.id for f in store.waiting("ann")] == ["a", "c"]
+    assert [f.deliveries for f in store.waiting()] == [0, 0, 1]
+    assert {f.body for f in store.waiting()} == {b""}
+
+
+def test_only_a_waiting_frame_can_be_cancelled(store: SqliteStore) -> None:
+    store.put(frame("a"))
+    store.put(frame("b"))
+    take(store)
+    assert not store.cancel("a")
+    assert store.cancel("b")
+    assert not store.cancel("b")
+    assert not store.cancel("never")
+
+
+# -- who is next --------------------------------------------------------------------------------
+
+
+def test_priority_then_arrival(store: SqliteStore) -> None:
+    for name, priority in (("a", 0), ("b", 5), ("c", 0), ("d", 5), ("e", -1)):
+        store.put(frame(name, priority=priority))
+    assert order(store) == "bdace"
+
+
+def test_owners_take_turns_by_gpu_seconds(store: SqliteStore) -> None:
+    for name in "abcd":
+        store.put(frame(name, owner="ann"))
+    for name in "xy":
+        store.put(frame(name, owner="bob"))
+    assert order(store) == "axbycd"
+
+
+def test_a_heavy_job_gives_others_more_turns(store: SqliteStore) -> None:
+    store.put(frame("a", owner="ann"))
+    store.answer(take(store), OK, 2.5)
+    for name in "bc":
+        store.put(frame(name, owner="ann"))
+    for name in "wxyz":
+        store.put(frame(name, owner="bob"))
+    assert order(store) == "wxybzc"
+
+
+def test_running_frames_count_before_they_are_answered(store: SqliteStore) -> None:
+    for name, owner in (("a", "ann"), ("b", "ann"), ("x", "bob")):
+        store.put(frame(name, owner=owner))
+    first = take(store)
+    time.sleep(0.01)
+    assert (first.frame.id, take(store).frame.id) == ("a", "x")
+
+
+def test_a_loaded_checkpoint_goes_first_within_an_owner(store: SqliteStore) -> None:
+    for name, checkpoint in (("a", "one"), ("b", "two"), ("c", "one"), ("d", "two"), ("e", "")):
+        store.put(frame(name, checkpoint=checkpoint))
+    assert order(store, "two") == "bdeac"
+
+
+def test_fairness_comes_before_affinity(store: SqliteStore) -> None:
+    store.put(frame("a", owner="ann", checkpoint="two"))
+    store.answer(take(store), OK, 60.0)
+    store.put(frame("b", owner="ann", checkpoint="two"))
+    store.put(frame("x", owner="bob", checkpoint="one"))
+    assert order(store, "two") == "xb"
+
+
+def test_age_overrides_everything_once_in_a_while(make: Make) -> None:
+    store = make(age_cap=0.2)
+    store.put(frame("a", owner="ann", checkpoint="cold"))
+    store.put(frame("b", owner="ann", checkpoint="cold"))
+    time.sleep(0.25)
+    store.put(frame("x", owner="bob", checkpoint="warm", priority=9))
+    store.put(frame("y", owner="ann", checkpoint="warm"))
+    # "a" is old and rides; "b" is as old, but its owner has just had the ride.
+    assert order(store, "warm") == "axby"
+
+
+# -- leases -------------------------------------------------------------------------------------
+
+
+def test_a_lease_that_ran_out_is_taken_again(make: Make) -> None:
+    store = make(lease_seconds=0.1)
+    store.put(frame("a"))
+    lost = take(store)
+    assert store.take("cpu", [], 0) is None
+    time.sleep(0.15)
+    found = take(store, worker="other")
+    assert (found.frame.id, found.frame.deliveries) == ("a", 2)
+    assert not store.renew(lost)
+    assert not store.answer(lost, Answer(500, b"late"), 1.0)
+    assert store.answer(found, OK, 1.0)
+    assert store.wait("a", 0) == OK
+
+
+def test_an_idle_worker_notices_a_lease_that_runs_out(make: Make) -> None:
+    store = make(lease_seconds=0.2)
+    store.put(frame("a"))
+    take(store)
+    lease = store.take("other", [], 5.0)
+    assert lease is not None and lease.frame.deliveries == 2
+
+
+def test_a_renewed_lease_holds(make: Make) -> None:
+    store = make(lease_seconds=0.2)
+    store.put(frame("a"))
+    lease = take(store)
+    for _ in range(4):
+        time.sleep(0.1)
+        assert store.renew(lease)
+        assert store.take("other", [], 0) is None
+    assert store.answer(lease, OK, 1.0)
+
+
+def test_a_lease_that_ran_out_unnoticed_is_still_good(make: Make) -> None:
+    store = make(lease_seconds=0.05)
+    store.put(frame("a"))
+    lease = take(store)
+    time.sleep(0.1)
+    assert store.answer(lease, OK, 1.0)
+
+
+def test_release_gives_back_uncounted(store: SqliteStore) -> None:
+    store.put(frame("a"))
+    store.release(take(store))
+    assert [f.deliveries for f in store.waiting()] == [0]
+    assert take(store).frame.deliveries == 1
+
+
+def test_a_dead_workers_frames_are_free_at_once(store: SqliteStore) -> None:
+    for name in "abc":
+        store.put(frame(name))
+    take(store, worker="dead")
+    take(store, worker="alive")
+    store.heartbeat(WorkerState("dead", 1, "working", "", "a", time.time()))
+    assert store.release_worker("dead") == 1
+    assert store.workers() == []
+    assert take(store).frame.deliveries == 2
+    assert take(store).frame.id == "c"
+
+
+def test_a_frame_that_kills_every_worker_is_answered(make: Make) -> None:
+    store = make(max_delivery=3)
+    store.put(frame("a"))
+    for delivery in (1, 2, 3):
+        assert take(store, worker=f"w{delivery}").frame.deliveries == delivery
+        assert store.wait("a", 0) is None
+        store.release_worker(f"w{delivery}")
+    answer = store.wait("a", 0)
+    assert answer is not None and answer.status == 500
+    assert b"lost 3 times" in answer.body
+    assert store.waiting() == []
+
+
+def test_expired_leases_count_as_deliveries(make: Make) -> None:
+    store = make(max_delivery=2, lease_seconds=0.02)
+    store.put(frame("a"))
+    for _ in range(2):
+        take(store)
+        time.sleep(0.05)
+    assert store.take("cpu", [], 0) is None
+    answer = store.wait("a", 0)
+    assert answer is not None and answer.status == 500
+
+
+def test_a_second_answer_changes_nothing(store: SqliteStore) -> None:
+    store.put(frame("a"))
+    lease = take(store)
+    assert store.answer(lease, OK, 1.0)
+    assert not store.answer(lease, Answer(500, b"again"), 1.0)
+    assert store.wait("a", 0) == OK
+
+
+def test_answers_expire(make: Make) -> None:
+    store = make(answer_seconds=0.1)
+    store.put(frame("a"))
+    store.answer(take(store), OK, 1.0)
+    time.sleep(0.15)
+    assert store.wait("a", 0) is None
+    assert store.put(frame("a")) == 2  # forgotten: the id is free again
+
+
+# -- the board ----------------------------------------------------------------------------------
+
+STEP = Progress("scripts_txt2img", 0, 1, 3, 20)
+
+
+def test_progress_is_seen_until_the_answer(store: SqliteStore, make: Make) -> None:
+    other = make()
+    store.put(frame("a"))
+    lease = take(store)
+    assert other.sighting("a") is None
+    store.publish("a", STEP, None)
+    seen = other.sighting("a")
+    assert seen is not None
+    assert (seen.progress, seen.preview, seen.preview_id) == (STEP, None, 0)
+    store.publish("a", STEP, b"png")
+    later = Progress("scripts_txt2img", 0, 1, 4, 20, "Decoding")
+    store.publish("a", later, None)
+    seen = other.sighting("a")
+    assert seen is not None
+    assert (seen.progress, seen.preview, seen.preview_id) == (later, b"png", 1)
+    assert seen.started_at <= seen.updated_at
+    store.answer(lease, OK, 1.0)
+    store.publish("a", STEP, None)  # too late
+    assert other.sighting("a") is None
+
+
+def test_skip_is_read_once_interrupt_stays(store: SqliteStore, make: Make) -> None:
+    other = make()
+    store.put(frame("a"))
+    lease = take(store)
+    assert store.stop_asked("a") is Stop.NO
+    other.ask_stop("a", Stop.SKIP)
+    assert [store.stop_asked("a"), store.stop_asked("a")] == [Stop.SKIP, Stop.NO]
+    other.ask_stop("a", Stop.INTERRUPT)
+    assert [store.stop_asked("a"), store.stop_asked("a")] == [Stop.INTERRUPT, Stop.INTERRUPT]
+    store.answer(lease, OK, 1.0)
+    assert store.stop_asked("a") is Stop.NO
+
+
+def test_workers_are_those_seen_lately(store: SqliteStore, make: Make) -> None:
+    now = time.time()
+    fresh = WorkerState("cpu@x:1", 1, "idle", "sd [0123456789]", "", now - 14, {"rss": 5})
+    stale = WorkerState("cpu@x:2", 2, "idle", "", "", now - 16)
+    store.heartbeat(fresh)
+    store.heartbeat(stale)
+    assert make().workers() == [fresh]
+    moved = WorkerState("cpu@x:1", 1, "working", "", "a", now)
+    store.heartbeat(moved)
+    assert make().workers() == [moved]
+
+
+# -- many at once, and sudden death ---------------------------------------------------------------
+
+
+def test_many_threads_lose_nothing(make: Make) -> None:
+    """8 threads put 25 frames each and wait; 3 workers answer with the frame's own body."""
+    front, back = make(), make()
+    done = threading.Event()
+
+    def work(name: str) -> int:
+        drawn = 0
+        while not done.is_set():
+            lease = back.take(name, [], 0.1)
+            if lease is not None:
+                drawn += back.answer(lease, Answer(200, lease.frame.body), 0.01)
+        return drawn
+
+    def ask(number: int) -> list[bytes]:
+        bodies = []
+        for i in range(25):
+            name = f"{number}-{i}"
+            front.put(frame(name, owner=str(number)))
+            answer = front.wait(name, 20.0)
+            assert answer is not None
+            bodies.append(answer.body)
+        return bodies
+
+    with ThreadPoolExecutor(11) as pool:
+        working = [pool.submit(work, f"w{i}") for i in range(3)]
+        asking = [pool.submit(ask, number) for number in range(8)]
+        try:
+            for number, answers in enumerate(asking):
+                assert answers.result() == [f"{number}-{i}".encode() for i in range(25)]
+        finally:
+            done.set()
+        assert sum(w.result() for w in working) == 200
+    assert front.waiting() == []
+
+
+def test_kill_9_between_take_and_answer(make: Make, tmp_path: Path) -> None:
+    """A frame put before, and a lease taken in, a process that is killed are both kept."""
+    store = make(lease_seconds=0.5)
+    code = f"""
+import sys, time
+from pathlib import Path
+from webapp.queues.contracts import Frame
+from webapp.queues.sqlite import SqliteStore
+store = SqliteStore(Path({str(tmp_path / ".easel" / "queue.db")!r}), lease_seconds=0.5)
+store.put(Frame("a", "generate", b"x" * 100_000))
+assert store.take("doomed", [], 1)
+print("taken", flush=True)
+time.sleep(60)
+"""
+    doomed = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert doomed.stdout is not None
+    with doomed.stdout:
+        assert doomed.stdout.readline() == b"taken\n"
+        assert store.take("cpu", [], 0) is None
+        os.kill(doomed.pid, signal.SIGKILL)
+        doomed.wait()
+    lease = store.take("cpu", [], 5.0)
+    assert lease is not None
+    assert (lease.frame.deliveries, len(lease.frame.body)) == (2, 100_000)
+    assert store.answer(lease, OK, 1.0)
