@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from webapp.child import Child
 from webapp.devices import devices
 from webapp.family import LISTEN_FD, SUPERVISOR, worker_name
+from webapp.first_start import prepare
 from webapp.logs import start_log
-from webapp.places import CannotUse, open_store, prepare, token
+from webapp.places import CannotUse, open_store, token
 from webapp.ports import PortTaken, Probe, listener
 from webapp.queues.errors import QueueError
 

@@ -72,6 +72,7 @@ class Folders:
     """The folders of each kind, in the order in which they are searched."""
 
     roots: Mapping[Kind, tuple[Path, ...]]
+    parents: tuple[Path, ...] = ()  # folders in which a folder of ``roots`` may be made later
 
     @classmethod
     def under(
@@ -83,29 +84,37 @@ class Folders:
         ``extra`` is a ValueError.
         """
         more = {Kind(name): tuple(paths) for name, paths in extra.items()}
+        models = data_dir / "models" if models_dir is None else models_dir
         return cls(
             {
                 kind: _once(
-                    [_place(data_dir, models_dir, name) for name in (*shelf.made, *shelf.also)]
+                    [_place(data_dir, models, name) for name in (*shelf.made, *shelf.also)]
                     + list(more.get(kind, ()))
                 )
                 for kind, shelf in SHELVES.items()
-            }
+            },
+            _once([models]),
         )
 
     def of(self, kind: Kind) -> tuple[Path, ...]:
         """The folders of one kind, whether they exist or not."""
         return self.roots.get(kind, ())
 
+    def made(self) -> tuple[Path, ...]:
+        """The folders to create at the first start."""
+        return tuple(
+            path for kind, shelf in SHELVES.items() for path in self.of(kind)[: len(shelf.made)]
+        )
+
     def all(self) -> tuple[Path, ...]:
-        """Every folder once: what a watcher has to look at."""
-        return _once(path for paths in self.roots.values() for path in paths)
+        """What a watcher has to look at: every folder, none of them twice or inside another."""
+        paths = _once((*self.parents, *(path for roots in self.roots.values() for path in roots)))
+        return tuple(path for path in paths if not any(other in path.parents for other in paths))
 
 
-def _place(data_dir: Path, models_dir: Path | None, name: str) -> Path:
-    if models_dir is not None and name.startswith("models/"):
-        return models_dir / name.removeprefix("models/")
-    return data_dir / name
+def _place(data_dir: Path, models: Path, name: str) -> Path:
+    first, _, rest = name.partition("/")
+    return models / rest if first == "models" else data_dir / name
 
 
 def _once(paths: Iterable[Path]) -> tuple[Path, ...]:

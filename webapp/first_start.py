@@ -1,0 +1,80 @@
+"""Makes a data directory ready: its tree, and a checkpoint to draw with. No Flask, no torch."""
+
+import logging
+import os
+import shutil
+from contextlib import suppress
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from generator.models.registry import SHELVES, Kind
+from webapp import places
+from webapp.shelves import folders_of
+
+if TYPE_CHECKING:
+    from webapp.config import Config
+
+ROOMS = ("outputs", "extensions")
+DEFAULT_CHECKPOINT = "easel-default.safetensors"
+
+log = logging.getLogger("easel")
+
+
+def prepare(config: "Config") -> None:
+    """Make the tree of the data directory, and install the default checkpoint where none is.
+
+    Harmless when repeated. Raises :class:`webapp.places.CannotUse` where the data directory
+    cannot be written. Model folders that cannot be written (a read-only mount) cost a warning.
+    """
+    places.prepare(config)
+    for folder in (*(config.data_dir / room for room in ROOMS), *folders_of(config).made()):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            log.warning("The folder %s cannot be made: %s", folder, error.strerror)
+    if config.install_default:
+        install_default(config)
+
+
+def install_default(config: "Config") -> Path | None:
+    """Copy the package's checkpoint into ``models/Stable-diffusion``, unless there is any.
+
+    The file's new place, or None where nothing was to do or could be done.
+    """
+    folders = folders_of(config).of(Kind.CHECKPOINT)
+    shipped = files("generator.default_checkpoint") / DEFAULT_CHECKPOINT
+    if not shipped.is_file() or any(holds_checkpoint(folder) for folder in folders):
+        return None
+    target = folders[0] / DEFAULT_CHECKPOINT
+    try:
+        with as_file(shipped) as source:
+            copy_whole(source, target)
+    except OSError as error:
+        log.warning("The default checkpoint cannot be copied to %s: %s", target, error.strerror)
+        return None
+    log.info("Installed the default checkpoint as %s", target)
+    return target
+
+
+def holds_checkpoint(folder: Path) -> bool:
+    """Whether any file that may be a checkpoint lies below ``folder``, complete or not."""
+    suffixes = SHELVES[Kind.CHECKPOINT].suffixes
+    return any(
+        name.lower().endswith(suffixes) and not name.startswith(".")
+        for _, _, names in os.walk(folder, followlinks=True)
+        for name in names
+    )
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file so that it appears under its name whole or not at all. Raises OSError."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        shutil.copyfile(source, draft)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(target)
+    finally:
+        with suppress(FileNotFoundError):
+            draft.unlink()
