@@ -195,7 +195,7 @@ class Index:
         label = kind.replace("_", " ")
         place = SHELVES[kind].made[0]
         for path, reason in self.rejected.items():
-            if name and name in (path.name, path.stem) and place.split("/")[-1] in path.parts:
+            if name in (path.name, path.stem) and path.name.endswith(SHELVES[kind].suffixes):
                 raise ModelNotFound(f"The {label} {name!r} is there but cannot be used: {reason}.")
         known = [file.name for file in self.of(kind)]
         if not known:

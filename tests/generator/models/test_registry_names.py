@@ -1,0 +1,180 @@
+"""By which names a model answers (contract sections 2.6, 5.10, 5.12)."""
+
+from pathlib import Path
+
+import pytest
+
+from generator.errors import ModelNotFound
+from generator.models.registry import Index, Kind, ModelFile, natural
+
+SHA = "3346f3a1dd51915d31db935a5a52920329d473b4d95a29aa56f53b982830425f"
+OTHER = "4740314a9cf85180225c27f366458b2a61c36d288fb8dee4340e1afd577bfec3"
+ROOT = Path("/models")
+
+
+def model(name: str, kind: Kind = Kind.CHECKPOINT, **facts: object) -> ModelFile:
+    return ModelFile(kind, name, ROOT / name, 10, 1, 1, **facts)  # type: ignore[arg-type]
+
+
+def index(*files: ModelFile, **rest: object) -> Index:
+    return Index(
+        {kind: tuple(f for f in files if f.kind is kind) for kind in Kind},
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+def test_a_checkpoint_is_named_as_in_the_api() -> None:
+    file = model("anime/v1.5.safetensors", sha256=SHA)
+    assert file.title == "anime/v1.5.safetensors [3346f3a1dd]"
+    assert file.model_name == "anime_v1.5"
+    assert file.stem == "v1.5"
+    assert file.shorthash == "3346f3a1dd"
+
+
+def test_without_a_hash_the_title_is_the_name() -> None:
+    file = model("anime/v1.5.safetensors")
+    assert (file.title, file.shorthash) == ("anime/v1.5.safetensors", None)
+
+
+@pytest.mark.parametrize(
+    "alias",
+    [
+        "anime/v1.5.safetensors",
+        "anime/v1.5.safetensors [3346f3a1dd]",
+        "anime/v1.5.safetensors [324f6108]",
+        "anime_v1.5",
+        "v1.5",
+        "v1.5 [3346f3a1dd]",
+        "3346f3a1dd",
+        SHA,
+        "324f6108",
+    ],
+)
+def test_every_exact_alias_finds_it(alias: str) -> None:
+    wanted = model("anime/v1.5.safetensors", sha256=SHA, legacy_hash="324f6108")
+    here = index(model("other.ckpt", sha256=OTHER, legacy_hash="00000000"), wanted)
+    assert here.find_checkpoint(alias) is wanted
+
+
+def test_an_exact_name_is_not_guessed() -> None:
+    here = index(model("anime.safetensors", sha256=SHA))
+    for name in ("anim", "anime.ckpt", "Anime", "anime [0000000000]", " anime"):
+        with pytest.raises(ModelNotFound):
+            here.find_checkpoint(name)
+
+
+def test_a_path_beats_another_files_stem() -> None:
+    flat, deep = model("a.ckpt"), model("sub/a.ckpt")
+    here = index(flat, deep)
+    assert here.find_checkpoint("sub/a.ckpt") is deep
+    assert here.find_checkpoint("a.ckpt") is flat
+    assert here.find_checkpoint("sub_a") is deep
+
+
+def test_the_closest_match_is_the_shortest_title_that_holds_the_words() -> None:
+    long, short = model("anime-v2-pruned.safetensors", sha256=OTHER), model("anime-v2.ckpt")
+    here = index(long, short)
+    assert here.find_checkpoint("anime-v2", exact=False) is short
+    assert here.find_checkpoint("pruned", exact=False) is long
+    assert here.find_checkpoint("anime-v2-pruned [0123456789]", exact=False) is long
+    with pytest.raises(ModelNotFound):
+        here.find_checkpoint("photo", exact=False)
+    with pytest.raises(ModelNotFound):
+        here.find_checkpoint("[0123456789]", exact=False)
+
+
+def test_no_name_is_the_first() -> None:
+    first, second = model("a.ckpt"), model("b.ckpt")
+    assert index(first, second).find_checkpoint() is first
+
+
+def test_what_is_missing_is_told_with_what_is_there() -> None:
+    here = index(*(model(f"model{number}.ckpt") for number in range(20)), model("anime.ckpt"))
+    with pytest.raises(ModelNotFound, match=r"no checkpoint 'amine'.*anime\.ckpt.*and 13 more"):
+        here.find_checkpoint("amine")
+    with pytest.raises(ModelNotFound, match="Copy one into models/Stable-diffusion"):
+        index().find_checkpoint()
+    with pytest.raises(ModelNotFound, match="no lora yet .*'x'.*models/Lora"):
+        index().find(Kind.LORA, "x")
+
+
+def test_a_rejected_file_tells_its_reason() -> None:
+    path = Path("/data/models/Stable-diffusion/broken.safetensors")
+    here = index(model("a.ckpt"), rejected={path: "broken.safetensors: 5 of 10 bytes are there"})
+    for name in ("broken", "broken.safetensors"):
+        with pytest.raises(ModelNotFound, match="5 of 10 bytes"):
+            here.find_checkpoint(name)
+
+
+def test_names_sort_as_a_person_would() -> None:
+    names = ["v10", "V2", "b/a", "a", "v1.5", "10", "9"]
+    assert sorted(names, key=natural) == ["9", "10", "a", "b/a", "v1.5", "V2", "v10"]
+
+
+def test_a_lora_answers_to_its_stem_and_its_unshared_alias() -> None:
+    plain = model("sub/one.safetensors", Kind.LORA, metadata={"ss_output_name": "the-one"})
+    twins = [
+        model(f"{name}.safetensors", Kind.LORA, metadata={"ss_output_name": "twin"})
+        for name in ("left", "right")
+    ]
+    reserved = model("x.safetensors", Kind.LORA, metadata={"ss_output_name": "none"})
+    here = index(plain, *twins, reserved)
+    assert here.find(Kind.LORA, "one") is here.find(Kind.LORA, "the-one") is plain
+    assert here.find(Kind.LORA, "left") is twins[0]
+    for name in ("twin", "none", "One", "lef"):
+        with pytest.raises(ModelNotFound):
+            here.find(Kind.LORA, name)
+
+
+def test_a_stem_beats_another_files_alias() -> None:
+    liar = model("a.safetensors", Kind.LORA, metadata={"ss_output_name": "b"})
+    honest = model("b.safetensors", Kind.LORA)
+    assert index(liar, honest).find(Kind.LORA, "b") is honest
+
+
+def test_a_loras_hash_is_that_of_its_payload() -> None:
+    told = {"sshs_model_hash": "f" * 64}
+    assert model("a.pt", Kind.LORA, sha256=SHA).network_hash == SHA[:12]
+    assert model("a.pt", Kind.LORA, sha256=SHA, payload_sha256=OTHER).network_hash == OTHER[:12]
+    assert model("a.pt", Kind.LORA, sha256=SHA, metadata=told).network_hash == "f" * 12
+    assert model("a.pt", Kind.LORA).network_hash is None
+
+
+def test_embedded_json_is_parsed_for_the_api() -> None:
+    file = model("a.pt", Kind.LORA, metadata={"a": '{"b": 3}', "c": "{no json", "d": "4"})
+    assert file.facts == {"a": {"b": 3}, "c": "{no json", "d": "4"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "overrides", "name"),
+    [
+        ("Automatic", True, "one.vae.pt"),
+        ("None", True, None),
+        ("other.safetensors", True, "other.safetensors"),
+        ("gone.pt", True, None),
+        ("other.safetensors", False, "one.vae.pt"),
+        ("None", False, "one.vae.pt"),
+    ],
+)
+def test_which_vae_is_loaded(setting: str, overrides: bool, name: str | None) -> None:
+    here = index(
+        model("one.ckpt"), model("one.vae.pt", Kind.VAE), model("other.safetensors", Kind.VAE)
+    )
+    found = here.vae_for(here.find_checkpoint("one"), setting, overrides)
+    assert (found.path.name if found else None) == name
+
+
+def test_the_vae_that_the_user_noted_beside_a_checkpoint(tmp_path: Path) -> None:
+    checkpoint = ModelFile(Kind.CHECKPOINT, "one.ckpt", tmp_path / "one.ckpt", 1, 1, 1)
+    here = index(checkpoint, model("one.vae.pt", Kind.VAE), model("b.pt", Kind.VAE))
+    note = tmp_path / "one.json"
+    for text, name in (
+        ('{"vae": "b.pt"}', "b.pt"),
+        ('{"vae": "gone.pt"}', "one.vae.pt"),
+        ('{"vae": 3}', "one.vae.pt"),
+        ("[]", "one.vae.pt"),
+        ("{no json", "one.vae.pt"),
+    ):
+        note.write_text(text)
+        found = here.vae_for(checkpoint)
+        assert found is not None and found.path.name == name
