@@ -1,0 +1,37 @@
+# Easel: set up, test, lint, fix, serve, bench.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+export HF_HUB_OFFLINE := 1
+SETUP = set -euo pipefail; . ./setup.sh
+
+.PHONY: setup test lint fix serve bench train-default score-default fuzz
+
+setup: ## what lint and tests need
+	@$(SETUP); prepare_tests "$(CURDIR)"
+
+test: setup ## the whole suite
+	@$(SETUP); prepare_machine; prepare_page "$(CURDIR)"
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile
+
+lint: setup ## ruff, mypy, the arrows between the packages
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports
+
+fix: setup ## what ruff can repair
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+serve: ## start Easel
+	./webui.sh
+
+bench: setup ## measure, and write benchmarks/RESULTS.md
+	@$(SETUP); prepare_page "$(CURDIR)"
+	$(PYTHON) -m benchmarks
+
+train-default: setup ## go on training the default checkpoint
+	$(PYTHON) -m generator.default_checkpoint.train all
+
+score-default: setup ## judge the default checkpoint
+	$(PYTHON) -m generator.default_checkpoint.score

