@@ -71,7 +71,7 @@ class PromptEncoder:
     options: EncoderOptions = EncoderOptions()
     inversions: Sequence[TextualInversion] = ()
     seconds: float = 0.0
-    used: set[str] = field(default_factory=set)  # names of the textual inversions met
+    used: dict[str, None] = field(default_factory=dict)  # textual inversions met, in order
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """(texts, 77 * chunks, width): texts of one prompt, padded to the same chunk count.
@@ -139,7 +139,7 @@ class PromptEncoder:
             for row, chunk in enumerate(chunks):
                 for placed in chunk.placed:
                     vectors = by_name[placed.name]
-                    self.used.add(placed.name)
+                    self.used[placed.name] = None
                     start = placed.offset + 1  # after the start mark
                     result[row, start : start + len(vectors)] = vectors.to(result)
             return result

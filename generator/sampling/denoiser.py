@@ -14,10 +14,13 @@ from torch import Tensor
 from generator.errors import NotANumber
 from generator.prompt.conditioning import Conditioning, Stage
 from generator.request import Stop
+from generator.sampling.lcm import consistent, distilled_timestep
 from generator.sampling.schedules import NoiseSchedule
 
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 StepWatch = Callable[[int, Tensor | None], Stop]
+
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Network:
     predict: Predict
     table: NoiseSchedule
     prediction: str = "epsilon"
-    device: torch.device = torch.device("cpu")
+    device: torch.device = _CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Guidance:
     pad_cond_uncond: bool = False  # with the encoded empty prompt, ``empty``
     pad_cond_uncond_v0: bool = False  # repeat the last vector, or cut the negative
     quantize: bool = False  # whole timesteps only
+    consistency: bool = False  # a latent consistency model, its table the distilled one
     empty: Tensor | None = None  # (77, width)
     blend: Blend | None = None
 
@@ -254,12 +258,19 @@ class Denoiser:
     def _clean(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
         """x0 from the network's prediction, for noise levels (Karras et al. 2022, table 1)."""
         wide = sigma[:, None, None, None]
-        t = self.network.table.sigma_to_t(sigma, self.guidance.quantize)
+        t = self._timestep(sigma)
         scale_in = 1 / (wide**2 + 1) ** 0.5
         found = self.network.predict(x * scale_in, t, context)
         if self.network.prediction == "v_prediction":
-            return found * (-wide * scale_in) + x * (1 / (wide**2 + 1))
-        return x + found * -wide
+            denoised = found * (-wide * scale_in) + x * (1 / (wide**2 + 1))
+        else:
+            denoised = x + found * -wide
+        return consistent(x, denoised, t) if self.guidance.consistency else denoised
+
+    def _timestep(self, sigma: Tensor) -> Tensor:
+        if self.guidance.consistency:
+            return distilled_timestep(sigma, self.network.table)
+        return self.network.table.sigma_to_t(sigma, self.guidance.quantize)
 
     def _eps(self, x: Tensor, timestep: Tensor, context: Tensor) -> Tensor:
         """eps from the network's prediction, for whole timesteps."""

@@ -4,8 +4,8 @@ Contract sections 3.6, 4.2, 4.3, 4.6 and 4.7.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from generator.prompt.conditioning import Conditioning
 from generator.prompt.grammar import Timing
 from generator.request import Sampling, Snapshot, Stop
+from generator.sampling.brownian import BrownianNoise
 from generator.sampling.denoiser import (
     Blend,
     Denoiser,
@@ -22,6 +23,7 @@ from generator.sampling.denoiser import (
     StepWatch,
     unwatched,
 )
+from generator.sampling.lcm import distilled
 from generator.sampling.noise import PictureNoise
 from generator.sampling.samplers import Sampler, resolve
 from generator.sampling.schedules import (
@@ -31,6 +33,7 @@ from generator.sampling.schedules import (
     sigmas_between,
 )
 from generator.sampling.timestep import timesteps_for
+from generator.sampling.unipc import UniPCOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Pass:
 
     network: Network
     sampling: Sampling
-    options: Snapshot = Snapshot()
+    options: Snapshot = field(default_factory=Snapshot)
     start: Start | None = None
     watch: StepWatch = unwatched
 
@@ -92,23 +95,34 @@ def sample(job: Pass, conditioning: Conditioning, noise: PictureNoise) -> Sample
     Raises :class:`generator.errors.NotANumber` and :class:`generator.errors.BadRequest`.
     """
     sampler, label = resolve(job.sampling.sampler, job.sampling.schedule)
+    if sampler.kind == "lcm":
+        job = replace(
+            job, network=replace(job.network, table=distilled(job.network.table))
+        )
     first = noise.initial().to(job.network.device)
-    road = _TimestepRoad if sampler.kind == "timestep" else _SigmaRoad
-    way = road(job, sampler, label)
-    denoiser = Denoiser(
-        job.network, conditioning, _guidance(job, sampler, way.steps), job.watch
+    road = (_TimestepRoad if sampler.kind == "timestep" else _SigmaRoad)(
+        job, sampler, label
     )
-    x = way.begin(first)
+    guidance = _guidance(job, sampler, road.steps)
+    denoiser = Denoiser(job.network, conditioning, guidance, job.watch)
+    latent, stopped = _run(road, denoiser, road.begin(first), noise)
+    if guidance.blend:
+        latent = guidance.blend(latent)
+    return Sampled(latent, stopped, denoiser.calls, denoiser.seconds)
+
+
+def _run(
+    road: "_SigmaRoad | _TimestepRoad",
+    denoiser: Denoiser,
+    x: Tensor,
+    noise: PictureNoise,
+) -> tuple[Tensor, Stop]:
+    """The finished latent, or the last estimate of one that a watch stopped."""
     try:
         with torch.no_grad():
-            latent = way.run(denoiser, x, noise)
-        stopped = Stop.NO
+            return road.run(denoiser, x, noise), Stop.NO
     except Interrupted as stop:
-        latent = stop.latent if stop.latent is not None else x
-        stopped = stop.stop
-    if job.start and job.start.mask is not None:
-        latent = _blend(job.start)(latent) if denoiser.guidance.blend else latent
-    return Sampled(latent, stopped, denoiser.calls, denoiser.seconds)
+        return (x if stop.latent is None else stop.latent), stop.stop
 
 
 def image_steps(steps: int, strength: float, fixed: bool) -> tuple[int, int]:
@@ -118,17 +132,12 @@ def image_steps(steps: int, strength: float, fixed: bool) -> tuple[int, int]:
     return steps, int(min(strength, 0.999) * steps)
 
 
-def _blend(start: Start) -> Blend:
-    assert start.mask is not None
-    return Blend(start.latent, start.mask)
-
-
 def _guidance(job: Pass, sampler: Sampler, steps: int) -> Guidance:
     options, sampling = job.options, job.sampling
     own = sampling.s_min_uncond
     start = job.start
     return Guidance(
-        scale=sampling.guidance,
+        scale=sampling.guidance / (12.5 if sampler.name == "DDIM CFG++" else 1.0),
         calls=steps * sampler.order,
         order=sampler.order,
         s_min_uncond=options.s_min_uncond if own is None else own,
@@ -138,7 +147,10 @@ def _guidance(job: Pass, sampler: Sampler, steps: int) -> Guidance:
         pad_cond_uncond=options.pad_cond_uncond,
         pad_cond_uncond_v0=options.pad_cond_uncond_v0,
         quantize=options.enable_quantization,
-        blend=_blend(start) if start and start.mask is not None else None,
+        consistency=sampler.kind == "lcm",
+        blend=Blend(start.latent, start.mask)
+        if start and start.mask is not None
+        else None,
     )
 
 
@@ -174,32 +186,63 @@ class _SigmaRoad:
         if start:
             steps, t_enc = image_steps(steps, start.strength, start.fixed_steps)
             self.steps = t_enc + 1
-        self.sigmas = sigmas_for(sampler, label, steps, job.network.table, job.options)
-        if start:
-            self.sigmas = self.sigmas[max(steps - t_enc - 1, 0) :]
-        self.sigmas = self.sigmas.to(job.network.device)
+        self.full = sigmas_for(sampler, label, steps, job.network.table, job.options)
+        walked = self.full[max(steps - t_enc - 1, 0) :] if start else self.full
+        self.sigmas = walked.to(job.network.device)
 
     def begin(self, noise: Tensor) -> Tensor:
         """The latent that the first denoiser call sees."""
-        start = self.job.start
+        start, options = self.job.start, self.job.options
         if start:
-            x = start.latent + noise * start.noise_multiplier * self.sigmas[0]
-            return x + noise * self.job.options.img2img_extra_noise
-        if self.job.options.sgm_noise_multiplier:
+            noise = noise * start.noise_multiplier
+            x = start.latent + noise * self.sigmas[0]
+            return (
+                x + noise * options.img2img_extra_noise
+                if options.img2img_extra_noise
+                else x
+            )
+        if options.sgm_noise_multiplier:
             return noise * torch.sqrt(1.0 + self.sigmas[0] ** 2.0)
         return noise * self.sigmas[0]
 
     def run(self, denoiser: Denoiser, x: Tensor, noise: PictureNoise) -> Tensor:
         """Integrate."""
-        arguments = sampler_arguments(self.sampler, self.job.sampling, self.job.options)
-        device = x.device
-        return self.sampler.function(
-            denoiser,
-            x,
-            self.sigmas,
-            lambda: noise.next().to(device),
-            **arguments,
+        arguments = {
+            **sampler_arguments(self.sampler, self.job.sampling, self.job.options),
             **self.sampler.fixed,
+        }
+        draw = self._draw(noise, x.device)
+        if self.sampler.kind != "range":
+            return self.sampler.function(denoiser, x, self.sigmas, draw, **arguments)
+        low, high, steps = self._range()
+        if self.sampler.name == "DPM fast":
+            arguments["steps"] = steps
+        return self.sampler.function(denoiser, x, low, high, draw, **arguments)
+
+    def _range(self) -> tuple[Tensor, Tensor, int]:
+        """(sigma_min, sigma_max, steps) of the samplers that choose their own levels."""
+        if self.job.start:
+            return self.sigmas[-2], self.sigmas[0], len(self.sigmas) - 1
+        table = self.job.network.table
+        device = self.job.network.device
+        return (
+            table.sigma_min.to(device),
+            table.sigma_max.to(device),
+            self.job.sampling.steps,
+        )
+
+    def _draw(self, noise: PictureNoise, device: torch.device) -> Callable[..., Tensor]:
+        if not self.sampler.brownian:
+            return lambda: noise.next().to(device)
+        levels = self.full[self.full > 0]
+        return BrownianNoise(
+            [picture.seed for picture in noise.pictures],
+            noise.shape,
+            levels.min(),
+            levels.max(),
+            noise.source,
+            noise.device,
+            self.job.options.no_dpmpp_sde_batch_determinism,
         )
 
 
@@ -218,17 +261,16 @@ class _TimestepRoad:
 
     def begin(self, noise: Tensor) -> Tensor:
         """The latent that the first denoiser call sees."""
-        start = self.job.start
+        start, extra = self.job.start, self.job.options.img2img_extra_noise
         if start is None:
             return noise
-        alpha = self.alphas[self.timesteps[self.t_enc]]
+        alpha = self.alphas[self.timesteps[min(self.t_enc, len(self.timesteps) - 1)]]
         noise = noise * start.noise_multiplier
         x = start.latent * alpha.sqrt() + noise * (1 - alpha).sqrt()
-        return x + noise * self.job.options.img2img_extra_noise * alpha.sqrt()
+        return x + noise * extra * alpha.sqrt() if extra else x
 
     def run(self, denoiser: Denoiser, x: Tensor, noise: PictureNoise) -> Tensor:
         """Integrate."""
-        arguments = sampler_arguments(self.sampler, self.job.sampling, self.job.options)
         device = x.device
         walked = self.timesteps[: self.t_enc] if self.job.start else self.timesteps
         return self.sampler.function(
@@ -237,9 +279,24 @@ class _TimestepRoad:
             walked,
             self.alphas,
             lambda: noise.next().to(device),
-            **arguments,
-            **self.sampler.fixed,
+            **sampler_arguments(self.sampler, self.job.sampling, self.job.options),
+            **self._special(denoiser),
         )
+
+    def _special(self, denoiser: Denoiser) -> dict[str, object]:
+        """What only some of these samplers take."""
+        options = self.job.options
+        if self.sampler.name == "DDIM CFG++":
+            return {"negative": lambda: denoiser.negative}
+        if self.sampler.name != "UniPC":
+            return {}
+        chosen = UniPCOptions(
+            options.uni_pc_variant,
+            options.uni_pc_skip_type,
+            options.uni_pc_order,
+            options.uni_pc_lower_order_final,
+        )
+        return {"from_picture": self.job.start is not None, "options": chosen}
 
 
 def sigmas_for(

@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from generator.sampling import dpmpp, singlestep, timestep
+from generator.sampling import (
+    dpm_solver,
+    dpmpp,
+    lcm,
+    multistep,
+    restart,
+    singlestep,
+    timestep,
+    unipc,
+)
 from generator.sampling.names import SAMPLER_NAMES, SamplerName
 from generator.sampling.names import resolve as resolve_names
 
@@ -66,14 +75,32 @@ class _Entry:
     fixed: Mapping[str, object] = field(default_factory=dict)
 
 
+_ANCESTRAL = frozenset({"eta", "s_noise"})
+_ETA = frozenset({"eta"})
+
 _ENTRIES: Mapping[str, _Entry] = {
     "DPM++ 2M": _Entry(dpmpp.dpmpp_2m),
-    "Euler a": _Entry(singlestep.euler_ancestral, takes=frozenset({"eta"})),
+    "DPM++ SDE": _Entry(dpmpp.dpmpp_sde, takes=_ANCESTRAL),
+    "DPM++ 2M SDE": _Entry(dpmpp.dpmpp_2m_sde, takes=_ANCESTRAL),
+    "DPM++ 2M SDE Heun": _Entry(
+        dpmpp.dpmpp_2m_sde, takes=_ANCESTRAL, fixed={"solver_type": "heun"}
+    ),
+    "DPM++ 2S a": _Entry(dpmpp.dpmpp_2s_ancestral, takes=_ANCESTRAL),
+    "DPM++ 3M SDE": _Entry(dpmpp.dpmpp_3m_sde, takes=_ANCESTRAL),
+    "Euler a": _Entry(singlestep.euler_ancestral, takes=_ETA),
     "Euler": _Entry(singlestep.euler, takes=CHURN),
+    "LMS": _Entry(multistep.lms),
     "Heun": _Entry(singlestep.heun, takes=CHURN),
     "DPM2": _Entry(singlestep.dpm2, takes=CHURN),
-    "DPM2 a": _Entry(singlestep.dpm2_ancestral, takes=frozenset({"eta", "s_noise"})),
-    "DDIM": _Entry(timestep.ddim, kind="timestep", takes=frozenset({"eta"})),
+    "DPM2 a": _Entry(singlestep.dpm2_ancestral, takes=_ANCESTRAL),
+    "DPM fast": _Entry(dpm_solver.dpm_fast, kind="range", takes=_ANCESTRAL),
+    "DPM adaptive": _Entry(dpm_solver.dpm_adaptive, kind="range", takes=_ETA),
+    "Restart": _Entry(restart.restart),
+    "DDIM": _Entry(timestep.ddim, kind="timestep", takes=_ETA),
+    "DDIM CFG++": _Entry(timestep.ddim_cfgpp, kind="timestep", takes=_ETA),
+    "PLMS": _Entry(timestep.plms, kind="timestep"),
+    "UniPC": _Entry(unipc.unipc, kind="timestep"),
+    "LCM": _Entry(lcm.lcm, kind="lcm"),
 }
 
 
@@ -83,7 +110,7 @@ def _sampler(named: SamplerName) -> Sampler:
 
 
 SAMPLERS: Mapping[str, Sampler] = {
-    named.name: _sampler(named) for named in SAMPLER_NAMES if named.name in _ENTRIES
+    named.name: _sampler(named) for named in SAMPLER_NAMES
 }
 
 

@@ -157,7 +157,9 @@ def _ending_in_zero(sigmas: Tensor) -> Tensor:
 
 def model_sigmas(n: int, span: Span) -> Tensor:
     """The model's table at ``n`` evenly spaced timesteps, both ends included."""
-    return _ending_in_zero(span.table.t_to_sigma(torch.linspace(999, 0, n)))
+    return _ending_in_zero(
+        span.table.t_to_sigma(torch.linspace(len(span.table.sigmas) - 1, 0, n))
+    )
 
 
 def uniform(n: int, span: Span) -> Tensor:

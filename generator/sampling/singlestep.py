@@ -46,10 +46,11 @@ def churned(
 ) -> tuple[Tensor, Tensor]:
     """x and its level after some noise was added back (Karras et al. 2022, algorithm 2)."""
     inside = s_tmin <= sigma <= s_tmax
+    fresh = draw()  # drawn whether used or not, so that later draws stay in step
     gamma = min(s_churn / steps, math.sqrt(2) - 1) if inside else 0.0
     raised = sigma * (gamma + 1)
     if gamma > 0:
-        x = x + draw() * s_noise * (raised**2 - sigma**2) ** 0.5
+        x = x + fresh * s_noise * (raised**2 - sigma**2) ** 0.5
     return x, raised
 
 

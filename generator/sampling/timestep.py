@@ -89,3 +89,43 @@ def _ddim_step(
     clean = (x - (1 - alpha) ** 0.5 * eps) / alpha**0.5
     direction = (1 - target - sigma**2) ** 0.5 * back
     return target**0.5 * clean + direction + sigma * noise
+
+
+def plms(
+    predict: Predict,
+    x: Tensor,
+    timesteps: Tensor,
+    alphas_cumprod: Tensor,
+    draw: object = None,
+) -> Tensor:
+    """Liu et al. (2022), "Pseudo numerical methods for diffusion models on manifolds".
+
+    The first step looks ahead once (two calls); later ones are Adams-Bashforth up to order 4.
+    """
+    past: list[Tensor] = []  # newest first
+    for index, (t, alpha, target) in enumerate(
+        _walk(timesteps, alphas_cumprod.double())
+    ):
+        eps = predict(x, _level(x, t))
+        if past:
+            joined = _adams_bashforth([eps, *past])
+        else:
+            ahead = _ddim_step(x, eps, eps, alpha, target, 0.0, x)
+            below = timesteps[len(timesteps) - 2 - index]
+            joined = (eps + predict(ahead, _level(x, below))) / 2
+        x = _ddim_step(x, joined, joined, alpha, target, 0.0, x)
+        past = [eps, *past][:3]
+    return x
+
+
+_ADAMS_BASHFORTH = {
+    2: (3 / 2, -1 / 2),
+    3: (23 / 12, -16 / 12, 5 / 12),
+    4: (55 / 24, -59 / 24, 37 / 24, -9 / 24),
+}
+
+
+def _adams_bashforth(newest_first: list[Tensor]) -> Tensor:
+    weights = _ADAMS_BASHFORTH[len(newest_first)]
+    pairs = zip(weights, newest_first, strict=True)
+    return torch.stack([weight * eps for weight, eps in pairs]).sum(0)
