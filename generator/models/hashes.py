@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 LEGACY_OFFSET = 0x100000  # bytes
 LEGACY_LENGTH = 0x10000
@@ -88,16 +89,15 @@ class HashCache:
 
     def known(self) -> Mapping[str, Hashes]:
         """Everything that is remembered, by absolute path."""
-        with self._lock:
-            try:
-                with closing(self._open()) as database:
-                    rows = database.execute(
-                        "SELECT path, size, mtime_ns, sha256, payload FROM hashes"
-                    ).fetchall()
-            except (sqlite3.Error, OSError) as error:
-                self._unusable(error)
-                return {}
+        rows = self._read("SELECT path, size, mtime_ns, sha256, payload FROM hashes")
         return {path: Hashes(*rest) for path, *rest in rows}
+
+    def of(self, path: Path) -> Hashes | None:
+        """What is remembered of one path, whatever its state is now."""
+        rows = self._read(
+            "SELECT size, mtime_ns, sha256, payload FROM hashes WHERE path = ?", str(path)
+        )
+        return Hashes(*rows[0]) if rows else None
 
     def remember(self, path: Path, hashes: Hashes) -> None:
         """Keep the hashes of ``path``, in place of those of its earlier states."""
@@ -114,6 +114,15 @@ class HashCache:
                     database.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)", row)
             except (sqlite3.Error, OSError) as error:
                 self._unusable(error)
+
+    def _read(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                with closing(self._open()) as database:
+                    return database.execute(query, values).fetchall()
+            except (sqlite3.Error, OSError) as error:
+                self._unusable(error)
+                return []
 
     def _open(self) -> sqlite3.Connection:
         # One connection a call: a connection must not cross a fork, and calls are rare.

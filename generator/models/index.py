@@ -69,6 +69,11 @@ class ModelFile:
         return known[:12] if known else None
 
     @property
+    def default_size(self) -> int | None:
+        """Pixels a side that a checkpoint was trained at, where its metadata tells."""
+        return default_size(self.metadata)
+
+    @property
     def identity(self) -> Identity:
         """Tells this file from one that takes its place later."""
         return (str(self.path), self.size, self.mtime_ns, self.inode)
@@ -205,6 +210,13 @@ class Index:
             f"There is no {label} {name!r}. {_some(known, name)} "
             f"Name one of these, or copy yours into {place}."
         )
+
+
+def default_size(metadata: Mapping[str, str]) -> int | None:
+    """``easel.default_size``, else ``modelspec.resolution`` ("512x512"), in pixels; else None."""
+    given = metadata.get("easel.default_size") or metadata.get("modelspec.resolution") or ""
+    first = given.partition("x")[0].strip()
+    return int(first) if first.isascii() and first.isdigit() and len(first) <= 4 else None
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:

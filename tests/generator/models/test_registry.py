@@ -198,6 +198,19 @@ def test_hashes_come_in_the_background_and_are_kept(tmp_path: Path, registry: Re
     assert again.find(Kind.LORA, "l").network_hash == found.network_hash
 
 
+def test_a_hash_is_computed_once(
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / CHECKPOINTS / "a.safetensors", weights())
+    file = registry.find_checkpoint("a")
+    other = Registry(registry.folders, registry.hash_cache)  # a worker beside the web process
+    assert other.find_checkpoint("a").sha256 is None
+    hashed = registry.hashed(file)
+    monkeypatch.setattr("generator.models.registry.compute", None)
+    assert registry.hashed(file) == registry.latest(file) == hashed
+    assert other.hashed(file) == hashed == other.find_checkpoint("a")
+
+
 def test_without_hashing_nothing_is_hashed(tmp_path: Path) -> None:
     put(tmp_path / CHECKPOINTS / "a.safetensors", weights())
     registry = Registry(Folders.under(tmp_path))

@@ -92,9 +92,9 @@ def test_what_is_missing_is_told_with_what_is_there() -> None:
     here = index(*(model(f"model{number}.ckpt") for number in range(20)), model("anime.ckpt"))
     with pytest.raises(ModelNotFound, match=r"no checkpoint 'amine'.*anime\.ckpt.*and 13 more"):
         here.find_checkpoint("amine")
-    with pytest.raises(ModelNotFound, match="Copy one into models/Stable-diffusion"):
+    with pytest.raises(ModelNotFound, match=r"Copy one into models/Stable-diffusion"):
         index().find_checkpoint()
-    with pytest.raises(ModelNotFound, match="no lora yet .*'x'.*models/Lora"):
+    with pytest.raises(ModelNotFound, match=r"no lora yet .*'x'.*models/Lora"):
         index().find(Kind.LORA, "x")
 
 
@@ -146,6 +146,22 @@ def test_embedded_json_is_parsed_for_the_api() -> None:
 
 
 @pytest.mark.parametrize(
+    ("metadata", "size"),
+    [
+        ({}, None),
+        ({"easel.default_size": "256"}, 256),
+        ({"modelspec.resolution": "768x512"}, 768),
+        ({"modelspec.resolution": "huge"}, None),
+        ({"easel.default_size": "9" * 50}, None),
+    ],
+)
+def test_the_size_that_a_checkpoint_was_trained_at(
+    metadata: dict[str, str], size: int | None
+) -> None:
+    assert model("a.ckpt", metadata=metadata).default_size == size
+
+
+@pytest.mark.parametrize(
     ("setting", "overrides", "name"),
     [
         ("Automatic", True, "one.vae.pt"),
@@ -177,4 +193,5 @@ def test_the_vae_that_the_user_noted_beside_a_checkpoint(tmp_path: Path) -> None
     ):
         note.write_text(text)
         found = here.vae_for(checkpoint)
-        assert found is not None and found.path.name == name
+        assert found is not None
+        assert found.path.name == name

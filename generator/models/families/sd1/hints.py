@@ -9,6 +9,7 @@ import yaml
 
 from generator.errors import ModelUnreadable
 from generator.models.families.sd1.sizes import Config, Hints
+from generator.models.index import default_size
 
 
 def read_hints(name: str, metadata: Mapping[str, str], config: Path | None) -> Hints:
@@ -24,18 +25,12 @@ def read_hints(name: str, metadata: Mapping[str, str], config: Path | None) -> H
         vae=_json(name, metadata, "easel.vae_config"),
         text=_json(name, metadata, "easel.text_config"),
         prediction=_prediction(metadata.get("modelspec.prediction_type", "")),
-        default_size=_size(metadata),
+        default_size=default_size(metadata),
     )
 
 
 def _prediction(named: str) -> str:
     return "v_prediction" if named in ("v", "v_prediction") else "epsilon"
-
-
-def _size(metadata: Mapping[str, str]) -> int | None:
-    given = metadata.get("easel.default_size") or metadata.get("modelspec.resolution") or ""
-    first = given.partition("x")[0].strip()
-    return int(first) if first.isdigit() else None
 
 
 def _json(name: str, metadata: Mapping[str, str], key: str) -> Config:
