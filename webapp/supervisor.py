@@ -32,6 +32,7 @@ TICK = 0.25  # seconds between looks when no signal comes
 WORKER_GRACE = 35.0  # seconds; a worker gives its job back after 30
 WEB_GRACE = 6.0
 STILLBORN = 3  # deaths of the web process before its first answer that end the service
+EASEL = (sys.executable, "-m", "webapp")
 FIRST_PORT, FIRST_API_PORT = 7860, 7861
 
 Waiter = Callable[[float], None]
@@ -137,10 +138,11 @@ def waking() -> Iterator[Waiter]:
         os.close(mouth)
 
 
-def serve(config: "Config", flags: Sequence[str]) -> int:
+def serve(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL) -> int:
     """``easel serve``: run the service until a signal; the exit code.
 
-    ``flags`` are those of the command line, for the children to read again.
+    ``flags`` are those of the command line, for the children to read again; ``program`` is what
+    runs them.
     """
     log = start_log(config.log_json)
     try:
@@ -157,10 +159,9 @@ def serve(config: "Config", flags: Sequence[str]) -> int:
         return 1
     port = heard.getsockname()[1]
     tie = {SUPERVISOR: str(os.getpid())}
-    base = (sys.executable, "-m", "webapp")
     web = Child(
         "The web process",
-        (*base, "web", *flags, "--port", str(port)),
+        (*program, "web", *flags, "--port", str(port)),
         {**tie, LISTEN_FD: str(heard.fileno())},
         log,
         pass_fds=(heard.fileno(),),
@@ -168,7 +169,7 @@ def serve(config: "Config", flags: Sequence[str]) -> int:
     workers = [
         Child(
             f"The worker of {device}",
-            (*base, "worker", *flags, "--device", device),
+            (*program, "worker", *flags, "--device", device),
             tie,
             log,
             device=device,

@@ -1,0 +1,150 @@
+"""A service like Easel in all but the pictures: the real supervisor, queue and worker loop.
+
+``python fake_easel.py serve DATA_DIR PORT`` starts it. The web process answers a ping and
+``POST /draw`` (the body is the prompt); the engine draws nothing, a step each 50 ms, and dies of
+the prompt "die".
+"""
+
+import os
+import socket
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+from PIL import Image
+
+from generator.hooks import Watch
+from generator.request import (
+    Generation,
+    GenerationRequest,
+    Picture,
+    Progress,
+    Sampling,
+    Seeds,
+    Stop,
+)
+from generator.models.kinds import SHELVES
+from webapp.family import LISTEN_FD, die_with_supervisor, worker_name
+from webapp.logs import start_log
+from webapp.places import open_store
+from webapp.queues.contracts import Frame
+from webapp.queues.frames import GenerationJob, encode
+from webapp.supervisor import serve
+from webapp.workloop import Worker
+
+STEP_SECONDS = 0.05
+STEPS = {"slow": 20, "endless": 1000}
+
+
+class FakeEngine:
+    """Sleeps through the steps of a request."""
+
+    loaded = ("fake",)
+
+    def run(self, request: GenerationRequest, watch: Watch) -> Generation:
+        """One grey picture."""
+        if request.prompt == "die":
+            os._exit(3)
+        stopped = False
+        for step in range(request.sampling.steps):
+            progress = Progress("fake", 0, 1, step, request.sampling.steps)
+            if watch(progress, lambda: Image.new("RGB", (8, 8))) is not Stop.NO:
+                stopped = True
+                break
+            time.sleep(STEP_SECONDS)
+        picture = Picture(Image.new("RGB", (8, 8)), request.seeds.seed, 0, request.prompt, "", "")
+        return Generation(
+            (picture,), "fake", None, None, None, 1, {}, "20260101120000", 1, 1, stopped=stopped
+        )
+
+    def unload(self) -> None:
+        """Nothing is held."""
+
+
+def configuration(data_dir: Path, port: int | None) -> Any:
+    """What the supervisor reads of the flags."""
+    return SimpleNamespace(
+        data_dir=data_dir,
+        easel_dir=data_dir / ".easel",
+        host="127.0.0.1",
+        port=port,
+        root_path="",
+        web_ui=True,
+        device="cpu",
+        listen=False,
+        token=None,
+        api_auth=(),
+        page_auth=(),
+        insecure=False,
+        log_json=False,
+        tls_certfile=None,
+        install_default=False,
+        **{f"{kind}_dirs": () for kind in SHELVES},
+    )
+
+
+def job(prompt: str, steps: int) -> bytes:
+    """The body of a frame."""
+    request = GenerationRequest(prompt, Seeds(1), sampling=Sampling(steps=steps))
+    return encode(GenerationJob(request, "txt2img", {}))
+
+
+def web(data_dir: Path) -> None:
+    """Answer requests on the supervisor's socket."""
+    die_with_supervisor()
+    store = open_store(configuration(data_dir, None))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.reply(200, b"{}")
+
+        def do_POST(self) -> None:
+            prompt = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            name = uuid4().hex
+            store.put(Frame(name, "generate", job(prompt, STEPS.get(prompt, 2))))
+            answer = store.wait(name, 60)
+            assert answer is not None
+            self.reply(answer.status, answer.body)
+
+        def reply(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
+    server.socket = socket.socket(fileno=int(os.environ[LISTEN_FD]))
+    server.serve_forever()
+
+
+def work(data_dir: Path) -> int:
+    """The real loop around the fake engine."""
+    die_with_supervisor()
+    store = open_store(configuration(data_dir, None))
+    name = worker_name("cpu", os.getpid())
+    worker = Worker(name, store, store, FakeEngine(), data_dir, log=start_log())
+    worker.listen_to_signals()
+    return worker.run()
+
+
+def main() -> int:
+    """Run a command; the supervisor appends flags to those of its children."""
+    command, data_dir = sys.argv[1], Path(sys.argv[2])
+    if command == "serve":
+        port = int(sys.argv[3]) if len(sys.argv) > 3 else None
+        program = (sys.executable, __file__)
+        return serve(configuration(data_dir, port), [str(data_dir)], program)
+    if command == "web":
+        web(data_dir)
+    return work(data_dir)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""Processes that live, die and are killed: the real supervisor around a fake engine."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from webapp.devices import cuda_count, devices, driver_count
+from webapp.family import worker_name
+from webapp.ports import PortTaken, bound, listener
+from webapp.queues.sqlite import SqliteStore
+
+PROGRAM = Path(__file__).with_name("fake_easel.py")
+ROOT = PROGRAM.parents[2]
+
+
+def eventually(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until it is true."""
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
+
+
+class Running:
+    """A fake Easel in processes of its own."""
+
+    def __init__(self, data_dir: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.data_dir = data_dir
+        self.output = data_dir.with_suffix(".log")
+        with self.output.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(PROGRAM), "serve", str(data_dir), str(self.port)],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdout=log,
+                stderr=log,
+                process_group=0,  # so that a test may look at, and end, the whole group
+            )
+        eventually(lambda: b"ready" in self.output.read_bytes())
+        self.store = SqliteStore(data_dir / ".easel" / "queue.db")
+        eventually(lambda: len(self.store.workers()) == 1)
+
+    def draw(self, prompt: str) -> tuple[int, bytes]:
+        """Status and body of a drawn prompt."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/draw", prompt.encode())
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def later(self, prompt: str) -> "Future[tuple[int, bytes]]":
+        """The same, in another thread."""
+        pool = ThreadPoolExecutor(1)
+        drawn = pool.submit(self.draw, prompt)
+        pool.shutdown(wait=False)
+        return drawn
+
+    def worker(self) -> int:
+        """The process id of the worker."""
+        return self.store.workers()[-1].pid
+
+    def working(self) -> bool:
+        """True while a worker is in the middle of a job."""
+        frames = self.store.waiting()
+        return any(self.store.sighting(frame.id) is not None for frame in frames)
+
+    def processes(self) -> list[psutil.Process]:
+        """All that live in the service's process group."""
+        return [p for p in psutil.process_iter() if group_of(p.pid) == self.process.pid]
+
+    def end(self) -> None:
+        """Make sure that nothing is left."""
+        self.store.close()
+        for process in self.processes():
+            process.kill()
+        self.process.wait()
+
+    def log(self) -> str:
+        """What the service has said so far."""
+        return self.output.read_text()
+
+
+def group_of(pid: int) -> int | None:
+    """The process group of a process, None for one that is gone or a zombie."""
+    try:
+        if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return None
+        return os.getpgid(pid)
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return None
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    """A service; ended with the test, whatever happened."""
+    service = Running(tmp_path / "data")
+    yield service
+    service.end()
+
+
+def test_a_request_is_answered_and_sigterm_leaves_nothing(running: Running) -> None:
+    assert running.draw("quick")[0] == 200
+    assert len(running.processes()) == 3
+    running.process.terminate()
+    assert running.process.wait(15) == 0
+    assert running.processes() == []
+
+
+def test_kill_9_of_the_worker_in_mid_job_loses_no_request(running: Running) -> None:
+    drawn = running.later("slow")
+    eventually(running.working)
+    killed = running.worker()
+    os.kill(killed, signal.SIGKILL)
+    status, body = drawn.result(30)
+    assert status == 200 and b'"images"' in body
+    assert running.worker() != killed
+    assert "killed by SIGKILL" in running.log() and "taken up again" in running.log()
+
+
+def test_kill_9_of_the_web_process_refuses_no_connection(running: Running) -> None:
+    (web,) = (p for p in running.processes() if "web" in p.cmdline())
+    web.kill()
+    assert running.draw("quick")[0] == 200
+
+
+def test_kill_9_of_the_supervisor_leaves_nothing(running: Running) -> None:
+    drawn = running.later("endless")
+    eventually(running.working)
+    running.process.kill()
+    running.process.wait()
+    eventually(lambda: running.processes() == [])
+    assert drawn.exception(10) is not None
+    (frame,) = running.store.waiting()  # the request is kept for the next start
+    assert frame.deliveries == 1
+
+
+def test_sigterm_finishes_the_running_job(running: Running) -> None:
+    drawn = running.later("slow")
+    eventually(running.working)
+    running.process.terminate()
+    assert drawn.result(15)[0] == 200
+    assert running.process.wait(15) == 0
+    assert running.processes() == []
+
+
+def test_a_second_sigterm_gives_the_job_back(running: Running) -> None:
+    running.later("endless")
+    eventually(running.working)
+    running.process.terminate()
+    eventually(lambda: running.store.workers()[-1].state == "draining")
+    time.sleep(1.05)  # sooner, it counts as the same
+    running.process.terminate()
+    assert running.process.wait(15) == 0
+    (frame,) = running.store.waiting()
+    assert frame.deliveries == 0
+
+
+def test_a_request_that_kills_every_worker_is_answered(running: Running) -> None:
+    status, body = running.draw("die")
+    assert status == 500 and b"lost 5 times" in body
+    assert "5 times within a minute" in running.log()
+
+
+# -- before anything runs -------------------------------------------------------------------------
+
+
+def start_in_vain(data_dir: Path, port: int) -> tuple[int, str]:
+    """Exit code and words of a service that cannot start."""
+    ended = subprocess.run(
+        [sys.executable, str(PROGRAM), "serve", str(data_dir), str(port)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    return ended.returncode, ended.stderr
+
+
+def test_a_busy_port_is_said(tmp_path: Path) -> None:
+    with bound("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        code, words = start_in_vain(tmp_path / "data", port)
+    assert code == 1
+    assert f"port {port}" in words and "--port" in words and "Traceback" not in words
+
+
+def test_a_data_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, words = start_in_vain(tmp_path / "file" / "data", 0)
+    assert code == 1
+    assert "data directory" in words and "--data-dir" in words and "Traceback" not in words
+
+
+def test_without_a_port_the_first_free_one_is_taken() -> None:
+    with bound("127.0.0.1", 0) as taken:
+        first = taken.getsockname()[1]
+        with listener("127.0.0.1", None, first) as found:
+            assert first < found.getsockname()[1] <= first + 100
+        with pytest.raises(PortTaken, match=str(first)):
+            listener("127.0.0.1", first, 7860)
+
+
+def test_a_port_that_is_none_is_refused() -> None:
+    with pytest.raises(PortTaken, match="70000"):
+        bound("127.0.0.1", 70000)
+
+
+# -- devices --------------------------------------------------------------------------------------
+
+
+def test_devices_by_name() -> None:
+    assert devices("cuda:0, cuda:1,cuda:0") == ("cuda:0", "cuda:1")
+    assert devices("cpu") == ("cpu",)
+
+
+def test_no_device_is_visible() -> None:
+    assert devices("auto", {"CUDA_VISIBLE_DEVICES": ""}) == ("cpu",)
+    assert cuda_count({"CUDA_VISIBLE_DEVICES": "-1"}) == 0
+
+
+def test_the_driver_is_asked(tmp_path: Path) -> None:
+    for name in ("0000:17:00.0", "0000:65:00.0"):
+        (tmp_path / name).mkdir()
+    assert driver_count(tmp_path) == 2
+
+
+def test_workers_have_names_of_their_own() -> None:
+    assert worker_name("cpu", 1) != worker_name("cpu", 2)

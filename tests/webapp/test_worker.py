@@ -1,0 +1,331 @@
+"""The worker's loop, in a thread, with an engine that pretends."""
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from generator.errors import BadRequest, NotANumber
+from generator.hooks import Watch
+from generator.request import (
+    Generation,
+    GenerationRequest,
+    Picture,
+    Progress,
+    Sampling,
+    Seeds,
+    Snapshot,
+    Stop,
+)
+from webapp import workloop
+from webapp.queues.contracts import Answer, Frame
+from webapp.queues.errors import QueueFull
+from webapp.queues.frames import GenerationJob, Saving, encode
+from webapp.queues.sqlite import SqliteStore
+from webapp.workloop import Worker
+
+Run = Callable[[GenerationRequest, Watch], Generation]
+
+
+def generation(request: GenerationRequest, stopped: bool = False) -> Generation:
+    """One red picture."""
+    image = Image.new("RGB", (16, 16), "red")
+    picture = Picture(image, request.seeds.seed, 0, request.prompt, "", "red\nSteps: 1")
+    return Generation(
+        (picture,), "sd", None, None, None, 1, {}, "20260101120000", 1.0, 0.5, stopped=stopped
+    )
+
+
+class Engine:
+    """Runs what the test gives it, and remembers."""
+
+    def __init__(self, run: Run = lambda request, watch: generation(request)) -> None:
+        self.loaded: tuple[str, ...] = ("sd [0123456789]",)
+        self.runs: list[GenerationRequest] = []
+        self.unloaded = 0
+        self.act = run
+
+    def run(self, request: GenerationRequest, watch: Watch) -> Generation:
+        """As the test says."""
+        self.runs.append(request)
+        return self.act(request, watch)
+
+    def unload(self) -> None:
+        """Count it."""
+        self.unloaded += 1
+
+
+class Bench:
+    """A worker in a thread and the store it works for."""
+
+    def __init__(self, folder: Path, **options: float) -> None:
+        self.data_dir = folder
+        self.store = SqliteStore(folder / ".easel" / "queue.db", **options)
+        self.engine = Engine()
+        self.worker = Worker("cpu@test:1", self.store, self.store, self.engine, folder)
+        self.thread = threading.Thread(target=self.worker.run)
+
+    def put(self, name: str, **changes: object) -> None:
+        """A request for a picture of ``name``."""
+        request = GenerationRequest(name, Seeds(7), sampling=Sampling(steps=4))
+        job = GenerationJob(request, "txt2img", {"prompt": name})
+        self.store.put(Frame(name, "generate", encode(replace(job, **changes))))
+
+    def answer(self, name: str) -> tuple[int, dict[str, object]]:
+        """Status and body of the answer, once the worker runs."""
+        if not self.thread.is_alive():
+            self.thread.start()
+        answer = self.store.wait(name, 10)
+        assert answer is not None
+        return answer.status, json.loads(answer.body)
+
+    def end(self) -> None:
+        """End the worker."""
+        self.worker.draining.set()
+        if self.thread.is_alive():
+            self.thread.join()
+        self.store.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A worker at rest; the first ``answer`` starts it."""
+    made = Bench(tmp_path)
+    yield made
+    made.end()
+
+
+def test_a_job_is_drawn_saved_and_answered(bench: Bench) -> None:
+    bench.put("house", save=Saving("outputs/a", "outputs/b"))
+    status, body = bench.answer("house")
+    assert status == 200 and body["parameters"] == {"prompt": "house"}
+    assert len(body["images"]) == 1  # type: ignore[arg-type]
+    assert len(list((bench.data_dir / "outputs" / "a").rglob("*-7.png"))) == 1
+    assert bench.store.waiting() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (BadRequest("too wide", "width"), 422, "too wide"),
+        (NotANumber("all NaN"), 500, "all NaN"),
+        (RuntimeError("secret"), 500, ""),
+    ],
+)
+def test_every_error_is_an_answer(
+    bench: Bench, error: Exception, status: int, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(request: GenerationRequest, watch: Watch) -> Generation:
+        raise error
+
+    bench.engine.act = fail
+    bench.put("house")
+    got, body = bench.answer("house")
+    assert got == status and words in str(body) and "secret" not in str(body)
+    assert "job house" in caplog.text
+    bench.engine.act = lambda request, watch: generation(request)
+    bench.put("next")
+    assert bench.answer("next")[0] == 200
+
+
+def test_a_body_that_cannot_be_read_is_answered(bench: Bench) -> None:
+    bench.store.put(Frame("odd", "generate", b"{"))
+    bench.store.put(Frame("new", "dance", b"{}"))
+    assert bench.answer("odd")[0] == 500
+    status, body = bench.answer("new")
+    assert status == 500 and "dance" in str(body)
+
+
+def test_memory_is_freed_when_it_ran_out(bench: Bench) -> None:
+    def fail(request: GenerationRequest, watch: Watch) -> Generation:
+        raise MemoryError
+
+    bench.engine.act = fail
+    bench.put("huge")
+    assert bench.answer("huge")[0] == 500
+    assert bench.engine.unloaded == 1
+
+
+def stepping(bench: Bench, seen: list[Stop], steps: int = 200) -> Run:
+    """An engine that asks its watch each 10 ms and notes what it says."""
+
+    def run(request: GenerationRequest, watch: Watch) -> Generation:
+        for step in range(steps):
+            seen.append(
+                watch(
+                    Progress("scripts_txt2img", 0, 1, step, steps),
+                    lambda: Image.new("RGB", (8, 8), "blue"),
+                )
+            )
+            if seen[-1] is Stop.INTERRUPT:
+                return generation(request, stopped=True)
+            time.sleep(0.01)
+        return generation(request)
+
+    return run
+
+
+def test_progress_and_previews_are_published(bench: Bench) -> None:
+    bench.engine.act = stepping(bench, [], 60)
+    options = Snapshot(show_progress_every_n_steps=5)
+    request = GenerationRequest("house", Seeds(7), options=options)
+    bench.put("house", request=request)
+    bench.thread.start()
+    sightings = []
+    while bench.store.wait("house", 0.02) is None:
+        sighting = bench.store.sighting("house")
+        if sighting is not None:
+            sightings.append(sighting)
+    steps = [sighting.progress.step for sighting in sightings]
+    assert steps == sorted(steps) and len(set(steps)) >= 4
+    pictures = [sighting for sighting in sightings if sighting.preview]
+    assert pictures and pictures[-1].preview_id >= 2
+    assert (pictures[-1].preview or b"").startswith(b"\x89PNG")
+
+
+def test_no_preview_is_drawn_when_the_options_forbid_it(bench: Bench) -> None:
+    def run(request: GenerationRequest, watch: Watch) -> Generation:
+        for step in range(20):
+            watch(Progress("j", 0, 1, step, 20), lambda: pytest.fail("drawn"))
+        return generation(request)
+
+    bench.engine.act = run
+    request = GenerationRequest("house", Seeds(7), options=Snapshot(live_previews_enable=False))
+    bench.put("house", request=request)
+    assert bench.answer("house")[0] == 200
+
+
+def test_an_interrupt_ends_the_job_with_what_there_is(bench: Bench) -> None:
+    seen: list[Stop] = []
+    bench.engine.act = stepping(bench, seen)
+    bench.put("house")
+    bench.thread.start()
+    while bench.store.sighting("house") is None:
+        time.sleep(0.01)
+    bench.store.ask_stop("house", Stop.INTERRUPT)
+    assert bench.answer("house")[0] == 200
+    assert seen[-1] is Stop.INTERRUPT and len(seen) < 150
+
+
+def test_a_skip_is_told_once(bench: Bench) -> None:
+    seen: list[Stop] = []
+    bench.engine.act = stepping(bench, seen, 60)
+    bench.put("house")
+    bench.thread.start()
+    while bench.store.sighting("house") is None:
+        time.sleep(0.01)
+    bench.store.ask_stop("house", Stop.SKIP)
+    assert bench.answer("house")[0] == 200
+    assert seen.count(Stop.SKIP) == 1 and seen[-1] is Stop.NO
+
+
+def test_a_long_silence_keeps_the_lease(tmp_path: Path) -> None:
+    """Loading or decoding longer than a lease's term must not lose it."""
+    bench = Bench(tmp_path, lease_seconds=1.5)
+
+    def run(request: GenerationRequest, watch: Watch) -> Generation:
+        time.sleep(3)
+        return generation(request)
+
+    bench.engine.act = run
+    bench.put("house")
+    bench.thread.start()
+    time.sleep(0.2)
+    assert bench.store.take("other", [], 2.5) is None
+    assert bench.answer("house")[0] == 200
+    bench.end()
+
+
+def test_a_lost_lease_ends_the_work_unanswered(bench: Bench) -> None:
+    seen: list[Stop] = []
+    bench.engine.act = stepping(bench, seen)
+    bench.put("house")
+    bench.thread.start()
+    while bench.store.sighting("house") is None:
+        time.sleep(0.01)
+    bench.worker.draining.set()  # or it would take the frame itself
+    bench.store.release_worker("cpu@test:1")
+    lease = bench.store.take("other", [], 5)
+    assert lease is not None
+    bench.thread.join(5)
+    assert len(seen) < 200
+    assert bench.store.answer(lease, Answer(200, b"{}"), 1.0)
+
+
+def test_an_abandoned_job_is_given_back(bench: Bench) -> None:
+    bench.engine.act = stepping(bench, [])
+    bench.put("house")
+    bench.thread.start()
+    while bench.store.sighting("house") is None:
+        time.sleep(0.01)
+    bench.worker.draining.set()
+    bench.worker.abandoned.set()
+    bench.thread.join(5)
+    (frame,) = bench.store.waiting()
+    assert frame.deliveries == 0
+
+
+def test_an_answer_for_which_the_disk_has_no_room_says_so(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pictures do not fit; the sentence does."""
+    monkeypatch.setattr(workloop, "RETRIES", (0.01, 0.01))
+    store = bench.store.answer
+
+    def full(lease: object, answer: Answer, seconds: float) -> bool:
+        if answer.status == 200:
+            raise QueueFull("full")
+        return store(lease, answer, seconds)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bench.store, "answer", full)
+    bench.put("house")
+    assert bench.answer("house")[0] in (500, 507)
+
+
+def test_reports_may_fail_and_the_job_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(bench.store, "publish", locked)
+    bench.engine.act = stepping(bench, [], 20)
+    bench.put("house")
+    assert bench.answer("house")[0] == 200
+
+
+def test_the_first_idle_moment_warms_the_engine(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.worker.warm_up = GenerationRequest("", Seeds(1), checkpoint="sd")
+    bench.thread.start()
+    time.sleep(0.3)
+    assert [request.checkpoint for request in bench.engine.runs] == ["sd"]
+    bench.put("house")
+    assert bench.answer("house")[0] == 200
+    bench.end()
+
+
+def test_a_waiting_job_needs_no_warm_up(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.worker.warm_up = GenerationRequest("", Seeds(1), checkpoint="sd")
+    bench.put("house")
+    assert bench.answer("house")[0] == 200
+    assert [request.prompt for request in bench.engine.runs] == ["house"]
+    bench.end()
+
+
+def test_the_heartbeat_tells_what_the_worker_does(bench: Bench) -> None:
+    bench.engine.act = stepping(bench, [], 100)
+    bench.thread.start()
+    states = set()
+    bench.put("house")
+    while bench.store.wait("house", 0.02) is None:
+        states |= {(s.state, s.job, s.checkpoint) for s in bench.store.workers()}
+    assert ("working", "house", "sd [0123456789]") in states
+    assert bench.store.workers()[0].memory["rss"] > 1_000_000

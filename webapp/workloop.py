@@ -1,0 +1,270 @@
+"""The loop of a worker: take a job, draw it, save it, answer it. Knows no device and no torch."""
+
+import logging
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from generator.errors import GeneratorError
+from generator.hooks import Watch
+from generator.request import Generation, GenerationRequest, Stop
+from webapp import answers
+from webapp.errors import envelope, status_of
+from webapp.queues import frames
+from webapp.queues.contracts import Answer, Board, Lease, Stream, WorkerState
+from webapp.queues.errors import QueueError
+from webapp.vigil import Abandoned, LeaseLost, Vigil
+
+IDLE = 0.5  # seconds a worker waits for work before it looks at its signals
+HEARTBEAT = 2.0
+GRACE = 30.0  # seconds for the running job after the first SIGTERM
+HARD_GRACE = 2.0  # ... after the second, or after the grace for a step that does not end
+SAME_SIGNAL = 1.0  # a terminal's Ctrl-C reaches the worker twice: directly and by the supervisor
+RETRIES = (0.2, 1.0, 5.0)  # seconds before storing an answer is tried again
+
+
+class Drawer(Protocol):
+    """What the worker needs of an engine; tests bring their own."""
+
+    @property
+    def loaded(self) -> tuple[str, ...]: ...
+
+    def run(self, request: GenerationRequest, watch: Watch) -> Generation: ...
+
+    def unload(self) -> None: ...
+
+
+class UnknownWork(GeneratorError):
+    """A frame of a kind that this worker has no verb for."""
+
+
+class Worker:
+    """The loop of one device. ``warm_up`` is drawn once when there is nothing to do."""
+
+    def __init__(
+        self,
+        name: str,
+        stream: Stream,
+        board: Board,
+        engine: Drawer,
+        data_dir: Path,
+        *,
+        warm_up: GenerationRequest | None = None,
+        grace: float = GRACE,
+        log: logging.Logger | None = None,
+    ) -> None:
+        self.name = name
+        self.stream = stream
+        self.board = board
+        self.engine = engine
+        self.data_dir = data_dir
+        self.warm_up = warm_up
+        self.grace = grace
+        self.log = log or logging.getLogger("easel.worker")
+        self.state = "idle"
+        self.lease: Lease | None = None
+        self.draining = threading.Event()
+        self.abandoned = threading.Event()
+        self._signalled_at = 0.0
+
+    def run(self) -> int:
+        """Work until told to stop; the exit code."""
+        pulse = Pulse(self)
+        pulse.start()
+        try:
+            while not self.draining.is_set():
+                lease = self.stream.take(self.name, self.engine.loaded, self._patience())
+                if lease is not None:
+                    self.serve(lease)
+                elif self.warm_up is not None:
+                    self.warm()
+        finally:
+            pulse.stop()
+        return 0
+
+    def _patience(self) -> float:
+        """No time to lose before the warm-up: it is worth starting at once."""
+        return 0.0 if self.warm_up is not None else IDLE
+
+    def serve(self, lease: Lease) -> None:
+        """Draw and answer one frame, or give it back."""
+        self.state, self.lease = "working", lease
+        started = time.monotonic()
+        try:
+            answer = self.answered(lease)
+            seconds = time.monotonic() - started
+            if self.store(lease, answer, seconds):
+                self.log.info("job %s: %d in %.2f s", lease.frame.id, answer.status, seconds)
+        except LeaseLost:
+            self.log.warning("job %s: the lease was lost; another has it", lease.frame.id)
+        except Abandoned:
+            self.log.info("job %s: given back", lease.frame.id)
+            self.stream.release(lease)
+        finally:
+            self.state, self.lease = "idle", None
+
+    def answered(self, lease: Lease) -> Answer:
+        """The answer of a frame: what was drawn, or the envelope of what went wrong."""
+        try:
+            return self.drawn(lease)
+        except (LeaseLost, Abandoned):
+            raise
+        except Exception as error:  # the worker's border: whatever happens is an answer
+            self.report(lease, error)
+            self.recover(error)
+            return envelope(error)
+
+    def drawn(self, lease: Lease) -> Answer:
+        """Decode, draw, save, compose."""
+        frame = lease.frame
+        if frame.kind != frames.GENERATE:
+            raise UnknownWork(f"This worker cannot do {frame.kind!r}; it knows 'generate'.")
+        job = frames.decode(frame.body)
+        self.warm_up = None  # this job warms better
+        vigil = Vigil(self.stream, self.board, lease, job.request.options, self.log, self.abandoned)
+        with vigil:
+            generation = self.engine.run(job.request, vigil)
+            if vigil.lost:
+                raise LeaseLost
+            saved = answers.save_all(job, generation, self.data_dir, date.today())
+            return answers.compose(job, generation, saved)
+
+    def report(self, lease: Lease, error: Exception) -> None:
+        """Log a failed job by its id: a sentence for what was foreseen, a traceback for a bug."""
+        status = status_of(error)
+        if status == 500 and not isinstance(error, GeneratorError):
+            self.log.error("job %s: failed", lease.frame.id, exc_info=error)
+        else:
+            self.log.warning("job %s: %d %s", lease.frame.id, status, error)
+
+    def recover(self, error: Exception) -> None:
+        """Make room after the memory ran out, so that a smaller job can follow."""
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            self.engine.unload()
+
+    def store(self, lease: Lease, answer: Answer, seconds: float) -> bool:
+        """Hand the answer over; on a full or locked disk try again, then say just that."""
+        for pause in (*RETRIES, None):
+            try:
+                if self.stream.answer(lease, answer, seconds):
+                    return True
+                raise LeaseLost
+            except (QueueError, sqlite3.Error) as error:
+                self.log.error("job %s: the answer was not stored: %s", lease.frame.id, error)
+                if pause is None:
+                    break
+                answer = envelope(error)  # a short text may still fit where pictures did not
+                time.sleep(pause)
+                self.stream.renew(lease)
+        return False
+
+    def warm(self) -> None:
+        """Load the checkpoint before anybody asks, so that the first picture is fast."""
+        request, self.warm_up = self.warm_up, None
+        if request is None:
+            return
+        started = time.monotonic()
+        try:
+            self.engine.run(request, self._watch_warm_up)
+        except Abandoned:
+            return
+        except GeneratorError as error:
+            self.log.warning("no checkpoint was loaded ahead: %s", error)
+            return
+        except Exception:  # the worker's border: jobs may fare better
+            self.log.exception("loading a checkpoint ahead failed")
+            return
+        loaded = ", ".join(self.engine.loaded)
+        self.log.info("%s is in memory after %.1f s", loaded, time.monotonic() - started)
+
+    def _watch_warm_up(self, progress: object, preview: object) -> Stop:
+        if self.draining.is_set():
+            raise Abandoned
+        return Stop.NO
+
+    # -- signals ------------------------------------------------------------------------------
+
+    def listen_to_signals(self) -> None:
+        """SIGTERM or SIGINT: finish the running job within the grace. Again: give it back now."""
+        signal.signal(signal.SIGTERM, self._told)
+        signal.signal(signal.SIGINT, self._told)
+
+    def _told(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if not self.draining.is_set():
+            self._signalled_at = now
+            self.draining.set()
+            self._in(self.grace if self.lease else 0.0, self.abandon)
+        elif now - self._signalled_at > SAME_SIGNAL:
+            self._in(0.0, self.abandon)
+
+    def abandon(self) -> None:
+        """Give the job back at its next step, or by force if that does not come."""
+        self.abandoned.set()
+        self._in(HARD_GRACE, self._leave)
+
+    def _leave(self) -> None:
+        lease = self.lease
+        if lease is not None:
+            self.stream.release(lease)
+        os._exit(0)
+
+    def _in(self, seconds: float, act: Callable[[], None]) -> None:
+        timer = threading.Timer(seconds, act)
+        timer.daemon = True
+        timer.start()
+
+
+class Pulse(threading.Thread):
+    """The worker's heartbeat."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(name="pulse", daemon=True)
+        self.worker = worker
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Beat every two seconds, and at once when the state has changed."""
+        beaten, shown = 0.0, None
+        while not self._stopped.wait(0.1):
+            state = self.now()
+            told = (state.state, state.job, state.checkpoint)
+            if told == shown and time.monotonic() - beaten < HEARTBEAT:
+                continue
+            beaten, shown = time.monotonic(), told
+            try:
+                self.worker.board.heartbeat(state)
+            except (sqlite3.Error, QueueError) as error:
+                self.worker.log.warning("no heartbeat: %s", error)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        self.join()
+
+    def now(self) -> WorkerState:
+        """What the worker does at this moment."""
+        worker = self.worker
+        lease, draining = worker.lease, worker.draining.is_set()
+        return WorkerState(
+            worker=worker.name,
+            pid=os.getpid(),
+            state="draining" if draining else worker.state,
+            checkpoint=next(iter(worker.engine.loaded), ""),
+            job=lease.frame.id if lease else "",
+            seen_at=time.time(),
+            memory=memory(),
+        )
+
+
+def memory() -> Mapping[str, int]:
+    """Bytes of memory that this process holds."""
+    with open("/proc/self/statm") as file:
+        return {"rss": int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")}
