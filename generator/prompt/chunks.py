@@ -84,15 +84,10 @@ class _Page:
         self.placed = [p for p in placed if p.offset < cut]
         self.close()
         self.tokens, self.weights = tokens, weights
-        self.placed = [
-            Placed(p.offset - cut, p.name) for p in placed if p.offset >= cut
-        ]
+        self.placed = [Placed(p.offset - cut, p.name) for p in placed if p.offset >= cut]
 
     def comma_is_near(self) -> bool:
-        return (
-            self.last_comma >= 0
-            and len(self.tokens) - self.last_comma <= self.backtrack
-        )
+        return self.last_comma >= 0 and len(self.tokens) - self.last_comma <= self.backtrack
 
     def add(self, token: int, weight: float) -> None:
         if token == _COMMA:
@@ -165,10 +160,6 @@ def token_count(
 ) -> tuple[int, int]:
     """Tokens of the longest variant of ``prompt`` and the room they take, a multiple of 75."""
     text, _ = extra_networks(without_comments(prompt))
-    texts = {
-        entry.text
-        for part in split_and(text)
-        for entry in schedule(part.text, Timing(steps))
-    }
+    texts = {entry.text for part in split_and(text) for entry in schedule(part.text, Timing(steps))}
     count = max(layout(t, tokenizer, backtrack, triggers, parse).count for t in texts)
     return count, SIZE * -(-max(count, 1) // SIZE)

@@ -98,9 +98,7 @@ class PromptEncoder:
 
     def _encode_chunks(self, chunks: Sequence[Chunk]) -> Tensor:
         device = self.model.device
-        tokens = torch.tensor(
-            [chunk.tokens for chunk in chunks], device=device
-        )  # (n, 77)
+        tokens = torch.tensor([chunk.tokens for chunk in chunks], device=device)  # (n, 77)
         weights = torch.tensor([chunk.weights for chunk in chunks], device=device)
         started = time.perf_counter()
         with self._inversions_in(chunks), torch.no_grad():
@@ -121,17 +119,13 @@ class PromptEncoder:
         if not any(chunk.placed for chunk in chunks):
             yield
             return
-        hook = self.model.get_input_embeddings().register_forward_hook(
-            self._inserter(chunks)
-        )
+        hook = self.model.get_input_embeddings().register_forward_hook(self._inserter(chunks))
         try:
             yield
         finally:
             hook.remove()
 
-    def _inserter(
-        self, chunks: Sequence[Chunk]
-    ) -> Callable[[nn.Module, object, Tensor], Tensor]:
+    def _inserter(self, chunks: Sequence[Chunk]) -> Callable[[nn.Module, object, Tensor], Tensor]:
         by_name = {inversion.name: inversion.vectors for inversion in self.inversions}
 
         def insert(_module: nn.Module, _inputs: object, embedded: Tensor) -> Tensor:
@@ -178,8 +172,7 @@ def encode_prompts(
             entries = schedule(text, timing)
             contexts = encoder.encode([entry.text for entry in entries])
             known[text] = tuple(
-                Stage(entry.end, context)
-                for entry, context in zip(entries, contexts, strict=True)
+                Stage(entry.end, context) for entry, context in zip(entries, contexts, strict=True)
             )
         return known[text]
 

@@ -73,8 +73,8 @@ class Tag:
     @property
     def named(self) -> dict[str, str]:
         """Arguments of the form ``key=value``."""
-        pairs = (a.split("=") for a in self.arguments if a.count("=") == 1)
-        return {key: value for key, value in pairs}
+        pairs = (a.partition("=") for a in self.arguments if a.count("=") == 1)
+        return {key: value for key, _, value in pairs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +132,7 @@ class _Segments:
 
     def merged(self) -> Iterator[Segment]:
         """Neighbours of one weight as one run."""
-        runs = [(t, w) for t, w in zip(self.texts, self.weights, strict=True)] or [
-            ("", 1.0)
-        ]
+        runs = [(t, w) for t, w in zip(self.texts, self.weights, strict=True)] or [("", 1.0)]
         text, weight = runs[0]
         for next_text, next_weight in runs[1:]:
             if next_weight == weight:
@@ -215,9 +213,7 @@ def _part(side: str) -> Part:
 
 def extra_networks(prompt: str) -> tuple[str, tuple[Tag, ...]]:
     """The prompt without its ``<kind:...>`` tags, and the tags in order."""
-    tags = tuple(
-        Tag(m.group(1), tuple(m.group(2).split(":"))) for m in _TAG.finditer(prompt)
-    )
+    tags = tuple(Tag(m.group(1), tuple(m.group(2).split(":"))) for m in _TAG.finditer(prompt))
     return _TAG.sub("", prompt), tags
 
 

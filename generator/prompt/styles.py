@@ -46,9 +46,7 @@ def _style(row: dict[str, str | None], path: Path) -> Style | None:
 
 def write_styles(path: Path, styles: Iterable[Style]) -> None:
     """Replace ``path`` as one act; the old file stays as ``styles.csv.bak``."""
-    handle, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=path.name, suffix=".tmp"
-    )
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
     with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("name", "prompt", "negative_prompt"))

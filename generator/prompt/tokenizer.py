@@ -47,10 +47,7 @@ class Tokenizer:
         if word in self.ids and word.startswith("<|"):
             return [self.ids[word]]
         letters = [self.letters[byte] for byte in word.encode("utf-8", "replace")]
-        return [
-            self.ids[piece]
-            for piece in self._merge([*letters[:-1], letters[-1] + "</w>"])
-        ]
+        return [self.ids[piece] for piece in self._merge([*letters[:-1], letters[-1] + "</w>"])]
 
     def _merge(self, pieces: list[str]) -> list[str]:
         """Join the neighbours of lowest rank until none has a rank."""

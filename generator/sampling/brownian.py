@@ -21,9 +21,7 @@ from generator.sampling.noise import generator
 def _drawn_from(source: str, device: torch.device) -> Iterator[None]:
     """Let torchsde's nodes draw from our RNG source; it has no parameter for that."""
 
-    def draw(
-        size: Sequence[int], dtype: torch.dtype, where: torch.device, seed: int
-    ) -> Tensor:
+    def draw(size: Sequence[int], dtype: torch.dtype, where: torch.device, seed: int) -> Tensor:
         return generator(int(seed), source, device)(tuple(size)).to(where, dtype)
 
     with patch.object(brownian_interval, "_randn", draw), warnings.catch_warnings():

@@ -56,13 +56,9 @@ class Guidance:
     scale: float = 7.0
     calls: int = 20  # denoiser calls planned, twice the steps for second-order samplers
     order: int = 1  # denoiser calls a step
-    s_min_uncond: float = (
-        0.0  # below this sigma the negative is skipped on odd calls ...
-    )
+    s_min_uncond: float = 0.0  # below this sigma the negative is skipped on odd calls ...
     s_min_uncond_all: bool = False  # ... or on all calls
-    skip_early_cond: float = (
-        0.0  # share of the calls at the start that run without negative
-    )
+    skip_early_cond: float = 0.0  # share of the calls at the start that run without negative
     batch_cond_uncond: bool = True
     pad_cond_uncond: bool = False  # with the encoded empty prompt, ``empty``
     pad_cond_uncond_v0: bool = False  # repeat the last vector, or cut the negative
@@ -116,9 +112,7 @@ class Denoiser:
         self.calls = 0
         self.seconds = 0.0  # inside the network
         self.estimate: Tensor | None = None  # of the last call, (B, C, h, w)
-        self.negative: Tensor | None = (
-            None  # the negative's own prediction in the last call
-        )
+        self.negative: Tensor | None = None  # the negative's own prediction in the last call
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The clean latent that guidance expects behind ``x`` at noise level ``sigma``."""
@@ -137,15 +131,11 @@ class Denoiser:
             x = self.guidance.blend(x)
         # the threshold of s_min_uncond meets timesteps here, as in AUTOMATIC1111
         eps = self._guided(x, timestep, float(timestep[0]), self._eps)
-        alpha = self.network.table.alphas_cumprod.to(x.device)[timestep.long()][
-            :, None, None, None
-        ]
+        alpha = self.network.table.alphas_cumprod.to(x.device)[timestep.long()][:, None, None, None]
         self.estimate = (x - (1 - alpha).sqrt() * eps) / alpha.sqrt()
         return eps
 
-    def _guided(
-        self, x: Tensor, level: Tensor, threshold: float, model: Predict
-    ) -> Tensor:
+    def _guided(self, x: Tensor, level: Tensor, threshold: float, model: Predict) -> Tensor:
         self._ask()
         rows = self._rows(len(x))
         skip_early = self._skips_early()
@@ -170,18 +160,14 @@ class Denoiser:
         return share > 0 and self.calls / max(self.guidance.calls, 1) <= share
 
     def _skips_negative(self, level: float) -> bool:
-        if not 0 < self.guidance.s_min_uncond or level >= self.guidance.s_min_uncond:
+        if level >= self.guidance.s_min_uncond:
             return False
         return self.guidance.s_min_uncond_all or self.calls % 2 == 1
 
     def _rows(self, pictures: int) -> _Rows:
-        strands = [
-            (i, s) for i, row in enumerate(self.conditioning.positive) for s in row
-        ]
+        strands = [(i, s) for i, row in enumerate(self.conditioning.positive) for s in row]
         positive = _stack([_at(strand.stages, self.calls) for _, strand in strands])
-        negative = _stack(
-            [_at(stages, self.calls) for stages in self.conditioning.negative]
-        )
+        negative = _stack([_at(stages, self.calls) for stages in self.conditioning.negative])
         positive, negative = self._padded(positive, negative)
         where = self.network.device
         assert len(negative) == pictures, (len(negative), pictures)
@@ -204,9 +190,7 @@ class Denoiser:
             )
         return positive, negative
 
-    def _both(
-        self, model: Predict, x: Tensor, level: Tensor, rows: _Rows
-    ) -> tuple[Tensor, Tensor]:
+    def _both(self, model: Predict, x: Tensor, level: Tensor, rows: _Rows) -> tuple[Tensor, Tensor]:
         """Positives and negatives: in one call where their token lengths agree."""
         size = len(x)
         if rows.positive.shape[1] != rows.negative.shape[1]:
@@ -218,13 +202,9 @@ class Denoiser:
         levels = torch.cat([level[owners], level])
         contexts = torch.cat([rows.positive, rows.negative])
         width = len(inputs) if self.guidance.batch_cond_uncond else size
+        spans = [slice(a, a + width) for a in range(0, len(inputs), width)]
         found = torch.cat(
-            [
-                self._timed(model, inputs[a : a + width], levels[a : a + width], part)
-                for a, part in zip(
-                    range(0, len(inputs), width), contexts.split(width), strict=True
-                )
-            ]
+            [self._timed(model, inputs[span], levels[span], contexts[span]) for span in spans]
         )
         return found[:-size], found[-size:]
 
@@ -243,14 +223,10 @@ class Denoiser:
             ]
         )
 
-    def _timed(
-        self, model: Predict, x: Tensor, level: Tensor, context: Tensor
-    ) -> Tensor:
+    def _timed(self, model: Predict, x: Tensor, level: Tensor, context: Tensor) -> Tensor:
         started = time.perf_counter()
         result = model(x, level, context)
-        if torch.isnan(
-            result
-        ).any():  # also waits for the device, so that the clock is right
+        if torch.isnan(result).any():  # also waits for the device, so that the clock is right
             raise NotANumber(NAN_MESSAGE)
         self.seconds += time.perf_counter() - started
         return result
@@ -305,9 +281,7 @@ def _at(stages: Sequence[Stage], call: int) -> Tensor:
 def _stack(contexts: Sequence[Tensor]) -> Tensor:
     """(n, L, width); shorter ones repeat their last vector."""
     longest = max(len(c) for c in contexts)
-    return torch.stack(
-        [torch.cat([c, c[-1:].repeat(longest - len(c), 1)]) for c in contexts]
-    )
+    return torch.stack([torch.cat([c, c[-1:].repeat(longest - len(c), 1)]) for c in contexts])
 
 
 def _fill(context: Tensor, missing: int, empty: Tensor) -> Tensor:

@@ -34,9 +34,7 @@ class _Start:
 
     def ahead(self, end: Tensor, share: float) -> Tensor:
         """The noise seen after an Euler step of ``share`` of the way to ``end``."""
-        return self._once(
-            share, lambda: self._eps(self._euler(end, share), self._at(end, share))
-        )
+        return self._once(share, lambda: self._eps(self._euler(end, share), self._at(end, share)))
 
     def euler(self, end: Tensor) -> Tensor:
         """DPM-Solver-1."""
@@ -109,9 +107,7 @@ def dpm_fast(
     """DPM-Solver-fast: ``steps`` denoiser calls, mostly third order, with ancestral noise."""
     orders = _orders(steps)
     end = -sigma_min.log()
-    times = torch.linspace(float(-sigma_max.log()), float(end), len(orders) + 1).to(
-        x.device
-    )
+    times = torch.linspace(float(-sigma_max.log()), float(end), len(orders) + 1).to(x.device)
     for (t, target), order in zip(pairwise(times), orders, strict=True):
         lower, up = _below(t, target, end, eta)
         start = _Start(denoise, x, t)

@@ -27,9 +27,7 @@ def _between(sigma: Tensor, target: Tensor, share: float) -> Tensor:
     return (-(lam + share * (end - lam))).exp()
 
 
-def dpmpp_2m(
-    denoise: Denoise, x: Tensor, sigmas: Tensor, draw: object = None
-) -> Tensor:
+def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: object = None) -> Tensor:
     """DPM-Solver++(2M), algorithm 2: second order from the previous step's estimate."""
     previous: Tensor | None = None
     last_h = sigmas.new_zeros(())
@@ -87,9 +85,7 @@ def dpmpp_sde(
             continue
         middle = _between(sigma, target, r)
         down, up = ancestral_step(sigma, middle, eta)
-        half = (
-            _exponential(x, sigma, down, denoised) + draw(sigma, middle) * s_noise * up
-        )
+        half = _exponential(x, sigma, down, denoised) + draw(sigma, middle) * s_noise * up
         second = denoise(half, level(x, middle))
         down, up = ancestral_step(sigma, target, eta)
         share = 1 / (2 * r)
@@ -120,18 +116,10 @@ def dpmpp_2m_sde(
         faded = -torch.expm1(-h - eta * h)
         x = target / sigma * (-eta * h).exp() * x + faded * denoised
         if previous is not None:
-            bend = (
-                0.5 * faded if solver_type == "midpoint" else faded / (-h - eta * h) + 1
-            )
+            bend = 0.5 * faded if solver_type == "midpoint" else faded / (-h - eta * h) + 1
             x = x + bend * (h / last_h) * (denoised - previous)
         if eta:
-            x = (
-                x
-                + draw(sigma, target)
-                * target
-                * (-torch.expm1(-2 * eta * h)).sqrt()
-                * s_noise
-            )
+            x = x + draw(sigma, target) * target * (-torch.expm1(-2 * eta * h)).sqrt() * s_noise
         previous, last_h = denoised, h
     return x
 
@@ -158,13 +146,7 @@ def dpmpp_3m_sde(
         x = torch.exp(-reach) * x - torch.expm1(-reach) * denoised
         x = x + _curvature(denoised, estimates, [width / h for width in widths], reach)
         if eta:
-            x = (
-                x
-                + draw(sigma, target)
-                * target
-                * (-torch.expm1(-2 * h * eta)).sqrt()
-                * s_noise
-            )
+            x = x + draw(sigma, target) * target * (-torch.expm1(-2 * h * eta)).sqrt() * s_noise
         estimates, widths = [denoised, *estimates][:2], [h, *widths][:2]
     return x
 

@@ -64,9 +64,7 @@ SAMPLER_NAMES: tuple[SamplerName, ...] = (
     SamplerName(
         "DPM++ 3M SDE",
         ("k_dpmpp_3m_sde",),
-        _options(
-            "discard_next_to_last_sigma", "brownian_noise", scheduler="exponential"
-        ),
+        _options("discard_next_to_last_sigma", "brownian_noise", scheduler="exponential"),
     ),
     SamplerName("Euler a", ("k_euler_a", "k_euler_ancestral"), _options("uses_ensd")),
     SamplerName("Euler", ("k_euler",)),
@@ -122,11 +120,7 @@ def find_sampler_loosely(text: str) -> SamplerName | None:
     """The sampler of this name or alias, in any case (X/Y/Z plot, prompts from file)."""
     wanted = text.lower()
     return next(
-        (
-            s
-            for s in SAMPLER_NAMES
-            if wanted in (x.lower() for x in (s.name, *s.aliases))
-        ),
+        (s for s in SAMPLER_NAMES if wanted in (x.lower() for x in (s.name, *s.aliases))),
         None,
     )
 
@@ -145,9 +139,7 @@ def split_schedule(sampler: str) -> tuple[str, ScheduleName | None]:
     return sampler, None
 
 
-def resolve(
-    sampler: str | None, schedule: str | None, *, lenient: bool = True
-) -> tuple[str, str]:
+def resolve(sampler: str | None, schedule: str | None, *, lenient: bool = True) -> tuple[str, str]:
     """The sampler's name and the schedule's label that a request means (contract section 4.1).
 
     A schedule at the end of the sampler's name counts when no schedule is given. Unknown names

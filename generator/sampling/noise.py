@@ -29,9 +29,7 @@ def generator(seed: int, source: str, device: str | torch.device = "cpu") -> Dra
     on_cuda = source == "GPU" and torch.device(device).type == "cuda"
     where = torch.device(device) if on_cuda else torch.device("cpu")
     source_of_bits = torch.Generator(where).manual_seed(seed)
-    return lambda shape: torch.randn(
-        shape, generator=source_of_bits, device=where
-    ).cpu()
+    return lambda shape: torch.randn(shape, generator=source_of_bits, device=where).cpu()
 
 
 def slerp(strength: float, low: Tensor, high: Tensor) -> Tensor:
@@ -119,9 +117,7 @@ class PictureNoise:
 
     def initial(self) -> Tensor:
         """The noise that the pictures start from, variation seed and seed resize applied."""
-        rows = [
-            self._first(p, d) for p, d in zip(self.pictures, self._draws, strict=True)
-        ]
+        rows = [self._first(p, d) for p, d in zip(self.pictures, self._draws, strict=True)]
         if self._ensd:
             seeds = [p.seed + self._ensd for p in self.pictures]
             self._draws = [generator(seed, self.source, self.device) for seed in seeds]
@@ -141,9 +137,7 @@ class PictureNoise:
         start = generator(picture.seed, self.source, self.device) if resized else draw
         noise = start(base_shape)
         if picture.variation_strength:
-            other = generator(picture.variation_seed, self.source, self.device)(
-                base_shape
-            )
+            other = generator(picture.variation_seed, self.source, self.device)(base_shape)
             noise = slerp(picture.variation_strength, noise, other)
         return paste_centred(noise, draw(self.shape)) if resized else noise
 

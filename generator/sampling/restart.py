@@ -26,13 +26,11 @@ def restart_steps(sigmas: Tensor) -> list[tuple[Tensor, Tensor]]:
     if steps < 20:
         return list(pairwise(sigmas))
     length, times = (steps // 4, 2) if steps >= 36 else (9, 1)
-    main = _karras(steps - length * times, float(sigmas[-2]), float(sigmas[0])).to(
-        sigmas
-    )
+    main = _karras(steps - length * times, float(sigmas[-2]), float(sigmas[0])).to(sigmas)
     bottom = int((main - _LOW).abs().argmin())
     top = int((main - _HIGH).abs().argmin())
     pairs = list(pairwise(main))
-    if not 0 < bottom or top >= bottom:
+    if bottom == 0 or top >= bottom:
         return pairs
     again = _karras(length + 1, float(main[bottom]), float(main[top]))[:-1].to(sigmas)
     return [*pairs[:bottom], *list(pairwise(again)) * times, *pairs[bottom:]]

@@ -68,25 +68,24 @@ class Pass:
     watch: StepWatch = unwatched
 
 
-def timing(
-    sampling: Sampling, options: Snapshot, first_pass: Sampling | None = None
-) -> Timing:
+def timing(sampling: Sampling, options: Snapshot, first_pass: Sampling | None = None) -> Timing:
     """For how many denoiser calls prompts are scheduled (contract section 2.4).
 
     ``first_pass`` is the first pass's sampling when ``sampling`` is that of the hires pass.
     """
-    order = resolve(sampling.sampler, sampling.schedule)[0].order
-    before = None if first_pass is None else first_pass.steps * order
-    return Timing(sampling.steps * order, before, options.use_old_scheduling)
+    before = None if first_pass is None else _calls(first_pass)
+    return Timing(_calls(sampling), before, options.use_old_scheduling)
+
+
+def _calls(sampling: Sampling) -> int:
+    return sampling.steps * resolve(sampling.sampler, sampling.schedule)[0].order
 
 
 def noise_schedule(table: NoiseSchedule, options: Snapshot) -> NoiseSchedule:
     """The model's table as the options bend it (contract section 4.11)."""
     if options.use_downcasted_alpha_bar:
         table = table.downcast()
-    return (
-        table.zero_terminal_snr() if options.sd_noise_schedule != "Default" else table
-    )
+    return table.zero_terminal_snr() if options.sd_noise_schedule != "Default" else table
 
 
 def sample(job: Pass, conditioning: Conditioning, noise: PictureNoise) -> Sampled:
@@ -96,13 +95,9 @@ def sample(job: Pass, conditioning: Conditioning, noise: PictureNoise) -> Sample
     """
     sampler, label = resolve(job.sampling.sampler, job.sampling.schedule)
     if sampler.kind == "lcm":
-        job = replace(
-            job, network=replace(job.network, table=distilled(job.network.table))
-        )
+        job = replace(job, network=replace(job.network, table=distilled(job.network.table)))
     first = noise.initial().to(job.network.device)
-    road = (_TimestepRoad if sampler.kind == "timestep" else _SigmaRoad)(
-        job, sampler, label
-    )
+    road = (_TimestepRoad if sampler.kind == "timestep" else _SigmaRoad)(job, sampler, label)
     guidance = _guidance(job, sampler, road.steps)
     denoiser = Denoiser(job.network, conditioning, guidance, job.watch)
     latent, stopped = _run(road, denoiser, road.begin(first), noise)
@@ -148,9 +143,7 @@ def _guidance(job: Pass, sampler: Sampler, steps: int) -> Guidance:
         pad_cond_uncond_v0=options.pad_cond_uncond_v0,
         quantize=options.enable_quantization,
         consistency=sampler.kind == "lcm",
-        blend=Blend(start.latent, start.mask)
-        if start and start.mask is not None
-        else None,
+        blend=Blend(start.latent, start.mask) if start and start.mask is not None else None,
     )
 
 
@@ -169,9 +162,7 @@ def sampler_arguments(
     if "s_tmax" in found:
         found["s_tmax"] = found["s_tmax"] or math.inf
     if "eta" in sampler.takes:
-        usual = (
-            options.eta_ddim if sampler.kind == "timestep" else options.eta_ancestral
-        )
+        usual = options.eta_ddim if sampler.kind == "timestep" else options.eta_ancestral
         found["eta"] = usual if sampling.eta is None else sampling.eta
     return found
 
@@ -196,11 +187,7 @@ class _SigmaRoad:
         if start:
             noise = noise * start.noise_multiplier
             x = start.latent + noise * self.sigmas[0]
-            return (
-                x + noise * options.img2img_extra_noise
-                if options.img2img_extra_noise
-                else x
-            )
+            return x + noise * options.img2img_extra_noise if options.img2img_extra_noise else x
         if options.sgm_noise_multiplier:
             return noise * torch.sqrt(1.0 + self.sigmas[0] ** 2.0)
         return noise * self.sigmas[0]

@@ -29,9 +29,7 @@ class Sampler:
     function: Callable[..., Tensor]
     kind: str = "sigma"  # sigma | timestep | range (only sigma_min and sigma_max) | lcm
     takes: frozenset[str] = frozenset()  # of eta, s_churn, s_tmin, s_tmax, s_noise
-    fixed: Mapping[str, object] = field(
-        default_factory=dict
-    )  # arguments that its name fixes
+    fixed: Mapping[str, object] = field(default_factory=dict)  # arguments that its name fixes
 
     @property
     def name(self) -> str:
@@ -109,9 +107,7 @@ def _sampler(named: SamplerName) -> Sampler:
     return Sampler(named, entry.function, entry.kind, entry.takes, entry.fixed)
 
 
-SAMPLERS: Mapping[str, Sampler] = {
-    named.name: _sampler(named) for named in SAMPLER_NAMES
-}
+SAMPLERS: Mapping[str, Sampler] = {named.name: _sampler(named) for named in SAMPLER_NAMES}
 
 
 def resolve(sampler: str | None, schedule: str | None) -> tuple[Sampler, str]:

@@ -53,12 +53,7 @@ class NoiseSchedule:
         distance = distance.reshape(-1, sigma.numel())
         if quantize:
             return distance.abs().argmin(dim=0).view(sigma.shape)
-        low = (
-            distance.ge(0)
-            .cumsum(dim=0)
-            .argmax(dim=0)
-            .clamp(max=len(self.log_sigmas) - 2)
-        )
+        low = distance.ge(0).cumsum(dim=0).argmax(dim=0).clamp(max=len(self.log_sigmas) - 2)
         log_sigmas = self.log_sigmas.to(sigma.device)
         below, above = log_sigmas[low], log_sigmas[low + 1]
         share = ((below - log_sigma.flatten()) / (below - above)).clamp(0, 1)
@@ -89,9 +84,7 @@ class NoiseSchedule:
         return NoiseSchedule(self.alphas_cumprod.half().float())
 
 
-def scaled_linear(
-    start: float = 0.00085, end: float = 0.012, count: int = 1000
-) -> NoiseSchedule:
+def scaled_linear(start: float = 0.00085, end: float = 0.012, count: int = 1000) -> NoiseSchedule:
     """The table of Stable Diffusion 1, 2 and XL: betas linear in their square root."""
     betas = np.linspace(start**0.5, end**0.5, count, dtype=np.float64) ** 2
     return NoiseSchedule(torch.tensor(np.cumprod(1 - betas), dtype=torch.float32))
@@ -157,9 +150,7 @@ def _ending_in_zero(sigmas: Tensor) -> Tensor:
 
 def model_sigmas(n: int, span: Span) -> Tensor:
     """The model's table at ``n`` evenly spaced timesteps, both ends included."""
-    return _ending_in_zero(
-        span.table.t_to_sigma(torch.linspace(len(span.table.sigmas) - 1, 0, n))
-    )
+    return _ending_in_zero(span.table.t_to_sigma(torch.linspace(len(span.table.sigmas) - 1, 0, n)))
 
 
 def uniform(n: int, span: Span) -> Tensor:
@@ -176,9 +167,7 @@ def karras(n: int, span: Span) -> Tensor:
 
 def exponential(n: int, span: Span) -> Tensor:
     """Evenly spaced in ln sigma."""
-    return _ending_in_zero(
-        torch.linspace(math.log(span.high), math.log(span.low), n).exp()
-    )
+    return _ending_in_zero(torch.linspace(math.log(span.high), math.log(span.low), n).exp())
 
 
 def polyexponential(n: int, span: Span) -> Tensor:
@@ -196,9 +185,7 @@ def _ends_in_t(span: Span) -> tuple[float, float]:
 def sgm_uniform(n: int, span: Span) -> Tensor:
     """Stability's generative-models: evenly spaced timesteps without the lowest."""
     start, end = _ends_in_t(span)
-    return _ending_in_zero(
-        span.table.t_to_sigma(torch.linspace(start, end, n + 1)[:-1])
-    )
+    return _ending_in_zero(span.table.t_to_sigma(torch.linspace(start, end, n + 1)[:-1]))
 
 
 def normal(n: int, span: Span) -> Tensor:
@@ -231,9 +218,7 @@ def simple(n: int, span: Span) -> Tensor:
     """Every (1000 / n)-th level of the model's table from the top."""
     sigmas = span.table.sigmas
     stride = len(sigmas) / n
-    return torch.stack(
-        [*(sigmas[-(1 + int(i * stride))] for i in range(n)), torch.tensor(0.0)]
-    )
+    return torch.stack([*(sigmas[-(1 + int(i * stride))] for i in range(n)), torch.tensor(0.0)])
 
 
 def ddim(n: int, span: Span) -> Tensor:

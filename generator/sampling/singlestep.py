@@ -67,9 +67,7 @@ def euler(
 ) -> Tensor:
     """Euler steps (Karras et al. 2022, algorithm 2 without its correction)."""
     for sigma, target in itertools.pairwise(sigmas):
-        x, raised = churned(
-            x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise
-        )
+        x, raised = churned(x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise)
         d = slope(x, raised, denoise(x, level(x, raised)))
         x = x + d * (target - raised)
     return x
@@ -107,9 +105,7 @@ def heun(
 ) -> Tensor:
     """The trapezoidal rule (Karras et al. 2022, algorithm 2); the step to 0 is Euler's."""
     for sigma, target in itertools.pairwise(sigmas):
-        x, raised = churned(
-            x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise
-        )
+        x, raised = churned(x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise)
         x = heun_step(denoise, x, raised, target)
     return x
 
@@ -137,9 +133,7 @@ def dpm2(
 ) -> Tensor:
     """DPM-Solver-2 with churn (Lu et al. 2022; Karras et al. 2022): midpoint in ln sigma."""
     for sigma, target in itertools.pairwise(sigmas):
-        x, raised = churned(
-            x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise
-        )
+        x, raised = churned(x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise)
         x = midpoint_step(denoise, x, raised, target)
     return x
 

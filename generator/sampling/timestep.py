@@ -103,9 +103,7 @@ def plms(
     The first step looks ahead once (two calls); later ones are Adams-Bashforth up to order 4.
     """
     past: list[Tensor] = []  # newest first
-    for index, (t, alpha, target) in enumerate(
-        _walk(timesteps, alphas_cumprod.double())
-    ):
+    for index, (t, alpha, target) in enumerate(_walk(timesteps, alphas_cumprod.double())):
         eps = predict(x, _level(x, t))
         if past:
             joined = _adams_bashforth([eps, *past])
@@ -128,4 +126,4 @@ _ADAMS_BASHFORTH = {
 def _adams_bashforth(newest_first: list[Tensor]) -> Tensor:
     weights = _ADAMS_BASHFORTH[len(newest_first)]
     pairs = zip(weights, newest_first, strict=True)
-    return torch.stack([weight * eps for weight, eps in pairs]).sum(0)
+    return sum((weight * eps for weight, eps in pairs), torch.zeros_like(newest_first[0]))

@@ -100,9 +100,7 @@ class _Step:
         if size == 0:
             return []
         factorials = np.cumprod(np.arange(1, size + 1))
-        powers = (
-            np.vander(np.array(self.ratios[:size]), size, increasing=True) / factorials
-        )
+        powers = np.vander(np.array(self.ratios[:size]), size, increasing=True) / factorials
         inverse = np.linalg.inv(powers)
         return list(np.array(self.phis()[1 : size + 1]) @ inverse)
 
@@ -163,9 +161,7 @@ def _solve(
         t, last = times[index], index == steps
         step = _step(table, t, past[:order])
         straight = _straight(table, x, t, past[0])
-        x = _bent(
-            straight, table, t, step.weights(options.variant, False), step.differences
-        )
+        x = _bent(straight, table, t, step.weights(options.variant, False), step.differences)
         if last:
             break
         new = estimate(x, t)
@@ -180,15 +176,12 @@ def _step(table: _Table, t: float, past: list[tuple[float, Tensor]]) -> _Step:
     h = table.lam(t) - lam
     ratios = [(table.lam(time) - lam) / h for time, _ in past[1:]]
     differences = [
-        (found - newest) / ratio
-        for (_, found), ratio in zip(past[1:], ratios, strict=True)
+        (found - newest) / ratio for (_, found), ratio in zip(past[1:], ratios, strict=True)
     ]
     return _Step(h, [*ratios, 1.0], differences)
 
 
-def _straight(
-    table: _Table, x: Tensor, t: float, newest: tuple[float, Tensor]
-) -> Tensor:
+def _straight(table: _Table, x: Tensor, t: float, newest: tuple[float, Tensor]) -> Tensor:
     """The exact solution for an estimate that does not change."""
     before, found = newest
     h = table.lam(t) - table.lam(before)
@@ -204,7 +197,5 @@ def _bent(
     differences: list[Tensor],
 ) -> Tensor:
     pairs = zip(weights, differences, strict=True)
-    bend = sum(
-        (weight * change for weight, change in pairs), torch.zeros_like(straight)
-    )
+    bend = sum((weight * change for weight, change in pairs), torch.zeros_like(straight))
     return straight - table.alpha(t) * bend
