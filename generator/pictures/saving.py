@@ -1,6 +1,7 @@
 """Turns pictures into files and files into their text; nothing half-written is ever left."""
 
 import os
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
@@ -77,7 +78,8 @@ def save(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder itself may be what is wrong
+            part.unlink()
         raise CannotSave(
             f"{path.name} could not be saved: {error.strerror or error}. "
             f"Free space or mend the permissions of {path.parent}"
@@ -97,4 +99,3 @@ def _exif(infotext: str | None) -> Image.Exif:
         comment = UNICODE + infotext.encode("utf-16-be")
         exif.get_ifd(EXIF_IFD)[USER_COMMENT] = comment
     return exif
-

@@ -1,0 +1,190 @@
+"""``easel generate``: what it asks of the engine, where pictures go, and how it fails."""
+
+import json
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from generator.errors import ModelUnreadable
+from generator.pictures.saving import read_infotext
+from generator.request import Generation, GenerationRequest, Picture
+from webapp import generate
+
+Run = Callable[..., int]
+
+
+def drawn(request: GenerationRequest) -> Generation:
+    """What an engine would answer: grey pictures."""
+    pictures = tuple(
+        Picture(
+            image=Image.new("RGB", (request.width, request.height)),
+            seed=request.seeds.seed + number,
+            variation_seed=0,
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            infotext=f"{request.prompt}\nSeed: {request.seeds.seed + number}",
+        )
+        for number in range(request.picture_count)
+    )
+    return Generation(pictures, "a", None, None, None, 1, {}, "20260101000000", 1.5, 1.0)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[GenerationRequest]:
+    """The requests that reached the engine; a stand-in draws them."""
+    requests: list[GenerationRequest] = []
+
+    def run(_config: object, _registry: object, request: GenerationRequest) -> Generation:
+        requests.append(request)
+        return drawn(request)
+
+    monkeypatch.setattr(generate, "_run", run)
+    return requests
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command in a folder of its own, with one checkpoint trained at 64 pixels."""
+    header = {
+        "__metadata__": {"easel.default_size": "64"},
+        "w": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]},
+    }
+    text = json.dumps(header).encode()
+    models = tmp_path / "data" / "models" / "Stable-diffusion"
+    models.mkdir(parents=True)
+    (models / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"\0")
+    monkeypatch.chdir(tmp_path)
+    return lambda *argv: generate.main([*argv, "--data-dir", str(tmp_path / "data")], {})
+
+
+def test_a_picture_is_drawn_into_the_named_file(
+    run: Run, asked: list[GenerationRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("a blue boat at night", "-o", "boat.png", "--seed", "7") == 0
+    assert (asked[0].prompt, asked[0].seeds.seed) == ("a blue boat at night", 7)
+    assert (asked[0].width, asked[0].height) == (64, 64), "the checkpoint's own size"
+    assert asked[0].checkpoint in ("", "a.safetensors")
+    assert "boat.png (seed 7" in capsys.readouterr().out
+    with Image.open("boat.png") as picture:
+        assert read_infotext(picture) == "a blue boat at night\nSeed: 7"
+
+
+def test_every_flag_reaches_the_request(run: Run, asked: list[GenerationRequest]) -> None:
+    flags = {
+        "--negative": "fog",
+        "--steps": "3",
+        "--sampler": "Euler a",
+        "--schedule": "Karras",
+        "--width": "128",
+        "--height": "72",
+        "--cfg": "4.5",
+        "--checkpoint": "a",
+    }
+    assert run("boat", *(word for pair in flags.items() for word in pair)) == 0
+    sampling = asked[0].sampling
+    assert (sampling.sampler, sampling.schedule) == ("Euler a", "Karras")
+    assert (sampling.steps, sampling.guidance) == (3, 4.5)
+    assert (asked[0].width, asked[0].height, asked[0].negative_prompt) == (128, 72, "fog")
+    assert asked[0].checkpoint == "a.safetensors"
+
+
+def test_several_pictures_are_numbered(run: Run, asked: list[GenerationRequest]) -> None:
+    assert run("boat", "-o", "deep/boat.jpg", "--batch", "3", "--seed", "5") == 0
+    assert sorted(path.name for path in Path("deep").iterdir()) == [
+        "boat-1.jpg",
+        "boat-2.jpg",
+        "boat-3.jpg",
+    ]
+
+
+def test_without_a_seed_one_is_chosen_and_named(run: Run, asked: list[GenerationRequest]) -> None:
+    assert run("boat") == 0
+    assert asked[0].seeds.seed >= 0
+    assert Path(f"easel-{asked[0].seeds.seed}.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--steps", "0"), "steps"),
+        (("--width", "99999"), "width"),
+        (("--checkpoint", "gone"), "a.safetensors"),
+        (("--sampler", "Oiler"), "Euler"),
+        (("--schedule", "Caras"), "Karras"),
+        (("--batch", "0"), "n_iter"),
+    ],
+)
+def test_a_wrong_wish_is_told(
+    run: Run,
+    asked: list[GenerationRequest],
+    capsys: pytest.CaptureFixture[str],
+    flags: tuple[str, str],
+    told: str,
+) -> None:
+    assert run("boat", *flags) == 2
+    assert told in capsys.readouterr().err
+    assert asked == []
+
+
+@pytest.mark.parametrize("output", ["boat.gif", "boat", "data/"])
+def test_an_output_that_is_no_picture_is_told(
+    run: Run, capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("boat", "-o", output)
+    assert ended.value.code == 2
+    assert "--output" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_breaks_is_told_and_nothing_is_left(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> Generation:
+        raise ModelUnreadable("a.safetensors cannot be read")
+
+    monkeypatch.setattr(generate, "_run", broken)
+    assert run("boat", "-o", "boat.png") == 1
+    assert "a.safetensors cannot be read" in capsys.readouterr().err
+    assert not Path("boat.png").exists()
+
+
+def test_a_file_that_cannot_be_written_is_told(
+    run: Run, asked: list[GenerationRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("wall").write_bytes(b"")
+    assert run("boat", "-o", "wall/boat.png") == 1
+    assert "boat.png could not be saved" in capsys.readouterr().err
+
+
+def test_a_broken_off_run_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> Generation:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(generate, "_run", stopped)
+    assert run("boat", "-o", "boat.png") == 130
+    assert not Path("boat.png").exists()
+
+
+def test_torch_waits_until_the_wish_is_checked() -> None:
+    program = "import sys, webapp.generate; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_real_picture_comes_out(goldens: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models" / "Stable-diffusion"
+    models.mkdir(parents=True)
+    for suffix in ("safetensors", "yaml"):
+        shutil.copy(goldens / "checkpoint" / f"tinysd15.{suffix}", models)
+    size = ("--width", "64", "--height", "64", "--steps", "2", "--seed", "1")
+    flags = ("-o", str(tmp_path / "boat.png"), "--data-dir", str(tmp_path), "--device", "cpu")
+    assert generate.main(["a boat", *size, *flags], {}) == 0
+    with Image.open(tmp_path / "boat.png") as picture:
+        assert picture.size == (64, 64)
+        assert "Seed: 1" in read_infotext(picture)
+        assert len(set(picture.get_flattened_data())) > 100

@@ -1,0 +1,220 @@
+"""``easel generate``: draws pictures into files, without a server.
+
+A request is read and checked as the API's are, against the same models and options, so that the
+same seed gives the same picture as on the page.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from generator.errors import BadRequest, GeneratorError
+from generator.models.registry import Registry
+from generator.pictures.saving import CONTAINERS, encode, save
+from generator.request import Generation, GenerationRequest, Picture, Progress, Stop
+from generator.sampling.names import (
+    DEFAULT_SAMPLER,
+    DEFAULT_SCHEDULE,
+    SAMPLER_NAMES,
+    SCHEDULE_NAMES,
+    resolve,
+)
+from webapp import schema
+from webapp.config import parse
+from webapp.devices import devices
+from webapp.errors import InvalidFields, Refused, out_of_memory
+from webapp.first_start import prepare
+from webapp.places import CannotUse
+from webapp.queues.frames import EasExtras
+from webapp.settings import Options
+from webapp.shelves import registry_of
+from webapp.version import INFOTEXT_VERSION
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from webapp.config import Config
+
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+FALLBACK_SIZE = 512  # pixels, where a checkpoint does not tell its own
+
+Say = Callable[[str], None]
+
+
+def main(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
+    """Draw what the command line asks for; the exit code.
+
+    0: drawn. 1: it could not be drawn or saved. 2: the command line, or the request, is at fault.
+    130: interrupted. Nothing half-written is left in any case.
+    """
+    arguments, rest = parser().parse_known_args(argv)
+    try:
+        config = parse([*_passed_on(arguments), *rest], environment)
+        return draw(arguments, config)
+    except (BadRequest, Refused, InvalidFields) as error:
+        return _complain(str(error), MISUSED)
+    except (GeneratorError, CannotUse) as error:
+        return _complain(str(error), FAILED)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        return _complain("Out of memory: ask for a smaller picture", FAILED)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+
+
+def draw(arguments: argparse.Namespace, config: "Config") -> int:
+    """Draw and save; prints each file with its seed."""
+    prepare(config)
+    registry = registry_of(config)
+    options = Options(config.data_dir / "config.json").get()
+    request = request_of(arguments, registry, options)
+    generation = _run(config, registry, request)
+    paths = targets(arguments.output, request.seeds.seed, len(generation.pictures))
+    quality = int(str(options.get("jpeg_quality") or 80).partition(".")[0])
+    for path, picture in zip(paths, generation.pictures, strict=True):
+        save(path, _encoded(picture, path, quality))
+        print(f"{path} (seed {picture.seed}, {generation.seconds:.1f} s)")
+    for comment in generation.comments:
+        print(comment, file=sys.stderr)
+    return DONE
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command understands by itself; the service's other flags are accepted too."""
+    made = argparse.ArgumentParser(
+        prog="easel generate",
+        description="Draw pictures into files, without a server.",
+        epilog="Flags of the service that choose folders and devices are accepted too.",
+    )
+    add = made.add_argument
+    add("prompt", help="what to draw; the grammar is AUTOMATIC1111's")
+    add("-o", "--output", type=_picture_file, help="default: easel-SEED.png; png, jpg or webp")
+    add("--negative", default="", metavar="TEXT", help="what to keep out of the picture")
+    add("--seed", type=int, default=-1, help="default: a random one, which is printed")
+    add("--steps", type=int, default=20, help="default: 20")
+    add("--sampler", default=DEFAULT_SAMPLER, help=f"default: {DEFAULT_SAMPLER}")
+    add("--schedule", default=DEFAULT_SCHEDULE, help=f"default: {DEFAULT_SCHEDULE}")
+    add("--width", type=int, help="pixels; default: what the checkpoint was trained at")
+    add("--height", type=int, help="pixels; default: the same")
+    add("--cfg", type=float, default=7.0, help="classifier-free guidance scale; default: 7")
+    add("--checkpoint", default="", metavar="NAME", help="name, title or hash; see docs/models.md")
+    add("--batch", type=int, default=1, metavar="N", help="draw N pictures, with seeds one apart")
+    add("--data-dir", metavar="DIR", help="where models lie")
+    add("--device", help="auto, cpu, cuda:N")
+    return made
+
+
+def request_of(
+    arguments: argparse.Namespace, registry: Registry, options: Mapping[str, object]
+) -> GenerationRequest:
+    """The request, checked. Raises BadRequest, Refused or InvalidFields naming what is wrong."""
+    extras = EasExtras(sd_model_checkpoint=arguments.checkpoint or None)
+    given = schema.Given(options, registry, "", INFOTEXT_VERSION)
+    sampler, schedule = _named(arguments.sampler, arguments.schedule)
+    checkpoint = registry.find_checkpoint(schema.checkpoint({}, extras, given))
+    size = checkpoint.default_size or FALLBACK_SIZE
+    body = schema.read(
+        {
+            "prompt": arguments.prompt,
+            "negative_prompt": arguments.negative,
+            "seed": arguments.seed,
+            "steps": arguments.steps,
+            "sampler_name": sampler,
+            "scheduler": schedule,
+            "width": size if arguments.width is None else arguments.width,
+            "height": size if arguments.height is None else arguments.height,
+            "cfg_scale": arguments.cfg,
+            "n_iter": arguments.batch,
+        }
+    )
+    schema.check(body)
+    return schema.to_request(body, extras, given)
+
+
+def targets(output: Path | None, seed: int, count: int) -> tuple[Path, ...]:
+    """Where the pictures go: the file itself for one, ``NAME-1``, ``NAME-2`` ... for several."""
+    path = output or Path(f"easel-{seed}.png")
+    if count == 1:
+        return (path,)
+    return tuple(path.with_stem(f"{path.stem}-{number}") for number in range(1, count + 1))
+
+
+class Bar:
+    """Shows progress on a terminal, and nothing elsewhere."""
+
+    def __init__(self) -> None:
+        # "disable=None" is tqdm's word for "where standard error is no terminal".
+        self._bar: tqdm[None] = tqdm(disable=None, unit="step", leave=False)
+
+    def __call__(self, progress: Progress, preview: "Callable[[], Image.Image] | None") -> Stop:
+        self._bar.total = progress.batches * progress.steps
+        self._bar.set_description(progress.textinfo or "Drawing", refresh=False)
+        self._bar.n = progress.batch * progress.steps + progress.step
+        self._bar.refresh()
+        return Stop.NO
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._bar.close()
+
+
+def _run(config: "Config", registry: Registry, request: GenerationRequest) -> Generation:
+    # torch takes seconds to import: a mistyped command is told of before. See use_threads.
+    from webapp.worker import use_threads
+
+    use_threads(config.threads)
+    from generator.engine import Engine
+
+    engine = Engine(
+        registry,
+        devices(config.device)[0],
+        half=config.half,
+        styles_files=config.styles_files,
+    )
+    bar = Bar()
+    try:
+        return engine.run(request, bar)
+    finally:
+        bar.close()
+
+
+def _named(sampler: str, schedule: str) -> tuple[str, str]:
+    """Both names in full. A person is told of a wrong name; only the API must draw anyway."""
+    try:
+        return resolve(sampler, None if schedule == DEFAULT_SCHEDULE else schedule, lenient=False)
+    except KeyError as error:
+        raise BadRequest(
+            f"{error.args[0]!r} is no sampler or schedule. "
+            f"Samplers: {', '.join(each.name for each in SAMPLER_NAMES)}. "
+            f"Schedules: {', '.join(each.label for each in SCHEDULE_NAMES)}."
+        ) from error
+
+
+def _encoded(picture: Picture, path: Path, quality: int) -> bytes:
+    return encode(picture.image, path.suffix[1:], picture.infotext, quality)
+
+
+def _picture_file(text: str) -> Path:
+    path = Path(text)
+    if path.suffix[1:].lower() not in CONTAINERS:
+        known = ", ".join(f".{name}" for name in CONTAINERS)
+        raise argparse.ArgumentTypeError(f"{text!r} should end in one of {known}")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a folder")
+    return path
+
+
+def _passed_on(arguments: argparse.Namespace) -> list[str]:
+    named = {"--data-dir": arguments.data_dir, "--device": arguments.device}
+    return [f"{flag}={value}" for flag, value in named.items() if value is not None]
+
+
+def _complain(text: str, code: int) -> int:
+    print(f"easel generate: {text}", file=sys.stderr)
+    return code
