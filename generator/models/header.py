@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from generator.errors import ModelUnreadable
 
@@ -22,9 +22,11 @@ LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How files of ``torch.save`` before 1.6 begin: they are no zip, and do not tell their length."""
 
 
-@dataclass(frozen=True, slots=True)
-class TensorEntry:
-    """One tensor of the header; ``begin`` and ``end`` are bytes after the header."""
+class TensorEntry(NamedTuple):
+    """One tensor of the header; ``begin`` and ``end`` are bytes after the header.
+
+    A tuple, because a scan of a large collection makes a million of them.
+    """
 
     dtype: str
     shape: tuple[int, ...]
@@ -141,6 +143,9 @@ def _entry(name: str, value: object) -> TensorEntry:
 
 
 def _whole_numbers(value: object) -> tuple[int, ...] | None:
-    if isinstance(value, list) and all(type(item) is int and item >= 0 for item in value):
-        return tuple(value)
-    return None
+    if not isinstance(value, list):
+        return None
+    for item in value:
+        if type(item) is not int or item < 0:  # True is an int, and no number of bytes
+            return None
+    return tuple(value)
