@@ -49,13 +49,17 @@ class Child:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start it now, in this process group."""
-        self._process = subprocess.Popen(
-            self.command,
-            env={**os.environ, **self.environment},
-            pass_fds=self.pass_fds,
-            stdin=subprocess.DEVNULL,
-        )
+        """Start it now, in this process group; later where the system has no room for it."""
+        try:
+            self._process = subprocess.Popen(
+                self.command,
+                env={**os.environ, **self.environment},
+                pass_fds=self.pass_fds,
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            self._due = time.monotonic() + LONG_PAUSE
+            self.log.error("%s cannot be started: %s", self.name, error)
 
     def start_if_due(self) -> None:
         """Start it again once its pause is over."""

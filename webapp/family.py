@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 SUPERVISOR = "EASEL_SUPERVISOR"
 """Environment variable in which a supervisor tells its children its process id."""
@@ -21,6 +22,22 @@ SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
 def worker_name(device: str, pid: int) -> str:
     """The name a worker goes by in the queue; no two running workers of a store share one."""
     return f"{device}@{socket.gethostname()}:{pid}"
+
+
+def is_dead(worker: str) -> bool:
+    """True if that worker ran on this machine and its process is gone."""
+    _, _, home = worker.partition("@")
+    host, _, pid = home.rpartition(":")
+    return host == socket.gethostname() and pid.isdigit() and not runs(int(pid))
+
+
+def runs(pid: int) -> bool:
+    """True while a process runs; one that has ended but was not reaped does not."""
+    try:
+        state = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
 
 
 def die_with_parent() -> None:

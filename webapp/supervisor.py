@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from webapp.child import Child
 from webapp.devices import devices
-from webapp.family import LISTEN_FD, SUPERVISOR, worker_name
+from webapp.family import LISTEN_FD, SUPERVISOR, is_dead, worker_name
 from webapp.first_start import prepare
 from webapp.logs import start_log
 from webapp.places import CannotUse, open_store, token
@@ -62,6 +62,7 @@ class Supervisor:
 
     def run(self, probe: Probe) -> int:
         """Start everything and keep it alive until told to stop; the exit code."""
+        self.inherit()
         with waking() as woken:
             for child in (self.web, *self.workers):
                 child.start()
@@ -81,13 +82,19 @@ class Supervisor:
         for child in (self.web, *self.workers):
             pid = child.reap()
             if pid is not None and child.device:
-                self.give_back(child.device, pid)
+                self.give_back(worker_name(child.device, pid))
             child.start_if_due()
 
-    def give_back(self, device: str, pid: int) -> None:
+    def inherit(self) -> None:
+        """Take up what workers of an earlier life held, when that life ended all at once."""
+        for worker in self.store.holders():
+            if is_dead(worker):
+                self.give_back(worker)
+
+    def give_back(self, worker: str) -> None:
         """End the leases of a worker that is gone, at once and not when they run out."""
         try:
-            released = self.store.release_worker(worker_name(device, pid))
+            released = self.store.release_worker(worker)
         except (QueueError, sqlite3.Error) as error:
             self.log.error("The dead worker's jobs wait for their leases to end: %s", error)
             return
@@ -113,7 +120,7 @@ class Supervisor:
         for child in children:
             pid = child.kill()
             if child.device and pid is not None:
-                self.give_back(child.device, pid)
+                self.give_back(worker_name(child.device, pid))
 
     def _told(self, number: int, frame: FrameType | None) -> None:
         self.signals += 1

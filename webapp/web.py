@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from webapp.config import Config
 
-THREADS = 64
+THREADS = 200
 """Synchronous requests that may wait for their picture at once, open event streams included."""
 
 KEEP_ALIVE = 30  # seconds

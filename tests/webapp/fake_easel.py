@@ -18,6 +18,7 @@ from uuid import uuid4
 from PIL import Image
 
 from generator.hooks import Watch
+from generator.models.kinds import SHELVES
 from generator.request import (
     Generation,
     GenerationRequest,
@@ -27,7 +28,6 @@ from generator.request import (
     Seeds,
     Stop,
 )
-from generator.models.kinds import SHELVES
 from webapp.family import LISTEN_FD, die_with_supervisor, worker_name
 from webapp.logs import start_log
 from webapp.places import open_store

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from webapp.devices import cuda_count, devices, driver_count
-from webapp.family import worker_name
+from webapp.family import is_dead, worker_name
 from webapp.ports import PortTaken, bound, listener
 from webapp.queues.sqlite import SqliteStore
 
@@ -146,6 +146,7 @@ def test_kill_9_of_the_supervisor_leaves_nothing(running: Running) -> None:
     assert drawn.exception(10) is not None
     (frame,) = running.store.waiting()  # the request is kept for the next start
     assert frame.deliveries == 1
+    assert [is_dead(worker) for worker in running.store.holders()] == [True]
 
 
 def test_sigterm_finishes_the_running_job(running: Running) -> None:
@@ -240,3 +241,43 @@ def test_the_driver_is_asked(tmp_path: Path) -> None:
 
 def test_workers_have_names_of_their_own() -> None:
     assert worker_name("cpu", 1) != worker_name("cpu", 2)
+
+
+def test_only_a_worker_of_this_machine_is_known_to_be_dead() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert is_dead(worker_name("cuda:0", ended.pid))
+    assert not is_dead(worker_name("cuda:0", os.getpid()))
+    assert not is_dead(f"cpu@elsewhere:{ended.pid}")
+    assert not is_dead("anything")
+
+
+def test_a_new_start_takes_up_what_a_sudden_end_left(tmp_path: Path) -> None:
+    """All processes are killed at once; the next life need not wait for leases to run out."""
+    first = Running(tmp_path / "data")
+    first.later("slow")
+    eventually(first.working)
+    (frame,) = first.store.waiting()
+    first.end()
+    begun = time.monotonic()
+    second = Running(tmp_path / "data")
+    answer = second.store.wait(frame.id, 20)
+    second.end()
+    assert answer is not None and answer.status == 200
+    assert time.monotonic() - begun < 9  # a lease lasts 10 s
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("webapp.supervisor", {"flask", "torch", "pydantic"}),
+        ("webapp.web", {"torch", "numpy", "transformers", "diffusers"}),
+        ("webapp.worker", {"flask", "gunicorn"}),
+    ],
+)
+def test_a_process_imports_what_it_needs_only(module: str, absent: set[str]) -> None:
+    code = f"import sys, {module}; print(' '.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert absent.isdisjoint(done.stdout.split())

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -64,14 +65,14 @@ class Engine:
 class Bench:
     """A worker in a thread and the store it works for."""
 
-    def __init__(self, folder: Path, **options: float) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
         self.data_dir = folder
         self.store = SqliteStore(folder / ".easel" / "queue.db", **options)
         self.engine = Engine()
         self.worker = Worker("cpu@test:1", self.store, self.store, self.engine, folder)
         self.thread = threading.Thread(target=self.worker.run)
 
-    def put(self, name: str, **changes: object) -> None:
+    def put(self, name: str, **changes: Any) -> None:
         """A request for a picture of ``name``."""
         request = GenerationRequest(name, Seeds(7), sampling=Sampling(steps=4))
         job = GenerationJob(request, "txt2img", {"prompt": name})

@@ -122,6 +122,10 @@ class Stream(Protocol):
         """Drop an answer that its only reader has got, before it expires."""
         ...
 
+    def holders(self) -> Sequence[str]:
+        """The workers that hold leases now, dead ones too."""
+        ...
+
     def release_worker(self, worker: str) -> int:
         """Take back what a dead worker held, this delivery counted; how many frames it was."""
         ...

@@ -140,6 +140,12 @@ class SqliteStore(SqliteBoard):
         self.bell.ring(WORK)
         return released
 
+    def holders(self) -> Sequence[str]:
+        """The workers that hold leases now, dead ones too."""
+        query = "SELECT DISTINCT worker FROM frames WHERE worker IS NOT NULL ORDER BY worker"
+        with self.database.reading() as rows:
+            return [row["worker"] for row in rows.execute(query).fetchall()]
+
     def wait(self, frame_id: str, timeout: float) -> Answer | None:
         """The answer once it is there, or None after ``timeout`` seconds."""
         until = time.monotonic() + timeout
