@@ -1,6 +1,5 @@
 """``create_app(services)``: Flask around the services, and nothing that outlives a request."""
 
-import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +18,8 @@ LARGEST_BODY = 256 * 1024 * 1024
 """Bytes of a request body; a few large pictures in base64 fit, a memory's worth does not."""
 
 LOGIN_LASTS = timedelta(days=30)
-LEAST_THREADS = 4
-
-log = logging.getLogger(__name__)
+LISTENERS = 24
+"""Pages that may follow the events at once; each holds one of the web process's threads."""
 
 
 def create_app(services: "Services", built_page: Path | None = None) -> Flask:
@@ -52,13 +50,12 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
 
 def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     """Every route; ``--nowebui`` leaves out the page, not its API."""
-    listeners = max(services.config.threads // 2, 1)
     app.register_blueprint(probes.probes)
     app.register_blueprint(sdapi.sdapi)
     app.register_blueprint(models.models)
     app.register_blueprint(internal.internal)
     app.register_blueprint(docs.docs)
     app.register_blueprint(login.blueprint(Throttle()))
-    app.register_blueprint(events.blueprint(listeners))
+    app.register_blueprint(events.blueprint(LISTENERS))
     if services.config.web_ui:
         app.register_blueprint(pages.blueprint(built_page))

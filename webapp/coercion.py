@@ -58,7 +58,7 @@ def to_bool(value: object) -> bool:
 
 
 def to_str(value: object) -> str:
-    """A string, or a number written as one. Lone surrogates, which no file can hold, are refused."""
+    """A string, or a number written as one; not lone surrogates, which no file can hold."""
     not_none(value)
     if not isinstance(value, str | int | float):
         raise PydanticCustomError("type_error.str", "str type expected")

@@ -149,7 +149,8 @@ def texts(exception: BaseException) -> tuple[str, str]:
         text = "The disk that holds the data directory is full; nothing was kept of this request."
         return text, text
     if out_of_memory(exception):
-        text = f"Out of memory: ask for a smaller picture or a smaller batch. ({first_line(exception)})"
+        why = first_line(exception)
+        text = f"Out of memory: ask for a smaller picture or a smaller batch. ({why})"
         return text, text
     if isinstance(exception, sqlite3.Error):
         text = "The queue's database cannot be used now. The service's log says why."

@@ -19,7 +19,7 @@ from webapp.routes.context import response
 from webapp.routes.login import form
 from webapp.routes.road import CallerLeft
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("easel.web")
 NOBODY_READS = 499
 """nginx's status of a request whose client left; seen in the log alone."""
 

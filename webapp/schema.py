@@ -22,7 +22,7 @@ from webapp.errors import Fault, InvalidFields, Refused
 from webapp.queues.frames import EasExtras
 from webapp.settings import snapshot
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("easel.web")
 
 
 class Txt2Img(BaseModel):
@@ -248,7 +248,7 @@ def to_request(body: Txt2Img, extras: EasExtras | None, given: Given) -> Generat
 
 
 def named(body: Txt2Img) -> tuple[str, str]:
-    """The sampler and schedule meant; unknown names fall back as contract 4.1 says, and are logged."""
+    """The sampler and schedule meant; unknown names fall back (contract 4.1) and are logged."""
     wanted = body.sampler_name or body.sampler_index
     sampler, schedule = resolve(wanted, body.scheduler)
     if find_sampler(split_schedule(wanted)[0]) is None:

@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
+from webapp.settings import Options
 
 from generator.models.registry import Folders, Registry
 from generator.request import Generation, Picture
@@ -24,7 +25,6 @@ from webapp.errors import envelope
 from webapp.queues.contracts import Answer
 from webapp.queues.frames import GenerationJob, decode
 from webapp.queues.sqlite import SqliteStore
-from webapp.settings import Options
 
 
 def write_model(path: Path, metadata: dict[str, str] | None = None) -> Path:
@@ -86,12 +86,13 @@ class House:
             lease = self.store.take("test", (), 0.05)
             if lease is None:
                 continue
-            self.store.answer(lease, self.answer(decode(lease.frame.body)), 0.0)
+            self.store.answer(lease, self.answer(lease.frame.body), 0.0)
 
-    def answer(self, job: GenerationJob) -> Answer:
+    def answer(self, body: bytes) -> Answer:
         """What a worker would answer."""
-        self.jobs.append(job)
         try:
+            job = decode(body)
+            self.jobs.append(job)
             generation = self.draw(job)
             saved = save_all(job, generation, self.data_dir, date(2026, 1, 2))
             return compose(job, generation, saved)

@@ -14,14 +14,40 @@ from generator.request import Generation
 from webapp.queues.frames import GenerationJob
 
 SMALL = {"prompt": "a red house", "width": 64, "height": 64, "steps": 2, "seed": 7}
-INFO_KEYS = (
-    "prompt, all_prompts, negative_prompt, all_negative_prompts, seed, all_seeds, subseed, "
-    "all_subseeds, subseed_strength, width, height, sampler_name, cfg_scale, steps, batch_size, "
-    "restore_faces, face_restoration_model, sd_model_name, sd_model_hash, sd_vae_name, "
-    "sd_vae_hash, seed_resize_from_w, seed_resize_from_h, denoising_strength, "
-    "extra_generation_params, index_of_first_image, infotexts, styles, job_timestamp, clip_skip, "
-    "is_using_inpainting_conditioning, version"
-).split(", ")
+INFO_KEYS = [
+    "prompt",
+    "all_prompts",
+    "negative_prompt",
+    "all_negative_prompts",
+    "seed",
+    "all_seeds",
+    "subseed",
+    "all_subseeds",
+    "subseed_strength",
+    "width",
+    "height",
+    "sampler_name",
+    "cfg_scale",
+    "steps",
+    "batch_size",
+    "restore_faces",
+    "face_restoration_model",
+    "sd_model_name",
+    "sd_model_hash",
+    "sd_vae_name",
+    "sd_vae_hash",
+    "seed_resize_from_w",
+    "seed_resize_from_h",
+    "denoising_strength",
+    "extra_generation_params",
+    "index_of_first_image",
+    "infotexts",
+    "styles",
+    "job_timestamp",
+    "clip_skip",
+    "is_using_inpainting_conditioning",
+    "version",
+]
 
 
 def opened(text: str) -> Image.Image:

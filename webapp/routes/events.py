@@ -50,7 +50,8 @@ def blueprint(most: int) -> Blueprint:
         answer = Response(text, content_type="text/event-stream")
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
-        answer.call_on_close(lambda: (unsubscribe(), listeners.leave()))
+        answer.call_on_close(unsubscribe)
+        answer.call_on_close(listeners.leave)
         return answer
 
     return events

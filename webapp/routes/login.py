@@ -14,6 +14,7 @@ from webapp.routes.context import caller, json_body, services
 from webapp.version import VERSION
 
 FORM = files("webapp").joinpath("pages", "login.html").read_text(encoding="utf-8")
+WRONG = "<p role=alert>用户名、密码或令牌不正确 · Wrong name, password or token</p>"
 HTML = "text/html; charset=utf-8"
 USER = {"type": "object", "properties": {"user": {"type": "string"}}}
 CREDENTIAL = {
@@ -55,7 +56,7 @@ def blueprint(throttle: Throttle) -> Blueprint:
             if as_json:
                 raise WrongCredential("Incorrect username or password")
             return form(
-                "<p role=alert>用户名、密码或令牌不正确 · Incorrect username, password or token</p>",
+                WRONG,
                 401,
             )
         if not services().credentials.open_to_all:

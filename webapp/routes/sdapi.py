@@ -171,20 +171,21 @@ def progress() -> Response:
     return jsonify(busy(jobs[-1], with_image) if jobs else AT_REST)
 
 
-AT_REST = {
+AT_REST_STATE: dict[str, object] = {
+    "skipped": False,
+    "interrupted": False,
+    "stopping_generation": False,
+    "job": "",
+    "job_count": 0,
+    "job_timestamp": "0",
+    "job_no": 0,
+    "sampling_step": 0,
+    "sampling_steps": 0,
+}
+AT_REST: dict[str, object] = {
     "progress": 0.0,
     "eta_relative": 0.0,
-    "state": {
-        "skipped": False,
-        "interrupted": False,
-        "stopping_generation": False,
-        "job": "",
-        "job_count": 0,
-        "job_timestamp": "0",
-        "job_no": 0,
-        "sampling_step": 0,
-        "sampling_steps": 0,
-    },
+    "state": AT_REST_STATE,
     "current_image": None,
     "textinfo": None,
 }
@@ -200,7 +201,7 @@ def busy(job: Running, with_image: bool) -> dict[str, object]:
     }
     if seen is None:
         state = flags | {"job": "scripts_txt2img", "job_count": -1}
-        return {**AT_REST, "state": {**AT_REST["state"], **state}}
+        return {**AT_REST, "state": {**AT_REST_STATE, **state}}
     facts = seen.progress
     done = min(0.01 + fraction(job), 1.0)
     elapsed = time.time() - seen.started_at

@@ -1,0 +1,330 @@
+"""The lists, options, progress, page and documents; and what every answer carries."""
+
+import gzip
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.request import Progress, Stop
+from tests.webapp.conftest import write_model
+from webapp.errors import Unavailable
+from webapp.queues.contracts import Frame, WorkerState
+from webapp.routes.events import Listeners, told
+from webapp.routes.road import wait
+
+LISTS = [
+    "sd-models",
+    "sd-vae",
+    "loras",
+    "hypernetworks",
+    "samplers",
+    "schedulers",
+    "upscalers",
+    "latent-upscale-modes",
+    "face-restorers",
+    "realesrgan-models",
+    "script-info",
+]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_look_as_recorded(house: Any, goldens: Path, name: str) -> None:
+    golden = json.loads((goldens / f"get/{name}.json").read_text())
+    answer = house.client().get(f"/sdapi/v1/{name}")
+    assert answer.status_code == 200
+    assert isinstance(answer.get_json(), list)
+    for entry in answer.get_json():
+        assert set(entry) == set(golden[0])
+
+
+@pytest.mark.parametrize("name", ["samplers", "schedulers", "latent-upscale-modes"])
+def test_fixed_lists_are_the_recorded_ones(house: Any, goldens: Path, name: str) -> None:
+    golden = json.loads((goldens / f"get/{name}.json").read_text())
+    assert house.client().get(f"/sdapi/v1/{name}").get_json() == golden
+
+
+@pytest.mark.parametrize("name", ["options", "progress", "embeddings", "scripts"])
+def test_objects_have_the_recorded_keys(house: Any, goldens: Path, name: str) -> None:
+    golden = json.loads((goldens / f"get/{name}.json").read_text())
+    assert set(golden) <= set(house.client().get(f"/sdapi/v1/{name}").get_json())
+
+
+def test_models_tell_of_their_files(house: Any) -> None:
+    models = house.client().get("/sdapi/v1/sd-models").get_json()
+    assert [m["title"] for m in models] == ["deliberate_v2.safetensors", "painter.safetensors"]
+    loras = house.client().get("/sdapi/v1/loras").get_json()
+    assert [(m["name"], m["alias"]) for m in loras] == [("style", "brush")]
+    assert house.client().get("/sdapi/v1/sd-vae").get_json()[0]["model_name"] == "clear.safetensors"
+
+
+def test_refreshing_finds_new_files(house: Any) -> None:
+    client = house.client()
+    client.get("/sdapi/v1/sd-models")
+    write_model(house.data_dir / "models/Stable-diffusion/new.safetensors")
+    for name in ("checkpoints", "vae", "loras", "embeddings"):
+        answer = client.post(f"/sdapi/v1/refresh-{name}")
+        assert (answer.status_code, answer.get_json()) == (200, None)
+    assert len(client.get("/sdapi/v1/sd-models").get_json()) == 3
+
+
+def test_options_can_be_posted_back(house: Any) -> None:
+    client = house.client()
+    options = client.get("/sdapi/v1/options").get_json()
+    assert options["sd_model_checkpoint"] == "deliberate_v2.safetensors"
+    options["sd_model_checkpoint"] = "painter"
+    answer = client.post("/sdapi/v1/options", json=options)
+    assert (answer.status_code, answer.get_json()) == (200, None)
+    assert (
+        client.get("/sdapi/v1/options").get_json()["sd_model_checkpoint"] == "painter.safetensors"
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ({"no_such_option": 1}, "no_such_option"),
+        ({"sd_model_checkpoint": "nope"}, "nope"),
+        ({"CLIP_stop_at_last_layers": "abc"}, "CLIP_stop_at_last_layers"),
+        ([1], "dict"),
+    ],
+)
+def test_bad_options_change_nothing(house: Any, body: object, word: str) -> None:
+    client = house.client()
+    before = client.get("/sdapi/v1/options").get_json()
+    answer = client.post("/sdapi/v1/options", json=body)
+    assert answer.status_code == 422
+    assert word in answer.text
+    assert client.get("/sdapi/v1/options").get_json() == before
+
+
+def put(house: Any, task: str, owner: str = "owner") -> str:
+    """A frame in the queue; its id."""
+    frame = Frame(id=task.rjust(32, "0"), kind="x", body=b"", owner=owner, tags={"task": task})
+    house.store.put(frame)
+    return frame.id
+
+
+def test_progress_of_the_running_job(build: Any) -> None:
+    house = build(working=False)
+    client = house.client()
+    first = put(house, "t1")
+    put(house, "t2")
+    assert client.get("/sdapi/v1/progress").get_json()["progress"] == 0
+    house.store.take("w", (), 1)
+    house.store.publish(first, Progress("scripts_txt2img", 1, 2, 5, 10), b"PNG")
+    seen = client.get("/sdapi/v1/progress").get_json()
+    assert seen["progress"] == pytest.approx(0.01 + 0.75)
+    assert seen["state"]["job_count"] == 2
+    assert seen["state"]["sampling_step"] == 5
+    assert seen["current_image"] == "UE5H"
+    without = client.get("/sdapi/v1/progress?skip_current_image=true").get_json()
+    assert without["current_image"] is None
+
+    ask = {"id_task": "t1", "id_live_preview": -1}
+    mine = client.post("/internal/progress", json=ask).get_json()
+    assert (mine["active"], mine["queued"], mine["completed"]) == (True, False, False)
+    assert mine["progress"] == pytest.approx(0.75)
+    assert mine["live_preview"] == "data:image/png;base64,UE5H"
+    ask["id_live_preview"] = mine["id_live_preview"]
+    assert client.post("/internal/progress", json=ask).get_json()["live_preview"] is None
+    queued = client.post("/internal/progress", json={"id_task": "t2"}).get_json()
+    assert queued["queued"] is True
+    assert queued["textinfo"] == "In queue: 1/1"
+
+
+def test_interrupt_and_skip_reach_the_running_job_alone(build: Any) -> None:
+    house = build(working=False)
+    running, waiting = put(house, "t1"), put(house, "t2")
+    house.store.take("w", (), 1)
+    client = house.client()
+    assert client.post("/sdapi/v1/skip").get_json() is None
+    assert house.store.stop_asked(running) is Stop.SKIP
+    assert client.post("/sdapi/v1/interrupt").get_json() == {}
+    assert house.store.stop_asked(running) is Stop.INTERRUPT
+    assert house.store.stop_asked(waiting) is Stop.NO
+    assert client.get("/sdapi/v1/progress").get_json()["state"]["interrupted"] is True
+
+
+def test_an_ended_task_is_remembered(house: Any) -> None:
+    house.txt2img({"width": 64, "height": 64, "force_task_id": "task(mine)"})
+    ask = {"id_task": "task(mine)"}
+    assert house.client().post("/internal/progress", json=ask).get_json()["completed"] is True
+    ask = {"id_task": "task(other)"}
+    assert house.client().post("/internal/progress", json=ask).get_json()["completed"] is False
+    assert house.client().post("/internal/progress", json={}).status_code == 422
+
+
+def test_pending_tasks(build: Any) -> None:
+    house = build(working=False)
+    put(house, "t1")
+    answer = house.client().get("/internal/pending-tasks").get_json()
+    assert answer == {"size": 1, "tasks": ["t1"]}
+
+
+def test_probes(build: Any) -> None:
+    house = build(working=False)
+    client = house.client()
+    assert client.get("/internal/ping").get_json() == {}
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503
+    house.store.heartbeat(WorkerState("cpu", 1, "idle", "", "", time.time()))
+    assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/sdapi/v1/samplers/", "/sdapi//v1//samplers", "/sdapi/v1/samplers"]
+)
+def test_slashes_are_forgiven(house: Any, path: str) -> None:
+    assert house.client().get(path).status_code == 200
+
+
+def test_a_subpath_is_served_with_and_without_itself(build: Any) -> None:
+    house = build(root_path="/sd")
+    assert house.client().get("/sd/sdapi/v1/samplers").status_code == 200
+    assert house.client().get("/sdapi/v1/samplers").status_code == 200
+    assert house.client().get("/sdx/sdapi/v1/samplers").status_code == 404
+
+
+def test_unknown_urls_and_methods(house: Any) -> None:
+    answer = house.client().get("/sdapi/v1/nope")
+    assert (answer.status_code, answer.get_json()) == (404, {"detail": "Not Found"})
+    answer = house.client().post("/sdapi/v1/samplers")
+    assert (answer.status_code, answer.get_json()) == (405, {"detail": "Method Not Allowed"})
+
+
+def test_every_answer_tells_its_time_and_name(house: Any) -> None:
+    for path in ("/sdapi/v1/samplers", "/sdapi/v1/nope", "/internal/ping"):
+        answer = house.client().get(path, headers={"X-Request-Id": "abc-1"})
+        assert float(answer.headers["X-Process-Time"]) >= 0
+        assert answer.headers["X-Request-Id"] == "abc-1"
+    evil = house.client().get("/internal/ping", headers={"X-Request-Id": "a b"})
+    assert evil.headers["X-Request-Id"] != "a b"
+
+
+def test_gzip_from_a_thousand_bytes(house: Any) -> None:
+    client = house.client()
+    answer = client.get("/sdapi/v1/samplers", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert json.loads(gzip.decompress(answer.data)) == client.get("/sdapi/v1/samplers").get_json()
+    short = client.get("/internal/ping", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in short.headers
+
+
+def test_a_body_too_long_is_413(house: Any) -> None:
+    house.app.config["MAX_CONTENT_LENGTH"] = 1000
+    answer = house.client().post("/sdapi/v1/txt2img", data=b"x" * 2000)
+    assert answer.status_code == 413
+    assert set(answer.get_json()) == {"error", "detail", "body", "errors"}
+
+
+def test_cors_only_for_named_origins(build: Any) -> None:
+    house = build(cors_allow_origins=("https://a.example",))
+    preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+    answer = house.client().options("/sdapi/v1/txt2img", headers=preflight)
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://a.example"
+    other = preflight | {"Origin": "https://b.example"}
+    answer = house.client().options("/sdapi/v1/txt2img", headers=other)
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_log_lines(build: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="easel")
+    build(api_log=True, time_log=True).client().get("/sdapi/v1/samplers")
+    assert "200 http/1.1 GET /sdapi/v1/samplers 127.0.0.1" in caplog.text
+    assert "GET /sdapi/v1/samplers took" in caplog.text
+
+
+def test_the_page_and_its_assets(house: Any) -> None:
+    page = house.client().get("/")
+    assert "Easel" in page.text
+    assert page.headers["Cache-Control"] == "no-cache"
+    asset = house.client().get("/assets/app-1a2b.js")
+    assert "immutable" in asset.headers["Cache-Control"]
+    assert house.client().get("/assets/../index.html").status_code == 404
+    assert house.client().get("/assets/%2e%2e/index.html").status_code == 404
+
+
+def test_a_page_not_built_says_so(house: Any, tmp_path: Path) -> None:
+    (tmp_path / "dist/index.html").unlink()
+    answer = house.client().get("/")
+    assert answer.status_code == 503
+    assert "npm" in answer.get_json()["detail"]
+
+
+def test_without_the_page_the_api_answers(build: Any) -> None:
+    house = build(web_ui=False)
+    assert house.client().get("/").status_code == 404
+    assert house.client().get("/sdapi/v1/samplers").status_code == 200
+
+
+def test_openapi_tells_of_every_route(house: Any) -> None:
+    told_of = house.client().get("/openapi.json").get_json()
+    for rule in house.app.url_map.iter_rules():
+        if rule.endpoint.startswith("pages."):
+            continue
+        assert rule.rule in told_of["paths"], rule.rule
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            assert method.lower() in told_of["paths"][rule.rule]
+
+
+def test_openapi_knows_the_fields_of_txt2img(house: Any, goldens: Path) -> None:
+    told_of = house.client().get("/openapi.json").get_json()
+    name = "StableDiffusionProcessingTxt2Img"
+    golden = json.loads((goldens / "openapi.json").read_text())["components"]["schemas"][name]
+    ours = told_of["components"]["schemas"][name]["properties"]
+    assert list(ours) == list(golden["properties"])
+    for field, recorded in golden["properties"].items():
+        assert ours[field]["type"] == recorded["type"], field
+        if "default" in recorded and field != "denoising_strength":
+            assert ours[field]["default"] == recorded["default"], field
+
+
+def test_docs_need_nothing_from_outside(house: Any) -> None:
+    page = house.client().get("/docs").text
+    assert "openapi.json" in page
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_session_tells_the_page_what_it_needs(house: Any) -> None:
+    session = house.client().get("/api/session").get_json()
+    assert {"user", "version", "edition", "filebrowser", "default_size", "checkpoint"} <= set(
+        session
+    )
+    assert session["checkpoint"] == "deliberate_v2.safetensors"
+
+
+def test_events_tell_of_changes() -> None:
+    changed, revision = threading.Event(), iter((1, 2))
+    events = told(changed, lambda: next(revision))
+    assert next(events) == 'event: models\ndata: {"revision": 1}\n\n'
+    changed.set()
+    assert next(events) == 'event: models\ndata: {"revision": 2}\n\n'
+
+
+def test_events_over_http(house: Any) -> None:
+    answer = house.client().get("/api/events")
+    assert answer.content_type.startswith("text/event-stream")
+    assert b"models" in next(answer.response)
+    answer.close()
+    assert house.registry._listeners == []
+
+
+def test_listeners_are_counted() -> None:
+    listeners = Listeners(1)
+    listeners.enter()
+    with pytest.raises(Unavailable):
+        listeners.enter()
+    listeners.leave()
+    listeners.enter()
+
+
+def test_a_lost_frame_does_not_wait_for_ever(build: Any) -> None:
+    house = build(working=False)
+    with pytest.raises(Unavailable):
+        wait(house.store, "0" * 32, lambda: False)
