@@ -1,5 +1,6 @@
 """Tells which paths lie on a file system that does not report its changes."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,27 @@ def reports_changes(path: Path, mounts: Mapping[Path, str]) -> bool:
     """Whether inotify can be relied on below ``path``, which need not exist."""
     kind = file_system(path, mounts)
     return kind not in UNREPORTING and not kind.startswith("fuse.")
+
+
+def unreporting_below(root: Path, mounts: Mapping[Path, str]) -> tuple[Path, ...]:
+    """The folders below ``root`` from which on inotify cannot be relied on, as seen from there.
+
+    A mount may lie anywhere in a local tree, and a symbolic link may lead to one.
+    """
+    found: list[Path] = []
+    real = {str(root): root.resolve()}
+    for place, names, _ in os.walk(root, followlinks=True):
+        for name in tuple(names):
+            path, here = Path(place, name), real[place] / name
+            link = path.is_symlink()
+            real[str(path)] = path.resolve() if link else here
+            known = link and real[str(path)] in tuple(real.values())[:-1]
+            doubtful = (link or here in mounts) and not reports_changes(path, mounts)
+            if doubtful:
+                found.append(path)
+            if doubtful or known:
+                names.remove(name)  # it is polled, or it is a loop
+    return tuple(found)
 
 
 def file_system(path: Path, mounts: Mapping[Path, str]) -> str:

@@ -20,7 +20,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.polling import PollingObserver
 
-from filebrowser.mounts import mounted, reports_changes
+from filebrowser.mounts import mounted, reports_changes, unreporting_below
 from filebrowser.settling import Change, FileChange, Phase, Settler
 
 __all__ = ["Change", "FileChange", "Mode", "Watcher"]
@@ -49,9 +49,10 @@ log = logging.getLogger(__name__)
 class Watcher:
     """Watches ``roots`` and calls ``on_change`` with the changes that settled together.
 
-    ``mode``: ``inotify``, ``poll``, ``off``, or ``auto``, which chooses for each root by its file
-    system. Where inotify refuses (its limits are small in some containers), polling takes over.
-    ``on_change`` runs in a thread of its own; what it raises is logged. Start it after any fork.
+    ``mode``: ``inotify``, ``poll``, ``off``, or ``auto``, which chooses by the file system, also
+    for mounts inside a root. Where inotify refuses (its limits are small in some containers),
+    polling takes over. ``on_change`` runs in a thread of its own; what it raises is logged. Start
+    it after any fork.
     """
 
     def __init__(self, roots: Iterable[Path], mode: Mode, on_change: Listener) -> None:
@@ -67,8 +68,8 @@ class Watcher:
 
     @property
     def modes(self) -> Mapping[Path, str]:
-        """How each existing root is watched: inotify or poll. Empty when off."""
-        return {root: eye.mode for root, eye in self._eyes.items()}
+        """How each existing place is watched: inotify or poll. Empty when off."""
+        return {place: eye.mode for place, eye in self._eyes.items()}
 
     def start(self) -> None:
         """Begin; what lies in the folders now is taken as known."""
@@ -130,26 +131,33 @@ class Watcher:
             self._teller.submit(self._on_change, changes).add_done_callback(_log_failure)
 
     def _look_everywhere(self) -> None:
-        """Watch the roots that exist; again those that were removed and made anew."""
+        """Watch the places that exist; again those that were removed and made anew."""
         mounts = mounted()
-        for root in self.roots:
-            eye = self._eyes.get(root)
-            inode = _inode(root)
+        for place, mode in self._places(mounts).items():
+            eye = self._eyes.get(place)
+            inode = _inode(place)
             if eye is not None and eye.inode != inode:
-                eye.close()
-                del self._eyes[root]
+                self._eyes.pop(place).close()
                 eye = None
             if eye is None and inode is not None:
-                opened = self._open_eye(root, inode, mounts)
-                self._eyes.update({root: opened} if opened else {})
+                opened = self._open_eye(place, inode, mode)
+                self._eyes.update({place: opened} if opened else {})
 
-    def _open_eye(self, root: Path, inode: int, mounts: Mapping[Path, str]) -> "_Eye | None":
-        reporting = self.mode == "auto" and reports_changes(root, mounts)
-        if self.mode == "inotify" or reporting:
-            eye = _opened("inotify", root, inode, Observer, self._hint)
+    def _places(self, mounts: Mapping[Path, str]) -> Mapping[Path, str]:
+        """What to watch, and how: the roots, and network mounts inside the local ones."""
+        if self.mode != "auto":
+            return dict.fromkeys(self.roots, self.mode)
+        modes = {root: _mode_of(root, mounts) for root in self.roots}
+        local = [root for root, mode in modes.items() if mode == "inotify"]
+        inside = [place for root in local for place in unreporting_below(root, mounts)]
+        return modes | dict.fromkeys(inside, "poll")
+
+    def _open_eye(self, place: Path, inode: int, mode: str) -> "_Eye | None":
+        if mode == "inotify":
+            eye = _opened("inotify", place, inode, Observer, self._hint)
             if eye is not None:
                 return eye
-        return _opened("poll", root, inode, _poller, self._hint)
+        return _opened("poll", place, inode, _poller, self._hint)
 
     def _hint(self, path: Path, phase: Phase) -> None:
         with self._changed:
@@ -195,6 +203,10 @@ def _opened(
             eye.close()
         return None
     return eye
+
+
+def _mode_of(root: Path, mounts: Mapping[Path, str]) -> str:
+    return "inotify" if reports_changes(root, mounts) else "poll"
 
 
 def _poller() -> BaseObserver:

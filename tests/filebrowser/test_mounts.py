@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from filebrowser.mounts import file_system, mounted, reports_changes
+from filebrowser.mounts import file_system, mounted, reports_changes, unreporting_below
 
 MOUNTS = {
     Path("/"): "ext4",
@@ -41,3 +41,16 @@ def test_the_table_is_read_with_its_escapes_and_later_mounts_win(tmp_path: Path)
     table.write_text("dev / ext4 rw 0 0\nnas:/x /my\\040models nfs rw 0 0\nover / overlay rw 0 0\n")
     assert mounted(table) == {Path("/"): "overlay", Path("/my models"): "nfs"}
     assert mounted(tmp_path / "absent") == {}
+
+
+def test_mounts_inside_a_local_tree_are_found(tmp_path: Path) -> None:
+    root, nas = tmp_path / "models", tmp_path / "nas"
+    for folder in ("Lora/local", "Lora/mounted/deep", "VAE"):
+        (root / folder).mkdir(parents=True)
+    nas.mkdir()
+    (root / "linked").symlink_to(nas)
+    (root / "VAE" / "loop").symlink_to(root)
+    mounts = {Path("/"): "ext4", root / "Lora" / "mounted": "nfs", nas: "fuse.ossfs"}
+    assert set(unreporting_below(root, mounts)) == {root / "Lora" / "mounted", root / "linked"}
+    assert unreporting_below(root, {Path("/"): "ext4"}) == ()
+    assert unreporting_below(tmp_path / "absent", mounts) == ()

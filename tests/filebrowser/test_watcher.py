@@ -164,6 +164,16 @@ def test_polling_takes_over_where_inotify_refuses(
     assert "cannot be watched by inotify" in caplog.text
 
 
+def test_a_network_mount_inside_a_local_folder_is_polled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "nas").mkdir()
+    mounts = {Path("/"): "ext4", tmp_path / "nas": "nfs4"}
+    monkeypatch.setattr("filebrowser.watcher.mounted", lambda: mounts)
+    with Watcher([tmp_path], "auto", lambda _: None) as watcher:
+        assert watcher.modes == {tmp_path: "inotify", tmp_path / "nas": "poll"}
+
+
 def test_no_thread_outlives_the_watcher(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     for mode in ("inotify", "poll"):
