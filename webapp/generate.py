@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -25,10 +25,11 @@ from generator.sampling.names import (
     resolve,
 )
 from webapp import schema
-from webapp.config import parse
+from webapp.config import UnknownFlag, parse
 from webapp.devices import devices
 from webapp.errors import InvalidFields, Refused, out_of_memory
 from webapp.first_start import prepare
+from webapp.flags import FLAGS, Flag
 from webapp.places import CannotUse
 from webapp.queues.frames import EasExtras
 from webapp.settings import Options
@@ -52,11 +53,10 @@ def main(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> in
     0: drawn. 1: it could not be drawn or saved. 2: the command line, or the request, is at fault.
     130: interrupted. Nothing half-written is left in any case.
     """
-    arguments, rest = parser().parse_known_args(argv)
+    arguments = parser().parse_args(argv)
     try:
-        config = parse([*_passed_on(arguments), *rest], environment)
-        return draw(arguments, config)
-    except (BadRequest, Refused, InvalidFields) as error:
+        return draw(arguments, parse(arguments.service, environment))
+    except (UnknownFlag, BadRequest, Refused, InvalidFields) as error:
         return _complain(str(error), MISUSED)
     except (GeneratorError, CannotUse) as error:
         return _complain(str(error), FAILED)
@@ -72,7 +72,8 @@ def draw(arguments: argparse.Namespace, config: "Config") -> int:
     """Draw and save; prints each file with its seed."""
     prepare(config)
     registry = registry_of(config)
-    options = Options(config.data_dir / "config.json").get()
+    options = dict(Options(config.data_dir / "config.json").get())
+    options["sd_model_checkpoint"] = options.get("sd_model_checkpoint") or config.default_checkpoint
     request = request_of(arguments, registry, options)
     generation = _run(config, registry, request)
     paths = targets(arguments.output, request.seeds.seed, len(generation.pictures))
@@ -90,8 +91,12 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="easel generate",
         description="Draw pictures into files, without a server.",
-        epilog="Flags of the service that choose folders and devices are accepted too.",
+        epilog="The flags of the service are accepted too: see docs/flags.md.",
+        allow_abbrev=False,
+        conflict_handler="resolve",
     )
+    for flag in FLAGS:
+        _pass_on(made, flag, argparse.SUPPRESS)
     add = made.add_argument
     add("prompt", help="what to draw; the grammar is AUTOMATIC1111's")
     add("-o", "--output", type=_picture_file, help="default: easel-SEED.png; png, jpg or webp")
@@ -105,8 +110,8 @@ def parser() -> argparse.ArgumentParser:
     add("--cfg", type=float, default=7.0, help="classifier-free guidance scale; default: 7")
     add("--checkpoint", default="", metavar="NAME", help="name, title or hash; see docs/models.md")
     add("--batch", type=int, default=1, metavar="N", help="draw N pictures, with seeds one apart")
-    add("--data-dir", metavar="DIR", help="where models lie")
-    add("--device", help="auto, cpu, cuda:N")
+    for name, text in (("data-dir", "where models lie"), ("device", "auto, cpu, cuda:N")):
+        _pass_on(made, next(flag for flag in FLAGS if flag.name == name), text)
     return made
 
 
@@ -210,9 +215,27 @@ def _picture_file(text: str) -> Path:
     return path
 
 
-def _passed_on(arguments: argparse.Namespace) -> list[str]:
-    named = {"--data-dir": arguments.data_dir, "--device": arguments.device}
-    return [f"{flag}={value}" for flag, value in named.items() if value is not None]
+class _PassOn(argparse.Action):
+    """Collects a flag of the service, with its value, as it was typed."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        typed = [option_string, *(values or ())]
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), *typed])
+
+
+def _pass_on(made: argparse.ArgumentParser, flag: Flag, text: str) -> None:
+    names = [f"-{name}" if len(name) == 1 else f"--{name}" for name in (flag.name, *flag.aliases)]
+    count = 0 if flag.kind == "switch" else 1
+    metavar = None if count == 0 else flag.kind.upper()
+    made.add_argument(
+        *names, action=_PassOn, nargs=count, dest="service", default=[], metavar=metavar, help=text
+    )
 
 
 def _complain(text: str, code: int) -> int:

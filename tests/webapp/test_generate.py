@@ -171,6 +171,31 @@ def test_a_broken_off_run_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     assert not Path("boat.png").exists()
 
 
+def test_the_services_flags_are_accepted_anywhere(
+    run: Run, asked: list[GenerationRequest], tmp_path: Path
+) -> None:
+    assert (
+        run("--no-hashing", "--ckpt-dir", str(tmp_path), "--device=cpu", "a boat", "-o", "x.png")
+        == 0
+    )
+    assert asked[0].prompt == "a boat"
+
+
+@pytest.mark.parametrize("flag", ["--nonsense", "--stepz=3"])
+def test_an_unknown_flag_is_told(run: Run, capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("boat", flag)
+    assert ended.value.code == 2
+    assert flag in capsys.readouterr().err
+
+
+def test_a_wrong_value_of_a_service_flag_is_told(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("boat", "--device", "toaster") == 2
+    assert "toaster" in capsys.readouterr().err
+
+
 def test_torch_waits_until_the_wish_is_checked() -> None:
     program = "import sys, webapp.generate; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
