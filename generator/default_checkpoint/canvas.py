@@ -1,0 +1,114 @@
+"""A sheet in unit coordinates (0..1, y down) and a pen in an object's own coordinates (-1..1)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from generator.default_checkpoint.palette import INK, RGB
+
+SIZE = 256  # pixels, the finished picture
+SUPERSAMPLING = 2  # drawn larger, then averaged: the only antialiasing
+SHEET = SIZE * SUPERSAMPLING
+
+Point = tuple[float, float]
+
+
+def gradient(top: RGB, bottom: RGB) -> Image.Image:
+    """A sheet (SHEET x SHEET) that runs from ``top`` to ``bottom``."""
+    share = np.linspace(0, 1, SHEET)[:, None, None]  # (SHEET, 1, 1)
+    rows = np.array(top) * (1 - share) + np.array(bottom) * share  # (SHEET, 1, 3)
+    pixels = np.broadcast_to(rows, (SHEET, SHEET, 3)).astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+@dataclass(frozen=True)
+class Pen:
+    """Draws one object: its box -1..1 lies around ``(x, y)`` with half-height ``reach`` (0..1).
+
+    ``outlined`` draws every part with an ink line, for the drawing style of that name.
+    """
+
+    sheet: Image.Image
+    x: float
+    y: float
+    reach: float
+    outlined: bool = False
+    mirrored: bool = False
+
+    def _draw(self) -> ImageDraw.ImageDraw:
+        return ImageDraw.Draw(self.sheet)
+
+    def _point(self, point: Point) -> Point:
+        side = -point[0] if self.mirrored else point[0]
+        return (self.x + side * self.reach) * SHEET, (self.y + point[1] * self.reach) * SHEET
+
+    def _box(self, x: float, y: float, rx: float, ry: float) -> tuple[float, float, float, float]:
+        px, py = self._point((x, y))
+        wide, high = abs(rx) * self.reach * SHEET, abs(ry) * self.reach * SHEET
+        return px - wide, py - high, px + wide, py + high
+
+    def _line_width(self) -> int:
+        return max(2, round(0.007 * SHEET))
+
+    def _edge(self) -> dict[str, RGB | int]:
+        return {"outline": INK, "width": self._line_width()} if self.outlined else {}
+
+    def oval(self, x: float, y: float, rx: float, ry: float, colour: RGB) -> None:
+        """An ellipse around ``(x, y)``."""
+        self._draw().ellipse(self._box(x, y, rx, ry), fill=colour, **self._edge())
+
+    def disc(self, x: float, y: float, radius: float, colour: RGB) -> None:
+        """A circle around ``(x, y)``."""
+        self.oval(x, y, radius, radius, colour)
+
+    def hoop(self, x: float, y: float, radius: float, width: float, colour: RGB) -> None:
+        """A circle's line, ``width`` inwards from ``radius``."""
+        pixels = max(1, round(width * self.reach * SHEET))
+        self._draw().ellipse(self._box(x, y, radius, radius), outline=colour, width=pixels)
+
+    def slab(self, x: float, y: float, rx: float, ry: float, colour: RGB, soft: float = 0) -> None:
+        """A rectangle around ``(x, y)`` with half-sizes ``rx``, ``ry``; ``soft`` rounds corners."""
+        box = self._box(x, y, rx, ry)
+        if soft:
+            radius = soft * self.reach * SHEET
+            self._draw().rounded_rectangle(box, radius, fill=colour, **self._edge())
+        else:
+            self._draw().rectangle(box, fill=colour, **self._edge())
+
+    def shape(self, points: Sequence[Point], colour: RGB) -> None:
+        """A filled polygon."""
+        placed = [self._point(point) for point in points]
+        self._draw().polygon(placed, fill=colour)
+        if self.outlined:
+            self._draw().line([*placed, placed[0]], INK, self._line_width(), "curve")
+
+    def stroke(self, points: Sequence[Point], width: float, colour: RGB) -> None:
+        """A line of ``width`` (object units) through the points."""
+        placed = [self._point(point) for point in points]
+        self._draw().line(placed, colour, max(1, round(width * self.reach * SHEET)), "curve")
+
+    def slice(
+        self, x: float, y: float, radii: Point, angles: tuple[float, float], colour: RGB
+    ) -> None:
+        """A pie slice of the ellipse ``radii`` between ``angles`` (degrees, clockwise from 3)."""
+        start, end = angles
+        if self.mirrored:
+            start, end = 180 - end, 180 - start
+        box = self._box(x, y, *radii)
+        self._draw().pieslice(box, start, end, fill=colour, **self._edge())
+
+
+def round_points(
+    count: int, radius: float, start: float = -math.pi / 2, dent: float = 1.0
+) -> list[Point]:
+    """A regular polygon; with ``dent`` < 1 every second corner is drawn in: a star."""
+    corners = count * 2 if dent < 1 else count
+    points = []
+    for corner in range(corners):
+        reach = radius * (dent if corner % 2 and dent < 1 else 1)
+        angle = start + 2 * math.pi * corner / corners
+        points.append((reach * math.cos(angle), reach * math.sin(angle)))
+    return points

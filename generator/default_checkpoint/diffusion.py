@@ -1,0 +1,135 @@
+"""Text encoder and U-Net, learning to tell the noise in latents from what the caption says."""
+
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from generator.default_checkpoint import words
+from generator.default_checkpoint.configs import TEXT, UNET
+from generator.default_checkpoint.hogwild import Loss, Task
+from generator.default_checkpoint.latents import Store
+from generator.default_checkpoint.networks import (
+    AttnProcessor,
+    CLIPTextConfig,
+    CLIPTextModel,
+    UNet2DConditionModel,
+)
+from generator.prompt.tokenizer import Tokenizer
+
+STEPS = 1000
+UNCAPTIONED = 0.1  # share of samples without caption, for classifier-free guidance
+MUDDLED = 0.15  # share of samples with unknown words put in
+OFFSET = 0.1  # deviation of the noise's own mean: lets the net move a picture's brightness
+
+
+class Painter(nn.Module):
+    """The two networks that training moves, with the compact embedding of ``words``."""
+
+    def __init__(self, known: Sequence[int]) -> None:
+        super().__init__()
+        config = CLIPTextConfig(**{**TEXT, "vocab_size": len(known) + 1})
+        # bfloat16 attention kernels for CPU are slow backwards (measured 10 ms against 1):
+        # plain matrix products it is, for both networks.
+        self.text = CLIPTextModel._from_config(config, attn_implementation="eager")
+        self.unet = UNet2DConditionModel(**UNET)
+        self.unet.set_attn_processor(AttnProcessor())
+        self.register_buffer("known", torch.tensor(known))  # (rows - 1,)
+
+    def context(self, rows: Tensor) -> Tensor:
+        """Compact rows (B, 77) as the U-Net's context (B, 77, width)."""
+        return self.text(input_ids=rows).last_hidden_state
+
+    def forward(self, noisy: Tensor, times: Tensor, rows: Tensor) -> Tensor:
+        """The noise (B, 4, h, w) in ``noisy`` at ``times`` (B,) of 0..999."""
+        return self.unet(noisy, times, self.context(rows), return_dict=False)[0]
+
+
+def build(known: Sequence[int]) -> Painter:
+    """A new painter. Words start apart from each other, unknown ones at zero and stay there."""
+    torch.manual_seed(0)
+    painter = Painter(known)
+    embeddings = text_body(painter.text).embeddings
+    with torch.no_grad():
+        embeddings.token_embedding.weight.normal_(0, 0.5)
+        embeddings.token_embedding.weight[words.UNKNOWN] = 0
+        embeddings.position_embedding.weight.normal_(0, 0.1)
+    embeddings.token_embedding.padding_idx = words.UNKNOWN
+    return painter
+
+
+def text_body(text: CLIPTextModel) -> nn.Module:
+    """The module that holds ``embeddings``: transformers moved it between versions."""
+    return text.text_model if hasattr(text, "text_model") else text
+
+
+def task(store: Store, known: Sequence[int], tokenizer: Tokenizer, batch: int) -> Task:
+    """Learn from the store's latents and captions, ``batch`` at a step."""
+    rows = words.compact_rows([*store.captions, ""], tokenizer, known)
+    return Task(
+        "painter",
+        lambda: build(known),
+        lambda worker, device: _make_loss(store.latents, rows, batch, worker, device),
+    )
+
+
+def remaining_signal() -> Tensor:
+    """SD1's cumulative products of 1 - beta (1000,): betas linear in their square roots."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, STEPS, dtype=torch.float64) ** 2
+    return torch.cumprod(1 - betas, 0).float()
+
+
+def _make_loss(
+    latents: np.ndarray, rows: Tensor, batch: int, worker: int, device: torch.device
+) -> Loss:
+    signal = remaining_signal().to(device)
+    rng = Random(worker + torch.initial_seed())
+    order: list[int] = []
+
+    def loss(model: nn.Module, step: int) -> tuple[Tensor, dict[str, float], int]:
+        if len(order) < batch:
+            order.extend(rng.sample(range(len(latents)), len(latents)))
+        picked = [order.pop() for _ in range(batch)]
+        clean = torch.from_numpy(latents[picked].astype(np.float32)).to(device)
+        captions = torch.stack([_muddled(rows, index, rng) for index in picked]).to(device)
+        total, figures = lesson(model, clean, captions, signal)
+        return total, figures, batch
+
+    return loss
+
+
+def _muddled(rows: Tensor, index: int, rng: Random) -> Tensor:
+    """The caption's row, or none, or with strange words in it."""
+    dice = rng.random()
+    if dice < UNCAPTIONED:
+        return rows[-1]
+    ids = rows[index]
+    return words.with_unknown_words(ids, rng) if dice < UNCAPTIONED + MUDDLED else ids
+
+
+def lesson(
+    painter: nn.Module, clean: Tensor, rows: Tensor, signal: Tensor
+) -> tuple[Tensor, dict[str, float]]:
+    """The weighted loss of telling the noise from ``clean`` (B, 4, h, w), captions (B, 77).
+
+    Weights: at most 5 of signal-to-noise (min-SNR, Hang et al. 2023), and more at the noisiest
+    end, where colour and place are decided and the plain error is small.
+    """
+    count = len(clean)
+    # Stratified: every batch covers the whole range, which halves the loss's variance.
+    spread = (torch.arange(count, device=clean.device) + torch.rand(count, device=clean.device))
+    times = (spread / count * STEPS).long().clamp(max=STEPS - 1)  # (B,)
+    offset = torch.randn(count, clean.shape[1], 1, 1, device=clean.device)
+    noise = torch.randn_like(clean) + OFFSET * offset
+    kept = signal[times][:, None, None, None]
+    noisy = kept.sqrt() * clean + (1 - kept).sqrt() * noise
+    noisy = noisy.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+    told = painter(noisy, times, rows).float()
+    errors = (told - noise).square().mean((1, 2, 3))  # (B,)
+    ratio = signal[times] / (1 - signal[times])
+    weights = (5 / ratio).clamp(max=1) * (1 + (1 / ratio).clamp(max=8)) / 2
+    loss = (weights * errors).mean()
+    late = errors[times > 600].mean()
+    return loss, {"eps": float(errors.mean().detach()), "eps_late": float(late.detach())}

@@ -1,0 +1,126 @@
+"""Write the trained networks as the one file that the package ships, and read it back."""
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from generator.default_checkpoint import layout, vae
+from generator.default_checkpoint.configs import PICTURE, TEXT, UNET, VAE, VOCABULARY
+from generator.default_checkpoint.diffusion import Painter, build
+from generator.default_checkpoint.networks import AutoencoderKL, CLIPTextConfig, CLIPTextModel
+from generator.models.checkpoint import Checkpoint, load_checkpoint
+from generator.models.index import ModelFile
+from generator.models.kinds import Kind
+from generator.models.weights import read_metadata
+
+FILE = Path(__file__).with_name("easel-default.safetensors")
+LIMIT = 25_000_000  # bytes
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training made: latents of ``autoencoder`` are white, see ``vae.whiten``."""
+
+    painter: Painter
+    autoencoder: AutoencoderKL
+
+
+def write(trained: Trained, path: Path, score: Mapping[str, object]) -> None:
+    """Write the single file, fp16, atomically; ``score`` goes into its metadata."""
+    tensors = {
+        **layout.unet_tensors(trained.painter.unet, UNET["layers_per_block"]),
+        **layout.vae_tensors(trained.autoencoder, len(VAE["block_out_channels"])),
+        **layout.text_tensors(spread_out(trained.painter)),
+    }
+    halved = {name: _halved(tensor) for name, tensor in tensors.items()}
+    half = path.with_suffix(".half")
+    save_file(halved, half, metadata=metadata(score))
+    half.replace(path)
+
+
+def metadata(score: Mapping[str, object]) -> dict[str, str]:
+    """What tensor shapes cannot tell, and what the file is."""
+    return {
+        "format": "pt",
+        "easel.unet_config": json.dumps(dict(UNET)),
+        "easel.vae_config": json.dumps(dict(VAE)),
+        "easel.text_config": json.dumps(dict(TEXT)),
+        "easel.preferred_size": f"{PICTURE}x{PICTURE}",
+        "easel.score": json.dumps(dict(score)),
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": "stable-diffusion-v1",
+        "modelspec.implementation": "sgm",
+        "modelspec.title": "Easel default",
+        "modelspec.description": "Draws simple scenes in named colours; trained on drawings only.",
+        "modelspec.author": "Easel",
+        "modelspec.license": "CC0-1.0",
+        "modelspec.date": date.today().isoformat(),
+        "modelspec.resolution": f"{PICTURE}x{PICTURE}",
+        "modelspec.prediction_type": "epsilon",
+    }
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    floats = tensor.is_floating_point()
+    return (tensor.detach().half() if floats else tensor).contiguous()
+
+
+def spread_out(painter: Painter) -> CLIPTextModel:
+    """The text encoder with CLIP's whole vocabulary: rows of unknown tokens are zero."""
+    text = CLIPTextModel(CLIPTextConfig(**TEXT))
+    state = dict(painter.text.state_dict())
+    name = next(key for key in state if key.endswith("token_embedding.weight"))
+    table = torch.zeros(VOCABULARY, state[name].shape[1])  # (49408, width)
+    table[painter.known] = state[name][1:].float()
+    text.load_state_dict(state | {name: table})
+    return text
+
+
+def as_model_file(path: Path) -> ModelFile:
+    """The file as the registry would know it, without a registry."""
+    status = path.stat()
+    return ModelFile(
+        kind=Kind.CHECKPOINT,
+        name=path.name,
+        path=path.resolve(),
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        inode=status.st_ino,
+        metadata=read_metadata(path),
+    )
+
+
+def read(path: Path) -> Checkpoint:
+    """The file's networks, fp32 on the CPU, by the service's own loader."""
+    return load_checkpoint(as_model_file(path), torch.device("cpu"), torch.float32)
+
+
+def resume(path: Path, known: Sequence[int]) -> Trained:
+    """Networks to train on, from a shipped file. Words that it does not know start anew."""
+    loaded, painter = read(path), build(known)
+    fresh = dict(painter.text.state_dict())
+    state = dict(loaded.text_encoder.state_dict())
+    name = next(key for key in state if key.endswith("token_embedding.weight"))
+    rows = state[name][torch.tensor(known)]  # (len(known), width)
+    learned = rows.abs().sum(1, keepdim=True) > 0
+    mixed = fresh[name].clone()
+    mixed[1:] = torch.where(learned, rows, mixed[1:])
+    painter.text.load_state_dict(state | {name: mixed})
+    painter.unet.load_state_dict(loaded.unet.state_dict())
+    for module in (painter, loaded.vae):
+        module.requires_grad_(True)
+    return Trained(painter, loaded.vae)
+
+
+def white(autoencoder: AutoencoderKL) -> AutoencoderKL:
+    """A copy whose latents are white at the standard scaling factor."""
+    final = copy.deepcopy(autoencoder).float()
+    vae.whiten(final, vae.unseen_pictures(48))
+    return final
