@@ -145,7 +145,7 @@ def waking() -> Iterator[Waiter]:
         os.close(mouth)
 
 
-def serve(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL) -> int:
+def run(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL) -> int:
     """``easel serve``: run the service until a signal; the exit code.
 
     ``flags`` are those of the command line, for the children to read again; ``program`` is what
@@ -164,6 +164,8 @@ def serve(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL
     except (OSError, sqlite3.Error) as error:
         log.error("The data directory %s cannot be used: %s", config.data_dir, error)
         return 1
+    if config.ignored:
+        log.info("Accepted, and without a meaning here: %s", ", ".join(config.ignored))
     port = heard.getsockname()[1]
     tie = {SUPERVISOR: str(os.getpid())}
     web = Child(

@@ -1,19 +1,19 @@
 """The web process: gunicorn, one process with many threads, around ``create_app``."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 
 from webapp.app import create_app
+from webapp.config import Config, parse
 from webapp.family import LISTEN_FD, die_with_parent, die_with_supervisor
 from webapp.services import build
 
 if TYPE_CHECKING:
     from flask import Flask
-
-    from webapp.config import Config
 
 THREADS = 200
 """Synchronous requests that may wait for their picture at once, open event streams included."""
@@ -26,7 +26,7 @@ LONGEST_LINE = 8190  # bytes; gunicorn's limit
 class Server(BaseApplication):  # type: ignore[misc]
     """Gunicorn with settings of our own instead of its command line."""
 
-    def __init__(self, config: "Config") -> None:
+    def __init__(self, config: Config) -> None:
         self.config = config
         super().__init__()
 
@@ -40,7 +40,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         return create_app(build(self.config))
 
 
-def settings(config: "Config") -> dict[str, Any]:
+def settings(config: Config) -> dict[str, Any]:
     """Gunicorn's settings by name."""
     descriptor = os.environ.get(LISTEN_FD)
     memory = Path("/dev/shm")  # on a disk, gunicorn's heartbeat file can block the server
@@ -71,8 +71,8 @@ def address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def run(config: "Config") -> int:
+def main(words: Sequence[str]) -> int:
     """``easel web``: serve until a signal; the exit code."""
     die_with_supervisor()
-    Server(config).run()
+    Server(parse(words)).run()
     return 0

@@ -5,9 +5,10 @@ It alone imports torch, and never Flask.
 
 import os
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from generator.request import GenerationRequest, Sampling, Seeds, Snapshot
+from webapp.config import Config, parse
 from webapp.family import die_with_supervisor, worker_name
 from webapp.logs import start_log
 from webapp.places import open_store
@@ -15,9 +16,6 @@ from webapp.queues.contracts import WorkerState
 from webapp.settings import Options
 from webapp.shelves import registry_of
 from webapp.workloop import Worker
-
-if TYPE_CHECKING:
-    from webapp.config import Config
 
 
 def first_job(checkpoint: str) -> GenerationRequest:
@@ -42,15 +40,16 @@ def use_threads(threads: int) -> None:
     torch.set_num_threads(count)
 
 
-def chosen(config: "Config") -> str:
+def chosen(config: Config) -> str:
     """The checkpoint that the options name, "" for the registry's first."""
     name = Options(config.data_dir / "config.json").get().get("sd_model_checkpoint")
     return str(name or "")
 
 
-def run(config: "Config") -> int:
+def main(words: Sequence[str]) -> int:
     """``easel worker --device cpu``: work until a signal; the exit code."""
     die_with_supervisor()
+    config = parse(words)
     log = start_log(config.log_json).getChild("worker")
     device = "cpu" if config.device == "auto" else config.device
     store = open_store(config, log)

@@ -33,7 +33,7 @@ from webapp.logs import start_log
 from webapp.places import open_store
 from webapp.queues.contracts import Frame
 from webapp.queues.frames import GenerationJob, encode
-from webapp.supervisor import serve
+from webapp.supervisor import run
 from webapp.workloop import Worker
 
 STEP_SECONDS = 0.05
@@ -83,6 +83,7 @@ def configuration(data_dir: Path, port: int | None) -> Any:
         log_json=False,
         tls_certfile=None,
         install_default=False,
+        ignored=(),
         **{f"{kind}_dirs": () for kind in SHELVES},
     )
 
@@ -140,7 +141,7 @@ def main() -> int:
     if command == "serve":
         port = int(sys.argv[3]) if len(sys.argv) > 3 else None
         program = (sys.executable, __file__)
-        return serve(configuration(data_dir, port), [str(data_dir)], program)
+        return run(configuration(data_dir, port), [str(data_dir)], program)
     if command == "web":
         web(data_dir)
     return work(data_dir)
