@@ -1,0 +1,86 @@
+"""The command line: ``easel [serve] [flags]``, ``easel generate ...``, and what serve starts.
+
+Nothing heavy is imported before the command is known: the supervisor stays light, and the web
+process never sees torch.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+USAGE = """easel [serve] [flags]          start Easel (docs/flags.md, or easel serve --help)
+easel generate "prompt" [...]  draw without a server (easel generate --help)
+easel version                  print the version
+"""
+
+
+def serve(words: Sequence[str]) -> int:
+    """The supervisor: web process and workers."""
+    from webapp.config import parse, parser
+    from webapp.supervisor import run
+
+    if {"--help", "-h"} & set(words):
+        parser().print_help()
+        return 0
+    return run(parse(words), words)
+
+
+def web(words: Sequence[str]) -> int:
+    """The web process; started by serve."""
+    from webapp.config import parse
+    from webapp.web import run
+
+    return run(parse(words))
+
+
+def worker(words: Sequence[str]) -> int:
+    """A worker process; started by serve."""
+    from webapp.config import parse
+    from webapp.worker import run
+
+    return run(parse(words))
+
+
+def generate(words: Sequence[str]) -> int:
+    """Draw without a server."""
+    from webapp.generate import main as run_generate
+
+    return run_generate(words)
+
+
+def version(words: Sequence[str]) -> int:
+    """Print the version."""
+    from webapp.version import VERSION
+
+    print(f"Easel {VERSION}")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "serve": serve,
+    "web": web,
+    "worker": worker,
+    "generate": generate,
+    "version": version,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 is success, 1 a failure, 2 words that cannot be understood."""
+    from webapp.config import UnknownFlag
+
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] in (["--help"], ["-h"], ["help"]):
+        print(USAGE, end="")
+        return 0
+    name = words.pop(0) if words and words[0] in COMMANDS else "serve"
+    try:
+        return COMMANDS[name](words)
+    except UnknownFlag as error:
+        print(f"easel: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""From a command line and the environment to one frozen :class:`Config`."""
+
+import argparse
+import difflib
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from webapp.flags import FLAGS, Flag
+
+VENDOR_MOUNTS = tuple(
+    f"/code/stable-diffusion-webui/{name}" for name in ("data", "data-oss", "data-nas")
+)
+KINDS: Mapping[str, Any] = {"text": str, "integer": int, "path": Path, "paths": Path, "texts": str}
+
+
+class UnknownFlag(Exception):
+    """A flag that is not in the table, or a value that does not fit it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What this process was started with. One field a working row of ``flags.FLAGS``."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int | None = None  # None: the first free one
+    root_path: str = ""  # "" or "/below"
+    listen: bool = False
+    web_ui: bool = True
+    api: bool = True
+    device: str = "auto"
+    token: str | None = None
+    api_auth: tuple[tuple[str, str], ...] = ()
+    page_auth: tuple[tuple[str, str], ...] = ()
+    insecure: bool = False
+    watch: str = "auto"
+    hashing: bool = True
+    filebrowser: bool = True
+    api_log: bool = False
+    time_log: bool = False
+    log_json: bool = False
+    mount_paths: tuple[str, ...] = VENDOR_MOUNTS
+    checkpoint_dirs: tuple[Path, ...] = ()
+    vae_dirs: tuple[Path, ...] = ()
+    lora_dirs: tuple[Path, ...] = ()
+    embedding_dirs: tuple[Path, ...] = ()
+    hypernetwork_dirs: tuple[Path, ...] = ()
+    styles_files: tuple[Path, ...] = ()
+    tls_keyfile: Path | None = None
+    tls_certfile: Path | None = None
+    cors_allow_origins: tuple[str, ...] = ()
+    default_checkpoint: str = ""
+    install_default: bool = True
+    threads: int = 0
+    half: bool = True
+    ignored: tuple[str, ...] = ()  # accepted flags without a meaning here that were given
+
+    @property
+    def easel_dir(self) -> Path:
+        """Where queue, hashes, tokens and other things of our own lie; never served."""
+        return self.data_dir / ".easel"
+
+
+def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Config:
+    """The configuration. ``argv`` beats COMMANDLINE_ARGS, which beats ``EASEL_*``.
+
+    Raises :class:`UnknownFlag` with a sentence for the person who typed.
+    """
+    words = [*shlex.split(environ.get("COMMANDLINE_ARGS", "")), *argv]
+    given = {**_from_environment(environ), **_from_words(words)}
+    ignored = tuple(sorted(f"--{f.name}" for f in FLAGS if not f.works and f.name in given))
+    values: dict[str, Any] = {}
+    for flag in FLAGS:
+        if flag.works and flag.name in given:
+            values[flag.field] = _checked(flag, given[flag.name])
+    return Config(**_finished(values, environ), ignored=ignored)
+
+
+def parser() -> argparse.ArgumentParser:
+    """argparse's view of the table: for ``--help`` and for the words."""
+    made = _Parser(prog="easel serve", allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    groups: dict[str, Any] = {}
+    for flag in FLAGS:
+        group = groups.get(flag.section) or made.add_argument_group(flag.section)
+        groups[flag.section] = group
+        _add(group, flag)
+    return made
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UnknownFlag(f"{message}. See --help or docs/flags.md.")
+
+
+def _add(group: Any, flag: Flag) -> None:
+    names = [f"-{flag.name}" if len(flag.name) == 1 else f"--{flag.name}"]
+    names += [f"--{alias}" for alias in flag.aliases]
+    shown = flag.help.replace("%", "%%") if flag.works else argparse.SUPPRESS
+    if flag.kind == "switch":
+        group.add_argument(*names, dest=flag.name, action="store_true", help=shown)
+        return
+    action = "append" if flag.kind in ("paths", "texts") else "store"
+    metavar = "PATH" if "path" in flag.kind else "N" if flag.kind == "integer" else "TEXT"
+    options: dict[str, Any] = {"nargs": "?", "const": "all"} if flag.name == "use-cpu" else {}
+    group.add_argument(
+        *names, dest=flag.name, action=action, metavar=metavar, help=shown, **options
+    )
+
+
+def _from_words(words: Sequence[str]) -> dict[str, Any]:
+    known, unknown = parser().parse_known_args(list(words))
+    if unknown:
+        raise UnknownFlag(_nearest(unknown[0]))
+    return vars(known)
+
+
+def _nearest(word: str) -> str:
+    names = [f"--{name}" for flag in FLAGS for name in (flag.name, *flag.aliases)]
+    near = difflib.get_close_matches(word.split("=")[0], names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]}?" if near else "See --help or docs/flags.md."
+    return f"Unknown flag {word}. {hint}"
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """EASEL_DATA_DIR=... mirrors --data-dir, EASEL_NO_HASHING=1 a switch, and so on."""
+    found: dict[str, Any] = {}
+    for flag in FLAGS:
+        text = environ.get("EASEL_" + flag.name.upper().replace("-", "_"))
+        if text is None or text == "":
+            continue
+        if flag.kind == "switch":
+            if text.lower() not in ("0", "false", "no", "off"):
+                found[flag.name] = True
+        else:
+            found[flag.name] = text.split(os.pathsep) if flag.kind in ("paths", "texts") else text
+    return found
+
+
+def _checked(flag: Flag, value: Any) -> Any:
+    """The value in its field's type. Raises UnknownFlag with what was asked and what fits."""
+    if flag.kind == "switch":
+        return flag.value
+    made = [_one(flag, part) for part in value] if isinstance(value, list) else _one(flag, value)
+    return tuple(made) if isinstance(made, list) else made
+
+
+def _one(flag: Flag, text: str) -> Any:
+    try:
+        value = KINDS[flag.kind](text)
+    except ValueError:
+        raise UnknownFlag(f"--{flag.name} takes a whole number, not {text!r}.") from None
+    if flag.kind == "integer" and not (flag.least or 0) <= value <= (flag.most or value):
+        raise UnknownFlag(f"--{flag.name} takes {flag.least} to {flag.most}, not {value}.")
+    if flag.choices and value not in flag.choices:
+        raise UnknownFlag(f"--{flag.name} takes {', '.join(flag.choices)}, not {text!r}.")
+    return value
+
+
+def _finished(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Texts that stand for more: pairs of credentials, lists, addresses, the data directory."""
+    home = Path(environ.get("EASEL_HOME") or Path.cwd())
+    made = dict(values)
+    made["data_dir"] = Path(
+        os.path.abspath(home / Path(values.get("data_dir", "data")).expanduser())
+    )
+    for field in ("api_auth", "page_auth"):
+        made[field] = _credentials(field, values.get(field, ""))
+    origins = values.get("cors_allow_origins", "")
+    made["cors_allow_origins"] = tuple(part.strip() for part in origins.split(",") if part.strip())
+    path = values.get("root_path", "").strip("/")
+    made["root_path"] = f"/{path}" if path else ""
+    if values.get("listen") and "host" not in values:
+        made["host"] = "0.0.0.0"
+    if "host" in made:
+        made["listen"] = made.get("listen", False) or not _is_loopback(made["host"])
+    if "web_ui" in values and "filebrowser" not in values:
+        made["filebrowser"] = values["web_ui"]
+    _check_device(made.get("device", "auto"))
+    return made
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _credentials(field: str, text: str) -> tuple[tuple[str, str], ...]:
+    """``user:password`` pairs; a password may hold colons, but no comma."""
+    pairs = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        user, colon, password = part.partition(":")
+        if not (user and colon and password):
+            flag = {"api_auth": "--api-auth", "page_auth": "--gradio-auth"}[field]
+            raise UnknownFlag(f"{flag} takes user:password[,user2:password2].")
+        pairs.append((user, password))
+    return tuple(pairs)
+
+
+def _check_device(text: str) -> None:
+    for part in text.split(","):
+        number = part.removeprefix("cuda:")
+        if text not in ("auto", "cpu") and not (part.startswith("cuda:") and number.isdigit()):
+            raise UnknownFlag(f"--device takes auto, cpu or cuda:N[,cuda:M], not {text!r}.")
+
+
+def documentation() -> str:
+    """docs/flags.md, made from the table; a test holds the file equal to it."""
+    lines = [
+        "# Flags",
+        "",
+        "`./webui.sh [flags]`. Every flag has an environment variable: `--data-dir` is `EASEL_DATA_DIR`,",
+        "a switch is on at `1`. `COMMANDLINE_ARGS` is read before the command line. An unknown flag is an",
+        "error that names the nearest known one. This page is made from `webapp/flags.py` by `make docs`.",
+        "",
+    ]
+    sections = dict.fromkeys(flag.section for flag in FLAGS)
+    for section in sections:
+        rows = [flag for flag in FLAGS if flag.section == section and flag.works]
+        if rows:
+            lines += [f"## {section}", "", "| flag | what it does |", "|---|---|"]
+            lines += [f"| `{_shown(flag)}` | {flag.help} |" for flag in rows] + [""]
+    lines += [
+        "## Accepted and ignored",
+        "",
+        "Command lines written for AUTOMATIC1111 or the vendor's service start unchanged; these flags",
+    ]
+    lines += ["change nothing here and are logged once.", "", "| flag | why |", "|---|---|"]
+    lines += [f"| `{_shown(flag)}` | {flag.help} |" for flag in FLAGS if not flag.works]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(flag: Flag) -> str:
+    dashes = "-" if len(flag.name) == 1 else "--"
+    value = "" if flag.kind == "switch" else " N" if flag.kind == "integer" else " TEXT"
+    names = ", ".join([dashes + flag.name, *(f"--{alias}" for alias in flag.aliases)])
+    return names + (" PATH" if "path" in flag.kind else value)
+
+
+def unknown_fields() -> set[str]:
+    """Fields that the table names and Config lacks; empty unless somebody erred."""
+    return {flag.field for flag in FLAGS if flag.works} - {field.name for field in fields(Config)}

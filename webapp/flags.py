@@ -1,0 +1,309 @@
+"""The one table of start flags: AUTOMATIC1111's, the vendor's and our own.
+
+A row with a ``field`` sets that field of :class:`webapp.config.Config`; a row without one is
+accepted, listed in docs/flags.md and logged once when given, and changes nothing.
+Sources: contract section 7.2, the vendor's guide, eas.md section 2.4.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One row. ``kind``: switch | text | integer | path | paths | texts (the last two repeat).
+
+    ``value`` is what a switch writes into its field; ``why`` tells why an ignored flag needs no
+    work here.
+    """
+
+    name: str
+    kind: str = "switch"
+    field: str = ""
+    help: str = ""
+    section: str = ""
+    value: bool = True
+    aliases: tuple[str, ...] = ()
+    least: int | None = None
+    most: int | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def works(self) -> bool:
+        """True when the flag has a meaning here."""
+        return bool(self.field)
+
+
+def _ignored(section: str, why: str, switches: str, texts: str = "") -> tuple[Flag, ...]:
+    """Accepted and ignored: ``switches`` take no value, ``texts`` take one."""
+    return tuple(Flag(n, help=why, section=section) for n in switches.split()) + tuple(
+        Flag(n, "text", help=why, section=section) for n in texts.split()
+    )
+
+
+SERVER, PATHS, MODELS, DEVICE, PAGE, SAFETY, LOGS, SETUP = (
+    "Server",
+    "Paths",
+    "Models",
+    "Device",
+    "Page",
+    "Access",
+    "Logs",
+    "Set-up",
+)
+BUILT_IN = "Always so in Easel."
+ELSEWHERE = "Belongs to a feature that Easel does not have yet."
+
+FLAGS: tuple[Flag, ...] = (
+    Flag(
+        "listen",
+        field="listen",
+        section=SERVER,
+        help="Listen on all addresses, not on loopback alone.",
+    ),
+    Flag("server-name", "text", "host", "Listen on this address.", SERVER),
+    Flag(
+        "port",
+        "integer",
+        "port",
+        "Listen on this port. Default: the first free one from 7860 (7861 with --nowebui).",
+        SERVER,
+        least=1,
+        most=65535,
+    ),
+    Flag("subpath", "text", "root_path", "Serve below this path, for a reverse proxy.", SERVER),
+    Flag(
+        "nowebui",
+        field="web_ui",
+        value=False,
+        section=SERVER,
+        help="Serve the API without the page.",
+    ),
+    Flag(
+        "api",
+        field="api",
+        section=SERVER,
+        help="Serve /sdapi/v1. On by default; kept for AUTOMATIC1111's command lines.",
+    ),
+    Flag("tls-keyfile", "path", "tls_keyfile", "Private key (PEM) for HTTPS.", SERVER),
+    Flag("tls-certfile", "path", "tls_certfile", "Certificate (PEM) for HTTPS.", SERVER),
+    Flag(
+        "cors-allow-origins",
+        "text",
+        "cors_allow_origins",
+        "Origins, comma-separated, that browsers may call from.",
+        SERVER,
+    ),
+    Flag(
+        "token",
+        "text",
+        "token",
+        "The owner's token: 'Authorization: TOKEN' or 'Bearer TOKEN'.",
+        SAFETY,
+    ),
+    Flag("api-auth", "text", "api_auth", "user:password[,user2:password2] for HTTP Basic.", SAFETY),
+    Flag("gradio-auth", "text", "page_auth", "user:password[,...] for the login page.", SAFETY),
+    Flag(
+        "insecure",
+        field="insecure",
+        section=SAFETY,
+        help="With --listen and no credential: let everybody in. Said at every start.",
+    ),
+    Flag(
+        "data-dir",
+        "path",
+        "data_dir",
+        "Models, pictures, settings. Default: data/ beside webui.sh.",
+        PATHS,
+    ),
+    Flag(
+        "mount-path",
+        "texts",
+        "mount_paths",
+        "A prefix in clients' save_dir that means the data directory. Repeatable.",
+        PATHS,
+    ),
+    Flag(
+        "ckpt-dir", "paths", "checkpoint_dirs", "One more folder of checkpoints. Repeatable.", PATHS
+    ),
+    Flag("vae-dir", "paths", "vae_dirs", "One more folder of VAEs. Repeatable.", PATHS),
+    Flag(
+        "lora-dir",
+        "paths",
+        "lora_dirs",
+        "One more folder of LoRAs. Repeatable.",
+        PATHS,
+        aliases=("lyco-dir-backcompat",),
+    ),
+    Flag(
+        "embeddings-dir",
+        "paths",
+        "embedding_dirs",
+        "One more folder of embeddings. Repeatable.",
+        PATHS,
+    ),
+    Flag(
+        "hypernetwork-dir",
+        "paths",
+        "hypernetwork_dirs",
+        "One more folder of hypernetworks. Repeatable.",
+        PATHS,
+    ),
+    Flag(
+        "styles-file",
+        "paths",
+        "styles_files",
+        "A styles.csv; may hold wildcards. Repeatable.",
+        PATHS,
+    ),
+    Flag(
+        "ckpt",
+        "text",
+        "default_checkpoint",
+        "The checkpoint to use when neither request nor options name one.",
+        MODELS,
+    ),
+    Flag(
+        "no-hashing",
+        field="hashing",
+        value=False,
+        section=MODELS,
+        help="Never compute sha256 of model files.",
+    ),
+    Flag(
+        "no-default-checkpoint",
+        field="install_default",
+        value=False,
+        section=MODELS,
+        help="Do not install Easel's own checkpoint into an empty folder.",
+    ),
+    Flag(
+        "watch",
+        "text",
+        "watch",
+        "How model folders are watched: auto, inotify, poll or off.",
+        MODELS,
+        choices=("auto", "inotify", "poll", "off"),
+    ),
+    Flag("device", "text", "device", "auto, cpu, or cuda:N[,cuda:M].", DEVICE),
+    Flag(
+        "threads",
+        "integer",
+        "threads",
+        "CPU threads of a worker; 0 is all cores.",
+        DEVICE,
+        least=0,
+        most=1024,
+    ),
+    Flag(
+        "no-half", field="half", value=False, section=DEVICE, help="Compute in fp32 on a GPU too."
+    ),
+    Flag("filebrowser", field="filebrowser", section=PAGE, help="Show the file browser's tab."),
+    Flag("api-log", field="api_log", section=LOGS, help="Log each API request in a line."),
+    Flag("time-log", field="time_log", section=LOGS, help="Log where each job's time went."),
+    Flag("log-json", field="log_json", section=LOGS, help="Log in JSON, a line an event."),
+    *_ignored(
+        SERVER,
+        "gunicorn and our own routes serve here; there is no gradio, share link or tunnel.",
+        "disable-tls-verify no-gradio-queue gradio-queue gradio-debug share",
+        (
+            "ngrok ngrok-options ngrok-region gradio-allowed-path gradio-auth-path "
+            "timeout-keep-alive cors-allow-origins-regex"
+        ),
+    ),
+    *_ignored(SERVER, ELSEWHERE, "api-server-stop add-stop-route"),
+    *_ignored(
+        SERVER,
+        "The worker loads in the background; requests wait for it.",
+        "skip-load-model-at-start",
+    ),
+    *_ignored(
+        PATHS,
+        "The data directory holds these (docs/models.md).",
+        "",
+        (
+            "models-dir config vae-path textual-inversion-templates-dir "
+            "localizations-dir gfpgan-dir gfpgan-model codeformer-models-path "
+            "gfpgan-models-path esrgan-models-path bsrgan-models-path "
+            "realesrgan-models-path dat-models-path scunet-models-path "
+            "swinir-models-path ldsr-models-path clip-models-path ui-config-file "
+            "ui-settings-file controlnet-dir controlnet-annotator-models-path"
+        ),
+    ),
+    *_ignored(
+        DEVICE,
+        "Easel decides by what the device can hold.",
+        (
+            "medvram medvram-sdxl lowvram lowram no-half-vae upcast-sampling "
+            "disable-nan-check opt-channelslast use-ipex "
+            "disable-model-loading-ram-optimization no-half-controlnet "
+            "controlnet-tracemalloc"
+        ),
+        (
+            "precision use-cpu device-id controlnet-preprocessor-cache-size "
+            "controlnet-loglevel min-ram-reserved"
+        ),
+    ),
+    *_ignored(
+        DEVICE,
+        "torch's own attention is used, which is exact and fast.",
+        (
+            "xformers force-enable-xformers xformers-flash-attention "
+            "opt-sdp-attention opt-sdp-no-mem-attention opt-split-attention "
+            "opt-split-attention-v1 opt-split-attention-invokeai "
+            "opt-sub-quad-attention disable-opt-split-attention blade"
+        ),
+        "sub-quad-q-chunk-size sub-quad-kv-chunk-size sub-quad-chunk-threshold",
+    ),
+    *_ignored(
+        SAFETY,
+        "Pickles are never loaded in this process, and no code runs from the page.",
+        "allow-code disable-safe-unpickle",
+    ),
+    *_ignored(
+        SAFETY,
+        ELSEWHERE,
+        (
+            "hide-ui-dir-config freeze-settings enable-insecure-extension-access "
+            "disable-all-extensions disable-extra-extensions enable-nsfw-censor"
+        ),
+        "freeze-settings-in-sections freeze-specific-settings",
+    ),
+    *_ignored(
+        MODELS, "Easel downloads nothing on its own.", "no-download-sd-model do-not-download-clip"
+    ),
+    *_ignored(MODELS, ELSEWHERE, "sd-dynamic-cache public-cache"),
+    *_ignored(
+        PAGE,
+        "The page is Easel's own.",
+        (
+            "autolaunch use-textbox-seed no-progressbar-hiding "
+            "disable-console-progressbars ui-debug-mode no-prompt-history "
+            "show-negative-prompt just-ui"
+        ),
+        "theme gradio-img2img-tool gradio-inpaint-tool always-hide-tabs server-path",
+    ),
+    *_ignored(PAGE, "Belongs to the cluster edition.", "cluster-status root-extensions", "uid"),
+    *_ignored(
+        PATHS,
+        "File names are always safe on every system.",
+        "unix-filenames-sanitization",
+        "filenames-max-length",
+    ),
+    *_ignored(LOGS, BUILT_IN, "log-startup dump-sysinfo enable-console-prompts", "loglevel"),
+    *_ignored(
+        SETUP,
+        "webui.sh installs exactly the locked versions, once.",
+        (
+            "skip-install skip-prepare-environment skip-python-version-check "
+            "skip-torch-cuda-test skip-version-check reinstall-torch "
+            "reinstall-xformers update-check update-all-extensions test-server f "
+            "administrator"
+        ),
+    ),
+    *_ignored(
+        SETUP,
+        "Without effect in AUTOMATIC1111 too.",
+        "always-batch-cond-uncond unload-gfpgan deepdanbooru",
+        "max-batch-count",
+    ),
+)

@@ -1,0 +1,213 @@
+"""Options: checked against their table, kept in ``config.json``, frozen for each job."""
+
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from generator.errors import BadRequest
+from generator.request import Snapshot
+from webapp.options_table import OPTIONS, Option
+
+BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
+DEFAULTS: Mapping[str, object] = {option.name: option.default for option in OPTIONS}
+# Options whose values depend on what is installed; a name that is gone must not lock the page.
+OPEN_CHOICES = frozenset({"sd_vae", "sd_model_checkpoint", "upscaler_for_img2img"})
+
+
+class Options:
+    """The options of one data directory; safe for threads, written atomically.
+
+    A ``config.json`` that is no JSON object is moved aside as ``config.json.broken`` and the
+    defaults hold. Values in it that do not fit their option are left out, those of unknown names
+    are kept in the file and not shown.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._stored: dict[str, object] = {}
+        self._read_at: tuple[int, int] | None = None
+
+    def get(self) -> dict[str, object]:
+        """Every option of the table with its value in force."""
+        with self._lock:
+            self._read()
+            known = {n: v for n, v in self._stored.items() if n in BY_NAME and _fits(n, v)}
+        return {**DEFAULTS, **known}
+
+    def update(self, changes: Mapping[str, object]) -> None:
+        """Check all of ``changes``, then store them at once, or nothing of them.
+
+        Raises :class:`BadRequest` naming the option, what was sent and what fits.
+        """
+        checked = {name: checked_value(name, value) for name, value in changes.items()}
+        with self._lock:
+            self._read()
+            merged = {**self._stored, **checked}
+            if merged != self._stored:
+                write_json(self._path, merged)
+                self._stored = merged
+                self._read_at = self._stamp()
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            stat = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_mtime_ns, stat.st_size
+
+    def _read(self) -> None:
+        """Read the file again when somebody else changed it (a person, or another process)."""
+        stamp = self._stamp()
+        if stamp == self._read_at:
+            return
+        self._stored = {} if stamp is None else _load(self._path)
+        self._read_at = stamp
+
+
+def _load(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError):
+        found = None
+    if isinstance(found, dict):
+        return found
+    os.replace(path, path.with_name(path.name + ".broken"))
+    return {}
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Replace ``path`` by ``content`` in one step: a reader sees the old file or the new one."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=4, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def checked_value(name: str, value: object) -> object:
+    """The value in its option's type. Raises :class:`BadRequest` naming what fits."""
+    option = BY_NAME.get(name)
+    if option is None:
+        raise BadRequest(f"There is no option {name!r}; GET /sdapi/v1/options lists them.", name)
+    made = _converted(option, value)
+    limited = option.least is not None and option.most is not None and made is not None
+    if limited and not option.least <= made <= option.most:  # type: ignore[operator]
+        wanted = f"{option.least:g} to {option.most:g}"
+        raise BadRequest(f"The option {name} takes {wanted}, not {value!r}.", name)
+    chosen = made if isinstance(made, list) else [made]
+    if option.choices and not set(chosen) <= set(option.choices):
+        wanted = ", ".join(option.choices)
+        raise BadRequest(f"The option {name} takes one of {wanted}; {value!r} is none.", name)
+    return made
+
+
+def _converted(option: Option, value: object) -> Any:
+    """Numbers may come as fractions (AUTOMATIC1111 answers 80.0) or as text."""
+    default = option.default
+    if default is None or value is None or option.name in OPEN_CHOICES:
+        return value
+    try:
+        if isinstance(default, bool):
+            return _truth(value)
+        if isinstance(default, int | float):
+            return _number(default, value)
+    except (KeyError, TypeError, ValueError):
+        raise _misfit(option, value) from None
+    if isinstance(value, type(default)):
+        return value
+    raise _misfit(option, value)
+
+
+def _truth(value: object) -> bool:
+    return {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}[
+        str(value).lower()
+    ]
+
+
+def _number(default: int | float, value: object) -> int | float:
+    if isinstance(value, bool):
+        raise TypeError(value)
+    number = float(value)  # type: ignore[arg-type]
+    if number != number or number in (float("inf"), float("-inf")):
+        raise ValueError(value)
+    return int(number) if isinstance(default, int) and number.is_integer() else number
+
+
+def _misfit(option: Option, value: object) -> BadRequest:
+    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
+    wanted = names.get(type(option.default), "another type")
+    return BadRequest(f"The option {option.name} takes {wanted}, not {value!r}.", option.name)
+
+
+def _fits(name: str, value: object) -> bool:
+    try:
+        checked_value(name, value)
+    except BadRequest:
+        return False
+    return True
+
+
+def snapshot(values: Mapping[str, object], overrides: Mapping[str, object]) -> Snapshot:
+    """What the engine reads of the options, with a request's ``override_settings`` on top.
+
+    Raises :class:`BadRequest` for an override that does not fit its option.
+    """
+    checked = {name: checked_value(name, value) for name, value in overrides.items()}
+    merged = {**values, **checked}
+    taken: dict[str, Any] = {}
+    for field in fields(Snapshot):
+        value = merged.get(field.name)
+        if value is not None:
+            taken[field.name] = value
+    return Snapshot(**taken)
+
+
+def documentation() -> str:
+    """docs/options.md, made from the table; a test holds the file equal to it."""
+    engine = {field.name for field in fields(Snapshot)}
+    lines = [
+        "# Options",
+        "",
+        "`GET` and `POST /sdapi/v1/options`, kept in `config.json` in the data directory. Names and",
+        "defaults are AUTOMATIC1111's. **Works** marks those that change pictures or files here; the",
+        "others are stored and answered, so that clients keep working. Made by `make docs`.",
+        "",
+        "| option | default | takes | works |",
+        "|---|---|---|---|",
+    ]
+    for option in OPTIONS:
+        shown = json.dumps(option.default, ensure_ascii=False).replace("|", "\\|")
+        works = "yes" if option.name in engine | USED_OUTSIDE_THE_ENGINE else ""
+        lines.append(f"| `{option.name}` | `{shown}` | {_limits(option)} | {works} |")
+    return "\n".join(lines) + "\n"
+
+
+USED_OUTSIDE_THE_ENGINE = frozenset(
+    {
+        "sd_model_checkpoint",
+        "sd_vae",
+        "samples_save",
+        "grid_save",
+        "return_grid",
+        "grid_only_if_multiple",
+        "outdir_txt2img_samples",
+        "outdir_txt2img_grids",
+    }
+)
+
+
+def _limits(option: Option) -> str:
+    if option.choices:
+        return ", ".join(option.choices)
+    return f"{option.least:g} to {option.most:g}" if option.least is not None else ""
