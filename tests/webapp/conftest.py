@@ -4,7 +4,7 @@ import json
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,17 +14,18 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
-from webapp.settings import Options
 
 from generator.models.registry import Folders, Registry
 from generator.request import Generation, Picture
 from webapp.answers import compose, save_all
 from webapp.app import create_app
 from webapp.auth import Credentials, credentials
+from webapp.config import Config
 from webapp.errors import envelope
 from webapp.queues.contracts import Answer
 from webapp.queues.frames import GenerationJob, decode
 from webapp.queues.sqlite import SqliteStore
+from webapp.settings import Options
 
 
 def write_model(path: Path, metadata: dict[str, str] | None = None) -> Path:
@@ -50,7 +51,7 @@ def pretend(job: GenerationJob) -> Generation:
             wanted.seeds.variation_seed + i,
             wanted.prompt,
             wanted.negative_prompt,
-            f"{wanted.prompt}\nSteps: {wanted.sampling.steps}, Seed: {wanted.seeds.seed + step * i}",
+            f"{wanted.prompt}\nSeed: {wanted.seeds.seed + step * i}",
         )
         for i in range(wanted.picture_count)
     )
@@ -100,26 +101,9 @@ class House:
             return envelope(error)
 
 
-def configuration(data_dir: Path, **changes: Any) -> SimpleNamespace:
-    """What the app reads of the flags."""
-    values: dict[str, Any] = {
-        "data_dir": data_dir,
-        "easel_dir": data_dir / ".easel",
-        "root_path": "",
-        "web_ui": True,
-        "filebrowser": False,
-        "api_log": False,
-        "time_log": False,
-        "tls_certfile": None,
-        "cors_allow_origins": (),
-        "threads": 8,
-        "mount_paths": (
-            "/code/stable-diffusion-webui/data",
-            "/code/stable-diffusion-webui/data-oss",
-            "/code/stable-diffusion-webui/data-nas",
-        ),
-    }
-    return SimpleNamespace(**(values | changes))
+def configuration(data_dir: Path, **changes: Any) -> Config:
+    """What the flags say, with changes."""
+    return replace(Config(data_dir, filebrowser=False), **changes)
 
 
 Builder = Callable[..., House]

@@ -61,6 +61,25 @@ def test_models_tell_of_their_files(house: Any) -> None:
     assert house.client().get("/sdapi/v1/sd-vae").get_json()[0]["model_name"] == "clear.safetensors"
 
 
+def test_flags_tell_no_secrets(build: Any, goldens: Path) -> None:
+    house = build(token="s3cret", api_auth=(("ann", "pw1"),), ignored=("--xformers",))
+    answer = house.client().get("/sdapi/v1/cmd-flags")
+    golden = json.loads((goldens / "get/cmd-flags.json").read_text())
+    assert sorted(set(golden) - set(answer.get_json())) == []
+    assert answer.get_json()["xformers"] is True
+    assert answer.get_json()["nowebui"] is False
+    assert "s3cret" not in answer.text
+    assert "pw1" not in answer.text
+
+
+def test_prompt_styles(house: Any) -> None:
+    (house.data_dir / "styles.csv").write_text(
+        "name,prompt,negative_prompt\nink,ink of {prompt},\n"
+    )
+    styles = house.client().get("/sdapi/v1/prompt-styles").get_json()
+    assert styles == [{"name": "ink", "prompt": "ink of {prompt}", "negative_prompt": ""}]
+
+
 def test_refreshing_finds_new_files(house: Any) -> None:
     client = house.client()
     client.get("/sdapi/v1/sd-models")

@@ -1,15 +1,23 @@
 """What there is to choose from: the lists of AUTOMATIC1111's API, and their refreshing."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from flask import Blueprint, Response, jsonify
 
 from generator.errors import ModelUnreadable
 from generator.models.header import read_header
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
+from generator.prompt.styles import read_styles
 from generator.sampling.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from webapp import eas
+from webapp.flags import FLAGS, Flag
 from webapp.openapi import NULL, Note, described
 from webapp.routes.context import services
+
+if TYPE_CHECKING:
+    from webapp.config import Config
 
 models = Blueprint("models", __name__, url_prefix="/sdapi/v1")
 
@@ -23,6 +31,7 @@ LATENT_MODES = (
     "Latent (nearest)",
     "Latent (nearest-exact)",
 )
+SECRET = frozenset({"token", "api_auth", "page_auth", "tls_keyfile"})
 BUILT_IN_UPSCALERS = ("None", "Lanczos", "Nearest")
 
 
@@ -193,6 +202,51 @@ def script_info() -> Response:
             for name in sorted(eas.TOLERATED - {"comments"})
         ]
     )
+
+
+@models.get("/prompt-styles")
+@described(Note("Named pieces of prompts", answer=LIST))
+def prompt_styles() -> Response:
+    """The styles of styles.csv, read afresh."""
+    config = services().config
+    found = read_styles(config.styles_files or (config.data_dir / "styles.csv",))
+    return jsonify(
+        [
+            {"name": s.name, "prompt": s.prompt, "negative_prompt": s.negative_prompt}
+            for s in found.values()
+        ]
+    )
+
+
+@models.get("/cmd-flags")
+@described(Note("The flags that the service was started with", answer=OBJECT))
+def cmd_flags() -> Response:
+    """Every flag by its name with underscores; those that are secret are never told."""
+    config = services().config
+    return jsonify(
+        {
+            name.replace("-", "_"): flag_value(flag, config)
+            for flag in FLAGS
+            for name in (flag.name, *flag.aliases)
+        }
+    )
+
+
+def flag_value(flag: Flag, config: "Config") -> object:
+    """A flag's value as JSON; null for one that was not given or must not be told."""
+    if not flag.works:
+        return f"--{flag.name}" in config.ignored if flag.kind == "switch" else None
+    if flag.field in SECRET:
+        return None
+    value = getattr(config, flag.field)
+    return value == flag.value if flag.kind == "switch" else plain(value)
+
+
+def plain(value: object) -> object:
+    """Paths and tuples as JSON knows them."""
+    if isinstance(value, tuple):
+        return [plain(part) for part in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 @models.post("/refresh-checkpoints")
