@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from generator.prompt.chunks import SIZE, Trigger, layout, token_count
-from generator.prompt.tokenizer import END, START, Tokenizer, clip_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from generator.prompt.chunks import SIZE, Trigger, layout, token_count
+from generator.prompt.tokenizer import END, START, Tokenizer, clip_tokenizer
 
 COMMA = 267
 
@@ -44,9 +45,7 @@ def test_any_text_has_tokens(tokenizer: Tokenizer, text: str) -> None:
 
 @given(st.text(alphabet="abc ,()BREAK", max_size=400), st.integers(0, 40))
 @settings(max_examples=80, deadline=None)
-def test_chunks_are_whole_and_lose_nothing(
-    tokenizer: Tokenizer, text: str, backtrack: int
-) -> None:
+def test_chunks_are_whole_and_lose_nothing(tokenizer: Tokenizer, text: str, backtrack: int) -> None:
     found = layout(text, tokenizer, backtrack, parse=False)
     kept = [t for chunk in found.chunks for t in chunk.tokens if t not in (START, END)]
     assert kept == tokenizer.encode(text)
