@@ -69,7 +69,7 @@ def txt2img() -> Response:
         save=saving(body, extras, options, here),
         extras=EasExtras(**{**as_dict(extras), "id_task": task}) if extras else None,
         answer_format=str(options.get("samples_format", "png")),
-        answer_quality=int(options.get("jpeg_quality", 80)),
+        answer_quality=int(str(options.get("jpeg_quality", 80))),
     )
     keep_overrides(body, here)
     frame = frame_of(job, task, here)
