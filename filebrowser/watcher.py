@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from watchdog import events
 from watchdog.observers import Observer
@@ -23,10 +23,10 @@ from watchdog.observers.polling import PollingObserver
 from filebrowser.mounts import mounted, reports_changes, unreporting_below
 from filebrowser.settling import Change, FileChange, Phase, Settler
 
-__all__ = ["Change", "FileChange", "Mode", "Watcher"]
+__all__ = ["MODES", "Change", "FileChange", "Watcher"]
 
-Mode = Literal["auto", "inotify", "poll", "off"]
-Listener = Callable[[Sequence[FileChange]], None]
+MODES = ("auto", "inotify", "poll", "off")
+Listener = Callable[[Sequence[FileChange]], object]
 
 POLL_SECONDS = 0.6
 TICK_SECONDS = 0.1  # between two looks at a pending file
@@ -55,7 +55,9 @@ class Watcher:
     it after any fork.
     """
 
-    def __init__(self, roots: Iterable[Path], mode: Mode, on_change: Listener) -> None:
+    def __init__(self, roots: Iterable[Path], mode: str, on_change: Listener) -> None:
+        if mode not in MODES:
+            raise ValueError(f"{mode!r} is no way to watch; there are {', '.join(MODES)}")
         self.roots = tuple(dict.fromkeys(path.absolute() for path in roots))
         self.mode = mode
         self._on_change = on_change
@@ -241,7 +243,7 @@ def _retrying(look: Callable[[], None]) -> None:
         log.info("Changes cannot be seen now, trying again: %s", error)
 
 
-def _log_failure(told: "Future[None]") -> None:
+def _log_failure(told: "Future[object]") -> None:
     if error := told.exception():
         log.error("A listener to file changes failed", exc_info=error)
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 
+from filebrowser.watcher import Watcher
 from generator.request import GenerationRequest, Sampling, Seeds, Snapshot
 from webapp.config import Config, parse
 from webapp.family import die_with_supervisor, worker_name
@@ -58,12 +59,18 @@ def main(words: Sequence[str]) -> int:
     use_threads(config.threads)
     from generator.engine import Engine  # torch: after OMP_NUM_THREADS is set
 
-    engine = Engine(registry_of(config), device, half=config.half, styles_files=config.styles_files)
+    registry = registry_of(config)
+    engine = Engine(registry, device, half=config.half, styles_files=config.styles_files)
     worker = Worker(
         name, store, store, engine, config.data_dir, warm_up=first_job(chosen(config)), log=log
     )
     worker.listen_to_signals()
+    # A name that is missing is looked for on the disk anyway; what no request names (embeddings, a
+    # VAE that lies beside its checkpoint) is noticed only by watching.
+    watcher = Watcher(registry.folders.all(), config.watch, lambda _: registry.refresh())
+    watcher.start()
     try:
         return worker.run()
     finally:
+        watcher.stop()
         store.close()

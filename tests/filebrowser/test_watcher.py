@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from watchdog.observers import Observer
 
-from filebrowser.watcher import Change, FileChange, Mode, Watcher
+from filebrowser.watcher import Change, FileChange, Watcher
 
 PROMISE = 2.0  # seconds from the last byte to the telling
 EITHER = pytest.mark.parametrize("mode", ["inotify", "poll"])
@@ -52,7 +52,7 @@ Watch = Callable[..., Ear]
 def watch() -> Iterator[Watch]:
     watchers: list[Watcher] = []
 
-    def begin(root: Path, mode: Mode) -> Ear:
+    def begin(root: Path, mode: str) -> Ear:
         ear = Ear()
         watchers.append(Watcher([root], mode, ear))
         watchers[-1].start()
@@ -65,7 +65,7 @@ def watch() -> Iterator[Watch]:
 
 
 @EITHER
-def test_a_slow_copy_is_told_once_and_whole(watch: Watch, tmp_path: Path, mode: Mode) -> None:
+def test_a_slow_copy_is_told_once_and_whole(watch: Watch, tmp_path: Path, mode: str) -> None:
     ear, slow = watch(tmp_path, mode), tmp_path / "slow"
     with slow.open("wb") as file:
         for _ in range(12):
@@ -80,7 +80,7 @@ def test_a_slow_copy_is_told_once_and_whole(watch: Watch, tmp_path: Path, mode: 
 
 
 @EITHER
-def test_the_life_of_a_file(watch: Watch, tmp_path: Path, mode: Mode) -> None:
+def test_the_life_of_a_file(watch: Watch, tmp_path: Path, mode: str) -> None:
     ear, part, whole = watch(tmp_path, mode), tmp_path / ".part", tmp_path / "whole"
     part.write_bytes(b"bytes")
     part.rename(whole)
@@ -97,7 +97,7 @@ def test_the_life_of_a_file(watch: Watch, tmp_path: Path, mode: Mode) -> None:
 
 @EITHER
 def test_folders_come_and_go(
-    watch: Watch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, mode: Mode
+    watch: Watch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, mode: str
 ) -> None:
     outside = tmp_path_factory.mktemp("outside") / "set"
     (outside / "deep").mkdir(parents=True)
@@ -123,6 +123,11 @@ def test_what_a_link_leads_to_is_watched(
     ear = watch(tmp_path, "inotify")
     (elsewhere / "a").write_bytes(b"a")
     ear.wait(tmp_path / "link" / "a", Change.CREATED)
+
+
+def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="sometimes.*auto"):
+        Watcher([tmp_path], "sometimes", lambda _: None)
 
 
 def test_off_watches_nothing(watch: Watch, tmp_path: Path) -> None:

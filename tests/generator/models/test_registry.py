@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from filebrowser.watcher import Mode, Watcher
+from filebrowser.watcher import Watcher
 from generator.errors import ModelNotFound
 from generator.models.registry import Folders, HashCache, Kind, Registry, scan
 
@@ -275,7 +275,7 @@ def test_many_threads_may_ask_while_files_change(tmp_path: Path, registry: Regis
 
 @pytest.mark.parametrize("mode", ["inotify", "poll"])
 def test_models_appear_and_leave_within_two_seconds(
-    tmp_path: Path, registry: Registry, mode: Mode
+    tmp_path: Path, registry: Registry, mode: str
 ) -> None:
     (tmp_path / CHECKPOINTS).mkdir(parents=True)
     registry.start()
