@@ -126,7 +126,7 @@ def test_what_a_link_leads_to_is_watched(
 
 
 def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="sometimes.*auto"):
+    with pytest.raises(ValueError, match=r"sometimes.*auto"):
         Watcher([tmp_path], "sometimes", lambda _: None)
 
 
