@@ -199,13 +199,21 @@ class Index:
     def _missing(self, kind: Kind, name: str) -> NoReturn:
         label = kind.replace("_", " ")
         place = SHELVES[kind].made[0]
-        for path, reason in self.rejected.items():
-            if name in (path.name, path.stem) and path.name.endswith(SHELVES[kind].suffixes):
+        broken = {
+            path: reason
+            for path, reason in self.rejected.items()
+            if path.name.endswith(SHELVES[kind].suffixes)
+        }
+        for path, reason in broken.items():
+            if name in (path.name, path.stem):
                 raise ModelNotFound(f"The {label} {name!r} is there but cannot be used: {reason}.")
         known = [file.name for file in self.of(kind)]
         if not known:
             asked = f" (asked for: {name!r})" if name else ""
-            raise ModelNotFound(f"There is no {label} yet{asked}. Copy one into {place}.")
+            seen = "".join(
+                f" One cannot be used: {reason}." for reason in list(broken.values())[:1]
+            )
+            raise ModelNotFound(f"There is no {label} yet{asked}. Copy one into {place}.{seen}")
         raise ModelNotFound(
             f"There is no {label} {name!r}. {_some(known, name)} "
             f"Name one of these, or copy yours into {place}."

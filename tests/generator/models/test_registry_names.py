@@ -106,6 +106,13 @@ def test_a_rejected_file_tells_its_reason() -> None:
             here.find_checkpoint(name)
 
 
+def test_the_only_file_being_broken_is_told() -> None:
+    path = Path("/data/models/Stable-diffusion/broken.safetensors")
+    here = index(rejected={path: "broken.safetensors: 5 of 10 bytes are there"})
+    with pytest.raises(ModelNotFound, match=r"no checkpoint yet.*5 of 10 bytes"):
+        here.find_checkpoint()
+
+
 def test_names_sort_as_a_person_would() -> None:
     names = ["v10", "V2", "b/a", "a", "v1.5", "10", "9"]
     assert sorted(names, key=natural) == ["9", "10", "a", "b/a", "v1.5", "V2", "v10"]
