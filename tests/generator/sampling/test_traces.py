@@ -36,7 +36,7 @@ OTHER = (
     "refiner",
     "i2i_refiner",
 )
-UNKEPT = ("sampler_ddim_cfgpp",)  # its unguided eps
+UNKEPT = ("sampler_ddim_cfgpp", "steps_1_unipc")  # an unguided eps; a refused request
 
 
 def recorded(goldens: Path) -> Iterator[str]:
