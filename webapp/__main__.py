@@ -27,18 +27,16 @@ def serve(words: Sequence[str]) -> int:
 
 def web(words: Sequence[str]) -> int:
     """The web process; started by serve."""
-    from webapp.config import parse
-    from webapp.web import run
+    from webapp.web import main as run_web
 
-    return run(parse(words))
+    return run_web(words)
 
 
 def worker(words: Sequence[str]) -> int:
     """A worker process; started by serve."""
-    from webapp.config import parse
-    from webapp.worker import run
+    from webapp.worker import main as run_worker
 
-    return run(parse(words))
+    return run_worker(words)
 
 
 def generate(words: Sequence[str]) -> int:
