@@ -90,7 +90,6 @@ class Txt2Img(BaseModel):
 UNIMPLEMENTED: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
         "restore_faces": (None, False),
-        "tiling": (None, False),
         "refiner_checkpoint": (None, "", "None"),
         "firstpass_image": (None, ""),
         "enable_hr": (None, False),
@@ -238,13 +237,19 @@ def to_request(body: Txt2Img, extras: EasExtras | None, given: Given) -> Generat
         batches=body.n_iter or 1,
         checkpoint=checkpoint(overrides, extras, given),
         vae=vae(overrides, extras, given),
-        tiling=bool(body.tiling),
+        tiling=tiles(body, overrides, given),
         styles=tuple(body.styles or ()),
         disable_extra_networks=bool(body.disable_extra_networks),
         options=snapshot(given.options, overrides),
         user_name=given.user_name,
         version=given.version,
     )
+
+
+def tiles(body: Txt2Img, overrides: Mapping[str, object], given: Given) -> bool:
+    """Whether the picture shall tile; NULL leaves it to the options."""
+    option = overrides.get("tiling", given.options.get("tiling"))
+    return bool(option if body.tiling is None else body.tiling)
 
 
 def named(body: Txt2Img) -> tuple[str, str]:
