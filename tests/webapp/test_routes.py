@@ -318,6 +318,14 @@ def test_session_tells_the_page_what_it_needs(house: Any) -> None:
     assert session["checkpoint"] == "deliberate_v2.safetensors"
 
 
+def test_the_size_that_a_checkpoint_prefers(house: Any) -> None:
+    folder = house.data_dir / "models/Stable-diffusion"
+    write_model(folder / "a.safetensors", {"easel.preferred_size": "256x256"})
+    house.registry.refresh()
+    session = house.client().get("/api/session").get_json()
+    assert (session["checkpoint"], session["default_size"]) == ("a.safetensors", 256)
+
+
 def test_events_tell_of_changes() -> None:
     changed, revision = threading.Event(), iter((1, 2))
     events = told(changed, lambda: next(revision))

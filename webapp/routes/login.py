@@ -1,16 +1,19 @@
 """The page's door: a form that needs no script, and what it sets and forgets."""
 
+import re
 from importlib.resources import files
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, redirect, request, session, url_for
 from flask_login import login_user, logout_user
 
+from generator.models.index import ModelFile
 from generator.models.kinds import Kind
 from webapp.auth import Caller, Throttle, visitor_of
 from webapp.errors import Refused, WrongCredential
 from webapp.openapi import EMPTY, Note, described
 from webapp.routes.context import caller, json_body, services
+from webapp.schema import exact
 from webapp.version import VERSION
 
 FORM = files("webapp").joinpath("pages", "login.html").read_text(encoding="utf-8")
@@ -78,9 +81,7 @@ def blueprint(throttle: Throttle) -> Blueprint:
     def who_am_i() -> Response:
         """What the page needs to know at its start."""
         here = services()
-        checkpoints = here.registry.index.of(Kind.CHECKPOINT)
-        chosen = here.options.get().get("sd_model_checkpoint")
-        first = checkpoints[0].title if checkpoints else None
+        checkpoint = current_checkpoint()
         return jsonify(
             {
                 "user": caller().name,
@@ -88,13 +89,28 @@ def blueprint(throttle: Throttle) -> Blueprint:
                 "version": VERSION,
                 "edition": "standard",
                 "filebrowser": here.config.filebrowser,
-                "default_size": 512,
-                "checkpoint": chosen or first,
+                "default_size": preferred_size(checkpoint),
+                "checkpoint": checkpoint.title if checkpoint else None,
                 "login": not here.credentials.open_to_all,
             }
         )
 
     return login
+
+
+def current_checkpoint() -> ModelFile | None:
+    """What a request draws with that names no checkpoint."""
+    here = services()
+    name = str(here.options.get().get("sd_model_checkpoint") or "")
+    found = exact(here.registry, name) if name else None
+    return found or next(iter(here.registry.index.of(Kind.CHECKPOINT)), None)
+
+
+def preferred_size(checkpoint: ModelFile | None) -> int:
+    """The side in pixels that a checkpoint says it was trained at; 512 if it says nothing."""
+    said = checkpoint.metadata.get("easel.preferred_size", "") if checkpoint else ""
+    side = re.fullmatch(r"(\d{2,4})x\d{2,4}", said)
+    return int(side[1]) if side else 512
 
 
 def known(given: object) -> Caller | None:

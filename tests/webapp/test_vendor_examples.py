@@ -1,0 +1,115 @@
+"""The guide's own examples, run as they stand there: only address and token are filled in."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from werkzeug.serving import make_server
+
+from tests.webapp.conftest import write_model
+from webapp.auth import credentials
+
+TOKEN = "MmQ3ZGRmNGM"
+CHECKPOINTS = ("v1-5-pruned-emaonly.safetensors", "deliberate_v2.safetensors")
+
+
+@pytest.fixture
+def guide(shared: Path) -> str:
+    """The vendor's guide."""
+    return (shared / "reference/vendor-guide.zh.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def served(build: Any) -> Iterator[tuple[Any, str]]:
+    """A house with a token, on a real socket; the house and its address."""
+    house = build(credentials(TOKEN))
+    for name in CHECKPOINTS:
+        write_model(house.data_dir / "models/Stable-diffusion" / name)
+    server = make_server("127.0.0.1", 0, house.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield house, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def run_python(code: str, folder: Path) -> str:
+    """Run an example; what it printed."""
+    environ = {**os.environ, "NO_PROXY": "*"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def example(guide: str, first: str, last: str, address: str) -> str:
+    """The guide's text from one line to another, filled in."""
+    start = guide.index(first)
+    text = guide[start : guide.index(last, start) + len(last)]
+    return (
+        text.replace("<调用地址>", address)
+        .replace("<service_url>", address)
+        .replace("<Token>", TOKEN)
+        .replace("<token>", TOKEN)
+    )
+
+
+def test_python_saving_locally(guide: str, served: Any, tmp_path: Path) -> None:
+    house, address = served
+    code = example(guide, "import requests\nimport base64", 'image.save("output.png")', address)
+    run_python(code, tmp_path)
+    assert Image.open(tmp_path / "output.png").size == (512, 512)
+    assert house.jobs[0].request.sampling.steps == 25
+
+
+def test_python_saving_to_the_mount(guide: str, served: Any, tmp_path: Path) -> None:
+    house, address = served
+    part = guide[guide.index("图片保存至OSS") :]
+    code = example(part, "import requests", "print(img_oss_path)", address)
+    printed = run_python(code, tmp_path).split()
+    assert len(printed) == 1
+    inner = printed[0].removeprefix("oss://examplebucket/data-oss/")
+    assert re.match(r"outputs/txt2img-images/\d{4}-\d\d-\d\d/[0-9a-f-]{36}-\d+\.png$", inner)
+    assert (house.data_dir / inner).is_file()
+    assert house.jobs[0].request.checkpoint == CHECKPOINTS[0]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("which", ["发送同步接口请求示例如下", "发送异步接口请求示例如下"])
+def test_curl(guide: str, served: Any, which: str) -> None:
+    house, address = served
+    script = example(guide[guide.index(which) :], "curl --location", "}'", address)
+    done = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    answer = json.loads(done.stdout)
+    assert (answer["images"], answer["info"]) == ([], "")
+    facts = answer["parameters"]
+    seeds = [int(seed) for seed in facts["seed"].split(",")]
+    assert seeds[1] == seeds[0] + 1
+    grid, *pictures = facts["image_url"].split(",")
+    assert "/txt2img-grids/" in grid
+    assert [f"-{seed}.png" in url for seed, url in zip(seeds, pictures, strict=True)] == [True] * 2
+    assert facts["status"] == 0
+    assert house.jobs[0].request.checkpoint == CHECKPOINTS[1]
+    if "异步" in which:
+        assert facts["id_task"] == "14837"
+        assert grid.startswith("/code/stable-diffusion-webui/data/tmp/outputs/")
+    else:
+        assert grid.startswith("/code/stable-diffusion-webui/data-oss/outputs/")
