@@ -18,8 +18,9 @@ from generator.following import Follower
 from generator.hooks import Watch, unwatched
 from generator.job import Job, Means, Texts
 from generator.models.adapters import mounted
+from generator.models.embeddings import Embeddings
 from generator.models.memory import Memory, Residence
-from generator.models.registry import ModelFile, Registry
+from generator.models.registry import Kind, ModelFile, Registry
 from generator.models.tiling import tiled
 from generator.pictures.description import ModelNames
 from generator.pictures.grid import grid
@@ -49,6 +50,7 @@ class Engine:
         dtype = torch.float16 if half and place.type == "cuda" else torch.float32
         self._registry = registry
         self._memory = Memory(place, dtype)
+        self._embeddings = Embeddings()
         self._tokenizer = clip_tokenizer()
         self._styles_files = tuple(styles_files)
 
@@ -71,7 +73,7 @@ class Engine:
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"
         follower = Follower.of(request, watch)
         texts = self._read_prompts(request)
-        file = self._registry.find_checkpoint(request.checkpoint)
+        file = self._registry.hashed(self._registry.find_checkpoint(request.checkpoint))
         vae_file = self._find_vae(request, file)
         residence = self._load(file, follower)
         means = self._means(request, texts, residence, vae_file)
@@ -124,9 +126,10 @@ class Engine:
         residence: Residence,
         vae_file: ModelFile | None,
     ) -> Means:
-        named = self._registry.hashed(residence.checkpoint.file)
+        named = residence.checkpoint.file
         vae_named = self._registry.hashed(vae_file) if vae_file else None
         checkpoint = residence.checkpoint
+        width = checkpoint.text_encoder.config.hidden_size
         return Means(
             checkpoint=checkpoint,
             vae=self._memory.vae(residence, vae_file),
@@ -138,9 +141,17 @@ class Engine:
             ),
             networks=gather(self._registry, texts.tags),
             encoder=PromptEncoder(
-                checkpoint.text_encoder, self._tokenizer, _encoder_options(request.options)
+                checkpoint.text_encoder,
+                self._tokenizer,
+                _encoder_options(request.options),
+                self._embeddings.fitting(self._registry.index, width),
             ),
+            embedding_hash=self._embedding_hash,
         )
+
+    def _embedding_hash(self, name: str) -> str | None:
+        whole = self._registry.hashed(self._registry.find(Kind.EMBEDDING, name)).sha256
+        return whole[:12] if whole else None
 
     def _preview(self, residence: Residence, vae: ModelFile | None, latent: Tensor) -> Image.Image:
         approximation = self._memory.approximation(residence, vae)
@@ -160,5 +171,7 @@ def _comments(networks: Networks, unknown: tuple[str, ...]) -> tuple[str, ...]:
     missing = ", ".join(networks.missing)
     found = [f"Lora not found: {missing}"] if missing else []
     if unknown:
-        found.append(f"{len(unknown)} layers of the LoRA fit nothing here: {', '.join(unknown[:3])}")
+        found.append(
+            f"{len(unknown)} layers of the LoRA fit nothing here: {', '.join(unknown[:3])}"
+        )
     return tuple(found)

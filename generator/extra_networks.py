@@ -37,7 +37,9 @@ def gather(registry: Registry, tags: Sequence[Tag]) -> Networks:
     A name met twice is added twice, both times with its last strengths, as in AUTOMATIC1111.
     Raises what :func:`read_adapter` raises.
     """
-    mentions = [(tag.positional[0], tag) for tag in tags if tag.kind in LORA_KINDS and tag.positional]
+    mentions = [
+        (tag.positional[0], tag) for tag in tags if tag.kind in LORA_KINDS and tag.positional
+    ]
     strengths = {name: read_strengths(tag) for name, tag in mentions}
     found = {name: _find(registry, name) for name in strengths}
     adapters = {name: read_adapter(file) for name, file in found.items() if file is not None}

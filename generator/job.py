@@ -1,7 +1,7 @@
 """One job at work: batch after batch, from the encoded prompt to pictures with their infotext."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -47,6 +47,7 @@ class Means:
     names: ModelNames
     networks: Networks
     encoder: PromptEncoder
+    embedding_hash: Callable[[str], str | None]  # of a textual inversion, by name
 
 
 @dataclass(eq=False)
@@ -99,12 +100,19 @@ class Job:
         notes: Parameters = {}
         if networks.hashes:
             notes["Lora hashes"] = networks.hashes
+        words = self._embedding_hashes()
+        if words:
+            notes["TI hashes"] = words
         prompts = self.texts.encoded + self.texts.negative_prompt
         if request.options.emphasis != "Original" and ("(" in prompts or "[" in prompts):
             notes["Emphasis"] = request.options.emphasis
         timestep = sampler.kind == "timestep"
         used = label if timestep else schedule_for(sampler.default_schedule, label)
         return notes | sampling_notes(request, sampler, used)
+
+    def _embedding_hashes(self) -> str:
+        hashes = {name: self.means.embedding_hash(name) for name in self.means.encoder.used}
+        return ", ".join(f"{name}: {short}" for name, short in hashes.items() if short)
 
     def _sample(self, batch: int, conditioning: Conditioning) -> Sampled:
         request = self.request

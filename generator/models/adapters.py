@@ -84,7 +84,8 @@ def _add(
         if module is None:
             yield name
             continue
-        weight: nn.Parameter = module.weight
+        weight = module.weight
+        assert isinstance(weight, nn.Parameter)
         try:
             change = delta(factors, weight.float().cpu(), mount.rank_limit)
         except RuntimeError as error:

@@ -60,8 +60,10 @@ class Memory:
         """The VAE to decode with: ``file``'s, or the checkpoint's own for None."""
         if file is None:
             return residence.checkpoint.vae
-        if residence.vae is None or residence.vae_file is None or (
-            residence.vae_file.identity != file.identity
+        if (
+            residence.vae is None
+            or residence.vae_file is None
+            or (residence.vae_file.identity != file.identity)
         ):
             residence.vae = load_vae(file, self.device, self.dtype)
             residence.vae_file = file

@@ -1,6 +1,6 @@
 """Reads the tensors of a model file, whatever container they are in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -57,7 +57,17 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         loaded = loaded["state_dict"]
     if not isinstance(loaded, Mapping):
         raise ValueError(f"it holds a {type(loaded).__name__}, not named tensors")
-    return {name: value for name, value in loaded.items() if isinstance(value, Tensor)}
+    return dict(_named("", loaded))
+
+
+def _named(prefix: str, found: object) -> Iterator[tuple[str, Tensor]]:
+    """Tensors at any depth of dictionaries and lists, their keys joined by dots."""
+    if isinstance(found, Tensor):
+        yield prefix, found.detach()
+    elif isinstance(found, Mapping | list | tuple):
+        entries = found.items() if isinstance(found, Mapping) else enumerate(found)
+        for key, value in entries:
+            yield from _named(f"{prefix}.{key}" if prefix else str(key), value)
 
 
 def _first_line(error: BaseException) -> str:

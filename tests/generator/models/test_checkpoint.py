@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.checkpoint import Checkpoint, load_checkpoint, load_vae
-from generator.models.memory import Memory
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
+from generator.models.memory import Memory
 
 CPU = torch.device("cpu")
 
@@ -60,9 +60,7 @@ def test_every_tensor_arrives_unchanged(tiny: ModelFile, loaded: Checkpoint) -> 
     arrived = [p for n in networks for p in n.state_dict().values()]
     sent = load_file(tiny.path)
     networks_of_file = [
-        tensor
-        for name, tensor in sent.items()
-        if "." in name and not name.endswith("position_ids")
+        tensor for name, tensor in sent.items() if "." in name and not name.endswith("position_ids")
     ]
     total = float(sum(tensor.double().sum() for tensor in networks_of_file))
     assert len(arrived) == len(networks_of_file)
@@ -88,14 +86,14 @@ def test_a_half_precision_file_computes_in_what_is_asked(tiny: ModelFile) -> Non
 
 def test_broken_metadata_is_named(tiny: ModelFile) -> None:
     broken = replace(tiny, config=None, metadata={"easel.unet_config": "{"})
-    with pytest.raises(ModelUnreadable, match="easel.unet_config"):
+    with pytest.raises(ModelUnreadable, match=r"easel.unet_config"):
         load_checkpoint(broken, CPU, torch.float32)
 
 
 def test_a_broken_yaml_is_named(tiny: ModelFile, tmp_path: Path) -> None:
     config = tmp_path / "tinysd15.yaml"
     config.write_text("model: [1, 2", "utf-8")
-    with pytest.raises(ModelUnreadable, match="tinysd15.yaml"):
+    with pytest.raises(ModelUnreadable, match=r"tinysd15.yaml"):
         load_checkpoint(replace(tiny, config=config), CPU, torch.float32)
 
 
@@ -104,19 +102,19 @@ def test_a_broken_yaml_is_named(tiny: ModelFile, tmp_path: Path) -> None:
 def test_garbage_is_unreadable(tmp_path: Path, content: bytes, ending: str) -> None:
     path = tmp_path / f"bad.{ending}"
     path.write_bytes(content)
-    with pytest.raises(ModelUnreadable, match=f"bad.{ending}"):
+    with pytest.raises(ModelUnreadable, match=rf"bad.{ending}"):
         load_checkpoint(model_file(path), CPU, torch.float32)
 
 
 def test_a_truncated_file_is_unreadable(tiny: ModelFile, tmp_path: Path) -> None:
     path = tmp_path / "half.safetensors"
     path.write_bytes(tiny.path.read_bytes()[: tiny.size // 2])
-    with pytest.raises(ModelUnreadable, match="half.safetensors"):
+    with pytest.raises(ModelUnreadable, match=r"half.safetensors"):
         load_checkpoint(model_file(path), CPU, torch.float32)
 
 
 def test_a_file_that_vanished_is_unreadable(tiny: ModelFile, tmp_path: Path) -> None:
-    with pytest.raises(ModelUnreadable, match="gone"):
+    with pytest.raises(ModelUnreadable, match=r"gone"):
         load_checkpoint(replace(tiny, path=tmp_path / "no.safetensors"), CPU, torch.float32)
 
 
@@ -124,7 +122,7 @@ def test_a_missing_part_is_named(tiny: ModelFile, tmp_path: Path) -> None:
     path = tmp_path / "bare.safetensors"
     tensors = load_file(tiny.path)
     save_file({k: v for k, v in tensors.items() if k.startswith("model.")}, path)
-    with pytest.raises(ModelUnreadable, match="incomplete.*first_stage_model"):
+    with pytest.raises(ModelUnreadable, match=r"incomplete.*first_stage_model"):
         load_checkpoint(model_file(path), CPU, torch.float32)
 
 
@@ -144,7 +142,7 @@ def test_another_architecture_is_named(
 ) -> None:
     path = tmp_path / "other.safetensors"
     save_file({key: torch.zeros(shape)}, path)
-    with pytest.raises(WrongArchitecture, match=f"Stable Diffusion 1.x.*{kind}"):
+    with pytest.raises(WrongArchitecture, match=rf"Stable Diffusion 1.x.*{kind}"):
         load_checkpoint(model_file(path), CPU, torch.float32)
 
 
@@ -155,7 +153,7 @@ def test_a_pickle_that_holds_code_is_not_run(tmp_path: Path) -> None:
 
     path = tmp_path / "evil.ckpt"
     torch.save({"state_dict": Evil()}, path)
-    with pytest.raises(ModelUnreadable, match="evil.ckpt"):
+    with pytest.raises(ModelUnreadable, match=r"evil.ckpt"):
         load_checkpoint(model_file(path), CPU, torch.float32)
     assert not (tmp_path / "ran").exists()
 
@@ -174,7 +172,7 @@ def test_a_vae_of_its_own_loads(goldens: Path) -> None:
 
 def test_no_vae_is_refused_as_one(goldens: Path) -> None:
     lora = model_file(goldens / "checkpoint" / "tinylora.safetensors")
-    with pytest.raises(WrongArchitecture, match="tinylora.*a LoRA"):
+    with pytest.raises(WrongArchitecture, match=r"tinylora.*a LoRA"):
         load_vae(lora, CPU, torch.float32)
 
 

@@ -48,7 +48,13 @@ def test_quoting(value: object, quoted: str) -> None:
     assert quote(value) == quoted
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")))
+@given(
+    st.text(
+        alphabet=st.characters(
+            codec="utf-8", exclude_characters="\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+        )
+    )
+)
 def test_a_quoted_value_is_read_back(value: str) -> None:
     value = value.strip()
     if not value or '"' in value[:1]:

@@ -35,12 +35,12 @@ def test_quality_shrinks_a_jpeg(picture: Image.Image) -> None:
 
 
 def test_an_unknown_format_is_refused(picture: Image.Image) -> None:
-    with pytest.raises(BadRequest, match="Invalid image format.*avif"):
+    with pytest.raises(BadRequest, match=r"Invalid image format.*avif"):
         encode(picture, "avif")
 
 
 def test_bytes_that_are_no_picture_are_refused() -> None:
-    with pytest.raises(BadRequest, match="Invalid encoded image"):
+    with pytest.raises(BadRequest, match=r"Invalid encoded image"):
         open_picture(b"no picture at all")
 
 
@@ -54,7 +54,7 @@ def test_save_makes_the_folder_and_leaves_only_the_file(tmp_path: Path) -> None:
 
 def test_a_save_that_fails_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "taken.png").mkdir()
-    with pytest.raises(CannotSave, match="taken.png could not be saved"):
+    with pytest.raises(CannotSave, match=r"taken.png could not be saved"):
         save(tmp_path / "taken.png", b"data")
     assert [child.name for child in tmp_path.iterdir()] == ["taken.png"]
 
@@ -64,6 +64,6 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(CannotSave, match="No space left"):
+    with pytest.raises(CannotSave, match=r"No space left"):
         save(tmp_path / "0.png", b"data")
     assert not list(tmp_path.iterdir())

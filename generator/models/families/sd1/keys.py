@@ -59,9 +59,7 @@ def vae_names(shapes: Shapes) -> Renames:
 
 def text_names(shapes: Shapes) -> Renames:
     """Each tensor below :data:`TEXT` with its name in ``CLIPTextModel`` (transformers >= 5.6)."""
-    return _renamed(
-        shapes, TEXT, lambda name: None if name.endswith("position_ids") else name
-    )
+    return _renamed(shapes, TEXT, lambda name: None if name.endswith("position_ids") else name)
 
 
 def _renamed(shapes: Shapes, prefix: str, rename: Callable[[str], str | None]) -> Renames:

@@ -35,9 +35,7 @@ def unet_config(shapes: Shapes, hints: Hints) -> Config:
     """The U-Net's configuration: channels, levels, blocks, attention, context width."""
     layout = unet_layout(shapes)
     cross = [_unet_level(kind, layout.attention) for kind in ("Down", "Up")]
-    width = next(
-        shape[1] for name, shape in shapes.items() if name.endswith(".attn2.to_k.weight")
-    )
+    width = next(shape[1] for name, shape in shapes.items() if name.endswith(".attn2.to_k.weight"))
     sizes = {
         "in_channels": shapes[f"{UNET}input_blocks.0.0.weight"][1],
         "out_channels": shapes[f"{UNET}out.2.weight"][0],

@@ -1,0 +1,181 @@
+"""Replays requests that AUTOMATIC1111 really answered, and measures how near we come."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from generator.engine import Engine
+from generator.models.registry import Folders, HashCache, Registry
+from generator.request import Generation, GenerationRequest, Sampling, Seeds, Snapshot
+from generator.sampling.names import resolve
+
+ENOUGH = 40.0  # dB; the reference differs from itself by as much (goldens/README.md)
+SAME = 99.0  # dB, stands for equal pictures
+PLACES = {
+    "tinysd15.safetensors": "models/Stable-diffusion",
+    "tinysd15.yaml": "models/Stable-diffusion",
+    "tinysd15b.yaml": "models/Stable-diffusion",
+    "tinylora.safetensors": "models/Lora",
+    "tinylocon.safetensors": "models/Lora",
+    "tinyloha.safetensors": "models/Lora",
+    "tinylokr.safetensors": "models/Lora",
+    "tinyvae.safetensors": "models/VAE",
+    "tinyemb.safetensors": "embeddings",
+    "tinyembpt.pt": "embeddings",
+    "tinyhyper.pt": "models/hypernetworks",
+    "styles.csv": ".",
+}
+OURS = frozenset(field.name for field in fields(Snapshot))
+ELSEWHERE = frozenset({"sd_model_checkpoint", "sd_vae", "tiling"})  # options with fields of ours
+
+
+@dataclass(frozen=True)
+class Case:
+    """One recorded request with its answer."""
+
+    name: str
+    folder: Path
+
+    @property
+    def request(self) -> dict[str, object]:
+        """``{method, path, body}``."""
+        return self._json("request")
+
+    @property
+    def body(self) -> dict[str, object]:
+        """What was posted."""
+        body: dict[str, object] = self.request["body"]
+        return body
+
+    @property
+    def answer(self) -> dict[str, object]:
+        """``{status, body, images}``."""
+        return self._json("response")
+
+    @property
+    def pictures(self) -> tuple[tuple[Image.Image, str], ...]:
+        """The pictures answered, each with its infotext."""
+        return tuple(
+            (Image.open(self.folder / entry["file"]), entry["text"].get("parameters", ""))
+            for entry in self.answer["images"]
+        )
+
+    def _json(self, which: str) -> dict[str, object]:
+        text = (self.folder / f"{self.name}.{which}.json").read_text("utf-8")
+        found: dict[str, object] = json.loads(text)
+        return found
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How near the pictures of a case came, the worst of them counting."""
+
+    psnr: float  # dB
+    same_text: bool
+
+    @property
+    def equal(self) -> bool:
+        """Whether nobody would tell them apart."""
+        return self.psnr >= ENOUGH and self.same_text
+
+
+def all_cases(goldens: Path) -> tuple[Case, ...]:
+    """Every recorded case, by name."""
+    folder = goldens / "cases"
+    names = sorted(path.name.split(".request.")[0] for path in folder.glob("*.request.json"))
+    return tuple(Case(name, folder) for name in names)
+
+
+def build_engine(goldens: Path, data_dir: Path) -> Engine:
+    """An engine over a data directory that holds the goldens' models."""
+    source = goldens / "checkpoint"
+    for name, place in PLACES.items():
+        (data_dir / place).mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / name, data_dir / place / name)
+    second = data_dir / "models/Stable-diffusion/tinysd15b.safetensors"
+    subprocess.run([sys.executable, source / "make_tinysd15b.py", second], check=True)
+    registry = Registry(Folders.under(data_dir), HashCache(data_dir / "hashes.db"))
+    return Engine(registry, styles_files=[data_dir / "styles.csv"])
+
+
+def lacking(case: Case) -> str:
+    """What the case asks for that we cannot do yet, or "" when we can."""
+    body = case.body
+    scripts: Mapping[str, object] = body.get("alwayson_scripts") or {}
+    overrides: Mapping[str, object] = body.get("override_settings") or {}
+    if not str(case.request["path"]).endswith("txt2img"):
+        return str(case.request["path"]).rsplit("/", 1)[-1]
+    wanted = [key for key in ("enable_hr", "refiner_checkpoint", "script_name") if body.get(key)]
+    wanted += ["infotext"] if body.get("infotext") else []
+    wanted += [name for name in scripts if name.lower() == "controlnet"]
+    wanted += [key for key in overrides if key not in OURS | ELSEWHERE]
+    return ", ".join(wanted)
+
+
+def translate(body: Mapping[str, object], **changes: object) -> GenerationRequest:
+    """The request that a recorded body means, under the recorded options."""
+    body = {**body, **changes}
+    overrides: Mapping[str, object] = body.get("override_settings") or {}
+    options = {"randn_source": "CPU"} | {k: v for k, v in overrides.items() if k in OURS}
+    sampler, schedule = resolve(
+        body.get("sampler_name") or body.get("sampler_index") or "Euler", body.get("scheduler")
+    )
+    return GenerationRequest(
+        prompt=body.get("prompt", ""),
+        negative_prompt=body.get("negative_prompt", ""),
+        seeds=Seeds(
+            seed=body["seed"],
+            variation_seed=body.get("subseed", 0),
+            variation_strength=body.get("subseed_strength", 0.0),
+            resize_from_width=body.get("seed_resize_from_w", 0),
+            resize_from_height=body.get("seed_resize_from_h", 0),
+        ),
+        sampling=Sampling(
+            sampler=sampler,
+            schedule=schedule,
+            steps=body.get("steps", 50),
+            guidance=float(body.get("cfg_scale", 7)),
+            **{
+                key: body.get(key)
+                for key in ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond")
+            },
+        ),
+        width=body.get("width", 512),
+        height=body.get("height", 512),
+        batch_size=body.get("batch_size", 1),
+        batches=body.get("n_iter", 1),
+        checkpoint=overrides.get("sd_model_checkpoint", "tinysd15"),
+        vae=overrides.get("sd_vae", "Automatic"),
+        tiling=bool(body.get("tiling") or overrides.get("tiling")),
+        styles=tuple(body.get("styles") or ()),
+        disable_extra_networks=bool(body.get("disable_extra_networks")),
+        options=Snapshot(**options),
+        version="v1.10.1",
+    )
+
+
+def judge(case: Case, generation: Generation) -> Verdict:
+    """Compare what we drew with what was answered; a grid before the pictures is skipped."""
+    wanted = case.pictures[-len(generation.pictures) :]
+    keeps = generation.pictures[0].infotext if wanted[0][1] else ""
+    pairs = list(zip(generation.pictures, wanted, strict=True))
+    return Verdict(
+        psnr=min(psnr(drawn.image, image) for drawn, (image, _) in pairs),
+        same_text=not keeps or all(drawn.infotext == text for drawn, (_, text) in pairs),
+    )
+
+
+def psnr(first: Image.Image, second: Image.Image) -> float:
+    """Peak signal to noise in dB of two pictures of one size; -1 where the sizes differ."""
+    if first.size != second.size:
+        return -1.0
+    one, two = (np.asarray(image.convert("RGB"), np.float64) for image in (first, second))
+    error = float(((one - two) ** 2).mean())
+    return SAME if error == 0 else min(SAME, 10 * np.log10(255**2 / error))
