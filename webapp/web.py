@@ -23,7 +23,7 @@ GRACE = 3  # seconds for open requests on shutdown; workers have finished by the
 LONGEST_LINE = 8190  # bytes; gunicorn's limit
 
 
-class Server(BaseApplication):  # type: ignore[misc]
+class Server(BaseApplication):
     """Gunicorn with settings of our own instead of its command line."""
 
     def __init__(self, config: Config) -> None:
