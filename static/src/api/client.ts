@@ -1,0 +1,68 @@
+/** One door to the service: JSON in, JSON out, and errors that a reader can understand. */
+import { ref } from 'vue'
+
+/** True once the service has answered 401; the shell shows the login then. */
+export const loginNeeded = ref(false)
+
+/** An answer other than 2xx. `fields` holds what is said about single fields of the request. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number, // 0: the service was not reached
+    message: string,
+    readonly fields: Record<string, string> = {},
+  ) {
+    super(message)
+  }
+}
+
+export async function get<T>(path: string): Promise<T> {
+  return send<T>(path, { method: 'GET' })
+}
+
+export async function post<T>(path: string, body: unknown = {}): Promise<T> {
+  return send<T>(path, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+}
+
+/** The address of a route below wherever the page lies (`--root-path`). */
+export function address(path: string): string {
+  return new URL(path, document.baseURI).href
+}
+
+async function send<T>(path: string, init: RequestInit): Promise<T> {
+  let answer: Response
+  try {
+    answer = await fetch(address(path), { ...init, headers: { Accept: 'application/json', ...init.headers } })
+  } catch {
+    throw new ApiError(0, '')
+  }
+  const body: unknown = await answer.json().catch(() => null)
+  if (answer.ok) return body as T
+  if (answer.status === 401 && path !== 'login') loginNeeded.value = true
+  throw errorOf(answer.status, body)
+}
+
+interface FieldError {
+  loc: (string | number)[]
+  msg: string
+}
+
+/** Reads both forms: 422's list of fields, and AUTOMATIC1111's envelope. */
+export function errorOf(status: number, body: unknown): ApiError {
+  const { detail, errors } = (body ?? {}) as { detail?: unknown; errors?: unknown }
+  if (Array.isArray(detail)) return new ApiError(status, '', byField(detail as FieldError[]))
+  const texts = [errors, detail].filter((text): text is string => typeof text === 'string')
+  return new ApiError(status, texts.find((text) => text.trim() !== '') ?? '')
+}
+
+function byField(list: FieldError[]): Record<string, string> {
+  const fields: Record<string, string> = {}
+  for (const { loc, msg } of list) {
+    const name = String(loc.filter((part) => part !== 'body').at(-1) ?? 'body')
+    fields[name] = name in fields ? `${fields[name]} ${msg}` : msg
+  }
+  return fields
+}

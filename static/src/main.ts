@@ -1,0 +1,10 @@
+import './styles/element.css'
+import './styles/tokens.css'
+import './styles/base.css'
+
+import { createApp } from 'vue'
+
+import App from './App.vue'
+import { i18n } from './i18n'
+
+createApp(App).use(i18n).mount('#app')

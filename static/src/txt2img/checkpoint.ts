@@ -1,0 +1,36 @@
+/** Which checkpoint draws: the chosen one while it is there, else the service's own choice. */
+import { computed, watch, type Ref } from 'vue'
+
+import type { Catalogue } from '../catalogue'
+import type { Fields } from './fields'
+
+const FALLBACK_SIDE = 512 // pixels; what Stable Diffusion 1 was trained at
+
+export function useCheckpoint(
+  { session, checkpoints }: Catalogue,
+  fields: Ref<Fields>,
+  onGone: (name: string, next: string) => void,
+) {
+  const used = computed(() => {
+    const files = checkpoints.value
+    return (
+      files.find(({ filename }) => filename === fields.value.checkpoint) ??
+      files.find(({ title }) => title === session.value?.checkpoint) ??
+      files[0] ??
+      null
+    )
+  })
+  const side = computed(() => {
+    const { default_size, default_sizes } = session.value ?? {}
+    return default_sizes?.[used.value?.title ?? ''] ?? default_size ?? FALLBACK_SIDE
+  })
+
+  watch(checkpoints, (files, before) => {
+    const chosen = fields.value.checkpoint
+    if (chosen === null || files.length === 0 || files.some(({ filename }) => filename === chosen)) return
+    const gone = before?.find(({ filename }) => filename === chosen)
+    fields.value.checkpoint = null
+    if (gone && used.value) onGone(gone.model_name, used.value.model_name)
+  })
+  return { used, side }
+}

@@ -1,0 +1,7 @@
+import type { Picture } from './generation'
+
+/** A name to download under: the first words of the prompt and the seed. */
+export function fileName({ prompt, seed, kind }: Pick<Picture, 'prompt' | 'seed' | 'kind'>): string {
+  const words = prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture']
+  return `${words.slice(0, 8).join('-')}-${seed}.${kind}`
+}
