@@ -1,6 +1,7 @@
 """The lists, options, progress, page and documents; and what every answer carries."""
 
 import gzip
+import io
 import json
 import threading
 import time
@@ -240,6 +241,13 @@ def test_a_body_too_long_is_413(house: Any) -> None:
     assert set(answer.get_json()) == {"error", "detail", "body", "errors"}
 
 
+def test_a_body_without_a_length_is_413_too(house: Any) -> None:
+    house.app.config["MAX_CONTENT_LENGTH"] = 1000
+    environ = {"wsgi.input": io.BytesIO(b" " * 2000), "wsgi.input_terminated": True}
+    answer = house.client().post("/sdapi/v1/txt2img", environ_overrides=environ)
+    assert answer.status_code == 413
+
+
 def test_cors_only_for_named_origins(build: Any) -> None:
     house = build(cors_allow_origins=("https://a.example",))
     preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
@@ -324,6 +332,7 @@ def test_the_size_that_a_checkpoint_prefers(house: Any) -> None:
     house.registry.refresh()
     session = house.client().get("/api/session").get_json()
     assert (session["checkpoint"], session["default_size"]) == ("a.safetensors", 256)
+    assert session["default_sizes"] == {"a.safetensors": 256}
 
 
 def test_events_tell_of_changes() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from flask import Response, current_app, g, request
 
 from webapp.auth import Caller
-from webapp.errors import Fault, InvalidFields
+from webapp.errors import Fault, InvalidFields, TooLarge
 from webapp.queues.contracts import Answer
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def json_body(*, required: bool = True) -> object:
 
     Raises ``InvalidFields`` as AUTOMATIC1111 words it (golden ``malformed_json``).
     """
-    data = request.get_data(cache=True)
+    data = request.get_data(cache=False)
+    # A body without a length is cut at the limit in silence.
+    if request.content_length is None and len(data) >= current_app.config["MAX_CONTENT_LENGTH"]:
+        raise TooLarge("The body of the request is too long.")
     if not data.strip():
         if not required:
             return None

@@ -17,6 +17,8 @@ from webapp.schema import exact
 from webapp.version import VERSION
 
 FORM = files("webapp").joinpath("pages", "login.html").read_text(encoding="utf-8")
+PREFERRED = "easel.preferred_size"
+USUAL_SIDE = 512
 WRONG = "<p role=alert>用户名、密码或令牌不正确 · Wrong name, password or token</p>"
 HTML = "text/html; charset=utf-8"
 USER = {"type": "object", "properties": {"user": {"type": "string"}}}
@@ -90,6 +92,7 @@ def blueprint(throttle: Throttle) -> Blueprint:
                 "edition": "standard",
                 "filebrowser": here.config.filebrowser,
                 "default_size": preferred_size(checkpoint),
+                "default_sizes": default_sizes(),
                 "checkpoint": checkpoint.title if checkpoint else None,
                 "login": not here.credentials.open_to_all,
             }
@@ -106,11 +109,17 @@ def current_checkpoint() -> ModelFile | None:
     return found or next(iter(here.registry.index.of(Kind.CHECKPOINT)), None)
 
 
+def default_sizes() -> dict[str, int]:
+    """The sides in pixels that checkpoints say they draw best, by title."""
+    files = services().registry.index.of(Kind.CHECKPOINT)
+    return {file.title: preferred_size(file) for file in files if PREFERRED in file.metadata}
+
+
 def preferred_size(checkpoint: ModelFile | None) -> int:
-    """The side in pixels that a checkpoint says it was trained at; 512 if it says nothing."""
-    said = checkpoint.metadata.get("easel.preferred_size", "") if checkpoint else ""
+    """The side in pixels that a checkpoint says it draws best; 512 if it says nothing."""
+    said = checkpoint.metadata.get(PREFERRED, "") if checkpoint else ""
     side = re.fullmatch(r"(\d{2,4})x\d{2,4}", said)
-    return int(side[1]) if side else 512
+    return int(side[1]) if side else USUAL_SIDE
 
 
 def known(given: object) -> Caller | None:
