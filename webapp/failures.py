@@ -1,13 +1,16 @@
 """Flask's error handlers: every exception leaves as an answer of ``webapp.errors``."""
 
 import logging
+from logging import INFO, WARNING
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
+from generator.errors import GeneratorError
 from webapp.errors import (
     InvalidFields,
     NotAuthenticated,
+    Refused,
     TooLarge,
     TooManyTries,
     WrongCredential,
@@ -15,11 +18,13 @@ from webapp.errors import (
     json_answer,
     status_of,
 )
+from webapp.queues.errors import QueueError
 from webapp.routes.context import response
 from webapp.routes.login import form
 from webapp.routes.road import CallerLeft
 
 log = logging.getLogger("easel.web")
+FORESEEN = (GeneratorError, QueueError, Refused)
 NOBODY_READS = 499
 """nginx's status of a request whose client left; seen in the log alone."""
 
@@ -84,8 +89,9 @@ def left(_: CallerLeft) -> Response:
 
 def failed(error: Exception) -> Response:
     """Everything else by the table of ``webapp.errors``; what is unexpected is logged whole."""
-    if status_of(error) >= 500:
-        log.exception("request %s failed: %s %s", g.get("request_id"), request.method, request.path)
+    status, name = status_of(error), g.get("request_id")
+    if status >= 500 and not isinstance(error, FORESEEN):
+        log.exception("request %s failed: %s %s", name, request.method, request.path)
     elif not isinstance(error, InvalidFields):
-        log.info("request %s refused: %s", g.get("request_id"), error)
+        log.log(WARNING if status >= 500 else INFO, "request %s: %d %s", name, status, error)
     return response(envelope(error))
