@@ -2,9 +2,11 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 export HF_HUB_OFFLINE := 1
+export OMP_WAIT_POLICY := PASSIVE
+export GOMP_SPINCOUNT := 0
 SETUP = set -euo pipefail; . ./setup.sh
 
-.PHONY: setup test lint fix serve bench train-default score-default fuzz
+.PHONY: setup test lint fix serve docs bench train-default score-default fuzz
 
 setup: ## what lint and tests need
 	@$(SETUP); prepare_tests "$(CURDIR)"
@@ -22,6 +24,9 @@ lint: setup ## ruff, mypy, the arrows between the packages
 fix: setup ## what ruff can repair
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
+
+docs: setup ## the pages that are made from tables
+	$(PYTHON) -m webapp.documentation
 
 serve: ## start Easel
 	./webui.sh

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see webapp/__main__.py
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
 ROOT = Path(__file__).resolve().parents[1]
 
 

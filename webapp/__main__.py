@@ -68,6 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from webapp.config import UnknownFlag
 
     os.environ["HF_HUB_OFFLINE"] = "1"
+    # OpenMP threads that spin at barriers stall each other on a busy machine: five steps of the
+    # default checkpoint took 4 to 12 s so, and 0.8 s with threads that sleep (2 cores, load 9).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] in (["--help"], ["-h"], ["help"]):
         print(USAGE, end="")

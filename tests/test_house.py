@@ -1,0 +1,62 @@
+"""The house rules that tools can check: arrows, a light web process, honest packaging."""
+
+import configparser
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = ("torch", "torchvision", "diffusers", "transformers")
+
+
+def imported_by(statement: str) -> set[str]:
+    """Top-level modules in memory after ``statement`` ran in a fresh interpreter."""
+    code = f"{statement}\nimport sys\nprint(*{{m.partition('.')[0] for m in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["webapp.app", "webapp.web", "webapp.supervisor"])
+def test_web_process_and_supervisor_never_import_torch(module: str) -> None:
+    assert imported_by(f"import {module}").isdisjoint(HEAVY)
+
+
+def test_supervisor_is_light() -> None:
+    assert imported_by("import webapp.supervisor").isdisjoint({*HEAVY, "flask", "gunicorn"})
+
+
+def test_generator_works_without_the_web() -> None:
+    assert imported_by("import generator.engine").isdisjoint({"flask", "webapp", "gunicorn"})
+
+
+def test_arrows_between_the_packages() -> None:
+    tool = Path(sys.executable).with_name("lint-imports")
+    if not tool.exists():
+        pytest.skip("import-linter is not installed; make test installs it")
+    done = subprocess.run([str(tool), "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_packaging_names_every_package() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    listed = set(settings["options"]["packages"].split())
+    tops = ("webapp", "filebrowser", "generator", "plugins")
+    found = {
+        ".".join(init.parent.relative_to(ROOT).parts)
+        for top in tops
+        for init in (ROOT / top).rglob("__init__.py")
+    }
+    assert listed == found
+
+
+def test_lock_file_pins_torch_without_a_local_build() -> None:
+    lock = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = [line for line in lock if line and not line.startswith("#")]
+    assert "torch==2.13.0" in pins
+    assert "torchvision==0.28.0" in pins
+    assert all("==" in pin and "+" not in pin for pin in pins)

@@ -1,0 +1,91 @@
+"""Options: types, limits, atomic storage, snapshots."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from generator.errors import BadRequest
+from webapp.settings import DEFAULTS, Options, snapshot
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    return Options(tmp_path / "config.json")
+
+
+def test_defaults_can_be_posted_back(options: Options) -> None:
+    options.update(options.get())
+    assert options.get() == dict(DEFAULTS)
+
+
+def test_a_recorded_answer_can_be_posted_back(options: Options, goldens: Path) -> None:
+    recorded = json.loads((goldens / "get" / "options.json").read_text())
+    options.update(recorded)
+    assert options.get()["jpeg_quality"] == 80
+
+
+def test_changes_survive_a_new_process(tmp_path: Path) -> None:
+    Options(tmp_path / "config.json").update({"jpeg_quality": "70", "tiling": "true"})
+    again = Options(tmp_path / "config.json").get()
+    assert again["jpeg_quality"] == 70
+    assert again["tiling"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tiling", "perhaps"),
+        ("jpeg_quality", "fine"),
+        ("jpeg_quality", 1000),
+        ("jpeg_quality", float("nan")),
+        ("CLIP_stop_at_last_layers", 0),
+        ("samples_format", 3),
+        ("randn_source", "dice"),
+        ("quicksettings_list", "not a list"),
+        ("no_such_option", 1),
+    ],
+)
+def test_what_does_not_fit_changes_nothing(options: Options, name: str, value: object) -> None:
+    with pytest.raises(BadRequest) as refused:
+        options.update({"eta_ddim": 0.5, name: value})
+    assert refused.value.field == name
+    assert name in str(refused.value)
+    assert options.get() == dict(DEFAULTS)
+
+
+def test_a_broken_file_is_moved_aside(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("{half")
+    assert Options(path).get() == dict(DEFAULTS)
+    assert path.with_name("config.json.broken").read_text() == "{half"
+
+
+def test_a_wrong_value_in_the_file_gives_way_to_the_default(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"jpeg_quality": "many", "tiling": True, "of_an_extension": 1}))
+    options = Options(path)
+    assert options.get()["jpeg_quality"] == 80
+    assert options.get()["tiling"] is True
+    options.update({"eta_ddim": 0.5})
+    assert json.loads(path.read_text())["of_an_extension"] == 1
+
+
+def test_an_edit_by_hand_is_seen(options: Options, tmp_path: Path) -> None:
+    options.get()
+    (tmp_path / "config.json").write_text('{"jpeg_quality": 33}')
+    assert options.get()["jpeg_quality"] == 33
+
+
+def test_nothing_half_written_when_the_folder_cannot_be_written(tmp_path: Path) -> None:
+    options = Options(tmp_path / "gone" / "config.json")
+    with pytest.raises(OSError, match="gone"):
+        options.update({"tiling": True})
+    assert options.get()["tiling"] is False
+
+
+def test_snapshot_takes_overrides_and_refuses_misfits() -> None:
+    taken = snapshot(DEFAULTS, {"CLIP_stop_at_last_layers": 2.0, "randn_source": "NV"})
+    assert (taken.CLIP_stop_at_last_layers, taken.randn_source) == (2, "NV")
+    with pytest.raises(BadRequest, match="emphasis|CLIP"):
+        snapshot(DEFAULTS, {"CLIP_stop_at_last_layers": 99})
