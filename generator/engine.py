@@ -7,21 +7,20 @@ their infotext come out. It knows no web, no queue and no files but those of the
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from generator.extra_networks import Networks, gather
+from generator.extra_networks import gather
 from generator.following import Follower
 from generator.hooks import Watch, unwatched
-from generator.job import Job, Means, Texts
-from generator.models.adapters import mounted
+from generator.job import Job, Means, Texts, plan
 from generator.models.embeddings import Embeddings
 from generator.models.memory import Memory, Residence
 from generator.models.registry import Kind, ModelFile, Registry
-from generator.models.tiling import tiled
 from generator.pictures.description import ModelNames
 from generator.pictures.grid import grid
 from generator.prompt.conditioning import EncoderOptions, PromptEncoder
@@ -71,82 +70,81 @@ class Engine:
         :mod:`generator.errors`, and whatever ``watch`` raises.
         """
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"
-        follower = Follower.of(request, watch)
-        texts = self._read_prompts(request)
-        file = self._registry.hashed(self._registry.find_checkpoint(request.checkpoint))
-        vae_file = self._find_vae(request, file)
-        residence = self._load(file, follower)
-        means = self._means(request, texts, residence, vae_file)
-        follower.draw = lambda latent: self._preview(residence, vae_file, latent)
-        job = Job(request, texts, means, follower)
-        checkpoint, vae = means.checkpoint, means.vae
-        with (
-            mounted(checkpoint, means.networks.mounts) as unknown,
-            tiled((checkpoint.unet, vae), request.tiling),
-        ):
+        first, second = plan(request, partial(self._read_prompts, request), self._find_checkpoint)
+        follower = Follower.of(request, watch, passes=2 if second else 1)
+        equip = partial(self._equip, request, follower)
+        with Job(request, first, second, equip, follower) as job:
             pictures = job.draw()
+        names = job.names or ModelNames(Path(first.checkpoint).stem, None)
+        missing = ", ".join(job.missing)
         return Generation(
             pictures=pictures,
-            checkpoint_name=means.names.checkpoint,
-            checkpoint_hash=means.names.checkpoint_hash,
-            vae_name=means.names.vae,
-            vae_hash=means.names.vae_hash,
+            checkpoint_name=names.checkpoint,
+            checkpoint_hash=names.checkpoint_hash,
+            vae_name=names.vae,
+            vae_hash=names.vae_hash,
             clip_skip=request.options.CLIP_stop_at_last_layers,
             extra_parameters=job.notes,
             job_timestamp=stamp,
             seconds=time.perf_counter() - started,
             network_seconds=job.network_seconds,
-            comments=_comments(means.networks, unknown),
+            comments=(f"Lora not found: {missing}",) if missing else (),
             stopped=job.stopped,
         )
 
-    def _read_prompts(self, request: GenerationRequest) -> Texts:
+    def _read_prompts(self, request: GenerationRequest, prompt: str, negative: str) -> Texts:
         """Styles, comments, tags, in this order (contract section 2.1)."""
         styles = read_styles(self._styles_files) if request.styles else {}
-        both = styled(request.prompt, request.negative_prompt, request.styles, styles)
+        both = styled(prompt, negative, request.styles, styles)
         if request.options.enable_prompt_comments:
             both = (without_comments(both[0]), without_comments(both[1]))
         encoded, tags = extra_networks(both[0])
         return Texts(*both, encoded, () if request.disable_extra_networks else tags)
+
+    def _find_checkpoint(self, name: str) -> str:
+        return self._registry.find_checkpoint(name).name
 
     def _find_vae(self, request: GenerationRequest, checkpoint: ModelFile) -> ModelFile | None:
         if request.vae not in ("Automatic", "None"):
             self._registry.find_vae(request.vae)  # raises where there is none of that name
         return self._registry.index.vae_for(checkpoint, request.vae)
 
-    def _load(self, file: ModelFile, follower: Follower) -> Residence:
-        if not self._memory.holds(file):
-            follower.say(f"Loading weights from {file.name}")
-        return self._memory.hold(file)
-
-    def _means(
-        self,
-        request: GenerationRequest,
-        texts: Texts,
-        residence: Residence,
-        vae_file: ModelFile | None,
+    def _equip(
+        self, request: GenerationRequest, follower: Follower, checkpoint: str, texts: Texts
     ) -> Means:
-        named = residence.checkpoint.file
-        vae_named = self._registry.hashed(vae_file) if vae_file else None
-        checkpoint = residence.checkpoint
-        width = checkpoint.text_encoder.config.hidden_size
+        """Everything that a pass draws with, in memory."""
+        file = self._registry.hashed(self._registry.find_checkpoint(checkpoint))
+        vae_file = self._find_vae(request, file)
+        residence = self._load(file, follower)
+        networks = residence.checkpoint
+        width = networks.text_encoder.config.hidden_size
         return Means(
-            checkpoint=checkpoint,
+            checkpoint=networks,
             vae=self._memory.vae(residence, vae_file),
-            names=ModelNames(
-                checkpoint=named.stem,
-                checkpoint_hash=named.shorthash,
-                vae=vae_named.path.name if vae_named else None,
-                vae_hash=vae_named.shorthash if vae_named else None,
-            ),
+            names=self._names(file, vae_file),
             networks=gather(self._registry, texts.tags),
             encoder=PromptEncoder(
-                checkpoint.text_encoder,
+                networks.text_encoder,
                 self._tokenizer,
                 _encoder_options(request.options),
                 self._embeddings.fitting(self._registry.index, width),
             ),
             embedding_hash=self._embedding_hash,
+            preview=lambda latent: self._preview(residence, vae_file, latent),
+        )
+
+    def _load(self, file: ModelFile, follower: Follower) -> Residence:
+        if not self._memory.holds(file):
+            follower.say(f"Loading weights from {file.name}")
+        return self._memory.hold(file)
+
+    def _names(self, file: ModelFile, vae: ModelFile | None) -> ModelNames:
+        named = self._registry.hashed(vae) if vae else None
+        return ModelNames(
+            checkpoint=file.stem,
+            checkpoint_hash=file.shorthash,
+            vae=named.path.name if named else None,
+            vae_hash=named.shorthash if named else None,
         )
 
     def _embedding_hash(self, name: str) -> str | None:
@@ -166,12 +164,3 @@ def _encoder_options(options: Snapshot) -> EncoderOptions:
         use_old_scheduling=options.use_old_scheduling,
     )
 
-
-def _comments(networks: Networks, unknown: tuple[str, ...]) -> tuple[str, ...]:
-    missing = ", ".join(networks.missing)
-    found = [f"Lora not found: {missing}"] if missing else []
-    if unknown:
-        found.append(
-            f"{len(unknown)} layers of the LoRA fit nothing here: {', '.join(unknown[:3])}"
-        )
-    return tuple(found)

@@ -92,6 +92,9 @@ class Snapshot:
     img2img_fix_steps: bool = False
     initial_noise_multiplier: float = 1.0
     img2img_extra_noise: float = 0.0
+    img2img_background_color: str = "#ffffff"
+    overlay_inpaint: bool = True
+    hires_fix_use_firstpass_conds: bool = False
     enable_pnginfo: bool = True
     samples_format: str = "png"  # png | jpg | jpeg | webp
     jpeg_quality: int = 80
@@ -101,6 +104,48 @@ class Snapshot:
     add_model_name_to_info: bool = True
     add_version_to_infotext: bool = True
     add_user_name_to_info: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HiresFix:
+    """A second, larger pass over each picture (contract section 5.1)."""
+
+    strength: float  # denoising strength 0..1
+    scale: float = 2.0  # used when both sides of ``resize`` are 0
+    resize_width: int = 0  # pixels; one side 0 follows from the other
+    resize_height: int = 0
+    upscaler: str | None = None  # None is "Latent", unmentioned in the infotext
+    steps: int = 0  # 0 is as many as the first pass
+    sampler: str | None = None  # None is the first pass's
+    schedule: str | None = None
+    prompt: str = ""  # "" is the first pass's
+    negative_prompt: str = ""
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Where to repaint, and what lies there at the start (contract section 5.3)."""
+
+    image: str  # base64 of a picture file; white (or opaque) is repainted
+    blur_x: int = 4  # sigma in pixels
+    blur_y: int = 4
+    invert: bool = False
+    fill: int = 0  # 0 fill, 1 original, 2 latent noise, 3 latent nothing
+    only_masked: bool = True  # work on the masked part alone, enlarged to the picture's size
+    padding: int = 0  # pixels around the masked part
+    round: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The pictures that img2img starts from (contract section 5.2)."""
+
+    images: tuple[str, ...]  # base64 of picture files; one serves the whole batch
+    strength: float = 0.75  # denoising strength 0..1
+    resize_mode: int = 0  # 0 just resize, 1 crop and resize, 2 resize and fill, 3 latent
+    mask: Mask | None = None
+    noise_multiplier: float | None = None  # None is as the options say
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +165,8 @@ class GenerationRequest:
     tiling: bool = False
     styles: tuple[str, ...] = ()
     disable_extra_networks: bool = False
+    hires: HiresFix | None = None
+    origin: Origin | None = None  # None is txt2img
     options: Snapshot = field(default_factory=Snapshot)
     user_name: str = ""
     version: str = ""  # written after "Version:" in the infotext

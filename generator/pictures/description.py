@@ -28,6 +28,12 @@ class ModelNames:
     vae: str | None = None  # file name of a VAE of its own
     vae_hash: str | None = None
 
+    @property
+    def title(self) -> str:
+        """The checkpoint as ``stem [hash]``."""
+        short = self.checkpoint_hash
+        return f"{self.checkpoint} [{short}]" if short else self.checkpoint
+
 
 def parameters(
     request: GenerationRequest,

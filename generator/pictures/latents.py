@@ -1,9 +1,10 @@
 """Latents to pictures: the real way through the VAE, and the cheap way for a preview."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -32,6 +33,30 @@ def to_image(pixels: Tensor) -> Image.Image:
     """``pixels`` (3,H,W) in -1..1 as an 8-bit RGB picture, truncated."""
     bytes_ = ((pixels.float() + 1) / 2).clamp(0, 1).mul(255).to(torch.uint8)  # (3,H,W)
     return Image.fromarray(bytes_.permute(1, 2, 0).cpu().numpy())
+
+
+def encode(
+    vae: "AutoencoderKL", images: Sequence[Image.Image], noise: torch.Generator | None = None
+) -> Tensor:
+    """The latents (B,4,h,w) of RGB pictures of one size, fp32 on the VAE's device.
+
+    A VAE answers with a distribution. Without ``noise`` its middle is taken; with it, a draw.
+    """
+    return torch.stack([_encode_one(vae, image, noise) for image in images])
+
+
+def _encode_one(
+    vae: "AutoencoderKL", image: Image.Image, noise: torch.Generator | None
+) -> Tensor:
+    rows = torch.from_numpy(np.asarray(image.convert("RGB"), np.float32))  # (H,W,3)
+    pixels = (rows.permute(2, 0, 1)[None] / 255) * 2 - 1  # (1,3,H,W)
+    found = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
+    latent = found.mean.float()
+    if noise is not None:
+        drawn = torch.randn(latent.shape, generator=noise)  # on the CPU: the same everywhere
+        latent = latent + found.std.float() * drawn.to(latent.device)
+    scaled: Tensor = latent[0] * vae.config.scaling_factor
+    return scaled  # (4,h,w)
 
 
 def _decode_row(vae: "AutoencoderKL", row: Tensor) -> Tensor:

@@ -13,7 +13,16 @@ from PIL import Image
 
 from generator.engine import Engine
 from generator.models.registry import Folders, HashCache, Registry
-from generator.request import Generation, GenerationRequest, Sampling, Seeds, Snapshot
+from generator.request import (
+    Generation,
+    GenerationRequest,
+    HiresFix,
+    Mask,
+    Origin,
+    Sampling,
+    Seeds,
+    Snapshot,
+)
 from generator.sampling.names import resolve
 
 ENOUGH = 40.0  # dB; the reference differs from itself by as much (goldens/README.md)
@@ -33,7 +42,10 @@ PLACES = {
     "styles.csv": ".",
 }
 OURS = frozenset(field.name for field in fields(Snapshot))
-ELSEWHERE = frozenset({"sd_model_checkpoint", "sd_vae", "tiling"})  # options with fields of ours
+ELSEWHERE = frozenset(
+    {"sd_model_checkpoint", "sd_vae", "tiling", "return_mask", "return_mask_composite"}
+    | {"save_images_before_highres_fix"}
+)  # options with fields of ours, and those that change no picture
 
 
 @dataclass(frozen=True)
@@ -110,11 +122,12 @@ def lacking(case: Case) -> str:
     body = case.body
     scripts: Mapping[str, object] = body.get("alwayson_scripts") or {}
     overrides: Mapping[str, object] = body.get("override_settings") or {}
-    if not str(case.request["path"]).endswith("txt2img"):
-        return str(case.request["path"]).rsplit("/", 1)[-1]
-    wanted = [key for key in ("enable_hr", "refiner_checkpoint", "script_name") if body.get(key)]
+    path = str(case.request["path"]).rsplit("/", 1)[-1]
+    if path not in ("txt2img", "img2img"):
+        return path
+    wanted = [key for key in ("refiner_checkpoint", "script_name") if body.get(key)]
     wanted += ["infotext"] if body.get("infotext") else []
-    wanted += [name for name in scripts if name.lower() == "controlnet"]
+    wanted += [name for name in scripts if name.lower() in ("controlnet", "soft inpainting")]
     wanted += [key for key in overrides if key not in OURS | ELSEWHERE]
     return ", ".join(wanted)
 
@@ -127,6 +140,8 @@ def translate(body: Mapping[str, object], **changes: object) -> GenerationReques
     sampler, schedule = resolve(
         body.get("sampler_name") or body.get("sampler_index") or "Euler", body.get("scheduler")
     )
+    first_pass = body.get("firstphase_width") or body.get("firstphase_height")
+    images = body.get("init_images") or ()
     return GenerationRequest(
         prompt=body.get("prompt", ""),
         negative_prompt=body.get("negative_prompt", ""),
@@ -147,23 +162,63 @@ def translate(body: Mapping[str, object], **changes: object) -> GenerationReques
                 for key in ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "s_min_uncond")
             },
         ),
-        width=body.get("width", 512),
-        height=body.get("height", 512),
-        batch_size=body.get("batch_size", 1),
+        width=body["firstphase_width"] if first_pass else body.get("width", 512),
+        height=body["firstphase_height"] if first_pass else body.get("height", 512),
+        batch_size=max(body.get("batch_size", 1), len(images)),
         batches=body.get("n_iter", 1),
         checkpoint=overrides.get("sd_model_checkpoint", "tinysd15"),
         vae=overrides.get("sd_vae", "Automatic"),
         tiling=bool(body.get("tiling") or overrides.get("tiling")),
         styles=tuple(body.get("styles") or ()),
         disable_extra_networks=bool(body.get("disable_extra_networks")),
+        hires=_hires(body) if body.get("enable_hr") else None,
+        origin=_origin(body) if images else None,
         options=Snapshot(**options),
         version="v1.10.1",
     )
 
 
+def _hires(body: Mapping[str, object]) -> HiresFix:
+    return HiresFix(
+        strength=float(body["denoising_strength"]),
+        scale=float(body.get("hr_scale", 2.0)),
+        resize_width=body.get("hr_resize_x", 0),
+        resize_height=body.get("hr_resize_y", 0),
+        upscaler=body.get("hr_upscaler"),
+        steps=body.get("hr_second_pass_steps", 0),
+        sampler=body.get("hr_sampler_name"),
+        schedule=body.get("hr_scheduler"),
+        prompt=body.get("hr_prompt", ""),
+        negative_prompt=body.get("hr_negative_prompt", ""),
+        checkpoint=body.get("hr_checkpoint_name"),
+    )
+
+
+def _origin(body: Mapping[str, object]) -> Origin:
+    blur = body.get("mask_blur")
+    mask = Mask(
+        image=body.get("mask") or "",
+        blur_x=body.get("mask_blur_x", 4) if blur is None else blur,
+        blur_y=body.get("mask_blur_y", 4) if blur is None else blur,
+        invert=bool(body.get("inpainting_mask_invert")),
+        fill=body.get("inpainting_fill", 0),
+        only_masked=body.get("inpaint_full_res", True),
+        padding=body.get("inpaint_full_res_padding", 0),
+        round=body.get("mask_round", True),
+    )
+    return Origin(
+        images=tuple(body["init_images"]),
+        strength=body.get("denoising_strength", 0.75),
+        resize_mode=body.get("resize_mode", 0),
+        mask=mask if mask.image else None,
+        noise_multiplier=body.get("initial_noise_multiplier"),
+    )
+
+
 def judge(case: Case, generation: Generation) -> Verdict:
     """Compare what we drew with what was answered; a grid before the pictures is skipped."""
-    wanted = case.pictures[-len(generation.pictures) :]
+    wanted = [p for p in case.pictures if p[1]] or case.pictures
+    wanted = wanted[-len(generation.pictures) :]
     keeps = generation.pictures[0].infotext if wanted[0][1] else ""
     pairs = list(zip(generation.pictures, wanted, strict=True))
     return Verdict(

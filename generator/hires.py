@@ -1,0 +1,107 @@
+"""Hires fix: from the first pass's latent to the start of the second (contract section 5.1)."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from generator.pictures.latents import FACTOR, decode, encode
+from generator.pictures.resizing import LATENT_MODES, resize_image, resize_latent
+from generator.request import GenerationRequest, HiresFix, Sampling
+from generator.sampling.names import resolve
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the latent is enlarged to, and what is then cut off around the middle."""
+
+    width: int  # pixels
+    height: int
+    cut_x: int = 0  # latent cells
+    cut_y: int = 0
+
+
+def target(fix: HiresFix, width: int, height: int) -> Target:
+    """The second pass's size for a first pass of ``width`` x ``height`` pixels."""
+    to_x, to_y = fix.resize_width, fix.resize_height
+    if not to_x and not to_y:
+        return Target(int(width * fix.scale), int(height * fix.scale))
+    if not to_y:
+        return Target(to_x, to_x * height // width)
+    if not to_x:
+        return Target(to_y * width // height, to_y)
+    if width / height < to_x / to_y:  # cover, then cut
+        covering = to_x * height // width
+        return Target(to_x, covering, 0, (covering - to_y) // FACTOR)
+    covering = to_y * width // height
+    return Target(covering, to_y, (covering - to_x) // FACTOR, 0)
+
+
+def second_sampling(request: GenerationRequest, fix: HiresFix) -> Sampling:
+    """How the second pass is sampled."""
+    first = request.sampling
+    sampler, schedule = resolve(fix.sampler or first.sampler, fix.schedule or first.schedule)
+    steps = fix.steps or first.steps
+    return replace(first, sampler=sampler, schedule=schedule, steps=steps)
+
+
+def enlarge(
+    latent: Tensor, fix: HiresFix, to: Target, vae: "AutoencoderKL", last_seed: int
+) -> Tensor:
+    """``latent`` (B,4,h,w) at the target's size, (B,4,H,W).
+
+    The latent itself is interpolated, or the decoded picture is and goes back through the VAE;
+    the VAE's noise is then drawn from ``last_seed``, as contract section 3.8 has it.
+    """
+    mode = fix.upscaler or "Latent"
+    if mode in LATENT_MODES:
+        larger = resize_latent(latent, (to.width // FACTOR, to.height // FACTOR), mode)
+    else:
+        size = (to.width, to.height)
+        pictures = [resize_image(image, size, upscaler=mode) for image in decode(vae, latent)]
+        noise = torch.Generator().manual_seed(last_seed)
+        larger = encode(vae, pictures, noise).to(latent.device)
+    return _cut(larger, to)
+
+
+@dataclass(frozen=True, slots=True)
+class HiresTexts:
+    """What the second pass has of its own; None where it has not."""
+
+    checkpoint: str | None  # "stem [hash]"
+    prompt: str | None
+    negative_prompt: str | None
+
+
+def hires_notes(
+    request: GenerationRequest, fix: HiresFix, own: HiresTexts
+) -> dict[str, object]:
+    """The infotext's keys, in AUTOMATIC1111's order."""
+    first = request.sampling
+    resized = fix.resize_width or fix.resize_height
+    notes: dict[str, object] = {
+        "Denoising strength": fix.strength,
+        "Hires checkpoint": own.checkpoint,
+        "Hires sampler": fix.sampler if fix.sampler != first.sampler else None,
+        "Hires prompt": own.prompt,
+        "Hires negative prompt": own.negative_prompt,
+        "Hires schedule type": fix.schedule if fix.schedule != first.schedule else None,
+        "Hires upscale": None if resized else fix.scale,
+        "Hires resize": f"{fix.resize_width}x{fix.resize_height}" if resized else None,
+        "Hires steps": fix.steps or None,
+        "Hires upscaler": fix.upscaler,
+    }
+    return {key: value for key, value in notes.items() if value not in (None, "")}
+
+
+def _cut(latent: Tensor, to: Target) -> Tensor:
+    height, width = latent.shape[-2:]
+    rows = slice(to.cut_y // 2, height - (to.cut_y + 1) // 2)
+    columns = slice(to.cut_x // 2, width - (to.cut_x + 1) // 2)
+    return latent[..., rows, columns]
+
+
