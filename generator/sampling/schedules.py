@@ -264,10 +264,12 @@ def schedule_for(sampler_default: str | None, label: str) -> str:
 def sigmas_between(
     label: str, n: int, table: NoiseSchedule, options: ScheduleOptions | None = None
 ) -> Tensor:
-    """``n`` falling noise levels and (mostly) a final 0, float32 on the CPU.
+    """``n`` falling noise levels and (mostly) a final 0, float32 on the CPU; for no steps only 0.
 
     ``label`` is a key of :data:`SCHEDULES`, no longer "Automatic" in the sampler's sense.
     """
+    if n <= 0:
+        return torch.zeros(1)
     options = options or ScheduleOptions()
     low, high = float(table.sigma_min), float(table.sigma_max)
     if options.use_old_karras_scheduler_sigmas:
