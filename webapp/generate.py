@@ -30,7 +30,7 @@ from webapp.devices import devices
 from webapp.errors import InvalidFields, Refused, out_of_memory
 from webapp.first_start import prepare
 from webapp.flags import FLAGS, Flag
-from webapp.places import CannotUse
+from webapp.places import CannotUse, styles_files
 from webapp.queues.frames import EasExtras
 from webapp.settings import Options
 from webapp.shelves import registry_of
@@ -180,7 +180,7 @@ def _run(config: "Config", registry: Registry, request: GenerationRequest) -> Ge
         registry,
         devices(config.device)[0],
         half=config.half,
-        styles_files=config.styles_files,
+        styles_files=styles_files(config),
     )
     bar = Bar()
     try:

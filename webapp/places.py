@@ -24,6 +24,11 @@ def open_store(config: "Config", log: logging.Logger | None = None) -> SqliteSto
     return SqliteStore(config.easel_dir / QUEUE, log=log)
 
 
+def styles_files(config: "Config") -> tuple[Path, ...]:
+    """Where named styles are read: the files of ``--styles-file``, else the data directory's."""
+    return config.styles_files or (config.data_dir / "styles.csv",)
+
+
 def prepare(config: "Config") -> None:
     """Make the data directory and see that it can be written. Raises :class:`CannotUse`."""
     try:

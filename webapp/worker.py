@@ -3,6 +3,7 @@
 It alone imports torch, and never Flask.
 """
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from generator.request import GenerationRequest, Sampling, Seeds, Snapshot
 from webapp.config import Config, parse
 from webapp.family import die_with_supervisor, worker_name
 from webapp.logs import start_log
-from webapp.places import open_store
+from webapp.places import open_store, styles_files
 from webapp.queues.contracts import WorkerState
 from webapp.settings import Options
 from webapp.shelves import registry_of
@@ -60,17 +61,12 @@ def main(words: Sequence[str]) -> int:
     from generator.engine import Engine  # torch: after OMP_NUM_THREADS is set
 
     registry = registry_of(config)
-    engine = Engine(registry, device, half=config.half, styles_files=config.styles_files)
+    engine = Engine(registry, device, half=config.half, styles_files=styles_files(config))
     worker = Worker(
         name, store, store, engine, config.data_dir, warm_up=first_job(chosen(config)), log=log
     )
     worker.listen_to_signals()
-    # A name that is missing is looked for on the disk anyway; what no request names (embeddings, a
-    # VAE that lies beside its checkpoint) is noticed only by watching.
-    watcher = Watcher(registry.folders.all(), config.watch, lambda _: registry.refresh())
-    watcher.start()
-    try:
-        return worker.run()
-    finally:
-        watcher.stop()
-        store.close()
+    code = worker.run()
+    store.close()
+    logging.shutdown()
+    os._exit(code)  # everything is stored; taking torch apart in order would take seconds

@@ -14,6 +14,7 @@ from generator.sampling.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from webapp import eas
 from webapp.flags import FLAGS, Flag
 from webapp.openapi import NULL, Note, described
+from webapp.places import styles_files
 from webapp.routes.context import services
 
 if TYPE_CHECKING:
@@ -208,8 +209,7 @@ def script_info() -> Response:
 @described(Note("Named pieces of prompts", answer=LIST))
 def prompt_styles() -> Response:
     """The styles of styles.csv, read afresh."""
-    config = services().config
-    found = read_styles(config.styles_files or (config.data_dir / "styles.csv",))
+    found = read_styles(styles_files(services().config))
     return jsonify(
         [
             {"name": s.name, "prompt": s.prompt, "negative_prompt": s.negative_prompt}
