@@ -25,6 +25,7 @@ export function useGeneration() {
   const running = ref(false)
   const stopping = ref(false)
   const progress = reactive({ share: 0, eta: null as number | null, queue: '', note: '', preview: '' })
+  const size = reactive({ width: 1, height: 1 }) // pixels of what is in work
   const failure = ref<Failure | null>(null)
   const pictures = shallowRef<Picture[]>([]) // the latest first
   const chosen = ref(0) // index into pictures
@@ -34,6 +35,7 @@ export function useGeneration() {
   async function generate(request: api.Txt2Img) {
     if (running.value) return
     Object.assign(progress, { share: 0, eta: null, queue: '', note: '', preview: '' })
+    Object.assign(size, { width: request.width, height: request.height })
     failure.value = null
     stopping.value = false
     running.value = true
@@ -96,7 +98,7 @@ export function useGeneration() {
     chosen.value = Math.min(Math.max(chosen.value + by, 0), Math.max(pictures.value.length - 1, 0))
   }
 
-  return { running, stopping, progress, failure, pictures, chosen, picture, generate, interrupt, move }
+  return { running, stopping, progress, size, failure, pictures, chosen, picture, generate, interrupt, move }
 }
 
 /** A task id in AUTOMATIC1111's form. */
