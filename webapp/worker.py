@@ -66,6 +66,9 @@ def main(words: Sequence[str]) -> int:
         name, store, store, engine, config.data_dir, warm_up=first_job(chosen(config)), log=log
     )
     worker.listen_to_signals()
+    # A name that is missing is looked for on the disk anyway; what no request names (embeddings, a
+    # VAE that lies beside its checkpoint) is noticed only by watching.
+    Watcher(registry.folders.all(), config.watch, lambda _: registry.refresh()).start()
     code = worker.run()
     store.close()
     logging.shutdown()
