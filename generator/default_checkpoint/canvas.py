@@ -53,12 +53,13 @@ class Pen:
     def _line_width(self) -> int:
         return max(2, round(0.007 * SHEET))
 
-    def _edge(self) -> dict[str, RGB | int]:
-        return {"outline": INK, "width": self._line_width()} if self.outlined else {}
+    def _edge(self) -> RGB | None:
+        return INK if self.outlined else None
 
     def oval(self, x: float, y: float, rx: float, ry: float, colour: RGB) -> None:
         """An ellipse around ``(x, y)``."""
-        self._draw().ellipse(self._box(x, y, rx, ry), fill=colour, **self._edge())
+        box, width = self._box(x, y, rx, ry), self._line_width()
+        self._draw().ellipse(box, fill=colour, outline=self._edge(), width=width)
 
     def disc(self, x: float, y: float, radius: float, colour: RGB) -> None:
         """A circle around ``(x, y)``."""
@@ -71,12 +72,12 @@ class Pen:
 
     def slab(self, x: float, y: float, rx: float, ry: float, colour: RGB, soft: float = 0) -> None:
         """A rectangle around ``(x, y)`` with half-sizes ``rx``, ``ry``; ``soft`` rounds corners."""
-        box = self._box(x, y, rx, ry)
+        box, edge, width = self._box(x, y, rx, ry), self._edge(), self._line_width()
         if soft:
             radius = soft * self.reach * SHEET
-            self._draw().rounded_rectangle(box, radius, fill=colour, **self._edge())
+            self._draw().rounded_rectangle(box, radius, fill=colour, outline=edge, width=width)
         else:
-            self._draw().rectangle(box, fill=colour, **self._edge())
+            self._draw().rectangle(box, fill=colour, outline=edge, width=width)
 
     def shape(self, points: Sequence[Point], colour: RGB) -> None:
         """A filled polygon."""
@@ -97,8 +98,8 @@ class Pen:
         start, end = angles
         if self.mirrored:
             start, end = 180 - end, 180 - start
-        box = self._box(x, y, *radii)
-        self._draw().pieslice(box, start, end, fill=colour, **self._edge())
+        box, edge, width = self._box(x, y, *radii), self._edge(), self._line_width()
+        self._draw().pieslice(box, start, end, fill=colour, outline=edge, width=width)
 
 
 def round_points(

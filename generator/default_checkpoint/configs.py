@@ -17,7 +17,7 @@ UNET: Mapping[str, Any] = MappingProxyType(
         "sample_size": PICTURE // 8,
         "in_channels": 4,
         "out_channels": 4,
-        "block_out_channels": (32, 64, 128, 160),
+        "block_out_channels": (32, 64, 128, 128),
         "down_block_types": (
             "DownBlock2D",
             "CrossAttnDownBlock2D",
@@ -27,7 +27,7 @@ UNET: Mapping[str, Any] = MappingProxyType(
         "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         "layers_per_block": 1,
         "cross_attention_dim": TEXT_WIDTH,
-        "attention_head_dim": 4,  # the number of heads, by SD1's misnomer
+        "attention_head_dim": 8,  # the number of heads, by SD1's misnomer
         "norm_num_groups": 8,
         "norm_eps": 1e-5,
         "act_fn": "silu",

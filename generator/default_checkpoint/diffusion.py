@@ -1,7 +1,9 @@
 """Text encoder and U-Net, learning to tell the noise in latents from what the caption says."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +38,7 @@ class Painter(nn.Module):
         self.text = CLIPTextModel._from_config(config, attn_implementation="eager")
         self.unet = UNet2DConditionModel(**UNET)
         self.unet.set_attn_processor(AttnProcessor())
+        self.known: Tensor
         self.register_buffer("known", torch.tensor(known))  # (rows - 1,)
 
     def context(self, rows: Tensor) -> Tensor:
@@ -60,19 +63,27 @@ def build(known: Sequence[int]) -> Painter:
     return painter
 
 
-def text_body(text: CLIPTextModel) -> nn.Module:
+def text_body(text: CLIPTextModel) -> Any:
     """The module that holds ``embeddings``: transformers moved it between versions."""
-    return text.text_model if hasattr(text, "text_model") else text
+    return getattr(text, "text_model", text)
 
 
-def task(store: Store, known: Sequence[int], tokenizer: Tokenizer, batch: int) -> Task:
-    """Learn from the store's latents and captions, ``batch`` at a step."""
-    rows = words.compact_rows([*store.captions, ""], tokenizer, known)
-    return Task(
-        "painter",
-        lambda: build(known),
-        lambda worker, device: _make_loss(store.latents, rows, batch, worker, device),
-    )
+@dataclass(frozen=True)
+class Lessons:
+    """Where the pictures come from and how many make a step.
+
+    ``load`` is asked again after each round, so that a store that still fills is used as it grows.
+    """
+
+    load: Callable[[], Store]
+    tokenizer: Tokenizer
+    known: tuple[int, ...]
+    batch: int
+
+
+def task(start: Callable[[], Painter], lessons: Lessons) -> Task:
+    """Learn from the store's latents and captions, from the networks that ``start`` gives."""
+    return Task("painter", start, lambda worker, device: _make_loss(lessons, worker, device))
 
 
 def remaining_signal() -> Tensor:
@@ -81,23 +92,30 @@ def remaining_signal() -> Tensor:
     return torch.cumprod(1 - betas, 0).float()
 
 
-def _make_loss(
-    latents: np.ndarray, rows: Tensor, batch: int, worker: int, device: torch.device
-) -> Loss:
+def _make_loss(lessons: Lessons, worker: int, device: torch.device) -> Loss:
     signal = remaining_signal().to(device)
     rng = Random(worker + torch.initial_seed())
-    order: list[int] = []
+    supply = _batches(lessons, rng)
 
     def loss(model: nn.Module, step: int) -> tuple[Tensor, dict[str, float], int]:
-        if len(order) < batch:
-            order.extend(rng.sample(range(len(latents)), len(latents)))
-        picked = [order.pop() for _ in range(batch)]
-        clean = torch.from_numpy(latents[picked].astype(np.float32)).to(device)
-        captions = torch.stack([_muddled(rows, index, rng) for index in picked]).to(device)
-        total, figures = lesson(model, clean, captions, signal)
-        return total, figures, batch
+        clean, captions = next(supply)
+        total, figures = lesson(model, clean.to(device), captions.to(device), signal)
+        return total, figures, len(clean)
 
     return loss
+
+
+def _batches(lessons: Lessons, rng: Random) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless batches of latents (B, 4, h, w) and captions (B, 77), each picture once a round."""
+    while True:
+        store = lessons.load()
+        captions = [*store.captions, ""]
+        rows = words.compact_rows(captions, lessons.tokenizer, lessons.known)
+        order = rng.sample(range(len(store.captions)), len(store.captions))
+        for start in range(0, len(order) - lessons.batch + 1, lessons.batch):
+            picked = order[start : start + lessons.batch]
+            latents = torch.from_numpy(store.latents[picked].astype(np.float32))
+            yield latents, torch.stack([_muddled(rows, index, rng) for index in picked])
 
 
 def _muddled(rows: Tensor, index: int, rng: Random) -> Tensor:
@@ -119,7 +137,7 @@ def lesson(
     """
     count = len(clean)
     # Stratified: every batch covers the whole range, which halves the loss's variance.
-    spread = (torch.arange(count, device=clean.device) + torch.rand(count, device=clean.device))
+    spread = torch.arange(count, device=clean.device) + torch.rand(count, device=clean.device)
     times = (spread / count * STEPS).long().clamp(max=STEPS - 1)  # (B,)
     offset = torch.randn(count, clean.shape[1], 1, 1, device=clean.device)
     noise = torch.randn_like(clean) + OFFSET * offset

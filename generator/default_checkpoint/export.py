@@ -18,7 +18,7 @@ from generator.default_checkpoint.networks import AutoencoderKL, CLIPTextConfig,
 from generator.models.checkpoint import Checkpoint, load_checkpoint
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
-from generator.models.weights import read_metadata
+from generator.models.weights import read_metadata, read_tensors
 
 FILE = Path(__file__).with_name("easel-default.safetensors")
 LIMIT = 25_000_000  # bytes
@@ -42,6 +42,7 @@ def write(trained: Trained, path: Path, score: Mapping[str, object]) -> None:
     halved = {name: _halved(tensor) for name, tensor in tensors.items()}
     half = path.with_suffix(".half")
     save_file(halved, half, metadata=metadata(score))
+    half.chmod(0o644)
     half.replace(path)
 
 
@@ -102,21 +103,27 @@ def read(path: Path) -> Checkpoint:
     return load_checkpoint(as_model_file(path), torch.device("cpu"), torch.float32)
 
 
+@torch.no_grad()
 def resume(path: Path, known: Sequence[int]) -> Trained:
-    """Networks to train on, from a shipped file. Words that it does not know start anew."""
-    loaded, painter = read(path), build(known)
-    fresh = dict(painter.text.state_dict())
-    state = dict(loaded.text_encoder.state_dict())
-    name = next(key for key in state if key.endswith("token_embedding.weight"))
-    rows = state[name][torch.tensor(known)]  # (len(known), width)
-    learned = rows.abs().sum(1, keepdim=True) > 0
-    mixed = fresh[name].clone()
-    mixed[1:] = torch.where(learned, rows, mixed[1:])
-    painter.text.load_state_dict(state | {name: mixed})
-    painter.unet.load_state_dict(loaded.unet.state_dict())
-    for module in (painter, loaded.vae):
-        module.requires_grad_(True)
-    return Trained(painter, loaded.vae)
+    """Networks to train on, from a shipped file. Words that it does not know start anew.
+
+    The file's tensors must have the shapes of ``configs``; its metadata is not asked.
+    """
+    found = read_tensors(path)
+    painter, autoencoder = build(known), AutoencoderKL(**VAE)
+    named = {
+        **layout.unet_tensors(painter.unet, UNET["layers_per_block"]),
+        **layout.vae_tensors(autoencoder, len(VAE["block_out_channels"])),
+        **layout.text_tensors(painter.text),
+    }
+    for name, tensor in named.items():
+        if name.endswith("token_embedding.weight"):
+            rows = found[name][torch.tensor(known)].to(tensor.dtype)  # (len(known), width)
+            learned = rows.abs().sum(1, keepdim=True) > 0
+            tensor[1:] = torch.where(learned, rows, tensor[1:])
+        elif not name.endswith("position_ids"):
+            tensor.copy_(found[name])  # state_dict's tensors share the networks' memory
+    return Trained(painter, autoencoder)
 
 
 def white(autoencoder: AutoencoderKL) -> AutoencoderKL:

@@ -113,7 +113,7 @@ def _restore(state: Path, shared: nn.Module, average: nn.Module) -> Progress:
     return Progress(**saved["progress"])
 
 
-def _work(  # noqa: PLR0913 - one process's whole world
+def _work(
     index: int,
     task: Task,
     plan: Plan,
@@ -127,7 +127,8 @@ def _work(  # noqa: PLR0913 - one process's whole world
     torch.set_num_threads(1)
     torch.manual_seed(before.steps * 31 + index)
     device = next(shared.parameters()).device
-    replica = copy.deepcopy(shared).to(torch.bfloat16).to(memory_format=torch.channels_last)
+    replica = copy.deepcopy(shared).to(torch.bfloat16)
+    replica.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss_of = task.make_loss(index, device)
     optimiser = torch.optim.AdamW(
         shared.parameters(), lr=plan.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
@@ -159,7 +160,8 @@ def _step(
     step: int,
 ) -> tuple[dict[str, float], int]:
     """One gradient, taken in bfloat16, applied to the fp32 weights."""
-    masters, copies = list(shared.parameters()), list(replica.parameters())
+    masters: list[Tensor] = list(shared.parameters())
+    copies: list[Tensor] = list(replica.parameters())
     with torch.no_grad():
         torch._foreach_copy_(copies, masters)
     loss, figures, samples = loss_of(replica, step)
@@ -179,7 +181,7 @@ def _average(average: nn.Module, shared: nn.Module, keep: float) -> None:
     torch._foreach_lerp_(list(average.parameters()), list(shared.parameters()), 1 - keep)
 
 
-def _save(  # noqa: PLR0913
+def _save(
     index: int,
     task: Task,
     folder: Path,

@@ -12,7 +12,7 @@ from generator.default_checkpoint import vae
 from generator.default_checkpoint.drawing import draw
 from generator.default_checkpoint.networks import AutoencoderKL
 
-BLOCK = 256  # pictures a file
+BLOCK = 128  # pictures a file
 BATCH = 16
 
 
@@ -39,14 +39,20 @@ def fill(model: AutoencoderKL, size: int, first: int, last: int, folder: Path) -
 
 def load(folder: Path) -> Store:
     """Everything that was filled so far."""
-    blocks = [np.load(path) for path in sorted(folder.glob("*.npz"))]
+    whole = (path for path in sorted(folder.glob("*.npz")) if ".half" not in path.name)
+    blocks = [np.load(path) for path in whole]
     captions = [text for block in blocks for text in json.loads(str(block["captions"]))]
     return Store(np.concatenate([block["latents"] for block in blocks]), tuple(captions))
 
 
-def _encoded(
-    model: AutoencoderKL, size: int, seeds: range
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def pooled(store: Store) -> Store:
+    """The store at half the side: means of 2 x 2 latents, close to the half-sized picture's."""
+    count, channels, side, _ = store.latents.shape
+    parts = store.latents.reshape(count, channels, side // 2, 2, side // 2, 2)
+    return Store(parts.astype(np.float32).mean((3, 5)).astype(np.float16), store.captions)
+
+
+def _encoded(model: AutoencoderKL, size: int, seeds: range) -> tuple[np.ndarray, tuple[str, ...]]:
     latents, captions = [], []
     for start in range(seeds.start, seeds.stop, BATCH):
         pictures = [draw(seed) for seed in range(start, min(start + BATCH, seeds.stop))]

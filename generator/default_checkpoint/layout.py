@@ -13,7 +13,9 @@ _ATTENTION = (("group_norm", "norm"), ("to_q", "q"), ("to_k", "k"), ("to_v", "v"
 def unet_tensors(unet: nn.Module, blocks: int) -> dict[str, Tensor]:
     """The U-Net's tensors by their names in the file; ``blocks`` are its layers per block."""
     state = unet.state_dict()
-    crossed = {name.split(".")[1] for name in state if name.startswith("up_blocks.") and "attn1" in name}
+    crossed = {
+        name.split(".")[1] for name in state if name.startswith("up_blocks.") and "attn1" in name
+    }
     return {
         f"model.diffusion_model.{_unet_name(name, blocks, crossed)}": tensor
         for name, tensor in state.items()
@@ -56,7 +58,8 @@ def vae_tensors(vae: nn.Module, levels: int) -> dict[str, Tensor]:
 
 
 def _vae_name(name: str, levels: int) -> str:
-    name = re.sub(r"up_blocks\.(\d+)", lambda found: f"up_blocks.{levels - 1 - int(found[1])}", name)
+    turned = levels - 1
+    name = re.sub(r"up_blocks\.(\d+)", lambda found: f"up_blocks.{turned - int(found[1])}", name)
     name = name.replace("down_blocks.", "down.").replace("up_blocks.", "up.")
     name = re.sub(r"(down|up)\.(\d+)\.resnets\.", r"\1.\2.block.", name)
     name = re.sub(r"(down|up)samplers\.0\.", r"\1sample.", name)

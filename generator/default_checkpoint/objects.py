@@ -405,7 +405,8 @@ def cup(pen: Pen, colour: RGB) -> None:
     """A cup with a handle."""
     pen.hoop(0.6, 0.1, 0.36, 0.13, darker(colour, 0.12))
     pen.slab(-0.1, 0.15, 0.62, 0.68, colour, 0.2)
-    pen.oval(-0.1, -0.5, 0.6, 0.16, darker(colour, 0.4) if not is_dark(colour) else contrast(colour))
+    inside = contrast(colour) if is_dark(colour) else darker(colour, 0.4)
+    pen.oval(-0.1, -0.5, 0.6, 0.16, inside)
 
 
 def umbrella(pen: Pen, colour: RGB) -> None:

@@ -189,9 +189,7 @@ def _away_from(rng: Random, column: str) -> float:
     return side + rng.uniform(-0.05, 0.05)
 
 
-def _standing(
-    rng: Random, name: str, colour: str, column: str, horizon: float, home: str
-) -> Thing:
+def _standing(rng: Random, name: str, colour: str, column: str, horizon: float, home: str) -> Thing:
     """An object whose foot is on the ground below the horizon, or that floats above it."""
     reach = rng.uniform(0.15, 0.22)
     x = {"left": 0.26, "center": 0.5, "right": 0.74}[column] + rng.uniform(-0.04, 0.04)
@@ -230,9 +228,7 @@ def _related(rng: Random, relation: str, colours: tuple[str, str]) -> tuple[Thin
     names = [_any_object(rng), _any_object(rng)]
     if relation == "inside":
         names[1] = rng.choice(("circle", "square", "heart", "diamond"))
-    pair = [
-        _thing(rng, *parts) for parts in zip(names, colours, sizes, cells, strict=True)
-    ]
+    pair = [_thing(rng, *parts) for parts in zip(names, colours, sizes, cells, strict=True)]
     if relation == "in front of":
         pair[0] = Thing(names[0], colours[0], "medium", "bottom", 0.5, 0.74, 0.2)
     return tuple(pair)

@@ -1,22 +1,105 @@
-"""Train the default checkpoint: ``python -m generator.default_checkpoint.train vae --minutes 15``."""
+"""Train the default checkpoint, a part at a time; each part can be stopped and gone on with.
+
+    python -m generator.default_checkpoint.train vae --minutes 60
+    python -m generator.default_checkpoint.train latents --pictures 20000
+    python -m generator.default_checkpoint.train unet --minutes 120
+    python -m generator.default_checkpoint.train export
+
+State lies in ``.training/default``. Where it is empty, training goes on from the shipped file
+(``--init-from`` names another, ``--fresh`` starts anew).
+"""
 
 import argparse
 from pathlib import Path
 
-from generator.default_checkpoint import vae
+import torch
+
+from generator.default_checkpoint import diffusion, export, latents, vae, words
+from generator.default_checkpoint.diffusion import Lessons, Painter
 from generator.default_checkpoint.hogwild import Plan, train
+from generator.default_checkpoint.networks import AutoencoderKL
+from generator.prompt.tokenizer import clip_tokenizer
 
-FOLDER = Path(".training/default")
-VAE_RATE = 3e-4
+RATES = {"vae": 3e-4, "unet": 8e-4}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("part", choices=["vae"])
-    parser.add_argument("--minutes", type=float, required=True)
+def main(arguments: list[str] | None = None) -> None:
+    """Run one part; see the module's text for the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("part", choices=("vae", "latents", "unet", "export"))
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--pictures", type=int, default=20_000)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first picture")
+    parser.add_argument("--half", action="store_true", help="unet: 128-pixel pictures")
+    parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--rate", type=float)
-    args = parser.parse_args()
-    train(vae.task(), Plan(args.minutes, args.rate or VAE_RATE), FOLDER)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=Path(".training/default"))
+    parser.add_argument("--init-from", type=Path, default=export.FILE)
+    parser.add_argument("--fresh", action="store_true", help="start from random weights")
+    parser.add_argument("--out", type=Path, default=export.FILE)
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    {"vae": _vae, "latents": _latents, "unet": _unet, "export": _export}[args.part](args)
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    return Plan(args.minutes, args.rate or RATES[args.part], args.workers)
+
+
+def _start(args: argparse.Namespace, known: tuple[int, ...]) -> export.Trained:
+    if args.fresh or not args.init_from.exists():
+        return export.Trained(diffusion.build(known), vae.build())
+    return export.resume(args.init_from, known)
+
+
+def _vae(args: argparse.Namespace) -> None:
+    start = _start(args, words.known_tokens(clip_tokenizer()))
+    train(vae.task(lambda: start.autoencoder), _plan(args), args.folder)
+
+
+def _latents(args: argparse.Namespace) -> None:
+    model = _autoencoder(args, words.known_tokens(clip_tokenizer()))
+    last = args.first + args.pictures
+    latents.fill(model, 256, args.first, last, args.folder / "latents")
+
+
+def _unet(args: argparse.Namespace) -> None:
+    tokenizer = clip_tokenizer()
+    known = words.known_tokens(tokenizer)
+
+    def load() -> latents.Store:
+        store = latents.load(args.folder / "latents")
+        return latents.pooled(store) if args.half else store
+
+    lessons = Lessons(load, tokenizer, known, args.batch)
+    train(diffusion.task(lambda: _start(args, known).painter, lessons), _plan(args), args.folder)
+
+
+def _export(args: argparse.Namespace) -> None:
+    known = words.known_tokens(clip_tokenizer())
+    trained = export.Trained(_painter(args, known), _autoencoder(args, known))
+    export.write(trained, args.out, {})
+
+
+def _painter(args: argparse.Namespace, known: tuple[int, ...]) -> Painter:
+    state = args.folder / "painter.pt"
+    painter = _start(args, known).painter
+    if state.exists():
+        saved = torch.load(state, map_location="cpu", weights_only=True)
+        painter.load_state_dict(saved["average"])
+    return painter
+
+
+def _autoencoder(args: argparse.Namespace, known: tuple[int, ...]) -> AutoencoderKL:
+    """The trained autoencoder, whitened; without a state the shipped one, which is already."""
+    state = args.folder / "vae.pt"
+    model = _start(args, known).autoencoder
+    if not state.exists():
+        return model
+    saved = torch.load(state, map_location="cpu", weights_only=True)
+    model.load_state_dict(saved["average"])
+    return export.white(model)
 
 
 if __name__ == "__main__":

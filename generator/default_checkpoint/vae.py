@@ -1,6 +1,6 @@
 """The autoencoder: pictures (B, 3, H, W) in -1..1 to latents (B, 4, H/8, W/8) and back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 import numpy as np
@@ -28,9 +28,9 @@ def build() -> AutoencoderKL:
     return model
 
 
-def task() -> Task:
+def task(start: Callable[[], AutoencoderKL]) -> Task:
     """Learn to give drawings back from four numbers for each 8 x 8 block."""
-    return Task("vae", build, _make_loss)
+    return Task("vae", start, _make_loss)
 
 
 # --- the start --------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def start_as_averager(model: AutoencoderKL) -> None:
         _carry_out(half.conv_out)
     for conv in (model.quant_conv, model.post_quant_conv):
         conv.weight.copy_(torch.eye(len(conv.weight), conv.weight.shape[1])[..., None, None])
-        conv.bias.zero_()
+        _bias(conv).zero_()
     model.quant_conv.weight[4:] = 0
     model.quant_conv.bias[4:] = -6
 
@@ -68,14 +68,19 @@ def _carried(width: int) -> tuple[list[int], list[int]]:
     return [0, 1, middle], [2, 3, middle + 1]
 
 
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None  # every convolution of AutoencoderKL has one
+    return conv.bias
+
+
 def _calm(name: str, conv: nn.Conv2d) -> None:
     carried = [channel for side in _carried(conv.out_channels) for channel in side]
     if name.endswith("conv2"):
         conv.weight.mul_(0.1)
-        conv.bias.zero_()
+        _bias(conv).zero_()
     elif "downsamplers" in name or "upsamplers" in name:
         conv.weight.mul_(0.2)
-        conv.bias.zero_()
+        _bias(conv).zero_()
         conv.weight[carried] = 0
         corner = slice(0, 2) if "downsamplers" in name else slice(1, 2)
         share = 0.25 if "downsamplers" in name else 1.0
@@ -92,10 +97,10 @@ def _calm(name: str, conv: nn.Conv2d) -> None:
 def _anchor(conv: nn.Conv2d) -> None:
     """Two constant channels at each group's end: few, for every step moves them all at once."""
     group = conv.out_channels // VAE["norm_num_groups"]
-    conv.bias.zero_()
+    _bias(conv).zero_()
     for end in range(group, conv.out_channels + 1, group):
         height = _ANCHOR * (group / 8) ** 0.5
-        conv.bias[end - 2], conv.bias[end - 1] = height, -height
+        _bias(conv)[end - 2], _bias(conv)[end - 1] = height, -height
 
 
 def _carry_in(conv: nn.Conv2d) -> None:
@@ -109,7 +114,7 @@ def _carry_in(conv: nn.Conv2d) -> None:
 
 def _carry_out(conv: nn.Conv2d) -> None:
     plus, minus = _carried(conv.in_channels)
-    conv.bias.zero_()
+    _bias(conv).zero_()
     conv.weight[:3] = 0
     for colour in range(3):
         conv.weight[colour, plus[colour], 1, 1] = 0.6
@@ -189,9 +194,7 @@ def _whiteness(latents: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def whiten(
-    model: AutoencoderKL, pictures: Tensor, deviation: float = 1 / LATENT_SCALE
-) -> None:
+def whiten(model: AutoencoderKL, pictures: Tensor, deviation: float = 1 / LATENT_SCALE) -> None:
     """Fold into the 1 x 1 convolutions what makes latents white, of standard ``deviation``.
 
     Pictures (B, 3, H, W) give the statistics. What decodes to what does not change.
@@ -228,5 +231,3 @@ def psnr(model: AutoencoderKL, pictures: Tensor) -> float:
 def unseen_pictures(count: int = 24) -> Tensor:
     """Pictures (count, 3, 256, 256) that no training draws."""
     return to_tensor([np.asarray(draw(2_000_000_000 + k).image) for k in range(count)])
-
-

@@ -20,7 +20,7 @@ UNKNOWN = 0  # the compact row of every token that no caption holds
 
 
 def known_tokens(tokenizer: Tokenizer, captions: int = 20_000) -> tuple[int, ...]:
-    """The token ids that captions hold, ascending; row ``k`` of the compact table is ``[k - 1]``."""
+    """The token ids that captions hold, ascending: compact row ``k`` is entry ``k - 1``."""
     known = {START, END}
     for seed in range(captions):
         rng = Random(seed)
@@ -28,9 +28,7 @@ def known_tokens(tokenizer: Tokenizer, captions: int = 20_000) -> tuple[int, ...
     return tuple(sorted(known))
 
 
-def compact_rows(
-    captions: Sequence[str], tokenizer: Tokenizer, known: Sequence[int]
-) -> Tensor:
+def compact_rows(captions: Sequence[str], tokenizer: Tokenizer, known: Sequence[int]) -> Tensor:
     """Captions as compact rows (B, 77) int64, between start and end, padded with the end's row."""
     rows = {token: row for row, token in enumerate(known, start=1)}
     ids = torch.full((len(captions), TOKENS), rows[END])
