@@ -28,7 +28,9 @@ def draw(services: "Services", frame: Frame) -> Answer:
     """
     services.stream.put(frame)
     environ = request.environ
-    return wait(services.stream, frame.id, lambda: left(environ))
+    answer = wait(services.stream, frame.id, lambda: left(environ))
+    services.stream.forget(frame.id)  # else its pictures fill the queue's file for an hour
+    return answer
 
 
 def wait(stream: Stream, frame_id: str, gone: Callable[[], bool]) -> Answer:
