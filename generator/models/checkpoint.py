@@ -17,6 +17,7 @@ from generator.models import torchvision_ops
 from generator.models.families import SD1, Shapes, architecture
 from generator.models.families.sd1 import keys, sizes
 from generator.models.families.sd1.hints import read_hints
+from generator.models.families.sd1.upsampling import follow_original
 from generator.models.index import ModelFile
 from generator.models.weights import read_tensors, shapes
 
@@ -53,12 +54,14 @@ def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -
     hints = read_hints(file.name, file.metadata, file.config)
     place = _Place(file.name, tensors, device, dtype)
     with _incomplete(file):
+        unet = place.fill(
+            lambda: UNet2DConditionModel.from_config(sizes.unet_config(found, hints)),
+            keys.unet_names(found, sizes.unet_layout(found)),
+        )
+        follow_original(unet)
         return Checkpoint(
             file=file,
-            unet=place.fill(
-                lambda: UNet2DConditionModel.from_config(sizes.unet_config(found, hints)),
-                keys.unet_names(found, sizes.unet_layout(found)),
-            ),
+            unet=unet,
             vae=place.fill(
                 lambda: AutoencoderKL.from_config(sizes.vae_config(found, hints)),
                 keys.vae_names(found),
