@@ -162,5 +162,6 @@ def _encoder_options(options: Snapshot) -> EncoderOptions:
         emphasis=options.emphasis,
         comma_padding_backtrack=options.comma_padding_backtrack,
         use_old_scheduling=options.use_old_scheduling,
+        use_old_emphasis_implementation=options.use_old_emphasis_implementation,
     )
 

@@ -88,6 +88,7 @@ class Snapshot:
     use_old_karras_scheduler_sigmas: bool = False
     use_downcasted_alpha_bar: bool = False
     use_old_scheduling: bool = False
+    use_old_emphasis_implementation: bool = False
     no_dpmpp_sde_batch_determinism: bool = False
     img2img_fix_steps: bool = False
     initial_noise_multiplier: float = 1.0

@@ -102,6 +102,9 @@ class _Page:
     def add_trigger(self, trigger: Trigger, weight: float) -> None:
         if len(self.tokens) + trigger.vectors > SIZE:
             self.close()
+        self.place(trigger, weight)
+
+    def place(self, trigger: Trigger, weight: float) -> None:
         self.placed.append(Placed(len(self.tokens), trigger.name))
         self.tokens += [0] * trigger.vectors
         self.weights += [weight] * trigger.vectors
@@ -148,6 +151,34 @@ def layout(
     if page.tokens or not page.chunks:
         page.close(last=True)
     return Layout(tuple(page.chunks), page.count)
+
+
+def old_layout(
+    text: str, tokenizer: Tokenizer, triggers: Collection[Trigger] = (), parse: bool = True
+) -> Layout:
+    """One chunk as AUTOMATIC1111 made it in 2022: each bracket scales all that follows it.
+
+    For the option ``use_old_emphasis_implementation``; what does not fit in 75 tokens is lost.
+    """
+    ids, at, weight = tokenizer.encode(text), 0, 1.0
+    page = _Page(0)
+    factors = tokenizer.bracket_factors if parse else {}
+    while at < len(ids):
+        trigger = _find(triggers, ids, at)
+        if ids[at] in factors:
+            weight *= factors[ids[at]]
+            at += 1
+        elif trigger is None:
+            page.tokens.append(ids[at])
+            page.weights.append(weight)
+            at += 1
+        else:
+            page.place(trigger, weight)
+            at += len(trigger.ids)
+    count = len(page.tokens)
+    page.tokens, page.weights = page.tokens[:SIZE], page.weights[:SIZE]
+    page.close(last=True)
+    return Layout(tuple(page.chunks), count)
 
 
 def token_count(

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from generator.prompt.chunks import Chunk, Trigger, layout
+from generator.prompt.chunks import Chunk, Trigger, layout, old_layout
 from generator.prompt.grammar import Timing, schedule, split_and
 from generator.prompt.tokenizer import Tokenizer
 
@@ -60,6 +61,7 @@ class EncoderOptions:
     emphasis: str = "Original"  # Original | No norm | Ignore | None
     comma_padding_backtrack: int = 20
     use_old_scheduling: bool = False
+    use_old_emphasis_implementation: bool = False
 
 
 @dataclass
@@ -87,9 +89,12 @@ class PromptEncoder:
 
     def _layout(self, text: str) -> tuple[Chunk, ...]:
         parse = self.options.emphasis != "None"
+        if self.options.use_old_emphasis_implementation:
+            return old_layout(text, self.tokenizer, self._triggers, parse).chunks
         backtrack = self.options.comma_padding_backtrack
-        return layout(text, self.tokenizer, backtrack, self._triggers(), parse).chunks
+        return layout(text, self.tokenizer, backtrack, self._triggers, parse).chunks
 
+    @cached_property
     def _triggers(self) -> tuple[Trigger, ...]:
         return tuple(
             Trigger(i.name, tuple(self.tokenizer.encode(i.name)), len(i.vectors))
@@ -146,7 +151,7 @@ def emphasise(hidden: Tensor, weights: Tensor, mode: str) -> Tensor:
 
     "Original" restores the mean of the whole tensor afterwards (contract section 2.8).
     """
-    if mode in ("Ignore", "None"):
+    if mode in ("Ignore", "None") or bool((weights == 1).all()):
         return hidden
     weighted = hidden * weights.to(hidden).unsqueeze(-1)
     if mode == "No norm":

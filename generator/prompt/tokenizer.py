@@ -6,7 +6,9 @@ The vocabulary is a data file beside this module; see ``vocabulary/NOTICE``.
 
 import gzip
 import itertools
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 
 import ftfy
@@ -37,6 +39,17 @@ class Tokenizer:
     ids: dict[str, int]
     ranks: dict[tuple[str, str], int]  # of each merge, lower is earlier
     letters: dict[int, str]
+
+    @cached_property
+    def bracket_factors(self) -> dict[int, float]:
+        """For each token with brackets in it, by how much they weigh what follows."""
+        steps = {"(": 1.1, "[": 1 / 1.1, ")": 1 / 1.1, "]": 1.1}
+        factors = {
+            index: math.prod(steps.get(letter, 1.0) for letter in word)
+            for word, index in self.ids.items()
+            if not steps.keys().isdisjoint(word)
+        }
+        return {index: factor for index, factor in factors.items() if factor != 1.0}
 
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text`` without start and end marks; any string is valid."""
