@@ -94,10 +94,8 @@ def _scenery(backdrop: Scenic, rng: Random) -> Image.Image:
     ground = _ground_colour(backdrop, rng)
     if backdrop.hills:
         for x in (rng.uniform(0, 0.3), rng.uniform(0.6, 1)):
-            height = rng.uniform(0.12, 0.2)
-            pen.oval(
-                x, backdrop.horizon + 0.04, rng.uniform(0.3, 0.45), height, darker(ground, 0.12)
-            )
+            height, width = rng.uniform(0.12, 0.2), rng.uniform(0.3, 0.45)
+            pen.oval(x, backdrop.horizon + 0.04, width, height, darker(ground, 0.12))
     pen.slab(0.5, (1 + backdrop.horizon) / 2, 0.5, (1 - backdrop.horizon) / 2, ground)
     _ground_details(pen, backdrop, ground, rng)
     return sheet

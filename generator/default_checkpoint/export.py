@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -82,6 +83,14 @@ def spread_out(painter: Painter) -> CLIPTextModel:
     table[painter.known] = state[name][1:].float()
     text.load_state_dict(state | {name: table})
     return text
+
+
+def told_score(path: Path) -> dict[str, Any]:
+    """The score in the file's metadata; empty where there is no file or no score."""
+    told: dict[str, Any] = {}
+    if path.exists():
+        told = json.loads(read_metadata(path).get("easel.score", "{}"))
+    return told
 
 
 def as_model_file(path: Path) -> ModelFile:

@@ -38,13 +38,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained: ``loss(replica, step, worker)`` -> (scalar loss, figures to log, samples)."""
+    """What is trained. ``make_loss(worker, device)`` gives that worker's :data:`Loss`."""
 
     name: str
     build: Callable[[], nn.Module]
     make_loss: Callable[[int, torch.device], "Loss"]
 
 
+# loss(replica, step) -> scalar loss, figures to log, samples in the batch
 Loss = Callable[[nn.Module, int], tuple[Tensor, dict[str, float], int]]
 
 

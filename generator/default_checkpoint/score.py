@@ -8,10 +8,11 @@ is laid to the drawing program's own pictures, so that its error is known.
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
@@ -231,6 +232,12 @@ def measure(checkpoint: Checkpoint, tokenizer: Tokenizer, count: int) -> dict[st
     drawn(checkpoint, tokenizer, GRID_PROMPTS[:1])
     scores["seconds"] = round(time.perf_counter() - started, 2)
     return scores
+
+
+def worth(scores: Mapping[str, Any]) -> float:
+    """One number (0..1) to choose weights by: the mean of what prompts ask for."""
+    asked = ("colour", "place", "background", "all three", "sky", "ground")
+    return sum(float(scores.get(key, 0)) for key in asked) / len(asked)
 
 
 def sheet(pictures: Sequence[Image.Image], prompts: Sequence[str], columns: int = 6) -> Image.Image:

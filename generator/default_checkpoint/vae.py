@@ -24,13 +24,25 @@ def build() -> AutoencoderKL:
     model = AutoencoderKL(**VAE)
     start_as_averager(model)
     pictures = [np.asarray(draw(_FIRST_SEED - 1 - k).image) for k in range(12)]
-    whiten(model, to_tensor(pictures), deviation=1.0)
+    whiten(model, to_tensor(pictures))
     return model
 
 
 def task(start: Callable[[], AutoencoderKL]) -> Task:
     """Learn to give drawings back from four numbers for each 8 x 8 block."""
     return Task("vae", start, _make_loss)
+
+
+def decoder_task(start: Callable[[], AutoencoderKL]) -> Task:
+    """Learn to draw better from the latents as they are: what a U-Net learned stays true."""
+
+    def with_still_encoder() -> AutoencoderKL:
+        model = start()
+        for part in (model.encoder, model.quant_conv):
+            part.requires_grad_(False)
+        return model
+
+    return Task("decoder", with_still_encoder, _make_loss)
 
 
 # --- the start --------------------------------------------------------------------------------
@@ -53,7 +65,7 @@ def start_as_averager(model: AutoencoderKL) -> None:
             module.bias.zero_()
     for half in (model.encoder, model.decoder):
         _carry_in(half.conv_in)
-        half.conv_norm_out.weight.fill_(2.0)
+        half.conv_norm_out.weight.fill_(1.6)
         _carry_out(half.conv_out)
     for conv in (model.quant_conv, model.post_quant_conv):
         conv.weight.copy_(torch.eye(len(conv.weight), conv.weight.shape[1])[..., None, None])
@@ -169,9 +181,10 @@ def lesson(model: AutoencoderKL, pictures: Tensor) -> tuple[Tensor, dict[str, fl
 
     Four uncorrelated latents of standard deviation 1 keep every channel in use.
     """
-    latents = model.encode(pictures.to(torch.bfloat16)).latent_dist.mean  # (B, 4, H/8, W/8)
+    encoded = model.encode(pictures.to(torch.bfloat16)).latent_dist.mean  # (B, 4, H/8, W/8)
+    latents = encoded * LATENT_SCALE
     noisy = latents + NOISE * torch.randn_like(latents)
-    drawn = model.decode(noisy).sample.float()
+    drawn = model.decode(noisy / LATENT_SCALE).sample.float()
     error = drawn - pictures
     flat, square = error.abs().mean(), error.square().mean()
     edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
@@ -194,8 +207,8 @@ def _whiteness(latents: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def whiten(model: AutoencoderKL, pictures: Tensor, deviation: float = 1 / LATENT_SCALE) -> None:
-    """Fold into the 1 x 1 convolutions what makes latents white, of standard ``deviation``.
+def whiten(model: AutoencoderKL, pictures: Tensor) -> None:
+    """Fold into the 1 x 1 convolutions what makes latents white at the standard scaling factor.
 
     Pictures (B, 3, H, W) give the statistics. What decodes to what does not change.
     """
@@ -203,13 +216,13 @@ def whiten(model: AutoencoderKL, pictures: Tensor, deviation: float = 1 / LATENT
     rows = latents.transpose(0, 1).flatten(1).double()
     mean = rows.mean(1)
     values, vectors = torch.linalg.eigh((rows - mean[:, None]).cov())
-    turn = vectors @ (values.rsqrt() * deviation).diag() @ vectors.T  # (4, 4)
+    turn = vectors @ (values.rsqrt() / LATENT_SCALE).diag() @ vectors.T  # (4, 4)
     back = torch.linalg.inv(turn)
     enter, leave = model.quant_conv, model.post_quant_conv
     enter.bias[:4] = (turn @ (enter.bias[:4].double() - mean)).float()
     enter.weight[:4] = torch.einsum("ij,jkhw->ikhw", turn.float(), enter.weight[:4])
     enter.weight[4:] = 0
-    enter.bias[4:] = 2 * float(np.log(POSTERIOR * deviation))
+    enter.bias[4:] = 2 * float(np.log(POSTERIOR / LATENT_SCALE))
     leave.bias += leave.weight[:, :, 0, 0] @ mean.float()
     leave.weight.copy_(torch.einsum("ijhw,jk->ikhw", leave.weight, back.float()))
 

@@ -21,11 +21,11 @@ UNKNOWN = 0  # the compact row of every token that no caption holds
 
 def known_tokens(tokenizer: Tokenizer, captions: int = 20_000) -> tuple[int, ...]:
     """The token ids that captions hold, ascending: compact row ``k`` is entry ``k - 1``."""
-    known = {START, END}
+    spoken: set[str] = set()
     for seed in range(captions):
         rng = Random(seed)
-        known.update(tokenizer.encode(say(compose(rng), rng)))
-    return tuple(sorted(known))
+        spoken.update(say(compose(rng), rng).replace(",", " , ").split())
+    return tuple(sorted({START, END, *tokenizer.encode(" ".join(spoken))}))
 
 
 def compact_rows(captions: Sequence[str], tokenizer: Tokenizer, known: Sequence[int]) -> Tensor:
