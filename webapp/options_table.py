@@ -102,11 +102,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("disable_mmap_load_safetensors", False, "system"),
     Option("hide_ldm_prints", True, "system"),
     Option("dump_stacks_on_signal", False, "system"),
-    Option(
-        "profiling_explanation",
-        "",
-        "infotext",
-    ),
+    Option("profiling_explanation", "", "profiler"),  # a sentence of its page; ours says it itself
     Option("profiling_enable", False, "profiler"),
     Option("profiling_activities", ["CPU"], "profiler", choices=("CPU", "CUDA")),
     Option("profiling_record_shapes", True, "profiler"),
@@ -154,11 +150,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("sdxl_refiner_low_aesthetic_score", 2.5, "sdxl"),
     Option("sdxl_refiner_high_aesthetic_score", 6.0, "sdxl"),
     Option("sd3_enable_t5", False, "sd3"),
-    Option(
-        "sd_vae_explanation",
-        "",
-        "infotext",
-    ),
+    Option("sd_vae_explanation", "", "vae"),  # a sentence of its page; ours says it itself
     Option("sd_vae_checkpoint_cache", 0, "vae", least=0, most=10),
     Option("sd_vae", "Automatic", "vae", infotext="VAE"),
     Option("sd_vae_overrides_per_model_preferences", True, "vae"),
@@ -327,11 +319,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("send_seed", True, "ui"),
     Option("send_size", True, "ui"),
     Option("enable_reloading_ui_scripts", False, "ui"),
-    Option(
-        "infotext_explanation",
-        "",
-        "infotext",
-    ),
+    Option("infotext_explanation", "", "infotext"),  # a sentence of its page; ours says it itself
     Option("enable_pnginfo", True, "infotext"),
     Option("save_txt", False, "infotext"),
     Option("add_model_name_to_info", True, "infotext"),
@@ -464,11 +452,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("canvas_auto_expand", True, "ui"),
     Option("canvas_blur_prompt", False, "ui"),
     Option("canvas_disabled_functions", ["Overlap"], "built-ins"),
-    Option(
-        "settings_in_ui",
-        "",
-        "built-ins",
-    ),
+    Option("settings_in_ui", "", "built-ins"),  # a sentence of its page; ours says it itself
     Option("extra_options_txt2img", [], "built-ins"),
     Option("extra_options_img2img", [], "built-ins"),
     Option("extra_options_cols", 1, "built-ins"),

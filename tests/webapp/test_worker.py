@@ -105,7 +105,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_a_job_is_drawn_saved_and_answered(bench: Bench) -> None:
     bench.put("house", save=Saving("outputs/a", "outputs/b"))
     status, body = bench.answer("house")
-    assert status == 200 and body["parameters"] == {"prompt": "house"}
+    assert status == 200
+    assert body["parameters"] == {"prompt": "house"}
     assert len(body["images"]) == 1  # type: ignore[arg-type]
     assert len(list((bench.data_dir / "outputs" / "a").rglob("*-7.png"))) == 1
     assert bench.store.waiting() == []
@@ -128,7 +129,9 @@ def test_every_error_is_an_answer(
     bench.engine.act = fail
     bench.put("house")
     got, body = bench.answer("house")
-    assert got == status and words in str(body) and "secret" not in str(body)
+    assert got == status
+    assert words in str(body)
+    assert "secret" not in str(body)
     assert "job house" in caplog.text
     bench.engine.act = lambda request, watch: generation(request)
     bench.put("next")
@@ -140,7 +143,8 @@ def test_a_body_that_cannot_be_read_is_answered(bench: Bench) -> None:
     bench.store.put(Frame("new", "dance", b"{}"))
     assert bench.answer("odd")[0] == 500
     status, body = bench.answer("new")
-    assert status == 500 and "dance" in str(body)
+    assert status == 500
+    assert "dance" in str(body)
 
 
 def test_memory_is_freed_when_it_ran_out(bench: Bench) -> None:
@@ -184,9 +188,11 @@ def test_progress_and_previews_are_published(bench: Bench) -> None:
         if sighting is not None:
             sightings.append(sighting)
     steps = [sighting.progress.step for sighting in sightings]
-    assert steps == sorted(steps) and len(set(steps)) >= 4
+    assert steps == sorted(steps)
+    assert len(set(steps)) >= 4
     pictures = [sighting for sighting in sightings if sighting.preview]
-    assert pictures and pictures[-1].preview_id >= 2
+    assert pictures
+    assert pictures[-1].preview_id >= 2
     assert (pictures[-1].preview or b"").startswith(b"\x89PNG")
 
 
@@ -211,7 +217,8 @@ def test_an_interrupt_ends_the_job_with_what_there_is(bench: Bench) -> None:
         time.sleep(0.01)
     bench.store.ask_stop("house", Stop.INTERRUPT)
     assert bench.answer("house")[0] == 200
-    assert seen[-1] is Stop.INTERRUPT and len(seen) < 150
+    assert seen[-1] is Stop.INTERRUPT
+    assert len(seen) < 150
 
 
 def test_a_skip_is_told_once(bench: Bench) -> None:
@@ -223,7 +230,8 @@ def test_a_skip_is_told_once(bench: Bench) -> None:
         time.sleep(0.01)
     bench.store.ask_stop("house", Stop.SKIP)
     assert bench.answer("house")[0] == 200
-    assert seen.count(Stop.SKIP) == 1 and seen[-1] is Stop.NO
+    assert seen.count(Stop.SKIP) == 1
+    assert seen[-1] is Stop.NO
 
 
 def test_a_long_silence_keeps_the_lease(tmp_path: Path) -> None:

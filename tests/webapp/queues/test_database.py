@@ -53,7 +53,8 @@ def test_a_broken_file_is_put_aside(
     store.close()
     (aside,) = tmp_path.glob("queue.db.broken-*")
     assert aside.read_bytes() == content
-    assert aside.name in caplog.text and "lost" in caplog.text
+    assert aside.name in caplog.text
+    assert "lost" in caplog.text
 
 
 def test_damage_inside_the_file_is_found(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_a_file_of_another_version_is_put_aside(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_the_callers_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="file"):
         SqliteStore(tmp_path / "file" / "queue.db")
 
 

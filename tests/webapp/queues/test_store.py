@@ -109,7 +109,8 @@ def test_a_waiting_worker_wakes_for_a_frame(store: SqliteStore, make: Make) -> N
         begun = time.monotonic()
         store.put(frame("a"))
         lease = taking.result()
-    assert lease is not None and lease.frame.id == "a"
+    assert lease is not None
+    assert lease.frame.id == "a"
     assert time.monotonic() - begun < 0.4  # the bell, not patience, woke it
 
 
@@ -226,7 +227,8 @@ def test_an_idle_worker_notices_a_lease_that_runs_out(make: Make) -> None:
     store.put(frame("a"))
     take(store)
     lease = store.take("other", [], 5.0)
-    assert lease is not None and lease.frame.deliveries == 2
+    assert lease is not None
+    assert lease.frame.deliveries == 2
 
 
 def test_a_renewed_lease_holds(make: Make) -> None:
@@ -275,7 +277,8 @@ def test_a_frame_that_kills_every_worker_is_answered(make: Make) -> None:
         assert store.wait("a", 0) is None
         store.release_worker(f"w{delivery}")
     answer = store.wait("a", 0)
-    assert answer is not None and answer.status == 500
+    assert answer is not None
+    assert answer.status == 500
     assert b"lost 3 times" in answer.body
     assert store.waiting() == []
 
@@ -288,7 +291,8 @@ def test_expired_leases_count_as_deliveries(make: Make) -> None:
         time.sleep(0.05)
     assert store.take("cpu", [], 0) is None
     answer = store.wait("a", 0)
-    assert answer is not None and answer.status == 500
+    assert answer is not None
+    assert answer.status == 500
 
 
 def test_a_second_answer_changes_nothing(store: SqliteStore) -> None:
