@@ -127,7 +127,9 @@ def network_share(data_dir: Path) -> Iterator[Figure]:
         share = statistics.median(run.network_seconds / run.seconds for run in runs)
         seconds = statistics.median(run.seconds for run in runs)
         yield Figure(f"share of wall time in the networks, {size}x{size}", f"{share:.1%}")
-        yield Figure(f"one picture {size}x{size}, {STEPS} steps, in the engine, s", f"{seconds:.2f}")
+        yield Figure(
+            f"one picture {size}x{size}, {STEPS} steps, in the engine, s", f"{seconds:.2f}"
+        )
 
 
 def detour() -> Iterator[Figure]:
@@ -161,7 +163,9 @@ def as_markdown(figures: list[Figure], where: str) -> str:
     """The table of RESULTS.md; missed bars come first."""
     missed = [f for f in figures if f.met is False]
     lines = ["# Results", ""]
-    lines += [f"**Missed:** {f.name}: {f.value} (bar {f.bar})" for f in missed] + [""] * bool(missed)
+    lines += [f"**Missed:** {f.name}: {f.value} (bar {f.bar})" for f in missed] + [""] * bool(
+        missed
+    )
     lines += [f"Taken on {where}. `make bench` takes them again.", ""]
     lines += ["| figure | value | bar |", "|---|---|---|"]
     lines += [f"| {f.name} | {f.value} | {f.bar} |" for f in figures]

@@ -58,7 +58,9 @@ def table(lines: Iterable[Line]) -> str:
     """The report in Markdown."""
     lines = list(lines)
     counts = Counter(line.verdict for line in lines)
-    summary = ", ".join(f"{counts[word]} {word}" for word in ("equal", "differs", "refused", "not yet"))
+    summary = ", ".join(
+        f"{counts[word]} {word}" for word in ("equal", "differs", "refused", "not yet")
+    )
     rows = "\n".join(map(str, lines))
     return (
         "# Parity with AUTOMATIC1111 v1.10.1\n\n"
