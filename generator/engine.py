@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generator.extra_networks import gather
+from generator.extra_networks import gather, with_default_networks
 from generator.following import Follower
 from generator.hooks import Watch, unwatched
 from generator.job import Job, Means, Texts, plan
@@ -76,7 +76,6 @@ class Engine:
         with Job(request, first, second, equip, follower) as job:
             pictures = job.draw()
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)
-        missing = ", ".join(job.missing)
         return Generation(
             pictures=pictures,
             checkpoint_name=names.checkpoint,
@@ -88,7 +87,7 @@ class Engine:
             job_timestamp=stamp,
             seconds=time.perf_counter() - started,
             network_seconds=job.network_seconds,
-            comments=(f"Lora not found: {missing}",) if missing else (),
+            comments=tuple(job.missing),
             stopped=job.stopped,
         )
 
@@ -98,8 +97,9 @@ class Engine:
         both = styled(prompt, negative, request.styles, styles)
         if request.options.enable_prompt_comments:
             both = (without_comments(both[0]), without_comments(both[1]))
-        encoded, tags = extra_networks(both[0])
-        return Texts(*both, encoded, () if request.disable_extra_networks else tags)
+        whole = with_default_networks(both[0], request.options)
+        encoded, tags = extra_networks(whole)
+        return Texts(whole, both[1], encoded, () if request.disable_extra_networks else tags)
 
     def _find_checkpoint(self, name: str) -> str:
         return self._registry.find_checkpoint(name).name
@@ -122,7 +122,9 @@ class Engine:
             checkpoint=networks,
             vae=self._memory.vae(residence, vae_file),
             names=self._names(file, vae_file),
-            networks=gather(self._registry, texts.tags),
+            networks=gather(
+                self._registry, texts.tags, self._memory.device, self._memory.dtype
+            ),
             encoder=PromptEncoder(
                 networks.text_encoder,
                 self._tokenizer,

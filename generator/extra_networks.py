@@ -1,14 +1,18 @@
 """The networks that a prompt's ``<kind:name:...>`` tags ask for (contract section 2.6)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import torch
 
 from generator.errors import ModelNotFound
 from generator.models.adapters import Mount, read_adapter
+from generator.models.hypernetworks import Hypernetwork, read_hypernetwork
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
 from generator.models.registry import Registry
-from generator.prompt.grammar import Tag
+from generator.prompt.grammar import Tag, extra_networks
+from generator.request import Snapshot
 
 LORA_KINDS = ("lora", "lyco")
 
@@ -18,8 +22,9 @@ class Networks:
     """What the tags of a prompt came to."""
 
     mounts: tuple[Mount, ...] = ()
+    hypernetworks: tuple[tuple[Hypernetwork, float], ...] = ()  # with their strengths
     hashes: str = ""  # for the infotext: "name: 12hex, name2: 12hex"
-    missing: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()  # "Lora not found: name", ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +36,49 @@ class Strengths:
     rank_limit: int | None = None
 
 
-def gather(registry: Registry, tags: Sequence[Tag]) -> Networks:
-    """Read the LoRAs that ``tags`` name; those not found are listed, not fatal.
+def gather(
+    registry: Registry, tags: Sequence[Tag], device: torch.device, dtype: torch.dtype
+) -> Networks:
+    """Read what ``tags`` name; LoRAs and hypernetworks not found are listed, not fatal.
 
-    A name met twice is added twice, both times with its last strengths, as in AUTOMATIC1111.
-    Raises what :func:`read_adapter` raises.
+    A LoRA met twice is added twice, both times with its last strengths, as in AUTOMATIC1111.
+    Raises what :func:`read_adapter` and :func:`read_hypernetwork` raise.
     """
-    mentions = [
-        (tag.positional[0], tag) for tag in tags if tag.kind in LORA_KINDS and tag.positional
-    ]
-    strengths = {name: read_strengths(tag) for name, tag in mentions}
-    found = {name: _find(registry, name) for name in strengths}
+    named = [tag for tag in tags if tag.positional]
+    loras = [(tag.positional[0], tag) for tag in named if tag.kind in LORA_KINDS]
+    bends = {tag.positional[0]: tag for tag in named if tag.kind == "hypernet"}
+    strengths = {name: read_strengths(tag) for name, tag in loras}
+    found = {name: _find(registry, Kind.LORA, name) for name in strengths}
+    bending = {name: _find(registry, Kind.HYPERNETWORK, name) for name in bends}
     adapters = {name: read_adapter(file) for name, file in found.items() if file is not None}
-    names = [name for name, _ in mentions if name in adapters]
     return Networks(
         mounts=tuple(
             Mount(adapters[name], s.text, s.unet, s.rank_limit)
-            for name, s in ((name, strengths[name]) for name in names)
+            for name, s in ((name, strengths[name]) for name, _ in loras if name in adapters)
+        ),
+        hypernetworks=tuple(
+            (read_hypernetwork(file, device, dtype), read_strengths(bends[name]).text)
+            for name, file in bending.items()
+            if file is not None
         ),
         hashes=", ".join(_hash_entry(registry, name, adapters[name].file) for name in adapters),
-        missing=tuple(name for name, file in found.items() if file is None),
+        missing=tuple(
+            f"{kind} not found: {', '.join(names)}"
+            for kind, names in (("Lora", _absent(found)), ("Hypernetwork", _absent(bending)))
+            if names
+        ),
     )
+
+
+def with_default_networks(prompt: str, options: Snapshot) -> str:
+    """``prompt`` with tags for the networks that the options always add, unless it has them."""
+    defaults = (("hypernet", options.sd_hypernetwork), ("lora", options.sd_lora))
+    _, tags = extra_networks(prompt)
+    mentioned = {(tag.kind, *tag.positional[:1]) for tag in tags}
+    for kind, name in defaults:
+        if name not in ("", "None") and (kind, name) not in mentioned:
+            prompt += f"<{kind}:{name}:{options.extra_networks_default_multiplier}>"
+    return prompt
 
 
 def read_strengths(tag: Tag) -> Strengths:
@@ -71,11 +98,15 @@ def _number(text: str | None, otherwise: float) -> float:
         return otherwise
 
 
-def _find(registry: Registry, name: str) -> ModelFile | None:
+def _find(registry: Registry, kind: Kind, name: str) -> ModelFile | None:
     try:
-        return registry.find(Kind.LORA, name)
+        return registry.find(kind, name)
     except ModelNotFound:
         return None
+
+
+def _absent(found: Mapping[str, ModelFile | None]) -> list[str]:
+    return [name for name, file in found.items() if file is None]
 
 
 def _hash_entry(registry: Registry, name: str, file: ModelFile) -> str:

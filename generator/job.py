@@ -13,6 +13,7 @@ from generator.following import Draw, Follower
 from generator.hires import HiresTexts, enlarge, hires_notes, second_sampling, target
 from generator.models.adapters import mounted
 from generator.models.checkpoint import Checkpoint
+from generator.models.hypernetworks import reading_through
 from generator.models.tiling import tiled
 from generator.origins import Prepared, origin_notes, prepare
 from generator.pictures.description import ModelNames, Parameters, parameters, sampling_notes
@@ -82,7 +83,7 @@ class Job:
     stopped: bool = False
     notes: Parameters = field(default_factory=dict)  # AUTOMATIC1111's extra_generation_params
     larger_title: str | None = None  # of the checkpoint of the second pass, "stem [hash]"
-    missing: dict[str, None] = field(default_factory=dict)  # LoRAs not found
+    missing: dict[str, None] = field(default_factory=dict)  # what tags named in vain, in words
     _means: Means | None = None
     _equipped: tuple[str, tuple[Tag, ...]] | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -144,6 +145,9 @@ class Job:
             means = self.equip(leg.checkpoint, leg.texts)
             checkpoint = means.checkpoint
             self._stack.enter_context(mounted(checkpoint, means.networks.mounts))
+            self._stack.enter_context(
+                reading_through(checkpoint.unet, means.networks.hypernetworks)
+            )
             self._stack.enter_context(tiled((checkpoint.unet, means.vae), self.request.tiling))
             self._means, self._equipped = means, wanted
             self.follower.draw = means.preview
@@ -168,6 +172,25 @@ class Job:
                 self._remember("TI hashes", f"{name}: {short}" if short else "")
         return self._encoded[key]
 
+    def _empty(self, means: Means) -> Tensor | None:
+        """The encoded empty prompt, where an option pads with it; (77,width)."""
+        return means.encoder.encode([""])[0] if self.request.options.pad_cond_uncond else None
+
+    def _padding_notes(self) -> Parameters:
+        """Whether prompts of different lengths were padded to one."""
+        options = self.request.options
+        lengths = {
+            (len(strand.stages[0].context), len(negative[0].context))
+            for conditioning in self._encoded.values()
+            for row, negative in zip(conditioning.positive, conditioning.negative, strict=True)
+            for strand in row
+        }
+        if all(positive == negative for positive, negative in lengths):
+            return {}
+        if options.pad_cond_uncond_v0:
+            return {"Pad conds v0": True}
+        return {"Pad conds": True} if options.pad_cond_uncond else {}
+
     def _remember(self, key: str, entry: str) -> None:
         if entry:
             self._hashes.setdefault(key, {})[entry] = None
@@ -181,6 +204,7 @@ class Job:
             options=self.request.options,
             start=start,
             watch=self.follower.step,
+            empty=self._empty(means),
         )
         sampled = sample(work, self._encode(leg, means), noise)
         self.network_seconds += sampled.network_seconds
@@ -227,7 +251,7 @@ class Job:
             notes["Emphasis"] = request.options.emphasis
         timestep = sampler.kind == "timestep"
         used = label if timestep else schedule_for(sampler.default_schedule, label)
-        return notes | sampling_notes(request, sampler, used)
+        return notes | sampling_notes(request, sampler, used) | self._padding_notes()
 
     def _hires_texts(self, leg: Leg) -> HiresTexts:
         """What the second pass draws with, where that is something else."""

@@ -96,6 +96,9 @@ class Snapshot:
     img2img_background_color: str = "#ffffff"
     overlay_inpaint: bool = True
     hires_fix_use_firstpass_conds: bool = False
+    sd_hypernetwork: str = "None"  # added to every prompt that does not name it
+    sd_lora: str = "None"
+    extra_networks_default_multiplier: float = 1.0
     enable_pnginfo: bool = True
     samples_format: str = "png"  # png | jpg | jpeg | webp
     jpeg_quality: int = 80

@@ -66,6 +66,7 @@ class Pass:
     options: Snapshot = field(default_factory=Snapshot)
     start: Start | None = None
     watch: StepWatch = unwatched
+    empty: Tensor | None = None  # (77, width), the encoded empty prompt, for pad_cond_uncond
 
 
 def timing(sampling: Sampling, options: Snapshot, first_pass: Sampling | None = None) -> Timing:
@@ -142,6 +143,7 @@ def _guidance(job: Pass, sampler: Sampler, steps: int) -> Guidance:
         pad_cond_uncond=options.pad_cond_uncond,
         pad_cond_uncond_v0=options.pad_cond_uncond_v0,
         quantize=options.enable_quantization,
+        empty=job.empty,
         consistency=sampler.kind == "lcm",
         blend=Blend(start.latent, start.mask) if start and start.mask is not None else None,
     )

@@ -110,7 +110,7 @@ def build_engine(goldens: Path, data_dir: Path) -> Engine:
     source = goldens / "checkpoint"
     for name, place in PLACES.items():
         (data_dir / place).mkdir(parents=True, exist_ok=True)
-        shutil.copy(source / name, data_dir / place / name)
+        shutil.copy2(source / name, data_dir / place / name)
     second = data_dir / "models/Stable-diffusion/tinysd15b.safetensors"
     subprocess.run([sys.executable, source / "make_tinysd15b.py", second], check=True)
     registry = Registry(Folders.under(data_dir), HashCache(data_dir / "hashes.db"))
