@@ -25,12 +25,18 @@ export function useCheckpoint(
     return default_sizes?.[used.value?.title ?? ''] ?? default_size ?? FALLBACK_SIDE
   })
 
-  watch(checkpoints, (files, before) => {
-    const chosen = fields.value.checkpoint
-    if (chosen === null || files.length === 0 || files.some(({ filename }) => filename === chosen)) return
-    const gone = before?.find(({ filename }) => filename === chosen)
-    fields.value.checkpoint = null
-    if (gone && used.value) onGone(gone.model_name, used.value.model_name)
-  })
+  watch(
+    checkpoints,
+    (files, before) => {
+      const chosen = fields.value.checkpoint
+      if (files.length === 0 || files.some(({ filename }) => filename === chosen)) return
+      const gone = before?.find(({ filename }) => filename === chosen)
+      const next = used.value!
+      // Kept from here on: a model that is added later must not take its place.
+      fields.value.checkpoint = next.filename
+      if (gone) onGone(gone.model_name, next.model_name)
+    },
+    { immediate: true },
+  )
   return { used, side }
 }

@@ -1,0 +1,69 @@
+"""Easel as a user starts it: a process, a port, a data directory."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 90.0
+STOP_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Easel:
+    """A running service."""
+
+    url: str
+    data_dir: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of its checkpoints."""
+        return self.data_dir / "models" / "Stable-diffusion"
+
+
+@contextmanager
+def started(data_dir: Path, *flags: str) -> Iterator[Easel]:
+    """Easel on a free port with the default checkpoint, stopped on leaving."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    easel = Easel(f"http://127.0.0.1:{port}", data_dir)
+    log = data_dir.parent / f"{data_dir.name}.log"
+    command = [sys.executable, "-m", "webapp", "serve", f"--data-dir={data_dir}"]
+    environ = {key: text for key, text in os.environ.items() if not key.startswith("EASEL_")}
+    with log.open("w") as out:
+        service = subprocess.Popen(
+            [*command, "--port", str(port), *flags], cwd=ROOT, env=environ, stdout=out, stderr=out
+        )
+    try:
+        wait_until_up(easel.url, service, log)
+        yield easel
+    finally:
+        service.terminate()
+        try:
+            service.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            service.kill()
+            service.wait()
+
+
+def wait_until_up(url: str, service: subprocess.Popen[bytes], log: Path) -> None:
+    """Return once the service answers; fail with what it wrote if it does not."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and service.poll() is None:
+        try:
+            if requests.get(f"{url}/internal/ping", timeout=1).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.1)
+    pytest.fail(f"Easel did not start:\n{log.read_text()}")

@@ -1,0 +1,90 @@
+"""The main job, as a newcomer does it: words, a button, a picture."""
+
+import re
+
+import numpy as np
+import pytest
+from pictures import share_of, shown_picture
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+PICTURE_MS = 240_000  # generous: a busy machine draws slowly
+
+
+def number(page: Page, name: str, value: int) -> None:
+    page.fill(f"#txt2img_{name}", str(value))
+    page.keyboard.press("Tab")
+
+
+def draw(page: Page, prompt: str, steps: int, seed: int) -> None:
+    page.fill("#prompt", prompt)
+    page.fill("#txt2img_seed", str(seed))
+    number(page, "steps", steps)
+    page.click("#txt2img_generate")
+    expect(page.locator("#txt2img_interrupt")).to_be_visible()
+    page.wait_for_selector("#txt2img_generate", timeout=PICTURE_MS)
+
+
+def test_the_picture_has_the_named_colours_in_their_places(page: Page) -> None:
+    draw(page, "a red house on green grass at night", steps=12, seed=1)
+    picture = shown_picture(page)
+    pixels = np.asarray(picture.convert("RGB"), dtype=np.int16)  # (h, w, 3)
+    upper, lower = np.array_split(pixels, 2)
+    assert share_of(pixels, "red") > 0.03
+    assert share_of(lower, "green") > 0.2
+    assert share_of(lower, "green") > 2 * share_of(upper, "green")
+    assert upper[: len(upper) // 2].mean() < 80  # a night sky
+    assert picture.info["parameters"] == page.inner_text("#html_info_txt2img")
+
+
+def test_settings_come_back_from_the_picture(page: Page) -> None:
+    draw(page, "a blue boat", steps=3, seed=5)
+    page.fill("#prompt", "something else")
+    number(page, "steps", 9)
+    page.get_by_role("button", name="Draw a new seed each time").click()
+    page.get_by_role("button", name="Use these settings").click()
+    assert page.input_value("#prompt") == "a blue boat"
+    assert page.input_value("#txt2img_steps") == "3"
+    assert page.input_value("#txt2img_seed") == "5"
+
+
+def test_several_pictures_can_be_looked_through_and_downloaded(page: Page) -> None:
+    number(page, "batch_size", 2)
+    draw(page, "a yellow star", steps=2, seed=40)
+    thumbnails = page.locator("#txt2img_gallery button")
+    expect(thumbnails).to_have_count(2)
+    page.locator("body").press("ArrowRight")
+    expect(thumbnails.nth(1)).to_have_attribute("aria-current", "true")
+    expect(page.locator("#html_info_txt2img")).to_contain_text("Seed: 41")
+    with page.expect_download() as download:
+        page.get_by_text("Download").click()
+    assert download.value.suggested_filename == "a-yellow-star-41.png"
+    page.locator("figure .large").click()
+    expect(page.locator(".el-image-viewer__canvas img")).to_be_visible()
+
+
+def test_escape_interrupts(page: Page) -> None:
+    page.fill("#prompt", "a green tree")
+    number(page, "steps", 150)
+    number(page, "batch_count", 16)
+    page.locator("body").press("Control+Enter")
+    expect(page.locator(".figures")).to_have_text(re.compile(r"\d+ %"), timeout=PICTURE_MS)
+    page.locator("body").press("Escape")
+    page.wait_for_selector("#txt2img_generate", timeout=60_000)
+
+
+def test_a_preview_is_shown_while_drawing(page: Page) -> None:
+    page.fill("#prompt", "a red heart on a pink background")
+    number(page, "steps", 100)
+    page.click("#txt2img_generate")
+    page.get_by_alt_text("Preview of the picture in work").wait_for(timeout=PICTURE_MS)
+    page.click("#txt2img_interrupt")
+    page.wait_for_selector("#txt2img_generate", timeout=60_000)
+
+
+def test_a_refusal_names_the_field(page: Page) -> None:
+    detail = [{"loc": ["body", "steps"], "msg": "must be at most 150", "type": "less_than"}]
+    page.route("**/txt2img", lambda route: route.fulfill(status=422, json={"detail": detail}))
+    page.click("#txt2img_generate")
+    expect(page.get_by_role("alert").first).to_contain_text("Steps: must be at most 150")
+    expect(page.locator(".field.wrong .error")).to_have_text("must be at most 150")

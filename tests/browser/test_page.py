@@ -1,0 +1,132 @@
+"""The page around the picture: models, languages, light, width, login."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from running import Easel, started
+
+pytestmark = pytest.mark.browser
+SECONDS = 1000  # in playwright's milliseconds
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; script-src 'self'; "
+    "object-src 'none'; base-uri 'none'"
+)
+
+
+def test_a_copied_model_appears_and_leaves_without_a_reload(page: Page, easel: Easel) -> None:
+    page.evaluate("window.notReloaded = true")
+    page.click("#checkpoint")
+    options = page.get_by_role("option")
+    expect(options).to_have_count(1)
+    (default,) = easel.checkpoints.glob("*.safetensors")
+    copy = easel.checkpoints / "another.safetensors"
+    shutil.copyfile(default, copy)
+    expect(options).to_have_count(2, timeout=4 * SECONDS)
+    selector = page.locator("#setting_sd_model_checkpoint")
+    expect(selector).to_contain_text(default.stem)  # the selection is kept
+    page.get_by_role("option", name="another").click()
+    expect(selector).to_contain_text("another")
+    copy.unlink()
+    expect(selector).to_contain_text(default.stem, timeout=4 * SECONDS)
+    expect(page.locator(".el-message")).to_contain_text("another is no longer there")
+    assert page.evaluate("window.notReloaded")
+
+
+def test_the_size_is_what_the_checkpoint_likes(page: Page) -> None:
+    side = page.evaluate("fetch('api/session').then((r) => r.json()).then((s) => s.default_size)")
+    assert page.input_value("#txt2img_width") == str(side)
+    page.get_by_role("button", name="16:9").click()
+    wide, high = (int(page.input_value(f"#txt2img_{name}")) for name in ("width", "height"))
+    assert wide > high
+    page.get_by_role("button", name="Swap width and height").click()
+    assert int(page.input_value("#txt2img_width")) == high
+
+
+def test_language_and_theme_are_switched_and_remembered(page: Page) -> None:
+    page.click("#language")
+    page.click("#theme")
+    page.fill("#prompt", "remember me")
+    page.reload()
+    expect(page.locator("#txt2img_generate")).to_have_text("生成")
+    assert page.evaluate("document.documentElement.className") == "dark"
+    assert page.input_value("#prompt") == "remember me"
+
+
+def test_the_browsers_language_and_light_are_taken_first(browser: Browser, easel: Easel) -> None:
+    context = browser.new_context(locale="zh-CN", color_scheme="dark")
+    page = context.new_page()
+    page.goto(easel.url)
+    expect(page.locator("#txt2img_generate")).to_have_text("生成")
+    assert page.evaluate("document.documentElement.className") == "dark"
+    context.close()
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024])
+def test_nothing_is_wider_than_the_screen(browser: Browser, easel: Easel, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844}, locale="en-US")
+    page = context.new_page()
+    page.goto(easel.url)
+    page.wait_for_selector("#txt2img_generate")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def test_an_example_becomes_the_prompt(page: Page) -> None:
+    page.get_by_role("button", name="a red house on green grass at night").click()
+    assert page.input_value("#prompt") == "a red house on green grass at night"
+
+
+def test_every_control_has_a_name(page: Page) -> None:
+    nameless = page.evaluate(
+        """[...document.querySelectorAll('button, input, textarea, [role=slider]')]
+        .filter((e) => e.checkVisibility() && !e.ariaLabel && !e.innerText?.trim()
+          && !e.labels?.length && !e.getAttribute('aria-labelledby'))
+        .map((e) => e.outerHTML)"""
+    )
+    assert nameless == []
+
+
+def test_a_strict_content_policy_is_kept(browser: Browser, easel: Easel) -> None:
+    context = browser.new_context(locale="en-US")
+    page = context.new_page()
+    broken: list[str] = []
+    page.on("console", lambda said: broken.append(said.text) if said.type == "error" else None)
+
+    def strict(route) -> None:  # type: ignore[no-untyped-def]
+        answer = route.fetch()
+        headers = {**answer.headers, "content-security-policy": POLICY}
+        route.fulfill(response=answer, headers=headers)
+
+    page.route(f"{easel.url}/", strict)
+    page.goto(easel.url)
+    page.click("#checkpoint")
+    expect(page.get_by_role("option")).to_have_count(1)
+    page.click("#theme")
+    page.click("#language")
+    assert broken == []
+    context.close()
+
+
+def test_an_expired_login_asks_again_and_keeps_the_fields(browser: Browser, tmp_path: Path) -> None:
+    with started(tmp_path / "data", "--token", "open-sesame") as easel:
+        context = browser.new_context(locale="en-US")
+        page = context.new_page()
+        page.goto(easel.url)
+        page.fill("input[name=password]", "open-sesame")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#txt2img_generate")
+        page.fill("#prompt", "kept")
+        context.clear_cookies()
+        page.click("#txt2img_generate")
+        page.fill("#token", "wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("not accepted")
+        page.fill("#token", "open-sesame")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#txt2img_generate")
+        assert page.input_value("#prompt") == "kept"
+        page.click("#logout")
+        page.wait_for_selector("#token")
+        context.close()
