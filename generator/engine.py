@@ -122,9 +122,7 @@ class Engine:
             checkpoint=networks,
             vae=self._memory.vae(residence, vae_file),
             names=self._names(file, vae_file),
-            networks=gather(
-                self._registry, texts.tags, self._memory.device, self._memory.dtype
-            ),
+            networks=gather(self._registry, texts.tags, self._memory.device, self._memory.dtype),
             encoder=PromptEncoder(
                 networks.text_encoder,
                 self._tokenizer,
@@ -166,4 +164,3 @@ def _encoder_options(options: Snapshot) -> EncoderOptions:
         use_old_scheduling=options.use_old_scheduling,
         use_old_emphasis_implementation=options.use_old_emphasis_implementation,
     )
-

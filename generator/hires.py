@@ -77,9 +77,7 @@ class HiresTexts:
     negative_prompt: str | None
 
 
-def hires_notes(
-    request: GenerationRequest, fix: HiresFix, own: HiresTexts
-) -> dict[str, object]:
+def hires_notes(request: GenerationRequest, fix: HiresFix, own: HiresTexts) -> dict[str, object]:
     """The infotext's keys, in AUTOMATIC1111's order."""
     first = request.sampling
     resized = fix.resize_width or fix.resize_height
@@ -103,5 +101,3 @@ def _cut(latent: Tensor, to: Target) -> Tensor:
     rows = slice(to.cut_y // 2, height - (to.cut_y + 1) // 2)
     columns = slice(to.cut_x // 2, width - (to.cut_x + 1) // 2)
     return latent[..., rows, columns]
-
-

@@ -195,9 +195,7 @@ class Job:
         if entry:
             self._hashes.setdefault(key, {})[entry] = None
 
-    def _sample(
-        self, leg: Leg, means: Means, noise: PictureNoise, start: Start | None
-    ) -> Sampled:
+    def _sample(self, leg: Leg, means: Means, noise: PictureNoise, start: Start | None) -> Sampled:
         work = Pass(
             network=_network(means.checkpoint, self.request),
             sampling=leg.sampling,
@@ -223,9 +221,7 @@ class Job:
             self._means.checkpoint.unet.device,
         )
 
-    def _finish(
-        self, batch: int, latents: Tensor, prepared: Prepared | None
-    ) -> Iterator[Picture]:
+    def _finish(self, batch: int, latents: Tensor, prepared: Prepared | None) -> Iterator[Picture]:
         assert self._means is not None
         self.notes = self._describe()
         first = batch * self.request.batch_size
@@ -268,9 +264,7 @@ class Job:
         assert self.names is not None
         (seeds,) = picture_seeds(self.request.seeds, index, 1)
         texts = self.first.texts
-        written = parameters(
-            self.request, self.names, seeds.seed, seeds.variation_seed, self.notes
-        )
+        written = parameters(self.request, self.names, seeds.seed, seeds.variation_seed, self.notes)
         return Picture(
             image=image,
             seed=seeds.seed,

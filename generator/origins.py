@@ -128,7 +128,9 @@ def _mask_notes(mask: Mask) -> dict[str, object]:
 
 
 def _read_images(request: GenerationRequest, origin: Origin) -> list[Image.Image]:
-    images = [_flat(_decode(text), request.options.img2img_background_color) for text in origin.images]
+    images = [
+        _flat(_decode(text), request.options.img2img_background_color) for text in origin.images
+    ]
     count = request.batch_size
     if len(images) == 1:
         return images * count
@@ -160,9 +162,7 @@ def _prepared_mask(mask: Mask) -> Image.Image:
     return blur(ImageOps.invert(grey) if mask.invert else grey, mask.blur_x, mask.blur_y)
 
 
-def _stencil(
-    origin: Origin, size: tuple[int, int], original: tuple[int, int]
-) -> Stencil | None:
+def _stencil(origin: Origin, size: tuple[int, int], original: tuple[int, int]) -> Stencil | None:
     if origin.mask is None:
         return None
     mask = _prepared_mask(origin.mask)

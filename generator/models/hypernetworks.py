@@ -30,6 +30,9 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 }
 
 
+BROKEN = (UnpicklingError, RuntimeError, OSError, EOFError, LookupError, ValueError, TypeError)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Hypernetwork:
     """For each width of what is read, the networks for keys and for values."""
@@ -38,9 +41,7 @@ class Hypernetwork:
     layers: Mapping[int, tuple[nn.Module, nn.Module]]
 
 
-def read_hypernetwork(
-    file: ModelFile, device: torch.device, dtype: torch.dtype
-) -> Hypernetwork:
+def read_hypernetwork(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Hypernetwork:
     """The hypernetwork in ``file``. Raises :class:`ModelUnreadable`."""
     try:
         found = torch.load(file.path, map_location="cpu", weights_only=True)
@@ -49,9 +50,11 @@ def read_hypernetwork(
             for width, pair in found.items()
             if isinstance(width, int)
         }
-    except (UnpicklingError, RuntimeError, OSError, EOFError, KeyError, AttributeError) as error:
+        return Hypernetwork(
+            file, {width: (keys, values) for width, (keys, values) in layers.items()}
+        )
+    except (*BROKEN, AttributeError) as error:
         raise ModelUnreadable(f"{file.name} is no readable hypernetwork: {error!r}") from error
-    return Hypernetwork(file, layers)
 
 
 @contextmanager
@@ -94,7 +97,8 @@ def _network(state: Mapping[str, Tensor], facts: Mapping[object, object]) -> nn.
     layers: list[nn.Module] = []
     for place in places:
         weight, bias = state[f"linear.{place}.weight"], state[f"linear.{place}.bias"]
-        layer = nn.Linear(*reversed(weight.shape)) if weight.dim() == 2 else nn.LayerNorm(len(weight))
+        width = weight.shape[0]
+        layer = nn.Linear(weight.shape[1], width) if place in linear else nn.LayerNorm(width)
         layer.load_state_dict({"weight": weight, "bias": bias})
         layers.append(layer)
         if place in linear and (place != linear[-1] or facts.get("activate_output")):

@@ -45,9 +45,7 @@ def encode(
     return torch.stack([_encode_one(vae, image, noise) for image in images])
 
 
-def _encode_one(
-    vae: "AutoencoderKL", image: Image.Image, noise: torch.Generator | None
-) -> Tensor:
+def _encode_one(vae: "AutoencoderKL", image: Image.Image, noise: torch.Generator | None) -> Tensor:
     rows = torch.from_numpy(np.asarray(image.convert("RGB"), np.float32))  # (H,W,3)
     pixels = (rows.permute(2, 0, 1)[None] / 255) * 2 - 1  # (1,3,H,W)
     found = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist

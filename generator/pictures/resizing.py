@@ -1,9 +1,8 @@
 """Other sizes for pictures and latents (contract sections 5.1, 5.2 and 5.8)."""
 
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-
-from PIL import Image
 
 from generator.errors import BadRequest
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -56,18 +57,18 @@ class Case:
     folder: Path
 
     @property
-    def request(self) -> dict[str, object]:
+    def request(self) -> dict[str, Any]:
         """``{method, path, body}``."""
         return self._json("request")
 
     @property
-    def body(self) -> dict[str, object]:
+    def body(self) -> dict[str, Any]:
         """What was posted."""
-        body: dict[str, object] = self.request["body"]
+        body: dict[str, Any] = self.request["body"]
         return body
 
     @property
-    def answer(self) -> dict[str, object]:
+    def answer(self) -> dict[str, Any]:
         """``{status, body, images}``."""
         return self._json("response")
 
@@ -79,9 +80,9 @@ class Case:
             for entry in self.answer["images"]
         )
 
-    def _json(self, which: str) -> dict[str, object]:
+    def _json(self, which: str) -> dict[str, Any]:
         text = (self.folder / f"{self.name}.{which}.json").read_text("utf-8")
-        found: dict[str, object] = json.loads(text)
+        found: dict[str, Any] = json.loads(text)
         return found
 
 
@@ -120,8 +121,8 @@ def build_engine(goldens: Path, data_dir: Path) -> Engine:
 def lacking(case: Case) -> str:
     """What the case asks for that we cannot do yet, or "" when we can."""
     body = case.body
-    scripts: Mapping[str, object] = body.get("alwayson_scripts") or {}
-    overrides: Mapping[str, object] = body.get("override_settings") or {}
+    scripts: Mapping[str, Any] = body.get("alwayson_scripts") or {}
+    overrides: Mapping[str, Any] = body.get("override_settings") or {}
     path = str(case.request["path"]).rsplit("/", 1)[-1]
     if path not in ("txt2img", "img2img"):
         return path
@@ -132,10 +133,10 @@ def lacking(case: Case) -> str:
     return ", ".join(wanted)
 
 
-def translate(body: Mapping[str, object], **changes: object) -> GenerationRequest:
+def translate(body: Mapping[str, Any], **changes: object) -> GenerationRequest:
     """The request that a recorded body means, under the recorded options."""
     body = {**body, **changes}
-    overrides: Mapping[str, object] = body.get("override_settings") or {}
+    overrides: Mapping[str, Any] = body.get("override_settings") or {}
     options = {"randn_source": "CPU"} | {k: v for k, v in overrides.items() if k in OURS}
     sampler, schedule = resolve(
         body.get("sampler_name") or body.get("sampler_index") or "Euler", body.get("scheduler")
@@ -178,7 +179,7 @@ def translate(body: Mapping[str, object], **changes: object) -> GenerationReques
     )
 
 
-def _hires(body: Mapping[str, object]) -> HiresFix:
+def _hires(body: Mapping[str, Any]) -> HiresFix:
     return HiresFix(
         strength=float(body["denoising_strength"]),
         scale=float(body.get("hr_scale", 2.0)),
@@ -194,7 +195,7 @@ def _hires(body: Mapping[str, object]) -> HiresFix:
     )
 
 
-def _origin(body: Mapping[str, object]) -> Origin:
+def _origin(body: Mapping[str, Any]) -> Origin:
     blur = body.get("mask_blur")
     mask = Mask(
         image=body.get("mask") or "",

@@ -62,19 +62,18 @@ class UnetLayout:
 
 def unet_layout(shapes: Shapes) -> UnetLayout:
     """Divide ``input_blocks`` at the downsamplers (``.0.op.weight``)."""
-    channels, attention, blocks, level = [], [], 0, []
+    levels: list[list[tuple[int, bool]]] = [[]]  # of each block: channels, has a transformer
     for index in range(1, count(shapes, f"{UNET}input_blocks.")):
         prefix = f"{UNET}input_blocks.{index}."
         if f"{prefix}0.op.weight" in shapes:
-            channels, attention, level = [*channels, level[-1][0]], [*attention, level[-1][1]], []
-            continue
-        out = shapes[f"{prefix}0.out_layers.3.weight"][0]
-        level.append((out, f"{prefix}1.norm.weight" in shapes))
-        blocks = max(blocks, len(level))
+            levels.append([])
+        else:
+            out = shapes[f"{prefix}0.out_layers.3.weight"][0]
+            levels[-1].append((out, f"{prefix}1.norm.weight" in shapes))
     return UnetLayout(
-        channels=(*channels, level[-1][0]),
-        blocks=blocks,
-        attention=(*attention, level[-1][1]),
+        channels=tuple(level[-1][0] for level in levels),
+        blocks=len(levels[0]),
+        attention=tuple(level[-1][1] for level in levels),
         depth=count(shapes, f"{UNET}middle_block.1.transformer_blocks."),
     )
 
