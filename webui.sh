@@ -8,5 +8,5 @@ case " ${1:-} ${COMMANDLINE_ARGS:-} $* " in
 " generate "* | " version "* | " worker "* | *" --nowebui "* | *" --help "* | *" -h "*) ;; # no page
 *) prepare_page "$here" >&2 </dev/null ;;
 esac
-export EASEL_HOME="$here" HF_HUB_OFFLINE=1
-exec "$here/.venv/bin/python" -P -m webapp "$@" 8>&-
+export EASEL_HOME="$here" HF_HUB_OFFLINE=1 PYTHONSAFEPATH=1
+exec "$here/.venv/bin/python" -m webapp "$@" 8>&-

@@ -17,7 +17,7 @@ echo "$*" >>"$PRETEND_LOG"
 case "$*" in
 "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
 *"pip install"*) [ ! -e "$PRETEND_LOG.fail" ] ;;
-*"-m webapp"*) echo "started in $PWD: ${*:4}" ;;
+*"-m webapp"*) echo "started in $PWD: ${*:3}" ;;
 esac
 """
 
