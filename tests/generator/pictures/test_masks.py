@@ -1,0 +1,64 @@
+"""Masks: which part they ask for, how they are blurred, what is painted under them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generator.pictures.masks import blur, crop_box, fill_masked, read_mask, veil
+
+
+def box_mask(box: tuple[int, int, int, int], size: tuple[int, int] = (64, 64)) -> Image.Image:
+    mask = Image.new("L", size)
+    mask.paste(255, box)
+    return mask
+
+
+def test_crops_are_the_references(goldens: Path) -> None:
+    cases = json.loads((goldens / "unit.json").read_text("utf-8"))["crop_regions"]
+    assert cases
+    for case in cases:
+        left, top, right, bottom = case["box"]
+        # The recorded boxes include their last row and column.
+        mask = box_mask((left, top, right + 1, bottom + 1), tuple(case["size"]))
+        found = crop_box(mask, case["pad"], tuple(case["proc"]))
+        assert found == tuple(case["expanded"]), case
+
+
+def test_a_black_mask_asks_for_nothing() -> None:
+    assert crop_box(Image.new("L", (64, 64)), 8, (64, 64)) is None
+
+
+def test_blur_spreads_along_one_axis_only() -> None:
+    blurred = np.asarray(blur(box_mask((30, 30, 34, 34)), 4, 0))
+    assert blurred[31].min() == 0
+    assert 0 < blurred[31, 27] < blurred[31, 31] < 255
+    assert blurred[28].max() == 0
+
+
+def test_no_blur_changes_nothing() -> None:
+    mask = box_mask((30, 30, 34, 34))
+    assert blur(mask, 0, 0).tobytes() == mask.tobytes()
+
+
+def test_alpha_is_the_mask_where_there_is_some() -> None:
+    picture = Image.new("RGBA", (2, 1), (255, 255, 255, 0))
+    picture.putpixel((0, 0), (0, 0, 0, 200))
+    assert list(read_mask(picture).tobytes()) == [255, 0]
+    assert list(read_mask(picture, round=False).tobytes()) == [200, 0]
+
+
+@pytest.mark.parametrize("colour", ["#000000", "#ff0000"])
+def test_the_fill_ignores_what_is_masked(colour: str) -> None:
+    image = Image.new("RGB", (64, 64), "#00ff00")
+    image.paste(colour, (24, 24, 40, 40))
+    filled = fill_masked(image, box_mask((24, 24, 40, 40)))
+    assert filled.getpixel((32, 32)) == (0, 255, 0)
+
+
+def test_a_veil_is_open_where_the_mask_is_white() -> None:
+    over = veil(Image.new("RGB", (64, 64), "#102030"), box_mask((24, 24, 40, 40)))
+    assert over.getpixel((32, 32))[3] == 0
+    assert over.getpixel((0, 0)) == (16, 32, 48, 255)
