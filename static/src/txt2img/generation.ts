@@ -16,6 +16,7 @@ export interface Picture {
   seed: number
   prompt: string
   kind: Kind
+  ratio: number // width / height
 }
 
 export type Failure = { status: number; message: string; fields: Record<string, string> }
@@ -80,6 +81,7 @@ export function useGeneration() {
       infotext: info.infotexts[first + at] ?? '',
       seed: info.all_seeds[at] ?? -1,
       prompt,
+      ratio: size.width / size.height,
     }))
     const all = [...fresh, ...pictures.value]
     all.slice(KEPT).forEach(({ url }) => URL.revokeObjectURL(url))
