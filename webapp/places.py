@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,12 +35,30 @@ def prepare(config: "Config") -> None:
     try:
         config.easel_dir.mkdir(parents=True, exist_ok=True)
         probe = config.easel_dir / f".probe-{os.getpid()}"
-        probe.write_bytes(b"easel")
-        probe.unlink()
+        try:
+            probe.write_bytes(b"easel")
+        finally:
+            probe.unlink(missing_ok=True)  # a full disk makes the file and refuses its content
     except OSError as error:
         raise CannotUse(
             f"The data directory {config.data_dir} cannot be written: {error.strerror}. "
             "Name another with --data-dir, or give this user the right to write there."
+        ) from error
+
+
+def check_certificate(config: "Config") -> None:
+    """See that TLS can be spoken with the files named. Raises :class:`CannotUse`."""
+    certificate, key = config.tls_certfile, config.tls_keyfile
+    if not certificate and not key:
+        return
+    if not certificate or not key:
+        raise CannotUse("TLS takes two files: name both --tls-certfile and --tls-keyfile.")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        raise CannotUse(
+            f"TLS cannot be spoken with {certificate} and {key}: {error.strerror or error}. "
+            "Name a certificate and its key, both as PEM, that this user can read."
         ) from error
 
 

@@ -20,7 +20,7 @@ from webapp.devices import devices
 from webapp.family import LISTEN_FD, SUPERVISOR, is_dead, worker_name
 from webapp.first_start import prepare
 from webapp.logs import start_log
-from webapp.places import CannotUse, open_store, token
+from webapp.places import CannotUse, check_certificate, open_store, token
 from webapp.ports import PortTaken, Probe, listener
 from webapp.queues.errors import QueueError
 
@@ -153,6 +153,7 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL) 
     """
     log = start_log(config.log_json)
     try:
+        check_certificate(config)
         prepare(config)
         key = token(config)
         first = FIRST_PORT if config.web_ui else FIRST_API_PORT

@@ -1,0 +1,39 @@
+"""What a start checks before it starts anything."""
+
+from pathlib import Path
+
+import pytest
+
+from webapp.config import parse
+from webapp.places import CannotUse, check_certificate, prepare
+
+
+def test_a_full_disk_is_told_and_leaves_no_probe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> int:
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    config = parse(["--data-dir", str(tmp_path)], {})
+    with pytest.raises(CannotUse, match="No space left on device"):
+        prepare(config)
+    assert list(config.easel_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--tls-keyfile", "/nowhere.pem", "--tls-certfile", "/nowhere.pem"], "No such file"),
+        (["--tls-certfile", __file__], "name both"),
+        (["--tls-keyfile", __file__, "--tls-certfile", __file__], "both as PEM"),
+    ],
+)
+def test_tls_files_that_do_not_serve_are_named(tmp_path: Path, flags: list[str], told: str) -> None:
+    with pytest.raises(CannotUse, match=told):
+        check_certificate(parse([*flags, "--data-dir", str(tmp_path)], {}))
+
+
+def test_without_tls_nothing_is_checked(tmp_path: Path) -> None:
+    check_certificate(parse(["--data-dir", str(tmp_path)], {}))
