@@ -105,7 +105,7 @@ def questions(count: int, seed: int = 1) -> tuple[Question, ...]:
 
 
 def surroundings() -> tuple[Surroundings, ...]:
-    """Skies and grounds, each with a house or a boat whose colour was never trained there."""
+    """Skies and grounds, each named together with a house in red or purple."""
     said = {"day": "under a blue sky", "night": "at night", "sunset": "at sunset"}
     grounds = {"grass": "on green grass", "snow": "in the snow", "sand": "on the beach"}
     rng = Random(3)
