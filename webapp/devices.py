@@ -4,10 +4,15 @@ import importlib.util
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
+GPU_LIBRARIES = ("libtorch_cuda.so", "libtorch_hip.so")
+
+
+class DeviceMissing(Exception):
+    """A device that was named cannot be used; the text says why."""
 
 
 def devices(wanted: str, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
@@ -16,6 +21,15 @@ def devices(wanted: str, environment: Mapping[str, str] = os.environ) -> tuple[s
         return tuple(dict.fromkeys(name.strip() for name in wanted.split(",") if name.strip()))
     count = cuda_count(environment) if torch_knows_cuda() else 0
     return tuple(f"cuda:{number}" for number in range(count)) or ("cpu",)
+
+
+def check_devices(wanted: Sequence[str]) -> None:
+    """See that the installed torch can use the devices. Raises :class:`DeviceMissing`."""
+    if any(name.startswith("cuda") for name in wanted) and not torch_knows_cuda():
+        raise DeviceMissing(
+            f"--device {','.join(wanted)} was asked for, but the installed torch is built without "
+            "CUDA. Start with --device cpu or auto, or install a torch build for CUDA."
+        )
 
 
 def cuda_count(environment: Mapping[str, str]) -> int:
@@ -46,4 +60,4 @@ def torch_knows_cuda() -> bool:
     """True if the installed torch is a build for CUDA."""
     found = importlib.util.find_spec("torch")
     places = (found.submodule_search_locations or []) if found else []
-    return any((Path(place) / "lib" / "libtorch_cuda.so").exists() for place in places)
+    return any((Path(place) / "lib" / name).exists() for place in places for name in GPU_LIBRARIES)

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from webapp.child import Child
-from webapp.devices import devices
+from webapp.devices import DeviceMissing, check_devices, devices
 from webapp.family import LISTEN_FD, SUPERVISOR, is_dead, worker_name
 from webapp.first_start import prepare
 from webapp.logs import start_log
@@ -154,12 +154,14 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL) 
     log = start_log(config.log_json)
     try:
         check_certificate(config)
+        names = devices(config.device)
+        check_devices(names)
         prepare(config)
         key = token(config)
         first = FIRST_PORT if config.web_ui else FIRST_API_PORT
         heard = listener(config.host, config.port, first)
         store = open_store(config, log.getChild("queue"))
-    except (CannotUse, PortTaken) as error:
+    except (CannotUse, DeviceMissing, PortTaken) as error:
         log.error("%s", error)
         return 1
     except (OSError, sqlite3.Error) as error:
@@ -184,7 +186,7 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL) 
             log,
             device=device,
         )
-        for device in devices(config.device)
+        for device in names
     ]
     probe = Probe(
         config.host,

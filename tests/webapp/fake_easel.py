@@ -82,6 +82,7 @@ def configuration(data_dir: Path, port: int | None) -> Any:
         insecure=False,
         log_json=False,
         tls_certfile=None,
+        tls_keyfile=None,
         install_default=False,
         ignored=(),
         **{f"{kind}_dirs": () for kind in SHELVES},
