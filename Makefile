@@ -2,8 +2,7 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 export HF_HUB_OFFLINE := 1
-export OMP_WAIT_POLICY := PASSIVE
-export GOMP_SPINCOUNT := 0
+export GOMP_SPINCOUNT := 5000
 SETUP = set -euo pipefail; . ./setup.sh
 
 .PHONY: setup test lint fix serve docs bench train-default score-default
@@ -20,6 +19,7 @@ lint: setup ## ruff, mypy, the arrows between the packages
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
+	@$(SETUP); check_page "$(CURDIR)"
 
 fix: setup ## what ruff can repair
 	$(PYTHON) -m ruff check --fix .

