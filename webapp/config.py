@@ -64,6 +64,11 @@ class Config:
         """Where queue, hashes, tokens and other things of our own lie; never served."""
         return self.data_dir / ".easel"
 
+    @property
+    def options(self) -> Mapping[str, object]:
+        """Options that a flag sets where ``config.json`` does not."""
+        return {"sd_model_checkpoint": Path(self.default_checkpoint).name or None}
+
 
 def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Config:
     """The configuration. ``argv`` beats COMMANDLINE_ARGS, which beats ``EASEL_*``.

@@ -55,6 +55,8 @@ def text(name: str, value: object) -> str | None:
     """An extra's value as text; numbers are fine for ids. "" is "not given"."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Refused(f"alwayson_scripts.{name}: a string is expected.")
+    if len(str(value)) > LONGEST_PATH:
+        raise Refused(f"alwayson_scripts.{name}: at most {LONGEST_PATH} characters.")
     return str(value) or None
 
 

@@ -72,8 +72,7 @@ def draw(arguments: argparse.Namespace, config: "Config") -> int:
     """Draw and save; prints each file with its seed."""
     prepare(config)
     registry = registry_of(config)
-    options = dict(Options(config.data_dir / "config.json").get())
-    options["sd_model_checkpoint"] = options.get("sd_model_checkpoint") or config.default_checkpoint
+    options = dict(Options(config.data_dir / "config.json", config.options).get())
     request = request_of(arguments, registry, options)
     generation = _run(config, registry, request)
     paths = targets(arguments.output, request.seeds.seed, len(generation.pictures))

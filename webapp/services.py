@@ -54,7 +54,7 @@ def build(config: "Config") -> Services:
         stream=store,
         board=store,
         registry=registry,
-        options=Options(config.data_dir / "config.json"),
+        options=Options(config.data_dir / "config.json", config.options),
         credentials=credentials(
             token(config), config.api_auth, config.page_auth, insecure=config.insecure
         ),

@@ -32,11 +32,13 @@ class Options:
 
     A ``config.json`` that is no JSON object is moved aside as ``config.json.broken`` and the
     defaults hold. Values in it that do not fit their option are left out, those of unknown names
-    are kept in the file and not shown.
+    are kept in the file and not shown. ``flags`` are start flags that set an option where the
+    file does not.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, flags: Mapping[str, object] | None = None) -> None:
         self._path = path
+        self._flags = {name: value for name, value in (flags or {}).items() if value}
         self._lock = threading.Lock()
         self._stored: dict[str, object] = {}
         self._read_at: tuple[int, int] | None = None
@@ -46,7 +48,8 @@ class Options:
         with self._lock:
             self._read()
             known = {n: v for n, v in self._stored.items() if n in BY_NAME and _fits(n, v)}
-        return {**DEFAULTS, **known}
+        chosen = {n: v for n, v in known.items() if v is not None or n not in self._flags}
+        return {**DEFAULTS, **self._flags, **chosen}
 
     def update(self, changes: Mapping[str, object]) -> None:
         """Check all of ``changes``, then store them at once, or nothing of them.

@@ -44,7 +44,7 @@ def use_threads(threads: int) -> None:
 
 def chosen(config: Config) -> str:
     """The checkpoint that the options name, "" for the registry's first."""
-    name = Options(config.data_dir / "config.json").get().get("sd_model_checkpoint")
+    name = Options(config.data_dir / "config.json", config.options).get().get("sd_model_checkpoint")
     return str(name or "")
 
 

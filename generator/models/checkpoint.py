@@ -53,7 +53,7 @@ def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -
     _must_be_sd1(file, found)
     hints = read_hints(file.name, file.metadata, file.config)
     place = _Place(file.name, tensors, device, dtype)
-    with _incomplete(file):
+    with _incomplete(file, "U-Net, text encoder and VAE"):
         unet = place.fill(
             lambda: UNet2DConditionModel.from_config(sizes.unet_config(found, hints)),
             keys.unet_names(found, sizes.unet_layout(found)),
@@ -90,7 +90,7 @@ def load_vae(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Autoe
             "Choose a file that holds a Stable Diffusion 1.x VAE"
         )
     hints = read_hints(file.name, file.metadata, file.config)
-    with _incomplete(file):
+    with _incomplete(file, "all tensors of a VAE"):
         return _Place(file.name, tensors, device, dtype).fill(
             lambda: AutoencoderKL.from_config(sizes.vae_config(found, hints)),
             keys.vae_names(found),
@@ -159,12 +159,12 @@ def _must_be_sd1(file: ModelFile, found: Shapes) -> None:
 
 
 @contextmanager
-def _incomplete(file: ModelFile) -> Iterator[None]:
+def _incomplete(file: ModelFile, needed: str) -> Iterator[None]:
     """A tensor that the sizes are read from is missing: a file without VAE or text encoder."""
     try:
         yield
     except (KeyError, IndexError, StopIteration) as error:
         raise ModelUnreadable(
             f"{file.name} is incomplete: it lacks {error.args[0] if error.args else 'attention'}. "
-            "Easel needs U-Net, text encoder and VAE in one file"
+            f"Easel needs {needed} in one file"
         ) from error

@@ -97,3 +97,9 @@ def test_several_gpus() -> None:
 def test_made_pages_are_current(name: str) -> None:
     written = (Path(__file__).parents[2] / "docs" / name).read_text(encoding="utf-8")
     assert written == PAGES[name](), "run make docs"
+
+
+def test_ckpt_may_be_a_path() -> None:
+    config = parse(["--ckpt", "/models/deliberate_v2.safetensors"], {})
+    assert config.options == {"sd_model_checkpoint": "deliberate_v2.safetensors"}
+    assert parse([], {}).options == {"sd_model_checkpoint": None}

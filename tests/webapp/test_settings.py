@@ -92,3 +92,12 @@ def test_snapshot_takes_overrides_and_refuses_misfits() -> None:
     assert (taken.CLIP_stop_at_last_layers, taken.randn_source) == (2, "NV")
     with pytest.raises(BadRequest, match="CLIP_stop_at_last_layers"):
         snapshot(DEFAULTS, {"CLIP_stop_at_last_layers": 99})
+
+
+def test_a_flag_holds_until_somebody_chooses(tmp_path: Path) -> None:
+    options = Options(tmp_path / "config.json", {"sd_model_checkpoint": "a.safetensors"})
+    assert options.get()["sd_model_checkpoint"] == "a.safetensors"
+    options.update({"sd_model_checkpoint": "b.safetensors"})
+    assert options.get()["sd_model_checkpoint"] == "b.safetensors"
+    options.update({"sd_model_checkpoint": None})
+    assert options.get()["sd_model_checkpoint"] == "a.safetensors"
