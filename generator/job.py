@@ -223,7 +223,7 @@ class Job:
 
     def _finish(self, batch: int, latents: Tensor, prepared: Prepared | None) -> Iterator[Picture]:
         assert self._means is not None
-        self.notes = self._describe()
+        self.notes = self._describe(prepared)
         first = batch * self.request.batch_size
         images = decode(self._means.vae, latents)
         for row in range(len(latents)):
@@ -234,11 +234,11 @@ class Job:
                 image = prepared.overlay(image, row)
             yield self._picture(first + row, image)
 
-    def _describe(self) -> Parameters:
+    def _describe(self, prepared: Prepared | None) -> Parameters:
         request = self.request
         sampler, label = resolve(request.sampling.sampler, request.sampling.schedule)
         texts = self.first.texts
-        notes: Parameters = origin_notes(request) if request.origin else {}
+        notes: Parameters = origin_notes(request, prepared) if prepared else {}
         if request.hires and self.second:
             notes |= hires_notes(request, request.hires, self._hires_texts(self.second))
         notes |= {key: ", ".join(entries) for key, entries in self._hashes.items()}

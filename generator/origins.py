@@ -98,13 +98,13 @@ def prepare(
     )
 
 
-def origin_notes(request: GenerationRequest) -> dict[str, object]:
+def origin_notes(request: GenerationRequest, prepared: Prepared) -> dict[str, object]:
     """The infotext's keys of an img2img job, in AUTOMATIC1111's order."""
     origin = request.origin
     assert origin is not None
     notes: dict[str, object] = {"Denoising strength": origin.strength}
     if origin.mask is not None:
-        notes |= _mask_notes(origin.mask)
+        notes |= _mask_notes(origin.mask, prepared)
     multiplier = _multiplier(request, origin)
     if multiplier != 1.0:
         notes["Noise multiplier"] = multiplier
@@ -113,13 +113,13 @@ def origin_notes(request: GenerationRequest) -> dict[str, object]:
     return notes
 
 
-def _mask_notes(mask: Mask) -> dict[str, object]:
+def _mask_notes(mask: Mask, prepared: Prepared) -> dict[str, object]:
     notes: dict[str, object] = {}
     if mask.invert:
         notes["Mask mode"] = "Inpaint not masked"
     if mask.blur_x == mask.blur_y and mask.blur_x > 0:
         notes["Mask blur"] = mask.blur_x
-    if mask.only_masked and _prepared_mask(mask).getbbox():
+    if prepared.box is not None:
         notes["Inpaint area"] = "Only masked"
         notes["Masked area padding"] = mask.padding
     if mask.fill in CONTENTS:

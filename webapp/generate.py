@@ -30,11 +30,12 @@ from webapp.devices import devices
 from webapp.errors import InvalidFields, Refused, out_of_memory
 from webapp.first_start import prepare
 from webapp.flags import FLAGS, Flag
-from webapp.places import CannotUse, styles_files
+from webapp.places import CannotUse
 from webapp.queues.frames import EasExtras
-from webapp.settings import Options
+from webapp.settings import options_of
 from webapp.shelves import registry_of
 from webapp.version import INFOTEXT_VERSION
+from webapp.worker import engine_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -72,13 +73,12 @@ def draw(arguments: argparse.Namespace, config: "Config") -> int:
     """Draw and save; prints each file with its seed."""
     prepare(config)
     registry = registry_of(config)
-    options = dict(Options(config.data_dir / "config.json", config.options).get())
+    options = options_of(config).get()
     request = request_of(arguments, registry, options)
     generation = _run(config, registry, request)
     paths = targets(arguments.output, request.seeds.seed, len(generation.pictures))
-    quality = int(str(options.get("jpeg_quality") or 80).partition(".")[0])
     for path, picture in zip(paths, generation.pictures, strict=True):
-        save(path, _encoded(picture, path, quality))
+        save(path, _encoded(picture, path, request.options.jpeg_quality))
         print(f"{path} (seed {picture.seed}, {generation.seconds:.1f} s)")
     for comment in generation.comments:
         print(comment, file=sys.stderr)
@@ -169,18 +169,7 @@ class Bar:
 
 
 def _run(config: "Config", registry: Registry, request: GenerationRequest) -> Generation:
-    # torch takes seconds to import: a mistyped command is told of before. See use_threads.
-    from webapp.worker import use_threads
-
-    use_threads(config.threads)
-    from generator.engine import Engine
-
-    engine = Engine(
-        registry,
-        devices(config.device)[0],
-        half=config.half,
-        styles_files=styles_files(config),
-    )
+    engine = engine_of(config, registry, devices(config.device)[0])
     bar = Bar()
     try:
         return engine.run(request, bar)

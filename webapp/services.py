@@ -11,7 +11,7 @@ from webapp.auth import Credentials, credentials
 from webapp.logs import start_log
 from webapp.places import open_store, token
 from webapp.queues.contracts import Board, Stream
-from webapp.settings import Options
+from webapp.settings import Options, options_of
 from webapp.shelves import registry_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def build(config: "Config") -> Services:
         stream=store,
         board=store,
         registry=registry,
-        options=Options(config.data_dir / "config.json", config.options),
+        options=options_of(config),
         credentials=credentials(
             token(config), config.api_auth, config.page_auth, insecure=config.insecure
         ),

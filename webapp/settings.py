@@ -7,11 +7,14 @@ import threading
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from generator.errors import BadRequest
 from generator.request import Snapshot
 from webapp.options_table import OPTIONS, Option
+
+if TYPE_CHECKING:
+    from webapp.config import Config
 
 BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 DEFAULTS: Mapping[str, object] = {option.name: option.default for option in OPTIONS}
@@ -79,6 +82,11 @@ class Options:
             return
         self._stored = {} if stamp is None else _load(self._path)
         self._read_at = stamp
+
+
+def options_of(config: "Config") -> Options:
+    """The options of the data directory that the flags name."""
+    return Options(config.data_dir / "config.json", config.options)
 
 
 def _load(path: Path) -> dict[str, object]:

@@ -7,17 +7,22 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from filebrowser.watcher import Watcher
+from generator.models.registry import Registry
 from generator.request import GenerationRequest, Sampling, Seeds, Snapshot
 from webapp.config import Config, parse
 from webapp.family import die_with_supervisor, worker_name
 from webapp.logs import start_log
 from webapp.places import open_store, styles_files
 from webapp.queues.contracts import WorkerState
-from webapp.settings import Options
+from webapp.settings import options_of
 from webapp.shelves import registry_of
 from webapp.workloop import Worker
+
+if TYPE_CHECKING:
+    from generator.engine import Engine
 
 
 def first_job(checkpoint: str) -> GenerationRequest:
@@ -42,10 +47,17 @@ def use_threads(threads: int) -> None:
     torch.set_num_threads(count)
 
 
+def engine_of(config: Config, registry: Registry, device: str) -> "Engine":
+    """The engine of one device as the flags describe it; imports torch, which takes seconds."""
+    use_threads(config.threads)
+    from generator.engine import Engine  # torch: after OMP_NUM_THREADS is set
+
+    return Engine(registry, device, half=config.half, styles_files=styles_files(config))
+
+
 def chosen(config: Config) -> str:
     """The checkpoint that the options name, "" for the registry's first."""
-    name = Options(config.data_dir / "config.json", config.options).get().get("sd_model_checkpoint")
-    return str(name or "")
+    return str(options_of(config).get().get("sd_model_checkpoint") or "")
 
 
 def main(words: Sequence[str]) -> int:
@@ -57,11 +69,8 @@ def main(words: Sequence[str]) -> int:
     store = open_store(config, log)
     name = worker_name(device, os.getpid())
     store.heartbeat(WorkerState(name, os.getpid(), "starting", "", "", time.time()))
-    use_threads(config.threads)
-    from generator.engine import Engine  # torch: after OMP_NUM_THREADS is set
-
     registry = registry_of(config)
-    engine = Engine(registry, device, half=config.half, styles_files=styles_files(config))
+    engine = engine_of(config, registry, device)
     worker = Worker(
         name, store, store, engine, config.data_dir, warm_up=first_job(chosen(config)), log=log
     )

@@ -277,12 +277,8 @@ def set_options() -> Response:
     body = json_body()
     if not isinstance(body, dict):
         raise InvalidFields([Fault(("body",), "value is not a valid dict", "type_error.dict")])
-    stored = here.options.get()
-    unknown = sorted(set(body) - set(stored))
-    if unknown:
-        raise Refused(f"There is no option {unknown[0]!r}; GET options lists them.")
     name = body.get("sd_model_checkpoint")
-    if name and name != stored.get("sd_model_checkpoint"):
+    if name and name != here.options.get().get("sd_model_checkpoint"):
         body = body | {"sd_model_checkpoint": known_checkpoint(str(name), here)}
     here.options.update(body)
     return jsonify(None)
