@@ -8,7 +8,7 @@ AUTOMATIC1111's JSON names lives in ``webapp/schema.py``.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -128,6 +128,61 @@ class HiresFix:
 
 
 @dataclass(frozen=True, slots=True)
+class Refiner:
+    """A second checkpoint that takes over within a sampling pass (contract section 4.10)."""
+
+    checkpoint: str  # a name the registry resolves
+    switch_at: float  # share of the noise schedule that is done by then, 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class SoftInpainting:
+    """How an inpainted part passes over into what stays (contract section 5.5).
+
+    Numbers are kept as they were written, 1 or 1.0, for the infotext shows them so.
+    """
+
+    schedule_bias: float = 1  # 0..8
+    preservation: float = 0.5  # 0..8
+    contrast_boost: float = 4  # 1..32
+    mask_influence: float = 0  # 0..1
+    difference_threshold: float = 0.5  # 0..8
+    difference_contrast: float = 2  # 0..8
+
+
+@dataclass(frozen=True, slots=True)
+class ControlUnit:
+    """One enabled ControlNet unit (contract section 10.2); names and words are the extension's."""
+
+    module: str = "none"  # a preprocessor
+    model: str = "None"
+    weight: float = 1.0  # 0..2
+    image: str | None = None  # base64 of a picture file; None: the picture img2img starts from
+    mask: str | None = None  # base64 of a picture file
+    resize_mode: str = "Crop and Resize"  # Just Resize | Crop and Resize | Resize and Fill
+    processor_res: int = -1  # pixels; -1 is the preprocessor's own
+    threshold_a: float = -1
+    threshold_b: float = -1
+    guidance_start: float = 0.0  # share of the steps, 0..1
+    guidance_end: float = 1.0
+    pixel_perfect: bool = False
+    control_mode: str = "Balanced"
+    hr_option: str = "Both"  # Both | Low res only | High res only
+    save_detected_map: bool = True  # show the map among the answer's pictures
+    inpaint_crop_input_image: bool = True
+    advanced_weighting: tuple[float, ...] | None = None  # one a residual
+    effective_region_mask: str | None = None  # base64 of a picture file
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script that draws the request more than once (contract section 9.6)."""
+
+    title: str  # lower case
+    arguments: tuple[Any, ...] = ()  # by position, as JSON has them
+
+
+@dataclass(frozen=True, slots=True)
 class Mask:
     """Where to repaint, and what lies there at the start (contract section 5.3)."""
 
@@ -171,6 +226,10 @@ class GenerationRequest:
     disable_extra_networks: bool = False
     hires: HiresFix | None = None
     origin: Origin | None = None  # None is txt2img
+    refiner: Refiner | None = None
+    soft_inpainting: SoftInpainting | None = None
+    controls: tuple[ControlUnit, ...] = ()  # the enabled ones, in order
+    script: Script | None = None
     options: Snapshot = field(default_factory=Snapshot)
     user_name: str = ""
     version: str = ""  # written after "Version:" in the infotext
@@ -209,6 +268,10 @@ class Generation:
     network_seconds: float  # of these, inside text encoder, U-Net and VAE
     comments: tuple[str, ...] = ()  # what the caller should know: missing LoRA, ...
     stopped: bool = False
+    grids: tuple["Image", ...] = ()  # of a script: shown before the pictures, without a text
+    maps: tuple["Image", ...] = ()  # masks, ControlNet's maps: shown after them, without a text
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What a script tells otherwise than the request does: keys of the answer's ``info``."""
 
 
 class Stop(StrEnum):

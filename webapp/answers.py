@@ -162,12 +162,14 @@ def transported(job: "GenerationJob", generation: Generation, saved: Saved) -> l
     options before it encodes (golden ``fmt_jpg``).
     """
     pictures = [(picture.image, picture.infotext) for picture in generation.pictures]
+    pictures = [(image, "") for image in generation.grids] + pictures
+    pictures += [(image, "") for image in generation.maps]
     if saved.grid is not None:
-        pictures.insert(0, (saved.grid, pictures[0][1]))
+        pictures.insert(0, (saved.grid, generation.pictures[0].infotext))
     keeps = job.request.options.enable_pnginfo
     return [
         base64.b64encode(
-            encode(image, job.answer_format, text if keeps else None, job.answer_quality)
+            encode(image, job.answer_format, (keeps and text) or None, job.answer_quality)
         ).decode("ascii")
         for image, text in pictures
     ]
@@ -218,6 +220,7 @@ def information(job: "GenerationJob", generation: Generation, saved: Saved) -> d
         "is_using_inpainting_conditioning": False,
         "version": request.version or None,
     }
+    facts |= generation.facts
     # Ours, and only when there is something to say: what was missing or left out.
     return facts | ({"comments": list(generation.comments)} if generation.comments else {})
 
