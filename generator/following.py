@@ -27,7 +27,8 @@ class Follower:
     def of(cls, request: GenerationRequest, watch: Watch, passes: int = 1) -> "Follower":
         """At the start of ``request``, whose batches take ``passes`` sampling passes each."""
         steps = request.sampling.steps
-        start = Progress("scripts_txt2img", 0, request.batches * passes, 0, steps)
+        route = "img2img" if request.origin else "txt2img"
+        start = Progress(f"scripts_{route}", 0, request.batches * passes, 0, steps)
         return cls(watch, start)
 
     def say(self, text: str | None) -> Stop:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from generator.hires_size import Target
 from generator.pictures.latents import FACTOR, decode, encode
 from generator.pictures.resizing import LATENT_MODES, resize_image, resize_latent
 from generator.request import GenerationRequest, HiresFix, Sampling
@@ -13,32 +14,6 @@ from generator.sampling.names import resolve
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What the latent is enlarged to, and what is then cut off around the middle."""
-
-    width: int  # pixels
-    height: int
-    cut_x: int = 0  # latent cells
-    cut_y: int = 0
-
-
-def target(fix: HiresFix, width: int, height: int) -> Target:
-    """The second pass's size for a first pass of ``width`` x ``height`` pixels."""
-    to_x, to_y = fix.resize_width, fix.resize_height
-    if not to_x and not to_y:
-        return Target(int(width * fix.scale), int(height * fix.scale))
-    if not to_y:
-        return Target(to_x, to_x * height // width)
-    if not to_x:
-        return Target(to_y * width // height, to_y)
-    if width / height < to_x / to_y:  # cover, then cut
-        covering = to_x * height // width
-        return Target(to_x, covering, 0, (covering - to_y) // FACTOR)
-    covering = to_y * width // height
-    return Target(covering, to_y, (covering - to_x) // FACTOR, 0)
 
 
 def second_sampling(request: GenerationRequest, fix: HiresFix) -> Sampling:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from generator.extra_networks import Networks
 from generator.following import Draw, Follower
-from generator.hires import HiresTexts, enlarge, hires_notes, second_sampling, target
+from generator.hires import HiresTexts, enlarge, hires_notes, second_sampling
+from generator.hires_size import target
 from generator.models.adapters import mounted
 from generator.models.checkpoint import Checkpoint
 from generator.models.hypernetworks import reading_through

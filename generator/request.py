@@ -2,7 +2,7 @@
 
 A request is written once, by whoever accepts it, and never changed: the engine derives what it
 needs into nouns of its own. Field names are the field's standard terms; the translation from
-AUTOMATIC1111's JSON names lives in ``webapp/schema.py``.
+AUTOMATIC1111's JSON names lives in ``webapp/requests/``.
 """
 
 from collections.abc import Mapping
@@ -286,7 +286,7 @@ class Stop(StrEnum):
 class Progress:
     """How far a job has come; published at each step (contract section 1.10)."""
 
-    job: str  # "scripts_txt2img", "Batch 1 out of 3", ...
+    job: str  # "scripts_txt2img", "scripts_img2img", "Batch 1 out of 3", ...
     batch: int  # 0-based (job_no)
     batches: int  # job_count
     step: int  # sampling_step

@@ -8,7 +8,7 @@ from flask import Flask
 
 from webapp import auth, failures, traffic
 from webapp.auth import Throttle
-from webapp.routes import docs, events, internal, login, models, pages, probes, sdapi
+from webapp.routes import docs, drawing, events, internal, login, models, pages, probes, sdapi
 from webapp.routes.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
 def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     """Every route; ``--nowebui`` leaves out the page, not its API."""
     app.register_blueprint(probes.probes)
+    app.register_blueprint(drawing.drawing)
     app.register_blueprint(sdapi.sdapi)
     app.register_blueprint(models.models)
     app.register_blueprint(internal.internal)

@@ -39,6 +39,8 @@ READ_BY_ROUTES = frozenset(
         "return_grid",
         "outdir_txt2img_samples",
         "outdir_txt2img_grids",
+        "outdir_img2img_samples",
+        "outdir_img2img_grids",
     }
 )
 """Options that act in ``webapp`` and not through the engine's snapshot."""

@@ -14,11 +14,8 @@ from webapp.naming import is_protected, strays
 from webapp.queues.frames import EasExtras
 
 NAMES = ("id_task", "uid", "save_dir", "sd_model_checkpoint", "sd_vae")
-SELECTABLE = frozenset({"prompt matrix", "prompts from file or textbox", "x/y/z plot"})
 LONGEST_PATH = 1000  # characters; file systems stop at 4096 bytes, the names below it included
 LONGEST_NAME = 255  # bytes of one folder's name
-TOLERATED = frozenset({"extra options", "hypertile", "refiner", "sampler", "seed", "comments"})
-"""AUTOMATIC1111's always-on scripts whose arguments its API ignores too (contract 1.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +27,11 @@ class Place:
 
 
 def split(alwayson: Mapping[str, object]) -> EasExtras | None:
-    """The vendor's extras of ``alwayson_scripts``, or None if there are none.
-
-    Raises ``Refused`` for any other name that is no script: AUTOMATIC1111's sentence, 422.
-    """
+    """The vendor's extras of ``alwayson_scripts``, or None if there are none."""
     given = {name: alwayson[name] for name in NAMES if alwayson.get(name) is not None}
-    for name in alwayson:
-        if name not in NAMES:
-            check_script(name)
     if not given:
         return None
     return EasExtras(**{name: text(name, value) for name, value in given.items()})
-
-
-def check_script(name: str) -> None:
-    """Refuse a script that does not exist or may not stand here."""
-    if name.lower() in SELECTABLE:
-        raise Refused("Cannot have a selectable script in the always on scripts params")
-    if name.lower() not in TOLERATED:
-        raise Refused(f"Script '{name}' not found")
 
 
 def text(name: str, value: object) -> str | None:

@@ -24,7 +24,6 @@ from generator.sampling.names import (
     SCHEDULE_NAMES,
     resolve,
 )
-from webapp import schema
 from webapp.config import UnknownFlag, parse
 from webapp.devices import devices
 from webapp.errors import InvalidFields, Refused, out_of_memory
@@ -32,6 +31,11 @@ from webapp.first_start import prepare
 from webapp.flags import FLAGS, Flag
 from webapp.places import CannotUse
 from webapp.queues.frames import EasExtras
+from webapp.requests.accepting import accept
+from webapp.requests.fields import read
+from webapp.requests.given import Given
+from webapp.requests.models_of import checkpoint
+from webapp.requests.txt2img import Txt2Img
 from webapp.settings import options_of
 from webapp.shelves import registry_of
 from webapp.version import INFOTEXT_VERSION
@@ -119,11 +123,12 @@ def request_of(
 ) -> GenerationRequest:
     """The request, checked. Raises BadRequest, Refused or InvalidFields naming what is wrong."""
     extras = EasExtras(sd_model_checkpoint=arguments.checkpoint or None)
-    given = schema.Given(options, registry, "", INFOTEXT_VERSION)
+    given = Given(options, registry, "", INFOTEXT_VERSION)
     sampler, schedule = _named(arguments.sampler, arguments.schedule)
-    checkpoint = registry.find_checkpoint(schema.checkpoint({}, extras, given))
-    size = checkpoint.default_size or FALLBACK_SIZE
-    body = schema.read(
+    file = registry.find_checkpoint(checkpoint({}, extras, given))
+    size = file.default_size or FALLBACK_SIZE
+    body = read(
+        Txt2Img,
         {
             "prompt": arguments.prompt,
             "negative_prompt": arguments.negative,
@@ -135,10 +140,10 @@ def request_of(
             "height": size if arguments.height is None else arguments.height,
             "cfg_scale": arguments.cfg,
             "n_iter": arguments.batch,
-        }
+            "alwayson_scripts": {"sd_model_checkpoint": arguments.checkpoint or None},
+        },
     )
-    schema.check(body)
-    return schema.to_request(body, extras, given)
+    return accept(body, given).request
 
 
 def targets(output: Path | None, seed: int, count: int) -> tuple[Path, ...]:

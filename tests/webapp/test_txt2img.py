@@ -126,10 +126,8 @@ def test_coercion(house: Any, body: dict[str, object], seen: tuple[str, object])
         ("alwayson_scripts", [], "type_error.dict"),
         ("styles", "x", "type_error.list"),
         ("send_images", "perhaps", "type_error.bool"),
-        ("enable_hr", True, "value_error.not_implemented"),
+        ("firstpass_image", "x", "value_error.not_implemented"),
         ("restore_faces", True, "value_error.not_implemented"),
-        ("refiner_checkpoint", "x", "value_error.not_implemented"),
-        ("script_name", "X/Y/Z plot", "value_error.not_implemented"),
     ],
 )
 def test_faults_name_the_field(house: Any, field: str, value: object, kind: str) -> None:

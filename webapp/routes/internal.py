@@ -9,10 +9,10 @@ from pydantic import BaseModel, ValidationError
 from webapp.auth import Caller
 from webapp.coercion import Bool, Int, Str
 from webapp.openapi import Note, described
+from webapp.requests.fields import invalid
 from webapp.routes.context import caller, json_body, services, tasks
 from webapp.routes.sdapi import fraction
 from webapp.routes.tasks import Running, frames, task_of
-from webapp.schema import invalid
 
 internal = Blueprint("internal", __name__, url_prefix="/internal")
 

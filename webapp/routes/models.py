@@ -9,12 +9,13 @@ from generator.errors import ModelUnreadable
 from generator.models.header import read_header
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
+from generator.pictures.upscaler_names import LATENT_UPSCALERS, PLAIN_UPSCALERS
 from generator.prompt.styles import read_styles
 from generator.sampling.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from webapp import eas
 from webapp.flags import FLAGS, Flag
 from webapp.openapi import NULL, Note, described
 from webapp.places import styles_files
+from webapp.requests.scripts_of import IGNORED
 from webapp.routes.context import services
 
 if TYPE_CHECKING:
@@ -24,16 +25,7 @@ models = Blueprint("models", __name__, url_prefix="/sdapi/v1")
 
 LIST = {"type": "array", "items": {"type": "object"}}
 OBJECT = {"type": "object"}
-LATENT_MODES = (
-    "Latent",
-    "Latent (antialiased)",
-    "Latent (bicubic)",
-    "Latent (bicubic antialiased)",
-    "Latent (nearest)",
-    "Latent (nearest-exact)",
-)
 SECRET = frozenset({"token", "api_auth", "page_auth", "tls_keyfile"})
-BUILT_IN_UPSCALERS = ("None", "Lanczos", "Nearest")
 
 
 def of(kind: Kind) -> tuple[ModelFile, ...]:
@@ -152,7 +144,7 @@ def schedulers() -> Response:
 @described(Note("Upscalers", answer=LIST))
 def upscalers() -> Response:
     """The three that need no weights, then those of the files."""
-    built_in = [upscaler(name, None, None) for name in BUILT_IN_UPSCALERS]
+    built_in = [upscaler(name, None, None) for name in PLAIN_UPSCALERS]
     own = [upscaler(file.stem, file.stem, str(file.path)) for file in of(Kind.UPSCALER)]
     return jsonify(built_in + own)
 
@@ -166,7 +158,7 @@ def upscaler(name: str, model: str | None, path: str | None) -> dict[str, object
 @described(Note("Ways to enlarge a latent", answer=LIST))
 def latent_upscale_modes() -> Response:
     """The six of the contract."""
-    return jsonify([{"name": name} for name in LATENT_MODES])
+    return jsonify([{"name": name} for name in LATENT_UPSCALERS])
 
 
 @models.get("/face-restorers")
@@ -188,7 +180,7 @@ def realesrgan_models() -> Response:
 @described(Note("Scripts by the names that requests use", answer=OBJECT))
 def scripts() -> Response:
     """What ``alwayson_scripts`` takes; selectable scripts are not there yet."""
-    names = sorted(eas.TOLERATED - {"comments"})
+    names = sorted(IGNORED - {"comments"})
     return jsonify({"txt2img": names, "img2img": names})
 
 
@@ -200,7 +192,7 @@ def script_info() -> Response:
         [
             {"name": name, "is_alwayson": True, "is_img2img": img2img, "args": []}
             for img2img in (False, True)
-            for name in sorted(eas.TOLERATED - {"comments"})
+            for name in sorted(IGNORED - {"comments"})
         ]
     )
 

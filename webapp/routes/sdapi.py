@@ -1,40 +1,24 @@
-"""AUTOMATIC1111's working routes: txt2img, progress, interrupt, skip, options."""
+"""AUTOMATIC1111's routes beside the drawing: progress, interrupt, skip, options."""
 
 import base64
 import time
-from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify, request
 
 from generator.models.kinds import Kind
-from generator.request import GenerationRequest, Stop
-from webapp import eas, schema
+from generator.request import Stop
 from webapp.errors import Fault, InvalidFields, Refused
 from webapp.openapi import EMPTY, NULL, Note, described
-from webapp.queues.contracts import Frame
-from webapp.queues.frames import GENERATE, EasExtras, GenerationJob, Saving, encode
-from webapp.routes import road
-from webapp.routes.context import caller, json_body, response, services, tasks
-from webapp.routes.tasks import TASK_TAG, Running, new_task, running
-from webapp.version import INFOTEXT_VERSION
+from webapp.requests.models_of import exact
+from webapp.routes.context import caller, json_body, services, tasks
+from webapp.routes.tasks import Running, route_of, running
 
 if TYPE_CHECKING:
     from webapp.services import Services
 
 sdapi = Blueprint("sdapi", __name__, url_prefix="/sdapi/v1")
 
-PICTURES = {
-    "type": "object",
-    "required": ["images", "parameters", "info"],
-    "properties": {
-        "images": {"type": "array", "items": {"type": "string", "format": "byte"}},
-        "parameters": {"type": "object"},
-        "info": {"type": "string", "description": "a JSON object as text"},
-    },
-}
 PROGRESS = {
     "type": "object",
     "required": ["progress", "eta_relative", "state", "current_image", "textinfo"],
@@ -46,109 +30,6 @@ PROGRESS = {
         "textinfo": {"type": "string", "nullable": True},
     },
 }
-
-
-@sdapi.post("/txt2img")
-@described(Note("Draw pictures from a prompt", body=schema.Txt2Img, answer=PICTURES))
-def txt2img() -> Response:
-    """Draw, and answer when it is done."""
-    here = services()
-    body = schema.read(json_body())
-    check_script(body.script_name)
-    extras = eas.split(body.alwayson_scripts)
-    schema.check(body)
-    options = here.options.get()
-    given = schema.Given(options, here.registry, user_name(), INFOTEXT_VERSION)
-    wanted = schema.to_request(body, extras, given)
-    task = body.force_task_id or (extras and extras.id_task) or new_task("txt2img")
-    job = GenerationJob(
-        request=wanted,
-        route="txt2img",
-        echo=dict(body),
-        send_images=body.send_images,
-        save=saving(body, extras, options, here),
-        extras=EasExtras(**{**as_dict(extras), "id_task": task}) if extras else None,
-        answer_format=str(options.get("samples_format", "png")),
-        answer_quality=int(str(options.get("jpeg_quality", 80))),
-    )
-    keep_overrides(body, here)
-    frame = frame_of(job, task, here)
-    try:
-        return response(road.draw(here, frame))
-    finally:
-        tasks().finish(frame.owner, task)
-
-
-def as_dict(extras: EasExtras) -> dict[str, str | None]:
-    """The extras by name."""
-    return {name: getattr(extras, name) for name in eas.NAMES}
-
-
-def user_name() -> str:
-    """The caller's name as the infotext may tell it; the owner has none."""
-    who = caller()
-    return "" if who.owner else who.name
-
-
-def check_script(name: str | None) -> None:
-    """Refuse a script that AUTOMATIC1111 does not know either, in its words."""
-    if name and name.lower() not in eas.SELECTABLE:
-        raise Refused(f"Script '{name}' not found")
-
-
-def keep_overrides(body: schema.Txt2Img, here: "Services") -> None:
-    """Change the options for good where the request says that they shall not be restored."""
-    if body.override_settings and body.override_settings_restore_afterwards is False:
-        here.options.update(body.override_settings)
-
-
-def frame_of(job: GenerationJob, task: str, here: "Services") -> Frame:
-    """The frame that carries a job."""
-    return Frame(
-        id=uuid4().hex,
-        kind=GENERATE,
-        body=encode(job),
-        owner=caller().name,
-        checkpoint=title_of(job.request, here),
-        tags={TASK_TAG: task},
-    )
-
-
-def title_of(wanted: GenerationRequest, here: "Services") -> str:
-    """The title by which a worker says that it holds the checkpoint; "" where any will do."""
-    if not wanted.checkpoint:
-        return ""
-    return here.registry.find_checkpoint(wanted.checkpoint).title
-
-
-def saving(
-    body: schema.Txt2Img,
-    extras: EasExtras | None,
-    options: Mapping[str, object],
-    here: "Services",
-) -> Saving | None:
-    """Where the pictures go, or None. ``save_dir`` saves whatever ``save_images`` says."""
-    data_dir, mounts = here.config.data_dir, here.config.mount_paths
-    if extras is not None and extras.save_dir is not None:
-        place = eas.locate(extras.save_dir, data_dir, mounts)
-        inner = PurePosixPath(place.relative)
-        return Saving(
-            str(inner / "txt2img-images"), str(inner / "txt2img-grids"), "vendor", place.prefix
-        )
-    if not body.save_images:
-        return None
-    chosen = {**options, **(body.override_settings or {})}
-    samples = eas.locate(str(chosen["outdir_txt2img_samples"]), data_dir, mounts, trusted=True)
-    grids = eas.locate(str(chosen["outdir_txt2img_grids"]), data_dir, mounts, trusted=True)
-    return Saving(
-        samples.relative,
-        grids.relative,
-        "easel",
-        samples.prefix,
-        save_samples=bool(chosen["samples_save"]),
-        save_grid=bool(chosen["grid_save"]),
-        return_grid=bool(chosen["return_grid"]),
-    )
 
 
 @sdapi.get("/progress")
@@ -200,7 +81,7 @@ def busy(job: Running, with_image: bool) -> dict[str, object]:
         "stopping_generation": False,
     }
     if seen is None:
-        state = flags | {"job": "scripts_txt2img", "job_count": -1}
+        state = flags | {"job": f"scripts_{route_of(job.frame)}", "job_count": -1}
         return {**AT_REST, "state": {**AT_REST_STATE, **state}}
     facts = seen.progress
     done = min(0.01 + fraction(job), 1.0)
@@ -286,7 +167,7 @@ def set_options() -> Response:
 
 def known_checkpoint(name: str, here: "Services") -> str:
     """The title of a checkpoint that is here, else AUTOMATIC1111's refusal."""
-    found = schema.exact(here.registry, name)
+    found = exact(here.registry, name)
     if found is None:
         raise Refused(f"sd_model_checkpoint: model {name!r} not found")
     return found.title

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from webapp.services import Services
 
 TASK_TAG = "task"
+ROUTE_TAG = "route"
 REMEMBERED = 16
 """How many ended tasks ``/internal/progress`` knows, as in AUTOMATIC1111."""
 
@@ -74,6 +75,11 @@ def new_task(route: str) -> str:
 def task_of(frame: Frame) -> str:
     """The task id of a frame."""
     return frame.tags.get(TASK_TAG, frame.id)
+
+
+def route_of(frame: Frame) -> str:
+    """The drawing route that a frame came by."""
+    return frame.tags.get(ROUTE_TAG, "txt2img")
 
 
 def frames(services: "Services", caller: Caller) -> Sequence[Frame]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from generator.hires import Target, target
+from generator.hires_size import Target, target
 from generator.request import HiresFix
 
 

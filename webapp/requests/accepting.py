@@ -1,0 +1,95 @@
+"""From a body to a frozen request, or to a refusal: everything that can be checked is, here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from generator.request import GenerationRequest
+from webapp import eas
+from webapp.errors import Refused
+from webapp.queues.frames import EasExtras
+from webapp.requests import img2img, txt2img
+from webapp.requests.fields import DrawingBody
+from webapp.requests.given import Given
+from webapp.requests.img2img import Img2Img
+from webapp.requests.models_of import checkpoint, refiner, vae
+from webapp.requests.ranges import SIZE, check
+from webapp.requests.sampling import sampling, seeds
+from webapp.requests.scripts_of import check_names, script, soft_inpainting
+from webapp.requests.txt2img import Txt2Img
+from webapp.settings import snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A body that will be drawn."""
+
+    body: DrawingBody
+    request: GenerationRequest
+    extras: EasExtras | None
+    echo: dict[str, object]  # the answer's ``parameters``
+
+
+def accept(body: DrawingBody, given: Given) -> Accepted:
+    """Check a body and translate it.
+
+    Raises ``InvalidFields``, ``Refused``, ``BadRequest`` or ``ModelNotFound``; each names the
+    field, the option or the model at fault.
+    """
+    wanted_script = script(body)
+    check_names(body.route, body.alwayson_scripts)
+    extras = eas.split(body.alwayson_scripts)
+    check(body)
+    overrides = settings(body, given)
+    width, height = size(body)
+    is_img2img = isinstance(body, Img2Img)
+    request = GenerationRequest(
+        prompt=body.prompt or "",
+        negative_prompt=body.negative_prompt or "",
+        seeds=seeds(body),
+        sampling=sampling(body, given),
+        width=width,
+        height=height,
+        batch_size=img2img.batch_size(body) if isinstance(body, Img2Img) else body.batch_size or 1,
+        batches=body.n_iter or 1,
+        checkpoint=checkpoint(overrides, extras, given),
+        vae=vae(overrides, extras, given),
+        tiling=tiles(body, overrides, given),
+        styles=tuple(body.styles or ()),
+        disable_extra_networks=bool(body.disable_extra_networks),
+        hires=txt2img.hires(body, given) if isinstance(body, Txt2Img) else None,
+        origin=img2img.origin(body) if isinstance(body, Img2Img) else None,
+        refiner=refiner(body, given.models),
+        soft_inpainting=soft_inpainting(body.alwayson_scripts) if is_img2img else None,
+        script=wanted_script,
+        options=snapshot(given.options, overrides),
+        user_name=given.user_name,
+        version=given.version,
+    )
+    return Accepted(body, request, extras, echo(body))
+
+
+def settings(body: DrawingBody, given: Given) -> dict[str, object]:
+    """``override_settings``; a name that is no setting is refused."""
+    overrides = dict(body.override_settings or {})
+    unknown = sorted(set(overrides) - set(given.options))
+    if unknown:
+        raise Refused(f"override_settings: there is no setting {unknown[0]!r}.")
+    return overrides
+
+
+def size(body: DrawingBody) -> tuple[int, int]:
+    """Width and height of the first pass in pixels."""
+    if isinstance(body, Txt2Img):
+        return txt2img.first_size(body)
+    return body.width or SIZE, body.height or SIZE
+
+
+def tiles(body: DrawingBody, overrides: Mapping[str, object], given: Given) -> bool:
+    """Whether the picture shall tile; NULL leaves it to the options."""
+    option = overrides.get("tiling", given.options.get("tiling"))
+    return bool(option if body.tiling is None else body.tiling)
+
+
+def echo(body: DrawingBody) -> dict[str, object]:
+    """The answer's ``parameters``: every field, NULLs included."""
+    return img2img.echo(body) if isinstance(body, Img2Img) else dict(body)

@@ -1,0 +1,97 @@
+"""The fields that both drawing routes know, in the groups in which AUTOMATIC1111 orders them."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from webapp.coercion import Anything, Bool, Float, Int, Object, Str, Strings
+from webapp.errors import Fault, InvalidFields
+
+Route = Literal["txt2img", "img2img"]
+
+
+class JobFields(BaseModel):
+    """What to draw. Unknown fields are ignored, as AUTOMATIC1111 does."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    prompt: Str | None = ""
+    negative_prompt: Str | None = ""
+    styles: Strings | None = None
+    seed: Int | None = -1
+    subseed: Int | None = -1
+    subseed_strength: Float | None = 0
+    seed_resize_from_h: Int | None = -1
+    seed_resize_from_w: Int | None = -1
+    sampler_name: Str | None = None
+    scheduler: Str | None = None
+    batch_size: Int | None = 1
+    n_iter: Int | None = 1
+    steps: Int | None = 50
+    cfg_scale: Float | None = 7.0
+    width: Int | None = 512
+    height: Int | None = 512
+    restore_faces: Bool | None = None
+    tiling: Bool | None = None
+    do_not_save_samples: Bool | None = False
+    do_not_save_grid: Bool | None = False
+    eta: Float | None = None
+    denoising_strength: Float | None = None
+    s_min_uncond: Float | None = None
+    s_churn: Float | None = None
+    s_tmax: Float | None = None
+    s_tmin: Float | None = None
+    s_noise: Float | None = None
+    override_settings: Object | None = None
+    override_settings_restore_afterwards: Bool | None = True
+    refiner_checkpoint: Str | None = None
+    refiner_switch_at: Float | None = None
+    disable_extra_networks: Bool | None = False
+    firstpass_image: Str | None = None
+    comments: Object | None = None
+
+
+class TaskFields(BaseModel):
+    """The task's name, and the sampler's old field."""
+
+    force_task_id: Str | None = None
+    sampler_index: Str = "Euler"
+
+
+class CallFields(BaseModel):
+    """Scripts, and what becomes of the pictures."""
+
+    script_name: Str | None = None
+    script_args: Anything = []
+    send_images: Bool = True
+    save_images: Bool = False
+    alwayson_scripts: Object = {}
+    infotext: Str | None = None
+
+
+class DrawingBody(CallFields, TaskFields, JobFields):
+    """What a body says whichever route it came by; a route adds fields of its own between."""
+
+    route: ClassVar[Route]
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}  # of the route's own numbers
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def read(model: type[Body], body: object) -> Body:
+    """The request of a JSON body. Raises ``InvalidFields`` naming each field of a wrong type."""
+    if not isinstance(body, dict):
+        raise InvalidFields([Fault(("body",), "value is not a valid dict", "type_error.dict")])
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def invalid(error: ValidationError) -> InvalidFields:
+    """Pydantic's findings as faults of the body."""
+    return InvalidFields(
+        [Fault(("body", *entry["loc"]), entry["msg"], entry["type"]) for entry in error.errors()]
+    )

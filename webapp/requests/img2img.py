@@ -1,0 +1,119 @@
+"""The body of ``POST /sdapi/v1/img2img``, and what it starts from (contract sections 1.6, 5.3)."""
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+from pydantic import ConfigDict
+
+from generator.request import Mask, Origin
+from webapp import uploads
+from webapp.coercion import Bool, Float, Int, Str, Strings
+from webapp.errors import Refused
+from webapp.requests.fields import DrawingBody, JobFields, Route, TaskFields
+from webapp.requests.ranges import RANGES as COMMON
+from webapp.requests.ranges import few_enough
+
+BLUR = 4  # pixels, where a body says null
+RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "resize_mode": (0, 3),
+        "image_cfg_scale": COMMON["cfg_scale"],
+        "mask_blur": (-math.inf, 256),
+        "mask_blur_x": (-math.inf, 256),
+        "mask_blur_y": (-math.inf, 256),
+        "inpaint_full_res_padding": (0, 8192),
+        "initial_noise_multiplier": (0, 100),
+    }
+)
+
+
+class NoInitImage(Refused):
+    """img2img was asked for without a picture."""
+
+    status = 404
+
+
+class OriginFields(JobFields):
+    """The picture to start from, and where to repaint it."""
+
+    denoising_strength: Float = 0.75
+    init_images: Strings | None = None
+    resize_mode: Int | None = 0
+    image_cfg_scale: Float | None = None
+    mask: Str | None = None
+    mask_blur_x: Int | None = BLUR
+    mask_blur_y: Int | None = BLUR
+    mask_blur: Int | None = None
+    mask_round: Bool | None = True
+    inpainting_fill: Int | None = 0
+    inpaint_full_res: Bool | None = True
+    inpaint_full_res_padding: Int | None = 0
+    inpainting_mask_invert: Int | None = 0
+    initial_noise_multiplier: Float | None = None
+    latent_mask: Str | None = None
+
+
+class EchoFields(TaskFields):
+    """Whether the answer repeats the pictures."""
+
+    include_init_images: Bool = False
+
+
+class Img2Img(DrawingBody, EchoFields, OriginFields):
+    """What an img2img request may say."""
+
+    model_config = ConfigDict(title="StableDiffusionProcessingImg2Img")
+
+    route: ClassVar[Route] = "img2img"
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = RANGES
+
+
+def batch_size(body: Img2Img) -> int:
+    """Pictures a batch: several first pictures make a batch of their own size (contract 1.6)."""
+    count, wanted = len(body.init_images or ()), body.batch_size or 1
+    if count > 1 and count > wanted:
+        raise Refused(
+            f"init_images: bad number of images passed: {count}; expecting {wanted} or less"
+        )
+    size = count if count > 1 else wanted
+    few_enough(size * (body.n_iter or 1))
+    return size
+
+
+def origin(body: Img2Img) -> Origin:
+    """The pictures of a checked body. Raises ``Refused`` for each that cannot be used."""
+    if not body.init_images:
+        raise NoInitImage("Init image not found")
+    return Origin(
+        images=tuple(uploads.picture("init_images", text) for text in body.init_images),
+        strength=body.denoising_strength,
+        resize_mode=body.resize_mode or 0,
+        mask=mask(body) if body.mask else None,
+        noise_multiplier=body.initial_noise_multiplier,
+    )
+
+
+def mask(body: Img2Img) -> Mask:
+    """Where to repaint."""
+    both = body.mask_blur
+    across, down = (body.mask_blur_x, body.mask_blur_y) if both is None else (both, both)
+    return Mask(
+        image=uploads.picture("mask", body.mask or ""),
+        blur_x=BLUR if across is None else max(across, 0),
+        blur_y=BLUR if down is None else max(down, 0),
+        invert=bool(body.inpainting_mask_invert),
+        fill=body.inpainting_fill or 0,
+        only_masked=bool(body.inpaint_full_res),
+        padding=body.inpaint_full_res_padding or 0,
+        round=bool(body.mask_round),
+    )
+
+
+def echo(body: Img2Img) -> dict[str, object]:
+    """The answer's ``parameters``: the pictures are left out unless they were asked for."""
+    told = dict(body)
+    if not body.include_init_images:
+        told |= {"init_images": None, "mask": None}
+    return told

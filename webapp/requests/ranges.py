@@ -1,0 +1,105 @@
+"""Least and greatest values of the numbers in a body. NULL passes where AUTOMATIC1111 lets it."""
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from webapp.errors import Fault, InvalidFields, Refused
+from webapp.requests.fields import DrawingBody
+
+SIZE = 512  # pixels, where a body says nothing
+SIDE = (8, 4096)  # pixels
+RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "steps": (1, 1000),
+        "width": SIDE,
+        "height": SIDE,
+        "batch_size": (1, 64),
+        "n_iter": (1, 1000),
+        "cfg_scale": (-1000, 1000),
+        "subseed_strength": (0, 1),
+        "seed_resize_from_w": (-math.inf, SIDE[1]),
+        "seed_resize_from_h": (-math.inf, SIDE[1]),
+        "seed": (-(2**63), 2**63 - 1),
+        "subseed": (-(2**63), 2**63 - 1),
+        "denoising_strength": (0, 1),
+        "eta": (0, 100),
+        "s_min_uncond": (0, math.inf),
+        "s_churn": (0, math.inf),
+        "s_tmax": (0, math.inf),
+        "s_tmin": (0, math.inf),
+        "s_noise": (0, 100),
+        "refiner_switch_at": (0, 1),
+    }
+)
+NEEDED = (
+    "prompt",
+    "negative_prompt",
+    "batch_size",
+    "n_iter",
+    "steps",
+    "cfg_scale",
+    "width",
+    "height",
+)
+PROMPTS = ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt")
+MOST_PICTURES = 1000
+LONGEST_PROMPT = 20_000
+UNIMPLEMENTED: Mapping[str, tuple[object, ...]] = MappingProxyType(
+    {
+        "restore_faces": (None, False),
+        "firstpass_image": (None, ""),  # AUTOMATIC1111 never decodes these two either
+        "latent_mask": (None, ""),
+        "infotext": (None, ""),
+    }
+)
+"""Fields that nothing here honours, with the values that ask for nothing."""
+
+
+def check(body: DrawingBody) -> None:
+    """Refuse what has the right type and cannot be done: the field is named.
+
+    Raises ``InvalidFields`` for fields without an implementation, ``Refused`` for the rest.
+    """
+    faults = [unimplemented(name) for name in UNIMPLEMENTED if asks(body, name)]
+    if faults:
+        raise InvalidFields(faults)
+    for name in NEEDED:
+        if getattr(body, name) is None:
+            raise Refused(f"{name}: null is not a value that can be drawn; leave the field out.")
+    for name, (least, greatest) in {**RANGES, **body.ranges}.items():
+        in_range(name, getattr(body, name), least, greatest)
+    few_enough((body.batch_size or 1) * (body.n_iter or 1))
+    for name in PROMPTS:
+        length = len(getattr(body, name, None) or "")
+        if length > LONGEST_PROMPT:
+            raise Refused(f"{name}: {length} characters; at most {LONGEST_PROMPT}.")
+
+
+def few_enough(pictures: int) -> None:
+    """Refuse a request for too many pictures."""
+    if pictures > MOST_PICTURES:
+        raise Refused(
+            f"batch_size x n_iter: {pictures} pictures; at most {MOST_PICTURES} a request."
+        )
+
+
+def asks(body: DrawingBody, name: str) -> bool:
+    """True if a field of the table above wants something that is not there."""
+    values = UNIMPLEMENTED[name]
+    return getattr(body, name, values[0]) not in values
+
+
+def unimplemented(name: str) -> Fault:
+    """The fault of a field that Easel knows and cannot honour."""
+    return Fault(
+        ("body", name),
+        f"{name} is not implemented; leave it at its default",
+        "value_error.not_implemented",
+    )
+
+
+def in_range(name: str, value: float | None, least: float, greatest: float) -> None:
+    """Refuse a number outside its range."""
+    if value is not None and not least <= value <= greatest:
+        raise Refused(f"{name}: {value} is out of range; it must be from {least} to {greatest}.")

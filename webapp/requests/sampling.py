@@ -1,0 +1,108 @@
+"""Samplers, schedules and seeds as a body names them (contract sections 1.5, 3.1 and 4.1)."""
+
+import logging
+import random
+
+from generator.request import Sampling, Seeds
+from generator.sampling.names import (
+    DEFAULT_SCHEDULE,
+    SAMPLER_NAMES,
+    SCHEDULE_NAMES,
+    find_sampler,
+    find_schedule,
+    resolve,
+    split_schedule,
+)
+from webapp.errors import Refused
+from webapp.requests.fields import DrawingBody, JobFields
+from webapp.requests.given import Given
+
+log = logging.getLogger("easel.web")
+
+RANDOM_SEEDS = 4294967294
+SAME_SAMPLER, SAME_SCHEDULE = "Use same sampler", "Use same scheduler"
+
+
+def sampling(body: DrawingBody, given: Given) -> Sampling:
+    """How the first pass is sampled; NULL leaves a number to the options."""
+    sampler, schedule = named(body, given)
+    return Sampling(
+        sampler=sampler,
+        schedule=schedule,
+        steps=body.steps or 1,
+        guidance=7.0 if body.cfg_scale is None else body.cfg_scale,
+        eta=body.eta,
+        s_churn=body.s_churn,
+        s_tmin=body.s_tmin,
+        s_tmax=body.s_tmax,
+        s_noise=body.s_noise,
+        s_min_uncond=body.s_min_uncond,
+    )
+
+
+def named(body: DrawingBody, given: Given) -> tuple[str, str]:
+    """The sampler and schedule meant. Unknown names fall back, and are logged, or are refused."""
+    field = "sampler_name" if body.sampler_name else "sampler_index"
+    wanted = body.sampler_name or body.sampler_index
+    sampler, schedule = resolve(wanted, body.scheduler)
+    if find_sampler(split_schedule(wanted)[0]) is None:
+        if not given.lenient:
+            raise unknown_sampler(field, wanted)
+        log.warning("sampler %r is unknown; drawing with %s", wanted, sampler)
+    if body.scheduler:
+        known_schedule("scheduler", body.scheduler, given)
+    return sampler, schedule
+
+
+def known_schedule(field: str, wanted: str, given: Given) -> str:
+    """The label of a schedule; an unknown one is ``Automatic``, and logged, or is refused."""
+    found = find_schedule(wanted)
+    if found is not None:
+        return found.label
+    if not given.lenient:
+        known = ", ".join(each.label for each in SCHEDULE_NAMES)
+        raise Refused(f"{field}: {wanted!r} is no schedule. Known: {known}.")
+    log.warning("schedule %r is unknown; drawing with %s", wanted, DEFAULT_SCHEDULE)
+    return DEFAULT_SCHEDULE
+
+
+def hires_sampler(wanted: str | None) -> tuple[str | None, str | None]:
+    """The second pass's sampler and the schedule at the end of its name; None is the first's.
+
+    An unknown one is refused, as AUTOMATIC1111 does (golden ``infotext_paste_only``).
+    """
+    if not wanted or wanted == SAME_SAMPLER:
+        return None, None
+    bare, ending = split_schedule(wanted)
+    if find_sampler(bare) is None:
+        raise unknown_sampler("hr_sampler_name", wanted)
+    return bare, ending.label if ending else None
+
+
+def hires_schedule(wanted: str | None, given: Given) -> str | None:
+    """The second pass's schedule; None is the first's."""
+    if not wanted or wanted == SAME_SCHEDULE:
+        return None
+    return known_schedule("hr_scheduler", wanted, given)
+
+
+def unknown_sampler(field: str, wanted: str) -> Refused:
+    """The refusal of a sampler that is not here."""
+    known = ", ".join(each.name for each in SAMPLER_NAMES)
+    return Refused(f"{field}: {wanted!r} is no sampler. Known: {known}.")
+
+
+def seeds(body: JobFields) -> Seeds:
+    """The seeds with -1 and NULL resolved to random ones (contract section 3.1)."""
+    return Seeds(
+        seed=resolved(body.seed),
+        variation_seed=resolved(body.subseed),
+        variation_strength=float(body.subseed_strength or 0.0),
+        resize_from_width=max(body.seed_resize_from_w or 0, 0),
+        resize_from_height=max(body.seed_resize_from_h or 0, 0),
+    )
+
+
+def resolved(seed: int | None) -> int:
+    """A seed that is one: -1 and NULL stand for a random one."""
+    return random.SystemRandom().randrange(RANDOM_SEEDS) if seed in (None, -1) else seed

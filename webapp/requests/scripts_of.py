@@ -1,0 +1,109 @@
+"""The scripts that a body names (contract sections 1.8, 5.5 and 9.6)."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from generator.request import Script, SoftInpainting
+from webapp import eas
+from webapp.errors import Refused
+from webapp.requests.fields import DrawingBody, Route
+
+SELECTABLE: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "txt2img": frozenset({"prompt matrix", "prompts from file or textbox", "x/y/z plot"}),
+        "img2img": frozenset(
+            {
+                "img2img alternative test",
+                "loopback",
+                "outpainting mk2",
+                "poor man's outpainting",
+                "prompt matrix",
+                "prompts from file or textbox",
+                "sd upscale",
+                "x/y/z plot",
+            }
+        ),
+    }
+)
+IGNORED = frozenset({"extra options", "hypertile", "refiner", "sampler", "seed", "comments"})
+"""AUTOMATIC1111's always-on scripts whose arguments its API ignores too (contract 1.8)."""
+
+SOFT_INPAINTING = "soft inpainting"
+ALWAYS_ON: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "txt2img": IGNORED,
+        "img2img": IGNORED | {SOFT_INPAINTING},
+    }
+)
+SOFT_RANGES = (
+    ("schedule_bias", 0.0, 8.0),
+    ("preservation", 0.0, 8.0),
+    ("contrast_boost", 1.0, 32.0),
+    ("mask_influence", 0.0, 1.0),
+    ("difference_threshold", 0.0, 8.0),
+    ("difference_contrast", 0.0, 8.0),
+)
+
+
+def script(body: DrawingBody) -> Script | None:
+    """The selectable script. Raises ``Refused`` for one that the route does not have."""
+    name = body.script_name
+    if not name:
+        return None
+    if name.lower() not in SELECTABLE[body.route]:
+        raise missing(name)
+    return Script(name.lower(), tuple(body.script_args))
+
+
+def check_names(route: Route, always_on: Mapping[str, object]) -> None:
+    """Refuse what is no always-on script of the route, nor one of the vendor's extras."""
+    for name in always_on:
+        if name in eas.NAMES:
+            continue
+        if name == "image_link":
+            raise Refused(
+                "alwayson_scripts.image_link: addresses are not fetched; "
+                "send the picture itself in init_images."
+            )
+        if name.lower() in SELECTABLE[route]:
+            raise Refused("Cannot have a selectable script in the always on scripts params")
+        if name.lower() not in ALWAYS_ON[route]:
+            raise missing(name)
+
+
+def arguments(name: str, always_on: Mapping[str, object]) -> Sequence[object] | None:
+    """What stands under ``args`` of an always-on script; None where it is not mentioned."""
+    for key, value in always_on.items():
+        if key.lower() == name:
+            args = value.get("args", []) if isinstance(value, dict) else None
+            if not isinstance(args, list):
+                raise Refused(f'alwayson_scripts.{key}: expected {{"args": [...]}}.')
+            return args
+    return None
+
+
+def soft_inpainting(always_on: Mapping[str, object]) -> SoftInpainting | None:
+    """The six numbers of soft inpainting where its first argument turns it on."""
+    args = arguments(SOFT_INPAINTING, always_on)
+    if not args or args[0] in (False, None, 0):
+        return None
+    named = dict(zip(SOFT_RANGES, args[1:], strict=False))
+    return SoftInpainting(**{row[0]: number(row, value) for row, value in named.items()})
+
+
+def number(row: tuple[str, float, float], value: object) -> float:
+    """One argument of soft inpainting, within its range."""
+    name, least, most = row
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused(f"alwayson_scripts.{SOFT_INPAINTING}: {name} is a number, not {value!r}.")
+    if not least <= value <= most:
+        raise Refused(
+            f"alwayson_scripts.{SOFT_INPAINTING}: {name} is from {least:g} to {most:g}, "
+            f"not {value}."
+        )
+    return value
+
+
+def missing(name: str) -> Refused:
+    """AUTOMATIC1111's refusal of a script that it does not know."""
+    return Refused(f"Script '{name}' not found")

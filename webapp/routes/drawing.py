@@ -1,0 +1,119 @@
+"""The drawing routes: txt2img and img2img."""
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flask import Blueprint, Response
+
+from generator.request import GenerationRequest
+from webapp import eas
+from webapp.openapi import Note, described
+from webapp.queues.contracts import Frame
+from webapp.queues.frames import GENERATE, EasExtras, GenerationJob, encode
+from webapp.requests.accepting import Accepted, accept
+from webapp.requests.fields import DrawingBody, read
+from webapp.requests.given import Given
+from webapp.requests.img2img import Img2Img
+from webapp.requests.saving import saving
+from webapp.requests.txt2img import Txt2Img
+from webapp.routes import road
+from webapp.routes.context import caller, json_body, response, services, tasks
+from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
+from webapp.version import INFOTEXT_VERSION
+
+if TYPE_CHECKING:
+    from webapp.services import Services
+
+drawing = Blueprint("drawing", __name__, url_prefix="/sdapi/v1")
+
+PICTURES = {
+    "type": "object",
+    "required": ["images", "parameters", "info"],
+    "properties": {
+        "images": {"type": "array", "items": {"type": "string", "format": "byte"}},
+        "parameters": {"type": "object"},
+        "info": {"type": "string", "description": "a JSON object as text"},
+    },
+}
+
+
+@drawing.post("/txt2img")
+@described(Note("Draw pictures from a prompt", body=Txt2Img, answer=PICTURES))
+def txt2img() -> Response:
+    """Draw, and answer when it is done."""
+    return drawn(read(Txt2Img, json_body()))
+
+
+@drawing.post("/img2img")
+@described(Note("Draw pictures from pictures and a prompt", body=Img2Img, answer=PICTURES))
+def img2img() -> Response:
+    """Draw, and answer when it is done."""
+    return drawn(read(Img2Img, json_body()))
+
+
+def drawn(body: DrawingBody) -> Response:
+    """Check a body, queue it, wait for its answer."""
+    here = services()
+    options = here.options.get()
+    accepted = accept(body, Given(options, here.registry, user_name(), INFOTEXT_VERSION))
+    task = task_name(accepted)
+    job = GenerationJob(
+        request=accepted.request,
+        route=body.route,
+        echo=accepted.echo,
+        send_images=body.send_images,
+        save=saving(accepted, options, here.config.data_dir, here.config.mount_paths),
+        extras=with_task(accepted.extras, task),
+        answer_format=str(options.get("samples_format", "png")),
+        answer_quality=int(str(options.get("jpeg_quality", 80))),
+    )
+    keep_overrides(accepted.body, here)
+    frame = frame_of(job, task, here)
+    try:
+        return response(road.draw(here, frame))
+    finally:
+        tasks().finish(frame.owner, task)
+
+
+def task_name(accepted: Accepted) -> str:
+    """The task's id: the caller's own, the vendor's, or a new one."""
+    body, extras = accepted.body, accepted.extras
+    return body.force_task_id or (extras and extras.id_task) or new_task(body.route)
+
+
+def with_task(extras: EasExtras | None, task: str) -> EasExtras | None:
+    """The vendor's extras with the task's id filled in."""
+    if extras is None:
+        return None
+    return EasExtras(**{**{name: getattr(extras, name) for name in eas.NAMES}, "id_task": task})
+
+
+def user_name() -> str:
+    """The caller's name as the infotext may tell it; the owner has none."""
+    who = caller()
+    return "" if who.owner else who.name
+
+
+def keep_overrides(body: DrawingBody, here: "Services") -> None:
+    """Change the options for good where the request says that they shall not be restored."""
+    if body.override_settings and body.override_settings_restore_afterwards is False:
+        here.options.update(body.override_settings)
+
+
+def frame_of(job: GenerationJob, task: str, here: "Services") -> Frame:
+    """The frame that carries a job."""
+    return Frame(
+        id=uuid4().hex,
+        kind=GENERATE,
+        body=encode(job),
+        owner=caller().name,
+        checkpoint=title_of(job.request, here),
+        tags={TASK_TAG: task, ROUTE_TAG: job.route},
+    )
+
+
+def title_of(wanted: GenerationRequest, here: "Services") -> str:
+    """The title by which a worker says that it holds the checkpoint; "" where any will do."""
+    if not wanted.checkpoint:
+        return ""
+    return here.registry.find_checkpoint(wanted.checkpoint).title

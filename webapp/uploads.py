@@ -1,0 +1,88 @@
+"""Pictures inside a request's body: read strictly, bounded before they are decoded. No torch.
+
+A picture comes as base64, bare or as a ``data:`` URI (contract section 1.4). What passes here can
+be opened by a worker; everything else is refused with the field named.
+"""
+
+import base64
+import binascii
+import re
+from io import BytesIO
+
+from PIL import Image
+
+from generator.errors import BadRequest
+from generator.pictures.saving import open_picture
+from webapp.errors import Refused
+
+MOST_BYTES = 64 * 2**20  # of one picture's file
+MOST_PIXELS = 8192 * 8192
+LONGEST_SIDE = 16384  # pixels
+BLANKS = re.compile(r"[ \t\r\n]+")
+
+
+def picture(field: str, text: str) -> str:
+    """``text`` as bare base64 of a picture file that was opened once; ``field`` is for refusals.
+
+    Raises ``Refused`` for addresses, for what is not base64 or no picture, and for files of more
+    than 64 MiB or pictures of more than 8192 x 8192 pixels, which are never decoded.
+    """
+    encoded = bare(field, text)
+    if len(encoded) // 4 * 3 > MOST_BYTES:
+        raise Refused(f"{field}: the picture's file is over {MOST_BYTES >> 20} MiB.")
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise unreadable(field, "it is not base64") from None
+    if not data:
+        raise unreadable(field, "it is empty")
+    check_size(field, data)
+    try:
+        open_picture(data)
+    except (BadRequest, MemoryError) as error:
+        raise unreadable(field, first_words(error)) from None
+    return encoded
+
+
+def bare(field: str, text: str) -> str:
+    """The base64 of a field without its ``data:`` prefix and line breaks."""
+    start = text[:12].lower().lstrip()
+    if start.startswith(("http://", "https://")):
+        raise Refused(f"{field}: addresses are not fetched; send the picture itself as base64.")
+    if start.startswith("data:"):
+        head, comma, text = text.partition(",")
+        if not comma or not head.strip().lower().endswith(";base64"):
+            raise unreadable(field, "its data: prefix should end in ;base64,")
+    return BLANKS.sub("", text)
+
+
+def check_size(field: str, data: bytes) -> None:
+    """Refuse what is no picture, and a picture that is too large to decode, by its header alone."""
+    try:
+        with Image.open(BytesIO(data)) as image:
+            width, height = image.size
+    except Image.DecompressionBombError:
+        raise too_large(field, "hundreds of megapixels") from None
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError):
+        raise unreadable(field, "it is no picture") from None
+    if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
+        raise too_large(field, f"{width} x {height} pixels")
+
+
+def too_large(field: str, found: str) -> Refused:
+    """The refusal of a picture that nobody should decode."""
+    return Refused(
+        f"{field}: the picture has {found}; at most {MOST_PIXELS} in all "
+        f"and {LONGEST_SIDE} a side are taken."
+    )
+
+
+def unreadable(field: str, why: str) -> Refused:
+    """AUTOMATIC1111's sentence with the field and the reason."""
+    return Refused(f"{field}: Invalid encoded image: {why}.")
+
+
+def first_words(error: BaseException) -> str:
+    """The reason inside an error, without the sentence that stands before it already."""
+    text = str(error).removeprefix("Invalid encoded image: ")
+    return text.partition("\n")[0].rstrip(".") or "it cannot be decoded"
