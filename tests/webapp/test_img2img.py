@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from typing import Any
 
 import pytest

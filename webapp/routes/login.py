@@ -12,8 +12,8 @@ from generator.models.kinds import Kind
 from webapp.auth import Caller, Throttle, visitor_of
 from webapp.errors import Refused, WrongCredential
 from webapp.openapi import EMPTY, Note, described
+from webapp.requests.models_of import exact
 from webapp.routes.context import caller, json_body, services
-from webapp.schema import exact
 from webapp.version import VERSION
 
 FORM = files("webapp").joinpath("pages", "login.html").read_text(encoding="utf-8")
