@@ -38,7 +38,6 @@ class NoInitImage(Refused):
 class OriginFields(JobFields):
     """The picture to start from, and where to repaint it."""
 
-    denoising_strength: Float = 0.75
     init_images: Strings | None = None
     resize_mode: Int | None = 0
     image_cfg_scale: Float | None = None
@@ -68,6 +67,8 @@ class Img2Img(DrawingBody, EchoFields, OriginFields):
 
     route: ClassVar[Route] = "img2img"
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = RANGES
+
+    denoising_strength: Float = 0.75
 
 
 def batch_size(body: Img2Img) -> int:
