@@ -1,0 +1,21 @@
+"""What goes wrong with files. The application maps these to its answers."""
+
+
+class FileError(Exception):
+    """Root of the errors of :mod:`filebrowser`; the text is for the caller to read."""
+
+
+class BadPath(FileError):
+    """The text is no path that anything could have: traversal, control characters, too long."""
+
+
+class NotHere(FileError):
+    """There is nothing of this name that the caller may see. Also said of what is hidden."""
+
+
+class NotAllowed(FileError):
+    """The caller sees the thing and may not do that with it."""
+
+
+class NotAFile(FileError):
+    """The thing is no ordinary file or directory: a link, a device, a pipe, a socket."""

@@ -1,0 +1,227 @@
+"""The one door from a request's path to an open file; nothing else opens paths of users.
+
+A path is cut into names, each name is judged, and the rest is the kernel's: ``openat2`` with
+``RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS`` from the root's own descriptor,
+so that no link, at the end or on the way, swapped in at any moment, leads out. Where a kernel or
+a sandbox refuses ``openat2``, the names are walked one by one with ``O_NOFOLLOW``. Verbs get file
+descriptors, or the parent's descriptor and a name; never a path to open again.
+
+Source: openat2(2); reference checklist on paths (1-20).
+"""
+
+import ctypes
+import errno
+import os
+import stat
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filebrowser.errors import BadPath, NotAFile, NotAllowed, NotHere
+
+LONGEST_NAME = 255  # bytes
+LONGEST_PATH = 4096  # bytes
+DEEPEST = 64  # names
+OPENAT2 = 437  # the system call's number, the same on every architecture since Linux 5.6
+NO_MAGICLINKS, NO_SYMLINKS, BENEATH = 0x02, 0x04, 0x08
+RESERVED = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
+)
+"""Names that Windows keeps for devices: a tree that holds them cannot be copied there."""
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+_REFUSED_CALL = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL})
+_ASTRAY = frozenset({errno.EXDEV, errno.ELOOP, errno.ENOTDIR, errno.EAGAIN})
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A tree that callers may walk, under the name that begins their paths."""
+
+    name: str
+    path: Path
+    writable: bool = True
+    hidden: frozenset[str] = frozenset()  # first names that do not exist for anybody
+    sealed: frozenset[str] = frozenset()  # first names that are read-only: code folders
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A judged path: a root and the names below it."""
+
+    root: Root
+    names: tuple[str, ...]
+
+    @property
+    def writable(self) -> bool:
+        """Whether anything may be changed here. The root itself never is."""
+        return bool(self.names) and self.root.writable and not _among(self.names, self.root.sealed)
+
+    @property
+    def text(self) -> str:
+        """The path as callers write it."""
+        return "/".join((self.root.name, *self.names))
+
+
+def locate(path: str, roots: Sequence[Root]) -> Place:
+    """The place that ``path``, "root/name/name", means among the roots a caller has.
+
+    Raises :class:`BadPath` for what is no path and :class:`NotHere` for an unknown root or a
+    hidden name. Nothing is looked up on the disk.
+    """
+    first, *names = split(path) or ("",)
+    root = next((root for root in roots if root.name == first), None)
+    if root is None or _among(names, root.hidden):
+        raise NotHere(f"There is nothing at {path!r}.")
+    return Place(root, tuple(names))
+
+
+def _among(names: Sequence[str], first_names: frozenset[str]) -> bool:
+    # Whatever the case: some file systems open .EASEL for .easel.
+    return bool(names) and names[0].casefold() in {name.casefold() for name in first_names}
+
+
+def split(path: str) -> tuple[str, ...]:
+    """The names of a path between slashes; leading, doubled and trailing slashes count for none."""
+    if len(path.encode("utf-8", "surrogatepass")) > LONGEST_PATH:
+        raise BadPath(f"A path of more than {LONGEST_PATH} bytes.")
+    names = tuple(name for name in path.split("/") if name)
+    if len(names) > DEEPEST:
+        raise BadPath(f"A path of {len(names)} names; at most {DEEPEST}.")
+    for name in names:
+        check_name(name)
+    return names
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no file should have, saying why. Raises :class:`BadPath`."""
+    fault = _fault(name)
+    if fault:
+        raise BadPath(f"{name[:80]!r} is no name for a file: {fault}.")
+
+
+def _fault(name: str) -> str:
+    """What is wrong with a name, "" for nothing."""
+    if name in ("", ".", "..") or unicodedata.normalize("NFKC", name) in (".", ".."):
+        return "it stands for another place"
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError:
+        return "it is not valid Unicode"
+    if length > LONGEST_NAME:
+        return f"it has {length} bytes, at most {LONGEST_NAME} fit"
+    if any(c in name for c in "/\\:") or any(unicodedata.category(c) == "Cc" for c in name):
+        return "it holds a slash, a backslash, a colon or a control character"
+    if name[-1] in ". ":
+        return "it ends in a dot or a space"
+    return "a device of Windows has it" if name.partition(".")[0].upper() in RESERVED else ""
+
+
+def open_place(place: Place, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+    """A descriptor of the file or directory at ``place``; the caller closes it.
+
+    Only ordinary files and directories are opened, without waiting for a pipe's other end. Raises
+    :class:`NotHere`, :class:`NotAllowed` (writing where nothing may be), :class:`NotAFile` (also
+    for links, wherever they lead) and ``OSError`` of the disk.
+    """
+    if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC) and not place.writable:
+        raise NotAllowed(f"{place.text!r} cannot be changed.")
+    with _root(place.root) as root:
+        found = _open(root, place.names, flags | os.O_NONBLOCK, mode, place)
+    if not _ordinary(os.fstat(found).st_mode):
+        os.close(found)
+        raise NotAFile(f"{place.text!r} is no ordinary file.")
+    os.set_blocking(found, True)
+    return found
+
+
+@contextmanager
+def parent_of(place: Place) -> Iterator[tuple[int, str]]:
+    """The open directory that holds ``place``, and its last name, for verbs that take ``dir_fd``.
+
+    Raises as :func:`open_place`, and :class:`NotAllowed` for places that may not be changed.
+    """
+    if not place.writable:
+        raise NotAllowed(f"{place.text!r} cannot be changed.")
+    with _root(place.root) as root:
+        found = _open(root, place.names[:-1], os.O_RDONLY | os.O_DIRECTORY, 0, place)
+    try:
+        yield found, place.names[-1]
+    finally:
+        os.close(found)
+
+
+@contextmanager
+def _root(root: Root) -> Iterator[int]:
+    # The root's own path is the owner's, who may have put a link there.
+    try:
+        found = os.open(root.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotHere(f"The folder of {root.name!r} cannot be opened.") from error
+    try:
+        yield found
+    finally:
+        os.close(found)
+
+
+def _open(root: int, names: Sequence[str], flags: int, mode: int, place: Place) -> int:
+    try:
+        try:
+            return open_by_kernel(root, names, flags, mode)
+        except OSError as error:
+            if error.errno not in _REFUSED_CALL:
+                raise
+            return open_by_walking(root, names, flags, mode)
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise NotHere(f"There is nothing at {place.text!r}.") from None
+        if error.errno in _ASTRAY:
+            raise NotAFile(f"{place.text!r} leads through a link or a file.") from None
+        if error.errno in (errno.ENXIO, errno.ENODEV):
+            raise NotAFile(f"{place.text!r} is no ordinary file.") from None
+        raise
+
+
+class _How(ctypes.Structure):
+    """``struct open_how`` of openat2(2)."""
+
+    _fields_ = (
+        ("flags", ctypes.c_uint64),
+        ("mode", ctypes.c_uint64),
+        ("resolve", ctypes.c_uint64),
+    )
+
+
+def open_by_kernel(root: int, names: Sequence[str], flags: int, mode: int) -> int:
+    """``openat2`` below the directory ``root``. Raises ``OSError``; ENOSYS where there is none."""
+    flags |= os.O_CLOEXEC | os.O_NOFOLLOW
+    how = _How(flags, mode if flags & os.O_CREAT else 0, BENEATH | NO_SYMLINKS | NO_MAGICLINKS)
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    path = "/".join(names).encode() or b"."
+    found = call(OPENAT2, root, path, ctypes.byref(how), ctypes.sizeof(how))
+    if found < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return int(found)
+
+
+def open_by_walking(root: int, names: Sequence[str], flags: int, mode: int) -> int:
+    """The same by opening each directory on the way from the one before it, links refused."""
+    flags |= os.O_CLOEXEC | os.O_NOFOLLOW
+    if not names:
+        return os.open(".", flags, dir_fd=root)
+    here = os.dup(root)
+    try:
+        for name in names[:-1]:
+            inner = os.open(name, _DIRECTORY, dir_fd=here)
+            os.close(here)
+            here = inner
+        return os.open(names[-1], flags, mode, dir_fd=here)
+    finally:
+        os.close(here)
+
+
+def _ordinary(mode: int) -> bool:
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
