@@ -8,7 +8,19 @@ from flask import Flask
 
 from webapp import auth, failures, traffic
 from webapp.auth import Throttle
-from webapp.routes import docs, drawing, events, internal, login, models, pages, probes, sdapi
+from webapp.places import picture_roots
+from webapp.routes import (
+    docs,
+    drawing,
+    events,
+    files,
+    internal,
+    login,
+    models,
+    pages,
+    probes,
+    sdapi,
+)
 from webapp.routes.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -44,7 +56,8 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
     auth.install(app, services.credentials, config.cors_allow_origins)
     failures.install(app)
     add_routes(app, services, built_page or pages.default_build())
-    app.wsgi_app = traffic.Doorstep(app.wsgi_app, config.root_path)  # type: ignore[method-assign]
+    doorstep = traffic.Doorstep(app.wsgi_app, config.root_path, picture_roots(config))
+    app.wsgi_app = doorstep  # type: ignore[method-assign]
     return app
 
 
@@ -56,6 +69,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(models.models)
     app.register_blueprint(internal.internal)
     app.register_blueprint(docs.docs)
+    app.register_blueprint(files.files)
     app.register_blueprint(login.blueprint(Throttle()))
     app.register_blueprint(events.blueprint(LISTENERS))
     if services.config.web_ui:

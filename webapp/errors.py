@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from filebrowser.errors import BadPath, FileError, NotAFile, NotAllowed, NotHere
 from generator.errors import (
     BadRequest,
     CannotSave,
@@ -98,6 +99,10 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (CannotSave, 507),
     (GeneratorError, 500),
     (MemoryError, 500),
+    (NotHere, 404),
+    (NotAllowed, 403),
+    (NotAFile, 404),
+    (BadPath, 400),
     (TimeoutError, 504),
     (QueueFull, 507),
     (QueueError, 503),
@@ -140,6 +145,8 @@ def texts(exception: BaseException) -> tuple[str, str]:
     """``detail`` and ``errors``: what was refused is told in the first, what failed in both."""
     if isinstance(exception, Refused):
         return exception.detail, ""
+    if isinstance(exception, FileError):
+        return str(exception), ""
     if isinstance(exception, BadRequest):
         named = exception.field and exception.field not in str(exception)
         return (f"{exception.field}: {exception}" if named else str(exception)), ""

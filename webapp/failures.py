@@ -6,6 +6,7 @@ from logging import INFO, WARNING
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
+from filebrowser.errors import FileError
 from generator.errors import GeneratorError
 from webapp.errors import (
     InvalidFields,
@@ -24,7 +25,7 @@ from webapp.routes.login import form
 from webapp.routes.road import CallerLeft
 
 log = logging.getLogger("easel.web")
-FORESEEN = (GeneratorError, QueueError, Refused)
+FORESEEN = (GeneratorError, FileError, QueueError, Refused)
 NOBODY_READS = 499
 """nginx's status of a request whose client left; seen in the log alone."""
 

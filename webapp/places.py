@@ -30,6 +30,12 @@ def styles_files(config: "Config") -> tuple[Path, ...]:
     return config.styles_files or (config.data_dir / "styles.csv",)
 
 
+def picture_roots(config: "Config") -> tuple[str, ...]:
+    """By which absolute paths callers know the data directory, the longest first; no last slash."""
+    known = {*config.mount_paths, str(config.data_dir)}
+    return tuple(sorted({root.rstrip("/") for root in known} - {""}, key=len, reverse=True))
+
+
 def prepare(config: "Config") -> None:
     """Make the data directory and see that it can be written. Raises :class:`CannotUse`."""
     try:

@@ -4,7 +4,7 @@ import gzip
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -28,10 +28,15 @@ log = logging.getLogger("easel.api")
 
 
 class Doorstep:
-    """Forgives a trailing and a doubled slash, and takes ``--subpath`` off, before routing."""
+    """Puts a path straight before it is routed.
 
-    def __init__(self, inner: Wsgi, root_path: str) -> None:
+    A trailing and a doubled slash are forgiven, ``--subpath`` is taken off, and the ``image_url``
+    of a picture, which is a path below one of ``picture_roots``, becomes ``/file=``.
+    """
+
+    def __init__(self, inner: Wsgi, root_path: str, picture_roots: Sequence[str] = ()) -> None:
         self.inner = inner
+        self.picture_roots = tuple(f"{root}/" for root in picture_roots)
         self.root = "/" + root_path.strip("/") if root_path.strip("/") else ""
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -41,6 +46,8 @@ class Doorstep:
             environ["SCRIPT_NAME"] = self.root
             if path == self.root or path.startswith(self.root + "/"):
                 path = path.removeprefix(self.root)
+        if path.startswith(self.picture_roots):
+            path = f"/file={path}"
         environ["PATH_INFO"] = path.rstrip("/") or "/"
         return self.inner(environ, start_response)
 

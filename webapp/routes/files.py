@@ -1,0 +1,72 @@
+"""Saved pictures by their address: ``image_url`` of the vendor's answers, and ``/file=``."""
+
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response
+
+from filebrowser.errors import NotHere
+from filebrowser.gate import Root, locate, open_place
+from filebrowser.serving import Shown, respond
+from webapp.openapi import Note, described
+from webapp.places import picture_roots
+from webapp.routes.context import services
+
+if TYPE_CHECKING:
+    from webapp.config import Config
+
+A_MONTH = 30 * 24 * 3600  # seconds: a saved picture is never changed, and asked for anew by ETag
+PICTURES = MappingProxyType(
+    {
+        ".png": "image/png",
+        ".jpg": "image/jpeg",
+        ".jpeg": "image/jpeg",
+        ".webp": "image/webp",
+        ".gif": "image/gif",
+        ".avif": "image/avif",
+        ".txt": "text/plain; charset=utf-8",
+    }
+)
+"""What is handed out here: pictures and the infotexts beside them, never models or settings."""
+
+HIDDEN = frozenset({".easel"})
+BINARY = {"type": "string", "format": "binary"}
+NOTE = Note("A saved picture", content_type="image/*", answer=BINARY)
+
+files = Blueprint("files", __name__)
+
+
+@files.get("/file=<path:path>")
+@described(NOTE)
+def by_path(path: str) -> Response:
+    """A picture by its path in the data directory."""
+    return picture(services().config, path)
+
+
+@files.get("/file=/<path:path>")
+@described(NOTE)
+def by_absolute_path(path: str) -> Response:
+    """A picture by its absolute path or its ``image_url``, which the doorstep brings here too."""
+    return picture(services().config, f"/{path}")
+
+
+def picture(config: "Config", path: str) -> Response:
+    """A picture of the data directory. Raises ``FileError`` for whatever may not be read here."""
+    inner = below_data_dir(path, config)
+    kind = PICTURES.get(PurePosixPath(inner).suffix.lower())
+    if kind is None:
+        raise NotHere(f"There is no picture at {path!r}.")
+    place = locate(f"data/{inner}", [Root("data", config.data_dir, False, HIDDEN)])
+    name = place.names[-1]
+    return respond(open_place(place), Shown(name, kind, attachment=False, max_age=A_MONTH))
+
+
+def below_data_dir(path: str, config: "Config") -> str:
+    """A path relative to the data directory; absolute ones begin with it or with a mount path."""
+    if not path.startswith("/"):
+        return path
+    for root in picture_roots(config):
+        if path.startswith(f"{root}/"):
+            return path.removeprefix(f"{root}/")
+    raise NotHere(f"There is no picture at {path!r}.")
