@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from generator.pictures.masks import blur, crop_box, fill_masked, read_mask, veil
 
@@ -62,3 +62,18 @@ def test_a_veil_is_open_where_the_mask_is_white() -> None:
     over = veil(Image.new("RGB", (64, 64), "#102030"), box_mask((24, 24, 40, 40)))
     assert over.getpixel((32, 32))[3] == 0
     assert over.getpixel((0, 0)) == (16, 32, 48, 255)
+
+
+@pytest.mark.parametrize("sigma", [1, 4, 12, 64])
+def test_a_blur_keeps_what_is_even_and_mirrors(sigma: int) -> None:
+    even = Image.new("L", (40, 30), 254)
+    assert blur(even, sigma, sigma).tobytes() == even.tobytes()
+    left, right = box_mask((0, 0, 20, 64)), box_mask((44, 0, 64, 64))
+    assert ImageOps.mirror(blur(left, sigma, 0)).tobytes() == blur(right, sigma, 0).tobytes()
+
+
+def test_blurs_in_whole_numbers_as_opencv_does() -> None:
+    # cv2.GaussianBlur of a white line at x = 10 in 21 pixels, ksize 21, sigma 4
+    line = Image.fromarray(np.full((1, 21), 0, np.uint8))
+    line.putpixel((10, 0), 255)
+    assert list(blur(line, 4, 0).tobytes())[10:] == [26, 25, 23, 19, 16, 11, 9, 5, 4, 2, 2]
