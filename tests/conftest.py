@@ -10,10 +10,15 @@ os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # see webapp/__main__.py
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def shared_folder() -> Path:
+    """Where the recorded facts lie when they are here: beside the checkout, or where one says."""
+    return Path(os.environ.get("EASEL_SHARED", ROOT.parent / "shared"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of recorded facts beside the checkout; tests that need it skip without it."""
-    folder = Path(os.environ.get("EASEL_SHARED", ROOT.parent / "shared"))
+    """The folder of recorded facts; tests that need it skip without it."""
+    folder = shared_folder()
     if not folder.is_dir():
         pytest.skip(f"recorded facts are not here: {folder} (set EASEL_SHARED)")
     return folder

@@ -1,4 +1,7 @@
-"""The engine draws what the reference drew, tells how far it is, and stops when asked."""
+"""The engine draws each picture alone, tells how far it is, and stops when asked.
+
+That it draws what the reference drew is shown in tests/parity.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,57 +15,14 @@ from PIL import Image
 from generator.engine import Engine
 from generator.errors import ModelNotFound, ModelUnreadable
 from generator.request import GenerationRequest, Progress, Sampling, Seeds, Snapshot, Stop
-from tests.parity.replay import Case, build_engine, judge, psnr, translate
-
-CASES = (
-    "alwayson_noargs",
-    "batch2_iter2",
-    "cfg_1.5",
-    "ckpt_b",
-    "clip_skip_2",
-    "disable_extra_networks",
-    "emph_mode_no_norm",
-    "hires_ckpt_b",
-    "hires_lora_hr_prompt",
-    "i2i_hyper",
-    "i2i_resize2",
-    "inpaint_blur_xy",
-    "inpaint_fill1_fullres",
-    "inpaintwp_resize3",
-    "long_pad_cond_uncond",
-    "neg_break",
-    "o_ensd_euler_a",
-    "o_sigma_min_max_rho",
-    "p_eta_ddim_07",
-    "prompt_alt",
-    "prompt_and_lora",
-    "prompt_emb2",
-    "prompt_emph_weight",
-    "prompt_loha",
-    "prompt_lora_twice",
-    "prompt_sched_multi",
-    "rng_nv_subseed",
-    "sampler_ddim",
-    "sampler_euler",
-    "sampler_legacy_dpmpp_2m_karras",
-    "seed_big",
-    "size_100x100",
-    "styles_1",
-    "subseed_batch2",
-    "tiling_txt",
-    "vae_override",
-)
+from tests.parity.comparing import psnr
+from tests.parity.service import build_engine
 
 
 @pytest.fixture(scope="module")
 def engine(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     torch.set_num_threads(1)
     return build_engine(goldens, tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def case(goldens: Path) -> Callable[[str], Case]:
-    return lambda name: Case(name, goldens / "cases")
 
 
 @pytest.fixture
@@ -76,16 +36,6 @@ def small() -> GenerationRequest:
         checkpoint="tinysd15",
         options=Snapshot(randn_source="CPU"),
     )
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_draws_what_the_reference_drew(
-    engine: Engine, case: Callable[[str], Case], name: str
-) -> None:
-    recorded = case(name)
-    verdict = judge(recorded, engine.run(translate(recorded.body)))
-    assert verdict.psnr >= 40
-    assert verdict.same_text
 
 
 def test_a_picture_is_the_same_alone_and_in_a_batch(

@@ -1,0 +1,51 @@
+"""One Easel a file of recorded cases; a file says by ``GROUP`` which cases are its own."""
+
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import shared_folder
+from tests.parity.known import KNOWN
+from tests.parity.recorded import Case, all_cases
+from tests.parity.service import Service, serving
+
+GROUPS = (
+    ("sampler_*", "sched_*", "steps_*", "p_*", "rng_*", "subseed_*", "seed_*"),
+    ("i2i_*", "inpaint*"),
+    ("hires_*", "refiner_*", "cn_*", "script_*", "xyz_*", "extras_*", "pnginfo_*"),
+)
+"""Case names by file; each file starts a service of its own, so that they can run side by side."""
+
+
+def group_of(name: str) -> int:
+    """The number of the group that a case belongs to; the last holds what no other names."""
+    fitting = (i for i, patterns in enumerate(GROUPS) if any(fnmatch(name, p) for p in patterns))
+    return next(fitting, len(GROUPS))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test a recorded case."""
+    if "case" not in metafunc.fixturenames:
+        return
+    cases = all_cases(shared_folder() / "goldens")
+    mine = [case for case in cases if group_of(case.name) == metafunc.module.GROUP]
+    absent = pytest.param(None, marks=pytest.mark.skip("recorded cases are not here"), id="absent")
+    metafunc.parametrize("case", [marked(case) for case in mine] or [absent])
+
+
+def marked(case: Case) -> object:
+    """A case, with its cause where it is known to differ."""
+    cause = next((why for pattern, why in KNOWN.items() if fnmatch(case.name, pattern)), None)
+    marks = [pytest.mark.xfail(reason=cause, strict=False)] if cause else []
+    return pytest.param(case, marks=marks, id=case.name)
+
+
+@pytest.fixture(scope="module")
+def service(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """An Easel over the goldens' models."""
+    torch.set_num_threads(1)
+    with serving(goldens, tmp_path_factory.mktemp("data")) as running:
+        yield running

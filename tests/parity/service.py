@@ -1,0 +1,118 @@
+"""A whole Easel in one process, over the goldens' models: doors, queue, worker, engine."""
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from flask.testing import FlaskClient
+
+from generator.engine import Engine
+from generator.models.registry import Folders, HashCache, Kind, Registry
+from webapp.app import create_app
+from webapp.auth import Credentials
+from webapp.config import Config
+from webapp.queues.sqlite import SqliteStore
+from webapp.settings import Options
+from webapp.workloop import Worker
+
+PLACES = {
+    "tinysd15.safetensors": "models/Stable-diffusion",
+    "tinysd15.yaml": "models/Stable-diffusion",
+    "tinysd15b.yaml": "models/Stable-diffusion",
+    "tinylora.safetensors": "models/Lora",
+    "tinylocon.safetensors": "models/Lora",
+    "tinyloha.safetensors": "models/Lora",
+    "tinylokr.safetensors": "models/Lora",
+    "tinyvae.safetensors": "models/VAE",
+    "tiny_control_canny.safetensors": "models/ControlNet",
+    "tinyemb.safetensors": "embeddings",
+    "tinyembpt.pt": "embeddings",
+    "tinyhyper.pt": "models/hypernetworks",
+    "styles.csv": ".",
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer; ``body`` is what its JSON holds."""
+
+    status: int
+    body: Any
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running Easel; :meth:`post` asks it."""
+
+    client: FlaskClient
+    engine: Engine
+    registry: Registry
+    options: Options
+    data_dir: Path
+
+    def post(self, path: str, body: object) -> Reply:
+        """Send JSON and wait for the answer."""
+        answer = self.client.post(path, json=body)
+        return Reply(answer.status_code, answer.get_json())
+
+
+def lay_out(goldens: Path, data_dir: Path) -> Registry:
+    """Copy the goldens' models into a data directory, hashes known; what is there now."""
+    source = goldens / "checkpoint"
+    for name, place in PLACES.items():
+        (data_dir / place).mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / name, data_dir / place / name)
+    second = data_dir / "models/Stable-diffusion/tinysd15b.safetensors"
+    subprocess.run([sys.executable, source / "make_tinysd15b.py", second], check=True)
+    registry = Registry(Folders.under(data_dir), HashCache(data_dir / "hashes.db"))
+    for kind in (Kind.CHECKPOINT, Kind.CONTROLNET):
+        for file in registry.index.of(kind):
+            registry.hashed(file)
+    return registry
+
+
+def build_engine(goldens: Path, data_dir: Path) -> Engine:
+    """An engine over a data directory that holds the goldens' models."""
+    return Engine(lay_out(goldens, data_dir), styles_files=[data_dir / "styles.csv"])
+
+
+@contextmanager
+def serving(goldens: Path, data_dir: Path) -> Iterator[Service]:
+    """An Easel with the options that were in force at the recording, previews aside."""
+    registry = lay_out(goldens, data_dir)
+    recorded = json.loads((goldens / "checkpoint" / "config.json").read_text("utf-8"))
+    changed = {**recorded, "live_previews_enable": False}
+    (data_dir / "config.json").write_text(json.dumps(changed), "utf-8")
+    config = Config(data_dir, filebrowser=False)
+    config.easel_dir.mkdir()
+    store = SqliteStore(config.easel_dir / "queue.db")
+    engine = Engine(registry, styles_files=[data_dir / "styles.csv"])
+    options = Options(data_dir / "config.json")
+    services = SimpleNamespace(
+        config=config,
+        stream=store,
+        board=store,
+        registry=registry,
+        options=options,
+        credentials=Credentials(),
+        log=logging.getLogger("easel"),
+    )
+    worker = Worker("cpu@parity:1", store, store, engine, data_dir)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        client = create_app(services).test_client()
+        yield Service(client, engine, registry, options, data_dir)
+    finally:
+        worker.draining.set()
+        thread.join()
+        store.close()
