@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -21,6 +20,7 @@ from webapp.app import create_app
 from webapp.auth import Credentials
 from webapp.config import Config
 from webapp.queues.sqlite import SqliteStore
+from webapp.services import Services
 from webapp.settings import Options
 from webapp.workloop import Worker
 
@@ -97,7 +97,7 @@ def serving(goldens: Path, data_dir: Path) -> Iterator[Service]:
     store = SqliteStore(config.easel_dir / "queue.db")
     engine = Engine(registry, styles_files=[data_dir / "styles.csv"])
     options = Options(data_dir / "config.json")
-    services = SimpleNamespace(
+    services = Services(
         config=config,
         stream=store,
         board=store,
@@ -105,6 +105,7 @@ def serving(goldens: Path, data_dir: Path) -> Iterator[Service]:
         options=options,
         credentials=Credentials(),
         log=logging.getLogger("easel"),
+        close=store.close,
     )
     worker = Worker("cpu@parity:1", store, store, engine, data_dir)
     thread = threading.Thread(target=worker.run)
@@ -115,4 +116,4 @@ def serving(goldens: Path, data_dir: Path) -> Iterator[Service]:
     finally:
         worker.draining.set()
         thread.join()
-        store.close()
+        services.close()
