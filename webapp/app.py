@@ -16,7 +16,9 @@ from webapp.routes import (
     files,
     internal,
     login,
+    machine,
     models,
+    neighbours,
     pages,
     probes,
     sdapi,
@@ -70,6 +72,10 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(internal.internal)
     app.register_blueprint(docs.docs)
     app.register_blueprint(files.files)
+    app.register_blueprint(machine.machine)
+    app.register_blueprint(neighbours.neighbours)
+    if services.config.api_server_stop:
+        app.register_blueprint(machine.stopping())
     app.register_blueprint(login.blueprint(Throttle()))
     app.register_blueprint(events.blueprint(LISTENERS))
     if services.config.web_ui:

@@ -39,6 +39,7 @@ class Config:
     insecure: bool = False
     watch: str = "auto"
     hashing: bool = True
+    api_server_stop: bool = False
     filebrowser: bool = True
     api_log: bool = False
     time_log: bool = False

@@ -210,7 +210,13 @@ FLAGS: tuple[Flag, ...] = (
             "timeout-keep-alive cors-allow-origins-regex"
         ),
     ),
-    *_ignored(SERVER, ELSEWHERE, "api-server-stop add-stop-route"),
+    Flag(
+        "api-server-stop",
+        field="api_server_stop",
+        section=SERVER,
+        help="Let the owner end and restart the service by the API.",
+        aliases=("add-stop-route",),
+    ),
     *_ignored(
         SERVER,
         "The worker loads in the background; requests wait for it.",

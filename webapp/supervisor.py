@@ -53,11 +53,13 @@ class Supervisor:
         self.store = store
         self.log = log
         self.signals = 0
+        self.anew = False  # asked to start everything again
 
     def listen_to_signals(self) -> None:
-        """SIGTERM, SIGINT: stop. SIGCHLD only wakes the loop."""
+        """SIGTERM, SIGINT: stop. SIGUSR1: start anew. SIGCHLD only wakes the loop."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._told)
+        signal.signal(signal.SIGUSR1, self._told_anew)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def run(self, probe: Probe) -> int:
@@ -69,6 +71,8 @@ class Supervisor:
             probe.start()
             while not self.signals:
                 woken(TICK)
+                if self.anew:
+                    self.restart(woken)
                 self.mend()
                 if not probe.answered.is_set() and self.web.deaths_in_all >= STILLBORN:
                     self.log.error("The web process does not start; its messages above say why.")
@@ -106,6 +110,15 @@ class Supervisor:
         self.end(self.workers, WORKER_GRACE, woken)
         self.end((self.web,), WEB_GRACE, woken)
 
+    def restart(self, woken: Waiter) -> None:
+        """End every process kindly and start it again; the listening socket stays open."""
+        self.anew = False
+        self.log.info("Everything is started anew, as asked for")
+        self.stop(woken)
+        if not self.signals:
+            for child in (self.web, *self.workers):
+                child.start()
+
     def end(self, children: Sequence[Child], grace: float, woken: Waiter) -> None:
         """SIGTERM, another one whenever we are told again, SIGKILL after the grace."""
         until, told = time.monotonic() + grace, self.signals
@@ -124,6 +137,9 @@ class Supervisor:
 
     def _told(self, number: int, frame: FrameType | None) -> None:
         self.signals += 1
+
+    def _told_anew(self, number: int, frame: FrameType | None) -> None:
+        self.anew = True
 
 
 @contextmanager

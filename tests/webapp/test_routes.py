@@ -368,7 +368,8 @@ def test_a_lost_frame_does_not_wait_for_ever(build: Any) -> None:
         wait(house.store, "0" * 32, lambda: False)
 
 
-def test_the_documentation_lists_every_route(house: Any) -> None:
+def test_the_documentation_lists_every_route(build: Any) -> None:
+    house = build(api_server_stop=True)
     text = (Path(__file__).parents[2] / "docs/api.md").read_text(encoding="utf-8")
     ours = {
         f"{method} {rule.rule}"

@@ -160,6 +160,21 @@ def test_sigterm_finishes_the_running_job(running: Running) -> None:
     assert running.processes() == []
 
 
+def test_sigusr1_finishes_the_job_and_starts_everything_anew(running: Running) -> None:
+    drawn = running.later("slow")
+    eventually(running.working)
+    before = {process.pid for process in running.processes()}
+    running.process.send_signal(signal.SIGUSR1)
+    assert drawn.result(30)[0] == 200
+
+    def new() -> set[int]:
+        return {process.pid for process in running.processes()} - before
+
+    eventually(lambda: len(new()) == 2)
+    assert running.draw("quick")[0] == 200
+    assert len(running.processes()) == 3
+
+
 def test_a_second_sigterm_gives_the_job_back(running: Running) -> None:
     running.later("endless")
     eventually(running.working)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from flask import Response, current_app, g, request
 
 from webapp.auth import Caller
-from webapp.errors import Fault, InvalidFields, TooLarge
+from webapp.errors import Fault, Forbidden, InvalidFields, TooLarge
 from webapp.queues.contracts import Answer
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ def caller() -> Caller:
     """Who asks, as the gate found out."""
     found: Caller = g.caller
     return found
+
+
+def require_owner() -> None:
+    """Refuse callers who are not the service's owner. Raises ``Forbidden``."""
+    if not caller().owner:
+        raise Forbidden("Only the owner of the service may ask for this; use its token.")
 
 
 def json_body(*, required: bool = True) -> object:

@@ -1,0 +1,64 @@
+"""Memory, neighbours' routes, and ending the service by its API."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.webapp.conftest import Builder
+from webapp.auth import credentials
+from webapp.family import SUPERVISOR
+
+STOPS = ["server-kill", "server-stop", "server-restart"]
+
+
+def test_memory_is_told_as_recorded(house: Any, goldens: Path) -> None:
+    golden = json.loads((goldens / "get/memory.json").read_text())
+    told = house.client().get("/sdapi/v1/memory").get_json()
+    assert told.keys() == golden.keys()
+    assert told["cuda"] == golden["cuda"]
+    assert told["ram"].keys() == golden["ram"].keys()
+    assert 0 < told["ram"]["used"] < told["ram"]["total"]
+    assert 0 < told["ram"]["free"] < told["ram"]["total"]
+
+
+def test_no_extension_has_a_remote(house: Any, goldens: Path) -> None:
+    golden = json.loads((goldens / "get/extensions.json").read_text())
+    assert house.client().get("/sdapi/v1/extensions").get_json() == golden
+
+
+def test_the_neighbours_routes(house: Any, guarded: Any) -> None:
+    client = house.client()
+    assert client.get("/config").get_json()["title"] == "Easel"
+    assert client.get("/user").get_json() is None
+    assert client.get("/queue/status").get_json()["queue_size"] == 0
+    ann = guarded.client(authorization="Basic YW5uOnB3MQ==")
+    assert ann.get("/user").get_json() == "ann"
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_the_service_cannot_be_ended_without_the_flag(house: Any, name: str) -> None:
+    assert house.client().post(f"/sdapi/v1/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_only_the_owner_ends_it(build: Builder, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    heard: list[tuple[int, int]] = []
+    monkeypatch.setenv(SUPERVISOR, "4711")
+    monkeypatch.setattr(os, "kill", lambda pid, number: heard.append((pid, number)))
+    guarded = build(credentials("t0ken", (("ann", "pw1"),)), api_server_stop=True)
+    ann = guarded.client(authorization="Basic YW5uOnB3MQ==")
+    assert ann.post(f"/sdapi/v1/{name}").status_code == 403
+    assert heard == []
+    assert guarded.client(authorization="t0ken").post(f"/sdapi/v1/{name}").status_code == 200
+    assert heard == [(4711, signal.SIGUSR1 if "restart" in name else signal.SIGTERM)]
+
+
+def test_a_web_process_by_itself_says_501(build: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SUPERVISOR, raising=False)
+    answer = build(api_server_stop=True).client().post("/sdapi/v1/server-stop")
+    assert answer.status_code == 501
+    assert "by itself" in answer.get_json()["detail"]

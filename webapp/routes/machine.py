@@ -1,0 +1,90 @@
+"""The machine and the service on it: memory, and an end or a new beginning on request."""
+
+import os
+import signal
+from pathlib import Path
+
+from flask import Blueprint, Response, jsonify
+
+from webapp.errors import Unavailable
+from webapp.family import SUPERVISOR
+from webapp.openapi import Note, described
+from webapp.routes.context import require_owner, services
+
+MEMINFO = Path("/proc/meminfo")
+STATM = Path("/proc/self/statm")
+NUMBERS = {"type": "object", "additionalProperties": {"type": "number"}}
+MEMORY = {"type": "object", "properties": {"ram": NUMBERS, "cuda": {"type": "object"}}}
+TEXT = {"type": "string"}
+
+machine = Blueprint("machine", __name__, url_prefix="/sdapi/v1")
+
+
+@machine.get("/memory")
+@described(Note("Memory of the machine and of the service's processes", answer=MEMORY))
+def memory() -> Response:
+    """``used`` is what this service holds, ``free`` what the system could still give."""
+    workers = [dict(worker.memory) for worker in services().board.workers()]
+    whole = meminfo()
+    page = os.sysconf("SC_PAGE_SIZE")
+    own = int(STATM.read_text().split()[1]) * page
+    ram = {
+        "free": float(whole.get("MemAvailable", 0)),
+        "used": own + sum(worker.get("rss", 0) for worker in workers),
+        "total": float(whole.get("MemTotal", 0)),
+    }
+    return jsonify({"ram": ram, "cuda": {"error": "unavailable"}})
+
+
+def meminfo() -> dict[str, int]:
+    """The system's memory in bytes, by the names of ``/proc/meminfo``."""
+    rows = (line.split() for line in MEMINFO.read_text().splitlines())
+    return {row[0].rstrip(":"): int(row[1]) * 1024 for row in rows if len(row) > 2}
+
+
+@machine.get("/extensions")
+@described(Note("Extensions with a git remote", answer={"type": "array", "items": {}}))
+def extensions() -> Response:
+    """Plugins come from packages and folders, none from a git remote."""
+    return jsonify([])
+
+
+def stopping() -> Blueprint:
+    """The routes of ``--api-server-stop``, for the owner alone."""
+    routes = Blueprint("stopping", __name__, url_prefix="/sdapi/v1")
+
+    @routes.post("/server-kill")
+    @described(Note("End the service; running jobs are finished or given back", answer=TEXT))
+    def kill() -> Response:
+        """As ``server-stop``: nothing is lost by a kind end."""
+        return tell(signal.SIGTERM, "Stopping.")
+
+    @routes.post("/server-stop")
+    @described(Note("End the service; running jobs are finished or given back", answer=TEXT))
+    def stop() -> Response:
+        """End as after a SIGTERM."""
+        return tell(signal.SIGTERM, "Stopping.")
+
+    @routes.post("/server-restart")
+    @described(Note("Start every process of the service anew", answer=TEXT))
+    def restart() -> Response:
+        """End as after a SIGTERM and start again, on the same port."""
+        return tell(signal.SIGUSR1, "Restarting.")
+
+    return routes
+
+
+def tell(number: signal.Signals, words: str) -> Response:
+    """Signal the supervisor. 501 where this process was started without one."""
+    require_owner()
+    supervisor = os.environ.get(SUPERVISOR)
+    if not supervisor:
+        raise NotFromHere("This process was started by itself; end it as you started it.")
+    os.kill(int(supervisor), number)
+    return Response(words, content_type="text/plain; charset=utf-8")
+
+
+class NotFromHere(Unavailable):
+    """The service cannot do this to itself as it was started."""
+
+    status = 501
