@@ -152,17 +152,20 @@ class SoftInpainting:
 
 @dataclass(frozen=True, slots=True)
 class ControlUnit:
-    """One enabled ControlNet unit (contract section 10.2); names and words are the extension's."""
+    """One enabled ControlNet unit (contract section 10.2); names and words are the extension's.
 
-    module: str = "none"  # a preprocessor
-    model: str = "None"
+    Numbers of the preprocessor are those in force, 64 or 64.0 as they were written.
+    """
+
+    module: str = "none"  # a preprocessor's name or label
+    model: str = "None"  # as listed, or part of it
     weight: float = 1.0  # 0..2
     image: str | None = None  # base64 of a picture file; None: the picture img2img starts from
     mask: str | None = None  # base64 of a picture file
     resize_mode: str = "Crop and Resize"  # Just Resize | Crop and Resize | Resize and Fill
-    processor_res: int = -1  # pixels; -1 is the preprocessor's own
-    threshold_a: float = -1
-    threshold_b: float = -1
+    processor_res: int | float = 512  # pixels of the short side
+    threshold_a: int | float = 0.5  # 0.5 where the preprocessor has no such number
+    threshold_b: int | float = 0.5
     guidance_start: float = 0.0  # share of the steps, 0..1
     guidance_end: float = 1.0
     pixel_perfect: bool = False

@@ -1,0 +1,216 @@
+"""The preprocessors ("modules") that a unit may name: one table, no torch.
+
+Names, labels, order and sliders are the ControlNet extension's (contract section 10.7), networks
+of their own included, so that a request means the same here and is refused by name where it
+cannot be done. ``runs`` tells which ones Easel can do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+HIDDEN = 0.5
+"""What a slider that a module does not have stands at (gradio's default; goldens ``cn_*``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slider:
+    """One number of a preprocessor. Whole numbers stay whole: the infotext shows them so."""
+
+    name: str
+    value: int | float
+    least: int | float
+    most: int | float
+    step: int | float = 1
+
+    def settle(self, wanted: float) -> int | float:
+        """``wanted`` within the range, else the default."""
+        return wanted if self.least <= wanted <= self.most else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A preprocessor: from a picture to the map that a ControlNet reads."""
+
+    name: str
+    own_label: str = ""  # "" is the name
+    tags: tuple[str, ...] = ()  # the kinds of control it serves
+    a: Slider | None = None
+    b: Slider | None = None
+    resolution: int | None = 512  # pixels of the short side; None: the picture's own
+    runs: bool = False  # False: a network of its own, which is not here
+    model_free: bool = False  # steers without a ControlNet
+
+    @property
+    def label(self) -> str:
+        """How a page calls it."""
+        return self.own_label or self.name
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether it reads a mask."""
+        return self.name.startswith("inpaint")
+
+    @property
+    def refers(self) -> bool:
+        """Whether it steers by attention to a reference picture."""
+        return self.name.startswith("reference")
+
+    @property
+    def sliders(self) -> tuple[Slider, ...]:
+        """The visible ones: resolution, A, B."""
+        found = (self.resolution_slider, self.a, self.b)
+        return tuple(slider for slider in found if slider is not None)
+
+    @property
+    def resolution_slider(self) -> Slider | None:
+        """Its working resolution in pixels, where it has one."""
+        if self.resolution is None:
+            return None
+        return Slider("Resolution", self.resolution, 64, 2048, 8)
+
+
+def _network(name: str, label: str = "", *tags: str) -> Module:
+    return Module(name, label, tags)
+
+
+_GAMMA = Slider("Gamma Correction", 1.0, 0.1, 2.0, 0.001)
+_FIDELITY = Slider("Style Fidelity (only for Balanced mode)", 0.5, 0.0, 1.0, 0.01)
+_NOISE = Slider("Noise Augmentation", 0.0, 0.0, 1.0, 0.01)
+_VARIATION = Slider("Variation", 8.0, 3.0, 32.0, 1.0)
+_SHARPNESS = Slider("Sharpness", 1.0, 0.0, 2.0, 0.01)
+_NEAR = Slider("Remove Near %", 0, 0, 100, 0.1)
+_BACKGROUND = Slider("Remove Background %", 0, 0, 100, 0.1)
+_SAFE = Slider("Safe Steps", 2, 0, 10)
+_INVERTED = ("Canny", "Lineart", "MLSD", "Scribble")
+
+MODULES: tuple[Module, ...] = (
+    Module("none", runs=True),
+    _network("ip-adapter-auto", "", "IP-Adapter"),
+    Module(
+        "tile_resample",
+        tags=("Tile",),
+        a=Slider("Down Sampling Rate", 1.0, 1.0, 8.0, 0.01),
+        runs=True,
+    ),
+    _network("pidinet", "softedge_pidinet", "SoftEdge"),
+    _network("oneformer_ade20k", "seg_ofade20k", "Segmentation"),
+    _network("pidinet_scribble", "scribble_pidinet", "Scribble", "SparseCtrl"),
+    Module("revision_clipvision", tags=("Revision",), a=_NOISE, model_free=True),
+    Module("reference_only", tags=("Reference",), a=_FIDELITY, runs=True, model_free=True),
+    Module("recolor_luminance", tags=("Recolor",), a=_GAMMA, runs=True),
+    _network("openpose_full", "", "OpenPose"),
+    _network("normal_bae", "", "NormalMap"),
+    Module(
+        "mlsd",
+        tags=("MLSD",),
+        a=Slider("MLSD Value Threshold", 0.1, 0.01, 2.0, 0.01),
+        b=Slider("MLSD Distance Threshold", 0.1, 0.01, 20.0, 0.01),
+    ),
+    Module(
+        "lineart_standard",
+        "lineart_standard (from white bg & black line)",
+        tags=("Lineart",),
+        runs=True,
+    ),
+    _network("ip-adapter_clip_sd15", "ip-adapter_clip_h", "IP-Adapter"),
+    Module("inpaint_only", tags=("Inpaint",), resolution=None, runs=True),
+    _network("depth", "depth_midas", "Depth"),
+    Module(
+        "canny",
+        tags=("Canny",),
+        a=Slider("Low Threshold", 100, 1, 255),
+        b=Slider("High Threshold", 200, 1, 255),
+        runs=True,
+    ),
+    Module(
+        "invert",
+        "invert (from white bg & black line)",
+        tags=_INVERTED,
+        resolution=None,
+        runs=True,
+    ),
+    Module("tile_colorfix+sharp", tags=("Tile",), a=_VARIATION, b=_SHARPNESS, runs=True),
+    Module("tile_colorfix", tags=("Tile",), a=_VARIATION, runs=True),
+    Module("threshold", a=Slider("Binarization Threshold", 127, 0, 255, 0.01), runs=True),
+    _network("clip_vision", "t2ia_style_clipvision", "T2I-Adapter"),
+    _network("pidinet_sketch", "t2ia_sketch_pidi", "T2I-Adapter"),
+    Module("color", "t2ia_color_grid", tags=("T2I-Adapter",), runs=True),
+    Module("softedge_teed", tags=("SoftEdge",), a=_SAFE),
+    _network("pidinet_safe", "softedge_pidisafe", "SoftEdge"),
+    _network("hed_safe", "softedge_hedsafe", "SoftEdge"),
+    _network("hed", "softedge_hed", "SoftEdge"),
+    Module("softedge_anyline", tags=("SoftEdge",), a=_SAFE, resolution=1280),
+    Module("shuffle", tags=("Shuffle",), resolution=None, runs=True),
+    _network("segmentation", "seg_ufade20k", "Segmentation"),
+    _network("oneformer_coco", "seg_ofcoco", "Segmentation"),
+    _network("anime_face_segment", "seg_anime_face", "Segmentation"),
+    Module(
+        "scribble_xdog",
+        tags=("Scribble", "SparseCtrl"),
+        a=Slider("XDoG Threshold", 32, 1, 64, 0.01),
+        runs=True,
+    ),
+    _network("scribble_hed", "", "Scribble", "SparseCtrl"),
+    Module("revision_ignore_prompt", tags=("Revision",), a=_NOISE, model_free=True),
+    Module("reference_adain+attn", tags=("Reference",), a=_FIDELITY, runs=True, model_free=True),
+    Module("reference_adain", tags=("Reference",), a=_FIDELITY, runs=True, model_free=True),
+    Module("recolor_intensity", tags=("Recolor",), a=_GAMMA, runs=True),
+    _network("openpose_hand", "", "OpenPose"),
+    _network("openpose_faceonly", "", "OpenPose"),
+    _network("openpose_face", "", "OpenPose"),
+    _network("openpose", "", "OpenPose"),
+    Module(
+        "normal_map",
+        "normal_midas",
+        tags=("NormalMap",),
+        a=Slider("Normal Background Threshold", 0.4, 0.0, 1.0, 0.01),
+    ),
+    Module(
+        "normal_dsine",
+        tags=("NormalMap",),
+        a=Slider("Fov", 60, 0, 360, 0.1),
+        b=Slider("Iterations", 5, 1, 20),
+    ),
+    _network("mobile_sam", "", "Segmentation"),
+    Module(
+        "mediapipe_face",
+        a=Slider("Max Faces", 1, 1, 10),
+        b=Slider("Min Face Confidence", 0.5, 0.01, 1.0, 0.01),
+    ),
+    _network("lineart", "lineart_realistic", "Lineart"),
+    _network("lineart_coarse", "", "Lineart"),
+    _network("lineart_anime_denoise", "", "Lineart"),
+    _network("lineart_anime", "", "Lineart"),
+    Module("ip-adapter_pulid", tags=("IP-Adapter",), resolution=None),
+    _network("ip-adapter_face_id_plus", "", "IP-Adapter"),
+    _network("ip-adapter_face_id", "", "IP-Adapter"),
+    _network("ip-adapter_clip_sdxl_plus_vith", "", "IP-Adapter"),
+    _network("ip-adapter_clip_sdxl", "ip-adapter_clip_g", "IP-Adapter"),
+    _network("instant_id_face_keypoints", "", "Instant-ID"),
+    _network("instant_id_face_embedding", "", "Instant-ID"),
+    Module("inpaint_only+lama", tags=("Inpaint",), resolution=None),
+    Module("inpaint", "inpaint_global_harmonious", tags=("Inpaint",), resolution=None, runs=True),
+    Module("facexlib", resolution=None),
+    _network("dw_openpose_full", "", "OpenPose"),
+    _network("depth_zoe", "", "Depth"),
+    Module("depth_leres++", tags=("Depth",), a=_NEAR, b=_BACKGROUND),
+    Module("depth_leres", tags=("Depth",), a=_NEAR, b=_BACKGROUND),
+    _network("depth_hand_refiner", "", "Depth"),
+    _network("depth_anything_v2", "", "Depth"),
+    _network("depth_anything", "", "Depth"),
+    _network("densepose_parula", "densepose_parula (black bg & blue torso)", "OpenPose"),
+    _network("densepose", "densepose (pruple bg & purple torso)", "OpenPose"),
+    Module("blur_gaussian", tags=("Tile",), a=Slider("Sigma", 9.0, 0.01, 64.0, 0.01), runs=True),
+    _network("animal_openpose", "", "OpenPose"),
+)
+"""In the order of the extension's lists: none, then by importance, then backwards by label."""
+
+_NAMED: Mapping[str, Module] = MappingProxyType(
+    {module.label: module for module in MODULES} | {module.name: module for module in MODULES}
+)
+
+
+def find_module(wanted: str) -> Module | None:
+    """The preprocessor of that name or label."""
+    return _NAMED.get(wanted)

@@ -1,0 +1,221 @@
+"""From ``alwayson_scripts.controlnet.args`` to units (contract sections 10.1 and 10.2). No torch.
+
+AUTOMATIC1111's host swallows what the extension finds wrong and draws without it; here the request
+is refused, with the unit and the field named.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, NoReturn, TypeVar
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from generator.control.modules import HIDDEN, MODULES, Module, Slider, find_module
+from generator.errors import BadRequest
+from generator.request import ControlUnit
+
+UNITS = 3  # the option control_net_unit_count
+MOST_RESIDUALS = 16  # numbers in advanced_weighting
+PLACE = "alwayson_scripts.controlnet"
+
+RESIZE_MODES = ("Just Resize", "Crop and Resize", "Resize and Fill")
+RESIZE_ALIASES: Mapping[str, str] = {
+    "Inner Fit (Scale to Fit)": "Crop and Resize",
+    "Scale to Fit (Inner Fit)": "Crop and Resize",
+    "Outer Fit (Shrink to Fit)": "Resize and Fill",
+    "Envelope (Outer Fit)": "Resize and Fill",
+}
+CONTROL_MODES = ("Balanced", "My prompt is more important", "ControlNet is more important")
+HR_OPTIONS = ("Both", "Low res only", "High res only")
+
+ReadPicture = Callable[[str, str], str]  # field, base64 -> bare base64, or raises
+Value = TypeVar("Value")
+
+
+def _choice(
+    words: Sequence[str], default: str, aliases: Mapping[str, str] | None = None
+) -> BeforeValidator:
+    """One of ``words``, an alias of one, or its number; null is ``default``."""
+
+    def read(value: object) -> str:
+        if value is None:
+            return default
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(words):
+            return words[value]
+        word = (aliases or {}).get(str(value), str(value))
+        if word not in words:
+            raise ValueError(f"{value!r} is none of {', '.join(words)}")
+        return word
+
+    return BeforeValidator(read)
+
+
+def _or(default: Value) -> BeforeValidator:
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
+class _Unit(BaseModel):
+    """A unit as JSON has it. Unknown keys are ignored."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    enabled: Annotated[bool, _or(False)] = False
+    module: Annotated[str, _or("none")] = "none"
+    model: Annotated[str, _or("None")] = "None"
+    weight: Annotated[float, _or(1.0)] = Field(1.0, ge=0, le=2)
+    image: Any = Field(None, validation_alias=AliasChoices("image", "input_image"))
+    mask: Any = None
+    mask_image: Any = None
+    image_link: Any = None
+    resize_mode: Annotated[str, _choice(RESIZE_MODES, RESIZE_MODES[1], RESIZE_ALIASES)] = (
+        RESIZE_MODES[1]
+    )
+    processor_res: Annotated[float, _or(-1)] = -1
+    threshold_a: Annotated[float, _or(-1)] = -1
+    threshold_b: Annotated[float, _or(-1)] = -1
+    guidance_start: Annotated[float, _or(0.0)] = Field(0.0, ge=0, le=1)
+    guidance_end: Annotated[float, _or(1.0)] = Field(
+        1.0, ge=0, le=1, validation_alias=AliasChoices("guidance_end", "guidance")
+    )
+    pixel_perfect: Annotated[bool, _or(False)] = False
+    control_mode: Annotated[str, _choice(CONTROL_MODES, CONTROL_MODES[0])] = CONTROL_MODES[0]
+    inpaint_crop_input_image: Annotated[bool, _or(True)] = True
+    hr_option: Annotated[str, _choice(HR_OPTIONS, HR_OPTIONS[0])] = HR_OPTIONS[0]
+    save_detected_map: Annotated[bool, _or(True)] = True
+    advanced_weighting: Annotated[list[float], Field(max_length=MOST_RESIDUALS)] | None = None
+    effective_region_mask: str | None = None
+
+
+def read_units(
+    args: Sequence[object], limit: int = UNITS, picture: ReadPicture | None = None
+) -> tuple[ControlUnit, ...]:
+    """The enabled units among the first ``limit`` of ``args``, in order; what is no object is not
+    a unit.
+
+    ``picture(field, text)`` checks each picture and answers its base64. Raises
+    :class:`BadRequest` naming the unit and the field.
+    """
+    found = []
+    for number, arg in enumerate(args[:limit]):
+        if isinstance(arg, Mapping) and _enabled(arg, number):
+            found.append(_read_unit(arg, f"{PLACE}.args[{number}]", picture or _as_it_is))
+    return tuple(found)
+
+
+def _enabled(arg: Mapping[str, object], number: int) -> bool:
+    """Whether the unit is on; one that is off is not looked at."""
+    given = {"enabled": arg.get("enabled")}
+    return _validated(given, f"{PLACE}.args[{number}]").enabled
+
+
+def _read_unit(arg: Mapping[str, object], place: str, picture: ReadPicture) -> ControlUnit:
+    unit = _validated(arg, place)
+    if unit.image_link:
+        _refuse(place, "image_link", "addresses are not fetched; send the picture in image")
+    if unit.guidance_start > unit.guidance_end:
+        _refuse(
+            place,
+            "guidance_start",
+            f"{unit.guidance_start} is after guidance_end, {unit.guidance_end}",
+        )
+    module = known_module(unit.module, f"{place}.module")
+    image, mask = _pictures(unit, place, picture)
+    region = unit.effective_region_mask
+    return ControlUnit(
+        module=unit.module,
+        model=unit.model,
+        weight=unit.weight,
+        image=image,
+        mask=mask,
+        resize_mode=unit.resize_mode,
+        processor_res=_resolution(module, unit.processor_res),
+        threshold_a=settle(module.a, unit.threshold_a),
+        threshold_b=settle(module.b, unit.threshold_b),
+        guidance_start=unit.guidance_start,
+        guidance_end=unit.guidance_end,
+        pixel_perfect=unit.pixel_perfect,
+        control_mode=unit.control_mode,
+        hr_option=unit.hr_option,
+        save_detected_map=unit.save_detected_map,
+        inpaint_crop_input_image=unit.inpaint_crop_input_image,
+        advanced_weighting=tuple(unit.advanced_weighting) if unit.advanced_weighting else None,
+        effective_region_mask=picture(f"{place}.effective_region_mask", region) if region else None,
+    )
+
+
+def known_module(wanted: str, field: str) -> Module:
+    """The preprocessor of that name or label. Raises :class:`BadRequest` where it cannot run."""
+    module = find_module(wanted)
+    able = ", ".join(each.name for each in MODULES if each.runs)
+    if module is None:
+        raise BadRequest(f"{field}: there is no preprocessor {wanted!r}. Known: {able}.", PLACE)
+    if not module.runs:
+        raise BadRequest(
+            f"{field}: {wanted} is a network of its own, which is not here. Send its finished "
+            f"map with the module none. Preprocessors that run: {able}.",
+            PLACE,
+        )
+    return module
+
+
+def settle(slider: Slider | None, wanted: float) -> int | float:
+    """The number in force: ``wanted`` where the preprocessor has it and it is in range."""
+    return HIDDEN if slider is None else slider.settle(wanted)
+
+
+def _resolution(module: Module, wanted: float) -> int | float:
+    found = settle(module.resolution_slider, int(wanted))
+    return found if found == HIDDEN else int(found)
+
+
+def _validated(arg: Mapping[str, object], place: str) -> _Unit:
+    try:
+        return _Unit.model_validate(arg)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        _refuse(place, field, str(first["msg"]).removeprefix("Value error, "))
+
+
+def _pictures(unit: _Unit, place: str, picture: ReadPicture) -> tuple[str | None, str | None]:
+    """Base64 of the picture and of its mask, whichever way they were sent."""
+    image, inner = _pair(unit.image, place)
+    masks = [("mask", unit.mask), ("mask_image", unit.mask_image), ("image.mask", inner)]
+    given = [(field, mask) for field, mask in masks if mask]
+    if len(given) > 1:
+        names = " and ".join(field for field, _ in given)
+        _refuse(place, "mask", f"{names} are given at once; send one of them")
+    if image:
+        image = picture(f"{place}.image", _text(image, place, "image"))
+    field, mask = given[0] if given else ("mask", None)
+    if mask:
+        mask = picture(f"{place}.{field}", _text(mask, place, field))
+    return image or None, mask
+
+
+def _pair(image: object, place: str) -> tuple[Any, Any]:
+    """(picture, mask) of base64, {image, mask}, [image, mask] or [{image, mask}]."""
+    if isinstance(image, Mapping):
+        return image.get("image"), image.get("mask")
+    if not isinstance(image, list):
+        return image, None
+    if len(image) == 1:
+        return _pair(image[0], place)
+    if len(image) == 2 and not any(isinstance(part, Mapping) for part in image):
+        return image[0], image[1]
+    if image:
+        _refuse(place, "image", "one picture a unit; use further units for more")
+    return None, None
+
+
+def _text(value: object, place: str, field: str) -> str:
+    if not isinstance(value, str):
+        _refuse(place, field, f"a picture is sent as base64, not as {type(value).__name__}")
+    return value
+
+
+def _refuse(place: str, field: str, reason: str) -> NoReturn:
+    raise BadRequest(f"{place}.{field}: {reason}.", PLACE)
+
+
+def _as_it_is(field: str, text: str) -> str:
+    return text
