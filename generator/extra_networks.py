@@ -1,20 +1,30 @@
 """The networks that a prompt's ``<kind:name:...>`` tags ask for (contract section 2.6)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from generator.errors import ModelNotFound
-from generator.models.adapters import Mount, read_adapter
+from generator.models.adapter_files import Adapter, Adapters
+from generator.models.adapters import Mount
 from generator.models.hypernetworks import Hypernetwork, read_hypernetwork
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
 from generator.models.registry import Registry
+from generator.prompt.conditioning import TextualInversion
 from generator.prompt.grammar import Tag, extra_networks
 from generator.request import Snapshot
 
 LORA_KINDS = ("lora", "lyco")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BundledWord:
+    """A textual inversion that a LoRA brings along."""
+
+    inversion: TextualInversion
+    lora: str  # as the prompt names it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +35,7 @@ class Networks:
     hypernetworks: tuple[tuple[Hypernetwork, float], ...] = ()  # with their strengths
     hashes: str = ""  # for the infotext: "name: 12hex, name2: 12hex"
     missing: tuple[str, ...] = ()  # "Lora not found: name", ...
+    words: tuple[BundledWord, ...] = ()  # textual inversions inside the LoRAs
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +48,16 @@ class Strengths:
 
 
 def gather(
-    registry: Registry, tags: Sequence[Tag], device: torch.device, dtype: torch.dtype
+    registry: Registry,
+    adapters_read: Adapters,
+    tags: Sequence[Tag],
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> Networks:
     """Read what ``tags`` name; LoRAs and hypernetworks not found are listed, not fatal.
 
     A LoRA met twice is added twice, both times with its last strengths, as in AUTOMATIC1111.
-    Raises what :func:`read_adapter` and :func:`read_hypernetwork` raise.
+    Raises what :meth:`Adapters.read` and :func:`read_hypernetwork` raise.
     """
     named = [tag for tag in tags if tag.positional]
     loras = [(tag.positional[0], tag) for tag in named if tag.kind in LORA_KINDS]
@@ -50,7 +65,7 @@ def gather(
     strengths = {name: read_strengths(tag) for name, tag in loras}
     found = {name: _find(registry, Kind.LORA, name) for name in strengths}
     bending = {name: _find(registry, Kind.HYPERNETWORK, name) for name in bends}
-    adapters = {name: read_adapter(file) for name, file in found.items() if file is not None}
+    adapters = {name: adapters_read.read(file) for name, file in found.items() if file is not None}
     return Networks(
         mounts=tuple(
             Mount(adapters[name], s.text, s.unet, s.rank_limit)
@@ -67,6 +82,7 @@ def gather(
             for kind, names in (("Lora", _absent(found)), ("Hypernetwork", _absent(bending)))
             if names
         ),
+        words=tuple(_words(adapters)),
     )
 
 
@@ -107,6 +123,12 @@ def _find(registry: Registry, kind: Kind, name: str) -> ModelFile | None:
 
 def _absent(found: Mapping[str, ModelFile | None]) -> list[str]:
     return [name for name, file in found.items() if file is None]
+
+
+def _words(adapters: Mapping[str, Adapter]) -> Iterator[BundledWord]:
+    for lora, adapter in adapters.items():
+        for name, vectors in adapter.embeddings.items():
+            yield BundledWord(TextualInversion(name, vectors), lora)
 
 
 def _hash_entry(registry: Registry, name: str, file: ModelFile) -> str:

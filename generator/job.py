@@ -145,14 +145,14 @@ class Job:
             self._stack.close()
             means = self.equip(leg.checkpoint, leg.texts)
             checkpoint = means.checkpoint
-            self._stack.enter_context(mounted(checkpoint, means.networks.mounts))
+            left_over = self._stack.enter_context(mounted(checkpoint, means.networks.mounts))
             self._stack.enter_context(
                 reading_through(checkpoint.unet, means.networks.hypernetworks)
             )
             self._stack.enter_context(tiled((checkpoint.unet, means.vae), self.request.tiling))
             self._means, self._equipped = means, wanted
             self.follower.draw = means.preview
-            self.missing |= dict.fromkeys(means.networks.missing)
+            self.missing |= dict.fromkeys((*means.networks.missing, *left_over))
             self._remember("Lora hashes", means.networks.hashes)
         return self._means
 

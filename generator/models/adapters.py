@@ -1,4 +1,4 @@
-"""LoRA and its kin: read from a file, added to the weights for a job, taken away bit-equal.
+"""LoRA and its kin: added to the weights for a job, taken away bit-equal.
 
 A change is added to the weight itself, in the weight's own precision, as AUTOMATIC1111 does
 (contract section 2.6); the untouched tensor is kept aside and put back, not subtracted.
@@ -11,23 +11,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from generator.errors import WrongArchitecture
+from generator.errors import ModelUnreadable, WrongArchitecture
+from generator.models.adapter_files import Adapter, check_fit
+from generator.models.adapter_names import TEXT, UNET
 from generator.models.checkpoint import Checkpoint
-from generator.models.deltas import Factors, bias_delta, delta
-from generator.models.index import ModelFile
-from generator.models.weights import read_tensors
+from generator.models.deltas import bias_delta, delta
+from generator.models.families import SD1
+from generator.models.families.sd1.keys import ldm_layers
+from generator.models.families.sd1.sizes import layout_of
 
-UNET = "lora_unet_"
-TEXT = "lora_te_text_model_"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Adapter:
-    """The changes of one file, by layer as the file names it (``lora_unet_...``)."""
-
-    file: ModelFile
-    layers: Mapping[str, Factors]
-
+NAMES_SHOWN = 3  # of layers, in a sentence
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mount:
@@ -39,86 +32,110 @@ class Mount:
     rank_limit: int | None = None
 
 
-def read_adapter(file: ModelFile) -> Adapter:
-    """The adapter in ``file``, in fp32 on the CPU.
-
-    Raises :class:`ModelUnreadable` for a broken file and :class:`WrongArchitecture` for one that
-    names no layer of Stable Diffusion 1.x.
-    """
-    layers: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in read_tensors(file.path).items():
-        layer, _, factor = name.partition(".")
-        layers.setdefault(layer, {})[factor] = tensor.to(torch.float32, copy=True)
-    known = {layer: layers[layer] for layer in layers if layer.startswith((UNET, TEXT))}
-    if not known:
-        raise WrongArchitecture(
-            f"{file.name} was asked for as a LoRA of Stable Diffusion 1.x, but none of its "
-            f"{len(layers)} layers is named as one. Choose another file"
-        )
-    return Adapter(file, known)
-
-
 @contextmanager
 def mounted(checkpoint: Checkpoint, mounts: Sequence[Mount]) -> Iterator[tuple[str, ...]]:
     """The checkpoint's weights with ``mounts`` added, in order, until the block ends.
 
-    Yields the names of layers that fitted nothing. Raises :class:`WrongArchitecture` when a
-    layer's sizes differ; the weights are restored in every case.
+    Yields a sentence for each file of which something fitted nothing. Raises
+    :class:`WrongArchitecture` when sizes differ; the weights are restored in every case.
     """
     kept: dict[nn.Parameter, Tensor] = {}
     modules = _modules(checkpoint) if mounts else {}
+    width = checkpoint.unet.config.cross_attention_dim
     try:
-        unknown = [name for mount in mounts for name in _add(mount, modules, kept)]
-        yield tuple(dict.fromkeys(unknown))
+        told = []
+        for mount in mounts:
+            check_fit(mount.adapter, checkpoint.file, width)
+            told += _left_over(mount.adapter, [*_add(mount, modules, kept)])
+        yield tuple(dict.fromkeys(told))
     finally:
         for parameter, original in kept.items():
             parameter.data = original
 
 
+def _left_over(adapter: Adapter, layers: Sequence[str]) -> Iterator[str]:
+    """What of ``adapter`` is not in the picture, in words."""
+    names = [*layers, *adapter.unknown]
+    if not names:
+        return
+    if len(layers) == len(adapter.layers) and not adapter.embeddings:
+        raise WrongArchitecture(
+            f"The LoRA {adapter.file.name} fits no layer of a {SD1} checkpoint: "
+            f"{_some(names)}. It was made for another architecture"
+        )
+    yield f"Lora {adapter.file.stem}: without effect, as nothing here fits them: {_some(names)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:NAMES_SHOWN])
+    return shown if len(names) <= NAMES_SHOWN else f"{shown} and {len(names) - NAMES_SHOWN} more"
+
+
 def _add(
     mount: Mount, modules: Mapping[str, nn.Module], kept: dict[nn.Parameter, Tensor]
 ) -> Iterator[str]:
-    for name, factors in mount.adapter.layers.items():
+    """Change the weights; yields the layers that are not here or whose factors are unknown."""
+    for name, stored in mount.adapter.layers.items():
         module = modules.get(name)
         strength = mount.text_strength if name.startswith(TEXT) else mount.unet_strength
-        if module is None:
+        weight = getattr(module, "weight", None)
+        if not isinstance(weight, nn.Parameter):
             yield name
             continue
-        weight = module.weight
-        assert isinstance(weight, nn.Parameter)
+        factors = {key: factor.to(weight.device, torch.float32) for key, factor in stored.items()}
         try:
-            change = delta(factors, weight.float().cpu(), mount.rank_limit)
-        except RuntimeError as error:
+            change = delta(factors, weight.float(), mount.rank_limit)
+        except (RuntimeError, IndexError) as error:
             raise _misfit(mount, name, weight) from error
-        if change is None:
+        except KeyError as error:
+            raise _incomplete(mount, name, str(error.args[0])) from error
+        if change is not None:
+            _shift(weight, change * strength, kept)
+        bias, shift = getattr(module, "bias", None), bias_delta(factors)
+        if shift is not None and isinstance(bias, nn.Parameter):
+            _shift(bias, shift.reshape(bias.shape) * strength, kept)
+        elif change is None:
             yield name
-            continue
-        _shift(weight, change * strength, kept)
-        shift = bias_delta(factors)
-        if shift is not None and isinstance(module.bias, nn.Parameter):
-            _shift(module.bias, shift * strength, kept)
 
 
 def _shift(parameter: nn.Parameter, change: Tensor, kept: dict[nn.Parameter, Tensor]) -> None:
     kept.setdefault(parameter, parameter.data)
-    parameter.data = parameter.data + change.to(parameter.device, parameter.dtype)
+    parameter.data = parameter.data + change.to(parameter.dtype)
 
 
 def _misfit(mount: Mount, name: str, weight: Tensor) -> WrongArchitecture:
     found = {key: tuple(value.shape) for key, value in mount.adapter.layers[name].items()}
     return WrongArchitecture(
-        f"The LoRA {mount.adapter.file.name} does not fit the checkpoint: its layer {name} has "
-        f"the factors {found}, the checkpoint's weight is {tuple(weight.shape)}. "
+        f"The LoRA {mount.adapter.file.name} does not fit the {SD1} checkpoint: its layer {name} "
+        f"has the factors {found}, the checkpoint's weight is {tuple(weight.shape)}. "
         "It was made for another architecture"
     )
 
 
+def _incomplete(mount: Mount, name: str, lacking: str) -> ModelUnreadable:
+    return ModelUnreadable(
+        f"{mount.adapter.file.name} is incomplete: its layer {name} lacks {lacking}. Copy it again"
+    )
+
+
 def _modules(checkpoint: Checkpoint) -> dict[str, nn.Module]:
-    """Every layer with a weight, by the name that kohya's trainer gives it."""
-    networks = ((UNET, checkpoint.unet), (TEXT, checkpoint.text_encoder))
-    return {
-        prefix + name.replace(".", "_"): module
-        for prefix, network in networks
-        for name, module in network.named_modules()
-        if isinstance(getattr(module, "weight", None), nn.Parameter)
-    }
+    """Every layer with a weight, by the names that kohya's trainer gives it.
+
+    The U-Net's have two: of diffusers' blocks, and of LDM's.
+    """
+    unet = {name: module for name, module in checkpoint.unet.named_modules() if _weighs(module)}
+    text = checkpoint.text_encoder.named_modules()
+    ldm = ldm_layers(unet, layout_of(checkpoint.unet.config))
+    return (
+        {_flat(UNET, old): unet[new] for new, old in ldm.items()}
+        | {_flat(UNET, name): module for name, module in unet.items()}
+        | {_flat(TEXT, name): module for name, module in text if _weighs(module)}
+    )
+
+
+def _weighs(module: nn.Module) -> bool:
+    return isinstance(getattr(module, "weight", None), nn.Parameter)
+
+
+def _flat(prefix: str, name: str) -> str:
+    return prefix + name.replace(".", "_")

@@ -2,12 +2,19 @@
 
 LoRA: Hu et al. 2021. LoHa: Hyeon-Woo et al. 2021 (FedPara). LoKr, LoCon, full and the file
 layout: the LyCORIS project. DoRA: Liu et al. 2024. (IA)^3: Liu et al. 2022. Rules: contract 2.6.
+What turns the weight instead is in ``rotations``.
 """
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
+
+from generator.models.adapter_names import MAGNITUDE
+from generator.models.rotations import rotated
+
+LATENT, INPAINTING = 4, 9  # channels that the first convolution of a U-Net reads
 
 Factors = Mapping[str, Tensor]  # what follows the layer's name in the file -> fp32 tensor
 
@@ -20,17 +27,23 @@ def bias_delta(factors: Factors) -> Tensor | None:
 def delta(factors: Factors, weight: Tensor, limit: int | None = None) -> Tensor | None:
     """The change of ``weight`` (any shape, fp32) at multiplier 1; None for factors unknown here.
 
-    ``limit`` is the greatest rank to use. The answer has the shape of ``weight``.
+    ``limit`` is the greatest rank to use. The answer has the shape of ``weight``. Raises
+    RuntimeError or IndexError for factors of other sizes, KeyError where one of them is missing.
     """
     rule = next((rule for mark, rule in _RULES if mark in factors), None)
     if rule is None:
         return None
     raw, rank = rule(_cut(factors, limit), weight)
+    if "bias_indices" in factors:
+        raw = _with_sparse(raw, factors)
     if "lora_down.weight" in factors:
         rank = factors["lora_down.weight"].shape[0]  # of the whole, even where it was cut
-    change = raw.reshape(weight.shape) * _scale(factors, rank)
+    change = _shaped(raw, weight) * _scale(factors, rank)
     if "dora_scale" in factors:
-        return _decomposed(weight, change, factors["dora_scale"])
+        return decomposed(weight, change, factors["dora_scale"])
+    if MAGNITUDE in factors:
+        magnitude = factors[MAGNITUDE].reshape(-1, *[1] * (weight.dim() - 1))
+        return decomposed(weight, change, magnitude)
     return change
 
 
@@ -42,12 +55,41 @@ def _scale(factors: Factors, rank: int | None) -> float:
     return 1.0
 
 
-def _decomposed(weight: Tensor, change: Tensor, magnitude: Tensor) -> Tensor:
-    """DoRA: direction and magnitude apart; norms are taken for each input channel."""
+def _shaped(raw: Tensor, weight: Tensor) -> Tensor:
+    """``raw`` in the shape of ``weight``.
+
+    The first convolution of an inpainting U-Net reads mask and picture in five channels more; what
+    was made for the four of the latent leaves those as they are (contract section 2.6).
+    """
+    kernel = weight.shape[2:]
+    narrow = (weight.shape[0], LATENT, *kernel)
+    if kernel and weight.shape[1] == INPAINTING and raw.numel() == math.prod(narrow):
+        rest = weight.new_zeros(weight.shape[0], INPAINTING - LATENT, *kernel)
+        return torch.cat([raw.reshape(narrow), rest], dim=1)
+    return raw.reshape(weight.shape)
+
+
+def _with_sparse(raw: Tensor, factors: Factors) -> Tensor:
+    """LoCon's early files: what the low rank missed, as a sparse matrix."""
+    indices, values = factors["bias_indices"].long(), factors["bias_values"]
+    size = [int(side) for side in factors["bias_size"].tolist()]
+    return raw + torch.sparse_coo_tensor(indices, values, size).to_dense().reshape(raw.shape)
+
+
+def decomposed(weight: Tensor, change: Tensor, magnitude: Tensor) -> Tensor:
+    """DoRA: direction and magnitude apart.
+
+    ``magnitude`` is of each input channel, (1,in,...) or (in,), or of each output, (out,1,...).
+    """
     merged = weight + change
-    by_input = merged.transpose(0, 1).reshape(merged.shape[1], -1)  # (in, out*k*k)
-    norm = by_input.norm(dim=1).reshape(1, -1, *[1] * (merged.dim() - 2))
+    kept = 0 if magnitude.dim() > 1 and magnitude.shape[0] == magnitude.numel() > 1 else 1
+    others = [axis for axis in range(merged.dim()) if axis != kept]
+    norm = torch.linalg.vector_norm(merged, dim=others, keepdim=True)
     return merged * (magnitude.reshape(norm.shape) / norm) - weight
+
+
+def _rotation(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
+    return rotated(factors, weight) - weight, None
 
 
 def _lora(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
@@ -117,6 +159,8 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     ("diff", _full),
     ("w_norm", _full),
     ("a1.weight", _glora),
+    ("oft_blocks", _rotation),
+    ("oft_diag", _rotation),
     ("weight", _ia3),
 )
 

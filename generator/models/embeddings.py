@@ -3,6 +3,8 @@
 Gal et al. 2022, "An image is worth one word".
 """
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from generator.errors import ModelUnreadable
@@ -41,7 +43,11 @@ class Embeddings:
 
 def read_embedding(file: ModelFile) -> Tensor:
     """The vectors (k, width) of ``file`` in fp32. Raises :class:`ModelUnreadable`."""
-    tensors = read_tensors(file.path)
+    return vectors_of(read_tensors(file.path), file)
+
+
+def vectors_of(tensors: Mapping[str, Tensor], file: ModelFile) -> Tensor:
+    """The vectors (k, width) among the ``tensors`` of an embedding, in fp32."""
     known = [tensors[name] for name in NAMED if name in tensors]
     found = known or (list(tensors.values()) if len(tensors) == 1 else [])
     if not found:

@@ -23,6 +23,12 @@ def architecture(shapes: Shapes) -> str:
     return _no_checkpoint(shapes)
 
 
+def by_context_width(width: int) -> str:
+    """The architecture whose cross-attention reads text of ``width`` numbers, in words."""
+    named = {768: SD1, 1024: "Stable Diffusion 2", 2048: "Stable Diffusion XL"}
+    return named.get(width, "another architecture")
+
+
 _MARKS = (
     ("model.diffusion_model.x_embedder.proj.weight", "Stable Diffusion 3"),
     ("model.diffusion_model.double_blocks.", "Flux"),

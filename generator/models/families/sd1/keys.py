@@ -5,7 +5,7 @@ are numbered from the finest in LDM and from the coarsest in diffusers.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from generator.models.families import Shapes
 from generator.models.families.sd1.sizes import TEXT, UNET, VAE, UnetLayout, count
@@ -49,6 +49,21 @@ def unet_names(shapes: Shapes, layout: UnetLayout) -> Renames:
     """Each tensor below :data:`UNET` with its name in ``UNet2DConditionModel``."""
     blocks = UNET_ENDS | _input_blocks(layout) | _output_blocks(layout)
     return _renamed(shapes, UNET, lambda name: _unet_name(name, blocks))
+
+
+def ldm_layers(layers: Iterable[str], layout: UnetLayout) -> Renames:
+    """The names that LDM gives the ``layers`` of ``UNet2DConditionModel``, where they differ."""
+    blocks = UNET_ENDS | _input_blocks(layout) | _output_blocks(layout)
+    heads = {new: old for old, new in blocks.items()}
+    parts = {new: old for old, new in RESNET.items()}
+    names = {}
+    for layer in layers:
+        head = next((head for head in heads if f"{layer}.".startswith(f"{head}.")), None)
+        if head is not None:
+            rest = layer.removeprefix(head).removeprefix(".")
+            rest = parts.get(rest, rest) if ".resnets." in f"{head}." else rest
+            names[layer] = f"{heads[head]}.{rest}" if rest else heads[head]
+    return names
 
 
 def vae_names(shapes: Shapes) -> Renames:

@@ -7,6 +7,7 @@ transformers' ``CLIPTextModel``.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -75,6 +76,16 @@ def unet_layout(shapes: Shapes) -> UnetLayout:
         blocks=len(levels[0]),
         attention=tuple(level[-1][1] for level in levels),
         depth=count(shapes, f"{UNET}middle_block.1.transformer_blocks."),
+    )
+
+
+def layout_of(config: Mapping[str, Any]) -> UnetLayout:
+    """The layout of a U-Net that was built of ``config`` (diffusers' keys)."""
+    return UnetLayout(
+        channels=tuple(config["block_out_channels"]),
+        blocks=config["layers_per_block"],
+        attention=tuple("CrossAttn" in kind for kind in config["down_block_types"]),
+        depth=config["transformer_layers_per_block"],
     )
 
 

@@ -1,0 +1,149 @@
+"""Reads the adapters of LoRA files, and keeps the small ones for the next job."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from generator.errors import ModelUnreadable, WrongArchitecture
+from generator.models.adapter_names import BUNDLE, TEXT, UNET, architecture, place
+from generator.models.deltas import Factors
+from generator.models.embeddings import vectors_of
+from generator.models.families import SD1, by_context_width
+from generator.models.index import Identity, ModelFile
+from generator.models.weights import read_tensors
+
+MEGABYTE = 1 << 20
+LARGEST_KEPT = 256 * MEGABYTE  # bytes of one file; larger ones are read for each job
+KEPT = 512 * MEGABYTE  # bytes of all
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adapter:
+    """The changes of one file, by layer in kohya's words (``lora_unet_...``), on the CPU."""
+
+    file: ModelFile
+    layers: Mapping[str, Factors]
+    embeddings: Mapping[str, Tensor] = field(default_factory=dict)  # words learned with it
+    unknown: tuple[str, ...] = ()  # tensors whose names tell nothing
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        tensors = [t for factors in self.layers.values() for t in factors.values()]
+        return sum(t.nbytes for t in (*tensors, *self.embeddings.values()))
+
+    @property
+    def context_width(self) -> int | None:
+        """How wide the text is that its cross-attention reads; None where it changes none."""
+        for layer, factors in self.layers.items():
+            if layer.endswith(("attn2_to_k", "attn2_to_v")):
+                for name in ("lora_down.weight", "hada_w1_b", "diff"):
+                    if name in factors:
+                        return factors[name].shape[1]
+        return None
+
+
+class Adapters:
+    """Reads adapter files; keeps what was used last, up to ``kept`` bytes, until told to forget.
+
+    A file is known by path, size, time and inode, so a replaced one is read again.
+    """
+
+    def __init__(self, kept: int = KEPT, largest: int = LARGEST_KEPT) -> None:
+        self._kept, self._largest = kept, largest
+        self._known: OrderedDict[Identity, Adapter] = OrderedDict()  # last used last
+
+    def read(self, file: ModelFile) -> Adapter:
+        """As :func:`read_adapter`, without looking at the disk where the file is known."""
+        known = self._known.get(file.identity)
+        if known is not None:
+            self._known.move_to_end(file.identity)
+            return known
+        adapter = read_adapter(file)
+        if adapter.size <= self._largest and file.present:  # else it may be of a later file
+            self._known[file.identity] = adapter
+            while sum(each.size for each in self._known.values()) > self._kept:
+                self._known.popitem(last=False)
+        return adapter
+
+    def forget(self) -> None:
+        """Give the memory back."""
+        self._known.clear()
+
+
+def read_adapter(file: ModelFile) -> Adapter:
+    """The adapter in ``file``, in the file's own precision on the CPU.
+
+    Raises :class:`ModelUnreadable` for a broken file and :class:`WrongArchitecture` for one made
+    for another architecture, or that names no layer of Stable Diffusion 1.x.
+    """
+    layers: dict[str, dict[str, Tensor]] = {}
+    bundled: dict[str, dict[str, Tensor]] = {}
+    unknown = []
+    tensors = read_tensors(file.path)
+    for key, tensor in tensors.items():
+        found = place(key)
+        if key.startswith(BUNDLE):
+            name, _, vector = key.removeprefix(BUNDLE).partition(".")
+            bundled.setdefault(name, {})[vector] = tensor.clone()
+        elif found is None:
+            unknown.append(key)
+        else:
+            layers.setdefault(found.layer, {})[found.factor] = tensor.clone()
+    _must_be_sd1(file, set(tensors), bool(layers or bundled))
+    _scale_as_told(file, layers)
+    words = {name: vectors_of(tensors, file) for name, tensors in bundled.items()}
+    return Adapter(file, layers, words, tuple(unknown))
+
+
+def check_fit(adapter: Adapter, checkpoint: ModelFile, width: int) -> None:
+    """Refuse an adapter whose text is of another width than the checkpoint's ``width``.
+
+    Raises :class:`WrongArchitecture`, naming both.
+    """
+    found = adapter.context_width
+    if found is not None and found != width:
+        raise WrongArchitecture(
+            f"The LoRA {adapter.file.name} is made for {by_context_width(found)}, whose text is "
+            f"{found} numbers wide; the checkpoint {checkpoint.name} is {SD1} with {width}. "
+            "Take a LoRA and a checkpoint of one architecture"
+        )
+
+
+def _must_be_sd1(file: ModelFile, keys: set[str], known: bool) -> None:
+    other = architecture(keys)
+    if other:
+        raise WrongArchitecture(
+            f"The LoRA {file.name} is made for {other}, and Easel draws with {SD1}. "
+            "Take a LoRA that was made for the checkpoint's architecture"
+        )
+    if not known:
+        raise WrongArchitecture(
+            f"{file.name} was asked for as a LoRA of {SD1}, but none of its "
+            f"{len(keys)} tensors is named as one. Choose another file"
+        )
+
+
+def _scale_as_told(file: ModelFile, layers: Mapping[str, dict[str, Tensor]]) -> None:
+    """PEFT keeps alpha beside its tensors; diffusers writes it into the file's metadata."""
+    told = file.metadata.get("lora_adapter_metadata")
+    if not told:
+        return
+    try:
+        facts = json.loads(told)
+        alphas = {
+            prefix: float(facts[f"{part}.lora_alpha"])
+            for prefix, part in ((UNET, "unet"), (TEXT, "text_encoder"))
+            if f"{part}.lora_alpha" in facts
+        }
+    except (ValueError, TypeError) as error:
+        raise ModelUnreadable(
+            f"{file.name}: its lora_adapter_metadata is no JSON object ({error})"
+        ) from error
+    for layer, factors in layers.items():
+        for prefix, alpha in alphas.items():
+            if layer.startswith(prefix) and "lora_down.weight" in factors:
+                factors.setdefault("alpha", factors["lora_down.weight"].new_tensor(alpha))

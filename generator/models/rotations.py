@@ -1,0 +1,71 @@
+"""Adapters that turn a layer's outputs instead of adding to them: OFT and BOFT.
+
+Qiu et al. 2023, "Controlling text-to-image diffusion by orthogonal finetuning"; Liu et al. 2024,
+"Parameter-efficient orthogonal finetuning via butterfly factorization". File layouts: kohya's and
+LyCORIS' ``oft_blocks`` hold skew matrices before the Cayley transform, with ``alpha`` their greatest
+norm for each output; LyCORIS' first ``oft_diag`` holds what the rotations add to the identity.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+TINY = 1e-8
+
+
+def rotated(factors: Mapping[str, Tensor], weight: Tensor) -> Tensor:
+    """``weight`` (out,...) with its outputs turned by the factors of a file. fp32.
+
+    Raises RuntimeError where the blocks do not divide the outputs.
+    """
+    if "oft_diag" in factors:
+        added = factors["oft_diag"]
+        identity = torch.eye(added.shape[-1], device=added.device)
+        turned = _in_blocks(added + identity, weight)
+    else:
+        blocks = cayley(factors["oft_blocks"], _limit(factors, weight))
+        turned = _butterfly(blocks, weight) if blocks.dim() == 4 else _in_blocks(blocks, weight)
+    if "rescale" in factors:
+        turned = turned * factors["rescale"].reshape(-1, *[1] * (weight.dim() - 1))
+    return turned
+
+
+def cayley(skew: Tensor, limit: float) -> Tensor:
+    """The rotations (I+Q)(I-Q)^-1 of Q = ``skew`` - its transpose; ``skew`` is (...,b,b).
+
+    Where ``limit`` is not 0, the norm of all Q together is held to it.
+    """
+    q = skew - skew.mT
+    if limit:
+        norm = q.norm()
+        q = q * ((norm.clamp(max=limit) + TINY) / (norm + TINY))
+    identity = torch.eye(q.shape[-1], device=q.device)
+    return (identity + q) @ torch.linalg.inv(identity - q)
+
+
+def _limit(factors: Mapping[str, Tensor], weight: Tensor) -> float:
+    return float(factors["alpha"]) * weight.shape[0] if "alpha" in factors else 0.0
+
+
+def _in_blocks(rotations: Tensor, weight: Tensor) -> Tensor:
+    """Turn each run of b outputs by its own block; ``rotations`` are (out/b,b,b)."""
+    count, size, _ = rotations.shape
+    rows = weight.reshape(count, size, -1)
+    return (rotations.mT @ rows).reshape(weight.shape)
+
+
+def _butterfly(rotations: Tensor, weight: Tensor) -> Tensor:
+    """Turn outputs in m rounds whose blocks reach ever further; ``rotations`` (m,out/b,b,b)."""
+    size = rotations.shape[-1]
+    rows = weight.reshape(weight.shape[0], -1)
+    for round_, blocks in enumerate(rotations):
+        order = _shuffled(len(rows), size // 2 * 2**round_).to(weight.device)
+        turned = blocks @ rows[order].reshape(len(blocks), size, -1)
+        rows = torch.empty_like(rows).index_copy(0, order, turned.reshape(rows.shape))
+    return rows.reshape(weight.shape)
+
+
+def _shuffled(count: int, stride: int) -> Tensor:
+    """0..count-1 so that numbers ``stride`` apart become neighbours."""
+    return torch.arange(count).reshape(-1, 2, stride).transpose(1, 2).flatten()
