@@ -14,10 +14,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generator.extra_networks import gather, with_default_networks
+from generator.errors import ModelNotFound
+from generator.extra_networks import BundledWord, gather, with_bundled, with_default_networks
 from generator.following import Follower
 from generator.hooks import Watch, unwatched
 from generator.job import Job, Means, Texts, plan
+from generator.models.adapter_files import Adapters
 from generator.models.embeddings import Embeddings
 from generator.models.memory import Memory, Residence
 from generator.models.registry import Kind, ModelFile, Registry
@@ -50,6 +52,7 @@ class Engine:
         self._registry = registry
         self._memory = Memory(place, dtype)
         self._embeddings = Embeddings()
+        self._adapters = Adapters()
         self._tokenizer = clip_tokenizer()
         self._styles_files = tuple(styles_files)
 
@@ -61,6 +64,7 @@ class Engine:
     def unload(self) -> None:
         """Drop all weights; the next job loads them again."""
         self._memory.drop()
+        self._adapters.forget()
 
     @torch.no_grad()
     def run(self, request: GenerationRequest, watch: Watch = unwatched) -> Generation:
@@ -87,7 +91,7 @@ class Engine:
             job_timestamp=stamp,
             seconds=time.perf_counter() - started,
             network_seconds=job.network_seconds,
-            comments=tuple(job.missing),
+            comments=job.comments,
             stopped=job.stopped,
         )
 
@@ -118,24 +122,29 @@ class Engine:
         residence = self._load(file, follower)
         networks = residence.checkpoint
         width = networks.text_encoder.config.hidden_size
+        place = (self._memory.device, self._memory.dtype)
+        added = gather(self._registry, self._adapters, texts.tags, *place)
+        words = self._embeddings.fitting(self._registry, width)
         return Means(
             checkpoint=networks,
             vae=self._memory.vae(residence, vae_file),
             names=self._names(file, vae_file),
-            networks=gather(self._registry, texts.tags, self._memory.device, self._memory.dtype),
+            networks=added,
             encoder=PromptEncoder(
                 networks.text_encoder,
                 self._tokenizer,
                 _encoder_options(request.options),
-                self._embeddings.fitting(self._registry.index, width),
+                with_bundled(words.fitting, added.words, width),
             ),
-            embedding_hash=self._embedding_hash,
+            embedding_hash=partial(self._embedding_hash, request.options, added.words),
+            skipped_words=words.skipped,
             preview=lambda latent: self._preview(residence, vae_file, latent),
         )
 
     def _load(self, file: ModelFile, follower: Follower) -> Residence:
         if not self._memory.holds(file):
             follower.say(f"Loading weights from {file.name}")
+            self._adapters.forget()  # the memory may be needed now
         return self._memory.hold(file)
 
     def _names(self, file: ModelFile, vae: ModelFile | None) -> ModelNames:
@@ -147,8 +156,17 @@ class Engine:
             vae_hash=named.shorthash if named else None,
         )
 
-    def _embedding_hash(self, name: str) -> str | None:
-        whole = self._registry.hashed(self._registry.find(Kind.EMBEDDING, name)).sha256
+    def _embedding_hash(
+        self, options: Snapshot, bundled: Sequence[BundledWord], name: str
+    ) -> str | None:
+        """What the infotext tells of a textual inversion: its hash, or the LoRA it came with."""
+        if not options.textual_inversion_add_hashes_to_infotext:
+            return None
+        try:
+            whole = self._registry.hashed(self._registry.find(Kind.EMBEDDING, name)).sha256
+        except ModelNotFound:
+            loras = [word.lora for word in bundled if word.inversion.name == name]
+            return loras[0] if loras and options.lora_bundled_ti_to_infotext else None
         return whole[:12] if whole else None
 
     def _preview(self, residence: Residence, vae: ModelFile | None, latent: Tensor) -> Image.Image:

@@ -1,7 +1,7 @@
 """The networks that a prompt's ``<kind:name:...>`` tags ask for (contract section 2.6)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -34,7 +34,8 @@ class Networks:
     mounts: tuple[Mount, ...] = ()
     hypernetworks: tuple[tuple[Hypernetwork, float], ...] = ()  # with their strengths
     hashes: str = ""  # for the infotext: "name: 12hex, name2: 12hex"
-    missing: tuple[str, ...] = ()  # "Lora not found: name", ...
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What tags named in vain: names by what to say of them ("Lora not found")."""
     words: tuple[BundledWord, ...] = ()  # textual inversions inside the LoRAs
 
 
@@ -76,14 +77,29 @@ def gather(
             for name, file in bending.items()
             if file is not None
         ),
-        hashes=", ".join(_hash_entry(registry, name, adapters[name].file) for name in adapters),
-        missing=tuple(
-            f"{kind} not found: {', '.join(names)}"
+        hashes=", ".join(
+            filter(None, (_hash_entry(registry, name, adapters[name].file) for name in adapters))
+        ),
+        missing={
+            f"{kind} not found": tuple(names)
             for kind, names in (("Lora", _absent(found)), ("Hypernetwork", _absent(bending)))
             if names
-        ),
+        },
         words=tuple(_words(adapters)),
     )
+
+
+def with_bundled(
+    own: Sequence[TextualInversion], bundled: Sequence[BundledWord], width: int
+) -> tuple[TextualInversion, ...]:
+    """The inversions to encode with; one of the embeddings' folder goes before a LoRA's."""
+    taken = {inversion.name for inversion in own}
+    more = {
+        word.inversion.name: word.inversion
+        for word in reversed(bundled)
+        if word.inversion.name not in taken and word.inversion.vectors.shape[1] == width
+    }
+    return (*own, *more.values())
 
 
 def with_default_networks(prompt: str, options: Snapshot) -> str:

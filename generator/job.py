@@ -1,5 +1,6 @@
 """One job at work: batch after batch, from the encoded prompt to pictures with their infotext."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -54,7 +55,18 @@ class Means:
     networks: Networks
     encoder: PromptEncoder
     embedding_hash: Callable[[str], str | None]  # of a textual inversion, by name
+    skipped_words: tuple[str, ...]  # names of textual inversions that do not fit the checkpoint
     preview: Draw
+
+    def unused(self, texts: Texts) -> dict[str, tuple[str, ...]]:
+        """The textual inversions that the prompts name though they do not fit."""
+        prompts = f"{texts.encoded}\n{texts.negative_prompt}"
+        named = tuple(
+            name
+            for name in self.skipped_words
+            if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", prompts, re.IGNORECASE)
+        )
+        return {"Embedding not used": named} if named else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +96,9 @@ class Job:
     stopped: bool = False
     notes: Parameters = field(default_factory=dict)  # AUTOMATIC1111's extra_generation_params
     larger_title: str | None = None  # of the checkpoint of the second pass, "stem [hash]"
-    missing: dict[str, None] = field(default_factory=dict)  # what tags named in vain, in words
+    missing: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Names that the prompts gave in vain, by what to say of them ("Lora not found")."""
+    remarks: dict[str, None] = field(default_factory=dict)  # what else the caller should know
     _means: Means | None = None
     _equipped: tuple[str, tuple[Tag, ...]] | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -96,6 +110,12 @@ class Job:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def comments(self) -> tuple[str, ...]:
+        """What the caller should know of how the pictures came about, in sentences."""
+        missing = (f"{said}: {', '.join(names)}" for said, names in self.missing.items())
+        return (*missing, *self.remarks)
 
     def draw(self) -> tuple[Picture, ...]:
         """All batches in order, up to an interrupt; it keeps what its batch had come to."""
@@ -152,8 +172,11 @@ class Job:
             self._stack.enter_context(tiled((checkpoint.unet, means.vae), self.request.tiling))
             self._means, self._equipped = means, wanted
             self.follower.draw = means.preview
-            self.missing |= dict.fromkeys((*means.networks.missing, *left_over))
-            self._remember("Lora hashes", means.networks.hashes)
+            self.remarks |= dict.fromkeys(left_over)
+            for said, names in {**means.networks.missing, **means.unused(leg.texts)}.items():
+                self.missing.setdefault(said, {}).update(dict.fromkeys(names))
+            if self.request.options.lora_add_hashes_to_infotext:
+                self._remember("Lora hashes", means.networks.hashes)
         return self._means
 
     def _encode(self, leg: Leg, means: Means) -> Conditioning:
@@ -242,7 +265,8 @@ class Job:
         notes: Parameters = origin_notes(request, prepared) if prepared else {}
         if request.hires and self.second:
             notes |= hires_notes(request, request.hires, self._hires_texts(self.second))
-        notes |= {key: ", ".join(entries) for key, entries in self._hashes.items()}
+        for listed in (self._hashes, self.missing):
+            notes |= {key: ", ".join(entries) for key, entries in listed.items()}
         prompts = texts.encoded + texts.negative_prompt
         if request.options.emphasis != "Original" and ("(" in prompts or "[" in prompts):
             notes["Emphasis"] = request.options.emphasis

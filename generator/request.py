@@ -99,6 +99,9 @@ class Snapshot:
     sd_hypernetwork: str = "None"  # added to every prompt that does not name it
     sd_lora: str = "None"
     extra_networks_default_multiplier: float = 1.0
+    lora_add_hashes_to_infotext: bool = True
+    lora_bundled_ti_to_infotext: bool = True
+    textual_inversion_add_hashes_to_infotext: bool = True
     enable_pnginfo: bool = True
     samples_format: str = "png"  # png | jpg | jpeg | webp
     jpeg_quality: int = 80

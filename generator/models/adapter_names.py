@@ -1,8 +1,8 @@
 """How files name the layers that they change, brought to one form: kohya's.
 
 Known: kohya's sd-scripts and LyCORIS (``lora_unet_mid_block_...``, ``lora_te_text_model_...``,
-``lora_te1_...``, ``oft_unet_...``, ``lycoris_...``), the same with LDM's names of the blocks, and the
-dotted names of diffusers and PEFT (``unet.mid_block...lora_A.weight``). Pure; no torch.
+``lora_te1_...``, ``oft_unet_...``, ``lycoris_...``), the same with LDM's names of the blocks, and
+the dotted names of diffusers and PEFT (``unet.mid_block...lora_A.weight``). Pure; no torch.
 """
 
 import re

@@ -22,6 +22,7 @@ from generator.models.families.sd1.sizes import layout_of
 
 NAMES_SHOWN = 3  # of layers, in a sentence
 
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Mount:
     """An adapter with the strengths of one mention in a prompt."""
@@ -43,7 +44,7 @@ def mounted(checkpoint: Checkpoint, mounts: Sequence[Mount]) -> Iterator[tuple[s
     modules = _modules(checkpoint) if mounts else {}
     width = checkpoint.unet.config.cross_attention_dim
     try:
-        told = []
+        told: list[str] = []
         for mount in mounts:
             check_fit(mount.adapter, checkpoint.file, width)
             told += _left_over(mount.adapter, [*_add(mount, modules, kept)])
@@ -58,7 +59,7 @@ def _left_over(adapter: Adapter, layers: Sequence[str]) -> Iterator[str]:
     names = [*layers, *adapter.unknown]
     if not names:
         return
-    if len(layers) == len(adapter.layers) and not adapter.embeddings:
+    if set(layers) >= set(adapter.layers) and not adapter.embeddings:
         raise WrongArchitecture(
             f"The LoRA {adapter.file.name} fits no layer of a {SD1} checkpoint: "
             f"{_some(names)}. It was made for another architecture"
@@ -92,8 +93,10 @@ def _add(
         if change is not None:
             _shift(weight, change * strength, kept)
         bias, shift = getattr(module, "bias", None), bias_delta(factors)
-        if shift is not None and isinstance(bias, nn.Parameter):
+        if isinstance(bias, nn.Parameter) and shift is not None:
             _shift(bias, shift.reshape(bias.shape) * strength, kept)
+        elif shift is not None:
+            yield f"{name}.bias"
         elif change is None:
             yield name
 

@@ -73,7 +73,8 @@ def _with_sparse(raw: Tensor, factors: Factors) -> Tensor:
     """LoCon's early files: what the low rank missed, as a sparse matrix."""
     indices, values = factors["bias_indices"].long(), factors["bias_values"]
     size = [int(side) for side in factors["bias_size"].tolist()]
-    return raw + torch.sparse_coo_tensor(indices, values, size).to_dense().reshape(raw.shape)
+    sparse = torch.sparse_coo_tensor(indices, values, size, check_invariants=True)
+    return raw + sparse.to_dense().reshape(raw.shape)
 
 
 def decomposed(weight: Tensor, change: Tensor, magnitude: Tensor) -> Tensor:

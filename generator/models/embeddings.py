@@ -3,17 +3,30 @@
 Gal et al. 2022, "An image is worth one word".
 """
 
+import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from generator.errors import ModelUnreadable
-from generator.models.index import Identity, Index, ModelFile
-from generator.models.kinds import Kind
+from generator.models.index import Identity, ModelFile
+from generator.models.kinds import SHELVES, Kind
+from generator.models.registry import Registry
 from generator.models.weights import read_tensors
 from generator.prompt.conditioning import TextualInversion
 
+log = logging.getLogger(__name__)
+SUFFIXES = SHELVES[Kind.EMBEDDING].suffixes
 NAMED = ("emb_params", "clip_l", "string_to_param.*")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """The learned words of a data directory, as seen from one checkpoint."""
+
+    fitting: tuple[TextualInversion, ...]
+    skipped: tuple[str, ...]  # names: of another width, or of no file that can be read
 
 
 class Embeddings:
@@ -22,23 +35,34 @@ class Embeddings:
     def __init__(self) -> None:
         self._known: dict[Identity, Tensor | None] = {}
 
-    def fitting(self, index: Index, width: int) -> tuple[TextualInversion, ...]:
-        """The embeddings of ``index`` whose vectors have ``width`` numbers; others are skipped."""
-        files = index.of(Kind.EMBEDDING)
+    def fitting(self, registry: Registry, width: int) -> Words:
+        """Those whose vectors have ``width`` numbers; the others are skipped."""
+        files = registry.index.of(Kind.EMBEDDING)
         self._known = {file.identity: self._vectors(file) for file in files}
-        return tuple(
-            TextualInversion(file.stem, vectors)
-            for file in files
-            if (vectors := self._known[file.identity]) is not None and vectors.shape[1] == width
+        found = [(file.stem, self._known[file.identity]) for file in files]
+        fitting = tuple(
+            TextualInversion(name, vectors)
+            for name, vectors in found
+            if vectors is not None and vectors.shape[1] == width
         )
+        roots = registry.folders.of(Kind.EMBEDDING)
+        broken = [
+            path.stem
+            for path in registry.index.rejected
+            if path.suffix in SUFFIXES and any(root in path.parents for root in roots)
+        ]
+        names = {inversion.name for inversion in fitting}
+        others = dict.fromkeys((*(name for name, _ in found), *broken))
+        return Words(fitting, tuple(name for name in others if name not in names))
 
     def _vectors(self, file: ModelFile) -> Tensor | None:
         if file.identity in self._known:
             return self._known[file.identity]
         try:
             return read_embedding(file)
-        except ModelUnreadable:
-            return None  # one bad file among many must not stop every picture
+        except ModelUnreadable as error:
+            log.warning("%s", error)  # one bad file among many must not stop every picture
+            return None
 
 
 def read_embedding(file: ModelFile) -> Tensor:

@@ -2,8 +2,8 @@
 
 Qiu et al. 2023, "Controlling text-to-image diffusion by orthogonal finetuning"; Liu et al. 2024,
 "Parameter-efficient orthogonal finetuning via butterfly factorization". File layouts: kohya's and
-LyCORIS' ``oft_blocks`` hold skew matrices before the Cayley transform, with ``alpha`` their greatest
-norm for each output; LyCORIS' first ``oft_diag`` holds what the rotations add to the identity.
+LyCORIS' ``oft_blocks`` hold skew matrices before the Cayley transform, with ``alpha`` times the
+outputs their greatest norm; LyCORIS' first ``oft_diag`` holds what is added to the identity.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def cayley(skew: Tensor, limit: float) -> Tensor:
 
     Where ``limit`` is not 0, the norm of all Q together is held to it.
     """
-    q = skew - skew.mT
+    q = skew - skew.transpose(-1, -2)
     if limit:
         norm = q.norm()
         q = q * ((norm.clamp(max=limit) + TINY) / (norm + TINY))
@@ -51,17 +51,17 @@ def _limit(factors: Mapping[str, Tensor], weight: Tensor) -> float:
 def _in_blocks(rotations: Tensor, weight: Tensor) -> Tensor:
     """Turn each run of b outputs by its own block; ``rotations`` are (out/b,b,b)."""
     count, size, _ = rotations.shape
-    rows = weight.reshape(count, size, -1)
+    rows = weight.flatten(1).unflatten(0, (count, size))
     return (rotations.mT @ rows).reshape(weight.shape)
 
 
 def _butterfly(rotations: Tensor, weight: Tensor) -> Tensor:
     """Turn outputs in m rounds whose blocks reach ever further; ``rotations`` (m,out/b,b,b)."""
     size = rotations.shape[-1]
-    rows = weight.reshape(weight.shape[0], -1)
+    rows = weight.flatten(1)
     for round_, blocks in enumerate(rotations):
         order = _shuffled(len(rows), size // 2 * 2**round_).to(weight.device)
-        turned = blocks @ rows[order].reshape(len(blocks), size, -1)
+        turned = blocks @ rows[order].unflatten(0, (len(blocks), size))
         rows = torch.empty_like(rows).index_copy(0, order, turned.reshape(rows.shape))
     return rows.reshape(weight.shape)
 

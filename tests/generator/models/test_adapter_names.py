@@ -1,0 +1,82 @@
+"""Every naming of a layer comes to the same words."""
+
+import pytest
+
+from generator.models.adapter_names import Place, architecture, place
+
+QUERY = "lora_unet_down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_q"
+OUT = QUERY.replace("to_q", "to_out_0")
+TEXT = "lora_te_text_model_encoder_layers_3_self_attn_q_proj"
+DOTTED = "down_blocks.0.attentions.1.transformer_blocks.0.attn1"
+WORDS = "text_model.encoder.layers.3.self_attn"
+
+
+@pytest.mark.parametrize(
+    ("key", "layer", "factor"),
+    [
+        (f"{QUERY}.lora_down.weight", QUERY, "lora_down.weight"),
+        (f"{QUERY}.hada_w1_a", QUERY, "hada_w1_a"),
+        (f"{QUERY}.weight", QUERY, "weight"),
+        (f"oft_unet_{QUERY[10:]}.oft_blocks", QUERY, "oft_blocks"),
+        (f"lycoris_{QUERY[10:]}.lokr_w1", QUERY, "lokr_w1"),
+        (f"lycoris_{TEXT[8:]}.lokr_w1", TEXT, "lokr_w1"),
+        (f"{TEXT}.alpha", TEXT, "alpha"),
+        (f"lora_te1_{TEXT[8:]}.alpha", TEXT, "alpha"),
+        (f"unet.{DOTTED}.to_q.lora_A.weight", QUERY, "lora_down.weight"),
+        (f"unet.{DOTTED}.to_out.0.lora_B.weight", OUT, "lora_up.weight"),
+        (f"unet.{DOTTED}.to_q.lora_B.default.weight", QUERY, "lora_up.weight"),
+        (f"unet.{DOTTED}.to_q.lora.down.weight", QUERY, "lora_down.weight"),
+        (f"unet.{DOTTED}.processor.to_q_lora.up.weight", QUERY, "lora_up.weight"),
+        (f"unet.{DOTTED}.processor.to_out_lora.down.weight", OUT, "lora_down.weight"),
+        (f"{DOTTED}.processor.to_q_lora.up.weight", QUERY, "lora_up.weight"),
+        (f"base_model.model.{DOTTED}.to_q.lora_A.weight", QUERY, "lora_down.weight"),
+        (f"unet.{DOTTED}.to_q.lora_magnitude_vector", QUERY, "lora_magnitude_vector"),
+        (
+            f"unet.{DOTTED}.to_q.lora_magnitude_vector.default.weight",
+            QUERY,
+            "lora_magnitude_vector",
+        ),
+        (f"unet.{DOTTED}.to_q.alpha", QUERY, "alpha"),
+        (f"text_encoder.{WORDS}.q_proj.lora_A.weight", TEXT, "lora_down.weight"),
+        (f"text_encoder.{WORDS}.q_proj.lora_linear_layer.up.weight", TEXT, "lora_up.weight"),
+        (f"text_encoder.{WORDS}.to_q_lora.up.weight", TEXT, "lora_up.weight"),
+        (f"base_model.model.{WORDS}.q_proj.lora_B.weight", TEXT, "lora_up.weight"),
+        (
+            "diffusion_model.input_blocks.2.1.transformer_blocks.0.attn1.to_q.lora_A.weight",
+            "lora_unet_input_blocks_2_1_transformer_blocks_0_attn1_to_q",
+            "lora_down.weight",
+        ),
+    ],
+)
+def test_a_name_is_understood(key: str, layer: str, factor: str) -> None:
+    assert place(key) == Place(layer, factor)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "alpha",
+        "lora_unet_mid_block",
+        "vae.decoder.lora_A.weight",
+        f"unet.{DOTTED}.to_q.mystery",
+    ],
+)
+def test_other_names_are_not(key: str) -> None:
+    assert place(key) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha", "Stable Diffusion XL"),
+        ("text_encoder_2.text_model.encoder.layers.0.mlp.fc1.lora_A.weight", "Stable Diffusion XL"),
+        ("lora_unet_double_blocks_0_img_attn_proj.alpha", "Flux"),
+        ("transformer.transformer_blocks.0.attn.to_q.lora_A.weight", "Stable Diffusion 3"),
+        ("transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight", "Flux"),
+        (f"{QUERY}.alpha", ""),
+        (f"{TEXT}.alpha", ""),
+    ],
+)
+def test_some_names_tell_another_architecture(key: str, name: str) -> None:
+    assert architecture({key}) == name

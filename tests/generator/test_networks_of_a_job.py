@@ -1,0 +1,218 @@
+"""What a prompt's tags add is there for their job, told in its texts, and gone when it ends."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from generator.engine import Engine
+from generator.errors import WrongArchitecture
+from generator.models.kinds import Kind
+from generator.request import GenerationRequest, HiresFix, Progress, Sampling, Seeds, Snapshot, Stop
+from tests.parity.replay import build_engine, psnr
+
+LORAS = "<lora:tinylora:1><lora:tinyloha:0.8><lora:tinylora:0.5>"
+ALL = f"a red cat, tinyemb{LORAS}<hypernet:tinyhyper:1>"
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def engine(goldens: Path, data: Path) -> Engine:
+    torch.set_num_threads(1)
+    return build_engine(goldens, data)
+
+
+@pytest.fixture
+def small() -> GenerationRequest:
+    return GenerationRequest(
+        prompt="a red cat",
+        seeds=Seeds(7),
+        sampling=Sampling("Euler a", steps=2),
+        width=SIDE,
+        height=SIDE,
+        checkpoint="tinysd15",
+        options=Snapshot(randn_source="CPU"),
+    )
+
+
+def fingerprint(engine: Engine) -> dict[str, str]:
+    """For each checkpoint in memory a hash of its parameters, hooks and padding."""
+    found = {}
+    for residence in engine._memory._held:
+        digest, checkpoint = hashlib.sha256(), residence.checkpoint
+        for network in filter(
+            None, (checkpoint.unet, checkpoint.text_encoder, checkpoint.vae, residence.vae)
+        ):
+            for tensor in network.state_dict().values():
+                digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+            for name, layer in network.named_modules():
+                hooks = len(layer._forward_pre_hooks), len(layer._forward_hooks)
+                digest.update(repr((name, hooks, getattr(layer, "padding_mode", ""))).encode())
+        found[checkpoint.file.stem] = digest.hexdigest()
+    return found
+
+
+def interrupt(progress: Progress, _: object) -> Stop:
+    return Stop.INTERRUPT if progress.step == 1 else Stop.NO
+
+
+def fail(progress: Progress, _: object) -> Stop:
+    if progress.step == 1:
+        raise KeyError("lost")
+    return Stop.NO
+
+
+@pytest.mark.parametrize("watch", [None, interrupt, fail])
+@pytest.mark.parametrize("tiling", [False, True])
+def test_a_job_leaves_the_checkpoint_as_it_was(
+    engine: Engine, small: GenerationRequest, watch: Callable[..., Stop] | None, tiling: bool
+) -> None:
+    plain = engine.run(small).pictures[0].image.tobytes()
+    before = fingerprint(engine)
+    request = replace(small, prompt=ALL, tiling=tiling, batches=2)
+    if watch is fail:
+        with pytest.raises(KeyError, match=r"lost"):
+            engine.run(request, watch)
+    elif watch:
+        assert engine.run(request, watch).stopped
+    else:
+        assert engine.run(request).pictures[0].image.tobytes() != plain
+    assert fingerprint(engine) == before
+    assert engine.run(small).pictures[0].image.tobytes() == plain
+
+
+@pytest.mark.parametrize("watch", [None, interrupt, fail])
+def test_a_checkpoint_switched_by_hires_leaves_both_as_they_were(
+    engine: Engine, small: GenerationRequest, watch: Callable[..., Stop] | None
+) -> None:
+    engine._memory._limit = 2
+    fix = HiresFix(0.7, prompt=f"{ALL}<lora:tinylokr:1>", checkpoint="tinysd15b")
+    request = replace(small, prompt=ALL, hires=fix, tiling=True)
+    try:
+        engine.run(small)
+        engine.run(replace(small, checkpoint="tinysd15b"))
+        before = fingerprint(engine)
+        assert set(before) == {"tinysd15", "tinysd15b"}
+
+        def late(progress: Progress, preview: object) -> Stop:
+            second = "tinysd15b" in engine.loaded[-1]
+            return watch(progress, preview) if watch and second else Stop.NO
+
+        if watch is fail:
+            with pytest.raises(KeyError, match=r"lost"):
+                engine.run(request, late)
+        else:
+            assert engine.run(request, late).stopped == (watch is interrupt)
+        assert fingerprint(engine) == before
+    finally:
+        engine.unload()
+        engine._memory._limit = 1
+
+
+def test_two_jobs_in_turn_draw_as_if_alone(engine: Engine, small: GenerationRequest) -> None:
+    first, second = (replace(small, prompt=f"a cat<lora:{n}:1>") for n in ("tinylora", "tinylokr"))
+    alone = [engine.run(request).pictures[0].image.tobytes() for request in (first, second)]
+    again = [engine.run(request).pictures[0].image.tobytes() for request in (second, first)]
+    assert again == alone[::-1]
+
+
+def test_what_is_missing_is_named_in_the_infotext_and_in_comments(
+    engine: Engine, small: GenerationRequest
+) -> None:
+    prompt = "a red cat<lora:nowhere:1><lora:neither:1><hypernet:gone:1>"
+    drawn = engine.run(replace(small, prompt=prompt))
+    assert drawn.comments == ("Lora not found: nowhere, neither", "Hypernetwork not found: gone")
+    text = drawn.pictures[0].infotext
+    assert 'Lora not found: "nowhere, neither", Hypernetwork not found: gone' in text
+    assert psnr(drawn.pictures[0].image, engine.run(small).pictures[0].image) > 60
+
+
+def test_an_embedding_that_does_not_fit_is_named(
+    engine: Engine, small: GenerationRequest, data: Path
+) -> None:
+    wide = data / "embeddings/toowide.safetensors"
+    save_file({"emb_params": torch.zeros(2, 768)}, wide)
+    broken = data / "embeddings/torn.pt"
+    broken.write_bytes(b"no model")
+    engine._registry.refresh()
+    try:
+        drawn = engine.run(replace(small, prompt="a cat, (TooWide:1.2)", negative_prompt="torn"))
+        other = engine.run(replace(small, prompt="a cat, toowider"))
+    finally:
+        wide.unlink()
+        broken.unlink()
+        engine._registry.refresh()
+    assert drawn.comments == ("Embedding not used: toowide, torn",)
+    assert 'Embedding not used: "toowide, torn"' in drawn.pictures[0].infotext
+    assert not other.comments
+
+
+def test_words_in_a_lora_hold_for_its_job(
+    engine: Engine, small: GenerationRequest, data: Path
+) -> None:
+    path = data / "models/Lora/bundle.safetensors"
+    words = {
+        f"bundle_emb.{name}.emb_params": torch.full((2, 128), value)
+        for name, value in (("zzyzx", 0.1), ("tinyemb", 9.0))
+    }
+    save_file(words, path)
+    request = replace(small, prompt="a zzyzx tinyemb<lora:bundle:1>")
+    drawn = engine.run(request).pictures[0]
+    own = engine._registry.hashed(engine._registry.find(Kind.EMBEDDING, "tinyemb")).sha256
+    assert f'TI hashes: "zzyzx: bundle, tinyemb: {own[:12]}"' in drawn.infotext
+    without = engine.run(replace(request, prompt="a zzyzx tinyemb")).pictures[0]
+    assert psnr(drawn.image, without.image) < 60
+    assert "zzyzx: " not in without.infotext
+    plain = replace(request.options, lora_bundled_ti_to_infotext=False)
+    assert "zzyzx: bundle" not in engine.run(replace(request, options=plain)).pictures[0].infotext
+    path.unlink()
+
+
+def test_hashes_stay_out_where_the_options_say_so(engine: Engine, small: GenerationRequest) -> None:
+    silent = replace(
+        small.options,
+        lora_add_hashes_to_infotext=False,
+        textual_inversion_add_hashes_to_infotext=False,
+    )
+    text = engine.run(replace(small, prompt=ALL, options=silent)).pictures[0].infotext
+    assert "hashes" not in text
+
+
+def test_a_lora_of_another_architecture_is_refused_naming_both(
+    engine: Engine, small: GenerationRequest, data: Path
+) -> None:
+    path = data / "models/Lora/larger.safetensors"
+    layer = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
+    save_file(
+        {
+            f"{layer}.lora_up.weight": torch.zeros(640, 4),
+            f"{layer}.lora_down.weight": torch.zeros(4, 2048),
+        },
+        path,
+    )
+    with pytest.raises(WrongArchitecture, match=r"Stable Diffusion XL.*Stable Diffusion 1.x"):
+        engine.run(replace(small, prompt="a<lora:larger:1>"))
+    path.unlink()
+
+
+def test_a_lora_that_is_replaced_is_read_again(
+    engine: Engine, small: GenerationRequest, data: Path
+) -> None:
+    path, request = data / "models/Lora/swap.safetensors", replace(small, prompt="a<lora:swap:1>")
+    path.write_bytes((data / "models/Lora/tinylora.safetensors").read_bytes())
+    first = engine.run(request).pictures[0].image.tobytes()
+    other = path.with_suffix(".part")
+    other.write_bytes((data / "models/Lora/tinylokr.safetensors").read_bytes())
+    other.replace(path)
+    second = engine.run(request).pictures[0].image.tobytes()
+    assert second != first
+    path.unlink()
