@@ -13,7 +13,8 @@ from generator.engine import Engine
 from generator.errors import WrongArchitecture
 from generator.models.kinds import Kind
 from generator.request import GenerationRequest, HiresFix, Progress, Sampling, Seeds, Snapshot, Stop
-from tests.parity.replay import build_engine, psnr
+from tests.parity.comparing import psnr
+from tests.parity.service import build_engine
 
 LORAS = "<lora:tinylora:1><lora:tinyloha:0.8><lora:tinylora:0.5>"
 ALL = f"a red cat, tinyemb{LORAS}<hypernet:tinyhyper:1>"
