@@ -1,19 +1,40 @@
-/** What the service offers: its session, checkpoints, samplers; kept fresh by its events. */
-import { computed, onScopeDispose, ref, shallowRef } from 'vue'
+/** What the service offers: its session, models, samplers, scripts; kept fresh by its events. */
+import { computed, onScopeDispose, ref, shallowReactive, shallowRef } from 'vue'
 
-import { address } from './api/client'
+import { address, ApiError } from './api/client'
 import * as api from './api/sdapi'
 
 const RETRY_MS = 3000
 
 export type Catalogue = ReturnType<typeof useCatalogue>
 
+/** What ControlNet offers here; null where the service has none. */
+export interface Control {
+  units: number
+  modules: api.ControlModules
+  types: Record<string, api.ControlType>
+}
+
+/** Lists that a service may lack: what is not there is not shown. */
+function emptyShelves() {
+  return {
+    vaes: [] as api.Vae[],
+    upscalers: [] as string[],
+    latentModes: [] as string[],
+    styles: [] as api.Style[],
+    scripts: [] as api.ScriptInfo[],
+    options: {} as api.Options,
+    control: null as Control | null,
+  }
+}
+
 /** Loads everything once, then follows `/api/events` until the scope ends. */
 export function useCatalogue() {
   const session = shallowRef<api.Session | null>(null)
   const checkpoints = shallowRef<api.Checkpoint[]>([])
-  const samplers = shallowRef<api.Sampler[]>([])
+  const samplers = shallowRef<api.Named[]>([])
   const schedulers = shallowRef<api.Scheduler[]>([])
+  const shelves = shallowReactive(emptyShelves())
   const unreachable = ref(false)
   const ready = computed(() => session.value !== null && samplers.value.length > 0)
   let events: EventSource | null = null
@@ -25,6 +46,7 @@ export function useCatalogue() {
       ;[samplers.value, schedulers.value] = await Promise.all([api.samplers(), api.schedulers()])
       await refresh()
       unreachable.value = false
+      void fill()
       follow()
     } catch (error) {
       unreachable.value = (error as { status?: number }).status !== 401
@@ -38,11 +60,41 @@ export function useCatalogue() {
     checkpoints.value = files
   }
 
+  /** Each list on its own: one that fails leaves the others. */
+  async function fill() {
+    await Promise.all([
+      lay('vaes', api.vaes()),
+      lay('upscalers', names(api.upscalers())),
+      lay('latentModes', names(api.latentModes())),
+      lay('styles', api.styles()),
+      lay('scripts', api.scripts()),
+      lay('options', api.options()),
+      lay('control', control()),
+    ])
+  }
+
+  async function lay<K extends keyof typeof shelves>(
+    shelf: K,
+    coming: Promise<(typeof shelves)[K]>,
+  ) {
+    try {
+      shelves[shelf] = await coming
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      if (error.status === 404) shelves[shelf] = emptyShelves()[shelf]
+    }
+  }
+
   /** The stream opens with the present revision, so a reconnection catches up by itself. */
   function follow() {
     events?.close()
     events = new EventSource(address('api/events'))
-    events.addEventListener('models', () => void refresh().catch(() => undefined))
+    let first = true
+    events.addEventListener('models', () => {
+      void refresh().catch(() => undefined)
+      if (!first) void fill()
+      first = false
+    })
     events.onerror = () => {
       // The browser reconnects by itself unless it was refused (an expired login, no free place).
       if (events?.readyState === EventSource.CLOSED) timer = window.setTimeout(load, RETRY_MS)
@@ -53,5 +105,18 @@ export function useCatalogue() {
     window.clearTimeout(timer)
     events?.close()
   })
-  return { session, checkpoints, samplers, schedulers, unreachable, ready, load }
+  return { session, checkpoints, samplers, schedulers, shelves, unreachable, ready, load }
+}
+
+async function names(list: Promise<api.Named[]>): Promise<string[]> {
+  return (await list).map(({ name }) => name)
+}
+
+async function control(): Promise<Control> {
+  const modules = await api.controlModules()
+  const [{ control_types: types }, { control_net_unit_count: units }] = await Promise.all([
+    api.controlTypes(),
+    api.controlSettings(),
+  ])
+  return { units, modules, types }
 }

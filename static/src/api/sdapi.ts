@@ -1,4 +1,4 @@
-/** The routes that the page uses, and the shapes of what they answer. */
+/** The routes that the page uses, and the shapes of what they ask and answer. */
 import { get, post } from './client'
 
 export interface Session {
@@ -19,7 +19,7 @@ export interface Checkpoint {
   hash: string | null
 }
 
-export interface Sampler {
+export interface Named {
   name: string
 }
 
@@ -28,9 +28,40 @@ export interface Scheduler {
   label: string
 }
 
-export interface Txt2Img {
+export interface Vae {
+  model_name: string
+}
+
+export interface Style {
+  name: string
   prompt: string
   negative_prompt: string
+}
+
+/** One control of a script, as AUTOMATIC1111's page would show it. */
+export interface ScriptArgument {
+  label: string | null
+  value: unknown
+  minimum: number | null
+  maximum: number | null
+  step: number | null
+  choices: string[] | null
+}
+
+export interface ScriptInfo {
+  name: string
+  is_alwayson: boolean
+  is_img2img: boolean
+  args: ScriptArgument[]
+}
+
+export type Options = Record<string, unknown>
+
+/** What both ways of drawing ask for; a field left out is as the service likes it. */
+export interface Drawing {
+  prompt: string
+  negative_prompt: string
+  styles: string[]
   sampler_name: string
   scheduler: string
   steps: number
@@ -38,12 +69,48 @@ export interface Txt2Img {
   height: number
   cfg_scale: number
   seed: number
+  subseed?: number
+  subseed_strength?: number
+  seed_resize_from_w?: number
+  seed_resize_from_h?: number
   n_iter: number
   batch_size: number
+  tiling?: boolean
+  refiner_checkpoint?: string
+  refiner_switch_at?: number
+  denoising_strength?: number
+  script_name?: string
+  script_args?: unknown[]
+  alwayson_scripts?: Record<string, { args: unknown[] }>
   send_images: boolean
   save_images: boolean
   force_task_id: string
-  override_settings: Record<string, unknown>
+  override_settings: Options
+}
+
+export interface Txt2Img extends Drawing {
+  enable_hr?: boolean
+  hr_scale?: number
+  hr_upscaler?: string
+  hr_second_pass_steps?: number
+  hr_resize_x?: number
+  hr_resize_y?: number
+  hr_checkpoint_name?: string
+  hr_sampler_name?: string
+  hr_scheduler?: string
+  hr_prompt?: string
+  hr_negative_prompt?: string
+}
+
+export interface Img2Img extends Drawing {
+  init_images: string[] // data URIs
+  resize_mode: number
+  mask?: string
+  mask_blur?: number
+  inpainting_fill?: number
+  inpaint_full_res?: boolean
+  inpaint_full_res_padding?: number
+  inpainting_mask_invert?: number
 }
 
 export interface Drawn {
@@ -55,6 +122,7 @@ export interface DrawnInfo {
   infotexts: string[]
   all_seeds: number[]
   index_of_first_image: number
+  comments?: string[]
 }
 
 export interface TaskProgress {
@@ -68,14 +136,89 @@ export interface TaskProgress {
   textinfo: string | null
 }
 
+export interface PictureInfo {
+  info: string
+  items: Record<string, unknown>
+}
+
+export interface Extras {
+  resize_mode: 0 | 1
+  upscaling_resize: number
+  upscaling_resize_w: number
+  upscaling_resize_h: number
+  upscaling_crop: boolean
+  upscaler_1: string
+  upscaler_2: string
+  extras_upscaler_2_visibility: number
+}
+
+/** A preprocessor's slider: Resolution, then threshold A and B. */
+export interface ControlSlider {
+  name: string
+  value: number
+  min: number
+  max: number
+  step: number
+}
+
+export interface ControlModules {
+  module_list: string[]
+  module_detail: Record<string, { model_free: boolean; sliders: ControlSlider[] }>
+}
+
+export interface ControlType {
+  module_list: string[]
+  model_list: string[]
+  default_option: string
+  default_model: string
+}
+
+export interface Detection {
+  controlnet_module: string
+  controlnet_input_images: string[]
+  controlnet_processor_res: number
+  controlnet_threshold_a: number
+  controlnet_threshold_b: number
+}
+
+const internal = 'internal'
+const sdapi = 'sdapi/v1'
+
 export const session = () => get<Session>('api/session')
-export const checkpoints = () => get<Checkpoint[]>('sdapi/v1/sd-models')
-export const samplers = () => get<Sampler[]>('sdapi/v1/samplers')
-export const schedulers = () => get<Scheduler[]>('sdapi/v1/schedulers')
-export const draw = (request: Txt2Img) => post<Drawn>('sdapi/v1/txt2img', request)
-export const interrupt = () => post<unknown>('sdapi/v1/interrupt')
+export const checkpoints = () => get<Checkpoint[]>(`${sdapi}/sd-models`)
+export const samplers = () => get<Named[]>(`${sdapi}/samplers`)
+export const schedulers = () => get<Scheduler[]>(`${sdapi}/schedulers`)
+export const vaes = () => get<Vae[]>(`${sdapi}/sd-vae`)
+export const upscalers = () => get<Named[]>(`${sdapi}/upscalers`)
+export const latentModes = () => get<Named[]>(`${sdapi}/latent-upscale-modes`)
+export const styles = () => get<Style[]>(`${sdapi}/prompt-styles`)
+export const scripts = () => get<ScriptInfo[]>(`${sdapi}/script-info`)
+export const options = () => get<Options>(`${sdapi}/options`)
+export const draw = (request: Txt2Img) => post<Drawn>(`${sdapi}/txt2img`, request)
+export const redraw = (request: Img2Img) => post<Drawn>(`${sdapi}/img2img`, request)
+export const interrupt = () => post<unknown>(`${sdapi}/interrupt`)
+export const skip = () => post<unknown>(`${sdapi}/skip`)
 export const login = (credential: Record<string, string>) => post<unknown>('login', credential)
 export const logout = () => post<unknown>('logout')
 
+export const pictureInfo = (image: string) => post<PictureInfo>(`${sdapi}/png-info`, { image })
+export const enlarge = (image: string, how: Extras) =>
+  post<{ image: string; html_info: string }>(`${sdapi}/extra-single-image`, { image, ...how })
+
+export const controlModules = () =>
+  get<ControlModules>('controlnet/module_list?alias_names=true')
+export const controlTypes = () =>
+  get<{ control_types: Record<string, ControlType> }>('controlnet/control_types')
+export const controlSettings = () =>
+  get<{ control_net_unit_count: number }>('controlnet/settings')
+export const detect = (detection: Detection) =>
+  post<{ images: string[]; info: string }>('controlnet/detect', detection)
+
 export const progress = (task: string, seen: number) =>
-  post<TaskProgress>('internal/progress', { id_task: task, id_live_preview: seen, live_preview: true })
+  post<TaskProgress>(`${internal}/progress`, {
+    id_task: task,
+    id_live_preview: seen,
+    live_preview: true,
+  })
+/** The answer of a task whose asker has left, such as a page that was loaded again. */
+export const answer = (task: string) => post<Drawn>(`${internal}/answer`, { id_task: task })

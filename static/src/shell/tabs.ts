@@ -1,4 +1,4 @@
-import type { Component } from 'vue'
+import { defineAsyncComponent, type Component } from 'vue'
 
 import Txt2ImgTab from '../txt2img/Txt2ImgTab.vue'
 
@@ -8,4 +8,10 @@ export interface Tab {
   view: Component
 }
 
-export const TABS: readonly Tab[] = [{ name: 'txt2img', view: Txt2ImgTab }]
+/** The first one comes with the page; the others when they are first opened. */
+export const TABS: readonly Tab[] = [
+  { name: 'txt2img', view: Txt2ImgTab },
+  { name: 'img2img', view: defineAsyncComponent(() => import('../img2img/Img2ImgTab.vue')) },
+  { name: 'extras', view: defineAsyncComponent(() => import('../extras/ExtrasTab.vue')) },
+  { name: 'pnginfo', view: defineAsyncComponent(() => import('../pnginfo/PngInfoTab.vue')) },
+]

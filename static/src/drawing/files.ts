@@ -5,3 +5,11 @@ export function fileName({ prompt, seed, kind }: Pick<Picture, 'prompt' | 'seed'
   const words = prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture']
   return `${words.slice(0, 8).join('-')}-${seed}.${kind}`
 }
+
+/** Have the browser save a picture under that name. */
+export function saved(picture: Picture) {
+  const link = document.createElement('a')
+  link.href = picture.url
+  link.download = fileName(picture)
+  link.click()
+}

@@ -25,6 +25,11 @@ export function parseInfotext(text: string): Infotext {
   }
 }
 
+/** True for a text that holds parameters, and not only words. */
+export function isInfotext(text: string): boolean {
+  return Object.keys(parseInfotext(text).parameters).length >= 3
+}
+
 function unquoted(value: string): string {
   if (!value.startsWith('"')) return value
   try {

@@ -1,0 +1,207 @@
+/** One running request: its progress, and the pictures that came of this visit's requests. */
+import { computed, reactive, ref, shallowRef } from 'vue'
+
+import { ApiError } from '../api/client'
+import * as api from '../api/sdapi'
+import type { Kind } from './fields'
+
+const POLL_MS = 300
+const KEPT = 200 // pictures; older ones are on the server's disk
+
+type Format = 'png' | 'jpeg' | 'webp'
+
+export interface Picture {
+  key: number
+  blob: Blob // the very bytes that the service sent, infotext included
+  url: string // of the blob
+  infotext: string // empty for a grid or a map
+  notes: string[] // what the service says of the request, such as a LoRA that is missing
+  seed: number
+  prompt: string
+  kind: Format
+  width: number // pixels
+  height: number
+}
+
+export type Failure = { status: number; message: string; fields: Record<string, string> }
+export type Generation = ReturnType<typeof useGeneration>
+
+/** What is remembered of a running task, to find it again after the page was loaded anew. */
+interface Remembered {
+  task: string
+  prompt: string
+  width: number
+  height: number
+}
+
+export function useGeneration(kind: Kind) {
+  const remembered = `easel.task.${kind}`
+  const running = ref(false)
+  const stopping = ref(false)
+  const lost = ref(false) // a task of before the reload ended, and its pictures are not to be had
+  const progress = reactive({ share: 0, eta: null as number | null, queue: '', note: '', preview: '', part: '' })
+  const size = reactive({ width: 1, height: 1 }) // pixels of what is in work
+  const failure = ref<Failure | null>(null)
+  const pictures = shallowRef<Picture[]>([]) // the latest first
+  const chosen = ref(0) // index into pictures
+  const picture = computed<Picture | null>(() => pictures.value[chosen.value] ?? null)
+  let made = 0
+
+  /** Ask, follow, keep the pictures. True when pictures came; `part` is "2 / 5" of a series. */
+  async function generate<R extends api.Drawing>(
+    request: R,
+    ask: (request: R) => Promise<api.Drawn>,
+    part = '',
+  ): Promise<boolean> {
+    if (running.value) return false
+    const { force_task_id: task, prompt, width, height } = request
+    begin({ task, prompt, width, height }, part)
+    try {
+      await keep(await ask(request), prompt, request.script_name !== undefined)
+      return true
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      if (error.status !== 401) failure.value = error
+      return false
+    } finally {
+      end()
+    }
+  }
+
+  function begin(work: Remembered, part: string) {
+    Object.assign(progress, { share: 0, eta: null, queue: '', note: '', preview: '', part })
+    Object.assign(size, { width: work.width, height: work.height })
+    failure.value = null
+    lost.value = false
+    stopping.value = false
+    running.value = true
+    sessionStorage.setItem(remembered, JSON.stringify(work))
+    void follow(work.task)
+  }
+
+  function end() {
+    running.value = false
+    sessionStorage.removeItem(remembered)
+  }
+
+  /** Ask how far the task is until its request has been answered. */
+  async function follow(task: string) {
+    let seen = -1
+    while (running.value) {
+      try {
+        const told = await api.progress(task, seen)
+        if (!running.value) return
+        show(told)
+        seen = told.id_live_preview
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error // the request itself tells what is wrong
+      }
+      await new Promise((go) => setTimeout(go, POLL_MS))
+    }
+  }
+
+  function show(told: api.TaskProgress) {
+    progress.share = told.progress ?? progress.share
+    progress.eta = told.eta
+    progress.queue = told.queued ? (told.textinfo?.replace(/^\D+/, '') ?? '') : ''
+    progress.note = told.active ? (told.textinfo ?? '') : ''
+    if (told.live_preview) progress.preview = told.live_preview
+  }
+
+  /** After a reload: show the task that was running, and fetch what came of it. */
+  async function resume() {
+    const stored = sessionStorage.getItem(remembered)
+    if (stored === null || running.value) return
+    const work = JSON.parse(stored) as Remembered
+    begin(work, '')
+    try {
+      await ended(work.task)
+      await keep(await api.answer(work.task), work.prompt, true)
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      if (error.status !== 401) lost.value = true
+    } finally {
+      end()
+    }
+  }
+
+  async function ended(task: string) {
+    for (;;) {
+      const told = await api.progress(task, -1)
+      if (!told.active && !told.queued) return
+      await new Promise((go) => setTimeout(go, 2 * POLL_MS))
+    }
+  }
+
+  /** Grids come first: a script's are kept, that of a plain batch shows nothing new. */
+  async function keep(drawn: api.Drawn, prompt: string, withGrids: boolean) {
+    const info = JSON.parse(drawn.info) as api.DrawnInfo
+    const first = info.index_of_first_image
+    const fresh = await Promise.all(
+      drawn.images.map((image, at) => picture_of(image, at, at < first ? '' : (info.infotexts[at] ?? ''))),
+    )
+    async function picture_of(image: string, at: number, infotext: string): Promise<Picture> {
+      const blob = blobOf(image)
+      return {
+        key: ++made,
+        blob,
+        url: URL.createObjectURL(blob),
+        kind: kindOf(image),
+        infotext,
+        notes: info.comments ?? [],
+        seed: Number(/\bSeed: (\d+)/.exec(infotext)?.[1] ?? info.all_seeds[at - first] ?? -1),
+        prompt,
+        ...(await sizeOf(blob)),
+      }
+    }
+    const shown = withGrids ? fresh : fresh.slice(first)
+    const all = [...shown, ...pictures.value]
+    all.slice(KEPT).forEach(({ url }) => URL.revokeObjectURL(url))
+    pictures.value = all.slice(0, KEPT)
+    chosen.value = 0
+  }
+
+  async function interrupt() {
+    if (!running.value) return
+    stopping.value = true
+    await api.interrupt().catch(() => (stopping.value = false))
+  }
+
+  async function skip() {
+    if (running.value) await api.skip().catch(() => undefined)
+  }
+
+  /** Show the picture `by` places further, stopping at both ends. */
+  function move(by: number) {
+    chosen.value = Math.min(Math.max(chosen.value + by, 0), Math.max(pictures.value.length - 1, 0))
+  }
+
+  return {
+    running, stopping, lost, progress, size, failure, pictures, chosen, picture,
+    generate, resume, interrupt, skip, move,
+  }
+}
+
+/** A task id in AUTOMATIC1111's form. */
+export function newTask(kind: Kind): string {
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
+  const drawn = crypto.getRandomValues(new Uint8Array(7))
+  return `task(${kind}-${[...drawn].map((byte) => letters[byte % letters.length]).join('')})`
+}
+
+/** By the first letter of the base64: PNG starts with 0x89, JPEG with 0xFF, WebP with "RIFF". */
+function kindOf(base64: string): Format {
+  return base64.startsWith('/') ? 'jpeg' : base64.startsWith('U') ? 'webp' : 'png'
+}
+
+function blobOf(base64: string): Blob {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))
+  return new Blob([bytes], { type: `image/${kindOf(base64)}` })
+}
+
+async function sizeOf(blob: Blob): Promise<{ width: number; height: number }> {
+  const bitmap = await createImageBitmap(blob)
+  const { width, height } = bitmap
+  bitmap.close()
+  return { width, height }
+}

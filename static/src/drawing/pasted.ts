@@ -1,0 +1,221 @@
+/** Fills the fields with what an infotext tells (contract sections 6.2 and 6.4). */
+import type { Checkpoint, Options } from '../api/sdapi'
+import { DEFAULTS, SOFT, type Fields, type Override } from './fields'
+import type { Infotext } from './infotext'
+
+/** What the service offers, to tell names that are here from others. */
+export interface Offer {
+  schedules: string[]
+  checkpoints: Checkpoint[]
+  options: Options
+}
+
+const NOTHING: Offer = { schedules: [], checkpoints: [], options: {} }
+
+/** Infotext keys that stand for options without a field of their own (contract section 7.3). */
+const OPTION_OF: Record<string, string> = {
+  ENSD: 'eta_noise_seed_delta',
+  RNG: 'randn_source',
+  Emphasis: 'emphasis',
+  Eta: 'eta_ancestral',
+  'Eta DDIM': 'eta_ddim',
+  'Sigma churn': 's_churn',
+  'Sigma tmin': 's_tmin',
+  'Sigma tmax': 's_tmax',
+  'Sigma noise': 's_noise',
+  'Schedule min sigma': 'sigma_min',
+  'Schedule max sigma': 'sigma_max',
+  'Schedule rho': 'rho',
+  'Beta scheduler alpha': 'beta_dist_alpha',
+  'Beta scheduler beta': 'beta_dist_beta',
+  'Beta schedule alpha': 'beta_dist_alpha',
+  'Beta schedule beta': 'beta_dist_beta',
+  'Discard penultimate sigma': 'always_discard_next_to_last_sigma',
+  'SGM noise multiplier': 'sgm_noise_multiplier',
+  'Noise Schedule': 'sd_noise_schedule',
+  'UniPC variant': 'uni_pc_variant',
+  'UniPC skip type': 'uni_pc_skip_type',
+  'UniPC order': 'uni_pc_order',
+  'UniPC lower order final': 'uni_pc_lower_order_final',
+  'Skip Early CFG': 'skip_early_cond',
+  NGMS: 's_min_uncond',
+  'NGMS all steps': 's_min_uncond_all',
+  'Token merging ratio': 'token_merging_ratio',
+  'Token merging ratio hr': 'token_merging_ratio_hr',
+  'Pad conds': 'pad_cond_uncond',
+  'Pad conds v0': 'pad_cond_uncond_v0',
+  'Noise multiplier': 'initial_noise_multiplier',
+  'Extra noise': 'img2img_extra_noise',
+  'Conditional mask weight': 'inpainting_mask_weight',
+  'Old prompt editing timelines': 'use_old_scheduling',
+  'Downcast alphas_cumprod': 'use_downcasted_alpha_bar',
+  'Refiner switch by sampling steps': 'refiner_switch_by_sample_steps',
+  'Hires refiner': 'hires_fix_refiner_pass',
+  'VAE Encoder': 'sd_vae_encode_method',
+  'VAE Decoder': 'sd_vae_decode_method',
+}
+
+const CONTENTS = ['fill', 'original', 'latent noise', 'latent nothing']
+const SOFT_PREFIX = 'Soft inpainting '
+const SOFT_KEYS = [
+  'schedule bias',
+  'preservation strength',
+  'transition contrast boost',
+  'mask influence',
+  'difference threshold',
+  'difference contrast',
+]
+
+/** The fields changed to what an infotext tells; what it does not tell stays, or is off. */
+export function withInfotext(fields: Fields, { prompt, negative, parameters }: Infotext, offer = NOTHING): Fields {
+  const told = new Told(parameters)
+  const { sampler, schedule } = sampling(told, fields, offer.schedules)
+  const size = told.size('Size')
+  return {
+    ...fields,
+    prompt,
+    negative,
+    styles: [], // they stand in the prompt already
+    sampler,
+    schedule,
+    checkpoint: checkpoint(told, offer.checkpoints) ?? fields.checkpoint,
+    vae: told.text('VAE') ?? fields.vae,
+    clipSkip: told.number('Clip skip') ?? null,
+    steps: told.number('Steps') ?? fields.steps,
+    guidance: told.number('CFG scale') ?? fields.guidance,
+    seed: told.number('Seed') ?? fields.seed,
+    width: size?.width ?? fields.width,
+    height: size?.height ?? fields.height,
+    tiling: told.text('Tiling') === 'True',
+    strength: told.number('Denoising strength') ?? fields.strength,
+    variation: variation(told, fields),
+    refiner: refiner(told, fields, offer.checkpoints),
+    hires: hires(told, fields, offer.checkpoints),
+    inpaint: inpaint(told, fields),
+    soft: soft(told, fields),
+    overrides: overrides(parameters, offer.options),
+  }
+}
+
+/** The parameters, read by type. */
+class Told {
+  constructor(private readonly parameters: Record<string, string>) {}
+
+  text(key: string): string | undefined {
+    return this.parameters[key]
+  }
+
+  number(key: string): number | undefined {
+    const text = this.parameters[key]
+    const value = Number(text)
+    return text === undefined || text === '' || Number.isNaN(value) ? undefined : value
+  }
+
+  size(key: string): { width: number; height: number } | null {
+    const found = /^(\d+)x(\d+)$/.exec(this.parameters[key] ?? '')
+    return found ? { width: Number(found[1]), height: Number(found[2]) } : null
+  }
+}
+
+/** Old infotexts write the schedule behind the sampler: `DPM++ 2M Karras`. */
+function sampling(told: Told, fields: Fields, schedules: string[]) {
+  const sampler = told.text('Sampler') ?? fields.sampler
+  const schedule = told.text('Schedule type')
+  const tail = schedules.find((label) => sampler.endsWith(` ${label}`))
+  if (schedule === undefined && tail) return { sampler: sampler.slice(0, -tail.length - 1), schedule: tail }
+  const unsaid = told.text('Sampler') === undefined ? fields.schedule : DEFAULTS.schedule
+  return { sampler, schedule: schedule ?? unsaid }
+}
+
+/** The file of the model that is told, by its hash and else by its name; null: not here. */
+function checkpoint(told: Told, checkpoints: Checkpoint[]): string | null {
+  const hash = told.text('Model hash')
+  const byHash = hash ? checkpoints.find((file) => file.hash === hash) : undefined
+  const found = byHash ?? checkpoints.find(({ model_name }) => model_name === told.text('Model'))
+  return found?.filename ?? null
+}
+
+function title(name: string | undefined, checkpoints: Checkpoint[]): string | null {
+  if (!name) return null
+  const found = checkpoints.find((file) => file.title === name || file.model_name === name)
+  return found?.title ?? name
+}
+
+function variation(told: Told, { variation: before }: Fields): Fields['variation'] {
+  const size = told.size('Seed resize from')
+  const seed = told.number('Variation seed')
+  if (seed === undefined && !size) return { ...before, on: false, strength: 0 }
+  return {
+    on: true,
+    seed: seed ?? -1,
+    strength: told.number('Variation seed strength') ?? 0,
+    width: size?.width ?? 0,
+    height: size?.height ?? 0,
+  }
+}
+
+function refiner(told: Told, { refiner: before }: Fields, checkpoints: Checkpoint[]): Fields['refiner'] {
+  const named = title(told.text('Refiner'), checkpoints)
+  if (named === null) return { ...before, on: false }
+  return { on: true, checkpoint: named, switchAt: told.number('Refiner switch at') ?? before.switchAt }
+}
+
+function hires(told: Told, { hires: before }: Fields, checkpoints: Checkpoint[]): Fields['hires'] {
+  const scale = told.number('Hires upscale')
+  const size = told.size('Hires resize')
+  const upscaler = told.text('Hires upscaler')
+  if (scale === undefined && !size && upscaler === undefined) return { ...before, on: false }
+  return {
+    on: true,
+    upscaler: upscaler ?? DEFAULTS.hires.upscaler,
+    steps: told.number('Hires steps') ?? 0,
+    strength: told.number('Denoising strength') ?? before.strength,
+    bySize: size !== null,
+    scale: scale ?? before.scale,
+    width: size?.width ?? 0,
+    height: size?.height ?? 0,
+    checkpoint: title(told.text('Hires checkpoint'), checkpoints),
+    sampler: told.text('Hires sampler') ?? null,
+    schedule: told.text('Hires schedule type') ?? null,
+    prompt: told.text('Hires prompt') ?? '',
+    negative: told.text('Hires negative prompt') ?? '',
+  }
+}
+
+function inpaint(told: Told, { inpaint: before }: Fields): Fields['inpaint'] {
+  const content = CONTENTS.indexOf(told.text('Masked content') ?? '')
+  const area = told.text('Inpaint area')
+  const mode = told.text('Mask mode')
+  return {
+    blur: told.number('Mask blur') ?? before.blur,
+    invert: mode === undefined ? before.invert : mode === 'Inpaint not masked',
+    content: content < 0 ? before.content : content,
+    onlyMasked: area === undefined ? before.onlyMasked : area === 'Only masked',
+    padding: told.number('Masked area padding') ?? before.padding,
+  }
+}
+
+function soft(told: Told, { soft: before }: Fields): Fields['soft'] {
+  if (told.text(`${SOFT_PREFIX}enabled`) !== 'True') return { ...before, on: false }
+  const numbers = SOFT_KEYS.map((key, at) => told.number(SOFT_PREFIX + key) ?? SOFT[at]!.value)
+  return { on: true, numbers }
+}
+
+/** Options that the infotext sets otherwise than the service has them now. */
+function overrides(parameters: Record<string, string>, options: Options): Fields['overrides'] {
+  const found: Fields['overrides'] = {}
+  for (const [key, text] of Object.entries(parameters)) {
+    const option = OPTION_OF[key]
+    if (option === undefined) continue
+    const value = typed(text, options[option])
+    if (value !== options[option]) found[option] = value
+  }
+  return found
+}
+
+/** The text as the type that the option has now. */
+function typed(text: string, now: unknown): Override {
+  if (typeof now === 'boolean') return text.toLowerCase() === 'true'
+  if (typeof now === 'number') return Number(text)
+  return text
+}

@@ -1,0 +1,144 @@
+/** From the fields to what the service is asked. */
+import type { Drawing, Img2Img, Options, Txt2Img } from '../api/sdapi'
+import { unitOf, type ControlUnit } from './control'
+import type { Fields } from './fields'
+
+/** What the fields do not know: what they are read against. */
+export interface Surroundings {
+  side: number // pixels that the checkpoint likes
+  title: string | null // of the checkpoint that draws
+  task: string
+  units: ControlUnit[]
+}
+
+/** A picture to start from, and where to repaint it. */
+export interface Source {
+  image: string // data URI
+  width: number // pixels
+  height: number
+  mask: string | null // data URI; null: the whole picture
+}
+
+export function txt2img(fields: Fields, around: Surroundings): Txt2Img {
+  return { ...drawing(fields, around, []), ...hires(fields) }
+}
+
+export function img2img(fields: Fields, around: Surroundings, source: Source): Img2Img {
+  const soft = source.mask !== null && fields.soft.on ? [true, ...fields.soft.numbers] : []
+  return {
+    ...drawing(fields, around, soft),
+    ...redrawnSize(fields, around.side, source),
+    denoising_strength: fields.strength,
+    resize_mode: fields.resizeMode,
+    init_images: [source.image],
+    ...(source.mask === null ? {} : inpainting(fields, source.mask)),
+  }
+}
+
+/** The size that a picture of `source`'s size is redrawn at. */
+export function redrawnSize(
+  { sizing, scale, width, height }: Pick<Fields, 'sizing' | 'scale' | 'width' | 'height'>,
+  side: number,
+  source: Pick<Source, 'width' | 'height'> | null,
+): { width: number; height: number } {
+  if (sizing === 'to' || !source) return { width: width ?? side, height: height ?? side }
+  const eighths = (pixels: number) => Math.max(64, Math.round((pixels * scale) / 8) * 8)
+  return { width: eighths(source.width), height: eighths(source.height) }
+}
+
+function drawing(fields: Fields, { side, title, task, units }: Surroundings, soft: unknown[]): Drawing {
+  const used = units.filter(({ on }) => on)
+  const alwayson: Drawing['alwayson_scripts'] = {}
+  if (used.length > 0) alwayson.controlnet = { args: used.map(unitOf) }
+  if (soft.length > 0) alwayson['soft inpainting'] = { args: soft }
+  return {
+    prompt: fields.prompt,
+    negative_prompt: fields.negative,
+    styles: fields.styles,
+    sampler_name: fields.sampler,
+    scheduler: fields.schedule,
+    steps: fields.steps,
+    width: fields.width ?? side,
+    height: fields.height ?? side,
+    cfg_scale: fields.guidance,
+    seed: fields.seed,
+    ...variation(fields),
+    n_iter: fields.batches,
+    batch_size: fields.batchSize,
+    ...(fields.tiling ? { tiling: true } : {}),
+    ...refiner(fields),
+    ...script(fields),
+    ...(Object.keys(alwayson).length > 0 ? { alwayson_scripts: alwayson } : {}),
+    send_images: true,
+    save_images: true,
+    force_task_id: task,
+    override_settings: settings(fields, title),
+  }
+}
+
+function variation({ variation: { on, seed, strength, width, height } }: Fields): Partial<Drawing> {
+  if (!on) return {}
+  const resized = width > 0 && height > 0
+  return {
+    subseed: seed,
+    subseed_strength: strength,
+    ...(resized ? { seed_resize_from_w: width, seed_resize_from_h: height } : {}),
+  }
+}
+
+function refiner({ refiner: { on, checkpoint, switchAt } }: Fields): Partial<Drawing> {
+  return on && checkpoint ? { refiner_checkpoint: checkpoint, refiner_switch_at: switchAt } : {}
+}
+
+function script({ script: { name, given } }: Fields): Partial<Drawing> {
+  return name && given[name] ? { script_name: name, script_args: given[name] } : {}
+}
+
+function settings(fields: Fields, title: string | null): Options {
+  return {
+    ...fields.overrides,
+    ...(title === null ? {} : { sd_model_checkpoint: title }),
+    ...(fields.vae === null ? {} : { sd_vae: fields.vae }),
+    ...(fields.clipSkip === null ? {} : { CLIP_stop_at_last_layers: fields.clipSkip }),
+  }
+}
+
+function hires({ hires: h }: Fields): Partial<Txt2Img> {
+  if (!h.on) return {}
+  return {
+    enable_hr: true,
+    denoising_strength: h.strength,
+    hr_upscaler: h.upscaler,
+    hr_second_pass_steps: h.steps,
+    ...(h.bySize ? { hr_resize_x: h.width, hr_resize_y: h.height } : { hr_scale: h.scale }),
+    ...(h.checkpoint ? { hr_checkpoint_name: h.checkpoint } : {}),
+    ...(h.sampler ? { hr_sampler_name: h.sampler } : {}),
+    ...(h.schedule ? { hr_scheduler: h.schedule } : {}),
+    hr_prompt: h.prompt,
+    hr_negative_prompt: h.negative,
+  }
+}
+
+function inpainting({ inpaint }: Fields, mask: string): Partial<Img2Img> {
+  return {
+    mask,
+    mask_blur: inpaint.blur,
+    inpainting_fill: inpaint.content,
+    inpaint_full_res: inpaint.onlyMasked,
+    inpaint_full_res_padding: inpaint.padding,
+    inpainting_mask_invert: inpaint.invert ? 1 : 0,
+  }
+}
+
+/** The size after hires fix (contract section 5.1); null where there is nothing to enlarge. */
+export function enlargedSize(
+  width: number,
+  height: number,
+  { bySize, scale, width: across, height: down }: Fields['hires'],
+): { width: number; height: number } | null {
+  if (!bySize) return { width: Math.floor(width * scale), height: Math.floor(height * scale) }
+  if (across === 0 && down === 0) return null
+  if (down === 0) return { width: across, height: Math.floor((across * height) / width) }
+  if (across === 0) return { width: Math.floor((down * width) / height), height: down }
+  return { width: across, height: down }
+}

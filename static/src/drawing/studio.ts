@@ -1,0 +1,123 @@
+/** What both drawing sections are made of: fields, model, running request, keys, pasting. */
+import { useTitle } from '@vueuse/core'
+import { ElMessage } from 'element-plus'
+import { computed, onActivated, onDeactivated, ref, watch } from 'vue'
+import { useI18n } from 'vue-i18n'
+
+import { ApiError } from '../api/client'
+import { pictureInfo } from '../api/sdapi'
+import type { Catalogue } from '../catalogue'
+import { uriOf } from '../pictures'
+import { useCheckpoint } from './checkpoint'
+import { newUnit, type ControlUnit } from './control'
+import { useFields, type Kind } from './fields'
+import { newTask, useGeneration } from './generation'
+import { parseInfotext } from './infotext'
+import { useKeys } from './keys'
+import { withInfotext } from './pasted'
+import type { Surroundings } from './requests'
+
+export type Studio = ReturnType<typeof useStudio>
+
+const UNITS = 3 // ControlNet's, where the service does not say
+
+export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise<void>) {
+  const { t } = useI18n()
+  const fields = useFields(kind)
+  const work = useGeneration(kind)
+  const { used, side } = useCheckpoint(catalogue, fields, (name, next) =>
+    ElMessage.info(t('field.checkpointGone', { name, next })),
+  )
+  const units = ref<ControlUnit[]>([])
+  const enlarged = ref(false)
+  const open = ref(true) // whether this section is the one on the screen
+  const errors = computed(() => work.failure.value?.fields ?? {})
+  onActivated(() => (open.value = true))
+  onDeactivated(() => (open.value = false))
+
+  watch(
+    () => catalogue.shelves.control,
+    (control) => {
+      const wanted = control?.units ?? UNITS
+      while (units.value.length < wanted) units.value.push(newUnit())
+    },
+    { immediate: true },
+  )
+  keepNames(catalogue, fields)
+  tellInTitle(work)
+  void work.resume()
+  watch(work.lost, (lost) => lost && ElMessage.warning(t('stage.lost')))
+
+  let again = false
+  async function generate() {
+    again = false
+    await start()
+    if (again) void generate()
+  }
+
+  /** Ctrl+Enter in the middle of a picture: leave that one and begin anew. */
+  function generateAnew() {
+    if (!work.running.value) return void generate()
+    again = true
+    void work.interrupt()
+  }
+
+  function apply(infotext: string) {
+    fields.value = withInfotext(fields.value, parseInfotext(infotext), {
+      schedules: catalogue.schedulers.value.map(({ label }) => label),
+      checkpoints: catalogue.checkpoints.value,
+      options: catalogue.shelves.options,
+    })
+  }
+
+  /** The parameters that a picture carries, into the fields. */
+  async function applyPicture(file: Blob) {
+    const found = await pictureInfo(await uriOf(file)).catch((error: unknown) => {
+      if (!(error instanceof ApiError)) throw error
+      return null
+    })
+    if (!found?.info) return void ElMessage.warning(t('prompt.noInfotext'))
+    apply(found.info)
+    ElMessage.success(t('prompt.applied'))
+  }
+
+  const around = (): Surroundings => ({
+    side: side.value,
+    title: used.value?.title ?? null,
+    task: newTask(kind),
+    units: catalogue.shelves.control ? units.value : [],
+  })
+
+  useKeys(open, {
+    generate: generateAnew,
+    skip: () => void work.skip(),
+    interrupt: () => !enlarged.value && void work.interrupt(),
+    move: (by) => !enlarged.value && work.move(by),
+  })
+  return {
+    kind, catalogue, fields, units, used, side, errors, enlarged, work, around,
+    generate, apply, applyPicture,
+  }
+}
+
+/** A remembered sampler or schedule may have left with a plugin; the first one stands in. */
+function keepNames({ samplers, schedulers }: Catalogue, fields: ReturnType<typeof useFields>) {
+  watch(
+    [samplers, schedulers, () => [fields.value.sampler, fields.value.schedule]],
+    () => {
+      const names = samplers.value.map(({ name }) => name)
+      const labels = schedulers.value.map(({ label }) => label)
+      if (!names.includes(fields.value.sampler)) fields.value.sampler = names[0] ?? 'Euler'
+      if (!labels.includes(fields.value.schedule)) fields.value.schedule = labels[0] ?? 'Automatic'
+    },
+    { immediate: true },
+  )
+}
+
+/** `[42 %] Easel` while a picture is in work, for those who look at another window. */
+function tellInTitle({ running, progress }: ReturnType<typeof useGeneration>) {
+  const title = useTitle()
+  watch([running, () => progress.share], () => {
+    title.value = running.value ? `[${Math.round(progress.share * 100)} %] Easel` : 'Easel'
+  })
+}

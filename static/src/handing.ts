@@ -1,0 +1,28 @@
+/** Which section is open, and what one section hands to another. */
+import { ref, shallowRef } from 'vue'
+
+export type Place = 'txt2img' | 'img2img' | 'inpaint' | 'extras'
+
+/** A picture, the text it was made with, or both, on the way to a section. */
+export interface Handed {
+  to: Place
+  image: Blob | null
+  infotext: string
+}
+
+export const tab = ref('txt2img')
+export const handed = shallowRef<Handed | null>(null)
+
+/** Open the section and give it these. */
+export function hand(to: Place, image: Blob | null, infotext = '') {
+  handed.value = { to, image, infotext }
+  tab.value = to === 'inpaint' ? 'img2img' : to
+}
+
+/** What was handed to one of these places; it is given once. */
+export function take(...places: Place[]): Handed | null {
+  const given = handed.value
+  if (!given || !places.includes(given.to)) return null
+  handed.value = null
+  return given
+}

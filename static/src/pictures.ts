@@ -1,0 +1,37 @@
+/** Pictures that the reader brings: by choosing, dropping or pasting. */
+
+export interface Loaded {
+  name: string
+  uri: string // data URI, as the service takes it
+  width: number // pixels
+  height: number
+}
+
+/** Raises when the bytes are no picture that the browser can show. */
+export async function loaded(file: Blob, name = ''): Promise<Loaded> {
+  const uri = await uriOf(file)
+  const bitmap = await createImageBitmap(file)
+  const { width, height } = bitmap
+  bitmap.close()
+  return { name: name || (file instanceof File ? file.name : ''), uri, width, height }
+}
+
+export function uriOf(file: Blob): Promise<string> {
+  return new Promise((give, fail) => {
+    const reader = new FileReader()
+    reader.onload = () => give(String(reader.result))
+    reader.onerror = () => fail(reader.error ?? new Error('unreadable'))
+    reader.readAsDataURL(file)
+  })
+}
+
+/** The picture files among what was dropped or pasted. */
+export function picturesIn(transfer: DataTransfer | null): File[] {
+  return [...(transfer?.files ?? [])].filter(({ type }) => type.startsWith('image/'))
+}
+
+/** A picture of the service's, which sends base64 without a prefix, as a blob. */
+export function blobOf(base64: string, type = 'image/png'): Blob {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))
+  return new Blob([bytes], { type })
+}
