@@ -62,14 +62,15 @@ export function useCatalogue() {
 
   /** Each list on its own: one that fails leaves the others. */
   async function fill() {
+    const scripts = api.scripts()
     await Promise.all([
       lay('vaes', api.vaes()),
       lay('upscalers', names(api.upscalers())),
       lay('latentModes', names(api.latentModes())),
       lay('styles', api.styles()),
-      lay('scripts', api.scripts()),
+      lay('scripts', scripts),
       lay('options', api.options()),
-      lay('control', control()),
+      lay('control', control(scripts)),
     ])
   }
 
@@ -112,7 +113,9 @@ async function names(list: Promise<api.Named[]>): Promise<string[]> {
   return (await list).map(({ name }) => name)
 }
 
-async function control(): Promise<Control> {
+/** Asked only where the service lists it among its scripts. */
+async function control(scripts: Promise<api.ScriptInfo[]>): Promise<Control | null> {
+  if (!(await scripts).some(({ name }) => name.toLowerCase() === 'controlnet')) return null
   const modules = await api.controlModules()
   const [{ control_types: types }, { control_net_unit_count: units }] = await Promise.all([
     api.controlTypes(),

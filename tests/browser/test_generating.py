@@ -60,7 +60,7 @@ def test_several_pictures_can_be_looked_through_and_downloaded(page: Page) -> No
         page.get_by_text("Download").click()
     assert download.value.suggested_filename == "a-yellow-star-41.png"
     page.locator("figure .large").click()
-    expect(page.locator(".el-image-viewer__canvas img")).to_be_visible()
+    expect(page.locator(".pswp__img").first).to_be_visible()
 
 
 def test_escape_interrupts(page: Page) -> None:
