@@ -43,6 +43,9 @@ def enlarge(
     return _cut(larger, to)
 
 
+LATE = ("Hires prompt", "Hires negative prompt", "Hires schedule type")
+
+
 @dataclass(frozen=True, slots=True)
 class HiresTexts:
     """What the second pass has of its own; None where it has not."""
@@ -53,7 +56,10 @@ class HiresTexts:
 
 
 def hires_notes(request: GenerationRequest, fix: HiresFix, own: HiresTexts) -> dict[str, object]:
-    """The infotext's keys, in AUTOMATIC1111's order."""
+    """The infotext's keys, in AUTOMATIC1111's order.
+
+    Those of LATE are always among them, None where the infotext has nothing to say.
+    """
     first = request.sampling
     resized = fix.resize_width or fix.resize_height
     notes: dict[str, object] = {
@@ -68,7 +74,7 @@ def hires_notes(request: GenerationRequest, fix: HiresFix, own: HiresTexts) -> d
         "Hires steps": fix.steps or None,
         "Hires upscaler": fix.upscaler,
     }
-    return {key: value for key, value in notes.items() if value not in (None, "")}
+    return {key: value for key, value in notes.items() if key in LATE or value not in (None, "")}
 
 
 def _cut(latent: Tensor, to: Target) -> Tensor:

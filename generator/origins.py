@@ -117,8 +117,8 @@ def _mask_notes(mask: Mask, prepared: Prepared) -> dict[str, object]:
     notes: dict[str, object] = {}
     if mask.invert:
         notes["Mask mode"] = "Inpaint not masked"
-    if mask.blur_x == mask.blur_y and mask.blur_x > 0:
-        notes["Mask blur"] = mask.blur_x
+    if mask.blur_x > 0 or mask.blur_y > 0:
+        notes["Mask blur"] = mask.blur_x if mask.blur_x == mask.blur_y else None
     if prepared.box is not None:
         notes["Inpaint area"] = "Only masked"
         notes["Masked area padding"] = mask.padding

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from webapp.queues.frames import GenerationJob, Saving
 
+LATE = frozenset({"Hires prompt", "Hires negative prompt", "Hires schedule type"})
+"""Keys that AUTOMATIC1111 writes into infotexts alone: in ``info`` they stand with null."""
+
 SUCCESS = 0
 """The vendor's ``status`` of a request that was drawn; it publishes no other number."""
 
@@ -211,7 +214,10 @@ def information(job: "GenerationJob", generation: Generation, saved: Saved) -> d
         "seed_resize_from_w": echo.get("seed_resize_from_w", request.seeds.resize_from_width),
         "seed_resize_from_h": echo.get("seed_resize_from_h", request.seeds.resize_from_height),
         "denoising_strength": echo.get("denoising_strength"),
-        "extra_generation_params": dict(generation.extra_parameters),
+        "extra_generation_params": {
+            key: None if key in LATE else value
+            for key, value in generation.extra_parameters.items()
+        },
         "index_of_first_image": first,
         "infotexts": texts[:first] + texts,
         "styles": list(request.styles),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from generator.request import GenerationRequest, Snapshot
-from generator.sampling.names import find_schedule
+from generator.sampling.names import DEFAULT_SCHEDULE, find_sampler, find_schedule
 
 if TYPE_CHECKING:
     from generator.sampling.samplers import Sampler
@@ -61,6 +61,7 @@ def parameters(
         "VAE": models.vae,
         **_variation(request, variation_seed),
         "Clip skip": _unless(1, options.CLIP_stop_at_last_layers),
+        "ENSD": _ensd(request),
         "RNG": _unless("GPU", options.randn_source),
         "Tiling": True if request.tiling else None,
     }
@@ -74,8 +75,6 @@ def sampling_notes(request: GenerationRequest, sampler: "Sampler", schedule: str
     """
     options, own = request.options, request.sampling
     notes: Parameters = {}
-    if schedule != own.schedule:
-        notes["Schedule type"] = schedule
     notes |= _model_notes(options)
     if sampler.kind != "timestep":
         notes |= _schedule_notes(options, sampler, schedule)
@@ -107,11 +106,11 @@ def _model_notes(options: Snapshot) -> Parameters:
 
 
 def _schedule_notes(options: Snapshot, sampler: "Sampler", label: str) -> Parameters:
-    notes: Parameters = {}
+    notes: Parameters = {} if label == DEFAULT_SCHEDULE else {"Schedule type": label}
     entry = find_schedule(label)
     if options.always_discard_next_to_last_sigma and not sampler.discard_penultimate:
         notes["Discard penultimate sigma"] = True
-    if entry is not None and label != "Automatic":
+    if entry is not None and label != DEFAULT_SCHEDULE:
         if options.sigma_min:
             notes["Schedule min sigma"] = options.sigma_min
         if options.sigma_max:
@@ -136,9 +135,16 @@ def _eta_notes(request: GenerationRequest, sampler: "Sampler") -> Parameters:
     notes: Parameters = {}
     if eta != (0.0 if timestep else 1.0):
         notes["Eta DDIM" if timestep else "Eta"] = eta
-    if sampler.uses_ensd and eta and options.eta_noise_seed_delta:
-        notes["ENSD"] = options.eta_noise_seed_delta
     return notes
+
+
+def _ensd(request: GenerationRequest) -> int | None:
+    """The option's number, where the sampler draws noise that it moves."""
+    own, options = request.sampling, request.options
+    sampler = find_sampler(own.sampler)
+    eta = options.eta_ancestral if own.eta is None else own.eta
+    moves = sampler is not None and "uses_ensd" in sampler.options and eta
+    return (options.eta_noise_seed_delta or None) if moves else None
 
 
 def _variation(request: GenerationRequest, variation_seed: int) -> Parameters:

@@ -14,11 +14,6 @@ KNOWN: Mapping[str, str] = {
     "inpaint_return_mask": "masks are not answered yet",
     "o_tome": "token merging is not there yet",
     "infotext_paste_nohires": "the infotext field is not there yet",
-    "hires_*": "extra_generation_params",
-    "sched_*": "extra_generation_params",
-    "i2i_sched_*": "extra_generation_params",
-    "inpaint*_blur_xy": "extra_generation_params",
-    "o_*": "extra_generation_params",
     "inpaintwp_fill0_invert": "39.5 dB",
 }
 """Patterns of names. A case that comes right is taken out."""
