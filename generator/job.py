@@ -24,7 +24,7 @@ from generator.pictures.latents import FACTOR, decode
 from generator.prompt.conditioning import Conditioning, PromptEncoder, encode_prompts
 from generator.prompt.grammar import Tag, Timing
 from generator.request import GenerationRequest, Picture, Sampling, Stop
-from generator.sampling.denoiser import Network
+from generator.sampling.network import Network, Rows
 from generator.sampling.noise import PictureNoise, picture_noise, picture_seeds
 from generator.sampling.sample import Pass, Sampled, Start, noise_schedule, sample, timing
 from generator.sampling.samplers import resolve
@@ -321,7 +321,7 @@ def plan(
 def _network(checkpoint: Checkpoint, request: GenerationRequest) -> Network:
     unet = checkpoint.unet
 
-    def predict(x: Tensor, t: Tensor, context: Tensor) -> Tensor:
+    def predict(x: Tensor, t: Tensor, context: Tensor, _: Rows) -> Tensor:
         found: Tensor = unet(x.to(unet.dtype), t, context.to(unet.dtype)).sample
         return found.float()
 

@@ -5,48 +5,22 @@ watch about each call. Contract sections 2.4, 2.5, 4.4, 4.5 and 4.9.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from generator.errors import NotANumber
-from generator.prompt.conditioning import Conditioning, Stage
+from generator.prompt.conditioning import Conditioning
 from generator.request import Stop
-from generator.sampling.lcm import consistent, distilled_timestep
-from generator.sampling.schedules import NoiseSchedule
+from generator.sampling.blending import Blend
+from generator.sampling.contexts import Contexts, contexts_at
+from generator.sampling.lcm import consistent, distilled, distilled_timestep
+from generator.sampling.network import Network, Refinement, Relief, Rows, Side
 
-Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
+Model = Callable[[Tensor, Tensor, Tensor, Rows], Tensor]  # x, level, context
 StepWatch = Callable[[int, Tensor | None], Stop]
-
-_CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A U-Net as the samplers see it.
-
-    ``predict(x (B,C,h,w), t (B,), context (B,L,width))`` returns what the network was trained to
-    predict, eps or v by ``prediction`` ("epsilon" | "v_prediction"), in float32; t is a timestep
-    0..999, not always whole.
-    """
-
-    predict: Predict
-    table: NoiseSchedule
-    prediction: str = "epsilon"
-    device: torch.device = _CPU
-
-
-@dataclass(frozen=True, slots=True)
-class Blend:
-    """Where the picture is repainted: ``mask`` is 1 where the new picture shows, 0 elsewhere."""
-
-    initial: Tensor  # (B, C, h, w), the latent that stays
-    mask: Tensor  # broadcastable to it
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return x * self.mask + self.initial * (1.0 - self.mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +40,7 @@ class Guidance:
     consistency: bool = False  # a latent consistency model, its table the distilled one
     empty: Tensor | None = None  # (77, width)
     blend: Blend | None = None
+    check_nan: bool = True
 
 
 class Interrupted(Exception):
@@ -84,18 +59,33 @@ def unwatched(step: int, estimate: Tensor | None) -> Stop:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What one call evaluates: ``owners`` names the picture of each positive row."""
+    """Rows to evaluate."""
 
-    positive: Tensor  # (P, L, width)
-    negative: Tensor  # (B, M, width)
+    contexts: Tensor  # (n, L, width)
     owners: tuple[int, ...]
-    weights: tuple[float, ...]
+    sides: tuple[Side, ...]
+
+    def __add__(self, more: "_Rows") -> "_Rows":
+        contexts = torch.cat([self.contexts, more.contexts])
+        return _Rows(contexts, self.owners + more.owners, self.sides + more.sides)
+
+
+def _positives(contexts: Contexts) -> _Rows:
+    """Picture by picture."""
+    return _Rows(contexts.positive, contexts.owners, (Side.POSITIVE,) * len(contexts.owners))
+
+
+def _negatives(contexts: Contexts, blank: bool) -> _Rows:
+    size = len(contexts.negative)
+    rows = _Rows(contexts.negative, tuple(range(size)), (Side.NEGATIVE,) * size)
+    return rows + replace(rows, sides=(Side.BLANK,) * size) if blank else rows
 
 
 class Denoiser:
     """Callable ``denoise(x (B,C,h,w), sigma (B,)) -> x0 (B,C,h,w)``; counts its calls.
 
-    Raises :class:`Interrupted` when the watch asks for it and :class:`NotANumber` on NaN.
+    ``refinement`` lets another network take over. Raises :class:`Interrupted` when the watch asks
+    for it and :class:`NotANumber` on NaN.
     """
 
     def __init__(
@@ -104,11 +94,13 @@ class Denoiser:
         conditioning: Conditioning,
         guidance: Guidance,
         watch: StepWatch = unwatched,
+        refinement: Refinement | None = None,
     ) -> None:
-        self.network = network
         self.conditioning = conditioning
         self.guidance = guidance
         self.watch = watch
+        self.refinement = refinement
+        self.network = self._distilled(network)
         self.calls = 0
         self.seconds = 0.0  # inside the network
         self.estimate: Tensor | None = None  # of the last call, (B, C, h, w)
@@ -116,9 +108,11 @@ class Denoiser:
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The clean latent that guidance expects behind ``x`` at noise level ``sigma``."""
+        table = self.network.table
+        self._begin(lambda: int((table.sigmas.to(sigma.device) - sigma.max()).abs().argmin()))
         joined = self._guided(x, sigma, float(sigma[0]), self._clean)
         if self.guidance.blend:
-            joined = self.guidance.blend(joined)
+            joined = self.guidance.blend(joined, sigma)
         self.estimate = joined
         return joined
 
@@ -127,33 +121,52 @@ class Denoiser:
 
         For the samplers that walk timesteps. A mask blends the network's input only.
         """
+        self._begin(lambda: int(timestep.max()))
         if self.guidance.blend:
-            x = self.guidance.blend(x)
+            x = self.guidance.blend(x, timestep)
         # the threshold of s_min_uncond meets timesteps here, as in AUTOMATIC1111
         eps = self._guided(x, timestep, float(timestep[0]), self._eps)
         alpha = self.network.table.alphas_cumprod.to(x.device)[timestep.long()][:, None, None, None]
         self.estimate = (x - (1 - alpha).sqrt() * eps) / alpha.sqrt()
         return eps
 
-    def _guided(self, x: Tensor, level: Tensor, threshold: float, model: Predict) -> Tensor:
-        self._ask()
-        rows = self._rows(len(x))
-        skip_early = self._skips_early()
-        if skip_early or self._skips_negative(threshold):
-            parts = self._in_batches(model, x, level, rows, len(rows.positive))
-            negative = torch.stack([parts[rows.owners.index(i)] for i in range(len(x))])
-            joined = _join(parts, negative, rows, 1.0)
-        else:
-            parts, negative = self._both(model, x, level, rows)
-            joined = _join(parts, negative, rows, self.guidance.scale)
-        self.negative = negative
-        self.calls += 1
-        return joined
-
-    def _ask(self) -> None:
+    def _begin(self, timestep: Callable[[], int]) -> None:
+        """Hear the watch, then let the other network take over if it is time."""
         stop = self.watch(self.calls // self.guidance.order, self.estimate)
         if stop is not Stop.NO:
             raise Interrupted(stop, self.estimate)
+        if self.refinement is None:
+            return
+        if self.refinement.by_steps:
+            done = self.calls / max(self.guidance.calls, 1)
+        else:
+            done = (LAST_TIMESTEP - timestep()) / (LAST_TIMESTEP + 1)
+        if done >= self.refinement.switch_at:
+            self._relieve(self.refinement.take_over())
+
+    def _relieve(self, relief: Relief) -> None:
+        self.refinement = None
+        self.network = self._distilled(relief.network)
+        self.conditioning = relief.conditioning
+        self.guidance = replace(self.guidance, empty=relief.empty)
+
+    def _distilled(self, network: Network) -> Network:
+        if not self.guidance.consistency:
+            return network
+        return replace(network, table=distilled(network.table))
+
+    def _guided(self, x: Tensor, level: Tensor, threshold: float, model: Model) -> Tensor:
+        contexts = self._padded(contexts_at(self.conditioning, self.calls, self.network.device))
+        assert len(contexts.negative) == len(x), (len(contexts.negative), len(x))
+        if self._skips_early() or self._skips_negative(threshold):
+            parts = self._evaluate(model, x, level, _positives(contexts))
+            negative = torch.stack([parts[contexts.owners.index(i)] for i in range(len(x))])
+            joined = _join(parts, negative, contexts, 1.0)
+        else:
+            joined, negative = self._both(model, x, level, contexts)
+        self.negative = negative
+        self.calls += 1
+        return joined
 
     def _skips_early(self) -> bool:
         share = self.guidance.skip_early_cond
@@ -164,79 +177,61 @@ class Denoiser:
             return False
         return self.guidance.s_min_uncond_all or self.calls % 2 == 1
 
-    def _rows(self, pictures: int) -> _Rows:
-        strands = [(i, s) for i, row in enumerate(self.conditioning.positive) for s in row]
-        positive = _stack([_at(strand.stages, self.calls) for _, strand in strands])
-        negative = _stack([_at(stages, self.calls) for stages in self.conditioning.negative])
-        positive, negative = self._padded(positive, negative)
-        where = self.network.device
-        assert len(negative) == pictures, (len(negative), pictures)
-        return _Rows(
-            positive.to(where),
-            negative.to(where),
-            tuple(i for i, _ in strands),
-            tuple(strand.weight for _, strand in strands),
-        )
-
-    def _padded(self, positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
+    def _padded(self, contexts: Contexts) -> Contexts:
         """Equal lengths for both, where an option asks for it (contract section 2.7)."""
-        short = positive.shape[1] - negative.shape[1]
-        if short and self.guidance.pad_cond_uncond_v0:
-            tail = negative[:, -1:].repeat(1, max(short, 0), 1)
-            return positive, torch.cat([negative, tail], 1)[:, : positive.shape[1]]
-        if short and self.guidance.pad_cond_uncond and self.guidance.empty is not None:
-            return _fill(positive, -short, self.guidance.empty), _fill(
-                negative, short, self.guidance.empty
-            )
-        return positive, negative
+        if contexts.even:
+            return contexts
+        if self.guidance.pad_cond_uncond_v0:
+            return contexts.repeating()
+        if self.guidance.pad_cond_uncond and self.guidance.empty is not None:
+            return contexts.filled(self.guidance.empty)
+        return contexts
 
-    def _both(self, model: Predict, x: Tensor, level: Tensor, rows: _Rows) -> tuple[Tensor, Tensor]:
-        """Positives and negatives: in one call where their token lengths agree."""
-        size = len(x)
-        if rows.positive.shape[1] != rows.negative.shape[1]:
-            width = size * 2 if self.guidance.batch_cond_uncond else size
-            parts = self._in_batches(model, x, level, rows, width)
-            return parts, self._timed(model, x, level, rows.negative)
-        owners = list(rows.owners)
-        inputs = torch.cat([x[owners], x])  # positives first, picture by picture
-        levels = torch.cat([level[owners], level])
-        contexts = torch.cat([rows.positive, rows.negative])
-        width = len(inputs) if self.guidance.batch_cond_uncond else size
-        spans = [slice(a, a + width) for a in range(0, len(inputs), width)]
-        found = torch.cat(
-            [self._timed(model, inputs[span], levels[span], contexts[span]) for span in spans]
-        )
-        return found[:-size], found[-size:]
+    def _both(
+        self, model: Model, x: Tensor, level: Tensor, contexts: Contexts
+    ) -> tuple[Tensor, Tensor]:
+        """Positives and negatives, in one call where their token lengths agree: (joined, U)."""
+        size, image_scale = len(x), self.network.image_guidance
+        above = _positives(contexts)
+        below = _negatives(contexts, blank=image_scale is not None)
+        if contexts.even:
+            found = self._evaluate(model, x, level, above + below)
+            parts, rest = found.split([len(above.owners), len(below.owners)])
+        else:
+            parts = self._evaluate(model, x, level, above)
+            rest = self._evaluate(model, x, level, below)
+        joined = _join(parts, rest[:size], contexts, self.guidance.scale)
+        if image_scale is not None:
+            joined += (rest[:size] - rest[size:]) * (image_scale - 1)
+        return joined, rest[-size:]
 
-    def _in_batches(
-        self, model: Predict, x: Tensor, level: Tensor, rows: _Rows, width: int
-    ) -> Tensor:
-        """The positives alone, ``width`` rows a call."""
-        owners = list(rows.owners)
-        return torch.cat(
-            [
-                self._timed(model, x[who], level[who], context)
-                for who, context in (
-                    (owners[a : a + width], rows.positive[a : a + width])
-                    for a in range(0, len(owners), width)
-                )
-            ]
-        )
+    def _evaluate(self, model: Model, x: Tensor, level: Tensor, rows: _Rows) -> Tensor:
+        """All rows in one call, or as many at a time as the batch has pictures."""
+        width = len(rows.owners) if self.guidance.batch_cond_uncond else len(x)
+        parts = []
+        for start in range(0, len(rows.owners), width):
+            span = slice(start, start + width)
+            owners = rows.owners[span]
+            told = Rows(owners, rows.sides[span], self.calls, self.guidance.calls)
+            who = list(owners)
+            parts.append(self._timed(model, x[who], level[who], rows.contexts[span], told))
+        return torch.cat(parts)
 
-    def _timed(self, model: Predict, x: Tensor, level: Tensor, context: Tensor) -> Tensor:
+    def _timed(self, model: Model, x: Tensor, level: Tensor, context: Tensor, rows: Rows) -> Tensor:
         started = time.perf_counter()
-        result = model(x, level, context)
-        if torch.isnan(result).any():  # also waits for the device, so that the clock is right
+        result = model(x, level, context, rows)
+        # looking for NaN also waits for the device, so that the clock is right
+        if torch.isnan(result).any() and self.guidance.check_nan:
             raise NotANumber(NAN_MESSAGE)
         self.seconds += time.perf_counter() - started
         return result
 
-    def _clean(self, x: Tensor, sigma: Tensor, context: Tensor) -> Tensor:
+    def _clean(self, x: Tensor, sigma: Tensor, context: Tensor, rows: Rows) -> Tensor:
         """x0 from the network's prediction, for noise levels (Karras et al. 2022, table 1)."""
         wide = sigma[:, None, None, None]
         t = self._timestep(sigma)
         scale_in = 1 / (wide**2 + 1) ** 0.5
-        found = self.network.predict(x * scale_in, t, context)
+        found = self.network.predict(x * scale_in, t, context, rows)
         if self.network.prediction == "v_prediction":
             denoised = found * (-wide * scale_in) + x * (1 / (wide**2 + 1))
         else:
@@ -248,9 +243,9 @@ class Denoiser:
             return distilled_timestep(sigma, self.network.table)
         return self.network.table.sigma_to_t(sigma, self.guidance.quantize)
 
-    def _eps(self, x: Tensor, timestep: Tensor, context: Tensor) -> Tensor:
+    def _eps(self, x: Tensor, timestep: Tensor, context: Tensor, rows: Rows) -> Tensor:
         """eps from the network's prediction, for whole timesteps."""
-        found = self.network.predict(x, timestep, context)
+        found = self.network.predict(x, timestep, context, rows)
         if self.network.prediction == "v_prediction":
             alphas = self.network.table.alphas_cumprod.to(x.device)
             alpha = alphas[timestep.long()][:, None, None, None]
@@ -258,6 +253,7 @@ class Denoiser:
         return found
 
 
+LAST_TIMESTEP = 999
 NAN_MESSAGE = (
     "A tensor with NaNs was produced in Unet. The numbers left the range of half precision, or "
     "the checkpoint holds NaNs itself: try --no-half, or another checkpoint. "
@@ -265,28 +261,9 @@ NAN_MESSAGE = (
 )
 
 
-def _join(parts: Tensor, negative: Tensor, rows: _Rows, scale: float) -> Tensor:
+def _join(parts: Tensor, negative: Tensor, contexts: Contexts, scale: float) -> Tensor:
     """U + sum of w * scale * (C - U); Liu et al. (2022), "Compositional visual generation"."""
     joined = negative.clone()
-    for row, (owner, weight) in enumerate(zip(rows.owners, rows.weights, strict=True)):
+    for row, (owner, weight) in enumerate(zip(contexts.owners, contexts.weights, strict=True)):
         joined[owner] += (parts[row] - negative[owner]) * (weight * scale)
     return joined
-
-
-def _at(stages: Sequence[Stage], call: int) -> Tensor:
-    """What holds at this denoiser call: the first stage whose end is not before it."""
-    return next((s.context for s in stages if call <= s.end), stages[-1].context)
-
-
-def _stack(contexts: Sequence[Tensor]) -> Tensor:
-    """(n, L, width); shorter ones repeat their last vector."""
-    longest = max(len(c) for c in contexts)
-    return torch.stack([torch.cat([c, c[-1:].repeat(longest - len(c), 1)]) for c in contexts])
-
-
-def _fill(context: Tensor, missing: int, empty: Tensor) -> Tensor:
-    """``context`` (n, L, width) made ``missing`` tokens longer with empty prompts."""
-    if missing <= 0:
-        return context
-    tail = empty.to(context).repeat(-(-missing // len(empty)), 1)[:missing]
-    return torch.cat([context, tail.expand(len(context), -1, -1)], dim=1)

@@ -5,25 +5,19 @@ Contract sections 3.6, 4.2, 4.3, 4.6 and 4.7.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from generator.prompt.conditioning import Conditioning
 from generator.prompt.grammar import Timing
-from generator.request import Sampling, Snapshot, Stop
+from generator.request import Sampling, Snapshot, SoftInpainting, Stop
+from generator.sampling.blending import Blend, HardBlend, SoftBlend
 from generator.sampling.brownian import BrownianNoise
-from generator.sampling.denoiser import (
-    Blend,
-    Denoiser,
-    Guidance,
-    Interrupted,
-    Network,
-    StepWatch,
-    unwatched,
-)
+from generator.sampling.denoiser import Denoiser, Guidance, Interrupted, StepWatch, unwatched
 from generator.sampling.lcm import distilled
+from generator.sampling.network import Network, Refinement
 from generator.sampling.noise import PictureNoise
 from generator.sampling.samplers import Sampler, resolve
 from generator.sampling.schedules import (
@@ -44,6 +38,7 @@ class Start:
     strength: float  # denoising strength, 0..1
     fixed_steps: bool = False  # run exactly ``steps`` steps, as hires fix always does
     mask: Tensor | None = None  # 1 where to repaint; broadcastable to the latent
+    soft: SoftInpainting | None = None  # how the mask's two sides are joined
     noise_multiplier: float = 1.0  # of the initial noise; img2img only
 
 
@@ -67,6 +62,8 @@ class Pass:
     start: Start | None = None
     watch: StepWatch = unwatched
     empty: Tensor | None = None  # (77, width), the encoded empty prompt, for pad_cond_uncond
+    refinement: Refinement | None = None
+    check_nan: bool = True
 
 
 def timing(sampling: Sampling, options: Snapshot, first_pass: Sampling | None = None) -> Timing:
@@ -95,15 +92,13 @@ def sample(job: Pass, conditioning: Conditioning, noise: PictureNoise) -> Sample
     Raises :class:`generator.errors.NotANumber` and :class:`generator.errors.BadRequest`.
     """
     sampler, label = resolve(job.sampling.sampler, job.sampling.schedule)
-    if sampler.kind == "lcm":
-        job = replace(job, network=replace(job.network, table=distilled(job.network.table)))
     first = noise.initial().to(job.network.device)
     road = (_TimestepRoad if sampler.kind == "timestep" else _SigmaRoad)(job, sampler, label)
     guidance = _guidance(job, sampler, road.steps)
-    denoiser = Denoiser(job.network, conditioning, guidance, job.watch)
+    denoiser = Denoiser(job.network, conditioning, guidance, job.watch, job.refinement)
     latent, stopped = _run(road, denoiser, road.begin(first), noise)
     if guidance.blend:
-        latent = guidance.blend(latent)
+        latent = guidance.blend.finish(latent)
     return Sampled(latent, stopped, denoiser.calls, denoiser.seconds)
 
 
@@ -145,8 +140,17 @@ def _guidance(job: Pass, sampler: Sampler, steps: int) -> Guidance:
         quantize=options.enable_quantization,
         empty=job.empty,
         consistency=sampler.kind == "lcm",
-        blend=Blend(start.latent, start.mask) if start and start.mask is not None else None,
+        blend=_blend(start) if start else None,
+        check_nan=job.check_nan,
     )
+
+
+def _blend(start: Start) -> Blend | None:
+    if start.mask is None:
+        return None
+    if start.soft is None:
+        return HardBlend(start.latent, start.mask)
+    return SoftBlend(start.latent, start.mask, start.soft)
 
 
 def sampler_arguments(
@@ -174,12 +178,14 @@ class _SigmaRoad:
 
     def __init__(self, job: Pass, sampler: Sampler, label: str) -> None:
         self.job, self.sampler = job, sampler
+        table = job.network.table
+        self.table = distilled(table) if sampler.kind == "lcm" else table
         self.steps = steps = job.sampling.steps
         start = job.start
         if start:
             steps, t_enc = image_steps(steps, start.strength, start.fixed_steps)
             self.steps = t_enc + 1
-        self.full = sigmas_for(sampler, label, steps, job.network.table, job.options)
+        self.full = sigmas_for(sampler, label, steps, self.table, job.options)
         walked = self.full[max(steps - t_enc - 1, 0) :] if start else self.full
         self.sigmas = walked.to(job.network.device)
 
@@ -212,11 +218,10 @@ class _SigmaRoad:
         """(sigma_min, sigma_max, steps) of the samplers that choose their own levels."""
         if self.job.start:
             return self.sigmas[-2], self.sigmas[0], len(self.sigmas) - 1
-        table = self.job.network.table
         device = self.job.network.device
         return (
-            table.sigma_min.to(device),
-            table.sigma_max.to(device),
+            self.table.sigma_min.to(device),
+            self.table.sigma_max.to(device),
             self.job.sampling.steps,
         )
 

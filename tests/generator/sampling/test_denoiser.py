@@ -9,8 +9,10 @@ from torch import Tensor
 from generator.errors import BadRequest, NotANumber
 from generator.prompt.conditioning import Conditioning, Stage, Strand
 from generator.request import Sampling, Seeds, Snapshot, Stop
-from generator.sampling.denoiser import Blend, Denoiser, Guidance, Interrupted, Network
+from generator.sampling.blending import HardBlend
+from generator.sampling.denoiser import Denoiser, Guidance, Interrupted
 from generator.sampling.names import SAMPLER_NAMES
+from generator.sampling.network import Network, Rows
 from generator.sampling.noise import picture_noise
 from generator.sampling.sample import Pass, Sampled, Start, sample, sampler_arguments, timing
 from generator.sampling.samplers import SAMPLERS
@@ -38,7 +40,7 @@ class Recorder:
         self.contexts: list[Tensor] = []
         self.times: list[Tensor] = []
 
-    def __call__(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
         self.contexts.append(context)
         self.times.append(t)
         return torch.zeros_like(x) + context.mean((1, 2))[:, None, None, None]
@@ -118,7 +120,7 @@ def test_negative_is_skipped_below_a_level(everywhere: bool, wanted: list[int]) 
 
 def test_mask_keeps_the_original() -> None:
     mask = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
-    blend = Blend(torch.full((1, 4, 2, 2), 5.0), mask)
+    blend = HardBlend(torch.full((1, 4, 2, 2), 5.0), mask)
     found = denoiser(plain(), Guidance(blend=blend))(X, ONE)
     assert found[0, 0].tolist() == [[-7.0, 5.0], [5.0, 5.0]]
 
@@ -126,7 +128,7 @@ def test_mask_keeps_the_original() -> None:
 def test_v_prediction() -> None:
     """A network that knows the picture is all zeros answers x / sigma; x0 must be 0 then."""
 
-    def v_of_zero(x: Tensor, t: Tensor, context: Tensor) -> Tensor:
+    def v_of_zero(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
         sigma = TABLE.t_to_sigma(t)[:, None, None, None]
         return x / sigma  # x comes scaled to unit variance
 
@@ -138,7 +140,7 @@ def test_v_prediction() -> None:
 
 
 def test_nan_is_refused_with_the_known_message() -> None:
-    network = Network(lambda x, t, c: x * math.nan, TABLE)
+    network = Network(lambda x, t, c, r: x * math.nan, TABLE)
     with pytest.raises(NotANumber, match="A tensor with NaNs was produced in Unet"):
         Denoiser(network, plain(), Guidance())(X, ONE)
 
@@ -161,7 +163,7 @@ def test_watch_sees_steps_and_stops() -> None:
 def drawn(name: str, steps: int = 6, **changes: object) -> Sampled:
     """One picture of the network that knows a Gaussian."""
 
-    def predict(x: Tensor, t: Tensor, context: Tensor) -> Tensor:
+    def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
         sigma = TABLE.t_to_sigma(t)[:, None, None, None]
         return x * sigma * (sigma**2 + 1) ** 0.5 / (0.25 + sigma**2)
 
@@ -198,7 +200,7 @@ def test_a_picture_ignores_its_neighbours(name: str) -> None:
     both = drawn(name)
     noise = picture_noise(Seeds(1), 1, 1, "CPU", 0, (4, 8, 8))
 
-    def predict(x: Tensor, t: Tensor, context: Tensor) -> Tensor:
+    def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
         sigma = TABLE.t_to_sigma(t)[:, None, None, None]
         return x * sigma * (sigma**2 + 1) ** 0.5 / (0.25 + sigma**2)
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from generator.prompt.conditioning import Conditioning, Stage, Strand
 from generator.request import Sampling, Seeds, Snapshot
-from generator.sampling.denoiser import Network
 from generator.sampling.lcm import distilled, distilled_timestep
+from generator.sampling.network import Network
 from generator.sampling.noise import picture_noise
 from generator.sampling.sample import Pass, Start, noise_schedule, sample
 from generator.sampling.samplers import Sampler, resolve
@@ -53,7 +53,7 @@ class Replay:
         self.worst = 0.0
         self.calls = 0
 
-    def __call__(self, x: Tensor, t: Tensor, _context: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, t: Tensor, *_: object) -> Tensor:
         level = float(self.trace["sigma"][self.calls])
         estimate = torch.from_numpy(self.trace[f"denoised_{self.calls}"])
         wanted = torch.from_numpy(self.trace[f"x_{self.calls}"][:1])

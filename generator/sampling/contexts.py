@@ -1,0 +1,73 @@
+"""What the rows of one denoiser call attend to: the prompts' stages, brought to equal lengths.
+
+Contract sections 2.4, 2.5 and 2.7.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from generator.prompt.conditioning import Conditioning, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """The prompts of one call: ``owners`` names the picture of each positive row."""
+
+    positive: Tensor  # (P, L, width)
+    negative: Tensor  # (B, M, width)
+    owners: tuple[int, ...]
+    weights: tuple[float, ...]  # of each positive row
+
+    @property
+    def even(self) -> bool:
+        """Whether positives and negatives fit into one call."""
+        return self.positive.shape[1] == self.negative.shape[1]
+
+    def repeating(self) -> "Contexts":
+        """Negatives that repeat their last vector, or are cut, to the positives' length."""
+        length = self.positive.shape[1]
+        missing = max(length - self.negative.shape[1], 0)
+        tail = self.negative[:, -1:].repeat(1, missing, 1)
+        return replace(self, negative=torch.cat([self.negative, tail], 1)[:, :length])
+
+    def filled(self, empty: Tensor) -> "Contexts":
+        """The shorter side filled up with empty prompts, (77, width) each."""
+        short = self.positive.shape[1] - self.negative.shape[1]
+        return replace(
+            self,
+            positive=_fill(self.positive, -short, empty),
+            negative=_fill(self.negative, short, empty),
+        )
+
+
+def contexts_at(conditioning: Conditioning, call: int, device: torch.device) -> Contexts:
+    """What holds at denoiser call ``call``, the first being 0."""
+    strands = [(i, strand) for i, row in enumerate(conditioning.positive) for strand in row]
+    return Contexts(
+        _stack([_at(strand.stages, call) for _, strand in strands]).to(device),
+        _stack([_at(stages, call) for stages in conditioning.negative]).to(device),
+        tuple(i for i, _ in strands),
+        tuple(strand.weight for _, strand in strands),
+    )
+
+
+def _at(stages: Sequence[Stage], call: int) -> Tensor:
+    """The first stage whose end is not before ``call``."""
+    return next((s.context for s in stages if call <= s.end), stages[-1].context)
+
+
+def _stack(contexts: Sequence[Tensor]) -> Tensor:
+    """(n, L, width); shorter ones repeat their last vector."""
+    longest = max(len(c) for c in contexts)
+    return torch.stack([torch.cat([c, c[-1:].repeat(longest - len(c), 1)]) for c in contexts])
+
+
+def _fill(context: Tensor, missing: int, empty: Tensor) -> Tensor:
+    """``context`` (n, L, width) made ``missing`` tokens longer."""
+    if missing <= 0:
+        return context
+    tail = empty.to(context).repeat(-(-missing // len(empty)), 1)[:missing]
+    return torch.cat([context, tail.expand(len(context), -1, -1)], dim=1)
