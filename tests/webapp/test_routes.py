@@ -14,7 +14,7 @@ from generator.request import Progress, Stop
 from tests.webapp.conftest import write_model
 from webapp.errors import Unavailable
 from webapp.openapi import CONVERTER
-from webapp.queues.contracts import Frame, WorkerState
+from webapp.queues.contracts import Answer, Frame, WorkerState
 from webapp.routes.events import Listeners, told
 from webapp.routes.road import wait
 
@@ -177,6 +177,19 @@ def test_an_ended_task_is_remembered(house: Any) -> None:
     ask = {"id_task": "task(other)"}
     assert house.client().post("/internal/progress", json=ask).get_json()["completed"] is False
     assert house.client().post("/internal/progress", json={}).status_code == 422
+
+
+def test_an_answer_is_kept_for_an_asker_who_left(build: Any) -> None:
+    house = build(working=False)
+    client, ask = house.client(), {"id_task": "t1"}
+    put(house, "t1")
+    assert client.post("/internal/answer", json=ask).status_code == 404  # nothing to give yet
+    client.post("/internal/progress", json=ask)
+    lease = house.store.take("w", (), 1)
+    house.store.answer(lease, Answer(200, b'{"images": []}'), 1.0)
+    assert client.post("/internal/answer", json=ask).get_json() == {"images": []}
+    assert client.post("/internal/answer", json=ask).status_code == 404  # given once
+    assert client.post("/internal/answer", json={}).status_code == 422
 
 
 def test_pending_tasks(build: Any) -> None:

@@ -2,19 +2,22 @@
 
 import base64
 import time
+from typing import TypeVar
 
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, ValidationError
 
 from webapp.auth import Caller
 from webapp.coercion import Bool, Int, Str
+from webapp.errors import Refused
 from webapp.openapi import Note, described
 from webapp.requests.fields import invalid
-from webapp.routes.context import caller, json_body, services, tasks
+from webapp.routes.context import caller, json_body, response, services, tasks
 from webapp.routes.sdapi import fraction
 from webapp.routes.tasks import Running, frames, task_of
 
 internal = Blueprint("internal", __name__, url_prefix="/internal")
+Query = TypeVar("Query", bound=BaseModel)
 
 
 class TaskQuery(BaseModel):
@@ -23,6 +26,18 @@ class TaskQuery(BaseModel):
     id_task: Str
     id_live_preview: Int = -1
     live_preview: Bool = True
+
+
+class TaskName(BaseModel):
+    """One of the caller's tasks."""
+
+    id_task: Str
+
+
+class NoAnswer(Refused):
+    """Nothing is kept of a task: it never was, was answered, or ended too long ago."""
+
+    status = 404
 
 
 class TaskProgress(BaseModel):
@@ -42,11 +57,15 @@ class TaskProgress(BaseModel):
 @described(Note("How far one task is", body=TaskQuery, answer=TaskProgress))
 def task_progress() -> Response:
     """The state of one of the caller's tasks: queued, running, completed or unknown."""
+    return jsonify(look(asked(TaskQuery), caller()).model_dump())
+
+
+def asked(kind: type[Query]) -> Query:
+    """The body as a query. Raises ``InvalidFields`` naming each wrong field."""
     try:
-        query = TaskQuery.model_validate(json_body())
+        return kind.model_validate(json_body())
     except ValidationError as error:
         raise invalid(error) from None
-    return jsonify(look(query, caller()).model_dump())
 
 
 def look(query: TaskQuery, who: Caller) -> TaskProgress:
@@ -57,6 +76,7 @@ def look(query: TaskQuery, who: Caller) -> TaskProgress:
     if mine is None:
         ended = tasks().ended(who, query.id_task)
         return TaskProgress(active=False, queued=False, completed=ended, textinfo="Waiting...")
+    tasks().follow(who, query.id_task, mine.id)
     if mine.deliveries == 0:
         waiting = [frame.id for frame in known if frame.deliveries == 0]
         place = f"In queue: {waiting.index(mine.id) + 1}/{len(waiting)}"
@@ -82,6 +102,19 @@ def moving(job: Running, query: TaskQuery) -> TaskProgress:
         id_live_preview=seen.preview_id if fresh else query.id_live_preview,
         textinfo=seen.progress.textinfo,
     )
+
+
+@internal.post("/answer")
+@described(Note("The answer of a task whose asker has left", body=TaskName))
+def task_answer() -> Response:
+    """What a task of the caller's came to, once: for a page that was loaded again meanwhile."""
+    stream, task = services().stream, asked(TaskName).id_task
+    job = tasks().job_of(caller(), task)
+    answer = stream.wait(job, 0) if job else None
+    if job is None or answer is None:
+        raise NoAnswer(f"id_task: no answer of {task!r} is kept.")
+    stream.forget(job)
+    return response(answer)
 
 
 @internal.get("/pending-tasks")

@@ -29,7 +29,8 @@ def draw(services: "Services", frame: Frame) -> Answer:
     services.stream.put(frame)
     environ = request.environ
     answer = wait(services.stream, frame.id, lambda: left(environ))
-    services.stream.forget(frame.id)  # else its pictures fill the queue's file for an hour
+    if not left(environ):  # a page that was loaded again asks for the answer by its task
+        services.stream.forget(frame.id)  # else its pictures fill the queue's file for an hour
     return answer
 
 

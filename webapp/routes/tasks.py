@@ -30,6 +30,7 @@ class Tasks:
         self.lock = threading.Lock()
         self.finished: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.stops: OrderedDict[str, Stop] = OrderedDict()
+        self.followed: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def finish(self, owner: str, task: str) -> None:
         """Remember that a task has ended."""
@@ -45,6 +46,19 @@ class Tasks:
                 task == known and (caller.owner or owner == caller.name)
                 for owner, known in self.finished
             )
+
+    def follow(self, who: Caller, task: str, job: str) -> None:
+        """Remember which job a caller's task is, for when its asker has left."""
+        with self.lock:
+            self.followed[who.name, task] = job
+            self.followed.move_to_end((who.name, task))
+            while len(self.followed) > REMEMBERED:
+                self.followed.popitem(last=False)
+
+    def job_of(self, who: Caller, task: str) -> str | None:
+        """The job of a task that the caller has asked the progress of."""
+        with self.lock:
+            return self.followed.get((who.name, task))
 
     def stop(self, job: str, stop: Stop) -> None:
         """Remember what was asked of a job, for ``GET progress`` to tell."""

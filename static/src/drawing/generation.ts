@@ -56,15 +56,18 @@ export function useGeneration(kind: Kind) {
     if (running.value) return false
     const { force_task_id: task, prompt, width, height } = request
     begin({ task, prompt, width, height }, part)
+    let cut = false
     try {
       await keep(await ask(request), prompt, request.script_name !== undefined)
       return true
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       if (error.status !== 401) failure.value = error
+      // Leaving the page looks like this too, and a task whose line broke goes on: keep its name.
+      cut = error.status === 0
       return false
     } finally {
-      end()
+      end(cut)
     }
   }
 
@@ -79,9 +82,9 @@ export function useGeneration(kind: Kind) {
     void follow(work.task)
   }
 
-  function end() {
+  function end(cut = false) {
     running.value = false
-    sessionStorage.removeItem(remembered)
+    if (!cut) sessionStorage.removeItem(remembered)
   }
 
   /** Ask how far the task is until its request has been answered. */
