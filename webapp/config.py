@@ -32,6 +32,7 @@ class Config:
     listen: bool = False
     web_ui: bool = True
     api: bool = True
+    lenient: bool = True
     device: str = "auto"
     token: str | None = None
     api_auth: tuple[tuple[str, str], ...] = ()

@@ -84,6 +84,20 @@ FLAGS: tuple[Flag, ...] = (
         section=SERVER,
         help="Serve /sdapi/v1. On by default; kept for AUTOMATIC1111's command lines.",
     ),
+    Flag(
+        "a1111-lenient",
+        field="lenient",
+        section=SERVER,
+        help="/sdapi draws with DPM++ 2M, or Automatic, in place of a sampler, or schedule, that "
+        "it does not know, as AUTOMATIC1111 does. On by default.",
+    ),
+    Flag(
+        "no-a1111-lenient",
+        field="lenient",
+        value=False,
+        section=SERVER,
+        help="/sdapi refuses unknown samplers and schedules, naming those that are known.",
+    ),
     Flag("tls-keyfile", "path", "tls_keyfile", "Private key (PEM) for HTTPS.", SERVER),
     Flag("tls-certfile", "path", "tls_certfile", "Certificate (PEM) for HTTPS.", SERVER),
     Flag(

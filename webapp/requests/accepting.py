@@ -12,9 +12,10 @@ from webapp.requests.fields import DrawingBody
 from webapp.requests.given import Given
 from webapp.requests.img2img import Img2Img
 from webapp.requests.models_of import checkpoint, refiner, vae
+from webapp.requests.pasted import pasted
 from webapp.requests.ranges import SIZE, check
 from webapp.requests.sampling import sampling, seeds
-from webapp.requests.scripts_of import check_names, script, soft_inpainting
+from webapp.requests.scripts_of import check_names, controls, script, soft_inpainting
 from webapp.requests.txt2img import Txt2Img
 from webapp.settings import snapshot
 
@@ -35,6 +36,7 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
     Raises ``InvalidFields``, ``Refused``, ``BadRequest`` or ``ModelNotFound``; each names the
     field, the option or the model at fault.
     """
+    body = pasted(body, given.options)
     wanted_script = script(body)
     check_names(body.route, body.alwayson_scripts)
     extras = eas.split(body.alwayson_scripts)
@@ -60,6 +62,7 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
         origin=img2img.origin(body) if isinstance(body, Img2Img) else None,
         refiner=refiner(body, given.models),
         soft_inpainting=soft_inpainting(body.alwayson_scripts) if is_img2img else None,
+        controls=controls(body, given),
         script=wanted_script,
         options=snapshot(given.options, overrides),
         user_name=given.user_name,

@@ -50,7 +50,6 @@ UNIMPLEMENTED: Mapping[str, tuple[object, ...]] = MappingProxyType(
         "restore_faces": (None, False),
         "firstpass_image": (None, ""),  # AUTOMATIC1111 never decodes these two either
         "latent_mask": (None, ""),
-        "infotext": (None, ""),
     }
 )
 """Fields that nothing here honours, with the values that ask for nothing."""

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from generator.request import Script, SoftInpainting
-from webapp import eas
+from generator.control.catalogue import check_units
+from generator.control.units import UNITS, read_units
+from generator.request import ControlUnit, Script, SoftInpainting
+from webapp import eas, uploads
 from webapp.errors import Refused
 from webapp.requests.fields import DrawingBody, Route
+from webapp.requests.given import Given
 
 SELECTABLE: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -28,11 +31,12 @@ SELECTABLE: Mapping[str, frozenset[str]] = MappingProxyType(
 IGNORED = frozenset({"extra options", "hypertile", "refiner", "sampler", "seed", "comments"})
 """AUTOMATIC1111's always-on scripts whose arguments its API ignores too (contract 1.8)."""
 
+CONTROLNET = "controlnet"
 SOFT_INPAINTING = "soft inpainting"
 ALWAYS_ON: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "txt2img": IGNORED,
-        "img2img": IGNORED | {SOFT_INPAINTING},
+        "txt2img": IGNORED | {CONTROLNET},
+        "img2img": IGNORED | {CONTROLNET, SOFT_INPAINTING},
     }
 )
 SOFT_RANGES = (
@@ -80,6 +84,15 @@ def arguments(name: str, always_on: Mapping[str, object]) -> Sequence[object] | 
                 raise Refused(f'alwayson_scripts.{key}: expected {{"args": [...]}}.')
             return args
     return None
+
+
+def controls(body: DrawingBody, given: Given) -> tuple[ControlUnit, ...]:
+    """The enabled ControlNet units. Raises ``BadRequest`` naming the unit and what is wrong."""
+    args = arguments(CONTROLNET, body.alwayson_scripts) or ()
+    limit = int(str(given.options.get("control_net_unit_count", UNITS)))
+    units = read_units(args, limit, uploads.picture)
+    check_units(units, given.models, has_picture=body.route == "img2img")
+    return units
 
 
 def soft_inpainting(always_on: Mapping[str, object]) -> SoftInpainting | None:

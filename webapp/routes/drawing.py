@@ -1,5 +1,6 @@
 """The drawing routes: txt2img and img2img."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -55,7 +56,7 @@ def drawn(body: DrawingBody) -> Response:
     """Check a body, queue it, wait for its answer."""
     here = services()
     options = here.options.get()
-    accepted = accept(body, Given(options, here.registry, user_name(), INFOTEXT_VERSION))
+    accepted = accept(body, given(options, here))
     task = task_name(accepted)
     job = GenerationJob(
         request=accepted.request,
@@ -73,6 +74,11 @@ def drawn(body: DrawingBody) -> Response:
         return response(road.draw(here, frame))
     finally:
         tasks().finish(frame.owner, task)
+
+
+def given(options: Mapping[str, object], here: "Services") -> Given:
+    """What the body is read against."""
+    return Given(options, here.registry, user_name(), INFOTEXT_VERSION, here.config.lenient)
 
 
 def task_name(accepted: Accepted) -> str:

@@ -1,0 +1,177 @@
+"""The field ``infotext``: fills in what a body does not say (contract section 1.9)."""
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from generator.errors import BadRequest
+from generator.pictures.infotext_reading import read, take_apart
+from generator.prompt.grammar import attention
+from generator.sampling.names import (
+    DEFAULT_SAMPLER,
+    DEFAULT_SCHEDULE,
+    find_sampler,
+    find_schedule,
+    split_schedule,
+)
+from webapp.errors import Refused
+from webapp.options_table import OPTIONS
+from webapp.requests.fields import DrawingBody
+from webapp.requests.sampling import SAME_SAMPLER, SAME_SCHEDULE
+from webapp.settings import checked_value
+
+log = logging.getLogger("easel.web")
+
+LONGEST = 100_000  # characters
+PAGE_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "prompt": "Prompt",
+        "negative_prompt": "Negative prompt",
+        "cfg_scale": "CFG scale",
+        "width": "Size-1",
+        "height": "Size-2",
+        "batch_size": "Batch size",
+        "styles": "Styles array",
+        "denoising_strength": "Denoising strength",
+        "hr_scale": "Hires upscale",
+        "hr_upscaler": "Hires upscaler",
+        "hr_second_pass_steps": "Hires steps",
+        "hr_resize_x": "Hires resize-1",
+        "hr_resize_y": "Hires resize-2",
+        "hr_checkpoint_name": "Hires checkpoint",
+        "hr_prompt": "Hires prompt",
+        "hr_negative_prompt": "Hires negative prompt",
+    }
+)
+"""Fields of txt2img alone; AUTOMATIC1111's img2img page has no API names for its own."""
+
+COMMON_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "steps": "Steps",
+        "seed": "Seed",
+        "subseed": "Variation seed",
+        "subseed_strength": "Variation seed strength",
+        "seed_resize_from_w": "Seed resize from-1",
+        "seed_resize_from_h": "Seed resize from-2",
+        "refiner_checkpoint": "Refiner",
+        "refiner_switch_at": "Refiner switch at",
+    }
+)
+HIRES_MARKS = ("Hires upscale", "Hires upscaler", "Hires resize")
+CHECKPOINT = "sd_model_checkpoint"
+
+Body = TypeVar("Body", bound=DrawingBody)
+
+
+def pasted(body: Body, options: Mapping[str, object]) -> Body:
+    """``body`` with the fields that its ``infotext`` tells and it does not set itself.
+
+    Values that do not fit their field are left out, and logged. Raises ``Refused`` for a text of
+    more than 100,000 characters.
+    """
+    text = body.infotext
+    if not text:
+        return body
+    if len(text) > LONGEST:
+        raise Refused(f"infotext: {len(text)} characters; at most {LONGEST}.")
+    found = read(text, emphasised)
+    for key in as_list(options.get("infotext_skip_pasting")):
+        found.pop(str(key), None)
+    values = {**fields(body, text, found), "override_settings": settings(body, found, options)}
+    return body.model_copy(update=fitting(body, values))
+
+
+def emphasised(prompt: str) -> bool:
+    """Whether anything in a prompt has a weight of its own."""
+    return any(segment.weight != 1 for segment in attention(prompt))
+
+
+def as_list(value: object) -> list[object]:
+    """A list, an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def fields(body: DrawingBody, text: str, found: Mapping[str, object]) -> dict[str, object]:
+    """What the text says for fields that the body leaves open, as it is written."""
+    names = dict(COMMON_FIELDS)
+    told = sampler_fields(found)
+    if body.route == "txt2img":
+        names |= PAGE_FIELDS
+        written = take_apart(text).parameters
+        told |= hires_fields(found)
+        told["enable_hr"] = "Denoising strength" in written and any(
+            mark in written for mark in HIRES_MARKS
+        )
+    told |= {field: found[key] for field, key in names.items() if key in found}
+    return {field: value for field, value in told.items() if field not in body.model_fields_set}
+
+
+def sampler_fields(found: Mapping[str, object]) -> dict[str, object]:
+    """The sampler, and its schedule unless that is the sampler's own."""
+    if "Sampler" not in found:
+        return {}
+    sampler, schedule = split(str(found["Sampler"]), str(found.get("Schedule type", "")))
+    return {"sampler_name": sampler, "scheduler": schedule}
+
+
+def hires_fields(found: Mapping[str, object]) -> dict[str, object]:
+    """The second pass's sampler and schedule, the first pass's where the text has none."""
+    sampler = str(found.get("Hires sampler", SAME_SAMPLER))
+    schedule = str(found.get("Hires schedule type", SAME_SCHEDULE))
+    first = str(found.get("Sampler", DEFAULT_SAMPLER))
+    if schedule == SAME_SCHEDULE:
+        schedule = str(found.get("Schedule type", DEFAULT_SCHEDULE))
+    bare, label = split(first if sampler == SAME_SAMPLER else sampler, schedule)
+    return {
+        "hr_sampler_name": SAME_SAMPLER if sampler == SAME_SAMPLER else bare,
+        "hr_scheduler": label,
+    }
+
+
+def split(sampler: str, schedule: str) -> tuple[str, str]:
+    """A sampler and a schedule's label, ``Automatic`` where it is the one that the sampler takes.
+
+    A schedule at the end of the sampler's name, as older texts have it, wins.
+    """
+    bare, ending = split_schedule(sampler)
+    known, chosen = find_sampler(bare), ending or find_schedule(schedule)
+    own = known.options.get("scheduler") if known else None
+    label = DEFAULT_SCHEDULE if chosen is None or chosen.name == own else chosen.label
+    return (known.name if known else DEFAULT_SAMPLER), label
+
+
+def settings(
+    body: DrawingBody, found: Mapping[str, object], options: Mapping[str, object]
+) -> dict[str, object]:
+    """``override_settings`` with the settings that the text tells and that are not in force.
+
+    A checkpoint is taken only where ``disable_weights_auto_swap`` is off.
+    """
+    given = dict(body.override_settings or {})
+    for option in OPTIONS:
+        if option.infotext not in found or option.name in given:
+            continue
+        if option.name == CHECKPOINT and options.get("disable_weights_auto_swap"):
+            continue
+        try:
+            value = checked_value(option.name, found[option.infotext])
+        except BadRequest as error:
+            log.warning("infotext: %s", error)
+            continue
+        if value != options.get(option.name):
+            given[option.name] = value
+    return given
+
+
+def fitting(body: DrawingBody, values: Mapping[str, object]) -> dict[str, object]:
+    """The values in their fields' types, without those that do not fit."""
+    fit: dict[str, object] = {}
+    for field, value in values.items():
+        try:
+            fit[field] = getattr(type(body).model_validate({field: value}), field)
+        except ValidationError:
+            log.warning("infotext: %r does not fit %s", value, field)
+    return fit
