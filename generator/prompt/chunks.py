@@ -181,16 +181,28 @@ def old_layout(
     return Layout(tuple(page.chunks), count)
 
 
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """How to count tokens: as a pass of ``steps`` steps under these options would read them."""
+
+    steps: int = 20
+    backtrack: int = 20  # comma_padding_backtrack
+    triggers: tuple[Trigger, ...] = ()
+    parse: bool = True  # False: emphasis mode "None"
+    comments: bool = True  # taken out
+    old_scheduling: bool = False
+
+
 def token_count(
-    prompt: str,
-    tokenizer: Tokenizer,
-    steps: int = 20,
-    backtrack: int = 20,
-    triggers: Collection[Trigger] = (),
-    parse: bool = True,
+    prompt: str, tokenizer: Tokenizer, how: Counting = Counting(), negative: bool = False
 ) -> tuple[int, int]:
-    """Tokens of the longest variant of ``prompt`` and the room they take, a multiple of 75."""
-    text, _ = extra_networks(without_comments(prompt))
-    texts = {entry.text for part in split_and(text) for entry in schedule(part.text, Timing(steps))}
-    count = max(layout(t, tokenizer, backtrack, triggers, parse).count for t in texts)
+    """Tokens of the longest variant of ``prompt`` and the room they take, a multiple of 75.
+
+    A negative prompt keeps its tags and is not split at AND (contract section 2.1).
+    """
+    text = without_comments(prompt) if how.comments else prompt
+    parts = [text] if negative else [part.text for part in split_and(extra_networks(text)[0])]
+    timing = Timing(how.steps, old=how.old_scheduling)
+    texts = {entry.text for part in parts for entry in schedule(part, timing)}
+    count = max(layout(t, tokenizer, how.backtrack, how.triggers, how.parse).count for t in texts)
     return count, SIZE * -(-max(count, 1) // SIZE)

@@ -1,6 +1,7 @@
 """A whole web process in the test's own: real queue and registry, and a worker that pretends."""
 
 import json
+import math
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -28,15 +29,21 @@ from webapp.queues.sqlite import SqliteStore
 from webapp.settings import Options
 
 
-def write_model(path: Path, metadata: dict[str, str] | None = None) -> Path:
-    """A complete safetensors file of one number."""
+def write_model(
+    path: Path,
+    metadata: dict[str, str] | None = None,
+    name: str = "w",
+    shape: tuple[int, ...] = (1,),
+) -> Path:
+    """A complete safetensors file of one tensor of zeros."""
+    size = 2 * math.prod(shape)
     header = {
         "__metadata__": metadata or {},
-        "w": {"dtype": "F16", "shape": [1], "data_offsets": [0, 2]},
+        name: {"dtype": "F16", "shape": list(shape), "data_offsets": [0, size]},
     }
     text = json.dumps(header).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + b"\0\0")
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(size))
     return path
 
 

@@ -199,6 +199,32 @@ def test_pending_tasks(build: Any) -> None:
     assert answer == {"size": 1, "tasks": ["t1"]}
 
 
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"prompt": ""}, "0/75"),
+        ({"prompt": "a [cat:very large dog:0.5] <lora:x:1> # rest"}, "4/75"),
+        ({"prompt": "cat " * 80}, "80/150"),
+        ({"prompt": "a AND b", "negative": True}, "3/75"),
+        ({"prompt": "a", "styles": ["long"]}, "3/75"),
+        ({"prompt": "a", "styles": ["long"], "negative": True}, "4/75"),
+        ({"prompt": "a zzyzx"}, "6/75"),
+    ],
+)
+def test_tokens_are_counted(house: Any, body: object, text: str) -> None:
+    words = "name,prompt,negative_prompt\nlong,{prompt} red cat,bad cat\n"
+    (house.data_dir / "styles.csv").write_text(words)
+    write_model(house.data_dir / "embeddings/zzyzx.safetensors", shape=(5, 768))
+    house.registry.refresh()
+    assert house.client().post("/internal/token-count", json=body).get_json()["text"] == text
+
+
+def test_tokens_of_a_prompt_too_long_are_not_counted(house: Any) -> None:
+    answer = house.client().post("/internal/token-count", json={"prompt": "a" * 20_001})
+    assert answer.status_code == 422
+    assert "20000" in answer.get_json()["detail"]
+
+
 def test_probes(build: Any) -> None:
     house = build(working=False)
     client = house.client()

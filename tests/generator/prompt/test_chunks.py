@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator.prompt.chunks import SIZE, Trigger, layout, token_count
+from generator.prompt.chunks import SIZE, Counting, Trigger, layout, token_count
 from generator.prompt.tokenizer import END, START, Tokenizer, clip_tokenizer
 
 COMMA = 267
@@ -74,3 +74,10 @@ def test_token_count_takes_the_longest_variant(tokenizer: Tokenizer) -> None:
     assert token_count("a [cat:very large dog:0.5] # rest", tokenizer) == (4, 75)
     assert token_count("a cat AND a very large dog <lora:x:1>", tokenizer) == (4, 75)
     assert token_count("cat " * 80, tokenizer) == (80, 150)
+
+
+def test_token_count_reads_a_negative_prompt_as_it_is_drawn(tokenizer: Tokenizer) -> None:
+    assert token_count("a AND b", tokenizer, negative=True) == (3, 75)
+    assert token_count("<lora:x:1>", tokenizer, negative=True)[0] > 3
+    assert token_count("a # b", tokenizer, Counting(comments=False)) == (3, 75)
+    assert token_count("(a:1.2)", tokenizer, Counting(parse=False))[0] > 1

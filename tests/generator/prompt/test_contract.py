@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from generator.extra_networks import Strengths, read_strengths
-from generator.prompt.chunks import SIZE, Trigger, layout, token_count
+from generator.prompt.chunks import SIZE, Counting, Trigger, layout, token_count
 from generator.prompt.grammar import (
     Segment,
     Timing,
@@ -349,7 +349,10 @@ def test_the_count_takes_closed_chunks_whole(tokenizer: Tokenizer, runs: list[in
         whole[-1] = 0
         last = SIZE if len(runs) > 1 else 0
     wanted = SIZE * (max(sum(whole), 1) - 1) + last
-    assert token_count(text, tokenizer, backtrack=0) == (wanted, SIZE * -(-max(wanted, 1) // SIZE))
+    assert token_count(text, tokenizer, Counting(backtrack=0)) == (
+        wanted,
+        SIZE * -(-max(wanted, 1) // SIZE),
+    )
 
 
 @given(WORDS, st.integers(1, 75), st.integers(1, 75))
