@@ -3,6 +3,12 @@ import { expect, test } from 'vitest'
 import en from '../locales/en.json'
 import zh from '../locales/zh.json'
 
+const SOURCES = import.meta.glob<string>(['./**/*.vue', './**/*.ts', '!./**/*.test.ts'], {
+  query: '?raw',
+  import: 'default',
+  eager: true,
+})
+
 function keys(words: object, above = ''): string[] {
   return Object.entries(words).flatMap(([key, value]) =>
     typeof value === 'object' ? keys(value as object, `${above}${key}.`) : [above + key],
@@ -11,4 +17,13 @@ function keys(words: object, above = ''): string[] {
 
 test('every sentence stands in every language', () => {
   expect(keys(zh)).toEqual(keys(en))
+})
+
+test('every sentence that the page says is there', () => {
+  const known = new Set(keys(en))
+  const said = Object.values(SOURCES).flatMap((source) =>
+    [...source.matchAll(/\bt\(\s*'([\w.]+)'/g)].map((found) => found[1]!),
+  )
+  expect(said.length).toBeGreaterThan(100)
+  expect(said.filter((key) => !known.has(key))).toEqual([])
 })
