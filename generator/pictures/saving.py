@@ -1,12 +1,14 @@
 """Turns pictures into files and files into their text; nothing half-written is ever left."""
 
 import os
+import struct
+import zlib
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from generator.errors import BadRequest, CannotSave
@@ -14,6 +16,25 @@ from generator.errors import BadRequest, CannotSave
 EXIF_IFD = 0x8769
 USER_COMMENT = 0x9286
 CONTAINERS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP"}
+READABLE = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Formats of uploaded pictures. Pillow knows others; some of those start programs."""
+
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    AttributeError,
+    struct.error,
+    zlib.error,
+    MemoryError,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises of a damaged file."""
+
 UNICODE = b"UNICODE\0"  # the EXIF standard's mark of a UTF-16 comment
 
 
@@ -54,13 +75,32 @@ def read_infotext(image: Image.Image) -> str:
     return text.decode("utf-8", errors="replace") if isinstance(text, bytes) else str(text)
 
 
-def open_picture(data: bytes) -> Image.Image:
-    """Decode uploaded bytes; raises :class:`BadRequest` when they are no picture."""
+def open_header(data: bytes) -> Image.Image:
+    """Uploaded bytes as a picture of which only the header is read: its size and format.
+
+    Raises :class:`BadRequest` for what is no picture of a format in READABLE.
+    """
     try:
-        image = Image.open(BytesIO(data))
-        image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        return Image.open(BytesIO(data), formats=READABLE)
+    except UnidentifiedImageError as error:
+        raise BadRequest("Invalid encoded image: it is no picture") from error
+    except BROKEN as error:
         raise BadRequest(f"Invalid encoded image: {error}") from error
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """Decode uploaded bytes: upright as EXIF says, a palette's transparency as RGBA (contract 1.4).
+
+    Raises :class:`BadRequest` when they are no picture.
+    """
+    image = open_header(data)
+    try:
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+    except BROKEN as error:
+        raise BadRequest(f"Invalid encoded image: {error}") from error
+    if isinstance(image.info.get("transparency"), bytes):
+        return image.convert("RGBA")
     return image
 
 

@@ -1,0 +1,115 @@
+"""Pictures in a body: what is taken, what is refused before it costs anything."""
+
+import base64
+import io
+import struct
+import zlib
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from generator.pictures.saving import open_picture
+from webapp import uploads
+from webapp.errors import Refused
+from webapp.uploads import picture
+
+
+def file(
+    format: str = "PNG", size: tuple[int, int] = (6, 4), mode: str = "RGB", **how: Any
+) -> bytes:
+    """The bytes of a small picture."""
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize(size).convert(mode).save(buffer, format, **how)
+    return buffer.getvalue()
+
+
+def text(data: bytes) -> str:
+    """Bytes as base64."""
+    return base64.b64encode(data).decode()
+
+
+def header_alone(width: int, height: int) -> bytes:
+    """A PNG that claims a size and has no pixels."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    )
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+def test_usual_formats_are_taken(format: str) -> None:
+    encoded = text(file(format))
+    assert picture("mask", encoded) == encoded
+
+
+@pytest.mark.parametrize(
+    "dressed",
+    ["data:image/png;base64,{}", "data:image/jpeg;charset=x;base64,{}", " {}\n", "{}\r\n"],
+)
+def test_prefixes_and_line_breaks_are_taken_off(dressed: str) -> None:
+    encoded = text(file())
+    assert picture("mask", dressed.format(encoded)) == encoded
+    lines = base64.encodebytes(file()).decode()
+    assert picture("mask", dressed.format(lines)) == encoded
+
+
+@pytest.mark.parametrize(
+    ("sent", "word"),
+    [
+        ("", "empty"),
+        ("!!!notbase64", "base64"),
+        ("aGVsbG8gd29ybGQ=", "no picture"),
+        ("abc", "base64"),
+        ("data:image/png,AAAA", ";base64,"),
+        ("data:image/png;base64", ";base64,"),
+        ("http://example.com/cat.png", "address"),
+        ("HTTPS://example.com/cat.png", "address"),
+        ("file:///etc/passwd", "base64"),
+        (text(file()[:40]), "Invalid encoded image"),
+        (text(file("EPS")), "no picture"),
+        (text(header_alone(100_000, 100_000)), "init_images"),
+        (text(header_alone(9000, 9000)), "9000 x 9000"),
+        (text(header_alone(20_000, 10)), "20000 x 10"),
+    ],
+)
+def test_refusals_name_field_and_reason(sent: str, word: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        picture("init_images", sent)
+    assert refusal.value.detail.startswith("init_images: ")
+    assert word in refusal.value.detail
+    assert "BytesIO" not in refusal.value.detail
+
+
+def test_a_file_may_be_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MOST_BYTES", 100)
+    with pytest.raises(Refused, match="over 0 MiB"):
+        picture("mask", text(file(size=(64, 64))))
+
+
+def test_a_picture_stands_upright_and_keeps_its_transparency() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    assert open_picture(file("JPEG", (6, 4), exif=exif)).size == (4, 6)
+    palette = file("PNG", mode="P", transparency=bytes([0, 128, 255]))
+    assert open_picture(palette).mode == "RGBA"
+    assert open_picture(file("PNG", mode="P")).mode == "P"
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6),
+    st.integers(0, 400),
+)
+def test_a_damaged_file_is_refused_or_taken(
+    format: str, changes: list[tuple[int, int]], cut: int
+) -> None:
+    data = bytearray(file(format, (16, 16)))
+    for place, value in changes:
+        data[place % len(data)] = value
+    with suppress(Refused):  # no other error
+        picture("mask", text(bytes(data[: max(len(data) - cut, 1)])))
