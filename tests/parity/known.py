@@ -13,6 +13,5 @@ KNOWN: Mapping[str, str] = {
     "inpaint_softinpaint": "soft inpainting is not there yet",
     "inpaint_return_mask": "masks are not answered yet",
     "o_tome": "token merging is not there yet",
-    "inpaintwp_fill0_invert": "39.5 dB",
 }
 """Patterns of names. A case that comes right is taken out."""

@@ -34,10 +34,12 @@ def text(data: bytes) -> str:
 
 def header_alone(width: int, height: int) -> bytes:
     """A PNG that claims a size and has no pixels."""
-    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    )
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    found = b"\x89PNG\r\n\x1a\n"
+    for name, content in ((b"IHDR", size), (b"IDAT", bytes(16)), (b"IEND", b"")):
+        check = struct.pack(">I", zlib.crc32(name + content))
+        found += struct.pack(">I", len(content)) + name + content + check
+    return found
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
