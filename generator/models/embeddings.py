@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from generator.errors import ModelUnreadable
@@ -18,7 +19,9 @@ from generator.prompt.conditioning import TextualInversion
 
 log = logging.getLogger(__name__)
 SUFFIXES = SHELVES[Kind.EMBEDDING].suffixes
-NAMED = ("emb_params", "clip_l", "string_to_param.*")
+NAMED = ("emb_params", "clip_l")
+PARAMETERS = "string_to_param."  # then the trainer's own word, "*" for most
+SDXL = {"clip_l", "clip_g"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,11 +74,20 @@ def read_embedding(file: ModelFile) -> Tensor:
 
 
 def vectors_of(tensors: Mapping[str, Tensor], file: ModelFile) -> Tensor:
-    """The vectors (k, width) among the ``tensors`` of an embedding, in fp32."""
-    known = [tensors[name] for name in NAMED if name in tensors]
+    """The vectors (k, width) among the ``tensors`` of an embedding, in fp32.
+
+    One for Stable Diffusion XL has two texts, whose widths add up as they do in its U-Net.
+    """
+    if tensors.keys() >= SDXL:
+        return torch.cat([_flat(tensors[name]) for name in sorted(SDXL)], dim=1)
+    known = [tensors[name] for name in tensors if name in NAMED or name.startswith(PARAMETERS)]
     found = known or (list(tensors.values()) if len(tensors) == 1 else [])
-    if not found:
+    if not found or found[0].dim() == 0:
         raise ModelUnreadable(
             f"{file.name} is no embedding: it holds {', '.join(sorted(tensors)[:5])}"
         )
-    return found[0].float().reshape(-1, found[0].shape[-1]).clone()
+    return _flat(found[0]).clone()
+
+
+def _flat(vectors: Tensor) -> Tensor:
+    return vectors.float().reshape(-1, vectors.shape[-1])

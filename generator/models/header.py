@@ -1,8 +1,8 @@
 """Reads what a model file says of itself, without loading a tensor and without torch.
 
 A safetensors file is 8 bytes of little-endian length N, N bytes of JSON, then the tensors. So it
-is complete exactly when its size is ``8 + N + max(data_offsets)``. Pickles are never opened as
-pickles here: a complete one is a zip whose directory, which is written last, can be read.
+is complete exactly when its size is ``8 + N + max(data_offsets)``. A file of ``torch.save`` is a
+zip whose directory, which is written last, can be read; for its older format see ``pickles``.
 """
 
 import json
@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from generator.errors import ModelUnreadable
+from generator.models.pickles import LEGACY_TORCH, is_whole_legacy
 
 MAX_HEADER = 100_000_000
 """Bytes of JSON; the limit of the safetensors library itself."""
-
-LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""How files of ``torch.save`` before 1.6 begin: they are no zip, and do not tell their length."""
 
 
 class TensorEntry(NamedTuple):
@@ -67,15 +65,16 @@ def read_header(path: Path) -> Header:
     return header
 
 
-def check_pickle(path: Path) -> bool:
-    """Whether a ``.ckpt``, ``.pt``, ``.pth`` or ``.bin`` proves by itself that it is complete.
+def check_pickle(path: Path) -> None:
+    """See that a ``.ckpt``, ``.pt``, ``.pth`` or ``.bin`` is complete.
 
-    True for a zip with a readable directory and a ``data.pkl``; False for torch's format before
-    1.6, which only stillness can tell complete. Raises :class:`ModelUnreadable` for all else.
+    That is a zip with a readable directory and a ``data.pkl``, or a file in torch's format before
+    1.6 that holds all its tensors. Raises :class:`ModelUnreadable` for all else.
     """
     with path.open("rb") as file:
         if file.read(len(LEGACY_TORCH)) == LEGACY_TORCH:
-            return False
+            _must_be_whole(path)
+            return
         try:
             with zipfile.ZipFile(file) as archive:
                 names = archive.namelist()
@@ -92,7 +91,14 @@ def check_pickle(path: Path) -> bool:
             ) from e
     if not any(name.endswith("data.pkl") for name in names):
         raise ModelUnreadable(f"{path.name}: a zip, but none of torch.save: there is no data.pkl")
-    return True
+
+
+def _must_be_whole(path: Path) -> None:
+    if not is_whole_legacy(path):
+        raise ModelUnreadable(
+            f"{path.name}: in torch's old format, and its last tensors are not there. It is "
+            "still being copied, or the copy broke off: copy it again"
+        )
 
 
 def _header_bytes(file: BinaryIO, size: int, name: str) -> bytes:

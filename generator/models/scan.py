@@ -12,8 +12,7 @@ from generator.models.header import check_pickle, read_header
 from generator.models.index import Identity, Index, ModelFile, natural
 from generator.models.kinds import SHELVES, VAE_ENDINGS, Folders, Kind
 
-STILL = 1.0  # seconds without change before a complete zip is listed
-STILL_UNPROVEN = 3.0  # the same for torch's old format, which cannot be proven complete
+STILL = 1.0  # seconds without change before a complete file of torch.save is listed
 LEGACY_HASHED = (Kind.CHECKPOINT, Kind.CONTROLNET)
 
 Entries = Mapping[str, "os.DirEntry[str]"]
@@ -111,7 +110,8 @@ def _open(kind: Kind, root: Path, path: Path, stat: os.stat_result) -> ModelFile
     if path.suffix.lower() == ".safetensors":
         metadata = read_header(path).metadata
     elif path.suffix.lower() != ".onnx":
-        _must_be_still(path, stat, STILL if check_pickle(path) else STILL_UNPROVEN)
+        check_pickle(path)
+        _must_be_still(path, stat)
     return ModelFile(
         kind=kind,
         name=path.relative_to(root).as_posix(),
@@ -124,10 +124,10 @@ def _open(kind: Kind, root: Path, path: Path, stat: os.stat_result) -> ModelFile
     )
 
 
-def _must_be_still(path: Path, stat: os.stat_result, seconds: float) -> None:
+def _must_be_still(path: Path, stat: os.stat_result) -> None:
     # A time in the future (a clock that differs on the file server) says nothing: take the file.
-    if 0 <= time.time() - stat.st_mtime < seconds:
-        raise NotStill(f"{path.name}: it was written to less than {seconds:g} seconds ago")
+    if 0 <= time.time() - stat.st_mtime < STILL:
+        raise NotStill(f"{path.name}: it was written to less than {STILL:g} seconds ago")
 
 
 def _belongs(kind: Kind, name: str, endings: tuple[str, ...]) -> bool:

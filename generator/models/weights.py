@@ -6,24 +6,30 @@ from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from generator.errors import ModelUnreadable
+from generator.models.unpickling import load_inertly
+
+BROKEN = (
+    SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError,
+    TypeError, AttributeError,
+)  # fmt: skip
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a ``.safetensors`` file, or of a pickle that holds nothing but tensors.
+    """All tensors of a ``.safetensors`` file, or of a file of ``torch.save``.
 
     Tensors of a safetensors file are views of the mapped file: copy what you keep, for a file
-    that is replaced in place would change them. Pickles are read with torch's allow-list, so no
-    code of theirs runs. Raises :class:`ModelUnreadable` naming the file.
+    that is replaced in place would change them. Pickles are read with an allow-list, so no code of
+    theirs runs. Raises :class:`ModelUnreadable` naming the file.
     """
     reader = _read_safetensors if path.suffix == ".safetensors" else _read_pickle
     try:
         return reader(path)
     except FileNotFoundError as error:
         raise ModelUnreadable(f"{path.name}: the file is gone ({path})") from error
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except BROKEN as error:
         raise ModelUnreadable(
             f"{path.name} cannot be read: {_first_line(error)}. The file is truncated, corrupt or "
             f"no model; copy it again to {path}"
@@ -52,20 +58,26 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError:  # it names a class of somebody's trainer
+        loaded = load_inertly(path)
     while isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, Mapping):
         raise ValueError(f"it holds a {type(loaded).__name__}, not named tensors")
-    return dict(_named("", loaded))
+    tensors = dict(_named("", loaded))
+    if not tensors:
+        raise ValueError("it holds no tensors")
+    return tensors
 
 
 def _named(prefix: str, found: object) -> Iterator[tuple[str, Tensor]]:
     """Tensors at any depth of dictionaries and lists, their keys joined by dots."""
     if isinstance(found, Tensor):
         yield prefix, found.detach()
-    elif isinstance(found, Mapping | list | tuple):
-        entries = found.items() if isinstance(found, Mapping) else enumerate(found)
+    elif isinstance(found, Mapping | nn.ParameterDict | list | tuple):
+        entries = enumerate(found) if isinstance(found, list | tuple) else found.items()
         for key, value in entries:
             yield from _named(f"{prefix}.{key}" if prefix else str(key), value)
 

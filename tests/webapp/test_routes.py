@@ -199,6 +199,23 @@ def test_pending_tasks(build: Any) -> None:
     assert answer == {"size": 1, "tasks": ["t1"]}
 
 
+def test_embeddings_that_do_not_fit_are_skipped(house: Any) -> None:
+    width = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
+    models = house.data_dir / "models/Stable-diffusion"
+    write_model(models / "wide.safetensors", name=width, shape=(2, 768))
+    for name, size in (("fits", 768), ("larger", 1024)):
+        path = house.data_dir / f"embeddings/{name}.safetensors"
+        write_model(path, name="emb_params", shape=(4, size))
+    house.registry.refresh()
+    told = house.client().get("/sdapi/v1/embeddings").get_json()
+    assert set(told["loaded"]) == {"fits", "larger"}  # the first checkpoint tells no width
+    house.options.update({"sd_model_checkpoint": "wide"})
+    told = house.client().get("/sdapi/v1/embeddings").get_json()
+    entry = {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "vectors": 4}
+    assert told["loaded"] == {"fits": entry | {"shape": 768}}
+    assert told["skipped"] == {"larger": entry | {"shape": 1024}}
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [

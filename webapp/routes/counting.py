@@ -5,6 +5,7 @@ from functools import cached_property
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, ValidationError
 
+from generator.models.embedding_facts import embedding_facts
 from generator.models.kinds import Kind
 from generator.prompt.chunks import Counting, Trigger, token_count
 from generator.prompt.styles import read_styles, styled
@@ -16,7 +17,7 @@ from webapp.places import styles_files
 from webapp.requests.fields import invalid
 from webapp.requests.ranges import LONGEST_PROMPT
 from webapp.routes.context import json_body, services
-from webapp.routes.models import embedding_size, of
+from webapp.routes.models import of
 
 MOST_STEPS = 150  # variants that an alternation is spelled out in
 
@@ -86,6 +87,6 @@ def whole(asked: Prompt) -> str:
 
 
 def triggers(tokenizer: Tokenizer) -> tuple[Trigger, ...]:
-    """The embeddings whose headers tell how many tokens they take."""
-    sized = ((file.stem, embedding_size(file)[0]) for file in of(Kind.EMBEDDING))
+    """The embeddings, with how many tokens each takes."""
+    sized = ((file.stem, embedding_facts(file).vectors) for file in of(Kind.EMBEDDING))
     return tuple(Trigger(name, tuple(tokenizer.encode(name)), size) for name, size in sized if size)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify
 
-from generator.errors import ModelUnreadable
-from generator.models.header import read_header
+from generator.errors import ModelNotFound
+from generator.models.embedding_facts import EmbeddingFacts, embedding_facts, text_width
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
 from generator.pictures.upscaler_names import LATENT_UPSCALERS, PLAIN_UPSCALERS
@@ -81,33 +81,37 @@ def hypernetworks() -> Response:
 @models.get("/embeddings")
 @described(Note("Textual inversion embeddings", answer=OBJECT))
 def embeddings() -> Response:
-    """Every embedding; what only its pickle knows is null, since nothing here opens pickles."""
-    loaded = {file.stem: embedding(file) for file in of(Kind.EMBEDDING)}
-    return jsonify({"loaded": loaded, "skipped": {}})
+    """Every embedding: those that fit the chosen checkpoint, and the others as ``skipped``."""
+    width = chosen_width()
+    listed: dict[str, dict[str, object]] = {"loaded": {}, "skipped": {}}
+    for file in of(Kind.EMBEDDING):
+        facts = embedding_facts(file)
+        fits = facts.width is not None and width in (None, facts.width)
+        listed["loaded" if fits else "skipped"].setdefault(file.stem, embedding(facts))
+    return jsonify(listed)
 
 
-def embedding(file: ModelFile) -> dict[str, object]:
-    """Width and number of vectors, where the header tells."""
-    vectors, width = embedding_size(file)
-    return {
-        "step": None,
-        "sd_checkpoint": None,
-        "sd_checkpoint_name": None,
-        "shape": width,
-        "vectors": vectors,
-    }
-
-
-def embedding_size(file: ModelFile) -> tuple[int | None, int | None]:
-    """Number of vectors and their width from a safetensors header, else None twice."""
-    if file.path.suffix != ".safetensors":
-        return None, None
+def chosen_width() -> int | None:
+    """How wide the text of the checkpoint is that the options choose; None where none tells."""
+    here = services()
     try:
-        shapes = [entry.shape for entry in read_header(file.path).tensors.values()]
-    except (ModelUnreadable, OSError):
-        return None, None
-    flat = next((shape for shape in shapes if len(shape) == 2), None)
-    return (flat[0], flat[1]) if flat else (None, None)
+        chosen = here.registry.find_checkpoint(
+            str(here.options.get().get("sd_model_checkpoint") or "")
+        )
+    except ModelNotFound:
+        return None
+    return text_width(chosen)
+
+
+def embedding(facts: EmbeddingFacts) -> dict[str, object]:
+    """One entry; ``shape`` is the width, as AUTOMATIC1111 has it."""
+    return {
+        "step": facts.step,
+        "sd_checkpoint": facts.checkpoint,
+        "sd_checkpoint_name": facts.checkpoint_name,
+        "shape": facts.width,
+        "vectors": facts.vectors,
+    }
 
 
 @models.get("/samplers")
