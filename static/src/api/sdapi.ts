@@ -214,6 +214,12 @@ export const controlSettings = () =>
 export const detect = (detection: Detection) =>
   post<{ images: string[]; info: string }>('controlnet/detect', detection)
 
+export const tokenCount = (words: {
+  prompt: string
+  negative: boolean
+  steps: number
+  styles: string[]
+}) => post<{ text: string }>(`${internal}/token-count`, words)
 export const progress = (task: string, seen: number) =>
   post<TaskProgress>(`${internal}/progress`, {
     id_task: task,

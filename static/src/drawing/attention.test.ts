@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { moved, reweighted } from './attention'
+import { moved, reweighted, unbalanced } from './attention'
 
 /** `|` marks the cursor, or both ends of the selection. */
 function read(marked: string) {
@@ -37,4 +37,10 @@ test('items between commas change places', () => {
   expect(moved(read('a cat, re|d, blue'), 1).text).toBe('a cat, blue, red')
   expect(moved(read('a cat, re|d, blue'), -1).text).toBe('red, a cat, blue')
   expect(moved(read('a c|at'), 1).text).toBe('a cat')
+})
+
+test('a bracket without a partner is named', () => {
+  expect(unbalanced('(a [b:c:0.5] \\( {prompt})')).toBe('')
+  expect(unbalanced('(a (b)')).toBe('(')
+  expect(unbalanced('a)')).toBe(')')
 })

@@ -124,3 +124,15 @@ function dressed(words: string, like: string): string {
   const right = like.trim() === '' ? '' : like.slice(like.trimEnd().length)
   return left + words.trim() + right
 }
+
+/** The first bracket without a partner, or nothing. Escaped ones are letters. */
+export function unbalanced(text: string): string {
+  const partners: Record<string, string> = { ')': '(', ']': '[', '}': '{' }
+  const waiting: string[] = []
+  for (const [, bracket] of text.matchAll(/\\.|([()[\]{}])/g)) {
+    if (!bracket) continue
+    if (!(bracket in partners)) waiting.push(bracket)
+    else if (waiting.pop() !== partners[bracket]) return bracket
+  }
+  return waiting[0] ?? ''
+}
