@@ -1,10 +1,12 @@
 """The page around the picture: models, languages, light, width, login."""
 
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
 from running import Easel, started
 
 pytestmark = pytest.mark.browser
@@ -63,13 +65,29 @@ def test_the_browsers_language_and_light_are_taken_first(browser: Browser, easel
     context.close()
 
 
+def sections(page: Page) -> Iterator[Callable[[], None]]:
+    """Ways to open each section of the page in turn, with all that is folded in it."""
+    for button in page.locator("header nav button").all():
+
+        def go(button: Locator = button) -> None:
+            button.click()
+            page.wait_for_selector(f"main h1:text-is('{button.inner_text()}')", state="attached")
+            folded = page.locator(".fold .title[aria-expanded=false]")
+            while folded.count():
+                folded.first.click()
+
+        yield go
+
+
 @pytest.mark.parametrize("width", [320, 390, 768, 1024])
 def test_nothing_is_wider_than_the_screen(browser: Browser, easel: Easel, width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 844}, locale="en-US")
     page = context.new_page()
     page.goto(easel.url)
     page.wait_for_selector("#txt2img_generate")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for open_section in sections(page):
+        open_section()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
 
 
@@ -78,17 +96,42 @@ def test_an_example_becomes_the_prompt(page: Page) -> None:
     assert page.input_value("#prompt") == "a red house on green grass at night"
 
 
-def test_every_control_has_a_name(page: Page) -> None:
-    nameless = page.evaluate(
-        """[...document.querySelectorAll('button, input, textarea, [role=slider]')]
-        .filter((e) => e.checkVisibility() && !e.ariaLabel && !e.innerText?.trim()
-          && !e.labels?.length && !e.getAttribute('aria-labelledby'))
-        .map((e) => e.outerHTML)"""
-    )
-    assert nameless == []
+NAMELESS = """[...document.querySelectorAll('button, input, textarea, [role=slider]')]
+    .filter((e) => e.checkVisibility() && !e.ariaLabel && !e.innerText?.trim()
+      && !e.labels?.length && !e.getAttribute('aria-labelledby'))
+    .map((e) => e.outerHTML)"""
+TWICE = """[...document.querySelectorAll('[id]')].map((e) => e.id)
+    .filter((id, at, all) => all.indexOf(id) !== at)"""
 
 
-def test_a_strict_content_policy_is_kept(browser: Browser, easel: Easel) -> None:
+def test_every_control_has_a_name_of_its_own(page: Page) -> None:
+    for open_section in sections(page):
+        open_section()
+        assert page.evaluate(NAMELESS) == []
+        assert page.evaluate(TWICE) == []
+
+
+def test_what_a_finger_touches_is_large_enough(browser: Browser, easel: Easel) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    page.goto(easel.url)
+    page.wait_for_selector("#txt2img_generate")
+    small = """[...document.querySelectorAll('button, label.act, .el-select__wrapper')]
+        .filter((e) => e.checkVisibility())
+        .filter((e) => Math.min(e.offsetWidth, e.offsetHeight) < 44).map((e) => e.outerHTML)"""
+    for open_section in sections(page):
+        open_section()
+        assert page.evaluate(small) == []
+    context.close()
+
+
+def picture_file(folder: Path) -> Path:
+    path = folder / "picture.png"
+    Image.new("RGB", (64, 48), "red").save(path)
+    return path
+
+
+def test_a_strict_content_policy_is_kept(browser: Browser, easel: Easel, tmp_path: Path) -> None:
     context = browser.new_context(locale="en-US")
     page = context.new_page()
     broken: list[str] = []
@@ -103,6 +146,13 @@ def test_a_strict_content_policy_is_kept(browser: Browser, easel: Easel) -> None
     page.goto(easel.url)
     page.click("#checkpoint")
     expect(page.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Escape")
+    for open_section in sections(page):
+        open_section()
+    page.get_by_role("button", name="Image to image").click()
+    page.get_by_role("radio", name="Inpaint").click()
+    page.set_input_files("main section input[type=file]", picture_file(tmp_path))
+    page.wait_for_selector("#img2maskimg canvas")
     page.click("#theme")
     page.click("#language")
     assert broken == []
