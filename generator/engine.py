@@ -14,11 +14,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from generator.bench import Bench, Means
 from generator.errors import ModelNotFound
 from generator.extra_networks import BundledWord, gather, with_bundled, with_default_networks
 from generator.following import Follower
 from generator.hooks import Watch, unwatched
-from generator.job import Job, Means, Texts, plan
+from generator.job import Job
+from generator.legs import Texts, plan
 from generator.models.adapter_files import Adapters
 from generator.models.embeddings import Embeddings
 from generator.models.memory import Memory, Residence
@@ -45,11 +47,13 @@ class Engine:
         device: str = "cpu",
         *,
         half: bool = True,
+        check_nan: bool = True,
         styles_files: Sequence[Path] = (),
     ) -> None:
         place = torch.device(device)
         dtype = torch.float16 if half and place.type == "cuda" else torch.float32
         self._registry = registry
+        self._check_nan = check_nan
         self._memory = Memory(place, dtype)
         self._embeddings = Embeddings()
         self._adapters = Adapters()
@@ -77,7 +81,8 @@ class Engine:
         first, second = plan(request, partial(self._read_prompts, request), self._find_checkpoint)
         follower = Follower.of(request, watch, passes=2 if second else 1)
         equip = partial(self._equip, request, follower)
-        with Job(request, first, second, equip, follower) as job:
+        with Bench(request, equip, follower) as bench:
+            job = Job(request, first, second, bench, follower, self._check_nan)
             pictures = job.draw()
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)
         return Generation(
@@ -91,8 +96,10 @@ class Engine:
             job_timestamp=stamp,
             seconds=time.perf_counter() - started,
             network_seconds=job.network_seconds,
-            comments=job.comments,
+            comments=bench.found.comments,
             stopped=job.stopped,
+            maps=tuple(job.maps),
+            facts={"is_using_inpainting_conditioning": True} if job.repainted else {},
         )
 
     def _read_prompts(self, request: GenerationRequest, prompt: str, negative: str) -> Texts:
@@ -105,8 +112,8 @@ class Engine:
         encoded, tags = extra_networks(whole)
         return Texts(whole, both[1], encoded, () if request.disable_extra_networks else tags)
 
-    def _find_checkpoint(self, name: str) -> str:
-        return self._registry.find_checkpoint(name).name
+    def _find_checkpoint(self, name: str, exact: bool = True) -> str:
+        return self._registry.find_checkpoint(name, exact).name
 
     def _find_vae(self, request: GenerationRequest, checkpoint: ModelFile) -> ModelFile | None:
         if request.vae not in ("Automatic", "None"):

@@ -48,7 +48,7 @@ class Follower:
 
     def step(self, step: int, estimate: Tensor | None) -> Stop:
         """A sampling step begins; ``estimate`` is the picture as the last one saw it."""
-        return self._tell(replace(self.progress, step=step), estimate)
+        return self._tell(replace(self.progress, step=step, textinfo=None), estimate)
 
     def _tell(self, progress: Progress, estimate: Tensor | None) -> Stop:
         self.progress = progress

@@ -1,9 +1,11 @@
 """Hires fix: from the first pass's latent to the start of the second (contract section 5.1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from generator.hires_size import Target
@@ -25,22 +27,21 @@ def second_sampling(request: GenerationRequest, fix: HiresFix) -> Sampling:
 
 
 def enlarge(
-    latent: Tensor, fix: HiresFix, to: Target, vae: "AutoencoderKL", last_seed: int
-) -> Tensor:
-    """``latent`` (B,4,h,w) at the target's size, (B,4,H,W).
+    latent: Tensor, fix: HiresFix, to: Target, vae: "AutoencoderKL", seeds: Sequence[int]
+) -> tuple[Tensor, tuple[Image.Image, ...]]:
+    """``latent`` (B,4,h,w) at the target's size, (B,4,H,W), and the larger pictures if drawn.
 
     The latent itself is interpolated, or the decoded picture is and goes back through the VAE;
-    the VAE's noise is then drawn from ``last_seed``, as contract section 3.8 has it.
+    the VAE's noise is then drawn from each picture's own seed (contract section 3.8).
     """
     mode = fix.upscaler or "Latent"
     if mode in LATENT_MODES:
         larger = resize_latent(latent, (to.width // FACTOR, to.height // FACTOR), mode)
-    else:
-        size = (to.width, to.height)
-        pictures = [resize_image(image, size, upscaler=mode) for image in decode(vae, latent)]
-        noise = torch.Generator().manual_seed(last_seed)
-        larger = encode(vae, pictures, noise).to(latent.device)
-    return _cut(larger, to)
+        return _cut(larger, to), ()
+    size = (to.width, to.height)
+    pictures = [resize_image(image, size, upscaler=mode) for image in decode(vae, latent)]
+    noise = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return _cut(encode(vae, pictures, noise).to(latent.device), to), tuple(pictures)
 
 
 LATE = ("Hires prompt", "Hires negative prompt", "Hires schedule type")

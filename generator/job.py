@@ -1,121 +1,60 @@
 """One job at work: batch after batch, from the encoded prompt to pictures with their infotext."""
 
-import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
-from generator.extra_networks import Networks
-from generator.following import Draw, Follower
-from generator.hires import HiresTexts, enlarge, hires_notes, second_sampling
+from generator.bench import Bench
+from generator.finishing import Finisher, finisher
+from generator.following import Follower
+from generator.guides import Guide
+from generator.hires import enlarge
 from generator.hires_size import target
-from generator.models.adapters import mounted
-from generator.models.checkpoint import Checkpoint
-from generator.models.hypernetworks import reading_through
-from generator.models.tiling import tiled
-from generator.origins import Prepared, origin_notes, prepare
-from generator.pictures.description import ModelNames, Parameters, parameters, sampling_notes
+from generator.legs import Leg
+from generator.network import network
+from generator.notes import describe
+from generator.origins import Prepared, prepare
+from generator.pictures.description import ModelNames, Parameters, parameters
 from generator.pictures.infotext import write
-from generator.pictures.latents import FACTOR, decode
-from generator.prompt.conditioning import Conditioning, PromptEncoder, encode_prompts
-from generator.prompt.grammar import Tag, Timing
-from generator.request import GenerationRequest, Picture, Sampling, Stop
-from generator.sampling.network import Network, Rows
+from generator.pictures.latents import FACTOR, decode, to_pixels
+from generator.request import GenerationRequest, Picture, Stop
+from generator.sampling.network import Refinement, Relief
 from generator.sampling.noise import PictureNoise, picture_noise, picture_seeds
-from generator.sampling.sample import Pass, Sampled, Start, noise_schedule, sample, timing
-from generator.sampling.samplers import resolve
-from generator.sampling.schedules import scaled_linear, schedule_for
+from generator.sampling.sample import Pass, Sampled, Start, sample
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL
     from PIL.Image import Image
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """A pass's prompts: as the infotext keeps them, and as the encoder reads the positive one."""
-
-    prompt: str  # styles applied, comments gone, tags still in
-    negative_prompt: str
-    encoded: str  # the prompt without its tags
-    tags: tuple[Tag, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Means:
-    """What a pass draws with: all found and loaded, the weights not yet changed."""
-
-    checkpoint: Checkpoint
-    vae: "AutoencoderKL"
-    names: ModelNames
-    networks: Networks
-    encoder: PromptEncoder
-    embedding_hash: Callable[[str], str | None]  # of a textual inversion, by name
-    skipped_words: tuple[str, ...]  # names of textual inversions that do not fit the checkpoint
-    preview: Draw
-
-    def unused(self, texts: Texts) -> dict[str, tuple[str, ...]]:
-        """The textual inversions that the prompts name though they do not fit."""
-        prompts = f"{texts.encoded}\n{texts.negative_prompt}"
-        named = tuple(
-            name
-            for name in self.skipped_words
-            if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", prompts, re.IGNORECASE)
-        )
-        return {"Embedding not used": named} if named else {}
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One of a batch's sampling passes, as it is for every batch."""
-
-    checkpoint: str
-    texts: Texts
-    sampling: Sampling
-    timing: Timing
-
-
-Equip = Callable[[str, Texts], Means]  # checkpoint name, prompts
 
 
 @dataclass(eq=False)
 class Job:
-    """The work on one request, as a context. Call :meth:`draw` once."""
+    """The work on one request. Call :meth:`draw` once, with the bench open."""
 
     request: GenerationRequest
     first: Leg
     second: Leg | None  # hires fix
-    equip: Equip
+    bench: Bench
     follower: Follower
+    check_nan: bool = True
     names: ModelNames | None = None  # of the first pass's models
-    network_seconds: float = 0.0  # inside text encoder, U-Net and VAE so far
     stopped: bool = False
+    repainted: bool = False  # by a checkpoint that looks at the masked picture
     notes: Parameters = field(default_factory=dict)  # AUTOMATIC1111's extra_generation_params
-    larger_title: str | None = None  # of the checkpoint of the second pass, "stem [hash]"
-    missing: dict[str, dict[str, None]] = field(default_factory=dict)
-    """Names that the prompts gave in vain, by what to say of them ("Lora not found")."""
-    remarks: dict[str, None] = field(default_factory=dict)  # what else the caller should know
-    _means: Means | None = None
-    _equipped: tuple[str, tuple[Tag, ...]] | None = None
-    _stack: ExitStack = field(default_factory=ExitStack)
-    _encoded: dict[int, Conditioning] = field(default_factory=dict)  # by pass
-    _hashes: dict[str, dict[str, None]] = field(default_factory=dict)
-
-    def __enter__(self) -> "Job":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    maps: list["Image"] = field(default_factory=list)  # masks to answer beside the pictures
+    _seconds: float = 0.0  # inside U-Net and VAE so far
+    _prepared: Prepared | None = None
+    _finisher: Finisher | None = None
+    _larger_title: str | None = None  # of the checkpoint of the second pass, "stem [hash]"
+    _refiner_title: str | None = None
 
     @property
-    def comments(self) -> tuple[str, ...]:
-        """What the caller should know of how the pictures came about, in sentences."""
-        missing = (f"{said}: {', '.join(names)}" for said, names in self.missing.items())
-        return (*missing, *self.remarks)
+    def network_seconds(self) -> float:
+        """Inside text encoder, U-Net and VAE so far."""
+        return self._seconds + self.bench.encoder_seconds
 
     def draw(self) -> tuple[Picture, ...]:
         """All batches in order, up to an interrupt; it keeps what its batch had come to."""
@@ -124,166 +63,105 @@ class Job:
             if self.follower.begin(batch, self.request.batches) is Stop.INTERRUPT:
                 self.stopped = True
                 break
-            sampled, prepared = self._draw_first(batch)
+            sampled = self._draw_first(batch)
             if self.second and sampled.stopped is Stop.NO:
                 sampled = self._draw_second(batch, self.second, sampled.latent)
-            pictures += self._finish(batch, sampled.latent, prepared)
+            pictures += self._finish(batch, sampled.latent)
             if sampled.stopped is Stop.INTERRUPT:
                 self.stopped = True
                 break
         return tuple(pictures)
 
-    def _draw_first(self, batch: int) -> tuple[Sampled, Prepared | None]:
-        means = self._use(self.first)
-        self.names = self.names or means.names
+    def _draw_first(self, batch: int) -> Sampled:
         request = self.request
-        noise = self._noise(batch, (request.width, request.height))
-        origin = request.origin
-        prepared = prepare(request, origin, means.vae, noise) if origin else None
-        start = prepared.start if prepared else None
-        return self._sample(self.first, means, noise, start), prepared
+        means = self.bench.use(self.first)
+        self.names = self.names or means.names
+        if self.second and request.options.hires_fix_use_firstpass_conds:
+            self.bench.prompts(replace(self.second, checkpoint=self.first.checkpoint))
+        if request.origin and self._prepared is None:
+            self._prepared = prepare(request, request.origin, means.vae)
+            self._finisher = finisher(request, self._prepared)
+            self.bench.found.remarks |= dict.fromkeys(self._prepared.remarks)
+        prepared = self._prepared
+        size = (request.width // FACTOR, request.height // FACTOR)
+        guide = prepared.guide if prepared else Guide(size)
+        return self._sample(batch, self.first, size, guide, prepared.start if prepared else None)
 
     def _draw_second(self, batch: int, leg: Leg, latent: Tensor) -> Sampled:
         """Hires fix: enlarge what the first pass drew and sample again."""
-        fix = self.request.hires
+        request, fix = self.request, self.request.hires
         assert fix is not None
-        to = target(fix, self.request.width, self.request.height)
-        last = picture_seeds(self.request.seeds, batch * len(latent), len(latent))[-1]
-        assert self._means is not None
-        larger = enlarge(latent, fix, to, self._means.vae, last.seed)
+        to = target(fix, request.width, request.height)
+        seeds = [picture.seed for picture in self._noise(batch, (0, 0)).pictures]
+        larger, pictures = enlarge(latent, fix, to, self.bench.means.vae, seeds)
         self.follower.begin_pass(leg.sampling.steps)
-        means = self._use(leg)
-        self.larger_title = means.names.title
-        size = (larger.shape[-1] * FACTOR, larger.shape[-2] * FACTOR)
+        means = self.bench.use(leg)
+        self._larger_title = means.names.title
+        size = (larger.shape[-1], larger.shape[-2])
         start = Start(larger.to(means.checkpoint.unet.device), fix.strength, fixed_steps=True)
-        return self._sample(leg, means, self._noise(batch, size), start)
+        weight = request.options.inpainting_mask_weight
+        if not pictures and means.checkpoint.repaints and weight < 1:
+            pictures = tuple(decode(means.vae, larger))
+        pixels = torch.cat([to_pixels(picture) for picture in pictures]) if pictures else None
+        return self._sample(batch, leg, size, Guide(size, pixels, None, weight), start)
 
-    def _use(self, leg: Leg) -> Means:
-        """Have the leg's checkpoint in memory, with its networks added to the weights."""
-        wanted = (leg.checkpoint, leg.texts.tags)
-        if self._equipped != wanted or self._means is None:
-            self._stack.close()
-            means = self.equip(leg.checkpoint, leg.texts)
-            checkpoint = means.checkpoint
-            left_over = self._stack.enter_context(mounted(checkpoint, means.networks.mounts))
-            self._stack.enter_context(
-                reading_through(checkpoint.unet, means.networks.hypernetworks)
-            )
-            self._stack.enter_context(tiled((checkpoint.unet, means.vae), self.request.tiling))
-            self._means, self._equipped = means, wanted
-            self.follower.draw = means.preview
-            self.remarks |= dict.fromkeys(left_over)
-            for said, names in {**means.networks.missing, **means.unused(leg.texts)}.items():
-                self.missing.setdefault(said, {}).update(dict.fromkeys(names))
-            if self.request.options.lora_add_hashes_to_infotext:
-                self._remember("Lora hashes", means.networks.hashes)
-        return self._means
-
-    def _encode(self, leg: Leg, means: Means) -> Conditioning:
-        """The prompts of one batch, which are those of every batch."""
-        key = id(leg)
-        if key not in self._encoded:
-            count, spent = self.request.batch_size, means.encoder.seconds
-            self._encoded[key] = encode_prompts(
-                means.encoder,
-                [leg.texts.encoded] * count,
-                [leg.texts.negative_prompt] * count,
-                leg.timing,
-            )
-            self.network_seconds += means.encoder.seconds - spent
-            for name in means.encoder.used:
-                short = means.embedding_hash(name)
-                self._remember("TI hashes", f"{name}: {short}" if short else "")
-        return self._encoded[key]
-
-    def _empty(self, means: Means) -> Tensor | None:
-        """The encoded empty prompt, where an option pads with it; (77,width)."""
-        return means.encoder.encode([""])[0] if self.request.options.pad_cond_uncond else None
-
-    def _padding_notes(self) -> Parameters:
-        """Whether prompts of different lengths were padded to one."""
-        options = self.request.options
-        lengths = {
-            (len(strand.stages[0].context), len(negative[0].context))
-            for conditioning in self._encoded.values()
-            for row, negative in zip(conditioning.positive, conditioning.negative, strict=True)
-            for strand in row
-        }
-        if all(positive == negative for positive, negative in lengths):
-            return {}
-        if options.pad_cond_uncond_v0:
-            return {"Pad conds v0": True}
-        return {"Pad conds": True} if options.pad_cond_uncond else {}
-
-    def _remember(self, key: str, entry: str) -> None:
-        if entry:
-            self._hashes.setdefault(key, {})[entry] = None
-
-    def _sample(self, leg: Leg, means: Means, noise: PictureNoise, start: Start | None) -> Sampled:
+    def _sample(
+        self, batch: int, leg: Leg, size: tuple[int, int], guide: Guide, start: Start | None
+    ) -> Sampled:
+        means = self.bench.means
+        self.repainted |= means.checkpoint.repaints
         work = Pass(
-            network=_network(means.checkpoint, self.request),
+            network=network(self.bench, self.request, guide),
             sampling=leg.sampling,
             options=self.request.options,
             start=start,
             watch=self.follower.step,
-            empty=self._empty(means),
+            empty=self.bench.empty(),
+            refinement=self._refinement(leg, guide),
+            check_nan=self.check_nan,
         )
-        sampled = sample(work, self._encode(leg, means), noise)
-        self.network_seconds += sampled.network_seconds
+        sampled = sample(work, self.bench.prompts(leg), self._noise(batch, size))
+        self._seconds += sampled.network_seconds
         return sampled
 
+    def _refinement(self, leg: Leg, guide: Guide) -> Refinement | None:
+        if leg.refiner is None or self.request.refiner is None:
+            return None
+
+        def take_over() -> Relief:
+            refined = leg.refined
+            self._refiner_title = self.bench.use(refined).names.title
+            own = network(self.bench, self.request, guide)
+            return Relief(own, self.bench.prompts(refined), self.bench.empty())
+
+        by_steps = self.request.options.refiner_switch_by_sample_steps
+        return Refinement(self.request.refiner.switch_at, by_steps, take_over)
+
     def _noise(self, batch: int, size: tuple[int, int]) -> PictureNoise:
+        """The noise of a batch for latents of ``size`` (w, h)."""
         options, count = self.request.options, self.request.batch_size
-        assert self._means is not None
         return picture_noise(
             self.request.seeds,
             batch * count,
             count,
             options.randn_source,
             options.eta_noise_seed_delta,
-            (4, size[1] // FACTOR, size[0] // FACTOR),
-            self._means.checkpoint.unet.device,
+            (4, size[1], size[0]),
+            self.bench.means.checkpoint.unet.device,
         )
 
-    def _finish(self, batch: int, latents: Tensor, prepared: Prepared | None) -> Iterator[Picture]:
-        assert self._means is not None
-        self.notes = self._describe(prepared)
+    def _finish(self, batch: int, latents: Tensor) -> Iterator[Picture]:
+        legs, titles = (self.first, self.second), (self._larger_title, self._refiner_title)
+        self.notes = describe(self.request, legs, self.bench, self._prepared, titles)
         first = batch * self.request.batch_size
-        images = decode(self._means.vae, latents)
+        finish = self._finisher.batch(latents) if self._finisher else None
+        images = decode(self.bench.means.vae, latents, self.check_nan)
         for row in range(len(latents)):
             started = time.perf_counter()
             image = next(images)
-            self.network_seconds += time.perf_counter() - started
-            if prepared:
-                image = prepared.overlay(image, row)
-            yield self._picture(first + row, image)
-
-    def _describe(self, prepared: Prepared | None) -> Parameters:
-        request = self.request
-        sampler, label = resolve(request.sampling.sampler, request.sampling.schedule)
-        texts = self.first.texts
-        notes: Parameters = origin_notes(request, prepared) if prepared else {}
-        if request.hires and self.second:
-            notes |= hires_notes(request, request.hires, self._hires_texts(self.second))
-        for listed in (self._hashes, self.missing):
-            notes |= {key: ", ".join(entries) for key, entries in listed.items()}
-        prompts = texts.encoded + texts.negative_prompt
-        if request.options.emphasis != "Original" and ("(" in prompts or "[" in prompts):
-            notes["Emphasis"] = request.options.emphasis
-        timestep = sampler.kind == "timestep"
-        used = label if timestep else schedule_for(sampler.default_schedule, label)
-        return notes | sampling_notes(request, sampler, used) | self._padding_notes()
-
-    def _hires_texts(self, leg: Leg) -> HiresTexts:
-        """What the second pass draws with, where that is something else."""
-        first, own = self.first.texts, leg.texts
-        return HiresTexts(
-            checkpoint=self.larger_title if leg.checkpoint != self.first.checkpoint else None,
-            prompt=own.prompt if own.prompt != first.prompt else None,
-            negative_prompt=(
-                own.negative_prompt if own.negative_prompt != first.negative_prompt else None
-            ),
-        )
+            self._seconds += time.perf_counter() - started
+            yield self._picture(first + row, finish(image, row) if finish else image)
+        self.maps = self._finisher.maps if self._finisher else []
 
     def _picture(self, index: int, image: "Image") -> Picture:
         assert self.names is not None
@@ -298,32 +176,3 @@ class Job:
             negative_prompt=texts.negative_prompt,
             infotext=write(texts.prompt, texts.negative_prompt, written),
         )
-
-
-def plan(
-    request: GenerationRequest, read: Callable[[str, str], Texts], find: Callable[[str], str]
-) -> tuple[Leg, Leg | None]:
-    """The passes of a job. ``read`` prepares prompts; ``find`` makes sure of a checkpoint."""
-    texts = read(request.prompt, request.negative_prompt)
-    sampling, options = request.sampling, request.options
-    first = Leg(find(request.checkpoint), texts, sampling, timing(sampling, options))
-    fix = request.hires
-    if fix is None:
-        return first, None
-    again = second_sampling(request, fix)
-    larger = read(fix.prompt or request.prompt, fix.negative_prompt or request.negative_prompt)
-    if options.hires_fix_use_firstpass_conds:
-        return first, replace(first, sampling=again)
-    checkpoint = find(fix.checkpoint) if fix.checkpoint else first.checkpoint
-    return first, Leg(checkpoint, larger, again, timing(again, options, sampling))
-
-
-def _network(checkpoint: Checkpoint, request: GenerationRequest) -> Network:
-    unet = checkpoint.unet
-
-    def predict(x: Tensor, t: Tensor, context: Tensor, _: Rows) -> Tensor:
-        found: Tensor = unet(x.to(unet.dtype), t, context.to(unet.dtype)).sample
-        return found.float()
-
-    table = noise_schedule(scaled_linear(), request.options)
-    return Network(predict, table, checkpoint.prediction, unet.device)

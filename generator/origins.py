@@ -1,108 +1,107 @@
-"""img2img and inpainting: from the pictures given to where sampling starts, and back.
+"""img2img and inpainting: from the pictures given to where sampling starts.
 
 Contract sections 5.2 and 5.3.
 """
 
-import base64
-import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from generator.errors import BadRequest
-from generator.pictures.latents import FACTOR, encode
-from generator.pictures.masks import Box, blur, crop_box, fill_masked, read_mask, veil
-from generator.pictures.resizing import CROP, FILL, resize_image, resize_latent
-from generator.pictures.saving import open_picture
+from generator.guides import Guide
+from generator.pictures.latents import FACTOR, encode_pixels, to_pixels
+from generator.pictures.masks import Box, veil
+from generator.pictures.reading import flat, read_base64
+from generator.pictures.resizing import resize_image, resize_latent
 from generator.request import GenerationRequest, Mask, Origin
-from generator.sampling.noise import PictureNoise, generator
+from generator.sampling.noise import generator, picture_seeds
 from generator.sampling.sample import Start
+from generator.stencils import Stencil, stencil
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
 LATENT_RESIZE = 3
-FILLED, ORIGINAL, LATENT_NOISE, LATENT_NOTHING = 0, 1, 2, 3
+FILLED, LATENT_NOISE, LATENT_NOTHING = 0, 2, 3
 CONTENTS = {FILLED: "fill", LATENT_NOISE: "latent noise", LATENT_NOTHING: "latent nothing"}
+BLANK_MASK = 'Unable to perform "Inpaint Only mask" because mask is blank, switch to img2img mode.'
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """Where a batch starts, and what is laid over its pictures afterwards."""
+    """Where every batch of a job starts, and what is needed to finish its pictures.
+
+    Each tuple has an entry for each picture of a batch.
+    """
 
     start: Start
-    veils: tuple[Image.Image, ...] = ()  # RGBA, one a picture; none for plain img2img
-    box: Box | None = None  # of the originals, where only the masked part was worked on
+    guide: Guide
+    drawn_from: tuple[Image.Image, ...]  # RGB, of the size that is drawn, as they were encoded
+    originals: tuple[Image.Image, ...]  # RGB, whole
+    stencil: Stencil | None = None
+    veils: tuple[Image.Image, ...] = ()  # RGBA, what stays of each original; none without mask
+    remarks: tuple[str, ...] = ()  # what the caller should know
 
-    def overlay(self, image: Image.Image, row: int) -> Image.Image:
-        """A finished picture under what stays of its original."""
-        if not self.veils:
-            return image
-        over = self.veils[row]
-        under = Image.new("RGBA", over.size)
-        if self.box is None:
-            under = image.convert("RGBA")
-        else:
-            left, top, right, bottom = self.box
-            part = resize_image(image, (right - left, bottom - top), CROP)
-            under.paste(part, (left, top))
-        under.alpha_composite(over)
-        return under.convert("RGB")
+    @property
+    def box(self) -> Box | None:
+        """The part of the originals that is worked on, where it is not the whole."""
+        return self.stencil.box if self.stencil else None
 
 
-@dataclass(frozen=True, slots=True)
-class Stencil:
-    """A mask made ready for one job."""
-
-    inner: Image.Image  # of the size that is drawn
-    outer: Image.Image  # of the originals' size: what is veiled
-    box: Box | None
-
-
-def prepare(
-    request: GenerationRequest, origin: Origin, vae: "AutoencoderKL", noise: PictureNoise
-) -> Prepared:
-    """The start of one batch. Raises :class:`BadRequest` for pictures that cannot be read."""
+def prepare(request: GenerationRequest, origin: Origin, vae: "AutoencoderKL") -> Prepared:
+    """The start of a job's batches. Raises :class:`BadRequest` for pictures that cannot be read."""
     size = (request.width, request.height)
     images = _read_images(request, origin)
-    stencil = _stencil(origin, size, images[0].size)
-    fitted, veils = [], []
-    for image in images:
-        whole = image
-        if not (stencil and stencil.box) and origin.resize_mode != LATENT_RESIZE:
-            whole = resize_image(image, size, origin.resize_mode)
-        if stencil:
-            outer = stencil.outer
-            if outer.size != whole.size:
-                outer = resize_image(outer, whole.size, origin.resize_mode).convert("L")
-            veils.append(veil(whole, outer))
-            whole = _inner(whole, stencil, origin, size)
-        fitted.append(whole)
-    latent = _latents(vae, fitted, size, origin)
-    mask = _latent_mask(stencil, origin, latent) if stencil else None
+    wanted = _mask(request, origin)
+    sten = stencil(wanted, origin, size) if wanted else None
+    whole = [_whole(image, sten, origin, size) for image in images]
+    drawn = [sten.cut(image, size, wanted.fill) if sten and wanted else image for image in whole]
+    latent = _latents(vae, drawn, size, origin)
+    cells = (latent.shape[-1], latent.shape[-2])
+    mask = sten.cells(cells).to(latent.device) if sten else None
     return Prepared(
         start=Start(
-            latent=latent if mask is None else _content(latent, mask, origin, noise),
+            latent=latent if mask is None else _content(latent, mask, request, origin),
             strength=origin.strength,
             fixed_steps=request.options.img2img_fix_steps,
             mask=mask,
+            soft=request.soft_inpainting,
             noise_multiplier=_multiplier(request, origin),
         ),
-        veils=tuple(veils) if request.options.overlay_inpaint else (),
-        box=stencil.box if stencil else None,
+        guide=Guide(
+            cells,
+            _distinct(drawn),
+            sten.pixels() if sten else None,
+            request.options.inpainting_mask_weight,
+        ),
+        drawn_from=tuple(drawn),
+        originals=tuple(whole),
+        stencil=sten,
+        veils=tuple(_veil(image, sten, origin) for image in whole) if sten else (),
+        remarks=(BLANK_MASK,) if wanted and sten is None else (),
     )
 
 
 def origin_notes(request: GenerationRequest, prepared: Prepared) -> dict[str, object]:
     """The infotext's keys of an img2img job, in AUTOMATIC1111's order."""
-    origin = request.origin
+    origin, soft = request.origin, request.soft_inpainting
     assert origin is not None
-    notes: dict[str, object] = {"Denoising strength": origin.strength}
+    notes: dict[str, object] = {}
+    if soft is not None:
+        notes |= {
+            "Soft inpainting enabled": True,
+            "Soft inpainting schedule bias": soft.schedule_bias,
+            "Soft inpainting preservation strength": soft.preservation,
+            "Soft inpainting transition contrast boost": soft.contrast_boost,
+            "Soft inpainting mask influence": soft.mask_influence,
+            "Soft inpainting difference threshold": soft.difference_threshold,
+            "Soft inpainting difference contrast": soft.difference_contrast,
+        }
+    notes["Denoising strength"] = origin.strength
     if origin.mask is not None:
         notes |= _mask_notes(origin.mask, prepared)
     multiplier = _multiplier(request, origin)
@@ -127,10 +126,17 @@ def _mask_notes(mask: Mask, prepared: Prepared) -> dict[str, object]:
     return notes
 
 
+def _mask(request: GenerationRequest, origin: Origin) -> Mask | None:
+    """The mask as it is used: soft inpainting needs its grey levels."""
+    mask = origin.mask
+    if mask is None or request.soft_inpainting is None:
+        return mask
+    return replace(mask, round=False)
+
+
 def _read_images(request: GenerationRequest, origin: Origin) -> list[Image.Image]:
-    images = [
-        _flat(_decode(text), request.options.img2img_background_color) for text in origin.images
-    ]
+    background = request.options.img2img_background_color
+    images = [flat(read_base64(text), background) for text in origin.images]
     count = request.batch_size
     if len(images) == 1:
         return images * count
@@ -141,81 +147,47 @@ def _read_images(request: GenerationRequest, origin: Origin) -> list[Image.Image
     return images
 
 
-def _decode(text: str) -> Image.Image:
-    try:
-        data = base64.b64decode(text.partition("base64,")[2] or text, validate=False)
-    except (binascii.Error, ValueError) as error:
-        raise BadRequest(f"Invalid encoded image: {error}", "init_images") from error
-    return open_picture(data)
-
-
-def _flat(image: Image.Image, background: str) -> Image.Image:
-    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
-        return image.convert("RGB")
-    under = Image.new("RGBA", image.size, background)
-    under.alpha_composite(image.convert("RGBA"))
-    return under.convert("RGB")
-
-
-def _prepared_mask(mask: Mask) -> Image.Image:
-    grey = read_mask(_decode(mask.image), mask.round)
-    return blur(ImageOps.invert(grey) if mask.invert else grey, mask.blur_x, mask.blur_y)
-
-
-def _stencil(origin: Origin, size: tuple[int, int], original: tuple[int, int]) -> Stencil | None:
-    if origin.mask is None:
-        return None
-    mask = _prepared_mask(origin.mask)
-    if origin.mask.only_masked:
-        box = crop_box(mask, origin.mask.padding, size)
-        if box is None:
-            return None  # nothing to repaint: plain img2img, as in AUTOMATIC1111
-        inner = resize_image(mask.crop(box), size, FILL).convert("L")
-        return Stencil(inner, mask, box)
-    inner = resize_image(mask, size, min(origin.resize_mode, FILL)).convert("L")
-    return Stencil(inner, inner.point(lambda value: min(255, 2 * value)), None)
-
-
-def _inner(
-    image: Image.Image, stencil: Stencil, origin: Origin, size: tuple[int, int]
+def _whole(
+    image: Image.Image, sten: Stencil | None, origin: Origin, size: tuple[int, int]
 ) -> Image.Image:
-    assert origin.mask is not None
-    if stencil.box:
-        image = resize_image(image.crop(stencil.box), size, FILL)
-    # AUTOMATIC1111 fills first for the latent contents too.
-    return image if origin.mask.fill == ORIGINAL else fill_masked(image, stencil.inner)
+    """An original: of the drawn size, unless only a part of it is worked on."""
+    if (sten and sten.box) or origin.resize_mode == LATENT_RESIZE:
+        return image
+    return resize_image(image, size, origin.resize_mode)
+
+
+def _veil(image: Image.Image, sten: Stencil, origin: Origin) -> Image.Image:
+    outer = sten.outer
+    if outer.size != image.size:
+        outer = resize_image(outer, image.size, origin.resize_mode).convert("L")
+    return veil(image, outer)
+
+
+def _distinct(images: Sequence[Image.Image]) -> Tensor:
+    """(1,3,H,W) in -1..1 where all pictures are the same, else (B,3,H,W)."""
+    same = all(image.tobytes() == images[0].tobytes() for image in images[1:])
+    return torch.cat([to_pixels(image) for image in (images[:1] if same else images)])
 
 
 def _latents(
     vae: "AutoencoderKL", images: Sequence[Image.Image], size: tuple[int, int], origin: Origin
 ) -> Tensor:
-    first = images[0]
-    if all(image is first for image in images):
-        latent = encode(vae, images[:1]).expand(len(images), -1, -1, -1)
-    else:
-        latent = encode(vae, images)
+    latent = encode_pixels(vae, _distinct(images)).expand(len(images), -1, -1, -1)
     cells = (size[0] // FACTOR, size[1] // FACTOR)
     if origin.resize_mode == LATENT_RESIZE and (latent.shape[-1], latent.shape[-2]) != cells:
         latent = resize_latent(latent, cells)
     return latent  # (B,4,h,w)
 
 
-def _latent_mask(stencil: Stencil, origin: Origin, latent: Tensor) -> Tensor:
-    """1 where to repaint, (1,1,h,w)."""
-    assert origin.mask is not None
-    cells = stencil.inner.convert("RGB").resize((latent.shape[-1], latent.shape[-2]))
-    values = np.asarray(cells, np.float32)[..., 0] / 255
-    values = np.around(values) if origin.mask.round else values
-    return torch.from_numpy(np.array(values))[None, None].to(latent.device)
-
-
-def _content(latent: Tensor, mask: Tensor, origin: Origin, noise: PictureNoise) -> Tensor:
+def _content(latent: Tensor, mask: Tensor, request: GenerationRequest, origin: Origin) -> Tensor:
+    """What lies under the mask at the start; noise comes from the first batch's seeds for all."""
     assert origin.mask is not None
     kept = latent * (1 - mask)
     if origin.mask.fill == LATENT_NOISE:
+        source = request.options.randn_source
         drawn = [
-            generator(picture.seed, noise.source, noise.device)(noise.shape)
-            for picture in noise.pictures
+            generator(picture.seed, source, latent.device)(tuple(latent.shape[1:]))
+            for picture in picture_seeds(request.seeds, 0, len(latent))
         ]
         return kept + torch.stack(drawn).to(latent) * mask
     return kept if origin.mask.fill == LATENT_NOTHING else latent

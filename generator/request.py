@@ -94,7 +94,18 @@ class Snapshot:
     initial_noise_multiplier: float = 1.0
     img2img_extra_noise: float = 0.0
     img2img_background_color: str = "#ffffff"
+    img2img_color_correction: bool = False
+    inpainting_mask_weight: float = 1.0  # of checkpoints for inpainting, 0..1
     overlay_inpaint: bool = True
+    return_mask: bool = False
+    return_mask_composite: bool = False
+    upscaler_for_img2img: str | None = None
+    hires_fix_refiner_pass: str = "second pass"  # first pass | second pass | both passes
+    refiner_switch_by_sample_steps: bool = False
+    use_old_hires_fix_width_height: bool = False
+    token_merging_ratio: float = 0.0  # 0..0.9
+    token_merging_ratio_img2img: float = 0.0
+    token_merging_ratio_hr: float = 0.0
     hires_fix_use_firstpass_conds: bool = False
     sd_hypernetwork: str = "None"  # added to every prompt that does not name it
     sd_lora: str = "None"
@@ -145,12 +156,12 @@ class SoftInpainting:
     Numbers are kept as they were written, 1 or 1.0, for the infotext shows them so.
     """
 
-    schedule_bias: float = 1  # 0..8
-    preservation: float = 0.5  # 0..8
-    contrast_boost: float = 4  # 1..32
-    mask_influence: float = 0  # 0..1
-    difference_threshold: float = 0.5  # 0..8
-    difference_contrast: float = 2  # 0..8
+    schedule_bias: int | float = 1  # 0..8
+    preservation: int | float = 0.5  # 0..8
+    contrast_boost: int | float = 4  # 1..32
+    mask_influence: int | float = 0  # 0..1
+    difference_threshold: int | float = 0.5  # 0..8
+    difference_contrast: int | float = 2  # 0..8
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +222,8 @@ class Origin:
     resize_mode: int = 0  # 0 just resize, 1 crop and resize, 2 resize and fill, 3 latent
     mask: Mask | None = None
     noise_multiplier: float | None = None  # None is as the options say
+    image_guidance: float | None = None  # image_cfg_scale, InstructPix2Pix only; 0..
+    colours: str | None = None  # base64 of the picture whose colours to keep; None: the own one
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models import torchvision_ops
-from generator.models.families import SD1, Shapes, architecture
+from generator.models.families import DRAWN, SD1, Shapes, architecture
 from generator.models.families.sd1 import keys, sizes
 from generator.models.families.sd1.hints import read_hints
 from generator.models.families.sd1.upsampling import follow_original
@@ -35,11 +35,21 @@ class Checkpoint:
     """The networks of one file, on their device, in evaluation mode."""
 
     file: ModelFile
-    unet: UNet2DConditionModel  # (B,4,h,w), (B,), (B,77n,width) -> eps or v (B,4,h,w)
+    unet: UNet2DConditionModel  # (B,4|8|9,h,w), (B,), (B,77n,width) -> eps or v (B,4,h,w)
     vae: AutoencoderKL
     text_encoder: CLIPTextModel
     prediction: str  # epsilon | v_prediction
     default_size: int | None  # pixels a side, where the file says so
+
+    @property
+    def repaints(self) -> bool:
+        """Whether it is for inpainting: looks at a mask and the masked picture."""
+        return int(self.unet.config.in_channels) == 9
+
+    @property
+    def follows_picture(self) -> bool:
+        """Whether it is InstructPix2Pix: looks at the picture to edit."""
+        return int(self.unet.config.in_channels) == 8
 
 
 def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Checkpoint:
@@ -151,7 +161,7 @@ def _old_text_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _must_be_sd1(file: ModelFile, found: Shapes) -> None:
     kind = architecture(found)
-    if kind != SD1:
+    if kind not in DRAWN:
         raise WrongArchitecture(
             f"{file.name} was asked to draw as a {SD1} checkpoint, but it is {kind}. "
             f"Choose a {SD1} checkpoint, or move the file to the folder of its kind"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FACTOR = 8  # pixels a side of one latent cell
 
 
-def decode(vae: "AutoencoderKL", latents: Tensor) -> Iterator[Image.Image]:
+def decode(vae: "AutoencoderKL", latents: Tensor, check_nan: bool = True) -> Iterator[Image.Image]:
     """Each row of ``latents`` (B,4,h,w) as an RGB picture of 8h x 8w, decoded one at a time.
 
     One at a time bounds the memory and keeps a picture the same whatever its batch. Channels
@@ -26,7 +26,7 @@ def decode(vae: "AutoencoderKL", latents: Tensor) -> Iterator[Image.Image]:
     precision is turned to fp32 for good. Raises :class:`NotANumber`.
     """
     for row in latents:
-        yield to_image(_decode_row(vae, row[None])[0])
+        yield to_image(_decode_row(vae, row[None], check_nan)[0])
 
 
 def to_image(pixels: Tensor) -> Image.Image:
@@ -36,32 +36,48 @@ def to_image(pixels: Tensor) -> Image.Image:
 
 
 def encode(
-    vae: "AutoencoderKL", images: Sequence[Image.Image], noise: torch.Generator | None = None
+    vae: "AutoencoderKL",
+    images: Sequence[Image.Image],
+    noise: Sequence[torch.Generator] | None = None,
 ) -> Tensor:
     """The latents (B,4,h,w) of RGB pictures of one size, fp32 on the VAE's device.
 
-    A VAE answers with a distribution. Without ``noise`` its middle is taken; with it, a draw.
+    A VAE answers with a distribution. Without ``noise`` its middle is taken; with it, a draw, each
+    picture's from its own generator.
     """
-    return torch.stack([_encode_one(vae, image, noise) for image in images])
+    return encode_pixels(vae, torch.cat([to_pixels(image) for image in images]), noise)
 
 
-def _encode_one(vae: "AutoencoderKL", image: Image.Image, noise: torch.Generator | None) -> Tensor:
-    rows = torch.from_numpy(np.asarray(image.convert("RGB"), np.float32))  # (H,W,3)
-    pixels = (rows.permute(2, 0, 1)[None] / 255) * 2 - 1  # (1,3,H,W)
+def to_pixels(image: Image.Image) -> Tensor:
+    """An RGB picture as (1,3,H,W) in -1..1, on the CPU."""
+    rows = torch.from_numpy(np.array(image.convert("RGB"), np.float32))  # (H,W,3)
+    return (rows.permute(2, 0, 1)[None] / 255) * 2 - 1
+
+
+def encode_pixels(
+    vae: "AutoencoderKL", pixels: Tensor, noise: Sequence[torch.Generator] | None = None
+) -> Tensor:
+    """The latents (B,4,h,w) of ``pixels`` (B,3,H,W) in -1..1, fp32 on the VAE's device."""
+    draws: Sequence[torch.Generator | None] = noise or [None] * len(pixels)
+    rows = zip(pixels, draws, strict=True)
+    return torch.cat([_encode_one(vae, row[None], draw) for row, draw in rows])
+
+
+def _encode_one(vae: "AutoencoderKL", pixels: Tensor, noise: torch.Generator | None) -> Tensor:
     found = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
     latent = found.mean.float()
     if noise is not None:
         drawn = torch.randn(latent.shape, generator=noise)  # on the CPU: the same everywhere
         latent = latent + found.std.float() * drawn.to(latent.device)
-    scaled: Tensor = latent[0] * vae.config.scaling_factor
-    return scaled  # (4,h,w)
+    scaled: Tensor = latent * vae.config.scaling_factor
+    return scaled  # (1,4,h,w)
 
 
-def _decode_row(vae: "AutoencoderKL", row: Tensor) -> Tensor:
+def _decode_row(vae: "AutoencoderKL", row: Tensor, check_nan: bool = True) -> Tensor:
     pixels = _through(vae, row)  # (1,3,8h,8w)
     if pixels.isnan().any() and vae.dtype != torch.float32:
         pixels = _through(vae.to(torch.float32), row)
-    if pixels.isnan().any():
+    if check_nan and pixels.isnan().any():
         raise NotANumber(
             "A tensor with NaNs was produced in VAE. "
             "Use --disable-nan-check commandline argument to disable this check."

@@ -5,13 +5,16 @@ from collections.abc import Mapping
 Shapes = Mapping[str, tuple[int, ...]]
 
 SD1 = "Stable Diffusion 1.x"
+SD1_INPAINTING = "Stable Diffusion 1.x inpainting"
+SD1_EDITING = "InstructPix2Pix (Stable Diffusion 1.x)"
+DRAWN = frozenset({SD1, SD1_INPAINTING, SD1_EDITING})  # what we draw with
 
 CONV_IN = "model.diffusion_model.input_blocks.0.0.weight"
 CLIP_L = "cond_stage_model.transformer."
 
 
 def architecture(shapes: Shapes) -> str:
-    """The architecture's name in words, for a message; :data:`SD1` is the one we draw with.
+    """The architecture's name in words, for a message; :data:`DRAWN` are those we draw with.
 
     The order matters: families share keys, and a later rule may hold for an earlier family.
     """
@@ -46,8 +49,8 @@ _MARKS = (
 def _by_input_channels(channels: int) -> str:
     named = {
         4: SD1,
-        8: "InstructPix2Pix (Stable Diffusion 1.x)",
-        9: "Stable Diffusion 1.x inpainting",
+        8: SD1_EDITING,
+        9: SD1_INPAINTING,
     }
     return named.get(channels, f"a U-Net of {channels} input channels")
 

@@ -1,0 +1,170 @@
+"""The checkpoint at work: loaded, with what the prompts ask for mounted on its weights."""
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from generator.extra_networks import Networks
+from generator.following import Draw, Follower
+from generator.legs import Leg, Texts
+from generator.models.adapters import mounted
+from generator.models.checkpoint import Checkpoint
+from generator.models.hypernetworks import reading_through
+from generator.models.tiling import tiled
+from generator.pictures.description import ModelNames, Parameters
+from generator.prompt.conditioning import Conditioning, PromptEncoder, encode_prompts
+from generator.prompt.grammar import Tag, Timing
+from generator.request import GenerationRequest
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Means:
+    """What a pass draws with: all found and loaded, the weights not yet changed."""
+
+    checkpoint: Checkpoint
+    vae: "AutoencoderKL"
+    names: ModelNames
+    networks: Networks
+    encoder: PromptEncoder
+    embedding_hash: Callable[[str], str | None]  # of a textual inversion, by name
+    skipped_words: tuple[str, ...]  # names of textual inversions that do not fit the checkpoint
+    preview: Draw
+
+    def unused(self, texts: Texts) -> dict[str, tuple[str, ...]]:
+        """The textual inversions that the prompts name though they do not fit."""
+        prompts = f"{texts.encoded}\n{texts.negative_prompt}"
+        named = tuple(
+            name
+            for name in self.skipped_words
+            if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", prompts, re.IGNORECASE)
+        )
+        return {"Embedding not used": named} if named else {}
+
+
+Equip = Callable[[str, Texts], Means]  # checkpoint name, prompts
+Listed = dict[str, dict[str, None]]  # entries in the order they were met, by what to say of them
+
+
+@dataclass(slots=True, eq=False)
+class Findings:
+    """What the job met and its infotext or its caller should be told."""
+
+    hashes: Listed = field(default_factory=dict)
+    missing: Listed = field(default_factory=dict)
+    """Names that the prompts gave in vain, by what to say of them ("Lora not found")."""
+    remarks: dict[str, None] = field(default_factory=dict)  # what else the caller should know
+
+    def hashed(self, key: str, entry: str) -> None:
+        """Note an entry of "Lora hashes" or "TI hashes", if it is one."""
+        if entry:
+            self.hashes.setdefault(key, {})[entry] = None
+
+    def missed(self, names: Mapping[str, tuple[str, ...]]) -> None:
+        """Note names given in vain, by what to say of them."""
+        for said, missing in names.items():
+            self.missing.setdefault(said, {}).update(dict.fromkeys(missing))
+
+    @property
+    def comments(self) -> tuple[str, ...]:
+        """What the caller should know of how the pictures came about, in sentences."""
+        missing = (f"{said}: {', '.join(names)}" for said, names in self.missing.items())
+        return (*missing, *self.remarks)
+
+    @property
+    def notes(self) -> Parameters:
+        """The infotext's keys."""
+        both = (*self.hashes.items(), *self.missing.items())
+        return {key: ", ".join(entries) for key, entries in both}
+
+
+@dataclass(eq=False)
+class Bench:
+    """One checkpoint at a time. Leaving restores its weights, bit for bit.
+
+    Only the bench holds on to a checkpoint: when another takes its place, its memory is free.
+    """
+
+    request: GenerationRequest
+    equip: Equip
+    follower: Follower
+    found: Findings = field(default_factory=Findings)
+    encoder_seconds: float = 0.0  # inside the text encoder so far
+    encoded: dict[tuple[str, Texts, Timing], Conditioning] = field(default_factory=dict)
+    _means: Means | None = None
+    _equipped: tuple[str, tuple[Tag, ...]] | None = None
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> "Bench":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def means(self) -> Means:
+        """What lies on the bench. Not before the first :meth:`use`."""
+        assert self._means is not None
+        return self._means
+
+    def use(self, leg: Leg) -> Means:
+        """Have the leg's checkpoint here, with its networks added to the weights."""
+        wanted = (leg.checkpoint, leg.texts.tags)
+        if self._equipped != wanted or self._means is None:
+            self._stack.close()
+            self._means, self.follower.draw = None, None
+            self._lay_out(self.equip(leg.checkpoint, leg.texts))
+            self._equipped = wanted
+        return self.means
+
+    def _lay_out(self, means: Means) -> None:
+        unet = means.checkpoint.unet
+        left_over = self._stack.enter_context(mounted(means.checkpoint, means.networks.mounts))
+        self._stack.enter_context(reading_through(unet, means.networks.hypernetworks))
+        self._stack.enter_context(tiled((unet, means.vae), self.request.tiling))
+        self._means, self.follower.draw = means, means.preview
+        self.found.remarks |= dict.fromkeys(left_over)
+        self.found.missed(means.networks.missing)
+        if self.request.options.lora_add_hashes_to_infotext:
+            self.found.hashed("Lora hashes", means.networks.hashes)
+
+    def prompts(self, leg: Leg) -> Conditioning:
+        """The prompts of one batch, which are those of every batch, for what lies here."""
+        texts, means = leg.texts, self.means
+        key = (leg.checkpoint, texts, leg.timing)
+        if key not in self.encoded:
+            self.found.missed(means.unused(texts))
+            count, spent = self.request.batch_size, means.encoder.seconds
+            self.encoded[key] = encode_prompts(
+                means.encoder,
+                [texts.encoded] * count,
+                [texts.negative_prompt] * count,
+                leg.timing,
+            )
+            self.encoder_seconds += means.encoder.seconds - spent
+            for name in means.encoder.used:
+                short = means.embedding_hash(name)
+                self.found.hashed("TI hashes", f"{name}: {short}" if short else "")
+        return self.encoded[key]
+
+    def empty(self) -> Tensor | None:
+        """The encoded empty prompt, where an option pads with it; (77,width)."""
+        if not self.request.options.pad_cond_uncond:
+            return None
+        return self.means.encoder.encode([""])[0]
+
+    @property
+    def uneven(self) -> bool:
+        """Whether some prompt is longer than its negative one, or shorter."""
+        return any(
+            len(strand.stages[0].context) != len(negative[0].context)
+            for conditioning in self.encoded.values()
+            for row, negative in zip(conditioning.positive, conditioning.negative, strict=True)
+            for strand in row
+        )

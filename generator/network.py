@@ -1,0 +1,36 @@
+"""The checkpoint on the bench as samplers see it; what enters the U-Net beside the latent."""
+
+from torch import Tensor
+
+from generator.bench import Bench
+from generator.guides import Guide, guide_channels
+from generator.request import GenerationRequest
+from generator.sampling.network import Network, Rows
+from generator.sampling.sample import noise_schedule
+from generator.sampling.schedules import scaled_linear
+
+
+def network(bench: Bench, request: GenerationRequest, guide: Guide | None = None) -> Network:
+    """The network of what lies on ``bench`` now.
+
+    ``guide`` is what an inpainting or InstructPix2Pix checkpoint looks at beside the latent.
+    """
+    checkpoint = bench.means.checkpoint
+    beside = guide_channels(checkpoint, bench.means.vae, guide)
+
+    def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
+        unet = bench.means.checkpoint.unet  # not kept: another may take its place and its memory
+        if beside is not None:
+            x = beside(x, rows)
+        found: Tensor = unet(x.to(unet.dtype), t, context.to(unet.dtype)).sample
+        return found.float()
+
+    table = noise_schedule(scaled_linear(), request.options)
+    scale = request.origin.image_guidance if request.origin and checkpoint.follows_picture else None
+    return Network(
+        predict,
+        table,
+        checkpoint.prediction,
+        checkpoint.unet.device,
+        image_guidance=None if scale == 1.0 else scale,
+    )

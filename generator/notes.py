@@ -1,0 +1,70 @@
+"""What a job's infotexts say beside the request's own numbers, in AUTOMATIC1111's order."""
+
+from generator.bench import Bench
+from generator.hires import HiresTexts, hires_notes
+from generator.legs import Leg
+from generator.origins import Prepared, origin_notes
+from generator.pictures.description import Parameters, sampling_notes
+from generator.request import GenerationRequest
+from generator.sampling.samplers import resolve
+from generator.sampling.schedules import schedule_for
+
+
+def describe(
+    request: GenerationRequest,
+    legs: tuple[Leg, Leg | None],
+    bench: Bench,
+    prepared: Prepared | None,
+    titles: tuple[str | None, str | None],
+) -> Parameters:
+    """AUTOMATIC1111's ``extra_generation_params``.
+
+    ``titles`` are those of the second pass's checkpoint and of the refiner that took over, "stem
+    [hash]", None where there was none.
+    """
+    first, second = legs
+    sampler, label = resolve(request.sampling.sampler, request.sampling.schedule)
+    notes: Parameters = origin_notes(request, prepared) if prepared else {}
+    if request.hires and second:
+        notes |= hires_notes(request, request.hires, _hires_texts(first, second, titles[0]))
+    notes |= bench.found.notes
+    prompts = first.texts.encoded + first.texts.negative_prompt
+    if request.options.emphasis != "Original" and ("(" in prompts or "[" in prompts):
+        notes["Emphasis"] = request.options.emphasis
+    timestep = sampler.kind == "timestep"
+    used = label if timestep else schedule_for(sampler.default_schedule, label)
+    notes |= sampling_notes(request, sampler, used)
+    return notes | _refiner_notes(request, titles[1]) | _padding_notes(request, bench)
+
+
+def _hires_texts(first: Leg, own: Leg, title: str | None) -> HiresTexts:
+    """What the second pass draws with, where that is something else."""
+    before, after = first.texts, own.texts
+    negative = after.negative_prompt
+    return HiresTexts(
+        checkpoint=title if own.checkpoint != first.checkpoint else None,
+        prompt=after.prompt if after.prompt != before.prompt else None,
+        negative_prompt=negative if negative != before.negative_prompt else None,
+    )
+
+
+def _refiner_notes(request: GenerationRequest, title: str | None) -> Parameters:
+    notes: Parameters = {}
+    if request.options.refiner_switch_by_sample_steps:
+        notes["Refiner switch by sampling steps"] = True
+    if request.refiner is None or title is None:
+        return notes
+    acts = request.options.hires_fix_refiner_pass
+    if request.hires and acts != "second pass":
+        notes["Hires refiner"] = acts
+    return notes | {"Refiner": title, "Refiner switch at": request.refiner.switch_at}
+
+
+def _padding_notes(request: GenerationRequest, bench: Bench) -> Parameters:
+    """Whether prompts of different lengths were padded to one."""
+    options = request.options
+    if not bench.uneven:
+        return {}
+    if options.pad_cond_uncond_v0:
+        return {"Pad conds v0": True}
+    return {"Pad conds": True} if options.pad_cond_uncond else {}

@@ -1,0 +1,103 @@
+"""Colour correction: a result takes the colours of the picture it came from (contract 5.4).
+
+Histograms are matched in CIE L*a*b*, then each pixel gets the luminosity back that it was drawn
+with (W3C Compositing and Blending Level 1, "luminosity").
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+TO_XYZ = np.array(  # linear sRGB to CIE XYZ, D65
+    [
+        [0.412453, 0.357580, 0.180423],
+        [0.212671, 0.715160, 0.072169],
+        [0.019334, 0.119193, 0.950227],
+    ]
+)
+WHITE = TO_XYZ.sum(axis=1)
+LUMINOSITY = np.array([0.3, 0.59, 0.11])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Palette:
+    """How often each level occurs in each channel of a picture in 8-bit L*a*b*."""
+
+    shares: Array  # (3,256), cumulative
+
+
+def palette(image: Image.Image) -> Palette:
+    """The colours of an RGB picture."""
+    return Palette(_cumulative(_to_lab(image)))
+
+
+def recoloured(image: Image.Image, colours: Palette) -> Image.Image:
+    """``image`` (RGB) in other colours, as bright as it was."""
+    lab = _to_lab(image)  # (H,W,3)
+    shares = _cumulative(lab)
+    matched = np.stack(
+        [
+            _matching(shares[channel], colours.shares[channel])[lab[..., channel]]
+            for channel in range(3)
+        ],
+        axis=-1,
+    )
+    drawn = np.asarray(image, np.float64) / 255
+    return _picture(_with_luminosity(_from_lab(matched), drawn @ LUMINOSITY))
+
+
+def _cumulative(lab: "np.ndarray[Any, np.dtype[np.uint8]]") -> Array:
+    counts = [np.bincount(lab[..., channel].ravel(), minlength=256) for channel in range(3)]
+    return np.cumsum(counts, axis=1) / (lab.shape[0] * lab.shape[1])
+
+
+def _matching(own: Array, wanted: Array) -> Array:
+    """For each level 0..255 the level that is as high in the wanted histogram, (256,), whole."""
+    present = np.flatnonzero(np.diff(wanted, prepend=0))
+    return np.floor(np.interp(own, wanted[present], present))
+
+
+def _to_lab(image: Image.Image) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    """(H,W,3): L* of 0..100 as 0..255, a* and b* with 128 added."""
+    rgb = np.asarray(image.convert("RGB"), np.float64) / 255
+    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    x, y, z = np.moveaxis(_root(linear @ TO_XYZ.T / WHITE), -1, 0)
+    lab = np.stack([(116 * y - 16) * 255 / 100, 500 * (x - y) + 128, 200 * (y - z) + 128], -1)
+    return np.rint(lab.clip(0, 255)).astype(np.uint8)
+
+
+def _from_lab(lab: Array) -> Array:
+    """sRGB in 0..1, in steps of 1/255."""
+    y = (lab[..., 0] * 100 / 255 + 16) / 116
+    x, z = y + (lab[..., 1] - 128) / 500, y - (lab[..., 2] - 128) / 200
+    linear = (_cube(np.stack([x, y, z], -1)) * WHITE) @ np.linalg.inv(TO_XYZ).T
+    linear = linear.clip(0, 1)
+    rgb = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, linear * 12.92)
+    return np.rint(rgb * 255) / 255
+
+
+def _root(t: Array) -> Array:
+    return np.where(t > 216 / 24389, np.cbrt(t), (24389 / 27 * t + 16) / 116)
+
+
+def _cube(t: Array) -> Array:
+    return np.where(t > 6 / 29, t**3, (116 * t - 16) * 27 / 24389)
+
+
+def _with_luminosity(colours: Array, wanted: Array) -> Array:
+    """``colours`` (H,W,3) moved to the luminosity ``wanted`` (H,W), then drawn into 0..1."""
+    moved = colours + (wanted - colours @ LUMINOSITY)[..., None]
+    grey = (moved @ LUMINOSITY)[..., None]
+    low, high = moved.min(-1, keepdims=True), moved.max(-1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = np.where(low < 0, grey + (moved - grey) * grey / (grey - low), moved)
+        moved = np.where(high > 1, grey + (moved - grey) * (1 - grey) / (high - grey), moved)
+    return moved.clip(0, 1)
+
+
+def _picture(colours: Array) -> Image.Image:
+    return Image.fromarray(np.rint(colours * 255).astype(np.uint8))

@@ -1,0 +1,61 @@
+"""A mask made ready for one job: what is repainted, and of which part (contract section 5.3)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from generator.pictures.masks import Box, blur, crop_box, fill_masked, read_mask
+from generator.pictures.reading import read_base64
+from generator.pictures.resizing import FILL, resize_image
+from generator.request import Mask, Origin
+
+ORIGINAL = 1  # masked content that is left as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Stencil:
+    """A mask for pictures of one size."""
+
+    inner: Image.Image  # L, of the size that is drawn
+    outer: Image.Image  # L, of the originals' size: what is veiled
+    box: Box | None  # of the originals, where only the masked part is worked on
+    round: bool = True
+
+    def cut(self, image: Image.Image, size: tuple[int, int], fill: int) -> Image.Image:
+        """The part of ``image`` to work on, enlarged to ``size``, its masked content filled.
+
+        AUTOMATIC1111 fills first for the latent contents too.
+        """
+        if self.box:
+            image = resize_image(image.crop(self.box), size, FILL)
+        return image if fill == ORIGINAL else fill_masked(image, self.inner)
+
+    def cells(self, size: tuple[int, int]) -> Tensor:
+        """1 where to repaint, (1,1,h,w) for a latent of ``size`` (w, h)."""
+        values = np.asarray(self.inner.convert("RGB").resize(size), np.float32)[..., 0] / 255
+        return torch.from_numpy(np.around(values) if self.round else np.array(values))[None, None]
+
+    def pixels(self) -> Tensor:
+        """1 where to repaint, (1,1,H,W), for checkpoints that look at the masked picture."""
+        values = np.asarray(self.inner, np.float32) / 255
+        return torch.from_numpy(np.around(values) if self.round else np.array(values))[None, None]
+
+
+def stencil(mask: Mask, origin: Origin, size: tuple[int, int]) -> Stencil | None:
+    """``mask`` for drawing at ``size``; None where it asks for nothing: plain img2img then.
+
+    Raises :class:`generator.errors.BadRequest` for a mask that cannot be read.
+    """
+    grey = read_mask(read_base64(mask.image, "mask"), mask.round)
+    whole = blur(ImageOps.invert(grey) if mask.invert else grey, mask.blur_x, mask.blur_y)
+    if mask.only_masked:
+        box = crop_box(whole, mask.padding, size)
+        if box is None:
+            return None
+        inner = resize_image(whole.crop(box), size, FILL).convert("L")
+        return Stencil(inner, whole, box, mask.round)
+    inner = resize_image(whole, size, min(origin.resize_mode, FILL)).convert("L")
+    return Stencil(inner, inner.point(lambda value: min(255, 2 * value)), None, mask.round)
