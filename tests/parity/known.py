@@ -9,9 +9,6 @@ KNOWN: Mapping[str, str] = {
     "pnginfo_*": "png-info is not there yet",
     "script_*": "scripts are not there yet",
     "xyz_*": "scripts are not there yet",
-    "*refiner*": "the refiner is not there yet",
-    "inpaint_softinpaint": "soft inpainting is not there yet",
-    "inpaint_return_mask": "masks are not answered yet",
     "o_tome": "token merging is not there yet",
 }
 """Patterns of names. A case that comes right is taken out."""
