@@ -46,6 +46,7 @@ class Config:
     time_log: bool = False
     log_json: bool = False
     mount_paths: tuple[str, ...] = VENDOR_MOUNTS
+    models_dir: Path | None = None  # None: models/ in the data directory
     checkpoint_dirs: tuple[Path, ...] = ()
     vae_dirs: tuple[Path, ...] = ()
     lora_dirs: tuple[Path, ...] = ()

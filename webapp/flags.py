@@ -130,6 +130,13 @@ FLAGS: tuple[Flag, ...] = (
         PATHS,
     ),
     Flag(
+        "models-dir",
+        "path",
+        "models_dir",
+        "All model folders but embeddings. Default: models/ in the data directory.",
+        PATHS,
+    ),
+    Flag(
         "mount-path",
         "texts",
         "mount_paths",
@@ -241,7 +248,7 @@ FLAGS: tuple[Flag, ...] = (
         "The data directory holds these (docs/models.md).",
         "",
         (
-            "models-dir config vae-path textual-inversion-templates-dir "
+            "config vae-path textual-inversion-templates-dir "
             "localizations-dir gfpgan-dir gfpgan-model codeformer-models-path "
             "gfpgan-models-path esrgan-models-path bsrgan-models-path "
             "realesrgan-models-path dat-models-path scunet-models-path "

@@ -14,6 +14,7 @@ def folders_of(config: "Config") -> Folders:
     """The model folders of the data directory and those that flags add."""
     return Folders.under(
         config.data_dir,
+        config.models_dir,
         checkpoint=config.checkpoint_dirs,
         vae=config.vae_dirs,
         lora=config.lora_dirs,

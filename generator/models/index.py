@@ -36,6 +36,7 @@ class ModelFile:
     legacy_hash: str | None = None  # 8 hex, checkpoints and ControlNets only
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)  # __metadata__
     config: Path | None = None  # the .yaml of the same stem beside it
+    config_stamp: tuple[int, int] | None = None  # the .yaml's size and mtime_ns
 
     @property
     def stem(self) -> str:
@@ -77,6 +78,11 @@ class ModelFile:
     def identity(self) -> Identity:
         """Tells this file from one that takes its place later."""
         return (str(self.path), self.size, self.mtime_ns, self.inode)
+
+    @property
+    def state(self) -> tuple[Identity, Path | None, tuple[int, int] | None]:
+        """Tells whether what was loaded of this file still holds: its .yaml shapes it too."""
+        return (self.identity, self.config, self.config_stamp)
 
     @property
     def present(self) -> bool:

@@ -26,8 +26,8 @@ class Residence:
 class Memory:
     """The weights of one device. ``limit`` checkpoints stay; the one unused longest leaves.
 
-    A file that was replaced since it was loaded is loaded again at its next use: files are
-    compared by path, size, time and inode. Not for several threads.
+    A file that was replaced since it was loaded is loaded again at its next use, and so is one
+    whose ``.yaml`` was: both are compared by path, size and time. Not for several threads.
     """
 
     def __init__(self, device: torch.device, dtype: torch.dtype, limit: int = 1) -> None:
@@ -43,12 +43,12 @@ class Memory:
 
     def holds(self, file: ModelFile) -> bool:
         """Whether :meth:`hold` would answer at once."""
-        return any(held.checkpoint.file.identity == file.identity for held in self._held)
+        return any(held.checkpoint.file.state == file.state for held in self._held)
 
     def hold(self, file: ModelFile) -> Residence:
         """``file``'s networks, loaded if need be. Raises as :func:`load_checkpoint` does."""
         for held in self._held:
-            if held.checkpoint.file.identity == file.identity:
+            if held.checkpoint.file.state == file.state:
                 self._held.remove(held)
                 self._held.append(held)
                 return held
@@ -63,7 +63,7 @@ class Memory:
         if (
             residence.vae is None
             or residence.vae_file is None
-            or (residence.vae_file.identity != file.identity)
+            or (residence.vae_file.state != file.state)
         ):
             residence.vae = load_vae(file, self.device, self.dtype)
             residence.vae_file = file

@@ -96,13 +96,24 @@ class _Scan:
         ):
             known = with_hashes(known, hashes)
         config = siblings.get(f"{path.stem}.yaml")
-        return replace(known, config=Path(config.path) if config else None)
+        stamp = _stamp(config) if config else None
+        return replace(
+            known, config=Path(config.path) if config and stamp else None, config_stamp=stamp
+        )
 
 
 def with_hashes(file: ModelFile, hashes: Hashes) -> ModelFile:
     """The same file, knowing its hashes."""
     payload = hashes.payload_sha256 if file.kind is Kind.LORA else None
     return replace(file, sha256=hashes.sha256, payload_sha256=payload)
+
+
+def _stamp(entry: "os.DirEntry[str]") -> tuple[int, int] | None:
+    try:
+        stat = entry.stat()
+    except FileNotFoundError:  # a link that leads nowhere
+        return None
+    return (stat.st_size, stat.st_mtime_ns)
 
 
 def _open(kind: Kind, root: Path, path: Path, stat: os.stat_result) -> ModelFile:

@@ -50,6 +50,15 @@ def test_whoever_has_a_checkpoint_gets_no_other(shipped: Path, tmp_path: Path, n
     assert not place(tmp_path).exists()
 
 
+def test_models_may_lie_elsewhere_altogether(shipped: Path, tmp_path: Path) -> None:
+    data, models = tmp_path / "data", tmp_path / "mounted"
+    first_start.prepare(config(data, models_dir=models))  # type: ignore[arg-type]
+    assert (models / "Stable-diffusion" / first_start.DEFAULT_CHECKPOINT).is_file()
+    assert (models / "Lora").is_dir()
+    assert (data / "embeddings").is_dir()
+    assert not (data / "models").exists()
+
+
 def test_a_checkpoint_elsewhere_counts_too(shipped: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

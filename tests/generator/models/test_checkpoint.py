@@ -184,5 +184,8 @@ def test_memory_keeps_one_and_notices_replacement(tiny: ModelFile) -> None:
     assert not memory.holds(replaced)
     assert memory.hold(replaced) is not first
     assert memory.files == (replaced,)
+    configured = replace(replaced, config_stamp=(1, 2))
+    assert not memory.holds(configured)
+    assert memory.hold(configured).checkpoint.file == configured
     memory.drop()
     assert memory.files == ()

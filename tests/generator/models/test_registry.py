@@ -103,6 +103,23 @@ def test_a_config_beside_a_checkpoint_belongs_to_it(tmp_path: Path, registry: Re
     assert registry.find_checkpoint("a").config == file.with_suffix(".yaml")
 
 
+def test_a_changed_config_is_noticed(tmp_path: Path, registry: Registry) -> None:
+    file = put(tmp_path / CHECKPOINTS / "a.safetensors", weights())
+    config = put(file.with_suffix(".yaml"), b"model: {}")
+    registry.refresh()
+    before, revision = registry.find_checkpoint("a"), registry.revision
+    config.write_bytes(b"model: {params: {}}")
+    registry.refresh()
+    after = registry.find_checkpoint("a")
+    assert registry.revision > revision
+    assert after.identity == before.identity
+    assert after.state != before.state
+    config.unlink()
+    config.symlink_to(tmp_path / "nowhere")
+    registry.refresh()
+    assert registry.find_checkpoint("a").config is None
+
+
 def test_a_half_copied_file_never_appears(tmp_path: Path, registry: Registry) -> None:
     path, whole = tmp_path / CHECKPOINTS / "a.safetensors", weights()
     for length in range(0, len(whole), 16):
@@ -291,6 +308,10 @@ def test_models_appear_and_leave_within_two_seconds(
         wait_until(lambda: registry.index.of(Kind.CHECKPOINT)[0].sha256)
         put(path.with_name("a.part"), weights(7, 4096)).replace(path)
         wait_until(lambda: registry.index.of(Kind.CHECKPOINT)[0].inode == path.stat().st_ino)
+        for text in (b"model: {}", b"model: {params: {}}"):
+            put(path.with_suffix(".yaml"), text)
+            size = len(text)
+            wait_until(lambda: (registry.find_checkpoint().config_stamp or (0,))[0] == size)  # noqa: B023
         path.unlink()
         wait_until(lambda: names(registry) == [])
 
