@@ -8,14 +8,15 @@ export interface Handed {
   to: Place
   image: Blob | null
   infotext: string
+  again: boolean // what came of this section goes back into it; its fields and mask stay
 }
 
 export const tab = ref('txt2img')
 export const handed = shallowRef<Handed | null>(null)
 
 /** Open the section and give it these. */
-export function hand(to: Place, image: Blob | null, infotext = '') {
-  handed.value = { to, image, infotext }
+export function hand(to: Place, image: Blob | null, infotext = '', again = false) {
+  handed.value = { to, image, infotext, again }
   tab.value = to === 'inpaint' ? 'img2img' : to
 }
 

@@ -17,8 +17,9 @@ export function useKeys(open: Ref<boolean>, acts: Acts) {
     else return
     event.preventDefault()
   })
-  onKeyStroke('Escape', () => {
-    if (open.value) acts.interrupt()
+  onKeyStroke('Escape', (event) => {
+    const closing = (event.target as HTMLElement).closest('[aria-expanded=true]') // an open list
+    if (open.value && !closing) acts.interrupt()
   })
   onKeyStroke(['ArrowLeft', 'ArrowRight'], (event) => {
     const busy = (event.target as HTMLElement).closest(

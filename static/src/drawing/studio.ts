@@ -1,5 +1,5 @@
 /** What both drawing sections are made of: fields, model, running request, keys, pasting. */
-import { useTitle } from '@vueuse/core'
+import { useTitle, useWakeLock } from '@vueuse/core'
 import { ElMessage } from 'element-plus'
 import { computed, onActivated, onDeactivated, ref, watch } from 'vue'
 import { useI18n } from 'vue-i18n'
@@ -45,6 +45,7 @@ export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise
   )
   keepNames(catalogue, fields)
   tellInTitle(work)
+  stayAwake(work)
   void work.resume()
   watch(work.lost, (lost) => lost && ElMessage.warning(t('stage.lost')))
 
@@ -112,6 +113,15 @@ function keepNames({ samplers, schedulers }: Catalogue, fields: ReturnType<typeo
     },
     { immediate: true },
   )
+}
+
+/** A phone that falls asleep would lose the line to the service. */
+function stayAwake({ running }: ReturnType<typeof useGeneration>) {
+  const lock = useWakeLock()
+  watch(running, (on) => {
+    // Refused where the battery is low or the line is plain HTTP; drawing goes on all the same.
+    void (on ? lock.request('screen') : lock.release()).catch(() => undefined)
+  })
 }
 
 /** `[42 %] Easel` while a picture is in work, for those who look at another window. */
