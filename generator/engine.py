@@ -118,7 +118,8 @@ class Engine:
     def _find_vae(self, request: GenerationRequest, checkpoint: ModelFile) -> ModelFile | None:
         if request.vae not in ("Automatic", "None"):
             self._registry.find_vae(request.vae)  # raises where there is none of that name
-        return self._registry.index.vae_for(checkpoint, request.vae)
+        first = request.options.sd_vae_overrides_per_model_preferences
+        return self._registry.vae_for(checkpoint, request.vae, first)
 
     def _equip(
         self, request: GenerationRequest, follower: Follower, checkpoint: str, texts: Texts

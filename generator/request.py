@@ -110,6 +110,7 @@ class Snapshot:
     sd_hypernetwork: str = "None"  # added to every prompt that does not name it
     sd_lora: str = "None"
     extra_networks_default_multiplier: float = 1.0
+    sd_vae_overrides_per_model_preferences: bool = True
     lora_add_hashes_to_infotext: bool = True
     lora_bundled_ti_to_infotext: bool = True
     textual_inversion_add_hashes_to_infotext: bool = True

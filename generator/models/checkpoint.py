@@ -149,14 +149,22 @@ def _count_positions(network: nn.Module, device: torch.device) -> None:
 
 
 def _old_text_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Some early checkpoints lack ``text_model.`` in the names of the text encoder."""
+    """Some early checkpoints lack ``text_model.`` in the names of the text encoder.
+
+    Files that ComfyUI saves have ``clip_l.`` before it.
+    """
     stem = sizes.TEXT.removesuffix("text_model.")
-    return {
-        name.replace(stem, sizes.TEXT, 1)
-        if name.startswith(stem) and not name.startswith(sizes.TEXT)
-        else name: tensor
-        for name, tensor in tensors.items()
-    }
+    saved = sizes.TEXT.replace("cond_stage_model.", "cond_stage_model.clip_l.")
+
+    def renamed(name: str) -> str:
+        if name.startswith(saved):
+            return name.replace(saved, sizes.TEXT, 1)
+        bare = name.startswith(
+            (f"{stem}embeddings.", f"{stem}encoder.", f"{stem}final_layer_norm.")
+        )
+        return name.replace(stem, sizes.TEXT, 1) if bare else name
+
+    return {renamed(name): tensor for name, tensor in tensors.items()}
 
 
 def _must_be_sd1(file: ModelFile, found: Shapes) -> None:

@@ -85,6 +85,15 @@ class Registry:
         """As :meth:`Index.find_vae`, true to the disk."""
         return self._look(lambda index: index.find_vae(name))
 
+    def vae_for(
+        self, checkpoint: ModelFile, setting: str = "Automatic", overrides: bool = True
+    ) -> ModelFile | None:
+        """As :meth:`Index.vae_for`, never a file that has left."""
+        found = self.index.vae_for(checkpoint, setting, overrides)
+        if found is None or found.present:
+            return found
+        return self.refresh().vae_for(checkpoint, setting, overrides)
+
     def find(self, kind: Kind, name: str) -> ModelFile:
         """As :meth:`Index.find`, true to the disk."""
         return self._look(lambda index: index.find(kind, name))
