@@ -133,7 +133,7 @@ def test_a_missing_part_is_named(tiny: ModelFile, tmp_path: Path) -> None:
         ("cond_stage_model.model.ln_final.weight", (4,), "Stable Diffusion 2"),
         ("lora_unet_mid_block.lora_up.weight", (4,), "a LoRA"),
         ("decoder.conv_in.weight", (4,), "a VAE"),
-        ("model.diffusion_model.input_blocks.0.0.weight", (8, 9, 3, 3), "inpainting"),
+        ("model.diffusion_model.input_blocks.0.0.weight", (8, 7, 3, 3), "7 input channels"),
         ("anything", (4,), "no architecture that Easel knows"),
     ],
 )

@@ -107,7 +107,7 @@ def test_a_yaml_makes_it_predict_velocity(load: Load, tensors: Tensors) -> None:
 
 
 def test_vaes_by_preference(goldens: Path, data_dir: Path) -> None:
-    """Contract 5.12: the setting, the user's note beside the checkpoint, the name, in this order."""
+    """Contract 5.12: the setting, the user's note beside the checkpoint, the name in turn."""
     source = goldens / "checkpoint"
     models = data_dir / "models/Stable-diffusion"
     for name, place in (
