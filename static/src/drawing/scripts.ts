@@ -50,11 +50,6 @@ export function plain(html: unknown): string {
   return new DOMParser().parseFromString(String(html), 'text/html').body.textContent?.trim() ?? ''
 }
 
-/** A key of `locales/` for a label of the service; unknown ones show as they are. */
-export function wordKey(label: string): string {
-  return `label.${label.toLowerCase().replace(/[^a-z0-9]+/g, '_').replace(/^_|_$/g, '')}`
-}
-
 /** Values of an axis as one text: those that hold a comma or a quote are quoted. */
 export function listed(values: string[]): string {
   return values.map((v) => (/[,"]/.test(v) ? `"${v.replaceAll('"', '""')}"` : v)).join(', ')
