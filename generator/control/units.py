@@ -24,7 +24,9 @@ RESIZE_ALIASES: Mapping[str, str] = {
     "Outer Fit (Shrink to Fit)": "Resize and Fill",
     "Envelope (Outer Fit)": "Resize and Fill",
 }
-CONTROL_MODES = ("Balanced", "My prompt is more important", "ControlNet is more important")
+BALANCED = "Balanced"
+PROMPT_FIRST, CONTROL_FIRST = "My prompt is more important", "ControlNet is more important"
+CONTROL_MODES = (BALANCED, PROMPT_FIRST, CONTROL_FIRST)
 HR_OPTIONS = ("Both", "Low res only", "High res only")
 
 ReadPicture = Callable[[str, str], str]  # field, base64 -> bare base64, or raises

@@ -62,8 +62,8 @@ def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -
     found = shapes(tensors)
     _must_be_sd1(file, found)
     hints = read_hints(file.name, file.metadata, file.config)
-    place = _Place(file.name, tensors, device, dtype)
-    with _incomplete(file, "U-Net, text encoder and VAE"):
+    place = Place(file.name, tensors, device, dtype)
+    with incomplete(file, "U-Net, text encoder and VAE"):
         unet = place.fill(
             lambda: UNet2DConditionModel.from_config(sizes.unet_config(found, hints)),
             keys.unet_names(found, sizes.unet_layout(found)),
@@ -100,15 +100,15 @@ def load_vae(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Autoe
             "Choose a file that holds a Stable Diffusion 1.x VAE"
         )
     hints = read_hints(file.name, file.metadata, file.config)
-    with _incomplete(file, "all tensors of a VAE"):
-        return _Place(file.name, tensors, device, dtype).fill(
+    with incomplete(file, "all tensors of a VAE"):
+        return Place(file.name, tensors, device, dtype).fill(
             lambda: AutoencoderKL.from_config(sizes.vae_config(found, hints)),
             keys.vae_names(found),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """Where weights come from and where they go."""
 
     name: str
@@ -177,7 +177,7 @@ def _must_be_sd1(file: ModelFile, found: Shapes) -> None:
 
 
 @contextmanager
-def _incomplete(file: ModelFile, needed: str) -> Iterator[None]:
+def incomplete(file: ModelFile, needed: str) -> Iterator[None]:
     """A tensor that the sizes are read from is missing: a file without VAE or text encoder."""
     try:
         yield

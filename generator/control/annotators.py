@@ -1,0 +1,154 @@
+"""The preprocessors that need no weights: from a picture to a map (contract section 10.8).
+
+Pictures and maps are (H,W,3) arrays of 8 bits, RGB; lines are white on black.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from generator.control.fitting import Pixels, at_resolution
+from generator.control.modules import Module
+
+SHUFFLE_SIDE = 512  # pixels
+SHUFFLE_GRAIN = 256  # pixels between the nodes of the noise that moves the picture
+CELL = 64  # pixels a side of the colour grid
+PASS_THROUGH = 1.1  # a down-sampling rate below this does nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Dials:
+    """How a preprocessor is set."""
+
+    resolution: float = 512
+    a: float = 0.5
+    b: float = 0.5
+    seed: int = 0  # of shuffle
+
+
+Draw = Callable[[Pixels, Dials], Pixels]
+
+
+def annotate(module: Module, image: Pixels, dials: Dials) -> Pixels:
+    """The map of ``image``. A fourth channel, a mask, passes through untouched."""
+    draw = DRAWN.get(module.name)
+    return image if draw is None else draw(image[..., :3], dials)
+
+
+def _resized(draw: Draw) -> Draw:
+    return lambda image, dials: at_resolution(
+        lambda pixels: draw(pixels, dials), image, dials.resolution
+    )
+
+
+def _grey(values: NDArray[np.generic]) -> Pixels:
+    return np.dstack([values.astype(np.uint8)] * 3)
+
+
+def _canny(image: Pixels, dials: Dials) -> Pixels:
+    return _grey(cv2.Canny(image, dials.a, dials.b))
+
+
+def _invert(image: Pixels, _: Dials) -> Pixels:
+    return 255 - image
+
+
+def _threshold(image: Pixels, dials: Dials) -> Pixels:
+    return _grey(np.where(image.min(axis=2) > dials.a, 255, 0))
+
+
+def _blur(image: Pixels, dials: Dials) -> Pixels:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), dials.a), np.uint8)
+
+
+def _scribble_xdog(image: Pixels, dials: Dials) -> Pixels:
+    """Differences of Gaussians (Winnemoeller et al. 2012), thresholded."""
+    floats = image.astype(np.float32)
+    fine, coarse = (np.asarray(cv2.GaussianBlur(floats, (0, 0), s)) for s in (0.5, 5.0))
+    bright = (255 - (coarse - fine).min(axis=2)).clip(0, 255).astype(np.uint8)
+    return _grey(np.where(2 * (255 - bright.astype(np.float32)) > dials.a, 255, 0))
+
+
+def _lineart_standard(image: Pixels, _: Dials) -> Pixels:
+    floats = image.astype(np.float32)
+    darker = (np.asarray(cv2.GaussianBlur(floats, (0, 0), 6.0)) - floats).min(axis=2).clip(0, 255)
+    seen = darker[darker > 8]
+    usual = float(np.median(seen)) if seen.size else 0.0
+    return _grey((darker / max(16.0, usual) * 127).clip(0, 255))
+
+
+def _tile_resample(image: Pixels, dials: Dials) -> Pixels:
+    if dials.a < PASS_THROUGH:
+        return image
+    size = (max(1, int(image.shape[1] / dials.a)), max(1, int(image.shape[0] / dials.a)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _color_grid(image: Pixels, _: Dials) -> Pixels:
+    height, width = image.shape[:2]
+    cells = cv2.resize(image, (width // CELL, height // CELL), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(cells, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def luminance(image: Pixels) -> NDArray[np.uint8]:
+    """CIELAB's lightness, (H,W). Red and blue trade places, as in the extension's maps (golden
+    ``cn_detect_recolor_luminance``)."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2LAB)[..., 0], np.uint8)
+
+
+def intensity(image: Pixels) -> NDArray[np.uint8]:
+    """HSV's value, (H,W)."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2HSV)[..., 2], np.uint8)
+
+
+def _recolor(channel: Callable[[Pixels], NDArray[np.uint8]]) -> Draw:
+    def draw(image: Pixels, dials: Dials) -> Pixels:
+        bright = channel(image).astype(np.float32) / 255.0
+        return _grey((bright**dials.a * 255.0).clip(0, 255))
+
+    return draw
+
+
+def _shuffle(image: Pixels, dials: Dials) -> Pixels:
+    """The picture's content moved about by smooth noise, always the same for one seed."""
+    height, width = image.shape[:2]
+    random = np.random.RandomState(dials.seed & 0xFFFFFFFF)
+    x = _smooth_noise(random, height, width) * float(width - 1)
+    y = _smooth_noise(random, height, width) * float(height - 1)
+    moved = cv2.remap(image, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
+    return np.asarray(moved, np.uint8)
+
+
+def _smooth_noise(random: np.random.RandomState, height: int, width: int) -> NDArray[np.float64]:
+    """Noise in 0..1 whose grain is about as large as half the picture, (H,W)."""
+    grain = SHUFFLE_GRAIN
+    nodes = random.uniform(0, 1, (height // grain + 2, width // grain + 2, 1))
+    size = (width + 2 * grain, height + 2 * grain)
+    whole = np.asarray(cv2.resize(nodes, size, interpolation=cv2.INTER_CUBIC))
+    noise = whole[grain : grain + height, grain : grain + width]
+    noise = noise - noise.min()
+    return noise / noise.max()
+
+
+DRAWN: Mapping[str, Draw] = MappingProxyType(
+    {
+        "canny": _resized(_canny),
+        "invert": _invert,
+        "threshold": _resized(_threshold),
+        "blur_gaussian": _resized(_blur),
+        "scribble_xdog": _resized(_scribble_xdog),
+        "lineart_standard": _resized(_lineart_standard),
+        "tile_resample": _tile_resample,
+        "color": _resized(_color_grid),
+        "recolor_luminance": _resized(_recolor(luminance)),
+        "recolor_intensity": _resized(_recolor(intensity)),
+        "shuffle": lambda image, dials: _shuffle(
+            at_resolution(lambda pixels: pixels, image, SHUFFLE_SIDE), dials
+        ),
+    }
+)
+"""What draws; preprocessors that are not here pass the picture on as it is."""

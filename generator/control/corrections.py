@@ -1,0 +1,74 @@
+"""What units change in the U-Net's answer itself (contract section 10.5): ``inpaint_only`` keeps
+what is known, ``tile_colorfix`` keeps the picture's colours.
+"""
+
+from torch import Tensor
+from torch.nn import functional
+
+from generator.control.ready import ReadyUnit
+
+POOL, STRIDE, GROWN = 10, 8, 1  # pixels: a cell counts as masked a little beyond its own 8
+SHARPNESS = 0.01
+
+
+def corrected(
+    ready: ReadyUnit,
+    latent: Tensor,
+    x: Tensor,
+    found: Tensor,
+    *,
+    alpha: Tensor,
+    prediction: str,
+    positive: Tensor,
+    large: bool,
+) -> Tensor:
+    """``found`` (B,4,h,w), the U-Net's answer to ``x`` (B,4,h,w), as the unit wants it.
+
+    ``latent`` (1,4,h,w) is the unit's picture, ``alpha`` (B,1,1,1) the picture's share in x,
+    ``positive`` (B,1,1,1) is 1 in rows of the prompt, ``large`` the second pass of hires fix.
+    """
+    clean = _clean(x, found, alpha, prediction)
+    if ready.module.name == "inpaint_only":
+        wanted = _keep_known(ready, latent, clean)
+    else:
+        wanted = _keep_colours(ready, latent, clean, positive, large)
+    weight = min(max(ready.unit.weight, 0.0), 1.0)
+    return _answer(x, wanted, alpha, prediction) * weight + found * (1 - weight)
+
+
+def _keep_known(ready: ReadyUnit, latent: Tensor, clean: Tensor) -> Tensor:
+    mask = ready.mask((clean.shape[-1] * 8, clean.shape[-2] * 8)).to(clean)  # (1,1,8h,8w)
+    cells = functional.max_pool2d(mask, POOL, stride=STRIDE, padding=GROWN)  # (1,1,h,w)
+    return latent * (1 - cells) + clean * cells
+
+
+def _keep_colours(
+    ready: ReadyUnit, latent: Tensor, clean: Tensor, positive: Tensor, large: bool
+) -> Tensor:
+    reach = int(ready.unit.threshold_a) * (2 if large else 1)
+    wanted = clean - _blur(clean, reach) + _blur(latent, reach)
+    if "+sharp" not in ready.module.name:
+        return wanted
+    share = SHARPNESS * float(ready.unit.threshold_b)
+    soft = share * _blur(wanted, reach) + (1 - share) * wanted
+    return positive * wanted + (1 - positive) * soft
+
+
+def _blur(latent: Tensor, reach: int) -> Tensor:
+    """The mean of a square of ``2 * reach + 1`` cells."""
+    padded = functional.pad(latent, (reach,) * 4, mode="replicate")
+    return functional.avg_pool2d(padded, 2 * reach + 1, stride=1)
+
+
+def _clean(x: Tensor, found: Tensor, alpha: Tensor, prediction: str) -> Tensor:
+    if prediction == "v_prediction":
+        return alpha.sqrt() * x - (1 - alpha).sqrt() * found
+    return (x - (1 - alpha).sqrt() * found) / alpha.sqrt()
+
+
+def _answer(x: Tensor, clean: Tensor, alpha: Tensor, prediction: str) -> Tensor:
+    """The U-Net's answer that means ``clean``."""
+    noise = (x - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+    if prediction == "v_prediction":
+        return alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
+    return noise

@@ -1,0 +1,220 @@
+"""What units do inside a sampling pass: they stand around the U-Net (contract section 10.5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from generator.control.corrections import corrected
+from generator.control.ready import ReadyUnit
+from generator.control.reference import Fidelity, Mirror
+from generator.control.units import BALANCED, CONTROL_FIRST, PLACE, PROMPT_FIRST
+from generator.errors import BadRequest
+from generator.models.checkpoint import Checkpoint
+from generator.pictures.latents import FACTOR, encode
+from generator.request import ControlUnit
+from generator.sampling.network import Rows, Side
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+FALLOFF = 0.825  # of the soft weights, from each residual to the one before it
+ALWAYS_SOFT_WHEN_LARGE = ("canny", "mlsd")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Around:
+    """The pass that the units steer."""
+
+    vae: "AutoencoderKL"
+    alphas_cumprod: Tensor  # (1000,)
+    order: int = 1  # network calls a step
+    large: bool = False  # the second pass of hires fix
+    random: torch.Generator = field(default_factory=torch.Generator)
+
+
+class Steering:
+    """The units of one job in one pass.
+
+    What is drawn at random (the noise of reference pictures, the draw from their latents) comes
+    from ``around.random``, seeded as contract section 3.8 says, in the order of the units.
+    """
+
+    def __init__(self, units: Sequence[ReadyUnit], around: Around) -> None:
+        self._units = [ready for ready in units if _takes_part(ready.unit, around.large)]
+        self._around = around
+        self._latents: dict[int, Tensor] = {}  # of the pictures of units that need one, by unit
+
+    def predict(
+        self, checkpoint: Checkpoint, x: Tensor, t: Tensor, context: Tensor, rows: Rows
+    ) -> Tensor:
+        """The U-Net's answer with the units around it, (B,4,h,w) in float32.
+
+        ``x`` (B,C,h,w), ``t`` (B,), ``context`` (B,L,width). Raises
+        :class:`generator.errors.WrongArchitecture` for a ControlNet that does not fit.
+        """
+        unet = checkpoint.unet
+        self._must_fit(checkpoint)
+        size = (x.shape[-1] * FACTOR, x.shape[-2] * FACTOR)
+        self._encode_pictures(size)
+        active = [ready for ready in self._units if self._is_active(ready.unit, rows)]
+        added = self._residuals(active, x[:, :4], t, context, rows)
+        with Mirror(unet) as mirror:
+            self._look(mirror, active, x, t, context, rows, unet)
+            found: Tensor = unet(
+                x.to(unet.dtype), t, context.to(unet.dtype), **_arguments(added, unet.dtype)
+            ).sample
+        return self._corrected(active, x[:, :4], t, found.float(), rows, checkpoint.prediction)
+
+    def _must_fit(self, checkpoint: Checkpoint) -> None:
+        for ready in self._units:
+            if ready.control is not None:
+                ready.control.must_fit(checkpoint.unet, checkpoint.file.name)
+
+    def _is_active(self, unit: ControlUnit, rows: Rows) -> bool:
+        """By the last finished step, which lags one call (golden ``cn_range``)."""
+        done = max(-(-rows.call // self._around.order) - 1, 0)
+        share = done / max(rows.calls / self._around.order, 1)
+        return unit.guidance_start <= share <= unit.guidance_end
+
+    def _encode_pictures(self, size: tuple[int, int]) -> None:
+        for number, ready in enumerate(self._units):
+            if ready.needs_latent and number not in self._latents:
+                picture = ready.picture(size)
+                self._latents[number] = encode(self._around.vae, [picture], self._around.random)
+
+    def _latent(self, ready: ReadyUnit) -> Tensor:
+        return self._latents[self._units.index(ready)]
+
+    def _residuals(
+        self, units: Sequence[ReadyUnit], x: Tensor, t: Tensor, context: Tensor, rows: Rows
+    ) -> list[Tensor]:
+        """The sum of what all ControlNets add, skips first; nothing where there is none."""
+        total: list[Tensor] = []
+        for ready in units:
+            if ready.control is None:
+                continue
+            hint = ready.hint((x.shape[-1] * FACTOR, x.shape[-2] * FACTOR)).to(x.device)
+            found = ready.control.residuals(x, t, context, hint)
+            weighed = self._weighed(ready, found, rows)
+            total = [a + b for a, b in zip(total, weighed, strict=True)] if total else weighed
+        return total
+
+    def _weighed(self, ready: ReadyUnit, found: Sequence[Tensor], rows: Rows) -> list[Tensor]:
+        assert ready.control is not None
+        weights = scales(ready.unit, len(found), self._around.large)
+        if ready.control.pools:
+            found = [each.mean((2, 3), keepdim=True) for each in found]
+        weighed = [each * weight for each, weight in zip(found, weights, strict=True)]
+        if ready.control.pools or ready.unit.control_mode == CONTROL_FIRST:
+            sides = _positive(rows).to(weighed[0])[:, None, None, None]
+            weighed = [each * sides for each in weighed]
+        region = ready.region
+        if region is not None:
+            weighed = [
+                each * functional.interpolate(region.to(each), each.shape[-2:], mode="bilinear")
+                for each in weighed
+            ]
+        return weighed
+
+    def _look(
+        self,
+        mirror: Mirror,
+        units: Sequence[ReadyUnit],
+        x: Tensor,
+        t: Tensor,
+        context: Tensor,
+        rows: Rows,
+        unet: "UNet2DConditionModel",
+    ) -> None:
+        """Show the U-Net each reference picture, as noisy as ``x`` is."""
+        for ready in units:
+            if not ready.module.refers:
+                continue
+            latent = self._latent(ready).expand(len(x), -1, -1, -1)
+            drawn = torch.randn(latent.shape, generator=self._around.random).to(x.device)
+            alpha = self._alpha(t)
+            noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * drawn
+            if x.shape[1] > 4:  # inpainting checkpoints also read a mask and a picture
+                noisy = torch.cat([noisy, x[:, 4:]], 1)
+            mirror.write(ready.module.name, ready.unit.weight, self._fidelity(ready.unit))
+            unet(noisy.to(unet.dtype), t, context.to(unet.dtype))
+        mirror.read([row for row, side in enumerate(rows.sides) if side is not Side.POSITIVE])
+
+    def _fidelity(self, unit: ControlUnit) -> Fidelity:
+        if unit.control_mode == CONTROL_FIRST:
+            return 1.0
+        if unit.control_mode == PROMPT_FIRST or self._around.large:
+            return 0.0
+        return min(max(float(unit.threshold_a), 0.0), 1.0)
+
+    def _alpha(self, t: Tensor) -> Tensor:
+        """The share of the picture in what the U-Net sees, (B,1,1,1)."""
+        table = self._around.alphas_cumprod.to(t.device)
+        return table[t.float().round().long()][:, None, None, None]
+
+    def _corrected(
+        self,
+        units: Sequence[ReadyUnit],
+        x: Tensor,
+        t: Tensor,
+        found: Tensor,
+        rows: Rows,
+        prediction: str,
+    ) -> Tensor:
+        for ready in units:
+            if ready.needs_latent and not ready.module.refers:
+                found = corrected(
+                    ready,
+                    self._latent(ready),
+                    x,
+                    found,
+                    alpha=self._alpha(t),
+                    prediction=prediction,
+                    positive=_positive(rows).to(x)[:, None, None, None],
+                    large=self._around.large,
+                )
+        return found
+
+
+def scales(unit: ControlUnit, count: int, large: bool) -> tuple[float, ...]:
+    """What each residual is multiplied with, skips from the finest first, the middle last.
+
+    ``large`` is the second pass of hires fix, where edges always weigh softly. Raises
+    :class:`BadRequest` for as many numbers of one's own as there are not residuals.
+    """
+    own = unit.advanced_weighting
+    if own is not None:
+        if len(own) != count:
+            raise BadRequest(
+                f"{PLACE}: advanced_weighting has {len(own)} numbers; this ControlNet adds {count} "
+                "residuals and wants as many.",
+                PLACE,
+            )
+        return own
+    edges = large and any(word in unit.module for word in ALWAYS_SOFT_WHEN_LARGE)
+    if unit.control_mode == BALANCED and not edges:
+        return (unit.weight,) * count
+    return tuple(unit.weight * FALLOFF ** (count - 1 - place) for place in range(count))
+
+
+def _takes_part(unit: ControlUnit, large: bool) -> bool:
+    return unit.hr_option != ("Low res only" if large else "High res only")
+
+
+def _positive(rows: Rows) -> Tensor:
+    """1 for rows of the prompt, 0 for those of the negative one, (B,)."""
+    return torch.tensor([float(side is Side.POSITIVE) for side in rows.sides])
+
+
+def _arguments(added: Sequence[Tensor], dtype: torch.dtype) -> dict[str, object]:
+    if not added:
+        return {}
+    kind = [each.to(dtype) for each in added]
+    return {
+        "down_block_additional_residuals": tuple(kind[:-1]),
+        "mid_block_additional_residual": kind[-1],
+    }

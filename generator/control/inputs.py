@@ -1,0 +1,122 @@
+"""Which picture a unit looks at, with which mask, cut how (contract section 10.3)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from generator.control.fitting import CROP, FILL, STRETCH, Pixels
+from generator.control.modules import Module, find_module
+from generator.control.units import PLACE
+from generator.errors import BadRequest
+from generator.pictures.masks import Box, blur, crop_box, read_mask
+from generator.pictures.reading import flat, read_base64
+from generator.pictures.resizing import FILL as FILLED
+from generator.pictures.resizing import resize_image
+from generator.request import ControlUnit, GenerationRequest, Mask, Origin
+
+BY_IMG2IMG = (STRETCH, CROP, FILL, STRETCH)  # img2img's resize modes in the extension's words
+TO_IMG2IMG = {STRETCH: 0, CROP: 1, FILL: 2}
+NEARLY_BLACK, NEARLY_WHITE = 5, 250
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Input:
+    """What a preprocessor is given."""
+
+    module: Module  # the one that really runs
+    pixels: Pixels  # (H,W,3), or (H,W,4) with a mask, 255 where to repaint
+    resize_mode: str
+
+
+def read_input(unit: ControlUnit, request: GenerationRequest) -> Input:
+    """The unit's own picture, else the one that img2img starts from.
+
+    Raises :class:`BadRequest` where there is none, or one that cannot be read.
+    """
+    module = _running_module(unit, request)
+    image, mode = _picture(unit, request)
+    mask = _mask(unit, module, request)
+    if mask is not None and mask.size != image.size:
+        mask = mask.resize(image.size, Image.Resampling.NEAREST)
+    if not module.inpaints:
+        image, mask = _scribble(image, mask, request), None
+    elif mask is None:
+        mask = Image.new("L", image.size)
+    box = _cut(unit, module, request)
+    if box is not None:
+        image = _cropped(image, box, mode, request)
+        mask = _cropped(mask, box, mode, request).convert("L") if mask else None
+    channels = [np.asarray(image.convert("RGB"), np.uint8)]
+    if mask is not None:
+        channels.append(np.asarray(mask, np.uint8))
+    return Input(module, np.dstack(channels), mode)
+
+
+def _running_module(unit: ControlUnit, request: GenerationRequest) -> Module:
+    """AUTOMATIC1111's own inpainting does what ``inpaint_only`` would do on top of its model."""
+    name = unit.module
+    if name == "inpaint_only" and request.origin and request.origin.mask:
+        name = "inpaint"
+    module = find_module(name)
+    assert module is not None, name  # read_units lets no other pass
+    return module
+
+
+def _picture(unit: ControlUnit, request: GenerationRequest) -> tuple[Image.Image, str]:
+    if unit.image is not None:
+        return read_base64(unit.image, PLACE).convert("RGB"), unit.resize_mode
+    origin = request.origin
+    if origin is None:
+        raise BadRequest("controlnet is enabled but no input image is given", PLACE)
+    image = flat(read_base64(origin.images[0]), request.options.img2img_background_color)
+    return image, BY_IMG2IMG[origin.resize_mode]
+
+
+def _mask(unit: ControlUnit, module: Module, request: GenerationRequest) -> Image.Image | None:
+    """The unit's own mask, else, for inpainting what img2img starts from, that of the job."""
+    if unit.mask is not None:
+        return read_base64(unit.mask, PLACE).convert("RGB").getchannel(0)
+    origin = request.origin
+    if module.inpaints and unit.image is None and origin and origin.mask:
+        return _prepared_mask(origin.mask)
+    return None
+
+
+def _scribble(
+    image: Image.Image, mask: Image.Image | None, request: GenerationRequest
+) -> Image.Image:
+    """The mask instead of the picture, where something is drawn in it: a scribble."""
+    if mask is None or request.options.controlnet_ignore_noninpaint_mask:
+        return image
+    values = np.asarray(mask)
+    drawn = not (values.max() <= NEARLY_BLACK or values.min() >= NEARLY_WHITE)
+    return mask.convert("RGB") if drawn else image
+
+
+def _prepared_mask(mask: Mask) -> Image.Image:
+    grey = read_mask(read_base64(mask.image, "mask"), mask.round)
+    return blur(ImageOps.invert(grey) if mask.invert else grey, mask.blur_x, mask.blur_y)
+
+
+def _cut(unit: ControlUnit, module: Module, request: GenerationRequest) -> Box | None:
+    """The part of the job's mask that an "only masked" job works on."""
+    origin = request.origin
+    if origin is None or origin.mask is None or not origin.mask.only_masked:
+        return None
+    if module.refers or not unit.inpaint_crop_input_image:
+        return None
+    size = (request.width, request.height)
+    return crop_box(_prepared_mask(origin.mask), origin.mask.padding, size)
+
+
+def _cropped(image: Image.Image, box: Box, mode: str, request: GenerationRequest) -> Image.Image:
+    """``image`` laid over the job's mask, cut as it is, and enlarged to the job's size."""
+    whole = resize_image(image, _mask_size(request.origin), TO_IMG2IMG[mode])
+    return resize_image(whole.crop(box), (request.width, request.height), FILLED)
+
+
+def _mask_size(origin: Origin | None) -> tuple[int, int]:
+    assert origin is not None
+    assert origin.mask is not None
+    return read_base64(origin.mask.image, "mask").size

@@ -1,0 +1,124 @@
+"""ControlNets in memory: loaded from a file, the few last used ones kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import yaml
+from torch import Tensor
+
+from generator.errors import ModelUnreadable, WrongArchitecture
+from generator.models.checkpoint import Place, incomplete
+from generator.models.families import SD1
+from generator.models.families.sd1 import control
+from generator.models.families.sd1.hints import read_hints
+from generator.models.index import ModelFile
+from generator.models.weights import read_tensors, shapes
+
+# After checkpoint.py, which readies torchvision for it.
+from diffusers import ControlNetModel  # isort: skip
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
+
+KEPT = 2  # the option control_net_model_cache_size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlNet:
+    """A ControlNet on its device, in evaluation mode."""
+
+    file: ModelFile
+    network: ControlNetModel
+    pools: bool  # residuals are averaged over the picture, and for the prompt's rows only
+
+    def residuals(self, x: Tensor, t: Tensor, context: Tensor, hint: Tensor) -> tuple[Tensor, ...]:
+        """What is added to the U-Net's skips and, last, to its middle; in the network's type.
+
+        ``x`` (B,4,h,w), ``t`` (B,), ``context`` (B,L,width), ``hint`` (1,3,8h,8w) in 0..1.
+        """
+        kind = self.network.dtype
+        down, middle = self.network(
+            x.to(kind),
+            t,
+            context.to(kind),
+            hint.to(kind).expand(len(x), -1, -1, -1),
+            return_dict=False,
+        )
+        return (*down, middle)
+
+    def must_fit(self, unet: "UNet2DConditionModel", name: str) -> None:
+        """Raise :class:`WrongArchitecture` unless ``unet``, of the checkpoint ``name``, fits."""
+        sides = [
+            (list(each.config.block_out_channels), each.config.cross_attention_dim)
+            for each in (self.network, unet)
+        ]
+        if sides[0] != sides[1]:
+            raise WrongArchitecture(
+                f"The ControlNet {self.file.name} does not fit the checkpoint {name}: it was "
+                f"made for a U-Net of {sides[0][0]} channels that reads text of {sides[0][1]}, "
+                f"the checkpoint's has {sides[1][0]} and {sides[1][1]}. Choose a ControlNet for "
+                "the checkpoint's architecture"
+            )
+
+
+def load_control(file: ModelFile, device: torch.device, dtype: torch.dtype) -> ControlNet:
+    """Load ``file`` in either layout, from safetensors or a pickle of nothing but tensors.
+
+    Raises :class:`ModelUnreadable` for a broken file and :class:`WrongArchitecture` for weights
+    that are no ControlNet of Stable Diffusion 1.x.
+    """
+    tensors = {control.bare(name): tensor for name, tensor in read_tensors(file.path).items()}
+    found = shapes(tensors)
+    kind = control.kind(found)
+    if kind != control.SD1_CONTROL:
+        raise WrongArchitecture(
+            f"{file.name} was asked to steer as {control.SD1_CONTROL}, but it is {kind}. "
+            f"Choose one that was made for {SD1}"
+        )
+    hints = read_hints(file.name, file.metadata, file.config)
+    with incomplete(file, "all tensors of a ControlNet"):
+        network = Place(file.name, tensors, device, dtype).fill(
+            lambda: ControlNetModel.from_config(control.config(found, hints)),
+            control.names(found),
+        )
+    return ControlNet(file, network, _pools(file))
+
+
+class ControlNets:
+    """The ControlNets of one device; the one unused longest leaves. Not for several threads."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self.device = device
+        self.dtype = dtype
+        self._held: list[ControlNet] = []  # last used last
+
+    def hold(self, file: ModelFile) -> ControlNet:
+        """``file``'s network, loaded if need be. Raises as :func:`load_control` does."""
+        for held in self._held:
+            if held.file.identity == file.identity:
+                self._held.remove(held)
+                self._held.append(held)
+                return held
+        self._held = [held for held in self._held if held.file.path != file.path]
+        del self._held[: max(0, len(self._held) - KEPT + 1)]
+        self._held.append(load_control(file, self.device, self.dtype))
+        return self._held[-1]
+
+    def drop(self) -> None:
+        """Forget all."""
+        self._held.clear()
+
+
+def _pools(file: ModelFile) -> bool:
+    """Whether the original's configuration asks for global average pooling."""
+    if file.config is None:
+        return "shuffle" in file.stem.lower()
+    try:
+        params = yaml.safe_load(Path(file.config).read_text("utf-8"))["model"]["params"]
+        return bool(params.get("global_average_pooling", False))
+    except (OSError, UnicodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ModelUnreadable(
+            f"{file.config.name} is no configuration of a ControlNet: {error!r}"
+        ) from error

@@ -1,0 +1,103 @@
+"""A unit made ready for its job: its map at every size that the job's passes ask for."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from generator.control.annotators import Dials, annotate
+from generator.control.fitting import Pixels, Size, fit, perfect_resolution
+from generator.control.inputs import read_input
+from generator.control.modules import Module
+from generator.control.network import ControlNet
+from generator.control.units import PLACE
+from generator.pictures.reading import read_base64
+from generator.request import ControlUnit, GenerationRequest
+
+LATENT_MODULES = ("reference", "tile_colorfix", "inpaint_only")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadyUnit:
+    """A unit with what it steers by. Sizes are (width, height) in pixels."""
+
+    unit: ControlUnit
+    module: Module  # the one that really runs
+    map: Pixels  # (H,W,3|4) as the preprocessor drew it
+    resize_mode: str
+    control: ControlNet | None  # None steers by attention alone
+    region: Tensor | None = None  # (1,1,H,W) in 0..1, where the unit acts
+    fits: dict[Size, Pixels] = field(default_factory=dict)
+
+    @property
+    def needs_latent(self) -> bool:
+        """Whether its picture goes through the VAE."""
+        return self.module.name.startswith(LATENT_MODULES)
+
+    def fitted(self, size: Size) -> Pixels:
+        """The map at ``size``, (H,W,3|4)."""
+        if size not in self.fits:
+            self.fits[size] = fit(self.map, size, self.resize_mode)
+        return self.fits[size]
+
+    def hint(self, size: Size) -> Tensor:
+        """What the ControlNet reads, (1,3,H,W): 0..1, and -1 where to repaint."""
+        colours = _tensor(self.fitted(size)[..., :3])
+        mask = self.mask(size)
+        return colours * (1 - mask) - mask if self.module.inpaints else colours
+
+    def mask(self, size: Size) -> Tensor:
+        """1 where to repaint, (1,1,H,W)."""
+        return (_tensor(self.fitted(size)[..., 3:]) > 0.5).float()
+
+    def picture(self, size: Size) -> Image.Image:
+        """The map without its mask."""
+        return Image.fromarray(np.ascontiguousarray(self.fitted(size)[..., :3]))
+
+    def shown(self, size: Size) -> Image.Image:
+        """The map as the answer shows it; what is to be repainted is half transparent."""
+        pixels = self.fitted(size)
+        if pixels.shape[2] == 4:
+            pixels = np.dstack([pixels[..., :3], 255 - pixels[..., 3] // 2])
+        return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def make_ready(
+    unit: ControlUnit, request: GenerationRequest, control: ControlNet | None
+) -> ReadyUnit:
+    """Read the unit's picture and draw its map. Raises :class:`generator.errors.BadRequest`."""
+    given = read_input(unit, request)
+    size = (request.width // 8 * 8, request.height // 8 * 8)
+    resolution = float(unit.processor_res)
+    if unit.pixel_perfect:
+        resolution = perfect_resolution(given.pixels, size, given.resize_mode)
+    seeds = request.seeds
+    dials = Dials(
+        resolution,
+        float(unit.threshold_a),
+        float(unit.threshold_b),
+        seeds.seed + seeds.variation_seed,
+    )
+    return ReadyUnit(
+        unit=unit,
+        module=given.module,
+        map=annotate(given.module, given.pixels, dials),
+        resize_mode=given.resize_mode,
+        control=control,
+        region=_region(unit, size, given.resize_mode),
+    )
+
+
+def _region(unit: ControlUnit, size: Size, mode: str) -> Tensor | None:
+    if unit.effective_region_mask is None:
+        return None
+    grey = read_base64(unit.effective_region_mask, PLACE).convert("L")
+    return _tensor(fit(np.dstack([np.asarray(grey, np.uint8)] * 3), size, mode)[..., :1])
+
+
+def _tensor(pixels: Pixels) -> Tensor:
+    """(H,W,C) of 8 bits -> (1,C,H,W) in 0..1."""
+    rows = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+    return rows.float() / 255

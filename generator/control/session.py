@@ -1,0 +1,119 @@
+"""The units of one job, from their models to what is done to the finished pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from generator.control.catalogue import model_of
+from generator.control.finishing import finished
+from generator.control.fitting import Size
+from generator.control.guided import Around, Steering
+from generator.control.network import ControlNets
+from generator.control.ready import ReadyUnit, make_ready
+from generator.hires_size import CELL, target
+from generator.models.registry import Registry
+from generator.request import ControlUnit, GenerationRequest, Sampling, Snapshot
+from generator.sampling.noise import PictureNoise
+from generator.sampling.sample import noise_schedule
+from generator.sampling.samplers import resolve
+from generator.sampling.schedules import scaled_linear
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Control:
+    """The units of one job, in order."""
+
+    units: tuple[ReadyUnit, ...]
+    maps: tuple["Image", ...]  # to show after the pictures
+    notes: dict[str, object]  # the infotext's keys
+    seam: int  # pixels that inpaint_only's seam is soft over
+
+    def steering(
+        self,
+        vae: "AutoencoderKL",
+        sampling: Sampling,
+        options: Snapshot,
+        noise: PictureNoise,
+        large: bool,
+    ) -> Steering:
+        """The units in one pass; ``large`` is the second one of hires fix."""
+        around = Around(
+            vae=vae,
+            alphas_cumprod=noise_schedule(scaled_linear(), options).alphas_cumprod,
+            order=resolve(sampling.sampler, sampling.schedule)[0].order,
+            large=large,
+            random=torch.Generator().manual_seed(noise.pictures[-1].seed),
+        )
+        return Steering(self.units, around)
+
+    def finish(self, image: "Image") -> "Image":
+        """A drawn picture as the units want it: kept parts, replaced brightness."""
+        for ready in self.units:
+            image = finished(image, ready, self.seam)
+        return image
+
+
+def control_for(
+    request: GenerationRequest, registry: Registry, networks: ControlNets
+) -> Control | None:
+    """The units of a request, loaded, their maps drawn; None where it has none.
+
+    Raises :class:`generator.errors.BadRequest` and what loading a model raises.
+    """
+    if not request.controls:
+        return None
+    units = []
+    for unit in request.controls:
+        file = model_of(unit, registry)
+        units.append(make_ready(unit, request, networks.hold(file) if file else None))
+    shown = () if request.options.control_net_no_detectmap else _shown(units, request)
+    notes: dict[str, object] = {
+        f"ControlNet {n}": described(unit) for n, unit in enumerate(request.controls)
+    }
+    return Control(
+        tuple(units), tuple(shown), notes, request.options.control_net_inpaint_blur_sigma
+    )
+
+
+def described(unit: ControlUnit) -> str:
+    """A unit as the infotext tells it; nothing where a value would break the notation."""
+    facts = {
+        "Module": unit.module,
+        "Model": unit.model,
+        "Weight": unit.weight,
+        "Resize Mode": unit.resize_mode,
+        "Processor Res": unit.processor_res,
+        "Threshold A": unit.threshold_a,
+        "Threshold B": unit.threshold_b,
+        "Guidance Start": unit.guidance_start,
+        "Guidance End": unit.guidance_end,
+        "Pixel Perfect": unit.pixel_perfect,
+        "Control Mode": unit.control_mode,
+    }
+    if any(mark in str(value) for value in facts.values() for mark in ",:"):
+        return ""
+    return ", ".join(f"{key}: {value}" for key, value in facts.items())
+
+
+def _shown(units: Sequence[ReadyUnit], request: GenerationRequest) -> list["Image"]:
+    """Each unit's map, that of the second pass of hires fix before that of the first."""
+    sizes = _sizes(request)
+    return [ready.shown(size) for ready in units if ready.unit.save_detected_map for size in sizes]
+
+
+def _sizes(request: GenerationRequest) -> list[Size]:
+    first = (request.width // CELL * CELL, request.height // CELL * CELL)
+    if request.hires is None:
+        return [first]
+    to = target(request.hires, request.width, request.height)
+    larger = (
+        (to.width // CELL - to.cut_x) * CELL,
+        (to.height // CELL - to.cut_y) * CELL,
+    )
+    return [larger, first]

@@ -1,0 +1,58 @@
+"""Lines of one pixel from thick or blurred ones. Greys are (H,W) arrays of 8 bits, white on black.
+
+Thinning is the hit-or-miss transform with the L elements of Golay (1969), as in Gonzalez and
+Woods, "Digital Image Processing", section 9.5; pruning is their end-point elements.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.uint8]  # (H,W)
+Element = NDArray[np.int8]  # 1 white, -1 black, 0 either
+
+MOST_ROUNDS = 32
+
+
+def _turned(*rows: list[list[int]]) -> tuple[Element, ...]:
+    """Each element in its four directions, one direction after the other."""
+    return tuple(np.rot90(np.array(row, np.int8), turn).copy() for turn in range(4) for row in rows)
+
+
+EDGES = _turned([[-1, -1, -1], [0, 1, 0], [1, 1, 1]], [[0, -1, -1], [1, 1, -1], [0, 1, 0]])
+ENDS = _turned([[-1, -1, -1], [-1, 1, -1], [0, 0, -1]], [[-1, -1, -1], [-1, 1, -1], [-1, 0, 0]])
+ACROSS = (  # a pixel's neighbours along the four directions
+    np.array([[0, 0, 0], [1, 1, 1], [0, 0, 0]], np.uint8),
+    np.array([[0, 1, 0], [0, 1, 0], [0, 1, 0]], np.uint8),
+    np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], np.uint8),
+    np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], np.uint8),
+)
+
+
+def ridges(grey: Grey) -> Grey:
+    """What is brightest across at least one direction; all else black."""
+    best = np.zeros_like(grey)
+    for line in ACROSS:
+        peak = cv2.dilate(grey, line) == grey
+        best[peak] = grey[peak]
+    return best
+
+
+def thinned(grey: Grey, prune: bool) -> Grey:
+    """The white parts worn down to lines; ``prune`` takes their loose ends off first."""
+    white = grey
+    if prune:
+        white = _removed(white, ENDS)
+    for _ in range(MOST_ROUNDS):
+        less = _removed(white, EDGES)
+        if np.array_equal(less, white):
+            break
+        white = less
+    return white
+
+
+def _removed(white: Grey, elements: tuple[Element, ...]) -> Grey:
+    for element in elements:
+        hit = cv2.morphologyEx(white, cv2.MORPH_HITMISS, element)
+        white = np.where(hit > 127, 0, white).astype(np.uint8)
+    return white
