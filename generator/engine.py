@@ -15,6 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from generator.bench import Bench, Means
+from generator.control.network import ControlNets
+from generator.control.session import control_for
 from generator.errors import ModelNotFound
 from generator.extra_networks import BundledWord, gather, with_bundled, with_default_networks
 from generator.following import Follower
@@ -55,6 +57,7 @@ class Engine:
         self._registry = registry
         self._check_nan = check_nan
         self._memory = Memory(place, dtype)
+        self._controls = ControlNets(place, dtype)
         self._embeddings = Embeddings()
         self._adapters = Adapters()
         self._tokenizer = clip_tokenizer()
@@ -68,6 +71,7 @@ class Engine:
     def unload(self) -> None:
         """Drop all weights; the next job loads them again."""
         self._memory.drop()
+        self._controls.drop()
         self._adapters.forget()
 
     @torch.no_grad()
@@ -81,8 +85,9 @@ class Engine:
         first, second = plan(request, partial(self._read_prompts, request), self._find_checkpoint)
         follower = Follower.of(request, watch, passes=2 if second else 1)
         equip = partial(self._equip, request, follower)
+        control = control_for(request, self._registry, self._controls)
         with Bench(request, equip, follower) as bench:
-            job = Job(request, first, second, bench, follower, self._check_nan)
+            job = Job(request, first, second, bench, follower, self._check_nan, control)
             pictures = job.draw()
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)
         return Generation(
@@ -98,7 +103,7 @@ class Engine:
             network_seconds=job.network_seconds,
             comments=bench.found.comments,
             stopped=job.stopped,
-            maps=tuple(job.maps),
+            maps=(*job.maps, *(control.maps if control else ())),
             facts={"is_using_inpainting_conditioning": True} if job.repainted else {},
         )
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from generator.bench import Bench
+from generator.control.guided import Steering
+from generator.control.session import Control
 from generator.finishing import Finisher, finisher
 from generator.following import Follower
 from generator.guides import Guide
@@ -40,6 +42,7 @@ class Job:
     bench: Bench
     follower: Follower
     check_nan: bool = True
+    control: Control | None = None  # ControlNet's units
     names: ModelNames | None = None  # of the first pass's models
     stopped: bool = False
     repainted: bool = False  # by a checkpoint that looks at the masked picture
@@ -110,28 +113,38 @@ class Job:
     ) -> Sampled:
         means = self.bench.means
         self.repainted |= means.checkpoint.repaints
+        noise = self._noise(batch, size)
+        steering = self._steering(leg, noise)
         work = Pass(
-            network=network(self.bench, self.request, guide),
+            network=network(self.bench, self.request, guide, steering),
             sampling=leg.sampling,
             options=self.request.options,
             start=start,
             watch=self.follower.step,
             empty=self.bench.empty(),
-            refinement=self._refinement(leg, guide),
+            refinement=self._refinement(leg, guide, steering),
             check_nan=self.check_nan,
         )
-        sampled = sample(work, self.bench.prompts(leg), self._noise(batch, size))
+        sampled = sample(work, self.bench.prompts(leg), noise)
         self._seconds += sampled.network_seconds
         return sampled
 
-    def _refinement(self, leg: Leg, guide: Guide) -> Refinement | None:
+    def _steering(self, leg: Leg, noise: PictureNoise) -> Steering | None:
+        if self.control is None:
+            return None
+        options, large = self.request.options, leg is self.second
+        return self.control.steering(
+            lambda: self.bench.means.vae, leg.sampling, options, noise, large
+        )
+
+    def _refinement(self, leg: Leg, guide: Guide, steering: Steering | None) -> Refinement | None:
         if leg.refiner is None or self.request.refiner is None:
             return None
 
         def take_over() -> Relief:
             refined = leg.refined
             self._refiner_title = self.bench.use(refined).names.title
-            own = network(self.bench, self.request, guide)
+            own = network(self.bench, self.request, guide, steering)
             return Relief(own, self.bench.prompts(refined), self.bench.empty())
 
         by_steps = self.request.options.refiner_switch_by_sample_steps
@@ -152,7 +165,8 @@ class Job:
 
     def _finish(self, batch: int, latents: Tensor) -> Iterator[Picture]:
         legs, titles = (self.first, self.second), (self._larger_title, self._refiner_title)
-        self.notes = describe(self.request, legs, self.bench, self._prepared, titles)
+        units = self.control.notes if self.control else {}
+        self.notes = units | describe(self.request, legs, self.bench, self._prepared, titles)
         first = batch * self.request.batch_size
         finish = self._finisher.batch(latents) if self._finisher else None
         images = decode(self.bench.means.vae, latents, self.check_nan)
@@ -160,6 +174,8 @@ class Job:
             started = time.perf_counter()
             image = next(images)
             self._seconds += time.perf_counter() - started
+            if self.control:
+                image = self.control.finish(image)
             yield self._picture(first + row, finish(image, row) if finish else image)
         self.maps = self._finisher.maps if self._finisher else []
 

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from generator.bench import Bench
+from generator.control.guided import Steering
 from generator.guides import Guide, guide_channels
 from generator.request import GenerationRequest
 from generator.sampling.network import Network, Rows
@@ -10,10 +11,16 @@ from generator.sampling.sample import noise_schedule
 from generator.sampling.schedules import scaled_linear
 
 
-def network(bench: Bench, request: GenerationRequest, guide: Guide | None = None) -> Network:
+def network(
+    bench: Bench,
+    request: GenerationRequest,
+    guide: Guide | None = None,
+    steering: Steering | None = None,
+) -> Network:
     """The network of what lies on ``bench`` now.
 
-    ``guide`` is what an inpainting or InstructPix2Pix checkpoint looks at beside the latent.
+    ``guide`` is what an inpainting or InstructPix2Pix checkpoint looks at beside the latent;
+    ``steering`` are ControlNet's units in this pass.
     """
     checkpoint = bench.means.checkpoint
     beside = guide_channels(checkpoint, bench.means.vae, guide)
@@ -22,6 +29,8 @@ def network(bench: Bench, request: GenerationRequest, guide: Guide | None = None
         unet = bench.means.checkpoint.unet  # not kept: another may take its place and its memory
         if beside is not None:
             x = beside(x, rows)
+        if steering is not None:
+            return steering.predict(bench.means.checkpoint, x, t, context, rows)
         found: Tensor = unet(x.to(unet.dtype), t, context.to(unet.dtype)).sample
         return found.float()
 

@@ -1,6 +1,6 @@
 """What units do inside a sampling pass: they stand around the U-Net (contract section 10.5)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ ALWAYS_SOFT_WHEN_LARGE = ("canny", "mlsd")
 class Around:
     """The pass that the units steer."""
 
-    vae: "AutoencoderKL"
+    vae: "Callable[[], AutoencoderKL]"
     alphas_cumprod: Tensor  # (1000,)
     order: int = 1  # network calls a step
     large: bool = False  # the second pass of hires fix
@@ -84,7 +84,7 @@ class Steering:
         for number, ready in enumerate(self._units):
             if ready.needs_latent and number not in self._latents:
                 picture = ready.picture(size)
-                self._latents[number] = encode(self._around.vae, [picture], self._around.random)
+                self._latents[number] = encode(self._around.vae(), [picture], [self._around.random])
 
     def _latent(self, ready: ReadyUnit) -> Tensor:
         return self._latents[self._units.index(ready)]

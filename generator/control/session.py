@@ -1,6 +1,6 @@
 """The units of one job, from their models to what is done to the finished pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ class Control:
 
     def steering(
         self,
-        vae: "AutoencoderKL",
+        vae: "Callable[[], AutoencoderKL]",
         sampling: Sampling,
         options: Snapshot,
         noise: PictureNoise,

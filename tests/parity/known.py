@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 KNOWN: Mapping[str, str] = {
-    "cn_*": "ControlNet is not there yet",
-    "inpaintwp_cn": "ControlNet is not there yet",
+    "cn_detect_*": "preprocessors alone are not there yet",
     "extras_*": "extras are not there yet",
     "pnginfo_*": "png-info is not there yet",
     "script_*": "scripts are not there yet",
