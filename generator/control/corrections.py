@@ -24,7 +24,7 @@ def corrected(
 ) -> Tensor:
     """``found`` (B,4,h,w), the U-Net's answer to ``x`` (B,4,h,w), as the unit wants it.
 
-    ``latent`` (1,4,h,w) is the unit's picture, ``alpha`` (B,1,1,1) the picture's share in x,
+    ``latent`` (B,4,h,w) is the unit's picture, ``alpha`` (B,1,1,1) the picture's share in x,
     ``positive`` (B,1,1,1) is 1 in rows of the prompt, ``large`` the second pass of hires fix.
     """
     clean = _clean(x, found, alpha, prediction)

@@ -1,7 +1,7 @@
 """What units do inside a sampling pass: they stand around the U-Net (contract section 10.5)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -33,20 +33,21 @@ class Around:
     alphas_cumprod: Tensor  # (1000,)
     order: int = 1  # network calls a step
     large: bool = False  # the second pass of hires fix
-    random: torch.Generator = field(default_factory=torch.Generator)
+    random: Sequence[torch.Generator] = ()  # one a picture of the batch
 
 
 class Steering:
     """The units of one job in one pass.
 
     What is drawn at random (the noise of reference pictures, the draw from their latents) comes
-    from ``around.random``, seeded as contract section 3.8 says, in the order of the units.
+    in the order of the units from each picture's own generator in ``around.random``, seeded with
+    its seed, so that it does not depend on what else is in the batch (contract section 3.8).
     """
 
     def __init__(self, units: Sequence[ReadyUnit], around: Around) -> None:
         self._units = [ready for ready in units if _takes_part(ready.unit, around.large)]
         self._around = around
-        self._latents: dict[int, Tensor] = {}  # of the pictures of units that need one, by unit
+        self._latents: dict[int, Tensor] = {}  # (B,4,h,w) by unit, for those that need one
 
     def predict(
         self, checkpoint: Checkpoint, x: Tensor, t: Tensor, context: Tensor, rows: Rows
@@ -83,11 +84,21 @@ class Steering:
     def _encode_pictures(self, size: tuple[int, int]) -> None:
         for number, ready in enumerate(self._units):
             if ready.needs_latent and number not in self._latents:
-                picture = ready.picture(size)
-                self._latents[number] = encode(self._around.vae(), [picture], [self._around.random])
+                draws = self._around.random
+                pictures = [ready.picture(size)] * len(draws)
+                self._latents[number] = encode(self._around.vae(), pictures, draws)
 
-    def _latent(self, ready: ReadyUnit) -> Tensor:
-        return self._latents[self._units.index(ready)]
+    def _latent(self, ready: ReadyUnit, rows: Rows) -> Tensor:
+        """The unit's picture for each row, (n,4,h,w)."""
+        return self._latents[self._units.index(ready)][list(rows.owners)]
+
+    def _noise(self, like: Tensor, rows: Rows) -> Tensor:
+        """Fresh noise for each row, picture by picture."""
+        noise = torch.empty(like.shape)
+        for picture, draw in enumerate(self._around.random):
+            own = [row for row, owner in enumerate(rows.owners) if owner == picture]
+            noise[own] = torch.randn((len(own), *like.shape[1:]), generator=draw)
+        return noise.to(like.device)
 
     def _residuals(
         self, units: Sequence[ReadyUnit], x: Tensor, t: Tensor, context: Tensor, rows: Rows
@@ -134,10 +145,8 @@ class Steering:
         for ready in units:
             if not ready.module.refers:
                 continue
-            latent = self._latent(ready).expand(len(x), -1, -1, -1)
-            drawn = torch.randn(latent.shape, generator=self._around.random).to(x.device)
-            alpha = self._alpha(t)
-            noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * drawn
+            latent, alpha = self._latent(ready, rows), self._alpha(t)
+            noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * self._noise(latent, rows)
             if x.shape[1] > 4:  # inpainting checkpoints also read a mask and a picture
                 noisy = torch.cat([noisy, x[:, 4:]], 1)
             mirror.write(ready.module.name, ready.unit.weight, self._fidelity(ready.unit))
@@ -169,7 +178,7 @@ class Steering:
             if ready.needs_latent and not ready.module.refers:
                 found = corrected(
                     ready,
-                    self._latent(ready),
+                    self._latent(ready, rows),
                     x,
                     found,
                     alpha=self._alpha(t),

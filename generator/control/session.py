@@ -48,7 +48,7 @@ class Control:
             alphas_cumprod=noise_schedule(scaled_linear(), options).alphas_cumprod,
             order=resolve(sampling.sampler, sampling.schedule)[0].order,
             large=large,
-            random=torch.Generator().manual_seed(noise.pictures[-1].seed),
+            random=[torch.Generator().manual_seed(each.seed) for each in noise.pictures],
         )
         return Steering(self.units, around)
 
