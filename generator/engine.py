@@ -19,6 +19,7 @@ from generator.control.network import ControlNets
 from generator.control.session import control_for
 from generator.errors import ModelNotFound
 from generator.extra_networks import BundledWord, gather, with_bundled, with_default_networks
+from generator.extras import enlarge_all
 from generator.following import Follower
 from generator.hooks import Watch, unwatched
 from generator.job import Job
@@ -29,11 +30,12 @@ from generator.models.memory import Memory, Residence
 from generator.models.registry import Kind, ModelFile, Registry
 from generator.pictures.description import ModelNames
 from generator.pictures.grid import grid
+from generator.pictures.upscaling import Upscalers
 from generator.prompt.conditioning import EncoderOptions, PromptEncoder
 from generator.prompt.grammar import extra_networks, without_comments
 from generator.prompt.styles import read_styles, styled
 from generator.prompt.tokenizer import clip_tokenizer
-from generator.request import Generation, GenerationRequest, Snapshot
+from generator.request import Extras, ExtrasRequest, Generation, GenerationRequest, Snapshot
 
 
 class Engine:
@@ -60,6 +62,7 @@ class Engine:
         self._controls = ControlNets(place, dtype)
         self._embeddings = Embeddings()
         self._adapters = Adapters()
+        self._upscalers = Upscalers(registry, place)
         self._tokenizer = clip_tokenizer()
         self._styles_files = tuple(styles_files)
 
@@ -73,6 +76,11 @@ class Engine:
         self._memory.drop()
         self._controls.drop()
         self._adapters.forget()
+        self._upscalers.drop()
+
+    def enlarge(self, request: ExtrasRequest) -> Extras:
+        """Make pictures larger. Raises the errors of :mod:`generator.errors`."""
+        return enlarge_all(request, self._upscalers)
 
     @torch.no_grad()
     def run(self, request: GenerationRequest, watch: Watch = unwatched) -> Generation:

@@ -297,6 +297,29 @@ class Generation:
     """What a script tells otherwise than the request does: keys of the answer's ``info``."""
 
 
+@dataclass(frozen=True, slots=True)
+class ExtrasRequest:
+    """Pictures to enlarge without drawing anything new (contract section 5.9)."""
+
+    images: tuple[str, ...]  # base64 of picture files
+    factor: float = 2.0  # used when ``size`` is None
+    size: tuple[int, int] | None = None  # width, height that the picture is enlarged to cover
+    crop: bool = True  # cut what stands over ``size``
+    upscaler: str = "None"  # "None" leaves the picture as it is
+    second_upscaler: str = "None"
+    second_visibility: float = 0.0  # share of the second upscaler's picture, 0..1
+    tile: int = 192  # pixels a side that an upscaler's network sees at once; 0 is all
+    tile_overlap: int = 8  # pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What became of the pictures of an :class:`ExtrasRequest`, in order."""
+
+    images: tuple["Image", ...]
+    notes: Mapping[str, object]  # what was done to the last one, for the infotext
+
+
 class Stop(StrEnum):
     """What a watcher asks of a running job."""
 

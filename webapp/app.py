@@ -14,6 +14,7 @@ from webapp.routes import (
     docs,
     drawing,
     events,
+    extras,
     files,
     internal,
     login,
@@ -73,6 +74,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(internal.internal)
     app.register_blueprint(counting.blueprint(counting.Reader()))
     app.register_blueprint(docs.docs)
+    app.register_blueprint(extras.extras)
     app.register_blueprint(files.files)
     app.register_blueprint(machine.machine)
     app.register_blueprint(neighbours.neighbours)

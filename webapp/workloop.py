@@ -14,9 +14,18 @@ from typing import Protocol
 
 from generator.errors import GeneratorError
 from generator.hooks import Watch
-from generator.request import Generation, GenerationRequest, Stop
+from generator.request import (
+    Extras,
+    ExtrasRequest,
+    Generation,
+    GenerationRequest,
+    Progress,
+    Snapshot,
+    Stop,
+)
 from webapp import answers
 from webapp.errors import envelope, status_of
+from webapp.extras_answers import compose_extras
 from webapp.queues import frames
 from webapp.queues.contracts import Answer, Board, Lease, Stream, WorkerState
 from webapp.queues.errors import QueueError
@@ -37,6 +46,8 @@ class Drawer(Protocol):
     def loaded(self) -> tuple[str, ...]: ...
 
     def run(self, request: GenerationRequest, watch: Watch) -> Generation: ...
+
+    def enlarge(self, request: ExtrasRequest) -> Extras: ...
 
     def unload(self) -> None: ...
 
@@ -113,7 +124,7 @@ class Worker:
     def answered(self, lease: Lease) -> Answer:
         """The answer of a frame: what was drawn, or the envelope of what went wrong."""
         try:
-            return self.drawn(lease)
+            return self.done(lease)
         except (LeaseLost, Abandoned):
             raise
         except Exception as error:  # the worker's border: whatever happens is an answer
@@ -121,15 +132,35 @@ class Worker:
             self.recover(error)
             return envelope(error)
 
+    def done(self, lease: Lease) -> Answer:
+        """What the verb of the frame's kind makes of it. Raises ``UnknownWork``."""
+        verbs = {frames.GENERATE: self.drawn, frames.EXTRAS: self.enlarged}
+        verb = verbs.get(lease.frame.kind)
+        if verb is None:
+            raise UnknownWork(
+                f"This worker cannot do {lease.frame.kind!r}; it knows {', '.join(verbs)}."
+            )
+        return verb(lease)
+
+    def enlarged(self, lease: Lease) -> Answer:
+        """Enlarge pictures that came whole."""
+        job = frames.EXTRAS_JOBS.validate_json(lease.frame.body)
+        with self.vigil(lease, Snapshot()) as vigil:
+            vigil(Progress("extras", 0, 1, 0, 1), None)
+            extras = self.engine.enlarge(job.request)
+            if vigil.lost:
+                raise LeaseLost
+        return compose_extras(job, extras)
+
+    def vigil(self, lease: Lease, options: Snapshot) -> Vigil:
+        """Who keeps the lease and looks for stops while a job runs."""
+        return Vigil(self.stream, self.board, lease, options, self.log, self.abandoned)
+
     def drawn(self, lease: Lease) -> Answer:
         """Decode, draw, save, compose."""
-        frame = lease.frame
-        if frame.kind != frames.GENERATE:
-            raise UnknownWork(f"This worker cannot do {frame.kind!r}; it knows 'generate'.")
-        job = frames.decode(frame.body)
+        job = frames.decode(lease.frame.body)
         self.warm_up = None  # this job warms better
-        vigil = Vigil(self.stream, self.board, lease, job.request.options, self.log, self.abandoned)
-        with vigil:
+        with self.vigil(lease, job.request.options) as vigil:
             generation = self.engine.run(job.request, vigil)
             if vigil.lost:
                 raise LeaseLost

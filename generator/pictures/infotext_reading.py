@@ -2,12 +2,15 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+
+from generator.prompt.styles import Style, unstyled
 
 NEGATIVE = "Negative prompt:"
 ENTRY = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 SIZE = re.compile(r"^(\d+)x(\d+)$")
+VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-(\d+))?")
 PARAMETER_LINE = 3  # a last line with fewer entries belongs to the prompt
 
 # What a picture without the key was made with.
@@ -53,10 +56,13 @@ def take_apart(text: str) -> Written:
     return Written(prompt, negative, {key: _unquote(value) for key, value in ENTRY.findall(last)})
 
 
-def read(text: str, uses_emphasis: Callable[[str], bool]) -> dict[str, object]:
+def read(
+    text: str, uses_emphasis: Callable[[str], bool], styles: Iterable[Style] = ()
+) -> dict[str, object]:
     """All that AUTOMATIC1111 reads from ``text``: sizes split, what is unsaid filled in.
 
-    ``uses_emphasis`` tells whether a prompt holds brackets that weigh.
+    ``uses_emphasis`` tells whether a prompt holds brackets that weigh. ``styles`` are taken off
+    the prompts that show them. What an old version did otherwise is said by the option for it.
     """
     written = take_apart(text)
     found: dict[str, object] = {}
@@ -64,13 +70,31 @@ def read(text: str, uses_emphasis: Callable[[str], bool]) -> dict[str, object]:
         size = SIZE.match(value)
         sides = {f"{key}-1": size[1], f"{key}-2": size[2]} if size else {key: value}
         found |= sides
-    found |= {"Prompt": written.prompt, "Negative prompt": written.negative_prompt}
+    names, prompt, negative = unstyled(written.prompt, written.negative_prompt, styles)
+    found |= {"Styles array": list(names)} if names else {}
+    found |= {"Prompt": prompt, "Negative prompt": negative}
     _add_hypernetwork(found)
     found |= {key: value for key, value in DEFAULTS.items() if key not in found}
-    if uses_emphasis(written.prompt) or uses_emphasis(written.negative_prompt):
+    if uses_emphasis(prompt) or uses_emphasis(negative):
         found.setdefault("Emphasis", "Original")
     found.setdefault("Refiner switch by sampling steps", False)
-    return found
+    return found | _ways_of_then(written)
+
+
+def _ways_of_then(written: Written) -> dict[str, object]:
+    """The options that make a picture as the version that wrote its infotext did."""
+    match = VERSION.match(written.parameters.get("Version", ""))
+    if match is None:
+        return {}
+    version = tuple(int(number or 0) for number in match.groups())
+    told = written.parameters
+    ways = {
+        "Old prompt editing timelines": version < (1, 6, 0, 0) and "[" in written.prompt,
+        "Pad conds v0": version < (1, 6, 0, 0) and told.get("Sampler") in ("DDIM", "PLMS"),
+        "Downcast alphas_cumprod": version < (1, 7, 0, 225),
+        "Refiner switch by sampling steps": version < (1, 8, 0, 0) and "Refiner" in told,
+    }
+    return {key: True for key, then in ways.items() if then}
 
 
 def _prompts(lines: list[str]) -> tuple[str, str]:

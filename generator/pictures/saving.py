@@ -1,8 +1,11 @@
 """Turns pictures into files and files into their text; nothing half-written is ever left."""
 
+import base64
+import binascii
 import os
 import struct
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +19,7 @@ from generator.errors import BadRequest, CannotSave
 EXIF_IFD = 0x8769
 USER_COMMENT = 0x9286
 CONTAINERS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP"}
+PARAMETERS = "parameters"  # the chunk that holds the infotext
 READABLE = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats of uploaded pictures. Pillow knows others; some of those start programs."""
 
@@ -51,6 +55,19 @@ def encode(
     section 6.3 says: PNG's ``parameters`` chunk, else EXIF's user comment. Raises
     :class:`BadRequest` for another format.
     """
+    return encode_chunks(
+        image, format, {} if infotext is None else {PARAMETERS: infotext}, quality, lossless
+    )
+
+
+def encode_chunks(
+    image: Image.Image,
+    format: str,
+    chunks: Mapping[str, str],
+    quality: int = 80,
+    lossless: bool = False,
+) -> bytes:
+    """As :func:`encode`, with any text chunks; JPEG and WebP keep ``parameters`` alone."""
     container = CONTAINERS.get(format.lower())
     if container is None:
         raise BadRequest(
@@ -59,10 +76,10 @@ def encode(
         )
     buffer = BytesIO()
     if container == "PNG":
-        image.save(buffer, container, pnginfo=_chunks(infotext))
+        image.save(buffer, container, pnginfo=_chunks(chunks))
     else:
         flat = image.convert("RGB") if container == "JPEG" else image
-        flat.save(buffer, container, quality=quality, lossless=lossless, exif=_exif(infotext))
+        flat.save(buffer, container, quality=quality, lossless=lossless, exif=_exif(chunks))
     return buffer.getvalue()
 
 
@@ -73,6 +90,14 @@ def read_infotext(image: Image.Image) -> str:
         return comment.removeprefix(UNICODE).decode("utf-16-be", errors="replace")
     text = image.info.get("parameters") or image.info.get("comment") or ""
     return text.decode("utf-8", errors="replace") if isinstance(text, bytes) else str(text)
+
+
+def open_encoded(text: str, field: str) -> Image.Image:
+    """The picture in a base64 text; raises :class:`BadRequest` naming the request's ``field``."""
+    try:
+        return open_picture(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise BadRequest(f"Invalid encoded image: {error}", field) from error
 
 
 def open_header(data: bytes) -> Image.Image:
@@ -126,16 +151,16 @@ def save(path: Path, data: bytes) -> None:
         ) from error
 
 
-def _chunks(infotext: str | None) -> PngInfo:
+def _chunks(texts: Mapping[str, str]) -> PngInfo:
     chunks = PngInfo()
-    if infotext is not None:
-        chunks.add_text("parameters", infotext)  # Pillow falls back to iTXt beyond Latin-1
+    for key, text in texts.items():
+        chunks.add_text(key, text)  # Pillow falls back to iTXt beyond Latin-1
     return chunks
 
 
-def _exif(infotext: str | None) -> Image.Exif:
+def _exif(texts: Mapping[str, str]) -> Image.Exif:
     exif = Image.Exif()
-    if infotext is not None:
-        comment = UNICODE + infotext.encode("utf-16-be")
+    if PARAMETERS in texts:
+        comment = UNICODE + texts[PARAMETERS].encode("utf-16-be")
         exif.get_ifd(EXIF_IFD)[USER_COMMENT] = comment
     return exif

@@ -75,3 +75,43 @@ def styled(
         apply_styles(prompt, (s.prompt for s in chosen)),
         apply_styles(negative_prompt, (s.negative_prompt for s in chosen)),
     )
+
+
+def unstyled(
+    prompt: str, negative_prompt: str, styles: Iterable[Style]
+) -> tuple[tuple[str, ...], str, str]:
+    """Names of the styles that both prompts show, in the order of their application, and the rest.
+
+    A style counts when its piece can be taken off the prompt and its other piece off the negative
+    one (contract section 6.4); then the remainder is looked at again.
+    """
+    known = [style for style in styles if style.prompt or style.negative_prompt]
+    found: list[str] = []
+    while known:
+        for style in known:
+            rest = _without(prompt, style.prompt), _without(negative_prompt, style.negative_prompt)
+            if rest[0] is not None and rest[1] is not None:
+                prompt, negative_prompt = rest[0], rest[1]
+                found.insert(0, style.name)
+                known = [other for other in known if other.name != style.name]
+                break
+        else:
+            break
+    return tuple(found), prompt, negative_prompt
+
+
+def _without(prompt: str, piece: str) -> str | None:
+    """``prompt`` before ``piece`` was applied to it; None if it was not."""
+    before, mark, after = piece.strip().partition("{prompt}")
+    if mark:
+        fits = len(prompt) >= len(before) + len(after)
+        if fits and prompt.startswith(before) and prompt.endswith(after):
+            return prompt[len(before) : len(prompt) - len(after)]
+        return None
+    text = prompt.rstrip()
+    if not text.endswith(before):
+        return None
+    rest = text.removesuffix(before) if before else text
+    if before and rest and not rest.endswith(", "):
+        return None
+    return rest.removesuffix(", ") if before else prompt

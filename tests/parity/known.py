@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 KNOWN: Mapping[str, str] = {
     "cn_detect_*": "preprocessors alone are not there yet",
-    "extras_*": "extras are not there yet",
-    "pnginfo_*": "png-info is not there yet",
     "script_*": "scripts are not there yet",
     "xyz_*": "scripts are not there yet",
     "o_tome": "token merging is not there yet",

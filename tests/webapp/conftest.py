@@ -17,14 +17,15 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from generator.models.registry import Folders, Registry
-from generator.request import Generation, Picture
+from generator.request import Extras, Generation, Picture
 from webapp.answers import compose, save_all
 from webapp.app import create_app
 from webapp.auth import Credentials, credentials
 from webapp.config import Config
 from webapp.errors import envelope
+from webapp.extras_answers import compose_extras
 from webapp.queues.contracts import Answer
-from webapp.queues.frames import GenerationJob, decode
+from webapp.queues.frames import EXTRAS, EXTRAS_JOBS, ExtrasJob, GenerationJob, decode
 from webapp.queues.sqlite import SqliteStore
 from webapp.settings import Options
 
@@ -76,6 +77,7 @@ class House:
     registry: Registry
     draw: Callable[[GenerationJob], Generation] = pretend
     jobs: list[GenerationJob] = field(default_factory=list)
+    enlarged: list[ExtrasJob] = field(default_factory=list)
 
     def client(self, **headers: str) -> FlaskClient:
         """A client that sends these headers with every request."""
@@ -94,7 +96,15 @@ class House:
             lease = self.store.take("test", (), 0.05)
             if lease is None:
                 continue
-            self.store.answer(lease, self.answer(lease.frame.body), 0.0)
+            answer = self.enlarge if lease.frame.kind == EXTRAS else self.answer
+            self.store.answer(lease, answer(lease.frame.body), 0.0)
+
+    def enlarge(self, body: bytes) -> Answer:
+        """What a worker would answer to extras, with pictures of 8 x 8 pixels."""
+        job = EXTRAS_JOBS.validate_json(body)
+        self.enlarged.append(job)
+        images = tuple(Image.new("RGB", (8, 8)) for _ in job.request.images)
+        return compose_extras(job, Extras(images, {}))
 
     def answer(self, body: bytes) -> Answer:
         """What a worker would answer."""

@@ -5,10 +5,13 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
-from generator.request import GenerationRequest
+from generator.request import ExtrasRequest, GenerationRequest
 
 GENERATE = "generate"
 """``Frame.kind`` of a :class:`GenerationJob`."""
+
+EXTRAS = "extras"
+"""``Frame.kind`` of an :class:`ExtrasJob`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,17 @@ class GenerationJob:
     __pydantic_config__: ClassVar[ConfigDict] = {"ser_json_inf_nan": "constants"}
 
 
+@dataclass(frozen=True, slots=True)
+class ExtrasJob:
+    """Pictures to enlarge and how they are to be answered."""
+
+    request: ExtrasRequest
+    single: bool  # one picture as ``image``, or a list as ``images``
+    answer_format: str = "png"
+    answer_quality: int = 80
+
+
+EXTRAS_JOBS: TypeAdapter[ExtrasJob] = TypeAdapter(ExtrasJob)
 JOBS: TypeAdapter[GenerationJob] = TypeAdapter(GenerationJob)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from webapp.coercion import Anything, Bool, Float, Int, Object, Str, Strings
 from webapp.errors import Fault, InvalidFields
@@ -92,6 +93,12 @@ def read(model: type[Body], body: object) -> Body:
 
 def invalid(error: ValidationError) -> InvalidFields:
     """Pydantic's findings as faults of the body."""
-    return InvalidFields(
-        [Fault(("body", *entry["loc"]), entry["msg"], entry["type"]) for entry in error.errors()]
-    )
+    return InvalidFields([fault(entry) for entry in error.errors()])
+
+
+def fault(entry: ErrorDetails) -> Fault:
+    """One finding; pydantic v2's word for what is missing becomes v1's."""
+    place = ("body", *entry["loc"])
+    if entry["type"] == "missing":
+        return Fault(place, "field required", "value_error.missing")
+    return Fault(place, entry["msg"], entry["type"], entry.get("ctx", {}))

@@ -86,7 +86,7 @@ def pasted(body: Body, options: Mapping[str, object]) -> Body:
 
 def emphasised(prompt: str) -> bool:
     """Whether anything in a prompt has a weight of its own."""
-    return any(segment.weight != 1 for segment in attention(prompt))
+    return any(segment.weight != 1 and not segment.is_break for segment in attention(prompt))
 
 
 def as_list(value: object) -> list[object]:

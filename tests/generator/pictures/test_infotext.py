@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from generator.pictures.infotext import quote, write
 from generator.pictures.infotext_reading import read, take_apart
+from generator.prompt.grammar import attention
+from generator.prompt.styles import read_styles
 
 
 def test_the_layout_is_the_contracts() -> None:
@@ -77,11 +79,33 @@ def test_nothing_is_read_from_nothing() -> None:
 
 def test_reads_what_the_reference_read(goldens: Path) -> None:
     cases = json.loads((goldens / "unit.json").read_text("utf-8"))["infotext"]
-    left_out = {"Styles array", "Downcast alphas_cumprod", "Emphasis"}  # other rooms' business
-    plain = [(text, wanted) for text, wanted in cases if "Styles array" not in wanted]
-    assert len(plain) > 200
-    for text, wanted in plain:
-        found = read(text, lambda _: False)
-        assert {k: v for k, v in found.items() if k not in left_out} == {
-            k: v for k, v in wanted.items() if k not in left_out
-        }
+    styles = read_styles([goldens / "checkpoint" / "styles.csv"]).values()
+    assert len(cases) > 200
+    for text, wanted in cases:
+        assert read(text, emphasised, styles) == wanted
+
+
+def emphasised(prompt: str) -> bool:
+    """Whether any part of a prompt weighs more or less."""
+    return any(segment.weight != 1 and not segment.is_break for segment in attention(prompt))
+
+
+@pytest.mark.parametrize(
+    ("version", "keys"),
+    [
+        ("v1.5.2", {"Old prompt editing timelines", "Pad conds v0", "Downcast alphas_cumprod"}),
+        ("1.6.0", {"Downcast alphas_cumprod"}),
+        ("v1.7.0-224-gabcdef", {"Downcast alphas_cumprod"}),
+        ("v1.7.0-225-gabcdef", set()),
+        ("v1.10.1", set()),
+        ("easel-0.1.0", set()),
+        ("f0.0.17", set()),
+    ],
+)
+def test_old_versions_are_read_with_their_ways(version: str, keys: set[str]) -> None:
+    text = f"[a:b:5]\nSteps: 20, Sampler: DDIM, Refiner: x, Version: {version}"
+    found = read(text, lambda _: False)
+    ways = {"Old prompt editing timelines", "Pad conds v0", "Downcast alphas_cumprod"}
+    assert {key for key in ways if key in found} == keys
+    by_steps = found["Refiner switch by sampling steps"]
+    assert by_steps is (version.lstrip("v")[:3] in ("1.5", "1.6", "1.7"))

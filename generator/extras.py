@@ -1,0 +1,97 @@
+"""Extras: pictures made larger, nothing drawn anew (contract section 5.9)."""
+
+from PIL import Image
+
+from generator.errors import BadRequest
+from generator.pictures.infotext import quote
+from generator.pictures.saving import PARAMETERS, open_encoded, read_infotext
+from generator.pictures.upscaling import Tiling, Upscalers
+from generator.request import Extras, ExtrasRequest
+
+NONE = "None"
+POSTPROCESSING = "postprocessing"  # the chunk that tells what was done
+MOST_PIXELS = 8192 * 8192
+LONGEST_SIDE = 16384  # pixels
+
+
+def enlarge_all(request: ExtrasRequest, upscalers: Upscalers) -> Extras:
+    """Each picture of ``request`` as large as asked for.
+
+    A picture keeps its own text chunks and gets ``postprocessing``. Raises :class:`BadRequest`
+    for what cannot be read or would be too large, and what :meth:`Upscalers.enlarge` raises.
+    """
+    notes = notes_of(request) if request.images else {}
+    told = ", ".join(f"{key}: {quote(value)}" for key, value in notes.items())
+    images = []
+    for text in request.images:
+        image = open_encoded(text, "image")
+        kept = texts_of(image)
+        image = _enlarged(image, request, upscalers)
+        image.info.clear()
+        image.info.update({**kept, POSTPROCESSING: told})
+        images.append(image)
+    return Extras(tuple(images), notes)
+
+
+def notes_of(request: ExtrasRequest) -> dict[str, object]:
+    """What is done to a picture, by AUTOMATIC1111's keys and in their order."""
+    if request.upscaler == NONE:
+        return {}
+    notes: dict[str, object] = {}
+    if request.size is None:
+        notes["Postprocess upscale by"] = request.factor
+    else:
+        size = f"{request.size[0]}x{request.size[1]}"
+        notes["Postprocess upscale to"] = size
+        if request.crop:
+            notes["Postprocess crop to"] = size
+    notes["Postprocess upscaler"] = request.upscaler
+    if _blends(request):
+        notes["Postprocess upscaler 2"] = request.second_upscaler
+    return notes
+
+
+def texts_of(image: Image.Image) -> dict[str, str]:
+    """The text chunks of a picture; a JPEG's or WebP's infotext as ``parameters``."""
+    texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
+    infotext = read_infotext(image)
+    return texts | ({PARAMETERS: infotext} if infotext else {})
+
+
+def _blends(request: ExtrasRequest) -> bool:
+    return request.second_upscaler != NONE and request.second_visibility > 0
+
+
+def _enlarged(image: Image.Image, request: ExtrasRequest, upscalers: Upscalers) -> Image.Image:
+    if request.upscaler == NONE:
+        return image
+    factor = _factor(image, request)
+    tiling = Tiling(request.tile, request.tile_overlap)
+    larger = upscalers.enlarge(image, request.upscaler, factor, tiling)
+    if _blends(request):
+        other = upscalers.enlarge(image, request.second_upscaler, factor, tiling)
+        other = other.convert(larger.mode)
+        larger = Image.blend(larger, other, request.second_visibility)
+    return _cropped(larger, request.size) if request.size and request.crop else larger
+
+
+def _factor(image: Image.Image, request: ExtrasRequest) -> float:
+    """How many times larger; raises where the result would not fit."""
+    factor = request.factor
+    if request.size is not None:
+        factor = max(request.size[0] / image.width, request.size[1] / image.height)
+    width, height = image.width * factor, image.height * factor
+    if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
+        raise BadRequest(
+            f"{image.width} x {image.height} pixels times {factor:g} are more than {MOST_PIXELS} "
+            f"in all or {LONGEST_SIDE} a side; ask for less.",
+            "upscaling_resize",
+        )
+    return factor
+
+
+def _cropped(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The middle of ``image``, on black where it is smaller by the rounding to eighths."""
+    canvas = Image.new("RGB", size)
+    canvas.paste(image, (size[0] // 2 - image.width // 2, size[1] // 2 - image.height // 2))
+    return canvas

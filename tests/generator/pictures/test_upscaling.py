@@ -1,0 +1,109 @@
+"""Interpolating upscalers, and networks from files, tile by tile."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from generator.errors import BadRequest, ModelUnreadable
+from generator.models import torchvision_ops
+from generator.models.registry import Folders, Registry
+from generator.pictures.upscaling import Tiling, Upscalers
+
+
+def gradient(width: int, height: int) -> Image.Image:
+    rows, columns = np.mgrid[0:height, 0:width]
+    return Image.fromarray(np.stack([rows, columns, rows + columns], -1).astype(np.uint8))
+
+
+def network(seed: int = 0) -> dict[str, torch.Tensor]:
+    """The smallest ESRGAN: 4 features, one block, four times larger."""
+    torchvision_ops.prepare()
+    from spandrel.architectures.ESRGAN import ESRGAN
+
+    torch.manual_seed(seed)
+    return ESRGAN(num_filters=4, num_blocks=1, scale=4).state_dict()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    found = tmp_path / "models" / "ESRGAN"
+    found.mkdir(parents=True)
+    return found
+
+
+def upscalers(tmp_path: Path) -> Upscalers:
+    return Upscalers(Registry(Folders.under(tmp_path)), torch.device("cpu"))
+
+
+@pytest.mark.parametrize("name", ["None", "Lanczos", "Nearest"])
+@pytest.mark.parametrize(
+    ("scale", "size"), [(2.0, (96, 64)), (1.5, (72, 48)), (0.5, (24, 16)), (2.2, (104, 64))]
+)
+def test_sides_are_multiples_of_eight(
+    tmp_path: Path, name: str, scale: float, size: tuple[int, int]
+) -> None:
+    assert upscalers(tmp_path).enlarge(gradient(48, 32), name, scale).size == size
+
+
+def test_nearest_repeats_pixels(tmp_path: Path) -> None:
+    found = np.asarray(upscalers(tmp_path).enlarge(gradient(8, 8), "Nearest", 3))
+    assert (found == np.asarray(gradient(8, 8)).repeat(3, 0).repeat(3, 1)).all()
+
+
+@pytest.mark.parametrize("wrapping", ["", "params_ema.", "params."])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_network_from_a_file(tmp_path: Path, folder: Path, wrapping: str, suffix: str) -> None:
+    tensors = {wrapping + name: tensor.contiguous() for name, tensor in network().items()}
+    path = folder / f"tiny{suffix}"
+    if suffix == ".pth":
+        torch.save(tensors, path)
+        os.utime(path, (0, 0))  # long still: a file just written might go on growing
+    else:
+        save_file(tensors, path)
+    found = upscalers(tmp_path).enlarge(gradient(16, 16), "tiny", 2)
+    assert found.size == (32, 32)  # drawn four times larger, then made smaller
+    assert np.asarray(found).std() > 0
+
+
+def test_tiles_leave_no_seams(tmp_path: Path, folder: Path) -> None:
+    save_file({k: v.contiguous() for k, v in network().items()}, folder / "tiny.safetensors")
+    own = upscalers(tmp_path)
+    whole = np.asarray(own.enlarge(gradient(96, 64), "tiny", 4, Tiling(0)), np.float64)
+    tiled = np.asarray(own.enlarge(gradient(96, 64), "tiny", 4, Tiling(40, 16)), np.float64)
+    assert whole.shape == tiled.shape == (256, 384, 3)
+    assert np.abs(whole - tiled).mean() < 1
+
+
+def test_small_networks_run_again_until_it_is_large_enough(tmp_path: Path, folder: Path) -> None:
+    save_file({k: v.contiguous() for k, v in network().items()}, folder / "tiny.safetensors")
+    assert upscalers(tmp_path).enlarge(gradient(8, 8), "tiny", 16).size == (128, 128)
+
+
+def test_a_replaced_file_is_read_anew(tmp_path: Path, folder: Path) -> None:
+    registry = Registry(Folders.under(tmp_path))
+    own = Upscalers(registry, torch.device("cpu"))
+    drawn = []
+    for seed in (1, 2):
+        tensors = {k: v.contiguous() for k, v in network(seed).items()}
+        save_file(tensors, folder / "new.safetensors")
+        (folder / "new.safetensors").replace(folder / "tiny.safetensors")
+        registry.refresh()
+        drawn.append(np.asarray(own.enlarge(gradient(16, 16), "tiny", 4)))
+    assert (drawn[0] != drawn[1]).any()
+
+
+def test_what_is_no_upscaler_is_said(tmp_path: Path, folder: Path) -> None:
+    save_file({"a": torch.zeros(1)}, folder / "odd.safetensors")
+    (folder / "broken.pth").write_bytes(b"rubbish")
+    own = upscalers(tmp_path)
+    with pytest.raises(ModelUnreadable, match="odd"):
+        own.enlarge(gradient(8, 8), "odd", 2)
+    with pytest.raises(BadRequest, match="Known: None, Lanczos, Nearest"):
+        own.enlarge(gradient(8, 8), "absent", 2)
+    with pytest.raises(BadRequest, match="leaves no picture"):
+        own.enlarge(gradient(8, 8), "Lanczos", 0.5)

@@ -1,0 +1,35 @@
+"""The answer of extras and the ways in which AUTOMATIC1111 words it. No Flask, no torch."""
+
+import base64
+import html
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from generator.pictures.saving import encode_chunks
+from generator.request import Extras
+from webapp.errors import json_answer
+from webapp.queues.contracts import Answer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from webapp.queues.frames import ExtrasJob
+
+
+def compose_extras(job: "ExtrasJob", extras: Extras) -> Answer:
+    """``{"html_info", "image"}`` or ``{"html_info", "images"}`` (contract section 1.11)."""
+    images = [transported(image, job) for image in extras.images]
+    told = {"html_info": html_info(extras.notes)}
+    return json_answer(200, told | ({"image": images[0]} if job.single else {"images": images}))
+
+
+def transported(image: "Image", job: "ExtrasJob") -> str:
+    """A picture with its text chunks, as base64."""
+    texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
+    data = encode_chunks(image, job.answer_format, texts, job.answer_quality)
+    return base64.b64encode(data).decode("ascii")
+
+
+def html_info(notes: Mapping[str, object]) -> str:
+    """What was done, as the paragraph that pages show."""
+    return f"<p>{html.escape(', '.join(f'{key}: {value}' for key, value in notes.items()))}</p>"

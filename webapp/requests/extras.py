@@ -1,0 +1,145 @@
+"""The bodies of the extras routes, and their way into an ``ExtrasRequest`` (contract 1.11, 5.9)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from generator.models.registry import Kind, Registry
+from generator.pictures.upscaler_names import PLAIN_UPSCALERS
+from generator.request import ExtrasRequest
+from webapp.coercion import Bool, Float, Int, Str, to_list
+from webapp.errors import Refused
+from webapp.requests.ranges import in_range
+from webapp.uploads import picture
+
+BY_FACTOR, TO_SIZE = 0, 1
+MOST_PICTURES = 100
+RANGES: Mapping[str, tuple[float, float]] = {
+    "gfpgan_visibility": (0, 1),
+    "codeformer_visibility": (0, 1),
+    "codeformer_weight": (0, 1),
+    "extras_upscaler_2_visibility": (0, 1),
+    "upscaling_resize": (0.01, 64),
+    "upscaling_resize_w": (1, 16384),
+    "upscaling_resize_h": (1, 16384),
+}
+NO_FACES = ("gfpgan_visibility", "codeformer_visibility")
+
+
+def to_mode(value: object) -> int:
+    """0 or 1, which pydantic v1 takes in no other spelling."""
+    if value not in (BY_FACTOR, TO_SIZE) or isinstance(value, bool | str):
+        raise PydanticCustomError(
+            "value_error.const",
+            "unexpected value; permitted: 0, 1",
+            {"given": value, "permitted": [0, 1]},
+        )
+    return TO_SIZE if value == TO_SIZE else BY_FACTOR
+
+
+Mode = Annotated[int, BeforeValidator(to_mode), WithJsonSchema({"type": "integer", "enum": [0, 1]})]
+
+
+class ExtrasFields(BaseModel):
+    """How to enlarge. Unknown fields are ignored, as AUTOMATIC1111 does."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    resize_mode: Mode = BY_FACTOR
+    show_extras_results: Bool = True
+    gfpgan_visibility: Float = 0
+    codeformer_visibility: Float = 0
+    codeformer_weight: Float = 0
+    upscaling_resize: Float = 2
+    upscaling_resize_w: Int = 512
+    upscaling_resize_h: Int = 512
+    upscaling_crop: Bool = True
+    upscaler_1: Str = "None"
+    upscaler_2: Str = "None"
+    extras_upscaler_2_visibility: Float = 0
+    upscale_first: Bool = False
+
+
+class ExtrasSingle(ExtrasFields):
+    """One picture."""
+
+    model_config = ConfigDict(title="ExtrasSingleImageRequest", extra="ignore")
+
+    image: Str = ""
+
+
+class NamedPicture(BaseModel):
+    """A picture of a batch; the name is the caller's."""
+
+    model_config = ConfigDict(title="FileData", extra="ignore")
+
+    data: Str
+    name: Str
+
+
+class ExtrasBatch(ExtrasFields):
+    """Several pictures."""
+
+    model_config = ConfigDict(title="ExtrasBatchImagesRequest", extra="ignore")
+
+    imageList: Annotated[list[NamedPicture], BeforeValidator(to_list)]
+
+
+class PngInfoBody(BaseModel):
+    """A picture whose text is to be read."""
+
+    model_config = ConfigDict(title="PNGInfoRequest", extra="ignore")
+
+    image: Str
+
+
+def to_extras(
+    body: ExtrasFields, images: Sequence[str], options: Mapping[str, Any], models: Registry
+) -> ExtrasRequest:
+    """The frozen request of a body whose ``images`` were checked.
+
+    Raises ``Refused`` naming the field for numbers out of range, unknown upscalers, and face
+    restoration, which is not here.
+    """
+    for name, (least, greatest) in RANGES.items():
+        in_range(name, getattr(body, name), least, greatest)
+    for name in NO_FACES:
+        if getattr(body, name):
+            raise Refused(f"{name}: there is no face restorer here yet; leave it at 0.")
+    return ExtrasRequest(
+        images=tuple(images),
+        factor=body.upscaling_resize,
+        size=sides(body) if body.resize_mode == TO_SIZE else None,
+        crop=body.upscaling_crop,
+        upscaler=known("upscaler_1", body.upscaler_1, models),
+        second_upscaler=known("upscaler_2", body.upscaler_2, models),
+        second_visibility=body.extras_upscaler_2_visibility,
+        tile=int(options["ESRGAN_tile"]),
+        tile_overlap=int(options["ESRGAN_tile_overlap"]),
+    )
+
+
+def sides(body: ExtrasFields) -> tuple[int, int]:
+    """The size to cover."""
+    return body.upscaling_resize_w, body.upscaling_resize_h
+
+
+def known(field: str, name: str, models: Registry) -> str:
+    """An upscaler that is here; "" is none. Raises ``Refused`` in AUTOMATIC1111's words."""
+    stems = [file.stem for file in models.index.of(Kind.UPSCALER)]
+    if name and name not in (*PLAIN_UPSCALERS, *stems):
+        here = ", ".join((*PLAIN_UPSCALERS, *stems))
+        raise Refused(f"{field}: could not find upscaler named {name}. Known: {here}")
+    return name or "None"
+
+
+def batch_pictures(body: ExtrasBatch) -> list[str]:
+    """The checked pictures of a batch. Raises ``Refused`` naming the one at fault."""
+    if len(body.imageList) > MOST_PICTURES:
+        raise Refused(f"imageList: {len(body.imageList)} pictures; at most {MOST_PICTURES}.")
+    return [
+        picture(f"imageList.{number}.data", entry.data)
+        for number, entry in enumerate(body.imageList)
+    ]

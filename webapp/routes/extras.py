@@ -1,0 +1,114 @@
+"""Extras and PNG info: pictures enlarged by a worker, and the text inside a picture read here."""
+
+import base64
+from collections.abc import Mapping
+from io import BytesIO
+from uuid import uuid4
+
+from flask import Blueprint, Response, jsonify
+from PIL import Image
+
+from generator.pictures.infotext_reading import read as read_parameters
+from generator.pictures.saving import PARAMETERS, read_infotext
+from generator.prompt.styles import read_styles
+from webapp.openapi import Note, described
+from webapp.places import styles_files
+from webapp.queues.contracts import Frame
+from webapp.queues.frames import EXTRAS, EXTRAS_JOBS, ExtrasJob
+from webapp.requests.extras import (
+    ExtrasBatch,
+    ExtrasFields,
+    ExtrasSingle,
+    PngInfoBody,
+    batch_pictures,
+    to_extras,
+)
+from webapp.requests.fields import read
+from webapp.requests.pasted import emphasised
+from webapp.routes import road
+from webapp.routes.context import caller, json_body, response, services, tasks
+from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
+from webapp.uploads import picture
+
+extras = Blueprint("extras", __name__, url_prefix="/sdapi/v1")
+
+TEXT = {"type": "string"}
+SINGLE = {"type": "object", "properties": {"html_info": TEXT, "image": TEXT}}
+SEVERAL = {
+    "type": "object",
+    "properties": {"html_info": TEXT, "images": {"type": "array", "items": TEXT}},
+}
+INFO = {
+    "type": "object",
+    "properties": {"info": TEXT, "items": {"type": "object"}, "parameters": {"type": "object"}},
+}
+UNTOLD = frozenset(
+    {
+        *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "photoshop"),
+        *("background", "timestamp", "duration", "progressive", "progression", "icc_profile"),
+        "chromaticity",
+    }
+)
+"""Entries of a picture's header that say nothing about how it was made (contract 6.3)."""
+
+
+@extras.post("/extra-single-image")
+@described(Note("Enlarge a picture", body=ExtrasSingle, answer=SINGLE))
+def single_image() -> Response:
+    """Enlarge, and answer when it is done."""
+    body = read(ExtrasSingle, json_body())
+    return enlarged(body, [picture("image", body.image)], single=True)
+
+
+@extras.post("/extra-batch-images")
+@described(Note("Enlarge pictures", body=ExtrasBatch, answer=SEVERAL))
+def batch_images() -> Response:
+    """Enlarge, and answer when all are done."""
+    body = read(ExtrasBatch, json_body())
+    return enlarged(body, batch_pictures(body), single=False)
+
+
+def enlarged(body: ExtrasFields, images: list[str], *, single: bool) -> Response:
+    """Check a body, queue it, wait for its answer."""
+    here = services()
+    options = here.options.get()
+    job = ExtrasJob(
+        to_extras(body, images, options, here.registry),
+        single,
+        str(options.get("samples_format", "png")),
+        int(str(options.get("jpeg_quality", 80))),
+    )
+    task = new_task("extras")
+    frame = Frame(
+        id=uuid4().hex,
+        kind=EXTRAS,
+        body=EXTRAS_JOBS.dump_json(job),
+        owner=caller().name,
+        tags={TASK_TAG: task, ROUTE_TAG: "extras"},
+    )
+    try:
+        return response(road.draw(here, frame))
+    finally:
+        tasks().finish(frame.owner, task)
+
+
+@extras.post("/png-info")
+@described(Note("Read how a picture was made", body=PngInfoBody, answer=INFO))
+def png_info() -> Response:
+    """The infotext of a picture, its other texts, and the infotext taken apart."""
+    body = read(PngInfoBody, json_body())
+    data = base64.b64decode(picture("image", body.image))
+    with Image.open(BytesIO(data)) as image:
+        info, items = read_infotext(image), other_texts(image.info)
+    styles = read_styles(styles_files(services().config)).values()
+    parameters = read_parameters(info, emphasised, styles)
+    return jsonify({"info": info, "items": items, "parameters": parameters})
+
+
+def other_texts(header: Mapping[str | tuple[int, int], object]) -> dict[str, object]:
+    """What else a picture's header says in words or numbers."""
+    return {
+        str(key): value
+        for key, value in header.items()
+        if key != PARAMETERS and key not in UNTOLD and isinstance(value, str | int | float)
+    }
