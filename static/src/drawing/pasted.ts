@@ -127,11 +127,14 @@ function sampling(told: Told, fields: Fields, schedules: string[]) {
   return { sampler, schedule: schedule ?? unsaid }
 }
 
-/** The file of the model that is told, by its hash and else by its name; null: not here. */
+/** The file of the model that is told: by hash and name, else by one of them; null: not here. */
 function checkpoint(told: Told, checkpoints: Checkpoint[]): string | null {
-  const hash = told.text('Model hash')
-  const byHash = hash ? checkpoints.find((file) => file.hash === hash) : undefined
-  const found = byHash ?? checkpoints.find(({ model_name }) => model_name === told.text('Model'))
+  const [hash, name] = [told.text('Model hash'), told.text('Model')]
+  const alike = hash ? checkpoints.filter((file) => file.hash === hash) : []
+  const found =
+    alike.find(({ model_name }) => model_name === name) ??
+    alike[0] ??
+    checkpoints.find(({ model_name }) => model_name === name)
   return found?.filename ?? null
 }
 

@@ -45,8 +45,8 @@ test('units that are on, and soft inpainting under a mask, go along as scripts',
   expect(img2img(fields, AROUND, SOURCE)).not.toHaveProperty('mask')
 })
 
-test('a picture is redrawn at a multiple of eight when its size is a factor', () => {
-  expect(redrawnSize({ ...DEFAULTS, sizing: 'by', scale: 1.5 }, 256, SOURCE)).toEqual({ width: 448, height: 304 })
+test('a picture is redrawn at its own size times a factor', () => {
+  expect(redrawnSize({ ...DEFAULTS, sizing: 'by', scale: 1.51 }, 256, SOURCE)).toEqual({ width: 453, height: 302 })
   expect(redrawnSize(DEFAULTS, 256, SOURCE)).toEqual({ width: 256, height: 256 })
 })
 

@@ -35,15 +35,15 @@ export function img2img(fields: Fields, around: Surroundings, source: Source): I
   }
 }
 
-/** The size that a picture of `source`'s size is redrawn at. */
+/** The size that a picture of `source`'s size is redrawn at; as AUTOMATIC1111 takes it. */
 export function redrawnSize(
   { sizing, scale, width, height }: Pick<Fields, 'sizing' | 'scale' | 'width' | 'height'>,
   side: number,
   source: Pick<Source, 'width' | 'height'> | null,
 ): { width: number; height: number } {
   if (sizing === 'to' || !source) return { width: width ?? side, height: height ?? side }
-  const eighths = (pixels: number) => Math.max(64, Math.round((pixels * scale) / 8) * 8)
-  return { width: eighths(source.width), height: eighths(source.height) }
+  const scaled = (pixels: number) => Math.max(64, Math.floor(pixels * scale))
+  return { width: scaled(source.width), height: scaled(source.height) }
 }
 
 function drawing(fields: Fields, { side, title, task, units }: Surroundings, soft: unknown[]): Drawing {
