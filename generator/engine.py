@@ -112,6 +112,7 @@ class Engine:
             comments=bench.found.comments,
             stopped=job.stopped,
             maps=(*job.maps, *(control.maps if control else ())),
+            asides=tuple(job.asides),
             facts={"is_using_inpainting_conditioning": True} if job.repainted else {},
         )
 

@@ -3,7 +3,7 @@
 Colour correction first, then the veil of what stays (contract sections 5.3 to 5.5).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from PIL import Image, ImageFilter
@@ -15,23 +15,30 @@ from generator.pictures.masks import veil
 from generator.pictures.reading import flat, read_base64
 from generator.pictures.resizing import CROP, FILL, resize_image
 from generator.pictures.soft_masks import opacity
-from generator.request import GenerationRequest, Snapshot, SoftInpainting
+from generator.request import Aside, GenerationRequest, Snapshot, SoftInpainting
 
 SMOOTH = ImageFilter.GaussianBlur(4)  # pixels; a mask of cells has steps
 
 
 @dataclass(slots=True, eq=False)
 class Finisher:
-    """Finishes the pictures of one job. ``maps`` gathers the masks that the options ask for."""
+    """Finishes the pictures of one job.
+
+    ``maps`` gathers the masks to answer, ``asides`` what is to be saved beside the pictures.
+    """
 
     prepared: Prepared
     options: Snapshot
     soft: SoftInpainting | None = None
     palettes: tuple[Palette, ...] = ()  # colours to keep, one a picture of a batch
     maps: list[Image.Image] = field(default_factory=list)
+    asides: list[Aside] = field(default_factory=list)
 
-    def batch(self, latents: Tensor) -> Callable[[Image.Image, int], Image.Image]:
-        """How to finish the pictures of ``latents`` (B,4,h,w): a function of picture and row."""
+    def batch(self, latents: Tensor, first: int) -> Callable[[Image.Image, int], Image.Image]:
+        """How to finish the pictures of ``latents`` (B,4,h,w): a function of picture and row.
+
+        ``first`` is the number of the batch's first picture in the job.
+        """
         masks, veils = self._masks(latents), self.prepared.veils
         if self.soft and masks:
             pairs = zip(self.prepared.originals, masks, strict=True)
@@ -39,16 +46,17 @@ class Finisher:
 
         def finish(image: Image.Image, row: int) -> Image.Image:
             if self.palettes:
+                if self.options.save_images_before_color_correction:
+                    plain = self._veiled(image, veils[row]) if veils else image
+                    self.asides.append(Aside(plain, first + row, "before-color-correction"))
                 image = recoloured(image, self.palettes[row])
             if not veils:
                 return image
             drawn = image
             if self.options.overlay_inpaint:
                 drawn = self._laid_in(image, veils[row])
-                under = drawn.convert("RGBA")
-                under.alpha_composite(veils[row])  # a veil of another size is laid at the corner
-                image = under.convert("RGB")
-            self.maps += self._maps(drawn, image.size, masks[row])
+                image = self._veiled(image, veils[row])
+            self._keep_masks(drawn, image.size, masks[row], first + row)
             return image
 
         return finish
@@ -82,17 +90,33 @@ class Finisher:
     def _laid_in(self, image: Image.Image, over: Image.Image) -> Image.Image:
         return image if self.prepared.box is None else self._placed(image, over.size)
 
-    def _maps(
-        self, drawn: Image.Image, size: tuple[int, int], mask: Image.Image
-    ) -> Iterator[Image.Image]:
-        if self.options.return_mask:
-            yield mask.convert("RGB")
-        if self.options.return_mask_composite:
-            nothing = Image.new("RGBa", size)
-            shown = resize_image(mask, size, FILL).convert("L")
-            yield Image.composite(drawn.convert("RGBA").convert("RGBa"), nothing, shown).convert(
-                "RGBA"
-            )
+    def _veiled(self, image: Image.Image, over: Image.Image) -> Image.Image:
+        """``image`` in its place under what stays of the original, RGB."""
+        under = self._laid_in(image, over).convert("RGBA")
+        under.alpha_composite(over)  # a veil of another size is laid at the corner
+        return under.convert("RGB")
+
+    def _keep_masks(
+        self, drawn: Image.Image, size: tuple[int, int], mask: Image.Image, number: int
+    ) -> None:
+        """Answer and save the mask, and what was drawn under it, as the options ask."""
+        options = self.options
+        if options.return_mask:
+            self.maps.append(mask.convert("RGB"))
+        if options.save_mask:
+            self.asides.append(Aside(mask.convert("RGB"), number, "mask"))
+        if options.return_mask_composite or options.save_mask_composite:
+            part = _composite(drawn, size, mask)
+            self.maps += [part] if options.return_mask_composite else []
+            if options.save_mask_composite:
+                self.asides.append(Aside(part, number, "mask-composite"))
+
+
+def _composite(drawn: Image.Image, size: tuple[int, int], mask: Image.Image) -> Image.Image:
+    """What was drawn where ``mask`` is white, RGBA of ``size``."""
+    nothing = Image.new("RGBa", size)
+    shown = resize_image(mask, size, FILL).convert("L")
+    return Image.composite(drawn.convert("RGBA").convert("RGBa"), nothing, shown).convert("RGBA")
 
 
 def finisher(request: GenerationRequest, prepared: Prepared) -> Finisher:

@@ -23,7 +23,7 @@ from generator.origins import Prepared, prepare
 from generator.pictures.description import ModelNames, Parameters, parameters
 from generator.pictures.infotext import write
 from generator.pictures.latents import FACTOR, decode, to_pixels
-from generator.request import GenerationRequest, Picture, Stop
+from generator.request import Aside, GenerationRequest, Picture, Stop
 from generator.sampling.network import Refinement, Relief
 from generator.sampling.noise import PictureNoise, picture_noise, picture_seeds
 from generator.sampling.sample import Pass, Sampled, Start, sample
@@ -48,6 +48,7 @@ class Job:
     repainted: bool = False  # by a checkpoint that looks at the masked picture
     notes: Parameters = field(default_factory=dict)  # AUTOMATIC1111's extra_generation_params
     maps: list["Image"] = field(default_factory=list)  # masks to answer beside the pictures
+    asides: list[Aside] = field(default_factory=list)  # to be saved beside them
     _seconds: float = 0.0  # inside U-Net and VAE so far
     _prepared: Prepared | None = None
     _finisher: Finisher | None = None
@@ -94,6 +95,7 @@ class Job:
         """Hires fix: enlarge what the first pass drew and sample again."""
         request, fix = self.request, self.request.hires
         assert fix is not None
+        self._keep_small(batch, latent)
         to = target(fix, request.width, request.height)
         seeds = [picture.seed for picture in self._noise(batch, (0, 0)).pictures]
         larger, pictures = enlarge(latent, fix, to, self.bench.means.vae, seeds)
@@ -107,6 +109,13 @@ class Job:
             pictures = tuple(decode(means.vae, larger))
         pixels = torch.cat([to_pixels(picture) for picture in pictures]) if pictures else None
         return self._sample(batch, leg, size, Guide(size, pixels, None, weight), start)
+
+    def _keep_small(self, batch: int, latent: Tensor) -> None:
+        """The first pass's pictures, where the options ask to save them."""
+        if self.request.options.save_images_before_highres_fix:
+            first = batch * self.request.batch_size
+            small = enumerate(decode(self.bench.means.vae, latent, self.check_nan), first)
+            self.asides += [Aside(image, number, "before-highres-fix") for number, image in small]
 
     def _sample(
         self, batch: int, leg: Leg, size: tuple[int, int], guide: Guide, start: Start | None
@@ -168,7 +177,7 @@ class Job:
         units = self.control.notes if self.control else {}
         self.notes = units | describe(self.request, legs, self.bench, self._prepared, titles)
         first = batch * self.request.batch_size
-        finish = self._finisher.batch(latents) if self._finisher else None
+        finish = self._finisher.batch(latents, first) if self._finisher else None
         images = decode(self.bench.means.vae, latents, self.check_nan)
         for row in range(len(latents)):
             started = time.perf_counter()
@@ -177,7 +186,8 @@ class Job:
             if self.control:
                 image = self.control.finish(image)
             yield self._picture(first + row, finish(image, row) if finish else image)
-        self.maps = self._finisher.maps if self._finisher else []
+        if self._finisher:
+            self.maps, self.asides = self._finisher.maps, self._finisher.asides
 
     def _picture(self, index: int, image: "Image") -> Picture:
         assert self.names is not None

@@ -99,6 +99,11 @@ class Snapshot:
     overlay_inpaint: bool = True
     return_mask: bool = False
     return_mask_composite: bool = False
+    save_mask: bool = False
+    save_mask_composite: bool = False
+    save_images_before_highres_fix: bool = False
+    save_images_before_color_correction: bool = False
+    save_init_img: bool = False
     upscaler_for_img2img: str | None = None
     hires_fix_refiner_pass: str = "second pass"  # first pass | second pass | both passes
     refiner_switch_by_sample_steps: bool = False
@@ -226,6 +231,7 @@ class Origin:
     resize_mode: int = 0  # 0 just resize, 1 crop and resize, 2 resize and fill, 3 latent
     mask: Mask | None = None
     noise_multiplier: float | None = None  # None is as the options say
+    fingerprint: str | None = None  # of the last picture, for the infotext
     image_guidance: float | None = None  # image_cfg_scale, InstructPix2Pix only; 0..
     colours: str | None = None  # base64 of the picture whose colours to keep; None: the own one
 
@@ -276,6 +282,15 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Aside:
+    """A picture that is saved beside a finished one and not answered (contract section 6.5)."""
+
+    image: "Image"
+    picture: int  # number of the finished picture in the job, from 0
+    suffix: str  # "before-highres-fix", "before-color-correction", "mask" or "mask-composite"
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """What a job drew, in order. ``stopped`` tells whether an interrupt cut it short."""
 
@@ -293,6 +308,7 @@ class Generation:
     stopped: bool = False
     grids: tuple["Image", ...] = ()  # of a script: shown before the pictures, without a text
     maps: tuple["Image", ...] = ()  # masks, ControlNet's maps: shown after them, without a text
+    asides: tuple[Aside, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     """What a script tells otherwise than the request does: keys of the answer's ``info``."""
 

@@ -6,130 +6,22 @@ vendor's (its guide, "API extra parameters"), which returns addresses of saved p
 
 import base64
 import json
-from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from generator.pictures.grid import grid
-from generator.pictures.saving import encode, save
+from generator.pictures.saving import encode
 from generator.request import Generation, GenerationRequest, Picture
 from webapp.errors import json_answer
-from webapp.naming import Folder
 from webapp.queues.contracts import Answer
+from webapp.saving import Saved
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from webapp.queues.frames import GenerationJob, Saving
+    from webapp.queues.frames import GenerationJob
 
 LATE = frozenset({"Hires prompt", "Hires negative prompt", "Hires schedule type"})
 """Keys that AUTOMATIC1111 writes into infotexts alone: in ``info`` they stand with null."""
 
 SUCCESS = 0
 """The vendor's ``status`` of a request that was drawn; it publishes no other number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What was written: addresses, the grid's first; and the grid that the answer shows, if any."""
-
-    urls: tuple[str, ...] = ()
-    grid: "Image | None" = None
-
-
-def save_all(job: "GenerationJob", generation: Generation, data_dir: Path, today: date) -> Saved:
-    """Write the pictures, and the grid, that the job asks for.
-
-    All or nothing: a failure removes what this call had written and raises ``CannotSave``.
-    """
-    saving = job.save
-    if saving is None or not generation.pictures:
-        return Saved()
-    sheet = make_grid(saving, generation.pictures)
-    written: list[Path] = []
-    try:
-        urls = write_grid(job, saving, generation, sheet, data_dir, today, written)
-        urls += write_samples(job, saving, generation, data_dir, today, written)
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise
-    return Saved(tuple(urls), sheet if saving.return_grid else None)
-
-
-def make_grid(saving: "Saving", pictures: tuple[Picture, ...]) -> "Image | None":
-    """The contact sheet of a job, where somebody wants it and there are two pictures or more."""
-    if len(pictures) < 2 or not (saving.save_grid or saving.return_grid):
-        return None
-    return grid([picture.image for picture in pictures])
-
-
-def write_grid(
-    job: "GenerationJob",
-    saving: "Saving",
-    generation: Generation,
-    sheet: "Image | None",
-    data_dir: Path,
-    today: date,
-    written: list[Path],
-) -> list[str]:
-    """Save the grid with the first picture's infotext; its address, or nothing."""
-    if sheet is None or not saving.save_grid:
-        return []
-    folder = Folder.of(saving, saving.grids_dir, data_dir, today)
-    data = encoded(job.request, sheet, generation.pictures[0].infotext)
-    with folder.locked():
-        path = folder.grid_path(extension(job.request))
-        save(path, data)
-    written.append(path)
-    return [folder.url(path)]
-
-
-def write_samples(
-    job: "GenerationJob",
-    saving: "Saving",
-    generation: Generation,
-    data_dir: Path,
-    today: date,
-    written: list[Path],
-) -> list[str]:
-    """Save each finished picture; their addresses in order."""
-    if not saving.save_samples:
-        return []
-    folder = Folder.of(saving, saving.samples_dir, data_dir, today)
-    urls = []
-    for picture in finished(job, saving, generation):
-        data = encoded(job.request, picture.image, picture.infotext)
-        with folder.locked():
-            path = folder.picture_path(picture.seed, extension(job.request))
-            save(path, data)
-        written.append(path)
-        urls.append(folder.url(path))
-    return urls
-
-
-def finished(job: "GenerationJob", saving: "Saving", generation: Generation) -> tuple[Picture, ...]:
-    """The pictures to keep: an interrupt leaves the last batch unsaved (contract 1.10).
-
-    The vendor's callers get no other copy of a picture, so theirs are all kept.
-    """
-    if not generation.stopped or saving.naming == "vendor":
-        return generation.pictures
-    last = len(generation.pictures) % job.request.batch_size or job.request.batch_size
-    return generation.pictures[:-last]
-
-
-def encoded(request: GenerationRequest, image: "Image", infotext: str) -> bytes:
-    """A picture file in the job's own format, with its infotext unless the options forbid it."""
-    options = request.options
-    text = infotext if options.enable_pnginfo else None
-    return encode(image, options.samples_format, text, options.jpeg_quality)
-
-
-def extension(request: GenerationRequest) -> str:
-    """The end of a saved file's name."""
-    return "." + request.options.samples_format
 
 
 def compose(job: "GenerationJob", generation: Generation, saved: Saved) -> Answer:
@@ -148,7 +40,7 @@ def compose(job: "GenerationJob", generation: Generation, saved: Saved) -> Answe
 
 def vendor_facts(job: "GenerationJob", generation: Generation, saved: Saved) -> dict[str, object]:
     """The vendor's keys of ``parameters``; ``total_time`` is in seconds."""
-    return {
+    facts: dict[str, object] = {
         "id_task": (job.extras.id_task if job.extras else None) or "",
         "status": SUCCESS,
         "image_url": ",".join(saved.urls),
@@ -156,6 +48,7 @@ def vendor_facts(job: "GenerationJob", generation: Generation, saved: Saved) -> 
         "error_msg": "",
         "total_time": generation.seconds,
     }
+    return facts | ({"image_mask_url": ",".join(saved.map_urls)} if saved.map_urls else {})
 
 
 def transported(job: "GenerationJob", generation: Generation, saved: Saved) -> list[str]:

@@ -41,6 +41,10 @@ READ_BY_ROUTES = frozenset(
         "outdir_txt2img_grids",
         "outdir_img2img_samples",
         "outdir_img2img_grids",
+        "outdir_init_images",
+        "infotext_skip_pasting",
+        "disable_weights_auto_swap",
+        "control_net_unit_count",
     }
 )
 """Options that act in ``webapp`` and not through the engine's snapshot."""

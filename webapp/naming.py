@@ -74,11 +74,19 @@ class Folder:
         finally:
             os.close(handle)
 
-    def picture_path(self, seed: int, extension: str) -> Path:
-        """``00000-SEED.png`` with the next free number, or the vendor's ``UUID-SEED.png``."""
+    def picture_path(self, seed: int, extension: str, suffix: str = "") -> Path:
+        """``00000-SEED.png`` with the next free number, or the vendor's ``UUID-SEED.png``.
+
+        A ``suffix`` is set off by a hyphen: ``00000-SEED-mask.png``.
+        """
+        ending = f"-{suffix}{extension}" if suffix else extension
         if self.vendor:
-            return self.path / f"{uuid4()}-{seed}{extension}"
-        return self.path / f"{self.next_number(LEADING_NUMBER):05d}-{seed}{extension}"
+            return self.path / f"{uuid4()}-{seed}{ending}"
+        return self.path / f"{self.next_number(LEADING_NUMBER):05d}-{seed}{ending}"
+
+    def map_path(self, extension: str) -> Path:
+        """A name of its own for a mask or map of the vendor's form."""
+        return self.path / f"{uuid4()}{extension}"
 
     def grid_path(self, extension: str) -> Path:
         """``grid-0000.png`` with the next free number, or the vendor's ``grid-UUID.png``."""

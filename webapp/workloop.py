@@ -23,12 +23,13 @@ from generator.request import (
     Snapshot,
     Stop,
 )
-from webapp import answers
+from webapp.answers import compose
 from webapp.errors import envelope, status_of
 from webapp.extras_answers import compose_extras
 from webapp.queues import frames
 from webapp.queues.contracts import Answer, Board, Lease, Stream, WorkerState
 from webapp.queues.errors import QueueError
+from webapp.saving import save_all
 from webapp.vigil import Abandoned, LeaseLost, Vigil
 
 IDLE = 0.5  # seconds a worker waits for work before it looks at its signals
@@ -164,8 +165,8 @@ class Worker:
             generation = self.engine.run(job.request, vigil)
             if vigil.lost:
                 raise LeaseLost
-            saved = answers.save_all(job, generation, self.data_dir, date.today())
-            return answers.compose(job, generation, saved)
+            saved = save_all(job, generation, self.data_dir, date.today())
+            return compose(job, generation, saved)
 
     def report(self, lease: Lease, error: Exception) -> None:
         """Log a failed job by its id: a sentence for what was foreseen, a traceback for a bug."""

@@ -62,6 +62,7 @@ def parameters(
         **_variation(request, variation_seed),
         "Clip skip": _unless(1, options.CLIP_stop_at_last_layers),
         "ENSD": _ensd(request),
+        "Init image hash": request.origin.fingerprint if request.origin else None,
         "RNG": _unless("GPU", options.randn_source),
         "Tiling": True if request.tiling else None,
     }

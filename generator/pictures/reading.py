@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 
 from PIL import Image
 
@@ -19,6 +20,11 @@ def read_base64(text: str, field: str = "init_images") -> Image.Image:
     except (binascii.Error, ValueError) as error:
         raise BadRequest(f"Invalid encoded image: {error}", field) from error
     return open_picture(data)
+
+
+def fingerprint(image: Image.Image) -> str:
+    """What tells a picture from others: the md5 of its pixels (contract section 5.2)."""
+    return hashlib.md5(image.tobytes(), usedforsecurity=False).hexdigest()
 
 
 def flat(image: Image.Image, background: str) -> Image.Image:

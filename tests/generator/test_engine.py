@@ -3,8 +3,10 @@
 That it draws what the reference drew is shown in tests/parity.
 """
 
+import base64
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,17 @@ from PIL import Image
 
 from generator.engine import Engine
 from generator.errors import ModelNotFound, ModelUnreadable
-from generator.request import GenerationRequest, Progress, Sampling, Seeds, Snapshot, Stop
+from generator.request import (
+    GenerationRequest,
+    HiresFix,
+    Mask,
+    Origin,
+    Progress,
+    Sampling,
+    Seeds,
+    Snapshot,
+    Stop,
+)
 from tests.parity.comparing import psnr
 from tests.parity.service import build_engine
 
@@ -155,3 +167,36 @@ def test_a_replaced_checkpoint_is_drawn_with_at_its_next_use(
     (folder / "tinysd15.safetensors").write_bytes(b"garbage")
     with pytest.raises((ModelNotFound, ModelUnreadable)):
         engine.run(small)
+
+
+def test_what_is_saved_beside_a_picture(engine: Engine, small: GenerationRequest) -> None:
+    options = replace(
+        small.options,
+        save_mask=True,
+        save_mask_composite=True,
+        save_images_before_highres_fix=True,
+    )
+    larger = engine.run(replace(small, options=options, hires=HiresFix(0.5), batches=2))
+    assert [(each.picture, each.suffix) for each in larger.asides] == [
+        (0, "before-highres-fix"),
+        (1, "before-highres-fix"),
+    ]
+    alone = engine.run(replace(small, seeds=Seeds(8))).pictures[0]
+    assert psnr(larger.asides[1].image, alone.image) > 60
+    mask = Mask(_png("white"), only_masked=False)
+    origin = Origin((_png("red"),), mask=mask, fingerprint="0a1b")
+    painted = engine.run(replace(small, options=options, origin=origin, batch_size=2))
+    assert [(each.picture, each.suffix) for each in painted.asides] == [
+        (0, "mask"),
+        (0, "mask-composite"),
+        (1, "mask"),
+        (1, "mask-composite"),
+    ]
+    assert "Init image hash: 0a1b" in painted.pictures[0].infotext
+    assert painted.maps == ()
+
+
+def _png(colour: str) -> str:
+    buffer = BytesIO()
+    Image.new("RGB", (64, 64), colour).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -18,7 +18,7 @@ from PIL import Image
 
 from generator.models.registry import Folders, Registry
 from generator.request import Extras, Generation, Picture
-from webapp.answers import compose, save_all
+from webapp.answers import compose
 from webapp.app import create_app
 from webapp.auth import Credentials, credentials
 from webapp.config import Config
@@ -27,6 +27,7 @@ from webapp.extras_answers import compose_extras
 from webapp.queues.contracts import Answer
 from webapp.queues.frames import EXTRAS, EXTRAS_JOBS, ExtrasJob, GenerationJob, decode
 from webapp.queues.sqlite import SqliteStore
+from webapp.saving import save_all
 from webapp.settings import Options
 
 

@@ -239,9 +239,9 @@ def test_the_answers_format_is_the_option_not_the_override(house: Any) -> None:
 
 
 def test_a_full_disk_leaves_nothing(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from webapp import answers
+    from webapp import saving
 
-    kept = answers.save
+    kept = saving.save
     calls: list[object] = []
 
     def third_fails(path: Any, data: bytes) -> None:
@@ -250,7 +250,7 @@ def test_a_full_disk_leaves_nothing(house: Any, monkeypatch: pytest.MonkeyPatch)
             raise CannotSave("The disk is full")
         kept(path, data)
 
-    monkeypatch.setattr(answers, "save", third_fails)
+    monkeypatch.setattr(saving, "save", third_fails)
     answer = house.txt2img({**SMALL, "batch_size": 3, "save_images": True})
     assert answer.status_code == 507
     assert [p for p in (house.data_dir / "outputs").rglob("*") if p.is_file()] == []

@@ -25,6 +25,7 @@ class Saving:
     save_samples: bool = True
     save_grid: bool = True
     return_grid: bool = False
+    maps_dir: str | None = None  # of the vendor's answer: masks, ControlNet's maps
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class GenerationJob:
     echo: dict[str, Any]  # the answer's ``parameters``, defaults filled in
     send_images: bool = True
     save: Saving | None = None
+    origins_dir: str | None = None  # where img2img's own pictures are kept, by fingerprint
     extras: EasExtras | None = None
     answer_format: str = "png"  # of the pictures in the answer: png | jpg | jpeg | webp
     answer_quality: int = 80  # JPEG and WebP, 1..100

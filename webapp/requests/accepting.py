@@ -44,6 +44,8 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
     overrides = settings(body, given)
     width, height = size(body)
     is_img2img = isinstance(body, Img2Img)
+    options = snapshot(given.options, overrides)
+    named = options.save_init_img
     request = GenerationRequest(
         prompt=body.prompt or "",
         negative_prompt=body.negative_prompt or "",
@@ -59,12 +61,12 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
         styles=tuple(body.styles or ()),
         disable_extra_networks=bool(body.disable_extra_networks),
         hires=txt2img.hires(body, given) if isinstance(body, Txt2Img) else None,
-        origin=img2img.origin(body) if isinstance(body, Img2Img) else None,
+        origin=img2img.origin(body, named=named) if isinstance(body, Img2Img) else None,
         refiner=refiner(body, given.models),
         soft_inpainting=soft_inpainting(body.alwayson_scripts) if is_img2img else None,
         controls=controls(body, given),
         script=wanted_script,
-        options=snapshot(given.options, overrides),
+        options=options,
         user_name=given.user_name,
         version=given.version,
     )

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
+from generator.pictures.reading import fingerprint, read_base64
 from generator.request import Mask, Origin
 from webapp import uploads
 from webapp.coercion import Bool, Float, Int, Str, Strings
@@ -83,12 +84,18 @@ def batch_size(body: Img2Img) -> int:
     return size
 
 
-def origin(body: Img2Img) -> Origin:
-    """The pictures of a checked body. Raises ``Refused`` for each that cannot be used."""
+def origin(body: Img2Img, *, named: bool = False) -> Origin:
+    """The pictures of a checked body; ``named`` says that the infotext tells their fingerprint.
+
+    Raises ``Refused`` for each picture that cannot be used.
+    """
     if not body.init_images:
         raise NoInitImage("Init image not found")
+    images = tuple(uploads.picture("init_images", text) for text in body.init_images)
     return Origin(
-        images=tuple(uploads.picture("init_images", text) for text in body.init_images),
+        images=images,
+        fingerprint=fingerprint(read_base64(images[-1])) if named else None,
+        image_guidance=body.image_cfg_scale,
         strength=body.denoising_strength,
         resize_mode=body.resize_mode or 0,
         mask=mask(body) if body.mask else None,

@@ -1,8 +1,10 @@
 """Where the pictures of a body are saved (contract sections 1.5, 1.6, 6.5; the vendor's guide)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from generator.request import GenerationRequest
 from webapp import eas
 from webapp.queues.frames import Saving
 from webapp.requests.accepting import Accepted
@@ -20,10 +22,11 @@ def saving(
         place = eas.locate(extras.save_dir, data_dir, mounts)
         inner = PurePosixPath(place.relative)
         folders = (str(inner / f"{route}-images"), str(inner / f"{route}-grids"))
-        return Saving(*folders, "vendor", place.prefix)
+        maps = str(inner / "controlnet_mask")
+        return Saving(*folders, "vendor", place.prefix, maps_dir=maps)
     if not body.save_images:
         return None
-    chosen = {**options, **(body.override_settings or {})}
+    chosen = in_force(accepted, options)
     samples = eas.locate(str(chosen[f"outdir_{route}_samples"]), data_dir, mounts, trusted=True)
     grids = eas.locate(str(chosen[f"outdir_{route}_grids"]), data_dir, mounts, trusted=True)
     return Saving(
@@ -35,3 +38,30 @@ def saving(
         save_grid=bool(chosen["grid_save"]),
         return_grid=bool(chosen["return_grid"]),
     )
+
+
+def origins_dir(
+    accepted: Accepted, options: Mapping[str, object], data_dir: Path, mounts: Sequence[str]
+) -> str | None:
+    """Where the pictures that img2img starts from are kept, or None (``save_init_img``)."""
+    if not accepted.request.origin or not accepted.request.options.save_init_img:
+        return None
+    named = str(in_force(accepted, options)["outdir_init_images"])
+    return eas.locate(named, data_dir, mounts, trusted=True).relative
+
+
+def in_force(accepted: Accepted, options: Mapping[str, object]) -> dict[str, object]:
+    """The options with the request's own on top."""
+    return {**options, **(accepted.body.override_settings or {})}
+
+
+def unsaved(request: GenerationRequest) -> GenerationRequest:
+    """A request whose pictures are not saved: nothing needs to be drawn just for saving."""
+    options = replace(
+        request.options,
+        save_mask=False,
+        save_mask_composite=False,
+        save_images_before_highres_fix=False,
+        save_images_before_color_correction=False,
+    )
+    return replace(request, options=options)

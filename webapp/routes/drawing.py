@@ -15,7 +15,7 @@ from webapp.requests.accepting import Accepted, accept
 from webapp.requests.fields import DrawingBody, read
 from webapp.requests.given import Given
 from webapp.requests.img2img import Img2Img
-from webapp.requests.saving import saving
+from webapp.requests.saving import origins_dir, saving, unsaved
 from webapp.requests.txt2img import Txt2Img
 from webapp.routes import road
 from webapp.routes.context import caller, json_body, response, services, tasks
@@ -58,12 +58,15 @@ def drawn(body: DrawingBody) -> Response:
     options = here.options.get()
     accepted = accept(body, given(options, here))
     task = task_name(accepted)
+    places = (here.config.data_dir, here.config.mount_paths)
+    save = saving(accepted, options, *places)
     job = GenerationJob(
-        request=accepted.request,
+        request=accepted.request if save else unsaved(accepted.request),
         route=body.route,
         echo=accepted.echo,
         send_images=body.send_images,
-        save=saving(accepted, options, here.config.data_dir, here.config.mount_paths),
+        save=save,
+        origins_dir=origins_dir(accepted, options, *places),
         extras=with_task(accepted.extras, task),
         answer_format=str(options.get("samples_format", "png")),
         answer_quality=int(str(options.get("jpeg_quality", 80))),

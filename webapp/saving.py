@@ -1,0 +1,171 @@
+"""Writes what a job drew: pictures, grids, masks, and what stands beside them. In the worker."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from generator.pictures.grid import grid
+from generator.pictures.reading import fingerprint, read_base64
+from generator.pictures.saving import encode, save
+from generator.request import Generation, GenerationRequest, Picture
+from webapp.naming import Folder
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from webapp.queues.frames import GenerationJob, Saving
+
+BEFORE = "before-"
+"""How the suffix of a picture begins that was there before the finished one, and is saved first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was written: addresses, the grid's first; and the grid that the answer shows, if any."""
+
+    urls: tuple[str, ...] = ()
+    grid: "Image | None" = None
+    map_urls: tuple[str, ...] = ()  # of masks and ControlNet's maps, in the vendor's form
+
+
+def save_all(job: "GenerationJob", generation: Generation, data_dir: Path, today: date) -> Saved:
+    """Write the pictures, and the grids, that the job asks for.
+
+    All or nothing: a failure removes what this call had written and raises ``CannotSave``.
+    """
+    shelf = Shelf(job, data_dir, today)
+    try:
+        return shelf.fill(generation)
+    except BaseException:
+        for path in shelf.written:
+            path.unlink(missing_ok=True)
+        raise
+
+
+@dataclass(eq=False)
+class Shelf:
+    """Where one job's files go. ``written`` holds those that are there so far."""
+
+    job: "GenerationJob"
+    data_dir: Path
+    today: date
+    written: list[Path] = field(default_factory=list)
+
+    def fill(self, generation: Generation) -> Saved:
+        """Save all that the job asks for."""
+        self.keep_origins()
+        saving = self.job.save
+        if saving is None or not generation.pictures:
+            return Saved()
+        sheet = make_grid(self.job, saving, generation)
+        urls = self.save_grids(saving, generation, sheet)
+        urls += self.save_pictures(saving, generation)
+        shown = sheet if saving.return_grid else None
+        return Saved(tuple(urls), shown, tuple(self.save_maps(saving, generation)))
+
+    def keep_origins(self) -> None:
+        """The pictures that img2img starts from, under their fingerprints."""
+        if self.job.origins_dir is None or self.job.request.origin is None:
+            return
+        for text in self.job.request.origin.images:
+            image = read_base64(text)
+            path = self.data_dir / self.job.origins_dir / f"{fingerprint(image)}.png"
+            if not path.exists():
+                self.write(path, image, None)
+
+    def save_grids(
+        self, saving: "Saving", generation: Generation, sheet: "Image | None"
+    ) -> list[str]:
+        """Save a script's sheets, or the job's, with the first infotext; their addresses."""
+        sheets = [*generation.grids, *([] if sheet is None else [sheet])]
+        if not sheets or not saving.save_grid:
+            return []
+        folder = Folder.of(saving, saving.grids_dir, self.data_dir, self.today)
+        text = generation.pictures[0].infotext
+        return [self.number(folder, each, text, folder.grid_path) for each in sheets]
+
+    def save_pictures(self, saving: "Saving", generation: Generation) -> list[str]:
+        """Save each finished picture and what stands beside it; the pictures' addresses."""
+        if not saving.save_samples:
+            return []
+        folder = Folder.of(saving, saving.samples_dir, self.data_dir, self.today)
+        urls = []
+        for number, picture in enumerate(finished(self.job, saving, generation)):
+            asides = [each for each in generation.asides if each.picture == number]
+            early = [each for each in asides if each.suffix.startswith(BEFORE)]
+            late = [each for each in asides if each not in early]
+            for image, suffix in (
+                *((each.image, each.suffix) for each in early),
+                (picture.image, ""),
+                *((each.image, each.suffix) for each in late),
+            ):
+                url = self.save_one(folder, picture, image, suffix)
+                urls += [] if suffix else [url]
+        return urls
+
+    def save_one(self, folder: Folder, picture: Picture, image: "Image", suffix: str) -> str:
+        """Save a picture, or one that stands beside it; its address."""
+
+        def name(extension: str) -> Path:
+            return folder.picture_path(picture.seed, extension, suffix)
+
+        return self.number(folder, image, picture.infotext, name)
+
+    def save_maps(self, saving: "Saving", generation: Generation) -> Iterator[str]:
+        """Save masks and maps where the answer has no pictures to show them with."""
+        if saving.maps_dir is None or not generation.maps:
+            return
+        folder = Folder.of(saving, saving.maps_dir, self.data_dir, self.today)
+        for image in generation.maps:
+            yield self.number(folder, image, None, folder.map_path)
+
+    def number(
+        self, folder: Folder, image: "Image", text: str | None, name: Callable[[str], Path]
+    ) -> str:
+        """Save under the next free name of a folder; the file's address."""
+        with folder.locked():
+            path = name(extension(self.job.request))
+            self.write(path, image, text)
+        return folder.url(path)
+
+    def write(self, path: Path, image: "Image", text: str | None) -> None:
+        """One file, remembered for the case that a later one fails."""
+        save(path, encoded(self.job.request, image, text, path.suffix[1:]))
+        self.written.append(path)
+
+
+def make_grid(job: "GenerationJob", saving: "Saving", generation: Generation) -> "Image | None":
+    """The contact sheet of a job, where somebody wants it and there are two pictures or more.
+
+    A script makes sheets of its own.
+    """
+    if len(generation.pictures) < 2 or job.request.script is not None:
+        return None
+    if not (saving.save_grid or saving.return_grid):
+        return None
+    return grid([picture.image for picture in generation.pictures])
+
+
+def finished(job: "GenerationJob", saving: "Saving", generation: Generation) -> tuple[Picture, ...]:
+    """The pictures to keep: an interrupt leaves the last batch unsaved (contract 1.10).
+
+    The vendor's callers get no other copy of a picture, so theirs are all kept.
+    """
+    if not generation.stopped or saving.naming == "vendor":
+        return generation.pictures
+    last = len(generation.pictures) % job.request.batch_size or job.request.batch_size
+    return generation.pictures[:-last]
+
+
+def encoded(request: GenerationRequest, image: "Image", text: str | None, format: str) -> bytes:
+    """A picture file with its infotext, unless the options forbid it."""
+    options = request.options
+    kept = text if options.enable_pnginfo else None
+    return encode(image, format, kept, options.jpeg_quality)
+
+
+def extension(request: GenerationRequest) -> str:
+    """The end of a saved file's name."""
+    return "." + request.options.samples_format
