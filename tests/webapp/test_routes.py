@@ -333,6 +333,33 @@ def test_the_page_and_its_assets(house: Any) -> None:
     assert house.client().get("/assets/%2e%2e/index.html").status_code == 404
 
 
+def test_assets_are_compressed_for_who_takes_it(house: Any, tmp_path: Path) -> None:
+    text = b"export const a = 1;" * 500
+    (tmp_path / "dist/assets/large-1a2b.js").write_bytes(text)
+    plain = house.client().get("/assets/large-1a2b.js")
+    assert plain.data == text
+    small = house.client().get("/assets/large-1a2b.js", headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(small.data) == text
+    assert int(small.headers["Content-Length"]) == len(small.data) < 500
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in small.headers["Vary"]
+    assert "immutable" in small.headers["Cache-Control"]
+    assert small.headers["ETag"] != plain.headers["ETag"]
+    part = house.client().get(
+        "/assets/large-1a2b.js", headers={"Accept-Encoding": "gzip", "Range": "bytes=0-5"}
+    )
+    assert part.data == text[:6]
+    short = house.client().get("/assets/app-1a2b.js", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in short.headers
+    assert house.client().get("/assets/../index.html").status_code == 404
+
+
+def test_the_page_runs_its_own_scripts_alone(house: Any) -> None:
+    policy = house.client().get("/").headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe-inline" not in policy
+
+
 def test_a_page_not_built_says_so(house: Any, tmp_path: Path) -> None:
     (tmp_path / "dist/index.html").unlink()
     answer = house.client().get("/")

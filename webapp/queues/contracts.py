@@ -118,6 +118,10 @@ class Stream(Protocol):
         """
         ...
 
+    def holds(self, frame_id: str) -> bool:
+        """Whether the frame still waits or is worked on. Cheap: asked for each waiting caller."""
+        ...
+
     def forget(self, frame_id: str) -> None:
         """Drop an answer that its only reader has got, before it expires."""
         ...

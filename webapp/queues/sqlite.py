@@ -176,6 +176,12 @@ class SqliteStore(SqliteBoard):
             found = rows.execute(query + ' ORDER BY "index"', {"owner": owner}).fetchall()
         return [frame_of(row, b"") for row in found]
 
+    def holds(self, frame_id: str) -> bool:
+        """Whether the frame still waits or is worked on."""
+        with self.database.reading() as rows:
+            found = rows.execute("SELECT 1 FROM frames WHERE id = ?", (frame_id,)).fetchone()
+        return found is not None
+
     # -- inside -----------------------------------------------------------------------------
 
     def _take_now(self, worker: str, loaded: Sequence[str]) -> Lease | None:

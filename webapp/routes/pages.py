@@ -1,8 +1,11 @@
 """The page itself: what ``npm run build`` wrote, and a sentence where it has not run."""
 
+import gzip
+from functools import lru_cache
 from pathlib import Path
 
-from flask import Blueprint, Response, send_from_directory
+from flask import Blueprint, Response, request, send_from_directory
+from werkzeug.security import safe_join
 
 from webapp.errors import Unavailable
 
@@ -12,11 +15,27 @@ NOT_BUILT = (
     "The page is not built yet: run `npm ci && npm run build` in static/, or start Easel with "
     "./webui.sh, which does it. The API answers all the same."
 )
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data: blob:",  # pictures of answers, masks that are drawn
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+    )
+)
+"""What the page may load and run: its own files, so that no text in a picture becomes a script."""
+
+FILES_KEPT = 256
+LEAST_GZIP = 1000
+COMPRESSIBLE = ("text/", "application/javascript", "application/json", "image/svg+xml")
 
 
 def blueprint(built: Path) -> Blueprint:
     """The routes of the page, for the folder ``built`` that holds index.html and assets/."""
     pages = Blueprint("pages", __name__)
+    zipped = lru_cache(FILES_KEPT)(compressed)  # each file once a process
 
     @pages.get("/")
     def index() -> Response:
@@ -25,6 +44,7 @@ def blueprint(built: Path) -> Blueprint:
             raise Unavailable(NOT_BUILT)
         answer = send_from_directory(built, INDEX)
         answer.headers["Cache-Control"] = "no-cache"
+        answer.headers["Content-Security-Policy"] = POLICY
         return answer
 
     @pages.get("/assets/<path:name>")
@@ -32,6 +52,9 @@ def blueprint(built: Path) -> Blueprint:
         """A file whose name carries the hash of its content: cached for good."""
         answer = send_from_directory(built / "assets", name, max_age=A_YEAR)
         answer.headers["Cache-Control"] = f"private, max-age={A_YEAR}, immutable"
+        path = safe_join(str(built / "assets"), name)
+        if path is not None and wants_gzip(answer):
+            return zipped_answer(answer, zipped(path, Path(path).stat().st_mtime_ns))
         return answer
 
     @pages.get("/favicon.<suffix>")
@@ -40,6 +63,32 @@ def blueprint(built: Path) -> Blueprint:
         return send_from_directory(built, f"favicon.{suffix}")
 
     return pages
+
+
+def wants_gzip(answer: Response) -> bool:
+    """Whether a whole text goes to a client that takes gzip."""
+    return (
+        answer.status_code == 200
+        and (answer.content_type or "").startswith(COMPRESSIBLE)
+        and (answer.content_length or 0) >= LEAST_GZIP
+        and request.accept_encodings["gzip"] > 0
+    )
+
+
+def compressed(path: str, mtime_ns: int) -> bytes:
+    """A file in gzip; ``mtime_ns`` tells its states apart."""
+    return gzip.compress(Path(path).read_bytes(), 9, mtime=0)
+
+
+def zipped_answer(answer: Response, data: bytes) -> Response:
+    """The answer with its file in gzip."""
+    answer.direct_passthrough = False
+    answer.set_data(data)
+    answer.headers["Content-Encoding"] = "gzip"
+    answer.headers.pop("Accept-Ranges", None)
+    answer.set_etag(f"{answer.get_etag()[0]}-gzip")
+    answer.vary.add("Accept-Encoding")
+    return answer
 
 
 def default_build() -> Path:

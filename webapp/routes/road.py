@@ -43,7 +43,7 @@ def wait(stream: Stream, frame_id: str, gone: Callable[[], bool]) -> Answer:
         if gone():
             stream.cancel(frame_id)
             raise CallerLeft
-        if all(frame.id != frame_id for frame in stream.waiting()):
+        if not stream.holds(frame_id):
             answer = stream.wait(frame_id, 0)  # it may have been answered in between
             if answer is None:
                 raise Unavailable("The request was removed from the queue without an answer.")

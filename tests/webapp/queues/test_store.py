@@ -131,6 +131,7 @@ def test_waiting_lists_in_order_of_arrival_without_bodies(store: SqliteStore) ->
     take(store)
     assert [f.id for f in store.waiting()] == ["a", "b", "c"]
     assert [f.id for f in store.waiting("ann")] == ["a", "c"]
+    assert [store.holds(name) for name in ("a", "b", "c", "d")] == [True, True, True, False]
     assert [f.deliveries for f in store.waiting()] == [0, 0, 1]
     assert {f.body for f in store.waiting()} == {b""}
 

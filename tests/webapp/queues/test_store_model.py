@@ -105,6 +105,7 @@ class Model(RuleBasedStateMachine):
     def all_is_accounted_for(self) -> None:
         """Waiting, held or answered; nothing else, nothing less."""
         assert {f.id for f in self.store.waiting()} == self.waiting.keys() | self.held.keys()
+        assert all(self.store.holds(name) for name in self.waiting.keys() | self.held.keys())
         for name in "abcdef":
             answer = self.store.wait(name, 0)
             assert (answer and answer.status) == self.answered.get(name)
