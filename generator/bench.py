@@ -11,10 +11,12 @@ from torch import Tensor
 from generator.extra_networks import Networks
 from generator.following import Draw, Follower
 from generator.legs import Leg, Texts
+from generator.merging_ratios import merging_ratio, merging_ratio_hr
 from generator.models.adapters import mounted
 from generator.models.checkpoint import Checkpoint
 from generator.models.hypernetworks import reading_through
 from generator.models.tiling import tiled
+from generator.models.token_merging import merging_tokens
 from generator.pictures.description import ModelNames, Parameters
 from generator.prompt.conditioning import Conditioning, PromptEncoder, encode_prompts
 from generator.prompt.grammar import Tag, Timing
@@ -95,6 +97,7 @@ class Bench:
     equip: Equip
     follower: Follower
     found: Findings = field(default_factory=Findings)
+    token_merging: float = 0.0  # share of tokens that the U-Net merges now
     encoder_seconds: float = 0.0  # inside the text encoder so far
     encoded: dict[tuple[str, Texts, Timing], Conditioning] = field(default_factory=dict)
     _means: Means | None = None
@@ -115,6 +118,7 @@ class Bench:
 
     def use(self, leg: Leg) -> Means:
         """Have the leg's checkpoint here, with its networks added to the weights."""
+        self.token_merging = leg.token_merging
         wanted = (leg.checkpoint, leg.texts.tags)
         if self._equipped != wanted or self._means is None:
             self._stack.close()
@@ -128,6 +132,8 @@ class Bench:
         left_over = self._stack.enter_context(mounted(means.checkpoint, means.networks.mounts))
         self._stack.enter_context(reading_through(unet, means.networks.hypernetworks))
         self._stack.enter_context(tiled((unet, means.vae), self.request.tiling))
+        if merging_ratio(self.request) or merging_ratio_hr(self.request):
+            self._stack.enter_context(merging_tokens(unet, lambda: self.token_merging))
         self._means, self.follower.draw = means, means.preview
         self.found.remarks |= dict.fromkeys(left_over)
         self.found.missed(means.networks.missing)

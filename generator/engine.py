@@ -25,6 +25,7 @@ from generator.hooks import Watch, unwatched
 from generator.job import Job
 from generator.legs import Texts, plan
 from generator.models.adapter_files import Adapters
+from generator.models.checkpoint import Checkpoint
 from generator.models.embeddings import Embeddings
 from generator.models.memory import Memory, Residence
 from generator.models.registry import Kind, ModelFile, Registry
@@ -113,7 +114,7 @@ class Engine:
             stopped=job.stopped,
             maps=(*job.maps, *(control.maps if control else ())),
             asides=tuple(job.asides),
-            facts={"is_using_inpainting_conditioning": True} if job.repainted else {},
+            facts={"is_using_inpainting_conditioning": True} if names.repaints else {},
         )
 
     def _read_prompts(self, request: GenerationRequest, prompt: str, negative: str) -> Texts:
@@ -150,7 +151,7 @@ class Engine:
         return Means(
             checkpoint=networks,
             vae=self._memory.vae(residence, vae_file),
-            names=self._names(file, vae_file),
+            names=self._names(file, vae_file, networks),
             networks=added,
             encoder=PromptEncoder(
                 networks.text_encoder,
@@ -169,13 +170,15 @@ class Engine:
             self._adapters.forget()  # the memory may be needed now
         return self._memory.hold(file)
 
-    def _names(self, file: ModelFile, vae: ModelFile | None) -> ModelNames:
+    def _names(self, file: ModelFile, vae: ModelFile | None, networks: Checkpoint) -> ModelNames:
         named = self._registry.hashed(vae) if vae else None
         return ModelNames(
             checkpoint=file.stem,
             checkpoint_hash=file.shorthash,
             vae=named.path.name if named else None,
             vae_hash=named.shorthash if named else None,
+            repaints=networks.repaints,
+            follows_picture=networks.follows_picture,
         )
 
     def _embedding_hash(

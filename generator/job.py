@@ -45,7 +45,6 @@ class Job:
     control: Control | None = None  # ControlNet's units
     names: ModelNames | None = None  # of the first pass's models
     stopped: bool = False
-    repainted: bool = False  # by a checkpoint that looks at the masked picture
     notes: Parameters = field(default_factory=dict)  # AUTOMATIC1111's extra_generation_params
     maps: list["Image"] = field(default_factory=list)  # masks to answer beside the pictures
     asides: list[Aside] = field(default_factory=list)  # to be saved beside them
@@ -120,8 +119,6 @@ class Job:
     def _sample(
         self, batch: int, leg: Leg, size: tuple[int, int], guide: Guide, start: Start | None
     ) -> Sampled:
-        means = self.bench.means
-        self.repainted |= means.checkpoint.repaints
         noise = self._noise(batch, size)
         steering = self._steering(leg, noise)
         work = Pass(

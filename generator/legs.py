@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from generator.hires import second_sampling
+from generator.merging_ratios import merging_ratio, merging_ratio_hr
 from generator.prompt.grammar import Tag, Timing
 from generator.request import GenerationRequest, Sampling
 from generator.sampling.sample import timing
@@ -29,6 +30,7 @@ class Leg:
     sampling: Sampling
     timing: Timing
     refiner: str | None = None  # the checkpoint that takes over within the pass
+    token_merging: float = 0.0  # share of tokens, 0..0.9
 
     @property
     def refined(self) -> "Leg":
@@ -52,7 +54,13 @@ def plan(
     """
     texts = read(request.prompt, request.negative_prompt)
     sampling, options = request.sampling, request.options
-    first = Leg(find(request.checkpoint), texts, sampling, timing(sampling, options))
+    first = Leg(
+        find(request.checkpoint),
+        texts,
+        sampling,
+        timing(sampling, options),
+        token_merging=merging_ratio(request),
+    )
     refiner = find(request.refiner.checkpoint, False) if request.refiner else None
     fix = request.hires
     if fix is None:
@@ -60,7 +68,13 @@ def plan(
     again = second_sampling(request, fix)
     checkpoint = find(fix.checkpoint, False) if fix.checkpoint else first.checkpoint
     larger = read(fix.prompt or request.prompt, fix.negative_prompt or request.negative_prompt)
-    second = Leg(checkpoint, larger, again, timing(again, options, sampling))
+    second = Leg(
+        checkpoint,
+        larger,
+        again,
+        timing(again, options, sampling),
+        token_merging=merging_ratio_hr(request),
+    )
     acts = options.hires_fix_refiner_pass
     return (
         first if acts == "second pass" else _refining(first, refiner),

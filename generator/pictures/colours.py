@@ -1,7 +1,8 @@
 """Colour correction: a result takes the colours of the picture it came from (contract 5.4).
 
 Histograms are matched in CIE L*a*b*, then each pixel gets the luminosity back that it was drawn
-with (W3C Compositing and Blending Level 1, "luminosity").
+with (W3C Compositing and Blending Level 1, "luminosity"). L*a*b* has 8 bits and comes from whole
+numbers as in OpenCV: a level more or less moves whole steps of a sparse histogram.
 """
 
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ TO_XYZ = np.array(  # linear sRGB to CIE XYZ, D65
         [0.019334, 0.119193, 0.950227],
     ]
 )
-WHITE = TO_XYZ.sum(axis=1)
-LUMINOSITY = np.array([0.3, 0.59, 0.11])
+WHITE = np.array([0.950456, 1.0, 1.088754])
+LUMINOSITY = np.array([0.299, 0.587, 0.114])
+LINEAR_ONE = 255 * 8  # linear light of 1, as a whole number
+WEIGHT_BITS, ROOT_BITS = 12, 15  # of the fraction of weights, and of roots
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +66,23 @@ def _matching(own: Array, wanted: Array) -> Array:
 
 def _to_lab(image: Image.Image) -> "np.ndarray[Any, np.dtype[np.uint8]]":
     """(H,W,3): L* of 0..100 as 0..255, a* and b* with 128 added."""
-    rgb = np.asarray(image.convert("RGB"), np.float64) / 255
-    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
-    x, y, z = np.moveaxis(_root(linear @ TO_XYZ.T / WHITE), -1, 0)
-    lab = np.stack([(116 * y - 16) * 255 / 100, 500 * (x - y) + 128, 200 * (y - z) + 128], -1)
-    return np.rint(lab.clip(0, 255)).astype(np.uint8)
+    levels = np.arange(256) / 255
+    linear = np.where(levels > 0.04045, ((levels + 0.055) / 1.055) ** 2.4, levels / 12.92)
+    light = np.rint(LINEAR_ONE * linear).astype(np.int64)[np.asarray(image.convert("RGB"))]
+    weights = np.rint(TO_XYZ / WHITE[:, None] * (1 << WEIGHT_BITS)).astype(np.int64)
+    possible = _root(np.arange(LINEAR_ONE * 3 // 2) / LINEAR_ONE)
+    roots = np.rint(possible * (1 << ROOT_BITS)).astype(np.int64)
+    x, y, z = np.moveaxis(roots[_shifted(light @ weights.T, WEIGHT_BITS)], -1, 0)
+    black, grey = (16 * 255 * (1 << ROOT_BITS) + 50) // 100, 128 << ROOT_BITS
+    lab = np.stack([296 * y - black, 500 * (x - y) + grey, 200 * (y - z) + grey], -1)
+    return _shifted(lab, ROOT_BITS).clip(0, 255).astype(np.uint8)
+
+
+def _shifted(
+    values: "np.ndarray[Any, np.dtype[np.int64]]", bits: int
+) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Divided by 2 to the ``bits``, rounded."""
+    return (values + (1 << (bits - 1))) >> bits
 
 
 def _from_lab(lab: Array) -> Array:
@@ -81,7 +96,7 @@ def _from_lab(lab: Array) -> Array:
 
 
 def _root(t: Array) -> Array:
-    return np.where(t > 216 / 24389, np.cbrt(t), (24389 / 27 * t + 16) / 116)
+    return np.where(t < 0.008856, t * 7.787 + 16 / 116, np.cbrt(t))
 
 
 def _cube(t: Array) -> Array:
@@ -100,4 +115,4 @@ def _with_luminosity(colours: Array, wanted: Array) -> Array:
 
 
 def _picture(colours: Array) -> Image.Image:
-    return Image.fromarray(np.rint(colours * 255).astype(np.uint8))
+    return Image.fromarray((colours * 255).astype(np.uint8))  # cut off, as there

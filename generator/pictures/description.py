@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from generator.merging_ratios import merging_ratio, merging_ratio_hr
 from generator.request import GenerationRequest, Snapshot
 from generator.sampling.names import DEFAULT_SCHEDULE, find_sampler, find_schedule
 
@@ -21,12 +22,17 @@ CHURN_KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class ModelNames:
-    """How the models of a job are called in its infotext; None leaves a key out."""
+    """How the models of a job are called in its infotext, and what kind they are.
+
+    None leaves a key out.
+    """
 
     checkpoint: str  # file stem
     checkpoint_hash: str | None  # 10 hex
     vae: str | None = None  # file name of a VAE of its own
     vae_hash: str | None = None
+    repaints: bool = False  # a checkpoint for inpainting
+    follows_picture: bool = False  # InstructPix2Pix
 
     @property
     def title(self) -> str:
@@ -53,6 +59,9 @@ def parameters(
         "Sampler": request.sampling.sampler,
         "Schedule type": request.sampling.schedule,
         "CFG scale": request.sampling.guidance,
+        "Image CFG scale": (
+            request.origin.image_guidance if request.origin and models.follows_picture else None
+        ),
         "Seed": seed,
         "Size": f"{request.width}x{request.height}",
         "Model hash": models.checkpoint_hash if options.add_model_hash_to_info else None,
@@ -60,8 +69,11 @@ def parameters(
         "VAE hash": models.vae_hash,
         "VAE": models.vae,
         **_variation(request, variation_seed),
+        "Conditional mask weight": options.inpainting_mask_weight if models.repaints else None,
         "Clip skip": _unless(1, options.CLIP_stop_at_last_layers),
         "ENSD": _ensd(request),
+        "Token merging ratio": merging_ratio(request) or None,
+        "Token merging ratio hr": (merging_ratio_hr(request) or None) if request.hires else None,
         "Init image hash": request.origin.fingerprint if request.origin else None,
         "RNG": _unless("GPU", options.randn_source),
         "Tiling": True if request.tiling else None,

@@ -6,6 +6,5 @@ KNOWN: Mapping[str, str] = {
     "cn_detect_*": "preprocessors alone are not there yet",
     "script_*": "scripts are not there yet",
     "xyz_*": "scripts are not there yet",
-    "o_tome": "token merging is not there yet",
 }
 """Patterns of names. A case that comes right is taken out."""
