@@ -43,7 +43,7 @@ def test_settings_come_back_from_the_picture(page: Page) -> None:
     number(page, "steps", 9)
     page.get_by_role("button", name="Draw a new seed each time").click()
     page.get_by_role("button", name="Use these settings").click()
-    assert page.input_value("#prompt") == "a blue boat"
+    expect(page.locator("#prompt")).to_have_value("a blue boat")
     assert page.input_value("#txt2img_steps") == "3"
     assert page.input_value("#txt2img_seed") == "5"
 

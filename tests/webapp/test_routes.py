@@ -192,6 +192,14 @@ def test_an_answer_is_kept_for_an_asker_who_left(build: Any) -> None:
     assert client.post("/internal/answer", json={}).status_code == 422
 
 
+def test_a_pasted_infotext_is_taken_apart(house: Any) -> None:
+    text = "a cat\nNegative prompt: dog\nSteps: 7, Sampler: Euler, Size: 320x192, RNG: NV"
+    answer = house.client().post("/internal/infotext", json={"infotext": text}).get_json()
+    told = answer["parameters"]
+    assert (told["Prompt"], told["Negative prompt"], told["Steps"]) == ("a cat", "dog", "7")
+    assert (told["Size-1"], told["RNG"], told["Clip skip"]) == ("320", "NV", "1")
+
+
 def test_pending_tasks(build: Any) -> None:
     house = build(working=False)
     put(house, "t1")

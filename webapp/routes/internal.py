@@ -7,11 +7,15 @@ from typing import TypeVar
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, ValidationError
 
+from generator.pictures.infotext_reading import read as read_parameters
+from generator.prompt.styles import read_styles
 from webapp.auth import Caller
 from webapp.coercion import Bool, Int, Str
 from webapp.errors import Refused
 from webapp.openapi import Note, described
+from webapp.places import styles_files
 from webapp.requests.fields import invalid
+from webapp.requests.pasted import LONGEST, emphasised
 from webapp.routes.context import caller, json_body, response, services, tasks
 from webapp.routes.sdapi import fraction
 from webapp.routes.tasks import Running, frames, task_of
@@ -32,6 +36,12 @@ class TaskName(BaseModel):
     """One of the caller's tasks."""
 
     id_task: Str
+
+
+class InfotextBody(BaseModel):
+    """The text that a picture was made with, pasted without its picture."""
+
+    infotext: Str
 
 
 class NoAnswer(Refused):
@@ -115,6 +125,17 @@ def task_answer() -> Response:
         raise NoAnswer(f"id_task: no answer of {task!r} is kept.")
     stream.forget(job)
     return response(answer)
+
+
+@internal.post("/infotext")
+@described(Note("An infotext taken apart, as png-info does", body=InfotextBody))
+def infotext() -> Response:
+    """The parameters of a pasted text, what it leaves unsaid filled in."""
+    text = asked(InfotextBody).infotext
+    if len(text) > LONGEST:
+        raise Refused(f"infotext: {len(text)} characters; at most {LONGEST}.")
+    styles = read_styles(styles_files(services().config)).values()
+    return jsonify({"parameters": read_parameters(text, emphasised, styles)})
 
 
 @internal.get("/pending-tasks")

@@ -139,7 +139,11 @@ export interface TaskProgress {
 export interface PictureInfo {
   info: string
   items: Record<string, unknown>
+  parameters: Parameters
 }
+
+/** What an infotext tells, taken apart by the service (contract section 6.4). */
+export type Parameters = Record<string, unknown>
 
 export interface Extras {
   resize_mode: 0 | 1
@@ -214,6 +218,8 @@ export const controlSettings = () =>
 export const detect = (detection: Detection) =>
   post<{ images: string[]; info: string }>('controlnet/detect', detection)
 
+export const readInfotext = (infotext: string) =>
+  post<{ parameters: Parameters }>(`${internal}/infotext`, { infotext })
 export const tokenCount = (words: {
   prompt: string
   negative: boolean

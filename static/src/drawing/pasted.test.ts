@@ -1,15 +1,25 @@
 import { expect, test } from 'vitest'
 
 import { DEFAULTS } from './fields'
-import { parseInfotext } from './infotext'
 import { withInfotext } from './pasted'
+
+/** As the service takes a text apart: the words, sizes split, the rest as it stands. */
+function taken(text: string): Record<string, unknown> {
+  const [prompt, last = ''] = text.split('\n')
+  const entries = [...last.matchAll(/\s*([\w -]+): ("[^"]*"|[^,]*),?/g)].map(([, key, value]) => [key!, value!.replaceAll('"', '')])
+  const sizes = entries.flatMap(([key, value]) => {
+    const [width, height] = /^\d+x\d+$/.test(value!) ? value!.split('x') : []
+    return width ? [[`${key}-1`, width], [`${key}-2`, height]] : [[key, value]]
+  })
+  return { Prompt: prompt, 'Negative prompt': '', 'Hires sampler': 'Use same sampler', 'Hires resize-1': 0, ...Object.fromEntries(sizes) }
+}
 
 const OFFER = {
   schedules: ['Automatic', 'Karras'],
   checkpoints: [{ title: 'm.safetensors [0123456789]', model_name: 'm', filename: '/m', hash: '0123456789' }],
-  options: { randn_source: 'GPU', eta_noise_seed_delta: 0, sgm_noise_multiplier: false },
+  options: { CLIP_stop_at_last_layers: 1, randn_source: 'GPU', eta_noise_seed_delta: 0, sgm_noise_multiplier: false },
 }
-const pasted = (text: string, fields = DEFAULTS) => withInfotext(fields, parseInfotext(text), OFFER)
+const pasted = (text: string, fields = DEFAULTS) => withInfotext(fields, taken(text), OFFER)
 
 test('an infotext fills what it tells and leaves the rest', () => {
   const fields = { ...DEFAULTS, batches: 3, negative: 'dog', schedule: 'Karras' }

@@ -1,7 +1,6 @@
 /** Fills the fields with what an infotext tells (contract sections 6.2 and 6.4). */
-import type { Checkpoint, Options } from '../api/sdapi'
+import type { Checkpoint, Options, Parameters } from '../api/sdapi'
 import { DEFAULTS, SOFT, type Fields, type Override } from './fields'
-import type { Infotext } from './infotext'
 
 /** What the service offers, to tell names that are here from others. */
 export interface Offer {
@@ -66,21 +65,24 @@ const SOFT_KEYS = [
   'difference contrast',
 ]
 
+const SAME = /^Use same / // as the service says for what the second pass takes from the first
+
 /** The fields changed to what an infotext tells; what it does not tell stays, or is off. */
-export function withInfotext(fields: Fields, { prompt, negative, parameters }: Infotext, offer = NOTHING): Fields {
+export function withInfotext(fields: Fields, parameters: Parameters, offer = NOTHING): Fields {
   const told = new Told(parameters)
+  const clipSkip = told.number('Clip skip') ?? 1
   const { sampler, schedule } = sampling(told, fields, offer.schedules)
   const size = told.size('Size')
   return {
     ...fields,
-    prompt,
-    negative,
-    styles: [], // they stand in the prompt already
+    prompt: told.text('Prompt') ?? '',
+    negative: told.text('Negative prompt') ?? '',
+    styles: told.list('Styles array'),
     sampler,
     schedule,
     checkpoint: checkpoint(told, offer.checkpoints) ?? fields.checkpoint,
     vae: told.text('VAE') ?? fields.vae,
-    clipSkip: told.number('Clip skip') ?? null,
+    clipSkip: clipSkip === offer.options['CLIP_stop_at_last_layers'] ? null : clipSkip,
     steps: told.number('Steps') ?? fields.steps,
     guidance: told.number('CFG scale') ?? fields.guidance,
     seed: told.number('Seed') ?? fields.seed,
@@ -99,21 +101,28 @@ export function withInfotext(fields: Fields, { prompt, negative, parameters }: I
 
 /** The parameters, read by type. */
 class Told {
-  constructor(private readonly parameters: Record<string, string>) {}
+  constructor(private readonly parameters: Parameters) {}
 
   text(key: string): string | undefined {
-    return this.parameters[key]
+    const value = this.parameters[key]
+    return value === undefined || value === null ? undefined : String(value)
+  }
+
+  list(key: string): string[] {
+    const value = this.parameters[key]
+    return Array.isArray(value) ? value.map(String) : []
   }
 
   number(key: string): number | undefined {
-    const text = this.parameters[key]
+    const text = this.text(key)
     const value = Number(text)
     return text === undefined || text === '' || Number.isNaN(value) ? undefined : value
   }
 
+  /** Two numbers that stood as `512x768`; null where there are none, or two zeros. */
   size(key: string): { width: number; height: number } | null {
-    const found = /^(\d+)x(\d+)$/.exec(this.parameters[key] ?? '')
-    return found ? { width: Number(found[1]), height: Number(found[2]) } : null
+    const [width, height] = [this.number(`${key}-1`) ?? 0, this.number(`${key}-2`) ?? 0]
+    return width || height ? { width, height } : null
   }
 }
 
@@ -122,7 +131,7 @@ function sampling(told: Told, fields: Fields, schedules: string[]) {
   const sampler = told.text('Sampler') ?? fields.sampler
   const schedule = told.text('Schedule type')
   const tail = schedules.find((label) => sampler.endsWith(` ${label}`))
-  if (schedule === undefined && tail) return { sampler: sampler.slice(0, -tail.length - 1), schedule: tail }
+  if ((schedule ?? DEFAULTS.schedule) === DEFAULTS.schedule && tail) return { sampler: sampler.slice(0, -tail.length - 1), schedule: tail }
   const unsaid = told.text('Sampler') === undefined ? fields.schedule : DEFAULTS.schedule
   return { sampler, schedule: schedule ?? unsaid }
 }
@@ -139,7 +148,7 @@ function checkpoint(told: Told, checkpoints: Checkpoint[]): string | null {
 }
 
 function title(name: string | undefined, checkpoints: Checkpoint[]): string | null {
-  if (!name) return null
+  if (!name || SAME.test(name)) return null
   const found = checkpoints.find((file) => file.title === name || file.model_name === name)
   return found?.title ?? name
 }
@@ -178,11 +187,15 @@ function hires(told: Told, { hires: before }: Fields, checkpoints: Checkpoint[])
     width: size?.width ?? 0,
     height: size?.height ?? 0,
     checkpoint: title(told.text('Hires checkpoint'), checkpoints),
-    sampler: told.text('Hires sampler') ?? null,
-    schedule: told.text('Hires schedule type') ?? null,
+    sampler: own(told.text('Hires sampler')),
+    schedule: own(told.text('Hires schedule type')),
     prompt: told.text('Hires prompt') ?? '',
     negative: told.text('Hires negative prompt') ?? '',
   }
+}
+
+function own(name: string | undefined): string | null {
+  return name === undefined || SAME.test(name) ? null : name
 }
 
 function inpaint(told: Told, { inpaint: before }: Fields): Fields['inpaint'] {
@@ -205,12 +218,12 @@ function soft(told: Told, { soft: before }: Fields): Fields['soft'] {
 }
 
 /** Options that the infotext sets otherwise than the service has them now. */
-function overrides(parameters: Record<string, string>, options: Options): Fields['overrides'] {
+function overrides(parameters: Parameters, options: Options): Fields['overrides'] {
   const found: Fields['overrides'] = {}
-  for (const [key, text] of Object.entries(parameters)) {
+  for (const [key, told] of Object.entries(parameters)) {
     const option = OPTION_OF[key]
-    if (option === undefined) continue
-    const value = typed(text, options[option])
+    if (option === undefined || !(option in options)) continue
+    const value = typed(String(told), options[option])
     if (value !== options[option]) found[option] = value
   }
   return found

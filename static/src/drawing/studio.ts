@@ -5,14 +5,13 @@ import { computed, onActivated, onDeactivated, ref, watch } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import { ApiError } from '../api/client'
-import { pictureInfo } from '../api/sdapi'
+import { pictureInfo, readInfotext, type Parameters } from '../api/sdapi'
 import type { Catalogue } from '../catalogue'
 import { uriOf } from '../pictures'
 import { useCheckpoint } from './checkpoint'
 import { newUnit, type ControlUnit } from './control'
 import { useFields, type Kind } from './fields'
 import { newTask, useGeneration } from './generation'
-import { parseInfotext } from './infotext'
 import { useKeys } from './keys'
 import { withInfotext } from './pasted'
 import type { Surroundings } from './requests'
@@ -63,23 +62,39 @@ export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise
     void work.interrupt()
   }
 
-  function apply(infotext: string) {
-    fields.value = withInfotext(fields.value, parseInfotext(infotext), {
+  function fill(parameters: Parameters) {
+    fields.value = withInfotext(fields.value, parameters, {
       schedules: catalogue.schedulers.value.map(({ label }) => label),
       checkpoints: catalogue.checkpoints.value,
       options: catalogue.shelves.options,
     })
   }
 
-  /** The parameters that a picture carries, into the fields. */
+  /** What a text tells, into the fields. True when that was done. */
+  async function apply(infotext: string): Promise<boolean> {
+    const found = await told(readInfotext(infotext))
+    if (found) fill(found.parameters)
+    return found !== null
+  }
+
+  /** What a picture tells of itself, into the fields. */
   async function applyPicture(file: Blob) {
-    const found = await pictureInfo(await uriOf(file)).catch((error: unknown) => {
-      if (!(error instanceof ApiError)) throw error
-      return null
-    })
-    if (!found?.info) return void ElMessage.warning(t('prompt.noInfotext'))
-    apply(found.info)
+    const found = await told(pictureInfo(await uriOf(file)))
+    if (!found) return
+    if (!found.info) return void ElMessage.warning(t('prompt.noInfotext'))
+    fill(found.parameters)
     ElMessage.success(t('prompt.applied'))
+  }
+
+  /** What is asked, or nothing and a word on the page of why. */
+  async function told<T>(asked: Promise<T>): Promise<T | null> {
+    try {
+      return await asked
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      ElMessage.error(error.message || t('error.network'))
+      return null
+    }
   }
 
   const around = (): Surroundings => ({

@@ -1,0 +1,46 @@
+"""Enlarging pictures, and reading what a picture says of itself."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+PICTURE_MS = 120_000
+TOLD = "a cat\nNegative prompt: dog\nSteps: 7, Sampler: DPM++ SDE Karras, Seed: 42, Size: 320x192"
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A picture file that tells how it was made."""
+    text = PngInfo()
+    text.add_text("parameters", TOLD)
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "told.png", pnginfo=text)
+    return tmp_path / "told.png"
+
+
+def test_a_picture_tells_its_settings_and_hands_them_on(page: Page, picture: Path) -> None:
+    page.get_by_role("button", name="PNG info").click()
+    page.set_input_files("#tab_pnginfo input[type=file]", picture)
+    expect(page.locator("#tab_pnginfo dl").first).to_contain_text("DPM++ SDE Karras")
+    page.get_by_role("button", name="To text to image").click()
+    expect(page.locator("#prompt")).to_have_value("a cat")
+    expect(page.locator("#negative")).to_have_value("dog")
+    expect(page.locator("#txt2img_width")).to_have_value("320")
+    expect(page.locator(".el-select:has(#sampler)")).to_contain_text("DPM++ SDE")
+    expect(page.locator(".el-select:has(#schedule)")).to_contain_text("Karras")
+
+
+def test_a_picture_is_enlarged_and_handed_on(page: Page, picture: Path) -> None:
+    page.get_by_role("button", name="Enlarge").click()
+    page.set_input_files("#tab_extras input[type=file]", picture)
+    page.fill("#extras_upscaling_resize", "2")
+    page.keyboard.press("Tab")
+    page.click("#extras_generate")
+    expect(page.locator("#tab_extras .sizes")).to_have_text(
+        "64 × 48 → 128 × 96", timeout=PICTURE_MS
+    )
+    page.get_by_role("button", name="Send to image to image").click()
+    expect(page.locator("#mode_img2img")).to_contain_text("128 × 96")
