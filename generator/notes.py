@@ -1,5 +1,7 @@
 """What a job's infotexts say beside the request's own numbers, in AUTOMATIC1111's order."""
 
+from dataclasses import replace
+
 from generator.bench import Bench
 from generator.hires import HiresTexts, hires_notes
 from generator.legs import Leg
@@ -23,7 +25,6 @@ def describe(
     [hash]", None where there was none.
     """
     first, second = legs
-    sampler, label = resolve(request.sampling.sampler, request.sampling.schedule)
     notes: Parameters = origin_notes(request, prepared) if prepared else {}
     if request.hires and second:
         notes |= hires_notes(request, request.hires, _hires_texts(first, second, titles[0]))
@@ -31,10 +32,16 @@ def describe(
     prompts = first.texts.encoded + first.texts.negative_prompt
     if request.options.emphasis != "Original" and ("(" in prompts or "[" in prompts):
         notes["Emphasis"] = request.options.emphasis
+    for leg in (first, *([second] if second else [])):
+        notes |= _sampling_notes(replace(request, sampling=leg.sampling))  # the later pass's stay
+    return notes | _refiner_notes(request, titles[1]) | _padding_notes(request, bench)
+
+
+def _sampling_notes(request: GenerationRequest) -> Parameters:
+    sampler, label = resolve(request.sampling.sampler, request.sampling.schedule)
     timestep = sampler.kind == "timestep"
     used = label if timestep else schedule_for(sampler.default_schedule, label)
-    notes |= sampling_notes(request, sampler, used)
-    return notes | _refiner_notes(request, titles[1]) | _padding_notes(request, bench)
+    return sampling_notes(request, sampler, used)
 
 
 def _hires_texts(first: Leg, own: Leg, title: str | None) -> HiresTexts:

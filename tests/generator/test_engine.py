@@ -196,6 +196,13 @@ def test_what_is_saved_beside_a_picture(engine: Engine, small: GenerationRequest
     assert painted.maps == ()
 
 
+def test_the_schedule_told_is_the_last_one_used(engine: Engine, small: GenerationRequest) -> None:
+    drawn = engine.run(replace(small, hires=HiresFix(0.5, sampler="DPM++ 2M")))
+    text = drawn.pictures[0].infotext
+    assert "Sampler: Euler a, Schedule type: Karras" in text
+    assert "Hires sampler: DPM++ 2M" in text
+
+
 def _png(colour: str) -> str:
     buffer = BytesIO()
     Image.new("RGB", (64, 64), colour).save(buffer, "PNG")

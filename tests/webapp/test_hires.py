@@ -165,3 +165,23 @@ def test_soft_inpainting_is_no_script_of_txt2img(house: Any) -> None:
     answer = house.txt2img({**SMALL, "alwayson_scripts": {"soft inpainting": {"args": []}}})
     assert answer.status_code == 422
     assert answer.get_json()["detail"] == "Script 'soft inpainting' not found"
+
+
+def test_the_old_way_to_size_a_second_pass(house: Any) -> None:
+    house.options.update({"use_old_hires_fix_width_height": True})
+    wanted = asked(house, width=1024, height=768)
+    assert (wanted.width, wanted.height) == (640, 448)
+    assert (wanted.hires.resize_width, wanted.hires.resize_height) == (1024, 768)
+    wanted = asked(house, width=1024, height=768, enable_hr=False)
+    assert (wanted.width, wanted.height) == (1024, 768)
+
+
+def test_a_format_that_cannot_be_saved_is_refused_before_drawing(house: Any) -> None:
+    override = {"override_settings": {"samples_format": "avif"}}
+    assert house.txt2img({**SMALL, **override}).status_code == 200
+    assert len(house.jobs) == 1
+    for saved in ({"save_images": True}, {"alwayson_scripts": {"save_dir": "outputs"}}):
+        answer = house.txt2img({**SMALL, **override, **saved})
+        assert answer.status_code == 422
+        assert "samples_format" in answer.get_json()["detail"]
+    assert len(house.jobs) == 1

@@ -1,15 +1,16 @@
 """From a body to a frozen request, or to a refusal: everything that can be checked is, here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from generator.request import GenerationRequest
 from webapp import eas
 from webapp.errors import Refused
 from webapp.queues.frames import EasExtras
-from webapp.requests import img2img, txt2img
+from webapp.requests import img2img
 from webapp.requests.fields import DrawingBody
 from webapp.requests.given import Given
+from webapp.requests.hires import hires, sizes
 from webapp.requests.img2img import Img2Img
 from webapp.requests.models_of import checkpoint, refiner, vae
 from webapp.requests.pasted import pasted
@@ -42,34 +43,29 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
     extras = eas.split(body.alwayson_scripts)
     check(body)
     overrides = settings(body, given)
-    width, height = size(body)
-    is_img2img = isinstance(body, Img2Img)
     options = snapshot(given.options, overrides)
-    named = options.save_init_img
     request = GenerationRequest(
         prompt=body.prompt or "",
         negative_prompt=body.negative_prompt or "",
         seeds=seeds(body),
         sampling=sampling(body, given),
-        width=width,
-        height=height,
-        batch_size=img2img.batch_size(body) if isinstance(body, Img2Img) else body.batch_size or 1,
         batches=body.n_iter or 1,
         checkpoint=checkpoint(overrides, extras, given),
         vae=vae(overrides, extras, given),
         tiling=tiles(body, overrides, given),
         styles=tuple(body.styles or ()),
         disable_extra_networks=bool(body.disable_extra_networks),
-        hires=txt2img.hires(body, given) if isinstance(body, Txt2Img) else None,
-        origin=img2img.origin(body, named=named) if isinstance(body, Img2Img) else None,
         refiner=refiner(body, given.models),
-        soft_inpainting=soft_inpainting(body.alwayson_scripts) if is_img2img else None,
         controls=controls(body, given),
         script=wanted_script,
         options=options,
         user_name=given.user_name,
         version=given.version,
     )
+    if isinstance(body, Txt2Img):
+        request = with_second_pass(request, body, given)
+    elif isinstance(body, Img2Img):
+        request = with_origin(request, body)
     return Accepted(body, request, extras, echo(body))
 
 
@@ -82,11 +78,28 @@ def settings(body: DrawingBody, given: Given) -> dict[str, object]:
     return overrides
 
 
-def size(body: DrawingBody) -> tuple[int, int]:
-    """Width and height of the first pass in pixels."""
-    if isinstance(body, Txt2Img):
-        return txt2img.first_size(body)
-    return body.width or SIZE, body.height or SIZE
+def with_second_pass(request: GenerationRequest, body: Txt2Img, given: Given) -> GenerationRequest:
+    """What txt2img alone says."""
+    width, height = sizes(body, request.options).first
+    return replace(
+        request,
+        width=width,
+        height=height,
+        batch_size=body.batch_size or 1,
+        hires=hires(body, given, request.options),
+    )
+
+
+def with_origin(request: GenerationRequest, body: Img2Img) -> GenerationRequest:
+    """What img2img alone says."""
+    return replace(
+        request,
+        width=body.width or SIZE,
+        height=body.height or SIZE,
+        batch_size=img2img.batch_size(body),
+        origin=img2img.origin(body, named=request.options.save_init_img),
+        soft_inpainting=soft_inpainting(body.alwayson_scripts),
+    )
 
 
 def tiles(body: DrawingBody, overrides: Mapping[str, object], given: Given) -> bool:

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from generator.request import GenerationRequest
+from generator.pictures.saving import CONTAINERS
+from generator.request import GenerationRequest, Snapshot
 from webapp import eas
+from webapp.errors import Refused
 from webapp.queues.frames import Saving
 from webapp.requests.accepting import Accepted
 
@@ -20,6 +22,7 @@ def saving(
     route, extras, body = accepted.body.route, accepted.extras, accepted.body
     if extras is not None and extras.save_dir is not None:
         place = eas.locate(extras.save_dir, data_dir, mounts)
+        check_format(accepted.request.options)
         inner = PurePosixPath(place.relative)
         folders = (str(inner / f"{route}-images"), str(inner / f"{route}-grids"))
         maps = str(inner / "controlnet_mask")
@@ -27,6 +30,7 @@ def saving(
     if not body.save_images:
         return None
     chosen = in_force(accepted, options)
+    check_format(accepted.request.options)
     samples = eas.locate(str(chosen[f"outdir_{route}_samples"]), data_dir, mounts, trusted=True)
     grids = eas.locate(str(chosen[f"outdir_{route}_grids"]), data_dir, mounts, trusted=True)
     return Saving(
@@ -38,6 +42,13 @@ def saving(
         save_grid=bool(chosen["grid_save"]),
         return_grid=bool(chosen["return_grid"]),
     )
+
+
+def check_format(options: Snapshot) -> None:
+    """Refuse a format that no picture can be saved in, before one is drawn."""
+    if options.samples_format.lower() not in CONTAINERS:
+        known = ", ".join(CONTAINERS)
+        raise Refused(f"samples_format: {options.samples_format!r} is none of {known}.")
 
 
 def origins_dir(
