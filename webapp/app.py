@@ -10,6 +10,7 @@ from webapp import auth, failures, traffic
 from webapp.auth import Throttle
 from webapp.places import picture_roots
 from webapp.routes import (
+    controlnet,
     counting,
     docs,
     drawing,
@@ -71,6 +72,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(drawing.drawing)
     app.register_blueprint(sdapi.sdapi)
     app.register_blueprint(models.models)
+    app.register_blueprint(controlnet.controlnet)
     app.register_blueprint(internal.internal)
     app.register_blueprint(counting.blueprint(counting.Reader()))
     app.register_blueprint(docs.docs)

@@ -24,6 +24,7 @@ from generator.request import (
     Stop,
 )
 from webapp.answers import compose
+from webapp.detecting import detected
 from webapp.errors import envelope, status_of
 from webapp.extras_answers import compose_extras
 from webapp.queues import frames
@@ -135,7 +136,11 @@ class Worker:
 
     def done(self, lease: Lease) -> Answer:
         """What the verb of the frame's kind makes of it. Raises ``UnknownWork``."""
-        verbs = {frames.GENERATE: self.drawn, frames.EXTRAS: self.enlarged}
+        verbs = {
+            frames.GENERATE: self.drawn,
+            frames.EXTRAS: self.enlarged,
+            frames.DETECT: self.mapped,
+        }
         verb = verbs.get(lease.frame.kind)
         if verb is None:
             raise UnknownWork(
@@ -152,6 +157,13 @@ class Worker:
             if vigil.lost:
                 raise LeaseLost
         return compose_extras(job, extras)
+
+    def mapped(self, lease: Lease) -> Answer:
+        """Draw ControlNet's maps of pictures."""
+        job = frames.DETECTIONS.validate_json(lease.frame.body)
+        with self.vigil(lease, Snapshot()) as vigil:
+            vigil(Progress("detect", 0, 1, 0, 1), None)
+            return detected(job)
 
     def vigil(self, lease: Lease, options: Snapshot) -> Vigil:
         """Who keeps the lease and looks for stops while a job runs."""

@@ -36,21 +36,19 @@ def read_input(unit: ControlUnit, request: GenerationRequest) -> Input:
     """
     module = _running_module(unit, request)
     image, mode = _picture(unit, request)
-    mask = _mask(unit, module, request)
-    if mask is not None and mask.size != image.size:
-        mask = mask.resize(image.size, Image.Resampling.NEAREST)
-    if not module.inpaints:
-        image, mask = _scribble(image, mask, request), None
-    elif mask is None:
-        mask = Image.new("L", image.size)
+    ignores = request.options.controlnet_ignore_noninpaint_mask
+    image, mask = _used(image, _mask(unit, module, request), module, ignores)
     box = _cut(unit, module, request)
     if box is not None:
         image = _cropped(image, box, mode, request)
         mask = _cropped(mask, box, mode, request).convert("L") if mask else None
-    channels = [np.asarray(image.convert("RGB"), np.uint8)]
-    if mask is not None:
-        channels.append(np.asarray(mask, np.uint8))
-    return Input(module, np.dstack(channels), mode)
+    return Input(module, _stacked(image, mask), mode)
+
+
+def given_input(unit: ControlUnit, module: Module) -> Pixels:
+    """What ``module`` is given of the unit's own picture and mask, outside any job."""
+    image = read_base64(unit.image or "", PLACE).convert("RGB")
+    return _stacked(*_used(image, _own_mask(unit), module, False))
 
 
 def _running_module(unit: ControlUnit, request: GenerationRequest) -> Module:
@@ -76,22 +74,41 @@ def _picture(unit: ControlUnit, request: GenerationRequest) -> tuple[Image.Image
 def _mask(unit: ControlUnit, module: Module, request: GenerationRequest) -> Image.Image | None:
     """The unit's own mask, else, for inpainting what img2img starts from, that of the job."""
     if unit.mask is not None:
-        return read_base64(unit.mask, PLACE).convert("RGB").getchannel(0)
+        return _own_mask(unit)
     origin = request.origin
     if module.inpaints and unit.image is None and origin and origin.mask:
         return _prepared_mask(origin.mask)
     return None
 
 
-def _scribble(
-    image: Image.Image, mask: Image.Image | None, request: GenerationRequest
-) -> Image.Image:
-    """The mask instead of the picture, where something is drawn in it: a scribble."""
-    if mask is None or request.options.controlnet_ignore_noninpaint_mask:
-        return image
+def _own_mask(unit: ControlUnit) -> Image.Image | None:
+    if unit.mask is None:
+        return None
+    return read_base64(unit.mask, PLACE).convert("RGB").getchannel(0)
+
+
+def _used(
+    image: Image.Image, mask: Image.Image | None, module: Module, ignores: bool
+) -> tuple[Image.Image, Image.Image | None]:
+    """Picture and mask as the preprocessor reads them.
+
+    Where it reads no mask, one in which something is drawn is the picture: a scribble.
+    """
+    if mask is not None and mask.size != image.size:
+        mask = mask.resize(image.size, Image.Resampling.NEAREST)
+    if module.inpaints:
+        return image, mask or Image.new("L", image.size)
+    if mask is None or ignores:
+        return image, None
     values = np.asarray(mask)
     drawn = not (values.max() <= NEARLY_BLACK or values.min() >= NEARLY_WHITE)
-    return mask.convert("RGB") if drawn else image
+    return (mask.convert("RGB") if drawn else image), None
+
+
+def _stacked(image: Image.Image, mask: Image.Image | None) -> Pixels:
+    """(H,W,3), or (H,W,4) with a mask."""
+    colours = np.asarray(image.convert("RGB"), np.uint8)
+    return colours if mask is None else np.dstack([colours, np.asarray(mask, np.uint8)])
 
 
 def _prepared_mask(mask: Mask) -> Image.Image:

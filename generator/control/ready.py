@@ -57,11 +57,8 @@ class ReadyUnit:
         return Image.fromarray(np.ascontiguousarray(self.fitted(size)[..., :3]))
 
     def shown(self, size: Size) -> Image.Image:
-        """The map as the answer shows it; what is to be repainted is half transparent."""
-        pixels = self.fitted(size)
-        if pixels.shape[2] == 4:
-            pixels = np.dstack([pixels[..., :3], 255 - pixels[..., 3] // 2])
-        return Image.fromarray(np.ascontiguousarray(pixels))
+        """The map as the answer shows it."""
+        return shown(self.fitted(size))
 
 
 def make_ready(
@@ -90,6 +87,13 @@ def make_ready(
     )
 
 
+def shown(map: Pixels) -> Image.Image:
+    """A map as a picture; what its mask wants repainted is half transparent."""
+    if map.shape[2] == 4:
+        map = np.dstack([map[..., :3], 255 - map[..., 3] // 2])
+    return Image.fromarray(np.ascontiguousarray(map))
+
+
 def _region(unit: ControlUnit, size: Size, mode: str) -> Tensor | None:
     if unit.effective_region_mask is None:
         return None
@@ -99,5 +103,5 @@ def _region(unit: ControlUnit, size: Size, mode: str) -> Tensor | None:
 
 def _tensor(pixels: Pixels) -> Tensor:
     """(H,W,C) of 8 bits -> (1,C,H,W) in 0..1."""
-    rows = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+    rows = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None]
     return rows.float() / 255

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 KNOWN: Mapping[str, str] = {
-    "cn_detect_*": "preprocessors alone are not there yet",
     "script_*": "scripts are not there yet",
     "xyz_*": "scripts are not there yet",
 }

@@ -5,13 +5,16 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
-from generator.request import ExtrasRequest, GenerationRequest
+from generator.request import ControlUnit, ExtrasRequest, GenerationRequest
 
 GENERATE = "generate"
 """``Frame.kind`` of a :class:`GenerationJob`."""
 
 EXTRAS = "extras"
 """``Frame.kind`` of an :class:`ExtrasJob`."""
+
+DETECT = "detect"
+"""``Frame.kind`` of a :class:`DetectionJob`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,15 @@ class ExtrasJob:
     answer_quality: int = 80
 
 
+@dataclass(frozen=True, slots=True)
+class DetectionJob:
+    """Pictures to draw ControlNet's maps of; each unit has one, and all else alike."""
+
+    units: tuple[ControlUnit, ...]
+
+
 EXTRAS_JOBS: TypeAdapter[ExtrasJob] = TypeAdapter(ExtrasJob)
+DETECTIONS: TypeAdapter[DetectionJob] = TypeAdapter(DetectionJob)
 JOBS: TypeAdapter[GenerationJob] = TypeAdapter(GenerationJob)
 
 

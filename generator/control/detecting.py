@@ -1,0 +1,19 @@
+"""A preprocessor by itself: from a picture to its map, without drawing anything."""
+
+from PIL import Image
+
+from generator.control.annotators import Dials, annotate
+from generator.control.inputs import given_input
+from generator.control.ready import shown
+from generator.control.units import known_module
+from generator.request import ControlUnit
+
+
+def detect(unit: ControlUnit) -> Image.Image:
+    """The map that ``unit``'s preprocessor draws of its picture, at the preprocessor's size.
+
+    Raises :class:`generator.errors.BadRequest` for a picture that cannot be read.
+    """
+    module = known_module(unit.module, "controlnet_module")
+    dials = Dials(float(unit.processor_res), float(unit.threshold_a), float(unit.threshold_b))
+    return shown(annotate(module, given_input(unit, module), dials))

@@ -1,0 +1,127 @@
+"""ControlNet's routes, against the recorded answers (contract section 1.15)."""
+
+import base64
+import io
+import json
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from generator.request import ControlUnit
+from webapp import detecting
+from webapp.queues.frames import DETECT, DETECTIONS, DetectionJob
+
+ADDRESSES = {
+    "version": "version",
+    "settings": "settings",
+    "model_list": "model_list",
+    "module_list": "module_list",
+    "module_list_alias_names_true": "module_list?alias_names=true",
+    "control_types": "control_types",
+}
+
+
+def picture(size: tuple[int, int] = (64, 48), colour: str = "red") -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+@pytest.mark.parametrize("name", sorted(ADDRESSES))
+def test_lists_what_was_recorded(house: Any, goldens: Path, name: str) -> None:
+    folder = house.data_dir / "models/ControlNet"
+    folder.mkdir(parents=True)
+    shutil.copy2(goldens / "checkpoint/tiny_control_canny.safetensors", folder)
+    house.registry.refresh()
+    answer = house.client().get(f"/controlnet/{ADDRESSES[name]}")
+    recorded = (goldens / f"get/controlnet_{name}.json").read_text()
+    assert json.dumps(answer.get_json()) == json.dumps(json.loads(recorded))
+
+
+def test_the_newest_generation_is_the_default(house: Any) -> None:
+    folder = house.data_dir / "models/ControlNet"
+    folder.mkdir(parents=True)
+    any_file = house.data_dir / "models/VAE/clear.safetensors"
+    for stem in ("sd15_canny", "control_v11p_sd15_canny", "control_v11f1p_sd15_depth"):
+        shutil.copy2(
+            house.data_dir / "models/VAE/clear.safetensors", folder / f"{stem}.safetensors"
+        )
+    house.registry.refresh()
+    kinds = house.client().get("/controlnet/control_types").get_json()["control_types"]
+    assert kinds["Canny"]["default_model"].startswith("control_v11p_sd15_canny")
+    assert len(kinds["Canny"]["model_list"]) == 3
+    assert len(kinds["All"]["model_list"]) == 4
+
+
+def test_a_new_file_is_listed_at_once(house: Any) -> None:
+    client = house.client()
+    assert client.get("/controlnet/model_list").get_json() == {"model_list": []}
+    folder = house.data_dir / "models/ControlNet"
+    folder.mkdir(parents=True)
+    shutil.copy2(house.data_dir / "models/VAE/clear.safetensors", folder / "x.safetensors")
+    (name,) = client.get("/controlnet/model_list").get_json()["model_list"]
+    assert name.startswith("x [")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"controlnet_module": "canny"}, "No image selected"),
+        ({"controlnet_module": "nonsense"}, "Module not available"),
+        ({"controlnet_module": "revision_clipvision"}, "Module not supported"),
+        ({"controlnet_module": "openpose"}, "network of its own"),
+        ({"controlnet_module": "inpaint_only", "controlnet_input_images": [picture()]}, "masks"),
+        ({"controlnet_input_images": ["AAAA"]}, "controlnet_input_images[0]"),
+    ],
+)
+def test_detect_refuses_in_words(house: Any, body: dict[str, Any], said: str) -> None:
+    answer = house.client().post("/controlnet/detect", json=body)
+    assert answer.status_code == 422
+    assert said in answer.get_json()["detail"]
+
+
+def test_wrong_types_are_told_by_field(house: Any) -> None:
+    answer = house.client().post("/controlnet/detect", json={"controlnet_processor_res": "x"})
+    assert answer.status_code == 422
+    assert answer.get_json()["detail"][0]["loc"] == ["body", "controlnet_processor_res"]
+
+
+def test_detect_goes_through_the_queue(build: Any) -> None:
+    house = build(working=False)
+    answers: list[Any] = []
+    body = {
+        "controlnet_module": "invert (from white bg & black line)",
+        "controlnet_input_images": [picture(), picture((16, 16), "white")],
+    }
+    asking = threading.Thread(
+        target=lambda: answers.append(house.client().post("/controlnet/detect", json=body))
+    )
+    asking.start()
+    lease = house.store.take("test", (), 5.0)
+    assert lease.frame.kind == DETECT
+    house.store.answer(lease, detecting.detected(DETECTIONS.validate_json(lease.frame.body)), 0.0)
+    asking.join()
+    (answer,) = answers
+    assert answer.get_json()["info"] == "Success"
+    opened = [
+        Image.open(io.BytesIO(base64.b64decode(text))) for text in answer.get_json()["images"]
+    ]
+    assert [image.size for image in opened] == [(64, 48), (16, 16)]
+    assert opened[0].getpixel((0, 0)) == (0, 255, 255)
+
+
+def test_what_is_to_be_repainted_is_shown_half_transparent() -> None:
+    unit = ControlUnit("inpaint_only", image=picture(), mask=picture(colour="white"))
+    answer = json.loads(detecting.detected(DetectionJob((unit,))).body)
+    image = Image.open(io.BytesIO(base64.b64decode(answer["images"][0])))
+    assert image.getpixel((0, 0)) == (255, 0, 0, 128)
+
+
+def test_every_route_is_guarded(guarded: Any) -> None:
+    for name in ADDRESSES.values():
+        assert guarded.client().get(f"/controlnet/{name}").status_code == 401
+    assert guarded.client().post("/controlnet/detect", json={}).status_code == 401

@@ -1,0 +1,234 @@
+"""ControlNet's own routes (contract section 1.15): what there is, and maps by themselves."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import BaseModel, ConfigDict
+
+from generator.control.catalogue import NONE, listed
+from generator.control.modules import MODULES, Module, Slider, find_module
+from generator.control.units import UNITS, known_module, settle
+from generator.request import ControlUnit
+from webapp import uploads
+from webapp.coercion import TRUE_WORDS, Bool, Float, Int, Str, Strings
+from webapp.errors import Refused
+from webapp.openapi import Note, described
+from webapp.queues.contracts import Frame
+from webapp.queues.frames import DETECT, DETECTIONS, DetectionJob
+from webapp.requests.fields import read
+from webapp.routes import road
+from webapp.routes.context import caller, json_body, response, services
+from webapp.routes.tasks import ROUTE_TAG
+
+if TYPE_CHECKING:
+    from webapp.services import Services
+
+controlnet = Blueprint("controlnet", __name__, url_prefix="/controlnet")
+
+API_VERSION = 3  # of the extension's routes
+MOST_PICTURES = 64  # of one request
+NOT_FOR_MAPS = frozenset(
+    {"clip_vision", "revision_clipvision", "revision_ignore_prompt", "ip-adapter-auto"}
+)
+TAGS = (
+    "All", "Canny", "Depth", "IP-Adapter", "Inpaint", "Instant-ID", "InstructP2P", "Lineart",
+    "MLSD", "NormalMap", "OpenPose", "Recolor", "Reference", "Revision", "Scribble",
+    "Segmentation", "Shuffle", "SoftEdge", "SparseCtrl", "T2I-Adapter", "Tile",
+)  # fmt: skip
+OTHER_WORDS = {
+    "InstructP2P": ("ip2p",),
+    "IP-Adapter": ("ip_adapter", "ipadapter"),
+    "Instant-ID": ("instant_id", "instantid"),
+    "NormalMap": ("normal",),
+    "OpenPose": ("densepose",),
+    "Scribble": ("sketch",),
+    "Segmentation": ("seg",),
+    "T2I-Adapter": ("t2i_adapter", "t2iadapter", "t2ia"),
+    "Tile": ("blur",),
+}
+"""Words beside a tag's own by which a file's name tells what it is for."""
+
+STRINGS = {"type": "array", "items": {"type": "string"}}
+OBJECT = {"type": "object"}
+
+
+class Detection(BaseModel):
+    """Pictures, and the preprocessor to draw their maps with."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    controlnet_module: Str = "none"
+    controlnet_input_images: Strings = []
+    controlnet_processor_res: Int = -1
+    controlnet_threshold_a: Float = -1
+    controlnet_threshold_b: Float = -1
+    controlnet_masks: Strings = []
+    low_vram: Bool = False
+
+
+class Maps(BaseModel):
+    """The maps, PNG in base64, in the order of the pictures."""
+
+    info: str
+    images: list[str]
+
+
+def flag(name: str, default: bool) -> bool:
+    """A boolean of the address's query."""
+    given = request.args.get(name)
+    return default if given is None else given.lower() in TRUE_WORDS
+
+
+@controlnet.get("/version")
+@described(Note("Version of these routes", answer=OBJECT))
+def version() -> Response:
+    """The extension's number, which its clients compare."""
+    return jsonify({"version": API_VERSION})
+
+
+@controlnet.get("/model_list")
+@described(
+    Note(
+        "ControlNets",
+        answer={"type": "object", "properties": {"model_list": STRINGS}},
+        query={"update": {"type": "boolean", "default": True}},
+    )
+)
+def model_list() -> Response:
+    """Every ControlNet as ``stem [hash]``; ``update`` looks at the folders first."""
+    return jsonify({"model_list": models(services(), fresh=flag("update", True))})
+
+
+@controlnet.get("/module_list")
+@described(
+    Note(
+        "Preprocessors; those that are networks of their own are refused when used",
+        answer={"type": "object", "properties": {"module_list": STRINGS, "module_detail": OBJECT}},
+        query={"alias_names": {"type": "boolean", "default": False}},
+    )
+)
+def module_list() -> Response:
+    """Every preprocessor of the extension, by name or by label, with its sliders."""
+    by_label = flag("alias_names", False)
+    named = {module.label if by_label else module.name: module for module in MODULES}
+    details = {name: detail(module) for name, module in named.items()}
+    return jsonify({"module_list": list(named), "module_detail": details})
+
+
+@controlnet.get("/control_types")
+@described(Note("Preprocessors and ControlNets by what they control", answer=OBJECT))
+def control_types() -> Response:
+    """Each kind of control with its preprocessors' labels, its ControlNets and its defaults."""
+    here = models(services(), fresh=False)
+    return jsonify({"control_types": {tag: control_type(tag, here) for tag in TAGS}})
+
+
+@controlnet.get("/settings")
+@described(Note("How many units a request may have", answer=OBJECT))
+def settings() -> Response:
+    """The option of that name."""
+    count = services().options.get().get("control_net_unit_count", UNITS)
+    return jsonify({"control_net_unit_count": count})
+
+
+@controlnet.post("/detect")
+@described(Note("Draw the maps of pictures", body=Detection, answer=Maps))
+def detect() -> Response:
+    """Through the queue, as every work is."""
+    body = read(Detection, json_body())
+    frame = Frame(
+        id=uuid4().hex,
+        kind=DETECT,
+        body=DETECTIONS.dump_json(DetectionJob(units(body))),
+        owner=caller().name,
+        tags={ROUTE_TAG: "detect"},
+    )
+    return response(road.draw(services(), frame))
+
+
+def units(body: Detection) -> tuple[ControlUnit, ...]:
+    """A unit for each picture. Raises ``Refused`` and ``BadRequest`` naming the field."""
+    module = available(body)
+    images = body.controlnet_input_images
+    if not images:
+        raise Refused("No image selected")
+    if len(images) > MOST_PICTURES:
+        raise Refused(f"controlnet_input_images: {len(images)}; at most {MOST_PICTURES}.")
+    masks = pictures("controlnet_masks", body.controlnet_masks)
+    if module.inpaints and len(masks) != len(images):
+        raise Refused(f"Preprocessor {body.controlnet_module} requires `controlnet_masks` param.")
+    resolution = settle(module.resolution_slider, body.controlnet_processor_res)
+    return tuple(
+        ControlUnit(
+            module=module.name,
+            image=image,
+            mask=masks[place] if module.inpaints else None,
+            processor_res=resolution,
+            threshold_a=settle(module.a, body.controlnet_threshold_a),
+            threshold_b=settle(module.b, body.controlnet_threshold_b),
+        )
+        for place, image in enumerate(pictures("controlnet_input_images", images))
+    )
+
+
+def available(body: Detection) -> Module:
+    """The preprocessor that a body names, where it can draw a map here."""
+    module = find_module(body.controlnet_module)
+    if module is None:
+        raise Refused("Module not available")
+    if module.name in NOT_FOR_MAPS:
+        raise Refused("Module not supported")
+    return known_module(body.controlnet_module, "controlnet_module")
+
+
+def pictures(field: str, texts: Iterable[str]) -> list[str]:
+    """Base64 of pictures that were opened once."""
+    return [uploads.picture(f"{field}[{place}]", text) for place, text in enumerate(texts)]
+
+
+def models(here: "Services", *, fresh: bool) -> list[str]:
+    """The names of the ControlNets."""
+    return list(listed(here.registry.refresh() if fresh else here.registry.index))
+
+
+def detail(module: Module) -> dict[str, object]:
+    """What the lists tell of one preprocessor."""
+    sliders = [described_slider(slider) for slider in module.sliders]
+    return {"model_free": module.model_free, "sliders": sliders}
+
+
+def described_slider(slider: Slider) -> dict[str, object]:
+    """One number that a preprocessor takes."""
+    return {
+        "name": slider.name,
+        "value": slider.value,
+        "min": slider.least,
+        "max": slider.most,
+        "step": slider.step,
+    }
+
+
+def control_type(tag: str, names: list[str]) -> dict[str, object]:
+    """One kind of control: what belongs to it, and what to begin with."""
+    if tag == "All":
+        labels = [module.label for module in MODULES]
+        return shelf(labels, [NONE, *names], labels[0], NONE)
+    labels = [m.label for m in MODULES if tag in m.tags or m.name == "none"]
+    words = (tag.lower(), *OTHER_WORDS.get(tag, ()))
+    fitting = [name for name in names if any(word in name.lower() for word in words)]
+    proper = [label for label in labels[1:] if not label.startswith("invert")]
+    newest = [name for name in fitting if "11" in name.partition(" ")[0]]
+    default = next(iter([*newest, *fitting]), NONE)
+    return shelf(labels, [NONE, *fitting], next(iter(proper), labels[0]), default)
+
+
+def shelf(labels: list[str], names: list[str], label: str, name: str) -> dict[str, object]:
+    """A kind of control as the route tells it."""
+    return {
+        "module_list": labels,
+        "model_list": names,
+        "default_option": label,
+        "default_model": name,
+    }
