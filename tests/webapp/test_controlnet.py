@@ -47,9 +47,7 @@ def test_the_newest_generation_is_the_default(house: Any) -> None:
     folder.mkdir(parents=True)
     any_file = house.data_dir / "models/VAE/clear.safetensors"
     for stem in ("sd15_canny", "control_v11p_sd15_canny", "control_v11f1p_sd15_depth"):
-        shutil.copy2(
-            house.data_dir / "models/VAE/clear.safetensors", folder / f"{stem}.safetensors"
-        )
+        shutil.copy2(any_file, folder / f"{stem}.safetensors")
     house.registry.refresh()
     kinds = house.client().get("/controlnet/control_types").get_json()["control_types"]
     assert kinds["Canny"]["default_model"].startswith("control_v11p_sd15_canny")
