@@ -20,7 +20,7 @@ export type Studio = ReturnType<typeof useStudio>
 
 const UNITS = 3 // ControlNet's, where the service does not say
 
-export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise<void>) {
+export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise<boolean>) {
   const { t } = useI18n()
   const fields = useFields(kind)
   const work = useGeneration(kind)
@@ -48,11 +48,14 @@ export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise
   void work.resume()
   watch(work.lost, (lost) => lost && ElMessage.warning(t('stage.lost')))
 
+  const forever = ref(false) // one picture after another, until an interruption or a failure
   let again = false
   async function generate() {
     again = false
-    await start()
-    if (again) void generate()
+    const drawn = await start()
+    const on = forever.value && drawn && !work.stopping.value
+    if (again || on) return void generate()
+    forever.value = false
   }
 
   /** Ctrl+Enter in the middle of a picture: leave that one and begin anew. */
@@ -111,7 +114,7 @@ export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise
     move: (by) => !enlarged.value && work.move(by),
   })
   return {
-    kind, catalogue, fields, units, used, side, errors, enlarged, work, around,
+    kind, catalogue, fields, units, used, side, errors, enlarged, forever, work, around,
     generate, apply, applyPicture,
   }
 }
