@@ -94,7 +94,7 @@ class Engine:
         first, second = plan(request, partial(self._read_prompts, request), self._find_checkpoint)
         follower = Follower.of(request, watch, passes=2 if second else 1)
         equip = partial(self._equip, request, follower)
-        control = control_for(request, self._registry, self._controls)
+        control = control_for(request, self._registry, self._controls, follower.say)
         with Bench(request, equip, follower) as bench:
             job = Job(request, first, second, bench, follower, self._check_nan, control)
             pictures = job.draw()

@@ -52,6 +52,7 @@ class Config:
     lora_dirs: tuple[Path, ...] = ()
     embedding_dirs: tuple[Path, ...] = ()
     hypernetwork_dirs: tuple[Path, ...] = ()
+    controlnet_dirs: tuple[Path, ...] = ()
     styles_files: tuple[Path, ...] = ()
     tls_keyfile: Path | None = None
     tls_certfile: Path | None = None

@@ -170,6 +170,13 @@ FLAGS: tuple[Flag, ...] = (
         PATHS,
     ),
     Flag(
+        "controlnet-dir",
+        "paths",
+        "controlnet_dirs",
+        "One more folder of ControlNets. Repeatable.",
+        PATHS,
+    ),
+    Flag(
         "styles-file",
         "paths",
         "styles_files",
@@ -253,7 +260,7 @@ FLAGS: tuple[Flag, ...] = (
             "gfpgan-models-path esrgan-models-path bsrgan-models-path "
             "realesrgan-models-path dat-models-path scunet-models-path "
             "swinir-models-path ldsr-models-path clip-models-path ui-config-file "
-            "ui-settings-file controlnet-dir controlnet-annotator-models-path"
+            "ui-settings-file controlnet-annotator-models-path"
         ),
     ),
     *_ignored(

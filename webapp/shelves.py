@@ -20,6 +20,7 @@ def folders_of(config: "Config") -> Folders:
         lora=config.lora_dirs,
         embedding=config.embedding_dirs,
         hypernetwork=config.hypernetwork_dirs,
+        controlnet=config.controlnet_dirs,
     )
 
 

@@ -17,6 +17,7 @@ from generator.request import ControlUnit, GenerationRequest, Mask, Origin
 
 BY_IMG2IMG = (STRETCH, CROP, FILL, STRETCH)  # img2img's resize modes in the extension's words
 TO_IMG2IMG = {STRETCH: 0, CROP: 1, FILL: 2}
+WHITE = "#ffffff"  # under what is transparent
 NEARLY_BLACK, NEARLY_WHITE = 5, 250
 
 
@@ -47,7 +48,7 @@ def read_input(unit: ControlUnit, request: GenerationRequest) -> Input:
 
 def given_input(unit: ControlUnit, module: Module) -> Pixels:
     """What ``module`` is given of the unit's own picture and mask, outside any job."""
-    image = read_base64(unit.image or "", PLACE).convert("RGB")
+    image = flat(read_base64(unit.image or "", PLACE), WHITE)
     return _stacked(*_used(image, _own_mask(unit), module, False))
 
 
@@ -63,7 +64,7 @@ def _running_module(unit: ControlUnit, request: GenerationRequest) -> Module:
 
 def _picture(unit: ControlUnit, request: GenerationRequest) -> tuple[Image.Image, str]:
     if unit.image is not None:
-        return read_base64(unit.image, PLACE).convert("RGB"), unit.resize_mode
+        return flat(read_base64(unit.image, PLACE), WHITE), unit.resize_mode
     origin = request.origin
     if origin is None:
         raise BadRequest("controlnet is enabled but no input image is given", PLACE)

@@ -22,8 +22,6 @@ from diffusers import ControlNetModel  # isort: skip
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
 
-KEPT = 2  # the option control_net_model_cache_size
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ControlNet:
@@ -94,15 +92,22 @@ class ControlNets:
         self.dtype = dtype
         self._held: list[ControlNet] = []  # last used last
 
-    def hold(self, file: ModelFile) -> ControlNet:
-        """``file``'s network, loaded if need be. Raises as :func:`load_control` does."""
+    def holds(self, file: ModelFile) -> bool:
+        """Whether :meth:`hold` would answer at once."""
+        return any(held.file.identity == file.identity for held in self._held)
+
+    def hold(self, file: ModelFile, kept: int = 2) -> ControlNet:
+        """``file``'s network, loaded if need be; at most ``kept`` stay in memory.
+
+        Raises as :func:`load_control` does.
+        """
         for held in self._held:
             if held.file.identity == file.identity:
                 self._held.remove(held)
                 self._held.append(held)
                 return held
         self._held = [held for held in self._held if held.file.path != file.path]
-        del self._held[: max(0, len(self._held) - KEPT + 1)]
+        del self._held[: max(0, len(self._held) - max(kept, 1) + 1)]
         self._held.append(load_control(file, self.device, self.dtype))
         return self._held[-1]
 

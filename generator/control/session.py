@@ -60,10 +60,14 @@ class Control:
 
 
 def control_for(
-    request: GenerationRequest, registry: Registry, networks: ControlNets
+    request: GenerationRequest,
+    registry: Registry,
+    networks: ControlNets,
+    say: Callable[[str], object] = str,
 ) -> Control | None:
     """The units of a request, loaded, their maps drawn; None where it has none.
 
+    ``say`` hears what takes its time.
     Raises :class:`generator.errors.BadRequest` and what loading a model raises.
     """
     if not request.controls:
@@ -71,7 +75,10 @@ def control_for(
     units = []
     for unit in request.controls:
         file = model_of(unit, registry)
-        units.append(make_ready(unit, request, networks.hold(file) if file else None))
+        if file and not networks.holds(file):
+            say(f"Loading weights from {file.name}")
+        kept = request.options.control_net_model_cache_size
+        units.append(make_ready(unit, request, networks.hold(file, kept) if file else None))
     shown = () if request.options.control_net_no_detectmap else _shown(units, request)
     notes: dict[str, object] = {
         f"ControlNet {n}": described(unit) for n, unit in enumerate(request.controls)
