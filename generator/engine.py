@@ -31,7 +31,8 @@ from generator.models.memory import Memory, Residence
 from generator.models.registry import Kind, ModelFile, Registry
 from generator.pictures.description import ModelNames
 from generator.pictures.grid import grid
-from generator.pictures.upscaling import Upscalers
+from generator.pictures.resizing import Resample
+from generator.pictures.upscaling import Tiling, Upscalers
 from generator.prompt.conditioning import EncoderOptions, PromptEncoder
 from generator.prompt.grammar import extra_networks, without_comments
 from generator.prompt.styles import read_styles, styled
@@ -96,7 +97,8 @@ class Engine:
         equip = partial(self._equip, request, follower)
         control = control_for(request, self._registry, self._controls, follower.say)
         with Bench(request, equip, follower) as bench:
-            job = Job(request, first, second, bench, follower, self._check_nan, control)
+            resampling = partial(self._resampling, request.options)
+            job = Job(request, first, second, bench, follower, self._check_nan, control, resampling)
             pictures = job.draw()
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)
         return Generation(
@@ -116,6 +118,10 @@ class Engine:
             asides=tuple(job.asides),
             facts={"is_using_inpainting_conditioning": True} if names.repaints else {},
         )
+
+    def _resampling(self, options: Snapshot, upscaler: str | None) -> Resample:
+        tiling = Tiling(options.ESRGAN_tile, options.ESRGAN_tile_overlap)
+        return partial(self._upscalers.resize, name=upscaler, tiling=tiling)
 
     def _read_prompts(self, request: GenerationRequest, prompt: str, negative: str) -> Texts:
         """Styles, comments, tags, in this order (contract section 2.1)."""

@@ -84,7 +84,8 @@ class Finisher:
         assert self.prepared.box is not None
         left, top, right, bottom = self.prepared.box
         under = Image.new("RGBA", size)
-        under.paste(resize_image(image, (right - left, bottom - top), CROP), (left, top))
+        inner = (right - left, bottom - top)
+        under.paste(resize_image(image, inner, CROP, self.prepared.resample), (left, top))
         return under
 
     def _laid_in(self, image: Image.Image, over: Image.Image) -> Image.Image:

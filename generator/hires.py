@@ -10,7 +10,7 @@ from torch import Tensor
 
 from generator.hires_size import Target
 from generator.pictures.latents import FACTOR, decode, encode
-from generator.pictures.resizing import LATENT_MODES, resize_image, resize_latent
+from generator.pictures.resizing import LATENT_MODES, Resample, resize_latent
 from generator.request import GenerationRequest, HiresFix, Sampling
 from generator.sampling.names import resolve
 
@@ -27,19 +27,24 @@ def second_sampling(request: GenerationRequest, fix: HiresFix) -> Sampling:
 
 
 def enlarge(
-    latent: Tensor, fix: HiresFix, to: Target, vae: "AutoencoderKL", seeds: Sequence[int]
+    latent: Tensor,
+    fix: HiresFix,
+    to: Target,
+    vae: "AutoencoderKL",
+    seeds: Sequence[int],
+    resample: Resample,
 ) -> tuple[Tensor, tuple[Image.Image, ...]]:
     """``latent`` (B,4,h,w) at the target's size, (B,4,H,W), and the larger pictures if drawn.
 
-    The latent itself is interpolated, or the decoded picture is and goes back through the VAE;
-    the VAE's noise is then drawn from each picture's own seed (contract section 3.8).
+    The latent itself is interpolated, or the decoded picture is resampled and goes back through
+    the VAE; the VAE's noise is then drawn from each picture's own seed (contract section 3.8).
     """
     mode = fix.upscaler or "Latent"
     if mode in LATENT_MODES:
         larger = resize_latent(latent, (to.width // FACTOR, to.height // FACTOR), mode)
         return _cut(larger, to), ()
     size = (to.width, to.height)
-    pictures = [resize_image(image, size, upscaler=mode) for image in decode(vae, latent)]
+    pictures = [resample(image, size) for image in decode(vae, latent)]
     noise = [torch.Generator().manual_seed(seed) for seed in seeds]
     return _cut(encode(vae, pictures, noise).to(latent.device), to), tuple(pictures)
 

@@ -1,7 +1,7 @@
 """One job at work: batch after batch, from the encoded prompt to pictures with their infotext."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from generator.origins import Prepared, prepare
 from generator.pictures.description import ModelNames, Parameters, parameters
 from generator.pictures.infotext import write
 from generator.pictures.latents import FACTOR, decode, to_pixels
+from generator.pictures.resizing import Resample, always_lanczos
 from generator.request import Aside, GenerationRequest, Picture, Stop
 from generator.sampling.network import Refinement, Relief
 from generator.sampling.noise import PictureNoise, picture_noise, picture_seeds
@@ -43,6 +44,7 @@ class Job:
     follower: Follower
     check_nan: bool = True
     control: Control | None = None  # ControlNet's units
+    resampling: Callable[[str | None], Resample] = always_lanczos  # by an upscaler's name
     names: ModelNames | None = None  # of the first pass's models
     stopped: bool = False
     notes: Parameters = field(default_factory=dict)  # AUTOMATIC1111's extra_generation_params
@@ -82,7 +84,8 @@ class Job:
         if self.second and request.options.hires_fix_use_firstpass_conds:
             self.bench.prompts(replace(self.second, checkpoint=self.first.checkpoint))
         if request.origin and self._prepared is None:
-            self._prepared = prepare(request, request.origin, means.vae)
+            resample = self.resampling(request.options.upscaler_for_img2img)
+            self._prepared = prepare(request, request.origin, means.vae, resample)
             self._finisher = finisher(request, self._prepared)
             self.bench.found.remarks |= dict.fromkeys(self._prepared.remarks)
         prepared = self._prepared
@@ -97,7 +100,8 @@ class Job:
         self._keep_small(batch, latent)
         to = target(fix, request.width, request.height)
         seeds = [picture.seed for picture in self._noise(batch, (0, 0)).pictures]
-        larger, pictures = enlarge(latent, fix, to, self.bench.means.vae, seeds)
+        resample = self.resampling(fix.upscaler)
+        larger, pictures = enlarge(latent, fix, to, self.bench.means.vae, seeds, resample)
         self.follower.begin_pass(leg.sampling.steps)
         means = self.bench.use(leg)
         self._larger_title = means.names.title

@@ -16,7 +16,7 @@ from generator.guides import Guide
 from generator.pictures.latents import FACTOR, encode_pixels, to_pixels
 from generator.pictures.masks import Box, veil
 from generator.pictures.reading import flat, read_base64
-from generator.pictures.resizing import resize_image, resize_latent
+from generator.pictures.resizing import Resample, lanczos, resize_image, resize_latent
 from generator.request import GenerationRequest, Mask, Origin
 from generator.sampling.noise import generator, picture_seeds
 from generator.sampling.sample import Start
@@ -45,6 +45,7 @@ class Prepared:
     stencil: Stencil | None = None
     veils: tuple[Image.Image, ...] = ()  # RGBA, what stays of each original; none without mask
     remarks: tuple[str, ...] = ()  # what the caller should know
+    resample: Resample = lanczos
 
     @property
     def box(self) -> Box | None:
@@ -52,14 +53,25 @@ class Prepared:
         return self.stencil.box if self.stencil else None
 
 
-def prepare(request: GenerationRequest, origin: Origin, vae: "AutoencoderKL") -> Prepared:
-    """The start of a job's batches. Raises :class:`BadRequest` for pictures that cannot be read."""
+def prepare(
+    request: GenerationRequest,
+    origin: Origin,
+    vae: "AutoencoderKL",
+    resample: Resample = lanczos,
+) -> Prepared:
+    """The start of a job's batches; ``resample`` brings its pictures to their size.
+
+    Raises :class:`BadRequest` for pictures that cannot be read.
+    """
     size = (request.width, request.height)
     images = _read_images(request, origin)
     wanted = _mask(request, origin)
     sten = stencil(wanted, origin, size) if wanted else None
-    whole = [_whole(image, sten, origin, size) for image in images]
-    drawn = [sten.cut(image, size, wanted.fill) if sten and wanted else image for image in whole]
+    whole = [_whole(image, sten, origin, size, resample) for image in images]
+    drawn = [
+        sten.cut(image, size, wanted.fill, resample) if sten and wanted else image
+        for image in whole
+    ]
     latent = _latents(vae, drawn, size, origin)
     cells = (latent.shape[-1], latent.shape[-2])
     mask = sten.cells(cells).to(latent.device) if sten else None
@@ -83,6 +95,7 @@ def prepare(request: GenerationRequest, origin: Origin, vae: "AutoencoderKL") ->
         stencil=sten,
         veils=tuple(_veil(image, sten, origin) for image in whole) if sten else (),
         remarks=(BLANK_MASK,) if wanted and sten is None else (),
+        resample=resample,
     )
 
 
@@ -148,12 +161,16 @@ def _read_images(request: GenerationRequest, origin: Origin) -> list[Image.Image
 
 
 def _whole(
-    image: Image.Image, sten: Stencil | None, origin: Origin, size: tuple[int, int]
+    image: Image.Image,
+    sten: Stencil | None,
+    origin: Origin,
+    size: tuple[int, int],
+    resample: Resample,
 ) -> Image.Image:
     """An original: of the drawn size, unless only a part of it is worked on."""
     if (sten and sten.box) or origin.resize_mode == LATENT_RESIZE:
         return image
-    return resize_image(image, size, origin.resize_mode)
+    return resize_image(image, size, origin.resize_mode, resample)
 
 
 def _veil(image: Image.Image, sten: Stencil, origin: Origin) -> Image.Image:

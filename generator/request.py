@@ -105,6 +105,8 @@ class Snapshot:
     save_images_before_color_correction: bool = False
     save_init_img: bool = False
     upscaler_for_img2img: str | None = None
+    ESRGAN_tile: int = 192  # pixels a side that an upscaler's network sees at once; 0 is all
+    ESRGAN_tile_overlap: int = 8
     hires_fix_refiner_pass: str = "second pass"  # first pass | second pass | both passes
     refiner_switch_by_sample_steps: bool = False
     use_old_hires_fix_width_height: bool = False

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from generator.pictures.masks import Box, blur, crop_box, fill_masked, read_mask
 from generator.pictures.reading import read_base64
-from generator.pictures.resizing import FILL, resize_image
+from generator.pictures.resizing import FILL, Resample, lanczos, resize_image
 from generator.request import Mask, Origin
 
 ORIGINAL = 1  # masked content that is left as it is
@@ -24,13 +24,15 @@ class Stencil:
     box: Box | None  # of the originals, where only the masked part is worked on
     round: bool = True
 
-    def cut(self, image: Image.Image, size: tuple[int, int], fill: int) -> Image.Image:
+    def cut(
+        self, image: Image.Image, size: tuple[int, int], fill: int, resample: Resample = lanczos
+    ) -> Image.Image:
         """The part of ``image`` to work on, enlarged to ``size``, its masked content filled.
 
         AUTOMATIC1111 fills first for the latent contents too.
         """
         if self.box:
-            image = resize_image(image.crop(self.box), size, FILL)
+            image = resize_image(image.crop(self.box), size, FILL, resample)
         return image if fill == ORIGINAL else fill_masked(image, self.inner)
 
     def cells(self, size: tuple[int, int]) -> Tensor:

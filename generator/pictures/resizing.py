@@ -1,10 +1,10 @@
 """Other sizes for pictures and latents (contract sections 5.1, 5.2 and 5.8)."""
 
+from collections.abc import Callable
+
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-
-from generator.errors import BadRequest
 
 LATENT_MODES: dict[str, tuple[str, bool]] = {  # name -> interpolation, antialiasing
     "Latent": ("bilinear", False),
@@ -21,12 +21,18 @@ IMAGE_MODES = {
 }
 JUST_RESIZE, CROP, FILL = 0, 1, 2
 
+Resample = Callable[[Image.Image, tuple[int, int]], Image.Image]
+"""A picture at another size (width, height)."""
 
-def check_upscaler(name: str) -> None:
-    """Refuse an upscaler that is not here."""
-    if name not in LATENT_MODES and name not in IMAGE_MODES:
-        known = ", ".join([*LATENT_MODES, *IMAGE_MODES])
-        raise BadRequest(f"could not find upscaler named {name}. Known: {known}", "hr_upscaler")
+
+def lanczos(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """``image`` as ``size``, interpolated."""
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def always_lanczos(name: str | None) -> Resample:
+    """Where there are no upscalers to choose from."""
+    return lanczos
 
 
 def resize_latent(latent: Tensor, size: tuple[int, int], mode: str = "Latent") -> Tensor:
@@ -38,15 +44,17 @@ def resize_latent(latent: Tensor, size: tuple[int, int], mode: str = "Latent") -
 
 
 def resize_image(
-    image: Image.Image, size: tuple[int, int], mode: int = JUST_RESIZE, upscaler: str = "None"
+    image: Image.Image,
+    size: tuple[int, int],
+    mode: int = JUST_RESIZE,
+    resample: Resample = lanczos,
 ) -> Image.Image:
     """``image`` as ``size`` (width, height).
 
     Mode 0 stretches, 1 covers and crops, 2 fits and stretches its edges into the rest.
     """
-    filter = IMAGE_MODES[upscaler]
     if mode == JUST_RESIZE:
-        return image.resize(size, filter)
+        return resample(image, size)
     wider = size[0] * image.height > image.width * size[1]  # than the image
     by_width = wider if mode == CROP else not wider
     inner = (
@@ -54,7 +62,7 @@ def resize_image(
         if by_width
         else (image.width * size[1] // image.height, size[1])
     )
-    resized = image.resize(inner, filter)
+    resized = resample(image, inner)
     canvas = Image.new("RGB", size)
     left, top = size[0] // 2 - inner[0] // 2, size[1] // 2 - inner[1] // 2
     canvas.paste(resized, (left, top))

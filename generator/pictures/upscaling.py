@@ -3,8 +3,6 @@
 Contract section 5.8. The networks' layouts are spandrel's to know.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,27 +11,24 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generator.errors import BadRequest, ModelUnreadable
+from generator.errors import BadRequest, ModelNotFound, ModelUnreadable
 from generator.models import torchvision_ops
 from generator.models.index import ModelFile
-from generator.models.registry import Kind, Registry
+from generator.models.registry import Registry
 from generator.models.weights import read_tensors
-from generator.pictures.resizing import IMAGE_MODES
+from generator.pictures.resizing import IMAGE_MODES, lanczos
+from generator.pictures.tiles import Tiling, averaged, joined
+from generator.pictures.upscaler_names import find_upscaler, known_upscalers
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
 
+CELL = 8  # pixels: sides of enlarged pictures are multiples of it
 MOST_RUNS = 3  # of a network over its own output, where one run is not enough
+AVERAGED = ("SCUNet", "SwinIR")
+"""Networks whose tiles are averaged where they overlap; others' tiles fade into one another."""
 WRAPPINGS = ("params_ema", "params-ema", "params", "state_dict", "model", "net")
 """Under what training programs file a network's tensors."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tiling:
-    """How a picture is cut for a network: ``side`` pixels a tile (0: not at all)."""
-
-    side: int = 192
-    overlap: int = 8
 
 
 class Upscalers:
@@ -53,15 +48,36 @@ class Upscalers:
         at most three times; what is too large then is made smaller by Lanczos. Raises
         :class:`BadRequest` for an unknown name, :class:`ModelUnreadable` for a broken file.
         """
-        target = (int(image.width * scale) // 8 * 8, int(image.height * scale) // 8 * 8)
-        if min(target) < 8:
+        target = (
+            int(image.width * scale) // CELL * CELL,
+            int(image.height * scale) // CELL * CELL,
+        )
+        if min(target) < CELL:
             raise BadRequest(f"{image.width} x {image.height} times {scale} leaves no picture.")
         for _ in range(MOST_RUNS):
             before = image.size
             image = self._once(image, name, scale, tiling or Tiling())
             if image.size == before or (image.width >= target[0] and image.height >= target[1]):
                 break
-        return image if image.size == target else image.resize(target, Image.Resampling.LANCZOS)
+        return image if image.size == target else lanczos(image, target)
+
+    def resize(
+        self,
+        image: Image.Image,
+        size: tuple[int, int],
+        name: str | None = None,
+        tiling: Tiling | None = None,
+    ) -> Image.Image:
+        """``image`` as ``size``: enlarged by the upscaler ``name``, then stretched by Lanczos.
+
+        Lanczos alone does what makes nothing larger, greyscale, and what has no upscaler.
+        """
+        scale = max(size[0] / image.width, size[1] / image.height)
+        least = int(min(image.size) * scale)
+        if name in (None, "", "None") or image.mode == "L" or scale <= 1 or least < CELL:
+            return lanczos(image, size)
+        larger = self.enlarge(image, str(name), scale, tiling)
+        return larger if larger.size == size else lanczos(larger, size)
 
     def drop(self) -> None:
         """Let go of the network in memory."""
@@ -75,12 +91,13 @@ class Upscalers:
         return _through(network, image, tiling, self._device)
 
     def _file(self, name: str) -> ModelFile:
-        files = self._registry.index.of(Kind.UPSCALER)
-        found = next((file for file in files if name in (file.stem, file.name)), None)
-        if found is None:
-            known = ", ".join([*IMAGE_MODES, *(file.stem for file in files)])
-            raise BadRequest(f"could not find upscaler named {name}. Known: {known}", "upscaler")
-        return found
+        try:
+            return find_upscaler(self._registry, name)
+        except ModelNotFound as error:
+            known = ", ".join(known_upscalers(self._registry))
+            raise BadRequest(
+                f"could not find upscaler named {name}. Known: {known}", "upscaler"
+            ) from error
 
     def _network(self, file: ModelFile) -> "ImageModelDescriptor":
         if self._held is None or self._held[0] != file.identity:
@@ -123,49 +140,14 @@ def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _through(
     network: "ImageModelDescriptor", image: Image.Image, tiling: Tiling, device: torch.device
 ) -> Image.Image:
-    """One run of the network over the tiles of ``image``, blended where they overlap."""
+    """One run of the network over the tiles of ``image``."""
     pixels = np.asarray(image.convert("RGB"), np.float32) / 255  # (H,W,3)
-    scale = network.scale
-    height, width = pixels.shape[:2]
-    total = np.zeros((height * scale, width * scale, 3), np.float32)
-    weight = np.zeros((height * scale, width * scale, 1), np.float32)
-    for rows in _spans(height, tiling):
-        for columns in _spans(width, tiling):
-            part = torch.from_numpy(pixels[rows, columns].copy()).permute(2, 0, 1)[None]
-            drawn: Any = network(part.to(device))[0]  # (3,h*scale,w*scale)
-            tile = drawn.float().clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-            ramps = np.outer(
-                _ramp(rows, height, tiling.overlap, scale),
-                _ramp(columns, width, tiling.overlap, scale),
-            )[..., None]
-            place = (_scaled(rows, scale), _scaled(columns, scale))
-            total[place] += tile * ramps
-            weight[place] += ramps
-    return Image.fromarray(np.rint(total / weight * 255).astype(np.uint8))
 
+    def draw(rows: slice, columns: slice) -> np.ndarray:
+        part = torch.from_numpy(pixels[rows, columns].copy()).permute(2, 0, 1)[None]
+        drawn: Any = network(part.to(device))[0]  # (3,h*scale,w*scale)
+        return drawn.float().clamp(0, 1).permute(1, 2, 0).cpu().numpy() * 255
 
-def _spans(length: int, tiling: Tiling) -> Iterator[slice]:
-    """Stretches of at most ``side`` pixels that cover ``length`` evenly, overlapping."""
-    side = tiling.side if tiling.side > tiling.overlap else length
-    if side >= length:
-        yield slice(0, length)
-        return
-    count = -(-(length - tiling.overlap) // (side - tiling.overlap))
-    for index in range(count):
-        start = round(index * (length - side) / (count - 1))
-        yield slice(start, start + side)
-
-
-def _ramp(span: slice, length: int, overlap: int, scale: int) -> np.ndarray:
-    """The weights of a tile along one side: rising and falling where a neighbour lies."""
-    weights = np.ones((span.stop - span.start) * scale, np.float32)
-    rise = (np.arange(overlap * scale, dtype=np.float32) + 0.5) / (overlap * scale or 1)
-    if span.start > 0 and overlap:
-        weights[: len(rise)] = rise
-    if span.stop < length and overlap:
-        weights[-len(rise) :] = np.minimum(weights[-len(rise) :], rise[::-1])
-    return weights
-
-
-def _scaled(span: slice, scale: int) -> slice:
-    return slice(span.start * scale, span.stop * scale)
+    join = averaged if network.architecture.id in AVERAGED else joined
+    whole = join(draw, pixels.shape[:2], tiling, network.scale)
+    return Image.fromarray(np.rint(whole).astype(np.uint8))

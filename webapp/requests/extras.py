@@ -6,8 +6,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from generator.models.registry import Kind, Registry
-from generator.pictures.upscaler_names import PLAIN_UPSCALERS
+from generator.errors import ModelNotFound
+from generator.models.registry import Registry
+from generator.pictures.upscaler_names import (
+    PLAIN_UPSCALERS,
+    find_upscaler,
+    known_upscalers,
+)
 from generator.request import ExtrasRequest
 from webapp.coercion import Bool, Float, Int, Str, to_list
 from webapp.errors import Refused
@@ -128,11 +133,14 @@ def sides(body: ExtrasFields) -> tuple[int, int]:
 
 def known(field: str, name: str, models: Registry) -> str:
     """An upscaler that is here; "" is none. Raises ``Refused`` in AUTOMATIC1111's words."""
-    stems = [file.stem for file in models.index.of(Kind.UPSCALER)]
-    if name and name not in (*PLAIN_UPSCALERS, *stems):
-        here = ", ".join((*PLAIN_UPSCALERS, *stems))
-        raise Refused(f"{field}: could not find upscaler named {name}. Known: {here}")
-    return name or "None"
+    if not name or name in PLAIN_UPSCALERS:
+        return name or "None"
+    try:
+        find_upscaler(models, name)
+    except ModelNotFound:
+        here = ", ".join(known_upscalers(models))
+        raise Refused(f"{field}: could not find upscaler named {name}. Known: {here}") from None
+    return name
 
 
 def batch_pictures(body: ExtrasBatch) -> list[str]:

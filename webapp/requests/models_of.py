@@ -4,8 +4,13 @@ import logging
 from collections.abc import Mapping
 
 from generator.errors import ModelNotFound
-from generator.models.registry import Kind, ModelFile, Registry
-from generator.pictures.upscaler_names import LATENT_UPSCALERS, PLAIN_UPSCALERS
+from generator.models.registry import ModelFile, Registry
+from generator.pictures.upscaler_names import (
+    LATENT_UPSCALERS,
+    PLAIN_UPSCALERS,
+    find_upscaler,
+    known_upscalers,
+)
 from generator.request import Refiner
 from webapp.errors import Refused
 from webapp.queues.frames import EasExtras
@@ -89,10 +94,9 @@ def upscaler(name: str | None, models: Registry) -> str | None:
     if name is None or name in LATENT_UPSCALERS or name in PLAIN_UPSCALERS:
         return name
     try:
-        models.find(Kind.UPSCALER, name)
+        find_upscaler(models, name)
     except ModelNotFound:
-        files = [file.stem for file in models.index.of(Kind.UPSCALER)]
-        known = ", ".join([*LATENT_UPSCALERS, *PLAIN_UPSCALERS, *files])
+        known = ", ".join([*LATENT_UPSCALERS, *known_upscalers(models)])
         raise Refused(
             f"hr_upscaler: could not find upscaler named {name}. Known: {known}."
         ) from None

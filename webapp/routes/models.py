@@ -9,7 +9,12 @@ from generator.errors import ModelNotFound
 from generator.models.embedding_facts import EmbeddingFacts, embedding_facts, text_width
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
-from generator.pictures.upscaler_names import LATENT_UPSCALERS, PLAIN_UPSCALERS
+from generator.pictures.upscaler_names import (
+    LATENT_UPSCALERS,
+    PLAIN_UPSCALERS,
+    label,
+    listed,
+)
 from generator.prompt.styles import read_styles
 from generator.sampling.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from webapp.flags import FLAGS, Flag
@@ -149,7 +154,8 @@ def schedulers() -> Response:
 def upscalers() -> Response:
     """The three that need no weights, then those of the files."""
     built_in = [upscaler(name, None, None) for name in PLAIN_UPSCALERS]
-    own = [upscaler(file.stem, file.stem, str(file.path)) for file in of(Kind.UPSCALER)]
+    files = listed(services().registry)
+    own = [upscaler(label(file), file.stem, str(file.path)) for file in files]
     return jsonify(built_in + own)
 
 
@@ -177,7 +183,7 @@ def face_restorers() -> Response:
 def realesrgan_models() -> Response:
     """The files under models/RealESRGAN."""
     own = [f for f in of(Kind.UPSCALER) if "RealESRGAN" in f.path.parts]
-    return jsonify([{"name": f.stem, "path": str(f.path), "scale": 4} for f in own])
+    return jsonify([{"name": label(f), "path": str(f.path), "scale": 4} for f in own])
 
 
 @models.get("/scripts")

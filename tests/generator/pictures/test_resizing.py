@@ -4,12 +4,10 @@ import pytest
 import torch
 from PIL import Image
 
-from generator.errors import BadRequest
 from generator.pictures.resizing import (
     CROP,
     FILL,
     LATENT_MODES,
-    check_upscaler,
     resize_image,
     resize_latent,
 )
@@ -46,10 +44,3 @@ def test_every_latent_mode_reaches_its_size(mode: str) -> None:
     larger = resize_latent(latent, (9, 12), mode)
     assert larger.shape == (1, 4, 12, 9)
     assert torch.allclose(larger, torch.tensor(0.5))
-
-
-def test_an_unknown_upscaler_is_named() -> None:
-    check_upscaler("Latent (bicubic)")
-    check_upscaler("Lanczos")
-    with pytest.raises(BadRequest, match="could not find upscaler named SwinIR 9x"):
-        check_upscaler("SwinIR 9x")

@@ -12,7 +12,9 @@ from safetensors.torch import save_file
 from generator.errors import BadRequest, ModelUnreadable
 from generator.models import torchvision_ops
 from generator.models.registry import Folders, Registry
-from generator.pictures.upscaling import Tiling, Upscalers
+from generator.pictures.tiles import Tiling
+from generator.pictures.upscaler_names import find_upscaler, known_upscalers, label
+from generator.pictures.upscaling import Upscalers
 
 
 def gradient(width: int, height: int) -> Image.Image:
@@ -107,3 +109,36 @@ def test_what_is_no_upscaler_is_said(tmp_path: Path, folder: Path) -> None:
         own.enlarge(gradient(8, 8), "absent", 2)
     with pytest.raises(BadRequest, match="leaves no picture"):
         own.enlarge(gradient(8, 8), "Lanczos", 0.5)
+
+
+@pytest.mark.parametrize("name", [None, "None", "Lanczos"])
+def test_resizing_without_a_network_is_lanczos(tmp_path: Path, name: str | None) -> None:
+    found = upscalers(tmp_path).resize(gradient(32, 16), (64, 32), name)
+    wanted = gradient(32, 16).resize((64, 32), Image.Resampling.LANCZOS)
+    assert found.tobytes() == wanted.tobytes()
+
+
+def test_a_network_only_makes_larger(tmp_path: Path, folder: Path) -> None:
+    save_file({k: v.contiguous() for k, v in network().items()}, folder / "tiny.safetensors")
+    own = upscalers(tmp_path)
+    image = gradient(32, 16)
+    lanczos = Image.Resampling.LANCZOS
+    assert own.resize(image, (16, 8), "tiny").tobytes() == image.resize((16, 8), lanczos).tobytes()
+    drawn = own.resize(image, (60, 36), "tiny")
+    assert drawn.size == (60, 36)
+    # twice and a quarter as large, cut down to eighths by the upscaler, then stretched
+    whole = own.enlarge(image, "tiny", 2.25)
+    assert whole.size == (72, 32)
+    assert drawn.tobytes() == whole.resize((60, 36), lanczos).tobytes()
+
+
+def test_a_published_file_answers_to_its_known_name(tmp_path: Path, folder: Path) -> None:
+    for stem in ("RealESRGAN_x4plus", "zebra", "Apple"):
+        tensors = {k: v.contiguous() for k, v in network().items()}
+        save_file(tensors, folder / f"{stem}.safetensors")
+    registry = Registry(Folders.under(tmp_path))
+    for name in ("R-ESRGAN 4x+", "r-esrgan 4x+", "RealESRGAN_x4plus"):
+        file = find_upscaler(registry, name)
+        assert (file.stem, label(file)) == ("RealESRGAN_x4plus", "R-ESRGAN 4x+")
+    names = ("None", "Lanczos", "Nearest", "Apple", "R-ESRGAN 4x+", "zebra")
+    assert known_upscalers(registry) == names
