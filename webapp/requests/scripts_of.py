@@ -6,27 +6,14 @@ from types import MappingProxyType
 from generator.control.catalogue import check_units
 from generator.control.units import UNITS, read_units
 from generator.request import ControlUnit, Script, SoftInpainting
+from generator.scripts import catalogue
 from webapp import eas, uploads
 from webapp.errors import Refused
 from webapp.requests.fields import DrawingBody, Route
 from webapp.requests.given import Given
 
 SELECTABLE: Mapping[str, frozenset[str]] = MappingProxyType(
-    {
-        "txt2img": frozenset({"prompt matrix", "prompts from file or textbox", "x/y/z plot"}),
-        "img2img": frozenset(
-            {
-                "img2img alternative test",
-                "loopback",
-                "outpainting mk2",
-                "poor man's outpainting",
-                "prompt matrix",
-                "prompts from file or textbox",
-                "sd upscale",
-                "x/y/z plot",
-            }
-        ),
-    }
+    {route: frozenset(catalogue.titles(route)) for route in ("txt2img", "img2img")}
 )
 IGNORED = frozenset({"extra options", "hypertile", "refiner", "sampler", "seed", "comments"})
 """AUTOMATIC1111's always-on scripts whose arguments its API ignores too (contract 1.8)."""
@@ -50,13 +37,18 @@ SOFT_RANGES = (
 
 
 def script(body: DrawingBody) -> Script | None:
-    """The selectable script. Raises ``Refused`` for one that the route does not have."""
+    """The selectable script.
+
+    Raises ``Refused`` for one that the route does not have, ``BadRequest`` for its arguments.
+    """
     name = body.script_name
     if not name:
         return None
     if name.lower() not in SELECTABLE[body.route]:
         raise missing(name)
-    return Script(name.lower(), tuple(body.script_args))
+    if not isinstance(body.script_args, list):
+        raise Refused("script_args: a list is expected, the arguments by position.")
+    return catalogue.check(name, body.script_args, body.route)
 
 
 def check_names(route: Route, always_on: Mapping[str, object]) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify
 
+from generator.control.units import UNITS
 from generator.errors import ModelNotFound
 from generator.models.embedding_facts import EmbeddingFacts, embedding_facts, text_width
 from generator.models.index import ModelFile
@@ -17,10 +18,10 @@ from generator.pictures.upscaler_names import (
 )
 from generator.prompt.styles import read_styles
 from generator.sampling.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from webapp import scripts_info
 from webapp.flags import FLAGS, Flag
 from webapp.openapi import NULL, Note, described
 from webapp.places import styles_files
-from webapp.requests.scripts_of import IGNORED
 from webapp.routes.context import services
 
 if TYPE_CHECKING:
@@ -189,22 +190,21 @@ def realesrgan_models() -> Response:
 @models.get("/scripts")
 @described(Note("Scripts by the names that requests use", answer=OBJECT))
 def scripts() -> Response:
-    """What ``alwayson_scripts`` takes; selectable scripts are not there yet."""
-    names = sorted(IGNORED - {"comments"})
-    return jsonify({"txt2img": names, "img2img": names})
+    """The selectable ones, then those of ``alwayson_scripts``."""
+    return jsonify(scripts_info.scripts())
 
 
 @models.get("/script-info")
 @described(Note("Arguments of the scripts", answer=LIST))
 def script_info() -> Response:
-    """The always-on scripts take no arguments."""
-    return jsonify(
-        [
-            {"name": name, "is_alwayson": True, "is_img2img": img2img, "args": []}
-            for img2img in (False, True)
-            for name in sorted(IGNORED - {"comments"})
-        ]
+    """Every script's arguments by position."""
+    units = services().options.get().get("control_net_unit_count", UNITS)
+    here = scripts_info.Here(
+        checkpoints=tuple(file.title for file in of(Kind.CHECKPOINT)),
+        upscalers=(*PLAIN_UPSCALERS, *(file.stem for file in of(Kind.UPSCALER))),
+        units=int(str(units)),
     )
+    return jsonify(scripts_info.script_info(here))
 
 
 @models.get("/prompt-styles")

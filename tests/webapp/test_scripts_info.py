@@ -1,0 +1,29 @@
+"""The lists of scripts against those that AUTOMATIC1111 told."""
+
+import json
+from pathlib import Path
+
+from webapp.scripts_info import Here, script_info, scripts
+
+M2M = "controlnet m2m"  # of the extension, for films: not here
+
+
+def recorded(goldens: Path, name: str) -> object:
+    found = json.loads((goldens / "get" / f"{name}.json").read_text("utf-8"))
+    return found.get("body", found) if isinstance(found, dict) else found
+
+
+def test_scripts_are_those_recorded(goldens: Path) -> None:
+    wanted = recorded(goldens, "scripts")
+    assert isinstance(wanted, dict)
+    assert scripts() == {route: [n for n in names if n != M2M] for route, names in wanted.items()}
+
+
+def test_arguments_are_those_recorded(goldens: Path) -> None:
+    wanted = recorded(goldens, "script-info")
+    assert isinstance(wanted, list)
+    by_name = {(entry["name"], entry["is_img2img"]): entry for entry in wanted}
+    upscale = by_name["sd upscale", True]["args"][2]["choices"]
+    refiner = by_name["refiner", False]["args"][1]["choices"]
+    told = script_info(Here(tuple(refiner), tuple(upscale), units=3))
+    assert json.loads(json.dumps(told)) == [entry for entry in wanted if entry["name"] != M2M]
