@@ -62,15 +62,14 @@ export function useCatalogue() {
 
   /** Each list on its own: one that fails leaves the others. */
   async function fill() {
-    const scripts = api.scripts()
     await Promise.all([
       lay('vaes', api.vaes()),
       lay('upscalers', names(api.upscalers())),
       lay('latentModes', names(api.latentModes())),
       lay('styles', api.styles()),
-      lay('scripts', scripts),
+      lay('scripts', api.scripts()),
       lay('options', api.options()),
-      lay('control', control(scripts)),
+      lay('control', control()),
     ])
   }
 
@@ -113,9 +112,7 @@ async function names(list: Promise<api.Named[]>): Promise<string[]> {
   return (await list).map(({ name }) => name)
 }
 
-/** Asked only where the service lists it among its scripts. */
-async function control(scripts: Promise<api.ScriptInfo[]>): Promise<Control | null> {
-  if (!(await scripts).some(({ name }) => name.toLowerCase() === 'controlnet')) return null
+async function control(): Promise<Control> {
   const modules = await api.controlModules()
   const [{ control_types: types }, { control_net_unit_count: units }] = await Promise.all([
     api.controlTypes(),

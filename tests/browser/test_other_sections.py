@@ -1,5 +1,6 @@
 """Enlarging pictures, and reading what a picture says of itself."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,23 @@ def test_a_picture_is_enlarged_and_handed_on(page: Page, picture: Path) -> None:
     )
     page.get_by_role("button", name="Send to image to image").click()
     expect(page.locator("#mode_img2img")).to_contain_text("128 × 96")
+
+
+def test_a_unit_shows_what_it_reads_and_is_sent(page: Page, picture: Path) -> None:
+    page.click("#txt2img_controlnet .title")
+    page.set_input_files("#txt2img_controlnet input[type=file]", picture)
+    page.click(".el-select:has(#txt2img_controlnet_0_type)")
+    page.get_by_role("option", name="Canny", exact=True).click()
+    page.click("#txt2img_controlnet_0_run_preprocessor")
+    expect(page.get_by_alt_text("What the preprocessor reads")).to_be_visible(timeout=PICTURE_MS)
+    page.fill("#txt2img_controlnet_0_a", "50")
+    page.keyboard.press("Tab")
+    page.route("**/sdapi/v1/txt2img", lambda route: route.fulfill(status=500, json={}))
+    with page.expect_request("**/sdapi/v1/txt2img") as asked:
+        page.click("#txt2img_generate")
+    (unit,) = json.loads(asked.value.post_data or "")["alwayson_scripts"]["controlnet"]["args"]
+    assert unit["image"].startswith("data:image/png;base64,")
+    told = {key: unit[key] for key in ("enabled", "module", "threshold_a", "control_mode")}
+    assert told == {
+        "enabled": True, "module": "canny", "threshold_a": 50, "control_mode": "Balanced",
+    }  # fmt: skip

@@ -158,7 +158,7 @@ def test_an_expired_login_asks_again_and_keeps_the_fields(browser: Browser, tmp_
         page.goto(easel.url)
         page.fill("input[name=password]", "open-sesame")
         page.keyboard.press("Enter")
-        page.wait_for_selector("#txt2img_generate")
+        page.wait_for_selector("#txt2img_controlnet")  # the last that is asked for at the start
         page.fill("#prompt", "kept")
         context.clear_cookies()
         page.click("#txt2img_generate")

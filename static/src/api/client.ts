@@ -19,12 +19,14 @@ export async function get<T>(path: string): Promise<T> {
   return send<T>(path, { method: 'GET' })
 }
 
-export async function post<T>(path: string, body: unknown = {}): Promise<T> {
-  return send<T>(path, {
+/** `quiet` leaves the login alone: nobody is sent there in the middle of a word. */
+export async function post<T>(path: string, body: unknown = {}, quiet = false): Promise<T> {
+  const init = {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify(body),
-  })
+  }
+  return send<T>(path, init, quiet)
 }
 
 /** The address of a route below wherever the page lies (`--root-path`). */
@@ -32,7 +34,7 @@ export function address(path: string): string {
   return new URL(path, document.baseURI).href
 }
 
-async function send<T>(path: string, init: RequestInit): Promise<T> {
+async function send<T>(path: string, init: RequestInit, quiet = false): Promise<T> {
   let answer: Response
   try {
     answer = await fetch(address(path), { ...init, headers: { Accept: 'application/json', ...init.headers } })
@@ -41,7 +43,7 @@ async function send<T>(path: string, init: RequestInit): Promise<T> {
   }
   const body: unknown = await answer.json().catch(() => null)
   if (answer.ok) return body as T
-  if (answer.status === 401 && path !== 'login') loginNeeded.value = true
+  if (answer.status === 401 && !quiet) loginNeeded.value = true
   throw errorOf(answer.status, body)
 }
 

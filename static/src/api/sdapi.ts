@@ -202,7 +202,7 @@ export const draw = (request: Txt2Img) => post<Drawn>(`${sdapi}/txt2img`, reques
 export const redraw = (request: Img2Img) => post<Drawn>(`${sdapi}/img2img`, request)
 export const interrupt = () => post<unknown>(`${sdapi}/interrupt`)
 export const skip = () => post<unknown>(`${sdapi}/skip`)
-export const login = (credential: Record<string, string>) => post<unknown>('login', credential)
+export const login = (credential: Record<string, string>) => post<unknown>('login', credential, true)
 export const logout = () => post<unknown>('logout')
 
 export const pictureInfo = (image: string) => post<PictureInfo>(`${sdapi}/png-info`, { image })
@@ -225,7 +225,7 @@ export const tokenCount = (words: {
   negative: boolean
   steps: number
   styles: string[]
-}) => post<{ text: string }>(`${internal}/token-count`, words)
+}) => post<{ text: string }>(`${internal}/token-count`, words, true)
 export const progress = (task: string, seen: number) =>
   post<TaskProgress>(`${internal}/progress`, {
     id_task: task,
