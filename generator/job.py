@@ -27,7 +27,8 @@ from generator.pictures.resizing import Resample, always_lanczos
 from generator.request import Aside, GenerationRequest, Picture, Stop
 from generator.sampling.network import Refinement, Relief
 from generator.sampling.noise import PictureNoise, picture_noise, picture_seeds
-from generator.sampling.sample import Pass, Sampled, Start, sample
+from generator.sampling.passes import Pass, Sampled, Start
+from generator.sampling.sample import sample
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -158,7 +159,8 @@ class Job:
             return Relief(own, self.bench.prompts(refined), self.bench.empty())
 
         by_steps = self.request.options.refiner_switch_by_sample_steps
-        return Refinement(self.request.refiner.switch_at, by_steps, take_over)
+        switch_at = self.request.refiner.switch_at
+        return Refinement(switch_at, by_steps, take_over, lambda: self.bench.use(leg))
 
     def _noise(self, batch: int, size: tuple[int, int]) -> PictureNoise:
         """The noise of a batch for latents of ``size`` (w, h)."""

@@ -8,7 +8,7 @@ from generator.hires import second_sampling
 from generator.merging_ratios import merging_ratio, merging_ratio_hr
 from generator.prompt.grammar import Tag, Timing
 from generator.request import GenerationRequest, Sampling
-from generator.sampling.sample import timing
+from generator.sampling.passes import timing
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from generator.control.guided import Steering
 from generator.guides import Guide, guide_channels
 from generator.request import GenerationRequest
 from generator.sampling.network import Network, Rows
-from generator.sampling.sample import noise_schedule
+from generator.sampling.passes import noise_schedule
 from generator.sampling.schedules import scaled_linear
 
 

@@ -19,7 +19,7 @@ from generator.pictures.reading import flat, read_base64
 from generator.pictures.resizing import Resample, lanczos, resize_image, resize_latent
 from generator.request import GenerationRequest, Mask, Origin
 from generator.sampling.noise import generator, picture_seeds
-from generator.sampling.sample import Start
+from generator.sampling.passes import Start
 from generator.stencils import Stencil, stencil
 
 if TYPE_CHECKING:

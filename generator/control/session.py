@@ -16,7 +16,7 @@ from generator.hires_size import CELL, target
 from generator.models.registry import Registry
 from generator.request import ControlUnit, GenerationRequest, Sampling, Snapshot
 from generator.sampling.noise import PictureNoise
-from generator.sampling.sample import noise_schedule
+from generator.sampling.passes import noise_schedule
 from generator.sampling.samplers import resolve
 from generator.sampling.schedules import scaled_linear
 

@@ -146,8 +146,7 @@ def dpm_adaptive(
 ) -> Tensor:
     """DPM-Solver-12/23's adaptive form at order 3: as many calls as the tolerance asks for.
 
-    The error is taken over the whole batch, as in k-diffusion, so pictures of one batch share
-    their steps.
+    The error is taken over all of ``x``: pictures that are drawn together share their steps.
     """
     t, end = -sigma_max.log(), -sigma_min.log()
     size = _StepSize(0.05, 1.5 if eta else 3.0)

@@ -14,7 +14,9 @@ from generator.sampling.denoiser import Denoiser, Guidance, Interrupted
 from generator.sampling.names import SAMPLER_NAMES
 from generator.sampling.network import Network, Rows
 from generator.sampling.noise import picture_noise
-from generator.sampling.sample import Pass, Sampled, Start, sample, sampler_arguments, timing
+from generator.sampling.passes import Pass, Sampled, Start, timing
+from generator.sampling.roads import sampler_arguments
+from generator.sampling.sample import sample
 from generator.sampling.samplers import SAMPLERS
 from generator.sampling.schedules import scaled_linear
 
@@ -194,7 +196,7 @@ def test_every_sampler_starts_from_a_picture(name: str, strength: float) -> None
     assert torch.isfinite(found.latent).all()
 
 
-@pytest.mark.parametrize("name", [s.name for s in SAMPLER_NAMES if s.name != "DPM adaptive"])
+@pytest.mark.parametrize("name", [s.name for s in SAMPLER_NAMES])
 def test_a_picture_ignores_its_neighbours(name: str) -> None:
     torch.manual_seed(0)
     both = drawn(name)

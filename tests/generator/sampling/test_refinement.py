@@ -8,7 +8,8 @@ from generator.prompt.conditioning import Conditioning, Stage, Strand
 from generator.request import Sampling, Seeds
 from generator.sampling.network import Network, Refinement, Relief, Rows, Side
 from generator.sampling.noise import picture_noise
-from generator.sampling.sample import Pass, sample
+from generator.sampling.passes import Pass
+from generator.sampling.sample import sample
 from generator.sampling.schedules import scaled_linear
 
 TABLE = scaled_linear()
@@ -37,7 +38,7 @@ def drawn(sampler: str, switch_at: float, by_steps: bool = False) -> list[tuple[
     work = Pass(
         Network(Recorder(calls, "base"), TABLE),
         Sampling(sampler, "Automatic", 10),
-        refinement=Refinement(switch_at, by_steps, take_over),
+        refinement=Refinement(switch_at, by_steps, take_over, lambda: None),
     )
     sample(work, prompts(1.0), picture_noise(Seeds(1), 0, 1, "CPU", 0, (4, 8, 8)))
     return calls

@@ -10,7 +10,8 @@ import torch
 from generator.request import Snapshot
 from generator.sampling.lcm import distilled, distilled_timestep
 from generator.sampling.names import SCHEDULE_NAMES
-from generator.sampling.sample import image_steps, noise_schedule, sigmas_for
+from generator.sampling.passes import noise_schedule
+from generator.sampling.roads import image_steps, sigmas_for
 from generator.sampling.samplers import SAMPLERS
 from generator.sampling.schedules import scaled_linear
 

@@ -19,7 +19,8 @@ from generator.request import Sampling, Seeds, Snapshot
 from generator.sampling.lcm import distilled, distilled_timestep
 from generator.sampling.network import Network
 from generator.sampling.noise import picture_noise
-from generator.sampling.sample import Pass, Start, noise_schedule, sample
+from generator.sampling.passes import Pass, Start, noise_schedule
+from generator.sampling.sample import sample
 from generator.sampling.samplers import Sampler, resolve
 from generator.sampling.schedules import NoiseSchedule, scaled_linear
 

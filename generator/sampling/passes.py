@@ -1,0 +1,70 @@
+"""What one sampling pass is: where it starts, how it goes, what it came to."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from generator.prompt.grammar import Timing
+from generator.request import Sampling, Snapshot, SoftInpainting, Stop
+from generator.sampling.denoiser import StepWatch, unwatched
+from generator.sampling.network import Network, Refinement
+from generator.sampling.samplers import resolve
+from generator.sampling.schedules import (
+    NoiseSchedule,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A picture to start from: img2img, inpainting, or the second pass of hires fix."""
+
+    latent: Tensor  # (B, C, h, w)
+    strength: float  # denoising strength, 0..1
+    fixed_steps: bool = False  # run exactly ``steps`` steps, as hires fix always does
+    mask: Tensor | None = None  # 1 where to repaint; broadcastable to the latent
+    soft: SoftInpainting | None = None  # how the mask's two sides are joined
+    noise_multiplier: float = 1.0  # of the initial noise; img2img only
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What a pass drew."""
+
+    latent: Tensor  # (B, C, h, w) float32 on the network's device
+    stopped: Stop  # NO, or why the pass ended early
+    calls: int
+    network_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Everything a pass needs beside the prompts."""
+
+    network: Network
+    sampling: Sampling
+    options: Snapshot = field(default_factory=Snapshot)
+    start: Start | None = None
+    watch: StepWatch = unwatched
+    empty: Tensor | None = None  # (77, width), the encoded empty prompt, for pad_cond_uncond
+    refinement: Refinement | None = None
+    check_nan: bool = True
+
+
+def timing(sampling: Sampling, options: Snapshot, first_pass: Sampling | None = None) -> Timing:
+    """For how many denoiser calls prompts are scheduled (contract section 2.4).
+
+    ``first_pass`` is the first pass's sampling when ``sampling`` is that of the hires pass.
+    """
+    before = None if first_pass is None else _calls(first_pass)
+    return Timing(_calls(sampling), before, options.use_old_scheduling)
+
+
+def _calls(sampling: Sampling) -> int:
+    return sampling.steps * resolve(sampling.sampler, sampling.schedule)[0].order
+
+
+def noise_schedule(table: NoiseSchedule, options: Snapshot) -> NoiseSchedule:
+    """The model's table as the options bend it (contract section 4.11)."""
+    if options.use_downcasted_alpha_bar:
+        table = table.downcast()
+    return table.zero_terminal_snr() if options.sd_noise_schedule != "Default" else table

@@ -1,0 +1,197 @@
+"""The way a pass walks down its noise levels, or its timesteps.
+
+Contract sections 3.6, 4.2, 4.3, 4.6 and 4.7.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from generator.request import Sampling, Snapshot
+from generator.sampling.brownian import BrownianNoise
+from generator.sampling.denoiser import Denoiser
+from generator.sampling.lcm import distilled
+from generator.sampling.noise import PictureNoise
+from generator.sampling.passes import Pass
+from generator.sampling.samplers import Sampler
+from generator.sampling.schedules import (
+    NoiseSchedule,
+    ScheduleOptions,
+    schedule_for,
+    sigmas_between,
+)
+from generator.sampling.timestep import timesteps_for
+from generator.sampling.unipc import UniPCOptions
+
+
+def image_steps(steps: int, strength: float, fixed: bool) -> tuple[int, int]:
+    """(steps of the schedule, index t_enc from which t_enc + 1 steps are run), section 4.6."""
+    if fixed:
+        return (int(steps / min(strength, 0.999)) if strength > 0 else 0), steps - 1
+    return steps, int(min(strength, 0.999) * steps)
+
+
+def sampler_arguments(
+    sampler: Sampler, sampling: Sampling, options: Snapshot
+) -> Mapping[str, float]:
+    """eta and churn as this sampler gets them (contract section 3.6).
+
+    An option that differs from its built-in default beats the request.
+    """
+    found: dict[str, float] = {}
+    default = Snapshot()
+    for name in sorted(sampler.takes - {"eta"}):
+        option, own = getattr(options, name), getattr(sampling, name)
+        found[name] = option if own is None or option != getattr(default, name) else own
+    if "s_tmax" in found:
+        found["s_tmax"] = found["s_tmax"] or math.inf
+    if "eta" in sampler.takes:
+        usual = options.eta_ddim if sampler.kind == "timestep" else options.eta_ancestral
+        found["eta"] = usual if sampling.eta is None else sampling.eta
+    return found
+
+
+class SigmaRoad:
+    """Samplers that walk noise levels."""
+
+    def __init__(self, job: Pass, sampler: Sampler, label: str) -> None:
+        self.job, self.sampler = job, sampler
+        table = job.network.table
+        self.table = distilled(table) if sampler.kind == "lcm" else table
+        self.steps = steps = job.sampling.steps
+        start = job.start
+        if start:
+            steps, t_enc = image_steps(steps, start.strength, start.fixed_steps)
+            self.steps = t_enc + 1
+        self.full = sigmas_for(sampler, label, steps, self.table, job.options)
+        walked = self.full[max(steps - t_enc - 1, 0) :] if start else self.full
+        self.sigmas = walked.to(job.network.device)
+
+    def begin(self, noise: Tensor) -> Tensor:
+        """The latent that the first denoiser call sees."""
+        start, options = self.job.start, self.job.options
+        if start:
+            noise = noise * start.noise_multiplier
+            x = start.latent + noise * self.sigmas[0]
+            return x + noise * options.img2img_extra_noise if options.img2img_extra_noise else x
+        if options.sgm_noise_multiplier:
+            return noise * torch.sqrt(1.0 + self.sigmas[0] ** 2.0)
+        return noise * self.sigmas[0]
+
+    def run(self, denoiser: Denoiser, x: Tensor, noise: PictureNoise) -> Tensor:
+        """Integrate."""
+        arguments = {
+            **sampler_arguments(self.sampler, self.job.sampling, self.job.options),
+            **self.sampler.fixed,
+        }
+        draw = self._draw(noise, x.device)
+        if self.sampler.kind != "range":
+            return self.sampler.function(denoiser, x, self.sigmas, draw, **arguments)
+        low, high, steps = self._range()
+        if self.sampler.name == "DPM fast":
+            arguments["steps"] = steps
+        return self.sampler.function(denoiser, x, low, high, draw, **arguments)
+
+    def _range(self) -> tuple[Tensor, Tensor, int]:
+        """(sigma_min, sigma_max, steps) of the samplers that choose their own levels."""
+        if self.job.start:
+            return self.sigmas[-2], self.sigmas[0], len(self.sigmas) - 1
+        device = self.job.network.device
+        return (
+            self.table.sigma_min.to(device),
+            self.table.sigma_max.to(device),
+            self.job.sampling.steps,
+        )
+
+    def _draw(self, noise: PictureNoise, device: torch.device) -> Callable[..., Tensor]:
+        if not self.sampler.brownian:
+            return lambda: noise.next().to(device)
+        levels = self.full[self.full > 0]
+        return BrownianNoise(
+            [picture.seed for picture in noise.pictures],
+            noise.shape,
+            levels.min(),
+            levels.max(),
+            noise.source,
+            noise.device,
+            self.job.options.no_dpmpp_sde_batch_determinism,
+        )
+
+
+class TimestepRoad:
+    """Samplers that walk whole timesteps."""
+
+    def __init__(self, job: Pass, sampler: Sampler, label: str) -> None:
+        self.job, self.sampler = job, sampler
+        self.steps = steps = job.sampling.steps
+        start = job.start
+        if start:
+            steps, self.t_enc = image_steps(steps, start.strength, start.fixed_steps)
+            self.steps = self.t_enc + 1
+        self.timesteps = timesteps_for(steps)
+        self.alphas = job.network.table.alphas_cumprod
+
+    def begin(self, noise: Tensor) -> Tensor:
+        """The latent that the first denoiser call sees."""
+        start, extra = self.job.start, self.job.options.img2img_extra_noise
+        if start is None:
+            return noise
+        alpha = self.alphas[self.timesteps[min(self.t_enc, len(self.timesteps) - 1)]]
+        noise = noise * start.noise_multiplier
+        x = start.latent * alpha.sqrt() + noise * (1 - alpha).sqrt()
+        return x + noise * extra * alpha.sqrt() if extra else x
+
+    def run(self, denoiser: Denoiser, x: Tensor, noise: PictureNoise) -> Tensor:
+        """Integrate."""
+        device = x.device
+        walked = self.timesteps[: self.t_enc] if self.job.start else self.timesteps
+        return self.sampler.function(
+            denoiser.noise,
+            x,
+            walked,
+            self.alphas,
+            lambda: noise.next().to(device),
+            **sampler_arguments(self.sampler, self.job.sampling, self.job.options),
+            **self._special(denoiser),
+        )
+
+    def _special(self, denoiser: Denoiser) -> dict[str, object]:
+        """What only some of these samplers take."""
+        options = self.job.options
+        if self.sampler.name == "DDIM CFG++":
+            return {"negative": lambda: denoiser.negative}
+        if self.sampler.name != "UniPC":
+            return {}
+        chosen = UniPCOptions(
+            options.uni_pc_variant,
+            options.uni_pc_skip_type,
+            options.uni_pc_order,
+            options.uni_pc_lower_order_final,
+        )
+        return {"from_picture": self.job.start is not None, "options": chosen}
+
+
+def sigmas_for(
+    sampler: Sampler, label: str, steps: int, table: NoiseSchedule, options: Snapshot
+) -> Tensor:
+    """The falling noise levels of a full schedule, mostly ``steps + 1`` of them, on the CPU.
+
+    ``label`` is a schedule's label, "Automatic" included (contract section 4.2).
+    """
+    discard = sampler.discard_penultimate or options.always_discard_next_to_last_sigma
+    sigmas = sigmas_between(
+        schedule_for(sampler.default_schedule, label),
+        steps + 1 if discard else steps,
+        table,
+        ScheduleOptions(
+            sigma_min=options.sigma_min,
+            sigma_max=options.sigma_max,
+            rho=options.rho,
+            beta_alpha=options.beta_dist_alpha,
+            beta_beta=options.beta_dist_beta,
+            use_old_karras_scheduler_sigmas=options.use_old_karras_scheduler_sigmas,
+        ),
+    )
+    return torch.cat([sigmas[:-2], sigmas[-1:]]) if discard else sigmas
