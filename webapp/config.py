@@ -61,6 +61,7 @@ class Config:
     install_default: bool = True
     threads: int = 0
     half: bool = True
+    check_nan: bool = True
     ignored: tuple[str, ...] = ()  # accepted flags without a meaning here that were given
 
     @property

@@ -225,6 +225,13 @@ FLAGS: tuple[Flag, ...] = (
     Flag(
         "no-half", field="half", value=False, section=DEVICE, help="Compute in fp32 on a GPU too."
     ),
+    Flag(
+        "disable-nan-check",
+        field="check_nan",
+        value=False,
+        section=DEVICE,
+        help="Answer a picture even where a network produced NaN.",
+    ),
     Flag("filebrowser", field="filebrowser", section=PAGE, help="Show the file browser's tab."),
     Flag("api-log", field="api_log", section=LOGS, help="Log each API request in a line."),
     Flag("time-log", field="time_log", section=LOGS, help="Log where each job's time went."),
@@ -268,7 +275,7 @@ FLAGS: tuple[Flag, ...] = (
         "Easel decides by what the device can hold.",
         (
             "medvram medvram-sdxl lowvram lowram no-half-vae upcast-sampling "
-            "disable-nan-check opt-channelslast use-ipex "
+            "opt-channelslast use-ipex "
             "disable-model-loading-ram-optimization no-half-controlnet "
             "controlnet-tracemalloc"
         ),

@@ -52,7 +52,13 @@ def engine_of(config: Config, registry: Registry, device: str) -> "Engine":
     use_threads(config.threads)
     from generator.engine import Engine  # torch: after OMP_NUM_THREADS is set
 
-    return Engine(registry, device, half=config.half, styles_files=styles_files(config))
+    return Engine(
+        registry,
+        device,
+        half=config.half,
+        check_nan=config.check_nan,
+        styles_files=styles_files(config),
+    )
 
 
 def chosen(config: Config) -> str:
