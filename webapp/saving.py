@@ -11,6 +11,7 @@ from generator.pictures.reading import fingerprint, read_base64
 from generator.pictures.saving import encode, save
 from generator.request import Generation, GenerationRequest, Picture
 from webapp.naming import Folder
+from webapp.receipts import Receipt
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,12 +31,19 @@ class Saved:
     map_urls: tuple[str, ...] = ()  # of masks and ControlNet's maps, in the vendor's form
 
 
-def save_all(job: "GenerationJob", generation: Generation, data_dir: Path, today: date) -> Saved:
+def save_all(
+    job: "GenerationJob",
+    generation: Generation,
+    data_dir: Path,
+    today: date,
+    receipt: Receipt | None = None,
+) -> Saved:
     """Write the pictures, and the grids, that the job asks for.
 
-    All or nothing: a failure removes what this call had written and raises ``CannotSave``.
+    All or nothing: a failure removes what this call had written and raises ``CannotSave``. With a
+    ``receipt`` of an earlier delivery of the job, the files of that one are written over.
     """
-    shelf = Shelf(job, data_dir, today)
+    shelf = Shelf(job, data_dir, today, receipt or Receipt())
     try:
         return shelf.fill(generation)
     except BaseException:
@@ -51,6 +59,7 @@ class Shelf:
     job: "GenerationJob"
     data_dir: Path
     today: date
+    receipt: Receipt
     written: list[Path] = field(default_factory=list)
 
     def fill(self, generation: Generation) -> Saved:
@@ -73,7 +82,7 @@ class Shelf:
             image = read_base64(text)
             path = self.data_dir / self.job.origins_dir / f"{fingerprint(image)}.png"
             if not path.exists():
-                self.write(path, image, None)
+                self.write(path, encoded(self.job.request, image, None, "png"))
 
     def save_grids(
         self, saving: "Saving", generation: Generation, sheet: "Image | None"
@@ -125,14 +134,21 @@ class Shelf:
         self, folder: Folder, image: "Image", text: str | None, name: Callable[[str], Path]
     ) -> str:
         """Save under the next free name of a folder; the file's address."""
-        with folder.locked():
-            path = name(extension(self.job.request))
-            self.write(path, image, text)
-        return folder.url(path)
+        ending = extension(self.job.request)
+        data = encoded(self.job.request, image, text, ending[1:])
 
-    def write(self, path: Path, image: "Image", text: str | None) -> None:
+        def free() -> tuple[Path, str]:
+            path = name(ending)
+            return path, folder.url(path)
+
+        with folder.locked():
+            place = self.receipt.place(data, free)
+            self.write(Path(place.path), data)
+        return place.url
+
+    def write(self, path: Path, data: bytes) -> None:
         """One file, remembered for the case that a later one fails."""
-        save(path, encoded(self.job.request, image, text, path.suffix[1:]))
+        save(path, data)
         self.written.append(path)
 
 

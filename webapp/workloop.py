@@ -30,9 +30,11 @@ from webapp.extras_answers import compose_extras
 from webapp.queues import frames
 from webapp.queues.contracts import Answer, Board, Lease, Stream, WorkerState
 from webapp.queues.errors import QueueError
+from webapp.receipts import Receipt, forget_old
 from webapp.saving import save_all
 from webapp.vigil import Abandoned, LeaseLost, Vigil
 
+EASEL = ".easel"  # in the data directory
 IDLE = 0.5  # seconds a worker waits for work before it looks at its signals
 HEARTBEAT = 2.0
 GRACE = 30.0  # seconds for the running job after the first SIGTERM
@@ -89,6 +91,7 @@ class Worker:
 
     def run(self) -> int:
         """Work until told to stop; the exit code."""
+        forget_old(self.data_dir / EASEL)
         pulse = Pulse(self)
         pulse.start()
         try:
@@ -177,7 +180,8 @@ class Worker:
             generation = self.engine.run(job.request, vigil)
             if vigil.lost:
                 raise LeaseLost
-            saved = save_all(job, generation, self.data_dir, date.today())
+            receipt = Receipt.of(self.data_dir / EASEL, lease.frame.id)
+            saved = save_all(job, generation, self.data_dir, date.today(), receipt)
             return compose(job, generation, saved)
 
     def report(self, lease: Lease, error: Exception) -> None:
@@ -198,6 +202,7 @@ class Worker:
         for pause in (*RETRIES, None):
             try:
                 if self.stream.answer(lease, answer, seconds):
+                    Receipt.of(self.data_dir / EASEL, lease.frame.id).drop()
                     return True
                 raise LeaseLost
             except (QueueError, sqlite3.Error) as error:
