@@ -84,6 +84,7 @@ def configuration(data_dir: Path, port: int | None) -> Any:
         tls_certfile=None,
         tls_keyfile=None,
         install_default=False,
+        models_dir=None,
         ignored=(),
         **{f"{kind}_dirs": () for kind in SHELVES},
     )
