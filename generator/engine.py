@@ -38,6 +38,7 @@ from generator.prompt.grammar import extra_networks, without_comments
 from generator.prompt.styles import read_styles, styled
 from generator.prompt.tokenizer import clip_tokenizer
 from generator.request import Extras, ExtrasRequest, Generation, GenerationRequest, Snapshot
+from generator.scripts.run import run as run_script
 
 
 class Engine:
@@ -86,11 +87,14 @@ class Engine:
 
     @torch.no_grad()
     def run(self, request: GenerationRequest, watch: Watch = unwatched) -> Generation:
-        """Draw ``request.picture_count`` pictures, fewer when ``watch`` interrupts.
+        """Draw ``request.picture_count`` pictures, or what its script makes of it.
 
-        Width and height that are no multiples of 8 are cut down to one. Raises the errors of
-        :mod:`generator.errors`, and whatever ``watch`` raises.
+        Fewer when ``watch`` interrupts. Width and height that are no multiples of 8 are cut down
+        to one. Raises the errors of :mod:`generator.errors`, and whatever ``watch`` raises.
         """
+        return run_script(request, self._run_once, watch)
+
+    def _run_once(self, request: GenerationRequest, watch: Watch) -> Generation:
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"
         first, second = plan(request, partial(self._read_prompts, request), self._find_checkpoint)
         follower = Follower.of(request, watch, passes=2 if second else 1)

@@ -27,6 +27,7 @@ class Seeds:
     variation_strength: float = 0.0  # 0..1
     resize_from_width: int = 0  # pixels; <= 0 is off
     resize_from_height: int = 0
+    random: bool = False  # nobody chose the seed
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 from generator.errors import BadRequest
 from generator.pictures.upscaler_names import PLAIN_UPSCALERS
 from generator.request import Script
-from generator.scripts.axis_names import IMG2IMG, TXT2IMG, axis_labels
+from generator.scripts.axes import AXES, IMG2IMG, TXT2IMG
 
 PROMPT_MATRIX = "prompt matrix"
 PROMPTS_FROM_FILE = "prompts from file or textbox"
@@ -99,7 +99,9 @@ def _word(label: str, default: str, *words: str) -> Argument:
 
 def _axis(letter: str, default: str, route: str) -> tuple[Argument, ...]:
     return (
-        Argument(f"{letter} type", default, Kind.PLACE, words=axis_labels(route)),
+        Argument(
+            f"{letter} type", default, Kind.PLACE, words=tuple(axis.label for axis in AXES[route])
+        ),
         _text(f"{letter} values"),
         Argument(f"{letter} values", None, Kind.LIST, words=()),
     )

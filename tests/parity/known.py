@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 KNOWN: Mapping[str, str] = {
-    "script_*": "scripts are not there yet",
-    "xyz_*": "scripts are not there yet",
+    "script_i2i_alt": "img2img alternative is not there yet",
+    "script_loopback*": "loopback is not there yet",
+    "script_outpaint_mk2": "outpainting is not there yet",
+    "script_poorman_*": "poor man's outpainting is not there yet",
 }
 """Patterns of names. A case that comes right is taken out."""

@@ -100,6 +100,7 @@ def seeds(body: JobFields) -> Seeds:
         variation_strength=float(body.subseed_strength or 0.0),
         resize_from_width=max(body.seed_resize_from_w or 0, 0),
         resize_from_height=max(body.seed_resize_from_h or 0, 0),
+        random=body.seed in (None, -1),
     )
 
 

@@ -1,0 +1,75 @@
+"""What scripts draw with, and how their drawings become one generation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from generator.errors import BadRequest
+from generator.hooks import Watch
+from generator.request import Generation, GenerationRequest, Progress, Stop
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MOST_PICTURES = 1000
+RunOnce = Callable[[GenerationRequest, Watch], Generation]
+
+
+@dataclass(slots=True, eq=False)
+class Draw:
+    """``draw(request) -> Generation``, telling the watch how far all drawings together are."""
+
+    run: RunOnce
+    watch: Watch
+    total: int = 1  # batches of all drawings, as far as is known
+    done: int = 0
+
+    def __call__(self, request: GenerationRequest) -> Generation:
+        """Draw one request without a script."""
+        passes = request.batches * (2 if request.hires else 1)
+        generation = self.run(replace(request, script=None), self._watched)
+        self.done += passes
+        return generation
+
+    def expect(self, requests: Sequence[GenerationRequest]) -> None:
+        """Tell what is going to be drawn. Raises :class:`BadRequest` where that is too much."""
+        pictures = sum(request.picture_count for request in requests)
+        if pictures > MOST_PICTURES:
+            raise BadRequest(
+                f"The script asks for {pictures} pictures; at most {MOST_PICTURES} a request.",
+                "script_args",
+            )
+        self.total = sum(r.batches * (2 if r.hires else 1) for r in requests)
+
+    def _watched(self, progress: Progress, preview: "Callable[[], Image] | None") -> Stop:
+        batches = max(self.total, self.done + progress.batches)
+        return self.watch(
+            replace(progress, batch=self.done + progress.batch, batches=batches), preview
+        )
+
+
+Runner = Callable[[GenerationRequest, tuple[object, ...], Draw], Generation]
+
+
+def joined(parts: Sequence[Generation], **changes: object) -> Generation:
+    """Drawings in order as one: the first one's models, everybody's pictures and remarks."""
+    extra: dict[str, object] = {}
+    for part in parts:
+        extra |= part.extra_parameters
+    whole = replace(
+        parts[0],
+        pictures=tuple(picture for part in parts for picture in part.pictures),
+        extra_parameters=extra,
+        seconds=sum(part.seconds for part in parts),
+        network_seconds=sum(part.network_seconds for part in parts),
+        comments=tuple(dict.fromkeys(text for part in parts for text in part.comments)),
+        stopped=any(part.stopped for part in parts),
+        maps=tuple(image for part in parts for image in part.maps),
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def another_seed(seed: int, place: int) -> int:
+    """A seed that nobody chose, the same whenever the job is drawn again; 32 bits."""
+    return int.from_bytes(sha256(f"{seed}:{place}".encode()).digest()[:4], "big")

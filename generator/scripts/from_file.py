@@ -1,0 +1,204 @@
+"""Prompts from file or textbox: a drawing a line, each line with settings of its own."""
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from generator.errors import BadRequest
+from generator.request import Generation, GenerationRequest
+from generator.sampling.names import resolve
+from generator.scripts.drawing import Draw, another_seed, joined
+from generator.scripts.told import BY_SCRIPT
+
+Change = Callable[[GenerationRequest, Any], GenerationRequest]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line taken apart: its prompt, and its settings by name."""
+
+    prompt: str = ""
+    negative_prompt: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> Generation:
+    """Draw the lines in order. Raises :class:`BadRequest` for a text without lines."""
+    iterate, same, position, text = arguments
+    lines = [read_line(line.strip()) for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise BadRequest("List of prompt inputs: there is no line in it.", "script_args")
+    requests = []
+    for place, line in enumerate(lines):
+        requests.append(_request(request, line, position))
+        if "seed" not in line.settings:
+            requests[-1] = _seeded(requests[-1], request, place, iterate=iterate, same=same)
+    draw.expect(requests)
+    drawn = []
+    for wanted in requests:
+        drawn.append(draw(wanted))
+        if drawn[-1].stopped:
+            break
+    whole = joined(drawn)
+    return replace(whole, facts=_facts(request, requests, whole))
+
+
+def _seeded(
+    wanted: GenerationRequest, request: GenerationRequest, place: int, *, iterate: bool, same: bool
+) -> GenerationRequest:
+    """The seed of a line: the request's, the next in turn, or one of its own."""
+    seed = request.seeds.seed
+    if iterate:
+        seed += place * request.picture_count
+    elif request.seeds.random and not same and place:
+        seed = another_seed(seed, place)
+    return replace(wanted, seeds=replace(wanted.seeds, seed=seed))
+
+
+def _request(request: GenerationRequest, line: Line, position: str) -> GenerationRequest:
+    prompts = [line.prompt, request.prompt]
+    negatives = [line.negative_prompt or "", request.negative_prompt]
+    if position == "end":
+        prompts.reverse()
+        negatives.reverse()
+    request = replace(
+        request,
+        prompt=" ".join(part for part in prompts if part),
+        negative_prompt=" ".join(part for part in negatives if part),
+    )
+    for name, value in line.settings.items():
+        request = SETTINGS[name].change(request, value)
+    return request
+
+
+def _facts(
+    request: GenerationRequest, requests: list[GenerationRequest], whole: Generation
+) -> dict[str, object]:
+    """As AUTOMATIC1111 tells of them: the lines' prompts, and of seeds the request's alone."""
+    texts = [picture.infotext for picture in whole.pictures]
+    return {
+        **BY_SCRIPT,
+        "prompt": requests[0].prompt,
+        "all_prompts": [picture.prompt for picture in whole.pictures],
+        "all_negative_prompts": [request.negative_prompt],
+        "all_seeds": [request.seeds.seed],
+        "all_subseeds": [-1],
+        "index_of_first_image": 0,
+        "infotexts": texts,
+    }
+
+
+# --- the grammar of a line ----------------------------------------------------------------------
+
+
+def read_line(text: str) -> Line:
+    """A line: a prompt, or ``--name value`` pairs; one that cannot be read is a prompt."""
+    if "--" not in text:
+        return Line(text)
+    try:
+        return _settings(shlex.split(text))
+    except ValueError:
+        return Line(text)
+
+
+def _settings(words: list[str]) -> Line:
+    """Raises ``ValueError`` for what is no list of known settings."""
+    prompt, negative, settings = "", None, {}
+    while words:
+        name = words.pop(0)
+        if not name.startswith("--"):
+            raise ValueError(f"{name!r} stands where a setting's name should")
+        name = name.removeprefix("--")
+        if name in ("prompt", "negative_prompt"):
+            taken = []
+            while words and not words[0].startswith("--"):
+                taken.append(words.pop(0))
+            if name == "prompt":
+                prompt = " ".join(taken)
+            else:
+                negative = " ".join(taken)
+        else:
+            settings[name] = _value(name, words.pop(0) if words else "")
+    return Line(prompt, negative, settings)
+
+
+def _value(name: str, word: str) -> Any:
+    if name not in SETTINGS:
+        raise ValueError(f"there is no setting {name!r}")
+    setting = SETTINGS[name]
+    value = setting.read(word)
+    if setting.within and not setting.within[0] <= value <= setting.within[1]:
+        raise BadRequest(
+            f"--{name} {word}: out of range; it must be from {setting.within[0]:g} to "
+            f"{setting.within[1]:g}.",
+            "script_args",
+        )
+    return value
+
+
+def _boolean(word: str) -> bool:
+    return word.lower() == "true"
+
+
+def _field(name: str) -> Change:
+    return lambda request, value: replace(request, **{name: value})
+
+
+def _seed(name: str) -> Change:
+    return lambda request, value: replace(request, seeds=replace(request.seeds, **{name: value}))
+
+
+def _sampling(name: str) -> Change:
+    return lambda request, value: replace(
+        request, sampling=replace(request.sampling, **{name: value})
+    )
+
+
+def _sampler(request: GenerationRequest, value: str) -> GenerationRequest:
+    name, schedule = resolve(value, request.sampling.schedule)
+    return replace(request, sampling=replace(request.sampling, sampler=name, schedule=schedule))
+
+
+def _nothing(request: GenerationRequest, value: Any) -> GenerationRequest:
+    return request
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One ``--name``."""
+
+    change: Change
+    read: Callable[[str], Any] = str
+    within: tuple[float, float] | None = None
+
+
+SIDE, COUNT = (8, 4096), (1, 64)
+SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    {
+        "seed": Setting(_seed("seed"), int, (-(2.0**63), 2.0**63)),
+        "subseed": Setting(_seed("variation_seed"), int, (-(2.0**63), 2.0**63)),
+        "subseed_strength": Setting(_seed("variation_strength"), float, (0, 1)),
+        "seed_resize_from_h": Setting(_seed("resize_from_height"), int, (-1, 4096)),
+        "seed_resize_from_w": Setting(_seed("resize_from_width"), int, (-1, 4096)),
+        "sampler_name": Setting(_sampler),
+        "sampler_index": Setting(_nothing, int),
+        "batch_size": Setting(_field("batch_size"), int, COUNT),
+        "n_iter": Setting(_field("batches"), int, (1, 1000)),
+        "steps": Setting(_sampling("steps"), int, (1, 1000)),
+        "cfg_scale": Setting(_sampling("guidance"), float, (-1000, 1000)),
+        "width": Setting(_field("width"), int, SIDE),
+        "height": Setting(_field("height"), int, SIDE),
+        "restore_faces": Setting(_nothing, _boolean),
+        "tiling": Setting(_field("tiling"), _boolean),
+        "styles": Setting(_field("styles"), lambda word: tuple(word.split(","))),
+        "sd_model": Setting(_field("checkpoint")),
+        "outpath_samples": Setting(_nothing),
+        "outpath_grids": Setting(_nothing),
+        "prompt_for_display": Setting(_nothing),
+        "do_not_save_samples": Setting(_nothing, _boolean),
+        "do_not_save_grid": Setting(_nothing, _boolean),
+    }
+)
+"""Where pictures go is the service's to say: the paths are read and change nothing."""

@@ -1,0 +1,90 @@
+"""Prompt matrix: every combination of the parts between ``|``, on one sheet."""
+
+from dataclasses import replace
+from typing import Any
+
+from generator.pictures.grid import grid
+from generator.pictures.legend import Label, with_legend
+from generator.request import Generation, GenerationRequest
+from generator.scripts.drawing import Draw, joined
+
+MOST_PARTS = 9  # 256 pictures
+
+
+def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> Generation:
+    """Draw the combinations, the n-th with the parts that are bits of n."""
+    at_start, other_seeds, which, joint, margin = arguments
+    text = request.prompt if which == "positive" else request.negative_prompt
+    constant, *parts = (part.strip() for part in text.split("|"))
+    glue = ", " if joint == "comma" else " "
+    prompts = [
+        glue.join([*chosen, constant] if at_start else [constant, *chosen])
+        for chosen in combinations(parts)
+    ]
+    requests = [
+        _single(request, which, prompt, number, number if other_seeds else 0)
+        for number, prompt in enumerate(prompts)
+    ]
+    draw.expect(requests)
+    drawn = []
+    for wanted in requests:
+        drawn.append(draw(wanted))
+        if drawn[-1].stopped:
+            break
+    whole = joined([part for part in drawn if part.pictures] or drawn)
+    return replace(whole, grids=_sheet(whole, parts, margin), facts=_facts(requests, whole))
+
+
+def combinations(parts: list[str]) -> list[list[str]]:
+    """All subsets of the parts, the n-th holding those whose bit is set in n."""
+    kept = parts[:MOST_PARTS]
+    return [
+        [part for bit, part in enumerate(kept) if number >> bit & 1]
+        for number in range(1 << len(kept))
+    ]
+
+
+def _single(
+    request: GenerationRequest, which: str, prompt: str, number: int, seed: int
+) -> GenerationRequest:
+    seeds = request.seeds
+    alone = replace(
+        request,
+        batch_size=1,
+        batches=1,
+        seeds=replace(seeds, seed=seeds.seed + seed, variation_seed=seeds.variation_seed + number),
+    )
+    if which == "positive":
+        return replace(alone, prompt=prompt)
+    return replace(alone, negative_prompt=prompt)
+
+
+def _sheet(whole: Generation, parts: list[str], margin: int) -> tuple[Any, ...]:
+    """The combinations with their legend; none for a drawing that was cut short."""
+    images = [picture.image for picture in whole.pictures]
+    across = (len(parts) + 1) // 2
+    if len(images) != 1 << len(parts):
+        return ()
+    sheet = grid(images, rows=1 << (len(parts) - across))
+    columns, rows = (
+        [
+            [Label(part, bool(number >> bit & 1)) for bit, part in enumerate(some)] or [Label()]
+            for number in range(1 << len(some))
+        ]
+        for some in (parts[:across], parts[across:])
+    )
+    return (with_legend(sheet, images[0].size, columns, rows, margin),)
+
+
+def _facts(requests: list[GenerationRequest], whole: Generation) -> dict[str, object]:
+    texts = [picture.infotext for picture in whole.pictures]
+    return {
+        "prompt": requests[0].prompt,
+        "all_prompts": [wanted.prompt for wanted in requests],
+        "negative_prompt": requests[0].negative_prompt,
+        "all_negative_prompts": [wanted.negative_prompt for wanted in requests],
+        "all_seeds": [wanted.seeds.seed for wanted in requests],
+        "all_subseeds": [wanted.seeds.variation_seed for wanted in requests],
+        "index_of_first_image": len(whole.pictures) and 1,
+        "infotexts": texts[:1] + texts,
+    }
