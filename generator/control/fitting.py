@@ -46,7 +46,7 @@ def resize(map: Pixels, size: Size) -> Pixels:
         return map
     colours, mask = map[..., :3], map[..., 3:]
     shrinks = size[0] * size[1] < map.shape[0] * map.shape[1]
-    number = len(np.unique(colours.reshape(-1, colours.shape[2]), axis=0))
+    number = _colour_count(colours)
     if 2 < number < FEW_COLOURS:
         how = cv2.INTER_NEAREST
     else:
@@ -85,6 +85,14 @@ def perfect_resolution(image: Pixels, size: Size, mode: str) -> int:
 def round_half(value: float) -> int:
     """To the nearest whole number, halves to the even one."""
     return int(np.round(value))
+
+
+def _colour_count(colours: Pixels) -> int:
+    """How many colours there are; sorting them instead would take seconds for a large map."""
+    red, green, blue = (colours[..., channel].astype(np.uint32) for channel in range(3))
+    seen = np.zeros(1 << 24, np.bool_)
+    seen[red << 16 | green << 8 | blue] = True
+    return int(np.count_nonzero(seen))
 
 
 def _border_colour(map: Pixels) -> Pixels:

@@ -61,7 +61,7 @@ class Steering:
         self._must_fit(checkpoint)
         size = (x.shape[-1] * FACTOR, x.shape[-2] * FACTOR)
         self._encode_pictures(size)
-        active = [ready for ready in self._units if self._is_active(ready.unit, rows)]
+        active = [ready for ready in self._units if is_active(ready.unit, rows, self._around.order)]
         added = self._residuals(active, x[:, :4], t, context, rows)
         with Mirror(unet) as mirror:
             self._look(mirror, active, x, t, context, rows, unet)
@@ -74,12 +74,6 @@ class Steering:
         for ready in self._units:
             if ready.control is not None:
                 ready.control.must_fit(checkpoint.unet, checkpoint.file.name)
-
-    def _is_active(self, unit: ControlUnit, rows: Rows) -> bool:
-        """By the last finished step, which lags one call (golden ``cn_range``)."""
-        done = max(-(-rows.call // self._around.order) - 1, 0)
-        share = done / max(rows.calls / self._around.order, 1)
-        return unit.guidance_start <= share <= unit.guidance_end
 
     def _encode_pictures(self, size: tuple[int, int]) -> None:
         for number, ready in enumerate(self._units):
@@ -187,6 +181,17 @@ class Steering:
                     large=self._around.large,
                 )
         return found
+
+
+def is_active(unit: ControlUnit, rows: Rows, order: int) -> bool:
+    """Whether a unit acts in a call, by its guidance range; ``order`` is how many calls a step has.
+
+    The share that counts is the last finished step's. A step is finished once its first call is,
+    and the first step counts from the start, so the range lags a call (golden ``cn_range``).
+    """
+    done = max(-(-rows.call // order) - 1, 0)
+    share = done / max(rows.calls / order, 1)
+    return unit.guidance_start <= share <= unit.guidance_end
 
 
 def scales(unit: ControlUnit, count: int, large: bool) -> tuple[float, ...]:
