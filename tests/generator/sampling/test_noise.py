@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from generator.request import Seeds
 from generator.sampling.brownian import BrownianNoise
@@ -72,6 +74,68 @@ def test_a_picture_ignores_its_neighbours(source: str) -> None:
     for _ in range(2):
         assert torch.equal(batch.initial()[2], alone.initial()[0])
         assert torch.equal(batch.next()[2], alone.next()[0])
+
+
+@given(
+    st.sampled_from(["CPU", "NV"]),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.0, 0.3, 1.0]),
+    st.sampled_from([(0, 0), (32, 32), (96, 64), (128, 0)]),
+    st.sampled_from([0, 31337]),
+    st.integers(1, 3),
+)
+@settings(max_examples=30, deadline=None)
+def test_sub_batches_are_parts_of_the_whole(
+    source: str, seed: int, strength: float, resize: tuple[int, int], delta: int, size: int
+) -> None:
+    """However the pictures of a job are divided, each has the noise of its place."""
+    seeds = Seeds(seed, seed // 2, strength, *resize)
+    whole = picture_noise(seeds, 0, 6, source, delta, SHAPE)
+    parts = [
+        picture_noise(seeds, first, min(size, 6 - first), source, delta, SHAPE)
+        for first in range(0, 6, size)
+    ]
+    for draw in ("initial", "next", "next"):
+        together = torch.cat([getattr(part, draw)() for part in parts])
+        assert torch.equal(getattr(whole, draw)(), together)
+
+
+@pytest.mark.parametrize("source", ["CPU", "NV"])
+def test_variation_goes_from_one_noise_to_the_other(source: str) -> None:
+    own, other = (generator(seed, source)(SHAPE) for seed in (5, 9))
+
+    def varied(strength: float) -> torch.Tensor:
+        return picture_noise(Seeds(5, 9, strength), 0, 1, source, 0, SHAPE).initial()[0]
+
+    assert torch.equal(varied(0.0), own)
+    assert torch.allclose(varied(1.0), other, atol=1e-5)
+    near, far = varied(0.1), varied(0.9)
+    assert float((near - own).norm()) < float((near - other).norm())
+    assert float((far - other).norm()) < float((far - own).norm())
+
+
+@pytest.mark.parametrize("source", ["CPU", "NV"])
+@pytest.mark.parametrize(("width", "height"), [(32, 48), (64, 32)])
+def test_a_resized_seed_lies_in_the_middle(source: str, width: int, height: int) -> None:
+    """The small picture's noise, around it what the seed gives at full size (contract 3.4)."""
+    found = picture_noise(Seeds(5, 0, 0.0, width, height), 0, 1, source, 0, SHAPE).initial()[0]
+    small = generator(5, source)((4, height // 8, width // 8))
+    around = generator(5, source)(SHAPE)
+    top, left = (8 - height // 8) // 2, (8 - width // 8) // 2
+    wanted = around.clone()
+    wanted[:, top : top + height // 8, left : left + width // 8] = small
+    assert torch.equal(found, wanted)
+
+
+def test_one_side_alone_resizes_nothing() -> None:
+    plain = picture_noise(Seeds(5), 0, 1, "CPU", 0, SHAPE).initial()
+    half = picture_noise(Seeds(5, resize_from_width=32), 0, 1, "CPU", 0, SHAPE).initial()
+    assert torch.equal(plain, half)
+
+
+def test_without_a_gpu_its_noise_is_the_cpus() -> None:
+    assert torch.equal(generator(7, "GPU")(SHAPE), generator(7, "CPU")(SHAPE))
+    assert not torch.equal(generator(7, "NV")(SHAPE), generator(7, "CPU")(SHAPE))
 
 
 def test_seeds_count_up_unless_varied() -> None:
