@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from itertools import count
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from generator.errors import CannotSave
+from generator.pictures.naming import Facts, NamingRules
 
 if TYPE_CHECKING:
     from webapp.queues.frames import Saving
@@ -40,29 +41,36 @@ def is_protected(inner: PurePath) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One day's folder of pictures or grids, made when it is not there."""
+    """A folder of pictures or grids, made when it is not there."""
 
     path: Path
     prefix: str  # what stands before a file's name in its address
     vendor: bool
 
     @classmethod
-    def of(cls, saving: "Saving", under: str, data_dir: Path, today: date) -> "Folder":
-        """The folder ``data_dir/under/YYYY-MM-DD``.
+    def of(
+        cls, saving: "Saving", under: str, data_dir: Path, facts: Facts, *, grid: bool = False
+    ) -> "Folder":
+        """The folder for a picture: ``data_dir/under/`` and what the pattern says.
 
-        Raises ``CannotSave`` when it cannot be made, or when the vendor's ``save_dir`` has been
+        The vendor's callers get ``YYYY-MM-DD``. Raises ``CannotSave`` when it cannot be made,
+        when its name leads into a protected folder, or when the vendor's ``save_dir`` has been
         turned, since it was checked, into a way out of the data directory.
         """
-        path = data_dir / under / today.isoformat()
         vendor = saving.naming == "vendor"
+        today = (facts.now.date().isoformat(),)
+        inner = PurePath(under, *(today if vendor else saving.names.folders(facts, grid=grid)))
+        path = data_dir / inner
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            astray = vendor and strays(path, data_dir)
+            astray = is_protected(inner)
+            if not astray:
+                path.mkdir(parents=True, exist_ok=True)
+                astray = vendor and strays(path, data_dir)
         except OSError as error:
-            raise CannotSave(f"Cannot make the folder {under}: {error.strerror}.") from error
+            raise CannotSave(f"Cannot make the folder {inner}: {error.strerror}.") from error
         if astray:
-            raise CannotSave(f"The folder {under} leads out of the caller's pictures.")
-        return cls(path, f"{saving.url_prefix}/{under}/{today.isoformat()}", vendor)
+            raise CannotSave(f"The folder {inner} leads out of the caller's pictures.")
+        return cls(path, f"{saving.url_prefix}/{inner}", vendor)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -74,31 +82,52 @@ class Folder:
         finally:
             os.close(handle)
 
-    def picture_path(self, seed: int, extension: str, suffix: str = "") -> Path:
+    def picture_path(
+        self, rules: NamingRules, facts: Facts, extension: str, suffix: str = ""
+    ) -> Path:
         """``00000-SEED.png`` with the next free number, or the vendor's ``UUID-SEED.png``.
 
         A ``suffix`` is set off by a hyphen: ``00000-SEED-mask.png``.
         """
-        ending = f"-{suffix}{extension}" if suffix else extension
         if self.vendor:
-            return self.path / f"{uuid4()}-{seed}{ending}"
-        return self.path / f"{self.next_number(LEADING_NUMBER):05d}-{seed}{ending}"
+            return self.path / f"{'-'.join(filled(str(uuid4()), facts.seed, suffix))}{extension}"
+        told = "-".join(filled(rules.stem(facts), suffix))
+        if rules.numbered or not rules.stem(facts):
+            number = f"{self.next_number(LEADING_NUMBER):05d}"
+            return self.path / f"{'-'.join(filled(number, told))}{extension}"
+        return self.path / f"{told}{extension}" if rules.replace else self.free(told, extension)
 
     def map_path(self, extension: str) -> Path:
         """A name of its own for a mask or map of the vendor's form."""
         return self.path / f"{uuid4()}{extension}"
 
-    def grid_path(self, extension: str) -> Path:
+    def grid_path(self, rules: NamingRules, facts: Facts, extension: str) -> Path:
         """``grid-0000.png`` with the next free number, or the vendor's ``grid-UUID.png``."""
         if self.vendor:
             return self.path / f"grid-{uuid4()}{extension}"
-        return self.path / f"grid-{self.next_number(GRID_NUMBER):04d}{extension}"
+        number = f"{self.next_number(GRID_NUMBER):04d}"
+        told = filled("grid", number, rules.stem(facts, grid=True))
+        return self.path / f"{'-'.join(told)}{extension}"
 
     def next_number(self, pattern: re.Pattern[str]) -> int:
         """One more than the greatest number that a file here begins with; 0 in an empty folder."""
         found = (pattern.match(name) for name in os.listdir(self.path))
         return max((int(match[1]) for match in found if match), default=-1) + 1
 
+    def free(self, stem: str, extension: str) -> Path:
+        """``stem`` with its ending, and ``-1``, ``-2``, ... where that is taken."""
+        path = self.path / f"{stem}{extension}"
+        for number in count(1):
+            if not path.exists():
+                break
+            path = self.path / f"{stem}-{number}{extension}"
+        return path
+
     def url(self, path: Path) -> str:
         """The address under which the answer names a file of this folder."""
         return f"{self.prefix}/{path.name}"
+
+
+def filled(*parts: object) -> list[str]:
+    """Those that say something, as text."""
+    return [str(part) for part in parts if part not in ("", None)]

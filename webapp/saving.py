@@ -2,21 +2,28 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import datetime
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from PIL.Image import Image, Resampling
 
 from generator.pictures.grid import grid
 from generator.pictures.reading import fingerprint, read_base64
 from generator.pictures.saving import encode, save
 from generator.request import Generation, GenerationRequest, Picture
 from webapp.naming import Folder
+from webapp.picture_facts import facts_of
+from webapp.queues.frames import FileRules
 from webapp.receipts import Receipt
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from webapp.queues.frames import GenerationJob, Saving
+
+LARGEST = MappingProxyType({"jpg": 65535, "jpeg": 65535, "webp": 16383})
+"""Pixels a side that a format can hold."""
 
 BEFORE = "before-"
 """How the suffix of a picture begins that was there before the finished one, and is saved first."""
@@ -27,7 +34,7 @@ class Saved:
     """What was written: addresses, the grid's first; and the grid that the answer shows, if any."""
 
     urls: tuple[str, ...] = ()
-    grid: "Image | None" = None
+    grid: Image | None = None
     map_urls: tuple[str, ...] = ()  # of masks and ControlNet's maps, in the vendor's form
 
 
@@ -35,7 +42,7 @@ def save_all(
     job: "GenerationJob",
     generation: Generation,
     data_dir: Path,
-    today: date,
+    now: datetime,
     receipt: Receipt | None = None,
 ) -> Saved:
     """Write the pictures, and the grids, that the job asks for.
@@ -43,7 +50,7 @@ def save_all(
     All or nothing: a failure removes what this call had written and raises ``CannotSave``. With a
     ``receipt`` of an earlier delivery of the job, the files of that one are written over.
     """
-    shelf = Shelf(job, data_dir, today, receipt or Receipt())
+    shelf = Shelf(job, data_dir, now, receipt or Receipt())
     try:
         return shelf.fill(generation)
     except BaseException:
@@ -58,7 +65,7 @@ class Shelf:
 
     job: "GenerationJob"
     data_dir: Path
-    today: date
+    now: datetime
     receipt: Receipt
     written: list[Path] = field(default_factory=list)
 
@@ -85,23 +92,27 @@ class Shelf:
                 self.write(path, encoded(self.job.request, image, None, "png"))
 
     def save_grids(
-        self, saving: "Saving", generation: Generation, sheet: "Image | None"
+        self, saving: "Saving", generation: Generation, sheet: Image | None
     ) -> list[str]:
         """Save a script's sheets, or the job's, with the first infotext; their addresses."""
         sheets = [*generation.grids, *([] if sheet is None else [sheet])]
         if not sheets or not saving.save_grid:
             return []
-        folder = Folder.of(saving, saving.grids_dir, self.data_dir, self.today)
+        facts = facts_of(self.job.request, generation, 0, self.now)
+        folder = Folder.of(saving, saving.grids_dir, self.data_dir, facts, grid=True)
         text = generation.pictures[0].infotext
-        return [self.number(folder, each, text, folder.grid_path) for each in sheets]
+        format = saving.files.grid_format
+        name = partial(folder.grid_path, saving.names, facts)
+        return [self.number(folder, each, text, name, format) for each in sheets]
 
     def save_pictures(self, saving: "Saving", generation: Generation) -> list[str]:
         """Save each finished picture and what stands beside it; the pictures' addresses."""
         if not saving.save_samples:
             return []
-        folder = Folder.of(saving, saving.samples_dir, self.data_dir, self.today)
         urls = []
         for number, picture in enumerate(finished(self.job, saving, generation)):
+            facts = facts_of(self.job.request, generation, number, self.now)
+            folder = Folder.of(saving, saving.samples_dir, self.data_dir, facts)
             asides = [each for each in generation.asides if each.picture == number]
             early = [each for each in asides if each.suffix.startswith(BEFORE)]
             late = [each for each in asides if each not in early]
@@ -110,40 +121,43 @@ class Shelf:
                 (picture.image, ""),
                 *((each.image, each.suffix) for each in late),
             ):
-                url = self.save_one(folder, picture, image, suffix)
+                name = partial(folder.picture_path, saving.names, facts, suffix=suffix)
+                url = self.number(folder, image, picture.infotext, name)
                 urls += [] if suffix else [url]
         return urls
-
-    def save_one(self, folder: Folder, picture: Picture, image: "Image", suffix: str) -> str:
-        """Save a picture, or one that stands beside it; its address."""
-
-        def name(extension: str) -> Path:
-            return folder.picture_path(picture.seed, extension, suffix)
-
-        return self.number(folder, image, picture.infotext, name)
 
     def save_maps(self, saving: "Saving", generation: Generation) -> Iterator[str]:
         """Save masks and maps where the answer has no pictures to show them with."""
         if saving.maps_dir is None or not generation.maps:
             return
-        folder = Folder.of(saving, saving.maps_dir, self.data_dir, self.today)
+        facts = facts_of(self.job.request, generation, 0, self.now)
+        folder = Folder.of(saving, saving.maps_dir, self.data_dir, facts)
         for image in generation.maps:
             yield self.number(folder, image, None, folder.map_path)
 
     def number(
-        self, folder: Folder, image: "Image", text: str | None, name: Callable[[str], Path]
+        self,
+        folder: Folder,
+        image: Image,
+        text: str | None,
+        name: Callable[[str], Path],
+        format: str | None = None,
     ) -> str:
         """Save under the next free name of a folder; the file's address."""
-        ending = extension(self.job.request)
-        data = encoded(self.job.request, image, text, ending[1:])
+        ending = fitting(image, format or self.job.request.options.samples_format)
+        rules = self.job.save.files if self.job.save else FileRules()
+        data = encoded(self.job.request, image, text, ending, rules.webp_lossless)
 
         def free() -> tuple[Path, str]:
-            path = name(ending)
+            path = name(f".{ending}")
             return path, folder.url(path)
 
         with folder.locked():
             place = self.receipt.place(data, free)
-            self.write(Path(place.path), data)
+            path = Path(place.path)
+            self.write(path, data)
+        for other, content in beside(self.job.request, rules, image, text, path, len(data)):
+            self.write(other, content)
         return place.url
 
     def write(self, path: Path, data: bytes) -> None:
@@ -152,16 +166,23 @@ class Shelf:
         self.written.append(path)
 
 
-def make_grid(job: "GenerationJob", saving: "Saving", generation: Generation) -> "Image | None":
-    """The contact sheet of a job, where somebody wants it and there are two pictures or more.
+def make_grid(job: "GenerationJob", saving: "Saving", generation: Generation) -> Image | None:
+    """The contact sheet of a job, where somebody wants it and there are pictures enough.
 
     A script makes sheets of its own.
     """
-    if len(generation.pictures) < 2 or job.request.script is not None:
+    rules, pictures = saving.sheet, generation.pictures
+    if (len(pictures) < 2 and rules.only_of_several) or job.request.script is not None:
         return None
     if not (saving.save_grid or saving.return_grid):
         return None
-    return grid([picture.image for picture in generation.pictures])
+    return grid(
+        [picture.image for picture in pictures],
+        rules.rows,
+        job.request.batch_size,
+        rules.fill_evenly,
+        rules.background,
+    )
 
 
 def finished(job: "GenerationJob", saving: "Saving", generation: Generation) -> tuple[Picture, ...]:
@@ -175,13 +196,42 @@ def finished(job: "GenerationJob", saving: "Saving", generation: Generation) -> 
     return generation.pictures[:-last]
 
 
-def encoded(request: GenerationRequest, image: "Image", text: str | None, format: str) -> bytes:
+def beside(
+    request: GenerationRequest,
+    rules: FileRules,
+    image: Image,
+    text: str | None,
+    path: Path,
+    size: int,
+) -> Iterator[tuple[Path, bytes]]:
+    """Further files for a picture that was saved as ``path`` in ``size`` bytes.
+
+    A JPEG, made smaller if need be, of what is too large to be sent around, and the infotext.
+    """
+    small = path.with_suffix(".jpg")
+    large = size > rules.large_bytes or max(image.size) > rules.large_side
+    if rules.small_copy and large and small != path:
+        ratio = min(rules.large_side / max(image.size), 1)
+        smaller = (max(round(image.width * ratio), 1), max(round(image.height * ratio), 1))
+        copy = image.resize(smaller, Resampling.LANCZOS)
+        yield small, encoded(request, copy, text, "jpg")
+    if rules.text_beside and text:
+        yield path.with_suffix(".txt"), f"{text}\n".encode()
+
+
+def encoded(
+    request: GenerationRequest,
+    image: Image,
+    text: str | None,
+    format: str,
+    lossless: bool = False,
+) -> bytes:
     """A picture file with its infotext, unless the options forbid it."""
     options = request.options
     kept = text if options.enable_pnginfo else None
-    return encode(image, format, kept, options.jpeg_quality)
+    return encode(image, format, kept, options.jpeg_quality, lossless)
 
 
-def extension(request: GenerationRequest) -> str:
-    """The end of a saved file's name."""
-    return "." + request.options.samples_format
+def fitting(image: Image, format: str) -> str:
+    """The format, or PNG for a picture that is larger than it can hold."""
+    return format if max(image.size) <= LARGEST.get(format.lower(), max(image.size)) else "png"

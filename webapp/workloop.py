@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -181,7 +181,7 @@ class Worker:
             if vigil.lost:
                 raise LeaseLost
             receipt = Receipt.of(self.data_dir / EASEL, lease.frame.id)
-            saved = save_all(job, generation, self.data_dir, date.today(), receipt)
+            saved = save_all(job, generation, self.data_dir, datetime.now(), receipt)
             return compose(job, generation, saved)
 
     def report(self, lease: Lease, error: Exception) -> None:

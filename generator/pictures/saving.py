@@ -134,7 +134,7 @@ def save(path: Path, data: bytes) -> None:
 
     Makes the folder. Raises :class:`CannotSave` (full disk, no permission), leaving nothing.
     """
-    part = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    part = path.with_name(f".{uuid4().hex}.part")  # short: the name itself may be the longest
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("xb") as file:

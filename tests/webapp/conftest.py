@@ -6,7 +6,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -113,7 +113,7 @@ class House:
             job = decode(body)
             self.jobs.append(job)
             generation = self.draw(job)
-            saved = save_all(job, generation, self.data_dir, date(2026, 1, 2))
+            saved = save_all(job, generation, self.data_dir, datetime(2026, 1, 2))
             return compose(job, generation, saved)
         except Exception as error:
             return envelope(error)

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from webapp.receipts import Receipt, forget_old
 from webapp.saving import save_all
 from webapp.workloop import Worker
 
-TODAY, TOMORROW = date(2026, 1, 2), date(2026, 1, 3)
+TODAY, TOMORROW = datetime(2026, 1, 2), datetime(2026, 1, 3)
 
 
 def chooser(folder: Path) -> Callable[[], tuple[Path, str]]:

@@ -1,10 +1,11 @@
 """What the body of a frame holds: the worker's request as JSON, written and read by pydantic."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
+from generator.pictures.naming import NamingRules
 from generator.request import ControlUnit, ExtrasRequest, GenerationRequest
 
 GENERATE = "generate"
@@ -18,10 +19,32 @@ DETECT = "detect"
 
 
 @dataclass(frozen=True, slots=True)
+class FileRules:
+    """What is written for a picture, by AUTOMATIC1111's options (contract section 7.3)."""
+
+    grid_format: str = "png"
+    webp_lossless: bool = False
+    text_beside: bool = False  # save_txt
+    small_copy: bool = False  # export_for_4chan: a JPEG beside what is too large
+    large_bytes: float = 4.0 * 1024 * 1024  # img_downscale_threshold
+    large_side: int = 4000  # target_side_length, pixels
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRules:
+    """How the contact sheet of a job is laid out (contract section 6.6)."""
+
+    rows: int = -1  # n_rows: -1 nearly square, 0 a row a batch
+    fill_evenly: bool = False  # grid_prevent_empty_spots
+    background: str = "#ffffff"  # grid_background_color
+    only_of_several: bool = True  # grid_only_if_multiple
+
+
+@dataclass(frozen=True, slots=True)
 class Saving:
     """Where and how the pictures of a job are saved. Paths are relative to the data directory."""
 
-    samples_dir: str  # without the date, which is that of the saving
+    samples_dir: str  # without the folders that ``names`` makes in it
     grids_dir: str
     naming: Literal["easel", "vendor"] = "easel"
     url_prefix: str = ""  # what stands before the path in the vendor's image_url
@@ -29,6 +52,9 @@ class Saving:
     save_grid: bool = True
     return_grid: bool = False
     maps_dir: str | None = None  # of the vendor's answer: masks, ControlNet's maps
+    names: NamingRules = field(default_factory=NamingRules)
+    files: FileRules = field(default_factory=FileRules)
+    sheet: SheetRules = field(default_factory=SheetRules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from generator.pictures.saving import CONTAINERS
 from generator.request import GenerationRequest, Snapshot
 from webapp import eas
-from webapp.errors import Refused
-from webapp.queues.frames import Saving
+from webapp.queues.frames import FileRules, Saving
 from webapp.requests.accepting import Accepted
+from webapp.requests.file_rules import container, file_rules, naming_rules, sheet_rules
+from webapp.settings import checked_value
 
 
 def saving(
@@ -17,7 +18,8 @@ def saving(
 ) -> Saving | None:
     """Folders and rules, or None. ``save_dir`` saves whatever ``save_images`` says.
 
-    Raises ``Refused`` for a folder outside the data directory's part for pictures.
+    Raises ``Refused`` for a folder outside the data directory's part for pictures, and for
+    options that fit no file.
     """
     route, extras, body = accepted.body.route, accepted.extras, accepted.body
     if extras is not None and extras.save_dir is not None:
@@ -26,7 +28,8 @@ def saving(
         inner = PurePosixPath(place.relative)
         folders = (str(inner / f"{route}-images"), str(inner / f"{route}-grids"))
         maps = str(inner / "controlnet_mask")
-        return Saving(*folders, "vendor", place.prefix, maps_dir=maps)
+        files = FileRules(accepted.request.options.samples_format)
+        return Saving(*folders, "vendor", place.prefix, maps_dir=maps, files=files)
     if not body.save_images:
         return None
     chosen = in_force(accepted, options)
@@ -41,14 +44,15 @@ def saving(
         save_samples=bool(chosen["samples_save"]),
         save_grid=bool(chosen["grid_save"]),
         return_grid=bool(chosen["return_grid"]),
+        names=naming_rules(chosen),
+        files=file_rules(chosen),
+        sheet=sheet_rules(chosen),
     )
 
 
 def check_format(options: Snapshot) -> None:
     """Refuse a format that no picture can be saved in, before one is drawn."""
-    if options.samples_format.lower() not in CONTAINERS:
-        known = ", ".join(CONTAINERS)
-        raise Refused(f"samples_format: {options.samples_format!r} is none of {known}.")
+    container("samples_format", options.samples_format)
 
 
 def origins_dir(
@@ -61,9 +65,10 @@ def origins_dir(
     return eas.locate(named, data_dir, mounts, trusted=True).relative
 
 
-def in_force(accepted: Accepted, options: Mapping[str, object]) -> dict[str, object]:
-    """The options with the request's own on top."""
-    return {**options, **(accepted.body.override_settings or {})}
+def in_force(accepted: Accepted, options: Mapping[str, object]) -> dict[str, Any]:
+    """The options with the request's own, in their types, on top."""
+    own = accepted.body.override_settings or {}
+    return {**options, **{name: checked_value(name, value) for name, value in own.items()}}
 
 
 def unsaved(request: GenerationRequest) -> GenerationRequest:

@@ -1,0 +1,229 @@
+"""What saved pictures are called: patterns of ``[tokens]`` (contract section 6.5). No torch here.
+
+Nothing that a pattern or a prompt holds leaves its folder: see :func:`safe`.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+LONGEST_PART = 128  # characters of a token's value
+LONGEST_NAME = 200  # bytes of UTF-8; file systems take 255, with number, suffix and ending
+MOST_FOLDERS = 16  # one in another
+FORBIDDEN = frozenset('#<>:"/\\|?*')
+TOKEN = re.compile(r"\[([^\[\]<>]*)((?:<[^<>]*>)*)\]")
+ARGUMENT = re.compile(r"<([^<>]*)>")
+BETWEEN_WORDS = re.compile(r"[\s!-/:-@\[-`{-~]+")
+HASH_LENGTH = 8  # hex digits of a prompt's hash, unless the token says otherwise
+NO_WORDS = "empty"  # of a prompt without any
+WITH_FOLDERS, WITHOUT_FOLDERS = "[seed]", "[seed]-[prompt_spaces]"
+"""The usual pattern of a file's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamingRules:
+    """The options about names."""
+
+    pattern: str = ""  # samples_filename_pattern; "" is the usual one
+    folder_pattern: str = "[date]"  # directories_filename_pattern; "" is [prompt_words]
+    picture_folders: bool = True  # save_to_dirs
+    grid_folders: bool = True  # grid_save_to_dirs
+    numbered: bool = True  # save_images_add_number
+    replace: bool = True  # a file of the same name, where it has no number; else -1, -2, ...
+    long_grid_names: bool = False  # grid_extended_filename
+    words: int = 8  # directories_max_prompt_words
+
+    @property
+    def name_pattern(self) -> str:
+        """The pattern of a picture's name."""
+        return self.pattern or (WITH_FOLDERS if self.picture_folders else WITHOUT_FOLDERS)
+
+    def folders(self, facts: "Facts", *, grid: bool = False) -> tuple[str, ...]:
+        """The folders, one in another, that a picture's file goes into; none is possible."""
+        if not (self.grid_folders if grid else self.picture_folders):
+            return ()
+        told = render(self.folder_pattern or "[prompt_words]", facts, self.words)
+        parts = (safe(part) for part in re.split(r"[/\\]", told)[:MOST_FOLDERS])
+        return tuple(part for part in parts if part)
+
+    def stem(self, facts: "Facts", *, grid: bool = False) -> str:
+        """A picture's name without number, suffix and ending; "" is possible."""
+        if grid and not self.long_grid_names:
+            return ""
+        return safe(render(self.name_pattern, facts, self.words))
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What names tell of a picture. A None makes its token, and the text before it, vanish."""
+
+    seed: int
+    now: datetime
+    first_seed: int = 0
+    last_seed: int | None = None  # None in a job of one picture
+    steps: int = 20
+    guidance: float = 7.0
+    width: int = 512
+    height: int = 512
+    styles: tuple[str, ...] = ()
+    sampler: str = ""
+    schedule: str = ""  # "" or "Automatic": the sampler's own
+    model: str = ""
+    model_hash: str | None = ""
+    vae: str | None = None  # a file's name
+    job_timestamp: str = ""
+    prompt: str = ""
+    bare_prompt: str = ""  # before its styles
+    negative_prompt: str = ""
+    batch_number: int | None = None  # from 1; None in batches of one
+    batch_size: int = 1
+    generation_number: int | None = None  # from 1; None in a job of one picture
+    clip_skip: int = 1
+    denoising: float | None = None
+    user: str = ""
+    pixels: Callable[[], bytes] = field(default=bytes)
+
+
+def render(pattern: str, facts: Facts, words: int = 8) -> str:
+    """``pattern`` with its tokens replaced by safe text; unknown ones stay as they are."""
+    done, at = [], 0
+    for match in TOKEN.finditer(pattern):
+        text, at = pattern[at : match.start()], match.end()
+        token = TOKENS.get(match[1].lower())
+        if token is None:
+            done.append(text + match[0])
+            continue
+        value = token(facts, ARGUMENT.findall(match[2]), words)
+        if value is not None:
+            done.append(text + part(value))
+    return "".join(done) + pattern[at:]
+
+
+def part(value: str) -> str:
+    """A token's value without what a file's name cannot hold, at most 128 characters."""
+    return clean(value).lstrip(" ")[:LONGEST_PART].rstrip(" .")
+
+
+def clean(text: str) -> str:
+    """``text`` with ``_`` for separators, reserved and control characters, lone surrogates."""
+    return "".join(
+        "_" if letter in FORBIDDEN or unicodedata.category(letter) in ("Cc", "Cs") else letter
+        for letter in text
+    )
+
+
+def safe(name: str) -> str:
+    """One part of a path: never a separator, ``.`` or ``..``; at most 200 bytes; maybe ""."""
+    whole = clean(name).lstrip(" ")
+    cut = whole.encode()[:LONGEST_NAME].decode(errors="ignore")
+    return cut.rstrip(" .")
+
+
+Token = Callable[[Facts, Sequence[str], int], str | None]
+
+
+def simply(read: Callable[[Facts], object]) -> Token:
+    """A token that takes no arguments."""
+
+    def token(facts: Facts, arguments: Sequence[str], words: int) -> str | None:
+        value = read(facts)
+        return None if value is None else str(value)
+
+    return token
+
+
+def digest(read: Callable[[Facts], bytes], length: int | None = HASH_LENGTH) -> Token:
+    """A token of so many hex digits of a SHA-256; all where ``length`` is None."""
+
+    def token(facts: Facts, arguments: Sequence[str], words: int) -> str:
+        wanted = arguments[0] if arguments else ""
+        count = int(wanted) if wanted.isascii() and wanted.isdecimal() else length
+        return hashlib.sha256(read(facts)).hexdigest()[:count]
+
+    return token
+
+
+def encoded(text: str) -> bytes:
+    """UTF-8, whatever a client sent."""
+    return text.encode(errors="replace")
+
+
+def moment(facts: Facts, arguments: Sequence[str], words: int) -> str:
+    """``[datetime<format><zone>]``; what is no format or no zone counts as not given."""
+    now = facts.now
+    try:
+        now = now.astimezone(ZoneInfo(arguments[1])) if len(arguments) > 1 else now
+    except (KeyError, ValueError, OSError):
+        now = facts.now
+    try:
+        return now.strftime(arguments[0] if arguments and arguments[0] else "%Y%m%d%H%M%S")
+    except ValueError:
+        return f"{now:%Y%m%d%H%M%S}"
+
+
+def first_words(facts: Facts, arguments: Sequence[str], words: int) -> str:
+    """The first words of the prompt."""
+    found = [word for word in BETWEEN_WORDS.split(facts.prompt) if word]
+    return " ".join((found or [NO_WORDS])[:words])
+
+
+def words_of_prompt(facts: Facts, arguments: Sequence[str], words: int) -> str:
+    """``[hasprompt<word|default>...]``: each word that the prompt holds, else its default."""
+    prompt, found = facts.prompt.lower(), []
+    for argument in arguments:
+        word, _, default = argument.partition("|")
+        found.append(word if word.lower() in prompt else default)
+    return "".join(found)
+
+
+def sampler_and_schedule(facts: Facts) -> str:
+    """Both names, or the sampler's alone where it chooses its schedule."""
+    own = facts.schedule in ("", "Automatic")
+    return facts.sampler if own else f"{facts.sampler} {facts.schedule}"
+
+
+TOKENS: Mapping[str, Token] = MappingProxyType(
+    {
+        "seed": simply(lambda facts: facts.seed),
+        "seed_first": simply(lambda facts: facts.first_seed),
+        "seed_last": simply(lambda facts: facts.last_seed),
+        "steps": simply(lambda facts: facts.steps),
+        "cfg": simply(lambda facts: facts.guidance),
+        "width": simply(lambda facts: facts.width),
+        "height": simply(lambda facts: facts.height),
+        "styles": simply(lambda facts: ", ".join(facts.styles) or "None"),
+        "sampler": simply(lambda facts: facts.sampler),
+        "scheduler": simply(lambda facts: facts.schedule),
+        "sampler_scheduler": simply(sampler_and_schedule),
+        "model_hash": simply(lambda facts: facts.model_hash or ""),
+        "model_name": simply(lambda facts: facts.model),
+        "vae_filename": simply(lambda facts: (facts.vae or "NoneType").partition(".")[0]),
+        "date": simply(lambda facts: facts.now.date().isoformat()),
+        "datetime": moment,
+        "job_timestamp": simply(lambda facts: facts.job_timestamp),
+        "prompt_hash": digest(lambda facts: encoded(facts.prompt)),
+        "negative_prompt_hash": digest(lambda facts: encoded(facts.negative_prompt)),
+        "full_prompt_hash": digest(
+            lambda facts: encoded(f"{facts.prompt} {facts.negative_prompt}")
+        ),
+        "prompt": simply(lambda facts: facts.prompt.replace(" ", "_")),
+        "prompt_no_styles": simply(lambda facts: facts.bare_prompt),
+        "prompt_spaces": simply(lambda facts: facts.prompt),
+        "prompt_words": first_words,
+        "hasprompt": words_of_prompt,
+        "batch_number": simply(lambda facts: facts.batch_number),
+        "batch_size": simply(lambda facts: facts.batch_size),
+        "generation_number": simply(lambda facts: facts.generation_number),
+        "clip_skip": simply(lambda facts: facts.clip_skip),
+        "denoising": simply(lambda facts: facts.denoising),
+        "user": simply(lambda facts: facts.user),
+        "image_hash": digest(lambda facts: facts.pixels(), None),
+        "none": simply(lambda facts: ""),
+    }
+)
+"""Every token by its name in small letters."""
