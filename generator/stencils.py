@@ -7,6 +7,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from generator.errors import BadRequest
 from generator.pictures.masks import Box, blur, crop_box, fill_masked, read_mask
 from generator.pictures.reading import read_base64
 from generator.pictures.resizing import FILL, Resample, lanczos, resize_image
@@ -29,11 +30,21 @@ class Stencil:
     ) -> Image.Image:
         """The part of ``image`` to work on, enlarged to ``size``, its masked content filled.
 
-        AUTOMATIC1111 fills first for the latent contents too.
+        AUTOMATIC1111 fills first for the latent contents too. Raises
+        :class:`generator.errors.BadRequest` for a picture that is not of the mask's size.
         """
         if self.box:
             image = resize_image(image.crop(self.box), size, FILL, resample)
-        return image if fill == ORIGINAL else fill_masked(image, self.inner)
+        if fill == ORIGINAL:
+            return image
+        if image.size != self.inner.size:
+            raise BadRequest(
+                f"resize_mode 3 keeps the first picture at {image.width}x{image.height}, where it "
+                f"cannot be filled under a mask of {size[0]}x{size[1]}. Send it at that size, or "
+                "choose another resize_mode, or inpainting_fill 1",
+                field="resize_mode",
+            )
+        return fill_masked(image, self.inner)
 
     def cells(self, size: tuple[int, int]) -> Tensor:
         """1 where to repaint, (1,1,h,w) for a latent of ``size`` (w, h)."""

@@ -4,10 +4,12 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from PIL import ImageColor
 
 from generator.errors import BadRequest
 from generator.request import Snapshot
@@ -20,6 +22,7 @@ BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 DEFAULTS: Mapping[str, object] = {option.name: option.default for option in OPTIONS}
 # Options whose values depend on what is installed; a name that is gone must not lock the page.
 OPEN_CHOICES = frozenset({"sd_vae", "sd_model_checkpoint", "upscaler_for_img2img"})
+LEAST_RHO = 0.01  # the schedules raise sigmas to 1/rho
 TAKES: Mapping[type, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -28,6 +31,25 @@ TAKES: Mapping[type, str] = {
     list: "a list",
     type(None): "a name or null",
 }
+
+
+def _is_colour(value: Any) -> bool:
+    try:
+        ImageColor.getrgb(value)
+    except ValueError:
+        return False
+    return True
+
+
+COLOUR = (_is_colour, "a colour such as #ffffff")
+CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "img2img_background_color": COLOUR,
+    "grid_background_color": COLOUR,
+    "grid_text_active_color": COLOUR,
+    "grid_text_inactive_color": COLOUR,
+    "rho": (lambda value: value == 0 or value >= LEAST_RHO, f"0 or {LEAST_RHO} to 100"),
+}
+"""What a type and two limits cannot tell: whether a value fits, and which ones do."""
 
 
 class Options:
@@ -124,6 +146,8 @@ def checked_value(name: str, value: object) -> object:
     if least is not None and most is not None and made is not None and not least <= made <= most:
         wanted = f"{least:g} to {most:g}"
         raise BadRequest(f"The option {name} takes {wanted}, not {value!r}.", name)
+    if name in CHECKS and not CHECKS[name][0](made):
+        raise BadRequest(f"The option {name} takes {CHECKS[name][1]}, not {value!r}.", name)
     chosen = made if isinstance(made, list) else [made]
     if option.choices and not set(chosen) <= set(option.choices):
         wanted = ", ".join(option.choices)

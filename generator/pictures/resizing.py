@@ -58,9 +58,9 @@ def resize_image(
     wider = size[0] * image.height > image.width * size[1]  # than the image
     by_width = wider if mode == CROP else not wider
     inner = (
-        (size[0], image.height * size[0] // image.width)
+        (size[0], max(image.height * size[0] // image.width, 1))
         if by_width
-        else (image.width * size[1] // image.height, size[1])
+        else (max(image.width * size[1] // image.height, 1), size[1])
     )
     resized = resample(image, inner)
     canvas = Image.new("RGB", size)

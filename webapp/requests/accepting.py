@@ -15,7 +15,7 @@ from webapp.requests.img2img import Img2Img
 from webapp.requests.models_of import checkpoint, refiner, vae
 from webapp.requests.pasted import pasted
 from webapp.requests.ranges import SIZE, check
-from webapp.requests.sampling import sampling, seeds
+from webapp.requests.sampling import check_seeds, sampling, seeds
 from webapp.requests.scripts_of import check_names, controls, script, soft_inpainting
 from webapp.requests.txt2img import Txt2Img
 from webapp.settings import snapshot
@@ -66,6 +66,7 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
         request = with_second_pass(request, body, given)
     elif isinstance(body, Img2Img):
         request = with_origin(request, body)
+    check_seeds(request.seeds, request.picture_count, options.eta_noise_seed_delta)
     return Accepted(body, request, extras, echo(body))
 
 

@@ -104,6 +104,17 @@ def seeds(body: JobFields) -> Seeds:
     )
 
 
+def check_seeds(seeds: Seeds, pictures: int, delta: int) -> None:
+    """Refuse seeds whose last picture's would leave 64 bits; ``delta`` is the option ENSD."""
+    for name, seed in (("seed", seeds.seed), ("subseed", seeds.variation_seed)):
+        least, most = seed + min(delta, 0), seed + pictures - 1 + max(delta, 0)
+        if least < -(2**63) or most >= 2**63:
+            raise Refused(
+                f"{name}: {seed} is too far from 0: the seeds of {pictures} pictures, with "
+                f"eta_noise_seed_delta {delta}, must have 64 bits."
+            )
+
+
 def resolved(seed: int | None) -> int:
     """A seed that is one: -1 and NULL stand for a random one."""
     return random.SystemRandom().randrange(RANDOM_SEEDS) if seed in (None, -1) else seed

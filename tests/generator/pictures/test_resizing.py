@@ -7,6 +7,7 @@ from PIL import Image
 from generator.pictures.resizing import (
     CROP,
     FILL,
+    JUST_RESIZE,
     LATENT_MODES,
     resize_image,
     resize_latent,
@@ -44,3 +45,9 @@ def test_every_latent_mode_reaches_its_size(mode: str) -> None:
     larger = resize_latent(latent, (9, 12), mode)
     assert larger.shape == (1, 4, 12, 9)
     assert torch.allclose(larger, torch.tensor(0.5))
+
+
+@pytest.mark.parametrize("mode", [JUST_RESIZE, CROP, FILL])
+@pytest.mark.parametrize("size", [(1, 1), (500, 3), (3, 500)])
+def test_a_line_of_pixels_can_be_resized(size: tuple[int, int], mode: int) -> None:
+    assert resize_image(Image.new("RGB", size), (32, 16), mode).size == (32, 16)
