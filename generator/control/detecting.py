@@ -2,9 +2,9 @@
 
 from PIL import Image
 
-from generator.control.annotators import Dials, annotate
+from generator.control.annotators import annotate
 from generator.control.inputs import given_input
-from generator.control.ready import shown
+from generator.control.ready import dials_of, shown
 from generator.control.units import known_module
 from generator.request import ControlUnit
 
@@ -15,5 +15,4 @@ def detect(unit: ControlUnit) -> Image.Image:
     Raises :class:`generator.errors.BadRequest` for a picture that cannot be read.
     """
     module = known_module(unit.module, "controlnet_module")
-    dials = Dials(float(unit.processor_res), float(unit.threshold_a), float(unit.threshold_b))
-    return shown(annotate(module, given_input(unit, module), dials))
+    return shown(annotate(module, given_input(unit, module), dials_of(unit, module)))

@@ -31,7 +31,8 @@ class Around:
 
     vae: "Callable[[], AutoencoderKL]"
     alphas_cumprod: Tensor  # (1000,)
-    order: int = 1  # network calls a step
+    calls_a_step: int = 1
+    order: int = 1  # planned calls a step, which DPM fast and adaptive do not keep to
     large: bool = False  # the second pass of hires fix
     random: Sequence[torch.Generator] = ()  # one a picture of the batch
 
@@ -61,7 +62,7 @@ class Steering:
         self._must_fit(checkpoint)
         size = (x.shape[-1] * FACTOR, x.shape[-2] * FACTOR)
         self._encode_pictures(size)
-        active = [ready for ready in self._units if is_active(ready.unit, rows, self._around.order)]
+        active = [ready for ready in self._units if self._is_active(ready.unit, rows)]
         added = self._residuals(active, x[:, :4], t, context, rows)
         with Mirror(unet) as mirror:
             self._look(mirror, active, x, t, context, rows, unet)
@@ -69,6 +70,10 @@ class Steering:
                 x.to(unet.dtype), t, context.to(unet.dtype), **_arguments(added, unet.dtype)
             ).sample
         return self._corrected(active, x[:, :4], t, found.float(), rows, checkpoint.prediction)
+
+    def _is_active(self, unit: ControlUnit, rows: Rows) -> bool:
+        steps = rows.calls / self._around.order
+        return is_active(unit, rows.call, self._around.calls_a_step, steps)
 
     def _must_fit(self, checkpoint: Checkpoint) -> None:
         for ready in self._units:
@@ -183,15 +188,15 @@ class Steering:
         return found
 
 
-def is_active(unit: ControlUnit, rows: Rows, order: int) -> bool:
-    """Whether a unit acts in a call, by its guidance range; ``order`` is how many calls a step has.
+def is_active(unit: ControlUnit, call: int, calls_a_step: int, steps: float) -> bool:
+    """Whether a unit acts in a pass's ``call``, from 0, by its guidance range.
 
-    The share that counts is the last finished step's. A step is finished once its first call is,
-    and the first step counts from the start, so the range lags a call (golden ``cn_range``).
+    The share that counts is the last finished step's of all ``steps``. A step is finished once
+    its first call is, and the first one counts from the start: the range lags a call (golden
+    ``cn_range``).
     """
-    done = max(-(-rows.call // order) - 1, 0)
-    share = done / max(rows.calls / order, 1)
-    return unit.guidance_start <= share <= unit.guidance_end
+    done = max(-(-call // calls_a_step) - 1, 0)
+    return unit.guidance_start <= done / max(steps, 1) <= unit.guidance_end
 
 
 def scales(unit: ControlUnit, count: int, large: bool) -> tuple[float, ...]:

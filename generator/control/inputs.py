@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from generator.control.fitting import CROP, FILL, STRETCH, Pixels
-from generator.control.modules import Module, find_module
-from generator.control.units import PLACE
+from generator.control.modules import Module
+from generator.control.units import PLACE, known_module
 from generator.errors import BadRequest
 from generator.pictures.masks import Box, blur, crop_box, read_mask
 from generator.pictures.reading import flat, read_base64
@@ -53,13 +53,11 @@ def given_input(unit: ControlUnit, module: Module) -> Pixels:
 
 
 def _running_module(unit: ControlUnit, request: GenerationRequest) -> Module:
-    """AUTOMATIC1111's own inpainting does what ``inpaint_only`` would do on top of its model."""
+    """The job's own inpainting does what ``inpaint_only`` would do on top of its model."""
     name = unit.module
     if name == "inpaint_only" and request.origin and request.origin.mask:
         name = "inpaint"
-    module = find_module(name)
-    assert module is not None, name  # read_units lets no other pass
-    return module
+    return known_module(name, f"{PLACE}: module")
 
 
 def _picture(unit: ControlUnit, request: GenerationRequest) -> tuple[Image.Image, str]:

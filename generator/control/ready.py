@@ -1,6 +1,6 @@
 """A unit made ready for its job: its map at every size that the job's passes ask for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ from generator.control.fitting import Pixels, Size, fit, perfect_resolution
 from generator.control.inputs import read_input
 from generator.control.modules import Module
 from generator.control.network import ControlNet
-from generator.control.units import PLACE
+from generator.control.units import PLACE, settle
 from generator.pictures.reading import read_base64
-from generator.request import ControlUnit, GenerationRequest
+from generator.request import ControlUnit, GenerationRequest, Seeds
 
 LATENT_MODULES = ("reference", "tile_colorfix", "inpaint_only")
 
@@ -67,16 +67,10 @@ def make_ready(
     """Read the unit's picture and draw its map. Raises :class:`generator.errors.BadRequest`."""
     given = read_input(unit, request)
     size = (request.width // 8 * 8, request.height // 8 * 8)
-    resolution = float(unit.processor_res)
+    dials = dials_of(unit, given.module, request.seeds)
     if unit.pixel_perfect:
         resolution = perfect_resolution(given.pixels, size, given.resize_mode)
-    seeds = request.seeds
-    dials = Dials(
-        resolution,
-        float(unit.threshold_a),
-        float(unit.threshold_b),
-        seeds.seed + seeds.variation_seed,
-    )
+        dials = replace(dials, resolution=resolution)
     return ReadyUnit(
         unit=unit,
         module=given.module,
@@ -84,6 +78,16 @@ def make_ready(
         resize_mode=given.resize_mode,
         control=control,
         region=_region(unit, size, given.resize_mode),
+    )
+
+
+def dials_of(unit: ControlUnit, module: Module, seeds: Seeds | None = None) -> Dials:
+    """How the unit sets its preprocessor; what the preprocessor cannot take is its default."""
+    return Dials(
+        resolution=float(settle(module.resolution_slider, unit.processor_res)),
+        a=float(settle(module.a, unit.threshold_a)),
+        b=float(settle(module.b, unit.threshold_b)),
+        seed=seeds.seed + seeds.variation_seed if seeds else 0,
     )
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+CALLS_OF_A_RANGE = 3  # calls in a step of DPM fast and DPM adaptive
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Control:
     """The units of one job, in order."""
@@ -43,10 +46,12 @@ class Control:
         large: bool,
     ) -> Steering:
         """The units in one pass; ``large`` is the second one of hires fix."""
+        sampler, _ = resolve(sampling.sampler, sampling.schedule)
         around = Around(
             vae=vae,
             alphas_cumprod=noise_schedule(scaled_linear(), options).alphas_cumprod,
-            order=resolve(sampling.sampler, sampling.schedule)[0].order,
+            calls_a_step=CALLS_OF_A_RANGE if sampler.kind == "range" else sampler.order,
+            order=sampler.order,
             large=large,
             random=[torch.Generator().manual_seed(each.seed) for each in noise.pictures],
         )

@@ -93,8 +93,8 @@ def read_units(
     """The enabled units among the first ``limit`` of ``args``, in order; what is no object is not
     a unit.
 
-    ``picture(field, text)`` checks each picture and answers its base64. Raises
-    :class:`BadRequest` naming the unit and the field.
+    ``picture(field, text)`` checks each picture, fetches or refuses an address (the vendor's
+    ``image_link``), and answers base64. Raises :class:`BadRequest` naming the unit and the field.
     """
     found = []
     for number, arg in enumerate(args[:limit]):
@@ -111,8 +111,6 @@ def _enabled(arg: Mapping[str, object], number: int) -> bool:
 
 def _read_unit(arg: Mapping[str, object], place: str, picture: ReadPicture) -> ControlUnit:
     unit = _validated(arg, place)
-    if unit.image_link:
-        _refuse(place, "image_link", "addresses are not fetched; send the picture in image")
     if unit.guidance_start > unit.guidance_end:
         _refuse(
             place,
@@ -186,8 +184,10 @@ def _pictures(unit: _Unit, place: str, picture: ReadPicture) -> tuple[str | None
     if len(given) > 1:
         names = " and ".join(field for field, _ in given)
         _refuse(place, "mask", f"{names} are given at once; send one of them")
-    if image:
-        image = picture(f"{place}.image", _text(image, place, "image"))
+    for name, text in (("image", image), ("image_link", unit.image_link)):
+        if text:
+            image = picture(f"{place}.{name}", _text(text, place, name))
+            break
     field, mask = given[0] if given else ("mask", None)
     if mask:
         mask = picture(f"{place}.{field}", _text(mask, place, field))

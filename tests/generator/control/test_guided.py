@@ -115,16 +115,17 @@ def test_acts_only_in_its_region(unet: Any, control: ControlNet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "calls", "acting"),
+    ("calls_a_step", "calls", "acting"),
     [
         (1, 10, list(range(3, 9))),  # call n comes after step n - 1
         (2, 20, list(range(5, 17))),  # a step counts from its second call on
+        (3, 30, list(range(7, 25))),
     ],
 )
-def test_the_range_lags_a_call(order: int, calls: int, acting: list[int]) -> None:
+def test_the_range_lags_a_call(calls_a_step: int, calls: int, acting: list[int]) -> None:
     unit = ControlUnit(guidance_start=0.2, guidance_end=0.7)
-    rows = [Rows((0,), (Side.POSITIVE,), call, calls) for call in range(calls)]
-    assert [each.call for each in rows if is_active(unit, each, order)] == acting
+    found = [call for call in range(calls) if is_active(unit, call, calls_a_step, 10)]
+    assert found == acting
 
 
 def test_hires_options_choose_the_pass(unet: Any, control: ControlNet) -> None:

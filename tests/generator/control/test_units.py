@@ -99,6 +99,12 @@ def test_every_picture_is_checked_under_its_name() -> None:
     assert (unit.image, unit.mask, unit.effective_region_mask) == ("a", "b", "c")
 
 
+def test_an_address_is_for_who_checks_pictures() -> None:
+    arg = {"enabled": True, "image_link": "https://example.org/x.png"}
+    (unit,) = read_units([arg], picture=lambda field, text: f"{field.rpartition('.')[2]} {text}")
+    assert unit.image == "image_link https://example.org/x.png"
+
+
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
@@ -114,7 +120,6 @@ def test_every_picture_is_checked_under_its_name() -> None:
         ({"image": {"image": "A", "mask": "B"}, "mask": "C"}, "image.mask"),
         ({"image": ["A", "B", "C"]}, "one picture a unit"),
         ({"image": 7}, "base64"),
-        ({"image_link": "https://example.org/x.png"}, "not fetched"),
         ({"advanced_weighting": [1.0] * 99}, "advanced_weighting"),
     ],
 )
