@@ -1,18 +1,31 @@
 """What a prompt's tags add is there for their job, told in its texts, and gone when it ends."""
 
+import base64
 import hashlib
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from generator.engine import Engine
 from generator.errors import WrongArchitecture
 from generator.models.kinds import Kind
-from generator.request import GenerationRequest, HiresFix, Progress, Sampling, Seeds, Snapshot, Stop
+from generator.request import (
+    ControlUnit,
+    GenerationRequest,
+    HiresFix,
+    Progress,
+    Refiner,
+    Sampling,
+    Seeds,
+    Snapshot,
+    Stop,
+)
 from tests.parity.comparing import psnr
 from tests.parity.service import build_engine
 
@@ -57,7 +70,8 @@ def fingerprint(engine: Engine) -> dict[str, str]:
                 digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
             for name, layer in network.named_modules():
                 hooks = len(layer._forward_pre_hooks), len(layer._forward_hooks)
-                digest.update(repr((name, hooks, getattr(layer, "padding_mode", ""))).encode())
+                state = hooks, getattr(layer, "padding_mode", ""), sorted(vars(layer))
+                digest.update(repr((name, state)).encode())
         found[checkpoint.file.stem] = digest.hexdigest()
     return found
 
@@ -114,6 +128,45 @@ def test_a_checkpoint_switched_by_hires_leaves_both_as_they_were(
         else:
             assert engine.run(request, late).stopped == (watch is interrupt)
         assert fingerprint(engine) == before
+    finally:
+        engine.unload()
+        engine._memory._limit = 1
+
+
+@pytest.mark.parametrize("watch", [None, interrupt, fail])
+def test_all_that_reaches_into_the_networks_is_taken_out_again(
+    engine: Engine, small: GenerationRequest, watch: Callable[..., Stop] | None
+) -> None:
+    """A refiner, ControlNet by reference, merged tokens, tiling, LoRAs and a hypernetwork."""
+    engine._memory._limit = 2
+    picture = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE), "orange").save(picture, "PNG")
+    units = tuple(
+        ControlUnit(module=module, image=base64.b64encode(picture.getvalue()).decode())
+        for module in ("reference_only", "reference_adain")
+    )
+    options = replace(small.options, token_merging_ratio=0.5)
+    sampling = replace(small.sampling, steps=4)
+    request = replace(
+        small, prompt=ALL, tiling=True, refiner=Refiner("tinysd15b", 0.5), controls=units,
+        options=options, sampling=sampling,
+    )  # fmt: skip
+    try:
+        engine.run(replace(small, checkpoint="tinysd15b"))
+        plain = engine.run(small).pictures[0].image.tobytes()
+        before = fingerprint(engine)
+
+        def late(progress: Progress, preview: object) -> Stop:
+            second = "tinysd15b" in engine.loaded[-1] and progress.step > 1
+            return watch(replace(progress, step=1), preview) if watch and second else Stop.NO
+
+        if watch is fail:
+            with pytest.raises(KeyError, match=r"lost"):
+                engine.run(request, late)
+        else:
+            assert engine.run(request, late).stopped == (watch is interrupt)
+        assert fingerprint(engine) == before
+        assert engine.run(small).pictures[0].image.tobytes() == plain
     finally:
         engine.unload()
         engine._memory._limit = 1
