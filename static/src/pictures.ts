@@ -9,11 +9,16 @@ export interface Loaded {
 
 /** Raises when the bytes are no picture that the browser can show. */
 export async function loaded(file: Blob, name = ''): Promise<Loaded> {
-  const uri = await uriOf(file)
+  const [uri, size] = await Promise.all([uriOf(file), sizeOf(file)])
+  return { name: name || (file instanceof File ? file.name : ''), uri, ...size }
+}
+
+/** Pixels of a picture file. Raises when it is none. */
+export async function sizeOf(file: Blob): Promise<{ width: number; height: number }> {
   const bitmap = await createImageBitmap(file)
   const { width, height } = bitmap
   bitmap.close()
-  return { name: name || (file instanceof File ? file.name : ''), uri, width, height }
+  return { width, height }
 }
 
 export function uriOf(file: Blob): Promise<string> {

@@ -1,23 +1,16 @@
 """What the tests see on the page."""
 
-import base64
-import io
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page
 
-READ = """async (image) => {
-  const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer())
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
-}"""
-
 
 def shown_picture(page: Page) -> Image.Image:
-    """The picture on the canvas, read from the bytes that its download would save."""
-    data = page.locator("figure .large img").evaluate(READ)
-    return Image.open(io.BytesIO(base64.b64decode(data)))
+    """The picture on the canvas, as its download saves it."""
+    with page.expect_download() as download:
+        page.locator("figure a[download]").click()
+    return Image.open(download.value.path())
 
 
 def share_of(pixels: NDArray[np.int16], colour: str) -> float:

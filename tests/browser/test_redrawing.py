@@ -127,3 +127,24 @@ def test_weights_are_changed_by_keys(page: Page) -> None:
     expect(page.locator("#prompt")).to_have_value("a (red:1.2) house")
     page.keyboard.press("Control+z")
     expect(page.locator("#prompt")).to_have_value("a (red:1.1) house")
+
+
+def test_an_xyz_plot_is_drawn_from_picked_axes(page: Page) -> None:
+    simple(page, "a red house", steps=2)
+    page.click("#txt2img_script_container .title")
+    page.click(".el-select:has(#txt2img_script)")
+    page.get_by_role("option", name="X/Y/Z plot").click()
+    page.click(".el-select:has(#xyz_X_type)")
+    page.get_by_role("option", name="Sampler", exact=True).click()
+    page.click(".el-select:has(#xyz_X_values)")
+    for sampler in ("Euler", "DPM++ 2M"):
+        page.get_by_role("option", name=sampler, exact=True).click()
+    page.keyboard.press("Escape")
+    page.get_by_text("Include Sub Images").click()
+    sheet = drawn(page)
+    assert sheet.width > 2 * 256
+    assert sheet.height > 256  # the legend stands above
+    thumbnails = page.locator("#txt2img_gallery button")
+    expect(thumbnails).to_have_count(3)
+    thumbnails.nth(1).click()
+    expect(page.locator("#html_info_txt2img")).to_contain_text("Sampler: Euler,")

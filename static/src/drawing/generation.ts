@@ -3,6 +3,7 @@ import { computed, reactive, ref, shallowRef } from 'vue'
 
 import { ApiError } from '../api/client'
 import * as api from '../api/sdapi'
+import { blobOf, sizeOf } from '../pictures'
 import type { Kind } from './fields'
 
 const POLL_MS = 300
@@ -14,7 +15,7 @@ export interface Picture {
   key: number
   blob: Blob // the very bytes that the service sent, infotext included
   url: string // of the blob
-  infotext: string // empty for a grid or a map
+  infotext: string // empty for a map, which shows what a unit has read
   notes: string[] // what the service says of the request, such as a LoRA that is missing
   seed: number
   prompt: string
@@ -141,22 +142,8 @@ export function useGeneration(kind: Kind) {
     const info = JSON.parse(drawn.info) as api.DrawnInfo
     const first = info.index_of_first_image
     const fresh = await Promise.all(
-      drawn.images.map((image, at) => picture_of(image, at, at < first ? '' : (info.infotexts[at] ?? ''))),
+      drawn.images.map(async (image, at) => ({ key: ++made, ...(await framed(image, at, prompt, info)) })),
     )
-    async function picture_of(image: string, at: number, infotext: string): Promise<Picture> {
-      const blob = blobOf(image)
-      return {
-        key: ++made,
-        blob,
-        url: URL.createObjectURL(blob),
-        kind: kindOf(image),
-        infotext,
-        notes: info.comments ?? [],
-        seed: Number(/\bSeed: (\d+)/.exec(infotext)?.[1] ?? info.all_seeds[at - first] ?? -1),
-        prompt,
-        ...(await sizeOf(blob)),
-      }
-    }
     const shown = withGrids ? fresh : fresh.slice(first)
     const all = [...shown, ...pictures.value]
     all.slice(KEPT).forEach(({ url }) => URL.revokeObjectURL(url))
@@ -197,14 +184,17 @@ function kindOf(base64: string): Format {
   return base64.startsWith('/') ? 'jpeg' : base64.startsWith('U') ? 'webp' : 'png'
 }
 
-function blobOf(base64: string): Blob {
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))
-  return new Blob([bytes], { type: `image/${kindOf(base64)}` })
-}
-
-async function sizeOf(blob: Blob): Promise<{ width: number; height: number }> {
-  const bitmap = await createImageBitmap(blob)
-  const { width, height } = bitmap
-  bitmap.close()
-  return { width, height }
+/** One picture of an answer, the `at`th, with what the answer says of it. */
+async function framed(
+  image: string,
+  at: number,
+  prompt: string,
+  { infotexts, all_seeds, index_of_first_image: first, comments }: api.DrawnInfo,
+): Promise<Omit<Picture, 'key'>> {
+  const kind = kindOf(image)
+  const blob = blobOf(image, `image/${kind}`)
+  const infotext = infotexts[at] ?? ''
+  const seed = Number(/\bSeed: (\d+)/.exec(infotext)?.[1] ?? all_seeds[at - first] ?? -1)
+  const size = await sizeOf(blob)
+  return { blob, url: URL.createObjectURL(blob), kind, infotext, notes: comments ?? [], seed, prompt, ...size }
 }
