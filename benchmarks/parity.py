@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from tests.parity.comparing import SAME, judge
+from tests.parity.known import cause_of
 from tests.parity.recorded import Case, all_cases
 from tests.parity.service import Service, serving
 
@@ -42,6 +43,8 @@ def replay(service: Service, case: Case) -> Line:
     causes = [*([] if verdict.near else ["picture"]), *verdict.causes]
     if verdict.equal and case.status >= 500:
         causes = ["AUTOMATIC1111 failed here"]
+    elif not verdict.equal:
+        causes.append(cause_of(case.name) or "unknown cause")
     word = "equal" if verdict.equal else "differs"
     return Line(case.name, verdict.psnr, word, "; ".join(causes).replace("|", "/"))
 

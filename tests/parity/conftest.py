@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.conftest import shared_folder
-from tests.parity.known import KNOWN
+from tests.parity.known import cause_of
 from tests.parity.recorded import Case, all_cases
 from tests.parity.service import Service, serving
 
@@ -38,8 +38,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def marked(case: Case) -> object:
     """A case, with its cause where it is known to differ."""
-    cause = next((why for pattern, why in KNOWN.items() if fnmatch(case.name, pattern)), None)
-    marks = [pytest.mark.xfail(reason=cause, strict=False)] if cause else []
+    cause = cause_of(case.name)
+    marks = [pytest.mark.xfail(reason=cause, strict=True)] if cause else []
     return pytest.param(case, marks=marks, id=case.name)
 
 

@@ -1,6 +1,7 @@
 """Recorded cases that are known to differ, each with its cause."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatch
 
 KNOWN: Mapping[str, str] = {
     "script_i2i_alt": "img2img alternative is not there yet",
@@ -9,3 +10,8 @@ KNOWN: Mapping[str, str] = {
     "script_poorman_*": "poor man's outpainting is not there yet",
 }
 """Patterns of names. A case that comes right is taken out."""
+
+
+def cause_of(name: str) -> str | None:
+    """Why a case is known to differ, or None."""
+    return next((cause for pattern, cause in KNOWN.items() if fnmatch(name, pattern)), None)
