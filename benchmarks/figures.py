@@ -18,6 +18,8 @@ from benchmarks.service import Service, running
 PROMPT = "a red house on green grass at night"
 SIZE = 256  # what the default checkpoint prefers
 STEPS = 20
+SQUARE = 512  # pixels a side, where the share outside the networks is promised
+GOLDENS = Path(__file__).resolve().parents[2] / "shared" / "goldens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,20 @@ def network_share(data_dir: Path) -> Iterator[Figure]:
         )
 
 
+def tiny_speed(goldens: Path) -> Iterator[Figure]:
+    """Steps a second and the share outside the networks, with the recorded cases' checkpoint."""
+    from benchmarks.engine_speed import MOST_OUTSIDE, measure  # torch stays out until here
+
+    if not goldens.is_dir():
+        return
+    for found in measure(goldens):
+        where = f"tiny checkpoint, {found.size}x{found.size}"
+        yield Figure(f"{where}: steps a second", f"{found.steps_a_second:.2f}")
+        met = found.outside <= MOST_OUTSIDE if found.size == SQUARE else None
+        bar = f"≤ {MOST_OUTSIDE:.0%}" if found.size == SQUARE else ""
+        yield Figure(f"{where}: time outside the networks", f"{found.outside:.1%}", bar, met)
+
+
 def detour() -> Iterator[Figure]:
     """What the queue adds to one synchronous request, with a worker that does nothing."""
     from benchmarks.queue_detour import measure
@@ -156,6 +172,7 @@ def all_figures() -> list[Figure]:
             txt2img(service)
             figures += [*throughput(service), *hot_reload(service)]
         figures += network_share(data_dir)
+    figures += tiny_speed(GOLDENS)
     return figures
 
 

@@ -23,6 +23,7 @@ def network(
     ``steering`` are ControlNet's units in this pass.
     """
     checkpoint = bench.means.checkpoint
+    dtype = checkpoint.unet.dtype  # found by a walk over all weights: once, not at each call
     beside = guide_channels(checkpoint, bench.means.vae, guide)
 
     def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
@@ -31,7 +32,7 @@ def network(
             x = beside(x, rows)
         if steering is not None:
             return steering.predict(bench.means.checkpoint, x, t, context, rows)
-        found: Tensor = unet(x.to(unet.dtype), t, context.to(unet.dtype)).sample
+        found: Tensor = unet(x.to(dtype), t, context.to(dtype)).sample
         return found.float()
 
     table = noise_schedule(scaled_linear(), request.options)

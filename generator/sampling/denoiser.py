@@ -214,24 +214,15 @@ class Denoiser:
             owners = rows.owners[span]
             told = Rows(owners, rows.sides[span], self.calls, self.guidance.calls)
             who = list(owners)
-            parts.append(self._timed(model, x[who], level[who], rows.contexts[span], told))
+            parts.append(model(x[who], level[who], rows.contexts[span], told))
         return torch.cat(parts)
-
-    def _timed(self, model: Model, x: Tensor, level: Tensor, context: Tensor, rows: Rows) -> Tensor:
-        started = time.perf_counter()
-        result = model(x, level, context, rows)
-        # looking for NaN also waits for the device, so that the clock is right
-        if torch.isnan(result).any() and self.guidance.check_nan:
-            raise NotANumber(NAN_MESSAGE)
-        self.seconds += time.perf_counter() - started
-        return result
 
     def _clean(self, x: Tensor, sigma: Tensor, context: Tensor, rows: Rows) -> Tensor:
         """x0 from the network's prediction, for noise levels (Karras et al. 2022, table 1)."""
         wide = sigma[:, None, None, None]
         t = self._timestep(sigma)
         scale_in = 1 / (wide**2 + 1) ** 0.5
-        found = self.network.predict(x * scale_in, t, context, rows)
+        found = self._ask(x * scale_in, t, context, rows)
         if self.network.prediction == "v_prediction":
             denoised = found * (-wide * scale_in) + x * (1 / (wide**2 + 1))
         else:
@@ -245,11 +236,22 @@ class Denoiser:
 
     def _eps(self, x: Tensor, timestep: Tensor, context: Tensor, rows: Rows) -> Tensor:
         """eps from the network's prediction, for whole timesteps."""
-        found = self.network.predict(x, timestep, context, rows)
+        found = self._ask(x, timestep, context, rows)
         if self.network.prediction == "v_prediction":
             alphas = self.network.table.alphas_cumprod.to(x.device)
             alpha = alphas[timestep.long()][:, None, None, None]
             return alpha.sqrt() * found + (1 - alpha).sqrt() * x
+        return found
+
+    def _ask(self, x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
+        """The network's own answer; the time that it takes is counted."""
+        started = time.perf_counter()
+        found = self.network.predict(x, t, context, rows)
+        # looking for NaN also waits for the device, so that the clock is right
+        broken = bool(torch.isnan(found).any())
+        self.seconds += time.perf_counter() - started
+        if broken and self.guidance.check_nan:
+            raise NotANumber(NAN_MESSAGE)
         return found
 
 
