@@ -297,7 +297,7 @@ FLAGS: tuple[Flag, ...] = (
     ),
     *_ignored(
         SAFETY,
-        "Pickles are never loaded in this process, and no code runs from the page.",
+        "Pickles are read with an allow-list: nothing in them runs, and no code from the page.",
         "allow-code disable-safe-unpickle",
     ),
     *_ignored(

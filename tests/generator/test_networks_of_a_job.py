@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from generator.engine import Engine
 from generator.errors import WrongArchitecture
+from generator.models.adapter_files import read_adapter
 from generator.models.kinds import Kind
 from generator.request import (
     ControlUnit,
@@ -270,3 +271,23 @@ def test_a_lora_that_is_replaced_is_read_again(
     second = engine.run(request).pictures[0].image.tobytes()
     assert second != first
     path.unlink()
+
+
+def test_unloading_forgets_adapters_too(
+    engine: Engine, small: GenerationRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept for the next job, given back when memory is wanted: by hand, or for a checkpoint."""
+    request, reads = replace(small, prompt="a<lora:tinylora:1>"), []
+    monkeypatch.setattr(
+        "generator.models.adapter_files.read_adapter",
+        lambda file: reads.append(file.stem) or read_adapter(file),
+    )
+    engine.unload()
+    for _ in range(2):
+        engine.run(request)
+    assert reads == ["tinylora"]
+    engine.unload()
+    engine.run(request)
+    assert len(reads) == 2
+    engine.run(replace(request, checkpoint="tinysd15b"))
+    assert len(reads) == 3
