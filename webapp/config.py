@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import ipaddress
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,8 @@ class Config:
     web_ui: bool = True
     api: bool = True
     lenient: bool = True
+    image_links: bool = True
+    allow_fetch_from: tuple[str, ...] = ()  # networks as CIDR
     device: str = "auto"
     token: str | None = None
     api_auth: tuple[tuple[str, str], ...] = ()
@@ -189,6 +192,8 @@ def _finished(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, A
         made["listen"] = made.get("listen", False) or not _is_loopback(made["host"])
     if "web_ui" in values and "filebrowser" not in values:
         made["filebrowser"] = values["web_ui"]
+    for network in values.get("allow_fetch_from", ()):
+        _check_network(network)
     _check_device(made.get("device", "auto"))
     return made
 
@@ -207,6 +212,15 @@ def _credentials(field: str, text: str) -> tuple[tuple[str, str], ...]:
             raise UnknownFlag(f"{flag} takes user:password[,user2:password2].")
         pairs.append((user, password))
     return tuple(pairs)
+
+
+def _check_network(text: str) -> None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise UnknownFlag(
+            f"--allow-fetch-from takes a network such as 10.0.0.0/8, not {text!r} ({error})."
+        ) from None
 
 
 def _check_device(text: str) -> None:

@@ -14,6 +14,7 @@ from webapp.naming import is_protected, strays
 from webapp.queues.frames import EasExtras
 
 NAMES = ("id_task", "uid", "save_dir", "sd_model_checkpoint", "sd_vae")
+IMAGE_LINK = "image_link"  # of img2img; read with its pictures
 LONGEST_PATH = 1000  # characters; file systems stop at 4096 bytes, the names below it included
 LONGEST_NAME = 255  # bytes of one folder's name
 

@@ -14,9 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from webapp.errors import Refused
+
+if TYPE_CHECKING:
+    from webapp.config import Config
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -44,6 +48,12 @@ class FetchRules:
     allowed: tuple[Network, ...] = ()  # --allow-fetch-from
     most_bytes: int = 20 * 1024 * 1024
     seconds: float = 10.0  # for the whole fetch, all hops together
+
+
+def fetch_rules(config: "Config") -> FetchRules:
+    """What the flags let be fetched."""
+    allowed = tuple(ipaddress.ip_network(text) for text in config.allow_fetch_from)
+    return FetchRules(config.image_links, allowed)
 
 
 def is_link(text: str) -> bool:

@@ -85,6 +85,20 @@ FLAGS: tuple[Flag, ...] = (
         help="Serve /sdapi/v1. On by default; kept for AUTOMATIC1111's command lines.",
     ),
     Flag(
+        "no-image-links",
+        field="image_links",
+        value=False,
+        section=SAFETY,
+        help="Never fetch pictures from addresses that requests name.",
+    ),
+    Flag(
+        "allow-fetch-from",
+        "texts",
+        "allow_fetch_from",
+        "Fetch pictures from this network too (CIDR; repeats). Others must be public.",
+        SAFETY,
+    ),
+    Flag(
         "a1111-lenient",
         field="lenient",
         section=SERVER,

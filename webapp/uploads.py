@@ -1,6 +1,7 @@
-"""Pictures inside a request's body: read strictly, bounded before they are decoded. No torch.
+"""Pictures of a request: read strictly, bounded before they are decoded. No torch.
 
-A picture comes as base64, bare or as a ``data:`` URI (contract section 1.4). What passes here can
+A picture comes as base64, bare or as a ``data:`` URI, or as an http(s) address that it is fetched
+from (contract section 1.4). What passes here can
 be opened by a worker; everything else is refused with the field named.
 """
 
@@ -11,19 +12,25 @@ import re
 from generator.errors import BadRequest
 from generator.pictures.saving import open_header, open_picture
 from webapp.errors import Refused
+from webapp.fetching import FetchRules, fetch, is_link
 
 MOST_BYTES = 64 * 2**20  # of one picture's file
 MOST_PIXELS = 8192 * 8192
 LONGEST_SIDE = 16384  # pixels
+NO_LINKS = FetchRules(enabled=False)
 BLANKS = re.compile(r"[ \t\r\n]+")
 
 
-def picture(field: str, text: str) -> str:
+def picture(field: str, text: str, rules: FetchRules = NO_LINKS) -> str:
     """``text`` as bare base64 of a picture file that was opened once; ``field`` is for refusals.
 
-    Raises ``Refused`` for addresses, for what is not base64 or no picture, and for files of more
-    than 64 MiB or pictures of more than 8192 x 8192 pixels, which are never decoded.
+    Raises ``Refused`` for addresses that ``rules`` do not let be fetched, for what is not base64
+    or no picture, and for files of more than 64 MiB or pictures of more than 8192 x 8192 pixels,
+    which are never decoded.
     """
+    text = text.lstrip()
+    if is_link(text):
+        text = base64.b64encode(fetch(text, field, rules)).decode("ascii")
     encoded = bare(field, text)
     if len(encoded) // 4 * 3 > MOST_BYTES:
         raise Refused(f"{field}: the picture's file is over {MOST_BYTES >> 20} MiB.")
@@ -44,8 +51,6 @@ def picture(field: str, text: str) -> str:
 def bare(field: str, text: str) -> str:
     """The base64 of a field without its ``data:`` prefix and line breaks."""
     start = text[:12].lower().lstrip()
-    if start.startswith(("http://", "https://")):
-        raise Refused(f"{field}: addresses are not fetched; send the picture itself as base64.")
     if start.startswith("data:"):
         head, comma, text = text.partition(",")
         if not comma or not head.strip().lower().endswith(";base64"):

@@ -126,7 +126,8 @@ def test_parameters_echo_every_field_in_order(house: Any, goldens: Path) -> None
         ({"inpaint_full_res_padding": -1}, 422, "inpaint_full_res_padding"),
         ({"script_name": "nope"}, 422, "Script 'nope' not found"),
         ({"alwayson_scripts": {"loopback": {"args": []}}}, 422, "selectable script"),
-        ({"alwayson_scripts": {"image_link": "http://x/y.png"}}, 422, "image_link"),
+        ({"alwayson_scripts": {"image_link": "file:///etc/passwd"}}, 422, "image_link"),
+        ({"alwayson_scripts": {"image_link": 7}}, 422, "image_link"),
     ],
 )
 def test_refusals_say_why(house: Any, fields: dict[str, Any], status: int, word: str) -> None:

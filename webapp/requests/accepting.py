@@ -38,6 +38,7 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
     field, the option or the model at fault.
     """
     body = pasted(body, given.options)
+    body = img2img.linked(body) if isinstance(body, Img2Img) else body
     wanted_script = script(body)
     check_names(body.route, body.alwayson_scripts)
     extras = eas.split(body.alwayson_scripts)
@@ -65,7 +66,7 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
     if isinstance(body, Txt2Img):
         request = with_second_pass(request, body, given)
     elif isinstance(body, Img2Img):
-        request = with_origin(request, body)
+        request = with_origin(request, body, given)
     check_seeds(request.seeds, request.picture_count, options.eta_noise_seed_delta)
     return Accepted(body, request, extras, echo(body))
 
@@ -91,14 +92,14 @@ def with_second_pass(request: GenerationRequest, body: Txt2Img, given: Given) ->
     )
 
 
-def with_origin(request: GenerationRequest, body: Img2Img) -> GenerationRequest:
+def with_origin(request: GenerationRequest, body: Img2Img, given: Given) -> GenerationRequest:
     """What img2img alone says."""
     return replace(
         request,
         width=body.width or SIZE,
         height=body.height or SIZE,
         batch_size=img2img.batch_size(body),
-        origin=img2img.origin(body, named=request.options.save_init_img),
+        origin=img2img.origin(body, given, named=request.options.save_init_img),
         soft_inpainting=soft_inpainting(body.alwayson_scripts),
     )
 

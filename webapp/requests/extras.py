@@ -1,6 +1,6 @@
 """The bodies of the extras routes, and their way into an ``ExtrasRequest`` (contract 1.11, 5.9)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
@@ -17,7 +17,6 @@ from generator.request import ExtrasRequest
 from webapp.coercion import Bool, Float, Int, Str, to_list
 from webapp.errors import Refused
 from webapp.requests.ranges import in_range
-from webapp.uploads import picture
 
 BY_FACTOR, TO_SIZE = 0, 1
 MOST_PICTURES = 100
@@ -143,7 +142,7 @@ def known(field: str, name: str, models: Registry) -> str:
     return name
 
 
-def batch_pictures(body: ExtrasBatch) -> list[str]:
+def batch_pictures(body: ExtrasBatch, picture: Callable[[str, str], str]) -> list[str]:
     """The checked pictures of a batch. Raises ``Refused`` naming the one at fault."""
     if len(body.imageList) > MOST_PICTURES:
         raise Refused(f"imageList: {len(body.imageList)} pictures; at most {MOST_PICTURES}.")

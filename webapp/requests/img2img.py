@@ -9,10 +9,12 @@ from pydantic import ConfigDict
 
 from generator.pictures.reading import fingerprint, read_base64
 from generator.request import Mask, Origin
-from webapp import uploads
 from webapp.coercion import Bool, Float, Int, Str, Strings
+from webapp.eas import IMAGE_LINK
 from webapp.errors import Refused
+from webapp.fetching import is_link
 from webapp.requests.fields import DrawingBody, JobFields, Route, TaskFields
+from webapp.requests.given import Given
 from webapp.requests.ranges import RANGES as COMMON
 from webapp.requests.ranges import few_enough
 
@@ -72,6 +74,18 @@ class Img2Img(DrawingBody, EchoFields, OriginFields):
     denoising_strength: Float = 0.75
 
 
+def linked(body: Img2Img) -> Img2Img:
+    """``body`` with the vendor's ``image_link`` among its pictures (its guide, "image_link")."""
+    link = body.alwayson_scripts.get(IMAGE_LINK)
+    if link is None:
+        return body
+    if not isinstance(link, str) or not is_link(link):
+        raise Refused("alwayson_scripts.image_link: an http:// or https:// address is expected.")
+    if body.init_images:
+        return body  # a picture that came whole needs no fetching
+    return body.model_copy(update={"init_images": [link]})
+
+
 def batch_size(body: Img2Img) -> int:
     """Pictures a batch: several first pictures make a batch of their own size (contract 1.6)."""
     count, wanted = len(body.init_images or ()), body.batch_size or 1
@@ -84,31 +98,31 @@ def batch_size(body: Img2Img) -> int:
     return size
 
 
-def origin(body: Img2Img, *, named: bool = False) -> Origin:
+def origin(body: Img2Img, given: Given, *, named: bool = False) -> Origin:
     """The pictures of a checked body; ``named`` says that the infotext tells their fingerprint.
 
     Raises ``Refused`` for each picture that cannot be used.
     """
     if not body.init_images:
         raise NoInitImage("Init image not found")
-    images = tuple(uploads.picture("init_images", text) for text in body.init_images)
+    images = tuple(given.picture("init_images", text) for text in body.init_images)
     return Origin(
         images=images,
         fingerprint=fingerprint(read_base64(images[-1])) if named else None,
         image_guidance=body.image_cfg_scale,
         strength=body.denoising_strength,
         resize_mode=body.resize_mode or 0,
-        mask=mask(body) if body.mask else None,
+        mask=mask(body, given) if body.mask else None,
         noise_multiplier=body.initial_noise_multiplier,
     )
 
 
-def mask(body: Img2Img) -> Mask:
+def mask(body: Img2Img, given: Given) -> Mask:
     """Where to repaint."""
     both = body.mask_blur
     across, down = (body.mask_blur_x, body.mask_blur_y) if both is None else (both, both)
     return Mask(
-        image=uploads.picture("mask", body.mask or ""),
+        image=given.picture("mask", body.mask or ""),
         blur_x=BLUR if across is None else max(across, 0),
         blur_y=BLUR if down is None else max(down, 0),
         invert=bool(body.inpainting_mask_invert),

@@ -7,7 +7,7 @@ from generator.control.catalogue import check_units
 from generator.control.units import UNITS, read_units
 from generator.request import ControlUnit, Script, SoftInpainting
 from generator.scripts import catalogue
-from webapp import eas, uploads
+from webapp import eas
 from webapp.errors import Refused
 from webapp.requests.fields import DrawingBody, Route
 from webapp.requests.given import Given
@@ -54,13 +54,8 @@ def script(body: DrawingBody) -> Script | None:
 def check_names(route: Route, always_on: Mapping[str, object]) -> None:
     """Refuse what is no always-on script of the route, nor one of the vendor's extras."""
     for name in always_on:
-        if name in eas.NAMES:
+        if name in eas.NAMES or (name == eas.IMAGE_LINK and route == "img2img"):
             continue
-        if name == "image_link":
-            raise Refused(
-                "alwayson_scripts.image_link: addresses are not fetched; "
-                "send the picture itself in init_images."
-            )
         if name.lower() in SELECTABLE[route]:
             raise Refused("Cannot have a selectable script in the always on scripts params")
         if name.lower() not in ALWAYS_ON[route]:
@@ -82,7 +77,7 @@ def controls(body: DrawingBody, given: Given) -> tuple[ControlUnit, ...]:
     """The enabled ControlNet units. Raises ``BadRequest`` naming the unit and what is wrong."""
     args = arguments(CONTROLNET, body.alwayson_scripts) or ()
     limit = int(str(given.options.get("control_net_unit_count", UNITS)))
-    units = read_units(args, limit, uploads.picture)
+    units = read_units(args, limit, given.picture)
     check_units(units, given.models, has_picture=body.route == "img2img")
     return units
 

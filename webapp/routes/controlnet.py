@@ -11,7 +11,6 @@ from generator.control.catalogue import NONE, listed
 from generator.control.modules import MODULES, Module, Slider, find_module
 from generator.control.units import UNITS, known_module, settle
 from generator.request import ControlUnit
-from webapp import uploads
 from webapp.coercion import TRUE_WORDS, Bool, Float, Int, Str, Strings
 from webapp.errors import Refused
 from webapp.openapi import Note, described
@@ -20,6 +19,7 @@ from webapp.queues.frames import DETECT, DETECTIONS, DetectionJob
 from webapp.requests.fields import read
 from webapp.routes import road
 from webapp.routes.context import caller, json_body, response, services
+from webapp.routes.drawing import reader
 from webapp.routes.tasks import ROUTE_TAG
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def available(body: Detection) -> Module:
 
 def pictures(field: str, texts: Iterable[str]) -> list[str]:
     """Base64 of pictures that were opened once."""
-    return [uploads.picture(f"{field}[{place}]", text) for place, text in enumerate(texts)]
+    return [reader()(f"{field}[{place}]", text) for place, text in enumerate(texts)]
 
 
 def models(here: "Services", *, fresh: bool) -> list[str]:

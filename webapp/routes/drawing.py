@@ -1,13 +1,15 @@
 """The drawing routes: txt2img and img2img."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flask import Blueprint, Response
 
 from generator.request import GenerationRequest
-from webapp import eas
+from webapp import eas, uploads
+from webapp.fetching import fetch_rules
 from webapp.openapi import Note, described
 from webapp.queues.contracts import Frame
 from webapp.queues.frames import GENERATE, EasExtras, GenerationJob, encode
@@ -79,9 +81,16 @@ def drawn(body: DrawingBody) -> Response:
         tasks().finish(frame.owner, task)
 
 
+def reader() -> Callable[[str, str], str]:
+    """Reads the pictures of a body, fetching those that are addresses as the flags allow."""
+    return partial(uploads.picture, rules=fetch_rules(services().config))
+
+
 def given(options: Mapping[str, object], here: "Services") -> Given:
     """What the body is read against."""
-    return Given(options, here.registry, user_name(), INFOTEXT_VERSION, here.config.lenient)
+    return Given(
+        options, here.registry, user_name(), INFOTEXT_VERSION, here.config.lenient, reader()
+    )
 
 
 def task_name(accepted: Accepted) -> str:

@@ -27,8 +27,8 @@ from webapp.requests.fields import read
 from webapp.requests.pasted import emphasised
 from webapp.routes import road
 from webapp.routes.context import caller, json_body, response, services, tasks
+from webapp.routes.drawing import reader
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
-from webapp.uploads import picture
 
 extras = Blueprint("extras", __name__, url_prefix="/sdapi/v1")
 
@@ -57,7 +57,7 @@ UNTOLD = frozenset(
 def single_image() -> Response:
     """Enlarge, and answer when it is done."""
     body = read(ExtrasSingle, json_body())
-    return enlarged(body, [picture("image", body.image)], single=True)
+    return enlarged(body, [reader()("image", body.image)], single=True)
 
 
 @extras.post("/extra-batch-images")
@@ -65,7 +65,7 @@ def single_image() -> Response:
 def batch_images() -> Response:
     """Enlarge, and answer when all are done."""
     body = read(ExtrasBatch, json_body())
-    return enlarged(body, batch_pictures(body), single=False)
+    return enlarged(body, batch_pictures(body, reader()), single=False)
 
 
 def enlarged(body: ExtrasFields, images: list[str], *, single: bool) -> Response:
@@ -97,7 +97,7 @@ def enlarged(body: ExtrasFields, images: list[str], *, single: bool) -> Response
 def png_info() -> Response:
     """The infotext of a picture, its other texts, and the infotext taken apart."""
     body = read(PngInfoBody, json_body())
-    data = base64.b64decode(picture("image", body.image))
+    data = base64.b64decode(reader()("image", body.image))
     with Image.open(BytesIO(data)) as image:
         info, items = read_infotext(image), other_texts(image.info)
     styles = read_styles(styles_files(services().config)).values()
