@@ -11,8 +11,8 @@ from torch.nn import functional
 from generator.control.corrections import corrected
 from generator.control.ready import ReadyUnit
 from generator.control.reference import Fidelity, Mirror
-from generator.control.units import BALANCED, CONTROL_FIRST, PLACE, PROMPT_FIRST
-from generator.errors import BadRequest
+from generator.control.units import CONTROL_FIRST, PROMPT_FIRST
+from generator.control.weights import is_active, scales, takes_part
 from generator.models.checkpoint import Checkpoint
 from generator.pictures.latents import FACTOR, encode
 from generator.request import ControlUnit
@@ -20,9 +20,6 @@ from generator.sampling.network import Rows, Side
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
-
-FALLOFF = 0.825  # of the soft weights, from each residual to the one before it
-ALWAYS_SOFT_WHEN_LARGE = ("canny", "mlsd")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +31,7 @@ class Around:
     calls_a_step: int = 1
     order: int = 1  # planned calls a step, which DPM fast and adaptive do not keep to
     large: bool = False  # the second pass of hires fix
+    passes: int = 1  # of the job
     random: Sequence[torch.Generator] = ()  # one a picture of the batch
 
 
@@ -46,7 +44,8 @@ class Steering:
     """
 
     def __init__(self, units: Sequence[ReadyUnit], around: Around) -> None:
-        self._units = [ready for ready in units if _takes_part(ready.unit, around.large)]
+        large, passes = around.large, around.passes
+        self._units = [each for each in units if takes_part(each.unit, large, passes)]
         self._around = around
         self._latents: dict[int, Tensor] = {}  # (B,4,h,w) by unit, for those that need one
 
@@ -186,42 +185,6 @@ class Steering:
                     large=self._around.large,
                 )
         return found
-
-
-def is_active(unit: ControlUnit, call: int, calls_a_step: int, steps: float) -> bool:
-    """Whether a unit acts in a pass's ``call``, from 0, by its guidance range.
-
-    The share that counts is the last finished step's of all ``steps``. A step is finished once
-    its first call is, and the first one counts from the start: the range lags a call (golden
-    ``cn_range``).
-    """
-    done = max(-(-call // calls_a_step) - 1, 0)
-    return unit.guidance_start <= done / max(steps, 1) <= unit.guidance_end
-
-
-def scales(unit: ControlUnit, count: int, large: bool) -> tuple[float, ...]:
-    """What each residual is multiplied with, skips from the finest first, the middle last.
-
-    ``large`` is the second pass of hires fix, where edges always weigh softly. Raises
-    :class:`BadRequest` for as many numbers of one's own as there are not residuals.
-    """
-    own = unit.advanced_weighting
-    if own is not None:
-        if len(own) != count:
-            raise BadRequest(
-                f"{PLACE}: advanced_weighting has {len(own)} numbers; this ControlNet adds {count} "
-                "residuals and wants as many.",
-                PLACE,
-            )
-        return own
-    edges = large and any(word in unit.module for word in ALWAYS_SOFT_WHEN_LARGE)
-    if unit.control_mode == BALANCED and not edges:
-        return (unit.weight,) * count
-    return tuple(unit.weight * FALLOFF ** (count - 1 - place) for place in range(count))
-
-
-def _takes_part(unit: ControlUnit, large: bool) -> bool:
-    return unit.hr_option != ("Low res only" if large else "High res only")
 
 
 def _positive(rows: Rows) -> Tensor:

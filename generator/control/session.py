@@ -36,6 +36,7 @@ class Control:
     maps: tuple["Image", ...]  # to show after the pictures
     notes: dict[str, object]  # the infotext's keys
     seam: int  # pixels that inpaint_only's seam is soft over
+    passes: int = 1  # 2 with hires fix
 
     def steering(
         self,
@@ -53,6 +54,7 @@ class Control:
             calls_a_step=CALLS_OF_A_RANGE if sampler.kind == "range" else sampler.order,
             order=sampler.order,
             large=large,
+            passes=self.passes,
             random=[torch.Generator().manual_seed(each.seed) for each in noise.pictures],
         )
         return Steering(self.units, around)
@@ -72,8 +74,8 @@ def control_for(
 ) -> Control | None:
     """The units of a request, loaded, their maps drawn; None where it has none.
 
-    ``say`` hears what takes its time.
-    Raises :class:`generator.errors.BadRequest` and what loading a model raises.
+    ``say`` hears what takes its time. Raises :class:`generator.errors.BadRequest` and what
+    loading a model raises.
     """
     if not request.controls:
         return None
@@ -89,7 +91,11 @@ def control_for(
         f"ControlNet {n}": described(unit) for n, unit in enumerate(request.controls)
     }
     return Control(
-        tuple(units), tuple(shown), notes, request.options.control_net_inpaint_blur_sigma
+        units=tuple(units),
+        maps=tuple(shown),
+        notes=notes,
+        seam=request.options.control_net_inpaint_blur_sigma,
+        passes=2 if request.hires else 1,
     )
 
 

@@ -7,11 +7,12 @@ from uuid import uuid4
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict
 
-from generator.control.catalogue import NONE, listed
+from generator.control.catalogue import listed
 from generator.control.modules import MODULES, Module, Slider, find_module
 from generator.control.units import UNITS, known_module, settle
 from generator.request import ControlUnit
 from webapp.coercion import TRUE_WORDS, Bool, Float, Int, Str, Strings
+from webapp.control_types import TAGS, control_type
 from webapp.errors import Refused
 from webapp.openapi import Note, described
 from webapp.queues.contracts import Frame
@@ -32,24 +33,6 @@ MOST_PICTURES = 64  # of one request
 NOT_FOR_MAPS = frozenset(
     {"clip_vision", "revision_clipvision", "revision_ignore_prompt", "ip-adapter-auto"}
 )
-TAGS = (
-    "All", "Canny", "Depth", "IP-Adapter", "Inpaint", "Instant-ID", "InstructP2P", "Lineart",
-    "MLSD", "NormalMap", "OpenPose", "Recolor", "Reference", "Revision", "Scribble",
-    "Segmentation", "Shuffle", "SoftEdge", "SparseCtrl", "T2I-Adapter", "Tile",
-)  # fmt: skip
-OTHER_WORDS = {
-    "InstructP2P": ("ip2p",),
-    "IP-Adapter": ("ip_adapter", "ipadapter"),
-    "Instant-ID": ("instant_id", "instantid"),
-    "NormalMap": ("normal",),
-    "OpenPose": ("densepose",),
-    "Scribble": ("sketch",),
-    "Segmentation": ("seg",),
-    "T2I-Adapter": ("t2i_adapter", "t2iadapter", "t2ia"),
-    "Tile": ("blur",),
-}
-"""Words beside a tag's own by which a file's name tells what it is for."""
-
 STRINGS = {"type": "array", "items": {"type": "string"}}
 OBJECT = {"type": "object"}
 
@@ -207,28 +190,4 @@ def described_slider(slider: Slider) -> dict[str, object]:
         "min": slider.least,
         "max": slider.most,
         "step": slider.step,
-    }
-
-
-def control_type(tag: str, names: list[str]) -> dict[str, object]:
-    """One kind of control: what belongs to it, and what to begin with."""
-    if tag == "All":
-        labels = [module.label for module in MODULES]
-        return shelf(labels, [NONE, *names], labels[0], NONE)
-    labels = [m.label for m in MODULES if tag in m.tags or m.name == "none"]
-    words = (tag.lower(), *OTHER_WORDS.get(tag, ()))
-    fitting = [name for name in names if any(word in name.lower() for word in words)]
-    proper = [label for label in labels[1:] if not label.startswith("invert")]
-    newest = [name for name in fitting if "11" in name.partition(" ")[0]]
-    default = next(iter([*newest, *fitting]), NONE)
-    return shelf(labels, [NONE, *fitting], next(iter(proper), labels[0]), default)
-
-
-def shelf(labels: list[str], names: list[str], label: str, name: str) -> dict[str, object]:
-    """A kind of control as the route tells it."""
-    return {
-        "module_list": labels,
-        "model_list": names,
-        "default_option": label,
-        "default_model": name,
     }

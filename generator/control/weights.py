@@ -1,0 +1,48 @@
+"""How much a unit weighs, and when (contract section 10.5). No torch."""
+
+from generator.control.units import BALANCED, PLACE
+from generator.errors import BadRequest
+from generator.request import ControlUnit
+
+FALLOFF = 0.825  # of the soft weights, from each residual to the one before it
+ALWAYS_SOFT_WHEN_LARGE = ("canny", "mlsd")
+
+
+def takes_part(unit: ControlUnit, large: bool, passes: int) -> bool:
+    """Whether a unit is for this pass, ``large`` for the second one of hires fix.
+
+    In a job of one pass ``hr_option`` means nothing.
+    """
+    return passes < 2 or unit.hr_option != ("Low res only" if large else "High res only")
+
+
+def is_active(unit: ControlUnit, call: int, calls_a_step: int, steps: float) -> bool:
+    """Whether a unit acts in a pass's ``call``, from 0, by its guidance range.
+
+    The share that counts is the last finished step's of all ``steps``. A step is finished once
+    its first call is, and the first one counts from the start: the range lags a call (golden
+    ``cn_range``).
+    """
+    done = max(-(-call // calls_a_step) - 1, 0)
+    return unit.guidance_start <= done / max(steps, 1) <= unit.guidance_end
+
+
+def scales(unit: ControlUnit, count: int, large: bool) -> tuple[float, ...]:
+    """What each residual is multiplied with, skips from the finest first, the middle last.
+
+    ``large`` is the second pass of hires fix, where edges always weigh softly. Raises
+    :class:`BadRequest` for as many numbers of one's own as there are not residuals.
+    """
+    own = unit.advanced_weighting
+    if own is not None:
+        if len(own) != count:
+            raise BadRequest(
+                f"{PLACE}: advanced_weighting has {len(own)} numbers; this ControlNet adds {count} "
+                "residuals and wants as many.",
+                PLACE,
+            )
+        return own
+    edges = large and any(word in unit.module for word in ALWAYS_SOFT_WHEN_LARGE)
+    if unit.control_mode == BALANCED and not edges:
+        return (unit.weight,) * count
+    return tuple(unit.weight * FALLOFF ** (count - 1 - place) for place in range(count))

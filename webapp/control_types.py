@@ -1,0 +1,46 @@
+"""ControlNet by kinds of control: which preprocessors and files belong together. No torch."""
+
+from generator.control.catalogue import NONE
+from generator.control.modules import MODULES
+
+TAGS = (
+    "All", "Canny", "Depth", "IP-Adapter", "Inpaint", "Instant-ID", "InstructP2P", "Lineart",
+    "MLSD", "NormalMap", "OpenPose", "Recolor", "Reference", "Revision", "Scribble",
+    "Segmentation", "Shuffle", "SoftEdge", "SparseCtrl", "T2I-Adapter", "Tile",
+)  # fmt: skip
+OTHER_WORDS = {
+    "InstructP2P": ("ip2p",),
+    "IP-Adapter": ("ip_adapter", "ipadapter"),
+    "Instant-ID": ("instant_id", "instantid"),
+    "NormalMap": ("normal",),
+    "OpenPose": ("densepose",),
+    "Scribble": ("sketch",),
+    "Segmentation": ("seg",),
+    "T2I-Adapter": ("t2i_adapter", "t2iadapter", "t2ia"),
+    "Tile": ("blur",),
+}
+"""Words beside a tag's own by which a file's name tells what it is for."""
+
+
+def control_type(tag: str, names: list[str]) -> dict[str, object]:
+    """One kind of control: what belongs to it, and what to begin with."""
+    if tag == "All":
+        labels = [module.label for module in MODULES]
+        return shelf(labels, [NONE, *names], labels[0], NONE)
+    labels = [m.label for m in MODULES if tag in m.tags or m.name == "none"]
+    words = (tag.lower(), *OTHER_WORDS.get(tag, ()))
+    fitting = [name for name in names if any(word in name.lower() for word in words)]
+    proper = [label for label in labels[1:] if not label.startswith("invert")]
+    newest = [name for name in fitting if "11" in name.partition(" ")[0]]
+    default = next(iter([*newest, *fitting]), NONE)
+    return shelf(labels, [NONE, *fitting], next(iter(proper), labels[0]), default)
+
+
+def shelf(labels: list[str], names: list[str], label: str, name: str) -> dict[str, object]:
+    """A kind of control as the route tells it."""
+    return {
+        "module_list": labels,
+        "model_list": names,
+        "default_option": label,
+        "default_model": name,
+    }
