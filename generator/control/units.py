@@ -178,7 +178,7 @@ def _validated(arg: Mapping[str, object], place: str) -> _Unit:
 
 def _pictures(unit: _Unit, place: str, picture: ReadPicture) -> tuple[str | None, str | None]:
     """Base64 of the picture and of its mask, whichever way they were sent."""
-    image, inner = _pair(unit.image or unit.image_link, place)
+    image, inner = _pair(unit.image, place)
     masks = [("mask", unit.mask), ("mask_image", unit.mask_image), ("image.mask", inner)]
     given = [(field, mask) for field, mask in masks if mask]
     if len(given) > 1:
