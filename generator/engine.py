@@ -92,7 +92,12 @@ class Engine:
         Fewer when ``watch`` interrupts. Width and height that are no multiples of 8 are cut down
         to one. Raises the errors of :mod:`generator.errors`, and whatever ``watch`` raises.
         """
-        return run_script(request, self._run_once, watch)
+        return run_script(request, self._run_once, watch, self._upscaled)
+
+    def _upscaled(self, image: Image.Image, upscaler: str | int, scale: float) -> Image.Image:
+        """For sd upscale, which has no upscaler "None": the picture stays as it is then."""
+        name = self._upscalers.named(upscaler)
+        return image if name == "None" else self._upscalers.enlarge(image, name, scale)
 
     def _run_once(self, request: GenerationRequest, watch: Watch) -> Generation:
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"

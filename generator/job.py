@@ -24,10 +24,13 @@ from generator.pictures.description import ModelNames, Parameters, parameters
 from generator.pictures.infotext import write
 from generator.pictures.latents import FACTOR, decode, to_pixels
 from generator.pictures.resizing import Resample, always_lanczos
-from generator.request import Aside, GenerationRequest, Picture, Stop
+from generator.prompt.grammar import extra_networks
+from generator.request import Aside, GenerationRequest, Inversion, Picture, Stop
+from generator.sampling.denoiser import Denoiser, Guidance
+from generator.sampling.inversion import noise_behind
 from generator.sampling.network import Refinement, Relief
 from generator.sampling.noise import PictureNoise, picture_noise, picture_seeds
-from generator.sampling.passes import Pass, Sampled, Start
+from generator.sampling.passes import Backwards, Pass, Sampled, Start
 from generator.sampling.sample import sample
 
 if TYPE_CHECKING:
@@ -136,9 +139,32 @@ class Job:
             refinement=self._refinement(leg, guide, steering),
             check_nan=self.check_nan,
         )
+        if start and self.request.origin and self.request.origin.inversion:
+            work = replace(work, start=self._backwards(leg, work, self.request.origin.inversion))
         sampled = sample(work, self.bench.prompts(leg), noise)
         self._seconds += sampled.network_seconds
         return sampled
+
+    def _backwards(self, leg: Leg, work: Pass, inversion: Inversion) -> Start:
+        """The start of a pass, from the noise behind its picture."""
+        assert work.start is not None
+        encoded, _ = extra_networks(inversion.prompt)
+        texts = replace(
+            leg.texts,
+            prompt=inversion.prompt,
+            negative_prompt=inversion.negative_prompt,
+            encoded=encoded,
+        )
+        denoiser = Denoiser(
+            work.network,
+            self.bench.prompts(replace(leg, texts=texts)),
+            Guidance(inversion.guidance, calls=inversion.steps, check_nan=self.check_nan),
+            self.follower.step,
+        )
+        latent = work.start.latent.to(work.network.device)
+        found = noise_behind(latent, denoiser, work.network.table, inversion)
+        self._seconds += denoiser.seconds
+        return replace(work.start, back=Backwards(found, inversion.randomness))
 
     def _steering(self, leg: Leg, noise: PictureNoise) -> Steering | None:
         if self.control is None:
@@ -178,7 +204,8 @@ class Job:
     def _finish(self, batch: int, latents: Tensor) -> Iterator[Picture]:
         legs, titles = (self.first, self.second), (self._larger_title, self._refiner_title)
         units = self.control.notes if self.control else {}
-        self.notes = units | describe(self.request, legs, self.bench, self._prepared, titles)
+        self.notes = dict(self.request.notes) | units
+        self.notes |= describe(self.request, legs, self.bench, self._prepared, titles)
         first = batch * self.request.batch_size
         finish = self._finisher.batch(latents, first) if self._finisher else None
         images = decode(self.bench.means.vae, latents, self.check_nan)

@@ -224,6 +224,19 @@ class Mask:
     only_masked: bool = True  # work on the masked part alone, enlarged to the picture's size
     padding: int = 0  # pixels around the masked part
     round: bool = True
+    latent: str | None = None  # base64 of the mask that sampling uses; None: ``image``, blurred
+
+
+@dataclass(frozen=True, slots=True)
+class Inversion:
+    """Sampling starts from the noise that leads to the picture, not from a seed's."""
+
+    prompt: str  # that describes the picture
+    negative_prompt: str
+    steps: int  # on the way back
+    guidance: float = 1.0
+    randomness: float = 0.0  # share of the seed's noise, 0..1
+    adjusted: bool = False  # whether each step is taken from the noise level before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +251,7 @@ class Origin:
     fingerprint: str | None = None  # of the last picture, for the infotext
     image_guidance: float | None = None  # image_cfg_scale, InstructPix2Pix only; 0..
     colours: str | None = None  # base64 of the picture whose colours to keep; None: the own one
+    inversion: Inversion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +277,7 @@ class GenerationRequest:
     soft_inpainting: SoftInpainting | None = None
     controls: tuple[ControlUnit, ...] = ()  # the enabled ones, in order
     script: Script | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)  # a script's, for the infotext
     options: Snapshot = field(default_factory=Snapshot)
     user_name: str = ""
     version: str = ""  # written after "Version:" in the infotext

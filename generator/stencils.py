@@ -24,6 +24,12 @@ class Stencil:
     outer: Image.Image  # L, of the originals' size: what is veiled
     box: Box | None  # of the originals, where only the masked part is worked on
     round: bool = True
+    latent: Image.Image | None = None  # L, what sampling repaints, where that is something else
+
+    @property
+    def repainted(self) -> Image.Image:
+        """What sampling repaints, L."""
+        return self.latent or self.inner
 
     def cut(
         self, image: Image.Image, size: tuple[int, int], fill: int, resample: Resample = lanczos
@@ -44,11 +50,11 @@ class Stencil:
                 "choose another resize_mode, or inpainting_fill 1",
                 field="resize_mode",
             )
-        return fill_masked(image, self.inner)
+        return fill_masked(image, self.repainted)
 
     def cells(self, size: tuple[int, int]) -> Tensor:
         """1 where to repaint, (1,1,h,w) for a latent of ``size`` (w, h)."""
-        values = np.asarray(self.inner.convert("RGB").resize(size), np.float32)[..., 0] / 255
+        values = np.asarray(self.repainted.convert("RGB").resize(size), np.float32)[..., 0] / 255
         return torch.from_numpy(np.around(values) if self.round else np.array(values))[None, None]
 
     def pixels(self) -> Tensor:
@@ -63,12 +69,14 @@ def stencil(mask: Mask, origin: Origin, size: tuple[int, int]) -> Stencil | None
     Raises :class:`generator.errors.BadRequest` for a mask that cannot be read.
     """
     grey = read_mask(read_base64(mask.image, "mask"), mask.round)
+    latent = read_mask(read_base64(mask.latent, "mask"), mask.round) if mask.latent else None
     whole = blur(ImageOps.invert(grey) if mask.invert else grey, mask.blur_x, mask.blur_y)
     if mask.only_masked:
         box = crop_box(whole, mask.padding, size)
         if box is None:
             return None
         inner = resize_image(whole.crop(box), size, FILL).convert("L")
-        return Stencil(inner, whole, box, mask.round)
+        return Stencil(inner, whole, box, mask.round, latent)
     inner = resize_image(whole, size, min(origin.resize_mode, FILL)).convert("L")
-    return Stencil(inner, inner.point(lambda value: min(255, 2 * value)), None, mask.round)
+    outer = inner.point(lambda value: min(255, 2 * value))
+    return Stencil(inner, outer, None, mask.round, latent)

@@ -18,7 +18,7 @@ from generator.models.registry import Registry
 from generator.models.weights import read_tensors
 from generator.pictures.resizing import IMAGE_MODES, lanczos
 from generator.pictures.tiles import Tiling, averaged, joined
-from generator.pictures.upscaler_names import find_upscaler, known_upscalers
+from generator.pictures.upscaler_names import find_upscaler, known_upscalers, label
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -78,6 +78,15 @@ class Upscalers:
             return lanczos(image, size)
         larger = self.enlarge(image, str(name), scale, tiling)
         return larger if larger.size == size else lanczos(larger, size)
+
+    def named(self, wanted: str | int) -> str:
+        """The upscaler of a name, or of a number in the list of all. Raises :class:`BadRequest`."""
+        names = known_upscalers(self._registry)
+        if isinstance(wanted, str):
+            return wanted if wanted in names else label(self._file(wanted))
+        if not 0 <= wanted < len(names):
+            raise BadRequest(f"There is no upscaler {wanted}; there are {len(names)}, from 0.")
+        return names[wanted]
 
     def drop(self) -> None:
         """Let go of the network in memory."""

@@ -24,6 +24,21 @@ class Start:
     mask: Tensor | None = None  # 1 where to repaint; broadcastable to the latent
     soft: SoftInpainting | None = None  # how the mask's two sides are joined
     noise_multiplier: float = 1.0  # of the initial noise; img2img only
+    back: "Backwards | None" = None  # where the initial noise comes from, instead of the seeds
+
+
+@dataclass(frozen=True, slots=True)
+class Backwards:
+    """Noise that was found on the way back from a picture."""
+
+    noise: Tensor  # (B, C, h, w), unit variance
+    randomness: float  # share of the seeds' noise in it, 0..1
+
+    def mixed(self, drawn: Tensor) -> Tensor:
+        """With the seeds' noise (B, C, h, w), still of unit variance."""
+        share = self.randomness
+        both = (1 - share) * self.noise + share * drawn
+        return both / (share**2 + (1 - share) ** 2) ** 0.5
 
 
 @dataclass(frozen=True, slots=True)

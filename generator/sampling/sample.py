@@ -26,7 +26,7 @@ def sample(job: Pass, conditioning: Conditioning, noise: PictureNoise) -> Sample
     sampler, label = resolve(job.sampling.sampler, job.sampling.schedule)
     if sampler.adaptive and len(noise.pictures) > 1:
         return _apart(job, conditioning, noise)
-    first = noise.initial().to(job.network.device)
+    first = _first(job, noise)
     road = (TimestepRoad if sampler.kind == "timestep" else SigmaRoad)(job, sampler, label)
     guidance = _guidance(job, sampler, road.steps)
     denoiser = Denoiser(job.network, conditioning, guidance, job.watch, job.refinement)
@@ -34,6 +34,16 @@ def sample(job: Pass, conditioning: Conditioning, noise: PictureNoise) -> Sample
     if guidance.blend:
         latent = guidance.blend.finish(latent)
     return Sampled(latent, stopped, denoiser.calls, denoiser.seconds)
+
+
+def _first(job: Pass, noise: PictureNoise) -> Tensor:
+    """The noise at the start, (B, C, h, w)."""
+    drawn = noise.initial().to(job.network.device)
+    if job.start is None or job.start.back is None:
+        return drawn
+    # The picture is in the noise that was found: what is added to the picture must not hold it.
+    level = job.network.table.sigma_max.to(drawn.device)
+    return job.start.back.mixed(drawn) - job.start.latent / level
 
 
 def _apart(job: Pass, conditioning: Conditioning, noise: PictureNoise) -> Sampled:
@@ -71,7 +81,9 @@ def _only(job: Pass, row: int) -> Pass:
         taken = refinement.take_over
         refinement = replace(refinement, take_over=lambda: taken().only(row, alone))
     if start is not None:
-        start = replace(start, latent=start.latent[row : row + 1])
+        back = start.back
+        back = replace(back, noise=back.noise[row : row + 1]) if back else None
+        start = replace(start, latent=start.latent[row : row + 1], back=back)
     return replace(job, network=alone(job.network), refinement=refinement, start=start)
 
 

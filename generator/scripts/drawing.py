@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MOST_PICTURES = 1000
 RunOnce = Callable[[GenerationRequest, Watch], Generation]
+Enlarge = Callable[["Image", str | int, float], "Image"]
+"""A picture, an upscaler's name or its number in the list, a factor."""
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +24,7 @@ class Draw:
 
     run: RunOnce
     watch: Watch
+    enlarge: "Enlarge | None" = None
     total: int = 1  # batches of all drawings, as far as is known
     done: int = 0
 

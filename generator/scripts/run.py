@@ -6,20 +6,38 @@ from types import MappingProxyType
 from generator.errors import BadRequest
 from generator.hooks import Watch
 from generator.request import Generation, GenerationRequest
-from generator.scripts import from_file, matrix, plot
-from generator.scripts.drawing import Draw, Runner, RunOnce
+from generator.scripts import (
+    alternative,
+    from_file,
+    loopback,
+    matrix,
+    outpainting,
+    plot,
+    poor_mans_outpainting,
+    sd_upscale,
+)
+from generator.scripts.drawing import Draw, Enlarge, Runner, RunOnce
 
 RUNNERS: Mapping[str, Runner] = MappingProxyType(
     {
         "prompt matrix": matrix.run,
         "prompts from file or textbox": from_file.run,
         "x/y/z plot": plot.run,
+        "loopback": loopback.run,
+        "outpainting mk2": outpainting.run,
+        "poor man's outpainting": poor_mans_outpainting.run,
+        "sd upscale": sd_upscale.run,
+        "img2img alternative test": alternative.run,
     }
 )
 
 
-def run(request: GenerationRequest, once: RunOnce, watch: Watch) -> Generation:
+def run(
+    request: GenerationRequest, once: RunOnce, watch: Watch, enlarge: Enlarge | None = None
+) -> Generation:
     """Draw ``request`` as its script tells; ``once`` draws a request without one.
+
+    ``enlarge`` is what sd upscale enlarges with.
 
     The arguments are those that ``catalogue.check`` let in. Raises :class:`BadRequest` for a
     script that is not there, and what the script and the drawing raise.
@@ -30,4 +48,4 @@ def run(request: GenerationRequest, once: RunOnce, watch: Watch) -> Generation:
     runner = RUNNERS.get(script.title)
     if runner is None:
         raise BadRequest(f"The script {script.title!r} is not there yet.", "script_name")
-    return runner(request, script.arguments, Draw(once, watch))
+    return runner(request, script.arguments, Draw(once, watch, enlarge))

@@ -3,12 +3,7 @@
 from collections.abc import Mapping
 from fnmatch import fnmatch
 
-KNOWN: Mapping[str, str] = {
-    "script_i2i_alt": "img2img alternative is not there yet",
-    "script_loopback*": "loopback is not there yet",
-    "script_outpaint_mk2": "outpainting is not there yet",
-    "script_poorman_*": "poor man's outpainting is not there yet",
-}
+KNOWN: Mapping[str, str] = {}
 """Patterns of names. A case that comes right is taken out."""
 
 

@@ -1,0 +1,75 @@
+"""SD upscale: the picture is enlarged, and img2img goes over it tile by tile."""
+
+from dataclasses import replace
+from typing import Any
+
+from generator.errors import BadRequest
+from generator.pictures.mosaic import Mosaic
+from generator.request import Generation, GenerationRequest, Picture
+from generator.scripts.drawing import Draw, joined
+from generator.scripts.origins import by_hand, first_picture, starting_from, untold
+
+LONGEST_SIDE = 8192
+
+
+def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> Generation:
+    """One large picture a batch; width, height and batch size of the request are the tiles'.
+
+    With the upscaler "None" the picture keeps its size, as in AUTOMATIC1111.
+    """
+    _, overlap, upscaler, scale = arguments
+    if overlap >= min(request.width, request.height):
+        raise BadRequest(
+            f"Tile overlap: {overlap} must be less than width and height, which are the tiles'.",
+            "script_args",
+        )
+    picture = first_picture(request)
+    if max(picture.size) * scale > LONGEST_SIDE:
+        raise BadRequest(
+            f"Scale Factor: {picture.width} x {picture.height} times {scale} has a side of more "
+            f"than {LONGEST_SIDE} pixels.",
+            "script_args",
+        )
+    assert draw.enlarge is not None
+    large = draw.enlarge(picture, upscaler, scale)
+    mosaic = Mosaic(large.size, (request.width, request.height), overlap)
+    tiles = [large.crop(box) for box in mosaic.boxes()]
+    notes = {"SD upscale overlap": overlap, "SD upscale upscaler": upscaler}
+    jobs = [
+        replace(
+            starting_from(request, tiles[start : start + request.batch_size]),
+            batch_size=len(tiles[start : start + request.batch_size]),
+            batches=1,
+            notes=notes,
+        )
+        for start in range(0, len(tiles), request.batch_size)
+    ]
+    draw.expect(jobs * request.batches)
+    drawn: list[Generation] = []
+    results: list[Picture] = []
+    for batch in range(request.batches):
+        own = _batch(request, jobs, batch, draw)
+        drawn += own
+        painted = [picture.image for each in own for picture in each.pictures]
+        if painted:
+            whole = mosaic.joined([*painted, *tiles[len(painted) :]])
+            results.append(untold(whole, own[0].pictures[0]))
+        if own[-1].stopped:
+            break
+    generation = joined(drawn, pictures=tuple(results))
+    if not results:
+        return generation
+    return replace(generation, facts=by_hand(request, drawn[-1], drawn[0], len(results)))
+
+
+def _batch(
+    request: GenerationRequest, jobs: list[GenerationRequest], batch: int, draw: Draw
+) -> list[Generation]:
+    """The tiles of one picture, up to an interrupt."""
+    drawn: list[Generation] = []
+    for number, job in enumerate(jobs):
+        seeds = replace(request.seeds, seed=request.seeds.seed + batch + number)
+        drawn.append(draw(replace(job, seeds=seeds)))
+        if drawn[-1].stopped:
+            break
+    return drawn

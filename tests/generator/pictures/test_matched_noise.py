@@ -1,0 +1,40 @@
+"""Noise that continues a picture."""
+
+import numpy as np
+
+from generator.pictures.matched_noise import matched_noise
+
+
+def half_shown() -> tuple[np.ndarray, np.ndarray]:
+    """A picture in dark reds, the mask over its right half."""
+    picture = np.random.default_rng(3).random((32, 64, 3)) * [0.5, 0.1, 0.1]
+    mask = np.zeros((32, 64))
+    mask[:, 32:] = 1
+    return picture, mask
+
+
+def test_keeps_what_is_not_masked() -> None:
+    picture, mask = half_shown()
+    assert np.array_equal(matched_noise(picture, mask)[:, :32], picture[:, :32])
+
+
+def test_noise_has_the_colours_of_the_picture() -> None:
+    picture, mask = half_shown()
+    found = matched_noise(picture, mask)
+    for channel in range(3):
+        wanted = np.quantile(picture[:, :32, channel], [0.1, 0.5, 0.9])
+        own = np.quantile(found[:, 32:, channel], [0.1, 0.5, 0.9])
+        assert np.abs(own - wanted).max() < 0.01
+
+
+def test_noise_is_the_same_each_time_and_follows_the_exponent() -> None:
+    picture, mask = half_shown()
+    assert np.array_equal(matched_noise(picture, mask), matched_noise(picture, mask))
+    assert not np.allclose(matched_noise(picture, mask, 2.0), matched_noise(picture, mask, 0.5))
+
+
+def test_a_picture_of_one_colour_has_noise_of_that_colour() -> None:
+    _, mask = half_shown()
+    found = matched_noise(np.full((32, 64, 3), 0.25), mask)
+    assert np.allclose(found, 0.25)
+    assert np.isfinite(matched_noise(np.zeros((32, 64, 3)), mask)).all()

@@ -1,0 +1,219 @@
+"""The scripts of img2img: what they draw, in which order, and what they put together of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generator.errors import BadRequest
+from generator.pictures.mosaic import Mosaic
+from generator.pictures.reading import read_base64, write_base64
+from generator.request import GenerationRequest, Inversion, Mask, Origin, Stop
+from generator.scripts.expanding import growth
+from generator.scripts.loopback import strength
+from tests.generator.scripts.painting import Painter, asking, defaults, run
+
+LOOP, MK2, POOR = "loopback", "outpainting mk2", "poor man's outpainting"
+UPSCALE, ALTERNATIVE = "sd upscale", "img2img alternative test"
+
+
+def picture(width: int = 64, height: int = 64) -> Image.Image:
+    """A picture in which no two pixels are the same."""
+    rows, columns = np.mgrid[:height, :width]
+    channels = [rows * 3 % 256, columns * 3 % 256, (rows + columns) % 256]
+    return Image.fromarray(np.stack(channels, 2).astype(np.uint8))
+
+
+def started(request: GenerationRequest) -> Image.Image:
+    """The picture that a request starts from."""
+    assert request.origin is not None
+    return read_base64(request.origin.images[0])
+
+
+def from_picture(
+    title: str, image: Image.Image | None = None, **changes: object
+) -> GenerationRequest:
+    """A request of img2img; arguments by place as ``a0=...``, other fields by name."""
+    placed = {k: v for k, v in changes.items() if k[0] == "a" and k[1:].isdigit()}
+    others = {k: v for k, v in changes.items() if k not in placed}
+    origin = Origin((write_base64(picture()),), 0.6)
+    fields = {"origin": origin} | others
+    return asking(title, defaults(title, "img2img", **placed), **fields)
+
+
+def stopping(after: int) -> Callable[[object, object], Stop]:
+    """A watch that interrupts after so many drawings."""
+    calls: list[int] = []
+
+    def watch(progress: object, preview: object) -> Stop:
+        calls.append(1)
+        return Stop.INTERRUPT if len(calls) > after else Stop.NO
+
+    return watch
+
+
+# --- loopback -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("curve", "strengths"),
+    [
+        ("Linear", [0.6, 0.5, 0.4]),
+        ("Aggressive", [0.6, 0.6 - 0.2 * 0.5**0.5, 0.4]),
+        ("Lazy", [0.6, 0.6 - 0.2 * (1 - 0.5**0.5), 0.4]),
+    ],
+)
+def test_strength_follows_its_curve(curve: str, strengths: list[float]) -> None:
+    found = [strength(0.6, 0.4, curve, loop, 3) for loop in range(3)]
+    assert found == pytest.approx(strengths)
+
+
+def test_a_single_loop_keeps_its_strength() -> None:
+    assert strength(0.6, 0.4, "Linear", 0, 1) == 0.6
+
+
+def test_each_loop_starts_from_the_last_picture() -> None:
+    painter = Painter()
+    mask = Mask(write_base64(picture()), fill=2)
+    request = from_picture(LOOP, a0=3)
+    origin = replace(request.origin, mask=mask)
+    found = run(replace(request, origin=origin), painter)
+    assert [each.seeds.seed for each in painter.requests] == [7, 8, 9]
+    assert started(painter.requests[2]).tobytes() == found.pictures[1].image.tobytes()
+    assert [each.origin.mask.fill for each in painter.requests] == [2, 1, 1]
+    assert found.grids[0].size == (192, 64)
+
+
+def test_batches_of_loops_begin_anew_and_show_their_ends() -> None:
+    painter = Painter()
+    found = run(from_picture(LOOP, a0=2, batches=2), painter)
+    assert [each.seed for each in found.pictures] == [8, 10]
+    assert started(painter.requests[2]).tobytes() == picture().tobytes()
+
+
+def test_an_interrupted_loop_shows_what_is_there() -> None:
+    found = run(from_picture(LOOP, a0=4), Painter(), stopping(2))
+    assert found.stopped
+    assert len(found.pictures) == 2
+    assert found.grids[0].size == (128, 64)
+
+
+def test_interrogation_is_refused() -> None:
+    with pytest.raises(BadRequest, match="there is no CLIP here"):
+        run(from_picture(LOOP, a3="CLIP"), Painter())
+
+
+# --- tiles --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "tile", "overlap"), [((128, 128), (64, 64), 16), ((200, 72), (64, 48), 8)]
+)
+def test_a_mosaic_put_together_is_the_picture(
+    size: tuple[int, int], tile: tuple[int, int], overlap: int
+) -> None:
+    whole = picture(*size)
+    mosaic = Mosaic(size, tile, overlap)
+    joined = mosaic.joined([whole.crop(box) for box in mosaic.boxes()])
+    difference = np.abs(np.asarray(joined, int) - np.asarray(whole, int))
+    assert difference.max() <= 1
+
+
+def test_sd_upscale_draws_every_tile_of_the_enlarged_picture() -> None:
+    painter = Painter()
+    request = from_picture(UPSCALE, a1=16, a2="Lanczos", batch_size=2)
+    found = run(request, painter)
+    assert [each.batch_size for each in painter.requests] == [2, 2, 2, 2, 1]
+    assert [each.seeds.seed for each in painter.requests] == [7, 8, 9, 10, 11]
+    assert found.pictures[0].image.size == (128, 128)
+    assert found.extra_parameters["SD upscale upscaler"] == "Lanczos"
+
+
+def test_an_interrupted_upscale_keeps_the_tiles_that_were_not_drawn() -> None:
+    found = run(from_picture(UPSCALE, a1=0, a2="Lanczos"), Painter(), stopping(1))
+    corner = found.pictures[0].image.crop((64, 64, 128, 128))
+    assert corner.tobytes() == picture().resize((128, 128)).crop((64, 64, 128, 128)).tobytes()
+
+
+def test_tiles_must_be_larger_than_their_overlap() -> None:
+    with pytest.raises(BadRequest, match="Tile overlap: 64"):
+        run(from_picture(UPSCALE, a1=64), Painter())
+
+
+# --- outpainting --------------------------------------------------------------------------------
+
+
+def test_growth_fills_up_to_a_multiple_of_64() -> None:
+    grown = growth((100, 64), 32, ("left", "right"))
+    assert (grown.left, grown.right, grown.size) == (46, 46, (192, 64))
+    assert growth((64, 64), 8, ("down",)).down == 64
+
+
+@pytest.mark.parametrize("title", [MK2, POOR])
+def test_outpainting_keeps_the_old_picture_in_place(title: str) -> None:
+    places = {"a1": 32, "a2": 0} if title == MK2 else {"a0": 32, "a1": 0}
+    direction = {"a3": ("left",)}
+    painter = Painter()
+    found = run(from_picture(title, **places, **direction), painter)
+    image = found.pictures[0].image
+    assert image.size == (128, 64)
+    assert found.pictures[0].infotext == ""
+    assert len(found.facts["infotexts"]) == 1
+    # Painted parts are flat here; tiles over the old picture are painted whole, and it is for
+    # the engine to keep what the mask keeps.
+    assert all(each.origin.mask is not None for each in painter.requests)
+
+
+def test_noise_shows_in_the_new_part_alone() -> None:
+    painter = Painter()
+    run(from_picture(MK2, a1=64, a2=0, a3=("right",), width=128), painter)
+    sent = np.asarray(started(painter.requests[0]))
+    assert (sent[:, :64] == np.asarray(picture())).all()
+    assert sent[:, 66:].std() > 0
+
+
+def test_masks_of_outpainting_cover_the_new_part() -> None:
+    painter = Painter()
+    run(from_picture(MK2, a1=32, a2=4, a3=("left",), width=128), painter)
+    mask = painter.requests[0].origin.mask
+    cut, latent = (np.asarray(read_base64(text)) for text in (mask.image, mask.latent))
+    assert (cut[0, :68] == 255).all()
+    assert (cut[0, 68:] == 0).all() or cut[0, 68:].max() == 0
+    assert (latent[0] == 255).sum() > (cut[0] == 255).sum()
+
+
+def test_tiles_inside_the_old_picture_are_not_drawn() -> None:
+    painter = Painter()
+    run(from_picture(POOR, a0=32, a1=4, a2="original"), painter)
+    assert [each.seeds.seed for each in painter.requests] == list(range(7, 15))
+    assert {each.origin.mask.fill for each in painter.requests} == {1}
+
+
+def test_outpainting_needs_a_direction() -> None:
+    with pytest.raises(BadRequest, match="none is chosen"):
+        run(from_picture(POOR, a3=()), Painter())
+
+
+# --- the alternative test -----------------------------------------------------------------------
+
+
+def test_alternative_overrides_what_it_is_told_to() -> None:
+    painter = Painter()
+    request = from_picture(ALTERNATIVE, a3="a dog", a4="bad", a6=12, a9=0.25)
+    found = run(request, painter)
+    (asked,) = painter.requests
+    assert (asked.prompt, asked.negative_prompt) == ("a dog", "bad")
+    assert (asked.sampling.sampler, asked.sampling.steps) == ("Euler", 12)
+    assert asked.origin.strength == 1.0
+    assert asked.origin.inversion == Inversion("a dog", "bad", 12, 1.0, 0.25)
+    assert found.facts["steps"] == 12
+
+
+def test_alternative_leaves_the_rest() -> None:
+    painter = Painter()
+    run(from_picture(ALTERNATIVE, a1=False, a2=False, a3="dog", a5=False, a7=False), painter)
+    (asked,) = painter.requests
+    assert (asked.prompt, asked.sampling.steps, asked.origin.strength) == ("a cat", 20, 0.6)
+    assert asked.origin.inversion.prompt == "dog"
