@@ -8,11 +8,21 @@ import itertools
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from generator.sampling import dpm_solver, dpmpp, multistep, restart, singlestep, timestep, unipc
+from generator.sampling import (
+    dpm_solver,
+    dpmpp,
+    lcm,
+    multistep,
+    restart,
+    singlestep,
+    timestep,
+    unipc,
+)
 from generator.sampling.brownian import BrownianNoise
 from generator.sampling.schedules import scaled_linear
 
@@ -177,3 +187,55 @@ def test_stochastic_samplers_keep_the_spread(
     draw = path if brownian else lambda: torch.randn(1, *shape)
     found = sampler(denoise, x, sigmas, draw, **options)
     assert float(found.std()) == pytest.approx(S, rel=0.12)
+
+
+def unipc_error(steps: int, variant: str, order: int) -> float:
+    """Against the ideal eps at the very times that UniPC interpolates."""
+    alphas = TABLE.alphas_cumprod.double()
+    times = torch.linspace(0, 1, len(alphas) + 1, dtype=torch.float64)[1:].numpy()
+    logs = alphas.log().numpy()
+
+    def smooth(x: Tensor, t: Tensor) -> Tensor:
+        alpha = math.exp(float(np.interp(float(t[0]) / 1000 + 0.001, times, logs)))
+        return x * (1 - alpha) ** 0.5 / (alpha * S**2 + 1 - alpha)
+
+    x = torch.full((1, 1, 1, 1), 1.0, dtype=torch.float64)
+    options = unipc.UniPCOptions(variant, "logSNR", order, lower_order_final=False)
+    found = unipc.unipc(smooth, x, torch.arange(steps), alphas, options=options)
+    first, last = float(alphas[0]), float(alphas[-1])
+    wanted = math.sqrt((first * S**2 + 1 - first) / (last * S**2 + 1 - last))
+    return abs(float(found) / wanted - 1)
+
+
+@pytest.mark.parametrize("variant", ["bh1", "bh2", "vary_coeff"])
+@pytest.mark.parametrize("asked", [1, 2, 3])
+def test_unipc_gains_an_order_by_its_corrector(variant: str, asked: int) -> None:
+    found = order(lambda n: unipc_error(n, variant, asked))
+    assert found == pytest.approx(asked + 1, abs=0.35)
+
+
+def test_ddim_cfgpp_is_ddim_where_both_predictions_agree() -> None:
+    last: list[Tensor] = []
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        last[:] = [eps(x, t)]
+        return last[0]
+
+    steps, alphas = timestep.timesteps_for(20), TABLE.alphas_cumprod.double()
+    x = torch.full((1, 1, 1, 1), 1.0, dtype=torch.float64)
+    plain = timestep.ddim(eps, x, steps, alphas, nothing)
+    found = timestep.ddim_cfgpp(predict, x, steps, alphas, nothing, negative=lambda: last[0])
+    assert float(found) == pytest.approx(float(plain), rel=1e-9)
+
+
+def test_lcm_ends_on_the_data_where_the_network_knows_it() -> None:
+    """A consistency model jumps along the exact path; noise of the next level starts the next."""
+
+    def jump(x: Tensor, sigma: Tensor) -> Tensor:
+        return x * exact(float(sigma[0]), 0.0)
+
+    torch.manual_seed(0)
+    x = torch.randn(1, 4, 48, 48) * HIGH
+    sigmas = torch.cat([levels(6).float(), torch.zeros(1)])
+    found = lcm.lcm(jump, x, sigmas, lambda: torch.randn(x.shape))
+    assert float(found.std()) == pytest.approx(S, rel=0.05)
