@@ -5,6 +5,7 @@ import { ApiError } from '../api/client'
 import * as api from '../api/sdapi'
 import { blobOf, sizeOf } from '../pictures'
 import type { Kind } from './fields'
+import { parseInfotext } from './infotext'
 
 const POLL_MS = 300
 const KEPT = 200 // pictures; older ones are on the server's disk
@@ -195,6 +196,8 @@ async function framed(
   const blob = blobOf(image, `image/${kind}`)
   const infotext = infotexts[at] ?? ''
   const seed = Number(/\bSeed: (\d+)/.exec(infotext)?.[1] ?? all_seeds[at - first] ?? -1)
+  const words = infotext ? parseInfotext(infotext).prompt : prompt // a script draws several
   const size = await sizeOf(blob)
-  return { blob, url: URL.createObjectURL(blob), kind, infotext, notes: comments ?? [], seed, prompt, ...size }
+  const url = URL.createObjectURL(blob)
+  return { blob, url, kind, infotext, notes: comments ?? [], seed, prompt: words, ...size }
 }
