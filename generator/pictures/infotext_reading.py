@@ -1,6 +1,7 @@
 """Reads an infotext back into its parts (contract section 6.4). No torch here."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -8,9 +9,14 @@ from dataclasses import dataclass
 from generator.prompt.styles import Style, unstyled
 
 NEGATIVE = "Negative prompt:"
-ENTRY = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+ENTRY = re.compile(
+    r"(?<![\w \-/])[ \-/]*+"  # keys begin where a run of their letters does: linear in time
+    r'(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)'
+)
 SIZE = re.compile(r"^(\d+)x(\d+)$")
 VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-(\d+))?")
+NETWORK = re.compile(r"(.+)\([0-9a-f]+\)")  # "name(hash)"
+IGNORE, APPLY, APPLY_IF_ANY = "Ignore", "Apply", "Apply if any"
 PARAMETER_LINE = 3  # a last line with fewer entries belongs to the prompt
 
 # What a picture without the key was made with.
@@ -57,12 +63,17 @@ def take_apart(text: str) -> Written:
 
 
 def read(
-    text: str, uses_emphasis: Callable[[str], bool], styles: Iterable[Style] = ()
+    text: str,
+    uses_emphasis: Callable[[str], bool],
+    styles: Iterable[Style] = (),
+    styles_way: str = APPLY_IF_ANY,
+    old_ways: bool = True,
 ) -> dict[str, object]:
     """All that AUTOMATIC1111 reads from ``text``: sizes split, what is unsaid filled in.
 
     ``uses_emphasis`` tells whether a prompt holds brackets that weigh. ``styles`` are taken off
-    the prompts that show them. What an old version did otherwise is said by the option for it.
+    the prompts that show them, as the option ``infotext_styles`` says. What an old version did
+    otherwise is said by the option for it, unless ``old_ways`` is off (``auto_backcompat``).
     """
     written = take_apart(text)
     found: dict[str, object] = {}
@@ -70,15 +81,18 @@ def read(
         size = SIZE.match(value)
         sides = {f"{key}-1": size[1], f"{key}-2": size[2]} if size else {key: value}
         found |= sides
-    names, prompt, negative = unstyled(written.prompt, written.negative_prompt, styles)
-    found |= {"Styles array": list(names)} if names else {}
+    taken_off = () if styles_way == IGNORE else styles
+    names, prompt, negative = unstyled(written.prompt, written.negative_prompt, taken_off)
+    if styles_way == APPLY or (styles_way == APPLY_IF_ANY and names):
+        found["Styles array"] = list(names)
     found |= {"Prompt": prompt, "Negative prompt": negative}
     _add_hypernetwork(found)
+    _split_first_pass(found)
     found |= {key: value for key, value in DEFAULTS.items() if key not in found}
     if uses_emphasis(prompt) or uses_emphasis(negative):
         found.setdefault("Emphasis", "Original")
     found.setdefault("Refiner switch by sampling steps", False)
-    return found | _ways_of_then(written)
+    return found | (_ways_of_then(written) if old_ways else {})
 
 
 def _ways_of_then(written: Written) -> dict[str, object]:
@@ -123,3 +137,35 @@ def _add_hypernetwork(found: dict[str, object]) -> None:
     if "Hypernet" in found:
         strength = found.get("Hypernet strength", "1.0")
         found["Prompt"] = f"{found['Prompt']}<hypernet:{found['Hypernet']}:{strength}>"
+
+
+def with_network_tags(found: Mapping[str, object]) -> dict[str, object]:
+    """What was read, with tags for the LoRAs of the extension that had them before tags were."""
+    tags = []
+    for key, told in found.items():
+        number = key.removeprefix("AddNet Model ")
+        name = NETWORK.fullmatch(str(told))
+        if number != key and name and found.get(f"AddNet Module {number}") == "LoRA":
+            weight = found.get(f"AddNet Weight A {number}", "1.0")
+            tags.append(f"<lora:{name[1]}:{weight}>")
+    prompt = "\n".join(filter(None, (str(found["Prompt"]), "".join(tags))))
+    return {**found, "Prompt": prompt}
+
+
+def _split_first_pass(found: dict[str, object]) -> None:
+    """Pictures of the old hires fix name the first pass's size, 0x0 for the usual one."""
+    try:
+        first = int(str(found["First pass size-1"])), int(str(found["First pass size-2"]))
+        whole = int(str(found["Size-1"])), int(str(found["Size-2"]))
+    except KeyError:
+        return
+    if 0 in first and 0 not in whole:
+        first = usual_first_pass(*whole)
+    found |= dict(zip(("Size-1", "Size-2"), first, strict=True))
+    found |= dict(zip(("Hires resize-1", "Hires resize-2"), whole, strict=True))
+
+
+def usual_first_pass(width: int, height: int) -> tuple[int, int]:
+    """Of about 512 x 512 pixels, the sides rounded up to 64 (contract section 5.1)."""
+    share = math.sqrt(512 * 512 / (width * height))
+    return math.ceil(width * share / 64) * 64, math.ceil(height * share / 64) * 64

@@ -1,15 +1,16 @@
 """The field ``infotext``: fills in what a body does not say (contract section 1.9)."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from generator.errors import BadRequest
-from generator.pictures.infotext_reading import read, take_apart
+from generator.pictures.infotext_reading import read, take_apart, with_network_tags
 from generator.prompt.grammar import attention
+from generator.prompt.styles import Style
 from generator.sampling.names import (
     DEFAULT_SAMPLER,
     DEFAULT_SCHEDULE,
@@ -26,6 +27,7 @@ from webapp.settings import checked_value
 log = logging.getLogger("easel.web")
 
 LONGEST = 100_000  # characters
+LOOKED_AT = 10_000  # characters: brackets left open cost their number squared
 PAGE_FIELDS: Mapping[str, str] = MappingProxyType(
     {
         "prompt": "Prompt",
@@ -85,8 +87,19 @@ def pasted(body: Body, options: Mapping[str, object]) -> Body:
 
 
 def emphasised(prompt: str) -> bool:
-    """Whether anything in a prompt has a weight of its own."""
-    return any(segment.weight != 1 and not segment.is_break for segment in attention(prompt))
+    """Whether anything in the first 10,000 characters of a prompt has a weight of its own."""
+    start = prompt[:LOOKED_AT]
+    return any(segment.weight != 1 and not segment.is_break for segment in attention(start))
+
+
+def parameters_of(
+    text: str, options: Mapping[str, object], styles: Iterable[Style]
+) -> dict[str, object]:
+    """An infotext taken apart as the options about pasting say."""
+    way, old_ways = str(options["infotext_styles"]), bool(options["auto_backcompat"])
+    found = with_network_tags(read(text, emphasised, styles, way, old_ways))
+    skipped = as_list(options["infotext_skip_pasting"])
+    return {key: value for key, value in found.items() if key not in skipped}
 
 
 def as_list(value: object) -> list[object]:

@@ -8,7 +8,6 @@ from uuid import uuid4
 from flask import Blueprint, Response, jsonify
 from PIL import Image
 
-from generator.pictures.infotext_reading import read as read_parameters
 from generator.pictures.saving import PARAMETERS, read_infotext
 from generator.prompt.styles import read_styles
 from webapp.openapi import Note, described
@@ -24,7 +23,7 @@ from webapp.requests.extras import (
     to_extras,
 )
 from webapp.requests.fields import read
-from webapp.requests.pasted import emphasised
+from webapp.requests.pasted import parameters_of
 from webapp.routes import road
 from webapp.routes.context import caller, json_body, response, services, tasks
 from webapp.routes.drawing import reader
@@ -101,7 +100,7 @@ def png_info() -> Response:
     with Image.open(BytesIO(data)) as image:
         info, items = read_infotext(image), other_texts(image.info)
     styles = read_styles(styles_files(services().config)).values()
-    parameters = read_parameters(info, emphasised, styles)
+    parameters = parameters_of(info, services().options.get(), styles)
     return jsonify({"info": info, "items": items, "parameters": parameters})
 
 

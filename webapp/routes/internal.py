@@ -7,7 +7,6 @@ from typing import TypeVar
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, ValidationError
 
-from generator.pictures.infotext_reading import read as read_parameters
 from generator.prompt.styles import read_styles
 from webapp.auth import Caller
 from webapp.coercion import Bool, Int, Str
@@ -15,7 +14,7 @@ from webapp.errors import Refused
 from webapp.openapi import Note, described
 from webapp.places import styles_files
 from webapp.requests.fields import invalid
-from webapp.requests.pasted import LONGEST, emphasised
+from webapp.requests.pasted import LONGEST, parameters_of
 from webapp.routes.context import caller, json_body, response, services, tasks
 from webapp.routes.sdapi import fraction
 from webapp.routes.tasks import Running, frames, task_of
@@ -135,7 +134,7 @@ def infotext() -> Response:
     if len(text) > LONGEST:
         raise Refused(f"infotext: {len(text)} characters; at most {LONGEST}.")
     styles = read_styles(styles_files(services().config)).values()
-    return jsonify({"parameters": read_parameters(text, emphasised, styles)})
+    return jsonify({"parameters": parameters_of(text, services().options.get(), styles)})
 
 
 @internal.get("/pending-tasks")

@@ -1,6 +1,7 @@
 """Writing infotext and reading it back, against what the reference wrote and read."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.pictures.infotext import quote, write
-from generator.pictures.infotext_reading import read, take_apart
+from generator.pictures.infotext_reading import read, take_apart, with_network_tags
 from generator.prompt.grammar import attention
-from generator.prompt.styles import read_styles
+from generator.prompt.styles import Style, read_styles
 
 
 def test_the_layout_is_the_contracts() -> None:
@@ -109,3 +110,68 @@ def test_old_versions_are_read_with_their_ways(version: str, keys: set[str]) -> 
     assert {key for key in ways if key in found} == keys
     by_steps = found["Refiner switch by sampling steps"]
     assert by_steps is (version.lstrip("v")[:3] in ("1.5", "1.6", "1.7"))
+
+
+def test_styles_are_read_as_the_option_says() -> None:
+    styles = [Style("oil", "oil painting", "")]
+    text = "a cat, oil painting\nSteps: 1, Seed: 2, CFG scale: 3"
+
+    def told(way: str, prompt: str = text) -> tuple[object, object]:
+        found = read(prompt, lambda _: False, styles, way)
+        return found["Prompt"], found.get("Styles array")
+
+    assert told("Apply if any") == told("Apply") == ("a cat", ["oil"])
+    assert told("Ignore") == ("a cat, oil painting", None)
+    assert told("Discard") == ("a cat", None)
+    assert told("Apply", "a cat") == ("a cat", [])
+    assert told("Apply if any", "a cat") == ("a cat", None)
+
+
+def test_old_ways_can_be_left_alone() -> None:
+    text = "[a:b:5]\nSteps: 20, Sampler: DDIM, Version: v1.4.0"
+    assert "Pad conds v0" in read(text, lambda _: False)
+    assert "Pad conds v0" not in read(text, lambda _: False, old_ways=False)
+
+
+@pytest.mark.parametrize(
+    ("first", "size"), [("0x0", (512, 512)), ("640x448", (640, 448)), ("0x640", (512, 512))]
+)
+def test_the_old_hires_fix(first: str, size: tuple[int, int]) -> None:
+    text = f"a cat\nSteps: 20, Seed: 1, Size: 1024x1024, First pass size: {first}"
+    found = read(text, lambda _: False)
+    assert (found["Size-1"], found["Size-2"]) == size
+    assert (found["Hires resize-1"], found["Hires resize-2"]) == (1024, 1024)
+
+
+def test_networks_of_the_old_extension_become_tags() -> None:
+    text = (
+        "a cat\nSteps: 20, AddNet Enabled: True, AddNet Module 1: LoRA, "
+        "AddNet Model 1: ink(0123abcd), AddNet Weight A 1: 0.8, AddNet Module 2: LoRA, "
+        "AddNet Model 2: oil(89abcdef)"
+    )
+    found = with_network_tags(read(text, lambda _: False))
+    assert found["Prompt"] == "a cat\n<lora:ink:0.8><lora:oil:1.0>"
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp")), max_size=40),
+    st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp")), max_size=40),
+    st.dictionaries(
+        st.from_regex(r"[A-Z][a-z]{1,8}", fullmatch=True),
+        st.from_regex(r"[a-z0-9.]([a-z0-9 .,:]*[a-z0-9.])?", fullmatch=True),
+        min_size=3,
+    ),
+)
+def test_what_is_written_is_read_back(prompt: str, negative: str, told: dict[str, str]) -> None:
+    prompt, negative = prompt.strip(), negative.strip()
+    if prompt.startswith("Negative prompt:") or negative.startswith("Negative prompt:"):
+        return
+    found = take_apart(write(prompt, negative, told))
+    assert (found.prompt, found.negative_prompt, dict(found.parameters)) == (prompt, negative, told)
+
+
+@pytest.mark.parametrize("part", ["a", "a b-", " ", "a: b", 'ab: "', '"', '\\"', "\t \t", ":"])
+def test_reading_takes_time_in_proportion(part: str) -> None:
+    start = time.perf_counter()
+    take_apart(part * (200_000 // len(part)))
+    assert time.perf_counter() - start < 5  # seconds; squared it would be minutes
