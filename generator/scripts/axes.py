@@ -1,6 +1,6 @@
 """The axes of the X/Y/Z plot: what each is called, and how it changes a request. No torch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -9,17 +9,12 @@ from generator.errors import BadRequest
 from generator.request import (
     ControlUnit,
     GenerationRequest,
-    HiresFix,
-    Origin,
     Refiner,
-    Sampling,
-    Seeds,
-    Snapshot,
 )
 from generator.sampling.names import find_sampler, find_schedule, resolve, split_schedule
 from generator.scripts import values
+from generator.scripts.changes import Change, part, same
 
-Change = Callable[[GenerationRequest, Any, Sequence[Any]], GenerationRequest]
 TXT2IMG, IMG2IMG = "txt2img", "img2img"
 NOTHING = "Nothing"
 SEEDS = ("Seed", "Var. seed")
@@ -96,53 +91,6 @@ def _switch(label: str, text: str) -> bool:
 # --- the changes --------------------------------------------------------------------------------
 
 
-def _same(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
-    return request
-
-
-def _seeds(name: str) -> Change:
-    assert name in {field.name for field in fields(Seeds)}
-    return lambda request, value, among: replace(
-        request, seeds=replace(request.seeds, **{name: value})
-    )
-
-
-def _sampling(name: str) -> Change:
-    assert name in {field.name for field in fields(Sampling)}
-    return lambda request, value, among: replace(
-        request, sampling=replace(request.sampling, **{name: value})
-    )
-
-
-def _option(name: str) -> Change:
-    assert name in {field.name for field in fields(Snapshot)}
-    return lambda request, value, among: replace(
-        request, options=replace(request.options, **{name: value})
-    )
-
-
-def _hires(name: str) -> Change:
-    assert name in {field.name for field in fields(HiresFix)}
-
-    def change(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
-        if request.hires is None:
-            return request
-        return replace(request, hires=replace(request.hires, **{name: value}))
-
-    return change
-
-
-def _origin(name: str) -> Change:
-    assert name in {field.name for field in fields(Origin)}
-
-    def change(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
-        if request.origin is None:
-            return request
-        return replace(request, origin=replace(request.origin, **{name: value}))
-
-    return change
-
-
 def _control(name: str) -> Change:
     """Of the first ControlNet unit."""
     assert name in {field.name for field in fields(ControlUnit)}
@@ -187,12 +135,12 @@ def _search(request: GenerationRequest, value: Any, among: Sequence[Any]) -> Gen
 def _reorder(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
     """The parts of ``value`` take one another's places in the prompt, in that order."""
     prompt = request.prompt
-    there = [part for part in value if part in prompt]
-    places = sorted((prompt.find(part), part) for part in there)
+    there = [word for word in value if word in prompt]
+    places = sorted((prompt.find(word), word) for word in there)
     pieces, end = [], 0
-    for (start, part), new in zip(places, there, strict=True):
+    for (start, word), new in zip(places, there, strict=True):
         pieces += [prompt[end:start], new]
-        end = start + len(part)
+        end = start + len(word)
     return replace(request, prompt="".join(pieces) + prompt[end:])
 
 
@@ -205,7 +153,7 @@ def _hires_sampler(
     request: GenerationRequest, value: Any, among: Sequence[Any]
 ) -> GenerationRequest:
     name, _ = _known_sampler(value, request.sampling.schedule)
-    return _hires("sampler")(request, name, among)
+    return part("hires", "sampler")(request, name, among)
 
 
 def _known_sampler(value: str, schedule: str) -> tuple[str, str]:
@@ -273,61 +221,71 @@ POSITIVE, HUNDRED, BETA, SKIP, ORDER = (0, 1e9), (0, 100), (0.01, 100), (1, 12),
 MERGED, WEIGHT, SIDE, THRESHOLD = (0, 0.9), (0, 2), (64, 2048), (-1, 2048)
 
 ALL: tuple[Axis, ...] = (
-    Axis(NOTHING, "nothing", _same),
-    Axis("Seed", "whole", _seeds("seed"), within=SEED),
-    Axis("Var. seed", "whole", _seeds("variation_seed"), within=SEED),
-    Axis("Var. strength", "number", _seeds("variation_strength"), within=SHARE),
-    Axis("Steps", "whole", _sampling("steps"), within=STEPS),
-    Axis("Hires steps", "whole", _hires("steps"), only=TXT2IMG, within=STEPS),
-    Axis("CFG Scale", "number", _sampling("guidance"), within=GUIDANCE),
-    Axis("Image CFG Scale", "number", _origin("image_guidance"), only=IMG2IMG, within=GUIDANCE),
+    Axis(NOTHING, "nothing", same),
+    Axis("Seed", "whole", part("seeds", "seed"), within=SEED),
+    Axis("Var. seed", "whole", part("seeds", "variation_seed"), within=SEED),
+    Axis("Var. strength", "number", part("seeds", "variation_strength"), within=SHARE),
+    Axis("Steps", "whole", part("sampling", "steps"), within=STEPS),
+    Axis("Hires steps", "whole", part("hires", "steps"), only=TXT2IMG, within=STEPS),
+    Axis("CFG Scale", "number", part("sampling", "guidance"), within=GUIDANCE),
+    Axis(
+        "Image CFG Scale", "number", part("origin", "image_guidance"), only=IMG2IMG, within=GUIDANCE
+    ),
     Axis("Prompt S/R", "text", _search, "plain"),
     Axis("Prompt order", "order", _reorder, "joined"),
     Axis("Sampler", "text", _sampler, "plain", chosen=True),
     Axis("Hires sampler", "text", _hires_sampler, "plain", only=TXT2IMG, chosen=True),
     Axis("Checkpoint name", "text", _checkpoint, "stem", cost=1.0, chosen=True),
-    Axis("Negative Guidance minimum sigma", "number", _sampling("s_min_uncond"), within=POSITIVE),
-    Axis("Sigma Churn", "number", _sampling("s_churn"), within=POSITIVE),
-    Axis("Sigma min", "number", _sampling("s_tmin"), within=POSITIVE),
-    Axis("Sigma max", "number", _sampling("s_tmax"), within=POSITIVE),
-    Axis("Sigma noise", "number", _sampling("s_noise"), within=HUNDRED),
+    Axis(
+        "Negative Guidance minimum sigma",
+        "number",
+        part("sampling", "s_min_uncond"),
+        within=POSITIVE,
+    ),
+    Axis("Sigma Churn", "number", part("sampling", "s_churn"), within=POSITIVE),
+    Axis("Sigma min", "number", part("sampling", "s_tmin"), within=POSITIVE),
+    Axis("Sigma max", "number", part("sampling", "s_tmax"), within=POSITIVE),
+    Axis("Sigma noise", "number", part("sampling", "s_noise"), within=HUNDRED),
     Axis("Schedule type", "text", _schedule, chosen=True),
-    Axis("Schedule min sigma", "number", _option("sigma_min"), within=POSITIVE),
-    Axis("Schedule max sigma", "number", _option("sigma_max"), within=POSITIVE),
-    Axis("Schedule rho", "number", _option("rho"), within=HUNDRED),
-    Axis("Beta schedule alpha", "number", _option("beta_dist_alpha"), within=BETA),
-    Axis("Beta schedule beta", "number", _option("beta_dist_beta"), within=BETA),
-    Axis("Eta", "number", _sampling("eta"), within=HUNDRED),
-    Axis("Clip skip", "whole", _option("CLIP_stop_at_last_layers"), within=SKIP),
+    Axis("Schedule min sigma", "number", part("options", "sigma_min"), within=POSITIVE),
+    Axis("Schedule max sigma", "number", part("options", "sigma_max"), within=POSITIVE),
+    Axis("Schedule rho", "number", part("options", "rho"), within=HUNDRED),
+    Axis("Beta schedule alpha", "number", part("options", "beta_dist_alpha"), within=BETA),
+    Axis("Beta schedule beta", "number", part("options", "beta_dist_beta"), within=BETA),
+    Axis("Eta", "number", part("sampling", "eta"), within=HUNDRED),
+    Axis("Clip skip", "whole", part("options", "CLIP_stop_at_last_layers"), within=SKIP),
     Axis("Denoising", "number", _strength, within=SHARE),
-    Axis("Initial noise multiplier", "number", _origin("noise_multiplier"), within=HUNDRED),
-    Axis("Extra noise", "number", _option("img2img_extra_noise"), within=SHARE),
-    Axis("Hires upscaler", "text", _hires("upscaler"), only=TXT2IMG, chosen=True),
+    Axis("Initial noise multiplier", "number", part("origin", "noise_multiplier"), within=HUNDRED),
+    Axis("Extra noise", "number", part("options", "img2img_extra_noise"), within=SHARE),
+    Axis("Hires upscaler", "text", part("hires", "upscaler"), only=TXT2IMG, chosen=True),
     Axis(
         "Cond. Image Mask Weight",
         "number",
-        _option("inpainting_mask_weight"),
+        part("options", "inpainting_mask_weight"),
         only=IMG2IMG,
         within=SHARE,
     ),
     Axis("VAE", "text", _vae, cost=0.7, chosen=True),
     Axis("Styles", "text", _styles, chosen=True),
-    Axis("UniPC Order", "whole", _option("uni_pc_order"), cost=0.5, within=ORDER),
+    Axis("UniPC Order", "whole", part("options", "uni_pc_order"), cost=0.5, within=ORDER),
     Axis("Face restore", "text", _absent("Face restoration"), "plain", chosen=True),
-    Axis("Token merging ratio", "number", _option("token_merging_ratio"), within=MERGED),
+    Axis("Token merging ratio", "number", part("options", "token_merging_ratio"), within=MERGED),
     Axis(
-        "Token merging ratio high-res", "number", _option("token_merging_ratio_hr"), within=MERGED
+        "Token merging ratio high-res",
+        "number",
+        part("options", "token_merging_ratio_hr"),
+        within=MERGED,
     ),
     Axis(
         "Always discard next-to-last sigma",
         "switch",
-        _option("always_discard_next_to_last_sigma"),
+        part("options", "always_discard_next_to_last_sigma"),
         chosen=True,
     ),
-    Axis("SGM noise multiplier", "switch", _option("sgm_noise_multiplier"), chosen=True),
+    Axis("SGM noise multiplier", "switch", part("options", "sgm_noise_multiplier"), chosen=True),
     Axis("Refiner checkpoint", "text", _refiner, "stem", cost=1.0, chosen=True),
     Axis("Refiner switch at", "number", _refine_at, within=SHARE),
-    Axis("RNG source", "text", _option("randn_source"), chosen=True),
+    Axis("RNG source", "text", part("options", "randn_source"), chosen=True),
     Axis("FP8 mode", "text", _absent("FP8"), cost=0.9, chosen=True),
     Axis("Size", "text", _size),
     Axis("[ControlNet] Enabled", "switch", _without_control, chosen=True),

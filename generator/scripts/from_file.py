@@ -1,7 +1,7 @@
 """Prompts from file or textbox: a drawing a line, each line with settings of its own."""
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -9,10 +9,9 @@ from typing import Any
 from generator.errors import BadRequest
 from generator.request import Generation, GenerationRequest
 from generator.sampling.names import resolve
+from generator.scripts.changes import Change, part, same, whole
 from generator.scripts.drawing import Draw, another_seed, joined
 from generator.scripts.told import BY_SCRIPT
-
-Change = Callable[[GenerationRequest, Any], GenerationRequest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def _request(request: GenerationRequest, line: Line, position: str) -> Generatio
         negative_prompt=" ".join(part for part in negatives if part),
     )
     for name, value in line.settings.items():
-        request = SETTINGS[name].change(request, value)
+        request = SETTINGS[name].change(request, value, ())
     return request
 
 
@@ -142,27 +141,9 @@ def _boolean(word: str) -> bool:
     return word.lower() == "true"
 
 
-def _field(name: str) -> Change:
-    return lambda request, value: replace(request, **{name: value})
-
-
-def _seed(name: str) -> Change:
-    return lambda request, value: replace(request, seeds=replace(request.seeds, **{name: value}))
-
-
-def _sampling(name: str) -> Change:
-    return lambda request, value: replace(
-        request, sampling=replace(request.sampling, **{name: value})
-    )
-
-
-def _sampler(request: GenerationRequest, value: str) -> GenerationRequest:
+def _sampler(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
     name, schedule = resolve(value, request.sampling.schedule)
     return replace(request, sampling=replace(request.sampling, sampler=name, schedule=schedule))
-
-
-def _nothing(request: GenerationRequest, value: Any) -> GenerationRequest:
-    return request
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,28 +158,28 @@ class Setting:
 SIDE, COUNT = (8, 4096), (1, 64)
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {
-        "seed": Setting(_seed("seed"), int, (-(2.0**63), 2.0**63)),
-        "subseed": Setting(_seed("variation_seed"), int, (-(2.0**63), 2.0**63)),
-        "subseed_strength": Setting(_seed("variation_strength"), float, (0, 1)),
-        "seed_resize_from_h": Setting(_seed("resize_from_height"), int, (-1, 4096)),
-        "seed_resize_from_w": Setting(_seed("resize_from_width"), int, (-1, 4096)),
+        "seed": Setting(part("seeds", "seed"), int, (-(2.0**63), 2.0**63)),
+        "subseed": Setting(part("seeds", "variation_seed"), int, (-(2.0**63), 2.0**63)),
+        "subseed_strength": Setting(part("seeds", "variation_strength"), float, (0, 1)),
+        "seed_resize_from_h": Setting(part("seeds", "resize_from_height"), int, (-1, 4096)),
+        "seed_resize_from_w": Setting(part("seeds", "resize_from_width"), int, (-1, 4096)),
         "sampler_name": Setting(_sampler),
-        "sampler_index": Setting(_nothing, int),
-        "batch_size": Setting(_field("batch_size"), int, COUNT),
-        "n_iter": Setting(_field("batches"), int, (1, 1000)),
-        "steps": Setting(_sampling("steps"), int, (1, 1000)),
-        "cfg_scale": Setting(_sampling("guidance"), float, (-1000, 1000)),
-        "width": Setting(_field("width"), int, SIDE),
-        "height": Setting(_field("height"), int, SIDE),
-        "restore_faces": Setting(_nothing, _boolean),
-        "tiling": Setting(_field("tiling"), _boolean),
-        "styles": Setting(_field("styles"), lambda word: tuple(word.split(","))),
-        "sd_model": Setting(_field("checkpoint")),
-        "outpath_samples": Setting(_nothing),
-        "outpath_grids": Setting(_nothing),
-        "prompt_for_display": Setting(_nothing),
-        "do_not_save_samples": Setting(_nothing, _boolean),
-        "do_not_save_grid": Setting(_nothing, _boolean),
+        "sampler_index": Setting(same, int),
+        "batch_size": Setting(whole("batch_size"), int, COUNT),
+        "n_iter": Setting(whole("batches"), int, (1, 1000)),
+        "steps": Setting(part("sampling", "steps"), int, (1, 1000)),
+        "cfg_scale": Setting(part("sampling", "guidance"), float, (-1000, 1000)),
+        "width": Setting(whole("width"), int, SIDE),
+        "height": Setting(whole("height"), int, SIDE),
+        "restore_faces": Setting(same, _boolean),
+        "tiling": Setting(whole("tiling"), _boolean),
+        "styles": Setting(whole("styles"), lambda word: tuple(word.split(","))),
+        "sd_model": Setting(whole("checkpoint")),
+        "outpath_samples": Setting(same),
+        "outpath_grids": Setting(same),
+        "prompt_for_display": Setting(same),
+        "do_not_save_samples": Setting(same, _boolean),
+        "do_not_save_grid": Setting(same, _boolean),
     }
 )
 """Where pictures go is the service's to say: the paths are read and change nothing."""
