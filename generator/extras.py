@@ -11,6 +11,7 @@ from generator.request import Extras, ExtrasRequest
 NONE = "None"
 POSTPROCESSING = "postprocessing"  # the chunk that tells what was done
 MOST_PIXELS = 8192 * 8192
+MOST_IN_ALL = 4 * MOST_PIXELS  # of a batch
 LONGEST_SIDE = 16384  # pixels
 
 
@@ -22,8 +23,9 @@ def enlarge_all(request: ExtrasRequest, upscalers: Upscalers) -> Extras:
     """
     notes = notes_of(request) if request.images else {}
     told = ", ".join(f"{key}: {quote(value)}" for key, value in notes.items())
-    images = []
+    images: list[Image.Image] = []
     for text in request.images:
+        _check_sum(images)
         image = open_encoded(text, "image")
         kept = texts_of(image)
         image = _enlarged(image, request, upscalers)
@@ -31,6 +33,15 @@ def enlarge_all(request: ExtrasRequest, upscalers: Upscalers) -> Extras:
         image.info.update({**kept, POSTPROCESSING: told})
         images.append(image)
     return Extras(tuple(images), notes)
+
+
+def _check_sum(images: list[Image.Image]) -> None:
+    if sum(image.width * image.height for image in images) > MOST_IN_ALL:
+        raise BadRequest(
+            f"The first {len(images)} pictures came to more than {MOST_IN_ALL} pixels; "
+            "send fewer at a time.",
+            "imageList",
+        )
 
 
 def notes_of(request: ExtrasRequest) -> dict[str, object]:

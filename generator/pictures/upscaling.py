@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
 
 CELL = 8  # pixels: sides of enlarged pictures are multiples of it
+MOST_PIXELS = 16384 * 16384  # at any time
 MOST_RUNS = 3  # of a network over its own output, where one run is not enough
 AVERAGED = ("SCUNet", "SwinIR")
 """Networks whose tiles are averaged where they overlap; others' tiles fade into one another."""
@@ -54,6 +55,7 @@ class Upscalers:
         )
         if min(target) < CELL:
             raise BadRequest(f"{image.width} x {image.height} times {scale} leaves no picture.")
+        _check_room(image, scale)
         for _ in range(MOST_RUNS):
             before = image.size
             image = self._once(image, name, scale, tiling or Tiling())
@@ -97,6 +99,7 @@ class Upscalers:
             size = (int(image.width * scale), int(image.height * scale))
             return image.resize(size, IMAGE_MODES[name])
         network = self._network(self._file(name))
+        _check_room(image, network.scale)
         return _through(network, image, tiling, self._device)
 
     def _file(self, name: str) -> ModelFile:
@@ -113,6 +116,15 @@ class Upscalers:
             self._held = None  # before the next one is loaded, for the memory's sake
             self._held = (file.identity, _load(file.path, self._device))
         return self._held[1]
+
+
+def _check_room(image: Image.Image, scale: float) -> None:
+    if image.width * image.height * scale * scale > MOST_PIXELS:
+        raise BadRequest(
+            f"{image.width} x {image.height} pixels times {scale:g} are more than {MOST_PIXELS} "
+            "in all, on the way to the size asked for; begin with a smaller picture.",
+            "upscaler",
+        )
 
 
 def _load(path: Path, device: torch.device) -> "ImageModelDescriptor":

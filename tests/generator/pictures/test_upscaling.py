@@ -142,3 +142,13 @@ def test_a_published_file_answers_to_its_known_name(tmp_path: Path, folder: Path
         assert (file.stem, label(file)) == ("RealESRGAN_x4plus", "R-ESRGAN 4x+")
     names = ("None", "Lanczos", "Nearest", "Apple", "R-ESRGAN 4x+", "zebra")
     assert known_upscalers(registry) == names
+
+
+def test_what_would_fill_the_memory_is_refused(tmp_path: Path, folder: Path) -> None:
+    save_file({k: v.contiguous() for k, v in network().items()}, folder / "tiny.safetensors")
+    own = upscalers(tmp_path)
+    strip = Image.new("L", (8, 16384)).convert("RGB")
+    with pytest.raises(BadRequest, match="begin with a smaller picture"):
+        own.resize(strip, (4096, 4096), "Nearest")
+    with pytest.raises(BadRequest, match="begin with a smaller picture"):
+        own.enlarge(Image.new("RGB", (8192, 2056)), "tiny", 1)
