@@ -328,6 +328,7 @@ class Generation:
     grids: tuple["Image", ...] = ()  # of a script: shown before the pictures, without a text
     maps: tuple["Image", ...] = ()  # masks, ControlNet's maps: shown after them, without a text
     asides: tuple[Aside, ...] = ()
+    unshown: tuple[Picture, ...] = ()  # of a script's sheet: saved with the others, not answered
     facts: Mapping[str, object] = field(default_factory=dict)
     """What a script tells otherwise than the request does: keys of the answer's ``info``."""
 

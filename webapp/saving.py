@@ -1,7 +1,7 @@
 """Writes what a job drew: pictures, grids, masks, and what stands beside them. In the worker."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,7 @@ class Shelf:
         """Save all that the job asks for."""
         self.keep_origins()
         saving = self.job.save
+        generation = replace(generation, pictures=generation.pictures + generation.unshown)
         if saving is None or not generation.pictures:
             return Saved()
         sheet = make_grid(self.job, saving, generation)
@@ -100,10 +101,13 @@ class Shelf:
             return []
         facts = facts_of(self.job.request, generation, 0, self.now)
         folder = Folder.of(saving, saving.grids_dir, self.data_dir, facts, grid=True)
-        text = generation.pictures[0].infotext
+        texts = infotexts(generation)
         format = saving.files.grid_format
         name = partial(folder.grid_path, saving.names, facts)
-        return [self.number(folder, each, text, name, format) for each in sheets]
+        return [
+            self.number(folder, each, texts[min(place, len(texts) - 1)], name, format)
+            for place, each in enumerate(sheets)
+        ]
 
     def save_pictures(self, saving: "Saving", generation: Generation) -> list[str]:
         """Save each finished picture and what stands beside it; the pictures' addresses."""
@@ -122,7 +126,8 @@ class Shelf:
                 *((each.image, each.suffix) for each in late),
             ):
                 name = partial(folder.picture_path, saving.names, facts, suffix=suffix)
-                url = self.number(folder, image, picture.infotext, name)
+                text = picture.infotext or infotexts(generation)[0]
+                url = self.number(folder, image, text, name)
                 urls += [] if suffix else [url]
         return urls
 
@@ -164,6 +169,14 @@ class Shelf:
         """One file, remembered for the case that a later one fails."""
         save(path, data)
         self.written.append(path)
+
+
+def infotexts(generation: Generation) -> list[str]:
+    """What the answer tells of its sheets and pictures; a script tells of its sheets first."""
+    told = generation.facts.get("infotexts")
+    if isinstance(told, list) and told:
+        return told
+    return [picture.infotext for picture in generation.pictures]
 
 
 def make_grid(job: "GenerationJob", saving: "Saving", generation: Generation) -> Image | None:

@@ -4,11 +4,14 @@ Sizes follow AUTOMATIC1111's sheets (recorded ones are equal to the pixel); the 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+WIDER = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingFang.ttc")
+FIRST_WIDE = "\u2e80"  # where East Asian letters begin
 FONT = Path(__file__).with_name("font") / "Roboto-Regular.ttf"
 PAPER = (255, 255, 255)
 INK = (0, 0, 0)
@@ -80,14 +83,19 @@ def _spread(
     return paper
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
+    """Ours, or one of the system's for East Asian letters, which ours lacks."""
+    for name in WIDER if any(letter >= FIRST_WIDE for letter in text) else ():
+        with suppress(OSError):  # not installed; Pillow looks in the system's folders
+            return ImageFont.truetype(name, max(size, 1))
     return ImageFont.truetype(str(FONT), max(size, 1))
 
 
 def _wrapped(labels: Sequence[Label], size: int, width: int) -> list[_Line]:
     """The lines that the labels break into at ``width`` pixels."""
-    font, lines = _font(size), []
+    lines = []
     for label in labels:
+        font = _font(size, label.text)
         for text in _broken(label.text, font, width):
             lines.append(_Line(text, label.holds, width, *_extent(text, font)))
     return lines
@@ -125,10 +133,10 @@ def _write(
     drawing: ImageDraw.ImageDraw, x: float, y: float, lines: Sequence[_Line], size: int
 ) -> None:
     for line in lines:
-        small, font = size, _font(size)
+        small, font = size, _font(size, line.text)
         while small > 0 and font.getlength(line.text) > line.room:
             small -= 1
-            font = _font(small)
+            font = _font(small, line.text)
         ink = INK if line.holds else FAINT_INK
         place = (x, y + line.height / 2)
         drawing.multiline_text(place, line.text, ink, font, "mm", align="center")

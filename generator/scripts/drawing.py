@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from generator.errors import BadRequest
 from generator.hooks import Watch
-from generator.request import Generation, GenerationRequest, Progress, Stop
+from generator.request import Aside, Generation, GenerationRequest, Progress, Stop
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -56,10 +56,18 @@ Runner = Callable[[GenerationRequest, tuple[object, ...], Draw], Generation]
 
 
 def joined(parts: Sequence[Generation], **changes: object) -> Generation:
-    """Drawings in order as one: the first one's models, everybody's pictures and remarks."""
+    """Drawings in order as one: the first one's models, everybody's pictures and remarks.
+
+    Where ``changes`` bring other pictures, what stood beside the drawn ones is left out.
+    """
     extra: dict[str, object] = {}
+    asides: list[Aside] = []
+    count = 0
     for part in parts:
         extra |= part.extra_parameters
+        asides += [replace(each, picture=each.picture + count) for each in part.asides]
+        count += len(part.pictures)
+    own = "pictures" not in changes
     whole = replace(
         parts[0],
         pictures=tuple(picture for part in parts for picture in part.pictures),
@@ -68,7 +76,8 @@ def joined(parts: Sequence[Generation], **changes: object) -> Generation:
         network_seconds=sum(part.network_seconds for part in parts),
         comments=tuple(dict.fromkeys(text for part in parts for text in part.comments)),
         stopped=any(part.stopped for part in parts),
-        maps=tuple(image for part in parts for image in part.maps),
+        maps=tuple(image for part in parts for image in part.maps) if own else (),
+        asides=tuple(asides) if own else (),
     )
     return replace(whole, **changes)  # type: ignore[arg-type]
 

@@ -48,6 +48,7 @@ def by_hand(
     text = first.pictures[0].infotext if first.pictures else ""
     ended = last.pictures or first.pictures
     return {
+        **first.facts,
         "seed": request.seeds.seed,
         "all_seeds": [picture.seed for picture in ended],
         "subseed": -1,

@@ -91,7 +91,7 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
     facts = by_hand(request, drawn[-1], drawn[0], len(results) + len(sheets))
     facts |= {"width": steps[0].part.width, "height": steps[0].part.height}
     pictures = tuple(untold(image, like) for image in results)
-    return replace(whole, pictures=pictures, grids=sheets, facts=facts)
+    return joined(drawn, pictures=pictures, grids=sheets, facts=facts)
 
 
 def _pixels(grown: Any) -> tuple[int, int, int, int]:

@@ -66,10 +66,11 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
     if not shown:
         return whole
     first = next(iter(drawn))
+    pictures = tuple(shown[p] for p in plan.places if p in shown)
     return replace(
-        whole,
+        joined(list(drawn.values()), pictures=pictures if plan.lone_pictures else ()),
         grids=_sheets(plan, shown),
-        pictures=tuple(shown[p] for p in plan.places if p in shown) if plan.lone_pictures else (),
+        unshown=() if plan.lone_pictures else pictures,
         facts=differing(request, cells[first]) | _facts(plan, cells, shown, drawn[first]),
     )
 

@@ -52,7 +52,8 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
     if not whole.pictures:
         return whole
     result = untold(mosaic.joined(tiles), whole.pictures[0])
-    return replace(whole, pictures=(result,), facts=by_hand(request, drawn[-1], drawn[0], 1))
+    facts = by_hand(request, drawn[-1], drawn[0], 1)
+    return joined(drawn, pictures=(result,), facts=facts)
 
 
 def _tile(

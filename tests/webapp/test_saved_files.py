@@ -115,6 +115,24 @@ def test_a_scripts_sheets_are_saved_as_grids(house: Any) -> None:
     assert Image.open(grids / "grid-0000.png").size == (32, 32)
 
 
+def test_a_plots_pictures_are_saved_though_the_sheet_alone_is_shown(house: Any) -> None:
+    whole = house.draw
+
+    def draw(job: Any) -> Any:
+        drawn = whole(job)
+        told = {"infotexts": ["of the sheet", "of the picture"]}
+        bare = replace(drawn.pictures[0], infotext="")
+        return replace(drawn, pictures=(), unshown=(bare,), grids=(grey(32),), facts=told)
+
+    house.draw = draw
+    assert len(img2img(house, save_images=True)["images"]) == 1
+    outputs = house.data_dir / "outputs"
+    (sheet,) = (outputs / "img2img-grids" / DAY).iterdir()
+    (picture,) = (outputs / "img2img-images" / DAY).iterdir()
+    assert Image.open(sheet).info["parameters"] == "of the sheet"
+    assert Image.open(picture).info["parameters"] == "of the sheet"
+
+
 def test_a_failure_among_asides_leaves_nothing(
     drawing_asides: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

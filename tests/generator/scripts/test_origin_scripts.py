@@ -196,6 +196,12 @@ def test_outpainting_needs_a_direction() -> None:
         run(from_picture(POOR, a3=()), Painter())
 
 
+def test_a_plot_keeps_its_pictures_for_saving() -> None:
+    arguments = defaults("x/y/z plot", a1="1-3", a17=True)
+    found = run(asking("x/y/z plot", arguments), Painter())
+    assert (len(found.pictures), len(found.unshown), len(found.grids)) == (0, 3, 1)
+
+
 # --- the alternative test -----------------------------------------------------------------------
 
 
