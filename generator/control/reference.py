@@ -181,12 +181,16 @@ def _attention_places(unet: "UNet2DConditionModel") -> Iterator[_Place]:
 def _feature_places(unet: "UNet2DConditionModel") -> Iterator[_Place]:
     """The blocks below the finest level, the middle first: a small weight reaches only that."""
     yield _Place(unet.mid_block, 0.0)
-    down = [_layer(block, place) for block in unet.down_blocks[1:] for place in range(2)]
+    down = _layers(unet.down_blocks[1:])
     for place, module in enumerate(down):
         yield _Place(module, 1 - place / len(down))
-    up = [_layer(block, place) for block in unet.up_blocks[:3] for place in range(3)][:8]
+    up = _layers(unet.up_blocks[:-1])[:-1]
     for place, module in enumerate(up):
         yield _Place(module, place / len(up))
+
+
+def _layers(blocks: Any) -> list[nn.Module]:
+    return [_layer(block, place) for block in blocks for place in range(len(block.resnets))]
 
 
 def _layer(block: Any, place: int) -> nn.Module:

@@ -16,10 +16,11 @@ from generator.control.ready import ReadyUnit
 from generator.control.units import CONTROL_FIRST, PROMPT_FIRST
 from generator.control.weights import is_active, scales
 from generator.errors import BadRequest, WrongArchitecture
+from generator.models.checkpoint import UNet2DConditionModel
 from generator.request import ControlUnit
 from generator.sampling.network import Rows, Side
 from generator.sampling.schedules import scaled_linear
-from tests.generator.control.conftest import Vae
+from tests.generator.control.conftest import SIZES, Vae
 
 SIDE = 8  # latent cells
 TABLE = scaled_linear().alphas_cumprod
@@ -257,3 +258,13 @@ def test_sharpness_touches_the_negative_alone(unet: Any, control: ControlNet) ->
     )
     assert near(plain[0], sharp[0])
     assert not near(plain[1], sharp[1])
+
+
+@pytest.mark.parametrize("module", ["reference_only", "reference_adain", "reference_adain+attn"])
+def test_a_reference_steers_a_unet_of_fewer_layers(module: str) -> None:
+    torch.manual_seed(0)
+    sizes = SIZES | {"layers_per_block": 1, "block_out_channels": (32, 32, 64)}
+    kinds = ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D")
+    ups = ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D")
+    small = UNet2DConditionModel(**sizes, down_block_types=kinds, up_block_types=ups).eval()
+    assert not near(predict(small), predict(small, ready(None, module=module)))
