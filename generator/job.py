@@ -83,13 +83,13 @@ class Job:
 
     def _draw_first(self, batch: int) -> Sampled:
         request = self.request
-        means = self.bench.use(self.first)
-        self.names = self.names or means.names
+        self.bench.use(self.first)  # no name here may hold it: a refiner needs its memory
+        self.names = self.names or self.bench.means.names
         if self.second and request.options.hires_fix_use_firstpass_conds:
             self.bench.prompts(replace(self.second, checkpoint=self.first.checkpoint))
         if request.origin and self._prepared is None:
             resample = self.resampling(request.options.upscaler_for_img2img)
-            self._prepared = prepare(request, request.origin, means.vae, resample)
+            self._prepared = prepare(request, request.origin, self.bench.means.vae, resample)
             self._finisher = finisher(request, self._prepared)
             self.bench.found.remarks |= dict.fromkeys(self._prepared.remarks)
         prepared = self._prepared
@@ -107,13 +107,12 @@ class Job:
         resample = self.resampling(fix.upscaler)
         larger, pictures = enlarge(latent, fix, to, self.bench.means.vae, seeds, resample)
         self.follower.begin_pass(leg.sampling.steps)
-        means = self.bench.use(leg)
-        self._larger_title = means.names.title
+        self._larger_title = self.bench.use(leg).names.title
         size = (larger.shape[-1], larger.shape[-2])
-        start = Start(larger.to(means.checkpoint.unet.device), fix.strength, fixed_steps=True)
+        start = Start(larger, fix.strength, fixed_steps=True)
         weight = request.options.inpainting_mask_weight
-        if not pictures and means.checkpoint.repaints and weight < 1:
-            pictures = tuple(decode(means.vae, larger))
+        if not pictures and self.bench.means.checkpoint.repaints and weight < 1:
+            pictures = tuple(decode(self.bench.means.vae, larger))
         pixels = torch.cat([to_pixels(picture) for picture in pictures]) if pictures else None
         return self._sample(batch, leg, size, Guide(size, pixels, None, weight), start)
 

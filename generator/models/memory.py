@@ -47,12 +47,10 @@ class Memory:
 
     def hold(self, file: ModelFile) -> Residence:
         """``file``'s networks, loaded if need be. Raises as :func:`load_checkpoint` does."""
-        for held in self._held:
-            if held.checkpoint.file.state == file.state:
-                self._held.remove(held)
-                self._held.append(held)
-                return held
-        self._make_room(file)
+        if self.holds(file):
+            self._held.sort(key=lambda held: held.checkpoint.file.state == file.state)
+            return self._held[-1]
+        self._make_room(file)  # no name here may hold on to what leaves
         self._held.append(Residence(load_checkpoint(file, self.device, self.dtype)))
         return self._held[-1]
 

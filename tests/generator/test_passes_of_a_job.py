@@ -1,7 +1,9 @@
 """Refiner, hires fix and img2img inside a job: batches, stops, neighbours, NaN."""
 
 import base64
+import gc
 import io
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,8 @@ from safetensors.torch import load_file, save_file
 from generator import origins
 from generator.engine import Engine
 from generator.errors import NotANumber
+from generator.models import memory
+from generator.models.checkpoint import Checkpoint, load_checkpoint
 from generator.models.registry import Folders, Registry
 from generator.request import (
     GenerationRequest,
@@ -239,3 +243,24 @@ def test_nan_is_refused_unless_nobody_looks(broken: Registry) -> None:
     with pytest.raises(NotANumber, match=r"NaNs was produced in Unet.*--disable-nan-check"):
         Engine(broken).run(request)
     assert len(Engine(broken, check_nan=False).run(request).pictures) == 1
+
+
+def test_one_checkpoint_leaves_before_another_comes(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[weakref.ref[torch.nn.Module]] = []
+    still: list[int] = []
+
+    def load(*arguments: object) -> Checkpoint:
+        gc.collect()
+        still.append(sum(unet() is not None for unet in drawn))
+        found = load_checkpoint(*arguments)
+        drawn.append(weakref.ref(found.unet))
+        return found
+
+    engine.unload()
+    monkeypatch.setattr(memory, "load_checkpoint", load)
+    engine.run(replace(REFINED, hires=HiresFix(0.6, 1.5, checkpoint="tinysd15b"), batches=2))
+    engine.run(replace(REFINED, batches=2))
+    assert len(still) > 4
+    assert set(still) == {0}
