@@ -92,7 +92,13 @@ class Engine:
         Fewer when ``watch`` interrupts. Width and height that are no multiples of 8 are cut down
         to one. Raises the errors of :mod:`generator.errors`, and whatever ``watch`` raises.
         """
-        return run_script(request, self._run_once, watch, self._upscaled)
+        return run_script(
+            request,
+            self._run_once,
+            watch,
+            self._upscaled,
+            partial(self._find_checkpoint, exact=False),
+        )
 
     def _upscaled(self, image: Image.Image, upscaler: str | int, scale: float) -> Image.Image:
         """For sd upscale, which has no upscaler "None": the picture stays as it is then."""

@@ -11,7 +11,7 @@ from generator.request import (
     GenerationRequest,
     Refiner,
 )
-from generator.sampling.names import find_sampler, find_schedule, resolve, split_schedule
+from generator.sampling.names import find_sampler_loosely, find_schedule, resolve, split_schedule
 from generator.scripts import values
 from generator.scripts.changes import Change, part, same
 
@@ -157,9 +157,12 @@ def _hires_sampler(
 
 
 def _known_sampler(value: str, schedule: str) -> tuple[str, str]:
-    if find_sampler(split_schedule(value)[0]) is None:
+    """Names count in any case here, and aliases too (contract section 4.1)."""
+    bare, _ = split_schedule(value)
+    found = find_sampler_loosely(bare) or find_sampler_loosely(value)
+    if found is None:
         raise BadRequest(f"Unknown sampler: {value}", "script_args")
-    return resolve(value, schedule)
+    return resolve(found.name + value[len(bare) :], schedule)
 
 
 def _schedule(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:

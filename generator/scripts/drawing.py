@@ -25,6 +25,7 @@ class Draw:
     run: RunOnce
     watch: Watch
     enlarge: "Enlarge | None" = None
+    find: Callable[[str], str] | None = None  # a checkpoint's whole name
     total: int = 1  # batches of all drawings, as far as is known
     done: int = 0
 
@@ -34,6 +35,15 @@ class Draw:
         generation = self.run(replace(request, script=None), self._watched)
         self.done += passes
         return generation
+
+    def settled(self, request: GenerationRequest) -> GenerationRequest:
+        """``request`` with the whole name of its checkpoint, where a part of one was given.
+
+        Raises :class:`generator.errors.ModelNotFound`.
+        """
+        if self.find is None or not request.checkpoint:
+            return request
+        return replace(request, checkpoint=self.find(request.checkpoint))
 
     def expect(self, requests: Sequence[GenerationRequest]) -> None:
         """Tell what is going to be drawn. Raises :class:`BadRequest` where that is too much."""

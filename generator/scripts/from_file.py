@@ -8,7 +8,7 @@ from typing import Any
 
 from generator.errors import BadRequest
 from generator.request import Generation, GenerationRequest
-from generator.sampling.names import resolve
+from generator.sampling.names import find_sampler_loosely, resolve
 from generator.scripts.changes import Change, part, same, whole
 from generator.scripts.drawing import Draw, another_seed, joined
 from generator.scripts.told import BY_SCRIPT
@@ -31,8 +31,8 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
         raise BadRequest("List of prompt inputs: there is no line in it.", "script_args")
     requests = []
     for place, line in enumerate(lines):
-        requests.append(_request(request, line, position))
-        if "seed" not in line.settings:
+        requests.append(draw.settled(_request(request, line, position)))
+        if line.settings.get("seed", -1) == -1:
             requests[-1] = _seeded(requests[-1], request, place, iterate=iterate, same=same)
     draw.expect(requests)
     drawn = []
@@ -146,6 +146,14 @@ def _sampler(request: GenerationRequest, value: Any, among: Sequence[Any]) -> Ge
     return replace(request, sampling=replace(request.sampling, sampler=name, schedule=schedule))
 
 
+def _sampler_name(word: str) -> str:
+    """Raises ``ValueError`` for a name that is none, in any case, nor an alias."""
+    found = find_sampler_loosely(word)
+    if found is None:
+        raise ValueError(f"there is no sampler {word!r}")
+    return found.name
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One ``--name``."""
@@ -163,7 +171,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
         "subseed_strength": Setting(part("seeds", "variation_strength"), float, (0, 1)),
         "seed_resize_from_h": Setting(part("seeds", "resize_from_height"), int, (-1, 4096)),
         "seed_resize_from_w": Setting(part("seeds", "resize_from_width"), int, (-1, 4096)),
-        "sampler_name": Setting(_sampler),
+        "sampler_name": Setting(_sampler, _sampler_name),
         "sampler_index": Setting(same, int),
         "batch_size": Setting(whole("batch_size"), int, COUNT),
         "n_iter": Setting(whole("batches"), int, (1, 1000)),

@@ -54,7 +54,7 @@ class Plan:
 def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> Generation:
     """Draw every cell, dear changes outermost, and compose the sheets."""
     plan = read_plan(request, arguments)
-    cells = {place: _cell(request, plan, place) for place in plan.places}
+    cells = {place: draw.settled(_cell(request, plan, place)) for place in plan.places}
     draw.expect(list(cells.values()))
     drawn: dict[Place, Generation] = {}
     for place in sorted(cells, key=lambda place: _turn(plan, place)):

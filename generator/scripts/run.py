@@ -1,6 +1,6 @@
 """Runs the script that a request names."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from generator.errors import BadRequest
@@ -33,11 +33,16 @@ RUNNERS: Mapping[str, Runner] = MappingProxyType(
 
 
 def run(
-    request: GenerationRequest, once: RunOnce, watch: Watch, enlarge: Enlarge | None = None
+    request: GenerationRequest,
+    once: RunOnce,
+    watch: Watch,
+    enlarge: Enlarge | None = None,
+    find: Callable[[str], str] | None = None,
 ) -> Generation:
     """Draw ``request`` as its script tells; ``once`` draws a request without one.
 
-    ``enlarge`` is what sd upscale enlarges with.
+    ``enlarge`` is what sd upscale enlarges with; ``find`` makes a checkpoint's whole name of a part
+    of it.
 
     The arguments are those that ``catalogue.check`` let in. Raises :class:`BadRequest` for a
     script that is not there, and what the script and the drawing raise.
@@ -48,4 +53,4 @@ def run(
     runner = RUNNERS.get(script.title)
     if runner is None:
         raise BadRequest(f"The script {script.title!r} is not there yet.", "script_name")
-    return runner(request, script.arguments, Draw(once, watch, enlarge))
+    return runner(request, script.arguments, Draw(once, watch, enlarge, find))

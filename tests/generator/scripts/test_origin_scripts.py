@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 from generator.errors import BadRequest
+from generator.hooks import unwatched
 from generator.pictures.mosaic import Mosaic
 from generator.pictures.reading import read_base64, write_base64
 from generator.request import GenerationRequest, Inversion, Mask, Origin, Stop
 from generator.scripts.expanding import growth
 from generator.scripts.loopback import strength
+from generator.scripts.run import run as run_script
 from tests.generator.scripts.painting import Painter, asking, defaults, run
 
 LOOP, MK2, POOR = "loopback", "outpainting mk2", "poor man's outpainting"
@@ -200,6 +202,25 @@ def test_a_plot_keeps_its_pictures_for_saving() -> None:
     arguments = defaults("x/y/z plot", a1="1-3", a17=True)
     found = run(asking("x/y/z plot", arguments), Painter())
     assert (len(found.pictures), len(found.unshown), len(found.grids)) == (0, 3, 1)
+
+
+def test_plots_take_aliases_and_parts_of_names() -> None:
+    painter = Painter()
+    arguments = defaults("x/y/z plot", a0="Sampler", a1="k_euler_a,HEUN", a17=True)
+    arguments[3:5] = ["Checkpoint name", "one,two"]
+    request = asking("x/y/z plot", arguments)
+    run_script(request, painter, unwatched, None, lambda part: f"folder/{part}")
+    assert [each.sampling.sampler for each in painter.requests[:2]] == ["Euler a", "Heun"]
+    assert [each.checkpoint for each in painter.requests] == ["folder/one"] * 2 + ["folder/two"] * 2
+
+
+@pytest.mark.parametrize(("line", "prompt"), [("K_Euler", "a cat"), ("none", None)])
+def test_a_line_takes_aliases_of_samplers(line: str, prompt: str | None) -> None:
+    painter = Painter()
+    text = f"--sampler_name {line}"
+    arguments = defaults("prompts from file or textbox", a3=text)
+    run(asking("prompts from file or textbox", arguments), painter)
+    assert painter.requests[0].prompt == (prompt or f"{text} a cat")
 
 
 # --- the alternative test -----------------------------------------------------------------------
