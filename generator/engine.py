@@ -100,10 +100,12 @@ class Engine:
             partial(self._find_checkpoint, exact=False),
         )
 
-    def _upscaled(self, image: Image.Image, upscaler: str | int, scale: float) -> Image.Image:
-        """For sd upscale, which has no upscaler "None": the picture stays as it is then."""
+    def _upscaled(
+        self, image: Image.Image, upscaler: str | int, scale: float
+    ) -> tuple[Image.Image, str]:
+        """For sd upscale, for which "None" leaves a picture as it is; also the upscaler's name."""
         name = self._upscalers.named(upscaler)
-        return image if name == "None" else self._upscalers.enlarge(image, name, scale)
+        return (image if name == "None" else self._upscalers.enlarge(image, name, scale)), name
 
     def _run_once(self, request: GenerationRequest, watch: Watch) -> Generation:
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"

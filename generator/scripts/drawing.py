@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 MOST_PICTURES = 1000
 RunOnce = Callable[[GenerationRequest, Watch], Generation]
-Enlarge = Callable[["Image", str | int, float], "Image"]
-"""A picture, an upscaler's name or its number in the list, a factor."""
+Enlarge = Callable[["Image", str | int, float], tuple["Image", str]]
+"""A picture, an upscaler's name or its number in the list, a factor: the larger one, the name."""
 
 
 @dataclass(slots=True, eq=False)

@@ -31,10 +31,10 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
             "script_args",
         )
     assert draw.enlarge is not None
-    large = draw.enlarge(picture, upscaler, scale)
+    large, name = draw.enlarge(picture, upscaler, scale)
     mosaic = Mosaic(large.size, (request.width, request.height), overlap)
     tiles = [large.crop(box) for box in mosaic.boxes()]
-    notes = {"SD upscale overlap": overlap, "SD upscale upscaler": upscaler}
+    notes = {"SD upscale overlap": overlap, "SD upscale upscaler": name}
     jobs = [
         replace(
             starting_from(request, tiles[start : start + request.batch_size]),

@@ -58,10 +58,10 @@ class Painter:
         )
 
 
-def doubled(image: Image.Image, name: str | int, scale: float) -> Image.Image:
+def doubled(image: Image.Image, name: str | int, scale: float) -> tuple[Image.Image, str]:
     """An upscaler; "None" leaves the size."""
     factor = 1.0 if name == "None" else scale
-    return image.resize((int(image.width * factor), int(image.height * factor)))
+    return image.resize((int(image.width * factor), int(image.height * factor))), str(name)
 
 
 def run(request: GenerationRequest, painter: Painter, watch: Watch = unwatched) -> Generation:
