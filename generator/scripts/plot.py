@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 from generator.errors import BadRequest
+from generator.hires_size import target
 from generator.pictures.grid import grid
 from generator.pictures.infotext import quote
 from generator.pictures.legend import Label, with_legend
@@ -55,6 +56,7 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
     """Draw every cell, dear changes outermost, and compose the sheets."""
     plan = read_plan(request, arguments)
     cells = {place: draw.settled(_cell(request, plan, place)) for place in plan.places}
+    _fits(list(cells.values()))
     draw.expect(list(cells.values()))
     drawn: dict[Place, Generation] = {}
     for place in sorted(cells, key=lambda place: _turn(plan, place)):
@@ -138,16 +140,31 @@ def _shown(part: Generation) -> Picture:
 # --- the sheets ---------------------------------------------------------------------------------
 
 
-def _sheets(plan: Plan, shown: dict[Place, Picture]) -> tuple[Image.Image, ...]:
-    """The whole sheet, and one for each value of z where they are wanted."""
-    cell = _largest([picture.image for picture in shown.values()])
-    xs, ys, zs = (len(side.values) for side in plan.sides)
-    if cell[0] * cell[1] * xs * ys * zs > MOST_PIXELS:
+def _fits(cells: Sequence[GenerationRequest]) -> None:
+    """Refuse a sheet that nobody could open, before anything is drawn."""
+    sizes = [_size(cell) for cell in cells]
+    width, height = max(size[0] for size in sizes), max(size[1] for size in sizes)
+    pictures = sum(cell.picture_count for cell in cells)
+    if width * height * pictures > MOST_PIXELS:
         raise BadRequest(
-            f"A sheet of {xs * ys * zs} pictures of {cell[0]} x {cell[1]} pixels is more than "
+            f"A sheet of {pictures} pictures of {width} x {height} pixels is more than "
             f"{MOST_PIXELS} pixels; ask for fewer or smaller ones.",
             "script_args",
         )
+
+
+def _size(cell: GenerationRequest) -> tuple[int, int]:
+    """The pixels of a finished picture; a little more where hires fix cuts."""
+    if cell.hires is None:
+        return cell.width, cell.height
+    to = target(cell.hires, cell.width, cell.height)
+    return to.width, to.height
+
+
+def _sheets(plan: Plan, shown: dict[Place, Picture]) -> tuple[Image.Image, ...]:
+    """The whole sheet, and one for each value of z where they are wanted."""
+    cell = _largest([picture.image for picture in shown.values()])
+    zs = len(plan.sides[2].values)
     layers = [_layer(plan, shown, cell, z) for z in range(zs)]
     if zs == 1:
         return tuple(layers)

@@ -188,6 +188,15 @@ def test_hires_counts_twice_in_the_progress() -> None:
     assert [(progress.batch, progress.batches) for progress in seen] == [(0, 4), (2, 4)]
 
 
+def test_a_sheet_that_is_too_large_is_refused_before_it_is_drawn() -> None:
+    request = replace(REQUEST, width=2048, height=2048, hires=HiresFix(0.5))
+    brush = Brush()
+    script = check("x/y/z plot", plot(x="Seed: 1-20"), "txt2img")
+    with pytest.raises(BadRequest, match="20 pictures of 4096 x 4096"):
+        run(replace(request, script=script), brush, unwatched)
+    assert brush.asked == []
+
+
 def test_an_interrupted_plot_shows_what_is_there() -> None:
     _, drawn = draw("x/y/z plot", plot(x="Steps: 1,2,3"), stop_at=2)
     assert len(drawn.pictures) == 2
