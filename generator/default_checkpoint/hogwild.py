@@ -11,8 +11,11 @@ import copy
 import json
 import math
 import os
+import signal
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -94,15 +97,28 @@ def train(task: Task, plan: Plan, folder: Path) -> Path:
     context = processes.get_context("fork")
     crew = [
         context.Process(
-            target=_work, args=(k, task, plan, folder, shared, average, progress, started)
+            target=_work,
+            args=(k, task, plan, folder, shared, average, progress, started),
+            daemon=True,
         )
         for k in range(plan.workers)
     ]
-    for worker in crew:
-        worker.start()
-    for worker in crew:
-        worker.join()
+    with _leaving_on_sigterm():
+        for worker in crew:
+            worker.start()
+        for worker in crew:
+            worker.join()
     return state
+
+
+@contextmanager
+def _leaving_on_sigterm() -> Iterator[None]:
+    """A plain SIGTERM would end this process alone; leaving properly ends the workers too."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _restore(state: Path, shared: nn.Module, average: nn.Module) -> Progress:
