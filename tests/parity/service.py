@@ -92,6 +92,13 @@ def serving(goldens: Path, data_dir: Path) -> Iterator[Service]:
     recorded = json.loads((goldens / "checkpoint" / "config.json").read_text("utf-8"))
     changed = {**recorded, "live_previews_enable": False}
     (data_dir / "config.json").write_text(json.dumps(changed), "utf-8")
+    with working(data_dir, registry) as running:
+        yield running
+
+
+@contextmanager
+def working(data_dir: Path, registry: Registry) -> Iterator[Service]:
+    """An Easel over what lies in a data directory, a worker beside it."""
     config = Config(data_dir, filebrowser=False)
     config.easel_dir.mkdir()
     store = SqliteStore(config.easel_dir / "queue.db")

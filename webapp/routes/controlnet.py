@@ -44,6 +44,7 @@ class Detection(BaseModel):
 
     controlnet_module: Str = "none"
     controlnet_input_images: Strings = []
+    controlnet_images: Strings = []  # what webuiapi 0.9.17 calls them
     controlnet_processor_res: Int = -1
     controlnet_threshold_a: Float = -1
     controlnet_threshold_b: Float = -1
@@ -134,7 +135,7 @@ def detect() -> Response:
 def units(body: Detection) -> tuple[ControlUnit, ...]:
     """A unit for each picture. Raises ``Refused`` and ``BadRequest`` naming the field."""
     module = available(body)
-    images = body.controlnet_input_images
+    images = body.controlnet_input_images or body.controlnet_images
     if not images:
         raise Refused("No image selected")
     if len(images) > MOST_PICTURES:
