@@ -14,6 +14,7 @@ from webapp.routes import (
     counting,
     docs,
     drawing,
+    errands,
     events,
     extras,
     files,
@@ -79,6 +80,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(extras.extras)
     app.register_blueprint(files.files)
     app.register_blueprint(machine.machine)
+    app.register_blueprint(errands.errands)
     app.register_blueprint(neighbours.neighbours)
     if services.config.api_server_stop:
         app.register_blueprint(machine.stopping())

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from filebrowser.watcher import Watcher
 from generator.models.registry import Registry
-from generator.request import GenerationRequest, Sampling, Seeds, Snapshot
 from webapp.config import Config, parse
 from webapp.family import die_with_supervisor, worker_name
 from webapp.logs import start_log
@@ -19,23 +18,18 @@ from webapp.places import open_store, styles_files
 from webapp.queues.contracts import WorkerState
 from webapp.settings import options_of
 from webapp.shelves import registry_of
-from webapp.workloop import Worker
+from webapp.warming import first_job
+from webapp.workloop import Worker, held
 
 if TYPE_CHECKING:
     from generator.engine import Engine
-
-
-def first_job(checkpoint: str) -> GenerationRequest:
-    """The smallest picture: draws in no time, and leaves the checkpoint in memory."""
-    return GenerationRequest(
-        "",
-        Seeds(1),
-        sampling=Sampling(steps=1),
-        width=64,
-        height=64,
-        checkpoint=checkpoint,
-        options=Snapshot(live_previews_enable=False),
-    )
+POOLS = (
+    ("active", "_bytes"),
+    ("allocated", "_bytes"),
+    ("reserved", "_bytes"),
+    ("inactive", "_split_bytes"),
+)
+"""Parts of a CUDA device's memory, with what torch's names add to them."""
 
 
 def use_threads(threads: int) -> None:
@@ -61,6 +55,26 @@ def engine_of(config: Config, registry: Registry, device: str) -> "Engine":
     )
 
 
+def on_device(device: str) -> dict[str, int]:
+    """What a CUDA device tells of its memory, in bytes and counts; nothing of others.
+
+    The names are torch's, with dots and ``all`` left out: ``allocated_current``, ``oom``.
+    """
+    if not device.startswith("cuda"):
+        return {}
+    import torch  # the worker alone may
+
+    told = torch.cuda.memory_stats(device)
+    free, total = torch.cuda.mem_get_info(device)
+    spans = {
+        f"{pool}_{moment}": told.get(f"{pool}{infix}.all.{moment}", 0)
+        for pool, infix in POOLS
+        for moment in ("current", "peak")
+    }
+    events = {"retries": told.get("num_alloc_retries", 0), "oom": told.get("num_ooms", 0)}
+    return {"device_free": free, "device_total": total, **spans, **events}
+
+
 def chosen(config: Config) -> str:
     """The checkpoint that the options name, "" for the registry's first."""
     return str(options_of(config).get().get("sd_model_checkpoint") or "")
@@ -78,7 +92,14 @@ def main(words: Sequence[str]) -> int:
     registry = registry_of(config)
     engine = engine_of(config, registry, device)
     worker = Worker(
-        name, store, store, engine, config.data_dir, warm_up=first_job(chosen(config)), log=log
+        name,
+        store,
+        store,
+        engine,
+        config.data_dir,
+        warm_up=first_job(chosen(config)),
+        measure=lambda: {**held(), **on_device(device)},
+        log=log,
     )
     worker.listen_to_signals()
     # A name that is missing is looked for on the disk anyway; what no request names (embeddings, a

@@ -28,11 +28,12 @@ from webapp.detecting import detected
 from webapp.errors import envelope, status_of
 from webapp.extras_answers import compose_extras
 from webapp.queues import frames
-from webapp.queues.contracts import Answer, Board, Lease, Stream, WorkerState
+from webapp.queues.contracts import LOAD, UNLOAD, Answer, Board, Lease, Stream, WorkerState
 from webapp.queues.errors import QueueError
 from webapp.receipts import Receipt, forget_old
 from webapp.saving import save_all
 from webapp.vigil import Abandoned, LeaseLost, Vigil
+from webapp.warming import first_job
 
 EASEL = ".easel"  # in the data directory
 IDLE = 0.5  # seconds a worker waits for work before it looks at its signals
@@ -72,6 +73,7 @@ class Worker:
         data_dir: Path,
         *,
         warm_up: GenerationRequest | None = None,
+        measure: Callable[[], Mapping[str, int]] | None = None,
         grace: float = GRACE,
         log: logging.Logger | None = None,
     ) -> None:
@@ -81,6 +83,7 @@ class Worker:
         self.engine = engine
         self.data_dir = data_dir
         self.warm_up = warm_up
+        self.measure = measure or held
         self.grace = grace
         self.log = log or logging.getLogger("easel.worker")
         self.state = "idle"
@@ -96,6 +99,7 @@ class Worker:
         pulse.start()
         try:
             while not self.draining.is_set():
+                self.run_errand()
                 lease = self.stream.take(self.name, self.engine.loaded, self._patience())
                 if lease is not None:
                     self.serve(lease)
@@ -104,6 +108,20 @@ class Worker:
         finally:
             pulse.stop()
         return 0
+
+    def run_errand(self) -> None:
+        """Do what every worker was asked to, between two jobs."""
+        errand = self.board.errand(self.name)
+        if errand is None:
+            return
+        if errand.verb == UNLOAD:
+            self.warm_up = None
+            self.engine.unload()
+            self.log.info("the weights were dropped")
+        elif errand.verb == LOAD:
+            self.warm_up = first_job(errand.checkpoint)
+            self.warm()
+        self.board.done(self.name, errand)
 
     def _patience(self) -> float:
         """No time to lose before the warm-up: it is worth starting at once."""
@@ -309,11 +327,11 @@ class Pulse(threading.Thread):
             checkpoint=next(iter(worker.engine.loaded), ""),
             job=lease.frame.id if lease else "",
             seen_at=time.time(),
-            memory=memory(),
+            memory=worker.measure(),
         )
 
 
-def memory() -> Mapping[str, int]:
+def held() -> Mapping[str, int]:
     """Bytes of memory that this process holds."""
     with open("/proc/self/statm") as file:
         return {"rss": int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")}

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from tests.webapp.conftest import Builder
 from webapp.auth import credentials
 from webapp.family import SUPERVISOR
+from webapp.queues.contracts import WorkerState
 
 STOPS = ["server-kill", "server-stop", "server-restart"]
 
@@ -23,6 +26,36 @@ def test_memory_is_told_as_recorded(house: Any, goldens: Path) -> None:
     assert told["ram"].keys() == golden["ram"].keys()
     assert 0 < told["ram"]["used"] < told["ram"]["total"]
     assert 0 < told["ram"]["free"] < told["ram"]["total"]
+
+
+def test_the_devices_memory_is_added_up(house: Any) -> None:
+    told = {"rss": 1, "device_free": 60, "device_total": 80, "allocated_peak": 7, "oom": 1}
+    for name in ("cuda:0@here:1", "cuda:1@here:2"):
+        house.store.heartbeat(WorkerState(name, 1, "idle", "", "", time.time(), told))
+    cuda = house.client().get("/sdapi/v1/memory").get_json()["cuda"]
+    assert cuda["system"] == {"free": 120, "used": 40, "total": 160}
+    assert cuda["allocated"] == {"current": 0, "peak": 14}
+    assert cuda["events"] == {"retries": 0, "oom": 2}
+    assert set(cuda) == {"system", "active", "allocated", "reserved", "inactive", "events"}
+
+
+@pytest.mark.parametrize(
+    ("route", "verb", "title"),
+    [("unload", "unload", ""), ("reload", "load", "deliberate_v2.safetensors")],
+)
+def test_every_worker_hears_of_an_errand(house: Any, route: str, verb: str, title: str) -> None:
+    names = ["cpu@here:1", "cpu@here:2"]
+    for name in names:
+        house.store.heartbeat(WorkerState(name, 1, "idle", "", "", time.time()))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(house.client().post, f"/sdapi/v1/{route}-checkpoint")
+        for name in names:
+            while (errand := house.store.errand(name)) is None:
+                time.sleep(0.01)
+            assert not answer.done()
+            assert (errand.verb, errand.checkpoint) == (verb, title)
+            house.store.done(name, errand)
+        assert answer.result(5).get_json() == {}
 
 
 def test_no_extension_has_a_remote(house: Any, goldens: Path) -> None:

@@ -25,7 +25,7 @@ from generator.request import (
     Stop,
 )
 from webapp import workloop
-from webapp.queues.contracts import Answer, Frame
+from webapp.queues.contracts import LOAD, UNLOAD, Answer, Errand, Frame
 from webapp.queues.errors import QueueFull
 from webapp.queues.frames import GenerationJob, Saving, encode
 from webapp.queues.sqlite import SqliteStore
@@ -338,3 +338,14 @@ def test_the_heartbeat_tells_what_the_worker_does(bench: Bench) -> None:
         states |= {(s.state, s.job, s.checkpoint) for s in bench.store.workers()}
     assert ("working", "house", "sd [0123456789]") in states
     assert bench.store.workers()[0].memory["rss"] > 1_000_000
+
+
+def test_errands_are_done_between_jobs(bench: Bench) -> None:
+    bench.store.send("cpu@test:1", Errand("1", UNLOAD))
+    bench.put("house")
+    bench.answer("house")
+    assert bench.engine.unloaded == 1
+    bench.store.send("cpu@test:1", Errand("2", LOAD, "sd [0123456789]"))
+    while bench.store.errand("cpu@test:1") is not None:
+        time.sleep(0.01)
+    assert [run.checkpoint for run in bench.engine.runs] == ["", "sd [0123456789]"]

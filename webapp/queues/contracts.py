@@ -72,6 +72,19 @@ class WorkerState:
     memory: Mapping[str, int] = field(default_factory=dict)  # bytes: rss, device_used, ...
 
 
+UNLOAD, LOAD = "unload", "load"
+"""Verbs of errands: drop all weights; have a checkpoint in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a worker shall do between two jobs."""
+
+    id: str
+    verb: str
+    checkpoint: str = ""  # title of what to load
+
+
 class Stream(Protocol):
     """Requests in, answers out; durable before ``put`` returns."""
 
@@ -152,4 +165,16 @@ class Board(Protocol):
 
     def workers(self) -> Sequence[WorkerState]:
         """Workers seen in the last 15 seconds."""
+        ...
+
+    def send(self, worker: str, errand: Errand) -> None:
+        """Give a worker an errand; it takes the place of one that it has not done yet."""
+        ...
+
+    def errand(self, worker: str) -> Errand | None:
+        """What the worker shall do, until it says that it is done."""
+        ...
+
+    def done(self, worker: str, errand: Errand) -> None:
+        """The worker has done this errand; a later one stays."""
         ...

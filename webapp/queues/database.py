@@ -77,6 +77,13 @@ CREATE TABLE IF NOT EXISTS workers (
     memory TEXT NOT NULL,           -- JSON object
     seen_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS errands (
+    worker TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    verb TEXT NOT NULL,
+    checkpoint TEXT NOT NULL,
+    asked_at REAL NOT NULL
+);
 """
 
 

@@ -1,4 +1,4 @@
-"""The Board half of the SQLite store: progress, stop flags, heartbeats."""
+"""The Board half of the SQLite store: progress, stop flags, heartbeats, errands."""
 
 import json
 import sqlite3
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from generator.request import Progress, Stop
-from webapp.queues.contracts import Sighting, WorkerState
+from webapp.queues.contracts import Errand, Sighting, WorkerState
 from webapp.queues.database import Database
 
 SEEN_SECONDS = 15.0
@@ -25,6 +25,9 @@ ON CONFLICT (job) DO UPDATE SET
 HEARTBEAT = """
 INSERT OR REPLACE INTO workers (worker, pid, state, checkpoint, job, memory, seen_at)
 VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+ERRAND = """
+INSERT OR REPLACE INTO errands (worker, id, verb, checkpoint, asked_at) VALUES (?, ?, ?, ?, ?)
 """
 
 
@@ -93,8 +96,28 @@ class SqliteBoard:
             ).fetchall()
         return [WorkerState(**{**row, "memory": json.loads(row["memory"])}) for row in found]
 
+    def send(self, worker: str, errand: Errand) -> None:
+        """Give a worker an errand; it takes the place of one that it has not done yet."""
+        facts = (worker, errand.id, errand.verb, errand.checkpoint, time.time())
+        with self.database.writing() as rows:
+            rows.execute(ERRAND, facts)
+
+    def errand(self, worker: str) -> Errand | None:
+        """What the worker shall do, until it says that it is done."""
+        with self.database.reading() as rows:
+            row = rows.execute(
+                "SELECT id, verb, checkpoint FROM errands WHERE worker = ?", (worker,)
+            ).fetchone()
+        return None if row is None else Errand(**row)
+
+    def done(self, worker: str, errand: Errand) -> None:
+        """The worker has done this errand; a later one stays."""
+        with self.database.writing() as rows:
+            rows.execute("DELETE FROM errands WHERE worker = ? AND id = ?", (worker, errand.id))
+
     def forget_before(self, rows: sqlite3.Connection, moment: float) -> None:
         """Drop facts older than ``moment`` (unix seconds), in a transaction of the caller's."""
         rows.execute("DELETE FROM stops WHERE asked_at < ?", (moment,))
         rows.execute("DELETE FROM sightings WHERE updated_at < ?", (moment,))
         rows.execute("DELETE FROM workers WHERE seen_at < ?", (moment,))
+        rows.execute("DELETE FROM errands WHERE asked_at < ?", (moment,))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flask import Blueprint, Response, jsonify
@@ -33,7 +34,26 @@ def memory() -> Response:
         "used": own + sum(worker.get("rss", 0) for worker in workers),
         "total": float(whole.get("MemTotal", 0)),
     }
-    return jsonify({"ram": ram, "cuda": {"error": "unavailable"}})
+    return jsonify({"ram": ram, "cuda": devices(workers)})
+
+
+def devices(workers: Sequence[Mapping[str, int]]) -> dict[str, object]:
+    """The memory of the workers' CUDA devices, added up; each worker has a device of its own."""
+    told = [worker for worker in workers if "device_total" in worker]
+    if not told:
+        return {"error": "unavailable"}
+
+    def total(name: str) -> int:
+        return sum(worker.get(name, 0) for worker in told)
+
+    free, whole = total("device_free"), total("device_total")
+    pools = {
+        pool: {moment: total(f"{pool}_{moment}") for moment in ("current", "peak")}
+        for pool in ("active", "allocated", "reserved", "inactive")
+    }
+    system = {"free": free, "used": whole - free, "total": whole}
+    events = {"retries": total("retries"), "oom": total("oom")}
+    return {"system": system, **pools, "events": events}
 
 
 def meminfo() -> dict[str, int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from generator.request import Progress, Stop
-from webapp.queues.contracts import Answer, Frame, Lease, WorkerState
+from webapp.queues.contracts import Answer, Errand, Frame, Lease, WorkerState
 from webapp.queues.sqlite import SqliteStore
 
 Make = Callable[..., SqliteStore]
@@ -365,6 +365,19 @@ def test_workers_are_those_seen_lately(store: SqliteStore, make: Make) -> None:
 
 
 # -- many at once, and sudden death ---------------------------------------------------------------
+
+
+def test_an_errand_stays_until_it_is_done(store: SqliteStore, make: Make) -> None:
+    assert store.errand("cpu") is None
+    first, later = Errand("1", "unload"), Errand("2", "load", "sd")
+    store.send("cpu", first)
+    assert make().errand("cpu") == first
+    store.send("cpu", later)
+    store.done("cpu", first)
+    assert store.errand("cpu") == later
+    assert store.errand("cuda:0") is None
+    store.done("cpu", later)
+    assert store.errand("cpu") is None
 
 
 def test_many_threads_lose_nothing(make: Make) -> None:

@@ -1,0 +1,58 @@
+"""What every worker is asked to do at once: drop its weights, or load them again."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flask import Blueprint, Response, jsonify, request
+
+from webapp.openapi import EMPTY, Note, described
+from webapp.queues.contracts import LOAD, UNLOAD, Board, Errand
+from webapp.routes.context import services
+from webapp.routes.road import CallerLeft, left
+
+if TYPE_CHECKING:
+    from webapp.services import Services
+
+errands = Blueprint("errands", __name__, url_prefix="/sdapi/v1")
+PAUSE = 0.05  # seconds between two looks at whether it is done
+
+
+@errands.post("/unload-checkpoint")
+@described(Note("Drop the weights of every worker; the next picture loads them", answer=EMPTY))
+def unload() -> Response:
+    """Between two jobs; answered when it is done."""
+    return everywhere(Errand(uuid4().hex, UNLOAD))
+
+
+@errands.post("/reload-checkpoint")
+@described(Note("Have the chosen checkpoint in every worker's memory", answer=EMPTY))
+def reload() -> Response:
+    """Between two jobs; answered when it is done."""
+    return everywhere(Errand(uuid4().hex, LOAD, chosen(services())))
+
+
+def chosen(here: "Services") -> str:
+    """The title of the checkpoint that the options name. Raises ``ModelNotFound``."""
+    name = here.options.get().get("sd_model_checkpoint")
+    return here.registry.find_checkpoint(str(name or "")).title
+
+
+def everywhere(errand: Errand) -> Response:
+    """Send an errand to each worker that lives, and wait until all have done it."""
+    board = services().board
+    names = [worker.worker for worker in board.workers()]
+    for name in names:
+        board.send(name, errand)
+    while waits(board, names, errand):
+        if left(request.environ):
+            raise CallerLeft
+        time.sleep(PAUSE)
+    return jsonify({})
+
+
+def waits(board: Board, names: Sequence[str], errand: Errand) -> bool:
+    """Whether a worker that lives has this errand still to do."""
+    todo = [name for name in names if board.errand(name) == errand]
+    return bool(todo) and not {worker.worker for worker in board.workers()}.isdisjoint(todo)

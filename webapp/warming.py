@@ -1,0 +1,16 @@
+"""The job that loads a checkpoint before anybody asks. No torch."""
+
+from generator.request import GenerationRequest, Sampling, Seeds, Snapshot
+
+
+def first_job(checkpoint: str) -> GenerationRequest:
+    """The smallest picture: draws in no time, and leaves the checkpoint in memory."""
+    return GenerationRequest(
+        "",
+        Seeds(1),
+        sampling=Sampling(steps=1),
+        width=64,
+        height=64,
+        checkpoint=checkpoint,
+        options=Snapshot(live_previews_enable=False),
+    )
