@@ -135,7 +135,7 @@ class Bench:
         if merging_ratio(self.request) or merging_ratio_hr(self.request):
             self._stack.enter_context(merging_tokens(unet, lambda: self.token_merging))
         self._means, self.follower.draw = means, means.preview
-        self.found.remarks |= dict.fromkeys(left_over)
+        self.found.remarks |= dict.fromkeys((*left_over, *means.networks.remarks))
         self.found.missed(means.networks.missing)
         if self.request.options.lora_add_hashes_to_infotext:
             self.found.hashed("Lora hashes", means.networks.hashes)

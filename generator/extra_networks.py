@@ -17,6 +17,7 @@ from generator.prompt.grammar import Tag, extra_networks
 from generator.request import Snapshot
 
 LORA_KINDS = ("lora", "lyco")
+USUAL = 4.0  # strengths beyond are taken as they are, and remarked upon
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +38,7 @@ class Networks:
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What tags named in vain: names by what to say of them ("Lora not found")."""
     words: tuple[BundledWord, ...] = ()  # textual inversions inside the LoRAs
+    remarks: tuple[str, ...] = ()  # what the caller should know of them, in sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,12 @@ def gather(
             if names
         },
         words=tuple(_words(adapters)),
+        remarks=tuple(
+            f"The strength of the LoRA {name} is {max(s.text, s.unet, key=abs):g}; beyond "
+            f"{USUAL:g} pictures mostly fall apart."
+            for name, s in strengths.items()
+            if name in adapters and max(abs(s.text), abs(s.unet)) > USUAL
+        ),
     )
 
 

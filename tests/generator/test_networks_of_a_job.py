@@ -180,6 +180,14 @@ def test_two_jobs_in_turn_draw_as_if_alone(engine: Engine, small: GenerationRequ
     assert again == alone[::-1]
 
 
+def test_an_unusual_strength_is_taken_and_remarked_upon(
+    engine: Engine, small: GenerationRequest
+) -> None:
+    drawn = engine.run(replace(small, prompt="a red cat<lora:tinylora:1000><lora:tinyloha:4>"))
+    (remark,) = drawn.comments
+    assert remark.startswith("The strength of the LoRA tinylora is 1000;")
+
+
 def test_what_is_missing_is_named_in_the_infotext_and_in_comments(
     engine: Engine, small: GenerationRequest
 ) -> None:
