@@ -96,10 +96,12 @@ JOBS = {
 }
 
 
-@pytest.mark.parametrize("name", [s.name for s in SAMPLER_NAMES])
+# DPM adaptive takes a hundred steps a picture: "adaptive refiner" below shows it in fewer.
+STEADY = [s.name for s in SAMPLER_NAMES if s.name != "DPM adaptive"]
+
+
+@pytest.mark.parametrize("name", STEADY)
 def test_no_sampler_lets_neighbours_in(engine: Engine, name: str) -> None:
-    if name == "DPM adaptive":
-        pytest.skip("a hundred steps a picture: 'adaptive refiner' shows it below")
     request = replace(TXT, sampling=Sampling(name, steps=3))
     batch = engine.run(replace(request, batch_size=4)).pictures
     alone = engine.run(replace(request, seeds=Seeds(8))).pictures[0]

@@ -2,20 +2,17 @@
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from webapp import first_start
+from webapp.config import Config
 from webapp.places import CannotUse
 
 
-def config(data_dir: Path, **given: object) -> SimpleNamespace:
-    extra = {f"{name}_dirs": () for name in ("vae", "lora", "embedding", "hypernetwork")}
-    plain = {"checkpoint_dirs": (), "models_dir": None, "install_default": True}
-    return SimpleNamespace(
-        data_dir=data_dir, easel_dir=data_dir / ".easel", **extra, **(plain | given)
-    )
+def config(data_dir: Path, **given: Any) -> Config:
+    return Config(data_dir, **given)
 
 
 @pytest.fixture
@@ -34,7 +31,7 @@ def place(data: Path) -> Path:
 def test_the_tree_and_the_default_checkpoint_are_made(shipped: Path, tmp_path: Path) -> None:
     data = tmp_path / "new" / "data"
     for _ in range(2):
-        first_start.prepare(config(data))  # type: ignore[arg-type]
+        first_start.prepare(config(data))
         assert place(data).read_bytes() == b"weights"
         assert [file.name for file in place(data).parent.iterdir()] == [place(data).name]
     for folder in ("models/Lora", "models/VAE", "embeddings", "outputs", ".easel"):
@@ -46,13 +43,13 @@ def test_whoever_has_a_checkpoint_gets_no_other(shipped: Path, tmp_path: Path, n
     mine = place(tmp_path).parent / name
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
-    first_start.prepare(config(tmp_path))  # type: ignore[arg-type]
+    first_start.prepare(config(tmp_path))
     assert not place(tmp_path).exists()
 
 
 def test_models_may_lie_elsewhere_altogether(shipped: Path, tmp_path: Path) -> None:
     data, models = tmp_path / "data", tmp_path / "mounted"
-    first_start.prepare(config(data, models_dir=models))  # type: ignore[arg-type]
+    first_start.prepare(config(data, models_dir=models))
     assert (models / "Stable-diffusion" / first_start.DEFAULT_CHECKPOINT).is_file()
     assert (models / "Lora").is_dir()
     assert (data / "embeddings").is_dir()
@@ -64,18 +61,18 @@ def test_a_checkpoint_elsewhere_counts_too(shipped: Path, tmp_path: Path) -> Non
     elsewhere.mkdir()
     (elsewhere / "a.safetensors").write_bytes(b"a")
     data = tmp_path / "data"
-    first_start.prepare(config(data, checkpoint_dirs=(elsewhere,)))  # type: ignore[arg-type]
+    first_start.prepare(config(data, checkpoint_dirs=(elsewhere,)))
     assert not place(data).exists()
 
 
 def test_it_can_be_left_out(shipped: Path, tmp_path: Path) -> None:
-    first_start.prepare(config(tmp_path / "d", install_default=False))  # type: ignore[arg-type]
+    first_start.prepare(config(tmp_path / "d", install_default=False))
     assert not place(tmp_path / "d").exists()
 
 
 def test_a_package_without_one_installs_none(shipped: Path, tmp_path: Path) -> None:
     (shipped / first_start.DEFAULT_CHECKPOINT).unlink()
-    assert first_start.install_default(config(tmp_path)) is None  # type: ignore[arg-type]
+    assert first_start.install_default(config(tmp_path)) is None
 
 
 def test_a_copy_that_fails_leaves_nothing(
@@ -85,7 +82,7 @@ def test_a_copy_that_fails_leaves_nothing(
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(os, "fsync", full)
-    first_start.prepare(config(tmp_path / "d"))  # type: ignore[arg-type]
+    first_start.prepare(config(tmp_path / "d"))
     assert list(place(tmp_path / "d").parent.iterdir()) == []
     assert "No space left" in caplog.text
 
@@ -93,4 +90,4 @@ def test_a_copy_that_fails_leaves_nothing(
 def test_a_data_directory_that_is_a_file_is_told(shipped: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(CannotUse, match="--data-dir"):
-        first_start.prepare(config(tmp_path / "file"))  # type: ignore[arg-type]
+        first_start.prepare(config(tmp_path / "file"))
