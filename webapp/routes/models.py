@@ -1,6 +1,7 @@
 """What there is to choose from: the lists of AUTOMATIC1111's API, and their refreshing."""
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify
@@ -23,6 +24,7 @@ from webapp.flags import FLAGS, Flag
 from webapp.openapi import NULL, Note, described
 from webapp.places import styles_files
 from webapp.routes.context import services
+from webapp.shelves import folders_of
 
 if TYPE_CHECKING:
     from webapp.config import Config
@@ -32,6 +34,15 @@ models = Blueprint("models", __name__, url_prefix="/sdapi/v1")
 LIST = {"type": "array", "items": {"type": "object"}}
 OBJECT = {"type": "object"}
 SECRET = frozenset({"token", "api_auth", "page_auth", "tls_keyfile"})
+LISTED = frozenset({"styles-file"})  # flags that repeat in AUTOMATIC1111 too
+TOLD_FOLDERS = MappingProxyType(
+    {
+        "embeddings-dir": Kind.EMBEDDING,
+        "hypernetwork-dir": Kind.HYPERNETWORK,
+        "lora-dir": Kind.LORA,
+    }
+)
+"""Folders that AUTOMATIC1111 names among its flags wherever they are."""
 
 
 def of(kind: Kind) -> tuple[ModelFile, ...]:
@@ -241,7 +252,16 @@ def flag_value(flag: Flag, config: "Config") -> object:
     if flag.field in SECRET:
         return None
     value = getattr(config, flag.field)
+    if flag.kind == "paths" and flag.name not in LISTED:
+        return folder(flag, value, config)
     return value == flag.value if flag.kind == "switch" else plain(value)
+
+
+def folder(flag: Flag, given: tuple[Path, ...], config: "Config") -> object:
+    """A folder of models as AUTOMATIC1111 tells it: by itself, also where no flag names it."""
+    kind = TOLD_FOLDERS.get(flag.name)
+    folders = given or (folders_of(config).of(kind)[:1] if kind else ())
+    return plain(folders) if len(folders) > 1 else next(map(str, folders), None)
 
 
 def plain(value: object) -> object:
