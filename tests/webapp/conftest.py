@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask
@@ -29,6 +29,9 @@ from webapp.queues.frames import EXTRAS, EXTRAS_JOBS, ExtrasJob, GenerationJob, 
 from webapp.queues.sqlite import SqliteStore
 from webapp.saving import save_all
 from webapp.settings import Options
+
+if TYPE_CHECKING:
+    from tests.parity.service import Service
 
 
 def write_model(
@@ -190,3 +193,12 @@ def house(build: Builder) -> House:
 def guarded(build: Builder) -> House:
     """A house with a token and two users."""
     return build(credentials("s3cret-token", (("ann", "pw1"),), (("bob", "pw2"),)))
+
+
+@pytest.fixture(scope="module")
+def service(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Service"]:
+    """A whole Easel that draws with the models of the recordings."""
+    from tests.parity.service import serving  # brings torch, which few files here need
+
+    with serving(goldens, tmp_path_factory.mktemp("easel")) as running:
+        yield running

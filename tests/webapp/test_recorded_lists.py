@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import shared_folder
-from tests.parity.service import Service, serving
+from tests.parity.service import Service
 
 BETTER = frozenset({"/", "/internal/ping"})
 """Where the recording, made with --nowebui, has a 404 and Easel an answer."""
@@ -39,13 +39,6 @@ def recorded() -> list[Any]:
     if not index.is_file():
         return [pytest.param("", {}, marks=pytest.mark.skip("recordings are not here"))]
     return [pytest.param(*entry, id=entry[0]) for entry in json.loads(index.read_text()).items()]
-
-
-@pytest.fixture(scope="module")
-def service(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """An Easel over the models of the recordings."""
-    with serving(goldens, tmp_path_factory.mktemp("easel")) as running:
-        yield running
 
 
 def differences(ours: Any, theirs: Any, place: str = "") -> list[str]:
