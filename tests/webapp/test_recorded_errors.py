@@ -1,7 +1,6 @@
 """AUTOMATIC1111's recorded refusals, replayed: a 200 stays, a 4xx stays, a 500 becomes a 4xx."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
