@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 
-import { errorOf } from './client'
+import { errorOf, get, loginNeeded, welcome } from './client'
 
 test('a list of fields is told by field', () => {
   const detail = [
@@ -18,4 +18,23 @@ test('the envelope tells its sentence, whichever of its keys holds it', () => {
   expect(errorOf(500, { error: 'X', detail: '', body: '', errors: 'disk full' }).message).toBe('disk full')
   expect(errorOf(401, { error: 'X', detail: 'Not authenticated', errors: '' }).message).toBe('Not authenticated')
   expect(errorOf(502, null).message).toBe('')
+})
+
+test('a refusal of what was asked before the login sends nobody back to it', async () => {
+  vi.stubGlobal('document', { baseURI: 'http://easel/' })
+  const refused = () => new Response('{"detail": "Not authenticated"}', { status: 401 })
+  let answer: (response: Response) => void = () => undefined
+  vi.stubGlobal('fetch', () => new Promise<Response>((resolve) => (answer = resolve)))
+
+  const early = get('late')
+  welcome()
+  answer(refused())
+  await expect(early).rejects.toMatchObject({ status: 401 })
+  expect(loginNeeded.value).toBe(false)
+
+  const later = get('expired')
+  answer(refused())
+  await expect(later).rejects.toMatchObject({ status: 401 })
+  expect(loginNeeded.value).toBe(true)
+  vi.unstubAllGlobals()
 })

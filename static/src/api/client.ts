@@ -4,6 +4,14 @@ import { ref } from 'vue'
 /** True once the service has answered 401; the shell shows the login then. */
 export const loginNeeded = ref(false)
 
+let logins = 0
+
+/** Somebody has logged in: what was asked before and is refused late sends nobody back. */
+export function welcome() {
+  logins += 1
+  loginNeeded.value = false
+}
+
 /** An answer other than 2xx. `fields` holds what is said about single fields of the request. */
 export class ApiError extends Error {
   constructor(
@@ -35,6 +43,7 @@ export function address(path: string): string {
 }
 
 async function send<T>(path: string, init: RequestInit, quiet = false): Promise<T> {
+  const before = logins
   let answer: Response
   try {
     answer = await fetch(address(path), { ...init, headers: { Accept: 'application/json', ...init.headers } })
@@ -43,7 +52,7 @@ async function send<T>(path: string, init: RequestInit, quiet = false): Promise<
   }
   const body: unknown = await answer.json().catch(() => null)
   if (answer.ok) return body as T
-  if (answer.status === 401 && !quiet) loginNeeded.value = true
+  if (answer.status === 401 && !quiet && before === logins) loginNeeded.value = true
   throw errorOf(answer.status, body)
 }
 
