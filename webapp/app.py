@@ -10,8 +10,10 @@ from webapp import auth, failures, traffic
 from webapp.auth import Throttle
 from webapp.places import picture_roots
 from webapp.routes import (
+    cards,
     controlnet,
     counting,
+    describing,
     docs,
     drawing,
     errands,
@@ -21,9 +23,11 @@ from webapp.routes import (
     internal,
     login,
     machine,
+    machine_facts,
     models,
     neighbours,
     pages,
+    poses,
     probes,
     sdapi,
 )
@@ -74,13 +78,17 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(sdapi.sdapi)
     app.register_blueprint(models.models)
     app.register_blueprint(controlnet.controlnet)
+    app.register_blueprint(poses.poses)
+    app.register_blueprint(cards.cards)
     app.register_blueprint(internal.internal)
     app.register_blueprint(counting.blueprint(counting.Reader()))
     app.register_blueprint(docs.docs)
     app.register_blueprint(extras.extras)
     app.register_blueprint(files.files)
     app.register_blueprint(machine.machine)
+    app.register_blueprint(machine_facts.blueprint())
     app.register_blueprint(errands.errands)
+    app.register_blueprint(describing.describing)
     app.register_blueprint(neighbours.neighbours)
     if services.config.api_server_stop:
         app.register_blueprint(machine.stopping())

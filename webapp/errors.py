@@ -71,6 +71,12 @@ class Unavailable(Refused):
     status = 503
 
 
+class NotBuilt(Refused):
+    """A known route of AUTOMATIC1111's whose work Easel cannot do."""
+
+    status = 501
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One field at fault, as pydantic v1 said it. ``loc`` begins with ``body``."""

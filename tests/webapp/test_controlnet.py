@@ -123,3 +123,33 @@ def test_every_route_is_guarded(guarded: Any) -> None:
     for name in ADDRESSES.values():
         assert guarded.client().get(f"/controlnet/{name}").status_code == 401
     assert guarded.client().post("/controlnet/detect", json={}).status_code == 401
+
+
+def test_poses_are_drawn(house: Any) -> None:
+    pose = {
+        "people": [{"pose_keypoints_2d": [8, 8, 1] * 18}],
+        "canvas_width": 32,
+        "canvas_height": 16,
+    }
+    told = house.client().post("/controlnet/render_openpose_json", json=[pose]).get_json()
+    assert told["info"] == "Success"
+    image = Image.open(io.BytesIO(base64.b64decode(told["images"][0])))
+    assert image.size == (32, 16)
+    assert image.getpixel((8, 8)) != (0, 0, 0)
+    assert house.client().post("/controlnet/render_openpose_json", json=[]).get_json() == {
+        "info": "No pose data detected."
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"people": []},
+        [{"people": []}],
+        [{"people": [], "canvas_width": 99999, "canvas_height": 1}],
+        [{"people": [{"pose_keypoints_2d": [1e9]}], "canvas_width": 9, "canvas_height": 9}],
+    ],
+)
+def test_bad_poses_are_refused(house: Any, body: Any) -> None:
+    answer = house.client().post("/controlnet/render_openpose_json", json=body)
+    assert answer.status_code == 422

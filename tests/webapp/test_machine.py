@@ -68,6 +68,9 @@ def test_the_neighbours_routes(house: Any, guarded: Any) -> None:
     assert client.get("/config").get_json()["title"] == "Easel"
     assert client.get("/user").get_json() is None
     assert client.get("/queue/status").get_json()["queue_size"] == 0
+    assert client.get("/sdapi/v1/sd-modules").get_json()[0]["model_name"] == "clear.safetensors"
+    assert client.get("/sdapi/v1/version").get_json()["app"] == "easel"
+    assert client.get("/sdapi/v1/platform").get_json()["system"] == "Linux"
     ann = guarded.client(authorization="Basic YW5uOnB3MQ==")
     assert ann.get("/user").get_json() == "ann"
 

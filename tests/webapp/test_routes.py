@@ -92,9 +92,27 @@ def test_refreshing_finds_new_files(house: Any) -> None:
     assert len(client.get("/sdapi/v1/sd-models").get_json()) == 3
 
 
+def test_options_have_the_recorded_types(house: Any, goldens: Path) -> None:
+    golden = json.loads((goldens / "get/options_fresh_config.json").read_text())
+    ours = house.client().get("/sdapi/v1/options").get_json()
+    wrong = {
+        name: (value, ours[name])
+        for name, value in golden.items()
+        if value is not None and ours[name] is not None and kind_of(value) != kind_of(ours[name])
+    }
+    assert not wrong
+
+
+def kind_of(value: object) -> type:
+    """JSON's kinds: 80 and 80.0 are one."""
+    return float if type(value) is int else type(value)
+
+
 def test_options_can_be_posted_back(house: Any) -> None:
     client = house.client()
     options = client.get("/sdapi/v1/options").get_json()
+    assert client.post("/sdapi/v1/options", json=options).status_code == 200
+    assert client.get("/sdapi/v1/options").get_json() == options
     assert options["sd_model_checkpoint"] == "deliberate_v2.safetensors"
     options["sd_model_checkpoint"] = "painter"
     answer = client.post("/sdapi/v1/options", json=options)

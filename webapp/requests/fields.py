@@ -101,4 +101,6 @@ def fault(entry: ErrorDetails) -> Fault:
     place = ("body", *entry["loc"])
     if entry["type"] == "missing":
         return Fault(place, "field required", "value_error.missing")
-    return Fault(place, entry["msg"], entry["type"], entry.get("ctx", {}))
+    context = entry.get("ctx", {})
+    told = {key: str(v) if isinstance(v, Exception) else v for key, v in context.items()}
+    return Fault(place, entry["msg"], entry["type"], told)

@@ -235,14 +235,16 @@ def prompt_styles() -> Response:
 @described(Note("The flags that the service was started with", answer=OBJECT))
 def cmd_flags() -> Response:
     """Every flag by its name with underscores; those that are secret are never told."""
-    config = services().config
-    return jsonify(
-        {
-            name.replace("-", "_"): flag_value(flag, config)
-            for flag in FLAGS
-            for name in (flag.name, *flag.aliases)
-        }
-    )
+    return jsonify(flags_told(services().config))
+
+
+def flags_told(config: "Config") -> dict[str, object]:
+    """The value of every flag by each of its names."""
+    return {
+        name.replace("-", "_"): flag_value(flag, config)
+        for flag in FLAGS
+        for name in (flag.name, *flag.aliases)
+    }
 
 
 def flag_value(flag: Flag, config: "Config") -> object:

@@ -1,7 +1,10 @@
-"""Routes of gradio that AUTOMATIC1111's clients touch to see who is there (contract 1.13)."""
+"""Routes of gradio, Forge and SD.Next that clients touch to see who is there (1.13, 1.14)."""
+
+import platform as system
 
 from flask import Blueprint, Response, jsonify
 
+from generator.models.kinds import Kind
 from webapp.openapi import Note, described
 from webapp.routes.context import caller, services
 from webapp.version import VERSION
@@ -32,3 +35,33 @@ def queue_status() -> Response:
     """gradio's estimation message; nobody's rank is known without a job."""
     waiting = len(services().stream.waiting())
     return jsonify({"msg": "estimation", "rank": None, "queue_size": waiting, "rank_eta": None})
+
+
+@neighbours.get("/sdapi/v1/sd-modules")
+@described(Note("Forge's list of VAEs", answer={"type": "array", "items": OBJECT}))
+def sd_modules() -> Response:
+    """As ``sd-vae``: Forge's other modules, text encoders, come with a checkpoint here."""
+    files = services().registry.index.of(Kind.VAE)
+    return jsonify([{"model_name": f.path.name, "filename": str(f.path)} for f in files])
+
+
+@neighbours.get("/sdapi/v1/version")
+@described(Note("SD.Next's question for the version", answer=OBJECT))
+def version() -> Response:
+    """Easel's own."""
+    return jsonify({"app": "easel", "version": VERSION})
+
+
+@neighbours.get("/sdapi/v1/platform")
+@described(Note("SD.Next's question for the system", answer=OBJECT))
+def platform() -> Response:
+    """The system, Python, and the devices of the workers."""
+    devices = [worker.worker.partition("@")[0] for worker in services().board.workers()]
+    return jsonify(
+        {
+            "arch": system.machine(),
+            "system": system.system(),
+            "python": system.python_version(),
+            "device": ", ".join(devices),
+        }
+    )

@@ -1,0 +1,112 @@
+"""What this machine and this service are, for reports of faults. Never a secret."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from pathlib import Path
+
+from flask import Blueprint, Response, jsonify
+
+from webapp.openapi import Note, described
+from webapp.options_table import OPTIONS
+from webapp.routes.context import services
+from webapp.routes.machine import meminfo
+from webapp.routes.models import flags_told
+from webapp.version import VERSION
+
+OBJECT = {"type": "object"}
+HINT = {"type": "object", "properties": {"name": {"type": "string"}, "label": {"type": "string"}}}
+CPUINFO = Path("/proc/cpuinfo")
+STAT, UPTIME = Path("/proc/self/stat"), Path("/proc/uptime")
+START_TIME = 19  # of /proc/self/stat's fields after the name: ticks from boot to this process
+
+
+def blueprint() -> Blueprint:
+    """The routes; made when the web process is ready, which is what profile-startup tells."""
+    facts = Blueprint("machine_facts", __name__, url_prefix="/internal")
+    took = age()
+
+    @facts.get("/profile-startup")
+    @described(Note("How long the web process took to start", answer=OBJECT))
+    def profile() -> Response:
+        """Seconds; the workers load their weights meanwhile and are not counted."""
+        return jsonify({"total": took, "records": {"web process": took}})
+
+    @facts.get("/quicksettings-hint")
+    @described(Note("The names of the options", answer={"type": "array", "items": HINT}))
+    def hint() -> Response:
+        """Every option by its name, and in words."""
+        return jsonify(
+            [{"name": o.name, "label": o.name.replace("_", " ").capitalize()} for o in OPTIONS]
+        )
+
+    @facts.get("/sysinfo")
+    @described(Note("Machine, service and options, for a report", answer=OBJECT))
+    def sysinfo() -> Response:
+        """To be read here."""
+        return told(attachment=False)
+
+    @facts.get("/sysinfo-download")
+    @described(Note("The same as a file", answer=OBJECT))
+    def download() -> Response:
+        """To be kept."""
+        return told(attachment=True)
+
+    return facts
+
+
+def age() -> float:
+    """Seconds since this process was started."""
+    ticks = int(STAT.read_text().rpartition(")")[2].split()[START_TIME])
+    seconds = float(UPTIME.read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+    return round(max(seconds, 0.0), 3)
+
+
+def told(*, attachment: bool) -> Response:
+    """The facts as indented JSON."""
+    text = json.dumps(facts_now(), indent=4, ensure_ascii=False)
+    answer = Response(text, content_type="application/json")
+    if attachment:
+        name = time.strftime("sysinfo-%Y-%m-%d-%H-%M.json")
+        answer.headers.set("Content-Disposition", "attachment", filename=name)
+    return answer
+
+
+def facts_now() -> dict[str, object]:
+    """AUTOMATIC1111's keys where Easel has something to tell under them.
+
+    The command line and the environment are left out: they may hold the token.
+    """
+    here, memory = services(), meminfo()
+    return {
+        "Platform": platform.platform(),
+        "Python": platform.python_version(),
+        "Version": VERSION,
+        "Data path": str(here.config.data_dir),
+        "Flags": {name: value for name, value in flags_told(here.config).items() if value},
+        "CPU": {"model": processor(), "count logical": os.cpu_count()},
+        "RAM": {"total": memory.get("MemTotal"), "available": memory.get("MemAvailable")},
+        "Workers": [
+            {"worker": w.worker.partition("@")[0], "state": w.state, "memory": dict(w.memory)}
+            for w in here.board.workers()
+        ],
+        "Extensions": [],
+        "Config": here.options.get(),
+        "Packages": packages(),
+    }
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    for line in CPUINFO.read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def packages() -> list[str]:
+    """Everything installed beside Easel, as ``name==version``."""
+    found = importlib.metadata.distributions()
+    return sorted({f"{each.metadata['Name']}=={each.version}" for each in found})
