@@ -1,11 +1,11 @@
-# Easel: set up, test, lint, fix, serve, bench.
+# Easel: set up, test, fuzz, lint, fix, serve, bench.
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 export HF_HUB_OFFLINE := 1
 export GOMP_SPINCOUNT := 5000
 SETUP = set -euo pipefail; . ./setup.sh
 
-.PHONY: setup test lint fix serve docs bench train-default score-default
+.PHONY: setup test fuzz lint fix serve docs bench train-default score-default
 
 setup: ## what lint and tests need
 	@$(SETUP); prepare_tests "$(CURDIR)"
@@ -13,6 +13,9 @@ setup: ## what lint and tests need
 test: setup ## the whole suite
 	@$(SETUP); prepare_machine; prepare_page "$(CURDIR)"
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile
+
+fuzz: setup ## every route of /openapi.json, asked long and at random
+	EASEL_FUZZ=$${EASEL_FUZZ:-500} $(PYTHON) -m pytest -q tests/webapp/test_fuzzing.py
 
 lint: setup ## ruff, mypy, the arrows between the packages
 	$(PYTHON) -m ruff check .

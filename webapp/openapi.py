@@ -28,6 +28,7 @@ class Note:
     query: Mapping[str, Schema] = field(default_factory=dict)
     content_type: str = "application/json"
     public: bool = False
+    also: Mapping[str, Schema] = field(default_factory=dict)  # other statuses' answers
 
 
 def described(note: Note) -> Callable[[Any], Any]:
@@ -81,7 +82,7 @@ def operation_of(
             {"name": name, "in": "query", "schema": dict(schema)}
             for name, schema in note.query.items()
         ],
-        "responses": {"200": answer} | (REFUSED if note.public else UNAUTHORIZED | REFUSED),
+        "responses": {"200": answer} | others(note),
     }
     if note.public:
         operation["security"] = []
@@ -91,6 +92,15 @@ def operation_of(
             "content": {"application/json": {"schema": reference(note.body, schemas)}},
         }
     return operation
+
+
+def others(note: Note) -> dict[str, object]:
+    """Every answer but the good one."""
+    told = {
+        status: {"description": "Not now", "content": {"application/json": {"schema": schema}}}
+        for status, schema in note.also.items()
+    }
+    return (REFUSED if note.public else UNAUTHORIZED | REFUSED) | told
 
 
 def reference(schema: Model | Schema, schemas: dict[str, object]) -> dict[str, object]:
@@ -163,8 +173,8 @@ ERRORS: Schema = {
         ]
     },
 }
-UNAUTHORIZED = {"401": failure("No valid credential", "Envelope")}
-REFUSED = {
+UNAUTHORIZED: dict[str, object] = {"401": failure("No valid credential", "Envelope")}
+REFUSED: dict[str, object] = {
     "422": failure("The request cannot be carried out as written", "Refusal"),
     "default": failure("Something failed", "Envelope"),
 }

@@ -23,7 +23,9 @@ def config() -> Response:
 
 
 @neighbours.get("/user")
-@described(Note("The caller's name, null for the owner", answer={"type": "string"}))
+@described(
+    Note("The caller's name, null for the owner", answer={"type": "string", "nullable": True})
+)
 def user() -> Response:
     """Who is logged in."""
     return jsonify(None if caller().owner else caller().name)

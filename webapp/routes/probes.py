@@ -25,7 +25,9 @@ def healthz() -> Response:
 
 
 @probes.get("/readyz")
-@described(Note("200 once a worker can draw, else 503", answer=STATE, public=True))
+@described(
+    Note("200 once a worker can draw, else 503", answer=STATE, public=True, also={"503": STATE})
+)
 def readyz() -> tuple[Response, int]:
     """Whether a request would be drawn now."""
     states = {worker.state for worker in services().board.workers()}
