@@ -22,10 +22,18 @@ from webapp.answers import compose
 from webapp.app import create_app
 from webapp.auth import Credentials, credentials
 from webapp.config import Config
-from webapp.errors import envelope
+from webapp.errors import envelope, json_answer
 from webapp.extras_answers import compose_extras
 from webapp.queues.contracts import Answer
-from webapp.queues.frames import EXTRAS, EXTRAS_JOBS, ExtrasJob, GenerationJob, decode
+from webapp.queues.frames import (
+    DETECT,
+    DETECTIONS,
+    EXTRAS,
+    EXTRAS_JOBS,
+    ExtrasJob,
+    GenerationJob,
+    decode,
+)
 from webapp.queues.sqlite import SqliteStore
 from webapp.saving import save_all
 from webapp.settings import Options
@@ -100,8 +108,14 @@ class House:
             lease = self.store.take("test", (), 0.05)
             if lease is None:
                 continue
-            answer = self.enlarge if lease.frame.kind == EXTRAS else self.answer
+            verbs = {EXTRAS: self.enlarge, DETECT: self.map}
+            answer = verbs.get(lease.frame.kind, self.answer)
             self.store.answer(lease, answer(lease.frame.body), 0.0)
+
+    def map(self, body: bytes) -> Answer:
+        """What a worker would answer to a detection, without its maps."""
+        DETECTIONS.validate_json(body)
+        return json_answer(200, {"info": "Success", "images": []})
 
     def enlarge(self, body: bytes) -> Answer:
         """What a worker would answer to extras, with pictures of 8 x 8 pixels."""
