@@ -22,6 +22,10 @@ from generator.extra_networks import BundledWord, gather, with_bundled, with_def
 from generator.extras import enlarge_all
 from generator.following import Follower
 from generator.hooks import Watch, unwatched
+from generator.inversion.lesson import train_word
+from generator.inversion.lessons import Lesson, NewWord
+from generator.inversion.training import Example, Pupil
+from generator.inversion.words import Written, first_vectors, write_word
 from generator.job import Job
 from generator.legs import Texts, plan
 from generator.models.adapter_files import Adapters
@@ -84,6 +88,32 @@ class Engine:
     def enlarge(self, request: ExtrasRequest) -> Extras:
         """Make pictures larger. Raises the errors of :mod:`generator.errors`."""
         return enlarge_all(request, self._upscalers)
+
+    def make_word(self, word: NewWord) -> Path:
+        """Make a learned word; the file. Raises :class:`WordExists` and as :meth:`run` does."""
+        file = self._registry.find_checkpoint(word.checkpoint)
+        model = self._hold(file).checkpoint.text_encoder
+        vectors = first_vectors(word, model, self._tokenizer)
+        write_word(Path(word.path), vectors, Written(word.name), overwrite=word.overwrite)
+        return Path(word.path)
+
+    def train_word(
+        self, lesson: Lesson, examples: Sequence[Example], watch: Watch = unwatched
+    ) -> Path:
+        """Train a learned word and write it; the file. Raises as :meth:`run` does."""
+        return train_word(lesson, examples, self._registry, self.pupil, watch)
+
+    def pupil(self, lesson: Lesson, vectors: Tensor, step: int) -> Pupil:
+        """What learns in a lesson, its networks in memory. Raises as :meth:`run` does."""
+        file = self._registry.hashed(self._registry.find_checkpoint(lesson.checkpoint))
+        residence = self._hold(file)
+        vae = self._memory.vae(residence, self._registry.vae_for(file, lesson.vae))
+        return Pupil(vectors, residence.checkpoint, vae, self._tokenizer, step)
+
+    def _hold(self, file: ModelFile) -> Residence:
+        if not self._memory.holds(file):
+            self._adapters.forget()  # the memory may be needed now
+        return self._memory.hold(file)
 
     @torch.no_grad()
     def run(self, request: GenerationRequest, watch: Watch = unwatched) -> Generation:
@@ -190,8 +220,7 @@ class Engine:
     def _load(self, file: ModelFile, follower: Follower) -> Residence:
         if not self._memory.holds(file):
             follower.say(f"Loading weights from {file.name}")
-            self._adapters.forget()  # the memory may be needed now
-        return self._memory.hold(file)
+        return self._hold(file)
 
     def _names(self, file: ModelFile, vae: ModelFile | None, networks: Checkpoint) -> ModelNames:
         named = self._registry.hashed(vae) if vae else None

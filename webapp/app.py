@@ -30,6 +30,7 @@ from webapp.routes import (
     poses,
     probes,
     sdapi,
+    training,
 )
 from webapp.routes.tasks import Tasks
 
@@ -89,6 +90,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(machine_facts.blueprint())
     app.register_blueprint(errands.errands)
     app.register_blueprint(describing.describing)
+    app.register_blueprint(training.training)
     app.register_blueprint(neighbours.neighbours)
     if services.config.api_server_stop:
         app.register_blueprint(machine.stopping())

@@ -27,6 +27,7 @@ from webapp.answers import compose
 from webapp.detecting import detected
 from webapp.errors import envelope, status_of
 from webapp.extras_answers import compose_extras
+from webapp.learning import Teacher, made, trained
 from webapp.queues import frames
 from webapp.queues.contracts import LOAD, UNLOAD, Answer, Board, Lease, Stream, WorkerState
 from webapp.queues.errors import QueueError
@@ -44,7 +45,7 @@ SAME_SIGNAL = 1.0  # a terminal's Ctrl-C reaches the worker twice: directly and 
 RETRIES = (0.2, 1.0, 5.0)  # seconds before storing an answer is tried again
 
 
-class Drawer(Protocol):
+class Drawer(Teacher, Protocol):
     """What the worker needs of an engine; tests bring their own."""
 
     @property
@@ -161,6 +162,8 @@ class Worker:
             frames.GENERATE: self.drawn,
             frames.EXTRAS: self.enlarged,
             frames.DETECT: self.mapped,
+            frames.MAKE_WORD: self.worded,
+            frames.TRAIN_WORD: self.taught,
         }
         verb = verbs.get(lease.frame.kind)
         if verb is None:
@@ -185,6 +188,19 @@ class Worker:
         with self.vigil(lease, Snapshot()) as vigil:
             vigil(Progress("detect", 0, 1, 0, 1), None)
             return detected(job)
+
+    def worded(self, lease: Lease) -> Answer:
+        """Make a learned word."""
+        word = frames.NEW_WORDS.validate_json(lease.frame.body)
+        with self.vigil(lease, Snapshot()) as vigil:
+            vigil(Progress("create-embedding", 0, 1, 0, 1), None)
+            return made(self.engine, word)
+
+    def taught(self, lease: Lease) -> Answer:
+        """Train a learned word."""
+        job = frames.TRAININGS.validate_json(lease.frame.body)
+        with self.vigil(lease, Snapshot()) as vigil:
+            return trained(self.engine, job, self.data_dir, vigil)
 
     def vigil(self, lease: Lease, options: Snapshot) -> Vigil:
         """Who keeps the lease and looks for stops while a job runs."""

@@ -77,6 +77,7 @@ class PromptEncoder:
     options: EncoderOptions = EncoderOptions()
     inversions: Sequence[TextualInversion] = ()
     seconds: float = 0.0
+    learning: bool = False  # gradients reach the inversions' vectors
     used: dict[str, None] = field(default_factory=dict)  # textual inversions met, in order
 
     def encode(self, texts: Sequence[str]) -> Tensor:
@@ -110,7 +111,7 @@ class PromptEncoder:
         tokens = torch.tensor([chunk.tokens for chunk in chunks], device=device)  # (n, 77)
         weights = torch.tensor([chunk.weights for chunk in chunks], device=device)
         started = time.perf_counter()
-        with self._inversions_in(chunks), torch.no_grad():
+        with self._inversions_in(chunks), torch.set_grad_enabled(self.learning):
             hidden = self._run(tokens)
         self.seconds += time.perf_counter() - started
         return emphasise(hidden.float(), weights, self.options.emphasis)

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
+from generator.inversion.lessons import Lesson, NewWord
 from generator.pictures.naming import NamingRules
 from generator.request import ControlUnit, ExtrasRequest, GenerationRequest
 
@@ -16,6 +17,12 @@ EXTRAS = "extras"
 
 DETECT = "detect"
 """``Frame.kind`` of a :class:`DetectionJob`."""
+
+MAKE_WORD = "make-word"
+"""``Frame.kind`` of a :class:`~generator.inversion.lessons.NewWord`."""
+
+TRAIN_WORD = "train-word"
+"""``Frame.kind`` of a :class:`TrainingJob`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,16 @@ class DetectionJob:
     units: tuple[ControlUnit, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """A word to train, with pictures by their paths below the data directory."""
+
+    lesson: Lesson
+    pictures: tuple[tuple[str, str], ...]  # path, words
+
+
+NEW_WORDS: TypeAdapter[NewWord] = TypeAdapter(NewWord)
+TRAININGS: TypeAdapter[TrainingJob] = TypeAdapter(TrainingJob)
 EXTRAS_JOBS: TypeAdapter[ExtrasJob] = TypeAdapter(ExtrasJob)
 DETECTIONS: TypeAdapter[DetectionJob] = TypeAdapter(DetectionJob)
 JOBS: TypeAdapter[GenerationJob] = TypeAdapter(GenerationJob)

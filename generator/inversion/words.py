@@ -1,0 +1,84 @@
+"""The file of a learned word: its first vectors, and how it is written."""
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from generator.errors import BadRequest, CannotSave
+from generator.inversion.lessons import NewWord
+from generator.models.index import ModelFile
+from generator.models.scan import STILL
+from generator.prompt.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from transformers import CLIPTextModel
+
+ANY_WORD, ANY_TOKEN = "*", 265  # under this word trainers keep their vectors
+
+
+class WordExists(BadRequest):
+    """A file of that name is there, and may not be overwritten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a word's file tells beside its vectors."""
+
+    name: str
+    step: int | None = None
+    checkpoint: ModelFile | None = None  # that it was trained with
+
+
+def first_vectors(word: NewWord, model: "CLIPTextModel", tokenizer: Tokenizer) -> Tensor:
+    """(vectors, width) in fp32: the tokens of the initial text, spread over the vectors in order.
+
+    With more tokens than vectors the first ones are taken.
+    """
+    table = model.get_input_embeddings().weight  # (tokens, width)
+    ids = tokenizer.encode(word.init_text)[: word.vectors]
+    if not ids:
+        return torch.zeros(word.vectors, table.shape[1])
+    rows = [ids[place * len(ids) // word.vectors] for place in range(word.vectors)]
+    return table[rows].detach().float().cpu().clone()
+
+
+def write_word(path: Path, vectors: Tensor, told: Written, *, overwrite: bool) -> None:
+    """Write a word as AUTOMATIC1111 keeps it, in one step.
+
+    Raises :class:`WordExists`, and :class:`CannotSave` for a disk that takes nothing.
+    """
+    content = {
+        "string_to_token": {ANY_WORD: ANY_TOKEN},
+        "string_to_param": {ANY_WORD: vectors.detach().float().cpu().clone()},
+        "name": told.name,
+        "step": told.step,
+        "sd_checkpoint": told.checkpoint.shorthash if told.checkpoint else None,
+        "sd_checkpoint_name": told.checkpoint.model_name if told.checkpoint else None,
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                torch.save(content, file)
+            os.chmod(draft, 0o644)
+            settled = time.time() - 2 * STILL  # it appears whole: the registry need not wait
+            os.utime(draft, (settled, settled))
+            if overwrite:
+                os.replace(draft, path)
+            else:
+                os.link(draft, path)  # never over another's
+        finally:
+            Path(draft).unlink(missing_ok=True)
+    except FileExistsError:
+        raise WordExists(
+            f"file {path} already exists; choose another name, or allow overwriting", "name"
+        ) from None
+    except OSError as error:
+        raise CannotSave(f"{path} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,56 @@
+"""Words made and trained, in the worker. No Flask."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from filebrowser.gate import open_place
+from generator.hooks import Watch
+from generator.inversion.lessons import Lesson, NewWord
+from generator.pictures.saving import open_picture
+from webapp.errors import json_answer
+from webapp.queues.contracts import Answer
+from webapp.queues.frames import TrainingJob
+from webapp.roots import data_root, within
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from generator.inversion.training import Example
+
+
+class Teacher(Protocol):
+    """What is needed of an engine."""
+
+    def make_word(self, word: NewWord) -> Path: ...
+
+    def train_word(
+        self, lesson: Lesson, examples: "Sequence[Example]", watch: Watch = ...
+    ) -> Path: ...
+
+
+def made(engine: Teacher, word: NewWord) -> Answer:
+    """AUTOMATIC1111's sentence, its 200 for a word that is there already included."""
+    from generator.inversion.words import WordExists  # torch: only in the worker
+
+    try:
+        path = engine.make_word(word)
+    except WordExists as error:
+        return json_answer(200, {"info": f"create embedding error: {error}"})
+    return json_answer(200, {"info": f"create embedding filename: {path}"})
+
+
+def trained(engine: Teacher, job: TrainingJob, data_dir: Path, watch: Watch) -> Answer:
+    """AUTOMATIC1111's sentence."""
+    path = engine.train_word(job.lesson, list(examples(job, data_dir)), watch)
+    return json_answer(200, {"info": f"train embedding complete: filename: {path} error: None"})
+
+
+def examples(job: TrainingJob, data_dir: Path) -> "Iterator[Example]":
+    """The pictures of a training. Raises ``FileError`` and ``BadRequest`` for what is none."""
+    from generator.inversion.training import Example  # torch: only in the worker
+
+    root = data_root(data_dir)
+    for path, words in job.pictures:
+        with open(open_place(within(root, path)), "rb") as file:
+            yield Example(open_picture(file.read()), words)

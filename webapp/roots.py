@@ -1,0 +1,18 @@
+"""The data directory as the gate of files sees it. No torch: every process asks here."""
+
+from pathlib import Path
+
+from filebrowser.gate import Place, Root, locate
+
+DATA = "data"
+HIDDEN = frozenset({".easel"})
+
+
+def data_root(data_dir: Path) -> Root:
+    """The data directory for readers: nothing is changed, and what is ours alone is not there."""
+    return Root(DATA, data_dir, writable=False, hidden=HIDDEN)
+
+
+def within(root: Root, path: str) -> Place:
+    """The place of a path below the data directory. Raises as :func:`filebrowser.gate.locate`."""
+    return locate(f"{DATA}/{path}", [root])
