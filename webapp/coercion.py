@@ -62,7 +62,11 @@ def to_str(value: object) -> str:
     not_none(value)
     if not isinstance(value, str | int | float):
         raise PydanticCustomError("type_error.str", "str type expected")
-    text = str(value)
+    return unicode(str(value))
+
+
+def unicode(text: str) -> str:
+    """A text that files and databases can hold."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -70,19 +74,34 @@ def to_str(value: object) -> str:
     return text
 
 
+def all_unicode(value: object) -> None:
+    """Refuse lone surrogates wherever they stand in a list or an object, names included."""
+    rest = [value]
+    while rest:
+        found = rest.pop()
+        if isinstance(found, str):
+            unicode(found)
+        elif isinstance(found, dict):
+            rest += [*found, *found.values()]
+        elif isinstance(found, list):
+            rest += found
+
+
 def to_list(value: object) -> list[object]:
-    """A list, nothing else."""
+    """A list, nothing else, of texts that are Unicode."""
     not_none(value)
     if not isinstance(value, list):
         raise PydanticCustomError("type_error.list", "value is not a valid list")
+    all_unicode(value)
     return value
 
 
 def to_dict(value: object) -> dict[str, object]:
-    """An object, nothing else."""
+    """An object, nothing else, of texts that are Unicode."""
     not_none(value)
     if not isinstance(value, dict):
         raise PydanticCustomError("type_error.dict", "value is not a valid dict")
+    all_unicode(value)
     return value
 
 

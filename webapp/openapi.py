@@ -166,6 +166,11 @@ ERRORS: Schema = {
             }
         },
     },
+    "Missing": {
+        "type": "object",
+        "required": ["detail"],
+        "properties": {"detail": {"type": "string"}},
+    },
     "Refusal": {
         "anyOf": [
             {"$ref": "#/components/schemas/Envelope"},
@@ -175,6 +180,7 @@ ERRORS: Schema = {
 }
 UNAUTHORIZED: dict[str, object] = {"401": failure("No valid credential", "Envelope")}
 REFUSED: dict[str, object] = {
+    "404": failure("There is nothing of that name", "Missing"),
     "422": failure("The request cannot be carried out as written", "Refusal"),
     "default": failure("Something failed", "Envelope"),
 }

@@ -142,3 +142,19 @@ def test_hostile_fields_are_answered_or_refused(build: Any, path: str) -> None:
 
     ask()
     assert client.get("/sdapi/v1/options").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("alwayson_scripts", {"soft inpainting": {"args": [{"module": "\ud800"}]}}),
+        ("override_settings", {"\ud800": 1}),
+        ("script_args", [["\ud800"]]),
+        ("comments", {"a": ["\ud800"]}),
+    ],
+)
+def test_lone_surrogates_are_refused_by_their_field(house: Any, field: str, value: Any) -> None:
+    body = {**DRAW, "init_images": [PICTURE], field: value}
+    answer = house.client().post("/sdapi/v1/img2img", data=json.dumps(body))
+    assert answer.status_code == 422
+    assert answer.get_json()["detail"][0]["loc"] == ["body", field]
