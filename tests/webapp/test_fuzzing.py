@@ -21,7 +21,7 @@ TRIES = int(os.environ.get("EASEL_FUZZ", "0"))
 PLAIN = {"Accept-Encoding": "identity"}  # schemathesis does not unzip
 ENDLESS = "/api/events"
 FITTING, UNFIT = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
-FEW = {FITTING: 20, UNFIT: 20}  # tries a route in the suite
+FEW = {FITTING: 12, UNFIT: 8}  # tries a route in the suite
 
 
 def small(job: GenerationJob) -> Generation:
@@ -31,8 +31,8 @@ def small(job: GenerationJob) -> Generation:
 
 
 def no_failure(context: Any, response: Any, case: Any) -> None:
-    """The service never fails; that no worker is ready is no failure."""
-    if response.status_code >= 500 and case.path != "/readyz":
+    """The service never fails. That no worker is ready, or that it cannot do a thing, is none."""
+    if response.status_code >= 500 and case.path != "/readyz" and response.status_code != 501:
         raise AssertionError(f"{response.status_code} of {case.as_curl_command()}")
 
 
