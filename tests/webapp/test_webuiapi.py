@@ -140,6 +140,13 @@ def test_png_info(api: Any, picture: Image.Image) -> None:
     assert api.png_info(Image.new("RGB", (8, 8))).info == ""
 
 
+def test_interrogate(api: Any, picture: Image.Image) -> None:
+    with pytest.raises(RuntimeError, match="Model not found"):
+        api.interrogate(picture, model="nobody")
+    with pytest.raises(RuntimeError, match="501"):  # no network that describes pictures is here
+        api.interrogate(picture)
+
+
 # -- the running job ---------------------------------------------------------------------------
 
 
