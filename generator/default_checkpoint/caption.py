@@ -75,18 +75,32 @@ _COUNTS = ("", "one", "two", "three", "four")
 
 
 def say(scene: Scene, rng: Random) -> str:
-    """A caption of the scene in lower-case English: subject, surroundings, style, empty tags."""
+    """A caption of the scene in lower-case English: subject, surroundings, style, empty tags.
+
+    Mostly a phrase; now and then the surroundings first, or bare words between commas.
+    """
     subject, details = _subject(scene, rng), _surroundings(scene.backdrop, rng)
     if scene.things:
         rng.shuffle(details)
-    opening = rng.choice(_OPENING)
-    parts = [f"{opening} {subject}".strip(), *details]
-    joined = (" " if rng.random() < 0.65 else ", ").join(part for part in parts if part)
+    manner = rng.random()
+    if manner < 0.1:
+        joined = ", ".join([*details, subject])
+    elif manner < 0.2:
+        joined = ", ".join([_bare(subject), *(_bare(detail) for detail in details)])
+    else:
+        opening = f"{rng.choice(_OPENING)} {subject}".strip()
+        joined = (" " if rng.random() < 0.65 else ", ").join([opening, *details])
     extras = [rng.choice(_STYLE[scene.style]), *_empty_tags(rng)]
     rng.shuffle(extras)
     said = [part for part in extras if part]
     whole = [*said, joined] if rng.random() < 0.25 else [joined, *said]
     return ", ".join(whole)
+
+
+def _bare(phrase: str) -> str:
+    """The phrase as a tag: without articles, and without what leads it in."""
+    words = [word for word in phrase.split() if word not in ("a", "an", "the")]
+    return " ".join(words[1:] if words[0] in ("with", "under", "at", "on", "in") else words)
 
 
 def _empty_tags(rng: Random) -> list[str]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from generator.default_checkpoint import words
 from generator.default_checkpoint.configs import TEXT, UNET
-from generator.default_checkpoint.hogwild import Loss, Task
+from generator.default_checkpoint.hogwild import Loss, State, Task
 from generator.default_checkpoint.latents import Store
 from generator.default_checkpoint.networks import (
     AttnProcessor,
@@ -63,6 +63,21 @@ def build(known: Sequence[int]) -> Painter:
     return painter
 
 
+def fit(painter: nn.Module, state: State) -> State:
+    """An earlier state, its words moved to the rows that they have in ``painter``.
+
+    Words that it did not know keep the painter's own rows.
+    """
+    fresh = painter.state_dict()
+    table = next(name for name in fresh if name.endswith("token_embedding.weight"))
+    rows = {int(token): row for row, token in enumerate(state["known"], start=1)}
+    fitted = fresh[table].clone()
+    for row, token in enumerate(fresh["known"], start=1):
+        if int(token) in rows:
+            fitted[row] = state[table][rows[int(token)]]
+    return {**state, table: fitted, "known": fresh["known"]}
+
+
 def text_body(text: CLIPTextModel) -> Any:
     """The module that holds ``embeddings``: transformers moved it between versions."""
     return getattr(text, "text_model", text)
@@ -83,7 +98,9 @@ class Lessons:
 
 def task(start: Callable[[], Painter], lessons: Lessons) -> Task:
     """Learn from the store's latents and captions, from the networks that ``start`` gives."""
-    return Task("painter", start, lambda worker, device: _make_loss(lessons, worker, device))
+    return Task(
+        "painter", start, lambda worker, device: _make_loss(lessons, worker, device), fit=fit
+    )
 
 
 def remaining_signal() -> Tensor:

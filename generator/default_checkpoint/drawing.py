@@ -10,9 +10,10 @@ from PIL import Image
 
 from generator.default_checkpoint.canvas import SHEET, SIZE, SUPERSAMPLING, Pen, gradient
 from generator.default_checkpoint.caption import say
+from generator.default_checkpoint.composing import compose
 from generator.default_checkpoint.objects import OBJECTS, cloud, moon, sun
 from generator.default_checkpoint.palette import COLOURS, RGB, darker, jittered, lighter, mix
-from generator.default_checkpoint.scene import Plain, Scene, Scenic, Thing, compose
+from generator.default_checkpoint.scene import Plain, Scene, Scenic, Thing
 
 SKY: Mapping[str, tuple[RGB, RGB]] = MappingProxyType(
     {
@@ -62,6 +63,8 @@ def paint(scene: Scene) -> Image.Image:
     shade = 0.4 * _SHADE[scene.backdrop.time] if isinstance(scene.backdrop, Scenic) else 0.0
     # The thing that a relation names second stands behind the first.
     for thing in reversed(scene.things):
+        if isinstance(scene.backdrop, Scenic) and OBJECTS[thing.name].home == "ground":
+            _shadow(sheet, thing, scene.backdrop, rng)
         _place(sheet, thing, shade, scene.style == "outlined", rng)
     if isinstance(scene.backdrop, Scenic):
         _weather(sheet, scene.backdrop, rng)
@@ -72,6 +75,13 @@ def _place(sheet: Image.Image, thing: Thing, shade: float, outlined: bool, rng: 
     colour = darker(jittered(COLOURS[thing.colour], rng), shade)
     pen = Pen(sheet, thing.x, thing.y, thing.reach, outlined, thing.mirrored)
     OBJECTS[thing.name].draw(pen, colour)
+
+
+def _shadow(sheet: Image.Image, thing: Thing, backdrop: Scenic, rng: Random) -> None:
+    """A flat shade of the ground at the thing's foot: it stands, and does not float."""
+    shade = darker(_ground_colour(backdrop, rng), 0.22)
+    foot = OBJECTS[thing.name].foot
+    Pen(sheet, thing.x, thing.y, thing.reach).oval(0, foot - 0.02, 0.85, 0.12, shade)
 
 
 def _backdrop(backdrop: Plain | Scenic, rng: Random) -> Image.Image:

@@ -39,13 +39,22 @@ class Plan:
     save_seconds: float = 120.0
 
 
+State = dict[str, Tensor]  # by parameter name
+
+
 @dataclass(frozen=True)
 class Task:
-    """What is trained. ``make_loss(worker, device)`` gives that worker's :data:`Loss`."""
+    """What is trained. ``make_loss(worker, device)`` gives that worker's :data:`Loss`.
+
+    ``fit(module, state)`` makes an earlier state's tensors fit a module that has grown since;
+    ``show(average, path)`` draws what the averaged weights can, for a look at the progress.
+    """
 
     name: str
     build: Callable[[], nn.Module]
     make_loss: Callable[[int, torch.device], "Loss"]
+    fit: Callable[[nn.Module, State], State] = lambda module, state: state
+    show: Callable[[nn.Module, Path], None] | None = None
 
 
 # loss(replica, step) -> scalar loss, figures to log, samples in the batch
@@ -87,7 +96,7 @@ def train(task: Task, plan: Plan, folder: Path) -> Path:
     state = folder / f"{task.name}.pt"
     shared = task.build().to(device)
     average = copy.deepcopy(shared).requires_grad_(False)
-    progress = _restore(state, shared, average)
+    progress = _restore(state, task, shared, average)
     if device.type == "cuda":
         _work(0, task, plan, folder, shared, average, progress, time.time())
         return state
@@ -121,12 +130,12 @@ def _leaving_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _restore(state: Path, shared: nn.Module, average: nn.Module) -> Progress:
+def _restore(state: Path, task: Task, shared: nn.Module, average: nn.Module) -> Progress:
     if not state.exists():
         return Progress()
     saved = torch.load(state, map_location="cpu", weights_only=True)
-    shared.load_state_dict(saved["weights"])
-    average.load_state_dict(saved["average"])
+    shared.load_state_dict(task.fit(shared, saved["weights"]))
+    average.load_state_dict(task.fit(average, saved["average"]))
     return Progress(**saved["progress"])
 
 
@@ -152,7 +161,7 @@ def _work(
     )
     memory = folder / f"{task.name}.worker{index}.pt"
     if memory.exists():
-        optimiser.load_state_dict(torch.load(memory, map_location="cpu", weights_only=True))
+        recall(optimiser, torch.load(memory, map_location="cpu", weights_only=True))
     log = _Log(folder / f"{task.name}.log.jsonl", plan, before, started)
     step = 0
     while (share := (time.time() - started) / 60 / plan.minutes) < 1:
@@ -167,6 +176,17 @@ def _work(
         if log.is_due(plan.save_seconds):
             _save(index, task, folder, shared, average, log.progress(), optimiser)
     _save(index, task, folder, shared, average, log.progress(), optimiser)
+
+
+def recall(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Load an optimiser's memory; of weights that have another shape now it begins anew."""
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    kept = {
+        index: memory
+        for index, memory in saved["state"].items()
+        if memory["exp_avg"].shape == weights[index].shape
+    }
+    optimiser.load_state_dict({**saved, "state": kept})
 
 
 def _step(

@@ -92,7 +92,9 @@ def _eyes(pen: Pen, colour: RGB, y: float, apart: float, radius: float) -> None:
 
 def cat(pen: Pen, colour: RGB) -> None:
     """A sitting cat: pointed ears, whisker face, raised tail."""
-    pen.stroke([(0.4, 0.8), (0.75, 0.65), (0.82, 0.3), (0.66, 0.05)], 0.17, darker(colour, 0.12))
+    tail = [(0.3, 0.82), (0.62, 0.78), (0.8, 0.6), (0.84, 0.36), (0.76, 0.12)]
+    pen.stroke(tail, 0.19, darker(colour, 0.12))
+    pen.disc(*tail[-1], 0.095, darker(colour, 0.12))
     pen.oval(0, 0.5, 0.52, 0.5, colour)
     pen.oval(0, 0.62, 0.27, 0.32, lighter(colour, 0.4))
     for side in (-1, 1):
@@ -105,7 +107,8 @@ def cat(pen: Pen, colour: RGB) -> None:
 
 def dog(pen: Pen, colour: RGB) -> None:
     """A sitting dog: hanging ears, light muzzle."""
-    pen.stroke([(0.45, 0.7), (0.85, 0.25)], 0.16, colour)
+    pen.stroke([(0.35, 0.75), (0.66, 0.6), (0.84, 0.3)], 0.19, colour)
+    pen.disc(0.84, 0.3, 0.095, colour)
     pen.oval(0, 0.5, 0.52, 0.5, colour)
     pen.oval(0, -0.32, 0.55, 0.55, colour)
     for side in (-1, 1):
@@ -335,8 +338,9 @@ def cactus(pen: Pen, colour: RGB) -> None:
 
 def leaf(pen: Pen, colour: RGB) -> None:
     """One leaf with its rib."""
-    side = [(0.0, -0.95), (0.5, -0.4), (0.52, 0.15), (0.0, 0.7)]
-    pen.shape([*side, (-0.52, 0.15), (-0.5, -0.4)], colour)
+    arc = [step * math.pi / 12 for step in range(13)]
+    side = [(0.58 * math.sin(t), -0.12 - 0.84 * math.cos(t)) for t in arc]
+    pen.shape([*side, *[(-x, y) for x, y in reversed(side)]], colour)
     pen.stroke([(0, -0.7), (0, 0.98)], 0.07, contrast(colour))
 
 
@@ -464,6 +468,7 @@ class Drawable:
     ``home`` names what it stands on in scenery: ``ground``, ``water``, ``sky`` or ``none``.
     ``share`` is how often it is drawn, relative to the others. ``wears`` names the garment that
     carries the colour: of people, captions say "in a red shirt", never a colour of the person.
+    ``foot`` is where in its box the object touches the ground.
     """
 
     draw: Draw
@@ -471,6 +476,7 @@ class Drawable:
     home: str = "ground"
     share: float = 1.0
     wears: str = ""
+    foot: float = 0.97
 
 
 def _table(*entries: Drawable) -> Mapping[str, Drawable]:
@@ -497,12 +503,12 @@ OBJECTS: Mapping[str, Drawable] = _table(
     Drawable(castle, ("castle",)),
     Drawable(tower, ("tower",)),
     Drawable(lighthouse, ("lighthouse",)),
-    Drawable(car, ("car",), "ground", 2.0),
-    Drawable(bus, ("bus",)),
+    Drawable(car, ("car",), "ground", 2.0, foot=0.7),
+    Drawable(bus, ("bus",), foot=0.75),
     Drawable(boat, ("boat", "ship", "sailboat"), "water", 2.5),
     Drawable(rocket, ("rocket",), "sky"),
     Drawable(balloon, ("balloon", "hot air balloon"), "sky", 1.5),
-    Drawable(train, ("train",)),
+    Drawable(train, ("train",), foot=0.81),
     Drawable(tree, ("tree",), "ground", 2.0),
     Drawable(pine, ("pine tree", "fir tree")),
     Drawable(flower, ("flower", "blossom"), "ground", 1.5),

@@ -67,25 +67,34 @@ def _start(args: argparse.Namespace, known: tuple[int, ...]) -> export.Trained:
     return export.resume(args.init_from, known)
 
 
+def _known(args: argparse.Namespace) -> tuple[int, ...]:
+    """The words of the captions, and those that the state in the folder learned before."""
+    state, said = args.folder / "painter.pt", words.known_tokens(clip_tokenizer())
+    if not state.exists():
+        return said
+    saved = torch.load(state, map_location="cpu", weights_only=True, mmap=True)
+    return tuple(sorted({*said, *saved["average"]["known"].tolist()}))
+
+
 def _vae(args: argparse.Namespace) -> None:
-    start = _start(args, words.known_tokens(clip_tokenizer()))
+    start = _start(args, _known(args))
     train(vae.task(lambda: start.autoencoder), _plan(args), args.folder)
 
 
 def _decoder(args: argparse.Namespace) -> None:
-    start = _start(args, words.known_tokens(clip_tokenizer()))
+    start = _start(args, _known(args))
     train(vae.decoder_task(lambda: start.autoencoder), _plan(args), args.folder)
 
 
 def _latents(args: argparse.Namespace) -> None:
-    model = _autoencoder(args, words.known_tokens(clip_tokenizer()))
+    model = _autoencoder(args, _known(args))
     last = args.first + args.pictures
     latents.fill(model, 256, args.first, last, args.folder / "latents")
 
 
 def _unet(args: argparse.Namespace) -> None:
     tokenizer = clip_tokenizer()
-    known = words.known_tokens(tokenizer)
+    known = _known(args)
 
     def load() -> latents.Store:
         store = latents.load(args.folder / "latents")
@@ -105,7 +114,7 @@ def _all(args: argparse.Namespace) -> None:
 def _export(args: argparse.Namespace) -> None:
     """Measure what was trained; put it in the shipped file's place if that scores lower."""
     tokenizer = clip_tokenizer()
-    known = words.known_tokens(tokenizer)
+    known = _known(args)
     trained = export.Trained(_painter(args, known), _autoencoder(args, known))
     candidate = args.folder / "candidate.safetensors"
     export.write(trained, candidate, {})
@@ -122,7 +131,7 @@ def _painter(args: argparse.Namespace, known: tuple[int, ...]) -> Painter:
     painter = _start(args, known).painter
     if state.exists():
         saved = torch.load(state, map_location="cpu", weights_only=True)
-        painter.load_state_dict(saved["average"])
+        painter.load_state_dict(diffusion.fit(painter, saved["average"]))
     return painter
 
 

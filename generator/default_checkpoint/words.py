@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from generator.default_checkpoint.caption import say
+from generator.default_checkpoint.composing import compose
 from generator.default_checkpoint.configs import TOKENS
-from generator.default_checkpoint.scene import compose
 from generator.prompt.tokenizer import END, START, Tokenizer
 
 UNKNOWN = 0  # the compact row of every token that no caption holds

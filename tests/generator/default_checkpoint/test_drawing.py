@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from generator.default_checkpoint.caption import PLACE_PHRASES, say
+from generator.default_checkpoint.composing import compose
 from generator.default_checkpoint.drawing import draw, paint
 from generator.default_checkpoint.objects import OBJECTS
 from generator.default_checkpoint.palette import COLOURS, SYNONYMS
@@ -18,7 +19,6 @@ from generator.default_checkpoint.scene import (
     Scene,
     Scenic,
     Thing,
-    compose,
     held_out,
 )
 

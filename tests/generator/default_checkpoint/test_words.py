@@ -5,7 +5,7 @@ from random import Random
 import pytest
 import torch
 
-from generator.default_checkpoint import words
+from generator.default_checkpoint import diffusion, words
 from generator.default_checkpoint.configs import TOKENS
 from generator.prompt.tokenizer import END, START, Tokenizer, clip_tokenizer
 
@@ -47,3 +47,13 @@ def test_unknown_words_go_between_the_known(tokenizer: Tokenizer, known: tuple[i
     assert 1 <= strange <= 3
     kept = spread[spread != words.UNKNOWN]
     assert torch.equal(kept, row[: len(kept)])
+
+
+def test_new_words_keep_what_old_ones_learned() -> None:
+    few, more = diffusion.build((5, 9)), diffusion.build((5, 7, 9))
+    table = "text.embeddings.token_embedding.weight"
+    state = {name: tensor + 1 for name, tensor in few.state_dict().items() if name != "known"}
+    state["known"] = few.known
+    more.load_state_dict(diffusion.fit(more, state))
+    assert torch.equal(more.state_dict()[table][[1, 3]], state[table][[1, 2]])
+    assert torch.equal(more.known, torch.tensor((5, 7, 9)))
