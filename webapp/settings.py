@@ -167,7 +167,7 @@ def _converted(option: Option, value: object) -> Any:
             return _truth(value)
         if isinstance(default, int | float):
             return _number(default, value)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         raise _misfit(option, value) from None
     if isinstance(value, type(default)):
         return value

@@ -7,7 +7,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
@@ -254,6 +253,9 @@ def _called(argument: Argument) -> str:
     return repr(argument.label) if argument.label else "a text that is not read"
 
 
+LARGEST = 1e300
+
+
 def _read(place: int, wanted: Argument, value: object) -> Any:
     """A value as its script takes it: words as words, null as the default."""
     if value is None and wanted.kind is not Kind.LIST:
@@ -282,7 +284,9 @@ def _range(wanted: Argument) -> str:
 
 
 def _is_number(wanted: Argument, value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if not -LARGEST <= value <= LARGEST:  # NaN and integers that no float holds are not
         return False
     return wanted.least is None or wanted.most is None or wanted.least <= value <= wanted.most
 

@@ -158,3 +158,17 @@ def test_lone_surrogates_are_refused_by_their_field(house: Any, field: str, valu
     answer = house.client().post("/sdapi/v1/img2img", data=json.dumps(body))
     assert answer.status_code == 422
     assert answer.get_json()["detail"][0]["loc"] == ["body", field]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"script_name": "loopback", "script_args": [None, 10**400]},
+        {"override_settings": {"jpeg_quality": 10**400}},
+        {"steps": 10**400},
+    ],
+)
+def test_integers_beyond_any_float_are_refused(house: Any, fields: dict[str, Any]) -> None:
+    body = {**DRAW, "init_images": [PICTURE], **fields}
+    answer = house.client().post("/sdapi/v1/img2img", data=json.dumps(body))
+    assert answer.status_code == 422
