@@ -62,17 +62,17 @@ def _span(text: str, kind: Callable[[str], float]) -> list[float]:
     try:
         first, last = kind(match[1]), kind(match[2])
         step = kind(match[3]) if match[3] else kind("1")
-    except ValueError:
+        steps = (last - first) / step
+    except (ValueError, OverflowError, ZeroDivisionError):
         return []
     if match[4]:
-        return _between(first, last, int(match[4]))
-    if step == 0 or abs((last - first) / step) > MOST_VALUES:
+        return _between(first, last, min(int(match[4][:9]), MOST_VALUES))
+    if not abs(steps) <= MOST_VALUES:  # also where it is no number
         return []
-    count = int((last - first) / step + 1e-9)
-    return [first + step * index for index in range(count + 1)]
+    return [first + step * index for index in range(int(steps + 1e-9) + 1)]
 
 
 def _between(first: float, last: float, count: int) -> list[float]:
     """``count`` numbers from ``first`` to ``last``, evenly apart."""
-    steps = max(min(count, MOST_VALUES) - 1, 1)
-    return [first + (last - first) * index / steps for index in range(min(count, MOST_VALUES))]
+    steps = max(count - 1, 1)
+    return [first + (last - first) * index / steps for index in range(count)]

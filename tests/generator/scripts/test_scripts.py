@@ -239,6 +239,15 @@ def test_spans_of_whole_numbers(text: str, found: list[int]) -> None:
     assert whole_numbers([text], "Steps") == found
 
 
+@pytest.mark.parametrize(
+    "text", ["1-" + "9" * 400, "9" * 400 + "-1", "1-5 (+0)", "1-5 (+1e400)", "1-99999 (+1)"]
+)
+def test_spans_without_an_end_are_no_spans(text: str) -> None:
+    for read in (whole_numbers, numbers):
+        with pytest.raises(BadRequest):
+            read([text], "Steps")
+
+
 def test_spans_of_fractions() -> None:
     assert numbers(["0-1 (+0.25)"], "x") == [0, 0.25, 0.5, 0.75, 1]
     assert numbers(["2-8 [3]"], "x") == [2, 5, 8]
