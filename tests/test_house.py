@@ -3,6 +3,7 @@
 import configparser
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,9 @@ def test_lock_file_pins_torch_without_a_local_build() -> None:
     assert "torch==2.13.0" in pins
     assert "torchvision==0.28.0" in pins
     assert all("==" in pin and "+" not in pin for pin in pins)
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """pytest imports them by their bare names."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
