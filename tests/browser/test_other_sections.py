@@ -50,8 +50,11 @@ def test_a_picture_is_enlarged_and_handed_on(page: Page, picture: Path) -> None:
 def test_a_unit_shows_what_it_reads_and_is_sent(page: Page, picture: Path) -> None:
     page.click("#txt2img_controlnet .title")
     page.set_input_files("#txt2img_controlnet input[type=file]", picture)
+    expect(page.locator("#txt2img_controlnet img").first).to_be_visible()
     page.click(".el-select:has(#txt2img_controlnet_0_type)")
     page.get_by_role("option", name="Canny", exact=True).click()
+    module = page.locator(".el-select:has(#txt2img_controlnet_0_module)")
+    expect(module).to_contain_text("canny")
     page.click("#txt2img_controlnet_0_run_preprocessor")
     expect(page.get_by_alt_text("What the preprocessor reads")).to_be_visible(timeout=PICTURE_MS)
     page.fill("#txt2img_controlnet_0_a", "50")
