@@ -19,7 +19,6 @@ from webapp.routes import (
     errands,
     events,
     extras,
-    files,
     internal,
     login,
     machine,
@@ -32,6 +31,7 @@ from webapp.routes import (
     sdapi,
     training,
 )
+from webapp.routes.files import pictures
 from webapp.routes.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(counting.blueprint(counting.Reader()))
     app.register_blueprint(docs.docs)
     app.register_blueprint(extras.extras)
-    app.register_blueprint(files.files)
+    app.register_blueprint(pictures.files)
     app.register_blueprint(machine.machine)
     app.register_blueprint(machine_facts.blueprint())
     app.register_blueprint(errands.errands)

@@ -1,0 +1,1 @@
+"""The routes of files: saved pictures by their address, and the FileBrowser."""
