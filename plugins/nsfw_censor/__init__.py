@@ -1,0 +1,1 @@
+"""Withholds pictures that a bundled classifier holds for indecent."""
