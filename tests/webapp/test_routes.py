@@ -475,17 +475,3 @@ def test_a_lost_frame_does_not_wait_for_ever(build: Any) -> None:
     house = build(working=False)
     with pytest.raises(Unavailable):
         wait(house.store, "0" * 32, lambda: False)
-
-
-def test_the_documentation_lists_every_route(build: Any) -> None:
-    house = build(api_server_stop=True)
-    text = (Path(__file__).parents[2] / "docs/api.md").read_text(encoding="utf-8")
-    ours = {
-        f"{method} {rule.rule}"
-        for rule in house.app.url_map.iter_rules()
-        if not rule.endpoint.startswith("pages.")
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-    }
-    listed = {line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")}
-    assert ours <= listed, sorted(ours - listed)
-    assert {line for line in listed if line.startswith(("GET /", "POST /"))} <= ours

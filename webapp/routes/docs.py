@@ -23,3 +23,10 @@ def openapi() -> Response:
 def page() -> Response:
     """One file without outside parts, so that it works offline."""
     return Response(PAGE, content_type="text/html; charset=utf-8")
+
+
+@docs.get("/redoc")
+@described(Note("As /docs", content_type="text/html"))
+def redoc() -> Response:
+    """AUTOMATIC1111 has a second page of the same."""
+    return page()

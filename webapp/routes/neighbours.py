@@ -1,9 +1,11 @@
 """Routes of gradio, Forge and SD.Next that clients touch to see who is there (1.13, 1.14)."""
 
 import platform as system
+from types import MappingProxyType
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
+from generator.models.index import ModelFile
 from generator.models.kinds import Kind
 from webapp.openapi import Note, described
 from webapp.routes.context import caller, services
@@ -11,6 +13,17 @@ from webapp.version import VERSION
 
 neighbours = Blueprint("neighbours", __name__)
 OBJECT = {"type": "object"}
+LIST = {"type": "array", "items": OBJECT}
+PAGES = MappingProxyType(
+    {
+        "model": Kind.CHECKPOINT,
+        "lora": Kind.LORA,
+        "embedding": Kind.EMBEDDING,
+        "hypernetwork": Kind.HYPERNETWORK,
+        "vae": Kind.VAE,
+    }
+)
+"""SD.Next's pages of models."""
 
 
 @neighbours.get("/config")
@@ -40,7 +53,7 @@ def queue_status() -> Response:
 
 
 @neighbours.get("/sdapi/v1/sd-modules")
-@described(Note("Forge's list of VAEs", answer={"type": "array", "items": OBJECT}))
+@described(Note("Forge's list of VAEs", answer=LIST))
 def sd_modules() -> Response:
     """As ``sd-vae``: Forge's other modules, text encoders, come with a checkpoint here."""
     files = services().registry.index.of(Kind.VAE)
@@ -67,3 +80,63 @@ def platform() -> Response:
             "device": ", ".join(devices),
         }
     )
+
+
+@neighbours.get("/sdapi/v1/gpu")
+@described(Note("SD.Next's question for the devices", answer=LIST))
+def gpu() -> Response:
+    """One entry a worker; what it holds is in MiB."""
+    return jsonify(
+        [
+            {
+                "name": worker.worker.partition("@")[0],
+                "data": {name: count >> 20 for name, count in worker.memory.items()},
+                "chart": [0, 0],
+            }
+            for worker in services().board.workers()
+        ]
+    )
+
+
+@neighbours.get("/sdapi/v1/extra-networks")
+@described(
+    Note(
+        "SD.Next's list of models of every kind",
+        answer=LIST,
+        query={name: {"type": "string"} for name in ("page", "name")},
+    )
+)
+def extra_networks() -> Response:
+    """All of them, or those of one ``page`` or ``name``."""
+    page, name = request.args.get("page"), request.args.get("name")
+    index = services().registry.index
+    kinds = {word: kind for word, kind in PAGES.items() if page in (None, "", word)}
+    entries = [network(word, file) for word, kind in kinds.items() for file in index.of(kind)]
+    return jsonify([entry for entry in entries if name in (None, "", entry["name"])])
+
+
+def network(page: str, file: ModelFile) -> dict[str, object]:
+    """One entry, its keys as SD.Next has them."""
+    return {
+        "name": file.stem,
+        "type": page,
+        "title": file.title,
+        "fullname": str(file.path),
+        "filename": str(file.path),
+        "hash": file.shorthash,
+        "preview": None,
+    }
+
+
+@neighbours.get("/sdapi/v1/detailers")
+@described(Note("SD.Next's list of detectors: none", answer=LIST))
+def detailers() -> Response:
+    """Easel has none of its own."""
+    return jsonify([])
+
+
+@neighbours.get("/sdapi/v1/unets")
+@described(Note("SD.Next's list of networks without a text model: none", answer=LIST))
+def unets() -> Response:
+    """Easel draws with whole checkpoints."""
+    return jsonify([])
