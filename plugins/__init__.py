@@ -1,1 +1,15 @@
-"""Hooks and the plugins that Easel ships."""
+"""Extensions: what a plugin may say and hear, where plugins lie, and how they are kept apart.
+
+A plugin is a folder with ``easel-plugin.toml`` and one or both of ``web.py`` (runs in the web
+process, where torch is refused) and ``worker.py`` (runs beside the networks). Its functions are
+marked with :data:`hook`; they take any of the arguments their hook names.
+"""
+
+from typing import Final
+
+import pluggy
+
+from plugins.nouns import ROOM
+
+hook: Final = pluggy.HookimplMarker(ROOM)
+"""Marks a function of a plugin as its implementation of the hook of the same name."""

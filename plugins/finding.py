@@ -1,0 +1,116 @@
+"""Where plugins lie: shipped ones, installed packages, folders of the data directory.
+
+Only manifests are read here; nothing of a plugin runs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import metadata, util
+from pathlib import Path
+
+from plugins.errors import BadManifest, PluginError
+from plugins.manifest import FILE, Manifest, check_met, read_manifest
+from plugins.nouns import Side
+
+GROUP = "easel.plugins"
+EXTENSIONS = "extensions"
+SHIPPED = Path(__file__).parent
+
+
+class Origin(StrEnum):
+    """How a plugin came here. Shipped ones are trusted to import."""
+
+    SHIPPED = "shipped"
+    PACKAGE = "package"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plugin that was found. ``fault`` tells why it cannot be used, "" if it may be tried."""
+
+    name: str
+    folder: Path
+    origin: Origin
+    package: str  # dotted name that its modules are imported under
+    manifest: Manifest | None
+    fault: str = ""
+
+    def has(self, side: Side) -> bool:
+        """Whether it has a part for that process."""
+        return (self.folder / f"{side}.py").is_file()
+
+
+def find_plugins(data_dir: Path, version: str) -> tuple[Found, ...]:
+    """Every plugin, shipped ones first; of two with one name the first is used."""
+    taken: dict[str, Found] = {}
+    found: list[Found] = []
+    for each in (*_shipped(), *_packages(), *_folders(data_dir / EXTENSIONS)):
+        judged = _judged(each, version, taken)
+        taken.setdefault(judged.name, judged)
+        found.append(judged)
+    return tuple(found)
+
+
+def _judged(found: Found, version: str, taken: dict[str, Found]) -> Found:
+    fault = found.fault
+    if not fault and found.name in taken:
+        fault = f"The name {found.name!r} is taken by {taken[found.name].folder}."
+    if not fault and found.manifest:
+        try:
+            check_met(found.manifest, version)
+        except PluginError as error:
+            fault = str(error)
+    if not fault and not any(found.has(side) for side in Side):
+        fault = "It has neither web.py nor worker.py."
+    return Found(found.name, found.folder, found.origin, found.package, found.manifest, fault)
+
+
+def _shipped() -> Iterator[Found]:
+    for path in sorted(SHIPPED.glob(f"*/{FILE}")):
+        yield _read(path.parent, Origin.SHIPPED, f"plugins.{path.parent.name}")
+
+
+def _packages() -> Iterator[Found]:
+    for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:
+            spec = util.find_spec(entry.value)
+        except (ImportError, ValueError) as error:
+            spec, reason = None, str(error)
+        else:
+            reason = "it is no package"
+        places = spec.submodule_search_locations if spec else None
+        if not places:
+            fault = f"The entry point {entry.name!r} names {entry.value!r}: {reason}."
+            yield Found(entry.name, Path(), Origin.PACKAGE, entry.value, None, fault)
+            continue
+        yield _read(Path(next(iter(places))), Origin.PACKAGE, entry.value)
+
+
+def _folders(extensions: Path) -> Iterator[Found]:
+    """Folders with a manifest; those of AUTOMATIC1111's extensions are told to be just that."""
+    if not extensions.is_dir():
+        return
+    for folder in sorted(extensions.iterdir(), key=lambda path: path.name.casefold()):
+        if folder.name.startswith(".") or not folder.is_dir():
+            continue
+        yield _read(folder, Origin.FOLDER, f"easel_extensions.{module_name(folder.name)}")
+
+
+def module_name(name: str) -> str:
+    """A folder's name as Python can say it."""
+    return "".join(c if c.isalnum() and c.isascii() else "_" for c in name)
+
+
+def _read(folder: Path, origin: Origin, package: str) -> Found:
+    if origin is Origin.FOLDER and not (folder / FILE).exists():
+        fault = f"It has no {FILE}."
+        if (folder / "scripts").is_dir():
+            fault += " Extensions of AUTOMATIC1111 do not run here."
+        return Found(folder.name, folder, origin, package, None, fault)
+    try:
+        manifest = read_manifest(folder)
+    except BadManifest as error:
+        return Found(folder.name, folder, origin, package, None, str(error))
+    return Found(manifest.name, folder, origin, package, manifest)

@@ -1,0 +1,183 @@
+"""Every hook: when it is called, with what, what it may give back, and what its failure means.
+
+Hooks that get a value and may give another are called as a chain: each plugin gets what the one
+before it gave, None leaves it as it is. The others are asked in turn and their lists are joined.
+A plugin takes the arguments it wants, by name. docs/plugins.md shows one example of each.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+import pluggy
+
+from plugins.nouns import (
+    ROOM,
+    Home,
+    Metric,
+    ModelFolder,
+    Part,
+    Release,
+    Route,
+    Setting,
+    Side,
+    Stage,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from generator.request import Generation, GenerationRequest, Progress
+
+spec: Final = pluggy.HookspecMarker(ROOM)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The small print of a hook: where it runs, and what a failure of it means."""
+
+    side: Side
+    budget: float  # seconds a call may take; a plugin over it three times is disabled
+    closed: bool = False  # a failure ends the job; otherwise the job goes on without the plugin
+    chain: str = ""  # the argument that is handed on, "" where answers are collected
+
+
+class WebHooks:
+    """Hooks of ``web.py``."""
+
+    @spec
+    def web_start(self, home: Home) -> None:
+        """The web process begins, or has reloaded its plugins."""
+
+    @spec
+    def web_stop(self) -> None:
+        """The plugin is about to be dropped: it was disabled, is reloaded, or the process ends."""
+
+    @spec
+    def routes(self) -> Sequence[Route] | None:
+        """Routes below ``/plugins/<name>``. An answer may be a ``Task`` for the plugin's worker."""
+
+    @spec
+    def parts(self) -> Sequence[Part] | None:
+        """Tabs, panels under the prompt, buttons on pictures."""
+
+    @spec
+    def settings(self) -> Sequence[Setting] | None:
+        """Options of the plugin; their names begin with the plugin's."""
+
+    @spec
+    def model_folders(self) -> Sequence[ModelFolder] | None:
+        """Kinds of models that the plugin keeps under ``models/``."""
+
+    @spec
+    def metrics(self) -> Sequence[Metric] | None:
+        """Numbers for ``/metrics``."""
+
+    @spec
+    def choices(self) -> Mapping[str, Sequence[str]] | None:
+        """Names that ``worker.py`` brings: "samplers", "schedules", "upscalers", "scripts", ..."""
+
+
+class WorkerHooks:
+    """Hooks of ``worker.py``."""
+
+    @spec
+    def worker_start(self, home: Home) -> None:
+        """A worker begins, or has reloaded its plugins."""
+
+    @spec
+    def worker_stop(self) -> None:
+        """The plugin is about to be dropped."""
+
+    @spec
+    def tools(self) -> Mapping[str, Mapping[str, Any]] | None:
+        """What stands behind ``choices``: kind -> name -> function."""
+
+    @spec
+    def task(self, verb: str, body: Any, tell: Callable[[float, str], bool]) -> Any:
+        """Work that a route of the same plugin asked for; the outcome is its JSON answer.
+
+        ``tell(share, text)`` shows how far it is, and is False when it should stop.
+        """
+
+    @spec
+    def expand_prompt(
+        self, prompt: str, negative_prompt: str, request: "GenerationRequest"
+    ) -> str | None:
+        """Another prompt, before styles, scripts and grammar; the infotext tells the new one."""
+
+    @spec
+    def before_generate(self, request: "GenerationRequest") -> "GenerationRequest | None":
+        """Another request, before anything is loaded. Its prompt is expanded already."""
+
+    @spec
+    def before_sampling(
+        self, latent: "Tensor", sigmas: "Tensor", request: "GenerationRequest"
+    ) -> "Tensor | None":
+        """Another latent (B,4,h,w) to begin with, noise added; sigmas (n+1,) fall to 0."""
+
+    @spec
+    def at_step(
+        self, estimate: "Tensor", progress: "Progress", request: "GenerationRequest"
+    ) -> "Tensor | None":
+        """Another x0 (B,4,h,w) after guidance, at each call of the network by the sampler."""
+
+    @spec
+    def after_decode(
+        self,
+        image: "Image",
+        number: int,
+        request: "GenerationRequest",
+        draw: "Callable[[GenerationRequest], Generation]",
+    ) -> "Image | None":
+        """Another picture, before its infotext. ``draw`` runs a request inside this one."""
+
+    @spec
+    def release(
+        self, image: "Image", stage: Stage, request: "GenerationRequest | None"
+    ) -> Release | None:
+        """The last word on each picture that leaves: answers, files, previews, maps, sheets."""
+
+    @spec
+    def after_save(self, paths: Sequence[Path], request: "GenerationRequest") -> None:
+        """The pictures of a job are on the disk."""
+
+    @spec
+    def job_failed(self, error: Exception, request: "GenerationRequest") -> None:
+        """A job ended in an error, which goes to the caller whatever happens here."""
+
+
+WEB, WORKER = Side.WEB, Side.WORKER
+HOOKS: Final[Mapping[str, Terms]] = MappingProxyType(
+    {
+        "web_start": Terms(WEB, 1.0),
+        "web_stop": Terms(WEB, 1.0),
+        "routes": Terms(WEB, 0.1),
+        "parts": Terms(WEB, 0.1),
+        "settings": Terms(WEB, 0.1),
+        "model_folders": Terms(WEB, 0.1),
+        "metrics": Terms(WEB, 0.1),
+        "choices": Terms(WEB, 0.1),
+        "worker_start": Terms(WORKER, 5.0),
+        "worker_stop": Terms(WORKER, 1.0),
+        "tools": Terms(WORKER, 0.5),
+        "task": Terms(WORKER, 3600.0, closed=True),
+        "expand_prompt": Terms(WORKER, 30.0, chain="prompt"),
+        "before_generate": Terms(WORKER, 1.0, chain="request"),
+        "before_sampling": Terms(WORKER, 1.0, chain="latent"),
+        "at_step": Terms(WORKER, 0.25, chain="estimate"),
+        "after_decode": Terms(WORKER, 120.0, chain="image"),
+        "release": Terms(WORKER, 2.0, closed=True, chain="image"),
+        "after_save": Terms(WORKER, 2.0),
+        "job_failed": Terms(WORKER, 1.0),
+    }
+)
+"""Each hook's terms. A test holds that this table and the two classes name the same hooks."""
+
+
+def specs(side: Side) -> type:
+    """The class that names the hooks of one process."""
+    return WebHooks if side is Side.WEB else WorkerHooks

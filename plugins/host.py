@@ -1,0 +1,298 @@
+"""The plugins of one process: loaded, called, timed, and taken out when they misbehave.
+
+pluggy keeps who implements what and refuses misfits; the calls are ours, one plugin at a time, so
+that a failure has a name and stays with its owner.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from plugins.errors import HookFailed, PluginError, Unfit, Withheld
+from plugins.finding import Found, Origin, find_plugins
+from plugins.hookspecs import HOOKS, specs
+from plugins.importing import forget, import_part
+from plugins.nouns import ROOM, Home, Side
+from plugins.probing import faults_at_import
+
+STRIKES = 3
+SEEN = "plugins-seen.json"  # in .easel: fingerprints of what imported well
+STORAGE = "plugins"  # in .easel: a folder of its own for each plugin
+
+
+class State(StrEnum):
+    """How a plugin stands."""
+
+    ON = "on"
+    OFF = "off"  # disabled by the owner
+    FAULTY = "faulty"  # cannot be used
+    STRUCK = "struck"  # taken out: over its time too often
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One plugin as the Extensions page shows it."""
+
+    name: str
+    title: str
+    version: str
+    licence: str
+    description: str
+    origin: Origin
+    folder: Path
+    state: State
+    fault: str = ""  # why it is faulty or struck
+    hooks: tuple[str, ...] = ()  # of this side
+    permissions: tuple[str, ...] = ()
+    seconds: float = 0.0  # its import and registration took
+    strikes: int = 0
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which plugins are wanted. ``required``: jobs fail while one of them is not on."""
+
+    disabled: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
+    extensions: bool = True  # packages and folders; False leaves the shipped ones
+
+
+class Host:
+    """Plugins of one side. Make one in each process; nothing of it is shared."""
+
+    def __init__(
+        self,
+        side: Side,
+        data_dir: Path,
+        version: str,
+        options: Callable[[], Mapping[str, Any]],
+        log: logging.Logger,
+    ) -> None:
+        self.side = side
+        self.data_dir = data_dir
+        self.version = version
+        self.options = options
+        self.log = log
+        self.required: frozenset[str] = frozenset()
+        self._found: dict[str, Found] = {}
+        self._standing: list[Standing] = []
+        self._pluggy = self._fresh()
+        self._lock = threading.RLock()
+
+    @property
+    def standings(self) -> tuple[Standing, ...]:
+        """Every plugin that was found, shipped ones first."""
+        return tuple(self._standing)
+
+    def _fresh(self) -> pluggy.PluginManager:
+        registry = pluggy.PluginManager(ROOM)
+        registry.add_hookspecs(specs(self.side))
+        return registry
+
+    # -- loading ------------------------------------------------------------------------------
+
+    def load(self, choice: Choice) -> None:
+        """Drop what is loaded and load what is wanted; failures are kept as standings."""
+        with self._lock:
+            self.stop()
+            self.required = choice.required
+            found = find_plugins(self.data_dir, self.version)
+            wanted = [each for each in found if self._wanted(each, choice)]
+            seen = self.data_dir / ".easel" / SEEN
+            sound = [each for each in wanted if not each.fault]
+            faults = faults_at_import(sound, self.side, seen, self.version)
+            for each in found:
+                if each not in wanted:
+                    self._standing.append(_standing(each, State.OFF))
+                else:
+                    self._load_one(each, each.fault or faults.get(each.name, ""))
+            self._tell(f"{self.side}_start")
+
+    def _wanted(self, found: Found, choice: Choice) -> bool:
+        if found.name in choice.required:
+            return True
+        kept = choice.extensions or found.origin is Origin.SHIPPED
+        return kept and found.name not in choice.disabled
+
+    def _load_one(self, found: Found, fault: str) -> None:
+        started = time.perf_counter()
+        hooks: tuple[str, ...] = ()
+        if not fault and found.has(self.side):
+            try:
+                hooks = self._register(found)
+            except PluginError as error:
+                fault = str(error)
+        if fault:
+            self.log.warning("plugin %s: %s", found.name, fault)
+        state = State.FAULTY if fault else State.ON
+        seconds = time.perf_counter() - started
+        made = _standing(found, state, fault=fault, hooks=hooks, seconds=seconds)
+        self._standing.append(made)
+        if state is State.ON:
+            self._found[found.name] = found
+
+    def _register(self, found: Found) -> tuple[str, ...]:
+        """Raises :class:`Unfit` for code that does not match the hooks or the manifest."""
+        forget(found)  # whatever an earlier load, or another host, left of it
+        module = import_part(found, self.side)
+        try:
+            self._pluggy.register(module, found.name)
+            self._pluggy.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            self._unregister(found.name)
+            raise Unfit(f"{self.side}.py: {error}") from error
+        hooks = tuple(sorted(each.name for each in self._pluggy.get_hookcallers(module) or ()))
+        undeclared = set(hooks) - set(found.manifest.hooks if found.manifest else ())
+        wrapped = [name for name in hooks if self._implementation(found.name, name).wrapper]
+        if undeclared or wrapped:
+            self._unregister(found.name)
+            fault = f"its manifest does not name {', '.join(sorted(undeclared))}"
+            raise Unfit(f"{self.side}.py: {fault if undeclared else 'wrappers are not taken'}.")
+        return hooks
+
+    def _unregister(self, name: str) -> None:
+        if self._pluggy.has_plugin(name):
+            self._pluggy.unregister(name=name)
+
+    def stop(self) -> None:
+        """Tell every plugin that it ends, and drop it."""
+        with self._lock:
+            self._tell(f"{self.side}_stop")
+            for found in self._found.values():
+                forget(found)
+            self._found.clear()
+            self._standing.clear()
+            self._pluggy = self._fresh()
+
+    def _tell(self, hook: str) -> None:
+        for name in tuple(self._found):
+            self.ask_one(name, hook, home=self.home(name))
+
+    def home(self, name: str) -> Home:
+        """What a plugin is told of where it runs."""
+        storage = self.data_dir / ".easel" / STORAGE / name
+        return Home(name, self.data_dir, storage, self.options)
+
+    # -- calling ------------------------------------------------------------------------------
+
+    def chain(self, hook: str, **facts: Any) -> Any:
+        """Hand the hook's value from plugin to plugin; what the last one gave.
+
+        Raises :class:`HookFailed` where the hook's terms say that its failure ends the job, and
+        :class:`Withheld` as a plugin raised it.
+        """
+        handed = HOOKS[hook].chain
+        for name in self._implementers(hook):
+            answer = self._call(name, hook, facts)
+            if answer is not None:
+                facts[handed] = answer
+        return facts[handed]
+
+    def ask(self, hook: str, **facts: Any) -> list[tuple[str, Any]]:
+        """What each plugin answers, by plugin; silence is left out."""
+        answers = [(name, self._call(name, hook, facts)) for name in self._implementers(hook)]
+        return [(name, answer) for name, answer in answers if answer is not None]
+
+    def ask_one(self, name: str, hook: str, **facts: Any) -> Any:
+        """What one plugin answers; None where it has no such hook."""
+        if name not in self._implementers(hook):
+            return None
+        return self._call(name, hook, facts)
+
+    def check_required(self) -> None:
+        """Raises :class:`HookFailed` while a required plugin is not on."""
+        on = {each.name for each in self._standing if each.state is State.ON}
+        for name in sorted(self.required - on):
+            fault = next((each.fault for each in self._standing if each.name == name), "")
+            raise HookFailed(f"The plugin {name!r} is required and not on. {fault}".strip())
+
+    def implements(self, hook: str) -> bool:
+        """Whether anybody has this hook; asked where calling costs something."""
+        return bool(self._implementers(hook))
+
+    def _implementers(self, hook: str) -> list[str]:
+        """Names in calling order: tryfirst, then shipped before others, trylast at the end."""
+        caller = getattr(self._pluggy.hook, hook)
+        order = list(self._found)
+        implementations = sorted(
+            caller.get_hookimpls(), key=lambda each: order.index(each.plugin_name)
+        )
+        ranked = sorted(implementations, key=lambda each: (each.trylast, not each.tryfirst))
+        return [each.plugin_name for each in ranked]
+
+    def _implementation(self, name: str, hook: str) -> pluggy.HookImpl:
+        caller = getattr(self._pluggy.hook, hook)
+        return next(each for each in caller.get_hookimpls() if each.plugin_name == name)
+
+    def _call(self, name: str, hook: str, facts: Mapping[str, Any]) -> Any:
+        implementation, terms = self._implementation(name, hook), HOOKS[hook]
+        given = [facts[argument] for argument in implementation.argnames]
+        started = time.perf_counter()
+        try:
+            return implementation.function(*given)
+        except Withheld:
+            raise
+        except (Exception, SystemExit) as error:  # a plugin's code may raise anything
+            self.log.exception("plugin %s: %s failed", name, hook)
+            self._note(name, last_error=f"{hook}: {type(error).__name__}: {error}")
+            if terms.closed:
+                raise HookFailed(f"The plugin {name!r} failed in {hook}: {error}") from error
+            return None
+        finally:
+            self._judge(name, hook, time.perf_counter() - started)
+
+    def _judge(self, name: str, hook: str, seconds: float) -> None:
+        terms = HOOKS[hook]
+        if seconds <= terms.budget:
+            return
+        told = f"{hook} took {seconds:.2f} s, {terms.budget:g} s are allowed"
+        self.log.warning("plugin %s: %s", name, told)
+        if terms.closed:
+            return  # what guards the way out is not taken out for being slow
+        with self._lock:
+            strikes = next(each.strikes for each in self._standing if each.name == name) + 1
+            self._note(name, strikes=strikes, last_error=told)
+            if strikes >= STRIKES and name not in self.required:
+                self._strike_out(name, told)
+
+    def _strike_out(self, name: str, told: str) -> None:
+        self.log.error("plugin %s: disabled, too slow %d times", name, STRIKES)
+        self._note(name, state=State.STRUCK, fault=f"Too slow {STRIKES} times: {told}.")
+        self._unregister(name)
+        self._found.pop(name, None)
+
+    def _note(self, name: str, **changes: Any) -> None:
+        with self._lock:
+            self._standing = [
+                replace(each, **changes) if each.name == name and each.state is State.ON else each
+                for each in self._standing
+            ]
+
+
+def _standing(found: Found, state: State, **facts: Any) -> Standing:
+    manifest = found.manifest
+    return Standing(
+        name=found.name,
+        title=manifest.shown if manifest else found.name,
+        version=manifest.version if manifest else "",
+        licence=manifest.licence if manifest else "",
+        description=manifest.description if manifest else "",
+        origin=found.origin,
+        folder=found.folder,
+        state=state,
+        permissions=tuple(manifest.permissions) if manifest else (),
+        **facts,
+    )
+
+
+def names(standings: Sequence[Standing], state: State) -> tuple[str, ...]:
+    """Names of the plugins in one state."""
+    return tuple(each.name for each in standings if each.state is state)

@@ -1,0 +1,83 @@
+"""Imports a part of a plugin, and takes it out again."""
+
+import importlib
+import sys
+import types
+from collections.abc import Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plugins.errors import Unfit
+from plugins.finding import Found, Origin
+from plugins.nouns import Side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UMBRELLA = "easel_extensions"
+HEAVY = ("torch", "diffusers", "transformers", "flask")
+
+
+def import_part(found: Found, side: Side) -> types.ModuleType:
+    """The module of one side. Raises :class:`Unfit` with what its import raised."""
+    if found.origin is Origin.FOLDER:
+        _make_package(UMBRELLA, [])
+        _make_package(found.package, [str(found.folder)])
+    try:
+        return importlib.import_module(f"{found.package}.{side}")
+    except (Exception, SystemExit) as error:  # a plugin's code may raise anything
+        raise Unfit(f"{side}.py does not import: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return "it ends the interpreter."
+    return f"{type(error).__name__}: {error}"
+
+
+def _make_package(name: str, places: Sequence[str]) -> None:
+    if name not in sys.modules:
+        package = types.ModuleType(name)
+        package.__path__ = list(places)
+        sys.modules[name] = package
+
+
+def forget(found: Found) -> None:
+    """Take the modules of an extension's folder out, so that its files are read anew."""
+    if found.origin is Origin.SHIPPED:
+        return
+    for name in tuple(sys.modules):
+        if name == found.package or name.startswith(f"{found.package}."):
+            del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+class _Refusal:
+    """An import hook that refuses packages by their first name."""
+
+    def __init__(self, refused: Sequence[str]) -> None:
+        self.refused = frozenset(refused)
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Raises ``ImportError`` for what is refused; finds nothing itself."""
+        if name.partition(".")[0] in self.refused:
+            raise ImportError(f"web.py may not import {name}; what needs it belongs in worker.py")
+        return None
+
+
+@contextmanager
+def refusing(packages: Sequence[str] = HEAVY) -> "Iterator[None]":
+    """Imports of ``packages`` that are not there yet fail inside."""
+    refusal = _Refusal([name for name in packages if name not in sys.modules])
+    sys.meta_path.insert(0, refusal)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(refusal)
+
+
+def files_of(folder: Path) -> tuple[Path, ...]:
+    """The Python files of a plugin, in a fixed order."""
+    return tuple(sorted(path for path in folder.rglob("*.py") if path.is_file()))

@@ -1,0 +1,129 @@
+"""``easel-plugin.toml``: what a plugin says of itself, read before any of its code."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from plugins.errors import BadManifest, Unmet
+from plugins.hookspecs import HOOKS
+
+FILE = "easel-plugin.toml"
+LARGEST = 64 * 1024  # bytes
+PERMISSIONS = ("files", "network", "processes")
+"""What a plugin may say that it does besides hooks. Told to the owner; nothing enforces it."""
+
+
+def _version(text: str) -> str:
+    try:
+        return str(Version(text))
+    except InvalidVersion:
+        raise ValueError(f"{text!r} is no version, as in 1.0.2") from None
+
+
+def _range(text: str) -> str:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        raise ValueError(f"{text!r} is no range of versions, as in >=0.1,<1") from None
+    return text
+
+
+def _requirement(text: str) -> str:
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        raise ValueError(f"{text!r} is no requirement, as in dynamicprompts>=0.31") from None
+    return text
+
+
+def _hook(name: str) -> str:
+    if name not in HOOKS:
+        raise ValueError(f"there is no hook {name!r}; there are {', '.join(sorted(HOOKS))}")
+    return name
+
+
+def _permission(name: str) -> str:
+    if name not in PERMISSIONS:
+        raise ValueError(f"there is no permission {name!r}; there are {', '.join(PERMISSIONS)}")
+    return name
+
+
+class Manifest(BaseModel):
+    """One plugin. Unknown keys are refused, so that a misspelt one is seen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+    version: Annotated[str, AfterValidator(_version)]
+    licence: Annotated[str, Field(min_length=1, max_length=100)]
+    title: Annotated[str, Field(max_length=60)] = ""
+    description: Annotated[str, Field(max_length=500)] = ""
+    easel: Annotated[str, AfterValidator(_range)] = ""
+    hooks: list[Annotated[str, AfterValidator(_hook)]] = []
+    permissions: list[Annotated[str, AfterValidator(_permission)]] = []
+    requires: list[Annotated[str, AfterValidator(_requirement)]] = []
+
+    @property
+    def shown(self) -> str:
+        """The name for people."""
+        return self.title or self.name
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a plugin's folder. Raises :class:`BadManifest` with every fault named."""
+    path = folder / FILE
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1)
+    except OSError as error:
+        raise BadManifest(f"{path.name} cannot be read: {error.strerror}.") from error
+    if len(text) > LARGEST:
+        raise BadManifest(f"{path.name} has more than {LARGEST} bytes.")
+    return parse(text)
+
+
+def parse(text: bytes) -> Manifest:
+    """The manifest in ``text``. Raises :class:`BadManifest`."""
+    try:
+        table: Mapping[str, Any] = tomllib.loads(text.decode())
+        return Manifest.model_validate(table)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadManifest(f"{FILE} is no TOML: {error}.") from error
+    except ValidationError as error:
+        raise BadManifest(f"{FILE}: {'; '.join(map(_told, error.errors()))}.") from error
+
+
+def _told(fault: Any) -> str:
+    place = ".".join(str(part) for part in fault["loc"])
+    return f"{place}: {re.sub('^Value error, ', '', fault['msg'])}"
+
+
+def check_met(manifest: Manifest, version: str) -> None:
+    """See that this Easel and the installed packages suffice. Raises :class:`Unmet`.
+
+    Nothing is installed here: the text names the command.
+    """
+    if manifest.easel and Version(version) not in SpecifierSet(manifest.easel, prereleases=True):
+        raise Unmet(f"It is made for Easel {manifest.easel}; this is {version}.")
+    missing = [text for text in manifest.requires if not _installed(Requirement(text))]
+    if missing:
+        command = " ".join(f"'{text}'" for text in missing)
+        raise Unmet(f"Not installed: {', '.join(missing)}. Run: pip install {command}")
+
+
+def _installed(requirement: Requirement) -> bool:
+    if requirement.marker and not requirement.marker.evaluate():
+        return True
+    try:
+        found = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return False
+    return requirement.specifier.contains(found, prereleases=True)

@@ -1,0 +1,166 @@
+"""What plugins give and get, frozen. No torch and no Flask: both processes read it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+ROOM = "easel"  # pluggy's name of our hooks
+
+
+class Side(StrEnum):
+    """The process that a part of a plugin runs in; also the name of its file."""
+
+    WEB = "web"
+    WORKER = "worker"
+
+
+class Scope(StrEnum):
+    """Whom a plugin's route answers."""
+
+    OWNER = "owner"
+    CALLERS = "callers"  # whoever may draw
+    READERS = "readers"  # read-only tokens too; for what changes nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a plugin runs: its own folders, and the options as they are now."""
+
+    name: str
+    data_dir: Path
+    storage: Path  # a folder of the plugin's own, made when it is first asked for
+    options: Callable[[], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request to a plugin's route, its caller let in already."""
+
+    method: str
+    path: str  # below /plugins/<name>, "/model_list"
+    query: Mapping[str, str]
+    body: Any  # of JSON, None without a body
+    caller: str
+    owner: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer of a plugin's route: JSON, or bytes of another type."""
+
+    body: Any = None
+    status: int = 200
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """``answer`` runs in the web process and must be quick; drawing goes through the queue."""
+
+    path: str
+    answer: Callable[[Ask], Reply]
+    methods: Sequence[str] = ("GET",)
+    scope: Scope = Scope.CALLERS
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work for the plugin's ``worker.py``: a route that replies with it waits for the outcome."""
+
+    verb: str
+    body: Any
+
+
+class Slot(StrEnum):
+    """Where a plugin's part of the page stands."""
+
+    TAB = "tab"
+    PANEL = "panel"  # under the prompt of txt2img and img2img
+    PICTURE = "picture"  # a button on pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A field of a declared form."""
+
+    name: str
+    label: str
+    kind: str = "text"  # text | number | switch | choice
+    value: Any = ""
+    choices: Sequence[str] = ()
+    least: float | None = None
+    most: float | None = None
+    step: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the page: an ES module that the plugin ships, or a form that Easel draws.
+
+    A module's default export is ``mount(element, easel)``; its return value, if any, unmounts. A
+    panel's form fills the plugin's entry of ``alwayson_scripts``.
+    """
+
+    slot: Slot
+    title: str
+    module: str = ""  # a file of the plugin's folder "static"
+    form: Sequence[Input] = ()
+    icon: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """An option of a plugin: kept with the others, shown on the Extensions page."""
+
+    name: str
+    value: Any
+    help: str = ""
+    choices: Sequence[Any] = ()
+    least: float | None = None
+    most: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A kind of models under ``models/``: files, or folders that hold a model each."""
+
+    kind: str
+    folder: str
+    suffixes: Sequence[str] = (".safetensors",)
+    folders: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number for ``/metrics``: its value now, by label values."""
+
+    name: str
+    help: str
+    values: Callable[[], Mapping[Sequence[str], float]]
+    labels: Sequence[str] = ()
+    counter: bool = False
+
+
+class Stage(StrEnum):
+    """What a picture that is about to leave the worker is."""
+
+    PICTURE = "picture"
+    PREVIEW = "preview"
+    MAP = "map"  # of ControlNet, masks
+    ASIDE = "aside"  # saved beside: before the larger pass, before colour correction
+    SHEET = "sheet"  # a script's
+    EXTRAS = "extras"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What leaves in place of a picture, and what the answer's ``info`` tells about it."""
+
+    image: "Image"
+    facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,0 +1,44 @@
+"""Writes plugins into a temporary data directory."""
+
+import logging
+from pathlib import Path
+from textwrap import dedent
+
+from plugins.host import Choice, Host
+from plugins.nouns import Side
+
+VERSION = "0.1.0"
+
+
+def make_plugin(
+    data_dir: Path,
+    name: str,
+    *,
+    web: str = "",
+    worker: str = "",
+    hooks: str = "",
+    more: str = "",
+    manifest: str | None = None,
+) -> Path:
+    """A plugin's folder; ``hooks`` are names between blanks, ``more`` further lines of TOML."""
+    folder = data_dir / "extensions" / name
+    folder.mkdir(parents=True)
+    listed = ", ".join(f'"{hook}"' for hook in hooks.split())
+    text = f'name = "{name}"\nversion = "1.0"\nlicence = "MIT"\nhooks = [{listed}]\n{more}\n'
+    (folder / "easel-plugin.toml").write_text(text if manifest is None else manifest)
+    for side, code in (("web", web), ("worker", worker)):
+        if code:
+            (folder / f"{side}.py").write_text("from plugins import hook\n" + dedent(code))
+    return folder
+
+
+def host_of(data_dir: Path, side: Side = Side.WORKER, choice: Choice | None = None) -> Host:
+    """A loaded host."""
+    host = Host(side, data_dir, VERSION, dict, logging.getLogger("easel.plugins"))
+    host.load(choice or Choice())
+    return host
+
+
+def standing(host: Host, name: str):
+    """How the plugin of this name stands."""
+    return next(each for each in host.standings if each.name == name)

@@ -1,0 +1,77 @@
+"""What a manifest may say, and what is told where it says something else."""
+
+from pathlib import Path
+
+import pytest
+
+from plugins.errors import BadManifest
+from plugins.host import State
+from plugins.manifest import parse
+from plugins.nouns import Side
+from tests.plugins.making import host_of, make_plugin, standing
+
+GOOD = b'name = "hills"\nversion = "1.2"\nlicence = "MIT"\nhooks = ["routes"]\n'
+
+
+def test_a_manifest_in_full() -> None:
+    more = (
+        b'easel = ">=0.1,<9"\npermissions = ["network"]\nrequires = ["numpy>=1"]\ntitle = "Hills"'
+    )
+    found = parse(GOOD + more)
+    assert (found.name, found.shown, found.version) == ("hills", "Hills", "1.2")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"name =", "no TOML"),
+        (b"\xff", "no TOML"),
+        (GOOD.replace(b"hills", b"../hills"), "name"),
+        (GOOD.replace(b"1.2", b"one"), "no version"),
+        (GOOD.replace(b"routes", b"roots"), "no hook 'roots'"),
+        (GOOD.replace(b'licence = "MIT"\n', b""), "licence"),
+        (GOOD + b'easel = "a lot"', "no range of versions"),
+        (GOOD + b'requires = ["!!"]', "no requirement"),
+        (GOOD + b'permissions = ["root"]', "no permission"),
+        (GOOD + b'colour = "red"', "colour"),
+        (GOOD + b"version = 1", "no TOML"),
+        (GOOD.replace(b'"1.2"', b"1.2"), "version"),
+    ],
+)
+def test_faults_are_named(text: bytes, told: str) -> None:
+    with pytest.raises(BadManifest, match=told):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ('easel = ">=99"', "made for Easel >=99"),
+        ('requires = ["no-such-package>=1"]', "pip install 'no-such-package>=1'"),
+        ('requires = ["numpy>=99"]', "numpy>=99"),
+    ],
+)
+def test_what_is_not_met_is_told(tmp_path: Path, more: str, told: str) -> None:
+    make_plugin(tmp_path, "hills", web="x = 1", more=more)
+    found = standing(host_of(tmp_path, Side.WEB), "hills")
+    assert found.state is State.FAULTY
+    assert told in found.fault
+
+
+def test_folders_that_are_no_plugins_are_told(tmp_path: Path) -> None:
+    (tmp_path / "extensions" / "adetailer" / "scripts").mkdir(parents=True)
+    (tmp_path / "extensions" / "empty").mkdir()
+    make_plugin(tmp_path, "hollow")
+    host = host_of(tmp_path, Side.WEB)
+    assert "AUTOMATIC1111" in standing(host, "adetailer").fault
+    assert "easel-plugin.toml" in standing(host, "empty").fault
+    assert "neither" in standing(host, "hollow").fault
+
+
+def test_of_two_with_one_name_the_first_is_used(tmp_path: Path) -> None:
+    make_plugin(tmp_path, "hills", web="x = 1")
+    other = make_plugin(tmp_path, "other", web="x = 1", manifest=GOOD.decode())
+    host = host_of(tmp_path, Side.WEB)
+    faults = {each.folder.name: each.fault for each in host.standings}
+    assert faults["hills"] == ""
+    assert "taken" in faults[other.name]
