@@ -17,6 +17,8 @@ from torch import Tensor
 from generator.bench import Bench, Means
 from generator.control.network import ControlNets
 from generator.control.session import control_for
+from generator.describing.networks import Describers
+from generator.describing.questions import Question
 from generator.errors import ModelNotFound
 from generator.extra_networks import BundledWord, gather, with_bundled, with_default_networks
 from generator.extras import enlarge_all
@@ -70,6 +72,7 @@ class Engine:
         self._embeddings = Embeddings()
         self._adapters = Adapters()
         self._upscalers = Upscalers(registry, place)
+        self._describers = Describers(place)
         self._tokenizer = clip_tokenizer()
         self._styles_files = tuple(styles_files)
 
@@ -84,10 +87,15 @@ class Engine:
         self._controls.drop()
         self._adapters.forget()
         self._upscalers.drop()
+        self._describers.drop()
 
     def enlarge(self, request: ExtrasRequest) -> Extras:
         """Make pictures larger. Raises the errors of :mod:`generator.errors`."""
         return enlarge_all(request, self._upscalers)
+
+    def describe(self, question: Question) -> str:
+        """A picture in words. Raises the errors of :mod:`generator.errors`."""
+        return self._describers.answer(question)
 
     def make_word(self, word: NewWord) -> Path:
         """Make a learned word; the file. Raises :class:`WordExists` and as :meth:`run` does."""

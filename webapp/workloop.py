@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from generator.describing.questions import Question
 from generator.errors import GeneratorError
 from generator.hooks import Watch
 from generator.request import (
@@ -25,7 +26,7 @@ from generator.request import (
 )
 from webapp.answers import compose
 from webapp.detecting import detected
-from webapp.errors import envelope, status_of
+from webapp.errors import envelope, json_answer, status_of
 from webapp.extras_answers import compose_extras
 from webapp.learning import Teacher, made, trained
 from webapp.queues import frames
@@ -54,6 +55,8 @@ class Drawer(Teacher, Protocol):
     def run(self, request: GenerationRequest, watch: Watch) -> Generation: ...
 
     def enlarge(self, request: ExtrasRequest) -> Extras: ...
+
+    def describe(self, question: Question) -> str: ...
 
     def unload(self) -> None: ...
 
@@ -164,6 +167,7 @@ class Worker:
             frames.DETECT: self.mapped,
             frames.MAKE_WORD: self.worded,
             frames.TRAIN_WORD: self.taught,
+            frames.DESCRIBE: self.told,
         }
         verb = verbs.get(lease.frame.kind)
         if verb is None:
@@ -188,6 +192,13 @@ class Worker:
         with self.vigil(lease, Snapshot()) as vigil:
             vigil(Progress("detect", 0, 1, 0, 1), None)
             return detected(job)
+
+    def told(self, lease: Lease) -> Answer:
+        """Describe a picture."""
+        question = frames.QUESTIONS.validate_json(lease.frame.body)
+        with self.vigil(lease, Snapshot()) as vigil:
+            vigil(Progress("interrogate", 0, 1, 0, 1), None)
+            return json_answer(200, {"caption": self.engine.describe(question)})
 
     def worded(self, lease: Lease) -> Answer:
         """Make a learned word."""

@@ -3,7 +3,6 @@
 from typing import Any
 
 from tests.webapp.conftest import Builder
-from tests.webapp.test_extras import encoded
 from webapp.options_table import OPTIONS
 
 
@@ -29,10 +28,3 @@ def test_the_start_is_told(house: Any) -> None:
     told = house.client().get("/internal/profile-startup").get_json()
     assert told["total"] > 0
     assert sum(told["records"].values()) == told["total"]
-
-
-def test_no_network_describes_pictures(house: Any) -> None:
-    body = {"image": encoded(8, 8), "model": "deepdanbooru"}
-    answer = house.client().post("/sdapi/v1/interrogate", json=body)
-    assert answer.status_code == 501
-    assert "deepdanbooru" in answer.get_json()["detail"]

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import requests
 import torch
 from PIL import Image, ImageDraw
 
+from tests.generator.describing.tiny_describers import make_captioner
 from tests.webapp.listening import listening, painting
 from webapp.requests.img2img import Img2Img
 from webapp.requests.txt2img import Txt2Img
@@ -22,10 +24,16 @@ SMALL: dict[str, Any] = {**SIZE, "steps": 2, "seed": 7, "prompt": "a red house"}
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the service keeps its models."""
+    return tmp_path_factory.mktemp("easel") / "data"
+
+
+@pytest.fixture(scope="module")
+def api(data_dir: Path) -> Iterator[Any]:
     """The client, speaking to a real port."""
     torch.set_num_threads(1)
-    with painting(tmp_path_factory.mktemp("easel") / "data") as (_, url):
+    with painting(data_dir) as (_, url):
         yield webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1", sampler="Euler a", steps=2)
 
 
@@ -140,11 +148,13 @@ def test_png_info(api: Any, picture: Image.Image) -> None:
     assert api.png_info(Image.new("RGB", (8, 8))).info == ""
 
 
-def test_interrogate(api: Any, picture: Image.Image) -> None:
+def test_interrogate(api: Any, data_dir: Path, picture: Image.Image) -> None:
     with pytest.raises(RuntimeError, match="Model not found"):
         api.interrogate(picture, model="nobody")
-    with pytest.raises(RuntimeError, match="501"):  # no network that describes pictures is here
+    with pytest.raises(RuntimeError, match="models/BLIP"):  # none is here yet
         api.interrogate(picture)
+    make_captioner(data_dir / "models/BLIP/tiny")
+    assert api.interrogate(picture).info
 
 
 # -- the running job ---------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
+from generator.describing.questions import Question
 from generator.inversion.lessons import Lesson, NewWord
 from generator.pictures.naming import NamingRules
 from generator.request import ControlUnit, ExtrasRequest, GenerationRequest
@@ -23,6 +24,10 @@ MAKE_WORD = "make-word"
 
 TRAIN_WORD = "train-word"
 """``Frame.kind`` of a :class:`TrainingJob`."""
+
+
+DESCRIBE = "describe"
+"""``Frame.kind`` of a :class:`~generator.describing.questions.Question`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +125,7 @@ class TrainingJob:
 
 NEW_WORDS: TypeAdapter[NewWord] = TypeAdapter(NewWord)
 TRAININGS: TypeAdapter[TrainingJob] = TypeAdapter(TrainingJob)
+QUESTIONS: TypeAdapter[Question] = TypeAdapter(Question)
 EXTRAS_JOBS: TypeAdapter[ExtrasJob] = TypeAdapter(ExtrasJob)
 DETECTIONS: TypeAdapter[DetectionJob] = TypeAdapter(DetectionJob)
 JOBS: TypeAdapter[GenerationJob] = TypeAdapter(GenerationJob)

@@ -1,17 +1,37 @@
-"""Words for a picture (contract sections 1.11 and 5.14): asked for rightly, and not there yet."""
+"""Words for a picture (contract sections 1.11 and 5.14), by a network that the user brought."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from flask import Blueprint, Response
 from pydantic import BaseModel, ConfigDict
 
+from generator.describing.questions import CaptionRules, Form, Question, TagRules, describer
+from generator.errors import ModelNotFound
+from generator.models.kinds import Kind
 from webapp.coercion import Str
-from webapp.errors import NotBuilt, Refused
+from webapp.errors import Refused
 from webapp.openapi import Note, described
+from webapp.queues.contracts import Frame
+from webapp.queues.frames import DESCRIBE, QUESTIONS
 from webapp.requests.fields import read
-from webapp.routes.context import json_body
+from webapp.routes import road
+from webapp.routes.context import caller, json_body, response, services, tasks
 from webapp.routes.drawing import reader
+from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
+
+if TYPE_CHECKING:
+    from webapp.services import Services
 
 describing = Blueprint("describing", __name__, url_prefix="/sdapi/v1")
-MODELS = ("clip", "deepdanbooru")
+MODELS: Mapping[str, tuple[Kind, Form]] = {
+    "clip": (Kind.BLIP, "caption"),
+    "deepdanbooru": (Kind.TAGGER, "tags"),
+    "deepbooru": (Kind.TAGGER, "tags"),  # what its page calls it
+}
+"""AUTOMATIC1111's names -> where the network lies, and what it gives."""
+
 CAPTION = {"type": "object", "properties": {"caption": {"type": "string"}}}
 
 
@@ -25,21 +45,66 @@ class Interrogation(BaseModel):
 
 
 class NoSuchModel(Refused):
-    """AUTOMATIC1111 knows two names."""
+    """AUTOMATIC1111's answer to a name that it does not know; here also to a network not there."""
 
     status = 404
 
 
 @describing.post("/interrogate")
-@described(Note("Words for a picture: 501, not there yet", body=Interrogation, answer=CAPTION))
+@described(Note("Words for a picture", body=Interrogation, answer=CAPTION))
 def interrogate() -> Response:
     """Checked as AUTOMATIC1111 checks it: the picture first, then the name of the model."""
     body = read(Interrogation, json_body())
-    reader()("image", body.image)
-    if body.model not in MODELS:
+    picture = reader()("image", body.image)
+    here = services()
+    question = question_of(picture, body.model, here)
+    frame = Frame(
+        id=uuid4().hex,
+        kind=DESCRIBE,
+        body=QUESTIONS.dump_json(question),
+        owner=caller().name,
+        tags={TASK_TAG: new_task("interrogate"), ROUTE_TAG: "interrogate"},
+    )
+    try:
+        return response(road.draw(here, frame))
+    finally:
+        tasks().finish(frame.owner, frame.tags[TASK_TAG])
+
+
+def question_of(picture: str, model: str, here: "Services") -> Question:
+    """What the worker is asked. Raises :class:`NoSuchModel`."""
+    if model not in MODELS:
         raise NoSuchModel("Model not found")
-    raise NotBuilt(
-        f"The picture is fine, but Easel has no network yet that describes pictures ({body.model} "
-        "was asked for), and weights under models/ do not change that. POST /sdapi/v1/png-info "
-        "tells the prompt of a picture that carries it."
+    kind, form = MODELS[model]
+    try:
+        folder = describer(here.registry.folders.of(kind))
+    except ModelNotFound as error:
+        raise NoSuchModel(f"Model not found: {error}.") from None
+    options = here.options.get()
+    return Question(
+        picture,
+        str(folder),
+        form,
+        caption_rules(options),
+        tag_rules(options),
+        keep=bool(options["interrogate_keep_models_in_memory"]),
+    )
+
+
+def caption_rules(options: Mapping[str, object]) -> CaptionRules:
+    """From the options ``interrogate_clip_*``."""
+    names = ("num_beams", "min_length", "max_length")
+    return CaptionRules(*(int(str(options[f"interrogate_clip_{name}"])) for name in names))
+
+
+def tag_rules(options: Mapping[str, object]) -> TagRules:
+    """From the options ``deepbooru_*``."""
+    left_out = str(options["deepbooru_filter_tags"]).split(",")
+    return TagRules(
+        threshold=float(str(options["interrogate_deepbooru_score_threshold"])),
+        alphabetic=bool(options["deepbooru_sort_alpha"]),
+        spaces=bool(options["deepbooru_use_spaces"]),
+        escaped=bool(options["deepbooru_escape"]),
+        left_out=tuple(tag.strip() for tag in left_out if tag.strip()),
+        with_scores=bool(options["interrogate_return_ranks"]),
     )

@@ -1,0 +1,1 @@
+"""Words for pictures, by the networks that a user has put under ``models/``."""
