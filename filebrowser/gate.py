@@ -83,6 +83,11 @@ def _among(names: Sequence[str], first_names: frozenset[str]) -> bool:
     return bool(names) and names[0].casefold() in {name.casefold() for name in first_names}
 
 
+def hides(root: Root, name: str) -> bool:
+    """Whether the root has this first name for nobody."""
+    return _among((name,), root.hidden)
+
+
 def split(path: str) -> tuple[str, ...]:
     """The names of a path between slashes; leading, doubled and trailing slashes count for none."""
     if len(path.encode("utf-8", "surrogatepass")) > LONGEST_PATH:

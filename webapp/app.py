@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from filebrowser.shares.passwords import Passwords
+from filebrowser.shares.store import ShareStore
 from webapp import auth, failures, traffic
 from webapp.auth import Throttle
 from webapp.places import picture_roots
@@ -31,7 +33,7 @@ from webapp.routes import (
     sdapi,
     training,
 )
-from webapp.routes.files import pictures
+from webapp.routes.files import pictures, shared, shares
 from webapp.routes.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ LARGEST_BODY = 256 * 1024 * 1024
 """Bytes of a request body; a few large pictures in base64 fit, a memory's worth does not."""
 
 LOGIN_LASTS = timedelta(days=30)
+TRIES_OF_ALL = 100
+"""Wrong passwords of one share in a minute, whoever tries; ten from one address."""
+
 LISTENERS = 24
 """Pages that may follow the events at once; each holds one of the web process's threads."""
 
@@ -86,6 +91,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(docs.docs)
     app.register_blueprint(extras.extras)
     app.register_blueprint(pictures.files)
+    add_shares(app, services)
     app.register_blueprint(machine.machine)
     app.register_blueprint(machine_facts.blueprint())
     app.register_blueprint(errands.errands)
@@ -98,3 +104,11 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(events.blueprint(LISTENERS))
     if services.config.web_ui:
         app.register_blueprint(pages.blueprint(built_page))
+
+
+def add_shares(app: Flask, services: "Services") -> None:
+    """Links for people without a credential, and what they lead to."""
+    store, passwords = ShareStore(services.config.easel_dir / "shares.db"), Passwords()
+    app.register_blueprint(shares.blueprint(store, passwords))
+    each, together = Throttle(), Throttle(tries=TRIES_OF_ALL)
+    app.register_blueprint(shared.blueprint(store, passwords, each, together))

@@ -29,8 +29,13 @@ from webapp.errors import Forbidden, NotAuthenticated, TooManyTries, WrongCreden
 OWNER = "owner"
 PUBLIC_ENDPOINTS = frozenset(
     {"probes.ping", "probes.healthz", "probes.readyz", "login.page", "login.enter"}
+    | {"shared.page", "shared.enter", "shared.content", "shared.archive"}
 )
-"""What answers without a credential, in every mode. The login page carries its own styles."""
+"""What answers without a credential, in every mode. The login page carries its own styles; whoever
+opens a share shows its id, and its password where it has one."""
+
+FROM_QUIET_PAGES = frozenset({"shared.enter"})
+"""Forms on pages that tell nobody where they come from: a browser then says ``Origin: null``."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -59,6 +64,12 @@ class Credentials:
     def open_to_all(self) -> bool:
         """True if no credential is configured: whoever reaches the service is its owner."""
         return not self.token and not self.passwords
+
+    def by_name(self, name: str) -> Caller | None:
+        """Who could come in under this name now; asked for what a caller left to others."""
+        if name == OWNER:
+            return Caller(OWNER, owner=True) if self.token or self.open_to_all else None
+        return Caller(name) if name in self.passwords else None
 
     def by_token(self, text: str) -> Caller | None:
         """The owner, if ``text`` is the token."""
@@ -147,7 +158,7 @@ def install(app: Flask, credentials: Credentials, allowed_origins: tuple[str, ..
 def gate(credentials: Credentials, allowed_origins: tuple[str, ...]) -> None:
     """Let a request through or raise: 401 without a credential, 403 from a foreign page."""
     if request.endpoint in PUBLIC_ENDPOINTS:
-        if request.method not in SAFE_METHODS:
+        if request.method not in SAFE_METHODS and not from_quiet_page():
             check_origin(allowed_origins)
         return
     g.caller = identify(credentials)
@@ -157,6 +168,13 @@ def gate(credentials: Credentials, allowed_origins: tuple[str, ...]) -> None:
         check_origin(allowed_origins)
     elif g.caller.by_cookie and request.method not in SAFE_METHODS:
         check_origin(allowed_origins)
+
+
+def from_quiet_page() -> bool:
+    """Whether a form comes, as far as its browser tells, from a page of ours without a referrer."""
+    hidden = request.headers.get("Origin") == "null"
+    elsewhere = request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")
+    return request.endpoint in FROM_QUIET_PAGES and hidden and not elsewhere
 
 
 def identify(credentials: Credentials) -> Caller:

@@ -29,6 +29,7 @@ class Note:
     content_type: str = "application/json"
     public: bool = False
     also: Mapping[str, Schema] = field(default_factory=dict)  # other statuses' answers
+    also_type: str = "application/json"  # and their type
 
 
 def described(note: Note) -> Callable[[Any], Any]:
@@ -97,7 +98,7 @@ def operation_of(
 def others(note: Note) -> dict[str, object]:
     """Every answer but the good one."""
     told = {
-        status: {"description": "Not now", "content": {"application/json": {"schema": schema}}}
+        status: {"description": "Not now", "content": {note.also_type: {"schema": schema}}}
         for status, schema in note.also.items()
     }
     return (REFUSED if note.public else UNAUTHORIZED | REFUSED) | told

@@ -1,0 +1,51 @@
+"""What a shared folder holds, a page at a time."""
+
+import os
+import stat
+from dataclasses import dataclass
+
+from filebrowser.errors import BadPath
+from filebrowser.gate import Place, check_name, hides
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in a folder."""
+
+    name: str
+    folder: bool
+    size: int  # bytes
+
+
+def entries_of(place: Place, found: int, offset: int, count: int) -> tuple[int, tuple[Entry, ...]]:
+    """How many entries the open folder ``found`` at ``place`` has, and ``count`` from ``offset``.
+
+    Folders come first, then by name whatever the case. Left out is what the gate would not open:
+    links, pipes, hidden names, and names that no file should have.
+    """
+    with os.scandir(found) as names:
+        ordinary = [
+            (not entry.is_dir(follow_symlinks=False), entry.name.casefold(), entry.name)
+            for entry in names
+            if _opens(place, entry)
+        ]
+    page = sorted(ordinary)[offset : offset + count]
+    return len(ordinary), tuple(_entry(found, name) for _, _, name in page)
+
+
+def _opens(place: Place, entry: "os.DirEntry[str]") -> bool:
+    if not (entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)):
+        return False
+    try:
+        check_name(entry.name)
+    except BadPath:
+        return False
+    return bool(place.names) or not hides(place.root, entry.name)
+
+
+def _entry(found: int, name: str) -> Entry:
+    try:
+        facts = os.stat(name, dir_fd=found, follow_symlinks=False)
+    except FileNotFoundError:  # gone since the folder was read
+        return Entry(name, False, 0)
+    return Entry(name, stat.S_ISDIR(facts.st_mode), facts.st_size)
