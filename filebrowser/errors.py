@@ -19,3 +19,7 @@ class NotAllowed(FileError):
 
 class NotAFile(FileError):
     """The thing is no ordinary file or directory: a link, a device, a pipe, a socket."""
+
+
+class TooMuch(FileError):
+    """More was asked for than one answer holds."""

@@ -33,7 +33,7 @@ from webapp.routes import (
     sdapi,
     training,
 )
-from webapp.routes.files import pictures, shared, shares
+from webapp.routes.files import compatible, pictures, shared, shares
 from webapp.routes.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(docs.docs)
     app.register_blueprint(extras.extras)
     app.register_blueprint(pictures.files)
+    app.register_blueprint(compatible.compatible)
     add_shares(app, services)
     app.register_blueprint(machine.machine)
     app.register_blueprint(machine_facts.blueprint())

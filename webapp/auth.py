@@ -37,6 +37,9 @@ opens a share shows its id, and its password where it has one."""
 FROM_QUIET_PAGES = frozenset({"shared.enter"})
 """Forms on pages that tell nobody where they come from: a browser then says ``Origin: null``."""
 
+FILEBROWSER_TOKEN = "X-Auth"
+"""The header in which filebrowser's clients send their token."""
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 TRIES = 10
@@ -181,7 +184,7 @@ def identify(credentials: Credentials) -> Caller:
     """The caller of the current request. Raises 401's exceptions."""
     if credentials.open_to_all:
         return Caller(OWNER, owner=True)
-    header = request.headers.get("Authorization", "")
+    header = request.headers.get("Authorization", "") or request.headers.get(FILEBROWSER_TOKEN, "")
     if header.strip():
         found = credentials.by_header(header)
         if found is None:

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from filebrowser.errors import BadPath, FileError, NotAFile, NotAllowed, NotHere
+from filebrowser.errors import BadPath, FileError, NotAFile, NotAllowed, NotHere, TooMuch
 from generator.errors import (
     BadRequest,
     CannotSave,
@@ -65,6 +65,12 @@ class TooLarge(Refused):
     status = 413
 
 
+class BadValue(Refused):
+    """A parameter of the address has no such value; other programs' clients expect 400."""
+
+    status = 400
+
+
 class Unavailable(Refused):
     """The service cannot answer now and may later."""
 
@@ -109,6 +115,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (NotAllowed, 403),
     (NotAFile, 404),
     (BadPath, 400),
+    (TooMuch, 413),
     (TimeoutError, 504),
     (QueueFull, 507),
     (QueueError, 503),
