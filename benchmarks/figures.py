@@ -11,13 +11,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+from benchmarks.cheap_gets import CLIENTS, burst
+from benchmarks.cheap_gets import measure as measure_gets
 from benchmarks.service import Service, running
 
 PROMPT = "a red house on green grass at night"
 SIZE = 256  # what the default checkpoint prefers
 STEPS = 20
+SLOWEST_GET = 50  # ms at the 95th percentile
 SQUARE = 512  # pixels a side, where the share outside the networks is promised
 GOLDENS = Path(__file__).resolve().parents[2] / "shared" / "goldens"
 
@@ -113,6 +117,34 @@ def hot_reload(service: Service, rounds: int = 5) -> Iterator[Figure]:
     yield Figure(f"hot reload, worst of {rounds}, s", f"{worst:.2f}", "≤ 2", worst <= 2)
 
 
+def cheap_gets(service: Service) -> Iterator[Figure]:
+    """GETs of many clients while a picture is drawn: as pollers send them, and all at once."""
+    drawn = Event()
+
+    def draw() -> None:
+        while not drawn.is_set():
+            txt2img(service, steps=60)
+
+    with ThreadPoolExecutor(1) as pool:
+        drawing = pool.submit(draw)
+        time.sleep(1)  # the sampler is at work
+        polled = percentiles(measure_gets(service.address))
+        crowded = percentiles([s for _ in range(5) for s in burst(service.address)])
+        drawn.set()
+        drawing.result()
+    name = f"GETs of {CLIENTS} clients while drawing"
+    yield Figure(f"{name}, median ms", f"{polled[0]:.1f}")
+    yield Figure(
+        f"{name}, p95 ms", f"{polled[1]:.1f}", f"≤ {SLOWEST_GET}", polled[1] <= SLOWEST_GET
+    )
+    yield Figure(f"{CLIENTS} GETs sent in one moment while drawing, p95 ms", f"{crowded[1]:.1f}")
+
+
+def percentiles(seconds: list[float]) -> tuple[float, float]:
+    """Median and 95th percentile in milliseconds."""
+    return statistics.median(seconds) * 1000, statistics.quantiles(seconds, n=20)[-1] * 1000
+
+
 def network_share(data_dir: Path) -> Iterator[Figure]:
     """Share of the wall time of jobs that is spent inside the networks, in the engine alone."""
     from generator.engine import Engine  # torch stays out of the harness until here
@@ -152,9 +184,7 @@ def detour() -> Iterator[Figure]:
     """What the queue adds to one synchronous request, with a worker that does nothing."""
     from benchmarks.queue_detour import measure
 
-    seconds = measure()
-    median = statistics.median(seconds) * 1000
-    p95 = statistics.quantiles(seconds, n=20)[-1] * 1000
+    median, p95 = percentiles(measure())
     yield Figure("queue detour, median ms", f"{median:.1f}", "≤ 10", median <= 10)
     yield Figure("queue detour, p95 ms", f"{p95:.1f}")
 
@@ -170,7 +200,7 @@ def all_figures() -> list[Figure]:
         with running(data_dir) as service:
             service.wait_for_ping()
             txt2img(service)
-            figures += [*throughput(service), *hot_reload(service)]
+            figures += [*throughput(service), *cheap_gets(service), *hot_reload(service)]
         figures += network_share(data_dir)
     figures += tiny_speed(GOLDENS)
     return figures
