@@ -10,39 +10,67 @@ from typing import TYPE_CHECKING
 
 from generator.pictures.saving import encode
 from generator.request import Generation, GenerationRequest, Picture
-from webapp.errors import json_answer
+from webapp.eas import Status
+from webapp.errors import envelope, json_answer
 from webapp.queues.contracts import Answer
 from webapp.saving import Saved
 
 if TYPE_CHECKING:
-    from webapp.queues.frames import GenerationJob
+    from webapp.queues.frames import EasExtras, GenerationJob
 
 LATE = frozenset({"Hires prompt", "Hires negative prompt", "Hires schedule type"})
 """Keys that AUTOMATIC1111 writes into infotexts alone: in ``info`` they stand with null."""
 
-SUCCESS = 0
-"""The vendor's ``status`` of a request that was drawn; it publishes no other number."""
 
+def compose(
+    job: "GenerationJob", generation: Generation, saved: Saved, *, skipped: bool = False
+) -> Answer:
+    """The body of a 200: the vendor's form when ``save_dir`` was given, else AUTOMATIC1111's.
 
-def compose(job: "GenerationJob", generation: Generation, saved: Saved) -> Answer:
-    """The body of a 200: the vendor's form when ``save_dir`` was given, else AUTOMATIC1111's."""
+    ``skipped`` tells that a batch was cut short on request.
+    """
     extras = job.extras
+    facts = vendor_facts(job, generation, saved, skipped)
     if extras is not None and extras.save_dir is not None:
-        body = {"images": [], "parameters": vendor_facts(job, generation, saved), "info": ""}
-        return json_answer(200, body)
+        said = {"comments": list(generation.comments)} if generation.comments else None
+        info = json.dumps(said) if said else ""
+        return json_answer(200, {"images": [], "parameters": facts, "info": info})
     parameters = dict(job.echo)
     if extras is not None:
-        parameters |= vendor_facts(job, generation, saved)
+        parameters |= facts
     images = transported(job, generation, saved) if job.send_images else []
     info = json.dumps(information(job, generation, saved), default=lambda _: None)
     return json_answer(200, {"images": images, "parameters": parameters, "info": info})
 
 
-def vendor_facts(job: "GenerationJob", generation: Generation, saved: Saved) -> dict[str, object]:
+def failure(
+    error: BaseException, extras: "EasExtras | None", status: Status, seconds: float = 0.0
+) -> Answer:
+    """The envelope of an error; with ``save_dir`` the vendor's keys are added."""
+    answer = envelope(error)
+    if extras is None or extras.save_dir is None:
+        return answer
+    told = json.loads(answer.body)
+    detail = told["detail"] if isinstance(told["detail"], str) else str(error)
+    facts = {
+        "id_task": extras.id_task or "",
+        "status": status,
+        "image_url": "",
+        "seed": "",
+        "error_msg": detail,
+        "total_time": seconds,
+    }
+    return json_answer(answer.status, told | {"images": [], "parameters": facts, "info": ""})
+
+
+def vendor_facts(
+    job: "GenerationJob", generation: Generation, saved: Saved, skipped: bool
+) -> dict[str, object]:
     """The vendor's keys of ``parameters``; ``total_time`` is in seconds."""
+    cut = Status.SKIPPED if skipped else Status.DONE
     facts: dict[str, object] = {
         "id_task": (job.extras.id_task if job.extras else None) or "",
-        "status": SUCCESS,
+        "status": Status.INTERRUPTED if generation.stopped else cut,
         "image_url": ",".join(saved.urls),
         "seed": ",".join(str(picture.seed) for picture in generation.pictures),
         "error_msg": "",

@@ -7,6 +7,7 @@ service's container sees it, so mount paths stand for the data directory here.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path, PurePosixPath
 
 from webapp.errors import Refused
@@ -17,6 +18,16 @@ NAMES = ("id_task", "uid", "save_dir", "sd_model_checkpoint", "sd_vae")
 IMAGE_LINK = "image_link"  # of img2img; read with its pictures
 LONGEST_PATH = 1000  # characters; file systems stop at 4096 bytes, the names below it included
 LONGEST_NAME = 255  # bytes of one folder's name
+
+
+class Status(IntEnum):
+    """The ``status`` of an answer in the vendor's form; it publishes 0 alone."""
+
+    DONE = 0
+    INTERRUPTED = 1  # what was drawn until then is answered
+    SKIPPED = 2  # a batch was cut short, the others are whole
+    FAILED = 3  # while it was drawn; the HTTP status says how
+    REFUSED = 4  # before anything was drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,14 @@ def split(alwayson: Mapping[str, object]) -> EasExtras | None:
     if not given:
         return None
     return EasExtras(**{name: text(name, value) for name, value in given.items()})
+
+
+def named(alwayson: Mapping[str, object]) -> EasExtras | None:
+    """``save_dir`` and ``id_task`` of a request that may be wrong in them; None without both."""
+    save_dir, task = alwayson.get("save_dir"), alwayson.get("id_task")
+    if not isinstance(save_dir, str) or not save_dir:
+        return None
+    return EasExtras(id_task=str(task) if isinstance(task, str | int) else None, save_dir=save_dir)
 
 
 def text(name: str, value: object) -> str | None:

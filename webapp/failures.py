@@ -8,6 +8,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 
 from filebrowser.errors import FileError
 from generator.errors import GeneratorError
+from webapp.answers import failure
+from webapp.eas import Status
 from webapp.errors import (
     InvalidFields,
     NotAuthenticated,
@@ -95,4 +97,4 @@ def failed(error: Exception) -> Response:
         log.exception("request %s failed: %s %s", name, request.method, request.path)
     elif not isinstance(error, InvalidFields):
         log.log(WARNING if status >= 500 else INFO, "request %s: %d %s", name, status, error)
-    return response(envelope(error))
+    return response(failure(error, g.get("extras"), Status.REFUSED))

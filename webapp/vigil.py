@@ -60,6 +60,7 @@ class Vigil:
         self._progress: Progress | None = None
         self._preview: Image | None = None
         self._stop = board.stop_asked(lease.frame.id)
+        self.skipped = False  # whether a batch was cut short
         self._thread = threading.Thread(target=self._report, name="vigil", daemon=True)
 
     def __enter__(self) -> "Vigil":
@@ -88,7 +89,7 @@ class Vigil:
             self._preview = image or self._preview
             stop = self._stop
             if stop is Stop.SKIP:
-                self._stop = Stop.NO
+                self._stop, self.skipped = Stop.NO, True
         self._news.set()
         return stop
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from pydantic import ValidationError
+
 from generator.describing.questions import Question
 from generator.errors import GeneratorError
 from generator.hooks import Watch
@@ -24,8 +26,9 @@ from generator.request import (
     Snapshot,
     Stop,
 )
-from webapp.answers import compose
+from webapp.answers import compose, failure
 from webapp.detecting import detected
+from webapp.eas import Status
 from webapp.errors import envelope, json_answer, status_of
 from webapp.extras_answers import compose_extras
 from webapp.learning import Teacher, made, trained
@@ -150,6 +153,7 @@ class Worker:
 
     def answered(self, lease: Lease) -> Answer:
         """The answer of a frame: what was drawn, or the envelope of what went wrong."""
+        started = time.monotonic()
         try:
             return self.done(lease)
         except (LeaseLost, Abandoned):
@@ -157,7 +161,7 @@ class Worker:
         except Exception as error:  # the worker's border: whatever happens is an answer
             self.report(lease, error)
             self.recover(error)
-            return envelope(error)
+            return failure(error, extras_of(lease), Status.FAILED, time.monotonic() - started)
 
     def done(self, lease: Lease) -> Answer:
         """What the verb of the frame's kind makes of it. Raises ``UnknownWork``."""
@@ -227,7 +231,7 @@ class Worker:
                 raise LeaseLost
             receipt = Receipt.of(self.data_dir / EASEL, lease.frame.id)
             saved = save_all(job, generation, self.data_dir, datetime.now(), receipt)
-            return compose(job, generation, saved)
+            return compose(job, generation, saved, skipped=vigil.skipped)
 
     def report(self, lease: Lease, error: Exception) -> None:
         """Log a failed job by its id: a sentence for what was foreseen, a traceback for a bug."""
@@ -356,6 +360,16 @@ class Pulse(threading.Thread):
             seen_at=time.time(),
             memory=worker.measure(),
         )
+
+
+def extras_of(lease: Lease) -> frames.EasExtras | None:
+    """The vendor's extras of a frame; None where it has none, or cannot be read."""
+    if lease.frame.kind != frames.GENERATE:
+        return None
+    try:
+        return frames.decode(lease.frame.body).extras
+    except ValidationError:
+        return None
 
 
 def held() -> Mapping[str, int]:

@@ -2,12 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from webapp.eas import Place, locate, split
+from webapp.eas import Place, Status, locate, split
 from webapp.errors import Refused
 
 SMALL = {"prompt": "girls", "width": 64, "height": 64, "steps": 2, "seed": 1146644551}
@@ -60,6 +61,60 @@ def test_other_extras_keep_the_usual_answer(house: Any) -> None:
     assert facts["seed"] == "1146644551,1146644552"
     assert facts["prompt"] == "girls"
     assert json.loads(body["info"])["seed"] == 1146644551
+
+
+def test_a_stopped_request_says_so(house: Any) -> None:
+    whole = house.draw
+    house.draw = lambda job: replace(whole(job), stopped=True)
+    facts = house.txt2img(request(save_dir="outputs")).get_json()["parameters"]
+    assert facts["status"] == Status.INTERRUPTED == 1
+    assert facts["image_url"]
+
+
+def test_what_there_is_to_say_stands_in_info(house: Any) -> None:
+    whole = house.draw
+    house.draw = lambda job: replace(whole(job), comments=("LoRA not found: x",))
+    answer = house.txt2img(request(save_dir="outputs")).get_json()
+    assert json.loads(answer["info"]) == {"comments": ["LoRA not found: x"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 0},
+        {"override_settings": {"nothing": 1}},
+        {"alwayson_scripts": {"save_dir": "o", "id_task": "7", "sd_model_checkpoint": "none"}},
+        {"alwayson_scripts": {"save_dir": "../o", "id_task": "7"}},
+    ],
+)
+def test_refusals_are_told_in_the_vendors_form_too(house: Any, change: dict[str, Any]) -> None:
+    answer = house.txt2img(request(save_dir="outputs", id_task="7") | change)
+    assert answer.status_code == 422
+    body = answer.get_json()
+    assert {"detail", "images", "parameters", "info"} <= set(body)
+    facts = body["parameters"]
+    assert (facts["id_task"], facts["status"]) == ("7", Status.REFUSED)
+    assert facts["error_msg"]
+    assert (facts["image_url"], facts["seed"], facts["total_time"]) == ("", "", 0)
+
+
+def test_refusals_without_save_dir_are_the_envelope_alone(house: Any) -> None:
+    assert set(house.txt2img(request(id_task="7") | {"steps": 0}).get_json()) == {
+        "error", "detail", "body", "errors",
+    }  # fmt: skip
+
+
+def test_the_address_may_name_the_task(build: Any) -> None:
+    house = build()
+    url = "/sdapi/v1/txt2img?task_id=job_001"
+    body = house.client().post(url, json=request(save_dir="outputs")).get_json()
+    assert body["parameters"]["id_task"] == "job_001"
+    asked = {"id_task": "job_001"}
+    assert house.client().post("/internal/progress", json=asked).get_json()["completed"]
+    named = house.client().post(url, json=request(save_dir="outputs", id_task="7")).get_json()
+    assert named["parameters"]["id_task"] == "7"
+    long = house.client().post("/sdapi/v1/txt2img?task_id=" + "x" * 1001, json=SMALL)
+    assert long.status_code == 422
 
 
 @pytest.mark.parametrize(

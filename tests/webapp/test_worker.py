@@ -25,9 +25,10 @@ from generator.request import (
     Stop,
 )
 from webapp import workloop
+from webapp.eas import Status
 from webapp.queues.contracts import LOAD, UNLOAD, Answer, Errand, Frame
 from webapp.queues.errors import QueueFull
-from webapp.queues.frames import GenerationJob, Saving, encode
+from webapp.queues.frames import EasExtras, GenerationJob, Saving, encode
 from webapp.queues.sqlite import SqliteStore
 from webapp.workloop import Worker
 
@@ -110,6 +111,41 @@ def test_a_job_is_drawn_saved_and_answered(bench: Bench) -> None:
     assert len(body["images"]) == 1  # type: ignore[arg-type]
     assert len(list((bench.data_dir / "outputs" / "a").rglob("*-7.png"))) == 1
     assert bench.store.waiting() == []
+
+
+VENDOR = EasExtras(id_task="7", save_dir="outputs")
+
+
+def test_a_failure_has_a_status_in_the_vendors_form(bench: Bench) -> None:
+    def fail(request: GenerationRequest, watch: Watch) -> Generation:
+        raise NotANumber("all NaN")
+
+    bench.engine.act = fail
+    bench.put("house", extras=VENDOR)
+    got, body = bench.answer("house")
+    facts: Any = body["parameters"]
+    assert (got, facts["status"], facts["id_task"]) == (500, Status.FAILED, "7")
+    assert facts["error_msg"] == body["detail"] == "all NaN"
+    assert facts["total_time"] >= 0
+
+
+@pytest.mark.parametrize("stop", list(Stop))
+def test_a_stopped_job_has_a_status_of_its_own(bench: Bench, stop: Stop) -> None:
+    def draw(request: GenerationRequest, watch: Watch) -> Generation:
+        bench.store.ask_stop("house", stop)
+        asked = Stop.NO
+        until = time.monotonic() + (5 if stop is not Stop.NO else 0.2)
+        while asked is Stop.NO and time.monotonic() < until:
+            asked = watch(Progress("a", 0, 1, 1, 4), None)
+            time.sleep(0.01)
+        assert asked is stop
+        return generation(request, stopped=asked is Stop.INTERRUPT)
+
+    bench.engine.act = draw
+    bench.put("house", extras=VENDOR)
+    facts: Any = bench.answer("house")[1]["parameters"]
+    wanted = {Stop.NO: 0, Stop.INTERRUPT: Status.INTERRUPTED, Stop.SKIP: Status.SKIPPED}
+    assert facts["status"] == wanted[stop]
 
 
 @pytest.mark.parametrize(

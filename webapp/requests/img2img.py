@@ -105,7 +105,11 @@ def origin(body: Img2Img, given: Given, *, named: bool = False) -> Origin:
     """
     if not body.init_images:
         raise NoInitImage("Init image not found")
-    images = tuple(given.picture("init_images", text) for text in body.init_images)
+    linked = body.alwayson_scripts.get(IMAGE_LINK)
+    images = tuple(
+        given.picture(f"alwayson_scripts.{IMAGE_LINK}" if text == linked else "init_images", text)
+        for text in body.init_images
+    )
     return Origin(
         images=images,
         fingerprint=fingerprint(read_base64(images[-1])) if named else None,

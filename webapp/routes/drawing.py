@@ -5,10 +5,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g, request
 
 from generator.request import GenerationRequest
 from webapp import eas, uploads
+from webapp.errors import Refused
 from webapp.fetching import fetch_rules
 from webapp.openapi import Note, described
 from webapp.queues.contracts import Frame
@@ -58,6 +59,7 @@ def drawn(body: DrawingBody) -> Response:
     """Check a body, queue it, wait for its answer."""
     here = services()
     options = here.options.get()
+    g.extras = eas.named(body.alwayson_scripts)  # a refusal is told in their form too
     accepted = accept(body, given(options, here))
     task = task_name(accepted)
     places = (here.config.data_dir, here.config.mount_paths)
@@ -94,9 +96,12 @@ def given(options: Mapping[str, object], here: "Services") -> Given:
 
 
 def task_name(accepted: Accepted) -> str:
-    """The task's id: the caller's own, the vendor's, or a new one."""
+    """The task's id: the caller's own, the vendor's in the body or the address, or a new one."""
     body, extras = accepted.body, accepted.extras
-    return body.force_task_id or (extras and extras.id_task) or new_task(body.route)
+    named = body.force_task_id or (extras and extras.id_task) or request.args.get("task_id")
+    if named and len(named) > eas.LONGEST_PATH:
+        raise Refused(f"task_id: at most {eas.LONGEST_PATH} characters.")
+    return named or new_task(body.route)
 
 
 def with_task(extras: EasExtras | None, task: str) -> EasExtras | None:
