@@ -23,7 +23,7 @@ from generator.errors import ModelNotFound
 from generator.extra_networks import BundledWord, gather, with_bundled, with_default_networks
 from generator.extras import enlarge_all
 from generator.following import Follower
-from generator.hooks import Watch, unwatched
+from generator.hooks import Listener, Silence, Stage, Watch, unwatched
 from generator.inversion.lesson import train_word
 from generator.inversion.lessons import Lesson, NewWord
 from generator.inversion.training import Example, Pupil
@@ -43,6 +43,7 @@ from generator.prompt.conditioning import EncoderOptions, PromptEncoder
 from generator.prompt.grammar import extra_networks, without_comments
 from generator.prompt.styles import read_styles, styled
 from generator.prompt.tokenizer import clip_tokenizer
+from generator.releasing import Releaser
 from generator.request import Extras, ExtrasRequest, Generation, GenerationRequest, Snapshot
 from generator.scripts.run import run as run_script
 
@@ -52,6 +53,7 @@ class Engine:
 
     ``device`` is a torch device ("cpu", "cuda:0"); ``half`` computes in fp16 on CUDA (the CPU
     always computes in fp32). ``styles_files`` are read afresh for each job that names a style.
+    ``listener`` hears of every job, and has the last word on every picture that leaves.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Engine:
         half: bool = True,
         check_nan: bool = True,
         styles_files: Sequence[Path] = (),
+        listener: Listener | None = None,
     ) -> None:
         place = torch.device(device)
         dtype = torch.float16 if half and place.type == "cuda" else torch.float32
@@ -75,6 +78,7 @@ class Engine:
         self._describers = Describers(place)
         self._tokenizer = clip_tokenizer()
         self._styles_files = tuple(styles_files)
+        self._listener = listener or Silence()
 
     @property
     def loaded(self) -> tuple[str, ...]:
@@ -91,7 +95,7 @@ class Engine:
 
     def enlarge(self, request: ExtrasRequest) -> Extras:
         """Make pictures larger. Raises the errors of :mod:`generator.errors`."""
-        return enlarge_all(request, self._upscalers)
+        return Releaser(self._listener).enlarged(enlarge_all(request, self._upscalers))
 
     def describe(self, question: Question) -> str:
         """A picture in words. Raises the errors of :mod:`generator.errors`."""
@@ -130,13 +134,12 @@ class Engine:
         Fewer when ``watch`` interrupts. Width and height that are no multiples of 8 are cut down
         to one. Raises the errors of :mod:`generator.errors`, and whatever ``watch`` raises.
         """
-        return run_script(
-            request,
-            self._run_once,
-            watch,
-            self._upscaled,
-            partial(self._find_checkpoint, exact=False),
-        )
+        request = self._listener.before_generate(request)
+        release = Releaser(self._listener)
+        once = partial(self._run_heard, release)
+        find = partial(self._find_checkpoint, exact=False)
+        drawn = run_script(request, once, watch, self._upscaled, find)
+        return release.finished(drawn, request)
 
     def _upscaled(
         self, image: Image.Image, upscaler: str | int, scale: float
@@ -144,6 +147,11 @@ class Engine:
         """For sd upscale, for which "None" leaves a picture as it is; also the upscaler's name."""
         name = self._upscalers.named(upscaler)
         return (image if name == "None" else self._upscalers.enlarge(image, name, scale)), name
+
+    def _run_heard(self, release: Releaser, request: GenerationRequest, watch: Watch) -> Generation:
+        """A request without a script, heard by the listener; what that draws inside it is not."""
+        found = self._run_once(request, watch)
+        return release.drawn(found, request, partial(self._run_once, watch=watch))
 
     def _run_once(self, request: GenerationRequest, watch: Watch) -> Generation:
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"
@@ -153,7 +161,17 @@ class Engine:
         control = control_for(request, self._registry, self._controls, follower.say)
         with Bench(request, equip, follower) as bench:
             resampling = partial(self._resampling, request.options)
-            job = Job(request, first, second, bench, follower, self._check_nan, control, resampling)
+            job = Job(
+                request,
+                first,
+                second,
+                bench,
+                follower,
+                self._check_nan,
+                control,
+                resampling,
+                listener=self._listener if self._listener.follows_sampling else None,
+            )
             pictures = job.draw()
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)
         return Generation(
@@ -222,7 +240,7 @@ class Engine:
             ),
             embedding_hash=partial(self._embedding_hash, request.options, added.words),
             skipped_words=words.skipped,
-            preview=lambda latent: self._preview(residence, vae_file, latent),
+            preview=lambda latent: self._preview(request, residence, vae_file, latent),
         )
 
     def _load(self, file: ModelFile, follower: Follower) -> Residence:
@@ -254,9 +272,16 @@ class Engine:
             return loras[0] if loras and options.lora_bundled_ti_to_infotext else None
         return whole[:12] if whole else None
 
-    def _preview(self, residence: Residence, vae: ModelFile | None, latent: Tensor) -> Image.Image:
+    def _preview(
+        self,
+        request: GenerationRequest,
+        residence: Residence,
+        vae: ModelFile | None,
+        latent: Tensor,
+    ) -> Image.Image:
         approximation = self._memory.approximation(residence, vae)
-        return grid([approximation.picture(row) for row in latent])
+        shown = grid([approximation.picture(row) for row in latent])
+        return self._listener.release(shown, Stage.PREVIEW, request).image
 
 
 def _encoder_options(options: Snapshot) -> EncoderOptions:

@@ -1,12 +1,16 @@
-"""What a listener of a running job may be told, and may ask for."""
+"""What a listener of a running job may be told, and may change. Free of torch."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
 
-from generator.request import Progress, Stop
+from generator.request import Generation, GenerationRequest, Progress, Stop
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 
 class Watch(Protocol):
@@ -23,3 +27,98 @@ class Watch(Protocol):
 def unwatched(progress: Progress, preview: Callable[[], "Image"] | None) -> Stop:
     """A watch for scripts: looks at nothing, stops nothing."""
     return Stop.NO
+
+
+class Stage(StrEnum):
+    """What a picture that is about to leave the engine is."""
+
+    PICTURE = "picture"
+    PREVIEW = "preview"
+    MAP = "map"  # of ControlNet, masks
+    ASIDE = "aside"  # saved beside: before the larger pass, before colour correction
+    SHEET = "sheet"  # a script's
+    EXTRAS = "extras"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What leaves in place of a picture, and what the answer's ``info`` tells about it."""
+
+    image: "Image"
+    facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+Redraw = Callable[[GenerationRequest], Generation]
+
+
+class Listener(Protocol):
+    """Hears of every job of an engine, and may change what it hears of. Plugins are behind it.
+
+    Whatever it raises fails the job.
+    """
+
+    @property
+    def follows_sampling(self) -> bool:
+        """Whether :meth:`before_sampling` and :meth:`at_step` want to be called."""
+        ...
+
+    def before_generate(self, request: GenerationRequest) -> GenerationRequest:
+        """The request to draw in place of this one, scripts and prompt untouched so far."""
+        ...
+
+    def before_sampling(
+        self, latent: "Tensor", sigmas: "Tensor", request: GenerationRequest
+    ) -> "Tensor":
+        """The latent (B,4,h,w) to begin with; noise levels (n+1,) fall to 0."""
+        ...
+
+    def at_step(
+        self, estimate: "Tensor", progress: Progress, request: GenerationRequest
+    ) -> "Tensor":
+        """The x0 (B,4,h,w) that guidance found, or another."""
+        ...
+
+    def after_decode(
+        self, image: "Image", number: int, request: GenerationRequest, draw: Redraw
+    ) -> "Image":
+        """The picture of this number, or another; ``draw`` runs a request inside this one."""
+        ...
+
+    def release(self, image: "Image", stage: Stage, request: GenerationRequest | None) -> Release:
+        """The last word on a picture that leaves. The request is None where nothing was drawn."""
+        ...
+
+
+class Silence:
+    """A listener that changes nothing."""
+
+    @property
+    def follows_sampling(self) -> bool:
+        """Nobody wants to be called."""
+        return False
+
+    def before_generate(self, request: GenerationRequest) -> GenerationRequest:
+        """As it is."""
+        return request
+
+    def before_sampling(
+        self, latent: "Tensor", sigmas: "Tensor", request: GenerationRequest
+    ) -> "Tensor":
+        """As it is."""
+        return latent
+
+    def at_step(
+        self, estimate: "Tensor", progress: Progress, request: GenerationRequest
+    ) -> "Tensor":
+        """As it is."""
+        return estimate
+
+    def after_decode(
+        self, image: "Image", number: int, request: GenerationRequest, draw: Redraw
+    ) -> "Image":
+        """As it is."""
+        return image
+
+    def release(self, image: "Image", stage: Stage, request: GenerationRequest | None) -> Release:
+        """As it is."""
+        return Release(image)

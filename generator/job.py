@@ -16,6 +16,7 @@ from generator.following import Follower
 from generator.guides import Guide
 from generator.hires import enlarge
 from generator.hires_size import target
+from generator.hooks import Listener
 from generator.legs import Leg
 from generator.network import network
 from generator.notes import describe
@@ -27,6 +28,7 @@ from generator.pictures.resizing import Resample, always_lanczos
 from generator.prompt.grammar import extra_networks
 from generator.request import Aside, GenerationRequest, Inversion, Picture, Stop
 from generator.sampling.denoiser import Denoiser, Guidance
+from generator.sampling.hearing import Hearing
 from generator.sampling.inversion import noise_behind
 from generator.sampling.network import Refinement, Relief
 from generator.sampling.noise import PictureNoise, picture_noise, picture_seeds
@@ -49,6 +51,7 @@ class Job:
     check_nan: bool = True
     control: Control | None = None  # ControlNet's units
     resampling: Callable[[str | None], Resample] = always_lanczos  # by an upscaler's name
+    listener: Listener | None = None  # only one that follows the sampling
     names: ModelNames | None = None  # of the first pass's models
     stopped: bool = False
     notes: Parameters = field(default_factory=dict)  # AUTOMATIC1111's extra_generation_params
@@ -137,12 +140,22 @@ class Job:
             empty=self.bench.empty(),
             refinement=self._refinement(leg, guide, steering),
             check_nan=self.check_nan,
+            hearing=self._hearing(),
         )
         if start and self.request.origin and self.request.origin.inversion:
             work = replace(work, start=self._backwards(leg, work, self.request.origin.inversion))
         sampled = sample(work, self.bench.prompts(leg), noise)
         self._seconds += sampled.network_seconds
         return sampled
+
+    def _hearing(self) -> Hearing | None:
+        listener, request = self.listener, self.request
+        if listener is None:
+            return None
+        return Hearing(
+            start=lambda latent, sigmas: listener.before_sampling(latent, sigmas, request),
+            step=lambda estimate: listener.at_step(estimate, self.follower.progress, request),
+        )
 
     def _backwards(self, leg: Leg, work: Pass, inversion: Inversion) -> Start:
         """The start of a pass, from the noise behind its picture."""

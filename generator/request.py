@@ -354,6 +354,7 @@ class Extras:
 
     images: tuple["Image", ...]
     notes: Mapping[str, object]  # what was done to the last one, for the infotext
+    facts: Mapping[str, object] = field(default_factory=dict)  # what a listener told of them
 
 
 class Stop(StrEnum):

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
 
+from generator.hooks import Release, Stage
 from plugins.nouns import (
     ROOM,
     Home,
     Metric,
     ModelFolder,
     Part,
-    Release,
     Route,
     Setting,
     Side,
-    Stage,
 )
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ HOOKS: Final[Mapping[str, Terms]] = MappingProxyType(
         "before_sampling": Terms(WORKER, 1.0, chain="latent"),
         "at_step": Terms(WORKER, 0.25, chain="estimate"),
         "after_decode": Terms(WORKER, 120.0, chain="image"),
-        "release": Terms(WORKER, 2.0, closed=True, chain="image"),
+        "release": Terms(WORKER, 2.0, closed=True),
         "after_save": Terms(WORKER, 2.0),
         "job_failed": Terms(WORKER, 1.0),
     }

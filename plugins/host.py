@@ -15,6 +15,7 @@ from typing import Any
 
 import pluggy
 
+from generator.hooks import Release, Stage
 from plugins.errors import HookFailed, PluginError, Unfit, Withheld
 from plugins.finding import Found, Origin, find_plugins
 from plugins.hookspecs import HOOKS, specs
@@ -195,6 +196,20 @@ class Host:
             if answer is not None:
                 facts[handed] = answer
         return facts[handed]
+
+    def released(self, image: Any, stage: Stage, request: Any) -> Release:
+        """The hook ``release`` as a chain of pictures; what each plugin tells is put together.
+
+        Raises as :meth:`chain`.
+        """
+        told: dict[str, Any] = {}
+        for name in self._implementers("release"):
+            answer = self._call(
+                name, "release", {"image": image, "stage": stage, "request": request}
+            )
+            if answer is not None:
+                image, told = answer.image, told | dict(answer.facts)
+        return Release(image, told)
 
     def ask(self, hook: str, **facts: Any) -> list[tuple[str, Any]]:
         """What each plugin answers, by plugin; silence is left out."""

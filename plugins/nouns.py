@@ -1,14 +1,10 @@
 """What plugins give and get, frozen. No torch and no Flask: both processes read it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from typing import Any
 
 ROOM = "easel"  # pluggy's name of our hooks
 
@@ -145,22 +141,3 @@ class Metric:
     values: Callable[[], Mapping[Sequence[str], float]]
     labels: Sequence[str] = ()
     counter: bool = False
-
-
-class Stage(StrEnum):
-    """What a picture that is about to leave the worker is."""
-
-    PICTURE = "picture"
-    PREVIEW = "preview"
-    MAP = "map"  # of ControlNet, masks
-    ASIDE = "aside"  # saved beside: before the larger pass, before colour correction
-    SHEET = "sheet"  # a script's
-    EXTRAS = "extras"
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """What leaves in place of a picture, and what the answer's ``info`` tells about it."""
-
-    image: "Image"
-    facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def compose_extras(job: "ExtrasJob", extras: Extras) -> Answer:
     """``{"html_info", "image"}`` or ``{"html_info", "images"}`` (contract section 1.11)."""
     images = [transported(image, job) for image in extras.images]
-    told = {"html_info": html_info(extras.notes)}
+    told = {"html_info": html_info(extras.notes), **extras.facts}
     return json_answer(200, told | ({"image": images[0]} if job.single else {"images": images}))
 
 

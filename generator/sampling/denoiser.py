@@ -16,6 +16,7 @@ from generator.prompt.conditioning import Conditioning
 from generator.request import Stop
 from generator.sampling.blending import Blend
 from generator.sampling.contexts import Contexts, contexts_at
+from generator.sampling.hearing import Hearing
 from generator.sampling.lcm import consistent, distilled, distilled_timestep
 from generator.sampling.network import Network, Refinement, Relief, Rows, Side
 
@@ -95,11 +96,13 @@ class Denoiser:
         guidance: Guidance,
         watch: StepWatch = unwatched,
         refinement: Refinement | None = None,
+        hearing: Hearing | None = None,
     ) -> None:
         self.conditioning = conditioning
         self.guidance = guidance
         self.watch = watch
         self.refinement = refinement
+        self.hearing = hearing
         self.network = self._distilled(network)
         self.calls = 0
         self.seconds = 0.0  # inside the network
@@ -111,6 +114,8 @@ class Denoiser:
         table = self.network.table
         self._begin(lambda: int((table.sigmas.to(sigma.device) - sigma.max()).abs().argmin()))
         joined = self._guided(x, sigma, float(sigma[0]), self._clean)
+        if self.hearing:
+            joined = self.hearing.step(joined)
         if self.guidance.blend:
             joined = self.guidance.blend(joined, sigma)
         self.estimate = joined
@@ -128,7 +133,10 @@ class Denoiser:
         eps = self._guided(x, timestep, float(timestep[0]), self._eps)
         alpha = self.network.table.alphas_cumprod.to(x.device)[timestep.long()][:, None, None, None]
         self.estimate = (x - (1 - alpha).sqrt() * eps) / alpha.sqrt()
-        return eps
+        if self.hearing is None:
+            return eps
+        self.estimate = self.hearing.step(self.estimate)
+        return (x - alpha.sqrt() * self.estimate) / (1 - alpha).sqrt()
 
     def _begin(self, timestep: Callable[[], int]) -> None:
         """Hear the watch, then let the other network take over if it is time."""

@@ -7,6 +7,7 @@ from torch import Tensor
 from generator.prompt.grammar import Timing
 from generator.request import Sampling, Snapshot, SoftInpainting, Stop
 from generator.sampling.denoiser import StepWatch, unwatched
+from generator.sampling.hearing import Hearing
 from generator.sampling.network import Network, Refinement
 from generator.sampling.samplers import resolve
 from generator.sampling.schedules import (
@@ -63,6 +64,7 @@ class Pass:
     empty: Tensor | None = None  # (77, width), the encoded empty prompt, for pad_cond_uncond
     refinement: Refinement | None = None
     check_nan: bool = True
+    hearing: Hearing | None = None
 
 
 def timing(sampling: Sampling, options: Snapshot, first_pass: Sampling | None = None) -> Timing:

@@ -69,6 +69,11 @@ class SigmaRoad:
         walked = self.full[max(steps - t_enc - 1, 0) :] if start else self.full
         self.sigmas = walked.to(job.network.device)
 
+    @property
+    def levels(self) -> Tensor:
+        """The noise levels walked, (n+1,), falling to 0."""
+        return self.sigmas
+
     def begin(self, noise: Tensor) -> Tensor:
         """The latent that the first denoiser call sees."""
         start, options = self.job.start, self.job.options
@@ -132,6 +137,13 @@ class TimestepRoad:
             self.steps = self.t_enc + 1
         self.timesteps = timesteps_for(steps)
         self.alphas = job.network.table.alphas_cumprod
+
+    @property
+    def levels(self) -> Tensor:
+        """The timesteps walked as noise levels, (n+1,), falling to 0."""
+        walked = self.timesteps[: self.t_enc] if self.job.start else self.timesteps
+        alphas = self.alphas[walked.flip(0)]
+        return torch.cat([((1 - alphas) / alphas).sqrt(), alphas.new_zeros(1)])
 
     def begin(self, noise: Tensor) -> Tensor:
         """The latent that the first denoiser call sees."""

@@ -29,8 +29,11 @@ def sample(job: Pass, conditioning: Conditioning, noise: PictureNoise) -> Sample
     first = _first(job, noise)
     road = (TimestepRoad if sampler.kind == "timestep" else SigmaRoad)(job, sampler, label)
     guidance = _guidance(job, sampler, road.steps)
-    denoiser = Denoiser(job.network, conditioning, guidance, job.watch, job.refinement)
-    latent, stopped = _run(road, denoiser, road.begin(first), noise)
+    denoiser = Denoiser(job.network, conditioning, guidance, job.watch, job.refinement, job.hearing)
+    begun = road.begin(first)
+    if job.hearing:
+        begun = job.hearing.start(begun, road.levels)
+    latent, stopped = _run(road, denoiser, begun, noise)
     if guidance.blend:
         latent = guidance.blend.finish(latent)
     return Sampled(latent, stopped, denoiser.calls, denoiser.seconds)

@@ -1,0 +1,75 @@
+"""The worker's plugins as the engine's listener."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from generator.hooks import Redraw, Release, Stage
+from generator.request import GenerationRequest, Progress
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from plugins.host import Host
+
+ORIGINAL = "Original prompt"
+"""Key of the infotext under which a prompt stands that a plugin put another in place of."""
+
+
+class PluginListener:
+    """A :class:`generator.hooks.Listener` that asks the plugins of a host."""
+
+    def __init__(self, host: "Host") -> None:
+        self.host = host
+
+    @property
+    def follows_sampling(self) -> bool:
+        """Asked once a job: hooks at each step cost something."""
+        return self.host.implements("before_sampling") or self.host.implements("at_step")
+
+    def before_generate(self, request: GenerationRequest) -> GenerationRequest:
+        """Prompts expanded, then the whole request shown. Raises ``HookFailed``."""
+        self.host.check_required()
+        prompt = self.host.chain(
+            "expand_prompt",
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            request=request,
+        )
+        if prompt != request.prompt:
+            notes = {**request.notes, ORIGINAL: request.prompt}
+            request = replace(request, prompt=prompt, notes=notes)
+        found: GenerationRequest = self.host.chain("before_generate", request=request)
+        return found
+
+    def before_sampling(
+        self, latent: "Tensor", sigmas: "Tensor", request: GenerationRequest
+    ) -> "Tensor":
+        """The latent as the last plugin gave it."""
+        found: Tensor = self.host.chain(
+            "before_sampling", latent=latent, sigmas=sigmas, request=request
+        )
+        return found
+
+    def at_step(
+        self, estimate: "Tensor", progress: Progress, request: GenerationRequest
+    ) -> "Tensor":
+        """The estimate as the last plugin gave it."""
+        found: Tensor = self.host.chain(
+            "at_step", estimate=estimate, progress=progress, request=request
+        )
+        return found
+
+    def after_decode(
+        self, image: "Image", number: int, request: GenerationRequest, draw: Redraw
+    ) -> "Image":
+        """The picture as the last plugin gave it."""
+        found: Image = self.host.chain(
+            "after_decode", image=image, number=number, request=request, draw=draw
+        )
+        return found
+
+    def release(self, image: "Image", stage: Stage, request: GenerationRequest | None) -> Release:
+        """The picture as the last plugin let it out. Raises ``HookFailed``, ``Withheld``."""
+        self.host.check_required()
+        return self.host.released(image, stage, request)
