@@ -95,7 +95,8 @@ class Engine:
 
     def enlarge(self, request: ExtrasRequest) -> Extras:
         """Make pictures larger. Raises the errors of :mod:`generator.errors`."""
-        return Releaser(self._listener).enlarged(enlarge_all(request, self._upscalers))
+        release = Releaser(self._listener, request.user_name)
+        return release.enlarged(enlarge_all(request, self._upscalers))
 
     def describe(self, question: Question) -> str:
         """A picture in words. Raises the errors of :mod:`generator.errors`."""
@@ -135,7 +136,7 @@ class Engine:
         to one. Raises the errors of :mod:`generator.errors`, and whatever ``watch`` raises.
         """
         request = self._listener.before_generate(request)
-        release = Releaser(self._listener)
+        release = Releaser(self._listener, request.user_name)
         once = partial(self._run_heard, release)
         find = partial(self._find_checkpoint, exact=False)
         drawn = run_script(request, once, watch, self._upscaled, find)
@@ -281,7 +282,7 @@ class Engine:
     ) -> Image.Image:
         approximation = self._memory.approximation(residence, vae)
         shown = grid([approximation.picture(row) for row in latent])
-        return self._listener.release(shown, Stage.PREVIEW, request).image
+        return self._listener.release(shown, Stage.PREVIEW, request, request.user_name).image
 
 
 def _encoder_options(options: Snapshot) -> EncoderOptions:

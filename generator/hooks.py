@@ -84,8 +84,13 @@ class Listener(Protocol):
         """The picture of this number, or another; ``draw`` runs a request inside this one."""
         ...
 
-    def release(self, image: "Image", stage: Stage, request: GenerationRequest | None) -> Release:
-        """The last word on a picture that leaves. The request is None where nothing was drawn."""
+    def release(
+        self, image: "Image", stage: Stage, request: GenerationRequest | None, caller: str
+    ) -> Release:
+        """The last word on a picture that leaves. The request is None where nothing was drawn.
+
+        ``caller`` is the name of whom it goes to, "" for the owner.
+        """
         ...
 
 
@@ -119,6 +124,8 @@ class Silence:
         """As it is."""
         return image
 
-    def release(self, image: "Image", stage: Stage, request: GenerationRequest | None) -> Release:
+    def release(
+        self, image: "Image", stage: Stage, request: GenerationRequest | None, caller: str
+    ) -> Release:
         """As it is."""
         return Release(image)

@@ -21,6 +21,7 @@ class Releaser:
     """
 
     listener: Listener
+    caller: str = ""  # "" is the owner
     facts: dict[str, list[Any]] = field(default_factory=dict)
     seen: Counter[Stage] = field(default_factory=Counter)
 
@@ -55,7 +56,7 @@ class Releaser:
         return tuple(self._one(image, stage, request) for image in images)
 
     def _one(self, image: "Image", stage: Stage, request: GenerationRequest | None) -> "Image":
-        released = self.listener.release(image, stage, request)
+        released = self.listener.release(image, stage, request, self.caller)
         number = self.seen[stage]
         self.seen[stage] += 1
         for key, told in released.facts.items():

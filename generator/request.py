@@ -346,6 +346,7 @@ class ExtrasRequest:
     second_visibility: float = 0.0  # share of the second upscaler's picture, 0..1
     tile: int = 192  # pixels a side that an upscaler's network sees at once; 0 is all
     tile_overlap: int = 8  # pixels
+    user_name: str = ""  # who asked, "" for the owner
 
 
 @dataclass(frozen=True, slots=True)

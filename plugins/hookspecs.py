@@ -136,9 +136,12 @@ class WorkerHooks:
 
     @spec
     def release(
-        self, image: "Image", stage: Stage, request: "GenerationRequest | None"
+        self, image: "Image", stage: Stage, request: "GenerationRequest | None", caller: str
     ) -> Release | None:
-        """The last word on each picture that leaves: answers, files, previews, maps, sheets."""
+        """The last word on each picture that leaves: answers, files, previews, maps, sheets.
+
+        ``caller`` is "" for the owner; ``request`` is None where nothing was drawn.
+        """
 
     @spec
     def after_save(self, paths: Sequence[Path], request: "GenerationRequest") -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from plugins.nouns import ROOM, Home, Side
 from plugins.probing import faults_at_import
 
 STRIKES = 3
+MADE = "Plugin"  # a class of this name in a part is made with its Home, and is the plugin
 SEEN = "plugins-seen.json"  # in .easel: fingerprints of what imported well
 STORAGE = "plugins"  # in .easel: a folder of its own for each plugin
 
@@ -63,7 +65,7 @@ class Choice:
 
     disabled: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
-    extensions: bool = True  # packages and folders; False leaves the shipped ones
+    origins: frozenset[Origin] = frozenset(Origin)
 
 
 class Host:
@@ -74,7 +76,7 @@ class Host:
         side: Side,
         data_dir: Path,
         version: str,
-        options: Callable[[], Mapping[str, Any]],
+        options: Callable[[str], Mapping[str, Any]],
         log: logging.Logger,
     ) -> None:
         self.side = side
@@ -120,8 +122,7 @@ class Host:
     def _wanted(self, found: Found, choice: Choice) -> bool:
         if found.name in choice.required:
             return True
-        kept = choice.extensions or found.origin is Origin.SHIPPED
-        return kept and found.name not in choice.disabled
+        return found.origin in choice.origins and found.name not in choice.disabled
 
     def _load_one(self, found: Found, fault: str) -> None:
         started = time.perf_counter()
@@ -143,7 +144,9 @@ class Host:
     def _register(self, found: Found) -> tuple[str, ...]:
         """Raises :class:`Unfit` for code that does not match the hooks or the manifest."""
         forget(found)  # whatever an earlier load, or another host, left of it
-        module = import_part(found, self.side)
+        module: Any = import_part(found, self.side)
+        if hasattr(module, MADE):
+            module = _made(module, self.home(found.name), self.side)
         try:
             self._pluggy.register(module, found.name)
             self._pluggy.check_pending()
@@ -180,7 +183,7 @@ class Host:
     def home(self, name: str) -> Home:
         """What a plugin is told of where it runs."""
         storage = self.data_dir / ".easel" / STORAGE / name
-        return Home(name, self.data_dir, storage, self.options)
+        return Home(name, self.data_dir, storage, partial(self.options, name))
 
     # -- calling ------------------------------------------------------------------------------
 
@@ -197,16 +200,15 @@ class Host:
                 facts[handed] = answer
         return facts[handed]
 
-    def released(self, image: Any, stage: Stage, request: Any) -> Release:
+    def released(self, image: Any, stage: Stage, request: Any, caller: str) -> Release:
         """The hook ``release`` as a chain of pictures; what each plugin tells is put together.
 
         Raises as :meth:`chain`.
         """
         told: dict[str, Any] = {}
         for name in self._implementers("release"):
-            answer = self._call(
-                name, "release", {"image": image, "stage": stage, "request": request}
-            )
+            facts = {"image": image, "stage": stage, "request": request, "caller": caller}
+            answer = self._call(name, "release", facts)
             if answer is not None:
                 image, told = answer.image, told | dict(answer.facts)
         return Release(image, told)
@@ -290,6 +292,14 @@ class Host:
                 replace(each, **changes) if each.name == name and each.state is State.ON else each
                 for each in self._standing
             ]
+
+
+def _made(module: Any, home: Home, side: Side) -> object:
+    try:
+        return getattr(module, MADE)(home)
+    except (Exception, SystemExit) as error:  # a plugin's code may raise anything
+        told = f"{type(error).__name__}: {error}"
+        raise Unfit(f"{side}.py: its {MADE} cannot be made: {told}") from error
 
 
 def _standing(found: Found, state: State, **facts: Any) -> Standing:

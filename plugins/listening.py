@@ -69,7 +69,9 @@ class PluginListener:
         )
         return found
 
-    def release(self, image: "Image", stage: Stage, request: GenerationRequest | None) -> Release:
+    def release(
+        self, image: "Image", stage: Stage, request: GenerationRequest | None, caller: str
+    ) -> Release:
         """The picture as the last plugin let it out. Raises ``HookFailed``, ``Withheld``."""
         self.host.check_required()
-        return self.host.released(image, stage, request)
+        return self.host.released(image, stage, request, caller)

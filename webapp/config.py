@@ -45,6 +45,9 @@ class Config:
     hashing: bool = True
     api_server_stop: bool = False
     filebrowser: bool = True
+    nsfw_censor: bool = False
+    extension_access: bool = False  # plugins are installed by the page under --listen too
+    disable_extensions: str = ""  # "all" | "extra"
     api_log: bool = False
     time_log: bool = False
     log_json: bool = False

@@ -1,6 +1,9 @@
 """ControlNet's maps by themselves, in the worker. No Flask."""
 
 import base64
+from collections.abc import Callable
+
+from PIL.Image import Image
 
 from generator.pictures.saving import encode
 from webapp.errors import json_answer
@@ -8,9 +11,10 @@ from webapp.queues.contracts import Answer
 from webapp.queues.frames import DetectionJob
 
 
-def detected(job: DetectionJob) -> Answer:
-    """The maps of a job's pictures, in order, as PNG."""
+def detected(job: DetectionJob, release: Callable[[Image], Image]) -> Answer:
+    """The maps of a job's pictures, in order, as PNG; ``release`` has the last word on each."""
     from generator.control.detecting import detect  # torch: only when it is asked for
 
-    images = [base64.b64encode(encode(detect(unit))).decode("ascii") for unit in job.units]
-    return json_answer(200, {"info": "Success", "images": images})
+    images = [release(detect(unit)) for unit in job.units]
+    texts = [base64.b64encode(encode(image)).decode("ascii") for image in images]
+    return json_answer(200, {"info": "Success", "images": texts})

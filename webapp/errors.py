@@ -21,6 +21,7 @@ from generator.errors import (
     NotANumber,
     WrongArchitecture,
 )
+from plugins.errors import PluginError, Withheld
 from webapp.queues.contracts import Answer
 from webapp.queues.errors import QueueError, QueueFull
 
@@ -110,6 +111,8 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (NotANumber, 500),
     (CannotSave, 507),
     (GeneratorError, 500),
+    (Withheld, 422),
+    (PluginError, 500),
     (MemoryError, 500),
     (NotHere, 404),
     (NotAllowed, 403),
@@ -163,7 +166,7 @@ def texts(exception: BaseException) -> tuple[str, str]:
     if isinstance(exception, BadRequest):
         named = exception.field and exception.field not in str(exception)
         return (f"{exception.field}: {exception}" if named else str(exception)), ""
-    if isinstance(exception, GeneratorError | TimeoutError | QueueError):
+    if isinstance(exception, GeneratorError | PluginError | TimeoutError | QueueError):
         return str(exception), str(exception)
     if status_of(exception) == 507:
         text = "The disk that holds the data directory is full; nothing was kept of this request."

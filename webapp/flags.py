@@ -21,7 +21,7 @@ class Flag:
     field: str = ""
     help: str = ""
     section: str = ""
-    value: bool = True
+    value: bool | str = True
     aliases: tuple[str, ...] = ()
     least: int | None = None
     most: int | None = None
@@ -111,6 +111,32 @@ FLAGS: tuple[Flag, ...] = (
         value=False,
         section=SERVER,
         help="/sdapi refuses unknown samplers and schedules, naming those that are known.",
+    ),
+    Flag(
+        "enable-nsfw-censor",
+        field="nsfw_censor",
+        section=SAFETY,
+        help="Withhold indecent pictures; no job is drawn while the censor cannot run.",
+    ),
+    Flag(
+        "enable-insecure-extension-access",
+        field="extension_access",
+        section=SAFETY,
+        help="Let the page install plugins under --listen too. They run code on this machine.",
+    ),
+    Flag(
+        "disable-all-extensions",
+        field="disable_extensions",
+        value="all",
+        section=SAFETY,
+        help="Load no plugin, not even those that Easel ships.",
+    ),
+    Flag(
+        "disable-extra-extensions",
+        field="disable_extensions",
+        value="extra",
+        section=SAFETY,
+        help="Load only the plugins that Easel ships.",
     ),
     Flag("tls-keyfile", "path", "tls_keyfile", "Private key (PEM) for HTTPS.", SERVER),
     Flag("tls-certfile", "path", "tls_certfile", "Certificate (PEM) for HTTPS.", SERVER),
@@ -317,10 +343,7 @@ FLAGS: tuple[Flag, ...] = (
     *_ignored(
         SAFETY,
         ELSEWHERE,
-        (
-            "hide-ui-dir-config freeze-settings enable-insecure-extension-access "
-            "disable-all-extensions disable-extra-extensions enable-nsfw-censor"
-        ),
+        ("hide-ui-dir-config freeze-settings"),
         "freeze-settings-in-sections freeze-specific-settings",
     ),
     *_ignored(

@@ -5,6 +5,7 @@ same seed gives the same picture as on the page.
 """
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -24,12 +25,16 @@ from generator.sampling.names import (
     SCHEDULE_NAMES,
     resolve,
 )
+from plugins.errors import PluginError
+from plugins.listening import PluginListener
+from plugins.nouns import Side
 from webapp.config import UnknownFlag, parse
 from webapp.devices import devices
 from webapp.errors import InvalidFields, Refused, out_of_memory
 from webapp.first_start import prepare
 from webapp.flags import FLAGS, Flag
 from webapp.places import CannotUse
+from webapp.plugging import host_of
 from webapp.queues.frames import EasExtras
 from webapp.requests.accepting import accept
 from webapp.requests.fields import read
@@ -39,7 +44,7 @@ from webapp.requests.txt2img import Txt2Img
 from webapp.settings import options_of
 from webapp.shelves import registry_of
 from webapp.version import INFOTEXT_VERSION
-from webapp.worker import engine_of
+from webapp.worker import engine_of, use_threads
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -63,7 +68,7 @@ def main(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> in
         return draw(arguments, parse(arguments.service, environment))
     except (UnknownFlag, BadRequest, Refused, InvalidFields) as error:
         return _complain(str(error), MISUSED)
-    except (GeneratorError, CannotUse) as error:
+    except (GeneratorError, PluginError, CannotUse) as error:
         return _complain(str(error), FAILED)
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
@@ -174,7 +179,9 @@ class Bar:
 
 
 def _run(config: "Config", registry: Registry, request: GenerationRequest) -> Generation:
-    engine = engine_of(config, registry, devices(config.device)[0])
+    use_threads(config.threads)  # plugins may import torch
+    plugins = host_of(Side.WORKER, config, options_of(config), logging.getLogger("easel"))
+    engine = engine_of(config, registry, devices(config.device)[0], PluginListener(plugins))
     bar = Bar()
     try:
         return engine.run(request, bar)

@@ -35,6 +35,7 @@ class Saved:
 
     urls: tuple[str, ...] = ()
     grid: Image | None = None
+    paths: tuple[Path, ...] = ()  # every file
     map_urls: tuple[str, ...] = ()  # of masks and ControlNet's maps, in the vendor's form
 
 
@@ -80,7 +81,8 @@ class Shelf:
         urls = self.save_grids(saving, generation, sheet)
         urls += self.save_pictures(saving, generation)
         shown = sheet if saving.return_grid else None
-        return Saved(tuple(urls), shown, tuple(self.save_maps(saving, generation)))
+        maps = tuple(self.save_maps(saving, generation))
+        return Saved(tuple(urls), shown, tuple(self.written), maps)
 
     def keep_origins(self) -> None:
         """The pictures that img2img starts from, under their fingerprints."""

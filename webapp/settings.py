@@ -22,6 +22,9 @@ BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 DEFAULTS: Mapping[str, object] = {option.name: option.default for option in OPTIONS}
 # Options whose values depend on what is installed; a name that is gone must not lock the page.
 OPEN_CHOICES = frozenset({"sd_vae", "sd_model_checkpoint", "upscaler_for_img2img"})
+PLUGINS = "easel_plugins"
+"""Key of ``config.json`` under which plugins' settings stand; no option of AUTOMATIC1111's."""
+
 LEAST_RHO = 0.01  # the schedules raise sigmas to 1/rho
 TAKES: Mapping[type, str] = {
     bool: "true or false",
@@ -89,6 +92,35 @@ class Options:
                 write_json(self._path, merged)
                 self._stored = merged
                 self._read_at = self._stamp()
+
+    def of_plugin(self, name: str) -> Mapping[str, object]:
+        """The settings of a plugin that somebody has set; the plugin knows its defaults."""
+        found = self._plugins().get("settings", {})
+        return dict(found.get(name, {})) if isinstance(found, dict) else {}
+
+    def enabled_plugins(self) -> frozenset[str]:
+        """Plugins that are off until somebody turns them on, and that somebody has turned on."""
+        return frozenset(map(str, self._plugins().get("enabled", ())))
+
+    def update_plugins(
+        self, enabled: frozenset[str], settings: Mapping[str, Mapping[str, object]]
+    ) -> None:
+        """Store which are turned on, and the settings of some; those of others stay."""
+        with self._lock:
+            self._read()
+            known = self._stored.get(PLUGINS)
+            kept = known.get("settings", {}) if isinstance(known, dict) else {}
+            told = {"enabled": sorted(enabled), "settings": {**kept, **settings}}
+            merged = {**self._stored, PLUGINS: told}
+            write_json(self._path, merged)
+            self._stored = merged
+            self._read_at = self._stamp()
+
+    def _plugins(self) -> dict[str, Any]:
+        with self._lock:
+            self._read()
+            found = self._stored.get(PLUGINS)
+        return found if isinstance(found, dict) else {}
 
     def _stamp(self) -> tuple[int, int] | None:
         try:

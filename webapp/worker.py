@@ -10,11 +10,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from filebrowser.watcher import Watcher
+from generator.hooks import Listener
 from generator.models.registry import Registry
+from plugins.listening import PluginListener
+from plugins.nouns import Side
 from webapp.config import Config, parse
 from webapp.family import die_with_supervisor, worker_name
 from webapp.logs import start_log
 from webapp.places import open_store, styles_files
+from webapp.plugging import choice_of, host_of
 from webapp.queues.contracts import WorkerState
 from webapp.settings import options_of
 from webapp.shelves import registry_of
@@ -41,9 +45,8 @@ def use_threads(threads: int) -> None:
     torch.set_num_threads(count)
 
 
-def engine_of(config: Config, registry: Registry, device: str) -> "Engine":
+def engine_of(config: Config, registry: Registry, device: str, listener: Listener) -> "Engine":
     """The engine of one device as the flags describe it; imports torch, which takes seconds."""
-    use_threads(config.threads)
     from generator.engine import Engine  # torch: after OMP_NUM_THREADS is set
 
     return Engine(
@@ -52,6 +55,7 @@ def engine_of(config: Config, registry: Registry, device: str) -> "Engine":
         half=config.half,
         check_nan=config.check_nan,
         styles_files=styles_files(config),
+        listener=listener,
     )
 
 
@@ -90,7 +94,10 @@ def main(words: Sequence[str]) -> int:
     name = worker_name(device, os.getpid())
     store.heartbeat(WorkerState(name, os.getpid(), "starting", "", "", time.time()))
     registry = registry_of(config)
-    engine = engine_of(config, registry, device)
+    options = options_of(config)
+    use_threads(config.threads)  # plugins may import torch
+    host = host_of(Side.WORKER, config, options, log)
+    engine = engine_of(config, registry, device, PluginListener(host))
     worker = Worker(
         name,
         store,
@@ -100,6 +107,8 @@ def main(words: Sequence[str]) -> int:
         warm_up=first_job(chosen(config)),
         measure=lambda: {**held(), **on_device(device)},
         log=log,
+        plugins=host,
+        choice=lambda: choice_of(config, options.get(), options.enabled_plugins()),
     )
     worker.listen_to_signals()
     # A name that is missing is looked for on the disk anyway; what no request names (embeddings, a

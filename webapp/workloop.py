@@ -12,11 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from PIL.Image import Image
 from pydantic import ValidationError
 
 from generator.describing.questions import Question
 from generator.errors import GeneratorError
-from generator.hooks import Watch
+from generator.hooks import Stage, Watch
 from generator.request import (
     Extras,
     ExtrasRequest,
@@ -26,6 +27,8 @@ from generator.request import (
     Snapshot,
     Stop,
 )
+from plugins.host import Choice, Host
+from plugins.listening import PluginListener
 from webapp.answers import compose, failure
 from webapp.detecting import detected
 from webapp.eas import Status
@@ -33,7 +36,7 @@ from webapp.errors import envelope, json_answer, status_of
 from webapp.extras_answers import compose_extras
 from webapp.learning import Teacher, made, trained
 from webapp.queues import frames
-from webapp.queues.contracts import LOAD, UNLOAD, Answer, Board, Lease, Stream, WorkerState
+from webapp.queues.contracts import LOAD, PLUGINS, UNLOAD, Answer, Board, Lease, Stream, WorkerState
 from webapp.queues.errors import QueueError
 from webapp.receipts import Receipt, forget_old
 from webapp.saving import save_all
@@ -83,6 +86,8 @@ class Worker:
         measure: Callable[[], Mapping[str, int]] | None = None,
         grace: float = GRACE,
         log: logging.Logger | None = None,
+        plugins: Host | None = None,
+        choice: Callable[[], Choice] = Choice,
     ) -> None:
         self.name = name
         self.stream = stream
@@ -93,6 +98,8 @@ class Worker:
         self.measure = measure or held
         self.grace = grace
         self.log = log or logging.getLogger("easel.worker")
+        self.plugins = plugins
+        self.choice = choice
         self.state = "idle"
         self.lease: Lease | None = None
         self.draining = threading.Event()
@@ -128,6 +135,9 @@ class Worker:
         elif errand.verb == LOAD:
             self.warm_up = first_job(errand.checkpoint)
             self.warm()
+        elif errand.verb == PLUGINS and self.plugins:
+            self.plugins.load(self.choice())
+            self.log.info("the plugins were loaded anew")
         self.board.done(self.name, errand)
 
     def _patience(self) -> float:
@@ -160,6 +170,7 @@ class Worker:
             raise
         except Exception as error:  # the worker's border: whatever happens is an answer
             self.report(lease, error)
+            self.tell_failure(lease, error)
             self.recover(error)
             return failure(error, extras_of(lease), Status.FAILED, time.monotonic() - started)
 
@@ -180,6 +191,12 @@ class Worker:
             )
         return verb(lease)
 
+    def tell_failure(self, lease: Lease, error: Exception) -> None:
+        """Let plugins know that a drawing failed."""
+        if self.plugins and lease.frame.kind == frames.GENERATE:
+            request = frames.decode(lease.frame.body).request
+            self.plugins.ask("job_failed", error=error, request=request)
+
     def enlarged(self, lease: Lease) -> Answer:
         """Enlarge pictures that came whole."""
         job = frames.EXTRAS_JOBS.validate_json(lease.frame.body)
@@ -195,7 +212,7 @@ class Worker:
         job = frames.DETECTIONS.validate_json(lease.frame.body)
         with self.vigil(lease, Snapshot()) as vigil:
             vigil(Progress("detect", 0, 1, 0, 1), None)
-            return detected(job)
+            return detected(job, self.let_out)
 
     def told(self, lease: Lease) -> Answer:
         """Describe a picture."""
@@ -203,6 +220,12 @@ class Worker:
         with self.vigil(lease, Snapshot()) as vigil:
             vigil(Progress("interrogate", 0, 1, 0, 1), None)
             return json_answer(200, {"caption": self.engine.describe(question)})
+
+    def let_out(self, map_: Image) -> Image:
+        """A ControlNet map as plugins let it out."""
+        if self.plugins is None:
+            return map_
+        return PluginListener(self.plugins).release(map_, Stage.MAP, None, "").image
 
     def worded(self, lease: Lease) -> Answer:
         """Make a learned word."""
@@ -231,6 +254,8 @@ class Worker:
                 raise LeaseLost
             receipt = Receipt.of(self.data_dir / EASEL, lease.frame.id)
             saved = save_all(job, generation, self.data_dir, datetime.now(), receipt)
+            if self.plugins:
+                self.plugins.ask("after_save", paths=saved.paths, request=job.request)
             return compose(job, generation, saved, skipped=vigil.skipped)
 
     def report(self, lease: Lease, error: Exception) -> None:

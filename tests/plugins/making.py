@@ -1,8 +1,10 @@
 """Writes plugins into a temporary data directory."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 from plugins.host import Choice, Host
 from plugins.nouns import Side
@@ -32,9 +34,15 @@ def make_plugin(
     return folder
 
 
-def host_of(data_dir: Path, side: Side = Side.WORKER, choice: Choice | None = None) -> Host:
-    """A loaded host."""
-    host = Host(side, data_dir, VERSION, dict, logging.getLogger("easel.plugins"))
+def host_of(
+    data_dir: Path,
+    side: Side = Side.WORKER,
+    choice: Choice | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Host:
+    """A loaded host; ``settings`` by plugin."""
+    log = logging.getLogger("easel.plugins")
+    host = Host(side, data_dir, VERSION, lambda name: (settings or {}).get(name, {}), log)
     host.load(choice or Choice())
     return host
 

@@ -81,7 +81,7 @@ def test_a_closed_hook_that_raises_ends_the_job(tmp_path: Path) -> None:
     code = "@hook\ndef release(image):\n    return image.nothing\n"
     make_plugin(tmp_path, "guard", worker=code, hooks="release")
     with pytest.raises(HookFailed, match="guard"):
-        host_of(tmp_path).released(object(), "picture", None)
+        host_of(tmp_path).released(object(), "picture", None, "")
 
 
 def test_a_plugin_may_withhold(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_plugin_may_withhold(tmp_path: Path) -> None:
     )
     make_plugin(tmp_path, "guard", worker=code, hooks="release")
     with pytest.raises(Withheld, match="Not this one"):
-        host_of(tmp_path).released(object(), "picture", None)
+        host_of(tmp_path).released(object(), "picture", None, "")
 
 
 def test_three_times_over_its_time_takes_a_plugin_out(tmp_path: Path, monkeypatch) -> None:

@@ -72,8 +72,8 @@ class WorkerState:
     memory: Mapping[str, int] = field(default_factory=dict)  # bytes: rss, device_used, ...
 
 
-UNLOAD, LOAD = "unload", "load"
-"""Verbs of errands: drop all weights; have a checkpoint in memory."""
+UNLOAD, LOAD, PLUGINS = "unload", "load", "plugins"
+"""Verbs of errands: drop all weights; have a checkpoint in memory; load the plugins anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
 from uuid import uuid4
 
@@ -26,7 +27,7 @@ from webapp.requests.fields import read
 from webapp.requests.pasted import parameters_of
 from webapp.routes import road
 from webapp.routes.context import caller, json_body, response, services, tasks
-from webapp.routes.drawing import reader
+from webapp.routes.drawing import reader, user_name
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 
 extras = Blueprint("extras", __name__, url_prefix="/sdapi/v1")
@@ -72,7 +73,7 @@ def enlarged(body: ExtrasFields, images: list[str], *, single: bool) -> Response
     here = services()
     options = here.options.get()
     job = ExtrasJob(
-        to_extras(body, images, options, here.registry),
+        replace(to_extras(body, images, options, here.registry), user_name=user_name()),
         single,
         str(options.get("samples_format", "png")),
         int(str(options.get("jpeg_quality", 80))),

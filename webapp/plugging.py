@@ -1,0 +1,42 @@
+"""Which plugins this process has, and what they read of the options. No Flask, no torch."""
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from plugins.finding import Origin
+from plugins.host import Choice, Host
+from plugins.nouns import Side
+from webapp.version import VERSION
+
+if TYPE_CHECKING:
+    from webapp.config import Config
+    from webapp.settings import Options
+
+CENSOR = "nsfw-censor"
+OFF_AT_FIRST = frozenset({CENSOR})
+"""Shipped plugins that somebody turns on; the others are on until somebody turns them off."""
+
+ORIGINS: Mapping[str, frozenset[Origin]] = MappingProxyType(
+    {"extra": frozenset({Origin.SHIPPED}), "all": frozenset()}
+)
+"""What is left under a value of ``disable_all_extensions``."""
+
+
+def host_of(side: Side, config: "Config", options: "Options", log: logging.Logger) -> Host:
+    """The plugins of one process, loaded as flags and options say."""
+    host = Host(side, config.data_dir, VERSION, options.of_plugin, log.getChild("plugins"))
+    host.load(choice_of(config, options.get(), options.enabled_plugins()))
+    return host
+
+
+def choice_of(config: "Config", options: Mapping[str, Any], enabled: frozenset[str]) -> Choice:
+    """What the flags and the options ``disabled_extensions`` and ``disable_all_extensions`` say."""
+    scope = config.disable_extensions or str(options.get("disable_all_extensions", "none"))
+    disabled = frozenset(map(str, options.get("disabled_extensions") or ()))
+    return Choice(
+        disabled=disabled | (OFF_AT_FIRST - enabled),
+        required=frozenset({CENSOR}) if config.nsfw_censor else frozenset(),
+        origins=ORIGINS.get(scope, frozenset(Origin)),
+    )
