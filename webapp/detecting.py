@@ -11,7 +11,12 @@ from webapp.queues.contracts import Answer
 from webapp.queues.frames import DetectionJob
 
 
-def detected(job: DetectionJob, release: Callable[[Image], Image]) -> Answer:
+def unchanged(image: Image) -> Image:
+    """Lets a picture out as it is."""
+    return image
+
+
+def detected(job: DetectionJob, release: Callable[[Image], Image] = unchanged) -> Answer:
     """The maps of a job's pictures, in order, as PNG; ``release`` has the last word on each."""
     from generator.control.detecting import detect  # torch: only when it is asked for
 

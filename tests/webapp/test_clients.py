@@ -195,7 +195,7 @@ def test_bots(client: Client) -> None:
     assert told["parameters"]["Seed"] == str(json.loads(answer["info"])["seed"])
 
 
-@pytest.mark.parametrize("name", ["history", "lock-checkpoint", "unets"])
+@pytest.mark.parametrize("name", ["history", "lock-checkpoint"])
 def test_probes_of_forks_are_not_found(client: Client, name: str) -> None:
     assert client.get(f"sdapi/v1/{name}", status=404) == {"detail": "Not Found"}
 
