@@ -10,6 +10,7 @@ from filebrowser.shares.passwords import Passwords
 from filebrowser.shares.store import ShareStore
 from webapp import auth, failures, traffic
 from webapp.auth import Throttle
+from webapp.links import Signer
 from webapp.places import picture_roots
 from webapp.routes import (
     cards,
@@ -31,6 +32,7 @@ from webapp.routes import (
     poses,
     probes,
     sdapi,
+    signing,
     training,
 )
 from webapp.routes.files import compatible, pictures, shared, shares
@@ -44,7 +46,7 @@ LARGEST_BODY = 256 * 1024 * 1024
 
 LOGIN_LASTS = timedelta(days=30)
 TRIES_OF_ALL = 100
-"""Wrong passwords of one share in a minute, whoever tries; ten from one address."""
+"""Wrong passwords of one share or name in a minute, whoever tries; ten from one address."""
 
 LISTENERS = 24
 """Pages that may follow the events at once; each holds one of the web process's threads."""
@@ -54,8 +56,10 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
     """The WSGI app of these services. ``built_page`` holds the page's index.html."""
     config = services.config
     app = Flask("webapp", static_folder=None)
+    secret = auth.session_key(config.easel_dir)
+    signer = Signer(secret)
     app.config.update(
-        SECRET_KEY=auth.session_key(config.easel_dir),
+        SECRET_KEY=secret,
         MAX_CONTENT_LENGTH=LARGEST_BODY,
         MAX_FORM_MEMORY_SIZE=1024 * 1024,
         SESSION_COOKIE_HTTPONLY=True,
@@ -69,9 +73,10 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
     app.extensions["easel.services"] = services
     app.extensions["easel.tasks"] = Tasks()
     traffic.install(app, config)
-    auth.install(app, services.credentials, config.cors_allow_origins)
+    auth.install(app, services.credentials, config.origins, signer)
     failures.install(app)
     add_routes(app, services, built_page or pages.default_build())
+    app.register_blueprint(signing.blueprint(signer))
     doorstep = traffic.Doorstep(app.wsgi_app, config.root_path, picture_roots(config))
     app.wsgi_app = doorstep  # type: ignore[method-assign]
     return app
@@ -101,7 +106,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(neighbours.neighbours)
     if services.config.api_server_stop:
         app.register_blueprint(machine.stopping())
-    app.register_blueprint(login.blueprint(Throttle()))
+    app.register_blueprint(login.blueprint(Throttle(), Throttle(tries=TRIES_OF_ALL)))
     app.register_blueprint(events.blueprint(LISTENERS))
     if services.config.web_ui:
         app.register_blueprint(pages.blueprint(built_page))

@@ -16,24 +16,21 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from flask import Flask, g, request
+from flask import Flask, current_app, g, request
 from flask_login import LoginManager, UserMixin, current_user
 
 from webapp.errors import Forbidden, NotAuthenticated, TooManyTries, WrongCredential
+from webapp.links import EXPIRES, SIGNATURE, Signer
+from webapp.origins import Origins
+from webapp.scopes import OPENS, Scope, scope_of
+from webapp.tokens import NarrowToken
 
 OWNER = "owner"
-PUBLIC_ENDPOINTS = frozenset(
-    {"probes.ping", "probes.healthz", "probes.readyz", "login.page", "login.enter"}
-    | {"shared.page", "shared.enter", "shared.content", "shared.archive"}
-)
-"""What answers without a credential, in every mode. The login page carries its own styles; whoever
-opens a share shows its id, and its password where it has one."""
-
 FROM_QUIET_PAGES = frozenset({"shared.enter"})
 """Forms on pages that tell nobody where they come from: a browser then says ``Origin: null``."""
 
@@ -41,6 +38,9 @@ FILEBROWSER_TOKEN = "X-Auth"
 """The header in which filebrowser's clients send their token."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SIGNED = frozenset({"files.by_path", "files.by_absolute_path"})
+"""What a signed link opens without a credential."""
+
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 TRIES = 10
 TRIES_WINDOW = 60.0  # seconds
@@ -51,8 +51,16 @@ class Caller:
     """Who asks. The owner sees and stops everybody's jobs; others their own."""
 
     name: str
-    owner: bool = False
+    scope: Scope = Scope.USER
     by_cookie: bool = False
+
+    @property
+    def owner(self) -> bool:
+        """Whether the service is this caller's."""
+        return self.scope is Scope.OWNER
+
+
+OWNING = Caller(OWNER, Scope.OWNER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +70,26 @@ class Credentials:
     token: str | None = None
     passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     any_host: bool = False  # --insecure, or a door that asks for credentials anyway
+    narrow: tuple[NarrowToken, ...] = ()
 
     @property
     def open_to_all(self) -> bool:
         """True if no credential is configured: whoever reaches the service is its owner."""
-        return not self.token and not self.passwords
+        return not self.token and not self.passwords and not self.narrow
 
     def by_name(self, name: str) -> Caller | None:
         """Who could come in under this name now; asked for what a caller left to others."""
         if name == OWNER:
-            return Caller(OWNER, owner=True) if self.token or self.open_to_all else None
+            return OWNING if self.token or self.open_to_all else None
         return Caller(name) if name in self.passwords else None
 
     def by_token(self, text: str) -> Caller | None:
-        """The owner, if ``text`` is the token."""
-        return Caller(OWNER, owner=True) if self.token and same(text, self.token) else None
+        """The owner or who holds a narrower token. Takes as long for every wrong text."""
+        found = OWNING if self.token and same(text, self.token) else None
+        for narrow in self.narrow:
+            if same(text, narrow.token):
+                found = found or Caller(narrow.name, narrow.scope)
+        return found
 
     def by_password(self, name: str, password: str) -> Caller | None:
         """The caller of this name and password. Takes as long for an unknown name."""
@@ -106,9 +119,11 @@ def credentials(
     page_auth: tuple[tuple[str, str], ...] = (),
     *,
     insecure: bool = False,
+    narrow: tuple[NarrowToken, ...] = (),
 ) -> Credentials:
     """What the flags configure. Users of ``--api-auth`` and ``--gradio-auth`` are one circle."""
-    return Credentials(token or None, MappingProxyType(dict((*page_auth, *api_auth))), insecure)
+    passwords = MappingProxyType(dict((*page_auth, *api_auth)))
+    return Credentials(token or None, passwords, insecure, narrow)
 
 
 def same(left: str, right: str) -> bool:
@@ -139,38 +154,64 @@ def visitors(credentials: Credentials) -> dict[str, Visitor]:
         Visitor(Caller(name, by_cookie=True), password)
         for name, password in credentials.passwords.items()
     ]
+    known += [
+        Visitor(Caller(narrow.name, narrow.scope, by_cookie=True), narrow.token)
+        for narrow in credentials.narrow
+    ]
     if credentials.token:
-        known.append(Visitor(Caller(OWNER, owner=True, by_cookie=True), credentials.token))
+        known.append(Visitor(replace(OWNING, by_cookie=True), credentials.token))
     return {visitor.get_id(): visitor for visitor in known}
 
 
 def visitor_of(caller: Caller, credentials: Credentials) -> Visitor:
     """The visitor to log in as ``caller``."""
-    secret = credentials.token if caller.owner else credentials.passwords[caller.name]
-    return Visitor(caller, secret or "")
+    known = visitors(credentials).values()
+    return next(one for one in known if one.caller == replace(caller, by_cookie=True))
 
 
-def install(app: Flask, credentials: Credentials, allowed_origins: tuple[str, ...]) -> None:
+def install(app: Flask, credentials: Credentials, origins: Origins, signer: Signer) -> None:
     """Put the gate before every route of ``app``."""
     manager = LoginManager(app)
     known = visitors(credentials)
     manager.user_loader(known.get)
-    app.before_request(lambda: gate(credentials, allowed_origins))
+    app.before_request(lambda: gate(credentials, origins, signer))
 
 
-def gate(credentials: Credentials, allowed_origins: tuple[str, ...]) -> None:
-    """Let a request through or raise: 401 without a credential, 403 from a foreign page."""
-    if request.endpoint in PUBLIC_ENDPOINTS:
+def gate(credentials: Credentials, origins: Origins, signer: Signer) -> None:
+    """Let a request through or raise: 401 without a credential, 403 from a foreign page.
+
+    Also 403 where the credential is too narrow for the route, and for a link that is not valid.
+    """
+    scope = scope_of(current_app.view_functions.get(request.endpoint or ""))
+    if scope is Scope.PUBLIC:
         if request.method not in SAFE_METHODS and not from_quiet_page():
-            check_origin(allowed_origins)
+            check_origin(origins)
+        return
+    if SIGNATURE in request.args and request.endpoint in SIGNED:
+        g.caller = signed_in(signer)
         return
     g.caller = identify(credentials)
     if credentials.open_to_all:
         if not credentials.any_host:
             check_host()
-        check_origin(allowed_origins)
+        check_origin(origins)
     elif g.caller.by_cookie and request.method not in SAFE_METHODS:
-        check_origin(allowed_origins)
+        check_origin(origins)
+    if request.endpoint is not None and scope not in OPENS[g.caller.scope]:
+        raise Forbidden(
+            f"This credential is for {g.caller.scope}; {request.method} {request.path} takes "
+            f"one for {scope}. See docs/access.md."
+        )
+
+
+def signed_in(signer: Signer) -> Caller:
+    """Who comes by a signed link: nobody, for one file. Raises ``Forbidden``."""
+    names = (EXPIRES, SIGNATURE)
+    expires, signature = (request.args.get(name, "") for name in names)
+    path = request.path.removeprefix("/file=")
+    if not signer.fits(path, expires, signature):
+        raise Forbidden("This link has expired or was changed; ask for a new one.")
+    return Caller("", Scope.READ)
 
 
 def from_quiet_page() -> bool:
@@ -183,7 +224,7 @@ def from_quiet_page() -> bool:
 def identify(credentials: Credentials) -> Caller:
     """The caller of the current request. Raises 401's exceptions."""
     if credentials.open_to_all:
-        return Caller(OWNER, owner=True)
+        return OWNING
     header = request.headers.get("Authorization", "") or request.headers.get(FILEBROWSER_TOKEN, "")
     if header.strip():
         found = credentials.by_header(header)
@@ -208,19 +249,29 @@ def check_host() -> None:
     )
 
 
-def check_origin(allowed: tuple[str, ...]) -> None:
-    """Refuse what a page of another origin asks for."""
+def check_origin(origins: Origins) -> None:
+    """Refuse what a page of another origin asks for.
+
+    Browsers name the origin of every unsafe request. Where none does, ``Sec-Fetch-Site`` and
+    ``Referer`` may still tell of another site; a program with a cookie sends none of the three.
+    """
     origin = request.headers.get("Origin")
     if origin is None:
-        if (
-            request.headers.get("Sec-Fetch-Site") == "cross-site"
-            and request.method not in SAFE_METHODS
-        ):
+        if request.method not in SAFE_METHODS and from_elsewhere(origins):
             raise Forbidden("A page of another site may not ask for this.")
         return
-    if origin in allowed or "*" in allowed or urlsplit(origin).netloc == request.host:
+    if origins.allow(origin) or urlsplit(origin).netloc == request.host:
         return
     raise Forbidden(f"The origin {origin!r} may not ask for this; see --cors-allow-origins.")
+
+
+def from_elsewhere(origins: Origins) -> bool:
+    """Whether a request without ``Origin`` tells otherwise that another site's page sent it."""
+    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        return True
+    page = urlsplit(request.headers.get("Referer", ""))
+    ours = page.netloc in ("", request.host)
+    return not ours and not origins.allow(f"{page.scheme}://{page.netloc}")
 
 
 def host_name(host: str) -> str:

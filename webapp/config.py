@@ -4,18 +4,33 @@ import argparse
 import difflib
 import ipaddress
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from webapp.flags import FLAGS, Flag
+from webapp.origins import Origins
+from webapp.scopes import Scope
+from webapp.tokens import BadToken, NarrowToken, narrow_tokens
 
 VENDOR_MOUNTS = tuple(
     f"/code/stable-diffusion-webui/{name}" for name in ("data", "data-oss", "data-nas")
 )
 KINDS: Mapping[str, Any] = {"text": str, "integer": int, "path": Path, "paths": Path, "texts": str}
+
+
+NARROW = MappingProxyType(
+    {
+        "read_tokens": Scope.READ,
+        "generate_tokens": Scope.GENERATE,
+        "metrics_tokens": Scope.METRICS,
+    }
+)
+"""What the tokens of these fields open."""
 
 
 class UnknownFlag(Exception):
@@ -40,6 +55,9 @@ class Config:
     token: str | None = None
     api_auth: tuple[tuple[str, str], ...] = ()
     page_auth: tuple[tuple[str, str], ...] = ()
+    read_tokens: tuple[NarrowToken, ...] = ()
+    generate_tokens: tuple[NarrowToken, ...] = ()
+    metrics_tokens: tuple[NarrowToken, ...] = ()
     insecure: bool = False
     watch: str = "auto"
     hashing: bool = True
@@ -63,6 +81,7 @@ class Config:
     tls_keyfile: Path | None = None
     tls_certfile: Path | None = None
     cors_allow_origins: tuple[str, ...] = ()
+    cors_allow_origins_regex: str = ""
     default_checkpoint: str = ""
     install_default: bool = True
     threads: int = 0
@@ -74,6 +93,17 @@ class Config:
     def easel_dir(self) -> Path:
         """Where queue, hashes, tokens and other things of our own lie; never served."""
         return self.data_dir / ".easel"
+
+    @property
+    def narrow_tokens(self) -> tuple[NarrowToken, ...]:
+        """Every token that opens less than the owner's."""
+        return (*self.read_tokens, *self.generate_tokens, *self.metrics_tokens)
+
+    @property
+    def origins(self) -> Origins:
+        """Whose pages may call from a browser."""
+        pattern = self.cors_allow_origins_regex
+        return Origins(self.cors_allow_origins, re.compile(pattern) if pattern else None)
 
     @property
     def options(self) -> Mapping[str, object]:
@@ -187,6 +217,9 @@ def _finished(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, A
         made[field] = _credentials(field, values.get(field, ""))
     origins = values.get("cors_allow_origins", "")
     made["cors_allow_origins"] = tuple(part.strip() for part in origins.split(",") if part.strip())
+    _check_pattern(values.get("cors_allow_origins_regex", ""))
+    for field, scope in NARROW.items():
+        made[field] = _narrow(scope, values.get(field, ()))
     path = values.get("root_path", "").strip("/")
     made["root_path"] = f"/{path}" if path else ""
     if values.get("listen") and "host" not in values:
@@ -199,6 +232,22 @@ def _finished(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, A
         _check_network(network)
     _check_device(made.get("device", "auto"))
     return made
+
+
+def _narrow(scope: Scope, given: Sequence[str]) -> tuple[NarrowToken, ...]:
+    try:
+        return narrow_tokens(scope, given)
+    except BadToken as error:
+        raise UnknownFlag(f"--{scope}-token: {error}") from None
+
+
+def _check_pattern(text: str) -> None:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise UnknownFlag(
+            f"--cors-allow-origins-regex takes a regular expression, not {text!r} ({error})."
+        ) from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -148,10 +148,40 @@ FLAGS: tuple[Flag, ...] = (
         SERVER,
     ),
     Flag(
+        "cors-allow-origins-regex",
+        "text",
+        "cors_allow_origins_regex",
+        "A regular expression that whole origins must fit for browsers to call from them.",
+        SERVER,
+    ),
+    Flag(
         "token",
         "text",
         "token",
         "The owner's token: 'Authorization: TOKEN' or 'Bearer TOKEN'.",
+        SAFETY,
+    ),
+    Flag(
+        "read-token",
+        "texts",
+        "read_tokens",
+        "A token that reads lists and files and changes nothing. TOKEN, NAME=TOKEN or @FILE with "
+        "one a line. Repeatable.",
+        SAFETY,
+    ),
+    Flag(
+        "generate-token",
+        "texts",
+        "generate_tokens",
+        "A token that draws, and sees and stops its own jobs; otherwise as --read-token, without "
+        "files. Repeatable.",
+        SAFETY,
+    ),
+    Flag(
+        "metrics-token",
+        "texts",
+        "metrics_tokens",
+        "A token for GET /metrics alone, which is the owner's otherwise. Repeatable.",
         SAFETY,
     ),
     Flag("api-auth", "text", "api_auth", "user:password[,user2:password2] for HTTP Basic.", SAFETY),
@@ -282,7 +312,7 @@ FLAGS: tuple[Flag, ...] = (
         "disable-tls-verify no-gradio-queue gradio-queue gradio-debug share",
         (
             "ngrok ngrok-options ngrok-region gradio-allowed-path gradio-auth-path "
-            "timeout-keep-alive cors-allow-origins-regex"
+            "timeout-keep-alive"
         ),
     ),
     Flag(

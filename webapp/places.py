@@ -72,11 +72,14 @@ def token(config: "Config") -> str | None:
     """The token that opens the service; None where none is needed.
 
     The one given by the flags, or, when other machines can reach the service and no credential is
-    configured, one made once and kept in the data directory for its owner alone.
+    configured, or only tokens that open less, one made once and kept in the data directory for its
+    owner alone.
     """
     if config.token:
         return config.token
-    if not config.listen or config.insecure or config.api_auth or config.page_auth:
+    if config.api_auth or config.page_auth:
+        return None
+    if not config.narrow_tokens and (not config.listen or config.insecure):
         return None
     return kept_token(config.easel_dir / TOKEN)
 

@@ -56,7 +56,11 @@ def build(config: "Config") -> Services:
         registry=registry,
         options=options_of(config),
         credentials=credentials(
-            token(config), config.api_auth, config.page_auth, insecure=config.insecure
+            token(config),
+            config.api_auth,
+            config.page_auth,
+            insecure=config.insecure,
+            narrow=config.narrow_tokens,
         ),
         log=log,
         close=close,

@@ -10,6 +10,8 @@ from uuid import uuid4
 
 from flask import Flask, Response, g, request
 
+from webapp.origins import Origins
+
 if TYPE_CHECKING:
     from webapp.config import Config
 
@@ -55,9 +57,9 @@ class Doorstep:
 def install(app: Flask, config: "Config") -> None:
     """Hang what is done before and after each request on the app."""
     app.before_request(begin)
-    if config.cors_allow_origins:
+    if origins := config.origins:
         app.before_request(preflight)
-        app.after_request(lambda answer: cors(answer, config.cors_allow_origins))
+        app.after_request(lambda answer: cors(answer, origins))
     app.after_request(compress)
     app.after_request(lambda answer: finish(answer, config))
 
@@ -75,10 +77,10 @@ def preflight() -> Response | None:
     return Response(status=204) if asks else None
 
 
-def cors(answer: Response, allowed: tuple[str, ...]) -> Response:
+def cors(answer: Response, origins: Origins) -> Response:
     """Let pages of the allowed origins read the answer (``--cors-allow-origins``)."""
     origin = request.headers.get("Origin", "")
-    if origin and (origin in allowed or "*" in allowed):
+    if origin and origins.allow(origin):
         answer.headers["Access-Control-Allow-Origin"] = origin
         answer.headers["Access-Control-Allow-Credentials"] = "true"
         answer.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"

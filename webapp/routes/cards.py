@@ -24,6 +24,7 @@ from generator.models.kinds import Kind
 from generator.pictures.saving import open_header
 from webapp.openapi import Note, described
 from webapp.routes.context import services
+from webapp.scopes import Scope, allowed
 
 cards = Blueprint("cards", __name__, url_prefix="/sd_extra_networks")
 
@@ -56,6 +57,7 @@ ITEM = {"page": TEXT, "item": TEXT}
 
 
 @cards.get("/thumb")
+@allowed(Scope.READ)
 @described(
     Note(
         "The picture beside a model", content_type="image/*", answer=PICTURE,
@@ -80,6 +82,7 @@ def folders() -> tuple[Path, ...]:
 
 
 @cards.get("/metadata")
+@allowed(Scope.READ)
 @described(Note("What a model's file says of itself", answer={"type": "object"}, query=ITEM))
 def metadata() -> Response:
     """``{"metadata": JSON as text}``, or ``{}``; the covers are left out."""
@@ -89,6 +92,7 @@ def metadata() -> Response:
 
 
 @cards.get("/cover-images")
+@allowed(Scope.READ)
 @described(
     Note(
         "A picture inside a model's file", content_type="image/*", answer=PICTURE,
@@ -124,6 +128,7 @@ def cover(file: ModelFile, place: int) -> bytes | None:
 
 
 @cards.get("/get-single-card")
+@allowed(Scope.READ)
 @described(
     Note(
         "A model's card as HTML", answer={"type": "object"},

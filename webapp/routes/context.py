@@ -8,6 +8,7 @@ from flask import Response, current_app, g, request
 from webapp.auth import Caller
 from webapp.errors import Fault, Forbidden, InvalidFields, TooLarge
 from webapp.queues.contracts import Answer
+from webapp.scopes import OPENS, Scope
 
 if TYPE_CHECKING:
     from webapp.routes.tasks import Tasks
@@ -38,6 +39,12 @@ def require_owner() -> None:
     """Refuse callers who are not the service's owner. Raises ``Forbidden``."""
     if not caller().owner:
         raise Forbidden("Only the owner of the service may ask for this; use its token.")
+
+
+def require(scope: Scope, what: str) -> None:
+    """Refuse callers whose credential is too narrow for ``what``. Raises ``Forbidden``."""
+    if scope not in OPENS[caller().scope]:
+        raise Forbidden(f"{what}; this takes a credential for {scope}. See docs/access.md.")
 
 
 def json_body(*, required: bool = True) -> object:

@@ -22,6 +22,7 @@ from webapp.routes import road
 from webapp.routes.context import caller, json_body, response, services
 from webapp.routes.drawing import reader
 from webapp.routes.tasks import ROUTE_TAG
+from webapp.scopes import Scope, allowed
 
 if TYPE_CHECKING:
     from webapp.services import Services
@@ -66,6 +67,7 @@ def flag(name: str, default: bool) -> bool:
 
 
 @controlnet.get("/version")
+@allowed(Scope.READ)
 @described(Note("Version of these routes", answer=OBJECT))
 def version() -> Response:
     """The extension's number, which its clients compare."""
@@ -73,6 +75,7 @@ def version() -> Response:
 
 
 @controlnet.get("/model_list")
+@allowed(Scope.READ)
 @described(
     Note(
         "ControlNets",
@@ -86,6 +89,7 @@ def model_list() -> Response:
 
 
 @controlnet.get("/module_list")
+@allowed(Scope.READ)
 @described(
     Note(
         "Preprocessors; those that are networks of their own are refused when used",
@@ -102,6 +106,7 @@ def module_list() -> Response:
 
 
 @controlnet.get("/control_types")
+@allowed(Scope.READ)
 @described(Note("Preprocessors and ControlNets by what they control", answer=OBJECT))
 def control_types() -> Response:
     """Each kind of control with its preprocessors' labels, its ControlNets and its defaults."""
@@ -110,6 +115,7 @@ def control_types() -> Response:
 
 
 @controlnet.get("/settings")
+@allowed(Scope.READ)
 @described(Note("How many units a request may have", answer=OBJECT))
 def settings() -> Response:
     """The option of that name."""
@@ -118,6 +124,7 @@ def settings() -> Response:
 
 
 @controlnet.post("/detect")
+@allowed(Scope.GENERATE)
 @described(Note("Draw the maps of pictures", body=Detection, answer=Maps))
 def detect() -> Response:
     """Through the queue, as every work is."""

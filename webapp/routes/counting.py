@@ -18,6 +18,7 @@ from webapp.requests.fields import invalid
 from webapp.requests.ranges import LONGEST_PROMPT
 from webapp.routes.context import json_body, services
 from webapp.routes.models import of
+from webapp.scopes import Scope, allowed
 
 MOST_STEPS = 150  # variants that an alternation is spelled out in
 
@@ -52,6 +53,7 @@ def blueprint(reader: Reader) -> Blueprint:
     counting = Blueprint("counting", __name__, url_prefix="/internal")
 
     @counting.post("/token-count")
+    @allowed(Scope.GENERATE)
     @described(Note("How many tokens a prompt takes", body=Prompt, answer=Tokens))
     def tokens() -> Response:
         """Count the longest variant of a prompt: after styles, comments and tags."""

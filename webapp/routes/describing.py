@@ -20,6 +20,7 @@ from webapp.routes import road
 from webapp.routes.context import caller, json_body, response, services, tasks
 from webapp.routes.drawing import reader
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
+from webapp.scopes import Scope, allowed
 
 if TYPE_CHECKING:
     from webapp.services import Services
@@ -51,6 +52,7 @@ class NoSuchModel(Refused):
 
 
 @describing.post("/interrogate")
+@allowed(Scope.GENERATE)
 @described(Note("Words for a picture", body=Interrogation, answer=CAPTION))
 def interrogate() -> Response:
     """Checked as AUTOMATIC1111 checks it: the picture first, then the name of the model."""

@@ -5,6 +5,7 @@ from importlib.resources import files
 from flask import Blueprint, Response, current_app, jsonify
 
 from webapp.openapi import Note, described, document
+from webapp.scopes import Scope, allowed
 from webapp.version import VERSION
 
 docs = Blueprint("docs", __name__)
@@ -12,6 +13,7 @@ PAGE = files("webapp").joinpath("pages", "docs.html").read_text(encoding="utf-8"
 
 
 @docs.get("/openapi.json")
+@allowed(Scope.READ)
 @described(Note("This document", answer={"type": "object"}))
 def openapi() -> Response:
     """The OpenAPI document of the running app."""
@@ -19,6 +21,7 @@ def openapi() -> Response:
 
 
 @docs.get("/docs")
+@allowed(Scope.READ)
 @described(Note("The API for people to read", content_type="text/html"))
 def page() -> Response:
     """One file without outside parts, so that it works offline."""
@@ -26,6 +29,7 @@ def page() -> Response:
 
 
 @docs.get("/redoc")
+@allowed(Scope.READ)
 @described(Note("As /docs", content_type="text/html"))
 def redoc() -> Response:
     """AUTOMATIC1111 has a second page of the same."""

@@ -21,8 +21,9 @@ from webapp.requests.img2img import Img2Img
 from webapp.requests.saving import origins_dir, saving, unsaved
 from webapp.requests.txt2img import Txt2Img
 from webapp.routes import road
-from webapp.routes.context import caller, json_body, response, services, tasks
+from webapp.routes.context import caller, json_body, require, response, services, tasks
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
+from webapp.scopes import Scope, allowed
 from webapp.version import INFOTEXT_VERSION
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ PICTURES = {
 
 
 @drawing.post("/txt2img")
+@allowed(Scope.GENERATE)
 @described(Note("Draw pictures from a prompt", body=Txt2Img, answer=PICTURES))
 def txt2img() -> Response:
     """Draw, and answer when it is done."""
@@ -49,6 +51,7 @@ def txt2img() -> Response:
 
 
 @drawing.post("/img2img")
+@allowed(Scope.GENERATE)
 @described(Note("Draw pictures from pictures and a prompt", body=Img2Img, answer=PICTURES))
 def img2img() -> Response:
     """Draw, and answer when it is done."""
@@ -120,6 +123,7 @@ def user_name() -> str:
 def keep_overrides(body: DrawingBody, here: "Services") -> None:
     """Change the options for good where the request says that they shall not be restored."""
     if body.override_settings and body.override_settings_restore_afterwards is False:
+        require(Scope.USER, "override_settings_restore_afterwards: false changes the options")
         here.options.update(body.override_settings)
 
 

@@ -11,6 +11,7 @@ from webapp.openapi import EMPTY, Note, described
 from webapp.queues.contracts import LOAD, UNLOAD, Board, Errand
 from webapp.routes.context import services
 from webapp.routes.road import CallerLeft, left
+from webapp.scopes import Scope, allowed
 
 if TYPE_CHECKING:
     from webapp.services import Services
@@ -20,6 +21,7 @@ PAUSE = 0.05  # seconds between two looks at whether it is done
 
 
 @errands.post("/unload-checkpoint")
+@allowed(Scope.USER)
 @described(Note("Drop the weights of every worker; the next picture loads them", answer=EMPTY))
 def unload() -> Response:
     """Between two jobs; answered when it is done."""
@@ -27,6 +29,7 @@ def unload() -> Response:
 
 
 @errands.post("/reload-checkpoint")
+@allowed(Scope.USER)
 @described(Note("Have the chosen checkpoint in every worker's memory", answer=EMPTY))
 def reload() -> Response:
     """Between two jobs; answered when it is done."""

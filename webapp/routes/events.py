@@ -9,6 +9,7 @@ from flask import Blueprint, Response
 from webapp.errors import Unavailable
 from webapp.openapi import Note, described
 from webapp.routes.context import services
+from webapp.scopes import Scope, allowed
 
 PING_SECONDS = 15.0
 
@@ -40,6 +41,7 @@ def blueprint(most: int) -> Blueprint:
     listeners = Listeners(most)
 
     @events.get("/api/events")
+    @allowed(Scope.READ)
     @described(Note("A stream of events: models, ping", content_type="text/event-stream"))
     def stream() -> Response:
         """Tell of every change of the registry, and ping every 15 s."""

@@ -29,6 +29,7 @@ from webapp.routes import road
 from webapp.routes.context import caller, json_body, response, services, tasks
 from webapp.routes.drawing import reader, user_name
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
+from webapp.scopes import Scope, allowed
 
 extras = Blueprint("extras", __name__, url_prefix="/sdapi/v1")
 
@@ -53,6 +54,7 @@ UNTOLD = frozenset(
 
 
 @extras.post("/extra-single-image")
+@allowed(Scope.GENERATE)
 @described(Note("Enlarge a picture", body=ExtrasSingle, answer=SINGLE))
 def single_image() -> Response:
     """Enlarge, and answer when it is done."""
@@ -61,6 +63,7 @@ def single_image() -> Response:
 
 
 @extras.post("/extra-batch-images")
+@allowed(Scope.GENERATE)
 @described(Note("Enlarge pictures", body=ExtrasBatch, answer=SEVERAL))
 def batch_images() -> Response:
     """Enlarge, and answer when all are done."""
@@ -93,6 +96,7 @@ def enlarged(body: ExtrasFields, images: list[str], *, single: bool) -> Response
 
 
 @extras.post("/png-info")
+@allowed(Scope.GENERATE)
 @described(Note("Read how a picture was made", body=PngInfoBody, answer=INFO))
 def png_info() -> Response:
     """The infotext of a picture, its other texts, and the infotext taken apart."""

@@ -18,6 +18,7 @@ from webapp.requests.pasted import LONGEST, parameters_of
 from webapp.routes.context import caller, json_body, response, services, tasks
 from webapp.routes.sdapi import fraction
 from webapp.routes.tasks import Running, frames, task_of
+from webapp.scopes import Scope, allowed
 
 internal = Blueprint("internal", __name__, url_prefix="/internal")
 Query = TypeVar("Query", bound=BaseModel)
@@ -63,6 +64,7 @@ class TaskProgress(BaseModel):
 
 
 @internal.post("/progress")
+@allowed(Scope.GENERATE)
 @described(Note("How far one task is", body=TaskQuery, answer=TaskProgress))
 def task_progress() -> Response:
     """The state of one of the caller's tasks: queued, running, completed or unknown."""
@@ -114,6 +116,7 @@ def moving(job: Running, query: TaskQuery) -> TaskProgress:
 
 
 @internal.post("/answer")
+@allowed(Scope.GENERATE)
 @described(Note("The answer of a task whose asker has left", body=TaskName))
 def task_answer() -> Response:
     """What a task of the caller's came to, once: for a page that was loaded again meanwhile."""
@@ -127,6 +130,7 @@ def task_answer() -> Response:
 
 
 @internal.post("/infotext")
+@allowed(Scope.GENERATE)
 @described(Note("An infotext taken apart, as png-info does", body=InfotextBody))
 def infotext() -> Response:
     """The parameters of a pasted text, what it leaves unsaid filled in."""
@@ -138,6 +142,7 @@ def infotext() -> Response:
 
 
 @internal.get("/pending-tasks")
+@allowed(Scope.GENERATE)
 @described(Note("The tasks that wait or run", answer={"type": "object"}))
 def pending_tasks() -> Response:
     """The caller's tasks in order of arrival."""

@@ -9,16 +9,18 @@ from flask_login import login_user, logout_user
 
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
-from webapp.auth import Caller, Throttle, visitor_of
+from webapp.auth import OWNING, Caller, Throttle, visitor_of
 from webapp.errors import Refused, WrongCredential
 from webapp.openapi import EMPTY, Note, described
 from webapp.requests.models_of import exact
 from webapp.routes.context import caller, json_body, services
+from webapp.scopes import Scope, allowed
 from webapp.version import VERSION
 
 FORM = files("webapp").joinpath("pages", "login.html").read_text(encoding="utf-8")
 PREFERRED = "easel.preferred_size"
 USUAL_SIDE = 512
+LONGEST_NAME = 64
 WRONG = "<p role=alert>用户名、密码或令牌不正确 · Wrong name, password or token</p>"
 HTML = "text/html; charset=utf-8"
 USER = {"type": "object", "properties": {"user": {"type": "string"}}}
@@ -36,28 +38,36 @@ def form(note: str = "", status: int = 200) -> Response:
     return answer
 
 
-def blueprint(throttle: Throttle) -> Blueprint:
-    """The routes of logging in and out; ``throttle`` counts the failures of this app."""
+def blueprint(throttle: Throttle, accounts: Throttle) -> Blueprint:
+    """The routes of logging in and out.
+
+    ``throttle`` counts the failures by address, ``accounts`` by name, whoever tries.
+    """
     login = Blueprint("login", __name__)
 
     @login.get("/login")
+    @allowed(Scope.PUBLIC)
     @described(Note("The login page", content_type="text/html", public=True))
     def page() -> Response:
         """The form; with no credentials configured it says that none is needed."""
         return form()
 
     @login.post("/login")
+    @allowed(Scope.PUBLIC)
     @described(
         Note("Log in with a name and password or the token", CREDENTIAL, answer=USER, public=True)
     )
     def enter() -> Response:
         """Set the cookie. JSON is answered with JSON, the form with a redirect to the page."""
         as_json = request.mimetype == "application/json"
-        address = request.remote_addr or ""
+        given = json_body() if as_json else request.form.to_dict()
+        address, account = request.remote_addr or "", account_of(given)
         throttle.check(address)
-        who = known(json_body() if as_json else request.form.to_dict())
+        accounts.check(account)
+        who = known(given)
         if who is None:
             throttle.failed(address)
+            accounts.failed(account)
             if as_json:
                 raise WrongCredential("Incorrect username or password")
             return form(
@@ -71,6 +81,7 @@ def blueprint(throttle: Throttle) -> Blueprint:
         return jsonify({"user": who.name}) if as_json else redirect(target, 303)  # type: ignore[return-value]
 
     @login.post("/logout")
+    @allowed(Scope.READ)
     @described(Note("Forget the cookie", answer=EMPTY))
     def leave() -> Response:
         """Log out."""
@@ -79,6 +90,7 @@ def blueprint(throttle: Throttle) -> Blueprint:
         return jsonify({})
 
     @login.get("/api/session")
+    @allowed(Scope.READ)
     @described(Note("Who is logged in, and what this service is", answer={"type": "object"}))
     def who_am_i() -> Response:
         """What the page needs to know at its start."""
@@ -88,6 +100,7 @@ def blueprint(throttle: Throttle) -> Blueprint:
             {
                 "user": caller().name,
                 "owner": caller().owner,
+                "scope": caller().scope,
                 "version": VERSION,
                 "edition": "standard",
                 "filebrowser": here.config.filebrowser,
@@ -129,8 +142,13 @@ def known(given: object) -> Caller | None:
     name, password, token = (str(given.get(k) or "") for k in ("username", "password", "token"))
     credentials = services().credentials
     if credentials.open_to_all:
-        return Caller("owner", owner=True)
+        return OWNING
     return credentials.by_token(token or password) or credentials.by_password(name, password)
+
+
+def account_of(given: object) -> str:
+    """The name that a login body tries; "" for a token."""
+    return str(given.get("username") or "")[:LONGEST_NAME] if isinstance(given, dict) else ""
 
 
 def local_target(path: str) -> str:

@@ -11,6 +11,7 @@ from webapp.errors import Unavailable
 from webapp.family import SUPERVISOR
 from webapp.openapi import Note, described
 from webapp.routes.context import require_owner, services
+from webapp.scopes import Scope, allowed
 
 MEMINFO = Path("/proc/meminfo")
 STATM = Path("/proc/self/statm")
@@ -22,6 +23,7 @@ machine = Blueprint("machine", __name__, url_prefix="/sdapi/v1")
 
 
 @machine.get("/memory")
+@allowed(Scope.READ)
 @described(Note("Memory of the machine and of the service's processes", answer=MEMORY))
 def memory() -> Response:
     """``used`` is what this service holds, ``free`` what the system could still give."""
@@ -63,6 +65,7 @@ def meminfo() -> dict[str, int]:
 
 
 @machine.get("/extensions")
+@allowed(Scope.READ)
 @described(Note("Extensions with a git remote", answer={"type": "array", "items": {}}))
 def extensions() -> Response:
     """Plugins come from packages and folders, none from a git remote."""
@@ -74,18 +77,21 @@ def stopping() -> Blueprint:
     routes = Blueprint("stopping", __name__, url_prefix="/sdapi/v1")
 
     @routes.post("/server-kill")
+    @allowed(Scope.OWNER)
     @described(Note("End the service; running jobs are finished or given back", answer=TEXT))
     def kill() -> Response:
         """As ``server-stop``: nothing is lost by a kind end."""
         return tell(signal.SIGTERM, "Stopping.")
 
     @routes.post("/server-stop")
+    @allowed(Scope.OWNER)
     @described(Note("End the service; running jobs are finished or given back", answer=TEXT))
     def stop() -> Response:
         """End as after a SIGTERM."""
         return tell(signal.SIGTERM, "Stopping.")
 
     @routes.post("/server-restart")
+    @allowed(Scope.OWNER)
     @described(Note("Start every process of the service anew", answer=TEXT))
     def restart() -> Response:
         """End as after a SIGTERM and start again, on the same port."""

@@ -14,6 +14,7 @@ from webapp.options_table import OPTIONS
 from webapp.routes.context import services
 from webapp.routes.machine import meminfo
 from webapp.routes.models import flags_told
+from webapp.scopes import Scope, allowed
 from webapp.version import VERSION
 
 OBJECT = {"type": "object"}
@@ -29,12 +30,14 @@ def blueprint() -> Blueprint:
     took = age()
 
     @facts.get("/profile-startup")
+    @allowed(Scope.READ)
     @described(Note("How long the web process took to start", answer=OBJECT))
     def profile() -> Response:
         """Seconds; the workers load their weights meanwhile and are not counted."""
         return jsonify({"total": took, "records": {"web process": took}})
 
     @facts.get("/quicksettings-hint")
+    @allowed(Scope.READ)
     @described(Note("The names of the options", answer={"type": "array", "items": HINT}))
     def hint() -> Response:
         """Every option by its name, and in words."""
@@ -43,12 +46,14 @@ def blueprint() -> Blueprint:
         )
 
     @facts.get("/sysinfo")
+    @allowed(Scope.USER)
     @described(Note("Machine, service and options, for a report", answer=OBJECT))
     def sysinfo() -> Response:
         """To be read here."""
         return told(attachment=False)
 
     @facts.get("/sysinfo-download")
+    @allowed(Scope.USER)
     @described(Note("The same as a file", answer=OBJECT))
     def download() -> Response:
         """To be kept."""

@@ -24,6 +24,7 @@ from webapp.flags import FLAGS, Flag
 from webapp.openapi import NULL, Note, described
 from webapp.places import styles_files
 from webapp.routes.context import services
+from webapp.scopes import Scope, allowed
 from webapp.shelves import folders_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def of(kind: Kind) -> tuple[ModelFile, ...]:
 
 
 @models.get("/sd-models")
+@allowed(Scope.READ)
 @described(Note("Checkpoints", answer=LIST))
 def sd_models() -> Response:
     """Every checkpoint; hashes are null until they are known."""
@@ -70,6 +72,7 @@ def checkpoint(file: ModelFile) -> dict[str, object]:
 
 
 @models.get("/sd-vae")
+@allowed(Scope.READ)
 @described(Note("VAEs", answer=LIST))
 def sd_vae() -> Response:
     """Every VAE file, by its name with suffix."""
@@ -77,6 +80,7 @@ def sd_vae() -> Response:
 
 
 @models.get("/loras")
+@allowed(Scope.READ)
 @described(Note("LoRAs", answer=LIST))
 def loras() -> Response:
     """Every LoRA with what its file says of itself."""
@@ -89,6 +93,7 @@ def loras() -> Response:
 
 
 @models.get("/hypernetworks")
+@allowed(Scope.READ)
 @described(Note("Hypernetworks", answer=LIST))
 def hypernetworks() -> Response:
     """Every hypernetwork."""
@@ -96,6 +101,7 @@ def hypernetworks() -> Response:
 
 
 @models.get("/embeddings")
+@allowed(Scope.READ)
 @described(Note("Textual inversion embeddings", answer=OBJECT))
 def embeddings() -> Response:
     """Every embedding: those that fit the chosen checkpoint, and the others as ``skipped``."""
@@ -132,6 +138,7 @@ def embedding(facts: EmbeddingFacts) -> dict[str, object]:
 
 
 @models.get("/samplers")
+@allowed(Scope.READ)
 @described(Note("Samplers", answer=LIST))
 def samplers() -> Response:
     """Every sampler in AUTOMATIC1111's order."""
@@ -144,6 +151,7 @@ def samplers() -> Response:
 
 
 @models.get("/schedulers")
+@allowed(Scope.READ)
 @described(Note("Noise schedules", answer=LIST))
 def schedulers() -> Response:
     """Every schedule in AUTOMATIC1111's order."""
@@ -162,6 +170,7 @@ def schedulers() -> Response:
 
 
 @models.get("/upscalers")
+@allowed(Scope.READ)
 @described(Note("Upscalers", answer=LIST))
 def upscalers() -> Response:
     """The three that need no weights, then those of the files."""
@@ -177,6 +186,7 @@ def upscaler(name: str, model: str | None, path: str | None) -> dict[str, object
 
 
 @models.get("/latent-upscale-modes")
+@allowed(Scope.READ)
 @described(Note("Ways to enlarge a latent", answer=LIST))
 def latent_upscale_modes() -> Response:
     """The six of the contract."""
@@ -184,6 +194,7 @@ def latent_upscale_modes() -> Response:
 
 
 @models.get("/face-restorers")
+@allowed(Scope.READ)
 @described(Note("Face restorers", answer=LIST))
 def face_restorers() -> Response:
     """None yet."""
@@ -191,6 +202,7 @@ def face_restorers() -> Response:
 
 
 @models.get("/realesrgan-models")
+@allowed(Scope.READ)
 @described(Note("Real-ESRGAN models", answer=LIST))
 def realesrgan_models() -> Response:
     """The files under models/RealESRGAN."""
@@ -199,6 +211,7 @@ def realesrgan_models() -> Response:
 
 
 @models.get("/scripts")
+@allowed(Scope.READ)
 @described(Note("Scripts by the names that requests use", answer=OBJECT))
 def scripts() -> Response:
     """The selectable ones, then those of ``alwayson_scripts``."""
@@ -206,6 +219,7 @@ def scripts() -> Response:
 
 
 @models.get("/script-info")
+@allowed(Scope.READ)
 @described(Note("Arguments of the scripts", answer=LIST))
 def script_info() -> Response:
     """Every script's arguments by position."""
@@ -219,6 +233,7 @@ def script_info() -> Response:
 
 
 @models.get("/prompt-styles")
+@allowed(Scope.READ)
 @described(Note("Named pieces of prompts", answer=LIST))
 def prompt_styles() -> Response:
     """The styles of styles.csv, read afresh."""
@@ -232,6 +247,7 @@ def prompt_styles() -> Response:
 
 
 @models.get("/cmd-flags")
+@allowed(Scope.READ)
 @described(Note("The flags that the service was started with", answer=OBJECT))
 def cmd_flags() -> Response:
     """Every flag by its name with underscores; those that are secret are never told."""
@@ -274,6 +290,7 @@ def plain(value: object) -> object:
 
 
 @models.post("/refresh-checkpoints")
+@allowed(Scope.GENERATE)
 @described(Note("Look at the model folders again", answer=NULL))
 def refresh_checkpoints() -> Response:
     """Scan now, for folders that nobody watches."""
@@ -281,6 +298,7 @@ def refresh_checkpoints() -> Response:
 
 
 @models.post("/refresh-vae")
+@allowed(Scope.GENERATE)
 @described(Note("Look at the model folders again", answer=NULL))
 def refresh_vae() -> Response:
     """Scan now."""
@@ -288,6 +306,7 @@ def refresh_vae() -> Response:
 
 
 @models.post("/refresh-loras")
+@allowed(Scope.GENERATE)
 @described(Note("Look at the model folders again", answer=NULL))
 def refresh_loras() -> Response:
     """Scan now."""
@@ -295,6 +314,7 @@ def refresh_loras() -> Response:
 
 
 @models.post("/refresh-embeddings")
+@allowed(Scope.GENERATE)
 @described(Note("Look at the model folders again", answer=NULL))
 def refresh_embeddings() -> Response:
     """Scan now."""

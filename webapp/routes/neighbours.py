@@ -9,6 +9,7 @@ from generator.models.index import ModelFile
 from generator.models.kinds import Kind
 from webapp.openapi import Note, described
 from webapp.routes.context import caller, services
+from webapp.scopes import Scope, allowed
 from webapp.version import VERSION
 
 neighbours = Blueprint("neighbours", __name__)
@@ -27,6 +28,7 @@ PAGES = MappingProxyType(
 
 
 @neighbours.get("/config")
+@allowed(Scope.READ)
 @described(Note("Says that the service is there", answer=OBJECT))
 def config() -> Response:
     """The few keys that clients read; Easel's page is none of gradio's."""
@@ -36,6 +38,7 @@ def config() -> Response:
 
 
 @neighbours.get("/user")
+@allowed(Scope.READ)
 @described(
     Note("The caller's name, null for the owner", answer={"type": "string", "nullable": True})
 )
@@ -45,6 +48,7 @@ def user() -> Response:
 
 
 @neighbours.get("/queue/status")
+@allowed(Scope.READ)
 @described(Note("How many jobs wait", answer=OBJECT))
 def queue_status() -> Response:
     """gradio's estimation message; nobody's rank is known without a job."""
@@ -53,6 +57,7 @@ def queue_status() -> Response:
 
 
 @neighbours.get("/sdapi/v1/sd-modules")
+@allowed(Scope.READ)
 @described(Note("Forge's list of VAEs", answer=LIST))
 def sd_modules() -> Response:
     """As ``sd-vae``: Forge's other modules, text encoders, come with a checkpoint here."""
@@ -61,6 +66,7 @@ def sd_modules() -> Response:
 
 
 @neighbours.get("/sdapi/v1/version")
+@allowed(Scope.READ)
 @described(Note("SD.Next's question for the version", answer=OBJECT))
 def version() -> Response:
     """Easel's own."""
@@ -68,6 +74,7 @@ def version() -> Response:
 
 
 @neighbours.get("/sdapi/v1/platform")
+@allowed(Scope.READ)
 @described(Note("SD.Next's question for the system", answer=OBJECT))
 def platform() -> Response:
     """The system, Python, and the devices of the workers."""
@@ -83,6 +90,7 @@ def platform() -> Response:
 
 
 @neighbours.get("/sdapi/v1/gpu")
+@allowed(Scope.READ)
 @described(Note("SD.Next's question for the devices", answer=LIST))
 def gpu() -> Response:
     """One entry a worker; what it holds is in MiB."""
@@ -99,6 +107,7 @@ def gpu() -> Response:
 
 
 @neighbours.get("/sdapi/v1/extra-networks")
+@allowed(Scope.READ)
 @described(
     Note(
         "SD.Next's list of models of every kind",
@@ -129,6 +138,7 @@ def network(page: str, file: ModelFile) -> dict[str, object]:
 
 
 @neighbours.get("/sdapi/v1/detailers")
+@allowed(Scope.READ)
 @described(Note("SD.Next's list of detectors: none", answer=LIST))
 def detailers() -> Response:
     """Easel has none of its own."""
@@ -136,6 +146,7 @@ def detailers() -> Response:
 
 
 @neighbours.get("/sdapi/v1/unets")
+@allowed(Scope.READ)
 @described(Note("SD.Next's list of networks without a text model: none", answer=LIST))
 def unets() -> Response:
     """Easel draws with whole checkpoints."""

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request, send_from_directory
 from werkzeug.security import safe_join
 
 from webapp.errors import Unavailable
+from webapp.scopes import Scope, allowed
 
 INDEX = "index.html"
 A_YEAR = 31_536_000
@@ -38,6 +39,7 @@ def blueprint(built: Path) -> Blueprint:
     zipped = lru_cache(FILES_KEPT)(compressed)  # each file once a process
 
     @pages.get("/")
+    @allowed(Scope.READ)
     def index() -> Response:
         """The page; never cached, so that a new build is seen at once."""
         if not (built / INDEX).is_file():
@@ -48,6 +50,7 @@ def blueprint(built: Path) -> Blueprint:
         return answer
 
     @pages.get("/assets/<path:name>")
+    @allowed(Scope.READ)
     def asset(name: str) -> Response:
         """A file whose name carries the hash of its content: cached for good."""
         answer = send_from_directory(built / "assets", name, max_age=A_YEAR)
@@ -58,6 +61,7 @@ def blueprint(built: Path) -> Blueprint:
         return answer
 
     @pages.get("/favicon.<suffix>")
+    @allowed(Scope.READ)
     def favicon(suffix: str) -> Response:
         """The page's icon, where the build has one."""
         return send_from_directory(built, f"favicon.{suffix}")

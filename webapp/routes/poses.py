@@ -11,6 +11,7 @@ from generator.pictures.saving import encode
 from webapp.openapi import Note, described
 from webapp.requests.fields import invalid
 from webapp.routes.context import json_body
+from webapp.scopes import Scope, allowed
 
 poses = Blueprint("poses", __name__, url_prefix="/controlnet")
 
@@ -49,6 +50,7 @@ POSES: TypeAdapter[list[Pose]] = TypeAdapter(Annotated[list[Pose], Field(max_len
 
 
 @poses.post("/render_openpose_json")
+@allowed(Scope.GENERATE)
 @described(
     Note(
         "Draw openpose's keypoints",

@@ -4,6 +4,7 @@ from flask import Blueprint, Response, jsonify
 
 from webapp.openapi import EMPTY, Note, described
 from webapp.routes.context import services
+from webapp.scopes import Scope, allowed
 
 probes = Blueprint("probes", __name__)
 STATE = {"type": "object", "properties": {"status": {"type": "string"}}}
@@ -11,6 +12,7 @@ ABLE = ("idle", "working")
 
 
 @probes.get("/internal/ping")
+@allowed(Scope.PUBLIC)
 @described(Note("Answers when the web process does", answer=EMPTY, public=True))
 def ping() -> Response:
     """Nothing but an answer."""
@@ -18,6 +20,7 @@ def ping() -> Response:
 
 
 @probes.get("/healthz")
+@allowed(Scope.PUBLIC)
 @described(Note("200 while the web process lives", answer=STATE, public=True))
 def healthz() -> Response:
     """The web process is alive."""
@@ -25,6 +28,7 @@ def healthz() -> Response:
 
 
 @probes.get("/readyz")
+@allowed(Scope.PUBLIC)
 @described(
     Note("200 once a worker can draw, else 503", answer=STATE, public=True, also={"503": STATE})
 )

@@ -13,6 +13,7 @@ from webapp.openapi import EMPTY, NULL, Note, described
 from webapp.requests.models_of import exact
 from webapp.routes.context import caller, json_body, services, tasks
 from webapp.routes.tasks import Running, route_of, running
+from webapp.scopes import Scope, allowed
 
 if TYPE_CHECKING:
     from webapp.services import Services
@@ -33,6 +34,7 @@ PROGRESS = {
 
 
 @sdapi.get("/progress")
+@allowed(Scope.READ)
 @described(
     Note(
         "How far the caller's running job is",
@@ -115,6 +117,7 @@ def fraction(job: Running) -> float:
 
 
 @sdapi.post("/interrupt")
+@allowed(Scope.GENERATE)
 @described(Note("Stop the caller's running jobs; what is drawn so far is answered", answer=EMPTY))
 def interrupt() -> Response:
     """Ask the workers to stop."""
@@ -123,6 +126,7 @@ def interrupt() -> Response:
 
 
 @sdapi.post("/skip")
+@allowed(Scope.GENERATE)
 @described(Note("Stop the current batch and go on with the next", answer=NULL))
 def skip() -> Response:
     """Ask the workers to go on with the next batch."""
@@ -139,6 +143,7 @@ def ask(stop: Stop) -> None:
 
 
 @sdapi.get("/options")
+@allowed(Scope.READ)
 @described(Note("Every option with its value", answer={"type": "object"}))
 def get_options() -> Response:
     """All options; the checkpoint is named even when nobody has chosen one."""
@@ -151,6 +156,7 @@ def get_options() -> Response:
 
 
 @sdapi.post("/options")
+@allowed(Scope.USER)
 @described(Note("Change options", body={"type": "object"}, answer=NULL))
 def set_options() -> Response:
     """Set each option of the body and save them all. Refuses the body whole, or takes it whole."""

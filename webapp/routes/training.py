@@ -20,6 +20,7 @@ from webapp.routes import road
 from webapp.routes.context import caller, json_body, response, services, tasks
 from webapp.routes.errands import chosen
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
+from webapp.scopes import Scope, allowed
 
 training = Blueprint("training", __name__, url_prefix="/sdapi/v1")
 INFO = {"type": "object", "properties": {"info": {"type": "string"}}}
@@ -27,6 +28,7 @@ ARGUMENTS = {"type": "object"}
 
 
 @training.post("/create/embedding")
+@allowed(Scope.USER)
 @described(Note("Make a learned word", body=NewEmbedding, answer=INFO))
 def create_embedding() -> Response:
     """A word that is there already is told in ``info``, as AUTOMATIC1111 does."""
@@ -39,6 +41,7 @@ def create_embedding() -> Response:
 
 
 @training.post("/train/embedding")
+@allowed(Scope.USER)
 @described(Note("Train a learned word", body=EmbeddingTraining, answer=INFO))
 def train_embedding() -> Response:
     """Answered at its end, or when it is interrupted; ``GET progress`` tells how far it is."""
@@ -52,6 +55,7 @@ def train_embedding() -> Response:
 
 
 @training.post("/create/hypernetwork")
+@allowed(Scope.USER)
 @described(Note("Hypernetworks are not made here: 501", body=ARGUMENTS, answer=INFO))
 def create_hypernetwork() -> Response:
     """Checked as AUTOMATIC1111 checks it, then refused."""
@@ -60,6 +64,7 @@ def create_hypernetwork() -> Response:
 
 
 @training.post("/train/hypernetwork")
+@allowed(Scope.USER)
 @described(Note("Hypernetworks are not trained here: 501", body=ARGUMENTS, answer=INFO))
 def train_hypernetwork() -> Response:
     """Refused."""

@@ -28,6 +28,7 @@ from webapp.errors import BadValue
 from webapp.openapi import Note, described
 from webapp.routes.files.pictures import PICTURES
 from webapp.routes.files.visiting import visit
+from webapp.scopes import Scope, allowed
 
 OBJECT = {"type": "object"}
 BINARY = {"type": "string", "format": "binary"}
@@ -36,6 +37,7 @@ compatible = Blueprint("compatible", __name__, url_prefix="/api")
 
 
 @compatible.get("/resources")
+@allowed(Scope.FILES)
 @described(Note("The trees, as filebrowser lists a folder", answer=OBJECT))
 def trees() -> Response:
     """Right: view."""
@@ -48,6 +50,7 @@ def trees() -> Response:
 
 
 @compatible.get("/resources/<path:path>")
+@allowed(Scope.FILES)
 @described(Note("A folder or a file, as filebrowser tells of it", query=SUMS, answer=OBJECT))
 def resources(path: str) -> Response:
     """Right: view; a text's content and checksums take download too."""
@@ -66,6 +69,7 @@ def resources(path: str) -> Response:
 
 
 @compatible.get("/resources/recursive")
+@allowed(Scope.FILES)
 @described(Note("Everything in all trees", answer={"type": "array", "items": OBJECT}))
 def all_below() -> Response:
     """Right: view."""
@@ -74,6 +78,7 @@ def all_below() -> Response:
 
 
 @compatible.get("/resources/recursive/<path:path>")
+@allowed(Scope.FILES)
 @described(Note("Everything below a folder", answer={"type": "array", "items": OBJECT}))
 def recursive(path: str) -> Response:
     """Right: view."""
@@ -85,6 +90,7 @@ def recursive(path: str) -> Response:
 
 
 @compatible.get("/raw/<path:path>")
+@allowed(Scope.FILES)
 @described(
     Note(
         "The bytes of a file, with Range",
@@ -105,6 +111,7 @@ def raw(path: str) -> Response:
 
 @compatible.get("/usage", defaults={"path": ""})
 @compatible.get("/usage/<path:path>")
+@allowed(Scope.FILES)
 @described(Note("How full the disk is that holds a folder, in bytes", answer=OBJECT))
 def usage(path: str) -> Response:
     """Right: view."""

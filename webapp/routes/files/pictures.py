@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response
 
 from filebrowser.errors import NotHere
-from filebrowser.gate import Root, locate, open_place
+from filebrowser.gate import Place, Root, locate, open_place
 from filebrowser.serving import Shown, respond
 from webapp.openapi import Note, described
 from webapp.places import picture_roots
 from webapp.routes.context import services
+from webapp.scopes import Scope, allowed
 
 if TYPE_CHECKING:
     from webapp.config import Config
@@ -38,6 +39,7 @@ files = Blueprint("files", __name__)
 
 
 @files.get("/file=<path:path>")
+@allowed(Scope.FILES)
 @described(NOTE)
 def by_path(path: str) -> Response:
     """A picture by its path in the data directory."""
@@ -45,6 +47,7 @@ def by_path(path: str) -> Response:
 
 
 @files.get("/file=/<path:path>")
+@allowed(Scope.FILES)
 @described(NOTE)
 def by_absolute_path(path: str) -> Response:
     """A picture by its absolute path or its ``image_url``, which the doorstep brings here too."""
@@ -53,13 +56,18 @@ def by_absolute_path(path: str) -> Response:
 
 def picture(config: "Config", path: str) -> Response:
     """A picture of the data directory. Raises ``FileError`` for whatever may not be read here."""
+    place, kind = found(config, path)
+    name = place.names[-1]
+    return respond(open_place(place), Shown(name, kind, attachment=False, max_age=A_MONTH))
+
+
+def found(config: "Config", path: str) -> tuple[Place, str]:
+    """The place of a picture and its media type, nothing opened yet. Raises ``FileError``."""
     inner = below_data_dir(path, config)
     kind = PICTURES.get(PurePosixPath(inner).suffix.lower())
     if kind is None:
         raise NotHere(f"There is no picture at {path!r}.")
-    place = locate(f"data/{inner}", [Root("data", config.data_dir, False, HIDDEN)])
-    name = place.names[-1]
-    return respond(open_place(place), Shown(name, kind, attachment=False, max_age=A_MONTH))
+    return locate(f"data/{inner}", [Root("data", config.data_dir, False, HIDDEN)]), kind
 
 
 def below_data_dir(path: str, config: "Config") -> str:

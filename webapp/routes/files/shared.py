@@ -25,6 +25,7 @@ from webapp.openapi import Note, described
 from webapp.routes.context import services
 from webapp.routes.files import share_page
 from webapp.routes.files.pictures import PICTURES
+from webapp.scopes import Scope, allowed
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse
@@ -50,6 +51,7 @@ def blueprint(
         return private(share_page.gone())
 
     @shared.get("/<name>")
+    @allowed(Scope.PUBLIC)
     @described(
         Note(
             "The page of a share",
@@ -74,6 +76,7 @@ def blueprint(
             os.close(found)
 
     @shared.post("/<name>")
+    @allowed(Scope.PUBLIC)
     @described(
         Note(
             "Give a share's password",
@@ -97,6 +100,7 @@ def blueprint(
         return with_ticket(redirect(url_for("shared.page", name=name), 303), share)
 
     @shared.get("/<name>/content")
+    @allowed(Scope.PUBLIC)
     @described(
         Note(
             "The bytes of a shared file, with Range",

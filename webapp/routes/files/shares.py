@@ -12,6 +12,7 @@ from webapp.openapi import EMPTY, Note, described
 from webapp.requests.fields import read
 from webapp.routes.context import json_body
 from webapp.routes.files.visiting import visit
+from webapp.scopes import Scope, allowed
 
 A_MINUTE, TEN_YEARS = 60, 10 * 366 * 24 * 3600
 ONE = {
@@ -44,12 +45,14 @@ def blueprint(store: ShareStore, passwords: Passwords) -> Blueprint:
     shares = Blueprint("shares", __name__, url_prefix="/api/files/shares")
 
     @shares.get("")
+    @allowed(Scope.USER)
     @described(Note("The caller's own links", answer=ALL))
     def own() -> Response:
         """Right: share."""
         return jsonify({"shares": [told(one) for one in shares_of(visit(), store)]})
 
     @shares.post("")
+    @allowed(Scope.USER)
     @described(Note("Make a link to a file or folder", body=NewShare, answer=ONE))
     def make() -> Response:
         """Rights: view, download, share."""
@@ -58,6 +61,7 @@ def blueprint(store: ShareStore, passwords: Passwords) -> Blueprint:
         return jsonify(told(share(visit(), wish, store, passwords)))
 
     @shares.delete("/<name>")
+    @allowed(Scope.USER)
     @described(Note("Revoke a link of one's own", answer=EMPTY))
     def end(name: str) -> Response:
         """Right: share."""

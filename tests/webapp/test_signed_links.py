@@ -1,0 +1,108 @@
+"""Signed links: one picture, for a time, for nobody in particular."""
+
+import time
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+
+from webapp.auth import credentials
+from webapp.config import VENDOR_MOUNTS
+from webapp.links import Signer
+from webapp.scopes import Scope
+from webapp.tokens import narrow_tokens
+
+TOKEN = "s3cret-token"
+INNER = "outputs/txt2img-images/2026-01-02/a b.png"
+
+
+@pytest.fixture
+def saved(build: Any) -> Any:
+    """A service with one picture, and one file that is none."""
+    narrow = narrow_tokens(Scope.GENERATE, ["drawing-token"])
+    house = build(credentials(TOKEN, narrow=narrow))
+    for name in (INNER, "outputs/other.png", "config.json"):
+        path = house.data_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"picture")
+    return house
+
+
+def asked(house: Any, path: str, **more: str) -> Any:
+    """What the owner is answered who wants a link."""
+    owner = house.client(authorization=TOKEN)
+    return owner.get("/api/sign", query_string={"path": path, **more})
+
+
+def parts(url: str) -> tuple[str, dict[str, str]]:
+    """Path and query of a link."""
+    split = urlsplit(url)
+    return split.path, dict(parse_qsl(split.query))
+
+
+def bare(house: Any) -> FlaskClient:
+    """A client without a credential."""
+    return house.client()
+
+
+@pytest.mark.parametrize("path", [INNER, f"{VENDOR_MOUNTS[0]}/{INNER}"])
+def test_a_link_shows_its_picture_to_everybody(saved: Any, path: str) -> None:
+    answer = asked(saved, path).get_json()
+    assert 3590 < answer["expires"] - time.time() < 3610
+    assert bare(saved).get(answer["url"]).data == b"picture"
+    ranged = bare(saved).get(answer["url"], headers={"Range": "bytes=0-2"})
+    assert (ranged.status_code, ranged.data) == (206, b"pic")
+    assert "private" in ranged.headers["Cache-Control"]
+
+
+def test_the_image_url_itself_takes_the_query(saved: Any) -> None:
+    url = f"{VENDOR_MOUNTS[0]}/{INNER}"
+    _, query = parts(asked(saved, url).get_json()["url"])
+    assert bare(saved).get(url, query_string=query).status_code == 200
+    assert bare(saved).get(url).status_code == 401
+
+
+def test_changed_links_are_refused(saved: Any) -> None:
+    path, query = parts(asked(saved, INNER).get_json()["url"])
+    client = bare(saved)
+    assert client.get("/file=outputs/other.png", query_string=query).status_code == 403
+    later = {**query, "expires": str(int(query["expires"]) + 1)}
+    turned = query["signature"][::-1]
+    for wrong in (later, {**query, "signature": turned}, {**query, "signature": ""},
+                  {**query, "signature": "ß"}, {**query, "expires": "x"},
+                  {**query, "expires": "9" * 4000}, {"signature": query["signature"]}):  # fmt: skip
+        assert client.get(path, query_string=wrong).status_code == 403, wrong
+    assert client.get(path, query_string={"expires": query["expires"]}).status_code == 401
+    assert client.get(path, query_string=query).status_code == 200
+
+
+def test_late_links_are_refused(saved: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = asked(saved, INNER, seconds="60").get_json()["url"]
+    assert bare(saved).get(url).status_code == 200
+    now = time.time()
+    monkeypatch.setattr("webapp.links.time.time", lambda: now + 61)
+    assert bare(saved).get(url).status_code == 403
+
+
+def test_a_link_opens_nothing_else(saved: Any) -> None:
+    _, query = parts(asked(saved, INNER).get_json()["url"])
+    for path in ("/sdapi/v1/options", "/api/sign", "/file=config.json", "/"):
+        assert bare(saved).get(path, query_string=query).status_code in (401, 403)
+
+
+def test_only_what_may_be_read_is_signed(saved: Any) -> None:
+    for path in ("config.json", "outputs/none.png", "/etc/passwd", "../x.png", ""):
+        assert asked(saved, path).status_code in (400, 404), path
+    for seconds in ("0", "-1", "x", str(8 * 24 * 3600), "٣"):
+        assert asked(saved, INNER, seconds=seconds).status_code == 422
+    drawer = saved.client(authorization="drawing-token")
+    assert drawer.get("/api/sign", query_string={"path": INNER}).status_code == 403
+
+
+def test_another_secret_signs_otherwise() -> None:
+    url, expires = Signer(b"one").link("a.png")
+    _, query = parts(url)
+    assert Signer(b"one").fits("a.png", str(expires), query["signature"])
+    assert not Signer(b"two").fits("a.png", str(expires), query["signature"])
+    assert not Signer(b"one").fits("/a.png", str(expires), query["signature"])

@@ -1,0 +1,54 @@
+"""Which credential opens which route: declared beside each view, refused where it is not."""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Scope(StrEnum):
+    """What a route is, and what a credential is for. ``OPENS`` says which fits which."""
+
+    PUBLIC = "public"  # routes alone: no credential is asked for
+    READ = "read"  # lists and facts: changes nothing, tells of no other's jobs
+    FILES = "files"  # routes alone: reads files; what a visit may do besides is the visit's
+    GENERATE = "generate"  # draws; sees and stops the caller's own jobs
+    USER = "user"  # options, models, training: what a person with a password does
+    METRICS = "metrics"  # figures of everybody's use
+    OWNER = "owner"  # the service itself
+
+
+OPENS: Mapping[Scope, frozenset[Scope]] = MappingProxyType(
+    {
+        Scope.READ: frozenset({Scope.READ, Scope.FILES}),
+        Scope.GENERATE: frozenset({Scope.READ, Scope.GENERATE}),
+        Scope.USER: frozenset({Scope.READ, Scope.FILES, Scope.GENERATE, Scope.USER}),
+        Scope.METRICS: frozenset({Scope.METRICS}),
+        Scope.OWNER: frozenset(Scope),
+    }
+)
+"""The routes that each caller's credential opens, public ones aside."""
+
+DEFAULT = Scope.OWNER
+"""Of a view that declares nothing: too little is noticed sooner than too much."""
+
+
+def allowed(scope: Scope) -> Callable[[View], View]:
+    """Declare what a view takes: ``@allowed(Scope.READ)`` below the line of its route.
+
+    docs/access.md has a row for each route, and a test asks every route in every guise.
+    """
+
+    def hang(view: View) -> View:
+        view.easel_scope = scope  # type: ignore[attr-defined]
+        return view
+
+    return hang
+
+
+def scope_of(view: Any) -> Scope:
+    """What a view declares, ``DEFAULT`` where it says nothing."""
+    found: Scope = getattr(view, "easel_scope", DEFAULT)
+    return found

@@ -1,0 +1,65 @@
+"""Tokens that open less than the owner's: ``--read-token``, ``--generate-token``, ... No Flask."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from webapp.scopes import Scope
+
+NAMED = re.compile(r"([A-Za-z][\w.-]{0,31})=(.*[^=].*)")
+SHORTEST = 8
+"""Characters of a token; a shorter one is guessed."""
+
+
+class BadToken(ValueError):
+    """A token that cannot be used; the text says why and holds no token."""
+
+
+@dataclass(frozen=True, slots=True)
+class NarrowToken:
+    """A token, what it is for, and the name under which its holder's jobs run."""
+
+    name: str
+    scope: Scope
+    token: str
+
+    def __repr__(self) -> str:
+        """Without the token: a configuration may be logged."""
+        return f"NarrowToken({self.name!r}, {self.scope.value!r})"
+
+
+def narrow_tokens(scope: Scope, given: Sequence[str]) -> tuple[NarrowToken, ...]:
+    """The tokens of one flag: ``TOKEN``, ``NAME=TOKEN``, or ``@FILE`` with one of these a line.
+
+    A token without a name is called by its scope and a digest, so that two of them have jobs of
+    their own. Raises :class:`BadToken`.
+    """
+    words = [word for text in given for word in lines(text)]
+    return tuple(named(scope, word) for word in words)
+
+
+def lines(text: str) -> list[str]:
+    """What a value of the flag stands for; blank lines and ``#`` lines of a file are left out."""
+    if not text.startswith("@"):
+        return [text.strip()]
+    try:
+        content = Path(text[1:]).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise BadToken(f"The file of tokens {text[1:]} cannot be read: {why}.") from error
+    kept = (line.strip() for line in content.splitlines())
+    return [line for line in kept if line and not line.startswith("#")]
+
+
+def named(scope: Scope, word: str) -> NarrowToken:
+    """One token with its name. Raises :class:`BadToken`."""
+    found = NAMED.fullmatch(word)
+    name, token = (found[1], found[2]) if found else ("", word)
+    if len(token) < SHORTEST:
+        raise BadToken(f"A token for {scope} is shorter than {SHORTEST} characters.")
+    if name == Scope.OWNER:
+        raise BadToken("No token but the owner's may be named 'owner'.")
+    digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    return NarrowToken(name or f"{scope}-{digest[:8]}", scope, token)
