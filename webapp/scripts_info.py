@@ -67,6 +67,10 @@ UNIT: Mapping[str, object] = MappingProxyType(
 """A ControlNet unit that does nothing."""
 
 
+FILMS = "controlnet m2m"
+"""A script of the ControlNet extension."""
+
+
 @dataclass(frozen=True, slots=True)
 class Here:
     """What is installed at this moment, by the names that requests use."""
@@ -77,10 +81,21 @@ class Here:
 
 
 def scripts() -> dict[str, list[str]]:
-    """Every script's name, by route: the selectable ones first."""
-    return {
-        route: [*(entry.title for entry in SCRIPTS[route]), *ALWAYS_ON[route]] for route in ROUTES
-    }
+    """Every script's name, by route: the selectable ones first.
+
+    With the name by which clients (webuiapi) tell that ControlNet is there. It makes films, which
+    are not made here: a request that chooses it is refused.
+    """
+    return {route: [*named(route)] for route in ROUTES}
+
+
+def named(route: str) -> Iterator[str]:
+    """The names of one route, in AUTOMATIC1111's order."""
+    yield from (entry.title for entry in SCRIPTS[route])
+    for name in ALWAYS_ON[route]:
+        yield name
+        if name == "controlnet":
+            yield FILMS
 
 
 def script_info(here: Here) -> list[dict[str, object]]:

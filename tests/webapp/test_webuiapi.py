@@ -1,6 +1,8 @@
 """``webuiapi`` 0.9.17, the Python client of AUTOMATIC1111's users, drives a whole Easel."""
 
+import asyncio
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -257,6 +259,24 @@ def test_controlnet(api: Any, picture: Image.Image) -> None:
     assert result.info == "Success"
 
 
+def test_the_client_knows_what_is_here(api: Any) -> None:
+    api.check_extensions()
+    assert api.has_controlnet
+    assert not api.has_adetailer
+    assert not api.has_animatediff
+    assert api.txt2img(**SMALL, alwayson_scripts={}).image.size == (64, 64)  # its empty unit
+    assert webuiapi.ControlNetInterface(api, show_deprecation_warning=False).model_list() == []
+
+
+def test_asked_without_waiting(api: Any) -> None:
+    async def both() -> list[Any]:
+        asked = [api.txt2img(**SMALL, use_async=True) for _ in range(2)]  # through async_post
+        return [await one for one in asked]
+
+    results = asyncio.run(both())
+    assert [result.image.size for result in results] == [(64, 64)] * 2
+
+
 def test_own_routes(api: Any, picture: Image.Image) -> None:
     assert api.custom_get("controlnet/version") == {"version": 3}
     assert api.custom_get("samplers", baseurl=True) == api.get_samplers()
@@ -331,8 +351,19 @@ def test_scripts_of_extensions_are_refused_by_name(api: Any, name: str) -> None:
 
 def test_basic_credentials(guarded: Any) -> None:
     with listening(guarded.app) as url:
+        told = webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1")
+        told.set_auth("ann", "pw1")
+        assert told.has_controlnet
         known = webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1", username="ann", password="pw1")
         assert known.get_progress()["progress"] == 0
         assert known.txt2img(**SMALL).image.size == (64, 64)
         with pytest.raises(RuntimeError, match="401"):
             webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1").txt2img(**SMALL)
+
+
+def test_every_method_of_the_client_is_driven() -> None:
+    """By name, in this file: a method that a later version brings is noticed."""
+    source = Path(__file__).read_text(encoding="utf-8")
+    public = [name for name in dir(webuiapi.WebUIApi) if not name.startswith("_")]
+    assert len(public) > 50
+    assert [name for name in public if not re.search(rf"\b{name}\b", source)] == []
