@@ -23,3 +23,19 @@ class NotAFile(FileError):
 
 class TooMuch(FileError):
     """More was asked for than one answer holds."""
+
+
+class Taken(FileError):
+    """Something of this name is there already, and the caller did not say what to do about it."""
+
+
+class TooBig(FileError):
+    """More bytes than may come: than the service takes, or than were announced."""
+
+
+class NoRoom(FileError):
+    """The disk or the quota has no room for this."""
+
+
+class WrongContent(FileError):
+    """The file is not what its name says, or nothing of its kind may lie in that folder."""

@@ -15,7 +15,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,6 +156,38 @@ def parent_of(place: Place) -> Iterator[tuple[int, str]]:
         yield found, place.names[-1]
     finally:
         os.close(found)
+
+
+@contextmanager
+def own_folder(root: Root, name: str) -> Iterator[int]:
+    """The open folder ``name`` of Easel's own at the top of ``root``; made, 0700, where missing.
+
+    No path of a caller leads there: ``name`` is one of the root's ``hidden`` names. Raises
+    :class:`NotAllowed` on a root that may not be changed, :class:`NotAFile` for a link.
+    """
+    if name not in root.hidden or not root.writable:
+        raise NotAllowed(f"{root.name!r} cannot keep a folder {name!r}.")
+    with _root(root) as top:
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=top)
+        found = _open(top, (name,), os.O_RDONLY | os.O_DIRECTORY, 0, Place(root, (name,)))
+    try:
+        yield found
+    finally:
+        os.close(found)
+
+
+def make_folders(place: Place) -> None:
+    """Make the folder at ``place`` and those above it where they are missing, 0750.
+
+    Raises :class:`NotAFile` where a file or a link is in the way, :class:`NotAllowed` where nothing
+    may be changed.
+    """
+    for depth in range(1, len(place.names) + 1):
+        step = Place(place.root, place.names[:depth])
+        with parent_of(step) as (parent, name), suppress(FileExistsError):
+            os.mkdir(name, 0o750, dir_fd=parent)
+    os.close(open_place(place, os.O_RDONLY | os.O_DIRECTORY))
 
 
 @contextmanager

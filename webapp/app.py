@@ -35,8 +35,9 @@ from webapp.routes import (
     signing,
     training,
 )
-from webapp.routes.files import compatible, pictures, shared, shares
+from webapp.routes.files import compatible, pictures, shared, shares, uploads
 from webapp.routes.tasks import Tasks
+from webapp.uploading import uploads_of
 
 if TYPE_CHECKING:
     from webapp.services import Services
@@ -98,6 +99,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(pictures.files)
     app.register_blueprint(compatible.compatible)
     add_shares(app, services)
+    app.register_blueprint(uploads.blueprint(uploads_of(services)))
     app.register_blueprint(machine.machine)
     app.register_blueprint(machine_facts.blueprint())
     app.register_blueprint(errands.errands)

@@ -20,7 +20,25 @@ from webapp.tokens import BadToken, NarrowToken, narrow_tokens
 VENDOR_MOUNTS = tuple(
     f"/code/stable-diffusion-webui/{name}" for name in ("data", "data-oss", "data-nas")
 )
-KINDS: Mapping[str, Any] = {"text": str, "integer": int, "path": Path, "paths": Path, "texts": str}
+UNITS: Mapping[str, int] = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def size(text: str) -> int:
+    """Bytes as one writes them: 500M, 20G. Raises ``ValueError``."""
+    number, unit = text.upper().removesuffix("B"), ""
+    if number[-1:] in UNITS and number[-1:]:
+        number, unit = number[:-1], number[-1]
+    return int(number) * UNITS[unit]
+
+
+KINDS: Mapping[str, Any] = {
+    "text": str,
+    "integer": int,
+    "size": size,
+    "path": Path,
+    "paths": Path,
+    "texts": str,
+}
 
 
 NARROW = MappingProxyType(
@@ -66,6 +84,11 @@ class Config:
     nsfw_censor: bool = False
     extension_access: bool = False  # plugins are installed by the page under --listen too
     disable_extensions: str = ""  # "all" | "extra"
+    upload_largest: int = 1 << 40  # bytes of one file
+    upload_quota: int = 0  # bytes of all files of a root; 0: no quota
+    upload_spare: int = 256 << 20  # bytes left free on the disk
+    upload_keep: int = 48  # hours
+    allow_pickle_upload: bool = False
     api_log: bool = False
     time_log: bool = False
     log_json: bool = False
@@ -150,7 +173,7 @@ def _add(group: Any, flag: Flag) -> None:
         group.add_argument(*names, dest=flag.name, action="store_true", help=shown)
         return
     action = "append" if flag.kind in ("paths", "texts") else "store"
-    metavar = "PATH" if "path" in flag.kind else "N" if flag.kind == "integer" else "TEXT"
+    metavar = {"integer": "N", "paths": "PATH", "texts": "TEXT"}.get(flag.kind, flag.kind.upper())
     options: dict[str, Any] = {"nargs": "?", "const": "all"} if flag.name == "use-cpu" else {}
     group.add_argument(
         *names, dest=flag.name, action=action, metavar=metavar, help=shown, **options
@@ -198,8 +221,9 @@ def _one(flag: Flag, text: str) -> Any:
     try:
         value = KINDS[flag.kind](text)
     except ValueError:
-        raise UnknownFlag(f"--{flag.name} takes a whole number, not {text!r}.") from None
-    if flag.kind == "integer" and not (flag.least or 0) <= value <= (flag.most or value):
+        fits = "bytes such as 500M or 20G" if flag.kind == "size" else "a whole number"
+        raise UnknownFlag(f"--{flag.name} takes {fits}, not {text!r}.") from None
+    if flag.kind in ("integer", "size") and not (flag.least or 0) <= value <= (flag.most or value):
         raise UnknownFlag(f"--{flag.name} takes {flag.least} to {flag.most}, not {value}.")
     if flag.choices and value not in flag.choices:
         raise UnknownFlag(f"--{flag.name} takes {', '.join(flag.choices)}, not {text!r}.")

@@ -86,7 +86,7 @@ def shown(flag: Flag) -> str:
     """A flag as one types it, with its aliases and what it takes."""
     dashes = "-" if len(flag.name) == 1 else "--"
     names = ", ".join([dashes + flag.name, *(f"--{alias}" for alias in flag.aliases)])
-    takes = {"switch": "", "integer": " N", "path": " PATH", "paths": " PATH"}
+    takes = {"switch": "", "integer": " N", "size": " SIZE", "path": " PATH", "paths": " PATH"}
     return names + takes.get(flag.kind, " TEXT")
 
 

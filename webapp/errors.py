@@ -11,7 +11,28 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from filebrowser.errors import BadPath, FileError, NotAFile, NotAllowed, NotHere, TooMuch
+from filebrowser.errors import (
+    BadPath,
+    FileError,
+    NoRoom,
+    NotAFile,
+    NotAllowed,
+    NotHere,
+    Taken,
+    TooBig,
+    TooMuch,
+    WrongContent,
+)
+from filebrowser.uploads.errors import (
+    Busy,
+    Over,
+    TooMany,
+    TooManyInAll,
+    WrongChecksum,
+    WrongOffset,
+    WrongRequest,
+    WrongVersion,
+)
 from generator.errors import (
     BadRequest,
     CannotSave,
@@ -119,6 +140,18 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (NotAFile, 404),
     (BadPath, 400),
     (TooMuch, 413),
+    (Taken, 409),
+    (TooBig, 413),
+    (NoRoom, 507),
+    (WrongContent, 422),
+    (WrongVersion, 412),
+    (WrongRequest, 400),
+    (WrongOffset, 409),
+    (WrongChecksum, 460),
+    (Busy, 423),
+    (TooMany, 429),
+    (TooManyInAll, 503),
+    (Over, 410),
     (TimeoutError, 504),
     (QueueFull, 507),
     (QueueError, 503),

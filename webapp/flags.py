@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One row. ``kind``: switch | text | integer | path | paths | texts (the last two repeat).
+    """One row. ``kind``: switch | text | integer | size | path | paths | texts.
 
-    ``value`` is what a switch writes into its field; ``why`` tells why an ignored flag needs no
-    work here.
+    The last two repeat. ``value`` is what a switch writes into its field; ``why`` tells why an
+    ignored flag needs no work here.
     """
 
     name: str
@@ -40,11 +40,12 @@ def _ignored(section: str, why: str, switches: str, texts: str = "") -> tuple[Fl
     )
 
 
-SERVER, PATHS, MODELS, DEVICE, PAGE, SAFETY, LOGS, SETUP = (
+SERVER, PATHS, MODELS, DEVICE, FILES, PAGE, SAFETY, LOGS, SETUP = (
     "Server",
     "Paths",
     "Models",
     "Device",
+    "Files",
     "Page",
     "Access",
     "Logs",
@@ -303,6 +304,47 @@ FLAGS: tuple[Flag, ...] = (
         help="Answer a picture even where a network produced NaN.",
     ),
     Flag("filebrowser", field="filebrowser", section=PAGE, help="Show the file browser's tab."),
+    Flag(
+        "upload-largest",
+        "size",
+        "upload_largest",
+        "The largest file that may be uploaded, such as 20G. Default: 1T.",
+        FILES,
+        least=1,
+    ),
+    Flag(
+        "upload-quota",
+        "size",
+        "upload_quota",
+        "What all files of the data directory may take when one is uploaded, such as 500G. "
+        "Default: 0, whatever the disk holds.",
+        FILES,
+        least=0,
+    ),
+    Flag(
+        "upload-spare",
+        "size",
+        "upload_spare",
+        "What uploads leave free on the disk. Default: 256M.",
+        FILES,
+        least=0,
+    ),
+    Flag(
+        "upload-keep",
+        "integer",
+        "upload_keep",
+        "Hours after its last byte for which an unfinished upload is kept. Default: 48.",
+        FILES,
+        least=1,
+        most=8760,
+    ),
+    Flag(
+        "allow-pickle-upload",
+        field="allow_pickle_upload",
+        section=FILES,
+        help="Take .ckpt, .pt, .pth and .bin too. They are read with an allow-list, and may hold "
+        "code for programs that do not.",
+    ),
     Flag("api-log", field="api_log", section=LOGS, help="Log each API request in a line."),
     Flag("time-log", field="time_log", section=LOGS, help="Log where each job's time went."),
     Flag("log-json", field="log_json", section=LOGS, help="Log in JSON, a line an event."),

@@ -5,7 +5,8 @@ from pathlib import Path
 from filebrowser.gate import Place, Root, locate
 
 DATA = "data"
-HIDDEN = frozenset({".easel"})
+HIDDEN = frozenset({".easel", ".uploads", ".trash"})
+"""First names below a root that exist for nobody: what Easel keeps for itself."""
 
 
 def data_root(data_dir: Path) -> Root:

@@ -1,0 +1,83 @@
+"""What is known of an upload, and kept beside its bytes."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import TypeAdapter
+
+
+class Conflict(StrEnum):
+    """What to do where the name is taken."""
+
+    SKIP = "skip"  # keep what is there
+    OVERWRITE = "overwrite"  # put the new file in its place
+    RENAME = "rename"  # keep both: "name (1).png"
+
+
+class Part(StrEnum):
+    """Whether an upload becomes a file."""
+
+    WHOLE = "whole"  # one upload, one file
+    PARTIAL = "partial"  # a piece for a later FINAL; never a file of its own
+    FINAL = "final"  # pieces put together
+
+
+class State(StrEnum):
+    """How far an upload is."""
+
+    OPEN = "open"  # bytes are awaited, or all are here and the file is about to appear
+    PUBLISHING = "publishing"  # the file ``inode`` is being moved to ``path`` at this moment
+    DONE = "done"  # the file is at ``path``
+    SKIPPED = "skipped"  # a file was there already and stays
+    REFUSED = "refused"  # the content may not lie there; ``fault`` says why
+
+
+ENDED = frozenset({State.DONE, State.SKIPPED, State.REFUSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a caller wants to upload.
+
+    ``path`` is "/root/folder/name"; "" for a partial upload. ``length`` in bytes, None while it is
+    not known. ``sha256`` is of the whole file, in hex. ``note`` is given back as it came.
+    """
+
+    path: str
+    length: int | None
+    conflict: Conflict | None = None
+    sha256: str = ""
+    note: str = ""
+    part: Part = Part.WHOLE
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One upload as it is written to ``info.json``. Bytes and seconds since 1970."""
+
+    id: str
+    owner: str
+    order: Order
+    created: float
+    touched: float  # when bytes came last
+    state: State = State.OPEN
+    durable: int = 0  # so many bytes are on the disk, whatever happens
+    boot: str = ""  # the machine's boot in which ``durable`` was last raised
+    trusted: int | None = None  # what lies beyond was not compared with its checksum yet
+    reserved: bool = False  # its blocks are set aside on the disk
+    path: str = ""  # where the file is, or is about to be
+    inode: int = 0
+    fault: str = ""
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the whole file; None while nobody told."""
+        return self.order.length
+
+    @property
+    def ended(self) -> bool:
+        """Whether no bytes are taken any more."""
+        return self.state in ENDED
+
+
+RECORDS = TypeAdapter(Upload)

@@ -1,0 +1,134 @@
+"""Where uploads wait: ``<root>/.uploads/<id>/{data,info.json}``, where their target is.
+
+Every function works below an open folder; the only path is the root's own, opened by the gate.
+"""
+
+import ctypes
+import errno
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from filebrowser.errors import NotHere
+from filebrowser.gate import Root, own_folder
+from filebrowser.uploads.records import RECORDS, Upload
+
+FOLDER = ".uploads"
+DATA, INFO, DRAFT = "data", "info.json", "info.draft"
+ID = re.compile(r"[0-9a-f]{32}")
+KEEP_SIZE = 0x01  # fallocate(2): set blocks aside, leave the file's size alone
+NO_SUCH_CALL = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.ENODEV, errno.EPERM})
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def new_id() -> str:
+    """128 random bits in hex."""
+    return secrets.token_hex(16)
+
+
+def boot_id() -> str:
+    """Which boot of the machine this is; "" where nobody tells."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+@contextmanager
+def shelf(root: Root) -> Iterator[int]:
+    """The open staging folder of a root. Raises ``FileError`` where there can be none."""
+    with own_folder(root, FOLDER) as found:
+        yield found
+
+
+@contextmanager
+def box(root: Root, upload_id: str) -> Iterator[int]:
+    """The open folder of one upload. Raises :class:`NotHere` where there is none."""
+    if not ID.fullmatch(upload_id):
+        raise NotHere(f"There is no upload {upload_id[:64]!r}.")
+    with shelf(root) as above:
+        try:
+            found = os.open(upload_id, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+        except FileNotFoundError:
+            raise NotHere(f"There is no upload {upload_id!r}.") from None
+    try:
+        yield found
+    finally:
+        os.close(found)
+
+
+def make_box(root: Root, upload_id: str) -> None:
+    """A new, empty upload; it counts for nothing until :func:`save` was called."""
+    with shelf(root) as above:
+        os.mkdir(upload_id, 0o700, dir_fd=above)
+        with box(root, upload_id) as here:
+            os.close(os.open(DATA, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=here))
+        os.fsync(above)
+
+
+def remove_box(root: Root, upload_id: str) -> None:
+    """Take an upload away, whatever is left of it."""
+    with suppress(NotHere), box(root, upload_id) as here:
+        for name in os.listdir(here):
+            os.unlink(name, dir_fd=here)
+    with shelf(root) as above, suppress(FileNotFoundError):
+        os.rmdir(upload_id, dir_fd=above)
+
+
+def boxes(root: Root) -> list[str]:
+    """The ids of everything that waits below a root."""
+    with shelf(root) as here:
+        return [name for name in os.listdir(here) if ID.fullmatch(name)]
+
+
+def save(here: int, upload: Upload) -> None:
+    """Write ``info.json`` so that a power cut leaves the old or the new one, whole."""
+    draft = os.open(
+        DRAFT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=here
+    )
+    try:
+        text = memoryview(RECORDS.dump_json(upload))
+        while text:
+            text = text[os.write(draft, text) :]
+        os.fsync(draft)
+    finally:
+        os.close(draft)
+    os.rename(DRAFT, INFO, src_dir_fd=here, dst_dir_fd=here)
+    os.fsync(here)
+
+
+def load(here: int) -> Upload | None:
+    """What ``info.json`` says; None where there is none, or none that can be read."""
+    try:
+        with open(os.open(INFO, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=here), "rb") as file:
+            return RECORDS.validate_json(file.read())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def open_data(here: int) -> int:
+    """A descriptor of the bytes, for reading and writing. Raises ``FileNotFoundError``."""
+    return os.open(DATA, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+
+
+def set_aside(data: int, length: int) -> bool:
+    """Reserve the blocks of ``length`` bytes; False where the file system knows no such thing.
+
+    The size stays what has been written. ``posix_fallocate`` would raise it, and where it is not
+    supported glibc writes zeros instead. Raises ``OSError`` ENOSPC where there is no room.
+    """
+    if not length:
+        return True
+    call = ctypes.CDLL(None, use_errno=True).fallocate
+    call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    if call(data, KEEP_SIZE, 0, length) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in NO_SUCH_CALL:
+        return False
+    raise OSError(number, os.strerror(number))

@@ -1,0 +1,314 @@
+"""The verbs of uploads: begin, append, ask, join, end. All for a visit, all safe to repeat."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from filebrowser.errors import FileError, NotAllowed, NotHere, Taken, WrongContent
+from filebrowser.gate import Place, Root, locate
+from filebrowser.uploads import finishing, moving, staging
+from filebrowser.uploads.books import Book, open_book, unfinished
+from filebrowser.uploads.errors import Busy, Over, WrongChecksum, WrongRequest
+from filebrowser.uploads.finishing import Desk
+from filebrowser.uploads.holding import Held, Piece, full, nobody_minds
+from filebrowser.uploads.records import Conflict, Order, Part, State, Upload
+from filebrowser.uploads.rules import Rules
+from filebrowser.uploads.space import Limits
+from filebrowser.uploads.turns import Turn, Turns, nobody_waits
+from filebrowser.uploads.writing import Digest, Source
+from filebrowser.visit import Right, Visit, check_rights
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An upload, and how many of its bytes are here."""
+
+    upload: Upload
+    offset: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether all bytes are here."""
+        return self.offset == self.upload.length
+
+
+@dataclass(slots=True, eq=False)
+class Uploads:
+    """Everything that waits below some roots. Thread-safe.
+
+    ``published`` hears of each file that an upload became, by its place.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    rules: Rules = field(default_factory=Rules)
+    published: Callable[[Place], object] = field(default=lambda place: None)
+    clock: Callable[[], float] = time.time
+    turns: Turns = field(init=False)
+    _books: dict[Path, Book] = field(default_factory=dict, init=False)
+    _sums: dict[str, tuple[Digest, int]] = field(default_factory=dict, init=False)
+    _opening: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self.limits.at_once, self.limits.at_once_in_all)
+
+    def begin(self, visit: Visit, order: Order) -> Upload:
+        """A new upload. One without bytes is a file when this returns.
+
+        Raises ``NotAllowed``, ``BadPath``, ``NotHere``; :class:`Taken` where a file is there
+        already and the order does not say what to do; :class:`WrongContent` for what may not lie
+        there; ``NoRoom``, ``TooBig`` and ``TooMany`` where there is no room for it.
+        """
+        root, place = self._target(visit, order)
+        upload = Upload(
+            staging.new_id(), visit.who, order, self.clock(), self.clock(), boot=staging.boot_id()
+        )
+        if place is not None and finishing.taken(place):
+            if order.conflict is None:
+                raise Taken(
+                    f"/{place.text} is there already. Say what to do: skip, overwrite or rename."
+                )
+            if order.conflict is Conflict.SKIP:
+                upload = replace(upload, state=State.SKIPPED, path=f"/{place.text}")
+        book = self._book(root)
+        try:
+            upload = book.begin(upload, self.limits)
+        except OSError as error:
+            raise full(error, "Nothing was begun.") from error
+        return self.standing(visit, upload.id).upload if order.length == 0 else upload
+
+    def standing(self, visit: Visit, upload_id: str) -> Standing:
+        """How far an upload is: so many bytes are on the disk and stay there, come what may.
+
+        One whose bytes are all here is published before this returns. Raises ``NotHere`` for
+        uploads of others too, :class:`Over` for refused ones, ``Busy`` while bytes keep coming.
+        """
+        with self._hold(visit, upload_id) as held:
+            held.make_safe()
+            return self._finished(held)
+
+    def append(
+        self,
+        visit: Visit,
+        upload_id: str,
+        piece: Piece,
+        source: Source,
+        still: Callable[[], None] = nobody_minds,
+        interrupt: Callable[[], None] = nobody_waits,
+    ) -> Standing:
+        """Take bytes; publish the file with the last one. What came before a break is kept.
+
+        ``still`` is called after each block and raises when the caller may no longer send;
+        ``interrupt`` ends a call of ``source`` that waits. Raises as :meth:`standing`,
+        :class:`WrongOffset`, ``TooBig``, :class:`WrongChecksum` (the piece is thrown away),
+        ``NoRoom`` (what came is kept) and what publishing raises.
+        """
+        with self._hold(visit, upload_id, interrupt, sending=True) as held:
+            held.check(piece, self.limits)
+            if not held.upload.ended and held.upload.state is State.OPEN:
+                running = self._running_sum(held.upload, piece.offset)
+                held.receive(piece, source, still, running, self.limits)
+                if running is not None:
+                    self._sums[upload_id] = (running, held.offset)
+            return self._finished(held)
+
+    def join(self, visit: Visit, order: Order, parts: Sequence[str]) -> Upload:
+        """One file of several partial uploads, which end with it. Raises as :meth:`begin`."""
+        pieces = [self._whole_part(visit, part) for part in parts]
+        length = sum(offset for _, offset in pieces)
+        upload = self.begin(visit, replace(order, length=length, part=Part.FINAL))
+        if upload.ended:
+            return upload
+        try:
+            with self._hold(visit, upload.id) as held:
+                self._copy_parts(held, pieces, visit)
+                upload = self._finished(held).upload
+        except BaseException:
+            with suppress(NotHere):
+                self.end(visit, upload.id)
+            raise
+        for part, _ in pieces:
+            self.end(visit, part.id)
+        return upload
+
+    def end(self, visit: Visit, upload_id: str) -> None:
+        """Throw an upload away. A file that it became already stays."""
+        with self._hold(visit, upload_id, at_once=True) as held:
+            held.book.drop(upload_id)
+            self._sums.pop(upload_id, None)
+
+    def own(self, visit: Visit) -> list[Standing]:
+        """The caller's uploads that have not ended, with the bytes that have come so far."""
+        check_rights(visit, {Right.CREATE})
+        found = []
+        for root in _writable(visit.roots):
+            book = self._book(root)
+            for upload in unfinished(tuple(book.records.values()), visit.who):
+                found.append(Standing(upload, book.size(upload)))
+        return found
+
+    def look(self, visit: Visit, upload_id: str) -> Standing:
+        """One's upload as it is at this moment; nothing is waited for."""
+        _, book = self._find(visit, upload_id)
+        return Standing(book.of(upload_id), book.size(book.of(upload_id)))
+
+    def sweep(self, roots: Sequence[Root]) -> None:
+        """Finish what a crash left unfinished at its last step; take away what has expired."""
+        for root in _writable(roots):
+            book = self._book(root)
+            for upload in tuple(book.records.values()):
+                if self.turns.held(upload.id):
+                    continue
+                if self.clock() - upload.touched > self.limits.keep:
+                    self._expire(root, book, upload)
+                elif not upload.ended and upload.length is not None:
+                    self._finish_late(root, book, upload)
+
+    def expires(self, upload: Upload) -> float:
+        """When an upload is thrown away unless more bytes come, in seconds since 1970."""
+        return upload.touched + self.limits.keep
+
+    def _target(self, visit: Visit, order: Order) -> tuple[Root, Place | None]:
+        """The root to stage in, and the place of the file (None for a part)."""
+        overwrites = order.conflict is Conflict.OVERWRITE
+        check_rights(visit, {Right.CREATE, *([Right.MODIFY] if overwrites else [])})
+        if order.part is Part.PARTIAL:
+            root = next(iter(_writable(visit.roots)), None)
+            if root is None:
+                raise NotAllowed("Nothing may be written here.")
+            return root, None
+        place = locate(order.path, visit.roots)
+        if not place.writable:
+            raise NotAllowed(f"/{place.text} cannot be written.")
+        self.rules.check_name(place)
+        return place.root, place
+
+    def _book(self, root: Root) -> Book:
+        with self._opening:
+            book = self._books.get(root.path)
+            if book is None:
+                book = self._books[root.path] = open_book(root)
+        return book
+
+    def _find(self, visit: Visit, upload_id: str) -> tuple[Root, Book]:
+        check_rights(visit, {Right.CREATE})
+        for root in _writable(visit.roots):
+            book = self._book(root)
+            found = book.records.get(upload_id)
+            if found is not None and found.owner == visit.who:
+                return root, book
+        raise NotHere(f"There is no upload {upload_id[:64]!r}.")
+
+    @contextmanager
+    def _hold(
+        self,
+        visit: Visit,
+        upload_id: str,
+        interrupt: Callable[[], None] = nobody_waits,
+        sending: bool = False,
+        at_once: bool = False,
+    ) -> Iterator[Held]:
+        root, book = self._find(visit, upload_id)
+        with (
+            self.turns.turn(upload_id, visit.who, interrupt, sending, at_once) as turn,
+            self._held(root, book, upload_id, turn) as held,
+        ):
+            yield held
+
+    @contextmanager
+    def _held(self, root: Root, book: Book, upload_id: str, turn: Turn) -> Iterator[Held]:
+        with staging.box(root, upload_id) as here:
+            held = Held(root, book, here, turn, book.of(upload_id))
+            held.settle()
+            yield held
+
+    def _finished(self, held: Held) -> Standing:
+        """The standing; a whole file is checked and published first."""
+        upload = held.upload
+        if upload.state is State.REFUSED:
+            raise Over(upload.fault)
+        at = held.offset
+        waits = at != upload.length or upload.order.part is Part.PARTIAL
+        if upload.ended or (upload.state is State.OPEN and waits):
+            return Standing(upload, at)
+        place = locate(upload.order.path, (held.root,))
+        desk = Desk(held.here, place, held.keep, held.turn.touch)
+        if upload.state is State.OPEN:
+            self._check(held, desk)
+        try:
+            ended = finishing.publish(desk, upload)
+        except OSError as error:
+            raise full(error, "The file waits to appear.") from error
+        self._sums.pop(upload.id, None)
+        if ended.state is State.DONE:
+            self.published(locate(ended.path, (held.root,)))
+        return Standing(ended, at)
+
+    def _check(self, held: Held, desk: Desk) -> None:
+        """Raises where the bytes are not those announced, or may not lie there."""
+        digest, seen = self._sums.get(held.upload.id, (None, 0))
+        try:
+            finishing.check_sum(desk, held.upload, digest if seen == held.offset else None)
+        except WrongChecksum:
+            held.cut(0)
+            self._sums.pop(held.upload.id, None)
+            raise
+        with open(staging.open_data(held.here), "rb") as data:
+            try:
+                self.rules.check_content(desk.place, data.fileno())
+            except WrongContent as error:
+                finishing.refused(desk, held.upload, error)
+                raise
+
+    def _running_sum(self, upload: Upload, offset: int) -> Digest | None:
+        """The SHA-256 of the first ``offset`` bytes, where all of them came in this life."""
+        if not upload.order.sha256:
+            return None
+        digest, seen = self._sums.get(upload.id, (None, 0))
+        if offset == 0:
+            digest, seen = hashlib.sha256(), 0
+        return digest if seen == offset else None
+
+    def _whole_part(self, visit: Visit, upload_id: str) -> tuple[Upload, int]:
+        """A partial upload that is whole. Raises :class:`WrongRequest` for others."""
+        found = self.standing(visit, upload_id)
+        if found.upload.order.part is not Part.PARTIAL:
+            raise WrongRequest(f"The upload {upload_id} is no part of another.")
+        if not found.whole:
+            raise WrongRequest(f"The part {upload_id} is not whole yet.")
+        return found.upload, found.offset
+
+    def _copy_parts(self, held: Held, pieces: Sequence[tuple[Upload, int]], visit: Visit) -> None:
+        at = 0
+        with held.data() as data:
+            for part, size in pieces:
+                root, _ = self._find(visit, part.id)
+                with (
+                    staging.box(root, part.id) as there,
+                    open(staging.open_data(there), "rb", buffering=0) as source,
+                ):
+                    moving.append_from(source.fileno(), size, data, at, held.turn.touch)
+                at += size
+        held.make_safe()
+
+    def _expire(self, root: Root, book: Book, upload: Upload) -> None:
+        with suppress(Busy, NotHere), self.turns.turn(upload.id, upload.owner):
+            book.drop(upload.id)
+            self._sums.pop(upload.id, None)
+
+    def _finish_late(self, root: Root, book: Book, upload: Upload) -> None:
+        """Publish what waits for nothing else; an error stays with the upload and is told by it."""
+        with suppress(Busy, NotHere), self.turns.turn(upload.id, upload.owner) as turn:
+            with suppress(FileError, OSError), self._held(root, book, upload.id, turn) as held:
+                held.make_safe()
+                self._finished(held)
+            left = book.records.get(upload.id)
+            if left and left.order.part is Part.FINAL and not left.ended:
+                book.drop(upload.id)  # whoever put it together asks again
+
+
+def _writable(roots: Sequence[Root]) -> Iterator[Root]:
+    yield from (root for root in roots if root.writable)

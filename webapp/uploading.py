@@ -1,0 +1,84 @@
+"""What uploads work with here: limits that flags set, what may lie where, who hears of a file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filebrowser.gate import Place
+from filebrowser.uploads.rules import FolderRule, Rules
+from filebrowser.uploads.space import Limits
+from filebrowser.uploads.uploads import Uploads
+from generator.models.kinds import SHELVES, Folders
+from generator.models.registry import Registry
+from webapp.roots import DATA
+
+if TYPE_CHECKING:
+    from webapp.config import Config
+    from webapp.services import Services
+
+PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
+BESIDE_MODELS = frozenset(
+    {".json", ".yaml", ".yml", ".txt", ".md", ".info", ".toml", ".png", ".jpg", ".jpeg", ".webp"}
+    | {".gif", ".avif", ".mp4", ".webm"}
+)
+"""What describes a model beside it: previews, trigger words, configurations."""
+
+PLAIN = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".bmp", ".tif", ".tiff", ".svg", ".psd"}
+    | {".mp4", ".webm", ".mov", ".mkv", ".avi", ".mp3", ".wav", ".flac", ".ogg", ".m4a"}
+    | {".txt", ".md", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".csv", ".tsv", ".log", ".info"}
+    | {".caption", ".pdf", ".zip", ".tar", ".gz", ".7z", ".safetensors", ".npy", ".npz", ".ttf"}
+    | {".otf", ".vtt", ".srt"}
+)
+"""What may lie anywhere: nothing that a program or a browser runs by itself."""
+
+NO_PICKLES = (
+    "A pickle can run code when a program opens it: bring the .safetensors of it, or start with "
+    "--allow-pickle-upload."
+)
+NO_PROGRAMS = "Programs, pages and unknown kinds of file are not taken."
+PROTECTED = frozenset(f"{DATA}/{name}" for name in ("config.json", "ui-config.json", "ui-settings"))
+
+
+def uploads_of(services: "Services") -> Uploads:
+    """The uploads of this service; nothing of theirs runs or was read yet."""
+    config, registry = services.config, services.registry
+    return Uploads(
+        limits_of(config),
+        rules_of(config.allow_pickle_upload),
+        lambda place: tell(registry, place),
+    )
+
+
+def limits_of(config: "Config") -> Limits:
+    """What the flags allow."""
+    return Limits(
+        largest=config.upload_largest,
+        quota=config.upload_quota or None,
+        spare=config.upload_spare,
+        keep=config.upload_keep * 3600.0,
+    )
+
+
+def rules_of(pickles: bool) -> Rules:
+    """Weights and what describes them in the folders of models; plain files elsewhere."""
+    taken = PLAIN | PICKLES if pickles else PLAIN
+    why = NO_PROGRAMS if pickles else f"{NO_PROGRAMS} {NO_PICKLES}"
+    rules = [FolderRule(DATA, "", taken, why)]
+    for shelf in SHELVES.values():
+        weights = frozenset(shelf.suffixes) - (frozenset() if pickles else PICKLES)
+        for folder in (*shelf.made, *shelf.also):
+            endings = weights | BESIDE_MODELS | {".safetensors"}
+            rules.append(FolderRule(DATA, folder, frozenset(endings), NO_PICKLES))
+    return Rules(tuple(rules), PROTECTED)
+
+
+def tell(registry: Registry, place: Place) -> None:
+    """Let the registry look at once where a new file may be a model."""
+    path = place.root.path.joinpath(*place.names)
+    if is_below(path, registry.folders):
+        registry.refresh()
+
+
+def is_below(path: Path, folders: Folders) -> bool:
+    """Whether ``path`` lies in one of the folders of models."""
+    return any(path.is_relative_to(folder) for folder in folders.all())
