@@ -159,6 +159,15 @@ def path(told: Mapping[str, str]) -> str:
     return "/".join((folder.rstrip("/"), *inner[:-1], name))
 
 
+def modified(note: str) -> int | None:
+    """When the client's file was changed last, in milliseconds since 1970, if its metadata tell.
+
+    A page knows by it whether the file that is chosen again is the one that was begun with.
+    """
+    text = metadata(note).get("modified", "")
+    return int(text) if NUMBER.fullmatch(text) else None
+
+
 def http_date(seconds: float) -> str:
     """Seconds since 1970 as HTTP writes a time."""
     return format_datetime(datetime.fromtimestamp(int(seconds), UTC), usegmt=True)

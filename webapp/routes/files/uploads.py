@@ -25,6 +25,7 @@ from webapp.errors import envelope
 from webapp.openapi import NULL, Note, described
 from webapp.routes.context import response, services
 from webapp.routes.files.visiting import visit
+from webapp.scopes import Scope, allowed
 
 STILL_ALLOWED = 2.0  # seconds between two looks at whether the caller may still send
 BACK_SOON = "5"  # seconds
@@ -43,6 +44,7 @@ ONE = {
         "offset": {"type": "integer"},
         "state": {"type": "string", "enum": [str(state) for state in State]},
         "conflict": {"type": "string", "nullable": True},
+        "modified": {"type": "integer", "nullable": True},
         "created": {"type": "number"},
         "expires": {"type": "number"},
         "error": {"type": "string"},
@@ -60,17 +62,20 @@ def blueprint(uploads: Uploads) -> Blueprint:
 
     @tusd.route("", methods=["OPTIONS"], provide_automatic_options=False)
     @tusd.route("/<name>", methods=["OPTIONS"], provide_automatic_options=False)
+    @allowed(Scope.USER)
     def offer(name: str = "") -> Response:
         """What this server can do."""
         return _headers(Response(status=204), *tus.offers(uploads.limits.largest))
 
     @tusd.get("")
+    @allowed(Scope.USER)
     @described(Note("The caller's unfinished uploads", answer=ALL))
     def own() -> Response:
         """Right: create."""
         return jsonify({"uploads": [told(one, uploads) for one in uploads.own(visit())]})
 
     @tusd.post("")
+    @allowed(Scope.USER)
     @described(Note("Begin an upload (tus 1.0.0)", answer=NULL))
     def begin() -> Response:
         """Rights: create; modify too, to overwrite."""
@@ -78,6 +83,7 @@ def blueprint(uploads: Uploads) -> Blueprint:
         return _begun(uploads)
 
     @tusd.get("/<name>")
+    @allowed(Scope.USER)
     @described(Note("One's upload; by HEAD its offset, as tus has it", answer=ONE))
     def state(name: str) -> Response:
         """Right: create."""
@@ -87,6 +93,7 @@ def blueprint(uploads: Uploads) -> Blueprint:
         return jsonify(told(uploads.look(visit(), name), uploads))
 
     @tusd.patch("/<name>")
+    @allowed(Scope.USER)
     @described(Note("Append bytes to an upload (tus 1.0.0)", answer=NULL))
     def append(name: str) -> Response:
         """Right: create."""
@@ -94,6 +101,7 @@ def blueprint(uploads: Uploads) -> Blueprint:
         return _appended(uploads, name)
 
     @tusd.delete("/<name>")
+    @allowed(Scope.USER)
     @described(Note("Throw an unfinished upload away (tus 1.0.0)", answer=NULL))
     def end(name: str) -> Response:
         """Right: create."""
@@ -102,6 +110,7 @@ def blueprint(uploads: Uploads) -> Blueprint:
         return Response(status=204)
 
     @tusd.post("/<name>")
+    @allowed(Scope.USER)
     @described(Note("PATCH or DELETE by X-HTTP-Method-Override, for poor proxies", answer=NULL))
     def instead(name: str) -> Response:
         """Right: create."""
@@ -125,6 +134,7 @@ def told(standing: Standing, uploads: Uploads) -> dict[str, object]:
         "offset": standing.offset,
         "state": upload.state,
         "conflict": upload.order.conflict,
+        "modified": tus.modified(upload.order.note),
         "created": upload.created,
         "expires": uploads.expires(upload),
         "error": upload.fault,
