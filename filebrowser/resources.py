@@ -48,6 +48,11 @@ class Resource:
         return stat.S_ISLNK(self.mode)
 
     @property
+    def ordinary(self) -> bool:
+        """Whether the gate opens it: it is a file or a folder."""
+        return self.folder or stat.S_ISREG(self.mode)
+
+    @property
     def go_mode(self) -> int:
         """The mode as Go counts its bits."""
         special = not (self.folder or self.link or stat.S_ISREG(self.mode))

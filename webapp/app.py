@@ -35,7 +35,7 @@ from webapp.routes import (
     signing,
     training,
 )
-from webapp.routes.files import compatible, pictures, shared, shares, uploads
+from webapp.routes.files import compatible, dav, pictures, shared, shares, uploads
 from webapp.routes.tasks import Tasks
 from webapp.uploading import uploads_of
 
@@ -98,6 +98,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(extras.extras)
     app.register_blueprint(pictures.files)
     app.register_blueprint(compatible.compatible)
+    app.register_blueprint(dav.blueprint(services.config.root_path))
     add_shares(app, services)
     app.register_blueprint(uploads.blueprint(uploads_of(services)))
     app.register_blueprint(machine.machine)

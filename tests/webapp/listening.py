@@ -1,42 +1,16 @@
 """Easels that answer on a port of this machine, for clients that bring their own HTTP."""
 
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flask import Flask
-from werkzeug.serving import WSGIRequestHandler, make_server
-
 from generator.models.registry import Folders, Registry
 from tests.conftest import ROOT
 from tests.parity.service import Service, working
+from tests.webapp.sockets import listening
 
 CHECKPOINT = ROOT / "generator/default_checkpoint/easel-default.safetensors"
-
-
-class Quiet(WSGIRequestHandler):
-    """Logs no requests."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing."""
-
-
-@contextmanager
-def listening(app: Flask) -> Iterator[str]:
-    """The address, without a slash at its end, under which an app answers."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager

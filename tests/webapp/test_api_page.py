@@ -43,11 +43,11 @@ def rows() -> dict[str, str]:
 
 
 def routes_of(house: Any) -> set[str]:
-    """Every route of the service; the page's own files are none."""
+    """Every route of the service but the page's own files and WebDAV, which OpenAPI cannot tell."""
     return {
         f"{method} {rule.rule}"
         for rule in house.app.url_map.iter_rules()
-        if not rule.endpoint.startswith("pages.")
+        if not rule.endpoint.startswith(("pages.", "dav."))
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
 

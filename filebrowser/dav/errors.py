@@ -1,0 +1,35 @@
+"""What goes wrong with files, as WebDAV says it."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from wsgidav.dav_error import DAVError
+
+from filebrowser.errors import BadPath, FileError, NotAFile, NotAllowed, NotHere, TooMuch
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR})
+STATUSES: tuple[tuple[type[FileError], int], ...] = (
+    (NotHere, 404),
+    (NotAFile, 403),
+    (NotAllowed, 403),
+    (BadPath, 400),
+    (TooMuch, 507),
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Let errors of files and of the disk leave as wsgidav's, without what only we should know."""
+    try:
+        yield
+    except FileError as error:
+        status = next((code for kind, code in STATUSES if isinstance(error, kind)), 409)
+        raise DAVError(status, str(error)) from error
+    except OSError as error:
+        if error.errno in FULL:
+            raise DAVError(507, "The disk is full.") from error
+        if error.errno in TAKEN:
+            raise DAVError(409, "Something else is there.") from error
+        raise
