@@ -56,21 +56,21 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """``answer`` runs in the web process and must be quick; drawing goes through the queue."""
-
-    path: str
-    answer: Callable[[Ask], Reply]
-    methods: Sequence[str] = ("GET",)
-    scope: Scope = Scope.CALLERS
-
-
-@dataclass(frozen=True, slots=True)
 class Task:
     """Work for the plugin's ``worker.py``: a route that replies with it waits for the outcome."""
 
     verb: str
     body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """``answer`` runs in the web process and must be quick; drawing goes through the queue."""
+
+    path: str
+    answer: "Callable[[Ask], Reply | Task]"
+    methods: Sequence[str] = ("GET",)
+    scope: Scope = Scope.CALLERS
 
 
 class Slot(StrEnum):

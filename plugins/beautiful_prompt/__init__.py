@@ -1,0 +1,1 @@
+"""BeautifulPrompt: a few words become a fuller prompt."""
