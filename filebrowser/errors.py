@@ -39,3 +39,23 @@ class NoRoom(FileError):
 
 class WrongContent(FileError):
     """The file is not what its name says, or nothing of its kind may lie in that folder."""
+
+
+class NotAFolder(FileError):
+    """A folder is needed where a file is, or the other way round."""
+
+
+class Changed(FileError):
+    """The file is no longer the one that the caller has seen."""
+
+
+class TooBusy(FileError):
+    """The caller has as much of this under way as one may have."""
+
+
+class NotText(FileError):
+    """The file holds no text that could be edited."""
+
+
+class BadArchive(FileError):
+    """The archive is damaged, dangerous, or of no kind that is taken apart here."""

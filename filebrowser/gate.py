@@ -11,12 +11,15 @@ Source: openat2(2); reference checklist on paths (1-20).
 
 import ctypes
 import errno
+import operator
 import os
+import re
 import stat
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase, translate
 from pathlib import Path
 
 from filebrowser.errors import BadPath, NotAFile, NotAllowed, NotHere
@@ -38,13 +41,17 @@ _ASTRAY = frozenset({errno.EXDEV, errno.ELOOP, errno.ENOTDIR, errno.EAGAIN})
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A tree that callers may walk, under the name that begins their paths."""
+    """A tree that callers may walk, under the name that begins their paths.
+
+    ``hidden`` and ``sealed`` are paths below it, "name" or "name/name", whose names may hold
+    wildcards (``*``, ``?``, ``[]``); they mean all that lies below them too.
+    """
 
     name: str
     path: Path
     writable: bool = True
-    hidden: frozenset[str] = frozenset()  # first names that do not exist for anybody
-    sealed: frozenset[str] = frozenset()  # first names that are read-only: code folders
+    hidden: frozenset[str] = frozenset()  # does not exist for anybody
+    sealed: frozenset[str] = frozenset()  # is read-only: code folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +63,18 @@ class Place:
 
     @property
     def writable(self) -> bool:
-        """Whether anything may be changed here. The root itself never is."""
-        return bool(self.names) and self.root.writable and not _among(self.names, self.root.sealed)
+        """Whether this may be changed, moved and removed.
+
+        A root never may, nor a folder on the way to something hidden or sealed, which would go
+        along; new things may lie in either.
+        """
+        root = self.root
+        return (
+            bool(self.names)
+            and root.writable
+            and not _among(self.names, root.sealed)
+            and not _above(self.names, root.hidden | root.sealed)
+        )
 
     @property
     def text(self) -> str:
@@ -78,14 +95,36 @@ def locate(path: str, roots: Sequence[Root]) -> Place:
     return Place(root, tuple(names))
 
 
-def _among(names: Sequence[str], first_names: frozenset[str]) -> bool:
+def hidden_in(place: Place) -> Callable[[str], object]:
+    """True, or something like it, for the names in the folder at ``place`` that nobody has."""
+    depth = len(place.names)
+    last = [
+        translate(parts[depth])
+        for parts in map(_parts, place.root.hidden)
+        if len(parts) == depth + 1 and _match(place.names, parts)
+    ]
+    if not last:
+        return operator.not_  # no name is empty; asked of 100,000 names
+    return re.compile("|".join(last), re.IGNORECASE).match
+
+
+def _among(names: Sequence[str], patterns: Iterable[str]) -> bool:
+    """Whether a path is one of the patterns, or below one."""
+    return any(len(parts) <= len(names) and _match(names, parts) for parts in map(_parts, patterns))
+
+
+def _above(names: Sequence[str], patterns: Iterable[str]) -> bool:
+    """Whether a path leads to one of the patterns."""
+    return any(len(names) < len(parts) and _match(names, parts) for parts in map(_parts, patterns))
+
+
+def _parts(pattern: str) -> list[str]:
+    return pattern.casefold().split("/")
+
+
+def _match(names: Sequence[str], parts: Sequence[str]) -> bool:
     # Whatever the case: some file systems open .EASEL for .easel.
-    return bool(names) and names[0].casefold() in {name.casefold() for name in first_names}
-
-
-def hides(root: Root, name: str) -> bool:
-    """Whether the root has this first name for nobody."""
-    return _among((name,), root.hidden)
+    return all(fnmatchcase(name.casefold(), one) for name, one in zip(names, parts, strict=False))
 
 
 def split(path: str) -> tuple[str, ...]:
@@ -150,6 +189,15 @@ def parent_of(place: Place) -> Iterator[tuple[int, str]]:
     """
     if not place.writable:
         raise NotAllowed(f"{place.text!r} cannot be changed.")
+    with holder_of(place) as held:
+        yield held
+
+
+@contextmanager
+def holder_of(place: Place) -> Iterator[tuple[int, str]]:
+    """As :func:`parent_of` for who only looks: nothing may be changed by it. Not for a root."""
+    if not place.names:
+        raise NotAllowed(f"{place.text!r} is a whole tree.")
     with _root(place.root) as root:
         found = _open(root, place.names[:-1], os.O_RDONLY | os.O_DIRECTORY, 0, place)
     try:
@@ -218,7 +266,33 @@ def _open(root: int, names: Sequence[str], flags: int, mode: int, place: Place) 
             raise NotAFile(f"{place.text!r} leads through a link or a file.") from None
         if error.errno in (errno.ENXIO, errno.ENODEV):
             raise NotAFile(f"{place.text!r} is no ordinary file.") from None
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise NotAllowed(f"The system does not let {place.text!r} be opened.") from None
         raise
+
+
+def folder_inside(holder: int, name: str) -> int:
+    """A descriptor of the folder ``name`` in an open one; no link. Raises ``OSError``."""
+    return os.open(name, _DIRECTORY, dir_fd=holder)
+
+
+def lies_in(folder: int, identity: tuple[int, int]) -> bool:
+    """Whether the open ``folder`` is, or lies below, the one of this device and inode."""
+    here, last = os.dup(folder), (0, 0)
+    try:
+        while True:
+            facts = os.fstat(here)
+            now = (facts.st_dev, facts.st_ino)
+            if now == identity:
+                return True
+            if now == last:  # the root of all is its own parent
+                return False
+            last = now
+            above = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here = above
+    finally:
+        os.close(here)
 
 
 class _How(ctypes.Structure):

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from filebrowser.errors import BadPath, NotAFile, NotHere, TooMuch
-from filebrowser.gate import DEEPEST, Place, check_name, hides, open_place
+from filebrowser.gate import DEEPEST, Place, check_name, hidden_in, open_place
 
 MOST = 100_000  # entries of one answer
 LONGEST_TEXT = 1024 * 1024  # bytes that are shown with the entry
@@ -92,11 +92,12 @@ def _resource(path: str, name: str, facts: os.stat_result) -> Resource:
 
 def inside(place: Place, found: int) -> Iterator[Resource]:
     """What the open folder at ``place`` holds, in no order. Raises :class:`TooMuch`."""
+    away = hidden_in(place)
     with os.scandir(found) as names:
         for count, entry in enumerate(names):
             if count >= MOST:
                 raise TooMuch(f"{place.text!r} holds more than {MOST} entries; page it instead.")
-            if named_badly(entry.name) or (not place.names and hides(place.root, entry.name)):
+            if named_badly(entry.name) or away(entry.name):
                 continue
             try:
                 facts = entry.stat(follow_symlinks=False)

@@ -35,11 +35,21 @@ from webapp.routes import (
     signing,
     training,
 )
-from webapp.routes.files import compatible, dav, pictures, shared, shares, uploads
+from webapp.routes.files import (
+    compatible,
+    dav,
+    listing,
+    pictures,
+    shared,
+    shares,
+    uploads,
+    verbs,
+)
 from webapp.routes.tasks import Tasks
 from webapp.uploading import uploads_of
 
 if TYPE_CHECKING:
+    from webapp.filing import Filing
     from webapp.services import Services
 
 LARGEST_BODY = 256 * 1024 * 1024
@@ -97,10 +107,8 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(docs.docs)
     app.register_blueprint(extras.extras)
     app.register_blueprint(pictures.files)
-    app.register_blueprint(compatible.compatible)
-    app.register_blueprint(dav.blueprint(services.config.root_path))
-    add_shares(app, services)
-    app.register_blueprint(uploads.blueprint(uploads_of(services)))
+    if services.filing is not None:
+        add_files(app, services, services.filing)
     app.register_blueprint(machine.machine)
     app.register_blueprint(machine_facts.blueprint())
     app.register_blueprint(errands.errands)
@@ -113,6 +121,16 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(events.blueprint(LISTENERS))
     if services.config.web_ui:
         app.register_blueprint(pages.blueprint(built_page))
+
+
+def add_files(app: Flask, services: "Services", filing: "Filing") -> None:
+    """The file browser (``--filebrowser``)."""
+    app.register_blueprint(listing.blueprint(filing))
+    app.register_blueprint(verbs.blueprint(filing))
+    app.register_blueprint(compatible.compatible)
+    app.register_blueprint(dav.blueprint(services.config.root_path))
+    app.register_blueprint(uploads.blueprint(uploads_of(services)))
+    add_shares(app, services)
 
 
 def add_shares(app: Flask, services: "Services") -> None:

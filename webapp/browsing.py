@@ -1,13 +1,16 @@
 """Which trees a caller may walk, and what they may do there. No Flask, no torch."""
 
-from collections.abc import Mapping
+import glob
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from filebrowser.gate import Root
 from filebrowser.visit import EVERYTHING, READING, Right, Visit
 from webapp.auth import Caller
-from webapp.roots import DATA, HIDDEN
+from webapp.roots import DATA, HIDDEN, OURS
 from webapp.scopes import Scope
 
 if TYPE_CHECKING:
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 
 CODE = frozenset({"extensions"})
 """Folders of the data directory whose files are run: read-only for the browser."""
+
+Spot = tuple[Path, str]
+"""A folder, and a pattern of names in it."""
 
 
 RIGHTS: Mapping[Scope, frozenset[Right]] = MappingProxyType(
@@ -29,5 +35,53 @@ def visit_of(caller: Caller, config: "Config") -> Visit:
 
 
 def roots_of(config: "Config") -> tuple[Root, ...]:
-    """The data directory, first and always there."""
-    return (Root(DATA, config.data_dir, hidden=HIDDEN, sealed=CODE),)
+    """The data directory, first and always there, and the trees of ``--browse-root``.
+
+    Trees may lie in each other: what one hides or seals, no other shows or changes. A tree that
+    lies in something hidden is empty.
+    """
+    trees = ((DATA, config.data_dir, True), *config.browse_roots)
+    hidden = tuple(_hidden(config, [path for _, path, _ in trees]))
+    sealed = () if config.code_upload else tuple((config.data_dir, name) for name in CODE)
+    return tuple(_root(name, path, writable, hidden, sealed) for name, path, writable in trees)
+
+
+def _root(
+    name: str, path: Path, writable: bool, hidden: Iterable[Spot], sealed: Iterable[Spot]
+) -> Root:
+    return Root(
+        name,
+        path,
+        writable and not _inside(path, sealed),
+        frozenset("*") if _inside(path, hidden) else OURS | _below(path, hidden),
+        _below(path, sealed),
+    )
+
+
+def _hidden(config: "Config", trees: Iterable[Path]) -> Iterator[Spot]:
+    yield from ((config.data_dir, name) for name in HIDDEN)
+    yield from ((tree, name) for tree in trees for name in OURS)
+    secrets = (config.easel_dir.resolve(), config.tls_keyfile)
+    yield from ((path.absolute().parent, glob.escape(path.name)) for path in secrets if path)
+
+
+def _below(tree: Path, spots: Iterable[Spot]) -> frozenset[str]:
+    """The spots that lie in a tree, as patterns of paths in it, wherever links lead."""
+    return frozenset(
+        "/".join([*map(glob.escape, folder.relative_to(top).parts), pattern])
+        for top in {tree, tree.resolve()}
+        for named, pattern in spots
+        for folder in {named, named.resolve()}
+        if folder.is_relative_to(top)
+    )
+
+
+def _inside(tree: Path, spots: Iterable[Spot]) -> bool:
+    """Whether a tree is, or lies in, one of the spots."""
+    return any(
+        folder in top.parents
+        and fnmatchcase(top.relative_to(folder).parts[0].casefold(), pattern.casefold())
+        for top in {tree, tree.resolve()}
+        for named, pattern in spots
+        for folder in {named, named.resolve()}
+    )

@@ -39,6 +39,7 @@ KINDS: Mapping[str, Any] = {
     "paths": Path,
     "texts": str,
 }
+ROOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 NARROW = MappingProxyType(
@@ -89,6 +90,9 @@ class Config:
     upload_spare: int = 256 << 20  # bytes left free on the disk
     upload_keep: int = 48  # hours
     allow_pickle_upload: bool = False
+    browse_roots: tuple[tuple[str, Path, bool], ...] = ()  # name, path, writable
+    code_upload: bool = False
+    trash_days: int = 30
     api_log: bool = False
     time_log: bool = False
     log_json: bool = False
@@ -252,6 +256,7 @@ def _finished(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, A
         made["listen"] = made.get("listen", False) or not _is_loopback(made["host"])
     if "web_ui" in values and "filebrowser" not in values:
         made["filebrowser"] = values["web_ui"]
+    made["browse_roots"] = _browse_roots(values.get("browse_roots", ()), home)
     for network in values.get("allow_fetch_from", ()):
         _check_network(network)
     _check_device(made.get("device", "auto"))
@@ -288,6 +293,24 @@ def _credentials(field: str, text: str) -> tuple[tuple[str, str], ...]:
             raise UnknownFlag(f"{flag} takes user:password[,user2:password2].")
         pairs.append((user, password))
     return tuple(pairs)
+
+
+def _browse_roots(texts: Sequence[str], home: Path) -> tuple[tuple[str, Path, bool], ...]:
+    """``NAME=PATH`` or ``NAME=PATH:ro``; names are what paths of the file browser begin with."""
+    roots: dict[str, tuple[str, Path, bool]] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        writable = not path.endswith(":ro")
+        path = path.removesuffix(":ro")
+        if not (equals and path and ROOT_NAME.fullmatch(name)):
+            raise UnknownFlag(
+                f"--browse-root takes NAME=PATH or NAME=PATH:ro with a name of letters, digits, "
+                f"_ and -, not {text!r}."
+            )
+        if name == "data" or name in roots:
+            raise UnknownFlag(f"--browse-root: the name {name!r} is taken; choose another.")
+        roots[name] = (name, Path(os.path.abspath(home / Path(path).expanduser())), writable)
+    return tuple(roots.values())
 
 
 def _check_network(text: str) -> None:

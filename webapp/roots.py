@@ -5,8 +5,11 @@ from pathlib import Path
 from filebrowser.gate import Place, Root, locate
 
 DATA = "data"
-HIDDEN = frozenset({".easel", ".uploads", ".trash"})
-"""First names below a root that exist for nobody: what Easel keeps for itself."""
+OURS = frozenset({".trash", ".uploads"})
+"""What lies hidden at the top of every tree: deleted things, unfinished uploads."""
+
+HIDDEN = OURS | {".easel", "config.json*", "auth.json", ".env"}
+"""What the data directory has for nobody: our own state, settings that may hold secrets."""
 
 
 def data_root(data_dir: Path) -> Root:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from filebrowser.watcher import Watcher
 from generator.models.registry import Registry
 from webapp.auth import Credentials, credentials
+from webapp.filing import Filing, filing_of
 from webapp.logs import start_log
 from webapp.places import open_store, token
 from webapp.queues.contracts import Board, Stream
@@ -30,6 +31,7 @@ class Services:
     credentials: Credentials
     log: logging.Logger
     close: Callable[[], None]
+    filing: Filing | None = None  # None without --filebrowser
 
 
 def build(config: "Config") -> Services:
@@ -43,8 +45,11 @@ def build(config: "Config") -> Services:
     registry.start()
     watcher = Watcher(registry.folders.all(), config.watch, lambda _: registry.refresh())
     watcher.start()
+    filing = filing_of(config, registry) if config.filebrowser else None
 
     def close() -> None:
+        if filing is not None:
+            filing.close()
         watcher.stop()
         registry.close()
         store.close()
@@ -64,4 +69,5 @@ def build(config: "Config") -> Services:
         ),
         log=log,
         close=close,
+        filing=filing,
     )

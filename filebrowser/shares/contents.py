@@ -5,7 +5,7 @@ import stat
 from dataclasses import dataclass
 
 from filebrowser.errors import BadPath
-from filebrowser.gate import Place, check_name, hides
+from filebrowser.gate import Place, check_name, hidden_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,24 +23,25 @@ def entries_of(place: Place, found: int, offset: int, count: int) -> tuple[int, 
     Folders come first, then by name whatever the case. Left out is what the gate would not open:
     links, pipes, hidden names, and names that no file should have.
     """
+    hidden = hidden_in(place)
     with os.scandir(found) as names:
         ordinary = [
             (not entry.is_dir(follow_symlinks=False), entry.name.casefold(), entry.name)
             for entry in names
-            if _opens(place, entry)
+            if _opens(entry) and not hidden(entry.name)
         ]
     page = sorted(ordinary)[offset : offset + count]
     return len(ordinary), tuple(_entry(found, name) for _, _, name in page)
 
 
-def _opens(place: Place, entry: "os.DirEntry[str]") -> bool:
+def _opens(entry: "os.DirEntry[str]") -> bool:
     if not (entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)):
         return False
     try:
         check_name(entry.name)
     except BadPath:
         return False
-    return bool(place.names) or not hides(place.root, entry.name)
+    return True
 
 
 def _entry(found: int, name: str) -> Entry:

@@ -24,6 +24,7 @@ from webapp.auth import Credentials, credentials
 from webapp.config import Config
 from webapp.errors import envelope, json_answer
 from webapp.extras_answers import compose_extras
+from webapp.filing import filing_of
 from webapp.queues.contracts import Answer
 from webapp.queues.frames import (
     DETECT,
@@ -138,7 +139,7 @@ class House:
 
 def configuration(data_dir: Path, **changes: Any) -> Config:
     """What the flags say, with changes."""
-    return replace(Config(data_dir, filebrowser=False), **changes)
+    return replace(Config(data_dir), **changes)
 
 
 Builder = Callable[..., House]
@@ -165,7 +166,9 @@ def build(tmp_path: Path) -> Iterator[Builder]:
         store = SqliteStore(config.easel_dir / "queue.db")
         registry = Registry(Folders.under(data_dir))
         options = Options(data_dir / "config.json")
+        filing = filing_of(config, registry) if config.filebrowser else None
         services = SimpleNamespace(
+            filing=filing,
             config=config,
             stream=store,
             board=store,
@@ -187,6 +190,8 @@ def build(tmp_path: Path) -> Iterator[Builder]:
             stop.set()
             if working:
                 worker.join()
+            if filing is not None:
+                filing.close()
             store.close()
 
         ends.append(end)

@@ -1,0 +1,185 @@
+"""Bytes from one place to another: whole, durable, and checked where the original is to go."""
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from filebrowser.errors import Changed, NotAFile
+from filebrowser.gate import Place, holder_of, open_place, parent_of
+from filebrowser.walking import walk
+
+PIECE = 4 * 1024 * 1024  # bytes at once; between two pieces a job can be cancelled
+FILE_MODE, FOLDER_MODE = 0o640, 0o750  # the umask takes from them; nothing stays executable
+_NO_RANGE = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ETXTBSY})
+
+Advance = Callable[[int], None]
+"""Told how many bytes more are done; raises to end the work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much lies at a place."""
+
+    size: int = 0  # bytes of ordinary files
+    files: int = 0
+    folders: int = 0
+    left_out: int = 0  # links and special files
+
+    def __add__(self, other: "Size") -> "Size":
+        return Size(
+            self.size + other.size,
+            self.files + other.files,
+            self.folders + other.folders,
+            self.left_out + other.left_out,
+        )
+
+
+def measure(place: Place) -> Size:
+    """How much lies at ``place`` and below it. Raises the gate's errors and ``TooMuch``."""
+    total = _one(_facts(place))
+    if total.folders:
+        for found in walk(place):
+            total += _one(found.facts)
+    return total
+
+
+def _one(facts: os.stat_result) -> Size:
+    if stat.S_ISREG(facts.st_mode):
+        return Size(facts.st_size, files=1)
+    return Size(folders=1) if stat.S_ISDIR(facts.st_mode) else Size(left_out=1)
+
+
+def _facts(place: Place) -> os.stat_result:
+    found = open_place(place)
+    try:
+        return os.fstat(found)
+    finally:
+        os.close(found)
+
+
+def copy(source: Place, target: Place, advance: Advance, verify: bool = False) -> Size:
+    """Make ``target``, which must not exist yet, a copy of the file or folder at ``source``.
+
+    Links and special files are left out, and counted. With ``verify`` the copy is read again and
+    compared, as before its original is removed. Raises :class:`Changed` where a file changed
+    meanwhile; the caller removes what is there of the copy then.
+    """
+    if not stat.S_ISDIR(_facts(source).st_mode):
+        copy_file(source, target, advance, verify)
+        return Size(files=1)
+    make_folder(target)
+    done = Size(folders=1)
+    depth = len(source.names)
+    for found in walk(source):
+        inner = Place(target.root, (*target.names, *found.place.names[depth:]))
+        if found.folder:
+            make_folder(inner)
+        elif found.file:
+            copy_file(found.place, inner, advance, verify)
+        done += _one(found.facts)
+    return done
+
+
+def make_folder(place: Place, mode: int = FOLDER_MODE) -> None:
+    """A new folder. Raises ``FileExistsError`` and the gate's errors."""
+    with parent_of(place) as (holder, name):
+        os.mkdir(name, mode, dir_fd=holder)
+
+
+def copy_file(source: Place, target: Place, advance: Advance, verify: bool = False) -> None:
+    """One file, with its time of change; on disk when this returns. Raises as :func:`copy`."""
+    read = open_place(source)
+    try:
+        before = os.fstat(read)
+        if not stat.S_ISREG(before.st_mode):
+            raise NotAFile(f"{source.text!r} is no ordinary file.")
+        written = open_place(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        try:
+            same = _pump(read, written, before.st_size, advance, verify)
+            os.utime(written, ns=(before.st_atime_ns, before.st_mtime_ns))
+            os.fsync(written)
+        finally:
+            os.close(written)
+        after = os.fstat(read)
+    finally:
+        os.close(read)
+    if not same or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise Changed(f"{source.text!r} changed while it was copied.")
+
+
+def _pump(read: int, written: int, size: int, advance: Advance, verify: bool) -> bool:
+    """Copy ``size`` bytes; whether all came, and read the same again if that is asked for."""
+    digest = hashlib.blake2b()
+    by_kernel, done = not verify, 0
+    while done < size:
+        want = min(PIECE, size - done)
+        if by_kernel:
+            try:
+                came = os.copy_file_range(read, written, want, done, done)
+            except OSError as error:
+                if error.errno not in _NO_RANGE:
+                    raise
+                by_kernel = False
+                continue
+        else:
+            piece = os.pread(read, want, done)
+            came = len(piece)
+            _write(written, piece, done)
+            digest.update(piece)
+        if came == 0:
+            return False
+        done += came
+        advance(came)
+    return not verify or digest.digest() == _digest(written)
+
+
+def _write(written: int, piece: bytes, offset: int) -> None:
+    view = memoryview(piece)
+    while view:
+        count = os.pwrite(written, view, offset)
+        view, offset = view[count:], offset + count
+
+
+def _digest(found: int) -> bytes:
+    """Of what the disk gives back: the pages in memory are let go first."""
+    os.fsync(found)
+    os.posix_fadvise(found, 0, 0, os.POSIX_FADV_DONTNEED)
+    digest, offset = hashlib.blake2b(), 0
+    while piece := os.pread(found, PIECE, offset):
+        digest.update(piece)
+        offset += len(piece)
+    return digest.digest()
+
+
+def remove(holder: int, name: str) -> None:
+    """Remove a file, a link itself, or a folder with all that it holds. Nothing there is fine."""
+    try:
+        if stat.S_ISDIR(os.stat(name, dir_fd=holder, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, dir_fd=holder)  # by descriptors throughout; links are not followed
+        else:
+            os.unlink(name, dir_fd=holder)
+    except FileNotFoundError:
+        return
+
+
+def sync_folder(place: Place) -> None:
+    """See the names in the folder at ``place`` onto the disk."""
+    folder = open_place(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def exists(place: Place) -> bool:
+    """Whether anything, a dangling link too, has this name."""
+    with holder_of(place) as (holder, name):
+        try:
+            os.stat(name, dir_fd=holder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+    return True

@@ -1,0 +1,74 @@
+"""Names given to what is there: never over another's without being told to.
+
+``renameat2`` where the file system knows it; else the nearest that a file system without it can do
+(NFS, some FUSE). All by descriptors of open folders.
+"""
+
+import ctypes
+import errno
+import os
+import stat
+
+from filebrowser.gate import lies_in
+
+NOREPLACE, EXCHANGE = 1, 2
+_UNKNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
+
+
+def rename_new(source: int, name: str, target: int, new: str) -> None:
+    """Move ``name`` of one open folder to ``new`` in another.
+
+    Raises ``FileExistsError`` where something is there, whatever it is; else ``OSError``.
+    """
+    try:
+        _renameat2(source, name, target, new, NOREPLACE)
+    except OSError as error:
+        if error.errno not in _UNKNOWN or _within(source, name, target):
+            raise
+        _rename_slowly(source, name, target, new)
+
+
+def exchange(source: int, name: str, target: int, new: str) -> None:
+    """Let two names trade what they stand for, in one step. Raises ``OSError``."""
+    _renameat2(source, name, target, new, EXCHANGE)
+
+
+def _renameat2(source: int, name: str, target: int, new: str, flags: int) -> None:
+    call = ctypes.CDLL(None, use_errno=True).renameat2
+    if call(source, os.fsencode(name), target, os.fsencode(new), flags) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), new)
+
+
+def _rename_slowly(source: int, name: str, target: int, new: str) -> None:
+    """Files get a second name and lose the first; folders take the place of an empty one."""
+    if stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
+        os.mkdir(new, 0o700, dir_fd=target)
+    else:
+        try:
+            os.link(name, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+                raise
+            handle = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=target)
+            os.close(handle)
+        else:
+            os.unlink(name, dir_fd=source)
+            return
+    os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
+
+
+def _within(source: int, name: str, target: int) -> bool:
+    """Whether the folder ``target`` is ``name`` itself or lies below it: EINVAL says that too."""
+    moved = os.stat(name, dir_fd=source, follow_symlinks=False)
+    return lies_in(target, (moved.st_dev, moved.st_ino))
+
+
+def free_name(name: str, number: int, folder: bool = False) -> str:
+    """``name`` told apart by a number: "a (1).png"; a folder's dots are no suffix."""
+    stem, dot, suffix = name.rpartition(".")
+    if folder or not stem or len(suffix) > 12:
+        stem, dot, suffix = name, "", ""
+    tail = f" ({number}){dot}{suffix}"
+    room = 255 - len(tail.encode())
+    return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + tail

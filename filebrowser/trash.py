@@ -1,0 +1,260 @@
+"""Deleted things wait in ``.trash/<id>/`` of their root until they are restored or too old.
+
+``info.json`` there says what lies in it, where it was and whose it is. It is on the disk before
+anything moves: a thing that it names and that is not there never left its place.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import TypeAdapter, ValidationError
+
+from filebrowser.copying import exists, make_folder, measure
+from filebrowser.durable import read_whole, write_whole
+from filebrowser.errors import BadPath, FileError, NotAllowed, NotHere, Taken
+from filebrowser.gate import Place, Root, locate, parent_of, split
+from filebrowser.happenings import Happening, What
+from filebrowser.kinds import Kind
+from filebrowser.moving import (
+    TRASH,
+    WORK,
+    Conflict,
+    Result,
+    State,
+    Step,
+    Work,
+    discard,
+    take_step,
+)
+from filebrowser.tree import look
+from filebrowser.visit import Right, Visit, check_rights, reach
+
+INFO = "info.json"
+ID_BYTES = 16
+MOST_TOGETHER = 10_000  # paths of one deletion
+RETENTION = 30 * 24 * 3600.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Thrown:
+    """One thing of a deletion. It lies under ``key`` beside the sidecar."""
+
+    key: str
+    path: str  # below its root, where it was
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What was deleted together, in one root."""
+
+    id: str
+    who: str
+    at: float  # seconds since 1970
+    items: tuple[Thrown, ...]
+
+
+SIDECARS: TypeAdapter[Sidecar] = TypeAdapter(Sidecar)
+
+
+def delete(visit: Visit, paths: Sequence[str], work: Work) -> tuple[str, tuple[Result, ...]]:
+    """Put ``paths`` into the trash together: its id, and what became of each.
+
+    Raises before anything is touched where any path may not be deleted or is not there. Links go
+    themselves, never what they lead to. A path inside another one goes with it.
+    """
+    check_rights(visit, (Right.VIEW, Right.DELETE))
+    if len(paths) > MOST_TOGETHER:
+        raise BadPath(f"{len(paths)} paths; at most {MOST_TOGETHER} at once.")
+    places = _outermost([_deletable(visit, path) for path in paths])
+    trash_id = secrets.token_hex(ID_BYTES)
+    results: list[Result] = []
+    for root in dict.fromkeys(place.root for place in places):
+        ours = [place for place in places if place.root == root]
+        results += _throw(root, trash_id, visit.who, ours, work)
+    return trash_id, tuple(results)
+
+
+def _deletable(visit: Visit, path: str) -> Place:
+    place = reach(visit, path)
+    if not place.writable:
+        raise NotAllowed(f"{place.text!r} cannot be deleted.")
+    look(place)
+    return place
+
+
+def _outermost(places: Sequence[Place]) -> list[Place]:
+    chosen = {(place.root, place.names): place for place in places}
+    return [
+        place
+        for (root, names), place in chosen.items()
+        if not any((root, names[:length]) in chosen for length in range(1, len(names)))
+    ]
+
+
+def _throw(
+    root: Root, trash_id: str, who: str, places: Sequence[Place], work: Work
+) -> Iterator[Result]:
+    bin_ = Place(root, (TRASH, trash_id))
+    for folder in (Place(root, (TRASH,)), bin_):
+        try:
+            make_folder(folder, 0o700)
+        except FileExistsError:
+            continue
+    items = tuple(
+        Thrown(str(number), "/".join(place.names), look(place).kind)
+        for number, place in enumerate(places)
+    )
+    _write(bin_, Sidecar(trash_id, who, time.time(), items))
+    for item, place in zip(items, places, strict=True):
+        yield _throw_one(Step(place, bin_, item.key), work)
+
+
+def _throw_one(step: Step, work: Work) -> Result:
+    done = take_step(step, True, replace(work, conflict=None, tell=lambda _: None))
+    if done.status is State.DONE:
+        work.tell(Happening(What.DELETED, step.source))
+        return replace(done, to=None)
+    return done
+
+
+def restore(visit: Visit, trash_id: str, conflict: Conflict | None, work: Work) -> list[Result]:
+    """Put back what was deleted under this id, where it was. What does not fit stays in the trash.
+
+    Folders that are gone meanwhile are made again. Raises :class:`NotHere` for ids of nobody and
+    of others, and :class:`Taken` where a name is in use and nothing is said of that.
+    """
+    check_rights(visit, (Right.VIEW, Right.DELETE, Right.CREATE))
+    check_rights(visit, (Right.MODIFY,) if conflict is Conflict.OVERWRITE else ())
+    results: list[Result] = []
+    found = list(_bins(visit, trash_id))
+    steps = [(step, bin_) for bin_, sidecar in found for step in _steps_back(visit, bin_, sidecar)]
+    if not steps:
+        raise NotHere(f"Nothing of yours lies in the trash under {trash_id!r}.")
+    there = [f"/{step.target.text}" for step, _ in steps if conflict is None and _there(step)]
+    if there:
+        raise Taken(
+            f"There already: {', '.join(there[:10])}. Say conflict: skip, overwrite or rename."
+        )
+    for step, _ in steps:
+        _make_way(step.folder)
+        done = take_step(step, True, replace(work, conflict=conflict, tell=lambda _: None))
+        results.append(replace(done, path=f"/{step.target.text}"))
+        if done.status is State.DONE and done.to is not None:
+            work.tell(Happening(What.CREATED, locate(done.to, visit.roots)))
+    for bin_, sidecar in found:
+        _forget_if_empty(bin_, sidecar)
+    return results
+
+
+def _steps_back(visit: Visit, bin_: Place, sidecar: Sidecar) -> Iterator[Step]:
+    """What lies in the bin, and where it was; a forged sidecar leads nowhere else."""
+    for item in sidecar.items:
+        place = locate(f"{bin_.root.name}/{item.path}", visit.roots)
+        source = Place(bin_.root, (*bin_.names, *split(item.key)))
+        if exists(source):
+            yield Step(source, Place(place.root, place.names[:-1]), place.names[-1])
+
+
+def _there(step: Step) -> bool:
+    try:
+        return exists(step.target)
+    except NotHere:  # its folder is gone
+        return False
+
+
+def _make_way(folder: Place) -> None:
+    for depth in range(1, len(folder.names) + 1):
+        way = Place(folder.root, folder.names[:depth])
+        try:
+            make_folder(way)
+        except (FileExistsError, NotAllowed):
+            continue
+
+
+def purge(visit: Visit, trash_id: str) -> None:
+    """Remove one's own things from the trash, for good. Raises :class:`NotHere`."""
+    check_rights(visit, (Right.DELETE,))
+    found = list(_bins(visit, trash_id))
+    if not found:
+        raise NotHere(f"Nothing of yours lies in the trash under {trash_id!r}.")
+    for bin_, _ in found:
+        discard(bin_)
+
+
+def thrown(visit: Visit) -> list[tuple[Root, Sidecar]]:
+    """The caller's own deletions, the latest first."""
+    check_rights(visit, (Right.VIEW,))
+    found = [
+        (root, sidecar)
+        for root in visit.roots
+        if root.writable
+        for _, sidecar in sidecars(root)
+        if sidecar.who == visit.who
+    ]
+    return sorted(found, key=lambda each: each[1].at, reverse=True)
+
+
+def weight(root: Root, sidecar: Sidecar) -> int:
+    """Bytes that one deletion still takes."""
+    return measure(Place(root, (TRASH, sidecar.id))).size
+
+
+def sweep(roots: Sequence[Root], retention: float, now: float | None = None) -> int:
+    """Remove what has lain in the trash for longer than ``retention`` seconds; how many."""
+    now, count = time.time() if now is None else now, 0
+    for root in roots:
+        if not root.writable:
+            continue
+        for bin_, sidecar in list(sidecars(root)):
+            if now - sidecar.at > retention:
+                discard(bin_)
+                count += 1
+    return count
+
+
+def sidecars(root: Root) -> Iterator[tuple[Place, Sidecar]]:
+    """Everything in the trash of a root, whoever deleted it."""
+    with_names = Place(root, (TRASH, "x"))
+    try:
+        with parent_of(with_names) as (folder, _):
+            names = os.listdir(folder)
+    except (FileError, OSError):
+        return
+    for name in names:
+        if not name.startswith(WORK):
+            bin_ = Place(root, (TRASH, name))
+            sidecar = _read(bin_)
+            if sidecar is not None:
+                yield bin_, sidecar
+
+
+def _bins(visit: Visit, trash_id: str) -> Iterator[tuple[Place, Sidecar]]:
+    if not trash_id.isalnum():
+        return
+    for root in visit.roots:
+        if root.writable:
+            bin_ = Place(root, (TRASH, trash_id))
+            sidecar = _read(bin_)
+            if sidecar is not None and sidecar.who == visit.who:
+                yield bin_, sidecar
+
+
+def _forget_if_empty(bin_: Place, sidecar: Sidecar) -> None:
+    if not any(exists(Place(bin_.root, (*bin_.names, item.key))) for item in sidecar.items):
+        discard(bin_)
+
+
+def _write(bin_: Place, sidecar: Sidecar) -> None:
+    write_whole(Place(bin_.root, (*bin_.names, INFO)), SIDECARS.dump_json(sidecar))
+
+
+def _read(bin_: Place) -> Sidecar | None:
+    """The sidecar of a bin; None where there is none that can be understood."""
+    try:
+        return SIDECARS.validate_json(read_whole(Place(bin_.root, (*bin_.names, INFO))))
+    except (FileError, OSError, ValidationError):
+        return None

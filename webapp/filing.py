@@ -1,0 +1,38 @@
+"""What the file browser works with: one of each, for the whole web process. No Flask, no torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filebrowser.happenings import Happening
+from filebrowser.tree import Listings
+
+if TYPE_CHECKING:
+    from generator.models.registry import Registry
+    from webapp.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """The parts that routes share. ``tell`` hears of every change that a verb makes."""
+
+    listings: Listings
+    tell: Callable[[Happening], None]
+    close: Callable[[], None]
+
+
+def filing_of(config: "Config", registry: "Registry") -> Filing:
+    """The parts over the trees of ``config``; ``Filing.close`` ends their threads."""
+    return Filing(Listings(), lambda happening: notice(happening, registry), lambda: None)
+
+
+def notice(happening: Happening, registry: "Registry") -> None:
+    """Let the registry look again when something came to a model folder or left one."""
+    folders = [folder.resolve() for folder in registry.folders.all()]
+    places = [place for place in (happening.place, happening.previous) if place is not None]
+    for place in places:
+        path = Path(place.root.path, *place.names).resolve()
+        if any(path.is_relative_to(each) or each.is_relative_to(path) for each in folders):
+            registry.refresh()
+            return

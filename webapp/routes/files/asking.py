@@ -1,0 +1,99 @@
+"""What the routes of files read of a request, and how they answer of folders and verbs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
+from uuid import uuid4
+
+from flask import request
+from pydantic import BaseModel, ConfigDict, Field
+
+from filebrowser.errors import BadPath
+from filebrowser.moving import Conflict, Result, Work
+from filebrowser.tree import Entry
+from webapp.errors import BadValue
+
+LONGEST_PATH = 4096
+MOST_PATHS = 10_000
+
+Path = Annotated[str, Field(max_length=LONGEST_PATH)]
+Paths = Annotated[list[Path], Field(min_length=1, max_length=MOST_PATHS)]
+TEXT: Mapping[str, object] = {"type": "string"}
+PATH = {"path": TEXT}
+ENTRY = {
+    "type": "object",
+    "required": ["name", "kind", "size", "modified"],
+    "properties": {
+        "name": TEXT,
+        "kind": TEXT,
+        "size": {"type": "integer", "nullable": True},
+        "modified": {"type": "number", "description": "seconds since 1970"},
+    },
+}
+RESULT = {
+    "type": "object",
+    "properties": {
+        "path": TEXT,
+        "to": {"type": "string", "nullable": True},
+        "status": {"type": "string", "enum": ["done", "skipped", "failed"]},
+        "error": TEXT,
+    },
+}
+RESULTS = {"type": "array", "items": RESULT}
+
+
+class Strict(BaseModel):
+    """A body whose fields are known and of the types that are written here."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def asked_path() -> str:
+    """The query's ``path``. Raises ``BadPath`` where there is none."""
+    path = request.args.get("path")
+    if path is None:
+        raise BadPath("Which path? Ask with ?path=/data/...")
+    return path
+
+
+def whole(name: str, default: int, most: int) -> int:
+    """A whole number of the query, 0 to ``most``. Raises ``BadValue``."""
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > 12 or int(text) > most:
+        raise BadValue(f"{name} takes a whole number from 0 to {most}, not {text[:40]!r}.")
+    return int(text)
+
+
+def flag(name: str) -> bool:
+    """A truth of the query: 1 or true, 0 or false; false where it is not there."""
+    text = request.args.get(name, "0").lower()
+    if text not in ("0", "1", "true", "false"):
+        raise BadValue(f"{name} takes 1 or 0, not {text[:40]!r}.")
+    return text in ("1", "true")
+
+
+def entry_json(entry: Entry) -> dict[str, object]:
+    """One name of a listing."""
+    return {
+        "name": entry.name,
+        "kind": entry.kind,
+        "size": entry.size,
+        "modified": entry.modified,
+    }
+
+
+def results_json(results: Sequence[Result]) -> list[dict[str, object]]:
+    """What became of each path; ``error`` only where there is one."""
+    return [result_json(each) for each in results]
+
+
+def result_json(result: Result) -> dict[str, object]:
+    """What became of one path."""
+    told: dict[str, object] = {"path": result.path, "to": result.to, "status": result.status}
+    return told | ({"error": result.error} if result.error else {})
+
+
+def work(conflict: Conflict | None, tell: Callable[..., None]) -> Work:
+    """Work that is done while its caller waits."""
+    return Work(uuid4().hex, conflict, lambda _: None, tell)
