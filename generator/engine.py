@@ -45,6 +45,8 @@ from generator.prompt.styles import read_styles, styled
 from generator.prompt.tokenizer import clip_tokenizer
 from generator.releasing import Releaser
 from generator.request import Extras, ExtrasRequest, Generation, GenerationRequest, Snapshot
+from generator.scripts import in_turn
+from generator.scripts.drawing import Draw
 from generator.scripts.run import run as run_script
 
 
@@ -139,7 +141,12 @@ class Engine:
         release = Releaser(self._listener, request.user_name)
         once = partial(self._run_heard, release)
         find = partial(self._find_checkpoint, exact=False)
-        drawn = run_script(request, once, watch, self._upscaled, find)
+        requests = () if request.script else self._listener.split(request)
+        if len(requests) > 1:
+            drawn = in_turn.run(requests, Draw(once, watch, self._upscaled, find))
+        else:
+            request = requests[0] if requests else request
+            drawn = run_script(request, once, watch, self._upscaled, find)
         return release.finished(drawn, request)
 
     def _upscaled(

@@ -1,6 +1,6 @@
 """What a listener of a running job may be told, and may change. Free of torch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -66,6 +66,10 @@ class Listener(Protocol):
         """The request to draw in place of this one, scripts and prompt untouched so far."""
         ...
 
+    def split(self, request: GenerationRequest) -> Sequence[GenerationRequest]:
+        """Requests to draw in turn in place of this one, which has no script. At least one."""
+        ...
+
     def before_sampling(
         self, latent: "Tensor", sigmas: "Tensor", request: GenerationRequest
     ) -> "Tensor":
@@ -105,6 +109,10 @@ class Silence:
     def before_generate(self, request: GenerationRequest) -> GenerationRequest:
         """As it is."""
         return request
+
+    def split(self, request: GenerationRequest) -> Sequence[GenerationRequest]:
+        """It alone."""
+        return (request,)
 
     def before_sampling(
         self, latent: "Tensor", sigmas: "Tensor", request: GenerationRequest

@@ -278,6 +278,9 @@ class GenerationRequest:
     controls: tuple[ControlUnit, ...] = ()  # the enabled ones, in order
     script: Script | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)  # a script's, for the infotext
+    panels: Mapping[str, Any] = field(default_factory=dict)
+    """What plugins' panels ask of this job: fields by name, by the plugin's name."""
+
     options: Snapshot = field(default_factory=Snapshot)
     user_name: str = ""
     version: str = ""  # written after "Version:" in the infotext

@@ -113,6 +113,10 @@ class WorkerHooks:
         """Another request, before anything is loaded. Its prompt is expanded already."""
 
     @spec
+    def split(self, request: "GenerationRequest") -> "Sequence[GenerationRequest] | None":
+        """Requests to draw in turn in place of one without a script; the first answer counts."""
+
+    @spec
     def before_sampling(
         self, latent: "Tensor", sigmas: "Tensor", request: "GenerationRequest"
     ) -> "Tensor | None":
@@ -169,6 +173,7 @@ HOOKS: Final[Mapping[str, Terms]] = MappingProxyType(
         "task": Terms(WORKER, 3600.0, closed=True),
         "expand_prompt": Terms(WORKER, 30.0, chain="prompt"),
         "before_generate": Terms(WORKER, 1.0, chain="request"),
+        "split": Terms(WORKER, 5.0),
         "before_sampling": Terms(WORKER, 1.0, chain="latent"),
         "at_step": Terms(WORKER, 0.25, chain="estimate"),
         "after_decode": Terms(WORKER, 120.0, chain="image"),

@@ -16,6 +16,7 @@ from typing import Any
 
 import pluggy
 
+from generator.errors import BadRequest
 from generator.hooks import Release, Stage
 from plugins.errors import HookFailed, PluginError, Unfit, Withheld
 from plugins.finding import Found, Origin, find_plugins
@@ -255,8 +256,8 @@ class Host:
         started = time.perf_counter()
         try:
             return implementation.function(*given)
-        except Withheld:
-            raise
+        except (Withheld, BadRequest):
+            raise  # the plugin at work, not a failure of it
         except (Exception, SystemExit) as error:  # a plugin's code may raise anything
             self.log.exception("plugin %s: %s failed", name, hook)
             self._note(name, last_error=f"{hook}: {type(error).__name__}: {error}")

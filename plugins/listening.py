@@ -1,5 +1,6 @@
 """The worker's plugins as the engine's listener."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,13 @@ class PluginListener:
             request = replace(request, prompt=prompt, notes=notes)
         found: GenerationRequest = self.host.chain("before_generate", request=request)
         return found
+
+    def split(self, request: GenerationRequest) -> Sequence[GenerationRequest]:
+        """The requests of the first plugin that gives some, else this one alone."""
+        for _, requests in self.host.ask("split", request=request):
+            if requests:
+                return tuple(requests)
+        return (request,)
 
     def before_sampling(
         self, latent: "Tensor", sigmas: "Tensor", request: GenerationRequest

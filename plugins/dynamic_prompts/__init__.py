@@ -1,0 +1,1 @@
+"""Dynamic prompts: {red|blue} and __wildcards__ in prompts."""

@@ -1,0 +1,8 @@
+"""How choices are taken, and how many at most."""
+
+RANDOM, EVERY = "random", "combinatorial"
+MODES = (RANDOM, EVERY)
+MOST = 1000
+FOLDER = "wildcards"  # in the data directory
+SIGNS = ("{", "__", "${", "%{")
+"""What a prompt without any of these is left as it is."""
