@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import islice, product
+from itertools import cycle, islice, product
 
 from dynamicprompts.generators import CombinatorialPromptGenerator, RandomPromptGenerator
 from dynamicprompts.wildcards import WildcardManager
@@ -42,19 +42,11 @@ class Plugin:
         notes = {**request.notes, NOTE: request.prompt}
         if any(sign in request.negative_prompt for sign in SIGNS):
             notes[NEGATIVE_NOTE] = request.negative_prompt
+        seeds = seeds_from(request.seeds, len(pairs))
+        alone = replace(request, notes=notes, batches=1, batch_size=1)
         return [
-            replace(
-                request,
-                prompt=prompt,
-                negative_prompt=negative,
-                notes=notes,
-                seeds=seeds,
-                batches=1,
-                batch_size=1,
-            )
-            for (prompt, negative), seeds in zip(
-                pairs, seeds_from(request.seeds, len(pairs)), strict=False
-            )
+            replace(alone, prompt=prompt, negative_prompt=negative, seeds=own)
+            for (prompt, negative), own in zip(pairs, seeds, strict=True)
         ]
 
 
@@ -67,12 +59,8 @@ def chosen(request: GenerationRequest, wildcards: WildcardManager) -> list[tuple
     def read(text: str) -> list[str]:
         return generator.generate(text, count, seeds=seeds)
 
-    found = [read_template(name, getattr(request, name), read) for name in FIELDS]
-    return [
-        (prompts[n % len(prompts)], negatives[n % len(negatives)])
-        for prompts, negatives in (found,)
-        for n in range(count)
-    ]
+    prompts, negatives = (read_template(name, getattr(request, name), read) for name in FIELDS)
+    return list(islice(zip(cycle(prompts), cycle(negatives), strict=False), count))
 
 
 def combinations(
