@@ -1,5 +1,6 @@
 """The registry of models that the flags describe. No Flask, no torch: web and workers share it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator.models.registry import Folders, HashCache, Registry
@@ -8,6 +9,7 @@ if TYPE_CHECKING:
     from webapp.config import Config
 
 HASHES = "hashes.db"
+CONVERTED = "converted"
 
 
 def folders_of(config: "Config") -> Folders:
@@ -24,7 +26,12 @@ def folders_of(config: "Config") -> Folders:
     )
 
 
+def kept_in(config: "Config") -> Path:
+    """Where pickled models lie as safetensors."""
+    return config.easel_dir / CONVERTED
+
+
 def registry_of(config: "Config") -> Registry:
     """An index of those folders; it has looked at nothing yet."""
     cache = HashCache(config.easel_dir / HASHES) if config.hashing else None
-    return Registry(folders_of(config), cache)
+    return Registry(folders_of(config), cache, kept_in=kept_in(config))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from filebrowser.watcher import Watcher
 from generator.hooks import Listener
+from generator.models.conversions import forget_stale
 from generator.models.registry import Registry
 from plugins.listening import PluginListener
 from plugins.nouns import Side
@@ -21,7 +22,7 @@ from webapp.places import open_store, styles_files
 from webapp.plugging import choice_of, host_of
 from webapp.queues.contracts import WorkerState
 from webapp.settings import options_of
-from webapp.shelves import registry_of
+from webapp.shelves import kept_in, registry_of
 from webapp.warming import first_job
 from webapp.workloop import Worker, held
 
@@ -94,6 +95,7 @@ def main(words: Sequence[str]) -> int:
     name = worker_name(device, os.getpid())
     store.heartbeat(WorkerState(name, os.getpid(), "starting", "", "", time.time()))
     registry = registry_of(config)
+    forget_stale(kept_in(config))
     options = options_of(config)
     use_threads(config.threads)  # plugins may import torch
     host = host_of(Side.WORKER, config, options, log)

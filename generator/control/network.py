@@ -67,7 +67,9 @@ def load_control(file: ModelFile, device: torch.device, dtype: torch.dtype) -> C
     Raises :class:`ModelUnreadable` for a broken file and :class:`WrongArchitecture` for weights
     that are no ControlNet of Stable Diffusion 1.x.
     """
-    tensors = {control.bare(name): tensor for name, tensor in read_tensors(file.path).items()}
+    tensors = {
+        control.bare(name): tensor for name, tensor in read_tensors(file.path, file.kept_in).items()
+    }
     found = shapes(tensors)
     kind = control.kind(found)
     if kind != control.SD1_CONTROL:

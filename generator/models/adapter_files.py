@@ -83,7 +83,7 @@ def read_adapter(file: ModelFile) -> Adapter:
     layers: dict[str, dict[str, Tensor]] = {}
     bundled: dict[str, dict[str, Tensor]] = {}
     unknown = []
-    tensors = read_tensors(file.path)
+    tensors = read_tensors(file.path, file.kept_in)
     for key, tensor in tensors.items():
         found = place(key)
         if key.startswith(BUNDLE):

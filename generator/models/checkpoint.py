@@ -58,7 +58,7 @@ def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -
     Raises :class:`ModelUnreadable` for a corrupt, truncated or incomplete file, and
     :class:`WrongArchitecture` for weights of another kind, naming both kinds.
     """
-    tensors = _old_text_names(read_tensors(file.path))
+    tensors = _old_text_names(read_tensors(file.path, file.kept_in))
     found = shapes(tensors)
     _must_be_sd1(file, found)
     hints = read_hints(file.name, file.metadata, file.config)
@@ -90,7 +90,7 @@ def load_vae(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Autoe
 
     Raises as :func:`load_checkpoint` does.
     """
-    read = read_tensors(file.path)
+    read = read_tensors(file.path, file.kept_in)
     bare = not any(name.startswith(sizes.VAE) for name in read)
     tensors = {f"{sizes.VAE}{name}": tensor for name, tensor in read.items()} if bare else read
     found = shapes(tensors)

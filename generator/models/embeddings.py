@@ -70,7 +70,7 @@ class Embeddings:
 
 def read_embedding(file: ModelFile) -> Tensor:
     """The vectors (k, width) of ``file`` in fp32. Raises :class:`ModelUnreadable`."""
-    return vectors_of(read_tensors(file.path), file)
+    return vectors_of(read_tensors(file.path, file.kept_in), file)
 
 
 def vectors_of(tensors: Mapping[str, Tensor], file: ModelFile) -> Tensor:

@@ -7,13 +7,13 @@ the keys and one for the values.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
 
 from generator.errors import ModelUnreadable
 from generator.models.index import ModelFile
+from generator.models.weights import read_with_facts
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,
@@ -30,7 +30,7 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 }
 
 
-BROKEN = (UnpicklingError, RuntimeError, OSError, EOFError, LookupError, ValueError, TypeError)
+BROKEN = (RuntimeError, OSError, EOFError, LookupError, ValueError, TypeError)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,14 +44,20 @@ class Hypernetwork:
 def read_hypernetwork(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Hypernetwork:
     """The hypernetwork in ``file``. Raises :class:`ModelUnreadable`."""
     try:
-        found = torch.load(file.path, map_location="cpu", weights_only=True)
-        layers = {
-            width: tuple(_network(state, found).to(device, dtype).eval() for state in pair)
-            for width, pair in found.items()
-            if isinstance(width, int)
-        }
+        tensors, facts = read_with_facts(file.path, file.kept_in)
+        states: dict[int, dict[str, dict[str, Tensor]]] = {}
+        for name, tensor in tensors.items():  # "768.0.linear.0.weight"
+            width, _, rest = name.partition(".")
+            which, _, rest = rest.partition(".")
+            if width.isdigit():
+                states.setdefault(int(width), {}).setdefault(which, {})[rest] = tensor
+
+        def network(state: Mapping[str, Tensor]) -> nn.Module:
+            return _network(state, facts).to(device, dtype).eval()
+
         return Hypernetwork(
-            file, {width: (keys, values) for width, (keys, values) in layers.items()}
+            file,
+            {width: (network(pair["0"]), network(pair["1"])) for width, pair in states.items()},
         )
     except (*BROKEN, AttributeError) as error:
         raise ModelUnreadable(f"{file.name} is no readable hypernetwork: {error!r}") from error
@@ -89,7 +95,7 @@ def _reader(
     return read
 
 
-def _network(state: Mapping[str, Tensor], facts: Mapping[object, object]) -> nn.Module:
+def _network(state: Mapping[str, Tensor], facts: Mapping[str, object]) -> nn.Module:
     """Layers at the places that their names tell; activations stand between the linear ones."""
     places = sorted({int(name.split(".")[1]) for name in state})
     activation = ACTIVATIONS[str(facts.get("activation_func") or "linear")]

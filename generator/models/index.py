@@ -37,6 +37,7 @@ class ModelFile:
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)  # __metadata__
     config: Path | None = None  # the .yaml of the same stem beside it
     config_stamp: tuple[int, int] | None = None  # the .yaml's size and mtime_ns
+    kept_in: Path | None = field(default=None, compare=False)  # where a pickle's tensors are kept
 
     @property
     def stem(self) -> str:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from generator.errors import ModelNotFound
 from generator.models.hashes import HashCache, compute
@@ -34,14 +35,22 @@ Listener = Callable[[int], None]
 class Registry:
     """The current index, safe to use from many threads.
 
-    Without ``hash_cache`` nothing is hashed (``--no-hashing``). The first use scans. ``start``
+    Without ``hash_cache`` nothing is hashed (``--no-hashing``); ``kept_in`` is the folder for what
+    pickled files were converted to. The first use scans. ``start``
     adds a background thread, which hashes and looks again at files that were still being written;
     a script, or a worker, does well without it.
     """
 
-    def __init__(self, folders: Folders, hash_cache: HashCache | None = None) -> None:
+    def __init__(
+        self,
+        folders: Folders,
+        hash_cache: HashCache | None = None,
+        *,
+        kept_in: Path | None = None,
+    ) -> None:
         self.folders = folders
         self.hash_cache = hash_cache
+        self.kept_in = kept_in
         self._scanning = threading.Lock()  # held while looking at the disk
         self._changing = threading.Lock()  # held while swapping the index
         self._index: Index | None = None
@@ -71,7 +80,7 @@ class Registry:
     def refresh(self) -> Index:
         """Look at the disk again; the new index. Listeners hear of it where something changed."""
         with self._scanning:
-            fresh = scan(self.folders, self.hash_cache, self._index)
+            fresh = scan(self.folders, self.hash_cache, self._index, self.kept_in)
             self._swap(lambda _: fresh)
         if self._background:
             self._background.wake.set()

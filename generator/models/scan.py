@@ -22,14 +22,21 @@ class NotStill(ModelUnreadable):
     """The file is still being written, as far as one can tell."""
 
 
-def scan(folders: Folders, hashes: HashCache | None = None, before: Index | None = None) -> Index:
+def scan(
+    folders: Folders,
+    hashes: HashCache | None = None,
+    before: Index | None = None,
+    kept_in: Path | None = None,
+) -> Index:
     """List the model files below ``folders``; never raises for what it finds on the disk.
 
     Files that ``before`` knows, unchanged in size, time and inode, are not opened again. What is
     no complete model is left out, with the reason in ``Index.rejected``. Hidden files and folders
-    are passed over; symbolic links are followed.
+    are passed over; symbolic links are followed. ``kept_in`` is where the tensors of pickles are
+    kept.
     """
-    walk = _Scan({file.identity: file for file in _all(before)}, hashes.known() if hashes else {})
+    known = {file.identity: file for file in _all(before)}
+    walk = _Scan(known, hashes.known() if hashes else {}, kept_in)
     for kind in SHELVES:
         for root in folders.of(kind):
             walk.shelf(kind, root)
@@ -41,8 +48,13 @@ def scan(folders: Folders, hashes: HashCache | None = None, before: Index | None
 class _Scan:
     """One walk over all shelves."""
 
-    def __init__(self, known: Mapping[Identity, ModelFile], hashes: Mapping[str, Hashes]) -> None:
-        self.known, self.hashes = known, hashes
+    def __init__(
+        self,
+        known: Mapping[Identity, ModelFile],
+        hashes: Mapping[str, Hashes],
+        kept_in: Path | None,
+    ) -> None:
+        self.known, self.hashes, self.kept_in = known, hashes, kept_in
         self.found: dict[Kind, dict[Path, ModelFile]] = {kind: {} for kind in SHELVES}
         self.rejected: dict[Path, str] = {}
         self.unsettled: set[Path] = set()
@@ -98,7 +110,10 @@ class _Scan:
         config = siblings.get(f"{path.stem}.yaml")
         stamp = _stamp(config) if config else None
         return replace(
-            known, config=Path(config.path) if config and stamp else None, config_stamp=stamp
+            known,
+            config=Path(config.path) if config and stamp else None,
+            config_stamp=stamp,
+            kept_in=self.kept_in,
         )
 
 

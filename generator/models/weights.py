@@ -1,32 +1,48 @@
 """Reads the tensors of a model file, whatever container they are in."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 
-import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from generator.errors import ModelUnreadable
-from generator.models.unpickling import load_inertly
+from generator.models.conversions import converted
+from generator.models.unpacking import FACTS
 
 BROKEN = (
-    SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError,
-    TypeError, AttributeError,
+    SafetensorError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError,
+    AttributeError,
 )  # fmt: skip
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path, kept_in: Path | None = None) -> dict[str, Tensor]:
     """All tensors of a ``.safetensors`` file, or of a file of ``torch.save``.
 
-    Tensors of a safetensors file are views of the mapped file: copy what you keep, for a file
-    that is replaced in place would change them. Pickles are read with an allow-list, so no code of
-    theirs runs. Raises :class:`ModelUnreadable` naming the file.
+    They are views of the mapped file: copy what you keep, for a file that is replaced in place
+    would change them. A pickle is converted by a process of its own, which runs nothing of it, and
+    what comes of it is kept in the folder ``kept_in``; names at any depth are joined by dots.
+    Raises :class:`ModelUnreadable` naming the file.
     """
-    reader = _read_safetensors if path.suffix == ".safetensors" else _read_pickle
+    return _read(path, kept_in)[0]
+
+
+def read_with_facts(
+    path: Path, kept_in: Path | None = None
+) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """The tensors of a file, and the words and numbers that a pickle holds beside them."""
+    tensors, metadata = _read(path, kept_in)
+    facts = json.loads(metadata.get(FACTS, "{}"))
+    return tensors, facts if isinstance(facts, dict) else {}
+
+
+def _read(path: Path, kept_in: Path | None) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
-        return reader(path)
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path)
+        with converted(path, kept_in) as file:
+            return _read_safetensors(file)
     except FileNotFoundError as error:
         raise ModelUnreadable(f"{path.name}: the file is gone ({path})") from error
     except BROKEN as error:
@@ -52,34 +68,10 @@ def shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-
-
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError:  # it names a class of somebody's trainer
-        loaded = load_inertly(path)
-    while isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, Mapping):
-        raise ValueError(f"it holds a {type(loaded).__name__}, not named tensors")
-    tensors = dict(_named("", loaded))
-    if not tensors:
-        raise ValueError("it holds no tensors")
-    return tensors
-
-
-def _named(prefix: str, found: object) -> Iterator[tuple[str, Tensor]]:
-    """Tensors at any depth of dictionaries and lists, their keys joined by dots."""
-    if isinstance(found, Tensor):
-        yield prefix, found.detach()
-    elif isinstance(found, Mapping | nn.ParameterDict | list | tuple):
-        entries = enumerate(found) if isinstance(found, list | tuple) else found.items()
-        for key, value in entries:
-            yield from _named(f"{prefix}.{key}" if prefix else str(key), value)
+        names = file.keys()
+        return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
 
 
 def _first_line(error: BaseException) -> str:

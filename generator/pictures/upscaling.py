@@ -3,7 +3,6 @@
 Contract section 5.8. The networks' layouts are spandrel's to know.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,7 +113,7 @@ class Upscalers:
     def _network(self, file: ModelFile) -> "ImageModelDescriptor":
         if self._held is None or self._held[0] != file.identity:
             self._held = None  # before the next one is loaded, for the memory's sake
-            self._held = (file.identity, _load(file.path, self._device))
+            self._held = (file.identity, _load(file, self._device))
         return self._held[1]
 
 
@@ -127,20 +126,22 @@ def _check_room(image: Image.Image, scale: float) -> None:
         )
 
 
-def _load(path: Path, device: torch.device) -> "ImageModelDescriptor":
+def _load(file: ModelFile, device: torch.device) -> "ImageModelDescriptor":
     torchvision_ops.prepare()
     # spandrel takes seconds to import and few jobs need it.
     from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
     try:
-        found = ModelLoader(device).load_from_state_dict(_unwrapped(read_tensors(path)))
+        tensors = _unwrapped(read_tensors(file.path, file.kept_in))
+        found = ModelLoader(device).load_from_state_dict(tensors)
     except (UnsupportedModelError, RuntimeError, KeyError, ValueError) as error:
         raise ModelUnreadable(
-            f"{path.name} is no upscaler that is known here: {type(error).__name__}. "
+            f"{file.path.name} is no upscaler that is known here: {type(error).__name__}. "
             "ESRGAN, RealESRGAN, SwinIR, DAT, ScuNET and others of spandrel's are."
         ) from error
     if not isinstance(found, ImageModelDescriptor) or found.input_channels != 3:
-        raise ModelUnreadable(f"{path.name} holds a network that makes no picture of a picture.")
+        name = file.path.name
+        raise ModelUnreadable(f"{name} holds a network that makes no picture of a picture.")
     return found.eval()
 
 

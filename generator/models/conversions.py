@@ -1,0 +1,128 @@
+"""Pickled model files as safetensors: converted once, by a process of its own, and kept.
+
+A pickle can start programs, eat the memory or never end. So it is opened by a child
+(:mod:`generator.models.unpacking`) that imports nothing of it and is bounded; here only the
+safetensors file is read that it leaves.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from generator.errors import ModelUnreadable
+
+MODULE = "generator.models.unpacking"
+ROOT = Path(__file__).resolve().parents[2]
+LEAST_SECONDS = 60.0
+SECONDS_A_BYTE = 1 / (5 << 20)  # a slow disk reads and writes 10 MiB a second
+SUFFIX = ".safetensors"
+SOURCE = ".source"  # beside a kept file: what it was made of
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def converted(source: Path, folder: Path | None) -> Iterator[Path]:
+    """A safetensors file with the tensors of ``source``.
+
+    It stays in ``folder``; without one, or where nothing can be written there, it is gone at the
+    end (mapped numbers stay readable). Raises :class:`ModelUnreadable` naming the file and OSError
+    where it cannot be opened.
+    """
+    if folder is None:
+        yield from _passing(source)
+        return
+    kept = folder / f"{key(source)}{SUFFIX}"
+    if not kept.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _keep(source, kept)
+        except OSError as error:
+            log.warning("%s is converted each time: %s", source.name, error)
+            yield from _passing(source)
+            return
+    yield kept
+
+
+def key(source: Path) -> str:
+    """Names one state of a file: 64 hex digits of its path, size, time and inode."""
+    return hashlib.sha256(json.dumps(state(source)).encode()).hexdigest()
+
+
+def state(source: Path) -> list[object]:
+    """What tells a file from one that takes its place later."""
+    stat = source.stat()
+    return [str(source.absolute()), stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
+def forget_stale(folder: Path) -> int:
+    """Delete what was made of files that are gone or changed, or was left half done; how many."""
+    gone = 0
+    for kept in folder.glob(f"*{SUFFIX}"):
+        note = kept.with_suffix(SOURCE)
+        try:
+            current = key(Path(note.read_text("utf-8"))) == kept.stem
+        except (OSError, ValueError):
+            current = False
+        if not current:
+            kept.unlink(missing_ok=True)
+            note.unlink(missing_ok=True)
+            gone += 1
+    return gone
+
+
+def _keep(source: Path, kept: Path) -> None:
+    part = kept.with_name(f".{kept.stem}.{uuid4().hex}")
+    try:
+        convert(source, part)
+        kept.with_suffix(SOURCE).write_text(str(source.absolute()), "utf-8")
+        os.replace(part, kept)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _passing(source: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="easel-model-") as folder:
+        target = Path(folder) / "model.safetensors"
+        convert(source, target)
+        yield target
+
+
+def convert(source: Path, target: Path) -> None:
+    """Let the child write ``target``. Raises :class:`ModelUnreadable` with its sentence."""
+    seconds = LEAST_SECONDS + source.stat().st_size * SECONDS_A_BYTE
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "PATH": os.defpath,
+        "LC_ALL": "C.UTF-8",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", MODULE, str(source.absolute()), str(target)],
+            cwd=target.parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise unreadable(source, f"reading it took longer than {seconds:.0f} seconds") from None
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise unreadable(source, said[-1] if said else f"its reader ended with {done.returncode}")
+
+
+def unreadable(source: Path, why: str) -> ModelUnreadable:
+    """The error of a file that cannot be converted."""
+    bare = why.removeprefix(f"{source.name} is ").rstrip(".")
+    return ModelUnreadable(f"{source.name} cannot be read: {bare}")
