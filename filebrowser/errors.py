@@ -59,3 +59,7 @@ class NotText(FileError):
 
 class BadArchive(FileError):
     """The archive is damaged, dangerous, or of no kind that is taken apart here."""
+
+
+class NoPicture(FileError):
+    """The file is no picture, or one that cannot be decoded."""

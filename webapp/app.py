@@ -40,6 +40,7 @@ from webapp.routes.files import (
     dav,
     listing,
     pictures,
+    previews,
     shared,
     shares,
     uploads,
@@ -127,6 +128,7 @@ def add_files(app: Flask, services: "Services", filing: "Filing") -> None:
     """The file browser (``--filebrowser``)."""
     app.register_blueprint(listing.blueprint(filing))
     app.register_blueprint(verbs.blueprint(filing))
+    app.register_blueprint(previews.blueprint(filing))
     app.register_blueprint(compatible.compatible)
     app.register_blueprint(dav.blueprint(services.config.root_path))
     app.register_blueprint(uploads.blueprint(uploads_of(services)))

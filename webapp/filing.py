@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filebrowser.happenings import Happening
+from filebrowser.pictures.thumbnails import Thumbnails
 from filebrowser.tree import Listings
 
 if TYPE_CHECKING:
     from generator.models.registry import Registry
     from webapp.config import Config
+
+THUMBNAILS = "thumbnails"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +21,19 @@ class Filing:
     """The parts that routes share. ``tell`` hears of every change that a verb makes."""
 
     listings: Listings
+    thumbnails: Thumbnails
     tell: Callable[[Happening], None]
     close: Callable[[], None]
 
 
 def filing_of(config: "Config", registry: "Registry") -> Filing:
     """The parts over the trees of ``config``; ``Filing.close`` ends their threads."""
-    return Filing(Listings(), lambda happening: notice(happening, registry), lambda: None)
+    return Filing(
+        listings=Listings(),
+        thumbnails=Thumbnails(config.easel_dir / THUMBNAILS),
+        tell=lambda happening: notice(happening, registry),
+        close=lambda: None,
+    )
 
 
 def notice(happening: Happening, registry: "Registry") -> None:

@@ -1,0 +1,1 @@
+"""Pictures that users brought: opened within bounds, shown small, asked how they were made."""

@@ -1,0 +1,86 @@
+"""Opens pictures that anybody may have made, within bounds of pixels, bytes and time.
+
+Pillow decodes what its header tells, so the header is judged before anything is decoded. Formats
+that start programs or that browsers do not show are left out. Source: reference checklist 51.
+"""
+
+import os
+import stat
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from PIL import Image
+
+from filebrowser.errors import NoPicture, TooMuch
+
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP")
+MOST_PIXELS = 80_000_000  # of one frame: 320 MB while it is decoded with its transparency
+MOST_BYTES = 400_000_000  # of the file
+MOST_SCANS = 200  # of a progressive JPEG, each of which goes over all pixels; usual are 10
+PIECE = 2**20  # bytes read at once
+START_OF_SCAN = b"\xff\xda"
+
+DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    AttributeError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises of a damaged file."""
+
+
+@contextmanager
+def opened(file: int) -> Iterator[Image.Image]:
+    """The picture in the open file; its header is read, nothing is decoded yet.
+
+    The descriptor stays open, and the caller's. What Pillow raises inside the block becomes
+    :class:`NoPicture`, what is too large :class:`TooMuch`.
+    """
+    facts = os.fstat(file)
+    size = facts.st_size
+    if not stat.S_ISREG(facts.st_mode):
+        raise NoPicture("A folder has no picture of its own.")
+    if size > MOST_BYTES:
+        raise TooMuch(f"The picture has {size:,} bytes, at most {MOST_BYTES:,} are read.")
+    try:
+        with os.fdopen(os.dup(file), "rb") as stream:
+            stream.seek(0)
+            with Image.open(stream, formats=FORMATS) as image:
+                yield image
+    except (Image.DecompressionBombError, MemoryError):
+        raise TooMuch(f"The picture has more than {MOST_PIXELS:,} pixels.") from None
+    except DAMAGED as error:
+        raise NoPicture(f"This is no picture that can be read: {_reason(error)}.") from None
+
+
+def check_decodable(image: Image.Image, file: int) -> None:
+    """See that decoding takes little memory and time. Raises :class:`TooMuch`."""
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise TooMuch(f"The picture has {width} x {height} pixels, at most {MOST_PIXELS:,} are.")
+    if image.format == "JPEG" and _scans(file) > MOST_SCANS:
+        raise TooMuch(f"The picture is drawn in more than {MOST_SCANS} passes.")
+
+
+def _scans(file: int) -> int:
+    """How many passes a JPEG has; inside coded data the mark cannot occur."""
+    count, place, kept = 0, 0, b""
+    while count <= MOST_SCANS and (piece := os.pread(file, PIECE, place)):
+        count += (kept + piece).count(START_OF_SCAN)
+        place, kept = place + len(piece), piece[-1:]
+    return count
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and "identify" in str(error):
+        return f"it is none of {', '.join(FORMATS)}"
+    return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")

@@ -1,0 +1,118 @@
+"""Pictures made small, kept on disk, made again when the file becomes another.
+
+A thumbnail belongs to a path, an inode, a size and a time of change, so a stale one is never shown
+and nobody has to remove it: the least used ones go when the folder has grown too large.
+"""
+
+import hashlib
+import os
+import threading
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from filebrowser.gate import Place, open_place
+from filebrowser.pictures.keeping import Kept
+from filebrowser.pictures.opening import check_decodable, opened
+
+SIDES = (128, 256, 512, 1024)  # pixels
+AT_ONCE = 2  # pictures in decoding: more only make one another wait
+ASKERS = 64  # of the same thumbnail only one goes on; the others find what it made
+LARGE = 16_000_000  # pixels, of which only one at a time is decoded
+QUALITY = 82
+TYPE = "image/webp"
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """``data`` is a WebP; ``tag`` changes with the file and the size asked for."""
+
+    data: bytes
+    tag: str
+
+
+class Thumbnails:
+    """Makes thumbnails and keeps them below ``folder``, at most ``most_bytes`` of them.
+
+    Safe for threads. One for the whole process.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int = 512 * 2**20) -> None:
+        self._kept = Kept(folder, most_bytes)
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self._large = threading.Lock()
+        self._askers = tuple(threading.Lock() for _ in range(ASKERS))
+
+    def tag(self, place: Place, side: int) -> str:
+        """What tells this thumbnail from every other. Raises the gate's errors."""
+        file = open_place(place)
+        try:
+            return _tag(place, os.fstat(file), side)
+        finally:
+            os.close(file)
+
+    def get(self, place: Place, side: int) -> Thumbnail:
+        """The picture at ``place`` within ``side`` x ``side`` pixels, upright as its EXIF says.
+
+        Raises the gate's errors, :class:`NoPicture` and :class:`TooMuch`.
+        """
+        file = open_place(place)
+        try:
+            tag = _tag(place, os.fstat(file), side)
+            data = self._kept.get(tag)
+            return Thumbnail(data or self._made(file, side, tag), tag)
+        finally:
+            os.close(file)
+
+    def _made(self, file: int, side: int, tag: str) -> bytes:
+        """Make it, unless another request did while this one waited for its turn."""
+        with self._askers[hash(tag) % ASKERS], self._turns:
+            data = self._kept.get(tag)
+            if data is None:
+                data = self._make(file, side)
+                self._kept.put(tag, data)
+            return data
+
+    def _make(self, file: int, side: int) -> bytes:
+        with opened(file) as image:
+            check_decodable(image, file)
+            if image.width * image.height > LARGE:
+                with self._large:
+                    return shrunk(image, side)
+            return shrunk(image, side)
+
+
+def shrunk(image: Image.Image, side: int) -> bytes:
+    """The first frame of ``image`` as a WebP of at most ``side`` pixels a side, without metadata.
+
+    Raises what Pillow raises of damaged pictures.
+    """
+    image.draft("RGB", (2 * side, 2 * side))  # JPEG decodes to 1/2, 1/4 or 1/8 at no cost
+    plain = _plain(image)
+    plain.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=1.5)
+    upright = ImageOps.exif_transpose(_with_orientation(plain, image))
+    buffer = BytesIO()
+    upright.save(buffer, "WEBP", quality=QUALITY, method=1, exif=b"", icc_profile=b"")
+    return buffer.getvalue()
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """RGB, or RGBA where something shines through; a picture of 16 bits is brought to 8."""
+    if image.mode.startswith("I"):
+        return image.point(lambda value: value / 256).convert("RGB")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _with_orientation(small: Image.Image, image: Image.Image) -> Image.Image:
+    small.info = {key: image.info[key] for key in ("exif",) if key in image.info}
+    return small
+
+
+def _tag(place: Place, facts: os.stat_result, side: int) -> str:
+    told = (
+        str(place.root.path), *place.names,
+        *map(str, (facts.st_mtime_ns, facts.st_size, facts.st_ino, side)),
+    )  # fmt: skip
+    return hashlib.sha256("\0".join(told).encode()).hexdigest()[:32]
