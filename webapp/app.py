@@ -129,9 +129,10 @@ def add_files(app: Flask, services: "Services", filing: "Filing") -> None:
     app.register_blueprint(listing.blueprint(filing))
     app.register_blueprint(verbs.blueprint(filing))
     app.register_blueprint(previews.blueprint(filing))
+    coming = uploads_of(services)
     app.register_blueprint(compatible.compatible)
-    app.register_blueprint(dav.blueprint(services.config.root_path))
-    app.register_blueprint(uploads.blueprint(uploads_of(services)))
+    app.register_blueprint(uploads.blueprint(coming))
+    app.register_blueprint(dav.blueprint(services.config.root_path, coming, filing.tell))
     add_shares(app, services)
 
 

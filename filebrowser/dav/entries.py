@@ -2,33 +2,47 @@
 
 import mimetypes
 import os
-import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 from wsgidav.dav_error import DAVError
 from wsgidav.dav_provider import DAVCollection, DAVNonCollection
 from wsgidav.util import join_uri, parse_time_string
 
+from filebrowser import trash
+from filebrowser.copying import make_folder
 from filebrowser.dav.errors import translated
-from filebrowser.dav.writing import Staged, staged
+from filebrowser.dav.writing import Body, body_of, bring, copy
 from filebrowser.errors import NotAFile, NotHere
 from filebrowser.gate import Place, locate, open_place, parent_of
+from filebrowser.happenings import Happening, What
+from filebrowser.moving import State, Work, check_free, move, plan
 from filebrowser.resources import clamped, inside
 from filebrowser.serving import SANDBOX
+from filebrowser.uploads.uploads import Uploads
 from filebrowser.visit import Right, Visit, check_rights, reach
 
-VISIT = "easel.visit"  # where the environment of a request holds it
-PIECE = 1024 * 1024
-NEW_FOLDER = 0o750
+DESK = "easel.desk"  # where the environment of a request holds its desk
+NEW_FILE = 0o640
 SAFE_HEADERS = (
     ("Content-Security-Policy", SANDBOX),
     ("Content-Disposition", "attachment"),
     ("Cache-Control", "private, no-cache"),
     ("Referrer-Policy", "no-referrer"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a request works with: who asks, where bytes go, and who hears of changes."""
+
+    visit: Visit
+    uploads: Uploads
+    tell: Callable[[Happening], None]
 
 
 class Entry:
@@ -41,10 +55,15 @@ class Entry:
     provider: Any
 
     @property
+    def desk(self) -> Desk:
+        """What the request brought along."""
+        found: Desk = self.environ[DESK]
+        return found
+
+    @property
     def visit(self) -> Visit:
         """Who asks."""
-        found: Visit = self.environ[VISIT]
-        return found
+        return self.desk.visit
 
     def get_creation_date(self) -> float:
         """The time of the last change of the inode: Linux tells nothing better everywhere."""
@@ -78,16 +97,17 @@ class Entry:
         return True
 
     def delete(self) -> None:
-        """Take the whole entry away, if nothing in it is locked. Right: delete."""
+        """Put the whole entry into the trash, if nothing in it is locked. Right: delete."""
         with translated():
             check_rights(self.visit, [Right.DELETE])
             self._check_locks()
-            with parent_of(self.place) as (folder, name):
-                if stat.S_ISDIR(self.facts.st_mode):
-                    shutil.rmtree(name, dir_fd=folder)
-                else:
-                    os.unlink(name, dir_fd=folder)
+            _, results = trash.delete(self.visit, [f"/{self.place.text}"], self._work())
+        if any(result.status is State.FAILED for result in results):
+            raise DAVError(409, "; ".join(result.error for result in results))
         self.remove_all_locks(recursive=True)  # type: ignore[attr-defined]
+
+    def _work(self) -> Work:
+        return Work(uuid4().hex, None, lambda _: None, self.desk.tell)
 
     def _check_locks(self) -> None:
         # wsgidav looks at the parent's locks alone before it hands a tree over.
@@ -99,18 +119,25 @@ class Entry:
         )
 
     def support_recursive_move(self, dest_path: str) -> bool:
-        """Within a tree a rename is enough; between trees wsgidav copies and deletes."""
-        with translated():
-            return reach(self.visit, dest_path).root == self.place.root
+        """Yes, between trees too."""
+        return True
 
     def move_recursive(self, dest_path: str) -> list[Any]:
-        """Rename, within one tree. Rights: modify, create."""
+        """Give it its new name, which is free by now. Right: modify."""
         with translated():
-            target = reach(self.visit, dest_path, Right.MODIFY, Right.CREATE)
-            with parent_of(self.place) as (source, old), parent_of(target) as (folder, new):
-                os.rename(old, new, src_dir_fd=source, dst_dir_fd=folder)
+            steps = plan(self.visit, [f"/{self.place.text}"], dest_path, True, exactly=True)
+            check_free(self.visit, steps, True, None)
+            self._check_kind(reach(self.visit, dest_path))
+            for step in steps:
+                move(step, self._work())
         self.remove_all_locks(recursive=True)  # type: ignore[attr-defined]
         return []
+
+    def _check_kind(self, target: Place) -> None:
+        # A new name must not make of a file what could not have been uploaded.
+        if stat.S_ISREG(self.facts.st_mode):
+            with open(open_place(self.place), "rb", buffering=0) as file:
+                self.desk.uploads.rules.check_content(target, file.fileno())
 
 
 class File(Entry, DAVNonCollection):
@@ -122,7 +149,6 @@ class File(Entry, DAVNonCollection):
         super().__init__(path, environ)
         self.place, self.new = place, facts is None
         self.facts = facts  # type: ignore[assignment]
-        self.staged: Staged | None = None
 
     def get_content_length(self) -> int:
         """Bytes."""
@@ -154,45 +180,25 @@ class File(Entry, DAVNonCollection):
             check_rights(self.visit, [Right.DOWNLOAD])
             return open(open_place(self.place), "rb", buffering=0)
 
-    def begin_write(self, *, content_type: str | None = None) -> Staged:
-        """A place for the bytes. Rights: create, and modify for what is there already."""
+    def begin_write(self, *, content_type: str | None = None) -> Body:
+        """The bytes are taken at the end. Rights: create, and modify for what is there already."""
         with translated():
             check_rights(self.visit, [Right.CREATE if self.new else Right.MODIFY])
-            self._check_room()
-            self.staged = Staged(self.place)
-            return self.staged
-
-    def _check_room(self) -> None:
-        wanted = int(self.environ.get("CONTENT_LENGTH") or 0)
-        with parent_of(self.place) as (folder, _):
-            disk = os.fstatvfs(folder)
-        if wanted > disk.f_bavail * disk.f_frsize:
-            raise DAVError(507, "The disk has no room for that.")
+        return Body()
 
     def end_write(self, *, with_errors: bool) -> None:
-        """Publish what came, if all of it came."""
-        if self.staged is None:
-            return
-        came, self.staged = self.staged, None
-        said = self.environ.get("CONTENT_LENGTH") or self.environ.get(
-            "HTTP_X_EXPECTED_ENTITY_LENGTH"
-        )
-        if with_errors or (said and said != str(came.written)):
-            came.discard()
-            raise DAVError(400, "The body ended too early.")
+        """Take the bytes, and put the file there when all of them came."""
+        source, length = body_of(self.environ)
         with translated():
-            came.publish(replace=not self.new)
+            bring(self.desk.uploads, self.visit, self.place, source, length, replace=not self.new)
             self.facts = facts_of(self.place)
+        self.environ["wsgidav.all_input_read"] = 1
 
     def copy_move_single(self, dest_path: str, *, is_move: bool) -> None:
         """Copy the bytes. Rights: view, download, create."""
         with translated():
             target = reach(self.visit, dest_path, Right.VIEW, Right.DOWNLOAD, Right.CREATE)
-            with (
-                open(open_place(self.place), "rb", buffering=0) as source,
-                staged(target, replace=False) as file,
-            ):
-                shutil.copyfileobj(source, file, PIECE)
+            copy(self.desk.uploads, self.visit, self.place, target)
 
 
 class Folder(Entry, DAVCollection):
@@ -252,8 +258,9 @@ class Folder(Entry, DAVCollection):
             made = File(join_uri(self.path, name), self.environ, place, None)
             if self.environ["REQUEST_METHOD"] == "LOCK":
                 self.check_locks()
-                with staged(place, replace=False):
-                    pass
+                self.desk.uploads.rules.check_name(place)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+                os.close(open_place(place, flags, NEW_FILE))
                 made.facts = facts_of(place)
             return made
 
@@ -270,8 +277,8 @@ class Folder(Entry, DAVCollection):
         """Make a folder. Right: create."""
         with translated():
             check_rights(self.visit, [Right.CREATE])
-            with parent_of(self.child(name)) as (folder, last):
-                os.mkdir(last, NEW_FOLDER, dir_fd=folder)
+            make_folder(self.child(name))
+        self.desk.tell(Happening(What.CREATED, self.child(name)))
 
     def child(self, name: str) -> Place:
         """The place of a name in this folder."""
@@ -281,8 +288,8 @@ class Folder(Entry, DAVCollection):
         """Make the folder alone at its new place. Rights: view, create."""
         with translated():
             target = reach(self.visit, dest_path, Right.VIEW, Right.CREATE)
-            with parent_of(target) as (folder, last):
-                os.mkdir(last, NEW_FOLDER, dir_fd=folder)
+            make_folder(target)
+        self.desk.tell(Happening(What.CREATED, target))
 
 
 class Trees(DAVCollection):
@@ -309,7 +316,7 @@ class Trees(DAVCollection):
 
     def get_member_names(self) -> list[str]:
         """The names of the trees."""
-        visit: Visit = self.environ[VISIT]
+        visit: Visit = self.environ[DESK].visit
         return [root.name for root in visit.roots]
 
     def get_member(self, name: str) -> Any:
@@ -322,7 +329,7 @@ def entry_at(path: str, environ: dict[str, Any]) -> File | Folder | Trees | None
 
     Raises 400 for what is no path and 403 without the right.
     """
-    visit: Visit = environ[VISIT]
+    visit: Visit = environ[DESK].visit
     with translated():
         check_rights(visit, [Right.VIEW])
         if not path.strip("/"):

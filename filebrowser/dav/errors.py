@@ -6,7 +6,18 @@ from contextlib import contextmanager
 
 from wsgidav.dav_error import DAVError
 
-from filebrowser.errors import BadPath, FileError, NotAFile, NotAllowed, NotHere, TooMuch
+from filebrowser.errors import (
+    BadPath,
+    FileError,
+    NoRoom,
+    NotAFile,
+    NotAllowed,
+    NotHere,
+    TooBig,
+    TooMuch,
+    WrongContent,
+)
+from filebrowser.uploads.errors import TooMany, TooManyInAll
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR})
@@ -16,6 +27,11 @@ STATUSES: tuple[tuple[type[FileError], int], ...] = (
     (NotAllowed, 403),
     (BadPath, 400),
     (TooMuch, 507),
+    (TooBig, 413),
+    (WrongContent, 415),
+    (NoRoom, 507),
+    (TooMany, 503),
+    (TooManyInAll, 503),
 )
 
 

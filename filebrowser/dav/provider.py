@@ -11,11 +11,11 @@ from wsgidav.error_printer import ErrorPrinter
 from wsgidav.request_resolver import RequestResolver
 from wsgidav.wsgidav_app import WsgiDAVApp
 
-from filebrowser.dav.entries import PIECE, VISIT, entry_at
+from filebrowser.dav.entries import DESK, Desk, entry_at
 from filebrowser.dav.locks import Locks
-from filebrowser.visit import Visit
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+BLOCK = 1024 * 1024  # bytes of a file sent at once
 METHODS = (
     *("OPTIONS", "HEAD", "GET", "PROPFIND", "PUT", "DELETE", "COPY", "MOVE", "MKCOL", "PROPPATCH"),
     *("LOCK", "UNLOCK"),
@@ -56,7 +56,7 @@ def application(mount_path: str) -> Wsgi:
             "middleware_stack": [ErrorPrinter, RequestResolver],
             "lock_storage": Locks(),
             "property_manager": None,
-            "block_size": PIECE,
+            "block_size": BLOCK,
             "honor_mtime_header": True,
             "hotfixes": {"emulate_win32_lastmod": True},
             "suppress_version_info": True,
@@ -68,7 +68,7 @@ def application(mount_path: str) -> Wsgi:
     return application
 
 
-def environment(given: dict[str, Any], visit: Visit, prefix: str) -> dict[str, Any]:
+def environment(given: dict[str, Any], desk: Desk, prefix: str) -> dict[str, Any]:
     """The environment of a request for :func:`application`; its path begins with ``prefix``.
 
     Raises :class:`DAVError` 502 for a ``Destination`` that is not here and 400 for one that
@@ -77,9 +77,9 @@ def environment(given: dict[str, Any], visit: Visit, prefix: str) -> dict[str, A
     environ = dict(given)
     environ["SCRIPT_NAME"] = given.get("SCRIPT_NAME", "") + prefix
     environ["PATH_INFO"] = given["PATH_INFO"].removeprefix(prefix) or "/"
-    environ["wsgidav.auth.user_name"] = visit.who
+    environ["wsgidav.auth.user_name"] = desk.visit.who
     environ["wsgidav.some_input_read"] = 1  # or a refused body would be read into memory whole
-    environ[VISIT] = visit
+    environ[DESK] = desk
     for forwarded in ("HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO"):
         environ.pop(forwarded, None)
     if "HTTP_DESTINATION" in given:

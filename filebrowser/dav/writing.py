@@ -1,64 +1,75 @@
-"""A file that WebDAV brings: staged beside its target, and there under its name whole or never."""
+"""Bytes that WebDAV brings or copies: an upload in one piece, there under its name whole or never.
+
+What an upload is subject to holds here too: room and quota, what may lie where, what a file must
+be that calls itself one.
+"""
 
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
-from filebrowser.gate import Place, parent_of
+from wsgidav.dav_error import DAVError
 
-MODE = 0o640
+from filebrowser.errors import FileError
+from filebrowser.gate import Place, open_place
+from filebrowser.uploads.holding import Piece
+from filebrowser.uploads.records import Conflict, Order
+from filebrowser.uploads.uploads import Uploads
+from filebrowser.visit import Visit
+
+Source = Callable[[int], bytes]
 
 
-class Staged:
-    """An open file without its name yet. wsgidav writes to it; then publish or discard it."""
+class Body:
+    """What wsgidav writes to. It reads nothing: the upload takes the bytes from their source."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.written = 0
-        self.name = f".{secrets.token_hex(8)}.uploading"
-        with parent_of(place) as (folder, _):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-            self.descriptor = os.open(self.name, flags, MODE, dir_fd=folder)
-
-    def write(self, data: bytes) -> None:
-        """Append bytes."""
-        rest = memoryview(data)
-        while rest:
-            count = os.write(self.descriptor, rest)
-            self.written += count
-            rest = rest[count:]
+    def writelines(self, blocks: Any) -> None:
+        """Leave the body where it is until :func:`bring`."""
 
     def close(self) -> None:
-        """wsgidav calls it after the last byte; what counts is publish."""
-
-    def publish(self, *, replace: bool) -> None:
-        """Make the bytes durable and give them their name. Raises ``FileExistsError``."""
-        os.fsync(self.descriptor)
-        os.close(self.descriptor)
-        with parent_of(self.place) as (folder, name):
-            if replace:
-                os.rename(self.name, name, src_dir_fd=folder, dst_dir_fd=folder)
-            else:
-                os.link(self.name, name, src_dir_fd=folder, dst_dir_fd=folder)
-                os.unlink(self.name, dir_fd=folder)
-            os.fsync(folder)
-
-    def discard(self) -> None:
-        """Throw the bytes away."""
-        with suppress(OSError):
-            os.close(self.descriptor)
-        with suppress(OSError), parent_of(self.place) as (folder, _):
-            os.unlink(self.name, dir_fd=folder)
+        """Nothing was opened."""
 
 
-@contextmanager
-def staged(place: Place, *, replace: bool) -> Iterator[Staged]:
-    """A file to write, published at the end, discarded when something goes wrong."""
-    file = Staged(place)
+def bring(
+    uploads: Uploads, visit: Visit, place: Place, source: Source, length: int | None, replace: bool
+) -> None:
+    """Put what ``source`` gives at ``place``. Rights: create; to replace modify too.
+
+    Raises 400 where fewer bytes came than were announced, and what uploads raise. Nothing is left
+    of what did not become a file.
+    """
+    order = Order(f"/{place.text}", length, Conflict.OVERWRITE if replace else None)
+    upload = uploads.begin(visit, order)
+    if upload.ended:
+        return
     try:
-        yield file
-        file.publish(replace=replace)
+        standing = uploads.append(visit, upload.id, Piece(0, length), source)
+        if length is None:
+            told = Piece(standing.offset, 0, standing.offset)
+            standing = uploads.append(visit, upload.id, told, lambda most: b"")
+        if not standing.whole:
+            raise DAVError(400, "The body ended too early.")
     except BaseException:
-        file.discard()
+        with suppress(FileError, OSError):
+            uploads.end(visit, upload.id)
         raise
+
+
+def copy(uploads: Uploads, visit: Visit, source: Place, target: Place) -> None:
+    """Copy one file. Raises as :func:`bring`, and as the gate."""
+    with open(open_place(source), "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        bring(uploads, visit, target, file.read, size, replace=False)
+
+
+def body_of(environ: dict[str, Any]) -> tuple[Source, int | None]:
+    """The bytes of a request and their number, None where the client does not know it."""
+    said = environ.get("CONTENT_LENGTH") or environ.get("HTTP_X_EXPECTED_ENTITY_LENGTH")
+    try:
+        length = int(said) if said else None
+    except ValueError:
+        raise DAVError(400, "The length is no number.") from None
+    if length is not None and length < 0:
+        raise DAVError(400, "The length is negative.")
+    return environ["wsgi.input"].read, length

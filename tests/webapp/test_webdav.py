@@ -83,25 +83,25 @@ def test_a_file_is_read_in_ranges(drive: Drive) -> None:
 
 
 def test_put_brings_a_file_and_replaces_it_whole(drive: Drive) -> None:
-    assert drive.ask("PUT", "/data/work/new.bin", data=b"x" * 3_000_000).status_code == 201
-    path = drive.folder / "new.bin"
+    assert drive.ask("PUT", "/data/work/new.zip", data=b"x" * 3_000_000).status_code == 201
+    path = drive.folder / "new.zip"
     assert path.stat().st_size == 3_000_000
     with path.open("rb") as mapped:
-        assert drive.ask("PUT", "/data/work/new.bin", data=b"second").status_code == 204
+        assert drive.ask("PUT", "/data/work/new.zip", data=b"second").status_code == 204
         assert len(mapped.read()) == 3_000_000  # the old file stays whole for who has it open
     assert path.read_bytes() == b"second"
-    assert sorted(os.listdir(drive.folder)) == ["a.txt", "new.bin"]
+    assert sorted(os.listdir(drive.folder)) == ["a.txt", "new.zip"]
 
 
 def test_put_in_pieces_without_a_length(drive: Drive) -> None:
-    answer = drive.ask("PUT", "/data/work/pieces.bin", data=iter([b"one", b"two"]))
+    answer = drive.ask("PUT", "/data/work/pieces.zip", data=iter([b"one", b"two"]))
     assert answer.status_code == 201
-    assert (drive.folder / "pieces.bin").read_bytes() == b"onetwo"
+    assert (drive.folder / "pieces.zip").read_bytes() == b"onetwo"
 
 
 def test_a_body_that_ends_early_leaves_nothing(drive: Drive) -> None:
     request = requests.Request(
-        "PUT", f"{drive.url}/data/work/cut.bin", data=b"abc", auth=("x", TOKEN)
+        "PUT", f"{drive.url}/data/work/cut.zip", data=b"abc", auth=("x", TOKEN)
     ).prepare()
     request.headers["X-Expected-Entity-Length"] = "10"
     del request.headers["Content-Length"]
@@ -180,11 +180,11 @@ def test_curl_uploads_and_downloads(drive: Drive, tmp_path: Path) -> None:
     curl = shutil.which("curl")
     if curl is None:
         pytest.skip("curl is not installed")
-    source, target = tmp_path / "source.bin", tmp_path / "target.bin"
+    source, target = tmp_path / "source.zip", tmp_path / "target.zip"
     source.write_bytes(os.urandom(2_500_000))
-    url = f"{drive.url}/data/work/by%20curl.bin"
+    url = f"{drive.url}/data/work/by%20curl.zip"
     common = [curl, "-sS", "--fail", "-u", f"x:{TOKEN}"]
     subprocess.run([*common, "-T", str(source), url], check=True)
     subprocess.run([*common, "-o", str(target), url], check=True)
     assert target.read_bytes() == source.read_bytes()
-    assert (drive.folder / "by curl.bin").stat().st_size == 2_500_000
+    assert (drive.folder / "by curl.zip").stat().st_size == 2_500_000

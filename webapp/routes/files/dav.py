@@ -1,20 +1,39 @@
 """WebDAV at ``/dav/``: the visit of the caller's credential, and wsgidav for the rest."""
 
-from typing import cast
+from collections.abc import Callable
+from typing import IO, cast
 
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
 from wsgidav.dav_error import DAVError, get_http_status_string
 
+from filebrowser.dav.entries import Desk
 from filebrowser.dav.provider import METHODS, application, environment
+from filebrowser.happenings import Happening
 from filebrowser.serving import SANDBOX
+from filebrowser.uploads.uploads import Uploads
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 
 PREFIX = "/dav"
 
 
-def blueprint(root_path: str) -> Blueprint:
+class Unbroken:
+    """The body, for which a connection that breaks is an end: its length tells the difference."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        """At most ``size`` bytes; b"" at the end."""
+        try:
+            return self.stream.read(size)
+        except ClientDisconnected:
+            return b""
+
+
+def blueprint(root_path: str, uploads: Uploads, tell: Callable[[Happening], None]) -> Blueprint:
     """The one route, below ``root_path``; every method of WebDAV."""
     dav = Blueprint("dav", __name__)
     inner = application(f"{root_path}{PREFIX}")
@@ -25,10 +44,10 @@ def blueprint(root_path: str) -> Blueprint:
     def answer(path: str) -> Response:
         """Rights: by method, see docs/files.md."""
         try:
-            environ = environment(request.environ, visit(), PREFIX)
+            environ = environment(request.environ, Desk(visit(), uploads, tell), PREFIX)
         except DAVError as error:
             return Response(f"{error.context_info}\n", get_http_status_string(error))
-        environ["wsgi.input"] = get_input_stream(request.environ)
+        environ["wsgi.input"] = Unbroken(get_input_stream(request.environ))
         found = cast("Response", Response.from_app(inner, environ))
         found.headers.setdefault("Content-Security-Policy", SANDBOX)
         return found
