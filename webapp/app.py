@@ -47,7 +47,6 @@ from webapp.routes.files import (
     verbs,
 )
 from webapp.routes.tasks import Tasks
-from webapp.uploading import uploads_of
 
 if TYPE_CHECKING:
     from webapp.filing import Filing
@@ -129,10 +128,9 @@ def add_files(app: Flask, services: "Services", filing: "Filing") -> None:
     app.register_blueprint(listing.blueprint(filing))
     app.register_blueprint(verbs.blueprint(filing))
     app.register_blueprint(previews.blueprint(filing))
-    coming = uploads_of(services)
     app.register_blueprint(compatible.compatible)
-    app.register_blueprint(uploads.blueprint(coming))
-    app.register_blueprint(dav.blueprint(services.config.root_path, coming, filing.tell))
+    app.register_blueprint(uploads.blueprint(filing.uploads))
+    app.register_blueprint(dav.blueprint(services.config.root_path, filing.uploads, filing.tell))
     add_shares(app, services)
 
 

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 from filebrowser.happenings import Happening
 from filebrowser.pictures.thumbnails import Thumbnails
 from filebrowser.tree import Listings
+from filebrowser.uploads.keeper import Keeper
+from filebrowser.uploads.uploads import Uploads
+from webapp.browsing import roots_of
+from webapp.uploading import uploads_of
 
 if TYPE_CHECKING:
     from generator.models.registry import Registry
@@ -23,16 +27,26 @@ class Filing:
     listings: Listings
     thumbnails: Thumbnails
     tell: Callable[[Happening], None]
+    uploads: Uploads
+    keeper: Keeper  # of uploads; who serves starts it, after any fork
     close: Callable[[], None]
 
 
 def filing_of(config: "Config", registry: "Registry") -> Filing:
     """The parts over the trees of ``config``; ``Filing.close`` ends their threads."""
+
+    def tell(happening: Happening) -> None:
+        notice(happening, registry)
+
+    uploads = uploads_of(config, tell)
+    keeper = Keeper(uploads, lambda: roots_of(config))
     return Filing(
         listings=Listings(),
         thumbnails=Thumbnails(config.easel_dir / THUMBNAILS),
-        tell=lambda happening: notice(happening, registry),
-        close=lambda: None,
+        tell=tell,
+        uploads=uploads,
+        keeper=keeper,
+        close=keeper.stop,
     )
 
 

@@ -1,19 +1,17 @@
-"""What uploads work with here: limits that flags set, what may lie where, who hears of a file."""
+"""What uploads work with here: limits that flags set, and what may lie where."""
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from filebrowser.gate import Place
+from filebrowser.happenings import Happening
 from filebrowser.uploads.rules import FolderRule, Rules
 from filebrowser.uploads.space import Limits
 from filebrowser.uploads.uploads import Uploads
-from generator.models.kinds import SHELVES, Folders
-from generator.models.registry import Registry
+from generator.models.kinds import SHELVES
 from webapp.roots import DATA
 
 if TYPE_CHECKING:
     from webapp.config import Config
-    from webapp.services import Services
 
 PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 BESIDE_MODELS = frozenset(
@@ -36,17 +34,11 @@ NO_PICKLES = (
     "--allow-pickle-upload."
 )
 NO_PROGRAMS = "Programs, pages and unknown kinds of file are not taken."
-PROTECTED = frozenset(f"{DATA}/{name}" for name in ("config.json", "ui-config.json", "ui-settings"))
 
 
-def uploads_of(services: "Services") -> Uploads:
+def uploads_of(config: "Config", tell: Callable[[Happening], None]) -> Uploads:
     """The uploads of this service; nothing of theirs runs or was read yet."""
-    config, registry = services.config, services.registry
-    return Uploads(
-        limits_of(config),
-        rules_of(config.allow_pickle_upload),
-        lambda place: tell(registry, place),
-    )
+    return Uploads(limits_of(config), rules_of(config.allow_pickle_upload), tell)
 
 
 def limits_of(config: "Config") -> Limits:
@@ -69,16 +61,4 @@ def rules_of(pickles: bool) -> Rules:
         for folder in (*shelf.made, *shelf.also):
             endings = weights | BESIDE_MODELS | {".safetensors"}
             rules.append(FolderRule(DATA, folder, frozenset(endings), NO_PICKLES))
-    return Rules(tuple(rules), PROTECTED)
-
-
-def tell(registry: Registry, place: Place) -> None:
-    """Let the registry look at once where a new file may be a model."""
-    path = place.root.path.joinpath(*place.names)
-    if is_below(path, registry.folders):
-        registry.refresh()
-
-
-def is_below(path: Path, folders: Folders) -> bool:
-    """Whether ``path`` lies in one of the folders of models."""
-    return any(path.is_relative_to(folder) for folder in folders.all())
+    return Rules(tuple(rules))

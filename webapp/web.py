@@ -37,7 +37,10 @@ class Server(BaseApplication):
 
     def load(self) -> "Flask":
         """Make the app, in the process that serves it."""
-        return create_app(build(self.config))
+        services = build(self.config)
+        if services.filing is not None:
+            services.filing.keeper.start()
+        return create_app(services)
 
 
 def settings(config: Config) -> dict[str, Any]:

@@ -48,7 +48,8 @@ class Book:
         """Promise room to a new upload and make its place, or raise ``NoRoom`` and its kin."""
         with self.lock:
             check_count(upload.owner, self.records.values(), limits)
-            self.check_room(upload.length or 0, limits)
+            if not upload.ended:
+                self.check_room(upload.length or 0, limits)
             staging.make_box(self.root, upload.id)
             try:
                 with staging.box(self.root, upload.id) as here:
@@ -121,6 +122,8 @@ class Book:
         return max(0, upload.length - self.size(upload))
 
     def _reserved(self, upload: Upload, here: int) -> Upload:
+        if upload.ended:
+            return upload
         data = staging.open_data(here)
         try:
             return replace(upload, reserved=staging.set_aside(data, upload.length or 0))

@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 
 from filebrowser.errors import FileError, NotHere, Taken
 from filebrowser.gate import Place, make_folders, parent_of
-from filebrowser.uploads import moving, staging
+from filebrowser.renames import free_name, rename_new
+from filebrowser.uploads import carrying, staging
 from filebrowser.uploads.errors import WrongChecksum
 from filebrowser.uploads.records import Conflict, State, Upload
 from filebrowser.uploads.writing import Digest
 
 PIECE = 4 << 20  # bytes read between two looks
+MOST_TRIED = 10_000  # names
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,19 @@ def _read_sum(desk: Desk) -> Digest:
     return digest
 
 
+def exists(folder: int, name: str) -> bool:
+    """Whether anything of this name is in the open folder, links that lead nowhere included."""
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def taken(place: Place) -> bool:
     """Whether something is at ``place``, a link that leads nowhere included."""
     with suppress(NotHere), parent_of(place) as (folder, name):
-        return moving.exists(folder, name)
+        return exists(folder, name)
     return False
 
 
@@ -72,7 +83,7 @@ def publish(desk: Desk, upload: Upload) -> Upload:
     with parent_of(desk.place) as (folder, name):
         if upload.state is State.PUBLISHING and _was_moved(desk.here, folder, upload):
             return _done(desk, upload)
-        if upload.order.conflict is Conflict.SKIP and moving.exists(folder, name):
+        if upload.order.conflict is Conflict.SKIP and exists(folder, name):
             return _skipped(desk, upload)
         moved = _move(desk, upload, folder)
         os.fsync(folder)
@@ -83,7 +94,7 @@ def _move(desk: Desk, upload: Upload, folder: int) -> Upload:
     """Move the data under the first name that is free, or over the one that is not."""
     for name in _names(desk.place.names[-1], upload.order.conflict):
         replacing = upload.order.conflict is Conflict.OVERWRITE
-        if not replacing and moving.exists(folder, name):
+        if not replacing and exists(folder, name):
             continue
         where = Place(desk.place.root, (*desk.place.names[:-1], name))
         told = replace(upload, state=State.PUBLISHING, path=f"/{where.text}")
@@ -95,7 +106,7 @@ def _move(desk: Desk, upload: Upload, folder: int) -> Upload:
 def _names(name: str, conflict: Conflict | None) -> Iterator[str]:
     yield name
     if conflict is not Conflict.OVERWRITE:
-        yield from moving.names_beside(name)
+        yield from (free_name(name, number) for number in range(1, MOST_TRIED))
 
 
 def _carry(desk: Desk, upload: Upload, folder: int, name: str, replacing: bool) -> Upload:
@@ -106,14 +117,14 @@ def _carry(desk: Desk, upload: Upload, folder: int, name: str, replacing: bool) 
         source, waiting = folder, f".{upload.id}.uploading"
         with open(staging.open_data(desk.here), "rb", buffering=0) as data:
             size = os.fstat(data.fileno()).st_size
-            inode = moving.copy_across(data.fileno(), size, folder, waiting, desk.look)
+            inode = carrying.copy_across(data.fileno(), size, folder, waiting, desk.look)
     told = replace(upload, inode=inode)
     desk.keep(told)
     try:
         if replacing:
             _replace(source, waiting, folder, name)
         else:
-            moving.move_new(source, waiting, folder, name)
+            rename_new(source, waiting, folder, name)
     except (OSError, Taken):
         if source == folder:
             os.unlink(waiting, dir_fd=folder)
@@ -132,7 +143,7 @@ def _replace(source: int, waiting: str, folder: int, name: str) -> None:
 
 def _was_moved(here: int, folder: int, upload: Upload) -> bool:
     """Whether an earlier life got as far as moving the file."""
-    if not moving.exists(here, staging.DATA):
+    if not exists(here, staging.DATA):
         return True
     name = upload.path.rpartition("/")[2]
     try:

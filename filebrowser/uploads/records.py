@@ -40,7 +40,8 @@ class Order:
     """What a caller wants to upload.
 
     ``path`` is "/root/folder/name"; "" for a partial upload. ``length`` in bytes, None while it is
-    not known. ``sha256`` is of the whole file, in hex. ``note`` is given back as it came.
+    not known. ``sha256`` is of the whole file, in hex. ``note`` and
+    ``made_of`` are given back as they came.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Order:
     sha256: str = ""
     note: str = ""
     part: Part = Part.WHOLE
+    made_of: str = ""  # how a client named the parts of a FINAL one
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,9 @@ class Rules:
     """All rules; the one with the longest folder decides. What no rule speaks of is let in."""
 
     folders: Sequence[FolderRule] = ()
-    protected: frozenset[str] = frozenset()  # "data/config.json": never written by an upload
 
     def check_name(self, place: Place) -> None:
         """Raises :class:`WrongContent` where no file of this name may lie."""
-        if place.text.casefold() in self.protected:
-            raise WrongContent(f"/{place.text} holds settings and is not replaced by an upload.")
         rule = max(
             (rule for rule in self.folders if rule.holds(place)),
             key=lambda rule: len(rule.folder),

@@ -1,6 +1,5 @@
 """The verbs of uploads: begin, append, ask, join, end. All for a visit, all safe to repeat."""
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,52 +7,41 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from filebrowser.errors import FileError, NotAllowed, NotHere, Taken, WrongContent
+from filebrowser.errors import FileError, NotAllowed, NotHere, Taken
 from filebrowser.gate import Place, Root, locate
-from filebrowser.uploads import finishing, moving, staging
+from filebrowser.happenings import Happening
+from filebrowser.uploads import carrying, finishing, staging
 from filebrowser.uploads.books import Book, open_book, unfinished
-from filebrowser.uploads.errors import Busy, Over, WrongChecksum, WrongRequest
-from filebrowser.uploads.finishing import Desk
+from filebrowser.uploads.ending import Ending, Standing
+from filebrowser.uploads.errors import Busy, WrongRequest
 from filebrowser.uploads.holding import Held, Piece, full, nobody_minds
 from filebrowser.uploads.records import Conflict, Order, Part, State, Upload
 from filebrowser.uploads.rules import Rules
 from filebrowser.uploads.space import Limits
 from filebrowser.uploads.turns import Turn, Turns, nobody_waits
-from filebrowser.uploads.writing import Digest, Source
+from filebrowser.uploads.writing import Source
 from filebrowser.visit import Right, Visit, check_rights
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """An upload, and how many of its bytes are here."""
-
-    upload: Upload
-    offset: int
-
-    @property
-    def whole(self) -> bool:
-        """Whether all bytes are here."""
-        return self.offset == self.upload.length
 
 
 @dataclass(slots=True, eq=False)
 class Uploads:
     """Everything that waits below some roots. Thread-safe.
 
-    ``published`` hears of each file that an upload became, by its place.
+    ``published`` hears of each file that an upload became.
     """
 
     limits: Limits = field(default_factory=Limits)
     rules: Rules = field(default_factory=Rules)
-    published: Callable[[Place], object] = field(default=lambda place: None)
+    published: Callable[[Happening], object] = field(default=lambda happening: None)
     clock: Callable[[], float] = time.time
     turns: Turns = field(init=False)
     _books: dict[Path, Book] = field(default_factory=dict, init=False)
-    _sums: dict[str, tuple[Digest, int]] = field(default_factory=dict, init=False)
+    _ending: Ending = field(init=False)
     _opening: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.limits.at_once, self.limits.at_once_in_all)
+        self._ending = Ending(self.rules, self.published)
 
     def begin(self, visit: Visit, order: Order) -> Upload:
         """A new upload. One without bytes is a file when this returns.
@@ -88,7 +76,7 @@ class Uploads:
         """
         with self._hold(visit, upload_id) as held:
             held.make_safe()
-            return self._finished(held)
+            return self._ending.finish(held)
 
     def append(
         self,
@@ -109,11 +97,10 @@ class Uploads:
         with self._hold(visit, upload_id, interrupt, sending=True) as held:
             held.check(piece, self.limits)
             if not held.upload.ended and held.upload.state is State.OPEN:
-                running = self._running_sum(held.upload, piece.offset)
+                running = self._ending.running_sum(held.upload, piece.offset)
                 held.receive(piece, source, still, running, self.limits)
-                if running is not None:
-                    self._sums[upload_id] = (running, held.offset)
-            return self._finished(held)
+                self._ending.keep_sum(held, running, piece.offset)
+            return self._ending.finish(held)
 
     def join(self, visit: Visit, order: Order, parts: Sequence[str]) -> Upload:
         """One file of several partial uploads, which end with it. Raises as :meth:`begin`."""
@@ -125,7 +112,7 @@ class Uploads:
         try:
             with self._hold(visit, upload.id) as held:
                 self._copy_parts(held, pieces, visit)
-                upload = self._finished(held).upload
+                upload = self._ending.finish(held).upload
         except BaseException:
             with suppress(NotHere):
                 self.end(visit, upload.id)
@@ -138,7 +125,7 @@ class Uploads:
         """Throw an upload away. A file that it became already stays."""
         with self._hold(visit, upload_id, at_once=True) as held:
             held.book.drop(upload_id)
-            self._sums.pop(upload_id, None)
+            self._ending.forget(upload_id)
 
     def own(self, visit: Visit) -> list[Standing]:
         """The caller's uploads that have not ended, with the bytes that have come so far."""
@@ -160,12 +147,9 @@ class Uploads:
         for root in _writable(roots):
             book = self._book(root)
             for upload in tuple(book.records.values()):
-                if self.turns.held(upload.id):
-                    continue
-                if self.clock() - upload.touched > self.limits.keep:
-                    self._expire(root, book, upload)
-                elif not upload.ended and upload.length is not None:
-                    self._finish_late(root, book, upload)
+                if not self.turns.held(upload.id):
+                    with suppress(Busy, NotHere), self.turns.turn(upload.id, upload.owner) as turn:
+                        self._sweep_one(root, book, book.of(upload.id), turn)
 
     def expires(self, upload: Upload) -> float:
         """When an upload is thrown away unless more bytes come, in seconds since 1970."""
@@ -198,7 +182,7 @@ class Uploads:
         for root in _writable(visit.roots):
             book = self._book(root)
             found = book.records.get(upload_id)
-            if found is not None and found.owner == visit.who:
+            if found is not None and found.owner == visit.who and not self._expired(found):
                 return root, book
         raise NotHere(f"There is no upload {upload_id[:64]!r}.")
 
@@ -225,53 +209,6 @@ class Uploads:
             held.settle()
             yield held
 
-    def _finished(self, held: Held) -> Standing:
-        """The standing; a whole file is checked and published first."""
-        upload = held.upload
-        if upload.state is State.REFUSED:
-            raise Over(upload.fault)
-        at = held.offset
-        waits = at != upload.length or upload.order.part is Part.PARTIAL
-        if upload.ended or (upload.state is State.OPEN and waits):
-            return Standing(upload, at)
-        place = locate(upload.order.path, (held.root,))
-        desk = Desk(held.here, place, held.keep, held.turn.touch)
-        if upload.state is State.OPEN:
-            self._check(held, desk)
-        try:
-            ended = finishing.publish(desk, upload)
-        except OSError as error:
-            raise full(error, "The file waits to appear.") from error
-        self._sums.pop(upload.id, None)
-        if ended.state is State.DONE:
-            self.published(locate(ended.path, (held.root,)))
-        return Standing(ended, at)
-
-    def _check(self, held: Held, desk: Desk) -> None:
-        """Raises where the bytes are not those announced, or may not lie there."""
-        digest, seen = self._sums.get(held.upload.id, (None, 0))
-        try:
-            finishing.check_sum(desk, held.upload, digest if seen == held.offset else None)
-        except WrongChecksum:
-            held.cut(0)
-            self._sums.pop(held.upload.id, None)
-            raise
-        with open(staging.open_data(held.here), "rb") as data:
-            try:
-                self.rules.check_content(desk.place, data.fileno())
-            except WrongContent as error:
-                finishing.refused(desk, held.upload, error)
-                raise
-
-    def _running_sum(self, upload: Upload, offset: int) -> Digest | None:
-        """The SHA-256 of the first ``offset`` bytes, where all of them came in this life."""
-        if not upload.order.sha256:
-            return None
-        digest, seen = self._sums.get(upload.id, (None, 0))
-        if offset == 0:
-            digest, seen = hashlib.sha256(), 0
-        return digest if seen == offset else None
-
     def _whole_part(self, visit: Visit, upload_id: str) -> tuple[Upload, int]:
         """A partial upload that is whole. Raises :class:`WrongRequest` for others."""
         found = self.standing(visit, upload_id)
@@ -290,24 +227,24 @@ class Uploads:
                     staging.box(root, part.id) as there,
                     open(staging.open_data(there), "rb", buffering=0) as source,
                 ):
-                    moving.append_from(source.fileno(), size, data, at, held.turn.touch)
+                    carrying.append_from(source.fileno(), size, data, at, held.turn.touch)
                 at += size
         held.make_safe()
 
-    def _expire(self, root: Root, book: Book, upload: Upload) -> None:
-        with suppress(Busy, NotHere), self.turns.turn(upload.id, upload.owner):
+    def _sweep_one(self, root: Root, book: Book, upload: Upload, turn: Turn) -> None:
+        if self._expired(upload):
             book.drop(upload.id)
-            self._sums.pop(upload.id, None)
-
-    def _finish_late(self, root: Root, book: Book, upload: Upload) -> None:
-        """Publish what waits for nothing else; an error stays with the upload and is told by it."""
-        with suppress(Busy, NotHere), self.turns.turn(upload.id, upload.owner) as turn:
+            self._ending.forget(upload.id)
+        elif not upload.ended:
+            # An error stays with the upload, and is told to who asks for it.
             with suppress(FileError, OSError), self._held(root, book, upload.id, turn) as held:
                 held.make_safe()
-                self._finished(held)
-            left = book.records.get(upload.id)
-            if left and left.order.part is Part.FINAL and not left.ended:
+                upload = self._ending.finish(held).upload
+            if upload.order.part is Part.FINAL and not upload.ended:
                 book.drop(upload.id)  # whoever put it together asks again
+
+    def _expired(self, upload: Upload) -> bool:
+        return self.clock() > self.expires(upload)
 
 
 def _writable(roots: Sequence[Root]) -> Iterator[Root]:

@@ -30,6 +30,8 @@ class Digest(Protocol):
 
     def digest(self) -> bytes: ...
 
+    def copy(self) -> "Digest": ...
+
 
 @dataclass(slots=True)
 class Writer:

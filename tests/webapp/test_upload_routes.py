@@ -55,8 +55,8 @@ class Sender:
 
 
 @pytest.fixture
-def sender(house: Any) -> Sender:
-    return Sender(house)
+def sender(build: Any) -> Sender:
+    return Sender(build(filebrowser=True))
 
 
 def test_a_file_comes_in_pieces_and_appears_whole(sender: Sender) -> None:

@@ -9,18 +9,21 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.exceptions import ClientDisconnected
 
+from filebrowser.uploads.ending import Standing
 from filebrowser.uploads.errors import TooMany, TooManyInAll, WrongRequest, WrongVersion
 from filebrowser.uploads.holding import Piece
 from filebrowser.uploads.records import Part, State, Upload
-from filebrowser.uploads.uploads import Standing, Uploads
+from filebrowser.uploads.uploads import Uploads
 from filebrowser.visit import Right, check_rights
 from webapp import tus
 from webapp.auth import identify
+from webapp.browsing import visit_of
 from webapp.errors import envelope
 from webapp.openapi import NULL, Note, described
 from webapp.routes.context import response, services
@@ -148,7 +151,8 @@ def _begun(uploads: Uploads) -> Response:
     if joined.part is Part.FINAL:
         if request.headers.get("Upload-Length") is not None:
             raise WrongRequest("The length of an upload that is put together is not told.")
-        order = tus.order(meanings, None, joined.part, note)
+        made_of = request.headers["Upload-Concat"]
+        order = replace(tus.order(meanings, None, joined.part, note), made_of=made_of)
         return _created(uploads, uploads.join(visit(), order, joined.ids))
     length = tus.length(
         request.headers.get("Upload-Length"), request.headers.get("Upload-Defer-Length")
@@ -184,7 +188,7 @@ def _stands(uploads: Uploads, name: str) -> Response:
     if order.note:
         answer.headers["Upload-Metadata"] = order.note
     if order.part is not Part.WHOLE:
-        answer.headers["Upload-Concat"] = str(order.part)
+        answer.headers["Upload-Concat"] = order.made_of or str(order.part)
     return _facts(uploads, standing.upload, answer)
 
 
@@ -230,14 +234,13 @@ def _size() -> int | None:
 
 def _still() -> Callable[[], None]:
     """A look, now and then, at whether the caller may still do what he began."""
-    credentials, last = services().credentials, time.monotonic()
+    config, credentials, last = services().config, services().credentials, time.monotonic()
 
     def look() -> None:
         nonlocal last
         if time.monotonic() - last > STILL_ALLOWED:
             last = time.monotonic()
-            identify(credentials)
-            check_rights(visit(), {Right.CREATE})
+            check_rights(visit_of(identify(credentials), config), {Right.CREATE})
 
     return look
 

@@ -1,0 +1,45 @@
+"""What uploads need without being asked: an end for the silent, the expired and the interrupted."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from filebrowser.errors import FileError
+from filebrowser.gate import Root
+from filebrowser.uploads.uploads import Uploads
+
+LOOK = 5.0  # seconds between two looks at who is sending
+SWEEP = 600.0  # seconds between two looks at what has expired
+
+log = logging.getLogger(__name__)
+
+
+class Keeper(threading.Thread):
+    """A thread that sweeps below ``roots``, at its start and then now and again."""
+
+    def __init__(self, uploads: Uploads, roots: Callable[[], Sequence[Root]]) -> None:
+        super().__init__(name="uploads", daemon=True)
+        self.uploads, self.roots = uploads, roots
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Work until stopped."""
+        looks = 0
+        while not self._stopped.is_set():
+            if looks % round(SWEEP / LOOK) == 0:
+                self._sweep()
+            self.uploads.turns.send_silent_away()
+            looks += 1
+            self._stopped.wait(LOOK)
+
+    def stop(self) -> None:
+        """Ask the thread to end, and wait until it has; nothing where it was not started."""
+        self._stopped.set()
+        if self.is_alive():
+            self.join()
+
+    def _sweep(self) -> None:
+        try:
+            self.uploads.sweep(self.roots())
+        except (FileError, OSError) as error:
+            log.warning("Unfinished uploads cannot be looked after now: %s", error)
