@@ -1,0 +1,116 @@
+"""A real web process on a port of this machine, which tests may kill."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from tests.conftest import ROOT
+
+PATIENCE = 60.0  # seconds until it must answer
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class WebProcess:
+    """``easel web``: gunicorn's arbiter, and the one process that serves."""
+
+    data_dir: Path
+    flags: tuple[str, ...] = ()
+    port: int = field(default_factory=free_port)
+    arbiter: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def serving(self) -> psutil.Process:
+        """The process that serves."""
+        assert self.arbiter is not None
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            found = [
+                each
+                for each in psutil.Process(self.arbiter.pid).children()
+                if each.status() != psutil.STATUS_ZOMBIE
+            ]
+            if found:
+                return found[0]
+            time.sleep(0.01)
+        raise TimeoutError("nobody serves")
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        (self.data_dir / ".easel").mkdir(parents=True, exist_ok=True)
+        words = ["web", "--data-dir", str(self.data_dir), "--port", str(self.port), "--watch=off"]
+        self.arbiter = subprocess.Popen(
+            [sys.executable, "-m", "webapp", *words, "--no-hashing", *self.flags],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            try:
+                urllib.request.urlopen(f"{self.url}/internal/ping", timeout=5).close()
+                return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.02)
+        raise TimeoutError(f"nothing answers at {self.url}")
+
+    def kill_serving(self) -> None:
+        """``kill -9`` of the process that serves; the arbiter starts another one at once."""
+        dying = self.serving
+        dying.kill()
+        dying.wait()
+
+    def kill(self) -> None:
+        """``kill -9`` of everything."""
+        assert self.arbiter is not None
+        self.arbiter.kill()
+        self.arbiter.wait()
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:  # the one that served dies with it
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) != 0:
+                    return
+            time.sleep(0.01)
+        raise TimeoutError("it still listens")
+
+    def stop(self) -> None:
+        """End it kindly."""
+        if self.arbiter is not None and self.arbiter.poll() is None:
+            self.arbiter.send_signal(signal.SIGTERM)
+            self.arbiter.wait(PATIENCE)
+
+
+@contextmanager
+def web_process(data_dir: Path, *flags: str) -> Iterator[WebProcess]:
+    """One that runs, and has ended afterwards."""
+    process = WebProcess(data_dir, flags)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.stop()
