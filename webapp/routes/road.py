@@ -9,6 +9,7 @@ from flask import request
 
 from webapp.errors import Unavailable
 from webapp.queues.contracts import Answer, Frame, Stream
+from webapp.routes.context import tasks
 
 if TYPE_CHECKING:
     from webapp.services import Services
@@ -24,24 +25,39 @@ class CallerLeft(Exception):
 def draw(services: "Services", frame: Frame) -> Answer:
     """Put a frame into the queue and wait for its answer, however long that takes.
 
-    A caller who leaves takes a waiting frame along; a running job goes on, as it may save files.
+    A caller who leaves takes a waiting frame along, unless its progress was asked for: a page that
+    is loaded again finds its task still in line. A running job goes on, as it may save files.
     """
     services.stream.put(frame)
-    environ = request.environ
-    answer = wait(services.stream, frame.id, lambda: left(environ))
+    environ, known = request.environ, tasks()
+    answer = wait(
+        services.stream,
+        frame.id,
+        lambda: left(environ),
+        lambda: known.is_followed(frame.id),
+    )
     if not left(environ):  # a page that was loaded again asks for the answer by its task
         services.stream.forget(frame.id)  # else its pictures fill the queue's file for an hour
     return answer
 
 
-def wait(stream: Stream, frame_id: str, gone: Callable[[], bool]) -> Answer:
-    """The answer of a frame. Raises ``CallerLeft``, or ``Unavailable`` if the frame is lost."""
+def wait(
+    stream: Stream,
+    frame_id: str,
+    gone: Callable[[], bool],
+    kept: Callable[[], bool] = lambda: False,
+) -> Answer:
+    """The answer of a frame. Raises ``CallerLeft``, or ``Unavailable`` if the frame is lost.
+
+    When the caller has ``gone``, a frame that still waits is taken out unless it is ``kept``.
+    """
     while True:
         answer = stream.wait(frame_id, PATIENCE)
         if answer is not None:
             return answer
         if gone():
-            stream.cancel(frame_id)
+            if not kept():
+                stream.cancel(frame_id)
             raise CallerLeft
         if not stream.holds(frame_id):
             answer = stream.wait(frame_id, 0)  # it may have been answered in between

@@ -60,6 +60,11 @@ class Tasks:
         with self.lock:
             return self.followed.get((who.name, task))
 
+    def is_followed(self, job: str) -> bool:
+        """Whether somebody has asked the progress of a job."""
+        with self.lock:
+            return job in self.followed.values()
+
     def stop(self, job: str, stop: Stop) -> None:
         """Remember what was asked of a job, for ``GET progress`` to tell."""
         with self.lock:

@@ -1,0 +1,68 @@
+"""Who leaves while a request waits: it goes along, unless its progress was asked for."""
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.webapp.listening import listening
+from webapp.errors import json_answer
+
+BODY = {"prompt": "a", "width": 64, "height": 64, "force_task_id": "task(mine)"}
+TASK = {"id_task": "task(mine)"}
+
+
+def ask_and_hold(url: str) -> socket.socket:
+    """A request for a picture whose answer nobody reads yet."""
+    data = json.dumps(BODY).encode()
+    head = f"POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n"
+    parts = urlsplit(url)
+    connection = socket.create_connection((parts.hostname, parts.port))
+    connection.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + data)
+    return connection
+
+
+def until(true: Callable[[], Any]) -> None:
+    """Wait for something, ten seconds at most."""
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def waiting(build: Any) -> Any:
+    """A house whose workers are all busy, so to say."""
+    return build(working=False)
+
+
+def test_a_request_goes_with_its_asker(waiting: Any) -> None:
+    with listening(waiting.app) as url:
+        connection = ask_and_hold(url)
+        until(waiting.store.waiting)
+        connection.close()
+        until(lambda: not waiting.store.waiting())
+
+
+def test_a_followed_request_stays_and_its_answer_is_kept(waiting: Any) -> None:
+    client = waiting.client()
+    with listening(waiting.app) as url:
+        connection = ask_and_hold(url)
+        until(waiting.store.waiting)
+        assert client.post("/internal/progress", json=TASK).get_json()["queued"]
+        connection.close()
+        time.sleep(3)  # the service looks every two seconds
+        assert client.get("/internal/pending-tasks").get_json() == {
+            "size": 1,
+            "tasks": ["task(mine)"],
+        }
+        told = client.post("/internal/progress", json=TASK).get_json()
+        assert (told["queued"], told["completed"]) == (True, False)
+        lease = waiting.store.take("test", (), 5)
+        waiting.store.answer(lease, json_answer(200, {"images": ["x"]}), 0.0)
+        assert client.post("/internal/progress", json=TASK).get_json()["completed"]
+        assert client.post("/internal/answer", json=TASK).get_json() == {"images": ["x"]}
