@@ -16,6 +16,7 @@ import pluggy
 from generator.hooks import Release, Stage
 from plugins.nouns import (
     ROOM,
+    Box,
     Home,
     Metric,
     ModelFolder,
@@ -139,6 +140,10 @@ class WorkerHooks:
         """Another picture, before its infotext. ``draw`` runs a request inside this one."""
 
     @spec
+    def find_boxes(self, image: "Image", label: str) -> Sequence[Box] | None:
+        """Where ``label`` ("face", or what this plugin knows) is seen in a picture."""
+
+    @spec
     def release(
         self, image: "Image", stage: Stage, request: "GenerationRequest | None", caller: str
     ) -> Release | None:
@@ -177,6 +182,7 @@ HOOKS: Final[Mapping[str, Terms]] = MappingProxyType(
         "before_sampling": Terms(WORKER, 1.0, chain="latent"),
         "at_step": Terms(WORKER, 0.25, chain="estimate"),
         "after_decode": Terms(WORKER, 120.0, chain="image"),
+        "find_boxes": Terms(WORKER, 10.0),
         "release": Terms(WORKER, 2.0, closed=True),
         "after_save": Terms(WORKER, 2.0),
         "job_failed": Terms(WORKER, 1.0),

@@ -184,7 +184,7 @@ class Host:
     def home(self, name: str) -> Home:
         """What a plugin is told of where it runs."""
         storage = self.data_dir / ".easel" / STORAGE / name
-        return Home(name, self.data_dir, storage, partial(self.options, name))
+        return Home(name, self.data_dir, storage, partial(self.options, name), self.ask)
 
     # -- calling ------------------------------------------------------------------------------
 

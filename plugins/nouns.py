@@ -24,14 +24,33 @@ class Scope(StrEnum):
     READERS = "readers"  # read-only tokens too; for what changes nothing
 
 
+def nobody(hook: str, **facts: Any) -> Sequence[tuple[str, Any]]:
+    """Asks nobody: for tests of a plugin alone."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Something found in a picture, in pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    label: str = ""
+    score: float = 1.0  # 0..1
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """Where a plugin runs: its own folders, and the options as they are now."""
 
     name: str
     data_dir: Path
-    storage: Path  # a folder of the plugin's own, made when it is first asked for
+    storage: Path  # a folder of the plugin's own; it is the plugin that makes it
     options: Callable[[], Mapping[str, Any]]
+    ask: "Callable[..., Sequence[tuple[str, Any]]]" = nobody
+    """Asks every plugin of this process: ``ask("find_boxes", image=...)``, answers by plugin."""
 
 
 @dataclass(frozen=True, slots=True)

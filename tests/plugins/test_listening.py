@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageChops
 
 from generator.engine import Engine
 from generator.request import (
@@ -224,3 +224,28 @@ def test_no_job_is_drawn_while_the_censor_cannot_run(
     monkeypatch.setattr("plugins.nsfw_censor.worker.load_network", lambda: 1 / 0)
     with pytest.raises(HookFailed, match="nsfw-censor"):
         drawn(engine_with(**GUARDED), request_)
+
+
+def test_the_detailer_paints_only_what_a_detector_found(
+    tmp_path: Path, engine_with: Callable[..., Engine], request_: GenerationRequest
+) -> None:
+    code = """
+        from plugins.nouns import Box
+        @hook
+        def find_boxes(image, label):
+            return [Box(96, 96, 64, 64, label)] if label == "thing" else None
+    """
+    make_plugin(tmp_path, "seer", worker=code, hooks="find_boxes")
+    engine = engine_with()
+    size = {"width": 256, "height": 256}
+    plain = drawn(engine, request_, **size).pictures[0].image
+    wish = {"detailer": {"enabled": True, "label": "thing", "strength": 0.8, "blur": 2}}
+    (picture,) = drawn(engine, request_, **size, panels=wish).pictures
+    changed = (
+        ImageChops.difference(plain, picture.image).convert("L").point(lambda v: v > 8 and 255)
+    )
+    box = changed.getbbox()
+    assert box is not None
+    assert min(box[:2]) > 80
+    assert max(box[2:]) < 176
+    assert "Detailer: thing" in picture.infotext

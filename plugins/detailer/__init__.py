@@ -1,0 +1,1 @@
+"""The detailer: what a detector finds in a picture is painted again at full size."""

@@ -1,0 +1,81 @@
+"""Where faces are: YuNet where the user has its file, else the small cascade of scikit-image.
+
+YuNet (Wu et al., 2023; Apache-2.0): ``face_detection_yunet*.onnx`` or ``yunet*.onnx`` under
+``models/detailer/``. The cascade (local binary patterns, 51 kB, from OpenCV) sees upright frontal
+faces of photographs and errs more often.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL.Image import Image
+from skimage.data import lbp_frontal_face_cascade_filename
+from skimage.feature import Cascade
+
+from plugins.detailer.wishes import FACE
+from plugins.nouns import Box
+
+FOLDER = "detailer"  # under models/
+LEAST_SHARE = 1 / 12  # of the shorter side: smaller faces are not looked for
+CASCADE_SCORE = 0.5  # the cascade says yes or no
+NEIGHBOURS = 6  # windows that must agree
+OVERLAP = 0.3
+YUNET_LEAST = 0.3
+
+
+def find_faces(image: Image, models: Path) -> list[Box]:
+    """Faces, the largest first."""
+    network = next(iter(sorted((models / FOLDER).glob("*yunet*.onnx"))), None)
+    found = _by_yunet(image, network) if network else _by_cascade(image)
+    return sorted(found, key=lambda box: box.width * box.height, reverse=True)
+
+
+def _by_yunet(image: Image, network: Path) -> list[Box]:
+    pixels = np.asarray(image.convert("RGB"))[:, :, ::-1]  # (h, w, 3), BGR as OpenCV wants it
+    detector = cv2.FaceDetectorYN.create(str(network), "", image.size, YUNET_LEAST)
+    _, faces = detector.detect(np.ascontiguousarray(pixels))
+    rows = [] if faces is None else faces.tolist()  # x, y, w, h, five points, score
+    return [_box(row[:4], row[-1], image) for row in rows]
+
+
+def _by_cascade(image: Image) -> list[Box]:
+    side = min(image.size)
+    least = max(24, round(side * LEAST_SHARE))
+    found = Cascade(lbp_frontal_face_cascade_filename()).detect_multi_scale(
+        img=np.asarray(image.convert("RGB")),
+        scale_factor=1.2,
+        step_ratio=1,
+        min_size=(least, least),
+        max_size=(side, side),
+        min_neighbor_number=NEIGHBOURS,
+    )
+    boxes = [
+        _box((each["c"], each["r"], each["width"], each["height"]), CASCADE_SCORE, image)
+        for each in found
+    ]
+    return _apart(boxes)
+
+
+def _box(place: "list[float] | tuple[float, ...]", score: float, image: Image) -> Box:
+    left, top = max(0, round(place[0])), max(0, round(place[1]))
+    right = min(image.width, round(place[0] + place[2]))
+    bottom = min(image.height, round(place[1] + place[3]))
+    return Box(left, top, max(1, right - left), max(1, bottom - top), FACE, float(score))
+
+
+def _apart(boxes: list[Box]) -> list[Box]:
+    """The larger of two that lie on each other."""
+    kept: list[Box] = []
+    for box in sorted(boxes, key=lambda box: box.width * box.height, reverse=True):
+        if all(_shared(box, other) < OVERLAP for other in kept):
+            kept.append(box)
+    return kept
+
+
+def _shared(one: Box, other: Box) -> float:
+    """The share of the smaller one that both cover."""
+    width = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+    height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+    smaller = min(one.width * one.height, other.width * other.height)
+    return max(width, 0) * max(height, 0) / smaller

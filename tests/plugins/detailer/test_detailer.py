@@ -1,0 +1,53 @@
+"""The detailer finds, and paints again only there."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from skimage import data
+
+from generator.errors import BadRequest
+from generator.request import GenerationRequest, Seeds
+from plugins.detailer.faces import find_faces
+from plugins.detailer.worker import Plugin, repainting, wish_of
+from plugins.nouns import Box, Home
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> Image.Image:
+    return Image.fromarray(data.astronaut())
+
+
+def test_a_face_is_found_where_it_is(astronaut: Image.Image, tmp_path: Path) -> None:
+    first = find_faces(astronaut, tmp_path)[0]
+    assert abs(first.x + first.width / 2 - 225) < 40
+    assert abs(first.y + first.height / 2 - 115) < 40
+
+
+def test_no_face_is_found_where_there_is_none(tmp_path: Path) -> None:
+    assert find_faces(Image.fromarray(data.coffee()), tmp_path) == []
+    assert find_faces(Image.new("RGB", (64, 64)), tmp_path) == []
+
+
+def test_nothing_is_done_unasked(tmp_path: Path) -> None:
+    plugin = Plugin(Home("detailer", tmp_path, tmp_path, dict))
+    request = GenerationRequest("a man", Seeds(1))
+    assert plugin.before_generate(request) is None
+    assert plugin.after_decode(Image.new("RGB", (64, 64)), 0, request, lambda r: 1 / 0) is None
+
+
+def test_fields_that_misfit_are_named() -> None:
+    request = GenerationRequest("a man", Seeds(1), panels={"detailer": {"strength": 2}})
+    with pytest.raises(BadRequest, match="strength"):
+        wish_of(request)
+
+
+def test_one_find_becomes_one_inpainting(astronaut: Image.Image) -> None:
+    wish = wish_of(GenerationRequest("x", Seeds(1), panels={"detailer": {"prompt": "a face"}}))
+    request = GenerationRequest("a man", Seeds(1), batches=3, panels={"detailer": {}})
+    job = repainting(request, astronaut, Box(10, 20, 30, 40), wish, number=2)
+    assert (job.prompt, job.seeds.seed, job.picture_count) == ("a face", 3, 1)
+    assert (job.width, job.height) == astronaut.size
+    assert job.origin is not None
+    assert job.origin.mask is not None
+    assert job.origin.mask.only_masked
