@@ -37,21 +37,32 @@ export async function post<T>(path: string, body: unknown = {}, quiet = false): 
   return send<T>(path, init, quiet)
 }
 
+export async function remove<T>(path: string): Promise<T> {
+  return send<T>(path, { method: 'DELETE' })
+}
+
 /** The address of a route below wherever the page lies (`--root-path`). */
 export function address(path: string): string {
   return new URL(path, document.baseURI).href
 }
 
 async function send<T>(path: string, init: RequestInit, quiet = false): Promise<T> {
+  const accepting = { ...init, headers: { Accept: 'application/json', ...init.headers } }
+  return (await (await raw(path, accepting, quiet)).json().catch(() => null)) as T
+}
+
+/** The answer itself, where it is no JSON. Raises as the others do. */
+export async function raw(path: string, init: RequestInit = {}, quiet = false): Promise<Response> {
   const before = logins
   let answer: Response
   try {
-    answer = await fetch(address(path), { ...init, headers: { Accept: 'application/json', ...init.headers } })
-  } catch {
+    answer = await fetch(address(path), init)
+  } catch (error) {
+    if (init.signal?.aborted) throw error
     throw new ApiError(0, '')
   }
+  if (answer.ok) return answer
   const body: unknown = await answer.json().catch(() => null)
-  if (answer.ok) return body as T
   if (answer.status === 401 && !quiet && before === logins) loginNeeded.value = true
   throw errorOf(answer.status, body)
 }

@@ -1,0 +1,185 @@
+/** The routes of files, and the shapes of what they ask and answer. */
+import { address, get, post, raw, remove } from '../api/client'
+
+export type Kind =
+  | 'folder'
+  | 'image'
+  | 'video'
+  | 'audio'
+  | 'text'
+  | 'markdown'
+  | 'pdf'
+  | 'model'
+  | 'archive'
+  | 'file'
+  | 'link' // it is listed and never followed
+  | 'special' // a pipe, a device, a name that cannot be asked for
+
+export interface Entry {
+  name: string
+  kind: Kind
+  size: number | null // bytes; null for what is no ordinary file
+  modified: number // seconds since 1970
+}
+
+export interface Listed {
+  path: string
+  total: number
+  entries: Entry[]
+}
+
+export type Right = 'view' | 'create' | 'modify' | 'delete' | 'share' | 'download'
+
+export interface Root {
+  name: string
+  path: string
+  writable: boolean
+  sealed: string[] // paths below which nothing is changed
+  free: number | null // bytes of its disk
+  size: number | null
+}
+
+export interface Wish {
+  sort: 'name' | 'size' | 'modified' | 'kind'
+  descending: boolean
+  hidden: boolean
+  offset: number
+  limit: number
+}
+
+export type Conflict = 'skip' | 'overwrite' | 'rename'
+
+export interface Result {
+  path: string
+  to: string | null
+  status: 'done' | 'skipped' | 'failed'
+  error?: string
+}
+
+/** What a verb did at once, or the job that goes on with it. */
+export interface Worked {
+  results: Result[]
+  job: Job | null
+}
+
+export interface Job {
+  id: string
+  kind: string
+  state: 'running' | 'done' | 'failed' | 'cancelled'
+  done: number // bytes
+  total: number // bytes
+  error?: string
+}
+
+export interface Thrown {
+  trash_id: string
+  deleted: number // seconds since 1970
+  items: { path: string; kind: Kind }[]
+}
+
+export interface Share {
+  id: string
+  url: string
+  path: string
+  kind: 'file' | 'folder'
+  made: number // seconds since 1970
+  expires: number | null
+  password: boolean
+}
+
+export interface Found {
+  total: number
+  entries: (Entry & { path: string })[]
+}
+
+/** What a picture says of itself. */
+export interface Facts {
+  infotext: string
+}
+
+/** What a safetensors file says of itself. */
+export interface Header {
+  architecture: string
+  count: number // tensors
+  parameters: number
+  dtypes: string[]
+  words: { word: string; count: number }[]
+  metadata: Record<string, string>
+  tensors: { name: string; dtype: string; shape: number[] }[]
+}
+
+export interface Measured {
+  size: number // bytes
+  files: number
+  folders: number
+}
+
+/** An upload that was begun and has not ended. */
+export interface Unfinished {
+  url: string
+  path: string
+  size: number // bytes
+  offset: number // bytes that are there
+  modified: number | null // milliseconds since 1970, as the browser told of the file
+}
+
+const FILES = 'api/files'
+export const UPLOADS = `${FILES}/uploads`
+
+/** "path=..." and what else is asked, without what is undefined. */
+export function query(asked: Record<string, string | number | undefined>): string {
+  const given = Object.entries(asked).filter(([, value]) => value !== undefined)
+  return new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString()
+}
+
+export const roots = () => get<{ roots: Root[]; rights: Right[] }>(`${FILES}/roots`)
+export const list = (path: string, { sort, descending, hidden, offset, limit }: Partial<Wish>) =>
+  get<Listed>(
+    `${FILES}?${query({ path, sort: sort && `${descending ? '-' : ''}${sort}`, hidden: hidden ? 1 : 0, offset, limit })}`,
+  )
+
+export const makeFolder = (path: string) => post<Entry>(`${FILES}/folder`, { path })
+export const rename = (path: string, name: string) => post<Worked>(`${FILES}/rename`, { path, name })
+export const move = (paths: string[], to: string, conflict?: Conflict) =>
+  post<Worked>(`${FILES}/move`, { paths, to, conflict })
+export const copy = (paths: string[], to: string, conflict?: Conflict) =>
+  post<Worked>(`${FILES}/copy`, { paths, to, conflict })
+export const discard = (paths: string[]) =>
+  post<{ trash_id: string; results: Result[] }>(`${FILES}/delete`, { paths })
+export const restore = (trash_id: string, conflict?: Conflict) =>
+  post<{ results: Result[] }>(`${FILES}/restore`, { trash_id, conflict })
+export const trash = () => get<{ thrown: Thrown[] }>(`${FILES}/trash`)
+export const purge = (trash_id?: string) => remove(`${FILES}/trash?${query({ trash_id })}`)
+
+/** The bytes of a file, shown and not saved; `version` keeps a browser from showing an older state. */
+export const contentOf = (path: string, version?: number) =>
+  address(`${FILES}/content?${query({ path, inline: 1, v: version })}`)
+export const downloadOf = (path: string) => address(`${FILES}/content?${query({ path })}`)
+export const bytesOf = (path: string, init?: RequestInit) =>
+  raw(`${FILES}/content?${query({ path })}`, init)
+export const archiveOf = (paths: string[]) =>
+  address(`${FILES}/archive?${new URLSearchParams(paths.map((path) => ['path', path]))}`)
+
+export const job = (id: string) => get<Job>(`${FILES}/jobs/${encodeURIComponent(id)}`)
+export const cancelJob = (id: string) => remove(`${FILES}/jobs/${encodeURIComponent(id)}`)
+
+const TUS = { 'Tus-Resumable': '1.0.0' }
+export const unfinished = () => get<{ uploads: Unfinished[] }>(UPLOADS)
+export const endUpload = (url: string) => raw(url, { method: 'DELETE', headers: TUS })
+
+export const search = (q: string, path: string, offset: number, limit: number) =>
+  get<Found>(`${FILES}/search?${query({ q, path, offset, limit })}`)
+export const thumbnailOf = ({ path, modified }: { path: string; modified: number }, size: number) =>
+  address(`${FILES}/thumbnail?${query({ path, size, v: modified })}`)
+
+export const factsOf = (path: string) => get<Facts>(`${FILES}/facts?${query({ path })}`)
+export const headerOf = (path: string) => get<Header>(`${FILES}/header?${query({ path })}`)
+export const measure = (path: string) => get<Measured>(`${FILES}/size?${query({ path })}`)
+export const extract = (path: string, conflict?: Conflict) => post<Worked>(`${FILES}/extract`, { path, conflict })
+export const suggestion = async (header: Blob) =>
+  (await (await raw(`${UPLOADS}/suggestion`, { method: 'POST', body: header })).json()) as { folder: string | null }
+
+export const shares = () => get<{ shares: Share[] }>(`${FILES}/shares`)
+export const share = (path: string, password?: string, expires_in?: number) =>
+  post<Share>(`${FILES}/shares`, { path, password, expires_in })
+export const unshare = (id: string) => remove(`${FILES}/shares/${encodeURIComponent(id)}`)

@@ -1,0 +1,66 @@
+/** Paths as the service writes them: "/<root>/name/name". */
+
+export function joined(folder: string, name: string): string {
+  return `${folder.replace(/\/+$/, '')}/${name}`
+}
+
+/** The folder that holds it; "" above a root. */
+export function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
+}
+
+export function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}
+
+/** The folders from the root down to the path itself. */
+export function crumbsOf(path: string): { name: string; path: string }[] {
+  const names = path.split('/').filter(Boolean)
+  return names.map((name, at) => ({ name, path: `/${names.slice(0, at + 1).join('/')}` }))
+}
+
+/** Whether `path` is `folder` or lies below it. */
+export function within(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`)
+}
+
+/** What follows the last dot, in small letters; "" for names without one and for ".hidden". */
+export function extensionOf(name: string): string {
+  const at = name.lastIndexOf('.')
+  return at > 0 ? name.slice(at + 1).toLowerCase() : ''
+}
+
+/** How many letters of a name come before its extension: what renaming selects. */
+export function stemLength(name: string, folder: boolean): number {
+  const at = name.lastIndexOf('.')
+  return folder || at <= 0 ? name.length : at
+}
+
+const UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB']
+
+/** Bytes as people read them, in powers of 1000: "7.2 GB". */
+export function sizeText(bytes: number): string {
+  let unit = 0
+  let value = bytes
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toPrecision(value < 9.95 ? 2 : 3)} ${UNITS[unit]}`
+}
+
+/** Seconds as "1:02:03" or "2:03". */
+export function timeText(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds))
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60]
+  const shown = parts[0] ? parts : parts.slice(1)
+  return shown.map((part, at) => (at ? String(part).padStart(2, '0') : String(part))).join(':')
+}
+
+// Letters that turn the direction of reading: a name "gpj.exe" may not look like "exe.jpg".
+const TURNING = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+
+/** A name as it is shown: what would turn or hide its letters is told by its number. */
+export function shownName(name: string): string {
+  return name.replace(TURNING, (letter) => `‹U+${letter.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}›`)
+}

@@ -1,0 +1,78 @@
+/** What is selected, by path; and the one that the keyboard stands on. */
+import { computed, ref, shallowRef } from 'vue'
+
+export type Selection = ReturnType<typeof useSelection>
+
+/** What the selection must know of the list it belongs to. */
+export interface Row {
+  path: string
+}
+export interface Rows<R extends Row = Row> {
+  total: () => number
+  at: (index: number) => R | undefined
+  /** All entries of a span, fetched where they are missing. */
+  span: (from: number, to: number) => Promise<R[]>
+}
+
+export function useSelection(rows: Rows) {
+  const chosen = shallowRef<ReadonlySet<string>>(new Set())
+  const active = ref(-1) // index of the entry that the keyboard stands on
+  let anchor = -1 // where a span with Shift begins
+  let turn = 0 // of answers that come late
+
+  const count = computed(() => chosen.value.size)
+
+  function only(index: number) {
+    const entry = rows.at(index)
+    turn++
+    active.value = anchor = index
+    chosen.value = new Set(entry ? [entry.path] : [])
+  }
+
+  function toggle(index: number) {
+    const entry = rows.at(index)
+    if (!entry) return
+    turn++
+    const next = new Set(chosen.value)
+    if (!next.delete(entry.path)) next.add(entry.path)
+    active.value = anchor = index
+    chosen.value = next
+  }
+
+  /** From where the selection began to `index`; with `keep`, besides what is selected. */
+  async function extend(index: number, keep = false) {
+    const from = anchor < 0 ? index : anchor
+    const mine = ++turn
+    active.value = index
+    const entries = await rows.span(Math.min(from, index), Math.max(from, index) + 1)
+    if (mine !== turn) return
+    const before = keep ? [...chosen.value] : []
+    chosen.value = new Set([...before, ...entries.map(({ path }) => path)])
+    anchor = from
+  }
+
+  async function all() {
+    const mine = ++turn
+    const entries = await rows.span(0, rows.total())
+    if (mine === turn) chosen.value = new Set(entries.map(({ path }) => path))
+  }
+
+  function set(paths: Iterable<string>) {
+    turn++
+    chosen.value = new Set(paths)
+  }
+
+  function clear() {
+    turn++
+    chosen.value = new Set()
+    anchor = -1
+  }
+
+  /** Forget it and where the keyboard stood: another folder is shown. */
+  function reset() {
+    clear()
+    active.value = -1
+  }
+
+  return { chosen, active, count, only, toggle, extend, all, set, clear, reset }
+}

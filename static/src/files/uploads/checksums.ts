@@ -1,0 +1,115 @@
+/** Requests of tus that carry the checksum of their piece, taken in a worker while others travel. */
+import { DefaultHttpStack, type HttpRequest, type HttpResponse, type HttpStack } from 'tus-js-client'
+
+/** SHA-256 of a piece in base64. */
+export type Digest = (piece: Blob) => Promise<string>
+
+interface Told {
+  id: number
+  digest?: Uint8Array
+  fault?: string
+}
+
+/** One worker for all uploads of the page; started when first asked. */
+export function digester(): Digest {
+  const waiting = new Map<number, { give: (digest: string) => void; fail: (error: Error) => void }>()
+  let worker: Worker | null = null
+  let last = 0
+
+  function started(): Worker {
+    const made = new Worker(new URL('./hash.worker.ts', import.meta.url), { type: 'module' })
+    made.onmessage = ({ data: { id, digest, fault } }: MessageEvent<Told>) => {
+      const asked = waiting.get(id)
+      waiting.delete(id)
+      if (digest) asked?.give(btoa(String.fromCharCode(...digest)))
+      else asked?.fail(new Error(fault))
+    }
+    made.onerror = () => {
+      for (const { fail } of waiting.values()) fail(new Error('the worker did not start'))
+      waiting.clear()
+    }
+    return made
+  }
+
+  return (piece) =>
+    new Promise((give, fail) => {
+      worker ??= started()
+      waiting.set(++last, { give, fail })
+      worker.postMessage({ id: last, piece })
+    })
+}
+
+/** The stack of one file: while a piece is sent, the checksum of the next one is taken. */
+export class CheckingStack implements HttpStack {
+  private ahead: { start: number; end: number; digest: Promise<string> } | null = null
+
+  constructor(
+    private readonly file: Blob,
+    private readonly digest: Digest,
+    private readonly inner: HttpStack = new DefaultHttpStack({}),
+  ) {}
+
+  createRequest(method: string, url: string): HttpRequest {
+    return new CheckedRequest(this.inner.createRequest(method, url), this)
+  }
+
+  getName(): string {
+    return 'CheckingStack'
+  }
+
+  async checksum(start: number, piece: Blob): Promise<string | null> {
+    const end = start + piece.size
+    const known = this.ahead?.start === start && this.ahead.end === end ? this.ahead.digest : null
+    try {
+      const digest = await (known ?? this.digest(piece))
+      this.lookAhead(end, piece.size)
+      return digest
+    } catch {
+      return null // a browser that cannot hash sends without; the transport still checks itself
+    }
+  }
+
+  private lookAhead(start: number, size: number) {
+    this.ahead = null
+    const end = Math.min(start + size, this.file.size)
+    if (start >= end) return
+    const digest = this.digest(this.file.slice(start, end))
+    digest.catch(() => undefined) // asked for again, and told, when it is needed
+    this.ahead = { start, end, digest }
+  }
+}
+
+class CheckedRequest implements HttpRequest {
+  private offset = 0
+  private stopped = false
+
+  constructor(
+    private readonly inner: HttpRequest,
+    private readonly stack: CheckingStack,
+  ) {}
+
+  getMethod = () => this.inner.getMethod()
+  getURL = () => this.inner.getURL()
+  getHeader = (header: string) => this.inner.getHeader(header)
+  getUnderlyingObject = (): unknown => this.inner.getUnderlyingObject()
+  setProgressHandler = (handler: (sent: number) => void) => this.inner.setProgressHandler(handler)
+
+  setHeader(header: string, value: string) {
+    if (header === 'Upload-Offset') this.offset = Number(value)
+    this.inner.setHeader(header, value)
+  }
+
+  async send(body: unknown): Promise<HttpResponse> {
+    if (body instanceof Blob && body.size > 0) {
+      const digest = await this.stack.checksum(this.offset, body)
+      if (this.stopped) throw new Error('stopped')
+      if (digest) this.inner.setHeader('Upload-Checksum', `sha256 ${digest}`)
+    }
+    return this.inner.send(body)
+  }
+
+  abort(): Promise<void> {
+    this.stopped = true
+    return this.inner.abort()
+  }
+}

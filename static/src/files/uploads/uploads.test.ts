@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest'
+
+import { useSpeed } from './speed'
+import { isSame, pieceSize } from './uploads'
+
+const begun = { path: '/data/models/Lora/fox.safetensors', size: 10, modified: 5 }
+
+test('an upload goes on only with the file that it began with', () => {
+  const file = { name: 'fox.safetensors', size: 10, lastModified: 5 }
+  expect(isSame(begun, file)).toBe(true)
+  expect(isSame(begun, { ...file, size: 11 })).toBe(false)
+  expect(isSame(begun, { ...file, lastModified: 6 })).toBe(false)
+  expect(isSame(begun, { ...file, name: 'cat.safetensors' })).toBe(false)
+  expect(isSame({ ...begun, modified: null }, { ...file, lastModified: 6 })).toBe(true)
+})
+
+test('pieces are small on a slow line and below 100 MB on a fast one', () => {
+  expect(pieceSize(0)).toBeLessThanOrEqual(8 << 20)
+  expect(pieceSize(1e9)).toBeLessThan(100e6)
+})
+
+test('speed is of the last seconds and ends with them', () => {
+  let now = 0
+  const { add, speed } = useSpeed(() => now)
+  for (now = 0; now <= 4000; now += 1000) add(1_000_000)
+  now = 4000
+  expect(speed()).toBeCloseTo(1_000_000, -3)
+  now = 60_000
+  expect(speed()).toBe(0)
+})
