@@ -8,7 +8,7 @@ from flask import Flask
 
 from filebrowser.shares.passwords import Passwords
 from filebrowser.shares.store import ShareStore
-from webapp import auth, failures, traffic
+from webapp import auth, failures, metrics, traffic
 from webapp.auth import Throttle
 from webapp.links import Signer
 from webapp.places import picture_roots
@@ -22,6 +22,7 @@ from webapp.routes import (
     errands,
     events,
     extras,
+    figured,
     internal,
     login,
     machine,
@@ -69,6 +70,7 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
     app = Flask("webapp", static_folder=None)
     secret = auth.session_key(config.easel_dir)
     signer = Signer(secret)
+    figures = metrics.install(app, services)
     app.config.update(
         SECRET_KEY=secret,
         MAX_CONTENT_LENGTH=LARGEST_BODY,
@@ -88,6 +90,7 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
     failures.install(app)
     add_routes(app, services, built_page or pages.default_build())
     app.register_blueprint(signing.blueprint(signer))
+    app.register_blueprint(figured.blueprint(figures))
     doorstep = traffic.Doorstep(app.wsgi_app, config.root_path, picture_roots(config))
     app.wsgi_app = doorstep  # type: ignore[method-assign]
     return app

@@ -26,6 +26,7 @@ from flask_login import LoginManager, UserMixin, current_user
 
 from webapp.errors import Forbidden, NotAuthenticated, TooManyTries, WrongCredential
 from webapp.links import EXPIRES, SIGNATURE, Signer
+from webapp.logs import bind
 from webapp.origins import Origins
 from webapp.scopes import OPENS, Scope, scope_of
 from webapp.tokens import NarrowToken
@@ -191,6 +192,7 @@ def gate(credentials: Credentials, origins: Origins, signer: Signer) -> None:
         g.caller = signed_in(signer)
         return
     g.caller = identify(credentials)
+    bind(user=g.caller.name)
     if credentials.open_to_all:
         if not credentials.any_host:
             check_host()

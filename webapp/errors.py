@@ -105,6 +105,10 @@ class Unavailable(Refused):
     status = 503
 
 
+class Draining(Unavailable):
+    """The service ends, and may be back soon."""
+
+
 class NotBuilt(Refused):
     """A known route of AUTOMATIC1111's whose work Easel cannot do."""
 

@@ -11,6 +11,7 @@ from generator.errors import GeneratorError
 from webapp.answers import failure
 from webapp.eas import Status
 from webapp.errors import (
+    Draining,
     InvalidFields,
     NotAuthenticated,
     Refused,
@@ -28,6 +29,9 @@ from webapp.routes.road import CallerLeft
 
 log = logging.getLogger("easel.web")
 FORESEEN = (GeneratorError, FileError, QueueError, Refused)
+BACK_SOON = 30
+"""Seconds after which a service that ends may have been started again."""
+
 NOBODY_READS = 499
 """nginx's status of a request whose client left; seen in the log alone."""
 
@@ -92,9 +96,12 @@ def left(_: CallerLeft) -> Response:
 
 def failed(error: Exception) -> Response:
     """Everything else by the table of ``webapp.errors``; what is unexpected is logged whole."""
-    status, name = status_of(error), g.get("request_id")
+    status = status_of(error)
     if status >= 500 and not isinstance(error, FORESEEN):
-        log.exception("request %s failed: %s %s", name, request.method, request.path)
+        log.exception("%s %s failed", request.method, request.path)
     elif not isinstance(error, InvalidFields):
-        log.log(WARNING if status >= 500 else INFO, "request %s: %d %s", name, status, error)
-    return response(failure(error, g.get("extras"), Status.REFUSED))
+        log.log(WARNING if status >= 500 else INFO, "%d %s", status, error)
+    answer = response(failure(error, g.get("extras"), Status.REFUSED))
+    if isinstance(error, Draining):
+        answer.headers["Retry-After"] = str(BACK_SOON)
+    return answer

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from webapp.child import Child
 from webapp.devices import DeviceMissing, check_devices, devices
+from webapp.draining import announce as announce_drain
+from webapp.draining import withdraw
 from webapp.family import LISTEN_FD, SUPERVISOR, is_dead, worker_name
 from webapp.first_start import prepare
 from webapp.logs import start_log
@@ -65,6 +67,7 @@ class Supervisor:
     def run(self, probe: Probe) -> int:
         """Start everything and keep it alive until told to stop; the exit code."""
         self.inherit()
+        self.tell_door(withdraw)
         with waking() as woken:
             for child in (self.web, *self.workers):
                 child.start()
@@ -85,9 +88,18 @@ class Supervisor:
         """Start again what has died, and give a dead worker's jobs to the next."""
         for child in (self.web, *self.workers):
             pid = child.reap()
+            if pid is not None:
+                self.note_death(child.device or "web")
             if pid is not None and child.device:
                 self.give_back(worker_name(child.device, pid))
             child.start_if_due()
+
+    def note_death(self, process: str) -> None:
+        """Count a process that is started again, for ``/metrics``."""
+        try:
+            self.store.count("restarts", {"process": process})
+        except (QueueError, sqlite3.Error) as error:
+            self.log.warning("a restart was not counted: %s", error)
 
     def inherit(self) -> None:
         """Take up what workers of an earlier life held, when that life ended all at once."""
@@ -106,7 +118,11 @@ class Supervisor:
             self.log.warning("%d job(s) of the dead worker are taken up again", released)
 
     def stop(self, woken: Waiter) -> None:
-        """Workers finish or give back; then the web process sends the last answers."""
+        """Workers finish or give back; then the web process sends the last answers.
+
+        Meanwhile it refuses new requests, and those that wait: their frames are kept.
+        """
+        self.tell_door(announce_drain)
         self.end(self.workers, WORKER_GRACE, woken)
         self.end((self.web,), WEB_GRACE, woken)
 
@@ -116,8 +132,16 @@ class Supervisor:
         self.log.info("Everything is started anew, as asked for")
         self.stop(woken)
         if not self.signals:
+            self.tell_door(withdraw)
             for child in (self.web, *self.workers):
                 child.start()
+
+    def tell_door(self, words: Callable[["SqliteStore"], None]) -> None:
+        """Let the web process know whether the service ends."""
+        try:
+            words(self.store)
+        except (QueueError, sqlite3.Error) as error:
+            self.log.warning("the web process was not told that the service ends: %s", error)
 
     def end(self, children: Sequence[Child], grace: float, woken: Waiter) -> None:
         """SIGTERM, another one whenever we are told again, SIGKILL after the grace."""

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from flask import Flask, Response, g, request
 
+from webapp.logs import bind, unbind
 from webapp.origins import Origins
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Doorstep:
 def install(app: Flask, config: "Config") -> None:
     """Hang what is done before and after each request on the app."""
     app.before_request(begin)
+    app.teardown_appcontext(lambda _: unbind())
     if origins := config.origins:
         app.before_request(preflight)
         app.after_request(lambda answer: cors(answer, origins))
@@ -69,6 +71,8 @@ def begin() -> None:
     g.began = time.perf_counter()
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+    unbind()  # this thread has answered others
+    bind(request=g.request_id)
 
 
 def preflight() -> Response | None:
@@ -117,13 +121,7 @@ def finish(answer: Response, config: "Config") -> Response:
     if config.api_log and request.path.startswith("/sdapi"):
         log.info(api_line(answer, seconds))
     if config.time_log:
-        log.info(
-            "%s %s took %.4f s (request %s)",
-            request.method,
-            request.path,
-            seconds,
-            g.get("request_id", ""),
-        )
+        log.info("%s %s took %.4f s", request.method, request.path, seconds)
     return answer
 
 

@@ -12,6 +12,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -61,7 +63,8 @@ class Vigil:
         self._preview: Image | None = None
         self._stop = board.stop_asked(lease.frame.id)
         self.skipped = False  # whether a batch was cut short
-        self._thread = threading.Thread(target=self._report, name="vigil", daemon=True)
+        told = partial(copy_context().run, self._report)  # its lines are of the same job
+        self._thread = threading.Thread(target=told, name="vigil", daemon=True)
 
     def __enter__(self) -> "Vigil":
         self._thread.start()

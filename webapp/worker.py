@@ -109,6 +109,7 @@ def main(words: Sequence[str]) -> int:
         warm_up=first_job(chosen(config)),
         measure=lambda: {**held(), **on_device(device)},
         log=log,
+        time_log=config.time_log,
         plugins=host,
         choice=lambda: choice_of(config, options.get(), options.enabled_plugins()),
     )

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -35,6 +35,7 @@ from webapp.eas import Status
 from webapp.errors import envelope, json_answer, status_of
 from webapp.extras_answers import compose_extras
 from webapp.learning import Teacher, made, trained
+from webapp.logs import about
 from webapp.queues import frames
 from webapp.queues.contracts import LOAD, PLUGINS, UNLOAD, Answer, Board, Lease, Stream, WorkerState
 from webapp.queues.errors import QueueError
@@ -49,6 +50,8 @@ HEARTBEAT = 2.0
 GRACE = 30.0  # seconds for the running job after the first SIGTERM
 HARD_GRACE = 2.0  # ... after the second, or after the grace for a step that does not end
 SAME_SIGNAL = 1.0  # a terminal's Ctrl-C reaches the worker twice: directly and by the supervisor
+REQUEST_TAG = "request"  # of a frame: the id of the request it came by
+DRAWN_WITH_CHECKPOINT = frozenset({frames.GENERATE, frames.TRAIN_WORD})
 RETRIES = (0.2, 1.0, 5.0)  # seconds before storing an answer is tried again
 
 
@@ -88,6 +91,7 @@ class Worker:
         log: logging.Logger | None = None,
         plugins: Host | None = None,
         choice: Callable[[], Choice] = Choice,
+        time_log: bool = False,
     ) -> None:
         self.name = name
         self.stream = stream
@@ -100,6 +104,7 @@ class Worker:
         self.log = log or logging.getLogger("easel.worker")
         self.plugins = plugins
         self.choice = choice
+        self.time_log = time_log
         self.state = "idle"
         self.lease: Lease | None = None
         self.draining = threading.Event()
@@ -146,13 +151,22 @@ class Worker:
 
     def serve(self, lease: Lease) -> None:
         """Draw and answer one frame, or give it back."""
+        frame = lease.frame
+        with about(request=frame.tags.get(REQUEST_TAG, ""), job=frame.id, user=frame.owner):
+            self.serve_named(lease)
+
+    def serve_named(self, lease: Lease) -> None:
+        """The same, while every line of the log says whose it is."""
         self.state, self.lease = "working", lease
-        started = time.monotonic()
+        waited, started = time.time() - lease.frame.put_at, time.monotonic()
+        held_before = self.engine.loaded
         try:
             answer = self.answered(lease)
             seconds = time.monotonic() - started
             if self.store(lease, answer, seconds):
                 self.log.info("job %s: %d in %.2f s", lease.frame.id, answer.status, seconds)
+                self.log_times(lease, waited, seconds, time.monotonic() - started - seconds)
+            self.count_cache(lease, held_before)
         except LeaseLost:
             self.log.warning("job %s: the lease was lost; another has it", lease.frame.id)
         except Abandoned:
@@ -160,6 +174,31 @@ class Worker:
             self.stream.release(lease)
         finally:
             self.state, self.lease = "idle", None
+
+    def log_times(self, lease: Lease, waited: float, worked: float, stored: float) -> None:
+        """``--time-log``: where a job's time went, in seconds."""
+        if self.time_log:
+            self.log.info(
+                "job %s: waited %.3f s, worked %.3f s, stored the answer in %.3f s",
+                lease.frame.id, max(waited, 0.0), worked, stored,
+            )  # fmt: skip
+
+    def model_of(self, lease: Lease) -> str:
+        """The title of what a job was drawn with; "" for what takes no checkpoint."""
+        if lease.frame.kind not in DRAWN_WITH_CHECKPOINT:
+            return ""
+        return next(iter(self.engine.loaded), lease.frame.checkpoint)
+
+    def count_cache(self, lease: Lease, before: Sequence[str]) -> None:
+        """Count whether the job's checkpoint was in memory when the job came."""
+        model = self.model_of(lease)
+        if not model:
+            return
+        facts = {"cache": "checkpoint", "result": "hit" if model in before else "miss"}
+        try:
+            self.board.count("cache_requests", facts)
+        except (QueueError, sqlite3.Error) as error:
+            self.log.warning("a use of the cache was not counted: %s", error)
 
     def answered(self, lease: Lease) -> Answer:
         """The answer of a frame: what was drawn, or the envelope of what went wrong."""
@@ -275,7 +314,7 @@ class Worker:
         """Hand the answer over; on a full or locked disk try again, then say just that."""
         for pause in (*RETRIES, None):
             try:
-                if self.stream.answer(lease, answer, seconds):
+                if self.stream.answer(lease, answer, seconds, self.model_of(lease)):
                     Receipt.of(self.data_dir / EASEL, lease.frame.id).drop()
                     return True
                 raise LeaseLost
@@ -293,7 +332,7 @@ class Worker:
         request, self.warm_up = self.warm_up, None
         if request is None:
             return
-        started = time.monotonic()
+        started, self.state = time.monotonic(), "loading"
         try:
             self.engine.run(request, self._watch_warm_up)
         except Abandoned:
@@ -304,6 +343,8 @@ class Worker:
         except Exception:  # the worker's border: jobs may fare better
             self.log.exception("loading a checkpoint ahead failed")
             return
+        finally:
+            self.state = "idle"
         loaded = ", ".join(self.engine.loaded)
         self.log.info("%s is in memory after %.1f s", loaded, time.monotonic() - started)
 

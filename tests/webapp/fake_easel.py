@@ -79,6 +79,7 @@ def configuration(data_dir: Path, port: int | None) -> Any:
         token=None,
         api_auth=(),
         page_auth=(),
+        narrow_tokens=(),
         insecure=False,
         log_json=False,
         tls_certfile=None,

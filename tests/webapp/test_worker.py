@@ -323,7 +323,7 @@ def test_an_answer_for_which_the_disk_has_no_room_says_so(
     monkeypatch.setattr(workloop, "RETRIES", (0.01, 0.01))
     store = bench.store.answer
 
-    def full(lease: object, answer: Answer, seconds: float) -> bool:
+    def full(lease: object, answer: Answer, seconds: float, *_: object) -> bool:
         if answer.status == 200:
             raise QueueFull("full")
         return store(lease, answer, seconds)  # type: ignore[arg-type]

@@ -60,8 +60,26 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Depth:
+    """How full the queue is. ``oldest``: seconds that the oldest waiting frame has waited."""
+
+    waiting: int
+    running: int
+    oldest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A sum kept by the store; it only grows."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerState:
-    """A worker's heartbeat. ``state``: starting | idle | working | draining."""
+    """A worker's heartbeat. ``state``: starting | loading | idle | working | draining."""
 
     worker: str  # "cpu@host:4711": device, host, pid
     pid: int
@@ -108,8 +126,12 @@ class Stream(Protocol):
         """Hold the lease for another term; False if it was lost (stop working)."""
         ...
 
-    def answer(self, lease: Lease, answer: Answer, gpu_seconds: float) -> bool:
-        """Store the answer and remove the frame, as one act. False if the lease was lost."""
+    def answer(self, lease: Lease, answer: Answer, gpu_seconds: float, model: str = "") -> bool:
+        """Store the answer and remove the frame, as one act. False if the lease was lost.
+
+        The job is counted (``Board.tallies``) for its owner and ``model``, the title of what it
+        was drawn with, or that its frame names.
+        """
         ...
 
     def release(self, lease: Lease) -> None:
@@ -133,6 +155,14 @@ class Stream(Protocol):
 
     def holds(self, frame_id: str) -> bool:
         """Whether the frame still waits or is worked on. Cheap: asked for each waiting caller."""
+        ...
+
+    def runs(self, frame_id: str) -> bool:
+        """Whether a worker works on the frame. Cheap, too."""
+        ...
+
+    def depth(self) -> Depth:
+        """How many frames wait and run, of everybody."""
         ...
 
     def forget(self, frame_id: str) -> None:
@@ -165,6 +195,14 @@ class Board(Protocol):
 
     def workers(self) -> Sequence[WorkerState]:
         """Workers seen in the last 15 seconds."""
+        ...
+
+    def count(self, name: str, labels: Mapping[str, str], amount: float = 1.0) -> None:
+        """Add to a sum. Labels named user and model may have any value: few are told apart."""
+        ...
+
+    def tallies(self) -> Sequence[Tally]:
+        """Every sum."""
         ...
 
     def send(self, worker: str, errand: Errand) -> None:

@@ -77,6 +77,12 @@ CREATE TABLE IF NOT EXISTS workers (
     memory TEXT NOT NULL,           -- JSON object
     seen_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS tallies (
+    name TEXT NOT NULL,
+    labels TEXT NOT NULL,           -- JSON object, keys in order
+    value REAL NOT NULL,
+    PRIMARY KEY (name, labels)
+);
 CREATE TABLE IF NOT EXISTS errands (
     worker TEXT PRIMARY KEY,
     id TEXT NOT NULL,

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from webapp.queues.contracts import Answer, Frame, Lease
+from webapp.queues import tallies
+from webapp.queues.contracts import Answer, Depth, Frame, Lease
 from webapp.queues.database import Database
 from webapp.queues.matching import (
     AGE_CAP,
@@ -104,15 +105,18 @@ class SqliteStore(SqliteBoard):
             ).rowcount
         return changed == 1
 
-    def answer(self, lease: Lease, answer: Answer, gpu_seconds: float) -> bool:
-        """Store the answer and remove the frame; False if the lease was lost."""
+    def answer(self, lease: Lease, answer: Answer, gpu_seconds: float, model: str = "") -> bool:
+        """Store the answer, remove the frame, count the job; False if the lease was lost."""
         now, frame = time.time(), lease.frame
         with self.database.writing() as rows:
             removed = rows.execute(
-                "DELETE FROM frames WHERE id = ? AND token = ?", (frame.id, lease.token)
-            ).rowcount
+                "DELETE FROM frames WHERE id = ? AND token = ? RETURNING leased_at",
+                (frame.id, lease.token),
+            ).fetchall()
             if not removed:
                 return False
+            waited = removed[0]["leased_at"] - frame.put_at
+            count_job(rows, frame, answer.status, max(waited, 0.0), gpu_seconds, model)
             store_answer(rows, frame.id, frame.index, answer, now)
             charge(rows, frame.owner, gpu_seconds, now)
             self._purge(rows, now)
@@ -181,6 +185,21 @@ class SqliteStore(SqliteBoard):
         with self.database.reading() as rows:
             found = rows.execute("SELECT 1 FROM frames WHERE id = ?", (frame_id,)).fetchone()
         return found is not None
+
+    def runs(self, frame_id: str) -> bool:
+        """Whether a worker works on the frame."""
+        query = "SELECT 1 FROM frames WHERE id = ? AND worker IS NOT NULL"
+        with self.database.reading() as rows:
+            return rows.execute(query, (frame_id,)).fetchone() is not None
+
+    def depth(self) -> Depth:
+        """How many frames wait and run, of everybody."""
+        with self.database.reading() as rows:
+            row = rows.execute(
+                "SELECT COUNT(*) - COUNT(worker), COUNT(worker),"
+                " MIN(CASE WHEN worker IS NULL THEN put_at END) FROM frames"
+            ).fetchone()
+        return Depth(row[0], row[1], max(time.time() - row[2], 0.0) if row[2] else 0.0)
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -321,6 +340,21 @@ def store_answer(
     )
     rows.execute("DELETE FROM sightings WHERE job = ?", (frame_id,))
     rows.execute("DELETE FROM stops WHERE job = ?", (frame_id,))
+
+
+def count_job(
+    rows: sqlite3.Connection,
+    frame: Frame,
+    status: int,
+    waited: float,
+    gpu_seconds: float,
+    model: str,
+) -> None:
+    """Count an answered job for its owner and model; seconds it waited and was worked on."""
+    whose = {"user": frame.owner, "model": model or frame.checkpoint}
+    tallies.add(rows, "jobs", {**whose, "kind": frame.kind, "status": str(status)}, 1.0)
+    tallies.add(rows, "job_wait_seconds", whose, waited)
+    tallies.add(rows, "job_gpu_seconds", whose, gpu_seconds)
 
 
 def charge(rows: sqlite3.Connection, owner: str, gpu_seconds: float, now: float) -> None:

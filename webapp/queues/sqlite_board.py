@@ -3,11 +3,12 @@
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from generator.request import Progress, Stop
-from webapp.queues.contracts import Errand, Sighting, WorkerState
+from webapp.queues import tallies
+from webapp.queues.contracts import Errand, Sighting, Tally, WorkerState
 from webapp.queues.database import Database
 
 SEEN_SECONDS = 15.0
@@ -95,6 +96,16 @@ class SqliteBoard:
                 (time.time() - SEEN_SECONDS,),
             ).fetchall()
         return [WorkerState(**{**row, "memory": json.loads(row["memory"])}) for row in found]
+
+    def count(self, name: str, labels: Mapping[str, str], amount: float = 1.0) -> None:
+        """Add to a sum."""
+        with self.database.writing() as rows:
+            tallies.add(rows, name, labels, amount)
+
+    def tallies(self) -> Sequence[Tally]:
+        """Every sum."""
+        with self.database.reading() as rows:
+            return tallies.read(rows)
 
     def send(self, worker: str, errand: Errand) -> None:
         """Give a worker an errand; it takes the place of one that it has not done yet."""

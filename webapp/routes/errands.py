@@ -7,6 +7,8 @@ from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify, request
 
+from webapp.draining import drains
+from webapp.errors import Draining
 from webapp.openapi import EMPTY, Note, described
 from webapp.queues.contracts import LOAD, UNLOAD, Board, Errand
 from webapp.routes.context import services
@@ -45,6 +47,8 @@ def chosen(here: "Services") -> str:
 def everywhere(errand: Errand) -> Response:
     """Send an errand to each worker that lives, and wait until all have done it."""
     board = services().board
+    if drains(board):
+        raise Draining("The service is being stopped.")
     names = [worker.worker for worker in board.workers()]
     for name in names:
         board.send(name, errand)

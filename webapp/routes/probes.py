@@ -2,13 +2,14 @@
 
 from flask import Blueprint, Response, jsonify
 
+from webapp.draining import drains
 from webapp.openapi import EMPTY, Note, described
 from webapp.routes.context import services
 from webapp.scopes import Scope, allowed
 
 probes = Blueprint("probes", __name__)
 STATE = {"type": "object", "properties": {"status": {"type": "string"}}}
-ABLE = ("idle", "working")
+ABLE = ("idle", "loading", "working")
 
 
 @probes.get("/internal/ping")
@@ -34,6 +35,11 @@ def healthz() -> Response:
 )
 def readyz() -> tuple[Response, int]:
     """Whether a request would be drawn now."""
-    states = {worker.state for worker in services().board.workers()}
+    board = services().board
+    if drains(board):
+        answer = jsonify({"status": "draining"})
+        answer.headers["Retry-After"] = "30"
+        return answer, 503
+    states = {worker.state for worker in board.workers()}
     ready = not states.isdisjoint(ABLE)
     return jsonify({"status": "ready" if ready else "no worker"}), 200 if ready else 503

@@ -3,11 +3,14 @@
 import select
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flask import request
 
-from webapp.errors import Unavailable
+from webapp.draining import drains
+from webapp.errors import Draining, Unavailable
+from webapp.logs import bind, bound
 from webapp.queues.contracts import Answer, Frame, Stream
 from webapp.routes.context import tasks
 
@@ -16,6 +19,15 @@ if TYPE_CHECKING:
 
 PATIENCE = 2.0
 """Seconds between two looks at whether the caller still listens."""
+
+
+REQUEST_TAG = "request"
+"""Tag of a frame: the id of the request it came by, for the worker's log."""
+
+KEPT = (
+    "The service is being stopped before this request's turn. It is kept and worked on after the "
+    "next start; what it saves will be in its place. Send it again only if you need the answer."
+)
 
 
 class CallerLeft(Exception):
@@ -27,7 +39,13 @@ def draw(services: "Services", frame: Frame) -> Answer:
 
     A caller who leaves takes a waiting frame along, unless its progress was asked for: a page that
     is loaded again finds its task still in line. A running job goes on, as it may save files.
+    Raises ``Draining`` while the service ends; a frame that waits by then is kept for the next
+    start.
     """
+    if drains(services.board):
+        raise Draining("The service is being stopped; send the request again in a moment.")
+    frame = replace(frame, tags={**frame.tags, REQUEST_TAG: bound("request")})
+    bind(job=frame.id)
     services.stream.put(frame)
     environ, known = request.environ, tasks()
     answer = wait(
@@ -35,6 +53,7 @@ def draw(services: "Services", frame: Frame) -> Answer:
         frame.id,
         lambda: left(environ),
         lambda: known.is_followed(frame.id),
+        lambda: drains(services.board),
     )
     if not left(environ):  # a page that was loaded again asks for the answer by its task
         services.stream.forget(frame.id)  # else its pictures fill the queue's file for an hour
@@ -46,10 +65,13 @@ def wait(
     frame_id: str,
     gone: Callable[[], bool],
     kept: Callable[[], bool] = lambda: False,
+    ending: Callable[[], bool] = lambda: False,
 ) -> Answer:
-    """The answer of a frame. Raises ``CallerLeft``, or ``Unavailable`` if the frame is lost.
+    """The answer of a frame.
 
-    When the caller has ``gone``, a frame that still waits is taken out unless it is ``kept``.
+    Raises ``CallerLeft``, ``Draining`` if it has not begun and the service ends, or
+    ``Unavailable`` if the frame is lost. When the caller has ``gone``, a frame that still waits is
+    taken out unless it is ``kept``.
     """
     while True:
         answer = stream.wait(frame_id, PATIENCE)
@@ -59,6 +81,8 @@ def wait(
             if not kept():
                 stream.cancel(frame_id)
             raise CallerLeft
+        if ending() and not stream.runs(frame_id) and stream.holds(frame_id):
+            raise Draining(KEPT)
         if not stream.holds(frame_id):
             answer = stream.wait(frame_id, 0)  # it may have been answered in between
             if answer is None:

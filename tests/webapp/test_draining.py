@@ -1,0 +1,152 @@
+"""The end of a service: real processes around an engine that pretends."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.webapp.conftest import write_model
+from tests.webapp.test_supervisor import ROOT, eventually, group_of
+from webapp.draining import announce, drains, withdraw
+from webapp.queues.contracts import Frame
+from webapp.queues.sqlite import SqliteStore
+
+PROGRAM = Path(__file__).with_name("drained_easel.py")
+
+
+class Easel:
+    """One start of a service."""
+
+    def __init__(self, data_dir: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.output = data_dir.with_suffix(".log")
+        flags = ["--data-dir", str(data_dir), "--port", str(self.port), "--no-default-checkpoint",
+                 "--watch", "off", "--log-json", "--time-log", "--device", "cpu"]  # fmt: skip
+        with self.output.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(PROGRAM), "serve", *flags],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+        self.store = SqliteStore(data_dir / ".easel" / "queue.db")
+        self.pool = ThreadPoolExecutor(4)
+        eventually(lambda: self.ask("/readyz")[0] == 200, 60)
+
+    def ask(self, path: str, body: Any = None) -> tuple[int, dict[str, str], Any]:
+        """Status, headers and JSON; 0 where nobody answers."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, dict(answer.headers), json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, dict(error.headers), json.loads(error.read())
+        except (urllib.error.URLError, OSError):
+            return 0, {}, None
+
+    def draw(self, steps: int) -> "Future[tuple[int, dict[str, str], Any]]":
+        """A picture, asked for in another thread; a step takes 50 ms."""
+        body = {"prompt": "x", "steps": steps, "width": 8, "height": 8}
+        return self.pool.submit(self.ask, "/sdapi/v1/txt2img", body)
+
+    def end(self) -> None:
+        """Make sure that nothing is left."""
+        self.process.kill()
+        self.process.wait()
+        eventually(lambda: group_of(self.process.pid) is None)
+        self.pool.shutdown()
+        self.store.close()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data directory with a model."""
+    write_model(tmp_path / "data/models/Stable-diffusion/painter.safetensors")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def easel(data: Path) -> Iterator[Easel]:
+    """A service that runs."""
+    easel = Easel(data)
+    yield easel
+    easel.end()
+
+
+def test_sigterm_finishes_what_runs_and_keeps_what_waits(easel: Easel, data: Path) -> None:
+    running = easel.draw(80)
+    eventually(lambda: easel.store.depth().running == 1, 30)
+    waiting = easel.draw(2)
+    eventually(lambda: easel.store.depth().waiting == 1, 30)
+    easel.process.terminate()
+    eventually(lambda: easel.ask("/readyz")[0] == 503, 10)
+    status, headers, body = easel.ask("/readyz")
+    assert (status, body) == (503, {"status": "draining"})
+    status, headers, body = easel.draw(2).result(10)
+    assert status == 503
+    assert int(headers["Retry-After"]) > 0
+    assert headers["X-Request-Id"]
+    assert set(body) == {"error", "detail", "body", "errors"}
+    status, headers, body = waiting.result(20)
+    assert status == 503
+    assert "kept" in body["detail"]
+    status, _, body = running.result(30)
+    assert status == 200
+    assert len(body["images"]) == 1
+    assert easel.process.wait(20) == 0
+    assert easel.store.depth().waiting == 1
+    frame = easel.store.waiting()[0]
+    again = Easel(data)
+    try:
+        eventually(lambda: again.store.depth().waiting == 0, 20)
+        answer = again.store.wait(frame.id, 20)
+        assert answer is not None
+        assert answer.status == 200
+    finally:
+        again.process.terminate()
+        assert again.process.wait(20) == 0
+        again.end()
+    events = [json.loads(line) for line in again.output.read_text().splitlines() if line[:1] == "{"]
+    mine = [e for e in events if e.get("job") == frame.id and e["logger"] == "easel.worker"]
+    assert {e["request"] for e in mine} == {frame.tags["request"]}
+    assert any("waited" in e["message"] for e in mine)
+
+
+def test_what_is_no_request_is_answered_with_an_id(easel: Easel) -> None:
+    with socket.create_connection(("127.0.0.1", easel.port)) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        answer = connection.makefile("rb").read().decode()
+    assert answer.startswith("HTTP/1.1 400")
+    name = answer.partition("X-Request-Id: ")[2].split("\r\n")[0]
+    assert len(name) == 32
+    eventually(lambda: name in easel.output.read_text())
+
+
+def test_an_earlier_supervisors_words_are_over(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "queue.db")
+    mine = {"EASEL_SUPERVISOR": str(os.getpid())}
+    assert not drains(store, mine)
+    announce(store)
+    assert drains(store, mine)
+    assert not drains(store, {"EASEL_SUPERVISOR": "1"})
+    assert not drains(store, {})
+    withdraw(store)
+    assert not drains(store, mine)
+    store.put(Frame("f", "generate", b""))
+    assert (store.depth().waiting, store.runs("f")) == (1, False)
+    store.take("w", (), 0)
+    assert (store.depth().waiting, store.runs("f")) == (0, True)
+    store.close()

@@ -1,0 +1,128 @@
+"""``/metrics``: what the service does, in Prometheus' terms. See docs/metrics.md.
+
+Requests are counted here, in the web process. Everything of workers and jobs is read from the
+queue's store when somebody asks, so that it is true for all processes and outlives them.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from webapp.devices import devices
+from webapp.queues.contracts import Tally, WorkerState
+from webapp.version import VERSION
+
+if TYPE_CHECKING:
+    from webapp.services import Services
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER, UNMATCHED = "other", "unmatched"
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)  # seconds
+STATES: Mapping[str, str] = {"starting": "loading", "working": "drawing"}
+SHOWN = ("idle", "loading", "drawing", "draining", "dead")
+
+SUMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "jobs": ("Jobs answered", ("kind", "user", "model", "status")),
+    "job_wait_seconds": ("Seconds that jobs waited for a worker", ("user", "model")),
+    "job_gpu_seconds": ("Seconds that workers spent on jobs", ("user", "model")),
+    "restarts": ("Processes that died and were started again", ("process",)),
+    "cache_requests": ("Questions to a cache", ("cache", "result")),
+}
+"""Sums of the store (``Board.count``) with their meaning and labels."""
+
+
+def install(app: Flask, services: "Services") -> CollectorRegistry:
+    """Count the requests of ``app``; the registry that ``/metrics`` writes out."""
+    registry = CollectorRegistry()
+    labels = ("route", "method")
+    asked = Counter("easel_http_requests", "HTTP requests", (*labels, "status"), registry=registry)
+    took = Histogram(
+        "easel_http_request_seconds",
+        "Seconds until the answer began",
+        labels,
+        buckets=BUCKETS,
+        registry=registry,
+    )
+
+    def count(answer: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else UNMATCHED
+        method = request.method if request.method in METHODS else OTHER
+        asked.labels(route, method, str(answer.status_code)).inc()
+        now = time.perf_counter()
+        took.labels(route, method).observe(now - g.get("began", now))
+        return answer
+
+    app.after_request(count)
+    registry.register(Facts(services))
+    return registry
+
+
+class Facts(Collector):
+    """What the store knows at the moment of asking."""
+
+    def __init__(self, services: "Services") -> None:
+        self.services = services
+        self.devices = devices(services.config.device)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the store is not asked before somebody asks us."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Every fact, afresh."""
+        board, depth = self.services.board, self.services.stream.depth()
+        info = GaugeMetricFamily("easel_info", "The running version", labels=("version",))
+        info.add_metric((VERSION,), 1)
+        yield info
+        queue = GaugeMetricFamily("easel_queue_frames", "Jobs in the queue", labels=("state",))
+        queue.add_metric(("waiting",), depth.waiting)
+        queue.add_metric(("running",), depth.running)
+        yield queue
+        yield GaugeMetricFamily(
+            "easel_queue_oldest_seconds", "Age of the oldest waiting job", value=depth.oldest
+        )
+        workers = board.workers()
+        yield states(workers, self.devices)
+        yield from memory(workers)
+        yield from sums(board.tallies())
+
+
+def states(workers: Sequence[WorkerState], expected: Sequence[str]) -> Metric:
+    """1 for the state that each worker is in, 0 for the others; ``dead`` where none is seen."""
+    found = {worker.worker.partition("@")[0]: worker.state for worker in workers}
+    family = GaugeMetricFamily("easel_worker_state", "State of workers", labels=("worker", "state"))
+    for device in sorted({*expected, *found}):
+        now = found.get(device, "dead")
+        for state in SHOWN:
+            family.add_metric((device, state), float(STATES.get(now, now) == state))
+    return family
+
+
+def memory(workers: Sequence[WorkerState]) -> Iterator[Metric]:
+    """Bytes that workers hold, and that are free on their devices, as their heartbeats say."""
+    family = GaugeMetricFamily(
+        "easel_worker_memory_bytes", "Memory as workers tell it", labels=("worker", "kind")
+    )
+    for worker in workers:
+        told = dict(worker.memory)
+        if "device_total" in told:
+            told["device_used"] = told["device_total"] - told.get("device_free", 0)
+        for kind in ("rss", "device_used", "device_total"):
+            if kind in told:
+                family.add_metric((worker.worker.partition("@")[0], kind), told[kind])
+    yield family
+
+
+def sums(tallies: Sequence[Tally]) -> Iterator[Metric]:
+    """The store's sums, those of nothing yet too."""
+    for name, (meaning, labels) in SUMS.items():
+        family = CounterMetricFamily(f"easel_{name}", meaning, labels=labels)
+        for tally in tallies:
+            if tally.name == name:
+                family.add_metric([tally.labels.get(label, "") for label in labels], tally.value)
+        yield family

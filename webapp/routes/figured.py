@@ -1,0 +1,23 @@
+"""``GET /metrics``, for Prometheus."""
+
+from flask import Blueprint, Response, request
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from webapp.openapi import Note, described
+from webapp.scopes import Scope, allowed
+
+
+def blueprint(registry: CollectorRegistry) -> Blueprint:
+    """The route over one app's figures."""
+    figured = Blueprint("figured", __name__)
+
+    @figured.get("/metrics")
+    @allowed(Scope.METRICS)
+    @described(Note("Figures for Prometheus", content_type="text/plain", answer={"type": "string"}))
+    def metrics() -> Response:
+        """Every figure, in the format that the asker prefers."""
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(registry), content_type=content_type)
+
+    return figured
