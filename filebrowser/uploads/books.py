@@ -55,6 +55,8 @@ class Book:
                 with staging.box(self.root, upload.id) as here:
                     upload = self._reserved(upload, here)
                     staging.save(here, upload)
+                    if upload.ended:
+                        os.unlink(staging.DATA, dir_fd=here)
             except OSError:
                 staging.remove_box(self.root, upload.id)
                 raise
@@ -161,7 +163,7 @@ def tally_of(root: Root, known: Tally | None, fresh: float) -> Tally:
         return known
     found = open_place(Place(root, ()), os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return tally(found, staging.FOLDER)
+        return tally(found, root.hidden)
     finally:
         os.close(found)
 

@@ -2,14 +2,16 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from filebrowser.errors import NoRoom, TooBig
 from filebrowser.uploads.errors import TooMany
 from filebrowser.uploads.records import Upload
 
 MIB, GIB = 1 << 20, 1 << 30
+TRASH = ".trash"
 FRESH = 60.0  # seconds for which a sum of a tree's sizes is good enough
 
 
@@ -34,18 +36,26 @@ class Tally:
     at: float  # monotonic seconds
 
 
-def tally(root: int, without: str) -> Tally:
-    """Add up the files below the open folder ``root``, but for its own folder ``without``."""
+def tally(root: int, ours: Collection[str]) -> Tally:
+    """Add up the files below the open folder ``root``.
+
+    Folders at its top that fit the patterns ``ours`` are the service's own and count for nobody;
+    what was thrown away (``.trash``) still takes room.
+    """
     total, at = 0, time.monotonic()
     for place, folders, files, here in os.fwalk(".", dir_fd=root, follow_symlinks=False):
-        if place == "." and without in folders:
-            folders.remove(without)
+        if place == ".":
+            folders[:] = [name for name in folders if name == TRASH or not _fits(name, ours)]
         for name in files:
             try:
                 total += os.stat(name, dir_fd=here, follow_symlinks=False).st_size
             except FileNotFoundError:
                 continue  # it left while we looked
     return Tally(total, at)
+
+
+def _fits(name: str, patterns: Collection[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def check_size(length: int, limits: Limits) -> None:

@@ -2,56 +2,12 @@
 
 import base64
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-TUS = {"Tus-Resumable": "1.0.0"}
-BYTES = "application/offset+octet-stream"
-CONTENT = bytes(range(256)) * 40
-WHOLE = len(CONTENT)
-FOLDER = "/data/outputs"
-
-
-def told(**meanings: str) -> str:
-    """``Upload-Metadata`` of these."""
-    return ",".join(
-        f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in meanings.items()
-    )
-
-
-class Sender:
-    """A tus client of one's own, which says exactly what it is told to say."""
-
-    def __init__(self, house: Any, **headers: str) -> None:
-        self.house = house
-        self.client = house.client(**headers)
-
-    def create(self, length: int | None = WHOLE, body: bytes = b"", **meanings: str) -> Any:
-        meanings = {"folder": FOLDER, "filename": "a.png"} | meanings
-        headers = {**TUS, "Upload-Metadata": told(**meanings)}
-        if length is not None:
-            headers["Upload-Length"] = str(length)
-        if body:
-            headers["Content-Type"] = BYTES
-        return self.client.post("/api/files/uploads", headers=headers, data=body)
-
-    def begun(self, **words: Any) -> str:
-        answer = self.create(**words)
-        assert answer.status_code == 201, answer.text
-        return str(answer.headers["Location"])
-
-    def patch(self, url: str, offset: Any, body: bytes, **headers: str) -> Any:
-        every = {**TUS, "Content-Type": BYTES, "Upload-Offset": str(offset)}
-        more = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.patch(url, headers={**every, **more}, data=body)
-
-    def head(self, url: str) -> Any:
-        return self.client.head(url, headers=TUS)
-
-    def file(self, path: str = "outputs/a.png") -> Path:
-        return Path(self.house.data_dir / path)
+from tests.webapp.sending import CONTENT, FOLDER, Sender
+from tests.webapp.tus_client import BYTES, TUS, told
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.exceptions import ClientDisconnected
 
+from filebrowser.tensors import LONGEST_HEADER
 from filebrowser.uploads.ending import Standing
 from filebrowser.uploads.errors import TooMany, TooManyInAll, WrongRequest, WrongVersion
 from filebrowser.uploads.holding import Piece
@@ -30,6 +31,7 @@ from webapp.openapi import NULL, Note, described
 from webapp.routes.context import response, services
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
+from webapp.suggesting import Suggestion, suggest
 
 STILL_ALLOWED = 2.0  # seconds between two looks at whether the caller may still send
 LONGEST_BODY = 1 << 62  # bytes: other routes take less, and what fits is checked by offsets here
@@ -56,6 +58,16 @@ ONE = {
     },
 }
 ALL = {"type": "object", "properties": {"uploads": {"type": "array", "items": ONE}}}
+
+FOLDER = {
+    "type": "object",
+    "properties": {
+        "folder": {"type": "string", "nullable": True},
+        "kind": {"type": "string", "nullable": True},
+        "architecture": {"type": "string", "nullable": True},
+        "needed": {"type": "integer", "nullable": True},
+    },
+}
 
 
 def blueprint(uploads: Uploads) -> Blueprint:
@@ -86,6 +98,15 @@ def blueprint(uploads: Uploads) -> Blueprint:
         """Rights: create; modify too, to overwrite."""
         _check_version()
         return _begun(uploads)
+
+    @tusd.post("/suggest")
+    @allowed(Scope.USER)
+    @described(Note("Which folder a model belongs in, by its first bytes", answer=FOLDER))
+    def folder() -> Response:
+        """Right: create."""
+        check_rights(visit(), {Right.CREATE})
+        start = request.stream.read(8 + LONGEST_HEADER)
+        return jsonify(hinted(suggest(start, visit(), services().config)))
 
     @tusd.get("/<name>")
     @allowed(Scope.USER)
@@ -143,6 +164,16 @@ def told(standing: Standing, uploads: Uploads) -> dict[str, object]:
         "created": upload.created,
         "expires": uploads.expires(upload),
         "error": upload.fault,
+    }
+
+
+def hinted(suggestion: Suggestion) -> dict[str, object]:
+    """A suggestion as JSON."""
+    return {
+        "folder": suggestion.folder or None,
+        "kind": suggestion.found.kind,
+        "architecture": suggestion.found.architecture or None,
+        "needed": suggestion.needed or None,
     }
 
 
