@@ -103,6 +103,11 @@ class Book:
         self.tally = now
         return now.size
 
+    def grew(self, size: int) -> None:
+        """A file of ``size`` bytes was published; the sum is right without adding up anew."""
+        if self.tally is not None:
+            self.tally = Tally(self.tally.size + size, self.tally.at)
+
     def size(self, upload: Upload) -> int:
         """Bytes of an upload that have come, whether they are safe or not."""
         if upload.state in MOVED:

@@ -56,6 +56,7 @@ class Ending:
             raise full(error, "The file waits to appear.") from error
         self._sums.pop(upload.id, None)
         if ended.state is State.DONE:
+            held.book.grew(at)
             what = What.CHANGED if upload.order.conflict is Conflict.OVERWRITE else What.CREATED
             self.published(Happening(what, locate(ended.path, (held.root,))))
         return Standing(ended, at)
