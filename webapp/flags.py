@@ -380,7 +380,12 @@ FLAGS: tuple[Flag, ...] = (
         most=36500,
     ),
     Flag("api-log", field="api_log", section=LOGS, help="Log each API request in a line."),
-    Flag("time-log", field="time_log", section=LOGS, help="Log where each job's time went."),
+    Flag(
+        "time-log",
+        field="time_log",
+        section=LOGS,
+        help="Log how long requests took, and jobs waited and worked.",
+    ),
     Flag("log-json", field="log_json", section=LOGS, help="Log in JSON, a line an event."),
     *_ignored(
         SERVER,

@@ -1,6 +1,7 @@
 """The gate: what opens it, and that nothing lies beside it."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,6 +172,51 @@ def test_failed_logins_are_throttled(guarded: Any) -> None:
     assert statuses[:10] == [401] * 10
     assert statuses[10:] == [429] * 2
     assert client.post("/login", json={"token": TOKEN}).headers["Retry-After"]
+
+
+def test_one_account_is_throttled_whoever_tries(guarded: Any) -> None:
+    def tried(name: str, number: int) -> int:
+        client = guarded.client()
+        client.environ_base["REMOTE_ADDR"] = f"10.0.0.{number}"
+        return int(client.post("/login", json={"username": name, "password": "no"}).status_code)
+
+    assert [tried("ann", number) for number in range(100)] == [401] * 100
+    assert tried("ann", 101) == 429
+    assert tried("bob", 102) == 401
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_cookie_is_secure_under_tls(build: Any, tls: bool) -> None:
+    certificate = Path("cert.pem") if tls else None
+    house = build(credentials(TOKEN), tls_certfile=certificate)
+    cookie = house.client().post("/login", json={"token": TOKEN}).headers["Set-Cookie"]
+    flags = {part.strip() for part in cookie.split(";")[1:]}
+    assert {"HttpOnly", "SameSite=Lax"} <= flags
+    assert ("Secure" in flags) is tls
+
+
+@pytest.mark.parametrize(
+    ("origin", "let_in"),
+    [
+        ("https://app.example", True),
+        ("https://sub.app.example", True),
+        ("https://app.example.evil", False),
+        ("https://evil/https://app.example", False),
+        ("http://named.example", True),
+        ("null", False),
+    ],
+)
+def test_origins_by_pattern(build: Any, origin: str, let_in: bool) -> None:
+    house = build(
+        credentials(TOKEN),
+        cors_allow_origins=("http://named.example",),
+        cors_allow_origins_regex=r"https://(.*\.)?app\.example",
+    )
+    client = house.client()
+    client.post("/login", json={"token": TOKEN})
+    answer = client.post("/sdapi/v1/interrupt", headers={"Origin": origin})
+    assert answer.status_code == (200 if let_in else 403)
+    assert (answer.headers.get("Access-Control-Allow-Origin") == origin) is let_in
 
 
 def test_the_throttle_forgets() -> None:

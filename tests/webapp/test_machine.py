@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from tests.webapp.conftest import Builder
+from tests.webapp.test_worker import Engine
 from webapp.auth import credentials
 from webapp.family import SUPERVISOR
 from webapp.queues.contracts import WorkerState
+from webapp.worker import on_device
+from webapp.workloop import Pulse, Worker
 
 STOPS = ["server-kill", "server-stop", "server-restart"]
 
@@ -37,6 +40,35 @@ def test_the_devices_memory_is_added_up(house: Any) -> None:
     assert cuda["allocated"] == {"current": 0, "peak": 14}
     assert cuda["events"] == {"retries": 0, "oom": 2}
     assert set(cuda) == {"system", "active", "allocated", "reserved", "inactive", "events"}
+
+
+def test_a_workers_report_reaches_the_route(
+    house: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = {
+        "active_bytes.all.current": 3,
+        "allocated_bytes.all.peak": 9,
+        "reserved_bytes.all.current": 11,
+        "inactive_split_bytes.all.current": 2,
+        "num_alloc_retries": 4,
+        "num_ooms": 1,
+    }
+    monkeypatch.setattr("torch.cuda.memory_stats", lambda device: told)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (30, 100))
+    worker = Worker(
+        "cuda:0@here:1", house.store, house.store, Engine(), tmp_path,
+        measure=lambda: {"rss": 5, **on_device("cuda:0")},
+    )  # fmt: skip
+    house.store.heartbeat(Pulse(worker).now())
+    answer = house.client().get("/sdapi/v1/memory").get_json()
+    cuda = answer["cuda"]
+    assert cuda["system"] == {"free": 30, "used": 70, "total": 100}
+    assert cuda["active"] == {"current": 3, "peak": 0}
+    assert cuda["allocated"] == {"current": 0, "peak": 9}
+    assert cuda["reserved"] == {"current": 11, "peak": 0}
+    assert cuda["inactive"] == {"current": 2, "peak": 0}
+    assert cuda["events"] == {"retries": 4, "oom": 1}
+    assert on_device("cpu") == {}
 
 
 @pytest.mark.parametrize(
