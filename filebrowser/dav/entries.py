@@ -14,7 +14,7 @@ from wsgidav.dav_provider import DAVCollection, DAVNonCollection
 from wsgidav.util import join_uri, parse_time_string
 
 from filebrowser import trash
-from filebrowser.copying import make_folder
+from filebrowser.copying import exists, make_folder
 from filebrowser.dav.errors import translated
 from filebrowser.dav.writing import Body, body_of, bring, copy
 from filebrowser.errors import NotAFile, NotHere
@@ -198,7 +198,7 @@ class File(Entry, DAVNonCollection):
         """Copy the bytes. Rights: view, download, create."""
         with translated():
             target = reach(self.visit, dest_path, Right.VIEW, Right.DOWNLOAD, Right.CREATE)
-            copy(self.desk.uploads, self.visit, self.place, target)
+            copy(self.desk.uploads, self.visit, self.place, target, replace=exists(target))
 
 
 class Folder(Entry, DAVCollection):
@@ -288,6 +288,8 @@ class Folder(Entry, DAVCollection):
         """Make the folder alone at its new place. Rights: view, create."""
         with translated():
             target = reach(self.visit, dest_path, Right.VIEW, Right.CREATE)
+            if exists(target):  # a copy over a folder: wsgidav has taken away what is not in both
+                return
             make_folder(target)
         self.desk.tell(Happening(What.CREATED, target))
 

@@ -56,11 +56,11 @@ def bring(
         raise
 
 
-def copy(uploads: Uploads, visit: Visit, source: Place, target: Place) -> None:
+def copy(uploads: Uploads, visit: Visit, source: Place, target: Place, *, replace: bool) -> None:
     """Copy one file. Raises as :func:`bring`, and as the gate."""
     with open(open_place(source), "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        bring(uploads, visit, target, file.read, size, replace=False)
+        bring(uploads, visit, target, file.read, size, replace)
 
 
 def body_of(environ: dict[str, Any]) -> tuple[Source, int | None]:

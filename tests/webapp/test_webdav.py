@@ -130,6 +130,19 @@ def test_folders_copies_and_moves(drive: Drive) -> None:
     assert (drive.folder / "twice" / "copy of a.txt").read_bytes() == b"letters"
 
 
+def test_a_copy_over_a_folder_leaves_what_the_source_holds(drive: Drive) -> None:
+    for folder, names in (("one", ("a.txt", "b.txt")), ("two", ("b.txt", "c.txt"))):
+        (drive.folder / folder).mkdir()
+        for name in names:
+            (drive.folder / folder / name).write_text(folder)
+    to = {"Destination": f"{drive.url}/data/work/two/"}
+    assert drive.ask("COPY", "/data/work/one/", headers=to).status_code == 204
+    assert {each.name: each.read_text() for each in (drive.folder / "two").iterdir()} == {
+        "a.txt": "one",
+        "b.txt": "one",
+    }
+
+
 def test_delete_takes_a_folder_away(drive: Drive) -> None:
     (drive.folder / "sub" / "inner").mkdir(parents=True)
     assert drive.ask("DELETE", "/data/work/sub/").status_code == 204
