@@ -1,6 +1,7 @@
 """The WSGI application that speaks WebDAV, for a visit that its caller puts in the environment."""
 
 import logging
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -74,6 +75,7 @@ def environment(given: dict[str, Any], desk: Desk, prefix: str) -> dict[str, Any
     Raises :class:`DAVError` 502 for a ``Destination`` that is not here and 400 for one that
     wsgidav would cut short.
     """
+    check_dots(given["PATH_INFO"])
     environ = dict(given)
     environ["SCRIPT_NAME"] = given.get("SCRIPT_NAME", "") + prefix
     environ["PATH_INFO"] = given["PATH_INFO"].removeprefix(prefix) or "/"
@@ -94,4 +96,13 @@ def destination(environ: dict[str, Any]) -> str:
         raise DAVError(502, "Copies and moves stay on this host.")
     if said.query or any(sign in unquote(said.path) for sign in ";?#"):
         raise DAVError(400, "WebDAV gives no names with ; ? or # here.")
+    check_dots(unquote(said.path))
+    if any(unicodedata.category(sign) == "Cc" for sign in unquote(said.path)):
+        raise DAVError(400, "A name holds no control characters.")  # urlsplit would drop some
     return said.path
+
+
+def check_dots(path: str) -> None:
+    """Refuse what wsgidav would resolve by itself: nobody who means well sends it."""
+    if {".", ".."} & set(path.replace("\\", "/").split("/")):
+        raise DAVError(400, "A path does not go up.")
