@@ -9,18 +9,17 @@ from PIL import Image, ImageDraw
 
 from generator.default_checkpoint.palette import INK, RGB
 
-SIZE = 256  # pixels, the finished picture
+SIZE = 256  # pixels, the finished picture unless another size is asked for
 SUPERSAMPLING = 2  # drawn larger, then averaged: the only antialiasing
-SHEET = SIZE * SUPERSAMPLING
 
 Point = tuple[float, float]
 
 
-def gradient(top: RGB, bottom: RGB) -> Image.Image:
-    """A sheet (SHEET x SHEET) that runs from ``top`` to ``bottom``."""
-    share = np.linspace(0, 1, SHEET)[:, None, None]  # (SHEET, 1, 1)
-    rows = np.array(top) * (1 - share) + np.array(bottom) * share  # (SHEET, 1, 3)
-    pixels = np.broadcast_to(rows, (SHEET, SHEET, 3)).astype(np.uint8)
+def gradient(top: RGB, bottom: RGB, side: int) -> Image.Image:
+    """A sheet (side x side) that runs from ``top`` to ``bottom``."""
+    share = np.linspace(0, 1, side)[:, None, None]  # (side, 1, 1)
+    rows = np.array(top) * (1 - share) + np.array(bottom) * share  # (side, 1, 3)
+    pixels = np.broadcast_to(rows, (side, side, 3)).astype(np.uint8)
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
@@ -43,15 +42,20 @@ class Pen:
 
     def _point(self, point: Point) -> Point:
         side = -point[0] if self.mirrored else point[0]
-        return (self.x + side * self.reach) * SHEET, (self.y + point[1] * self.reach) * SHEET
+        return (self.x + side * self.reach) * self.sheet.width, (
+            self.y + point[1] * self.reach
+        ) * self.sheet.width
 
     def _box(self, x: float, y: float, rx: float, ry: float) -> tuple[float, float, float, float]:
         px, py = self._point((x, y))
-        wide, high = abs(rx) * self.reach * SHEET, abs(ry) * self.reach * SHEET
+        wide, high = (
+            abs(rx) * self.reach * self.sheet.width,
+            abs(ry) * self.reach * self.sheet.width,
+        )
         return px - wide, py - high, px + wide, py + high
 
     def _line_width(self) -> int:
-        return max(2, round(0.007 * SHEET))
+        return max(2, round(0.007 * self.sheet.width))
 
     def _edge(self) -> RGB | None:
         return INK if self.outlined else None
@@ -67,14 +71,14 @@ class Pen:
 
     def hoop(self, x: float, y: float, radius: float, width: float, colour: RGB) -> None:
         """A circle's line, ``width`` inwards from ``radius``."""
-        pixels = max(1, round(width * self.reach * SHEET))
+        pixels = max(1, round(width * self.reach * self.sheet.width))
         self._draw().ellipse(self._box(x, y, radius, radius), outline=colour, width=pixels)
 
     def slab(self, x: float, y: float, rx: float, ry: float, colour: RGB, soft: float = 0) -> None:
         """A rectangle around ``(x, y)`` with half-sizes ``rx``, ``ry``; ``soft`` rounds corners."""
         box, edge, width = self._box(x, y, rx, ry), self._edge(), self._line_width()
         if soft:
-            radius = soft * self.reach * SHEET
+            radius = soft * self.reach * self.sheet.width
             self._draw().rounded_rectangle(box, radius, fill=colour, outline=edge, width=width)
         else:
             self._draw().rectangle(box, fill=colour, outline=edge, width=width)
@@ -89,7 +93,9 @@ class Pen:
     def stroke(self, points: Sequence[Point], width: float, colour: RGB) -> None:
         """A line of ``width`` (object units) through the points."""
         placed = [self._point(point) for point in points]
-        self._draw().line(placed, colour, max(1, round(width * self.reach * SHEET)), "curve")
+        self._draw().line(
+            placed, colour, max(1, round(width * self.reach * self.sheet.width)), "curve"
+        )
 
     def slice(
         self, x: float, y: float, radii: Point, angles: tuple[float, float], colour: RGB

@@ -118,7 +118,7 @@ def with_article(words: str) -> str:
     return f"{'an' if words[0] in 'aeio' or words[:2] == 'um' else 'a'} {words}"
 
 
-def _plural(noun: str) -> str:
+def plural(noun: str) -> str:
     irregular = {"fish": "fish", "man": "men", "woman": "women", "leaf": "leaves"}
     endings = {"y": "ies", "x": "xes", "s": "ses", "ss": "sses"}
     if noun in irregular:
@@ -154,7 +154,7 @@ def _subject(scene: Scene, rng: Random) -> str:
         return _pair(scene, rng)
     first = scene.things[0]
     if len(scene.things) > 1:
-        noun = _plural(OBJECTS[first.name].names[0])
+        noun = plural(OBJECTS[first.name].names[0])
         return f"{_COUNTS[len(scene.things)]} {coloured(first.name, first.colour, noun, rng)}"
     return f"{with_article(_described(first, rng))} {_place(scene, rng)}".strip()
 

@@ -204,7 +204,7 @@ _ROWS: Mapping[int, tuple[tuple[float, float], ...]] = MappingProxyType(
         4: ((0.29, 0.29), (0.71, 0.29), (0.29, 0.71), (0.71, 0.71)),
     }
 )
-_REACH: Mapping[int, float] = MappingProxyType({2: 0.195, 3: 0.142, 4: 0.18})
+_REACH: Mapping[int, float] = MappingProxyType({2: 0.19, 3: 0.13, 4: 0.165})
 
 
 def _several_on_plain(rng: Random, style: str) -> Scene:

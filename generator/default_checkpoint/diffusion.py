@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -30,16 +31,18 @@ OFFSET = 0.1  # deviation of the noise's own mean: lets the net move a picture's
 class Painter(nn.Module):
     """The two networks that training moves, with the compact embedding of ``words``."""
 
-    def __init__(self, known: Sequence[int]) -> None:
+    def __init__(self, known: Sequence[int], heads: int = UNET["attention_head_dim"]) -> None:
         super().__init__()
         config = CLIPTextConfig(**{**TEXT, "vocab_size": len(known) + 1})
         # bfloat16 attention kernels for CPU are slow backwards (measured 10 ms against 1):
         # plain matrix products it is, for both networks.
         self.text = CLIPTextModel._from_config(config, attn_implementation="eager")
-        self.unet = UNet2DConditionModel(**UNET)
+        self.unet = UNet2DConditionModel(**{**UNET, "attention_head_dim": heads})
         self.unet.set_attn_processor(AttnProcessor())
         self.known: Tensor
         self.register_buffer("known", torch.tensor(known))  # (rows - 1,)
+        self.heads: Tensor
+        self.register_buffer("heads", torch.tensor(heads))  # no weight tells it
 
     def context(self, rows: Tensor) -> Tensor:
         """Compact rows (B, 77) as the U-Net's context (B, 77, width)."""
@@ -50,10 +53,10 @@ class Painter(nn.Module):
         return self.unet(noisy, times, self.context(rows), return_dict=False)[0]
 
 
-def build(known: Sequence[int]) -> Painter:
+def build(known: Sequence[int], heads: int = UNET["attention_head_dim"]) -> Painter:
     """A new painter. Words start apart from each other, unknown ones at zero and stay there."""
     torch.manual_seed(0)
-    painter = Painter(known)
+    painter = Painter(known, heads)
     embeddings = text_body(painter.text).embeddings
     with torch.no_grad():
         embeddings.token_embedding.weight.normal_(0, 0.5)
@@ -75,7 +78,7 @@ def fit(painter: nn.Module, state: State) -> State:
     for row, token in enumerate(fresh["known"], start=1):
         if int(token) in rows:
             fitted[row] = state[table][rows[int(token)]]
-    return {**state, table: fitted, "known": fresh["known"]}
+    return {**state, table: fitted, "known": fresh["known"], "heads": fresh["heads"]}
 
 
 def text_body(text: CLIPTextModel) -> Any:
@@ -85,21 +88,30 @@ def text_body(text: CLIPTextModel) -> Any:
 
 @dataclass(frozen=True)
 class Lessons:
-    """Where the pictures come from and how many make a step.
+    """Where the pictures come from and how many of 32 x 32 latents make a step.
 
-    ``load`` is asked again after each round, so that a store that still fills is used as it grows.
+    ``load`` gives a store for each size. It is asked again after each round, so that a store that
+    still fills is used as it grows.
     """
 
-    load: Callable[[], Store]
+    load: Callable[[], Sequence[Store]]
     tokenizer: Tokenizer
     known: tuple[int, ...]
     batch: int
 
+    def batch_of(self, side: int) -> int:
+        """The batch for latents of ``side``: as much work as 32 x 32, at most twice as many."""
+        return max(2, min(2 * self.batch, self.batch * 32**2 // side**2))
 
-def task(start: Callable[[], Painter], lessons: Lessons) -> Task:
-    """Learn from the store's latents and captions, from the networks that ``start`` gives."""
+
+def task(
+    start: Callable[[], Painter],
+    lessons: Lessons,
+    show: Callable[[nn.Module, Path], None] | None = None,
+) -> Task:
+    """Learn from the stores' latents and captions, from the networks that ``start`` gives."""
     return Task(
-        "painter", start, lambda worker, device: _make_loss(lessons, worker, device), fit=fit
+        "painter", start, lambda worker, device: _make_loss(lessons, worker, device), fit, show
     )
 
 
@@ -125,14 +137,28 @@ def _make_loss(lessons: Lessons, worker: int, device: torch.device) -> Loss:
 def _batches(lessons: Lessons, rng: Random) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless batches of latents (B, 4, h, w) and captions (B, 77), each picture once a round."""
     while True:
-        store = lessons.load()
-        captions = [*store.captions, ""]
-        rows = words.compact_rows(captions, lessons.tokenizer, lessons.known)
+        stores = lessons.load()
+        rows = [
+            words.compact_rows([*store.captions, ""], lessons.tokenizer, lessons.known)
+            for store in stores
+        ]
+        for number, picked in _round(stores, lessons, rng):
+            latents = torch.from_numpy(stores[number].latents[picked].astype(np.float32))
+            yield latents, torch.stack([_muddled(rows[number], index, rng) for index in picked])
+
+
+def _round(stores: Sequence[Store], lessons: Lessons, rng: Random) -> list[tuple[int, list[int]]]:
+    """Which store and which of its pictures make each batch of a round, in any order."""
+    batches = []
+    for number, store in enumerate(stores):
         order = rng.sample(range(len(store.captions)), len(store.captions))
-        for start in range(0, len(order) - lessons.batch + 1, lessons.batch):
-            picked = order[start : start + lessons.batch]
-            latents = torch.from_numpy(store.latents[picked].astype(np.float32))
-            yield latents, torch.stack([_muddled(rows, index, rng) for index in picked])
+        batch = lessons.batch_of(store.latents.shape[-1])
+        batches += [
+            (number, order[start : start + batch])
+            for start in range(0, len(order) - batch + 1, batch)
+        ]
+    rng.shuffle(batches)
+    return batches
 
 
 def _muddled(rows: Tensor, index: int, rng: Random) -> Tensor:

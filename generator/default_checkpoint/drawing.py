@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from PIL import Image
 
-from generator.default_checkpoint.canvas import SHEET, SIZE, SUPERSAMPLING, Pen, gradient
+from generator.default_checkpoint.canvas import SIZE, SUPERSAMPLING, Pen, gradient
 from generator.default_checkpoint.caption import say
 from generator.default_checkpoint.composing import compose
 from generator.default_checkpoint.objects import OBJECTS, cloud, moon, sun
@@ -37,29 +37,29 @@ GROUND: Mapping[str, RGB] = MappingProxyType(
 _SHADE: Mapping[str, float] = MappingProxyType(
     {"day": 0.0, "night": 0.42, "sunset": 0.12, "dawn": 0.05, "dusk": 0.25}
 )
-_PIXEL = 8  # sheet of 32 x 32 blocks for the pixel-art style
+_PIXELS = 32  # blocks a side in the pixel-art style
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing (RGB, 256 x 256), what it is called and what is on it."""
+    """A drawing (RGB, square), what it is called and what is on it."""
 
     image: Image.Image
     caption: str
     scene: Scene
 
 
-def draw(seed: int) -> Picture:
+def draw(seed: int, size: int = SIZE) -> Picture:
     """The seed's picture: the same for the same seed, whatever was drawn before."""
     rng = Random(seed)
     scene = compose(rng)
-    return Picture(paint(scene), say(scene, rng), scene)
+    return Picture(paint(scene, size), say(scene, rng), scene)
 
 
-def paint(scene: Scene) -> Image.Image:
-    """The scene as an RGB picture, SIZE x SIZE."""
+def paint(scene: Scene, size: int = SIZE) -> Image.Image:
+    """The scene as an RGB picture, ``size`` x ``size``."""
     rng = Random(scene.grain)
-    sheet = _backdrop(scene.backdrop, rng)
+    sheet = _backdrop(scene.backdrop, rng, size * SUPERSAMPLING)
     shade = 0.4 * _SHADE[scene.backdrop.time] if isinstance(scene.backdrop, Scenic) else 0.0
     # The thing that a relation names second stands behind the first.
     for thing in reversed(scene.things):
@@ -84,21 +84,21 @@ def _shadow(sheet: Image.Image, thing: Thing, backdrop: Scenic, rng: Random) -> 
     Pen(sheet, thing.x, thing.y, thing.reach).oval(0, foot - 0.02, 0.85, 0.12, shade)
 
 
-def _backdrop(backdrop: Plain | Scenic, rng: Random) -> Image.Image:
+def _backdrop(backdrop: Plain | Scenic, rng: Random, side: int) -> Image.Image:
     if isinstance(backdrop, Scenic):
-        return _scenery(backdrop, rng)
+        return _scenery(backdrop, rng, side)
     colour = jittered(COLOURS[backdrop.colour], rng)
     colour = lighter(colour, 0.35) if backdrop.pale else colour
     if backdrop.shaded:
-        return gradient(lighter(colour, 0.15), darker(colour, 0.08))
-    return Image.new("RGB", (SHEET, SHEET), colour)
+        return gradient(lighter(colour, 0.15), darker(colour, 0.08), side)
+    return Image.new("RGB", (side, side), colour)
 
 
-def _scenery(backdrop: Scenic, rng: Random) -> Image.Image:
+def _scenery(backdrop: Scenic, rng: Random, side: int) -> Image.Image:
     top, bottom = SKY[backdrop.time]
     if backdrop.weather != "clear":
         top, bottom = mix(top, (150, 156, 168), 0.35), mix(bottom, (190, 194, 202), 0.35)
-    sheet = gradient(jittered(top, rng, 5), jittered(bottom, rng, 5))
+    sheet = gradient(jittered(top, rng, 5), jittered(bottom, rng, 5), side)
     pen = Pen(sheet, 0, 0, 1)
     _sky(pen, backdrop, rng)
     ground = _ground_colour(backdrop, rng)
@@ -165,8 +165,8 @@ def _weather(sheet: Image.Image, backdrop: Scenic, rng: Random) -> None:
 
 def _styled(image: Image.Image, style: str, rng: Random) -> Image.Image:
     if style == "pixel art":
-        small = image.resize((SIZE // _PIXEL, SIZE // _PIXEL), Image.Resampling.BOX)
-        return small.resize((SIZE, SIZE), Image.Resampling.NEAREST)
+        small = image.resize((_PIXELS, _PIXELS), Image.Resampling.BOX)
+        return small.resize(image.size, Image.Resampling.NEAREST)
     if style == "crayon":
         return _crayon(image, rng)
     return image
@@ -175,9 +175,10 @@ def _styled(image: Image.Image, style: str, rng: Random) -> Image.Image:
 def _crayon(image: Image.Image, rng: Random) -> Image.Image:
     """Slanted streaks of lighter and darker wax over the colours, seeded by the scene."""
     noise = np.random.default_rng(rng.getrandbits(32)).integers(88, 168, (24, 96), dtype=np.uint8)
-    wide = round(SIZE * 1.5)
+    size = image.width
+    wide = round(size * 1.5)
     streaks = Image.fromarray(noise).resize((wide, wide), Image.Resampling.BILINEAR).rotate(35)
-    edge = (wide - SIZE) // 2
-    wax = np.asarray(streaks.crop((edge, edge, edge + SIZE, edge + SIZE)), np.float32) - 128
-    pixels = np.asarray(image, np.float32) + 0.8 * wax[..., None]  # (SIZE, SIZE, 3)
+    edge = (wide - size) // 2
+    wax = np.asarray(streaks.crop((edge, edge, edge + size, edge + size)), np.float32) - 128
+    pixels = np.asarray(image, np.float32) + 0.8 * wax[..., None]  # (size, size, 3)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))

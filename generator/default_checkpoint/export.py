@@ -42,16 +42,17 @@ def write(trained: Trained, path: Path, score: Mapping[str, object]) -> None:
     }
     halved = {name: _halved(tensor) for name, tensor in tensors.items()}
     half = path.with_suffix(".half")
-    save_file(halved, half, metadata=metadata(score))
+    save_file(halved, half, metadata=metadata(score, trained.painter))
     half.chmod(0o644)
     half.replace(path)
 
 
-def metadata(score: Mapping[str, object]) -> dict[str, str]:
+def metadata(score: Mapping[str, object], painter: Painter) -> dict[str, str]:
     """What tensor shapes cannot tell, and what the file is."""
+    unet = {**UNET, "attention_head_dim": int(painter.heads)}
     return {
         "format": "pt",
-        "easel.unet_config": json.dumps(dict(UNET)),
+        "easel.unet_config": json.dumps(unet),
         "easel.vae_config": json.dumps(dict(VAE)),
         "easel.text_config": json.dumps(dict(TEXT)),
         "easel.preferred_size": f"{PICTURE}x{PICTURE}",
@@ -113,13 +114,16 @@ def read(path: Path) -> Checkpoint:
 
 
 @torch.no_grad()
-def resume(path: Path, known: Sequence[int]) -> Trained:
+def resume(path: Path, known: Sequence[int], heads: int | None = None) -> Trained:
     """Networks to train on, from a shipped file. Words that it does not know start anew.
 
-    The file's tensors must have the shapes of ``configs``; its metadata is not asked.
+    The file's tensors must have the shapes of ``configs``; of its metadata only the number of
+    heads is asked, where ``heads`` does not tell another.
     """
     found = read_tensors(path)
-    painter, autoencoder = build(known), AutoencoderKL(**VAE)
+    told = json.loads(read_metadata(path).get("easel.unet_config", "{}"))
+    painter = build(known, heads or told.get("attention_head_dim", UNET["attention_head_dim"]))
+    autoencoder = AutoencoderKL(**VAE)
     named = {
         **layout.unet_tensors(painter.unet, UNET["layers_per_block"]),
         **layout.vae_tensors(autoencoder, len(VAE["block_out_channels"])),

@@ -8,13 +8,11 @@ than fp32 for this U-Net on a core with AMX.
 """
 
 import copy
-import json
 import math
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,10 +22,18 @@ import torch
 from torch import Tensor, nn
 from torch import multiprocessing as processes
 
+from generator.default_checkpoint.progress import Clock, Log, Progress
+
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how hard one run trains. ``rate`` is AdamW's peak learning rate."""
+    """How long and how hard one run trains. ``rate`` is AdamW's peak learning rate.
+
+    With ``until`` (samples over all runs) the rate falls towards that number, begun at ``since``;
+    a run that ends before by its ``minutes`` is gone on with at the rate where it stood. Without
+    it the rate falls over the run's minutes. ``device`` is a torch device; more than one worker
+    needs the CPU.
+    """
 
     minutes: float
     rate: float
@@ -35,8 +41,12 @@ class Plan:
     hold: float = 0.3  # share of the run at the peak before the cosine descent
     final: float = 0.03  # share of the peak that is left at the end
     warmup: int = 100  # steps
-    averaging: float = 0.998  # of the exponential moving average, a step
+    averaging: float = 0.9993  # of the exponential moving average, a step
     save_seconds: float = 120.0
+    show_seconds: float = 1800.0
+    since: int = 0
+    until: int = 0
+    device: str = "cpu"
 
 
 State = dict[str, Tensor]  # by parameter name
@@ -61,15 +71,6 @@ class Task:
 Loss = Callable[[nn.Module, int], tuple[Tensor, dict[str, float], int]]
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far the training has come over all its runs."""
-
-    steps: int = 0
-    samples: int = 0
-    seconds: float = 0.0
-
-
 def rate_at(plan: Plan, share: float, step: int) -> float:
     """The learning rate at ``share`` (0..1) of the run: warm-up, plateau, cosine descent."""
     fall = max(0.0, (share - plan.hold) / (1 - plan.hold))
@@ -91,33 +92,50 @@ def train(task: Task, plan: Plan, folder: Path) -> Path:
     Returns:
         The state file: ``{"weights", "average", "progress"}``; optimisers lie beside it, by worker.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
     state = folder / f"{task.name}.pt"
-    shared = task.build().to(device)
+    folder.mkdir(parents=True, exist_ok=True)
+    shared = task.build().to(plan.device)
     average = copy.deepcopy(shared).requires_grad_(False)
     progress = _restore(state, task, shared, average)
-    if device.type == "cuda":
-        _work(0, task, plan, folder, shared, average, progress, time.time())
+    run = _Run(task, plan, folder, shared, average, progress)
+    if plan.workers == 1 or plan.device != "cpu":
+        _work(0, run)
         return state
     for module in (shared, average):
         module.share_memory()
-    started = time.time()
+    together(_work, [(k, run) for k in range(plan.workers)])
+    return state
+
+
+def together(work: Callable[..., None], shares: Sequence[tuple[Any, ...]]) -> None:
+    """Call ``work`` with each share in a process of its own; all end when this one is told to."""
     context = processes.get_context("fork")
-    crew = [
-        context.Process(
-            target=_work,
-            args=(k, task, plan, folder, shared, average, progress, started),
-            daemon=True,
-        )
-        for k in range(plan.workers)
-    ]
+    crew = [context.Process(target=work, args=share, daemon=True) for share in shares]
     with _leaving_on_sigterm():
         for worker in crew:
             worker.start()
         for worker in crew:
             worker.join()
-    return state
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the workers share: the weights, their average, and how far earlier runs came."""
+
+    task: Task
+    plan: Plan
+    folder: Path
+    shared: nn.Module
+    average: nn.Module
+    before: Progress
+
+    def share(self, seconds: float, samples: int) -> float:
+        """How much of the way (0..1) is done after so many seconds and samples of this run."""
+        if not self.plan.until:
+            return seconds / 60 / self.plan.minutes
+        done = self.before.samples + samples - self.plan.since
+        return done / max(1, self.plan.until - self.plan.since)
 
 
 @contextmanager
@@ -139,43 +157,48 @@ def _restore(state: Path, task: Task, shared: nn.Module, average: nn.Module) -> 
     return Progress(**saved["progress"])
 
 
-def _work(
-    index: int,
-    task: Task,
-    plan: Plan,
-    folder: Path,
-    shared: nn.Module,
-    average: nn.Module,
-    before: Progress,
-    started: float,
-) -> None:
-    """One worker's loop. Worker 0 also averages, logs and saves."""
+def _work(index: int, run: _Run) -> None:
+    """One worker's loop. Worker 0 also averages, logs, saves and shows."""
     torch.set_num_threads(1)
-    torch.manual_seed(before.steps * 31 + index)
-    device = next(shared.parameters()).device
-    replica = copy.deepcopy(shared).to(torch.bfloat16)
+    torch.manual_seed(run.before.steps * 31 + index)
+    plan, device = run.plan, next(run.shared.parameters()).device
+    replica = copy.deepcopy(run.shared).to(torch.bfloat16)
     replica.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loss_of = task.make_loss(index, device)
+    loss_of = run.task.make_loss(index, device)
     optimiser = torch.optim.AdamW(
-        shared.parameters(), lr=plan.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        run.shared.parameters(), lr=plan.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
-    memory = folder / f"{task.name}.worker{index}.pt"
+    memory = run.folder / f"{run.task.name}.worker{index}.pt"
     if memory.exists():
         recall(optimiser, torch.load(memory, map_location="cpu", weights_only=True))
-    log = _Log(folder / f"{task.name}.log.jsonl", plan, before, started)
+    log, shown = Log(run.folder / f"{run.task.name}.log.jsonl", run.before), Clock()
+    crew = plan.workers if device.type == "cpu" else 1
     step = 0
-    while (share := (time.time() - started) / 60 / plan.minutes) < 1:
+    while (share := run.share(log.clock.seconds, log.samples)) < 1:
+        if log.clock.seconds > 60 * plan.minutes:
+            break
         for group in optimiser.param_groups:
             group["lr"] = rate_at(plan, share, step)
-        figures, samples = _step(shared, replica, optimiser, loss_of, before.steps + step)
+        total = run.before.steps + step
+        figures, samples = _step(run.shared, replica, optimiser, loss_of, total)
         step += 1
-        if index == 0:
-            if step % 4 == 0:
-                _average(average, shared, min(plan.averaging**4, (1 + step) / (10 + step)))
-            log.note(figures, samples * plan.workers, step)
+        log.note(figures, samples * crew, step, aloud=index == 0)
+        if index == 0 and step % 4 == 0:
+            _average(run.average, run.shared, min(plan.averaging**4, (1 + total) / (10 + total)))
         if log.is_due(plan.save_seconds):
-            _save(index, task, folder, shared, average, log.progress(), optimiser)
-    _save(index, task, folder, shared, average, log.progress(), optimiser)
+            _save(index, run, log.progress(), optimiser)
+        if index == 0 and shown.tick() > plan.show_seconds:
+            shown = Clock()
+            _show(run, log.progress())
+    _save(index, run, log.progress(), optimiser)
+    if index == 0:
+        _show(run, log.progress())
+
+
+def _show(run: _Run, progress: Progress) -> None:
+    """A sample grid beside the state, named by the samples seen."""
+    if run.task.show is not None:
+        run.task.show(run.average, run.folder / f"{run.task.name}.{progress.samples:09d}.png")
 
 
 def recall(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
@@ -218,59 +241,13 @@ def _average(average: nn.Module, shared: nn.Module, keep: float) -> None:
     torch._foreach_lerp_(list(average.parameters()), list(shared.parameters()), 1 - keep)
 
 
-def _save(
-    index: int,
-    task: Task,
-    folder: Path,
-    shared: nn.Module,
-    average: nn.Module,
-    progress: Progress,
-    optimiser: torch.optim.Optimizer,
-) -> None:
-    save_atomically(optimiser.state_dict(), folder / f"{task.name}.worker{index}.pt")
+def _save(index: int, run: _Run, progress: Progress, optimiser: torch.optim.Optimizer) -> None:
+    name = run.task.name
+    save_atomically(optimiser.state_dict(), run.folder / f"{name}.worker{index}.pt")
     if index == 0:
         content = {
-            "weights": shared.state_dict(),
-            "average": average.state_dict(),
+            "weights": run.shared.state_dict(),
+            "average": run.average.state_dict(),
             "progress": asdict(progress),
         }
-        save_atomically(content, folder / f"{task.name}.pt")
-
-
-class _Log:
-    """One worker's figures: averaged over twenty seconds, one JSON line each."""
-
-    def __init__(self, path: Path, plan: Plan, before: Progress, started: float) -> None:
-        self.path, self.plan, self.before, self.started = path, plan, before, started
-        self.steps, self.samples = 0, 0
-        self.sums: dict[str, float] = {}
-        self.count = 0
-        self.spoken = self.saved = time.time()
-
-    def note(self, figures: dict[str, float], samples: int, step: int) -> None:
-        self.steps, self.samples = step, self.samples + samples
-        self.count += 1
-        for key, value in figures.items():
-            self.sums[key] = self.sums.get(key, 0.0) + value
-        if time.time() - self.spoken > 20:
-            self._speak()
-
-    def _speak(self) -> None:
-        means = {key: round(value / self.count, 5) for key, value in self.sums.items()}
-        line = {**asdict(self.progress()), **means}
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        self.sums, self.count, self.spoken = {}, 0, time.time()
-
-    def is_due(self, seconds: float) -> bool:
-        """Whether it is time to save; asking starts the wait anew when it is."""
-        due = time.time() - self.saved > seconds
-        if due:
-            self.saved = time.time()
-        return due
-
-    def progress(self) -> Progress:
-        seconds = self.before.seconds + time.time() - self.started
-        return Progress(
-            self.before.steps + self.steps, self.before.samples + self.samples, round(seconds, 1)
-        )
+        save_atomically(content, run.folder / f"{name}.pt")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from generator.default_checkpoint import vae
 from generator.default_checkpoint.drawing import draw
+from generator.default_checkpoint.hogwild import together
 from generator.default_checkpoint.networks import AutoencoderKL
 
 BLOCK = 128  # pictures a file
@@ -24,17 +24,35 @@ class Store:
     captions: tuple[str, ...]
 
 
-def fill(model: AutoencoderKL, size: int, first: int, last: int, folder: Path) -> None:
-    """Encode the drawings of seeds ``first`` to ``last`` at ``size`` pixels, a file a block.
+@dataclass(frozen=True)
+class Span:
+    """The drawings of seeds ``first`` to ``last``, ``size`` pixels a side."""
+
+    size: int
+    first: int
+    last: int
+
+
+def fill(model: AutoencoderKL, span: Span, folder: Path, workers: int = 1) -> None:
+    """Encode the span's drawings, a file a block, in ``workers`` processes of one thread.
 
     A block that lies there already is not drawn again, so this can be stopped and gone on with.
     """
     folder.mkdir(parents=True, exist_ok=True)
     replica = model.to(torch.bfloat16).to(memory_format=torch.channels_last)
-    for start in range(first, last, BLOCK):
-        target = folder / f"{start:09d}.npz"
-        if not target.exists():
-            _write(target, *_encoded(replica, size, range(start, min(start + BLOCK, last))))
+    starts = [
+        start
+        for start in range(span.first, span.last, BLOCK)
+        if not (folder / f"{start:09d}.npz").exists()
+    ]
+    together(_fill, [(replica, span, starts[k::workers], folder) for k in range(workers)])
+
+
+def _fill(model: AutoencoderKL, span: Span, starts: list[int], folder: Path) -> None:
+    torch.set_num_threads(1)
+    for start in starts:
+        seeds = range(start, min(start + BLOCK, span.last))
+        _write(folder / f"{start:09d}.npz", *_encoded(model, span.size, seeds))
 
 
 def load(folder: Path) -> Store:
@@ -55,17 +73,13 @@ def pooled(store: Store) -> Store:
 def _encoded(model: AutoencoderKL, size: int, seeds: range) -> tuple[np.ndarray, tuple[str, ...]]:
     latents, captions = [], []
     for start in range(seeds.start, seeds.stop, BATCH):
-        pictures = [draw(seed) for seed in range(start, min(start + BATCH, seeds.stop))]
-        resized = [np.asarray(_resized(picture.image, size)) for picture in pictures]
-        batch = vae.to_tensor(resized).to(torch.bfloat16)  # (B, 3, size, size)
+        pictures = [draw(seed, size) for seed in range(start, min(start + BATCH, seeds.stop))]
+        images = [np.asarray(picture.image) for picture in pictures]
+        batch = vae.to_tensor(images).to(torch.bfloat16)  # (B, 3, size, size)
         batch = batch.contiguous(memory_format=torch.channels_last)
         latents.append(vae.encode(model, batch).float().numpy().astype(np.float16))
         captions += [picture.caption for picture in pictures]
     return np.concatenate(latents), tuple(captions)
-
-
-def _resized(image: Image.Image, size: int) -> Image.Image:
-    return image if image.width == size else image.resize((size, size), Image.Resampling.BOX)
 
 
 def _write(target: Path, latents: np.ndarray, captions: tuple[str, ...]) -> None:

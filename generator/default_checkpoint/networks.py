@@ -1,10 +1,10 @@
-"""The three network classes, imported once torchvision is known to be importable."""
+"""The network classes, imported once torchvision is known to be importable."""
 
 from generator.models import torchvision_ops
 
 torchvision_ops.prepare()
 
-from diffusers import AutoencoderKL, UNet2DConditionModel  # noqa: E402
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel  # noqa: E402
 from diffusers.models.attention_processor import AttnProcessor  # noqa: E402
 from transformers import CLIPTextConfig, CLIPTextModel  # noqa: E402
 
@@ -13,5 +13,6 @@ __all__ = [
     "AutoencoderKL",
     "CLIPTextConfig",
     "CLIPTextModel",
+    "ControlNetModel",
     "UNet2DConditionModel",
 ]

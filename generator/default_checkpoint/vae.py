@@ -1,10 +1,12 @@
 """The autoencoder: pictures (B, 3, H, W) in -1..1 to latents (B, 4, H/8, W/8) and back."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from generator.default_checkpoint.configs import LATENT_SCALE, VAE
@@ -30,7 +32,7 @@ def build() -> AutoencoderKL:
 
 def task(start: Callable[[], AutoencoderKL]) -> Task:
     """Learn to give drawings back from four numbers for each 8 x 8 block."""
-    return Task("vae", start, _make_loss)
+    return Task("vae", start, _make_loss, show=show)
 
 
 def decoder_task(start: Callable[[], AutoencoderKL]) -> Task:
@@ -42,7 +44,7 @@ def decoder_task(start: Callable[[], AutoencoderKL]) -> Task:
             part.requires_grad_(False)
         return model
 
-    return Task("decoder", with_still_encoder, _make_loss)
+    return Task("decoder", with_still_encoder, _make_loss, show=show)
 
 
 # --- the start --------------------------------------------------------------------------------
@@ -239,6 +241,17 @@ def psnr(model: AutoencoderKL, pictures: Tensor) -> float:
     drawn = model.decode(encode(model, pictures) / LATENT_SCALE).sample.clamp(-1, 1)
     errors = ((drawn - pictures) / 2).square().flatten(1).mean(1)
     return float((-10 * errors.log10()).mean())
+
+
+@torch.no_grad()
+def show(model: nn.Module, path: Path) -> None:
+    """Six unseen drawings, and below each what the autoencoder makes of it, as a picture."""
+    assert isinstance(model, AutoencoderKL)
+    pictures = unseen_pictures(6)
+    drawn = model.decode(encode(model, pictures) / LATENT_SCALE).sample.clamp(-1, 1)
+    rows = [torch.cat(list(row), 2) for row in (pictures, drawn)]  # each (3, 256, 6 * 256)
+    pixels = ((torch.cat(rows, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(path)
 
 
 def unseen_pictures(count: int = 24) -> Tensor:

@@ -5,6 +5,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from generator.default_checkpoint.caption import PLACE_PHRASES, say
 from generator.default_checkpoint.composing import compose
@@ -13,6 +14,7 @@ from generator.default_checkpoint.objects import OBJECTS
 from generator.default_checkpoint.palette import COLOURS, SYNONYMS
 from generator.default_checkpoint.scene import (
     PLACES,
+    RELATIONS,
     STYLES,
     TIMES,
     Plain,
@@ -20,7 +22,13 @@ from generator.default_checkpoint.scene import (
     Scenic,
     Thing,
     held_out,
+    held_out_count,
+    held_out_pair,
 )
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    return np.asarray(image, np.int32)
 
 
 def _scenes(count: int) -> list[Scene]:
@@ -51,6 +59,34 @@ def test_other_seeds_draw_otherwise() -> None:
 def test_pictures_are_rgb_of_the_preferred_size() -> None:
     picture = draw(0)
     assert (picture.image.mode, picture.image.size) == ("RGB", (256, 256))
+
+
+def test_larger_pictures_show_the_same() -> None:
+    """512 pixels draw the scene larger, not another one."""
+    small, large = draw(3).image, draw(3, 512).image
+    assert large.size == (512, 512)
+    difference = np.abs(_array(large.reduce(2)) - _array(small))
+    assert difference.mean() < 2
+
+
+def test_held_out_pairs_and_counts_are_never_drawn() -> None:
+    for scene in _scenes(6000):
+        names = [thing.name for thing in scene.things]
+        if scene.relation:
+            assert not held_out_pair(names[0], scene.relation, names[1])
+        elif len(names) > 1:
+            assert not held_out_count(len(names), names[0], scene.things[0].colour)
+
+
+def test_every_relation_is_drawn() -> None:
+    assert {scene.relation for scene in _scenes(4000)} == {"", *RELATIONS}
+
+
+def test_words_come_in_any_order() -> None:
+    captions = [say(compose(rng), rng) for rng in map(Random, range(3000))]
+    assert any(caption.startswith("at night,") for caption in captions)
+    assert any("house, " in caption and " a " not in f" {caption} " for caption in captions)
+    assert all(caption == caption.strip(" ,") and ", ," not in caption for caption in captions)
 
 
 def test_drawing_is_quick() -> None:

@@ -1,13 +1,27 @@
 """The training loop, on a net small enough to watch it learn."""
 
 import time
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 
+import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
-from generator.default_checkpoint import diffusion
-from generator.default_checkpoint.hogwild import Loss, Plan, Task, rate_at, train
+from generator.default_checkpoint import diffusion, progress, words
+from generator.default_checkpoint import train as train_program
+from generator.default_checkpoint.hogwild import Loss, Plan, Task, rate_at, recall, train
+from generator.default_checkpoint.latents import Store
+from generator.default_checkpoint.schedule import STAGES
+from generator.prompt.tokenizer import Tokenizer, clip_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return clip_tokenizer()
 
 
 def _line_task() -> Task:
@@ -25,7 +39,7 @@ def _line_task() -> Task:
 
 
 def test_workers_learn_and_the_state_goes_on(tmp_path: Path) -> None:
-    plan = Plan(minutes=0.05, rate=0.05, workers=2, warmup=5)
+    plan = Plan(minutes=0.05, rate=0.05, workers=2, warmup=5, averaging=0.99)
     started = time.time()
     state = train(_line_task(), plan, tmp_path)
     assert time.time() - started < 15
@@ -36,6 +50,79 @@ def test_workers_learn_and_the_state_goes_on(tmp_path: Path) -> None:
     assert second["progress"]["samples"] > first["progress"]["samples"]
     assert abs(float(second["weights"]["weight"].squeeze()) - 2) < 0.1
     assert not list(tmp_path.glob("*.half"))
+
+
+def test_one_worker_on_a_named_device_learns_in_this_process(tmp_path: Path) -> None:
+    """The road that a GPU takes, here on the CPU's device."""
+    plan = Plan(minutes=1, rate=0.05, workers=1, warmup=5, until=3200, device="cpu")
+    state = torch.load(train(_line_task(), plan, tmp_path), weights_only=True)
+    assert state["progress"]["samples"] == 3200
+    assert abs(float(state["weights"]["weight"].squeeze()) - 2) < 0.1
+
+
+def test_a_run_cut_short_goes_on_to_the_same_end(tmp_path: Path) -> None:
+    plan = Plan(minutes=1, rate=0.05, workers=1, warmup=5, until=3200)
+    cut = replace(plan, minutes=0.0)
+    train(_line_task(), replace(plan, until=160), tmp_path)
+    train(_line_task(), cut, tmp_path)
+    train(_line_task(), plan, tmp_path)
+    state = torch.load(tmp_path / "line.pt", weights_only=True)
+    assert 3200 <= state["progress"]["samples"] < 3300
+
+
+def test_samples_are_shown_at_the_end(tmp_path: Path) -> None:
+    def show(average: nn.Module, path: Path) -> None:
+        path.write_text(f"{float(next(average.parameters()).sum()):.1f}")
+
+    task = replace(_line_task(), show=show)
+    train(task, Plan(minutes=1, rate=0.05, workers=1, until=160), tmp_path)
+    assert (tmp_path / "line.000000160.png").exists()
+
+
+def test_time_while_stopped_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(progress.time, "time", lambda: now)
+    clock = progress.Clock()
+    now += 5
+    clock.tick()
+    now += 3600
+    assert clock.tick() < 40
+
+
+def test_optimiser_forgets_only_what_changed_its_shape() -> None:
+    def learner(rows: int) -> tuple[torch.optim.AdamW, list[nn.Parameter]]:
+        weights = [nn.Parameter(torch.zeros(rows)), nn.Parameter(torch.zeros(3))]
+        return torch.optim.AdamW(weights), weights
+
+    first, weights = learner(4)
+    for weight in weights:
+        weight.grad = torch.ones_like(weight)
+    first.step()
+    second, grown = learner(6)
+    recall(second, first.state_dict())
+    assert grown[0] not in second.state
+    assert torch.equal(second.state[grown[1]]["exp_avg"], first.state[weights[1]]["exp_avg"])
+
+
+def test_batches_are_of_one_size_and_larger_ones_smaller(tokenizer: Tokenizer) -> None:
+    stores = [
+        Store(np.zeros((12, 4, side, side), np.float16), ("a red house",) * 12) for side in (8, 16)
+    ]
+    known = words.known_tokens(tokenizer, captions=50)
+    lessons = diffusion.Lessons(lambda: stores, tokenizer, known, 2)
+    batches = diffusion._batches(lessons, Random(0))
+    shapes = {tuple(next(batches)[0].shape) for _ in range(12)}
+    assert shapes == {(4, 4, 8, 8), (4, 4, 16, 16)}
+    assert lessons.batch_of(32) == 2
+    assert diffusion.Lessons(lambda: stores, tokenizer, known, 16).batch_of(64) == 4
+
+
+def test_schedule_ends_with_the_export_and_its_parts_exist() -> None:
+    assert STAGES[-1].part == "export"
+    assert {stage.part for stage in STAGES} <= set(train_program._PARTS)
+    painter = [stage for stage in STAGES if stage.state == "painter"]
+    for before, after in pairwise(painter):
+        assert after.since == before.until
 
 
 def test_rate_warms_up_holds_and_falls() -> None:

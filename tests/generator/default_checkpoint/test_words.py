@@ -57,3 +57,9 @@ def test_new_words_keep_what_old_ones_learned() -> None:
     more.load_state_dict(diffusion.fit(more, state))
     assert torch.equal(more.state_dict()[table][[1, 3]], state[table][[1, 2]])
     assert torch.equal(more.known, torch.tensor((5, 7, 9)))
+
+
+def test_heads_of_the_attention_are_told_in_the_state() -> None:
+    painter = diffusion.build((5, 9), heads=2)
+    assert int(painter.state_dict()["heads"]) == 2
+    assert painter.unet.config["attention_head_dim"] == 2
