@@ -63,3 +63,7 @@ class BadArchive(FileError):
 
 class NoPicture(FileError):
     """The file is no picture, or one that cannot be decoded."""
+
+
+class BadSearch(FileError):
+    """The question cannot be understood; the text names the field."""

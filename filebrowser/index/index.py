@@ -1,0 +1,194 @@
+"""The index of all trees: a thread keeps it true to the disk, any thread may ask it.
+
+At its start every folder is compared, then the watcher and the verbs say where to look again. Work
+is done in short turns with a pause as long as each, so that a first look at 100,000 pictures takes
+at most half a core; what was done is kept at once, and an end at any moment loses nothing.
+"""
+
+import logging
+import sqlite3
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from filebrowser.gate import Place, Root
+from filebrowser.index import rows as books
+from filebrowser.index.finding import Finder, Found, Question
+from filebrowser.index.looking import ask, compare, note, writing
+from filebrowser.index.rows import Made
+from filebrowser.index.schema import connect, prepare
+from filebrowser.pictures.told import Teller, Told, silent
+from filebrowser.visit import Visit
+
+RESCAN_SECONDS = 15 * 60.0  # the whole again, should a change have gone unnoticed
+ASKED_AT_ONCE = 100  # pictures between two looks at what is more urgent
+LONGEST_PAUSE = 1.0  # seconds
+UNHURRIED = 0.05  # seconds of work after which a pause is due
+MERGED = 200  # pages of the full-text index put together in one go
+
+log = logging.getLogger(__name__)
+
+
+class Index:
+    """What lies in ``roots``, in the file ``path``; ``teller`` reads how pictures were made.
+
+    Nothing is read before :meth:`start`. Call it after any fork. ``hurried``: without pauses.
+    """
+
+    def __init__(
+        self, path: Path, roots: Sequence[Root], teller: Teller = silent, *, hurried: bool = False
+    ) -> None:
+        prepare(path)
+        self._roots = {str(root.path): root for root in roots}
+        self._teller = teller
+        self._hurried = hurried
+        self._rows = connect(path)
+        with writing(self._rows):
+            hidden = {place: root.hidden for place, root in self._roots.items()}
+            self._trees = books.keep_roots(self._rows, hidden)
+        self._finder = Finder(path)
+        self._waiting: OrderedDict[tuple[str, tuple[str, ...]], bool] = OrderedDict()
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._idle = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="file-index", daemon=True)
+
+    def start(self) -> None:
+        """Begin to compare everything with the disk."""
+        self._look_everywhere()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and close the file."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._finder.close()
+        self._rows.close()
+
+    def look_at(self, places: Iterable[Place]) -> None:
+        """Something came, changed or went at these places: their folders are compared again."""
+        for place in places:
+            self._add(str(place.root.path), place.names[:-1], deep=False)
+            self._add(str(place.root.path), place.names, deep=True)
+
+    def look_at_paths(self, paths: Iterable[Path]) -> None:
+        """The same for files that a watcher saw change."""
+        for path in paths:
+            for place in self._roots:
+                if path.is_relative_to(place):
+                    self._add(place, path.relative_to(place).parts[:-1], deep=False)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether everything that is to be done was done within so many seconds."""
+        return self._idle.wait(seconds)
+
+    def find(self, visit: Visit, question: Question) -> Found:
+        """See :meth:`Finder.find`. What is found and not there any more is looked at again."""
+        found = self._finder.find(visit, question)
+        if found.missing:
+            self.look_at(found.missing)
+        return found
+
+    # -- the thread ---------------------------------------------------------------------------
+
+    def _add(self, root: str, names: tuple[str, ...], *, deep: bool) -> None:
+        if root not in self._trees or any(name.startswith(".") for name in names):
+            return
+        with self._changed:
+            key = (root, names)
+            self._waiting[key] = self._waiting.get(key, False) or deep
+            self._idle.clear()
+            self._changed.notify_all()
+
+    def _look_everywhere(self) -> None:
+        for root in self._roots:
+            self._add(root, (), deep=True)
+
+    def _run(self) -> None:
+        rescan_at = time.monotonic() + RESCAN_SECONDS
+        while not self._stopped:
+            try:
+                if not self._turn():
+                    self._rest(rescan_at - time.monotonic())
+                if time.monotonic() >= rescan_at:
+                    self._look_everywhere()
+                    rescan_at = time.monotonic() + RESCAN_SECONDS
+            except (sqlite3.Error, OSError) as error:  # a full disk, a share that is away
+                log.warning("The index of files stands still for a moment: %s", error)
+                self._pause(LONGEST_PAUSE)
+
+    def _turn(self) -> bool:
+        """Compare a folder, or ask some pictures; False if there is nothing to do."""
+        with self._changed:
+            # The latest first: what a person just did comes before the rest of a long look.
+            item = self._waiting.popitem() if self._waiting else None
+        if item is not None:
+            (root, names), deep = item
+            self._compare(Place(self._roots[root], names), self._trees[root], deep)
+            return True
+        return self._ask_some()
+
+    def _compare(self, place: Place, tree: int, deep: bool) -> None:
+        began = time.monotonic()
+        for inner, new in compare(self._rows, tree, place):
+            if inner is not place and (new or deep):
+                self._add(str(place.root.path), inner.names, deep=True)
+            began = self._breathe(began)
+            if self._stopped:
+                return
+
+    def _ask_some(self) -> bool:
+        pictures = books.unread(self._rows, ASKED_AT_ONCE)
+        roots = {number: self._roots[path] for path, number in self._trees.items()}
+        told: list[tuple[int, Made]] = []
+        began = time.monotonic()
+        for number, tree, folder, name, changed, _ in pictures:
+            names = (*(folder.split("/") if folder else ()), name)
+            place = Place(roots[tree], names)
+            made = ask(place, changed, self._teller)
+            if made is None:
+                self._add(str(place.root.path), names[:-1], deep=False)
+            told.append((number, made or Made(Told())))
+            began = self._breathe(began)
+            if self._stopped or self._waiting:
+                break
+        if told:
+            note(self._rows, told)
+        return bool(told)
+
+    def _rest(self, seconds: float) -> None:
+        """Put the full-text index in order, then wait for something to do."""
+        self._tidy()
+        with self._changed:
+            if not self._waiting and not self._stopped:
+                self._idle.set()
+                self._changed.wait(max(0.0, seconds))
+
+    def _tidy(self) -> None:
+        while not self._stopped and not self._waiting:
+            began, before = time.monotonic(), self._rows.total_changes
+            with writing(self._rows):
+                for table in ("words", "unwanted"):
+                    self._rows.execute(
+                        f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)", (MERGED,)
+                    )
+            if self._rows.total_changes - before < 4:  # two for each table that had nothing to do
+                return
+            self._breathe(began)
+
+    def _breathe(self, began: float) -> float:
+        """After some work, a pause as long; when the next work begins."""
+        worked = time.monotonic() - began
+        if worked < UNHURRIED or self._hurried:
+            return began
+        self._pause(min(worked, LONGEST_PAUSE))
+        return time.monotonic()
+
+    def _pause(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped, seconds)
