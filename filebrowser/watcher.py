@@ -31,6 +31,7 @@ Listener = Callable[[Sequence[FileChange]], object]
 POLL_SECONDS = 0.6
 TICK_SECONDS = 0.1  # between two looks at a pending file
 RESCAN_SECONDS = 30.0  # a whole look at the disk, in case an event was lost
+RESCAN_REST = 60.0  # times as long as the look took, at the least, to the next
 HEARD = [
     events.FileCreatedEvent,
     events.FileModifiedEvent,
@@ -123,9 +124,11 @@ class Watcher:
             for path, (when, phase) in hints.items():
                 settler.hint(path, when, phase)
             if time.monotonic() >= rescan_at:
+                began = time.monotonic()
                 self._look_everywhere()
                 _retrying(lambda: settler.rescan(time.monotonic()))
-                rescan_at = time.monotonic() + RESCAN_SECONDS
+                now = time.monotonic()
+                rescan_at = now + max(RESCAN_SECONDS, RESCAN_REST * (now - began))
             _retrying(lambda: self._tell(settler.settled(time.monotonic())))
 
     def _tell(self, changes: Sequence[FileChange]) -> None:

@@ -42,6 +42,7 @@ from webapp.routes.files import (
     listing,
     pictures,
     previews,
+    searching,
     shared,
     shares,
     uploads,
@@ -131,6 +132,7 @@ def add_files(app: Flask, services: "Services", filing: "Filing") -> None:
     app.register_blueprint(listing.blueprint(filing))
     app.register_blueprint(verbs.blueprint(filing))
     app.register_blueprint(previews.blueprint(filing))
+    app.register_blueprint(searching.blueprint(filing))
     app.register_blueprint(compatible.compatible)
     app.register_blueprint(uploads.blueprint(filing.uploads))
     app.register_blueprint(dav.blueprint(services.config.root_path, filing.uploads, filing.tell))

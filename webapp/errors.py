@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from filebrowser.errors import (
     BadArchive,
     BadPath,
+    BadSearch,
     Changed,
     FileError,
     NoPicture,
@@ -158,6 +159,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (TooBig, 413),
     (WrongContent, 422),
     (NoPicture, 415),
+    (BadSearch, 400),
     (WrongVersion, 412),
     (WrongRequest, 400),
     (WrongOffset, 409),

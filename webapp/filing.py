@@ -1,16 +1,22 @@
 """What the file browser works with: one of each, for the whole web process. No Flask, no torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
+from filebrowser.gate import Root
 from filebrowser.happenings import Happening
+from filebrowser.index.index import RESCAN_SECONDS, Index
+from filebrowser.mounts import mounted, reports_changes
 from filebrowser.pictures.thumbnails import Thumbnails
 from filebrowser.tree import Listings
 from filebrowser.uploads.keeper import Keeper
 from filebrowser.uploads.uploads import Uploads
+from filebrowser.watcher import FileChange, Watcher
 from webapp.browsing import roots_of
+from webapp.infotexts import told_by
 from webapp.uploading import uploads_of
 
 if TYPE_CHECKING:
@@ -18,6 +24,8 @@ if TYPE_CHECKING:
     from webapp.config import Config
 
 THUMBNAILS = "thumbnails"
+INDEX = "files.db"
+UNWATCHED_SECONDS = 60.0  # between two looks at trees whose changes nobody tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +34,18 @@ class Filing:
 
     listings: Listings
     thumbnails: Thumbnails
+    index: Index
+    learning: Thread  # of the trees' watcher: it walks them once before it can tell of changes
     tell: Callable[[Happening], None]
     uploads: Uploads
-    keeper: Keeper  # of uploads; who serves starts it, after any fork
+    keeper: Keeper  # of uploads
     close: Callable[[], None]
+
+    def begin(self) -> None:
+        """Start the threads. Call it in the process that serves, after any fork."""
+        self.keeper.start()
+        self.index.start()
+        self.learning.start()
 
 
 def filing_of(config: "Config", registry: "Registry") -> Filing:
@@ -37,17 +53,51 @@ def filing_of(config: "Config", registry: "Registry") -> Filing:
 
     def tell(happening: Happening) -> None:
         notice(happening, registry)
+        index.look_at(filter(None, (happening.place, happening.previous)))
 
+    roots = roots_of(config)
+    local = watched(roots, config.watch)
+    often = RESCAN_SECONDS if len(local) == len(roots) else UNWATCHED_SECONDS
+    index = Index(config.easel_dir / INDEX, roots, told_by, rescan_seconds=often)
+    watcher = Watcher(local, "inotify", lambda changes: index.look_at_paths(paths_of(changes)))
+    learning = Thread(target=watcher.start, name="file-watcher-start", daemon=True)
     uploads = uploads_of(config, tell)
     keeper = Keeper(uploads, lambda: roots_of(config))
+
+    def close() -> None:
+        keeper.stop()
+        if learning.ident is not None:
+            learning.join()
+        watcher.stop()
+        index.stop()
+
     return Filing(
         listings=Listings(),
         thumbnails=Thumbnails(config.easel_dir / THUMBNAILS),
+        index=index,
+        learning=learning,
         tell=tell,
         uploads=uploads,
         keeper=keeper,
-        close=keeper.stop,
+        close=close,
     )
+
+
+def watched(roots: Sequence[Root], mode: str) -> list[Path]:
+    """The trees whose changes the system tells. Looking all over the others is the index's."""
+    mounts = mounted()
+    told = {"inotify": True, "poll": False, "off": False}
+    return [
+        root.path for root in roots if told.get(mode, reports_changes(root.path.absolute(), mounts))
+    ]
+
+
+def paths_of(changes: Iterable[FileChange]) -> Iterator[Path]:
+    """Where something is, or was, otherwise than before."""
+    for change in changes:
+        yield change.path
+        if change.previous is not None:
+            yield change.previous
 
 
 def notice(happening: Happening, registry: "Registry") -> None:

@@ -79,7 +79,7 @@ class Server(BaseApplication):
         """Make the app, in the process that serves it."""
         services = build(self.config)
         if services.filing is not None:
-            services.filing.keeper.start()
+            services.filing.begin()
         return create_app(services)
 
 

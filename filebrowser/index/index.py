@@ -34,20 +34,26 @@ log = logging.getLogger(__name__)
 class Index:
     """What lies in ``roots``, in the file ``path``; ``teller`` reads how pictures were made.
 
-    Nothing is read before :meth:`start`. Call it after any fork. ``hurried``: without pauses.
+    Nothing is read before :meth:`start`. Call it after any fork. ``hurried``: without
+    pauses. Everything is compared again after ``rescan_seconds``.
     """
 
     def __init__(
-        self, path: Path, roots: Sequence[Root], teller: Teller = silent, *, hurried: bool = False
+        self,
+        path: Path,
+        roots: Sequence[Root],
+        teller: Teller = silent,
+        *,
+        rescan_seconds: float = RESCAN_SECONDS,
+        hurried: bool = False,
     ) -> None:
-        prepare(path)
+        self._path = path
         self._roots = {str(root.path): root for root in roots}
         self._teller = teller
+        self._rescan_seconds = rescan_seconds
         self._hurried = hurried
-        self._rows = connect(path)
-        with writing(self._rows):
-            hidden = {place: root.hidden for place, root in self._roots.items()}
-            self._trees = books.keep_roots(self._rows, hidden)
+        self._trees: dict[str, int] = {}  # empty before the start
+        self._rows: sqlite3.Connection
         self._finder = Finder(path)
         self._waiting: OrderedDict[tuple[str, tuple[str, ...]], bool] = OrderedDict()
         self._changed = threading.Condition()
@@ -56,7 +62,12 @@ class Index:
         self._thread = threading.Thread(target=self._run, name="file-index", daemon=True)
 
     def start(self) -> None:
-        """Begin to compare everything with the disk."""
+        """Open the file and begin to compare everything with the disk."""
+        prepare(self._path)
+        self._rows = connect(self._path)
+        with writing(self._rows):
+            hidden = {place: root.hidden for place, root in self._roots.items()}
+            self._trees = books.keep_roots(self._rows, hidden)
         self._look_everywhere()
         self._thread.start()
 
@@ -65,10 +76,10 @@ class Index:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+        self._finder.close()
         if self._thread.ident is not None:
             self._thread.join()
-        self._finder.close()
-        self._rows.close()
+            self._rows.close()
 
     def look_at(self, places: Iterable[Place]) -> None:
         """Something came, changed or went at these places: their folders are compared again."""
@@ -89,6 +100,8 @@ class Index:
 
     def find(self, visit: Visit, question: Question) -> Found:
         """See :meth:`Finder.find`. What is found and not there any more is looked at again."""
+        if not self._trees:
+            return Found(0, ())
         found = self._finder.find(visit, question)
         if found.missing:
             self.look_at(found.missing)
@@ -110,14 +123,14 @@ class Index:
             self._add(root, (), deep=True)
 
     def _run(self) -> None:
-        rescan_at = time.monotonic() + RESCAN_SECONDS
+        rescan_at = time.monotonic() + self._rescan_seconds
         while not self._stopped:
             try:
                 if not self._turn():
                     self._rest(rescan_at - time.monotonic())
                 if time.monotonic() >= rescan_at:
                     self._look_everywhere()
-                    rescan_at = time.monotonic() + RESCAN_SECONDS
+                    rescan_at = time.monotonic() + self._rescan_seconds
             except (sqlite3.Error, OSError) as error:  # a full disk, a share that is away
                 log.warning("The index of files stands still for a moment: %s", error)
                 self._pause(LONGEST_PAUSE)

@@ -48,7 +48,7 @@ def compare(rows: sqlite3.Connection, tree: int, place: Place) -> Iterator[tuple
     there = {one.name for one in found}
     gone = [(number, one) for name, (number, one) in known.items() if name not in there]
     fresh = [one for one in found if one.name not in known or known[one.name][1] != one]
-    for number, one in gone:
+    for _, one in gone:
         if one.kind is Kind.FOLDER:
             yield from _forget(rows, tree, Place(place.root, (*place.names, one.name)))
     with writing(rows):
@@ -63,9 +63,7 @@ def compare(rows: sqlite3.Connection, tree: int, place: Place) -> Iterator[tuple
                 yield Place(place.root, (*place.names, one.name)), one.name not in known
 
 
-def _forget(
-    rows: sqlite3.Connection, tree: int, place: Place
-) -> Iterator[tuple[Place, bool]]:
+def _forget(rows: sqlite3.Connection, tree: int, place: Place) -> Iterator[tuple[Place, bool]]:
     """Forget what lay at a place that is no folder any more."""
     for folder in books.folders_below(rows, tree, "/".join(place.names)):
         with writing(rows):

@@ -45,7 +45,7 @@ def parse(text: str, now: datetime | None = None) -> tuple[Term, ...]:
     """
     if len(text) > LONGEST:
         raise BadSearch(f"q has {len(text)} characters, at most {LONGEST} are read.")
-    terms = []
+    terms: list[Term] = []
     for minus, name, quoted, bare in TERM.findall(text.replace("\0", " ")):
         if len(terms) == MOST_TERMS:
             raise BadSearch(f"q has more than {MOST_TERMS} conditions.")

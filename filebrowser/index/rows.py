@@ -103,7 +103,8 @@ def tell(rows: sqlite3.Connection, file: int, made: Made) -> None:
     """Note what a picture told; nothing where it is gone from the index."""
     told = made.told
     model, sampler = (
-        _name_id(rows, what, name) for what, name in (("model", told.model), ("sampler", told.sampler))
+        _name_id(rows, what, name)
+        for what, name in (("model", told.model), ("sampler", told.sampler))
     )
     seed = told.seed if told.seed is not None and abs(told.seed) <= LARGEST else None
     changed = rows.execute(

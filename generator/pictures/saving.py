@@ -83,9 +83,14 @@ def encode_chunks(
     return buffer.getvalue()
 
 
-def read_infotext(image: Image.Image) -> str:
-    """The text inside an opened picture, "" where there is none; EXIF wins over PNG's chunk."""
-    comment = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT, b"")
+def read_infotext(image: Image.Image, *, header_only: bool = False) -> str:
+    """The text inside an opened picture, "" where there is none; EXIF wins over PNG's chunk.
+
+    ``header_only``: nothing is decoded; what stands behind a PNG's pixels is not found.
+    """
+    # Pillow decodes a PNG without EXIF, in case there is some at its end.
+    told = not header_only or image.format != "PNG" or "exif" in image.info
+    comment = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT, b"") if told else b""
     if isinstance(comment, bytes) and comment.startswith(UNICODE):
         return comment.removeprefix(UNICODE).decode("utf-16-be", errors="replace")
     text = image.info.get("parameters") or image.info.get("comment") or ""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from filebrowser.errors import BadPath
 from filebrowser.moving import Conflict, Result, Work
-from filebrowser.tree import Entry
+from filebrowser.tree import Entry, Sort
 from webapp.errors import BadValue
 
 LONGEST_PATH = 4096
@@ -63,6 +63,16 @@ def whole(name: str, default: int, most: int) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 12 or int(text) > most:
         raise BadValue(f"{name} takes a whole number from 0 to {most}, not {text[:40]!r}.")
     return int(text)
+
+
+def order_asked(default: str) -> tuple[Sort, bool]:
+    """The query's ``sort``, and whether it begins with a minus. Raises ``BadValue``."""
+    text = request.args.get("sort", default)
+    name = text.removeprefix("-")
+    if name not in list(Sort):
+        orders = ", ".join(f"{sort}, -{sort}" for sort in Sort)
+        raise BadValue(f"sort is one of {orders}, not {text[:40]!r}.")
+    return Sort(name), text.startswith("-")
 
 
 def flag(name: str) -> bool:

@@ -4,7 +4,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from filebrowser.errors import NotAFolder
 from filebrowser.gate import Place, Root, open_place
@@ -12,9 +12,17 @@ from filebrowser.kinds import Kind, type_of
 from filebrowser.serving import Shown, respond
 from filebrowser.tree import MOST_LISTED, Entry, Listing, Sort, Wish, look
 from filebrowser.visit import Right, Visit, check_rights, reach
-from webapp.errors import BadValue
 from webapp.openapi import Note, described
-from webapp.routes.files.asking import ENTRY, PATH, TEXT, asked_path, entry_json, flag, whole
+from webapp.routes.files.asking import (
+    ENTRY,
+    PATH,
+    TEXT,
+    asked_path,
+    entry_json,
+    flag,
+    order_asked,
+    whole,
+)
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 
@@ -110,13 +118,10 @@ def content() -> Response:
 
 def wished() -> Wish:
     """The order and the part that the query asks for. Raises ``BadValue``."""
-    text = request.args.get("sort", Sort.NAME)
-    name = text.removeprefix("-")
-    if name not in list(Sort):
-        raise BadValue(f"sort is one of {', '.join(ORDERS)}, not {text[:40]!r}.")
+    sort, descending = order_asked(Sort.NAME)
     return Wish(
-        Sort(name),
-        text.startswith("-"),
+        sort,
+        descending,
         whole("offset", 0, FARTHEST),
         whole("limit", PAGE, MOST_LISTED),
         flag("hidden"),
