@@ -5,6 +5,7 @@ import hashlib
 import json
 import struct
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -125,90 +126,90 @@ def test_dropped_folders_keep_their_shape(sender: Sender) -> None:
     assert sender.file("outputs/trip/day 1/a.png").read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize(
-    "meanings",
-    [
-        {"filename": "../a.png"},
-        {"filename": "/etc/a.png"},
-        {"filename": ".."},
-        {"filename": "a/b.png"},
-        {"filename": "a\\b.png"},
-        {"filename": "a\0.png"},
-        {"filename": "a\n.png"},
-        {"filename": "CON"},
-        {"filename": "n" * 300 + ".png"},
-        {"folder": "/data/../../etc"},
-        {"folder": "/data/outputs/.."},
-        {"relativePath": "a/../../b.png"},
-        {"relativePath": "/etc/passwd.png"},
-        {"relativePath": "a//b.png"},
-        {"folder": ""},
-        {"filename": ""},
-        {"conflict": "merge"},
-        {"sha256": "abc"},
-    ],
-)
-def test_hostile_metadata(sender: Sender, meanings: dict[str, str]) -> None:
-    assert sender.create(body=CONTENT, **meanings).status_code == 400
-    assert not sender.file().parent.exists()
+HOSTILE = [
+    {"filename": "../a.png"},
+    {"filename": "/etc/a.png"},
+    {"filename": ".."},
+    {"filename": "a/b.png"},
+    {"filename": "a\\b.png"},
+    {"filename": "a\0.png"},
+    {"filename": "a\n.png"},
+    {"filename": "CON"},
+    {"filename": "n" * 300 + ".png"},
+    {"folder": "/data/../../etc"},
+    {"folder": "/data/outputs/.."},
+    {"relativePath": "a/../../b.png"},
+    {"relativePath": "/etc/passwd.png"},
+    {"relativePath": "a//b.png"},
+    {"folder": ""},
+    {"filename": ""},
+    {"conflict": "merge"},
+    {"sha256": "abc"},
+]
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        "filename",
-        "filename ***",
-        "filename YQ==,filename Yg==",
-        "filename /w==",
-        ",",
-        "file name YQ==",
-        "filename " + "YWFh" * 10_000,
-    ],
-)
-def test_malformed_metadata(sender: Sender, header: str) -> None:
-    headers = {**TUS, "Upload-Length": "1", "Upload-Metadata": header}
-    assert sender.client.post("/api/files/uploads", headers=headers).status_code == 400
+def test_hostile_metadata(sender: Sender) -> None:
+    for meanings in HOSTILE:
+        assert sender.create(body=CONTENT, **meanings).status_code == 400
+        assert not sender.file().parent.exists()
 
 
-@pytest.mark.parametrize(
-    ("folder", "status"),
-    [
-        ("/nowhere", 404),
-        ("/data/.easel", 404),
-        ("/data/.uploads", 404),
-        ("/data/.trash/x", 404),
-        ("/data/extensions/mine", 403),
-    ],
-)
-def test_folders_that_are_not_there_for_anybody(sender: Sender, folder: str, status: int) -> None:
-    assert sender.create(body=CONTENT, folder=folder).status_code == status
+MALFORMED = [
+    "filename",
+    "filename ***",
+    "filename YQ==,filename Yg==",
+    "filename /w==",
+    ",",
+    "file name YQ==",
+    "filename " + "YWFh" * 10_000,
+]
 
 
-@pytest.mark.parametrize(
-    ("folder", "name"),
-    [
-        ("models/Lora", "a.py"),
-        ("models/Lora", "a.safetensors.py"),
-        ("models/Stable-diffusion", "a.ckpt"),
-        ("models/hypernetworks", "a.pt"),
-        ("embeddings", "a.pt"),
-        ("embeddings", "a.bin"),
-        ("models/ESRGAN", "a.pth"),
-        ("outputs", "a.html"),
-        ("outputs", "a.js"),
-        ("outputs", "a.so"),
-        ("outputs", "a.pyc"),
-        ("outputs", "a"),
-        ("", "webui-user.sh"),
-        ("", "start.bat"),
-        ("scripts", "a.py"),
-        ("MODELS/Lora", "a.ckpt"),
-    ],
-)
-def test_kinds_of_file_that_may_lie_nowhere(sender: Sender, folder: str, name: str) -> None:
-    answer = sender.create(folder=f"/data/{folder}", filename=name)
-    assert answer.status_code == 422
-    assert repr(name) in answer.get_json()["detail"]
+def test_malformed_metadata(sender: Sender) -> None:
+    for header in MALFORMED:
+        headers = {**TUS, "Upload-Length": "1", "Upload-Metadata": header}
+        assert sender.client.post("/api/files/uploads", headers=headers).status_code == 400
+
+
+NOWHERE = [
+    ("/nowhere", 404),
+    ("/data/.easel", 404),
+    ("/data/.uploads", 404),
+    ("/data/.trash/x", 404),
+    ("/data/extensions/mine", 403),
+]
+
+
+def test_folders_that_are_not_there_for_anybody(sender: Sender) -> None:
+    for folder, status in NOWHERE:
+        assert sender.create(body=CONTENT, folder=folder).status_code == status
+
+
+UNWANTED = [
+    ("models/Lora", "a.py"),
+    ("models/Lora", "a.safetensors.py"),
+    ("models/Stable-diffusion", "a.ckpt"),
+    ("models/hypernetworks", "a.pt"),
+    ("embeddings", "a.pt"),
+    ("embeddings", "a.bin"),
+    ("models/ESRGAN", "a.pth"),
+    ("outputs", "a.html"),
+    ("outputs", "a.js"),
+    ("outputs", "a.so"),
+    ("outputs", "a.pyc"),
+    ("outputs", "a"),
+    ("", "webui-user.sh"),
+    ("", "start.bat"),
+    ("scripts", "a.py"),
+    ("MODELS/Lora", "a.ckpt"),
+]
+
+
+def test_kinds_of_file_that_may_lie_nowhere(sender: Sender) -> None:
+    for folder, name in UNWANTED:
+        answer = sender.create(folder=f"/data/{folder}", filename=name)
+        assert answer.status_code == 422
+        assert repr(name) in answer.get_json()["detail"]
 
 
 def test_pickles_where_the_owner_wants_them(build: Any) -> None:
@@ -222,40 +223,40 @@ DEEP = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 MANY = b"{" + b",".join(b'"%d":{"data_offsets"' % i for i in range(120_000)) + b"}"
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"PK\x03\x04 a zip, or a pickle",
-        b"\x80\x02}q\x00." * 10,
-        b"<html><script>alert(1)</script></html>",
-        b"",
-        b"\xff" * 8 + b"{}",
-        struct.pack("<Q", 1 << 63) + b"{}",
-        struct.pack("<Q", 90_000_000) + b"{}",
-        safetensors({"a": tensor()}),
-        safetensors({"a": tensor()}, bytes(3)),
-        safetensors({"a": tensor(), "b": tensor(1, 3)}, bytes(3)),
-        safetensors({"a": tensor(), "b": tensor(4, 6)}, bytes(6)),
-        safetensors({"a": tensor(shape=[7])}, bytes(2)),
-        safetensors({"a": tensor(shape=[-1])}, bytes(2)),
-        safetensors({"a": tensor(dtype="X")}, bytes(2)),
-        safetensors({"a": tensor(), "__metadata__": {"n": 1}}, bytes(2)),
-        safetensors(b'{"a":{"dtype":"F16","shape":[1],"data_offsets":[0,NaN]}}', bytes(2)),
-        safetensors(b'{"a":1,"a":1}'),
-        safetensors(b"[1]"),
-        safetensors(DEEP),
-        safetensors(MANY),
-    ],
-)
-def test_what_is_no_safetensors_file(sender: Sender, content: bytes) -> None:
-    begun = time.monotonic()
-    answer = sender.create(
-        len(content), content, folder="/data/models/Lora", filename="evil.safetensors"
-    )
-    assert answer.status_code == 422
-    assert time.monotonic() - begun < 5
-    assert not sender.file("models/Lora/evil.safetensors").exists()
-    assert not list(Path(sender.house.data_dir / ".uploads").glob("*/data"))
+EVIL = [
+    b"PK\x03\x04 a zip, or a pickle",
+    b"\x80\x02}q\x00." * 10,
+    b"<html><script>alert(1)</script></html>",
+    b"",
+    b"\xff" * 8 + b"{}",
+    struct.pack("<Q", 1 << 63) + b"{}",
+    struct.pack("<Q", 90_000_000) + b"{}",
+    safetensors({"a": tensor()}),
+    safetensors({"a": tensor()}, bytes(3)),
+    safetensors({"a": tensor(), "b": tensor(1, 3)}, bytes(3)),
+    safetensors({"a": tensor(), "b": tensor(4, 6)}, bytes(6)),
+    safetensors({"a": tensor(shape=[7])}, bytes(2)),
+    safetensors({"a": tensor(shape=[-1])}, bytes(2)),
+    safetensors({"a": tensor(dtype="X")}, bytes(2)),
+    safetensors({"a": tensor(), "__metadata__": {"n": 1}}, bytes(2)),
+    safetensors(b'{"a":{"dtype":"F16","shape":[1],"data_offsets":[0,NaN]}}', bytes(2)),
+    safetensors(b'{"a":1,"a":1}'),
+    safetensors(b"[1]"),
+    safetensors(DEEP),
+    safetensors(MANY),
+]
+
+
+def test_what_is_no_safetensors_file(sender: Sender) -> None:
+    for content in EVIL:
+        begun = time.monotonic()
+        answer = sender.create(
+            len(content), content, folder="/data/models/Lora", filename="evil.safetensors"
+        )
+        assert answer.status_code == 422
+        assert time.monotonic() - begun < 5
+        assert not sender.file("models/Lora/evil.safetensors").exists()
+        assert not list(Path(sender.house.data_dir / ".uploads").glob("*/data"))
 
 
 def test_refused_content_is_told_to_who_asks_again(sender: Sender) -> None:
@@ -279,25 +280,26 @@ def test_the_whole_file_is_compared_with_its_sum(sender: Sender) -> None:
     assert sender.file().read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize(
-    ("length", "status"),
-    [
-        ("-1", 400),
-        ("x", 400),
-        ("1e9", 400),
-        ("5, 5", 400),
-        ("", 400),
-        (str((1 << 64) + 1), 400),
-        (str(1 << 63), 413),
-        (str((1 << 40) + 1), 413),
-        (str(1 << 40), 507),
-    ],
-)
-def test_lengths(sender: Sender, length: str, status: int) -> None:
-    headers = {**TUS, "Upload-Metadata": told(folder=FOLDER, filename="a.png")}
-    answer = sender.client.post("/api/files/uploads", headers={**headers, "Upload-Length": length})
-    assert answer.status_code == status
-    assert not list(Path(sender.house.data_dir).glob(".uploads/*"))
+LENGTHS = [
+    ("-1", 400),
+    ("x", 400),
+    ("1e9", 400),
+    ("5, 5", 400),
+    ("", 400),
+    (str((1 << 64) + 1), 400),
+    (str(1 << 63), 413),
+    (str((1 << 40) + 1), 413),
+    (str(1 << 40), 507),
+]
+
+
+def test_lengths(sender: Sender) -> None:
+    for length, status in LENGTHS:
+        meanings = {**TUS, "Upload-Metadata": told(folder=FOLDER, filename="a.png")}
+        headers = {**meanings, "Upload-Length": length}
+        answer = sender.client.post("/api/files/uploads", headers=headers)
+        assert answer.status_code == status
+        assert not list(Path(sender.house.data_dir).glob(".uploads/*"))
 
 
 def test_quota_counts_what_was_promised(build: Any) -> None:
@@ -342,10 +344,10 @@ def test_uploads_of_others_are_not_there(build: Any) -> None:
     assert ann.patch(url, 0, CONTENT).status_code == 204
 
 
-@pytest.mark.parametrize("name", ["x", "../data", "0" * 32, "A" * 32, "%2e%2e"])
-def test_ids_that_nobody_was_given(sender: Sender, name: str) -> None:
+def test_ids_that_nobody_was_given(sender: Sender) -> None:
     sender.begun()
-    for verb in ("head", "patch", "delete"):
+    names = ["x", "../data", "0" * 32, "A" * 32, "%2e%2e"]
+    for name, verb in product(names, ("head", "patch", "delete")):
         url = f"/api/files/uploads/{name}"
         headers = {**TUS, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
         assert getattr(sender.client, verb)(url, headers=headers).status_code == 404
