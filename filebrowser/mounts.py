@@ -21,17 +21,22 @@ def reports_changes(path: Path, mounts: Mapping[Path, str]) -> bool:
     return kind not in UNREPORTING and not kind.startswith("fuse.")
 
 
-def unreporting_below(root: Path, mounts: Mapping[Path, str]) -> tuple[Path, ...]:
+def unreporting_below(
+    root: Path, mounts: Mapping[Path, str], links: bool = True
+) -> tuple[Path, ...]:
     """The folders below ``root`` from which on inotify cannot be relied on, as seen from there.
 
-    A mount may lie anywhere in a local tree, and a symbolic link may lead to one.
+    A mount may lie anywhere in a local tree, and a symbolic link may lead to one, if ``links`` are
+    followed.
     """
     found: list[Path] = []
     real = {str(root): root.resolve()}
-    for place, names, _ in os.walk(root, followlinks=True):
+    for place, names, _ in os.walk(root, followlinks=links):
         for name in tuple(names):
             path, here = Path(place, name), real[place] / name
             link = path.is_symlink()
+            if link and not links:
+                continue
             real[str(path)] = path.resolve() if link else here
             known = link and real[str(path)] in tuple(real.values())[:-1]
             doubtful = (link or here in mounts) and not reports_changes(path, mounts)

@@ -74,6 +74,7 @@ class Work:
     conflict: Conflict | None
     advance: Advance
     tell: Callable[[Happening], None]
+    ready: Callable[[tuple[int, int]], None]  # device and inode of what gets its name next
 
 
 def plan(
@@ -146,8 +147,13 @@ def check_free(visit: Visit, steps: Sequence[Step], moves: bool, choice: Conflic
 
 def take_step(step: Step, moves: bool, work: Work) -> Result:
     """Do one step; what goes wrong with it is in the result."""
+    return attempt(step, lambda: move(step, work) if moves else copy_to(step, work))
+
+
+def attempt(step: Step, act: Callable[[], Place | None]) -> Result:
+    """The result of a step that answers where its thing lies now, None where the name is taken."""
     try:
-        final = move(step, work) if moves else copy_to(step, work)
+        final = act()
     except FileError as error:
         return Result(f"/{step.source.text}", None, State.FAILED, str(error))
     except OSError as error:
@@ -161,8 +167,9 @@ def take_step(step: Step, moves: bool, work: Work) -> Result:
 def move(step: Step, work: Work) -> Place | None:
     """Move by a new name; across disks by a copy that was read again. None: skipped."""
     _check_loop(step)
-    with parent_of(step.source) as (source, name), _opened(step) as target:
+    with parent_of(step.source) as (source, name), opened(step) as target:
         try:
+            work.ready(identity(source, name))
             final = settle(source, name, target, step.name, work.conflict)
         except OSError as error:
             if error.errno != errno.EXDEV:
@@ -185,7 +192,7 @@ def _across(step: Step, work: Work, source: int, name: str, target: int) -> str 
 def copy_to(step: Step, work: Work) -> Place | None:
     """Copy a file or a folder. None: skipped."""
     _check_loop(step)
-    with _opened(step) as target:
+    with opened(step) as target:
         final = _copied(step, work, target, verify=False)
     if final is None:
         return None
@@ -201,11 +208,19 @@ def _copied(step: Step, work: Work, target: int, verify: bool) -> str | None:
         draft = Place(room.root, (*room.names, "copy"))
         copy(step.source, draft, work.advance, verify)
         with parent_of(draft) as (holder, name):
+            work.ready(identity(holder, name))
             return settle(holder, name, target, step.name, work.conflict)
 
 
+def identity(holder: int, name: str) -> tuple[int, int]:
+    """Device and inode of a name in an open folder."""
+    facts = os.stat(name, dir_fd=holder, follow_symlinks=False)
+    return facts.st_dev, facts.st_ino
+
+
 @contextmanager
-def _opened(step: Step) -> Iterator[int]:
+def opened(step: Step) -> Iterator[int]:
+    """The open folder that a step writes to. Raises :class:`NotAllowed` where it may not."""
     if not step.target.writable:
         raise NotAllowed(f"{step.target.text!r} cannot be written.")
     folder = open_folder(step.folder)
@@ -217,7 +232,7 @@ def _opened(step: Step) -> Iterator[int]:
 
 def _check_loop(step: Step) -> None:
     """Trees may overlap: a folder can lie below itself under another root's name."""
-    with _opened(step) as target:
+    with opened(step) as target:
         if look(step.source).kind is not Kind.FOLDER:
             return
         source = open_folder(step.source)
@@ -239,6 +254,7 @@ def work_folder(folder: Place, opened: int, key: str) -> Iterator[Place]:
     if not same:  # another disk is mounted inside the tree
         discard(room)
         room = Place(folder.root, (*folder.names, WORK + key))
+        discard(room)
         make_folder(room, 0o700)
     try:
         yield room
@@ -248,7 +264,7 @@ def work_folder(folder: Place, opened: int, key: str) -> Iterator[Place]:
 
 def work_room(root: Root, key: str) -> Place:
     """An empty work folder at the root's top."""
-    room = Place(root, (TRASH, WORK + key))
+    room = work_place(root, key)
     discard(room)
     for place in (Place(root, (TRASH,)), room):
         try:
@@ -256,6 +272,11 @@ def work_room(root: Root, key: str) -> Place:
         except FileExistsError:
             continue
     return room
+
+
+def work_place(root: Root, key: str) -> Place:
+    """Where the work folder of this key lies."""
+    return Place(root, (TRASH, WORK + key))
 
 
 def discard(place: Place) -> None:

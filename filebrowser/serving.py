@@ -35,7 +35,7 @@ def respond(found: int, shown: Shown) -> Response:
     however large the file.
     """
     facts = os.fstat(found)
-    etag = f"{facts.st_ino:x}-{facts.st_mtime_ns:x}-{facts.st_size:x}"
+    etag = etag_of(facts)
     changed = datetime.fromtimestamp(int(facts.st_mtime), UTC)
     if not is_resource_modified(request.environ, etag, last_modified=changed):
         os.close(found)
@@ -52,6 +52,11 @@ def respond(found: int, shown: Shown) -> Response:
     if answer.status_code == 206:
         answer.headers["Content-Range"] = f"bytes {span[0]}-{span[1] - 1}/{facts.st_size}"
     return _headed(answer, shown, etag, changed)
+
+
+def etag_of(facts: os.stat_result) -> str:
+    """The state of a file: it differs where the content may."""
+    return f"{facts.st_ino:x}-{facts.st_mtime_ns:x}-{facts.st_size:x}"
 
 
 def _partial(span: tuple[int, int], size: int) -> bool:

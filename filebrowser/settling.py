@@ -56,11 +56,13 @@ class _Pending:
 class Settler:
     """Knows the settled files below some roots, and finds out what differs.
 
-    Hidden files and folders are passed over. Not thread-safe: one thread at a time.
+    Hidden files and folders are passed over; symbolic links are followed where ``links`` is true,
+    else they are not there. Not thread-safe: one thread at a time.
     """
 
-    def __init__(self, roots: Iterable[Path]) -> None:
+    def __init__(self, roots: Iterable[Path], links: bool = True) -> None:
         self.roots = tuple(roots)
+        self.links = links
         self._known: dict[Path, Signature] = {}
         self._pending: dict[Path, _Pending] = {}
 
@@ -117,7 +119,7 @@ class Settler:
     def _open_folders(self, now: float) -> None:
         """Replace a pending folder, there or gone, by the files that differ below it."""
         for path, pending in list(self._pending.items()):
-            status = _status(path)
+            status = self._status(path)
             if status is not None and stat.S_ISDIR(status.st_mode):
                 del self._pending[path]
                 self._compare_below(path, dict(self._walk(path)), now)
@@ -138,7 +140,7 @@ class Settler:
 
     def _ready(self, path: Path, now: float) -> bool:
         pending = self._pending[path]
-        signature = _signature(_status(path))
+        signature = _signature(self._status(path))
         if signature != pending.signature:
             pending.signature = signature
             if signature is not None and pending.phase is not Phase.DONE:
@@ -170,17 +172,16 @@ class Settler:
                 continue  # symbolic links are followed, their loops are not
             seen.add((status.st_dev, status.st_ino))
             for entry in entries:
-                if entry.is_dir():
+                if entry.is_dir(follow_symlinks=self.links):
                     waiting.append(entry.path)
-                elif (signature := _signature(_status(Path(entry.path)))) is not None:
+                elif (signature := _signature(self._status(Path(entry.path)))) is not None:
                     yield Path(entry.path), signature
 
-
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return None
+    def _status(self, path: Path) -> os.stat_result | None:
+        try:
+            return path.stat(follow_symlinks=self.links)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return None
 
 
 def _signature(status: os.stat_result | None) -> Signature | None:

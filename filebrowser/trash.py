@@ -16,19 +16,8 @@ from filebrowser.copying import exists, make_folder, measure
 from filebrowser.durable import read_whole, write_whole
 from filebrowser.errors import BadPath, FileError, NotAllowed, NotHere, Taken
 from filebrowser.gate import Place, Root, locate, parent_of, split
-from filebrowser.happenings import Happening, What
 from filebrowser.kinds import Kind
-from filebrowser.moving import (
-    TRASH,
-    WORK,
-    Conflict,
-    Result,
-    State,
-    Step,
-    Work,
-    discard,
-    take_step,
-)
+from filebrowser.moving import TRASH, WORK, Conflict, Step, discard
 from filebrowser.tree import look
 from filebrowser.visit import Right, Visit, check_rights, reach
 
@@ -60,22 +49,23 @@ class Sidecar:
 SIDECARS: TypeAdapter[Sidecar] = TypeAdapter(Sidecar)
 
 
-def delete(visit: Visit, paths: Sequence[str], work: Work) -> tuple[str, tuple[Result, ...]]:
-    """Put ``paths`` into the trash together: its id, and what became of each.
+def plan_delete(visit: Visit, paths: Sequence[str]) -> tuple[str, tuple[Step, ...]]:
+    """The id under which ``paths`` will lie in the trash together, and the steps to it.
 
-    Raises before anything is touched where any path may not be deleted or is not there. Links go
-    themselves, never what they lead to. A path inside another one goes with it.
+    The sidecars are written; nothing has moved. Raises before where any path may not be deleted
+    or is not there. Links go themselves, never what they lead to; what lies in another of the
+    paths goes with it.
     """
     check_rights(visit, (Right.VIEW, Right.DELETE))
     if len(paths) > MOST_TOGETHER:
         raise BadPath(f"{len(paths)} paths; at most {MOST_TOGETHER} at once.")
     places = _outermost([_deletable(visit, path) for path in paths])
     trash_id = secrets.token_hex(ID_BYTES)
-    results: list[Result] = []
+    steps: list[Step] = []
     for root in dict.fromkeys(place.root for place in places):
         ours = [place for place in places if place.root == root]
-        results += _throw(root, trash_id, visit.who, ours, work)
-    return trash_id, tuple(results)
+        steps += _prepare(root, trash_id, visit.who, ours)
+    return trash_id, tuple(steps)
 
 
 def _deletable(visit: Visit, path: str) -> Place:
@@ -95,68 +85,52 @@ def _outermost(places: Sequence[Place]) -> list[Place]:
     ]
 
 
-def _throw(
-    root: Root, trash_id: str, who: str, places: Sequence[Place], work: Work
-) -> Iterator[Result]:
+def _prepare(root: Root, trash_id: str, who: str, places: Sequence[Place]) -> list[Step]:
     bin_ = Place(root, (TRASH, trash_id))
     for folder in (Place(root, (TRASH,)), bin_):
-        try:
+        if not exists(folder):
             make_folder(folder, 0o700)
-        except FileExistsError:
-            continue
     items = tuple(
         Thrown(str(number), "/".join(place.names), look(place).kind)
         for number, place in enumerate(places)
     )
     _write(bin_, Sidecar(trash_id, who, time.time(), items))
-    for item, place in zip(items, places, strict=True):
-        yield _throw_one(Step(place, bin_, item.key), work)
+    return [Step(place, bin_, item.key) for item, place in zip(items, places, strict=True)]
 
 
-def _throw_one(step: Step, work: Work) -> Result:
-    done = take_step(step, True, replace(work, conflict=None, tell=lambda _: None))
-    if done.status is State.DONE:
-        work.tell(Happening(What.DELETED, step.source))
-        return replace(done, to=None)
-    return done
-
-
-def restore(visit: Visit, trash_id: str, conflict: Conflict | None, work: Work) -> list[Result]:
-    """Put back what was deleted under this id, where it was. What does not fit stays in the trash.
+def plan_restore(
+    visit: Visit, trash_id: str, conflict: Conflict | None
+) -> tuple[Step, ...]:
+    """The steps that put back what was deleted under this id, where it was.
 
     Folders that are gone meanwhile are made again. Raises :class:`NotHere` for ids of nobody and
     of others, and :class:`Taken` where a name is in use and nothing is said of that.
     """
     check_rights(visit, (Right.VIEW, Right.DELETE, Right.CREATE))
     check_rights(visit, (Right.MODIFY,) if conflict is Conflict.OVERWRITE else ())
-    results: list[Result] = []
-    found = list(_bins(visit, trash_id))
-    steps = [(step, bin_) for bin_, sidecar in found for step in _steps_back(visit, bin_, sidecar)]
+    steps = [
+        step
+        for bin_, sidecar in _bins(visit, trash_id)
+        for step in _steps_back(visit, bin_, sidecar)
+    ]
     if not steps:
         raise NotHere(f"Nothing of yours lies in the trash under {trash_id!r}.")
-    there = [f"/{step.target.text}" for step, _ in steps if conflict is None and _there(step)]
+    there = [f"/{step.target.text}" for step in steps if conflict is None and _there(step)]
     if there:
         raise Taken(
             f"There already: {', '.join(there[:10])}. Say conflict: skip, overwrite or rename."
         )
-    for step, _ in steps:
+    for step in steps:
         _make_way(step.folder)
-        done = take_step(step, True, replace(work, conflict=conflict, tell=lambda _: None))
-        results.append(replace(done, path=f"/{step.target.text}"))
-        if done.status is State.DONE and done.to is not None:
-            work.tell(Happening(What.CREATED, locate(done.to, visit.roots)))
-    for bin_, sidecar in found:
-        _forget_if_empty(bin_, sidecar)
-    return results
+    return tuple(steps)
 
 
 def _steps_back(visit: Visit, bin_: Place, sidecar: Sidecar) -> Iterator[Step]:
     """What lies in the bin, and where it was; a forged sidecar leads nowhere else."""
-    for item in sidecar.items:
+    for item in _present(bin_, sidecar):
         place = locate(f"{bin_.root.name}/{item.path}", visit.roots)
         source = Place(bin_.root, (*bin_.names, *split(item.key)))
-        if exists(source):
-            yield Step(source, Place(place.root, place.names[:-1]), place.names[-1])
+        yield Step(source, Place(place.root, place.names[:-1]), place.names[-1])
 
 
 def _there(step: Step) -> bool:
@@ -186,16 +160,22 @@ def purge(visit: Visit, trash_id: str) -> None:
 
 
 def thrown(visit: Visit) -> list[tuple[Root, Sidecar]]:
-    """The caller's own deletions, the latest first."""
+    """The caller's own deletions, the latest first, with what of them is there still."""
     check_rights(visit, (Right.VIEW,))
     found = [
-        (root, sidecar)
+        (root, replace(sidecar, items=tuple(_present(bin_, sidecar))))
         for root in visit.roots
         if root.writable
-        for _, sidecar in sidecars(root)
-        if sidecar.who == visit.who
+        for bin_, sidecar in sidecars(root)
+        if sidecar.who == visit.who and any(_present(bin_, sidecar))
     ]
     return sorted(found, key=lambda each: each[1].at, reverse=True)
+
+
+def _present(bin_: Place, sidecar: Sidecar) -> Iterator[Thrown]:
+    for item in sidecar.items:
+        if exists(Place(bin_.root, (*bin_.names, *split(item.key)))):
+            yield item
 
 
 def weight(root: Root, sidecar: Sidecar) -> int:
@@ -243,8 +223,10 @@ def _bins(visit: Visit, trash_id: str) -> Iterator[tuple[Place, Sidecar]]:
                 yield bin_, sidecar
 
 
-def _forget_if_empty(bin_: Place, sidecar: Sidecar) -> None:
-    if not any(exists(Place(bin_.root, (*bin_.names, item.key))) for item in sidecar.items):
+def forget_if_empty(bin_: Place) -> None:
+    """Remove a bin from which everything was put back."""
+    sidecar = _read(bin_)
+    if sidecar is not None and not any(_present(bin_, sidecar)):
         discard(bin_)
 
 

@@ -47,21 +47,39 @@ HEARD = [
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a watcher looks: whether through symbolic links, and how often at everything."""
+
+    links: bool = True
+    rescan: float = RESCAN_SECONDS
+
+
 class Watcher:
     """Watches ``roots`` and calls ``on_change`` with the changes that settled together.
 
     ``mode``: ``inotify``, ``poll``, ``off``, or ``auto``, which chooses by the file system, also
     for mounts inside a root. Where inotify refuses (its limits are small in some containers),
     polling takes over. ``on_change`` runs in a thread of its own; what it raises is logged. Start
-    it after any fork.
+    it after any fork. ``on_folder`` hears of folders at once, in a thread of the observer's: it
+    must be quick and must not raise.
     """
 
-    def __init__(self, roots: Iterable[Path], mode: str, on_change: Listener) -> None:
+    def __init__(
+        self,
+        roots: Iterable[Path],
+        mode: str,
+        on_change: Listener,
+        habits: Habits = Habits(),  # noqa: B008
+        on_folder: Callable[[FileChange], None] | None = None,
+    ) -> None:
         if mode not in MODES:
             raise ValueError(f"{mode!r} is no way to watch; there are {', '.join(MODES)}")
         self.roots = tuple(dict.fromkeys(path.absolute() for path in roots))
         self.mode = mode
         self._on_change = on_change
+        self._habits = habits
+        self._on_folder = on_folder
         self._eyes: dict[Path, _Eye] = {}
         self._hints: dict[Path, tuple[float, Phase]] = {}
         self._changed = threading.Condition()
@@ -78,7 +96,7 @@ class Watcher:
         """Begin; what lies in the folders now is taken as known."""
         if self.mode == "off" or self._thread is not None:
             return
-        settler = Settler(self.roots)
+        settler = Settler(self.roots, self._habits.links)
         _retrying(settler.learn)
         self._look_everywhere()
         _retrying(lambda: settler.rescan(time.monotonic()))  # what came between the two lines
@@ -112,7 +130,7 @@ class Watcher:
         self.stop()
 
     def _run(self, settler: Settler) -> None:
-        rescan_at = time.monotonic() + RESCAN_SECONDS
+        rescan_at = time.monotonic() + self._habits.rescan
         while True:
             with self._changed:
                 if not self._hints and not self._stopped:
@@ -128,7 +146,7 @@ class Watcher:
                 self._look_everywhere()
                 _retrying(lambda: settler.rescan(time.monotonic()))
                 now = time.monotonic()
-                rescan_at = now + max(RESCAN_SECONDS, RESCAN_REST * (now - began))
+                rescan_at = now + max(self._habits.rescan, RESCAN_REST * (now - began))
             _retrying(lambda: self._tell(settler.settled(time.monotonic())))
 
     def _tell(self, changes: Sequence[FileChange]) -> None:
@@ -154,15 +172,17 @@ class Watcher:
             return dict.fromkeys(self.roots, self.mode)
         modes = {root: _mode_of(root, mounts) for root in self.roots}
         local = [root for root, mode in modes.items() if mode == "inotify"]
-        inside = [place for root in local for place in unreporting_below(root, mounts)]
+        inside = [place for root in local for place in unreporting_below(root, mounts, self._habits.links)]
         return modes | dict.fromkeys(inside, "poll")
 
     def _open_eye(self, place: Path, inode: int, mode: str) -> "_Eye | None":
         if mode == "inotify":
-            eye = _opened("inotify", place, inode, Observer, self._hint)
+            handler = _Handler(self._hint, True, self._on_folder)
+            eye = _opened("inotify", (place, inode), Observer, handler, self._habits.links)
             if eye is not None:
                 return eye
-        return _opened("poll", place, inode, _poller, self._hint)
+        handler = _Handler(self._hint, False, self._on_folder)
+        return _opened("poll", (place, inode), _poller, handler, self._habits.links)
 
     def _hint(self, path: Path, phase: Phase) -> None:
         with self._changed:
@@ -188,18 +208,18 @@ class _Eye:
 
 def _opened(
     mode: str,
-    root: Path,
-    inode: int,
+    what: tuple[Path, int],
     build: Callable[[], BaseObserver],
-    hint: Callable[[Path, Phase], None],
+    handler: "_Handler",
+    links: bool,
 ) -> _Eye | None:
-    """An eye on ``root``, or None where the system refuses one; the log says why."""
+    """An eye on a root and its inode; None where the system refuses one: the log says why."""
     eye = None
-    handler = _Handler(hint, telling_close=mode == "inotify")
+    root, inode = what
     try:
         eye = _Eye(mode, inode, build())
         eye.observer.schedule(
-            handler, str(root), recursive=True, event_filter=HEARD, follow_symlink=True
+            handler, str(root), recursive=True, event_filter=HEARD, follow_symlink=links
         )
         eye.observer.start()
     except OSError as error:
@@ -219,10 +239,16 @@ def _poller() -> BaseObserver:
 
 
 class _Handler(events.FileSystemEventHandler):
-    """Turns watchdog's events into hints."""
+    """Turns watchdog's events into hints, and tells of folders."""
 
-    def __init__(self, hint: Callable[[Path, Phase], None], telling_close: bool) -> None:
+    def __init__(
+        self,
+        hint: Callable[[Path, Phase], None],
+        telling_close: bool,
+        on_folder: Callable[[FileChange], None] | None,
+    ) -> None:
         self.hint = hint
+        self.on_folder = on_folder
         self.written = Phase.WRITING if telling_close else Phase.UNKNOWN
 
     def on_any_event(self, event: events.FileSystemEvent) -> None:
@@ -236,6 +262,18 @@ class _Handler(events.FileSystemEventHandler):
             self.hint(path, self.written)
         else:
             self.hint(path, Phase.UNKNOWN)
+        if self.on_folder is not None and (change := _of_folder(event)) is not None:
+            self.on_folder(change)
+
+
+def _of_folder(event: events.FileSystemEvent) -> FileChange | None:
+    """What an event says of a folder itself; None for events of files."""
+    path = Path(str(event.src_path))
+    if isinstance(event, events.DirMovedEvent):
+        return FileChange(Path(str(event.dest_path)), Change.MOVED, path)
+    if isinstance(event, events.DirCreatedEvent):
+        return FileChange(path, Change.CREATED)
+    return FileChange(path, Change.DELETED) if isinstance(event, events.DirDeletedEvent) else None
 
 
 def _retrying(look: Callable[[], None]) -> None:

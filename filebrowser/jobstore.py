@@ -1,0 +1,165 @@
+"""Jobs on files as a database of our own keeps them, so that none is lost with the process."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from filebrowser.moving import Conflict, Result, Step
+from filebrowser.visit import Visit
+
+TABLE = """CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, who TEXT NOT NULL, state TEXT NOT NULL, began REAL NOT NULL,
+    errand TEXT NOT NULL, results TEXT NOT NULL DEFAULT '[]', mark TEXT,
+    done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT ''
+)"""
+COLUMNS = "id, who, state, began, errand, results, mark, done, total, error"
+
+
+class Verb(StrEnum):
+    """What a job does."""
+
+    MOVE = "move"
+    COPY = "copy"
+    DELETE = "delete"
+    RESTORE = "restore"
+    EXTRACT = "extract"
+
+
+class Phase(StrEnum):
+    """Where a job stands. The last three are ends."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a job is to do, whole: it can be taken up again from this alone."""
+
+    verb: Verb
+    visit: Visit
+    steps: tuple[Step, ...]
+    conflict: Conflict | None = None
+
+
+Mark = tuple[int, int]
+"""Device and inode of what is about to get its name: found there again, the step was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job at one moment. ``done`` and ``total`` are bytes."""
+
+    id: str
+    who: str
+    state: Phase
+    began: float  # seconds since 1970
+    errand: Errand
+    results: tuple[Result, ...] = ()
+    mark: Mark | None = None
+    done: int = 0
+    total: int = 0
+    error: str = ""
+
+
+ERRANDS: TypeAdapter[Errand] = TypeAdapter(Errand)
+RESULTS: TypeAdapter[tuple[Result, ...]] = TypeAdapter(tuple[Result, ...])
+
+
+class JobStore:
+    """The jobs of one data directory; safe for threads. What it says is on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing
+        self._database.execute(TABLE)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
+
+    def add(self, job: Job) -> None:
+        """Keep a new job."""
+        errand = ERRANDS.dump_json(job.errand).decode()
+        with self._cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO jobs (id, who, state, began, errand) VALUES (?, ?, ?, ?, ?)",
+                (job.id, job.who, job.state, job.began, errand),
+            )
+
+    def save(self, job: Job) -> None:
+        """Keep where a job stands now."""
+        results = RESULTS.dump_json(job.results).decode()
+        mark = json.dumps(job.mark) if job.mark else None
+        with self._cursor() as cursor:
+            cursor.execute(
+                "UPDATE jobs SET state=?, results=?, mark=?, done=?, total=?, error=? WHERE id=?",
+                (job.state, results, mark, job.done, job.total, job.error, job.id),
+            )
+
+    def of(self, who: str) -> list[Job]:
+        """The jobs of one caller, the latest first."""
+        return self._read("WHERE who=? ORDER BY began DESC", (who,))
+
+    def find(self, who: str, name: str) -> Job | None:
+        """A caller's own job of this id."""
+        return next(iter(self._read("WHERE who=? AND id=?", (who, name))), None)
+
+    def unfinished(self) -> list[Job]:
+        """What waited or ran when it was last told of, the oldest first."""
+        return self._read("WHERE state IN ('waiting', 'running') ORDER BY began", ())
+
+    def forget(self, before: float) -> None:
+        """Drop what is over and began before this moment."""
+        with self._cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM jobs WHERE state NOT IN ('waiting', 'running') AND began < ?",
+                (before,),
+            )
+
+    def _read(self, where: str, values: Iterable[object]) -> list[Job]:
+        with self._cursor() as cursor:
+            rows = cursor.execute(f"SELECT {COLUMNS} FROM jobs {where}", tuple(values)).fetchall()
+        return [_job(row) for row in rows]
+
+    @contextmanager
+    def _cursor(self) -> Iterator[sqlite3.Cursor]:
+        with self._lock:
+            yield self._database.cursor()
+
+
+def _job(row: tuple[str, str, str, float, str, str, str | None, int, int, str]) -> Job:
+    name, who, state, began, errand, results, mark, done, total, error = row
+    found = json.loads(mark) if mark else None
+    return Job(
+        name,
+        who,
+        Phase(state),
+        began,
+        ERRANDS.validate_json(errand),
+        RESULTS.validate_json(results),
+        (found[0], found[1]) if found else None,
+        done,
+        total,
+        error,
+    )
