@@ -60,7 +60,7 @@ class _Budget:
             raise NoRoom("The disk has no room for what the archive holds.")
 
 
-def take_step(step: Step, work: Work, rules: Rules, limits: Limits = Limits()) -> Result:  # noqa: B008
+def take_step(step: Step, work: Work, rules: Rules, limits: Limits = Limits()) -> Result:
     """Take the zip at ``step.source`` apart into the new folder ``step.target``.
 
     Files that no upload could bring there are left out and named in the result.
@@ -130,9 +130,7 @@ def check_index(file: IO[bytes], size: int, limits: Limits) -> None:
     file.seek(0)
 
 
-def _unpack(
-    file: IO[bytes], goal: _Goal, budget: _Budget, advance: Callable[[int], None]
-) -> None:
+def _unpack(file: IO[bytes], goal: _Goal, budget: _Budget, advance: Callable[[int], None]) -> None:
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()

@@ -63,7 +63,7 @@ class Jobs:
         for job in self._store.unfinished():
             self._begin(job)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """End; what runs is taken up at the next start."""
         self._ending.set()
         self._pool.shutdown(cancel_futures=True)

@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from filebrowser.visit import Visit
 
 MOST_KEPT = 2000  # happenings
 TWICE_SECONDS = 3.0  # within which the watcher's word for what a verb told is no news
-Listener = Callable[[Happening], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +42,9 @@ class Hub:
         self._seq = 0
         self._last: dict[tuple[Path, tuple[str, ...]], tuple[float, Entry | None]] = {}
         self._news = threading.Condition()
-        self._listeners: tuple[Listener, ...] = ()
-
-    def subscribe(self, listener: Listener) -> None:
-        """Call ``listener`` with each happening, in the thread that tells it."""
-        with self._news:
-            self._listeners = (*self._listeners, listener)
 
     def tell(self, happening: Happening) -> None:
-        """Something happened; listeners hear of it before this returns."""
+        """Something happened."""
         entry = None if happening.what is What.DELETED else _entry(happening.place)
         with self._news:
             if self._is_old(happening, entry):
@@ -59,9 +52,6 @@ class Hub:
             self._seq += 1
             self._kept.append(Told(self._seq, happening, entry, time.monotonic()))
             self._news.notify_all()
-            listeners = self._listeners
-        for listener in listeners:
-            listener(happening)
 
     @property
     def latest(self) -> int:

@@ -74,7 +74,9 @@ class Work:
     conflict: Conflict | None
     advance: Advance
     tell: Callable[[Happening], None]
-    ready: Callable[[tuple[int, int]], None]  # device and inode of what gets its name next
+    ready: Callable[[tuple[int, int]], None] = lambda _: (
+        None
+    )  # device and inode of what gets its name next
 
 
 def plan(

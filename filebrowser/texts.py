@@ -55,9 +55,7 @@ def decoded(content: bytes, place: Place) -> str:
     return text
 
 
-def save(
-    place: Place, text: str, etag: str | None, tell: Callable[[Happening], None]
-) -> str:
+def save(place: Place, text: str, etag: str | None, tell: Callable[[Happening], None]) -> str:
     """Put ``text`` at ``place``; the new state's etag.
 
     ``etag`` is the state that was edited: :class:`Changed` is raised where the file is in another

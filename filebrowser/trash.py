@@ -16,8 +16,19 @@ from filebrowser.copying import exists, make_folder, measure
 from filebrowser.durable import read_whole, write_whole
 from filebrowser.errors import BadPath, FileError, NotAllowed, NotHere, Taken
 from filebrowser.gate import Place, Root, locate, parent_of, split
+from filebrowser.happenings import Happening, What
 from filebrowser.kinds import Kind
-from filebrowser.moving import TRASH, WORK, Conflict, Step, discard
+from filebrowser.moving import (
+    TRASH,
+    WORK,
+    Conflict,
+    Result,
+    State,
+    Step,
+    Work,
+    discard,
+    take_step,
+)
 from filebrowser.tree import look
 from filebrowser.visit import Right, Visit, check_rights, reach
 
@@ -68,6 +79,22 @@ def plan_delete(visit: Visit, paths: Sequence[str]) -> tuple[str, tuple[Step, ..
     return trash_id, tuple(steps)
 
 
+def delete(visit: Visit, paths: Sequence[str], work: Work) -> tuple[str, tuple[Result, ...]]:
+    """Put ``paths`` into the trash while the caller waits: the id, and what became of each.
+
+    Raises as :func:`plan_delete`.
+    """
+    trash_id, steps = plan_delete(visit, paths)
+    return trash_id, tuple(_throw(step, work) for step in steps)
+
+
+def _throw(step: Step, work: Work) -> Result:
+    done = take_step(step, True, replace(work, conflict=None, tell=lambda _: None))
+    if done.status is State.DONE:
+        work.tell(Happening(What.DELETED, step.source))
+    return replace(done, to=None)
+
+
 def _deletable(visit: Visit, path: str) -> Place:
     place = reach(visit, path)
     if not place.writable:
@@ -98,9 +125,7 @@ def _prepare(root: Root, trash_id: str, who: str, places: Sequence[Place]) -> li
     return [Step(place, bin_, item.key) for item, place in zip(items, places, strict=True)]
 
 
-def plan_restore(
-    visit: Visit, trash_id: str, conflict: Conflict | None
-) -> tuple[Step, ...]:
+def plan_restore(visit: Visit, trash_id: str, conflict: Conflict | None) -> tuple[Step, ...]:
     """The steps that put back what was deleted under this id, where it was.
 
     Folders that are gone meanwhile are made again. Raises :class:`NotHere` for ids of nobody and

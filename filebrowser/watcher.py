@@ -70,7 +70,7 @@ class Watcher:
         roots: Iterable[Path],
         mode: str,
         on_change: Listener,
-        habits: Habits = Habits(),  # noqa: B008
+        habits: Habits = Habits(),
         on_folder: Callable[[FileChange], None] | None = None,
     ) -> None:
         if mode not in MODES:
@@ -172,7 +172,9 @@ class Watcher:
             return dict.fromkeys(self.roots, self.mode)
         modes = {root: _mode_of(root, mounts) for root in self.roots}
         local = [root for root, mode in modes.items() if mode == "inotify"]
-        inside = [place for root in local for place in unreporting_below(root, mounts, self._habits.links)]
+        inside = [
+            place for root in local for place in unreporting_below(root, mounts, self._habits.links)
+        ]
         return modes | dict.fromkeys(inside, "poll")
 
     def _open_eye(self, place: Path, inode: int, mode: str) -> "_Eye | None":

@@ -39,7 +39,11 @@ from webapp.routes import (
 from webapp.routes.files import (
     compatible,
     dav,
+    editing,
+    jobs,
     listing,
+    live,
+    packing,
     pictures,
     previews,
     searching,
@@ -131,6 +135,10 @@ def add_files(app: Flask, services: "Services", filing: "Filing") -> None:
     """The file browser (``--filebrowser``)."""
     app.register_blueprint(listing.blueprint(filing))
     app.register_blueprint(verbs.blueprint(filing))
+    app.register_blueprint(jobs.blueprint(filing))
+    app.register_blueprint(editing.blueprint(filing))
+    app.register_blueprint(packing.blueprint())
+    app.register_blueprint(live.blueprint(filing, LISTENERS))
     app.register_blueprint(previews.blueprint(filing))
     app.register_blueprint(searching.blueprint(filing))
     app.register_blueprint(compatible.compatible)

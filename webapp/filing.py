@@ -3,21 +3,25 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from filebrowser.gate import Root
 from filebrowser.happenings import Happening
 from filebrowser.index.index import RESCAN_SECONDS, Index
+from filebrowser.jobs import Jobs
+from filebrowser.jobstore import JobStore
+from filebrowser.live import Hub
 from filebrowser.mounts import mounted, reports_changes
 from filebrowser.pictures.thumbnails import Thumbnails
 from filebrowser.tree import Listings
 from filebrowser.uploads.keeper import Keeper
+from filebrowser.uploads.rules import Rules
 from filebrowser.uploads.uploads import Uploads
-from filebrowser.watcher import FileChange, Watcher
+from filebrowser.watcher import FileChange
 from webapp.browsing import roots_of
 from webapp.infotexts import told_by
-from webapp.uploading import uploads_of
+from webapp.uploading import rules_of, uploads_of
+from webapp.watching import Sweeper, Watching
 
 if TYPE_CHECKING:
     from generator.models.registry import Registry
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 THUMBNAILS = "thumbnails"
 INDEX = "files.db"
+JOBS = "file-jobs.db"
 UNWATCHED_SECONDS = 60.0  # between two looks at trees whose changes nobody tells
 
 
@@ -35,7 +40,11 @@ class Filing:
     listings: Listings
     thumbnails: Thumbnails
     index: Index
-    learning: Thread  # of the trees' watcher: it walks them once before it can tell of changes
+    hub: Hub
+    watching: Watching
+    jobs: Jobs
+    rules: Rules
+    sweeper: Sweeper
     tell: Callable[[Happening], None]
     uploads: Uploads
     keeper: Keeper  # of uploads
@@ -45,37 +54,42 @@ class Filing:
         """Start the threads. Call it in the process that serves, after any fork."""
         self.keeper.start()
         self.index.start()
-        self.learning.start()
+        self.watching.start()
+        self.jobs.start()
+        self.sweeper.start()
 
 
 def filing_of(config: "Config", registry: "Registry") -> Filing:
     """The parts over the trees of ``config``; ``Filing.close`` ends their threads."""
 
     def tell(happening: Happening) -> None:
+        hub.tell(happening)
         notice(happening, registry)
         index.look_at(filter(None, (happening.place, happening.previous)))
 
-    roots = roots_of(config)
+    hub, roots, rules = Hub(), roots_of(config), rules_of(config.allow_pickle_upload)
     local = watched(roots, config.watch)
     often = RESCAN_SECONDS if len(local) == len(roots) else UNWATCHED_SECONDS
     index = Index(config.easel_dir / INDEX, roots, told_by, rescan_seconds=often)
-    watcher = Watcher(local, "inotify", lambda changes: index.look_at_paths(paths_of(changes)))
-    learning = Thread(target=watcher.start, name="file-watcher-start", daemon=True)
+    watching = Watching(local, roots, hub, lambda changes: index.look_at_paths(paths_of(changes)))
     uploads = uploads_of(config, tell)
     keeper = Keeper(uploads, lambda: roots_of(config))
+    jobs = Jobs(JobStore(config.easel_dir / JOBS), rules, tell)
+    sweeper = Sweeper(config)
 
     def close() -> None:
-        keeper.stop()
-        if learning.ident is not None:
-            learning.join()
-        watcher.stop()
-        index.stop()
+        for part in (sweeper, keeper, jobs, watching, index):
+            part.stop()
 
     return Filing(
         listings=Listings(),
         thumbnails=Thumbnails(config.easel_dir / THUMBNAILS),
         index=index,
-        learning=learning,
+        hub=hub,
+        watching=watching,
+        jobs=jobs,
+        rules=rules,
+        sweeper=sweeper,
         tell=tell,
         uploads=uploads,
         keeper=keeper,

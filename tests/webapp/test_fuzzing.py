@@ -19,7 +19,7 @@ checks = pytest.importorskip("schemathesis.specs.openapi.checks")
 
 TRIES = int(os.environ.get("EASEL_FUZZ", "0"))
 PLAIN = {"Accept-Encoding": "identity"}  # schemathesis does not unzip
-ENDLESS = "/api/events"
+ENDLESS = ("/api/events", "/api/files/events")
 FITTING, UNFIT = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 FEW = {FITTING: 12, UNFIT: 8}  # tries a route in the suite
 
@@ -78,7 +78,7 @@ def test_every_route_answers_as_its_schema_says(build: Any, mode: Any) -> None:
     operations = [result.ok() for result in schema.get_all_operations()]
     assert len(operations) > 50
     asked = [
-        each for each in operations if each.path != ENDLESS and (mode is FITTING or asks(each))
+        each for each in operations if each.path not in ENDLESS and (mode is FITTING or asks(each))
     ]
     found = [trouble(each, mode) for each in asked]
     assert not any(found), "\n\n".join(filter(None, found))

@@ -1,16 +1,16 @@
 """What the routes of files read of a request, and how they answer of folders and verbs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
-from uuid import uuid4
 
-from flask import request
+from flask import Response, jsonify, make_response, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from filebrowser.errors import BadPath
-from filebrowser.moving import Conflict, Result, Work
+from filebrowser.jobstore import Job, Phase
+from filebrowser.moving import Result
 from filebrowser.tree import Entry, Sort
-from webapp.errors import BadValue
+from webapp.errors import BadValue, Refused
 
 LONGEST_PATH = 4096
 MOST_PATHS = 10_000
@@ -39,6 +39,24 @@ RESULT = {
     },
 }
 RESULTS = {"type": "array", "items": RESULT}
+JOB_ANSWER: Mapping[str, Mapping[str, object]] = {
+    "properties": {"results": RESULTS, "job": {"type": "string", "nullable": True}}
+}
+LATER = {"202": JOB_ANSWER}
+JOB = {
+    "type": "object",
+    "properties": {
+        "id": TEXT,
+        "verb": TEXT,
+        "state": TEXT,
+        "began": {"type": "number"},
+        "done": {"type": "integer"},
+        "total": {"type": "integer"},
+        "steps": {"type": "integer"},
+        "results": RESULTS,
+        "error": TEXT,
+    },
+}
 
 
 class Strict(BaseModel):
@@ -104,6 +122,34 @@ def result_json(result: Result) -> dict[str, object]:
     return told | ({"error": result.error} if result.error else {})
 
 
-def work(conflict: Conflict | None, tell: Callable[..., None]) -> Work:
-    """Work that is done while its caller waits."""
-    return Work(uuid4().hex, conflict, lambda _: None, tell)
+def job_json(job: Job) -> dict[str, object]:
+    """Where a job stands."""
+    return {
+        "id": job.id,
+        "verb": job.errand.verb,
+        "state": job.state,
+        "began": round(job.began, 3),
+        "done": job.done,
+        "total": job.total,
+        "steps": len(job.errand.steps),
+        "results": results_json(job.results),
+        "error": job.error,
+    }
+
+
+def job_answer(job: Job, more: Mapping[str, object] | None = None) -> Response:
+    """200 with the results of a job that is over, else 202 with its id."""
+    told = {
+        **(more or {}),
+        "results": results_json(job.results),
+        "job": None if job.state.over else job.id,
+    }
+    if job.state is Phase.FAILED and not job.results:
+        raise Unable(job.error)
+    return make_response(jsonify(told), 200 if job.state.over else 202)
+
+
+class Unable(Refused):
+    """A verb failed before its first step."""
+
+    status = 507

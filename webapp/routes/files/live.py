@@ -46,7 +46,7 @@ def blueprint(filing: "Filing", most: int) -> Blueprint:
         below = "/" + request.args.get("path", "").strip("/")
         began = seq_of(request.headers.get("Last-Event-ID", ""), filing.hub)
         listeners.enter()
-        filing.watch()
+        filing.watching.start()
         answer = Response(told(filing.hub, here, below, began), content_type="text/event-stream")
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back

@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -105,5 +104,3 @@ def blueprint() -> Blueprint:
         )
 
     return packing
-
-

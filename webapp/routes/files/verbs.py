@@ -9,23 +9,25 @@ from filebrowser.copying import exists, make_folder
 from filebrowser.errors import Taken
 from filebrowser.gate import Place
 from filebrowser.happenings import Happening, What
-from filebrowser.moving import Conflict, check_free, plan, take_step
+from filebrowser.jobstore import Errand, Verb
+from filebrowser.kinds import suffix
+from filebrowser.moving import Conflict, Step, check_free, plan
 from filebrowser.tree import look
-from filebrowser.visit import Right, Visit, reach
+from filebrowser.visit import Right, check_rights, reach
 from webapp.errors import BadValue
 from webapp.openapi import EMPTY, Note, described
 from webapp.requests.fields import read
 from webapp.routes.context import json_body
 from webapp.routes.files.asking import (
     ENTRY,
-    RESULTS,
+    JOB_ANSWER,
+    LATER,
     TEXT,
     Path,
     Paths,
     Strict,
     entry_json,
-    results_json,
-    work,
+    job_answer,
 )
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
@@ -33,8 +35,9 @@ from webapp.scopes import Scope, allowed
 if TYPE_CHECKING:
     from webapp.filing import Filing
 
-DONE = {"type": "object", "properties": {"results": RESULTS}}
-DELETED = {"type": "object", "properties": {"trash_id": TEXT, "results": RESULTS}}
+PATIENCE = 2.0
+"""Seconds for which an answer waits for its job; then it names the job instead."""
+
 NUMBER = {"type": "number"}
 THROWN = {
     "type": "object",
@@ -48,6 +51,10 @@ THROWN = {
     },
 }
 TRASH = {"type": "object", "properties": {"thrown": {"type": "array", "items": THROWN}}}
+
+
+DELETED = {"type": "object", "properties": {"trash_id": TEXT, **JOB_ANSWER["properties"]}}
+LATER_DELETED = {"202": DELETED}
 
 
 class OnePath(Strict):
@@ -78,6 +85,14 @@ class Doomed(Strict):
     paths: Paths
 
 
+class Extraction(Strict):
+    """The body of ``extract``; ``to`` is the folder in which the new one is made."""
+
+    path: Path
+    to: Path | None = None
+    conflict: Conflict | None = None
+
+
 class Back(Strict):
     """The body of ``restore``."""
 
@@ -98,65 +113,90 @@ def blueprint(filing: "Filing") -> Blueprint:
 
     @verbs.post("/move")
     @allowed(Scope.USER)
-    @described(Note("Move files and folders", body=Transfer, answer=DONE))
+    @described(Note("Move files and folders", body=Transfer, answer=JOB_ANSWER, also=LATER))
     def move() -> Response:
         """Right: modify."""
-        return transfer(read(Transfer, json_body()), True, filing)
+        return transfer(read(Transfer, json_body()), Verb.MOVE, filing)
 
     @verbs.post("/copy")
     @allowed(Scope.USER)
-    @described(Note("Copy files and folders", body=Transfer, answer=DONE))
+    @described(Note("Copy files and folders", body=Transfer, answer=JOB_ANSWER, also=LATER))
     def copy() -> Response:
         """Right: create; modify too, to overwrite."""
-        return transfer(read(Transfer, json_body()), False, filing)
+        return transfer(read(Transfer, json_body()), Verb.COPY, filing)
 
     @verbs.post("/rename")
     @allowed(Scope.USER)
-    @described(Note("Give a file or folder another name", body=Rename, answer=DONE))
+    @described(
+        Note("Give a file or folder another name", body=Rename, answer=JOB_ANSWER, also=LATER)
+    )
     def rename() -> Response:
         """Right: modify."""
         body = read(Rename, json_body())
-        place = reach(visit(), body.path, Right.MODIFY)
+        check_rights(visit(), [Right.MODIFY])
+        place = reach(visit(), body.path)
         if "/" in body.name.strip("/") or not body.name.strip("/"):
             raise BadValue(f"name is one name, not {body.name[:80]!r}; move changes folders.")
         to = "/".join(("", place.root.name, *place.names[:-1], body.name.strip("/")))
         steps = plan(visit(), [body.path], to, moves=True, exactly=True)
-        check_free(visit(), steps, True, body.conflict)
-        done = [take_step(step, True, work(body.conflict, filing.tell)) for step in steps]
-        return jsonify({"results": results_json(done), "job": None})
+        return begun(Verb.MOVE, steps, body.conflict, filing)
 
     @verbs.post("/delete")
     @allowed(Scope.USER)
-    @described(Note("Put files and folders into the trash", body=Doomed, answer=DELETED))
+    @described(Note("Put things into the trash", body=Doomed, answer=DELETED, also=LATER_DELETED))
     def delete() -> Response:
         """Right: delete."""
-        paths = read(Doomed, json_body()).paths
-        trash_id, results = trash.delete(visit(), paths, work(None, filing.tell))
-        return jsonify({"trash_id": trash_id, "results": results_json(results)})
+        trash_id, steps = trash.plan_delete(visit(), read(Doomed, json_body()).paths)
+        job = filing.jobs.submit(Errand(Verb.DELETE, visit(), steps), PATIENCE)
+        return job_answer(job, {"trash_id": trash_id})
 
     @verbs.post("/restore")
     @allowed(Scope.USER)
-    @described(Note("Bring back what was deleted", body=Back, answer=DONE))
+    @described(Note("Bring back what was deleted", body=Back, answer=JOB_ANSWER, also=LATER))
     def restore() -> Response:
         """Rights: delete, create; modify too, to overwrite."""
         body = read(Back, json_body())
-        done = trash.restore(
-            visit(), body.trash_id, body.conflict, work(body.conflict, filing.tell)
-        )
-        return jsonify({"results": results_json(done)})
+        steps = trash.plan_restore(visit(), body.trash_id, body.conflict)
+        errand = Errand(Verb.RESTORE, visit(), steps, body.conflict)
+        return job_answer(filing.jobs.submit(errand, PATIENCE))
+
+    @verbs.post("/extract")
+    @allowed(Scope.USER)
+    @described(Note("Take a zip apart", body=Extraction, answer=JOB_ANSWER, also=LATER))
+    def extract() -> Response:
+        """Rights: create; modify too, to overwrite. Into a folder of the zip's name."""
+        body = read(Extraction, json_body())
+        source = reach(visit(), body.path, Right.CREATE)
+        name = source.names[-1] if source.names else ""
+        if suffix(name) != ".zip":
+            raise BadValue(f"/{source.text} is no .zip; only those are taken apart.")
+        above = "/".join(("", source.root.name, *source.names[:-1]))
+        folder = f"{body.to or above}/{name.removesuffix(name[-4:])}"
+        steps = plan(visit(), [body.path], folder, moves=False, exactly=True)
+        check_free(visit(), steps, False, body.conflict)
+        errand = Errand(Verb.EXTRACT, visit(), steps, body.conflict)
+        return job_answer(filing.jobs.submit(errand, PATIENCE))
 
     verbs.add_url_rule("/trash", view_func=thrown)
     verbs.add_url_rule("/trash", view_func=purge, methods=["DELETE"])
     return verbs
 
 
-def transfer(body: Transfer, moves: bool, filing: "Filing") -> Response:
+def transfer(body: Transfer, verb: Verb, filing: "Filing") -> Response:
     """Move or copy, and tell what became of each path."""
-    here: Visit = visit()
-    steps = plan(here, body.paths, body.to, moves)
-    check_free(here, steps, moves, body.conflict)
-    done = [take_step(step, moves, work(body.conflict, filing.tell)) for step in steps]
-    return jsonify({"results": results_json(done), "job": None})
+    steps = plan(visit(), body.paths, body.to, verb is Verb.MOVE)
+    return begun(verb, steps, body.conflict, filing)
+
+
+def begun(
+    verb: Verb, steps: tuple[Step, ...], conflict: Conflict | None, filing: "Filing"
+) -> Response:
+    """Begin to move or copy. A new ending is judged as if the file were uploaded."""
+    check_free(visit(), steps, verb is Verb.MOVE, conflict)
+    for step in steps:
+        if suffix(step.name) != suffix(step.source.names[-1]):
+            filing.rules.check_name(step.target)
+    return job_answer(filing.jobs.submit(Errand(verb, visit(), steps, conflict), PATIENCE))
 
 
 def made_folder(path: str, filing: "Filing") -> dict[str, object]:
