@@ -29,6 +29,7 @@ ANY_PATH = frozenset({"shutil", "tempfile", "glob", "fileinput", "linecache"})
 
 OUR_OWN = {
     "filebrowser/index/schema.py": ".easel/index.db",
+    "filebrowser/jobstore.py": ".easel/file-jobs.db",
     "filebrowser/mounts.py": "/proc/mounts, and where the owner's folders lie",
     "filebrowser/settling.py": "the watcher looks at names and times in the owner's folders",
     "filebrowser/watcher.py": "likewise",
