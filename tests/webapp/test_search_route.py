@@ -128,27 +128,27 @@ def wait_for(house: Any, q: str, expected: list[str]) -> None:
     assert found == expected
 
 
-@pytest.mark.parametrize(
-    ("query", "named"),
-    [
-        ({"q": "size:large"}, "size:"),
-        ({"q": "date:2026-13"}, "date:"),
-        ({"q": "date:0000"}, "date:"),
-        ({"q": "seed:-1"}, "seed:"),
-        ({"q": "kind:png"}, "kind:"),
-        ({"kind": "png"}, "kind:"),
-        ({"q": "x" * 1001}, "1000 are read"),
-        ({"q": "a " * 40}, "32 conditions"),
-        ({"sort": "age"}, "sort"),
-        ({"limit": "501"}, "limit"),
-        ({"offset": "-1"}, "offset"),
-        ({"path": "/data/../etc"}, "no name"),
-    ],
-)
-def test_a_question_without_sense_is_refused(house: Any, query: Any, named: str) -> None:
-    answer = house.client().get("/api/files/search", query_string=query)
-    assert answer.status_code == 400
-    assert named in answer.get_json()["detail"]
+SENSELESS: list[tuple[dict[str, str], str]] = [
+    ({"q": "size:large"}, "size:"),
+    ({"q": "date:2026-13"}, "date:"),
+    ({"q": "date:0000"}, "date:"),
+    ({"q": "seed:-1"}, "seed:"),
+    ({"q": "kind:png"}, "kind:"),
+    ({"kind": "png"}, "kind:"),
+    ({"q": "x" * 1001}, "1000 are read"),
+    ({"q": "a " * 40}, "32 conditions"),
+    ({"sort": "age"}, "sort"),
+    ({"limit": "501"}, "limit"),
+    ({"offset": "-1"}, "offset"),
+    ({"path": "/data/../etc"}, "no name"),
+]
+
+
+def test_a_question_without_sense_is_refused(house: Any) -> None:
+    for query, named in SENSELESS:
+        answer = house.client().get("/api/files/search", query_string=query)
+        assert answer.status_code == 400
+        assert named in answer.get_json()["detail"]
 
 
 def test_nothing_hidden_is_found_or_counted(searched: Any) -> None:
