@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from benchmarks.figures import all_figures, as_markdown, machine
+from benchmarks.transfers import transfers
 
 
 def main() -> None:
     """Take every figure in one run and write them down."""
     where = machine()
-    page = as_markdown(all_figures(), where)
+    page = as_markdown([*all_figures(), *transfers()], where)
     print(page)
     Path(__file__).with_name("RESULTS.md").write_text(page)
 
