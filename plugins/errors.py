@@ -9,6 +9,10 @@ class BadManifest(PluginError):
     """``easel-plugin.toml`` is missing, cannot be read, or asks for what there is not."""
 
 
+class BadPackage(PluginError):
+    """An archive that holds no plugin, or what no plugin needs."""
+
+
 class Unfit(PluginError):
     """A plugin whose code cannot be used: it does not import, or does not match its hooks."""
 

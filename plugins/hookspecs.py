@@ -191,6 +191,10 @@ HOOKS: Final[Mapping[str, Terms]] = MappingProxyType(
 """Each hook's terms. A test holds that this table and the two classes name the same hooks."""
 
 
+ANSWER: Final = Terms(WEB, 5.0, closed=True)
+"""The terms of a route's function: quick, for it holds one of the web process's threads."""
+
+
 def specs(side: Side) -> type:
     """The class that names the hooks of one process."""
     return WebHooks if side is Side.WEB else WorkerHooks

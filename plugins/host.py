@@ -20,7 +20,7 @@ from generator.errors import BadRequest
 from generator.hooks import Release, Stage
 from plugins.errors import HookFailed, PluginError, Unfit, Withheld
 from plugins.finding import Found, Origin, find_plugins
-from plugins.hookspecs import HOOKS, specs
+from plugins.hookspecs import ANSWER, HOOKS, Terms, specs
 from plugins.importing import forget, import_part
 from plugins.nouns import ROOM, Home, Side
 from plugins.probing import faults_at_import
@@ -115,7 +115,7 @@ class Host:
             faults = faults_at_import(sound, self.side, seen, self.version)
             for each in found:
                 if each not in wanted:
-                    self._standing.append(_standing(each, State.OFF))
+                    self._standing.append(standing_of(each, State.OFF))
                 else:
                     self._load_one(each, each.fault or faults.get(each.name, ""))
             self._tell(f"{self.side}_start")
@@ -137,7 +137,7 @@ class Host:
             self.log.warning("plugin %s: %s", found.name, fault)
         state = State.FAULTY if fault else State.ON
         seconds = time.perf_counter() - started
-        made = _standing(found, state, fault=fault, hooks=hooks, seconds=seconds)
+        made = standing_of(found, state, fault=fault, hooks=hooks, seconds=seconds)
         self._standing.append(made)
         if state is State.ON:
             self._found[found.name] = found
@@ -232,6 +232,10 @@ class Host:
             fault = next((each.fault for each in self._standing if each.name == name), "")
             raise HookFailed(f"The plugin {name!r} is required and not on. {fault}".strip())
 
+    def has(self, name: str, hook: str) -> bool:
+        """Whether one plugin is on and has this hook."""
+        return name in self._implementers(hook)
+
     def implements(self, hook: str) -> bool:
         """Whether anybody has this hook; asked where calling costs something."""
         return bool(self._implementers(hook))
@@ -250,12 +254,22 @@ class Host:
         caller = getattr(self._pluggy.hook, hook)
         return next(each for each in caller.get_hookimpls() if each.plugin_name == name)
 
+    def run(self, name: str, what: str, function: Callable[[], Any]) -> Any:
+        """Call a function that a plugin gave, such as a route's, on the terms of ``ANSWER``.
+
+        Raises :class:`HookFailed` naming plugin and ``what``.
+        """
+        return self._watched(name, what, ANSWER, function)
+
     def _call(self, name: str, hook: str, facts: Mapping[str, Any]) -> Any:
-        implementation, terms = self._implementation(name, hook), HOOKS[hook]
+        implementation = self._implementation(name, hook)
         given = [facts[argument] for argument in implementation.argnames]
+        return self._watched(name, hook, HOOKS[hook], lambda: implementation.function(*given))
+
+    def _watched(self, name: str, hook: str, terms: Terms, call: Callable[[], Any]) -> Any:
         started = time.perf_counter()
         try:
-            return implementation.function(*given)
+            return call()
         except (Withheld, BadRequest):
             raise  # the plugin at work, not a failure of it
         except (Exception, SystemExit) as error:  # a plugin's code may raise anything
@@ -265,10 +279,9 @@ class Host:
                 raise HookFailed(f"The plugin {name!r} failed in {hook}: {error}") from error
             return None
         finally:
-            self._judge(name, hook, time.perf_counter() - started)
+            self._judge(name, hook, terms, time.perf_counter() - started)
 
-    def _judge(self, name: str, hook: str, seconds: float) -> None:
-        terms = HOOKS[hook]
+    def _judge(self, name: str, hook: str, terms: Terms, seconds: float) -> None:
         if seconds <= terms.budget:
             return
         told = f"{hook} took {seconds:.2f} s, {terms.budget:g} s are allowed"
@@ -303,7 +316,8 @@ def _made(module: Any, home: Home, side: Side) -> object:
         raise Unfit(f"{side}.py: its {MADE} cannot be made: {told}") from error
 
 
-def _standing(found: Found, state: State, **facts: Any) -> Standing:
+def standing_of(found: Found, state: State, **facts: Any) -> Standing:
+    """A plugin that was found, in a state."""
     manifest = found.manifest
     return Standing(
         name=found.name,

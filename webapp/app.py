@@ -30,6 +30,7 @@ from webapp.routes import (
     models,
     neighbours,
     pages,
+    plugins,
     poses,
     probes,
     sdapi,
@@ -120,6 +121,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(machine.machine)
     app.register_blueprint(machine_facts.blueprint())
     app.register_blueprint(errands.errands)
+    app.register_blueprint(plugins.plugins)
     app.register_blueprint(describing.describing)
     app.register_blueprint(training.training)
     app.register_blueprint(neighbours.neighbours)

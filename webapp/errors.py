@@ -49,7 +49,7 @@ from generator.errors import (
     NotANumber,
     WrongArchitecture,
 )
-from plugins.errors import PluginError, Withheld
+from plugins.errors import BadManifest, BadPackage, PluginError, Withheld
 from webapp.queues.contracts import Answer
 from webapp.queues.errors import QueueError, QueueFull
 
@@ -144,6 +144,8 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (CannotSave, 507),
     (GeneratorError, 500),
     (Withheld, 422),
+    (BadManifest, 422),
+    (BadPackage, 422),
     (PluginError, 500),
     (MemoryError, 500),
     (NotHere, 404),

@@ -11,6 +11,7 @@ from webapp.auth import Credentials, credentials
 from webapp.filing import Filing, filing_of
 from webapp.logs import start_log
 from webapp.places import open_store, token
+from webapp.plugin_desk import PluginDesk
 from webapp.queues.contracts import Board, Stream
 from webapp.settings import Options, options_of
 from webapp.shelves import registry_of
@@ -31,6 +32,7 @@ class Services:
     credentials: Credentials
     log: logging.Logger
     close: Callable[[], None]
+    plugins: PluginDesk
     filing: Filing | None = None  # None without --filebrowser
 
 
@@ -47,7 +49,11 @@ def build(config: "Config") -> Services:
     watcher.start()
     filing = filing_of(config, registry) if config.filebrowser else None
 
+    options = options_of(config)
+    plugins = PluginDesk(config, options, log)
+
     def close() -> None:
+        plugins.close()
         if filing is not None:
             filing.close()
         watcher.stop()
@@ -59,7 +65,7 @@ def build(config: "Config") -> Services:
         stream=store,
         board=store,
         registry=registry,
-        options=options_of(config),
+        options=options,
         credentials=credentials(
             token(config),
             config.api_auth,
@@ -69,5 +75,6 @@ def build(config: "Config") -> Services:
         ),
         log=log,
         close=close,
+        plugins=plugins,
         filing=filing,
     )

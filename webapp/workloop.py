@@ -36,6 +36,7 @@ from webapp.errors import envelope, json_answer, status_of
 from webapp.extras_answers import compose_extras
 from webapp.learning import Teacher, made, trained
 from webapp.logs import about
+from webapp.plugin_tasks import SHARES, outcome, shown
 from webapp.queues import frames
 from webapp.queues.contracts import LOAD, PLUGINS, UNLOAD, Answer, Board, Lease, Stream, WorkerState
 from webapp.queues.errors import QueueError
@@ -142,6 +143,7 @@ class Worker:
             self.warm()
         elif errand.verb == PLUGINS and self.plugins:
             self.plugins.load(self.choice())
+            self.board.show_plugins(self.name, shown(self.plugins))
             self.log.info("the plugins were loaded anew")
         self.board.done(self.name, errand)
 
@@ -222,6 +224,7 @@ class Worker:
             frames.MAKE_WORD: self.worded,
             frames.TRAIN_WORD: self.taught,
             frames.DESCRIBE: self.told,
+            frames.PLUGIN: self.plugged,
         }
         verb = verbs.get(lease.frame.kind)
         if verb is None:
@@ -265,6 +268,13 @@ class Worker:
         if self.plugins is None:
             return map_
         return PluginListener(self.plugins).release(map_, Stage.MAP, None, "").image
+
+    def plugged(self, lease: Lease) -> Answer:
+        """What a plugin makes of its own task."""
+        task = frames.PLUGIN_TASKS.validate_json(lease.frame.body)
+        with self.vigil(lease, Snapshot()) as vigil:
+            vigil(Progress(task.plugin, 0, 1, 0, SHARES), None)
+            return outcome(self.plugins, task, vigil)
 
     def worded(self, lease: Lease) -> Answer:
         """Make a learned word."""
@@ -393,20 +403,34 @@ class Pulse(threading.Thread):
         super().__init__(name="pulse", daemon=True)
         self.worker = worker
         self._stopped = threading.Event()
+        self._plugins: Mapping[str, object] | None = None  # as they were shown last
 
     def run(self) -> None:
         """Beat every two seconds, and at once when the state has changed."""
-        beaten, shown = 0.0, None
+        beaten, told_last = 0.0, None
         while not self._stopped.wait(0.1):
+            self._show_plugins()
             state = self.now()
             told = (state.state, state.job, state.checkpoint)
-            if told == shown and time.monotonic() - beaten < HEARTBEAT:
+            if told == told_last and time.monotonic() - beaten < HEARTBEAT:
                 continue
-            beaten, shown = time.monotonic(), told
+            beaten, told_last = time.monotonic(), told
             try:
                 self.worker.board.heartbeat(state)
             except (sqlite3.Error, QueueError) as error:
                 self.worker.log.warning("no heartbeat: %s", error)
+
+    def _show_plugins(self) -> None:
+        """Tell how the plugins stand when that has changed."""
+        host = self.worker.plugins
+        now = shown(host) if host else None
+        if now is None or now == self._plugins:
+            return
+        try:
+            self.worker.board.show_plugins(self.worker.name, now)
+            self._plugins = now
+        except (sqlite3.Error, QueueError) as error:
+            self.worker.log.warning("the plugins are not shown: %s", error)
 
     def stop(self) -> None:
         """End the thread."""

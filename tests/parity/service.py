@@ -19,6 +19,7 @@ from generator.models.registry import Folders, HashCache, Kind, Registry
 from webapp.app import create_app
 from webapp.auth import Credentials
 from webapp.config import Config
+from webapp.plugin_desk import PluginDesk
 from webapp.queues.sqlite import SqliteStore
 from webapp.services import Services
 from webapp.settings import Options
@@ -104,6 +105,7 @@ def working(data_dir: Path, registry: Registry) -> Iterator[Service]:
     store = SqliteStore(config.easel_dir / "queue.db")
     engine = Engine(registry, styles_files=[data_dir / "styles.csv"])
     options = Options(data_dir / "config.json")
+    log = logging.getLogger("easel")
     services = Services(
         config=config,
         stream=store,
@@ -111,8 +113,9 @@ def working(data_dir: Path, registry: Registry) -> Iterator[Service]:
         registry=registry,
         options=options,
         credentials=Credentials(),
-        log=logging.getLogger("easel"),
+        log=log,
         close=store.close,
+        plugins=PluginDesk(config, options, log),
     )
     worker = Worker("cpu@parity:1", store, store, engine, data_dir)
     thread = threading.Thread(target=worker.run)

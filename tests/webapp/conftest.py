@@ -1,6 +1,7 @@
 """A whole web process in the test's own: real queue and registry, and a worker that pretends."""
 
 import json
+import logging
 import math
 import struct
 import threading
@@ -25,6 +26,7 @@ from webapp.config import Config
 from webapp.errors import envelope, json_answer
 from webapp.extras_answers import compose_extras
 from webapp.filing import filing_of
+from webapp.plugin_desk import PluginDesk
 from webapp.queues.contracts import Answer
 from webapp.queues.frames import (
     DETECT,
@@ -175,6 +177,7 @@ def build(tmp_path: Path) -> Iterator[Builder]:
             registry=registry,
             options=options,
             credentials=credentials,
+            plugins=PluginDesk(config, options, logging.getLogger("easel")),
         )
         built = tmp_path / "dist"
         (built / "assets").mkdir(parents=True, exist_ok=True)

@@ -205,6 +205,12 @@ class Board(Protocol):
         """Every sum."""
         ...
 
+    def show_plugins(self, worker: str, plugins: Mapping[str, Sequence[str]]) -> None:
+        """Say how a worker's plugins stand: name -> state, fault, last error."""
+
+    def plugins_shown(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        """What each worker that lives has said of its plugins."""
+
     def send(self, worker: str, errand: Errand) -> None:
         """Give a worker an errand; it takes the place of one that it has not done yet."""
         ...

@@ -83,6 +83,10 @@ CREATE TABLE IF NOT EXISTS tallies (
     value REAL NOT NULL,
     PRIMARY KEY (name, labels)
 );
+CREATE TABLE IF NOT EXISTS standings (
+    worker TEXT PRIMARY KEY,
+    plugins TEXT NOT NULL           -- JSON object
+);
 CREATE TABLE IF NOT EXISTS errands (
     worker TEXT PRIMARY KEY,
     id TEXT NOT NULL,

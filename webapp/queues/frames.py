@@ -30,6 +30,10 @@ DESCRIBE = "describe"
 """``Frame.kind`` of a :class:`~generator.describing.questions.Question`."""
 
 
+PLUGIN = "plugin"
+"""``Frame.kind`` of a :class:`PluginTask`."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileRules:
     """What is written for a picture, by AUTOMATIC1111's options (contract section 7.3)."""
@@ -123,6 +127,16 @@ class TrainingJob:
     pictures: tuple[tuple[str, str], ...]  # path, words
 
 
+@dataclass(frozen=True, slots=True)
+class PluginTask:
+    """Work that a plugin's route hands to its worker side."""
+
+    plugin: str
+    verb: str
+    body: Any
+
+
+PLUGIN_TASKS: TypeAdapter[PluginTask] = TypeAdapter(PluginTask)
 NEW_WORDS: TypeAdapter[NewWord] = TypeAdapter(NewWord)
 TRAININGS: TypeAdapter[TrainingJob] = TypeAdapter(TrainingJob)
 QUESTIONS: TypeAdapter[Question] = TypeAdapter(Question)

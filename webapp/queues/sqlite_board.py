@@ -27,6 +27,10 @@ HEARTBEAT = """
 INSERT OR REPLACE INTO workers (worker, pid, state, checkpoint, job, memory, seen_at)
 VALUES (?, ?, ?, ?, ?, ?, ?)
 """
+SHOWN = """
+SELECT standings.worker, plugins FROM standings JOIN workers USING (worker)
+WHERE seen_at > ? ORDER BY standings.worker
+"""
 ERRAND = """
 INSERT OR REPLACE INTO errands (worker, id, verb, checkpoint, asked_at) VALUES (?, ?, ?, ?, ?)
 """
@@ -107,6 +111,18 @@ class SqliteBoard:
         with self.database.reading() as rows:
             return tallies.read(rows)
 
+    def show_plugins(self, worker: str, plugins: Mapping[str, Sequence[str]]) -> None:
+        """Say how a worker's plugins stand: name -> state, fault, last error."""
+        told = json.dumps({name: list(facts) for name, facts in plugins.items()})
+        with self.database.writing() as rows:
+            rows.execute("INSERT OR REPLACE INTO standings VALUES (?, ?)", (worker, told))
+
+    def plugins_shown(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        """What each worker that lives has said of its plugins."""
+        with self.database.reading() as rows:
+            found = rows.execute(SHOWN, (time.time() - SEEN_SECONDS,)).fetchall()
+        return {row["worker"]: json.loads(row["plugins"]) for row in found}
+
     def send(self, worker: str, errand: Errand) -> None:
         """Give a worker an errand; it takes the place of one that it has not done yet."""
         facts = (worker, errand.id, errand.verb, errand.checkpoint, time.time())
@@ -132,3 +148,4 @@ class SqliteBoard:
         rows.execute("DELETE FROM sightings WHERE updated_at < ?", (moment,))
         rows.execute("DELETE FROM workers WHERE seen_at < ?", (moment,))
         rows.execute("DELETE FROM errands WHERE asked_at < ?", (moment,))
+        rows.execute("DELETE FROM standings WHERE worker NOT IN (SELECT worker FROM workers)")

@@ -13,6 +13,7 @@ from webapp.requests.given import Given
 from webapp.requests.hires import hires, sizes
 from webapp.requests.img2img import Img2Img
 from webapp.requests.models_of import checkpoint, refiner, vae
+from webapp.requests.panels_of import panels
 from webapp.requests.pasted import pasted
 from webapp.requests.ranges import SIZE, check
 from webapp.requests.sampling import check_seeds, sampling, seeds
@@ -40,7 +41,7 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
     body = pasted(body, given.options)
     body = img2img.linked(body) if isinstance(body, Img2Img) else body
     wanted_script = script(body)
-    check_names(body.route, body.alwayson_scripts)
+    check_names(body.route, body.alwayson_scripts, given.panels)
     extras = eas.split(body.alwayson_scripts)
     check(body)
     overrides = settings(body, given)
@@ -59,6 +60,7 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
         refiner=refiner(body, given.models),
         controls=controls(body, given),
         script=wanted_script,
+        panels=panels(body.alwayson_scripts, given),
         options=options,
         user_name=given.user_name,
         version=given.version,

@@ -1,9 +1,10 @@
 """What a request is read against."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from generator.models.registry import Registry
+from plugins.nouns import Input
 from webapp import uploads
 
 
@@ -13,6 +14,7 @@ class Given:
 
     ``lenient``: unknown samplers and schedules fall back as in AUTOMATIC1111 (contract 4.1)
     instead of being refused. ``picture(field, text)`` is the base64 of a picture that was checked.
+    ``panels`` are the plugins that a body may name, each with the fields of its form.
     """
 
     options: Mapping[str, object]
@@ -21,3 +23,4 @@ class Given:
     version: str = ""
     lenient: bool = True
     picture: Callable[[str, str], str] = uploads.picture
+    panels: Mapping[str, Sequence[Input]] = field(default_factory=dict)

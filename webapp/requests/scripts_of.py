@@ -1,6 +1,6 @@
 """The scripts that a body names (contract sections 1.8, 5.5 and 9.6)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from generator.control.catalogue import check_units
@@ -51,10 +51,12 @@ def script(body: DrawingBody) -> Script | None:
     return catalogue.check(name, body.script_args, body.route)
 
 
-def check_names(route: Route, always_on: Mapping[str, object]) -> None:
-    """Refuse what is no always-on script of the route, nor one of the vendor's extras."""
+def check_names(
+    route: Route, always_on: Mapping[str, object], plugins: Collection[str] = ()
+) -> None:
+    """Refuse what is no always-on script of the route, no plugin, no extra of the vendor's."""
     for name in always_on:
-        if name in eas.NAMES or (name == eas.IMAGE_LINK and route == "img2img"):
+        if name in plugins or name in eas.NAMES or (name == eas.IMAGE_LINK and route == "img2img"):
             continue
         if name.lower() in SELECTABLE[route]:
             raise Refused("Cannot have a selectable script in the always on scripts params")

@@ -94,7 +94,13 @@ def reader() -> Callable[[str, str], str]:
 def given(options: Mapping[str, object], here: "Services") -> Given:
     """What the body is read against."""
     return Given(
-        options, here.registry, user_name(), INFOTEXT_VERSION, here.config.lenient, reader()
+        options,
+        here.registry,
+        user_name(),
+        INFOTEXT_VERSION,
+        here.config.lenient,
+        reader(),
+        here.plugins.panels(),
     )
 
 

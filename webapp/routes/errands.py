@@ -46,6 +46,12 @@ def chosen(here: "Services") -> str:
 
 def everywhere(errand: Errand) -> Response:
     """Send an errand to each worker that lives, and wait until all have done it."""
+    send(errand)
+    return jsonify({})
+
+
+def send(errand: Errand) -> None:
+    """As :func:`everywhere`, without an answer. Raises ``CallerLeft``."""
     board = services().board
     if drains(board):
         raise Draining("The service is being stopped.")
@@ -56,7 +62,6 @@ def everywhere(errand: Errand) -> Response:
         if left(request.environ):
             raise CallerLeft
         time.sleep(PAUSE)
-    return jsonify({})
 
 
 def waits(board: Board, names: Sequence[str], errand: Errand) -> bool:

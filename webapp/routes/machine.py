@@ -7,6 +7,8 @@ from pathlib import Path
 
 from flask import Blueprint, Response, jsonify
 
+from plugins.finding import Origin
+from plugins.host import State
 from webapp.errors import Unavailable
 from webapp.family import SUPERVISOR
 from webapp.openapi import Note, described
@@ -66,10 +68,24 @@ def meminfo() -> dict[str, int]:
 
 @machine.get("/extensions")
 @allowed(Scope.READ)
-@described(Note("Extensions with a git remote", answer={"type": "array", "items": {}}))
+@described(Note("Plugins that somebody has brought", answer={"type": "array", "items": {}}))
 def extensions() -> Response:
-    """Plugins come from packages and folders, none from a git remote."""
-    return jsonify([])
+    """Those of packages and folders; none has a git remote, so nothing is told of one."""
+    return jsonify(
+        [
+            {
+                "name": each.name,
+                "remote": "",
+                "branch": "",
+                "commit_hash": "",
+                "version": each.version,
+                "commit_date": 0,
+                "enabled": each.state is State.ON,
+            }
+            for each in services().plugins.standings()
+            if each.origin is not Origin.SHIPPED
+        ]
+    )
 
 
 def stopping() -> Blueprint:

@@ -97,7 +97,10 @@ def facts_now() -> dict[str, object]:
             {"worker": w.worker.partition("@")[0], "state": w.state, "memory": dict(w.memory)}
             for w in here.board.workers()
         ],
-        "Extensions": [],
+        "Extensions": [
+            {"name": each.name, "version": each.version, "state": each.state}
+            for each in here.plugins.standings()
+        ],
         "Config": here.options.get(),
         "Packages": packages(),
     }

@@ -1,0 +1,46 @@
+"""Work that a plugin's route hands to its worker side. In the worker; no Flask."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from generator.errors import BadRequest
+from generator.request import Progress, Stop
+from plugins.errors import HookFailed
+from plugins.host import Host
+from webapp.errors import Refused, json_answer
+from webapp.queues.contracts import Answer
+
+if TYPE_CHECKING:
+    from generator.hooks import Watch
+    from webapp.queues.frames import PluginTask
+
+SHARES = 1000
+"""Steps of a task's progress: it tells a share between 0 and 1."""
+
+
+def outcome(host: Host | None, task: "PluginTask", watch: "Watch") -> Answer:
+    """The JSON that a plugin makes of its task.
+
+    Raises ``Refused`` where the plugin is not on here, or says with a ``ValueError`` that it cannot
+    do what was asked; ``HookFailed`` for every other failure.
+    """
+
+    def tell(share: float, text: str = "") -> bool:
+        step = round(min(max(share, 0.0), 1.0) * SHARES)
+        progress = Progress(task.plugin, 0, 1, step, SHARES, text or None)
+        return watch(progress, None) is Stop.NO
+
+    if host is None or not host.has(task.plugin, "task"):
+        raise Refused(f"The plugin {task.plugin!r} is not on in the worker.")
+    try:
+        told = host.ask_one(task.plugin, "task", verb=task.verb, body=task.body, tell=tell)
+    except HookFailed as error:
+        if isinstance(error.__cause__, ValueError):
+            raise BadRequest(str(error.__cause__)) from error
+        raise
+    return json_answer(200, told)
+
+
+def shown(host: Host) -> Mapping[str, Sequence[str]]:
+    """How the plugins of a worker stand: name -> state, fault, last error."""
+    return {each.name: (each.state, each.fault, each.last_error) for each in host.standings}
