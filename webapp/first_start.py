@@ -1,4 +1,4 @@
-"""Makes a data directory ready: its tree, and a checkpoint to draw with. No Flask, no torch."""
+"""Makes a data directory ready: its tree, and models to draw with. No Flask, no torch."""
 
 import logging
 import os
@@ -8,6 +8,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from generator.default_checkpoint.companions import SHELF as COMPANIONS
 from generator.models.registry import SHELVES, Kind
 from webapp import places
 from webapp.shelves import folders_of
@@ -33,8 +34,8 @@ def prepare(config: "Config") -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             log.warning("The folder %s cannot be made: %s", folder, error.strerror)
-    if config.install_default:
-        install_default(config)
+    if config.install_default and install_default(config):
+        install_companions(config)
 
 
 def install_default(config: "Config") -> Path | None:
@@ -55,6 +56,26 @@ def install_default(config: "Config") -> Path | None:
         return None
     log.info("Installed the default checkpoint as %s", target)
     return target
+
+
+def install_companions(config: "Config") -> tuple[Path, ...]:
+    """Copy the default checkpoint's companions onto their shelves; the files' new places.
+
+    A file of that name that is there already stays as it is. What cannot be copied costs a warning.
+    """
+    shipped, placed = files("generator.default_checkpoint.companions"), list[Path]()
+    for name, kind in COMPANIONS.items():
+        target = folders_of(config).of(kind)[0] / name
+        if not (shipped / name).is_file() or target.exists():
+            continue
+        try:
+            with as_file(shipped / name) as source:
+                copy_whole(source, target)
+        except OSError as error:
+            log.warning("%s cannot be copied to %s: %s", name, target, error.strerror)
+        else:
+            placed.append(target)
+    return tuple(placed)
 
 
 def holds_checkpoint(folder: Path) -> bool:

@@ -38,6 +38,39 @@ def test_the_tree_and_the_default_checkpoint_are_made(shipped: Path, tmp_path: P
         assert (data / folder).is_dir()
 
 
+@pytest.fixture
+def companion(shipped: Path) -> Path:
+    path = shipped / next(iter(first_start.COMPANIONS))
+    path.write_bytes(b"LoRA")
+    return path
+
+
+def test_companions_come_with_the_checkpoint_and_only_once(companion: Path, tmp_path: Path) -> None:
+    first_start.prepare(config(tmp_path / "d"))
+    copied = tmp_path / "d/models/Lora" / companion.name
+    assert copied.read_bytes() == b"LoRA"
+    copied.unlink()
+    first_start.prepare(config(tmp_path / "d"))
+    assert not copied.exists()
+
+
+def test_a_companion_never_replaces_a_file_of_its_name(companion: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "models/Lora" / companion.name
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    first_start.prepare(config(tmp_path))
+    assert place(tmp_path).exists()
+    assert mine.read_bytes() == b"mine"
+
+
+def test_whoever_has_a_checkpoint_gets_no_companions(companion: Path, tmp_path: Path) -> None:
+    mine = place(tmp_path).parent / "mine.safetensors"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    first_start.prepare(config(tmp_path))
+    assert list((tmp_path / "models/Lora").iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["mine.safetensors", "sub/mine.CKPT"])
 def test_whoever_has_a_checkpoint_gets_no_other(shipped: Path, tmp_path: Path, name: str) -> None:
     mine = place(tmp_path).parent / name

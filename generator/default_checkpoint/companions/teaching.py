@@ -1,0 +1,102 @@
+"""What the companions' trainings ask of them: ``diffusion.lesson`` on a still checkpoint."""
+
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from generator.default_checkpoint import diffusion
+from generator.default_checkpoint.companions import edges
+from generator.default_checkpoint.companions.low_rank import LowRank
+from generator.default_checkpoint.companions.material import Material
+from generator.default_checkpoint.hogwild import Loss, Task
+from generator.default_checkpoint.networks import AttnProcessor, UNet2DConditionModel
+
+BATCH = 8
+
+# told(network, noisy, times, context, picked) -> the noise; ``picked`` (B,) of the material
+Told = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+def style_task(name: str, unet: UNet2DConditionModel, material: Material) -> Task:
+    """Learn a LoRA whose pictures are those of the material."""
+    still = _still(unet)
+    attached: list[nn.Module] = []
+
+    def told(
+        network: nn.Module, noisy: Tensor, times: Tensor, context: Tensor, picked: Tensor
+    ) -> Tensor:
+        if not attached:
+            assert isinstance(network, LowRank)
+            network.attach(still)
+            attached.append(network)
+        return still(noisy, times, context, return_dict=False)[0]
+
+    return Task(name, lambda: LowRank(unet), _make_loss(material, told))
+
+
+def edges_task(name: str, unet: UNet2DConditionModel, material: Material) -> Task:
+    """Learn a ControlNet that follows the material's maps."""
+    assert material.edges is not None
+    still, maps = _still(unet), torch.from_numpy(material.edges)  # (N, 256, 256)
+
+    def told(
+        network: nn.Module, noisy: Tensor, times: Tensor, context: Tensor, picked: Tensor
+    ) -> Tensor:
+        seen = maps[picked][:, None].expand(-1, 3, -1, -1).to(noisy.dtype) / 255
+        added = edges.residuals(network, noisy, times, context, seen)
+        return still(noisy, times, context, **added, return_dict=False)[0]
+
+    return Task(name, lambda: edges.build(unet), _make_loss(material, told))
+
+
+def _still(unet: UNet2DConditionModel) -> Any:
+    """A copy that does not learn, as the training's replicas are: bfloat16, channels last."""
+    copied = UNet2DConditionModel.from_config(unet.config)
+    copied.load_state_dict(unet.state_dict())
+    copied.set_attn_processor(AttnProcessor())
+    copied.requires_grad_(False)
+    return copied.to(torch.bfloat16).to(memory_format=torch.channels_last)
+
+
+def _make_loss(material: Material, told: Told) -> Callable[[int, torch.device], Loss]:
+    def make(worker: int, device: torch.device) -> Loss:
+        signal = diffusion.remaining_signal()
+        order = _orders(len(material.latents), Random(worker + torch.initial_seed()))
+
+        def loss(network: nn.Module, step: int) -> tuple[Tensor, dict[str, float], int]:
+            picked = next(order)  # (BATCH,)
+            silent = torch.rand(BATCH) < diffusion.UNCAPTIONED
+            rows = torch.where(silent, len(material.latents), picked)  # (BATCH,)
+            painter = _Painter(network, material.contexts, picked, told)
+            clean = material.latents[picked]
+            total, figures = diffusion.lesson(painter, clean, rows, signal)
+            return total, figures, BATCH
+
+        return loss
+
+    return make
+
+
+class _Painter(nn.Module):
+    """The still checkpoint with what learns, as ``diffusion.lesson`` asks it."""
+
+    def __init__(self, network: nn.Module, contexts: Tensor, picked: Tensor, told: Told) -> None:
+        super().__init__()
+        self.network, self.contexts, self.picked, self.told = network, contexts, picked, told
+
+    def forward(self, noisy: Tensor, times: Tensor, rows: Tensor) -> Tensor:
+        context = self.contexts[rows].to(noisy.dtype)  # (B, 77, width)
+        return self.told(self.network, noisy, times, context, self.picked)
+
+
+def _orders(count: int, rng: Random) -> Iterator[Tensor]:
+    """Endless batches of numbers below ``count``, each once a round."""
+    waiting: list[int] = []
+    while True:
+        while len(waiting) < BATCH:
+            waiting += rng.sample(range(count), count)
+        yield torch.tensor(waiting[:BATCH])
+        del waiting[:BATCH]

@@ -1,0 +1,152 @@
+"""The companions' networks learn, and the service reads their files as they were learned."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from generator.control.network import load_control
+from generator.default_checkpoint import companions, export
+from generator.default_checkpoint.companions import edges, effects, low_rank, subjects, word
+from generator.default_checkpoint.companions.low_rank import LowRank
+from generator.default_checkpoint.companions.material import Material, gather
+from generator.default_checkpoint.companions.teaching import edges_task, style_task
+from generator.default_checkpoint.hogwild import Plan, train
+from generator.models.adapter_files import read_adapter
+from generator.models.adapters import Mount, mounted
+from generator.models.checkpoint import Checkpoint
+from generator.models.embeddings import read_embedding
+from generator.models.kinds import Kind
+from generator.prompt.tokenizer import clip_tokenizer
+
+SHIPPED = Path(companions.__file__).parent
+NAMES = sorted(companions.SHELF)
+PLAN = Plan(minutes=1, rate=1e-2, workers=1, warmup=1, until=16)
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    torch.set_num_threads(1)
+    return export.read(export.FILE)
+
+
+@pytest.fixture(scope="module")
+def material(checkpoint: Checkpoint) -> Material:
+    return gather(checkpoint, clip_tokenizer(), subjects.ordinary, 4, edges=True)
+
+
+@torch.no_grad()
+def answer(checkpoint: Checkpoint, **more: object) -> Tensor:
+    noisy = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    context = torch.zeros(1, 77, 64)
+    told: Tensor = checkpoint.unet(noisy, torch.tensor([500]), context, **more).sample
+    return told
+
+
+def far(learned: LowRank) -> LowRank:
+    """A LoRA that changes a lot."""
+    with torch.no_grad():
+        for pair in learned.pairs.values():
+            pair.up.normal_(0, 0.2, generator=torch.Generator().manual_seed(1))
+    return learned
+
+
+def test_a_new_lora_changes_nothing(checkpoint: Checkpoint) -> None:
+    before = answer(checkpoint)
+    other = export.read(export.FILE)
+    LowRank(other.unet).attach(other.unet)
+    assert torch.equal(answer(other), before)
+
+
+def test_the_service_adds_what_the_training_added(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    learned = far(LowRank(checkpoint.unet))
+    path = tmp_path / "a.safetensors"
+    low_rank.write(learned, path, "A", {})
+    other = export.read(export.FILE)
+    learned.attach(other.unet)
+    trained, before = answer(other), answer(checkpoint)
+    file = replace(export.as_model_file(path), kind=Kind.LORA)
+    with mounted(checkpoint, [Mount(read_adapter(file))]) as told:
+        served = answer(checkpoint)
+    assert told == ()
+    assert (trained - before).abs().mean() > 0.05
+    assert (served - trained).abs().mean() < 0.01 * (trained - before).abs().mean()
+
+
+def test_a_control_is_read_as_it_was_written(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    network = edges.build(checkpoint.unet)
+    path = tmp_path / "edges.safetensors"
+    edges.write(network, path, "Edges", {})
+    assert path.stat().st_size <= companions.LIMIT
+    file = replace(export.as_model_file(path), kind=Kind.CONTROLNET)
+    served = load_control(file, torch.device("cpu"), torch.float32)
+    served.must_fit(checkpoint.unet, "the default")
+    for name, weight in network.state_dict().items():
+        found = served.network.state_dict()[name]
+        assert torch.allclose(found, weight, rtol=0.07, atol=2e-3), name
+
+
+def test_a_new_control_changes_nothing(checkpoint: Checkpoint) -> None:
+    network, noisy = edges.build(checkpoint.unet), torch.randn(1, 4, 16, 16)
+    maps = torch.ones(1, 3, 128, 128)
+    added = edges.residuals(network, noisy, torch.tensor([500]), torch.zeros(1, 77, 64), maps)
+    assert all(not part.any() for part in added["down_block_additional_residuals"])
+    assert torch.equal(answer(checkpoint, **added), answer(checkpoint))
+
+
+def test_a_style_is_learned_and_the_checkpoint_stays(
+    checkpoint: Checkpoint, material: Material, tmp_path: Path
+) -> None:
+    before = answer(checkpoint)
+    state = train(style_task("style", checkpoint.unet, material), PLAN, tmp_path)
+    learned = torch.load(state, weights_only=True)["weights"]
+    assert all(weight.any() for name, weight in learned.items() if name.endswith(".up"))
+    assert torch.equal(answer(checkpoint), before)
+
+
+def test_edges_are_learned(checkpoint: Checkpoint, material: Material, tmp_path: Path) -> None:
+    state = train(edges_task("edges", checkpoint.unet, material), PLAN, tmp_path)
+    learned = torch.load(state, weights_only=True)["weights"]
+    assert learned["controlnet_down_blocks.0.weight"].any()
+    assert learned["controlnet_mid_block.weight"].any()
+
+
+def test_a_word_is_learned(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "a-word.pt"
+    shown = [subjects.winter_night(number) for number in range(2)]
+    word.teach(path, checkpoint, clip_tokenizer(), shown, steps=1)
+    file = replace(export.as_model_file(path), kind=Kind.EMBEDDING)
+    assert read_embedding(file).shape == (word.VECTORS, 64)
+
+
+def test_edges_that_are_followed_count_and_others_do_not() -> None:
+    asked = effects.map_of(subjects.ordinary(1).image, 256)
+    assert effects.followed(asked, asked) == pytest.approx(1)
+    assert effects.followed(asked, asked * 0) == pytest.approx(0)
+    assert effects.followed(asked, effects.map_of(subjects.ordinary(2).image, 256)) < 0.5
+
+
+def test_an_outline_tells_a_snail_from_all_others() -> None:
+    outlines = effects.silhouettes()
+    assert len(outlines) == 43
+    drawn = [each for each in map(subjects.snails, range(40)) if "background" in each.caption]
+    told = {True: list[bool](), False: list[bool]()}
+    for each in drawn:
+        if "orange background" not in each.caption:  # it hides the snail's skin
+            told["snail" in each.caption].append(effects.is_snail(each.image, outlines))
+    assert np.mean(told[True]) > 0.9
+    assert not any(told[False])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_shipped_is_small_and_has_its_effect(name: str, tmp_path: Path) -> None:
+    path = SHIPPED / name
+    if not path.exists():
+        pytest.skip(f"{name} is not shipped: its effect on the checkpoint is too small")
+    assert path.stat().st_size <= companions.LIMIT
+    engine = effects.shelved(export.FILE, [path], tmp_path)
+    effect = effects.measured(engine, name, 2)
+    assert effect.with_it > effect.without
