@@ -144,6 +144,7 @@ class _Running:
     def run(self) -> None:
         """Do what is left of the job."""
         try:
+            self._check()
             self._note(state=Phase.RUNNING, total=self._size())
             for step in self.job.errand.steps[len(self.job.results) :]:
                 self._check()

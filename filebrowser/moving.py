@@ -168,6 +168,8 @@ def attempt(step: Step, act: Callable[[], Place | None]) -> Result:
 
 def move(step: Step, work: Work) -> Place | None:
     """Move by a new name; across disks by a copy that was read again. None: skipped."""
+    if step.target == step.source:
+        return step.source
     _check_loop(step)
     with parent_of(step.source) as (source, name), opened(step) as target:
         try:

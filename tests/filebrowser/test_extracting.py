@@ -1,0 +1,173 @@
+"""Zips that somebody made to do harm, and what is left of them: nothing (checklist 52)."""
+
+import os
+import stat
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from filebrowser.extract import Limits, take_step
+from filebrowser.gate import Root
+from filebrowser.happenings import Happening
+from filebrowser.moving import Result, State, Step, Work, plan
+from filebrowser.uploads.rules import FolderRule, Rules
+from filebrowser.visit import Visit
+
+SMALL = Limits(entries=50, size=8 << 20, ratio=20, easy=1 << 20, index=1 << 20, spare=0)
+RULES = Rules((FolderRule("data", "", frozenset({".txt", ".png", ".safetensors", ".zip"})),))
+Make = Callable[[zipfile.ZipFile], None]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "secret.txt").write_text("secret")
+    return Root("data", tmp_path / "data", hidden=frozenset({".trash", ".easel"}))
+
+
+def extract(root: Root, make: Make, limits: Limits = SMALL) -> Result:
+    with zipfile.ZipFile(root.path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        make(archive)
+    return taken_apart(root, limits)
+
+
+def taken_apart(root: Root, limits: Limits = SMALL) -> Result:
+    told: list[Happening] = []
+    visit = Visit("ann", (root,))
+    (step,) = plan(visit, ["/data/x.zip"], "/data/x", False, exactly=True)
+    assert isinstance(step, Step)
+    return take_step(step, Work("key", None, lambda _: None, told.append), RULES, limits)
+
+
+def nothing_is_left(root: Root) -> bool:
+    inside = {str(path.relative_to(root.path)) for path in root.path.rglob("*")}
+    beside = {path.name for path in root.path.parent.iterdir()}
+    return inside <= {"x.zip", ".trash"} and beside == {"data", "secret.txt"}
+
+
+def link(archive: zipfile.ZipFile, name: str, to: str) -> None:
+    info = zipfile.ZipInfo(name)
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    archive.writestr(info, to)
+
+
+def device(archive: zipfile.ZipFile) -> None:
+    info = zipfile.ZipInfo("null.txt")
+    info.external_attr = (stat.S_IFCHR | 0o666) << 16
+    archive.writestr(info, "")
+
+
+def through_a_link(archive: zipfile.ZipFile) -> None:
+    link(archive, "way", "..")
+    archive.writestr("way/secret.txt", "changed")
+
+
+def twice(archive: zipfile.ZipFile) -> None:
+    archive.writestr("a.txt", "one")
+    with pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("a.txt", "two")
+
+
+def file_as_folder(archive: zipfile.ZipFile) -> None:
+    archive.writestr("a.txt", "one")
+    archive.writestr("a.txt/b.txt", "two")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda z: z.writestr("../secret.txt", "changed"),
+        lambda z: z.writestr("a/../../secret.txt", "changed"),
+        lambda z: z.writestr("/etc/evil.txt", "changed"),
+        lambda z: z.writestr("..\\secret.txt", "changed"),
+        lambda z: z.writestr("C:/evil.txt", "changed"),
+        lambda z: z.writestr("a\n.txt", "changed"),
+        lambda z: z.writestr("x" * 300 + ".txt", "changed"),
+        lambda z: z.writestr("d/" * 80 + "a.txt", "changed"),
+        lambda z: link(z, "link.txt", "/etc/passwd"),
+        *(through_a_link, device, twice, file_as_folder),
+    ],
+)
+def test_members_that_lead_elsewhere(root: Root, make: Make) -> None:
+    done = extract(root, make)
+    assert done.status is State.FAILED, done
+    assert nothing_is_left(root)
+    assert (root.path.parent / "secret.txt").read_text() == "secret"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda z: z.writestr("zeros.txt", bytes(9 << 20)),
+        lambda z: [z.writestr(f"{n}.txt", bytes(1 << 20)) for n in range(9)],
+        lambda z: [z.writestr(f"{n}.txt", b"") for n in range(51)],
+    ],
+)
+def test_bombs(root: Root, make: Make) -> None:
+    done = extract(root, make)
+    assert done.status is State.FAILED
+    assert nothing_is_left(root)
+
+
+def test_a_bomb_that_lies_of_its_size(root: Root) -> None:
+    """The directory says 10 bytes; what is counted is what comes."""
+    with zipfile.ZipFile(root.path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.txt", bytes(9 << 20))
+    data = bytearray((root.path / "x.zip").read_bytes())
+    at = data.rfind(b"PK\x01\x02")
+    struct.pack_into("<I", data, at + 24, 10)
+    (root.path / "x.zip").write_bytes(data)
+    assert taken_apart(root).status is State.FAILED
+    assert nothing_is_left(root)
+
+
+def test_a_directory_that_announces_a_million_files(root: Root) -> None:
+    with zipfile.ZipFile(root.path / "x.zip", "w") as archive:
+        archive.writestr("a.txt", "a")
+    data = bytearray((root.path / "x.zip").read_bytes())
+    struct.pack_into("<HH", data, data.rfind(b"PK\x05\x06") + 8, 65535, 65535)
+    (root.path / "x.zip").write_bytes(data)
+    assert "65535" in taken_apart(root).error
+    assert nothing_is_left(root)
+
+
+def test_damage(root: Root) -> None:
+    with zipfile.ZipFile(root.path / "x.zip", "w") as archive:
+        archive.writestr("a.txt", b"a" * 1000)
+    whole = (root.path / "x.zip").read_bytes()
+    for data in (b"", b"no zip", whole[:600], whole.replace(b"a" * 100, b"b" * 100)):
+        (root.path / "x.zip").write_bytes(data)
+        assert taken_apart(root).status is State.FAILED
+        assert nothing_is_left(root)
+
+
+def test_a_full_disk_leaves_nothing(root: Root) -> None:
+    done = extract(root, lambda z: z.writestr("a.txt", "a"), Limits(spare=1 << 62))
+    assert (done.status, "room" in done.error) == (State.FAILED, True)
+    assert nothing_is_left(root)
+
+
+def test_what_no_upload_could_bring_is_left_out(root: Root) -> None:
+    def make(archive: zipfile.ZipFile) -> None:
+        archive.writestr("good.txt", "good")
+        archive.writestr("evil.py", "import os")
+        archive.writestr("fake.safetensors", b"PK not what it says")
+        info = zipfile.ZipInfo("sub/tool.txt")
+        info.external_attr = (stat.S_IFREG | 0o4777) << 16
+        archive.writestr(info, "x")
+
+    done = extract(root, make)
+    assert done.status is State.DONE
+    assert ("evil.py" in done.error, "fake.safetensors" in done.error) == (True, True)
+    assert sorted(os.listdir(root.path / "x")) == ["good.txt", "sub"]
+    assert (root.path / "x" / "sub" / "tool.txt").stat().st_mode & 0o7111 == 0
+    assert nothing_is_left(root) is False
+
+
+def test_a_zip_in_a_zip_stays_one(root: Root) -> None:
+    done = extract(root, lambda z: z.writestr("inner.zip", b"PK\x03\x04 nobody looks into it"))
+    assert done.status is State.DONE
+    assert os.listdir(root.path / "x") == ["inner.zip"]

@@ -1,0 +1,214 @@
+"""Jobs that go on where a killed process left them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from filebrowser import trash
+from filebrowser.errors import NotHere, TooBusy
+from filebrowser.gate import Root
+from filebrowser.happenings import Happening
+from filebrowser.jobs import MOST_WAITING, Jobs
+from filebrowser.jobstore import Errand, Job, JobStore, Phase, Verb
+from filebrowser.moving import Conflict, State, plan
+from filebrowser.uploads.rules import Rules
+from filebrowser.visit import Visit
+
+SLOWLY = """
+import os, sys, time
+from pathlib import Path
+from filebrowser.gate import Root
+from filebrowser.jobs import Jobs
+from filebrowser.jobstore import Errand, JobStore, Verb
+from filebrowser.moving import plan
+from filebrowser.uploads.rules import Rules
+from filebrowser.visit import Visit
+
+here = Path(sys.argv[1])
+pump = os.copy_file_range
+def slowly(read, written, count, *offsets):
+    time.sleep(0.05)
+    return pump(read, written, min(count, 1 << 16), *offsets)
+os.copy_file_range = slowly
+visit = Visit("ann", (Root("data", here / "data", hidden=frozenset({".trash"})),))
+jobs = Jobs(JobStore(here / "jobs.db"), Rules(), lambda _: None)
+steps = plan(visit, ["/data/small", "/data/big"], "/data/to", False)
+jobs.submit(Errand(Verb.COPY, visit, steps), 60)
+"""
+
+
+@pytest.fixture
+def visit(tmp_path: Path) -> Visit:
+    data = tmp_path / "data"
+    for name in ("small", "big", "to"):
+        (data / name).mkdir(parents=True)
+    (data / "small" / "a.txt").write_text("a")
+    (data / "big" / "b.bin").write_bytes(os.urandom(1 << 20) * 4)
+    return Visit("ann", (Root("data", data, hidden=frozenset({".trash"})),))
+
+
+@contextmanager
+def running(tmp_path: Path) -> Iterator[tuple[Jobs, list[Happening]]]:
+    told: list[Happening] = []
+    jobs = Jobs(JobStore(tmp_path / "jobs.db"), Rules(), told.append)
+    jobs.start()
+    try:
+        yield jobs, told
+    finally:
+        jobs.stop()
+
+
+def ended(jobs: Jobs, job: Job) -> Job:
+    deadline = time.monotonic() + 20
+    while not job.state.over and time.monotonic() < deadline:
+        time.sleep(0.02)
+        job = jobs.get(job.who, job.id)
+    return job
+
+
+def test_a_copy_goes_on_after_kill_9(visit: Visit, tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen([sys.executable, "-c", SLOWLY, str(tmp_path)], cwd=root)
+    grown = tmp_path / "data" / ".trash"
+    deadline = time.monotonic() + 30
+    while not list(grown.glob(".work-*/copy/b.bin")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(grown.glob(".work-*/copy/b.bin"))  # half of it
+    assert not (tmp_path / "data" / "to" / "big").exists()
+    with running(tmp_path) as (jobs, told):
+        (job,) = jobs.of("ann")
+        job = ended(jobs, job)
+        assert (job.state, [each.status for each in job.results]) == (
+            Phase.DONE,
+            [State.DONE, State.DONE],
+        )
+        assert len(told) == 1  # the first was done before
+    assert (tmp_path / "data" / "to" / "big" / "b.bin").read_bytes() == (
+        tmp_path / "data" / "big" / "b.bin"
+    ).read_bytes()
+    assert os.listdir(grown) == []
+
+
+def interrupted(tmp_path: Path, job: Job) -> None:
+    """Leave a job in the database as a process that was killed does."""
+    store = JobStore(tmp_path / "jobs.db")
+    store.add(job)
+    store.save(replace(job, state=Phase.RUNNING))
+    store.close()
+
+
+def job_of(visit: Visit, verb: Verb, steps: object, conflict: Conflict | None = None) -> Job:
+    errand = Errand(verb, visit, steps, conflict)  # type: ignore[arg-type]
+    return Job("one", "ann", Phase.RUNNING, time.time(), errand)
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_move_that_was_or_was_not_done(visit: Visit, tmp_path: Path, done: bool) -> None:
+    """The process died just after, or just before, the new name; the database is the same."""
+    steps = plan(visit, ["/data/big"], "/data/to", True)
+    facts = (tmp_path / "data" / "big").stat()
+    job = replace(
+        job_of(visit, Verb.MOVE, steps, Conflict.RENAME), mark=(facts.st_dev, facts.st_ino)
+    )
+    if done:
+        os.rename(tmp_path / "data" / "big", tmp_path / "data" / "to" / "big (1)")
+    interrupted(tmp_path, job)
+    with running(tmp_path) as (jobs, _):
+        found = ended(jobs, jobs.get("ann", "one"))
+    assert found.state is Phase.DONE
+    assert found.results[0].to == ("/data/to/big (1)" if done else "/data/to/big")
+    assert len(list((tmp_path / "data" / "to").iterdir())) == 1
+
+
+def test_a_new_name_in_the_same_folder_loses_nothing(visit: Visit, tmp_path: Path) -> None:
+    steps = plan(visit, ["/data/big"], "/data/huge", True, exactly=True)
+    facts = (tmp_path / "data" / "big").stat()
+    job = replace(job_of(visit, Verb.MOVE, steps), mark=(facts.st_dev, facts.st_ino))
+    interrupted(tmp_path, job)
+    with running(tmp_path) as (jobs, _):
+        assert ended(jobs, jobs.get("ann", "one")).results[0].to == "/data/huge"
+    assert (tmp_path / "data" / "huge" / "b.bin").exists()
+    assert not (tmp_path / "data" / "big").exists()
+
+
+def test_a_deletion_goes_on(visit: Visit, tmp_path: Path) -> None:
+    trash_id, steps = trash.plan_delete(visit, ["/data/big", "/data/small"])
+    os.rename(tmp_path / "data" / "big", tmp_path / "data" / ".trash" / trash_id / "0")
+    interrupted(tmp_path, job_of(visit, Verb.DELETE, steps))
+    with running(tmp_path) as (jobs, _):
+        found = ended(jobs, jobs.get("ann", "one"))
+    assert [each.status for each in found.results] == [State.FAILED, State.DONE]
+    assert len(trash.plan_restore(visit, trash_id, None)) == 2  # both can be brought back
+
+
+def test_what_cannot_go_on_says_so(visit: Visit, tmp_path: Path) -> None:
+    steps = plan(visit, ["/data/big"], "/data/to", False)
+    interrupted(tmp_path, job_of(visit, Verb.COPY, steps))
+    os.rename(tmp_path / "data" / "big", tmp_path / "data" / "elsewhere")
+    with running(tmp_path) as (jobs, _):
+        found = ended(jobs, jobs.get("ann", "one"))
+    assert (found.state, "nothing at" in found.error) == (Phase.FAILED, True)
+
+
+def test_an_end_of_the_process_is_no_end_of_the_job(
+    visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pump = os.copy_file_range
+
+    def slowly(read: int, written: int, count: int, *offsets: int) -> int:
+        time.sleep(0.02)
+        return pump(read, written, min(count, 1 << 16), *offsets)
+
+    monkeypatch.setattr(os, "copy_file_range", slowly)
+    with running(tmp_path) as (jobs, _):
+        steps = plan(visit, ["/data/big"], "/data/to", False)
+        job = jobs.submit(Errand(Verb.COPY, visit, steps), 0.1)
+        assert job.state is Phase.RUNNING
+    assert os.listdir(tmp_path / "data" / "to") == []
+    monkeypatch.undo()
+    with running(tmp_path) as (jobs, _):
+        assert ended(jobs, jobs.get("ann", job.id)).state is Phase.DONE
+    assert os.listdir(tmp_path / "data" / "to") == ["big"]
+
+
+def test_no_room_is_said_before_anything_is_written(
+    visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("filebrowser.jobs.measure", lambda _: type("Huge", (), {"size": 1 << 62})())
+    with running(tmp_path) as (jobs, _):
+        steps = plan(visit, ["/data/big"], "/data/to", False)
+        job = jobs.submit(Errand(Verb.COPY, visit, steps), 5)
+    assert (job.state, "free" in job.error) == (Phase.FAILED, True)
+    assert os.listdir(tmp_path / "data" / "to") == []
+
+
+def test_nobody_has_too_many(visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("filebrowser.jobs.AT_ONCE", 1)
+    pump = os.copy_file_range
+
+    def slowly(read: int, written: int, count: int, *offsets: int) -> int:
+        time.sleep(0.05)
+        return pump(read, written, min(count, 1 << 16), *offsets)
+
+    monkeypatch.setattr(os, "copy_file_range", slowly)
+    with running(tmp_path) as (jobs, _):
+        errand = Errand(
+            Verb.COPY, visit, plan(visit, ["/data/big"], "/data/to", False), Conflict.RENAME
+        )
+        begun = [jobs.submit(errand, 0) for _ in range(MOST_WAITING)]
+        with pytest.raises(TooBusy):
+            jobs.submit(errand, 0)
+        with pytest.raises(NotHere):
+            jobs.cancel("bob", begun[0].id)
+        for job in begun:
+            assert jobs.cancel("ann", job.id).state in (Phase.CANCELLED, Phase.WAITING)
