@@ -177,7 +177,7 @@ export const headerOf = (path: string) => get<Header>(`${FILES}/header?${query({
 export const measure = (path: string) => get<Measured>(`${FILES}/size?${query({ path })}`)
 export const extract = (path: string, conflict?: Conflict) => post<Worked>(`${FILES}/extract`, { path, conflict })
 export const suggestion = async (header: Blob) =>
-  (await (await raw(`${UPLOADS}/suggestion`, { method: 'POST', body: header })).json()) as { folder: string | null }
+  (await (await raw(`${UPLOADS}/suggest`, { method: 'POST', body: header })).json()) as { folder: string | null }
 
 export const shares = () => get<{ shares: Share[] }>(`${FILES}/shares`)
 export const share = (path: string, password?: string, expires_in?: number) =>

@@ -27,6 +27,9 @@ export interface Row {
   fault: string
 }
 
+// What goes wrong with a file stands beside it; the console need not repeat it.
+const SILENT = { debug: () => undefined, warn: () => undefined, error: () => undefined }
+
 const ONGOING: readonly State[] = ['waiting', 'sending', 'paused']
 
 type Fields = { filename: string; folder: string; conflict?: api.Conflict; modified: string }
@@ -49,7 +52,7 @@ export function useUploads({ faultOf, onDone, onTaken }: Hooks) {
   const { add: went, speed: measured } = useSpeed()
   const digest = digester()
 
-  const uppy = new Uppy<Fields, Body>({ id: 'files', autoProceed: false })
+  const uppy = new Uppy<Fields, Body>({ id: 'files', autoProceed: false, logger: SILENT })
   uppy.use(Tus<Fields, Body>, {
     endpoint: address(api.UPLOADS),
     limit: AT_ONCE,

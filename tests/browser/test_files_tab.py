@@ -1,0 +1,216 @@
+"""The tab of files: looking, finding, putting in order, taking back."""
+
+import json
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from playwright.sync_api import Browser, Locator, Page, expect
+from running import Easel, started
+
+pytestmark = pytest.mark.browser
+EVIL = "<img src=x onerror=window.run=1>.txt"
+TOLD = "a red fox\nNegative prompt: dog\nSteps: 7, Sampler: Euler, Schedule type: Karras, Seed: 42, Size: 64x48"
+
+
+def safetensors(path: Path, metadata: dict[str, str]) -> None:
+    """A LoRA of one small tensor."""
+    tensor = {"dtype": "F16", "shape": [4, 4], "data_offsets": [0, 32]}
+    name = "lora_unet_down_blocks_0_attentions_0_proj_in.lora_up.weight"
+    header = json.dumps({"__metadata__": metadata, name: tensor}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(32))
+
+
+@pytest.fixture(scope="module")
+def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
+    """Easel with a folder of many kinds of files."""
+    with started(tmp_path_factory.mktemp("easel") / "data") as running:
+        here = running.data_dir / "outputs" / "many"
+        (here / "inner").mkdir(parents=True)
+        for number in range(450):
+            (here / f"note {number}.txt").write_text(f"note {number}")
+        text = PngInfo()
+        text.add_text("parameters", TOLD)
+        Image.new("RGB", (64, 48), "red").save(here / "fox.png", pnginfo=text)
+        (here / EVIL).write_text("<b>text</b>")
+        (here / "read.md").write_text(
+            "# Card\n<script>window.run=2</script>\n<img src=x onerror=window.run=3>\n[x](javascript:window.run=4)"
+        )
+        tags = json.dumps({"set": {"foxfur": 12, "<img src=x onerror=window.run=5>": 3}})
+        safetensors(
+            here / "fox.safetensors", {"ss_base_model_version": "sd_v1", "ss_tag_frequency": tags}
+        )
+        yield running
+
+
+@pytest.fixture
+def tab(browser: Browser, easel: Easel) -> Iterator[Page]:
+    """The tab, standing in the folder of many files."""
+    context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 860})
+    page = context.new_page()
+    page.goto(easel.url)
+    page.get_by_role("button", name="Files", exact=True).click()
+    for name in ("outputs", "many"):
+        page.get_by_role("option", name=f"{name}, folder").dblclick()
+    expect(page.get_by_role("listbox")).to_have_accessible_name("many")
+    expect(page.locator("#tab_files .total")).to_have_text("455 entries")
+    yield page
+    assert page.evaluate("window.run") is None  # no text of a file ever became a script
+    context.close()
+
+
+def entry(page: Page, name: str) -> Locator:
+    """One entry of the list."""
+    return page.get_by_role("option", name=name, exact=True)
+
+
+def preview(page: Page, name: str) -> Locator:
+    """The panel beside the list, showing an entry."""
+    entry(page, name).click()
+    page.keyboard.press("Space")
+    panel = page.get_by_role("complementary", name="Preview")
+    expect(panel.get_by_role("heading", level=2)).to_have_text(name)
+    return panel
+
+
+def test_a_long_folder_is_scrolled_to_its_end_by_keys(tab: Page) -> None:
+    entry(tab, "inner, folder").click()
+    assert tab.get_by_role("option").count() < 60
+    tab.keyboard.press("End")
+    last = entry(tab, "note 449.txt")
+    expect(last).to_be_in_viewport()
+    expect(last).to_have_attribute("aria-selected", "true")
+    tab.keyboard.press("Shift+ArrowUp")
+    expect(tab.get_by_role("toolbar", name="2 selected")).to_be_visible()
+    tab.keyboard.press("Control+a")
+    expect(tab.get_by_role("toolbar", name="455 selected")).to_be_visible()
+    tab.keyboard.press("Escape")
+    expect(tab.get_by_role("option", selected=True)).to_have_count(0)
+
+
+def test_a_name_that_looks_like_a_page_is_shown_as_text(tab: Page) -> None:
+    assert preview(tab, EVIL).locator("pre").inner_text() == "<b>text</b>"
+    expect(tab.locator("#tab_files img[src='x']")).to_have_count(0)
+
+
+def test_markdown_does_nothing_but_stand_there(tab: Page) -> None:
+    card = preview(tab, "read.md").locator("article")
+    expect(card.get_by_role("heading", name="Card")).to_be_visible()
+    assert card.locator("script, [onerror], a[href^=javascript]").count() == 0
+
+
+def test_what_is_deleted_comes_back(tab: Page, easel: Easel) -> None:
+    file = easel.data_dir / "outputs" / "many" / "note 7.txt"
+    entry(tab, "note 7.txt").click()
+    tab.keyboard.press("Delete")
+    expect(entry(tab, "note 7.txt")).to_have_count(0)
+    assert not file.exists()
+    tab.get_by_role("button", name="Undo").click()
+    expect(entry(tab, "note 7.txt")).to_be_visible()
+    assert file.read_text() == "note 7"
+
+
+def test_the_trash_gives_back_what_was_thrown_away(tab: Page, easel: Easel) -> None:
+    entry(tab, "note 8.txt").click()
+    tab.keyboard.press("Delete")
+    expect(entry(tab, "note 8.txt")).to_have_count(0)
+    tab.get_by_role("button", name="Trash").click()
+    tab.locator("li").filter(has_text="note 8.txt").get_by_role("button", name="Bring back").click()
+    expect(tab.get_by_text("The trash is empty.")).to_be_visible()
+    assert (easel.data_dir / "outputs" / "many" / "note 8.txt").is_file()
+
+
+def test_entries_are_renamed_cut_and_pasted(tab: Page, easel: Easel) -> None:
+    here = easel.data_dir / "outputs" / "many"
+    entry(tab, "note 1.txt").click()
+    tab.keyboard.press("F2")
+    tab.keyboard.type("first")
+    tab.keyboard.press("Enter")
+    expect(entry(tab, "first.txt")).to_have_attribute("aria-selected", "true")
+    tab.keyboard.press("Control+x")
+    entry(tab, "inner, folder").dblclick()
+    expect(tab.get_by_text("Nothing here yet.")).to_be_visible()
+    tab.get_by_role("button", name="Paste 1").click()
+    expect(entry(tab, "first.txt")).to_be_visible()
+    assert (here / "inner" / "first.txt").read_text() == "note 1"
+    entry(tab, "first.txt").locator(".grip").drag_to(tab.get_by_role("button", name="many"))
+    expect(entry(tab, "first.txt")).to_have_count(0)
+    assert (here / "first.txt").is_file()
+
+
+def test_a_text_saved_by_somebody_else_is_not_lost(tab: Page, easel: Easel) -> None:
+    panel = preview(tab, "note 2.txt")
+    panel.get_by_role("button", name="Edit").click()
+    panel.get_by_role("textbox", name="note 2.txt").fill("mine")
+    file = easel.data_dir / "outputs" / "many" / "note 2.txt"
+    file.write_text("somebody else's")
+    tab.keyboard.press("Control+s")
+    expect(panel.get_by_role("alert")).to_contain_text("Somebody else has changed this file")
+    assert file.read_text() == "somebody else's"
+    panel.get_by_role("button", name="Save mine over theirs").click()
+    expect(tab.get_by_text("Saved", exact=True)).to_be_visible()
+    assert file.read_text() == "mine"
+
+
+def test_a_file_of_weights_tells_its_header(tab: Page) -> None:
+    panel = preview(tab, "fox.safetensors")
+    expect(panel.locator("#files_architecture")).to_contain_text(re.compile("SD|Stable|sd"))
+    expect(panel.get_by_text("foxfur")).to_be_visible()
+    panel.get_by_role("button", name="Metadata").click()
+    expect(panel.get_by_text("ss_base_model_version")).to_be_visible()
+    panel.get_by_role("button", name="All tensors").click()
+    expect(panel.get_by_text("F16 [4, 4]")).to_be_visible()
+
+
+def test_a_picture_is_found_by_its_prompt_and_handed_on(tab: Page) -> None:
+    tab.keyboard.press("/")
+    tab.keyboard.type("red fox")
+    found = entry(tab, "fox.png")
+    expect(found).to_be_visible(timeout=20_000)
+    panel = preview(tab, "fox.png")
+    expect(panel.get_by_text("Karras")).to_be_visible()
+    found.click(button="right")
+    tab.get_by_role("menuitem", name="Show in its folder").click()
+    expect(found).to_have_attribute("aria-selected", "true")
+    expect(tab.get_by_role("listbox")).to_have_accessible_name("many")
+    panel.get_by_role("button", name="To text to image").click()
+    expect(tab.locator("#prompt")).to_have_value("a red fox")
+
+
+def test_what_appears_on_the_disk_appears_in_the_list(tab: Page, easel: Easel) -> None:
+    file = easel.data_dir / "outputs" / "many" / "a new one.txt"
+    file.write_text("new")
+    expect(entry(tab, "a new one.txt")).to_be_visible(timeout=15_000)
+    file.unlink()
+    expect(entry(tab, "a new one.txt")).to_have_count(0, timeout=15_000)
+
+
+def test_a_link_is_made_opened_by_a_stranger_and_revoked(tab: Page, browser: Browser) -> None:
+    entry(tab, "note 3.txt").click(button="right")
+    tab.get_by_role("menuitem", name="Share").click()
+    tab.fill("#files_share_password", "open sesame")
+    tab.click("#files_share_make")
+    link = tab.get_by_role("textbox", name="Link").input_value()
+    stranger = browser.new_context().new_page()
+    stranger.goto(link)
+    assert "note 3.txt" not in stranger.content()
+    stranger.locator("input[type=password]").fill("open sesame")
+    stranger.locator("input[type=password]").press("Enter")
+    expect(stranger.locator("body")).to_contain_text("note 3.txt")
+    tab.get_by_role("button", name="Revoke").click()
+    expect(tab.get_by_role("textbox", name="Link")).to_have_count(0)
+    answer = stranger.goto(link)
+    assert answer is not None and answer.status == 404
+    stranger.context.close()
+
+
+def test_several_are_downloaded_together(tab: Page) -> None:
+    entry(tab, "note 4.txt").click()
+    entry(tab, "note 5.txt").click(modifiers=["Control"])
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Download", exact=True).click()
+    assert download.value.suggested_filename.endswith(".zip")
