@@ -14,7 +14,15 @@ from running import Easel, started
 
 pytestmark = pytest.mark.browser
 EVIL = "<img src=x onerror=window.run=1>.txt"
-TOLD = "a red fox\nNegative prompt: dog\nSteps: 7, Sampler: Euler, Schedule type: Karras, Seed: 42, Size: 64x48"
+TOLD = (
+    "a red fox\nNegative prompt: dog\n"
+    "Steps: 7, Sampler: Euler, Schedule type: Karras, Seed: 42, Size: 64x48"
+)
+CARD = """# Card
+<script>window.run=2</script>
+<img src=x onerror=window.run=3>
+[x](javascript:window.run=4)
+"""
 
 
 def safetensors(path: Path, metadata: dict[str, str]) -> None:
@@ -37,9 +45,7 @@ def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ea
         text.add_text("parameters", TOLD)
         Image.new("RGB", (64, 48), "red").save(here / "fox.png", pnginfo=text)
         (here / EVIL).write_text("<b>text</b>")
-        (here / "read.md").write_text(
-            "# Card\n<script>window.run=2</script>\n<img src=x onerror=window.run=3>\n[x](javascript:window.run=4)"
-        )
+        (here / "card.md").write_text(CARD)
         tags = json.dumps({"set": {"foxfur": 12, "<img src=x onerror=window.run=5>": 3}})
         safetensors(
             here / "fox.safetensors", {"ss_base_model_version": "sd_v1", "ss_tag_frequency": tags}
@@ -47,20 +53,29 @@ def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ea
         yield running
 
 
-@pytest.fixture
-def tab(browser: Browser, easel: Easel) -> Iterator[Page]:
-    """The tab, standing in the folder of many files."""
+@pytest.fixture(scope="module")
+def opened(browser: Browser, easel: Easel) -> Iterator[Page]:
+    """The page, opened once: what it shows is kept fresh by itself."""
     context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 860})
     page = context.new_page()
     page.goto(easel.url)
-    page.get_by_role("button", name="Files", exact=True).click()
-    for name in ("outputs", "many"):
-        page.get_by_role("option", name=f"{name}, folder").dblclick()
-    expect(page.get_by_role("listbox")).to_have_accessible_name("many")
-    expect(page.locator("#tab_files .total")).to_have_text("455 entries")
     yield page
-    assert page.evaluate("window.run") is None  # no text of a file ever became a script
     context.close()
+
+
+@pytest.fixture
+def tab(opened: Page) -> Iterator[Page]:
+    """The tab, standing in the folder of many files with nothing selected."""
+    opened.get_by_role("button", name="Files", exact=True).click()
+    opened.get_by_role("navigation", name="Places").get_by_role("button", name="data").click()
+    for name in ("outputs", "many"):
+        opened.get_by_role("option", name=f"{name}, folder", exact=True).dblclick()
+    expect(opened.get_by_role("listbox")).to_have_accessible_name("many")
+    expect(entry(opened, "fox.png")).to_be_visible()
+    yield opened
+    if opened.get_by_role("complementary", name="Preview").count():
+        opened.get_by_role("complementary").get_by_role("button", name="Close").click()
+    assert opened.evaluate("window.run") is None  # no text of a file ever became a script
 
 
 def entry(page: Page, name: str) -> Locator:
@@ -98,7 +113,7 @@ def test_a_name_that_looks_like_a_page_is_shown_as_text(tab: Page) -> None:
 
 
 def test_markdown_does_nothing_but_stand_there(tab: Page) -> None:
-    card = preview(tab, "read.md").locator("article")
+    card = preview(tab, "card.md").locator("article")
     expect(card.get_by_role("heading", name="Card")).to_be_visible()
     assert card.locator("script, [onerror], a[href^=javascript]").count() == 0
 
@@ -204,7 +219,8 @@ def test_a_link_is_made_opened_by_a_stranger_and_revoked(tab: Page, browser: Bro
     tab.get_by_role("button", name="Revoke").click()
     expect(tab.get_by_role("textbox", name="Link")).to_have_count(0)
     answer = stranger.goto(link)
-    assert answer is not None and answer.status == 404
+    assert answer is not None
+    assert answer.status == 404
     stranger.context.close()
 
 

@@ -56,19 +56,21 @@ export interface Result {
   error?: string
 }
 
-/** What a verb did at once, or the job that goes on with it. */
+/** What a verb did; `job` goes on with it where it takes long. */
 export interface Worked {
   results: Result[]
-  job: Job | null
+  job: string | null
 }
 
 export interface Job {
   id: string
-  kind: string
-  state: 'running' | 'done' | 'failed' | 'cancelled'
+  verb: 'move' | 'copy' | 'delete' | 'restore' | 'extract'
+  state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled'
   done: number // bytes
   total: number // bytes
-  error?: string
+  steps: number
+  results: Result[]
+  error: string
 }
 
 export interface Thrown {
@@ -89,6 +91,7 @@ export interface Share {
 
 export interface Found {
   total: number
+  complete: boolean // false while the service is still reading what there is
   entries: (Entry & { path: string })[]
 }
 
@@ -145,9 +148,9 @@ export const move = (paths: string[], to: string, conflict?: Conflict) =>
 export const copy = (paths: string[], to: string, conflict?: Conflict) =>
   post<Worked>(`${FILES}/copy`, { paths, to, conflict })
 export const discard = (paths: string[]) =>
-  post<{ trash_id: string; results: Result[] }>(`${FILES}/delete`, { paths })
+  post<Worked & { trash_id: string }>(`${FILES}/delete`, { paths })
 export const restore = (trash_id: string, conflict?: Conflict) =>
-  post<{ results: Result[] }>(`${FILES}/restore`, { trash_id, conflict })
+  post<Worked>(`${FILES}/restore`, { trash_id, conflict })
 export const trash = () => get<{ thrown: Thrown[] }>(`${FILES}/trash`)
 export const purge = (trash_id?: string) => remove(`${FILES}/trash?${query({ trash_id })}`)
 
@@ -160,6 +163,7 @@ export const bytesOf = (path: string, init?: RequestInit) =>
 export const archiveOf = (paths: string[]) =>
   address(`${FILES}/archive?${new URLSearchParams(paths.map((path) => ['path', path]))}`)
 
+export const jobs = () => get<{ jobs: Job[] }>(`${FILES}/jobs`)
 export const job = (id: string) => get<Job>(`${FILES}/jobs/${encodeURIComponent(id)}`)
 export const cancelJob = (id: string) => remove(`${FILES}/jobs/${encodeURIComponent(id)}`)
 

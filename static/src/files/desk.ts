@@ -7,6 +7,7 @@ import { ApiError } from '../api/client'
 import * as api from './api'
 import { useAsking } from './asking'
 import { useJobs } from './jobs'
+import { writeText } from './preview/texts'
 import { useListing, type Item, type Source } from './listing'
 import { joined, nameOf, parentOf, within } from './paths'
 import { faultsOf } from './results'
@@ -30,7 +31,13 @@ export function useDesk() {
   const path = useStorage('easel.files.path', '/data')
   const words = ref('') // that are searched for
   const how = useStorage('easel.files.how', { view: 'list' as View, sort: 'name' as SortKey, descending: false, hidden: false }, undefined, { mergeDefaults: true })
-  const listing = useListing(failed)
+  const fault = ref('') // what the service has against the words of a search
+  const complete = ref(true) // whether it knows everything that a search may find
+  const listing = useListing((error) => {
+    const refused = where.value === 'search' && error instanceof ApiError && error.status >= 400 && error.status < 500
+    if (refused) fault.value = telling.textOf(error)
+    else failed(error)
+  })
   const selection = useSelection({ total: () => listing.total.value, at: listing.at, span: listing.span })
   const clipboard = shallowRef<{ paths: string[]; cut: boolean }>({ paths: [], cut: false })
   const renaming = ref('')
@@ -41,14 +48,24 @@ export function useDesk() {
     return root !== undefined && root.writable && !root.sealed.some((one) => within(path.value, one))
   })
 
-  const jobs = useJobs(failed, () => void renew())
+  const jobs = useJobs(failed, (job) => {
+    complain(job.results)
+    if (job.state === 'failed' && !faultsOf(job.results)) telling.wrong(job.error)
+    void renew()
+  })
 
   // ---- where
   function source(): Source {
     const { sort, descending, hidden } = how.value
     if (where.value === 'search') {
       const asked = words.value
-      return (offset, limit) => api.search(asked, path.value, offset, limit)
+      const below = path.value
+      return async (offset, limit) => {
+        const found = await api.search(asked, below, offset, limit)
+        fault.value = ''
+        complete.value = found.complete
+        return found
+      }
     }
     const folder = path.value
     return async (offset, limit) => {
@@ -107,6 +124,13 @@ export function useDesk() {
     how.value = { ...how.value, ...change }
   }
 
+  /** What was deleted together comes back; with a number where the name is taken meanwhile. */
+  async function restore(trash_id: string) {
+    const done = await asked((conflict) => api.restore(trash_id, conflict))
+    if (done) await settled(done)
+    return done !== null
+  }
+
   async function begin() {
     const found = await tried(api.roots())
     roots.value = found?.roots ?? []
@@ -136,13 +160,22 @@ export function useDesk() {
     return true
   }
 
+  async function makeText(name: string): Promise<boolean> {
+    const made = await tried(writeText(joined(path.value, name), '', null))
+    if (!made) return false
+    await renew()
+    select(joined(path.value, name))
+    looking.value = true
+    return true
+  }
+
   async function rename(item: Item, name: string) {
     renaming.value = ''
     const to = joined(parentOf(item.path), name)
     const done = await tried(api.rename(item.path, name))
     if (!done) return
-    complain(done.results)
-    await renew()
+    await settled(done)
+    if (faultsOf(done.results)) return
     select(to)
     telling.undoable(t('files.renamed', { name }), () => {
       void tried(api.rename(to, item.name)).then(renew)
@@ -183,7 +216,7 @@ export function useDesk() {
 
   /** Tell what went wrong, follow what goes on, and look again. */
   async function settled({ results, job }: api.Worked) {
-    if (job) jobs.follow(job)
+    if (job) await jobs.follow(job)
     else complain(results)
     await renew()
   }
@@ -208,19 +241,18 @@ export function useDesk() {
     if (paths.length === 0) return
     const done = await tried(api.discard(paths))
     if (!done) return
-    complain(done.results)
     selection.reset()
-    await renew()
+    await settled(done)
     const said = paths.length === 1 ? t('files.discarded', { name: nameOf(paths[0]!) }) : t('files.discardedMany', { count: paths.length })
     telling.undoable(said, () => {
-      void tried(api.restore(done.trash_id)).then(renew)
+      void restore(done.trash_id)
     })
   }
 
   return {
-    roots, where, path, words, how, listing, selection, clipboard, cut, renaming, looking, writable,
+    roots, where, path, words, fault, complete, how, listing, selection, clipboard, cut, renaming, looking, writable,
     jobs, asking, telling,
     begin, go, goTo, up, search, select, renew, arrange, open, chosen,
-    makeFolder, rename, bring, extract, hold, paste, discard,
+    makeFolder, makeText, rename, bring, restore, extract, hold, paste, discard,
   }
 }

@@ -1,6 +1,6 @@
 /** Copies and moves that take long: followed until they end, and cancelled. */
 import { useIntervalFn } from '@vueuse/core'
-import { computed, shallowRef } from 'vue'
+import { shallowRef } from 'vue'
 
 import * as api from './api'
 
@@ -9,32 +9,32 @@ const LOOK_MS = 700
 export type Jobs = ReturnType<typeof useJobs>
 
 export function useJobs(onError: (error: unknown) => void, onEnd: (job: api.Job) => void) {
-  const jobs = shallowRef<api.Job[]>([])
-  const running = computed(() => jobs.value.filter(({ state }) => state === 'running'))
+  const running = shallowRef<api.Job[]>([])
   const { pause, resume } = useIntervalFn(() => void look(), LOOK_MS, { immediate: false })
 
-  function follow(job: api.Job) {
-    jobs.value = [...jobs.value.filter(({ id }) => id !== job.id), job]
-    if (job.state === 'running') resume()
+  async function follow(id: string) {
+    try {
+      take(await api.job(id))
+    } catch (error) {
+      onError(error)
+    }
+  }
+
+  /** Those that were begun before the page was loaded, or elsewhere. */
+  async function find() {
+    for (const job of (await api.jobs()).jobs) if (isOpen(job)) take(job)
+  }
+
+  function take(job: api.Job) {
+    const others = running.value.filter(({ id }) => id !== job.id)
+    running.value = isOpen(job) ? [...others, job] : others
+    if (isOpen(job)) resume()
+    else onEnd(job)
   }
 
   async function look() {
-    for (const { id } of running.value) {
-      try {
-        const now = await api.job(id)
-        follow(now)
-        if (now.state !== 'running') ended(now)
-      } catch (error) {
-        jobs.value = jobs.value.filter((job) => job.id !== id)
-        onError(error)
-      }
-    }
+    await Promise.all(running.value.map(({ id }) => follow(id)))
     if (running.value.length === 0) pause()
-  }
-
-  function ended(job: api.Job) {
-    jobs.value = jobs.value.filter(({ id }) => id !== job.id)
-    onEnd(job)
   }
 
   async function cancel(id: string) {
@@ -45,5 +45,9 @@ export function useJobs(onError: (error: unknown) => void, onEnd: (job: api.Job)
     }
   }
 
-  return { running, follow, cancel }
+  return { running, follow, find, cancel }
+}
+
+function isOpen({ state }: api.Job): boolean {
+  return state === 'waiting' || state === 'running'
 }

@@ -38,6 +38,7 @@ export function useTelling() {
     const shown = ElMessage({
       duration: UNDO_MS,
       showClose: true,
+      placement: 'bottom', // above it lie the sections
       customClass: 'undoable',
       message: h('span', [
         text,

@@ -1,9 +1,11 @@
 /** A text of the service's: read with its state, written only if that is still its state. */
-import { ApiError, raw } from '../../api/client'
+import { ApiError, get, raw } from '../../api/client'
 import { bytesOf, query } from '../api'
 
-const MOST = 1 << 20 // bytes that are shown; more is downloaded
+const MOST = 2 << 20 // bytes that can be edited
+const SHOWN = 512 << 10 // bytes that are shown of what is longer
 const CHANGED = 412
+const ROUTE = 'api/files/text'
 
 export interface Text {
   text: string
@@ -12,25 +14,33 @@ export interface Text {
 }
 
 export async function readText(path: string, size: number): Promise<Text> {
-  const whole = size <= MOST
-  const answer = await bytesOf(path, whole ? {} : { headers: { Range: `bytes=0-${MOST - 1}` } })
-  const bytes = await answer.arrayBuffer()
-  // Letters that are none in UTF-8 would be lost in saving.
-  const decoded = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
-  return { text: decoded, etag: answer.headers.get('ETag') ?? '', whole: whole && !decoded.includes('\ufffd') }
+  if (size <= MOST) {
+    try {
+      return { ...(await get<{ text: string; etag: string }>(`${ROUTE}?${query({ path })}`)), whole: true }
+    } catch (error) {
+      // What is no text in UTF-8 is shown as far as it goes.
+      if (!(error instanceof ApiError) || ![400, 413, 415, 422].includes(error.status)) throw error
+    }
+  }
+  const answer = await bytesOf(path, { headers: { Range: `bytes=0-${SHOWN - 1}` } })
+  return { text: new TextDecoder().decode(await answer.arrayBuffer()), etag: '', whole: false }
 }
 
-/** The new state; null when somebody else has changed the file meanwhile, and nothing was saved. */
-export async function writeText(path: string, text: string, etag: string): Promise<string | null> {
+/**
+ * The new state; "" when somebody else has changed the file meanwhile, and nothing was saved.
+ * `etag` is the state that was edited; null makes a new file.
+ */
+export async function writeText(path: string, text: string, etag: string | null): Promise<string> {
+  const state: Record<string, string> = etag === null ? { 'If-None-Match': '*' } : { 'If-Match': `"${etag}"` }
   try {
-    const answer = await raw(`api/files/content?${query({ path })}`, {
+    const answer = await raw(`${ROUTE}?${query({ path })}`, {
       method: 'PUT',
-      body: text,
-      headers: { 'Content-Type': 'text/plain; charset=utf-8', ...(etag ? { 'If-Match': etag } : {}) },
+      body: JSON.stringify({ text }),
+      headers: { 'Content-Type': 'application/json', ...state },
     })
-    return answer.headers.get('ETag') ?? ''
+    return ((await answer.json()) as { etag: string }).etag
   } catch (error) {
-    if (error instanceof ApiError && error.status === CHANGED) return null
+    if (error instanceof ApiError && error.status === CHANGED) return ''
     throw error
   }
 }
