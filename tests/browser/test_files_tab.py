@@ -218,6 +218,7 @@ def test_a_link_is_made_opened_by_a_stranger_and_revoked(tab: Page, browser: Bro
     expect(stranger.locator("body")).to_contain_text("note 3.txt")
     tab.get_by_role("button", name="Revoke").click()
     expect(tab.get_by_role("textbox", name="Link")).to_have_count(0)
+    tab.keyboard.press("Escape")
     answer = stranger.goto(link)
     assert answer is not None
     assert answer.status == 404

@@ -42,3 +42,11 @@ test('everything can be selected', async () => {
   await selection.all()
   expect(selection.count.value).toBe(20)
 })
+
+test('one that is not there yet is selected when it has come', async () => {
+  const selection = useSelection({ ...rows, at: () => undefined })
+  selection.only(12)
+  expect(selection.count.value).toBe(0)
+  await Promise.resolve().then(() => undefined)
+  expect(paths(selection)).toEqual(['/12'])
+})

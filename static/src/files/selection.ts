@@ -22,11 +22,16 @@ export function useSelection(rows: Rows) {
 
   const count = computed(() => chosen.value.size)
 
+  /** This one alone; one that is far away is selected as soon as it has come. */
   function only(index: number) {
-    const entry = rows.at(index)
-    turn++
+    const mine = ++turn
     active.value = anchor = index
+    const entry = rows.at(index)
     chosen.value = new Set(entry ? [entry.path] : [])
+    if (entry) return
+    void rows.span(index, index + 1).then(([late]) => {
+      if (mine === turn && late) chosen.value = new Set([late.path])
+    })
   }
 
   function toggle(index: number) {
