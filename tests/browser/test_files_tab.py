@@ -184,8 +184,8 @@ def test_a_file_of_weights_tells_its_header(tab: Page) -> None:
 def test_a_picture_is_found_by_its_prompt_and_handed_on(tab: Page) -> None:
     tab.keyboard.press("/")
     tab.keyboard.type("red fox")
+    expect(tab.get_by_role("heading", name="1 found")).to_be_visible(timeout=20_000)
     found = entry(tab, "fox.png")
-    expect(found).to_be_visible(timeout=20_000)
     panel = preview(tab, "fox.png")
     expect(panel.get_by_text("Karras")).to_be_visible()
     found.click(button="right")

@@ -95,20 +95,24 @@ export interface Found {
   entries: (Entry & { path: string })[]
 }
 
-/** What a picture says of itself. */
-export interface Facts {
-  infotext: string
-}
-
 /** What a safetensors file says of itself. */
 export interface Header {
+  model: string
   architecture: string
   count: number // tensors
   parameters: number
   dtypes: string[]
-  words: { word: string; count: number }[]
+  words: { word: string; count: number }[] // 0: not counted
   metadata: Record<string, string>
+  matching: number // tensors whose names hold what is asked for
   tensors: { name: string; dtype: string; shape: number[] }[]
+}
+
+/** What is inside a file; `problem` says why nothing of it can be told. */
+export interface Inside {
+  picture?: { width: number; height: number; infotext: string }
+  weights?: Header
+  problem?: string
 }
 
 export interface Measured {
@@ -176,8 +180,8 @@ export const search = (q: string, path: string, offset: number, limit: number) =
 export const thumbnailOf = ({ path, modified }: { path: string; modified: number }, size: number) =>
   address(`${FILES}/thumbnail?${query({ path, size, v: modified })}`)
 
-export const factsOf = (path: string) => get<Facts>(`${FILES}/facts?${query({ path })}`)
-export const headerOf = (path: string) => get<Header>(`${FILES}/header?${query({ path })}`)
+export const inside = (path: string, tensor?: string, limit?: number) =>
+  get<Inside>(`${FILES}/preview?${query({ path, tensor, limit })}`)
 export const measure = (path: string) => get<Measured>(`${FILES}/size?${query({ path })}`)
 export const extract = (path: string, conflict?: Conflict) => post<Worked>(`${FILES}/extract`, { path, conflict })
 export const suggestion = async (header: Blob) =>
