@@ -76,7 +76,7 @@ class Engine:
         self._controls = ControlNets(place, dtype)
         self._embeddings = Embeddings()
         self._adapters = Adapters()
-        self._upscalers = Upscalers(registry, place)
+        self._upscalers = Upscalers(registry, place, lambda: self._listener.tools.upscalers)
         self._describers = Describers(place)
         self._tokenizer = clip_tokenizer()
         self._styles_files = tuple(styles_files)
@@ -179,6 +179,7 @@ class Engine:
                 control,
                 resampling,
                 listener=self._listener if self._listener.follows_sampling else None,
+                tools=self._listener.tools,
             )
             pictures = job.draw()
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)

@@ -29,6 +29,10 @@ def unwatched(progress: Progress, preview: Callable[[], "Image"] | None) -> Stop
     return Stop.NO
 
 
+class Ended(Exception):
+    """Raised through whatever draws when a job shall end; nobody in between may keep it."""
+
+
 class Stage(StrEnum):
     """What a picture that is about to leave the engine is."""
 
@@ -48,6 +52,20 @@ class Release:
     facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a listener brings by name; of the engine's own names nobody takes one over.
+
+    A sampler is called as ours are: ``(denoise, x (B,4,h,w), sigmas (n+1,), draw) -> Tensor``. A
+    schedule gives the falling levels, 0 at the end: ``(steps, sigma_min, sigma_max) -> Tensor``. An
+    upscaler enlarges: ``(image, scale) -> Image``.
+    """
+
+    samplers: Mapping[str, Callable[..., "Tensor"]] = field(default_factory=dict)
+    schedules: Mapping[str, Callable[[int, float, float], "Tensor"]] = field(default_factory=dict)
+    upscalers: Mapping[str, Callable[["Image", float], "Image"]] = field(default_factory=dict)
+
+
 Redraw = Callable[[GenerationRequest], Generation]
 
 
@@ -60,6 +78,11 @@ class Listener(Protocol):
     @property
     def follows_sampling(self) -> bool:
         """Whether :meth:`before_sampling` and :meth:`at_step` want to be called."""
+        ...
+
+    @property
+    def tools(self) -> Tools:
+        """What it brings to draw with; asked at each job."""
         ...
 
     def before_generate(self, request: GenerationRequest) -> GenerationRequest:
@@ -105,6 +128,11 @@ class Silence:
     def follows_sampling(self) -> bool:
         """Nobody wants to be called."""
         return False
+
+    @property
+    def tools(self) -> Tools:
+        """None."""
+        return Tools()
 
     def before_generate(self, request: GenerationRequest) -> GenerationRequest:
         """As it is."""

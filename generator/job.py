@@ -16,7 +16,7 @@ from generator.following import Follower
 from generator.guides import Guide
 from generator.hires import enlarge
 from generator.hires_size import target
-from generator.hooks import Listener
+from generator.hooks import Listener, Tools
 from generator.legs import Leg
 from generator.network import network
 from generator.notes import describe
@@ -52,6 +52,7 @@ class Job:
     control: Control | None = None  # ControlNet's units
     resampling: Callable[[str | None], Resample] = always_lanczos  # by an upscaler's name
     listener: Listener | None = None  # only one that follows the sampling
+    tools: Tools = field(default_factory=Tools)  # what plugins bring to draw with
     names: ModelNames | None = None  # of the first pass's models
     stopped: bool = False
     notes: Parameters = field(default_factory=dict)  # AUTOMATIC1111's extra_generation_params
@@ -141,6 +142,7 @@ class Job:
             refinement=self._refinement(leg, guide, steering),
             check_nan=self.check_nan,
             hearing=self._hearing(),
+            tools=self.tools,
         )
         if start and self.request.origin and self.request.origin.inversion:
             work = replace(work, start=self._backwards(leg, work, self.request.origin.inversion))
@@ -217,7 +219,7 @@ class Job:
         legs, titles = (self.first, self.second), (self._larger_title, self._refiner_title)
         units = self.control.notes if self.control else {}
         self.notes = dict(self.request.notes) | units
-        self.notes |= describe(self.request, legs, self.bench, self._prepared, titles)
+        self.notes |= describe(self.request, legs, self.bench, self._prepared, titles, self.tools)
         first = batch * self.request.batch_size
         finish = self._finisher.batch(latents, first) if self._finisher else None
         images = decode(self.bench.means.vae, latents, self.check_nan)

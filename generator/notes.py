@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from generator.bench import Bench
 from generator.hires import HiresTexts, hires_notes
+from generator.hooks import Tools
 from generator.legs import Leg
 from generator.origins import Prepared, origin_notes
 from generator.pictures.description import Parameters, sampling_notes
@@ -18,6 +19,7 @@ def describe(
     bench: Bench,
     prepared: Prepared | None,
     titles: tuple[str | None, str | None],
+    tools: Tools,
 ) -> Parameters:
     """AUTOMATIC1111's ``extra_generation_params``.
 
@@ -33,14 +35,17 @@ def describe(
     if request.options.emphasis != "Original" and ("(" in prompts or "[" in prompts):
         notes["Emphasis"] = request.options.emphasis
     for leg in (first, *([second] if second else [])):
-        notes |= _sampling_notes(replace(request, sampling=leg.sampling))  # the later pass's stay
+        notes |= _sampling_notes(
+            replace(request, sampling=leg.sampling), tools
+        )  # the later pass's stay
     return notes | _refiner_notes(request, titles[1]) | _padding_notes(request, bench)
 
 
-def _sampling_notes(request: GenerationRequest) -> Parameters:
-    sampler, label = resolve(request.sampling.sampler, request.sampling.schedule)
+def _sampling_notes(request: GenerationRequest, tools: Tools) -> Parameters:
+    sampler, label = resolve(request.sampling.sampler, request.sampling.schedule, tools)
     timestep = sampler.kind == "timestep"
-    used = label if timestep else schedule_for(sampler.default_schedule, label)
+    own = timestep or label in tools.schedules
+    used = label if own else schedule_for(sampler.default_schedule, label)
     return sampling_notes(request, sampler, used)
 
 

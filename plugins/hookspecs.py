@@ -195,6 +195,13 @@ ANSWER: Final = Terms(WEB, 5.0, closed=True)
 """The terms of a route's function: quick, for it holds one of the web process's threads."""
 
 
+QUIET: Final = Terms(WEB, 0.1)
+"""The terms of a number for ``/metrics``."""
+
+TOOL: Final = Terms(WORKER, 3600.0, closed=True)
+"""The terms of what ``tools`` brings: it is the job's own work, and its failure the job's."""
+
+
 def specs(side: Side) -> type:
     """The class that names the hooks of one process."""
     return WebHooks if side is Side.WEB else WorkerHooks

@@ -17,10 +17,10 @@ from typing import Any
 import pluggy
 
 from generator.errors import BadRequest
-from generator.hooks import Release, Stage
+from generator.hooks import Ended, Release, Stage
 from plugins.errors import HookFailed, PluginError, Unfit, Withheld
 from plugins.finding import Found, Origin, find_plugins
-from plugins.hookspecs import ANSWER, HOOKS, Terms, specs
+from plugins.hookspecs import ANSWER, HOOKS, QUIET, Terms, specs
 from plugins.importing import forget, import_part
 from plugins.nouns import ROOM, Home, Side
 from plugins.probing import faults_at_import
@@ -254,12 +254,17 @@ class Host:
         caller = getattr(self._pluggy.hook, hook)
         return next(each for each in caller.get_hookimpls() if each.plugin_name == name)
 
-    def run(self, name: str, what: str, function: Callable[[], Any]) -> Any:
-        """Call a function that a plugin gave, such as a route's, on the terms of ``ANSWER``.
+    def run(self, name: str, what: str, function: Callable[[], Any], terms: Terms = ANSWER) -> Any:
+        """Call a function that a plugin gave, such as a route's.
 
-        Raises :class:`HookFailed` naming plugin and ``what``.
+        Raises :class:`HookFailed` naming plugin and ``what``, and what the function raises to stop
+        a job.
         """
-        return self._watched(name, what, ANSWER, function)
+        return self._watched(name, what, terms, function)
+
+    def run_quietly(self, name: str, what: str, function: Callable[[], Any]) -> Any:
+        """As :meth:`run`, but None where the function fails; that is logged and noted."""
+        return self._watched(name, what, QUIET, function)
 
     def _call(self, name: str, hook: str, facts: Mapping[str, Any]) -> Any:
         implementation = self._implementation(name, hook)
@@ -270,8 +275,8 @@ class Host:
         started = time.perf_counter()
         try:
             return call()
-        except (Withheld, BadRequest):
-            raise  # the plugin at work, not a failure of it
+        except (Withheld, BadRequest, Ended):
+            raise  # the plugin at work, or the job's end: no failure of it
         except (Exception, SystemExit) as error:  # a plugin's code may raise anything
             self.log.exception("plugin %s: %s failed", name, hook)
             self._note(name, last_error=f"{hook}: {type(error).__name__}: {error}")

@@ -1,17 +1,21 @@
 """The worker's plugins as the engine's listener."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from generator.hooks import Redraw, Release, Stage
+from generator.hooks import Redraw, Release, Stage, Tools
 from generator.request import GenerationRequest, Progress
+from plugins.hookspecs import TOOL
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
     from plugins.host import Host
+
+KINDS = ("samplers", "schedules", "upscalers")
+"""What the hook ``tools`` may bring to draw with, by the names of ``choices``."""
 
 ORIGINAL = "Original prompt"
 """Key of the infotext under which a prompt stands that a plugin put another in place of."""
@@ -27,6 +31,22 @@ class PluginListener:
     def follows_sampling(self) -> bool:
         """Asked once a job: hooks at each step cost something."""
         return self.host.implements("before_sampling") or self.host.implements("at_step")
+
+    @property
+    def tools(self) -> Tools:
+        """What plugins bring to draw with; a failure of theirs is told by their name."""
+        kinds: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+        for plugin, told in self.host.ask("tools"):
+            for kind in KINDS:
+                for name, function in told.get(kind, {}).items():
+                    kinds[kind].setdefault(name, self._named(plugin, kind, name, function))
+        return Tools(**kinds)
+
+    def _named(
+        self, plugin: str, kind: str, name: str, function: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        what = f"{kind} {name}"
+        return lambda *given: self.host.run(plugin, what, lambda: function(*given), TOOL)
 
     def before_generate(self, request: GenerationRequest) -> GenerationRequest:
         """Prompts expanded, then the whole request shown. Raises ``HookFailed``."""

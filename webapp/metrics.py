@@ -18,6 +18,7 @@ from webapp.queues.contracts import Tally, WorkerState
 from webapp.version import VERSION
 
 if TYPE_CHECKING:
+    from webapp.plugin_desk import PluginDesk
     from webapp.services import Services
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -90,6 +91,19 @@ class Facts(Collector):
         yield states(workers, self.devices)
         yield from memory(workers)
         yield from sums(board.tallies())
+        yield from brought(self.services.plugins)
+
+
+def brought(plugins: "PluginDesk") -> Iterator[Metric]:
+    """Numbers of plugins, ``easel_<plugin>_<name>``; one that fails is left out."""
+    for plugin, metric in plugins.metrics():
+        values = plugins.host.run_quietly(plugin, f"the metric {metric.name}", metric.values)
+        kind = CounterMetricFamily if metric.counter else GaugeMetricFamily
+        name = f"easel_{plugin}_{metric.name}".replace("-", "_")
+        family = kind(name, metric.help, labels=tuple(metric.labels))
+        for labels, value in dict(values or {}).items():
+            family.add_metric([str(label) for label in labels], float(value))
+        yield family
 
 
 def states(workers: Sequence[WorkerState], expected: Sequence[str]) -> Metric:

@@ -17,6 +17,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from generator.hooks import Ended
 from generator.request import Progress, Snapshot, Stop
 from webapp.queues.errors import QueueError
 
@@ -29,11 +30,11 @@ BEAT = 1.0  # seconds between renewals when nothing happens
 GAP = 0.05  # shortest time between two reports of progress
 
 
-class LeaseLost(Exception):
+class LeaseLost(Ended):
     """Another worker has the job by now; this one must not answer it."""
 
 
-class Abandoned(Exception):
+class Abandoned(Ended):
     """The worker is shutting down and does not finish the job."""
 
 

@@ -3,6 +3,7 @@
 Contract section 5.8. The networks' layouts are spandrel's to know.
 """
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,10 +32,19 @@ WRAPPINGS = ("params_ema", "params-ema", "params", "state_dict", "model", "net")
 """Under what training programs file a network's tensors."""
 
 
+Enlarge = Callable[[Image.Image, float], Image.Image]
+
+
 class Upscalers:
     """The upscalers of one device. The network used last stays in memory."""
 
-    def __init__(self, registry: Registry, device: torch.device) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        device: torch.device,
+        brought: Callable[[], Mapping[str, Enlarge]] = dict,
+    ) -> None:
+        self._brought = brought  # those of plugins, by name
         self._registry = registry
         self._device = device
         self._held: tuple[object, ImageModelDescriptor] | None = None  # by the file's identity
@@ -82,7 +92,7 @@ class Upscalers:
 
     def named(self, wanted: str | int) -> str:
         """The upscaler of a name, or of a number in the list of all. Raises :class:`BadRequest`."""
-        names = known_upscalers(self._registry)
+        names = (*known_upscalers(self._registry), *self._brought())
         if isinstance(wanted, str):
             return wanted if wanted in names else label(self._file(wanted))
         if not 0 <= wanted < len(names):
@@ -94,6 +104,9 @@ class Upscalers:
         self._held = None
 
     def _once(self, image: Image.Image, name: str, scale: float, tiling: Tiling) -> Image.Image:
+        brought = self._brought().get(name)
+        if brought:
+            return brought(image, scale)
         if name in IMAGE_MODES:
             size = (int(image.width * scale), int(image.height * scale))
             return image.resize(size, IMAGE_MODES[name])

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from generator.errors import NotANumber
+from generator.hooks import Ended
 from generator.prompt.conditioning import Conditioning
 from generator.request import Stop
 from generator.sampling.blending import Blend
@@ -44,7 +45,7 @@ class Guidance:
     check_nan: bool = True
 
 
-class Interrupted(Exception):
+class Interrupted(Ended):
     """A watch asked to stop; :attr:`latent` is the last estimate of the picture, if any."""
 
     def __init__(self, stop: Stop, latent: Tensor | None) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from generator.hooks import Tools
 from generator.prompt.grammar import Timing
 from generator.request import Sampling, Snapshot, SoftInpainting, Stop
 from generator.sampling.denoiser import StepWatch, unwatched
@@ -65,6 +66,7 @@ class Pass:
     refinement: Refinement | None = None
     check_nan: bool = True
     hearing: Hearing | None = None
+    tools: Tools = field(default_factory=Tools)  # samplers and schedules that plugins bring
 
 
 def timing(sampling: Sampling, options: Snapshot, first_pass: Sampling | None = None) -> Timing:

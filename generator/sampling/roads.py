@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from generator.errors import BadRequest
 from generator.request import Sampling, Snapshot
 from generator.sampling.brownian import BrownianNoise
 from generator.sampling.denoiser import Denoiser
@@ -65,7 +66,12 @@ class SigmaRoad:
         if start:
             steps, t_enc = image_steps(steps, start.strength, start.fixed_steps)
             self.steps = t_enc + 1
-        self.full = sigmas_for(sampler, label, steps, self.table, job.options)
+        brought = job.tools.schedules.get(label)
+        if brought:
+            low, high = float(self.table.sigma_min), float(self.table.sigma_max)
+            self.full = checked_levels(brought(steps, low, high), label)
+        else:
+            self.full = sigmas_for(sampler, label, steps, self.table, job.options)
         walked = self.full[max(steps - t_enc - 1, 0) :] if start else self.full
         self.sigmas = walked.to(job.network.device)
 
@@ -123,6 +129,18 @@ class SigmaRoad:
             noise.device,
             self.job.options.no_dpmpp_sde_batch_determinism,
         )
+
+
+def checked_levels(levels: Tensor, label: str) -> Tensor:
+    """The noise levels that a plugin's schedule gave, on the CPU.
+
+    Raises :class:`BadRequest` unless they fall to 0.
+    """
+    levels = levels.detach().float().cpu()
+    falls = levels.dim() == 1 and len(levels) > 1 and bool((levels[1:] < levels[:-1]).all())
+    if not falls or float(levels[-1]) != 0:
+        raise BadRequest(f"The schedule {label!r} gives levels that do not fall to 0.", "scheduler")
+    return levels
 
 
 class TimestepRoad:

@@ -23,7 +23,7 @@ def sample(job: Pass, conditioning: Conditioning, noise: PictureNoise) -> Sample
     depends on its neighbours. Raises :class:`generator.errors.NotANumber` and
     :class:`generator.errors.BadRequest`.
     """
-    sampler, label = resolve(job.sampling.sampler, job.sampling.schedule)
+    sampler, label = resolve(job.sampling.sampler, job.sampling.schedule, job.tools)
     if sampler.adaptive and len(noise.pictures) > 1:
         return _apart(job, conditioning, noise)
     first = _first(job, noise)

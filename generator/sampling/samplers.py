@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from generator.hooks import Tools
 from generator.sampling import (
     dpm_solver,
     dpmpp,
@@ -15,7 +16,7 @@ from generator.sampling import (
     timestep,
     unipc,
 )
-from generator.sampling.names import SAMPLER_NAMES, SamplerName
+from generator.sampling.names import SAMPLER_NAMES, SamplerName, find_schedule
 from generator.sampling.names import resolve as resolve_names
 
 CHURN = frozenset({"s_churn", "s_tmin", "s_tmax", "s_noise"})
@@ -112,7 +113,20 @@ def _sampler(named: SamplerName) -> Sampler:
 SAMPLERS: Mapping[str, Sampler] = {named.name: _sampler(named) for named in SAMPLER_NAMES}
 
 
-def resolve(sampler: str | None, schedule: str | None) -> tuple[Sampler, str]:
-    """The sampler and the schedule's label that a request means; see :func:`names.resolve`."""
+def resolve(
+    sampler: str | None, schedule: str | None, tools: Tools | None = None
+) -> tuple[Sampler, str]:
+    """The sampler and the schedule's label that a request means; see :func:`names.resolve`.
+
+    ``tools`` may hold others than ours; without them such a name means the default, as every
+    unknown one does.
+    """
     name, label = resolve_names(sampler, schedule)
-    return SAMPLERS[name], label
+    if tools is None:
+        return SAMPLERS[name], label
+    if schedule in tools.schedules and find_schedule(str(schedule)) is None:
+        label = str(schedule)
+    brought = tools.samplers.get(sampler or "")
+    if brought is None or sampler in SAMPLERS:
+        return SAMPLERS[name], label
+    return Sampler(SamplerName(str(sampler), ()), brought), label

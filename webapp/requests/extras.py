@@ -100,9 +100,13 @@ class PngInfoBody(BaseModel):
 
 
 def to_extras(
-    body: ExtrasFields, images: Sequence[str], options: Mapping[str, Any], models: Registry
+    body: ExtrasFields,
+    images: Sequence[str],
+    options: Mapping[str, Any],
+    models: Registry,
+    brought: Sequence[str] = (),
 ) -> ExtrasRequest:
-    """The frozen request of a body whose ``images`` were checked.
+    """The frozen request of a body whose ``images`` were checked; plugins bring ``brought``.
 
     Raises ``Refused`` naming the field for numbers out of range, unknown upscalers, and face
     restoration, which is not here.
@@ -117,8 +121,8 @@ def to_extras(
         factor=body.upscaling_resize,
         size=sides(body) if body.resize_mode == TO_SIZE else None,
         crop=body.upscaling_crop,
-        upscaler=known("upscaler_1", body.upscaler_1, models),
-        second_upscaler=known("upscaler_2", body.upscaler_2, models),
+        upscaler=known("upscaler_1", body.upscaler_1, models, brought),
+        second_upscaler=known("upscaler_2", body.upscaler_2, models, brought),
         second_visibility=body.extras_upscaler_2_visibility,
         tile=int(options["ESRGAN_tile"]),
         tile_overlap=int(options["ESRGAN_tile_overlap"]),
@@ -130,14 +134,14 @@ def sides(body: ExtrasFields) -> tuple[int, int]:
     return body.upscaling_resize_w, body.upscaling_resize_h
 
 
-def known(field: str, name: str, models: Registry) -> str:
+def known(field: str, name: str, models: Registry, brought: Sequence[str]) -> str:
     """An upscaler that is here; "" is none. Raises ``Refused`` in AUTOMATIC1111's words."""
-    if not name or name in PLAIN_UPSCALERS:
+    if not name or name in (*PLAIN_UPSCALERS, *brought):
         return name or "None"
     try:
         find_upscaler(models, name)
     except ModelNotFound:
-        here = ", ".join(known_upscalers(models))
+        here = ", ".join((*known_upscalers(models), *brought))
         raise Refused(f"{field}: could not find upscaler named {name}. Known: {here}") from None
     return name
 

@@ -14,7 +14,8 @@ class Given:
 
     ``lenient``: unknown samplers and schedules fall back as in AUTOMATIC1111 (contract 4.1)
     instead of being refused. ``picture(field, text)`` is the base64 of a picture that was checked.
-    ``panels`` are the plugins that a body may name, each with the fields of its form.
+    ``panels`` are the plugins that a body may name, each with the fields of its form;
+    ``choices("samplers")`` are names that plugins bring.
     """
 
     options: Mapping[str, object]
@@ -24,3 +25,4 @@ class Given:
     lenient: bool = True
     picture: Callable[[str, str], str] = uploads.picture
     panels: Mapping[str, Sequence[Input]] = field(default_factory=dict)
+    choices: Callable[[str], Sequence[str]] = lambda kind: ()

@@ -59,13 +59,13 @@ def hires(body: Txt2Img, given: Given, options: Snapshot) -> HiresFix | None:
         return None
     if body.denoising_strength is None:
         raise Refused("denoising_strength: enable_hr needs it, a number from 0 to 1.")
-    sampler, ending = hires_sampler(body.hr_sampler_name)
+    sampler, ending = hires_sampler(body.hr_sampler_name, given)
     fix = HiresFix(
         strength=body.denoising_strength,
         scale=2.0 if body.hr_scale is None else body.hr_scale,
         resize_width=body.hr_resize_x or 0,
         resize_height=body.hr_resize_y or 0,
-        upscaler=upscaler(body.hr_upscaler, given.models),
+        upscaler=upscaler(body.hr_upscaler, given.models, given.choices("upscalers")),
         steps=body.hr_second_pass_steps or 0,
         sampler=sampler,
         schedule=hires_schedule(body.hr_scheduler, given) or ending,

@@ -45,12 +45,14 @@ def named(body: DrawingBody, given: Given) -> tuple[str, str]:
     field = "sampler_name" if body.sampler_name else "sampler_index"
     wanted = body.sampler_name or body.sampler_index
     sampler, schedule = resolve(wanted, body.scheduler)
-    if find_sampler(split_schedule(wanted)[0]) is None:
+    if wanted in given.choices("samplers"):
+        sampler = wanted
+    elif find_sampler(split_schedule(wanted)[0]) is None:
         if not given.lenient:
             raise unknown_sampler(field, wanted)
         log.warning("sampler %r is unknown; drawing with %s", wanted, sampler)
     if body.scheduler:
-        known_schedule("scheduler", body.scheduler, given)
+        schedule = known_schedule("scheduler", body.scheduler, given)
     return sampler, schedule
 
 
@@ -59,6 +61,8 @@ def known_schedule(field: str, wanted: str, given: Given) -> str:
     found = find_schedule(wanted)
     if found is not None:
         return found.label
+    if wanted in given.choices("schedules"):
+        return wanted
     if not given.lenient:
         known = ", ".join(each.label for each in SCHEDULE_NAMES)
         raise Refused(f"{field}: {wanted!r} is no schedule. Known: {known}.")
@@ -66,13 +70,15 @@ def known_schedule(field: str, wanted: str, given: Given) -> str:
     return DEFAULT_SCHEDULE
 
 
-def hires_sampler(wanted: str | None) -> tuple[str | None, str | None]:
+def hires_sampler(wanted: str | None, given: Given) -> tuple[str | None, str | None]:
     """The second pass's sampler and the schedule at the end of its name; None is the first's.
 
     An unknown one is refused, as AUTOMATIC1111 does (golden ``infotext_paste_only``).
     """
     if not wanted or wanted == SAME_SAMPLER:
         return None, None
+    if wanted in given.choices("samplers"):
+        return wanted, None
     bare, ending = split_schedule(wanted)
     if find_sampler(bare) is None:
         raise unknown_sampler("hr_sampler_name", wanted)

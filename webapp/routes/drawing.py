@@ -101,6 +101,7 @@ def given(options: Mapping[str, object], here: "Services") -> Given:
         here.config.lenient,
         reader(),
         here.plugins.panels(),
+        here.plugins.choices,
     )
 
 

@@ -76,7 +76,10 @@ def enlarged(body: ExtrasFields, images: list[str], *, single: bool) -> Response
     here = services()
     options = here.options.get()
     job = ExtrasJob(
-        replace(to_extras(body, images, options, here.registry), user_name=user_name()),
+        replace(
+            to_extras(body, images, options, here.registry, here.plugins.choices("upscalers")),
+            user_name=user_name(),
+        ),
         single,
         str(options.get("samples_format", "png")),
         int(str(options.get("jpeg_quality", 80))),

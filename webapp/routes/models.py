@@ -141,12 +141,13 @@ def embedding(facts: EmbeddingFacts) -> dict[str, object]:
 @allowed(Scope.READ)
 @described(Note("Samplers", answer=LIST))
 def samplers() -> Response:
-    """Every sampler in AUTOMATIC1111's order."""
+    """Every sampler in AUTOMATIC1111's order, then those of plugins."""
     return jsonify(
         [
             {"name": s.name, "aliases": list(s.aliases), "options": dict(s.options)}
             for s in SAMPLER_NAMES
         ]
+        + [{"name": name, "aliases": [], "options": {}} for name in brought("samplers")]
     )
 
 
@@ -166,7 +167,22 @@ def schedulers() -> Response:
             }
             for s in SCHEDULE_NAMES
         ]
+        + [
+            {
+                "name": name,
+                "label": name,
+                "aliases": None,
+                "default_rho": -1.0,
+                "need_inner_model": False,
+            }
+            for name in brought("schedules")
+        ]
     )
+
+
+def brought(kind: str) -> tuple[str, ...]:
+    """Names of one kind that plugins bring."""
+    return services().plugins.choices(kind)
 
 
 @models.get("/upscalers")
@@ -177,7 +193,7 @@ def upscalers() -> Response:
     built_in = [upscaler(name, None, None) for name in PLAIN_UPSCALERS]
     files = listed(services().registry)
     own = [upscaler(label(file), file.stem, str(file.path)) for file in files]
-    return jsonify(built_in + own)
+    return jsonify(built_in + own + [upscaler(name, None, None) for name in brought("upscalers")])
 
 
 def upscaler(name: str, model: str | None, path: str | None) -> dict[str, object]:
