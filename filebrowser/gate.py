@@ -36,6 +36,7 @@ RESERVED = frozenset(
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _REFUSED_CALL = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _ASTRAY = frozenset({errno.EXDEV, errno.ELOOP, errno.ENOTDIR, errno.EAGAIN})
 
 
@@ -195,13 +196,20 @@ def parent_of(place: Place) -> Iterator[tuple[int, str]]:
 
 @contextmanager
 def holder_of(place: Place) -> Iterator[tuple[int, str]]:
-    """As :func:`parent_of` for who only looks: nothing may be changed by it. Not for a root."""
+    """As :func:`parent_of` for who only looks: nothing may be changed by it. Not for a root.
+
+    What the system itself forbids inside is :class:`NotAllowed` too.
+    """
     if not place.names:
         raise NotAllowed(f"{place.text!r} is a whole tree.")
     with _root(place.root) as root:
         found = _open(root, place.names[:-1], os.O_RDONLY | os.O_DIRECTORY, 0, place)
     try:
         yield found, place.names[-1]
+    except OSError as error:
+        if error.errno not in _FORBIDDEN:
+            raise
+        raise NotAllowed(f"The system does not let {place.text!r} be changed.") from None
     finally:
         os.close(found)
 
@@ -266,7 +274,7 @@ def _open(root: int, names: Sequence[str], flags: int, mode: int, place: Place) 
             raise NotAFile(f"{place.text!r} leads through a link or a file.") from None
         if error.errno in (errno.ENXIO, errno.ENODEV):
             raise NotAFile(f"{place.text!r} is no ordinary file.") from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in _FORBIDDEN:
             raise NotAllowed(f"The system does not let {place.text!r} be opened.") from None
         raise
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from filebrowser.conflicts import Conflict
 from filebrowser.copying import Advance, copy, exists, make_folder, remove
 from filebrowser.errors import BadPath, FileError, NotAFile, NotAFolder, NotAllowed, NotHere, Taken
 from filebrowser.gate import Place, Root, check_name, folder_inside, lies_in, locate, parent_of
@@ -24,14 +25,6 @@ from filebrowser.visit import Right, Visit, check_rights, reach
 TRASH = ".trash"  # at each root's top; the gate shows it to nobody
 WORK = ".work-"  # begins the names of work folders inside it
 MOST_TRIED = 10_000  # numbers for a name that is taken
-
-
-class Conflict(StrEnum):
-    """What to do where the name is taken."""
-
-    SKIP = "skip"
-    OVERWRITE = "overwrite"  # files are replaced, folders joined
-    RENAME = "rename"  # "name (1)"
 
 
 class State(StrEnum):

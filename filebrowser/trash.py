@@ -35,7 +35,7 @@ from filebrowser.visit import Right, Visit, check_rights, reach
 INFO = "info.json"
 ID_BYTES = 16
 MOST_TOGETHER = 10_000  # paths of one deletion
-RETENTION = 30 * 24 * 3600.0  # seconds
+ABANDONED = 7 * 24 * 3600.0  # seconds since anything was made in a work folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,23 +218,38 @@ def sweep(roots: Sequence[Root], retention: float, now: float | None = None) -> 
             if now - sidecar.at > retention:
                 discard(bin_)
                 count += 1
+        for place in _abandoned(root, now):
+            discard(place)
     return count
+
+
+def _abandoned(root: Root, now: float) -> list[Place]:
+    """Work folders of jobs that nobody remembers."""
+    return [
+        place
+        for name in _names(root)
+        if name.startswith(WORK)
+        for place in [Place(root, (TRASH, name))]
+        if now - look(place).modified > ABANDONED
+    ]
 
 
 def sidecars(root: Root) -> Iterator[tuple[Place, Sidecar]]:
     """Everything in the trash of a root, whoever deleted it."""
-    with_names = Place(root, (TRASH, "x"))
-    try:
-        with parent_of(with_names) as (folder, _):
-            names = os.listdir(folder)
-    except (FileError, OSError):
-        return
-    for name in names:
+    for name in _names(root):
         if not name.startswith(WORK):
             bin_ = Place(root, (TRASH, name))
             sidecar = _read(bin_)
             if sidecar is not None:
                 yield bin_, sidecar
+
+
+def _names(root: Root) -> list[str]:
+    try:
+        with parent_of(Place(root, (TRASH, "x"))) as (folder, _):
+            return os.listdir(folder)
+    except (FileError, OSError):
+        return []
 
 
 def _bins(visit: Visit, trash_id: str) -> Iterator[tuple[Place, Sidecar]]:

@@ -298,7 +298,7 @@ def _credentials(field: str, text: str) -> tuple[tuple[str, str], ...]:
 def _browse_roots(texts: Sequence[str], home: Path) -> tuple[tuple[str, Path, bool], ...]:
     """``NAME=PATH`` or ``NAME=PATH:ro``; names are what paths of the file browser begin with."""
     roots: dict[str, tuple[str, Path, bool]] = {}
-    for text in texts:
+    for text in _rejoined(texts):
         name, equals, path = text.partition("=")
         writable = not path.endswith(":ro")
         path = path.removesuffix(":ro")
@@ -311,6 +311,17 @@ def _browse_roots(texts: Sequence[str], home: Path) -> tuple[tuple[str, Path, bo
             raise UnknownFlag(f"--browse-root: the name {name!r} is taken; choose another.")
         roots[name] = (name, Path(os.path.abspath(home / Path(path).expanduser())), writable)
     return tuple(roots.values())
+
+
+def _rejoined(texts: Sequence[str]) -> list[str]:
+    """``NAME=PATH:ro`` comes as two from the environment, where colons part paths."""
+    made: list[str] = []
+    for text in texts:
+        if text == "ro" and made:
+            made[-1] += ":ro"
+        else:
+            made.append(text)
+    return made
 
 
 def _check_network(text: str) -> None:

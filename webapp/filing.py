@@ -64,9 +64,10 @@ def filing_of(config: "Config", registry: "Registry") -> Filing:
 
     def tell(happening: Happening) -> None:
         hub.tell(happening)
-        notice(happening, registry)
+        notice(happening, registry, shelves)
         index.look_at(filter(None, (happening.place, happening.previous)))
 
+    shelves = [folder.resolve() for folder in registry.folders.all()]
     hub, roots, rules = Hub(), roots_of(config), rules_of(config.allow_pickle_upload)
     local = watched(roots, config.watch)
     often = RESCAN_SECONDS if len(local) == len(roots) else UNWATCHED_SECONDS
@@ -114,11 +115,11 @@ def paths_of(changes: Iterable[FileChange]) -> Iterator[Path]:
             yield change.previous
 
 
-def notice(happening: Happening, registry: "Registry") -> None:
+def notice(happening: Happening, registry: "Registry", folders: Sequence[Path]) -> None:
     """Let the registry look again when something came to a model folder or left one."""
-    folders = [folder.resolve() for folder in registry.folders.all()]
-    places = [place for place in (happening.place, happening.previous) if place is not None]
-    for place in places:
+    for place in (happening.place, happening.previous):
+        if place is None:
+            continue
         path = Path(place.root.path, *place.names).resolve()
         if any(path.is_relative_to(each) or each.is_relative_to(path) for each in folders):
             registry.refresh()

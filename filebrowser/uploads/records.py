@@ -5,13 +5,7 @@ from enum import StrEnum
 
 from pydantic import TypeAdapter
 
-
-class Conflict(StrEnum):
-    """What to do where the name is taken."""
-
-    SKIP = "skip"  # keep what is there
-    OVERWRITE = "overwrite"  # put the new file in its place
-    RENAME = "rename"  # keep both: "name (1).png"
+from filebrowser.conflicts import Conflict
 
 
 class Part(StrEnum):

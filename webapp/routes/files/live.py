@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from webapp.filing import Filing
 
 PING_SECONDS = 10.0
-LASTS_SECONDS = 60.0
+LASTS_SECONDS = 20.0
 """A stream ends then and the browser asks anew, with its credential: who lost it hears no more."""
 
 RETRY_MS = 500
@@ -74,7 +74,7 @@ def told(hub: Hub, here: Visit, below: str, began: int | None) -> Iterator[str]:
     if began is None:
         yield event("ready", {}, f"{hub.epoch}-{seq}")
     while time.monotonic() < end:
-        news = hub.since(seq, PING_SECONDS)
+        news = hub.since(seq, min(PING_SECONDS, max(0.0, end - time.monotonic())))
         if news is None or len(news) > MOST_AT_ONCE:
             seq = hub.latest
             yield event("again", {}, f"{hub.epoch}-{seq}")
