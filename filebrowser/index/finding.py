@@ -22,6 +22,7 @@ from filebrowser.visit import Visit
 MOST_FOUND = 500  # of one page
 SLOWEST = 5.0  # seconds
 STEPS = 20_000  # of SQLite's machine between two looks at the clock
+MANY = 5000  # hits
 READERS = 4  # searches at once
 EXCERPT = 300  # characters of a prompt
 COLUMNS: Mapping[str, str] = {"width": "f.width", "height": "f.height", "seed": "f.seed",
@@ -29,7 +30,7 @@ COLUMNS: Mapping[str, str] = {"width": "f.width", "height": "f.height", "seed": 
 ORDERS: Mapping[Sort, str] = {
     Sort.NAME: "f.sorted {0}, f.id",
     Sort.SIZE: "f.size {0}, f.sorted, f.id",
-    Sort.MODIFIED: "f.changed {0}, f.id",
+    Sort.MODIFIED: "f.changed {0}, f.id {0}",  # as its database index goes
     Sort.KIND: "f.kind {0}, f.sorted, f.id",
 }
 
@@ -101,7 +102,7 @@ class Finder:
             _restrict(rows, where, spans)
             begin, values = _statement(where)
             (total,) = rows.execute(f"SELECT count(*) {begin}", values).fetchone()
-            found = _page(rows, begin, values, question)
+            found = _page(rows, begin, values, question, total)
         return _shown(visit, spans, total, found)
 
     def close(self) -> None:
@@ -162,6 +163,10 @@ def _spans(rows: sqlite3.Connection, visit: Visit, below: Place | None) -> Itera
 
 def _restrict(rows: sqlite3.Connection, where: _Where, spans: Sequence[_Span]) -> None:
     """Only what lies in the visit's roots and is hidden from nobody."""
+    (trees,) = rows.execute("SELECT count(*) FROM roots").fetchone()
+    whole = {span.tree for span in spans if span.judged and not span.below}
+    if len(whole) == trees:
+        return  # nothing is indexed that this visit may not see
     parts, values = [], []
     for span in spans:
         parts.append("(root = ? AND (path = ? OR ? = '' OR (path >= ? AND path < ?)))")
@@ -263,15 +268,17 @@ def _like(term: Term) -> str:
 def _statement(where: _Where) -> tuple[str, list[object]]:
     conditions, values = list(where.conditions), list(where.values)
     if not where.words:
-        return f"FROM files f WHERE {' AND '.join(conditions)}", values
+        return f"FROM files f WHERE {' AND '.join(conditions or ['1'])}", values
     begin = "FROM words CROSS JOIN files f ON f.id = words.rowid WHERE words MATCH ?"
     return " AND ".join([begin, *conditions]), [" AND ".join(where.words), *values]
 
 
 def _page(
-    rows: sqlite3.Connection, begin: str, values: list[object], question: Question
+    rows: sqlite3.Connection, begin: str, values: list[object], question: Question, total: int
 ) -> list[tuple[object, ...]]:
     order = ORDERS[question.sort].format("DESC" if question.descending else "ASC")
+    if total < MANY:  # few to put in order; along the order itself they would be far apart
+        order = f"+{order}"
     found = rows.execute(
         f"SELECT f.id {begin} ORDER BY {order} LIMIT ? OFFSET ?",
         [*values, min(question.limit, MOST_FOUND), question.offset],

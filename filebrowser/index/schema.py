@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS files (
     model INTEGER, sampler INTEGER, -- in names
     UNIQUE (folder, name)
 );
+CREATE INDEX IF NOT EXISTS files_changed ON files (changed);
 CREATE INDEX IF NOT EXISTS files_unread ON files (unread) WHERE unread;
 CREATE TABLE IF NOT EXISTS loras (
     lora INTEGER NOT NULL, file INTEGER NOT NULL, PRIMARY KEY (lora, file)
