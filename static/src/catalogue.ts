@@ -3,6 +3,7 @@ import { computed, onScopeDispose, ref, shallowReactive, shallowRef } from 'vue'
 
 import { address, ApiError } from './api/client'
 import * as api from './api/sdapi'
+import { plugins, type Plugins } from './extensions/api'
 
 const RETRY_MS = 3000
 
@@ -25,6 +26,7 @@ function emptyShelves() {
     scripts: [] as api.ScriptInfo[],
     options: {} as api.Options,
     control: null as Control | null,
+    plugins: { plugins: [], may_install: false, running: 0 } as Plugins,
   }
 }
 
@@ -70,6 +72,7 @@ export function useCatalogue() {
       lay('scripts', api.scripts()),
       lay('options', api.options()),
       lay('control', control()),
+      lay('plugins', plugins()),
     ])
   }
 

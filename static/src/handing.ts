@@ -9,6 +9,12 @@ export interface Handed {
   image: Blob | null
   infotext: string
   again: boolean // what came of this section goes back into it; its fields and mask stay
+  words?: Words // these alone: nothing but the prompt is changed
+}
+
+export interface Words {
+  prompt: string
+  negative?: string // left out: as it is
 }
 
 export const tab = ref('txt2img')
@@ -18,6 +24,12 @@ export const handed = shallowRef<Handed | null>(null)
 export function hand(to: Place, image: Blob | null, infotext = '', again = false) {
   handed.value = { to, image, infotext, again }
   tab.value = to === 'inpaint' ? 'img2img' : to
+}
+
+/** Open the section with these words in its prompt. */
+export function handWords(to: 'txt2img' | 'img2img', prompt: string, negative?: string) {
+  handed.value = { to, image: null, infotext: '', again: false, words: { prompt, negative } }
+  tab.value = to
 }
 
 /** What was handed to one of these places; it is given once. */

@@ -1,6 +1,7 @@
 import './styles/element.css'
 import './styles/tokens.css'
 import './styles/base.css'
+import './styles/plugin.css'
 
 import { createApp } from 'vue'
 

@@ -53,6 +53,13 @@ async function send<T>(path: string, init: RequestInit, quiet = false): Promise<
 
 /** The answer itself, where it is no JSON. Raises as the others do. */
 export async function raw(path: string, init: RequestInit = {}, quiet = false): Promise<Response> {
+  const answer = await answered(path, init, quiet)
+  if (answer.ok) return answer
+  throw errorOf(answer.status, await answer.json().catch(() => null))
+}
+
+/** The answer whatever its status. Raises where the service is not reached. */
+export async function answered(path: string, init: RequestInit = {}, quiet = false): Promise<Response> {
   const before = logins
   let answer: Response
   try {
@@ -61,10 +68,8 @@ export async function raw(path: string, init: RequestInit = {}, quiet = false): 
     if (init.signal?.aborted) throw error
     throw new ApiError(0, '')
   }
-  if (answer.ok) return answer
-  const body: unknown = await answer.json().catch(() => null)
   if (answer.status === 401 && !quiet && before === logins) loginNeeded.value = true
-  throw errorOf(answer.status, body)
+  return answer
 }
 
 interface FieldError {

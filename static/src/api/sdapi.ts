@@ -81,7 +81,7 @@ export interface Drawing {
   denoising_strength?: number
   script_name?: string
   script_args?: unknown[]
-  alwayson_scripts?: Record<string, { args: unknown[] }>
+  alwayson_scripts?: Record<string, Record<string, unknown>>
   send_images: boolean
   save_images: boolean
   force_task_id: string

@@ -2,6 +2,8 @@
 import { useStorage } from '@vueuse/core'
 import type { Ref } from 'vue'
 
+import type { Panels } from '../extensions/shown'
+
 /** How img2img gets at its size: numbers, or the picture's own times a factor. */
 export type Sizing = 'to' | 'by'
 export type Override = string | number | boolean
@@ -41,6 +43,7 @@ export interface Fields {
     negative: string
   }
   script: { name: string; given: Record<string, unknown[]> } // arguments by script
+  panels: Panels // of plugins: the fields of their forms
   overrides: Record<string, Override> // options for the next pictures, from a pasted infotext
   strength: number
   resizeMode: number
@@ -102,6 +105,7 @@ export const DEFAULTS: Fields = {
     negative: '',
   },
   script: { name: '', given: {} },
+  panels: {},
   overrides: {},
   strength: 0.75,
   resizeMode: 0,

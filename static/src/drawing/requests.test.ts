@@ -5,7 +5,7 @@ import { completed, DEFAULTS, fresh } from './fields'
 import { fileName } from './files'
 import { enlargedSize, img2img, redrawnSize, txt2img } from './requests'
 
-const AROUND = { side: 256, title: null, task: 'task(1)', units: [] }
+const AROUND = { side: 256, title: null, task: 'task(1)', units: [], panels: {} }
 const SOURCE = { image: 'data:a', width: 300, height: 200, mask: null }
 
 test('an empty size is what the checkpoint likes', () => {

@@ -1,5 +1,6 @@
 /** From the fields to what the service is asked. */
 import type { Drawing, Img2Img, Options, Txt2Img } from '../api/sdapi'
+import type { Panels } from '../extensions/shown'
 import { unitOf, type ControlUnit } from './control'
 import type { Fields } from './fields'
 
@@ -9,6 +10,7 @@ export interface Surroundings {
   title: string | null // of the checkpoint that draws
   task: string
   units: ControlUnit[]
+  panels: Panels // what plugins are sent
 }
 
 /** A picture to start from, and where to repaint it. */
@@ -46,9 +48,9 @@ export function redrawnSize(
   return { width: scaled(source.width), height: scaled(source.height) }
 }
 
-function drawing(fields: Fields, { side, title, task, units }: Surroundings, soft: unknown[]): Drawing {
+function drawing(fields: Fields, { side, title, task, units, panels }: Surroundings, soft: unknown[]): Drawing {
   const used = units.filter(({ on }) => on)
-  const alwayson: Drawing['alwayson_scripts'] = {}
+  const alwayson: Drawing['alwayson_scripts'] = { ...panels }
   if (used.length > 0) alwayson.controlnet = { args: used.map(unitOf) }
   if (soft.length > 0) alwayson['soft inpainting'] = { args: soft }
   return {

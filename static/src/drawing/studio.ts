@@ -7,6 +7,8 @@ import { useI18n } from 'vue-i18n'
 import { ApiError } from '../api/client'
 import { pictureInfo, readInfotext, type Parameters } from '../api/sdapi'
 import type { Catalogue } from '../catalogue'
+import { partsOf, sent, type Panels } from '../extensions/shown'
+import type { Words } from '../handing'
 import { uriOf } from '../pictures'
 import { useCheckpoint } from './checkpoint'
 import { newUnit, type ControlUnit } from './control'
@@ -80,6 +82,12 @@ export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise
     return found !== null
   }
 
+  /** Another prompt; everything else stays as it is. */
+  function write({ prompt, negative }: Words) {
+    fields.value.prompt = prompt
+    if (negative !== undefined) fields.value.negative = negative
+  }
+
   /** What a picture tells of itself, into the fields. */
   async function applyPicture(file: Blob) {
     const found = await told(pictureInfo(await uriOf(file)))
@@ -100,11 +108,15 @@ export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise
     }
   }
 
+  const panels = computed(() => partsOf(catalogue.shelves.plugins.plugins, 'panel'))
+  const given = ref<Panels>({}) // by the modules of panels
+
   const around = (): Surroundings => ({
     side: side.value,
     title: used.value?.title ?? null,
     task: newTask(kind),
     units: catalogue.shelves.control ? units.value : [],
+    panels: sent(panels.value, fields.value.panels, given.value),
   })
 
   useKeys(open, {
@@ -115,7 +127,7 @@ export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise
   })
   return {
     kind, catalogue, fields, units, used, side, errors, enlarged, forever, work, around,
-    generate, apply, applyPicture,
+    panels, given, generate, apply, applyPicture, write,
   }
 }
 

@@ -1,13 +1,17 @@
 import { defineAsyncComponent, type Component } from 'vue'
 
 import type { Session } from '../api/sdapi'
+import type { Plugins } from '../extensions/api'
+import { partsOf } from '../extensions/shown'
 import Txt2ImgTab from '../txt2img/Txt2ImgTab.vue'
 
-/** A section of the page. Its label is `tab.<name>` in locales/. */
+/** A section of the page. Its label is `tab.<name>` in locales/, or `title`. */
 export interface Tab {
   name: string
   view: Component
-  offered?: (session: Session) => boolean // where the service may lack it
+  title?: string
+  given?: Record<string, unknown> // further props of its view
+  offered?: (session: Session, plugins: Plugins) => boolean // where the service may lack it
 }
 
 /** The first one comes with the page; the others when they are first opened. */
@@ -22,3 +26,22 @@ export const TABS: readonly Tab[] = [
     offered: ({ filebrowser }) => filebrowser,
   },
 ]
+const EXTENSIONS: Tab = {
+  name: 'extensions',
+  view: defineAsyncComponent(() => import('../extensions/ExtensionsTab.vue')),
+  offered: (_, { plugins }) => plugins.length > 0,
+}
+const PluginTab = defineAsyncComponent(() => import('../extensions/PluginTab.vue'))
+
+/** Ours, then those of plugins, and the page of plugins last. */
+export function tabsOf(session: Session | null, plugins: Plugins): Tab[] {
+  const brought = partsOf(plugins.plugins, 'tab').map(({ key, part }): Tab => ({
+    name: `plugin/${key}`,
+    view: PluginTab,
+    title: part.title,
+    given: { shownAs: key },
+  }))
+  return [...TABS, ...brought, EXTENSIONS].filter(
+    ({ offered }) => !offered || (session !== null && offered(session, plugins)),
+  )
+}

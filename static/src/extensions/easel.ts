@@ -1,0 +1,61 @@
+/** What a plugin's module is given of the page: docs/plugins.md names each. */
+import { ElMessage } from 'element-plus'
+import { watch } from 'vue'
+
+import { answered } from '../api/client'
+import { handWords } from '../handing'
+import { language } from '../i18n'
+import { dark } from '../shell/theme'
+
+/** A picture of the page, for a button on it. */
+export interface GivenPicture {
+  blob: Blob // its very bytes, infotext included
+  infotext: string
+  seed: number
+  width: number // pixels
+  height: number
+}
+
+/** What only some slots have. */
+export interface Extra {
+  section?: HTMLElement // of a panel: the section that it stands in
+  give?: (fields: Record<string, unknown> | null) => void // of a panel: what it adds to requests
+  picture?: GivenPicture // of a button on pictures
+  close?: () => void // of a button on pictures: closes its sheet
+}
+
+export interface Easel extends Extra {
+  fetch(path: string, init?: RequestInit): Promise<Response>
+  toTxt2img(prompt: string, negative?: string): void
+  toImg2img(prompt: string, negative?: string): void
+  toast(text: string, kind?: 'info' | 'success' | 'warning' | 'error'): void
+  follow(changed: () => void): () => void // calls when language or theme change; gives the end of it
+  readonly language: string // "en" or "zh"
+  readonly theme: 'light' | 'dark'
+}
+
+export type Mount = (element: HTMLElement, easel: Easel) => unknown
+
+/** One for each part; `end` stops what it follows. */
+export function useEasel(extra: Extra = {}): { easel: Easel; end: () => void } {
+  const stops: (() => void)[] = []
+  const easel: Easel = {
+    ...extra,
+    fetch: (path, init) => answered(path.replace(/^\/+/, ''), init),
+    toTxt2img: (prompt, negative) => handWords('txt2img', String(prompt), negative),
+    toImg2img: (prompt, negative) => handWords('img2img', String(prompt), negative),
+    toast: (text, kind = 'info') => void ElMessage({ message: String(text), type: kind }),
+    follow(changed) {
+      const stop = watch([language, dark], () => changed(), { flush: 'post' })
+      stops.push(stop)
+      return stop
+    },
+    get language() {
+      return language.value
+    },
+    get theme() {
+      return dark.value ? 'dark' : 'light'
+    },
+  }
+  return { easel, end: () => stops.splice(0).forEach((stop) => stop()) }
+}
