@@ -3,6 +3,7 @@ import { WORDS } from './words.js'
 
 const ROUTE = 'plugins/beautifulprompt'
 const KEPT = 'easel.beautifulprompt' // what the reader filled in, from visit to visit
+const EMBEDDED = 'Easel words'
 const POLL_MS = 300
 
 /** Numbers that a language model is asked with; empty is as the model likes it. */
@@ -168,12 +169,12 @@ export default function mount(element, easel) {
     fields.results.replaceChildren(...(state.answer ? rows(state.answer) : [node('p', 'bp-empty', say('empty'))]))
   }
 
-  function rows({ original, prompts, negative_prompt: negative, model, embedded }) {
+  function rows({ original, prompts, negative_prompt: negative, model }) {
     const list = node('ol', 'bp-rows')
     list.append(...prompts.map((prompt) => row(prompt, original, negative)))
     const head = node('div', 'bp-original')
     head.append(node('span', 'bp-tag', say('original')), node('p', '', original), acts(original, ''))
-    const by = embedded || model === 'Easel words' ? say('byEmbedded') : say('by', { model })
+    const by = model === EMBEDDED ? say('byEmbedded') : say('by', { model })
     return [head, list, node('p', 'bp-by', by)]
   }
 

@@ -6,7 +6,7 @@ export const WORDS = {
     placeholder: 'a cat',
     model: 'Model',
     count: 'Results',
-    embedded: 'Easel words (a table, built in)',
+    embedded: 'Easel words (built in)',
     faulty: '{name} (cannot be used)',
     embeddedHint:
       'This is no language model: it keeps your words and adds a place, an hour or a weather that the default checkpoint has learned.',
@@ -40,7 +40,7 @@ export const WORDS = {
     placeholder: 'a cat',
     model: '模型',
     count: '结果数',
-    embedded: 'Easel words（内置词表）',
+    embedded: 'Easel words（内置）',
     faulty: '{name}（无法使用）',
     embeddedHint: '这不是语言模型：它保留你的词，并加上默认模型学过的地点、时间或天气。请使用英文。',
     noModels: '放在 models/BeautifulPrompt 下的语言模型文件夹（BLOOM、GPT-2、T5）也会列在这里。',
