@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 USAGE = """easel [serve] [flags]          start Easel (docs/flags.md, or easel serve --help)
 easel generate "prompt" [...]  draw without a server (easel generate --help)
+easel plugin new NAME          write a plugin that works (docs/plugins.md)
 easel version                  print the version
 """
 
@@ -46,6 +47,15 @@ def generate(words: Sequence[str]) -> int:
     return run_generate(words)
 
 
+def plugin(words: Sequence[str]) -> int:
+    """Write a new plugin; other words are flags, of which --data-dir counts."""
+    from plugins.template import main as run_template
+    from webapp.config import parse
+
+    named = [word for word in words[:2] if not word.startswith("-")]
+    return run_template(named, parse(words[len(named) :]).data_dir)
+
+
 def version(words: Sequence[str]) -> int:
     """Print the version."""
     from webapp.version import VERSION
@@ -59,6 +69,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "web": web,
     "worker": worker,
     "generate": generate,
+    "plugin": plugin,
     "version": version,
 }
 
