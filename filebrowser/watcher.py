@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -49,10 +50,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How a watcher looks: whether through symbolic links, and how often at everything."""
+    """How a watcher looks: whether through symbolic links, and how often at everything.
+
+    ``poll`` is for folders whose changes the system does not tell. Seconds.
+    """
 
     links: bool = True
     rescan: float = RESCAN_SECONDS
+    poll: float = POLL_SECONDS
 
 
 class Watcher:
@@ -184,7 +189,8 @@ class Watcher:
             if eye is not None:
                 return eye
         handler = _Handler(self._hint, False, self._on_folder)
-        return _opened("poll", (place, inode), _poller, handler, self._habits.links)
+        poller = partial(PollingObserver, timeout=self._habits.poll)
+        return _opened("poll", (place, inode), poller, handler, self._habits.links)
 
     def _hint(self, path: Path, phase: Phase) -> None:
         with self._changed:
@@ -234,10 +240,6 @@ def _opened(
 
 def _mode_of(root: Path, mounts: Mapping[Path, str]) -> str:
     return "inotify" if reports_changes(root, mounts) else "poll"
-
-
-def _poller() -> BaseObserver:
-    return PollingObserver(timeout=POLL_SECONDS)
 
 
 class _Handler(events.FileSystemEventHandler):

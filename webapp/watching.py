@@ -16,6 +16,7 @@ from webapp.browsing import roots_of
 if TYPE_CHECKING:
     from webapp.config import Config
 
+POLL_SECONDS = 10.0  # where the system grants no watches: a look at every file takes a while
 SWEEP_SECONDS = 3600.0
 A_DAY = 24 * 3600.0
 
@@ -37,7 +38,8 @@ class Watching:
         self.batch = batch
         self.lock = threading.Lock()
         self.starter: threading.Thread | None = None
-        self.watcher = Watcher(folders, "inotify", self.tell_all, Habits(links=False), self.tell)
+        habits = Habits(links=False, poll=POLL_SECONDS)
+        self.watcher = Watcher(folders, "inotify", self.tell_all, habits, self.tell)
 
     def start(self) -> None:
         """Begin, once, without waiting for it: the first look at many files takes seconds."""

@@ -4,7 +4,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
 from filebrowser.errors import NotAFolder
 from filebrowser.gate import Place, Root, open_place
@@ -77,8 +77,8 @@ def blueprint(filing: "Filing") -> Blueprint:
     @allowed(Scope.FILES)
     @described(Note("A page of a folder", query=QUERY, answer=LISTING))
     def page() -> Response:
-        """Right: view. ``/`` holds the trees."""
-        asked, wish = asked_path(), wished()
+        """Right: view. ``/``, or no path, holds the trees."""
+        asked, wish = request.args.get("path", "/"), wished()
         if not asked.strip("/"):
             return jsonify(listing_json(trees(visit(), wish)))
         place = reach(visit(), asked, Right.VIEW)
