@@ -8,17 +8,20 @@ import os
 import secrets
 import stat
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from filebrowser.copying import FILE_MODE
 from filebrowser.errors import Changed, NotAFile, NotText, Taken, TooMuch
 from filebrowser.gate import Place, open_place, parent_of
 from filebrowser.happenings import Happening, What
+from filebrowser.moving import work_folder
 from filebrowser.renames import exchange, rename_new
 from filebrowser.serving import etag_of
 
 LARGEST = 2 * 1024 * 1024  # bytes of a text that is edited
+Spot = tuple[int, str]
+"""An open folder and a name in it."""
+
 _CONTROLS = frozenset(range(32)) - {9, 10, 12, 13}
 
 
@@ -63,18 +66,19 @@ def save(place: Place, text: str, etag: str | None, tell: Callable[[Happening], 
     """
     content = text.encode("utf-8", "surrogatepass")
     decoded(content, place)
-    with parent_of(place) as (holder, name):
-        draft = f".{secrets.token_hex(8)}.part"
-        new = _write(Place(place.root, (*place.names[:-1], draft)), content)
-        try:
+    folder = Place(place.root, place.names[:-1])
+    with (
+        parent_of(place) as (holder, name),
+        work_folder(folder, holder, secrets.token_hex(8)) as room,
+    ):
+        draft = Place(room.root, (*room.names, "text"))
+        new = _write(draft, content)
+        with parent_of(draft) as (desk, written):
             if etag is None:
-                _name_new(holder, draft, name, place)
+                _name_new((desk, written), (holder, name), place)
             else:
-                _trade(holder, draft, name, etag, place)
-            os.fsync(holder)
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(draft, dir_fd=holder)
+                _trade((desk, written), (holder, name), etag, place)
+        os.fsync(holder)
     tell(Happening(What.CREATED if etag is None else What.CHANGED, place))
     return new
 
@@ -87,26 +91,26 @@ def _write(draft: Place, content: bytes) -> str:
         return etag_of(os.fstat(f.fileno()))
 
 
-def _name_new(holder: int, draft: str, name: str, place: Place) -> None:
+def _name_new(draft: Spot, target: Spot, place: Place) -> None:
     try:
-        rename_new(holder, draft, holder, name)
+        rename_new(*draft, *target)
     except FileExistsError:
         raise Taken(f"/{place.text} is there already; read it first.") from None
 
 
-def _trade(holder: int, draft: str, name: str, etag: str, place: Place) -> None:
-    _check(holder, name, etag, place)
+def _trade(draft: Spot, target: Spot, etag: str, place: Place) -> None:
+    _check(*target, etag, place)
     try:
-        exchange(holder, draft, holder, name)
+        exchange(*draft, *target)
     except FileNotFoundError:
         raise Changed(f"/{place.text} is gone.") from None
     except OSError:  # a file system that cannot trade: the check before has to do
-        os.rename(draft, name, src_dir_fd=holder, dst_dir_fd=holder)
+        os.rename(draft[1], target[1], src_dir_fd=draft[0], dst_dir_fd=target[0])
         return
     try:
-        _check(holder, draft, etag, place)
+        _check(*draft, etag, place)
     except Changed:
-        exchange(holder, draft, holder, name)
+        exchange(*draft, *target)
         raise
 
 

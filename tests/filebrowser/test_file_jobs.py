@@ -1,6 +1,7 @@
 """Jobs that go on where a killed process left them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,19 @@ def test_a_new_name_in_the_same_folder_loses_nothing(visit: Visit, tmp_path: Pat
     with running(tmp_path) as (jobs, _):
         assert ended(jobs, jobs.get("ann", "one")).results[0].to == "/data/huge"
     assert (tmp_path / "data" / "huge" / "b.bin").exists()
+    assert not (tmp_path / "data" / "big").exists()
+
+
+def test_a_move_across_disks_ends_with_one_of_them(visit: Visit, tmp_path: Path) -> None:
+    """The copy had its name already when the process died; the original was to go."""
+    steps = plan(visit, ["/data/big"], "/data/to", True)
+    shutil.copytree(tmp_path / "data" / "big", tmp_path / "data" / "to" / "big")
+    facts = (tmp_path / "data" / "to" / "big").stat()
+    job = replace(job_of(visit, Verb.MOVE, steps), mark=(facts.st_dev, facts.st_ino))
+    interrupted(tmp_path, job)
+    with running(tmp_path) as (jobs, _):
+        assert ended(jobs, jobs.get("ann", "one")).results[0].to == "/data/to/big"
+    assert (tmp_path / "data" / "to" / "big" / "b.bin").exists()
     assert not (tmp_path / "data" / "big").exists()
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from filebrowser import texts
+
 TEXT, ARCHIVE = "/api/files/text", "/api/files/archive"
 
 
@@ -127,6 +129,28 @@ def test_nobodys_changes_are_lost(house: Any, tree: Path) -> None:
     assert client.put(TEXT, headers={"If-Match": f'"{etag}"'}, **body).status_code == 412
     assert client.put(TEXT, headers={"If-None-Match": "*"}, **body).status_code == 200
     assert (tree / "empty.txt").read_text() == "mine"
+
+
+def test_of_two_who_save_at_once_one_is_told(
+    house: Any, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file changes between the look at it and the trade: it is traded back."""
+    client, query = house.client(), {"path": "/data/outputs/empty.txt"}
+    etag = client.get(TEXT, query_string=query).get_json()["etag"]
+    trade = texts.exchange
+
+    def late(*spots: Any) -> None:
+        if (tree / "empty.txt").read_bytes() == b"":
+            (tree / "empty.txt").write_text("theirs")
+        trade(*spots)
+
+    monkeypatch.setattr(texts, "exchange", late)
+    put = client.put(
+        TEXT, query_string=query, json={"text": "mine"}, headers={"If-Match": f'"{etag}"'}
+    )
+    assert put.status_code == 412
+    assert (tree / "empty.txt").read_text() == "theirs"
+    assert os.listdir(house.data_dir / ".trash") == []
 
 
 @pytest.mark.parametrize(
