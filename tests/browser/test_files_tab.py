@@ -155,6 +155,11 @@ def test_entries_are_renamed_cut_and_pasted(tab: Page, easel: Easel) -> None:
     entry(tab, "first.txt").locator(".grip").drag_to(tab.get_by_role("button", name="many"))
     expect(entry(tab, "first.txt")).to_have_count(0)
     assert (here / "first.txt").is_file()
+    tab.get_by_role("alert").filter(has_text="1 moved to many").get_by_role(
+        "button", name="Undo"
+    ).click()
+    expect(entry(tab, "first.txt")).to_be_visible()
+    assert (here / "inner" / "first.txt").is_file()
 
 
 def test_a_text_saved_by_somebody_else_is_not_lost(tab: Page, easel: Easel) -> None:

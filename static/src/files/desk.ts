@@ -193,6 +193,17 @@ export function useDesk() {
     if (!done) return
     if (!copying) selection.reset()
     await settled(done)
+    const gone = copying ? [] : done.results.filter(({ status }) => status === 'done')
+    if (gone.length > 0) telling.undoable(t('files.moved', { count: gone.length, folder: nameOf(to) }), () => void back(gone))
+  }
+
+  /** What was moved goes to where it was; not over what may lie there by now. */
+  async function back(moved: api.Result[]) {
+    for (const folder of new Set(moved.map((one) => parentOf(one.path)))) {
+      const theirs = moved.filter((one) => one.to !== null && parentOf(one.path) === folder)
+      const done = await asked((conflict) => api.move(theirs.map((one) => one.to!), folder, conflict))
+      if (done) await settled(done)
+    }
   }
 
   async function extract(item: Item) {
