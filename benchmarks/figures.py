@@ -21,6 +21,7 @@ from benchmarks.service import Service, running
 PROMPT = "a red house on green grass at night"
 SIZE = 256  # what the default checkpoint prefers
 STEPS = 20
+SLOWEST_PLUGINS = 150  # ms
 SLOWEST_GET = 50  # ms at the 95th percentile
 SQUARE = 512  # pixels a side, where the share outside the networks is promised
 GOLDENS = Path(__file__).resolve().parents[2] / "shared" / "goldens"
@@ -189,6 +190,15 @@ def detour() -> Iterator[Figure]:
     yield Figure("queue detour, p95 ms", f"{p95:.1f}")
 
 
+def plugins() -> Iterator[Figure]:
+    """What plugins cost the start of the web process."""
+    from benchmarks.plugin_start import PLUGINS, measure
+
+    took = measure() * 1000
+    name = f"{PLUGINS} plugins, more of web start, ms"
+    yield Figure(name, f"{took:.0f}", f"≤ {SLOWEST_PLUGINS}", took <= SLOWEST_PLUGINS)
+
+
 def all_figures() -> list[Figure]:
     """Every figure, in one run."""
     with tempfile.TemporaryDirectory(prefix="easel-bench-") as name:
@@ -196,7 +206,7 @@ def all_figures() -> list[Figure]:
         with running(data_dir) as service:  # first start: installs the default checkpoint
             service.wait_for_ping()
             txt2img(service)
-        figures = [*starts(data_dir), *detour()]
+        figures = [*starts(data_dir), *plugins(), *detour()]
         with running(data_dir) as service:
             service.wait_for_ping()
             txt2img(service)

@@ -67,6 +67,11 @@ class _Refusal:
         return None
 
 
+def refuse_for_good(packages: Sequence[str] = HEAVY) -> None:
+    """Imports of ``packages`` that are not there yet fail in this process from now on."""
+    sys.meta_path.insert(0, _Refusal([name for name in packages if name not in sys.modules]))
+
+
 @contextmanager
 def refusing(packages: Sequence[str] = HEAVY) -> "Iterator[None]":
     """Imports of ``packages`` that are not there yet fail inside."""

@@ -66,10 +66,12 @@ class PluginDesk:
 
     def __init__(self, config: "Config", options: "Options", log: logging.Logger) -> None:
         self.config = config
+        self.log = log
         self.options = options
         self._loading = threading.Lock()
         self.host = host_of(Side.WEB, config, options, log)
         self.table = table_of(self.host)
+        self.make_folders()
 
     def reload(self) -> None:
         """Load the web side anew, as options and folders are now."""
@@ -77,6 +79,20 @@ class PluginDesk:
             enabled = self.options.enabled_plugins()
             self.host.load(choice_of(self.config, self.options.get(), enabled))
             self.table = table_of(self.host)
+            self.make_folders()
+
+    def make_folders(self) -> None:
+        """Make the folders that plugins keep models in, so that people find them."""
+        models = self.config.models_dir or self.config.data_dir / "models"
+        for name, declared in self.table.declared.items():
+            for each in declared.folders:
+                if not plain_name(each.folder):
+                    self.log.warning("plugin %s: %r is no folder's name", name, each.folder)
+                    continue
+                try:
+                    (models / each.folder).mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    self.log.warning("The folder %s cannot be made: %s", each.folder, error)
 
     def close(self) -> None:
         """Tell every plugin that it ends."""
@@ -164,6 +180,11 @@ def declared_by(name: str, host: Host) -> Declared:
         metrics=listed("metrics", Metric),
         choices=choices if isinstance(choices, Mapping) else {},
     )
+
+
+def plain_name(name: str) -> bool:
+    """Whether a name is that of one folder."""
+    return bool(name) and name not in (".", "..") and not {"/", "\\", "\0"} & set(name)
 
 
 def clean(path: str) -> str:

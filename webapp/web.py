@@ -10,6 +10,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from gunicorn.workers.gthread import ThreadWorker
 
+from plugins.importing import refuse_for_good
 from webapp.app import create_app
 from webapp.config import Config, parse
 from webapp.family import LISTEN_FD, die_with_parent, die_with_supervisor
@@ -118,6 +119,7 @@ def address(host: str, port: int) -> str:
 def main(words: Sequence[str]) -> int:
     """``easel web``: serve until a signal; the exit code."""
     die_with_supervisor()
+    refuse_for_good()  # a plugin's web.py shall not bring torch in by a later import
     config = parse(words)
     start_log(config.log_json)
     Server(config).run()

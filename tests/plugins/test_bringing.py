@@ -187,3 +187,20 @@ def test_an_interrupt_goes_through_a_plugins_sampler(leaping: FlaskClient) -> No
     assert done[0].status_code == 200
     told = client.get("/api/plugins").get_json()["plugins"][-1]
     assert "no leap" in told["workers"][0]["last_error"] or told["workers"][0]["last_error"] == ""
+
+
+def test_a_reload_waits_for_the_running_picture(leaping: FlaskClient) -> None:
+    done: list[Any] = []
+    drawing = threading.Thread(target=lambda: done.append(drawn(leaping, steps=60)))
+    drawing.start()
+    client = leaping.application.test_client()
+    while not client.get("/sdapi/v1/progress").get_json()["state"]["sampling_step"]:
+        pass
+    told = client.post("/api/plugins/reload").get_json()
+    drawing.join(30)
+    assert done[0].status_code == 200
+    assert len(done[0].get_json()["images"]) == 1
+    assert told["plugins"][-1]["workers"] == [
+        {"worker": "cpu", "state": "on", "fault": "", "last_error": ""}
+    ]
+    assert drawn(leaping, sampler_name="Leap").status_code == 200

@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import logging
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -16,6 +18,7 @@ import pytest
 
 from plugins.host import Choice, Host
 from plugins.nouns import Side
+from tests.conftest import ROOT
 from tests.plugins.making import VERSION, make_plugin
 from webapp.auth import credentials
 from webapp.scopes import Scope
@@ -146,6 +149,10 @@ def test_a_listing_tells_everything(greeting: Any) -> None:
         "name": "level", "value": 3, "default": 3, "help": "", "choices": [], "least": 1, "most": 9,
     }  # fmt: skip
     assert told["workers"] == [{"worker": "cpu", "state": "on", "fault": "", "last_error": ""}]
+
+
+def test_folders_of_models_are_made(greeting: Any) -> None:
+    assert (greeting.data_dir / "models/Greetings").is_dir()
 
 
 def test_routes_reply(greeting: Any) -> None:
@@ -441,3 +448,12 @@ def test_the_worst_plugins_harm_nobody(build: Any) -> None:
         assert word in faults[name]
     assert house.client().get("/plugins/greeter/hello").status_code == 200
     assert json.dumps(told)
+
+
+def test_the_web_process_has_no_torch_for_plugins() -> None:
+    code = (
+        "from plugins.importing import refuse_for_good; refuse_for_good()\n"
+        "try:\n    import torch\nexcept ImportError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "worker.py" in done.stdout, done.stderr
