@@ -1,5 +1,6 @@
 """What the routes of files read of a request, and how they answer of folders and verbs."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -7,9 +8,11 @@ from flask import Response, jsonify, make_response, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from filebrowser.errors import BadPath
+from filebrowser.gate import Place
 from filebrowser.jobstore import Job, Phase
 from filebrowser.moving import Result
-from filebrowser.tree import Entry, Sort
+from filebrowser.tree import Entry, Sort, open_folder
+from filebrowser.visit import Right, Visit, reach
 from webapp.errors import BadValue, Refused
 
 LONGEST_PATH = 4096
@@ -71,6 +74,16 @@ def asked_path() -> str:
     if path is None:
         raise BadPath("Which path? Ask with ?path=/data/...")
     return path
+
+
+def folder_asked(here: Visit) -> Place | None:
+    """The folder of the query's ``path``, None for all trees. Raises as the gate for no folder."""
+    path = request.args.get("path", "/")
+    if not path.strip("/"):
+        return None
+    place = reach(here, path, Right.VIEW)
+    os.close(open_folder(place))
+    return place
 
 
 def whole(name: str, default: int, most: int) -> int:

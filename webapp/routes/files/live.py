@@ -11,7 +11,7 @@ from filebrowser.live import Hub, Told, paths_of
 from filebrowser.visit import Right, Visit, check_rights
 from webapp.openapi import Note, described
 from webapp.routes.events import Listeners
-from webapp.routes.files.asking import entry_json
+from webapp.routes.files.asking import entry_json, folder_asked
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 
@@ -43,7 +43,8 @@ def blueprint(filing: "Filing", most: int) -> Blueprint:
         """Right: view. ``path`` leaves out what happens elsewhere."""
         here = visit()
         check_rights(here, [Right.VIEW])
-        below = "/" + request.args.get("path", "").strip("/")
+        folder = folder_asked(here)
+        below = f"/{folder.text}" if folder else "/"
         began = seq_of(request.headers.get("Last-Event-ID", ""), filing.hub)
         listeners.enter()
         filing.watching.start()

@@ -7,9 +7,17 @@ from flask import Blueprint, Response, jsonify, request
 from filebrowser.index.finding import MOST_FOUND, Hit, Question
 from filebrowser.index.query import Term, parse
 from filebrowser.tree import Sort
-from filebrowser.visit import Right, check_rights, reach
+from filebrowser.visit import Right, check_rights
 from webapp.openapi import Note, described
-from webapp.routes.files.asking import ENTRY, PATH, TEXT, entry_json, order_asked, whole
+from webapp.routes.files.asking import (
+    ENTRY,
+    PATH,
+    TEXT,
+    entry_json,
+    folder_asked,
+    order_asked,
+    whole,
+)
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 
@@ -64,9 +72,9 @@ def blueprint(filing: "Filing") -> Blueprint:
     @described(Note("Files by name, pictures by how they were made", query=QUERY, answer=ANSWER))
     def search() -> Response:
         """Right: view."""
-        here, path = visit(), request.args.get("path", "/")
+        here = visit()
         check_rights(here, [Right.VIEW])
-        below = reach(here, path, Right.VIEW) if path.strip("/") else None
+        below = folder_asked(here)
         sort, descending = order_asked(f"-{Sort.MODIFIED}")
         question = Question(
             asked_terms(),
