@@ -81,7 +81,9 @@ class Server(BaseApplication):
         services = build(self.config)
         if services.filing is not None:
             services.filing.begin()
-        return create_app(services)
+        app = create_app(services)
+        refuse_for_good()  # a plugin's web.py shall not bring torch in by a later import
+        return app
 
 
 def settings(config: Config) -> dict[str, Any]:
@@ -119,7 +121,6 @@ def address(host: str, port: int) -> str:
 def main(words: Sequence[str]) -> int:
     """``easel web``: serve until a signal; the exit code."""
     die_with_supervisor()
-    refuse_for_good()  # a plugin's web.py shall not bring torch in by a later import
     config = parse(words)
     start_log(config.log_json)
     Server(config).run()
