@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -15,6 +16,7 @@ from filebrowser.pictures.opening import opened
 from filebrowser.pictures.told import Teller, Told
 
 BATCH = 200  # files in one transaction
+BREATH = 0.001  # seconds a batch: a folder of 100,000 files must not hold up those who ask for it
 SHOWN = (stat.S_IFREG, stat.S_IFDIR)
 
 
@@ -99,7 +101,9 @@ def _entries(place: Place) -> Iterator[Seen]:
     away = hidden_in(place)
     try:
         with os.scandir(folder) as listing:
-            for entry in listing:
+            for count, entry in enumerate(listing):
+                if count % BATCH == 0:
+                    time.sleep(BREATH)
                 if entry.name[0] != "." and not away(entry.name) and _fit(entry.name):
                     with suppress(OSError):  # gone since
                         facts = entry.stat(follow_symlinks=False)
