@@ -4,7 +4,8 @@ import { computed, ref, shallowRef } from 'vue'
 import type { Entry } from './api'
 
 export const PAGE = 200 // entries asked for at once
-const LONGEST = 1000 // entries asked for at once when a whole span is wanted
+const LONGEST = 2000 // entries asked for at once when a whole span is wanted
+const TOGETHER = 3 // such questions at the same time
 
 /** An entry with the path by which the verbs know it. */
 export interface Item extends Entry {
@@ -94,24 +95,21 @@ export function useListing(onError: (error: unknown) => void) {
     return pages.value.get(Math.floor(index / PAGE))?.[index % PAGE]
   }
 
-  /** Every entry of a span, fetched where it is not there yet. */
+  /** Every entry of a span, fetched where it is not there yet; fewer where that fails. */
   async function span(from: number, to: number): Promise<Item[]> {
-    const found: Item[] = []
     const end = Math.min(to, total.value)
-    for (let index = from; index < end; ) {
-      const entry = at(index)
-      if (entry) {
-        found.push(entry)
-        index++
-        continue
+    const here = Array.from({ length: Math.max(0, end - from) }, (_, index) => at(from + index))
+    if (here.every((entry) => entry !== undefined)) return here
+    const starts = Array.from({ length: Math.ceil(here.length / LONGEST) }, (_, part) => from + part * LONGEST)
+    const found: Item[] = []
+    try {
+      while (starts.length > 0) {
+        const some = starts.splice(0, TOGETHER)
+        const parts = await Promise.all(some.map((start) => source!(start, Math.min(LONGEST, end - start))))
+        found.push(...parts.flatMap(({ entries }) => entries))
       }
-      const part = await source!(index, Math.min(LONGEST, end - index)).catch((error: unknown) => {
-        onError(error)
-        return null
-      })
-      if (!part || part.entries.length === 0) break
-      found.push(...part.entries)
-      index += part.entries.length
+    } catch (error) {
+      onError(error)
     }
     return found
   }
