@@ -1,0 +1,269 @@
+"""Uploads below HTTP: what stays after crashes, power cuts and full disks, and what expires."""
+
+import errno
+import hashlib
+import io
+import os
+import random
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from filebrowser.errors import NoRoom, NotHere
+from filebrowser.gate import Root
+from filebrowser.happenings import Happening
+from filebrowser.uploads import finishing, staging, writing
+from filebrowser.uploads.errors import TooMany
+from filebrowser.uploads.holding import Piece
+from filebrowser.uploads.records import Conflict, Order, State
+from filebrowser.uploads.space import Limits
+from filebrowser.uploads.uploads import Uploads
+from filebrowser.visit import Visit
+
+CONTENT = random.Random(3).randbytes(300_000)
+WHOLE = len(CONTENT)
+HIDDEN = frozenset({".uploads", ".trash"})
+LIMITS = Limits(spare=0)
+
+
+class Died(BaseException):
+    """The process ended at this very moment."""
+
+
+class Disk:
+    """A tree with uploads; ``reopened`` is what the next process finds there."""
+
+    def __init__(self, path: Path, limits: Limits = LIMITS) -> None:
+        self.path, self.limits = path, limits
+        self.visit = Visit("ann", (Root("data", path, hidden=HIDDEN),))
+        self.told: list[Happening] = []
+        self.now = 1000.0
+        self.reopened()
+
+    def reopened(self) -> "Disk":
+        self.uploads = Uploads(self.limits, published=self.told.append, clock=lambda: self.now)
+        return self
+
+    def begin(
+        self, path: str = "/data/a/b.png", length: int | None = len(CONTENT), **more: Any
+    ) -> str:
+        return self.uploads.begin(self.visit, Order(path, length, **more)).id
+
+    def append(self, name: str, offset: int, content: bytes) -> int:
+        piece = Piece(offset, len(content))
+        return self.uploads.append(self.visit, name, piece, io.BytesIO(content).read).offset
+
+    def offset(self, name: str) -> int:
+        return self.uploads.standing(self.visit, name).offset
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    return Disk(tmp_path)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 1 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(words, capture_output=True).returncode != 0:
+        pytest.skip("only root may mount a small disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_the_next_process_goes_on(disk: Disk) -> None:
+    name = disk.begin()
+    assert disk.append(name, 0, CONTENT[:70_000]) == 70_000
+    assert disk.reopened().offset(name) == 70_000
+    assert disk.append(name, 70_000, CONTENT[70_000:]) == len(CONTENT)
+    assert (disk.path / "a/b.png").read_bytes() == CONTENT
+    assert [str(each.what) for each in disk.told] == ["created"]
+    assert disk.reopened().offset(name) == len(CONTENT)
+    assert len(disk.told) == 1
+
+
+def test_after_a_power_cut_only_what_was_waited_for_counts(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = disk.begin()
+    disk.append(name, 0, CONTENT[:70_000])
+    assert disk.offset(name) == 70_000  # whoever was told so can count on it
+    disk.append(name, 70_000, CONTENT[70_000:90_000])
+    monkeypatch.setattr(staging, "boot_id", lambda: "another boot")
+    assert disk.reopened().offset(name) == 70_000
+    disk.append(name, 70_000, CONTENT[70_000:])
+    assert (disk.path / "a/b.png").read_bytes() == CONTENT
+
+
+def test_a_running_sum_and_one_read_anew_agree(disk: Disk) -> None:
+    right = hashlib.sha256(CONTENT).hexdigest()
+    for path, restart in (("/data/one.png", False), ("/data/two.png", True)):
+        name = disk.begin(path, sha256=right)
+        disk.append(name, 0, CONTENT[:1000])
+        if restart:
+            disk.reopened()
+        disk.append(name, 1000, CONTENT[1000:])
+        assert disk.uploads.look(disk.visit, name).upload.state is State.DONE
+
+
+def dying(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, call: int) -> None:
+    """Let the process die just before this call of a function."""
+    real, calls = getattr(where, name), 0
+
+    def instead(*words: Any, **more: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise Died
+        return real(*words, **more)
+
+    monkeypatch.setattr(where, name, instead)
+
+
+@pytest.mark.parametrize("policy", [None, *Conflict])
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        (staging, "save"),
+        (finishing, "make_folders"),
+        (finishing, "rename_new"),
+        (finishing.os, "rename"),
+        (finishing.os, "unlink"),
+        (finishing.os, "fsync"),
+        (finishing.os, "fdatasync"),
+    ],
+)
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_whenever_the_process_dies_at_the_end_there_is_one_file(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, policy: Conflict | None, where: Any, name: str,
+    call: int,
+) -> None:  # fmt: skip
+    upload = disk.begin(conflict=policy)
+    disk.append(upload, 0, CONTENT[:-1])
+    with monkeypatch.context() as patched:
+        dying(patched, where, name, call)
+        with suppress(Died):
+            disk.append(upload, len(CONTENT) - 1, CONTENT[-1:])
+    disk.reopened().uploads.sweep(disk.visit.roots)  # as the next process does at its start
+    offset = disk.offset(upload)
+    if offset < len(CONTENT):
+        disk.append(upload, offset, CONTENT[offset:])
+    assert [path.name for path in (disk.path / "a").iterdir()] == ["b.png"]
+    assert (disk.path / "a/b.png").read_bytes() == CONTENT
+    assert disk.uploads.look(disk.visit, upload).upload.state is State.DONE
+    assert not list(disk.path.glob(".uploads/*/data"))
+
+
+def test_what_was_never_quite_begun_leaves_nothing(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        dying(patched, staging, "save", 1)
+        with pytest.raises(Died):
+            disk.begin()
+    assert list(disk.path.glob(".uploads/*"))
+    disk.reopened().uploads.sweep(disk.visit.roots)
+    assert not list(disk.path.glob(".uploads/*"))
+
+
+def test_a_full_disk(small_disk: Path) -> None:
+    disk = Disk(small_disk)
+    with pytest.raises(NoRoom):
+        disk.begin(length=2 << 20)
+    long = CONTENT * 5
+    name = disk.begin(length=None)  # no length, no room set aside
+    with pytest.raises(NoRoom, match="bytes are kept"):
+        disk.append(name, 0, long)
+    kept = disk.offset(name)
+    assert 500_000 < kept < 1 << 20
+    assert not (small_disk / "a").exists()
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    disk.append(name, kept, long[kept:])
+    told = Piece(len(long), 0, len(long))
+    disk.uploads.append(disk.visit, name, told, io.BytesIO().read)
+    assert (small_disk / "a/b.png").read_bytes() == long
+
+
+def test_room_that_was_set_aside_is_there_when_the_disk_fills(small_disk: Path) -> None:
+    disk = Disk(small_disk)
+    name = disk.begin()
+    with (
+        (small_disk / "filler").open("wb", buffering=0) as filler,
+        pytest.raises(OSError, match="No space"),
+    ):
+        while True:
+            filler.write(bytes(4096))
+    with pytest.raises(NoRoom, match="waits to appear"):  # all its bytes are here
+        disk.append(name, 0, CONTENT)
+    (small_disk / "filler").unlink()
+    assert disk.offset(name) == len(CONTENT)
+    assert (small_disk / "a/b.png").read_bytes() == CONTENT
+
+
+def test_a_disk_that_says_no_in_the_middle(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the two above, for those who may not mount."""
+    name = disk.begin()
+    real = os.pwrite
+
+    def write(data: int, block: Any, offset: int) -> int:
+        if offset >= 100_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(data, block[: 100_000 - offset], offset)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writing.os, "pwrite", write)
+        with pytest.raises(NoRoom, match="100000 bytes are kept"):
+            disk.append(name, 0, CONTENT)
+    assert disk.reopened().offset(name) == 100_000
+    disk.append(name, 100_000, CONTENT[100_000:])
+    assert (disk.path / "a/b.png").read_bytes() == CONTENT
+
+
+def test_a_target_on_another_disk(disk: Disk) -> None:
+    place = disk.path / "other"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(words, capture_output=True).returncode != 0:
+        pytest.skip("only root may mount another disk")
+    try:
+        for policy, name in ((None, "b.png"), (Conflict.RENAME, "b (1).png")):
+            upload = disk.begin("/data/other/b.png", conflict=policy)
+            disk.append(upload, 0, CONTENT)
+            assert (place / name).read_bytes() == CONTENT
+        assert sorted(path.name for path in place.iterdir()) == ["b (1).png", "b.png"]
+        assert not list(disk.path.glob(".uploads/*/data"))
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_what_has_expired_is_gone_and_its_room_free(tmp_path: Path) -> None:
+    disk = Disk(tmp_path, replace(LIMITS, keep=100.0, begun=2))
+    first, second = disk.begin("/data/1.png"), disk.begin("/data/2.png")
+    with pytest.raises(TooMany):
+        disk.begin("/data/3.png")
+    disk.now += 60
+    disk.append(second, 0, CONTENT[:10])
+    for each in disk.path.glob(".uploads/*/data"):
+        os.utime(each, (0, 0))
+    disk.now += 60
+    with pytest.raises(NotHere):
+        disk.offset(first)
+    disk.uploads.sweep(disk.visit.roots)
+    assert [path.name for path in disk.path.glob(".uploads/*")] == [second]
+    disk.begin("/data/3.png")
+
+
+def test_records_that_others_left_are_not_believed(disk: Disk) -> None:
+    name = disk.begin()
+    (disk.path / ".uploads" / name / "info.json").write_text("{")
+    with pytest.raises(NotHere):
+        disk.reopened().offset(name)
+    assert not list(disk.path.glob(".uploads/*"))
