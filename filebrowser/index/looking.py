@@ -4,13 +4,13 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from filebrowser.errors import BadPath, FileError
 from filebrowser.gate import DEEPEST, Place, check_name, hidden_in, locate, open_place
 from filebrowser.index import rows as books
-from filebrowser.index.rows import Made, Seen
+from filebrowser.index.rows import Known, Made, Seen
 from filebrowser.kinds import Kind, kind_by_mode
 from filebrowser.pictures.opening import opened
 from filebrowser.pictures.told import Teller, Told
@@ -37,32 +37,39 @@ def compare(rows: sqlite3.Connection, tree: int, place: Place) -> Iterator[tuple
     """Bring the index's picture of one folder up to date, a batch at each step.
 
     Yields the folders in it, with whether each is new; the place itself between batches does not
-    count. A folder that is gone takes all below it along.
+    count. A folder that is gone takes all below it along; a whole tree that is away, or a folder
+    that cannot be read for a moment (``OSError``), stays as it is known.
     """
-    path = "/".join(place.names)
-    found = list(_entries(place)) if _told(place) else []
-    if not found and not _is_folder(place):
-        yield from _forget(rows, tree, place)
+    found = _listed(place)
+    if found is None:
+        yield from _forget(rows, tree, place) if place.names else ()
         return
     with writing(rows):
-        folder = books.folder_id(rows, tree, path)
+        folder = books.folder_id(rows, tree, "/".join(place.names))
         known = books.known_in(rows, folder)
-    there = {one.name for one in found}
-    gone = [(number, one) for name, (number, one) in known.items() if name not in there]
+    folders = {one.name for one in found if one.kind is Kind.FOLDER}
+    for name, (_, one) in known.items():
+        if one.kind is Kind.FOLDER and name not in folders:
+            yield from _forget(rows, tree, Place(place.root, (*place.names, name)))
+    for _ in _write(rows, folder, found, known):
+        yield place, False
+    if len(place.names) < DEEPEST - 1:
+        for name in folders:
+            yield Place(place.root, (*place.names, name)), name not in known
+
+
+def _write(
+    rows: sqlite3.Connection, folder: int, found: Sequence[Seen], known: Known
+) -> Iterator[None]:
+    """Forget the files that are gone, note those that differ, a batch at each step."""
+    gone = known.keys() - {one.name for one in found}
     fresh = [one for one in found if one.name not in known or known[one.name][1] != one]
-    for _, one in gone:
-        if one.kind is Kind.FOLDER:
-            yield from _forget(rows, tree, Place(place.root, (*place.names, one.name)))
     with writing(rows):
-        books.drop(rows, [number for number, _ in gone])
+        books.drop(rows, [known[name][0] for name in gone])
     for start in range(0, len(fresh), BATCH):
         with writing(rows):
             books.put(rows, folder, fresh[start : start + BATCH], known)
-        yield place, False
-    if len(place.names) < DEEPEST - 1:
-        for one in found:
-            if one.kind is Kind.FOLDER:
-                yield Place(place.root, (*place.names, one.name)), one.name not in known
+        yield
 
 
 def _forget(rows: sqlite3.Connection, tree: int, place: Place) -> Iterator[tuple[Place, bool]]:
@@ -73,44 +80,33 @@ def _forget(rows: sqlite3.Connection, tree: int, place: Place) -> Iterator[tuple
         yield place, False
 
 
-def _told(place: Place) -> bool:
-    """Whether the gate lets anybody ask for it, whoever said to look there."""
+def _listed(place: Place) -> list[Seen] | None:
+    """The files and folders in a folder that have names to ask for; no dotted ones, no links.
+
+    None where the gate has no folder there for anybody, whoever said to look.
+    """
     try:
-        locate(place.text, (place.root,))
+        folder = open_place(
+            locate(place.text, (place.root,)), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        )
     except FileError:
-        return False
-    return True
-
-
-def _is_folder(place: Place) -> bool:
-    if not _told(place):
-        return False
-    try:
-        os.close(open_place(place, os.O_RDONLY | os.O_DIRECTORY))
-    except (FileError, OSError):
-        return False
-    return True
-
-
-def _entries(place: Place) -> Iterator[Seen]:
-    """The files and folders in a folder that have names to ask for; no dotted ones, no links."""
-    try:
-        folder = open_place(place, os.O_RDONLY | os.O_DIRECTORY)
-    except (FileError, OSError):
-        return
+        return None
     away = hidden_in(place)
     try:
         with os.scandir(folder) as listing:
-            for count, entry in enumerate(listing):
-                if count % BATCH == 0:
-                    time.sleep(BREATH)
-                if entry.name[0] != "." and not away(entry.name) and _fit(entry.name):
-                    with suppress(OSError):  # gone since
-                        facts = entry.stat(follow_symlinks=False)
-                        if stat.S_IFMT(facts.st_mode) in SHOWN:
-                            yield _seen(entry.name, facts)
+            return list(_shown(listing, away))
     finally:
         os.close(folder)
+
+
+def _shown(listing: Iterable["os.DirEntry[str]"], away: Callable[[str], object]) -> Iterator[Seen]:
+    for count, entry in enumerate(listing):
+        if count % BATCH == 0:
+            time.sleep(BREATH)
+        if entry.name[0] != "." and not away(entry.name) and _fit(entry.name):
+            seen = _seen(entry)
+            if seen is not None:
+                yield seen
 
 
 def _fit(name: str) -> bool:
@@ -121,12 +117,19 @@ def _fit(name: str) -> bool:
     return True
 
 
-def _seen(name: str, facts: os.stat_result) -> Seen:
+def _seen(entry: "os.DirEntry[str]") -> Seen | None:
+    """An entry, None where it is neither a file nor a folder, or gone since."""
+    try:
+        facts = entry.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    if stat.S_IFMT(facts.st_mode) not in SHOWN:
+        return None
     size = facts.st_size if stat.S_ISREG(facts.st_mode) else None
     # A folder's time changes with each file in it; it would be written anew each time.
     changed = facts.st_mtime_ns if size is not None else 0
     inode = facts.st_ino if facts.st_ino < 2**63 else facts.st_ino - 2**64
-    return Seen(name, kind_by_mode(name, facts.st_mode), size, changed, inode)
+    return Seen(entry.name, kind_by_mode(entry.name, facts.st_mode), size, changed, inode)
 
 
 def ask(place: Place, changed: int, teller: Teller) -> Made | None:

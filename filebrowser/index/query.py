@@ -11,6 +11,7 @@ from datetime import date, datetime, time, timedelta
 from types import MappingProxyType
 
 from filebrowser.errors import BadSearch
+from filebrowser.index.texts import storable
 from filebrowser.kinds import Kind
 
 LONGEST = 1000  # characters
@@ -46,7 +47,7 @@ def parse(text: str, now: datetime | None = None) -> tuple[Term, ...]:
     if len(text) > LONGEST:
         raise BadSearch(f"q has {len(text)} characters, at most {LONGEST} are read.")
     terms: list[Term] = []
-    for minus, name, quoted, bare in TERM.findall(_storable(text)):
+    for minus, name, quoted, bare in TERM.findall(storable(text)):
         if len(terms) == MOST_TERMS:
             raise BadSearch(f"q has more than {MOST_TERMS} conditions.")
         field, value = name.lower(), quoted or bare
@@ -57,11 +58,6 @@ def parse(text: str, now: datetime | None = None) -> tuple[Term, ...]:
             value = _kinds(value)
         terms.append(Term(field, value, bool(quoted), bool(minus), span))
     return tuple(terms)
-
-
-def _storable(text: str) -> str:
-    """Without what SQLite takes for an end, or not at all: zeros and halves of characters."""
-    return text.replace("\0", " ").encode(errors="replace").decode()
 
 
 def _kinds(value: str) -> str:

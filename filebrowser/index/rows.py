@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from filebrowser.index.texts import spread, with_parts
+from filebrowser.index.texts import spread, storable, with_parts
 from filebrowser.kinds import Kind
 from filebrowser.natural import keys_of
 from filebrowser.pictures.told import Told
@@ -133,6 +133,7 @@ def tell(rows: sqlite3.Connection, file: int, made: Made) -> None:
 def _name_id(rows: sqlite3.Connection, what: str, name: str) -> int | None:
     if not name:
         return None
+    name = storable(name)
     rows.execute("INSERT OR IGNORE INTO names (what, name) VALUES (?, ?)", (what, name))
     query = "SELECT id FROM names WHERE what = ? AND name = ?"
     return int(rows.execute(query, (what, name)).fetchone()[0])

@@ -19,9 +19,14 @@ SEAMS = re.compile(
 LONGEST = 20_000  # characters of one text that are kept
 
 
+def storable(text: str) -> str:
+    """``text`` without what SQLite does not take: zeros, and halves of characters."""
+    return text.replace("\0", " ").encode(errors="replace").decode()
+
+
 def spread(text: str) -> str:
     """``text`` with its unspaced scripts taken apart."""
-    plain = unicodedata.normalize("NFKC", text[:LONGEST].replace(BETWEEN, ""))
+    plain = unicodedata.normalize("NFKC", storable(text[:LONGEST]).replace(BETWEEN, ""))
     return plain if plain.isascii() else UNSPACED.sub(rf"{BETWEEN}\1{BETWEEN}", plain)
 
 

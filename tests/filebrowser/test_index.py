@@ -313,3 +313,25 @@ def test_20_000_pictures_are_searched_in_a_moment(many: tuple[Finder, Root], q: 
         times.append(time.thread_time() - begun)
     assert page.total + len(page.missing) in (20_000, 5_000, 40)
     assert min(times) < 0.1  # of the processor; 100,000 may take 0.2 s
+
+
+def test_a_folder_seen_as_a_file_from_above_takes_its_files_along(
+    opened: Opener, root: Root
+) -> None:
+    draw(root.path / "a" / "b" / "c.png", "one")
+    index = opened()
+    os.rename(root.path / "a", root.path.parent / "away")
+    (root.path / "a").write_text("x")
+    index.look_at_paths([root.path / "a"])
+    assert index.wait(20)
+    assert index.find(Visit("ann", (root,)), Question(())).total == 1
+
+
+def test_a_tree_that_is_away_is_remembered(opened: Opener, root: Root) -> None:
+    draw(root.path / "a.png", "one")
+    opened()
+    os.rename(root.path, root.path.with_name("unplugged"))
+    index = opened()
+    assert found(index, root, "one") == []
+    os.rename(root.path.with_name("unplugged"), root.path)
+    assert found(index, root, "one") == ["/data/a.png"]

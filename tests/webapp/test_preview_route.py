@@ -81,6 +81,19 @@ def test_texts_of_pictures_are_handed_on_as_they_are(house: Any) -> None:
     assert answer.get_json()["picture"]["infotext"].startswith(SCRIPT)
 
 
+def test_halves_of_characters_break_no_answer(house: Any) -> None:
+    half = INFOTEXT.replace("painter", '"pain\\ud800ter"')
+    picture = put(house, "a.png", encode(Image.new("RGB", (8, 8)), "png", half))
+    assert ask(house, picture)["picture"]["made"]["model"].startswith("pain")
+    path = put(house, "a.safetensors", tensors(1, {"note": "\ud800"}))
+    assert ask(house, path)["weights"]["metadata"] == {"note": "\ud800"}
+    filing = house.app.extensions["easel.services"].filing
+    filing.index.start()
+    assert filing.index.wait(20)
+    answer = house.client().get("/api/files/search?q=model:pain").get_json()
+    assert [entry["model"] for entry in answer["entries"]] == ["pain?ter"]
+
+
 def test_weights_tell_architecture_words_and_tensors_by_page(house: Any) -> None:
     frequency = {"10_ink": {"ink style": 12, " ink style ": 3, "tree": 4}, "5_x": {"tree": 1}}
     metadata = {

@@ -1,8 +1,9 @@
 """What a file shows of itself: pictures made small, and facts about what is inside."""
 
+import json
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 from werkzeug.http import parse_etags
 
 from filebrowser.pictures.thumbnails import SIDES, TYPE
@@ -101,7 +102,9 @@ def blueprint(filing: "Filing") -> Blueprint:
             whole("limit", TENSORS, MOST_SHOWN),
         )
         asked = Asked(services().registry, pasted, Right.DOWNLOAD in here.rights, part)
-        return jsonify(kept.of(place, asked))
+        # In ASCII: strangers' texts may hold halves of characters, which UTF-8 has none for.
+        text = json.dumps(kept.of(place, asked))
+        return Response(text, content_type="application/json")
 
     return previews
 
