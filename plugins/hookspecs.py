@@ -78,7 +78,7 @@ class WebHooks:
 
     @spec
     def choices(self) -> Mapping[str, Sequence[str]] | None:
-        """Names that ``worker.py`` brings: "samplers", "schedules", "upscalers", "scripts", ..."""
+        """Names that ``worker.py`` brings, by kind: "samplers", "schedules", "upscalers"."""
 
 
 class WorkerHooks:
