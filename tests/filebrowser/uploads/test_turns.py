@@ -1,0 +1,60 @@
+"""One sender at a time for each upload, the silent make way, and nobody takes all places."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from filebrowser.uploads.errors import TooMany, TooManyInAll
+from filebrowser.uploads.turns import Turns
+
+
+@contextmanager
+def sender(turns: Turns, upload: str, owner: str = "ann") -> Iterator[threading.Event]:
+    """Somebody from whom nothing comes until he is interrupted."""
+    begun, interrupted = threading.Event(), threading.Event()
+
+    def send() -> None:
+        with turns.turn(upload, owner, interrupted.set, sending=True):
+            begun.set()
+            interrupted.wait(10)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    assert begun.wait(5)
+    try:
+        yield interrupted
+    finally:
+        interrupted.set()
+        thread.join()
+
+
+def test_the_silent_are_sent_away() -> None:
+    turns = Turns()
+    with sender(turns, "a") as interrupted:
+        turns.send_silent_away(60)
+        assert not interrupted.is_set()
+        turns.send_silent_away(0)
+        assert interrupted.wait(5)
+
+
+def test_who_throws_an_upload_away_waits_for_nobody() -> None:
+    turns = Turns()
+    with (
+        sender(turns, "a") as interrupted,
+        turns.turn("a", "ann", at_once=True),
+    ):
+        assert interrupted.is_set()
+    assert turns.sending() == 0
+
+
+def test_places_are_limited_by_owner_and_in_all() -> None:
+    turns = Turns(per_owner=1, in_all=2)
+    with sender(turns, "a"), sender(turns, "b", "bob"):
+        with pytest.raises(TooMany), turns.turn("c", "ann", sending=True):
+            pass
+        with pytest.raises(TooManyInAll), turns.turn("c", "cat", sending=True):
+            pass
+        with turns.turn("c", "ann"):  # to ask takes no place
+            pass
