@@ -1,7 +1,9 @@
 """An open file as an HTTP answer: Range at any offset, conditions, headers that keep it tame."""
 
 import os
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -46,8 +48,7 @@ def respond(found: int, shown: Shown) -> Response:
         refused = Response(status=416)
         refused.headers["Content-Range"] = f"bytes */{facts.st_size}"
         return _headed(refused, shown, etag, changed)
-    answer = Response(_pieces(found, *span), 206 if _partial(span, facts.st_size) else 200)
-    answer.call_on_close(lambda: os.close(found))
+    answer = _body(found, span, 206 if _partial(span, facts.st_size) else 200)
     answer.content_length = span[1] - span[0]
     if answer.status_code == 206:
         answer.headers["Content-Range"] = f"bytes {span[0]}-{span[1] - 1}/{facts.st_size}"
@@ -82,6 +83,44 @@ def _still(etag: str, changed: datetime) -> bool:
     if condition.date is not None:
         return changed <= condition.date
     return condition.etag in (None, etag)
+
+
+def _body(found: int, span: tuple[int, int], status: int) -> Response:
+    """The bytes; by the kernel alone, from where they begin, where gunicorn serves without TLS.
+
+    It sends as many as the answer's length says (``sendfile``). Other servers get them in pieces.
+    """
+    wrapper = request.environ.get("wsgi.file_wrapper")
+    by_kernel = "gunicorn.socket" in request.environ and wrapper is not None
+    if by_kernel and request.method == "GET" and request.scheme == "http" and span[1] > span[0]:
+        os.lseek(found, span[0], os.SEEK_SET)
+        sent = _Sent(found, span[1], request.environ["gunicorn.socket"])
+        return Response(wrapper(sent, PIECE), status, direct_passthrough=True)
+    answer = Response(_pieces(found, *span), status)
+    answer.call_on_close(lambda: os.close(found))
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A file that the kernel sends up to ``end``. One that became shorter ends the connection:
+    who waits for the missing bytes would take the next answer for them."""
+
+    found: int
+    end: int
+    connection: socket.socket
+
+    def fileno(self) -> int:
+        return self.found
+
+    def read(self, most: int) -> bytes:
+        return os.read(self.found, most)
+
+    def close(self) -> None:
+        if os.fstat(self.found).st_size < self.end:
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+        os.close(self.found)
 
 
 def _pieces(found: int, start: int, end: int) -> Iterator[bytes]:

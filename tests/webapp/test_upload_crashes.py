@@ -195,3 +195,18 @@ def test_a_piece_that_breaks_off_before_its_checksum_could_be_seen(
     connection.close()
     server.wait()
     assert client.offset(url) == 0
+
+
+def test_what_was_uploaded_comes_back_in_any_part(server: WebProcess, client: Tus) -> None:
+    whole = content(3 * MIB)
+    url = client.create(len(whole), folder=FOLDER, filename="back.png")
+    assert client.patch(url, 0, whole) == 204
+    path = "/api/files/content?path=/data/outputs/back.png"
+    for asked, part in {
+        "bytes=0-": whole,
+        "bytes=-100": whole[-100:],
+        "bytes=1000-2000000": whole[1000:2000001],
+    }.items():
+        assert client.ask("GET", path, Range=asked)[2] == part
+    assert client.ask("HEAD", path)[1]["Content-Length"] == str(len(whole))
+    assert client.ask("GET", path)[2] == whole
