@@ -90,11 +90,11 @@ def _body(found: int, span: tuple[int, int], status: int) -> Response:
 
     It sends as many as the answer's length says (``sendfile``). Other servers get them in pieces.
     """
-    wrapper = request.environ.get("wsgi.file_wrapper")
-    by_kernel = "gunicorn.socket" in request.environ and wrapper is not None
+    by_kernel = {"gunicorn.socket", "wsgi.file_wrapper"} <= request.environ.keys()
     if by_kernel and request.method == "GET" and request.scheme == "http" and span[1] > span[0]:
         os.lseek(found, span[0], os.SEEK_SET)
         sent = _Sent(found, span[1], request.environ["gunicorn.socket"])
+        wrapper = request.environ["wsgi.file_wrapper"]
         return Response(wrapper(sent, PIECE), status, direct_passthrough=True)
     answer = Response(_pieces(found, *span), status)
     answer.call_on_close(lambda: os.close(found))
