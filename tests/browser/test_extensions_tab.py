@@ -253,7 +253,7 @@ def test_settings_and_an_archive_of_a_plugin(page: Page) -> None:
 
 
 def test_words_are_completed_where_the_caret_stands(page: Page) -> None:
-    page.wait_for_selector("[data-plugin=autocompletion]", state="attached")
+    page.wait_for_selector("ul.offers", state="attached")
     prompt = page.locator("#prompt")
     options = page.get_by_role("listbox", name="Offers").get_by_role("option")
     prompt.fill("a cat, , at night")
