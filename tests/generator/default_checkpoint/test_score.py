@@ -77,7 +77,7 @@ def test_questions_ask_everything_and_stay_the_same(asked: tuple[Question, ...])
 def test_judge_names_unseen_drawings(critic: Judge) -> None:
     found = judging.accuracy(critic, None, 150)
     assert found["cut out"] >= 0.97
-    assert found["whole"] >= 0.9
+    assert found["whole"] >= 0.96
     assert judge.FILE.stat().st_size < 1_000_000
 
 

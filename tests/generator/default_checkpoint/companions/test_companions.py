@@ -148,5 +148,5 @@ def test_what_is_shipped_is_small_and_has_its_effect(name: str, tmp_path: Path) 
         pytest.skip(f"{name} is not shipped: its effect on the checkpoint is too small")
     assert path.stat().st_size <= companions.LIMIT
     engine = effects.shelved(export.FILE, [path], tmp_path)
-    effect = effects.measured(engine, name, 2)
+    effect = effects.measured(engine, name, 8)
     assert effect.with_it > effect.without
