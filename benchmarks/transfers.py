@@ -157,6 +157,14 @@ def dd(folder: Path, size: int) -> float:
     return took
 
 
+def fill(target: Path, size: int) -> None:
+    """Write a file to be fetched: a fresh one, of which as much is in memory as fits."""
+    block = bytes(4 << 20)
+    with target.open("wb") as file:
+        for _ in range(size // len(block)):
+            file.write(block)
+
+
 def copyparty_upload(url: str, size: int, folder: Path) -> tuple[float, float]:
     """Seconds of a PUT, and of having on the disk what it left in memory.
 
@@ -235,8 +243,7 @@ def one_round(at: Stage, size: int, rates: Rates) -> int:
         ("down", f"{at.easel}/api/files/content?path=/data/outputs/down.bin", at.easel_files),
         ("party down", f"{at.party}/down.bin", at.party_files),
     ):
-        with (folder / "down.bin").open("wb") as file:
-            file.truncate(size)
+        fill(folder / "down.bin", size)
         rates.add(name, size, seconds_of(pour("GET", url, size, {})))
         (folder / "down.bin").unlink()
     return grown
