@@ -2,10 +2,13 @@
 
 import ctypes
 import os
+import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
+from queue import Queue
+from typing import Protocol, Self
 
 from filebrowser.errors import TooBig
 
@@ -14,6 +17,8 @@ LEAST_READ, FIRST_READ, MOST_READ = 4 * KIB, 64 * KIB, 1 * MIB
 QUICK, SLOW = 0.1, 0.5  # seconds of one read: ask for more, ask for less
 PUSH_EVERY = 8 * MIB  # the disk is set to work after so many bytes
 SYNC_EVERY = 128 * MIB  # and waited for after so many
+AHEAD = 8  # blocks in memory that wait for the disk
+WORTH_A_THREAD = 4 * MIB
 WRITE_BEHIND = 2  # sync_file_range(2): start writing, wait for nothing
 
 
@@ -108,12 +113,52 @@ def pour(source: Source, writer: Writer, most: int, still: Callable[[], None]) -
     ``still`` is called after each block and raises when it is time to stop. Raises :class:`TooBig`
     when more than ``most`` bytes come; nothing beyond them is written.
     """
-    pace, end = Pace(), writer.offset + most
-    while writer.offset < end:
-        block = pace.read(source, end - writer.offset)
-        if not block:
-            return
-        writer.write(block)
-        still()
-    if source(1):
-        raise TooBig("More bytes came than were announced; none of this piece is kept.")
+    pace, left = Pace(), most
+    with Behind(writer) if most > WORTH_A_THREAD else nullcontext(writer) as pen:
+        while left:
+            block = pace.read(source, left)
+            if not block:
+                return
+            pen.write(block)
+            left -= len(block)
+            still()
+        if source(1):
+            raise TooBig("More bytes came than were announced; none of this piece is kept.")
+
+
+class Behind:
+    """Writes in a thread of its own: the next block comes while the last one goes to the disk.
+
+    Whatever ends the context, all blocks that came are written before it is left.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.blocks: Queue[bytes] = Queue(AHEAD)  # b"" is the end
+        self.error: Exception | None = None
+        self.thread = threading.Thread(target=self._run, name="upload-writer", daemon=True)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.blocks.put(b"")
+        self.thread.join()
+        if self.error and kind is None:
+            raise self.error
+
+    def write(self, block: bytes) -> None:
+        """Hand a block over. Raises what the writing of an earlier one raised."""
+        if self.error:
+            raise self.error
+        self.blocks.put(block)
+
+    def _run(self) -> None:
+        for block in iter(self.blocks.get, b""):
+            if self.error:
+                continue  # they are taken, so that nobody waits for room
+            try:
+                self.writer.write(block)
+            except Exception as error:  # whatever it is, it is raised where blocks come from
+                self.error = error
