@@ -116,7 +116,7 @@ def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ea
     bring_plugins(data_dir / "extensions")
     lay_lora(data_dir / "models" / "Lora" / "painterly_v2.safetensors")
     (data_dir / "tags").mkdir()
-    (data_dir / "tags" / "own.csv").write_text("blue_sky,0,900,azure\nblue_eyes,0,5000,\n")
+    (data_dir / "tags" / "own.csv").write_text("teal_sky,0,900,azure\nteal_eyes,0,5000,\n")
     with started(data_dir) as running:
         yield running
 
@@ -264,21 +264,21 @@ def test_words_are_completed_where_the_caret_stands(page: Page) -> None:
     expect(prompt).to_have_value("a cat, <lora:painterly_v2:1>, at night")
     expect(options).to_have_count(0)
     prompt.press("End")
-    prompt.press_sequentially(", blue")
+    prompt.press_sequentially(", teal")
     expect(options).to_have_count(2)
     prompt.press("ArrowDown")
     prompt.press("Enter")
-    expect(prompt).to_have_value("a cat, <lora:painterly_v2:1>, at night, blue sky, ")
+    expect(prompt).to_have_value("a cat, <lora:painterly_v2:1>, at night, teal sky, ")
     prompt.press("Control+z")
-    expect(prompt).to_have_value("a cat, <lora:painterly_v2:1>, at night, blue")
+    expect(prompt).to_have_value("a cat, <lora:painterly_v2:1>, at night, teal")
     prompt.press("End")  # the undone words are selected
     prompt.press_sequentially(" s")
     expect(options).to_have_count(1)
     prompt.press("Escape")
     expect(options).to_have_count(0)
     prompt.press("Enter")  # nothing is offered: it is a line of the prompt's own
-    assert prompt.input_value().endswith("blue s\n")
+    assert prompt.input_value().endswith("teal s\n")
     prompt.evaluate(COMPOSING)
-    prompt.press_sequentially("blue")
+    prompt.press_sequentially("teal")
     page.wait_for_timeout(400)
     expect(options).to_have_count(0)

@@ -201,7 +201,7 @@ def begun(
 
 def made_folder(path: str, filing: "Filing") -> dict[str, object]:
     """Make a folder and those on the way to it. Raises ``Taken`` where it is there."""
-    place = reach(visit(), path, Right.CREATE)
+    place = reach(visit(), path, Right.VIEW, Right.CREATE)
     ways = [Place(place.root, place.names[:depth]) for depth in range(1, len(place.names) + 1)]
     for way in ways:
         if exists(way):
@@ -234,6 +234,7 @@ def thrown() -> Response:
 @described(Note("Remove deletions for good", query={"trash_id": TEXT}, answer=EMPTY))
 def purge() -> Response:
     """Right: delete. Without a ``trash_id`` all of one's own."""
+    check_rights(visit(), [Right.DELETE])
     here, asked = visit(), request.args.get("trash_id")
     ids = [asked] if asked else dict.fromkeys(one.id for _, one in trash.thrown(here))
     for trash_id in ids:

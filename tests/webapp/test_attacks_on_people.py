@@ -1,0 +1,231 @@
+"""The attack checklist, 49 to 74: whoever asks, and what they bring, cannot do more than told.
+
+``CASES`` names the tests of other files by their numbers; one that goes away is missed here.
+"""
+
+import ast
+import os
+import stat
+import threading
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.webapp.attacking import SECRET, World, upload, world_of
+
+TESTS = Path(__file__).resolve().parents[1]
+CASES = {
+    "webapp/test_files_work.py": {
+        "test_names_in_a_zip_are_safe_and_told_apart": "49 zip downloads",
+        "test_a_file_that_shrinks_meanwhile_ends_the_zip_short": "49 vanishing",
+        "test_two_zips_at_once_and_no_more": "50 many zips",
+        "test_a_listener_hears_only_of_its_folder": "54 events",
+        "test_nobodys_changes_are_lost": "66 editor",
+        "test_what_is_no_small_text": "66 binary",
+    },
+    "filebrowser/test_extracting.py": {
+        "test_members_that_lead_elsewhere": "52 members",
+        "test_bombs": "52 bombs",
+        "test_a_bomb_that_lies_of_its_size": "52 lies",
+        "test_a_directory_that_announces_a_million_files": "52 entries",
+        "test_a_zip_in_a_zip_stays_one": "52 nested",
+    },
+    "webapp/test_access.py": {
+        "test_each_credential_opens_its_routes_alone": "53 callers",
+        "test_a_cookie_acts_for_our_own_pages_alone": "57 cookies",
+    },
+    "webapp/test_rights_of_files.py": {
+        "test_a_route_takes_what_it_says_and_no_more": "53 rights",
+    },
+    "webapp/test_search_route.py": {
+        "test_nothing_hidden_is_found_or_counted": "54 search",
+    },
+    "webapp/test_auth.py": {
+        "test_a_changed_password_ends_the_session": "55 sessions",
+        "test_one_account_is_throttled_whoever_tries": "56 login",
+        "test_origins_by_pattern": "58 origins",
+    },
+    "webapp/test_shares.py": {
+        "test_guessing_a_password_ends_soon": "56 shares",
+        "test_a_password_opens_a_share_for_one_browser": "60 passwords",
+        "test_what_took_the_place_of_a_shared_file_is_not_shared": "60 recreated",
+        "test_a_share_outlives_a_restart_and_not_its_owner": "60 owner",
+        "test_what_cannot_be_shared": "60 refused",
+    },
+    "webapp/test_signed_links.py": {
+        "test_a_link_opens_nothing_else": "59 tickets",
+    },
+    "webapp/test_logs.py": {
+        "test_no_secret_is_logged": "59 logs",
+        "test_a_line_is_one_line": "72 log lines",
+    },
+    "filebrowser/test_moving_files.py": {
+        "test_a_forged_sidecar_leads_nowhere": "65 restore",
+    },
+    "webapp/test_files_api.py": {
+        "test_nobody_restores_what_another_deleted": "65 others",
+    },
+    "webapp/test_preview_route.py": {
+        "test_of_a_long_text_the_first_mebibyte": "67 long texts",
+    },
+    "filebrowser/test_search_query.py": {
+        "test_hostile_questions_take_no_time": "68 questions",
+    },
+    "filebrowser/test_tree_of_many.py": {
+        "test_pages_of_many_are_quick_and_bounded": "69 many entries",
+    },
+    "webapp/test_fetching.py": {
+        "test_loopback_is_refused_in_every_spelling_and_never_contacted": "70 addresses",
+    },
+}
+DAV = "http://localhost/dav"
+XXE = """<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>
+<D:propfind xmlns:D="DAV:"><D:prop><D:displayname>&a;</D:displayname></D:prop></D:propfind>"""
+LAUGHS = """<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">
+<!ENTITY c "&b;&b;&b;&b;&b;&b;">]><D:propfind xmlns:D="DAV:"><D:prop>&c;</D:prop></D:propfind>"""
+
+
+@pytest.fixture
+def world(house: Any, tmp_path: Path) -> World:
+    return world_of(house, tmp_path)
+
+
+@pytest.mark.parametrize("file", CASES)
+def test_cases_of_the_list_have_their_tests(file: str) -> None:
+    functions = ast.walk(ast.parse((TESTS / file).read_text()))
+    there = {each.name for each in functions if isinstance(each, ast.FunctionDef)}
+    assert CASES[file].keys() <= there
+
+
+def test_49_a_zip_holds_no_link(world: World) -> None:
+    (world.inside / "out").symlink_to(world.outside)
+    (world.inside / "key.txt").symlink_to(world.outside / "secret.txt")
+    answer = world.ask("GET", "/api/files/archive?path=/data/work")
+    with zipfile.ZipFile(BytesIO(answer.data)) as found:
+        assert not [name for name in found.namelist() if "out" in name or "key" in name]
+    assert SECRET not in answer.data
+
+
+@pytest.mark.parametrize("name", ["token", "auth", "access_token", "jwt", "key"])
+def test_59_a_token_in_the_address_opens_nothing(guarded: Any, name: str) -> None:
+    answer = guarded.client().get(f"/api/files?path=/data&{name}=s3cret-token")
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_61_a_share_takes_nothing(world: World, method: str) -> None:
+    link = world.ask("POST", "/api/files/shares", json={"path": "/data/work"}).get_json()["url"]
+    for url in (f"{link}/content?path=a.txt", f"{link}/content?path=new.txt"):
+        assert world.ask(method, url, data=b"evil").status_code in (403, 404, 405)
+    assert (world.inside / "a.txt").read_bytes() == b"letters"
+    assert not (world.inside / "new.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["X-Remote-User", "X-Forwarded-User", "X-Forwarded-For", "Remote-User", "X-Real-IP"],
+)
+def test_63_headers_of_a_proxy_make_nobody_somebody(guarded: Any, header: str) -> None:
+    for value in ("owner", "127.0.0.1"):
+        answer = guarded.client().get("/api/files?path=/data", headers={header: value})
+        assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/api/signup", "/api/users", "/api/command/", "/api/settings"])
+def test_64_nobody_signs_up_and_no_command_is_run(world: World, path: str) -> None:
+    for method in ("GET", "POST"):
+        assert world.ask(method, path, json={"username": "x"}).status_code in (404, 405)
+
+
+def test_69_many_lists_at_once(world: World) -> None:
+    for number in range(300):
+        (world.inside / "sub" / f"{number}.txt").write_bytes(b"")
+    found: list[int] = []
+
+    def look() -> None:
+        answer = world.client.get("/api/files?path=/data/work/sub&limit=50")
+        found.append(len(answer.get_json()["entries"]))
+
+    threads = [threading.Thread(target=look) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [50] * 40
+    too_many = world.ask("GET", "/api/files?path=/data/work/sub&limit=1000000")
+    assert too_many.status_code in (400, 422) or len(too_many.get_json()["entries"]) <= 2000
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        "http://evil.example/dav/data/work/x.txt",
+        f"{DAV}/data/work/%2e%2e/%2e%2e/outside/x.txt",
+        f"{DAV}/data/../outside/x.txt",
+        f"{DAV}/../../outside/x.txt",
+        f"{DAV}/data/.easel/x.txt",
+        f"{DAV}/others/x.txt",
+        "http://localhost/etc/passwd",
+        "file:///tmp/x.txt",
+    ],
+)
+@pytest.mark.parametrize("method", ["COPY", "MOVE"])
+def test_71_destinations_of_dav(world: World, method: str, destination: str) -> None:
+    answer = world.ask(method, "/dav/data/work/a.txt", headers={"Destination": destination})
+    assert 400 <= answer.status_code < 600, answer.status_code
+    assert answer.status_code != 500
+    assert (world.inside / "a.txt").read_bytes() == b"letters"
+    assert not list(world.house.data_dir.rglob("x.txt"))
+    world.unharmed()
+
+
+@pytest.mark.parametrize("depth", [{}, {"Depth": "infinity"}])
+def test_71_no_listing_of_everything(world: World, depth: dict[str, str]) -> None:
+    answer = world.ask("PROPFIND", "/dav/", headers=depth)
+    assert answer.status_code in (207, 403)
+    assert b"a.txt" not in answer.data
+
+
+@pytest.mark.parametrize("body", [XXE, LAUGHS])
+def test_71_entities_of_xml(world: World, body: str) -> None:
+    answer = world.ask("PROPFIND", "/dav/data/work/", headers={"Depth": "0"}, data=body.encode())
+    assert answer.status_code in (400, 403, 422)
+    assert b"root:" not in answer.data
+    assert b"aaaaaaaaaa" not in answer.data
+
+
+def test_71_an_if_header_without_end(world: World) -> None:
+    condition = "(<opaquelocktoken:x>)" * 3000
+    answer = world.ask("PUT", "/dav/data/work/a.txt", headers={"If": condition}, data=b"evil")
+    assert 400 <= answer.status_code < 500
+    assert (world.inside / "a.txt").read_bytes() == b"letters"
+
+
+def test_73_files_are_nobody_elses_and_no_programs(world: World) -> None:
+    assert upload(world, b"words", folder="/data/work/fresh", filename="new.txt").status_code == 201
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        entry = zipfile.ZipInfo("tool.txt")
+        entry.external_attr = (stat.S_IFREG | 0o4777) << 16
+        archive.writestr(entry, "words")
+    (world.inside / "tool.zip").write_bytes(packed.getvalue())
+    world.ask("POST", "/api/files/extract", json={"path": "/data/work/tool.zip"})
+    made = [world.inside / "fresh" / "new.txt", *world.inside.rglob("tool.txt")]
+    assert len(made) == 2
+    for path in made:
+        mode = os.stat(path).st_mode
+        assert not mode & (stat.S_ISUID | stat.S_ISGID | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+        assert not mode & stat.S_IWOTH
+    assert not os.stat(world.inside / "fresh").st_mode & stat.S_IWOTH
+
+
+@pytest.mark.parametrize("modified", ["-1", "253402300800000", "99999999999999999999", "x", "1e9"])
+def test_74_clocks_of_clients(world: World, modified: str) -> None:
+    answer = upload(world, b"words", folder="/data/work", filename="new.txt", modified=modified)
+    assert answer.status_code in (201, 400)
+    listing = world.ask("GET", "/api/files?path=/data/work").get_json()["entries"]
+    for entry in listing:
+        assert 0 <= entry["modified"] < 4_000_000_000
