@@ -111,12 +111,19 @@ def train(task: Task, plan: Plan, folder: Path) -> Path:
 def together(work: Callable[..., None], shares: Sequence[tuple[Any, ...]]) -> None:
     """Call ``work`` with each share in a process of its own; all end when this one is told to."""
     context = processes.get_context("fork")
-    crew = [context.Process(target=work, args=share, daemon=True) for share in shares]
+    crew = [context.Process(target=_serve, args=(work, share), daemon=True) for share in shares]
     with _leaving_on_sigterm():
         for worker in crew:
             worker.start()
         for worker in crew:
             worker.join()
+
+
+def _serve(work: Callable[..., None], share: tuple[Any, ...]) -> None:
+    """One worker's whole life. SIGTERM ends it at once: an exception, which is what the handler
+    inherited from the parent would raise, is lost where it lands in a callback of torch's."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    work(*share)
 
 
 @dataclass(frozen=True)
