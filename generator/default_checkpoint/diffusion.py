@@ -111,8 +111,18 @@ def task(
 ) -> Task:
     """Learn from the stores' latents and captions, from the networks that ``start`` gives."""
     return Task(
-        "painter", start, lambda worker, device: _make_loss(lessons, worker, device), fit, show
+        "painter",
+        start,
+        lambda worker, device: _make_loss(lessons, worker, device),
+        fit,
+        show,
+        heavy=_unet_of,
     )
+
+
+def _unet_of(painter: nn.Module) -> nn.Module:
+    assert isinstance(painter, Painter)
+    return painter.unet
 
 
 def remaining_signal() -> Tensor:
