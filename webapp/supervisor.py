@@ -22,6 +22,7 @@ from webapp.draining import withdraw
 from webapp.family import LISTEN_FD, SUPERVISOR, is_dead, worker_name
 from webapp.first_start import prepare
 from webapp.logs import start_log
+from webapp.patience import ran_since
 from webapp.places import CannotUse, check_certificate, open_store, token
 from webapp.ports import PortTaken, Probe, listener
 from webapp.queues.errors import QueueError
@@ -144,12 +145,18 @@ class Supervisor:
             self.log.warning("the web process was not told that the service ends: %s", error)
 
     def end(self, children: Sequence[Child], grace: float, woken: Waiter) -> None:
-        """SIGTERM, another one whenever we are told again, SIGKILL after the grace."""
-        until, told = time.monotonic() + grace, self.signals
+        """SIGTERM, another one whenever we are told again, SIGKILL after the grace.
+
+        Of the grace, seconds in which this process itself stood still do not count: the children
+        may have stood still with it.
+        """
+        left, told = grace, self.signals
         for child in children:
             child.signal(signal.SIGTERM)
-        while any(child.alive for child in children) and time.monotonic() < until:
+        while any(child.alive for child in children) and left > 0:
+            began = time.monotonic()
             woken(TICK)
+            left -= ran_since(began)
             if self.signals > told:
                 told = self.signals
                 for child in children:

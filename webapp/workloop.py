@@ -36,6 +36,7 @@ from webapp.errors import envelope, json_answer, status_of
 from webapp.extras_answers import compose_extras
 from webapp.learning import Teacher, made, trained
 from webapp.logs import about
+from webapp.patience import after
 from webapp.plugin_tasks import SHARES, outcome, shown
 from webapp.queues import frames
 from webapp.queues.contracts import LOAD, PLUGINS, UNLOAD, Answer, Board, Lease, Stream, WorkerState
@@ -375,25 +376,20 @@ class Worker:
         if not self.draining.is_set():
             self._signalled_at = now
             self.draining.set()
-            self._in(self.grace if self.lease else 0.0, self.abandon)
+            after(self.grace if self.lease else 0.0, self.abandon)
         elif now - self._signalled_at > SAME_SIGNAL:
-            self._in(0.0, self.abandon)
+            after(0.0, self.abandon)
 
     def abandon(self) -> None:
         """Give the job back at its next step, or by force if that does not come."""
         self.abandoned.set()
-        self._in(HARD_GRACE, self._leave)
+        after(HARD_GRACE, self._leave)
 
     def _leave(self) -> None:
         lease = self.lease
         if lease is not None:
             self.stream.release(lease)
         os._exit(0)
-
-    def _in(self, seconds: float, act: Callable[[], None]) -> None:
-        timer = threading.Timer(seconds, act)
-        timer.daemon = True
-        timer.start()
 
 
 class Pulse(threading.Thread):

@@ -1,8 +1,8 @@
 """A service like Easel in all but the pictures: the real supervisor, queue and worker loop.
 
-``python fake_easel.py serve DATA_DIR PORT`` starts it. The web process answers a ping and
-``POST /draw`` (the body is the prompt); the engine draws nothing, a step each 50 ms, and dies of
-the prompt "die".
+``python fake_easel.py serve DATA_DIR PORT`` starts it; ``work DATA_DIR`` adds a worker. The
+web process answers a ping and ``POST /draw`` (the body is the prompt); the engine draws nothing, a
+step each 50 ms, and dies of the prompt "die".
 """
 
 import os
@@ -33,11 +33,13 @@ from webapp.logs import start_log
 from webapp.places import open_store
 from webapp.queues.contracts import Frame
 from webapp.queues.frames import GenerationJob, encode
+from webapp.queues.sqlite import LEASE_SECONDS, SqliteStore
 from webapp.supervisor import run
 from webapp.workloop import Worker
 
 STEP_SECONDS = 0.05
-STEPS = {"slow": 20, "endless": 1000}
+STEPS = {"slow": 40, "long": 100, "endless": 20_000}
+LEASE = "FAKE_LEASE_SECONDS"
 
 
 class FakeEngine:
@@ -110,8 +112,8 @@ def web(data_dir: Path) -> None:
             prompt = self.rfile.read(int(self.headers["Content-Length"])).decode()
             name = uuid4().hex
             store.put(Frame(name, "generate", job(prompt, STEPS.get(prompt, 2))))
-            answer = store.wait(name, 60)
-            assert answer is not None
+            while (answer := store.wait(name, 60)) is None:
+                pass
             self.reply(answer.status, answer.body)
 
         def reply(self, status: int, body: bytes) -> None:
@@ -131,7 +133,8 @@ def web(data_dir: Path) -> None:
 def work(data_dir: Path) -> int:
     """The real loop around the fake engine."""
     die_with_supervisor()
-    store = open_store(configuration(data_dir, None))
+    term = float(os.environ.get(LEASE, LEASE_SECONDS))
+    store = SqliteStore(data_dir / ".easel" / "queue.db", lease_seconds=term)
     name = worker_name("cpu", os.getpid())
     worker = Worker(name, store, store, FakeEngine(), data_dir, log=start_log())
     worker.listen_to_signals()

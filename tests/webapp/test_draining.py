@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import EVERY, PATIENCE, exit_code, result_of, wait_until
 from tests.webapp.conftest import write_model
-from tests.webapp.test_supervisor import ROOT, eventually, group_of
+from tests.webapp.test_supervisor import ROOT, group_of
 from webapp.draining import announce, drains, withdraw
 from webapp.queues.contracts import Frame
 from webapp.queues.sqlite import SqliteStore
@@ -43,14 +44,14 @@ class Easel:
             )
         self.store = SqliteStore(data_dir / ".easel" / "queue.db")
         self.pool = ThreadPoolExecutor(4)
-        eventually(lambda: self.ask("/readyz")[0] == 200, 60)
+        wait_until(lambda: self.ask("/readyz")[0] == 200)
 
     def ask(self, path: str, body: Any = None) -> tuple[int, dict[str, str], Any]:
         """Status, headers and JSON; 0 where nobody answers."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status, dict(answer.headers), json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), json.loads(error.read())
@@ -66,7 +67,7 @@ class Easel:
         """Make sure that nothing is left."""
         self.process.kill()
         self.process.wait()
-        eventually(lambda: group_of(self.process.pid) is None)
+        wait_until(lambda: group_of(self.process.pid) is None)
         self.pool.shutdown()
         self.store.close()
 
@@ -87,37 +88,36 @@ def easel(data: Path) -> Iterator[Easel]:
 
 
 def test_sigterm_finishes_what_runs_and_keeps_what_waits(easel: Easel, data: Path) -> None:
-    running = easel.draw(80)
-    eventually(lambda: easel.store.depth().running == 1, 30)
+    running = easel.draw(120)
+    wait_until(lambda: easel.store.depth().running == 1)
     waiting = easel.draw(2)
-    eventually(lambda: easel.store.depth().waiting == 1, 30)
+    wait_until(lambda: easel.store.depth().waiting == 1)
     easel.process.terminate()
-    eventually(lambda: easel.ask("/readyz")[0] == 503, 10)
+    wait_until(lambda: easel.ask("/readyz")[0] == 503)
     status, headers, body = easel.ask("/readyz")
     assert (status, body) == (503, {"status": "draining"})
-    status, headers, body = easel.draw(2).result(10)
+    status, headers, body = result_of(easel.draw(2))
     assert status == 503
     assert int(headers["Retry-After"]) > 0
     assert headers["X-Request-Id"]
     assert set(body) == {"error", "detail", "body", "errors"}
-    status, headers, body = waiting.result(20)
+    status, headers, body = result_of(waiting)
     assert status == 503
     assert "kept" in body["detail"]
-    status, _, body = running.result(30)
+    status, _, body = result_of(running)
     assert status == 200
     assert len(body["images"]) == 1
-    assert easel.process.wait(20) == 0
+    assert exit_code(easel.process) == 0
     assert easel.store.depth().waiting == 1
     frame = easel.store.waiting()[0]
     again = Easel(data)
     try:
-        eventually(lambda: again.store.depth().waiting == 0, 20)
-        answer = again.store.wait(frame.id, 20)
-        assert answer is not None
+        wait_until(lambda: again.store.depth().waiting == 0)
+        answer = wait_until(lambda: again.store.wait(frame.id, EVERY))
         assert answer.status == 200
     finally:
         again.process.terminate()
-        assert again.process.wait(20) == 0
+        assert exit_code(again.process) == 0
         again.end()
     events = [json.loads(line) for line in again.output.read_text().splitlines() if line[:1] == "{"]
     mine = [e for e in events if e.get("job") == frame.id and e["logger"] == "easel.worker"]
@@ -132,7 +132,7 @@ def test_what_is_no_request_is_answered_with_an_id(easel: Easel) -> None:
     assert answer.startswith("HTTP/1.1 400")
     name = answer.partition("X-Request-Id: ")[2].split("\r\n")[0]
     assert len(name) == 32
-    eventually(lambda: name in easel.output.read_text())
+    wait_until(lambda: name in easel.output.read_text())
 
 
 def test_an_earlier_supervisors_words_are_over(tmp_path: Path) -> None:

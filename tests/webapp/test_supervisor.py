@@ -8,13 +8,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.waiting import EVERY, PATIENCE, exit_code, result_of, wait_until
+from tests.webapp.fake_easel import LEASE
 from webapp.devices import cuda_count, devices, driver_count
 from webapp.family import is_dead, worker_name
 from webapp.ports import PortTaken, bound, listener
@@ -22,14 +24,7 @@ from webapp.queues.sqlite import SqliteStore
 
 PROGRAM = Path(__file__).with_name("fake_easel.py")
 ROOT = PROGRAM.parents[2]
-
-
-def eventually(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait until it is true."""
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.02)
+SHORT = 6.0  # seconds of a lease that a test waits for
 
 
 class Running:
@@ -49,15 +44,15 @@ class Running:
                 stderr=log,
                 process_group=0,  # so that a test may look at, and end, the whole group
             )
-        eventually(lambda: b"ready" in self.output.read_bytes())
+        wait_until(lambda: b"ready" in self.output.read_bytes())
         self.store = SqliteStore(data_dir / ".easel" / "queue.db")
-        eventually(lambda: len(self.store.workers()) == 1)
+        wait_until(lambda: len(self.store.workers()) == 1)
 
     def draw(self, prompt: str) -> tuple[int, bytes]:
         """Status and body of a drawn prompt."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/draw", prompt.encode())
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
@@ -81,6 +76,28 @@ class Running:
     def processes(self) -> list[psutil.Process]:
         """All that live in the service's process group."""
         return [p for p in psutil.process_iter() if group_of(p.pid) == self.process.pid]
+
+    def join(self) -> "subprocess.Popen[bytes]":
+        """One more worker, which no supervisor minds."""
+        with self.output.open("ab") as log:
+            other = subprocess.Popen(
+                [sys.executable, str(PROGRAM), "work", str(self.data_dir)],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdout=log,
+                stderr=log,
+                process_group=self.process.pid,
+            )
+        wait_until(lambda: len(self.store.workers()) == 2)
+        return other
+
+    def holder(self) -> int:
+        """The process id of the worker that has the job."""
+        (name,) = self.store.holders()
+        return int(name.rpartition(":")[2])
+
+    def answered(self) -> float:
+        """How many answers were stored."""
+        return sum(tally.value for tally in self.store.tallies() if tally.name == "jobs")
 
     def end(self) -> None:
         """Make sure that nothing is left."""
@@ -116,16 +133,16 @@ def test_a_request_is_answered_and_sigterm_leaves_nothing(running: Running) -> N
     assert running.draw("quick")[0] == 200
     assert len(running.processes()) == 3
     running.process.terminate()
-    assert running.process.wait(15) == 0
+    assert exit_code(running.process) == 0
     assert running.processes() == []
 
 
 def test_kill_9_of_the_worker_in_mid_job_loses_no_request(running: Running) -> None:
     drawn = running.later("slow")
-    eventually(running.working)
+    wait_until(running.working)
     killed = running.worker()
     os.kill(killed, signal.SIGKILL)
-    status, body = drawn.result(30)
+    status, body = result_of(drawn)
     assert status == 200
     assert b'"images"' in body
     assert running.worker() != killed
@@ -141,11 +158,11 @@ def test_kill_9_of_the_web_process_refuses_no_connection(running: Running) -> No
 
 def test_kill_9_of_the_supervisor_leaves_nothing(running: Running) -> None:
     drawn = running.later("endless")
-    eventually(running.working)
+    wait_until(running.working)
     running.process.kill()
     running.process.wait()
-    eventually(lambda: running.processes() == [])
-    assert drawn.exception(10) is not None
+    wait_until(lambda: running.processes() == [])
+    assert drawn.exception(PATIENCE) is not None
     (frame,) = running.store.waiting()  # the request is kept for the next start
     assert frame.deliveries == 1
     assert [is_dead(worker) for worker in running.store.holders()] == [True]
@@ -153,36 +170,76 @@ def test_kill_9_of_the_supervisor_leaves_nothing(running: Running) -> None:
 
 def test_sigterm_finishes_the_running_job(running: Running) -> None:
     drawn = running.later("slow")
-    eventually(running.working)
+    wait_until(running.working)
     running.process.terminate()
-    assert drawn.result(15)[0] == 200
-    assert running.process.wait(15) == 0
+    assert result_of(drawn)[0] == 200
+    assert exit_code(running.process) == 0
     assert running.processes() == []
 
 
 def test_sigusr1_finishes_the_job_and_starts_everything_anew(running: Running) -> None:
     drawn = running.later("slow")
-    eventually(running.working)
+    wait_until(running.working)
     before = {process.pid for process in running.processes()}
     running.process.send_signal(signal.SIGUSR1)
-    assert drawn.result(30)[0] == 200
+    assert result_of(drawn)[0] == 200
 
     def new() -> set[int]:
         return {process.pid for process in running.processes()} - before
 
-    eventually(lambda: len(new()) == 2)
+    wait_until(lambda: len(new()) == 2)
     assert running.draw("quick")[0] == 200
     assert len(running.processes()) == 3
 
 
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A service of two workers, with short leases."""
+    monkeypatch.setenv(LEASE, str(SHORT))
+    service = Running(tmp_path / "data")
+    other = service.join()
+    yield service
+    service.end()
+    other.wait()
+
+
+def test_a_machine_that_stands_still_draws_a_job_once(two: Running) -> None:
+    """All stop for longer than a lease; who has no job goes on first, and does not take it."""
+    drawn = two.later("long")
+    wait_until(two.working)
+    holder = two.holder()
+    everybody = two.processes()
+    for process in everybody:
+        process.suspend()
+    time.sleep(SHORT + 1)
+    for process in sorted(everybody, key=lambda each: each.pid == holder):
+        process.resume()
+        time.sleep(0.1)
+    assert result_of(drawn)[0] == 200
+    assert two.answered() == 1
+    assert "lease was lost" not in two.log()
+    assert {process.pid for process in two.processes()} == {each.pid for each in everybody}
+
+
+def test_a_worker_that_stands_still_alone_loses_its_job(two: Running) -> None:
+    drawn = two.later("slow")
+    wait_until(two.working)
+    holder = psutil.Process(two.holder())
+    holder.suspend()
+    assert result_of(drawn)[0] == 200
+    holder.resume()
+    wait_until(lambda: "lease was lost" in two.log())
+    assert two.answered() == 1
+
+
 def test_a_second_sigterm_gives_the_job_back(running: Running) -> None:
     running.later("endless")
-    eventually(running.working)
+    wait_until(running.working)
     running.process.terminate()
-    eventually(lambda: running.store.workers()[-1].state == "draining")
+    wait_until(lambda: running.store.workers()[-1].state == "draining")
     time.sleep(1.05)  # sooner, it counts as the same
     running.process.terminate()
-    assert running.process.wait(15) == 0
+    assert exit_code(running.process) == 0
     (frame,) = running.store.waiting()
     assert frame.deliveries == 0
 
@@ -204,7 +261,7 @@ def start_in_vain(data_dir: Path, port: int) -> tuple[int, str]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
     )
     return ended.returncode, ended.stderr
 
@@ -278,16 +335,14 @@ def test_a_new_start_takes_up_what_a_sudden_end_left(tmp_path: Path) -> None:
     """All processes are killed at once; the next life need not wait for leases to run out."""
     first = Running(tmp_path / "data")
     first.later("slow")
-    eventually(first.working)
+    wait_until(first.working)
     (frame,) = first.store.waiting()
     first.end()
-    begun = time.monotonic()
     second = Running(tmp_path / "data")
-    answer = second.store.wait(frame.id, 20)
+    answer = wait_until(lambda: second.store.wait(frame.id, EVERY))
     second.end()
-    assert answer is not None
     assert answer.status == 200
-    assert time.monotonic() - begun < 9  # a lease lasts 10 s
+    assert "taken up again" in second.log()  # by name; a lease that runs out is not told of
 
 
 @pytest.mark.parametrize(

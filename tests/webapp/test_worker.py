@@ -24,14 +24,17 @@ from generator.request import (
     Snapshot,
     Stop,
 )
+from tests.waiting import EVERY, LOOKS, PATIENCE, joined, wait_until
 from webapp import workloop
 from webapp.eas import Status
-from webapp.queues.contracts import LOAD, UNLOAD, Answer, Errand, Frame
+from webapp.queues.contracts import LOAD, UNLOAD, Answer, Errand, Frame, Sighting
 from webapp.queues.errors import QueueFull
 from webapp.queues.frames import EasExtras, GenerationJob, Saving, encode
 from webapp.queues.sqlite import SqliteStore
 from webapp.workloop import Worker
 
+ENDLESS = 20_000
+STEPS_AFTER_A_SKIP = 20
 Run = Callable[[GenerationRequest, Watch], Generation]
 
 
@@ -83,9 +86,14 @@ class Bench:
         """Status and body of the answer, once the worker runs."""
         if not self.thread.is_alive():
             self.thread.start()
-        answer = self.store.wait(name, 10)
-        assert answer is not None
+        answer = wait_until(lambda: self.store.wait(name, EVERY))
         return answer.status, json.loads(answer.body)
+
+    def begin(self, name: str) -> None:
+        """Start the worker and wait until it is in the middle of a job."""
+        self.put(name)
+        self.thread.start()
+        wait_until(lambda: self.store.sighting(name))
 
     def end(self) -> None:
         """End the worker."""
@@ -134,10 +142,11 @@ def test_a_stopped_job_has_a_status_of_its_own(bench: Bench, stop: Stop) -> None
     def draw(request: GenerationRequest, watch: Watch) -> Generation:
         bench.store.ask_stop("house", stop)
         asked = Stop.NO
-        until = time.monotonic() + (5 if stop is not Stop.NO else 0.2)
-        while asked is Stop.NO and time.monotonic() < until:
+        for _ in range(LOOKS if stop is not Stop.NO else 4):
             asked = watch(Progress("a", 0, 1, 1, 4), None)
-            time.sleep(0.01)
+            if asked is not Stop.NO:
+                break
+            time.sleep(EVERY)
         assert asked is stop
         return generation(request, stopped=asked is Stop.INTERRUPT)
 
@@ -193,7 +202,7 @@ def test_memory_is_freed_when_it_ran_out(bench: Bench) -> None:
     assert bench.engine.unloaded == 1
 
 
-def stepping(bench: Bench, seen: list[Stop], steps: int = 200) -> Run:
+def stepping(bench: Bench, seen: list[Stop], steps: int = ENDLESS) -> Run:
     """An engine that asks its watch each 10 ms and notes what it says."""
 
     def run(request: GenerationRequest, watch: Watch) -> Generation:
@@ -206,6 +215,8 @@ def stepping(bench: Bench, seen: list[Stop], steps: int = 200) -> Run:
             )
             if seen[-1] is Stop.INTERRUPT:
                 return generation(request, stopped=True)
+            if Stop.SKIP in seen[:-STEPS_AFTER_A_SKIP]:
+                break
             time.sleep(0.01)
         return generation(request)
 
@@ -213,23 +224,24 @@ def stepping(bench: Bench, seen: list[Stop], steps: int = 200) -> Run:
 
 
 def test_progress_and_previews_are_published(bench: Bench) -> None:
-    bench.engine.act = stepping(bench, [], 60)
+    bench.engine.act = stepping(bench, [])
     options = Snapshot(show_progress_every_n_steps=5)
     request = GenerationRequest("house", Seeds(7), options=options)
     bench.put("house", request=request)
     bench.thread.start()
-    sightings = []
-    while bench.store.wait("house", 0.02) is None:
-        sighting = bench.store.sighting("house")
-        if sighting is not None:
-            sightings.append(sighting)
+    sightings: list[Sighting] = []
+
+    def enough() -> bool:
+        sightings.extend(filter(None, [bench.store.sighting("house")]))
+        steps = {sighting.progress.step for sighting in sightings}
+        return len(steps) >= 4 and sightings[-1].preview_id >= 2
+
+    wait_until(enough, every=0.02)
+    bench.store.ask_stop("house", Stop.INTERRUPT)
+    assert bench.answer("house")[0] == 200
     steps = [sighting.progress.step for sighting in sightings]
     assert steps == sorted(steps)
-    assert len(set(steps)) >= 4
-    pictures = [sighting for sighting in sightings if sighting.preview]
-    assert pictures
-    assert pictures[-1].preview_id >= 2
-    assert (pictures[-1].preview or b"").startswith(b"\x89PNG")
+    assert (sightings[-1].preview or b"").startswith(b"\x89PNG")
 
 
 def test_no_preview_is_drawn_when_the_options_forbid_it(bench: Bench) -> None:
@@ -247,23 +259,16 @@ def test_no_preview_is_drawn_when_the_options_forbid_it(bench: Bench) -> None:
 def test_an_interrupt_ends_the_job_with_what_there_is(bench: Bench) -> None:
     seen: list[Stop] = []
     bench.engine.act = stepping(bench, seen)
-    bench.put("house")
-    bench.thread.start()
-    while bench.store.sighting("house") is None:
-        time.sleep(0.01)
+    bench.begin("house")
     bench.store.ask_stop("house", Stop.INTERRUPT)
     assert bench.answer("house")[0] == 200
     assert seen[-1] is Stop.INTERRUPT
-    assert len(seen) < 150
 
 
 def test_a_skip_is_told_once(bench: Bench) -> None:
     seen: list[Stop] = []
-    bench.engine.act = stepping(bench, seen, 60)
-    bench.put("house")
-    bench.thread.start()
-    while bench.store.sighting("house") is None:
-        time.sleep(0.01)
+    bench.engine.act = stepping(bench, seen)
+    bench.begin("house")
     bench.store.ask_stop("house", Stop.SKIP)
     assert bench.answer("house")[0] == 200
     assert seen.count(Stop.SKIP) == 1
@@ -272,17 +277,20 @@ def test_a_skip_is_told_once(bench: Bench) -> None:
 
 def test_a_long_silence_keeps_the_lease(tmp_path: Path) -> None:
     """Loading or decoding longer than a lease's term must not lose it."""
-    bench = Bench(tmp_path, lease_seconds=1.5)
+    bench = Bench(tmp_path, lease_seconds=3)
+    begun, over = threading.Event(), threading.Event()
 
     def run(request: GenerationRequest, watch: Watch) -> Generation:
-        time.sleep(3)
+        begun.set()
+        over.wait(PATIENCE)
         return generation(request)
 
     bench.engine.act = run
     bench.put("house")
     bench.thread.start()
-    time.sleep(0.2)
-    assert bench.store.take("other", [], 2.5) is None
+    wait_until(begun.is_set)
+    assert bench.store.take("other", [], 4.5) is None
+    over.set()
     assert bench.answer("house")[0] == 200
     bench.end()
 
@@ -290,28 +298,22 @@ def test_a_long_silence_keeps_the_lease(tmp_path: Path) -> None:
 def test_a_lost_lease_ends_the_work_unanswered(bench: Bench) -> None:
     seen: list[Stop] = []
     bench.engine.act = stepping(bench, seen)
-    bench.put("house")
-    bench.thread.start()
-    while bench.store.sighting("house") is None:
-        time.sleep(0.01)
+    bench.begin("house")
     bench.worker.draining.set()  # or it would take the frame itself
     bench.store.release_worker("cpu@test:1")
-    lease = bench.store.take("other", [], 5)
+    lease = bench.store.take("other", [], PATIENCE)
     assert lease is not None
-    bench.thread.join(5)
-    assert len(seen) < 200
+    joined(bench.thread)
+    assert len(seen) < ENDLESS
     assert bench.store.answer(lease, Answer(200, b"{}"), 1.0)
 
 
 def test_an_abandoned_job_is_given_back(bench: Bench) -> None:
     bench.engine.act = stepping(bench, [])
-    bench.put("house")
-    bench.thread.start()
-    while bench.store.sighting("house") is None:
-        time.sleep(0.01)
+    bench.begin("house")
     bench.worker.draining.set()
     bench.worker.abandoned.set()
-    bench.thread.join(5)
+    joined(bench.thread)
     (frame,) = bench.store.waiting()
     assert frame.deliveries == 0
 
@@ -349,7 +351,7 @@ def test_the_first_idle_moment_warms_the_engine(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.worker.warm_up = GenerationRequest("", Seeds(1), checkpoint="sd")
     bench.thread.start()
-    time.sleep(0.3)
+    wait_until(lambda: bench.engine.runs)
     assert [request.checkpoint for request in bench.engine.runs] == ["sd"]
     bench.put("house")
     assert bench.answer("house")[0] == 200
@@ -366,13 +368,11 @@ def test_a_waiting_job_needs_no_warm_up(tmp_path: Path) -> None:
 
 
 def test_the_heartbeat_tells_what_the_worker_does(bench: Bench) -> None:
-    bench.engine.act = stepping(bench, [], 100)
-    bench.thread.start()
-    states = set()
-    bench.put("house")
-    while bench.store.wait("house", 0.02) is None:
-        states |= {(s.state, s.job, s.checkpoint) for s in bench.store.workers()}
-    assert ("working", "house", "sd [0123456789]") in states
+    bench.engine.act = stepping(bench, [])
+    bench.begin("house")
+    told = ("working", "house", "sd [0123456789]")
+    wait_until(lambda: told in {(s.state, s.job, s.checkpoint) for s in bench.store.workers()})
+    bench.store.ask_stop("house", Stop.INTERRUPT)
     assert bench.store.workers()[0].memory["rss"] > 1_000_000
 
 
@@ -382,6 +382,5 @@ def test_errands_are_done_between_jobs(bench: Bench) -> None:
     bench.answer("house")
     assert bench.engine.unloaded == 1
     bench.store.send("cpu@test:1", Errand("2", LOAD, "sd [0123456789]"))
-    while bench.store.errand("cpu@test:1") is not None:
-        time.sleep(0.01)
+    wait_until(lambda: bench.store.errand("cpu@test:1") is None)
     assert [run.checkpoint for run in bench.engine.runs] == ["", "sd [0123456789]"]

@@ -7,13 +7,14 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
 from webapp.queues import tallies
 from webapp.queues.contracts import Answer, Depth, Frame, Lease
 from webapp.queues.database import Database
+from webapp.queues.lapses import Lapses
 from webapp.queues.matching import (
     AGE_CAP,
     HALF_LIFE,
@@ -45,7 +46,8 @@ WHERE f.deliveries >= ? AND (f.worker IS NULL OR f.expires < ?)
 class SqliteStore(SqliteBoard):
     """Stream and Board (see ``contracts.py``), for any number of threads and processes.
 
-    ``lease_seconds`` is the term of a lease; ``age_cap`` (seconds) see ``matching.py``.
+    ``lease_seconds`` is the term of a lease; ``age_cap`` (seconds) see ``matching.py``; ``clock``
+    tells unix seconds.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class SqliteStore(SqliteBoard):
         max_delivery: int = MAX_DELIVERY,
         age_cap: float = AGE_CAP,
         answer_seconds: float = ANSWER_SECONDS,
+        clock: Callable[[], float] = time.time,
         log: logging.Logger | None = None,
     ) -> None:
         super().__init__(Database(path, log or logging.getLogger("easel.queue")))
@@ -64,6 +67,8 @@ class SqliteStore(SqliteBoard):
         self.max_delivery = max_delivery
         self.age_cap = age_cap
         self.answer_seconds = answer_seconds
+        self.clock = clock
+        self._lapses = Lapses(lease_seconds)
         self._purged_at = 0.0
 
     def close(self) -> None:
@@ -79,11 +84,11 @@ class SqliteStore(SqliteBoard):
             known = rows.execute(
                 'SELECT "index" FROM frames WHERE id = :id '
                 'UNION ALL SELECT "index" FROM answers WHERE id = :id AND made_at > :since',
-                {"id": frame.id, "since": time.time() - self.answer_seconds},
+                {"id": frame.id, "since": self.clock() - self.answer_seconds},
             ).fetchone()
             if known is not None:
                 return int(known[0])
-            index = insert(rows, frame, time.time())
+            index = insert(rows, frame, self.clock())
         self.bell.ring(WORK)
         return index
 
@@ -101,13 +106,13 @@ class SqliteStore(SqliteBoard):
         with self.database.writing() as rows:
             changed = rows.execute(
                 "UPDATE frames SET expires = ? WHERE id = ? AND token = ?",
-                (time.time() + self.lease_seconds, lease.frame.id, lease.token),
+                (self.clock() + self.lease_seconds, lease.frame.id, lease.token),
             ).rowcount
         return changed == 1
 
     def answer(self, lease: Lease, answer: Answer, gpu_seconds: float, model: str = "") -> bool:
         """Store the answer, remove the frame, count the job; False if the lease was lost."""
-        now, frame = time.time(), lease.frame
+        now, frame = self.clock(), lease.frame
         with self.database.writing() as rows:
             removed = rows.execute(
                 "DELETE FROM frames WHERE id = ? AND token = ? RETURNING leased_at",
@@ -135,11 +140,11 @@ class SqliteStore(SqliteBoard):
 
     def release_worker(self, worker: str) -> int:
         """Take back all that a dead worker held, this delivery counted; how many frames it was."""
-        now = time.time()
+        now = self.clock()
         with self.database.writing() as rows:
             released = free(rows, "worker = ?", worker)
             rows.execute("DELETE FROM workers WHERE worker = ?", (worker,))
-            buried = bury(rows, self.max_delivery, now)
+            buried = bury(rows, self.max_delivery, float("-inf"), now)
         self._announce(buried)
         self.bell.ring(WORK)
         return released
@@ -168,8 +173,7 @@ class SqliteStore(SqliteBoard):
         """Remove a waiting frame; False if it is leased or gone."""
         with self.database.writing() as rows:
             removed = rows.execute(
-                "DELETE FROM frames WHERE id = ? AND (worker IS NULL OR expires < ?)",
-                (frame_id, time.time()),
+                "DELETE FROM frames WHERE id = ? AND worker IS NULL", (frame_id,)
             ).rowcount
         return removed == 1
 
@@ -199,21 +203,22 @@ class SqliteStore(SqliteBoard):
                 "SELECT COUNT(*) - COUNT(worker), COUNT(worker),"
                 " MIN(CASE WHEN worker IS NULL THEN put_at END) FROM frames"
             ).fetchone()
-        return Depth(row[0], row[1], max(time.time() - row[2], 0.0) if row[2] else 0.0)
+        return Depth(row[0], row[1], max(self.clock() - row[2], 0.0) if row[2] else 0.0)
 
     # -- inside -----------------------------------------------------------------------------
 
     def _take_now(self, worker: str, loaded: Sequence[str]) -> Lease | None:
         """Lease the best frame at this moment, if one waits."""
-        now = time.time()
+        now = self.clock()
+        given_up = self._lapses.given_up(now)
         with self.database.reading() as rows:  # no lock on the file while there is nothing to do
             if rows.execute(
-                "SELECT 1 FROM frames WHERE worker IS NULL OR expires < ? LIMIT 1", (now,)
+                "SELECT 1 FROM frames WHERE worker IS NULL OR expires < ? LIMIT 1", (given_up,)
             ).fetchone() is None:  # fmt: skip
                 return None
         with self.database.writing() as rows:
-            buried = bury(rows, self.max_delivery, now)
-            free(rows, "expires < ?", now)
+            buried = bury(rows, self.max_delivery, given_up, now)
+            free(rows, "expires < ?", given_up)
             lease = self._lease(rows, worker, loaded, now)
         self._announce(buried)
         return lease
@@ -247,7 +252,7 @@ class SqliteStore(SqliteBoard):
         with self.database.reading() as rows:
             row = rows.execute(
                 "SELECT status, body, content_type FROM answers WHERE id = ? AND made_at > ?",
-                (frame_id, time.time() - self.answer_seconds),
+                (frame_id, self.clock() - self.answer_seconds),
             ).fetchone()
         return None if row is None else Answer(row["status"], row["body"], row["content_type"])
 
@@ -309,9 +314,9 @@ def free(rows: sqlite3.Connection, condition: str, value: object) -> int:
     ).rowcount
 
 
-def bury(rows: sqlite3.Connection, max_delivery: int, now: float) -> list[str]:
+def bury(rows: sqlite3.Connection, max_delivery: int, given_up: float, now: float) -> list[str]:
     """Answer 500 to frames that took down ``max_delivery`` workers; their ids."""
-    spent = rows.execute(SPENT, (max_delivery, now)).fetchall()
+    spent = rows.execute(SPENT, (max_delivery, given_up)).fetchall()
     for row in spent:
         store_answer(rows, row["id"], row["index"], gave_up(max_delivery), now)
         rows.execute('DELETE FROM frames WHERE "index" = ?', (row["index"],))

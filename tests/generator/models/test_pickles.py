@@ -101,7 +101,9 @@ def test_an_old_file_is_whole_at_its_last_byte(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=300))
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_rubbish_is_unreadable_and_nothing_else(tmp_path: Path, rubbish: bytes) -> None:
     path = tmp_path / "a.pt"

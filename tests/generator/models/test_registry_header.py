@@ -15,7 +15,9 @@ from generator.models.header import MAX_HEADER, check_pickle, read_header
 from generator.models.pickles import LEGACY_TORCH
 
 QUICK = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 ENTRY = {"dtype": "F16", "shape": [2, 4], "data_offsets": [0, 16]}
 

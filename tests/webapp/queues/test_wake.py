@@ -5,22 +5,29 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE, joined
 from webapp.queues import wake
 from webapp.queues.wake import Bell
 
 
-def heard(bell: Bell, topic: str, ring: "threading.Thread | None" = None) -> float:
-    """Seconds until the topic's bell wakes a listener that waits 2 s at most."""
+def heard(bell: Bell, topic: str, ring: Callable[[], object] = lambda: None) -> None:
+    """Wait until a listener goes on; fails where nothing wakes it."""
     with bell.listening(topic) as ear:
-        if ring is not None:
-            ring.start()
-        begun = time.monotonic()
-        ear.wait(begun + 2)
-        return time.monotonic() - begun
+        listener = threading.Thread(target=lambda: ear.wait(time.monotonic() + PATIENCE))
+        listener.start()
+        ring()
+        joined(listener)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a bell wakes."""
+    monkeypatch.setattr(wake, "PATIENCE", PATIENCE)
 
 
 @pytest.fixture
@@ -29,34 +36,32 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / ("deep" * 20) / ("deeper" * 20) / "bells"
 
 
-def test_a_bell_is_heard_in_another_bell(folder: Path) -> None:
+def test_a_bell_is_heard_in_another_bell(folder: Path, patient: None) -> None:
     here, there = Bell(folder), Bell(folder)
-    assert heard(here, "a", threading.Timer(0.02, there.ring, ["a"])) < 0.3
+    heard(here, "a", lambda: there.ring("a"))
     here.close()
     there.close()
 
 
-def test_a_bell_is_heard_in_the_same_bell(folder: Path) -> None:
+def test_a_bell_is_heard_in_the_same_bell(folder: Path, patient: None) -> None:
     bell = Bell(folder)
-    assert heard(bell, "a", threading.Timer(0.02, bell.ring, ["a"])) < 0.3
+    heard(bell, "a", lambda: bell.ring("a"))
     bell.close()
 
 
 def test_another_topic_wakes_nobody(folder: Path) -> None:
     here, there = Bell(folder), Bell(folder)
-    assert heard(here, "a", threading.Timer(0.02, there.ring, ["b"])) >= wake.PATIENCE * 0.9
+    begun = time.monotonic()
+    heard(here, "a", lambda: there.ring("b"))
+    assert time.monotonic() - begun >= wake.PATIENCE * 0.9
     here.close()
     there.close()
 
 
-def test_another_process_is_heard(folder: Path) -> None:
+def test_another_process_is_heard(folder: Path, patient: None) -> None:
     bell = Bell(folder)
     code = f"from webapp.queues.wake import *; Bell(Path({str(folder)!r})).ring('a')"
-    with bell.listening("a") as ear:
-        subprocess.run([sys.executable, "-c", code], check=True)
-        begun = time.monotonic()
-        assert ear.wait(begun + 5)
-        assert time.monotonic() - begun < 0.3
+    heard(bell, "a", lambda: subprocess.run([sys.executable, "-c", code], check=True))
     bell.close()
 
 
@@ -91,13 +96,13 @@ def test_a_full_pipe_does_not_block_the_ringer(folder: Path) -> None:
 
 
 def test_without_pipes_listeners_look_more_often(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, patient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError("no pipes here")
 
     monkeypatch.setattr(os, "mkfifo", refuse)
-    assert heard(Bell(folder), "a") < 0.2
+    heard(Bell(folder), "a")
 
 
 def test_the_wait_is_over_at_its_end(folder: Path) -> None:
