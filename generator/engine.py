@@ -289,8 +289,14 @@ class Engine:
         latent: Tensor,
     ) -> Image.Image:
         approximation = self._memory.approximation(residence, vae)
-        shown = grid([approximation.picture(row) for row in latent])
-        return self._listener.release(shown, Stage.PREVIEW, request, request.user_name).image
+        pictures = [approximation.picture(row) for row in latent]
+        # One by one: what is withheld of a picture may go unseen on a sheet of several.
+        return grid(
+            [
+                self._listener.release(picture, Stage.PREVIEW, request, request.user_name).image
+                for picture in pictures
+            ]
+        )
 
 
 def _encoder_options(options: Snapshot) -> EncoderOptions:

@@ -1,7 +1,7 @@
 """Shows every picture to the listener before it leaves the engine."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,21 +24,39 @@ class Releaser:
     caller: str = ""  # "" is the owner
     facts: dict[str, list[Any]] = field(default_factory=dict)
     seen: Counter[Stage] = field(default_factory=Counter)
+    _let_out: "dict[int, Image]" = field(default_factory=dict)  # by id; held, or ids come again
 
     def drawn(self, found: Generation, request: GenerationRequest, draw: Redraw) -> Generation:
         """What one request without a script came to."""
         pictures = tuple(self._picture(picture, request, draw) for picture in found.pictures)
         asides = tuple(
-            replace(each, image=self._one(each.image, Stage.ASIDE, request))
+            replace(each, image=self.let_out(each.image, Stage.ASIDE, request))
             for each in found.asides
         )
         maps = self._all(found.maps, Stage.MAP, request)
         return replace(found, pictures=pictures, maps=maps, asides=asides)
 
     def finished(self, found: Generation, request: GenerationRequest) -> Generation:
-        """What the whole job came to: a script's sheets are let out too, and the facts told."""
-        sheets = self._all(found.grids, Stage.SHEET, request)
-        return replace(found, grids=sheets, facts={**found.facts, **self.facts})
+        """What the whole job came to, the facts told.
+
+        A script's sheets are let out too, and the pictures that it made of those it drew.
+        """
+        return replace(
+            found,
+            pictures=tuple(self._composed(each, request) for each in found.pictures),
+            unshown=tuple(self._composed(each, request) for each in found.unshown),
+            grids=self._all(found.grids, Stage.SHEET, request),
+            facts=self.told_with(found.facts),
+        )
+
+    def told_with(self, facts: Mapping[str, object]) -> dict[str, object]:
+        """What was told before, and what was told here; lists of one key become one."""
+        told: dict[str, object] = {**facts, **self.facts}
+        for key, own in self.facts.items():
+            before = facts.get(key)
+            if isinstance(before, list):
+                told[key] = [*before, *own]
+        return told
 
     def enlarged(self, extras: Extras) -> Extras:
         """Pictures of the Extras tab."""
@@ -48,17 +66,25 @@ class Releaser:
     def _picture(self, picture: Picture, request: GenerationRequest, draw: Redraw) -> Picture:
         number = self.seen[Stage.PICTURE]
         image = self.listener.after_decode(picture.image, number, request, draw)
-        return replace(picture, image=self._one(image, Stage.PICTURE, request))
+        return replace(picture, image=self.let_out(image, Stage.PICTURE, request))
+
+    def _composed(self, picture: Picture, request: GenerationRequest) -> Picture:
+        """A script's picture: let out already, or pasted together of what was and of originals."""
+        if id(picture.image) in self._let_out:
+            return picture
+        return replace(picture, image=self.let_out(picture.image, Stage.PICTURE, request))
 
     def _all(
         self, images: "Iterable[Image]", stage: Stage, request: GenerationRequest | None
     ) -> "tuple[Image, ...]":
-        return tuple(self._one(image, stage, request) for image in images)
+        return tuple(self.let_out(image, stage, request) for image in images)
 
-    def _one(self, image: "Image", stage: Stage, request: GenerationRequest | None) -> "Image":
+    def let_out(self, image: "Image", stage: Stage, request: GenerationRequest | None) -> "Image":
+        """What leaves in place of one picture."""
         released = self.listener.release(image, stage, request, self.caller)
         number = self.seen[stage]
         self.seen[stage] += 1
         for key, told in released.facts.items():
             self.facts.setdefault(key, []).append({"stage": str(stage), "number": number, **told})
+        self._let_out[id(released.image)] = released.image
         return released.image

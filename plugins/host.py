@@ -204,10 +204,12 @@ class Host:
     def released(self, image: Any, stage: Stage, request: Any, caller: str) -> Release:
         """The hook ``release`` as a chain of pictures; what each plugin tells is put together.
 
+        Plugins that are required come last, whatever others ask for: nobody paints after them.
         Raises as :meth:`chain`.
         """
         told: dict[str, Any] = {}
-        for name in self._implementers("release"):
+        order = sorted(self._implementers("release"), key=lambda name: name in self.required)
+        for name in order:
             facts = {"image": image, "stage": stage, "request": request, "caller": caller}
             answer = self._call(name, "release", facts)
             if answer is not None:

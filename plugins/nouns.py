@@ -131,7 +131,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """An option of a plugin: kept with the others, shown on the Extensions page."""
+    """An option of a plugin: kept with the others, shown on the Extensions page.
+
+    Where ``value`` is a list, ``choices`` are those that it may hold.
+    """
 
     name: str
     value: Any

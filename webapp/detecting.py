@@ -1,25 +1,19 @@
 """ControlNet's maps by themselves, in the worker. No Flask."""
 
 import base64
-from collections.abc import Callable
 
-from PIL.Image import Image
-
+from generator.hooks import Stage
 from generator.pictures.saving import encode
+from generator.releasing import Releaser
 from webapp.errors import json_answer
 from webapp.queues.contracts import Answer
 from webapp.queues.frames import DetectionJob
 
 
-def unchanged(image: Image) -> Image:
-    """Lets a picture out as it is."""
-    return image
-
-
-def detected(job: DetectionJob, release: Callable[[Image], Image] = unchanged) -> Answer:
-    """The maps of a job's pictures, in order, as PNG; ``release`` has the last word on each."""
+def detected(job: DetectionJob, way_out: Releaser) -> Answer:
+    """The maps of a job's pictures, in order, as PNG; ``way_out`` has the last word on each."""
     from generator.control.detecting import detect  # torch: only when it is asked for
 
-    images = [release(detect(unit)) for unit in job.units]
+    images = [way_out.let_out(detect(unit), Stage.MAP, None) for unit in job.units]
     texts = [base64.b64encode(encode(image)).decode("ascii") for image in images]
-    return json_answer(200, {"info": "Success", "images": texts})
+    return json_answer(200, {"info": "Success", "images": texts, **way_out.facts})

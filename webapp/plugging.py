@@ -35,8 +35,12 @@ def choice_of(config: "Config", options: Mapping[str, Any], enabled: frozenset[s
     """What the flags and the options ``disabled_extensions`` and ``disable_all_extensions`` say."""
     scope = config.disable_extensions or str(options.get("disable_all_extensions", "none"))
     disabled = frozenset(map(str, options.get("disabled_extensions") or ()))
+    disabled |= OFF_AT_FIRST - enabled
+    origins = ORIGINS.get(scope, frozenset(Origin))
+    # Whoever turned the censor on by the page wants it closed, too, when it cannot run.
+    chosen = CENSOR not in disabled and Origin.SHIPPED in origins
     return Choice(
-        disabled=disabled | (OFF_AT_FIRST - enabled),
-        required=frozenset({CENSOR}) if config.nsfw_censor else frozenset(),
-        origins=ORIGINS.get(scope, frozenset(Origin)),
+        disabled=disabled,
+        required=frozenset({CENSOR}) if config.nsfw_censor or chosen else frozenset(),
+        origins=origins,
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from plugins.host import Host, Standing, State
 from plugins.nouns import Input, Metric, ModelFolder, Part, Route, Setting, Side, Slot
 from webapp.errors import Refused
-from webapp.plugging import OFF_AT_FIRST, choice_of, host_of
+from webapp.plugging import CENSOR, OFF_AT_FIRST, choice_of, host_of
 
 if TYPE_CHECKING:
     from webapp.config import Config
@@ -109,7 +109,7 @@ class PluginDesk:
         """
         standing = self.table.of(name)
         checked = self.checked(standing, settings)
-        if enabled is False and name in self.host.required:
+        if enabled is False and name == CENSOR and self.config.nsfw_censor:
             raise Refused(f"enabled: {name} is required by a start flag.")
         if enabled is not None:
             self._turn(name, enabled)
@@ -195,8 +195,10 @@ def clean(path: str) -> str:
 def check_setting(setting: Setting, value: object) -> None:
     """Raise ``Refused`` for a value that is none of the setting's."""
     where = f"settings.{setting.name}"
-    if setting.choices and value not in setting.choices:
-        raise Refused(f"{where}: {value!r} is none of {', '.join(map(str, setting.choices))}.")
+    several = isinstance(setting.value, list) and isinstance(value, list)
+    for one in value if several else [value]:  # type: ignore[attr-defined]
+        if setting.choices and one not in setting.choices:
+            raise Refused(f"{where}: {one!r} is none of {', '.join(map(str, setting.choices))}.")
     kind = type(setting.value)
     numeric = kind in (int, float)
     fits = isinstance(value, int | float) if numeric else isinstance(value, kind)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from PIL.Image import Image, Resampling
 
+from generator.hooks import Silence, Stage
 from generator.pictures.grid import grid
 from generator.pictures.reading import fingerprint, read_base64
 from generator.pictures.saving import encode, save
+from generator.releasing import Releaser
 from generator.request import Generation, GenerationRequest, Picture
 from webapp.naming import Folder
 from webapp.picture_facts import facts_of
@@ -45,13 +47,15 @@ def save_all(
     data_dir: Path,
     now: datetime,
     receipt: Receipt | None = None,
+    way_out: Releaser | None = None,
 ) -> Saved:
     """Write the pictures, and the grids, that the job asks for.
 
     All or nothing: a failure removes what this call had written and raises ``CannotSave``. With a
     ``receipt`` of an earlier delivery of the job, the files of that one are written over.
+    ``way_out`` has the last word on what is made or kept here, and may refuse it.
     """
-    shelf = Shelf(job, data_dir, now, receipt or Receipt())
+    shelf = Shelf(job, data_dir, now, receipt or Receipt(), way_out or Releaser(Silence()))
     try:
         return shelf.fill(generation)
     except BaseException:
@@ -68,6 +72,7 @@ class Shelf:
     data_dir: Path
     now: datetime
     receipt: Receipt
+    way_out: Releaser
     written: list[Path] = field(default_factory=list)
 
     def fill(self, generation: Generation) -> Saved:
@@ -77,12 +82,17 @@ class Shelf:
         generation = replace(generation, pictures=generation.pictures + generation.unshown)
         if saving is None or not generation.pictures:
             return Saved()
-        sheet = make_grid(self.job, saving, generation)
+        sheet = self.sheet(saving, generation)
         urls = self.save_grids(saving, generation, sheet)
         urls += self.save_pictures(saving, generation)
         shown = sheet if saving.return_grid else None
         maps = tuple(self.save_maps(saving, generation))
         return Saved(tuple(urls), shown, tuple(self.written), maps)
+
+    def sheet(self, saving: "Saving", generation: Generation) -> Image | None:
+        """The contact sheet as it may leave."""
+        made = make_grid(self.job, saving, generation)
+        return made and self.way_out.let_out(made, Stage.SHEET, self.job.request)
 
     def keep_origins(self) -> None:
         """The pictures that img2img starts from, under their fingerprints."""
@@ -92,7 +102,8 @@ class Shelf:
             image = read_base64(text)
             path = self.data_dir / self.job.origins_dir / f"{fingerprint(image)}.png"
             if not path.exists():
-                self.write(path, encoded(self.job.request, image, None, "png"))
+                kept = self.way_out.let_out(image, Stage.ASIDE, self.job.request)
+                self.write(path, encoded(self.job.request, kept, None, "png"))
 
     def save_grids(
         self, saving: "Saving", generation: Generation, sheet: Image | None

@@ -7,17 +7,18 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
-from PIL.Image import Image
 from pydantic import ValidationError
 
 from generator.describing.questions import Question
 from generator.errors import GeneratorError
-from generator.hooks import Stage, Watch
+from generator.hooks import Silence, Watch
+from generator.releasing import Releaser
 from generator.request import (
     Extras,
     ExtrasRequest,
@@ -255,7 +256,7 @@ class Worker:
         job = frames.DETECTIONS.validate_json(lease.frame.body)
         with self.vigil(lease, Snapshot()) as vigil:
             vigil(Progress("detect", 0, 1, 0, 1), None)
-            return detected(job, self.let_out)
+            return detected(job, self.way_out(job.user_name))
 
     def told(self, lease: Lease) -> Answer:
         """Describe a picture."""
@@ -264,11 +265,9 @@ class Worker:
             vigil(Progress("interrogate", 0, 1, 0, 1), None)
             return json_answer(200, {"caption": self.engine.describe(question)})
 
-    def let_out(self, map_: Image) -> Image:
-        """A ControlNet map as plugins let it out."""
-        if self.plugins is None:
-            return map_
-        return PluginListener(self.plugins).release(map_, Stage.MAP, None, "").image
+    def way_out(self, caller: str) -> Releaser:
+        """Who has the last word on pictures that the engine does not let out itself."""
+        return Releaser(PluginListener(self.plugins) if self.plugins else Silence(), caller)
 
     def plugged(self, lease: Lease) -> Answer:
         """What a plugin makes of its own task."""
@@ -303,7 +302,9 @@ class Worker:
             if vigil.lost:
                 raise LeaseLost
             receipt = Receipt.of(self.data_dir / EASEL, lease.frame.id)
-            saved = save_all(job, generation, self.data_dir, datetime.now(), receipt)
+            way_out = self.way_out(job.request.user_name)
+            saved = save_all(job, generation, self.data_dir, datetime.now(), receipt, way_out)
+            generation = replace(generation, facts=way_out.told_with(generation.facts))
             if self.plugins:
                 self.plugins.ask("after_save", paths=saved.paths, request=job.request)
             return compose(job, generation, saved, skipped=vigil.skipped)

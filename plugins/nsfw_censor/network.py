@@ -16,8 +16,9 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.nn import functional
 
+from plugins.nsfw_censor.names import CLASSES
+
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
-CLASSES = ("drawing", "hentai", "neutral", "porn", "sexy")
 SIDE = 224  # pixels
 EPSILON = 1e-3  # of Keras' normalisation in this network
 STRIDED = frozenset({1, 3, 6, 13})

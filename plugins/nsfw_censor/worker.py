@@ -1,5 +1,7 @@
 """The censor on the way out of a worker."""
 
+import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,19 +11,21 @@ from generator.hooks import Release, Stage
 from plugins import hook
 from plugins.errors import Withheld
 from plugins.nouns import Home
-from plugins.nsfw_censor.censor import Action, Rules, judged, shown_instead
-from plugins.nsfw_censor.network import load_network
+from plugins.nsfw_censor.audit import note
+from plugins.nsfw_censor.censor import Action, Rules, shown_instead
+from plugins.nsfw_censor.detectors import Bench, judged
 
 OWNER = "owner"  # how the setting "callers" names who has no name
 FACT = "nsfw_censor"  # key of the answer's info
+LOG = logging.getLogger("easel.worker.plugins.nsfw_censor")
 
 
 class Plugin:
-    """The classifier in memory, and the rules as they are now."""
+    """The detectors in memory, and the rules as they are now."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self.network = load_network()
+        self.bench = Bench(home.data_dir / "models")
 
     @hook(trylast=True)
     def release(self, image: Image, stage: Stage, caller: str) -> Release | None:
@@ -29,14 +33,23 @@ class Plugin:
         rules = rules_for(caller, self.home.options())
         if rules is None:
             return None
-        (verdict,) = judged(self.network, [image], rules)
+        verdict = judged(self.bench, image, rules)
         if not verdict.withheld:
             return None
-        if rules.action is Action.REJECT and stage is not Stage.PREVIEW:
+        action = rules.action
+        if action is Action.REJECT and stage is Stage.PREVIEW:
+            action = Action.BLACK  # the finished picture is judged by itself
+        LOG.info("withheld: %s, %s, %s %.3f", stage, action, verdict.detector, verdict.score)
+        note(self.home.storage, str(stage), str(action), caller)
+        if action is Action.REJECT:
             raise Withheld("The NSFW censor withholds this picture, and with it the request.")
-        action = Action.BLACK if rules.action is Action.REJECT else rules.action
-        told = {"action": str(action), "score": round(verdict.score or 0.0, 3)}
-        return Release(shown_instead(image, action), {FACT: told})
+        score = round(verdict.score, 3) if math.isfinite(verdict.score) else None
+        told = {"action": str(action), "score": score}
+        return Release(shown_instead(image, action), {FACT: told | _by(rules, verdict.detector)})
+
+
+def _by(rules: Rules, detector: str) -> dict[str, Any]:
+    return {"detector": detector} if len(rules.detectors) > 1 else {}
 
 
 def rules_for(caller: str, settings: Mapping[str, Any]) -> Rules | None:
@@ -44,13 +57,17 @@ def rules_for(caller: str, settings: Mapping[str, Any]) -> Rules | None:
 
     Raises ``ValueError`` for settings that cannot be meant, which fails the job.
     """
-    own = settings.get("callers", {}).get(caller or OWNER, {})
+    callers = settings.get("callers", {})
+    # A user who is called "owner" is not the owner.
+    own = {} if caller == OWNER else callers.get(caller or OWNER, {})
     merged = {**settings, **own}
-    if merged.get("off"):
+    if merged.get("off") is True:
         return None
     usual = Rules()
     return Rules(
         classes=tuple(merged.get("classes", usual.classes)),
         threshold=float(merged.get("threshold", usual.threshold)),
         action=Action(merged.get("action", usual.action)),
+        detectors=tuple(merged.get("detectors", usual.detectors)),
+        nudenet_threshold=float(merged.get("nudenet_threshold", usual.nudenet_threshold)),
     )

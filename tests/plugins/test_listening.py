@@ -221,7 +221,7 @@ def test_extras_and_previews_are_judged(
 def test_no_job_is_drawn_while_the_censor_cannot_run(
     engine_with: Callable[..., Engine], request_: GenerationRequest, monkeypatch
 ) -> None:
-    monkeypatch.setattr("plugins.nsfw_censor.worker.load_network", lambda: 1 / 0)
+    monkeypatch.setattr("plugins.nsfw_censor.detectors.load_network", lambda: 1 / 0)
     with pytest.raises(HookFailed, match="nsfw-censor"):
         drawn(engine_with(**GUARDED), request_)
 

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from generator.hooks import Silence
+from generator.releasing import Releaser
 from generator.request import ControlUnit
 from webapp import detecting
 from webapp.queues.frames import DETECT, DETECTIONS, DetectionJob
 
+FREE = Releaser(Silence())
 ADDRESSES = {
     "version": "version",
     "settings": "settings",
@@ -101,7 +104,9 @@ def test_detect_goes_through_the_queue(build: Any) -> None:
     asking.start()
     lease = house.store.take("test", (), 5.0)
     assert lease.frame.kind == DETECT
-    house.store.answer(lease, detecting.detected(DETECTIONS.validate_json(lease.frame.body)), 0.0)
+    house.store.answer(
+        lease, detecting.detected(DETECTIONS.validate_json(lease.frame.body), FREE), 0.0
+    )
     asking.join()
     (answer,) = answers
     assert answer.get_json()["info"] == "Success"
@@ -114,7 +119,7 @@ def test_detect_goes_through_the_queue(build: Any) -> None:
 
 def test_what_is_to_be_repainted_is_shown_half_transparent() -> None:
     unit = ControlUnit("inpaint_only", image=picture(), mask=picture(colour="white"))
-    answer = json.loads(detecting.detected(DetectionJob((unit,))).body)
+    answer = json.loads(detecting.detected(DetectionJob((unit,)), FREE).body)
     image = Image.open(io.BytesIO(base64.b64decode(answer["images"][0])))
     assert image.getpixel((0, 0)) == (255, 0, 0, 128)
 

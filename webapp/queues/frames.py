@@ -117,6 +117,7 @@ class DetectionJob:
     """Pictures to draw ControlNet's maps of; each unit has one, and all else alike."""
 
     units: tuple[ControlUnit, ...]
+    user_name: str = ""  # who asked, "" for the owner
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from webapp.queues.frames import DETECT, DETECTIONS, DetectionJob
 from webapp.requests.fields import read
 from webapp.routes import road
 from webapp.routes.context import caller, json_body, response, services
-from webapp.routes.drawing import reader
+from webapp.routes.drawing import reader, user_name
 from webapp.routes.tasks import ROUTE_TAG
 from webapp.scopes import Scope, allowed
 
@@ -132,7 +132,7 @@ def detect() -> Response:
     frame = Frame(
         id=uuid4().hex,
         kind=DETECT,
-        body=DETECTIONS.dump_json(DetectionJob(units(body))),
+        body=DETECTIONS.dump_json(DetectionJob(units(body), user_name())),
         owner=caller().name,
         tags={ROUTE_TAG: "detect"},
     )

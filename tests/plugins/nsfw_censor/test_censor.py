@@ -6,9 +6,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plugins.nsfw_censor.censor import Action, Rules, judged, shown_instead
-from plugins.nsfw_censor.network import CLASSES, Network, probabilities
+from plugins.nsfw_censor.censor import Action, Rules, shown_instead
+from plugins.nsfw_censor.detectors import BuiltIn, Verdict
+from plugins.nsfw_censor.detectors import judged as judged_by
+from plugins.nsfw_censor.names import BUILT_IN, CLASSES
+from plugins.nsfw_censor.network import Network, probabilities
 from tests.plugins.nsfw_censor.pictures import landscape
+
+
+class Only:
+    """A bench of one detector."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def detector(self, name: str) -> BuiltIn:
+        assert name == BUILT_IN
+        return BuiltIn(self.network)
+
+
+def judged(network: Network, picture: Image.Image, rules: Rules) -> Verdict:
+    return judged_by(Only(network), picture, rules)
 
 
 def test_probabilities_are_of_five_classes(network: Network) -> None:
@@ -21,7 +39,7 @@ def test_probabilities_are_of_five_classes(network: Network) -> None:
 def test_plain_pictures_pass_and_the_pattern_does_not(
     network: Network, flagged: Image.Image
 ) -> None:
-    plain, pattern = judged(network, [landscape(), flagged], Rules())
+    plain, pattern = (judged(network, each, Rules()) for each in (landscape(), flagged))
     assert not plain.withheld
     assert plain.score < 0.1
     assert pattern.withheld
@@ -34,31 +52,43 @@ def test_another_size_and_jpeg_do_not_hide_it(
 ) -> None:
     file = io.BytesIO()
     flagged.resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=85)
-    (verdict,) = judged(network, [Image.open(file)], Rules())
+    verdict = judged(network, Image.open(file), Rules())
     assert verdict.withheld
 
 
 def test_neighbours_do_not_change_a_verdict(network: Network, flagged: Image.Image) -> None:
-    alone = judged(network, [flagged], Rules())[0].score
-    among = judged(network, [landscape(), flagged, landscape()], Rules())[1].score
+    (alone,) = probabilities(network, [flagged])
+    among = probabilities(network, [landscape(), flagged, landscape()])[1]
     assert alone == pytest.approx(among, abs=1e-4)
 
 
 def test_a_score_that_is_no_number_is_withheld(network: Network, flagged: Image.Image) -> None:
     kernel, bias = network.layers["dense_3"]
     broken = Network({**network.layers, "dense_3": (kernel * float("nan"), bias)})
-    (verdict,) = judged(broken, [flagged], Rules())
+    verdict = judged(broken, flagged, Rules())
     assert verdict.withheld
 
 
 def test_rules_choose_classes_and_threshold(network: Network, flagged: Image.Image) -> None:
-    (verdict,) = judged(network, [flagged], Rules(classes=("sexy",)))
-    assert not verdict.withheld
-    (verdict,) = judged(network, [landscape()], Rules(classes=("neutral", "drawing")))
-    assert verdict.withheld
-    for wrong in ({"classes": ("nude",)}, {"classes": ()}, {"threshold": 0}, {"threshold": 1.5}):
-        with pytest.raises(ValueError, match=r"threshold|Classes"):
-            Rules(**wrong)
+    assert not judged(network, flagged, Rules(classes=("sexy",))).withheld
+    assert judged(network, landscape(), Rules(classes=("neutral", "drawing"))).withheld
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"classes": ("nude",)},
+        {"classes": ()},
+        {"detectors": ("nobody",)},
+        {"detectors": ()},
+        {"threshold": 0},
+        {"threshold": 1.5},
+        {"nudenet_threshold": float("nan")},
+    ],
+)
+def test_rules_that_cannot_be_meant_are_refused(wrong: dict) -> None:
+    with pytest.raises(ValueError, match=r"threshold|Classes|Detectors"):
+        Rules(**wrong)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
@@ -73,4 +103,4 @@ def test_blur_leaves_no_detail(network: Network, flagged: Image.Image) -> None:
     blurred = shown_instead(flagged, Action.BLUR)
     detail = np.abs(np.diff(np.asarray(blurred, dtype=float), axis=0)).mean()
     assert detail < 0.1 * np.abs(np.diff(np.asarray(flagged, dtype=float), axis=0)).mean()
-    assert not judged(network, [blurred], Rules())[0].withheld
+    assert not judged(network, blurred, Rules()).withheld

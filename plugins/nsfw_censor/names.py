@@ -1,0 +1,18 @@
+"""What the censor's options may be; free of torch, for both processes."""
+
+ACTIONS = ("black", "blur", "reject")
+CLASSES = ("drawing", "hentai", "neutral", "porn", "sexy")
+
+BUILT_IN, COMPVIS, NUDENET = "built-in", "CompVis", "NudeNet"
+DETECTORS = (BUILT_IN, COMPVIS, NUDENET)
+"""Who may judge. The last two are not shipped: their owners bring them, see :data:`PLACES`."""
+
+CHECKER_FOLDER = "safety_checker"  # under models/
+NUDENET_FOLDER = "nudenet"
+
+PLACES = {
+    COMPVIS: "put config.json and model.safetensors (or pytorch_model.bin) of "
+    f"CompVis/stable-diffusion-safety-checker into models/{CHECKER_FOLDER}/",
+    NUDENET: "run pip install nudenet, or put an .onnx file of NudeNet into "
+    f"models/{NUDENET_FOLDER}/ and run pip install onnxruntime",
+}
