@@ -50,7 +50,7 @@ def compose(rng: Random) -> Scene:
         _several_on_plain,
         _scenery,
     )
-    make = rng.choices(kinds, (44, 28, 12, 5, 7, 4))[0]
+    make = rng.choices(kinds, (34, 20, 22, 8, 12, 4))[0]
     style = rng.choices(STYLES, (88, 4, 4, 4))[0]
     return make(rng, style)
 

@@ -25,7 +25,7 @@ class Wish:
     prompts: tuple[str, ...]
     seeds: tuple[int, ...]
     steps: int = 20
-    guidance: float = 5.0
+    guidance: float = 7.0  # what the service draws with when nobody says otherwise
     size: int = 256  # pixels, a multiple of 64
 
 

@@ -25,7 +25,7 @@ from generator.default_checkpoint.sampling import Wish, draw_with
 from generator.models.checkpoint import Checkpoint
 from generator.prompt.tokenizer import Tokenizer, clip_tokenizer
 
-RULER = 2  # told in the file: scores of another ruler are not compared
+RULER = 3  # told in the file: scores of another ruler are not compared
 BARS: Mapping[str, float] = MappingProxyType(
     {
         "colour": 0.95,
