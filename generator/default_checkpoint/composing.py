@@ -108,8 +108,8 @@ def _scenic(rng: Random, ground: str, place_of_light: float) -> Scenic:
 
 def _alone_in_scenery(rng: Random, style: str) -> Scene:
     while True:
-        name = _any_object(rng, ("ground", "water", "sky"))
-        home = OBJECTS[name].home
+        name = _any_object(rng)
+        home = "ground" if OBJECTS[name].home == "none" else OBJECTS[name].home
         ground = "sea" if home == "water" else _any_ground(rng, name, home)
         column = rng.choices(("left", "center", "right"), (1, 1.3, 1))[0]
         backdrop = _scenic(rng, ground, _away_from(rng, column))

@@ -465,7 +465,8 @@ def robot(pen: Pen, colour: RGB) -> None:
 class Drawable:
     """One object: how it is drawn, what captions call it, and where it may stand.
 
-    ``home`` names what it stands on in scenery: ``ground``, ``water``, ``sky`` or ``none``.
+    ``home`` names what it stands on in scenery: ``ground``, ``water`` or ``sky``; with ``none``
+    it lies on the ground alone, never beside another.
     ``share`` is how often it is drawn, relative to the others. ``wears`` names the garment that
     carries the colour: of people, captions say "in a red shirt", never a colour of the person.
     ``foot`` is where in its box the object touches the ground.
@@ -496,7 +497,7 @@ OBJECTS: Mapping[str, Drawable] = _table(
     Drawable(dog, ("dog", "puppy"), "ground", 1.5),
     Drawable(rabbit, ("rabbit", "bunny")),
     Drawable(bear, ("bear",)),
-    Drawable(fish, ("fish",), "none"),
+    Drawable(fish, ("fish",), "water"),
     Drawable(bird, ("bird",)),
     Drawable(butterfly, ("butterfly",), "sky"),
     Drawable(house, ("house", "cottage", "home"), "ground", 3.0),
