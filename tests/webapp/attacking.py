@@ -91,11 +91,12 @@ def schema(world: World) -> Any:
 
 
 def queries(world: World) -> list[tuple[str, str]]:
-    """Method and path of each route with a ``path`` in its query."""
+    """Method and path of each route with a ``path`` in its query, but for endless events."""
     return [
         (method, path)
         for method, path, told, _ in described(world)
         if any(one["name"] == "path" and one["in"] == "query" for one in told["parameters"])
+        and not path.endswith("/events")
     ]
 
 
