@@ -139,19 +139,20 @@ def add_files(app: Flask, services: "Services", filing: "Filing") -> None:
     app.register_blueprint(verbs.blueprint(filing))
     app.register_blueprint(jobs.blueprint(filing))
     app.register_blueprint(editing.blueprint(filing))
-    app.register_blueprint(packing.blueprint())
+    zips = packing.Turns(packing.MOST_AT_ONCE)
+    app.register_blueprint(packing.blueprint(zips))
     app.register_blueprint(live.blueprint(filing, LISTENERS))
     app.register_blueprint(previews.blueprint(filing))
     app.register_blueprint(searching.blueprint(filing))
-    app.register_blueprint(compatible.compatible)
+    app.register_blueprint(compatible.blueprint(zips))
     app.register_blueprint(uploads.blueprint(filing.uploads))
     app.register_blueprint(dav.blueprint(services.config.root_path, filing.uploads, filing.tell))
-    add_shares(app, services)
+    add_shares(app, services, zips)
 
 
-def add_shares(app: Flask, services: "Services") -> None:
+def add_shares(app: Flask, services: "Services", zips: packing.Turns) -> None:
     """Links for people without a credential, and what they lead to."""
     store, passwords = ShareStore(services.config.easel_dir / "shares.db"), Passwords()
     app.register_blueprint(shares.blueprint(store, passwords))
     each, together = Throttle(), Throttle(tries=TRIES_OF_ALL)
-    app.register_blueprint(shared.blueprint(store, passwords, each, together))
+    app.register_blueprint(shared.blueprint(store, passwords, each, together, zips))

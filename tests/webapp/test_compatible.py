@@ -1,7 +1,9 @@
 """What filebrowser's clients read: resources, raw bytes, usage."""
 
 import hashlib
+import io
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,20 @@ def test_raw_bytes_with_range(house: Any, tree: Path) -> None:
     assert page.headers["Content-Disposition"].startswith("attachment")
     assert ask(house, "/api/raw/data/outputs/day/link").status_code == 404
     assert ask(house, "/api/raw/data/outputs/day/pipe").status_code == 404
+
+
+def test_a_folder_is_packed(house: Any, tree: Path) -> None:
+    for query, names in (
+        ("", {"day/note.txt", "day/inner/b.png"}),
+        ("?files=note.txt,inner&algo=zip", {"note.txt", "inner/b.png"}),
+    ):
+        answer = ask(house, f"/api/raw/data/outputs/day/{query}")
+        with zipfile.ZipFile(io.BytesIO(answer.data)) as file:
+            assert names <= set(file.namelist())
+            assert not any("link" in name or "pipe" in name for name in file.namelist())
+        answer.close()
+    assert ask(house, "/api/raw/data/outputs/day?algo=targz").status_code == 400
+    assert ask(house, "/api/raw/data/outputs/day?files=..%2F..%2Fsecret").status_code == 400
 
 
 def test_usage_is_the_disk_s(house: Any, tree: Path) -> None:

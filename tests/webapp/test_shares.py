@@ -1,7 +1,9 @@
 """Links for people without a credential: made, opened, over, revoked."""
 
+import io
 import re
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,25 @@ def test_a_shared_folder_lists_what_it_holds(home: Any) -> None:
     assert "b.png" in inner
     assert stranger.get(f"{url}/content?path=day/b.png").data == b"\x89PNG picture"
     assert stranger.get(f"{url}/content?path=day").status_code == 404
+
+
+def test_a_shared_folder_is_downloaded_whole(home: Any) -> None:
+    (home.data_dir / "outputs" / "week" / "link").symlink_to("/etc/passwd")
+    url = make(home, "/data/outputs/week")["url"]
+    assert f"{url}/archive" in home.client().get(url).text
+    for path, names in (
+        ("", {"week/a.txt", "week/day/", "week/day/b.png"}),
+        ("day", {"day/b.png"}),
+    ):
+        answer = home.client().get(f"{url}/archive?path={path}")
+        assert answer.headers["Cache-Control"] == "private, no-store"
+        assert int(answer.headers["Content-Length"]) == len(answer.data)
+        with zipfile.ZipFile(io.BytesIO(answer.data)) as file:
+            assert names <= set(file.namelist())
+            assert not any("link" in name for name in file.namelist())
+    single = make(home, "/data/outputs/week/a.txt")["url"]
+    assert home.client().get(f"{single}/archive").status_code == 404
+    assert home.client().get(f"{url}/archive?path=a.txt/..").status_code == 404
 
 
 def test_a_picture_is_shown_and_nothing_else_is(home: Any) -> None:

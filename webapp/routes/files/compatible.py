@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -26,17 +27,58 @@ from filebrowser.serving import Shown, respond
 from filebrowser.visit import Right, check_rights, reach
 from webapp.errors import BadValue
 from webapp.openapi import Note, described
+from webapp.routes.files.packing import Turns, zipped
 from webapp.routes.files.pictures import PICTURES
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 
 OBJECT = {"type": "object"}
+TEXT = {"type": "string"}
 BINARY = {"type": "string", "format": "binary"}
 SUMS = {"checksum": {"type": "string", "enum": list(CHECKSUMS)}}
-compatible = Blueprint("compatible", __name__, url_prefix="/api")
 
 
-@compatible.get("/resources")
+def blueprint(zips: Turns) -> Blueprint:
+    """The routes; ``zips`` counts the archives under way."""
+    compatible = Blueprint("compatible", __name__, url_prefix="/api")
+
+    @compatible.get("/raw/<path:path>")
+    @allowed(Scope.FILES)
+    @described(
+        Note(
+            "The bytes of a file, with Range; a folder's files as a zip",
+            query={"inline": {"type": "boolean"}, "files": TEXT, "algo": TEXT},
+            content_type="application/octet-stream",
+            answer=BINARY,
+        )
+    )
+    def raw(path: str) -> Response:
+        """Rights: view, download. ``files`` are names in the folder, commas between them."""
+        place = reach(visit(), path, Right.VIEW, Right.DOWNLOAD)
+        found = open_place(place)
+        if stat.S_ISDIR(os.fstat(found).st_mode):
+            os.close(found)
+            return zipped(visit(), chosen(place), zips)
+        return respond(found, shown(place))
+
+    compatible.add_url_rule("/resources", view_func=trees)
+    compatible.add_url_rule("/resources/<path:path>", view_func=resources)
+    compatible.add_url_rule("/resources/recursive", view_func=all_below)
+    compatible.add_url_rule("/resources/recursive/<path:path>", view_func=recursive)
+    compatible.add_url_rule("/usage", view_func=usage, defaults={"path": ""})
+    compatible.add_url_rule("/usage/<path:path>", view_func=usage)
+    return compatible
+
+
+def chosen(place: Place) -> list[str]:
+    """The paths that ``files`` names in a folder, or the folder itself. Zips alone are made."""
+    algo = request.args.get("algo", "zip")
+    if algo != "zip":
+        raise BadValue(f"algo is zip here, not {algo[:40]!r}.")
+    names = [unquote(name) for name in request.args.get("files", "").split(",") if name]
+    return [f"/{place.text}/{name}" for name in names] or [f"/{place.text}"]
+
+
 @allowed(Scope.FILES)
 @described(Note("The trees, as filebrowser lists a folder", answer=OBJECT))
 def trees() -> Response:
@@ -49,7 +91,6 @@ def trees() -> Response:
     return jsonify(folder_of("/", items) | {"path": "/", "name": "", "isDir": True})
 
 
-@compatible.get("/resources/<path:path>")
 @allowed(Scope.FILES)
 @described(Note("A folder or a file, as filebrowser tells of it", query=SUMS, answer=OBJECT))
 def resources(path: str) -> Response:
@@ -68,7 +109,6 @@ def resources(path: str) -> Response:
         return file_of(one, found)
 
 
-@compatible.get("/resources/recursive")
 @allowed(Scope.FILES)
 @described(Note("Everything in all trees", answer={"type": "array", "items": OBJECT}))
 def all_below() -> Response:
@@ -77,7 +117,6 @@ def all_below() -> Response:
     return jsonify([brief(one) for root in visit().roots for one in below(Place(root, ()))])
 
 
-@compatible.get("/resources/recursive/<path:path>")
 @allowed(Scope.FILES)
 @described(Note("Everything below a folder", answer={"type": "array", "items": OBJECT}))
 def recursive(path: str) -> Response:
@@ -89,28 +128,6 @@ def recursive(path: str) -> Response:
     return jsonify([brief(one) for one in below(place)])
 
 
-@compatible.get("/raw/<path:path>")
-@allowed(Scope.FILES)
-@described(
-    Note(
-        "The bytes of a file, with Range",
-        query={"inline": {"type": "boolean"}},
-        content_type="application/octet-stream",
-        answer=BINARY,
-    )
-)
-def raw(path: str) -> Response:
-    """Rights: view, download."""
-    place = reach(visit(), path, Right.VIEW, Right.DOWNLOAD)
-    found = open_place(place)
-    if stat.S_ISDIR(os.fstat(found).st_mode):
-        os.close(found)
-        raise NotAFile(f"{place.text!r} is a folder.")
-    return respond(found, shown(place))
-
-
-@compatible.get("/usage", defaults={"path": ""})
-@compatible.get("/usage/<path:path>")
 @allowed(Scope.FILES)
 @described(Note("How full the disk is that holds a folder, in bytes", answer=OBJECT))
 def usage(path: str) -> Response:

@@ -2,13 +2,14 @@
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 
 from flask import Blueprint, Response, jsonify, request
 
 from filebrowser.archive import archive
 from filebrowser.copying import measure
 from filebrowser.errors import TooBusy
-from filebrowser.visit import Right, reach
+from filebrowser.visit import Right, Visit, reach
 from webapp.openapi import Note, described
 from webapp.routes.files.asking import TEXT, asked_path
 from webapp.routes.files.visiting import visit
@@ -52,10 +53,29 @@ class Turns:
                 del self.open[who]
 
 
-def blueprint() -> Blueprint:
-    """The routes."""
+def zipped(here: Visit, paths: Sequence[str], zips: Turns, who: str = "") -> Response:
+    """A zip of these paths for ``who``, the visit's own name if there is no other."""
+    who = who or here.who
+    zips.enter(who)
+    try:
+        made = archive(here, paths)
+    except BaseException:
+        zips.leave(who)
+        raise
+    answer = Response(made.pieces, content_type="application/zip")
+    answer.call_on_close(lambda: zips.leave(who))
+    answer.content_length = made.size
+    answer.headers["Accept-Ranges"] = "none"
+    answer.headers["Cache-Control"] = "private, no-store"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    answer.headers.set("Content-Disposition", "attachment", filename=made.name)
+    return answer
+
+
+def blueprint(zips: Turns) -> Blueprint:
+    """The routes; ``zips`` counts the archives under way."""
     packing = Blueprint("packing", __name__, url_prefix="/api/files")
-    zips, walks = Turns(MOST_AT_ONCE), Turns(MOST_AT_ONCE)
+    walks = Turns(MOST_AT_ONCE)
 
     @packing.get("/archive")
     @allowed(Scope.FILES)
@@ -66,20 +86,7 @@ def blueprint() -> Blueprint:
     def pack() -> Response:
         """Rights: view, download. ``path`` repeats. The length is known, so progress can be."""
         here = visit()
-        zips.enter(here.who)
-        try:
-            made = archive(here, request.args.getlist("path"))
-        except BaseException:
-            zips.leave(here.who)
-            raise
-        answer = Response(made.pieces, content_type="application/zip")
-        answer.call_on_close(lambda: zips.leave(here.who))
-        answer.content_length = made.size
-        answer.headers["Accept-Ranges"] = "none"
-        answer.headers["Cache-Control"] = "private, no-store"
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        answer.headers.set("Content-Disposition", "attachment", filename=made.name)
-        return answer
+        return zipped(here, request.args.getlist("path"), zips)
 
     @packing.get("/size")
     @allowed(Scope.FILES)

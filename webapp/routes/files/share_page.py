@@ -122,7 +122,7 @@ def folder(share: Share, inner: str, place: Place, found: int) -> dict[str, obje
         "total": total,
         "entries": [row(share, inner, entry) for entry in entries],
         "up": url_for("shared.page", name=share.id, path=above or None) if inner else None,
-        "download": None,
+        "download": url_for("shared.archive", name=share.id, path=inner or None),
         "more": address(share, inner or None, offset + A_PAGE) if rest else None,
     }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, current_app, redirect, request, url_for
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from filebrowser.errors import FileError, NotHere
+from filebrowser.errors import FileError, NotHere, TooBusy
 from filebrowser.gate import Place
 from filebrowser.serving import Shown, respond
 from filebrowser.shares.passwords import Passwords
@@ -24,6 +24,7 @@ from webapp.browsing import visit_of
 from webapp.openapi import Note, described
 from webapp.routes.context import services
 from webapp.routes.files import share_page
+from webapp.routes.files.packing import Turns, zipped
 from webapp.routes.files.pictures import PICTURES
 from webapp.scopes import Scope, allowed
 
@@ -41,7 +42,11 @@ WRONG = {"401": TEXT, "404": TEXT, "303": TEXT}
 
 
 def blueprint(
-    store: ShareStore, passwords: Passwords, throttle: Throttle, throttle_of_all: Throttle
+    store: ShareStore,
+    passwords: Passwords,
+    throttle: Throttle,
+    throttle_of_all: Throttle,
+    zips: Turns,
 ) -> Blueprint:
     """The routes over one store; the throttles count wrong passwords by address and in all."""
     shared = Blueprint("shared", __name__, url_prefix="/s")
@@ -49,6 +54,12 @@ def blueprint(
     @shared.errorhandler(FileError)
     def gone(_: FileError) -> Response:
         return private(share_page.gone())
+
+    @shared.errorhandler(TooBusy)
+    def busy(error: TooBusy) -> Response:
+        answer = Response(f"{error}\n", 429, content_type="text/plain; charset=utf-8")
+        answer.headers["Retry-After"] = "10"
+        return private(answer)
 
     @shared.get("/<name>")
     @allowed(Scope.PUBLIC)
@@ -119,6 +130,29 @@ def blueprint(
             os.close(found)
             raise NotHere("There is no file here.")
         return private(respond(found, shown(place)))
+
+    @shared.get("/<name>/archive")
+    @allowed(Scope.PUBLIC)
+    @described(
+        Note(
+            "A shared folder as one zip",
+            query=INNER,
+            content_type="application/zip",
+            answer=BINARY,
+            public=True,
+            also=GONE,
+            also_type=HTML,
+        )
+    )
+    def archive(name: str) -> Response:
+        """Two at once of one share; 429 then."""
+        share = standing(name, store)
+        place, found = opened(share, request.args.get("path", ""))
+        os.close(found)
+        here = owner(share.owner)
+        if here is None or not share.folder:
+            raise NotHere("There is no folder here.")
+        return private(zipped(here, [f"/{place.text}"], zips, who=f"share {share.id}"))
 
     return shared
 
