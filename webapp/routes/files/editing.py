@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, jsonify, request
 
 from filebrowser import texts
+from filebrowser.errors import NotText
+from filebrowser.kinds import Kind, kind_of
 from filebrowser.visit import Right, check_rights, reach
 from webapp.errors import BadValue
 from webapp.openapi import Note, described
@@ -52,6 +54,8 @@ def blueprint(filing: "Filing") -> Blueprint:
         check_rights(here, [Right.CREATE if etag is None else Right.MODIFY])
         if etag is None:
             filing.rules.check_name(place)
+            if kind_of(place.names[-1]) is Kind.MODEL:
+                raise NotText(f"/{place.text} would be no model: it is not written as a text.")
         new = texts.save(place, read(NewText, json_body()).text, etag, filing.tell)
         return jsonify({"path": f"/{place.text}", "etag": new})
 

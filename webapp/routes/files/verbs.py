@@ -7,12 +7,13 @@ from flask import Blueprint, Response, jsonify, request
 from filebrowser import trash
 from filebrowser.copying import exists, make_folder
 from filebrowser.errors import Taken
-from filebrowser.gate import Place
+from filebrowser.gate import Place, open_place
 from filebrowser.happenings import Happening, What
 from filebrowser.jobstore import Errand, Verb
-from filebrowser.kinds import suffix
+from filebrowser.kinds import Kind, suffix
 from filebrowser.moving import Conflict, Step, check_free, plan
 from filebrowser.tree import look
+from filebrowser.uploads.rules import Rules
 from filebrowser.visit import Right, check_rights, reach
 from webapp.errors import BadValue
 from webapp.openapi import EMPTY, Note, described
@@ -194,9 +195,18 @@ def begun(
     """Begin to move or copy. A new ending is judged as if the file were uploaded."""
     check_free(visit(), steps, verb is Verb.MOVE, conflict)
     for step in steps:
-        if suffix(step.name) != suffix(step.source.names[-1]):
-            filing.rules.check_name(step.target)
+        judge(step, filing.rules)
     return job_answer(filing.jobs.submit(Errand(verb, visit(), steps, conflict), PATIENCE))
+
+
+def judge(step: Step, rules: Rules) -> None:
+    """Raises ``WrongContent`` where a file's new ending makes of it what could not be uploaded."""
+    if suffix(step.name) == suffix(step.source.names[-1]):
+        return
+    if look(step.source).kind in (Kind.FOLDER, Kind.LINK, Kind.SPECIAL):
+        return
+    with open(open_place(step.source), "rb", buffering=0) as file:
+        rules.check_content(step.target, file.fileno())
 
 
 def made_folder(path: str, filing: "Filing") -> dict[str, object]:
