@@ -291,6 +291,8 @@ def _credentials(field: str, text: str) -> tuple[tuple[str, str], ...]:
         if not (user and colon and password):
             flag = {"api_auth": "--api-auth", "page_auth": "--gradio-auth"}[field]
             raise UnknownFlag(f"{flag} takes user:password[,user2:password2].")
+        if user == Scope.OWNER:
+            raise UnknownFlag("Only the token's holder is called 'owner': choose another name.")
         pairs.append((user, password))
     return tuple(pairs)
 
