@@ -16,9 +16,13 @@ from flask.testing import FlaskClient
 
 from generator.engine import Engine
 from generator.models.registry import Folders, HashCache, Kind, Registry
+from plugins.listening import PluginListener
+from plugins.nouns import Side
 from webapp.app import create_app
 from webapp.auth import Credentials
 from webapp.config import Config
+from webapp.filing import filing_of
+from webapp.plugging import host_of
 from webapp.plugin_desk import PluginDesk
 from webapp.queues.sqlite import SqliteStore
 from webapp.services import Services
@@ -98,14 +102,20 @@ def serving(goldens: Path, data_dir: Path) -> Iterator[Service]:
 
 
 @contextmanager
-def working(data_dir: Path, registry: Registry) -> Iterator[Service]:
-    """An Easel over what lies in a data directory, a worker beside it."""
-    config = Config(data_dir, filebrowser=False)
+def working(data_dir: Path, registry: Registry, config: Config | None = None) -> Iterator[Service]:
+    """An Easel over what lies in a data directory, a worker beside it.
+
+    With a ``config`` of the caller's the worker has plugins, and there may be a file browser.
+    """
+    plugged, config = config is not None, config or Config(data_dir, filebrowser=False)
     config.easel_dir.mkdir()
     store = SqliteStore(config.easel_dir / "queue.db")
-    engine = Engine(registry, styles_files=[data_dir / "styles.csv"])
     options = Options(data_dir / "config.json")
     log = logging.getLogger("easel")
+    host = host_of(Side.WORKER, config, options, log) if plugged else None
+    listener = PluginListener(host) if host else None
+    engine = Engine(registry, styles_files=[data_dir / "styles.csv"], listener=listener)
+    filing = filing_of(config, registry) if config.filebrowser else None
     services = Services(
         config=config,
         stream=store,
@@ -116,8 +126,9 @@ def working(data_dir: Path, registry: Registry) -> Iterator[Service]:
         log=log,
         close=store.close,
         plugins=PluginDesk(config, options, log),
+        filing=filing,
     )
-    worker = Worker("cpu@parity:1", store, store, engine, data_dir)
+    worker = Worker("cpu@parity:1", store, store, engine, data_dir, plugins=host)
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
@@ -126,4 +137,6 @@ def working(data_dir: Path, registry: Registry) -> Iterator[Service]:
     finally:
         worker.draining.set()
         thread.join()
+        if filing is not None:
+            filing.close()
         services.close()

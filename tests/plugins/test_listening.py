@@ -218,6 +218,36 @@ def test_extras_and_previews_are_judged(
         assert shown.getextrema() == ((0, 0),) * 3
 
 
+def test_each_picture_of_a_preview_is_judged_by_itself(
+    tmp_path: Path, engine_with: Callable[..., Engine], request_: GenerationRequest
+) -> None:
+    code = """
+        from generator.hooks import Release, Stage
+        left = []
+        @hook
+        def release(image, stage):
+            if stage is not Stage.PREVIEW:
+                return None
+            left.append(image)
+            colours = ["red", "blue"]
+            return Release(solid(image, colours[len(left) % 2]))
+        def solid(image, colour):
+            from PIL import Image
+            return Image.new("RGB", image.size, colour)
+    """
+    make_plugin(tmp_path, "colours", worker=code, hooks="release")
+    seen: list[Image.Image] = []
+
+    def watch(progress: Progress, preview: Callable[[], Image.Image] | None) -> Stop:
+        if preview and not seen:
+            seen.append(preview())
+        return Stop.NO
+
+    engine_with().run(replace(request_, batch_size=2), watch)
+    (sheet,) = seen
+    assert {colour for _, colour in sheet.getcolors()} == {(255, 0, 0), (0, 0, 255)}
+
+
 def test_no_job_is_drawn_while_the_censor_cannot_run(
     engine_with: Callable[..., Engine], request_: GenerationRequest, monkeypatch
 ) -> None:

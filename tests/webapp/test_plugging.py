@@ -1,0 +1,39 @@
+"""Which plugins a process wants, and without which no job is drawn."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.finding import Origin
+from webapp.config import Config
+from webapp.plugging import CENSOR, choice_of
+
+ON, OFF = frozenset({CENSOR}), frozenset[str]()
+
+
+@pytest.mark.parametrize(
+    ("flags", "options", "enabled", "required"),
+    [
+        ({}, {}, OFF, OFF),
+        ({}, {}, ON, ON),
+        ({"nsfw_censor": True}, {}, OFF, ON),
+        ({"nsfw_censor": True}, {"disabled_extensions": [CENSOR]}, OFF, ON),
+        ({"nsfw_censor": True}, {"disable_all_extensions": "all"}, OFF, ON),
+        ({}, {"disabled_extensions": [CENSOR]}, ON, OFF),
+        ({}, {"disable_all_extensions": "all"}, ON, OFF),
+        ({}, {"disable_all_extensions": "extra"}, ON, ON),
+    ],
+)
+def test_the_censor_is_required_where_somebody_wants_it(
+    tmp_path: Path,
+    flags: dict[str, Any],
+    options: dict[str, Any],
+    enabled: frozenset[str],
+    required: frozenset[str],
+) -> None:
+    choice = choice_of(replace(Config(tmp_path), **flags), options, enabled)
+    assert choice.required == required
+    wanted = CENSOR not in choice.disabled and Origin.SHIPPED in choice.origins
+    assert wanted or CENSOR in choice.required or not required
