@@ -23,21 +23,21 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in 0..1 of t
 class Judge(nn.Module):
     """Five convolutions of stride 2, one answer for each name. 0.63 MB in fp16."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: int = len(NAMES), side: int = SIDE) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for before, width in zip((3, *_WIDTHS), _WIDTHS, strict=False):
             layers += [nn.Conv2d(before, width, 3, 2, 1), nn.BatchNorm2d(width), nn.ReLU()]
         self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(_WIDTHS[-1] * (SIDE >> len(_WIDTHS)) ** 2, len(NAMES))
+        self.head = nn.Linear(_WIDTHS[-1] * (side >> len(_WIDTHS)) ** 2, answers)
 
     def forward(self, views: Tensor) -> Tensor:
-        """Views (B, 3, SIDE, SIDE) in -1..1 as unnormalised log-likelihoods (B, names)."""
+        """Views (B, 3, side, side) in -1..1 as unnormalised log-likelihoods (B, answers)."""
         return self.head(self.body(views).flatten(1))
 
 
-def view(image: Image.Image, box: Box = WHOLE) -> np.ndarray:
-    """What lies in the box (SIDE, SIDE, 3), squared around its middle, edges repeated outside."""
+def view(image: Image.Image, box: Box = WHOLE, side: int = SIDE) -> np.ndarray:
+    """What lies in the box (side, side, 3), squared around its middle, edges repeated outside."""
     pixels = np.asarray(image.convert("RGB"))
     high, wide = pixels.shape[:2]
     x, y = (box[0] + box[2]) / 2 * wide, (box[1] + box[3]) / 2 * high
@@ -45,7 +45,7 @@ def view(image: Image.Image, box: Box = WHOLE) -> np.ndarray:
     rows = np.clip(np.arange(round(y - half), round(y + half)), 0, high - 1)
     columns = np.clip(np.arange(round(x - half), round(x + half)), 0, wide - 1)
     cut = Image.fromarray(np.ascontiguousarray(pixels[rows][:, columns]))
-    return np.asarray(cut.resize((SIDE, SIDE), Image.Resampling.BOX))
+    return np.asarray(cut.resize((side, side), Image.Resampling.BOX))
 
 
 def widened(box: Box, share: float = 0.12) -> Box:
@@ -55,7 +55,7 @@ def widened(box: Box, share: float = 0.12) -> Box:
 
 
 def as_batch(views: Sequence[np.ndarray]) -> Tensor:
-    """Views (SIDE, SIDE, 3) of 0..255 as one batch (B, 3, SIDE, SIDE) in -1..1."""
+    """Views (side, side, 3) of 0..255 as one batch (B, 3, side, side) in -1..1."""
     return torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
@@ -69,19 +69,21 @@ def named(judge: Judge, views: Sequence[np.ndarray]) -> list[str]:
     return answers
 
 
-def write(judge: Judge, path: Path, accuracy: dict[str, float]) -> None:
+def write(
+    judge: Judge, path: Path, accuracy: dict[str, float], names: Sequence[str] = NAMES
+) -> None:
     """Write the weights, fp16, with the judge's own accuracy in the metadata."""
     halved = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in judge.state_dict().items()
     }
     told = {key: f"{value:.4f}" for key, value in accuracy.items()}
-    save_file(halved, path, metadata={"format": "pt", "easel.names": ",".join(NAMES), **told})
+    save_file(halved, path, metadata={"format": "pt", "easel.names": ",".join(names), **told})
 
 
-def read(path: Path = FILE) -> Judge:
-    """The judge, fp32 on the CPU, ready to answer."""
-    judge = Judge()
+def read(path: Path = FILE, blank: Judge | None = None) -> Judge:
+    """The judge, fp32 on the CPU, ready to answer; ``blank`` is one of the file's shape."""
+    judge = blank or Judge()
     judge.load_state_dict(
         {
             name: tensor.float() if tensor.is_floating_point() else tensor

@@ -6,7 +6,7 @@ object; some are softened as the autoencoder softens. Prints its accuracy on uns
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -36,7 +36,7 @@ def examples(seed: int, rng: Random) -> list[Example]:
     things = picture.scene.things
     if picture.scene.relation in _COVERING:
         things = things[:1]  # the second is covered in part
-    softened = _softened(picture.image, rng)
+    softened = as_softened(picture.image, rng)
     shown = [
         (judge.view(softened, _loose_box(thing, rng)), NAMES.index(thing.name)) for thing in things
     ]
@@ -52,12 +52,13 @@ def _loose_box(thing: Thing, rng: Random) -> Box:
     return x - reach, y - reach, x + reach, y + reach
 
 
-def _softened(image: Image.Image, rng: Random) -> Image.Image:
+def as_softened(image: Image.Image, rng: Random) -> Image.Image:
+    """Now and then blurred, with an error for each latent: as a checkpoint's decoder draws."""
     if rng.random() < 0.6:
         return image
     blurred = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 2.5)))
     noise = np.random.default_rng(rng.getrandbits(32)).normal(0, rng.uniform(0, 8), (32, 32, 3))
-    coarse = np.kron(noise, np.ones((8, 8, 1)))  # (256, 256, 3): an error for each latent
+    coarse = np.kron(noise, np.ones((8, 8, 1)))  # (256, 256, 3)
     return Image.fromarray(np.clip(np.asarray(blurred) + coarse, 0, 255).astype(np.uint8))
 
 
@@ -77,12 +78,25 @@ def _batches(rng: Random, part: int) -> Iterator[tuple[Tensor, Tensor]]:
 def train(minutes: float, start: Judge | None = None, seed: int = 1) -> Judge:
     """A judge from drawings alone, after ``minutes`` of processor time; ``start`` goes on."""
     torch.manual_seed(seed)
-    learner = start or Judge()
+    loss_of = nn.CrossEntropyLoss(label_smoothing=0.02)
+
+    def right(told: Tensor, labels: Tensor) -> Tensor:
+        return told.argmax(1) == labels
+
+    return learn(start or Judge(), _batches(Random(seed), seed), loss_of, right, minutes)
+
+
+def learn(
+    learner: Judge,
+    supply: Iterator[tuple[Tensor, Tensor]],
+    loss_of: Callable[[Tensor, Tensor], Tensor],
+    right: Callable[[Tensor, Tensor], Tensor],
+    minutes: float,
+) -> Judge:
+    """``learner`` after ``minutes`` of processor time on batches of views and labels."""
     learner.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(learner.parameters(), lr=RATE, weight_decay=0.02)
-    loss_of = nn.CrossEntropyLoss(label_smoothing=0.02)
-    supply, started = _batches(Random(seed), seed), time.process_time()
-    step = 0
+    started, step = time.process_time(), 0
     while (share := (time.process_time() - started) / 60 / minutes) < 1:
         optimiser.param_groups[0]["lr"] = RATE * min(1, (step + 1) / 50) * (1 - share)
         views, labels = next(supply)
@@ -93,8 +107,11 @@ def train(minutes: float, start: Judge | None = None, seed: int = 1) -> Judge:
         optimiser.step()
         step += 1
         if step % 100 == 0:
-            right = float((told.argmax(1) == labels).float().mean())
-            print(f"{step * BATCH} views, loss {float(loss):.3f}, right {right:.3f}", flush=True)
+            share_right = float(right(told, labels).float().mean())
+            print(
+                f"{step * BATCH} views, loss {float(loss.detach()):.3f}, right {share_right:.3f}",
+                flush=True,
+            )
     return learner.eval()
 
 
@@ -120,7 +137,7 @@ def accuracy(learner: Judge, autoencoder: AutoencoderKL | None, count: int) -> d
         "whole": _right(learner, pictures, images, cut=False),
     }
     if autoencoder is not None:
-        again = _round_trip(autoencoder, images)
+        again = round_trip(autoencoder, images)
         found["cut out, through the autoencoder"] = _right(learner, pictures, again, cut=True)
         found["whole, through the autoencoder"] = _right(learner, pictures, again, cut=False)
     return found
@@ -140,7 +157,8 @@ def _right(
 
 
 @torch.no_grad()
-def _round_trip(autoencoder: AutoencoderKL, images: list[Image.Image]) -> list[Image.Image]:
+def round_trip(autoencoder: AutoencoderKL, images: list[Image.Image]) -> list[Image.Image]:
+    """Pictures (256 x 256) as the autoencoder gives them back."""
     drawn: list[Image.Image] = []
     for start in range(0, len(images), 8):
         batch = vae.to_tensor([np.asarray(image) for image in images[start : start + 8]])

@@ -55,6 +55,12 @@ AFLOAT = frozenset({"boat", "ship", "sailboat", "fish", "whale", "duck"})
 WHEELED = frozenset({"car", "bus", "truck", "train", "bicycle", "van"})
 
 
+TINTED = frozenset({"sky", "water", "sand", "grass", "field", "snow", "road"})
+COLOURED = frozenset({"blue", "green", "orange", "yellow", "white", "gray", "pink", "purple"})
+NIGHTLY = frozenset({"moon", "stars", "starry"})
+HILLY = frozenset({"grass", "snow", "desert"})
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What may be added to a subject, in the order in which it is said."""
@@ -62,6 +68,7 @@ class Scene:
     ground: str
     time: str
     hills: bool
+    light: str
     weather: str
     season: str
 
@@ -91,8 +98,8 @@ def _added(prompt: str, rng: Random) -> list[str]:
         "ground": rng.choice(GROUNDS[scene.ground]),
         "time": rng.choice(TIMES[scene.time]),
         "hills": rng.choice(("with hills", "with mountains")) if scene.hills else "",
-        "light": _light(scene.time, rng),
-        "stars": "with stars" if scene.time == "night" else "",
+        "light": scene.light,
+        "stars": "with stars" if "moon" in scene.light else "",
         "weather": scene.weather,
         "season": f"in {scene.season}" if scene.season else "",
     }
@@ -100,20 +107,33 @@ def _added(prompt: str, rng: Random) -> list[str]:
 
 
 def _imagined(words: frozenset[str], rng: Random) -> Scene:
-    """A scene that goes together: no snow in summer, no clouds over the stars."""
-    time = _named(words, TIMES) or rng.choices(tuple(TIMES), (4, 3, 3, 2, 1))[0]
-    named = _named(words, GROUNDS)
+    """A scene that goes together, as the checkpoint's drawings do: no snow in summer, sun and
+    moon in a clear sky, hills behind dry land."""
+    told = words if words & TINTED else words - COLOURED  # a blue cat stands on no blue water
+    time = _named(told, TIMES) or rng.choices(tuple(TIMES), (4, 3, 3, 2, 1))[0]
+    time = "night" if words & NIGHTLY else time
+    named = _named(told, GROUNDS)
     if named or words & AFLOAT:
         ground = named or "sea"
     elif words & WHEELED:
         ground = rng.choice(("road", "road", "grass", "snow"))
     else:
-        ground = rng.choices(tuple(GROUNDS), (5, 2, 2, 1, 1, 1))[0]
-    weather = rng.choice(("with clouds", "with white clouds", "")) if time != "night" else ""
+        ground = rng.choices(tuple(GROUNDS), (5, 3, 2, 0, 1, 0))[0]
+    light, weather = _sky(words, ground, time, rng)
     season = {"snow": "winter", "grass": rng.choice(("spring", "summer", "autumn"))}.get(ground, "")
-    if ground == "snow" and rng.random() < 0.4:
-        weather = "with falling snow"
-    return Scene(ground, time, ground != "sea" or rng.random() < 0.5, weather, season)
+    return Scene(ground, time, ground in HILLY, light, weather, season)
+
+
+def _sky(words: frozenset[str], ground: str, time: str, rng: Random) -> tuple[str, str]:
+    """A light, or a weather that hides it: never both, and neither against the prompt's own."""
+    clouded = not words.isdisjoint(HINTS["weather"])
+    lit = not words.isdisjoint((*HINTS["light"], *HINTS["stars"]))
+    if not clouded and (lit or rng.random() < 0.6):
+        if time == "night":
+            return rng.choice(("with a moon", "under the moon")), ""
+        return rng.choice(("with a sun", "under the sun")), ""
+    wet = ("with falling snow",) if ground == "snow" else ()
+    return "", rng.choice(("with clouds", "with white clouds", *wet))
 
 
 def _named(words: frozenset[str], table: Mapping[str, Phrases]) -> str:
@@ -123,9 +143,3 @@ def _named(words: frozenset[str], table: Mapping[str, Phrases]) -> str:
         if words & ({word for phrase in phrases for word in phrase.split()} - others):
             return name
     return ""
-
-
-def _light(time: str, rng: Random) -> str:
-    if time == "night":
-        return rng.choice(("with a moon", "under the moon"))
-    return rng.choice(("with a sun", "under the sun")) if time != "dusk" else ""

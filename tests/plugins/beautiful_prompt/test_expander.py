@@ -47,6 +47,23 @@ def test_what_is_added_goes_with_what_is_said() -> None:
         assert "summer" not in expand("a cat in the snow", 1, seed)[0]
 
 
+def test_the_colour_of_the_subject_says_nothing_of_the_scene() -> None:
+    skies = {expand("a pink cat", 1, seed)[0].count("pink sky") for seed in range(40)}
+    assert skies == {0, 1}
+    assert not any("water" in expand("a blue cat", 1, seed)[0] for seed in range(40))
+
+
+def test_sun_and_moon_stand_in_a_clear_sky() -> None:
+    for seed in range(200):
+        fuller = expand("a cat", 1, seed)[0]
+        assert sum(word in fuller for word in (" sun", "moon", "clouds", "falling")) <= 1 + (
+            "sunset" in fuller or "sunrise" in fuller
+        )
+        assert ("with stars" in fuller) == ("moon" in fuller)
+    assert "night" in expand("a cat with stars", 1, 3)[0]
+    assert "moon" in expand("a cat with stars", 1, 3)[0]
+
+
 def test_a_plain_background_is_a_wish_too() -> None:
     assert expand("a cat on a white background", 2, 1) == ["a cat on a white background"] * 2
 

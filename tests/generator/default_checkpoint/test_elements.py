@@ -1,0 +1,32 @@
+"""The judge of elements reads the drawing program's own pictures."""
+
+from generator.default_checkpoint import elements
+from generator.default_checkpoint.drawing import draw
+from generator.default_checkpoint.elements import ELEMENTS
+from generator.default_checkpoint.scene import Plain, Scene, Scenic, Thing
+
+
+def _told(scene: Scene) -> set[str]:
+    return {name for name, yes in zip(ELEMENTS, elements.present(scene), strict=True) if yes}
+
+
+def test_a_scene_tells_what_it_shows() -> None:
+    cat = Thing("cat", "red", "medium", "center", 0.5, 0.5, 0.2)
+    assert _told(Scene((cat,), Plain("white"))) == {"object"}
+    night = Scenic("grass", "night", "clear", "summer", 0.6, "moon", 0.8, True, True)
+    assert _told(Scene((cat,), night)) == {
+        *("object", "sky", "ground", "hills", "moon", "stars"),
+    }
+    wet = Scenic("snow", "day", "snowfall", "winter", 0.6)
+    assert _told(Scene((), wet)) == {"sky", "ground", "clouds", "falling snow"}
+
+
+def test_unseen_drawings_are_read_right() -> None:
+    pictures = [draw(2_130_000_000 + k) for k in range(60)]
+    seen = elements.found(elements.read(), [picture.image for picture in pictures])
+    right = [
+        (element in told) == real
+        for told, picture in zip(seen, pictures, strict=True)
+        for element, real in zip(ELEMENTS, elements.present(picture.scene), strict=True)
+    ]
+    assert sum(right) / len(right) >= 0.97
