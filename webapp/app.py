@@ -9,7 +9,7 @@ from flask import Flask
 from filebrowser.shares.passwords import Passwords
 from filebrowser.shares.store import ShareStore
 from webapp import auth, failures, metrics, traffic
-from webapp.auth import Throttle
+from webapp.guesses import Guesses
 from webapp.links import Signer
 from webapp.places import picture_roots
 from webapp.routes import (
@@ -54,6 +54,7 @@ from webapp.routes.files import (
     verbs,
 )
 from webapp.routes.tasks import Tasks
+from webapp.sessions import LASTS, Ended
 
 if TYPE_CHECKING:
     from webapp.filing import Filing
@@ -61,10 +62,6 @@ if TYPE_CHECKING:
 
 LARGEST_BODY = 256 * 1024 * 1024
 """Bytes of a request body; a few large pictures in base64 fit, a memory's worth does not."""
-
-LOGIN_LASTS = timedelta(days=30)
-TRIES_OF_ALL = 100
-"""Wrong passwords of one share or name in a minute, whoever tries; ten from one address."""
 
 LISTENERS = 24
 """Pages that may follow the events at once; each holds one of the web process's threads."""
@@ -84,7 +81,7 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=config.tls_certfile is not None,
-        PERMANENT_SESSION_LIFETIME=LOGIN_LASTS,
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=LASTS),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
@@ -92,9 +89,11 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
     app.extensions["easel.services"] = services
     app.extensions["easel.tasks"] = Tasks()
     traffic.install(app, config)
-    auth.install(app, services.credentials, config.origins, signer)
+    guesses, ended = Guesses(), Ended(config.easel_dir / "ended_logins")
+    auth.install(app, services.credentials, guesses, ended, config.origins, signer)
     failures.install(app)
     add_routes(app, services, built_page or pages.default_build())
+    app.register_blueprint(login.blueprint(guesses))
     app.register_blueprint(signing.blueprint(signer))
     app.register_blueprint(figured.blueprint(figures))
     doorstep = traffic.Doorstep(app.wsgi_app, config.root_path, picture_roots(config))
@@ -127,7 +126,6 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(neighbours.neighbours)
     if services.config.api_server_stop:
         app.register_blueprint(machine.stopping())
-    app.register_blueprint(login.blueprint(Throttle(), Throttle(tries=TRIES_OF_ALL)))
     app.register_blueprint(events.blueprint(LISTENERS))
     if services.config.web_ui:
         app.register_blueprint(pages.blueprint(built_page))
@@ -154,5 +152,4 @@ def add_shares(app: Flask, services: "Services", zips: packing.Turns) -> None:
     """Links for people without a credential, and what they lead to."""
     store, passwords = ShareStore(services.config.easel_dir / "shares.db"), Passwords()
     app.register_blueprint(shares.blueprint(store, passwords))
-    each, together = Throttle(), Throttle(tries=TRIES_OF_ALL)
-    app.register_blueprint(shared.blueprint(store, passwords, each, together, zips))
+    app.register_blueprint(shared.blueprint(store, passwords, Guesses(), zips))

@@ -12,28 +12,30 @@ import hmac
 import ipaddress
 import os
 import secrets
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, g, request
-from flask_login import LoginManager, UserMixin, current_user
+from flask import Flask, current_app, g, request, session
+from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
-from webapp.errors import Forbidden, NotAuthenticated, TooManyTries, WrongCredential
+from webapp.errors import Forbidden, NotAuthenticated, WrongCredential
+from webapp.guesses import Guesses
 from webapp.links import EXPIRES, SIGNATURE, Signer
 from webapp.logs import bind
 from webapp.origins import Origins
 from webapp.scopes import OPENS, Scope, scope_of
-from webapp.tokens import NarrowToken
+from webapp.sessions import Ended
+from webapp.tokens import SHORTEST, NarrowToken
 
 OWNER = "owner"
 FROM_QUIET_PAGES = frozenset({"shared.enter"})
 """Forms on pages that tell nobody where they come from: a browser then says ``Origin: null``."""
+
+LOGIN, ENDED = "login", "easel.ended"
+"""Where a cookie has its login's name, and the app the ended ones."""
 
 FILEBROWSER_TOKEN = "X-Auth"
 """The header in which filebrowser's clients send their token."""
@@ -43,8 +45,8 @@ SIGNED = frozenset({"files.by_path", "files.by_absolute_path"})
 """What a signed link opens without a credential."""
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-TRIES = 10
-TRIES_WINDOW = 60.0  # seconds
+TOKENS = ""
+"""The account at which a wrong token guesses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,29 @@ class Caller:
 
 
 OWNING = Caller(OWNER, Scope.OWNER)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What somebody comes with: a name and a password, or a token under the name ``TOKENS``."""
+
+    name: str
+    secret: str
+
+
+def given_in(header: str) -> Given | None:
+    """What an ``Authorization`` header says: Basic, ``Bearer TOKEN`` or a bare token.
+
+    None for a Basic header that cannot be read.
+    """
+    kind, _, rest = header.strip().partition(" ")
+    if kind.lower() != "basic":
+        return Given(TOKENS, rest.strip() if kind.lower() == "bearer" else header.strip())
+    try:
+        name, _, password = base64.b64decode(rest, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return Given(name, password)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +123,24 @@ class Credentials:
         right = same(password, expected if expected is not None else secrets.token_hex())
         return Caller(name) if right and expected is not None else None
 
-    def by_header(self, header: str) -> Caller | None:
-        """The caller of an ``Authorization`` header: Basic, ``Bearer TOKEN`` or a bare token."""
-        kind, _, rest = header.strip().partition(" ")
-        if kind.lower() == "basic":
-            return self.by_basic(rest)
-        return self.by_token(rest.strip() if kind.lower() == "bearer" else header.strip())
+    def admit(self, given: Given, guesses: Guesses | None, address: str) -> Caller | None:
+        """Who may come in with this; None, and a guess more counted, if it is wrong.
 
-    def by_basic(self, encoded: str) -> Caller | None:
-        """The caller of Basic credentials; the token is taken as any user's password too."""
-        try:
-            name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            return None
-        return self.by_password(name, password) or self.by_token(password)
+        Raises ``TooManyTries``. A right token that cannot be guessed never waits for others'
+        guesses. A token is taken as any user's password too; a short one not while guesses at
+        tokens wait, else new names would guess on.
+        """
+        user, token = self.by_password(given.name, given.secret), self.by_token(given.secret)
+        if guesses is None or (token and len(given.secret) >= SHORTEST):
+            return user or token
+        guesses.check(given.name, address)
+        found = user or (None if guesses.wait(TOKENS, address) else token)
+        if found:
+            guesses.right(given.name, address)
+        else:
+            for account in {given.name, TOKENS}:
+                guesses.failed(account, address)
+        return found
 
 
 def credentials(
@@ -170,18 +199,27 @@ def visitor_of(caller: Caller, credentials: Credentials) -> Visitor:
     return next(one for one in known if one.caller == replace(caller, by_cookie=True))
 
 
-def install(app: Flask, credentials: Credentials, origins: Origins, signer: Signer) -> None:
-    """Put the gate before every route of ``app``."""
+def install(
+    app: Flask,
+    credentials: Credentials,
+    guesses: Guesses,
+    ended: Ended,
+    origins: Origins,
+    signer: Signer,
+) -> None:
+    """Put the gate before every route of ``app``; ``guesses`` counts wrong credentials."""
     manager = LoginManager(app)
     known = visitors(credentials)
     manager.user_loader(known.get)
-    app.before_request(lambda: gate(credentials, origins, signer))
+    app.extensions[ENDED] = ended
+    app.before_request(lambda: gate(credentials, guesses, origins, signer))
 
 
-def gate(credentials: Credentials, origins: Origins, signer: Signer) -> None:
+def gate(credentials: Credentials, guesses: Guesses, origins: Origins, signer: Signer) -> None:
     """Let a request through or raise: 401 without a credential, 403 from a foreign page.
 
-    Also 403 where the credential is too narrow for the route, and for a link that is not valid.
+    Also 403 where the credential is too narrow for the route, and for a link that is not valid;
+    429 after too many wrong credentials.
     """
     scope = scope_of(current_app.view_functions.get(request.endpoint or ""))
     if scope is Scope.PUBLIC:
@@ -191,7 +229,7 @@ def gate(credentials: Credentials, origins: Origins, signer: Signer) -> None:
     if SIGNATURE in request.args and request.endpoint in SIGNED:
         g.caller = signed_in(signer)
         return
-    g.caller = identify(credentials)
+    g.caller = identify(credentials, guesses)
     bind(user=g.caller.name)
     if credentials.open_to_all:
         if not credentials.any_host:
@@ -223,21 +261,49 @@ def from_quiet_page() -> bool:
     return request.endpoint in FROM_QUIET_PAGES and hidden and not elsewhere
 
 
-def identify(credentials: Credentials) -> Caller:
-    """The caller of the current request. Raises 401's exceptions."""
+def identify(credentials: Credentials, guesses: Guesses | None = None) -> Caller:
+    """The caller of the current request. Raises 401's exceptions, 429's with ``guesses``."""
     if credentials.open_to_all:
         return OWNING
     header = request.headers.get("Authorization", "") or request.headers.get(FILEBROWSER_TOKEN, "")
     if header.strip():
-        found = credentials.by_header(header)
-        if found is None:
+        given = given_in(header)
+        found = given and credentials.admit(given, guesses, request.remote_addr or "")
+        if not found:
             basic = header.strip().lower().startswith("basic")
             raise WrongCredential("Incorrect username or password" if basic else "Incorrect token")
         return found
-    if current_user.is_authenticated:
+    if current_user.is_authenticated and stands():
         caller: Caller = current_user.caller
         return caller
     raise NotAuthenticated("Not authenticated")
+
+
+def begin(visitor: Visitor) -> None:
+    """Log a visitor in, under a name that nobody else's cookie bears."""
+    session.permanent = True
+    session[LOGIN] = secrets.token_hex(16)
+    login_user(visitor)
+
+
+def end() -> None:
+    """Log out: also copies of the cookie are worth nothing from now on."""
+    if name := session.get(LOGIN):
+        current_app.extensions[ENDED].end(name)
+    logout_user()
+    session.clear()
+
+
+def stands() -> bool:
+    """Whether the login of the request's cookie has not been ended since."""
+    name = session.get(LOGIN, "")
+    return bool(name) and name not in current_app.extensions[ENDED]
+
+
+def watch() -> Callable[[], bool]:
+    """What tells later, outside the request, whether its login still stands."""
+    ended, name = current_app.extensions[ENDED], session.get(LOGIN, "")
+    return lambda: name not in ended
 
 
 def check_host() -> None:
@@ -287,36 +353,6 @@ def is_loopback(name: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-class Throttle:
-    """Counts failed logins by address, forgetting the oldest; thread-safe."""
-
-    def __init__(self, tries: int = TRIES, window: float = TRIES_WINDOW, most: int = 4096) -> None:
-        self.tries, self.window, self.most = tries, window, most
-        self.failures: OrderedDict[str, list[float]] = OrderedDict()
-        self.lock = threading.Lock()
-
-    def check(self, address: str, now: float | None = None) -> None:
-        """Raise ``TooManyTries`` while the address has failed too often."""
-        with self.lock:
-            if len(self.recent(address, now or time.monotonic())) >= self.tries:
-                raise TooManyTries(
-                    f"Too many failed logins; try again in {self.window:.0f} seconds."
-                )
-
-    def failed(self, address: str, now: float | None = None) -> None:
-        """Count one failure."""
-        now = now or time.monotonic()
-        with self.lock:
-            self.failures[address] = [*self.recent(address, now), now]
-            self.failures.move_to_end(address)
-            if len(self.failures) > self.most:
-                self.failures.popitem(last=False)
-
-    def recent(self, address: str, now: float) -> list[float]:
-        """Times of the failures that still count."""
-        return [at for at in self.failures.get(address, []) if now - at < self.window]
 
 
 def session_key(easel_dir: Path) -> bytes:

@@ -83,9 +83,13 @@ class Forbidden(Refused):
 
 
 class TooManyTries(Refused):
-    """Too many failed logins from one address."""
+    """Too many wrong passwords; ``wait`` is the seconds until the next guess is looked at."""
 
     status = 429
+
+    def __init__(self, wait: int) -> None:
+        super().__init__(f"Too many wrong passwords or tokens; try again in {wait} seconds.")
+        self.wait = wait
 
 
 class TooLarge(Refused):

@@ -24,7 +24,7 @@ from webapp.errors import (
 )
 from webapp.queues.errors import QueueError
 from webapp.routes.context import response
-from webapp.routes.login import form
+from webapp.routes.login import form, wait_form
 from webapp.routes.road import CallerLeft
 
 log = logging.getLogger("easel.web")
@@ -73,8 +73,8 @@ def unauthorized(error: NotAuthenticated | WrongCredential) -> Response:
 
     The challenge names Bearer for browsers, which would cover the page with a box for Basic.
     """
-    wants_page = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
-    answer = form(status=401) if wants_page else response(envelope(error))
+    wanted = request.method == "GET" and wants_page()
+    answer = form(status=401) if wanted else response(envelope(error))
     browser = "Sec-Fetch-Mode" in request.headers
     answer.headers["WWW-Authenticate"] = (
         'Bearer realm="easel"' if browser else 'Basic realm="easel"'
@@ -82,10 +82,15 @@ def unauthorized(error: NotAuthenticated | WrongCredential) -> Response:
     return answer
 
 
+def wants_page() -> bool:
+    """Whether a browser asks, for somebody who reads."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
 def throttled(error: TooManyTries) -> Response:
-    """429 with the time to wait."""
-    answer = response(envelope(error))
-    answer.headers["Retry-After"] = "60"
+    """429 with the time to wait; a browser gets the login form with it."""
+    answer = wait_form(error.wait) if wants_page() else response(envelope(error))
+    answer.headers["Retry-After"] = str(error.wait)
     return answer
 
 

@@ -1,9 +1,5 @@
-"""The attack checklist, 49 to 74: whoever asks, and what they bring, cannot do more than told.
+"""The attack checklist, 49 to 74: whoever asks, and what they bring, cannot do more than told."""
 
-``CASES`` names the tests of other files by their numbers; one that goes away is missed here.
-"""
-
-import ast
 import os
 import stat
 import threading
@@ -16,71 +12,6 @@ import pytest
 
 from tests.webapp.attacking import SECRET, World, upload, world_of
 
-TESTS = Path(__file__).resolve().parents[1]
-CASES = {
-    "webapp/test_files_work.py": {
-        "test_names_in_a_zip_are_safe_and_told_apart": "49 zip downloads",
-        "test_a_file_that_shrinks_meanwhile_ends_the_zip_short": "49 vanishing",
-        "test_two_zips_at_once_and_no_more": "50 many zips",
-        "test_a_listener_hears_only_of_its_folder": "54 events",
-        "test_nobodys_changes_are_lost": "66 editor",
-        "test_what_is_no_small_text": "66 binary",
-    },
-    "filebrowser/test_extracting.py": {
-        "test_members_that_lead_elsewhere": "52 members",
-        "test_bombs": "52 bombs",
-        "test_a_bomb_that_lies_of_its_size": "52 lies",
-        "test_a_directory_that_announces_a_million_files": "52 entries",
-        "test_a_zip_in_a_zip_stays_one": "52 nested",
-    },
-    "webapp/test_access.py": {
-        "test_each_credential_opens_its_routes_alone": "53 callers",
-        "test_a_cookie_acts_for_our_own_pages_alone": "57 cookies",
-    },
-    "webapp/test_rights_of_files.py": {
-        "test_a_route_takes_what_it_says_and_no_more": "53 rights",
-    },
-    "webapp/test_search_route.py": {
-        "test_nothing_hidden_is_found_or_counted": "54 search",
-    },
-    "webapp/test_auth.py": {
-        "test_a_changed_password_ends_the_session": "55 sessions",
-        "test_one_account_is_throttled_whoever_tries": "56 login",
-        "test_origins_by_pattern": "58 origins",
-    },
-    "webapp/test_shares.py": {
-        "test_guessing_a_password_ends_soon": "56 shares",
-        "test_a_password_opens_a_share_for_one_browser": "60 passwords",
-        "test_what_took_the_place_of_a_shared_file_is_not_shared": "60 recreated",
-        "test_a_share_outlives_a_restart_and_not_its_owner": "60 owner",
-        "test_what_cannot_be_shared": "60 refused",
-    },
-    "webapp/test_signed_links.py": {
-        "test_a_link_opens_nothing_else": "59 tickets",
-    },
-    "webapp/test_logs.py": {
-        "test_no_secret_is_logged": "59 logs",
-        "test_a_line_is_one_line": "72 log lines",
-    },
-    "filebrowser/test_moving_files.py": {
-        "test_a_forged_sidecar_leads_nowhere": "65 restore",
-    },
-    "webapp/test_files_api.py": {
-        "test_nobody_restores_what_another_deleted": "65 others",
-    },
-    "webapp/test_preview_route.py": {
-        "test_of_a_long_text_the_first_mebibyte": "67 long texts",
-    },
-    "filebrowser/test_search_query.py": {
-        "test_hostile_questions_take_no_time": "68 questions",
-    },
-    "filebrowser/test_tree_of_many.py": {
-        "test_pages_of_many_are_quick_and_bounded": "69 many entries",
-    },
-    "webapp/test_fetching.py": {
-        "test_loopback_is_refused_in_every_spelling_and_never_contacted": "70 addresses",
-    },
-}
 DAV = "http://localhost/dav"
 XXE = """<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>
 <D:propfind xmlns:D="DAV:"><D:prop><D:displayname>&a;</D:displayname></D:prop></D:propfind>"""
@@ -93,13 +24,6 @@ def world(house: Any, tmp_path: Path) -> World:
     return world_of(house, tmp_path)
 
 
-@pytest.mark.parametrize("file", CASES)
-def test_cases_of_the_list_have_their_tests(file: str) -> None:
-    functions = ast.walk(ast.parse((TESTS / file).read_text()))
-    there = {each.name for each in functions if isinstance(each, ast.FunctionDef)}
-    assert CASES[file].keys() <= there
-
-
 def test_49_a_zip_holds_no_link(world: World) -> None:
     (world.inside / "out").symlink_to(world.outside)
     (world.inside / "key.txt").symlink_to(world.outside / "secret.txt")
@@ -107,6 +31,36 @@ def test_49_a_zip_holds_no_link(world: World) -> None:
     with zipfile.ZipFile(BytesIO(answer.data)) as found:
         assert not [name for name in found.namelist() if "out" in name or "key" in name]
     assert SECRET not in answer.data
+
+
+HIDDEN, ABSENT = ".easel/hidden.txt", ".easel/absent.txt"
+ASKING = (
+    *("/api/files?path=/data/{}", "/api/files/content?path=/data/{}", "/api/raw/data/{}"),
+    *("/api/files/size?path=/data/{}", "/api/files/preview?path=/data/{}", "/api/usage/data/{}"),
+    *("/api/files/archive?path=/data/{}", "/api/files/text?path=/data/{}", "/dav/data/{}"),
+    *("/api/files/thumbnail?path=/data/{}", "/api/resources/data/{}?checksum=md5"),
+    *("/api/files/events?path=/data/{}", "/api/resources/recursive/data/{}"),
+)
+
+
+@pytest.mark.parametrize("url", ASKING)
+def test_54_an_error_tells_nothing_of_what_is_hidden(world: World, url: str) -> None:
+    """What is hidden is answered word for word as what is not there."""
+    answers = [world.ask("GET", url.format(path)) for path in (HIDDEN, ABSENT)]
+    there, absent = (answer.data.decode() for answer in answers)
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert there.replace(HIDDEN, ABSENT) == absent
+
+
+def test_54_no_size_counts_what_is_hidden(world: World) -> None:
+    def sizes() -> list[Any]:
+        told = world.ask("GET", "/api/files/size?path=/data").get_json()
+        flat = world.ask("GET", "/api/resources/recursive/data").get_json()
+        return [told, sorted(entry["path"] for entry in flat)]
+
+    before = sizes()
+    (world.house.data_dir / ".easel" / "more.bin").write_bytes(bytes(100_000))
+    assert sizes() == before
 
 
 @pytest.mark.parametrize("name", ["token", "auth", "access_token", "jwt", "key"])

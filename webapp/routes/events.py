@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from flask import Blueprint, Response
 
+from webapp.auth import watch
 from webapp.errors import Unavailable
 from webapp.openapi import Note, described
 from webapp.routes.context import services
@@ -44,11 +45,11 @@ def blueprint(most: int) -> Blueprint:
     @allowed(Scope.READ)
     @described(Note("A stream of events: models, ping", content_type="text/event-stream"))
     def stream() -> Response:
-        """Tell of every change of the registry, and ping every 15 s."""
+        """Tell of every change of the registry, and ping every 15 s; until one has logged out."""
         registry, changed = services().registry, threading.Event()
         listeners.enter()
         unsubscribe = registry.subscribe(lambda *_: changed.set())
-        text = told(changed, lambda: registry.revision)
+        text = told(changed, lambda: registry.revision, watch())
         answer = Response(text, content_type="text/event-stream")
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
@@ -59,10 +60,12 @@ def blueprint(most: int) -> Blueprint:
     return events
 
 
-def told(changed: threading.Event, revision: Callable[[], int]) -> Iterator[str]:
+def told(
+    changed: threading.Event, revision: Callable[[], int], stands: Callable[[], bool]
+) -> Iterator[str]:
     """The events as text: where the registry stands now, then each change, and pings."""
     yield event("models", {"revision": revision()})
-    while True:
+    while stands():
         if changed.wait(PING_SECONDS):
             changed.clear()
             yield event("models", {"revision": revision()})

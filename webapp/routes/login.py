@@ -4,13 +4,13 @@ import re
 from importlib.resources import files
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, jsonify, redirect, request, session, url_for
-from flask_login import login_user, logout_user
+from flask import Blueprint, Response, jsonify, redirect, request, url_for
 
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
-from webapp.auth import OWNING, Caller, Throttle, visitor_of
+from webapp.auth import OWNING, TOKENS, Caller, Given, begin, end, visitor_of
 from webapp.errors import Refused, WrongCredential
+from webapp.guesses import Guesses
 from webapp.openapi import EMPTY, Note, described
 from webapp.requests.models_of import exact
 from webapp.routes.context import caller, json_body, services
@@ -20,8 +20,11 @@ from webapp.version import VERSION
 FORM = files("webapp").joinpath("pages", "login.html").read_text(encoding="utf-8")
 PREFERRED = "easel.preferred_size"
 USUAL_SIDE = 512
-LONGEST_NAME = 64
 WRONG = "<p role=alert>用户名、密码或令牌不正确 · Wrong name, password or token</p>"
+WAIT = (
+    "<p role=alert>错误次数过多，请在 {0} 秒后重试 · "
+    "Too many wrong tries; try again in {0} seconds</p>"
+)
 HTML = "text/html; charset=utf-8"
 USER = {"type": "object", "properties": {"user": {"type": "string"}}}
 CREDENTIAL = {
@@ -38,11 +41,13 @@ def form(note: str = "", status: int = 200) -> Response:
     return answer
 
 
-def blueprint(throttle: Throttle, accounts: Throttle) -> Blueprint:
-    """The routes of logging in and out.
+def wait_form(seconds: int) -> Response:
+    """The login page for somebody who has to wait."""
+    return form(WAIT.format(seconds), 429)
 
-    ``throttle`` counts the failures by address, ``accounts`` by name, whoever tries.
-    """
+
+def blueprint(guesses: Guesses) -> Blueprint:
+    """The routes of logging in and out; ``guesses`` counts what was wrong."""
     login = Blueprint("login", __name__)
 
     @login.get("/login")
@@ -61,22 +66,13 @@ def blueprint(throttle: Throttle, accounts: Throttle) -> Blueprint:
         """Set the cookie. JSON is answered with JSON, the form with a redirect to the page."""
         as_json = request.mimetype == "application/json"
         given = json_body() if as_json else request.form.to_dict()
-        address, account = request.remote_addr or "", account_of(given)
-        throttle.check(address)
-        accounts.check(account)
-        who = known(given)
+        who = known(given, guesses)
         if who is None:
-            throttle.failed(address)
-            accounts.failed(account)
             if as_json:
                 raise WrongCredential("Incorrect username or password")
-            return form(
-                WRONG,
-                401,
-            )
+            return form(WRONG, 401)
         if not services().credentials.open_to_all:
-            session.permanent = True
-            login_user(visitor_of(who, services().credentials))
+            begin(visitor_of(who, services().credentials))
         target = local_target(request.args.get("next", ""))
         return jsonify({"user": who.name}) if as_json else redirect(target, 303)  # type: ignore[return-value]
 
@@ -85,8 +81,7 @@ def blueprint(throttle: Throttle, accounts: Throttle) -> Blueprint:
     @described(Note("Forget the cookie", answer=EMPTY))
     def leave() -> Response:
         """Log out."""
-        logout_user()
-        session.clear()
+        end()
         return jsonify({})
 
     @login.get("/api/session")
@@ -135,7 +130,7 @@ def preferred_size(checkpoint: ModelFile | None) -> int:
     return int(side[1]) if side else USUAL_SIDE
 
 
-def known(given: object) -> Caller | None:
+def known(given: object, guesses: Guesses) -> Caller | None:
     """The caller of a login body: the token alone, in its own field or as the password."""
     if not isinstance(given, dict):
         raise Refused("A name and password, or a token, are expected.")
@@ -143,12 +138,8 @@ def known(given: object) -> Caller | None:
     credentials = services().credentials
     if credentials.open_to_all:
         return OWNING
-    return credentials.by_token(token or password) or credentials.by_password(name, password)
-
-
-def account_of(given: object) -> str:
-    """The name that a login body tries; "" for a token."""
-    return str(given.get("username") or "")[:LONGEST_NAME] if isinstance(given, dict) else ""
+    tried = Given(TOKENS, token) if token else Given(name, password)
+    return credentials.admit(tried, guesses, request.remote_addr or "")
 
 
 def local_target(path: str) -> str:

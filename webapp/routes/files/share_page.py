@@ -30,6 +30,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "lang": "en",
             "protected": "This link asks for a password",
             "wrong": "That is not the password.",
+            "wait": "Too many wrong passwords: wait a minute.",
             "password": "Password",
             "open": "Open",
             "gone": "This link leads nowhere",
@@ -45,6 +46,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "lang": "zh-CN",
             "protected": "此链接需要密码",
             "wrong": "密码不正确。",
+            "wait": "错误次数过多，请稍后再试。",
             "password": "密码",
             "open": "打开",
             "gone": "此链接无效",
@@ -92,9 +94,12 @@ def gone() -> Response:
     return html({"gone": True}, 404)
 
 
-def form(action: str, *, wrong: bool = False) -> Response:
-    """The form for the password, which tells nothing of what lies behind it."""
-    return html({"form": action, "wrong": wrong}, 401 if wrong else 200)
+def form(action: str, note: str = "", status: int = 200) -> Response:
+    """The form for the password, which tells nothing of what lies behind it.
+
+    ``note`` is the key of a sentence above it.
+    """
+    return html({"form": action, "note": note}, status)
 
 
 def listing(share: Share, inner: str, place: Place, found: int) -> Response:

@@ -19,8 +19,9 @@ from filebrowser.shares.passwords import Passwords
 from filebrowser.shares.store import Share, ShareStore
 from filebrowser.shares.verbs import open_shared, standing
 from filebrowser.visit import Visit
-from webapp.auth import Throttle
 from webapp.browsing import visit_of
+from webapp.errors import TooManyTries
+from webapp.guesses import Guesses
 from webapp.openapi import Note, described
 from webapp.routes.context import services
 from webapp.routes.files import share_page
@@ -38,17 +39,16 @@ INNER = {"path": {"type": "string"}}
 HTML = "text/html"
 TEXT = {"type": "string"}
 GONE = {"404": TEXT}
-WRONG = {"401": TEXT, "404": TEXT, "303": TEXT}
+WRONG = {"401": TEXT, "404": TEXT, "303": TEXT, "429": TEXT}
 
 
 def blueprint(
     store: ShareStore,
     passwords: Passwords,
-    throttle: Throttle,
-    throttle_of_all: Throttle,
+    guesses: Guesses,
     zips: Turns,
 ) -> Blueprint:
-    """The routes over one store; the throttles count wrong passwords by address and in all."""
+    """The routes over one store; ``guesses`` counts wrong passwords by share and address."""
     shared = Blueprint("shared", __name__, url_prefix="/s")
 
     @shared.errorhandler(FileError)
@@ -59,6 +59,14 @@ def blueprint(
     def busy(error: TooBusy) -> Response:
         answer = Response(f"{error}\n", 429, content_type="text/plain; charset=utf-8")
         answer.headers["Retry-After"] = "10"
+        return private(answer)
+
+    @shared.errorhandler(TooManyTries)
+    def waits(error: TooManyTries) -> Response:
+        answer = share_page.form(
+            url_for("shared.enter", **(request.view_args or {})), "wait", error.status
+        )
+        answer.headers["Retry-After"] = str(error.wait)
         return private(answer)
 
     @shared.get("/<name>")
@@ -101,13 +109,12 @@ def blueprint(
     def enter(name: str) -> "AnyResponse":
         """Set the ticket and go to the page; 429 after ten wrong passwords a minute."""
         share = standing(name, store)
-        guest = f"{name} {request.remote_addr}"
-        throttle.check(guest)
-        throttle_of_all.check(name)
+        guest = request.remote_addr or ""
+        guesses.check(name, guest)
         if not passwords.opens(share.password, request.form.get("password", "")):
-            throttle.failed(guest)
-            throttle_of_all.failed(name)
-            return private(share_page.form(url_for("shared.enter", name=name), wrong=True))
+            guesses.failed(name, guest)
+            return private(share_page.form(url_for("shared.enter", name=name), "wrong", 401))
+        guesses.right(name, guest)
         return with_ticket(redirect(url_for("shared.page", name=name), 303), share)
 
     @shared.get("/<name>/content")

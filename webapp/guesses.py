@@ -1,0 +1,117 @@
+"""Wrong passwords, counted: who guesses waits, and nobody waits for another's guesses. No Flask.
+
+One :class:`Guesses` stands behind every door (the login form, ``Authorization``, ``X-Auth``,
+WebDAV), another one behind the passwords of shares.
+"""
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from webapp.errors import TooManyTries
+
+TRIES = 10
+"""Wrong guesses at one account from one address in a window."""
+
+TRIES_OF_ALL = 100
+"""Wrong guesses at one account in a window, whoever tries."""
+
+WINDOW = 60.0  # seconds
+KNOWN_FOR = 24 * 3600.0  # seconds that an address from which an account came in stays known
+MOST = 65_536
+"""Keys kept of each kind; pushing one out takes so many failures that its window is over first."""
+
+LONGEST_NAME = 64  # characters of an account's name that tell it apart here
+
+
+class Throttle:
+    """Counts failures by key, forgetting the oldest; thread-safe."""
+
+    def __init__(self, tries: int = TRIES, window: float = WINDOW, most: int = MOST) -> None:
+        self.tries, self.window, self.most = tries, window, most
+        self.failures: OrderedDict[str, list[float]] = OrderedDict()
+        self.lock = threading.Lock()
+
+    def wait(self, key: str, now: float | None = None) -> int:
+        """Seconds until the key may fail again; 0 while it has failed less than too often."""
+        now = now or time.monotonic()
+        with self.lock:
+            recent = self.recent(key, now)
+        return (
+            math.ceil(recent[-self.tries] + self.window - now) if self.tries <= len(recent) else 0
+        )
+
+    def failed(self, key: str, now: float | None = None) -> None:
+        """Count one failure. More than ``tries`` of them are as good as ``tries``."""
+        now = now or time.monotonic()
+        with self.lock:
+            self.failures[key] = [*self.recent(key, now), now][-self.tries :]
+            self.failures.move_to_end(key)
+            if len(self.failures) > self.most:
+                self.failures.popitem(last=False)
+
+    def recent(self, key: str, now: float) -> list[float]:
+        """Times of the failures that still count, the oldest first."""
+        return [at for at in self.failures.get(key, []) if now - at < self.window]
+
+
+class Known:
+    """Keys that were right not long ago; thread-safe."""
+
+    def __init__(self, lasting: float = KNOWN_FOR, most: int = MOST) -> None:
+        self.lasting, self.most = lasting, most
+        self.times: OrderedDict[str, float] = OrderedDict()
+        self.lock = threading.Lock()
+
+    def add(self, key: str) -> None:
+        """Remember a key from now on."""
+        with self.lock:
+            self.times[key] = time.monotonic()
+            self.times.move_to_end(key)
+            if len(self.times) > self.most:
+                self.times.popitem(last=False)
+
+    def __contains__(self, key: str) -> bool:
+        with self.lock:
+            at = self.times.get(key)
+        return at is not None and time.monotonic() - at < self.lasting
+
+
+@dataclass(frozen=True, slots=True)
+class Guesses:
+    """Wrong guesses by account and address, and by account alone.
+
+    From an address where the account came in before, guesses from elsewhere do not count: many
+    guessing machines cannot lock out who is at home there.
+    """
+
+    near: Throttle = field(default_factory=Throttle)
+    far: Throttle = field(default_factory=lambda: Throttle(tries=TRIES_OF_ALL))
+    known: Known = field(default_factory=Known)
+
+    def wait(self, account: str, address: str) -> int:
+        """Seconds until a guess from there is looked at; 0: now."""
+        place = at(account, address)
+        far = 0 if place in self.known else self.far.wait(account[:LONGEST_NAME])
+        return max(self.near.wait(place), far)
+
+    def check(self, account: str, address: str) -> None:
+        """Raise ``TooManyTries`` before a guess is looked at."""
+        if wait := self.wait(account, address):
+            raise TooManyTries(wait)
+
+    def failed(self, account: str, address: str) -> None:
+        """Count a wrong guess."""
+        self.near.failed(at(account, address))
+        self.far.failed(account[:LONGEST_NAME])
+
+    def right(self, account: str, address: str) -> None:
+        """The account came in from there."""
+        self.known.add(at(account, address))
+
+
+def at(account: str, address: str) -> str:
+    """The key of an account at an address; no address has a blank."""
+    return f"{address} {account[:LONGEST_NAME]}"
