@@ -195,9 +195,9 @@ class File(Entry, DAVNonCollection):
         self.environ["wsgidav.all_input_read"] = 1
 
     def copy_move_single(self, dest_path: str, *, is_move: bool) -> None:
-        """Copy the bytes. Rights: view, download, create."""
+        """Copy the bytes. Rights: view, create."""
         with translated():
-            target = reach(self.visit, dest_path, Right.VIEW, Right.DOWNLOAD, Right.CREATE)
+            target = reach(self.visit, dest_path, Right.VIEW, Right.CREATE)
             copy(self.desk.uploads, self.visit, self.place, target, replace=exists(target))
 
 

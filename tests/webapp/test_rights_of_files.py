@@ -1,77 +1,53 @@
-"""Every route of files by every right: with what it needs it works, without any one of it 403."""
+"""53: every route of files by every right, in every guise, as the table of docs/files.md says."""
 
 import base64
-from collections.abc import Callable, Mapping
+import re
+import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from filebrowser.visit import Right, Visit
-from tests.webapp.attacking import World, world_of
-from webapp.browsing import roots_of
+from filebrowser.visit import EVERYTHING, READING, Right
+from tests.webapp.asking_files import Ask, asks
+from tests.webapp.attacking import PIXEL, World, world_of
+from webapp import browsing
+from webapp.auth import credentials
+from webapp.scopes import Scope
+from webapp.tokens import narrow_tokens
 
-VIEW, CREATE, MODIFY, DELETE, SHARE, DOWNLOAD = (
-    Right.VIEW,
-    Right.CREATE,
-    Right.MODIFY,
-    Right.DELETE,
-    Right.SHARE,
-    Right.DOWNLOAD,
-)
-Needed = frozenset[Right]
-NAME = base64.b64encode(b"new.txt").decode()
-FOLDER = base64.b64encode(b"/data/work").decode()
-TUS: Mapping[str, str] = {
-    "Tus-Resumable": "1.0.0",
-    "Upload-Length": "4",
-    "Upload-Metadata": f"folder {FOLDER},filename {NAME}",
-}
-LOCKED = b"<D:propfind xmlns:D='DAV:'><D:prop><D:resourcetype/></D:prop></D:propfind>"
-FILE, SUB = "/data/work/a.txt", "/data/work/sub"
-RENAMING = {"path": FILE, "name": "c.txt"}
-ROUTES: tuple[tuple[str, str, dict[str, Any], Needed], ...] = (
-    ("GET", f"/api/files?path={SUB}", {}, frozenset({VIEW})),
-    ("GET", "/api/files?path=/", {}, frozenset({VIEW})),
-    ("GET", f"/api/files/content?path={FILE}", {}, frozenset({VIEW, DOWNLOAD})),
-    ("GET", f"/api/files/archive?path={SUB}", {}, frozenset({VIEW, DOWNLOAD})),
-    ("GET", f"/api/files/size?path={SUB}", {}, frozenset({VIEW})),
-    ("GET", "/api/files/search?q=a", {}, frozenset({VIEW})),
-    ("GET", "/api/files/preview?path=/data/work/p.png", {}, frozenset({VIEW})),
-    ("GET", f"/api/files/preview?path={FILE}", {}, frozenset({VIEW})),  # its text is left out
-    ("GET", "/api/files/thumbnail?path=/data/work/p.png", {}, frozenset({VIEW})),
-    ("GET", f"/api/files/text?path={FILE}", {}, frozenset({VIEW, DOWNLOAD})),
-    (
-        "PUT",
-        "/api/files/text?path=/data/work/b.txt",
-        {"json": {"text": "x"}, "headers": {"If-None-Match": "*"}},
-        frozenset({VIEW, CREATE}),
-    ),
-    ("POST", "/api/files/folder", {"json": {"path": "/data/work/f"}}, frozenset({VIEW, CREATE})),
-    ("POST", "/api/files/move", {"json": {"paths": [FILE], "to": SUB}}, frozenset({VIEW, MODIFY})),
-    ("POST", "/api/files/copy", {"json": {"paths": [FILE], "to": SUB}}, frozenset({VIEW, CREATE})),
-    (
-        "POST",
-        "/api/files/rename",
-        {"json": {"path": FILE, "name": "c.txt"}},
-        frozenset({VIEW, MODIFY}),
-    ),
-    ("POST", "/api/files/delete", {"json": {"paths": [FILE]}}, frozenset({VIEW, DELETE})),
-    ("GET", "/api/files/trash", {}, frozenset({VIEW})),
-    ("DELETE", "/api/files/trash", {}, frozenset({VIEW, DELETE})),
-    ("POST", "/api/files/shares", {"json": {"path": FILE}}, frozenset({VIEW, SHARE, DOWNLOAD})),
-    ("GET", "/api/files/shares", {}, frozenset({SHARE})),
-    ("POST", "/api/files/uploads", {"headers": TUS}, frozenset({CREATE})),
-    ("GET", f"/api/resources{FILE}", {}, frozenset({VIEW})),
-    ("GET", f"/api/resources{FILE}?checksum=md5", {}, frozenset({VIEW, DOWNLOAD})),
-    ("GET", f"/api/raw{FILE}", {}, frozenset({VIEW, DOWNLOAD})),
-    ("GET", "/api/usage/data", {}, frozenset({VIEW})),
-    ("GET", "/dav/data/work/a.txt", {}, frozenset({VIEW, DOWNLOAD})),
-    ("PROPFIND", "/dav/data/work/", {"headers": {"Depth": "1"}, "data": LOCKED}, frozenset({VIEW})),
-    ("PUT", "/dav/data/work/new.txt", {"data": b"x"}, frozenset({VIEW, CREATE})),
-    ("DELETE", "/dav/data/work/a.txt", {}, frozenset({VIEW, DELETE})),
-)
-Rights = Callable[[frozenset[Right]], None]
+PAGE = Path(__file__).parents[2] / "docs/files.md"
+ROW = re.compile(r"^\| ([A-Z]+ /\S*(?: \(\w+\))?) \| ([a-z].*) \|$", re.M)
+FORBIDDEN = 403
+ELSEWHERE = {"GET /api/files/events", "POST /api/files/uploads/<name>"}
+"""An endless answer, asked in a test of its own; and the PATCH of clients that cannot say it."""
+
+
+def table() -> dict[str, str]:
+    """Route -> rights, as the page has them."""
+    return dict(ROW.findall(PAGE.read_text(encoding="utf-8")))
+
+
+def needed(row: str) -> list[frozenset[Right]]:
+    """Groups of rights: of each group one is needed."""
+    text = table()[row]
+    first, _, rest = text.partition(";")
+    groups = [frozenset({Right(name)}) for name in first.split(", ") if not name.startswith("none")]
+    if "one of" in rest:
+        names = rest.partition("one of ")[2].split(", ")
+        groups.append(frozenset(Right(name) for name in names))
+    return groups
+
+
+def fresh(world: World) -> None:
+    """The files as they were."""
+    shutil.rmtree(world.inside)
+    (world.inside / "sub").mkdir(parents=True)
+    (world.inside / "a.txt").write_bytes(b"letters")
+    (world.inside / "p.png").write_bytes(PIXEL)
+    with zipfile.ZipFile(world.inside / "z.zip", "w") as file:
+        file.writestr("a.txt", "x")
 
 
 @pytest.fixture
@@ -79,52 +55,117 @@ def world(house: Any, tmp_path: Path) -> World:
     return world_of(house, tmp_path)
 
 
-@pytest.fixture
-def given(world: World, monkeypatch: pytest.MonkeyPatch) -> Rights:
-    """Gives whoever asks these rights alone."""
+def test_every_route_of_files_has_a_row(world: World) -> None:
+    rules = {
+        f"{method} {rule.rule}"
+        for rule in world.house.app.url_map.iter_rules()
+        if rule.rule.startswith(("/api/files", "/api/resources", "/api/raw", "/api/usage"))
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    listed = {row.partition(" (")[0] for row in table()}
+    assert sorted(rules - listed) == []
+    heads = {"HEAD /api/files/uploads/<name>"}
+    assert sorted({row for row in listed if "/dav/" not in row} - rules - heads) == []
+    assert sorted(set(table()) - {ask.row for ask in asks()} - ELSEWHERE) == []
 
-    def give(rights: frozenset[Right]) -> None:
-        def visit(caller: Any, config: Any) -> Visit:
-            return Visit(caller.name, roots_of(config), rights)
 
-        monkeypatch.setattr("webapp.routes.files.visiting.visit_of", visit)
-
-    return give
-
-
-@pytest.mark.parametrize(("method", "url", "body", "needed"), ROUTES)
+@pytest.mark.parametrize("ask", asks(), ids=lambda ask: ask.row)
 def test_a_route_takes_what_it_says_and_no_more(
-    world: World,
-    given: Rights,
-    method: str,
-    url: str,
-    body: dict[str, Any],
-    needed: frozenset[Right],
+    world: World, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for missing in needed:
-        given(frozenset(Right) - {missing})
-        answer = world.ask(method, url, **body)
-        assert answer.status_code == 403, (missing, answer.status_code, answer.data[:200])
-    given(needed)
-    answer = world.ask(method, url, **body)
-    assert answer.status_code < 300, (needed, answer.status_code, answer.data[:300])
+    groups = needed(ask.row)
+    fresh(world)
+    for group in groups:
+        monkeypatch.setattr(browsing, "RIGHTS", {Scope.OWNER: EVERYTHING - group})
+        assert denied(ask.of(world)), group
+    enough = frozenset(min(group) for group in groups)
+    monkeypatch.setattr(browsing, "RIGHTS", {Scope.OWNER: enough})
+    assert not denied(ask.of(world))
 
 
-@pytest.mark.parametrize("conflict", ["overwrite"])
-def test_overwriting_takes_the_right_to_modify(world: World, given: Rights, conflict: str) -> None:
-    (world.inside / "sub" / "a.txt").write_bytes(b"old")
-    body = {"paths": [FILE], "to": SUB, "conflict": conflict}
-    given(frozenset({VIEW, CREATE}))
-    assert world.ask("POST", "/api/files/copy", json=body).status_code == 403
-    assert (world.inside / "sub" / "a.txt").read_bytes() == b"old"
-    given(frozenset({VIEW, CREATE, MODIFY}))
-    assert world.ask("POST", "/api/files/copy", json=body).status_code == 200
+def denied(answer: Any) -> bool:
+    """Whether the right was missing: also of a property alone, in a Multi-Status."""
+    inner = answer.status_code == 207 and b" 403 " in answer.data
+    return answer.status_code == FORBIDDEN or inner
 
 
-def test_who_may_do_nothing_learns_no_name(world: World, given: Rights) -> None:
-    given(frozenset())
-    for method, url, body, needed in ROUTES:
-        if needed:
-            there = world.ask(method, url, **body)
-            assert there.status_code == 403, url
-            assert b"letters" not in there.data
+def test_every_guise(build: Any, tmp_path: Path) -> None:
+    tokens = {Scope.READ: "token-of-a-reader", Scope.GENERATE: "token-of-a-painter",
+              Scope.METRICS: "token-of-a-meter"}  # fmt: skip
+    narrow = [one for scope, token in tokens.items() for one in narrow_tokens(scope, [token])]
+    house = build(credentials("owner-token-x", (("ann", "pw1"),), narrow=tuple(narrow)))
+    world = world_of(house, tmp_path)
+    user = "Basic " + base64.b64encode(b"ann:pw1").decode()
+    guises = [(None, frozenset()), (tokens[Scope.GENERATE], frozenset())]
+    guises += [(tokens[Scope.METRICS], frozenset()), (tokens[Scope.READ], READING)]
+    guises += [(user, EVERYTHING), ("owner-token-x", EVERYTHING)]
+    for ask in asks():
+        for credential, rights in guises:
+            fresh(world)
+            answer = dressed(world, ask, credential)
+            status = FORBIDDEN if denied(answer) else answer.status_code
+            may = all(group & rights for group in needed(ask.row))
+            scoped = ask.method in ("GET", "HEAD") and "/uploads" not in ask.row
+            if credential is None:
+                assert status == 401, ask.row
+            elif not may or (not rights):
+                assert status == 403, (ask.row, credential)
+            elif rights == EVERYTHING or (scoped and "/shares" not in ask.row):
+                assert status not in (401, 403), (ask.row, credential)
+
+
+def dressed(world: World, ask: Ask, credential: str | None) -> Any:
+    """The answer to somebody with this credential."""
+    given = dict(ask.given)
+    headers = dict(given.pop("headers", {}))
+    if credential:
+        headers["Authorization"] = credential
+    answer = world.house.app.test_client().open(
+        ask.url, method=ask.method, headers=headers, **given
+    )
+    answer.close()
+    return answer
+
+
+def elsewhere(ask: Ask, tree: str) -> Ask:
+    """The same request for a path in another tree."""
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: moved(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [moved(each) for each in value]
+        return value.replace("/data/work", f"/{tree}/work") if isinstance(value, str) else value
+
+    return Ask(ask.row, moved(ask.url), moved(ask.given))
+
+
+def test_a_read_only_tree_is_not_written(build: Any, tmp_path: Path) -> None:
+    shared = tmp_path / "shared" / "work"
+    (shared / "sub").mkdir(parents=True)
+    (shared / "a.txt").write_bytes(b"letters")
+    (shared / "p.png").write_bytes(PIXEL)
+    world = world_of(build(browse_roots=(("shared", tmp_path / "shared", False),)), tmp_path)
+    before = sorted(str(each) for each in shared.rglob("*"))
+    for ask in asks():
+        writes = {Right.CREATE, Right.MODIFY, Right.DELETE} & set().union(*needed(ask.row))
+        if not writes or ("path" not in str(ask.given) + ask.url and "/dav" not in ask.url):
+            continue
+        answer = elsewhere(ask, "shared").of(world)
+        assert denied(answer) or answer.status_code in (404, 409), ask.row
+    assert sorted(str(each) for each in shared.rglob("*")) == before
+    assert (shared / "a.txt").read_bytes() == b"letters"
+
+
+def test_foreign_trees_are_as_absent_as_unknown_ones(build: Any, tmp_path: Path) -> None:
+    """A visit that has lost a tree is told of it no more than of one that never was."""
+    others = tmp_path / "others"
+    (others / "work" / "sub").mkdir(parents=True)
+    (others / "work" / "a.txt").write_bytes(b"theirs")
+    world = world_of(build(), tmp_path)
+    for ask in asks():
+        first, second = (elsewhere(ask, tree).of(world) for tree in ("others", "never-was"))
+        assert first.status_code == second.status_code, ask.row
+        if "/data/work" in ask.url:
+            assert first.status_code in (404, 409), (ask.row, first.status_code)
+        assert b"theirs" not in first.data

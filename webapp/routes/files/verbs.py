@@ -244,8 +244,8 @@ def thrown() -> Response:
 @described(Note("Remove deletions for good", query={"trash_id": TEXT}, answer=EMPTY))
 def purge() -> Response:
     """Right: delete. Without a ``trash_id`` all of one's own."""
-    check_rights(visit(), [Right.DELETE])
     here, asked = visit(), request.args.get("trash_id")
+    check_rights(here, [Right.VIEW, Right.DELETE])
     ids = [asked] if asked else dict.fromkeys(one.id for _, one in trash.thrown(here))
     for trash_id in ids:
         trash.purge(here, trash_id)
