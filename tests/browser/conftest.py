@@ -3,12 +3,22 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from running import ROOT, Easel, started
 
+from tests.waiting import PATIENCE
+
 try:
-    from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+    from playwright.sync_api import (
+        Browser,
+        BrowserContext,
+        Page,
+        Playwright,
+        expect,
+        sync_playwright,
+    )
 except ModuleNotFoundError:
     pytest.skip("playwright is not installed", allow_module_level=True)
 
@@ -44,7 +54,16 @@ def playwright(needed: None) -> Iterator[Playwright]:
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """Debian's Chromium."""
+    expect.set_options(timeout=PATIENCE * 1000)
     launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    opening = launched.new_context
+
+    def patient(**wishes: Any) -> BrowserContext:
+        context = opening(**wishes)
+        context.set_default_timeout(PATIENCE * 1000)
+        return context
+
+    launched.new_context = patient  # type: ignore[method-assign, assignment]
     yield launched
     launched.close()
 

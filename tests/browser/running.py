@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.waiting import exit_code, wait_until
+
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 90.0
-STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +50,21 @@ def started(data_dir: Path, *flags: str) -> Iterator[Easel]:
     finally:
         service.terminate()
         try:
-            service.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+            exit_code(service)
+        finally:
             service.kill()
             service.wait()
 
 
 def wait_until_up(url: str, service: subprocess.Popen[bytes], log: Path) -> None:
     """Return once the service answers; fail with what it wrote if it does not."""
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and service.poll() is None:
+
+    def answers_or_ended() -> bool:
         try:
-            if requests.get(f"{url}/internal/ping", timeout=1).ok:
-                return
+            return requests.get(f"{url}/internal/ping", timeout=5).ok
         except requests.RequestException:
-            time.sleep(0.1)
-    pytest.fail(f"Easel did not start:\n{log.read_text()}")
+            return service.poll() is not None
+
+    wait_until(answers_or_ended, told="Easel does not answer")
+    if service.poll() is not None:
+        pytest.fail(f"Easel did not start:\n{log.read_text()}")

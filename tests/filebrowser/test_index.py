@@ -26,6 +26,7 @@ from filebrowser.kinds import Kind
 from filebrowser.pictures.told import Told
 from filebrowser.tree import Sort
 from filebrowser.visit import Visit
+from tests.waiting import PATIENCE
 
 Opener = Callable[..., Index]
 HIDDEN = frozenset({".easel", "secret", "inner/keys*"})
@@ -62,7 +63,7 @@ def opened(tmp_path: Path, root: Root) -> Iterator[Opener]:
         index = Index(tmp_path / "index.db", roots, tell, hurried=True)
         running.append(index)
         index.start()
-        assert index.wait(20)
+        assert index.wait(PATIENCE)
         return index
 
     yield open_index
@@ -103,7 +104,7 @@ def test_what_vanished_unseen_is_not_shown_and_forgotten(opened: Opener, root: R
     (root.path / "a.png").unlink()
     visit, question = Visit("ann", (root,)), Question(parse("one"))
     assert index.find(visit, question).hits == ()
-    assert index.wait(20)
+    assert index.wait(PATIENCE)
     assert index.find(visit, question).total == 0
 
 
@@ -113,7 +114,7 @@ def test_a_folder_that_became_a_file_takes_its_files_along(opened: Opener, root:
     os.rename(root.path / "a", root.path.parent / "away")
     (root.path / "a").write_text("x")
     index.look_at([locate("data/a", (root,))])
-    assert index.wait(20)
+    assert index.wait(PATIENCE)
     assert found(index, root) == ["/data/a"]
 
 
@@ -187,7 +188,7 @@ def test_hidden_things_links_and_special_files_are_not_indexed(
     os.mkfifo(root.path / "pipe.png")
     index = opened()
     index.look_at_paths([root.path / "secret" / "a.png", root.path / "inner/keys1/c.png"])
-    assert index.wait(20)
+    assert index.wait(PATIENCE)
     assert found(index, root) == ["/data/inner", "/data/inner/shown.png"]
     everything = Visit("ann", (Root("data", root.path),))
     assert index.find(everything, Question(())).total == 2
@@ -323,7 +324,7 @@ def test_a_folder_seen_as_a_file_from_above_takes_its_files_along(
     os.rename(root.path / "a", root.path.parent / "away")
     (root.path / "a").write_text("x")
     index.look_at_paths([root.path / "a"])
-    assert index.wait(20)
+    assert index.wait(PATIENCE)
     assert index.find(Visit("ann", (root,)), Question(())).total == 1
 
 

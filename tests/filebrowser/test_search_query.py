@@ -1,6 +1,5 @@
 """The language of searches: what is understood, what is refused, and how long it takes."""
 
-import time
 from contextlib import suppress
 from datetime import datetime
 
@@ -9,6 +8,7 @@ import pytest
 from filebrowser.errors import BadSearch
 from filebrowser.index.query import LONGEST, Term, parse
 from filebrowser.index.texts import gathered, phrase, spread, with_parts
+from tests.waiting import quick
 
 NOW = datetime(2026, 11, 23, 12)
 DAY = 86_400 * 10**9
@@ -89,12 +89,13 @@ def test_a_field_without_a_value_is_a_word() -> None:
 
 @pytest.mark.parametrize("text", ["*" * 1000, '"' * 1000, "-" * 1000, "a:" * 500, "size" * 250])
 def test_hostile_questions_take_no_time(text: str) -> None:
-    begun = time.process_time()
-    for _ in range(100):
-        with suppress(BadSearch):
-            for term in parse(text, NOW):
-                phrase(term.value, whole=term.whole)
-    assert time.process_time() - begun < 1
+    def ask() -> None:
+        for _ in range(100):
+            with suppress(BadSearch):
+                for term in parse(text, NOW):
+                    phrase(term.value, whole=term.whole)
+
+    quick(ask, 1)
 
 
 def test_unspaced_scripts_become_words_and_come_back() -> None:

@@ -12,6 +12,7 @@ import pytest
 from watchdog.observers import Observer
 
 from filebrowser.watcher import Change, FileChange, Watcher
+from tests.waiting import PATIENCE, in_running_time
 
 PROMISE = 2.0  # seconds from the last byte to the telling
 EITHER = pytest.mark.parametrize("mode", ["inotify", "poll"])
@@ -29,15 +30,15 @@ class Ear:
             self.heard += [(time.monotonic(), change) for change in changes]
             self._news.notify_all()
 
-    def wait(self, path: Path, kind: Change, seconds: float = PROMISE) -> float:
-        """When ``path`` was told to have become ``kind``; fails after ``seconds``."""
+    def wait(self, path: Path, kind: Change) -> float:
+        """When ``path`` was told to have become ``kind``; fails when it is not."""
 
         def told() -> float | None:
             times = [t for t, each in self.heard if (each.path, each.kind) == (path, kind)]
             return times[0] if times else None
 
         with self._news:
-            assert self._news.wait_for(lambda: told() is not None, seconds), self.heard
+            assert self._news.wait_for(lambda: told() is not None, PATIENCE), self.heard
             return told() or 0.0
 
     def of(self, path: Path) -> list[Change]:
@@ -66,17 +67,22 @@ def watch() -> Iterator[Watch]:
 
 @EITHER
 def test_a_slow_copy_is_told_once_and_whole(watch: Watch, tmp_path: Path, mode: str) -> None:
-    ear, slow = watch(tmp_path, mode), tmp_path / "slow"
-    with slow.open("wb") as file:
-        for _ in range(12):
-            file.write(b"piece")
-            file.flush()
-            time.sleep(0.15)
-            assert ear.of(slow) == []
-    done = time.monotonic()
-    assert ear.wait(slow, Change.CREATED) - done < PROMISE
-    time.sleep(0.7)
-    assert ear.of(slow) == [Change.CREATED]
+    ear = watch(tmp_path, mode)
+
+    def copy_slowly(number: int) -> None:
+        slow = tmp_path / f"slow{number}"
+        with slow.open("wb") as file:
+            for _ in range(12):
+                file.write(b"piece")
+                file.flush()
+                time.sleep(0.15)
+                assert ear.of(slow) == []
+        done = time.monotonic()
+        assert ear.wait(slow, Change.CREATED) - done < PROMISE
+        time.sleep(0.7)
+        assert ear.of(slow) == [Change.CREATED]
+
+    in_running_time(copy_slowly)
 
 
 @EITHER

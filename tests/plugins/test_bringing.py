@@ -18,6 +18,7 @@ from plugins.listening import PluginListener
 from plugins.nouns import Side
 from tests.parity.service import lay_out
 from tests.plugins.making import VERSION, make_plugin
+from tests.waiting import joined, wait_until
 from tests.webapp.test_extras import encoded
 from webapp.app import create_app
 from webapp.auth import Credentials
@@ -180,10 +181,9 @@ def test_an_interrupt_goes_through_a_plugins_sampler(leaping: FlaskClient) -> No
     drawing = threading.Thread(target=lambda: done.append(drawn(leaping, **long)))
     drawing.start()
     client = leaping.application.test_client()
-    while not client.get("/sdapi/v1/progress").get_json()["state"]["sampling_step"]:
-        pass
+    wait_until(lambda: client.get("/sdapi/v1/progress").get_json()["state"]["sampling_step"])
     client.post("/sdapi/v1/interrupt")
-    drawing.join(30)
+    joined(drawing)
     assert done[0].status_code == 200
     told = client.get("/api/plugins").get_json()["plugins"][-1]
     assert "no leap" in told["workers"][0]["last_error"] or told["workers"][0]["last_error"] == ""
@@ -194,10 +194,9 @@ def test_a_reload_waits_for_the_running_picture(leaping: FlaskClient) -> None:
     drawing = threading.Thread(target=lambda: done.append(drawn(leaping, steps=60)))
     drawing.start()
     client = leaping.application.test_client()
-    while not client.get("/sdapi/v1/progress").get_json()["state"]["sampling_step"]:
-        pass
+    wait_until(lambda: client.get("/sdapi/v1/progress").get_json()["state"]["sampling_step"])
     told = client.post("/api/plugins/reload").get_json()
-    drawing.join(30)
+    joined(drawing)
     assert done[0].status_code == 200
     assert len(done[0].get_json()["images"]) == 1
     assert told["plugins"][-1]["workers"] == [

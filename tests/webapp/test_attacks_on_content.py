@@ -2,8 +2,8 @@
 
 import os
 import struct
-import time
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from werkzeug.http import parse_options_header
 
+from tests.waiting import quick
 from tests.webapp.attacking import PIXEL, World, refused, world_of
 
 ACTIVE = {
@@ -157,10 +158,8 @@ def test_48_the_end_of_a_large_file_is_found_at_once(world: World) -> None:
         file.seek(8 * 2**30 - 100)
         file.write(b"z" * 100)
     for url in ("/api/files/content?path=/data/work/large.zip", "/dav/data/work/large.zip"):
-        began = time.monotonic()
-        answer = world.client.get(url, headers={"Range": "bytes=-100"})
+        answer = quick(partial(world.client.get, url, headers={"Range": "bytes=-100"}), 1)
         assert (answer.status_code, answer.data) == (206, b"z" * 100)
-        assert time.monotonic() - began < 1
 
 
 def bomb(width: int, height: int, text: bytes = b"") -> bytes:
@@ -189,10 +188,8 @@ def bomb(width: int, height: int, text: bytes = b"") -> bytes:
 )
 def test_51_pictures_that_swell(world: World, name: str, data: bytes) -> None:
     (world.inside / name).write_bytes(data)
-    began = time.monotonic()
-    answer = world.ask("GET", "/api/files/thumbnail", query_string={"path": f"/data/work/{name}"})
-    refused(answer)
-    assert time.monotonic() - began < 2
+    where = {"path": f"/data/work/{name}"}
+    refused(quick(lambda: world.ask("GET", "/api/files/thumbnail", query_string=where), 2))
 
 
 @pytest.mark.parametrize("size", ["100000", "-1", "0", "257", "1e3", "", "256x256"])

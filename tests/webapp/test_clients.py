@@ -11,6 +11,7 @@ import requests
 import torch
 from PIL import Image
 
+from tests.waiting import PATIENCE
 from tests.webapp.listening import painting
 
 SMALL: dict[str, Any] = {"width": 64, "height": 64, "steps": 2, "prompt": "a red house", "seed": 7}
@@ -24,11 +25,12 @@ class Client:
 
     def get(self, path: str, status: int = 200) -> Any:
         """The JSON that a path answers."""
-        return self.checked(requests.get(f"{self.url}/{path}", timeout=60), status)
+        return self.checked(requests.get(f"{self.url}/{path}", timeout=PATIENCE), status)
 
     def post(self, path: str, body: Any = None, status: int = 200) -> Any:
         """The JSON that a path answers to a body."""
-        return self.checked(requests.post(f"{self.url}/{path}", json=body, timeout=60), status)
+        answer = requests.post(f"{self.url}/{path}", json=body, timeout=PATIENCE)
+        return self.checked(answer, status)
 
     @staticmethod
     def checked(answer: requests.Response, status: int) -> Any:

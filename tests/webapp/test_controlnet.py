@@ -14,6 +14,7 @@ from PIL import Image
 from generator.hooks import Silence
 from generator.releasing import Releaser
 from generator.request import ControlUnit
+from tests.waiting import PATIENCE
 from webapp import detecting
 from webapp.queues.frames import DETECT, DETECTIONS, DetectionJob
 
@@ -102,7 +103,7 @@ def test_detect_goes_through_the_queue(build: Any) -> None:
         target=lambda: answers.append(house.client().post("/controlnet/detect", json=body))
     )
     asking.start()
-    lease = house.store.take("test", (), 5.0)
+    lease = house.store.take("test", (), PATIENCE)
     assert lease.frame.kind == DETECT
     house.store.answer(
         lease, detecting.detected(DETECTIONS.validate_json(lease.frame.body), FREE), 0.0

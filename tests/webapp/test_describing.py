@@ -9,6 +9,7 @@ import pytest
 
 from tests.generator.describing.tiny_describers import make_captioner, make_tagger
 from tests.parity.service import Service
+from tests.waiting import PATIENCE
 from tests.webapp.test_extras import encoded
 from webapp.errors import json_answer
 from webapp.queues.contracts import Lease
@@ -105,7 +106,7 @@ def asked(house: Any) -> Lease:
     """The frame of a question that nobody answers; its asker leaves."""
     asking = threading.Thread(target=ask, args=(house.client(), "deepdanbooru"))
     asking.start()
-    lease = house.store.take("test", (), 10)
+    lease = house.store.take("test", (), PATIENCE)
     assert lease is not None
     house.store.answer(lease, json_answer(200, {"caption": ""}), 0.0)
     asking.join()

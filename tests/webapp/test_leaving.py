@@ -3,12 +3,12 @@
 import json
 import socket
 import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.waiting import PATIENCE, wait_until
 from tests.webapp.listening import listening
 from webapp.errors import json_answer
 
@@ -26,14 +26,6 @@ def ask_and_hold(url: str) -> socket.socket:
     return connection
 
 
-def until(true: Callable[[], Any]) -> None:
-    """Wait for something, ten seconds at most."""
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def waiting(build: Any) -> Any:
     """A house whose workers are all busy, so to say."""
@@ -43,16 +35,16 @@ def waiting(build: Any) -> Any:
 def test_a_request_goes_with_its_asker(waiting: Any) -> None:
     with listening(waiting.app) as url:
         connection = ask_and_hold(url)
-        until(waiting.store.waiting)
+        wait_until(waiting.store.waiting)
         connection.close()
-        until(lambda: not waiting.store.waiting())
+        wait_until(lambda: not waiting.store.waiting())
 
 
 def test_a_followed_request_stays_and_its_answer_is_kept(waiting: Any) -> None:
     client = waiting.client()
     with listening(waiting.app) as url:
         connection = ask_and_hold(url)
-        until(waiting.store.waiting)
+        wait_until(waiting.store.waiting)
         assert client.post("/internal/progress", json=TASK).get_json()["queued"]
         connection.close()
         time.sleep(3)  # the service looks every two seconds
@@ -62,7 +54,7 @@ def test_a_followed_request_stays_and_its_answer_is_kept(waiting: Any) -> None:
         }
         told = client.post("/internal/progress", json=TASK).get_json()
         assert (told["queued"], told["completed"]) == (True, False)
-        lease = waiting.store.take("test", (), 5)
+        lease = waiting.store.take("test", (), PATIENCE)
         waiting.store.answer(lease, json_answer(200, {"images": ["x"]}), 0.0)
         assert client.post("/internal/progress", json=TASK).get_json()["completed"]
         assert client.post("/internal/answer", json=TASK).get_json() == {"images": ["x"]}

@@ -5,11 +5,13 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE, result_of, wait_until
 from tests.webapp.conftest import Builder
 from tests.webapp.test_worker import Engine
 from webapp.auth import credentials
@@ -78,16 +80,15 @@ def test_a_workers_report_reaches_the_route(
 def test_every_worker_hears_of_an_errand(house: Any, route: str, verb: str, title: str) -> None:
     names = ["cpu@here:1", "cpu@here:2"]
     for name in names:
-        house.store.heartbeat(WorkerState(name, 1, "idle", "", "", time.time()))
+        house.store.heartbeat(WorkerState(name, 1, "idle", "", "", time.time() + PATIENCE))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(house.client().post, f"/sdapi/v1/{route}-checkpoint")
         for name in names:
-            while (errand := house.store.errand(name)) is None:
-                time.sleep(0.01)
+            errand = wait_until(partial(house.store.errand, name))
             assert not answer.done()
             assert (errand.verb, errand.checkpoint) == (verb, title)
             house.store.done(name, errand)
-        assert answer.result(5).get_json() == {}
+        assert result_of(answer).get_json() == {}
 
 
 def test_no_extension_has_a_remote(house: Any, goldens: Path) -> None:

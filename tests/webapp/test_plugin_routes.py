@@ -7,7 +7,6 @@ import logging
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from plugins.host import Choice, Host
 from plugins.nouns import Side
 from tests.conftest import ROOT
 from tests.plugins.making import VERSION, make_plugin
+from tests.waiting import wait_until
 from webapp.auth import credentials
 from webapp.scopes import Scope
 from webapp.tokens import narrow_tokens
@@ -118,20 +118,12 @@ def greeting(build: Any) -> Iterator[Any]:
     )  # fmt: skip
     thread = threading.Thread(target=worker.run)
     thread.start()
-    until(lambda: house.store.workers())
+    wait_until(lambda: house.store.workers())
     assert house.client().post("/api/plugins/reload").status_code == 200
     yield house
     worker.draining.set()
     thread.join()
     host.stop()
-
-
-def until(true: Any) -> None:
-    """Wait for something, ten seconds at most."""
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_a_listing_tells_everything(greeting: Any) -> None:
@@ -203,13 +195,13 @@ def test_a_task_may_be_asked_for_later_and_stopped(greeting: Any) -> None:
     asked = client.post("/plugins/greeter/draw?async=1", json="long")
     assert asked.status_code == 202
     task = asked.get_json()
-    until(lambda: client.post("/internal/progress", json=task).get_json()["active"])
-    until(lambda: client.post("/internal/progress", json=task).get_json()["progress"])
+    wait_until(lambda: client.post("/internal/progress", json=task).get_json()["active"])
+    wait_until(lambda: client.post("/internal/progress", json=task).get_json()["progress"])
     told = client.post("/internal/progress", json=task).get_json()
     assert (told["progress"], told["textinfo"]) == (0.25, "doubling")
     assert client.get("/api/plugins").get_json()["running"] == 1
     client.post("/sdapi/v1/interrupt")
-    until(lambda: client.post("/internal/answer", json=task).status_code == 200)
+    wait_until(lambda: client.post("/internal/answer", json=task).status_code == 200)
 
 
 def test_files_for_the_page(greeting: Any) -> None:

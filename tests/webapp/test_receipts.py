@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from generator.request import Generation, GenerationRequest, Picture, Sampling, Seeds
+from tests.waiting import PATIENCE, wait_until
 from tests.webapp.test_worker import Engine
 from tests.webapp.test_worker import generation as one_picture
 from webapp import receipts, saving
@@ -147,13 +148,12 @@ def test_a_worker_killed_before_its_answer_leaves_no_doubles(tmp_path: Path, whe
     fork = multiprocessing.get_context("fork")
     process = fork.Process(target=work, args=(tmp_path, where), daemon=True)
     process.start()
-    process.join(20)
-    assert process.exitcode == 9
+    assert wait_until(lambda: process.exitcode) == 9
     died = list((tmp_path / "out").rglob("*.png"))
     assert died
     queue.release_worker("cpu@test:1")
     worker = Worker("cpu@test:2", queue, queue, Engine(two_pictures), tmp_path)
-    lease = queue.take("cpu@test:2", (), 5)
+    lease = queue.take("cpu@test:2", (), PATIENCE)
     assert lease is not None
     assert lease.frame.deliveries == 2
     worker.serve(lease)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from generator.request import Progress, Stop
+from tests.waiting import PATIENCE
 from tests.webapp.conftest import write_model
 from webapp.errors import Unavailable
 from webapp.queues.contracts import Answer, Frame, WorkerState
@@ -152,7 +153,7 @@ def test_progress_of_the_running_job(build: Any) -> None:
     first = put(house, "t1")
     put(house, "t2")
     assert client.get("/sdapi/v1/progress").get_json()["progress"] == 0
-    house.store.take("w", (), 1)
+    house.store.take("w", (), PATIENCE)
     house.store.publish(first, Progress("scripts_txt2img", 1, 2, 5, 10), b"PNG")
     seen = client.get("/sdapi/v1/progress").get_json()
     assert seen["progress"] == pytest.approx(0.01 + 0.75)
@@ -177,7 +178,7 @@ def test_progress_of_the_running_job(build: Any) -> None:
 def test_interrupt_and_skip_reach_the_running_job_alone(build: Any) -> None:
     house = build(working=False)
     running, waiting = put(house, "t1"), put(house, "t2")
-    house.store.take("w", (), 1)
+    house.store.take("w", (), PATIENCE)
     client = house.client()
     assert client.post("/sdapi/v1/skip").get_json() is None
     assert house.store.stop_asked(running) is Stop.SKIP
@@ -202,7 +203,7 @@ def test_an_answer_is_kept_for_an_asker_who_left(build: Any) -> None:
     put(house, "t1")
     assert client.post("/internal/answer", json=ask).status_code == 404  # nothing to give yet
     client.post("/internal/progress", json=ask)
-    lease = house.store.take("w", (), 1)
+    lease = house.store.take("w", (), PATIENCE)
     house.store.answer(lease, Answer(200, b'{"images": []}'), 1.0)
     assert client.post("/internal/answer", json=ask).get_json() == {"images": []}
     assert client.post("/internal/answer", json=ask).status_code == 404  # given once
@@ -273,7 +274,7 @@ def test_probes(build: Any) -> None:
     assert client.get("/internal/ping").get_json() == {}
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
-    house.store.heartbeat(WorkerState("cpu", 1, "idle", "", "", time.time()))
+    house.store.heartbeat(WorkerState("cpu", 1, "idle", "", "", time.time() + PATIENCE))
     assert client.get("/readyz").status_code == 200
 
 

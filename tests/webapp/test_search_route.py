@@ -1,6 +1,5 @@
 """``GET /api/files/search`` over a tree that is watched: what is found, and by whom."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 from PIL import Image
 
 from generator.pictures.saving import encode
+from tests.waiting import PATIENCE, wait_until
 from webapp.auth import credentials
 
 INFOTEXT = (
@@ -34,7 +34,7 @@ def searched(house: Any) -> Iterator[Any]:
     (outputs / "中文笔记.txt").write_text("x")
     filing = house.app.extensions["easel.services"].filing
     filing.begin()
-    assert filing.index.wait(20)
+    assert filing.index.wait(PATIENCE)
     return house
 
 
@@ -122,10 +122,7 @@ def test_a_deleted_file_is_not_found_and_a_restored_one_is(searched: Any) -> Non
 
 
 def wait_for(house: Any, q: str, expected: list[str]) -> None:
-    until = time.monotonic() + 15
-    while (found := paths(house, q)) != expected and time.monotonic() < until:
-        time.sleep(0.05)
-    assert found == expected
+    wait_until(lambda: paths(house, q) == expected, told=f"{q} does not find {expected}")
 
 
 SENSELESS: list[tuple[dict[str, str], str]] = [

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from werkzeug.serving import make_server
 
+from tests.waiting import PATIENCE
 from tests.webapp.conftest import write_model
 from webapp.auth import credentials
 
@@ -52,7 +53,7 @@ def run_python(code: str, folder: Path) -> str:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -96,7 +97,7 @@ def test_curl(guide: str, served: Any, which: str) -> None:
     house, address = served
     script = example(guide[guide.index(which) :], "curl --location", "}'", address)
     done = subprocess.run(
-        ["sh", "-c", script], capture_output=True, text=True, timeout=60, check=True
+        ["sh", "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     answer = json.loads(done.stdout)
     assert (answer["images"], answer["info"]) == ([], "")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.waiting import PATIENCE
 from tests.webapp.sockets import listening
 from webapp.auth import credentials
 
@@ -30,7 +31,7 @@ class Drive:
         self.session.auth = ("anybody", TOKEN)
 
     def ask(self, method: str, path: str, **given: Any) -> requests.Response:
-        return self.session.request(method, f"{self.url}{path}", timeout=20, **given)
+        return self.session.request(method, f"{self.url}{path}", timeout=PATIENCE, **given)
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def hrefs(answer: requests.Response) -> set[str]:
 
 
 def test_a_client_without_a_credential_is_asked_for_one(drive: Drive) -> None:
-    answer = requests.options(f"{drive.url}/", timeout=20)
+    answer = requests.options(f"{drive.url}/", timeout=PATIENCE)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic")
 
@@ -107,7 +108,7 @@ def test_a_body_that_ends_early_leaves_nothing(drive: Drive) -> None:
     del request.headers["Content-Length"]
     request.headers["Transfer-Encoding"] = "chunked"
     request.body = iter([b"abc"])  # type: ignore[assignment]
-    assert drive.session.send(request, timeout=20).status_code == 400
+    assert drive.session.send(request, timeout=PATIENCE).status_code == 400
     assert os.listdir(drive.folder) == ["a.txt"]
 
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from tests.generator.describing.tiny_describers import make_captioner
+from tests.waiting import joined, wait_until
 from tests.webapp.listening import listening, painting
 from webapp.requests.img2img import Img2Img
 from webapp.requests.txt2img import Txt2Img
@@ -168,14 +168,12 @@ def test_progress_interrupt_and_skip(api: Any, ask: str) -> None:
     long = {**SMALL, "steps": 900}
     drawing = threading.Thread(target=lambda: drawn.append(api.txt2img(**long)))
     drawing.start()
-    until = time.monotonic() + 30
-    while api.get_progress()["state"]["sampling_step"] < 1 and time.monotonic() < until:
-        time.sleep(0.02)
+    wait_until(lambda: api.get_progress()["state"]["sampling_step"] >= 1)
     seen = api.get_progress()
     assert seen["state"]["sampling_steps"] == 900
     assert 0 < seen["progress"] < 1
     assert getattr(api, ask)() == {"interrupt": {}, "skip": None}[ask]
-    drawing.join(timeout=30)
+    joined(drawing)
     assert len(drawn[0].images) == 1
     api.util_wait_for_ready(check_interval=0.05)
     assert api.get_progress()["state"]["job_count"] == 0

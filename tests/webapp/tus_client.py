@@ -6,6 +6,8 @@ import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from tests.waiting import PATIENCE
+
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = "application/offset+octet-stream"
 
@@ -20,7 +22,7 @@ def told(**meanings: str) -> str:
 class Tus:
     """Requests to one server, each over a connection of its own."""
 
-    def __init__(self, url: str, timeout: float = 60) -> None:
+    def __init__(self, url: str, timeout: float = PATIENCE) -> None:
         self.host = urlsplit(url).netloc
         self.timeout = timeout
 

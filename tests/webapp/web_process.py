@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,8 +15,7 @@ from pathlib import Path
 import psutil
 
 from tests.conftest import ROOT
-
-PATIENCE = 60.0  # seconds until it must answer
+from tests.waiting import exit_code, wait_until
 
 
 def free_port() -> int:
@@ -44,18 +42,12 @@ class WebProcess:
     @property
     def serving(self) -> psutil.Process:
         """The process that serves."""
+        return wait_until(self._living, told="nobody serves")[0]
+
+    def _living(self) -> list[psutil.Process]:
         assert self.arbiter is not None
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            found = [
-                each
-                for each in psutil.Process(self.arbiter.pid).children()
-                if each.status() != psutil.STATUS_ZOMBIE
-            ]
-            if found:
-                return found[0]
-            time.sleep(0.01)
-        raise TimeoutError("nobody serves")
+        children = psutil.Process(self.arbiter.pid).children()
+        return [each for each in children if each.status() != psutil.STATUS_ZOMBIE]
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -70,14 +62,14 @@ class WebProcess:
 
     def wait(self) -> None:
         """Wait until it answers."""
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            try:
-                urllib.request.urlopen(f"{self.url}/internal/ping", timeout=5).close()
-                return
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                time.sleep(0.02)
-        raise TimeoutError(f"nothing answers at {self.url}")
+        wait_until(self._answers, told=f"nothing answers at {self.url}")
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.url}/internal/ping", timeout=5).close()
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+        return True
 
     def kill_serving(self) -> None:
         """``kill -9`` of the process that serves; the arbiter starts another one at once."""
@@ -90,19 +82,17 @@ class WebProcess:
         assert self.arbiter is not None
         self.arbiter.kill()
         self.arbiter.wait()
-        until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:  # the one that served dies with it
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) != 0:
-                    return
-            time.sleep(0.01)
-        raise TimeoutError("it still listens")
+        wait_until(self._is_silent, told="it still listens")  # the one that served dies with it
+
+    def _is_silent(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) != 0
 
     def stop(self) -> None:
         """End it kindly."""
         if self.arbiter is not None and self.arbiter.poll() is None:
             self.arbiter.send_signal(signal.SIGTERM)
-            self.arbiter.wait(PATIENCE)
+            exit_code(self.arbiter)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 
 from filebrowser.uploads.errors import TooMany, TooManyInAll
 from filebrowser.uploads.turns import Turns
+from tests.waiting import PATIENCE
 
 
 @contextmanager
@@ -18,11 +19,11 @@ def sender(turns: Turns, upload: str, owner: str = "ann") -> Iterator[threading.
     def send() -> None:
         with turns.turn(upload, owner, interrupted.set, sending=True):
             begun.set()
-            interrupted.wait(10)
+            interrupted.wait(PATIENCE)
 
     thread = threading.Thread(target=send)
     thread.start()
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE)
     try:
         yield interrupted
     finally:
@@ -33,10 +34,10 @@ def sender(turns: Turns, upload: str, owner: str = "ann") -> Iterator[threading.
 def test_the_silent_are_sent_away() -> None:
     turns = Turns()
     with sender(turns, "a") as interrupted:
-        turns.send_silent_away(60)
+        turns.send_silent_away(10**6)
         assert not interrupted.is_set()
         turns.send_silent_away(0)
-        assert interrupted.wait(5)
+        assert interrupted.wait(PATIENCE)
 
 
 def test_who_throws_an_upload_away_waits_for_nobody() -> None:

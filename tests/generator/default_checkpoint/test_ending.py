@@ -4,9 +4,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+from tests.waiting import wait_until
 
 PROGRAM = """
 import sys, time
@@ -27,20 +30,15 @@ train(Task("tiny", lambda: nn.Linear(2, 1), make_loss), Plan(5, 1e-3), Path(sys.
 
 def test_sigterm_ends_the_workers_too(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path)]) as training:
-        crew: list[psutil.Process] = []
-        until = time.monotonic() + 60
-        while len(crew) < 2 and time.monotonic() < until:
-            time.sleep(0.05)
-            crew = psutil.Process(training.pid).children()
-        assert len(crew) == 2
+        crew = psutil.Process(training.pid).children
+        wait_until(lambda: len(crew()) == 2)
+        workers = crew()
         time.sleep(0.5)
         training.send_signal(signal.SIGTERM)
-        alive = crew
-        for _ in range(200):  # by count, not by the clock: a machine may stand still in between
-            _, alive = psutil.wait_procs(alive, timeout=0.1)
-            if not alive:
-                break
-        for worker in alive:
-            worker.kill()
-    assert alive == []
+        try:
+            wait_until(lambda: not any(worker.is_running() for worker in workers))
+        finally:
+            for worker in workers:
+                with suppress(psutil.NoSuchProcess):
+                    worker.kill()
     assert training.returncode == 128 + signal.SIGTERM

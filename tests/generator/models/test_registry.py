@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import pytest
 from filebrowser.watcher import Watcher
 from generator.errors import ModelNotFound
 from generator.models.registry import Folders, HashCache, Kind, Registry, scan
+from tests.waiting import quick, wait_until
 
 CHECKPOINTS = "models/Stable-diffusion"
 
@@ -50,15 +51,6 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
     registry = Registry(Folders.under(tmp_path), HashCache(tmp_path / ".easel" / "hashes.db"))
     yield registry
     registry.close()
-
-
-def wait_until(true: Callable[[], object], seconds: float = 2.0) -> float:
-    """Seconds until ``true`` answers yes; fails after ``seconds``."""
-    start = time.monotonic()
-    while not true():
-        assert time.monotonic() - start < seconds, "it did not happen in time"
-        time.sleep(0.01)
-    return time.monotonic() - start
 
 
 def test_each_kind_is_found_in_its_place(tmp_path: Path, registry: Registry) -> None:
@@ -255,15 +247,14 @@ def test_nothing_is_opened_twice(
     assert registry.find_checkpoint("a") == first
 
 
-def test_two_thousand_files_are_scanned_quickly(tmp_path: Path, registry: Registry) -> None:
+def test_two_thousand_files_are_scanned_quickly(tmp_path: Path) -> None:
     for number in range(2000):
         put(tmp_path / "models" / "Lora" / str(number % 20) / f"{number}.safetensors", weights())
-    start = time.monotonic()
-    assert len(registry.index.of(Kind.LORA)) == 2000
-    assert time.monotonic() - start < 5.0
-    start = time.monotonic()
-    registry.refresh()
-    assert time.monotonic() - start < 1.0
+    registries = [Registry(Folders.under(tmp_path)) for _ in range(3)]
+    unread = iter(registries)
+    assert len(quick(lambda: next(unread).index.of(Kind.LORA), 5, len(registries))) == 2000
+    assert len(registries[0].index.of(Kind.LORA)) == 2000
+    quick(registries[0].refresh, 1)
 
 
 def test_many_threads_may_ask_while_files_change(tmp_path: Path, registry: Registry) -> None:
@@ -291,9 +282,7 @@ def test_many_threads_may_ask_while_files_change(tmp_path: Path, registry: Regis
 
 
 @pytest.mark.parametrize("mode", ["inotify", "poll"])
-def test_models_appear_and_leave_within_two_seconds(
-    tmp_path: Path, registry: Registry, mode: str
-) -> None:
+def test_models_appear_and_leave(tmp_path: Path, registry: Registry, mode: str) -> None:
     (tmp_path / CHECKPOINTS).mkdir(parents=True)
     registry.start()
     path, whole = tmp_path / CHECKPOINTS / "a.safetensors", weights(size=4096)

@@ -1,7 +1,7 @@
 """Tag lists: what is found, in which order, and what a bad list does."""
 
 import os
-import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from plugins.autocompletion import tags as tags_module
 from plugins.autocompletion.tags import Tag, Tags, read_lists, stamps, tag_of, tags_of
 from plugins.autocompletion.web import MOST, Plugin
 from plugins.nouns import Ask, Home
+from tests.waiting import quick
 
 LIST = """blue_sky,0,900,"azure_sky,sky blue"
 blue_eyes,0,5000,
@@ -98,20 +99,15 @@ def test_the_lists_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_search_of_a_large_list_is_quick() -> None:
-    """Best of five, so that a busy machine does not fail it; measured: 2 ms for 200,000 tags."""
+    """Measured: 2 ms for 200,000 tags."""
     syllables = ("blu", "sky", "hair", "eye", "cat", "dog", "tree", "sun")
     many = tags_of(
         Tag("_".join(syllables[(number >> shift) % 8] for shift in (0, 3, 6)) + f"_{number}")
         for number in range(200_000)
     )
 
-    def seconds(words: str) -> float:
-        started = time.perf_counter()
-        many.find(words, 20)
-        return time.perf_counter() - started
-
     for words in ("blu", "nothing like it", "199999"):
-        assert min(seconds(words) for _ in range(5)) < 0.05
+        quick(partial(many.find, words, 20), 0.05)
 
 
 def asking(**query: str) -> Ask:

@@ -397,7 +397,7 @@ def test_skip_is_read_once_interrupt_stays(store: SqliteStore, make: Make) -> No
 
 def test_workers_are_those_seen_lately(store: SqliteStore, make: Make) -> None:
     now = time.time()
-    fresh = WorkerState("cpu@x:1", 1, "idle", "sd [0123456789]", "", now - 1, {"rss": 5})
+    fresh = WorkerState("cpu@x:1", 1, "idle", "sd [0123456789]", "", now + PATIENCE, {"rss": 5})
     stale = WorkerState("cpu@x:2", 2, "idle", "", "", now - 16)
     store.heartbeat(fresh)
     store.heartbeat(stale)
