@@ -34,6 +34,13 @@ QUIET = [
     "--disable-sync",
 ]
 
+KEEP_TOASTS = """
+window.toasts = []
+const keep = (node) => node.classList?.contains('el-message') && toasts.push(node.textContent)
+new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.forEach(keep)))
+  .observe(document, { childList: true, subtree: true })
+"""  # a toast goes after three seconds, seen or not; see running.told
+
 
 @pytest.fixture(scope="session", autouse=True)
 def needed() -> None:
@@ -61,6 +68,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     def patient(**wishes: Any) -> BrowserContext:
         context = opening(**wishes)
         context.set_default_timeout(PATIENCE * 1000)
+        context.add_init_script(KEEP_TOASTS)
         return context
 
     launched.new_context = patient  # type: ignore[method-assign, assignment]

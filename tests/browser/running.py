@@ -8,13 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
 from tests.waiting import exit_code, wait_until
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 ROOT = Path(__file__).resolve().parents[2]
+
+DRAWN = 240_000  # milliseconds for a picture: a busy machine draws slowly
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +74,8 @@ def wait_until_up(url: str, service: subprocess.Popen[bytes], log: Path) -> None
     wait_until(answers_or_ended, told="Easel does not answer")
     if service.poll() is not None:
         pytest.fail(f"Easel did not start:\n{log.read_text()}")
+
+
+def told(page: "Page", words: str) -> None:
+    """Wait until a toast has said this, even if it has gone since."""
+    page.wait_for_function("words => toasts.some((each) => each.includes(words))", arg=words)

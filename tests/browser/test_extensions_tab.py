@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from running import Easel, started
+from running import DRAWN, Easel, started, told
 
 pytestmark = pytest.mark.browser
-SECONDS = 1000  # in playwright's milliseconds
-DRAWN = 120 * SECONDS  # generous: a busy machine draws slowly
 COMPOSING = """(area) =>
     area.dispatchEvent(new CompositionEvent('compositionstart', {bubbles: true}))"""
 RUNNING = "fetch('api/plugins').then((answer) => answer.json()).then(({running}) => running)"
@@ -143,7 +141,7 @@ def plugin(page: Page, name: str) -> Locator:
 
 def apply(page: Page) -> None:
     page.click("#extensions_apply")
-    expect(page.locator(".el-message", has_text="loaded anew")).to_be_visible(timeout=DRAWN)
+    told(page, "loaded anew")
 
 
 def test_beautifulprompt_leads_from_a_word_to_a_picture(page: Page) -> None:
@@ -153,7 +151,7 @@ def test_beautifulprompt_leads_from_a_word_to_a_picture(page: Page) -> None:
     expect(page.locator(".bp-hint")).to_contain_text("no language model")
     page.click("#beautifulprompt_generate")
     rows = page.locator(".bp-row")
-    expect(rows).to_have_count(3, timeout=60 * SECONDS)
+    expect(rows).to_have_count(3)
     expect(page.locator(".bp-original")).to_contain_text("a cat")
     written = rows.nth(1).locator("p").inner_text()
     assert written.startswith("a cat,")
@@ -225,7 +223,7 @@ def test_settings_and_an_archive_of_a_plugin(page: Page) -> None:
     greeter.get_by_label("times").fill("3")
     greeter.get_by_label("times").press("Tab")
     greeter.get_by_role("button", name="Save settings").click()
-    expect(page.locator(".el-message", has_text="Settings saved")).to_be_visible()
+    told(page, "Settings saved")
     page.reload()
     section(page, "Extensions")
     greeter.locator("button[aria-expanded]").click()

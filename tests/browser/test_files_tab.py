@@ -189,7 +189,7 @@ def test_a_file_of_weights_tells_its_header(tab: Page) -> None:
 def test_a_picture_is_found_by_its_prompt_and_handed_on(tab: Page) -> None:
     tab.keyboard.press("/")
     tab.keyboard.type("red fox")
-    expect(tab.get_by_role("heading", name="1 found")).to_be_visible(timeout=20_000)
+    expect(tab.get_by_role("heading", name="1 found")).to_be_visible()
     found = entry(tab, "fox.png")
     panel = preview(tab, "fox.png")
     expect(panel.get_by_text("Karras")).to_be_visible()
@@ -204,9 +204,9 @@ def test_a_picture_is_found_by_its_prompt_and_handed_on(tab: Page) -> None:
 def test_what_appears_on_the_disk_appears_in_the_list(tab: Page, easel: Easel) -> None:
     file = easel.data_dir / "outputs" / "many" / "a new one.txt"
     file.write_text("new")
-    expect(entry(tab, "a new one.txt")).to_be_visible(timeout=15_000)
+    expect(entry(tab, "a new one.txt")).to_be_visible()
     file.unlink()
-    expect(entry(tab, "a new one.txt")).to_have_count(0, timeout=15_000)
+    expect(entry(tab, "a new one.txt")).to_have_count(0)
 
 
 def test_a_link_is_made_opened_by_a_stranger_and_revoked(tab: Page, browser: Browser) -> None:

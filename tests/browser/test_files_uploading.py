@@ -100,7 +100,7 @@ def test_an_upload_is_paused_and_goes_on_after_a_reload(
         ),
     )
     unfinished.locator("input[type=file]").set_input_files(model)
-    expect(row).to_contain_text("Uploaded", timeout=20_000)
+    expect(row).to_contain_text("Uploaded")
     assert first[0] > 0  # what had gone before did not go again
     assert (easel.checkpoints / MODEL).read_bytes() == model.read_bytes()
 

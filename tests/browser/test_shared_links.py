@@ -9,6 +9,8 @@ import requests
 from playwright.sync_api import Browser, Page
 from running import Easel
 
+from tests.waiting import PATIENCE
+
 pytestmark = pytest.mark.browser
 SCRIPT = "<script>document.documentElement.setAttribute('data-ran', '1')</script>"
 FILES = {
@@ -38,7 +40,9 @@ def folder(easel: Easel) -> Path:
 
 
 def share(easel: Easel, path: str, **more: object) -> str:
-    answer = requests.post(f"{easel.url}/api/files/shares", json={"path": path, **more}, timeout=20)
+    answer = requests.post(
+        f"{easel.url}/api/files/shares", json={"path": path, **more}, timeout=PATIENCE
+    )
     assert answer.ok, answer.text
     return easel.url + str(answer.json()["url"])
 
