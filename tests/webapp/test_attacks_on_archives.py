@@ -120,7 +120,7 @@ def extract(world: World) -> Any:
 
     def over() -> Any:
         told = world.ask("GET", url)
-        return told.status_code != 202 and told
+        return told.get_json()["state"] not in ("waiting", "running") and told
 
     return wait_until(over)
 
