@@ -5,7 +5,6 @@ be that calls itself one.
 """
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -13,12 +12,12 @@ from wsgidav.dav_error import DAVError
 
 from filebrowser.errors import FileError
 from filebrowser.gate import Place, open_place
+from filebrowser.uploads.blocks import Source
 from filebrowser.uploads.holding import Piece
+from filebrowser.uploads.pacing import Paced
 from filebrowser.uploads.records import Conflict, Order
 from filebrowser.uploads.uploads import Uploads
 from filebrowser.visit import Visit
-
-Source = Callable[[int], bytes]
 
 
 class Body:
@@ -47,7 +46,7 @@ def bring(
         standing = uploads.append(visit, upload.id, Piece(0, length), source)
         if length is None:
             told = Piece(standing.offset, 0, standing.offset)
-            standing = uploads.append(visit, upload.id, told, lambda most: b"")
+            standing = uploads.append(visit, upload.id, told, lambda room: 0)
         if not standing.whole:
             raise DAVError(400, "The body ended too early.")
     except BaseException:
@@ -60,7 +59,7 @@ def copy(uploads: Uploads, visit: Visit, source: Place, target: Place, *, replac
     """Copy one file. Raises as :func:`bring`, and as the gate."""
     with open(open_place(source), "rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
-        bring(uploads, visit, target, file.read, size, replace)
+        bring(uploads, visit, target, file.readinto, size, replace)
 
 
 def body_of(environ: dict[str, Any]) -> tuple[Source, int | None]:
@@ -72,4 +71,4 @@ def body_of(environ: dict[str, Any]) -> tuple[Source, int | None]:
         raise DAVError(400, "The length is no number.") from None
     if length is not None and length < 0:
         raise DAVError(400, "The length is negative.")
-    return environ["wsgi.input"].read, length
+    return Paced(environ["wsgi.input"].read), length

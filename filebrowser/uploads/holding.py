@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from filebrowser.errors import NoRoom, NotAllowed, TooBig
 from filebrowser.gate import Root
 from filebrowser.uploads import staging
+from filebrowser.uploads.blocks import MIB, Source
 from filebrowser.uploads.books import Book
 from filebrowser.uploads.errors import Busy, Over, WrongChecksum, WrongOffset, WrongRequest
 from filebrowser.uploads.records import Part, State, Upload
 from filebrowser.uploads.space import Limits
 from filebrowser.uploads.turns import Turn
-from filebrowser.uploads.writing import MIB, Digest, Source, Writer, pour
+from filebrowser.uploads.writing import Digest, Writer, pour
 
 WORTH_A_SYNC = 16 * MIB
 """Bytes of a piece that are waited for before it is acknowledged. Smaller pieces wait together:
@@ -137,9 +138,9 @@ class Held:
             own = hashlib.new(piece.checksum[0]) if piece.checksum else None
             digests = tuple(each for each in (own, running) if each is not None)
             durable = min(self.upload.durable, piece.offset)
-            writer = Writer(data, piece.offset, self._safe, durable, piece.offset, digests)
+            writer = Writer(data, piece.offset, self._safe, durable, piece.offset)
             try:
-                pour(_unbroken(source), writer, self._room(piece.offset, limits), look)
+                pour(_unbroken(source), writer, self._room(piece.offset, limits), look, digests)
             except TooBig:
                 self._cut(data, piece.offset)
                 raise
@@ -226,13 +227,13 @@ class Held:
 def _unbroken(source: Source) -> Source:
     """The source, for which a broken connection is an end like any other."""
 
-    def read(most: int, /) -> bytes:
+    def fill(room: memoryview, /) -> int:
         try:
-            return source(most)
+            return source(room)
         except OSError:
-            return b""
+            return 0
 
-    return read
+    return fill
 
 
 def full(error: OSError, kept: str) -> OSError | NoRoom:

@@ -11,6 +11,7 @@ from filebrowser.errors import FileError, NotAllowed, NotHere, Taken
 from filebrowser.gate import Place, Root, locate
 from filebrowser.happenings import Happening
 from filebrowser.uploads import carrying, finishing, staging
+from filebrowser.uploads.blocks import Source
 from filebrowser.uploads.books import Book, open_book, unfinished
 from filebrowser.uploads.ending import Ending, Standing
 from filebrowser.uploads.errors import Busy, WrongRequest
@@ -19,7 +20,6 @@ from filebrowser.uploads.records import Conflict, Order, Part, State, Upload
 from filebrowser.uploads.rules import Rules
 from filebrowser.uploads.space import Limits
 from filebrowser.uploads.turns import Turn, Turns, nobody_waits
-from filebrowser.uploads.writing import Source
 from filebrowser.visit import Right, Visit, check_rights
 
 

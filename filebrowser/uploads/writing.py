@@ -3,35 +3,26 @@
 import ctypes
 import os
 import threading
-import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from queue import Queue
+from itertools import cycle
+from queue import SimpleQueue
 from typing import Protocol, Self
 
 from filebrowser.errors import TooBig
+from filebrowser.uploads.blocks import MIB, Block, Road, Source, block
 
-KIB, MIB = 1 << 10, 1 << 20
-LEAST_READ, FIRST_READ, MOST_READ = 4 * KIB, 64 * KIB, 1 * MIB
-QUICK, SLOW = 0.1, 0.5  # seconds of one read: ask for more, ask for less
-PUSH_EVERY = 8 * MIB  # the disk is set to work after so many bytes
+PUSH_EVERY = 8 * MIB  # the disk is set to work after so many bytes in the system's cache
 SYNC_EVERY = 128 * MIB  # and waited for after so many
-AHEAD = 8  # blocks in memory that wait for the disk
-WORTH_A_THREAD = 4 * MIB
+BLOCKS = 4  # of one upload: one is filled while others are written and summed up
+WORTH_THREADS = 4 * MIB
 WRITE_BEHIND = 2  # sync_file_range(2): start writing, wait for nothing
-
-
-class Source(Protocol):
-    """Where bytes come from. At the end, or when the connection breaks, it gives b""."""
-
-    def __call__(self, most: int, /) -> bytes: ...
 
 
 class Digest(Protocol):
     """What hashlib makes."""
 
-    def update(self, data: bytes, /) -> None: ...
+    def update(self, data: memoryview, /) -> None: ...
 
     def digest(self) -> bytes: ...
 
@@ -47,17 +38,17 @@ class Writer:
     on_sync: Callable[[int], None]
     durable: int = 0
     pushed: int = 0
-    digests: tuple[Digest, ...] = ()
+    road: Road = field(init=False)
 
-    def write(self, block: bytes) -> None:
-        """Append ``block``. Raises ``OSError``; what was written before it counts."""
-        rest = memoryview(block)
-        while rest:
-            written = os.pwrite(self.data, rest, self.offset)
-            for digest in self.digests:
-                digest.update(rest[:written])  # type: ignore[arg-type]
+    def __post_init__(self) -> None:
+        self.road = Road(self.data)
+
+    def write(self, content: memoryview) -> None:
+        """Append a block's content. Raises ``OSError``; what was written before it counts."""
+        while content:
+            written = self.road.write(content, self.offset)
             self.offset += written
-            rest = rest[written:]
+            content = content[written:]
         if self.offset - self.pushed >= PUSH_EVERY:
             push(self.data, self.pushed, self.offset)
             self.pushed = self.offset
@@ -84,81 +75,118 @@ def push(data: int, start: int, end: int) -> None:
     call(data, start, end - start, WRITE_BEHIND)  # a hint: where it fails, the sync does the work
 
 
-@dataclass(slots=True)
-class Pace:
-    """How much to ask for at once: much of a fast source, little of a slow one.
-
-    What a server has taken from a socket and not handed over is lost when the connection breaks;
-    so no read lasts long.
-    """
-
-    size: int = FIRST_READ
-    clock: Callable[[], float] = field(default=time.monotonic)
-
-    def read(self, source: Source, most: int) -> bytes:
-        """The next block, of at most ``most`` bytes; b"" at the end."""
-        begun = self.clock()
-        block = source(min(self.size, most))
-        took = self.clock() - begun
-        if took > SLOW:
-            self.size = max(LEAST_READ, self.size // 2)
-        elif took < QUICK:
-            self.size = min(MOST_READ, self.size * 2)
-        return block
-
-
-def pour(source: Source, writer: Writer, most: int, still: Callable[[], None]) -> None:
-    """Write what ``source`` gives, until it ends.
+def pour(
+    source: Source,
+    writer: Writer,
+    most: int,
+    still: Callable[[], None],
+    digests: Sequence[Digest] = (),
+) -> None:
+    """Write what ``source`` gives, until it ends; ``digests`` see it too.
 
     ``still`` is called after each block and raises when it is time to stop. Raises :class:`TooBig`
-    when more than ``most`` bytes come; nothing beyond them is written.
+    when more than ``most`` bytes come; nothing beyond them is written. All that came is written
+    when this returns, or raises.
     """
-    pace, left = Pace(), most
-    with Behind(writer) if most > WORTH_A_THREAD else nullcontext(writer) as pen:
+    works = [writer.write, *(digest.update for digest in digests)]
+    at, left = writer.offset, most
+    with Lanes(works, most) if most > WORTH_THREADS else OneByOne(works, most) as desk:
         while left:
-            block = pace.read(source, left)
-            if not block:
+            taken = desk.room()
+            count = taken.fill(source, at, left)
+            if not count:
                 return
-            pen.write(block)
-            left -= len(block)
+            desk.pass_on(taken)
+            at, left = at + count, left - count
             still()
-        if source(1):
+        if source(memoryview(bytearray(1))):
             raise TooBig("More bytes came than were announced; none of this piece is kept.")
 
 
-class Behind:
-    """Writes in a thread of its own: the next block comes while the last one goes to the disk.
+Work = Callable[[memoryview], None]
 
-    Whatever ends the context, all blocks that came are written before it is left.
-    """
 
-    def __init__(self, writer: Writer) -> None:
-        self.writer = writer
-        self.blocks: Queue[bytes] = Queue(AHEAD)  # b"" is the end
-        self.error: Exception | None = None
-        self.thread = threading.Thread(target=self._run, name="upload-writer", daemon=True)
+class OneByOne:
+    """Does all works on a block before the next one comes."""
+
+    def __init__(self, works: Sequence[Work], most: int) -> None:
+        self.works = works
+        self.block = block(most)
 
     def __enter__(self) -> Self:
-        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def room(self) -> Block:
+        """A block to be filled."""
+        return self.block
+
+    def pass_on(self, filled: Block) -> None:
+        """Do the works."""
+        for work in self.works:
+            work(filled.content)
+
+
+class Lanes:
+    """Does each work in a thread of its own, while the next blocks come.
+
+    Whatever ends the context, all works are done on all blocks before it is left.
+    """
+
+    def __init__(self, works: Sequence[Work], most: int) -> None:
+        self.ring = cycle([block(most) for _ in range(BLOCKS)])
+        self.lanes = [Lane(work) for work in works]
+
+    def __enter__(self) -> Self:
+        for lane in self.lanes:
+            lane.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.blocks.put(b"")
-        self.thread.join()
-        if self.error and kind is None:
-            raise self.error
+        for lane in self.lanes:
+            lane.blocks.put(None)
+        for lane in self.lanes:
+            lane.join()
+        if kind is None:
+            self._raise()
 
-    def write(self, block: bytes) -> None:
-        """Hand a block over. Raises what the writing of an earlier one raised."""
-        if self.error:
-            raise self.error
-        self.blocks.put(block)
+    def room(self) -> Block:
+        """A block that every lane is done with. Raises what a work on an earlier one raised."""
+        for lane in self.lanes:
+            lane.places.acquire()
+        self._raise()
+        return next(self.ring)
 
-    def _run(self) -> None:
-        for block in iter(self.blocks.get, b""):
-            if self.error:
-                continue  # they are taken, so that nobody waits for room
+    def pass_on(self, filled: Block) -> None:
+        """Hand a block to every lane."""
+        for lane in self.lanes:
+            lane.blocks.put(filled.content)
+
+    def _raise(self) -> None:
+        for lane in self.lanes:
+            if lane.error is not None:
+                raise lane.error
+
+
+class Lane(threading.Thread):
+    """One work on block after block, until ``None`` comes; after an error it only takes them."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__(name="upload-lane", daemon=True)
+        self.work = work
+        self.blocks: SimpleQueue[memoryview | None] = SimpleQueue()
+        self.places = threading.Semaphore(BLOCKS)
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Do the work."""
+        for content in iter(self.blocks.get, None):
             try:
-                self.writer.write(block)
+                if self.error is None:
+                    self.work(content)
             except Exception as error:  # whatever it is, it is raised where blocks come from
                 self.error = error
+            finally:
+                self.places.release()

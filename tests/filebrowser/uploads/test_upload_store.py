@@ -56,7 +56,7 @@ class Disk:
 
     def append(self, name: str, offset: int, content: bytes) -> int:
         piece = Piece(offset, len(content))
-        return self.uploads.append(self.visit, name, piece, io.BytesIO(content).read).offset
+        return self.uploads.append(self.visit, name, piece, io.BytesIO(content).readinto).offset
 
     def offset(self, name: str) -> int:
         return self.uploads.standing(self.visit, name).offset
@@ -188,7 +188,7 @@ def test_a_full_disk(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
     disk.append(name, kept, long[kept:])
     told = Piece(len(long), 0, len(long))
-    disk.uploads.append(disk.visit, name, told, io.BytesIO().read)
+    disk.uploads.append(disk.visit, name, told, io.BytesIO().readinto)
     assert (small_disk / "a/b.png").read_bytes() == long
 
 

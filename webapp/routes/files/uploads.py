@@ -16,15 +16,17 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.exceptions import ClientDisconnected
 
 from filebrowser.tensors import LONGEST_HEADER
+from filebrowser.uploads.blocks import Source
 from filebrowser.uploads.ending import Standing
 from filebrowser.uploads.errors import TooMany, TooManyInAll, WrongRequest, WrongVersion
 from filebrowser.uploads.holding import Piece
+from filebrowser.uploads.pacing import Paced
 from filebrowser.uploads.records import Part, State, Upload
 from filebrowser.uploads.uploads import Uploads
-from filebrowser.uploads.writing import Source
 from filebrowser.visit import Right, check_rights
 from webapp import tus
 from webapp.auth import identify
+from webapp.bodies import connection_of, from_socket
 from webapp.browsing import visit_of
 from webapp.errors import envelope
 from webapp.openapi import NULL, Note, described
@@ -249,14 +251,16 @@ def _taken(uploads: Uploads, name: str, piece: Piece) -> Standing:
 
 
 def _body() -> Source:
-    """The body of the current request, however long; b"" where it ends or breaks off.
+    """The body of the current request, however long; it ends where the connection breaks off.
 
-    Werkzeug puts a limit around every body; where the server itself knows the body's end, as
-    gunicorn does, it is read without, which saves two copies of each byte.
+    Werkzeug puts a limit around every body, which costs two copies of each byte; where the server
+    itself knows the body's end, as gunicorn does, it is read without.
     """
+    straight = from_socket(request.environ)
+    if straight is not None:
+        return straight
     if request.environ.get("wsgi.input_terminated"):
-        raw: Source = request.environ["wsgi.input"].read
-        return raw
+        return Paced(request.environ["wsgi.input"].read)
     request.max_content_length = LONGEST_BODY
 
     def read(most: int, /) -> bytes:
@@ -265,7 +269,7 @@ def _body() -> Source:
         except ClientDisconnected:
             return b""
 
-    return read
+    return Paced(read)
 
 
 def _brings_bytes() -> bool:
@@ -292,10 +296,10 @@ def _still() -> Callable[[], None]:
 
 def _interrupt() -> Callable[[], None]:
     """Ends a read that waits for the current connection, from another thread."""
-    connection = request.environ.get("gunicorn.socket") or request.environ.get("werkzeug.socket")
+    connection = connection_of(request.environ)
 
     def end() -> None:
-        if isinstance(connection, socket.socket):
+        if connection is not None:
             with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as twin:
                 twin.shutdown(socket.SHUT_RDWR)
 

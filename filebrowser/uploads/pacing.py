@@ -1,0 +1,35 @@
+"""Bytes from a ``read`` that waits until all it was asked for has come."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from filebrowser.uploads.blocks import KIB, MIB
+
+LEAST_READ, FIRST_READ, MOST_READ = 4 * KIB, 64 * KIB, 1 * MIB
+QUICK, SLOW = 0.1, 0.5  # seconds of one read: ask for more, ask for less
+
+
+@dataclass(slots=True)
+class Paced:
+    """A :class:`filebrowser.uploads.blocks.Source`: asks much of what is fast, little of the slow.
+
+    So that no read lasts long: what was taken from a connection and not handed over is lost when
+    this process dies.
+    """
+
+    read: Callable[[int], bytes]
+    size: int = FIRST_READ
+    clock: Callable[[], float] = field(default=time.monotonic)
+
+    def __call__(self, room: memoryview, /) -> int:
+        """How many bytes came; 0 at the end."""
+        begun = self.clock()
+        block = self.read(min(self.size, len(room)))
+        took = self.clock() - begun
+        if took > SLOW:
+            self.size = max(LEAST_READ, self.size // 2)
+        elif took < QUICK:
+            self.size = min(MOST_READ, self.size * 2)
+        room[: len(block)] = block
+        return len(block)
