@@ -30,13 +30,12 @@ def from_socket(environ: Mapping[str, Any]) -> Source | None:
         return None
     if not isinstance(body.reader, LengthReader):
         return None
-    return _Socket(connection, body, body.reader)
+    return _Socket(connection, body.reader)
 
 
 @dataclass(slots=True)
 class _Socket:
     connection: socket.socket
-    body: Body
     reader: LengthReader
 
     def __call__(self, room: memoryview, /) -> int:
@@ -44,7 +43,7 @@ class _Socket:
         room = room[: self.reader.length]
         early = len(self.reader.unreader.buf.getvalue())  # came along with the headers
         if early and room:
-            block = self.body.read(min(early, len(room)))
+            block = self.reader.read(min(early, len(room)))
             room[: len(block)] = block
             return len(block)
         count = self._gather(room) if room else 0

@@ -9,7 +9,7 @@ from typing import Protocol
 
 KIB, MIB = 1 << 10, 1 << 20
 GRAIN = 4 * KIB  # bytes; disks take from memory what lies at such borders in memory and file
-LARGEST = 4 * MIB  # bytes of one block
+LARGEST = 2 * MIB  # bytes of one block
 WORTH_A_TURN = 256 * KIB  # bytes; smaller ones are gathered by the system's cache
 NOT_THIS_WAY = frozenset({errno.EINVAL, errno.EOPNOTSUPP})
 

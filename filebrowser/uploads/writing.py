@@ -13,7 +13,7 @@ from filebrowser.errors import TooBig
 from filebrowser.uploads.blocks import MIB, Block, Road, Source, block
 
 PUSH_EVERY = 8 * MIB  # the disk is set to work after so many bytes in the system's cache
-SYNC_EVERY = 128 * MIB  # and waited for after so many
+SYNC_EVERY = 256 * MIB  # and waited for after so many
 BLOCKS = 4  # of one upload: one is filled while others are written and summed up
 WORTH_THREADS = 4 * MIB
 WRITE_BEHIND = 2  # sync_file_range(2): start writing, wait for nothing
