@@ -168,8 +168,12 @@ class Held:
     def _trust(self, piece: Piece) -> None:
         """Write down up to where bytes may be believed if this life ends now."""
         trusted = piece.offset if piece.checksum else None
-        if self.upload.trusted != trusted:
+        if self.upload.trusted == trusted:
+            return
+        try:
             self.keep(replace(self.upload, trusted=trusted))
+        except OSError as error:
+            raise full(error, f"{piece.offset} bytes are kept.") from error
 
     def _safe(self, offset: int) -> None:
         self._mark(
@@ -203,10 +207,18 @@ class Held:
                 if not broken:
                     raise WrongChecksum("The bytes are not those of the checksum. Send them again.")
                 return
-            self.keep(replace(self.upload, trusted=writer.offset, touched=time.time()))
+            self._believe(piece, writer)
         if writer.offset == self.upload.length or writer.offset - writer.durable >= WORTH_A_SYNC:
             writer.sync()
         self.book.records[self.upload.id] = replace(self.upload, touched=time.time())
+
+    def _believe(self, piece: Piece, writer: Writer) -> None:
+        """Write down that a piece fitted its checksum; what cannot be written down has to go."""
+        try:
+            self.keep(replace(self.upload, trusted=writer.offset, touched=time.time()))
+        except OSError as error:
+            self._cut(writer.data, piece.offset)
+            raise full(error, f"{piece.offset} bytes are kept.") from error
 
     def _cut(self, data: int, size: int) -> None:
         os.ftruncate(data, size)

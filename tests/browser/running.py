@@ -36,12 +36,17 @@ class Easel:
         return self.data_dir / "models" / "Stable-diffusion"
 
 
-@contextmanager
-def started(data_dir: Path, *flags: str) -> Iterator[Easel]:
-    """Easel on a free port with the default checkpoint, stopped on leaving."""
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def started(data_dir: Path, *flags: str, port: int = 0) -> Iterator[Easel]:
+    """Easel on this or a free port with the default checkpoint, stopped on leaving."""
+    port = port or free_port()
     easel = Easel(f"http://127.0.0.1:{port}", data_dir)
     log = data_dir.parent / f"{data_dir.name}.log"
     command = [sys.executable, "-m", "webapp", "serve", f"--data-dir={data_dir}"]

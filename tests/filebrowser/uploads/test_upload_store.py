@@ -227,6 +227,32 @@ def test_a_disk_that_says_no_in_the_middle(disk: Disk, monkeypatch: pytest.Monke
     assert (disk.path / "a/b.png").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("words", [0, 1], ids=["before it", "after it"])
+def test_a_disk_without_room_for_a_word_on_a_piece(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, words: int
+) -> None:
+    """The bytes would fit; what is written down of a checked piece does not."""
+    name = disk.begin()
+    disk.append(name, 0, CONTENT[:1000])
+    piece = CONTENT[1000:2000]
+    checked = Piece(1000, len(piece), checksum=("sha256", hashlib.sha256(piece).digest()))
+    save, saved = staging.save, []
+
+    def no_room(*given: Any) -> None:
+        if len(saved) >= words:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        saved.append(save(*given))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(staging, "save", no_room)
+        with pytest.raises(NoRoom, match="1000 bytes are kept"):
+            disk.uploads.append(disk.visit, name, checked, io.BytesIO(piece).read)
+        assert disk.offset(name) == 1000
+    assert disk.reopened().offset(name) == 1000
+    disk.append(name, 1000, CONTENT[1000:])
+    assert (disk.path / "a/b.png").read_bytes() == CONTENT
+
+
 def test_a_target_on_another_disk(disk: Disk) -> None:
     place = disk.path / "other"
     place.mkdir()

@@ -1,7 +1,8 @@
+import type { TusDetailedError } from '@uppy/tus'
 import { expect, test } from 'vitest'
 
 import { useSpeed } from './speed'
-import { isSame, pieceSize } from './uploads'
+import { isSame, pieceSize, worthAnother } from './uploads'
 
 const begun = { path: '/data/models/Lora/fox.safetensors', size: 10, modified: 5 }
 
@@ -27,4 +28,13 @@ test('speed is of the last seconds and ends with them', () => {
   expect(speed()).toBeCloseTo(1_000_000, -3)
   now = 60_000
   expect(speed()).toBe(0)
+})
+
+test('a full disk waits for the reader, a broken piece is sent again', () => {
+  const answered = (status: number, method = 'PATCH') =>
+    ({ originalResponse: { getStatus: () => status }, originalRequest: { getMethod: () => method } }) as TusDetailedError
+  expect(worthAnother(answered(507), () => true)).toBe(false)
+  expect(worthAnother(answered(409, 'POST'), () => true)).toBe(false)
+  expect(worthAnother(answered(460), () => false)).toBe(true)
+  expect(worthAnother(answered(503), () => true)).toBe(true)
 })

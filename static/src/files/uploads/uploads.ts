@@ -237,10 +237,12 @@ export function isSame(
 }
 
 const MISMATCH = 460 // a piece that arrived otherwise than it left
+const NO_ROOM = 507 // somebody has to make room first: the reader is told at once
 
-function worthAnother(error: TusDetailedError, next: (error: TusDetailedError) => boolean): boolean {
+export function worthAnother(error: TusDetailedError, next: (error: TusDetailedError) => boolean): boolean {
   const status = error.originalResponse?.getStatus()
   if (status === MISMATCH) return true
+  if (status === NO_ROOM) return false
   // 409 for a new upload means that the name is taken; for a piece, that its offset is not right.
   if (status === 409 && error.originalRequest.getMethod() === 'POST') return false
   return next(error)
