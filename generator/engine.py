@@ -35,6 +35,7 @@ from generator.models.checkpoint import Checkpoint
 from generator.models.embeddings import Embeddings
 from generator.models.memory import Memory, Residence
 from generator.models.registry import Kind, ModelFile, Registry
+from generator.named_models import check_models
 from generator.pictures.description import ModelNames
 from generator.pictures.grid import grid
 from generator.pictures.resizing import Resample
@@ -146,7 +147,7 @@ class Engine:
             drawn = in_turn.run(requests, Draw(once, watch, self._upscaled, find))
         else:
             request = requests[0] if requests else request
-            drawn = run_script(request, once, watch, self._upscaled, find)
+            drawn = run_script(request, once, watch, self._upscaled, find, self._check_models)
         return release.finished(drawn, request)
 
     def _upscaled(
@@ -214,6 +215,9 @@ class Engine:
         whole = with_default_networks(both[0], request.options)
         encoded, tags = extra_networks(whole)
         return Texts(whole, both[1], encoded, () if request.disable_extra_networks else tags)
+
+    def _check_models(self, request: GenerationRequest) -> None:
+        check_models(request, self._registry, self._upscalers.named)
 
     def _find_checkpoint(self, name: str, exact: bool = True) -> str:
         return self._registry.find_checkpoint(name, exact).name

@@ -46,6 +46,7 @@ class Releaser:
             pictures=tuple(self._composed(each, request) for each in found.pictures),
             unshown=tuple(self._composed(each, request) for each in found.unshown),
             grids=self._all(found.grids, Stage.SHEET, request),
+            unshown_grids=self._all(found.unshown_grids, Stage.SHEET, request),
             facts=self.told_with(found.facts),
         )
 

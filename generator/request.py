@@ -98,6 +98,7 @@ class Snapshot:
     img2img_color_correction: bool = False
     inpainting_mask_weight: float = 1.0  # of checkpoints for inpainting, 0..1
     overlay_inpaint: bool = True
+    return_grid: bool = True  # of scripts that show their pictures on a sheet, too
     return_mask: bool = False
     return_mask_composite: bool = False
     save_mask: bool = False
@@ -329,6 +330,7 @@ class Generation:
     comments: tuple[str, ...] = ()  # what the caller should know: missing LoRA, ...
     stopped: bool = False
     grids: tuple["Image", ...] = ()  # of a script: shown before the pictures, without a text
+    unshown_grids: tuple["Image", ...] = ()  # the same, saved and not answered
     maps: tuple["Image", ...] = ()  # masks, ControlNet's maps: shown after them, without a text
     asides: tuple[Aside, ...] = ()
     unshown: tuple[Picture, ...] = ()  # of a script's sheet: saved with the others, not answered

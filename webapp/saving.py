@@ -109,7 +109,7 @@ class Shelf:
         self, saving: "Saving", generation: Generation, sheet: Image | None
     ) -> list[str]:
         """Save a script's sheets, or the job's, with the first infotext; their addresses."""
-        sheets = [*generation.grids, *([] if sheet is None else [sheet])]
+        sheets = [*generation.grids, *generation.unshown_grids, *([] if sheet is None else [sheet])]
         if not sheets or not saving.save_grid:
             return []
         facts = facts_of(self.job.request, generation, 0, self.now)

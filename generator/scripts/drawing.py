@@ -26,6 +26,7 @@ class Draw:
     watch: Watch
     enlarge: "Enlarge | None" = None
     find: Callable[[str], str] | None = None  # a checkpoint's whole name
+    check: Callable[[GenerationRequest], None] | None = None  # raises where a model is not here
     total: int = 1  # batches of all drawings, as far as is known
     done: int = 0
 
@@ -90,6 +91,16 @@ def joined(parts: Sequence[Generation], **changes: object) -> Generation:
         asides=tuple(asides) if own else (),
     )
     return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def with_sheets(whole: Generation, request: GenerationRequest, *sheets: "Image") -> Generation:
+    """A generation with the sheets of its pictures, which ``return_grid`` keeps out of the answer.
+
+    They are saved all the same, where grids are.
+    """
+    if request.options.return_grid:
+        return replace(whole, grids=sheets)
+    return replace(whole, unshown_grids=sheets)
 
 
 def another_seed(seed: int, place: int) -> int:

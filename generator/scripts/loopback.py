@@ -7,7 +7,7 @@ from typing import Any
 from generator.errors import BadRequest
 from generator.pictures.grid import grid
 from generator.request import Generation, GenerationRequest, Picture
-from generator.scripts.drawing import Draw, joined
+from generator.scripts.drawing import Draw, joined, with_sheets
 from generator.scripts.origins import by_hand, first_picture, origin_of, starting_from
 
 ORIGINAL = 1  # masked content
@@ -43,10 +43,11 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
     whole = joined(drawn, pictures=tuple(shown))
     if not shown:
         return whole
-    sheets = (grid([picture.image for picture in shown], rows=1),) if len(shown) > 1 else ()
+    sheets = [grid([picture.image for picture in shown], rows=1)] if len(shown) > 1 else []
     after = strength(initial, final, curve, loops, loops)  # AUTOMATIC1111 tells the one to come
-    facts = by_hand(request, drawn[-1], drawn[0], len(shown) + len(sheets))
-    return replace(whole, grids=sheets, facts={**facts, "denoising_strength": after})
+    whole = with_sheets(whole, request, *sheets)
+    facts = by_hand(request, drawn[-1], drawn[0], len(shown) + len(whole.grids))
+    return replace(whole, facts={**facts, "denoising_strength": after})
 
 
 def _loop(request: GenerationRequest, strengths: list[float], draw: Draw) -> list[Generation]:

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from PIL import Image
+
 from generator.pictures.grid import grid
 from generator.pictures.legend import Label, with_legend
 from generator.request import Generation, GenerationRequest
@@ -16,6 +18,7 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
     at_start, other_seeds, which, joint, margin = arguments
     text = request.prompt if which == "positive" else request.negative_prompt
     constant, *parts = (part.strip() for part in text.split("|"))
+    parts = parts[:MOST_PARTS]
     glue = ", " if joint == "comma" else " "
     prompts = [
         glue.join([*chosen, constant] if at_start else [constant, *chosen])
@@ -37,10 +40,9 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
 
 def combinations(parts: list[str]) -> list[list[str]]:
     """All subsets of the parts, the n-th holding those whose bit is set in n."""
-    kept = parts[:MOST_PARTS]
     return [
-        [part for bit, part in enumerate(kept) if number >> bit & 1]
-        for number in range(1 << len(kept))
+        [part for bit, part in enumerate(parts) if number >> bit & 1]
+        for number in range(1 << len(parts))
     ]
 
 
@@ -60,11 +62,12 @@ def _single(
 
 
 def _sheet(whole: Generation, parts: list[str], margin: int) -> tuple[Any, ...]:
-    """The combinations with their legend; none for a drawing that was cut short."""
+    """The combinations with their legend; what an interrupt left undrawn is black."""
     images = [picture.image for picture in whole.pictures]
     across = (len(parts) + 1) // 2
-    if len(images) != 1 << len(parts):
+    if not images:
         return ()
+    images += [Image.new("RGB", images[0].size)] * ((1 << len(parts)) - len(images))
     sheet = grid(images, rows=1 << (len(parts) - across))
     columns, rows = (
         [

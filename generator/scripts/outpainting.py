@@ -11,7 +11,7 @@ from generator.pictures.grid import grid
 from generator.pictures.matched_noise import matched_noise
 from generator.pictures.reading import write_base64
 from generator.request import Generation, GenerationRequest, Mask
-from generator.scripts.drawing import Draw, joined
+from generator.scripts.drawing import Draw, joined, with_sheets
 from generator.scripts.expanding import ROUND, growth, white_outside
 from generator.scripts.origins import by_hand, first_picture, starting_from, untold
 
@@ -87,11 +87,12 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
     if not whole.pictures:
         return whole
     like = whole.pictures[0]
-    sheets = (grid(results),) if len(results) > 1 else ()
-    facts = by_hand(request, drawn[-1], drawn[0], len(results) + len(sheets))
+    sheets = [grid(results)] if len(results) > 1 else []
+    whole = with_sheets(whole, request, *sheets)
+    facts = by_hand(request, drawn[-1], drawn[0], len(results) + len(whole.grids))
     facts |= {"width": steps[0].part.width, "height": steps[0].part.height}
     pictures = tuple(untold(image, like) for image in results)
-    return joined(drawn, pictures=pictures, grids=sheets, facts=facts)
+    return replace(whole, pictures=pictures, maps=(), asides=(), facts=facts)
 
 
 def _pixels(grown: Any) -> tuple[int, int, int, int]:

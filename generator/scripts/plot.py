@@ -17,6 +17,7 @@ from generator.scripts.axes import AXES, IMG2IMG, NOTHING, SEEDS, TXT2IMG, Axis
 from generator.scripts.drawing import Draw, another_seed, joined
 from generator.scripts.told import differing
 
+MODELS = frozenset({"Hires upscaler", "VAE", "Refiner checkpoint", "[ControlNet] Model"})
 MOST_PIXELS = 200_000_000  # of a sheet: AUTOMATIC1111's img_max_size_mp
 TITLE = "X/Y/Z plot"
 
@@ -55,6 +56,7 @@ class Plan:
 def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> Generation:
     """Draw every cell, dear changes outermost, and compose the sheets."""
     plan = read_plan(request, arguments)
+    _check_models(request, plan, draw)
     cells = {place: draw.settled(_cell(request, plan, place)) for place in plan.places}
     _fits(list(cells.values()))
     draw.expect(list(cells.values()))
@@ -94,6 +96,18 @@ def read_plan(request: GenerationRequest, arguments: tuple[Any, ...]) -> Plan:
         found.append(Side(name, axis, typed, tuple(values), fixed, varies))
     x, y, z = found
     return Plan((x, y, z), legend, lone, sub, margin)
+
+
+def _check_models(request: GenerationRequest, plan: Plan, draw: Draw) -> None:
+    """See that what the axes name is here. Raises :class:`BadRequest` naming the axis."""
+    if draw.check is None:
+        return
+    for side in (side for side in plan.sides if side.axis.label in MODELS):
+        for value in side.values:
+            try:
+                draw.check(side.axis.change(request, value, side.values))
+            except BadRequest as error:
+                raise BadRequest(f"{side.axis.label}: {error}", "script_args") from error
 
 
 def _settled(request: GenerationRequest, values: Sequence[int]) -> list[int]:

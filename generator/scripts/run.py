@@ -38,11 +38,12 @@ def run(
     watch: Watch,
     enlarge: Enlarge | None = None,
     find: Callable[[str], str] | None = None,
+    check: Callable[[GenerationRequest], None] | None = None,
 ) -> Generation:
     """Draw ``request`` as its script tells; ``once`` draws a request without one.
 
     ``enlarge`` is what sd upscale enlarges with; ``find`` makes a checkpoint's whole name of a part
-    of it.
+    of it; ``check`` raises where a model that a request names is not here.
 
     The arguments are those that ``catalogue.check`` let in. Raises :class:`BadRequest` for a
     script that is not there, and what the script and the drawing raise.
@@ -53,4 +54,4 @@ def run(
     runner = RUNNERS.get(script.title)
     if runner is None:
         raise BadRequest(f"The script {script.title!r} is not there yet.", "script_name")
-    return runner(request, script.arguments, Draw(once, watch, enlarge, find))
+    return runner(request, script.arguments, Draw(once, watch, enlarge, find, check))

@@ -108,10 +108,12 @@ def test_first_pictures_are_kept_under_their_fingerprint(house: Any) -> None:
 
 def test_a_scripts_sheets_are_saved_as_grids(house: Any) -> None:
     whole = house.draw
+    house.draw = lambda job: replace(whole(job), unshown_grids=(grey(32),))
+    assert len(img2img(house, save_images=True)["images"]) == 1
     house.draw = lambda job: replace(whole(job), grids=(grey(32),))
-    img2img(house, save_images=True)
+    assert len(img2img(house, save_images=True)["images"]) == 2
     grids = house.data_dir / "outputs/img2img-grids" / DAY
-    assert names(grids) == ["grid-0000.png"]
+    assert names(grids) == ["grid-0000.png", "grid-0001.png"]
     assert Image.open(grids / "grid-0000.png").size == (32, 32)
 
 

@@ -11,7 +11,7 @@ from generator.errors import BadRequest
 from generator.hooks import unwatched
 from generator.pictures.mosaic import Mosaic
 from generator.pictures.reading import read_base64, write_base64
-from generator.request import GenerationRequest, Inversion, Mask, Origin, Stop
+from generator.request import GenerationRequest, Inversion, Mask, Origin, Snapshot, Stop
 from generator.scripts.expanding import growth
 from generator.scripts.loopback import strength
 from generator.scripts.run import run as run_script
@@ -100,6 +100,19 @@ def test_an_interrupted_loop_shows_what_is_there() -> None:
     assert found.stopped
     assert len(found.pictures) == 2
     assert found.grids[0].size == (128, 64)
+
+
+@pytest.mark.parametrize("title", [LOOP, MK2])
+def test_a_sheet_that_is_not_wanted_is_kept_aside(title: str) -> None:
+    """It is saved where grids are, and not answered."""
+    places = {"a0": 3} if title == LOOP else {"a1": 32, "a2": 0, "a3": ("left",), "batches": 2}
+    wanted = from_picture(title, **places)
+    shown = run(wanted, Painter())
+    kept = run(replace(wanted, options=Snapshot(return_grid=False)), Painter())
+    assert (len(shown.grids), shown.unshown_grids) == (1, ())
+    assert (kept.grids, len(kept.unshown_grids)) == ((), 1)
+    assert kept.unshown_grids[0].size == shown.grids[0].size
+    assert len(kept.facts["infotexts"]) == len(kept.pictures) == len(shown.pictures)
 
 
 def test_interrogation_is_refused() -> None:

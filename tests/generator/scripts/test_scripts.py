@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from generator.errors import BadRequest
+from generator.errors import BadRequest, ModelNotFound
 from generator.hooks import Watch, unwatched
 from generator.request import (
     Generation,
@@ -83,11 +83,25 @@ def test_a_matrix_draws_every_combination() -> None:
     assert drawn.facts["all_prompts"] == ["a", "a, b", "a, c", "a, b, c"]
 
 
-def test_a_matrix_that_was_interrupted_has_no_sheet() -> None:
-    request = replace(REQUEST, prompt="a|b")
-    brush, drawn = draw("prompt MATRIX", [True, False, "positive", "space", 0], request, 1)
-    assert (len(brush.asked), len(drawn.pictures), drawn.grids) == (1, 1, ())
+def test_a_matrix_that_was_interrupted_shows_what_is_there() -> None:
+    request = replace(REQUEST, prompt="a|b|c")
+    brush, drawn = draw("prompt MATRIX", [True, False, "positive", "space", 0], request, 3)
+    assert (len(brush.asked), len(drawn.pictures)) == (3, 3)
     assert drawn.stopped
+    (sheet,) = drawn.grids
+    wide, high = sheet.size
+    cells = [sheet.getpixel((wide - x, high - y)) for y in (48, 16) for x in (48, 16)]
+    assert cells == [(1, 0, 0), (2, 0, 0), (3, 0, 0), (0, 0, 0)]
+    assert len(drawn.facts["infotexts"]) == 4
+
+
+def test_a_matrix_of_which_nothing_was_drawn_has_no_sheet() -> None:
+    def nothing(request: GenerationRequest, watch: Watch) -> Generation:
+        return replace(Brush()(request, watch), pictures=(), stopped=True)
+
+    script = check("prompt matrix", [True, False, "positive", "space", 0], "txt2img")
+    drawn = run(replace(REQUEST, prompt="a|b", script=script), nothing, unwatched)
+    assert (drawn.grids, drawn.facts["index_of_first_image"]) == ((), 0)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +209,24 @@ def test_a_sheet_that_is_too_large_is_refused_before_it_is_drawn() -> None:
     with pytest.raises(BadRequest, match="20 pictures of 4096 x 4096"):
         run(replace(request, script=script), brush, unwatched)
     assert brush.asked == []
+
+
+@pytest.mark.parametrize(
+    ("axis", "values"),
+    [("VAE", "None,lost"), ("Refiner checkpoint", "None,lost"), ("Hires upscaler", "Latent,lost")],
+)
+def test_a_plot_of_a_model_that_is_not_here_draws_nothing(axis: str, values: str) -> None:
+    def missing(request: GenerationRequest) -> None:
+        refiner = request.refiner and request.refiner.checkpoint
+        if "lost" in (request.vae, refiner, request.hires.upscaler):
+            raise ModelNotFound("there is no 'lost'")
+
+    brush = Brush()
+    script = check("x/y/z plot", plot(x="Steps: 1,2", y=f"{axis}: {values}"), "txt2img")
+    request = replace(REQUEST, hires=HiresFix(strength=0.5), script=script)
+    with pytest.raises(BadRequest, match=f"^{axis}: there is no 'lost'$") as error:
+        run(request, brush, unwatched, check=missing)
+    assert (error.value.field, brush.asked) == ("script_args", [])
 
 
 def test_an_interrupted_plot_shows_what_is_there() -> None:
