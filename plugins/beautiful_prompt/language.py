@@ -25,10 +25,6 @@ Tell = Callable[[float, str], bool]
 TOGETHER = 5  # prompts written at once: memory grows with them, time hardly
 
 
-class Cancelled(Exception):
-    """Whoever asked does not want to wait any longer."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Writer:
     """A model in memory."""
@@ -69,12 +65,15 @@ def _dtype(device: str) -> torch.dtype:
 def write_prompts(
     writer: Writer, prompt: str, manner: Manner, count: int, seed: int, tell: Tell
 ) -> list[str]:
-    """``count`` prompts. Raises :class:`Cancelled` when ``tell`` says that nobody waits."""
+    """``count`` prompts; those that were finished when ``tell`` says that nobody waits."""
     found: list[str] = []
     while len(found) < count:
         batch = min(TOGETHER, count - len(found))
         watch = _Watch(tell, len(found), batch, count, manner.max_length)
-        found += _written(writer, prompt, manner, batch, seed + len(found), watch)
+        written = _written(writer, prompt, manner, batch, seed + len(found), watch)
+        if watch.cancelled:
+            break
+        found += written
     return found
 
 
@@ -100,8 +99,6 @@ def _written(
             pad_token_id=_padding(writer.tokenizer),
             stopping_criteria=StoppingCriteriaList([watch]),
         )  # (batch, up to longest)
-    if watch.cancelled:
-        raise Cancelled
     start = 0 if writer.translates or manner.continues else length
     return [
         _cleaned(text)

@@ -27,7 +27,7 @@ class Plugin:
 
     @hook
     def task(self, verb: str, body: Any, tell: Callable[[float, str], bool]) -> Any:
-        """``{"prompts", "original", "model", "seed", "negative_prompt"}``."""
+        """``{"prompts", "original", "model", "seed", "negative_prompt", "interrupted"}``."""
         if verb != WRITE:
             raise ValueError(f"BeautifulPrompt cannot do {verb!r}.")
         return self.written(Wish.model_validate(body), tell)
@@ -49,7 +49,7 @@ class Plugin:
         answer = {"original": wish.prompt, "seed": seed, "negative_prompt": ""}
         if folder is None:
             prompts = expand(wish.prompt, wish.count, seed)
-            return {**answer, "model": EMBEDDED, "prompts": prompts}
+            return {**answer, "model": EMBEDDED, "prompts": prompts, "interrupted": False}
         manner = manner_of(folder).asked(wish)
         from plugins.beautiful_prompt import language  # transformers: seconds
 
@@ -57,7 +57,7 @@ class Plugin:
         writer = self.shelf.take(folder, self.device())
         prompts = language.write_prompts(writer, wish.prompt, manner, wish.count, seed, tell)
         told = {"model": folder.name, "negative_prompt": manner.negative_prompt}
-        return {**answer, **told, "prompts": prompts}
+        return {**answer, **told, "prompts": prompts, "interrupted": len(prompts) < wish.count}
 
     def folder_of(self, name: str) -> Path | None:
         """The folder of a model, None for the embedded one. Raises ``ValueError``."""

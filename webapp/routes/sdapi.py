@@ -2,6 +2,7 @@
 
 import base64
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request
@@ -12,10 +13,11 @@ from webapp.errors import Fault, InvalidFields, Refused
 from webapp.openapi import EMPTY, NULL, Note, described
 from webapp.requests.models_of import exact
 from webapp.routes.context import caller, json_body, services, tasks
-from webapp.routes.tasks import Running, route_of, running
+from webapp.routes.tasks import Running, frames, route_of, running, task_of
 from webapp.scopes import Scope, allowed
 
 if TYPE_CHECKING:
+    from webapp.queues.contracts import Frame
     from webapp.services import Services
 
 sdapi = Blueprint("sdapi", __name__, url_prefix="/sdapi/v1")
@@ -118,10 +120,21 @@ def fraction(job: Running) -> float:
 
 @sdapi.post("/interrupt")
 @allowed(Scope.GENERATE)
-@described(Note("Stop the caller's running jobs; what is drawn so far is answered", answer=EMPTY))
+@described(
+    Note(
+        "Stop the caller's running jobs; what is drawn so far is answered",
+        query={"id_task": {"type": "string", "description": "stop this one alone, waiting or not"}},
+        answer=EMPTY,
+    )
+)
 def interrupt() -> Response:
     """Ask the workers to stop."""
-    ask(Stop.INTERRUPT)
+    named = request.args.get("id_task")
+    if named:
+        mine = [each for each in frames(services(), caller()) if task_of(each) == named]
+    else:
+        mine = [job.frame for job in running(services(), caller())]
+    ask(Stop.INTERRUPT, mine)
     return jsonify({})
 
 
@@ -130,16 +143,15 @@ def interrupt() -> Response:
 @described(Note("Stop the current batch and go on with the next", answer=NULL))
 def skip() -> Response:
     """Ask the workers to go on with the next batch."""
-    ask(Stop.SKIP)
+    ask(Stop.SKIP, [job.frame for job in running(services(), caller())])
     return jsonify(None)
 
 
-def ask(stop: Stop) -> None:
-    """Tell every running job of the caller to stop."""
-    here = services()
-    for job in running(here, caller()):
-        here.board.ask_stop(job.frame.id, stop)
-        tasks().stop(job.frame.id, stop)
+def ask(stop: Stop, jobs: Sequence["Frame"]) -> None:
+    """Tell jobs to stop."""
+    for job in jobs:
+        services().board.ask_stop(job.id, stop)
+        tasks().stop(job.id, stop)
 
 
 @sdapi.get("/options")

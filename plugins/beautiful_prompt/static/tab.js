@@ -5,6 +5,7 @@ const ROUTE = 'plugins/beautifulprompt'
 const KEPT = 'easel.beautifulprompt' // what the reader filled in, from visit to visit
 const EMBEDDED = 'Easel words'
 const POLL_MS = 300
+const MODELS_MS = 4000 // how soon a folder that was copied is listed
 
 /** Numbers that a language model is asked with; empty is as the model likes it. */
 const NUMBERS = [
@@ -40,13 +41,29 @@ export default function mount(element, easel) {
     show()
   })
   void load()
+  fields.model.addEventListener('focus', () => void refresh())
+  const watching = setInterval(() => {
+    if (element.offsetParent !== null && document.visibilityState === 'visible') void refresh()
+  }, MODELS_MS)
 
   async function load() {
     const answer = await easel.fetch(`${ROUTE}/model_list`)
     if (!answer.ok) return fail(await reason(answer))
-    state.models = (await answer.json()).models
-    fillModels()
+    await take(answer)
     show()
+  }
+
+  /** Models come and go while the section is open; a service that is away is told by others. */
+  async function refresh() {
+    const answer = await easel.fetch(`${ROUTE}/model_list`).catch(() => null)
+    if (answer?.ok) await take(answer)
+  }
+
+  async function take(answer) {
+    const { models } = await answer.json()
+    if (JSON.stringify(models) === JSON.stringify(state.models)) return
+    state.models = models
+    fillModels()
   }
 
   function fillModels() {
@@ -102,8 +119,10 @@ export default function mount(element, easel) {
         body: JSON.stringify(body),
         signal: abort.signal,
       })
-      if (answer.ok) state.answer = await answer.json()
-      else if (!state.running.stopped) state.problem = await reason(answer)
+      if (answer.ok) {
+        const told = await answer.json()
+        if (told.prompts.length > 0) state.answer = told // of an interrupted one, what there is
+      } else if (!state.running.stopped) state.problem = await reason(answer)
     } catch (error) {
       if (!abort.signal.aborted) state.problem = error.message || say('unreached')
     } finally {
@@ -120,19 +139,21 @@ export default function mount(element, easel) {
     if (!answer.ok || mine !== state.running) return
     const { active, queued, progress, textinfo } = await answer.json()
     mine.active = active
+    if (mine.stopped) return
     if (typeof progress === 'number' && active) fields.bar.value = progress
     else fields.bar.removeAttribute('value')
     fields.status.textContent = queued ? say('queued') : textinfo && active ? textinfo : say('writing')
   }
 
-  /** What waits in line is just left; what is being written is asked to stop. */
+  /** What waits in line is left to stop by itself; what is being written is answered so far. */
   async function cancel() {
     const mine = state.running
     if (!mine) return
     mine.stopped = true
     fields.cancel.disabled = true
-    if (mine.active) await post('sdapi/v1/interrupt', {})
-    mine.abort.abort()
+    fields.status.textContent = say('stopping')
+    await post(`sdapi/v1/interrupt?id_task=${encodeURIComponent(mine.task)}`, {})
+    if (!mine.active) mine.abort.abort()
   }
 
   function post(path, body) {
@@ -210,6 +231,7 @@ export default function mount(element, easel) {
   }
 
   return () => {
+    clearInterval(watching)
     state.running?.abort.abort()
   }
 }

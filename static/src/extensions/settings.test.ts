@@ -12,6 +12,9 @@ test('the kind of the default says how a setting is drawn', () => {
     'switch', 'number', 'text', 'words', 'json', 'json',
   ])
   expect(kindOf(setting('a', { choices: ['a', 'b'] }))).toBe('choice')
+  const several = setting(['a'], { choices: ['a', 'b'] })
+  expect(kindOf(several)).toBe('several')
+  expect(read(several, written(several))).toEqual(['a'])
 })
 
 test('words and objects come back as they were written', () => {

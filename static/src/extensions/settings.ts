@@ -1,10 +1,10 @@
 /** How a plugin's settings are drawn: by the kind of their default. */
 import type { Setting } from './api'
 
-export type SettingKind = 'switch' | 'choice' | 'number' | 'text' | 'words' | 'json'
+export type SettingKind = 'switch' | 'choice' | 'several' | 'number' | 'text' | 'words' | 'json'
 
 export function kindOf({ default: usual, choices }: Setting): SettingKind {
-  if (choices.length > 0 && !Array.isArray(usual)) return 'choice'
+  if (choices.length > 0) return Array.isArray(usual) ? 'several' : 'choice'
   if (typeof usual === 'boolean') return 'switch'
   if (typeof usual === 'number') return 'number'
   if (typeof usual === 'string') return 'text'
