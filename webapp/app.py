@@ -35,6 +35,7 @@ from webapp.routes import (
     probes,
     sdapi,
     signing,
+    styling,
     training,
 )
 from webapp.routes.files import (
@@ -112,6 +113,7 @@ def add_routes(app: Flask, services: "Services", built_page: Path) -> None:
     app.register_blueprint(cards.cards)
     app.register_blueprint(internal.internal)
     app.register_blueprint(counting.blueprint(counting.Reader()))
+    app.register_blueprint(styling.styling)
     app.register_blueprint(docs.docs)
     app.register_blueprint(extras.extras)
     app.register_blueprint(pictures.files)

@@ -114,6 +114,12 @@ class Draining(Unavailable):
     """The service ends, and may be back soon."""
 
 
+class UnknownStyle(Refused):
+    """There is no style of that name."""
+
+    status = 404
+
+
 class NotBuilt(Refused):
     """A known route of AUTOMATIC1111's whose work Easel cannot do."""
 

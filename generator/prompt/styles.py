@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+NEW_FILE = 0o644
+COMMENT = "#"  # how the name of a row begins that is none
+
 
 @dataclass(frozen=True, slots=True)
 class Style:
@@ -26,22 +29,23 @@ def read_styles(paths: Iterable[Path]) -> dict[str, Style]:
     """
     styles: dict[str, Style] = {}
     for path in paths:
-        if not path.is_file():
-            continue
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file, skipinitialspace=True):
-                style = _style(row, path)
-                if style:
-                    styles.setdefault(style.name, style)
+        for row in rows_of(path):
+            if row.name and not row.name.startswith(COMMENT):
+                styles.setdefault(row.name, row)
     return styles
 
 
-def _style(row: dict[str, str | None], path: Path) -> Style | None:
-    name = row.get("name") or ""
-    if not name or name.startswith("#"):
-        return None
+def rows_of(path: Path) -> list[Style]:
+    """Every row of a file in its order, comments too; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [_style(row, path) for row in csv.DictReader(file, skipinitialspace=True)]
+
+
+def _style(row: dict[str, str | None], path: Path) -> Style:
     prompt = row["prompt"] if "prompt" in row else row.get("text")
-    return Style(name, prompt or "", row.get("negative_prompt") or "", path)
+    return Style(row.get("name") or "", prompt or "", row.get("negative_prompt") or "", path)
 
 
 def write_styles(path: Path, styles: Iterable[Style]) -> None:
@@ -53,6 +57,7 @@ def write_styles(path: Path, styles: Iterable[Style]) -> None:
         writer.writerows((s.name, s.prompt, s.negative_prompt) for s in styles)
     if path.exists():
         path.with_name(path.name + ".bak").write_bytes(path.read_bytes())
+    os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else NEW_FILE)
     os.replace(temporary, path)
 
 

@@ -253,13 +253,16 @@ def script_info() -> Response:
 @described(Note("Named pieces of prompts", answer=LIST))
 def prompt_styles() -> Response:
     """The styles of styles.csv, read afresh."""
+    return jsonify(styles_told())
+
+
+def styles_told() -> list[dict[str, str]]:
+    """Every style, as AUTOMATIC1111 lists them."""
     found = read_styles(styles_files(services().config))
-    return jsonify(
-        [
-            {"name": s.name, "prompt": s.prompt, "negative_prompt": s.negative_prompt}
-            for s in found.values()
-        ]
-    )
+    return [
+        {"name": s.name, "prompt": s.prompt, "negative_prompt": s.negative_prompt}
+        for s in found.values()
+    ]
 
 
 @models.get("/cmd-flags")
