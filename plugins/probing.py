@@ -13,8 +13,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from generator.patience import slices
 from plugins.errors import Unfit
 from plugins.finding import Found, Origin
 from plugins.importing import files_of, import_part, refusing
@@ -96,14 +98,21 @@ def _listen(child: subprocess.Popen, found: Sequence[Found], patience: float) ->
     child.stdin.close()
     faults: dict[str, str] = {}
     for each in found:
-        try:
-            line = lines.get(timeout=patience)
-        except queue.Empty:
+        line = _next(lines, patience)
+        if line is None:
             return faults | {each.name: f"Its import did not end within {patience:.0f} seconds."}
         if not line:
             return faults | {each.name: "Its import ended the interpreter."}
         faults[each.name] = json.loads(line)["fault"]
     return faults
+
+
+def _next(lines: "queue.Queue[str]", patience: float) -> str | None:
+    """The next line, None after so many seconds in which this process ran."""
+    for pause in slices(patience):
+        with suppress(queue.Empty):
+            return lines.get(timeout=pause)
+    return None
 
 
 def _pass_on(pipe: object, lines: "queue.Queue[str]") -> None:

@@ -9,12 +9,12 @@ import select
 import signal
 import sqlite3
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from generator.patience import slices
 from webapp.child import Child
 from webapp.devices import DeviceMissing, check_devices, devices
 from webapp.draining import announce as announce_drain
@@ -22,7 +22,6 @@ from webapp.draining import withdraw
 from webapp.family import LISTEN_FD, SUPERVISOR, is_dead, worker_name
 from webapp.first_start import prepare
 from webapp.logs import start_log
-from webapp.patience import ran_since
 from webapp.places import CannotUse, check_certificate, open_store, token
 from webapp.ports import PortTaken, Probe, listener
 from webapp.queues.errors import QueueError
@@ -150,13 +149,13 @@ class Supervisor:
         Of the grace, seconds in which this process itself stood still do not count: the children
         may have stood still with it.
         """
-        left, told = grace, self.signals
+        told = self.signals
         for child in children:
             child.signal(signal.SIGTERM)
-        while any(child.alive for child in children) and left > 0:
-            began = time.monotonic()
-            woken(TICK)
-            left -= ran_since(began)
+        for pause in slices(grace):
+            if not any(child.alive for child in children):
+                break
+            woken(pause)
             if self.signals > told:
                 told = self.signals
                 for child in children:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from generator.describing.questions import Question
 from generator.errors import GeneratorError
 from generator.hooks import Silence, Watch
+from generator.patience import after
 from generator.releasing import Releaser
 from generator.request import (
     Extras,
@@ -37,7 +38,6 @@ from webapp.errors import envelope, json_answer, status_of
 from webapp.extras_answers import compose_extras
 from webapp.learning import Teacher, made, trained
 from webapp.logs import about
-from webapp.patience import after
 from webapp.plugin_tasks import SHARES, outcome, shown
 from webapp.queues import frames
 from webapp.queues.contracts import LOAD, PLUGINS, UNLOAD, Answer, Board, Lease, Stream, WorkerState

@@ -13,11 +13,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from generator.errors import ModelUnreadable
+from generator.patience import slices
 
 MODULE = "generator.models.unpacking"
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,21 +106,31 @@ def convert(source: Path, target: Path) -> None:
         "LC_ALL": "C.UTF-8",
         "OPENBLAS_NUM_THREADS": "1",
     }
+    with subprocess.Popen(
+        [sys.executable, "-m", MODULE, str(source.absolute()), str(target)],
+        cwd=target.parent,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as reader:
+        told = _told(reader, seconds)
+    if told is None:
+        raise unreadable(source, f"reading it took longer than {seconds:.0f} seconds")
+    if reader.returncode:
+        said = told.decode("utf-8", "replace").strip().splitlines()
+        raise unreadable(source, said[-1] if said else f"its reader ended with {reader.returncode}")
+
+
+def _told(reader: "subprocess.Popen[bytes]", seconds: float) -> bytes | None:
+    """What a reader has written to its end; None where it does not end in time, and is killed."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", MODULE, str(source.absolute()), str(target)],
-            cwd=target.parent,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise unreadable(source, f"reading it took longer than {seconds:.0f} seconds") from None
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise unreadable(source, said[-1] if said else f"its reader ended with {done.returncode}")
+        for pause in slices(seconds):
+            with suppress(subprocess.TimeoutExpired):
+                return reader.communicate(timeout=pause)[1]
+        return None
+    finally:
+        reader.kill()
 
 
 def unreadable(source: Path, why: str) -> ModelUnreadable:

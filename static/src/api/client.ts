@@ -37,6 +37,14 @@ export async function post<T>(path: string, body: unknown = {}, quiet = false): 
   return send<T>(path, init, quiet)
 }
 
+export async function put<T>(path: string, body: unknown): Promise<T> {
+  return send<T>(path, {
+    method: 'PUT',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+}
+
 export async function remove<T>(path: string): Promise<T> {
   return send<T>(path, { method: 'DELETE' })
 }

@@ -1,5 +1,5 @@
 /** The routes that the page uses, and the shapes of what they ask and answer. */
-import { get, post } from './client'
+import { get, post, put, remove } from './client'
 
 export interface Session {
   user: string | null
@@ -196,6 +196,10 @@ export const vaes = () => get<Vae[]>(`${sdapi}/sd-vae`)
 export const upscalers = () => get<Named[]>(`${sdapi}/upscalers`)
 export const latentModes = () => get<Named[]>(`${sdapi}/latent-upscale-modes`)
 export const styles = () => get<Style[]>(`${sdapi}/prompt-styles`)
+export const putStyle = (style: Style, previous: string) =>
+  put<Style[]>('api/styles', { ...style, previous: previous || null })
+export const dropStyle = (name: string) =>
+  remove<Style[]>(`api/styles?name=${encodeURIComponent(name)}`)
 export const scripts = () => get<ScriptInfo[]>(`${sdapi}/script-info`)
 export const options = () => get<Options>(`${sdapi}/options`)
 export const draw = (request: Txt2Img) => post<Drawn>(`${sdapi}/txt2img`, request)

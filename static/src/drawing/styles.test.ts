@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { styled } from './styles'
+import { draftOf, isChanged, styled } from './styles'
 
 test('a style surrounds the words or follows them', () => {
   const styles = [
@@ -10,4 +10,12 @@ test('a style surrounds the words or follows them', () => {
   expect(styled({ prompt: 'a cat', negative: '' }, styles)).toEqual({
     prompt: 'a cat, in oil, cinematic', negative: 'text',
   })
+})
+
+test('a style is changed when saving it would make a difference', () => {
+  const ink = { name: 'ink', prompt: 'ink of {prompt}', negative_prompt: '' }
+  expect(isChanged(draftOf(ink), ink)).toBe(false)
+  expect(isChanged({ ...draftOf(ink), negative: 'colour' }, ink)).toBe(true)
+  expect(isChanged(draftOf())).toBe(false)
+  expect(isChanged({ ...draftOf(), name: 'oil' })).toBe(true)
 })

@@ -1,6 +1,28 @@
 /** Styles written into the words (contract section 2.13). */
 import type { Style } from '../api/sdapi'
 
+export const NEW = '' // the previous name of a style that is none yet
+
+/** A style as it is written in the editor. */
+export interface Draft {
+  previous: string
+  name: string
+  prompt: string
+  negative: string
+}
+
+export function draftOf(style?: Style): Draft {
+  if (!style) return { previous: NEW, name: '', prompt: '', negative: '' }
+  const { name, prompt, negative_prompt: negative } = style
+  return { previous: name, name, prompt, negative }
+}
+
+/** Whether saving would make a difference. */
+export function isChanged(draft: Draft, kept?: Style): boolean {
+  const before = draftOf(kept)
+  return (['name', 'prompt', 'negative'] as const).some((key) => draft[key] !== before[key])
+}
+
 interface Words {
   prompt: string
   negative: string
