@@ -25,3 +25,10 @@ def keys_of(names: Sequence[str]) -> list[str]:
     width = min(max(map(len, pieces[1::2]), default=0), WIDEST)
     pieces[1::2] = map(str.zfill, pieces[1::2], repeat(width))
     return "".join(pieces).split(BETWEEN) if names else []
+
+
+def key_of(name: str) -> str:
+    """A key for one name. Such keys have an order among themselves, the same as :func:`keys_of`."""
+    pieces = DIGITS.split(name.casefold())
+    pieces[1::2] = [number.zfill(WIDEST) for number in pieces[1::2]]
+    return "".join(pieces)

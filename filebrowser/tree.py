@@ -1,7 +1,8 @@
 """What a folder holds: entries, and pages of them in an order.
 
 The names of a folder are kept, in their order, for as long as the folder itself says that nothing
-came or went (its times); so the second page of 100,000 names costs as little as any other.
+came or went (its times); so the second page of 100,000 names costs as little as any other. When
+something did, the names are read anew and the few that differ change their places.
 """
 
 import os
@@ -9,30 +10,18 @@ import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from itertools import filterfalse
 
 from filebrowser.errors import BadPath, NotAFolder, NotHere
-from filebrowser.gate import Place, check_name, hidden_in, holder_of, open_place
-from filebrowser.kinds import Kind, kind_by_mode, kind_of
-from filebrowser.natural import in_order
+from filebrowser.gate import Place, check_name, holder_of, open_place
+from filebrowser.kinds import Kind, kind_by_mode
+from filebrowser.orders import Order, Sort, Wanted, brought_up, facts_of, read
 
 MOST_LISTED = 2000  # entries of one page
-MOST_KEPT = 600_000  # names in memory, of all orders together: some 100 MB at the very most
+MOST_KEPT = 600_000  # names in memory, of all orders together: some 150 MB at the very most
 YOUNG_NS = 50_000_000  # a folder that changed so shortly ago may change again at the same time
 STALE_SECONDS = 4.0  # orders by size and time: a file that grows does not touch its folder
 LOCKS = 16
-
-
-class Sort(StrEnum):
-    """What a page is ordered by; names decide between equals, and folders always come first."""
-
-    NAME = "name"
-    SIZE = "size"
-    MODIFIED = "modified"
-    KIND = "kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +55,13 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
-    """The names of one folder in one order, and the state of the folder that they belong to."""
+class _Kept:
+    """An order, and the state of the folder that it belongs to."""
 
     stamp: tuple[int, ...]
-    folders: Sequence[str]
-    others: Sequence[str]
+    order: Order
     until: float  # monotonic seconds
-
-    @property
-    def count(self) -> int:
-        return len(self.folders) + len(self.others)
-
-
-_Key = tuple[Place, Sort, bool]
+    sure: bool  # no change can have been made since at the same tick of the clock
 
 
 def look(place: Place) -> Entry:
@@ -110,7 +92,7 @@ class Listings:
 
     def __init__(self, most_kept: int = MOST_KEPT) -> None:
         self._most_kept = most_kept
-        self._kept: OrderedDict[_Key, _Order] = OrderedDict()
+        self._kept: OrderedDict[Wanted, _Kept] = OrderedDict()
         self._changing = threading.Lock()
         self._reading = tuple(threading.Lock() for _ in range(LOCKS))
 
@@ -119,36 +101,58 @@ class Listings:
 
         Raises :class:`NotAFolder` and the gate's errors.
         """
-        folder = open_folder(place)
+        folder, wanted = open_folder(place), Wanted(place, wish.sort, wish.hidden)
         try:
-            order = self._order(folder, (place, wish.sort, wish.hidden))
-            entries = tuple(_entries(folder, _window(order, wish)))
+            order = self._order(folder, wanted)
+            entries = _entries(folder, order, wish)
+            if entries is None:
+                self._forget(wanted)
+                order = self._order(folder, wanted)
+                entries = _entries(folder, order, wish, sure=True)
         finally:
             os.close(folder)
-        return Listing(f"/{place.text}", order.count, entries)
+        return Listing(f"/{place.text}", order.count, tuple(entries or ()))
 
-    def _order(self, folder: int, key: _Key) -> _Order:
+    def _order(self, folder: int, wanted: Wanted) -> Order:
         # One reader a folder: the others wait for what it finds.
-        with self._reading[hash(key) % LOCKS]:
+        with self._reading[hash(wanted) % LOCKS]:
             stamp, now = _stamp(folder), time.monotonic()
-            with self._changing:
-                kept = self._kept.get(key)
-                if kept is not None and kept.stamp == stamp and now < kept.until:
-                    self._kept.move_to_end(key)
-                    return kept
+            kept = self._known(wanted, stamp, now)
+            if kept is not None and kept.sure and kept.stamp == stamp:
+                return kept.order
             began = time.time_ns()
-            lasting = float("inf") if key[1] in (Sort.NAME, Sort.KIND) else now + STALE_SECONDS
-            made = _Order(stamp, *_read(folder, *key), lasting)
-            self._keep(key, made, began)
-            return made
+            sure = began - max(stamp[2:]) >= YOUNG_NS
+            order = brought_up(folder, wanted, kept.order) if kept is not None else None
+            if kept is not None and order is not None:
+                made = _Kept(stamp, order, kept.until, sure)
+            else:
+                made = _Kept(stamp, read(folder, wanted), _until(wanted, now), sure)
+            self._keep(wanted, made)
+            return made.order
 
-    def _keep(self, key: _Key, made: _Order, began: int) -> None:
+    def _known(self, wanted: Wanted, stamp: tuple[int, ...], now: float) -> _Kept | None:
+        """What is kept of this very folder and is not too old."""
         with self._changing:
-            self._kept.pop(key, None)
-            if began - max(made.stamp[2:]) >= YOUNG_NS:
-                self._kept[key] = made
-            while sum(each.count for each in self._kept.values()) > self._most_kept:
+            kept = self._kept.get(wanted)
+            if kept is None or now >= kept.until or kept.stamp[:2] != stamp[:2]:
+                return None
+            self._kept.move_to_end(wanted)
+            return kept
+
+    def _keep(self, wanted: Wanted, made: _Kept) -> None:
+        with self._changing:
+            self._kept[wanted] = made
+            while sum(each.order.count for each in self._kept.values()) > self._most_kept:
                 self._kept.popitem(last=False)
+
+    def _forget(self, wanted: Wanted) -> None:
+        with self._changing:
+            self._kept.pop(wanted, None)
+
+
+def _until(wanted: Wanted, now: float) -> float:
+    steady = wanted.sort in (Sort.NAME, Sort.KIND)
+    return float("inf") if steady else now + STALE_SECONDS
 
 
 def open_folder(place: Place) -> int:
@@ -165,56 +169,22 @@ def _stamp(folder: int) -> tuple[int, ...]:
     return facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns
 
 
-def _read(folder: int, place: Place, sort: Sort, dotted: bool) -> tuple[list[str], list[str]]:
-    """The names of a folder in their order: folders, then all else."""
-    away = hidden_in(place)
-    folders: list[str] = []
-    others: list[str] = []
-    with os.scandir(folder) as found:
-        for each in found:
-            name = each.name
-            if name[0] != "." or dotted:
-                (folders if each.is_dir(follow_symlinks=False) else others).append(name)
-    shown = (list(filterfalse(away, names)) for names in (folders, others))
-    first, last = (_sorted(folder, names, sort) for names in shown)
-    return first, last
-
-
-def _sorted(folder: int, names: list[str], sort: Sort) -> list[str]:
-    names = in_order(names)
-    if sort is Sort.KIND:
-        names.sort(key=kind_of)
-    elif sort is not Sort.NAME:
-        facts = {name: _fact(folder, name, sort) for name in names}
-        names.sort(key=facts.__getitem__)
-    return names
-
-
-def _fact(folder: int, name: str, sort: Sort) -> int:
-    try:
-        facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except OSError:  # gone since the folder was read
-        return 0
-    if sort is Sort.MODIFIED:
-        return facts.st_mtime_ns
-    return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
-
-
-def _window(order: _Order, wish: Wish) -> Sequence[str]:
+def _entries(folder: int, order: Order, wish: Wish, sure: bool = False) -> list[Entry] | None:
+    """The page; None where a name stands for a folder and did not before, unless ``sure``."""
     step = -1 if wish.descending else 1
     start, end = wish.offset, wish.offset + min(wish.limit, MOST_LISTED)
     before = len(order.folders)
-    return [
-        *order.folders[::step][start:end],
-        *order.others[::step][max(0, start - before) : max(0, end - before)],
-    ]
-
-
-def _entries(folder: int, names: Sequence[str]) -> list[Entry]:
+    parts = (
+        (True, order.folders[::step][start:end]),
+        (False, order.others[::step][max(0, start - before) : max(0, end - before)]),
+    )
     found = []
-    for name in names:
-        try:
-            found.append(entry_of(name, os.stat(name, dir_fd=folder, follow_symlinks=False)))
-        except FileNotFoundError:
-            continue
+    for is_folder, names in parts:
+        for name in names:
+            facts = facts_of(folder, name)
+            if facts is None:
+                continue
+            if stat.S_ISDIR(facts.st_mode) != is_folder and not sure:
+                return None
+            found.append(entry_of(name, facts))
     return found

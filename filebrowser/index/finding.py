@@ -16,7 +16,8 @@ from filebrowser.gate import Place, Root, locate
 from filebrowser.index.query import Term
 from filebrowser.index.schema import connect
 from filebrowser.index.texts import gathered, phrase
-from filebrowser.tree import Entry, Sort, look
+from filebrowser.orders import Sort
+from filebrowser.tree import Entry, look
 from filebrowser.visit import Visit
 
 MOST_FOUND = 500  # of one page

@@ -23,8 +23,8 @@ from filebrowser.index.query import parse
 from filebrowser.index.rows import Made, Seen
 from filebrowser.index.schema import connect, prepare
 from filebrowser.kinds import Kind
+from filebrowser.orders import Sort
 from filebrowser.pictures.told import Told
-from filebrowser.tree import Sort
 from filebrowser.visit import Visit
 from tests.waiting import PATIENCE
 

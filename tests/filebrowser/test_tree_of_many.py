@@ -1,16 +1,20 @@
 """Orders and pages of folders, also large ones, and what is kept of them."""
 
+import itertools
 import os
+import random
 import time
 from pathlib import Path
 
 import pytest
 
+from filebrowser import orders
 from filebrowser.errors import NotAFile, NotAFolder, NotHere
 from filebrowser.gate import Place, Root, locate
 from filebrowser.kinds import Kind
 from filebrowser.natural import in_order
-from filebrowser.tree import Listings, Sort, Wish, look
+from filebrowser.orders import Sort
+from filebrowser.tree import Listings, Wish, look
 from filebrowser.walking import walk
 from tests.waiting import quick
 
@@ -80,6 +84,83 @@ def test_a_kept_order_follows_the_folder(root: Root) -> None:
     assert listings.page(place, Wish()).entries[0].size == 5
 
 
+@pytest.mark.parametrize("sort", list(Sort))
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_an_order_that_was_carried_on_is_the_one_read_anew(
+    root: Root, sort: Sort, seed: int
+) -> None:
+    folder, chance = root.path / "many", random.Random(seed)
+    place, listings = locate("data/many", [root]), Listings()
+    clock = itertools.count(1_000_000_000)
+    # Several changes between two looks may give a file's number to another file of its name: who
+    # asks for an order by time or size may hear of that some seconds later.
+    most = 1 if sort in (Sort.SIZE, Sort.MODIFIED) else 5
+    for _ in range(40):
+        for _ in range(chance.randint(0, most)):
+            change(folder, chance, next(clock))
+        wish = Wish(sort, chance.random() < 0.5, limit=2000, hidden=chance.random() < 0.3)
+        kept, anew = listings.page(place, wish), Listings().page(place, wish)
+        assert kept == anew
+
+
+def change(folder: Path, chance: random.Random, at: int) -> None:
+    """One change by somebody: a file, a folder, another name, or a file in another's place."""
+    name = f"{chance.choice('.aB')}{chance.randrange(12)}{chance.choice(('.png', '.txt', ''))}"
+    path, other = folder / name, folder / f"new-{chance.randrange(5)}"
+    verb = chance.choice(("make", "make", "make", "folder", "remove", "rename", "replace"))
+    if verb == "remove" and path.is_dir():
+        path.rmdir()
+    elif verb == "remove":
+        path.unlink(missing_ok=True)
+    elif verb == "folder" and not path.exists():
+        path.mkdir()
+    elif verb == "rename" and path.is_file() and not other.is_dir():
+        path.rename(other)
+    elif verb == "replace" and path.is_file():
+        draft = folder.with_name("draft")
+        draft.write_bytes(bytes(at % 97))
+        os.utime(draft, (at, at))
+        draft.rename(path)
+    elif verb == "make" and not path.exists():
+        path.write_bytes(bytes(at % 97))
+
+
+def test_a_file_that_became_a_folder_of_the_same_number(root: Root) -> None:
+    folder, listings = root.path / "many", Listings()
+    place = locate("data/many", [root])
+    for name in ("a", "b"):
+        (folder / name).touch()
+    settled(folder)
+    before = listings.page(place, Wish())
+    kept = next(iter(listings._kept.values()))
+    (folder / "b").unlink()
+    (folder / "b").mkdir()
+    kept.order.inodes["b"] = (folder / "b").stat().st_ino  # type: ignore[index]
+    after = listings.page(place, Wish())
+    assert [each.name for each in before.entries] == ["a", "b"]
+    assert [each.name for each in after.entries] == ["b", "a"]
+
+
+def test_one_change_among_many_costs_no_new_order(root: Root) -> None:
+    folder, listings = root.path / "many", Listings()
+    for number in range(MANY):
+        (folder / f"{number:05d}-{number * 7919 % 100_003}.png").touch()
+    settled(folder)
+    place = locate("data/many", [root])
+    listings.page(place, Wish())
+
+    def changed() -> int:
+        (folder / f"new-{time.time_ns()}.png").touch()
+        return listings.page(place, Wish(Sort.NAME, True)).total
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(orders, "in_order", None)  # it must not be called
+        assert [changed() for _ in range(3)] == [MANY + 1, MANY + 2, MANY + 3]
+    for number in range(orders.FEW + 1):
+        (folder / f"more-{number}").touch()
+    assert listings.page(place, Wish()).total == MANY + 3 + orders.FEW + 1
+
+
 def test_no_more_is_kept_than_allowed(root: Root) -> None:
     listings = Listings(most_kept=25)
     for folder in ("many", "x", "y", "z"):
@@ -88,7 +169,7 @@ def test_no_more_is_kept_than_allowed(root: Root) -> None:
             (root.path / folder / str(number)).touch()
         settled(root.path / folder)
         names(listings, locate(f"data/{folder}", [root]))
-    assert sum(each.count for each in listings._kept.values()) <= 25
+    assert sum(each.order.count for each in listings._kept.values()) <= 25
     assert len(names(listings, locate("data/many", [root]))) == 10
 
 

@@ -11,7 +11,8 @@ from filebrowser.errors import BadPath
 from filebrowser.gate import Place
 from filebrowser.jobstore import Job, Phase
 from filebrowser.moving import Result
-from filebrowser.tree import Entry, Sort, open_folder
+from filebrowser.orders import Sort
+from filebrowser.tree import Entry, open_folder
 from filebrowser.visit import Right, Visit, reach
 from webapp.errors import BadValue, Refused
 

@@ -9,8 +9,9 @@ from flask import Blueprint, Response, jsonify, request
 from filebrowser.errors import NotAFolder
 from filebrowser.gate import Place, Root, open_place
 from filebrowser.kinds import Kind, type_of
+from filebrowser.orders import Sort
 from filebrowser.serving import Shown, respond
-from filebrowser.tree import MOST_LISTED, Entry, Listing, Sort, Wish, look
+from filebrowser.tree import MOST_LISTED, Entry, Listing, Wish, look
 from filebrowser.visit import Right, Visit, check_rights, reach
 from webapp.openapi import Note, described
 from webapp.routes.files.asking import (

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from filebrowser.index.finding import MOST_FOUND, Hit, Question
 from filebrowser.index.query import Term, parse
-from filebrowser.tree import Sort
+from filebrowser.orders import Sort
 from filebrowser.visit import Right, check_rights
 from webapp.openapi import Note, described
 from webapp.routes.files.asking import (
