@@ -16,19 +16,20 @@ def in_order(names: Sequence[str]) -> list[str]:
     return [names[index] for index in order]
 
 
-def keys_of(names: Sequence[str]) -> list[str]:
+def keys_of(names: Sequence[str], width: int | None = None) -> list[str]:
     """A key for each name: folded, every number filled up with zeros to the same width.
 
-    All names are taken apart at once: 100,000 cost 80 ms, and twice that one by one (measured).
+    Keys of one call have an order among themselves, and those of all calls with the same ``width``
+    (digits); without one it is that of the longest number. All names are taken apart at once:
+    100,000 cost 80 ms, and twice that one by one (measured).
     """
     pieces = DIGITS.split(BETWEEN.join(names).casefold())
-    width = min(max(map(len, pieces[1::2]), default=0), WIDEST)
+    if width is None:
+        width = min(max(map(len, pieces[1::2]), default=0), WIDEST)
     pieces[1::2] = map(str.zfill, pieces[1::2], repeat(width))
     return "".join(pieces).split(BETWEEN) if names else []
 
 
 def key_of(name: str) -> str:
-    """A key for one name. Such keys have an order among themselves, the same as :func:`keys_of`."""
-    pieces = DIGITS.split(name.casefold())
-    pieces[1::2] = [number.zfill(WIDEST) for number in pieces[1::2]]
-    return "".join(pieces)
+    """A key for one name, which has an order among all such keys."""
+    return keys_of((name,), WIDEST)[0]

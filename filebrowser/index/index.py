@@ -11,12 +11,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filebrowser.gate import Place, Root
 from filebrowser.index import rows as books
 from filebrowser.index.finding import Finder, Found, Question
-from filebrowser.index.looking import ask, compare, note, writing
+from filebrowser.index.looking import ask, compare, compare_names, note, writing
 from filebrowser.index.rows import Made
 from filebrowser.index.schema import connect, prepare
 from filebrowser.pictures.told import Teller, Told, silent
@@ -26,9 +27,25 @@ RESCAN_SECONDS = 15 * 60.0  # the whole again, should a change have gone unnotic
 ASKED_AT_ONCE = 100  # pictures between two looks at what is more urgent
 LONGEST_PAUSE = 1.0  # seconds
 UNHURRIED = 0.05  # seconds of work after which a pause is due
+MANY = 100  # names in one folder that are looked at one by one; more, and it is compared whole
 MERGED = 200  # pages of the full-text index put together in one go
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Look:
+    """What is to be looked at in a folder: some names or all of it; ``deep``: and all below."""
+
+    deep: bool = False
+    whole: bool = False
+    names: set[str] = field(default_factory=set)
+
+    def add(self, name: str | None, deep: bool) -> None:
+        """This name too; None is all."""
+        self.names |= {name} if name is not None else set()
+        self.whole = self.whole or name is None or len(self.names) > MANY
+        self.deep = self.deep or deep
 
 
 class Index:
@@ -55,7 +72,7 @@ class Index:
         self._trees: dict[str, int] = {}  # empty before the start
         self._rows: sqlite3.Connection
         self._finder = Finder(path)
-        self._waiting: OrderedDict[tuple[str, tuple[str, ...]], bool] = OrderedDict()
+        self._waiting: OrderedDict[tuple[str, tuple[str, ...]], _Look] = OrderedDict()
         self._changed = threading.Condition()
         self._stopped = False
         self._idle = threading.Event()
@@ -82,9 +99,9 @@ class Index:
             self._rows.close()
 
     def look_at(self, places: Iterable[Place]) -> None:
-        """Something came, changed or went at these places: their folders are compared again."""
+        """Something came, changed or went at these places: it is compared again, and all below."""
         for place in places:
-            self._add(str(place.root.path), place.names[:-1], deep=False)
+            self._add_name(str(place.root.path), place.names)
             self._add(str(place.root.path), place.names, deep=True)
 
     def look_at_paths(self, paths: Iterable[Path]) -> None:
@@ -92,7 +109,7 @@ class Index:
         for path in paths:
             for place in self._roots:
                 if path.is_relative_to(place):
-                    self._add(place, path.relative_to(place).parts[:-1], deep=False)
+                    self._add_name(place, path.relative_to(place).parts)
 
     def wait(self, seconds: float) -> bool:
         """Whether everything that is to be done was done within so many seconds."""
@@ -109,12 +126,17 @@ class Index:
 
     # -- the thread ---------------------------------------------------------------------------
 
-    def _add(self, root: str, names: tuple[str, ...], *, deep: bool) -> None:
+    def _add_name(self, root: str, names: tuple[str, ...]) -> None:
+        """One name in its folder is to be looked at."""
+        self._add(root, names[:-1], deep=False, only=names[-1] if names else None)
+
+    def _add(
+        self, root: str, names: tuple[str, ...], *, deep: bool, only: str | None = None
+    ) -> None:
         if root not in self._trees or any(name.startswith(".") for name in names):
             return
         with self._changed:
-            key = (root, names)
-            self._waiting[key] = self._waiting.get(key, False) or deep
+            self._waiting.setdefault((root, names), _Look()).add(only, deep)
             self._idle.clear()
             self._changed.notify_all()
 
@@ -141,15 +163,20 @@ class Index:
             # The latest first: what a person just did comes before the rest of a long look.
             item = self._waiting.popitem() if self._waiting else None
         if item is not None:
-            (root, names), deep = item
-            self._compare(Place(self._roots[root], names), self._trees[root], deep)
+            (root, names), look = item
+            self._compare(Place(self._roots[root], names), self._trees[root], look)
             return True
         return self._ask_some()
 
-    def _compare(self, place: Place, tree: int, deep: bool) -> None:
+    def _compare(self, place: Place, tree: int, look: _Look) -> None:
         began = time.monotonic()
-        for inner, new in compare(self._rows, tree, place):
-            if inner is not place and (new or deep):
+        steps = (
+            compare(self._rows, tree, place)
+            if look.whole
+            else compare_names(self._rows, tree, place, look.names)
+        )
+        for inner, new in steps:
+            if inner is not place and (new or look.deep):
                 self._add(str(place.root.path), inner.names, deep=True)
             began = self._breathe(began)
             if self._stopped:
@@ -165,7 +192,7 @@ class Index:
             place = Place(roots[tree], names)
             made = ask(place, changed, self._teller)
             if made is None:
-                self._add(str(place.root.path), names[:-1], deep=False)
+                self._add_name(str(place.root.path), names)
             told.append((number, made or Made(Told())))
             began = self._breathe(began)
             if self._stopped or self._waiting:

@@ -3,9 +3,9 @@
 import os
 import sqlite3
 import stat
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from filebrowser.errors import BadPath, FileError
 from filebrowser.gate import DEEPEST, Place, check_name, hidden_in, locate, open_place
@@ -16,8 +16,8 @@ from filebrowser.pictures.opening import opened
 from filebrowser.pictures.told import Teller, Told
 
 BATCH = 200  # files in one transaction
-BREATH = 0.001  # seconds a batch: a folder of 100,000 files must not hold up those who ask for it
 SHOWN = (stat.S_IFREG, stat.S_IFDIR)
+Look = Callable[[], os.stat_result]
 
 
 @contextmanager
@@ -47,6 +47,31 @@ def compare(rows: sqlite3.Connection, tree: int, place: Place) -> Iterator[tuple
     with writing(rows):
         folder = books.folder_id(rows, tree, "/".join(place.names))
         known = books.known_in(rows, folder)
+    yield from _bring_up(rows, (tree, folder), place, found, known)
+
+
+def compare_names(
+    rows: sqlite3.Connection, tree: int, place: Place, names: Collection[str]
+) -> Iterator[tuple[Place, bool]]:
+    """As :func:`compare`, of some names in a folder; of all where it is not known, or gone."""
+    folder = books.known_folder(rows, tree, "/".join(place.names))
+    found = _listed(place, names) if folder is not None else None
+    if folder is None or found is None:
+        yield from compare(rows, tree, place)
+        return
+    known = books.known_in(rows, folder, names)
+    yield from _bring_up(rows, (tree, folder), place, found, known)
+
+
+def _bring_up(
+    rows: sqlite3.Connection,
+    where: tuple[int, int],
+    place: Place,
+    found: Sequence[Seen],
+    known: Known,
+) -> Iterator[tuple[Place, bool]]:
+    """Write down what differs between what was ``found`` and what was ``known`` of a folder."""
+    tree, folder = where
     folders = {one.name for one in found if one.kind is Kind.FOLDER}
     for name, (_, one) in known.items():
         if one.kind is Kind.FOLDER and name not in folders:
@@ -55,7 +80,8 @@ def compare(rows: sqlite3.Connection, tree: int, place: Place) -> Iterator[tuple
         yield place, False
     if len(place.names) < DEEPEST - 1:
         for name in folders:
-            yield Place(place.root, (*place.names, name)), name not in known
+            new = name not in known or known[name][1].kind is not Kind.FOLDER
+            yield Place(place.root, (*place.names, name)), new
 
 
 def _write(
@@ -80,10 +106,11 @@ def _forget(rows: sqlite3.Connection, tree: int, place: Place) -> Iterator[tuple
         yield place, False
 
 
-def _listed(place: Place) -> list[Seen] | None:
+def _listed(place: Place, names: Collection[str] | None = None) -> list[Seen] | None:
     """The files and folders in a folder that have names to ask for; no dotted ones, no links.
 
-    None where the gate has no folder there for anybody, whoever said to look.
+    Only those of ``names``, where some are given. None where the gate has no folder there for
+    anybody, whoever said to look.
     """
     try:
         folder = open_place(
@@ -93,18 +120,19 @@ def _listed(place: Place) -> list[Seen] | None:
         return None
     away = hidden_in(place)
     try:
+        look = partial(os.stat, dir_fd=folder, follow_symlinks=False)
+        if names is not None:
+            return list(_shown(((name, partial(look, name)) for name in names), away))
         with os.scandir(folder) as listing:
-            return list(_shown(listing, away))
+            return list(_shown(((one.name, partial(look, one.name)) for one in listing), away))
     finally:
         os.close(folder)
 
 
-def _shown(listing: Iterable["os.DirEntry[str]"], away: Callable[[str], object]) -> Iterator[Seen]:
-    for count, entry in enumerate(listing):
-        if count % BATCH == 0:
-            time.sleep(BREATH)
-        if entry.name[0] != "." and not away(entry.name) and _fit(entry.name):
-            seen = _seen(entry)
+def _shown(looks: Iterable[tuple[str, Look]], away: Callable[[str], object]) -> Iterator[Seen]:
+    for name, look in looks:
+        if name[0] != "." and not away(name) and _fit(name):
+            seen = _seen(name, look)
             if seen is not None:
                 yield seen
 
@@ -117,10 +145,10 @@ def _fit(name: str) -> bool:
     return True
 
 
-def _seen(entry: "os.DirEntry[str]") -> Seen | None:
-    """An entry, None where it is neither a file nor a folder, or gone since."""
+def _seen(name: str, look: Look) -> Seen | None:
+    """What is under a name, None where it is neither a file nor a folder, or gone since."""
     try:
-        facts = entry.stat(follow_symlinks=False)
+        facts = look()
     except OSError:
         return None
     if stat.S_IFMT(facts.st_mode) not in SHOWN:
@@ -129,7 +157,7 @@ def _seen(entry: "os.DirEntry[str]") -> Seen | None:
     # A folder's time changes with each file in it; it would be written anew each time.
     changed = facts.st_mtime_ns if size is not None else 0
     inode = facts.st_ino if facts.st_ino < 2**63 else facts.st_ino - 2**64
-    return Seen(entry.name, kind_by_mode(entry.name, facts.st_mode), size, changed, inode)
+    return Seen(name, kind_by_mode(name, facts.st_mode), size, changed, inode)
 
 
 def ask(place: Place, changed: int, teller: Teller) -> Made | None:

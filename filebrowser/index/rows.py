@@ -14,6 +14,7 @@ from filebrowser.pictures.told import Told
 
 LARGEST = 2**63 - 1  # that SQLite keeps
 BATCH = 500  # ids in one statement
+DIGITS = 20  # of numbers in names that are in order by value
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,26 @@ def folder_id(rows: sqlite3.Connection, root: int, path: str) -> int:
     return int(rows.execute(query, (root, path)).fetchone()[0])
 
 
-def known_in(rows: sqlite3.Connection, folder: int) -> Known:
-    """What the index has of a folder."""
-    found = rows.execute(
-        "SELECT id, name, kind, size, changed, inode FROM files WHERE folder = ?", (folder,)
-    )
+def known_folder(rows: sqlite3.Connection, root: int, path: str) -> int | None:
+    """The id of a folder; None where it is not known."""
+    query = "SELECT id FROM folders WHERE root = ? AND path = ?"
+    found = rows.execute(query, (root, path)).fetchone()
+    return int(found[0]) if found else None
+
+
+def known_in(rows: sqlite3.Connection, folder: int, names: Collection[str] | None = None) -> Known:
+    """What the index has of a folder, or of some names in it."""
+    query = "SELECT id, name, kind, size, changed, inode FROM files WHERE folder = ?"
+    if names is not None:
+        query += f" AND name IN ({','.join('?' * len(names))})"
+    found = rows.execute(query, (folder, *(names or ())))
     return {row[1]: (row[0], Seen(row[1], Kind(row[2]), *row[3:])) for row in found}
 
 
 def put(rows: sqlite3.Connection, folder: int, seen: Sequence[Seen], known: Known) -> None:
     """Note files that are new or changed. What a picture told before it changed is forgotten."""
     drop(rows, [known[one.name][0] for one in seen if one.name in known])
-    for one, key in zip(seen, keys_of([one.name for one in seen]), strict=True):
+    for one, key in zip(seen, keys_of([one.name for one in seen], DIGITS), strict=True):
         unread = one.kind is Kind.IMAGE
         cursor = rows.execute(
             "INSERT INTO files (folder, name, kind, size, changed, inode, sorted, unread)"

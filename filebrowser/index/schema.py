@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 10.0
 CACHE_KIB = 16_000
 LOG_BYTES = 32 * 2**20

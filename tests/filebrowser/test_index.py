@@ -15,9 +15,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from filebrowser.errors import BadSearch, NotHere
 from filebrowser.gate import Root, locate
+from filebrowser.index import looking
 from filebrowser.index import rows as books
 from filebrowser.index.finding import Finder, Question
-from filebrowser.index.index import Index
+from filebrowser.index.index import MANY, Index
 from filebrowser.index.looking import writing
 from filebrowser.index.query import parse
 from filebrowser.index.rows import Made, Seen
@@ -134,7 +135,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from filebrowser.gate import Root
-from filebrowser.index.index import Index
+from filebrowser.index.index import MANY, Index
 from tests_tell import tell
 index = Index(Path(sys.argv[1]), [Root("data", Path(sys.argv[2]))], tell, hurried=True)
 index.start()
@@ -336,3 +337,61 @@ def test_a_tree_that_is_away_is_remembered(opened: Opener, root: Root) -> None:
     assert found(index, root, "one") == []
     os.rename(root.path.with_name("unplugged"), root.path)
     assert found(index, root, "one") == ["/data/a.png"]
+
+
+def test_one_changed_file_is_looked_at_alone(
+    opened: Opener, root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = root.path / "many"
+    for number in range(5):
+        draw(many / f"{number}.png", "old")
+    (many / "inner").mkdir()
+    index = opened()
+    monkeypatch.setattr(looking.os, "scandir", None)  # nobody may list the folder
+    for name in ("5.png", "1.png", ".hidden.png"):
+        draw(many / name, "new")
+    os.utime(many / "1.png", (5, 5))
+    (many / "2.png").unlink()
+    (many / "link.png").symlink_to("1.png")
+    index.look_at_paths([*sorted(many.iterdir()), many / "2.png"])
+    assert index.wait(PATIENCE)
+    assert found(index, root, "new") == ["/data/many/1.png", "/data/many/5.png"]
+    assert found(index, root, "old") == [f"/data/many/{n}.png" for n in (0, 3, 4)]
+
+
+def test_a_name_that_stands_for_a_folder_now_brings_what_is_below(
+    opened: Opener, root: Root
+) -> None:
+    draw(root.path / "a" / "b.png", "one")
+    index = opened()
+    (root.path / "a" / "b.png").unlink()
+    draw(root.path / "a" / "b.png" / "c" / "d.png", "two")
+    index.look_at_paths([root.path / "a" / "b.png"])
+    assert index.wait(PATIENCE)
+    assert found(index, root, "two") == ["/data/a/b.png/c/d.png"]
+    assert found(index, root, "one") == []
+
+
+def test_many_changes_in_one_folder_and_one_that_was_never_seen(opened: Opener, root: Root) -> None:
+    index = opened()
+    for number in range(MANY + 5):
+        (root.path / f"{number}.txt").touch()
+    draw(root.path / "fresh" / "a.png", "one")
+    draw(root.path / "fresh" / "b.png", "one")
+    index.look_at_paths([root.path / f"{number}.txt" for number in range(MANY + 2)])
+    index.look_at_paths([root.path / "fresh" / "a.png"])
+    assert index.wait(PATIENCE)
+    assert len(found(index, root, "kind:text", limit=500)) == MANY + 5
+    assert found(index, root, "one") == ["/data/fresh/a.png", "/data/fresh/b.png"]
+
+
+def test_numbers_in_names_are_in_order_whenever_they_came(opened: Opener, root: Root) -> None:
+    (root.path / "00010.txt").touch()
+    index = opened()
+    for name in ("2.txt", "300.txt"):
+        (root.path / name).touch()
+        index.look_at_paths([root.path / name])
+        assert index.wait(PATIENCE)
+    question = Question((), sort=Sort.NAME, descending=False)
+    hits = index.find(Visit("ann", (root,)), question).hits
+    assert [hit.path for hit in hits] == ["/data/2.txt", "/data/00010.txt", "/data/300.txt"]
