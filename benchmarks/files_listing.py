@@ -39,7 +39,7 @@ def page(service: Service, **query: object) -> float:
     return took
 
 
-def wait_until_idle(service: Service, patience: float = 120) -> None:
+def wait_until_idle(service: Service, patience: float = 600) -> None:
     """Wait until the service has read all names into its index, as it does after its start."""
     end = time.perf_counter() + patience
     asked = urlencode({"q": "new", "path": "/data"})

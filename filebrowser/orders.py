@@ -7,7 +7,7 @@ What a folder holds is always read from the disk itself; only the order is carri
 import os
 import stat
 from bisect import insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -37,6 +37,11 @@ class Wanted:
     dotted: bool
 
     @property
+    def by_content(self) -> bool:
+        """Whether the order has to do with what the names stand for."""
+        return self.sort in (Sort.SIZE, Sort.MODIFIED)
+
+    @property
     def shown(self) -> Callable[[str], bool]:
         """Whether a name in the folder is one of them."""
         away, dotted = hidden_in(self.place), self.dotted
@@ -45,7 +50,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Names in their order, and all names of the folder with their inodes, the hidden ones too."""
+    """Names in their order, and all names of the folder with their inodes, the hidden ones too.
+
+    An inode is 0 where the order has nothing to do with what a name stands for.
+    """
 
     folders: Sequence[str]
     others: Sequence[str]
@@ -59,14 +67,14 @@ class Order:
 
 def read(folder: int, wanted: Wanted) -> Order:
     """The order of an open folder."""
-    shown = wanted.shown
+    shown, by_content = wanted.shown, wanted.by_content
     inodes: dict[str, int] = {}
     folders: list[str] = []
     others: list[str] = []
     with os.scandir(folder) as found:
         for each in found:
             name = each.name
-            inodes[name] = each.inode()
+            inodes[name] = each.inode() if by_content else 0
             if shown(name):
                 (folders if each.is_dir(follow_symlinks=False) else others).append(name)
     first, last = (_sorted(folder, names, wanted.sort) for names in (folders, others))
@@ -79,14 +87,10 @@ def brought_up(folder: int, wanted: Wanted, known: Order) -> Order | None:
     The names are read anew; those that came, went or stand for another inode change their place.
     In an order by time or size others stay where they are, though they may have grown.
     """
-    with os.scandir(folder) as found:
-        inodes = {each.name: each.inode() for each in found}
-    fresh = [name for name, inode in inodes.items() if known.inodes.get(name) != inode]
-    again = {name for name in fresh if name in known.inodes}
-    gone = len(known.inodes) - (len(inodes) - len(fresh)) - len(again)
-    if len(fresh) + gone > FEW:
+    found = _differing(folder, wanted.by_content, known.inodes)
+    if found is None:
         return None
-    left = again | {name for name in (known.inodes if gone else ()) if name not in inodes}
+    fresh, left = found
     names = [
         [name for name in old if name not in left] if left else list(old)
         for old in (known.folders, known.others)
@@ -96,7 +100,33 @@ def brought_up(folder: int, wanted: Wanted, known: Order) -> Order | None:
         facts = facts_of(folder, name)
         if facts is not None:
             insort(names[0 if stat.S_ISDIR(facts.st_mode) else 1], name, key=key)
+    inodes = {**known.inodes, **fresh}
+    for name in left - fresh.keys():
+        del inodes[name]
     return Order(names[0], names[1], inodes)
+
+
+def _differing(
+    folder: int, by_content: bool, known: Mapping[str, int]
+) -> tuple[Mapping[str, int], Set[str]] | None:
+    """The names that came, or stand for something else, and those that left their place.
+
+    None where there are more than ``FEW``.
+    """
+    if by_content:
+        with os.scandir(folder) as found:
+            listing: Collection[str] = (now := {each.name: each.inode() for each in found})
+        fresh = {name: inode for name, inode in now.items() if known.get(name) != inode}
+    else:
+        listing = os.listdir(folder)  # 100,000 in a third of the time
+        fresh = {name: 0 for name in listing if name not in known}
+    left = fresh.keys() & known.keys()
+    gone = len(known) - (len(listing) - len(fresh)) - len(left)
+    if len(fresh) + gone > FEW:
+        return None
+    if gone:
+        left = left | (known.keys() - set(listing))
+    return fresh, left
 
 
 def facts_of(folder: int, name: str) -> os.stat_result | None:

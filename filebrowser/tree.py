@@ -151,8 +151,7 @@ class Listings:
 
 
 def _until(wanted: Wanted, now: float) -> float:
-    steady = wanted.sort in (Sort.NAME, Sort.KIND)
-    return float("inf") if steady else now + STALE_SECONDS
+    return now + STALE_SECONDS if wanted.by_content else float("inf")
 
 
 def open_folder(place: Place) -> int:
