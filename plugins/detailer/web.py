@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from plugins import hook
-from plugins.detailer.wishes import FACE
+from plugins.detailer.wishes import FACE, MOST_BOXES
 from plugins.nouns import Input, Part, Slot
 
 
@@ -16,5 +16,10 @@ def parts() -> Sequence[Part]:
         Input("strength", "Denoising strength", "number", 0.4, least=0, most=1, step=0.05),
         Input("padding", "Padding, pixels", "number", 32, least=0, most=256, step=4),
         Input("prompt", "Prompt for the details", "text", ""),
+        Input("negative_prompt", "Negative prompt for the details", "text", ""),
+        Input("grow", "Mask larger by, pixels", "number", 4, least=0, most=128),
+        Input("blur", "Mask blur, pixels", "number", 4, least=0, most=64),
+        Input("least_score", "Least certainty", "number", 0.3, least=0, most=1, step=0.05),
+        Input("most", "At most", "number", 8, least=1, most=MOST_BOXES),
     )
     return (Part(Slot.PANEL, "Detailer", form=form),)

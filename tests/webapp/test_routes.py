@@ -437,7 +437,7 @@ def test_the_size_that_a_checkpoint_prefers(house: Any) -> None:
 
 def test_events_tell_of_changes() -> None:
     changed, revision = threading.Event(), iter((1, 2))
-    events = told(changed, lambda: next(revision))
+    events = told(changed, lambda: next(revision), lambda: True)
     assert next(events) == 'event: models\ndata: {"revision": 1}\n\n'
     changed.set()
     assert next(events) == 'event: models\ndata: {"revision": 2}\n\n'
