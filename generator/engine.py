@@ -46,6 +46,7 @@ from generator.prompt.styles import read_styles, styled
 from generator.prompt.tokenizer import clip_tokenizer
 from generator.releasing import Releaser
 from generator.request import Extras, ExtrasRequest, Generation, GenerationRequest, Snapshot
+from generator.sampling.brought import settled
 from generator.scripts import in_turn
 from generator.scripts.drawing import Draw
 from generator.scripts.run import run as run_script
@@ -142,12 +143,14 @@ class Engine:
         release = Releaser(self._listener, request.user_name)
         once = partial(self._run_heard, release)
         find = partial(self._find_checkpoint, exact=False)
+        tools = self._listener.tools
         requests = () if request.script else self._listener.split(request)
         if len(requests) > 1:
-            drawn = in_turn.run(requests, Draw(once, watch, self._upscaled, find))
+            drawn = in_turn.run(requests, Draw(once, watch, self._upscaled, find, tools=tools))
         else:
             request = requests[0] if requests else request
-            drawn = run_script(request, once, watch, self._upscaled, find, self._check_models)
+            check = self._check_models
+            drawn = run_script(request, once, watch, self._upscaled, find, check, tools)
         return release.finished(drawn, request)
 
     def _upscaled(
@@ -164,10 +167,14 @@ class Engine:
 
     def _run_once(self, request: GenerationRequest, watch: Watch) -> Generation:
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"
+        tools = self._listener.tools
+        request = settled(request, tools)
         first, second = plan(request, partial(self._read_prompts, request), self._find_checkpoint)
         follower = Follower.of(request, watch, passes=2 if second else 1)
         equip = partial(self._equip, request, follower)
-        control = control_for(request, self._registry, self._controls, follower.say)
+        control = control_for(
+            request, self._registry, self._controls, follower.say, tools.preprocessors
+        )
         with Bench(request, equip, follower) as bench:
             resampling = partial(self._resampling, request.options)
             job = Job(
@@ -180,7 +187,7 @@ class Engine:
                 control,
                 resampling,
                 listener=self._listener if self._listener.follows_sampling else None,
-                tools=self._listener.tools,
+                tools=tools,
             )
             pictures = job.draw()
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)

@@ -58,12 +58,16 @@ class Tools:
 
     A sampler is called as ours are: ``(denoise, x (B,4,h,w), sigmas (n+1,), draw) -> Tensor``. A
     schedule gives the falling levels, 0 at the end: ``(steps, sigma_min, sigma_max) -> Tensor``. An
-    upscaler enlarges: ``(image, scale) -> Image``.
+    upscaler enlarges: ``(image, scale) -> Image``. A script draws a request more than once:
+    ``(request, arguments, draw) -> Generation``, its arguments by position, under its title in
+    lower case. A preprocessor reads a picture for ControlNet: ``(image, dials) -> Image``.
     """
 
     samplers: Mapping[str, Callable[..., "Tensor"]] = field(default_factory=dict)
     schedules: Mapping[str, Callable[[int, float, float], "Tensor"]] = field(default_factory=dict)
     upscalers: Mapping[str, Callable[["Image", float], "Image"]] = field(default_factory=dict)
+    scripts: Mapping[str, Callable[..., Generation]] = field(default_factory=dict)
+    preprocessors: Mapping[str, Callable[..., "Image"]] = field(default_factory=dict)
 
 
 Redraw = Callable[[GenerationRequest], Generation]

@@ -21,7 +21,9 @@ from plugins.nouns import (
     Metric,
     ModelFolder,
     Part,
+    Preprocessor,
     Route,
+    Script,
     Setting,
     Side,
 )
@@ -77,6 +79,14 @@ class WebHooks:
         """Numbers for ``/metrics``."""
 
     @spec
+    def scripts(self) -> Sequence[Script] | None:
+        """Scripts of the script selector, with their arguments; ``tools`` has what they do."""
+
+    @spec
+    def preprocessors(self) -> Sequence[Preprocessor] | None:
+        """Preprocessors for ControlNet, with their numbers; ``tools`` has what they do."""
+
+    @spec
     def choices(self) -> Mapping[str, Sequence[str]] | None:
         """Names that ``worker.py`` brings, by kind: "samplers", "schedules", "upscalers"."""
 
@@ -94,7 +104,7 @@ class WorkerHooks:
 
     @spec
     def tools(self) -> Mapping[str, Mapping[str, Any]] | None:
-        """What stands behind ``choices``: kind -> name -> function."""
+        """What ``choices``, ``scripts`` and ``preprocessors`` name: kind -> name -> function."""
 
     @spec
     def task(self, verb: str, body: Any, tell: Callable[[float, str], bool]) -> Any:
@@ -171,6 +181,8 @@ HOOKS: Final[Mapping[str, Terms]] = MappingProxyType(
         "settings": Terms(WEB, 0.1),
         "model_folders": Terms(WEB, 0.1),
         "metrics": Terms(WEB, 0.1),
+        "scripts": Terms(WEB, 0.1),
+        "preprocessors": Terms(WEB, 0.1),
         "choices": Terms(WEB, 0.1),
         "worker_start": Terms(WORKER, 5.0),
         "worker_stop": Terms(WORKER, 1.0),

@@ -16,7 +16,7 @@ from typing import Any
 
 import pluggy
 
-from generator.errors import BadRequest
+from generator.errors import BadRequest, GeneratorError
 from generator.hooks import Ended, Release, Stage
 from plugins.errors import HookFailed, PluginError, Unfit, Withheld
 from plugins.finding import Found, Origin, find_plugins
@@ -280,6 +280,8 @@ class Host:
         except (Withheld, BadRequest, Ended):
             raise  # the plugin at work, or the job's end: no failure of it
         except (Exception, SystemExit) as error:  # a plugin's code may raise anything
+            if terms.closed and isinstance(error, GeneratorError):
+                raise  # what the engine said to a plugin that draws
             self.log.exception("plugin %s: %s failed", name, hook)
             self._note(name, last_error=f"{hook}: {type(error).__name__}: {error}")
             if terms.closed:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from generator.hooks import Redraw, Release, Stage, Tools
-from generator.request import GenerationRequest, Progress
+from generator.request import Generation, GenerationRequest, Progress
+from generator.scripts.drawing import joined
 from plugins.hookspecs import TOOL
 
 if TYPE_CHECKING:
@@ -14,11 +16,22 @@ if TYPE_CHECKING:
 
     from plugins.host import Host
 
-KINDS = ("samplers", "schedules", "upscalers")
-"""What the hook ``tools`` may bring to draw with, by the names of ``choices``."""
+SCRIPTS = "scripts"
+KINDS = ("samplers", "schedules", "upscalers", SCRIPTS, "preprocessors")
+"""What the hook ``tools`` may bring to draw with. A script's title counts in any case."""
 
 ORIGINAL = "Original prompt"
 """Key of the infotext under which a prompt stands that a plugin put another in place of."""
+
+
+def drawn_by(script: Callable[..., Any], *given: Any) -> Generation:
+    """What a script drew; several drawings become one. Raises ``TypeError`` for anything else."""
+    found = script(*given)
+    if isinstance(found, list | tuple) and found:
+        found = joined(found)
+    if not isinstance(found, Generation):
+        raise TypeError(f"a script gives what draw gave, or a list of it, not {found!r:.80}")
+    return found
 
 
 class PluginListener:
@@ -39,14 +52,16 @@ class PluginListener:
         for plugin, told in self.host.ask("tools"):
             for kind in KINDS:
                 for name, function in told.get(kind, {}).items():
-                    kinds[kind].setdefault(name, self._named(plugin, kind, name, function))
+                    key = name.lower() if kind == SCRIPTS else name
+                    kinds[kind].setdefault(key, self._named(plugin, kind, name, function))
         return Tools(**kinds)
 
     def _named(
         self, plugin: str, kind: str, name: str, function: Callable[..., Any]
     ) -> Callable[..., Any]:
         what = f"{kind} {name}"
-        return lambda *given: self.host.run(plugin, what, lambda: function(*given), TOOL)
+        make = partial(drawn_by, function) if kind == SCRIPTS else function
+        return lambda *given: self.host.run(plugin, what, lambda: make(*given), TOOL)
 
     def before_generate(self, request: GenerationRequest) -> GenerationRequest:
         """Prompts expanded, then the whole request shown. Raises ``HookFailed``."""

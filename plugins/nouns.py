@@ -6,6 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from generator.control.modules import Slider as Slider
+
 ROOM = "easel"  # pluggy's name of our hooks
 
 
@@ -112,6 +114,30 @@ class Input:
     least: float | None = None
     most: float | None = None
     step: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script of the script selector; ``script_args`` are its inputs by position.
+
+    A number whose value and step are whole takes whole numbers.
+    """
+
+    title: str
+    inputs: Sequence[Input] = ()
+    routes: Sequence[str] = ("txt2img", "img2img")
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessor:
+    """What reads a picture for a ControlNet; ``tags`` are kinds of control, such as "Canny"."""
+
+    name: str
+    label: str = ""  # "" is the name
+    tags: Sequence[str] = ()
+    resolution: int | None = 512  # pixels of the short side of what it sees; None: as it comes
+    a: Slider | None = None  # the numbers threshold_a and threshold_b
+    b: Slider | None = None
 
 
 @dataclass(frozen=True, slots=True)

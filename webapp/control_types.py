@@ -1,7 +1,9 @@
 """ControlNet by kinds of control: which preprocessors and files belong together. No torch."""
 
+from collections.abc import Sequence
+
 from generator.control.catalogue import NONE
-from generator.control.modules import MODULES
+from generator.control.modules import MODULES, Module
 
 TAGS = (
     "All", "Canny", "Depth", "IP-Adapter", "Inpaint", "Instant-ID", "InstructP2P", "Lineart",
@@ -22,12 +24,14 @@ OTHER_WORDS = {
 """Words beside a tag's own by which a file's name tells what it is for."""
 
 
-def control_type(tag: str, names: list[str]) -> dict[str, object]:
+def control_type(
+    tag: str, names: list[str], modules: Sequence[Module] = MODULES
+) -> dict[str, object]:
     """One kind of control: what belongs to it, and what to begin with."""
     if tag == "All":
-        labels = [module.label for module in MODULES]
+        labels = [module.label for module in modules]
         return shelf(labels, [NONE, *names], labels[0], NONE)
-    labels = [m.label for m in MODULES if tag in m.tags or m.name == "none"]
+    labels = [m.label for m in modules if tag in m.tags or m.name == "none"]
     words = (tag.lower(), *OTHER_WORDS.get(tag, ()))
     fitting = [name for name in names if any(word in name.lower() for word in words)]
     proper = [label for label in labels[1:] if not label.startswith("invert")]

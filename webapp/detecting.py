@@ -14,6 +14,7 @@ def detected(job: DetectionJob, way_out: Releaser) -> Answer:
     """The maps of a job's pictures, in order, as PNG; ``way_out`` has the last word on each."""
     from generator.control.detecting import detect  # torch: only when it is asked for
 
-    images = [way_out.let_out(detect(unit), Stage.MAP, None) for unit in job.units]
+    brought = way_out.listener.tools.preprocessors
+    images = [way_out.let_out(detect(unit, brought), Stage.MAP, None) for unit in job.units]
     texts = [base64.b64encode(encode(image)).decode("ascii") for image in images]
     return json_answer(200, {"info": "Success", "images": texts, **way_out.facts})

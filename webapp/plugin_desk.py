@@ -7,15 +7,29 @@ table that it began with.
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from generator.control.modules import Module
+from generator.scripts.catalogue import Entry
 from plugins.host import Host, Standing, State
-from plugins.nouns import Input, Metric, ModelFolder, Part, Route, Setting, Side, Slot
+from plugins.nouns import (
+    Input,
+    Metric,
+    ModelFolder,
+    Part,
+    Preprocessor,
+    Route,
+    Script,
+    Setting,
+    Side,
+    Slot,
+)
 from webapp.errors import Refused
 from webapp.plugging import CENSOR, OFF_AT_FIRST, choice_of, host_of
+from webapp.plugin_tools import SINGULAR, Offers, entries, modules
 
 if TYPE_CHECKING:
     from webapp.config import Config
@@ -38,11 +52,21 @@ class Declared:
     folders: Sequence[ModelFolder] = ()
     metrics: Sequence[Metric] = ()
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    scripts: Sequence[Script] = ()
+    preprocessors: Sequence[Preprocessor] = ()
 
     @property
     def panel(self) -> Sequence[Input]:
         """The fields of its form under the prompt."""
         return next((part.form for part in self.parts if part.slot is Slot.PANEL), ())
+
+    @property
+    def offered(self) -> Iterator[tuple[str, str]]:
+        """Kind and name of everything that it brings to draw with."""
+        for kind, names in self.choices.items():
+            yield from ((kind, str(name)) for name in names)
+        yield from (("scripts", each.title) for each in self.scripts)
+        yield from (("preprocessors", each.name) for each in self.preprocessors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +94,26 @@ class PluginDesk:
         self.options = options
         self._loading = threading.Lock()
         self.host = host_of(Side.WEB, config, options, log)
-        self.table = table_of(self.host)
+        self.offers = Offers(config.easel_dir)
+        self.table = self._asked()
         self.make_folders()
+
+    def _asked(self) -> Table:
+        """What the plugins that are on declare, remembered for when they are off."""
+        table = table_of(self.host)
+        self.offers.remember(
+            (kind, name, plugin)
+            for plugin, declared in table.declared.items()
+            for kind, name in declared.offered
+        )
+        return table
 
     def reload(self) -> None:
         """Load the web side anew, as options and folders are now."""
         with self._loading:
             enabled = self.options.enabled_plugins()
             self.host.load(choice_of(self.config, self.options.get(), enabled))
-            self.table = table_of(self.host)
+            self.table = self._asked()
             self.make_folders()
 
     def make_folders(self) -> None:
@@ -154,7 +189,24 @@ class PluginDesk:
     def choices(self, kind: str) -> tuple[str, ...]:
         """Names of one kind that plugins bring, such as "samplers"."""
         found = (declared.choices.get(kind, ()) for declared in self.table.declared.values())
-        return tuple(name for names in found for name in names)
+        return tuple(dict.fromkeys(str(name) for names in found for name in names))
+
+    def scripts(self, route: str) -> tuple[Entry, ...]:
+        """Scripts of one route that plugins bring."""
+        declared = self.table.declared.values()
+        return entries((script for each in declared for script in each.scripts), route)
+
+    def modules(self) -> Mapping[str, Module]:
+        """Preprocessors that plugins bring, by name."""
+        declared = self.table.declared.values()
+        return modules(module for each in declared for module in each.preprocessors)
+
+    def away(self, kind: str, name: str) -> str:
+        """Which plugin brought a name, in words, where it is not on now; "" where none is known."""
+        plugin = self.offers.of(kind, name)
+        if not plugin or plugin in self.table.declared:
+            return ""
+        return f"The {SINGULAR[kind]} {name!r} belongs to the plugin {plugin!r}, which is not on."
 
 
 def table_of(host: Host) -> Table:
@@ -179,6 +231,8 @@ def declared_by(name: str, host: Host) -> Declared:
         folders=listed("model_folders", ModelFolder),
         metrics=listed("metrics", Metric),
         choices=choices if isinstance(choices, Mapping) else {},
+        scripts=listed("scripts", Script),
+        preprocessors=listed("preprocessors", Preprocessor),
     )
 
 

@@ -1,11 +1,11 @@
 """What ``GET scripts`` and ``GET script-info`` tell (contract section 1.11)."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from generator.sampling.names import DEFAULT_SAMPLER, SAMPLER_NAMES, SCHEDULE_NAMES
-from generator.scripts.catalogue import SCRIPTS, Argument, Kind
+from generator.scripts.catalogue import SCRIPTS, Argument, Entry, Kind
 
 ROUTES = ("txt2img", "img2img")
 ALWAYS_ON: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -72,30 +72,40 @@ FILMS = "controlnet m2m"
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """What plugins bring: scripts of a route, and arguments of their panels by plugin."""
+
+    scripts: Callable[[str], Sequence[Entry]] = lambda route: ()
+    panels: Mapping[str, Sequence[Argument]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Here:
     """What is installed at this moment, by the names that requests use."""
 
     checkpoints: tuple[str, ...]
     upscalers: tuple[str, ...]
     units: int
+    brought: "Brought" = field(default_factory=lambda: Brought())
 
 
-def scripts() -> dict[str, list[str]]:
+def scripts(brought: Brought | None = None) -> dict[str, list[str]]:
     """Every script's name, by route: the selectable ones first.
 
     With the name by which clients (webuiapi) tell that ControlNet is there. It makes films, which
     are not made here: a request that chooses it is refused.
     """
-    return {route: [*named(route)] for route in ROUTES}
+    return {route: [*named(route, brought or Brought())] for route in ROUTES}
 
 
-def named(route: str) -> Iterator[str]:
-    """The names of one route, in AUTOMATIC1111's order."""
-    yield from (entry.title for entry in SCRIPTS[route])
+def named(route: str, brought: Brought) -> Iterator[str]:
+    """The names of one route, in AUTOMATIC1111's order; those of plugins after ours."""
+    yield from (entry.title for entry in (*SCRIPTS[route], *brought.scripts(route)))
     for name in ALWAYS_ON[route]:
         yield name
         if name == "controlnet":
             yield FILMS
+    yield from brought.panels
 
 
 def script_info(here: Here) -> list[dict[str, object]]:
@@ -104,10 +114,12 @@ def script_info(here: Here) -> list[dict[str, object]]:
 
 
 def _of(route: str, here: Here) -> Iterator[dict[str, object]]:
-    selectable = [(entry.title, False, entry.arguments) for entry in SCRIPTS[route]]
+    known = (*SCRIPTS[route], *here.brought.scripts(route))
+    selectable = [(entry.title, False, entry.arguments) for entry in known]
     told = [name for name in ALWAYS_ON[route] if name != UNTOLD]
     always = [(name, True, _arguments(name, here)) for name in told]
-    for name, always_on, arguments in (*selectable, *always):
+    panels = [(name, True, form) for name, form in here.brought.panels.items()]
+    for name, always_on, arguments in (*selectable, *always, *panels):
         yield {
             "name": name,
             "is_alwayson": always_on,

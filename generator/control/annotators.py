@@ -10,13 +10,15 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from generator.control.fitting import Pixels, at_resolution
-from generator.control.modules import Module
+from generator.control.modules import HIDDEN, Module, Slider
 
 SHUFFLE_SIDE = 512  # pixels
 SHUFFLE_GRAIN = 256  # pixels between the nodes of the noise that moves the picture
 CELL = 64  # pixels a side of the colour grid
+FARTHEST = 1e9  # either way: any number that a plugin declares
 PASS_THROUGH = 1.1  # a down-sampling rate below this does nothing
 
 
@@ -33,10 +35,38 @@ class Dials:
 Draw = Callable[[Pixels, Dials], Pixels]
 
 
-def annotate(module: Module, image: Pixels, dials: Dials) -> Pixels:
+Brought = Mapping[str, Callable[[Image.Image, Dials], Image.Image]]
+"""Preprocessors of plugins, by name."""
+
+NOTHING_BROUGHT: Brought = MappingProxyType({})
+
+
+def annotate(
+    module: Module, image: Pixels, dials: Dials, brought: Brought = NOTHING_BROUGHT
+) -> Pixels:
     """The map of ``image``. A fourth channel, a mask, passes through untouched."""
-    draw = DRAWN.get(module.name)
+    draw = DRAWN.get(module.name) or _drawn_by(module, brought)
     return image if draw is None else draw(image[..., :3], dials)
+
+
+def brought_module(name: str, resolution: float | None) -> Module:
+    """A plugin's preprocessor as its unit sets it: the ranges were checked when it was read."""
+    any_number = Slider("", HIDDEN, -FARTHEST, FARTHEST)
+    whole = None if resolution in (None, HIDDEN) else int(resolution)
+    return Module(name, a=any_number, b=any_number, resolution=whole, runs=True, brought=True)
+
+
+def _drawn_by(module: Module, brought: Brought) -> "Draw | None":
+    """A plugin's preprocessor: what it sees has its resolution, where it has one."""
+    function = brought.get(module.name)
+    if function is None:
+        return None
+
+    def draw(image: Pixels, dials: Dials) -> Pixels:
+        found = function(Image.fromarray(np.ascontiguousarray(image)), dials)
+        return np.asarray(found.convert("RGB"), np.uint8)
+
+    return draw if module.resolution is None else _resized(draw)
 
 
 def _resized(draw: Draw) -> Draw:

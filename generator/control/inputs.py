@@ -1,12 +1,13 @@
 """Which picture a unit looks at, with which mask, cut how (contract section 10.3)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from generator.control.fitting import CROP, FILL, STRETCH, Pixels
-from generator.control.modules import Module
+from generator.control.modules import NONE_BROUGHT, Module
 from generator.control.units import PLACE, known_module
 from generator.errors import BadRequest
 from generator.pictures.masks import Box, blur, crop_box, read_mask
@@ -30,12 +31,14 @@ class Input:
     resize_mode: str
 
 
-def read_input(unit: ControlUnit, request: GenerationRequest) -> Input:
+def read_input(
+    unit: ControlUnit, request: GenerationRequest, brought: Mapping[str, Module] = NONE_BROUGHT
+) -> Input:
     """The unit's own picture, else the one that img2img starts from.
 
     Raises :class:`BadRequest` where there is none, or one that cannot be read.
     """
-    module = _running_module(unit, request)
+    module = _running_module(unit, request, brought)
     image, mode = _picture(unit, request)
     ignores = request.options.controlnet_ignore_noninpaint_mask
     image, mask = _used(image, _mask(unit, module, request), module, ignores)
@@ -52,12 +55,14 @@ def given_input(unit: ControlUnit, module: Module) -> Pixels:
     return _stacked(*_used(image, _own_mask(unit), module, False))
 
 
-def _running_module(unit: ControlUnit, request: GenerationRequest) -> Module:
+def _running_module(
+    unit: ControlUnit, request: GenerationRequest, brought: Mapping[str, Module]
+) -> Module:
     """The job's own inpainting does what ``inpaint_only`` would do on top of its model."""
     name = unit.module
     if name == "inpaint_only" and request.origin and request.origin.mask:
         name = "inpaint"
-    return known_module(name, f"{PLACE}: module")
+    return known_module(name, f"{PLACE}: module", brought)
 
 
 def _picture(unit: ControlUnit, request: GenerationRequest) -> tuple[Image.Image, str]:

@@ -40,6 +40,7 @@ class Module:
     resolution: int | None = 512  # pixels of the short side; None: the picture's own
     runs: bool = False  # False: a network of its own, which is not here
     model_free: bool = False  # steers without a ControlNet
+    brought: bool = False  # a plugin draws its map
 
     @property
     def label(self) -> str:
@@ -211,6 +212,13 @@ _NAMED: Mapping[str, Module] = MappingProxyType(
 )
 
 
-def find_module(wanted: str) -> Module | None:
-    """The preprocessor of that name or label."""
-    return _NAMED.get(wanted)
+NONE_BROUGHT: Mapping[str, Module] = MappingProxyType({})
+
+
+def find_module(wanted: str, brought: Mapping[str, Module] = NONE_BROUGHT) -> Module | None:
+    """The preprocessor of that name or label; ``brought`` are those of plugins, by name."""
+    own = _NAMED.get(wanted)
+    if own is not None:
+        return own
+    labelled = (module for module in brought.values() if module.label == wanted)
+    return brought.get(wanted) or next(labelled, None)

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generator.control.annotators import Dials, annotate
+from generator.control.annotators import NOTHING_BROUGHT, Brought, Dials, annotate, brought_module
 from generator.control.fitting import Pixels, Size, fit, perfect_resolution
 from generator.control.inputs import read_input
 from generator.control.modules import Module
@@ -62,10 +62,13 @@ class ReadyUnit:
 
 
 def make_ready(
-    unit: ControlUnit, request: GenerationRequest, control: ControlNet | None
+    unit: ControlUnit,
+    request: GenerationRequest,
+    control: ControlNet | None,
+    brought: Brought = NOTHING_BROUGHT,
 ) -> ReadyUnit:
     """Read the unit's picture and draw its map. Raises :class:`generator.errors.BadRequest`."""
-    given = read_input(unit, request)
+    given = read_input(unit, request, modules_of(unit, brought))
     size = (request.width // 8 * 8, request.height // 8 * 8)
     dials = dials_of(unit, given.module, request.seeds)
     if unit.pixel_perfect:
@@ -74,11 +77,16 @@ def make_ready(
     return ReadyUnit(
         unit=unit,
         module=given.module,
-        map=annotate(given.module, given.pixels, dials),
+        map=annotate(given.module, given.pixels, dials, brought),
         resize_mode=given.resize_mode,
         control=control,
         region=_region(unit, size, given.resize_mode),
     )
+
+
+def modules_of(unit: ControlUnit, brought: Brought) -> dict[str, Module]:
+    """The plugins' preprocessors, each as this unit would set it."""
+    return {name: brought_module(name, unit.processor_res) for name in brought}
 
 
 def dials_of(unit: ControlUnit, module: Module, seeds: Seeds | None = None) -> Dials:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from generator.control.annotators import NOTHING_BROUGHT, Brought
 from generator.control.catalogue import model_of
 from generator.control.finishing import finished
 from generator.control.fitting import Size
@@ -71,11 +72,12 @@ def control_for(
     registry: Registry,
     networks: ControlNets,
     say: Callable[[str], object] = str,
+    brought: Brought = NOTHING_BROUGHT,
 ) -> Control | None:
     """The units of a request, loaded, their maps drawn; None where it has none.
 
-    ``say`` hears what takes its time. Raises :class:`generator.errors.BadRequest` and what
-    loading a model raises.
+    ``say`` hears what takes its time; ``brought`` are preprocessors of plugins. Raises
+    :class:`generator.errors.BadRequest` and what loading a model raises.
     """
     if not request.controls:
         return None
@@ -85,7 +87,8 @@ def control_for(
         if file and not networks.holds(file):
             say(f"Loading weights from {file.name}")
         kept = request.options.control_net_model_cache_size
-        units.append(make_ready(unit, request, networks.hold(file, kept) if file else None))
+        network = networks.hold(file, kept) if file else None
+        units.append(make_ready(unit, request, network, brought))
     shown = () if request.options.control_net_no_detectmap else _shown(units, request)
     notes: dict[str, object] = {
         f"ControlNet {n}": described(unit) for n, unit in enumerate(request.controls)

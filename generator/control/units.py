@@ -9,11 +9,19 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from generator.control.modules import HIDDEN, MODULES, Module, Slider, find_module
+from generator.control.modules import (
+    HIDDEN,
+    MODULES,
+    NONE_BROUGHT,
+    Module,
+    Slider,
+    find_module,
+)
 from generator.errors import BadRequest
 from generator.request import ControlUnit
 
 UNITS = 3  # the option control_net_unit_count
+AS_DECLARED = -1  # a number that is left to the preprocessor
 MOST_RESIDUALS = 16  # numbers in advanced_weighting
 PLACE = "alwayson_scripts.controlnet"
 
@@ -88,18 +96,23 @@ class _Unit(BaseModel):
 
 
 def read_units(
-    args: Sequence[object], limit: int = UNITS, picture: ReadPicture | None = None
+    args: Sequence[object],
+    limit: int = UNITS,
+    picture: ReadPicture | None = None,
+    brought: Mapping[str, Module] = NONE_BROUGHT,
 ) -> tuple[ControlUnit, ...]:
     """The enabled units among the first ``limit`` of ``args``, in order; what is no object is not
     a unit.
 
     ``picture(field, text)`` checks each picture, fetches or refuses an address (the vendor's
-    ``image_link``), and answers base64. Raises :class:`BadRequest` naming the unit and the field.
+    ``image_link``), and answers base64. ``brought`` are preprocessors of plugins.
+    Raises :class:`BadRequest` naming the unit and the field.
     """
     found = []
     for number, arg in enumerate(args[:limit]):
         if isinstance(arg, Mapping) and _enabled(arg, number):
-            found.append(_read_unit(arg, f"{PLACE}.args[{number}]", picture or _as_it_is))
+            place = f"{PLACE}.args[{number}]"
+            found.append(_read_unit(arg, place, picture or _as_it_is, brought))
     return tuple(found)
 
 
@@ -109,7 +122,9 @@ def _enabled(arg: Mapping[str, object], number: int) -> bool:
     return _validated(given, f"{PLACE}.args[{number}]").enabled
 
 
-def _read_unit(arg: Mapping[str, object], place: str, picture: ReadPicture) -> ControlUnit:
+def _read_unit(
+    arg: Mapping[str, object], place: str, picture: ReadPicture, brought: Mapping[str, Module]
+) -> ControlUnit:
     unit = _validated(arg, place)
     if unit.guidance_start > unit.guidance_end:
         _refuse(
@@ -117,7 +132,11 @@ def _read_unit(arg: Mapping[str, object], place: str, picture: ReadPicture) -> C
             "guidance_start",
             f"{unit.guidance_start} is after guidance_end, {unit.guidance_end}",
         )
-    module = known_module(unit.module, f"{place}.module")
+    module = known_module(unit.module, f"{place}.module", brought)
+    if module.brought:
+        numbers = (unit.processor_res, unit.threshold_a, unit.threshold_b)
+        names = (f"{place}.processor_res", f"{place}.threshold_a", f"{place}.threshold_b")
+        check_numbers(module, numbers, names)
     image, mask = _pictures(unit, place, picture)
     region = unit.effective_region_mask
     return ControlUnit(
@@ -142,10 +161,10 @@ def _read_unit(arg: Mapping[str, object], place: str, picture: ReadPicture) -> C
     )
 
 
-def known_module(wanted: str, field: str) -> Module:
+def known_module(wanted: str, field: str, brought: Mapping[str, Module] = NONE_BROUGHT) -> Module:
     """The preprocessor of that name or label. Raises :class:`BadRequest` where it cannot run."""
-    module = find_module(wanted)
-    able = ", ".join(each.name for each in MODULES if each.runs)
+    module = find_module(wanted, brought)
+    able = ", ".join(each.name for each in (*MODULES, *brought.values()) if each.runs)
     if module is None:
         raise BadRequest(f"{field}: there is no preprocessor {wanted!r}. Known: {able}.", PLACE)
     if not module.runs:
@@ -155,6 +174,23 @@ def known_module(wanted: str, field: str) -> Module:
             PLACE,
         )
     return module
+
+
+def check_numbers(module: Module, numbers: Sequence[float], fields: Sequence[str]) -> None:
+    """Refuse resolution, A and B of a plugin's preprocessor that are out of their ranges.
+
+    Those of the extension's own fall back to their defaults, as they do there. -1 is the default.
+    Raises :class:`BadRequest` naming the field.
+    """
+    sliders = (module.resolution_slider, module.a, module.b)
+    for slider, number, field in zip(sliders, numbers, fields, strict=True):
+        if slider is None or number == AS_DECLARED or slider.least <= number <= slider.most:
+            continue
+        raise BadRequest(
+            f"{field}: {number:g} is out of range; {module.name} takes {slider.name} from "
+            f"{slider.least:g} to {slider.most:g}.",
+            PLACE,
+        )
 
 
 def settle(slider: Slider | None, wanted: float) -> int | float:

@@ -104,12 +104,12 @@ class Upscalers:
         self._held = None
 
     def _once(self, image: Image.Image, name: str, scale: float, tiling: Tiling) -> Image.Image:
-        brought = self._brought().get(name)
-        if brought:
-            return brought(image, scale)
         if name in IMAGE_MODES:
             size = (int(image.width * scale), int(image.height * scale))
             return image.resize(size, IMAGE_MODES[name])
+        brought = self._brought().get(name)
+        if brought:
+            return brought(image, scale)
         network = self._network(self._file(name))
         _check_room(image, network.scale)
         return _through(network, image, tiling, self._device)

@@ -160,16 +160,15 @@ def _known_sampler(value: str, schedule: str) -> tuple[str, str]:
     """Names count in any case here, and aliases too (contract section 4.1)."""
     bare, _ = split_schedule(value)
     found = find_sampler_loosely(bare) or find_sampler_loosely(value)
-    if found is None:
-        raise BadRequest(f"Unknown sampler: {value}", "script_args")
+    if found is None:  # a plugin's, or nobody's: what draws the cells knows
+        return value, schedule
     return resolve(found.name + value[len(bare) :], schedule)
 
 
 def _schedule(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
     found = find_schedule(value)
-    if found is None:
-        raise BadRequest(f"Unknown schedule type: {value}", "script_args")
-    return replace(request, sampling=replace(request.sampling, schedule=found.label))
+    label = found.label if found else value  # a plugin's, or nobody's: see _known_sampler
+    return replace(request, sampling=replace(request.sampling, schedule=label))
 
 
 def _checkpoint(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:

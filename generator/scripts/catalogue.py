@@ -226,13 +226,18 @@ def titles(route: str) -> tuple[str, ...]:
     return tuple(entry.title for entry in SCRIPTS[route])
 
 
-def check(title: str, arguments: Sequence[object], route: str) -> Script:
-    """The script of a request. Arguments beyond the script's own are dropped.
+def check(
+    title: str, arguments: Sequence[object], route: str, brought: Sequence[Entry] = ()
+) -> Script:
+    """The script of a request, ours or one that a plugin brought.
+
+    Arguments beyond the script's own are dropped.
 
     Raises :class:`BadRequest` for a title that the route does not have, and for arguments that
     are missing or of another kind; it names their place and label.
     """
-    entry = next((each for each in SCRIPTS[route] if each.title == title.lower()), None)
+    known = (*SCRIPTS[route], *brought)
+    entry = next((each for each in known if each.title == title.lower()), None)
     if entry is None:
         raise BadRequest(f"Script '{title}' not found", "script_name")
     if len(arguments) < len(entry.arguments):

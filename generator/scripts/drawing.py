@@ -1,13 +1,14 @@
 """What scripts draw with, and how their drawings become one generation."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from generator.errors import BadRequest
-from generator.hooks import Watch
+from generator.hooks import Tools, Watch
 from generator.request import Aside, Generation, GenerationRequest, Progress, Stop
+from generator.sampling.brought import settled
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,6 +28,7 @@ class Draw:
     enlarge: "Enlarge | None" = None
     find: Callable[[str], str] | None = None  # a checkpoint's whole name
     check: Callable[[GenerationRequest], None] | None = None  # raises where a model is not here
+    tools: Tools = field(default_factory=Tools)  # what plugins bring to draw with
     total: int = 1  # batches of all drawings, as far as is known
     done: int = 0
 
@@ -38,10 +40,11 @@ class Draw:
         return generation
 
     def settled(self, request: GenerationRequest) -> GenerationRequest:
-        """``request`` with the whole name of its checkpoint, where a part of one was given.
+        """``request`` with the whole names of its checkpoint, samplers and schedules.
 
-        Raises :class:`generator.errors.ModelNotFound`.
+        Raises :class:`generator.errors.ModelNotFound` and :class:`BadRequest`.
         """
+        request = settled(request, self.tools, "script_args")
         if self.find is None or not request.checkpoint:
             return request
         return replace(request, checkpoint=self.find(request.checkpoint))

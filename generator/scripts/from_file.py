@@ -26,7 +26,8 @@ class Line:
 def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> Generation:
     """Draw the lines in order. Raises :class:`BadRequest` for a text without lines."""
     iterate, same, position, text = arguments
-    lines = [read_line(line.strip()) for line in text.splitlines() if line.strip()]
+    own = tuple(draw.tools.samplers)
+    lines = [read_line(line.strip(), own) for line in text.splitlines() if line.strip()]
     if not lines:
         raise BadRequest("List of prompt inputs: there is no line in it.", "script_args")
     requests = []
@@ -92,17 +93,20 @@ def _facts(
 # --- the grammar of a line ----------------------------------------------------------------------
 
 
-def read_line(text: str) -> Line:
-    """A line: a prompt, or ``--name value`` pairs; one that cannot be read is a prompt."""
+def read_line(text: str, samplers: Sequence[str] = ()) -> Line:
+    """A line: a prompt, or ``--name value`` pairs; one that cannot be read is a prompt.
+
+    ``samplers`` are those that plugins bring.
+    """
     if "--" not in text:
         return Line(text)
     try:
-        return _settings(shlex.split(text))
+        return _settings(shlex.split(text), samplers)
     except ValueError:
         return Line(text)
 
 
-def _settings(words: list[str]) -> Line:
+def _settings(words: list[str], samplers: Sequence[str]) -> Line:
     """Raises ``ValueError`` for what is no list of known settings."""
     prompt, negative, settings = "", None, {}
     while words:
@@ -118,6 +122,8 @@ def _settings(words: list[str]) -> Line:
                 prompt = " ".join(taken)
             else:
                 negative = " ".join(taken)
+        elif name == "sampler_name" and words and words[0] in samplers:
+            settings[name] = words.pop(0)
         else:
             settings[name] = _value(name, words.pop(0) if words else "")
     return Line(prompt, negative, settings)
@@ -142,6 +148,8 @@ def _boolean(word: str) -> bool:
 
 
 def _sampler(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
+    if find_sampler_loosely(value) is None:  # a plugin's
+        return part("sampling", "sampler")(request, value, among)
     name, schedule = resolve(value, request.sampling.schedule)
     return replace(request, sampling=replace(request.sampling, sampler=name, schedule=schedule))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from generator.errors import BadRequest
-from generator.hooks import Watch
+from generator.hooks import Tools, Watch
 from generator.request import Generation, GenerationRequest
 from generator.scripts import (
     alternative,
@@ -39,11 +39,13 @@ def run(
     enlarge: Enlarge | None = None,
     find: Callable[[str], str] | None = None,
     check: Callable[[GenerationRequest], None] | None = None,
+    tools: Tools | None = None,
 ) -> Generation:
     """Draw ``request`` as its script tells; ``once`` draws a request without one.
 
     ``enlarge`` is what sd upscale enlarges with; ``find`` makes a checkpoint's whole name of a part
-    of it; ``check`` raises where a model that a request names is not here.
+    of it; ``check`` raises where a model that a request names is not here; ``tools`` are what plugins
+    bring, scripts among them.
 
     The arguments are those that ``catalogue.check`` let in. Raises :class:`BadRequest` for a
     script that is not there, and what the script and the drawing raise.
@@ -51,7 +53,12 @@ def run(
     script = request.script
     if script is None:
         return once(request, watch)
-    runner = RUNNERS.get(script.title)
+    brought = tools or Tools()
+    runner = RUNNERS.get(script.title) or brought.scripts.get(script.title)
     if runner is None:
-        raise BadRequest(f"The script {script.title!r} is not there yet.", "script_name")
-    return runner(request, script.arguments, Draw(once, watch, enlarge, find, check))
+        raise BadRequest(
+            f"The script {script.title!r} is not there; its plugin may have been turned off.",
+            "script_name",
+        )
+    draw = Draw(once, watch, enlarge, find, check, brought)
+    return runner(request, script.arguments, draw)

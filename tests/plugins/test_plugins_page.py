@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
+from generator.control.annotators import Dials
 from generator.hooks import Stage
 from generator.request import GenerationRequest, Progress, Seeds
 from plugins.hookspecs import HOOKS
@@ -20,6 +22,7 @@ from plugins.template import write_plugin
 from tests.conftest import ROOT
 from tests.plugins.making import host_of, make_plugin, standing
 from webapp.__main__ import main
+from webapp.plugin_tools import entries, modules
 
 PAGE = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"^### (\w+)\n(.*?)```python\n(.*?)```", re.S | re.M)
@@ -74,6 +77,20 @@ def test_the_example_of_each_hook_runs(tmp_path: Path, name: str) -> None:
         assert sampled.shape == LATENT.shape
         assert answer["schedules"]["Straight"](3, 0.1, 1.0)[-1] == 0
         assert answer["upscalers"]["Mirror"](IMAGE, 2).size == (128, 128)
+        told: list[str] = []
+
+        def draw(request: GenerationRequest) -> Any:
+            told.append(request.prompt)
+            return SimpleNamespace(stopped=False)
+
+        assert len(answer["scripts"]["Count down"](REQUEST, (2, "less"), draw)) == 2
+        assert told == ["a cat less 2", "a cat less 1"]
+        assert answer["preprocessors"]["posterise"](IMAGE, Dials(a=4)).size == IMAGE.size
+    elif name == "scripts":
+        assert [entry.title for entry in entries(answer, "txt2img")] == ["count down"]
+        assert entries(answer, "img2img") == ()
+    elif name == "preprocessors":
+        assert modules(answer)["posterise"].a.most == 16
     elif name == "task":
         assert answer == {"counted": 3}
     elif name == "before_generate":

@@ -38,10 +38,10 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
     Raises ``InvalidFields``, ``Refused``, ``BadRequest`` or ``ModelNotFound``; each names the
     field, the option or the model at fault.
     """
-    body = pasted(body, given.options)
+    body = pasted(body, given.options, given.choices)
     body = img2img.linked(body) if isinstance(body, Img2Img) else body
-    wanted_script = script(body)
-    check_names(body.route, body.alwayson_scripts, given.panels)
+    wanted_script = script(body, given)
+    check_names(body.route, body.alwayson_scripts, given)
     extras = eas.split(body.alwayson_scripts)
     check(body)
     overrides = settings(body, given)

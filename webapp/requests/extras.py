@@ -105,14 +105,21 @@ def to_extras(
     options: Mapping[str, Any],
     models: Registry,
     brought: Sequence[str] = (),
+    away: Callable[[str, str], str] = lambda kind, name: "",
 ) -> ExtrasRequest:
     """The frozen request of a body whose ``images`` were checked; plugins bring ``brought``.
+
+    ``away`` tells of plugins that are not on, as :class:`~webapp.requests.given.Given` has it.
 
     Raises ``Refused`` naming the field for numbers out of range, unknown upscalers, and face
     restoration, which is not here.
     """
     for name, (least, greatest) in RANGES.items():
         in_range(name, getattr(body, name), least, greatest)
+    for name in (body.upscaler_1, body.upscaler_2):
+        why = "" if not name or name in brought else away("upscalers", name)
+        if why:
+            raise Refused(f"upscaler_{1 if name == body.upscaler_1 else 2}: {why}")
     for name in NO_FACES:
         if getattr(body, name):
             raise Refused(f"{name}: there is no face restorer here yet; leave it at 0.")

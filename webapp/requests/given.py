@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from generator.control.modules import Module
 from generator.models.registry import Registry
+from generator.scripts.catalogue import Entry
 from plugins.nouns import Input
 from webapp import uploads
 
@@ -15,7 +17,9 @@ class Given:
     ``lenient``: unknown samplers and schedules fall back as in AUTOMATIC1111 (contract 4.1)
     instead of being refused. ``picture(field, text)`` is the base64 of a picture that was checked.
     ``panels`` are the plugins that a body may name, each with the fields of its form;
-    ``choices("samplers")`` are names that plugins bring.
+    ``choices("samplers")`` are names that plugins bring, ``scripts("txt2img")`` and ``modules``
+    their scripts and preprocessors; ``away("samplers", name)`` tells of a plugin that brought a
+    name and is not on now, "" where none is known.
     """
 
     options: Mapping[str, object]
@@ -26,3 +30,6 @@ class Given:
     picture: Callable[[str, str], str] = uploads.picture
     panels: Mapping[str, Sequence[Input]] = field(default_factory=dict)
     choices: Callable[[str], Sequence[str]] = lambda kind: ()
+    scripts: Callable[[str], Sequence[Entry]] = lambda route: ()
+    modules: Mapping[str, Module] = field(default_factory=dict)
+    away: Callable[[str, str], str] = lambda kind, name: ""

@@ -65,7 +65,7 @@ def hires(body: Txt2Img, given: Given, options: Snapshot) -> HiresFix | None:
         scale=2.0 if body.hr_scale is None else body.hr_scale,
         resize_width=body.hr_resize_x or 0,
         resize_height=body.hr_resize_y or 0,
-        upscaler=upscaler(body.hr_upscaler, given.models, given.choices("upscalers")),
+        upscaler=upscaler(body.hr_upscaler, given),
         steps=body.hr_second_pass_steps or 0,
         sampler=sampler,
         schedule=hires_schedule(body.hr_scheduler, given) or ending,

@@ -1,7 +1,7 @@
 """The models that a body names: each is looked up here, before anything waits in the queue."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from generator.errors import ModelNotFound
 from generator.models.registry import ModelFile, Registry
@@ -86,16 +86,20 @@ def known_vae(name: str, models: Registry) -> str:
     return name
 
 
-def upscaler(name: str | None, models: Registry, brought: Sequence[str] = ()) -> str | None:
+def upscaler(name: str | None, given: Given) -> str | None:
     """The way to enlarge before the second pass; None is AUTOMATIC1111's default.
 
     Raises ``Refused`` in its words for one that is neither built in nor a file here.
     """
+    models, brought = given.models, given.choices("upscalers")
     if name is None or name in (*LATENT_UPSCALERS, *PLAIN_UPSCALERS, *brought):
         return name
     try:
         find_upscaler(models, name)
     except ModelNotFound:
+        why = given.away("upscalers", name)
+        if why:
+            raise Refused(f"hr_upscaler: {why}") from None
         known = ", ".join([*LATENT_UPSCALERS, *known_upscalers(models), *brought])
         raise Refused(
             f"hr_upscaler: could not find upscaler named {name}. Known: {known}."

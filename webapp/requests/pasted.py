@@ -1,7 +1,7 @@
 """The field ``infotext``: fills in what a body does not say (contract section 1.9)."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -66,13 +66,19 @@ HIRES_MARKS = ("Hires upscale", "Hires upscaler", "Hires resize")
 CHECKPOINT = "sd_model_checkpoint"
 
 Body = TypeVar("Body", bound=DrawingBody)
+Choices = Callable[[str], Sequence[str]]
 
 
-def pasted(body: Body, options: Mapping[str, object]) -> Body:
+def nothing(kind: str) -> Sequence[str]:
+    """No plugin brings anything."""
+    return ()
+
+
+def pasted(body: Body, options: Mapping[str, object], choices: Choices = nothing) -> Body:
     """``body`` with the fields that its ``infotext`` tells and it does not set itself.
 
-    Values that do not fit their field are left out, and logged. Raises ``Refused`` for a text of
-    more than 100,000 characters.
+    ``choices("samplers")`` are names that plugins bring. Values that do not fit their field are
+    left out, and logged. Raises ``Refused`` for a text of more than 100,000 characters.
     """
     text = body.infotext
     if not text:
@@ -82,7 +88,10 @@ def pasted(body: Body, options: Mapping[str, object]) -> Body:
     found = read(text, emphasised)
     for key in as_list(options.get("infotext_skip_pasting")):
         found.pop(str(key), None)
-    values = {**fields(body, text, found), "override_settings": settings(body, found, options)}
+    values = {
+        **fields(body, text, found, choices),
+        "override_settings": settings(body, found, options),
+    }
     return body.model_copy(update=fitting(body, values))
 
 
@@ -107,14 +116,16 @@ def as_list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def fields(body: DrawingBody, text: str, found: Mapping[str, object]) -> dict[str, object]:
+def fields(
+    body: DrawingBody, text: str, found: Mapping[str, object], choices: Choices
+) -> dict[str, object]:
     """What the text says for fields that the body leaves open, as it is written."""
     names = dict(COMMON_FIELDS)
-    told = sampler_fields(found)
+    told = sampler_fields(found, choices)
     if body.route == "txt2img":
         names |= PAGE_FIELDS
         written = take_apart(text).parameters
-        told |= hires_fields(found)
+        told |= hires_fields(found, choices)
         told["enable_hr"] = "Denoising strength" in written and any(
             mark in written for mark in HIRES_MARKS
         )
@@ -122,29 +133,30 @@ def fields(body: DrawingBody, text: str, found: Mapping[str, object]) -> dict[st
     return {field: value for field, value in told.items() if field not in body.model_fields_set}
 
 
-def sampler_fields(found: Mapping[str, object]) -> dict[str, object]:
+def sampler_fields(found: Mapping[str, object], choices: Choices) -> dict[str, object]:
     """The sampler, and its schedule unless that is the sampler's own."""
     if "Sampler" not in found:
         return {}
-    sampler, schedule = split(str(found["Sampler"]), str(found.get("Schedule type", "")))
+    told = str(found["Sampler"]), str(found.get("Schedule type", ""))
+    sampler, schedule = split(*told, choices)
     return {"sampler_name": sampler, "scheduler": schedule}
 
 
-def hires_fields(found: Mapping[str, object]) -> dict[str, object]:
+def hires_fields(found: Mapping[str, object], choices: Choices) -> dict[str, object]:
     """The second pass's sampler and schedule, the first pass's where the text has none."""
     sampler = str(found.get("Hires sampler", SAME_SAMPLER))
     schedule = str(found.get("Hires schedule type", SAME_SCHEDULE))
     first = str(found.get("Sampler", DEFAULT_SAMPLER))
     if schedule == SAME_SCHEDULE:
         schedule = str(found.get("Schedule type", DEFAULT_SCHEDULE))
-    bare, label = split(first if sampler == SAME_SAMPLER else sampler, schedule)
+    bare, label = split(first if sampler == SAME_SAMPLER else sampler, schedule, choices)
     return {
         "hr_sampler_name": SAME_SAMPLER if sampler == SAME_SAMPLER else bare,
         "hr_scheduler": label,
     }
 
 
-def split(sampler: str, schedule: str) -> tuple[str, str]:
+def split(sampler: str, schedule: str, choices: Choices = nothing) -> tuple[str, str]:
     """A sampler and a schedule's label, ``Automatic`` where it is the one that the sampler takes.
 
     A schedule at the end of the sampler's name, as older texts have it, wins.
@@ -153,6 +165,10 @@ def split(sampler: str, schedule: str) -> tuple[str, str]:
     known, chosen = find_sampler(bare), ending or find_schedule(schedule)
     own = known.options.get("scheduler") if known else None
     label = DEFAULT_SCHEDULE if chosen is None or chosen.name == own else chosen.label
+    if schedule in choices("schedules") and chosen is None:
+        label = schedule
+    if known is None and sampler in choices("samplers"):
+        return sampler, label
     return (known.name if known else DEFAULT_SAMPLER), label
 
 

@@ -48,6 +48,7 @@ def named(body: DrawingBody, given: Given) -> tuple[str, str]:
     if wanted in given.choices("samplers"):
         sampler = wanted
     elif find_sampler(split_schedule(wanted)[0]) is None:
+        check_brought(field, "samplers", wanted, given)
         if not given.lenient:
             raise unknown_sampler(field, wanted)
         log.warning("sampler %r is unknown; drawing with %s", wanted, sampler)
@@ -63,6 +64,7 @@ def known_schedule(field: str, wanted: str, given: Given) -> str:
         return found.label
     if wanted in given.choices("schedules"):
         return wanted
+    check_brought(field, "schedules", wanted, given)
     if not given.lenient:
         known = ", ".join(each.label for each in SCHEDULE_NAMES)
         raise Refused(f"{field}: {wanted!r} is no schedule. Known: {known}.")
@@ -81,6 +83,7 @@ def hires_sampler(wanted: str | None, given: Given) -> tuple[str | None, str | N
         return wanted, None
     bare, ending = split_schedule(wanted)
     if find_sampler(bare) is None:
+        check_brought("hr_sampler_name", "samplers", wanted, given)
         raise unknown_sampler("hr_sampler_name", wanted)
     return bare, ending.label if ending else None
 
@@ -90,6 +93,13 @@ def hires_schedule(wanted: str | None, given: Given) -> str | None:
     if not wanted or wanted == SAME_SCHEDULE:
         return None
     return known_schedule("hr_scheduler", wanted, given)
+
+
+def check_brought(field: str, kind: str, wanted: str, given: Given) -> None:
+    """Refuse what a plugin brought that is not on now, instead of drawing with something else."""
+    why = given.away(kind, wanted)
+    if why:
+        raise Refused(f"{field}: {why}")
 
 
 def unknown_sampler(field: str, wanted: str) -> Refused:

@@ -1,10 +1,10 @@
 """The scripts that a body names (contract sections 1.8, 5.5 and 9.6)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from generator.control.catalogue import check_units
-from generator.control.units import UNITS, read_units
+from generator.control.units import PLACE, UNITS, read_units
 from generator.request import ControlUnit, Script, SoftInpainting
 from generator.scripts import catalogue
 from webapp import eas
@@ -36,29 +36,30 @@ SOFT_RANGES = (
 )
 
 
-def script(body: DrawingBody) -> Script | None:
-    """The selectable script.
+def script(body: DrawingBody, given: Given) -> Script | None:
+    """The selectable script, ours or a plugin's.
 
     Raises ``Refused`` for one that the route does not have, ``BadRequest`` for its arguments.
     """
     name = body.script_name
     if not name:
         return None
-    if name.lower() not in SELECTABLE[body.route]:
-        raise missing(name)
+    brought = given.scripts(body.route)
+    if name.lower() not in SELECTABLE[body.route] | {entry.title for entry in brought}:
+        raise missing(name, given.away("scripts", name))
     if not isinstance(body.script_args, list):
         raise Refused("script_args: a list is expected, the arguments by position.")
-    return catalogue.check(name, body.script_args, body.route)
+    return catalogue.check(name, body.script_args, body.route, brought)
 
 
-def check_names(
-    route: Route, always_on: Mapping[str, object], plugins: Collection[str] = ()
-) -> None:
+def check_names(route: Route, always_on: Mapping[str, object], given: Given) -> None:
     """Refuse what is no always-on script of the route, no plugin, no extra of the vendor's."""
+    selectable = SELECTABLE[route] | {entry.title for entry in given.scripts(route)}
     for name in always_on:
-        if name in plugins or name in eas.NAMES or (name == eas.IMAGE_LINK and route == "img2img"):
+        linked = name == eas.IMAGE_LINK and route == "img2img"
+        if name in given.panels or name in eas.NAMES or linked:
             continue
-        if name.lower() in SELECTABLE[route]:
+        if name.lower() in selectable:
             raise Refused("Cannot have a selectable script in the always on scripts params")
         if name.lower() not in ALWAYS_ON[route]:
             raise missing(name)
@@ -79,7 +80,12 @@ def controls(body: DrawingBody, given: Given) -> tuple[ControlUnit, ...]:
     """The enabled ControlNet units. Raises ``BadRequest`` naming the unit and what is wrong."""
     args = arguments(CONTROLNET, body.alwayson_scripts) or ()
     limit = int(str(given.options.get("control_net_unit_count", UNITS)))
-    units = read_units(args, limit, given.picture)
+    for number, arg in enumerate(args[:limit]):
+        name = arg.get("module") if isinstance(arg, dict) and arg.get("enabled") else None
+        why = given.away("preprocessors", str(name)) if name else ""
+        if why:
+            raise Refused(f"{PLACE}.args[{number}].module: {why}")
+    units = read_units(args, limit, given.picture, given.modules)
     check_units(units, given.models, has_picture=body.route == "img2img")
     return units
 
@@ -106,6 +112,6 @@ def number(row: tuple[str, float, float], value: object) -> float:
     return value
 
 
-def missing(name: str) -> Refused:
-    """AUTOMATIC1111's refusal of a script that it does not know."""
-    return Refused(f"Script '{name}' not found")
+def missing(name: str, why: str = "") -> Refused:
+    """AUTOMATIC1111's refusal of a script that it does not know, and ``why``."""
+    return Refused(f"Script '{name}' not found. {why}" if why else f"Script '{name}' not found")

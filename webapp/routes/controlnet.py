@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from generator.control.catalogue import listed
 from generator.control.modules import MODULES, Module, Slider, find_module
-from generator.control.units import UNITS, known_module, settle
+from generator.control.units import UNITS, check_numbers, known_module, settle
 from generator.request import ControlUnit
 from webapp.coercion import TRUE_WORDS, Bool, Float, Int, Str, Strings
 from webapp.control_types import TAGS, control_type
@@ -34,6 +34,7 @@ MOST_PICTURES = 64  # of one request
 NOT_FOR_MAPS = frozenset(
     {"clip_vision", "revision_clipvision", "revision_ignore_prompt", "ip-adapter-auto"}
 )
+NUMBERS = ("controlnet_processor_res", "controlnet_threshold_a", "controlnet_threshold_b")
 STRINGS = {"type": "array", "items": {"type": "string"}}
 OBJECT = {"type": "object"}
 
@@ -100,7 +101,8 @@ def model_list() -> Response:
 def module_list() -> Response:
     """Every preprocessor of the extension, by name or by label, with its sliders."""
     by_label = flag("alias_names", False)
-    named = {module.label if by_label else module.name: module for module in MODULES}
+    every = (*MODULES, *services().plugins.modules().values())
+    named = {module.label if by_label else module.name: module for module in every}
     details = {name: detail(module) for name, module in named.items()}
     return jsonify({"module_list": list(named), "module_detail": details})
 
@@ -111,7 +113,8 @@ def module_list() -> Response:
 def control_types() -> Response:
     """Each kind of control with its preprocessors' labels, its ControlNets and its defaults."""
     here = models(services(), fresh=False)
-    return jsonify({"control_types": {tag: control_type(tag, here) for tag in TAGS}})
+    every = (*MODULES, *services().plugins.modules().values())
+    return jsonify({"control_types": {tag: control_type(tag, here, every) for tag in TAGS}})
 
 
 @controlnet.get("/settings")
@@ -166,12 +169,18 @@ def units(body: Detection) -> tuple[ControlUnit, ...]:
 
 def available(body: Detection) -> Module:
     """The preprocessor that a body names, where it can draw a map here."""
-    module = find_module(body.controlnet_module)
+    brought = services().plugins.modules()
+    module = find_module(body.controlnet_module, brought)
     if module is None:
-        raise Refused("Module not available")
+        why = services().plugins.away("preprocessors", body.controlnet_module)
+        raise Refused(f"controlnet_module: {why}" if why else "Module not available")
     if module.name in NOT_FOR_MAPS:
         raise Refused("Module not supported")
-    return known_module(body.controlnet_module, "controlnet_module")
+    found = known_module(body.controlnet_module, "controlnet_module", brought)
+    if found.brought:
+        numbers = [float(getattr(body, name)) for name in NUMBERS]
+        check_numbers(found, numbers, NUMBERS)
+    return found
 
 
 def pictures(field: str, texts: Iterable[str]) -> list[str]:

@@ -102,6 +102,9 @@ def given(options: Mapping[str, object], here: "Services") -> Given:
         reader(),
         here.plugins.panels(),
         here.plugins.choices,
+        here.plugins.scripts,
+        here.plugins.modules(),
+        here.plugins.away,
     )
 
 

@@ -77,7 +77,14 @@ def enlarged(body: ExtrasFields, images: list[str], *, single: bool) -> Response
     options = here.options.get()
     job = ExtrasJob(
         replace(
-            to_extras(body, images, options, here.registry, here.plugins.choices("upscalers")),
+            to_extras(
+                body,
+                images,
+                options,
+                here.registry,
+                here.plugins.choices("upscalers"),
+                here.plugins.away,
+            ),
             user_name=user_name(),
         ),
         single,

@@ -23,6 +23,7 @@ from webapp import scripts_info
 from webapp.flags import FLAGS, Flag
 from webapp.openapi import NULL, Note, described
 from webapp.places import styles_files
+from webapp.plugin_tools import arguments
 from webapp.routes.context import services
 from webapp.scopes import Scope, allowed
 from webapp.shelves import folders_of
@@ -231,7 +232,7 @@ def realesrgan_models() -> Response:
 @described(Note("Scripts by the names that requests use", answer=OBJECT))
 def scripts() -> Response:
     """The selectable ones, then those of ``alwayson_scripts``."""
-    return jsonify(scripts_info.scripts())
+    return jsonify(scripts_info.scripts(of_plugins()))
 
 
 @models.get("/script-info")
@@ -242,10 +243,22 @@ def script_info() -> Response:
     units = services().options.get().get("control_net_unit_count", UNITS)
     here = scripts_info.Here(
         checkpoints=tuple(file.title for file in of(Kind.CHECKPOINT)),
-        upscalers=(*PLAIN_UPSCALERS, *(file.stem for file in of(Kind.UPSCALER))),
+        upscalers=(
+            *PLAIN_UPSCALERS,
+            *(file.stem for file in of(Kind.UPSCALER)),
+            *brought("upscalers"),
+        ),
         units=int(str(units)),
+        brought=of_plugins(),
     )
     return jsonify(scripts_info.script_info(here))
+
+
+def of_plugins() -> scripts_info.Brought:
+    """Scripts that plugins bring, and panels that have fields."""
+    desk = services().plugins
+    panels = {name: arguments(form) for name, form in desk.panels().items() if form}
+    return scripts_info.Brought(desk.scripts, panels)
 
 
 @models.get("/prompt-styles")
