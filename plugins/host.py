@@ -18,6 +18,7 @@ import pluggy
 
 from generator.errors import BadRequest, GeneratorError
 from generator.hooks import Ended, Release, Stage
+from generator.models.kinds import Folders
 from plugins.errors import HookFailed, PluginError, Unfit, Withheld
 from plugins.finding import Found, Origin, find_plugins
 from plugins.hookspecs import ANSWER, HOOKS, QUIET, Terms, specs
@@ -68,6 +69,10 @@ class Choice:
     required: frozenset[str] = frozenset()
     origins: frozenset[Origin] = frozenset(Origin)
 
+    def wants(self, name: str, origin: Origin) -> bool:
+        """Whether a plugin of this name is to be loaded."""
+        return name in self.required or (origin in self.origins and name not in self.disabled)
+
 
 class Host:
     """Plugins of one side. Make one in each process; nothing of it is shared."""
@@ -79,7 +84,9 @@ class Host:
         version: str,
         options: Callable[[str], Mapping[str, Any]],
         log: logging.Logger,
+        folders: Folders | None = None,
     ) -> None:
+        self.folders = folders  # of models; None: those below the data directory
         self.side = side
         self.data_dir = data_dir
         self.version = version
@@ -109,7 +116,7 @@ class Host:
             self.stop()
             self.required = choice.required
             found = find_plugins(self.data_dir, self.version)
-            wanted = [each for each in found if self._wanted(each, choice)]
+            wanted = [each for each in found if choice.wants(each.name, each.origin)]
             seen = self.data_dir / ".easel" / SEEN
             sound = [each for each in wanted if not each.fault]
             faults = faults_at_import(sound, self.side, seen, self.version)
@@ -119,11 +126,6 @@ class Host:
                 else:
                     self._load_one(each, each.fault or faults.get(each.name, ""))
             self._tell(f"{self.side}_start")
-
-    def _wanted(self, found: Found, choice: Choice) -> bool:
-        if found.name in choice.required:
-            return True
-        return found.origin in choice.origins and found.name not in choice.disabled
 
     def _load_one(self, found: Found, fault: str) -> None:
         started = time.perf_counter()
@@ -184,7 +186,8 @@ class Host:
     def home(self, name: str) -> Home:
         """What a plugin is told of where it runs."""
         storage = self.data_dir / ".easel" / STORAGE / name
-        return Home(name, self.data_dir, storage, partial(self.options, name), self.ask)
+        own = partial(self.options, name)
+        return Home(name, self.data_dir, storage, own, self.ask, self.folders)
 
     # -- calling ------------------------------------------------------------------------------
 

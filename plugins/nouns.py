@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from generator.control.modules import Slider as Slider
+from generator.models.kinds import Folders, Kind
 
 ROOM = "easel"  # pluggy's name of our hooks
 
@@ -53,6 +54,22 @@ class Home:
     options: Callable[[], Mapping[str, Any]]
     ask: "Callable[..., Sequence[tuple[str, Any]]]" = nobody
     """Asks every plugin of this process: ``ask("find_boxes", image=...)``, answers by plugin."""
+    places: Folders | None = None  # None: the tree below the data directory
+
+    @property
+    def models(self) -> Path:
+        """The folder of all models: ``models`` in the data directory, or what --models-dir says."""
+        return self._places().parents[0]
+
+    def folders(self, kind: str) -> tuple[Path, ...]:
+        """Where models of one of Easel's kinds lie ("lora", "vae"), those of --lora-dir too.
+
+        Raises ``ValueError`` for a kind that is none of them.
+        """
+        return self._places().of(Kind(kind))
+
+    def _places(self) -> Folders:
+        return self.places or Folders.under(self.data_dir)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plugins.finding import Origin
 from plugins.host import Choice, Host
 from plugins.nouns import Side
+from webapp.shelves import folders_of
 from webapp.version import VERSION
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ ORIGINS: Mapping[str, frozenset[Origin]] = MappingProxyType(
 
 def host_of(side: Side, config: "Config", options: "Options", log: logging.Logger) -> Host:
     """The plugins of one process, loaded as flags and options say."""
-    host = Host(side, config.data_dir, VERSION, options.of_plugin, log.getChild("plugins"))
+    places, own = folders_of(config), log.getChild("plugins")
+    host = Host(side, config.data_dir, VERSION, options.of_plugin, own, places)
     host.load(choice_of(config, options.get(), options.enabled_plugins()))
     return host
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from generator.control.modules import Module
 from generator.scripts.catalogue import Entry
-from plugins.host import Host, Standing, State
+from plugins.finding import Found, Origin, find_plugins
+from plugins.host import Host, Standing, State, standing_of
 from plugins.nouns import (
     Input,
     Metric,
@@ -30,6 +31,7 @@ from plugins.nouns import (
 from webapp.errors import Refused
 from webapp.plugging import CENSOR, OFF_AT_FIRST, choice_of, host_of
 from webapp.plugin_tools import SINGULAR, Offers, entries, modules
+from webapp.version import VERSION
 
 if TYPE_CHECKING:
     from webapp.config import Config
@@ -134,15 +136,33 @@ class PluginDesk:
         self.host.stop()
 
     def standings(self) -> tuple[Standing, ...]:
-        """How they stand now: strikes and errors since the loading are told too."""
-        return self.host.standings or self.table.standings
+        """How they stand now: strikes and errors since the loading are told too.
+
+        What came to the disk since then is off until the next reload, or faulty.
+        """
+        loaded = self.host.standings or self.table.standings
+        here = {(each.name, each.folder) for each in loaded}
+        found = find_plugins(self.config.data_dir, VERSION)
+        new = [each for each in found if (each.name, each.folder) not in here]
+        return (*loaded, *map(not_loaded, new))
+
+    def of(self, name: str) -> Standing:
+        """How one plugin stands, loaded or not. Raises :class:`NoSuchPlugin`."""
+        found = next((each for each in self.standings() if each.name == name), None)
+        return found or self.table.of(name)
+
+    def wants(self, standing: Standing) -> bool:
+        """Whether a plugin is on from the next reload on, as options, flags and disk are now."""
+        choice = choice_of(self.config, self.options.get(), self.options.enabled_plugins())
+        gone = standing.origin is Origin.FOLDER and not standing.folder.is_dir()
+        return choice.wants(standing.name, standing.origin) and not gone
 
     def change(self, name: str, enabled: bool | None, settings: Mapping[str, object]) -> None:
         """Turn a plugin on or off at the next reload, and set some of its settings now.
 
         Raises ``Refused`` naming what does not fit.
         """
-        standing = self.table.of(name)
+        standing = self.of(name)
         checked = self.checked(standing, settings)
         if enabled is False and name == CENSOR and self.config.nsfw_censor:
             raise Refused(f"enabled: {name} is required by a start flag.")
@@ -207,6 +227,11 @@ class PluginDesk:
         if not plugin or plugin in self.table.declared:
             return ""
         return f"The {SINGULAR[kind]} {name!r} belongs to the plugin {plugin!r}, which is not on."
+
+
+def not_loaded(found: Found) -> Standing:
+    """A plugin as it lies on the disk."""
+    return standing_of(found, State.FAULTY if found.fault else State.OFF, fault=found.fault)
 
 
 def table_of(host: Host) -> Table:

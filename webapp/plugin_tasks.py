@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from generator.hooks import Watch
     from webapp.queues.frames import PluginTask
 
+SHOWN = ("state", "fault", "last_error", "seconds", "hooks", "strikes")
+"""What a worker tells of each plugin, in this order; of :class:`plugins.host.Standing`."""
+
 SHARES = 1000
 """Steps of a task's progress: it tells a share between 0 and 1."""
 
@@ -42,5 +45,15 @@ def outcome(host: Host | None, task: "PluginTask", watch: "Watch") -> Answer:
 
 
 def shown(host: Host) -> Mapping[str, Sequence[str]]:
-    """How the plugins of a worker stand: name -> state, fault, last error."""
-    return {each.name: (each.state, each.fault, each.last_error) for each in host.standings}
+    """How the plugins of a worker stand: name -> the texts of :data:`SHOWN`."""
+    return {
+        each.name: (
+            each.state,
+            each.fault,
+            each.last_error,
+            f"{each.seconds:.4f}",
+            " ".join(each.hooks),
+            str(each.strikes),
+        )
+        for each in host.standings
+    }

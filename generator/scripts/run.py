@@ -44,8 +44,8 @@ def run(
     """Draw ``request`` as its script tells; ``once`` draws a request without one.
 
     ``enlarge`` is what sd upscale enlarges with; ``find`` makes a checkpoint's whole name of a part
-    of it; ``check`` raises where a model that a request names is not here; ``tools`` are what plugins
-    bring, scripts among them.
+    of it; ``check`` raises where a model that a request names is not here; ``tools`` are what
+    plugins bring, scripts among them.
 
     The arguments are those that ``catalogue.check`` let in. Raises :class:`BadRequest` for a
     script that is not there, and what the script and the drawing raise.

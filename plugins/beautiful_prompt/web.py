@@ -57,7 +57,7 @@ class Plugin:
 
     def model_list(self, ask: Ask) -> Reply:
         """Every model with how it is asked; the embedded one is always the last."""
-        found = [_told(folder) for folder in installed(self.home.data_dir / "models")]
+        found = [_told(folder) for folder in installed(self.home.models)]
         own = {"name": EMBEDDED, "embedded": True, "fault": "", "defaults": {}}
         return Reply({"models": [*found, own]})
 

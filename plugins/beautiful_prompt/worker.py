@@ -61,7 +61,7 @@ class Plugin:
 
     def folder_of(self, name: str) -> Path | None:
         """The folder of a model, None for the embedded one. Raises ``ValueError``."""
-        known = {path.name: path for path in installed(self.home.data_dir / "models")}
+        known = {path.name: path for path in installed(self.home.models)}
         if name == EMBEDDED or (not name and not known):
             return None
         if not name:

@@ -27,7 +27,7 @@ class Plugin:
     @hook
     def find_boxes(self, image: Image.Image, label: str) -> Sequence[Box] | None:
         """Faces."""
-        return find_faces(image, self.home.data_dir / "models") if label == FACE else None
+        return find_faces(image, self.home.models) if label == FACE else None
 
     @hook
     def before_generate(self, request: GenerationRequest) -> GenerationRequest | None:

@@ -25,7 +25,7 @@ class Plugin:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self.bench = Bench(home.data_dir / "models")
+        self.bench = Bench(home.models)
 
     @hook(trylast=True)
     def release(self, image: Image, stage: Stage, caller: str) -> Release | None:

@@ -140,7 +140,13 @@ def test_a_listing_tells_everything(greeting: Any) -> None:
     assert told["settings"][1] == {
         "name": "level", "value": 3, "default": 3, "help": "", "choices": [], "least": 1, "most": 9,
     }  # fmt: skip
-    assert told["workers"] == [{"worker": "cpu", "state": "on", "fault": "", "last_error": ""}]
+    (worker,) = told["workers"]
+    seconds = worker.pop("seconds")
+    assert 0 < seconds < 60
+    assert worker == {
+        "worker": "cpu", "state": "on", "fault": "", "last_error": "", "hooks": ["task"],
+        "strikes": 0,
+    }  # fmt: skip
 
 
 def test_folders_of_models_are_made(greeting: Any) -> None:

@@ -208,7 +208,7 @@ class Board(Protocol):
         ...
 
     def show_plugins(self, worker: str, plugins: Mapping[str, Sequence[str]]) -> None:
-        """Say how a worker's plugins stand: name -> state, fault, last error."""
+        """Say how a worker's plugins stand: name -> ``webapp.plugin_tasks.SHOWN``."""
 
     def plugins_shown(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
         """What each worker that lives has said of its plugins."""

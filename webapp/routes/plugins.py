@@ -15,14 +15,15 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from plugins.errors import HookFailed
 from plugins.finding import Origin, find_plugins
-from plugins.host import Standing, State, standing_of
+from plugins.host import Standing, State
 from plugins.installing import ENDINGS, LARGEST_ARCHIVE, install, remove
 from plugins.nouns import Ask, Reply, Route, Task
 from plugins.nouns import Scope as Whom
 from webapp.coercion import Bool, Object
 from webapp.errors import Forbidden, Refused, TooLarge
 from webapp.openapi import Note, described
-from webapp.plugin_desk import Declared, PluginDesk, clean, part_json, setting_json
+from webapp.plugin_desk import Declared, PluginDesk, clean, not_loaded, part_json, setting_json
+from webapp.plugin_tasks import SHOWN
 from webapp.queues.contracts import PLUGINS, Errand, Frame
 from webapp.queues.frames import PLUGIN, PLUGIN_TASKS, PluginTask
 from webapp.requests.fields import read
@@ -73,7 +74,7 @@ def change(name: str) -> Response:
     """On and off take effect at the next reload, options at once."""
     wanted = read(Change, json_body())
     desk().change(name, wanted.enabled, wanted.settings)
-    return jsonify(entry(desk().table.of(name), desk().table.declared.get(name)))
+    return jsonify(entry(desk().of(name), desk().table.declared.get(name)))
 
 
 @plugins.post("/api/plugins/reload")
@@ -138,7 +139,7 @@ def newcomer(name: str) -> Standing:
     if not named:
         return desk().table.of(name)
     best = named[-1]
-    return standing_of(best, State.FAULTY if best.fault else State.OFF, fault=best.fault)
+    return not_loaded(best)
 
 
 @plugins.get("/plugins/<name>/static/<path:file>")
@@ -284,6 +285,7 @@ def entry(standing: Standing, declared: Declared | None) -> dict[str, Any]:
         "origin": standing.origin,
         "folder": str(standing.folder) if owner else "",
         "state": standing.state,
+        "enabled": desk().wants(standing),
         "fault": standing.fault,
         "hooks": list(standing.hooks),
         "permissions": list(standing.permissions),
@@ -296,16 +298,24 @@ def entry(standing: Standing, declared: Declared | None) -> dict[str, Any]:
     }
 
 
-def workers_of(name: str, *, tell: bool) -> list[dict[str, str]]:
-    """How the plugin stands in each worker."""
+def workers_of(name: str, *, tell: bool) -> list[dict[str, Any]]:
+    """How the plugin stands in each worker: its part there, what that took, what went wrong."""
     shown = services().board.plugins_shown()
     return [
-        {
-            "worker": worker.partition("@")[0],
-            "state": plugins[name][0],
-            "fault": plugins[name][1],
-            "last_error": plugins[name][2] if tell else "",
-        }
+        worker_entry(worker.partition("@")[0], dict(zip(SHOWN, plugins[name], strict=False)), tell)
         for worker, plugins in shown.items()
         if name in plugins
     ]
+
+
+def worker_entry(worker: str, told: Mapping[str, str], tell: bool) -> dict[str, Any]:
+    """One worker's side of a plugin."""
+    return {
+        "worker": worker,
+        "state": told["state"],
+        "fault": told["fault"],
+        "hooks": told.get("hooks", "").split(),
+        "seconds": float(told.get("seconds", 0)),
+        "strikes": int(told.get("strikes", 0)),
+        "last_error": told["last_error"] if tell else "",
+    }
