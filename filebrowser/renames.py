@@ -7,11 +7,19 @@
 import ctypes
 import errno
 import os
+import re
 import stat
 
 from filebrowser.gate import lies_in
 
 NOREPLACE, EXCHANGE = 1, 2
+LONGEST_SUFFIX = 12  # letters after the last dot
+INNER = ("vae", "preview", "civitai", "metadata", "cm-info", "index", "safetensors", "tar")
+PRECISION = ("fp16", "bf16", "fp32", "fp8")
+SUFFIX = re.compile(
+    rf"(\.({'|'.join(INNER + PRECISION)}))+\.[^. ]{{1,{LONGEST_SUFFIX}}}$", re.IGNORECASE
+)
+"""Suffixes of several parts: of models and what lies beside them, and of archives."""
 _UNKNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
 
 
@@ -65,10 +73,23 @@ def _within(source: int, name: str, target: int) -> bool:
 
 
 def free_name(name: str, number: int, folder: bool = False) -> str:
-    """``name`` told apart by a number: "a (1).png"; a folder's dots are no suffix."""
-    stem, dot, suffix = name.rpartition(".")
-    if folder or not stem or len(suffix) > 12:
-        stem, dot, suffix = name, "", ""
-    tail = f" ({number}){dot}{suffix}"
+    """``name`` told apart by a number: "a (1).png", "a (1).vae.safetensors".
+
+    Files that belong together are known by one stem: ``a.safetensors`` and ``a.preview.png`` still
+    do as ``a (1)``. A folder's dots are no suffix.
+    """
+    stem, suffix = (name, "") if folder else split_name(name)
+    tail = f" ({number}){suffix}"
     room = 255 - len(tail.encode())
     return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + tail
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """A file's stem, and its suffix with all that is known to belong to it; "" where none is."""
+    whole = SUFFIX.search(name)
+    if whole is not None and whole.start() > 0:
+        return name[: whole.start()], whole[0]
+    stem, dot, last = name.rpartition(".")
+    if not stem or len(last) > LONGEST_SUFFIX:
+        return name, ""
+    return stem, dot + last
