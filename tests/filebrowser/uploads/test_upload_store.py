@@ -246,7 +246,7 @@ def test_a_disk_without_room_for_a_word_on_a_piece(
     with monkeypatch.context() as patched:
         patched.setattr(staging, "save", no_room)
         with pytest.raises(NoRoom, match="1000 bytes are kept"):
-            disk.uploads.append(disk.visit, name, checked, io.BytesIO(piece).read)
+            disk.uploads.append(disk.visit, name, checked, io.BytesIO(piece).readinto)
         assert disk.offset(name) == 1000
     assert disk.reopened().offset(name) == 1000
     disk.append(name, 1000, CONTENT[1000:])
