@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from filebrowser.durable import sync_names
 from filebrowser.errors import Changed, NotAFile
 from filebrowser.gate import Place, holder_of, open_place, parent_of
 from filebrowser.walking import walk
@@ -100,7 +101,7 @@ def copy_file(source: Place, target: Place, advance: Advance, verify: bool = Fal
         written = open_place(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
         try:
             same = _pump(read, written, before.st_size, advance, verify)
-            os.utime(written, ns=(before.st_atime_ns, before.st_mtime_ns))
+            keep_times(written, before)
             os.fsync(written)
         finally:
             os.close(written)
@@ -109,6 +110,15 @@ def copy_file(source: Place, target: Place, advance: Advance, verify: bool = Fal
         os.close(read)
     if not same or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise Changed(f"{source.text!r} changed while it was copied.")
+
+
+def keep_times(written: int, before: os.stat_result) -> None:
+    """Give an open file the times of another, where the file system lets one: buckets do not."""
+    try:
+        os.utime(written, ns=(before.st_atime_ns, before.st_mtime_ns))
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOSYS, errno.ENOTSUP):
+            raise
 
 
 def _pump(read: int, written: int, size: int, advance: Advance, verify: bool) -> bool:
@@ -170,7 +180,7 @@ def sync_folder(place: Place) -> None:
     """See the names in the folder at ``place`` onto the disk."""
     folder = open_place(place, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        sync_names(folder)
     finally:
         os.close(folder)
 

@@ -1,9 +1,24 @@
 """Small files of our own that survive a power cut whole, or are not there."""
 
+import errno
 import os
 from contextlib import suppress
 
 from filebrowser.gate import Place, open_place, parent_of
+
+_NO_NAMES = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM})
+
+
+def sync_names(folder: int) -> None:
+    """See the names in an open folder onto the disk, where the file system has such folders.
+
+    A bucket has none: there a name is as safe as its file. Raises ``OSError``.
+    """
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _NO_NAMES:
+            raise
 
 
 def write_whole(place: Place, content: bytes, mode: int = 0o600) -> None:
@@ -18,7 +33,7 @@ def write_whole(place: Place, content: bytes, mode: int = 0o600) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.rename(name, place.names[-1], src_dir_fd=holder, dst_dir_fd=holder)
-        os.fsync(holder)
+        sync_names(holder)
 
 
 def read_whole(place: Place, most: int = 16 * 1024 * 1024) -> bytes:

@@ -35,7 +35,7 @@ RESERVED = frozenset(
 """Names that Windows keeps for devices: a tree that holds them cannot be copied there."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
-_REFUSED_CALL = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL})
+_REFUSED_CALL = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _ASTRAY = frozenset({errno.EXDEV, errno.ELOOP, errno.ENOTDIR, errno.EAGAIN})
 

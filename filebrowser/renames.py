@@ -1,7 +1,7 @@
 """Names given to what is there: never over another's without being told to.
 
 ``renameat2`` where the file system knows it; else the nearest that a file system without it can do
-(NFS, some FUSE). All by descriptors of open folders.
+(NFS, buckets and other FUSE). All by descriptors of open folders.
 """
 
 import ctypes
@@ -20,7 +20,12 @@ SUFFIX = re.compile(
     rf"(\.({'|'.join(INNER + PRECISION)}))+\.[^. ]{{1,{LONGEST_SUFFIX}}}$", re.IGNORECASE
 )
 """Suffixes of several parts: of models and what lies beside them, and of archives."""
-_UNKNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP})
+
+NO_SUCH_MOVE = frozenset({errno.EXDEV, errno.EPERM, errno.ENOSYS, errno.ENOTSUP})
+"""What a file system says that cannot give a file another name at all, as some buckets do."""
+
+_UNKNOWN = frozenset({errno.EINVAL, errno.EPERM, errno.ENOSYS, errno.ENOTSUP})
+_NO_LINK = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV, errno.EMLINK})
 
 
 def rename_new(source: int, name: str, target: int, new: str) -> None:
@@ -56,14 +61,26 @@ def _rename_slowly(source: int, name: str, target: int, new: str) -> None:
         try:
             os.link(name, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            if error.errno not in _NO_LINK:
                 raise
             handle = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=target)
             os.close(handle)
         else:
             os.unlink(name, dir_fd=source)
             return
-    os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
+    try:
+        os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
+    except OSError:
+        _take_away(new, target)
+        raise
+
+
+def _take_away(name: str, folder: int) -> None:
+    """Remove the empty file or folder that kept a name free."""
+    if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        os.rmdir(name, dir_fd=folder)
+    else:
+        os.unlink(name, dir_fd=folder)
 
 
 def _within(source: int, name: str, target: int) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from filebrowser.copying import FILE_MODE
+from filebrowser.durable import sync_names
 from filebrowser.errors import Changed, NotAFile, NotText, Taken, TooMuch
 from filebrowser.gate import Place, open_place, parent_of
 from filebrowser.happenings import Happening, What
@@ -78,7 +79,7 @@ def save(place: Place, text: str, etag: str | None, tell: Callable[[Happening], 
                 _name_new((desk, written), (holder, name), place)
             else:
                 _trade((desk, written), (holder, name), etag, place)
-        os.fsync(holder)
+        sync_names(holder)
     tell(Happening(What.CREATED if etag is None else What.CHANGED, place))
     return new
 

@@ -21,6 +21,7 @@ METHODS = (
     *("OPTIONS", "HEAD", "GET", "PROPFIND", "PUT", "DELETE", "COPY", "MOVE", "MKCOL", "PROPPATCH"),
     *("LOCK", "UNLOCK"),
 )
+FOLDER_TYPE = "httpd/unix-directory"
 LARGEST_XML = 256 * 1024  # bytes of a body that is no file
 LONGEST_CONDITION = 4096  # characters of an If header
 
@@ -44,7 +45,16 @@ class Provider(DAVProvider):
         if method == "PROPFIND" and environ.get("HTTP_DEPTH", "infinity") not in ("0", "1"):
             finite = PRECONDITION_CODE_PropfindFiniteDepth
             raise DAVError(403, "Ask for one level at a time.", err_condition=finite)
+        if method == "HEAD" and is_folder(environ):
+            start_response("200 OK", [("Content-Type", FOLDER_TYPE), ("Content-Length", "0")])
+            return []
         return default_handler(environ, start_response)
+
+
+def is_folder(environ: dict[str, Any]) -> bool:
+    """Whether a request is for a folder that is there; clients ask so before they list it."""
+    found = entry_at(environ["PATH_INFO"], environ)
+    return found is not None and bool(found.is_collection)
 
 
 def application(mount_path: str) -> Wsgi:

@@ -15,8 +15,21 @@ def copy_across(data: int, size: int, folder: int, name: str, look: Callable[[],
     """
     with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=folder)
+    return copy_new(data, size, folder, name, look)
+
+
+def copy_new(
+    data: int,
+    size: int,
+    folder: int,
+    name: str,
+    look: Callable[[], None],
+    begun: Callable[[int], None] = lambda _: None,
+) -> int:
+    """The same to a name that is free, else ``FileExistsError``; ``begun`` is told the inode."""
     copy = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640, dir_fd=folder)
     try:
+        begun(os.fstat(copy).st_ino)
         append_from(data, size, copy, 0, look)
         os.fsync(copy)
         return os.fstat(copy).st_ino

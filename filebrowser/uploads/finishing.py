@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from filebrowser.durable import sync_names
 from filebrowser.errors import FileError, NotHere, Taken
 from filebrowser.gate import Place, make_folders, parent_of
-from filebrowser.renames import free_name, rename_new
+from filebrowser.renames import NO_SUCH_MOVE, free_name, rename_new
 from filebrowser.uploads import carrying, staging
 from filebrowser.uploads.errors import WrongChecksum
 from filebrowser.uploads.records import Conflict, State, Upload
@@ -86,7 +87,7 @@ def publish(desk: Desk, upload: Upload) -> Upload:
         if upload.order.conflict is Conflict.SKIP and exists(folder, name):
             return _skipped(desk, upload)
         moved = _move(desk, upload, folder)
-        os.fsync(folder)
+        sync_names(folder)
     return _done(desk, moved)
 
 
@@ -125,11 +126,27 @@ def _carry(desk: Desk, upload: Upload, folder: int, name: str, replacing: bool) 
             _replace(source, waiting, folder, name)
         else:
             rename_new(source, waiting, folder, name)
-    except (OSError, Taken):
+    except (OSError, Taken) as error:
         if source == folder:
             os.unlink(waiting, dir_fd=folder)
+        if isinstance(error, OSError) and error.errno in NO_SUCH_MOVE:
+            return _write_out(desk, told, folder, name, replacing)
         raise
     return told
+
+
+def _write_out(desk: Desk, upload: Upload, folder: int, name: str, replacing: bool) -> Upload:
+    """Where nothing can be moved: copy to the name itself, which is in sight meanwhile."""
+    if replacing:
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=folder)
+    with open(staging.open_data(desk.here), "rb", buffering=0) as data:
+        size = os.fstat(data.fileno()).st_size
+        inode = carrying.copy_new(
+            *(data.fileno(), size, folder, name, desk.look),
+            begun=lambda inode: desk.keep(replace(upload, inode=inode)),
+        )
+    return replace(upload, inode=inode)
 
 
 def _replace(source: int, waiting: str, folder: int, name: str) -> None:
@@ -142,14 +159,18 @@ def _replace(source: int, waiting: str, folder: int, name: str) -> None:
 
 
 def _was_moved(here: int, folder: int, upload: Upload) -> bool:
-    """Whether an earlier life got as far as moving the file."""
+    """Whether an earlier life got as far as moving the file; what it half wrote is taken away."""
     if not exists(here, staging.DATA):
         return True
     name = upload.path.rpartition("/")[2]
     try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino == upload.inode
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return False
+    if found.st_ino == upload.inode and found.st_size != upload.length:
+        os.unlink(name, dir_fd=folder)
+        return False
+    return found.st_ino == upload.inode
 
 
 def _done(desk: Desk, upload: Upload) -> Upload:

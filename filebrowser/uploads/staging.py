@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from filebrowser.durable import sync_names
 from filebrowser.errors import NotHere
 from filebrowser.gate import Root, own_folder
 from filebrowser.uploads.records import RECORDS, Upload
@@ -68,7 +69,7 @@ def make_box(root: Root, upload_id: str) -> None:
         os.mkdir(upload_id, 0o700, dir_fd=above)
         with box(root, upload_id) as here:
             os.close(os.open(DATA, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=here))
-        os.fsync(above)
+        sync_names(above)
 
 
 def remove_box(root: Root, upload_id: str) -> None:
@@ -99,7 +100,7 @@ def save(here: int, upload: Upload) -> None:
     finally:
         os.close(draft)
     os.rename(DRAFT, INFO, src_dir_fd=here, dst_dir_fd=here)
-    os.fsync(here)
+    sync_names(here)
 
 
 def load(here: int) -> Upload | None:

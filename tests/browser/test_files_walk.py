@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 from running import Easel, started
 
 pytestmark = pytest.mark.browser
@@ -205,3 +205,19 @@ def test_a_long_copy_tells_how_far_it_is_and_is_ended(tab: Page, easel: Easel) -
     expect(work).to_have_count(0, timeout=PATIENCE)
     assert len(list((here / "inner").rglob("*.txt"))) < MANY
     assert len(list((here / "many").iterdir())) == MANY
+
+
+def test_without_the_file_browser_there_is_no_tab(browser: Browser, easel: Easel) -> None:
+    page = browser.new_context(locale="en-US").new_page()
+
+    def without(route: Route) -> None:
+        told = route.fetch().json()
+        assert told["filebrowser"] is True
+        route.fulfill(json={**told, "filebrowser": False})
+
+    page.route("**/api/session", without)
+    page.goto(easel.url)
+    page.wait_for_selector("#txt2img_generate")
+    expect(page.get_by_role("button", name="PNG info", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Files", exact=True)).to_have_count(0)
+    page.context.close()

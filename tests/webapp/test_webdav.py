@@ -73,6 +73,15 @@ def test_the_trees_and_what_they_hold(drive: Drive) -> None:
     assert "getcontentlength>7<" in inner.text
 
 
+def test_head_tells_whether_a_folder_is_there(drive: Drive) -> None:
+    for path in ("/", "/data/", "/data/work", "/data/work/"):
+        answer = drive.ask("HEAD", path)
+        assert (answer.status_code, answer.content) == (200, b"")
+    for path in ("/data/none/", "/none/", "/data/.easel/"):
+        assert drive.ask("HEAD", path).status_code == 404
+    assert drive.ask("HEAD", "/data/work/a.txt").headers["Content-Length"] == "7"
+
+
 def test_a_file_is_read_in_ranges(drive: Drive) -> None:
     whole = drive.ask("GET", "/data/work/a.txt")
     assert whole.content == b"letters"
