@@ -1,6 +1,7 @@
 """A walk through the tab of files: by keys alone, on a phone, past every kind of preview."""
 
 import base64
+import json
 import math
 import struct
 import wave
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 from running import Easel, started
+from test_files_tab import safetensors
+from test_files_uploading import drop
 
 pytestmark = pytest.mark.browser
 PATIENCE = 60_000  # milliseconds
@@ -220,4 +224,51 @@ def test_without_the_file_browser_there_is_no_tab(browser: Browser, easel: Easel
     page.wait_for_selector("#txt2img_generate")
     expect(page.get_by_role("button", name="PNG info", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Files", exact=True)).to_have_count(0)
+    page.context.close()
+
+
+EVIL = "<img src=x onerror=window.run=1>"
+
+
+def test_44_scripts_in_names_and_texts_stay_texts_in_the_page(
+    browser: Browser, easel: Easel, tmp_path: Path
+) -> None:
+    here = easel.data_dir / "outputs" / EVIL
+    here.mkdir()
+    told = PngInfo()
+    told.add_text(
+        "parameters", f"{EVIL}\nSteps: 1, Sampler: {EVIL}, Seed: 1, Size: 8x8, Model: {EVIL}"
+    )
+    Image.new("RGB", (8, 8)).save(here / f"{EVIL}.png", pnginfo=told)
+    tags = json.dumps({EVIL: {EVIL: 3}})
+    meta = {"ss_tag_frequency": tags, "modelspec.title": EVIL, EVIL: EVIL}
+    safetensors(here / f"{EVIL}.safetensors", meta)
+    safetensors(easel.data_dir / "models" / "Lora" / f"{EVIL}.safetensors", meta)
+    page = opened(browser, easel)
+    page.get_by_role("button", name="Files", exact=True).click()
+    for name in ("outputs", EVIL):
+        entry(page, f"{name}, folder").dblclick()
+    for ending, text in ((".png", "How it was made"), (".safetensors", "Training words")):
+        expect(preview(page, f"{EVIL}{ending}")).to_contain_text(text)
+    page.get_by_role("button", name="Share", exact=True).first.click()
+    expect(page.get_by_role("dialog")).to_contain_text(EVIL)
+    page.keyboard.press("Escape")
+    page.get_by_role("listbox", name=EVIL, exact=True).focus()
+    page.keyboard.press("Delete")
+    expect(page.get_by_text(f"{EVIL}.safetensors is in the trash")).to_be_visible()
+    page.get_by_role("button", name="Trash", exact=True).click()
+    expect(page.get_by_text(f"{EVIL}.safetensors", exact=True)).to_be_visible()
+    brought = tmp_path / f"{EVIL}.txt"
+    brought.write_text("x")
+    page.get_by_role("navigation", name="Places").get_by_role("button", name="data").click()
+    entry(page, "outputs, folder").dblclick()
+    expect(page.get_by_role("listbox", name="outputs", exact=True)).to_be_visible()
+    drop(page, brought)
+    expect(page.locator(".uploads")).to_contain_text(f"{EVIL}.txt")
+    expect(entry(page, f"{EVIL}.txt")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("button", name="Text to image", exact=True).click()
+    prompt = page.locator("#txt2img_prompt textarea, textarea").first
+    prompt.fill("<lora:<im")
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.run") is None
     page.context.close()
