@@ -1,4 +1,4 @@
-"""Brings a plugin from an archive into the folder of extensions. Nothing of it runs here.
+"""Brings a plugin from an archive or a folder into that of extensions. Nothing of it runs here.
 
 An archive is foreign: its names must stay below the plugin's folder, it holds plain files alone,
 and what it unpacks to is bounded whatever its header claims.
@@ -10,7 +10,8 @@ import stat
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from tempfile import TemporaryFile
+from typing import IO
 from uuid import uuid4
 
 from plugins.errors import BadPackage
@@ -23,10 +24,11 @@ MOST_FILES = 4000
 LONGEST_NAME = 200  # characters of a path below the plugin's folder
 PIECE = 1 << 20
 ENDINGS = (".zip", ".whl")
+LEFT_OUT = frozenset({"__pycache__", ".git"})
 RESERVED = frozenset('<>:"|?*')
 
 
-def install(archive: BinaryIO, data_dir: Path, *, replace: bool = False) -> Manifest:
+def install(archive: IO[bytes], data_dir: Path, *, replace: bool = False) -> Manifest:
     """Unpack a zip or a wheel into ``extensions/<name>``; the plugin's manifest.
 
     Raises :class:`BadPackage` and :class:`BadManifest` saying what is wrong; nothing is left then.
@@ -38,6 +40,50 @@ def install(archive: BinaryIO, data_dir: Path, *, replace: bool = False) -> Mani
             return _place(packed, root, entries, manifest, data_dir, replace=replace)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise BadPackage(f"The archive cannot be read: {error}.") from error
+
+
+def install_folder(folder: Path, data_dir: Path, *, replace: bool = False) -> Manifest:
+    """Copy a plugin's folder into ``extensions/<name>``, under the rules of archives.
+
+    Raises as :func:`install`.
+    """
+    with TemporaryFile(dir=_workshop(data_dir)) as archive:
+        try:
+            pack(folder, archive)
+        except OSError as error:
+            raise BadPackage(f"The folder cannot be read: {error.strerror}.") from error
+        archive.seek(0)
+        return install(archive, data_dir, replace=replace)
+
+
+def pack(folder: Path, archive: IO[bytes]) -> None:
+    """Write a plugin's folder into a zip. Raises :class:`BadPackage`, ``OSError``."""
+    if not folder.is_absolute() or not (folder / FILE).is_file():
+        raise BadPackage(f"{folder} is no whole path of a folder that has an {FILE}.")
+    with zipfile.ZipFile(archive, "w", strict_timestamps=False) as packed:
+        for path in plain_files(folder):
+            packed.write(path, path.relative_to(folder))
+
+
+def plain_files(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, but what Python and git keep there.
+
+    Raises :class:`BadPackage` for a link, for what is no plain file, and where it is too much.
+    """
+    left, count = LARGEST_WHOLE, 0
+    for path in sorted(folder.rglob("*")):
+        if LEFT_OUT & set(path.relative_to(folder).parts):
+            continue
+        facts = path.lstat()
+        if stat.S_ISDIR(facts.st_mode):
+            continue
+        if not stat.S_ISREG(facts.st_mode):
+            raise BadPackage(f"The folder holds {path.name!r}, which is a link or no plain file.")
+        left, count = left - facts.st_size, count + 1
+        if left < 0 or count > MOST_FILES:
+            most = f"{MOST_FILES} files and {LARGEST_WHOLE >> 20} MiB"
+            raise BadPackage(f"The folder holds more than {most}.")
+        yield path
 
 
 def remove(folder: Path, data_dir: Path) -> None:

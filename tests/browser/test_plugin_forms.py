@@ -1,6 +1,7 @@
 """Forms that a plugin declares, drawn by the page: every kind of field, by hand and by keys."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from former import bring_former
@@ -111,3 +112,22 @@ def test_a_form_on_a_picture_gets_it_and_shows_pictures(page: Page) -> None:
     assert picture.evaluate("(image) => image.naturalWidth") > 0
     page.keyboard.press("Escape")
     expect(sheet).to_have_count(0)
+
+
+def test_a_folder_of_the_machine_is_brought(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("navigation").get_by_role("button", name="Extensions", exact=True).click()
+    page.click("#extensions_folder")
+    path = page.get_by_label("Its whole path")
+    path.fill(str(tmp_path))
+    path.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("easel-plugin.toml")
+    manifest = 'name = "newcomer"\nversion = "1"\nlicence = "MIT"\n'
+    (tmp_path / "easel-plugin.toml").write_text(manifest)
+    path.press("Enter")
+    expect(page.locator("article[data-plugin=newcomer]")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.click("#extensions_folder")
+    path.fill(str(tmp_path))
+    path.press("Enter")
+    page.get_by_role("button", name="Replace").click()
+    expect(page.get_by_role("status").last).to_contain_text("2 changes wait")

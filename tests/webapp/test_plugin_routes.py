@@ -417,11 +417,42 @@ def test_a_bomb_is_refused(build: Any) -> None:
     assert "256 MiB" in answer.get_json()["detail"]
 
 
+def test_a_folder_is_copied(build: Any, tmp_path: Path) -> None:
+    house = build(working=False)
+    client = house.client()
+    source = tmp_path / "mine"
+    (source / "__pycache__").mkdir(parents=True)
+    (source / "__pycache__" / "web.pyc").write_bytes(b"x")
+    (source / "web.py").write_text(CODE)
+
+    def bring(folder: object, **more: str) -> Any:
+        query = {"folder": str(folder), **more}
+        return client.post("/api/plugins/install", query_string=query)
+
+    for wrong in (source, tmp_path / "gone", "mine", "/", "a\0b", "x" * 5000, "/" + "x" * 300):
+        assert bring(wrong).status_code == 422
+    (source / "easel-plugin.toml").write_text(MANIFEST)
+    assert bring(source).get_json()["name"] == "newcomer"
+    copied = house.data_dir / "extensions" / "newcomer"
+    assert sorted(path.name for path in copied.rglob("*")) == ["easel-plugin.toml", "web.py"]
+    assert entry(client.post("/api/plugins/reload"), "newcomer")["state"] == "on"
+    assert "already" in bring(source).get_json()["detail"]
+    (source / "web.py").write_text(CODE.replace('"new"', '"newer"'))
+    assert bring(source, replace="true").status_code == 200
+    client.post("/api/plugins/reload")
+    assert client.get("/plugins/newcomer/x").get_json() == "newer"
+    (source / "secret").symlink_to("/etc/passwd")
+    assert "link" in bring(source, replace="true").get_json()["detail"]
+    assert client.get("/plugins/newcomer/x").get_json() == "newer"
+    assert list((house.data_dir / ".easel/installing").glob("*")) == []
+
+
 def test_under_listen_nothing_is_installed(build: Any) -> None:
     data = packed({"easel-plugin.toml": MANIFEST, "web.py": CODE})
     known = credentials("owner-token")
     closed = build(known, listen=True).client(authorization="owner-token")
     assert closed.post("/api/plugins/install", data=data).status_code == 403
+    assert closed.post("/api/plugins/install?folder=/tmp").status_code == 403
     assert closed.get("/api/plugins").get_json()["may_install"] is False
     opened = build(known, listen=True, extension_access=True).client(authorization="owner-token")
     assert opened.post("/api/plugins/install", data=data).status_code == 200

@@ -6,6 +6,7 @@ What a plugin's route does is the plugin's; who may ask it is checked here.
 import json
 from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from plugins.errors import HookFailed
 from plugins.finding import Origin, find_plugins
 from plugins.host import Standing, State
-from plugins.installing import ENDINGS, LARGEST_ARCHIVE, install, remove
+from plugins.installing import ENDINGS, LARGEST_ARCHIVE, install, install_folder, remove
 from plugins.nouns import Ask, Reply, Route, Task
 from plugins.nouns import Scope as Whom
 from webapp.coercion import Bool, Object
@@ -47,6 +48,7 @@ SCOPES: Mapping[Whom, Scope] = {
 ENTRY = {"type": "object", "properties": {"name": {"type": "string"}}}
 ALL = {"type": "object", "properties": {"plugins": {"type": "array", "items": ENTRY}}}
 ANYTHING: dict[str, object] = {}
+LONGEST_PATH = 4096
 YES = ("1", "true", "yes", "on")
 
 
@@ -91,21 +93,32 @@ def reload() -> Response:
 @allowed(Scope.OWNER)
 @described(
     Note(
-        "Bring a plugin as a zip or wheel; it runs after the next reload",
-        query={"name": {"type": "string"}, "replace": {"type": "boolean", "default": False}},
+        "Bring a plugin as a zip or wheel, or from a folder; it runs after the next reload",
+        query={
+            "name": {"type": "string"},
+            "replace": {"type": "boolean", "default": False},
+            "folder": {"type": "string", "description": "a whole path on this machine"},
+        },
         answer=ENTRY,
     )
 )
 def bring() -> Response:
-    """The body is the archive. 403 under --listen without --enable-insecure-extension-access."""
+    """The body is the archive, or ``folder`` is copied.
+
+    403 under --listen without --enable-insecure-extension-access.
+    """
     check_may_install()
+    replace = request.args.get("replace", "").lower() in YES
+    folder = request.args.get("folder", "")
+    if folder:
+        copied = install_folder(plain_path(folder), services().config.data_dir, replace=replace)
+        return jsonify(entry(newcomer(copied.name), None))
     ending = request.args.get("name", "").lower()
     if ending and not ending.endswith(ENDINGS):
         raise Refused(f"name: {' or '.join(ENDINGS)} is expected.")
     data = request.get_data(cache=False)
     if len(data) > LARGEST_ARCHIVE:
         raise TooLarge(f"A plugin's archive has at most {LARGEST_ARCHIVE >> 20} MiB.")
-    replace = request.args.get("replace", "").lower() in YES
     manifest = install(BytesIO(data), services().config.data_dir, replace=replace)
     return jsonify(entry(newcomer(manifest.name), None))
 
@@ -121,6 +134,13 @@ def delete(name: str) -> Response:
         raise Refused(f"{name} is {standing.origin}: only folders of extensions are deleted here.")
     remove(standing.folder, services().config.data_dir)
     return jsonify(entry(standing, None))
+
+
+def plain_path(text: str) -> Path:
+    """A path that may be asked for. Raises ``Refused`` for what no path can be."""
+    if "\0" in text or len(text) > LONGEST_PATH or not text.isprintable():
+        raise Refused("folder: that is no path.")
+    return Path(text)
 
 
 def check_may_install() -> None:

@@ -79,6 +79,10 @@ export const change = (name: string, wanted: { enabled?: boolean; settings?: Rec
   post<Plugin>(`${base}/${encodeURIComponent(name)}`, wanted)
 export const uninstall = (name: string) => remove<Plugin>(`${base}/${encodeURIComponent(name)}`)
 
+/** Bring a folder of the service's own machine; it is copied. */
+export const installFolder = (folder: string, replace = false) =>
+  post<Plugin>(`${base}/install?${new URLSearchParams({ folder, ...(replace ? { replace: 'true' } : {}) })}`)
+
 /** Bring an archive. `replace`: in place of a plugin of the same name. */
 export async function install(file: File, replace = false): Promise<Plugin> {
   const query = new URLSearchParams({ name: file.name, ...(replace ? { replace: 'true' } : {}) })
