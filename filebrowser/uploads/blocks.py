@@ -4,12 +4,13 @@ import errno
 import fcntl
 import mmap
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 KIB, MIB = 1 << 10, 1 << 20
 GRAIN = 4 * KIB  # bytes; disks take from memory what lies at such borders in memory and file
-LARGEST = 2 * MIB  # bytes of one block
+LARGEST = 2 * MIB  # bytes of one block: a huge page
 WORTH_A_TURN = 256 * KIB  # bytes; smaller ones are gathered by the system's cache
 NOT_THIS_WAY = frozenset({errno.EINVAL, errno.EOPNOTSUPP})
 
@@ -47,8 +48,17 @@ class Block:
 
 
 def block(size: int) -> Block:
-    """Room for some of ``size`` bytes. It takes no memory until it is filled."""
-    return Block(memoryview(mmap.mmap(-1, min(size + GRAIN, LARGEST))))
+    """Room for some of ``size`` bytes. It takes no memory until it is filled.
+
+    The largest are one page of the processor's, where the system has such: they come in one step,
+    and the disk takes them in one.
+    """
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    memory = mmap.mmap(-1, min(size + GRAIN, LARGEST), flags=flags)
+    if len(memory) == LARGEST:
+        with suppress(OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return Block(memoryview(memory))
 
 
 @dataclass(slots=True)

@@ -5,8 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
-from queue import SimpleQueue
+from queue import LifoQueue, Queue
 from typing import Protocol, Self
 
 from filebrowser.errors import TooBig
@@ -130,14 +129,21 @@ class OneByOne:
 
 
 class Lanes:
-    """Does each work in a thread of its own, while the next blocks come.
+    """Does each work in a thread of its own, one after the other, while the next blocks come.
 
     Whatever ends the context, all works are done on all blocks before it is left.
     """
 
     def __init__(self, works: Sequence[Work], most: int) -> None:
-        self.ring = cycle([block(most) for _ in range(BLOCKS)])
-        self.lanes = [Lane(work) for work in works]
+        self.most = most
+        self.made = 0
+        # The last one first: a slow source fills the same one again, and takes no more memory.
+        self.idle: LifoQueue[Block | None] = LifoQueue()
+        self.lanes: list[Lane] = []
+        after: Queue[Block | None] = self.idle
+        for work in reversed(works):
+            self.lanes.insert(0, Lane(work, after))
+            after = self.lanes[0].blocks
 
     def __enter__(self) -> Self:
         for lane in self.lanes:
@@ -145,24 +151,25 @@ class Lanes:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        for lane in self.lanes:
-            lane.blocks.put(None)
+        self.lanes[0].blocks.put(None)
         for lane in self.lanes:
             lane.join()
         if kind is None:
             self._raise()
 
     def room(self) -> Block:
-        """A block that every lane is done with. Raises what a work on an earlier one raised."""
-        for lane in self.lanes:
-            lane.places.acquire()
+        """A block to be filled. Raises what a work on an earlier one raised."""
         self._raise()
-        return next(self.ring)
+        if self.made < BLOCKS and self.idle.empty():
+            self.made += 1
+            return block(self.most)
+        found = self.idle.get()
+        self._raise()
+        return found or block(self.most)
 
     def pass_on(self, filled: Block) -> None:
-        """Hand a block to every lane."""
-        for lane in self.lanes:
-            lane.blocks.put(filled.content)
+        """Hand a block to the first lane."""
+        self.lanes[0].blocks.put(filled)
 
     def _raise(self) -> None:
         for lane in self.lanes:
@@ -171,22 +178,25 @@ class Lanes:
 
 
 class Lane(threading.Thread):
-    """One work on block after block, until ``None`` comes; after an error it only takes them."""
+    """One work on block after block, until ``None`` comes; all are handed on to ``after``.
 
-    def __init__(self, work: Work) -> None:
+    After an error nothing is done any more.
+    """
+
+    def __init__(self, work: Work, after: "Queue[Block | None]") -> None:
         super().__init__(name="upload-lane", daemon=True)
-        self.work = work
-        self.blocks: SimpleQueue[memoryview | None] = SimpleQueue()
-        self.places = threading.Semaphore(BLOCKS)
+        self.work, self.after = work, after
+        self.blocks: Queue[Block | None] = Queue()
         self.error: Exception | None = None
 
     def run(self) -> None:
         """Do the work."""
-        for content in iter(self.blocks.get, None):
+        for filled in iter(self.blocks.get, None):
             try:
                 if self.error is None:
-                    self.work(content)
+                    self.work(filled.content)
             except Exception as error:  # whatever it is, it is raised where blocks come from
                 self.error = error
             finally:
-                self.places.release()
+                self.after.put(filled)
+        self.after.put(None)
