@@ -4,6 +4,7 @@ pluggy keeps who implements what and refuses misfits; the calls are ours, one pl
 that a failure has a name and stays with its owner.
 """
 
+import json
 import logging
 import threading
 import time
@@ -25,8 +26,11 @@ from plugins.hookspecs import ANSWER, HOOKS, QUIET, Terms, specs
 from plugins.importing import forget, import_part
 from plugins.nouns import ROOM, Home, Side
 from plugins.probing import faults_at_import
+from plugins.watchdog import Hung, Leave, Watchdog
 
 STRIKES = 3
+UNWATCHED = 3600.0  # seconds: what is the job's own work is stopped by whoever asked for it
+HUNG = "plugins-hung.json"  # in .easel: those that the process was left for
 MADE = "Plugin"  # a class of this name in a part is made with its Home, and is the plugin
 SEEN = "plugins-seen.json"  # in .easel: fingerprints of what imported well
 STORAGE = "plugins"  # in .easel: a folder of its own for each plugin
@@ -85,7 +89,9 @@ class Host:
         options: Callable[[str], Mapping[str, Any]],
         log: logging.Logger,
         folders: Folders | None = None,
+        leave: Leave | None = None,
     ) -> None:
+        self.watchdog = Watchdog(leave)
         self.folders = folders  # of models; None: those below the data directory
         self.side = side
         self.data_dir = data_dir
@@ -120,9 +126,12 @@ class Host:
             seen = self.data_dir / ".easel" / SEEN
             sound = [each for each in wanted if not each.fault]
             faults = faults_at_import(sound, self.side, seen, self.version)
+            hung = read_hung(self.data_dir / ".easel")
             for each in found:
                 if each not in wanted:
                     self._standing.append(standing_of(each, State.OFF))
+                elif each.name in hung and each.name not in choice.required:
+                    self._standing.append(standing_of(each, State.STRUCK, fault=hung[each.name]))
                 else:
                     self._load_one(each, each.fault or faults.get(each.name, ""))
             self._tell(f"{self.side}_start")
@@ -278,8 +287,17 @@ class Host:
 
     def _watched(self, name: str, hook: str, terms: Terms, call: Callable[[], Any]) -> Any:
         started = time.perf_counter()
+        kind: type[Hung] = Hung
         try:
-            return call()
+            if terms.budget >= UNWATCHED:
+                return call()
+            may_leave = hook in HOOKS
+            with self.watchdog.over(name, hook, terms.budget, may_leave=may_leave) as kind:
+                return call()
+        except Hung as error:
+            if type(error) is not kind:
+                raise  # a call around this one hangs
+            return self._ended(name, hook, terms, time.perf_counter() - started)
         except (Withheld, BadRequest, Ended):
             raise  # the plugin at work, or the job's end: no failure of it
         except (Exception, SystemExit) as error:  # a plugin's code may raise anything
@@ -293,6 +311,16 @@ class Host:
         finally:
             self._judge(name, hook, terms, time.perf_counter() - started)
 
+    def _ended(self, name: str, hook: str, terms: Terms, seconds: float) -> None:
+        """A call that hung was broken off. Raises :class:`HookFailed` where its terms say so."""
+        told = f"{hook} did not end; it was broken off after {seconds:.0f} s"
+        self.log.error("plugin %s: %s", name, told)
+        self._note(name, last_error=told)
+        if terms.closed:
+            raise HookFailed(f"The plugin {name!r} failed: {told}.")
+        if name not in self.required:
+            self._strike_out(name, f"{told[0].upper()}{told[1:]}.")
+
     def _judge(self, name: str, hook: str, terms: Terms, seconds: float) -> None:
         if seconds <= terms.budget:
             return
@@ -304,11 +332,11 @@ class Host:
             strikes = next(each.strikes for each in self._standing if each.name == name) + 1
             self._note(name, strikes=strikes, last_error=told)
             if strikes >= STRIKES and name not in self.required:
-                self._strike_out(name, told)
+                self._strike_out(name, f"Too slow {STRIKES} times: {told}.")
 
     def _strike_out(self, name: str, told: str) -> None:
-        self.log.error("plugin %s: disabled, too slow %d times", name, STRIKES)
-        self._note(name, state=State.STRUCK, fault=f"Too slow {STRIKES} times: {told}.")
+        self.log.error("plugin %s: disabled until the next reload. %s", name, told)
+        self._note(name, state=State.STRUCK, fault=told)
         self._unregister(name)
         self._found.pop(name, None)
 
@@ -343,6 +371,30 @@ def standing_of(found: Found, state: State, **facts: Any) -> Standing:
         permissions=tuple(manifest.permissions) if manifest else (),
         **facts,
     )
+
+
+def read_hung(easel_dir: Path) -> dict[str, str]:
+    """Plugins that a process was left for since the last reload, with what to tell of them."""
+    try:
+        return {str(name): str(told) for name, told in json.loads(_hung(easel_dir)).items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _hung(easel_dir: Path) -> str:
+    return (easel_dir / HUNG).read_text(encoding="utf-8")
+
+
+def mark_hung(easel_dir: Path, name: str, what: str) -> None:
+    """Keep a plugin out of every process until the next reload: ``what`` of it does not end."""
+    told = f"{what} did not end and could not be broken off; the process was started anew."
+    marks = read_hung(easel_dir) | {name: told[0].upper() + told[1:]}
+    (easel_dir / HUNG).write_text(json.dumps(marks), encoding="utf-8")
+
+
+def forget_hung(easel_dir: Path) -> None:
+    """Give them another chance."""
+    (easel_dir / HUNG).unlink(missing_ok=True)
 
 
 def names(standings: Sequence[Standing], state: State) -> tuple[str, ...]:

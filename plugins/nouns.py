@@ -189,12 +189,17 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A kind of models under ``models/``: files, or folders that hold a model each."""
+    """A kind of models under ``models/``: files, or folders that hold a model each.
+
+    A safetensors file that has tensors of all the names in ``marks`` is suggested to be uploaded
+    here, where it is none of Easel's own kinds.
+    """
 
     kind: str
     folder: str
     suffixes: Sequence[str] = (".safetensors",)
     folders: bool = False
+    marks: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

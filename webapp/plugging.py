@@ -1,13 +1,15 @@
 """Which plugins this process has, and what they read of the options. No Flask, no torch."""
 
 import logging
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from plugins.finding import Origin
-from plugins.host import Choice, Host
+from plugins.host import Choice, Host, mark_hung
 from plugins.nouns import Side
+from plugins.watchdog import Leave
 from webapp.shelves import folders_of
 from webapp.version import VERSION
 
@@ -25,12 +27,35 @@ ORIGINS: Mapping[str, frozenset[Origin]] = MappingProxyType(
 """What is left under a value of ``disable_all_extensions``."""
 
 
-def host_of(side: Side, config: "Config", options: "Options", log: logging.Logger) -> Host:
-    """The plugins of one process, loaded as flags and options say."""
+def host_of(
+    side: Side,
+    config: "Config",
+    options: "Options",
+    log: logging.Logger,
+    *,
+    may_leave: bool = False,
+) -> Host:
+    """The plugins of one process, loaded as flags and options say.
+
+    ``may_leave``: a supervisor starts this process anew if a plugin makes it end.
+    """
+    leave = leaving(config, log) if may_leave else None
     places, own = folders_of(config), log.getChild("plugins")
-    host = Host(side, config.data_dir, VERSION, options.of_plugin, own, places)
+    host = Host(side, config.data_dir, VERSION, options.of_plugin, own, places, leave)
     host.load(choice_of(config, options.get(), options.enabled_plugins()))
     return host
+
+
+def leaving(config: "Config", log: logging.Logger) -> Leave:
+    """Leaves the process for a plugin that hangs, which is kept out of the next one."""
+
+    def leave(name: str, what: str) -> None:
+        mark_hung(config.easel_dir, name, what)
+        log.critical("plugin %s: %s hangs and hears nothing; leaving this process", name, what)
+        logging.shutdown()
+        os._exit(os.EX_TEMPFAIL)
+
+    return leave
 
 
 def choice_of(config: "Config", options: Mapping[str, Any], enabled: frozenset[str]) -> Choice:

@@ -7,15 +7,16 @@ table that it began with.
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from generator.control.modules import Module
+from generator.models.others import OtherShelf
 from generator.scripts.catalogue import Entry
 from plugins.finding import Found, Origin, find_plugins
-from plugins.host import Host, Standing, State, standing_of
+from plugins.host import Host, Standing, State, forget_hung, standing_of
 from plugins.nouns import (
     Input,
     Metric,
@@ -90,12 +91,19 @@ class Table:
 class PluginDesk:
     """Loads the web side of plugins and answers for them. Safe for threads."""
 
-    def __init__(self, config: "Config", options: "Options", log: logging.Logger) -> None:
+    def __init__(
+        self,
+        config: "Config",
+        options: "Options",
+        log: logging.Logger,
+        *,
+        may_leave: bool = False,
+    ) -> None:
         self.config = config
         self.log = log
         self.options = options
         self._loading = threading.Lock()
-        self.host = host_of(Side.WEB, config, options, log)
+        self.host = host_of(Side.WEB, config, options, log, may_leave=may_leave)
         self.offers = Offers(config.easel_dir)
         self.table = self._asked()
         self.make_folders()
@@ -114,6 +122,7 @@ class PluginDesk:
         """Load the web side anew, as options and folders are now."""
         with self._loading:
             enabled = self.options.enabled_plugins()
+            forget_hung(self.config.easel_dir)
             self.host.load(choice_of(self.config, self.options.get(), enabled))
             self.table = self._asked()
             self.make_folders()
@@ -130,6 +139,26 @@ class PluginDesk:
                     (models / each.folder).mkdir(parents=True, exist_ok=True)
                 except OSError as error:
                     self.log.warning("The folder %s cannot be made: %s", each.folder, error)
+
+    def shelves(self, name: str | None = None) -> tuple[OtherShelf, ...]:
+        """Where plugins, or one of them, keep models; a kind is told with the plugin's name."""
+        models = self.config.models_dir or self.config.data_dir / "models"
+        return tuple(
+            OtherShelf(
+                kind_of(plugin, each), models / each.folder, tuple(each.suffixes), each.folders
+            )
+            for plugin, declared in self.table.declared.items()
+            for each in declared.folders
+            if name in (None, plugin) and plain_name(each.folder)
+        )
+
+    def marked(self, names: Container[str]) -> str:
+        """The folder, "models/Voices", for a file with tensors of these names; "" for none."""
+        for declared in self.table.declared.values():
+            for each in declared.folders:
+                if each.marks and plain_name(each.folder) and all(m in names for m in each.marks):
+                    return f"models/{each.folder}"
+        return ""
 
     def close(self) -> None:
         """Tell every plugin that it ends."""
@@ -259,6 +288,11 @@ def declared_by(name: str, host: Host) -> Declared:
         scripts=listed("scripts", Script),
         preprocessors=listed("preprocessors", Preprocessor),
     )
+
+
+def kind_of(plugin: str, folder: ModelFolder) -> str:
+    """What the registry calls a kind of a plugin's models."""
+    return f"{plugin}/{folder.kind}"
 
 
 def plain_name(name: str) -> bool:

@@ -1,6 +1,7 @@
 """What the web process works with: the only place that chooses implementations."""
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from filebrowser.watcher import Watcher
 from generator.models.registry import Registry
 from webapp.auth import Credentials, credentials
+from webapp.family import SUPERVISOR
 from webapp.filing import Filing, filing_of
 from webapp.logs import start_log
 from webapp.places import open_store, token
@@ -50,7 +52,8 @@ def build(config: "Config") -> Services:
     filing = filing_of(config, registry) if config.filebrowser else None
 
     options = options_of(config)
-    plugins = PluginDesk(config, options, log)
+    plugins = PluginDesk(config, options, log, may_leave=SUPERVISOR in os.environ)
+    registry.look_also(plugins.shelves())
 
     def close() -> None:
         plugins.close()

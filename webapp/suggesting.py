@@ -1,5 +1,6 @@
 """Which folder a file belongs in, told by the first bytes of it."""
 
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,15 @@ class Suggestion:
     needed: int = 0
 
 
-def suggest(start: bytes, visit: Visit, config: "Config") -> Suggestion:
+def suggest(
+    start: bytes,
+    visit: Visit,
+    config: "Config",
+    marked: Callable[[Container[str]], str] = lambda names: "",
+) -> Suggestion:
     """The folder for the safetensors file that begins with ``start``.
+
+    ``marked`` tells a plugin's folder, "models/Greetings", by the names of the tensors.
 
     Raises ``WrongContent`` for what is no safetensors file.
     """
@@ -35,15 +43,16 @@ def suggest(start: bytes, visit: Visit, config: "Config") -> Suggestion:
         return Suggestion(needed=error.needed)
     found = recognise(tensors.shapes, tensors.metadata)
     if found.kind is None:
-        return Suggestion()
-    return Suggestion(folder_of(found, visit.roots, config), found)
+        own = marked(tensors.shapes)
+        return Suggestion(folder_of(own, visit.roots, config)) if own else Suggestion()
+    return Suggestion(folder_of(found.folder, visit.roots, config), found)
 
 
-def folder_of(found: Recognised, roots: tuple[Root, ...], config: "Config") -> str:
-    """Where that kind lies, if a caller may write there: "/data/models/Lora"."""
-    first, _, rest = found.folder.partition("/")
+def folder_of(place: str, roots: tuple[Root, ...], config: "Config") -> str:
+    """Where ``models/Lora`` lies, if a caller may write there: "/data/models/Lora"."""
+    first, _, rest = place.partition("/")
     models = config.models_dir or config.data_dir / "models"
-    folder = models / rest if first == "models" else config.data_dir / found.folder
+    folder = models / rest if first == "models" else config.data_dir / place
     for root in roots:
         if folder.is_relative_to(root.path):
             names = folder.relative_to(root.path).parts

@@ -98,7 +98,7 @@ def main(words: Sequence[str]) -> int:
     forget_stale(kept_in(config))
     options = options_of(config)
     use_threads(config.threads)  # plugins may import torch
-    host = host_of(Side.WORKER, config, options, log)
+    host = host_of(Side.WORKER, config, options, log, may_leave=True)
     engine = engine_of(config, registry, device, PluginListener(host))
     worker = Worker(
         name,

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from generator.errors import ModelNotFound
 from generator.models.kinds import SHELVES, Kind
+from generator.models.others import OtherModel
 
 Identity = tuple[str, int, int, int]
 RESERVED_ALIASES = frozenset({"none", "Addams"})  # never an alias of a LoRA (contract 2.6)
@@ -116,6 +117,7 @@ class Index:
     files: Mapping[Kind, tuple[ModelFile, ...]]
     rejected: Mapping[Path, str] = field(default_factory=dict)  # path -> why it is not listed
     unsettled: frozenset[Path] = frozenset()  # of these, the ones worth another look in a second
+    others: Mapping[str, tuple[OtherModel, ...]] = field(default_factory=dict)  # plugins' kinds
 
     def of(self, kind: Kind) -> tuple[ModelFile, ...]:
         """The files of one kind, sorted as a person would (``v2`` before ``v10``)."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from generator.models.others import OtherShelf
+
 TORCH = (".safetensors", ".ckpt", ".pt")
 ANY_WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx")
 VAE_ENDINGS = (".vae.safetensors", ".vae.ckpt", ".vae.pt")
@@ -73,6 +75,7 @@ class Folders:
 
     roots: Mapping[Kind, tuple[Path, ...]]
     parents: tuple[Path, ...] = ()  # folders in which a folder of ``roots`` may be made later
+    others: tuple[OtherShelf, ...] = ()  # of kinds that are none of ours
 
     @classmethod
     def under(

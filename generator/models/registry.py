@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from generator.errors import ModelNotFound
 from generator.models.hashes import HashCache, compute
 from generator.models.index import Identity, Index, ModelFile, natural
 from generator.models.kinds import SHELVES, Folders, Kind
+from generator.models.others import OtherShelf
 from generator.models.scan import STILL, scan, with_hashes
 
 __all__ = [
@@ -85,6 +86,11 @@ class Registry:
         if self._background:
             self._background.wake.set()
         return fresh
+
+    def look_also(self, others: Sequence[OtherShelf]) -> Index:
+        """Keep an eye on these shelves too, in place of those before; looks at the disk."""
+        self.folders = replace(self.folders, others=tuple(others))
+        return self.refresh()
 
     def find_checkpoint(self, name: str = "", exact: bool = True) -> ModelFile:
         """As :meth:`Index.find_checkpoint`, true to the disk: looks again before it gives up."""

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from generator.models.hashes import HashCache, Hashes, legacy_hash
 from generator.models.header import check_pickle, read_header
 from generator.models.index import Identity, Index, ModelFile, natural
 from generator.models.kinds import SHELVES, VAE_ENDINGS, Folders, Kind
+from generator.models.others import OtherModel, OtherShelf, belongs, models_in_folders
 
 STILL = 1.0  # seconds without change before a complete file of torch.save is listed
 LEGACY_HASHED = (Kind.CHECKPOINT, Kind.CONTROLNET)
@@ -42,6 +43,8 @@ def scan(
             walk.shelf(kind, root)
     for root in folders.of(Kind.CHECKPOINT):
         walk.shelf(Kind.VAE, root, VAE_ENDINGS)
+    for shelf in folders.others:
+        walk.other(shelf, before.others.get(shelf.kind, ()) if before else ())
     return walk.index()
 
 
@@ -58,6 +61,7 @@ class _Scan:
         self.found: dict[Kind, dict[Path, ModelFile]] = {kind: {} for kind in SHELVES}
         self.rejected: dict[Path, str] = {}
         self.unsettled: set[Path] = set()
+        self.others: dict[str, tuple[OtherModel, ...]] = {}
 
     def shelf(self, kind: Kind, root: Path, endings: tuple[str, ...] = ()) -> None:
         """Take in what lies below one root; ``endings`` stand in for the kind's suffixes."""
@@ -75,7 +79,51 @@ class _Scan:
             },
             self.rejected,
             frozenset(self.unsettled),
+            self.others,
         )
+
+    def other(self, shelf: OtherShelf, before: Sequence[OtherModel]) -> None:
+        """Take in a shelf of a kind that is none of ours."""
+        if shelf.folders:
+            self.others[shelf.kind] = models_in_folders(shelf)
+            return
+        known, found = frozenset(before), []
+        for folder in _folders(shelf.place, self.rejected):
+            for name, entry in folder.items():
+                if belongs(name, shelf.suffixes) and entry.is_file():
+                    found.append(self._other(shelf.place, entry, folder, known))
+        whole = [model for model in found if model is not None]
+        self.others[shelf.kind] = tuple(sorted(whole, key=lambda model: natural(model.name)))
+
+    def _other(
+        self,
+        place: Path,
+        entry: "os.DirEntry[str]",
+        siblings: Entries,
+        known: frozenset[OtherModel],
+    ) -> OtherModel | None:
+        """A whole file, None for one that is being written."""
+        path = Path(entry.path)
+        try:
+            stat = entry.stat()
+            name = path.relative_to(place).as_posix()
+            model = OtherModel(name, path, stat.st_size, stat.st_mtime_ns)
+            if model in known:
+                return model
+            if f"{entry.name}.aria2" in siblings:
+                raise ModelUnreadable(f"{entry.name}: its download is not finished")
+            if path.suffix.lower() == ".safetensors":
+                read_header(path)
+            else:
+                _must_be_still(path, stat)
+        except FileNotFoundError:
+            return None
+        except (ModelUnreadable, OSError) as error:
+            self.rejected[path] = str(error)
+            if isinstance(error, NotStill):
+                self.unsettled.add(path)
+            return None
+        return model
 
     def _take(self, kind: Kind, root: Path, entry: "os.DirEntry[str]", siblings: Entries) -> None:
         path = Path(entry.path)

@@ -205,6 +205,18 @@ def test_plugins_come_and_go_while_a_picture_is_drawn(page: Page) -> None:
     expect(page.locator("#greeted")).to_be_attached()
 
 
+def test_what_waits_for_a_reload_outlasts_the_visit(page: Page) -> None:
+    section(page, "Extensions")
+    plugin(page, "greeter").locator(".el-switch").click()
+    expect(plugin(page, "greeter")).to_contain_text("off after the reload")
+    page.reload()
+    section(page, "Extensions")
+    expect(plugin(page, "greeter")).to_contain_text("off after the reload")
+    expect(page.get_by_role("status")).to_contain_text("1 change waits")
+    plugin(page, "greeter").locator(".el-switch").click()
+    expect(plugin(page, "greeter")).not_to_contain_text("after the reload")
+
+
 def test_faults_and_foreign_words_are_shown_as_text(page: Page) -> None:
     section(page, "Torn")
     expect(page.get_by_role("alert")).to_contain_text(MARKUP)

@@ -47,6 +47,7 @@ SCOPES: Mapping[Whom, Scope] = {
 }
 ENTRY = {"type": "object", "properties": {"name": {"type": "string"}}}
 ALL = {"type": "object", "properties": {"plugins": {"type": "array", "items": ENTRY}}}
+MODELS = {"type": "object", "properties": {"models": {"type": "object"}}}
 ANYTHING: dict[str, object] = {}
 LONGEST_PATH = 4096
 YES = ("1", "true", "yes", "on")
@@ -85,6 +86,7 @@ def change(name: str) -> Response:
 def reload() -> Response:
     """Workers do so between two jobs; answered when all have."""
     desk().reload()
+    services().registry.look_also(desk().shelves())
     send(Errand(uuid4().hex, PLUGINS))
     return jsonify(whole())
 
@@ -160,6 +162,30 @@ def newcomer(name: str) -> Standing:
         return desk().table.of(name)
     best = named[-1]
     return not_loaded(best)
+
+
+@plugins.get("/api/plugins/<name>/models")
+@allowed(Scope.READ)
+@described(
+    Note(
+        "Models in the folders that a plugin keeps, by its kinds",
+        answer=MODELS,
+        query={"update": {"type": "boolean", "default": False}},
+    )
+)
+def models(name: str) -> Response:
+    """As the watched folders are; ``update`` looks at them first."""
+    here = services()
+    fresh = request.args.get("update", "").lower() in YES
+    running(name)
+    others = (here.registry.refresh() if fresh else here.registry.index).others
+    listed = {
+        shelf.kind.partition("/")[2]: [
+            {"name": model.name, "size": model.size} for model in others.get(shelf.kind, ())
+        ]
+        for shelf in desk().shelves(name)
+    }
+    return jsonify({"models": listed})
 
 
 @plugins.get("/plugins/<name>/static/<path:file>")
@@ -313,6 +339,7 @@ def entry(standing: Standing, declared: Declared | None) -> dict[str, Any]:
         "strikes": standing.strikes,
         "last_error": standing.last_error if owner else "",
         "parts": [part_json(part) for part in told.parts],
+        "model_folders": [{"kind": f.kind, "folder": f.folder} for f in told.folders],
         "settings": [setting_json(each, own) for each in told.settings if owner],
         "workers": workers_of(standing.name, tell=owner),
     }

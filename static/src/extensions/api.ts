@@ -42,6 +42,9 @@ export interface WorkerState {
   state: State
   fault: string
   last_error?: string
+  hooks: string[]
+  seconds: number // its loading took there
+  strikes: number
 }
 
 export interface Plugin {
@@ -53,7 +56,7 @@ export interface Plugin {
   origin: 'shipped' | 'package' | 'folder'
   folder?: string
   state: State
-  enabled?: boolean // as wanted; what is so far is `state`
+  enabled: boolean // from the next reload on; what is so far is `state`
   fault: string
   hooks: string[]
   permissions: string[]

@@ -13,7 +13,7 @@ const WAY = field({ name: 'way', kind: 'choice', value: 'a', choices: ['a', 'b']
 function plugin(name: string, form: Input[], given: Partial<Plugin> = {}, part: Partial<Part> = {}): Plugin {
   return {
     name, title: name, version: '1', licence: 'MIT', description: '', origin: 'folder', state: 'on', fault: '',
-    hooks: [], permissions: [], seconds: 0, strikes: 0, last_error: '', settings: [], workers: [],
+    enabled: true, hooks: [], permissions: [], seconds: 0, strikes: 0, last_error: '', settings: [], workers: [],
     parts: [{ slot: 'panel', title: name, module: '', form, icon: '', ...part }],
     ...given,
   }

@@ -108,7 +108,9 @@ def blueprint(uploads: Uploads) -> Blueprint:
         """Right: create."""
         check_rights(visit(), {Right.CREATE})
         start = request.stream.read(8 + LONGEST_HEADER)
-        return jsonify(hinted(suggest(start, visit(), services().config)))
+        return jsonify(
+            hinted(suggest(start, visit(), services().config, services().plugins.marked))
+        )
 
     @tusd.get("/<name>")
     @allowed(Scope.USER)

@@ -1,0 +1,50 @@
+"""Folders of models that are none of Easel's own kinds: those that plugins keep."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class OtherShelf:
+    """Where models of another kind lie: files with these suffixes, or a folder each."""
+
+    kind: str
+    place: Path
+    suffixes: tuple[str, ...] = (".safetensors",)
+    folders: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OtherModel:
+    """One of them."""
+
+    name: str  # posix path below its shelf, with suffix
+    path: Path
+    size: int  # bytes, of a folder those of the files right in it
+    mtime_ns: int
+
+
+def models_in_folders(shelf: OtherShelf) -> tuple[OtherModel, ...]:
+    """The folders right below a shelf that hold a file; hidden ones are passed over."""
+    return tuple(_folders(shelf.place))
+
+
+def _folders(place: Path) -> Iterator[OtherModel]:
+    try:
+        found = sorted(path for path in place.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return  # it is not there yet
+    for path in found:
+        try:
+            stats = [file.stat() for file in path.iterdir() if file.is_file()]
+        except OSError:
+            continue  # no folder, or it left while we looked
+        if stats:
+            newest = max(stat.st_mtime_ns for stat in stats)
+            yield OtherModel(path.name, path, sum(stat.st_size for stat in stats), newest)
+
+
+def belongs(name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file of this name is one of the shelf's."""
+    return name.lower().endswith(tuple(suffix.lower() for suffix in suffixes))
