@@ -6,9 +6,9 @@ WebDAV), another one behind the passwords of shares.
 
 import math
 import threading
-import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from time import monotonic
 
 from webapp.errors import TooManyTries
 
@@ -36,7 +36,7 @@ class Throttle:
 
     def wait(self, key: str, now: float | None = None) -> int:
         """Seconds until the key may fail again; 0 while it has failed less than too often."""
-        now = now or time.monotonic()
+        now = now or monotonic()
         with self.lock:
             recent = self.recent(key, now)
         return (
@@ -45,7 +45,7 @@ class Throttle:
 
     def failed(self, key: str, now: float | None = None) -> None:
         """Count one failure. More than ``tries`` of them are as good as ``tries``."""
-        now = now or time.monotonic()
+        now = now or monotonic()
         with self.lock:
             self.failures[key] = [*self.recent(key, now), now][-self.tries :]
             self.failures.move_to_end(key)
@@ -68,7 +68,7 @@ class Known:
     def add(self, key: str) -> None:
         """Remember a key from now on."""
         with self.lock:
-            self.times[key] = time.monotonic()
+            self.times[key] = monotonic()
             self.times.move_to_end(key)
             if len(self.times) > self.most:
                 self.times.popitem(last=False)
@@ -76,7 +76,7 @@ class Known:
     def __contains__(self, key: str) -> bool:
         with self.lock:
             at = self.times.get(key)
-        return at is not None and time.monotonic() - at < self.lasting
+        return at is not None and monotonic() - at < self.lasting
 
 
 @dataclass(frozen=True, slots=True)
