@@ -83,4 +83,9 @@ def wait_until_up(url: str, service: subprocess.Popen[bytes], log: Path) -> None
 
 def told(page: "Page", words: str) -> None:
     """Wait until a toast has said this, even if it has gone since."""
-    page.wait_for_function("words => toasts.some((each) => each.includes(words))", arg=words)
+    until(page, "words => toasts.some((each) => each.includes(words))", words)
+
+
+def until(page: "Page", condition: str, given: object = None) -> None:
+    """Wait until the page finds this true; the page's policy forbids ``wait_for_function``."""
+    wait_until(lambda: page.evaluate(condition, given), told=condition)

@@ -141,7 +141,7 @@ def test_a_strict_content_policy_is_kept(browser: Browser, easel: Easel, tmp_pat
     for open_section in sections(page):
         open_section()
     page.get_by_role("button", name="Image to image").click()
-    page.get_by_role("radio", name="Inpaint").click()
+    page.get_by_role("radio", name="Inpaint", exact=True).click()
     page.set_input_files("main section input[type=file]", picture_file(tmp_path))
     page.wait_for_selector("#img2maskimg canvas")
     page.click("#theme")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pictures import shown_picture
 from PIL import Image
 from playwright.sync_api import Page, expect
-from running import DRAWN, Easel
+from running import DRAWN, Easel, until
 
 pytestmark = pytest.mark.browser
 
@@ -63,6 +63,7 @@ def test_only_what_is_painted_changes(page: Page) -> None:
     before = pixels(drawn(page))
     page.click("#txt2img_send_to_inpaint")
     expect(page.locator("#prompt")).to_have_value("a red house")
+    until(page, "document.querySelector('#img2maskimg canvas')?.offsetHeight > 50")
     box = page.locator("#img2maskimg canvas").first.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.1 * box["height"])

@@ -55,6 +55,7 @@ export interface Fields {
     content: number // 0 fill, 1 original, 2 latent noise, 3 latent nothing
     onlyMasked: boolean
     padding: number
+    transparency: number // of a sketch that is inpainted, in hundredths
   }
   soft: { on: boolean; numbers: number[] } // in the order of SOFT
 }
@@ -111,7 +112,7 @@ export const DEFAULTS: Fields = {
   resizeMode: 0,
   sizing: 'to',
   scale: 1,
-  inpaint: { blur: 4, invert: false, content: 1, onlyMasked: false, padding: 32 },
+  inpaint: { blur: 4, invert: false, content: 1, onlyMasked: false, padding: 32, transparency: 0 },
   soft: { on: false, numbers: SOFT.map(({ value }) => value) },
 }
 

@@ -208,6 +208,7 @@ function inpaint(told: Told, { inpaint: before }: Fields): Fields['inpaint'] {
     content: content < 0 ? before.content : content,
     onlyMasked: area === undefined ? before.onlyMasked : area === 'Only masked',
     padding: told.number('Masked area padding') ?? before.padding,
+    transparency: before.transparency,
   }
 }
 

@@ -3,7 +3,7 @@ import Konva from 'konva/lib/Core'
 import { Circle } from 'konva/lib/shapes/Circle'
 import { Image as Shown } from 'konva/lib/shapes/Image'
 
-import { act, redo, type Act, type Point } from './mask'
+import { act, redo, tintedWith, type Act, type Point } from './mask'
 
 const STEP = 1.15 // zoom of one wheel click or button press
 const CLOSEST = 16
@@ -13,18 +13,27 @@ const TINT = '#3f66ff'
 export interface Hand {
   size: number // diameter of the brush in pixels of the picture
   erase: boolean
+  colour: string
 }
 
 export type Board = ReturnType<typeof makeBoard>
 
-/** `changed` is told after every finished act, with the number of acts. */
-export function makeBoard(holder: HTMLDivElement, hand: () => Hand, changed: (acts: number) => void) {
+/**
+ * `changed` is told after every finished act, with the number of acts. What is painted is shown in
+ * its own colours where it is `coloured`, else as a veil.
+ */
+export function makeBoard(
+  holder: HTMLDivElement,
+  hand: () => Hand,
+  changed: (acts: number) => void,
+  coloured = false,
+) {
   const stage = new Konva.Stage({ container: holder, width: 1, height: 1 })
   const layer = new Konva.Layer()
   const painted = document.createElement('canvas') // the mask itself
   const tinted = document.createElement('canvas') // the mask as it is shown
   const picture = new Shown({ image: undefined, listening: false })
-  const overlay = new Shown({ image: tinted, opacity: 0.62, listening: false })
+  const overlay = new Shown({ image: tinted, opacity: coloured ? 1 : 0.62, listening: false })
   const cursor = new Circle({ radius: 1, stroke: '#fff', strokeScaleEnabled: false, visible: false, listening: false })
   cursor.setAttrs({ shadowColor: '#000', shadowBlur: 2, shadowOpacity: 0.9 })
   layer.add(picture, overlay, cursor)
@@ -67,11 +76,7 @@ export function makeBoard(holder: HTMLDivElement, hand: () => Hand, changed: (ac
   function refresh() {
     const on = tinted.getContext('2d')!
     on.clearRect(0, 0, tinted.width, tinted.height)
-    on.drawImage(painted, 0, 0)
-    on.globalCompositeOperation = 'source-in'
-    on.fillStyle = TINT
-    on.fillRect(0, 0, tinted.width, tinted.height)
-    on.globalCompositeOperation = 'source-over'
+    on.drawImage(coloured ? painted : tintedWith(painted, TINT), 0, 0)
     layer.batchDraw()
   }
 
@@ -108,8 +113,7 @@ export function makeBoard(holder: HTMLDivElement, hand: () => Hand, changed: (ac
   function begin() {
     const at = place()
     if (!at) return
-    const { size, erase } = hand()
-    stroke = { kind: 'stroke', points: [at], size, erase }
+    stroke = { kind: 'stroke', points: [at], ...hand() }
     act(painted.getContext('2d')!, stroke)
     refresh()
   }
