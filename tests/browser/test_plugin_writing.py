@@ -1,8 +1,7 @@
 """Language models in BeautifulPrompt's section: copied in, at work, cancelled."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from playwright.sync_api import Page, expect
 from running import Easel, started
 
 from tests.plugins.beautiful_prompt.tiny_models import make_model
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.browser
 WRITTEN_MS = 120_000  # generous: transformers is read first
-LOOKS = 600  # polls, so that a machine that stands still costs nothing
 ROUTE = "plugins/beautifulprompt"
 
 
@@ -45,23 +44,13 @@ def open_section(page: Page) -> None:
     page.get_by_label("A simple prompt").fill("a cat")
 
 
-def until(found: Callable[[], Any]) -> Any:
-    """What is found at last."""
-    for _ in range(LOOKS):
-        value = found()
-        if value:
-            return value
-        time.sleep(0.1)
-    pytest.fail("it did not come")
-
-
 def test_a_copied_model_is_listed_asked_and_says_how(page: Page, shelf: Path) -> None:
     open_section(page)
     models = page.locator("#beautifulprompt_model option")
     expect(models).to_have_count(1)
     page.evaluate("window.notReloaded = true")
     bring(shelf, "own-gpt2", "gpt2", top_k=12, max_length=40, negative_prompt="blurry")
-    expect(models).to_have_count(2, timeout=30_000)
+    expect(models).to_have_count(2)
     page.select_option("#beautifulprompt_model", "own-gpt2")
     page.get_by_text("Advanced parameters").click()
     expect(page.get_by_label("Top k")).to_have_attribute("placeholder", "12")
@@ -83,7 +72,7 @@ def test_the_vendors_models_are_asked_in_their_words(
     page: Page, easel: Easel, shelf: Path, name: str
 ) -> None:
     bring(shelf, name, "bloom")
-    models = requests.get(f"{easel.url}/{ROUTE}/model_list", timeout=60).json()["models"]
+    models = requests.get(f"{easel.url}/{ROUTE}/model_list", timeout=PATIENCE).json()["models"]
     (manner,) = (each["defaults"] for each in models if each["name"] == name)
     assert ("### Input:" in manner["template"]) == name.endswith("v2")
     body = {
@@ -106,14 +95,14 @@ def test_progress_is_seen_and_the_writing_cancelled(page: Page, easel: Easel, sh
     status = page.locator(".bp-busy").get_by_role("status")
     expect(status).to_contain_text("of 50 prompts", timeout=WRITTEN_MS)
     early = bar.evaluate("(bar) => bar.value")
-    until(lambda: bar.evaluate("(bar) => bar.value") > early)
+    wait_until(lambda: bar.evaluate("(bar) => bar.value") > early)
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#beautifulprompt_generate")).to_be_visible(timeout=WRITTEN_MS)
     expect(page.get_by_role("alert")).to_have_count(0)
     assert page.locator(".bp-row").count() < 50
     pending = f"{easel.url}/internal/pending-tasks"
-    until(lambda: requests.get(pending, timeout=60).json()["size"] == 0)
-    shown = requests.get(f"{easel.url}/api/plugins", timeout=60).json()["plugins"]
+    wait_until(lambda: requests.get(pending, timeout=PATIENCE).json()["size"] == 0)
+    shown = requests.get(f"{easel.url}/api/plugins", timeout=PATIENCE).json()["plugins"]
     (own,) = (each for each in shown if each["name"] == "beautifulprompt")
     assert {worker["last_error"] for worker in own["workers"]} == {""}
 
@@ -122,16 +111,18 @@ def test_a_job_that_nobody_waits_for_is_followed_stopped_and_fetched(
     easel: Easel, shelf: Path
 ) -> None:
     def ask(path: str, body: object) -> Any:
-        return requests.post(f"{easel.url}/{path}", json=body, timeout=60)
+        return requests.post(f"{easel.url}/{path}", json=body, timeout=PATIENCE)
 
     bring(shelf, "long-t5", "t5", max_length=400)
     wish = {"prompt": "a cat", "model": "long-t5", "count": 50}
     tasks = [ask(f"{ROUTE}/generate_prompt?async=1", wish).json()["id_task"] for _ in range(2)]
-    until(lambda: (ask("internal/progress", {"id_task": tasks[0]}).json()["progress"] or 0) > 0.11)
+    wait_until(
+        lambda: (ask("internal/progress", {"id_task": tasks[0]}).json()["progress"] or 0) > 0.11
+    )
     for task in reversed(tasks):  # the second waits in line
         assert ask(f"sdapi/v1/interrupt?id_task={task}", {}).status_code == 200
     first, second = (
-        until(lambda task=task: fetched(ask("internal/answer", {"id_task": task})))
+        wait_until(lambda task=task: fetched(ask("internal/answer", {"id_task": task})))
         for task in tasks
     )
     assert 5 <= len(first["prompts"]) < 50
