@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -92,6 +93,7 @@ class Host:
         leave: Leave | None = None,
     ) -> None:
         self.watchdog = Watchdog(leave)
+        self._spent: defaultdict[tuple[str, str], float] = defaultdict(float)
         self.folders = folders  # of models; None: those below the data directory
         self.side = side
         self.data_dir = data_dir
@@ -309,7 +311,16 @@ class Host:
                 raise HookFailed(f"The plugin {name!r} failed in {hook}: {error}") from error
             return None
         finally:
-            self._judge(name, hook, terms, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            with self._lock:
+                self._spent[name, spent_on(hook)] += seconds
+            self._judge(name, hook, terms, seconds)
+
+    def take_spent(self) -> Mapping[tuple[str, str], float]:
+        """Seconds in hooks since this was asked last, by plugin and hook."""
+        with self._lock:
+            spent, self._spent = self._spent, defaultdict(float)
+        return spent
 
     def _ended(self, name: str, hook: str, terms: Terms, seconds: float) -> None:
         """A call that hung was broken off. Raises :class:`HookFailed` where its terms say so."""
@@ -371,6 +382,11 @@ def standing_of(found: Found, state: State, **facts: Any) -> Standing:
         permissions=tuple(manifest.permissions) if manifest else (),
         **facts,
     )
+
+
+def spent_on(what: str) -> str:
+    """What time is counted for: a hook, or "other" for a function that a hook gave."""
+    return what if what in HOOKS else "other"
 
 
 def read_hung(easel_dir: Path) -> dict[str, str]:

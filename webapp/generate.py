@@ -35,6 +35,7 @@ from webapp.first_start import prepare
 from webapp.flags import FLAGS, Flag
 from webapp.places import CannotUse
 from webapp.plugging import host_of
+from webapp.plugin_desk import PluginDesk
 from webapp.queues.frames import EasExtras
 from webapp.requests.accepting import accept
 from webapp.requests.fields import read
@@ -82,8 +83,12 @@ def draw(arguments: argparse.Namespace, config: "Config") -> int:
     """Draw and save; prints each file with its seed."""
     prepare(config)
     registry = registry_of(config)
-    options = options_of(config).get()
-    request = request_of(arguments, registry, options)
+    options = options_of(config)
+    desk = PluginDesk(config, options, logging.getLogger("easel"))
+    try:
+        request = request_of(arguments, registry, options.get(), desk)
+    finally:
+        desk.close()
     generation = _run(config, registry, request)
     paths = targets(arguments.output, request.seeds.seed, len(generation.pictures))
     for path, picture in zip(paths, generation.pictures, strict=True):
@@ -124,12 +129,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def request_of(
-    arguments: argparse.Namespace, registry: Registry, options: Mapping[str, object]
+    arguments: argparse.Namespace,
+    registry: Registry,
+    options: Mapping[str, object],
+    plugins: PluginDesk,
 ) -> GenerationRequest:
     """The request, checked. Raises BadRequest, Refused or InvalidFields naming what is wrong."""
     extras = EasExtras(sd_model_checkpoint=arguments.checkpoint or None)
-    given = Given(options, registry, "", INFOTEXT_VERSION)
-    sampler, schedule = _named(arguments.sampler, arguments.schedule)
+    choices, away = plugins.choices, plugins.away
+    given = Given(options, registry, "", INFOTEXT_VERSION, choices=choices, away=away)
+    sampler, schedule = _named(arguments.sampler, arguments.schedule, plugins)
     file = registry.find_checkpoint(checkpoint({}, extras, given))
     size = file.default_size or FALLBACK_SIZE
     body = read(
@@ -189,16 +198,23 @@ def _run(config: "Config", registry: Registry, request: GenerationRequest) -> Ge
         bar.close()
 
 
-def _named(sampler: str, schedule: str) -> tuple[str, str]:
+def _named(sampler: str, schedule: str, plugins: PluginDesk) -> tuple[str, str]:
     """Both names in full. A person is told of a wrong name; only the API must draw anyway."""
+    samplers, schedules = plugins.choices("samplers"), plugins.choices("schedules")
+    own = DEFAULT_SAMPLER if sampler in samplers else sampler
+    label = None if schedule == DEFAULT_SCHEDULE or schedule in schedules else schedule
     try:
-        return resolve(sampler, None if schedule == DEFAULT_SCHEDULE else schedule, lenient=False)
+        name, ours = resolve(own, label, lenient=False)
     except KeyError as error:
+        wrong = str(error.args[0])
+        why = plugins.away("samplers", wrong) or plugins.away("schedules", wrong)
         raise BadRequest(
-            f"{error.args[0]!r} is no sampler or schedule. "
-            f"Samplers: {', '.join(each.name for each in SAMPLER_NAMES)}. "
-            f"Schedules: {', '.join(each.label for each in SCHEDULE_NAMES)}."
+            why
+            or f"{wrong!r} is no sampler or schedule. "
+            f"Samplers: {', '.join((*(each.name for each in SAMPLER_NAMES), *samplers))}. "
+            f"Schedules: {', '.join((*(each.label for each in SCHEDULE_NAMES), *schedules))}."
         ) from error
+    return sampler if sampler in samplers else name, schedule if schedule in schedules else ours
 
 
 def _encoded(picture: Picture, path: Path, quality: int) -> bytes:

@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from webapp.devices import devices
+from webapp.plugin_tasks import count_spent
 from webapp.queues.contracts import Tally, WorkerState
 from webapp.version import VERSION
 
@@ -33,6 +34,7 @@ SUMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "job_gpu_seconds": ("Seconds that workers spent on jobs", ("user", "model")),
     "restarts": ("Processes that died and were started again", ("process",)),
     "cache_requests": ("Questions to a cache", ("cache", "result")),
+    "plugin_seconds": ("Seconds in hooks of plugins", ("side", "plugin", "hook")),
 }
 """Sums of the store (``Board.count``) with their meaning and labels."""
 
@@ -90,8 +92,10 @@ class Facts(Collector):
         workers = board.workers()
         yield states(workers, self.devices)
         yield from memory(workers)
+        own = list(brought(self.services.plugins))
+        count_spent(board, self.services.plugins.host)
         yield from sums(board.tallies())
-        yield from brought(self.services.plugins)
+        yield from own
 
 
 def brought(plugins: "PluginDesk") -> Iterator[Metric]:

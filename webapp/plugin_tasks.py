@@ -8,7 +8,7 @@ from generator.request import Progress, Stop
 from plugins.errors import HookFailed
 from plugins.host import Host
 from webapp.errors import Refused, json_answer
-from webapp.queues.contracts import Answer
+from webapp.queues.contracts import Answer, Board
 
 if TYPE_CHECKING:
     from generator.hooks import Watch
@@ -42,6 +42,13 @@ def outcome(host: Host | None, task: "PluginTask", watch: "Watch") -> Answer:
             raise BadRequest(str(error.__cause__)) from error
         raise
     return json_answer(200, told)
+
+
+def count_spent(board: Board, host: Host) -> None:
+    """Add what hooks of this process took to the store's sums."""
+    for (plugin, hook), seconds in host.take_spent().items():
+        facts = {"side": str(host.side), "plugin": plugin, "hook": hook}
+        board.count("plugin_seconds", facts, seconds)
 
 
 def shown(host: Host) -> Mapping[str, Sequence[str]]:

@@ -38,7 +38,7 @@ from webapp.errors import envelope, json_answer, status_of
 from webapp.extras_answers import compose_extras
 from webapp.learning import Teacher, made, trained
 from webapp.logs import about
-from webapp.plugin_tasks import SHARES, outcome, shown
+from webapp.plugin_tasks import SHARES, count_spent, outcome, shown
 from webapp.queues import frames
 from webapp.queues.contracts import LOAD, PLUGINS, UNLOAD, Answer, Board, Lease, Stream, WorkerState
 from webapp.queues.errors import QueueError
@@ -414,6 +414,8 @@ class Pulse(threading.Thread):
             beaten, told_last = time.monotonic(), told
             try:
                 self.worker.board.heartbeat(state)
+                if self.worker.plugins:
+                    count_spent(self.worker.board, self.worker.plugins)
             except (sqlite3.Error, QueueError) as error:
                 self.worker.log.warning("no heartbeat: %s", error)
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -173,6 +174,14 @@ def test_what_it_brings_is_listed(leaping: FlaskClient) -> None:
     figures = leaping.get("/metrics").text
     assert 'easel_leap_leaps_total{kind="far"} 3.0' in figures
     assert "easel_leap_bad 0" not in figures  # it fails, and nothing else does
+    assert 'easel_plugin_seconds_total{hook="routes",plugin="leap",side="web"}' in figures
+    worked = 'easel_plugin_seconds_total{hook="tools",plugin="leap",side="worker"}'
+    assert drawn(leaping, sampler_name="Leap").status_code == 200
+    for _ in range(600):  # told with the worker's heartbeat
+        if worked in leaping.get("/metrics").text:
+            break
+        time.sleep(0.05)
+    assert worked in leaping.get("/metrics").text
 
 
 def test_an_interrupt_goes_through_a_plugins_sampler(leaping: FlaskClient) -> None:

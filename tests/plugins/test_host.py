@@ -140,6 +140,54 @@ def test_a_bad_web_part_is_told_and_the_others_work(tmp_path: Path, code: str, f
     assert "bad" not in dict(host.ask("routes"))
 
 
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("raise ValueError('at once')", "ValueError: at once"),
+        ("import sys; sys.exit(3)", "ends the interpreter"),
+        ("import os; os._exit(3)", "ended the interpreter"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended the interpreter"),
+        ("@hook\ndef at_step(colour): return None", "colour"),
+        ("@hook\ndef at_stop(): return None", "at_stop"),
+        ("@hook\ndef release(image): return None", "does not name release"),
+        ("@hook(wrapper=True)\ndef at_step():\n    return (yield)", "wrappers"),
+        ("class Plugin:\n    def __init__(self, home): raise OSError('no home')", "no home"),
+        ("import no_such_module", "no_such_module"),
+        ("def f(:", "SyntaxError"),
+    ],
+)
+def test_a_bad_worker_part_is_told_and_the_others_work(
+    tmp_path: Path, code: str, fault: str
+) -> None:
+    make_plugin(tmp_path, "bad", worker=code, hooks="at_step")
+    make_plugin(tmp_path, "good", worker=UPPER, hooks="expand_prompt")
+    host = host_of(tmp_path)
+    assert standing(host, "bad").state is State.FAULTY
+    assert fault in standing(host, "bad").fault
+    assert expanded(host) == "A CAT"
+
+
+def test_an_import_that_hangs_in_the_worker_is_given_up(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("plugins.probing.PATIENCE", {Side.WORKER: 1.5})
+    make_plugin(tmp_path, "a-stuck", worker="while True: pass", hooks="at_step")
+    make_plugin(tmp_path, "b-good", worker=UPPER, hooks="expand_prompt")
+    host = host_of(tmp_path)
+    assert "did not end within" in standing(host, "a-stuck").fault
+    assert expanded(host) == "A CAT"
+
+
+def test_seconds_in_hooks_are_counted_once(tmp_path: Path) -> None:
+    make_plugin(tmp_path, "upper", worker=UPPER, hooks="expand_prompt")
+    host = host_of(tmp_path)
+    host.take_spent()
+    expanded(host)
+    host.run("upper", "the route /x", lambda: None)
+    spent = host.take_spent()
+    assert {hook for name, hook in spent if name == "upper"} == {"expand_prompt", "other"}
+    assert 0 < spent["upper", "expand_prompt"] < 1
+    assert host.take_spent() == {}
+
+
 def test_an_import_that_hangs_is_given_up(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("plugins.probing.PATIENCE", {Side.WEB: 5.0})
     make_plugin(tmp_path, "a-stuck", web="while True: pass", hooks="routes")

@@ -75,3 +75,30 @@ def test_of_two_with_one_name_the_first_is_used(tmp_path: Path) -> None:
     faults = {each.folder.name: each.fault for each in host.standings}
     assert faults["hills"] == ""
     assert "taken" in faults[other.name]
+
+
+def test_installed_packages_are_found_by_their_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What pip writes for a wheel whose metadata names packages; one of them is none."""
+    site = tmp_path / "site"
+    made = make_plugin(tmp_path / "made", "singing", web="@hook\ndef parts(): return []\n")
+    manifest = GOOD.decode().replace("hills", "singing").replace("routes", "parts")
+    (made / "easel-plugin.toml").write_text(manifest)
+    site.mkdir()
+    made.rename(site / "singing_pack")
+    (site / "singing_pack/__init__.py").touch()
+    told = site / "easel_singing-1.0.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: easel-singing\nVersion: 1.0\n")
+    (told / "entry_points.txt").write_text(
+        "[easel.plugins]\nsinging = singing_pack\nlost = no_such_pack\nbad = singing_pack.web\n"
+    )
+    monkeypatch.syspath_prepend(str(site))
+    host = host_of(tmp_path / "data", Side.WEB)
+    found = standing(host, "singing")
+    assert (found.state, found.fault, found.hooks) == (State.ON, "", ("parts",))
+    assert found.origin == "package"
+    assert "no_such_pack" in standing(host, "lost").fault
+    assert standing(host, "bad").state is State.FAULTY
+    assert host.ask_one("singing", "parts") == []

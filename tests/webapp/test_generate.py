@@ -14,6 +14,7 @@ from PIL import Image
 from generator.errors import ModelUnreadable
 from generator.pictures.saving import read_infotext
 from generator.request import Generation, GenerationRequest, Picture
+from tests.plugins.making import make_plugin
 from webapp import generate
 
 Run = Callable[..., int]
@@ -213,3 +214,20 @@ def test_a_real_picture_comes_out(goldens: Path, tmp_path: Path) -> None:
         assert picture.size == (64, 64)
         assert "Seed: 1" in read_infotext(picture)
         assert len(set(picture.get_flattened_data())) > 100
+
+
+def test_samplers_and_schedules_of_plugins_are_taken(
+    run: Run,
+    asked: list[GenerationRequest],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    web = '@hook\ndef choices(): return {"samplers": ["Leap"], "schedules": ["Straight"]}\n'
+    folder = make_plugin(tmp_path / "data", "leap", web=web, hooks="choices")
+    assert run("boat", "--sampler", "Leap", "--schedule", "Straight") == 0
+    assert (asked[0].sampling.sampler, asked[0].sampling.schedule) == ("Leap", "Straight")
+    assert run("boat", "--sampler", "Leap", "--schedule", "Karras") == 0
+    assert (asked[1].sampling.sampler, asked[1].sampling.schedule) == ("Leap", "Karras")
+    shutil.rmtree(folder)
+    assert run("boat", "--sampler", "Leap") == 2
+    assert "belongs to the plugin 'leap'" in capsys.readouterr().err
