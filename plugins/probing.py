@@ -71,7 +71,7 @@ def _ask(found: Sequence[Found], side: Side) -> dict[str, str]:
     child = subprocess.Popen(
         [sys.executable, "-m", "plugins.probing", side],
         cwd=HERE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(HERE), *sys.path[1:]))},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(HERE), *filter(None, sys.path)))},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
