@@ -15,8 +15,10 @@ from PIL import Image
 from generator.control.annotators import Dials
 from generator.hooks import Stage
 from generator.request import GenerationRequest, Progress, Seeds
+from plugins.finding import SHIPPED
 from plugins.hookspecs import HOOKS
 from plugins.host import State
+from plugins.manifest import FILE, read_manifest
 from plugins.nouns import Ask, Side
 from plugins.template import write_plugin
 from tests.conftest import ROOT
@@ -59,6 +61,17 @@ def test_every_hook_has_an_example_and_its_terms() -> None:
         name: (terms.side, terms.budget, "**fails**" if terms.closed else "goes on")
         for name, terms in HOOKS.items()
     }
+
+
+def test_the_page_tells_which_hooks_our_own_plugins_use() -> None:
+    shipped = [read_manifest(path.parent) for path in sorted(SHIPPED.glob(f"*/{FILE}"))]
+    told = dict(re.findall(r"^\| (\w+) \| ([a-z, -]+) \|$", PAGE, re.M))
+    for name in HOOKS:
+        users = ", ".join(each.name for each in shipped if name in each.hooks)
+        assert told.get(name, "") == users
+    _, _, rest = PAGE.partition("Used by none of them: ")
+    unused = set(re.findall(r"`(\w+)`", rest.partition(".\n")[0]))
+    assert unused == set(HOOKS) - set(told)
 
 
 @pytest.mark.parametrize("name", sorted(HOOKS))
