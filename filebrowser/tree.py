@@ -21,6 +21,7 @@ MOST_LISTED = 2000  # entries of one page
 MOST_KEPT = 600_000  # names in memory, of all orders together: some 150 MB at the very most
 YOUNG_NS = 50_000_000  # a folder that changed so shortly ago may change again at the same time
 STALE_SECONDS = 4.0  # orders by size and time: a file that grows does not touch its folder
+STALE_TIMES = 10  # and as many times as long as reading such an order took
 LOCKS = 16
 
 
@@ -126,7 +127,8 @@ class Listings:
             if kept is not None and order is not None:
                 made = _Kept(stamp, order, kept.until, sure)
             else:
-                made = _Kept(stamp, read(folder, wanted), _until(wanted, now), sure)
+                order = read(folder, wanted)
+                made = _Kept(stamp, order, _until(wanted, now), sure)
             self._keep(wanted, made)
             return made.order
 
@@ -150,8 +152,12 @@ class Listings:
             self._kept.pop(wanted, None)
 
 
-def _until(wanted: Wanted, now: float) -> float:
-    return now + STALE_SECONDS if wanted.by_content else float("inf")
+def _until(wanted: Wanted, began: float) -> float:
+    """Until when an order counts whose reading began then and has just ended."""
+    if not wanted.by_content:
+        return float("inf")
+    now = time.monotonic()
+    return now + max(STALE_SECONDS, STALE_TIMES * (now - began))
 
 
 def open_folder(place: Place) -> int:
