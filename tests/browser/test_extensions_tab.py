@@ -185,13 +185,13 @@ def test_plugins_come_and_go_while_a_picture_is_drawn(page: Page) -> None:
     expect(page.locator("#greeted")).to_be_attached()
     section(page, "Text to image")
     page.fill("#prompt", "a house that is kept")
-    draw(page, 60)
+    draw(page, 150)
     section(page, "Extensions")
     plugin(page, "greeter").locator(".el-switch").click()
     expect(plugin(page, "greeter")).to_contain_text("off after the reload")
     expect(page.get_by_role("status")).to_contain_text("1 change waits")
     expect(greetings).to_be_visible()  # until it is applied
-    assert page.evaluate(RUNNING) == 1
+    page.wait_for_function(f"() => {RUNNING}.then((running) => running === 1)", timeout=DRAWN)
     apply(page)
     expect(greetings).to_have_count(0)
     assert page.evaluate("window.unmounted") == 1
