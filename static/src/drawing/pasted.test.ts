@@ -50,5 +50,5 @@ test('hires fix, refiner, variation, model and options come along', () => {
 test('inpainting comes along', () => {
   const text = 'x\nSteps: 8, Seed: 7, Denoising strength: 0.4, Mask blur: 6, Inpaint area: Only masked, ' +
     'Masked area padding: 16, Masked content: latent noise, Mask mode: Inpaint not masked'
-  expect(pasted(text).inpaint).toEqual({ blur: 6, invert: true, content: 2, onlyMasked: true, padding: 16 })
+  expect(pasted(text).inpaint).toEqual({ blur: 6, transparency: 0, invert: true, content: 2, onlyMasked: true, padding: 16 })
 })
