@@ -160,11 +160,15 @@ def _store(args: argparse.Namespace, size: int) -> Path:
     return Path(args.folder / ("latents" if size == 256 else f"latents{size}"))
 
 
+def larger_stores(folder: Path) -> list[Path]:
+    """The stores of larger pictures beside that of 256 x 256, each a folder named by its size."""
+    found = (path for path in folder.glob("latents[0-9]*") if path.name[7:].isdecimal())
+    return sorted(path for path in found if path.is_dir())
+
+
 def _unet(args: argparse.Namespace) -> None:
     tokenizer, known = clip_tokenizer(), _known(args)
-    folders = [_store(args, 256)]
-    if args.sizes:
-        folders += sorted(args.folder.glob("latents[0-9]*"))
+    folders = [_store(args, 256), *(larger_stores(args.folder) if args.sizes else ())]
 
     def load() -> list[latents.Store]:
         stores = [latents.load(folder) for folder in folders]
