@@ -175,7 +175,7 @@ def _work(index: int, run: _Run) -> None:
     replica = copy.deepcopy(run.shared).to(torch.bfloat16)
     replica.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if plan.compiled:
-        run.task.heavy(replica).compile()
+        run.task.heavy(replica).compile(dynamic=False)  # few sizes, each its own code
     loss_of = run.task.make_loss(index, device)
     optimiser = torch.optim.AdamW(
         run.shared.parameters(), lr=plan.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
