@@ -104,6 +104,7 @@ class Host:
         self._found: dict[str, Found] = {}
         self._standing: list[Standing] = []
         self._pluggy = self._fresh()
+        self._orders: dict[str, Mapping[str, pluggy.HookImpl]] = {}  # see _ranked
         self._lock = threading.RLock()
 
     @property
@@ -154,6 +155,7 @@ class Host:
         self._standing.append(made)
         if state is State.ON:
             self._found[found.name] = found
+            self._orders = {}
 
     def _register(self, found: Found) -> tuple[str, ...]:
         """Raises :class:`Unfit` for code that does not match the hooks or the manifest."""
@@ -189,6 +191,7 @@ class Host:
             self._found.clear()
             self._standing.clear()
             self._pluggy = self._fresh()
+            self._orders = {}
 
     def _tell(self, hook: str) -> None:
         for name in tuple(self._found):
@@ -209,8 +212,8 @@ class Host:
         :class:`Withheld` as a plugin raised it.
         """
         handed = HOOKS[hook].chain
-        for name in self._implementers(hook):
-            answer = self._call(name, hook, facts)
+        for each in self._ranked(hook).values():
+            answer = self._call(each, hook, facts)
             if answer is not None:
                 facts[handed] = answer
         return facts[handed]
@@ -222,24 +225,24 @@ class Host:
         Raises as :meth:`chain`.
         """
         told: dict[str, Any] = {}
-        order = sorted(self._implementers("release"), key=lambda name: name in self.required)
-        for name in order:
+        ranked = self._ranked("release").values()
+        for each in sorted(ranked, key=lambda each: each.plugin_name in self.required):
             facts = {"image": image, "stage": stage, "request": request, "caller": caller}
-            answer = self._call(name, "release", facts)
+            answer = self._call(each, "release", facts)
             if answer is not None:
                 image, told = answer.image, told | dict(answer.facts)
         return Release(image, told)
 
     def ask(self, hook: str, **facts: Any) -> list[tuple[str, Any]]:
         """What each plugin answers, by plugin; silence is left out."""
-        answers = [(name, self._call(name, hook, facts)) for name in self._implementers(hook)]
+        ranked = self._ranked(hook).items()
+        answers = [(name, self._call(each, hook, facts)) for name, each in ranked]
         return [(name, answer) for name, answer in answers if answer is not None]
 
     def ask_one(self, name: str, hook: str, **facts: Any) -> Any:
         """What one plugin answers; None where it has no such hook."""
-        if name not in self._implementers(hook):
-            return None
-        return self._call(name, hook, facts)
+        implementation = self._ranked(hook).get(name)
+        return implementation and self._call(implementation, hook, facts)
 
     def check_required(self) -> None:
         """Raises :class:`HookFailed` while a required plugin is not on."""
@@ -250,21 +253,25 @@ class Host:
 
     def has(self, name: str, hook: str) -> bool:
         """Whether one plugin is on and has this hook."""
-        return name in self._implementers(hook)
+        return name in self._ranked(hook)
 
     def implements(self, hook: str) -> bool:
         """Whether anybody has this hook; asked where calling costs something."""
-        return bool(self._implementers(hook))
+        return bool(self._ranked(hook))
 
-    def _implementers(self, hook: str) -> list[str]:
-        """Names in calling order: tryfirst, then shipped before others, trylast at the end."""
-        caller = getattr(self._pluggy.hook, hook)
-        order = list(self._found)
-        implementations = sorted(
-            caller.get_hookimpls(), key=lambda each: order.index(each.plugin_name)
-        )
-        ranked = sorted(implementations, key=lambda each: (each.trylast, not each.tryfirst))
-        return [each.plugin_name for each in ranked]
+    def _ranked(self, hook: str) -> Mapping[str, pluggy.HookImpl]:
+        """By plugin in calling order: tryfirst, then shipped before others, trylast at the end.
+
+        Kept until a plugin comes or goes: some hooks are asked at each step.
+        """
+        kept = self._orders
+        if hook not in kept:
+            order = list(self._found)
+            found = getattr(self._pluggy.hook, hook).get_hookimpls()
+            found = sorted(found, key=lambda each: order.index(each.plugin_name))
+            ranked = sorted(found, key=lambda each: (each.trylast, not each.tryfirst))
+            kept[hook] = {each.plugin_name: each for each in ranked}
+        return kept[hook]
 
     def _implementation(self, name: str, hook: str) -> pluggy.HookImpl:
         caller = getattr(self._pluggy.hook, hook)
@@ -282,22 +289,21 @@ class Host:
         """As :meth:`run`, but None where the function fails; that is logged and noted."""
         return self._watched(name, what, QUIET, function)
 
-    def _call(self, name: str, hook: str, facts: Mapping[str, Any]) -> Any:
-        implementation = self._implementation(name, hook)
-        given = [facts[argument] for argument in implementation.argnames]
+    def _call(self, implementation: pluggy.HookImpl, hook: str, facts: Mapping[str, Any]) -> Any:
+        name, given = implementation.plugin_name, [facts[each] for each in implementation.argnames]
         return self._watched(name, hook, HOOKS[hook], lambda: implementation.function(*given))
 
     def _watched(self, name: str, hook: str, terms: Terms, call: Callable[[], Any]) -> Any:
         started = time.perf_counter()
-        kind: type[Hung] = Hung
+        watched = None
         try:
             if terms.budget >= UNWATCHED:
                 return call()
             may_leave = hook in HOOKS
-            with self.watchdog.over(name, hook, terms.budget, may_leave=may_leave) as kind:
+            with self.watchdog.over(name, hook, terms.budget, may_leave=may_leave) as watched:
                 return call()
         except Hung as error:
-            if type(error) is not kind:
+            if watched is None or type(error) is not watched.kind:
                 raise  # a call around this one hangs
             return self._ended(name, hook, terms, time.perf_counter() - started)
         except (Withheld, BadRequest, Ended):
@@ -350,6 +356,7 @@ class Host:
         self._note(name, state=State.STRUCK, fault=told)
         self._unregister(name)
         self._found.pop(name, None)
+        self._orders = {}
 
     def _note(self, name: str, **changes: Any) -> None:
         with self._lock:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 FACTOR = 10.0  # times its budget that a call may take
 LEAST = 10.0  # seconds, whatever the budget
@@ -31,14 +31,17 @@ class Hung(BaseException):
 
 @dataclass(eq=False)
 class Call:
-    """One call into a plugin. ``kind`` is a class of its own: calls may be inside one another."""
+    """One call into a plugin.
+
+    ``kind`` is a class of its own, for calls may be inside one another; made when it is thrown.
+    """
 
     plugin: str
     what: str
     thread: int
     deadline: float  # of time.monotonic
     may_leave: bool
-    kind: type[Hung] = field(default_factory=lambda: type("Hung", (Hung,), {}))
+    kind: type[Hung] | None = None
     thrown_at: float = 0.0  # first exception; 0: none
     next_at: float = 0.0
 
@@ -54,10 +57,8 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def over(
-        self, plugin: str, what: str, budget: float, *, may_leave: bool
-    ) -> Iterator[type[Hung]]:
-        """Watch what happens inside; the class of what is thrown there if it hangs."""
+    def over(self, plugin: str, what: str, budget: float, *, may_leave: bool) -> Iterator[Call]:
+        """Watch what happens inside; the ``kind`` of what is thrown there if it hangs."""
         limit = max(LEAST, FACTOR * budget)
         now = time.monotonic()
         call = Call(plugin, what, threading.get_ident(), now + limit, may_leave)
@@ -66,7 +67,7 @@ class Watchdog:
             self._calls[number] = call
             self._wake()
         try:
-            yield call.kind
+            yield call
         finally:
             with self._lock:
                 self._calls.pop(number, None)
@@ -99,6 +100,7 @@ class Watchdog:
                     continue
                 if call.thrown_at and now - call.thrown_at > DEAF and call.may_leave:
                     return call
+                call.kind = call.kind or type("Hung", (Hung,), {})
                 call.thrown_at = call.thrown_at or now
                 call.next_at = now + AGAIN
                 _throw(call.thread, call.kind)

@@ -129,6 +129,8 @@ class Worker:
                     self.warm()
         finally:
             pulse.stop()
+            if self.plugins:
+                self.plugins.stop()
         return 0
 
     def run_errand(self) -> None:

@@ -136,7 +136,10 @@ class Denoiser:
         self.estimate = (x - (1 - alpha).sqrt() * eps) / alpha.sqrt()
         if self.hearing is None:
             return eps
-        self.estimate = self.hearing.step(self.estimate)
+        heard = self.hearing.step(self.estimate)
+        if heard is self.estimate:
+            return eps  # who only looks changes no bit of it
+        self.estimate = heard
         return (x - alpha.sqrt() * self.estimate) / (1 - alpha).sqrt()
 
     def _begin(self, timestep: Callable[[], int]) -> None:
