@@ -70,7 +70,16 @@ class Tools:
     preprocessors: Mapping[str, Callable[..., "Image"]] = field(default_factory=dict)
 
 
-Redraw = Callable[[GenerationRequest], Generation]
+class Redraw(Protocol):
+    """What a listener is given to work on a finished picture with."""
+
+    def __call__(self, request: GenerationRequest) -> Generation:
+        """Draw a request inside the running one; what it remarks is remarked of the whole job."""
+        ...
+
+    def remark(self, text: str) -> None:
+        """Tell the caller a sentence, in the answer's ``info.comments``."""
+        ...
 
 
 class Listener(Protocol):

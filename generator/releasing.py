@@ -1,7 +1,7 @@
 """Shows every picture to the listener before it leaves the engine."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,24 @@ from generator.request import Extras, Generation, GenerationRequest, Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+@dataclass(eq=False, slots=True)
+class Inside:
+    """Draws inside a running job (:class:`generator.hooks.Redraw`), and keeps what is remarked."""
+
+    run: Callable[[GenerationRequest], Generation]
+    remarks: dict[str, None] = field(default_factory=dict)
+
+    def __call__(self, request: GenerationRequest) -> Generation:
+        """What the request comes to."""
+        found = self.run(request)
+        self.remarks |= dict.fromkeys(found.comments)
+        return found
+
+    def remark(self, text: str) -> None:
+        """Once, however often it is said."""
+        self.remarks[text] = None
 
 
 @dataclass(eq=False)
@@ -26,15 +44,22 @@ class Releaser:
     seen: Counter[Stage] = field(default_factory=Counter)
     _let_out: "dict[int, Image]" = field(default_factory=dict)  # by id; held, or ids come again
 
-    def drawn(self, found: Generation, request: GenerationRequest, draw: Redraw) -> Generation:
-        """What one request without a script came to."""
-        pictures = tuple(self._picture(picture, request, draw) for picture in found.pictures)
+    def drawn(
+        self,
+        found: Generation,
+        request: GenerationRequest,
+        run: Callable[[GenerationRequest], Generation],
+    ) -> Generation:
+        """What one request without a script came to; ``run`` draws inside it."""
+        inside = Inside(run)
+        pictures = tuple(self._picture(picture, request, inside) for picture in found.pictures)
         asides = tuple(
             replace(each, image=self.let_out(each.image, Stage.ASIDE, request))
             for each in found.asides
         )
         maps = self._all(found.maps, Stage.MAP, request)
-        return replace(found, pictures=pictures, maps=maps, asides=asides)
+        comments = tuple(dict.fromkeys((*found.comments, *inside.remarks)))
+        return replace(found, pictures=pictures, maps=maps, asides=asides, comments=comments)
 
     def finished(self, found: Generation, request: GenerationRequest) -> Generation:
         """What the whole job came to, the facts told.

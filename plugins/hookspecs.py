@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pluggy
 
-from generator.hooks import Release, Stage
+from generator.hooks import Redraw, Release, Stage
 from plugins.nouns import (
     ROOM,
     Box,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from generator.request import Generation, GenerationRequest, Progress
+    from generator.request import GenerationRequest, Progress
 
 spec: Final = pluggy.HookspecMarker(ROOM)
 
@@ -100,7 +100,7 @@ class WorkerHooks:
 
     @spec
     def worker_stop(self) -> None:
-        """The plugin is about to be dropped."""
+        """The plugin is about to be dropped: it was disabled, is reloaded, or the process ends."""
 
     @spec
     def tools(self) -> Mapping[str, Mapping[str, Any]] | None:
@@ -145,9 +145,11 @@ class WorkerHooks:
         image: "Image",
         number: int,
         request: "GenerationRequest",
-        draw: "Callable[[GenerationRequest], Generation]",
+        draw: Redraw,
     ) -> "Image | None":
-        """Another picture, before its infotext. ``draw`` runs a request inside this one."""
+        """Another picture. ``draw`` runs a request inside this one; ``draw.remark(text)`` is said
+        in the answer's ``info.comments``.
+        """
 
     @spec
     def find_boxes(self, image: "Image", label: str) -> Sequence[Box] | None:
@@ -164,7 +166,7 @@ class WorkerHooks:
 
     @spec
     def after_save(self, paths: Sequence[Path], request: "GenerationRequest") -> None:
-        """The pictures of a job are on the disk."""
+        """A job is done, its pictures are on the disk: every file, none where nothing is saved."""
 
     @spec
     def job_failed(self, error: Exception, request: "GenerationRequest") -> None:

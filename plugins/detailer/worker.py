@@ -1,21 +1,20 @@
 """The detailer at work: each find becomes an inpainting job inside the job."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
 from generator.errors import BadRequest
+from generator.hooks import Redraw
 from generator.pictures.saving import encode
-from generator.request import Generation, GenerationRequest, Mask, Origin
+from generator.request import GenerationRequest, Mask, Origin
 from plugins import hook
 from plugins.detailer.faces import find_faces
 from plugins.detailer.wishes import FACE, NAME, Wish
 from plugins.nouns import Box, Home
-
-Draw = Callable[[GenerationRequest], Generation]
 
 
 class Plugin:
@@ -42,14 +41,17 @@ class Plugin:
 
     @hook
     def after_decode(
-        self, image: Image.Image, number: int, request: GenerationRequest, draw: Draw
+        self, image: Image.Image, number: int, request: GenerationRequest, draw: Redraw
     ) -> Image.Image | None:
-        """Paint every find again, one after the other."""
+        """Paint every find again, one after the other; say so where there is none."""
         wish = wish_of(request)
         if not wish.enabled:
             return None
         answers = self.home.ask("find_boxes", image=image, label=wish.label)
-        boxes = [box for _, found in answers for box in found if box.score >= wish.least_score]
+        found = [box for _, boxes in answers for box in boxes]
+        boxes = [box for box in found if box.score >= wish.least_score]
+        if not boxes:
+            draw.remark(nothing_found(wish, number, asked=len(answers), found=len(found)))
         largest = sorted(boxes, key=lambda box: box.width * box.height, reverse=True)
         for box in largest[: wish.most]:
             generation = draw(repainting(request, image, box, wish, number))
@@ -57,6 +59,17 @@ class Plugin:
                 break
             image = generation.pictures[0].image
         return image
+
+
+def nothing_found(wish: Wish, number: int, *, asked: int, found: int) -> str:
+    """Why a picture was left as it is: how many detectors knew the label, what they saw."""
+    if not asked:
+        return f"Detailer: no plugin that is on finds {wish.label!r}."
+    where = f"in picture {number + 1}"
+    if not found:
+        return f"Detailer: no {wish.label!r} was found {where}."
+    least = f"with a certainty of {wish.least_score:g} or more"
+    return f"Detailer: {found} x {wish.label!r} {where}, none {least}."
 
 
 def wish_of(request: GenerationRequest) -> Wish:

@@ -68,12 +68,39 @@ def drawn(engine: Engine, request: GenerationRequest, **changes: object) -> Gene
     return engine.run(replace(request, **changes))
 
 
-def test_without_plugins_nothing_changes(
-    tmp_path: Path, engine_with: Callable[..., Engine], request_: GenerationRequest
+@pytest.mark.parametrize("sampler", ["Euler", "DDIM"])
+def test_plugins_that_only_look_change_nothing(
+    tmp_path: Path, engine_with: Callable[..., Engine], request_: GenerationRequest, sampler: str
 ) -> None:
     plain = Engine(registry_of(Config(tmp_path, hashing=False)))
-    heard = drawn(engine_with(), request_).pictures[0].image
-    assert heard.tobytes() == plain.run(request_).pictures[0].image.tobytes()
+    request = replace(request_, sampling=Sampling(sampler, steps=2))
+    engine = engine_with()  # pace looks at each step
+    heard = drawn(engine, request).pictures[0].image
+    assert heard.tobytes() == plain.run(request).pictures[0].image.tobytes()
+
+
+def test_what_a_plugin_remarks_is_told_with_the_picture(
+    engine_with: Callable[..., Engine], request_: GenerationRequest
+) -> None:
+    asked = replace(request_, panels={"detailer": {"enabled": True, "label": "hand"}}, batches=2)
+    found = drawn(engine_with(), asked)
+    assert found.comments == ("Detailer: no plugin that is on finds 'hand'.",)
+
+
+def test_what_is_remarked_of_a_drawing_inside_is_told_too(
+    tmp_path: Path, engine_with: Callable[..., Engine], request_: GenerationRequest
+) -> None:
+    code = """
+        from dataclasses import replace
+        @hook
+        def after_decode(image, request, draw):
+            draw(replace(request, prompt="<lora:nobody:1>"))
+            draw.remark("Drawn twice.")
+    """
+    make_plugin(tmp_path, "inside", worker=code, hooks="after_decode")
+    comments = drawn(engine_with(), request_).comments
+    assert comments[-1] == "Drawn twice."
+    assert any("nobody" in comment for comment in comments[:-1])
 
 
 def test_a_prompt_is_expanded_and_the_infotext_tells_both(

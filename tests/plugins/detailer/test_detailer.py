@@ -7,6 +7,7 @@ from PIL import Image
 from skimage import data
 
 from generator.errors import BadRequest
+from generator.releasing import Inside
 from generator.request import GenerationRequest, Seeds
 from plugins.detailer.faces import find_faces
 from plugins.detailer.worker import Plugin, repainting, wish_of
@@ -34,6 +35,28 @@ def test_nothing_is_done_unasked(tmp_path: Path) -> None:
     request = GenerationRequest("a man", Seeds(1))
     assert plugin.before_generate(request) is None
     assert plugin.after_decode(Image.new("RGB", (64, 64)), 0, request, lambda r: 1 / 0) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ([], "Detailer: no plugin that is on finds 'hand'."),
+        ([("other", [])], "Detailer: no 'hand' was found in picture 3."),
+        (
+            [("other", [Box(0, 0, 9, 9, "hand", 0.2), Box(9, 9, 9, 9, "hand", 0.1)])],
+            "Detailer: 2 x 'hand' in picture 3, none with a certainty of 0.3 or more.",
+        ),
+    ],
+)
+def test_where_nothing_is_painted_again_it_says_why(
+    tmp_path: Path, found: list[tuple[str, list[Box]]], told: str
+) -> None:
+    plugin = Plugin(Home("detailer", tmp_path, tmp_path, dict, lambda hook, **facts: found))
+    panel = {"enabled": True, "label": "hand"}
+    request = GenerationRequest("a man", Seeds(1), panels={"detailer": panel})
+    image, draw = Image.new("RGB", (64, 64)), Inside(lambda request: 1 / 0)
+    assert plugin.after_decode(image, 2, request, draw) is image
+    assert list(draw.remarks) == [told]
 
 
 def test_fields_that_misfit_are_named() -> None:
