@@ -9,6 +9,7 @@ from generator.pictures.grid import grid
 from generator.pictures.legend import Label, with_legend
 from generator.request import Generation, GenerationRequest
 from generator.scripts.drawing import Draw, joined
+from generator.scripts.sheets import facts_of_singles
 
 MOST_PARTS = 9  # 256 pictures
 
@@ -35,7 +36,9 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
         if drawn[-1].stopped:
             break
     whole = joined([part for part in drawn if part.pictures] or drawn)
-    return replace(whole, grids=_sheet(whole, parts, margin), facts=_facts(requests, whole))
+    return replace(
+        whole, grids=_sheet(whole, parts, margin), facts=facts_of_singles(requests, whole)
+    )
 
 
 def combinations(parts: list[str]) -> list[list[str]]:
@@ -77,17 +80,3 @@ def _sheet(whole: Generation, parts: list[str], margin: int) -> tuple[Any, ...]:
         for some in (parts[:across], parts[across:])
     )
     return (with_legend(sheet, images[0].size, columns, rows, margin),)
-
-
-def _facts(requests: list[GenerationRequest], whole: Generation) -> dict[str, object]:
-    texts = [picture.infotext for picture in whole.pictures]
-    return {
-        "prompt": requests[0].prompt,
-        "all_prompts": [wanted.prompt for wanted in requests],
-        "negative_prompt": requests[0].negative_prompt,
-        "all_negative_prompts": [wanted.negative_prompt for wanted in requests],
-        "all_seeds": [wanted.seeds.seed for wanted in requests],
-        "all_subseeds": [wanted.seeds.variation_seed for wanted in requests],
-        "index_of_first_image": len(whole.pictures) and 1,
-        "infotexts": texts[:1] + texts,
-    }

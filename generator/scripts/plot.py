@@ -8,17 +8,16 @@ from typing import Any
 from PIL import Image
 
 from generator.errors import BadRequest
-from generator.hires_size import target
 from generator.pictures.grid import grid
 from generator.pictures.infotext import quote
 from generator.pictures.legend import Label, with_legend
 from generator.request import Generation, GenerationRequest, Picture
 from generator.scripts.axes import AXES, IMG2IMG, NOTHING, SEEDS, TXT2IMG, Axis
 from generator.scripts.drawing import Draw, another_seed, joined
+from generator.scripts.sheets import check_size
 from generator.scripts.told import differing
 
 MODELS = frozenset({"Hires upscaler", "VAE", "Refiner checkpoint", "[ControlNet] Model"})
-MOST_PIXELS = 200_000_000  # of a sheet: AUTOMATIC1111's img_max_size_mp
 TITLE = "X/Y/Z plot"
 
 Place = tuple[int, int, int]  # of a cell: along x, y, z
@@ -58,7 +57,7 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
     plan = read_plan(request, arguments)
     _check_models(request, plan, draw)
     cells = {place: draw.settled(_cell(request, plan, place)) for place in plan.places}
-    _fits(list(cells.values()))
+    check_size(list(cells.values()))
     draw.expect(list(cells.values()))
     drawn: dict[Place, Generation] = {}
     for place in sorted(cells, key=lambda place: _turn(plan, place)):
@@ -152,27 +151,6 @@ def _shown(part: Generation) -> Picture:
 
 
 # --- the sheets ---------------------------------------------------------------------------------
-
-
-def _fits(cells: Sequence[GenerationRequest]) -> None:
-    """Refuse a sheet that nobody could open, before anything is drawn."""
-    sizes = [_size(cell) for cell in cells]
-    width, height = max(size[0] for size in sizes), max(size[1] for size in sizes)
-    pictures = sum(cell.picture_count for cell in cells)
-    if width * height * pictures > MOST_PIXELS:
-        raise BadRequest(
-            f"A sheet of {pictures} pictures of {width} x {height} pixels is more than "
-            f"{MOST_PIXELS} pixels; ask for fewer or smaller ones.",
-            "script_args",
-        )
-
-
-def _size(cell: GenerationRequest) -> tuple[int, int]:
-    """The pixels of a finished picture; a little more where hires fix cuts."""
-    if cell.hires is None:
-        return cell.width, cell.height
-    to = target(cell.hires, cell.width, cell.height)
-    return to.width, to.height
 
 
 def _sheets(plan: Plan, shown: dict[Place, Picture]) -> tuple[Image.Image, ...]:

@@ -6,3 +6,6 @@ MOST = 1000
 FOLDER = "wildcards"  # in the data directory
 SIGNS = ("{", "__", "${", "%{")
 """What a prompt without any of these is left as it is."""
+
+SCRIPT = "Every combination"  # in the script selector
+MOST_ON_A_SHEET = 256

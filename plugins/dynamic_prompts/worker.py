@@ -1,17 +1,20 @@
 """Dynamic prompts: one request with choices becomes several without. Grammar: dynamicprompts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle, islice, product
+from typing import Any
 
 from dynamicprompts.generators import CombinatorialPromptGenerator, RandomPromptGenerator
 from dynamicprompts.wildcards import WildcardManager
 from pyparsing import ParseBaseException
 
 from generator.errors import BadRequest
-from generator.request import GenerationRequest, Seeds
+from generator.request import Generation, GenerationRequest, Seeds
+from generator.scripts.drawing import Draw
 from plugins import hook
-from plugins.dynamic_prompts.modes import EVERY, FOLDER, SIGNS
+from plugins.dynamic_prompts.modes import EVERY, FOLDER, SCRIPT, SIGNS
+from plugins.dynamic_prompts.sheet import on_a_sheet
 from plugins.nouns import Home
 
 NOTE = "Template"  # keys of the infotext, as users of AUTOMATIC1111's extension know them
@@ -33,21 +36,47 @@ class Plugin:
         if not any(sign in both for sign in SIGNS):
             return None
         options = self.home.options()
-        wildcards = WildcardManager(self.home.data_dir / FOLDER)
         if options.get("mode") == EVERY:
             most = int(options.get("most", 100))
-            pairs = combinations(request, wildcards, most)
+            pairs = combinations(request, self.wildcards(), most) * request.picture_count
         else:
-            pairs = chosen(request, wildcards)
-        notes = {**request.notes, NOTE: request.prompt}
-        if any(sign in request.negative_prompt for sign in SIGNS):
-            notes[NEGATIVE_NOTE] = request.negative_prompt
-        seeds = seeds_from(request.seeds, len(pairs))
-        alone = replace(request, notes=notes, batches=1, batch_size=1)
-        return [
-            replace(alone, prompt=prompt, negative_prompt=negative, seeds=own)
-            for (prompt, negative), own in zip(pairs, seeds, strict=True)
-        ]
+            pairs = chosen(request, self.wildcards())
+        return singles(request, pairs, seeds_from(request.seeds, len(pairs)))
+
+    @hook
+    def tools(self) -> Mapping[str, Mapping[str, Any]]:
+        """The script of the script selector."""
+        return {"scripts": {SCRIPT: self.every_combination}}
+
+    def every_combination(
+        self, request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw
+    ) -> Generation:
+        """One picture a combination, and all of them on a sheet. Raises ``BadRequest``."""
+        most, other_seeds, legend = arguments
+        pairs = combinations(request, self.wildcards(), most)
+        seeds = (
+            seeds_from(request.seeds, len(pairs)) if other_seeds else [request.seeds] * len(pairs)
+        )
+        return on_a_sheet(singles(request, pairs, seeds), draw, legend=legend)
+
+    def wildcards(self) -> WildcardManager:
+        """Those of the data directory as they are now."""
+        return WildcardManager(self.home.data_dir / FOLDER)
+
+
+def singles(
+    request: GenerationRequest, pairs: Sequence[tuple[str, str]], seeds: Sequence[Seeds]
+) -> list[GenerationRequest]:
+    """A request of one picture for each pair of prompts; its infotext keeps the templates."""
+    notes = dict(request.notes)
+    for note, template in ((NOTE, request.prompt), (NEGATIVE_NOTE, request.negative_prompt)):
+        if any(sign in template for sign in SIGNS):
+            notes[note] = template
+    alone = replace(request, notes=notes, batches=1, batch_size=1, script=None)
+    return [
+        replace(alone, prompt=prompt, negative_prompt=negative, seeds=own)
+        for (prompt, negative), own in zip(pairs, seeds, strict=True)
+    ]
 
 
 def chosen(request: GenerationRequest, wildcards: WildcardManager) -> list[tuple[str, str]]:
@@ -66,15 +95,14 @@ def chosen(request: GenerationRequest, wildcards: WildcardManager) -> list[tuple
 def combinations(
     request: GenerationRequest, wildcards: WildcardManager, most: int
 ) -> list[tuple[str, str]]:
-    """Every combination, up to ``most``, all of them as often as pictures are asked for."""
+    """Every combination of both prompts, up to ``most``."""
     generator = CombinatorialPromptGenerator(wildcard_manager=wildcards)
 
     def read(text: str) -> list[str]:
         return list(generator.generate(text, most))
 
     prompts, negatives = (read_template(name, getattr(request, name), read) for name in FIELDS)
-    pairs = list(islice(product(prompts, negatives), most))
-    return pairs * request.picture_count
+    return list(islice(product(prompts, negatives), most))
 
 
 def read_template(field: str, text: str, read: Callable[[str], list[str]]) -> list[str]:
