@@ -4,7 +4,7 @@ Only manifests are read here; nothing of a plugin runs.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import metadata, util
 from pathlib import Path
@@ -74,18 +74,30 @@ def _shipped() -> Iterator[Found]:
 
 def _packages() -> Iterator[Found]:
     for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
-        try:
-            spec = util.find_spec(entry.value)
-        except (ImportError, ValueError) as error:
-            spec, reason = None, str(error)
-        else:
-            reason = "it is no package"
-        places = spec.submodule_search_locations if spec else None
-        if not places:
-            fault = f"The entry point {entry.name!r} names {entry.value!r}: {reason}."
+        folder = _package(entry.value)
+        if folder is None:
+            fault = (
+                f"The entry point {entry.name!r} names {entry.value!r}, which is no package here."
+            )
             yield Found(entry.name, Path(), Origin.PACKAGE, entry.value, None, fault)
             continue
-        yield _read(Path(next(iter(places))), Origin.PACKAGE, entry.value)
+        found = _read(folder, Origin.PACKAGE, entry.value)
+        yield replace(found, name=entry.name) if found.manifest is None else found
+
+
+def _package(name: str) -> Path | None:
+    """The folder of an installed package. Only where the first of its names lies is looked up:
+
+    for what is inside another, Python would run the outer one.
+    """
+    top, *inner = name.split(".")
+    try:
+        spec = util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    places = (spec.submodule_search_locations if spec else None) or ()
+    folders = (Path(place, *inner) for place in places)
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def _folders(extensions: Path) -> Iterator[Found]:

@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from typing import IO
@@ -17,25 +17,30 @@ from uuid import uuid4
 from plugins.errors import BadPackage
 from plugins.finding import EXTENSIONS
 from plugins.manifest import FILE, Manifest, parse
+from plugins.wheels import is_wheel, root_in_wheel
 
 LARGEST_ARCHIVE = 64 << 20  # bytes
 LARGEST_WHOLE = 256 << 20  # bytes, unpacked
 MOST_FILES = 4000
 LONGEST_NAME = 200  # characters of a path below the plugin's folder
 PIECE = 1 << 20
-ENDINGS = (".zip", ".whl")
+WHEEL = ".whl"
+ENDINGS = (".zip", WHEEL)
 LEFT_OUT = frozenset({"__pycache__", ".git"})
 RESERVED = frozenset('<>:"|?*')
 
 
-def install(archive: IO[bytes], data_dir: Path, *, replace: bool = False) -> Manifest:
+def install(
+    archive: IO[bytes], data_dir: Path, *, replace: bool = False, wheel: bool = False
+) -> Manifest:
     """Unpack a zip or a wheel into ``extensions/<name>``; the plugin's manifest.
 
-    Raises :class:`BadPackage` and :class:`BadManifest` saying what is wrong; nothing is left then.
+    ``wheel``: it has to be one; what has a wheel's metadata is taken for one in any case. Raises
+    :class:`BadPackage` and :class:`BadManifest` saying what is wrong; nothing is left then.
     """
     try:
         with zipfile.ZipFile(archive) as packed:
-            root, entries = contents(packed)
+            root, entries = contents(packed, wheel=wheel)
             manifest = parse(packed.read(f"{root}{FILE}"))
             return _place(packed, root, entries, manifest, data_dir, replace=replace)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
@@ -93,7 +98,7 @@ def remove(folder: Path, data_dir: Path) -> None:
     shutil.rmtree(aside)
 
 
-def contents(packed: zipfile.ZipFile) -> tuple[str, list[zipfile.ZipInfo]]:
+def contents(packed: zipfile.ZipFile, *, wheel: bool) -> tuple[str, list[zipfile.ZipInfo]]:
     """Where the plugin begins in the archive ("" or a folder's name with "/"), and its files.
 
     Raises :class:`BadPackage`.
@@ -107,7 +112,8 @@ def contents(packed: zipfile.ZipFile) -> tuple[str, list[zipfile.ZipInfo]]:
         check(entry)
     if sum(entry.file_size for entry in entries) > LARGEST_WHOLE:
         raise BadPackage(f"The archive unpacks to more than {LARGEST_WHOLE >> 20} MiB.")
-    root = root_of(entry.filename for entry in entries)
+    names = [entry.filename for entry in entries]
+    root = root_in_wheel(packed) if wheel or is_wheel(names) else root_of(names)
     inside = [each for each in entries if each.filename.startswith(root) and not each.is_dir()]
     folded = [each.filename.casefold() for each in inside]
     if len(set(folded)) < len(folded):
@@ -129,7 +135,7 @@ def check(entry: zipfile.ZipInfo) -> None:
         raise BadPackage(f"The archive holds {name!r}, which is encrypted.")
 
 
-def root_of(names: Iterator[str]) -> str:
+def root_of(names: Iterable[str]) -> str:
     """The folder that holds the manifest. Raises :class:`BadPackage` without one."""
     found = {name.removesuffix(FILE) for name in names if PurePosixPath(name).name == FILE}
     roots = sorted(root for root in found if root.count("/") <= 1)

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -113,17 +113,26 @@ def check_met(manifest: Manifest, version: str) -> None:
     """
     if manifest.easel and Version(version) not in SpecifierSet(manifest.easel, prereleases=True):
         raise Unmet(f"It is made for Easel {manifest.easel}; this is {version}.")
-    missing = [text for text in manifest.requires if not _installed(Requirement(text))]
-    if missing:
-        command = " ".join(f"'{text}'" for text in missing)
-        raise Unmet(f"Not installed: {', '.join(missing)}. Run: pip install {command}")
+    lacking = missing(manifest.requires)
+    if lacking:
+        raise Unmet(f"Not installed: {', '.join(lacking)}. {command(lacking)}")
+
+
+def missing(requirements: Iterable[str]) -> list[str]:
+    """Those that the installed packages do not meet."""
+    return [text for text in requirements if not _installed(Requirement(text))]
+
+
+def command(lacking: Iterable[str]) -> str:
+    """What to run, in words."""
+    return "Run: pip install " + " ".join(f"'{text}'" for text in lacking)
 
 
 def _installed(requirement: Requirement) -> bool:
-    if requirement.marker and not requirement.marker.evaluate():
+    if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
         return True
     try:
-        found = metadata.version(requirement.name)
-    except metadata.PackageNotFoundError:
-        return False
+        found = Version(metadata.version(requirement.name))
+    except (metadata.PackageNotFoundError, InvalidVersion, TypeError, KeyError):
+        return False  # the last three: a package whose metadata is torn
     return requirement.specifier.contains(found, prereleases=True)

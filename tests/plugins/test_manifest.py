@@ -102,3 +102,31 @@ def test_installed_packages_are_found_by_their_entry_point(
     assert "no_such_pack" in standing(host, "lost").fault
     assert standing(host, "bad").state is State.FAULTY
     assert host.ask_one("singing", "parts") == []
+
+
+def test_torn_packages_are_told_and_nothing_of_them_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No METADATA, an outer package that throws, a requirement without a version."""
+    site = tmp_path / "site"
+    (site / "torn_outer/inner").mkdir(parents=True)
+    (site / "torn_outer/__init__.py").write_text("raise RuntimeError('outer')")
+    (site / "torn_outer/inner/easel-plugin.toml").write_text(
+        GOOD.decode() + 'requires = ["easel-torn"]\n'
+    )
+    told = site / "easel_torn-1.0.dist-info"
+    told.mkdir()
+    points = "[easel.plugins]\nhills = torn_outer.inner\nbare = torn_outer\nodd = a:b\nnone = .\n"
+    (told / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(str(site))
+    host = host_of(tmp_path / "data", Side.WEB)
+    assert "Not installed: easel-torn" in standing(host, "hills").fault
+    assert "easel-plugin.toml cannot be read" in standing(host, "bare").fault
+    for name in ("odd", "none"):
+        assert "which is no package here" in standing(host, name).fault
+    (told / "METADATA").write_text("Name: easel-torn\nVersion: 1.0\n")
+    host = host_of(tmp_path / "data", Side.WEB)
+    assert standing(host, "hills").state is State.FAULTY  # it has neither web.py nor worker.py
+    (site / "torn_outer/inner/web.py").write_text("x = 1")
+    host = host_of(tmp_path / "data", Side.WEB)
+    assert "RuntimeError: outer" in standing(host, "hills").fault

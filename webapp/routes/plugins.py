@@ -17,7 +17,14 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from plugins.errors import HookFailed
 from plugins.finding import Origin, find_plugins
 from plugins.host import Standing, State
-from plugins.installing import ENDINGS, LARGEST_ARCHIVE, install, install_folder, remove
+from plugins.installing import (
+    ENDINGS,
+    LARGEST_ARCHIVE,
+    WHEEL,
+    install,
+    install_folder,
+    remove,
+)
 from plugins.nouns import Ask, Reply, Route, Task
 from plugins.nouns import Scope as Whom
 from webapp.coercion import Bool, Object
@@ -121,7 +128,9 @@ def bring() -> Response:
     data = request.get_data(cache=False)
     if len(data) > LARGEST_ARCHIVE:
         raise TooLarge(f"A plugin's archive has at most {LARGEST_ARCHIVE >> 20} MiB.")
-    manifest = install(BytesIO(data), services().config.data_dir, replace=replace)
+    wheel = ending.endswith(WHEEL)
+    data_dir = services().config.data_dir
+    manifest = install(BytesIO(data), data_dir, replace=replace, wheel=wheel)
     return jsonify(entry(newcomer(manifest.name), None))
 
 

@@ -1,0 +1,88 @@
+"""Where a plugin lies in a wheel, by the wheel's own metadata; pip installs nothing of it."""
+
+import configparser
+import zipfile
+from email import message_from_bytes
+from pathlib import PurePosixPath
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
+
+from plugins.errors import BadPackage
+from plugins.finding import GROUP
+from plugins.manifest import FILE, command, missing
+
+INFO = ".dist-info"
+LARGEST = 1 << 20  # bytes of a file of metadata
+OURSELVES = "easel"  # what a manifest's "easel" says, a wheel may say of the distribution
+
+
+def is_wheel(names: list[str]) -> bool:
+    """Whether an archive has a wheel's metadata, whatever it is called."""
+    return any(name.partition("/")[0].endswith(INFO) for name in names)
+
+
+def root_in_wheel(packed: zipfile.ZipFile) -> str:
+    """The folder of the plugin, "package/".
+
+    Raises :class:`BadPackage` where metadata or entry point do not lead to one, or ask for packages
+    that are not installed.
+    """
+    names = packed.namelist()
+    folders = sorted({name.partition("/")[0] for name in names if is_wheel([name])})
+    if len(folders) != 1:
+        raise BadPackage(f"A wheel has one folder NAME-VERSION{INFO}; this has {len(folders)}.")
+    check_metadata(_member(packed, f"{folders[0]}/METADATA"))
+    entry, value = entry_point(_member(packed, f"{folders[0]}/entry_points.txt", b""))
+    root = value.replace(".", "/") + "/"
+    if f"{root}{FILE}" in names:
+        return root
+    here = any(name.startswith(root) or PurePosixPath(name) == PurePosixPath(f"{root[:-1]}.py")
+               for name in names)  # fmt: skip
+    fault = f"has no {FILE}" if here else "is not in the wheel"
+    raise BadPackage(
+        f"The wheel's entry point {entry!r} names the package {value!r}, which {fault}."
+    )
+
+
+def _member(packed: zipfile.ZipFile, name: str, usual: bytes | None = None) -> bytes:
+    """A file of the archive. Raises :class:`BadPackage` where it is not there and has to be."""
+    if name not in packed.namelist():
+        if usual is None:
+            raise BadPackage(f"The wheel has no {name}.")
+        return usual
+    if packed.getinfo(name).file_size > LARGEST:
+        raise BadPackage(f"The wheel's {name} has more than {LARGEST} bytes.")
+    return packed.read(name)
+
+
+def check_metadata(text: bytes) -> None:
+    """Raises :class:`BadPackage` for what is no metadata, or asks for what is not installed."""
+    facts = message_from_bytes(text)
+    if not facts.get("Name"):
+        raise BadPackage("The wheel's METADATA names no Name.")
+    try:
+        Version(str(facts.get("Version", "")))
+        wanted = [Requirement(each) for each in facts.get_all("Requires-Dist") or ()]
+    except (InvalidVersion, InvalidRequirement) as error:
+        raise BadPackage(f"The wheel's METADATA cannot be meant: {error}") from error
+    lacking = missing(str(each) for each in wanted if each.name.lower() != OURSELVES)
+    if lacking:
+        raise BadPackage(f"The wheel needs what is not installed: {command(lacking)}")
+
+
+def entry_point(text: bytes) -> tuple[str, str]:
+    """Name and package of the one plugin. Raises :class:`BadPackage` for none, or several."""
+    table = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    table.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
+    try:
+        table.read_string(text.decode())
+    except (UnicodeDecodeError, configparser.Error) as error:
+        raise BadPackage(f"The wheel's entry_points.txt cannot be read: {error}") from error
+    found = table.items(GROUP) if table.has_section(GROUP) else []
+    if len(found) != 1:
+        raise BadPackage(
+            f"A plugin's wheel has one entry point of the group {GROUP}, as in "
+            f"[{GROUP}] my-plugin = my_package; this has {len(found)}."
+        )
+    return found[0][0], found[0][1].strip()
