@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from webapp.settings import Options
 
 CENSOR = "nsfw-censor"
-OFF_AT_FIRST = frozenset({CENSOR, "dynamicprompts"})
+OFF_AT_FIRST = frozenset({CENSOR, "dynamicprompts", "pace"})
 """Shipped plugins that somebody turns on; the others are on until somebody turns them off."""
 
 ORIGINS: Mapping[str, frozenset[Origin]] = MappingProxyType(

@@ -1,0 +1,1 @@
+"""Pace: where the time of drawing goes, measured job by job."""

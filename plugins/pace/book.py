@@ -1,0 +1,128 @@
+"""The figures of all workers in one file: they write once a job, the web process reads.
+
+A change is one transaction, so no reader sees half of it, and no worker's work is lost to another.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from plugins.pace.timing import Kind, Times
+
+FILE = "pace.db"
+PATIENCE = 1.0  # seconds for another worker's entry
+MOST = 200  # kinds that are kept, the last seen ones: callers choose sizes freely
+NEWEST = 0.3  # share of the newest job in what counts as recent
+OLD = 90 * 86400.0  # seconds after which a kind is forgotten that was not drawn again
+JOBS, PICTURES, BYTES, FAILURES, SECONDS = "jobs", "pictures", "bytes", "failures", "seconds"
+START, SAMPLING, FINISH = "start", "sampling", "finish"
+RECENT = "recent"  # of START a job, of FINISH a picture
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS paces (
+    model TEXT, sampler TEXT, width INTEGER, height INTEGER, batch INTEGER,
+    steps INTEGER, seconds REAL, recent REAL, seen REAL,
+    PRIMARY KEY (model, sampler, width, height, batch));
+CREATE TABLE IF NOT EXISTS sums (name TEXT, kind TEXT, value REAL, PRIMARY KEY (name, kind));
+"""
+PACE = f"""INSERT INTO paces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    steps = steps + excluded.steps, seconds = seconds + excluded.seconds,
+    recent = recent + {NEWEST} * (excluded.recent - recent), seen = excluded.seen"""
+SHORTEN = f"""DELETE FROM paces WHERE rowid NOT IN (
+    SELECT rowid FROM paces ORDER BY seen DESC LIMIT {MOST})"""
+ADD = """INSERT INTO sums VALUES (?, ?, ?)
+    ON CONFLICT DO UPDATE SET value = value + excluded.value"""
+BLEND = f"""INSERT INTO sums VALUES ('{RECENT}', ?, ?)
+    ON CONFLICT DO UPDATE SET value = value + {NEWEST} * (excluded.value - value)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What is known of one kind of step."""
+
+    kind: Kind
+    steps: int
+    seconds: float  # all of them
+    recent: float  # seconds a step, the last jobs weighing most
+    seen: float  # when it was last drawn, seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Everything, the kind that was drawn last first."""
+
+    paces: tuple[Pace, ...] = ()
+    sums: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by name and kind
+
+    def sum(self, name: str, kind: str = "") -> float:
+        """One sum, 0 before anything was added."""
+        return self.sums.get(name, {}).get(kind, 0.0)
+
+
+class Book:
+    """Opened when it is first asked, and again after :meth:`close`. Safe for threads.
+
+    Every method raises ``OSError`` and ``sqlite3.Error``.
+    """
+
+    def __init__(self, storage: Path) -> None:
+        self.path = storage / FILE
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            if self._connection is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._connection = sqlite3.connect(
+                    self.path, timeout=PATIENCE, check_same_thread=False
+                )
+                self._connection.executescript(TABLES)
+            with self._connection:
+                yield self._connection
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def forget(self, before: float) -> None:
+        """Drop kinds of step that were last drawn before this moment."""
+        with self._opened() as book:
+            book.execute("DELETE FROM paces WHERE seen < ?", (before,))
+
+    def add(self, times: Times, saved: int) -> None:
+        """One finished job, and how many bytes of it were saved."""
+        with self._opened() as book:
+            for kind, (steps, seconds) in times.steps.items():
+                key = (kind.model, kind.sampler, kind.width, kind.height, kind.batch)
+                book.execute(PACE, (*key, steps, seconds, seconds / steps, time.time()))
+            book.execute(SHORTEN)
+            counted = {JOBS: 1, PICTURES: times.pictures, BYTES: saved}
+            spent = {START: times.start, SAMPLING: times.sampling, FINISH: times.finish}
+            book.executemany(ADD, [(name, "", value) for name, value in counted.items()])
+            book.executemany(ADD, [(SECONDS, part, value) for part, value in spent.items()])
+            book.execute(BLEND, (START, times.start))
+            if times.pictures:
+                book.execute(BLEND, (FINISH, times.finish / times.pictures))
+
+    def add_failure(self, kind: str) -> None:
+        """One job that ended in an error."""
+        with self._opened() as book:
+            book.execute(ADD, (FAILURES, kind, 1))
+
+    def figures(self) -> Figures:
+        """Everything that is known."""
+        with self._opened() as book:
+            rows = book.execute("SELECT * FROM paces ORDER BY seen DESC").fetchall()
+            sums: dict[str, dict[str, float]] = {}
+            for name, kind, value in book.execute("SELECT * FROM sums"):
+                sums.setdefault(name, {})[kind] = value
+        return Figures(tuple(Pace(Kind(*row[:5]), *row[5:]) for row in rows), sums)
