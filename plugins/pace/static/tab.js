@@ -32,7 +32,7 @@ export default function mount(element, easel) {
   for (const { name, value, least, most, step } of NUMBERS) {
     fields[name] = Object.assign(node('input'), { type: 'number', value, min: least, max: most, step })
   }
-  const names = Object.fromEntries(Object.keys(fields).map((name) => [name, node('span')]))
+  const names = Object.fromEntries(Object.keys(fields).map((name) => [name, node('label')]))
   row.append(...Object.keys(fields).map((name) => labelled(names[name], fields[name], `pace_${name}`)))
   element.classList.add('pace')
   form.append(title, row, about)
@@ -120,14 +120,14 @@ export default function mount(element, easel) {
       time(pace.seconds_per_step),
       pace.steps,
     ])
-    return table(head, body)
+    return table(head, body, [2, 4, 5])
   }
 
   function parts() {
     const { seconds = {} } = figures
     const whole = PARTS.reduce((all, part) => all + (seconds[part] ?? 0), 0) || 1
     const share = (part) => `${Math.round((100 * (seconds[part] ?? 0)) / whole)} %`
-    return table(null, PARTS.map((part) => [say(part), time(seconds[part] ?? 0), share(part)]))
+    return table(null, PARTS.map((part) => [say(part), time(seconds[part] ?? 0), share(part)]), [1, 2])
   }
 
   function time(seconds) {
@@ -137,26 +137,26 @@ export default function mount(element, easel) {
   }
 }
 
-function table(head, body) {
+/** Columns of `numbers` stand at the end of their cells. */
+function table(head, body, numbers) {
   const whole = node('div', 'pace-scroll')
   const made = node('table')
+  const line = (kind, cells) => {
+    const row = node('tr')
+    row.append(...cells.map((text, at) => node(kind, numbers.includes(at) ? 'number' : '', String(text))))
+    return row
+  }
   if (head) made.createTHead().append(line('th', head))
   made.createTBody().append(...body.map((cells) => line('td', cells)))
   whole.append(made)
   return whole
 }
 
-function line(kind, cells) {
-  const row = node('tr')
-  row.append(...cells.map((text, at) => node(kind, at > 3 || typeof text === 'number' ? 'number' : '', String(text))))
-  return row
-}
-
-function labelled(name, field, id) {
-  const label = node('label')
-  field.id = id
-  label.append(name, field)
-  return label
+function labelled(label, field, id) {
+  const both = node('div')
+  label.htmlFor = field.id = id
+  both.append(label, field)
+  return both
 }
 
 function node(kind, className = '', text = '') {
