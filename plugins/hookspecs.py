@@ -68,7 +68,7 @@ class WebHooks:
 
     @spec
     def settings(self) -> Sequence[Setting] | None:
-        """Options of the plugin; their names begin with the plugin's."""
+        """Options of the plugin, with their defaults; ``home.options()`` has what was set."""
 
     @spec
     def model_folders(self) -> Sequence[ModelFolder] | None:
