@@ -23,6 +23,8 @@ START, SAMPLING, FINISH = "start", "sampling", "finish"
 RECENT = "recent"  # of START a job, of FINISH a picture
 
 TABLES = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL; -- no job waits for the disk; power that fails takes the last entries
 CREATE TABLE IF NOT EXISTS paces (
     model TEXT, sampler TEXT, width INTEGER, height INTEGER, batch INTEGER,
     steps INTEGER, seconds REAL, recent REAL, seen REAL,
@@ -32,8 +34,8 @@ CREATE TABLE IF NOT EXISTS sums (name TEXT, kind TEXT, value REAL, PRIMARY KEY (
 PACE = f"""INSERT INTO paces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
     steps = steps + excluded.steps, seconds = seconds + excluded.seconds,
     recent = recent + {NEWEST} * (excluded.recent - recent), seen = excluded.seen"""
-SHORTEN = f"""DELETE FROM paces WHERE rowid NOT IN (
-    SELECT rowid FROM paces ORDER BY seen DESC LIMIT {MOST})"""
+SHORTEN = """DELETE FROM paces WHERE rowid NOT IN (
+    SELECT rowid FROM paces ORDER BY seen DESC LIMIT ?)"""
 ADD = """INSERT INTO sums VALUES (?, ?, ?)
     ON CONFLICT DO UPDATE SET value = value + excluded.value"""
 BLEND = f"""INSERT INTO sums VALUES ('{RECENT}', ?, ?)
@@ -78,11 +80,7 @@ class Book:
     def _opened(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             if self._connection is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._connection = sqlite3.connect(
-                    self.path, timeout=PATIENCE, check_same_thread=False
-                )
-                self._connection.executescript(TABLES)
+                self._connection = _connection_to(self.path)
             with self._connection:
                 yield self._connection
 
@@ -104,7 +102,7 @@ class Book:
             for kind, (steps, seconds) in times.steps.items():
                 key = (kind.model, kind.sampler, kind.width, kind.height, kind.batch)
                 book.execute(PACE, (*key, steps, seconds, seconds / steps, time.time()))
-            book.execute(SHORTEN)
+            book.execute(SHORTEN, (MOST,))
             counted = {JOBS: 1, PICTURES: times.pictures, BYTES: saved}
             spent = {START: times.start, SAMPLING: times.sampling, FINISH: times.finish}
             book.executemany(ADD, [(name, "", value) for name, value in counted.items()])
@@ -126,3 +124,15 @@ class Book:
             for name, kind, value in book.execute("SELECT * FROM sums"):
                 sums.setdefault(name, {})[kind] = value
         return Figures(tuple(Pace(Kind(*row[:5]), *row[5:]) for row in rows), sums)
+
+
+def _connection_to(path: Path) -> sqlite3.Connection:
+    """A connection to a file that has its tables; several processes may make it at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=PATIENCE, check_same_thread=False)
+    try:
+        connection.executescript(TABLES)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection

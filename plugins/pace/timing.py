@@ -47,8 +47,8 @@ class Times:
 class Stopwatch:
     """Running; moments are of ``time.perf_counter``.
 
-    On a GPU a step is told when it was handed over, not when it was done. The queue there holds
-    less than a step or two, so the sum over a pass is right but for so much.
+    The engine waits for a GPU at each call of the network, where it looks for NaN: a step that is
+    told is done.
     """
 
     began: float

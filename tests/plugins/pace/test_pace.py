@@ -75,15 +75,27 @@ def test_workers_add_to_one_book_and_the_newest_weigh_most(tmp_path: Path) -> No
     second.close()
 
 
-def test_what_is_kept_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torn_file_is_told_each_time_and_no_table_is_missed_later(tmp_path: Path) -> None:
     book = Book(tmp_path)
-    for side in range(books.MOST + 5):
+    book.path.write_bytes(b"no database" * 99)
+    for _ in range(2):
+        with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+            book.figures()
+    book.path.unlink()
+    assert book.figures() == Figures()
+    book.close()
+
+
+def test_what_is_kept_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(books, "MOST", 20)
+    book = Book(tmp_path)
+    for side in range(25):
         moment = 1000.0 + side
         monkeypatch.setattr(books, "time", SimpleNamespace(time=lambda at=moment: at))
         book.add(times(Kind("m", "Euler", 64 + side, 64, 1), 1.0), 0)
     sides = [pace.kind.width - 64 for pace in book.figures().paces]
-    assert sides == list(range(books.MOST + 4, 4, -1))
-    book.forget(1200.0)
+    assert sides == list(range(24, 4, -1))
+    book.forget(1020.0)
     assert len(book.figures().paces) == 5
     book.close()
 
