@@ -11,6 +11,7 @@ from generator.prompt.conditioning import Conditioning, Stage, Strand
 from generator.request import Sampling, Seeds, Snapshot, Stop
 from generator.sampling.blending import HardBlend
 from generator.sampling.denoiser import Denoiser, Guidance, Interrupted
+from generator.sampling.hearing import Hearing
 from generator.sampling.names import SAMPLER_NAMES
 from generator.sampling.network import Network, Rows
 from generator.sampling.noise import picture_noise
@@ -235,3 +236,20 @@ def test_timing_counts_calls() -> None:
     assert timing(Sampling("Euler", steps=20), Snapshot()).steps == 20
     hires = timing(Sampling("Euler", steps=7), Snapshot(), Sampling("Heun", steps=10))
     assert (hires.steps, hires.first_pass) == (7, 20)
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "DDIM", "UniPC"])
+def test_who_only_looks_at_steps_changes_no_bit(sampler: str) -> None:
+    seen: list[Tensor] = []
+
+    def look(estimate: Tensor) -> Tensor:
+        seen.append(estimate)
+        return estimate
+
+    def drawn(hearing: Hearing | None) -> Tensor:
+        work = Pass(Network(lambda x, *_: torch.sin(x), TABLE), Sampling(sampler, steps=8),
+                    hearing=hearing)  # fmt: skip
+        return sample(work, plain(), picture_noise(Seeds(1), 0, 1, "CPU", 0, (4, 8, 8))).latent
+
+    assert torch.equal(drawn(Hearing(lambda latent, sigmas: latent, look)), drawn(None))
+    assert len(seen) >= 7
