@@ -5,13 +5,15 @@ from pathlib import Path
 from benchmarks.figures import all_figures, as_markdown, machine
 from benchmarks.files_listing import listings
 from benchmarks.files_search import found
+from benchmarks.fuller_prompts import measure
 from benchmarks.transfers import transfers
 
 
 def main() -> None:
     """Take every figure in one run and write them down."""
     where = machine()
-    page = as_markdown([*all_figures(), *transfers(), *listings(), *found()], where)
+    figures = [*all_figures(), *transfers(), *listings(), *found(), *measure()]
+    page = as_markdown(figures, where)
     print(page)
     Path(__file__).with_name("RESULTS.md").write_text(page)
 
