@@ -29,7 +29,7 @@ WORTH = 0.2  # a companion that changes its figure by less is not shipped
 _APART = [name for name in COLOURS if name != "orange"]  # in front of which its skin shows
 _NEAR = 5  # pixels: an edge within two of where it was asked is followed
 _ASKED = GenerationRequest(
-    "", Seeds(1), sampling=Sampling("Euler", steps=20, guidance=5.0), width=PICTURE, height=PICTURE
+    "", Seeds(1), sampling=Sampling("Euler", steps=20, guidance=7.0), width=PICTURE, height=PICTURE
 )
 
 Measure = Callable[[Image.Image], float]  # 0..1
