@@ -1,0 +1,20 @@
+"""What the shipped checkpoint scored when it was measured last, told by the file itself.
+
+``make score-default`` measures it anew; that takes a quarter of an hour.
+"""
+
+from collections.abc import Iterator
+
+from benchmarks.figures import Figure
+from generator.default_checkpoint import export
+from generator.default_checkpoint.score import BARS
+
+
+def told() -> Iterator[Figure]:
+    """The shares that have a bar."""
+    scores = export.told_score(export.FILE)
+    how = f"of {scores['prompts']} held-out prompts, {scores['seeds']} seed" if scores else ""
+    for key, bar in BARS.items():
+        share = float(scores.get(key, 0))
+        name = f"default checkpoint: {key}, {how}"
+        yield Figure(name, f"{share:.1%}", f"≥ {bar:.0%}", share >= bar)
