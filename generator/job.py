@@ -133,7 +133,7 @@ class Job:
         noise = self._noise(batch, size)
         steering = self._steering(leg, noise)
         work = Pass(
-            network=network(self.bench, self.request, guide, steering),
+            network=network(self.bench, self.request, guide, steering, composing=start is None),
             sampling=leg.sampling,
             options=self.request.options,
             start=start,

@@ -5,6 +5,8 @@ from torch import Tensor
 from generator.bench import Bench
 from generator.control.guided import Steering
 from generator.guides import Guide, guide_channels
+from generator.models.composing import composed
+from generator.models.index import learned_size
 from generator.request import GenerationRequest
 from generator.sampling.network import Network, Rows
 from generator.sampling.passes import noise_schedule
@@ -16,11 +18,14 @@ def network(
     request: GenerationRequest,
     guide: Guide | None = None,
     steering: Steering | None = None,
+    *,
+    composing: bool = False,
 ) -> Network:
     """The network of what lies on ``bench`` now.
 
     ``guide`` is what an inpainting or InstructPix2Pix checkpoint looks at beside the latent;
-    ``steering`` are ControlNet's units in this pass.
+    ``steering`` are ControlNet's units in this pass. ``composing``: the pass begins from noise
+    alone, so nothing but the network says where things stand (:mod:`generator.models.composing`).
     """
     checkpoint = bench.means.checkpoint
     dtype = checkpoint.unet.dtype  # found by a walk over all weights: once, not at each call
@@ -32,7 +37,9 @@ def network(
             x = beside(x, rows)
         if steering is not None:
             return steering.predict(bench.means.checkpoint, x, t, context, rows)
-        found: Tensor = unet(x.to(dtype), t, context.to(dtype)).sample
+        learned = learned_size(bench.means.checkpoint.file.metadata) if composing else None
+        with composed(unet, x, t, learned):
+            found: Tensor = unet(x.to(dtype), t, context.to(dtype)).sample
         return found.float()
 
     table = noise_schedule(scaled_linear(), request.options)

@@ -15,6 +15,8 @@ from torch import Tensor
 from generator.default_checkpoint.configs import LATENT_SCALE, TOKENS
 from generator.default_checkpoint.diffusion import remaining_signal
 from generator.models.checkpoint import Checkpoint
+from generator.models.composing import composed
+from generator.models.index import learned_size
 from generator.prompt.tokenizer import END, START, Tokenizer
 
 
@@ -37,9 +39,11 @@ def draw_with(checkpoint: Checkpoint, tokenizer: Tokenizer, wish: Wish) -> list[
     context = checkpoint.text_encoder(input_ids=rows).last_hidden_state  # (2B, 77, width)
     sigmas, times = _descent(wish.steps)
     latents = _noise(wish) * sigmas[0]  # (B, 4, h, w)
+    learned = learned_size(checkpoint.file.metadata)
     for step, time in enumerate(times):
         scaled = latents / (sigmas[step] ** 2 + 1) ** 0.5
-        both = checkpoint.unet(torch.cat([scaled, scaled]), time, context).sample
+        with composed(checkpoint.unet, scaled, time, learned):
+            both = checkpoint.unet(torch.cat([scaled, scaled]), time, context).sample
         told, untold = both.chunk(2)
         noise = untold + wish.guidance * (told - untold)
         latents = latents + (sigmas[step + 1] - sigmas[step]) * noise

@@ -20,6 +20,7 @@ from generator.models.others import OtherModel
 Identity = tuple[str, int, int, int]
 RESERVED_ALIASES = frozenset({"none", "Addams"})  # never an alias of a LoRA (contract 2.6)
 NAMES_SHOWN = 8
+LEARNED = "easel.preferred_size"  # in metadata: the size that the model learned and draws best
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,12 @@ def default_size(metadata: Mapping[str, str]) -> int | None:
     given = metadata.get("easel.default_size") or metadata.get("modelspec.resolution") or ""
     first = given.partition("x")[0].strip()
     return int(first) if first.isascii() and first.isdigit() and len(first) <= 4 else None
+
+
+def learned_size(metadata: Mapping[str, str]) -> int | None:
+    """The side in pixels of :data:`LEARNED` ("256x256"); None where nothing, or else, is said."""
+    side = re.fullmatch(r"(\d{2,4})x\d{2,4}", metadata.get(LEARNED, ""))
+    return int(side[1]) if side else None
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:

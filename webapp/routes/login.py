@@ -1,12 +1,11 @@
 """The page's door: a form that needs no script, and what it sets and forgets."""
 
-import re
 from importlib.resources import files
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, redirect, request, url_for
 
-from generator.models.index import ModelFile
+from generator.models.index import LEARNED, ModelFile, learned_size
 from generator.models.kinds import Kind
 from webapp.auth import OWNING, TOKENS, Caller, Given, begin, end, visitor_of
 from webapp.errors import Refused, WrongCredential
@@ -18,7 +17,6 @@ from webapp.scopes import Scope, allowed
 from webapp.version import VERSION
 
 FORM = files("webapp").joinpath("pages", "login.html").read_text(encoding="utf-8")
-PREFERRED = "easel.preferred_size"
 USUAL_SIDE = 512
 WRONG = "<p role=alert>用户名、密码或令牌不正确 · Wrong name, password or token</p>"
 WAIT = (
@@ -120,14 +118,12 @@ def current_checkpoint() -> ModelFile | None:
 def default_sizes() -> dict[str, int]:
     """The sides in pixels that checkpoints say they draw best, by title."""
     files = services().registry.index.of(Kind.CHECKPOINT)
-    return {file.title: preferred_size(file) for file in files if PREFERRED in file.metadata}
+    return {file.title: preferred_size(file) for file in files if LEARNED in file.metadata}
 
 
 def preferred_size(checkpoint: ModelFile | None) -> int:
     """The side in pixels that a checkpoint says it draws best; 512 if it says nothing."""
-    said = checkpoint.metadata.get(PREFERRED, "") if checkpoint else ""
-    side = re.fullmatch(r"(\d{2,4})x\d{2,4}", said)
-    return int(side[1]) if side else USUAL_SIDE
+    return (learned_size(checkpoint.metadata) if checkpoint else None) or USUAL_SIDE
 
 
 def known(given: object, guesses: Guesses) -> Caller | None:
