@@ -116,13 +116,7 @@ def task(
         lambda worker, device: _make_loss(lessons, worker, device),
         fit,
         show,
-        heavy=_unet_of,
     )
-
-
-def _unet_of(painter: nn.Module) -> nn.Module:
-    assert isinstance(painter, Painter)
-    return painter.unet
 
 
 def remaining_signal() -> Tensor:

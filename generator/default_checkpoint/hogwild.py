@@ -47,7 +47,6 @@ class Plan:
     since: int = 0
     until: int = 0
     device: str = "cpu"
-    compiled: bool = False  # by torch.compile: a minute and a half at first, then 1.2 times faster
 
 
 State = dict[str, Tensor]  # by parameter name
@@ -58,8 +57,7 @@ class Task:
     """What is trained. ``make_loss(worker, device)`` gives that worker's :data:`Loss`.
 
     ``fit(module, state)`` makes an earlier state's tensors fit a module that has grown since;
-    ``show(average, path)`` draws what the averaged weights can, for a look at the progress;
-    ``heavy(module)`` is the part of it that is worth compiling.
+    ``show(average, path)`` draws what the averaged weights can, for a look at the progress.
     """
 
     name: str
@@ -67,7 +65,6 @@ class Task:
     make_loss: Callable[[int, torch.device], "Loss"]
     fit: Callable[[nn.Module, State], State] = lambda module, state: state
     show: Callable[[nn.Module, Path], None] | None = None
-    heavy: Callable[[nn.Module], nn.Module] = lambda module: module
 
 
 # loss(replica, step) -> scalar loss, figures to log, samples in the batch
@@ -174,8 +171,6 @@ def _work(index: int, run: _Run) -> None:
     plan, device = run.plan, next(run.shared.parameters()).device
     replica = copy.deepcopy(run.shared).to(torch.bfloat16)
     replica.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if plan.compiled:
-        run.task.heavy(replica).compile(dynamic=False)  # few sizes, each its own code
     loss_of = run.task.make_loss(index, device)
     optimiser = torch.optim.AdamW(
         run.shared.parameters(), lr=plan.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True

@@ -66,7 +66,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=2)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", default=device)
-    parser.add_argument("--compile", action="store_true", help="needs a C++ compiler")
     parser.add_argument("--folder", type=Path, default=Path(".training/default"))
     parser.add_argument("--init-from", type=Path, default=export.FILE)
     parser.add_argument("--fresh", action="store_true", help="start from random weights")
@@ -85,7 +84,6 @@ def _plan(args: argparse.Namespace) -> Plan:
         since=args.since,
         until=args.until,
         device=args.device,
-        compiled=args.compile,
     )
 
 
