@@ -7,7 +7,7 @@ goes through the stages of ``schedule`` in order, from wherever the state stands
     ... train vae --minutes 60        (moves the latents)
     ... train decoder --minutes 60    (keeps them)
     ... train latents --pictures 20000 [--size 512]
-    ... train unet --minutes 120 [--half | --sizes] [--until SAMPLES]
+    ... train unet --minutes 120 [--half | --sizes 2] [--until SAMPLES]
     ... train export
 
 ``export`` measures the new weights and replaces the shipped file only when its score rises.
@@ -59,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--first", type=int, default=0, help="seed of the first picture")
     parser.add_argument("--size", type=int, default=256, help="latents: pixels a side")
     parser.add_argument("--half", action="store_true", help="unet: 128-pixel pictures")
-    parser.add_argument("--sizes", action="store_true", help="unet: larger pictures too")
+    parser.add_argument(
+        "--sizes", type=int, default=0, help="unet: how often larger pictures come in a round"
+    )
     parser.add_argument("--heads", type=int, help="unet: divide the attention anew")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float)
@@ -166,7 +168,7 @@ def larger_stores(folder: Path) -> list[Path]:
 
 def _unet(args: argparse.Namespace) -> None:
     tokenizer, known = clip_tokenizer(), _known(args)
-    folders = [_store(args, 256), *(larger_stores(args.folder) if args.sizes else ())]
+    folders = [_store(args, 256), *larger_stores(args.folder) * args.sizes]
 
     def load() -> list[latents.Store]:
         stores = [latents.load(folder) for folder in folders]
@@ -201,7 +203,8 @@ def _export(args: argparse.Namespace) -> None:
         name: samples_of(args.folder, name) or earlier.get(name, 0)
         for name in ("vae", "decoder", "painter")
     }
-    if any(before.get(key) != scores[key] for key in ("ruler", "prompts", "seeds")):
+    unlike = any(before.get(key) != scores[key] for key in ("ruler", "prompts", "seeds"))
+    if unlike and not args.force:
         before = _scores(args, args.out) if args.out.exists() else {}
     print(json.dumps({"new": scores, "shipped": before}))
     if args.force or score.worth(scores) > score.worth(before):

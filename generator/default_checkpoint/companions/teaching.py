@@ -15,6 +15,7 @@ from generator.default_checkpoint.hogwild import Loss, Task
 from generator.default_checkpoint.networks import AttnProcessor, UNet2DConditionModel
 
 BATCH = 8
+UNTOLD = 0.4  # share of samples without caption for edges: guidance asks both ways what they say
 
 # told(network, noisy, times, context, picked) -> the noise; ``picked`` (B,) of the material
 Told = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Tensor]
@@ -34,7 +35,7 @@ def style_task(name: str, unet: UNet2DConditionModel, material: Material) -> Tas
             attached.append(network)
         return still(noisy, times, context, return_dict=False)[0]
 
-    return Task(name, lambda: LowRank(unet), _make_loss(material, told))
+    return Task(name, lambda: LowRank(unet), _make_loss(material, told, diffusion.UNCAPTIONED))
 
 
 def edges_task(name: str, unet: UNet2DConditionModel, material: Material) -> Task:
@@ -49,7 +50,7 @@ def edges_task(name: str, unet: UNet2DConditionModel, material: Material) -> Tas
         added = edges.residuals(network, noisy, times, context, seen)
         return still(noisy, times, context, **added, return_dict=False)[0]
 
-    return Task(name, lambda: edges.build(unet), _make_loss(material, told))
+    return Task(name, lambda: edges.build(unet), _make_loss(material, told, UNTOLD))
 
 
 def _still(unet: UNet2DConditionModel) -> Any:
@@ -61,14 +62,16 @@ def _still(unet: UNet2DConditionModel) -> Any:
     return copied.to(torch.bfloat16).to(memory_format=torch.channels_last)
 
 
-def _make_loss(material: Material, told: Told) -> Callable[[int, torch.device], Loss]:
+def _make_loss(
+    material: Material, told: Told, untold: float
+) -> Callable[[int, torch.device], Loss]:
     def make(worker: int, device: torch.device) -> Loss:
         signal = diffusion.remaining_signal()
         order = _orders(len(material.latents), Random(worker + torch.initial_seed()))
 
         def loss(network: nn.Module, step: int) -> tuple[Tensor, dict[str, float], int]:
             picked = next(order)  # (BATCH,)
-            silent = torch.rand(BATCH) < diffusion.UNCAPTIONED
+            silent = torch.rand(BATCH) < untold
             rows = torch.where(silent, len(material.latents), picked)  # (BATCH,)
             painter = _Painter(network, material.contexts, picked, told)
             clean = material.latents[picked]
