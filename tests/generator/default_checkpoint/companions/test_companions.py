@@ -144,8 +144,6 @@ def test_an_outline_tells_a_snail_from_all_others() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_shipped_is_small_and_has_its_effect(name: str, tmp_path: Path) -> None:
     path = SHIPPED / name
-    if not path.exists():
-        pytest.skip(f"{name} is not shipped: its effect on the checkpoint is too small")
     assert path.stat().st_size <= companions.LIMIT
     engine = effects.shelved(export.FILE, [path], tmp_path)
     effect = effects.measured(engine, name, 8)
