@@ -38,12 +38,12 @@ def goto(page: Page, *names: str) -> None:
     page.get_by_role("button", name="data", exact=True).first.click()
     for name in names:
         page.get_by_role("option", name=f"{name}, folder", exact=True).dblclick()
-    expect(page.get_by_role("listbox")).to_have_accessible_name(names[-1])
+    expect(page.get_by_role("listbox", name=names[-1], exact=True)).to_be_visible()
 
 
 def drop(page: Page, *files: Path) -> None:
     """Drop files of the disk on the middle of the list, as a hand does."""
-    box = page.get_by_role("listbox").bounding_box()
+    box = page.locator("[role=listbox].list").bounding_box()
     assert box is not None
     devtools = page.context.new_cdp_session(page)
     data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
