@@ -1,4 +1,4 @@
-"""Bodies of requests, however long, into memory that the caller brings. No Flask.
+"""Bodies of requests: malformed ones refused, long ones read without copies. No Flask.
 
 Gunicorn's own reading copies each byte twice on its way from the socket; a body whose length is
 known is taken from the socket itself here, and gunicorn is told how far it is.
@@ -6,15 +6,73 @@ known is taken from the socket itself here, and gunicorn is told how far it is.
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gunicorn.http.body import Body, LengthReader
+from gunicorn.http.errors import NoMoreData, ParseException
 
 from filebrowser.uploads.blocks import Source
+from webapp.errors import MalformedBody
 
 A_MOMENT = 0.1  # seconds for which bytes are gathered before they are handed over
+
+
+@dataclass(slots=True)
+class CheckedBody:
+    """``wsgi.input`` that raises ``MalformedBody`` where the caller sent something else.
+
+    Malformed chunks, and bodies that end before their last byte: gunicorn ends those in silence,
+    and half a file would pass for the whole.
+    """
+
+    body: Body
+    missing: int = 0  # bytes that are still to come, where the length was told
+
+    def read(self, size: int | None = None) -> bytes:
+        """At most ``size`` bytes; b"" at the end."""
+        return self._checked(lambda: self.body.read(size))
+
+    def readline(self, size: int | None = None) -> bytes:
+        """The next line, or its first ``size`` bytes."""
+        return self._checked(lambda: self.body.readline(size))
+
+    def readlines(self, size: int | None = None) -> list[bytes]:
+        """The lines that are left."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The lines that are left."""
+        return iter(self.readline, b"")
+
+    def _checked(self, read: Callable[[], bytes]) -> bytes:
+        try:
+            found = read()
+            self.missing -= len(found)
+            if self.missing > 0 and getattr(self.body.reader, "length", 1) <= 0 and not found:
+                raise NoMoreData
+            return found
+        except ParseException as error:
+            raise MalformedBody(f"The body's chunks are malformed: {str(error)[:200]}") from None
+        except NoMoreData:
+            raise MalformedBody("The body ended too early; send it whole.") from None
+        finally:
+            if self.body.failed:  # where the next request would begin is unknown
+                self._close_afterwards()
+
+    def _close_afterwards(self) -> None:
+        message = getattr(self.body.reader, "req", None)
+        if message is not None:
+            message.force_close()
+
+
+def check_body(environ: dict[str, Any]) -> None:
+    """Let the body of a request be read through :class:`CheckedBody`."""
+    body = environ.get("wsgi.input")
+    if isinstance(body, Body):
+        length = body.reader.length if isinstance(body.reader, LengthReader) else 0
+        environ["wsgi.input"] = CheckedBody(body, length)
 
 
 def connection_of(environ: Mapping[str, Any]) -> socket.socket | None:
@@ -25,7 +83,8 @@ def connection_of(environ: Mapping[str, Any]) -> socket.socket | None:
 
 def from_socket(environ: Mapping[str, Any]) -> Source | None:
     """How to take the body from the socket; None where that cannot be done: chunks, HTTP/2."""
-    body, connection = environ.get("wsgi.input"), connection_of(environ)
+    checked, connection = environ.get("wsgi.input"), connection_of(environ)
+    body = checked.body if isinstance(checked, CheckedBody) else checked
     if connection is None or not isinstance(body, Body) or body.buf.tell():
         return None
     if not isinstance(body.reader, LengthReader):

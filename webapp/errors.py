@@ -98,6 +98,12 @@ class TooLarge(Refused):
     status = 413
 
 
+class MalformedBody(Refused):
+    """The body of the request is not what HTTP/1.1 lets one be."""
+
+    status = 400
+
+
 class BadValue(Refused):
     """A parameter of the address has no such value; other programs' clients expect 400."""
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from flask import Flask, Response, g, request
 
+from webapp.bodies import check_body
 from webapp.logs import bind, unbind
 from webapp.origins import Origins
 
@@ -52,6 +53,7 @@ class Doorstep:
         if path.startswith(self.picture_roots):
             path = f"/file={path}"
         environ["PATH_INFO"] = path.rstrip("/") or "/"
+        check_body(environ)
         return self.inner(environ, start_response)
 
 

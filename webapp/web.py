@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from plugins.importing import refuse_for_good
@@ -62,6 +63,14 @@ class Threads(ThreadWorker):
         name = uuid4().hex
         with about(request=name):
             super().handle_error(req, Named(client, name), addr, exc)
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        """Close after a request whose unread body is malformed: it has its answer already."""
+        try:
+            return bool(super()._keepalive_after(conn, keepalive))
+        except (ParseException, NoMoreData) as error:
+            self.log.warning("An unread body from %s is malformed: %s", conn.client, error)
+            return False
 
 
 class Server(BaseApplication):

@@ -1,5 +1,6 @@
 """A real web process on a port of this machine, which tests may kill."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -32,6 +33,7 @@ class WebProcess:
     data_dir: Path
     flags: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
+    log: Path | None = None  # where its log goes; None: where the tests' own goes
     arbiter: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -53,12 +55,21 @@ class WebProcess:
         """Start it, and wait until it answers."""
         (self.data_dir / ".easel").mkdir(parents=True, exist_ok=True)
         words = ["web", "--data-dir", str(self.data_dir), "--port", str(self.port), "--watch=off"]
-        self.arbiter = subprocess.Popen(
-            [sys.executable, "-m", "webapp", *words, "--no-hashing", *self.flags],
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        with contextlib.ExitStack() as stack:
+            log = None if self.log is None else stack.enter_context(self.log.open("ab"))
+            self.arbiter = subprocess.Popen(
+                [sys.executable, "-m", "webapp", *words, "--no-hashing", *self.flags],
+                cwd=ROOT,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                stdout=log,
+                stderr=log,
+            )
         self.wait()
+
+    def log_text(self) -> str:
+        """Everything that it logged so far."""
+        assert self.log is not None
+        return self.log.read_text(errors="replace")
 
     def wait(self) -> None:
         """Wait until it answers."""
@@ -96,9 +107,9 @@ class WebProcess:
 
 
 @contextmanager
-def web_process(data_dir: Path, *flags: str) -> Iterator[WebProcess]:
+def web_process(data_dir: Path, *flags: str, log: Path | None = None) -> Iterator[WebProcess]:
     """One that runs, and has ended afterwards."""
-    process = WebProcess(data_dir, flags)
+    process = WebProcess(data_dir, flags, log=log)
     process.start()
     try:
         yield process

@@ -13,6 +13,7 @@ from filebrowser.dav.provider import METHODS, application, environment
 from filebrowser.happenings import Happening
 from filebrowser.serving import SANDBOX
 from filebrowser.uploads.uploads import Uploads
+from webapp.errors import MalformedBody
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 
@@ -31,6 +32,8 @@ class Unbroken:
             return self.stream.read(size)
         except ClientDisconnected:
             return b""
+        except MalformedBody as error:
+            raise DAVError(error.status, error.detail) from None
 
 
 def blueprint(root_path: str, uploads: Uploads, tell: Callable[[Happening], None]) -> Blueprint:
