@@ -7,11 +7,20 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 WINDOW = 60.0  # seconds over which deaths count
 PAUSES = (0.0, 0.5, 1.0, 2.0)  # seconds before it is started again, by deaths in the window
 OFTEN = 5  # deaths in the window that are worth an error, and a long pause
 LONG_PAUSE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """One process that has ended by itself. ``how`` completes "the process ..."."""
+
+    pid: int
+    how: str
 
 
 class Child:
@@ -66,19 +75,30 @@ class Child:
         if self._process is None and time.monotonic() >= self._due:
             self.start()
 
-    def reap(self) -> int | None:
-        """The id of the process if it has died since the last look; plans its next start."""
+    def reap(self) -> Death | None:
+        """How the process died if it has since the last look; it is due to start at once."""
         if self._process is None or self._process.poll() is None:
             return None
         process, self._process = self._process, None
-        now = time.monotonic()
         self.deaths_in_all += 1
+        self._due = time.monotonic()
+        return Death(process.pid, ending(process.returncode))
+
+    def start_again(self, death: Death, of_a_job: bool) -> None:
+        """Plan the next start: at once where a job was the cause, else after a growing pause.
+
+        A job that kills workers must not make all others wait; it is given up after a few deaths
+        (``max_delivery`` of the queue). What dies by itself would only die again.
+        """
+        if of_a_job:
+            self.log.warning("%s %s with a job; it is started again at once", self.name, death.how)
+            return
+        now = time.monotonic()
         self._deaths.append(now)
-        recent = sum(now - death < WINDOW for death in self._deaths)
+        recent = sum(now - moment < WINDOW for moment in self._deaths)
         pause = LONG_PAUSE if recent >= OFTEN else PAUSES[min(recent, len(PAUSES)) - 1]
         self._due = now + pause
-        self._lament(process.returncode, recent, pause)
-        return process.pid
+        self._lament(death.how, recent, pause)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal if it runs."""
@@ -96,10 +116,7 @@ class Child:
             process.wait()
         return process.pid
 
-    def _lament(self, code: int, recent: int, pause: float) -> None:
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        if code == -signal.SIGKILL:
-            how += " (the system does so when memory runs out)"
+    def _lament(self, how: str, recent: int, pause: float) -> None:
         if recent >= OFTEN:
             self.log.error(
                 "%s %s, %d times within a minute; its messages above say why. Next try in %.0f s.",
@@ -107,3 +124,12 @@ class Child:
             )  # fmt: skip
         else:
             self.log.warning("%s %s; it is started again", self.name, how)
+
+
+def ending(code: int) -> str:
+    """How a process ended, from its exit code, negative where a signal killed it."""
+    if code >= 0:
+        return f"ended with {code}"
+    known = {each.value: each.name for each in signal.Signals}
+    why = " (the system does so when memory runs out)" if code == -signal.SIGKILL else ""
+    return f"was killed by {known.get(-code, f'signal {-code}')}{why}"

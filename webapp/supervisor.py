@@ -87,11 +87,14 @@ class Supervisor:
     def mend(self) -> None:
         """Start again what has died, and give a dead worker's jobs to the next."""
         for child in (self.web, *self.workers):
-            pid = child.reap()
-            if pid is not None:
+            death = child.reap()
+            if death is not None:
                 self.note_death(child.device or "web")
-            if pid is not None and child.device:
-                self.give_back(worker_name(child.device, pid))
+                released = 0
+                if child.device:
+                    name = worker_name(child.device, death.pid)
+                    released = self.give_back(name, death.how)
+                child.start_again(death, of_a_job=released > 0)
             child.start_if_due()
 
     def note_death(self, process: str) -> None:
@@ -103,19 +106,25 @@ class Supervisor:
 
     def inherit(self) -> None:
         """Take up what workers of an earlier life held, when that life ended all at once."""
-        for worker in self.store.holders():
+        try:
+            holders = self.store.holders()
+        except (QueueError, sqlite3.Error) as error:
+            self.log.error("Jobs of an earlier life wait for their leases to end: %s", error)
+            return
+        for worker in holders:
             if is_dead(worker):
                 self.give_back(worker)
 
-    def give_back(self, worker: str) -> None:
-        """End the leases of a worker that is gone, at once and not when they run out."""
+    def give_back(self, worker: str, how: str = "ended with the service") -> int:
+        """End the leases of a worker that is gone, at once and not when they run out; how many."""
         try:
-            released = self.store.release_worker(worker)
+            released = self.store.release_worker(worker, how)
         except (QueueError, sqlite3.Error) as error:
             self.log.error("The dead worker's jobs wait for their leases to end: %s", error)
-            return
+            return 0
         if released:
             self.log.warning("%d job(s) of the dead worker are taken up again", released)
+        return released
 
     def stop(self, woken: Waiter) -> None:
         """Workers finish or give back; then the web process sends the last answers.

@@ -2,10 +2,11 @@
 
 ``python fake_easel.py serve DATA_DIR PORT`` starts it; ``work DATA_DIR`` adds a worker. The
 web process answers a ping and ``POST /draw`` (the body is the prompt); the engine draws nothing, a
-step each 50 ms, and dies of the prompt "die".
+step each 50 ms, and dies of the prompts "die" and "crash".
 """
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -51,6 +52,8 @@ class FakeEngine:
         """One grey picture."""
         if request.prompt == "die":
             os._exit(3)
+        if request.prompt == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
         stopped = False
         for step in range(request.sampling.steps):
             progress = Progress("fake", 0, 1, step, request.sampling.steps)

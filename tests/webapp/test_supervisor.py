@@ -1,5 +1,6 @@
 """Processes that live, die and are killed: the real supervisor around a fake engine."""
 
+import logging
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ import pytest
 
 from tests.waiting import EVERY, PATIENCE, exit_code, result_of, wait_until
 from tests.webapp.fake_easel import LEASE
+from webapp.child import OFTEN, Child
 from webapp.devices import cuda_count, devices, driver_count
 from webapp.family import is_dead, worker_name
 from webapp.ports import PortTaken, bound, listener
@@ -248,7 +250,35 @@ def test_a_request_that_kills_every_worker_is_answered(running: Running) -> None
     status, body = running.draw("die")
     assert status == 500
     assert b"lost 5 times" in body
-    assert "5 times within a minute" in running.log()
+    assert b"ended with 3" in body
+
+
+def test_a_request_that_crashes_workers_delays_nobody_else(running: Running) -> None:
+    """No pause before the next worker, the others' requests first, the signal told in the end."""
+    crashed = running.later("crash")
+    wait_until(lambda: "SIGSEGV with a job" in running.log())
+    others = [running.later("quick") for _ in range(3)]
+    assert [result_of(drawn)[0] for drawn in others] == [200, 200, 200]
+    status, body = result_of(crashed)
+    assert status == 500
+    assert b"lost 5 times" in body
+    assert b"killed by SIGSEGV" in body
+    assert "within a minute" not in running.log()
+    assert running.log().count("started again at once") == 5
+
+
+def test_a_worker_that_dies_without_a_job_is_started_after_a_pause() -> None:
+    child = Child("The worker", [sys.executable, "-c", "exit(7)"], {}, logging.getLogger("test"))
+    for _ in range(OFTEN):
+        child.start()
+        death = wait_until(child.reap)
+        child.start_again(death, of_a_job=True)
+        child.start_if_due()
+        assert child.pid is not None
+        child.start_again(wait_until(child.reap), of_a_job=False)
+    child.start_if_due()
+    assert child.pid is None
+    assert death.how == "ended with 7"
 
 
 # -- before anything runs -------------------------------------------------------------------------

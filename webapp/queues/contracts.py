@@ -175,8 +175,13 @@ class Stream(Protocol):
         """The workers that hold leases now, dead ones too."""
         ...
 
-    def release_worker(self, worker: str) -> int:
-        """Take back what a dead worker held, this delivery counted; how many frames it was."""
+    def release_worker(self, worker: str, how: str = "") -> int:
+        """Take back what a dead worker held, this delivery counted; how many frames it was.
+
+        ``how`` is how it ended ("was killed by SIGSEGV"): the final answer of a frame that no
+        worker survives tells it. A frame that two workers died of is taken only when no other
+        waits.
+        """
         ...
 
 

@@ -48,6 +48,11 @@ CREATE TABLE IF NOT EXISTS answers (
     made_at REAL NOT NULL,
     body BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS deaths (
+    id TEXT PRIMARY KEY,            -- of a frame that workers died of
+    times INTEGER NOT NULL,
+    how TEXT NOT NULL               -- how the last of them ended
+);
 CREATE INDEX IF NOT EXISTS answers_made ON answers (made_at);
 CREATE TABLE IF NOT EXISTS ledger (
     owner TEXT PRIMARY KEY,

@@ -20,6 +20,7 @@ class Candidate:
     priority: int
     checkpoint: str
     put_at: float  # unix seconds
+    deadly: bool = False  # workers died of it again: it goes behind all others
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,18 @@ def choose(
 
     A starving frame first (:func:`starves`); then the highest priority; then the owner who used
     the fewest GPU seconds; then a checkpoint that is in memory (any will do for a frame that
-    names none, or has waited for longer than ``age_cap``); then the oldest.
+    names none, or has waited for longer than ``age_cap``); then the oldest. A ``deadly`` frame is
+    taken only when no other waits.
     """
 
-    def rank(frame: Candidate) -> tuple[bool, int, float, bool, int]:
+    def rank(frame: Candidate) -> tuple[bool, bool, int, float, bool, int]:
         account = accounts(frame.owner)
         if starves(frame, account, now, age_cap):
-            return (False, 0, 0.0, False, frame.index)
+            return (False, False, 0, 0.0, False, frame.index)
         warm = not frame.checkpoint or frame.checkpoint in loaded or now - frame.put_at > age_cap
-        return (True, -frame.priority, account.gpu_seconds, not warm, frame.index)
+        return (
+            frame.deadly, True, -frame.priority, account.gpu_seconds, not warm, frame.index
+        )  # fmt: skip
 
     return min(candidates, key=rank, default=None)
 
@@ -58,8 +62,10 @@ def starves(frame: Candidate, account: Account, now: float, age_cap: float = AGE
     """True if ``frame`` has waited for so long that it overrides the order.
 
     An owner may do so once in ``age_cap`` seconds: without that, one owner's long backlog, all of
-    it old, would shut out whoever comes later.
+    it old, would shut out whoever comes later. A deadly frame never does.
     """
+    if frame.deadly:
+        return False
     return now - frame.put_at > age_cap and now - account.rode_at > age_cap
 
 

@@ -33,14 +33,22 @@ ANSWER_SECONDS = 3600.0  # how long an answer waits for its reader
 PURGE_SECONDS = 60.0  # between sweeps of what has expired
 
 COLUMNS = 'id, kind, owner, checkpoint, priority, tags, "index", put_at, deliveries'
-CANDIDATES = """
-SELECT MIN("index") AS "index", owner, priority, checkpoint, put_at
-FROM frames WHERE worker IS NULL GROUP BY owner, priority, checkpoint
+DEADLY = 2  # deaths of workers after which a frame goes behind all others
+CANDIDATES = f"""
+SELECT MIN("index") AS "index", owner, priority, checkpoint, put_at,
+    COALESCE(times, 0) >= {DEADLY} AS deadly
+FROM frames LEFT JOIN deaths USING (id)
+WHERE worker IS NULL GROUP BY owner, priority, checkpoint, deadly
 """
 SPENT = """
-SELECT f."index", f.id, f.owner FROM frames f
+SELECT f."index", f.id, f.owner, d.how FROM frames f LEFT JOIN deaths d USING (id)
 WHERE f.deliveries >= ? AND (f.worker IS NULL OR f.expires < ?)
 """
+DIED = """
+INSERT INTO deaths (id, times, how) SELECT id, 1, :how FROM frames WHERE {condition}
+ON CONFLICT (id) DO UPDATE SET times = times + 1, how = :how
+"""
+UNHEARD = "was not heard of until its lease ran out"
 
 
 class SqliteStore(SqliteBoard):
@@ -138,11 +146,11 @@ class SqliteStore(SqliteBoard):
             )
         self.bell.ring(WORK)
 
-    def release_worker(self, worker: str) -> int:
+    def release_worker(self, worker: str, how: str = "") -> int:
         """Take back all that a dead worker held, this delivery counted; how many frames it was."""
         now = self.clock()
         with self.database.writing() as rows:
-            released = free(rows, "worker = ?", worker)
+            released = free(rows, "worker = :value", worker, how)
             rows.execute("DELETE FROM workers WHERE worker = ?", (worker,))
             buried = bury(rows, self.max_delivery, float("-inf"), now)
         self._announce(buried)
@@ -218,7 +226,7 @@ class SqliteStore(SqliteBoard):
                 return None
         with self.database.writing() as rows:
             buried = bury(rows, self.max_delivery, given_up, now)
-            free(rows, "expires < ?", given_up)
+            free(rows, "expires < :value", given_up, UNHEARD)
             lease = self._lease(rows, worker, loaded, now)
         self._announce(buried)
         return lease
@@ -262,6 +270,7 @@ class SqliteStore(SqliteBoard):
             return
         self._purged_at = now
         rows.execute("DELETE FROM answers WHERE made_at < ?", (now - self.answer_seconds,))
+        rows.execute("DELETE FROM deaths WHERE id NOT IN (SELECT id FROM frames)")
         self.forget_before(rows, now - self.answer_seconds)
         rows.execute("PRAGMA incremental_vacuum(256)").fetchall()
 
@@ -305,12 +314,16 @@ def frame_of(row: sqlite3.Row, body: bytes) -> Frame:
     )
 
 
-def free(rows: sqlite3.Connection, condition: str, value: object) -> int:
-    """End the leases that meet the condition; how many. The delivery stays counted."""
+def free(rows: sqlite3.Connection, condition: str, value: object, how: str) -> int:
+    """End the leases of workers that died, and how they did; how many leases it was.
+
+    ``condition`` is of SQL, with ``:value`` in it. The delivery stays counted.
+    """
+    rows.execute(DIED.format(condition=condition), {"value": value, "how": how})
     return rows.execute(
         "UPDATE frames SET worker = NULL, token = NULL, expires = NULL, leased_at = NULL"
         f" WHERE {condition}",
-        (value,),
+        {"value": value},
     ).rowcount
 
 
@@ -318,17 +331,19 @@ def bury(rows: sqlite3.Connection, max_delivery: int, given_up: float, now: floa
     """Answer 500 to frames that took down ``max_delivery`` workers; their ids."""
     spent = rows.execute(SPENT, (max_delivery, given_up)).fetchall()
     for row in spent:
-        store_answer(rows, row["id"], row["index"], gave_up(max_delivery), now)
+        store_answer(
+            rows, row["id"], row["index"], gave_up(max_delivery, row["how"] or UNHEARD), now
+        )
         rows.execute('DELETE FROM frames WHERE "index" = ?', (row["index"],))
     return [row["id"] for row in spent]
 
 
-def gave_up(max_delivery: int) -> Answer:
+def gave_up(max_delivery: int, how: str) -> Answer:
     """The answer to a frame that no worker survives, in AUTOMATIC1111's envelope."""
     text = (
         f"The worker was lost {max_delivery} times while it worked on this request, which is not "
-        "tried again. The service's log says how it ended; a picture too large for the machine's "
-        "memory is the usual cause."
+        f"tried again. The last one {how}. The service's log says more; a picture too large for "
+        "the machine's memory is the usual cause."
     )
     body = {"error": "WorkerLost", "detail": text, "body": "", "errors": text}
     return Answer(500, json.dumps(body).encode())
@@ -345,6 +360,7 @@ def store_answer(
     )
     rows.execute("DELETE FROM sightings WHERE job = ?", (frame_id,))
     rows.execute("DELETE FROM stops WHERE job = ?", (frame_id,))
+    rows.execute("DELETE FROM deaths WHERE id = ?", (frame_id,))
 
 
 def count_job(

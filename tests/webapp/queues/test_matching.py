@@ -62,6 +62,14 @@ def test_an_owner_rides_once_per_age_cap() -> None:
     assert not starves(Candidate(1, "a", 0, "", NOW - 119), Account(), NOW, 120)
 
 
+def test_a_deadly_frame_is_behind_all_others_and_never_starves() -> None:
+    deadly = Candidate(1, "a", 9, "", NOW - 10_000, deadly=True)
+    other = Candidate(2, "b", -9, "cold", NOW)
+    assert choose([deadly, other], lambda owner: Account(), (), NOW) == other
+    assert choose([deadly], lambda owner: Account(), (), NOW) == deadly
+    assert not starves(deadly, Account(), NOW)
+
+
 def test_what_was_used_an_hour_ago_counts_half() -> None:
     assert decayed(8.0, 0) == 8.0
     assert decayed(8.0, 3600) == 4.0

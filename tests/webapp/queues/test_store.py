@@ -325,6 +325,28 @@ def test_a_frame_that_kills_every_worker_is_answered(make: Make) -> None:
     assert store.waiting() == []
 
 
+def test_a_frame_that_two_workers_died_of_goes_last(store: SqliteStore) -> None:
+    store.put(frame("deadly", priority=9))
+    for worker in ("w1", "w2"):
+        take(store, worker=worker)
+        store.release_worker(worker, "was killed by SIGSEGV")
+        store.put(frame(f"after {worker}", owner="ann"))
+        taken = take(store, worker="other")
+        assert taken.frame.id == ("deadly" if worker == "w1" else "after w1")
+        store.release(taken)
+    assert order(store) == "after w1after w2deadly"
+
+
+def test_the_answer_of_a_deadly_frame_tells_how_workers_ended(make: Make) -> None:
+    store = make(max_delivery=1)
+    store.put(frame("a"))
+    take(store, worker="w")
+    store.release_worker("w", "was killed by SIGSEGV")
+    answer = store.wait("a", 0)
+    assert answer is not None
+    assert b"The last one was killed by SIGSEGV." in answer.body
+
+
 def test_expired_leases_count_as_deliveries(make: Make) -> None:
     clock = Clock()
     store = make(max_delivery=2, lease_seconds=2, clock=clock)
