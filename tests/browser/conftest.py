@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import ROOT, Easel, started
-
-from tests.waiting import PATIENCE
+from running import ACTION, ROOT, Easel, started
 
 try:
     from playwright.sync_api import (
@@ -61,13 +59,13 @@ def playwright(needed: None) -> Iterator[Playwright]:
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """Debian's Chromium."""
-    expect.set_options(timeout=PATIENCE * 1000)
+    expect.set_options(timeout=ACTION)
     launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
     opening = launched.new_context
 
     def patient(**wishes: Any) -> BrowserContext:
         context = opening(**wishes)
-        context.set_default_timeout(PATIENCE * 1000)
+        context.set_default_timeout(ACTION)
         context.add_init_script(KEEP_TOASTS)
         return context
 

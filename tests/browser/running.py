@@ -4,8 +4,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 
-DRAWN = 240_000  # milliseconds for a picture: a busy machine draws slowly
+ACTION = 30_000  # milliseconds: the longest that one act or expectation of a browser may take
+LOOK = 1_000  # milliseconds of one look for what a picture, or another job, is drawn for
+LOOKS = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +91,14 @@ def told(page: "Page", words: str) -> None:
 def until(page: "Page", condition: str, given: object = None) -> None:
     """Wait until the page finds this true; the page's policy forbids ``wait_for_function``."""
     wait_until(lambda: page.evaluate(condition, given), told=condition)
+
+
+def eventually(expected: Callable[..., None], *given: object) -> None:
+    """Wait for what only a finished job brings: looks are counted, since a busy machine is slow.
+
+    ``eventually(expect(locator).to_have_text, "words")``.
+    """
+    for _ in range(LOOKS):
+        with suppress(AssertionError):
+            return expected(*given, timeout=LOOK)
+    return expected(*given, timeout=LOOK)

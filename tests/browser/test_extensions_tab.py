@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from running import DRAWN, Easel, started, told
+from running import Easel, eventually, started, told, until
 
 pytestmark = pytest.mark.browser
 COMPOSING = """(area) =>
@@ -131,7 +131,7 @@ def draw(page: Page, steps: int) -> None:
 
 
 def infotext(page: Page) -> str:
-    expect(page.locator("#txt2img_generate")).to_be_visible(timeout=DRAWN)
+    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
     return page.inner_text("#html_info_txt2img")
 
 
@@ -191,7 +191,7 @@ def test_plugins_come_and_go_while_a_picture_is_drawn(page: Page) -> None:
     expect(plugin(page, "greeter")).to_contain_text("off after the reload")
     expect(page.get_by_role("status")).to_contain_text("1 change waits")
     expect(greetings).to_be_visible()  # until it is applied
-    page.wait_for_function(f"() => {RUNNING}.then((running) => running === 1)", timeout=DRAWN)
+    until(page, f"() => {RUNNING}.then((running) => running === 1)")
     apply(page)
     expect(greetings).to_have_count(0)
     assert page.evaluate("window.unmounted") == 1

@@ -13,7 +13,7 @@ from running import Easel, free_port, started
 from test_files_uploading import MODEL, SLOW, drop, goto, slow_down
 
 pytestmark = pytest.mark.browser
-PATIENCE = 60_000  # milliseconds
+PATIENCE = 30_000  # milliseconds
 expect.set_options(timeout=PATIENCE)
 
 

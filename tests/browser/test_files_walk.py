@@ -17,7 +17,7 @@ from test_files_tab import safetensors
 from test_files_uploading import drop
 
 pytestmark = pytest.mark.browser
-PATIENCE = 60_000  # milliseconds
+PATIENCE = 30_000  # milliseconds
 MANY = 4000  # files that take some seconds to copy
 FILM = """async () => {
   const canvas = document.createElement('canvas')

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pictures import share_of, shown_picture
 from playwright.sync_api import Page, expect
-from running import DRAWN
+from running import eventually
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,7 @@ def draw(page: Page, prompt: str, steps: int, seed: int) -> None:
     number(page, "steps", steps)
     page.click("#txt2img_generate")
     expect(page.locator("#txt2img_interrupt")).to_be_visible()
-    page.wait_for_selector("#txt2img_generate", timeout=DRAWN)
+    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
 
 
 def test_the_picture_has_the_named_colours_in_their_places(page: Page) -> None:
@@ -68,7 +68,7 @@ def test_escape_interrupts(page: Page) -> None:
     number(page, "steps", 150)
     number(page, "batch_count", 16)
     page.locator("body").press("Control+Enter")
-    expect(page.locator(".figures")).to_have_text(re.compile(r"\d+ %"), timeout=DRAWN)
+    eventually(expect(page.locator(".figures")).to_have_text, re.compile(r"\d+ %"))
     page.locator("body").press("Escape")
     page.wait_for_selector("#txt2img_generate")
 
@@ -77,7 +77,7 @@ def test_a_preview_is_shown_while_drawing(page: Page) -> None:
     page.fill("#prompt", "a red heart on a pink background")
     number(page, "steps", 100)
     page.click("#txt2img_generate")
-    page.get_by_alt_text("Preview of the picture in work").wait_for(timeout=DRAWN)
+    eventually(expect(page.get_by_alt_text("Preview of the picture in work")).to_be_visible)
     page.click("#txt2img_interrupt")
     page.wait_for_selector("#txt2img_generate")
 

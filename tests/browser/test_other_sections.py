@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page, expect
-from running import DRAWN
+from running import eventually
 
 pytestmark = pytest.mark.browser
 TOLD = "a cat\nNegative prompt: dog\nSteps: 7, Sampler: DPM++ SDE Karras, Seed: 42, Size: 320x192"
@@ -40,7 +40,7 @@ def test_a_picture_is_enlarged_and_handed_on(page: Page, picture: Path) -> None:
     page.fill("#extras_upscaling_resize", "2")
     page.keyboard.press("Tab")
     page.click("#extras_generate")
-    expect(page.locator("#tab_extras .sizes")).to_have_text("64 × 48 → 128 × 96", timeout=DRAWN)
+    eventually(expect(page.locator("#tab_extras .sizes")).to_have_text, "64 × 48 → 128 × 96")
     page.get_by_role("button", name="Send to image to image").click()
     expect(page.locator("#mode_img2img")).to_contain_text("128 × 96")
 
@@ -54,7 +54,7 @@ def test_a_unit_shows_what_it_reads_and_is_sent(page: Page, picture: Path) -> No
     module = page.locator(".el-select:has(#txt2img_controlnet_0_module)")
     expect(module).to_contain_text("canny")
     page.click("#txt2img_controlnet_0_run_preprocessor")
-    expect(page.get_by_alt_text("What the preprocessor reads")).to_be_visible(timeout=DRAWN)
+    eventually(expect(page.get_by_alt_text("What the preprocessor reads")).to_be_visible)
     page.fill("#txt2img_controlnet_0_a", "50")
     page.keyboard.press("Tab")
     page.route("**/sdapi/v1/txt2img", lambda route: route.fulfill(status=500, json={}))

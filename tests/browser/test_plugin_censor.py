@@ -8,7 +8,7 @@ import requests
 from pictures import shown_picture
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
-from running import Easel, started
+from running import Easel, eventually, started
 
 from plugins.nsfw_censor.names import CLASSES
 from plugins.nsfw_censor.network import load_network
@@ -16,7 +16,6 @@ from tests.plugins.nsfw_censor.pictures import abstract_pattern
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.browser
-DRAWN_MS = 120_000  # generous: a busy machine draws slowly
 MANIFEST = """
 name = "painter"
 version = "1.0"
@@ -89,26 +88,26 @@ def draw(page: Page, prompt: str, steps: int = 2) -> None:
     expect(page.locator("#txt2img_interrupt")).to_be_visible()
 
 
-def drawn(page: Page) -> None:
-    page.wait_for_selector("#txt2img_generate", timeout=DRAWN_MS)
+def finished(page: Page) -> None:
+    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
 
 
 def brightest(image: Locator) -> int:
-    expect(image).to_be_visible(timeout=DRAWN_MS)
+    eventually(expect(image).to_be_visible)
     return int(image.evaluate(BRIGHTEST))
 
 
 def test_what_is_drawn_is_withheld_on_the_canvas_and_in_the_files(page: Page, easel: Easel) -> None:
     draw(page, "a plain boat")
-    drawn(page)
+    finished(page)
     assert shown_picture(page).convert("L").getextrema()[1] > 60
     draw(page, "a painted boat")
-    drawn(page)
+    finished(page)
     assert shown_picture(page).convert("L").getextrema() == (0, 0)
     assert brightest(page.locator("figure .large img").first) == 0
     section(page, "Files")
     page.get_by_role("searchbox").press_sequentially("painted boat")
-    expect(page.get_by_role("heading", name="1 found")).to_be_visible(timeout=DRAWN_MS)
+    eventually(expect(page.get_by_role("heading", name="1 found")).to_be_visible)
     found = page.get_by_role("option").filter(has=page.locator("img"))
     assert brightest(found.locator("img").first) <= NEARLY_BLACK
     found.first.click()
@@ -131,7 +130,7 @@ def test_what_is_enlarged_is_withheld(page: Page, fixture: Path) -> None:
     section(page, "Enlarge")
     page.set_input_files("#tab_extras input[type=file]", fixture)
     page.click("#extras_generate")
-    expect(page.locator("#tab_extras .sizes")).to_be_visible(timeout=DRAWN_MS)
+    eventually(expect(page.locator("#tab_extras .sizes")).to_be_visible)
     sources = page.locator("#tab_extras img").evaluate_all("(all) => all.map(({src}) => src)")
     brightness = [
         page.locator("#tab_extras img").nth(at).evaluate(BRIGHTEST) for at in range(len(sources))
@@ -147,7 +146,7 @@ def test_what_is_shown_of_a_picture_in_work_is_withheld(page: Page, easel: Easel
     preview = page.get_by_alt_text("Preview of the picture in work")
     assert brightest(preview) == 0
     page.click("#txt2img_interrupt")
-    drawn(page)
+    finished(page)
 
 
 @pytest.mark.usefixtures("rules")
@@ -163,7 +162,7 @@ def test_its_settings_are_set_in_the_page(page: Page) -> None:
     expect(page.locator(".el-message", has_text="Settings saved")).to_be_visible()
     section(page, "Text to image")
     draw(page, "a painted boat")
-    drawn(page)
+    finished(page)
     expect(page.get_by_role("alert").first).to_contain_text("withholds this picture")
     page.reload()
     section(page, "Extensions")

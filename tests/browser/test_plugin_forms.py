@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from former import bring_former
 from playwright.sync_api import Locator, Page, expect
-from running import Easel, started
+from running import Easel, eventually, started
 
 pytestmark = pytest.mark.browser
-DRAWN_MS = 120_000  # generous: a busy machine draws slowly
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +101,7 @@ def test_a_form_on_a_picture_gets_it_and_shows_pictures(page: Page) -> None:
     page.keyboard.press("Tab")
     page.click("#txt2img_generate")
     expect(page.locator("#txt2img_interrupt")).to_be_visible()
-    page.wait_for_selector("#txt2img_generate", timeout=DRAWN_MS)
+    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
     page.get_by_role("button", name="Measure").click()
     sheet = page.get_by_role("dialog")
     sheet.get_by_role("button", name="Measure").click()

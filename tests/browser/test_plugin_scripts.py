@@ -7,7 +7,9 @@ import pytest
 import requests
 from pictures import shown_picture
 from playwright.sync_api import Page, expect
-from running import DRAWN, Easel, started
+from running import Easel, eventually, started
+
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.browser
 
@@ -88,7 +90,7 @@ def draw(page: Page) -> dict:
     with page.expect_request("**/sdapi/v1/txt2img") as asked:
         page.click("#txt2img_generate")
     page.wait_for_selector("#txt2img_interrupt")
-    page.wait_for_selector("#txt2img_generate", timeout=DRAWN)
+    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
     return json.loads(asked.value.post_data or "{}")
 
 
@@ -123,7 +125,7 @@ def test_every_combination_is_one_sheet(page: Page, easel: Easel) -> None:
 
 def test_pace_tells_how_fast_this_machine_draws(page: Page, easel: Easel) -> None:
     requests.post(
-        f"{easel.url}/sdapi/v1/txt2img", timeout=DRAWN / 1000,
+        f"{easel.url}/sdapi/v1/txt2img", timeout=PATIENCE,
         json={"prompt": "a", "steps": 2, "width": 64, "height": 64, "sampler_name": "Euler"},
     )  # fmt: skip
     page.get_by_role("navigation").get_by_role("button", name="Pace", exact=True).click()

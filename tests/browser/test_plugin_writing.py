@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 import requests
 from playwright.sync_api import Page, expect
-from running import Easel, started
+from running import Easel, eventually, started
 
 from tests.plugins.beautiful_prompt.tiny_models import make_model
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.browser
-WRITTEN_MS = 120_000  # generous: transformers is read first
 ROUTE = "plugins/beautifulprompt"
 
 
@@ -57,7 +56,7 @@ def test_a_copied_model_is_listed_asked_and_says_how(page: Page, shelf: Path) ->
     page.get_by_label("Results").fill("2")
     page.click("#beautifulprompt_generate")
     rows = page.locator(".bp-row")
-    expect(rows).to_have_count(2, timeout=WRITTEN_MS)
+    eventually(expect(rows).to_have_count, 2)
     expect(page.locator(".bp-by")).to_contain_text("own-gpt2")
     written = rows.first.locator("p").text_content() or ""
     assert written.startswith("a cat")
@@ -93,11 +92,11 @@ def test_progress_is_seen_and_the_writing_cancelled(page: Page, easel: Easel, sh
     page.click("#beautifulprompt_generate")
     bar = page.locator(".bp-busy progress")
     status = page.locator(".bp-busy").get_by_role("status")
-    expect(status).to_contain_text("of 50 prompts", timeout=WRITTEN_MS)
+    eventually(expect(status).to_contain_text, "of 50 prompts")
     early = bar.evaluate("(bar) => bar.value")
     wait_until(lambda: bar.evaluate("(bar) => bar.value") > early)
     page.get_by_role("button", name="Cancel").click()
-    expect(page.locator("#beautifulprompt_generate")).to_be_visible(timeout=WRITTEN_MS)
+    eventually(expect(page.locator("#beautifulprompt_generate")).to_be_visible)
     expect(page.get_by_role("alert")).to_have_count(0)
     assert page.locator(".bp-row").count() < 50
     pending = f"{easel.url}/internal/pending-tasks"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pictures import shown_picture
 from PIL import Image
 from playwright.sync_api import Page, expect
-from running import DRAWN, Easel, until
+from running import Easel, eventually, until
 
 pytestmark = pytest.mark.browser
 
@@ -25,7 +25,7 @@ def number(page: Page, name: str, value: float) -> None:
 def drawn(page: Page, kind: str = "txt2img") -> Image.Image:
     page.click(f"#{kind}_generate")
     page.wait_for_selector(f"#{kind}_interrupt")
-    page.wait_for_selector(f"#{kind}_generate", timeout=DRAWN)
+    eventually(expect(page.locator(f"#{kind}_generate")).to_be_visible)
     return shown_picture(page)
 
 
@@ -106,16 +106,16 @@ def test_an_infotext_in_the_prompt_fills_the_fields(page: Page) -> None:
     assert (body["sampler_name"], body["scheduler"]) == ("Euler a", "Karras")
     assert body["override_settings"]["CLIP_stop_at_last_layers"] == 2
     assert body["hr_upscaler"] == "Latent (nearest)"
-    page.wait_for_selector("#txt2img_generate", timeout=DRAWN)
+    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
 
 
 def test_a_reload_finds_the_picture_in_work(page: Page) -> None:
     simple(page, "a green tree", steps=30)
     page.click("#txt2img_generate")
-    expect(page.locator(".figures")).to_have_text(re.compile(r"\d+ %"), timeout=DRAWN)
+    eventually(expect(page.locator(".figures")).to_have_text, re.compile(r"\d+ %"))
     page.reload()
     page.wait_for_selector("#txt2img_interrupt")
-    page.wait_for_selector("#txt2img_generate", timeout=DRAWN)
+    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
     expect(page.locator("#html_info_txt2img")).to_contain_text("Steps: 30")
 
 

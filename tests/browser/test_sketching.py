@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from running import DRAWN, Easel, until
+from running import Easel, eventually, until
 
 pytestmark = pytest.mark.browser
 GREY = (120, 120, 120)
@@ -117,7 +117,7 @@ def test_what_is_sketched_is_drawn(page: Page, picture: Path) -> None:
     page.keyboard.press("Tab")
     with page.expect_response("**/sdapi/v1/img2img") as answer:
         page.click("#img2img_generate")
-    page.wait_for_selector("#img2img_generate", timeout=DRAWN)
+    eventually(expect(page.locator("#img2img_generate")).to_be_visible)
     drawn = pixels("," + answer.value.json()["images"][0])
     assert drawn.shape == (SIDE, SIDE, 3)
     under = drawn[SIDE // 4, SIDE // 2]

@@ -6,7 +6,7 @@ import re
 import pytest
 import requests
 from playwright.sync_api import Browser, Locator, Page, expect
-from running import DRAWN, Easel, told
+from running import Easel, eventually, told
 
 from tests.waiting import PATIENCE
 
@@ -49,7 +49,7 @@ def test_a_style_is_made_drawn_with_changed_and_thrown_away(page: Page, easel: E
     page.keyboard.press("Tab")
     page.click("#txt2img_generate")
     text = page.locator("#html_info_txt2img")
-    expect(text).to_contain_text("ink drawing of a red house", timeout=DRAWN)
+    eventually(expect(text).to_contain_text, "ink drawing of a red house")
     expect(text).to_contain_text("Negative prompt: colour")
 
     page.get_by_role("button", name="Styles", exact=True).click()

@@ -1,6 +1,5 @@
 /** What both drawing sections are made of: fields, model, running request, keys, pasting. */
 import { useTitle, useWakeLock } from '@vueuse/core'
-import { ElMessage } from 'element-plus'
 import { computed, onActivated, onDeactivated, ref, watch } from 'vue'
 import { useI18n } from 'vue-i18n'
 
@@ -9,6 +8,7 @@ import { pictureInfo, readInfotext, type Parameters } from '../api/sdapi'
 import type { Catalogue } from '../catalogue'
 import { partsOf, sent, type Panels } from '../extensions/shown'
 import type { Words } from '../handing'
+import { notify } from '../notifications'
 import { uriOf } from '../pictures'
 import { useCheckpoint } from './checkpoint'
 import { newUnit, type ControlUnit } from './control'
@@ -27,7 +27,7 @@ export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise
   const fields = useFields(kind)
   const work = useGeneration(kind)
   const { used, side } = useCheckpoint(catalogue, fields, (name, next) =>
-    ElMessage.info(t('field.checkpointGone', { name, next })),
+    notify('info', t('field.checkpointGone', { name, next })),
   )
   const units = ref<ControlUnit[]>([])
   const enlarged = ref(false)
@@ -48,7 +48,7 @@ export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise
   tellInTitle(work)
   stayAwake(work)
   void work.resume()
-  watch(work.lost, (lost) => lost && ElMessage.warning(t('stage.lost')))
+  watch(work.lost, (lost) => lost && notify('warning', t('stage.lost')))
 
   const forever = ref(false) // one picture after another, until an interruption or a failure
   let again = false
@@ -92,9 +92,9 @@ export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise
   async function applyPicture(file: Blob) {
     const found = await told(pictureInfo(await uriOf(file)))
     if (!found) return
-    if (!found.info) return void ElMessage.warning(t('prompt.noInfotext'))
+    if (!found.info) return void notify('warning', t('prompt.noInfotext'))
     fill(found.parameters)
-    ElMessage.success(t('prompt.applied'))
+    notify('success', t('prompt.applied'))
   }
 
   /** What is asked, or nothing and a word on the page of why. */
@@ -103,7 +103,7 @@ export function useStudio(kind: Kind, catalogue: Catalogue, start: () => Promise
       return await asked
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      ElMessage.error(error.message || t('error.network'))
+      notify('error', error.message || t('error.network'))
       return null
     }
   }

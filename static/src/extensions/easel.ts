@@ -1,10 +1,10 @@
 /** What a plugin's module is given of the page: docs/plugins.md names each. */
-import { ElMessage } from 'element-plus'
 import { watch } from 'vue'
 
 import { answered } from '../api/client'
 import { handWords } from '../handing'
 import { language } from '../i18n'
+import { type Kind, notify } from '../notifications'
 import { dark } from '../shell/theme'
 
 /** A picture of the page, for a button on it. */
@@ -28,7 +28,7 @@ export interface Easel extends Extra {
   fetch(path: string, init?: RequestInit): Promise<Response>
   toTxt2img(prompt: string, negative?: string): void
   toImg2img(prompt: string, negative?: string): void
-  toast(text: string, kind?: 'info' | 'success' | 'warning' | 'error'): void
+  toast(text: string, kind?: Kind): void
   follow(changed: () => void): () => void // calls when language or theme change; gives the end of it
   readonly language: string // "en" or "zh"
   readonly theme: 'light' | 'dark'
@@ -44,7 +44,7 @@ export function useEasel(extra: Extra = {}): { easel: Easel; end: () => void } {
     fetch: (path, init) => answered(path.replace(/^\/+/, ''), init),
     toTxt2img: (prompt, negative) => handWords('txt2img', String(prompt), negative),
     toImg2img: (prompt, negative) => handWords('img2img', String(prompt), negative),
-    toast: (text, kind = 'info') => void ElMessage({ message: String(text), type: kind }),
+    toast: (text, kind = 'info') => void notify(kind, String(text)),
     follow(changed) {
       const stop = watch([language, dark], () => changed(), { flush: 'post' })
       stops.push(stop)

@@ -1,9 +1,9 @@
 /** Words for the reader: what failed, and what can be taken back. */
-import { ElMessage } from 'element-plus'
 import { h } from 'vue'
 import { useI18n } from 'vue-i18n'
 
 import { ApiError } from '../api/client'
+import { notify } from '../notifications'
 
 const UNDO_MS = 10_000
 
@@ -20,7 +20,7 @@ export function useTelling() {
   }
 
   function failed(error: unknown) {
-    ElMessage.error({ message: textOf(error), grouping: true })
+    notify('error', textOf(error))
   }
 
   /** What is asked; or null, and a word on the page of why. */
@@ -35,12 +35,10 @@ export function useTelling() {
 
   /** A sentence with a button that takes it back, for ten seconds. */
   function undoable(text: string, undo: () => void) {
-    const shown = ElMessage({
+    const close = notify('info', {
       duration: UNDO_MS,
-      showClose: true,
-      placement: 'bottom', // above it lie the sections
-      customClass: 'undoable',
-      message: h('span', [
+      closable: true,
+      text: h('span', [
         text,
         ' ',
         h(
@@ -49,7 +47,7 @@ export function useTelling() {
             type: 'button',
             class: 'undo',
             onClick: () => {
-              shown.close()
+              close()
               undo()
             },
           },
@@ -60,15 +58,15 @@ export function useTelling() {
   }
 
   function said(text: string) {
-    ElMessage.success(text)
+    notify('success', text)
   }
 
   function wrong(text: string) {
-    ElMessage.error({ message: text, duration: 8000, showClose: true })
+    notify('error', { text, duration: 8000, closable: true })
   }
 
   function warned(text: string) {
-    ElMessage.warning(text)
+    notify('warning', text)
   }
 
   return { textOf, failed, tried, undoable, said, wrong, warned }
