@@ -1,5 +1,6 @@
 """Where things lie in the data directory. No Flask, no torch: every process asks here."""
 
+import errno
 import logging
 import os
 import secrets
@@ -7,12 +8,15 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from webapp.queues.ballast import Ballast
+from webapp.queues.database import BALLAST
 from webapp.queues.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from webapp.config import Config
 
 QUEUE = "queue.db"
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 TOKEN = "token"
 
 
@@ -40,16 +44,27 @@ def prepare(config: "Config") -> None:
     """Make the data directory and see that it can be written. Raises :class:`CannotUse`."""
     try:
         config.easel_dir.mkdir(parents=True, exist_ok=True)
-        probe = config.easel_dir / f".probe-{os.getpid()}"
         try:
-            probe.write_bytes(b"easel")
-        finally:
-            probe.unlink(missing_ok=True)  # a full disk makes the file and refuses its content
+            try_to_write(config.easel_dir)
+        except OSError as error:
+            ballast = Ballast(config.easel_dir / BALLAST, logging.getLogger("easel"))
+            if error.errno not in FULL_DISK or not ballast.give_up():
+                raise
+            try_to_write(config.easel_dir)  # the service starts, so that room can be made with it
     except OSError as error:
         raise CannotUse(
             f"The data directory {config.data_dir} cannot be written: {error.strerror}. "
             "Name another with --data-dir, or give this user the right to write there."
         ) from error
+
+
+def try_to_write(folder: Path) -> None:
+    """Raise ``OSError`` where nothing can be written."""
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        probe.write_bytes(b"easel")
+    finally:
+        probe.unlink(missing_ok=True)  # a full disk makes the file and refuses its content
 
 
 def check_certificate(config: "Config") -> None:

@@ -62,12 +62,13 @@ class Vigil:
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._preview: Image | None = None
-        self._stop = board.stop_asked(lease.frame.id)
+        self._stop = Stop.NO
         self.skipped = False  # whether a batch was cut short
         told = partial(copy_context().run, self._report)  # its lines are of the same job
         self._thread = threading.Thread(target=told, name="vigil", daemon=True)
 
     def __enter__(self) -> "Vigil":
+        self._tell(self._read_wish)
         self._thread.start()
         return self
 
@@ -111,16 +112,21 @@ class Vigil:
         while True:
             self._news.wait(BEAT)
             self._news.clear()
-            try:
-                self._publish()
-                if not self._ended.is_set() and not self.stream.renew(self.lease):
-                    self._lost.set()
-                self._read_wish()
-            except (sqlite3.Error, QueueError, OSError) as error:
-                # A full disk or a locked file: the job goes on, the next beat tries again.
-                self.log.warning("job %s: cannot report: %s", self.lease.frame.id, error)
+            for act in (self._publish, self._renew, self._read_wish):
+                self._tell(act)
             if self._ended.wait(GAP):
                 return
+
+    def _tell(self, act: Callable[[], None]) -> None:
+        """Speak with the store. A full disk or a locked file: the next beat tries again."""
+        try:
+            act()
+        except (sqlite3.Error, QueueError, OSError) as error:
+            self.log.warning("job %s: cannot report: %s", self.lease.frame.id, error)
+
+    def _renew(self) -> None:
+        if not self._ended.is_set() and not self.stream.renew(self.lease):
+            self._lost.set()
 
     def _publish(self) -> None:
         with self._lock:

@@ -5,6 +5,7 @@ It alone imports torch, and never Flask.
 
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from webapp.logs import start_log
 from webapp.places import open_store, styles_files
 from webapp.plugging import choice_of, host_of
 from webapp.queues.contracts import WorkerState
+from webapp.queues.errors import QueueError
 from webapp.settings import options_of
 from webapp.shelves import kept_in, registry_of
 from webapp.warming import first_job
@@ -93,7 +95,10 @@ def main(words: Sequence[str]) -> int:
     device = "cpu" if config.device == "auto" else config.device
     store = open_store(config, log)
     name = worker_name(device, os.getpid())
-    store.heartbeat(WorkerState(name, os.getpid(), "starting", "", "", time.time()))
+    try:
+        store.heartbeat(WorkerState(name, os.getpid(), "starting", "", "", time.time()))
+    except (QueueError, sqlite3.Error) as error:
+        log.warning("no heartbeat: %s", error)
     registry = registry_of(config)
     forget_stale(kept_in(config))
     options = options_of(config)

@@ -6,9 +6,10 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain, repeat
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -55,7 +56,7 @@ HARD_GRACE = 2.0  # ... after the second, or after the grace for a step that doe
 SAME_SIGNAL = 1.0  # a terminal's Ctrl-C reaches the worker twice: directly and by the supervisor
 REQUEST_TAG = "request"  # of a frame: the id of the request it came by
 DRAWN_WITH_CHECKPOINT = frozenset({frames.GENERATE, frames.TRAIN_WORD})
-RETRIES = (0.2, 1.0, 5.0)  # seconds before storing an answer is tried again
+RETRIES = (0.2, 1.0, 5.0)  # seconds before the store is tried again; the last for ever
 
 
 class Drawer(Teacher, Protocol):
@@ -95,7 +96,9 @@ class Worker:
         plugins: Host | None = None,
         choice: Callable[[], Choice] = Choice,
         time_log: bool = False,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
+        """``pause`` waits for so many seconds, or less when the worker is told to end."""
         self.name = name
         self.stream = stream
         self.board = board
@@ -112,26 +115,46 @@ class Worker:
         self.lease: Lease | None = None
         self.draining = threading.Event()
         self.abandoned = threading.Event()
+        self.pause = pause or self.draining.wait
         self._signalled_at = 0.0
 
     def run(self) -> int:
         """Work until told to stop; the exit code."""
-        forget_old(self.data_dir / EASEL)
         pulse = Pulse(self)
         pulse.start()
         try:
+            self.try_until_done(lambda: forget_old(self.data_dir / EASEL), once=True)
             while not self.draining.is_set():
-                self.run_errand()
-                lease = self.stream.take(self.name, self.engine.loaded, self._patience())
-                if lease is not None:
-                    self.serve(lease)
-                elif self.warm_up is not None:
-                    self.warm()
+                self.try_until_done(self.turn)
         finally:
             pulse.stop()
             if self.plugins:
                 self.plugins.stop()
         return 0
+
+    def turn(self) -> None:
+        """One errand and one job, if there are any."""
+        self.run_errand()
+        lease = self.stream.take(self.name, self.engine.loaded, self._patience())
+        if lease is not None:
+            self.serve(lease)
+        elif self.warm_up is not None:
+            self.warm()
+
+    def try_until_done(self, act: Callable[[], None], *, once: bool = False) -> None:
+        """Do something with the store; where it cannot be used, wait and try again.
+
+        A full disk is no reason to die: the next worker would find the same.
+        """
+        for seconds in endless(RETRIES):
+            try:
+                act()
+                return
+            except (QueueError, sqlite3.Error, OSError) as error:
+                self.log.error("the queue cannot be used now: %s", error)
+            if once or self.draining.is_set():
+                return
+            self.pause(seconds)
 
     def run_errand(self) -> None:
         """Do what every worker was asked to, between two jobs."""
@@ -169,17 +192,24 @@ class Worker:
         try:
             answer = self.answered(lease)
             seconds = time.monotonic() - started
-            if self.store(lease, answer, seconds):
-                self.log.info("job %s: %d in %.2f s", lease.frame.id, answer.status, seconds)
-                self.log_times(lease, waited, seconds, time.monotonic() - started - seconds)
+            status = self.store(lease, answer, seconds)
+            self.log.info("job %s: %d in %.2f s", lease.frame.id, status, seconds)
+            self.log_times(lease, waited, seconds, time.monotonic() - started - seconds)
             self.count_cache(lease, held_before)
         except LeaseLost:
             self.log.warning("job %s: the lease was lost; another has it", lease.frame.id)
         except Abandoned:
             self.log.info("job %s: given back", lease.frame.id)
-            self.stream.release(lease)
+            self.release(lease)
         finally:
             self.state, self.lease = "idle", None
+
+    def release(self, lease: Lease) -> None:
+        """Give a job back; where that cannot be stored, its lease runs out."""
+        try:
+            self.stream.release(lease)
+        except (QueueError, sqlite3.Error) as error:
+            self.log.error("job %s: not given back, its lease runs out: %s", lease.frame.id, error)
 
     def log_times(self, lease: Lease, waited: float, worked: float, stored: float) -> None:
         """``--time-log``: where a job's time went, in seconds."""
@@ -324,22 +354,37 @@ class Worker:
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             self.engine.unload()
 
-    def store(self, lease: Lease, answer: Answer, seconds: float) -> bool:
-        """Hand the answer over; on a full or locked disk try again, then say just that."""
-        for pause in (*RETRIES, None):
+    def store(self, lease: Lease, answer: Answer, seconds: float) -> int:
+        """Hand the answer over; on a full or locked disk say just that, and try until it is stored.
+
+        The caller waits for it. Returns the status that was stored; raises ``LeaseLost``, or
+        ``Abandoned`` if the worker is told to end before.
+        """
+        for pause in endless(RETRIES):
             try:
-                if self.stream.answer(lease, answer, seconds, self.model_of(lease)):
-                    Receipt.of(self.data_dir / EASEL, lease.frame.id).drop()
-                    return True
-                raise LeaseLost
+                if not self.stream.answer(lease, answer, seconds, self.model_of(lease)):
+                    raise LeaseLost
+                break
             except (QueueError, sqlite3.Error) as error:
                 self.log.error("job %s: the answer was not stored: %s", lease.frame.id, error)
-                if pause is None:
-                    break
                 answer = envelope(error)  # a short text may still fit where pictures did not
-                time.sleep(pause)
-                self.stream.renew(lease)
-        return False
+            if self.draining.is_set():
+                raise Abandoned  # it is drawn again after the next start
+            self.pause(pause)
+            self.hold(lease)
+        try:
+            Receipt.of(self.data_dir / EASEL, lease.frame.id).drop()
+        except OSError as error:
+            self.log.warning("job %s: its receipt stays for a day: %s", lease.frame.id, error)
+        return answer.status
+
+    def hold(self, lease: Lease) -> None:
+        """Renew a lease where the disk lets us. Raises ``LeaseLost``."""
+        try:
+            if not self.stream.renew(lease):
+                raise LeaseLost
+        except (QueueError, sqlite3.Error) as error:
+            self.log.warning("job %s: its lease was not renewed: %s", lease.frame.id, error)
 
     def warm(self) -> None:
         """Load the checkpoint before anybody asks, so that the first picture is fast."""
@@ -391,7 +436,7 @@ class Worker:
     def _leave(self) -> None:
         lease = self.lease
         if lease is not None:
-            self.stream.release(lease)
+            self.release(lease)
         os._exit(0)
 
 
@@ -451,6 +496,11 @@ class Pulse(threading.Thread):
             seen_at=time.time(),
             memory=worker.measure(),
         )
+
+
+def endless(pauses: Sequence[float]) -> Iterator[float]:
+    """The pauses in turn, and then the last one for ever."""
+    return chain(pauses, repeat(pauses[-1]))
 
 
 def extras_of(lease: Lease) -> frames.EasExtras | None:

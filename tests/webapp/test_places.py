@@ -22,6 +22,24 @@ def test_a_full_disk_is_told_and_leaves_no_probe(
     assert list(config.easel_dir.iterdir()) == []
 
 
+def test_room_that_was_kept_lets_a_service_start_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = parse(["--data-dir", str(tmp_path)], {})
+    prepare(config)
+    ballast = config.easel_dir / "ballast"
+    ballast.write_bytes(b"room")
+
+    def full(path: Path, content: bytes) -> int:
+        if ballast.exists():
+            raise OSError(28, "No space left on device")
+        return 0
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    prepare(config)
+    assert not ballast.exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [

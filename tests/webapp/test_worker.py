@@ -28,7 +28,7 @@ from tests.waiting import EVERY, LOOKS, PATIENCE, joined, wait_until
 from webapp import workloop
 from webapp.eas import Status
 from webapp.queues.contracts import LOAD, UNLOAD, Answer, Errand, Frame, Sighting
-from webapp.queues.errors import QueueFull
+from webapp.queues.errors import QueueFull, QueueUnwritable
 from webapp.queues.frames import EasExtras, GenerationJob, Saving, encode
 from webapp.queues.sqlite import SqliteStore
 from webapp.workloop import Worker
@@ -333,6 +333,53 @@ def test_an_answer_for_which_the_disk_has_no_room_says_so(
     monkeypatch.setattr(bench.store, "answer", full)
     bench.put("house")
     assert bench.answer("house")[0] in (500, 507)
+
+
+class Failing:
+    """Fails so often, and then does what it stands for."""
+
+    def __init__(self, act: Callable[..., Any], times: int, error: Exception) -> None:
+        self.act, self.left, self.error = act, times, error
+
+    def __call__(self, *given: object) -> Any:
+        self.left -= 1
+        if self.left >= 0:
+            raise self.error
+        return self.act(*given)
+
+
+@pytest.mark.parametrize("act", ["take", "renew", "answer", "errand", "stop_asked", "heartbeat"])
+@pytest.mark.parametrize(
+    "error",
+    [QueueFull("full"), QueueUnwritable("disk I/O error"), sqlite3.OperationalError("locked")],
+)
+def test_no_failure_of_the_queue_ends_the_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, act: str, error: Exception
+) -> None:
+    """It waits for longer each time, and the job is answered in the end."""
+    failing = Failing(getattr(bench.store, act), 6, error)
+    monkeypatch.setattr(bench.store, act, failing)
+    if act == "renew":  # asked for by the worker itself only while an answer is not stored
+        monkeypatch.setattr(bench.store, "answer", Failing(bench.store.answer, 6, error))
+    pauses: list[float] = []
+    bench.worker.pause = pauses.append
+    bench.put("house")
+    assert bench.answer("house")[0] in (200, 503, 507)
+    assert bench.thread.is_alive()
+    if act in ("take", "answer", "renew", "errand"):
+        assert pauses[:6] == [0.2, 1.0, 5.0, 5.0, 5.0, 5.0]
+
+
+def test_a_worker_told_to_end_while_its_answer_finds_no_room_gives_the_job_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench.store, "answer", Failing(bench.store.answer, 9, QueueFull("full")))
+    bench.worker.pause = lambda seconds: bench.worker.draining.set()
+    bench.put("house")
+    bench.thread.start()
+    joined(bench.thread)
+    (frame,) = bench.store.waiting()
+    assert frame.deliveries == 0
 
 
 def test_reports_may_fail_and_the_job_goes_on(

@@ -14,12 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from webapp.queues.errors import QueueFull
+from webapp.queues.ballast import Ballast
+from webapp.queues.errors import QueueFull, QueueUnwritable
 
 VERSION = 1
 BUSY_SECONDS = 30.0
 WAL_BYTES = 64 * 2**20
 CHECKED_BYTES = 128 * 2**20
+BALLAST = "ballast"  # a file beside the database, see ballast.py
+UNWRITABLE = ("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS frames (
@@ -112,13 +115,17 @@ class Database:
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self.ballast = Ballast(path.with_name(BALLAST), log)
         self._lock = threading.RLock()
         with opening(path):  # one process at a time, or two would put the file aside
             try:
                 self._connection = connect(path)
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
-                    raise
+                    if not self.ballast.give_up():
+                        raise
+                    self._connection = connect(path)
+                    return
                 aside = put_aside(path)
                 log.error(
                     "The queue %s cannot be read (%s). It was kept as %s and an empty queue was "
@@ -128,12 +135,14 @@ class Database:
                     aside.name,
                 )
                 self._connection = connect(path)
+        self.ballast.make()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that writes: all of the block or nothing.
 
-        Raises :class:`QueueFull` when the disk is full.
+        Raises :class:`QueueFull` when the disk is full, :class:`QueueUnwritable` where it fails or
+        may only be read.
         """
         with self._lock:
             try:
@@ -144,11 +153,9 @@ class Database:
                 # SQLite has already rolled back after some errors (a full disk is one).
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error) and is_full(error):
-                    raise QueueFull(
-                        f"The disk that holds {self.path.parent} is full: the request was not "
-                        "stored. Free some space and send it again."
-                    ) from error
+                refused = refusal(error)
+                if refused is not None:
+                    raise refused from error
                 raise
 
     @contextmanager
@@ -170,13 +177,17 @@ def connect(path: Path) -> sqlite3.Connection:
     )
     try:
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before the first table, or never
+        # Nothing below writes where the file is as it should be: the disk may be full.
+        known = connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
+        if not known:
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before the first table, or never
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         check(connection, path)
         connection.executescript(SCHEMA)
-        connection.execute(f"PRAGMA user_version={VERSION}")
+        if not known:
+            connection.execute(f"PRAGMA user_version={VERSION}")
     except BaseException:
         connection.close()
         raise
@@ -216,6 +227,17 @@ def put_aside(path: Path) -> Path:
     return aside
 
 
-def is_full(error: sqlite3.Error) -> bool:
-    """True for SQLite's own "full" and for the I/O errors that a full disk shows as."""
-    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+def refusal(error: BaseException) -> QueueFull | None:
+    """The error that callers know, where it is the disk that refused to be written."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_FULL":
+        return QueueFull(
+            "The disk that holds the queue is full: the request was not stored. "
+            "Free some space and send it again."
+        )
+    if name.startswith(UNWRITABLE):
+        return QueueUnwritable(
+            f"The disk that holds the queue cannot be written ({error}): the request was not "
+            "stored. Send it again when the disk is well."
+        )
+    return None

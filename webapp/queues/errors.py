@@ -7,3 +7,7 @@ class QueueError(Exception):
 
 class QueueFull(QueueError):
     """The disk that holds the store is full: nothing was stored (HTTP 507)."""
+
+
+class QueueUnwritable(QueueFull):
+    """The disk that holds the store fails or may only be read: nothing was stored (HTTP 507)."""

@@ -14,6 +14,10 @@ class Lapses:
 
     def __init__(self, term: float) -> None:
         self.grace = max(term / 2, LEAST)  # seconds; so long a gap cannot use up a renewed lease
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget all looks: nobody could renew a lease until now."""
         self._looked = self._since = float("-inf")
 
     def given_up(self, now: float) -> float:

@@ -14,6 +14,7 @@ from uuid import uuid4
 from webapp.queues import tallies
 from webapp.queues.contracts import Answer, Depth, Frame, Lease
 from webapp.queues.database import Database
+from webapp.queues.errors import QueueFull
 from webapp.queues.lapses import Lapses
 from webapp.queues.matching import (
     AGE_CAP,
@@ -69,7 +70,8 @@ class SqliteStore(SqliteBoard):
         clock: Callable[[], float] = time.time,
         log: logging.Logger | None = None,
     ) -> None:
-        super().__init__(Database(path, log or logging.getLogger("easel.queue")))
+        self.log = log or logging.getLogger("easel.queue")
+        super().__init__(Database(path, self.log))
         self.bell = Bell(path.with_name("bells"))
         self.lease_seconds = lease_seconds
         self.max_delivery = max_delivery
@@ -119,7 +121,18 @@ class SqliteStore(SqliteBoard):
         return changed == 1
 
     def answer(self, lease: Lease, answer: Answer, gpu_seconds: float, model: str = "") -> bool:
-        """Store the answer, remove the frame, count the job; False if the lease was lost."""
+        """Store the answer, remove the frame, count the job; False if the lease was lost.
+
+        On a full disk the ballast makes room for it.
+        """
+        try:
+            return self._answer(lease, answer, gpu_seconds, model)
+        except QueueFull:
+            if not self.database.ballast.give_up():
+                raise
+            return self._answer(lease, answer, gpu_seconds, model)
+
+    def _answer(self, lease: Lease, answer: Answer, gpu_seconds: float, model: str) -> bool:
         now, frame = self.clock(), lease.frame
         with self.database.writing() as rows:
             removed = rows.execute(
@@ -174,8 +187,11 @@ class SqliteStore(SqliteBoard):
 
     def forget(self, frame_id: str) -> None:
         """Drop an answer that its only reader has got, before it expires."""
-        with self.database.writing() as rows:
-            rows.execute("DELETE FROM answers WHERE id = ?", (frame_id,))
+        try:
+            with self.database.writing() as rows:
+                rows.execute("DELETE FROM answers WHERE id = ?", (frame_id,))
+        except (QueueFull, sqlite3.Error) as error:  # the reader has it: that is no failure of his
+            self.log.warning("an answer that was read stays in the queue for now: %s", error)
 
     def cancel(self, frame_id: str) -> bool:
         """Remove a waiting frame; False if it is leased or gone."""
@@ -224,10 +240,14 @@ class SqliteStore(SqliteBoard):
                 "SELECT 1 FROM frames WHERE worker IS NULL OR expires < ? LIMIT 1", (given_up,)
             ).fetchone() is None:  # fmt: skip
                 return None
-        with self.database.writing() as rows:
-            buried = bury(rows, self.max_delivery, given_up, now)
-            free(rows, "expires < :value", given_up, UNHEARD)
-            lease = self._lease(rows, worker, loaded, now)
+        try:
+            with self.database.writing() as rows:
+                buried = bury(rows, self.max_delivery, given_up, now)
+                free(rows, "expires < :value", given_up, UNHEARD)
+                lease = self._lease(rows, worker, loaded, now)
+        except QueueFull:
+            self._lapses.begin_anew()  # nobody could renew a lease meanwhile
+            raise
         self._announce(buried)
         return lease
 

@@ -81,7 +81,7 @@ class SqliteBoard:
         with self.database.reading() as rows:
             row = rows.execute("SELECT stop FROM stops WHERE job = ?", (job,)).fetchone()
         stop = Stop.NO if row is None else Stop(row["stop"])
-        if stop is Stop.SKIP:
+        if stop is Stop.SKIP:  # not told where it cannot be taken back: each step would skip
             with self.database.writing() as rows:
                 rows.execute("DELETE FROM stops WHERE job = ? AND stop = ?", (job, stop.value))
         return stop
@@ -91,6 +91,7 @@ class SqliteBoard:
         facts = (state.worker, state.pid, state.state, state.checkpoint, state.job)
         with self.database.writing() as rows:
             rows.execute(HEARTBEAT, (*facts, json.dumps(dict(state.memory)), state.seen_at))
+        self.database.ballast.make()
 
     def workers(self) -> Sequence[WorkerState]:
         """Workers seen in the last 15 seconds, by name."""

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from webapp.queues.contracts import Answer, Frame
+from webapp.errors import status_of
+from webapp.queues.ballast import BALLAST_BYTES
+from webapp.queues.contracts import Answer, Frame, WorkerState
 from webapp.queues.database import Database
-from webapp.queues.errors import QueueFull
+from webapp.queues.errors import QueueFull, QueueUnwritable
 from webapp.queues.sqlite import SqliteStore
 
 LARGE = b"x" * 1_000_000
@@ -36,6 +38,53 @@ def test_a_full_disk_is_said_and_nothing_is_half_stored(tmp_path: Path) -> None:
         store.answer(lease, Answer(200, LARGE), 1.0)
     assert [frame.id for frame in store.waiting()] == ["small"]
     assert store.answer(lease, Answer(507, b"full"), 1.0)
+    store.close()
+
+
+def test_a_disk_that_may_only_be_read_is_said(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "queue.db")
+    store.put(Frame("a", "generate", b"x"))
+    with store.database.reading() as rows:
+        rows.execute("PRAGMA query_only=ON")
+    with pytest.raises(QueueUnwritable, match=r"cannot be written.*not stored"):
+        store.put(Frame("b", "generate", b"x"))
+    assert status_of(QueueUnwritable("")) == 507
+    store.forget("a")  # whoever has read his answer is not told of it
+    with store.database.reading() as rows:
+        rows.execute("PRAGMA query_only=OFF")
+    assert [frame.id for frame in store.waiting()] == ["a"]
+    store.close()
+
+
+def test_a_full_queue_opens_without_writing(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "queue.db").close()
+    first = SqliteStore(tmp_path / "queue.db")
+    log = tmp_path / "queue.db-wal"
+    before = log.stat().st_size if log.exists() else 0
+    second = SqliteStore(tmp_path / "queue.db")
+    assert (log.stat().st_size if log.exists() else 0) == before
+    first.close()
+    second.close()
+
+
+def test_the_ballast_is_made_where_there_is_room_and_freed_for_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(tmp_path / "queue.db")
+    ballast = store.database.ballast
+    assert ballast.path.stat().st_blocks * 512 >= BALLAST_BYTES
+    store.put(Frame("a", "generate", b"x"))
+    lease = store.take("cpu", [], 0)
+    assert lease is not None
+    limit(store, 0)
+    with pytest.raises(QueueFull):
+        store.answer(lease, Answer(200, LARGE), 1.0)
+    assert not ballast.held
+    monkeypatch.setattr("webapp.queues.ballast.SPARE", 2**40)
+    assert not ballast.make()  # it would fill what is left
+    monkeypatch.undo()
+    store.heartbeat(WorkerState("cpu", 1, "idle", "", "", 0.0))
+    assert ballast.held
     store.close()
 
 
