@@ -14,6 +14,7 @@ from filebrowser.errors import WrongContent
 
 LONGEST_HEADER = 25_000_000  # bytes of JSON; published checkpoints have less than one million
 MOST_TENSORS = 100_000
+MOST_PARTS = 1_000_000  # brackets and commas, each of which may become an object
 METADATA = "__metadata__"
 BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "I16": 16, "U16": 16,
@@ -86,6 +87,8 @@ def parse(start: bytes) -> Tensors:
     text = start[8 : 8 + length]
     if text.count(b'"data_offsets"') > MOST_TENSORS:
         raise WrongContent(f"The header tells of more than {MOST_TENSORS:,} tensors.")
+    if sum(text.count(mark) for mark in (b"{", b"[", b",")) > MOST_PARTS:
+        raise WrongContent(f"The header has more than {MOST_PARTS:,} parts.")
     try:
         content = json.loads(
             text.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number

@@ -6,18 +6,28 @@ zip whose directory, which is written last, can be read; for its older format se
 """
 
 import json
+import math
 import struct
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from generator.errors import ModelUnreadable
-from generator.models.pickles import LEGACY_TORCH, is_whole_legacy
+from generator.models.pickle_reader import BadPickle
+from generator.models.pickles import BROKEN, LEGACY_TORCH, is_whole_legacy, open_zip
+from generator.models.plain_files import open_plain
 
-MAX_HEADER = 100_000_000
-"""Bytes of JSON; the limit of the safetensors library itself."""
+MAX_HEADER = 25_000_000  # bytes of JSON; published models have less than one million
+MOST_PARTS = 1_000_000  # brackets and commas; 2,500 tensors have 25,000
+MOST_DIMENSIONS = 32
+LONGEST_SIDE = (1 << 63) - 1
+BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "I16": 16, "U16": 16,
+    "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64, "F64": 64,
+    "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
+}  # fmt: skip
+"""Of a number, by its type. Of others the length is not judged."""
 
 
 class TensorEntry(NamedTuple):
@@ -48,7 +58,7 @@ def read_header(path: Path) -> Header:
     Raises :class:`ModelUnreadable`, saying what is wrong, for everything else: truncated, too
     long, or not safetensors. Raises OSError where the file cannot be opened.
     """
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         size = file.seek(0, 2)
         file.seek(0)
         header = _parse(_header_bytes(file, size, path.name), path.name)
@@ -71,20 +81,16 @@ def check_pickle(path: Path) -> None:
     That is a zip with a readable directory and a ``data.pkl``, or a file in torch's format before
     1.6 that holds all its tensors. Raises :class:`ModelUnreadable` for all else.
     """
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         if file.read(len(LEGACY_TORCH)) == LEGACY_TORCH:
             _must_be_whole(path)
             return
         try:
-            with zipfile.ZipFile(file) as archive:
+            with open_zip(file) as archive:
                 names = archive.namelist()
-        except (
-            zipfile.BadZipFile,
-            ValueError,
-            NotImplementedError,
-            EOFError,
-            OverflowError,
-        ) as e:
+        except BadPickle as error:
+            raise ModelUnreadable(f"{path.name}: {error}") from error
+        except BROKEN as e:
             raise ModelUnreadable(
                 f"{path.name}: no end of a zip was found. It is still being copied, it is "
                 "truncated, or it is no file of torch.save: copy it again"
@@ -121,37 +127,77 @@ def _header_bytes(file: BinaryIO, size: int, name: str) -> bytes:
 
 def _parse(raw: bytes, name: str) -> Header:
     try:
-        content = json.loads(raw.decode("utf-8"))
-        if not isinstance(content, dict):
-            raise TypeError("it is no object")
+        content = _object(raw)
         metadata = content.pop("__metadata__", None) or {}
         tensors = {key: _entry(key, value) for key, value in content.items()}
         if not isinstance(metadata, dict):
             raise TypeError("__metadata__ is no object")
+        end = _end(tensors)
+        texts = {str(key): value for key, value in metadata.items() if isinstance(value, str)}
+        for text in (*tensors, *texts, *texts.values()):
+            text.encode()  # half of a pair of surrogates is in no answer of the service
+    except UnicodeError as error:
+        raise _damaged(name, "a text in it is no UTF-8") from error
     except (ValueError, TypeError, RecursionError) as error:
-        reason = str(error).splitlines()[0] or "it cannot be parsed"
-        raise ModelUnreadable(f"{name}: its safetensors header is damaged: {reason}") from error
-    end = max((entry.end for entry in tensors.values()), default=0)
-    texts = {str(key): value for key, value in metadata.items() if isinstance(value, str)}
+        raise _damaged(name, str(error).splitlines()[0][:200] or "it cannot be parsed") from error
     return Header(texts, tensors, len(raw), 8 + len(raw) + end)
 
 
+def _damaged(name: str, reason: str) -> ModelUnreadable:
+    return ModelUnreadable(f"{name}: its safetensors header is damaged: {reason}")
+
+
+def _object(raw: bytes) -> dict[str, object]:
+    """The JSON of a header: no deeper, no larger and no stranger than a model's."""
+    if sum(raw.count(mark) for mark in (b"{", b"[", b",")) > MOST_PARTS:
+        raise ValueError(f"it has more than {MOST_PARTS:,} parts")
+    content = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+    if not isinstance(content, dict):
+        raise TypeError("it is no object")
+    return content
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands in it twice")
+    return found
+
+
+def _no_number(text: str) -> object:
+    raise ValueError(f"{text} is no number")
+
+
+def _end(tensors: Mapping[str, TensorEntry]) -> int:
+    """Where the last tensor ends; they follow one another without a gap."""
+    end = 0
+    for begin, after in sorted((entry.begin, entry.end) for entry in tensors.values()):
+        if begin != end:
+            raise ValueError("its tensors overlap, or there is a gap between them")
+        end = after
+    return end
+
+
 def _entry(name: str, value: object) -> TensorEntry:
+    shown = repr(name[:80])
     if not isinstance(value, dict):
-        raise TypeError(f"{name!r} is no tensor")
+        raise TypeError(f"{shown} is no tensor")
     dtype = value.get("dtype")
     shape, offsets = _whole_numbers(value.get("shape")), _whole_numbers(value.get("data_offsets"))
-    if not isinstance(dtype, str) or shape is None or offsets is None:
-        raise ValueError(f"{name!r} is no tensor")
-    if len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise ValueError(f"{name!r} lies between {offsets}")
-    return TensorEntry(dtype, shape, *offsets)
+    if not isinstance(dtype, str) or shape is None or offsets is None or len(offsets) != 2:
+        raise ValueError(f"{shown} is no tensor")
+    begin, end = offsets
+    bits = BITS.get(dtype)
+    if begin > end or (bits is not None and (end - begin) * 8 != math.prod(shape) * bits):
+        raise ValueError(f"{shown} lies between {begin} and {end}, which does not hold it")
+    return TensorEntry(dtype, shape, begin, end)
 
 
 def _whole_numbers(value: object) -> tuple[int, ...] | None:
-    if not isinstance(value, list):
+    if not isinstance(value, list) or len(value) > MOST_DIMENSIONS:
         return None
     for item in value:
-        if type(item) is not int or item < 0:  # True is an int, and no number of bytes
+        # True is an int, and no number of bytes
+        if type(item) is not int or not 0 <= item <= LONGEST_SIDE:
             return None
     return tuple(value)

@@ -1,24 +1,37 @@
 """What a file of ``torch.save`` holds, told without torch and without running anything of it.
 
-A pickle names the classes that it is made of. Here none of them is imported: tensors become their
-shapes, and everything else an object that takes whatever it is given and does nothing.
+Its pickle is read by :mod:`generator.models.pickle_reader`: tensors become their shapes, and
+everything else an object that takes whatever it is given and does nothing.
 """
 
 import io
-import pickle
 import struct
 import zipfile
-from collections import OrderedDict
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from generator.errors import ModelUnreadable
+from generator.models.pickle_reader import (
+    BadPickle,
+    Inert,
+    Parameters,
+    PickleReader,
+    Shape,
+    Storage,
+)
+from generator.models.plain_files import open_plain
 
-LARGEST = 1 << 26  # bytes of a pickle without its tensors; real ones have 1
+__all__ = ["Inert", "Parameters", "Shape", "Storage", "opened", "read_pickle"]
+
+LARGEST = 1 << 24  # bytes of a pickle without its tensors; real ones have 1 MB
+LARGEST_INDEX = 1 << 22  # bytes of a zip's list of files; one of 2,500 tensors takes 200 KB
+PIECE = 1 << 20  # bytes of a pickle that are unpacked at a time
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those that can be unpacked by pieces
 LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How files of ``torch.save`` before 1.6 begin: no zip, but pickles one after another."""
 
@@ -28,30 +41,24 @@ ELEMENT = {  # bytes of a number, by the storage that holds it
     "ByteStorage": 1, "CharStorage": 1, "BoolStorage": 1,
 }  # fmt: skip
 BROKEN = (
-    pickle.UnpicklingError, EOFError, struct.error, AttributeError, LookupError, TypeError,
-    ValueError, OverflowError, RecursionError, MemoryError,
+    BadPickle, zipfile.BadZipFile, zlib.error, EOFError, struct.error, LookupError, TypeError,
+    ValueError, OverflowError, NotImplementedError, RuntimeError, MemoryError, StopIteration,
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """Numbers that a pickle keeps beside itself."""
+class BoundedFile(io.BufferedReader):
+    """A file of which nobody reads more than ``LARGEST_INDEX`` bytes at once.
 
-    kind: str
-    key: str
-    count: int
-    start: int = 0  # numbers of it that come before those meant here
+    :mod:`zipfile` takes a list of files whole, however long its last record says that it is.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A tensor of a pickle: its sizes, as the pickle tells them, and where its numbers lie."""
-
-    sizes: tuple[int, ...]
-    storage: Storage | None = field(default=None, compare=False)
-    offset: int = field(default=0, compare=False)  # numbers of the storage before its first
-    strides: tuple[int, ...] = field(default=(), compare=False)
-    dtype: str = field(default="", compare=False)  # where the storage does not tell it
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file. Raises :class:`BadPickle` for more than may be read."""
+        if size is None or size < 0:
+            size = LARGEST_INDEX
+        if size > LARGEST_INDEX:
+            raise BadPickle(f"its list of files takes {size:,} bytes; no model's does")
+        return super().read(size)
 
 
 class Numbers(Protocol):
@@ -73,57 +80,66 @@ class Opened:
     numbers: Numbers
 
 
-class Inert:
-    """Stands for an object of a class that is not imported; takes everything, does nothing."""
-
-    def __new__(cls, *_: object, **__: object) -> "Inert":
-        return super().__new__(cls)
-
-    def __init__(self, *_: object, **__: object) -> None:
-        self.state: object = None
-
-    def __setstate__(self, state: object) -> None:
-        self.state = state
-
-    def __setitem__(self, key: object, value: object) -> None:
-        pass
-
-    def append(self, value: object) -> None:
-        """Of a list."""
-
-    def extend(self, values: object) -> None:
-        """Of a list."""
-
-
-class Parameters(Inert):
-    """Stands for a dictionary of parameters, the one class whose inside is looked at."""
-
-
 @contextmanager
 def opened(path: Path) -> Iterator[Opened]:
     """A file of ``torch.save``, its numbers read only where they are asked for.
 
     Raises :class:`ModelUnreadable` for what cannot be read, OSError where it cannot be opened.
     """
-    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as memory:
+    with open_plain(path) as file:
         try:
-            if memory[: len(LEGACY_TORCH)] == LEGACY_TORCH:
-                found = _legacy_opened(file, memory)
-            else:
-                found = _zip_opened(zipfile.ZipFile(file), memory)
-        except (*BROKEN, StopIteration, zipfile.BadZipFile, NotImplementedError) as error:
+            memory = mmap(file.fileno(), 0, access=ACCESS_READ)
+        except ValueError as error:  # an empty file
             raise _no_file_of_torch(path, error) from error
-        yield found
+        with memory:
+            try:
+                if memory[: len(LEGACY_TORCH)] == LEGACY_TORCH:
+                    found = _legacy_opened(file, memory)
+                else:
+                    found = _zip_opened(open_zip(file), memory)
+            except BROKEN as error:
+                raise _no_file_of_torch(path, error) from error
+            yield found
+
+
+def open_zip(file: BinaryIO) -> zipfile.ZipFile:
+    """The zip in ``file``, if its list of files is not too long. Raises what :mod:`zipfile` does.
+
+    Raises :class:`BadPickle` for a list that no model has.
+    """
+    return zipfile.ZipFile(BoundedFile(io.FileIO(file.fileno(), closefd=False)))
+
+
+def _pickle_in(archive: zipfile.ZipFile) -> tuple[str, PickleReader]:
+    """The name of a file's pickle in its zip, and its reader."""
+    name = next((n for n in archive.namelist() if n.endswith("data.pkl")), None)
+    if name is None:
+        raise BadPickle("a zip, but none of torch.save: there is no data.pkl")
+    entry = archive.getinfo(name)
+    if entry.compress_type not in PACKED or entry.flag_bits & 1:
+        raise BadPickle("its pickle is packed in a way that torch.save knows not")
+    return name, PickleReader(io.BytesIO(_unpacked(archive, entry)))
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    pieces, length = [], 0
+    with archive.open(entry) as packed:
+        while piece := packed.read(PIECE):  # a size makes zipfile unpack no more than that
+            pieces.append(piece)
+            length += len(piece)
+            if length > LARGEST:
+                raise BadPickle("its pickle is larger than any real one")
+    return b"".join(pieces)
 
 
 def _zip_opened(archive: zipfile.ZipFile, memory: mmap) -> Opened:
-    name = next(n for n in archive.namelist() if n.endswith("data.pkl"))
-    if archive.getinfo(name).file_size > LARGEST:
-        raise ValueError("its pickle is larger than any real one")
+    name, reader = _pickle_in(archive)
     root = name.removesuffix("data.pkl")
     order = f"{root}byteorder"
-    if order in archive.namelist() and archive.read(order) != b"little":
-        raise ValueError("its numbers are written the other way round")
+    if order in archive.namelist():
+        with archive.open(order) as told:
+            if told.read(PIECE) != b"little":
+                raise ValueError("its numbers are written the other way round")
 
     @contextmanager
     def numbers(storage: Storage, begin: int, length: int) -> Iterator[memoryview]:
@@ -133,29 +149,33 @@ def _zip_opened(archive: zipfile.ZipFile, memory: mmap) -> Opened:
         archive.open(entry).close()  # checks the entry's own header
         names = struct.unpack_from("<HH", memory, entry.header_offset + 26)
         where = entry.header_offset + 30 + sum(names)
-        with memoryview(memory) as whole, whole[where + begin : where + begin + length] as part:
-            yield part
+        yield from _part(memory, where + begin, length)
 
-    return Opened(_Reader(io.BytesIO(archive.read(name))).load(), numbers)
+    return Opened(reader.load(), numbers)
+
+
+def _part(memory: mmap, begin: int, length: int) -> Iterator[memoryview]:
+    if begin + length > len(memory):
+        raise ValueError("a tensor reaches beyond its numbers")
+    with memoryview(memory) as whole, whole[begin : begin + length] as part:
+        yield part
 
 
 def _legacy_opened(file: BinaryIO, memory: mmap) -> Opened:
-    content, storages = _legacy(file)
+    content, storages, keys = _legacy(file)
     places: dict[str, tuple[int, int]] = {}
-    keys = _Reader(file).load()
     end = file.tell()
     for key in keys:
-        length = storages[str(key)].count * ELEMENT[storages[str(key)].kind]
-        places[str(key)] = (end + 8, length)  # after the count
+        length = storages[key].count * ELEMENT[storages[key].kind]
+        places[key] = (end + 8, length)  # after the count
         end += 8 + length
 
     @contextmanager
     def numbers(storage: Storage, begin: int, length: int) -> Iterator[memoryview]:
         where, held = places[storage.key]
-        if begin + length > held or where + held > len(memory):
+        if begin + length > held:
             raise ValueError("a tensor reaches beyond its numbers")
-        with memoryview(memory) as whole, whole[where + begin : where + begin + length] as part:
-            yield part
+        yield from _part(memory, where + begin, length)
 
     return Opened(content, numbers)
 
@@ -170,17 +190,14 @@ def read_pickle(path: Path) -> object:
 
     Raises :class:`ModelUnreadable` for what cannot be read, OSError where it cannot be opened.
     """
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         try:
             if file.read(len(LEGACY_TORCH)) == LEGACY_TORCH:
                 file.seek(0)
                 return _legacy(file)[0]
-            with zipfile.ZipFile(file) as archive:
-                name = next(n for n in archive.namelist() if n.endswith("data.pkl"))
-                if archive.getinfo(name).file_size > LARGEST:
-                    raise ValueError("its pickle is larger than any real one")
-                return _Reader(io.BytesIO(archive.read(name))).load()
-        except (*BROKEN, StopIteration, zipfile.BadZipFile, NotImplementedError) as error:
+            with open_zip(file) as archive:
+                return _pickle_in(archive)[1].load()
+        except BROKEN as error:
             raise _no_file_of_torch(path, error) from error
 
 
@@ -189,16 +206,13 @@ def is_whole_legacy(path: Path) -> bool:
 
     Raises OSError where it cannot be opened.
     """
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
         try:
-            _, storages = _legacy(file)
-            keys = _Reader(file).load()
-            end = file.tell()
-            for key in keys:
-                storage = storages[str(key)]
-                end += 8 + storage.count * ELEMENT[storage.kind]
+            _, storages, keys = _legacy(file)
+            lengths = (storages[key].count * ELEMENT[storages[key].kind] for key in keys)
+            end = file.tell() + sum(8 + length for length in lengths)
         except BROKEN:
             return False
     return end <= size
@@ -215,54 +229,15 @@ def vectors_in(found: object) -> tuple[Shape, ...]:
     return tuple(value for value in values if isinstance(value, Shape))
 
 
-def _legacy(file: BinaryIO) -> tuple[Any, Mapping[str, Storage]]:
-    """Magic number, version, facts of the machine, then the object; the file is left behind it."""
-    for _ in range(3):
-        _Reader(file).load()
-    reader = _Reader(file)
-    return reader.load(), reader.storages
+def _legacy(file: BinaryIO) -> tuple[Any, Mapping[str, Storage], list[str]]:
+    """The object, the storages that it names, and those that follow, in order.
 
-
-class _Reader(pickle.Unpickler):
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(file)
-        self.storages: dict[str, Storage] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module == "collections" and name == "OrderedDict":
-            return OrderedDict
-        if module == "torch._utils" and name.startswith("_rebuild_tensor"):
-            return _shape
-        if module == "torch._utils" and name.startswith("_rebuild_parameter"):
-            return _first
-        if module == "torch":  # a storage, or a kind of number
-            return type(name, (Inert,), {})
-        if (module, name) == ("torch.nn.modules.container", "ParameterDict"):
-            return Parameters
-        return Inert
-
-    def persistent_load(self, told: Any) -> object:
-        if told[0] == "module":  # a class, with its source
-            return told[1]
-        _, kind, key, _, count = told[:5]
-        storage = Storage(getattr(kind, "__name__", str(kind)), str(key), int(count))
-        self.storages[storage.key] = storage
-        view = told[5] if len(told) > 5 else None  # key, offset, size: of torch before 0.4
-        return replace(storage, start=int(view[1])) if view else storage
-
-
-def _shape(
-    storage: object, offset: object, sizes: tuple[int, ...], strides: object = (), *rest: object
-) -> Shape:
-    kind = next((part.__name__ for part in rest if isinstance(part, type)), "")
-    return Shape(
-        tuple(int(size) for size in sizes),
-        storage if isinstance(storage, Storage) else None,
-        int(offset) if isinstance(offset, int) else 0,
-        tuple(int(step) for step in strides) if isinstance(strides, tuple) else (),
-        kind,
-    )
-
-
-def _first(found: object, *_: object) -> object:
-    return found
+    Before the object stand a magic number, a version and facts of the machine. The file is left
+    behind all of them.
+    """
+    reader = PickleReader(file)
+    _, _, _, content = (reader.load() for _ in range(4))
+    keys = reader.load()
+    if not isinstance(keys, list):
+        raise BadPickle("it tells of no numbers")
+    return content, reader.storages, [str(key) for key in keys if isinstance(key, str | int)]

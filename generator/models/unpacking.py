@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from generator.errors import ModelUnreadable
-from generator.models.pickles import Inert, Opened, Parameters, Shape, opened
+from generator.models.pickles import BROKEN, Inert, Opened, Parameters, Shape, opened
 
 FACTS = "easel.facts"
 """Key of the metadata: what the file holds beside tensors, as JSON."""
@@ -33,6 +33,9 @@ GROWTH = 4  # times its own size that a file's tensors may take; views may share
 SPARE = 1 << 29  # bytes of memory beside the largest tensor
 SECONDS = 900  # of processor time
 PIECE = 1 << 22
+DEEPEST = 8  # dictionaries called state_dict within each other
+MOST_PLACES = 500_000
+LONGEST_KEY = 1 << 12  # characters
 LARGEST_FACTS = 1 << 16  # bytes
 NAMED_IN = "state_dict"
 SIMPLE = (str, int, float, bool)
@@ -45,16 +48,18 @@ def main(source: str, target: str) -> int:
     try:
         with opened(Path(source)) as found:
             write(found, Path(target), most=max(GROWTH * size, PIECE))
-    except (ModelUnreadable, OSError, ValueError) as error:
-        print(str(error).splitlines()[0], file=sys.stderr)
-        return 1
     except RecursionError:
-        print("it holds itself", file=sys.stderr)
-        return 1
+        return _refuse("it holds itself")
     except MemoryError:
-        print("it needs more memory than a model of its size", file=sys.stderr)
-        return 1
+        return _refuse("it needs more memory than a model of its size")
+    except (ModelUnreadable, OSError, *BROKEN) as error:
+        return _refuse(next(iter(str(error).splitlines()), type(error).__name__))
     return 0
+
+
+def _refuse(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1
 
 
 def bound(size: int) -> None:
@@ -71,7 +76,7 @@ def bound(size: int) -> None:
 
 def write(found: Opened, target: Path, most: int) -> None:
     """The tensors of a file as safetensors. Raises ValueError for what makes no sense."""
-    tensors = dict(named("", unwrapped(found.content)))
+    tensors = dict(named(unwrapped(found.content)))
     if not tensors:
         raise ValueError("it holds no tensors")
     order = sorted(tensors, key=lambda name: (-dtype(tensors[name])[1], name))
@@ -138,22 +143,37 @@ def dtype(tensor: Shape) -> tuple[str, int]:
 
 
 def unwrapped(content: object) -> object:
-    """What stands under ``state_dict``, however often."""
-    while isinstance(content, Mapping) and isinstance(content.get(NAMED_IN), Mapping):
+    """What stands under ``state_dict``, also where that stands under another."""
+    for _ in range(DEEPEST):
+        if not isinstance(content, Mapping) or not isinstance(content.get(NAMED_IN), Mapping):
+            break
         content = content[NAMED_IN]
     if not isinstance(content, Mapping):
         raise ValueError(f"it holds a {type(content).__name__}, not named tensors")
     return content
 
 
-def named(prefix: str, found: object) -> Iterator[tuple[str, Shape]]:
-    """Tensors at any depth of dictionaries and lists, their keys joined by dots."""
-    if isinstance(found, Shape):
-        yield prefix, found
-        return
-    entries = entries_of(found)
-    for key, value in entries:
-        yield from named(f"{prefix}.{key}" if prefix else str(key), value)
+def named(found: object) -> Iterator[tuple[str, Shape]]:
+    """Tensors at any depth of dictionaries and lists, their keys joined by dots.
+
+    Raises ValueError for more places than a model has: a small pickle may name one part of itself
+    from many places, and those again.
+    """
+    left = MOST_PLACES
+
+    def walk(prefix: str, found: object) -> Iterator[tuple[str, Shape]]:
+        nonlocal left
+        for key, value in entries_of(found):
+            left -= 1
+            if left < 0 or len(prefix) > LONGEST_KEY:
+                raise ValueError(f"it holds more than {MOST_PLACES:,} things, or holds itself")
+            name = f"{prefix}.{key}" if prefix else str(key)
+            if isinstance(value, Shape):
+                yield name, value
+            else:
+                yield from walk(name, value)
+
+    return walk("", found)
 
 
 def entries_of(found: object) -> Iterator[tuple[object, object]]:
