@@ -8,9 +8,9 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from filebrowser.durable import sync_names
+from filebrowser.atomic_file import sync_names
 from filebrowser.errors import Changed, NotAFile
-from filebrowser.gate import Place, holder_of, open_place, parent_of
+from filebrowser.gate import Place, holder_of, make_folder_in, open_place, parent_of
 from filebrowser.walking import walk
 
 PIECE = 4 * 1024 * 1024  # bytes at once; between two pieces a job can be cancelled
@@ -88,7 +88,7 @@ def copy(source: Place, target: Place, advance: Advance, verify: bool = False) -
 def make_folder(place: Place, mode: int = FOLDER_MODE) -> None:
     """A new folder. Raises ``FileExistsError`` and the gate's errors."""
     with parent_of(place) as (holder, name):
-        os.mkdir(name, mode, dir_fd=holder)
+        make_folder_in(holder, name, mode)
 
 
 def copy_file(source: Place, target: Place, advance: Advance, verify: bool = False) -> None:

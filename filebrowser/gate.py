@@ -34,9 +34,13 @@ RESERVED = frozenset(
 )
 """Names that Windows keeps for devices: a tree that holds them cannot be copied there."""
 
+UMASK = "EASEL_UMASK"
+"""Environment variable: the umask, in octal, that the service was started with."""
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _REFUSED_CALL = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_MODES = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})
 _ASTRAY = frozenset({errno.EXDEV, errno.ELOOP, errno.ENOTDIR, errno.EAGAIN})
 
 
@@ -179,6 +183,8 @@ def open_place(place: Place, flags: int = os.O_RDONLY, mode: int = 0o600) -> int
         os.close(found)
         raise NotAFile(f"{place.text!r} is no ordinary file.")
     os.set_blocking(found, True)
+    if flags & os.O_EXCL:
+        set_mode(found, mode)
     return found
 
 
@@ -214,6 +220,28 @@ def holder_of(place: Place) -> Iterator[tuple[int, str]]:
         os.close(found)
 
 
+def set_mode(made: int, mode: int) -> None:
+    """Give a new file or folder of a tree its mode, less the umask the service was started with.
+
+    The processes themselves run with umask 077, for what is the service's own.
+    """
+    try:
+        os.fchmod(made, mode & ~int(os.environ.get(UMASK, "022"), 8))
+    except OSError as error:  # a file system without modes
+        if error.errno not in _NO_MODES:
+            raise
+
+
+def make_folder_in(holder: int, name: str, mode: int) -> None:
+    """A new folder in an open one. Raises ``FileExistsError``."""
+    os.mkdir(name, 0o700, dir_fd=holder)
+    made = os.open(name, _DIRECTORY, dir_fd=holder)
+    try:
+        set_mode(made, mode)
+    finally:
+        os.close(made)
+
+
 @contextmanager
 def own_folder(root: Root, name: str) -> Iterator[int]:
     """The open folder ``name`` of Easel's own at the top of ``root``; made, 0700, where missing.
@@ -228,6 +256,8 @@ def own_folder(root: Root, name: str) -> Iterator[int]:
             os.mkdir(name, 0o700, dir_fd=top)
         found = _open(top, (name,), os.O_RDONLY | os.O_DIRECTORY, 0, Place(root, (name,)))
     try:
+        if os.fstat(found).st_mode & 0o077:  # of an earlier version
+            set_mode(found, 0o700)
         yield found
     finally:
         os.close(found)
@@ -242,7 +272,7 @@ def make_folders(place: Place) -> None:
     for depth in range(1, len(place.names) + 1):
         step = Place(place.root, place.names[:depth])
         with parent_of(step) as (parent, name), suppress(FileExistsError):
-            os.mkdir(name, 0o750, dir_fd=parent)
+            make_folder_in(parent, name, 0o750)
     os.close(open_place(place, os.O_RDONLY | os.O_DIRECTORY))
 
 

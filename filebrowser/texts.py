@@ -10,8 +10,8 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from filebrowser.atomic_file import sync_names
 from filebrowser.copying import FILE_MODE
-from filebrowser.durable import sync_names
 from filebrowser.errors import Changed, NotAFile, NotText, Taken, TooMuch
 from filebrowser.gate import Place, open_place, parent_of
 from filebrowser.happenings import Happening, What

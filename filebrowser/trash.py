@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
+from filebrowser.atomic_file import read_place, write_place
 from filebrowser.copying import exists, make_folder, measure
-from filebrowser.durable import read_whole, write_whole
 from filebrowser.errors import BadPath, FileError, NotAllowed, NotHere, Taken
 from filebrowser.gate import Place, Root, locate, parent_of, split
 from filebrowser.happenings import Happening, What
@@ -271,12 +271,12 @@ def forget_if_empty(bin_: Place) -> None:
 
 
 def _write(bin_: Place, sidecar: Sidecar) -> None:
-    write_whole(Place(bin_.root, (*bin_.names, INFO)), SIDECARS.dump_json(sidecar))
+    write_place(Place(bin_.root, (*bin_.names, INFO)), SIDECARS.dump_json(sidecar))
 
 
 def _read(bin_: Place) -> Sidecar | None:
     """The sidecar of a bin; None where there is none that can be understood."""
     try:
-        return SIDECARS.validate_json(read_whole(Place(bin_.root, (*bin_.names, INFO))))
+        return SIDECARS.validate_json(read_place(Place(bin_.root, (*bin_.names, INFO))))
     except (FileError, OSError, ValidationError):
         return None

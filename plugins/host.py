@@ -18,6 +18,7 @@ from typing import Any
 
 import pluggy
 
+from generator.atomic_file import write_atomically
 from generator.errors import BadRequest, GeneratorError
 from generator.hooks import Ended, Release, Stage
 from generator.models.kinds import Folders
@@ -412,7 +413,7 @@ def mark_hung(easel_dir: Path, name: str, what: str) -> None:
     """Keep a plugin out of every process until the next reload: ``what`` of it does not end."""
     told = f"{what} did not end and could not be broken off; the process was started anew."
     marks = read_hung(easel_dir) | {name: told[0].upper() + told[1:]}
-    (easel_dir / HUNG).write_text(json.dumps(marks), encoding="utf-8")
+    write_atomically(easel_dir / HUNG, json.dumps(marks).encode())
 
 
 def forget_hung(easel_dir: Path) -> None:

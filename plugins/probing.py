@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from generator.atomic_file import write_atomically
 from generator.patience import slices
 from plugins.errors import Unfit
 from plugins.finding import Found, Origin
@@ -61,9 +62,7 @@ def _read(seen: Path) -> set[str]:
 
 def _write(seen: Path, marks: set[str]) -> None:
     seen.parent.mkdir(parents=True, exist_ok=True)
-    draft = seen.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(sorted(marks)))
-    draft.replace(seen)
+    write_atomically(seen, json.dumps(sorted(marks)).encode())
 
 
 def _ask(found: Sequence[Found], side: Side) -> dict[str, str]:

@@ -73,6 +73,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "version": version,
 }
 
+RUNNING = frozenset({"serve", "web", "worker", "generate"})
+"""Commands that work in the data directory and keep what is their own from others."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 is success, 1 a failure, 2 words that cannot be understood."""
@@ -90,6 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name = words.pop(0) if words and words[0] in COMMANDS else "serve"
     try:
+        if name in RUNNING:
+            from webapp.state_folder import keep_private
+
+            keep_private()
         return COMMANDS[name](words)
     except UnknownFlag as error:
         print(f"easel: {error}", file=sys.stderr)

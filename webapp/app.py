@@ -55,6 +55,7 @@ from webapp.routes.files import (
     verbs,
 )
 from webapp.routes.tasks import Tasks
+from webapp.secret_files import session_key
 from webapp.sessions import LASTS, Ended
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
     """The WSGI app of these services. ``built_page`` holds the page's index.html."""
     config = services.config
     app = Flask("webapp", static_folder=None)
-    secret = auth.session_key(config.easel_dir)
+    secret = session_key(config.easel_dir)
     signer = Signer(secret)
     figures = metrics.install(app, services)
     app.config.update(

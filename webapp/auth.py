@@ -10,11 +10,9 @@ import binascii
 import hashlib
 import hmac
 import ipaddress
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -353,20 +351,3 @@ def is_loopback(name: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-def session_key(easel_dir: Path) -> bytes:
-    """The key that signs cookies: made at the first start, kept with mode 0600."""
-    path = easel_dir / "session.key"
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        pass
-    easel_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process was quicker
-        return path.read_bytes()
-    with os.fdopen(handle, "wb") as file:
-        file.write(key := secrets.token_bytes(32))
-    return key

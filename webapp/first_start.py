@@ -3,11 +3,11 @@
 import logging
 import os
 import shutil
-from contextlib import suppress
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from generator.atomic_file import atomic_file, make_folders, shared_mode
 from generator.default_checkpoint.companions import SHELF as COMPANIONS
 from generator.models.registry import SHELVES, Kind
 from webapp import places
@@ -31,7 +31,7 @@ def prepare(config: "Config") -> None:
     places.prepare(config)
     for folder in (*(config.data_dir / room for room in ROOMS), *folders_of(config).made()):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folders(folder)
         except OSError as error:
             log.warning("The folder %s cannot be made: %s", folder, error.strerror)
     if config.install_default and install_default(config):
@@ -90,12 +90,8 @@ def holds_checkpoint(folder: Path) -> bool:
 
 def copy_whole(source: Path, target: Path) -> None:
     """Copy a file so that it appears under its name whole or not at all. Raises OSError."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        shutil.copyfile(source, draft)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(target)
-    finally:
-        with suppress(FileNotFoundError):
-            draft.unlink()
+    with (
+        source.open("rb") as original,
+        atomic_file(target, shared_mode(0o666)) as copy,
+    ):
+        shutil.copyfileobj(original, copy)

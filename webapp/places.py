@@ -3,14 +3,16 @@
 import errno
 import logging
 import os
-import secrets
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from generator.atomic_file import make_folders, write_atomically
 from webapp.queues.ballast import Ballast
 from webapp.queues.database import BALLAST
 from webapp.queues.sqlite import SqliteStore
+from webapp.secret_files import owner_token
+from webapp.state_folder import prepare_state_folder
 
 if TYPE_CHECKING:
     from webapp.config import Config
@@ -43,7 +45,8 @@ def picture_roots(config: "Config") -> tuple[str, ...]:
 def prepare(config: "Config") -> None:
     """Make the data directory and see that it can be written. Raises :class:`CannotUse`."""
     try:
-        config.easel_dir.mkdir(parents=True, exist_ok=True)
+        make_folders(config.data_dir)
+        prepare_state_folder(config.easel_dir)
         try:
             try_to_write(config.easel_dir)
         except OSError as error:
@@ -62,9 +65,9 @@ def try_to_write(folder: Path) -> None:
     """Raise ``OSError`` where nothing can be written."""
     probe = folder / f".probe-{os.getpid()}"
     try:
-        probe.write_bytes(b"easel")
+        write_atomically(probe, b"easel")
     finally:
-        probe.unlink(missing_ok=True)  # a full disk makes the file and refuses its content
+        probe.unlink(missing_ok=True)
 
 
 def check_certificate(config: "Config") -> None:
@@ -96,18 +99,4 @@ def token(config: "Config") -> str | None:
         return None
     if not config.narrow_tokens and (not config.listen or config.insecure):
         return None
-    return kept_token(config.easel_dir / TOKEN)
-
-
-def kept_token(path: Path) -> str:
-    """The token in the file; made, mode 0600, where there is none."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    try:
-        draft.write_text(secrets.token_urlsafe(24) + "\n")
-        os.link(draft, path)  # whole or not at all, and never over another process's
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    return path.read_text().strip()
+    return owner_token(config.easel_dir / TOKEN)

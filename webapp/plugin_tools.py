@@ -2,11 +2,11 @@
 
 import json
 import logging
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from generator.atomic_file import write_atomically
 from generator.control.modules import Module, find_module
 from generator.scripts.catalogue import SCRIPTS, Argument, Entry, Kind
 from plugins.nouns import Input, Preprocessor, Script
@@ -96,10 +96,8 @@ class Offers:
             return {}  # then refusals tell less
 
     def _write(self) -> None:
-        draft = self.path.with_suffix(f".{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(json.dumps(self.known), encoding="utf-8")
-            draft.replace(self.path)
+            write_atomically(self.path, json.dumps(self.known).encode())
         except OSError as error:
             log.warning("what plugins bring is not remembered: %s", error)

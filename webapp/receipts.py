@@ -6,13 +6,13 @@ receipt and saves over the same files, so that no picture lies there twice.
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from uuid import uuid4
+
+from generator.atomic_file import write_atomically
 
 FOLDER = "saved"  # below .easel
 FORGOTTEN = 86_400.0  # seconds; a job that was given up leaves its receipt behind
@@ -66,10 +66,8 @@ class Receipt:
         if self._file is None:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._file.with_suffix(f".{uuid4().hex}.part")
         places = [*self._now, *self._before[len(self._now) :]]
-        draft.write_text(json.dumps([asdict(place) for place in places]))
-        os.replace(draft, self._file)
+        write_atomically(self._file, json.dumps([asdict(place) for place in places]).encode())
 
 
 def forget_old(easel_dir: Path) -> None:
@@ -84,7 +82,7 @@ def forget_old(easel_dir: Path) -> None:
 def _read(file: Path) -> list[Place]:
     try:
         return [Place(**entry) for entry in json.loads(file.read_text())]
-    except (FileNotFoundError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError):  # a damaged one: pictures get names of their own
         return []
 
 

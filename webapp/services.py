@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from filebrowser.watcher import Watcher
+from generator.atomic_file import make_folders
 from generator.models.registry import Registry
 from webapp.auth import Credentials, credentials
 from webapp.family import SUPERVISOR
@@ -17,6 +18,7 @@ from webapp.plugin_desk import PluginDesk
 from webapp.queues.contracts import Board, Stream
 from webapp.settings import Options, options_of
 from webapp.shelves import registry_of
+from webapp.state_folder import prepare_state_folder
 
 if TYPE_CHECKING:
     from webapp.config import Config
@@ -44,6 +46,8 @@ def build(config: "Config") -> Services:
     Call it after any fork; ``Services.close`` ends the threads.
     """
     log = start_log(config.log_json)
+    make_folders(config.data_dir)
+    prepare_state_folder(config.easel_dir)
     store = open_store(config, log.getChild("queue"))
     registry = registry_of(config)
     registry.start()

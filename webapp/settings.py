@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import ImageColor
 
+from generator.atomic_file import write_atomically
 from generator.errors import BadRequest
 from generator.request import Snapshot
 from webapp.options_table import OPTIONS, Option
@@ -156,16 +156,7 @@ def _load(path: Path) -> dict[str, object]:
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Replace ``path`` by ``content`` in one step: a reader sees the old file or the new one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=4, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    write_atomically(path, json.dumps(content, indent=4, ensure_ascii=False).encode())
 
 
 def checked_value(name: str, value: object) -> object:

@@ -6,7 +6,8 @@ import time
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
+
+from filebrowser.atomic_file import write_path
 
 PART = ".part"
 STAMP_SECONDS = 3600.0  # a file's time says when it was last used, to within an hour
@@ -32,7 +33,7 @@ class Kept:
             data = path.read_bytes()
             if time.time() - path.stat().st_mtime > STAMP_SECONDS:
                 os.utime(path)
-        except FileNotFoundError:
+        except OSError:  # none, or what lies there is no file: it is made again
             return None
         with self._lock:
             if self._sizes is not None and name in self._sizes:
@@ -41,15 +42,9 @@ class Kept:
 
     def put(self, name: str, data: bytes) -> None:
         """Keep ``data``, whole or not at all, and let go of what there is no room for."""
-        part = self.folder / f"{uuid4().hex}{PART}"
-        path = self._path(name)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
-            part.replace(path)
+            write_path(self._path(name), data)
         except OSError:
-            with suppress(OSError):
-                part.unlink()
             return
         for old in self._count(name, len(data)):
             self._path(old).unlink(missing_ok=True)

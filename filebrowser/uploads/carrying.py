@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
+from filebrowser.gate import set_mode
+
 PIECE = 4 << 20  # bytes copied between two looks
 
 
@@ -27,8 +29,9 @@ def copy_new(
     begun: Callable[[int], None] = lambda _: None,
 ) -> int:
     """The same to a name that is free, else ``FileExistsError``; ``begun`` is told the inode."""
-    copy = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640, dir_fd=folder)
+    copy = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
     try:
+        set_mode(copy, 0o640)
         begun(os.fstat(copy).st_ino)
         append_from(data, size, copy, 0, look)
         os.fsync(copy)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from filebrowser.durable import sync_names
+from filebrowser.atomic_file import sync_names
 from filebrowser.errors import FileError, NotHere, Taken
 from filebrowser.gate import Place, make_folders, parent_of
 from filebrowser.renames import NO_SUCH_MOVE, free_name, rename_new

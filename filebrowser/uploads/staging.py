@@ -14,13 +14,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from filebrowser.durable import sync_names
+from filebrowser.atomic_file import sync_names, write_atomically
 from filebrowser.errors import NotHere
-from filebrowser.gate import Root, own_folder
+from filebrowser.gate import Root, own_folder, set_mode
 from filebrowser.uploads.records import RECORDS, Upload
 
 FOLDER = ".uploads"
-DATA, INFO, DRAFT = "data", "info.json", "info.draft"
+DATA, INFO = "data", "info.json"
 ID = re.compile(r"[0-9a-f]{32}")
 KEEP_SIZE = 0x01  # fallocate(2): set blocks aside, leave the file's size alone
 NO_SUCH_CALL = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.ENODEV, errno.EPERM})
@@ -68,7 +68,11 @@ def make_box(root: Root, upload_id: str) -> None:
     with shelf(root) as above:
         os.mkdir(upload_id, 0o700, dir_fd=above)
         with box(root, upload_id) as here:
-            os.close(os.open(DATA, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=here))
+            data = os.open(DATA, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=here)
+            try:
+                set_mode(data, 0o640)
+            finally:
+                os.close(data)
         sync_names(above)
 
 
@@ -89,18 +93,7 @@ def boxes(root: Root) -> list[str]:
 
 def save(here: int, upload: Upload) -> None:
     """Write ``info.json`` so that a power cut leaves the old or the new one, whole."""
-    draft = os.open(
-        DRAFT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=here
-    )
-    try:
-        text = memoryview(RECORDS.dump_json(upload))
-        while text:
-            text = text[os.write(draft, text) :]
-        os.fsync(draft)
-    finally:
-        os.close(draft)
-    os.rename(DRAFT, INFO, src_dir_fd=here, dst_dir_fd=here)
-    sync_names(here)
+    write_atomically(here, INFO, RECORDS.dump_json(upload))
 
 
 def load(here: int) -> Upload | None:

@@ -1,7 +1,6 @@
 """The file of a learned word: its first vectors, and how it is written."""
 
 import os
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from generator.atomic_file import atomic_file, shared_mode
 from generator.errors import BadRequest, CannotSave
 from generator.inversion.lessons import NewWord
 from generator.models.index import ModelFile
@@ -63,19 +63,11 @@ def write_word(path: Path, vectors: Tensor, told: Written, *, overwrite: bool) -
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save(content, file)
-            os.chmod(draft, 0o644)
+        with atomic_file(path, shared_mode(0o666), replace=overwrite) as file:
+            torch.save(content, file)
+            file.flush()
             settled = time.time() - 2 * STILL  # it appears whole: the registry need not wait
-            os.utime(draft, (settled, settled))
-            if overwrite:
-                os.replace(draft, path)
-            else:
-                os.link(draft, path)  # never over another's
-        finally:
-            Path(draft).unlink(missing_ok=True)
+            os.utime(file.fileno(), (settled, settled))
     except FileExistsError:
         raise WordExists(
             f"file {path} already exists; choose another name, or allow overwriting", "name"

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from generator.atomic_file import write_atomically
 from generator.errors import ModelUnreadable
 from generator.patience import slices
 
@@ -70,7 +71,7 @@ def forget_stale(folder: Path) -> int:
     for kept in folder.glob(f"*{SUFFIX}"):
         note = kept.with_suffix(SOURCE)
         try:
-            current = key(Path(note.read_text("utf-8"))) == kept.stem
+            current = key(Path(os.fsdecode(note.read_bytes()))) == kept.stem
         except (OSError, ValueError):
             current = False
         if not current:
@@ -84,7 +85,7 @@ def _keep(source: Path, kept: Path) -> None:
     part = kept.with_name(f".{kept.stem}.{uuid4().hex}")
     try:
         convert(source, part)
-        kept.with_suffix(SOURCE).write_text(str(source.absolute()), "utf-8")
+        write_atomically(kept.with_suffix(SOURCE), os.fsencode(source.absolute()))
         os.replace(part, kept)
     finally:
         part.unlink(missing_ok=True)

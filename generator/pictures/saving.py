@@ -2,18 +2,16 @@
 
 import base64
 import binascii
-import os
 import struct
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from uuid import uuid4
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from generator.atomic_file import make_folders, shared_mode, write_atomically
 from generator.errors import BadRequest, CannotSave
 
 EXIF_IFD = 0x8769
@@ -139,17 +137,10 @@ def save(path: Path, data: bytes) -> None:
 
     Makes the folder. Raises :class:`CannotSave` (full disk, no permission), leaving nothing.
     """
-    part = path.with_name(f".{uuid4().hex}.part")  # short: the name itself may be the longest
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        make_folders(path.parent)
+        write_atomically(path, data, shared_mode(0o666))
     except OSError as error:
-        with suppress(OSError):  # the folder itself may be what is wrong
-            part.unlink()
         raise CannotSave(
             f"{path.name} could not be saved: {error.strerror or error}. "
             f"Free space or mend the permissions of {path.parent}"

@@ -1,13 +1,13 @@
 """Named prompt pieces from ``styles.csv`` (contract section 2.13)."""
 
 import csv
-import os
-import tempfile
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-NEW_FILE = 0o644
+from generator.atomic_file import shared_mode, write_atomically
+
 COMMENT = "#"  # how the name of a row begins that is none
 
 
@@ -50,15 +50,15 @@ def _style(row: dict[str, str | None], path: Path) -> Style:
 
 def write_styles(path: Path, styles: Iterable[Style]) -> None:
     """Replace ``path`` as one act; the old file stays as ``styles.csv.bak``."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("name", "prompt", "negative_prompt"))
-        writer.writerows((s.name, s.prompt, s.negative_prompt) for s in styles)
-    if path.exists():
-        path.with_name(path.name + ".bak").write_bytes(path.read_bytes())
-    os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else NEW_FILE)
-    os.replace(temporary, path)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("name", "prompt", "negative_prompt"))
+    writer.writerows((s.name, s.prompt, s.negative_prompt) for s in styles)
+    mode = shared_mode(0o666)
+    if path.is_file():
+        mode = path.stat().st_mode & 0o777
+        write_atomically(path.with_name(path.name + ".bak"), path.read_bytes(), mode)
+    write_atomically(path, text.getvalue().encode("utf-8-sig"), mode)
 
 
 def apply_styles(prompt: str, pieces: Iterable[str]) -> str:

@@ -28,6 +28,7 @@ PATH_VERBS = frozenset(
 ANY_PATH = frozenset({"shutil", "tempfile", "glob", "fileinput", "linecache"})
 
 OUR_OWN = {
+    "filebrowser/atomic_file.py": "thumbnails in .easel; all else by descriptors",
     "filebrowser/index/schema.py": ".easel/index.db",
     "filebrowser/jobstore.py": ".easel/file-jobs.db",
     "filebrowser/mounts.py": "/proc/mounts, and where the owner's folders lie",

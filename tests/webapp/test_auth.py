@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from webapp.auth import credentials, session_key
+from webapp.auth import credentials
 from webapp.queues.contracts import Frame
 
 TOKEN = "s3cret-token"
@@ -197,13 +197,6 @@ def test_origins_by_pattern(build: Any, origin: str, let_in: bool) -> None:
     answer = client.post("/sdapi/v1/interrupt", headers={"Origin": origin})
     assert answer.status_code == (200 if let_in else 403)
     assert (answer.headers.get("Access-Control-Allow-Origin") == origin) is let_in
-
-
-def test_the_session_key_is_kept_and_private(tmp_path: Any) -> None:
-    key = session_key(tmp_path / ".easel")
-    assert session_key(tmp_path / ".easel") == key
-    assert len(key) == 32
-    assert (tmp_path / ".easel/session.key").stat().st_mode & 0o777 == 0o600
 
 
 def test_callers_see_their_own_jobs_alone(build: Any) -> None:

@@ -114,8 +114,9 @@ def test_a_copy_that_fails_leaves_nothing(
     def full(_: int) -> None:
         raise OSError(28, os.strerror(28))
 
+    place(tmp_path / "d").parent.mkdir(parents=True)
     monkeypatch.setattr(os, "fsync", full)
-    first_start.prepare(config(tmp_path / "d"))
+    first_start.install_default(config(tmp_path / "d"))
     assert list(place(tmp_path / "d").parent.iterdir()) == []
     assert "No space left" in caplog.text
 

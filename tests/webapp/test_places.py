@@ -1,5 +1,6 @@
 """What a start checks before it starts anything."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,10 @@ from webapp.places import CannotUse, check_certificate, prepare
 def test_a_full_disk_is_told_and_leaves_no_probe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, content: bytes) -> int:
-        path.touch()
+    def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     config = parse(["--data-dir", str(tmp_path)], {})
     with pytest.raises(CannotUse, match="No space left on device"):
         prepare(config)
@@ -30,12 +30,11 @@ def test_room_that_was_kept_lets_a_service_start_on_a_full_disk(
     ballast = config.easel_dir / "ballast"
     ballast.write_bytes(b"room")
 
-    def full(path: Path, content: bytes) -> int:
+    def full(handle: int) -> None:
         if ballast.exists():
             raise OSError(28, "No space left on device")
-        return 0
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     prepare(config)
     assert not ballast.exists()
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from filebrowser import gate, renames
+from filebrowser.atomic_file import sync_names
 from filebrowser.copying import copy_file
-from filebrowser.durable import sync_names
 from filebrowser.gate import Place, Root
 from filebrowser.uploads import staging
 from filebrowser.uploads.holding import Piece

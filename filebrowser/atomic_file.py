@@ -1,0 +1,69 @@
+"""Small files of our own that survive a power cut whole, or are not there."""
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+from filebrowser.gate import Place, open_place, parent_of
+
+PRIVATE = 0o600
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DRAFT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_NAMES = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM})
+
+
+def sync_names(folder: int) -> None:
+    """See the names in an open folder onto the disk, where the file system has such folders.
+
+    A bucket has none: there a name is as safe as its file. Raises ``OSError``.
+    """
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _NO_NAMES:
+            raise
+
+
+def write_atomically(folder: int, name: str, content: bytes) -> None:
+    """Put ``content`` under ``name``, mode 0600, in an open folder, in one step.
+
+    On the disk when this returns. Raises ``OSError``, leaving what was there as it was.
+    """
+    draft = f".{uuid4().hex}.part"
+    handle = os.open(draft, _DRAFT, PRIVATE, dir_fd=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(handle)
+        os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(draft, dir_fd=folder)
+        raise
+    sync_names(folder)
+
+
+def write_path(path: Path, content: bytes) -> None:
+    """The same at a path of the service's own; the folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = os.open(path.parent, _FOLDER)
+    try:
+        write_atomically(folder, path.name, content)
+    finally:
+        os.close(folder)
+
+
+def write_place(place: Place, content: bytes) -> None:
+    """The same at a judged place. Raises the gate's errors too."""
+    with parent_of(place) as (holder, name):
+        write_atomically(holder, name, content)
+
+
+def read_place(place: Place, most: int = 16 * 1024 * 1024) -> bytes:
+    """The content of a small file. Raises the gate's errors."""
+    with os.fdopen(open_place(place), "rb") as file:
+        return file.read(most)

@@ -1,0 +1,97 @@
+"""The folder ``.easel``: the service's own state, for its user alone. No Flask, no torch."""
+
+import logging
+import os
+import stat
+from pathlib import Path
+
+from generator.atomic_file import UMASK, put_aside
+from webapp.config import UnknownFlag
+
+PRIVATE_UMASK = 0o077
+FOLDERS = frozenset({"bells", "converted", "plugins", "saved", "thumbnails"})
+"""What in ``.easel`` has to be a folder."""
+
+FILES = frozenset({"ended_logins", "token", "session.key"})
+FILE_ENDINGS = (".db", ".db-wal", ".db-shm", ".db-journal", ".json", ".lock")
+"""What in it has to be a file, by name or ending."""
+
+MANY = "thumbnails"
+"""Holds so many files that they are looked at only where somebody else could come to them."""
+
+log = logging.getLogger("easel")
+
+
+def keep_private() -> None:
+    """Let nobody else read what this process, and those that it starts, will make.
+
+    The user's own umask is kept in the environment: it holds for what people look through (models,
+    pictures). Raises :class:`UnknownFlag` where that variable holds no umask.
+    """
+    before = os.umask(PRIVATE_UMASK)
+    told = os.environ.setdefault(UMASK, f"{before:03o}")
+    try:
+        int(told, 8)
+    except ValueError:
+        raise UnknownFlag(f"{UMASK} takes an octal umask such as 022, not {told!r}.") from None
+
+
+def prepare_state_folder(folder: Path) -> None:
+    """Make ``.easel`` with mode 0700; take what earlier versions gave others, right what is wrong.
+
+    A folder where a file belongs, or the other way round, is put aside. Raises ``OSError`` where
+    the folder cannot be made.
+    """
+    if not folder.is_dir() and os.path.lexists(folder):
+        _set_aside(folder)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    was_open = _close(folder)
+    with os.scandir(folder) as entries:
+        inside = list(entries)
+    for entry in inside:
+        if entry.is_dir(follow_symlinks=False):
+            _close_tree(Path(entry.path), all_of_it=was_open)
+        else:
+            _close(Path(entry.path))
+        if _is_misplaced(entry):
+            _set_aside(Path(entry.path))
+
+
+def _is_misplaced(entry: "os.DirEntry[str]") -> bool:
+    if entry.name in FOLDERS:
+        return not entry.is_dir()
+    named = entry.name in FILES or entry.name.endswith(FILE_ENDINGS)
+    return named and entry.is_dir()
+
+
+def _set_aside(path: Path) -> None:
+    try:
+        kept = put_aside(path)
+    except OSError as error:
+        log.error("%s is in the way and cannot be put aside: %s", path, error.strerror)
+    else:
+        log.error("%s was in the way of Easel's own state and is kept as %s", path, kept.name)
+
+
+def _close_tree(folder: Path, *, all_of_it: bool) -> None:
+    """Take from others what a folder and all below it gives them."""
+    if not _close(folder) and folder.name == MANY and not all_of_it:
+        return
+    for here, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            _close(Path(here, name))
+
+
+def _close(path: Path) -> bool:
+    """Take from a file or folder what it gives to others; whether it gave anything."""
+    try:
+        mode = path.lstat().st_mode
+        given = 0 if stat.S_ISLNK(mode) else stat.S_IMODE(mode) & PRIVATE_UMASK
+        if given:
+            path.chmod(stat.S_IMODE(mode) & ~PRIVATE_UMASK)
+    except FileNotFoundError:  # of a process that ends
+        return False
+    except OSError as error:
+        log.warning("%s can be read by others: %s", path, error.strerror)
+        return True
+    return bool(given)
