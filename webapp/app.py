@@ -57,6 +57,7 @@ from webapp.routes.files import (
 from webapp.routes.tasks import Tasks
 from webapp.secret_files import session_key
 from webapp.sessions import LASTS, Ended
+from webapp.waiting_limit import WaitingLimit
 
 if TYPE_CHECKING:
     from webapp.filing import Filing
@@ -90,6 +91,7 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
     app.json.compact = True  # type: ignore[attr-defined]
     app.extensions["easel.services"] = services
     app.extensions["easel.tasks"] = Tasks()
+    app.extensions["easel.waiting"] = WaitingLimit(config.max_waiting_requests)
     traffic.install(app, config)
     guesses, ended = Guesses(), Ended(config.easel_dir / "ended_logins")
     auth.install(app, services.credentials, guesses, ended, config.origins, signer)

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 from flask import Flask, current_app, g, request, session
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
-from webapp.errors import Forbidden, NotAuthenticated, WrongCredential
+from webapp.body_pace import body_is_coming
+from webapp.errors import Forbidden, NotAuthenticated, TooLarge, WrongCredential
 from webapp.guesses import Guesses
 from webapp.links import EXPIRES, SIGNATURE, Signer
 from webapp.logs import bind
@@ -31,6 +32,9 @@ from webapp.tokens import SHORTEST, NarrowToken
 OWNER = "owner"
 FROM_QUIET_PAGES = frozenset({"shared.enter"})
 """Forms on pages that tell nobody where they come from: a browser then says ``Origin: null``."""
+
+LONGEST_FORM = 64 * 1024
+"""Bytes of what strangers post: a login, a share's password. It has come whole by then."""
 
 LOGIN, ENDED = "login", "easel.ended"
 """Where a cookie has its login's name, and the app the ended ones."""
@@ -221,8 +225,10 @@ def gate(credentials: Credentials, guesses: Guesses, origins: Origins, signer: S
     """
     scope = scope_of(current_app.view_functions.get(request.endpoint or ""))
     if scope is Scope.PUBLIC:
-        if request.method not in SAFE_METHODS and not from_quiet_page():
-            check_origin(origins)
+        if request.method not in SAFE_METHODS:
+            check_form()
+            if not from_quiet_page():
+                check_origin(origins)
         return
     if SIGNATURE in request.args and request.endpoint in SIGNED:
         g.caller = signed_in(signer)
@@ -302,6 +308,12 @@ def watch() -> Callable[[], bool]:
     """What tells later, outside the request, whether its login still stands."""
     ended, name = current_app.extensions[ENDED], session.get(LOGIN, "")
     return lambda: name not in ended
+
+
+def check_form() -> None:
+    """Refuse a stranger's body that a thread would have to wait for; see ``web_worker``."""
+    if (request.content_length or 0) > LONGEST_FORM or body_is_coming():
+        raise TooLarge(f"A form here has {LONGEST_FORM} bytes at most.")
 
 
 def check_host() -> None:

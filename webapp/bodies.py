@@ -14,6 +14,7 @@ from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.errors import NoMoreData, ParseException
 
 from filebrowser.uploads.blocks import Source
+from webapp.body_pace import PacedUnreader
 from webapp.errors import MalformedBody
 
 A_MOMENT = 0.1  # seconds for which bytes are gathered before they are handed over
@@ -110,7 +111,8 @@ class _Socket:
         return count
 
     def _gather(self, room: memoryview) -> int:
-        count = self.connection.recv_into(room)
+        patience = self.connection.gettimeout()
+        count = self._first(room)
         until = time.monotonic() + A_MOMENT
         self.connection.settimeout(A_MOMENT)
         try:
@@ -122,5 +124,12 @@ class _Socket:
         except OSError:  # nothing for a moment, or a broken connection: the next call tells
             pass
         finally:
-            self.connection.settimeout(None)
+            self.connection.settimeout(patience)
         return count
+
+    def _first(self, room: memoryview) -> int:
+        """What comes first, however long that takes within the pace of the server."""
+        unreader = self.reader.unreader
+        if isinstance(unreader, PacedUnreader):
+            return unreader.pace.take(lambda: self.connection.recv_into(room), int)
+        return self.connection.recv_into(room)

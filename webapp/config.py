@@ -78,6 +78,9 @@ class Config:
     generate_tokens: tuple[NarrowToken, ...] = ()
     metrics_tokens: tuple[NarrowToken, ...] = ()
     insecure: bool = False
+    max_connections: int = 2000
+    max_connections_per_address: int = 1000
+    max_waiting_requests: int = 400
     watch: str = "auto"
     hashing: bool = True
     api_server_stop: bool = False

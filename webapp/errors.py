@@ -53,6 +53,9 @@ from plugins.errors import BadManifest, BadPackage, PluginError, Withheld
 from webapp.queues.contracts import Answer
 from webapp.queues.errors import QueueError, QueueFull
 
+BACK_SOON = 30
+"""Seconds after which a service that ends may have been started again."""
+
 
 class Refused(Exception):
     """The service will not do what was asked. ``detail`` is the sentence the caller reads."""
@@ -104,6 +107,12 @@ class MalformedBody(Refused):
     status = 400
 
 
+class SlowBody(Refused):
+    """The body of the request comes too slowly for a thread to wait for it."""
+
+    status = 408
+
+
 class BadValue(Refused):
     """A parameter of the address has no such value; other programs' clients expect 400."""
 
@@ -111,13 +120,20 @@ class BadValue(Refused):
 
 
 class Unavailable(Refused):
-    """The service cannot answer now and may later."""
+    """The service cannot answer now and may later; ``retry_after`` seconds, where it knows."""
 
     status = 503
+
+    def __init__(self, detail: str, retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class Draining(Unavailable):
     """The service ends, and may be back soon."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, BACK_SOON)
 
 
 class UnknownStyle(Refused):

@@ -11,12 +11,12 @@ from generator.errors import GeneratorError
 from webapp.answers import failure
 from webapp.eas import Status
 from webapp.errors import (
-    Draining,
     InvalidFields,
     NotAuthenticated,
     Refused,
     TooLarge,
     TooManyTries,
+    Unavailable,
     WrongCredential,
     envelope,
     json_answer,
@@ -29,9 +29,6 @@ from webapp.routes.road import CallerLeft
 
 log = logging.getLogger("easel.web")
 FORESEEN = (GeneratorError, FileError, QueueError, Refused)
-BACK_SOON = 30
-"""Seconds after which a service that ends may have been started again."""
-
 NOBODY_READS = 499
 """nginx's status of a request whose client left; seen in the log alone."""
 
@@ -107,6 +104,6 @@ def failed(error: Exception) -> Response:
     elif not isinstance(error, InvalidFields):
         log.log(WARNING if status >= 500 else INFO, "%d %s", status, error)
     answer = response(failure(error, g.get("extras"), Status.REFUSED))
-    if isinstance(error, Draining):
-        answer.headers["Retry-After"] = str(BACK_SOON)
+    if isinstance(error, Unavailable) and error.retry_after is not None:
+        answer.headers["Retry-After"] = str(error.retry_after)
     return answer

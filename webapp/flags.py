@@ -71,6 +71,35 @@ FLAGS: tuple[Flag, ...] = (
         least=1,
         most=65535,
     ),
+    Flag(
+        "max-connections",
+        "integer",
+        "max_connections",
+        "Open connections; beyond them, the oldest that ask nothing are closed. Default: 2000.",
+        SERVER,
+        least=16,
+        most=60000,
+    ),
+    Flag(
+        "max-connections-per-address",
+        "integer",
+        "max_connections_per_address",
+        "The same for one address; behind a reverse proxy all callers have the proxy's. "
+        "Default: 1000.",
+        SERVER,
+        least=8,
+        most=60000,
+    ),
+    Flag(
+        "max-waiting-requests",
+        "integer",
+        "max_waiting_requests",
+        "Synchronous requests that wait for their answer at once, each in a thread; beyond them "
+        "503, with an eighth more for the owner. Default: 400.",
+        SERVER,
+        least=1,
+        most=4000,
+    ),
     Flag("subpath", "text", "root_path", "Serve below this path, for a reverse proxy.", SERVER),
     Flag(
         "nowebui",

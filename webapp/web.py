@@ -1,6 +1,7 @@
 """The web process: gunicorn, one process with many threads, around ``create_app``."""
 
 import os
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,8 +9,6 @@ from uuid import uuid4
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
-from gunicorn.http.errors import NoMoreData, ParseException
-from gunicorn.workers.gthread import ThreadWorker
 
 from plugins.importing import refuse_for_good
 from webapp.app import create_app
@@ -17,13 +16,22 @@ from webapp.config import Config, parse
 from webapp.family import LISTEN_FD, die_with_parent, die_with_supervisor
 from webapp.logs import about, start_log
 from webapp.services import build
+from webapp.thread_admission import ThreadLimits
+from webapp.web_worker import ConnectionLimits, HeadFirstWorker
 
 if TYPE_CHECKING:
     from flask import Flask
 
-THREADS = 200
-"""Synchronous requests that may wait for their picture at once, open event streams included."""
+OTHER_THREADS = 240
+"""Threads beside those of requests that wait for their pictures (``--max-waiting-requests``)."""
 
+BODY_THREADS = 128
+"""Requests whose long bodies are read at once; others wait, without a thread."""
+
+MOST_OF_ONE_ADDRESS = 0.85
+"""Share of the threads that one address may hold."""
+
+FILES_BESIDE = 2000  # open files beside the connections
 KEEP_ALIVE = 30  # seconds
 GRACE = 3  # seconds for open requests on shutdown; workers have finished by then
 LONGEST_LINE = 8190  # bytes; gunicorn's limit
@@ -55,22 +63,14 @@ class Named:
         self.connection.sendall(status + line + f"X-Request-Id: {self.name}\r\n".encode() + rest)
 
 
-class Threads(ThreadWorker):
-    """Gunicorn's worker, whose answers to what is no request have ids as well."""
+class Threads(HeadFirstWorker):
+    """The worker, whose answers to what is no request have ids as well."""
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a malformed request; the log and the answer name it alike."""
         name = uuid4().hex
         with about(request=name):
             super().handle_error(req, Named(client, name), addr, exc)
-
-    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
-        """Close after a request whose unread body is malformed: it has its answer already."""
-        try:
-            return bool(super()._keepalive_after(conn, keepalive))
-        except (ParseException, NoMoreData) as error:
-            self.log.warning("An unread body from %s is malformed: %s", conn.client, error)
-            return False
 
 
 class Server(BaseApplication):
@@ -98,13 +98,14 @@ class Server(BaseApplication):
 def settings(config: Config) -> dict[str, Any]:
     """Gunicorn's settings by name."""
     descriptor = os.environ.get(LISTEN_FD)
+    limits = connection_limits(config)
     memory = Path("/dev/shm")  # on a disk, gunicorn's heartbeat file can block the server
     return {
         "bind": [f"fd://{descriptor}" if descriptor else address(config.host, config.port or 7860)],
-        "worker_class": Threads,
+        "worker_class": worker_class(limits),
         "workers": 1,
-        "threads": THREADS,
-        "worker_connections": 1000,
+        "threads": limits.threads.all,
+        "worker_connections": limits.all + 1,  # the worker makes room itself, and always accepts
         "keepalive": KEEP_ALIVE,
         "timeout": 0,  # a picture may take minutes
         "graceful_timeout": GRACE,
@@ -122,6 +123,30 @@ def settings(config: Config) -> dict[str, Any]:
     }
 
 
+def connection_limits(config: Config) -> ConnectionLimits:
+    """What the flags allow."""
+    threads = config.max_waiting_requests + OTHER_THREADS
+    return ConnectionLimits(
+        all=config.max_connections,
+        per_address=config.max_connections_per_address,
+        threads=ThreadLimits(threads, int(threads * MOST_OF_ONE_ADDRESS), BODY_THREADS),
+        root=config.root_path,
+    )
+
+
+def worker_class(limits: ConnectionLimits) -> type[Threads]:
+    """The worker with these limits; gunicorn makes it by its class."""
+    return type("Worker", (Threads,), {"limits": limits})
+
+
+def allow_files(count: int) -> None:
+    """Raise the number of open files that this process may have, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def address(host: str, port: int) -> str:
     """Host and port as gunicorn writes them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -132,5 +157,6 @@ def main(words: Sequence[str]) -> int:
     die_with_supervisor()
     config = parse(words)
     start_log(config.log_json)
+    allow_files(config.max_connections + FILES_BESIDE)
     Server(config).run()
     return 0

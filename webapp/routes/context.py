@@ -13,6 +13,7 @@ from webapp.scopes import OPENS, Scope
 if TYPE_CHECKING:
     from webapp.routes.tasks import Tasks
     from webapp.services import Services
+    from webapp.waiting_limit import WaitingLimit
 
 MOST_ECHOED = 200  # characters of a malformed body that the answer repeats
 
@@ -26,6 +27,12 @@ def services() -> "Services":
 def tasks() -> "Tasks":
     """What the web process remembers of tasks."""
     found: Tasks = current_app.extensions["easel.tasks"]
+    return found
+
+
+def waiting_limit() -> "WaitingLimit":
+    """The places for requests that wait for their answers."""
+    found: WaitingLimit = current_app.extensions["easel.waiting"]
     return found
 
 

@@ -11,7 +11,7 @@ from webapp.draining import drains
 from webapp.errors import Draining
 from webapp.openapi import EMPTY, Note, described
 from webapp.queues.contracts import LOAD, UNLOAD, Board, Errand
-from webapp.routes.context import services
+from webapp.routes.context import caller, services, waiting_limit
 from webapp.routes.road import CallerLeft, left
 from webapp.scopes import Scope, allowed
 
@@ -55,13 +55,14 @@ def send(errand: Errand) -> None:
     board = services().board
     if drains(board):
         raise Draining("The service is being stopped.")
-    names = [worker.worker for worker in board.workers()]
-    for name in names:
-        board.send(name, errand)
-    while waits(board, names, errand):
-        if left(request.environ):
-            raise CallerLeft
-        time.sleep(PAUSE)
+    with waiting_limit().place(owner=caller().owner):
+        names = [worker.worker for worker in board.workers()]
+        for name in names:
+            board.send(name, errand)
+        while waits(board, names, errand):
+            if left(request.environ):
+                raise CallerLeft
+            time.sleep(PAUSE)
 
 
 def waits(board: Board, names: Sequence[str], errand: Errand) -> bool:

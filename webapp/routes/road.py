@@ -12,7 +12,7 @@ from webapp.draining import drains
 from webapp.errors import Draining, Unavailable
 from webapp.logs import bind, bound
 from webapp.queues.contracts import Answer, Frame, Stream
-from webapp.routes.context import tasks
+from webapp.routes.context import caller, tasks, waiting_limit
 
 if TYPE_CHECKING:
     from webapp.services import Services
@@ -40,12 +40,17 @@ def draw(services: "Services", frame: Frame) -> Answer:
     A caller who leaves takes a waiting frame along, unless its progress was asked for: a page that
     is loaded again finds its task still in line. A running job goes on, as it may save files.
     Raises ``Draining`` while the service ends; a frame that waits by then is kept for the next
-    start.
+    start, or ``Unavailable`` where too many wait.
     """
     if drains(services.board):
         raise Draining("The service is being stopped; send the request again in a moment.")
     frame = replace(frame, tags={**frame.tags, REQUEST_TAG: bound("request")})
     bind(job=frame.id)
+    with waiting_limit().place(owner=caller().owner):
+        return _submit_and_wait(services, frame)
+
+
+def _submit_and_wait(services: "Services", frame: Frame) -> Answer:
     services.stream.put(frame)
     environ, known = request.environ, tasks()
     answer = wait(

@@ -13,7 +13,7 @@ from filebrowser.dav.provider import METHODS, application, environment
 from filebrowser.happenings import Happening
 from filebrowser.serving import SANDBOX
 from filebrowser.uploads.uploads import Uploads
-from webapp.errors import MalformedBody
+from webapp.errors import MalformedBody, SlowBody
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 
@@ -32,7 +32,7 @@ class Unbroken:
             return self.stream.read(size)
         except ClientDisconnected:
             return b""
-        except MalformedBody as error:
+        except (MalformedBody, SlowBody) as error:
             raise DAVError(error.status, error.detail) from None
 
 

@@ -1,0 +1,131 @@
+"""What many connections may do to a real web process: cost files, and no threads."""
+
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.waiting import PATIENCE, wait_until
+from tests.webapp.web_process import WebProcess, web_process
+
+FLAGS = ("--max-connections", "700", "--max-connections-per-address", "600")
+SILENT = b""
+HALF_A_HEAD = b"GET / HTTP/1.1\r\nHost:"
+HALF_A_FORM = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 40\r\n\r\ntoken"
+HALF_A_CHUNK = (
+    b"POST /login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nto"
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
+    with web_process(
+        tmp_path_factory.mktemp("served"), *FLAGS, "--max-waiting-requests", "40"
+    ) as running:
+        yield running
+
+
+def opened(server: WebProcess, count: int, sent: bytes, stack: ExitStack) -> list[socket.socket]:
+    """Connections that send so much and then nothing."""
+    made = []
+    for _ in range(count):
+        one = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+        stack.callback(one.close)
+        one.sendall(sent)
+        made.append(one)
+    return made
+
+
+def asked(server: WebProcess, path: str, method: str = "GET") -> int:
+    """The status of a request on a connection of its own."""
+    asking = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    try:
+        asking.request(method, path, headers={"Host": "localhost"})
+        return asking.getresponse().status
+    finally:
+        asking.close()
+
+
+@pytest.mark.parametrize("sent", [SILENT, HALF_A_HEAD, HALF_A_FORM, HALF_A_CHUNK])
+def test_half_sent_requests_hold_no_thread(server: WebProcess, sent: bytes) -> None:
+    before = server.serving.num_threads()
+    with ExitStack() as stack:
+        opened(server, 300, sent, stack)
+        assert asked(server, "/healthz") == 200
+        assert asked(server, "/sdapi/v1/samplers") == 200
+        assert server.serving.num_threads() < before + 50
+
+
+def test_more_connections_than_may_be_open_close_the_oldest_silent_one(server: WebProcess) -> None:
+    with ExitStack() as stack:
+        made = opened(server, 620, SILENT, stack)
+        assert asked(server, "/healthz") == 200
+        assert made[0].recv(1) == b""
+        made[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert made[-1].recv(15).startswith(b"HTTP/1.1 200")
+
+
+def test_clients_that_read_no_answer_keep_nobody_waiting(server: WebProcess) -> None:
+    closing = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with ExitStack() as stack:
+        opened(server, 100, closing, stack)  # answered, and left open by the client
+        assert asked(server, "/healthz") == 200
+
+
+def test_waiting_draws_leave_threads_for_others_and_have_a_cap(server: WebProcess) -> None:
+    """Nobody works on the queue here: each draw waits until its client leaves."""
+    body = json.dumps({"prompt": "a cat", "steps": 1}).encode()
+    head = f"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    text = f"POST /sdapi/v1/txt2img HTTP/1.1\r\n{head}\r\n\r\n".encode() + body
+    with ExitStack() as stack:
+        made = opened(server, 60, text, stack)
+        refused: list[bytes] = []
+
+        def read(one: socket.socket) -> None:
+            if first := one.recv(4096):
+                refused.append(first)
+
+        readers = [threading.Thread(target=read, args=(one,), daemon=True) for one in made]
+        for reader in readers:
+            reader.start()
+        wait_until(lambda: len(refused) == 15)  # of 60, 40 and the owner's 5 wait
+        assert all(b" 503 " in first and b"Retry-After: 5" in first for first in refused)
+        assert asked(server, "/healthz") == 200
+        assert asked(server, "/sdapi/v1/interrupt", "POST") == 200
+        assert asked(server, "/sdapi/v1/samplers") == 200
+        for one in made:
+            one.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_request_that_asks_before_it_sends_is_told_to(server: WebProcess) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as one:
+        one.sendall(
+            b"POST /internal/token-count HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 19\r\n\r\n"
+        )
+        assert one.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        one.sendall(b'{"prompt": "a cat"}')
+        assert one.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_two_requests_in_one_piece_are_both_answered(server: WebProcess) -> None:
+    one = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+        connection.sendall(one + one[:20])
+        found = b""
+        while b"ok" not in found:
+            found += connection.recv(4096)
+        connection.sendall(one[20:])
+        found = b""
+        while b"ok" not in found:
+            found += connection.recv(4096)
+
+
+def test_a_head_without_an_end_is_refused(server: WebProcess) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as one:
+        one.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 140_000)
+        assert one.recv(100).startswith(b"HTTP/1.1 431")
