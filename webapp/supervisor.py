@@ -9,8 +9,10 @@ import select
 import signal
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ from webapp.first_start import prepare
 from webapp.logs import start_log
 from webapp.places import CannotUse, check_certificate, open_store, token
 from webapp.ports import PortTaken, Probe, listener
+from webapp.queue_watch import WatchingThread
 from webapp.queues.errors import QueueError
 
 if TYPE_CHECKING:
@@ -49,11 +52,15 @@ class Supervisor:
         workers: Sequence[Child],
         store: "SqliteStore",
         log: logging.Logger,
+        reopen: "Callable[[], SqliteStore]",
     ) -> None:
+        """``reopen`` makes what a lost queue needs and opens it, or raises as :func:`opened`."""
         self.web = web
         self.workers = tuple(workers)
         self.store = store
         self.log = log
+        self.reopen = reopen
+        self.lost = threading.Event()
         self.signals = 0
         self.anew = False  # asked to start everything again
 
@@ -72,11 +79,14 @@ class Supervisor:
             for child in (self.web, *self.workers):
                 child.start()
             probe.start()
+            self.watch_queue()
             while not self.signals:
                 woken(TICK)
                 if self.anew:
                     self.restart(woken)
                 self.mend()
+                if self.lost.is_set():
+                    self.open_anew()
                 if not probe.answered.is_set() and self.web.deaths_in_all >= STILLBORN:
                     self.log.error("The web process does not start; its messages above say why.")
                     self.stop(woken)
@@ -96,6 +106,27 @@ class Supervisor:
                     released = self.give_back(name, death.how)
                 child.start_again(death, of_a_job=released > 0)
             child.start_if_due()
+
+    def watch_queue(self) -> None:
+        """Look whether the queue stays where it is."""
+        WatchingThread(self.store, self.note_loss).start()
+
+    def note_loss(self, why: str) -> None:
+        """Say once that the queue is gone; the other processes notice it themselves, and end."""
+        self.log.error("%s What waited in it is lost; a new queue is opened.", why)
+        self.lost.set()
+
+    def open_anew(self) -> None:
+        """Open the queue that is there now, making one where there is none; else try again."""
+        try:
+            store = self.reopen()
+        except (CannotUse, OSError, sqlite3.Error) as error:
+            self.log.debug("no queue yet: %s", error)
+            return
+        self.lost.clear()
+        self.store.close()
+        self.store = store
+        self.watch_queue()
 
     def note_death(self, process: str) -> None:
         """Count a process that is started again, for ``/metrics``."""
@@ -249,13 +280,22 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL) 
         config.tls_certfile is not None,
         lambda: announce(config, port, key),
     )
-    supervisor = Supervisor(web, workers, store, log)
+    supervisor = Supervisor(web, workers, store, log, partial(opened, config, log))
     supervisor.listen_to_signals()
     try:
         return supervisor.run(probe)
     finally:
-        store.close()
+        supervisor.store.close()
         heard.close()
+
+
+def opened(config: "Config", log: logging.Logger) -> "SqliteStore":
+    """The queue of the data directory, both made where they are missing.
+
+    Raises ``CannotUse``, ``OSError``, ``sqlite3.Error``.
+    """
+    prepare(config)
+    return open_store(config, log.getChild("queue"))
 
 
 def announce(config: "Config", port: int, key: str | None) -> None:

@@ -2,7 +2,9 @@
 
 import os
 import resource
+import signal
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -15,11 +17,14 @@ from webapp.app import create_app
 from webapp.config import Config, parse
 from webapp.family import LISTEN_FD, die_with_parent, die_with_supervisor
 from webapp.logs import about, start_log
+from webapp.queue_watch import WatchingThread
 from webapp.services import build
 from webapp.thread_admission import ThreadLimits
 from webapp.web_worker import ConnectionLimits, HeadFirstWorker
 
 if TYPE_CHECKING:
+    import logging
+
     from flask import Flask
 
 OTHER_THREADS = 240
@@ -90,9 +95,16 @@ class Server(BaseApplication):
         services = build(self.config)
         if services.filing is not None:
             services.filing.begin()
+        WatchingThread(services.stream, partial(end, services.log)).start()
         app = create_app(services)
         refuse_for_good()  # a plugin's web.py shall not bring torch in by a later import
         return app
+
+
+def end(log: "logging.Logger", why: str) -> None:
+    """End this process as gunicorn does it, with answers for all who wait; it is started anew."""
+    log.error("%s The web process ends, to be started anew.", why)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def settings(config: Config) -> dict[str, Any]:

@@ -93,7 +93,11 @@ def main(words: Sequence[str]) -> int:
     config = parse(words)
     log = start_log(config.log_json).getChild("worker")
     device = "cpu" if config.device == "auto" else config.device
-    store = open_store(config, log)
+    try:
+        store = open_store(config, log)
+    except (OSError, sqlite3.Error) as error:
+        log.error("The queue of %s cannot be opened: %s", config.data_dir, error)
+        return 1
     name = worker_name(device, os.getpid())
     try:
         store.heartbeat(WorkerState(name, os.getpid(), "starting", "", "", time.time()))

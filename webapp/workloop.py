@@ -40,6 +40,7 @@ from webapp.extras_answers import compose_extras
 from webapp.learning import Teacher, made, trained
 from webapp.logs import about
 from webapp.plugin_tasks import SHARES, count_spent, outcome, shown
+from webapp.queue_watch import QueueWatch
 from webapp.queues import frames
 from webapp.queues.contracts import LOAD, PLUGINS, UNLOAD, Answer, Board, Lease, Stream, WorkerState
 from webapp.queues.errors import QueueError
@@ -428,6 +429,12 @@ class Worker:
         elif now - self._signalled_at > SAME_SIGNAL:
             after(0.0, self.abandon)
 
+    def leave_lost(self, why: str) -> None:
+        """End, to be started anew with the queue that others use now."""
+        self.log.error("%s The worker ends, to be started anew.", why)
+        self.draining.set()
+        self.abandon()
+
     def abandon(self) -> None:
         """Give the job back at its next step, or by force if that does not come."""
         self.abandoned.set()
@@ -452,6 +459,7 @@ class Pulse(threading.Thread):
     def run(self) -> None:
         """Beat every two seconds, and at once when the state has changed."""
         beaten, told_last = 0.0, None
+        watch = QueueWatch(self.worker.stream)
         while not self._stopped.wait(0.1):
             self._show_plugins()
             state = self.now()
@@ -459,6 +467,9 @@ class Pulse(threading.Thread):
             if told == told_last and time.monotonic() - beaten < HEARTBEAT:
                 continue
             beaten, told_last = time.monotonic(), told
+            if why := watch.look():
+                self.worker.leave_lost(why)
+                return
             try:
                 self.worker.board.heartbeat(state)
                 if self.worker.plugins:

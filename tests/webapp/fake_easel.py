@@ -32,6 +32,7 @@ from generator.request import (
 from webapp.family import LISTEN_FD, die_with_supervisor, worker_name
 from webapp.logs import start_log
 from webapp.places import open_store
+from webapp.queue_watch import WatchingThread
 from webapp.queues.contracts import Frame
 from webapp.queues.frames import GenerationJob, encode
 from webapp.queues.sqlite import LEASE_SECONDS, SqliteStore
@@ -106,6 +107,7 @@ def web(data_dir: Path) -> None:
     """Answer requests on the supervisor's socket."""
     die_with_supervisor()
     store = open_store(configuration(data_dir, None))
+    WatchingThread(store, lambda why: os._exit(0)).start()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

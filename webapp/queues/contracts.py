@@ -109,7 +109,8 @@ class Stream(Protocol):
     def put(self, frame: Frame) -> int:
         """Store a frame and return its index. An id already known is not stored twice.
 
-        Raises ``webapp.queues.errors.QueueFull`` when the disk is full.
+        Raises ``webapp.queues.errors.QueueFull`` when the disk is full, ``QueueLost`` when the
+        store is ``lost``.
         """
         ...
 
@@ -169,6 +170,10 @@ class Stream(Protocol):
 
     def forget(self, frame_id: str) -> None:
         """Drop an answer that its only reader has got, before it expires."""
+        ...
+
+    def lost(self) -> str:
+        """Why this is no longer the store that a new process would open; "" while it is. Cheap."""
         ...
 
     def holders(self) -> Sequence[str]:

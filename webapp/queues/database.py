@@ -16,6 +16,7 @@ from pathlib import Path
 
 from webapp.queues.ballast import Ballast
 from webapp.queues.errors import QueueFull, QueueUnwritable
+from webapp.queues.identity import FileIdentity
 
 VERSION = 1
 BUSY_SECONDS = 30.0
@@ -125,6 +126,7 @@ class Database:
                     if not self.ballast.give_up():
                         raise
                     self._connection = connect(path)
+                    self._opened = identities(path)
                     return
                 aside = put_aside(path)
                 log.error(
@@ -135,7 +137,13 @@ class Database:
                     aside.name,
                 )
                 self._connection = connect(path)
+            self._opened = identities(path)
         self.ballast.make()
+
+    def lost(self) -> str:
+        """Why the open file is not the one of that name any more; "" while it is."""
+        changes = (opened.change() for opened in self._opened)
+        return next(filter(None, changes), "")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -168,6 +176,11 @@ class Database:
         """Close the file; the last process to do so folds the log into it."""
         with self._lock:
             self._connection.close()
+
+
+def identities(path: Path) -> tuple[FileIdentity, ...]:
+    """What must stay the same while the file is open: its folder and itself."""
+    return FileIdentity.of(path.parent), FileIdentity.of(path)
 
 
 def connect(path: Path) -> sqlite3.Connection:

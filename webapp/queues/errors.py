@@ -9,5 +9,9 @@ class QueueFull(QueueError):
     """The disk that holds the store is full: nothing was stored (HTTP 507)."""
 
 
+class QueueLost(QueueError):
+    """The store's folder was removed or replaced under the running process (HTTP 503)."""
+
+
 class QueueUnwritable(QueueFull):
     """The disk that holds the store fails or may only be read: nothing was stored (HTTP 507)."""

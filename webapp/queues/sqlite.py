@@ -14,7 +14,7 @@ from uuid import uuid4
 from webapp.queues import tallies
 from webapp.queues.contracts import Answer, Depth, Frame, Lease
 from webapp.queues.database import Database
-from webapp.queues.errors import QueueFull
+from webapp.queues.errors import QueueFull, QueueLost
 from webapp.queues.lapses import Lapses
 from webapp.queues.matching import (
     AGE_CAP,
@@ -89,7 +89,9 @@ class SqliteStore(SqliteBoard):
     # -- the Stream -------------------------------------------------------------------------
 
     def put(self, frame: Frame) -> int:
-        """Store a frame; see the contract. Raises ``QueueFull``."""
+        """Store a frame; see the contract. Raises ``QueueFull``, ``QueueLost``."""
+        if why := self.lost():
+            raise QueueLost(f"{why} The request was not stored; send it again in a moment.")
         with self.database.writing() as rows:
             known = rows.execute(
                 'SELECT "index" FROM frames WHERE id = :id '
@@ -228,6 +230,10 @@ class SqliteStore(SqliteBoard):
                 " MIN(CASE WHEN worker IS NULL THEN put_at END) FROM frames"
             ).fetchone()
         return Depth(row[0], row[1], max(self.clock() - row[2], 0.0) if row[2] else 0.0)
+
+    def lost(self) -> str:
+        """Why the open file is not the one of that name any more; "" while it is."""
+        return self.database.lost()
 
     # -- inside -----------------------------------------------------------------------------
 

@@ -67,16 +67,27 @@ class Bell:
     def close(self) -> None:
         """Stop listening and remove the pipe."""
         with self._lock:
-            if self._pipe is not None and self._path is not None:
-                self._path.unlink(missing_ok=True)
-                with suppress(OSError):
-                    os.write(self._pipe, CLOSED)
-            self._pipe, self._deaf = None, True
+            self._silence()
+            self._deaf = True
+
+    def _silence(self) -> None:
+        """Remove the pipe, if there is one, and end its thread."""
+        if self._pipe is None or self._path is None:
+            return
+        with suppress(OSError):  # a folder that cannot be reached any more
+            self._path.unlink()
+        with suppress(OSError):
+            os.write(self._pipe, CLOSED)
+        self._pipe = self._path = None
 
     def _start(self) -> None:
-        """Make the pipe and the thread, once; deaf where the file system knows no pipes."""
-        if self._pipe is not None or self._deaf:
+        """Make the pipe and the thread; deaf where the file system knows no pipes.
+
+        Once, and again when somebody has removed the pipe, as with its folder.
+        """
+        if self._deaf or (self._path is not None and self._path.exists()):
             return
+        self._silence()
         name = f"{os.getpid()}-{uuid4().hex[:8]}"
         unborn = self.folder / name
         try:

@@ -8,7 +8,10 @@ from webapp.routes.context import services
 from webapp.scopes import Scope, allowed
 
 probes = Blueprint("probes", __name__)
-STATE = {"type": "object", "properties": {"status": {"type": "string"}}}
+STATE = {
+    "type": "object",
+    "properties": {"status": {"type": "string"}, "reason": {"type": "string"}},
+}
 ABLE = ("idle", "loading", "working")
 
 
@@ -36,6 +39,8 @@ def healthz() -> Response:
 def readyz() -> tuple[Response, int]:
     """Whether a request would be drawn now."""
     board = services().board
+    if why := services().stream.lost():
+        return jsonify({"status": "no queue", "reason": why}), 503
     if drains(board):
         answer = jsonify({"status": "draining"})
         answer.headers["Retry-After"] = "30"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PATIENCE = 2.0
 """Seconds between two looks at whether the caller still listens."""
 
+LOST_AGAIN = 0.5  # seconds after which a lost queue must be found lost again
 
 REQUEST_TAG = "request"
 """Tag of a frame: the id of the request it came by, for the worker's log."""
@@ -75,13 +76,15 @@ def wait(
     """The answer of a frame.
 
     Raises ``CallerLeft``, ``Draining`` if it has not begun and the service ends, or
-    ``Unavailable`` if the frame is lost. When the caller has ``gone``, a frame that still waits is
-    taken out unless it is ``kept``.
+    ``Unavailable`` if the frame is lost, or the queue is. When the caller has ``gone``, a frame
+    that still waits is taken out unless it is ``kept``.
     """
     while True:
         answer = stream.wait(frame_id, PATIENCE)
         if answer is not None:
             return answer
+        if stream.lost() and stream.wait(frame_id, LOST_AGAIN) is None and (why := stream.lost()):
+            raise Unavailable(f"{why} Whether this request was worked on is not known.")
         if gone():
             if not kept():
                 stream.cancel(frame_id)

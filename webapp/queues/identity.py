@@ -1,0 +1,31 @@
+"""Whether a file that was opened is still the one that others find by its name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """A file or folder as the file system knew it when it was opened."""
+
+    path: Path
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> "FileIdentity":
+        """What lies at ``path`` now. Raises ``OSError`` where nothing does."""
+        found = path.stat()
+        return cls(path, found.st_dev, found.st_ino)
+
+    def change(self) -> str:
+        """What has happened to it since, as a sentence; "" where it is the same."""
+        try:
+            now = FileIdentity.of(self.path)
+        except FileNotFoundError:
+            return f"{self.path.name} was removed while the service ran."
+        except OSError as error:
+            return f"{self.path.name} cannot be reached any more: {error.strerror}."
+        if now != self:
+            return f"{self.path.name} is not the one that the service opened; it was replaced."
+        return ""
