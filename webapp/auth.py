@@ -7,8 +7,6 @@ cannot act through the browser of somebody here (DNS rebinding, cross-site reque
 
 import base64
 import binascii
-import hashlib
-import hmac
 import ipaddress
 import secrets
 from collections.abc import Callable, Mapping
@@ -26,6 +24,7 @@ from webapp.links import EXPIRES, SIGNATURE, Signer
 from webapp.logs import bind
 from webapp.origins import Origins
 from webapp.scopes import OPENS, Scope, scope_of
+from webapp.secret import Secret
 from webapp.sessions import Ended
 from webapp.tokens import SHORTEST, NarrowToken
 
@@ -73,7 +72,7 @@ class Given:
     """What somebody comes with: a name and a password, or a token under the name ``TOKENS``."""
 
     name: str
-    secret: str
+    secret: Secret
 
 
 def given_in(header: str) -> Given | None:
@@ -83,20 +82,21 @@ def given_in(header: str) -> Given | None:
     """
     kind, _, rest = header.strip().partition(" ")
     if kind.lower() != "basic":
-        return Given(TOKENS, rest.strip() if kind.lower() == "bearer" else header.strip())
+        token = rest.strip() if kind.lower() == "bearer" else header.strip()
+        return Given(TOKENS, Secret(token))
     try:
         name, _, password = base64.b64decode(rest, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
-    return Given(name, password)
+    return Given(name, Secret(password))
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What opens the door. ``open_to_all`` holds only when nothing else is configured."""
 
-    token: str | None = None
-    passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    token: Secret | None = None
+    passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
     any_host: bool = False  # --insecure, or a door that asks for credentials anyway
     narrow: tuple[NarrowToken, ...] = ()
 
@@ -111,18 +111,18 @@ class Credentials:
             return OWNING if self.token or self.open_to_all else None
         return Caller(name) if name in self.passwords else None
 
-    def by_token(self, text: str) -> Caller | None:
-        """The owner or who holds a narrower token. Takes as long for every wrong text."""
-        found = OWNING if self.token and same(text, self.token) else None
+    def by_token(self, given: Secret) -> Caller | None:
+        """The owner or who holds a narrower token. Takes as long for every wrong one."""
+        found = OWNING if self.token and self.token == given else None
         for narrow in self.narrow:
-            if same(text, narrow.token):
+            if narrow.token == given:
                 found = found or Caller(narrow.name, narrow.scope)
         return found
 
-    def by_password(self, name: str, password: str) -> Caller | None:
+    def by_password(self, name: str, given: Secret) -> Caller | None:
         """The caller of this name and password. Takes as long for an unknown name."""
         expected = self.passwords.get(name)
-        right = same(password, expected if expected is not None else secrets.token_hex())
+        right = given == (expected if expected is not None else Secret(secrets.token_hex()))
         return Caller(name) if right and expected is not None else None
 
     def admit(self, given: Given, guesses: Guesses | None, address: str) -> Caller | None:
@@ -146,38 +146,35 @@ class Credentials:
 
 
 def credentials(
-    token: str | None,
-    api_auth: tuple[tuple[str, str], ...] = (),
-    page_auth: tuple[tuple[str, str], ...] = (),
+    token: str | Secret | None,
+    api_auth: tuple[tuple[str, str | Secret], ...] = (),
+    page_auth: tuple[tuple[str, str | Secret], ...] = (),
     *,
     insecure: bool = False,
     narrow: tuple[NarrowToken, ...] = (),
 ) -> Credentials:
     """What the flags configure. Users of ``--api-auth`` and ``--gradio-auth`` are one circle."""
-    passwords = MappingProxyType(dict((*page_auth, *api_auth)))
-    return Credentials(token or None, passwords, insecure, narrow)
+    passwords = MappingProxyType(
+        {name: as_secret(password) for name, password in (*page_auth, *api_auth)}
+    )
+    return Credentials(as_secret(token) if token else None, passwords, insecure, narrow)
 
 
-def same(left: str, right: str) -> bool:
-    """Compare in a time that tells nothing about where two texts differ."""
-    return hmac.compare_digest(hashed(left), hashed(right))
-
-
-def hashed(text: str) -> bytes:
-    """A digest of equal length for all texts."""
-    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).digest()
+def as_secret(text: str | Secret) -> Secret:
+    """A secret of what may be one already."""
+    return text if isinstance(text, Secret) else Secret(text)
 
 
 class Visitor(UserMixin):
     """Flask-Login's idea of a caller; the id outlives no change of the password behind it."""
 
-    def __init__(self, caller: Caller, secret: str) -> None:
+    def __init__(self, caller: Caller, secret: Secret) -> None:
         self.caller = caller
         self.secret = secret
 
     def get_id(self) -> str:
         """What the signed cookie holds: the name and a digest of the secret."""
-        return f"{self.caller.name}:{hashed(self.secret).hex()[:32]}"
+        return f"{self.caller.name}:{self.secret.fingerprint()}"
 
 
 def visitors(credentials: Credentials) -> dict[str, Visitor]:

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 WINDOW = 60.0  # seconds over which deaths count
@@ -24,7 +25,10 @@ class Death:
 
 
 class Child:
-    """A command that should always run. ``device`` is set for workers."""
+    """A command that should always run. ``device`` is set for workers.
+
+    ``handed`` is what it reads on its standard input at each start.
+    """
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class Child:
         *,
         device: str = "",
         pass_fds: Sequence[int] = (),
+        handed: bytes = b"",
     ) -> None:
         self.name = name
         self.command = tuple(command)
@@ -42,6 +47,7 @@ class Child:
         self.log = log
         self.device = device
         self.pass_fds = tuple(pass_fds)
+        self.handed = handed
         self.deaths_in_all = 0
         self._deaths: deque[float] = deque(maxlen=OFTEN)
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,8 +70,11 @@ class Child:
                 self.command,
                 env={**os.environ, **self.environment},
                 pass_fds=self.pass_fds,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if self.handed else subprocess.DEVNULL,
             )
+            if self._process.stdin is not None:
+                with suppress(BrokenPipeError), self._process.stdin as channel:
+                    channel.write(self.handed)  # if it died at once, it is started again
         except OSError as error:
             self._due = time.monotonic() + LONG_PAUSE
             self.log.error("%s cannot be started: %s", self.name, error)

@@ -12,10 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from webapp.flags import FLAGS, Flag
+from webapp.flags import FLAGS, Flag, variable
 from webapp.origins import Origins
 from webapp.scopes import Scope
-from webapp.tokens import BadToken, NarrowToken, narrow_tokens
+from webapp.secret import Secret
+from webapp.secret_flags import receive
+from webapp.tokens import BadToken, NarrowToken, lines, narrow_tokens
 
 VENDOR_MOUNTS = tuple(
     f"/code/stable-diffusion-webui/{name}" for name in ("data", "data-oss", "data-nas")
@@ -71,9 +73,9 @@ class Config:
     image_links: bool = True
     allow_fetch_from: tuple[str, ...] = ()  # networks as CIDR
     device: str = "auto"
-    token: str | None = None
-    api_auth: tuple[tuple[str, str], ...] = ()
-    page_auth: tuple[tuple[str, str], ...] = ()
+    token: Secret | None = None
+    api_auth: tuple[tuple[str, Secret], ...] = ()
+    page_auth: tuple[tuple[str, Secret], ...] = ()
     read_tokens: tuple[NarrowToken, ...] = ()
     generate_tokens: tuple[NarrowToken, ...] = ()
     metrics_tokens: tuple[NarrowToken, ...] = ()
@@ -156,6 +158,12 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Confi
     return Config(**_finished(values, environ), ignored=ignored)
 
 
+def parse_handed(argv: Sequence[str]) -> Config:
+    """As :func:`parse`, with the secret flags that the supervisor has handed to this process."""
+    words, variables = receive()
+    return parse([*words, *argv], {**os.environ, **variables})
+
+
 def parser() -> argparse.ArgumentParser:
     """argparse's view of the table: for ``--help`` and for the words."""
     made = _Parser(prog="easel serve", allow_abbrev=False, argument_default=argparse.SUPPRESS)
@@ -198,14 +206,14 @@ def _nearest(word: str) -> str:
     names = [f"--{name}" for flag in FLAGS for name in (flag.name, *flag.aliases)]
     near = difflib.get_close_matches(word.split("=")[0], names, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]}?" if near else "See --help or docs/flags.md."
-    return f"Unknown flag {word}. {hint}"
+    return f"Unknown flag {word.split('=')[0]}. {hint}"  # what follows may be a secret
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """EASEL_DATA_DIR=... mirrors --data-dir, EASEL_NO_HASHING=1 a switch, and so on."""
     found: dict[str, Any] = {}
     for flag in FLAGS:
-        text = environ.get("EASEL_" + flag.name.upper().replace("-", "_"))
+        text = environ.get(variable(flag))
         if text is None or text == "":
             continue
         if flag.kind == "switch":
@@ -244,6 +252,8 @@ def _finished(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, A
     made["data_dir"] = Path(
         os.path.abspath(home / Path(values.get("data_dir", "data")).expanduser())
     )
+    if "token" in values:
+        made["token"] = _token(values["token"])
     for field in ("api_auth", "page_auth"):
         made[field] = _credentials(field, values.get(field, ""))
     origins = values.get("cors_allow_origins", "")
@@ -286,18 +296,34 @@ def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def _credentials(field: str, text: str) -> tuple[tuple[str, str], ...]:
+def _token(text: str) -> Secret:
+    found = _lines("--token", text)
+    if len(found) != 1:
+        raise UnknownFlag(f"--token takes a file with one line, not {len(found)}.")
+    return Secret(found[0])
+
+
+def _credentials(field: str, text: str) -> tuple[tuple[str, Secret], ...]:
     """``user:password`` pairs; a password may hold colons, but no comma."""
+    flag = {"api_auth": "--api-auth", "page_auth": "--gradio-auth"}[field]
     pairs = []
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
+    for part in (piece.strip() for line in _lines(flag, text) for piece in line.split(",")):
+        if not part:
+            continue
         user, colon, password = part.partition(":")
         if not (user and colon and password):
-            flag = {"api_auth": "--api-auth", "page_auth": "--gradio-auth"}[field]
             raise UnknownFlag(f"{flag} takes user:password[,user2:password2].")
         if user == Scope.OWNER:
             raise UnknownFlag("Only the token's holder is called 'owner': choose another name.")
-        pairs.append((user, password))
+        pairs.append((user, Secret(password)))
     return tuple(pairs)
+
+
+def _lines(flag: str, text: str) -> list[str]:
+    try:
+        return lines(text)
+    except BadToken as error:
+        raise UnknownFlag(f"{flag}: {error}") from None
 
 
 def _browse_roots(texts: Sequence[str], home: Path) -> tuple[tuple[str, Path, bool], ...]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 class Flag:
     """One row. ``kind``: switch | text | integer | size | path | paths | texts.
 
-    The last two repeat. ``value`` is what a switch writes into its field; ``why`` tells why an
-    ignored flag needs no work here.
+    The last two repeat. A ``secret`` one holds what opens something, or is ``@FILE`` that does.
+    ``value`` is what a switch writes into its field; ``help`` of an ignored flag tells why it
+    needs no work here.
     """
 
     name: str
@@ -26,11 +27,17 @@ class Flag:
     least: int | None = None
     most: int | None = None
     choices: tuple[str, ...] = ()
+    secret: bool = False  # its value opens something: never told, never in a child's arguments
 
     @property
     def works(self) -> bool:
         """True when the flag has a meaning here."""
         return bool(self.field)
+
+
+def variable(flag: Flag) -> str:
+    """The environment variable of a flag."""
+    return "EASEL_" + flag.name.upper().replace("-", "_")
 
 
 def _ignored(section: str, why: str, switches: str, texts: str = "") -> tuple[Flag, ...]:
@@ -188,8 +195,9 @@ FLAGS: tuple[Flag, ...] = (
         "token",
         "text",
         "token",
-        "The owner's token: 'Authorization: TOKEN' or 'Bearer TOKEN'.",
+        "The owner's token: 'Authorization: TOKEN' or 'Bearer TOKEN'. @FILE reads it from a file.",
         SAFETY,
+        secret=True,
     ),
     Flag(
         "read-token",
@@ -198,6 +206,7 @@ FLAGS: tuple[Flag, ...] = (
         "A token that reads lists and files and changes nothing. TOKEN, NAME=TOKEN or @FILE with "
         "one a line. Repeatable.",
         SAFETY,
+        secret=True,
     ),
     Flag(
         "generate-token",
@@ -206,6 +215,7 @@ FLAGS: tuple[Flag, ...] = (
         "A token that draws, and sees and stops its own jobs; otherwise as --read-token, without "
         "files. Repeatable.",
         SAFETY,
+        secret=True,
     ),
     Flag(
         "metrics-token",
@@ -213,9 +223,24 @@ FLAGS: tuple[Flag, ...] = (
         "metrics_tokens",
         "A token for GET /metrics alone, which is the owner's otherwise. Repeatable.",
         SAFETY,
+        secret=True,
     ),
-    Flag("api-auth", "text", "api_auth", "user:password[,user2:password2] for HTTP Basic.", SAFETY),
-    Flag("gradio-auth", "text", "page_auth", "user:password[,...] for the login page.", SAFETY),
+    Flag(
+        "api-auth",
+        "text",
+        "api_auth",
+        "user:password[,user2:password2] for HTTP Basic, or @FILE with one of these a line.",
+        SAFETY,
+        secret=True,
+    ),
+    Flag(
+        "gradio-auth",
+        "text",
+        "page_auth",
+        "user:password[,...] for the login page, or @FILE.",
+        SAFETY,
+        secret=True,
+    ),
     Flag(
         "insecure",
         field="insecure",
@@ -420,10 +445,14 @@ FLAGS: tuple[Flag, ...] = (
         SERVER,
         "gunicorn and our own routes serve here; there is no gradio, share link or tunnel.",
         "disable-tls-verify no-gradio-queue gradio-queue gradio-debug share",
-        (
-            "ngrok ngrok-options ngrok-region gradio-allowed-path gradio-auth-path "
-            "timeout-keep-alive"
-        ),
+        "ngrok-options ngrok-region gradio-allowed-path gradio-auth-path timeout-keep-alive",
+    ),
+    Flag(
+        "ngrok",
+        "text",
+        help="gunicorn and our own routes serve here; there is no gradio, share link or tunnel.",
+        section=SERVER,
+        secret=True,
     ),
     Flag(
         "api-server-stop",

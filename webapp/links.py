@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
 EXPIRES, SIGNATURE = "expires", "signature"
@@ -16,7 +16,7 @@ LEAST, MOST, USUAL = 1, 7 * 24 * 3600, 3600
 class Signer:
     """Signs paths with a secret of the service. Whoever changes path or time needs the secret."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
 
     def signature(self, path: str, expires: int) -> str:
         """HMAC-SHA256 in hex of a path and the moment (unix seconds) after which it is void."""

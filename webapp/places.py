@@ -11,6 +11,7 @@ from generator.atomic_file import make_folders, write_atomically
 from webapp.queues.ballast import Ballast
 from webapp.queues.database import BALLAST
 from webapp.queues.sqlite import SqliteStore
+from webapp.secret import Secret
 from webapp.secret_files import owner_token
 from webapp.state_folder import prepare_state_folder
 
@@ -86,7 +87,7 @@ def check_certificate(config: "Config") -> None:
         ) from error
 
 
-def token(config: "Config") -> str | None:
+def token(config: "Config") -> Secret | None:
     """The token that opens the service; None where none is needed.
 
     The one given by the flags, or, when other machines can reach the service and no credential is
@@ -99,4 +100,4 @@ def token(config: "Config") -> str | None:
         return None
     if not config.narrow_tokens and (not config.listen or config.insecure):
         return None
-    return owner_token(config.easel_dir / TOKEN)
+    return Secret(owner_token(config.easel_dir / TOKEN))

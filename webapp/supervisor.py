@@ -28,6 +28,8 @@ from webapp.places import CannotUse, check_certificate, open_store, token
 from webapp.ports import PortTaken, Probe, listener
 from webapp.queue_watch import WatchingThread
 from webapp.queues.errors import QueueError
+from webapp.secret import Secret
+from webapp.secret_flags import HANDED, STDIN, blot_out, forget, handed_over, split
 
 if TYPE_CHECKING:
     from webapp.config import Config
@@ -234,10 +236,11 @@ def waking() -> Iterator[Waiter]:
 def run(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL) -> int:
     """``easel serve``: run the service until a signal; the exit code.
 
-    ``flags`` are those of the command line, for the children to read again; ``program`` is what
-    runs them.
+    ``flags`` are those of the command line, for the children to read again (secret ones reach the
+    web process alone, another way); ``program`` is what runs them.
     """
     log = start_log(config.log_json)
+    flags, secrets = take_secrets(flags)
     try:
         check_certificate(config)
         names = devices(config.device)
@@ -260,9 +263,10 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL) 
     web = Child(
         "The web process",
         (*program, "web", *flags, "--port", str(port)),
-        {**tie, LISTEN_FD: str(heard.fileno())},
+        {**tie, LISTEN_FD: str(heard.fileno()), HANDED: STDIN},
         log,
         pass_fds=(heard.fileno(),),
+        handed=secrets,
     )
     workers = [
         Child(
@@ -298,12 +302,23 @@ def opened(config: "Config", log: logging.Logger) -> "SqliteStore":
     return open_store(config, log.getChild("queue"))
 
 
-def announce(config: "Config", port: int, key: str | None) -> None:
+def take_secrets(flags: Sequence[str]) -> tuple[list[str], bytes]:
+    """Flags without secret ones, for every child; and what the web process alone is handed.
+
+    They are gone from this process's command line and environment then.
+    """
+    secrets = handed_over(flags, os.environ)
+    blot_out(flags, os.environ)
+    forget(os.environ)
+    return split(flags)[0], secrets
+
+
+def announce(config: "Config", port: int, key: Secret | None) -> None:
     """Print where the service is, and the token if one was made for it."""
     scheme = "https" if config.tls_certfile else "http"
     host = "localhost" if config.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else config.host
     print(f"Easel is ready at {scheme}://{host}:{port}{config.root_path}", flush=True)
     if key and not config.token:
-        print(f"Token (kept in {config.easel_dir / 'token'}): {key}", flush=True)
+        print(f"Token (kept in {config.easel_dir / 'token'}): {key.reveal()}", flush=True)
     if config.insecure and config.listen:
         print("WARNING: --insecure: whoever reaches this address is the owner.", flush=True)

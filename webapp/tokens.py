@@ -1,12 +1,12 @@
 """Tokens that open less than the owner's: ``--read-token``, ``--generate-token``, ... No Flask."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from webapp.scopes import Scope
+from webapp.secret import Secret, digest
 
 NAMED = re.compile(r"([A-Za-z][\w.-]{0,31})=(.*[^=].*)")
 SHORTEST = 8
@@ -23,11 +23,7 @@ class NarrowToken:
 
     name: str
     scope: Scope
-    token: str
-
-    def __repr__(self) -> str:
-        """Without the token: a configuration may be logged."""
-        return f"NarrowToken({self.name!r}, {self.scope.value!r})"
+    token: Secret
 
 
 def narrow_tokens(scope: Scope, given: Sequence[str]) -> tuple[NarrowToken, ...]:
@@ -41,14 +37,14 @@ def narrow_tokens(scope: Scope, given: Sequence[str]) -> tuple[NarrowToken, ...]
 
 
 def lines(text: str) -> list[str]:
-    """What a value of the flag stands for; blank lines and ``#`` lines of a file are left out."""
+    """What a secret flag's value stands for; a file's blank and ``#`` lines are left out."""
     if not text.startswith("@"):
         return [text.strip()]
     try:
         content = Path(text[1:]).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
-        raise BadToken(f"The file of tokens {text[1:]} cannot be read: {why}.") from error
+        raise BadToken(f"The file {text[1:]} cannot be read: {why}.") from error
     kept = (line.strip() for line in content.splitlines())
     return [line for line in kept if line and not line.startswith("#")]
 
@@ -61,5 +57,4 @@ def named(scope: Scope, word: str) -> NarrowToken:
         raise BadToken(f"A token for {scope} is shorter than {SHORTEST} characters.")
     if name == Scope.OWNER:
         raise BadToken("No token but the owner's may be named 'owner'.")
-    digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-    return NarrowToken(name or f"{scope}-{digest[:8]}", scope, token)
+    return NarrowToken(name or f"{scope}-{digest(token).hex()[:8]}", scope, Secret(token))

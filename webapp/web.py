@@ -14,7 +14,7 @@ from gunicorn.glogging import Logger
 
 from plugins.importing import refuse_for_good
 from webapp.app import create_app
-from webapp.config import Config, parse
+from webapp.config import Config, parse_handed
 from webapp.family import LISTEN_FD, die_with_parent, die_with_supervisor
 from webapp.logs import about, start_log
 from webapp.queue_watch import WatchingThread
@@ -167,7 +167,7 @@ def address(host: str, port: int) -> str:
 def main(words: Sequence[str]) -> int:
     """``easel web``: serve until a signal; the exit code."""
     die_with_supervisor()
-    config = parse(words)
+    config = parse_handed(words)
     start_log(config.log_json)
     allow_files(config.max_connections + FILES_BESIDE)
     Server(config).run()

@@ -14,6 +14,7 @@ from webapp.openapi import EMPTY, Note, described
 from webapp.requests.models_of import exact
 from webapp.routes.context import caller, json_body, services
 from webapp.scopes import Scope, allowed
+from webapp.secret import Secret
 from webapp.version import VERSION
 
 FORM = files("webapp").joinpath("pages", "login.html").read_text(encoding="utf-8")
@@ -134,7 +135,7 @@ def known(given: object, guesses: Guesses) -> Caller | None:
     credentials = services().credentials
     if credentials.open_to_all:
         return OWNING
-    tried = Given(TOKENS, token) if token else Given(name, password)
+    tried = Given(TOKENS, Secret(token)) if token else Given(name, Secret(password))
     return credentials.admit(tried, guesses, request.remote_addr or "")
 
 

@@ -35,7 +35,19 @@ models = Blueprint("models", __name__, url_prefix="/sdapi/v1")
 
 LIST = {"type": "array", "items": {"type": "object"}}
 OBJECT = {"type": "object"}
-SECRET = frozenset({"token", "api_auth", "page_auth", "tls_keyfile"})
+TOLD = frozenset(
+    flag.name
+    for flag in FLAGS
+    if flag.kind == "switch" or flag.name in {
+        "server-name", "port", "subpath", "tls-certfile", "cors-allow-origins",
+        "cors-allow-origins-regex", "data-dir", "models-dir", "mount-path", "ckpt-dir", "vae-dir",
+        "lora-dir", "embeddings-dir", "hypernetwork-dir", "controlnet-dir", "styles-file", "ckpt",
+        "watch", "device", "threads", "upload-largest", "upload-quota", "upload-spare",
+        "upload-keep", "trash-days",
+    }
+)  # fmt: skip
+"""Flags whose values a caller may see; of all others it sees null."""
+
 LISTED = frozenset({"styles-file"})  # flags that repeat in AUTOMATIC1111 too
 TOLD_FOLDERS = MappingProxyType(
     {
@@ -282,7 +294,7 @@ def styles_told() -> list[dict[str, str]]:
 @allowed(Scope.READ)
 @described(Note("The flags that the service was started with", answer=OBJECT))
 def cmd_flags() -> Response:
-    """Every flag by its name with underscores; those that are secret are never told."""
+    """Every flag by its name with underscores; null for one that is not to be told."""
     return jsonify(flags_told(services().config))
 
 
@@ -299,7 +311,7 @@ def flag_value(flag: Flag, config: "Config") -> object:
     """A flag's value as JSON; null for one that was not given or must not be told."""
     if not flag.works:
         return f"--{flag.name}" in config.ignored if flag.kind == "switch" else None
-    if flag.field in SECRET:
+    if flag.secret or flag.name not in TOLD:
         return None
     value = getattr(config, flag.field)
     if flag.kind == "paths" and flag.name not in LISTED:
