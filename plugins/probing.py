@@ -17,13 +17,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from generator.atomic_file import write_atomically
-from generator.patience import slices
+from plugins.child_clock import ChildClock
 from plugins.errors import Unfit
 from plugins.finding import Found, Origin
 from plugins.importing import files_of, import_part, refusing
 from plugins.nouns import Side
 
-PATIENCE = {Side.WEB: 5.0, Side.WORKER: 60.0}  # seconds for an import; torch alone takes some
+PATIENCE = {Side.WEB: 5.0, Side.WORKER: 60.0}  # seconds of an import that computes or sleeps
+PAUSE = 0.1  # seconds between two looks at the child
 HERE = Path(__file__).parents[1]
 
 
@@ -97,7 +98,7 @@ def _listen(child: subprocess.Popen, found: Sequence[Found], patience: float) ->
     child.stdin.close()
     faults: dict[str, str] = {}
     for each in found:
-        line = _next(lines, patience)
+        line = _next(lines, ChildClock(child.pid, patience))
         if line is None:
             return faults | {each.name: f"Its import did not end within {patience:.0f} seconds."}
         if not line:
@@ -106,11 +107,11 @@ def _listen(child: subprocess.Popen, found: Sequence[Found], patience: float) ->
     return faults
 
 
-def _next(lines: "queue.Queue[str]", patience: float) -> str | None:
-    """The next line, None after so many seconds in which this process ran."""
-    for pause in slices(patience):
+def _next(lines: "queue.Queue[str]", clock: ChildClock) -> str | None:
+    """The next line, None once the child has had its time."""
+    while not clock.is_over():
         with suppress(queue.Empty):
-            return lines.get(timeout=pause)
+            return lines.get(timeout=PAUSE)
     return None
 
 

@@ -3,8 +3,9 @@
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from filebrowser.watcher import Watcher
 from generator.atomic_file import make_folders
@@ -40,48 +41,61 @@ class Services:
     filing: Filing | None = None  # None without --filebrowser
 
 
-def build(config: "Config") -> Services:
+def build(config: "Config", **overrides: Any) -> Services:
     """The services of a process that serves HTTP, with their threads running.
 
-    Call it after any fork; ``Services.close`` ends the threads.
+    Call it after any fork; ``Services.close`` ends the threads. ``overrides`` take the place of
+    services by name (``stream=``, ``registry=``, …); who brings one closes it. Raises ``TypeError``
+    for a name that no service has.
     """
-    log = start_log(config.log_json)
+    if unknown := overrides.keys() - {field.name for field in fields(Services)}:
+        raise TypeError(f"There is no service named {', '.join(sorted(unknown))}.")
+    closing = ExitStack()
+    log = overrides.get("log") or start_log(config.log_json)
     make_folders(config.data_dir)
     prepare_state_folder(config.easel_dir)
-    store = open_store(config, log.getChild("queue"))
+    if "stream" not in overrides:
+        store = open_store(config, log.getChild("queue"))
+        closing.callback(store.close)
+        overrides = {"stream": store, "board": store, **overrides}
+    if "registry" not in overrides:
+        overrides["registry"] = _watched_registry(config, closing)
+    registry: Registry = overrides["registry"]
+    if "filing" not in overrides and config.filebrowser:
+        overrides["filing"] = filing_of(config, registry)
+        closing.callback(overrides["filing"].close)
+    overrides.setdefault("options", options_of(config))
+    if "plugins" not in overrides:
+        overrides["plugins"] = _plugin_desk(config, overrides["options"], log, closing)
+        registry.look_also(overrides["plugins"].shelves())
+    overrides.setdefault("credentials", _credentials_of(config))
+    return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
+
+
+def _watched_registry(config: "Config", closing: ExitStack) -> Registry:
+    """The models, looked for anew whenever something changes below their folders."""
     registry = registry_of(config)
+    closing.callback(registry.close)
     registry.start()
     watcher = Watcher(registry.folders.all(), config.watch, lambda _: registry.refresh())
+    closing.callback(watcher.stop)
     watcher.start()
-    filing = filing_of(config, registry) if config.filebrowser else None
+    return registry
 
-    options = options_of(config)
-    plugins = PluginDesk(config, options, log, may_leave=SUPERVISOR in os.environ)
-    registry.look_also(plugins.shelves())
 
-    def close() -> None:
-        plugins.close()
-        if filing is not None:
-            filing.close()
-        watcher.stop()
-        registry.close()
-        store.close()
+def _plugin_desk(
+    config: "Config", options: Options, log: logging.Logger, closing: ExitStack
+) -> PluginDesk:
+    desk = PluginDesk(config, options, log, may_leave=SUPERVISOR in os.environ)
+    closing.callback(desk.close)
+    return desk
 
-    return Services(
-        config=config,
-        stream=store,
-        board=store,
-        registry=registry,
-        options=options,
-        credentials=credentials(
-            token(config),
-            config.api_auth,
-            config.page_auth,
-            insecure=config.insecure,
-            narrow=config.narrow_tokens,
-        ),
-        log=log,
-        close=close,
-        plugins=plugins,
-        filing=filing,
+
+def _credentials_of(config: "Config") -> Credentials:
+    return credentials(
+        token(config),
+        config.api_auth,
+        config.page_auth,
+        insecure=config.insecure,
+        narrow=config.narrow_tokens,
     )

@@ -250,16 +250,16 @@ def test_settings_and_an_archive_of_a_plugin(page: Page) -> None:
         page.set_input_files("#extensions_file", data)
 
     chosen("slip.zip", {"../out.txt": "x"})
-    expect(page.get_by_role("alert")).to_contain_text("leads out of its folder")
+    eventually(expect(page.get_by_role("alert")).to_contain_text, "leads out of its folder")
     manifest = 'name = "newcomer"\nversion = "1"\nlicence = "MIT"\n'
     chosen("new.zip", {"easel-plugin.toml": manifest, "web.py": ""})
-    expect(plugin(page, "newcomer")).to_be_visible()
+    eventually(expect(plugin(page, "newcomer")).to_be_visible)
     apply(page)
-    expect(plugin(page, "newcomer").locator(".chip")).to_have_text("on")
+    eventually(expect(plugin(page, "newcomer").locator(".chip")).to_have_text, "on")
     plugin(page, "newcomer").locator("button[aria-expanded]").click()
     plugin(page, "newcomer").get_by_role("button", name="Remove").click()
     page.click("#extensions_remove")
-    expect(plugin(page, "newcomer")).to_have_count(0)
+    eventually(expect(plugin(page, "newcomer")).to_have_count, 0)
 
 
 def test_words_are_completed_where_the_caret_stands(page: Page) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-from running import Easel, free_port, started
+from running import Easel, eventually, free_port, started, until
 from test_files_uploading import MODEL, SLOW, drop, goto, slow_down
 
 pytestmark = pytest.mark.browser
@@ -65,11 +65,11 @@ def at_models(page: Page, service: Service) -> None:
 
 def wait_for_bytes(page: Page, least: float) -> None:
     """Until the row of the model says that so many bytes went."""
-    page.wait_for_function(
+    until(
+        page,
         "([name, least]) => "
         "document.querySelector(`[data-upload='${name}'] progress`)?.value > least",
-        arg=[MODEL, least],
-        timeout=PATIENCE,
+        [MODEL, least],
     )
 
 
@@ -120,7 +120,7 @@ def test_an_upload_goes_on_after_the_server_was_restarted(
     page.get_by_role("button", name="Files", exact=True).click()
     sent = offsets(page)
     choose(page, model)
-    expect(row).to_contain_text("Uploaded", timeout=PATIENCE)
+    eventually(expect(row).to_contain_text, "Uploaded")
     assert sent[0] > 0  # what had gone before the restart did not go again
     assert (service.easel.checkpoints / MODEL).read_bytes() == model.read_bytes()
     expect(choices(page).first).to_be_visible()
@@ -137,7 +137,7 @@ def test_an_upload_goes_on_by_itself_when_the_server_is_back(
     service.stop()
     service.start()
     row = page.locator(f"[data-upload='{MODEL}']")
-    expect(row).to_contain_text("Uploaded", timeout=PATIENCE)
+    eventually(expect(row).to_contain_text, "Uploaded")
     assert (service.easel.checkpoints / MODEL).read_bytes() == model.read_bytes()
     page.context.close()
 
@@ -153,7 +153,7 @@ def test_two_tabs_on_one_upload_make_one_whole_file(
     choose(second, model)
     for page in (first, second):
         row = page.locator(f"[data-upload='{MODEL}']")
-        expect(row).to_contain_text("Uploaded", timeout=PATIENCE)
+        eventually(expect(row).to_contain_text, "Uploaded")
     assert (service.easel.checkpoints / MODEL).read_bytes() == model.read_bytes()
     assert [path.name for path in service.easel.checkpoints.glob("uploaded*")] == [MODEL]
     for page in (first, second):
@@ -192,18 +192,18 @@ def test_a_full_disk_is_told_and_the_upload_goes_on_after_room_was_made(
     page = opened(browser, small)
     row = page.locator(f"[data-upload='{MODEL}']")
     drop(page, model)
-    expect(row).to_contain_text("Delete something", timeout=PATIENCE)  # before a byte was sent
+    eventually(expect(row).to_contain_text, "Delete something")  # before a byte was sent
     filler.unlink()
     slow_down(page, SLOW)
     row.get_by_role("button", name="Try again").click()
     wait_for_bytes(page, 5e6)
     fill(filler)
-    expect(row).to_contain_text("bytes are kept", timeout=PATIENCE)
+    eventually(expect(row).to_contain_text, "bytes are kept")
     assert not (small.easel.checkpoints / MODEL).exists()
     filler.unlink()
     sent = offsets(page)
     row.get_by_role("button", name="Try again").click()
-    expect(row).to_contain_text("Uploaded", timeout=PATIENCE)
+    eventually(expect(row).to_contain_text, "Uploaded")
     assert (small.easel.checkpoints / MODEL).read_bytes() == model.read_bytes()
     assert sent[0] > 0
     page.context.close()

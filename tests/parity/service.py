@@ -21,11 +21,10 @@ from plugins.nouns import Side
 from webapp.app import create_app
 from webapp.auth import Credentials
 from webapp.config import Config
-from webapp.filing import filing_of
 from webapp.plugging import host_of
 from webapp.plugin_desk import PluginDesk
 from webapp.queues.sqlite import SqliteStore
-from webapp.services import Services
+from webapp.services import build
 from webapp.settings import Options
 from webapp.workloop import Worker
 
@@ -115,18 +114,15 @@ def working(data_dir: Path, registry: Registry, config: Config | None = None) ->
     host = host_of(Side.WORKER, config, options, log) if plugged else None
     listener = PluginListener(host) if host else None
     engine = Engine(registry, styles_files=[data_dir / "styles.csv"], listener=listener)
-    filing = filing_of(config, registry) if config.filebrowser else None
-    services = Services(
-        config=config,
+    services = build(
+        config,
         stream=store,
         board=store,
         registry=registry,
         options=options,
         credentials=Credentials(),
         log=log,
-        close=store.close,
         plugins=PluginDesk(config, options, log),
-        filing=filing,
     )
     worker = Worker("cpu@parity:1", store, store, engine, data_dir, plugins=host)
     thread = threading.Thread(target=worker.run)
@@ -137,6 +133,5 @@ def working(data_dir: Path, registry: Registry, config: Config | None = None) ->
     finally:
         worker.draining.set()
         thread.join()
-        if filing is not None:
-            filing.close()
         services.close()
+        store.close()

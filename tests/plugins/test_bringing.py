@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from PIL import Image
 
 from generator.engine import Engine
 from generator.pictures.reading import read_base64
 from plugins.host import Choice, Host
 from plugins.listening import PluginListener
 from plugins.nouns import Side
+from tests.likeness import is_same_drawing
 from tests.parity.service import lay_out
 from tests.plugins.making import VERSION, make_plugin
 from tests.waiting import joined, wait_until
@@ -26,7 +28,7 @@ from webapp.auth import Credentials
 from webapp.config import Config
 from webapp.plugin_desk import PluginDesk
 from webapp.queues.sqlite import SqliteStore
-from webapp.services import Services
+from webapp.services import build
 from webapp.settings import Options
 from webapp.workloop import Worker
 
@@ -90,9 +92,15 @@ def serving(data_dir: Path, registry: Any) -> Iterator[FlaskClient]:
     host = Host(Side.WORKER, data_dir, VERSION, options.of_plugin, log)
     host.load(Choice())
     engine = Engine(registry, listener=PluginListener(host))
-    desk = PluginDesk(config, options, log)
-    services = Services(
-        config, store, store, registry, options, Credentials(), log, store.close, desk
+    services = build(
+        config,
+        stream=store,
+        board=store,
+        registry=registry,
+        options=options,
+        credentials=Credentials(),
+        log=log,
+        plugins=PluginDesk(config, options, log),
     )
     worker = Worker("cpu@t:1", store, store, engine, data_dir, plugins=host, choice=Choice)
     thread = threading.Thread(target=worker.run)
@@ -102,6 +110,7 @@ def serving(data_dir: Path, registry: Any) -> Iterator[FlaskClient]:
     finally:
         worker.draining.set()
         thread.join()
+        services.close()
         store.close()
 
 
@@ -121,10 +130,9 @@ def drawn(client: FlaskClient, **changes: Any) -> Any:
     return client.post("/sdapi/v1/txt2img", json={**SMALL, **changes})
 
 
-def pixels(answer: Any) -> bytes:
-    """The first picture, without its infotext."""
-    found: bytes = read_base64(answer.get_json()["images"][0]).tobytes()
-    return found
+def first(answer: Any) -> Image.Image:
+    """The first picture."""
+    return read_base64(answer.get_json()["images"][0])
 
 
 def test_a_sampler_of_a_plugin_draws_and_is_told(leaping: FlaskClient) -> None:
@@ -132,7 +140,7 @@ def test_a_sampler_of_a_plugin_draws_and_is_told(leaping: FlaskClient) -> None:
     assert leap.status_code == 200, leap.text
     assert "Sampler: Leap" in json.loads(leap.get_json()["info"])["infotexts"][0]
     euler = drawn(leaping, sampler_name="Euler", scheduler="Automatic")  # ours is not taken over
-    assert pixels(leap) == pixels(euler)
+    assert is_same_drawing(first(leap), first(euler))
 
 
 def test_a_schedule_of_a_plugin(leaping: FlaskClient) -> None:
@@ -140,7 +148,7 @@ def test_a_schedule_of_a_plugin(leaping: FlaskClient) -> None:
     text = json.loads(straight.get_json()["info"])["infotexts"][0]
     assert "Schedule type: Straight" in text
     usual = drawn(leaping, sampler_name="Leap")
-    assert pixels(straight) != pixels(usual)
+    assert not is_same_drawing(first(straight), first(usual))
     rising = drawn(leaping, sampler_name="Leap", scheduler="Rising")
     assert rising.status_code == 422
     assert "do not fall to 0" in rising.get_json()["detail"]

@@ -168,7 +168,7 @@ def test_a_bad_worker_part_is_told_and_the_others_work(
 
 
 def test_an_import_that_hangs_in_the_worker_is_given_up(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("plugins.probing.PATIENCE", {Side.WORKER: 1.5})
+    monkeypatch.setattr("plugins.probing.PATIENCE", {Side.WORKER: 5.0})
     make_plugin(tmp_path, "a-stuck", worker="while True: pass", hooks="at_step")
     make_plugin(tmp_path, "b-good", worker=UPPER, hooks="expand_prompt")
     host = host_of(tmp_path)

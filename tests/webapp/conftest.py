@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +24,6 @@ from webapp.auth import Credentials, credentials
 from webapp.config import Config
 from webapp.errors import envelope, json_answer
 from webapp.extras_answers import compose_extras
-from webapp.filing import filing_of
 from webapp.plugin_desk import PluginDesk
 from webapp.queues.contracts import Answer
 from webapp.queues.frames import (
@@ -39,6 +37,7 @@ from webapp.queues.frames import (
 )
 from webapp.queues.sqlite import SqliteStore
 from webapp.saving import save_all
+from webapp.services import build as build_services
 from webapp.settings import Options
 
 if TYPE_CHECKING:
@@ -168,16 +167,16 @@ def build(tmp_path: Path) -> Iterator[Builder]:
         store = SqliteStore(config.easel_dir / "queue.db")
         registry = Registry(Folders.under(data_dir))
         options = Options(data_dir / "config.json")
-        filing = filing_of(config, registry) if config.filebrowser else None
-        services = SimpleNamespace(
-            filing=filing,
-            config=config,
+        log = logging.getLogger("easel")
+        services = build_services(
+            config,
             stream=store,
             board=store,
             registry=registry,
             options=options,
             credentials=credentials,
-            plugins=PluginDesk(config, options, logging.getLogger("easel")),
+            log=log,
+            plugins=PluginDesk(config, options, log),
         )
         built = tmp_path / "dist"
         (built / "assets").mkdir(parents=True, exist_ok=True)
@@ -193,8 +192,7 @@ def build(tmp_path: Path) -> Iterator[Builder]:
             stop.set()
             if working:
                 worker.join()
-            if filing is not None:
-                filing.close()
+            services.close()
             store.close()
 
         ends.append(end)

@@ -12,14 +12,11 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 from uuid import uuid4
 
 from PIL import Image
 
 from generator.hooks import Watch
-from generator.models.kinds import SHELVES
 from generator.request import (
     Generation,
     GenerationRequest,
@@ -29,6 +26,7 @@ from generator.request import (
     Seeds,
     Stop,
 )
+from webapp.config import Config
 from webapp.family import LISTEN_FD, die_with_supervisor, worker_name
 from webapp.logs import start_log
 from webapp.places import open_store
@@ -71,30 +69,9 @@ class FakeEngine:
         """Nothing is held."""
 
 
-def configuration(data_dir: Path, port: int | None) -> Any:
-    """What the supervisor reads of the flags."""
-    return SimpleNamespace(
-        data_dir=data_dir,
-        easel_dir=data_dir / ".easel",
-        host="127.0.0.1",
-        port=port,
-        root_path="",
-        web_ui=True,
-        device="cpu",
-        listen=False,
-        token=None,
-        api_auth=(),
-        page_auth=(),
-        narrow_tokens=(),
-        insecure=False,
-        log_json=False,
-        tls_certfile=None,
-        tls_keyfile=None,
-        install_default=False,
-        models_dir=None,
-        ignored=(),
-        **{f"{kind}_dirs": () for kind in SHELVES},
-    )
+def configuration(data_dir: Path, port: int | None) -> Config:
+    """What the flags say."""
+    return Config(data_dir, port=port, device="cpu", install_default=False)
 
 
 def job(prompt: str, steps: int) -> bytes:

@@ -4,6 +4,7 @@ import io
 import re
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,7 @@ def test_a_share_outlives_a_restart_and_not_its_owner(build: Any) -> None:
     services = first.app.extensions["easel.services"]
     again = create_app(services)
     assert again.test_client().get(url).status_code == 200
-    services.credentials = credentials(None, (("ann", "pw"),))
+    services = replace(services, credentials=credentials(None, (("ann", "pw"),)))
     assert create_app(services).test_client().get(url).status_code == 404
 
 

@@ -27,7 +27,9 @@ def test_draws_the_recorded_map(goldens: Path, name: str) -> None:
     given = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
     drawn = draw(name, given, resolution=128, a=100 if name == "canny" else 1.0, b=200)
     recorded = np.array(Image.open(goldens / f"cases/cn_detect_{name}.png"))
-    assert np.array_equal(drawn, recorded)
+    assert drawn.shape == recorded.shape
+    off = np.abs(drawn.astype(int) - recorded)
+    assert (off > 2).mean() < 0.001
 
 
 def disc(height: int = 96, width: int = 128) -> Pixels:

@@ -73,7 +73,7 @@ def test_nothing_is_done_where_it_is_not_wanted(
     unet: UNet2DConditionModel, size: tuple[int, int], time: float, learned: int | None
 ) -> None:
     within, without = asked(unet, size, time, learned)
-    assert torch.equal(within, without)
+    assert torch.allclose(within, without, atol=1e-5)
 
 
 @pytest.mark.parametrize(("size", "seen"), [((64, 64), 16), ((64, 96), 16), ((57, 51), 20)])
@@ -84,7 +84,7 @@ def test_inner_levels_see_the_learned_size(
     within, without = asked(unet, size, 999, 256)
     assert within.shape == without.shape == (2, 4, *size)
     assert sides == [seen, -(-size[0] // 2)]
-    assert not torch.equal(within, without)
+    assert not torch.allclose(within, without, atol=1e-3)
 
 
 def test_an_error_leaves_the_network_as_it_was(unet: UNet2DConditionModel) -> None:
@@ -92,7 +92,7 @@ def test_an_error_leaves_the_network_as_it_was(unet: UNet2DConditionModel) -> No
     with pytest.raises(RuntimeError), composed(unet, x, t, 256):
         unet(x, t, torch.randn(2, 5, 9))
     within, without = asked(unet, (64, 64), 600, 256)
-    assert torch.equal(within, without)
+    assert torch.allclose(within, without, atol=1e-5)
 
 
 def test_only_checkpoints_that_say_so_are_asked() -> None:

@@ -20,8 +20,8 @@ TABLE = scaled_linear()
 
 def test_the_model_table_is_the_recorded(goldens: Path) -> None:
     with np.load(goldens / "unit_arrays.npz") as arrays:
-        assert np.array_equal(TABLE.alphas_cumprod.numpy(), arrays["alphas_cumprod"])
-        assert np.array_equal(TABLE.sigmas.numpy(), arrays["model_sigmas"])
+        assert np.allclose(TABLE.alphas_cumprod.numpy(), arrays["alphas_cumprod"], rtol=1e-6)
+        assert np.allclose(TABLE.sigmas.numpy(), arrays["model_sigmas"], rtol=1e-6)
 
 
 @pytest.mark.parametrize("label", [s.label for s in SCHEDULE_NAMES])
@@ -78,7 +78,7 @@ def test_zero_terminal_snr_and_downcast() -> None:
     assert float(bent.sigma_max) == pytest.approx(4518.8, rel=1e-3)
     assert float(bent.alphas_cumprod[0]) == pytest.approx(float(TABLE.alphas_cumprod[0]))
     half = noise_schedule(TABLE, Snapshot(use_downcasted_alpha_bar=True))
-    assert torch.equal(half.alphas_cumprod, TABLE.alphas_cumprod.half().float())
+    assert torch.allclose(half.alphas_cumprod, TABLE.alphas_cumprod.half().float(), rtol=1e-3)
 
 
 def test_distilled_table() -> None:

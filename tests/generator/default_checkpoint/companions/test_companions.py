@@ -58,7 +58,7 @@ def test_a_new_lora_changes_nothing(checkpoint: Checkpoint) -> None:
     before = answer(checkpoint)
     other = export.read(export.FILE)
     LowRank(other.unet).attach(other.unet)
-    assert torch.equal(answer(other), before)
+    assert torch.allclose(answer(other), before, atol=1e-5)
 
 
 def test_the_service_adds_what_the_training_added(checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_new_control_changes_nothing(checkpoint: Checkpoint) -> None:
     maps = torch.ones(1, 3, 128, 128)
     added = edges.residuals(network, noisy, torch.tensor([500]), torch.zeros(1, 77, 64), maps)
     assert all(not part.any() for part in added["down_block_additional_residuals"])
-    assert torch.equal(answer(checkpoint, **added), answer(checkpoint))
+    assert torch.allclose(answer(checkpoint, **added), answer(checkpoint), atol=1e-5)
 
 
 def test_a_style_is_learned_and_the_checkpoint_stays(
@@ -104,7 +104,7 @@ def test_a_style_is_learned_and_the_checkpoint_stays(
     state = train(style_task("style", checkpoint.unet, material), PLAN, tmp_path)
     learned = torch.load(state, weights_only=True)["weights"]
     assert all(weight.any() for name, weight in learned.items() if name.endswith(".up"))
-    assert torch.equal(answer(checkpoint), before)
+    assert torch.allclose(answer(checkpoint), before, atol=1e-5)
 
 
 def test_edges_are_learned(checkpoint: Checkpoint, material: Material, tmp_path: Path) -> None:
