@@ -52,6 +52,14 @@ class Changed(FileError):
 class TooBusy(FileError):
     """The caller has as much of this under way as one may have."""
 
+    retry_after = 5  # seconds
+
+
+class Overloaded(FileError):
+    """The service works at as much as its memory holds, for all callers together."""
+
+    retry_after = 5  # seconds
+
 
 class NotText(FileError):
     """The file holds no text that could be edited."""

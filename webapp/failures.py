@@ -16,7 +16,6 @@ from webapp.errors import (
     Refused,
     TooLarge,
     TooManyTries,
-    Unavailable,
     WrongCredential,
     envelope,
     json_answer,
@@ -104,6 +103,7 @@ def failed(error: Exception) -> Response:
     elif not isinstance(error, InvalidFields):
         log.log(WARNING if status >= 500 else INFO, "%d %s", status, error)
     answer = response(failure(error, g.get("extras"), Status.REFUSED))
-    if isinstance(error, Unavailable) and error.retry_after is not None:
-        answer.headers["Retry-After"] = str(error.retry_after)
+    wait = getattr(error, "retry_after", None)
+    if wait is not None:
+        answer.headers["Retry-After"] = str(wait)
     return answer

@@ -12,6 +12,7 @@ from filebrowser.jobs import Jobs
 from filebrowser.jobstore import JobStore
 from filebrowser.live import Hub
 from filebrowser.mounts import mounted, reports_changes
+from filebrowser.pictures.memory_budget import MemoryBudget
 from filebrowser.pictures.thumbnails import Thumbnails
 from filebrowser.tree import Listings
 from filebrowser.uploads.keeper import Keeper
@@ -59,8 +60,11 @@ class Filing:
         self.sweeper.start()
 
 
-def filing_of(config: "Config", registry: "Registry") -> Filing:
-    """The parts over the trees of ``config``; ``Filing.close`` ends their threads."""
+def filing_of(config: "Config", registry: "Registry", memory: MemoryBudget) -> Filing:
+    """The parts over the trees of ``config``; ``Filing.close`` ends their threads.
+
+    ``memory`` counts decoded pictures, those of other parts of the service too.
+    """
 
     def tell(happening: Happening) -> None:
         hub.tell(happening)
@@ -71,7 +75,7 @@ def filing_of(config: "Config", registry: "Registry") -> Filing:
     hub, roots, rules = Hub(), roots_of(config), rules_of(config.allow_pickle_upload)
     local = watched(roots, config.watch)
     often = RESCAN_SECONDS if len(local) == len(roots) else UNWATCHED_SECONDS
-    index = Index(config.easel_dir / INDEX, roots, told_by, rescan_seconds=often)
+    index = Index(config.easel_dir / INDEX, roots, told_by, memory, rescan_seconds=often)
     watching = Watching(local, roots, hub, lambda changes: index.look_at_paths(paths_of(changes)))
     uploads = uploads_of(config, tell)
     keeper = Keeper(uploads, lambda: roots_of(config))
@@ -84,7 +88,7 @@ def filing_of(config: "Config", registry: "Registry") -> Filing:
 
     return Filing(
         listings=Listings(),
-        thumbnails=Thumbnails(config.easel_dir / THUMBNAILS),
+        thumbnails=Thumbnails(config.easel_dir / THUMBNAILS, memory),
         index=index,
         hub=hub,
         watching=watching,

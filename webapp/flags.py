@@ -337,6 +337,23 @@ FLAGS: tuple[Flag, ...] = (
         MODELS,
         choices=("auto", "inotify", "poll", "off"),
     ),
+    Flag(
+        "decode-budget",
+        "size",
+        "decode_budget",
+        "Memory that the web process spends on decoding pictures, for all requests together, such "
+        "as 512M, the default. What does not fit waits some seconds, then gets 503.",
+        SERVER,
+        least=64 << 20,
+    ),
+    Flag(
+        "body-budget",
+        "size",
+        "body_budget",
+        "Bytes of request bodies that the web process holds, all together. Default: 256M.",
+        SERVER,
+        least=1 << 20,
+    ),
     Flag("device", "text", "device", "auto, cpu, or cuda:N[,cuda:M].", DEVICE),
     Flag(
         "threads",

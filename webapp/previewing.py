@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-from filebrowser.errors import FileError
+from filebrowser.errors import FileError, Overloaded
 from filebrowser.gate import Place, open_place
 from filebrowser.kinds import Kind, suffix, type_of
+from filebrowser.pictures.memory_budget import MemoryBudget
 from filebrowser.pictures.opening import opened
 from filebrowser.pictures.told import Told
 from filebrowser.previews.texts import read_text
@@ -38,6 +39,7 @@ class Asked:
     pasted: Callable[[str], Mapping[str, object]]  # an infotext, as parameters to draw with
     texts: bool = True
     part: Part = Part()  # noqa: RUF009  (frozen)
+    memory: MemoryBudget | None = None  # that pictures are read within
 
 
 class Previews:
@@ -76,6 +78,8 @@ def inside(kind: Kind, name: str, file: int, asked: Asked) -> Json:
             return {"weights": weights_json(weights, asked.part)}
         if kind in (Kind.TEXT, Kind.MARKDOWN) and asked.texts:
             return {"text": asdict(read_text(file))}
+    except Overloaded:
+        raise
     except FileError as error:
         return {"problem": str(error)}
     return {"problem": NEVER_OPENED} if kind is Kind.MODEL else {}
@@ -83,7 +87,7 @@ def inside(kind: Kind, name: str, file: int, asked: Asked) -> Json:
 
 def picture_json(file: int, asked: Asked) -> Json:
     """Size, format and how it was made."""
-    with opened(file) as image:
+    with opened(file, asked.memory) as image:
         size, form, told = image.size, image.format, told_by(image)
     return {
         "width": size[0],

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from filebrowser.pictures.memory_budget import MemoryBudget
 from filebrowser.watcher import Watcher
 from generator.atomic_file import make_folders
 from generator.models.registry import Registry
@@ -38,6 +39,8 @@ class Services:
     log: logging.Logger
     close: Callable[[], None]
     plugins: PluginDesk
+    decoding: MemoryBudget  # memory for decoding pictures, of all requests together
+    bodies: MemoryBudget  # memory for their bodies
     filing: Filing | None = None  # None without --filebrowser
 
 
@@ -61,8 +64,10 @@ def build(config: "Config", **overrides: Any) -> Services:
     if "registry" not in overrides:
         overrides["registry"] = _watched_registry(config, closing)
     registry: Registry = overrides["registry"]
+    decoding = overrides.setdefault("decoding", MemoryBudget(config.decode_budget))
+    overrides.setdefault("bodies", MemoryBudget(config.body_budget))
     if "filing" not in overrides and config.filebrowser:
-        overrides["filing"] = filing_of(config, registry)
+        overrides["filing"] = filing_of(config, registry, decoding)
         closing.callback(overrides["filing"].close)
     overrides.setdefault("options", options_of(config))
     if "plugins" not in overrides:

@@ -13,6 +13,7 @@ from flask import Flask, Response, g, request
 from webapp.bodies import check_body
 from webapp.logs import bind, unbind
 from webapp.origins import Origins
+from webapp.routes.context import release_body
 
 if TYPE_CHECKING:
     from webapp.config import Config
@@ -61,6 +62,7 @@ def install(app: Flask, config: "Config") -> None:
     """Hang what is done before and after each request on the app."""
     app.before_request(begin)
     app.teardown_appcontext(lambda _: unbind())
+    app.teardown_request(lambda _: release_body())
     if origins := config.origins:
         app.before_request(preflight)
         app.after_request(lambda answer: cors(answer, origins))

@@ -8,26 +8,65 @@ be opened by a worker; everything else is refused with the field named.
 import base64
 import binascii
 import re
+from dataclasses import dataclass, field
 
+from PIL import Image
+
+from filebrowser.errors import TooMuch
+from filebrowser.pictures.decoded_size import decoded_bytes
+from filebrowser.pictures.memory_budget import MemoryBudget
+from filebrowser.pictures.opening import DECODED, decoding
 from generator.errors import BadRequest
-from generator.pictures.saving import open_header, open_picture
+from generator.pictures.reading import fingerprint, read_base64
+from generator.pictures.saving import check_picture, open_header
 from webapp.errors import Refused
 from webapp.fetching import FetchRules, fetch, is_link
 
 MOST_BYTES = 64 * 2**20  # of one picture's file
 MOST_PIXELS = 8192 * 8192
+MOST_IN_ALL = 8 * MOST_PIXELS  # of all pictures of a request that a worker decodes at once
 LONGEST_SIDE = 16384  # pixels
 NO_LINKS = FetchRules(enabled=False)
 BLANKS = re.compile(r"[ \t\r\n]+")
 
 
-def picture(field: str, text: str, rules: FetchRules = NO_LINKS) -> str:
-    """``text`` as bare base64 of a picture file that was opened once; ``field`` is for refusals.
+@dataclass(slots=True)
+class PictureReader:
+    """Reads the pictures of one request, within the memory that all requests share.
 
-    Raises ``Refused`` for addresses that ``rules`` do not let be fetched, for what is not base64
-    or no picture, and for files of more than 64 MiB or pictures of more than 8192 x 8192 pixels,
-    which are never decoded.
+    ``most_in_all`` pixels may come in one request, as its worker holds them all at once.
     """
+
+    rules: FetchRules = NO_LINKS
+    memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(DECODED))
+    most_in_all: int | None = MOST_IN_ALL
+    pixels: int = 0
+
+    def __call__(self, name: str, text: str) -> str:
+        """The picture in the field ``name`` as bare base64 of a file that was decoded once.
+
+        Raises ``Refused`` for addresses that the rules do not let be fetched, for what is not
+        base64 or no picture, and for files of more than 64 MiB or pictures of more than
+        8192 x 8192 pixels, which are never decoded; ``Overloaded`` where memory is short.
+        """
+        encoded, width, height = picture(name, text, self.rules, self.memory)
+        self.pixels += width * height
+        if self.most_in_all is not None and self.pixels > self.most_in_all:
+            raise Refused(
+                f"{name}: the pictures of this request have more than {self.most_in_all:,} pixels "
+                "in all; send fewer, or smaller ones."
+            )
+        return encoded
+
+    def fingerprint(self, encoded: str) -> str:
+        """What tells a picture that was read from others: the md5 of its pixels."""
+        image = open_header(base64.b64decode(encoded))
+        with self.memory.hold(decoded_bytes(image, copies=2)):
+            return fingerprint(read_base64(encoded))
+
+
+def picture(field: str, text: str, rules: FetchRules, memory: MemoryBudget) -> tuple[str, int, int]:
+    """The picture in ``text`` as :class:`PictureReader` gives it, and its width and height."""
     text = text.lstrip()
     if is_link(text):
         text = base64.b64encode(fetch(text, field, rules)).decode("ascii")
@@ -40,12 +79,18 @@ def picture(field: str, text: str, rules: FetchRules = NO_LINKS) -> str:
         raise unreadable(field, "it is not base64") from None
     if not data:
         raise unreadable(field, "it is empty")
-    check_size(field, data)
+    image = checked_header(field, data)
+    width, height = image.size
     try:
-        open_picture(data)
+        with decoding(image, memory):
+            check_picture(image)
+    except TooMuch as error:
+        raise Refused(
+            f"{field}: {error} (--decode-budget). Send a smaller one, or a PNG."
+        ) from None
     except BadRequest as error:
         raise unreadable(field, first_words(error)) from None
-    return encoded
+    return encoded, width, height
 
 
 def bare(field: str, text: str) -> str:
@@ -58,17 +103,19 @@ def bare(field: str, text: str) -> str:
     return BLANKS.sub("", text)
 
 
-def check_size(field: str, data: bytes) -> None:
-    """Refuse what is no picture, and a picture that is too large to decode, by its header alone."""
+def checked_header(field: str, data: bytes) -> Image.Image:
+    """The opened picture; what is none, or too large to decode, is refused by its header alone."""
     try:
-        width, height = open_header(data).size
+        image = open_header(data)
     except BadRequest as error:
         raise unreadable(field, first_words(error)) from None
+    width, height = image.size
     if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
         raise Refused(
             f"{field}: the picture has {width} x {height} pixels; at most {MOST_PIXELS} in all "
             f"and {LONGEST_SIDE} a side are taken."
         )
+    return image
 
 
 def unreadable(field: str, why: str) -> Refused:

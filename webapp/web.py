@@ -13,6 +13,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from plugins.importing import refuse_for_good
+from webapp.allocator import return_large_pieces
 from webapp.app import create_app
 from webapp.config import Config, parse_handed
 from webapp.family import LISTEN_FD, die_with_parent, die_with_supervisor
@@ -92,6 +93,7 @@ class Server(BaseApplication):
 
     def load(self) -> "Flask":
         """Make the app, in the process that serves it."""
+        return_large_pieces()
         services = build(self.config)
         if services.filing is not None:
             services.filing.begin()

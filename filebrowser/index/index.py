@@ -20,6 +20,7 @@ from filebrowser.index.finding import Finder, Found, Question
 from filebrowser.index.looking import ask, compare, compare_names, note, writing
 from filebrowser.index.rows import Made
 from filebrowser.index.schema import connect, prepare
+from filebrowser.pictures.memory_budget import MemoryBudget
 from filebrowser.pictures.told import Teller, Told, silent
 from filebrowser.visit import Visit
 
@@ -51,6 +52,8 @@ class _Look:
 class Index:
     """What lies in ``roots``, in the file ``path``; ``teller`` reads how pictures were made.
 
+    ``memory`` counts the bytes of pictures that are read, and is waited for.
+
     Nothing is read before :meth:`start`. Call it after any fork. ``hurried``: without
     pauses. Everything is compared again after ``rescan_seconds``.
     """
@@ -60,6 +63,7 @@ class Index:
         path: Path,
         roots: Sequence[Root],
         teller: Teller = silent,
+        memory: MemoryBudget | None = None,
         *,
         rescan_seconds: float = RESCAN_SECONDS,
         hurried: bool = False,
@@ -67,6 +71,7 @@ class Index:
         self._path = path
         self._roots = {str(root.path): root for root in roots}
         self._teller = teller
+        self._memory = memory
         self._rescan_seconds = rescan_seconds
         self._hurried = hurried
         self._trees: dict[str, int] = {}  # empty before the start
@@ -190,7 +195,7 @@ class Index:
         for number, tree, folder, name, changed, _ in pictures:
             names = (*(folder.split("/") if folder else ()), name)
             place = Place(roots[tree], names)
-            made = ask(place, changed, self._teller)
+            made = ask(place, changed, self._teller, self._memory)
             if made is None:
                 self._add_name(str(place.root.path), names)
             told.append((number, made or Made(Told())))

@@ -12,6 +12,7 @@ from filebrowser.gate import DEEPEST, Place, check_name, hidden_in, locate, open
 from filebrowser.index import rows as books
 from filebrowser.index.rows import Known, Made, Seen
 from filebrowser.kinds import Kind, kind_by_mode
+from filebrowser.pictures.memory_budget import MemoryBudget
 from filebrowser.pictures.opening import opened
 from filebrowser.pictures.told import Teller, Told
 
@@ -160,7 +161,9 @@ def _seen(name: str, look: Look) -> Seen | None:
     return Seen(name, kind_by_mode(name, facts.st_mode), size, changed, inode)
 
 
-def ask(place: Place, changed: int, teller: Teller) -> Made | None:
+def ask(
+    place: Place, changed: int, teller: Teller, memory: MemoryBudget | None = None
+) -> Made | None:
     """What the picture at ``place`` tells, None where it is another one by now."""
     try:
         file = open_place(place)
@@ -169,7 +172,7 @@ def ask(place: Place, changed: int, teller: Teller) -> Made | None:
     try:
         if os.fstat(file).st_mtime_ns != changed:
             return None
-        with opened(file) as image:
+        with opened(file, memory, patiently=True) as image:
             return Made(teller(image), *image.size)
     except FileError:
         return Made(Told())  # damaged or too large: it has a name, and tells nothing

@@ -9,17 +9,20 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from PIL import Image
 
 from filebrowser.errors import NoPicture, TooMuch
+from filebrowser.pictures.decoded_size import decoded_bytes
+from filebrowser.pictures.memory_budget import MemoryBudget
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP")
 MOST_PIXELS = 80_000_000  # of one frame: 320 MB while it is decoded with its transparency
 MOST_BYTES = 400_000_000  # of the file
 MOST_SCANS = 200  # of a progressive JPEG, each of which goes over all pixels; usual are 10
 PIECE = 2**20  # bytes read at once
+DECODED = 512 * 2**20  # bytes of decoded pictures at once, where nobody says otherwise
 START_OF_SCAN = b"\xff\xda"
 
 DAMAGED = (
@@ -39,11 +42,15 @@ DAMAGED = (
 
 
 @contextmanager
-def opened(file: int) -> Iterator[Image.Image]:
+def opened(
+    file: int, memory: MemoryBudget | None = None, *, patiently: bool = False
+) -> Iterator[Image.Image]:
     """The picture in the open file; its header is read, nothing is decoded yet.
 
-    The descriptor stays open, and the caller's. What Pillow raises inside the block becomes
-    :class:`NoPicture`, what is too large :class:`TooMuch`.
+    ``memory`` counts the file's bytes while the header is read, as some formats read all of them;
+    :class:`Overloaded` where it has none left, ``patiently`` waits for them. The descriptor stays
+    open, and the caller's. What Pillow raises inside the block becomes :class:`NoPicture`, what is
+    too large :class:`TooMuch`.
     """
     facts = os.fstat(file)
     size = facts.st_size
@@ -54,12 +61,33 @@ def opened(file: int) -> Iterator[Image.Image]:
     try:
         with os.fdopen(os.dup(file), "rb") as stream:
             stream.seek(0)
-            with Image.open(stream, formats=FORMATS) as image:
+            with memory.hold(size, patiently=patiently) if memory else nullcontext():
+                image = Image.open(stream, formats=FORMATS)
+            with image:
                 yield image
     except (Image.DecompressionBombError, MemoryError):
         raise TooMuch(f"The picture has more than {MOST_PIXELS:,} pixels.") from None
     except DAMAGED as error:
         raise NoPicture(f"This is no picture that can be read: {_reason(error)}.") from None
+
+
+@contextmanager
+def decoding(image: Image.Image, memory: MemoryBudget, copies: int = 0) -> Iterator[None]:
+    """Have the memory that decoding takes, with ``copies`` of the picture in RGB or RGBA.
+
+    Raises :class:`TooMuch` where there never is as much, :class:`Overloaded` where not now.
+    """
+    needed = decoded_bytes(image, copies)
+    if needed > memory.most:
+        raise TooMuch(
+            f"Decoded, a {image.format} of {image.width} x {image.height} pixels takes "
+            f"{needed >> 20:,} MiB of memory; at most {memory.most >> 20:,} MiB are spent."
+        )
+    with memory.hold(needed):
+        try:
+            yield
+        finally:
+            image.close()  # whoever holds the object holds no pixels any more
 
 
 def check_decodable(image: Image.Image, file: int) -> None:

@@ -15,12 +15,12 @@ from PIL import Image, ImageOps
 
 from filebrowser.gate import Place, open_place
 from filebrowser.pictures.keeping import Kept
-from filebrowser.pictures.opening import check_decodable, opened
+from filebrowser.pictures.memory_budget import MemoryBudget
+from filebrowser.pictures.opening import DECODED, check_decodable, decoding, opened
 
 SIDES = (128, 256, 512, 1024)  # pixels
 AT_ONCE = 2  # pictures in decoding: more only make one another wait
 ASKERS = 64  # of the same thumbnail only one goes on; the others find what it made
-LARGE = 16_000_000  # pixels, of which only one at a time is decoded
 QUALITY = 82
 TYPE = "image/webp"
 
@@ -36,13 +36,15 @@ class Thumbnail:
 class Thumbnails:
     """Makes thumbnails and keeps them below ``folder``, at most ``most_bytes`` of them.
 
-    Safe for threads. One for the whole process.
+    Safe for threads. One for the whole process, whose decoded pictures ``memory`` counts.
     """
 
-    def __init__(self, folder: Path, most_bytes: int = 512 * 2**20) -> None:
+    def __init__(
+        self, folder: Path, memory: MemoryBudget | None = None, most_bytes: int = 512 * 2**20
+    ) -> None:
         self._kept = Kept(folder, most_bytes)
+        self._memory = memory or MemoryBudget(DECODED)
         self._turns = threading.BoundedSemaphore(AT_ONCE)
-        self._large = threading.Lock()
         self._askers = tuple(threading.Lock() for _ in range(ASKERS))
 
     def tag(self, place: Place, side: int) -> str:
@@ -56,7 +58,7 @@ class Thumbnails:
     def get(self, place: Place, side: int) -> Thumbnail:
         """The picture at ``place`` within ``side`` x ``side`` pixels, upright as its EXIF says.
 
-        Raises the gate's errors, :class:`NoPicture` and :class:`TooMuch`.
+        Raises the gate's errors, :class:`NoPicture`, :class:`TooMuch` and :class:`Overloaded`.
         """
         file = open_place(place)
         try:
@@ -76,12 +78,10 @@ class Thumbnails:
             return data
 
     def _make(self, file: int, side: int) -> bytes:
-        with opened(file) as image:
+        with opened(file, self._memory) as image:
             check_decodable(image, file)
-            if image.width * image.height > LARGE:
-                with self._large:
-                    return shrunk(image, side)
-            return shrunk(image, side)
+            with decoding(image, self._memory, copies=int(_plain_mode(image) != image.mode)):
+                return shrunk(image, side)
 
 
 def shrunk(image: Image.Image, side: int) -> bytes:
@@ -102,7 +102,15 @@ def _plain(image: Image.Image) -> Image.Image:
     """RGB, or RGBA where something shines through; a picture of 16 bits is brought to 8."""
     if image.mode.startswith("I"):
         return image.point(lambda value: value / 256).convert("RGB")
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    mode = _plain_mode(image)
+    if image.mode != mode:
+        return image.convert(mode)
+    image.load()
+    return image
+
+
+def _plain_mode(image: Image.Image) -> str:
+    return "RGBA" if image.has_transparency_data else "RGB"
 
 
 def _with_orientation(small: Image.Image, image: Image.Image) -> Image.Image:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from generator.atomic_file import make_folders, shared_mode, write_atomically
@@ -130,6 +130,18 @@ def open_picture(data: bytes) -> Image.Image:
     if isinstance(image.info.get("transparency"), bytes):
         return image.convert("RGBA")
     return image
+
+
+def check_picture(image: Image.Image) -> None:
+    """Decode an opened picture, once and without copies, to see that it can be.
+
+    Raises :class:`BadRequest` as :func:`open_picture` would.
+    """
+    try:
+        image.load()
+        image.getexif().get(ExifTags.Base.Orientation)
+    except BROKEN as error:
+        raise BadRequest(f"Invalid encoded image: {error}") from error
 
 
 def save(path: Path, data: bytes) -> None:

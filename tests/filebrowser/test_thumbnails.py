@@ -23,7 +23,7 @@ from tests.waiting import quick
 
 @pytest.fixture
 def thumbnails(tmp_path: Path) -> Thumbnails:
-    return Thumbnails(tmp_path / "kept", 2**20)
+    return Thumbnails(tmp_path / "kept", most_bytes=2**20)
 
 
 @pytest.fixture

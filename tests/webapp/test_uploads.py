@@ -15,7 +15,12 @@ from PIL import Image
 from generator.pictures.saving import open_picture
 from webapp import uploads
 from webapp.errors import Refused
-from webapp.uploads import picture
+from webapp.uploads import PictureReader
+
+
+def picture(field: str, text: str) -> str:
+    """The base64 of a picture that was read."""
+    return PictureReader()(field, text)
 
 
 def file(

@@ -27,7 +27,7 @@ class Given:
     user_name: str = ""
     version: str = ""
     lenient: bool = True
-    picture: Callable[[str, str], str] = uploads.picture
+    picture: uploads.PictureReader = field(default_factory=uploads.PictureReader)
     panels: Mapping[str, Sequence[Input]] = field(default_factory=dict)
     choices: Callable[[str], Sequence[str]] = lambda kind: ()
     scripts: Callable[[str], Sequence[Entry]] = lambda route: ()

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from generator.pictures.reading import fingerprint, read_base64
 from generator.request import Mask, Origin
 from webapp.coercion import Bool, Float, Int, Str, Strings
 from webapp.eas import IMAGE_LINK
@@ -112,7 +111,7 @@ def origin(body: Img2Img, given: Given, *, named: bool = False) -> Origin:
     )
     return Origin(
         images=images,
-        fingerprint=fingerprint(read_base64(images[-1])) if named else None,
+        fingerprint=given.picture.fingerprint(images[-1]) if named else None,
         image_guidance=body.image_cfg_scale,
         strength=body.denoising_strength,
         resize_mode=body.resize_mode or 0,

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from webapp.services import Services
     from webapp.waiting_limit import WaitingLimit
 
+LARGEST_FORM = 1024 * 1024  # bytes of a form: a name and a password
+SMALL = 64 * 1024  # bytes of a body that counts for nothing
+PIECE = 1024 * 1024  # bytes read at once where the length is not known
+MOST_VALUES = 500_000  # in the JSON of a body; each takes up to a hundred bytes
 MOST_ECHOED = 200  # characters of a malformed body that the answer repeats
 
 
@@ -54,21 +58,75 @@ def require(scope: Scope, what: str) -> None:
         raise Forbidden(f"{what}; this takes a credential for {scope}. See docs/access.md.")
 
 
-def json_body(*, required: bool = True) -> object:
+def body_bytes(most: int | None = None) -> bytes:
+    """The whole body, of at most ``most`` bytes, within the memory that all requests share.
+
+    It counts until :func:`release_body`, at the latest until the request ends. Raises
+    ``TooLarge`` and ``Overloaded``.
+    """
+    most = most or int(current_app.config["MAX_CONTENT_LENGTH"])
+    length = request.content_length
+    if length is not None:
+        if length > most:
+            raise TooLarge(f"The body of the request has {length:,} bytes; at most {most:,}.")
+        stream = request.stream
+        hold_memory(length)
+        return stream.read(length)
+    pieces, size, stream = [], 0, request.stream
+    while piece := stream.read(PIECE):
+        size += len(piece)
+        if size >= most:  # at the service's own limit it would be cut in silence
+            raise TooLarge(f"The body of the request has more than {most:,} bytes.")
+        hold_memory(len(piece))
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def hold_memory(size: int) -> None:
+    """Count ``size`` bytes more for the current request. Raises ``Overloaded``.
+
+    Small bodies are not counted, so that a stop is heard when memory is short.
+    """
+    held: list[int] = g.setdefault("held_memory", [])
+    if size > SMALL or held:
+        services().bodies.take(size)
+        held.append(size)
+
+
+def release_body() -> None:
+    """The body of the current request, and what was made of it, is needed no longer."""
+    for size in g.pop("held_memory", ()):
+        services().bodies.give_back(size)
+
+
+def check_values(data: bytes) -> None:
+    """Refuse JSON of so many values that their objects would fill the memory."""
+    values = sum(map(data.count, (b",", b"[", b"{")))
+    if values > MOST_VALUES:
+        raise TooLarge(f"The JSON has about {values:,} values; at most {MOST_VALUES:,} are read.")
+
+
+def decoded(data: bytes) -> str:
+    """JSON's bytes as text, in whichever encoding of Unicode they are."""
+    return data.decode(json.detect_encoding(data), "surrogatepass")
+
+
+def json_body(*, required: bool = True, most: int | None = None) -> object:
     """The body as JSON, whatever its content type says; None when empty and not required.
 
-    Raises ``InvalidFields`` as AUTOMATIC1111 words it (golden ``malformed_json``).
+    Raises ``InvalidFields`` as AUTOMATIC1111 words it (golden ``malformed_json``), and as
+    :func:`body_bytes`.
     """
-    data = request.get_data(cache=False)
-    # A body without a length is cut at the limit in silence.
-    if request.content_length is None and len(data) >= current_app.config["MAX_CONTENT_LENGTH"]:
-        raise TooLarge("The body of the request is too long.")
+    data = body_bytes(most)
     if not data.strip():
         if not required:
             return None
         raise InvalidFields([Fault(("body",), "field required", "value_error.missing")])
+    check_values(data)
     try:
-        return json.loads(data)
+        text = decoded(data)
+        del data  # a large body is there once or twice, not three times
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise InvalidFields([malformed(error)]) from None
     except (UnicodeDecodeError, ValueError, RecursionError):

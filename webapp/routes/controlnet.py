@@ -131,15 +131,18 @@ def settings() -> Response:
 @described(Note("Draw the maps of pictures", body=Detection, answer=Maps))
 def detect() -> Response:
     """Through the queue, as every work is."""
-    body = read(Detection, json_body())
-    frame = Frame(
+    return response(road.draw(services(), to_frame(read(Detection, json_body()))))
+
+
+def to_frame(body: Detection) -> Frame:
+    """Check a body; the frame that asks a worker for it."""
+    return Frame(
         id=uuid4().hex,
         kind=DETECT,
         body=DETECTIONS.dump_json(DetectionJob(units(body), user_name())),
         owner=caller().name,
         tags={ROUTE_TAG: "detect"},
     )
-    return response(road.draw(services(), frame))
 
 
 def units(body: Detection) -> tuple[ControlUnit, ...]:

@@ -17,7 +17,7 @@ from webapp.queues.contracts import Frame
 from webapp.queues.frames import DESCRIBE, QUESTIONS
 from webapp.requests.fields import read
 from webapp.routes import road
-from webapp.routes.context import caller, json_body, response, services, tasks
+from webapp.routes.context import caller, json_body, response, services
 from webapp.routes.drawing import reader
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.scopes import Scope, allowed
@@ -56,21 +56,20 @@ class NoSuchModel(Refused):
 @described(Note("Words for a picture", body=Interrogation, answer=CAPTION))
 def interrogate() -> Response:
     """Checked as AUTOMATIC1111 checks it: the picture first, then the name of the model."""
-    body = read(Interrogation, json_body())
+    return response(road.draw(services(), to_frame(read(Interrogation, json_body()))))
+
+
+def to_frame(body: Interrogation) -> Frame:
+    """The question as a worker gets it."""
     picture = reader()("image", body.image)
-    here = services()
-    question = question_of(picture, body.model, here)
-    frame = Frame(
+    question = question_of(picture, body.model, services())
+    return Frame(
         id=uuid4().hex,
         kind=DESCRIBE,
         body=QUESTIONS.dump_json(question),
         owner=caller().name,
         tags={TASK_TAG: new_task("interrogate"), ROUTE_TAG: "interrogate"},
     )
-    try:
-        return response(road.draw(here, frame))
-    finally:
-        tasks().finish(frame.owner, frame.tags[TASK_TAG])
 
 
 def question_of(picture: str, model: str, here: "Services") -> Question:

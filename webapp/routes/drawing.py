@@ -1,7 +1,6 @@
 """The drawing routes: txt2img and img2img."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -21,7 +20,7 @@ from webapp.requests.img2img import Img2Img
 from webapp.requests.saving import origins_dir, saving, unsaved
 from webapp.requests.txt2img import Txt2Img
 from webapp.routes import road
-from webapp.routes.context import caller, json_body, require, response, services, tasks
+from webapp.routes.context import caller, json_body, require, response, services
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.scopes import Scope, allowed
 from webapp.version import INFOTEXT_VERSION
@@ -47,7 +46,7 @@ PICTURES = {
 @described(Note("Draw pictures from a prompt", body=Txt2Img, answer=PICTURES))
 def txt2img() -> Response:
     """Draw, and answer when it is done."""
-    return drawn(read(Txt2Img, json_body()))
+    return response(road.draw(services(), to_frame(read(Txt2Img, json_body()))))
 
 
 @drawing.post("/img2img")
@@ -55,11 +54,11 @@ def txt2img() -> Response:
 @described(Note("Draw pictures from pictures and a prompt", body=Img2Img, answer=PICTURES))
 def img2img() -> Response:
     """Draw, and answer when it is done."""
-    return drawn(read(Img2Img, json_body()))
+    return response(road.draw(services(), to_frame(read(Img2Img, json_body()))))
 
 
-def drawn(body: DrawingBody) -> Response:
-    """Check a body, queue it, wait for its answer."""
+def to_frame(body: DrawingBody) -> Frame:
+    """Check a body; the frame that asks a worker for it."""
     here = services()
     options = here.options.get()
     g.extras = eas.named(body.alwayson_scripts)  # a refusal is told in their form too
@@ -79,16 +78,13 @@ def drawn(body: DrawingBody) -> Response:
         answer_quality=int(str(options.get("jpeg_quality", 80))),
     )
     keep_overrides(accepted.body, here)
-    frame = frame_of(job, task, here)
-    try:
-        return response(road.draw(here, frame))
-    finally:
-        tasks().finish(frame.owner, task)
+    return frame_of(job, task, here)
 
 
-def reader() -> Callable[[str, str], str]:
+def reader(most_in_all: int | None = uploads.MOST_IN_ALL) -> uploads.PictureReader:
     """Reads the pictures of a body, fetching those that are addresses as the flags allow."""
-    return partial(uploads.picture, rules=fetch_rules(services().config))
+    here = services()
+    return uploads.PictureReader(fetch_rules(here.config), here.decoding, most_in_all)
 
 
 def given(options: Mapping[str, object], here: "Services") -> Given:

@@ -3,13 +3,12 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import replace
-from io import BytesIO
 from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify
-from PIL import Image
 
-from generator.pictures.saving import PARAMETERS, read_infotext
+from filebrowser.pictures.opening import decoding
+from generator.pictures.saving import PARAMETERS, open_header, read_infotext
 from generator.prompt.styles import read_styles
 from webapp.openapi import Note, described
 from webapp.places import styles_files
@@ -26,7 +25,7 @@ from webapp.requests.extras import (
 from webapp.requests.fields import read
 from webapp.requests.pasted import parameters_of
 from webapp.routes import road
-from webapp.routes.context import caller, json_body, response, services, tasks
+from webapp.routes.context import caller, json_body, response, services
 from webapp.routes.drawing import reader, user_name
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.scopes import Scope, allowed
@@ -58,8 +57,7 @@ UNTOLD = frozenset(
 @described(Note("Enlarge a picture", body=ExtrasSingle, answer=SINGLE))
 def single_image() -> Response:
     """Enlarge, and answer when it is done."""
-    body = read(ExtrasSingle, json_body())
-    return enlarged(body, [reader()("image", body.image)], single=True)
+    return response(road.draw(services(), single_frame(read(ExtrasSingle, json_body()))))
 
 
 @extras.post("/extra-batch-images")
@@ -67,12 +65,21 @@ def single_image() -> Response:
 @described(Note("Enlarge pictures", body=ExtrasBatch, answer=SEVERAL))
 def batch_images() -> Response:
     """Enlarge, and answer when all are done."""
-    body = read(ExtrasBatch, json_body())
-    return enlarged(body, batch_pictures(body, reader()), single=False)
+    return response(road.draw(services(), batch_frame(read(ExtrasBatch, json_body()))))
 
 
-def enlarged(body: ExtrasFields, images: list[str], *, single: bool) -> Response:
-    """Check a body, queue it, wait for its answer."""
+def single_frame(body: ExtrasSingle) -> Frame:
+    """The frame that asks a worker to enlarge one picture."""
+    return to_frame(body, [reader()("image", body.image)], single=True)
+
+
+def batch_frame(body: ExtrasBatch) -> Frame:
+    """The same for several, of which a worker decodes one at a time."""
+    return to_frame(body, batch_pictures(body, reader(most_in_all=None)), single=False)
+
+
+def to_frame(body: ExtrasFields, images: list[str], *, single: bool) -> Frame:
+    """Check a body; the frame that asks a worker for it."""
     here = services()
     options = here.options.get()
     job = ExtrasJob(
@@ -92,17 +99,13 @@ def enlarged(body: ExtrasFields, images: list[str], *, single: bool) -> Response
         int(str(options.get("jpeg_quality", 80))),
     )
     task = new_task("extras")
-    frame = Frame(
+    return Frame(
         id=uuid4().hex,
         kind=EXTRAS,
         body=EXTRAS_JOBS.dump_json(job),
         owner=caller().name,
         tags={TASK_TAG: task, ROUTE_TAG: "extras"},
     )
-    try:
-        return response(road.draw(here, frame))
-    finally:
-        tasks().finish(frame.owner, task)
 
 
 @extras.post("/png-info")
@@ -112,7 +115,8 @@ def png_info() -> Response:
     """The infotext of a picture, its other texts, and the infotext taken apart."""
     body = read(PngInfoBody, json_body())
     data = base64.b64decode(reader()("image", body.image))
-    with Image.open(BytesIO(data)) as image:
+    image = open_header(data)
+    with decoding(image, services().decoding):
         info, items = read_infotext(image), other_texts(image.info)
     styles = read_styles(styles_files(services().config)).values()
     parameters = parameters_of(info, services().options.get(), styles)

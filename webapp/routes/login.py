@@ -12,7 +12,7 @@ from webapp.errors import Refused, WrongCredential
 from webapp.guesses import Guesses
 from webapp.openapi import EMPTY, Note, described
 from webapp.requests.models_of import exact
-from webapp.routes.context import caller, json_body, services
+from webapp.routes.context import LARGEST_FORM, caller, json_body, services
 from webapp.scopes import Scope, allowed
 from webapp.secret import Secret
 from webapp.version import VERSION
@@ -63,6 +63,7 @@ def blueprint(guesses: Guesses) -> Blueprint:
     )
     def enter() -> Response:
         """Set the cookie. JSON is answered with JSON, the form with a redirect to the page."""
+        request.max_content_length = LARGEST_FORM
         as_json = request.mimetype == "application/json"
         given = json_body() if as_json else request.form.to_dict()
         who = known(given, guesses)

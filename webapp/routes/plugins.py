@@ -28,7 +28,7 @@ from plugins.installing import (
 from plugins.nouns import Ask, Reply, Route, Task
 from plugins.nouns import Scope as Whom
 from webapp.coercion import Bool, Object
-from webapp.errors import Forbidden, Refused, TooLarge
+from webapp.errors import Forbidden, Refused
 from webapp.openapi import Note, described
 from webapp.plugin_desk import Declared, PluginDesk, clean, not_loaded, part_json, setting_json
 from webapp.plugin_tasks import SHOWN
@@ -36,7 +36,7 @@ from webapp.queues.contracts import PLUGINS, Errand, Frame
 from webapp.queues.frames import PLUGIN, PLUGIN_TASKS, PluginTask
 from webapp.requests.fields import read
 from webapp.routes import road
-from webapp.routes.context import caller, json_body, response, services, tasks
+from webapp.routes.context import body_bytes, caller, json_body, response, services, tasks
 from webapp.routes.errands import send
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.scopes import OPENS, Scope, allowed
@@ -125,9 +125,7 @@ def bring() -> Response:
     ending = request.args.get("name", "").lower()
     if ending and not ending.endswith(ENDINGS):
         raise Refused(f"name: {' or '.join(ENDINGS)} is expected.")
-    data = request.get_data(cache=False)
-    if len(data) > LARGEST_ARCHIVE:
-        raise TooLarge(f"A plugin's archive has at most {LARGEST_ARCHIVE >> 20} MiB.")
+    data = body_bytes(LARGEST_ARCHIVE)
     wheel = ending.endswith(WHEEL)
     data_dir = services().config.data_dir
     manifest = install(BytesIO(data), data_dir, replace=replace, wheel=wheel)
@@ -303,10 +301,7 @@ def worked(name: str, task: Task) -> Response:
         answer = jsonify({"id_task": frame.tags[TASK_TAG]})
         answer.status_code = 202
         return answer
-    try:
-        return response(road.draw(here, frame))
-    finally:
-        tasks().finish(frame.owner, frame.tags[TASK_TAG])
+    return response(road.draw(here, frame))
 
 
 def whole() -> dict[str, Any]:

@@ -6,11 +6,12 @@ from typing import Annotated
 from flask import Blueprint, Response, jsonify
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
+from filebrowser.pictures.decoded_size import COLOURS
 from generator.control.poses import Person, skeletons
 from generator.pictures.saving import encode
 from webapp.openapi import Note, described
 from webapp.requests.fields import invalid
-from webapp.routes.context import json_body
+from webapp.routes.context import json_body, services
 from webapp.scopes import Scope, allowed
 
 poses = Blueprint("poses", __name__, url_prefix="/controlnet")
@@ -67,7 +68,9 @@ def render() -> Response:
         raise invalid(error) from None
     if not asked:
         return jsonify({"info": "No pose data detected."})
-    return jsonify({"images": [drawn(pose) for pose in asked], "info": "Success"})
+    largest = max(pose.canvas_width * pose.canvas_height for pose in asked)
+    with services().decoding.hold(2 * COLOURS * largest):
+        return jsonify({"images": [drawn(pose) for pose in asked], "info": "Success"})
 
 
 def drawn(pose: Pose) -> str:

@@ -12,7 +12,8 @@ from webapp.draining import drains
 from webapp.errors import Draining, Unavailable
 from webapp.logs import bind, bound
 from webapp.queues.contracts import Answer, Frame, Stream
-from webapp.routes.context import caller, tasks, waiting_limit
+from webapp.routes.context import caller, release_body, tasks, waiting_limit
+from webapp.routes.tasks import task_of
 
 if TYPE_CHECKING:
     from webapp.services import Services
@@ -41,26 +42,32 @@ def draw(services: "Services", frame: Frame) -> Answer:
     A caller who leaves takes a waiting frame along, unless its progress was asked for: a page that
     is loaded again finds its task still in line. A running job goes on, as it may save files.
     Raises ``Draining`` while the service ends; a frame that waits by then is kept for the next
-    start, or ``Unavailable`` where too many wait.
+    start, or ``Unavailable`` where too many wait. Callers hand the frame over and keep nothing of
+    the request's body.
     """
     if drains(services.board):
         raise Draining("The service is being stopped; send the request again in a moment.")
     frame = replace(frame, tags={**frame.tags, REQUEST_TAG: bound("request")})
     bind(job=frame.id)
     with waiting_limit().place(owner=caller().owner):
-        return _submit_and_wait(services, frame)
+        services.stream.put(frame)
+        frame = replace(frame, body=b"")  # its pictures need not be here while they are waited for
+        release_body()
+        return _answer_of(services, frame)
 
 
-def _submit_and_wait(services: "Services", frame: Frame) -> Answer:
-    services.stream.put(frame)
+def _answer_of(services: "Services", frame: Frame) -> Answer:
     environ, known = request.environ, tasks()
-    answer = wait(
-        services.stream,
-        frame.id,
-        lambda: left(environ),
-        lambda: known.is_followed(frame.id),
-        lambda: drains(services.board),
-    )
+    try:
+        answer = wait(
+            services.stream,
+            frame.id,
+            lambda: left(environ),
+            lambda: known.is_followed(frame.id),
+            lambda: drains(services.board),
+        )
+    finally:
+        known.finish(frame.owner, task_of(frame))
     if not left(environ):  # a page that was loaded again asks for the answer by its task
         services.stream.forget(frame.id)  # else its pictures fill the queue's file for an hour
     return answer

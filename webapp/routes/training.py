@@ -17,7 +17,7 @@ from webapp.requests.training import (
     arguments,
 )
 from webapp.routes import road
-from webapp.routes.context import caller, json_body, response, services, tasks
+from webapp.routes.context import caller, json_body, response, services
 from webapp.routes.errands import chosen
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.scopes import Scope, allowed
@@ -82,7 +82,7 @@ def no_hypernetwork(verb: str) -> NotBuilt:
 
 def through_queue(kind: str, body: bytes, checkpoint: str, task: str) -> Response:
     """Put it into the queue and wait for its answer."""
-    frame = Frame(
+    wanted = Frame(
         id=uuid4().hex,
         kind=kind,
         body=body,
@@ -90,7 +90,4 @@ def through_queue(kind: str, body: bytes, checkpoint: str, task: str) -> Respons
         checkpoint=checkpoint,
         tags={TASK_TAG: task, ROUTE_TAG: kind},
     )
-    try:
-        return response(road.draw(services(), frame))
-    finally:
-        tasks().finish(frame.owner, task)
+    return response(road.draw(services(), wanted))

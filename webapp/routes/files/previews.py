@@ -101,7 +101,8 @@ def blueprint(filing: "Filing") -> Blueprint:
             whole("offset", 0, MOST_TENSORS),
             whole("limit", TENSORS, MOST_SHOWN),
         )
-        asked = Asked(services().registry, pasted, Right.DOWNLOAD in here.rights, part)
+        texts = Right.DOWNLOAD in here.rights
+        asked = Asked(services().registry, pasted, texts, part, services().decoding)
         # In ASCII: strangers' texts may hold halves of characters, which UTF-8 has none for.
         text = json.dumps(kept.of(place, asked))
         return Response(text, content_type="application/json")

@@ -23,7 +23,7 @@ from webapp.browsing import visit_of
 from webapp.errors import TooManyTries
 from webapp.guesses import Guesses
 from webapp.openapi import Note, described
-from webapp.routes.context import services
+from webapp.routes.context import LARGEST_FORM, services
 from webapp.routes.files import share_page
 from webapp.routes.files.packing import Turns, zipped
 from webapp.routes.files.pictures import PICTURES
@@ -111,6 +111,7 @@ def blueprint(
         share = standing(name, store)
         guest = request.remote_addr or ""
         guesses.check(name, guest)
+        request.max_content_length = LARGEST_FORM
         if not passwords.opens(share.password, request.form.get("password", "")):
             guesses.failed(name, guest)
             return private(share_page.form(url_for("shared.enter", name=name), "wrong", 401))

@@ -30,7 +30,7 @@ from webapp.bodies import connection_of, from_socket
 from webapp.browsing import visit_of
 from webapp.errors import envelope
 from webapp.openapi import NULL, Note, described
-from webapp.routes.context import response, services
+from webapp.routes.context import hold_memory, response, services
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 from webapp.suggesting import Suggestion, suggest
@@ -107,6 +107,7 @@ def blueprint(uploads: Uploads) -> Blueprint:
     def folder() -> Response:
         """Right: create."""
         check_rights(visit(), {Right.CREATE})
+        hold_memory(min(request.content_length or 8 + LONGEST_HEADER, 8 + LONGEST_HEADER))
         start = request.stream.read(8 + LONGEST_HEADER)
         return jsonify(
             hinted(suggest(start, visit(), services().config, services().plugins.marked))
