@@ -9,6 +9,9 @@ from benchmarks.files_search import found
 from benchmarks.fuller_prompts import measure
 from benchmarks.transfers import transfers
 
+APART = "## Taken apart"
+"""The heading below which figures stand that take long and are taken by commands of their own."""
+
 
 def main() -> None:
     """Take every figure in one run and write them down."""
@@ -16,7 +19,9 @@ def main() -> None:
     figures = [*all_figures(), *transfers(), *listings(), *found(), *measure(), *told()]
     page = as_markdown(figures, where)
     print(page)
-    Path(__file__).with_name("RESULTS.md").write_text(page)
+    results = Path(__file__).with_name("RESULTS.md")
+    _, kept, rest = results.read_text().partition(APART)
+    results.write_text(page + "\n" + kept + rest)
 
 
 if __name__ == "__main__":
