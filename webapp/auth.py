@@ -22,7 +22,7 @@ from webapp.errors import Forbidden, NotAuthenticated, TooLarge, WrongCredential
 from webapp.guesses import Guesses
 from webapp.links import EXPIRES, SIGNATURE, Signer
 from webapp.logs import bind
-from webapp.origins import Origins
+from webapp.origins import Origins, is_own
 from webapp.scopes import OPENS, Scope, scope_of
 from webapp.secret import Secret
 from webapp.sessions import Ended
@@ -46,6 +46,7 @@ SIGNED = frozenset({"files.by_path", "files.by_absolute_path"})
 """What a signed link opens without a credential."""
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+NOBODY = Origins()
 TOKENS = ""
 """The account at which a wrong token guesses."""
 
@@ -230,12 +231,13 @@ def gate(credentials: Credentials, guesses: Guesses, origins: Origins, signer: S
     if SIGNATURE in request.args and request.endpoint in SIGNED:
         g.caller = signed_in(signer)
         return
-    g.caller = identify(credentials, guesses)
+    g.caller = identify(credentials, guesses, origins)
     bind(user=g.caller.name)
     if credentials.open_to_all:
         if not credentials.any_host:
             check_host()
-        check_origin(origins)
+        if not origins.admit(request.headers.get("Origin", "")):
+            check_origin(origins)
     elif g.caller.by_cookie and request.method not in SAFE_METHODS:
         check_origin(origins)
     if request.endpoint is not None and scope not in OPENS[g.caller.scope]:
@@ -262,8 +264,13 @@ def from_quiet_page() -> bool:
     return request.endpoint in FROM_QUIET_PAGES and hidden and not elsewhere
 
 
-def identify(credentials: Credentials, guesses: Guesses | None = None) -> Caller:
-    """The caller of the current request. Raises 401's exceptions, 429's with ``guesses``."""
+def identify(
+    credentials: Credentials, guesses: Guesses | None = None, origins: Origins = NOBODY
+) -> Caller:
+    """The caller of the current request. Raises 401's exceptions, 429's with ``guesses``.
+
+    The cookie of a visitor does not count for pages of origins that are let in without trust.
+    """
     if credentials.open_to_all:
         return OWNING
     header = request.headers.get("Authorization", "") or request.headers.get(FILEBROWSER_TOKEN, "")
@@ -274,6 +281,8 @@ def identify(credentials: Credentials, guesses: Guesses | None = None) -> Caller
             basic = header.strip().lower().startswith("basic")
             raise WrongCredential("Incorrect username or password" if basic else "Incorrect token")
         return found
+    if comes_untrusted(origins):
+        raise NotAuthenticated("Not authenticated: a page of another origin has no login here")
     if current_user.is_authenticated and stands():
         caller: Caller = current_user.caller
         return caller
@@ -335,9 +344,8 @@ def check_origin(origins: Origins) -> None:
         if request.method not in SAFE_METHODS and from_elsewhere(origins):
             raise Forbidden("A page of another site may not ask for this.")
         return
-    if origins.allow(origin) or urlsplit(origin).netloc == request.host:
-        return
-    raise Forbidden(f"The origin {origin!r} may not ask for this; see --cors-allow-origins.")
+    if not origins.trust(origin) and not ours(origin):
+        raise Forbidden(f"The origin {origin!r} may not ask for this; see --cors-allow-origins.")
 
 
 def from_elsewhere(origins: Origins) -> bool:
@@ -345,8 +353,23 @@ def from_elsewhere(origins: Origins) -> bool:
     if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
         return True
     page = urlsplit(request.headers.get("Referer", ""))
-    ours = page.netloc in ("", request.host)
-    return not ours and not origins.allow(f"{page.scheme}://{page.netloc}")
+    origin = f"{page.scheme}://{page.netloc}"
+    return bool(page.netloc) and not ours(origin) and not origins.trust(origin)
+
+
+def comes_untrusted(origins: Origins) -> bool:
+    """Whether a page asks that may call, but not with its visitor's login."""
+    origin = request.headers.get("Origin", "")
+    return bool(origin) and origins.admit(origin) and not origins.trust(origin) and not ours(origin)
+
+
+def ours(origin: str) -> bool:
+    """Whether pages of an origin are this service's.
+
+    Anybody may say that a proxy speaks https to the browser: it makes the answer no milder.
+    """
+    forwarded = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip().lower()
+    return is_own(origin, request.host, secure="https" in (request.scheme, forwarded))
 
 
 def host_name(host: str) -> str:

@@ -181,14 +181,15 @@ FLAGS: tuple[Flag, ...] = (
         "cors-allow-origins",
         "text",
         "cors_allow_origins",
-        "Origins, comma-separated, that browsers may call from.",
+        "Origins such as https://a.example, comma-separated, whose pages may call with a login. "
+        "* lets every page call, with credentials of its own and never with a login.",
         SERVER,
     ),
     Flag(
         "cors-allow-origins-regex",
         "text",
         "cors_allow_origins_regex",
-        "A regular expression that whole origins must fit for browsers to call from them.",
+        "A regular expression of whole origins, likewise; one that fits any origin is a *.",
         SERVER,
     ),
     Flag(

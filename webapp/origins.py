@@ -1,12 +1,31 @@
-"""Which other sites' pages may call from a browser. No Flask."""
+"""Whose pages may call from a browser, and which page is our own. No Flask."""
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import urlsplit
+
+ANYBODY, OPAQUE = "*", "null"
+"""What stands for every origin; the origin of sandboxed frames, files and redirects."""
+
+FORM = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@\\\s]+)/?", re.IGNORECASE)
+PORTS = {"http": 80, "https": 443}
+STRANGERS = tuple(
+    f"{scheme}://{host}{port}"
+    for scheme in PORTS
+    for host in ("qzxjvkwqy.com", "qzxjvkwqy.invalid", "a1.qzx-jvk7.org", "203.0.113.77")
+    for port in ("", ":8443")
+)
+"""Origins that nobody means: a pattern that fits one of them fits whoever wants to come."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Origins:
-    """``--cors-allow-origins`` and ``--cors-allow-origins-regex``; nobody by default."""
+    """``--cors-allow-origins`` and ``--cors-allow-origins-regex``; nobody by default.
+
+    Pages of a trusted origin may use the visitor's login. ``*``, ``null`` and a pattern that fits
+    strangers let pages call, but with credentials that they send themselves: cookies do not count.
+    """
 
     names: tuple[str, ...] = ()
     pattern: re.Pattern[str] | None = None
@@ -15,8 +34,63 @@ class Origins:
         """Whether anybody may."""
         return bool(self.names) or self.pattern is not None
 
-    def allow(self, origin: str) -> bool:
-        """Whether pages of ``origin`` (scheme, host, port) may; the pattern fits it whole."""
-        if origin in self.names or "*" in self.names:
+    @property
+    def open(self) -> bool:
+        """Whether pages of every origin may call."""
+        return ANYBODY in self.names or self.wide
+
+    @cached_property
+    def wide(self) -> bool:
+        """Whether the pattern fits strangers."""
+        return self.pattern is not None and any(map(self.pattern.fullmatch, STRANGERS))
+
+    def trust(self, origin: str) -> bool:
+        """Whether a page of this origin (scheme, host, port) may use the visitor's login."""
+        asked = parts(origin)
+        if asked is None:
+            return False
+        if any(asked == parts(name) for name in self.names):
             return True
+        return self.fits(origin) and not self.wide
+
+    def admit(self, origin: str) -> bool:
+        """Whether a page of this origin may call, if only with credentials of its own."""
+        if self.open or self.trust(origin):
+            return True
+        return origin == OPAQUE and (OPAQUE in self.names or self.fits(OPAQUE))
+
+    def fits(self, origin: str) -> bool:
+        """Whether the pattern fits the whole of an origin."""
         return self.pattern is not None and self.pattern.fullmatch(origin) is not None
+
+
+def parts(origin: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of an origin; None for what is none, such as ``null``."""
+    found = FORM.fullmatch(origin)
+    if found is None:
+        return None
+    scheme = found[1].lower()
+    place = host_and_port(found[2], scheme)
+    return (scheme, *place) if place else None
+
+
+def host_and_port(text: str, scheme: str) -> tuple[str, int] | None:
+    """Host in lower case and port of ``host[:port]``, the scheme's where none is named."""
+    try:
+        split = urlsplit(f"//{text}")
+        port = split.port or PORTS.get(scheme, 0)
+    except ValueError:
+        return None
+    return ((split.hostname or "").rstrip("."), port) if split.hostname else None
+
+
+def is_own(origin: str, host: str, secure: bool) -> bool:
+    """Whether a page of ``origin`` is the service's that is asked as ``host``.
+
+    Host and port are the same, and so is the scheme; but a page under https may come to a service
+    that speaks http to the proxy before it. ``secure``: the service is known to be under https.
+    """
+    asked = parts(origin)
+    if asked is None or asked[0] not in PORTS or (secure and asked[0] != "https"):
+        return False
+    return asked[1:] == host_and_port(host, asked[0])

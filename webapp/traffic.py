@@ -12,7 +12,7 @@ from flask import Flask, Response, g, request
 
 from webapp.bodies import check_body
 from webapp.logs import bind, unbind
-from webapp.origins import Origins
+from webapp.origins import ANYBODY, OPAQUE, Origins
 from webapp.routes.context import release_body
 
 if TYPE_CHECKING:
@@ -86,15 +86,21 @@ def preflight() -> Response | None:
 
 
 def cors(answer: Response, origins: Origins) -> Response:
-    """Let pages of the allowed origins read the answer (``--cors-allow-origins``)."""
+    """Let pages of the allowed origins read the answer (``--cors-allow-origins``).
+
+    Only those of trusted origins may have asked with cookies.
+    """
     origin = request.headers.get("Origin", "")
-    if origin and origins.allow(origin):
-        answer.headers["Access-Control-Allow-Origin"] = origin
-        answer.headers["Access-Control-Allow-Credentials"] = "true"
+    answer.vary.add("Origin")
+    if origin and origins.admit(origin):
+        if origins.trust(origin):
+            answer.headers["Access-Control-Allow-Origin"] = origin
+            answer.headers["Access-Control-Allow-Credentials"] = "true"
+        else:
+            answer.headers["Access-Control-Allow-Origin"] = ANYBODY if origins.open else OPAQUE
         answer.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
         wanted = request.headers.get("Access-Control-Request-Headers", "*")
         answer.headers["Access-Control-Allow-Headers"] = wanted
-        answer.vary.add("Origin")
     return answer
 
 
