@@ -9,7 +9,12 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM
 from pathlib import Path
+
+NOT_THERE = frozenset({ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG})
+"""Errors of one path, not of the disk: it is gone, not ours to see, or a link that leads to itself.
+"""
 
 Signature = tuple[int, int, int]  # size, mtime_ns, inode
 
@@ -166,21 +171,26 @@ class Settler:
                 status = os.stat(place)
                 with os.scandir(place) as listing:
                     entries = [each for each in listing if not each.name.startswith(".")]
-            except (FileNotFoundError, NotADirectoryError, PermissionError):
+            except OSError as error:
+                if error.errno not in NOT_THERE:
+                    raise
                 continue
             if (status.st_dev, status.st_ino) in seen:
                 continue  # symbolic links are followed, their loops are not
             seen.add((status.st_dev, status.st_ino))
             for entry in entries:
-                if entry.is_dir(follow_symlinks=self.links):
+                found = self._status(Path(entry.path))
+                if found is not None and stat.S_ISDIR(found.st_mode):
                     waiting.append(entry.path)
-                elif (signature := _signature(self._status(Path(entry.path)))) is not None:
+                elif (signature := _signature(found)) is not None:
                     yield Path(entry.path), signature
 
     def _status(self, path: Path) -> os.stat_result | None:
         try:
             return path.stat(follow_symlinks=self.links)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        except OSError as error:
+            if error.errno not in NOT_THERE:
+                raise  # a network share that is away: what was known there may come back
             return None
 
 

@@ -148,7 +148,7 @@ class Watcher:
                 settler.hint(path, when, phase)
             if time.monotonic() >= rescan_at:
                 began = time.monotonic()
-                self._look_everywhere()
+                _retrying(self._look_everywhere)
                 _retrying(lambda: settler.rescan(time.monotonic()))
                 now = time.monotonic()
                 rescan_at = now + max(self._habits.rescan, RESCAN_REST * (now - began))
@@ -286,6 +286,8 @@ def _retrying(look: Callable[[], None]) -> None:
         look()
     except OSError as error:
         log.info("Changes cannot be seen now, trying again: %s", error)
+    except Exception:  # one entry must not end the watch over all others
+        log.exception("Changes cannot be seen now, trying again")
 
 
 def _log_failure(told: "Future[object]") -> None:

@@ -9,6 +9,8 @@ from enum import StrEnum
 from importlib import metadata, util
 from pathlib import Path
 
+from generator.errors import ModelUnreadable
+from generator.models.plain_files import check_name, printable
 from plugins.errors import BadManifest, PluginError
 from plugins.manifest import FILE, Manifest, check_met, read_manifest
 from plugins.nouns import Side
@@ -106,6 +108,12 @@ def _folders(extensions: Path) -> Iterator[Found]:
         return
     for folder in sorted(extensions.iterdir(), key=lambda path: path.name.casefold()):
         if folder.name.startswith(".") or not folder.is_dir():
+            continue
+        try:
+            check_name(folder.name)
+        except ModelUnreadable as error:
+            name = printable(folder.name)
+            yield Found(name, Path(name), Origin.FOLDER, module_name(name), None, f"{error}.")
             continue
         yield _read(folder, Origin.FOLDER, f"easel_extensions.{module_name(folder.name)}")
 

@@ -12,6 +12,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from generator.errors import ModelUnreadable
+from generator.models.plain_files import open_plain
 from plugins.errors import BadManifest, Unmet
 from plugins.hookspecs import HOOKS
 
@@ -81,10 +83,12 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a plugin's folder. Raises :class:`BadManifest` with every fault named."""
     path = folder / FILE
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             text = file.read(LARGEST + 1)
     except OSError as error:
         raise BadManifest(f"{path.name} cannot be read: {error.strerror}.") from error
+    except ModelUnreadable as error:
+        raise BadManifest(f"{error}.") from error
     if len(text) > LARGEST:
         raise BadManifest(f"{path.name} has more than {LARGEST} bytes.")
     return parse(text)

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filebrowser.gate import Place, Root
+from filebrowser.errors import BadPath
+from filebrowser.gate import Place, Root, check_name
 from filebrowser.index import rows as books
 from filebrowser.index.finding import Finder, Found, Question
 from filebrowser.index.looking import ask, compare, compare_names, note, writing
@@ -138,7 +139,7 @@ class Index:
     def _add(
         self, root: str, names: tuple[str, ...], *, deep: bool, only: str | None = None
     ) -> None:
-        if root not in self._trees or any(name.startswith(".") for name in names):
+        if root not in self._trees or not all(map(_is_indexed, (*names, *filter(None, (only,))))):
             return
         with self._changed:
             self._waiting.setdefault((root, names), _Look()).add(only, deep)
@@ -160,6 +161,9 @@ class Index:
                     rescan_at = time.monotonic() + self._rescan_seconds
             except (sqlite3.Error, OSError) as error:  # a full disk, a share that is away
                 log.warning("The index of files stands still for a moment: %s", error)
+                self._pause(LONGEST_PAUSE)
+            except Exception:  # one entry must not end the index of all others
+                log.exception("The index of files cannot take something in, and goes on")
                 self._pause(LONGEST_PAUSE)
 
     def _turn(self) -> bool:
@@ -237,3 +241,12 @@ class Index:
     def _pause(self, seconds: float) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._stopped, seconds)
+
+
+def _is_indexed(name: str) -> bool:
+    """Whether a name is one that can be asked for, and not a hidden one."""
+    try:
+        check_name(name)
+    except BadPath:
+        return False
+    return not name.startswith(".")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-import yaml
 from torch import Tensor
 
 from generator.errors import ModelUnreadable, WrongArchitecture
@@ -15,6 +14,7 @@ from generator.models.families.sd1 import control
 from generator.models.families.sd1.hints import read_hints
 from generator.models.index import ModelFile
 from generator.models.weights import read_tensors, shapes
+from generator.models.yaml_files import BROKEN, read_yaml
 
 # After checkpoint.py, which readies torchvision for it.
 from diffusers import ControlNetModel  # isort: skip
@@ -123,9 +123,9 @@ def _pools(file: ModelFile) -> bool:
     if file.config is None:
         return "shuffle" in file.stem.lower()
     try:
-        params = yaml.safe_load(Path(file.config).read_text("utf-8"))["model"]["params"]
+        params = read_yaml(Path(file.config))["model"]["params"]
         return bool(params.get("global_average_pooling", False))
-    except (OSError, UnicodeError, yaml.YAMLError, KeyError, TypeError) as error:
+    except BROKEN as error:
         raise ModelUnreadable(
             f"{file.config.name} is no configuration of a ControlNet: {error!r}"
         ) from error

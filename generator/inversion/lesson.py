@@ -10,7 +10,6 @@ from generator.hooks import Watch
 from generator.inversion.lessons import Lesson
 from generator.inversion.training import Example, Pupil, train
 from generator.inversion.words import Written, write_word
-from generator.models.embedding_facts import embedding_facts
 from generator.models.embeddings import read_embedding
 from generator.models.kinds import Kind
 from generator.models.registry import Registry
@@ -38,7 +37,7 @@ def train_word(
             "POST /sdapi/v1/create/embedding.",
             "embedding_name",
         )
-    had = embedding_facts(file).step or 0
+    had = file.embedding.step or 0
     if had >= lesson.steps:
         raise BadRequest(f"{file.name} has had {had} steps already; ask for more.", "steps")
     pupil = ready(lesson, read_embedding(file), had)

@@ -5,17 +5,29 @@ Contract sections 1.11 and 2.7.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from generator.errors import ModelUnreadable
 from generator.models.header import read_header
-from generator.models.index import ModelFile
-from generator.models.pickles import Shape, read_pickle, vectors_in
+from generator.models.pickles import Shape, named_vectors, read_pickle
+
+if TYPE_CHECKING:
+    from generator.models.index import ModelFile
 
 Kind = TypeVar("Kind")
 
 TOKENS = "embeddings.token_embedding.weight"
 CONTEXT = ".attn2.to_k.weight"
+NAMED = ("emb_params", "clip_l")
+PARAMETERS = "string_to_param."  # then the trainer's own word, "*" for most
+SDXL = ("clip_g", "clip_l")  # for Stable Diffusion XL: two texts side by side
+MOST_VECTORS = 75  # what fits into a chunk of a prompt
+WIDEST = 1 << 14  # numbers of a vector
+NAMES_SHOWN = 5
+LARGEST_STEP = 1 << 53  # what JSON carries whole
+
+Sizes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +41,47 @@ class EmbeddingFacts:
     checkpoint_name: str | None = None
 
 
-def embedding_facts(file: ModelFile) -> EmbeddingFacts:
-    """The facts of ``file``; all None where it cannot be read."""
-    try:
-        if file.path.suffix == ".safetensors":
-            tensors = read_header(file.path).tensors
-            return _facts({name: entry.shape for name, entry in tensors.items()}, {})
-        found = read_pickle(file.path)
-        shapes = {str(place): vector.sizes for place, vector in enumerate(vectors_in(found))}
-        return _facts(shapes, found if isinstance(found, Mapping) else {})
-    except (ModelUnreadable, OSError):
-        return EmbeddingFacts()
+def read_facts(path: Path) -> EmbeddingFacts:
+    """The facts of the file at ``path``.
+
+    Raises :class:`ModelUnreadable` for what is no embedding that a prompt can use, OSError.
+    """
+    if path.suffix.lower() == ".safetensors":
+        tensors = read_header(path).tensors
+        sizes = {name: entry.shape for name, entry in tensors.items()}
+        return _facts(path.name, sizes, {})
+    found = read_pickle(path)
+    sizes = {name: vector.sizes for name, vector in named_vectors(found).items()}
+    return _facts(path.name, sizes, found if isinstance(found, Mapping) else {})
 
 
-def text_width(checkpoint: ModelFile) -> int | None:
+def vectors_among(file: str, sizes: Sizes) -> tuple[str, ...]:
+    """The names of the tensors that are the vectors of an embedding: one, or two for SDXL.
+
+    Raises :class:`ModelUnreadable`, naming ``file``, where there are none that a prompt can use.
+    """
+    if sizes.keys() >= set(SDXL):
+        chosen: tuple[str, ...] = SDXL
+    else:
+        known = [name for name in sizes if name in NAMED or name.startswith(PARAMETERS)]
+        chosen = tuple(known[:1] or (list(sizes) if len(sizes) == 1 else ()))
+    if not chosen:
+        shown = ", ".join(sorted(name[:40] for name in sizes)[:NAMES_SHOWN]) or "nothing"
+        raise ModelUnreadable(f"{file} is no embedding: it holds {shown}")
+    counts = set()
+    for name in chosen:
+        size = sizes[name]
+        if not 1 <= len(size) <= 2 or not 1 <= size[-1] <= WIDEST:
+            raise ModelUnreadable(f"{file} is no embedding: its {name[:40]} is {list(size)}")
+        counts.add(size[0] if len(size) == 2 else 1)
+    if len(counts) > 1 or not 1 <= max(counts) <= MOST_VECTORS:
+        raise ModelUnreadable(
+            f"{file} holds {max(counts):,} vectors; a prompt can use 1 to {MOST_VECTORS}"
+        )
+    return chosen
+
+
+def text_width(checkpoint: "ModelFile") -> int | None:
     """How wide the text of a checkpoint is, which an embedding for it must be; None: not told."""
     try:
         shapes = _shapes(checkpoint)
@@ -55,7 +94,7 @@ def text_width(checkpoint: ModelFile) -> int | None:
     return None
 
 
-def _shapes(file: ModelFile) -> dict[str, tuple[int, ...]]:
+def _shapes(file: "ModelFile") -> dict[str, tuple[int, ...]]:
     if file.path.suffix == ".safetensors":
         return {name: entry.shape for name, entry in read_header(file.path).tensors.items()}
     found = read_pickle(file.path)
@@ -64,17 +103,13 @@ def _shapes(file: ModelFile) -> dict[str, tuple[int, ...]]:
     return {str(name): value.sizes for name, value in tensors if isinstance(value, Shape)}
 
 
-def _facts(shapes: Mapping[str, tuple[int, ...]], noted: Mapping[object, object]) -> EmbeddingFacts:
-    if "clip_g" in shapes and "clip_l" in shapes:  # of Stable Diffusion XL: two texts side by side
-        vectors, width = shapes["clip_g"][0], shapes["clip_g"][-1] + shapes["clip_l"][-1]
-        return EmbeddingFacts(vectors, width)
-    shape = next((shape for shape in shapes.values() if 1 <= len(shape) <= 2), None)
-    if shape is None:
-        return EmbeddingFacts()
+def _facts(file: str, sizes: Sizes, noted: Mapping[object, object]) -> EmbeddingFacts:
+    chosen = [sizes[name] for name in vectors_among(file, sizes)]
+    step = _as(int, noted.get("step"))
     return EmbeddingFacts(
-        vectors=shape[0] if len(shape) == 2 else 1,
-        width=shape[-1],
-        step=_as(int, noted.get("step")),
+        vectors=chosen[0][0] if len(chosen[0]) == 2 else 1,
+        width=sum(size[-1] for size in chosen),
+        step=step if step is not None and abs(step) < LARGEST_STEP else None,
         checkpoint=_as(str, noted.get("sd_checkpoint")),
         checkpoint_name=_as(str, noted.get("sd_checkpoint_name")),
     )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from generator.errors import ModelUnreadable
+from generator.models.embedding_facts import vectors_among
 from generator.models.index import Identity, ModelFile
 from generator.models.kinds import SHELVES, Kind
 from generator.models.registry import Registry
@@ -19,9 +20,6 @@ from generator.prompt.conditioning import TextualInversion
 
 log = logging.getLogger(__name__)
 SUFFIXES = SHELVES[Kind.EMBEDDING].suffixes
-NAMED = ("emb_params", "clip_l")
-PARAMETERS = "string_to_param."  # then the trainer's own word, "*" for most
-SDXL = {"clip_l", "clip_g"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,15 +76,8 @@ def vectors_of(tensors: Mapping[str, Tensor], file: ModelFile) -> Tensor:
 
     One for Stable Diffusion XL has two texts, whose widths add up as they do in its U-Net.
     """
-    if tensors.keys() >= SDXL:
-        return torch.cat([_flat(tensors[name]) for name in sorted(SDXL)], dim=1)
-    known = [tensors[name] for name in tensors if name in NAMED or name.startswith(PARAMETERS)]
-    found = known or (list(tensors.values()) if len(tensors) == 1 else [])
-    if not found or found[0].dim() == 0:
-        raise ModelUnreadable(
-            f"{file.name} is no embedding: it holds {', '.join(sorted(tensors)[:5])}"
-        )
-    return _flat(found[0]).clone()
+    chosen = vectors_among(file.name, {name: tuple(each.shape) for name, each in tensors.items()})
+    return torch.cat([_flat(tensors[name]) for name in chosen], dim=1)
 
 
 def _flat(vectors: Tensor) -> Tensor:

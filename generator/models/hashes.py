@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from generator.models.plain_files import open_plain
+
 LEGACY_OFFSET = 0x100000  # bytes
 LEGACY_LENGTH = 0x10000
 PIECE = 1 << 20
@@ -42,14 +44,14 @@ class Hashes:
 
 def legacy_hash(path: Path) -> str:
     """The first 8 hex of the sha256 of 64 KiB at 1 MiB; of nothing, where the file is shorter."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         file.seek(LEGACY_OFFSET)
         return hashlib.sha256(file.read(LEGACY_LENGTH)).hexdigest()[:8]
 
 
 def compute(path: Path, stopped: Callable[[], bool] = lambda: False) -> Hashes | None:
     """Read the file once and hash it. None when stopped, or when it changed meanwhile."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         before = path.stat()
         whole, payload = hashlib.sha256(), hashlib.sha256()
         header = _header_length(path, file.read(8), before.st_size)

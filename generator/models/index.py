@@ -10,16 +10,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import NoReturn
 
 from generator.errors import ModelNotFound
+from generator.models.embedding_facts import EmbeddingFacts
 from generator.models.kinds import SHELVES, Kind
 from generator.models.others import OtherModel
+from generator.models.plain_files import read_object
 
 Identity = tuple[str, int, int, int]
 RESERVED_ALIASES = frozenset({"none", "Addams"})  # never an alias of a LoRA (contract 2.6)
 NAMES_SHOWN = 8
+MOST_PARTS = 100_000  # brackets and commas of an object in metadata that is told as one
+DEEPEST = 64  # brackets within each other in it
 LEARNED = "easel.preferred_size"  # in metadata: the size that the model learned and draws best
 
 
@@ -39,6 +44,8 @@ class ModelFile:
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)  # __metadata__
     config: Path | None = None  # the .yaml of the same stem beside it
     config_stamp: tuple[int, int] | None = None  # the .yaml's size and mtime_ns
+    draws: bool = True  # False for a checkpoint of whose header it is sure that none draws with it
+    embedding: EmbeddingFacts = field(default_factory=EmbeddingFacts)
     kept_in: Path | None = field(default=None, compare=False)  # where a pickle's tensors are kept
 
     @property
@@ -116,7 +123,10 @@ class Index:
     """All model files at one moment. Lookups raise :class:`ModelNotFound` naming what is there."""
 
     files: Mapping[Kind, tuple[ModelFile, ...]]
-    rejected: Mapping[Path, str] = field(default_factory=dict)  # path -> why it is not listed
+    rejected: Mapping[Path, str] = field(default_factory=dict)
+    """Why a file is not listed, by its path with every character shown."""
+    refused: Mapping[Identity, str] = field(default_factory=dict)
+    """The same for what is in a file: it is not read again until it changes."""
     unsettled: frozenset[Path] = frozenset()  # of these, the ones worth another look in a second
     others: Mapping[str, tuple[OtherModel, ...]] = field(default_factory=dict)  # plugins' kinds
 
@@ -125,13 +135,12 @@ class Index:
         return self.files.get(kind, ())
 
     def find_checkpoint(self, name: str = "", exact: bool = True) -> ModelFile:
-        """The checkpoint of that name, title or hash; "" is the first one.
+        """The checkpoint of that name, title or hash; "" is the first one that draws.
 
         With ``exact`` off, the shortest title that contains ``name`` is taken too, and then the
         same with a trailing ``[hash]`` cut off (contract 5.10).
         """
-        first = self.of(Kind.CHECKPOINT)[:1]
-        found = self._checkpoint_names.get(name) if name else (first[0] if first else None)
+        found = self._checkpoint_names.get(name) if name else self._first_checkpoint
         if found is None and name and not exact:
             found = self._closest(name)
         return found or self._missing(Kind.CHECKPOINT, name)
@@ -171,6 +180,11 @@ class Index:
         if kind is Kind.LORA:
             return self.find_lora(name)
         return self._names(kind).get(name) or self._missing(kind, name)
+
+    @property
+    def _first_checkpoint(self) -> ModelFile | None:
+        files = self.of(Kind.CHECKPOINT)
+        return next((file for file in files if file.draws), files[0] if files else None)
 
     @cached_property
     def _checkpoint_names(self) -> Mapping[str, ModelFile]:
@@ -275,18 +289,27 @@ def _first_wins(pairs: Iterable[tuple[str, ModelFile]]) -> Mapping[str, ModelFil
 
 def _preferred_vae(checkpoint: ModelFile) -> str:
     """The ``vae`` that the user's metadata beside a checkpoint names, or ""."""
-    try:
-        content = json.loads(checkpoint.path.with_suffix(".json").read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return ""
-    name = content.get("vae") if isinstance(content, dict) else None
+    name = read_object(checkpoint.path.with_suffix(".json")).get("vae")
     return name if isinstance(name, str) and name != "Automatic" else ""
 
 
 def _embedded(value: str) -> object:
-    if not value.startswith("{"):
+    """The object in a text, or the text where it holds none that can stand in an answer."""
+    if not value.startswith("{") or sum(map(value.count, "{[,")) > MOST_PARTS:
         return value
     try:
-        return json.loads(value)
+        found = json.loads(value, parse_constant=_no_number)
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return value
+    return found if _depth(value) <= DEEPEST else value
+
+
+def _no_number(text: str) -> object:
+    raise ValueError(f"{text} is no number")
+
+
+def _depth(text: str) -> int:
+    """How deep brackets stand within each other, at most; those in strings count too."""
+    steps = ((char in "{[") - (char in "}]") for char in re.sub(r"[^\[\]{}]", "", text))
+    return max(accumulate(steps), default=0)

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from generator.errors import ModelUnreadable
+from generator.models.plain_files import check_name
+
 
 @dataclass(frozen=True, slots=True)
 class OtherShelf:
@@ -32,7 +35,7 @@ def models_in_folders(shelf: OtherShelf) -> tuple[OtherModel, ...]:
 
 def _folders(place: Path) -> Iterator[OtherModel]:
     try:
-        found = sorted(path for path in place.iterdir() if not path.name.startswith("."))
+        found = sorted(path for path in place.iterdir() if _is_shown(path.name))
     except OSError:
         return  # it is not there yet
     for path in found:
@@ -43,6 +46,14 @@ def _folders(place: Path) -> Iterator[OtherModel]:
         if stats:
             newest = max(stat.st_mtime_ns for stat in stats)
             yield OtherModel(path.name, path, sum(stat.st_size for stat in stats), newest)
+
+
+def _is_shown(name: str) -> bool:
+    try:
+        check_name(name)
+    except ModelUnreadable:
+        return False
+    return not name.startswith(".")
 
 
 def belongs(name: str, suffixes: tuple[str, ...]) -> bool:

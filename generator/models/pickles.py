@@ -218,15 +218,16 @@ def is_whole_legacy(path: Path) -> bool:
     return end <= size
 
 
-def vectors_in(found: object) -> tuple[Shape, ...]:
+def named_vectors(found: object) -> dict[str, Shape]:
     """The tensors of an embedding's pickle: under ``string_to_param``, else at the top."""
     if not isinstance(found, Mapping):
-        return ()
-    inner = found.get("string_to_param", found)
+        return {}
+    inner, prefix = found.get("string_to_param"), "string_to_param."
     if isinstance(inner, Inert) and isinstance(inner.state, Mapping):  # a ParameterDict
         inner = inner.state.get("_parameters")
-    values = inner.values() if isinstance(inner, Mapping) else ()
-    return tuple(value for value in values if isinstance(value, Shape))
+    if not isinstance(inner, Mapping):
+        inner, prefix = found, ""
+    return {f"{prefix}{key}": value for key, value in inner.items() if isinstance(value, Shape)}
 
 
 def _legacy(file: BinaryIO) -> tuple[Any, Mapping[str, Storage], list[str]]:

@@ -1,4 +1,4 @@
-"""Opens what lies in model folders: plain files only, and of small ones no more than a bound.
+"""Judges and opens what lies in model folders: plain files of printable names.
 
 A named pipe or a device that bears a model's name would hold the thread that opens it for ever.
 """
@@ -6,12 +6,49 @@ A named pipe or a device that bears a model's name would hold the thread that op
 import json
 import os
 import stat
+import unicodedata
 from pathlib import Path
 from typing import BinaryIO
 
 from generator.errors import ModelUnreadable
 
 LARGEST_TEXT = 1 << 20  # bytes of a file beside a model
+
+
+def check_name(name: str) -> None:
+    """Refuse a file name that cannot stand in JSON, in a prompt or in a line of a log.
+
+    Raises :class:`ModelUnreadable` for one that is not UTF-8 or holds control characters.
+    """
+    if any("\ud800" <= char <= "\udfff" for char in name):
+        raise ModelUnreadable(f"{printable(name)}: its name is not UTF-8; rename it")
+    if any(unicodedata.category(char) == "Cc" for char in name):
+        raise ModelUnreadable(f"{printable(name)}: its name holds a control character; rename it")
+
+
+def printable(name: str) -> str:
+    """The name with a mark in place of each character that cannot be shown."""
+    text = os.fsencode(name).decode("utf-8", "replace")
+    return "".join("\ufffd" if unicodedata.category(char) == "Cc" else char for char in text)
+
+
+def stat_plain(entry: "os.DirEntry[str]") -> os.stat_result | None:
+    """The facts of a plain file, or of the one that a link leads to; None where it left meanwhile.
+
+    Raises :class:`ModelUnreadable` for everything else.
+    """
+    try:
+        found = entry.stat()
+    except FileNotFoundError:
+        if entry.is_symlink():
+            raise ModelUnreadable(f"{entry.name}: its link leads nowhere") from None
+        return None
+    except OSError as error:
+        raise ModelUnreadable(f"{entry.name}: {error.strerror}") from error
+    if not stat.S_ISREG(found.st_mode):
+        what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
+        raise ModelUnreadable(f"{entry.name}: it is {what}, no file")
+    return found
 
 
 def open_plain(path: Path) -> BinaryIO:
@@ -22,7 +59,7 @@ def open_plain(path: Path) -> BinaryIO:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise ModelUnreadable(f"{path.name}: it is no plain file")
+            raise ModelUnreadable(f"{path.name}: it is a folder, a pipe or a device, no file")
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)

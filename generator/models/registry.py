@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from generator.errors import ModelNotFound
+from generator.errors import ModelNotFound, ModelUnreadable
 from generator.models.hashes import HashCache, compute
 from generator.models.index import Identity, Index, ModelFile, natural
 from generator.models.kinds import SHELVES, Folders, Kind
@@ -26,6 +26,8 @@ __all__ = [
 ]  # fmt: skip
 
 PUBLISH_SECONDS = 0.5  # new hashes become visible together, at most this often
+AGAIN_SECONDS = 5.0  # after what should not have happened
+MOST_LOGGED = 20  # files that one look refuses, in the log
 LARGE = 1 << 26  # bytes; what is hashed before such a file does not wait for it
 IDLE_NICENESS = 10  # hashing gives way to serving
 
@@ -81,8 +83,10 @@ class Registry:
     def refresh(self) -> Index:
         """Look at the disk again; the new index. Listeners hear of it where something changed."""
         with self._scanning:
-            fresh = scan(self.folders, self.hash_cache, self._index, self.kept_in)
+            before = self._index
+            fresh = scan(self.folders, self.hash_cache, before, self.kept_in)
             self._swap(lambda _: fresh)
+        _log_rejected(fresh, before)
         if self._background:
             self._background.wake.set()
         return fresh
@@ -174,7 +178,7 @@ class Registry:
     def _hash(self, file: ModelFile, stopped: Callable[[], bool]) -> ModelFile | None:
         try:
             hashes = compute(file.path, stopped)
-        except OSError as error:
+        except (OSError, ModelUnreadable) as error:
             log.info("%s is not hashed: %s", file.name, error)
             return None
         if hashes is None or (hashes.size, hashes.mtime_ns) != (
@@ -210,12 +214,20 @@ class _Background(threading.Thread):
         if sys.platform == "linux":  # elsewhere a thread has no priority of its own
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), IDLE_NICENESS)
         while not self._stopped.is_set():
-            index = self.registry.index
-            self._hash_all()
-            self.wake.wait(STILL if index.unsettled else None)
-            if index.unsettled and not self.wake.is_set():
-                self.registry.refresh()
-            self.wake.clear()
+            try:
+                self._turn()
+            except Exception:  # of one file, or of who listens: the others' hashes are waited for
+                log.exception("The models cannot be looked at now, trying again")
+                self._stopped.wait(AGAIN_SECONDS)
+
+    def _turn(self) -> None:
+        """Hash what there is, then wait for more."""
+        index = self.registry.index
+        self._hash_all()
+        self.wake.wait(STILL if index.unsettled else None)
+        if index.unsettled and not self.wake.is_set():
+            self.registry.refresh()
+        self.wake.clear()
 
     def _hash_all(self) -> None:
         """Hash the files that lack one; those that come meanwhile too."""
@@ -233,6 +245,20 @@ class _Background(threading.Thread):
             tried.add(file.identity)
             if hashed := self.registry._hash(file, self._stopped.is_set):
                 done[file.identity] = hashed
+
+
+def _log_rejected(fresh: Index, before: Index | None) -> None:
+    """Tell why files are not listed, each reason once."""
+    known = before.rejected if before else {}
+    news = [
+        reason
+        for path, reason in fresh.rejected.items()
+        if path not in fresh.unsettled and known.get(path) != reason
+    ]
+    for reason in news[:MOST_LOGGED]:
+        log.warning("not listed: %s", reason)
+    if len(news) > MOST_LOGGED:
+        log.warning("not listed: %d files more", len(news) - MOST_LOGGED)
 
 
 def _next_unhashed(index: Index, tried: Container[Identity]) -> ModelFile | None:

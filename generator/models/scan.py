@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from generator.errors import ModelUnreadable
+from generator.models.embedding_facts import EmbeddingFacts, read_facts
+from generator.models.families import DRAWN, architecture
 from generator.models.hashes import HashCache, Hashes, legacy_hash
-from generator.models.header import check_pickle, read_header
+from generator.models.header import Header, check_pickle, read_header
 from generator.models.index import Identity, Index, ModelFile, natural
 from generator.models.kinds import SHELVES, VAE_ENDINGS, Folders, Kind
 from generator.models.others import OtherModel, OtherShelf, belongs, models_in_folders
+from generator.models.plain_files import check_name, printable, stat_plain
 
 STILL = 1.0  # seconds without change before a complete file of torch.save is listed
 LEGACY_HASHED = (Kind.CHECKPOINT, Kind.CONTROLNET)
@@ -37,7 +40,7 @@ def scan(
     kept.
     """
     known = {file.identity: file for file in _all(before)}
-    walk = _Scan(known, hashes.known() if hashes else {}, kept_in)
+    walk = _Scan(known, before.refused if before else {}, hashes.known() if hashes else {}, kept_in)
     for kind in SHELVES:
         for root in folders.of(kind):
             walk.shelf(kind, root)
@@ -54,10 +57,13 @@ class _Scan:
     def __init__(
         self,
         known: Mapping[Identity, ModelFile],
+        refused: Mapping[Identity, str],
         hashes: Mapping[str, Hashes],
         kept_in: Path | None,
     ) -> None:
         self.known, self.hashes, self.kept_in = known, hashes, kept_in
+        self.refused_before = refused
+        self.refused: dict[Identity, str] = {}
         self.found: dict[Kind, dict[Path, ModelFile]] = {kind: {} for kind in SHELVES}
         self.rejected: dict[Path, str] = {}
         self.unsettled: set[Path] = set()
@@ -78,6 +84,7 @@ class _Scan:
                 for kind, files in self.found.items()
             },
             self.rejected,
+            self.refused,
             frozenset(self.unsettled),
             self.others,
         )
@@ -90,7 +97,7 @@ class _Scan:
         known, found = frozenset(before), []
         for folder in _folders(shelf.place, self.rejected):
             for name, entry in folder.items():
-                if belongs(name, shelf.suffixes) and entry.is_file():
+                if belongs(name, shelf.suffixes):
                     found.append(self._other(shelf.place, entry, folder, known))
         whole = [model for model in found if model is not None]
         self.others[shelf.kind] = tuple(sorted(whole, key=lambda model: natural(model.name)))
@@ -105,7 +112,9 @@ class _Scan:
         """A whole file, None for one that is being written."""
         path = Path(entry.path)
         try:
-            stat = entry.stat()
+            stat = stat_plain(entry)
+            if stat is None:
+                return None
             name = path.relative_to(place).as_posix()
             model = OtherModel(name, path, stat.st_size, stat.st_mtime_ns)
             if model in known:
@@ -119,9 +128,7 @@ class _Scan:
         except FileNotFoundError:
             return None
         except (ModelUnreadable, OSError) as error:
-            self.rejected[path] = str(error)
-            if isinstance(error, NotStill):
-                self.unsettled.add(path)
+            self._reject(path, error)
             return None
         return model
 
@@ -130,25 +137,35 @@ class _Scan:
         if path in self.found[kind]:
             return
         try:
-            if entry.is_file():
-                self.found[kind][path] = self._file(kind, root, entry, siblings)
+            stat = stat_plain(entry)
+            if stat is not None:
+                self.found[kind][path] = self._file(kind, root, entry, stat, siblings)
         except FileNotFoundError:
-            return  # it left while we looked, or its link leads nowhere
-        except NotStill as error:
-            self.rejected[path] = str(error)
-            self.unsettled.add(path)
+            return  # it left while we looked
         except (ModelUnreadable, OSError) as error:
-            self.rejected[path] = str(error)
+            self._reject(path, error)
+
+    def _reject(self, path: Path, error: Exception) -> None:
+        told = f"{path.name}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        self.rejected[path] = told
+        if isinstance(error, NotStill):
+            self.unsettled.add(path)
 
     def _file(
-        self, kind: Kind, root: Path, entry: "os.DirEntry[str]", siblings: Entries
+        self,
+        kind: Kind,
+        root: Path,
+        entry: "os.DirEntry[str]",
+        stat: os.stat_result,
+        siblings: Entries,
     ) -> ModelFile:
-        path, stat = Path(entry.path), entry.stat()
+        path = Path(entry.path)
         if f"{entry.name}.aria2" in siblings:
             raise ModelUnreadable(f"{entry.name}: its download is not finished")
-        known = self.known.get((entry.path, stat.st_size, stat.st_mtime_ns, stat.st_ino))
+        identity = (entry.path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        known = self.known.get(identity)
         if known is None or known.kind is not kind:
-            known = _open(kind, root, path, stat)
+            known = self._opened(kind, root, path, stat, identity)
         hashes = self.hashes.get(entry.path)
         if hashes and (hashes.size, hashes.mtime_ns) == (
             stat.st_size,
@@ -164,6 +181,21 @@ class _Scan:
             kept_in=self.kept_in,
         )
 
+    def _opened(
+        self, kind: Kind, root: Path, path: Path, stat: os.stat_result, identity: Identity
+    ) -> ModelFile:
+        """A file that is new here; one that was refused is not read again until it changes."""
+        reason = self.refused_before.get(identity)
+        try:
+            if reason is not None:
+                raise ModelUnreadable(reason)
+            return _open(kind, root, path, stat)
+        except NotStill:
+            raise
+        except ModelUnreadable as error:
+            self.refused[identity] = str(error)
+            raise
+
 
 def with_hashes(file: ModelFile, hashes: Hashes) -> ModelFile:
     """The same file, knowing its hashes."""
@@ -174,15 +206,17 @@ def with_hashes(file: ModelFile, hashes: Hashes) -> ModelFile:
 def _stamp(entry: "os.DirEntry[str]") -> tuple[int, int] | None:
     try:
         stat = entry.stat()
-    except FileNotFoundError:  # a link that leads nowhere
+    except OSError:  # a link that leads nowhere
         return None
     return (stat.st_size, stat.st_mtime_ns)
 
 
 def _open(kind: Kind, root: Path, path: Path, stat: os.stat_result) -> ModelFile:
-    metadata: Mapping[str, str] = {}
+    header = None
     if path.suffix.lower() == ".safetensors":
-        metadata = read_header(path).metadata
+        header = read_header(path)
+        if header.size == 8 + header.length:
+            raise ModelUnreadable(f"{path.name}: it holds no numbers, only a header")
     elif path.suffix.lower() != ".onnx":
         check_pickle(path)
         _must_be_still(path, stat)
@@ -194,8 +228,14 @@ def _open(kind: Kind, root: Path, path: Path, stat: os.stat_result) -> ModelFile
         mtime_ns=stat.st_mtime_ns,
         inode=stat.st_ino,
         legacy_hash=legacy_hash(path) if kind in LEGACY_HASHED else None,
-        metadata=metadata,
+        metadata=header.metadata if header else {},
+        draws=kind is not Kind.CHECKPOINT or header is None or _draws(header),
+        embedding=read_facts(path) if kind is Kind.EMBEDDING else EmbeddingFacts(),
     )
+
+
+def _draws(header: Header) -> bool:
+    return architecture({name: each.shape for name, each in header.tensors.items()}) in DRAWN
 
 
 def _must_be_still(path: Path, stat: os.stat_result) -> None:
@@ -223,14 +263,31 @@ def _folders(root: Path, rejected: dict[Path, str]) -> Iterator[Entries]:
                 continue
             seen.add((stat.st_dev, stat.st_ino))
             with os.scandir(folder) as listing:
-                entries = {each.name: each for each in listing if not each.name.startswith(".")}
+                entries = {each.name: each for each in listing if _is_shown(each, rejected)}
         except FileNotFoundError:
             continue
         except OSError as error:
             rejected[Path(folder)] = f"{Path(folder).name}: {error.strerror}"
             continue
         yield entries
-        waiting.extend(entry.path for entry in entries.values() if entry.is_dir())
+        waiting.extend(entry.path for entry in entries.values() if _is_folder(entry))
+
+
+def _is_shown(entry: "os.DirEntry[str]", rejected: dict[Path, str]) -> bool:
+    """Whether an entry is looked at; a name that nobody could write is rejected with a reason."""
+    try:
+        check_name(entry.name)
+    except ModelUnreadable as error:
+        rejected[Path(printable(entry.path))] = str(error)
+        return False
+    return not entry.name.startswith(".")
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _all(index: Index | None) -> Iterator[ModelFile]:

@@ -112,7 +112,7 @@ class _Page:
 
 def _find(triggers: Collection[Trigger], ids: Sequence[int], at: int) -> Trigger | None:
     """The longest trigger that stands at ``ids[at:]``."""
-    fitting = [t for t in triggers if tuple(ids[at : at + len(t.ids)]) == t.ids]
+    fitting = [t for t in triggers if t.ids and tuple(ids[at : at + len(t.ids)]) == t.ids]
     return max(fitting, key=lambda t: len(t.ids), default=None)
 
 

@@ -1,14 +1,21 @@
 """Named prompt pieces from ``styles.csv`` (contract section 2.13)."""
 
+import codecs
 import csv
 import io
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from generator.atomic_file import shared_mode, write_atomically
+from generator.errors import BadRequest, ModelUnreadable
+from generator.models.plain_files import open_plain
 
+LARGEST = 1 << 23  # bytes of a file of styles
 COMMENT = "#"  # how the name of a row begins that is none
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +31,55 @@ class Style:
 def read_styles(paths: Iterable[Path]) -> dict[str, Style]:
     """Styles of the files that exist, by name; an earlier file wins over a later one.
 
-    Files are UTF-8 with or without a byte-order mark. Rows whose name starts with ``#`` are
-    comments; the old column ``text`` stands for ``prompt``.
+    Rows whose name starts with ``#`` are comments; the old column ``text`` stands for ``prompt``.
+    A file that cannot be read has no styles, and the log says why.
     """
     styles: dict[str, Style] = {}
     for path in paths:
-        for row in rows_of(path):
+        try:
+            rows = rows_of(path)
+        except (BadRequest, OSError) as error:
+            log.warning("no styles are read: %s", error)
+            continue
+        for row in rows:
             if row.name and not row.name.startswith(COMMENT):
                 styles.setdefault(row.name, row)
     return styles
 
 
 def rows_of(path: Path) -> list[Style]:
-    """Every row of a file in its order, comments too; none where there is no file."""
-    if not path.is_file():
+    """Every row of a file in its order, comments too; none where there is no file.
+
+    UTF-8, UTF-16 with its mark, or what Western spreadsheets write; commas, semicolons or tabs
+    between columns. Raises :class:`BadRequest` for what is no such table, OSError.
+    """
+    try:
+        with open_plain(path) as file:
+            content = file.read(LARGEST + 1)
+    except FileNotFoundError:
         return []
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return [_style(row, path) for row in csv.DictReader(file, skipinitialspace=True)]
+    except ModelUnreadable as error:
+        raise BadRequest(f"{error}.") from error
+    if len(content) > LARGEST:
+        raise BadRequest(f"{path.name} is larger than {LARGEST:,} bytes: split it.")
+    text = _decoded(content).replace("\0", "")
+    heading = text.partition("\n")[0]
+    comma = max(",;\t", key=heading.count)
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=comma, skipinitialspace=True)
+    try:
+        return [_style(row, path) for row in table]
+    except csv.Error as error:
+        raise BadRequest(f"{path.name}, line {table.line_num}: {error}. Mend it.") from error
+
+
+def _decoded(content: bytes) -> str:
+    """The text of a table by its byte-order mark, else UTF-8, else Windows' Western one."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
 
 
 def _style(row: dict[str, str | None], path: Path) -> Style:

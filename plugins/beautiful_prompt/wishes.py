@@ -9,6 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from generator.errors import ModelUnreadable
+from generator.models.plain_files import check_name, read_text
+
 FOLDER = "BeautifulPrompt"  # under models/
 EMBEDDED = "Easel words"
 """The model that is always there: no network, see ``expander.py``."""
@@ -85,7 +88,22 @@ def installed(models: Path) -> tuple[Path, ...]:
     """Folders under ``models/BeautifulPrompt`` that hold a language model."""
     folder = models / FOLDER
     found = folder.iterdir() if folder.is_dir() else ()
-    return tuple(sorted(path for path in found if (path / "config.json").is_file()))
+    return tuple(sorted(path for path in found if _is_named(path.name) and _is_model(path)))
+
+
+def _is_named(name: str) -> bool:
+    try:
+        check_name(name)
+    except ModelUnreadable:
+        return False
+    return True
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        return (folder / "config.json").is_file()
+    except OSError:
+        return False
 
 
 def manner_of(folder: Path) -> Manner:
@@ -110,9 +128,11 @@ def manner_of(folder: Path) -> Manner:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_text(path))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except ModelUnreadable as error:
+        raise ValueError(f"{path.parent.name}/{error}") from error
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.parent.name}/{path.name} is no JSON: {error}") from error
     return found if isinstance(found, dict) else {}

@@ -32,6 +32,7 @@ class WebProcess:
 
     data_dir: Path
     flags: tuple[str, ...] = ()
+    usual: tuple[str, ...] = ("--watch=off", "--no-hashing")
     port: int = field(default_factory=free_port)
     log: Path | None = None  # where its log goes; None: where the tests' own goes
     arbiter: "subprocess.Popen[bytes] | None" = None
@@ -54,11 +55,11 @@ class WebProcess:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         (self.data_dir / ".easel").mkdir(parents=True, exist_ok=True)
-        words = ["web", "--data-dir", str(self.data_dir), "--port", str(self.port), "--watch=off"]
+        words = ["web", "--data-dir", str(self.data_dir), "--port", str(self.port), *self.usual]
         with contextlib.ExitStack() as stack:
             log = None if self.log is None else stack.enter_context(self.log.open("ab"))
             self.arbiter = subprocess.Popen(
-                [sys.executable, "-m", "webapp", *words, "--no-hashing", *self.flags],
+                [sys.executable, "-m", "webapp", *words, *self.flags],
                 cwd=ROOT,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
                 stdout=log,

@@ -5,7 +5,6 @@ from functools import cached_property
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, ValidationError
 
-from generator.models.embedding_facts import embedding_facts
 from generator.models.kinds import Kind
 from generator.prompt.chunks import Counting, Trigger, token_count
 from generator.prompt.styles import read_styles, styled
@@ -90,5 +89,5 @@ def whole(asked: Prompt) -> str:
 
 def triggers(tokenizer: Tokenizer) -> tuple[Trigger, ...]:
     """The embeddings, with how many tokens each takes."""
-    sized = ((file.stem, embedding_facts(file).vectors) for file in of(Kind.EMBEDDING))
+    sized = ((file.stem, file.embedding.vectors) for file in of(Kind.EMBEDDING))
     return tuple(Trigger(name, tuple(tokenizer.encode(name)), size) for name, size in sized if size)

@@ -19,6 +19,13 @@ from webapp.version import VERSION
 
 OBJECT = {"type": "object"}
 HINT = {"type": "object", "properties": {"name": {"type": "string"}, "label": {"type": "string"}}}
+BROKEN = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"file": {"type": "string"}, "reason": {"type": "string"}},
+    },
+}
 CPUINFO = Path("/proc/cpuinfo")
 STAT, UPTIME = Path("/proc/self/stat"), Path("/proc/uptime")
 START_TIME = 19  # of /proc/self/stat's fields after the name: ticks from boot to this process
@@ -45,6 +52,13 @@ def blueprint() -> Blueprint:
             [{"name": o.name, "label": o.name.replace("_", " ").capitalize()} for o in OPTIONS]
         )
 
+    @facts.get("/broken-models")
+    @allowed(Scope.READ)
+    @described(Note("Model files that are in no list, and why", answer=BROKEN))
+    def broken() -> Response:
+        """As of the latest look at the folders."""
+        return jsonify(broken_models())
+
     @facts.get("/sysinfo")
     @allowed(Scope.USER)
     @described(Note("Machine, service and options, for a report", answer=OBJECT))
@@ -60,6 +74,19 @@ def blueprint() -> Blueprint:
         return told(attachment=True)
 
     return facts
+
+
+def broken_models() -> list[dict[str, str]]:
+    """Files that cannot be used, by their path in the data directory, with the reason."""
+    here = services()
+    home = here.config.data_dir
+    return [
+        {
+            "file": str(path.relative_to(home)) if path.is_relative_to(home) else path.name,
+            "reason": reason,
+        }
+        for path, reason in sorted(here.registry.index.rejected.items())
+    ]
 
 
 def age() -> float:
@@ -101,6 +128,7 @@ def facts_now() -> dict[str, object]:
             {"name": each.name, "version": each.version, "state": each.state}
             for each in here.plugins.standings()
         ],
+        "Broken models": broken_models(),
         "Config": here.options.get(),
         "Packages": packages(),
     }

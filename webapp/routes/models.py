@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify
 
 from generator.control.units import UNITS
 from generator.errors import ModelNotFound
-from generator.models.embedding_facts import EmbeddingFacts, embedding_facts, text_width
+from generator.models.embedding_facts import EmbeddingFacts, text_width
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
 from generator.pictures.upscaler_names import (
@@ -121,7 +121,7 @@ def embeddings() -> Response:
     width = chosen_width()
     listed: dict[str, dict[str, object]] = {"loaded": {}, "skipped": {}}
     for file in of(Kind.EMBEDDING):
-        facts = embedding_facts(file)
+        facts = file.embedding
         fits = facts.width is not None and width in (None, facts.width)
         listed["loaded" if fits else "skipped"].setdefault(file.stem, embedding(facts))
     return jsonify(listed)

@@ -21,7 +21,7 @@ def architecture(shapes: Shapes) -> str:
     for key, name in _MARKS:
         if any(found.startswith(key) for found in shapes):
             return name
-    if CONV_IN in shapes:
+    if len(shapes.get(CONV_IN, ())) > 1:
         return _by_input_channels(shapes[CONV_IN][1])
     return _no_checkpoint(shapes)
 

@@ -14,7 +14,6 @@ from generator.errors import BadRequest
 from generator.inversion.lessons import Lesson, NewWord, pace
 from generator.inversion.training import Example, Training
 from generator.inversion.words import WordExists
-from generator.models.embedding_facts import embedding_facts
 from generator.models.embeddings import read_embedding
 from generator.models.registry import Folders, Kind, Registry
 from generator.request import Progress, Stop
@@ -89,7 +88,7 @@ def test_training_changes_the_word_and_counts_its_steps(
     assert engine.train_word(lesson("taught", 4, str(tmp_path)), EXAMPLES, watch) == path
     assert seen == [(0, 4), (1, 4), (2, 4), (3, 4)]
     assert not torch.allclose(before, vectors(registry, "taught"), atol=0.01)
-    facts = embedding_facts(registry.find(Kind.EMBEDDING, "taught"))
+    facts = registry.find(Kind.EMBEDDING, "taught").embedding
     assert (facts.step, facts.checkpoint_name, facts.vectors) == (4, "tinysd15", 2)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["taught-2.pt", "taught-4.pt"]
     with pytest.raises(BadRequest, match="4 steps already"):
@@ -125,7 +124,7 @@ def test_an_interrupt_keeps_what_was_learned(
         lesson("cut", 50), EXAMPLES, lambda p, _: Stop.INTERRUPT if p.step == 2 else Stop.NO
     )
     registry.refresh()
-    assert embedding_facts(registry.find(Kind.EMBEDDING, "cut")).step == 2
+    assert registry.find(Kind.EMBEDDING, "cut").embedding.step == 2
 
 
 @pytest.mark.parametrize("text", ["", "x", "0", "-1", "nan", "1:5, 1:3", "1, 2:5", "1:0x", "99"])

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from generator.errors import ModelUnreadable
-from generator.models.embedding_facts import EmbeddingFacts, embedding_facts, text_width
+from generator.models.embedding_facts import EmbeddingFacts, read_facts, text_width
 from generator.models.embeddings import Embeddings, read_embedding
 from generator.models.index import ModelFile
 from generator.models.kinds import Folders, Kind
@@ -54,14 +54,14 @@ def test_every_layout_is_read(make: Callable[[str, object], ModelFile], name: st
     file = make(name, LAYOUTS[name])
     wanted = VECTORS[:1] if name == "concept.bin" else VECTORS
     assert torch.equal(read_embedding(file), wanted)
-    facts = embedding_facts(file)
+    facts = read_facts(file.path)
     assert (facts.vectors, facts.width) == tuple(wanted.shape)
 
 
 def test_facts_of_the_recorded_ones(goldens: Path) -> None:
     folder = goldens / "checkpoint"
-    assert embedding_facts(model_file(folder / "tinyembpt.pt")) == EmbeddingFacts(2, 128, 100)
-    assert embedding_facts(model_file(folder / "tinyemb.safetensors")) == EmbeddingFacts(3, 128)
+    assert read_facts(folder / "tinyembpt.pt") == EmbeddingFacts(2, 128, 100)
+    assert read_facts(folder / "tinyemb.safetensors") == EmbeddingFacts(3, 128)
     assert text_width(model_file(folder / "tinysd15.safetensors", Kind.CHECKPOINT)) == 128
 
 
@@ -71,7 +71,7 @@ def test_one_for_the_large_model_is_as_wide_as_both_its_texts(
     tensors: dict[str, Tensor] = {"clip_l": torch.zeros(3, 768), "clip_g": torch.zeros(3, 1280)}
     file = make("large.safetensors", tensors)
     assert read_embedding(file).shape == (3, 2048)
-    assert embedding_facts(file) == EmbeddingFacts(3, 2048)
+    assert read_facts(file.path) == EmbeddingFacts(3, 2048)
 
 
 @pytest.mark.parametrize("content", [{"a": VECTORS, "b": VECTORS + 1}, {"a": torch.tensor(1.0)}])

@@ -151,7 +151,10 @@ def test_what_cannot_be_read_is_left_out_with_its_reason(
     (tmp_path / CHECKPOINTS / "loop").symlink_to(tmp_path / CHECKPOINTS)
     (tmp_path / CHECKPOINTS / "folder.safetensors").mkdir()
     assert names(registry) == ["good.safetensors"]
-    assert set(registry.index.rejected) == {bad}
+    told = {path.name: reason for path, reason in registry.index.rejected.items()}
+    assert set(told) == {bad.name, "dangling.safetensors", "folder.safetensors"}
+    assert "leads nowhere" in told["dangling.safetensors"]
+    assert "a folder" in told["folder.safetensors"]
 
 
 def test_renames_and_deletions_are_followed(tmp_path: Path, registry: Registry) -> None:

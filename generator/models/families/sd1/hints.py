@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from generator.errors import ModelUnreadable
 from generator.models.families.sd1.sizes import Config, Hints
 from generator.models.index import default_size
+from generator.models.yaml_files import BROKEN, read_yaml
 
 
 def read_hints(name: str, metadata: Mapping[str, str], config: Path | None) -> Hints:
@@ -36,7 +35,7 @@ def _prediction(named: str) -> str:
 def _json(name: str, metadata: Mapping[str, str], key: str) -> Config:
     try:
         config = json.loads(metadata.get(key) or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelUnreadable(f"{name}: its metadata {key!r} is not JSON ({error})") from error
     if not isinstance(config, dict):
         raise ModelUnreadable(f"{name}: its metadata {key!r} is not a JSON object")
@@ -46,13 +45,13 @@ def _json(name: str, metadata: Mapping[str, str], key: str) -> Config:
 def _from_yaml(path: Path) -> Hints:
     """An LDM configuration (``model.params.unet_config.params`` ...)."""
     try:
-        params = yaml.safe_load(path.read_text("utf-8"))["model"]["params"]
+        params = read_yaml(path)["model"]["params"]
         return Hints(
             unet=_unet(_params(params, "unet_config")),
             vae={"scaling_factor": float(params.get("scale_factor", 0.18215))},
             prediction=_prediction(str(params.get("parameterization", "eps"))),
         )
-    except (OSError, UnicodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except BROKEN as error:
         raise ModelUnreadable(
             f"{path.name} is no configuration of a Stable Diffusion checkpoint: {error!r}. "
             "Mend it, or remove it to let Easel read the sizes from the weights"
