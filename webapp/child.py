@@ -10,10 +10,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from webapp.family import kill_tree
+from webapp.hang_watch import HangWatch, Verdict
+from webapp.progress_mark import FOR_EVER
+
 WINDOW = 60.0  # seconds over which deaths count
 PAUSES = (0.0, 0.5, 1.0, 2.0)  # seconds before it is started again, by deaths in the window
 OFTEN = 5  # deaths in the window that are worth an error, and a long pause
 LONG_PAUSE = 30.0
+UNKILLABLE = 10.0  # seconds after SIGKILL: it hangs in the kernel, as on a dead mount
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,10 @@ class Child:
         device: str = "",
         pass_fds: Sequence[int] = (),
         handed: bytes = b"",
+        hang: HangWatch | None = None,
+        starting: float = FOR_EVER,
     ) -> None:
+        """``starting``: seconds in which the first sign of progress must come (``hang``)."""
         self.name = name
         self.command = tuple(command)
         self.environment = dict(environment)
@@ -48,10 +56,14 @@ class Child:
         self.device = device
         self.pass_fds = tuple(pass_fds)
         self.handed = handed
+        self.hang = hang
+        self.starting = starting
         self.deaths_in_all = 0
         self._deaths: deque[float] = deque(maxlen=OFTEN)
         self._process: subprocess.Popen[bytes] | None = None
         self._due = 0.0
+        self._blame = ""  # why we ended it
+        self._left = False  # it cannot be killed
 
     @property
     def alive(self) -> bool:
@@ -65,6 +77,9 @@ class Child:
 
     def start(self) -> None:
         """Start it now, in this process group; later where the system has no room for it."""
+        self._blame, self._left = "", False
+        if self.hang is not None:
+            self.hang.begin(self.starting)
         try:
             self._process = subprocess.Popen(
                 self.command,
@@ -86,12 +101,34 @@ class Child:
 
     def reap(self) -> Death | None:
         """How the process died if it has since the last look; it is due to start at once."""
-        if self._process is None or self._process.poll() is None:
+        if self._process is None or (self._process.poll() is None and not self._left):
             return None
         process, self._process = self._process, None
         self.deaths_in_all += 1
         self._due = time.monotonic()
-        return Death(process.pid, ending(process.returncode))
+        return Death(process.pid, self._blame or ending(process.returncode))
+
+    def end_if_hung(self, ran: float) -> None:
+        """End the process where it makes no progress; ``ran`` is the seconds since the last look.
+
+        It is reaped, and started again, as one that died.
+        """
+        if self.hang is None or self._process is None:
+            return
+        verdict, pid = self.hang.look(ran), self._process.pid
+        if verdict is Verdict.ASK:
+            self._blame = f"made no progress for {self.hang.still:.0f} seconds and was ended"
+            self.log.error(
+                "%s makes no progress for %.0f seconds (%.0f are allowed for what it does); it "
+                "is ended and started again.",
+                self.name, self.hang.still, self.hang.allowed,
+            )  # fmt: skip
+            self.signal(signal.SIGTERM)
+        elif verdict is Verdict.KILL:
+            kill_tree(pid)
+        elif verdict is Verdict.LEAVE:
+            self.log.error("%s (process %d) cannot be killed and is left behind", self.name, pid)
+            self._left = True
 
     def start_again(self, death: Death, of_a_job: bool) -> None:
         """Plan the next start: at once where a job was the cause, else after a growing pause.
@@ -121,8 +158,11 @@ class Child:
             return None
         if process.poll() is None:
             self.log.error("%s did not end in time and is killed", self.name)
-            process.kill()
-            process.wait()
+            kill_tree(process.pid)
+            try:
+                process.wait(UNKILLABLE)
+            except subprocess.TimeoutExpired:
+                self.log.error("process %d cannot be killed and is left behind", process.pid)
         return process.pid
 
     def _lament(self, how: str, recent: int, pause: float) -> None:

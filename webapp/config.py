@@ -119,6 +119,7 @@ class Config:
     default_checkpoint: str = ""
     install_default: bool = True
     threads: int = 0
+    worker_hang_seconds: int = 600  # between two steps; 0: for ever
     half: bool = True
     check_nan: bool = True
     ignored: tuple[str, ...] = ()  # accepted flags without a meaning here that were given

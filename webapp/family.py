@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 SUPERVISOR = "EASEL_SUPERVISOR"
@@ -15,6 +16,9 @@ LISTEN_FD = "EASEL_LISTEN_FD"
 
 The supervisor keeps it open, so that no connection is refused while that process is restarted.
 """
+
+PROGRESS_FD = "EASEL_PROGRESS_FD"
+"""Environment variable: the descriptor of a worker's :class:`webapp.progress_mark.ProgressMark`."""
 
 SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
 
@@ -55,3 +59,25 @@ def die_with_supervisor() -> None:
     die_with_parent()
     if os.getppid() != int(supervisor):  # it died before we could ask
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have (Linux only)."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(entry.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended meanwhile
+            continue
+        children.setdefault(parent, []).append(int(entry.parent.name))
+    found = list(children.get(pid, ()))
+    for each in found:
+        found += children.get(each, ())
+    return found
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL for a process and all that it has started."""
+    for each in (pid, *descendants(pid)):
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)

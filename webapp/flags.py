@@ -366,6 +366,17 @@ FLAGS: tuple[Flag, ...] = (
         most=1024,
     ),
     Flag(
+        "worker-hang-seconds",
+        "integer",
+        "worker_hang_seconds",
+        "Seconds without a step after which a worker is ended and started again: three times as "
+        "many while it loads, six times for work that tells no steps, more for large pictures. "
+        "0: never. Default: 600.",
+        DEVICE,
+        least=0,
+        most=86_400,
+    ),
+    Flag(
         "no-half", field="half", value=False, section=DEVICE, help="Compute in fp32 on a GPU too."
     ),
     Flag(

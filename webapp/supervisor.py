@@ -10,7 +10,8 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
@@ -21,11 +22,14 @@ from webapp.child import Child
 from webapp.devices import DeviceMissing, check_devices, devices
 from webapp.draining import announce as announce_drain
 from webapp.draining import withdraw
-from webapp.family import LISTEN_FD, SUPERVISOR, is_dead, worker_name
+from webapp.family import LISTEN_FD, PROGRESS_FD, SUPERVISOR, is_dead, worker_name
 from webapp.first_start import prepare
+from webapp.hang_watch import HangWatch
 from webapp.logs import start_log
+from webapp.pace_of_work import LOADING
 from webapp.places import CannotUse, check_certificate, open_store, token
 from webapp.ports import PortTaken, Probe, listener
+from webapp.progress_mark import FOR_EVER, ProgressMark
 from webapp.queue_watch import WatchingThread
 from webapp.queues.errors import QueueError
 from webapp.secret import Secret
@@ -82,8 +86,12 @@ class Supervisor:
                 child.start()
             probe.start()
             self.watch_queue()
+            looked = time.monotonic()
             while not self.signals:
                 woken(TICK)
+                for child in self.workers:
+                    child.end_if_hung(time.monotonic() - looked)
+                looked = time.monotonic()
                 if self.anew:
                     self.restart(woken)
                 self.mend()
@@ -269,13 +277,7 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL) 
         handed=secrets,
     )
     workers = [
-        Child(
-            f"The worker of {device}",
-            (*program, "worker", *flags, "--device", device),
-            tie,
-            log,
-            device=device,
-        )
+        worker_child(device, (*program, "worker", *flags), tie, config.worker_hang_seconds, log)
         for device in names
     ]
     probe = Probe(
@@ -291,6 +293,27 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL) 
     finally:
         supervisor.store.close()
         heard.close()
+
+
+def worker_child(
+    device: str,
+    command: Sequence[str],
+    tie: Mapping[str, str],
+    hang_seconds: float,
+    log: logging.Logger,
+) -> Child:
+    """The worker of a device, with what it tells of its progress by."""
+    mark = ProgressMark.make()
+    return Child(
+        f"The worker of {device}",
+        (*command, "--device", device),
+        {**tie, PROGRESS_FD: str(mark.descriptor)},
+        log,
+        device=device,
+        pass_fds=(mark.descriptor,),
+        hang=HangWatch(mark),
+        starting=LOADING * (hang_seconds or FOR_EVER),
+    )
 
 
 def opened(config: "Config", log: logging.Logger) -> "SqliteStore":

@@ -49,13 +49,16 @@ class Vigil:
         options: Snapshot,
         log: logging.Logger,
         abandoned: threading.Event | None = None,
+        step: Callable[[], None] = lambda: None,
     ) -> None:
+        """``step`` is called in the engine's thread at each step."""
         self.stream = stream
         self.board = board
         self.lease = lease
         self.every = options.show_progress_every_n_steps if options.live_previews_enable else 0
         self.log = log
         self.abandoned = abandoned or threading.Event()
+        self.step = step
         self._lost = threading.Event()
         self._ended = threading.Event()
         self._news = threading.Event()
@@ -84,6 +87,7 @@ class Vigil:
 
     def __call__(self, progress: Progress, preview: "Callable[[], Image] | None") -> Stop:
         """Note how far the engine is; what the client wishes. Raises LeaseLost, Abandoned."""
+        self.step()
         if self._lost.is_set():
             raise LeaseLost
         if self.abandoned.is_set():

@@ -19,8 +19,10 @@ from plugins.nouns import Side
 from webapp.config import Config, parse
 from webapp.family import die_with_supervisor, worker_name
 from webapp.logs import start_log
+from webapp.pace_of_work import PaceOfWork
 from webapp.places import open_store, styles_files
 from webapp.plugging import choice_of, host_of
+from webapp.progress_mark import inherited
 from webapp.queues.contracts import WorkerState
 from webapp.queues.errors import QueueError
 from webapp.settings import options_of
@@ -119,6 +121,7 @@ def main(words: Sequence[str]) -> int:
         measure=lambda: {**held(), **on_device(device)},
         log=log,
         time_log=config.time_log,
+        pace=PaceOfWork(inherited(), config.worker_hang_seconds),
         plugins=host,
         choice=lambda: choice_of(config, options.get(), options.enabled_plugins()),
     )

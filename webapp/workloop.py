@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from generator.describing.questions import Question
 from generator.errors import GeneratorError
+from generator.hires_size import target
 from generator.hooks import Silence, Watch
 from generator.patience import after
 from generator.releasing import Releaser
@@ -39,6 +40,7 @@ from webapp.errors import envelope, json_answer, status_of
 from webapp.extras_answers import compose_extras
 from webapp.learning import Teacher, made, trained
 from webapp.logs import about
+from webapp.pace_of_work import PaceOfWork
 from webapp.plugin_tasks import SHARES, count_spent, outcome, shown
 from webapp.queue_watch import QueueWatch
 from webapp.queues import frames
@@ -98,6 +100,7 @@ class Worker:
         choice: Callable[[], Choice] = Choice,
         time_log: bool = False,
         pause: Callable[[float], object] | None = None,
+        pace: PaceOfWork | None = None,
     ) -> None:
         """``pause`` waits for so many seconds, or less when the worker is told to end."""
         self.name = name
@@ -117,6 +120,7 @@ class Worker:
         self.draining = threading.Event()
         self.abandoned = threading.Event()
         self.pause = pause or self.draining.wait
+        self.pace = pace or PaceOfWork(None, 0)
         self._signalled_at = 0.0
 
     def run(self) -> int:
@@ -135,6 +139,7 @@ class Worker:
 
     def turn(self) -> None:
         """One errand and one job, if there are any."""
+        self.pace.rest()
         self.run_errand()
         lease = self.stream.take(self.name, self.engine.loaded, self._patience())
         if lease is not None:
@@ -155,6 +160,7 @@ class Worker:
                 self.log.error("the queue cannot be used now: %s", error)
             if once or self.draining.is_set():
                 return
+            self.pace.rest()
             self.pause(seconds)
 
     def run_errand(self) -> None:
@@ -170,6 +176,7 @@ class Worker:
             self.warm_up = first_job(errand.checkpoint)
             self.warm()
         elif errand.verb == PLUGINS and self.plugins:
+            self.pace.begin(stepped=False)
             self.plugins.load(self.choice())
             self.board.show_plugins(self.name, shown(self.plugins))
             self.log.info("the plugins were loaded anew")
@@ -190,6 +197,7 @@ class Worker:
         self.state, self.lease = "working", lease
         waited, started = time.time() - lease.frame.put_at, time.monotonic()
         held_before = self.engine.loaded
+        self.pace.begin(stepped=lease.frame.kind in DRAWN_WITH_CHECKPOINT)
         try:
             answer = self.answered(lease)
             seconds = time.monotonic() - started
@@ -324,14 +332,17 @@ class Worker:
 
     def vigil(self, lease: Lease, options: Snapshot) -> Vigil:
         """Who keeps the lease and looks for stops while a job runs."""
-        return Vigil(self.stream, self.board, lease, options, self.log, self.abandoned)
+        step = self.pace.step
+        return Vigil(self.stream, self.board, lease, options, self.log, self.abandoned, step)
 
     def drawn(self, lease: Lease) -> Answer:
         """Decode, draw, save, compose."""
         job = frames.decode(lease.frame.body)
         self.warm_up = None  # this job warms better
         with self.vigil(lease, job.request.options) as vigil:
+            self.pace.begin(megapixels(job.request))
             generation = self.engine.run(job.request, vigil)
+            self.pace.finish()
             if vigil.lost:
                 raise LeaseLost
             receipt = Receipt.of(self.data_dir / EASEL, lease.frame.id)
@@ -371,6 +382,7 @@ class Worker:
                 answer = envelope(error)  # a short text may still fit where pictures did not
             if self.draining.is_set():
                 raise Abandoned  # it is drawn again after the next start
+            self.pace.rest()
             self.pause(pause)
             self.hold(lease)
         try:
@@ -393,6 +405,7 @@ class Worker:
         if request is None:
             return
         started, self.state = time.monotonic(), "loading"
+        self.pace.begin()
         try:
             self.engine.run(request, self._watch_warm_up)
         except Abandoned:
@@ -409,6 +422,7 @@ class Worker:
         self.log.info("%s is in memory after %.1f s", loaded, time.monotonic() - started)
 
     def _watch_warm_up(self, progress: object, preview: object) -> Stop:
+        self.pace.step()
         if self.draining.is_set():
             raise Abandoned
         return Stop.NO
@@ -512,6 +526,15 @@ class Pulse(threading.Thread):
 def endless(pauses: Sequence[float]) -> Iterator[float]:
     """The pauses in turn, and then the last one for ever."""
     return chain(pauses, repeat(pauses[-1]))
+
+
+def megapixels(request: GenerationRequest) -> float:
+    """The size of a batch at the largest that it is drawn."""
+    width, height = request.width, request.height
+    if request.hires is not None:
+        larger = target(request.hires, width, height)
+        width, height = larger.width, larger.height
+    return request.batch_size * width * height / 1e6
 
 
 def extras_of(lease: Lease) -> frames.EasExtras | None:

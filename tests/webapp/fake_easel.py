@@ -5,9 +5,11 @@ web process answers a ping and ``POST /draw`` (the body is the prompt); the engi
 step each 50 ms, and dies of the prompts "die" and "crash".
 """
 
+import ctypes
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,7 +31,9 @@ from generator.request import (
 from webapp.config import Config
 from webapp.family import LISTEN_FD, die_with_supervisor, worker_name
 from webapp.logs import start_log
+from webapp.pace_of_work import PaceOfWork
 from webapp.places import open_store
+from webapp.progress_mark import inherited
 from webapp.queue_watch import WatchingThread
 from webapp.queues.contracts import Frame
 from webapp.queues.frames import GenerationJob, encode
@@ -40,6 +44,7 @@ from webapp.workloop import Worker
 STEP_SECONDS = 0.05
 STEPS = {"slow": 40, "long": 100, "endless": 20_000}
 LEASE = "FAKE_LEASE_SECONDS"
+HANG = "FAKE_HANG_SECONDS"
 
 
 class FakeEngine:
@@ -56,6 +61,8 @@ class FakeEngine:
         stopped = False
         for step in range(request.sampling.steps):
             progress = Progress("fake", 0, 1, step, request.sampling.steps)
+            if request.prompt.startswith("hang") and step == 1:
+                hang(Path(request.prompt.partition(" ")[2]))
             if watch(progress, lambda: Image.new("RGB", (8, 8))) is not Stop.NO:
                 stopped = True
                 break
@@ -69,9 +76,25 @@ class FakeEngine:
         """Nothing is held."""
 
 
+def hang(noted: Path) -> None:
+    """Hang in C with Python's lock held, and with a child; only the first time."""
+    if noted.exists():
+        return
+    child = subprocess.Popen(["sleep", "1000"])
+    noted.write_text(f"{os.getpid()} {child.pid}")
+    while True:
+        ctypes.PyDLL(None).pause()
+
+
 def configuration(data_dir: Path, port: int | None) -> Config:
     """What the flags say."""
-    return Config(data_dir, port=port, device="cpu", install_default=False)
+    return Config(
+        data_dir,
+        port=port,
+        device="cpu",
+        install_default=False,
+        worker_hang_seconds=int(os.environ.get(HANG, 600)),
+    )
 
 
 def job(prompt: str, steps: int) -> bytes:
@@ -118,7 +141,8 @@ def work(data_dir: Path) -> int:
     term = float(os.environ.get(LEASE, LEASE_SECONDS))
     store = SqliteStore(data_dir / ".easel" / "queue.db", lease_seconds=term)
     name = worker_name("cpu", os.getpid())
-    worker = Worker(name, store, store, FakeEngine(), data_dir, log=start_log())
+    pace = PaceOfWork(inherited(), float(os.environ.get(HANG, 600)))
+    worker = Worker(name, store, store, FakeEngine(), data_dir, log=start_log(), pace=pace)
     worker.listen_to_signals()
     return worker.run()
 

@@ -1,0 +1,53 @@
+"""What a worker tells its supervisor of its main thread: that it got on, and how long it may rest.
+
+A few bytes of memory that both processes share, for it must work when nothing else does: when the
+queue's disk is full, and when code in C holds Python's lock so that no thread of the worker runs.
+"""
+
+import mmap
+import os
+import struct
+import tempfile
+from collections.abc import Mapping
+
+from webapp.family import PROGRESS_FD
+
+FORM = struct.Struct("<Qd")  # how often it got on; seconds that it may now go without
+FOR_EVER = float("inf")
+
+
+class ProgressMark:
+    """The shared bytes behind a descriptor. Written by one process, read by the other."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._memory = mmap.mmap(descriptor, FORM.size)
+
+    @classmethod
+    def make(cls) -> "ProgressMark":
+        """New bytes; ``descriptor`` is to be handed to the worker."""
+        if hasattr(os, "memfd_create"):
+            descriptor = os.memfd_create("easel-progress")
+        else:
+            with tempfile.TemporaryFile() as file:
+                descriptor = os.dup(file.fileno())
+        os.ftruncate(descriptor, FORM.size)
+        return cls(descriptor)
+
+    def beat(self, allowed: float) -> None:
+        """The main thread got on; it may now go without progress for so many seconds."""
+        FORM.pack_into(self._memory, 0, self.read()[0] + 1, allowed)
+
+    def read(self) -> tuple[int, float]:
+        """How often it got on, and the seconds that it may go without."""
+        beats, allowed = FORM.unpack_from(self._memory)
+        return beats, allowed
+
+
+def inherited(environ: Mapping[str, str] = os.environ) -> ProgressMark | None:
+    """The mark that a supervisor gave to this process; None where none did."""
+    descriptor = environ.get(PROGRESS_FD)
+    if descriptor is None:
+        return None
+    os.set_inheritable(int(descriptor), False)  # not for what a plugin starts
+    return ProgressMark(int(descriptor))
