@@ -2,13 +2,20 @@
 
 import errno
 import os
+import time
 from contextlib import suppress
+from glob import escape
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
 from filebrowser.gate import Place, open_place, parent_of
 
 PRIVATE = 0o600
+BESIDE = ("-wal", "-shm", "-journal")
+"""Endings of what SQLite keeps beside a database."""
+
+KEPT_ASIDE = 3  # damaged files of one name
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _DRAFT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -45,6 +52,39 @@ def write_atomically(folder: int, name: str, content: bytes) -> None:
             os.unlink(draft, dir_fd=folder)
         raise
     sync_names(folder)
+
+
+def put_aside(path: Path) -> Path:
+    """Rename what cannot be used, so that it can be looked at; its new path. Raises ``OSError``.
+
+    Of the files that were put aside before, the latest few stay.
+    """
+    moment = time.strftime("%Y%m%d-%H%M%S")
+    aside = next(
+        free
+        for number in count(1)
+        if not os.path.lexists(
+            free := path.with_name(f"{path.name}.damaged-{moment}{f'-{number}' * (number > 1)}")
+        )
+    )
+    if not path.is_dir():
+        for ending in BESIDE:
+            with suppress(FileNotFoundError):
+                os.rename(f"{path}{ending}", f"{aside}{ending}")
+    path.rename(aside)
+    _forget_older(path)
+    return aside
+
+
+def _forget_older(path: Path) -> None:
+    kept = [
+        each
+        for each in sorted(path.parent.glob(f"{escape(path.name)}.damaged-*"))
+        if each.is_file() and not each.name.endswith(BESIDE)
+    ]
+    for old in kept[:-KEPT_ASIDE]:
+        for ending in ("", *BESIDE):
+            Path(f"{old}{ending}").unlink(missing_ok=True)
 
 
 def write_path(path: Path, content: bytes) -> None:

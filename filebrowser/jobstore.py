@@ -1,25 +1,26 @@
 """Jobs on files as a database of our own keeps them, so that none is lost with the process."""
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from filebrowser.database import Database, Layout
 from filebrowser.moving import Conflict, Result, Step
 from filebrowser.visit import Visit
+
+log = logging.getLogger(__name__)
 
 TABLE = """CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, who TEXT NOT NULL, state TEXT NOT NULL, began REAL NOT NULL,
     errand TEXT NOT NULL, results TEXT NOT NULL DEFAULT '[]', mark TEXT,
     done INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT ''
-)"""
+);"""
+LAYOUT = Layout(TABLE)
 COLUMNS = "id, who, state, began, errand, results, mark, done, total, error"
 
 
@@ -86,36 +87,29 @@ class JobStore:
     """The jobs of one data directory; safe for threads. What it says is on the disk."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing
-        self._database.execute(TABLE)
+        self._database = Database(path, LAYOUT)
+        self._database.call(lambda rows: None)  # damage shows at the start
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._database.close()
+        self._database.close()
 
     def add(self, job: Job) -> None:
         """Keep a new job."""
         errand = ERRANDS.dump_json(job.errand).decode()
-        with self._cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO jobs (id, who, state, began, errand) VALUES (?, ?, ?, ?, ?)",
-                (job.id, job.who, job.state, job.began, errand),
-            )
+        self._write(
+            "INSERT INTO jobs (id, who, state, began, errand) VALUES (?, ?, ?, ?, ?)",
+            (job.id, job.who, job.state, job.began, errand),
+        )
 
     def save(self, job: Job) -> None:
         """Keep where a job stands now."""
         results = RESULTS.dump_json(job.results).decode()
         mark = json.dumps(job.mark) if job.mark else None
-        with self._cursor() as cursor:
-            cursor.execute(
-                "UPDATE jobs SET state=?, results=?, mark=?, done=?, total=?, error=? WHERE id=?",
-                (job.state, results, mark, job.done, job.total, job.error, job.id),
-            )
+        self._write(
+            "UPDATE jobs SET state=?, results=?, mark=?, done=?, total=?, error=? WHERE id=?",
+            (job.state, results, mark, job.done, job.total, job.error, job.id),
+        )
 
     def of(self, who: str) -> list[Job]:
         """The jobs of one caller, the latest first."""
@@ -131,24 +125,32 @@ class JobStore:
 
     def forget(self, before: float) -> None:
         """Drop what is over and began before this moment."""
-        with self._cursor() as cursor:
-            cursor.execute(
-                "DELETE FROM jobs WHERE state NOT IN ('waiting', 'running') AND began < ?",
-                (before,),
-            )
+        self._write(
+            "DELETE FROM jobs WHERE state NOT IN ('waiting', 'running') AND began < ?", (before,)
+        )
 
-    def _read(self, where: str, values: Iterable[object]) -> list[Job]:
-        with self._cursor() as cursor:
-            rows = cursor.execute(f"SELECT {COLUMNS} FROM jobs {where}", tuple(values)).fetchall()
-        return [_job(row) for row in rows]
+    def _write(self, query: str, values: tuple[object, ...]) -> None:
+        self._database.call(lambda rows: rows.execute(query, values))
 
-    @contextmanager
-    def _cursor(self) -> Iterator[sqlite3.Cursor]:
-        with self._lock:
-            yield self._database.cursor()
+    def _read(self, where: str, values: tuple[object, ...]) -> list[Job]:
+        query = f"SELECT {COLUMNS} FROM jobs {where}"
+        rows = self._database.call(lambda rows: rows.execute(query, values).fetchall())
+        return [job for job in map(_readable, rows) if job is not None]
 
 
-def _job(row: tuple[str, str, str, float, str, str, str | None, int, int, str]) -> Job:
+Row = tuple[str, str, str, float, str, str, str | None, int, int, str]
+
+
+def _readable(row: Row) -> Job | None:
+    """The job of a row; None for one that no version of ours has written."""
+    try:
+        return _job(row)
+    except (ValueError, TypeError) as error:
+        log.error("The file job %.32r in the database cannot be read: %.200s", row[0], error)
+        return None
+
+
+def _job(row: Row) -> Job:
     name, who, state, began, errand, results, mark, done, total, error = row
     found = json.loads(mark) if mark else None
     return Job(

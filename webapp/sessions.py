@@ -1,11 +1,14 @@
 """Logins that were ended: a copy of their cookie opens nothing, also after a restart. No Flask."""
 
+import logging
 import os
 import threading
 import time
 from pathlib import Path
 
 LASTS = 30 * 24 * 3600  # seconds that a login lasts, and that its end has to be remembered
+
+log = logging.getLogger("easel")
 
 
 class Ended:
@@ -20,11 +23,14 @@ class Ended:
         with self.lock:
             self.times[name] = time.time()
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            with os.fdopen(handle, "w", encoding="ascii") as file:
-                file.write(f"{self.times[name]:.0f} {name}\n")
+            line = f"{self.times[name]:.0f} {name}\n".encode("ascii")
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(handle, "r+b") as file:
+                size = os.fstat(handle).st_size
+                torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+                file.write(b"\n" * torn + line)  # a line that a crash cut short ends here
                 file.flush()
-                os.fsync(file.fileno())
+                os.fsync(handle)
 
     def __contains__(self, name: str) -> bool:
         return name in self.times
@@ -35,6 +41,9 @@ def kept(path: Path) -> list[tuple[str, float]]:
     try:
         lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     except FileNotFoundError:
+        return []
+    except OSError as error:
+        log.error("%s cannot be read, logins that were ended are open again: %s", path, error)
         return []
     pairs = [line.partition(" ") for line in lines]
     return [(name, float(at)) for at, _, name in pairs if at.isdigit() and name]

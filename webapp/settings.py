@@ -1,7 +1,7 @@
 """Options: checked against their table, kept in ``config.json``, frozen for each job."""
 
 import json
-import os
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import ImageColor
 
-from generator.atomic_file import write_atomically
+from generator.atomic_file import put_aside, write_atomically
 from generator.errors import BadRequest
 from generator.request import Snapshot
 from webapp.options_table import OPTIONS, Option
@@ -54,13 +54,15 @@ CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 """What a type and two limits cannot tell: whether a value fits, and which ones do."""
 
+log = logging.getLogger("easel")
+
 
 class Options:
     """The options of one data directory; safe for threads, written atomically.
 
-    A ``config.json`` that is no JSON object is moved aside as ``config.json.broken`` and the
-    defaults hold. Values in it that do not fit their option are left out, those of unknown names
-    are kept in the file and not shown. ``flags`` are start flags that set an option where the
+    A ``config.json`` that is no JSON object is put aside as ``config.json.damaged-<time>`` and
+    the defaults hold. Values in it that do not fit their option are left out, those of unknown
+    names are kept in the file and not shown. ``flags`` are start flags that set an option where the
     file does not.
     """
 
@@ -134,8 +136,11 @@ class Options:
         stamp = self._stamp()
         if stamp == self._read_at:
             return
-        self._stored = {} if stamp is None else _load(self._path)
-        self._read_at = stamp
+        try:
+            self._stored = {} if stamp is None else _load(self._path)
+        except OSError as error:  # a disk that fails: what was known holds
+            log.error("The options in %s cannot be read: %s", self._path, error.strerror)
+        self._read_at = self._stamp()
 
 
 def options_of(config: "Config") -> Options:
@@ -144,13 +149,19 @@ def options_of(config: "Config") -> Options:
 
 
 def _load(path: Path) -> dict[str, object]:
+    """The file's options; none, and the file put aside, where it is no JSON object."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError):
-        found = None
-    if isinstance(found, dict):
-        return found
-    os.replace(path, path.with_name(path.name + ".broken"))
+        if isinstance(found, dict):
+            return found
+        fault = "it holds no JSON object"
+    except FileNotFoundError:  # another process has put it aside
+        return {}
+    except (ValueError, RecursionError, IsADirectoryError, PermissionError) as error:
+        fault = str(error)
+    aside = put_aside(path)
+    log.error("The options in %s cannot be used (%s): they are kept as %s, and the defaults hold",
+              path, fault, aside.name)  # fmt: skip
     return {}
 
 

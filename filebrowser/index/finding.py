@@ -90,6 +90,7 @@ class Finder:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._idle: list[sqlite3.Connection] = []
+        self._file = 0  # how often another took its place
         self._turns = threading.BoundedSemaphore(READERS)
         self._lock = threading.Lock()
 
@@ -107,8 +108,9 @@ class Finder:
         return _shown(visit, spans, total, found)
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the connections: another file may be there afterwards."""
         with self._lock:
+            self._file += 1
             for rows in self._idle:
                 rows.close()
             self._idle.clear()
@@ -118,6 +120,7 @@ class Finder:
         with self._turns:
             with self._lock:
                 rows = self._idle.pop() if self._idle else connect(self._path)
+                file = self._file
             until = time.monotonic() + SLOWEST
             rows.set_progress_handler(lambda: time.monotonic() > until, STEPS)
             try:
@@ -132,7 +135,10 @@ class Finder:
                 if rows.in_transaction:
                     rows.execute("ROLLBACK")
                 with self._lock:
-                    self._idle.append(rows)
+                    if file == self._file:
+                        self._idle.append(rows)
+                    else:
+                        rows.close()
 
 
 @dataclass(frozen=True, slots=True)

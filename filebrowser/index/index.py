@@ -14,10 +14,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filebrowser.database import (
+    CHECKED_BYTES,
+    Damaged,
+    alone,
+    identity,
+    is_damage,
+    set_aside,
+)
 from filebrowser.errors import BadPath
 from filebrowser.gate import Place, Root, check_name
 from filebrowser.index import rows as books
-from filebrowser.index.finding import Finder, Found, Question
+from filebrowser.index.finding import STEPS, Finder, Found, Question
 from filebrowser.index.looking import ask, compare, compare_names, note, writing
 from filebrowser.index.rows import Made
 from filebrowser.index.schema import connect, prepare
@@ -81,17 +89,14 @@ class Index:
         self._waiting: OrderedDict[tuple[str, tuple[str, ...]], _Look] = OrderedDict()
         self._changed = threading.Condition()
         self._stopped = False
+        self._file = (0, 0)  # device and inode
+        self._damage: sqlite3.Error | None = None  # found by a search
         self._idle = threading.Event()
         self._thread = threading.Thread(target=self._run, name="file-index", daemon=True)
 
     def start(self) -> None:
         """Open the file and begin to compare everything with the disk."""
-        prepare(self._path)
-        self._rows = connect(self._path)
-        with writing(self._rows):
-            hidden = {place: root.hidden for place, root in self._roots.items()}
-            self._trees = books.keep_roots(self._rows, hidden)
-        self._look_everywhere()
+        self._open()
         self._thread.start()
 
     def stop(self) -> None:
@@ -125,12 +130,56 @@ class Index:
         """See :meth:`Finder.find`. What is found and not there any more is looked at again."""
         if not self._trees:
             return Found(0, ())
-        found = self._finder.find(visit, question)
+        try:
+            found = self._finder.find(visit, question)
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                with self._changed:
+                    self._damage = error
+                    self._changed.notify_all()
+            raise
         if found.missing:
             self.look_at(found.missing)
         return found
 
     # -- the thread ---------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Open the file, and plan to compare everything."""
+        prepare(self._path)
+        self._rows = connect(self._path)
+        with writing(self._rows):
+            hidden = {place: root.hidden for place, root in self._roots.items()}
+            self._trees = books.keep_roots(self._rows, hidden)
+        self._look_everywhere()
+
+    def _remade(self, error: sqlite3.Error) -> bool:
+        """Put the damaged file aside and begin with an empty one; False where that fails now."""
+        try:
+            with alone(self._path):
+                if identity(self._path) == self._file:
+                    set_aside(self._path, error)
+            self._rows.close()
+            self._open()
+        except (sqlite3.Error, OSError) as fault:
+            log.error("The index of files cannot be made anew: %s", fault)
+            return False
+        finally:
+            self._finder.close()
+        return True
+
+    def _check(self) -> None:
+        """Read a file through that was too large for it at the start. Raises :class:`Damaged`."""
+        self._file = identity(self._path)
+        if self._path.stat().st_size <= CHECKED_BYTES:
+            return
+        self._rows.set_progress_handler(lambda: self._stopped, STEPS)
+        try:
+            verdict = self._rows.execute("PRAGMA quick_check(1)").fetchone()[0]
+        finally:
+            self._rows.set_progress_handler(None, 0)
+        if verdict != "ok":
+            raise Damaged(verdict)
 
     def _add_name(self, root: str, names: tuple[str, ...]) -> None:
         """One name in its folder is to be looked at."""
@@ -152,14 +201,24 @@ class Index:
 
     def _run(self) -> None:
         rescan_at = time.monotonic() + self._rescan_seconds
+        checked = False
         while not self._stopped:
             try:
+                if not checked:
+                    self._check()
+                    checked = True
+                if self._damage is not None:
+                    damage, self._damage = self._damage, None
+                    raise damage
                 if not self._turn():
                     self._rest(rescan_at - time.monotonic())
                 if time.monotonic() >= rescan_at:
                     self._look_everywhere()
                     rescan_at = time.monotonic() + self._rescan_seconds
             except (sqlite3.Error, OSError) as error:  # a full disk, a share that is away
+                if isinstance(error, sqlite3.Error) and is_damage(error) and self._remade(error):
+                    checked = False
+                    continue
                 log.warning("The index of files stands still for a moment: %s", error)
                 self._pause(LONGEST_PAUSE)
             except Exception:  # one entry must not end the index of all others

@@ -1,9 +1,9 @@
-"""The index's SQLite file. It can be made again from the trees: a broken one is thrown away."""
+"""The index's SQLite file. It can be made again from the trees: a broken one is put aside."""
 
-import logging
 import sqlite3
-from contextlib import closing
 from pathlib import Path
+
+from filebrowser.database import Layout, open_database
 
 VERSION = 2
 BUSY_SECONDS = 10.0
@@ -50,31 +50,10 @@ CREATE VIRTUAL TABLE IF NOT EXISTS unwanted USING fts5 (
 );
 """
 
-log = logging.getLogger(__name__)
-
 
 def prepare(path: Path) -> None:
     """Make the file, anew where it is broken or of another version."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        _make(path)
-    except sqlite3.DatabaseError as error:
-        log.warning("The index of files %s is made anew: %s", path, error)
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        _make(path)
-    path.chmod(0o600)
-
-
-def _make(path: Path) -> None:
-    with closing(connect(path)) as rows:
-        found = rows.execute("PRAGMA user_version").fetchone()[0]
-        if found not in (0, VERSION):
-            raise sqlite3.DatabaseError(f"its version is {found}, this Easel writes {VERSION}")
-        rows.execute("PRAGMA journal_mode = WAL")
-        rows.executescript(SCHEMA)
-        rows.execute(f"PRAGMA user_version = {VERSION}")
-        rows.execute("SELECT count(*) FROM (SELECT 1 FROM files LIMIT 1)").fetchone()
+    open_database(path, Layout(SCHEMA, VERSION, BUSY_SECONDS)).close()
 
 
 def connect(path: Path) -> sqlite3.Connection:

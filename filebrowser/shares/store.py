@@ -1,10 +1,9 @@
 """Shares on disk: one SQLite file, written before anybody hears of a link."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+
+from filebrowser.database import Database, Layout
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS shares (
@@ -13,7 +12,7 @@ CREATE TABLE IF NOT EXISTS shares (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS shares_of ON shares (owner, made);
 """
-PATIENCE = 10.0  # seconds to wait for another writer
+LAYOUT = Layout(SCHEMA, durable=True)  # a link that somebody was told of is on the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,51 +36,41 @@ class ShareStore:
     """The table of shares in the file ``path``; threads and processes may use it at once."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._open() as database:
-            database.executescript(SCHEMA)
-        path.chmod(0o600)
+        self._database = Database(path, LAYOUT)
+        self._database.call(lambda rows: None)  # damage shows at the start
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(self.path, timeout=PATIENCE)
-        try:
-            with database:
-                yield database
-        finally:
-            database.close()
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
 
     def add(self, share: Share) -> None:
         """Keep a share."""
         marks = ", ".join("?" for _ in fields(Share))
-        with self._open() as database:
-            database.execute(f"INSERT INTO shares ({COLUMNS}) VALUES ({marks})", astuple(share))
+        query = f"INSERT INTO shares ({COLUMNS}) VALUES ({marks})"
+        self._database.call(lambda rows: rows.execute(query, astuple(share)))
 
     def get(self, name: str) -> Share | None:
         """The share with exactly this id, over or not."""
-        with self._open() as database:
-            query = f"SELECT {COLUMNS} FROM shares WHERE id = ?"
-            row = database.execute(query, (name,)).fetchone()
+        query = f"SELECT {COLUMNS} FROM shares WHERE id = ?"
+        row = self._database.call(lambda rows: rows.execute(query, (name,)).fetchone())
         return _share(row) if row else None
 
     def of(self, owner: str) -> tuple[Share, ...]:
         """One owner's shares, the newest first."""
-        with self._open() as database:
-            query = f"SELECT {COLUMNS} FROM shares WHERE owner = ? ORDER BY made DESC"
-            rows = database.execute(query, (owner,)).fetchall()
-        return tuple(map(_share, rows))
+        query = f"SELECT {COLUMNS} FROM shares WHERE owner = ? ORDER BY made DESC"
+        return tuple(
+            map(_share, self._database.call(lambda rows: rows.execute(query, (owner,)).fetchall()))
+        )
 
     def remove(self, name: str, owner: str) -> bool:
         """Forget a share of this owner; whether there was one."""
-        with self._open() as database:
-            query = "DELETE FROM shares WHERE id = ? AND owner = ?"
-            return database.execute(query, (name, owner)).rowcount > 0
+        query = "DELETE FROM shares WHERE id = ? AND owner = ?"
+        return self._database.call(lambda rows: rows.execute(query, (name, owner)).rowcount > 0)
 
     def sweep(self, now: float) -> None:
         """Forget what is over."""
-        with self._open() as database:
-            database.execute("DELETE FROM shares WHERE expires <= ?", (now,))
+        query = "DELETE FROM shares WHERE expires <= ?"
+        self._database.call(lambda rows: rows.execute(query, (now,)))
 
 
 def _share(row: tuple[object, ...]) -> Share:

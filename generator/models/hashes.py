@@ -9,13 +9,12 @@ import hashlib
 import logging
 import sqlite3
 import struct
-import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from generator.database import Database, Layout
 from generator.models.plain_files import open_plain
 
 LEGACY_OFFSET = 0x100000  # bytes
@@ -87,7 +86,11 @@ class HashCache:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.Lock()
+        self._database = Database(path, Layout(TABLE, patience=BUSY_SECONDS))
+
+    def close(self) -> None:
+        """Let go of the file; the next call opens it again."""
+        self._database.close()
 
     def known(self) -> Mapping[str, Hashes]:
         """Everything that is remembered, by absolute path."""
@@ -110,30 +113,14 @@ class HashCache:
             hashes.sha256,
             hashes.payload_sha256,
         )
-        with self._lock:
-            try:
-                with closing(self._open()) as database, database:
-                    database.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)", row)
-            except (sqlite3.Error, OSError) as error:
-                self._unusable(error)
+        self._try("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)", row)
 
     def _read(self, query: str, *values: str) -> list[tuple[Any, ...]]:
-        with self._lock:
-            try:
-                with closing(self._open()) as database:
-                    return database.execute(query, values).fetchall()
-            except (sqlite3.Error, OSError) as error:
-                self._unusable(error)
-                return []
+        return self._try(query, values)
 
-    def _open(self) -> sqlite3.Connection:
-        # One connection a call: a connection must not cross a fork, and calls are rare.
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
-        database.execute(TABLE)
-        return database
-
-    def _unusable(self, error: Exception) -> None:
-        log.warning("Hashes cannot be kept in %s: %s", self.path, error)
-        if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
-            self.path.unlink(missing_ok=True)
+    def _try(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._database.call(lambda rows: rows.execute(query, values).fetchall())
+        except (sqlite3.Error, OSError) as error:
+            log.warning("Hashes cannot be kept in %s: %s", self.path, error)
+            return []

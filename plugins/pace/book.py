@@ -4,13 +4,13 @@ A change is one transaction, so no reader sees half of it, and no worker's work 
 """
 
 import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from generator.database import Database, Layout
 from plugins.pace.timing import Kind, Times
 
 FILE = "pace.db"
@@ -23,8 +23,6 @@ START, SAMPLING, FINISH = "start", "sampling", "finish"
 RECENT = "recent"  # of START a job, of FINISH a picture
 
 TABLES = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL; -- no job waits for the disk; power that fails takes the last entries
 CREATE TABLE IF NOT EXISTS paces (
     model TEXT, sampler TEXT, width INTEGER, height INTEGER, batch INTEGER,
     steps INTEGER, seconds REAL, recent REAL, seen REAL,
@@ -73,32 +71,21 @@ class Book:
 
     def __init__(self, storage: Path) -> None:
         self.path = storage / FILE
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            if self._connection is None:
-                self._connection = _connection_to(self.path)
-            with self._connection:
-                yield self._connection
+        self._database = Database(self.path, Layout(TABLES, patience=PATIENCE))
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
+        self._database.close()
 
     def forget(self, before: float) -> None:
         """Drop kinds of step that were last drawn before this moment."""
-        with self._opened() as book:
-            book.execute("DELETE FROM paces WHERE seen < ?", (before,))
+        query = "DELETE FROM paces WHERE seen < ?"
+        self._database.call(lambda book: book.execute(query, (before,)))
 
     def add(self, times: Times, saved: int) -> None:
         """One finished job, and how many bytes of it were saved."""
-        with self._opened() as book:
+
+        def add(book: sqlite3.Connection) -> None:
             for kind, (steps, seconds) in times.steps.items():
                 key = (kind.model, kind.sampler, kind.width, kind.height, kind.batch)
                 book.execute(PACE, (*key, steps, seconds, seconds / steps, time.time()))
@@ -111,28 +98,21 @@ class Book:
             if times.pictures:
                 book.execute(BLEND, (FINISH, times.finish / times.pictures))
 
+        self._database.call(add)
+
     def add_failure(self, kind: str) -> None:
         """One job that ended in an error."""
-        with self._opened() as book:
-            book.execute(ADD, (FAILURES, kind, 1))
+        self._database.call(lambda book: book.execute(ADD, (FAILURES, kind, 1)))
 
     def figures(self) -> Figures:
         """Everything that is known."""
-        with self._opened() as book:
-            rows = book.execute("SELECT * FROM paces ORDER BY seen DESC").fetchall()
-            sums: dict[str, dict[str, float]] = {}
-            for name, kind, value in book.execute("SELECT * FROM sums"):
-                sums.setdefault(name, {})[kind] = value
+
+        def read(book: sqlite3.Connection) -> tuple[list[Any], list[Any]]:
+            paces = book.execute("SELECT * FROM paces ORDER BY seen DESC").fetchall()
+            return paces, book.execute("SELECT * FROM sums").fetchall()
+
+        rows, added = self._database.call(read)
+        sums: dict[str, dict[str, float]] = {}
+        for name, kind, value in added:
+            sums.setdefault(name, {})[kind] = value
         return Figures(tuple(Pace(Kind(*row[:5]), *row[5:]) for row in rows), sums)
-
-
-def _connection_to(path: Path) -> sqlite3.Connection:
-    """A connection to a file that has its tables; several processes may make it at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=PATIENCE, check_same_thread=False)
-    try:
-        connection.executescript(TABLES)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection

@@ -29,13 +29,13 @@ ANY_PATH = frozenset({"shutil", "tempfile", "glob", "fileinput", "linecache"})
 
 OUR_OWN = {
     "filebrowser/atomic_file.py": "thumbnails in .easel; all else by descriptors",
-    "filebrowser/index/schema.py": ".easel/index.db",
-    "filebrowser/jobstore.py": ".easel/file-jobs.db",
+    "filebrowser/database.py": "databases in .easel",
+    "filebrowser/index/index.py": "the size of .easel/files.db",
+    "filebrowser/index/schema.py": ".easel/files.db",
     "filebrowser/mounts.py": "/proc/mounts, and where the owner's folders lie",
     "filebrowser/settling.py": "the watcher looks at names and times in the owner's folders",
     "filebrowser/watcher.py": "likewise",
     "filebrowser/pictures/keeping.py": "thumbnails in .easel, named by digests",
-    "filebrowser/shares/store.py": ".easel/shares.db",
 }
 """Modules whose paths no caller names, and what those paths are."""
 

@@ -57,11 +57,27 @@ def test_what_does_not_fit_changes_nothing(options: Options, name: str, value: o
     assert options.get() == dict(DEFAULTS)
 
 
-def test_a_broken_file_is_moved_aside(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"{half", b"[1]", b"\xff\xfe\x00", b"[" * 100_000, b""])
+def test_a_damaged_file_is_put_aside(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "config.json"
-    path.write_text("{half")
-    assert Options(path).get() == dict(DEFAULTS)
-    assert path.with_name("config.json.broken").read_text() == "{half"
+    path.write_bytes(content)
+    assert Options(path).get()["jpeg_quality"] == 80
+    (aside,) = tmp_path.glob("config.json.damaged-*")
+    assert aside.read_bytes() == content
+    assert aside.name in caplog.text
+
+
+def test_a_folder_in_its_place_is_put_aside_and_options_are_stored(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    (path / "inner").mkdir(parents=True)
+    options = Options(path)
+    assert options.get()["jpeg_quality"] == 80
+    options.update({"jpeg_quality": 33})
+    assert Options(path).get()["jpeg_quality"] == 33
+    (aside,) = tmp_path.glob("config.json.damaged-*")
+    assert (aside / "inner").is_dir()
 
 
 def test_a_wrong_value_in_the_file_gives_way_to_the_default(tmp_path: Path) -> None:

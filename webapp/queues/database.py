@@ -4,24 +4,25 @@ Write-ahead log with ``synchronous=NORMAL``: what was committed survives ``kill 
 process at any moment. A power cut may take the last commits, never the file's integrity.
 """
 
-import fcntl
 import logging
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from generator.atomic_file import put_aside
+from generator.database import Layout, alone, check, clear_the_way, identity, is_damage
 from webapp.queues.ballast import Ballast
-from webapp.queues.errors import QueueFull, QueueUnwritable
+from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
 from webapp.queues.identity import FileIdentity
+from webapp.queues.salvage import take_over
 
 VERSION = 1
 BUSY_SECONDS = 30.0
 WAL_BYTES = 64 * 2**20
-CHECKED_BYTES = 128 * 2**20
+OTHER = "SQLITE_ERROR"  # the tables are of another program
 BALLAST = "ballast"  # a file beside the database, see ballast.py
 UNWRITABLE = ("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
 
@@ -105,6 +106,8 @@ CREATE TABLE IF NOT EXISTS errands (
 );
 """
 
+LAYOUT = Layout(SCHEMA, VERSION, BUSY_SECONDS)
+
 
 class Database:
     """One connection behind a lock: transactions are short, SQLite has one writer anyhow."""
@@ -114,36 +117,60 @@ class Database:
 
         Raises ``sqlite3.OperationalError`` where the folder cannot be written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = path
         self.ballast = Ballast(path.with_name(BALLAST), log)
+        self._log = log
         self._lock = threading.RLock()
-        with opening(path):  # one process at a time, or two would put the file aside
-            try:
-                self._connection = connect(path)
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    if not self.ballast.give_up():
-                        raise
-                    self._connection = connect(path)
-                    self._opened = identities(path)
-                    return
-                aside = put_aside(path)
-                log.error(
-                    "The queue %s cannot be read (%s). It was kept as %s and an empty queue was "
-                    "made: requests that waited in it are lost.",
-                    path,
-                    error,
-                    aside.name,
-                )
-                self._connection = connect(path)
-            self._opened = identities(path)
+        self._connection = self._open()
         self.ballast.make()
 
     def lost(self) -> str:
         """Why the open file is not the one of that name any more; "" while it is."""
         changes = (opened.change() for opened in self._opened)
         return next(filter(None, changes), "")
+
+    def _open(self, damage: sqlite3.Error | None = None) -> sqlite3.Connection:
+        """A connection to the file, or, where that is damaged, to one that takes its place."""
+        with alone(self.path):  # one process at a time, or two would put the file aside
+            clear_the_way(self.path)
+            if damage is None or identity(self.path) != self._file:  # another has mended it
+                try:
+                    return self._connect()
+                except sqlite3.Error as error:
+                    damage = error
+                if not is_damage(damage) and getattr(damage, "sqlite_errorname", "") != OTHER:
+                    if not self.ballast.give_up():
+                        raise damage
+                    return self._connect()
+            aside = put_aside(self.path)
+            made = self._connect()
+            jobs, answers = take_over(aside, made)
+            self._log.error(
+                "The queue %s is damaged (%s): it is kept as %s. Of its requests %d were taken "
+                "over into a new one, and %d answers; what could not be read is lost.",
+                self.path, damage, aside.name, jobs, answers,
+            )  # fmt: skip
+            return made
+
+    def _connect(self) -> sqlite3.Connection:
+        made = connect(self.path)
+        self._file, self._opened = identity(self.path), identities(self.path)
+        return made
+
+    @contextmanager
+    def _mending(self) -> Iterator[None]:
+        """Damage that shows in use is mended for the next caller; this one is told."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self._connection.close()
+            self._connection = self._open(error)
+            raise QueueDamaged(
+                "The queue was damaged and has been mended. Send the request again."
+            ) from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -152,7 +179,7 @@ class Database:
         Raises :class:`QueueFull` when the disk is full, :class:`QueueUnwritable` where it fails or
         may only be read.
         """
-        with self._lock:
+        with self._lock, self._mending():
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
@@ -169,7 +196,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The connection for one statement that only reads; never waits for a writer."""
-        with self._lock:
+        with self._lock, self._mending():
             yield self._connection
 
     def close(self) -> None:
@@ -185,59 +212,21 @@ def identities(path: Path) -> tuple[FileIdentity, ...]:
 
 def connect(path: Path) -> sqlite3.Connection:
     """An open connection in autocommit, its tables made. Raises ``sqlite3.DatabaseError``."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
         connection.row_factory = sqlite3.Row
         # Nothing below writes where the file is as it should be: the disk may be full.
-        known = connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
-        if not known:
+        if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before the first table, or never
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        check(connection, path, LAYOUT)
         connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
-        check(connection, path)
-        connection.executescript(SCHEMA)
-        if not known:
-            connection.execute(f"PRAGMA user_version={VERSION}")
     except BaseException:
         connection.close()
         raise
     return connection
-
-
-def check(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise ``sqlite3.DatabaseError`` for a damaged file or one of another version of Easel."""
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found not in (0, VERSION):
-        raise sqlite3.DatabaseError(f"its version is {found}, this Easel writes {VERSION}")
-    if path.stat().st_size > CHECKED_BYTES:  # reading it all would hold up the start
-        return
-    verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise sqlite3.DatabaseError(verdict)
-
-
-@contextmanager
-def opening(path: Path) -> Iterator[None]:
-    """Hold the right to open the file, across processes."""
-    handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def put_aside(path: Path) -> Path:
-    """Rename a broken file and its log so that they can be looked at; returns the new path."""
-    aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}")
-    for suffix in ("-wal", "-shm", ""):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-    return aside
 
 
 def refusal(error: BaseException) -> QueueFull | None:

@@ -13,5 +13,9 @@ class QueueLost(QueueError):
     """The store's folder was removed or replaced under the running process (HTTP 503)."""
 
 
+class QueueDamaged(QueueError):
+    """The store's file was damaged; another is there now (HTTP 503)."""
+
+
 class QueueUnwritable(QueueFull):
     """The disk that holds the store fails or may only be read: nothing was stored (HTTP 507)."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ValidationError
 
+from generator.database import alone
 from generator.errors import CannotSave
 from generator.prompt.keeping_styles import drop_style, put_style
 from generator.prompt.styles import COMMENT, Style, read_styles
@@ -13,7 +14,6 @@ from webapp.coercion import Str
 from webapp.errors import Fault, InvalidFields, UnknownStyle
 from webapp.openapi import Note, described
 from webapp.places import styles_files
-from webapp.queues.database import opening
 from webapp.requests.fields import invalid
 from webapp.requests.ranges import LONGEST_PROMPT
 from webapp.routes.context import json_body, services
@@ -72,7 +72,7 @@ def drop() -> Response:
 @contextmanager
 def writing(name: str) -> Iterator[None]:
     """One change at a time. Raises ``UnknownStyle``, ``CannotSave``."""
-    with opening(services().config.easel_dir / "styles"):
+    with alone(services().config.easel_dir / "styles"):
         try:
             yield
         except KeyError:

@@ -12,7 +12,7 @@ from webapp.errors import status_of
 from webapp.queues.ballast import BALLAST_BYTES
 from webapp.queues.contracts import Answer, Frame, WorkerState
 from webapp.queues.database import Database
-from webapp.queues.errors import QueueFull, QueueUnwritable
+from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
 from webapp.queues.sqlite import SqliteStore
 
 LARGE = b"x" * 1_000_000
@@ -100,25 +100,29 @@ def test_a_broken_file_is_put_aside(
         store = SqliteStore(path)
     assert store.put(Frame("a", "generate", b"")) == 1
     store.close()
-    (aside,) = tmp_path.glob("queue.db.broken-*")
+    (aside,) = tmp_path.glob("queue.db.damaged-*")
     assert aside.read_bytes() == content
     assert aside.name in caplog.text
     assert "lost" in caplog.text
 
 
-def test_damage_inside_the_file_is_found(tmp_path: Path) -> None:
+def test_of_a_file_damaged_inside_the_readable_requests_are_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
     store = SqliteStore(path)
     for i in range(50):
         store.put(Frame(str(i), "generate", b"y" * 3000))
+    lease = store.take("cpu", [], 0)
+    assert lease is not None
+    store.answer(lease, Answer(200, b"drawn"), 1.0)
     store.close()
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(size // 2 // 4096 * 4096)
         file.write(os.urandom(8192))
     store = SqliteStore(path)
-    assert store.waiting() == []
-    assert len(list(tmp_path.glob("queue.db.broken-*"))) == 1
+    assert 40 < len(store.waiting()) < 49
+    assert store.wait("0", 0) == Answer(200, b"drawn")
+    assert len(list(tmp_path.glob("queue.db.damaged-*"))) == 1
     store.close()
 
 
@@ -128,7 +132,7 @@ def test_a_file_of_another_version_is_put_aside(tmp_path: Path) -> None:
         rows.execute("PRAGMA user_version=99")
     rows.close()
     SqliteStore(path).close()
-    assert len(list(tmp_path.glob("queue.db.broken-*"))) == 1
+    assert len(list(tmp_path.glob("queue.db.damaged-*"))) == 1
 
 
 def test_a_folder_that_cannot_be_made_is_the_callers_error(tmp_path: Path) -> None:
@@ -149,7 +153,7 @@ def test_many_open_at_once(tmp_path: Path) -> None:
         thread.join()
     stores[0].put(Frame("a", "generate", b""))
     assert [len(store.waiting()) for store in stores] == [1] * 8
-    assert len(list(tmp_path.glob("queue.db.broken-*"))) == 1
+    assert len(list(tmp_path.glob("queue.db.damaged-*"))) == 1
     for store in stores:
         store.close()
 
@@ -162,3 +166,22 @@ def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
     with database.reading() as rows:
         assert rows.execute("SELECT COUNT(*) FROM stops").fetchone()[0] == 0
     database.close()
+
+
+@pytest.mark.parametrize("verb", ["put", "waiting"])
+def test_damage_that_shows_in_use_costs_one_request(tmp_path: Path, verb: str) -> None:
+    path = tmp_path / "queue.db"
+    store = SqliteStore(path)
+    store.put(Frame("a", "generate", b"y" * 3000))
+    with store.database.reading() as rows:
+        rows.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        rows.execute("PRAGMA cache_size=0")
+    for name in (path, path.with_name("queue.db-wal")):
+        with name.open("r+b") as file:
+            file.write(b"\xff" * max(name.stat().st_size, 4096))
+    with pytest.raises(QueueDamaged, match="Send the request again"):
+        store.put(Frame("b", "generate", b"y")) if verb == "put" else store.waiting()
+    store.put(Frame("c", "generate", b"y"))
+    assert [frame.id for frame in store.waiting()] == ["c"]
+    assert len(list(tmp_path.glob("queue.db.damaged-*"))) == 1
+    store.close()

@@ -1,0 +1,62 @@
+"""What can still be read of a damaged queue, carried into the new one."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+
+def take_over(aside: Path, queue: sqlite3.Connection) -> tuple[int, int]:
+    """Copy requests and answers that are whole; how many of each.
+
+    A request whose answer was stored before is left out: nothing is drawn twice.
+    """
+    try:
+        with suppress(sqlite3.Error), closing(_read_only(aside)) as damaged, _transaction(queue):
+            answers = _copy(damaged, queue, "answers")
+            jobs = _copy(damaged, queue, "frames")
+            _copy(damaged, queue, "ledger")
+            doubled = queue.execute("DELETE FROM frames WHERE id IN (SELECT id FROM answers)")
+            return jobs - doubled.rowcount, answers
+        return 0, 0
+    finally:
+        _tidy(aside)
+
+
+def _tidy(aside: Path) -> None:
+    """Remove what reading has left beside the file."""
+    log = Path(f"{aside}-wal")
+    with suppress(OSError):
+        Path(f"{aside}-shm").unlink(missing_ok=True)
+        if log.exists() and not log.stat().st_size:
+            log.unlink()
+
+
+@contextmanager
+def _transaction(queue: sqlite3.Connection) -> Iterator[None]:
+    """The connection is in autocommit: what was copied before an error stays."""
+    queue.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        queue.execute("COMMIT")
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+
+
+def _copy(damaged: sqlite3.Connection, queue: sqlite3.Connection, table: str) -> int:
+    """Copy a table's rows up to the first that cannot be read, then from its end backwards."""
+    copied = 0
+    for order in ("ASC", "DESC"):
+        with suppress(sqlite3.Error):
+            rows = damaged.execute(f"SELECT * FROM {table} ORDER BY rowid {order}")
+            marks = ", ".join("?" for _ in rows.description)
+            for row in rows:
+                with suppress(sqlite3.IntegrityError):
+                    query = f"INSERT OR IGNORE INTO {table} VALUES ({marks})"
+                    copied += queue.execute(query, tuple(row)).rowcount
+            break
+    return copied
