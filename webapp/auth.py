@@ -79,7 +79,7 @@ class Given:
 def given_in(header: str) -> Given | None:
     """What an ``Authorization`` header says: Basic, ``Bearer TOKEN`` or a bare token.
 
-    None for a Basic header that cannot be read.
+    None for a Basic header that cannot be read. An empty secret is no guess, but nothing given.
     """
     kind, _, rest = header.strip().partition(" ")
     if kind.lower() != "basic":
@@ -274,19 +274,24 @@ def identify(
     if credentials.open_to_all:
         return OWNING
     header = request.headers.get("Authorization", "") or request.headers.get(FILEBROWSER_TOKEN, "")
-    if header.strip():
-        given = given_in(header)
+    given = given_in(header)
+    if given is None or given.secret:
         found = given and credentials.admit(given, guesses, request.remote_addr or "")
         if not found:
-            basic = header.strip().lower().startswith("basic")
-            raise WrongCredential("Incorrect username or password" if basic else "Incorrect token")
+            raise incorrect(header)
         return found
     if comes_untrusted(origins):
         raise NotAuthenticated("Not authenticated: a page of another origin has no login here")
     if current_user.is_authenticated and stands():
         caller: Caller = current_user.caller
         return caller
-    raise NotAuthenticated("Not authenticated")
+    raise incorrect(header) if header.strip() else NotAuthenticated("Not authenticated")
+
+
+def incorrect(header: str) -> WrongCredential:
+    """What a header of no use is told."""
+    basic = header.strip().lower().startswith("basic")
+    return WrongCredential("Incorrect username or password" if basic else "Incorrect token")
 
 
 def begin(visitor: Visitor) -> None:

@@ -7,8 +7,8 @@ from flask import Blueprint, Response, jsonify, redirect, request, url_for
 
 from generator.models.index import LEARNED, ModelFile, learned_size
 from generator.models.kinds import Kind
-from webapp.auth import OWNING, TOKENS, Caller, Given, begin, end, visitor_of
-from webapp.errors import Refused, WrongCredential
+from webapp.auth import OWNING, TOKENS, Caller, Given, begin, end, identify, visitor_of
+from webapp.errors import NotAuthenticated, Refused, TooManyTries, WrongCredential
 from webapp.guesses import Guesses
 from webapp.openapi import EMPTY, Note, described
 from webapp.requests.models_of import exact
@@ -65,13 +65,13 @@ def blueprint(guesses: Guesses) -> Blueprint:
         """Set the cookie. JSON is answered with JSON, the form with a redirect to the page."""
         request.max_content_length = LARGEST_FORM
         as_json = request.mimetype == "application/json"
-        given = json_body() if as_json else request.form.to_dict()
+        given = json_body(required=False) if as_json else request.form.to_dict()
         who = known(given, guesses)
         if who is None:
             if as_json:
                 raise WrongCredential("Incorrect username or password")
             return form(WRONG, 401)
-        if not services().credentials.open_to_all:
+        if not services().credentials.open_to_all and not who.by_cookie:
             begin(visitor_of(who, services().credentials))
         target = local_target(request.args.get("next", ""))
         return jsonify({"user": who.name}) if as_json else redirect(target, 303)  # type: ignore[return-value]
@@ -129,7 +129,12 @@ def preferred_size(checkpoint: ModelFile | None) -> int:
 
 
 def known(given: object, guesses: Guesses) -> Caller | None:
-    """The caller of a login body: the token alone, in its own field or as the password."""
+    """The caller of a login body: the token alone, in its own field or as the password.
+
+    A body without a secret is no guess: then it is whoever the request's cookie or header says,
+    who is not kept waiting for others' guesses at the same name either.
+    """
+    given = {} if given is None else given
     if not isinstance(given, dict):
         raise Refused("A name and password, or a token, are expected.")
     name, password, token = (str(given.get(k) or "") for k in ("username", "password", "token"))
@@ -137,7 +142,23 @@ def known(given: object, guesses: Guesses) -> Caller | None:
     if credentials.open_to_all:
         return OWNING
     tried = Given(TOKENS, Secret(token)) if token else Given(name, Secret(password))
-    return credentials.admit(tried, guesses, request.remote_addr or "")
+    if not tried.secret:
+        return already(guesses)
+    try:
+        return credentials.admit(tried, guesses, request.remote_addr or "")
+    except TooManyTries:
+        found = already(guesses)
+        if found is None or tried.name not in (TOKENS, found.name):
+            raise
+        return found
+
+
+def already(guesses: Guesses) -> Caller | None:
+    """Who asks by cookie or header, None for nobody."""
+    try:
+        return identify(services().credentials, guesses)
+    except (NotAuthenticated, WrongCredential):
+        return None
 
 
 def local_target(path: str) -> str:

@@ -110,9 +110,14 @@ def blueprint(
         """Set the ticket and go to the page; 429 after ten wrong passwords a minute."""
         share = standing(name, store)
         guest = request.remote_addr or ""
-        guesses.check(name, guest)
         request.max_content_length = LARGEST_FORM
-        if not passwords.opens(share.password, request.form.get("password", "")):
+        given = request.form.get("password", "")
+        if has_ticket(share):
+            return redirect(url_for("shared.page", name=name), 303)
+        if not given:  # no guess
+            return private(share_page.form(url_for("shared.enter", name=name), "wrong", 401))
+        guesses.check(name, guest)
+        if not passwords.opens(share.password, given):
             guesses.failed(name, guest)
             return private(share_page.form(url_for("shared.enter", name=name), "wrong", 401))
         guesses.right(name, guest)
