@@ -51,6 +51,7 @@ from generator.errors import (
     WrongArchitecture,
 )
 from plugins.errors import BadManifest, BadPackage, PluginError, Withheld
+from webapp.memory_errors import memory_error, reason
 from webapp.queues.contracts import Answer
 from webapp.queues.errors import QueueError, QueueFull
 
@@ -221,6 +222,7 @@ NAMES: Mapping[type[BaseException], str] = {
 }
 """The names under which AUTOMATIC1111's clients know our errors; others keep their own."""
 
+OUT_OF_MEMORY = "OutOfMemoryError"
 UNEXPECTED = "Something went wrong inside the service. Its log says what."
 
 
@@ -228,6 +230,8 @@ def status_of(exception: BaseException) -> int:
     """The HTTP status of an exception: the table above, 507 for a full disk, else 500."""
     if isinstance(exception, Refused):
         return exception.status
+    if memory_error(exception):
+        return 500
     if isinstance(exception, OSError) and exception.errno in FULL_DISK:
         return 507
     if isinstance(exception, sqlite3.Error) and "full" in str(exception):
@@ -248,6 +252,10 @@ def texts(exception: BaseException) -> tuple[str, str]:
     """``detail`` and ``errors``: what was refused is told in the first, what failed in both."""
     if isinstance(exception, Refused):
         return exception.detail, ""
+    memory = memory_error(exception)
+    if memory is not None:
+        text = f"Out of memory: ask for a smaller picture or a smaller batch. ({reason(memory)})"
+        return text, text
     if isinstance(exception, FileError):
         return str(exception), ""
     if isinstance(exception, BadRequest):
@@ -258,28 +266,16 @@ def texts(exception: BaseException) -> tuple[str, str]:
     if status_of(exception) == 507:
         text = "The disk that holds the data directory is full; nothing was kept of this request."
         return text, text
-    if out_of_memory(exception):
-        why = first_line(exception)
-        text = f"Out of memory: ask for a smaller picture or a smaller batch. ({why})"
-        return text, text
     if isinstance(exception, sqlite3.Error):
         text = "The queue's database cannot be used now. The service's log says why."
         return text, text
     return UNEXPECTED, UNEXPECTED
 
 
-def out_of_memory(exception: BaseException) -> bool:
-    """True for Python's MemoryError and, by its name, torch's (this module knows no torch)."""
-    return isinstance(exception, MemoryError) or type(exception).__name__ == "OutOfMemoryError"
-
-
-def first_line(exception: BaseException) -> str:
-    """The first sentence of a long message; torch appends advice of many lines."""
-    return str(exception).partition("\n")[0].partition(". ")[0] or type(exception).__name__
-
-
 def name_of(exception: BaseException) -> str:
     """The ``error`` of the envelope."""
+    if memory_error(exception):
+        return OUT_OF_MEMORY
     return next(
         (name for kind, name in NAMES.items() if isinstance(exception, kind)),
         type(exception).__name__,

@@ -30,9 +30,10 @@ from plugins.listening import PluginListener
 from plugins.nouns import Side
 from webapp.config import UnknownFlag, parse
 from webapp.devices import devices
-from webapp.errors import InvalidFields, Refused, out_of_memory
+from webapp.errors import InvalidFields, Refused
 from webapp.first_start import prepare
 from webapp.flags import FLAGS, Flag
+from webapp.memory_errors import memory_error
 from webapp.places import CannotUse
 from webapp.plugging import host_of
 from webapp.plugin_desk import PluginDesk
@@ -72,7 +73,7 @@ def main(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> in
     except (GeneratorError, PluginError, CannotUse) as error:
         return _complain(str(error), FAILED)
     except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
+        if not memory_error(error):
             raise
         return _complain("Out of memory: ask for a smaller picture", FAILED)
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -40,6 +41,7 @@ from webapp.errors import envelope, json_answer, status_of
 from webapp.extras_answers import compose_extras
 from webapp.learning import Teacher, made, trained
 from webapp.logs import about
+from webapp.memory_errors import memory_error
 from webapp.pace_of_work import PaceOfWork
 from webapp.plugin_tasks import SHARES, count_spent, outcome, shown
 from webapp.queue_watch import QueueWatch
@@ -363,7 +365,8 @@ class Worker:
 
     def recover(self, error: Exception) -> None:
         """Make room after the memory ran out, so that a smaller job can follow."""
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        if memory_error(error):
+            traceback.clear_frames(error.__traceback__)  # they hold what the job was made of
             self.engine.unload()
 
     def store(self, lease: Lease, answer: Answer, seconds: float) -> int:
@@ -413,8 +416,9 @@ class Worker:
         except GeneratorError as error:
             self.log.warning("no checkpoint was loaded ahead: %s", error)
             return
-        except Exception:  # the worker's border: jobs may fare better
+        except Exception as error:  # the worker's border: jobs may fare better
             self.log.exception("loading a checkpoint ahead failed")
+            self.recover(error)
             return
         finally:
             self.state = "idle"

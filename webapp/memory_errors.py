@@ -1,0 +1,51 @@
+"""Whether an error means that the memory of the machine or of its graphics card ran out.
+
+CUDA raises a class of its own; on the CPU torch, oneDNN, safetensors and OpenCV raise what they
+raise for everything else, and only their words tell. This module knows none of them.
+"""
+
+import errno
+
+OURS = frozenset({"webapp", "generator", "plugins", "filebrowser"})
+"""Packages whose errors quote callers: their words are no evidence, only what caused them."""
+
+WORDS = (
+    "can't allocate memory",  # torch on the CPU, with "DefaultCPUAllocator" before it
+    "cannot allocate memory",
+    "unable to allocate",
+    "failed to allocate",
+    "not enough memory",
+    "out of memory",
+    "insufficient memory",
+    "bad_alloc",
+    "alloc_failed",  # cuBLAS and cuDNN
+    "could not create a memory object",  # oneDNN
+)
+MARK = "Allocator: "  # what stands before it in torch's sentence is of no use to a caller
+
+
+def memory_error(error: BaseException | None) -> BaseException | None:
+    """The error that tells of memory: this one, or one that caused it. None where there is none."""
+    while error is not None:
+        if _is_of_memory(error):
+            return error
+        error = error.__cause__
+    return None
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno == errno.ENOMEM
+    if type(error).__module__.partition(".")[0] in OURS:
+        return False
+    text = str(error).lower()
+    return any(words in text for words in WORDS)
+
+
+def reason(error: BaseException) -> str:
+    """The first sentence of a long message; torch appends advice of many lines."""
+    line = str(error).partition("\n")[0]
+    told = line.partition(MARK)[2] or line
+    return told.partition(". ")[0] or type(error).__name__
