@@ -263,17 +263,30 @@ def own_folder(root: Root, name: str) -> Iterator[int]:
         os.close(found)
 
 
-def make_folders(place: Place) -> None:
-    """Make the folder at ``place`` and those above it where they are missing, 0750.
+def make_folders(place: Place, mode: int = 0o750) -> None:
+    """Make the folder at ``place`` and those above it where they are missing.
 
     Raises :class:`NotAFile` where a file or a link is in the way, :class:`NotAllowed` where nothing
     may be changed.
     """
     for depth in range(1, len(place.names) + 1):
         step = Place(place.root, place.names[:depth])
-        with parent_of(step) as (parent, name), suppress(FileExistsError):
-            make_folder_in(parent, name, 0o750)
+        with holder_of(step) as (holder, name):
+            if _is_there(name, holder):
+                continue
+            if not step.writable:
+                raise NotAllowed(f"{step.text!r} cannot be made.")
+            with suppress(FileExistsError):
+                make_folder_in(holder, name, mode)
     os.close(open_place(place, os.O_RDONLY | os.O_DIRECTORY))
+
+
+def _is_there(name: str, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path, PurePosixPath
 
 from webapp.errors import Refused
-from webapp.naming import is_protected, strays
+from webapp.picture_files import is_protected, leads_astray
 from webapp.queues.frames import EasExtras
 
 NAMES = ("id_task", "uid", "save_dir", "sd_model_checkpoint", "sd_vae")
@@ -63,34 +63,36 @@ def text(name: str, value: object) -> str | None:
     return str(value) or None
 
 
-def locate(save_dir: str, data_dir: Path, mounts: Sequence[str], *, trusted: bool = False) -> Place:
-    """Where ``save_dir`` lies under the data directory.
+def locate(folder: str, data_dir: Path, mounts: Sequence[str], field: str = "save_dir") -> Place:
+    """Where the folder that a ``field`` or an option names lies under the data directory.
 
     An absolute one begins with a mount path or with the data directory's own path; a relative
-    one is taken from the data directory. Raises ``Refused`` for every way out of the caller's
-    tree: other roots, ``..``, symlinks, folders that models and plugins are loaded from. With
-    ``trusted`` (a folder that the options name) symlinks are the owner's and are followed.
+    one is taken from the data directory. Raises ``Refused`` for every way out of the folders for
+    pictures: other roots, ``..``, links, hidden names, folders that models and plugins are
+    loaded from.
     """
-    if "\0" in save_dir or "://" in save_dir or len(save_dir) > LONGEST_PATH:
-        raise Refused(f"save_dir: {save_dir[:80]!r} is not a path.")
-    lexical = PurePosixPath(os.path.normpath(save_dir.replace("//", "/")))
-    prefix, inner = mounted(lexical, data_dir, mounts)
-    if ".." in inner.parts:
-        raise outside(save_dir)
-    if any(len(part.encode()) > LONGEST_NAME for part in inner.parts):
-        raise Refused(f"save_dir: {save_dir[:80]!r} has too long a name in it.")
+    if "\0" in folder or "://" in folder or len(folder) > LONGEST_PATH:
+        raise Refused(f"{field}: {folder[:80]!r} is not a path.")
+    lexical = PurePosixPath(os.path.normpath(folder.replace("//", "/")))
+    found = mounted(lexical, data_dir, mounts)
+    if found is None:
+        raise outside(field, folder)
+    prefix, inner = found
     try:
-        astray = is_protected(inner) if trusted else strays(data_dir / inner, data_dir)
+        long = any(len(part.encode()) > LONGEST_NAME for part in inner.parts)
+        astray = ".." in inner.parts or is_protected(inner)
+        if not long and (astray or leads_astray(data_dir, inner)):
+            raise outside(field, folder)
     except (OSError, ValueError, RuntimeError):
-        raise Refused(f"save_dir: {save_dir[:80]!r} cannot be a path here.") from None
-    if astray:
-        raise outside(save_dir)
+        raise Refused(f"{field}: {folder[:80]!r} cannot be a path here.") from None
+    if long:
+        raise Refused(f"{field}: {folder[:80]!r} has too long a name in it.")
     return Place("" if str(inner) == "." else str(inner), prefix)
 
 
 def mounted(
     path: PurePosixPath, data_dir: Path, mounts: Sequence[str]
-) -> tuple[str, PurePosixPath]:
+) -> tuple[str, PurePosixPath] | None:
     """The mount path that ``path`` stands under, and the rest; the longest one wins."""
     if not path.is_absolute():
         return (mounts[0].rstrip("/") if mounts else str(data_dir)), path
@@ -98,12 +100,12 @@ def mounted(
     for root in roots:
         if path.is_relative_to(root):
             return root.rstrip("/"), path.relative_to(root)
-    raise outside(str(path))
+    return None
 
 
-def outside(save_dir: str) -> Refused:
+def outside(field: str, folder: str) -> Refused:
     """The refusal of a folder that is not the caller's to write to."""
     return Refused(
-        f"save_dir: {save_dir!r} is not inside the data directory's folders for pictures; "
-        "name a folder under a mount path, for example outputs."
+        f"{field}: {folder!r} is not inside the data directory's folders for pictures, or a link "
+        "leads there; name a folder under a mount path, for example outputs."
     )

@@ -1,6 +1,8 @@
 """Words made and trained, in the worker. No Flask."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,6 +11,7 @@ from generator.hooks import Watch
 from generator.inversion.lessons import Lesson, NewWord
 from generator.pictures.saving import open_picture
 from webapp.errors import json_answer
+from webapp.picture_files import PictureFiles
 from webapp.queues.contracts import Answer
 from webapp.queues.frames import TrainingJob
 from webapp.roots import data_root, within
@@ -42,8 +45,19 @@ def made(engine: Teacher, word: NewWord) -> Answer:
 
 def trained(engine: Teacher, job: TrainingJob, data_dir: Path, watch: Watch) -> Answer:
     """AUTOMATIC1111's sentence."""
-    path = engine.train_word(job.lesson, list(examples(job, data_dir)), watch)
+    with copies_folder(job.lesson, data_dir) as lesson:
+        path = engine.train_word(lesson, list(examples(job, data_dir)), watch)
     return json_answer(200, {"info": f"train embedding complete: filename: {path} error: None"})
+
+
+@contextmanager
+def copies_folder(lesson: Lesson, data_dir: Path) -> Iterator[Lesson]:
+    """The lesson with its folder of copies held open: what takes its place later gets none."""
+    if not lesson.copies:
+        yield lesson
+        return
+    with PictureFiles(data_dir).folder(Path(lesson.copies)) as folder:
+        yield replace(lesson, copies=f"/proc/self/fd/{folder}")
 
 
 def examples(job: TrainingJob, data_dir: Path) -> "Iterator[Example]":

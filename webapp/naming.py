@@ -11,76 +11,48 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from generator.errors import CannotSave
 from generator.pictures.naming import Facts, NamingRules
+from webapp.picture_files import PictureFiles
 
 if TYPE_CHECKING:
     from webapp.queues.frames import Saving
 
 LEADING_NUMBER = re.compile(r"(\d+)(?:[-.]|$)")
 GRID_NUMBER = re.compile(r"grid-(\d+)(?:[-.]|$)")
-PROTECTED = frozenset({"models", "embeddings", "extensions", ".easel"})
-"""Folders of the data directory where no caller's picture may go: what lies there is loaded."""
-
-
-def strays(path: Path, data_dir: Path) -> bool:
-    """True if ``path``, its symlinks followed, is not in the part of ``data_dir`` for pictures.
-
-    Raises ``OSError`` or ``ValueError`` for what cannot be a path.
-    """
-    real, root = path.resolve(), data_dir.resolve()
-    if not real.is_relative_to(root):
-        return True
-    return is_protected(real.relative_to(root))
-
-
-def is_protected(inner: PurePath) -> bool:
-    """True if a path relative to the data directory begins with a folder of the list above."""
-    return bool(inner.parts) and inner.parts[0].lower() in PROTECTED
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A folder of pictures or grids, made when it is not there."""
 
+    files: PictureFiles
     path: Path
     prefix: str  # what stands before a file's name in its address
     vendor: bool
 
     @classmethod
     def of(
-        cls, saving: "Saving", under: str, data_dir: Path, facts: Facts, *, grid: bool = False
+        cls, saving: "Saving", under: str, files: PictureFiles, facts: Facts, *, grid: bool = False
     ) -> "Folder":
-        """The folder for a picture: ``data_dir/under/`` and what the pattern says.
+        """The folder for a picture: ``under`` and what the pattern says, in the data directory.
 
         The vendor's callers get ``YYYY-MM-DD``. Raises ``CannotSave`` when it cannot be made,
-        when its name leads into a protected folder, or when the vendor's ``save_dir`` has been
-        turned, since it was checked, into a way out of the data directory.
+        when its name leads into a protected folder, or when it has been turned, since it was
+        checked, into a way out of the data directory.
         """
         vendor = saving.naming == "vendor"
         today = (facts.now.date().isoformat(),)
         inner = PurePath(under, *(today if vendor else saving.names.folders(facts, grid=grid)))
-        path = data_dir / inner
-        try:
-            astray = is_protected(inner)
-            if not astray:
-                path.mkdir(parents=True, exist_ok=True)
-                astray = vendor and strays(path, data_dir)
-        except OSError as error:
-            raise CannotSave(f"Cannot make the folder {inner}: {error.strerror}.") from error
-        if astray:
-            raise CannotSave(f"The folder {inner} leads out of the caller's pictures.")
-        return cls(path, f"{saving.url_prefix}/{inner}", vendor)
+        path = files.data_dir / inner
+        with files.folder(path):
+            return cls(files, path, f"{saving.url_prefix}/{inner}", vendor)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder while a number is chosen and used: two workers may save at once."""
-        handle = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with self.files.folder(self.path) as folder:
+            fcntl.flock(folder, fcntl.LOCK_EX)
             yield
-        finally:
-            os.close(handle)
 
     def picture_path(
         self, rules: NamingRules, facts: Facts, extension: str, suffix: str = ""
@@ -111,14 +83,15 @@ class Folder:
 
     def next_number(self, pattern: re.Pattern[str]) -> int:
         """One more than the greatest number that a file here begins with; 0 in an empty folder."""
-        found = (pattern.match(name) for name in os.listdir(self.path))
+        with self.files.folder(self.path) as folder:
+            found = [pattern.match(name) for name in os.listdir(folder)]
         return max((int(match[1]) for match in found if match), default=-1) + 1
 
     def free(self, stem: str, extension: str) -> Path:
         """``stem`` with its ending, and ``-1``, ``-2``, ... where that is taken."""
         path = self.path / f"{stem}{extension}"
         for number in count(1):
-            if not path.exists():
+            if not self.files.exists(path):
                 break
             path = self.path / f"{stem}-{number}{extension}"
         return path

@@ -11,6 +11,14 @@ OURS = frozenset({".trash", ".uploads"})
 HIDDEN = OURS | {".easel", "config.json*", "auth.json", ".env"}
 """What the data directory has for nobody: our own state, settings that may hold secrets."""
 
+PROTECTED = frozenset({"models", "embeddings", "extensions", "styles.csv*"}) | HIDDEN
+"""Where no caller's picture may go: what lies there is loaded, or is ours."""
+
+
+def picture_root(data_dir: Path) -> Root:
+    """The data directory for who saves pictures."""
+    return Root(DATA, data_dir, hidden=HIDDEN, sealed=PROTECTED)
+
 
 def data_root(data_dir: Path) -> Root:
     """The data directory for readers: nothing is changed, and what is ours alone is not there."""

@@ -1,6 +1,7 @@
 """Writes what a job drew: pictures, grids, masks, and what stands beside them. In the worker."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -10,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from PIL.Image import Image, Resampling
 
+from generator.errors import CannotSave
 from generator.hooks import Silence, Stage
 from generator.pictures.grid import grid
 from generator.pictures.reading import fingerprint, read_base64
-from generator.pictures.saving import encode, save
+from generator.pictures.saving import encode
 from generator.releasing import Releaser
 from generator.request import Generation, GenerationRequest, Picture
 from webapp.naming import Folder
 from webapp.picture_facts import facts_of
+from webapp.picture_files import PictureFiles
 from webapp.queues.frames import FileRules
 from webapp.receipts import Receipt
 
@@ -55,12 +58,14 @@ def save_all(
     ``receipt`` of an earlier delivery of the job, the files of that one are written over.
     ``way_out`` has the last word on what is made or kept here, and may refuse it.
     """
-    shelf = Shelf(job, data_dir, now, receipt or Receipt(), way_out or Releaser(Silence()))
+    files = PictureFiles(data_dir)
+    shelf = Shelf(job, files, now, receipt or Receipt(), way_out or Releaser(Silence()))
     try:
         return shelf.fill(generation)
     except BaseException:
         for path in shelf.written:
-            path.unlink(missing_ok=True)
+            with suppress(CannotSave):  # the first error is the one to tell
+                files.remove(path)
         raise
 
 
@@ -69,7 +74,7 @@ class Shelf:
     """Where one job's files go. ``written`` holds those that are there so far."""
 
     job: "GenerationJob"
-    data_dir: Path
+    files: PictureFiles
     now: datetime
     receipt: Receipt
     way_out: Releaser
@@ -100,8 +105,8 @@ class Shelf:
             return
         for text in self.job.request.origin.images:
             image = read_base64(text)
-            path = self.data_dir / self.job.origins_dir / f"{fingerprint(image)}.png"
-            if not path.exists():
+            path = self.files.data_dir / self.job.origins_dir / f"{fingerprint(image)}.png"
+            if not self.files.exists(path):
                 kept = self.way_out.let_out(image, Stage.ASIDE, self.job.request)
                 self.write(path, encoded(self.job.request, kept, None, "png"))
 
@@ -113,7 +118,7 @@ class Shelf:
         if not sheets or not saving.save_grid:
             return []
         facts = facts_of(self.job.request, generation, 0, self.now)
-        folder = Folder.of(saving, saving.grids_dir, self.data_dir, facts, grid=True)
+        folder = Folder.of(saving, saving.grids_dir, self.files, facts, grid=True)
         texts = infotexts(generation)
         format = saving.files.grid_format
         name = partial(folder.grid_path, saving.names, facts)
@@ -129,7 +134,7 @@ class Shelf:
         urls = []
         for number, picture in enumerate(finished(self.job, saving, generation)):
             facts = facts_of(self.job.request, generation, number, self.now)
-            folder = Folder.of(saving, saving.samples_dir, self.data_dir, facts)
+            folder = Folder.of(saving, saving.samples_dir, self.files, facts)
             asides = [each for each in generation.asides if each.picture == number]
             early = [each for each in asides if each.suffix.startswith(BEFORE)]
             late = [each for each in asides if each not in early]
@@ -149,7 +154,7 @@ class Shelf:
         if saving.maps_dir is None or not generation.maps:
             return
         facts = facts_of(self.job.request, generation, 0, self.now)
-        folder = Folder.of(saving, saving.maps_dir, self.data_dir, facts)
+        folder = Folder.of(saving, saving.maps_dir, self.files, facts)
         for image in generation.maps:
             yield self.number(folder, image, None, folder.map_path)
 
@@ -180,7 +185,7 @@ class Shelf:
 
     def write(self, path: Path, data: bytes) -> None:
         """One file, remembered for the case that a later one fails."""
-        save(path, data)
+        self.files.write(path, data)
         self.written.append(path)
 
 

@@ -118,10 +118,11 @@ def clean(text: str) -> str:
 
 
 def safe(name: str) -> str:
-    """One part of a path: never a separator, ``.`` or ``..``; at most 200 bytes; maybe ""."""
+    """One part of a path: never a separator or hidden; at most 200 bytes; maybe ""."""
     whole = clean(name).lstrip(" ")
     cut = whole.encode()[:LONGEST_NAME].decode(errors="ignore")
-    return cut.rstrip(" .")
+    bare = cut.rstrip(" .")
+    return f"_{bare[1:]}" if bare.startswith(".") else bare
 
 
 Token = Callable[[Facts, Sequence[str], int], str | None]

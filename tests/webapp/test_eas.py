@@ -139,7 +139,17 @@ def test_the_address_may_name_the_task(build: Any) -> None:
         "trap",
         "trap/deeper",
         "inner",
+        "inside",
         "loop",
+        ".trash",
+        ".uploads/x",
+        ".hidden/x",
+        "outputs/.hidden",
+        "outputs/.trash/x",
+        "config.json",
+        "Config.json.old",
+        "styles.csv",
+        "file/x",
         "a\0b",
         "oss://bucket/outputs",
         "x" * 5000,
@@ -150,6 +160,9 @@ def test_save_dirs_outside_are_refused(house: Any, tmp_path: Path, save_dir: str
     (tmp_path / "elsewhere").mkdir()
     (house.data_dir / "trap").symlink_to(tmp_path / "elsewhere")
     (house.data_dir / "inner").symlink_to(house.data_dir / "models")
+    (house.data_dir / "file").touch()
+    (house.data_dir / "other").mkdir()
+    (house.data_dir / "inside").symlink_to(house.data_dir / "other")
     (house.data_dir / "loop").symlink_to(house.data_dir / "loop")
     answer = house.txt2img(request(save_dir=save_dir))
     assert answer.status_code == 422, answer.text
@@ -168,6 +181,74 @@ def test_a_link_that_appears_later_is_not_followed(house: Any, tmp_path: Path) -
     house.draw = turn
     assert house.txt2img(request(save_dir="outputs")).status_code == 507
     assert list(tmp_path.rglob("*-1146644551.png")) == []
+
+
+OUTDIRS = ("outdir_txt2img_samples", "outdir_txt2img_grids")
+
+
+@pytest.mark.parametrize("door", ["override", "options"])
+@pytest.mark.parametrize("folder", ["link", "link/x", "/etc", ".trash", ".uploads/x", "models/x"])
+def test_folders_of_options_stay_inside(house: Any, tmp_path: Path, folder: str, door: str) -> None:
+    outside = tmp_path / "elsewhere"
+    outside.mkdir()
+    (house.data_dir / "link").symlink_to(outside)
+    for name in OUTDIRS:
+        body = {"prompt": "a", "steps": 1, "width": 8, "height": 8, "save_images": True}
+        if door == "options":
+            house.options.update({name: folder})
+        else:
+            body["override_settings"] = {name: folder}
+        answer = house.txt2img(body)
+        assert answer.status_code == 422, answer.text
+        assert name in answer.get_json()["detail"]
+        house.options.update({name: "outputs"})
+    assert not house.jobs
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["outputs", "outputs/txt2img-images"])
+def test_a_folder_of_an_option_that_becomes_a_link_later_is_not_followed(
+    house: Any, tmp_path: Path, where: str
+) -> None:
+    whole, outside = house.draw, tmp_path / "elsewhere"
+    outside.mkdir()
+
+    def turn(job: Any) -> Any:
+        place = house.data_dir / where
+        place.parent.mkdir(exist_ok=True)
+        place.symlink_to(outside)
+        return whole(job)
+
+    house.draw = turn
+    body = {"prompt": "a", "steps": 1, "width": 8, "height": 8, "save_images": True}
+    answer = house.txt2img(body)
+    assert answer.status_code == 507
+    assert str(tmp_path) not in answer.text
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("pattern", ["../../x", "/etc/x", ".easel/x", ".hidden", "..", "a/../../b"])
+def test_patterns_of_names_stay_inside_and_hide_nothing(house: Any, pattern: str) -> None:
+    house.options.update(
+        {
+            "directories_filename_pattern": pattern,
+            "samples_filename_pattern": pattern,
+            "save_images_add_number": False,
+            "outdir_txt2img_samples": "",
+        }
+    )
+    before = set(house.data_dir.rglob("*")) | set(house.data_dir.parent.iterdir())
+    body = {"prompt": "a", "steps": 1, "width": 8, "height": 8, "save_images": True}
+    answer = house.txt2img(body)
+    after = set(house.data_dir.rglob("*")) | set(house.data_dir.parent.iterdir())
+    assert answer.status_code == 200, answer.text
+    new = [
+        path.relative_to(house.data_dir)
+        for path in after - before
+        if not path.is_relative_to(house.data_dir / ".easel")
+    ]
+    assert any(path.suffix == ".png" for path in new)
+    assert not [path for path in new if any(name.startswith(".") for name in path.parts)]
 
 
 @pytest.mark.parametrize(

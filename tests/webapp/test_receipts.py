@@ -13,7 +13,8 @@ from generator.request import Generation, GenerationRequest, Picture, Sampling, 
 from tests.waiting import PATIENCE, wait_until
 from tests.webapp.test_worker import Engine
 from tests.webapp.test_worker import generation as one_picture
-from webapp import receipts, saving
+from webapp import receipts
+from webapp.picture_files import PictureFiles
 from webapp.queues.contracts import Frame
 from webapp.queues.frames import GenerationJob, Saving, encode
 from webapp.queues.sqlite import SqliteStore
@@ -121,15 +122,15 @@ def work(data_dir: Path, where: str) -> None:
     if where == "answer":
         queue.answer = die  # type: ignore[method-assign]
     else:
-        whole, saved = saving.save, []
+        whole, saved = PictureFiles.write, []
 
-        def save(path: Path, data: bytes) -> None:
+        def save(files: PictureFiles, path: Path, data: bytes) -> None:
             saved.append(path)
             if len(saved) == 2:
                 die()
-            whole(path, data)
+            whole(files, path, data)
 
-        saving.save = save
+        PictureFiles.write = save  # type: ignore[method-assign]
     worker.run()
 
 

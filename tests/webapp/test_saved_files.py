@@ -14,7 +14,7 @@ from generator.errors import CannotSave
 from generator.pictures.saving import open_picture
 from generator.request import Aside
 from tests.webapp.test_img2img import BODY, PICTURE
-from webapp import saving
+from webapp.picture_files import PictureFiles
 
 DAY = "2026-01-02"
 ALL = ("before-highres-fix", "before-color-correction", "mask", "mask-composite")
@@ -138,14 +138,14 @@ def test_a_plots_pictures_are_saved_though_the_sheet_alone_is_shown(house: Any) 
 def test_a_failure_among_asides_leaves_nothing(
     drawing_asides: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = saving.save
+    kept = PictureFiles.write
 
-    def fails(path: Path, data: bytes) -> None:
+    def fails(files: PictureFiles, path: Path, data: bytes) -> None:
         if "mask" in path.name:
             raise CannotSave("The disk is full")
-        kept(path, data)
+        kept(files, path, data)
 
-    monkeypatch.setattr(saving, "save", fails)
+    monkeypatch.setattr(PictureFiles, "write", fails)
     body = {**BODY, "save_images": True, "override_settings": {"save_init_img": True}}
     assert drawing_asides.client().post("/sdapi/v1/img2img", json=body).status_code == 507
     assert [p for p in (drawing_asides.data_dir / "outputs").rglob("*") if p.is_file()] == []

@@ -11,6 +11,7 @@ from PIL import Image
 
 from generator.errors import CannotSave, ModelUnreadable, NotANumber
 from generator.request import Generation
+from webapp.picture_files import PictureFiles
 from webapp.queues.frames import GenerationJob
 
 SMALL = {"prompt": "a red house", "width": 64, "height": 64, "steps": 2, "seed": 7}
@@ -244,18 +245,16 @@ def test_the_answers_format_is_the_option_not_the_override(house: Any) -> None:
 
 
 def test_a_full_disk_leaves_nothing(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from webapp import saving
-
-    kept = saving.save
+    kept = PictureFiles.write
     calls: list[object] = []
 
-    def third_fails(path: Any, data: bytes) -> None:
+    def third_fails(files: PictureFiles, path: Any, data: bytes) -> None:
         calls.append(path)
         if len(calls) == 3:
             raise CannotSave("The disk is full")
-        kept(path, data)
+        kept(files, path, data)
 
-    monkeypatch.setattr(saving, "save", third_fails)
+    monkeypatch.setattr(PictureFiles, "write", third_fails)
     answer = house.txt2img({**SMALL, "batch_size": 3, "save_images": True})
     assert answer.status_code == 507
     assert [p for p in (house.data_dir / "outputs").rglob("*") if p.is_file()] == []

@@ -34,8 +34,10 @@ def saving(
         return None
     chosen = in_force(accepted, options)
     check_format(accepted.request.options)
-    samples = eas.locate(str(chosen[f"outdir_{route}_samples"]), data_dir, mounts, trusted=True)
-    grids = eas.locate(str(chosen[f"outdir_{route}_grids"]), data_dir, mounts, trusted=True)
+    samples, grids = (
+        eas.locate(str(chosen[name]), data_dir, mounts, name)
+        for name in (f"outdir_{route}_samples", f"outdir_{route}_grids")
+    )
     return Saving(
         samples.relative,
         grids.relative,
@@ -62,7 +64,7 @@ def origins_dir(
     if not accepted.request.origin or not accepted.request.options.save_init_img:
         return None
     named = str(in_force(accepted, options)["outdir_init_images"])
-    return eas.locate(named, data_dir, mounts, trusted=True).relative
+    return eas.locate(named, data_dir, mounts, "outdir_init_images").relative
 
 
 def in_force(accepted: Accepted, options: Mapping[str, object]) -> dict[str, Any]:

@@ -81,10 +81,7 @@ def training(body: "EmbeddingTraining", here: "Services", checkpoint: str) -> Tr
 def below(field: str, text: str, here: "Services") -> str:
     """A folder of the caller's as a path below the data directory."""
     config = here.config
-    try:
-        return eas.locate(text, config.data_dir, config.mount_paths).relative
-    except Refused as error:
-        raise Refused(f"{field}: {error.detail.removeprefix('save_dir: ')}") from None
+    return eas.locate(text, config.data_dir, config.mount_paths, field).relative
 
 
 def copies(body: "EmbeddingTraining", here: "Services") -> Path:
