@@ -189,6 +189,9 @@ class HeadFirstWorker(ThreadWorker):
     def _register(self, arrival: Arrival, events: int) -> None:
         self.poller.register(arrival.conn.sock, events, lambda _: self._receive(arrival))
 
+    def _await(self, arrival: Arrival, events: int) -> None:
+        self.poller.modify(arrival.conn.sock, events, lambda _: self._receive(arrival))
+
     def _receive(self, arrival: Arrival) -> None:
         """Take what has come, without waiting."""
         sock = arrival.conn.sock
@@ -196,12 +199,15 @@ class HeadFirstWorker(ThreadWorker):
             if arrival.shakes_hands:
                 sock.do_handshake()
                 arrival.shakes_hands = False
-                self.poller.modify(sock, selectors.EVENT_READ, lambda _: self._receive(arrival))
+                self._await(arrival, selectors.EVENT_READ)
             piece = sock.recv(PIECE)
         except ssl.SSLWantWriteError:
-            self.poller.modify(sock, selectors.EVENT_WRITE, lambda _: self._receive(arrival))
+            self._await(arrival, selectors.EVENT_WRITE)
             return
-        except (BlockingIOError, ssl.SSLWantReadError):
+        except ssl.SSLWantReadError:
+            self._await(arrival, selectors.EVENT_READ)
+            return
+        except BlockingIOError:
             return
         except (OSError, ValueError):
             self._drop(arrival)

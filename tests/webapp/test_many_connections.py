@@ -2,15 +2,19 @@
 
 import http.client
 import json
+import shutil
 import socket
+import subprocess
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from tests.waiting import PATIENCE, wait_until
-from tests.webapp.web_process import WebProcess, web_process
+from tests.waiting import PATIENCE, joined, wait_until
+from tests.webapp.web_process import WebProcess, unchecked, web_process
 
 FLAGS = ("--max-connections", "700", "--max-connections-per-address", "600")
 SILENT = b""
@@ -27,6 +31,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
         tmp_path_factory.mktemp("served"), *FLAGS, "--max-waiting-requests", "40"
     ) as running:
         yield running
+
+
+@pytest.fixture
+def over_tls(tmp_path: Path) -> Iterator[WebProcess]:
+    """A web process that speaks TLS alone; its clients do not ask who it is."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl here to make a certificate with")
+    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")
+    words = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=easel"]
+    made = [*words, "-keyout", key, "-out", certificate]
+    subprocess.run(made, check=True, capture_output=True)
+    flags = ("--tls-keyfile", key, "--tls-certfile", certificate)
+    running = WebProcess(tmp_path / "data", flags, scheme="https")
+    running.start()
+    yield running
+    running.stop()
 
 
 def opened(server: WebProcess, count: int, sent: bytes, stack: ExitStack) -> list[socket.socket]:
@@ -99,6 +120,8 @@ def test_waiting_draws_leave_threads_for_others_and_have_a_cap(server: WebProces
         assert asked(server, "/sdapi/v1/samplers") == 200
         for one in made:
             one.shutdown(socket.SHUT_RDWR)
+        for reader in readers:
+            joined(reader)
 
 
 def test_a_request_that_asks_before_it_sends_is_told_to(server: WebProcess) -> None:
@@ -129,3 +152,26 @@ def test_a_head_without_an_end_is_refused(server: WebProcess) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as one:
         one.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 140_000)
         assert one.recv(100).startswith(b"HTTP/1.1 431")
+
+
+def test_half_shaken_hands_hold_no_thread(over_tls: WebProcess) -> None:
+    with ExitStack() as stack:
+        for sent in (SILENT, b"\x16\x03\x01\x02\x00\x01", HALF_A_HEAD):
+            opened(over_tls, 100, sent, stack)
+        for _ in range(3):
+            with urllib.request.urlopen(
+                f"{over_tls.url}/healthz", context=unchecked(), timeout=PATIENCE
+            ) as answer:
+                assert answer.status == 200
+        talking = http.client.HTTPSConnection(
+            "127.0.0.1", over_tls.port, context=unchecked(), timeout=PATIENCE
+        )
+        stack.callback(talking.close)
+        for size in (2, 200_000, 3):  # short and long bodies on one connection
+            body = b'{"prompt": "' + b"a" * size + b'"}'
+            talking.request(
+                "POST", "/internal/token-count", body, {"Content-Type": "application/json"}
+            )
+            answer = talking.getresponse()
+            answer.read()
+            assert answer.status in (200, 422)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -26,6 +27,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def unchecked() -> ssl.SSLContext:
+    """For clients that take any certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 @dataclass
 class WebProcess:
     """``easel web``: gunicorn's arbiter, and the one process that serves."""
@@ -35,12 +44,13 @@ class WebProcess:
     usual: tuple[str, ...] = ("--watch=off", "--no-hashing")
     port: int = field(default_factory=free_port)
     log: Path | None = None  # where its log goes; None: where the tests' own goes
+    scheme: str = "http"
     arbiter: "subprocess.Popen[bytes] | None" = None
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def serving(self) -> psutil.Process:
@@ -78,7 +88,9 @@ class WebProcess:
 
     def _answers(self) -> bool:
         try:
-            urllib.request.urlopen(f"{self.url}/internal/ping", timeout=5).close()
+            urllib.request.urlopen(
+                f"{self.url}/internal/ping", timeout=5, context=unchecked()
+            ).close()
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
         return True
