@@ -50,6 +50,7 @@ from generator.sampling.brought import settled
 from generator.scripts import in_turn
 from generator.scripts.drawing import Draw
 from generator.scripts.run import run as run_script
+from generator.workload import NO_LIMIT
 
 
 class Engine:
@@ -58,6 +59,7 @@ class Engine:
     ``device`` is a torch device ("cpu", "cuda:0"); ``half`` computes in fp16 on CUDA (the CPU
     always computes in fp32). ``styles_files`` are read afresh for each job that names a style.
     ``listener`` hears of every job, and has the last word on every picture that leaves.
+    ``most_megapixel_steps`` is the work of one job, its script's drawings together.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Engine:
         check_nan: bool = True,
         styles_files: Sequence[Path] = (),
         listener: Listener | None = None,
+        most_megapixel_steps: float = NO_LIMIT,
     ) -> None:
         place = torch.device(device)
         dtype = torch.float16 if half and place.type == "cuda" else torch.float32
@@ -83,6 +86,7 @@ class Engine:
         self._tokenizer = clip_tokenizer()
         self._styles_files = tuple(styles_files)
         self._listener = listener or Silence()
+        self._most = most_megapixel_steps
 
     @property
     def loaded(self) -> tuple[str, ...]:
@@ -146,11 +150,13 @@ class Engine:
         tools = self._listener.tools
         requests = () if request.script else self._listener.split(request)
         if len(requests) > 1:
-            drawn = in_turn.run(requests, Draw(once, watch, self._upscaled, find, tools=tools))
+            draw = Draw(once, watch, self._upscaled, find, tools=tools, most=self._most)
+            drawn = in_turn.run(requests, draw)
         else:
             request = requests[0] if requests else request
             check = self._check_models
-            drawn = run_script(request, once, watch, self._upscaled, find, check, tools)
+            most = self._most
+            drawn = run_script(request, once, watch, self._upscaled, find, check, tools, most)
         return release.finished(drawn, request)
 
     def _upscaled(

@@ -120,6 +120,8 @@ class Config:
     install_default: bool = True
     threads: int = 0
     worker_hang_seconds: int = 600  # between two steps; 0: for ever
+    max_job_megapixel_steps: int = 250_000
+    stop_when_client_leaves: bool = False
     half: bool = True
     check_nan: bool = True
     ignored: tuple[str, ...] = ()  # accepted flags without a meaning here that were given

@@ -366,6 +366,23 @@ FLAGS: tuple[Flag, ...] = (
         most=1024,
     ),
     Flag(
+        "max-job-megapixel-steps",
+        "integer",
+        "max_job_megapixel_steps",
+        "The work of one job: pictures x width x height x steps / 1,000,000, all passes and cells "
+        "of a script together; more is refused with 422. Default: 250000.",
+        SERVER,
+        least=1,
+        most=10**9,
+    ),
+    Flag(
+        "stop-when-client-leaves",
+        field="stop_when_client_leaves",
+        section=SERVER,
+        help="Stop a running job at its next step when its caller has closed the connection and "
+        "nobody asked for its progress. Without it the job goes on, as it may save files.",
+    ),
+    Flag(
         "worker-hang-seconds",
         "integer",
         "worker_hang_seconds",

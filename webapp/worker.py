@@ -61,6 +61,7 @@ def engine_of(config: Config, registry: Registry, device: str, listener: Listene
         check_nan=config.check_nan,
         styles_files=styles_files(config),
         listener=listener,
+        most_megapixel_steps=config.max_job_megapixel_steps,
     )
 
 

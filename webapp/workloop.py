@@ -123,6 +123,7 @@ class Worker:
         self.abandoned = threading.Event()
         self.pause = pause or self.draining.wait
         self.pace = pace or PaceOfWork(None, 0)
+        self.exit_code = 0
         self._signalled_at = 0.0
 
     def run(self) -> int:
@@ -137,7 +138,7 @@ class Worker:
             pulse.stop()
             if self.plugins:
                 self.plugins.stop()
-        return 0
+        return self.exit_code
 
     def turn(self) -> None:
         """One errand and one job, if there are any."""
@@ -450,6 +451,7 @@ class Worker:
     def leave_lost(self, why: str) -> None:
         """End, to be started anew with the queue that others use now."""
         self.log.error("%s The worker ends, to be started anew.", why)
+        self.exit_code = os.EX_TEMPFAIL
         self.draining.set()
         self.abandon()
 
@@ -462,7 +464,7 @@ class Worker:
         lease = self.lease
         if lease is not None:
             self.release(lease)
-        os._exit(0)
+        os._exit(self.exit_code)
 
 
 class Pulse(threading.Thread):

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 from PIL import Image
+
+from generator.pictures.tile_starts import tile_starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,12 @@ class Mosaic:
     @property
     def columns(self) -> tuple[int, ...]:
         """Where each column of tiles begins."""
-        return _starts(self.size[0], self.tile[0], self.overlap)
+        return tile_starts(self.size[0], self.tile[0], self.overlap)
 
     @property
     def rows(self) -> tuple[int, ...]:
         """Where each row of tiles begins."""
-        return _starts(self.size[1], self.tile[1], self.overlap)
+        return tile_starts(self.size[1], self.tile[1], self.overlap)
 
     def boxes(self) -> Iterator[tuple[int, int, int, int]]:
         """Left, top, right and bottom of each tile, row by row."""
@@ -41,13 +42,6 @@ class Mosaic:
                 _lay(strip, tile, (left, 0), self.overlap if left else 0, upright=False)
             _lay(whole, strip, (0, top), self.overlap if top else 0, upright=True)
         return whole
-
-
-def _starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
-    count = max(ceil((length - overlap) / (tile - overlap)), 1)
-    step = (length - tile) / (count - 1) if count > 1 else 0.0
-    starts = (int(index * step) for index in range(count))
-    return tuple(length - tile if start + tile >= length else start for start in starts)
 
 
 def _lay(

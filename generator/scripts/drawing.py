@@ -9,6 +9,7 @@ from generator.errors import BadRequest
 from generator.hooks import Tools, Watch
 from generator.request import Aside, Generation, GenerationRequest, Progress, Stop
 from generator.sampling.brought import settled
+from generator.workload import NO_LIMIT, check_workload, megapixel_steps
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,9 +32,13 @@ class Draw:
     tools: Tools = field(default_factory=Tools)  # what plugins bring to draw with
     total: int = 1  # batches of all drawings, as far as is known
     done: int = 0
+    most: float = NO_LIMIT  # megapixel-steps of all drawings together
+    asked: float = 0.0  # ... of those that were begun
 
     def __call__(self, request: GenerationRequest) -> Generation:
         """Draw one request without a script."""
+        self.asked += megapixel_steps(request)
+        check_workload(self.asked, self.most, "The script")
         passes = request.batches * (2 if request.hires else 1)
         generation = self.run(replace(request, script=None), self._watched)
         self.done += passes
@@ -51,18 +56,23 @@ class Draw:
 
     def expect(self, requests: Sequence[GenerationRequest]) -> None:
         """Tell what is going to be drawn. Raises :class:`BadRequest` where that is too much."""
-        pictures = sum(request.picture_count for request in requests)
-        if pictures > MOST_PICTURES:
-            raise BadRequest(
-                f"The script asks for {pictures} pictures; at most {MOST_PICTURES} a request.",
-                "script_args",
-            )
+        check_count(sum(request.picture_count for request in requests))
+        check_workload(sum(map(megapixel_steps, requests)), self.most, "The script")
         self.total = sum(r.batches * (2 if r.hires else 1) for r in requests)
 
     def _watched(self, progress: Progress, preview: "Callable[[], Image] | None") -> Stop:
         batches = max(self.total, self.done + progress.batches)
         return self.watch(
             replace(progress, batch=self.done + progress.batch, batches=batches), preview
+        )
+
+
+def check_count(pictures: int) -> None:
+    """Refuse too many pictures. Raises :class:`BadRequest`."""
+    if pictures > MOST_PICTURES:
+        raise BadRequest(
+            f"The script asks for {pictures} pictures; at most {MOST_PICTURES} a request.",
+            "script_args",
         )
 
 

@@ -57,6 +57,13 @@ def _seeded(
     return replace(wanted, seeds=replace(wanted.seeds, seed=seed))
 
 
+def request_of(
+    request: GenerationRequest, text: str, position: str, samplers: Sequence[str] = ()
+) -> GenerationRequest:
+    """What a line draws, its seed not settled. Raises :class:`BadRequest`."""
+    return _request(request, read_line(text, samplers), position)
+
+
 def _request(request: GenerationRequest, line: Line, position: str) -> GenerationRequest:
     prompts = [line.prompt, request.prompt]
     negatives = [line.negative_prompt or "", request.negative_prompt]

@@ -56,7 +56,7 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
     """Draw every cell, dear changes outermost, and compose the sheets."""
     plan = read_plan(request, arguments)
     _check_models(request, plan, draw)
-    cells = {place: draw.settled(_cell(request, plan, place)) for place in plan.places}
+    cells = {place: draw.settled(cell(request, plan, place)) for place in plan.places}
     check_size(list(cells.values()))
     draw.expect(list(cells.values()))
     drawn: dict[Place, Generation] = {}
@@ -117,7 +117,7 @@ def _settled(request: GenerationRequest, values: Sequence[int]) -> list[int]:
     ]
 
 
-def _cell(request: GenerationRequest, plan: Plan, place: Place) -> GenerationRequest:
+def cell(request: GenerationRequest, plan: Plan, place: Place) -> GenerationRequest:
     """The request of one cell."""
     step, offset = 1, 0
     for side, index in zip(plan.sides, place, strict=True):

@@ -17,6 +17,7 @@ from generator.scripts import (
     sd_upscale,
 )
 from generator.scripts.drawing import Draw, Enlarge, Runner, RunOnce
+from generator.workload import NO_LIMIT, check_workload, megapixel_steps
 
 RUNNERS: Mapping[str, Runner] = MappingProxyType(
     {
@@ -40,18 +41,20 @@ def run(
     find: Callable[[str], str] | None = None,
     check: Callable[[GenerationRequest], None] | None = None,
     tools: Tools | None = None,
+    most: float = NO_LIMIT,
 ) -> Generation:
     """Draw ``request`` as its script tells; ``once`` draws a request without one.
 
     ``enlarge`` is what sd upscale enlarges with; ``find`` makes a checkpoint's whole name of a part
     of it; ``check`` raises where a model that a request names is not here; ``tools`` are what
-    plugins bring, scripts among them.
+    plugins bring, scripts among them; ``most`` megapixel-steps may be drawn.
 
     The arguments are those that ``catalogue.check`` let in. Raises :class:`BadRequest` for a
     script that is not there, and what the script and the drawing raise.
     """
     script = request.script
     if script is None:
+        check_workload(megapixel_steps(request), most)
         return once(request, watch)
     brought = tools or Tools()
     runner = RUNNERS.get(script.title) or brought.scripts.get(script.title)
@@ -60,5 +63,5 @@ def run(
             f"The script {script.title!r} is not there; its plugin may have been turned off.",
             "script_name",
         )
-    draw = Draw(once, watch, enlarge, find, check, brought)
+    draw = Draw(once, watch, enlarge, find, check, brought, most=most)
     return runner(request, script.arguments, draw)

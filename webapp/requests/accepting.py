@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from generator.request import GenerationRequest
+from generator.scripts.workload import check_job
 from webapp import eas
 from webapp.errors import Refused
 from webapp.queues.frames import EasExtras
@@ -70,6 +71,7 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
     elif isinstance(body, Img2Img):
         request = with_origin(request, body, given)
     check_seeds(request.seeds, request.picture_count, options.eta_noise_seed_delta)
+    check_job(request, given.most_megapixel_steps, given.choices("samplers"))
     return Accepted(body, request, extras, echo(body))
 
 

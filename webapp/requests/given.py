@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from generator.control.modules import Module
 from generator.models.registry import Registry
 from generator.scripts.catalogue import Entry
+from generator.workload import NO_LIMIT
 from plugins.nouns import Input
 from webapp import uploads
 
@@ -33,3 +34,4 @@ class Given:
     scripts: Callable[[str], Sequence[Entry]] = lambda route: ()
     modules: Mapping[str, Module] = field(default_factory=dict)
     away: Callable[[str, str], str] = lambda kind, name: ""
+    most_megapixel_steps: float = NO_LIMIT  # the work of one job

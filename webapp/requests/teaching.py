@@ -10,6 +10,7 @@ from filebrowser.errors import BadPath, FileError
 from filebrowser.gate import Root, check_name, open_place
 from generator.inversion.lessons import Lesson, NewWord, pace
 from generator.models.kinds import Kind
+from generator.workload import MEGA, check_workload
 from webapp import eas
 from webapp.errors import Refused
 from webapp.queues.frames import TrainingJob
@@ -75,7 +76,14 @@ def training(body: "EmbeddingTraining", here: "Services", checkpoint: str) -> Tr
         save_every=body.save_embedding_every,
         copies=str(copies(body, here)) if body.save_embedding_every else "",
     )
+    check_workload(asked_of(lesson), here.config.max_job_megapixel_steps, "The training")
     return TrainingJob(lesson, pictures(below("data_root", body.data_root, here), root))
+
+
+def asked_of(lesson: Lesson) -> float:
+    """What a training comes to, in megapixel-steps."""
+    seen = lesson.steps * lesson.batch_size * lesson.gradient_step
+    return seen * lesson.width * lesson.height / MEGA
 
 
 def below(field: str, text: str, here: "Services") -> str:

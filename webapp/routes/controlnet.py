@@ -11,6 +11,7 @@ from generator.control.catalogue import listed
 from generator.control.modules import MODULES, Module, Slider, find_module
 from generator.control.units import UNITS, check_numbers, known_module, settle
 from generator.request import ControlUnit
+from generator.workload import check_workload, map_megapixels
 from webapp.coercion import TRUE_WORDS, Bool, Float, Int, Str, Strings
 from webapp.control_types import TAGS, control_type
 from webapp.errors import Refused
@@ -136,10 +137,13 @@ def detect() -> Response:
 
 def to_frame(body: Detection) -> Frame:
     """Check a body; the frame that asks a worker for it."""
+    wanted = units(body)
+    asked = sum(map(map_megapixels, wanted))
+    check_workload(asked, services().config.max_job_megapixel_steps, "The preprocessor")
     return Frame(
         id=uuid4().hex,
         kind=DETECT,
-        body=DETECTIONS.dump_json(DetectionJob(units(body), user_name())),
+        body=DETECTIONS.dump_json(DetectionJob(wanted, user_name())),
         owner=caller().name,
         tags={ROUTE_TAG: "detect"},
     )

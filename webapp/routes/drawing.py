@@ -101,6 +101,7 @@ def given(options: Mapping[str, object], here: "Services") -> Given:
         here.plugins.scripts,
         here.plugins.modules(),
         here.plugins.away,
+        here.config.max_job_megapixel_steps,
     )
 
 

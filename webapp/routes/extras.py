@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify
 from filebrowser.pictures.opening import decoding
 from generator.pictures.saving import PARAMETERS, open_header, read_infotext
 from generator.prompt.styles import read_styles
+from generator.workload import check_workload, enlarged_megapixels
 from webapp.openapi import Note, described
 from webapp.places import styles_files
 from webapp.queues.contracts import Frame
@@ -98,6 +99,9 @@ def to_frame(body: ExtrasFields, images: list[str], *, single: bool) -> Frame:
         str(options.get("samples_format", "png")),
         int(str(options.get("jpeg_quality", 80))),
     )
+    sizes = [open_header(base64.b64decode(image)).size for image in images]
+    asked = enlarged_megapixels(job.request, sizes)
+    check_workload(asked, here.config.max_job_megapixel_steps, "Enlarging")
     task = new_task("extras")
     return Frame(
         id=uuid4().hex,

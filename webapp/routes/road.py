@@ -4,10 +4,12 @@ import select
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import request
 
+from generator.request import Stop
 from webapp.draining import drains
 from webapp.errors import Draining, Unavailable
 from webapp.logs import bind, bound
@@ -40,7 +42,8 @@ def draw(services: "Services", frame: Frame) -> Answer:
     """Put a frame into the queue and wait for its answer, however long that takes.
 
     A caller who leaves takes a waiting frame along, unless its progress was asked for: a page that
-    is loaded again finds its task still in line. A running job goes on, as it may save files.
+    is loaded again finds its task still in line. A running job goes on, as it may save files, but
+    not under ``--stop-when-client-leaves``.
     Raises ``Draining`` while the service ends; a frame that waits by then is kept for the next
     start, or ``Unavailable`` where too many wait. Callers hand the frame over and keep nothing of
     the request's body.
@@ -65,6 +68,7 @@ def _answer_of(services: "Services", frame: Frame) -> Answer:
             lambda: left(environ),
             lambda: known.is_followed(frame.id),
             lambda: drains(services.board),
+            partial(stop_running, services, frame.id),
         )
     finally:
         known.finish(frame.owner, task_of(frame))
@@ -79,12 +83,13 @@ def wait(
     gone: Callable[[], bool],
     kept: Callable[[], bool] = lambda: False,
     ending: Callable[[], bool] = lambda: False,
+    leave: Callable[[], None] = lambda: None,
 ) -> Answer:
     """The answer of a frame.
 
     Raises ``CallerLeft``, ``Draining`` if it has not begun and the service ends, or
     ``Unavailable`` if the frame is lost, or the queue is. When the caller has ``gone``, a frame
-    that still waits is taken out unless it is ``kept``.
+    that still waits is taken out unless it is ``kept``; for one that runs ``leave`` is called.
     """
     while True:
         answer = stream.wait(frame_id, PATIENCE)
@@ -93,8 +98,8 @@ def wait(
         if stream.lost() and stream.wait(frame_id, LOST_AGAIN) is None and (why := stream.lost()):
             raise Unavailable(f"{why} Whether this request was worked on is not known.")
         if gone():
-            if not kept():
-                stream.cancel(frame_id)
+            if not kept() and not stream.cancel(frame_id):
+                leave()
             raise CallerLeft
         if ending() and not stream.runs(frame_id) and stream.holds(frame_id):
             raise Draining(KEPT)
@@ -103,6 +108,12 @@ def wait(
             if answer is None:
                 raise Unavailable("The request was removed from the queue without an answer.")
             return answer
+
+
+def stop_running(services: "Services", frame_id: str) -> None:
+    """End a running job that nobody waits for, where the flag says so."""
+    if services.config.stop_when_client_leaves and services.stream.runs(frame_id):
+        services.board.ask_stop(frame_id, Stop.INTERRUPT)
 
 
 def left(environ: Mapping[str, object]) -> bool:

@@ -1,0 +1,11 @@
+"""Where tiles begin that cover a length. No numpy."""
+
+from math import ceil
+
+
+def tile_starts(length: int, tile: int, overlap: int) -> tuple[int, ...]:
+    """The starts of tiles of one size, evenly spread, that overlap by ``overlap`` at least."""
+    count = max(ceil((length - overlap) / (tile - overlap)), 1)
+    step = (length - tile) / (count - 1) if count > 1 else 0.0
+    starts = (int(index * step) for index in range(count))
+    return tuple(length - tile if start + tile >= length else start for start in starts)
