@@ -149,6 +149,14 @@ class Stream(Protocol):
         """Remove a waiting frame (a client that left); False if it is leased or gone."""
         ...
 
+    def waiting_frame(self, frame_id: str) -> Frame | None:
+        """A frame that waits, its body included; None if it is leased or gone."""
+        ...
+
+    def settle(self, frame_id: str, answer: Answer) -> bool:
+        """Answer a waiting frame in a worker's stead, uncounted; False if it is leased or gone."""
+        ...
+
     def waiting(self, owner: str | None = None) -> Sequence[Frame]:
         """Waiting and leased frames in order of arrival, of one owner or of all.
 

@@ -203,6 +203,25 @@ class SqliteStore(SqliteBoard):
             ).rowcount
         return removed == 1
 
+    def waiting_frame(self, frame_id: str) -> Frame | None:
+        """A frame that waits, its body included; None if it is leased or gone."""
+        query = f"SELECT {COLUMNS}, body FROM frames WHERE id = ? AND worker IS NULL"
+        with self.database.reading() as rows:
+            row = rows.execute(query, (frame_id,)).fetchone()
+        return frame_of(row, row["body"]) if row is not None else None
+
+    def settle(self, frame_id: str, answer: Answer) -> bool:
+        """Answer a waiting frame in a worker's stead, uncounted; False if it is leased or gone."""
+        with self.database.writing() as rows:
+            removed = rows.execute(
+                'DELETE FROM frames WHERE id = ? AND worker IS NULL RETURNING "index"', (frame_id,)
+            ).fetchall()
+            if not removed:
+                return False
+            store_answer(rows, frame_id, removed[0]["index"], answer, self.clock())
+        self.bell.ring(frame_id)
+        return True
+
     def waiting(self, owner: str | None = None) -> Sequence[Frame]:
         """Waiting and leased frames in order of arrival, without their bodies."""
         query = f"SELECT {COLUMNS} FROM frames WHERE :owner IS NULL OR owner = :owner"

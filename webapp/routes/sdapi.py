@@ -12,15 +12,19 @@ from generator.request import Stop
 from webapp.errors import Fault, InvalidFields, Refused
 from webapp.openapi import EMPTY, NULL, Note, described
 from webapp.requests.models_of import exact
-from webapp.routes.context import caller, json_body, services, tasks
+from webapp.routes.context import LARGEST_FORM, caller, json_body, services, tasks
 from webapp.routes.tasks import Running, frames, route_of, running, task_of
 from webapp.scopes import Scope, allowed
+from webapp.stopped_jobs import STOPPED
 
 if TYPE_CHECKING:
     from webapp.queues.contracts import Frame
     from webapp.services import Services
 
 sdapi = Blueprint("sdapi", __name__, url_prefix="/sdapi/v1")
+
+ONE_TASK = {"id_task": {"type": "string", "description": "this one alone, waiting or not"}}
+"""Also as a key of a JSON body."""
 
 PROGRESS = {
     "type": "object",
@@ -123,28 +127,60 @@ def fraction(job: Running) -> float:
 @described(
     Note(
         "Stop the caller's running jobs; what is drawn so far is answered",
-        query={"id_task": {"type": "string", "description": "stop this one alone, waiting or not"}},
+        query=ONE_TASK,
         answer=EMPTY,
     )
 )
 def interrupt() -> Response:
-    """Ask the workers to stop."""
-    named = request.args.get("id_task")
-    if named:
-        mine = [each for each in frames(services(), caller()) if task_of(each) == named]
+    """Ask the workers to stop; a task that is named and waits is answered at once."""
+    named = named_task()
+    if named is None:
+        ask(Stop.INTERRUPT, [job.frame for job in running(services(), caller())])
     else:
-        mine = [job.frame for job in running(services(), caller())]
-    ask(Stop.INTERRUPT, mine)
+        mine = [each for each in frames(services(), caller()) if task_of(each) == named]
+        ask(Stop.INTERRUPT, [each for each in mine if not settled(each)])
     return jsonify({})
 
 
 @sdapi.post("/skip")
 @allowed(Scope.GENERATE)
-@described(Note("Stop the current batch and go on with the next", answer=NULL))
+@described(Note("Stop the current batch and go on with the next", query=ONE_TASK, answer=NULL))
 def skip() -> Response:
-    """Ask the workers to go on with the next batch."""
-    ask(Stop.SKIP, [job.frame for job in running(services(), caller())])
+    """Ask the workers to go on with the next batch. Nothing happens to a task that waits."""
+    named = named_task()
+    jobs = [job.frame for job in running(services(), caller())]
+    ask(Stop.SKIP, [job for job in jobs if named is None or task_of(job) == named])
     return jsonify(None)
+
+
+def named_task() -> str | None:
+    """The task that a request names, in its address or its JSON. Raises ``InvalidFields``."""
+    named: object = request.args.get("id_task")
+    if not named:
+        body = told_body()
+        named = body.get("id_task") if isinstance(body, dict) else None
+    if named is not None and not isinstance(named, str):
+        raise InvalidFields([Fault(("body", "id_task"), "str type expected", "type_error.str")])
+    return named or None
+
+
+def told_body() -> object:
+    """The body as JSON; None for one that neither is nor says so: AUTOMATIC1111 reads none."""
+    try:
+        return json_body(required=False, most=LARGEST_FORM)
+    except InvalidFields:
+        if request.is_json:
+            raise
+        return None
+
+
+def settled(frame: "Frame") -> bool:
+    """Whether a task that no worker has begun is out of the queue, with its answer stored."""
+    compose = STOPPED.get(frame.kind)
+    waiting = services().stream.waiting_frame(frame.id) if compose else None
+    if compose is None or waiting is None:
+        return False
+    return services().stream.settle(frame.id, compose(waiting))
 
 
 def ask(stop: Stop, jobs: Sequence["Frame"]) -> None:

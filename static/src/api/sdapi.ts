@@ -204,8 +204,9 @@ export const scripts = () => get<ScriptInfo[]>(`${sdapi}/script-info`)
 export const options = () => get<Options>(`${sdapi}/options`)
 export const draw = (request: Txt2Img) => post<Drawn>(`${sdapi}/txt2img`, request)
 export const redraw = (request: Img2Img) => post<Drawn>(`${sdapi}/img2img`, request)
-export const interrupt = () => post<unknown>(`${sdapi}/interrupt`)
-export const skip = () => post<unknown>(`${sdapi}/skip`)
+/** Both name their task always: another window of the same person has others. */
+export const interrupt = (task: string) => post<unknown>(`${sdapi}/interrupt?id_task=${encodeURIComponent(task)}`)
+export const skip = (task: string) => post<unknown>(`${sdapi}/skip?id_task=${encodeURIComponent(task)}`)
 export const login = (credential: Record<string, string>) => post<unknown>('login', credential, true)
 export const logout = () => post<unknown>('logout')
 

@@ -48,6 +48,7 @@ export function useGeneration(kind: Kind) {
   const chosen = ref(0) // index into pictures
   const picture = computed<Picture | null>(() => pictures.value[chosen.value] ?? null)
   let made = 0
+  let current = '' // the task in work
 
   /** Ask, follow, keep the pictures. True when pictures came; `part` is "2 / 5" of a series. */
   async function generate<R extends api.Drawing>(
@@ -80,6 +81,7 @@ export function useGeneration(kind: Kind) {
     lost.value = false
     stopping.value = false
     running.value = true
+    current = work.task
     sessionStorage.setItem(remembered, JSON.stringify(work))
     void follow(work.task)
   }
@@ -97,6 +99,8 @@ export function useGeneration(kind: Kind) {
         const told = await api.progress(task, seen)
         if (!running.value) return
         show(told)
+        // Its stop may have come before the request itself had reached the queue.
+        if (stopping.value && !told.active) await api.interrupt(task)
         seen = told.id_live_preview
       } catch (error) {
         if (!(error instanceof ApiError)) throw error // the request itself tells what is wrong
@@ -155,11 +159,11 @@ export function useGeneration(kind: Kind) {
   async function interrupt() {
     if (!running.value) return
     stopping.value = true
-    await api.interrupt().catch(() => (stopping.value = false))
+    await api.interrupt(current).catch(() => (stopping.value = false))
   }
 
   async function skip() {
-    if (running.value) await api.skip().catch(() => undefined)
+    if (running.value) await api.skip(current).catch(() => undefined)
   }
 
   /** Show the picture `by` places further, stopping at both ends. */

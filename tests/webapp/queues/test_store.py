@@ -152,6 +152,19 @@ def test_only_a_waiting_frame_can_be_cancelled(store: SqliteStore) -> None:
 # -- who is next --------------------------------------------------------------------------------
 
 
+def test_only_a_waiting_frame_can_be_settled(store: SqliteStore) -> None:
+    for name in "ab":
+        store.put(frame(name))
+    assert take(store).frame.id == "a"
+    waiting = store.waiting_frame("b")
+    assert waiting is not None
+    assert waiting.body == b"b"
+    assert [store.waiting_frame(name) for name in "ac"] == [None, None]
+    assert [store.settle(name, OK) for name in "abbc"] == [False, True, False, False]
+    assert store.wait("b", 0) == OK
+    assert store.take("cpu", (), 0) is None
+
+
 def test_priority_then_arrival(store: SqliteStore) -> None:
     for name, priority in (("a", 0), ("b", 5), ("c", 0), ("d", 5), ("e", -1)):
         store.put(frame(name, priority=priority))
