@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from filebrowser.atomic_file import sync_names
-from filebrowser.errors import Changed, NotAFile
-from filebrowser.gate import Place, holder_of, make_folder_in, open_place, parent_of
+from filebrowser.errors import Changed, NotAFile, NotAllowed
+from filebrowser.gate import Place, holder_of, make_folder_in, open_place
 from filebrowser.walking import walk
 
 PIECE = 4 * 1024 * 1024  # bytes at once; between two pieces a job can be cancelled
@@ -87,7 +87,9 @@ def copy(source: Place, target: Place, advance: Advance, verify: bool = False) -
 
 def make_folder(place: Place, mode: int = FOLDER_MODE) -> None:
     """A new folder. Raises ``FileExistsError`` and the gate's errors."""
-    with parent_of(place) as (holder, name):
+    if not place.may_be_made:
+        raise NotAllowed(f"{place.text!r} cannot be made.")
+    with holder_of(place) as (holder, name):
         make_folder_in(holder, name, mode)
 
 

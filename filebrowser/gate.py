@@ -48,8 +48,8 @@ _ASTRAY = frozenset({errno.EXDEV, errno.ELOOP, errno.ENOTDIR, errno.EAGAIN})
 class Root:
     """A tree that callers may walk, under the name that begins their paths.
 
-    ``hidden`` and ``sealed`` are paths below it, "name" or "name/name", whose names may hold
-    wildcards (``*``, ``?``, ``[]``); they mean all that lies below them too.
+    ``hidden``, ``sealed`` and ``fixed`` are paths below it, "name" or "name/name", whose names may
+    hold wildcards (``*``, ``?``, ``[]``); the first two mean all that lies below them too.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Root:
     writable: bool = True
     hidden: frozenset[str] = frozenset()  # does not exist for anybody
     sealed: frozenset[str] = frozenset()  # is read-only: code folders
+    fixed: frozenset[str] = frozenset()  # stays where it is, and may be emptied: the service's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,17 @@ class Place:
     def writable(self) -> bool:
         """Whether this may be changed, moved and removed.
 
-        A root never may, nor a folder on the way to something hidden or sealed, which would go
-        along; new things may lie in either.
+        A root never may, nor a folder on the way to something hidden, sealed or fixed, which would
+        go along; new things may lie in either.
         """
+        fixed = self.root.fixed
+        return self.may_be_made and not (
+            _above(self.names, fixed) or any(_match_whole(self.names, each) for each in fixed)
+        )
+
+    @property
+    def may_be_made(self) -> bool:
+        """Whether a folder may be made here, or something new lie in one that is here."""
         root = self.root
         return (
             bool(self.names)
@@ -121,6 +130,11 @@ def _among(names: Sequence[str], patterns: Iterable[str]) -> bool:
 def _above(names: Sequence[str], patterns: Iterable[str]) -> bool:
     """Whether a path leads to one of the patterns."""
     return any(len(names) < len(parts) and _match(names, parts) for parts in map(_parts, patterns))
+
+
+def _match_whole(names: Sequence[str], pattern: str) -> bool:
+    parts = _parts(pattern)
+    return len(names) == len(parts) and _match(names, parts)
 
 
 def _parts(pattern: str) -> list[str]:
@@ -195,9 +209,14 @@ def parent_of(place: Place) -> Iterator[tuple[int, str]]:
     Raises as :func:`open_place`, and :class:`NotAllowed` for places that may not be changed.
     """
     if not place.writable:
-        raise NotAllowed(f"{place.text!r} cannot be changed.")
+        raise NotAllowed(f"{place.text!r} cannot be changed{why_fixed(place)}.")
     with holder_of(place) as held:
         yield held
+
+
+def why_fixed(place: Place) -> str:
+    """What a refusal adds for a folder of the service's own."""
+    return ": the service needs it; it can be emptied" if place.may_be_made else ""
 
 
 @contextmanager
@@ -274,7 +293,7 @@ def make_folders(place: Place, mode: int = 0o750) -> None:
         with holder_of(step) as (holder, name):
             if _is_there(name, holder):
                 continue
-            if not step.writable:
+            if not step.may_be_made:
                 raise NotAllowed(f"{step.text!r} cannot be made.")
             with suppress(FileExistsError):
                 make_folder_in(holder, name, mode)

@@ -15,7 +15,16 @@ from enum import StrEnum
 from filebrowser.conflicts import Conflict
 from filebrowser.copying import Advance, copy, exists, make_folder, remove
 from filebrowser.errors import BadPath, FileError, NotAFile, NotAFolder, NotAllowed, NotHere, Taken
-from filebrowser.gate import Place, Root, check_name, folder_inside, lies_in, locate, parent_of
+from filebrowser.gate import (
+    Place,
+    Root,
+    check_name,
+    folder_inside,
+    lies_in,
+    locate,
+    parent_of,
+    why_fixed,
+)
 from filebrowser.happenings import Happening, What
 from filebrowser.kinds import Kind
 from filebrowser.renames import free_name, rename_new
@@ -107,13 +116,13 @@ def _destination(visit: Visit, to: str, alone: bool, exactly: bool) -> tuple[Pla
 def check_step(visit: Visit, step: Step, moves: bool) -> None:
     """Raise what forbids a step."""
     if not step.source.names or (moves and not step.source.writable):
-        raise NotAllowed(f"{step.source.text!r} cannot be moved away.")
+        raise NotAllowed(f"{step.source.text!r} cannot be moved away{why_fixed(step.source)}.")
     if look(step.source).kind in (Kind.LINK, Kind.SPECIAL) and not moves:
         raise NotAFile(f"{step.source.text!r} is a link or a special file.")
     check_name(step.name)
     target = locate(step.target.text, visit.roots)
     if not target.writable:
-        raise NotAllowed(f"{target.text!r} cannot be written.")
+        raise NotAllowed(f"{target.text!r} cannot be written{why_fixed(target)}.")
     inside = step.source.root == target.root and (
         target.names[: len(step.source.names)] == step.source.names
     )

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from filebrowser.atomic_file import read_place, write_place
 from filebrowser.copying import exists, make_folder, measure
 from filebrowser.errors import BadPath, FileError, NotAllowed, NotHere, Taken
-from filebrowser.gate import Place, Root, locate, parent_of, split
+from filebrowser.gate import Place, Root, locate, parent_of, split, why_fixed
 from filebrowser.happenings import Happening, What
 from filebrowser.kinds import Kind
 from filebrowser.moving import (
@@ -98,7 +98,7 @@ def _throw(step: Step, work: Work) -> Result:
 def _deletable(visit: Visit, path: str) -> Place:
     place = reach(visit, path)
     if not place.writable:
-        raise NotAllowed(f"{place.text!r} cannot be deleted.")
+        raise NotAllowed(f"{place.text!r} cannot be deleted{why_fixed(place)}.")
     look(place)
     return place
 

@@ -12,12 +12,16 @@ from filebrowser.visit import EVERYTHING, READING, Right, Visit
 from webapp.auth import Caller
 from webapp.roots import DATA, HIDDEN, OURS
 from webapp.scopes import Scope
+from webapp.shelves import folders_of
 
 if TYPE_CHECKING:
     from webapp.config import Config
 
 CODE = frozenset({"extensions"})
 """Folders of the data directory whose files are run: read-only for the browser."""
+
+OWN = ("models", "embeddings", "outputs", "extensions", "users")
+"""Folders of the data directory that stay there, beside those of each kind of model."""
 
 Spot = tuple[Path, str]
 """A folder, and a pattern of names in it."""
@@ -43,11 +47,25 @@ def roots_of(config: "Config") -> tuple[Root, ...]:
     trees = ((DATA, config.data_dir, True), *config.browse_roots)
     hidden = tuple(_hidden(config, [path for _, path, _ in trees]))
     sealed = () if config.code_upload else tuple((config.data_dir, name) for name in CODE)
-    return tuple(_root(name, path, writable, hidden, sealed) for name, path, writable in trees)
+    fixed = [(path.parent, glob.escape(path.name)) for path in own_folders(config)]
+    return tuple(
+        _root(name, path, writable, hidden, sealed, fixed) for name, path, writable in trees
+    )
+
+
+def own_folders(config: "Config") -> Iterator[Path]:
+    """The folders that the service needs where they are: none is moved, renamed or deleted."""
+    yield from (config.data_dir / name for name in OWN)
+    yield from folders_of(config).made()
 
 
 def _root(
-    name: str, path: Path, writable: bool, hidden: Iterable[Spot], sealed: Iterable[Spot]
+    name: str,
+    path: Path,
+    writable: bool,
+    hidden: Iterable[Spot],
+    sealed: Iterable[Spot],
+    fixed: Iterable[Spot],
 ) -> Root:
     return Root(
         name,
@@ -55,6 +73,7 @@ def _root(
         writable and not _inside(path, sealed),
         frozenset("*") if _inside(path, hidden) else OURS | _below(path, hidden),
         _below(path, sealed),
+        _below(path, fixed),
     )
 
 
@@ -67,12 +86,16 @@ def _hidden(config: "Config", trees: Iterable[Path]) -> Iterator[Spot]:
 
 def _below(tree: Path, spots: Iterable[Spot]) -> frozenset[str]:
     """The spots that lie in a tree, as patterns of paths in it, wherever links lead."""
+    patterns: dict[Path, list[str]] = {}  # of each folder, which is looked up once
+    for named, pattern in spots:
+        patterns.setdefault(named, []).append(pattern)
     return frozenset(
         "/".join([*map(glob.escape, folder.relative_to(top).parts), pattern])
         for top in {tree, tree.resolve()}
-        for named, pattern in spots
+        for named in patterns
         for folder in {named, named.resolve()}
         if folder.is_relative_to(top)
+        for pattern in patterns[named]
     )
 
 

@@ -17,8 +17,8 @@ from filebrowser import trash
 from filebrowser.copying import exists, make_folder
 from filebrowser.dav.errors import translated
 from filebrowser.dav.writing import Body, body_of, bring, copy
-from filebrowser.errors import NotAFile, NotHere
-from filebrowser.gate import Place, locate, open_place, parent_of
+from filebrowser.errors import NotAFile, NotAllowed, NotHere
+from filebrowser.gate import Place, locate, open_place, parent_of, why_fixed
 from filebrowser.happenings import Happening, What
 from filebrowser.moving import State, Work, check_free, move, plan
 from filebrowser.resources import clamped, inside
@@ -89,7 +89,7 @@ class Entry:
     def prevent_locking(self) -> bool:
         """Whoever may change nothing here locks nothing."""
         changing = {Right.CREATE, Right.MODIFY, Right.DELETE}
-        return not (self.place.writable and changing & self.visit.rights)
+        return not (self.place.may_be_made and changing & self.visit.rights)
 
     def handle_delete(self) -> bool:
         """Take the whole entry away at once. Right: delete."""
@@ -117,6 +117,14 @@ class Entry:
             token_list=self.environ.get("wsgidav.ifLockTokenList") or [],
             principal=self.visit.who,
         )
+
+    def handle_copy(self, dest_path: str, *, depth_infinity: bool) -> bool:
+        """Refuse what may not be replaced before anything at the target is touched."""
+        with translated():
+            target = reach(self.visit, dest_path)
+            if not target.writable:
+                raise NotAllowed(f"{target.text!r} cannot be written{why_fixed(target)}.")
+        return False
 
     def support_recursive_move(self, dest_path: str) -> bool:
         """Yes, between trees too."""
