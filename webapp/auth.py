@@ -363,9 +363,15 @@ def from_elsewhere(origins: Origins) -> bool:
 
 
 def comes_untrusted(origins: Origins) -> bool:
-    """Whether a page asks that may call, but not with its visitor's login."""
+    """Whether a page asks that may call, but not with its visitor's login.
+
+    A browser names no origin for the pictures and scripts of a page, but says that it is another.
+    """
     origin = request.headers.get("Origin", "")
-    return bool(origin) and origins.admit(origin) and not origins.trust(origin) and not ours(origin)
+    if not origin:
+        part = request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
+        return origins.open and part and from_elsewhere(origins)
+    return origins.admit(origin) and not origins.trust(origin) and not ours(origin)
 
 
 def ours(origin: str) -> bool:

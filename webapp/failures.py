@@ -25,6 +25,7 @@ from webapp.queues.errors import QueueError
 from webapp.routes.context import response
 from webapp.routes.login import form, wait_form
 from webapp.routes.road import CallerLeft
+from webapp.traffic import logged_path
 
 log = logging.getLogger("easel.web")
 FORESEEN = (GeneratorError, FileError, QueueError, Refused)
@@ -99,7 +100,7 @@ def failed(error: Exception) -> Response:
     """Everything else by the table of ``webapp.errors``; what is unexpected is logged whole."""
     status = status_of(error)
     if status >= 500 and not isinstance(error, FORESEEN):
-        log.exception("%s %s failed", request.method, request.path)
+        log.exception("%s %s failed", request.method, logged_path())
     elif not isinstance(error, InvalidFields):
         log.log(WARNING if status >= 500 else INFO, "%d %s", status, error)
     answer = response(failure(error, g.get("extras"), Status.REFUSED))

@@ -27,6 +27,7 @@ GZIP_LEVEL = 1
 
 COMPRESSIBLE = ("application/json", "text/", "image/svg+xml", "application/javascript")
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
+SHARE = re.compile(r"^/s/[^/]+")
 SLASHES = re.compile(r"/{2,}")
 
 log = logging.getLogger("easel.api")
@@ -131,8 +132,13 @@ def finish(answer: Response, config: "Config") -> Response:
     if config.api_log and request.path.startswith("/sdapi"):
         log.info(api_line(answer, seconds))
     if config.time_log:
-        log.info("%s %s took %.4f s", request.method, request.path, seconds)
+        log.info("%s %s took %.4f s", request.method, logged_path(), seconds)
     return answer
+
+
+def logged_path() -> str:
+    """The path as a log may have it: the name of a share opens it."""
+    return SHARE.sub("/s/***", request.path)
 
 
 def api_line(answer: Response, seconds: float) -> str:

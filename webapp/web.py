@@ -19,6 +19,7 @@ from webapp.config import Config, parse_handed
 from webapp.family import LISTEN_FD, die_with_parent, die_with_supervisor
 from webapp.logs import about, start_log
 from webapp.queue_watch import WatchingThread
+from webapp.secret_flags import blot_out, forget
 from webapp.services import build
 from webapp.thread_admission import ThreadLimits
 from webapp.web_worker import ConnectionLimits, HeadFirstWorker
@@ -170,6 +171,8 @@ def main(words: Sequence[str]) -> int:
     """``easel web``: serve until a signal; the exit code."""
     die_with_supervisor()
     config = parse_handed(words)
+    blot_out(words, os.environ)  # of one that was started by hand
+    forget(os.environ)
     start_log(config.log_json)
     allow_files(config.max_connections + FILES_BESIDE)
     Server(config).run()

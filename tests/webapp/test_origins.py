@@ -125,6 +125,15 @@ def test_preflights_and_errors_say_who_may_read(served: WebProcess, path: str) -
             assert "Origin" in answer.headers["Vary"]
 
 
+@pytest.mark.parametrize(("mode", "counts"), [("no-cors", False), ("navigate", True)])
+def test_under_a_star_a_picture_on_another_page_has_no_login(
+    served: WebProcess, browser: requests.Session, mode: str, counts: bool
+) -> None:
+    sent = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": mode}
+    answer = browser.get(f"{served.url}/sdapi/v1/options", headers=sent, timeout=30)
+    assert answer.status_code == (200 if counts else 401)
+
+
 def test_a_trusted_page_uses_its_visitors_login(
     served: WebProcess, browser: requests.Session
 ) -> None:

@@ -24,7 +24,7 @@ from pydantic_core import PydanticSerializationError
 from tests.conftest import ROOT
 from tests.plugins.making import make_plugin
 from tests.waiting import exit_code, wait_until
-from tests.webapp.web_process import free_port
+from tests.webapp.web_process import free_port, web_process
 from webapp.config import UnknownFlag, parse
 from webapp.flags import FLAGS, Flag, variable
 from webapp.openapi import CONVERTER
@@ -153,6 +153,15 @@ def test_the_web_process_has_its_secrets_after_a_death(served: Served) -> None:
         return asked.status_code == 200
 
     wait_until(answers)
+
+
+def test_a_web_process_by_itself_shows_none_either(tmp_path: Path) -> None:
+    with web_process(tmp_path / "data", "--token", planted(SECRET[0])) as process:
+        assert process.arbiter is not None
+        for pid in (process.arbiter.pid, process.serving.pid):
+            told = Path(f"/proc/{pid}/cmdline").read_bytes()
+            assert b"--data-dir" in told
+            assert MARK.encode() not in told
 
 
 def test_a_secret_cannot_leave_by_accident() -> None:

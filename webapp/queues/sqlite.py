@@ -211,7 +211,18 @@ class SqliteStore(SqliteBoard):
         return frame_of(row, row["body"]) if row is not None else None
 
     def settle(self, frame_id: str, answer: Answer) -> bool:
-        """Answer a waiting frame in a worker's stead, uncounted; False if it is leased or gone."""
+        """Answer a waiting frame in a worker's stead, uncounted; False if it is leased or gone.
+
+        On a full disk the ballast makes room for it.
+        """
+        try:
+            return self._settle(frame_id, answer)
+        except QueueFull:
+            if not self.database.ballast.give_up():
+                raise
+            return self._settle(frame_id, answer)
+
+    def _settle(self, frame_id: str, answer: Answer) -> bool:
         with self.database.writing() as rows:
             removed = rows.execute(
                 'DELETE FROM frames WHERE id = ? AND worker IS NULL RETURNING "index"', (frame_id,)
