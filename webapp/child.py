@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from webapp.family import kill_tree
+from webapp.family import COLD_START, kill_tree
 from webapp.hang_watch import HangWatch, Verdict
 from webapp.progress_mark import FOR_EVER
 
@@ -18,6 +18,7 @@ WINDOW = 60.0  # seconds over which deaths count
 PAUSES = (0.0, 0.5, 1.0, 2.0)  # seconds before it is started again, by deaths in the window
 OFTEN = 5  # deaths in the window that are worth an error, and a long pause
 LONG_PAUSE = 30.0
+COLD_AFTER = 2  # deaths of a worker without a job
 UNKILLABLE = 10.0  # seconds after SIGKILL: it hangs in the kernel, as on a dead mount
 
 
@@ -27,6 +28,7 @@ class Death:
 
     pid: int
     how: str
+    code: int  # negative: the signal that killed it
 
 
 class Child:
@@ -64,6 +66,7 @@ class Child:
         self._due = 0.0
         self._blame = ""  # why we ended it
         self._left = False  # it cannot be killed
+        self._deaths_at_rest = 0
 
     @property
     def alive(self) -> bool:
@@ -83,7 +86,7 @@ class Child:
         try:
             self._process = subprocess.Popen(
                 self.command,
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, **self._cold()},
                 pass_fds=self.pass_fds,
                 stdin=subprocess.PIPE if self.handed else subprocess.DEVNULL,
             )
@@ -106,7 +109,10 @@ class Child:
         process, self._process = self._process, None
         self.deaths_in_all += 1
         self._due = time.monotonic()
-        return Death(process.pid, self._blame or ending(process.returncode))
+        code = process.poll()
+        if code is None:  # left behind
+            code = -signal.SIGKILL
+        return Death(process.pid, self._blame or ending(code), code)
 
     def end_if_hung(self, ran: float) -> None:
         """End the process where it makes no progress; ``ran`` is the seconds since the last look.
@@ -139,12 +145,17 @@ class Child:
         if of_a_job:
             self.log.warning("%s %s with a job; it is started again at once", self.name, death.how)
             return
+        self._deaths_at_rest += death.code != os.EX_TEMPFAIL  # that one ended by itself
         now = time.monotonic()
         self._deaths.append(now)
         recent = sum(now - moment < WINDOW for moment in self._deaths)
         pause = LONG_PAUSE if recent >= OFTEN else PAUSES[min(recent, len(PAUSES)) - 1]
         self._due = now + pause
         self._lament(death.how, recent, pause)
+
+    def _cold(self) -> Mapping[str, str]:
+        """Loading a checkpoint ahead may be what it dies of; jobs may fare better without."""
+        return {COLD_START: "1"} if self.device and self._deaths_at_rest >= COLD_AFTER else {}
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal if it runs."""

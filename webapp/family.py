@@ -20,6 +20,9 @@ The supervisor keeps it open, so that no connection is refused while that proces
 PROGRESS_FD = "EASEL_PROGRESS_FD"
 """Environment variable: the descriptor of a worker's :class:`webapp.progress_mark.ProgressMark`."""
 
+COLD_START = "EASEL_COLD_START"
+"""Environment variable of a worker that shall load no checkpoint before somebody asks for it."""
+
 SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
 
 

@@ -114,7 +114,8 @@ class Supervisor:
                 if child.device:
                     name = worker_name(child.device, death.pid)
                     released = self.give_back(name, death.how)
-                child.start_again(death, of_a_job=released > 0)
+                answered = death.code == os.EX_SOFTWARE  # the job's error was stored before
+                child.start_again(death, of_a_job=released > 0 or answered)
             child.start_if_due()
 
     def watch_queue(self) -> None:

@@ -66,6 +66,7 @@ class Vigil:
         self._progress: Progress | None = None
         self._preview: Image | None = None
         self._stop = Stop.NO
+        self._complaint = ""
         self.skipped = False  # whether a batch was cut short
         told = partial(copy_context().run, self._report)  # its lines are of the same job
         self._thread = threading.Thread(target=told, name="vigil", daemon=True)
@@ -122,11 +123,20 @@ class Vigil:
                 return
 
     def _tell(self, act: Callable[[], None]) -> None:
-        """Speak with the store. A full disk or a locked file: the next beat tries again."""
+        """Speak with the store. A full disk or a locked file: the next beat tries again.
+
+        Nothing may end the thread, least of all a preview: the lease would be lost.
+        """
         try:
             act()
-        except (sqlite3.Error, QueueError, OSError) as error:
-            self.log.warning("job %s: cannot report: %s", self.lease.frame.id, error)
+        except Exception as error:
+            if str(error) != self._complaint:  # once, not at each step
+                self._complaint = str(error)
+                expected = isinstance(error, sqlite3.Error | QueueError | OSError)
+                self.log.warning(
+                    "job %s: cannot report: %s",
+                    self.lease.frame.id, error, exc_info=None if expected else error,
+                )  # fmt: skip
 
     def _renew(self) -> None:
         if not self._ended.is_set() and not self.stream.renew(self.lease):

@@ -14,10 +14,11 @@ from filebrowser.watcher import Watcher
 from generator.hooks import Listener
 from generator.models.conversions import forget_stale
 from generator.models.registry import Registry
+from generator.request import GenerationRequest
 from plugins.listening import PluginListener
 from plugins.nouns import Side
 from webapp.config import Config, parse
-from webapp.family import die_with_supervisor, worker_name
+from webapp.family import COLD_START, die_with_supervisor, worker_name
 from webapp.logs import start_log
 from webapp.pace_of_work import PaceOfWork
 from webapp.places import open_store, styles_files
@@ -90,6 +91,14 @@ def chosen(config: Config) -> str:
     return str(options_of(config).get().get("sd_model_checkpoint") or "")
 
 
+def warm_up(config: Config, log: logging.Logger) -> GenerationRequest | None:
+    """What loads the chosen checkpoint ahead; None where workers have died of that."""
+    if COLD_START in os.environ:
+        log.warning("Workers ended without a job; no checkpoint is loaded ahead this time.")
+        return None
+    return first_job(chosen(config))
+
+
 def main(words: Sequence[str]) -> int:
     """``easel worker --device cpu``: work until a signal; the exit code."""
     die_with_supervisor()
@@ -118,7 +127,7 @@ def main(words: Sequence[str]) -> int:
         store,
         engine,
         config.data_dir,
-        warm_up=first_job(chosen(config)),
+        warm_up=warm_up(config, log),
         measure=lambda: {**held(), **on_device(device)},
         log=log,
         time_log=config.time_log,

@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain, repeat
@@ -161,6 +162,8 @@ class Worker:
                 return
             except (QueueError, sqlite3.Error, OSError) as error:
                 self.log.error("the queue cannot be used now: %s", error)
+            except Exception:  # a bug: the next worker would meet it as well
+                self.log.exception("a turn of the worker failed")
             if once or self.draining.is_set():
                 return
             self.pace.rest()
@@ -280,8 +283,10 @@ class Worker:
         return verb(lease)
 
     def tell_failure(self, lease: Lease, error: Exception) -> None:
-        """Let plugins know that a drawing failed."""
-        if self.plugins and lease.frame.kind == frames.GENERATE:
+        """Let plugins know that a drawing failed, where it can be read at all."""
+        if not self.plugins or lease.frame.kind != frames.GENERATE:
+            return
+        with suppress(ValidationError):  # that is what failed, and it has been logged
             request = frames.decode(lease.frame.body).request
             self.plugins.ask("job_failed", error=error, request=request)
 
@@ -369,6 +374,10 @@ class Worker:
         if memory_error(error):
             traceback.clear_frames(error.__traceback__)  # they hold what the job was made of
             self.engine.unload()
+        elif device_is_lost(error):
+            self.log.error("The device takes no more work; the worker ends, to be started anew.")
+            self.exit_code = os.EX_SOFTWARE
+            self.draining.set()
 
     def store(self, lease: Lease, answer: Answer, seconds: float) -> int:
         """Hand the answer over; on a full or locked disk say just that, and try until it is stored.
@@ -541,6 +550,12 @@ def megapixels(request: GenerationRequest) -> float:
         larger = target(request.hires, width, height)
         width, height = larger.width, larger.height
     return request.batch_size * width * height / 1e6
+
+
+def device_is_lost(error: BaseException) -> bool:
+    """True for an error of CUDA after which every call fails, until the process is a new one."""
+    text = str(error)
+    return "CUDA error" in text or "CUBLAS_STATUS_EXECUTION_FAILED" in text
 
 
 def extras_of(lease: Lease) -> frames.EasExtras | None:

@@ -20,7 +20,7 @@ from tests.waiting import EVERY, PATIENCE, exit_code, result_of, wait_until
 from tests.webapp.fake_easel import LEASE
 from webapp.child import OFTEN, Child
 from webapp.devices import cuda_count, devices, driver_count
-from webapp.family import is_dead, worker_name
+from webapp.family import COLD_START, is_dead, worker_name
 from webapp.ports import PortTaken, bound, listener
 from webapp.queues.sqlite import SqliteStore
 
@@ -279,6 +279,19 @@ def test_a_worker_that_dies_without_a_job_is_started_after_a_pause() -> None:
     child.start_if_due()
     assert child.pid is None
     assert death.how == "ended with 7"
+
+
+def test_a_worker_that_died_twice_at_rest_loads_nothing_ahead() -> None:
+    """A checkpoint that takes the process down when it is loaded must not do so for ever."""
+    told = [sys.executable, "-c", f"import os; exit(9 if {COLD_START!r} in os.environ else 7)"]
+    child = Child("The worker", told, {}, logging.getLogger("test"), device="cpu")
+    codes = []
+    for of_a_job in (True, False, True, False, True):
+        child.start()
+        death = wait_until(child.reap)
+        codes.append(death.code)
+        child.start_again(death, of_a_job=of_a_job)
+    assert codes == [7, 7, 7, 7, 9]
 
 
 # -- before anything runs -------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The worker's loop, in a thread, with an engine that pretends."""
 
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -380,6 +381,65 @@ def test_a_worker_told_to_end_while_its_answer_finds_no_room_gives_the_job_back(
     joined(bench.thread)
     (frame,) = bench.store.waiting()
     assert frame.deliveries == 0
+
+
+class Silent:
+    """A host of plugins that does nothing."""
+
+    standings = ()
+
+    def ask(self, hook: str, **facts: object) -> None:
+        """Nothing."""
+
+    def take_spent(self) -> dict[tuple[str, str], float]:
+        """Nothing was spent."""
+        return {}
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
+def test_a_frame_that_cannot_be_read_is_answered(bench: Bench) -> None:
+    """As after a change of versions; with plugins, who would like to hear of it."""
+    bench.worker.plugins = Silent()  # type: ignore[assignment]
+    bench.store.put(Frame("old", "generate", b'{"request": {"drawn": "otherwise"}}'))
+    bench.store.put(Frame("odd", "of tomorrow", b"{}"))
+    assert bench.answer("old")[0] == 500
+    assert bench.answer("odd")[0] == 500
+    assert bench.thread.is_alive()
+
+
+def test_a_bug_in_a_turn_does_not_end_the_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = Failing(bench.store.take, 3, ValueError("tags are no JSON"))
+    monkeypatch.setattr(bench.store, "take", failing)
+    bench.worker.pause = lambda seconds: None
+    bench.put("house")
+    assert bench.answer("house")[0] == 200
+
+
+def test_a_lost_device_ends_the_worker_after_the_answer(bench: Bench) -> None:
+    def fail(request: GenerationRequest, watch: Watch) -> Generation:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    bench.engine.act = fail
+    bench.put("house")
+    assert bench.answer("house")[0] == 500
+    joined(bench.thread)
+    assert bench.worker.exit_code == os.EX_SOFTWARE
+
+
+def test_a_preview_that_cannot_be_written_costs_no_lease(bench: Bench) -> None:
+    def run(request: GenerationRequest, watch: Watch) -> Generation:
+        for step in range(1, 21):
+            watch(Progress("a", 0, 1, step, 20), lambda: Image.new("LAB", (8, 8)))
+            time.sleep(EVERY)
+        return generation(request)
+
+    bench.engine.act = run
+    bench.put("house")
+    assert bench.answer("house")[0] == 200
 
 
 def test_reports_may_fail_and_the_job_goes_on(
