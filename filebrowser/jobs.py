@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from filebrowser import extract, trash
 from filebrowser.copying import measure, remove
-from filebrowser.errors import FileError, NoRoom, NotHere, TooBusy
+from filebrowser.errors import FileError, NotHere, TooBusy
 from filebrowser.gate import Place, holder_of, parent_of
 from filebrowser.happenings import Happening, What
 from filebrowser.jobstore import Errand, Job, JobStore, Mark, Phase, Verb
@@ -30,6 +31,7 @@ from filebrowser.moving import (
     work_place,
 )
 from filebrowser.tree import open_folder
+from filebrowser.uploads.reservations import Reserve, Room, Unlimited, reserve_nothing
 from filebrowser.uploads.rules import Rules
 
 AT_ONCE = 2  # jobs that run; the others wait
@@ -48,10 +50,14 @@ class _Stopped(Exception):
 class Jobs:
     """Runs jobs and tells of them. Start it after any fork."""
 
-    def __init__(self, store: JobStore, rules: Rules, tell: Tell) -> None:
+    def __init__(
+        self, store: JobStore, rules: Rules, tell: Tell, reserve: Reserve = reserve_nothing
+    ) -> None:
         self._store = store
         self._rules = rules
         self._tell = tell
+        self._reserve = reserve
+        self._submitting = threading.Lock()
         self._lock = threading.Lock()
         self._live: dict[str, _Running] = {}
         self._ending = threading.Event()
@@ -76,12 +82,14 @@ class Jobs:
         """
         who = errand.visit.who
         self._store.forget(time.time() - KEPT)
-        with self._lock:
-            if sum(each.job.who == who for each in self._live.values()) >= MOST_WAITING:
+        with self._submitting:  # or many at once would all find room
+            with self._lock:
+                own = sum(each.job.who == who for each in self._live.values())
+            if own >= MOST_WAITING:
                 raise TooBusy(f"{MOST_WAITING} jobs of yours are under way; wait for one to end.")
-        job = Job(secrets.token_hex(12), who, Phase.WAITING, time.time(), errand)
-        self._store.add(job)
-        running = self._begin(job)
+            job = Job(secrets.token_hex(12), who, Phase.WAITING, time.time(), errand)
+            self._store.add(job)
+            running = self._begin(job)
         running.over.wait(patience)
         return running.job
 
@@ -112,7 +120,7 @@ class Jobs:
         return running.job if running is not None else job
 
     def _begin(self, job: Job) -> "_Running":
-        running = _Running(job, self._store, self._rules, self._tell, self._ending)
+        running = _Running(job, self._store, self._rules, self._tell, self._ending, self._reserve)
         with self._lock:
             self._live[job.id] = running
         self._pool.submit(running.run).add_done_callback(lambda done: self._end(job.id, done))
@@ -130,7 +138,13 @@ class _Running:
     """One job under way."""
 
     def __init__(
-        self, job: Job, store: JobStore, rules: Rules, tell: Tell, ending: threading.Event
+        self,
+        job: Job,
+        store: JobStore,
+        rules: Rules,
+        tell: Tell,
+        ending: threading.Event,
+        reserve: Reserve,
     ) -> None:
         self.job = job
         self.over = threading.Event()
@@ -139,6 +153,8 @@ class _Running:
         self._rules = rules
         self._tell = tell
         self._ending = ending
+        self._reserve = reserve
+        self._room: Room = Unlimited()
         self._shown = 0.0
 
     def run(self) -> None:
@@ -146,10 +162,8 @@ class _Running:
         try:
             self._check()
             self._note(state=Phase.RUNNING, total=self._size())
-            for step in self.job.errand.steps[len(self.job.results) :]:
-                self._check()
-                result = self._again(step) or self._step(step)
-                self._note(results=(*self.job.results, result), mark=None)
+            with self._reserved() as self._room:
+                self._take_steps()
             self._finish()
         except _Stopped:
             if not self.cancelled.is_set():
@@ -162,6 +176,26 @@ class _Running:
             self._note(state=Phase.FAILED, error="Something went wrong; the log says what.")
             raise
 
+    def _take_steps(self) -> None:
+        for step in self.job.errand.steps[len(self.job.results) :]:
+            self._check()
+            result = self._again(step) or self._step(step)
+            self._note(results=(*self.job.results, result), mark=None)
+
+    @property
+    def _writes(self) -> bool:
+        """Whether bytes are written: what moves within a tree writes none."""
+        if self.job.errand.verb is Verb.MOVE:
+            return any(s.source.root != s.folder.root for s in self.job.errand.steps)
+        return self.job.errand.verb in (Verb.COPY, Verb.EXTRACT)
+
+    def _reserved(self) -> AbstractContextManager[Room]:
+        """Room for what the job writes. Raises ``NoRoom``."""
+        if not self._writes or not self.job.errand.steps:
+            return nullcontext(Unlimited())
+        size = max(0, self.job.total - self.job.done)
+        return self._reserve(self.job.errand.steps[0].folder.root, size)
+
     def _finish(self) -> None:
         if self.job.errand.verb is Verb.RESTORE:
             for bin_ in {Place(s.source.root, s.source.names[:2]) for s in self.job.errand.steps}:
@@ -171,20 +205,10 @@ class _Running:
         self._note(state=Phase.FAILED if failed else Phase.DONE, error=error)
 
     def _size(self) -> int:
-        """Bytes to write. Raises :class:`NoRoom` where the disk has fewer."""
-        errand = self.job.errand
-        if errand.verb is not Verb.COPY or self.job.results:
+        """Bytes to write, as far as they are known before; of a zip its own."""
+        if not self._writes or self.job.results:
             return self.job.total
-        total = sum(measure(step.source).size for step in errand.steps)
-        for folder in {step.folder for step in errand.steps}:
-            opened = open_folder(folder)
-            try:
-                disk = os.fstatvfs(opened)
-            finally:
-                os.close(opened)
-            if total > disk.f_bavail * disk.f_frsize:
-                raise NoRoom(f"{total} bytes are more than the disk has free.")
-        return total
+        return sum(measure(step.source).size for step in self.job.errand.steps)
 
     def _step(self, step: Step) -> Result:
         errand = self.job.errand
@@ -227,6 +251,7 @@ class _Running:
 
     def _advance(self, count: int) -> None:
         self._check()
+        self._room.take(count)
         self.job = replace(self.job, done=self.job.done + count)
         if time.monotonic() - self._shown > SHOWN_SECONDS:
             self._shown = time.monotonic()

@@ -10,6 +10,7 @@ from filebrowser.shares.passwords import Passwords
 from filebrowser.shares.store import ShareStore
 from webapp import auth, failures, metrics, traffic
 from webapp.guesses import Guesses
+from webapp.job_limit import JobLimit
 from webapp.links import Signer
 from webapp.places import picture_roots
 from webapp.routes import (
@@ -91,6 +92,9 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
     app.json.compact = True  # type: ignore[attr-defined]
     app.extensions["easel.services"] = services
     app.extensions["easel.tasks"] = Tasks()
+    app.extensions["easel.jobs"] = JobLimit(
+        config.max_queued_jobs, config.easel_dir, config.upload_spare
+    )
     app.extensions["easel.waiting"] = WaitingLimit(config.max_waiting_requests)
     traffic.install(app, config)
     guesses, ended = Guesses(), Ended(config.easel_dir / "ended_logins")
@@ -142,6 +146,7 @@ def add_files(app: Flask, services: "Services", filing: "Filing") -> None:
     app.register_blueprint(verbs.blueprint(filing))
     app.register_blueprint(jobs.blueprint(filing))
     app.register_blueprint(editing.blueprint(filing))
+    app.extensions[packing.LISTINGS] = packing.Turns(services.config.max_listings)
     zips = packing.Turns(packing.MOST_AT_ONCE)
     app.register_blueprint(packing.blueprint(zips))
     app.register_blueprint(live.blueprint(filing, LISTENERS))

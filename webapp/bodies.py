@@ -33,11 +33,12 @@ class CheckedBody:
 
     def read(self, size: int | None = None) -> bytes:
         """At most ``size`` bytes; b"" at the end."""
-        return self._checked(lambda: self.body.read(size))
+        whole = size is None or size < 0
+        return self._checked(lambda: self.body.read(size), self.missing if whole else size)
 
     def readline(self, size: int | None = None) -> bytes:
         """The next line, or its first ``size`` bytes."""
-        return self._checked(lambda: self.body.readline(size))
+        return self._checked(lambda: self.body.readline(size), 1)
 
     def readlines(self, size: int | None = None) -> list[bytes]:
         """The lines that are left."""
@@ -47,11 +48,11 @@ class CheckedBody:
         """The lines that are left."""
         return iter(self.readline, b"")
 
-    def _checked(self, read: Callable[[], bytes]) -> bytes:
+    def _checked(self, read: Callable[[], bytes], least: int | None) -> bytes:
         try:
             found = read()
             self.missing -= len(found)
-            if self.missing > 0 and getattr(self.body.reader, "length", 1) <= 0 and not found:
+            if self.missing > 0 and len(found) < (least or 0):
                 raise NoMoreData
             return found
         except ParseException as error:

@@ -94,6 +94,8 @@ class Config:
     upload_quota: int = 0  # bytes of all files of a root; 0: no quota
     upload_spare: int = 256 << 20  # bytes left free on the disk
     upload_keep: int = 48  # hours
+    max_queued_jobs: int = 500  # of one caller and kind
+    max_listings: int = 8  # of one caller at once
     decode_budget: int = 512 << 20  # bytes of decoded pictures in the web process
     body_budget: int = 256 << 20  # bytes of request bodies in the web process
     allow_pickle_upload: bool = False

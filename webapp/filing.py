@@ -79,7 +79,7 @@ def filing_of(config: "Config", registry: "Registry", memory: MemoryBudget) -> F
     watching = Watching(local, roots, hub, lambda changes: index.look_at_paths(paths_of(changes)))
     uploads = uploads_of(config, tell)
     keeper = Keeper(uploads, lambda: roots_of(config))
-    jobs = Jobs(JobStore(config.easel_dir / JOBS), rules, tell)
+    jobs = Jobs(JobStore(config.easel_dir / JOBS), rules, tell, uploads.reservation)
     sweeper = Sweeper(config)
 
     def close() -> None:
@@ -88,7 +88,7 @@ def filing_of(config: "Config", registry: "Registry", memory: MemoryBudget) -> F
 
     return Filing(
         listings=Listings(),
-        thumbnails=Thumbnails(config.easel_dir / THUMBNAILS, memory),
+        thumbnails=Thumbnails(config.easel_dir / THUMBNAILS, memory, spare=config.upload_spare),
         index=index,
         hub=hub,
         watching=watching,

@@ -107,6 +107,15 @@ FLAGS: tuple[Flag, ...] = (
         least=1,
         most=4000,
     ),
+    Flag(
+        "max-queued-jobs",
+        "integer",
+        "max_queued_jobs",
+        "Jobs of one kind (drawing, extras, training, a plugin's ...) that one caller may have in "
+        "the queue; beyond them 429. Default: 500.",
+        SERVER,
+        least=1,
+    ),
     Flag("subpath", "text", "root_path", "Serve below this path, for a reverse proxy.", SERVER),
     Flag(
         "nowebui",
@@ -415,8 +424,8 @@ FLAGS: tuple[Flag, ...] = (
         "upload-quota",
         "size",
         "upload_quota",
-        "What all files of the data directory may take when one is uploaded, such as 500G. "
-        "Default: 0, whatever the disk holds.",
+        "What all files of a tree may take, such as 500G: uploads, copies, archives taken apart, "
+        "texts, plugins and saved pictures beyond it get 507. Default: 0, whatever the disk holds.",
         FILES,
         least=0,
     ),
@@ -424,7 +433,8 @@ FLAGS: tuple[Flag, ...] = (
         "upload-spare",
         "size",
         "upload_spare",
-        "What uploads leave free on the disk. Default: 256M.",
+        "What is left free on the disk by uploads, copies, drawing and whatever else a caller has "
+        "written, so that deleting always works. Default: 256M.",
         FILES,
         least=0,
     ),
@@ -436,6 +446,15 @@ FLAGS: tuple[Flag, ...] = (
         FILES,
         least=1,
         most=8760,
+    ),
+    Flag(
+        "max-listings",
+        "integer",
+        "max_listings",
+        "Listings, searches, sums and archives of one caller at once, WebDAV's included; beyond "
+        "them 429. Default: 8.",
+        FILES,
+        least=1,
     ),
     Flag(
         "allow-pickle-upload",

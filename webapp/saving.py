@@ -1,5 +1,6 @@
 """Writes what a job drew: pictures, grids, masks, and what stands beside them. In the worker."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -185,8 +186,20 @@ class Shelf:
 
     def write(self, path: Path, data: bytes) -> None:
         """One file, remembered for the case that a later one fails."""
+        check_spare(self.job, self.files.data_dir, len(data))
         self.files.write(path, data)
         self.written.append(path)
+
+
+def check_spare(job: "GenerationJob", data_dir: Path, size: int) -> None:
+    """Raise ``CannotSave`` unless the disk has ``size`` bytes beside what is left free on it."""
+    spare = job.save.spare if job.save else 0
+    disk = os.statvfs(data_dir)
+    if spare and disk.f_bavail * disk.f_frsize - size < spare:
+        raise CannotSave(
+            f"The disk has no room for {size:,} bytes beside the {spare:,} that are kept free "
+            "(--upload-spare). Delete something"
+        )
 
 
 def infotexts(generation: Generation) -> list[str]:

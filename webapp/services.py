@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from filebrowser.pictures.memory_budget import MemoryBudget
+from filebrowser.uploads.reservations import Reserve
+from filebrowser.uploads.uploads import Uploads
 from filebrowser.watcher import Watcher
 from generator.atomic_file import make_folders
 from generator.models.registry import Registry
@@ -21,6 +23,7 @@ from webapp.queues.contracts import Board, Stream
 from webapp.settings import Options, options_of
 from webapp.shelves import registry_of
 from webapp.state_folder import prepare_state_folder
+from webapp.uploading import limits_of
 
 if TYPE_CHECKING:
     from webapp.config import Config
@@ -39,6 +42,7 @@ class Services:
     log: logging.Logger
     close: Callable[[], None]
     plugins: PluginDesk
+    reserve: Reserve  # room on the disk and in the quota, for every door that writes
     decoding: MemoryBudget  # memory for decoding pictures, of all requests together
     bodies: MemoryBudget  # memory for their bodies
     filing: Filing | None = None  # None without --filebrowser
@@ -69,6 +73,9 @@ def build(config: "Config", **overrides: Any) -> Services:
     if "filing" not in overrides and config.filebrowser:
         overrides["filing"] = filing_of(config, registry, decoding)
         closing.callback(overrides["filing"].close)
+    filing: Filing | None = overrides.get("filing")
+    uploads = filing.uploads if filing else Uploads(limits_of(config))
+    overrides.setdefault("reserve", uploads.reservation)
     overrides.setdefault("options", options_of(config))
     if "plugins" not in overrides:
         overrides["plugins"] = _plugin_desk(config, overrides["options"], log, closing)

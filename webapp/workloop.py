@@ -50,7 +50,8 @@ from webapp.queues import frames
 from webapp.queues.contracts import LOAD, PLUGINS, UNLOAD, Answer, Board, Lease, Stream, WorkerState
 from webapp.queues.errors import QueueError
 from webapp.receipts import Receipt, forget_old
-from webapp.saving import save_all
+from webapp.requests.saving import room_for
+from webapp.saving import check_spare, save_all
 from webapp.vigil import Abandoned, LeaseLost, Vigil
 from webapp.warming import first_job
 
@@ -348,6 +349,8 @@ class Worker:
         job = frames.decode(lease.frame.body)
         self.warm_up = None  # this job warms better
         with self.vigil(lease, job.request.options) as vigil:
+            if job.save:
+                check_spare(job, self.data_dir, room_for(job.request))
             self.pace.begin(megapixels(job.request))
             generation = self.engine.run(job.request, vigil)
             self.pace.finish()

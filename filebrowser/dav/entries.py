@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from wsgidav.dav_provider import DAVCollection, DAVNonCollection
 from wsgidav.util import join_uri, parse_time_string
 
 from filebrowser import trash
-from filebrowser.copying import exists, make_folder
+from filebrowser.copying import exists, make_folder, measure
 from filebrowser.dav.errors import translated
 from filebrowser.dav.writing import Body, body_of, bring, copy
 from filebrowser.errors import NotAFile, NotAllowed, NotHere
@@ -136,8 +136,12 @@ class Entry:
             steps = plan(self.visit, [f"/{self.place.text}"], dest_path, True, exactly=True)
             check_free(self.visit, steps, True, None)
             self._check_kind(reach(self.visit, dest_path))
-            for step in steps:
-                move(step, self._work())
+            target = reach(self.visit, dest_path)
+            across = target.root != self.place.root
+            size = measure(self.place).size if across else 0
+            with self.desk.uploads.reservation(target.root, size) as room:
+                for step in steps:
+                    move(step, replace(self._work(), advance=room.take))
         self.remove_all_locks(recursive=True)  # type: ignore[attr-defined]
         return []
 

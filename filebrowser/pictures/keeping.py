@@ -19,8 +19,10 @@ class Kept:
     What cannot be written (a full disk) is not kept; nobody needs it to be.
     """
 
-    def __init__(self, folder: Path, most_bytes: int) -> None:
+    def __init__(self, folder: Path, most_bytes: int, spare: int = 0) -> None:
+        """``spare`` bytes are left free on the disk: below them nothing is kept."""
         self.folder = folder
+        self.spare = spare
         self.most_bytes = most_bytes
         self._sizes: OrderedDict[str, int] | None = None  # the least used first
         self._total = 0
@@ -43,11 +45,19 @@ class Kept:
     def put(self, name: str, data: bytes) -> None:
         """Keep ``data``, whole or not at all, and let go of what there is no room for."""
         try:
+            if not self._has_room(len(data)):
+                return
             write_path(self._path(name), data)
         except OSError:
             return
         for old in self._count(name, len(data)):
             self._path(old).unlink(missing_ok=True)
+
+    def _has_room(self, size: int) -> bool:
+        if not self.spare:
+            return True
+        disk = os.statvfs(self.folder if self.folder.is_dir() else self.folder.parent)
+        return disk.f_bavail * disk.f_frsize - size >= self.spare
 
     def _count(self, name: str, size: int) -> list[str]:
         """Add a file to the books; the names of those that have to go."""

@@ -36,13 +36,18 @@ class Thumbnail:
 class Thumbnails:
     """Makes thumbnails and keeps them below ``folder``, at most ``most_bytes`` of them.
 
-    Safe for threads. One for the whole process, whose decoded pictures ``memory`` counts.
+    Safe for threads. One for the whole process, whose decoded pictures ``memory`` counts;
+    ``spare`` bytes stay free on the disk.
     """
 
     def __init__(
-        self, folder: Path, memory: MemoryBudget | None = None, most_bytes: int = 512 * 2**20
+        self,
+        folder: Path,
+        memory: MemoryBudget | None = None,
+        most_bytes: int = 512 * 2**20,
+        spare: int = 0,
     ) -> None:
-        self._kept = Kept(folder, most_bytes)
+        self._kept = Kept(folder, most_bytes, spare)
         self._memory = memory or MemoryBudget(DECODED)
         self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._askers = tuple(threading.Lock() for _ in range(ASKERS))

@@ -3,13 +3,15 @@
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from filebrowser.errors import NotHere
 from filebrowser.gate import Place, Root, open_place
 from filebrowser.uploads import staging
 from filebrowser.uploads.records import Part, State, Upload
+from filebrowser.uploads.reservations import Reservation
 from filebrowser.uploads.space import (
     FRESH,
     Limits,
@@ -36,6 +38,27 @@ class Book:
     settled: set[str] = field(default_factory=set)  # those whose bytes were looked at in this life
     lock: threading.Lock = field(default_factory=threading.Lock)
     tally: Tally | None = None
+    reservations: list[Reservation] = field(default_factory=list)
+
+    @contextmanager
+    def reservation(
+        self, limits: Limits, size: int = 0, upload: Upload | None = None
+    ) -> Iterator[Reservation]:
+        """Room for ``size`` bytes, and more as they are taken, of an upload or of another door.
+
+        Raises ``NoRoom``.
+        """
+        made = Reservation(self, limits, upload, until=self.size(upload) if upload else 0)
+        with self.lock:
+            self.reservations.append(made)
+        try:
+            made.reserve(size)
+            yield made
+        finally:
+            with self.lock:
+                self.reservations.remove(made)
+                if upload is None:  # what was written may have been taken away again
+                    self.tally = None
 
     def of(self, upload_id: str) -> Upload:
         """One record. Raises :class:`NotHere`."""
@@ -88,14 +111,32 @@ class Book:
     def check_room(self, wanted: int, limits: Limits, beside: str = "") -> None:
         """Raises ``NoRoom`` or ``TooBig`` unless ``wanted`` bytes may come, beside the others."""
         check_size(wanted, limits)
+        self.check_free(wanted, limits, beside)
+
+    def check_free(self, wanted: int, limits: Limits, beside: str = "") -> None:
+        """Raises ``NoRoom`` unless ``wanted`` bytes have room beside all that is promised."""
         others = [u for u in self.records.values() if u.id != beside and not u.ended]
+        reserved = sum(each.promised for each in self.reservations)
         with staging.shelf(self.root) as shelf:
-            check_disk(wanted, shelf, sum(self.missing(u) for u in others), limits)
+            check_disk(wanted, shelf, reserved + sum(self.missing(u) for u in others), limits)
         if limits.quota is None:
             return
-        promised = sum(self.held(upload) for upload in others)
+        promised = reserved + sum(self.held(upload) for upload in others)
         if self.used(FRESH) + promised + wanted > limits.quota:
             check_quota(wanted, self.used(A_MOMENT), promised, limits)
+
+    def left(self, limits: Limits) -> int:
+        """Bytes that may come beside all that is promised, by the disk and the quota."""
+        waiting = [upload for upload in self.records.values() if not upload.ended]
+        reserved = sum(each.promised for each in self.reservations)
+        with staging.shelf(self.root) as shelf:
+            disk = os.fstatvfs(shelf)
+        promised = reserved + sum(self.missing(upload) for upload in waiting)
+        free = disk.f_bavail * disk.f_frsize - promised - limits.spare
+        if limits.quota is not None:
+            promised = reserved + sum(self.held(upload) for upload in waiting)
+            free = min(free, limits.quota - self.used(A_MOMENT) - promised)
+        return max(0, free)
 
     def used(self, fresh: float) -> int:
         """Bytes of the files below the root, added up at most ``fresh`` seconds ago."""

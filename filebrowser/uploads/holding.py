@@ -16,6 +16,7 @@ from filebrowser.uploads.blocks import MIB, Source
 from filebrowser.uploads.books import Book
 from filebrowser.uploads.errors import Busy, Over, WrongChecksum, WrongOffset, WrongRequest
 from filebrowser.uploads.records import Part, State, Upload
+from filebrowser.uploads.reservations import Room, Unlimited
 from filebrowser.uploads.space import Limits
 from filebrowser.uploads.turns import Turn
 from filebrowser.uploads.writing import Digest, Writer, pour
@@ -133,24 +134,37 @@ class Held:
             self.turn.touch()
             still()
 
-        with self.data() as data:
+        with self.data() as data, self._room_for(limits) as room:
             self._trust(piece)
             own = hashlib.new(piece.checksum[0]) if piece.checksum else None
             digests = tuple(each for each in (own, running) if each is not None)
             durable = min(self.upload.durable, piece.offset)
             writer = Writer(data, piece.offset, self._safe, durable, piece.offset)
             try:
-                pour(_unbroken(source), writer, self._room(piece.offset, limits), look, digests)
+                most = self._room(piece.offset, limits)
+                pour(_counted(_unbroken(source), room), writer, most, look, digests)
             except TooBig:
                 self._cut(data, piece.offset)
                 raise
             except OSError as error:
                 self._stop(piece, writer)
                 raise full(error, f"{self.offset} bytes are kept.") from error
+            except NoRoom as error:
+                self._stop(piece, writer)
+                raise NoRoom(f"{error} {self.offset} bytes are kept.") from None
             except BaseException:
                 self._stop(piece, writer)
                 raise
             self._close(piece, writer, own)
+
+    @contextmanager
+    def _room_for(self, limits: Limits) -> Iterator[Room]:
+        """Room for the bytes of a piece; those of an upload whose length is known have theirs."""
+        if self.upload.length is not None:
+            yield Unlimited()
+            return
+        with self.book.reservation(limits, upload=self.upload) as room:
+            yield room
 
     def _tell_length(self, length: int, at: int, limits: Limits) -> None:
         if self.upload.length is not None:
@@ -234,6 +248,18 @@ class Held:
             raise
         boot = staging.boot_id()
         self._mark(replace(self.upload, durable=size, boot=boot, trusted=None, touched=touched))
+
+
+def _counted(source: Source, room: Room) -> Source:
+    """The source, of which no more is read than there is room for. Raises ``NoRoom``."""
+
+    def fill(memory: memoryview, /) -> int:
+        fits = room.offer(len(memory))
+        count = source(memory[: fits or 1])  # without room one byte tells whether more comes
+        room.take(count)
+        return count
+
+    return fill
 
 
 def _unbroken(source: Source) -> Source:

@@ -17,6 +17,7 @@ from filebrowser.uploads.ending import Ending, Standing
 from filebrowser.uploads.errors import Busy, WrongRequest
 from filebrowser.uploads.holding import Held, Piece, full, nobody_minds
 from filebrowser.uploads.records import Conflict, Order, Part, State, Upload
+from filebrowser.uploads.reservations import Room
 from filebrowser.uploads.rules import Rules
 from filebrowser.uploads.space import Limits
 from filebrowser.uploads.turns import Turn, Turns, nobody_waits
@@ -126,6 +127,16 @@ class Uploads:
         with self._hold(visit, upload_id, at_once=True) as held:
             held.book.drop(upload_id)
             self._ending.forget(upload_id)
+
+    @contextmanager
+    def reservation(self, root: Root, size: int = 0) -> Iterator[Room]:
+        """Room below a root for ``size`` bytes that are no upload's, and more as they are taken.
+
+        Every door that writes on a caller's word asks here: quota and spare count them together.
+        Raises ``NoRoom``.
+        """
+        with self._book(root).reservation(self.limits, size) as room:
+            yield room
 
     def own(self, visit: Visit) -> list[Standing]:
         """The caller's uploads that have not ended, with the bytes that have come so far."""

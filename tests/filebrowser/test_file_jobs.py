@@ -21,6 +21,7 @@ from filebrowser.jobs import MOST_WAITING, Jobs
 from filebrowser.jobstore import Errand, Job, JobStore, Phase, Verb
 from filebrowser.moving import Conflict, State, plan
 from filebrowser.uploads.rules import Rules
+from filebrowser.uploads.uploads import Uploads
 from filebrowser.visit import Visit
 from tests.waiting import PATIENCE, wait_until
 
@@ -40,7 +41,7 @@ def slowly(read, written, count, *offsets):
     time.sleep(0.5)
     return pump(read, written, min(count, 1 << 16), *offsets)
 os.copy_file_range = slowly
-visit = Visit("ann", (Root("data", here / "data", hidden=frozenset({".trash"})),))
+visit = Visit("ann", (Root("data", here / "data", hidden=frozenset({".trash", ".uploads"})),))
 jobs = Jobs(JobStore(here / "jobs.db"), Rules(), lambda _: None)
 steps = plan(visit, ["/data/small", "/data/big"], "/data/to", False)
 jobs.submit(Errand(Verb.COPY, visit, steps), 60)
@@ -54,13 +55,13 @@ def visit(tmp_path: Path) -> Visit:
         (data / name).mkdir(parents=True)
     (data / "small" / "a.txt").write_text("a")
     (data / "big" / "b.bin").write_bytes(os.urandom(1 << 20) * 4)
-    return Visit("ann", (Root("data", data, hidden=frozenset({".trash"})),))
+    return Visit("ann", (Root("data", data, hidden=frozenset({".trash", ".uploads"})),))
 
 
 @contextmanager
 def running(tmp_path: Path) -> Iterator[tuple[Jobs, list[Happening]]]:
     told: list[Happening] = []
-    jobs = Jobs(JobStore(tmp_path / "jobs.db"), Rules(), told.append)
+    jobs = Jobs(JobStore(tmp_path / "jobs.db"), Rules(), told.append, Uploads().reservation)
     jobs.start()
     try:
         yield jobs, told
@@ -198,7 +199,7 @@ def test_no_room_is_said_before_anything_is_written(
     with running(tmp_path) as (jobs, _):
         steps = plan(visit, ["/data/big"], "/data/to", False)
         job = jobs.submit(Errand(Verb.COPY, visit, steps), PATIENCE)
-    assert (job.state, "free" in job.error) == (Phase.FAILED, True)
+    assert (job.state, "do not fit" in job.error) == (Phase.FAILED, True)
     assert os.listdir(tmp_path / "data" / "to") == []
 
 

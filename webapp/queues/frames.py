@@ -71,6 +71,7 @@ class Saving:
     names: NamingRules = field(default_factory=NamingRules)
     files: FileRules = field(default_factory=FileRules)
     sheet: SheetRules = field(default_factory=SheetRules)
+    spare: int = 0  # bytes that saving leaves free on the disk
 
 
 @dataclass(frozen=True, slots=True)

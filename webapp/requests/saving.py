@@ -12,6 +12,9 @@ from webapp.requests.accepting import Accepted
 from webapp.requests.file_rules import container, file_rules, naming_rules, sheet_rules
 from webapp.settings import checked_value
 
+CHANNELS = 3  # bytes a pixel: a picture's file has fewer
+BESIDE = 16 * 1024  # bytes of a picture's infotext, twice
+
 
 def saving(
     accepted: Accepted, options: Mapping[str, object], data_dir: Path, mounts: Sequence[str]
@@ -65,6 +68,17 @@ def origins_dir(
         return None
     named = str(in_force(accepted, options)["outdir_init_images"])
     return eas.locate(named, data_dir, mounts, "outdir_init_images").relative
+
+
+def room_for(request: GenerationRequest) -> int:
+    """Bytes that the pictures of a request may take once they are saved, a sheet included."""
+    width, height, hires = request.width, request.height, request.hires
+    if hires is not None:
+        width = hires.resize_width or round(width * hires.scale)
+        height = hires.resize_height or round(height * hires.scale)
+    pictures = request.picture_count
+    whole = pictures * (width * height * CHANNELS + BESIDE)
+    return 2 * whole if pictures > 1 else whole
 
 
 def in_force(accepted: Accepted, options: Mapping[str, object]) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 from flask import Response, current_app, g, request
 
 from webapp.auth import Caller
+from webapp.browsing import roots_of
 from webapp.errors import Fault, Forbidden, InvalidFields, TooLarge
 from webapp.queues.contracts import Answer
 from webapp.scopes import OPENS, Scope
 
 if TYPE_CHECKING:
+    from webapp.job_limit import JobLimit
     from webapp.routes.tasks import Tasks
     from webapp.services import Services
     from webapp.waiting_limit import WaitingLimit
@@ -38,6 +40,19 @@ def waiting_limit() -> "WaitingLimit":
     """The places for requests that wait for their answers."""
     found: WaitingLimit = current_app.extensions["easel.waiting"]
     return found
+
+
+def job_limit() -> "JobLimit":
+    """The way into the queue."""
+    found: JobLimit = current_app.extensions["easel.jobs"]
+    return found
+
+
+def check_room(size: int) -> None:
+    """See that ``size`` bytes may come below the data directory. Raises ``NoRoom`` (507)."""
+    here = services()
+    with here.reserve(roots_of(here.config)[0], size):
+        pass
 
 
 def caller() -> Caller:

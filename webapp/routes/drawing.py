@@ -1,6 +1,7 @@
 """The drawing routes: txt2img and img2img."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -17,10 +18,10 @@ from webapp.requests.accepting import Accepted, accept
 from webapp.requests.fields import DrawingBody, read
 from webapp.requests.given import Given
 from webapp.requests.img2img import Img2Img
-from webapp.requests.saving import origins_dir, saving, unsaved
+from webapp.requests.saving import origins_dir, room_for, saving, unsaved
 from webapp.requests.txt2img import Txt2Img
 from webapp.routes import road
-from webapp.routes.context import caller, json_body, require, response, services
+from webapp.routes.context import caller, check_room, json_body, require, response, services
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.scopes import Scope, allowed
 from webapp.version import INFOTEXT_VERSION
@@ -71,12 +72,14 @@ def to_frame(body: DrawingBody) -> Frame:
         route=body.route,
         echo=accepted.echo,
         send_images=body.send_images,
-        save=save,
+        save=save and replace(save, spare=here.config.upload_spare),
         origins_dir=origins_dir(accepted, options, *places),
         extras=with_task(accepted.extras, task),
         answer_format=str(options.get("samples_format", "png")),
         answer_quality=int(str(options.get("jpeg_quality", 80))),
     )
+    if save or job.origins_dir:
+        check_room(room_for(accepted.request))
     keep_overrides(accepted.body, here)
     return frame_of(job, task, here)
 

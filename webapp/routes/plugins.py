@@ -4,7 +4,9 @@ What a plugin's route does is the plugin's; who may ask it is checked here.
 """
 
 import json
+import zipfile
 from collections.abc import Mapping
+from dataclasses import replace as with_fields
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from plugins.host import Standing, State
 from plugins.installing import (
     ENDINGS,
     LARGEST_ARCHIVE,
+    LARGEST_WHOLE,
     WHEEL,
     install,
     install_folder,
@@ -36,9 +39,18 @@ from webapp.queues.contracts import PLUGINS, Errand, Frame
 from webapp.queues.frames import PLUGIN, PLUGIN_TASKS, PluginTask
 from webapp.requests.fields import read
 from webapp.routes import road
-from webapp.routes.context import body_bytes, caller, json_body, response, services, tasks
+from webapp.routes.context import (
+    body_bytes,
+    caller,
+    check_room,
+    job_limit,
+    json_body,
+    response,
+    services,
+    tasks,
+)
 from webapp.routes.errands import send
-from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
+from webapp.routes.tasks import ASYNC_TAG, ROUTE_TAG, TASK_TAG, new_task
 from webapp.scopes import OPENS, Scope, allowed
 from webapp.version import VERSION
 
@@ -120,6 +132,7 @@ def bring() -> Response:
     replace = request.args.get("replace", "").lower() in YES
     folder = request.args.get("folder", "")
     if folder:
+        check_room(LARGEST_WHOLE)
         copied = install_folder(plain_path(folder), services().config.data_dir, replace=replace)
         return jsonify(entry(newcomer(copied.name), None))
     ending = request.args.get("name", "").lower()
@@ -128,6 +141,7 @@ def bring() -> Response:
     data = body_bytes(LARGEST_ARCHIVE)
     wheel = ending.endswith(WHEEL)
     data_dir = services().config.data_dir
+    check_room(unpacked_size(data))
     manifest = install(BytesIO(data), data_dir, replace=replace, wheel=wheel)
     return jsonify(entry(newcomer(manifest.name), None))
 
@@ -143,6 +157,15 @@ def delete(name: str) -> Response:
         raise Refused(f"{name} is {standing.origin}: only folders of extensions are deleted here.")
     remove(standing.folder, services().config.data_dir)
     return jsonify(entry(standing, None))
+
+
+def unpacked_size(archive: bytes) -> int:
+    """Bytes that an archive's files take, by its own list; its own size where there is none."""
+    try:
+        with zipfile.ZipFile(BytesIO(archive)) as packed:
+            return min(sum(each.file_size for each in packed.infolist()), LARGEST_WHOLE)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return len(archive)  # it is refused in a moment, and by the installation
 
 
 def plain_path(text: str) -> Path:
@@ -296,7 +319,8 @@ def worked(name: str, task: Task) -> Response:
         tags={TASK_TAG: request.args.get("id_task") or new_task(name), ROUTE_TAG: name},
     )
     if request.args.get("async", "").lower() in YES:
-        here.stream.put(frame)
+        frame = with_fields(frame, tags={**frame.tags, ASYNC_TAG: "1"})
+        job_limit().put(here.stream, frame)
         tasks().follow(caller(), frame.tags[TASK_TAG], frame.id)
         answer = jsonify({"id_task": frame.tags[TASK_TAG]})
         answer.status_code = 202

@@ -14,7 +14,7 @@ from webapp.draining import drains
 from webapp.errors import Draining, Unavailable
 from webapp.logs import bind, bound
 from webapp.queues.contracts import Answer, Frame, Stream
-from webapp.routes.context import caller, release_body, tasks, waiting_limit
+from webapp.routes.context import caller, job_limit, release_body, tasks, waiting_limit
 from webapp.routes.tasks import task_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def draw(services: "Services", frame: Frame) -> Answer:
     frame = replace(frame, tags={**frame.tags, REQUEST_TAG: bound("request")})
     bind(job=frame.id)
     with waiting_limit().place(owner=caller().owner):
-        services.stream.put(frame)
+        job_limit().put(services.stream, frame)
         frame = replace(frame, body=b"")  # its pictures need not be here while they are waited for
         release_body()
         return _answer_of(services, frame)

@@ -13,7 +13,7 @@ from webapp.errors import Fault, InvalidFields, Refused
 from webapp.openapi import EMPTY, NULL, Note, described
 from webapp.requests.models_of import exact
 from webapp.routes.context import LARGEST_FORM, caller, json_body, services, tasks
-from webapp.routes.tasks import Running, frames, route_of, running, task_of
+from webapp.routes.tasks import ASYNC_TAG, Running, frames, route_of, running, task_of
 from webapp.scopes import Scope, allowed
 from webapp.stopped_jobs import STOPPED
 
@@ -132,13 +132,18 @@ def fraction(job: Running) -> float:
     )
 )
 def interrupt() -> Response:
-    """Ask the workers to stop; a task that is named and waits is answered at once."""
+    """Ask the workers to stop; a task that is named and waits is answered at once.
+
+    Without a name, jobs that wait and whose answer nobody waits for leave the queue too.
+    """
     named = named_task()
+    own = frames(services(), caller())
     if named is None:
-        ask(Stop.INTERRUPT, [job.frame for job in running(services(), caller())])
+        mine = [each for each in own if each.deliveries > 0 or is_forgotten(each)]
+        ask(Stop.INTERRUPT, [each for each in mine if not dropped(each)])
     else:
-        mine = [each for each in frames(services(), caller()) if task_of(each) == named]
-        ask(Stop.INTERRUPT, [each for each in mine if not settled(each)])
+        mine = [each for each in own if task_of(each) == named]
+        ask(Stop.INTERRUPT, [each for each in mine if not (settled(each) or dropped(each))])
     return jsonify({})
 
 
@@ -181,6 +186,16 @@ def settled(frame: "Frame") -> bool:
     if compose is None or waiting is None:
         return False
     return services().stream.settle(frame.id, compose(waiting))
+
+
+def is_forgotten(job: "Frame") -> bool:
+    """Whether a job is the caller's own, and nobody waits for its answer."""
+    return ASYNC_TAG in job.tags and job.owner == caller().name
+
+
+def dropped(job: "Frame") -> bool:
+    """Take a waiting asynchronous job out of the queue; False for any other."""
+    return job.deliveries == 0 and ASYNC_TAG in job.tags and services().stream.cancel(job.id)
 
 
 def ask(stop: Stop, jobs: Sequence["Frame"]) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TASK_TAG = "task"
 ROUTE_TAG = "route"
+ASYNC_TAG = "async"  # of a frame whose caller does not wait for its answer
 REMEMBERED = 16
 """How many ended tasks ``/internal/progress`` knows, as in AUTOMATIC1111."""
 

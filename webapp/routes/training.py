@@ -17,13 +17,14 @@ from webapp.requests.training import (
     arguments,
 )
 from webapp.routes import road
-from webapp.routes.context import caller, json_body, response, services
+from webapp.routes.context import caller, check_room, json_body, response, services
 from webapp.routes.errands import chosen
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.scopes import Scope, allowed
 
 training = Blueprint("training", __name__, url_prefix="/sdapi/v1")
 INFO = {"type": "object", "properties": {"info": {"type": "string"}}}
+ROOM = 16 << 20  # bytes that a word and the pictures of its training may take
 ARGUMENTS = {"type": "object"}
 
 
@@ -82,6 +83,7 @@ def no_hypernetwork(verb: str) -> NotBuilt:
 
 def through_queue(kind: str, body: bytes, checkpoint: str, task: str) -> Response:
     """Put it into the queue and wait for its answer."""
+    check_room(ROOM)
     wanted = Frame(
         id=uuid4().hex,
         kind=kind,

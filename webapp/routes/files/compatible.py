@@ -27,7 +27,7 @@ from filebrowser.serving import Shown, respond
 from filebrowser.visit import Right, check_rights, reach
 from webapp.errors import BadValue
 from webapp.openapi import Note, described
-from webapp.routes.files.packing import Turns, zipped
+from webapp.routes.files.packing import Turns, listing, zipped
 from webapp.routes.files.pictures import PICTURES
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
@@ -81,6 +81,7 @@ def chosen(place: Place) -> list[str]:
 
 @allowed(Scope.FILES)
 @described(Note("The trees, as filebrowser lists a folder", answer=OBJECT))
+@listing
 def trees() -> Response:
     """Right: view."""
     check_rights(visit(), [Right.VIEW])
@@ -93,6 +94,7 @@ def trees() -> Response:
 
 @allowed(Scope.FILES)
 @described(Note("A folder or a file, as filebrowser tells of it", query=SUMS, answer=OBJECT))
+@listing
 def resources(path: str) -> Response:
     """Right: view; a text's content and checksums take download too."""
     place = reach(visit(), path, Right.VIEW)
@@ -111,6 +113,7 @@ def resources(path: str) -> Response:
 
 @allowed(Scope.FILES)
 @described(Note("Everything in all trees", answer={"type": "array", "items": OBJECT}))
+@listing
 def all_below() -> Response:
     """Right: view."""
     check_rights(visit(), [Right.VIEW])
@@ -119,6 +122,7 @@ def all_below() -> Response:
 
 @allowed(Scope.FILES)
 @described(Note("Everything below a folder", answer={"type": "array", "items": OBJECT}))
+@listing
 def recursive(path: str) -> Response:
     """Right: view."""
     place = reach(visit(), path, Right.VIEW)

@@ -1,6 +1,7 @@
 """WebDAV at ``/dav/``: the visit of the caller's credential, and wsgidav for the rest."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import IO, cast
 
 from flask import Blueprint, Response, request
@@ -14,6 +15,7 @@ from filebrowser.happenings import Happening
 from filebrowser.serving import SANDBOX
 from filebrowser.uploads.uploads import Uploads
 from webapp.errors import MalformedBody, SlowBody
+from webapp.routes.files.packing import enter_listing
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 
@@ -51,7 +53,11 @@ def blueprint(root_path: str, uploads: Uploads, tell: Callable[[Happening], None
         except DAVError as error:
             return Response(f"{error.context_info}\n", get_http_status_string(error))
         environ["wsgi.input"] = Unbroken(get_input_stream(request.environ))
-        found = cast("Response", Response.from_app(inner, environ))
+        with ExitStack() as turns:
+            if request.method == "PROPFIND":
+                turns.callback(enter_listing(visit().who))
+            found = cast("Response", Response.from_app(inner, environ))
+            found.call_on_close(turns.pop_all().close)
         found.headers.setdefault("Content-Security-Policy", SANDBOX)
         return found
 

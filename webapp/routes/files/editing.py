@@ -56,7 +56,9 @@ def blueprint(filing: "Filing") -> Blueprint:
             filing.rules.check_name(place)
             if kind_of(place.names[-1]) is Kind.MODEL:
                 raise NotText(f"/{place.text} would be no model: it is not written as a text.")
-        new = texts.save(place, read(NewText, json_body()).text, etag, filing.tell)
+        content = read(NewText, json_body()).text
+        with filing.uploads.reservation(place.root, len(content.encode(errors="replace"))):
+            new = texts.save(place, content, etag, filing.tell)
         return jsonify({"path": f"/{place.text}", "etag": new})
 
     return editing

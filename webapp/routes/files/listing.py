@@ -24,6 +24,7 @@ from webapp.routes.files.asking import (
     order_asked,
     whole,
 )
+from webapp.routes.files.packing import listing as one_listing
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 
@@ -77,6 +78,7 @@ def blueprint(filing: "Filing") -> Blueprint:
     @listing.get("")
     @allowed(Scope.FILES)
     @described(Note("A page of a folder", query=QUERY, answer=LISTING))
+    @one_listing
     def page() -> Response:
         """Right: view. ``/``, or no path, holds the trees."""
         asked, wish = request.args.get("path", "/"), wished()

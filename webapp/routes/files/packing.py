@@ -2,9 +2,12 @@
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request
 
 from filebrowser.archive import archive
 from filebrowser.copying import measure
@@ -16,6 +19,7 @@ from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 
 MOST_AT_ONCE = 2  # archives of one caller
+LISTINGS = "easel.listings"  # the extension that counts what callers list
 BINARY = {"type": "string", "format": "binary"}
 NUMBER = {"type": "integer"}
 SIZE = {
@@ -53,17 +57,48 @@ class Turns:
                 del self.open[who]
 
 
+def enter_listing(who: str) -> Callable[[], None]:
+    """Take one of a caller's places for what reads much of the disk; what gives it back, once.
+
+    Listings, searches, sums and archives share them. Raises ``TooBusy`` (429).
+    """
+    turns: Turns = current_app.extensions[LISTINGS]
+    turns.enter(who)
+    return lambda: turns.leave(who)
+
+
+@contextmanager
+def listing_turn(who: str) -> Iterator[None]:
+    """The same, for the length of a block."""
+    leave = enter_listing(who)
+    try:
+        yield
+    finally:
+        leave()
+
+
+def listing(route: Callable[..., Response]) -> Callable[..., Response]:
+    """A route that holds a place of :func:`enter_listing` while it makes its answer."""
+
+    @wraps(route)
+    def within(*values: Any, **named: Any) -> Response:
+        with listing_turn(visit().who):
+            return route(*values, **named)
+
+    return within
+
+
 def zipped(here: Visit, paths: Sequence[str], zips: Turns, who: str = "") -> Response:
     """A zip of these paths for ``who``, the visit's own name if there is no other."""
     who = who or here.who
-    zips.enter(who)
-    try:
+    with ExitStack() as turns:
+        turns.callback(enter_listing(who))
+        zips.enter(who)
+        turns.callback(lambda: zips.leave(who))
         made = archive(here, paths)
-    except BaseException:
-        zips.leave(who)
-        raise
+        leave = turns.pop_all().close
     answer = Response(made.pieces, content_type="application/zip")
-    answer.call_on_close(lambda: zips.leave(who))
+    answer.call_on_close(leave)
     answer.content_length = made.size
     answer.headers["Accept-Ranges"] = "none"
     answer.headers["Cache-Control"] = "private, no-store"
@@ -75,7 +110,6 @@ def zipped(here: Visit, paths: Sequence[str], zips: Turns, who: str = "") -> Res
 def blueprint(zips: Turns) -> Blueprint:
     """The routes; ``zips`` counts the archives under way."""
     packing = Blueprint("packing", __name__, url_prefix="/api/files")
-    walks = Turns(MOST_AT_ONCE)
 
     @packing.get("/archive")
     @allowed(Scope.FILES)
@@ -95,11 +129,8 @@ def blueprint(zips: Turns) -> Blueprint:
         """Right: view."""
         here = visit()
         place = reach(here, asked_path(), Right.VIEW)
-        walks.enter(here.who)
-        try:
+        with listing_turn(here.who):
             found = measure(place)
-        finally:
-            walks.leave(here.who)
         return jsonify(
             {
                 "path": f"/{place.text}",

@@ -18,6 +18,7 @@ from webapp.routes.files.asking import (
     order_asked,
     whole,
 )
+from webapp.routes.files.packing import listing
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 
@@ -70,6 +71,7 @@ def blueprint(filing: "Filing") -> Blueprint:
     @searching.get("/search")
     @allowed(Scope.FILES)
     @described(Note("Files by name, pictures by how they were made", query=QUERY, answer=ANSWER))
+    @listing
     def search() -> Response:
         """Right: view."""
         here = visit()

@@ -1,0 +1,62 @@
+"""How many jobs of one caller may be in the queue. No Flask."""
+
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from filebrowser.errors import NoRoom, TooBusy
+from webapp.queues.contracts import Frame, Stream
+
+BYTES_TAG = "bytes"
+"""Tag of a frame: the bytes of its body, which a look at the queue leaves out."""
+
+SMALL = 64 * 1024  # bytes of a body for which the disk is not asked
+MOST_BYTES = 2 << 30  # bytes of one caller's bodies in the queue
+
+
+def count_jobs(frames: Iterable[Frame], kind: str) -> int:
+    """How many of these frames, waiting or running, are of one kind."""
+    return sum(frame.kind == kind for frame in frames)
+
+
+def count_bytes(frames: Iterable[Frame]) -> int:
+    """What the bodies of these frames take."""
+    return sum(int(frame.tags.get(BYTES_TAG, 0)) for frame in frames)
+
+
+class JobLimit:
+    """The one way into the queue: counts each caller's jobs by kind, and their bytes."""
+
+    def __init__(self, most: int, folder: Path, spare: int, most_bytes: int = MOST_BYTES) -> None:
+        """``most`` jobs of one kind; ``spare`` bytes stay free on the disk of ``folder``."""
+        self.most, self.folder, self.spare, self.most_bytes = most, folder, spare, most_bytes
+        self.lock = threading.Lock()
+
+    def put(self, stream: Stream, frame: Frame) -> None:
+        """Queue a frame. Raises ``TooBusy`` (429) and ``NoRoom`` (507), and as the stream."""
+        size = len(frame.body)
+        if size > SMALL:
+            self._check_disk(size)
+        with self.lock:  # or many at once would all find room
+            own = stream.waiting(frame.owner)
+            if count_jobs(own, frame.kind) >= self.most:
+                raise TooBusy(
+                    f"{self.most} jobs of yours of the kind {frame.kind!r} wait or run "
+                    "(--max-queued-jobs); wait for one to end, or stop some."
+                )
+            if own and count_bytes(own) + size > self.most_bytes:
+                raise TooBusy(
+                    f"Your jobs in the queue take more than {self.most_bytes >> 20} MiB; wait for "
+                    "one to end, or stop some."
+                )
+            stream.put(replace(frame, tags={**frame.tags, BYTES_TAG: str(size)}))
+
+    def _check_disk(self, size: int) -> None:
+        disk = os.statvfs(self.folder)
+        if disk.f_bavail * disk.f_frsize - size < self.spare:
+            raise NoRoom(
+                f"The disk of the queue has no room for {size:,} bytes beside the reserve "
+                "(--upload-spare). Delete something."
+            )
