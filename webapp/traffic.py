@@ -11,6 +11,7 @@ from uuid import uuid4
 from flask import Flask, Response, g, request
 
 from webapp.bodies import check_body
+from webapp.content_policy import default_policy
 from webapp.logs import bind, unbind
 from webapp.origins import ANYBODY, OPAQUE, Origins
 from webapp.routes.context import release_body
@@ -129,6 +130,8 @@ def finish(answer: Response, config: "Config") -> Response:
     answer.headers["X-Request-Id"] = g.get("request_id", "")
     answer.headers.setdefault("X-Content-Type-Options", "nosniff")
     answer.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+    if policy := default_policy(answer.content_type or ""):
+        answer.headers.setdefault("Content-Security-Policy", policy)
     if config.api_log and request.path.startswith("/sdapi"):
         log.info(api_line(answer, seconds))
     if config.time_log:

@@ -16,6 +16,7 @@ from plugins.importing import refuse_for_good
 from webapp.allocator import return_large_pieces
 from webapp.app import create_app
 from webapp.config import Config, parse_handed
+from webapp.content_policy import NOTHING
 from webapp.family import LISTEN_FD, die_with_parent, die_with_supervisor
 from webapp.logs import about, start_log
 from webapp.queue_watch import WatchingThread
@@ -67,7 +68,8 @@ class Named:
     def sendall(self, data: bytes) -> None:
         """Send, with the header after the status line."""
         status, line, rest = data.partition(b"\r\n")
-        self.connection.sendall(status + line + f"X-Request-Id: {self.name}\r\n".encode() + rest)
+        headers = f"X-Request-Id: {self.name}\r\nContent-Security-Policy: {NOTHING}\r\n"
+        self.connection.sendall(status + line + headers.encode() + rest)
 
 
 class Threads(HeadFirstWorker):

@@ -25,6 +25,7 @@ from gunicorn import sock as gunicorn_sock
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from webapp.body_pace import SILENCE, BodyPace, PacedUnreader, mark_body
+from webapp.content_policy import NOTHING
 from webapp.errors import SlowBody, Unavailable, envelope
 from webapp.logs import about
 from webapp.request_heads import ChunkScan, RequestHead, find_head, is_one_of, without_expectation
@@ -420,6 +421,7 @@ def refusal(status: int, detail: str) -> bytes:
         f"Content-Length: {len(body)}",
         "Connection: close",
         f"X-Request-Id: {name}",
+        f"Content-Security-Policy: {NOTHING}",
         *(["Retry-After: 2"] if status == 503 else []),
     ]
     with about(request=name):

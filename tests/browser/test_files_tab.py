@@ -22,6 +22,16 @@ CARD = """# Card
 <script>window.run=2</script>
 <img src=x onerror=window.run=3>
 [x](javascript:window.run=4)
+
+![gone](http://elsewhere.example/a.png) ![gone](//elsewhere.example/a.png)
+<img alt=gone src="/\\elsewhere.example/a.png" srcset="http://elsewhere.example/a.png 2x">
+<p style="background: url(http://elsewhere.example/a.png)">plain</p>
+<table background="http://elsewhere.example/a.png"><tr><td>cell</td></tr></table>
+<video poster="http://elsewhere.example/a.png" src="http://elsewhere.example/a.mp4"></video>
+<picture><source srcset="http://elsewhere.example/a.png"><img alt=gone src="https://elsewhere.example/b"></picture>
+<svg><image href="http://elsewhere.example/a.png"/></svg>
+<link rel=stylesheet href="http://elsewhere.example/a.css">
+<style>p { background: url(http://elsewhere.example/a.png) }</style>
 """
 
 
@@ -116,6 +126,8 @@ def test_markdown_does_nothing_but_stand_there(tab: Page) -> None:
     card = preview(tab, "card.md").locator("article")
     expect(card.get_by_role("heading", name="Card")).to_be_visible()
     assert card.locator("script, [onerror], a[href^=javascript]").count() == 0
+    assert "elsewhere" not in card.inner_html()
+    assert card.inner_text().count("gone") == 4
 
 
 def test_what_is_deleted_comes_back(tab: Page, easel: Easel) -> None:

@@ -4,12 +4,14 @@ from importlib.resources import files
 
 from flask import Blueprint, Response, current_app, jsonify
 
+from webapp.content_policy import policy_of
 from webapp.openapi import Note, described, document
 from webapp.scopes import Scope, allowed
 from webapp.version import VERSION
 
 docs = Blueprint("docs", __name__)
 PAGE = files("webapp").joinpath("pages", "docs.html").read_text(encoding="utf-8")
+POLICY = policy_of(PAGE)
 
 
 @docs.get("/openapi.json")
@@ -25,7 +27,9 @@ def openapi() -> Response:
 @described(Note("The API for people to read", content_type="text/html"))
 def page() -> Response:
     """One file without outside parts, so that it works offline."""
-    return Response(PAGE, content_type="text/html; charset=utf-8")
+    answer = Response(PAGE, content_type="text/html; charset=utf-8")
+    answer.headers["Content-Security-Policy"] = POLICY
+    return answer
 
 
 @docs.get("/redoc")

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, jsonify, redirect, request, url_for
 from generator.models.index import LEARNED, ModelFile, learned_size
 from generator.models.kinds import Kind
 from webapp.auth import OWNING, TOKENS, Caller, Given, begin, end, identify, visitor_of
+from webapp.content_policy import policy_of
 from webapp.errors import NotAuthenticated, Refused, TooManyTries, WrongCredential
 from webapp.guesses import Guesses
 from webapp.openapi import EMPTY, Note, described
@@ -19,6 +20,7 @@ from webapp.version import VERSION
 
 FORM = files("webapp").joinpath("pages", "login.html").read_text(encoding="utf-8")
 USUAL_SIDE = 512
+POLICY = policy_of(FORM)
 WRONG = "<p role=alert>用户名、密码或令牌不正确 · Wrong name, password or token</p>"
 WAIT = (
     "<p role=alert>错误次数过多，请在 {0} 秒后重试 · "
@@ -37,6 +39,7 @@ def form(note: str = "", status: int = 200) -> Response:
     text = FORM.replace("{{action}}", url_for("login.enter")).replace("{{note}}", note)
     answer = Response(text, status, content_type=HTML)
     answer.headers["Cache-Control"] = "no-store"
+    answer.headers["Content-Security-Policy"] = POLICY
     return answer
 
 

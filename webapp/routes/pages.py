@@ -7,6 +7,7 @@ from pathlib import Path
 from flask import Blueprint, Response, request, send_from_directory
 from werkzeug.security import safe_join
 
+from webapp.content_policy import PAGE
 from webapp.errors import Unavailable
 from webapp.scopes import Scope, allowed
 
@@ -16,18 +17,6 @@ NOT_BUILT = (
     "The page is not built yet: run `npm ci && npm run build` in static/, or start Easel with "
     "./webui.sh, which does it. The API answers all the same."
 )
-POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' data: blob:",  # pictures of answers, masks that are drawn
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'self'",
-    )
-)
-"""What the page may load and run: its own files, so that no text in a picture becomes a script."""
-
 FILES_KEPT = 256
 LEAST_GZIP = 1000
 COMPRESSIBLE = ("text/", "application/javascript", "application/json", "image/svg+xml")
@@ -46,7 +35,7 @@ def blueprint(built: Path) -> Blueprint:
             raise Unavailable(NOT_BUILT)
         answer = send_from_directory(built, INDEX)
         answer.headers["Cache-Control"] = "no-cache"
-        answer.headers["Content-Security-Policy"] = POLICY
+        answer.headers["Content-Security-Policy"] = PAGE
         return answer
 
     @pages.get("/assets/<path:name>")

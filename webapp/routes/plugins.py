@@ -4,18 +4,24 @@ What a plugin's route does is the plugin's; who may ask it is checked here.
 """
 
 import json
+import mimetypes
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace as with_fields
 from io import BytesIO
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from flask import Blueprint, Response, jsonify, request, send_from_directory
+from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from filebrowser.errors import FileError
+from filebrowser.gate import Root, locate, open_place
+from filebrowser.serving import Shown, respond
 from plugins.errors import HookFailed
 from plugins.finding import Origin, find_plugins
 from plugins.host import Standing, State
@@ -31,6 +37,7 @@ from plugins.installing import (
 from plugins.nouns import Ask, Reply, Route, Task
 from plugins.nouns import Scope as Whom
 from webapp.coercion import Bool, Object
+from webapp.content_policy import PAGE, default_policy
 from webapp.errors import Forbidden, Refused
 from webapp.openapi import Note, described
 from webapp.plugin_desk import Declared, PluginDesk, clean, not_loaded, part_json, setting_json
@@ -223,9 +230,19 @@ def models(name: str) -> Response:
 @described(Note("A file that a plugin ships for the page", content_type="*/*"))
 def static(name: str, file: str) -> Response:
     """From the plugin's own folder ``static``, while it is on."""
-    standing = running(name)
-    answer = send_from_directory(standing.folder / "static", file)
-    answer.headers["Cache-Control"] = "private, no-cache"  # a reload may bring another
+    tree = Root(name, running(name).folder, writable=False)
+    try:
+        found = open_place(locate(f"{name}/static/{file}", [tree]))
+    except FileError:
+        raise NotFound from None
+    if not S_ISREG(os.fstat(found).st_mode):
+        os.close(found)
+        raise NotFound
+    kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
+    kind += "; charset=utf-8" if kind.startswith("text/") else ""
+    answer = respond(found, Shown(file.rpartition("/")[2], kind, attachment=False))
+    if not default_policy(kind):
+        del answer.headers["Content-Security-Policy"]
     return answer
 
 
@@ -249,10 +266,12 @@ def own_route(name: str, path: str) -> Response:
     reply = asked(standing, route)
     if isinstance(reply, Task):
         return worked(name, reply)
-    if isinstance(reply.body, bytes):
-        return Response(reply.body, reply.status, content_type=reply.content_type)
-    text = json.dumps(reply.body, ensure_ascii=False)
-    return Response(text, reply.status, content_type=reply.content_type)
+    own = isinstance(reply.body, bytes)
+    body = reply.body if own else json.dumps(reply.body, ensure_ascii=False)
+    answer = Response(body, reply.status, content_type=reply.content_type)
+    if default_policy(reply.content_type):
+        answer.headers["Content-Security-Policy"] = PAGE  # a plugin's page has scripts of its own
+    return answer
 
 
 def desk() -> PluginDesk:

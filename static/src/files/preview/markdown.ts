@@ -4,8 +4,11 @@ import MarkdownIt from 'markdown-it'
 
 const ALLOWED = {
   USE_PROFILES: { html: true },
-  FORBID_TAGS: ['style', 'form', 'input', 'button', 'textarea', 'select', 'video', 'audio', 'source', 'dialog'],
-  FORBID_ATTR: ['style', 'class', 'id', 'name', 'srcset'],
+  FORBID_TAGS: [
+    ...['style', 'form', 'input', 'button', 'textarea', 'select', 'dialog'],
+    ...['video', 'audio', 'source', 'track', 'picture'],
+  ],
+  FORBID_ATTR: ['style', 'class', 'id', 'name', 'srcset', 'background', 'poster', 'longdesc'],
   ALLOW_DATA_ATTR: false,
 }
 
@@ -17,7 +20,25 @@ export function rendered(text: string): string {
     link.target = '_blank'
     link.rel = 'noopener noreferrer'
   }
+  for (const loading of clean.querySelectorAll('[src]')) {
+    if (!isOurs(loading.getAttribute('src') ?? '', document.baseURI)) dropRemote(loading)
+  }
   const box = document.createElement('div')
   box.append(clean)
   return box.innerHTML
+}
+
+/** Whether an address loads nothing from elsewhere: a picture within it, or of this service. */
+export function isOurs(address: string, page: string): boolean {
+  if (/^data:image\//i.test(address.trim())) return true
+  try {
+    return new URL(address, page).origin === new URL(page).origin
+  } catch {
+    return false
+  }
+}
+
+/** What would tell another machine that the text is read, as the words that stand for it. */
+function dropRemote(loading: Element): void {
+  loading.replaceWith(loading.getAttribute('alt') ?? '')
 }
