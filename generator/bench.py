@@ -129,7 +129,9 @@ class Bench:
 
     def _lay_out(self, means: Means) -> None:
         unet = means.checkpoint.unet
-        left_over = self._stack.enter_context(mounted(means.checkpoint, means.networks.mounts))
+        left_over = self._stack.enter_context(
+            mounted(means.checkpoint, means.networks.mounts, self.follower.check)
+        )
         self._stack.enter_context(reading_through(unet, means.networks.hypernetworks))
         self._stack.enter_context(tiled((unet, means.vae), self.request.tiling))
         if merging_ratio(self.request) or merging_ratio_hr(self.request):

@@ -42,6 +42,7 @@ from generator.pictures.resizing import Resample
 from generator.pictures.upscaling import Tiling, Upscalers
 from generator.prompt.conditioning import EncoderOptions, PromptEncoder
 from generator.prompt.grammar import extra_networks, without_comments
+from generator.prompt.limits import check_prompt
 from generator.prompt.styles import read_styles, styled
 from generator.prompt.tokenizer import clip_tokenizer
 from generator.releasing import Releaser
@@ -226,6 +227,9 @@ class Engine:
         if request.options.enable_prompt_comments:
             both = (without_comments(both[0]), without_comments(both[1]))
         whole = with_default_networks(both[0], request.options)
+        steps = max(request.sampling.steps, request.hires.steps if request.hires else 0)
+        check_prompt(whole, steps, "prompt")
+        check_prompt(both[1], steps, "negative_prompt", negative=True)
         encoded, tags = extra_networks(whole)
         return Texts(whole, both[1], encoded, () if request.disable_extra_networks else tags)
 
@@ -251,7 +255,7 @@ class Engine:
         networks = residence.checkpoint
         width = networks.text_encoder.config.hidden_size
         place = (self._memory.device, self._memory.dtype)
-        added = gather(self._registry, self._adapters, texts.tags, *place)
+        added = gather(self._registry, self._adapters, texts.tags, *place, follower.check)
         words = self._embeddings.fitting(self._registry, width)
         return Means(
             checkpoint=networks,
@@ -263,6 +267,7 @@ class Engine:
                 self._tokenizer,
                 _encoder_options(request.options),
                 with_bundled(words.fitting, added.words, width),
+                pause=follower.check,
             ),
             embedding_hash=partial(self._embedding_hash, request.options, added.words),
             skipped_words=words.skipped,

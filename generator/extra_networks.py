@@ -1,6 +1,7 @@
 """The networks that a prompt's ``<kind:name:...>`` tags ask for (contract section 2.6)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -14,6 +15,7 @@ from generator.models.kinds import Kind
 from generator.models.registry import Registry
 from generator.prompt.conditioning import TextualInversion
 from generator.prompt.grammar import Tag, extra_networks
+from generator.prompt.limits import check_weight
 from generator.request import Snapshot
 
 LORA_KINDS = ("lora", "lyco")
@@ -56,11 +58,13 @@ def gather(
     tags: Sequence[Tag],
     device: torch.device,
     dtype: torch.dtype,
+    pause: Callable[[], None] = lambda: None,
 ) -> Networks:
     """Read what ``tags`` name; LoRAs and hypernetworks not found are listed, not fatal.
 
     A LoRA met twice is added twice, both times with its last strengths, as in AUTOMATIC1111.
-    Raises what :meth:`Adapters.read` and :func:`read_hypernetwork` raise.
+    ``pause`` is called before each file. Raises what it, :meth:`Adapters.read` and
+    :func:`read_hypernetwork` raise.
     """
     named = [tag for tag in tags if tag.positional]
     loras = [(tag.positional[0], tag) for tag in named if tag.kind in LORA_KINDS]
@@ -68,17 +72,25 @@ def gather(
     strengths = {name: read_strengths(tag) for name, tag in loras}
     found = {name: _find(registry, Kind.LORA, name) for name in strengths}
     bending = {name: _find(registry, Kind.HYPERNETWORK, name) for name in bends}
-    adapters = {name: adapters_read.read(file) for name, file in found.items() if file is not None}
+    adapters: dict[str, Adapter] = {}
+    for name, file in found.items():
+        pause()
+        if file is not None:
+            adapters[name] = adapters_read.read(file)
+    hypernetworks: list[tuple[Hypernetwork, float]] = []
+    for name, file in bending.items():
+        pause()
+        if file is not None:
+            strength = read_strengths(bends[name]).text
+            hypernetworks.append((read_hypernetwork(file, device, dtype), strength))
+    times = Counter(name for name, _ in loras)
     return Networks(
         mounts=tuple(
-            Mount(adapters[name], s.text, s.unet, s.rank_limit)
-            for name, s in ((name, strengths[name]) for name, _ in loras if name in adapters)
+            Mount(adapters[name], s.text, s.unet, s.rank_limit, times[name])
+            for name, s in strengths.items()
+            if name in adapters
         ),
-        hypernetworks=tuple(
-            (read_hypernetwork(file, device, dtype), read_strengths(bends[name]).text)
-            for name, file in bending.items()
-            if file is not None
-        ),
+        hypernetworks=tuple(hypernetworks),
         hashes=", ".join(
             filter(None, (_hash_entry(registry, name, adapters[name].file) for name in adapters))
         ),
@@ -122,12 +134,17 @@ def with_default_networks(prompt: str, options: Snapshot) -> str:
 
 
 def read_strengths(tag: Tag) -> Strengths:
-    """``<lora:name:te:unet:dyn>``, positional or named; a word that is no number counts as 1."""
+    """``<lora:name:te:unet:dyn>``, positional or named; a word that is no number counts as 1.
+
+    Raises :class:`BadRequest` for one that is not finite, or beyond any sense.
+    """
     given = tag.positional[1:]
     named = tag.named
     text = _number(named.get("te", given[0] if given else None), 1.0)
     unet = _number(named.get("unet", given[1] if len(given) > 1 else None), text)
     rank = _number(named.get("dyn", given[2] if len(given) > 2 else None), 0.0)
+    for number in (text, unet, rank):
+        check_weight(number, ":".join(tag.arguments))
     return Strengths(text, unet, int(rank) or None)
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Draw = Callable[[Tensor], "Image"]
 
 
+class Interrupted(Exception):
+    """A stop was heard between two pieces of work that come before the sampling."""
+
+
 @dataclass(slots=True, eq=False)
 class Follower:
     """Where one job is. ``draw`` makes a small picture of a latent (B,4,h,w)."""
@@ -22,6 +26,7 @@ class Follower:
     watch: Watch
     progress: Progress
     draw: Draw | None = None
+    skip: bool = False  # a skip was heard where nothing could be skipped yet
 
     @classmethod
     def of(cls, request: GenerationRequest, watch: Watch, passes: int = 1) -> "Follower":
@@ -41,6 +46,13 @@ class Follower:
         done = self.progress.batches // batches * batch
         return self._tell(replace(self.progress, job=job, batch=done, step=0, textinfo=None), None)
 
+    def check(self) -> None:
+        """Hear of a stop before the sampling; a skip is kept. Raises :class:`Interrupted`."""
+        stop = self._tell(self.progress, None)
+        if stop is Stop.INTERRUPT:
+            raise Interrupted
+        self.skip = self.skip or stop is Stop.SKIP
+
     def begin_pass(self, steps: int) -> None:
         """A further sampling pass of the same batch begins."""
         progress = self.progress
@@ -48,7 +60,9 @@ class Follower:
 
     def step(self, step: int, estimate: Tensor | None) -> Stop:
         """A sampling step begins; ``estimate`` is the picture as the last one saw it."""
-        return self._tell(replace(self.progress, step=step, textinfo=None), estimate)
+        stop = self._tell(replace(self.progress, step=step, textinfo=None), estimate)
+        skip, self.skip = self.skip, False
+        return Stop.SKIP if skip and stop is Stop.NO else stop
 
     def _tell(self, progress: Progress, estimate: Tensor | None) -> Stop:
         self.progress = progress

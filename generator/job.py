@@ -12,7 +12,7 @@ from generator.bench import Bench
 from generator.control.guided import Steering
 from generator.control.session import Control
 from generator.finishing import Finisher, finisher
-from generator.following import Follower
+from generator.following import Follower, Interrupted
 from generator.guides import Guide
 from generator.hires import enlarge
 from generator.hires_size import target
@@ -76,9 +76,13 @@ class Job:
             if self.follower.begin(batch, self.request.batches) is Stop.INTERRUPT:
                 self.stopped = True
                 break
-            sampled = self._draw_first(batch)
-            if self.second and sampled.stopped is Stop.NO:
-                sampled = self._draw_second(batch, self.second, sampled.latent)
+            try:
+                sampled = self._draw_first(batch)
+                if self.second and sampled.stopped is Stop.NO:
+                    sampled = self._draw_second(batch, self.second, sampled.latent)
+            except Interrupted:  # between two passes, or before the first: there is no picture yet
+                self.stopped = True
+                break
             pictures += self._finish(batch, sampled.latent)
             if sampled.stopped is Stop.INTERRUPT:
                 self.stopped = True

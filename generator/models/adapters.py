@@ -4,7 +4,7 @@ A change is added to the weight itself, in the weight's own precision, as AUTOMA
 (contract section 2.6); the untouched tensor is kept aside and put back, not subtracted.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.adapter_files import Adapter, check_fit
 from generator.models.adapter_names import TEXT, UNET
 from generator.models.checkpoint import Checkpoint
-from generator.models.deltas import bias_delta, delta
+from generator.models.deltas import bias_delta, delta, reads_weight
 from generator.models.families import SD1
 from generator.models.families.sd1.keys import ldm_layers
 from generator.models.families.sd1.sizes import layout_of
@@ -31,14 +31,18 @@ class Mount:
     text_strength: float = 1.0
     unet_strength: float = 1.0
     rank_limit: int | None = None
+    times: int = 1  # how often the prompt names it
 
 
 @contextmanager
-def mounted(checkpoint: Checkpoint, mounts: Sequence[Mount]) -> Iterator[tuple[str, ...]]:
+def mounted(
+    checkpoint: Checkpoint, mounts: Sequence[Mount], pause: Callable[[], None] = lambda: None
+) -> Iterator[tuple[str, ...]]:
     """The checkpoint's weights with ``mounts`` added, in order, until the block ends.
 
-    Yields a sentence for each file of which something fitted nothing. Raises
-    :class:`WrongArchitecture` when sizes differ; the weights are restored in every case.
+    ``pause`` is called before each layer, and may raise to end it. Yields a sentence for each file
+    of which something fitted nothing. Raises :class:`WrongArchitecture` when sizes differ; the
+    weights are restored in every case.
     """
     kept: dict[nn.Parameter, Tensor] = {}
     modules = _modules(checkpoint) if mounts else {}
@@ -47,7 +51,7 @@ def mounted(checkpoint: Checkpoint, mounts: Sequence[Mount]) -> Iterator[tuple[s
         told: list[str] = []
         for mount in mounts:
             check_fit(mount.adapter, checkpoint.file, width)
-            told += _left_over(mount.adapter, [*_add(mount, modules, kept)])
+            told += _left_over(mount.adapter, [*_add(mount, modules, kept, pause)])
         yield tuple(dict.fromkeys(told))
     finally:
         for parameter, original in kept.items():
@@ -73,7 +77,10 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _add(
-    mount: Mount, modules: Mapping[str, nn.Module], kept: dict[nn.Parameter, Tensor]
+    mount: Mount,
+    modules: Mapping[str, nn.Module],
+    kept: dict[nn.Parameter, Tensor],
+    pause: Callable[[], None],
 ) -> Iterator[str]:
     """Change the weights; yields the layers that are not here or whose factors are unknown."""
     for name, stored in mount.adapter.layers.items():
@@ -84,17 +91,20 @@ def _add(
             yield name
             continue
         factors = {key: factor.to(weight.device, torch.float32) for key, factor in stored.items()}
+        again, times = (mount.times, 1) if reads_weight(factors) else (1, mount.times)
         try:
-            change = delta(factors, weight.float(), mount.rank_limit)
+            for _ in range(again):
+                pause()
+                change = delta(factors, weight.float(), mount.rank_limit)
+                if change is not None:
+                    _shift(weight, change * (strength * times), kept)
         except (RuntimeError, IndexError) as error:
             raise _misfit(mount, name, weight) from error
         except KeyError as error:
             raise _incomplete(mount, name, str(error.args[0])) from error
-        if change is not None:
-            _shift(weight, change * strength, kept)
         bias, shift = getattr(module, "bias", None), bias_delta(factors)
         if isinstance(bias, nn.Parameter) and shift is not None:
-            _shift(bias, shift.reshape(bias.shape) * strength, kept)
+            _shift(bias, shift.reshape(bias.shape) * (strength * mount.times), kept)
         elif shift is not None:
             yield f"{name}.bias"
         elif change is None:

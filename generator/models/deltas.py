@@ -24,6 +24,12 @@ def bias_delta(factors: Factors) -> Tensor | None:
     return factors.get("diff_b", factors.get("b_norm"))
 
 
+def reads_weight(factors: Factors) -> bool:
+    """Whether the change depends on the weight, so that twice is not two times once."""
+    rule = next((rule for mark, rule in _RULES if mark in factors), None)
+    return rule in (_rotation, _ia3, _glora) or "dora_scale" in factors or MAGNITUDE in factors
+
+
 def delta(factors: Factors, weight: Tensor, limit: int | None = None) -> Tensor | None:
     """The change of ``weight`` (any shape, fp32) at multiplier 1; None for factors unknown here.
 

@@ -18,6 +18,11 @@ class Mosaic:
     overlap: int  # pixels, at the least
 
     @property
+    def count(self) -> int:
+        """How many tiles there are."""
+        return len(self.columns) * len(self.rows)
+
+    @property
     def columns(self) -> tuple[int, ...]:
         """Where each column of tiles begins."""
         return tile_starts(self.size[0], self.tile[0], self.overlap)

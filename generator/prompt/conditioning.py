@@ -15,10 +15,13 @@ from torch import Tensor, nn
 
 from generator.prompt.chunks import Chunk, Trigger, layout, old_layout
 from generator.prompt.grammar import Timing, schedule, split_and
+from generator.prompt.limits import check_chunks
 from generator.prompt.tokenizer import Tokenizer
 
 if TYPE_CHECKING:  # its import needs generator.models.torchvision_ops first
     from transformers import CLIPTextModel
+
+AT_ONCE = 64  # chunks that the text encoder reads together
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +82,20 @@ class PromptEncoder:
     seconds: float = 0.0
     learning: bool = False  # gradients reach the inversions' vectors
     used: dict[str, None] = field(default_factory=dict)  # textual inversions met, in order
+    pause: Callable[[], None] = lambda: None  # called between pieces of work; may raise to end it
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """(texts, 77 * chunks, width): texts of one prompt, padded to the same chunk count.
 
-        Texts of one call share the normalisation of the "Original" emphasis mode.
+        Texts of one call share the normalisation of the "Original" emphasis mode. Raises
+        :class:`generator.errors.BadRequest` for more chunks than are encoded.
         """
-        rows = [list(self._layout(text)) for text in texts]
+        rows: list[list[Chunk]] = []
+        for text in texts:
+            self.pause()
+            rows.append(list(self._layout(text)))
         longest = max(len(row) for row in rows)
+        check_chunks(len(rows), longest)
         for row in rows:
             row.extend(list(self._layout("")) * (longest - len(row)))
         columns = zip(*rows, strict=True)
@@ -111,10 +120,15 @@ class PromptEncoder:
         tokens = torch.tensor([chunk.tokens for chunk in chunks], device=device)  # (n, 77)
         weights = torch.tensor([chunk.weights for chunk in chunks], device=device)
         started = time.perf_counter()
-        with self._inversions_in(chunks), torch.set_grad_enabled(self.learning):
-            hidden = self._run(tokens)
+        parts = []
+        for start in range(0, len(chunks), AT_ONCE):
+            self.pause()
+            part = slice(start, start + AT_ONCE)
+            with self._inversions_in(chunks[part]), torch.set_grad_enabled(self.learning):
+                parts.append(self._run(tokens[part]).float())
+        hidden = torch.cat(parts) if len(parts) > 1 else parts[0]
         self.seconds += time.perf_counter() - started
-        return emphasise(hidden.float(), weights, self.options.emphasis)
+        return emphasise(hidden, weights, self.options.emphasis)
 
     def _run(self, tokens: Tensor) -> Tensor:
         skip = min(self.options.clip_skip, self.model.config.num_hidden_layers)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 Boundary = Callable[[str], int]
 
 _PLAIN = re.compile(r"(?:[^\\\[\]():|]|\\.)+", re.DOTALL)
-_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*\]")
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*\]")
 _DEEPEST = 60  # nesting beyond this is literal, long before Python's own stack ends
 
 
@@ -155,16 +155,28 @@ def _outermost(reader: _Reader) -> Text:
 
 def boundaries(text: Text, steps: int) -> Iterator[int]:
     """Steps after which the text may change, from 1 on."""
+    if _alternates(text):
+        yield from range(1, steps + 1)
+    else:
+        yield from _edits(text)
+
+
+def _alternates(text: Text) -> bool:
+    """Whether the text changes at every step."""
+    return any(
+        isinstance(node, Alternation)
+        or (isinstance(node, Edit) and (_alternates(node.before) or _alternates(node.after)))
+        for node in text
+    )
+
+
+def _edits(text: Text) -> Iterator[int]:
     for node in text:
         if isinstance(node, Edit):
             if node.boundary >= 1:
                 yield node.boundary
-            yield from boundaries(node.before, steps)
-            yield from boundaries(node.after, steps)
-        elif isinstance(node, Alternation):
-            yield from range(1, steps + 1)
-            for option in node.options:
-                yield from boundaries(option, steps)
+            yield from _edits(node.before)
+            yield from _edits(node.after)
 
 
 def render(text: Text, step: int) -> str:

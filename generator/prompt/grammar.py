@@ -7,6 +7,8 @@ Emphasis ``(a:1.2)``, editing ``[a:b:0.5]``, alternation ``[a|b]``, ``AND``, ``B
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from generator.prompt.editing import boundaries, parse, render
 
@@ -21,9 +23,9 @@ _MARKS = re.compile(
     r"|[^\\()\[\]:]+"
     r"|:"
 )
-_BREAK = re.compile(r"\s*\bBREAK\b\s*", re.DOTALL)
+_BREAK = re.compile(r"\bBREAK\b")
 _AND = re.compile(r"\bAND\b")
-_PART_WEIGHT = re.compile(r"\s*:\s*([-+]?(?:\d+\.?|\d*\.\d+))\s*$")
+_PART_WEIGHT = re.compile(r"[-+]?(?:\d+\.?|\d*\.\d+)")
 _TAG = re.compile(r"<(\w+):([^>]+)>")
 _COMMENT_LINE = re.compile(r"(^|\n)#[^\n]*(\n|$)")
 _COMMENT = re.compile(r"#[^\n]*(\n|$)")
@@ -98,7 +100,7 @@ class Timing:
             value = (value - (0.0 if self.first_pass is None else 1.0)) * self.steps
         else:
             value -= self.first_pass or 0
-        return min(self.steps, int(min(value, self.steps)))
+        return int(max(min(value, self.steps), -1))
 
 
 class _Segments:
@@ -119,7 +121,7 @@ class _Segments:
             self.weights[index] *= factor
 
     def add_plain(self, text: str) -> None:
-        for index, run in enumerate(_BREAK.split(text)):
+        for index, run in enumerate(split_at_breaks(text)):
             if index:
                 self.add(*BREAK)
             self.add(run)
@@ -132,15 +134,21 @@ class _Segments:
 
     def merged(self) -> Iterator[Segment]:
         """Neighbours of one weight as one run."""
-        runs = [(t, w) for t, w in zip(self.texts, self.weights, strict=True)] or [("", 1.0)]
-        text, weight = runs[0]
-        for next_text, next_weight in runs[1:]:
-            if next_weight == weight:
-                text += next_text
-            else:
-                yield Segment(text, weight)
-                text, weight = next_text, next_weight
-        yield Segment(text, weight)
+        runs = zip(self.weights, self.texts, strict=True)
+        for weight, alike in groupby(runs, key=itemgetter(0)):
+            yield Segment("".join(text for _, text in alike), weight)
+        if not self.texts:
+            yield Segment("", 1.0)
+
+
+def split_at_breaks(text: str) -> list[str]:
+    """The runs between ``BREAK``, without the white space beside it; a match of that is linear."""
+    runs = _BREAK.split(text)
+    last = len(runs) - 1
+    for index, run in enumerate(runs):
+        run = run.lstrip() if index > 0 else run
+        runs[index] = run.rstrip() if index < last else run
+    return runs
 
 
 def attention(text: str) -> tuple[Segment, ...]:
@@ -205,16 +213,18 @@ def split_and(prompt: str) -> tuple[Part, ...]:
 
 
 def _part(side: str) -> Part:
-    match = _PART_WEIGHT.search(side)
-    if match is None:
+    text, colon, number = side.rpartition(":")
+    if not colon or not _PART_WEIGHT.fullmatch(number.strip()):
         return Part(side.rstrip())
-    return Part(side[: match.start()], float(match.group(1)))
+    return Part(text.rstrip(), float(number))
 
 
 def extra_networks(prompt: str) -> tuple[str, tuple[Tag, ...]]:
     """The prompt without its ``<kind:...>`` tags, and the tags in order."""
-    tags = tuple(Tag(m.group(1), tuple(m.group(2).split(":"))) for m in _TAG.finditer(prompt))
-    return _TAG.sub("", prompt), tags
+    end = prompt.rfind(">") + 1  # a "<" behind it begins no tag, and costs no search for an end
+    head = prompt[:end]
+    tags = tuple(Tag(m.group(1), tuple(m.group(2).split(":"))) for m in _TAG.finditer(head))
+    return _TAG.sub("", head) + prompt[end:], tags
 
 
 def without_comments(prompt: str) -> str:

@@ -13,6 +13,7 @@ from generator.errors import BadRequest, ModelUnreadable
 from generator.models.plain_files import open_plain
 
 LARGEST = 1 << 23  # bytes of a file of styles
+LONGEST_STYLED = 40_000  # characters of a prompt with its styles
 COMMENT = "#"  # how the name of a row begins that is none
 
 log = logging.getLogger(__name__)
@@ -101,8 +102,18 @@ def write_styles(path: Path, styles: Iterable[Style]) -> None:
 
 
 def apply_styles(prompt: str, pieces: Iterable[str]) -> str:
-    """``prompt`` with the pieces of its styles, in order."""
+    """``prompt`` with the pieces of its styles, in order.
+
+    Raises :class:`BadRequest` where it grows beyond what is read.
+    """
     for piece in pieces:
+        length = len(piece) + len(prompt) * max(1, piece.count("{prompt}"))
+        if length > LONGEST_STYLED:
+            raise BadRequest(
+                f"the prompt with its styles has {length:,} characters; at most "
+                f"{LONGEST_STYLED:,}.",
+                "styles",
+            )
         if "{prompt}" in piece:
             prompt = piece.replace("{prompt}", prompt)
         else:

@@ -1,6 +1,6 @@
 """The axes of the X/Y/Z plot: what each is called, and how it changes a request. No torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +18,7 @@ from generator.scripts.changes import Change, part, same
 TXT2IMG, IMG2IMG = "txt2img", "img2img"
 NOTHING = "Nothing"
 SEEDS = ("Seed", "Var. seed")
+NUMBERS: Mapping[str, Callable[[str], float]] = MappingProxyType({"whole": int, "number": float})
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -49,6 +50,15 @@ class Axis:
         for value in found if self.within else ():
             self._check(value)
         return found
+
+    def count(self, text: str, chosen: Sequence[str], *, by_text: bool) -> int:
+        """How many values those are that :meth:`read` makes. Raises as it does for too many."""
+        if self.kind == "nothing":
+            return 1
+        texts = list(chosen) if self.chosen and not by_text else values.split(text)
+        if self.kind == "order":
+            return values.count_orders(texts)
+        return values.count(texts, self.label, NUMBERS.get(self.kind))
 
     def _check(self, value: float) -> None:
         assert self.within is not None

@@ -71,7 +71,7 @@ def check_count(pictures: int) -> None:
     """Refuse too many pictures. Raises :class:`BadRequest`."""
     if pictures > MOST_PICTURES:
         raise BadRequest(
-            f"The script asks for {pictures} pictures; at most {MOST_PICTURES} a request.",
+            f"The script asks for {pictures:,} pictures; at most {MOST_PICTURES:,} a request.",
             "script_args",
         )
 

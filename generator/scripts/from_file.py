@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from generator.errors import BadRequest
+from generator.prompt.limits import LONGEST, check_request
 from generator.request import Generation, GenerationRequest
 from generator.sampling.names import find_sampler_loosely, resolve
 from generator.scripts.changes import Change, part, same, whole
@@ -36,6 +37,8 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
         if line.settings.get("seed", -1) == -1:
             requests[-1] = _seeded(requests[-1], request, place, iterate=iterate, same=same)
     draw.expect(requests)
+    for wanted in requests:  # the first pictures are not thrown away with a refusal of the last
+        check_request(wanted)
     drawn = []
     for wanted in requests:
         drawn.append(draw(wanted))
@@ -105,6 +108,11 @@ def read_line(text: str, samplers: Sequence[str] = ()) -> Line:
 
     ``samplers`` are those that plugins bring.
     """
+    if len(text) > LONGEST:
+        raise BadRequest(
+            f"List of prompt inputs: a line of {len(text):,} characters; at most {LONGEST:,}.",
+            "script_args",
+        )
     if "--" not in text:
         return Line(text)
     try:

@@ -5,21 +5,22 @@ from typing import Any
 
 from PIL import Image
 
+from generator.errors import BadRequest
 from generator.pictures.grid import grid
 from generator.pictures.legend import Label, with_legend
 from generator.request import Generation, GenerationRequest
 from generator.scripts.drawing import Draw, joined
 from generator.scripts.sheets import facts_of_singles
 
-MOST_PARTS = 9  # 256 pictures
+MOST_PARTS = 9  # 512 pictures
 
 
 def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> Generation:
     """Draw the combinations, the n-th with the parts that are bits of n."""
     at_start, other_seeds, which, joint, margin = arguments
     text = request.prompt if which == "positive" else request.negative_prompt
+    count_parts(text)
     constant, *parts = (part.strip() for part in text.split("|"))
-    parts = parts[:MOST_PARTS]
     glue = ", " if joint == "comma" else " "
     prompts = [
         glue.join([*chosen, constant] if at_start else [constant, *chosen])
@@ -39,6 +40,22 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
     return replace(
         whole, grids=_sheet(whole, parts, margin), facts=facts_of_singles(requests, whole)
     )
+
+
+def count_parts(text: str) -> int:
+    """The parts of a prompt matrix that come and go. Raises :class:`BadRequest` for too many."""
+    parts = text.count("|")
+    if parts > MOST_PARTS:
+        raise BadRequest(
+            f"Prompt matrix: {parts:,} parts after | are {_power(parts)} pictures; at most "
+            f"{MOST_PARTS} parts, which are {1 << MOST_PARTS}.",
+            "script_args",
+        )
+    return parts
+
+
+def _power(parts: int) -> str:
+    return f"{1 << parts:,}" if parts < 40 else f"2 to the power of {parts:,}"
 
 
 def combinations(parts: list[str]) -> list[list[str]]:

@@ -10,7 +10,7 @@ from generator.pictures.mosaic import Mosaic
 from generator.pictures.reading import write_base64
 from generator.request import Generation, GenerationRequest, Mask
 from generator.scripts.catalogue import CONTENTS
-from generator.scripts.drawing import Draw, joined
+from generator.scripts.drawing import Draw, check_count, joined
 from generator.scripts.expanding import growth, white_outside
 from generator.scripts.origins import by_hand, first_picture, starting_from, untold
 
@@ -26,6 +26,9 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
             "overlap by as much.",
             "script_args",
         )
+    tile = (request.width, request.height)
+    new, old = (Mosaic(size, tile, pixels).count for size in (grown.size, picture.size))
+    check_count(new - old)
     sheet = Image.new("RGB", grown.size)
     sheet.paste(picture, (grown.left, grown.up))
     mask = white_outside(grown.size, grown.frame((blur * 2, blur * 2)))

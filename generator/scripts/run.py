@@ -16,6 +16,7 @@ from generator.scripts import (
     poor_mans_outpainting,
     sd_upscale,
 )
+from generator.scripts.counting import check_script
 from generator.scripts.drawing import Draw, Enlarge, Runner, RunOnce
 from generator.workload import NO_LIMIT, check_workload, megapixel_steps
 
@@ -57,6 +58,7 @@ def run(
         check_workload(megapixel_steps(request), most)
         return once(request, watch)
     brought = tools or Tools()
+    check_script(request)
     runner = RUNNERS.get(script.title) or brought.scripts.get(script.title)
     if runner is None:
         raise BadRequest(

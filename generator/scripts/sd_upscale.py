@@ -6,7 +6,7 @@ from typing import Any
 from generator.errors import BadRequest
 from generator.pictures.mosaic import Mosaic
 from generator.request import Generation, GenerationRequest, Picture
-from generator.scripts.drawing import Draw, joined
+from generator.scripts.drawing import Draw, check_count, joined
 from generator.scripts.origins import by_hand, first_picture, starting_from, untold
 
 LONGEST_SIDE = 8192
@@ -31,6 +31,10 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
             "script_args",
         )
     assert draw.enlarge is not None
+    factor = 1.0 if upscaler in ("None", 0) else scale
+    size = (int(picture.width * factor), int(picture.height * factor))
+    tiles_wanted = Mosaic(size, (request.width, request.height), overlap).count
+    check_count(tiles_wanted * request.batches)
     large, name = draw.enlarge(picture, upscaler, scale)
     mosaic = Mosaic(large.size, (request.width, request.height), overlap)
     tiles = [large.crop(box) for box in mosaic.boxes()]

@@ -3,19 +3,60 @@
 import csv
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import permutations
+from math import factorial, floor, isfinite
 
 from generator.errors import BadRequest
 
-MOST_VALUES = 1000
+FIELD = "script_args"
+MOST_VALUES = 1000  # of an axis
+LONGEST = 200_000  # characters of all values
+LONGEST_NUMBER = 200  # characters of a number or a span
 NUMBER = r"\s*([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)\s*"
-SPAN = re.compile(rf"^{NUMBER}-{NUMBER}(?:\(\s*([+-]\d*\.?\d+)\s*\)|\[\s*(\d+)\s*\])?\s*$")
+STEP = r"[+-](?:\d+(?:\.\d+)?|\.\d+)"
+SPAN = re.compile(rf"^{NUMBER}-{NUMBER}(?:\(\s*({STEP})\s*\)|\[\s*(\d+)\s*\])?\s*$")
 
 
 def split(text: str) -> list[str]:
-    """Comma-separated values, quoted where they hold commas."""
-    rows = csv.reader([text.replace("\n", " ")], skipinitialspace=True)
-    return [value.strip() for row in rows for value in row]
+    """Comma-separated values, quoted where they hold commas.
+
+    Raises :class:`BadRequest` for a text that is too long to be typed.
+    """
+    if len(text) > LONGEST:
+        raise BadRequest(f"{len(text):,} characters of values; at most {LONGEST:,}.", FIELD)
+    rows = csv.reader([text.replace("\n", " ").replace("\0", " ")], skipinitialspace=True)
+    try:
+        return [value.strip() for row in rows for value in row]
+    except csv.Error as error:
+        raise BadRequest(f"The values cannot be read: {error}.", FIELD) from error
+
+
+def count(texts: list[str], field: str, kind: Callable[[str], float] | None) -> int:
+    """How many values these are; ``kind`` is of numbers, None of texts.
+
+    Raises :class:`BadRequest` where they are more than one axis may have.
+    """
+    found = len(texts)
+    if kind is not None:
+        found = sum(_count(text, field, kind) for text in texts if text)
+    _few(found, field)
+    return found
+
+
+def count_orders(texts: list[str]) -> int:
+    """How many orders the texts have. Raises :class:`BadRequest` for too many."""
+    if len(texts) > 6:
+        raise BadRequest(
+            f"{len(texts):,} parts have more orders than anybody looks at; at most 6.", FIELD
+        )
+    return factorial(len(texts))
+
+
+def _few(found: int, field: str) -> None:
+    if found > MOST_VALUES:
+        shown = f"{found:,}" if found < 10**15 else f"{found:.3g}"
+        raise BadRequest(f"{field}: {shown} values; at most {MOST_VALUES:,}.", FIELD)
 
 
 def whole_numbers(texts: list[str], field: str) -> list[int]:
@@ -30,8 +71,7 @@ def numbers(texts: list[str], field: str) -> list[float]:
 
 def orders(texts: list[str]) -> list[tuple[str, ...]]:
     """Every order of the values."""
-    if len(texts) > 6:
-        raise BadRequest(f"{len(texts)} parts have more orders than anybody looks at; at most 6.")
+    count_orders(texts)
     return list(permutations(texts))
 
 
@@ -40,36 +80,65 @@ def _numbers(texts: list[str], field: str, kind: Callable[[str], float]) -> list
     for text in texts:
         if not text:
             continue
-        found += _span(text, kind) or [_number(text, field, kind)]
-        if len(found) > MOST_VALUES:
-            raise BadRequest(f"{field}: more than {MOST_VALUES} values.", "script_args")
+        found += _span(text, field, kind) or [_number(text, field, kind)]
+        _few(len(found), field)
     return found
 
 
 def _number(text: str, field: str, kind: Callable[[str], float]) -> float:
     try:
+        if len(text) > LONGEST_NUMBER:
+            raise ValueError
         return kind(text)
     except ValueError:
         word = "a whole number" if kind is int else "a number"
-        raise BadRequest(f"{field}: {text!r} is not {word}.", "script_args") from None
+        raise BadRequest(f"{field}: {text[:80]!r} is not {word}.", FIELD) from None
 
 
-def _span(text: str, kind: Callable[[str], float]) -> list[float]:
-    """The numbers of a span; nothing for a text that is none."""
-    match = SPAN.match(text)
+def _count(text: str, field: str, kind: Callable[[str], float]) -> int:
+    """How many numbers a text stands for; they are not made."""
+    span = _read_span(text, kind)
+    if span is None:
+        return 1
+    _few(span.count, field)
+    return span.count
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """``first`` to ``last``: so many numbers, ``step`` apart; of None they are spread evenly."""
+
+    first: float
+    last: float
+    count: int
+    step: float | None = None
+
+
+def _read_span(text: str, kind: Callable[[str], float]) -> Span | None:
+    """A span; None for a text that is none."""
+    match = SPAN.match(text) if len(text) <= LONGEST_NUMBER else None
     if match is None:
-        return []
+        return None
     try:
         first, last = kind(match[1]), kind(match[2])
         step = kind(match[3]) if match[3] else kind("1")
+        if match[4]:
+            return Span(first, last, int(match[4]))
         steps = (last - first) / step
     except (ValueError, OverflowError, ZeroDivisionError):
+        return None
+    return Span(first, last, max(floor(steps + 1e-9) + 1, 0), step) if isfinite(steps) else None
+
+
+def _span(text: str, field: str, kind: Callable[[str], float]) -> list[float]:
+    """The numbers of a span; nothing for a text that is none."""
+    span = _read_span(text, kind)
+    if span is None:
         return []
-    if match[4]:
-        return _between(first, last, min(int(match[4][:9]), MOST_VALUES))
-    if not abs(steps) <= MOST_VALUES:  # also where it is no number
-        return []
-    return [first + step * index for index in range(int(steps + 1e-9) + 1)]
+    _few(span.count, field)
+    if span.step is None:
+        return _between(span.first, span.last, span.count)
+    return [span.first + span.step * index for index in range(span.count)]
 
 
 def _between(first: float, last: float, count: int) -> list[float]:

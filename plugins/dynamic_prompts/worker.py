@@ -5,7 +5,6 @@ from dataclasses import replace
 from itertools import cycle, islice, product
 from typing import Any
 
-from dynamicprompts.generators import CombinatorialPromptGenerator, RandomPromptGenerator
 from dynamicprompts.wildcards import WildcardManager
 from pyparsing import ParseBaseException
 
@@ -13,6 +12,7 @@ from generator.errors import BadRequest
 from generator.request import Generation, GenerationRequest, Seeds
 from generator.scripts.drawing import Draw
 from plugins import hook
+from plugins.dynamic_prompts.bounded import all_prompts, random_prompts
 from plugins.dynamic_prompts.modes import EVERY, FOLDER, SCRIPT, SIGNS
 from plugins.dynamic_prompts.sheet import on_a_sheet
 from plugins.nouns import Home
@@ -20,6 +20,14 @@ from plugins.nouns import Home
 NOTE = "Template"  # keys of the infotext, as users of AUTOMATIC1111's extension know them
 NEGATIVE_NOTE = "Negative Template"
 FIELDS = ("prompt", "negative_prompt")
+MOST_CHOICES = 1000
+MOST_WILDCARDS = 400  # marks; a wildcard has two
+BROKEN = (
+    ParseBaseException, ValueError, RecursionError, StopIteration, RuntimeError, LookupError,
+    TypeError, NotImplementedError, OverflowError, OSError,
+)  # fmt: skip
+"""What the grammar raises for templates and wildcards that make no sense."""
+
 DEEPEST = 100  # opening braces; the grammar's time grows with their nesting
 
 
@@ -83,10 +91,9 @@ def chosen(request: GenerationRequest, wildcards: WildcardManager) -> list[tuple
     """Prompts and negative prompts, one of each a picture, by the pictures' own seeds."""
     count = request.picture_count
     seeds = [request.seeds.seed + number for number in range(count)]
-    generator = RandomPromptGenerator(wildcard_manager=wildcards)
 
     def read(text: str) -> list[str]:
-        return generator.generate(text, count, seeds=seeds)
+        return random_prompts(text, wildcards, seeds)
 
     prompts, negatives = (read_template(name, getattr(request, name), read) for name in FIELDS)
     return list(islice(zip(cycle(prompts), cycle(negatives), strict=False), count))
@@ -96,10 +103,9 @@ def combinations(
     request: GenerationRequest, wildcards: WildcardManager, most: int
 ) -> list[tuple[str, str]]:
     """Every combination of both prompts, up to ``most``."""
-    generator = CombinatorialPromptGenerator(wildcard_manager=wildcards)
 
     def read(text: str) -> list[str]:
-        return list(generator.generate(text, most))
+        return all_prompts(text, wildcards, most)
 
     prompts, negatives = (read_template(name, getattr(request, name), read) for name in FIELDS)
     return list(islice(product(prompts, negatives), most))
@@ -109,12 +115,15 @@ def read_template(field: str, text: str, read: Callable[[str], list[str]]) -> li
     """The prompts of a template; a text without choices is its own. Raises ``BadRequest``."""
     if not any(sign in text for sign in SIGNS):
         return [text]
-    if text.count("{") > DEEPEST:
-        raise BadRequest(f"The template has more than {DEEPEST} choices.", field)
+    for mark, most in (("{", DEEPEST), ("|", MOST_CHOICES), ("__", MOST_WILDCARDS)):
+        if text.count(mark) > most:
+            raise BadRequest(
+                f"The template has {text.count(mark):,} {mark!r}; at most {most:,}.", field
+            )
     try:
         return read(text) or [text]
-    except (ParseBaseException, ValueError, RecursionError, StopIteration) as error:
-        raise BadRequest(f"The template cannot be read: {error}", field) from error
+    except BROKEN as error:
+        raise BadRequest(f"The template cannot be read: {str(error)[:200]}", field) from error
 
 
 def seeds_from(seeds: Seeds, count: int) -> list[Seeds]:

@@ -300,3 +300,51 @@ def test_unloading_forgets_adapters_too(
     assert len(reads) == 2
     engine.run(replace(request, checkpoint="tinysd15b"))
     assert len(reads) == 3
+
+
+def test_an_adapter_named_900_times_is_merged_once(
+    engine: Engine, small: GenerationRequest
+) -> None:
+    calls: list[Progress] = []
+
+    def count(progress: Progress, _: object) -> Stop:
+        calls.append(progress)
+        return Stop.NO
+
+    once = engine.run(replace(small, prompt="a red cat<lora:tinylora:0.9>"), count)
+    single = len(calls)
+    calls.clear()
+    many = engine.run(replace(small, prompt="a red cat" + "<lora:tinylora:0.001>" * 900), count)
+    assert len(calls) <= single
+    assert is_same_drawing(once.pictures[0].image, many.pictures[0].image)
+
+
+@pytest.mark.parametrize("nth", [3, 20, 60])
+def test_a_stop_is_heard_while_adapters_are_merged(
+    engine: Engine, small: GenerationRequest, nth: int
+) -> None:
+    before = fingerprint(engine)
+    calls: list[Progress] = []
+
+    def stop(progress: Progress, _: object) -> Stop:
+        calls.append(progress)
+        return Stop.INTERRUPT if len(calls) == nth else Stop.NO
+
+    drawn = engine.run(replace(small, prompt=ALL), stop)
+    assert drawn.stopped
+    assert len(calls) == nth
+    assert fingerprint(engine) == before
+
+
+def test_a_skip_heard_while_merging_ends_the_batch(
+    engine: Engine, small: GenerationRequest
+) -> None:
+    calls: list[Progress] = []
+
+    def skip(progress: Progress, _: object) -> Stop:
+        calls.append(progress)
+        return Stop.SKIP if len(calls) == 20 else Stop.NO
+
+    drawn = engine.run(replace(small, prompt=ALL, sampling=Sampling("Euler", steps=9)), skip)
+    assert len(drawn.pictures) == 1
+    assert max(call.step for call in calls) < 5

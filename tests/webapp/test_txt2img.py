@@ -200,7 +200,7 @@ def test_bad_json(house: Any, data: bytes, loc: list[object]) -> None:
         (ModelUnreadable("x.safetensors is truncated"), 500, "ModelUnreadable"),
         (NotANumber("A tensor with NaNs was produced in Unet."), 500, "NansException"),
         (CannotSave("disk full"), 507, "CannotSave"),
-        (MemoryError(), 500, "MemoryError"),
+        (MemoryError(), 500, "OutOfMemoryError"),
         (ZeroDivisionError("secret detail"), 500, "ZeroDivisionError"),
         (OSError(28, "No space left on device"), 507, "OSError"),
     ],

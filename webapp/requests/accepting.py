@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from generator.prompt.limits import check_request
 from generator.request import GenerationRequest
+from generator.scripts.counting import check_script
 from generator.scripts.workload import check_job
 from webapp import eas
 from webapp.errors import Refused
@@ -70,6 +72,8 @@ def accept(body: DrawingBody, given: Given) -> Accepted:
         request = with_second_pass(request, body, given)
     elif isinstance(body, Img2Img):
         request = with_origin(request, body, given)
+    check_request(request)
+    check_script(request)
     check_seeds(request.seeds, request.picture_count, options.eta_noise_seed_delta)
     check_job(request, given.most_megapixel_steps, given.choices("samplers"))
     return Accepted(body, request, extras, echo(body))

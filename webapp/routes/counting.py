@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from generator.models.kinds import Kind
 from generator.prompt.chunks import Counting, Trigger, token_count
+from generator.prompt.limits import check_prompt
 from generator.prompt.styles import read_styles, styled
 from generator.prompt.tokenizer import Tokenizer, clip_tokenizer
 from webapp.coercion import Bool, Int, Str, Strings
@@ -72,6 +73,7 @@ def blueprint(reader: Reader) -> Blueprint:
             comments=bool(options["enable_prompt_comments"]),
             old_scheduling=bool(options["use_old_scheduling"]),
         )
+        check_prompt(text, how.steps, "prompt", negative=asked.negative)
         count, room = token_count(text, reader.tokenizer, how, asked.negative)
         return jsonify(Tokens(count=count, room=room, text=f"{count}/{room}").model_dump())
 

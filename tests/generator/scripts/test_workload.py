@@ -65,7 +65,7 @@ LINES = "a cat\n\n--prompt big --width 128 --height 128 --steps 40\n--prompt two
     "request_",
     [
         asking("prompt matrix", defaults("prompt matrix"), "cat|red|big|old", batch_size=3),
-        asking("prompt matrix", defaults("prompt matrix"), "cat" + "|a" * 12),
+        asking("prompt matrix", defaults("prompt matrix"), "cat" + "|a" * 9),
         asking("x/y/z plot", PLOT, batch_size=2, hires=HiresFix(0.5)),
         asking("prompts from file or textbox", defaults("prompts from file or textbox", a3=LINES)),
         from_picture("loopback", a0=5, a1=0.1, batches=2, batch_size=4),
@@ -96,7 +96,7 @@ def test_counting_ends_at_too_many_pictures() -> None:
     spans = defaults(
         "x/y/z plot", a0="Seed", a1="1-100", a3="Steps", a4="1-100", a6="CFG Scale", a7="1-100"
     )
-    with pytest.raises(BadRequest, match="1000000 pictures; at most 1000"):
+    with pytest.raises(BadRequest, match="1,000,000 pictures; at most 1,000"):
         check_job(asking("x/y/z plot", spans), NO_LIMIT)
     lines = "--n_iter 900\n" * 100_000
     with pytest.raises(BadRequest, match="1800 pictures"):
