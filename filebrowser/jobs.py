@@ -7,6 +7,7 @@ from its beginning, unless what it was to name is found under a name in its fold
 import logging
 import os
 import secrets
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from dataclasses import replace
 
 from filebrowser import extract, trash
 from filebrowser.copying import measure, remove
-from filebrowser.errors import FileError, NotHere, TooBusy
+from filebrowser.errors import FileError, NoRoom, NotHere, TooBusy
 from filebrowser.gate import Place, holder_of, parent_of
 from filebrowser.happenings import Happening, What
 from filebrowser.jobstore import Errand, Job, JobStore, Mark, Phase, Verb
+from filebrowser.making_room import is_full
 from filebrowser.moving import (
     Result,
     State,
@@ -65,7 +67,7 @@ class Jobs:
 
     def start(self) -> None:
         """Take up what was not finished when the process last ended."""
-        self._store.forget(time.time() - KEPT)
+        self._forget_old()
         for job in self._store.unfinished():
             self._begin(job)
 
@@ -81,17 +83,31 @@ class Jobs:
         Raises :class:`TooBusy` where the caller has too many, and :class:`NoRoom`.
         """
         who = errand.visit.who
-        self._store.forget(time.time() - KEPT)
+        self._forget_old()
         with self._submitting:  # or many at once would all find room
             with self._lock:
                 own = sum(each.job.who == who for each in self._live.values())
             if own >= MOST_WAITING:
                 raise TooBusy(f"{MOST_WAITING} jobs of yours are under way; wait for one to end.")
             job = Job(secrets.token_hex(12), who, Phase.WAITING, time.time(), errand)
-            self._store.add(job)
+            self._keep(job)
             running = self._begin(job)
         running.over.wait(patience)
         return running.job
+
+    def _keep(self, job: Job) -> None:
+        """Write a new job down. On a full disk one that deletes goes on without: it makes room.
+
+        Raises :class:`NoRoom` for others.
+        """
+        try:
+            self._store.add(job)
+        except sqlite3.Error as error:
+            if not is_full(error):
+                raise
+            if job.errand.verb is not Verb.DELETE:
+                raise NoRoom("The disk is full; the job was not begun. Delete something.") from None
+            log.warning("The job %s is not written down, as the disk is full", job.id)
 
     def of(self, who: str) -> list[Job]:
         """A caller's jobs, the latest first."""
@@ -113,6 +129,14 @@ class Jobs:
             running.cancelled.set()
             running.over.wait(5)
         return self.get(who, name)
+
+    def _forget_old(self) -> None:
+        try:
+            self._store.forget(time.time() - KEPT)
+        except sqlite3.Error as error:
+            if not is_full(error):
+                raise
+            log.warning("Old jobs on files are not forgotten yet: %s", error)
 
     def _now(self, job: Job) -> Job:
         with self._lock:
@@ -255,7 +279,7 @@ class _Running:
         self.job = replace(self.job, done=self.job.done + count)
         if time.monotonic() - self._shown > SHOWN_SECONDS:
             self._shown = time.monotonic()
-            self._store.save(self.job)
+            self._save()
 
     def _check(self) -> None:
         if self.cancelled.is_set() or self._ending.is_set():
@@ -263,7 +287,16 @@ class _Running:
 
     def _note(self, **changes: object) -> None:
         self.job = replace(self.job, **changes)  # type: ignore[arg-type]
-        self._store.save(self.job)
+        self._save()
+
+    def _save(self) -> None:
+        """Write down how the job stands; on a full disk the older word stays, and it goes on."""
+        try:
+            self._store.save(self.job)
+        except sqlite3.Error as error:
+            if not is_full(error):
+                raise
+            log.warning("How the job %s stands is not written down: %s", self.job.id, error)
 
 
 def _named(folder: Place, mark: Mark) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from filebrowser.database import Database, Layout
+from filebrowser.making_room import MakeRoom, no_reserve, with_room
 from filebrowser.moving import Conflict, Result, Step
 from filebrowser.visit import Visit
 
@@ -86,8 +87,9 @@ RESULTS: TypeAdapter[tuple[Result, ...]] = TypeAdapter(tuple[Result, ...])
 class JobStore:
     """The jobs of one data directory; safe for threads. What it says is on the disk."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, make_room: MakeRoom = no_reserve) -> None:
         self._database = Database(path, LAYOUT)
+        self._make_room = make_room
         self._database.call(lambda rows: None)  # damage shows at the start
 
     def close(self) -> None:
@@ -100,6 +102,7 @@ class JobStore:
         self._write(
             "INSERT INTO jobs (id, who, state, began, errand) VALUES (?, ?, ?, ?, ?)",
             (job.id, job.who, job.state, job.began, errand),
+            self._reserve_of(job),
         )
 
     def save(self, job: Job) -> None:
@@ -109,6 +112,7 @@ class JobStore:
         self._write(
             "UPDATE jobs SET state=?, results=?, mark=?, done=?, total=?, error=? WHERE id=?",
             (job.state, results, mark, job.done, job.total, job.error, job.id),
+            self._reserve_of(job),
         )
 
     def of(self, who: str) -> list[Job]:
@@ -129,8 +133,14 @@ class JobStore:
             "DELETE FROM jobs WHERE state NOT IN ('waiting', 'running') AND began < ?", (before,)
         )
 
-    def _write(self, query: str, values: tuple[object, ...]) -> None:
-        self._database.call(lambda rows: rows.execute(query, values))
+    def _reserve_of(self, job: Job) -> MakeRoom:
+        """The reserve is for what makes room alone."""
+        return self._make_room if job.errand.verb is Verb.DELETE else no_reserve
+
+    def _write(
+        self, query: str, values: tuple[object, ...], make_room: MakeRoom = no_reserve
+    ) -> None:
+        with_room(lambda: self._database.call(lambda rows: rows.execute(query, values)), make_room)
 
     def _read(self, where: str, values: tuple[object, ...]) -> list[Job]:
         query = f"SELECT {COLUMNS} FROM jobs {where}"

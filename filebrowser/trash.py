@@ -18,6 +18,7 @@ from filebrowser.errors import BadPath, FileError, NotAllowed, NotHere, Taken
 from filebrowser.gate import Place, Root, locate, parent_of, split, why_fixed
 from filebrowser.happenings import Happening, What
 from filebrowser.kinds import Kind
+from filebrowser.making_room import MakeRoom, no_reserve, with_room
 from filebrowser.moving import (
     TRASH,
     WORK,
@@ -60,12 +61,14 @@ class Sidecar:
 SIDECARS: TypeAdapter[Sidecar] = TypeAdapter(Sidecar)
 
 
-def plan_delete(visit: Visit, paths: Sequence[str]) -> tuple[str, tuple[Step, ...]]:
+def plan_delete(
+    visit: Visit, paths: Sequence[str], make_room: MakeRoom = no_reserve
+) -> tuple[str, tuple[Step, ...]]:
     """The id under which ``paths`` will lie in the trash together, and the steps to it.
 
     The sidecars are written; nothing has moved. Raises before where any path may not be deleted
     or is not there. Links go themselves, never what they lead to; what lies in another of the
-    paths goes with it.
+    paths goes with it. ``make_room`` helps where the disk has none for the sidecars.
     """
     check_rights(visit, (Right.VIEW, Right.DELETE))
     if len(paths) > MOST_TOGETHER:
@@ -75,16 +78,18 @@ def plan_delete(visit: Visit, paths: Sequence[str]) -> tuple[str, tuple[Step, ..
     steps: list[Step] = []
     for root in dict.fromkeys(place.root for place in places):
         ours = [place for place in places if place.root == root]
-        steps += _prepare(root, trash_id, visit.who, ours)
+        steps += _prepare(root, trash_id, visit.who, ours, make_room)
     return trash_id, tuple(steps)
 
 
-def delete(visit: Visit, paths: Sequence[str], work: Work) -> tuple[str, tuple[Result, ...]]:
+def delete(
+    visit: Visit, paths: Sequence[str], work: Work, make_room: MakeRoom = no_reserve
+) -> tuple[str, tuple[Result, ...]]:
     """Put ``paths`` into the trash while the caller waits: the id, and what became of each.
 
     Raises as :func:`plan_delete`.
     """
-    trash_id, steps = plan_delete(visit, paths)
+    trash_id, steps = plan_delete(visit, paths, make_room)
     return trash_id, tuple(_throw(step, work) for step in steps)
 
 
@@ -112,17 +117,28 @@ def _outermost(places: Sequence[Place]) -> list[Place]:
     ]
 
 
-def _prepare(root: Root, trash_id: str, who: str, places: Sequence[Place]) -> list[Step]:
+def _prepare(
+    root: Root, trash_id: str, who: str, places: Sequence[Place], make_room: MakeRoom
+) -> list[Step]:
     bin_ = Place(root, (TRASH, trash_id))
-    for folder in (Place(root, (TRASH,)), bin_):
-        if not exists(folder):
-            make_folder(folder, 0o700)
     items = tuple(
         Thrown(str(number), "/".join(place.names), look(place).kind)
         for number, place in enumerate(places)
     )
-    _write(bin_, Sidecar(trash_id, who, time.time(), items))
+    sidecar = Sidecar(trash_id, who, time.time(), items)
+    try:
+        with_room(lambda: _begin_bin(bin_, sidecar), make_room)
+    except OSError:
+        discard(bin_)
+        raise
     return [Step(place, bin_, item.key) for item, place in zip(items, places, strict=True)]
+
+
+def _begin_bin(bin_: Place, sidecar: Sidecar) -> None:
+    for folder in (Place(bin_.root, (TRASH,)), bin_):
+        if not exists(folder):
+            make_folder(folder, 0o700)
+    _write(bin_, sidecar)
 
 
 def plan_restore(visit: Visit, trash_id: str, conflict: Conflict | None) -> tuple[Step, ...]:

@@ -154,7 +154,11 @@ def add_files(app: Flask, services: "Services", filing: "Filing") -> None:
     app.register_blueprint(searching.blueprint(filing))
     app.register_blueprint(compatible.blueprint(zips))
     app.register_blueprint(uploads.blueprint(filing.uploads))
-    app.register_blueprint(dav.blueprint(services.config.root_path, filing.uploads, filing.tell))
+    app.register_blueprint(
+        dav.blueprint(
+            services.config.root_path, filing.uploads, filing.tell, filing.reserved.give_up
+        )
+    )
     add_shares(app, services, zips)
 
 

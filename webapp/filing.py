@@ -21,6 +21,7 @@ from filebrowser.uploads.uploads import Uploads
 from filebrowser.watcher import FileChange
 from webapp.browsing import roots_of
 from webapp.infotexts import told_by
+from webapp.reserved_room import ReservedRoom
 from webapp.uploading import rules_of, uploads_of
 from webapp.watching import Sweeper, Watching
 
@@ -49,10 +50,12 @@ class Filing:
     tell: Callable[[Happening], None]
     uploads: Uploads
     keeper: Keeper  # of uploads
+    reserved: ReservedRoom  # for deleting on a full disk
     close: Callable[[], None]
 
     def begin(self) -> None:
         """Start the threads. Call it in the process that serves, after any fork."""
+        self.reserved.make()
         self.keeper.start()
         self.index.start()
         self.watching.start()
@@ -78,8 +81,11 @@ def filing_of(config: "Config", registry: "Registry", memory: MemoryBudget) -> F
     index = Index(config.easel_dir / INDEX, roots, told_by, memory, rescan_seconds=often)
     watching = Watching(local, roots, hub, lambda changes: index.look_at_paths(paths_of(changes)))
     uploads = uploads_of(config, tell)
-    keeper = Keeper(uploads, lambda: roots_of(config))
-    jobs = Jobs(JobStore(config.easel_dir / JOBS), rules, tell, uploads.reservation)
+    reserved = ReservedRoom(config.easel_dir, lambda: roots_of(config))
+    keeper = Keeper(uploads, lambda: roots_of(config), reserved.make)
+    jobs = Jobs(
+        JobStore(config.easel_dir / JOBS, reserved.give_up), rules, tell, uploads.reservation
+    )
     sweeper = Sweeper(config)
 
     def close() -> None:
@@ -98,6 +104,7 @@ def filing_of(config: "Config", registry: "Registry", memory: MemoryBudget) -> F
         tell=tell,
         uploads=uploads,
         keeper=keeper,
+        reserved=reserved,
         close=close,
     )
 

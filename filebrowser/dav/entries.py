@@ -20,6 +20,7 @@ from filebrowser.dav.writing import Body, body_of, bring, copy
 from filebrowser.errors import NotAFile, NotAllowed, NotHere
 from filebrowser.gate import Place, locate, open_place, parent_of, why_fixed
 from filebrowser.happenings import Happening, What
+from filebrowser.making_room import MakeRoom, no_reserve
 from filebrowser.moving import State, Work, check_free, move, plan
 from filebrowser.resources import clamped, inside
 from filebrowser.serving import SANDBOX
@@ -43,6 +44,7 @@ class Desk:
     visit: Visit
     uploads: Uploads
     tell: Callable[[Happening], None]
+    make_room: MakeRoom = no_reserve
 
 
 class Entry:
@@ -101,7 +103,8 @@ class Entry:
         with translated():
             check_rights(self.visit, [Right.DELETE])
             self._check_locks()
-            _, results = trash.delete(self.visit, [f"/{self.place.text}"], self._work())
+            paths, desk = [f"/{self.place.text}"], self.desk
+            _, results = trash.delete(self.visit, paths, self._work(), desk.make_room)
         if any(result.status is State.FAILED for result in results):
             raise DAVError(409, "; ".join(result.error for result in results))
         self.remove_all_locks(recursive=True)  # type: ignore[attr-defined]

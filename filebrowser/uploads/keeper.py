@@ -15,11 +15,19 @@ log = logging.getLogger(__name__)
 
 
 class Keeper(threading.Thread):
-    """A thread that sweeps below ``roots``, at its start and then now and again."""
+    """A thread that sweeps below ``roots``, at its start and then now and again.
 
-    def __init__(self, uploads: Uploads, roots: Callable[[], Sequence[Root]]) -> None:
+    ``keep_room`` is called with each look.
+    """
+
+    def __init__(
+        self,
+        uploads: Uploads,
+        roots: Callable[[], Sequence[Root]],
+        keep_room: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(name="uploads", daemon=True)
-        self.uploads, self.roots = uploads, roots
+        self.uploads, self.roots, self.keep_room = uploads, roots, keep_room
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -28,6 +36,7 @@ class Keeper(threading.Thread):
         while not self._stopped.is_set():
             if looks % round(SWEEP / LOOK) == 0:
                 self._sweep()
+            self.keep_room()
             self.uploads.turns.send_silent_away()
             looks += 1
             self._stopped.wait(LOOK)

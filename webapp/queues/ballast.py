@@ -56,7 +56,7 @@ class Ballast:
             return False
         self.log.warning(
             "The disk that holds %s is full; %d MiB kept for this moment were freed so that "
-            "answers can be stored. Free some space.",
+            "answers can be stored, and things deleted. Free some space.",
             self.path.parent,
             self.size // 2**20,
         )

@@ -12,6 +12,7 @@ from wsgidav.dav_error import DAVError, get_http_status_string
 from filebrowser.dav.entries import Desk
 from filebrowser.dav.provider import METHODS, application, environment
 from filebrowser.happenings import Happening
+from filebrowser.making_room import MakeRoom
 from filebrowser.serving import SANDBOX
 from filebrowser.uploads.uploads import Uploads
 from webapp.errors import MalformedBody, SlowBody
@@ -38,7 +39,9 @@ class Unbroken:
             raise DAVError(error.status, error.detail) from None
 
 
-def blueprint(root_path: str, uploads: Uploads, tell: Callable[[Happening], None]) -> Blueprint:
+def blueprint(
+    root_path: str, uploads: Uploads, tell: Callable[[Happening], None], make_room: MakeRoom
+) -> Blueprint:
     """The one route, below ``root_path``; every method of WebDAV."""
     dav = Blueprint("dav", __name__)
     inner = application(f"{root_path}{PREFIX}")
@@ -49,7 +52,7 @@ def blueprint(root_path: str, uploads: Uploads, tell: Callable[[Happening], None
     def answer(path: str) -> Response:
         """Rights: by method, see docs/files.md."""
         try:
-            environ = environment(request.environ, Desk(visit(), uploads, tell), PREFIX)
+            environ = environment(request.environ, Desk(visit(), uploads, tell, make_room), PREFIX)
         except DAVError as error:
             return Response(f"{error.context_info}\n", get_http_status_string(error))
         environ["wsgi.input"] = Unbroken(get_input_stream(request.environ))

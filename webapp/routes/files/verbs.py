@@ -1,5 +1,7 @@
 """What changes the trees: folders, moving, copying, deleting and bringing back."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request
@@ -11,6 +13,7 @@ from filebrowser.gate import Place, open_place
 from filebrowser.happenings import Happening, What
 from filebrowser.jobstore import Errand, Verb
 from filebrowser.kinds import Kind, suffix
+from filebrowser.making_room import with_room
 from filebrowser.moving import Conflict, Step, check_free, plan
 from filebrowser.tree import look
 from filebrowser.uploads.rules import Rules
@@ -147,7 +150,8 @@ def blueprint(filing: "Filing") -> Blueprint:
     @described(Note("Put things into the trash", body=Doomed, answer=DELETED, also=LATER_DELETED))
     def delete() -> Response:
         """Right: delete."""
-        trash_id, steps = trash.plan_delete(visit(), read(Doomed, json_body()).paths)
+        paths = read(Doomed, json_body()).paths
+        trash_id, steps = trash.plan_delete(visit(), paths, filing.reserved.give_up)
         job = filing.jobs.submit(Errand(Verb.DELETE, visit(), steps), PATIENCE)
         return job_answer(job, {"trash_id": trash_id})
 
@@ -179,7 +183,7 @@ def blueprint(filing: "Filing") -> Blueprint:
         return job_answer(filing.jobs.submit(errand, PATIENCE))
 
     verbs.add_url_rule("/trash", view_func=thrown)
-    verbs.add_url_rule("/trash", view_func=purge, methods=["DELETE"])
+    verbs.add_url_rule("/trash", view_func=purging(filing), methods=["DELETE"])
     return verbs
 
 
@@ -240,13 +244,19 @@ def thrown() -> Response:
     return jsonify({"thrown": told})
 
 
-@allowed(Scope.USER)
-@described(Note("Remove deletions for good", query={"trash_id": TEXT}, answer=EMPTY))
-def purge() -> Response:
-    """Right: delete. Without a ``trash_id`` all of one's own."""
-    here, asked = visit(), request.args.get("trash_id")
-    check_rights(here, [Right.VIEW, Right.DELETE])
-    ids = [asked] if asked else dict.fromkeys(one.id for _, one in trash.thrown(here))
-    for trash_id in ids:
-        trash.purge(here, trash_id)
-    return jsonify({})
+def purging(filing: "Filing") -> Callable[[], Response]:
+    """The route that empties the trash, on a full disk too."""
+
+    @allowed(Scope.USER)
+    @described(Note("Remove deletions for good", query={"trash_id": TEXT}, answer=EMPTY))
+    def purge() -> Response:
+        """Right: delete. Without a ``trash_id`` all of one's own."""
+        here, asked = visit(), request.args.get("trash_id")
+        check_rights(here, [Right.VIEW, Right.DELETE])
+        ids = [asked] if asked else dict.fromkeys(one.id for _, one in trash.thrown(here))
+        for trash_id in ids:
+            with_room(partial(trash.purge, here, trash_id), filing.reserved.give_up)
+        filing.reserved.make()
+        return jsonify({})
+
+    return purge

@@ -1,0 +1,36 @@
+"""What makes room must work where there is none: records of deletions are written in a reserve."""
+
+import errno
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+MakeRoom = Callable[[], bool]
+"""Gives up room that was kept for this moment; False where none is left."""
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL_DATABASE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
+"""SQLite's names; where what it keeps beside a database does not fit, it says the latter two."""
+
+
+def no_reserve() -> bool:
+    """A :data:`MakeRoom` of those who keep none."""
+    return False
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error may say that the disk is full."""
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    return (getattr(error, "sqlite_errorname", None) or "").startswith(FULL_DATABASE)
+
+
+def with_room(act: Callable[[], T], make_room: MakeRoom) -> T:
+    """What ``act`` returns; on a full disk it is done again while ``make_room`` helps."""
+    while True:
+        try:
+            return act()
+        except (OSError, sqlite3.Error) as error:
+            if not is_full(error) or not make_room():
+                raise
