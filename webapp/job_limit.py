@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from filebrowser.errors import NoRoom, TooBusy
+from filebrowser.errors import TooBusy
 from webapp.queues.contracts import Frame, Stream
+from webapp.queues.errors import QueueFull
 
 BYTES_TAG = "bytes"
 """Tag of a frame: the bytes of its body, which a look at the queue leaves out."""
@@ -35,7 +36,7 @@ class JobLimit:
         self.lock = threading.Lock()
 
     def put(self, stream: Stream, frame: Frame) -> None:
-        """Queue a frame. Raises ``TooBusy`` (429) and ``NoRoom`` (507), and as the stream."""
+        """Queue a frame. Raises ``TooBusy`` (429), ``QueueFull`` (507), and as the stream."""
         size = len(frame.body)
         if size > SMALL:
             self._check_disk(size)
@@ -56,7 +57,7 @@ class JobLimit:
     def _check_disk(self, size: int) -> None:
         disk = os.statvfs(self.folder)
         if disk.f_bavail * disk.f_frsize - size < self.spare:
-            raise NoRoom(
-                f"The disk of the queue has no room for {size:,} bytes beside the reserve "
-                "(--upload-spare). Delete something."
+            raise QueueFull(
+                f"The request was not stored: the disk of the queue has no room for {size:,} bytes "
+                "beside what is kept free (--upload-spare). Delete something."
             )
