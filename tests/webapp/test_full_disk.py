@@ -21,9 +21,9 @@ import pytest
 from PIL import Image
 
 from generator.hooks import Watch
-from generator.request import Generation, GenerationRequest, Progress
+from generator.request import Generation, GenerationRequest, Progress, Stop
 from tests.waiting import PATIENCE, joined, result_of, wait_until
-from tests.webapp.test_worker import Bench, generation
+from tests.webapp.test_worker import Bench, generation, stepping
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.queues.ballast import BALLAST_BYTES
 from webapp.vigil import png
@@ -121,6 +121,8 @@ def test_a_disk_that_fills_in_mid_job_is_told_to_its_caller(
     assert bench.thread.is_alive()
 
     fill(disk)  # what was freed is gone as well
+    ballast.unlink(missing_ok=True)
+    fill(disk)
     large = base64.b64encode(png(noise(1000))).decode()  # more than the queue's file has room for
     status, body = asked(web, "/sdapi/v1/img2img", {"init_images": [large], "steps": 2})
     assert (status, body["error"]) == (507, "QueueFull")
@@ -131,6 +133,19 @@ def test_a_disk_that_fills_in_mid_job_is_told_to_its_caller(
     assert result_of(draw(web))[0] == 200
     assert bench.thread.is_alive()
     wait_until(lambda: ballast.is_file() and ballast.stat().st_size == BALLAST_BYTES)
+
+
+def test_a_job_is_stopped_on_a_full_disk(disk: Path, web: WebProcess, bench: Bench) -> None:
+    wait_until(bench.store.database.ballast.make)
+    seen: list[Stop] = []
+    bench.engine.act = stepping(bench, seen)
+    bench.thread.start()
+    drawn = draw(web)
+    wait_until(lambda: seen)
+    fill(disk)
+    assert asked(web, "/sdapi/v1/interrupt", {})[0] == 200
+    assert result_of(drawn)[0] == 200
+    assert Stop.INTERRUPT in seen
 
 
 def test_without_room_for_any_answer_the_worker_waits_for_some(

@@ -8,9 +8,10 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from generator.atomic_file import put_aside
 from generator.database import Layout, alone, check, clear_the_way, identity, is_damage
@@ -19,6 +20,7 @@ from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
 from webapp.queues.identity import FileIdentity
 from webapp.queues.salvage import take_over
 
+T = TypeVar("T")
 VERSION = 1
 BUSY_SECONDS = 30.0
 WAL_BYTES = 64 * 2**20
@@ -124,6 +126,18 @@ class Database:
         self._lock = threading.RLock()
         self._connection = self._open()
         self.ballast.make()
+
+    def with_room(self, act: Callable[[], T]) -> T:
+        """What ``act`` returns; on a full disk the ballast makes room for it.
+
+        For what others wait for: answers and stops. Raises :class:`QueueFull`.
+        """
+        try:
+            return act()
+        except QueueFull:
+            if not self.ballast.give_up():
+                raise
+            return act()
 
     def lost(self) -> str:
         """Why the open file is not the one of that name any more; "" while it is."""

@@ -14,7 +14,7 @@ from uuid import uuid4
 from webapp.queues import tallies
 from webapp.queues.contracts import Answer, Depth, Frame, Lease
 from webapp.queues.database import Database
-from webapp.queues.errors import QueueFull, QueueLost
+from webapp.queues.errors import QueueError, QueueFull, QueueLost
 from webapp.queues.lapses import Lapses
 from webapp.queues.matching import (
     AGE_CAP,
@@ -127,12 +127,7 @@ class SqliteStore(SqliteBoard):
 
         On a full disk the ballast makes room for it.
         """
-        try:
-            return self._answer(lease, answer, gpu_seconds, model)
-        except QueueFull:
-            if not self.database.ballast.give_up():
-                raise
-            return self._answer(lease, answer, gpu_seconds, model)
+        return self.database.with_room(lambda: self._answer(lease, answer, gpu_seconds, model))
 
     def _answer(self, lease: Lease, answer: Answer, gpu_seconds: float, model: str) -> bool:
         now, frame = self.clock(), lease.frame
@@ -192,11 +187,14 @@ class SqliteStore(SqliteBoard):
         try:
             with self.database.writing() as rows:
                 rows.execute("DELETE FROM answers WHERE id = ?", (frame_id,))
-        except (QueueFull, sqlite3.Error) as error:  # the reader has it: that is no failure of his
+        except (QueueError, sqlite3.Error) as error:  # the reader has it: that is no failure of his
             self.log.warning("an answer that was read stays in the queue for now: %s", error)
 
     def cancel(self, frame_id: str) -> bool:
         """Remove a waiting frame; False if it is leased or gone."""
+        return self.database.with_room(lambda: self._cancel(frame_id))
+
+    def _cancel(self, frame_id: str) -> bool:
         with self.database.writing() as rows:
             removed = rows.execute(
                 "DELETE FROM frames WHERE id = ? AND worker IS NULL", (frame_id,)
@@ -215,12 +213,7 @@ class SqliteStore(SqliteBoard):
 
         On a full disk the ballast makes room for it.
         """
-        try:
-            return self._settle(frame_id, answer)
-        except QueueFull:
-            if not self.database.ballast.give_up():
-                raise
-            return self._settle(frame_id, answer)
+        return self.database.with_room(lambda: self._settle(frame_id, answer))
 
     def _settle(self, frame_id: str, answer: Answer) -> bool:
         with self.database.writing() as rows:

@@ -67,6 +67,9 @@ class SqliteBoard:
 
     def ask_stop(self, job: str, stop: Stop) -> None:
         """Wish that a job stop; NO takes the wish back."""
+        self.database.with_room(lambda: self._ask_stop(job, stop))
+
+    def _ask_stop(self, job: str, stop: Stop) -> None:
         with self.database.writing() as rows:
             if stop is Stop.NO:
                 rows.execute("DELETE FROM stops WHERE job = ?", (job,))
