@@ -401,7 +401,7 @@ def read_hung(easel_dir: Path) -> dict[str, str]:
     """Plugins that a process was left for since the last reload, with what to tell of them."""
     try:
         return {str(name): str(told) for name, told in json.loads(_hung(easel_dir)).items()}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}
 
 

@@ -56,8 +56,8 @@ def fingerprint(found: Found, side: Side, version: str) -> str:
 
 def _read(seen: Path) -> set[str]:
     try:
-        return set(json.loads(seen.read_text()))
-    except (OSError, ValueError):
+        return set(map(str, json.loads(seen.read_text())))
+    except (OSError, ValueError, TypeError, RecursionError):
         return set()  # then they are probed again
 
 

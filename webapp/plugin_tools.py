@@ -91,8 +91,9 @@ class Offers:
 
     def _read(self) -> dict[str, dict[str, str]]:
         try:
-            return dict(json.loads(self.path.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+            read = json.loads(self.path.read_text(encoding="utf-8"))
+            return {str(kind): {str(k): str(v) for k, v in of.items()} for kind, of in read.items()}
+        except (OSError, ValueError, AttributeError, RecursionError):
             return {}  # then refusals tell less
 
     def _write(self) -> None:

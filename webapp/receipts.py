@@ -81,8 +81,11 @@ def forget_old(easel_dir: Path) -> None:
 
 def _read(file: Path) -> list[Place]:
     try:
-        return [Place(**entry) for entry in json.loads(file.read_text())]
-    except (OSError, ValueError, TypeError):  # a damaged one: pictures get names of their own
+        return [
+            Place(str(entry["path"]), str(entry["url"]), str(entry["sha256"]))
+            for entry in json.loads(file.read_text())
+        ]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):  # damaged
         return []
 
 

@@ -188,6 +188,7 @@ def open_book(root: Root) -> Book:
                 found = staging.load(here)
                 touched = _touched(here)
         except NotHere:
+            staging.remove_box(root, upload_id)
             continue
         if found is None or found.id != upload_id:
             staging.remove_box(root, upload_id)

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from filebrowser.atomic_file import sync_names, write_atomically
+from filebrowser.copying import remove
 from filebrowser.errors import NotHere
 from filebrowser.gate import Root, own_folder, set_mode
 from filebrowser.uploads.records import RECORDS, Upload
@@ -55,7 +56,7 @@ def box(root: Root, upload_id: str) -> Iterator[int]:
     with shelf(root) as above:
         try:
             found = os.open(upload_id, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # or something that is no upload of ours
             raise NotHere(f"There is no upload {upload_id!r}.") from None
     try:
         yield found
@@ -78,11 +79,8 @@ def make_box(root: Root, upload_id: str) -> None:
 
 def remove_box(root: Root, upload_id: str) -> None:
     """Take an upload away, whatever is left of it."""
-    with suppress(NotHere), box(root, upload_id) as here:
-        for name in os.listdir(here):
-            os.unlink(name, dir_fd=here)
-    with shelf(root) as above, suppress(FileNotFoundError):
-        os.rmdir(upload_id, dir_fd=above)
+    with shelf(root) as above:
+        remove(above, upload_id)
 
 
 def boxes(root: Root) -> list[str]:
@@ -99,10 +97,24 @@ def save(here: int, upload: Upload) -> None:
 def load(here: int) -> Upload | None:
     """What ``info.json`` says; None where there is none, or none that can be read."""
     try:
-        with open(os.open(INFO, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=here), "rb") as file:
-            return RECORDS.validate_json(file.read())
-    except (FileNotFoundError, ValidationError):
+        found = os.open(INFO, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
         return None
+    with suppress(IsADirectoryError, ValidationError):
+        return RECORDS.validate_json(_content(found))
+    return None
+
+
+def _content(found: int) -> bytes:
+    try:
+        pieces = []
+        while piece := os.read(found, 1 << 20):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(found)
 
 
 def open_data(here: int) -> int:

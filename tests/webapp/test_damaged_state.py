@@ -16,14 +16,19 @@ from filebrowser.index.schema import prepare
 from filebrowser.jobstore import JobStore
 from filebrowser.shares.store import ShareStore
 from generator.models.hashes import HashCache, Hashes
-from plugins.nsfw_censor.audit import note
+from plugins.host import mark_hung, read_hung
+from plugins.nsfw_censor.audit import note as note_withheld
 from plugins.pace.book import Book
 from tests.waiting import wait_until
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.app import create_app
+from webapp.browsing import roots_of
 from webapp.config import Config
+from webapp.plugin_tools import Offers
 from webapp.queues.sqlite import SqliteStore
+from webapp.receipts import Receipt
 from webapp.services import build
+from webapp.uploading import uploads_of
 
 DATABASES = ("queue.db", "files.db", "file-jobs.db", "shares.db", "hashes.db")
 
@@ -182,7 +187,7 @@ USES: dict[str, Callable[[Path], object]] = {
     "shares.db": ask_shares,
     "hashes.db": hash_one,
     "pace.db": ask_pace,
-    "withheld.db": lambda path: note(path.parent, "a", "b", "c"),
+    "withheld.db": lambda path: note_withheld(path.parent, "a", "b", "c"),
 }
 
 
@@ -239,6 +244,40 @@ def test_a_file_of_before_is_taken_up_and_few_copies_are_kept(database: Database
         rubbish(database.path)
         database.call(lambda rows: rows.execute("SELECT n FROM t").fetchall())
     assert len(list(database.path.parent.glob("a.db.damaged-*"))) == 3
+
+
+DAMAGED_JSON = ("", "[1]", "7", "{", '{"a": 1}', "[" * 100_000, '{"a": {"b": []}}', '[{"path": 5}]')
+
+
+@pytest.mark.parametrize("text", DAMAGED_JSON)
+def test_notes_that_are_damaged_count_for_nothing(tmp_path: Path, text: str) -> None:
+    for name in ("plugins-offered.json", "plugins-hung.json"):
+        (tmp_path / name).write_text(text)
+    Offers(tmp_path).remember([("sampler", "Own", "mine")])
+    assert Offers(tmp_path).of("sampler", "own") == "mine"
+    mark_hung(tmp_path, "slow", "a hook")
+    assert "slow" in read_hung(tmp_path)
+    Receipt.of(tmp_path, "job").place(b"a", lambda: (tmp_path / "a.png", "/a.png"))
+    (note,) = (tmp_path / "saved").iterdir()
+    note.write_text(text)
+    again = Receipt.of(tmp_path, "job").place(b"a", lambda: (tmp_path / "b.png", "/b.png"))
+    assert again.url == "/b.png"
+
+
+def test_what_is_no_upload_is_swept_away(tmp_path: Path) -> None:
+    boxes = tmp_path / ".uploads"
+    for number in range(4):
+        (boxes / (f"{number}" * 32)).mkdir(parents=True)
+    (boxes / ("a" * 32)).write_text("a file in place of a folder")
+    (boxes / ("b" * 32)).symlink_to(tmp_path)
+    (boxes / ("0" * 32) / "info.json").mkdir()
+    (boxes / ("1" * 32) / "info.json").symlink_to("nowhere")
+    (boxes / ("2" * 32) / "info.json").write_text("rubbish")
+    os.mkfifo(boxes / ("3" * 32) / "info.json")
+    config = Config(tmp_path)
+    uploads_of(config, lambda _: None).sweep(roots_of(config))
+    assert list(boxes.iterdir()) == []
+    assert tmp_path.is_dir()
 
 
 SMALL = ("config.json", "styles.csv", ".easel/token", ".easel/ended_logins", ".easel/session.key")
