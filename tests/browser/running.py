@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ACTION = 30_000  # milliseconds: the longest that one act or expectation of a browser may take
 LOOK = 1_000  # milliseconds of one look for what a picture, or another job, is drawn for
 LOOKS = 240
+WIDTH = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
+"""What the page is wide, with what one would have to scroll to; the body scrolls."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Locator, Page, expect
 from running import Easel, started
 
+from tests.waiting import wait_until
+
 pytestmark = pytest.mark.browser
 EVIL = "<img src=x onerror=window.run=1>.txt"
 TOLD = (
@@ -33,6 +35,23 @@ CARD = """# Card
 <link rel=stylesheet href="http://elsewhere.example/a.css">
 <style>p { background: url(http://elsewhere.example/a.png) }</style>
 """
+COVERED = """() => {
+  const controls = 'button, a, input, textarea, select, [role=option]'
+  const points = [...document.querySelectorAll('.el-message')].flatMap((message) => {
+    const { left, top, width, height } = message.getBoundingClientRect()
+    return [...Array(60).keys()].map((at) => [
+      left + (at % 20) * width / 20, top + at * height / 60,
+    ])
+  })
+  return points.flatMap(([x, y]) => document.elementsFromPoint(x, y))
+    .filter((each) => each.matches(controls) && !each.closest('.el-message'))
+    .map((each) => each.outerHTML.slice(0, 120))
+}"""
+STILL = "() => document.getAnimations().every((each) => each.playState !== 'running')"
+CAUGHT = """() => [...document.querySelectorAll('.el-message')].filter((each) => {
+  const text = each.querySelector('.el-message__content').getBoundingClientRect()
+  return each.contains(document.elementFromPoint(text.left + 4, text.top + text.height / 2))
+}).length"""
 
 
 def safetensors(path: Path, metadata: dict[str, str]) -> None:
@@ -248,3 +267,46 @@ def test_several_are_downloaded_together(tab: Page) -> None:
     with tab.expect_download() as download:
         tab.get_by_role("button", name="Download", exact=True).click()
     assert download.value.suggested_filename.endswith(".zip")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_messages_cover_no_control_and_go_by_themselves(
+    browser: Browser, easel: Easel, width: int
+) -> None:
+    names = [f"a {number} of {width}.txt" for number in (1, 2)]
+    for name in names:
+        (easel.data_dir / "outputs" / "many" / name).write_text("a")
+    context = browser.new_context(locale="en-US", viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.clock.install()
+    page.goto(easel.url)
+    read = page.get_by_role("button", name="Read the settings from the prompt")
+    read.click()
+    page.mouse.wheel(0, 200)
+    check_messages(page, 1)
+    read.click()  # the same once more
+    expect(page.locator(".el-message")).to_have_count(1)
+    page.get_by_role("button", name="Files", exact=True).click()
+    for folder in ("outputs", "many"):
+        page.get_by_role("option", name=f"{folder}, folder", exact=True).click()
+        page.keyboard.press("Enter")
+    for name in names:
+        entry(page, name).click()
+        page.keyboard.press("Delete")
+        expect(entry(page, name)).to_have_count(0)
+    page.clock.run_for(4_000)
+    check_messages(page, 2)
+    page.locator(".el-message").last.get_by_role("button", name="Undo").hover()
+    page.clock.run_for(11_000)  # the pointer stays on it
+    expect(page.locator(".el-message")).to_have_count(0)
+    page.get_by_role("button", name="PNG info", exact=True).click()
+    expect(page.locator("#tab_pnginfo")).to_be_visible()
+    context.close()
+
+
+def check_messages(page: Page, count: int) -> None:
+    """So many stand there, over no control and in nobody's way."""
+    expect(page.locator(".el-message")).to_have_count(count)
+    wait_until(lambda: page.evaluate(STILL))
+    assert page.evaluate(COVERED) == []
+    assert page.evaluate(CAUGHT) == 0

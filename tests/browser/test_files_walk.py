@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Locator, Page, Route, expect
-from running import Easel, started
+from running import WIDTH, Easel, started
 from test_files_tab import safetensors
 from test_files_uploading import drop
 
@@ -182,13 +182,13 @@ def test_a_phone_shows_all_and_scrolls_no_page_sideways(browser: Browser, easel:
     entry(page, "fox.png").tap()
     panel = page.get_by_role("complementary", name="Preview")
     expect(panel.locator("img").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate(WIDTH) == 390
     for button in panel.get_by_role("button").all():
         box = button.bounding_box()
         assert box is None or (box["x"] >= 0 and box["x"] + box["width"] <= 390)
     panel.get_by_role("button", name="Close").tap()
     expect(entry(page, "tone.wav")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate(WIDTH) == 390
     page.context.close()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
-from running import Easel, started, told
+from running import WIDTH, Easel, started, told
 
 pytestmark = pytest.mark.browser
 
@@ -82,7 +82,7 @@ def test_nothing_is_wider_than_the_screen(browser: Browser, easel: Easel, width:
     page.wait_for_selector("#txt2img_generate")
     for open_section in sections(page):
         open_section()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(WIDTH) <= width
     context.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from running import Easel, eventually, until
+from running import WIDTH, Easel, eventually, until
 
 pytestmark = pytest.mark.browser
 GREY = (120, 120, 120)
@@ -147,7 +147,7 @@ def test_on_a_phone_a_finger_sketches(browser: Browser, easel: Easel, picture: P
     page.get_by_role("radio", name="涂鸦重绘").tap()
     until(page, SHOWN)
     page.locator("#img2img_sketch canvas").first.tap()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert page.evaluate(WIDTH) <= 320
     small = page.evaluate(
         """[...document.querySelectorAll('.source button, .source input[type=color]')]
         .filter((e) => e.checkVisibility())

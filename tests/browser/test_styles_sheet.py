@@ -6,7 +6,7 @@ import re
 import pytest
 import requests
 from playwright.sync_api import Browser, Locator, Page, expect
-from running import Easel, eventually, told
+from running import WIDTH, Easel, eventually, told
 
 from tests.waiting import PATIENCE
 
@@ -111,7 +111,7 @@ def test_on_a_phone_in_the_dark_in_chinese(browser: Browser, easel: Easel) -> No
     page.get_by_role("button", name="预设样式", exact=True).tap()
     sheet(page).get_by_role("button", name="ink").tap()
     expect(page.locator("#style_prompt")).to_have_value("ink drawing of {prompt}")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(WIDTH) <= 390
     assert page.evaluate("document.querySelector('dialog').scrollWidth") <= 390
     assert page.evaluate(SMALL) == []
     paper = sheet(page).evaluate("(e) => getComputedStyle(e).backgroundColor")
