@@ -145,7 +145,8 @@ def used(server: WebProcess) -> int:
     found = 0
     for folder, names, files in os.walk(server.data_dir):
         names[:] = [name for name in names if name != ".easel"]
-        found += sum(os.path.getsize(os.path.join(folder, name)) for name in files)
+        kept = [name for name in files if name != "ballast"]
+        found += sum(os.path.getsize(os.path.join(folder, name)) for name in kept)
     return found
 
 
