@@ -57,8 +57,9 @@ class Book:
         finally:
             with self.lock:
                 self.reservations.remove(made)
-                if upload is None:  # what was written may have been taken away again
-                    self.tally = None
+                if upload is None and self.tally is not None:
+                    # What was taken may be gone again: it is added up anew before it refuses.
+                    self.tally = Tally(self.tally.size, self.tally.at - A_MOMENT)
 
     def of(self, upload_id: str) -> Upload:
         """One record. Raises :class:`NotHere`."""

@@ -51,8 +51,8 @@ def job_limit() -> "JobLimit":
 def check_room(size: int) -> None:
     """See that ``size`` bytes may come below the data directory. Raises ``NoRoom`` (507)."""
     here = services()
-    with here.reserve(roots_of(here.config)[0], size):
-        pass
+    with here.reserve(roots_of(here.config)[0], size) as room:
+        room.take(size)  # until the tree is looked through again they count as written
 
 
 def caller() -> Caller:
@@ -73,7 +73,7 @@ def require(scope: Scope, what: str) -> None:
         raise Forbidden(f"{what}; this takes a credential for {scope}. See docs/access.md.")
 
 
-def body_bytes(most: int | None = None) -> bytes:
+def body_bytes(most: int | None = None) -> bytearray:
     """The whole body, of at most ``most`` bytes, within the memory that all requests share.
 
     It counts until :func:`release_body`, at the latest until the request ends. Raises
@@ -81,20 +81,15 @@ def body_bytes(most: int | None = None) -> bytes:
     """
     most = most or int(current_app.config["MAX_CONTENT_LENGTH"])
     length = request.content_length
-    if length is not None:
-        if length > most:
-            raise TooLarge(f"The body of the request has {length:,} bytes; at most {most:,}.")
-        stream = request.stream
-        hold_memory(length)
-        return stream.read(length)
-    pieces, size, stream = [], 0, request.stream
-    while piece := stream.read(PIECE):
-        size += len(piece)
-        if size >= most:  # at the service's own limit it would be cut in silence
+    if length is not None and length > most:
+        raise TooLarge(f"The body of the request has {length:,} bytes; at most {most:,}.")
+    body, stream = bytearray(), request.stream
+    while piece := stream.read(min(PIECE, PIECE if length is None else length - len(body))):
+        if length is None and len(body) + len(piece) >= most:  # there it would be cut in silence
             raise TooLarge(f"The body of the request has more than {most:,} bytes.")
-        hold_memory(len(piece))
-        pieces.append(piece)
-    return b"".join(pieces)
+        hold_memory(len(piece))  # as it comes: who announces much and sends none holds nothing
+        body += piece
+    return body
 
 
 def hold_memory(size: int) -> None:
@@ -114,14 +109,14 @@ def release_body() -> None:
         services().bodies.give_back(size)
 
 
-def check_values(data: bytes) -> None:
+def check_values(data: bytearray) -> None:
     """Refuse JSON of so many values that their objects would fill the memory."""
     values = sum(map(data.count, (b",", b"[", b"{")))
     if values > MOST_VALUES:
         raise TooLarge(f"The JSON has about {values:,} values; at most {MOST_VALUES:,} are read.")
 
 
-def decoded(data: bytes) -> str:
+def decoded(data: bytearray) -> str:
     """JSON's bytes as text, in whichever encoding of Unicode they are."""
     return data.decode(json.detect_encoding(data), "surrogatepass")
 

@@ -145,7 +145,7 @@ def bring() -> Response:
     ending = request.args.get("name", "").lower()
     if ending and not ending.endswith(ENDINGS):
         raise Refused(f"name: {' or '.join(ENDINGS)} is expected.")
-    data = body_bytes(LARGEST_ARCHIVE)
+    data = bytes(body_bytes(LARGEST_ARCHIVE))
     wheel = ending.endswith(WHEEL)
     data_dir = services().config.data_dir
     check_room(unpacked_size(data))

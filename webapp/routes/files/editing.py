@@ -57,7 +57,9 @@ def blueprint(filing: "Filing") -> Blueprint:
             if kind_of(place.names[-1]) is Kind.MODEL:
                 raise NotText(f"/{place.text} would be no model: it is not written as a text.")
         content = read(NewText, json_body()).text
-        with filing.uploads.reservation(place.root, len(content.encode(errors="replace"))):
+        size = len(content.encode(errors="replace"))
+        with filing.uploads.reservation(place.root, size) as room:
+            room.take(size)
             new = texts.save(place, content, etag, filing.tell)
         return jsonify({"path": f"/{place.text}", "etag": new})
 
