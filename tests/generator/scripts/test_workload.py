@@ -98,8 +98,8 @@ def test_counting_ends_at_too_many_pictures() -> None:
     )
     with pytest.raises(BadRequest, match="1,000,000 pictures; at most 1,000"):
         check_job(asking("x/y/z plot", spans), NO_LIMIT)
-    lines = "--n_iter 900\n" * 50_000
-    with pytest.raises(BadRequest, match="1800 pictures"):
+    lines = "--n_iter 900\n" * 100_000
+    with pytest.raises(BadRequest, match="1,800 pictures"):
         check_job(
             asking(
                 "prompts from file or textbox", defaults("prompts from file or textbox", a3=lines)
