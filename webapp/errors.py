@@ -173,7 +173,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (ModelNotFound, 422),
     (WrongArchitecture, 422),
     (BadRequest, 422),
-    (ModelUnreadable, 500),
+    (ModelUnreadable, 422),
     (NotANumber, 500),
     (CannotSave, 507),
     (GeneratorError, 500),

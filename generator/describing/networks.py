@@ -70,6 +70,7 @@ class Describers:
             return loaders[form](folder, self._device)
         except BROKEN as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
+            reason = reason.replace(str(folder), folder.name)
             raise ModelUnreadable(
                 f"{folder.name} is no network that transformers can describe a picture with "
                 f"({form}): {reason}"

@@ -41,7 +41,7 @@ class Adapter:
         for layer, factors in self.layers.items():
             if layer.endswith(("attn2_to_k", "attn2_to_v")):
                 for name in ("lora_down.weight", "hada_w1_b", "diff"):
-                    if name in factors:
+                    if name in factors and factors[name].dim() > 1:
                         return factors[name].shape[1]
         return None
 
@@ -139,7 +139,7 @@ def _scale_as_told(file: ModelFile, layers: Mapping[str, dict[str, Tensor]]) -> 
             for prefix, part in ((UNET, "unet"), (TEXT, "text_encoder"))
             if f"{part}.lora_alpha" in facts
         }
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ModelUnreadable(
             f"{file.name}: its lora_adapter_metadata is no JSON object ({error})"
         ) from error

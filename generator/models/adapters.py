@@ -98,17 +98,17 @@ def _add(
                 change = delta(factors, weight.float(), mount.rank_limit)
                 if change is not None:
                     _shift(weight, change * (strength * times), kept)
-        except (RuntimeError, IndexError) as error:
+            bias, shift = getattr(module, "bias", None), bias_delta(factors)
+            if isinstance(bias, nn.Parameter) and shift is not None:
+                _shift(bias, shift.reshape(bias.shape) * (strength * mount.times), kept)
+        except (RuntimeError, IndexError, ValueError, TypeError, ArithmeticError) as error:
             raise _misfit(mount, name, weight) from error
         except KeyError as error:
             raise _incomplete(mount, name, str(error.args[0])) from error
-        bias, shift = getattr(module, "bias", None), bias_delta(factors)
-        if isinstance(bias, nn.Parameter) and shift is not None:
-            _shift(bias, shift.reshape(bias.shape) * (strength * mount.times), kept)
-        elif shift is not None:
-            yield f"{name}.bias"
-        elif change is None:
+        if shift is None and change is None:
             yield name
+        elif shift is not None and not isinstance(bias, nn.Parameter):
+            yield f"{name}.bias"
 
 
 def _shift(parameter: nn.Parameter, change: Tensor, kept: dict[nn.Parameter, Tensor]) -> None:

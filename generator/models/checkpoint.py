@@ -19,7 +19,7 @@ from generator.models.families.sd1 import keys, sizes
 from generator.models.families.sd1.hints import read_hints
 from generator.models.families.sd1.upsampling import follow_original
 from generator.models.index import ModelFile
-from generator.models.weights import read_tensors, shapes
+from generator.models.weights import SENSELESS, read_tensors, shapes
 
 torchvision_ops.prepare()  # before diffusers and transformers, which import torchvision
 
@@ -28,6 +28,9 @@ from transformers import CLIPTextConfig, CLIPTextModel  # noqa: E402
 
 Network = TypeVar("Network", bound=nn.Module)
 Tensors = Mapping[str, Tensor]
+
+
+MOST_TENSORS = 20_000  # of a checkpoint with its averages, twice over
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,6 +171,11 @@ def _old_text_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _must_be_sd1(file: ModelFile, found: Shapes) -> None:
+    if len(found) > MOST_TENSORS:
+        raise WrongArchitecture(
+            f"{file.name} holds {len(found):,} tensors; a {SD1} checkpoint has less than "
+            f"{MOST_TENSORS:,}"
+        )
     kind = architecture(found)
     if kind not in DRAWN:
         raise WrongArchitecture(
@@ -178,9 +186,16 @@ def _must_be_sd1(file: ModelFile, found: Shapes) -> None:
 
 @contextmanager
 def incomplete(file: ModelFile, needed: str) -> Iterator[None]:
-    """A tensor that the sizes are read from is missing: a file without VAE or text encoder."""
+    """A tensor that the sizes are read from is missing: a file without VAE or text encoder.
+
+    What is there and makes no network is told alike. Raises :class:`ModelUnreadable`.
+    """
     try:
         yield
+    except SENSELESS as error:
+        raise ModelUnreadable(
+            f"{file.name}: its tensors make no network: {str(error)[:200] or type(error).__name__}"
+        ) from error
     except (KeyError, IndexError, StopIteration) as error:
         raise ModelUnreadable(
             f"{file.name} is incomplete: it lacks {error.args[0] if error.args else 'attention'}. "

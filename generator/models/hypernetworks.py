@@ -30,7 +30,10 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 }
 
 
-BROKEN = (RuntimeError, OSError, EOFError, LookupError, ValueError, TypeError)
+BROKEN = (
+    RuntimeError, OSError, EOFError, LookupError, ValueError, TypeError, ArithmeticError,
+    AttributeError, RecursionError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +62,10 @@ def read_hypernetwork(file: ModelFile, device: torch.device, dtype: torch.dtype)
             file,
             {width: (network(pair["0"]), network(pair["1"])) for width, pair in states.items()},
         )
-    except (*BROKEN, AttributeError) as error:
-        raise ModelUnreadable(f"{file.name} is no readable hypernetwork: {error!r}") from error
+    except BROKEN as error:
+        raise ModelUnreadable(
+            f"{file.name} is no readable hypernetwork: {str(error)[:200]}"
+        ) from error
 
 
 @contextmanager

@@ -15,6 +15,11 @@ BROKEN = (
     SafetensorError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError,
     AttributeError,
 )  # fmt: skip
+SENSELESS = (
+    ValueError, TypeError, RuntimeError, ArithmeticError, AttributeError, NotImplementedError,
+    AssertionError,
+)  # fmt: skip
+"""What diffusers, transformers and torch raise for sizes that are none."""
 
 
 def read_tensors(path: Path, kept_in: Path | None = None) -> dict[str, Tensor]:
@@ -44,11 +49,11 @@ def _read(path: Path, kept_in: Path | None) -> tuple[dict[str, Tensor], dict[str
         with converted(path, kept_in) as file:
             return _read_safetensors(file)
     except FileNotFoundError as error:
-        raise ModelUnreadable(f"{path.name}: the file is gone ({path})") from error
+        raise ModelUnreadable(f"{path.name}: the file is gone") from error
     except BROKEN as error:
         raise ModelUnreadable(
-            f"{path.name} cannot be read: {_first_line(error)}. The file is truncated, corrupt or "
-            f"no model; copy it again to {path}"
+            f"{path.name} cannot be read: {_first_line(error).replace(str(path), path.name)}. The "
+            "file is truncated, corrupt or no model; copy it again"
         ) from error
 
 

@@ -3,6 +3,7 @@
 Contract section 5.8. The networks' layouts are spandrel's to know.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from generator.errors import BadRequest, ModelNotFound, ModelUnreadable
 from generator.models import torchvision_ops
 from generator.models.index import ModelFile
 from generator.models.registry import Registry
-from generator.models.weights import read_tensors
+from generator.models.weights import SENSELESS, read_tensors
 from generator.pictures.resizing import IMAGE_MODES, lanczos
 from generator.pictures.tiles import Tiling, averaged, joined
 from generator.pictures.upscaler_names import find_upscaler, known_upscalers, label
@@ -30,7 +31,9 @@ AVERAGED = ("SCUNet", "SwinIR")
 """Networks whose tiles are averaged where they overlap; others' tiles fade into one another."""
 WRAPPINGS = ("params_ema", "params-ema", "params", "state_dict", "model", "net")
 """Under what training programs file a network's tensors."""
-
+MOST_TENSORS = 20_000
+LONGEST_NUMBER = 4  # digits in a tensor's name
+_NUMBER = re.compile(r"\d+")
 
 Enlarge = Callable[[Image.Image, float], Image.Image]
 
@@ -146,8 +149,9 @@ def _load(file: ModelFile, device: torch.device) -> "ImageModelDescriptor":
 
     try:
         tensors = _unwrapped(read_tensors(file.path, file.kept_in))
+        _check_names(file, tensors)
         found = ModelLoader(device).load_from_state_dict(tensors)
-    except (UnsupportedModelError, RuntimeError, KeyError, ValueError) as error:
+    except (UnsupportedModelError, *SENSELESS, LookupError) as error:
         raise ModelUnreadable(
             f"{file.path.name} is no upscaler that is known here: {type(error).__name__}. "
             "ESRGAN, RealESRGAN, SwinIR, DAT, ScuNET and others of spandrel's are."
@@ -156,6 +160,13 @@ def _load(file: ModelFile, device: torch.device) -> "ImageModelDescriptor":
         name = file.path.name
         raise ModelUnreadable(f"{name} holds a network that makes no picture of a picture.")
     return found.eval()
+
+
+def _check_names(file: ModelFile, tensors: dict[str, Tensor]) -> None:
+    """Refuse names that count to a million: a network is built with as many layers."""
+    numbers = (number for name in tensors for number in _NUMBER.findall(name))
+    if len(tensors) > MOST_TENSORS or any(len(number) > LONGEST_NUMBER for number in numbers):
+        raise ModelUnreadable(f"{file.path.name}: its names are those of no upscaler.")
 
 
 def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

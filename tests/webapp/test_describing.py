@@ -70,7 +70,7 @@ def test_a_damaged_network_is_named(service: Service) -> None:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{")
     answer = ask(service.client, "deepdanbooru")
-    assert answer.status_code == 500
+    assert answer.status_code == 422
     assert "0-broken" in answer.get_json()["detail"]
 
 

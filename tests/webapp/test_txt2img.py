@@ -197,7 +197,7 @@ def test_bad_json(house: Any, data: bytes, loc: list[object]) -> None:
 @pytest.mark.parametrize(
     ("error", "status", "name"),
     [
-        (ModelUnreadable("x.safetensors is truncated"), 500, "ModelUnreadable"),
+        (ModelUnreadable("x.safetensors is truncated"), 422, "ModelUnreadable"),
         (NotANumber("A tensor with NaNs was produced in Unet."), 500, "NansException"),
         (CannotSave("disk full"), 507, "CannotSave"),
         (MemoryError(), 500, "OutOfMemoryError"),
