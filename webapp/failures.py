@@ -16,13 +16,14 @@ from webapp.errors import (
     Refused,
     TooLarge,
     TooManyTries,
+    Unavailable,
     WrongCredential,
     envelope,
     json_answer,
     status_of,
 )
 from webapp.queues.errors import QueueError
-from webapp.routes.context import response
+from webapp.routes.context import response, services
 from webapp.routes.login import form, wait_form
 from webapp.routes.road import CallerLeft
 from webapp.traffic import logged_path
@@ -97,7 +98,13 @@ def left(_: CallerLeft) -> Response:
 
 
 def failed(error: Exception) -> Response:
-    """Everything else by the table of ``webapp.errors``; what is unexpected is logged whole."""
+    """Everything else by the table of ``webapp.errors``; what is unexpected is logged whole.
+
+    Where the data directory was taken away, that is what is told: all else follows from it.
+    """
+    if status_of(error) == 500 and (why := services().stream.lost()):
+        log.warning("%s %s: %r", request.method, logged_path(), error)
+        error = Unavailable(f"{why} Send the request again in a moment.")
     status = status_of(error)
     if status >= 500 and not isinstance(error, FORESEEN):
         log.exception("%s %s failed", request.method, logged_path())

@@ -29,12 +29,13 @@ class QueueWatch:
 
 
 class WatchingThread(threading.Thread):
-    """Looks at a store until it is lost, and calls ``act`` with the reason, once.
+    """Looks at a store until it is lost, and calls ``act`` with the reason.
 
-    A thread of its own: on a dead mount a look may never return.
+    At each look, until ``act`` returns True: there may be nothing to go on with yet. A thread of
+    its own: on a dead mount a look may never return.
     """
 
-    def __init__(self, stream: Stream, act: Callable[[str], None], every: float = EVERY) -> None:
+    def __init__(self, stream: Stream, act: Callable[[str], bool], every: float = EVERY) -> None:
         super().__init__(name="queue-watch", daemon=True)
         self.watch = QueueWatch(stream)
         self.act = act
@@ -45,8 +46,7 @@ class WatchingThread(threading.Thread):
         """Look until it is lost or we are stopped."""
         while not self._ended.wait(self.every):
             why = self.watch.look()
-            if why:
-                self.act(why)
+            if why and self.act(why):
                 return
 
     def stop(self) -> None:

@@ -122,10 +122,11 @@ class Supervisor:
         """Look whether the queue stays where it is."""
         WatchingThread(self.store, self.note_loss).start()
 
-    def note_loss(self, why: str) -> None:
+    def note_loss(self, why: str) -> bool:
         """Say once that the queue is gone; the other processes notice it themselves, and end."""
         self.log.error("%s What waited in it is lost; a new queue is opened.", why)
         self.lost.set()
+        return True
 
     def open_anew(self) -> None:
         """Open the queue that is there now, making one where there is none; else try again."""

@@ -19,6 +19,7 @@ from webapp.config import Config, parse_handed
 from webapp.content_policy import NOTHING
 from webapp.family import LISTEN_FD, die_with_parent, die_with_supervisor
 from webapp.logs import about, start_log
+from webapp.places import CannotUse, prepare
 from webapp.queue_watch import WatchingThread
 from webapp.secret_flags import blot_out, forget
 from webapp.services import build
@@ -100,16 +101,26 @@ class Server(BaseApplication):
         services = build(self.config)
         if services.filing is not None:
             services.filing.begin()
-        WatchingThread(services.stream, partial(end, services.log)).start()
+        WatchingThread(services.stream, partial(end, self.config, services.log)).start()
         app = create_app(services)
         refuse_for_good()  # a plugin's web.py shall not bring torch in by a later import
         return app
 
 
-def end(log: "logging.Logger", why: str) -> None:
-    """End this process as gunicorn does it, with answers for all who wait; it is started anew."""
+def end(config: Config, log: "logging.Logger", why: str) -> bool:
+    """End this process as gunicorn does it, with answers for all who wait; it is started anew.
+
+    False, and nothing done, while no other could use the data directory either: as long as this
+    one lives, whoever asks is told.
+    """
+    try:
+        prepare(config)
+    except CannotUse as error:
+        log.debug("nothing to start anew with: %s", error)
+        return False
     log.error("%s The web process ends, to be started anew.", why)
     os.kill(os.getpid(), signal.SIGTERM)
+    return True
 
 
 def settings(config: Config) -> dict[str, Any]:

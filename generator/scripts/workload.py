@@ -56,7 +56,7 @@ def check_job(request: GenerationRequest, most: float, samplers: Sequence[str] =
         pictures += times * part.picture_count
         check_count(pictures)  # stops the counting, too
         asked += times * megapixel_steps(part)
-        check_workload(asked, most, f"The script {script.title!r}")
+    check_workload(asked, most, f"The script {script.title!r}")
     return asked
 
 

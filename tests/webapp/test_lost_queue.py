@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import logging
 import os
 import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,10 +19,13 @@ from tests.waiting import EVERY, PATIENCE, joined, result_of, wait_until
 from tests.webapp.test_supervisor import Running
 from tests.webapp.test_worker import Bench, stepping
 from tests.webapp.web_process import WebProcess, web_process
+from webapp.config import parse
+from webapp.places import CannotUse, prepare
 from webapp.queue_watch import LOOKS, QueueWatch
 from webapp.queues.contracts import Frame
 from webapp.queues.errors import QueueLost
 from webapp.queues.sqlite import SqliteStore
+from webapp.web import end
 
 
 def lose(folder: Path, how: str) -> None:
@@ -133,6 +138,26 @@ def test_whoever_waits_is_told_and_the_web_process_starts_anew(web: WebProcess, 
     wait_until(lambda: asked(web, "/readyz")[0] == 200)
     assert asked(web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 1})[0] == 200
     bench.end()
+
+
+def test_while_nothing_can_take_its_place_the_web_process_stays_and_tells(web: WebProcess) -> None:
+    """It goes on with the folder once that is back."""
+    folder, away = web.data_dir, web.data_dir.with_name("away")
+    before = web.serving.pid
+    folder.rename(away)
+    folder.write_text("in the way")
+    config = parse(["--data-dir", str(web.data_dir)], {})
+    with pytest.raises(CannotUse):
+        prepare(config)
+    assert not end(config, logging.getLogger("test"), "gone")  # or this process were ended
+    for _ in range(LOOKS + 1):
+        assert asked(web, "/readyz")[1]["status"] == "no queue"
+        assert asked(web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 1})[0] == 503
+        time.sleep(1)  # a look of the process
+    folder.unlink()
+    away.rename(folder)
+    wait_until(lambda: asked(web, "/readyz")[1].get("status") != "no queue")
+    assert web.serving.pid == before
 
 
 def test_a_whole_service_goes_on_with_a_new_queue(tmp_path: Path) -> None:
