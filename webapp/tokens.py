@@ -44,7 +44,8 @@ def lines(text: str) -> list[str]:
         content = Path(text[1:]).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
-        raise BadToken(f"The file {text[1:]} cannot be read: {why}.") from error
+        name = f" {text[1:]}" if "/" in text else ""  # else it may be a secret that begins with @
+        raise BadToken(f"The file{name} after the @ cannot be read: {why}.") from error
     kept = (line.strip() for line in content.splitlines())
     return [line for line in kept if line and not line.startswith("#")]
 

@@ -195,12 +195,18 @@ def test_tokens_and_passwords_are_read_from_files(tmp_path: Path) -> None:
     assert parse([f"--api-auth=@{file}"], {}).api_auth == (("ann", "a:b"), ("bob", "c"))
     file.write_text("the-owner-s-token\n")
     assert parse([], {"EASEL_TOKEN": f"@{file}"}).token == "the-owner-s-token"
-    with pytest.raises(UnknownFlag, match="cannot be read"):
+    with pytest.raises(UnknownFlag, match="/nowhere/at/all after the @ cannot be read"):
         parse(["--token", "@/nowhere/at/all"], {})
+    with pytest.raises(UnknownFlag) as refused:
+        parse(["--token", f"@{MARK}"], {})
+    assert MARK not in str(refused.value)
+    with pytest.raises(UnknownFlag) as refused:
+        parse([f"--tokn={MARK}"], {})
+    assert MARK not in str(refused.value)
 
 
 def test_every_flag_that_sounds_secret_is_marked() -> None:
-    sounds = re.compile(r"token|password|secret|(?<!gradio-)auth$|credential|ngrok$")
+    sounds = re.compile(r"token|password|secret|(?<!gradio-)auth$|credential|ngrok$|-url$|-dsn$")
     assert {flag.name for flag in FLAGS if sounds.search(flag.name)} <= {
         flag.name for flag in SECRET
     }
