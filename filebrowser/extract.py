@@ -22,6 +22,9 @@ from filebrowser.moving import Result, State, Step, Work, attempt, identity, ope
 from filebrowser.moving import work_folder as room_for
 from filebrowser.uploads.rules import Rules
 
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Of others zipfile unpacks all that it has read at once: gigabytes, from a few kilobytes."""
+
 PIECE = 1024 * 1024  # bytes written between two looks at the limits
 MOST_TOLD = 5  # names of files left out
 END, END_64 = b"PK\x05\x06", b"PK\x06\x06"
@@ -179,6 +182,11 @@ def _names(member: zipfile.ZipInfo) -> tuple[str, ...]:
         raise BadArchive(f"{member.filename[:80]!r} in the archive is a link or a device.")
     if member.flag_bits & 0x1:
         raise BadArchive("The archive is locked with a password.")
+    if member.compress_type not in PACKED:
+        raise BadArchive(
+            f"{member.filename[:80]!r} is packed in a way that is not read here: make the archive "
+            "anew, as zip programs do by default (deflate)."
+        )
     try:
         names = split(member.filename)
     except BadPath as error:

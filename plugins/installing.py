@@ -17,13 +17,14 @@ from uuid import uuid4
 from plugins.errors import BadPackage
 from plugins.finding import EXTENSIONS
 from plugins.manifest import FILE, Manifest, parse
-from plugins.wheels import is_wheel, root_in_wheel
+from plugins.wheels import is_wheel, read_entry, root_in_wheel
 
 LARGEST_ARCHIVE = 64 << 20  # bytes
 LARGEST_WHOLE = 256 << 20  # bytes, unpacked
 MOST_FILES = 4000
 LONGEST_NAME = 200  # characters of a path below the plugin's folder
 PIECE = 1 << 20
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others cannot be unpacked by pieces
 WHEEL = ".whl"
 ENDINGS = (".zip", WHEEL)
 LEFT_OUT = frozenset({"__pycache__", ".git"})
@@ -41,7 +42,7 @@ def install(
     try:
         with zipfile.ZipFile(archive) as packed:
             root, entries = contents(packed, wheel=wheel)
-            manifest = parse(packed.read(f"{root}{FILE}"))
+            manifest = parse(read_entry(packed, f"{root}{FILE}"))
             return _place(packed, root, entries, manifest, data_dir, replace=replace)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise BadPackage(f"The archive cannot be read: {error}.") from error
@@ -131,6 +132,8 @@ def check(entry: zipfile.ZipInfo) -> None:
         raise BadPackage(f"The archive holds {name[:80]!r}, which is no name for every system.")
     if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and stat.S_IFMT(mode):
         raise BadPackage(f"The archive holds {name!r}, which is a link or no plain file.")
+    if entry.compress_type not in PACKED:
+        raise BadPackage(f"The archive holds {name!r}, packed by another way than deflate.")
     if entry.flag_bits & 1:
         raise BadPackage(f"The archive holds {name!r}, which is encrypted.")
 

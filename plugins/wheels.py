@@ -51,9 +51,16 @@ def _member(packed: zipfile.ZipFile, name: str, usual: bytes | None = None) -> b
         if usual is None:
             raise BadPackage(f"The wheel has no {name}.")
         return usual
-    if packed.getinfo(name).file_size > LARGEST:
-        raise BadPackage(f"The wheel's {name} has more than {LARGEST} bytes.")
-    return packed.read(name)
+    return read_entry(packed, name)
+
+
+def read_entry(packed: zipfile.ZipFile, name: str) -> bytes:
+    """A small file of an archive, however little of it the archive tells. Raises ``BadPackage``."""
+    with packed.open(name) as file:
+        content = file.read(LARGEST + 1)  # a size makes zipfile unpack no more than that
+    if len(content) > LARGEST:
+        raise BadPackage(f"The archive's {name} has more than {LARGEST} bytes.")
+    return content
 
 
 def check_metadata(text: bytes) -> None:

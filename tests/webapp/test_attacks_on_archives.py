@@ -178,6 +178,15 @@ def test_52_a_bomb_is_stopped_and_leaves_nothing(world: World) -> None:
     )
 
 
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_52_what_cannot_be_unpacked_by_pieces_stays_packed(world: World, way: int) -> None:
+    with zipfile.ZipFile(world.inside / "evil.zip", "w", way) as file:
+        file.writestr("a.txt", bytes(1 << 20))
+    assert "deflate" in extract(world).get_data(as_text=True)
+    nothing_came(world)
+    assert not [each for each in (world.inside / "evil").rglob("*") if each.is_file()]
+
+
 def test_52_a_small_file_that_claims_to_be_vast(world: World) -> None:
     packed(world, {"a.txt": b"x" * 100})
     data = bytearray((world.inside / "evil.zip").read_bytes())
