@@ -54,9 +54,18 @@ pip_install() { # HOME WORD ...
     "$home/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input "$@"
 }
 
+# The builds of torch differ (CPU, CUDA, a file of this machine): they alone have no hash in the lock.
+TORCH='^torch(vision)?=='
+# Have no wheel: built here from their source archive, whose hash is checked.
+SOURCES=wsgidav
+
+# install_locked: nothing but what the lock names, and each file only with the hash that stands there.
 install_locked() { # HOME LOCK
-    pip_install "$1" -r "$1/$2" ||
-        fail "pip could not install $2. Is a package registry reachable? Start again when it is."
+    local listed="$1/.venv/.easel-$2"
+    grep -vE "$TORCH" "$1/$2" >"$listed"
+    pip_install "$1" --require-hashes --no-deps --only-binary :all: --no-binary "$SOURCES" -r "$listed" ||
+        fail "pip could not install $2. Is a package registry reachable? Start again when it is. If a hash does not match, somebody has changed the file on its way."
+    rm -f -- "$listed"
 }
 
 # ready STAMP WANTED HOME: the step was made from WANTED, and the interpreter is still there.
@@ -80,10 +89,11 @@ prepare_runtime() { # HOME
     sound_venv "$1" || make_venv "$1"
     touch -- "$1/.venv/.easel-begun"
     # torch alone and first, so that nothing asks the registry for another build of it
-    pip_install "$1" "$(grep -E '^torch==' "$1/requirements.lock")" ||
+    pip_install "$1" --no-deps $(grep -E "$TORCH" "$1/requirements.lock" | LC_ALL=C sort -r) ||
         fail "pip could not install torch. Is a package registry reachable? Start again when it is."
     install_locked "$1" requirements.lock
-    pip_install "$1" --no-deps --no-build-isolation -e "$1" ||
+    # With what it needs: all is there but what torch's build brings along for a GPU.
+    pip_install "$1" --no-build-isolation -e "$1" ||
         fail "pip could not install Easel itself; see above."
     printf '%s' "$1" >"$1/.venv/.easel-home"
     printf '%s' "$wanted" >"$stamp"

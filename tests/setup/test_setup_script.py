@@ -4,7 +4,9 @@ A pretended Python stands in for pip and venv, so that nothing is downloaded her
 clean clone is the real thing.
 """
 
+import configparser
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,6 +20,7 @@ PYTHON = """#!/bin/bash
 echo "$*" >>"$PRETEND_LOG"
 case "$*" in
 "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+*"pip install"*" -r "*) cat -- "${@: -1}" >>"$PRETEND_LOG.listed" && [ ! -e "$PRETEND_LOG.fail" ] ;;
 *"pip install"*) [ ! -e "$PRETEND_LOG.fail" ] ;;
 *"-m webapp"*) echo "started in $PWD: ${*:3}" ;;
 esac
@@ -85,7 +88,43 @@ def test_first_start_sets_up_and_second_does_not(machine: Machine) -> None:
 def test_torch_comes_first(machine: Machine) -> None:
     machine.start()
     installs = [line for line in machine.log.read_text().splitlines() if "pip install" in line]
-    assert installs[0].endswith(" torch==2.13.0")
+    assert installs[0].endswith(" --no-deps torchvision==0.28.0 torch==2.13.0")
+
+
+def test_all_else_comes_with_its_hash_and_nothing_beside_it(machine: Machine) -> None:
+    machine.start()
+    installs = [line for line in machine.log.read_text().splitlines() if "pip install" in line]
+    for word in ("--require-hashes", "--no-deps", "--only-binary :all:", "--no-binary wsgidav"):
+        assert word in installs[1]
+    listed = Path(f"{machine.log}.listed").read_text()
+    assert "torch==" not in listed
+    assert "torchvision==" not in listed
+    assert "numpy==" in listed
+    assert not list((machine.home / ".venv").glob(".easel-*.lock"))
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_every_line_of_a_lock_has_its_hashes(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    for line in pins:
+        pin, *hashes = line.split(" ")
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9A-Za-z.]+", pin), pin
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", each) for each in hashes), pin
+        assert bool(hashes) is not pin.startswith(("torch==", "torchvision==")), pin
+    assert not re.search(r"https?:|file:|--(index|find|trusted|extra)", "\n".join(lines))
+
+
+def test_the_lock_names_all_that_easel_asks_for() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    asked = re.findall(r"^[A-Za-z0-9_-]+", settings["options"]["install_requires"], re.MULTILINE)
+    locked = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements.lock").read_text(), re.M)
+    assert {canonical(each) for each in asked} <= {canonical(each) for each in locked}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_words_arrive_as_they_were_typed(machine: Machine) -> None:
