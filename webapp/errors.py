@@ -53,7 +53,7 @@ from generator.errors import (
 from plugins.errors import BadManifest, BadPackage, PluginError, Withheld
 from webapp.memory_errors import memory_error, reason
 from webapp.queues.contracts import Answer
-from webapp.queues.errors import QueueError, QueueFull
+from webapp.queues.errors import AnswerTooLarge, QueueError, QueueFull
 
 BACK_SOON = 30
 """Seconds after which a service that ends may have been started again."""
@@ -209,6 +209,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (NoRoom, 507),
     (TimeoutError, 504),
     (QueueFull, 507),
+    (AnswerTooLarge, 500),
     (QueueError, 503),
     (sqlite3.Error, 503),
 )

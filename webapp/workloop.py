@@ -487,27 +487,42 @@ class Pulse(threading.Thread):
         self.worker = worker
         self._stopped = threading.Event()
         self._plugins: Mapping[str, object] | None = None  # as they were shown last
+        self.watch = QueueWatch(worker.stream)
+        self._beaten = 0.0
+        self._told: object = None  # the state at the last beat
 
     def run(self) -> None:
-        """Beat every two seconds, and at once when the state has changed."""
-        beaten, told_last = 0.0, None
-        watch = QueueWatch(self.worker.stream)
+        """Beat every two seconds, and at once when the state has changed.
+
+        Nothing ends the thread: without it the worker seems dead, and a lost queue goes unnoticed.
+        """
         while not self._stopped.wait(0.1):
-            self._show_plugins()
-            state = self.now()
-            told = (state.state, state.job, state.checkpoint)
-            if told == told_last and time.monotonic() - beaten < HEARTBEAT:
-                continue
-            beaten, told_last = time.monotonic(), told
-            if why := watch.look():
-                self.worker.leave_lost(why)
-                return
             try:
-                self.worker.board.heartbeat(state)
-                if self.worker.plugins:
-                    count_spent(self.worker.board, self.worker.plugins)
+                self._show_plugins()
+                if self._is_due() and (why := self._beat()):
+                    self.worker.leave_lost(why)
+                    return
             except (sqlite3.Error, QueueError) as error:
                 self.worker.log.warning("no heartbeat: %s", error)
+            except Exception:
+                self.worker.log.exception("no heartbeat")
+
+    def _is_due(self) -> bool:
+        worker = self.worker
+        told = (worker.state, worker.lease, worker.engine.loaded, worker.draining.is_set())
+        if told == self._told and time.monotonic() - self._beaten < HEARTBEAT:
+            return False
+        self._beaten, self._told = time.monotonic(), told
+        return True
+
+    def _beat(self) -> str:
+        """Say that the worker lives; why the queue is lost where it is."""
+        if why := self.watch.look():
+            return why
+        self.worker.board.heartbeat(self.now())
+        if self.worker.plugins:
+            count_spent(self.worker.board, self.worker.plugins)
+        return ""
 
     def _show_plugins(self) -> None:
         """Tell how the plugins stand when that has changed."""

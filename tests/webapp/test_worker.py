@@ -442,6 +442,28 @@ def test_a_preview_that_cannot_be_written_costs_no_lease(bench: Bench) -> None:
     assert bench.answer("house")[0] == 200
 
 
+def test_an_answer_that_the_queue_cannot_hold_is_told_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not drawn again and again until the job is given up."""
+    monkeypatch.setattr("webapp.queues.sqlite.MOST_ANSWER", 400)
+    bench.worker.pause = lambda seconds: None
+    bench.put("house", echo={"prompt": "x" * 1000})
+    status, body = bench.answer("house")
+    assert status == 500
+    assert "at most 400 can be kept" in str(body["detail"])
+    assert len(bench.engine.runs) == 1
+
+
+def test_a_measure_that_fails_costs_no_heartbeat_after_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workloop, "HEARTBEAT", 0.0)
+    bench.worker.measure = Failing(lambda: {"rss": 1}, 3, RuntimeError("CUDA error"))
+    bench.thread.start()
+    wait_until(bench.store.workers)
+
+
 def test_reports_may_fail_and_the_job_goes_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

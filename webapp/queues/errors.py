@@ -9,6 +9,10 @@ class QueueFull(QueueError):
     """The disk that holds the store is full: nothing was stored (HTTP 507)."""
 
 
+class AnswerTooLarge(QueueError):
+    """An answer that no row of the store can hold (HTTP 500)."""
+
+
 class QueueLost(QueueError):
     """The store's folder was removed or replaced under the running process (HTTP 503)."""
 

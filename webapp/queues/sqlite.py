@@ -14,7 +14,7 @@ from uuid import uuid4
 from webapp.queues import tallies
 from webapp.queues.contracts import Answer, Depth, Frame, Lease
 from webapp.queues.database import Database
-from webapp.queues.errors import QueueError, QueueFull, QueueLost
+from webapp.queues.errors import AnswerTooLarge, QueueError, QueueFull, QueueLost
 from webapp.queues.lapses import Lapses
 from webapp.queues.matching import (
     AGE_CAP,
@@ -31,6 +31,7 @@ from webapp.queues.wake import WORK, Bell
 LEASE_SECONDS = 10.0
 MAX_DELIVERY = 5
 ANSWER_SECONDS = 3600.0  # how long an answer waits for its reader
+MOST_ANSWER = 900_000_000  # bytes; a row of SQLite has 1,000,000,000
 PURGE_SECONDS = 60.0  # between sweeps of what has expired
 
 COLUMNS = 'id, kind, owner, checkpoint, priority, tags, "index", put_at, deliveries'
@@ -130,6 +131,12 @@ class SqliteStore(SqliteBoard):
         return self.database.with_room(lambda: self._answer(lease, answer, gpu_seconds, model))
 
     def _answer(self, lease: Lease, answer: Answer, gpu_seconds: float, model: str) -> bool:
+        if len(answer.body) > MOST_ANSWER:
+            raise AnswerTooLarge(
+                f"The answer has {len(answer.body):,} bytes; at most {MOST_ANSWER:,} can be kept. "
+                "Ask for fewer pictures, or with save_images and without send_images: files that "
+                "were saved are there."
+            )
         now, frame = self.clock(), lease.frame
         with self.database.writing() as rows:
             removed = rows.execute(
