@@ -60,7 +60,7 @@ class Supervisor:
         log: logging.Logger,
         reopen: "Callable[[], SqliteStore]",
     ) -> None:
-        """``reopen`` makes what a lost queue needs and opens it, or raises as :func:`opened`."""
+        """``reopen`` opens the queue after it was lost, or raises as :func:`opened_anew`."""
         self.web = web
         self.workers = tuple(workers)
         self.store = store
@@ -288,7 +288,8 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = EASEL) 
         config.tls_certfile is not None,
         lambda: announce(config, port, key),
     )
-    supervisor = Supervisor(web, workers, store, log, partial(opened, config, log))
+    reopen = partial(opened_anew, config, log, port, key)
+    supervisor = Supervisor(web, workers, store, log, reopen)
     supervisor.listen_to_signals()
     try:
         return supervisor.run(probe)
@@ -318,12 +319,18 @@ def worker_child(
     )
 
 
-def opened(config: "Config", log: logging.Logger) -> "SqliteStore":
-    """The queue of the data directory, both made where they are missing.
+def opened_anew(
+    config: "Config", log: logging.Logger, port: int, key: Secret | None
+) -> "SqliteStore":
+    """The queue of a data directory that was taken away, both made where they are missing.
 
-    Raises ``CannotUse``, ``OSError``, ``sqlite3.Error``.
+    ``key`` is the token that was announced; another is announced again. Raises ``CannotUse``,
+    ``OSError``, ``sqlite3.Error``.
     """
     prepare(config)
+    made = token(config)
+    if made is not None and (key is None or made.reveal() != key.reveal()):
+        announce(config, port, made)
     return open_store(config, log.getChild("queue"))
 
 

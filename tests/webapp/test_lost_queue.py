@@ -20,11 +20,12 @@ from tests.webapp.test_supervisor import Running
 from tests.webapp.test_worker import Bench, stepping
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.config import parse
-from webapp.places import CannotUse, prepare
+from webapp.places import CannotUse, prepare, token
 from webapp.queue_watch import LOOKS, QueueWatch
 from webapp.queues.contracts import Frame
 from webapp.queues.errors import QueueLost
 from webapp.queues.sqlite import SqliteStore
+from webapp.supervisor import opened_anew
 from webapp.web import end
 
 
@@ -173,3 +174,21 @@ def test_a_whole_service_goes_on_with_a_new_queue(tmp_path: Path) -> None:
     os.kill(running.worker(), 9)  # the supervisor, too, has the new queue
     wait_until(lambda: any(tally.name == "restarts" for tally in running.store.tallies()))
     running.end()
+
+
+def test_a_token_that_went_with_its_folder_is_announced_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = parse(["--data-dir", str(tmp_path), "--listen", "--no-default-checkpoint"], {})
+    prepare(config)
+    before = token(config)
+    log = logging.getLogger("test")
+    opened_anew(config, log, 1, before).close()
+    assert capsys.readouterr().out == ""
+    shutil.rmtree(tmp_path / ".easel")
+    opened_anew(config, log, 1, before).close()
+    made = token(config)
+    assert made is not None
+    assert before is not None
+    assert made.reveal() != before.reveal()
+    assert made.reveal() in capsys.readouterr().out
