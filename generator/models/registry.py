@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from generator.errors import ModelNotFound, ModelUnreadable
+from generator.models.embedding_facts import text_width
 from generator.models.hashes import HashCache, compute
 from generator.models.index import Identity, Index, ModelFile, natural
 from generator.models.kinds import SHELVES, Folders, Kind
@@ -58,6 +59,8 @@ class Registry:
         self._changing = threading.Lock()  # held while swapping the index
         self._index: Index | None = None
         self._revision = 0
+        self._reading = threading.Lock()  # held while reading what the index does not tell
+        self._widths: dict[Identity, int | None] = {}
         self._listeners: list[Listener] = []
         self._background: _Background | None = None
 
@@ -134,6 +137,15 @@ class Registry:
             return known
         self._publish({found.identity: found})
         return found
+
+    def text_width(self, checkpoint: ModelFile) -> int | None:
+        """How wide the text of a checkpoint is; None: not told. Reads each file once."""
+        with self._reading:
+            if checkpoint.identity not in self._widths:
+                here = {file.identity for file in self.index.of(Kind.CHECKPOINT)}
+                kept = {file: width for file, width in self._widths.items() if file in here}
+                self._widths = kept | {checkpoint.identity: text_width(checkpoint)}
+            return self._widths[checkpoint.identity]
 
     def latest(self, file: ModelFile) -> ModelFile:
         """What the index knows by now of this very file: a hash may have come. Looks at no disk."""

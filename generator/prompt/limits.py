@@ -15,6 +15,7 @@ from generator.prompt.grammar import (
 )
 from generator.request import GenerationRequest
 
+PROMPTS = ("prompt", "negative_prompt")
 LONGEST = 40_000  # characters, styles included
 MOST_STYLES = 200
 MOST_CHUNKS = 100  # of 75 tokens; BREAK ends one
@@ -40,6 +41,12 @@ def check_request(request: GenerationRequest) -> None:
         check_prompt(fix.prompt or "", fix.steps or steps, "hr_prompt")
         negative = fix.negative_prompt or ""
         check_prompt(negative, fix.steps or steps, "hr_negative_prompt", negative=True)
+    for name, panel in request.panels.items():  # what plugins draw inside the job
+        for key in PROMPTS:
+            text = panel.get(key)
+            if isinstance(text, str):
+                place = f"alwayson_scripts.{name}.{key}"
+                check_prompt(text, steps, place, negative=key != PROMPTS[0])
 
 
 def check_prompt(text: str, steps: int, field: str, *, negative: bool = False) -> None:

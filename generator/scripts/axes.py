@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from generator.errors import BadRequest
+from generator.prompt.limits import LONGEST
 from generator.request import (
     ControlUnit,
     GenerationRequest,
@@ -135,6 +136,13 @@ def _search(request: GenerationRequest, value: Any, among: Sequence[Any]) -> Gen
         raise BadRequest(
             f"Prompt S/R did not find {first} in prompt or negative prompt.", "script_args"
         )
+    for text in (request.prompt, request.negative_prompt):
+        length = len(text) + text.count(first) * (len(value) - len(first))
+        if length > LONGEST:
+            raise BadRequest(
+                f"Prompt S/R makes a prompt of {length:,} characters; at most {LONGEST:,}.",
+                "script_args",
+            )
     return replace(
         request,
         prompt=request.prompt.replace(first, value),

@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import Any
 
 from generator.errors import BadRequest
+from generator.prompt.limits import check_prompt
 from generator.request import GenerationRequest
 from generator.scripts.axes import AXES, IMG2IMG, TXT2IMG
-from generator.scripts.catalogue import PROMPT_MATRIX, PROMPTS_FROM_FILE, XYZ_PLOT
+from generator.scripts.catalogue import ALTERNATIVE, PROMPT_MATRIX, PROMPTS_FROM_FILE, XYZ_PLOT
 from generator.scripts.drawing import check_count
 from generator.scripts.matrix import count_parts
 
@@ -29,6 +30,10 @@ def check_script(request: GenerationRequest) -> None:
             raise BadRequest(
                 f"A text of {len(value):,} characters; at most {LONGEST_TEXT:,}.", "script_args"
             )
+    if script.title == ALTERNATIVE:
+        _, _, _, prompt, negative, _, steps, *_ = script.arguments
+        check_prompt(prompt, steps, "script_args")
+        check_prompt(negative, steps, "script_args", negative=True)
     count = COUNTS.get(script.title)
     if count is not None:
         check_count(count(request, script.arguments))

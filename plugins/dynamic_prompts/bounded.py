@@ -9,7 +9,7 @@ from dynamicprompts.sampling_context import SamplingContext
 from dynamicprompts.types import ResultGen
 from dynamicprompts.wildcards import WildcardManager
 
-MOST = 100_000  # parts of prompts that one template is put together from
+MOST = 50_000  # parts of prompts that one template is put together from
 PER_PART = 1_000  # characters that count as a part more
 
 

@@ -15,6 +15,7 @@ from plugins import hook
 from plugins.dynamic_prompts.bounded import all_prompts, random_prompts
 from plugins.dynamic_prompts.modes import EVERY, FOLDER, SCRIPT, SIGNS
 from plugins.dynamic_prompts.sheet import on_a_sheet
+from plugins.dynamic_prompts.wildcard_files import manager_of
 from plugins.nouns import Home
 
 NOTE = "Template"  # keys of the infotext, as users of AUTOMATIC1111's extension know them
@@ -69,7 +70,7 @@ class Plugin:
 
     def wildcards(self) -> WildcardManager:
         """Those of the data directory as they are now."""
-        return WildcardManager(self.home.data_dir / FOLDER)
+        return manager_of(self.home.data_dir / FOLDER)
 
 
 def singles(

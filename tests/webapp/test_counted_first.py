@@ -35,7 +35,9 @@ def plot(*values: str, kind: int = 4, **more: object) -> dict[str, object]:
 
 
 def script(name: str, *arguments: object, **more: object) -> dict[str, object]:
-    """A body with a script."""
+    """A body with a script, its last arguments as they are by default."""
+    if name == "img2img alternative test":
+        arguments = (*arguments, 1.0, 0.0, False)
     return {"script_name": name, "script_args": list(arguments), **more}
 
 
@@ -74,10 +76,36 @@ TXT2IMG: dict[str, tuple[dict[str, Any], str]] = {
         script(MATRIX, False, False, "negative", "comma", 0, negative_prompt="a|" * 900),
         "2 to the power of 900 pictures",
     ),
+    "search": (
+        plot("a," + "b" * 9000, kind=7, prompt="a" * 9000),
+        "a prompt of 81,000,000 characters; at most 40,000",
+    ),
+    "detailer": (
+        {"alwayson_scripts": {"detailer": {"enabled": True, "prompt": "(" * 1500}}},
+        "alwayson_scripts.detailer.prompt: 1,500 opening brackets",
+    ),
     "lines": (script(FROM_FILE, False, False, "start", "a\n" * 5000), "5,000 pictures"),
     "text": (script(FROM_FILE, False, False, "start", "a" * 600_000), "600,000 characters"),
 }
 IMG2IMG: dict[str, tuple[dict[str, Any], str]] = {
+    "alternative": (
+        script(
+            "img2img alternative test",
+            "",
+            True,
+            True,
+            "BREAK " * 900,
+            "",
+            True,
+            20,
+            True,
+            1.0,
+            0.0,
+            False,
+        )
+        | {"init_images": [picture()]},
+        "901 chunks between BREAK",
+    ),
     "loops": (script("loopback", 32, 0.5, "Linear", "None", n_iter=1000, **SIDE), "at most 1,000"),
     "tiles": (script("sd upscale", "", 60, "None", 4, **SIDE), "pictures; at most 1,000"),
     "tiles of grown": (

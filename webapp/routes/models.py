@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify
 
 from generator.control.units import UNITS
 from generator.errors import ModelNotFound
-from generator.models.embedding_facts import EmbeddingFacts, text_width
+from generator.models.embedding_facts import EmbeddingFacts
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
 from generator.pictures.upscaler_names import (
@@ -136,7 +136,7 @@ def chosen_width() -> int | None:
         )
     except ModelNotFound:
         return None
-    return text_width(chosen)
+    return here.registry.text_width(chosen)
 
 
 def embedding(facts: EmbeddingFacts) -> dict[str, object]:
