@@ -96,13 +96,22 @@ class _Step:
         return list(np.linalg.solve(powers, wanted) * unit)
 
     def _varying(self, corrector: bool) -> list[float]:
+        """A row of phis times the inverse of the paper's matrix C.
+
+        The corrector ends as AUTOMATIC1111's does (case ``o_unipc_vary``), not as the paper: the
+        highest phi meets the row before its own, and the new estimate alone.
+        """
         size = len(self.ratios) if corrector else len(self.ratios) - 1
         if size == 0:
             return []
         factorials = np.cumprod(np.arange(1, size + 1))
         powers = np.vander(np.array(self.ratios[:size]), size, increasing=True) / factorials
         inverse = np.linalg.inv(powers)
-        return list(np.array(self.phis()[1 : size + 1]) @ inverse)
+        phis = np.array(self.phis()[1 : size + 1])
+        if not corrector:
+            return list(phis @ inverse)
+        earlier = phis[:-1] @ inverse[:-1, :-1]
+        return [*earlier, phis[-1] * inverse[max(size - 2, 0), -1]]
 
 
 def unipc(
@@ -156,7 +165,7 @@ def _solve(
     past = [(times[0], estimate(x, times[0]))]  # newest first
     for index in range(1, steps + 1):
         order = min(options.order, index)
-        if options.lower_order_final:
+        if options.lower_order_final and index >= options.order:
             order = min(order, steps + 1 - index)
         t, last = times[index], index == steps
         step = _step(table, t, past[:order])

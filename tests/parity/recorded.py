@@ -56,7 +56,8 @@ class Case:
 
 
 def all_cases(goldens: Path) -> tuple[Case, ...]:
-    """Every recorded case, by name."""
-    folder = goldens / "cases"
-    names = sorted(path.name.split(".request.")[0] for path in folder.glob("*.request.json"))
-    return tuple(Case(name, folder) for name in names)
+    """Every recorded case, by name: the goldens, and what was recorded later beside them."""
+    folders = (goldens / "cases", goldens.parent / "cases" / "parity")
+    found = (path for folder in folders for path in folder.glob("*.request.json"))
+    cases = (Case(path.name.split(".request.")[0], path.parent) for path in found)
+    return tuple(sorted(cases, key=lambda case: case.name))
