@@ -204,7 +204,7 @@ class Job:
 
         by_steps = self.request.options.refiner_switch_by_sample_steps
         switch_at = self.request.refiner.switch_at
-        return Refinement(switch_at, by_steps, take_over, lambda: self.bench.use(leg))
+        return Refinement(switch_at, by_steps, take_over)
 
     def _noise(self, batch: int, size: tuple[int, int]) -> PictureNoise:
         """The noise of a batch for latents of ``size`` (w, h)."""

@@ -47,10 +47,6 @@ class Conditioning:
     positive: tuple[tuple[Strand, ...], ...]
     negative: tuple[tuple[Stage, ...], ...]
 
-    def only(self, row: int) -> "Conditioning":
-        """The prompts of one picture of the batch."""
-        return Conditioning((self.positive[row],), (self.negative[row],))
-
 
 @dataclass(frozen=True, slots=True)
 class TextualInversion:

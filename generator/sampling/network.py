@@ -59,11 +59,6 @@ class Relief:
     conditioning: Conditioning
     empty: Tensor | None = None  # (77, width), the encoded empty prompt, for pad_cond_uncond
 
-    def only(self, row: int, alone: Callable[[Network], Network]) -> "Relief":
-        """The same for one picture of the batch; ``alone`` makes a network draw just that."""
-        own = self.conditioning.only(row)
-        return Relief(alone(self.network), own, self.empty)
-
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
@@ -72,4 +67,3 @@ class Refinement:
     switch_at: float  # share of the noise schedule that is done by then, 0..1
     by_steps: bool  # share of the denoiser calls instead
     take_over: Callable[[], Relief]
-    give_back: Callable[[], object]  # have the first network back, for another picture

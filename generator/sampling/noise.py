@@ -131,11 +131,6 @@ class PictureNoise:
         """The same pictures started afresh at another latent size (the hires pass)."""
         return PictureNoise(self.pictures, shape, self.source, self._ensd, self.device)
 
-    def each(self) -> tuple["PictureNoise", ...]:
-        """The same pictures one by one, started afresh."""
-        options = (self.shape, self.source, self._ensd, self.device)
-        return tuple(PictureNoise([picture], *options) for picture in self.pictures)
-
     def _first(self, picture: PictureSeed, draw: Draw) -> Tensor:
         base_shape = (self.shape[0], *(picture.resize_from or self.shape[1:]))
         resized = base_shape != self.shape

@@ -1,7 +1,5 @@
 """From noise (or a picture and noise) to a finished latent: the story of one sampling pass."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -9,7 +7,6 @@ from generator.prompt.conditioning import Conditioning
 from generator.request import Stop
 from generator.sampling.blending import Blend, HardBlend, SoftBlend
 from generator.sampling.denoiser import Denoiser, Guidance, Interrupted
-from generator.sampling.network import Network, Rows
 from generator.sampling.noise import PictureNoise
 from generator.sampling.passes import Pass, Sampled, Start
 from generator.sampling.roads import SigmaRoad, TimestepRoad
@@ -19,13 +16,9 @@ from generator.sampling.samplers import Sampler, resolve
 def sample(job: Pass, conditioning: Conditioning, noise: PictureNoise) -> Sampled:
     """Run one pass for a batch; ``noise`` has been asked nothing yet.
 
-    A sampler that chooses its steps by what it draws gets one picture at a time, so that none
-    depends on its neighbours. Raises :class:`generator.errors.NotANumber` and
-    :class:`generator.errors.BadRequest`.
+    Raises :class:`generator.errors.NotANumber` and :class:`generator.errors.BadRequest`.
     """
     sampler, label = resolve(job.sampling.sampler, job.sampling.schedule, job.tools)
-    if sampler.adaptive and len(noise.pictures) > 1:
-        return _apart(job, conditioning, noise)
     first = _first(job, noise)
     road = (TimestepRoad if sampler.kind == "timestep" else SigmaRoad)(job, sampler, label)
     guidance = _guidance(job, sampler, road.steps)
@@ -47,47 +40,6 @@ def _first(job: Pass, noise: PictureNoise) -> Tensor:
     # The picture is in the noise that was found: what is added to the picture must not hold it.
     level = job.network.table.sigma_max.to(drawn.device)
     return job.start.back.mixed(drawn) - job.start.latent / level
-
-
-def _apart(job: Pass, conditioning: Conditioning, noise: PictureNoise) -> Sampled:
-    """Picture by picture. After a stop the rest is left as it would have started."""
-    parts: list[Sampled] = []
-    for row, own in enumerate(noise.each()):
-        if parts and job.refinement:
-            job.refinement.give_back()
-        alone = _only(job, row)
-        if parts and parts[-1].stopped is not Stop.NO:
-            start = alone.start.latent if alone.start else own.initial()
-            parts.append(Sampled(start.to(job.network.device), parts[-1].stopped, 0, 0.0))
-            continue
-        parts.append(sample(alone, conditioning.only(row), own))
-    return Sampled(
-        torch.cat([part.latent for part in parts]),
-        parts[-1].stopped,
-        sum(part.calls for part in parts),
-        sum(part.network_seconds for part in parts),
-    )
-
-
-def _only(job: Pass, row: int) -> Pass:
-    """The same pass for one picture of its batch."""
-
-    def alone(network: Network) -> Network:
-        def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
-            owners = (row,) * len(rows.owners)  # the network still knows it by its place
-            return network.predict(x, t, context, replace(rows, owners=owners))
-
-        return replace(network, predict=predict)
-
-    refinement, start = job.refinement, job.start
-    if refinement is not None:
-        taken = refinement.take_over
-        refinement = replace(refinement, take_over=lambda: taken().only(row, alone))
-    if start is not None:
-        back = start.back
-        back = replace(back, noise=back.noise[row : row + 1]) if back else None
-        start = replace(start, latent=start.latent[row : row + 1], back=back)
-    return replace(job, network=alone(job.network), refinement=refinement, start=start)
 
 
 def _run(

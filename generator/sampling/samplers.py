@@ -31,7 +31,6 @@ class Sampler:
     kind: str = "sigma"  # sigma | timestep | range (only sigma_min and sigma_max) | lcm
     takes: frozenset[str] = frozenset()  # of eta, s_churn, s_tmin, s_tmax, s_noise
     fixed: Mapping[str, object] = field(default_factory=dict)  # arguments that its name fixes
-    adaptive: bool = False  # chooses its steps by what it draws: a picture at a time
 
     @property
     def name(self) -> str:
@@ -73,7 +72,6 @@ class _Entry:
     kind: str = "sigma"
     takes: frozenset[str] = frozenset()
     fixed: Mapping[str, object] = field(default_factory=dict)
-    adaptive: bool = False
 
 
 _ANCESTRAL = frozenset({"eta", "s_noise"})
@@ -95,7 +93,7 @@ _ENTRIES: Mapping[str, _Entry] = {
     "DPM2": _Entry(singlestep.dpm2, takes=CHURN),
     "DPM2 a": _Entry(singlestep.dpm2_ancestral, takes=_ANCESTRAL),
     "DPM fast": _Entry(dpm_solver.dpm_fast, kind="range", takes=_ANCESTRAL),
-    "DPM adaptive": _Entry(dpm_solver.dpm_adaptive, "range", _ETA, adaptive=True),
+    "DPM adaptive": _Entry(dpm_solver.dpm_adaptive, "range", _ETA),
     "Restart": _Entry(restart.restart),
     "DDIM": _Entry(timestep.ddim, kind="timestep", takes=_ETA),
     "DDIM CFG++": _Entry(timestep.ddim_cfgpp, kind="timestep", takes=_ETA),
@@ -107,7 +105,7 @@ _ENTRIES: Mapping[str, _Entry] = {
 
 def _sampler(named: SamplerName) -> Sampler:
     entry = _ENTRIES[named.name]
-    return Sampler(named, entry.function, entry.kind, entry.takes, entry.fixed, entry.adaptive)
+    return Sampler(named, entry.function, entry.kind, entry.takes, entry.fixed)
 
 
 SAMPLERS: Mapping[str, Sampler] = {named.name: _sampler(named) for named in SAMPLER_NAMES}

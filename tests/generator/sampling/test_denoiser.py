@@ -197,7 +197,31 @@ def test_every_sampler_starts_from_a_picture(name: str, strength: float) -> None
     assert torch.isfinite(found.latent).all()
 
 
-@pytest.mark.parametrize("name", [s.name for s in SAMPLER_NAMES])
+def test_dpm_adaptive_takes_the_steps_of_its_whole_batch() -> None:
+    """As in AUTOMATIC1111: one error norm for all, so that all pictures walk the same levels."""
+    seen: list[tuple[tuple[int, ...], tuple[float, ...]]] = []
+
+    def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
+        seen.append((rows.owners, tuple(t.tolist())))
+        sigma = TABLE.t_to_sigma(t)[:, None, None, None]
+        return torch.sin(x) * (1 + torch.tensor(rows.owners)[:, None, None, None]) * sigma / 8
+
+    def calls(first: int, count: int) -> int:
+        seen.clear()
+        noise = picture_noise(Seeds(1), first, count, "CPU", 0, (4, 8, 8))
+        job = Pass(Network(predict, TABLE), Sampling("DPM adaptive", "Automatic", 6))
+        sample(job, plain(count), noise)
+        return len(seen)
+
+    together = calls(0, 2)
+    assert all(set(owners) == {0, 1} and len(set(levels)) == 1 for owners, levels in seen)
+    assert calls(0, 1) != together  # the wilder neighbour asks for other steps
+
+
+STEADY = [s.name for s in SAMPLER_NAMES if s.name != "DPM adaptive"]
+
+
+@pytest.mark.parametrize("name", STEADY)
 def test_a_picture_ignores_its_neighbours(name: str) -> None:
     torch.manual_seed(0)
     both = drawn(name)

@@ -38,7 +38,7 @@ def drawn(sampler: str, switch_at: float, by_steps: bool = False) -> list[tuple[
     work = Pass(
         Network(Recorder(calls, "base"), TABLE),
         Sampling(sampler, "Automatic", 10),
-        refinement=Refinement(switch_at, by_steps, take_over, lambda: None),
+        refinement=Refinement(switch_at, by_steps, take_over),
     )
     sample(work, prompts(1.0), picture_noise(Seeds(1), 0, 1, "CPU", 0, (4, 8, 8)))
     return calls
