@@ -8,6 +8,7 @@ be opened by a worker; everything else is refused with the field named.
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -40,6 +41,7 @@ class PictureReader:
     rules: FetchRules = NO_LINKS
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(DECODED))
     most_in_all: int | None = MOST_IN_ALL
+    fetched: Callable[[int], None] = lambda size: None  # told the bytes that came by an address
     pixels: int = 0
 
     def __call__(self, name: str, text: str) -> str:
@@ -49,7 +51,11 @@ class PictureReader:
         base64 or no picture, and for files of more than 64 MiB or pictures of more than
         8192 x 8192 pixels, which are never decoded; ``Overloaded`` where memory is short.
         """
-        encoded, width, height = picture(name, text, self.rules, self.memory)
+        text = text.lstrip()
+        if is_link(text):
+            text = base64.b64encode(fetch(text, name, self.rules)).decode("ascii")
+            self.fetched(len(text))
+        encoded, width, height = picture(name, text, self.memory)
         self.pixels += width * height
         if self.most_in_all is not None and self.pixels > self.most_in_all:
             raise Refused(
@@ -65,11 +71,8 @@ class PictureReader:
             return fingerprint(read_base64(encoded))
 
 
-def picture(field: str, text: str, rules: FetchRules, memory: MemoryBudget) -> tuple[str, int, int]:
+def picture(field: str, text: str, memory: MemoryBudget) -> tuple[str, int, int]:
     """The picture in ``text`` as :class:`PictureReader` gives it, and its width and height."""
-    text = text.lstrip()
-    if is_link(text):
-        text = base64.b64encode(fetch(text, field, rules)).decode("ascii")
     encoded = bare(field, text)
     if len(encoded) // 4 * 3 > MOST_BYTES:
         raise Refused(f"{field}: the picture's file is over {MOST_BYTES >> 20} MiB.")

@@ -28,6 +28,11 @@ class MemoryBudget:
         self._line: deque[object] = deque()
         self._changed = threading.Condition()
 
+    @property
+    def contended(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._line)
+
     @contextmanager
     def hold(self, size: int, *, patiently: bool = False) -> Iterator[None]:
         """Have ``size`` bytes inside the block. Raises as :meth:`take`."""

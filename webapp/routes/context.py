@@ -1,10 +1,12 @@
 """What every route needs of the current request: the services, the caller, the body."""
 
 import json
-from typing import TYPE_CHECKING
+import time
+from typing import IO, TYPE_CHECKING
 
 from flask import Response, current_app, g, request
 
+from filebrowser.errors import Overloaded
 from webapp.auth import Caller
 from webapp.browsing import roots_of
 from webapp.errors import Fault, Forbidden, InvalidFields, TooLarge
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 LARGEST_FORM = 1024 * 1024  # bytes of a form: a name and a password
 SMALL = 64 * 1024  # bytes of a body that counts for nothing
-PIECE = 1024 * 1024  # bytes read at once where the length is not known
+PIECE = 128 * 1024  # bytes of a body that are read at once
+GRACE = 10.0  # seconds before the rate of a large body counts
+LEAST_RATE = 256 * 1024  # bytes a second
+DISCARDING = 15.0  # seconds for which a body that is refused is still read
 MOST_VALUES = 500_000  # in the JSON of a body; each takes up to a hundred bytes
 MOST_ECHOED = 200  # characters of a malformed body that the answer repeats
 
@@ -83,13 +88,40 @@ def body_bytes(most: int | None = None) -> bytearray:
     length = request.content_length
     if length is not None and length > most:
         raise TooLarge(f"The body of the request has {length:,} bytes; at most {most:,}.")
-    body, stream = bytearray(), request.stream
-    while piece := stream.read(min(PIECE, PIECE if length is None else length - len(body))):
-        if length is None and len(body) + len(piece) >= most:  # there it would be cut in silence
-            raise TooLarge(f"The body of the request has more than {most:,} bytes.")
-        hold_memory(len(piece))  # as it comes: who announces much and sends none holds nothing
-        body += piece
+    body, stream, began = bytearray(), request.stream, time.monotonic()
+    try:
+        if length is not None:
+            hold_memory(length)
+        while piece := stream.read(PIECE if length is None else min(PIECE, length - len(body))):
+            if length is None:
+                hold_memory(len(piece))
+                if len(body) + len(piece) >= most:  # there it would be cut in silence
+                    raise TooLarge(f"The body of the request has more than {most:,} bytes.")
+            body += piece
+            check_pace(len(body), time.monotonic() - began)
+    except Overloaded:
+        body.clear()
+        release_body()
+        discard(stream)
+        raise
     return body
+
+
+def check_pace(received: int, seconds: float) -> None:
+    """Who holds memory that others wait for must send quickly. Raises ``Overloaded``."""
+    slow = seconds > GRACE and received < LEAST_RATE * seconds
+    if slow and g.get("held_memory") and services().bodies.contended:
+        raise Overloaded(
+            f"The body came at less than {LEAST_RATE >> 10} KiB a second while others waited for "
+            "the memory that it holds; send it again later."
+        )
+
+
+def discard(stream: IO[bytes]) -> None:
+    """Read the rest of a body, for a while: most clients hear no answer before they sent it."""
+    until = time.monotonic() + DISCARDING
+    while time.monotonic() < until and stream.read(PIECE):
+        pass
 
 
 def hold_memory(size: int) -> None:

@@ -21,7 +21,15 @@ from webapp.requests.img2img import Img2Img
 from webapp.requests.saving import origins_dir, room_for, saving, unsaved
 from webapp.requests.txt2img import Txt2Img
 from webapp.routes import road
-from webapp.routes.context import caller, check_room, json_body, require, response, services
+from webapp.routes.context import (
+    caller,
+    check_room,
+    hold_memory,
+    json_body,
+    require,
+    response,
+    services,
+)
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.scopes import Scope, allowed
 from webapp.version import INFOTEXT_VERSION
@@ -87,7 +95,8 @@ def to_frame(body: DrawingBody) -> Frame:
 def reader(most_in_all: int | None = uploads.MOST_IN_ALL) -> uploads.PictureReader:
     """Reads the pictures of a body, fetching those that are addresses as the flags allow."""
     here = services()
-    return uploads.PictureReader(fetch_rules(here.config), here.decoding, most_in_all)
+    rules = fetch_rules(here.config)
+    return uploads.PictureReader(rules, here.decoding, most_in_all, hold_memory)
 
 
 def given(options: Mapping[str, object], here: "Services") -> Given:
