@@ -23,6 +23,7 @@ from generator.models.plain_files import read_object
 Identity = tuple[str, int, int, int]
 RESERVED_ALIASES = frozenset({"none", "Addams"})  # never an alias of a LoRA (contract 2.6)
 NAMES_SHOWN = 8
+LONGEST_NAME = 200  # characters of a name that is not here, in an answer
 MOST_PARTS = 100_000  # brackets and commas of an object in metadata that is told as one
 DEEPEST = 64  # brackets within each other in it
 LEARNED = "easel.preferred_size"  # in metadata: the size that the model learned and draws best
@@ -213,15 +214,14 @@ class Index:
         return self._names_by_kind.get(kind, {})
 
     def _closest(self, name: str) -> ModelFile | None:
-        bare = re.sub(r"\s*\[[0-9a-f]+\]\s*$", "", name)
-        for part in dict.fromkeys((name, bare)):
+        for part in dict.fromkeys((name, _without_hash(name))):
             holding = [file for file in self.of(Kind.CHECKPOINT) if part in file.title]
             if holding and part:
                 return min(holding, key=lambda file: len(file.title))
         return None
 
     def _missing(self, kind: Kind, name: str) -> NoReturn:
-        label = kind.replace("_", " ")
+        label, name = kind.replace("_", " "), name[:LONGEST_NAME]
         place = SHELVES[kind].made[0]
         broken = {
             path: reason
@@ -242,6 +242,13 @@ class Index:
             f"There is no {label} {name!r}. {_some(known, name)} "
             f"Name one of these, or copy yours into {place}."
         )
+
+
+def _without_hash(name: str) -> str:
+    """A title without its ``[hash]``. No regular expression: a name may be a million spaces."""
+    head, mark, digest = name.rstrip().rpartition("[")
+    is_hash = mark and digest.endswith("]") and set(digest[:-1]) <= set("0123456789abcdef")
+    return head.rstrip() if is_hash and len(digest) > 1 else name
 
 
 def default_size(metadata: Mapping[str, str]) -> int | None:

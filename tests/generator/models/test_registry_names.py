@@ -202,3 +202,19 @@ def test_the_vae_that_the_user_noted_beside_a_checkpoint(tmp_path: Path) -> None
         found = here.vae_for(checkpoint)
         assert found is not None
         assert found.path.name == name
+
+
+@pytest.mark.parametrize("name", [" " * 10**6, "[" * 10**6, "a" * 10**6, "a [" + "f" * 10**6])
+def test_a_name_of_a_million_characters_is_looked_up_at_once(name: str) -> None:
+    with pytest.raises(ModelNotFound) as caught:
+        index(model("a.ckpt"), model("b.ckpt")).find_checkpoint(name, exact=False)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_title_is_found_without_its_hash() -> None:
+    here = index(model("some/cat.ckpt"))
+    for title in ("cat [0123abcd]", "cat.ckpt [ff]  "):
+        assert here.find_checkpoint(title, exact=False).name == "some/cat.ckpt"
+    for title in ("cat []", "cat [xyz]"):
+        with pytest.raises(ModelNotFound):
+            here.find_checkpoint(title, exact=False)
