@@ -8,7 +8,7 @@ DATA = "data"
 OURS = frozenset({".trash", ".uploads"})
 """What lies hidden at the top of every tree: deleted things, unfinished uploads."""
 
-HIDDEN = OURS | {".easel", "config.json*", "auth.json", ".env"}
+HIDDEN = OURS | {".easel", ".easel.damaged-*", "config.json*", "auth.json", ".env"}
 """What the data directory has for nobody: our own state, settings that may hold secrets."""
 
 PROTECTED = frozenset({"models", "embeddings", "extensions", "styles.csv*"}) | HIDDEN

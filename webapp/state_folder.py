@@ -9,10 +9,10 @@ from generator.atomic_file import UMASK, put_aside
 from webapp.config import UnknownFlag
 
 PRIVATE_UMASK = 0o077
-FOLDERS = frozenset({"bells", "converted", "plugins", "saved", "thumbnails"})
+FOLDERS = frozenset({"bells", "converted", "installing", "plugins", "saved", "thumbnails"})
 """What in ``.easel`` has to be a folder."""
 
-FILES = frozenset({"ended_logins", "token", "session.key"})
+FILES = frozenset({"ballast", "ended_logins", "token", "session.key"})
 FILE_ENDINGS = (".db", ".db-wal", ".db-shm", ".db-journal", ".json", ".lock")
 """What in it has to be a file, by name or ending."""
 

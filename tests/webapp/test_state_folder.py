@@ -68,6 +68,17 @@ def test_what_people_look_through_keeps_their_umask(running: WebProcess) -> None
     assert mode(running.data_dir / ".uploads") == 0o700
 
 
+@pytest.mark.parametrize("name", ["queue.db", "queue.db-wal", "styles.lock", "ballast", "token"])
+def test_folders_in_place_of_files_are_put_aside(tmp_path: Path, name: str) -> None:
+    (tmp_path / ".easel" / name).mkdir(parents=True)
+    (tmp_path / ".easel" / "saved").write_text("a file where a folder belongs")
+    prepare_state_folder(tmp_path / ".easel")
+    left = sorted(path.name.partition(".damaged-")[0] for path in (tmp_path / ".easel").iterdir())
+    assert left == sorted([name, "saved"])
+    assert not (tmp_path / ".easel" / name).exists()
+    assert not (tmp_path / ".easel" / "saved").exists()
+
+
 def test_a_file_in_place_of_the_folder_is_put_aside(tmp_path: Path) -> None:
     (tmp_path / ".easel").write_text("a note")
     prepare_state_folder(tmp_path / ".easel")
