@@ -1,0 +1,69 @@
+"""The way into the queue, and what saving leaves free, by themselves."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from filebrowser.errors import TooBusy
+from filebrowser.pictures.keeping import Kept
+from generator.errors import CannotSave
+from generator.request import GenerationRequest, Seeds
+from webapp.job_limit import SMALL, JobLimit
+from webapp.queues.contracts import Frame
+from webapp.queues.errors import QueueFull
+from webapp.queues.frames import GenerationJob, Saving
+from webapp.queues.sqlite import SqliteStore
+from webapp.saving import check_spare
+
+MORE_THAN_ANY_DISK = 1 << 60
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqliteStore:
+    return SqliteStore(tmp_path / "queue.db")
+
+
+def frame(name: str, owner: str = "ann", kind: str = "generate", size: int = 1) -> Frame:
+    return Frame(name, kind, b"x" * size, owner)
+
+
+def test_jobs_count_by_caller_and_kind(store: SqliteStore, tmp_path: Path) -> None:
+    limit = JobLimit(2, tmp_path, 0)
+    for name in ("a", "b"):
+        limit.put(store, frame(name))
+    with pytest.raises(TooBusy, match="2 jobs of yours of the kind 'generate'"):
+        limit.put(store, frame("c"))
+    limit.put(store, frame("d", kind="extras"))
+    limit.put(store, frame("e", owner="bob"))
+    store.cancel("a")
+    limit.put(store, frame("c"))
+
+
+def test_bytes_of_jobs_count(store: SqliteStore, tmp_path: Path) -> None:
+    limit = JobLimit(9, tmp_path, 0, most_bytes=100)
+    limit.put(store, frame("a", size=60))
+    with pytest.raises(TooBusy, match="MiB"):
+        limit.put(store, frame("b", size=60))
+    limit.put(store, frame("c", owner="bob", size=60))
+
+
+def test_large_bodies_leave_the_disk_its_reserve(store: SqliteStore, tmp_path: Path) -> None:
+    limit = JobLimit(9, tmp_path, MORE_THAN_ANY_DISK)
+    limit.put(store, frame("a"))  # a prompt always finds room
+    with pytest.raises(QueueFull, match="--upload-spare"):
+        limit.put(store, frame("b", size=SMALL + 1))
+
+
+def test_saving_and_thumbnails_leave_the_disk_its_reserve(tmp_path: Path) -> None:
+    job = GenerationJob(GenerationRequest("a", Seeds(1)), "txt2img", {}, save=Saving("a", "b"))
+    check_spare(job, tmp_path, 1)
+    job = replace(job, save=Saving("a", "b", spare=MORE_THAN_ANY_DISK))
+    with pytest.raises(CannotSave, match="--upload-spare"):
+        check_spare(job, tmp_path, 1)
+    kept = Kept(tmp_path / "kept", 2**20, spare=MORE_THAN_ANY_DISK)
+    kept.put("name", b"x")
+    assert kept.get("name") is None
+    kept = Kept(tmp_path / "kept", 2**20)
+    kept.put("name", b"x")
+    assert kept.get("name") == b"x"
