@@ -30,14 +30,14 @@ def unreporting_below(
     followed.
     """
     found: list[Path] = []
-    real = {str(root): root.resolve()}
+    real = {str(root): Path(os.path.realpath(root))}
     for place, names, _ in os.walk(root, followlinks=links):
         for name in tuple(names):
             path, here = Path(place, name), real[place] / name
             link = path.is_symlink()
             if link and not links:
                 continue
-            real[str(path)] = path.resolve() if link else here
+            real[str(path)] = Path(os.path.realpath(path)) if link else here
             known = link and real[str(path)] in tuple(real.values())[:-1]
             doubtful = (link or here in mounts) and not reports_changes(path, mounts)
             if doubtful:
@@ -49,7 +49,7 @@ def unreporting_below(
 
 def file_system(path: Path, mounts: Mapping[Path, str]) -> str:
     """The type of the file system that holds ``path``; "" where it is not known."""
-    resolved = path.resolve()
+    resolved = Path(os.path.realpath(path))
     for place in (resolved, *resolved.parents):
         if place in mounts:
             return mounts[place]

@@ -1,6 +1,7 @@
 """Which trees a caller may walk, and what they may do there. No Flask, no torch."""
 
 import glob
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -80,7 +81,7 @@ def _root(
 def _hidden(config: "Config", trees: Iterable[Path]) -> Iterator[Spot]:
     yield from ((config.data_dir, name) for name in HIDDEN)
     yield from ((tree, name) for tree in trees for name in OURS)
-    secrets = (config.easel_dir.resolve(), config.tls_keyfile)
+    secrets = (Path(os.path.realpath(config.easel_dir)), config.tls_keyfile)
     yield from ((path.absolute().parent, glob.escape(path.name)) for path in secrets if path)
 
 
@@ -91,9 +92,9 @@ def _below(tree: Path, spots: Iterable[Spot]) -> frozenset[str]:
         patterns.setdefault(named, []).append(pattern)
     return frozenset(
         "/".join([*map(glob.escape, folder.relative_to(top).parts), pattern])
-        for top in {tree, tree.resolve()}
+        for top in {tree, Path(os.path.realpath(tree))}
         for named in patterns
-        for folder in {named, named.resolve()}
+        for folder in {named, Path(os.path.realpath(named))}
         if folder.is_relative_to(top)
         for pattern in patterns[named]
     )
@@ -104,7 +105,7 @@ def _inside(tree: Path, spots: Iterable[Spot]) -> bool:
     return any(
         folder in top.parents
         and fnmatchcase(top.relative_to(folder).parts[0].casefold(), pattern.casefold())
-        for top in {tree, tree.resolve()}
+        for top in {tree, Path(os.path.realpath(tree))}
         for named, pattern in spots
-        for folder in {named, named.resolve()}
+        for folder in {named, Path(os.path.realpath(named))}
     )

@@ -1,5 +1,6 @@
 """What the file browser works with: one of each, for the whole web process. No Flask, no torch."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def filing_of(config: "Config", registry: "Registry", memory: MemoryBudget) -> F
         notice(happening, registry, shelves)
         index.look_at(filter(None, (happening.place, happening.previous)))
 
-    shelves = [folder.resolve() for folder in registry.folders.all()]
+    shelves = [Path(os.path.realpath(folder)) for folder in registry.folders.all()]
     hub, roots, rules = Hub(), roots_of(config), rules_of(config.allow_pickle_upload)
     local = watched(roots, config.watch)
     often = RESCAN_SECONDS if len(local) == len(roots) else UNWATCHED_SECONDS
@@ -131,7 +132,7 @@ def notice(happening: Happening, registry: "Registry", folders: Sequence[Path]) 
     for place in (happening.place, happening.previous):
         if place is None:
             continue
-        path = Path(place.root.path, *place.names).resolve()
+        path = Path(os.path.realpath(Path(place.root.path, *place.names)))
         if any(path.is_relative_to(each) or each.is_relative_to(path) for each in folders):
             registry.refresh()
             return

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import struct
 import urllib.error
 import urllib.request
@@ -135,6 +136,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
     data = tmp_path_factory.mktemp("data")
     for folder in (*FOLDERS, "extensions", "outputs"):
         fill(data / folder)
+    shutil.rmtree(data / "models/taggers")
+    (data / "models/taggers").symlink_to("taggers")
+    shutil.rmtree(data / "models/Codeformer")
+    (data / "models/Codeformer").write_text("no folder")
     for name, content in EMBEDDINGS.items():
         (data / "embeddings" / f"{name}.safetensors").write_bytes(content)
     (data / "models/BeautifulPrompt/model").mkdir()
@@ -162,6 +167,8 @@ def test_a_bad_file_is_out_and_tells_its_reason(service: WebProcess) -> None:
     for name in EMBEDDINGS.keys() - {" "}:
         assert f"embeddings/{name}.safetensors" in told
     assert not any("/models/" in reason for reason in told.values())
+    assert told["models/taggers"]
+    assert told["models/Codeformer"]
     assert "not UTF-8" in told["models/Lora/\ufffd\ufffdbad.safetensors"]
 
 
