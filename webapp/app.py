@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from webapp.filing import Filing
     from webapp.services import Services
 
-LARGEST_BODY = 256 * 1024 * 1024
+LARGEST_BODY = 128 * 1024 * 1024
 """Bytes of a request body; a few large pictures in base64 fit, a memory's worth does not."""
 
 LISTENERS = 24

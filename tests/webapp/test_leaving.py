@@ -1,6 +1,8 @@
 """Who leaves while a request waits: it goes along, unless its progress was asked for."""
 
 import json
+import os
+import resource
 import socket
 import time
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from tests.waiting import PATIENCE, wait_until
 from tests.webapp.listening import listening
 from webapp.errors import json_answer
+from webapp.routes.road import left
 
 BODY = {"prompt": "a", "width": 64, "height": 64, "force_task_id": "task(mine)"}
 TASK = {"id_task": "task(mine)"}
@@ -38,6 +41,23 @@ def test_a_request_goes_with_its_asker(waiting: Any) -> None:
         wait_until(waiting.store.waiting)
         connection.close()
         wait_until(lambda: not waiting.store.waiting())
+
+
+def test_who_leaves_is_noticed_whatever_the_number_of_the_connection() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], 2048), limits[1]))
+    near, far = socket.socketpair()
+    high = socket.socket(fileno=os.dup2(near.fileno(), 1500))
+    try:
+        assert not left({"gunicorn.socket": high})
+        far.sendall(b"GET / HTTP/1.1")  # the next request waits already
+        assert not left({"gunicorn.socket": high})
+        far.close()
+        assert left({"gunicorn.socket": high})
+    finally:
+        near.close()
+        high.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_a_followed_request_stays_and_its_answer_is_kept(waiting: Any) -> None:

@@ -11,6 +11,7 @@ from webapp.auth import Caller
 from webapp.browsing import roots_of
 from webapp.errors import Fault, Forbidden, InvalidFields, TooLarge
 from webapp.queues.contracts import Answer
+from webapp.request_json import check_values, decode_json
 from webapp.scopes import OPENS, Scope
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ PIECE = 128 * 1024  # bytes of a body that are read at once
 GRACE = 10.0  # seconds before the rate of a large body counts
 LEAST_RATE = 256 * 1024  # bytes a second
 DISCARDING = 15.0  # seconds for which a body that is refused is still read
-MOST_VALUES = 500_000  # in the JSON of a body; each takes up to a hundred bytes
 MOST_ECHOED = 200  # characters of a malformed body that the answer repeats
 
 
@@ -82,7 +82,7 @@ def body_bytes(most: int | None = None) -> bytearray:
     """The whole body, of at most ``most`` bytes, within the memory that all requests share.
 
     It counts until :func:`release_body`, at the latest until the request ends. Raises
-    ``TooLarge`` and ``Overloaded``.
+    ``TooLarge``, ``Overloaded`` and ``SlowBody``.
     """
     most = most or int(current_app.config["MAX_CONTENT_LENGTH"])
     length = request.content_length
@@ -141,18 +141,6 @@ def release_body() -> None:
         services().bodies.give_back(size)
 
 
-def check_values(data: bytearray) -> None:
-    """Refuse JSON of so many values that their objects would fill the memory."""
-    values = sum(map(data.count, (b",", b"[", b"{")))
-    if values > MOST_VALUES:
-        raise TooLarge(f"The JSON has about {values:,} values; at most {MOST_VALUES:,} are read.")
-
-
-def decoded(data: bytearray) -> str:
-    """JSON's bytes as text, in whichever encoding of Unicode they are."""
-    return data.decode(json.detect_encoding(data), "surrogatepass")
-
-
 def json_body(*, required: bool = True, most: int | None = None) -> object:
     """The body as JSON, whatever its content type says; None when empty and not required.
 
@@ -166,7 +154,7 @@ def json_body(*, required: bool = True, most: int | None = None) -> object:
         raise InvalidFields([Fault(("body",), "field required", "value_error.missing")])
     check_values(data)
     try:
-        text = decoded(data)
+        text = decode_json(data)
         del data  # a large body is there once or twice, not three times
         return json.loads(text)
     except json.JSONDecodeError as error:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PATIENCE = 2.0
 """Seconds between two looks at whether the caller still listens."""
 
+CLOSED_BY_PEER = getattr(select, "POLLRDHUP", 0)  # an event of Linux alone
+
 LOST_AGAIN = 0.5  # seconds after which a lost queue must be found lost again
 
 REQUEST_TAG = "request"
@@ -122,9 +124,13 @@ def left(environ: Mapping[str, object]) -> bool:
     if not isinstance(connection, socket.socket):
         return False
     try:
-        readable, _, _ = select.select([connection], [], [], 0)
-        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
-    except ValueError:  # TLS sockets cannot be peeked into
+        poller = select.poll()  # select() knows no descriptor above 1023
+        if CLOSED_BY_PEER:  # TLS sockets cannot be peeked into
+            poller.register(connection, CLOSED_BY_PEER)
+            return bool(poller.poll(0))
+        poller.register(connection, select.POLLIN)
+        return bool(poller.poll(0)) and connection.recv(1, socket.MSG_PEEK) == b""
+    except ValueError:
         return False
     except OSError:
         return True
