@@ -45,15 +45,15 @@ def resize(map: Pixels, size: Size) -> Pixels:
     if (map.shape[1], map.shape[0]) == size:
         return map
     colours, mask = map[..., :3], map[..., 3:]
-    shrinks = size[0] * size[1] < map.shape[0] * map.shape[1]
+    before, after = map.shape[0] * map.shape[1], size[0] * size[1]
     number = _colour_count(colours)
     if 2 < number < FEW_COLOURS:
         how = cv2.INTER_NEAREST
     else:
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+        how = cv2.INTER_AREA if after < before else cv2.INTER_CUBIC
     resized = _array(cv2.resize(colours, size, interpolation=how))
     if number == 2 and colours.min() < 16 and colours.max() > 240:
-        resized = _two_colours(resized, _is_line_drawing(colours), shrinks)
+        resized = _two_colours(resized, _is_line_drawing(colours), after > before)
     if not mask.shape[2]:
         return resized
     values = cv2.resize(mask[..., 0], size, interpolation=how)
@@ -109,11 +109,11 @@ def _is_line_drawing(map: Pixels) -> bool:
     return bool(2 * np.count_nonzero(wide < map) > np.count_nonzero(map > 127))
 
 
-def _two_colours(resized: Pixels, lines: bool, shrunk: bool) -> Pixels:
+def _two_colours(resized: Pixels, lines: bool, enlarged: bool) -> Pixels:
     grey = _array(resized.astype(np.float32).mean(axis=2).clip(0, 255))
     grey = ridges(grey) if lines else grey
     _, sharp = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    only = thinned(_array(sharp), prune=shrunk) if lines else _array(sharp)
+    only = thinned(_array(sharp), prune=enlarged) if lines else _array(sharp)
     return np.dstack([only] * 3)
 
 

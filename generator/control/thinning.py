@@ -39,16 +39,14 @@ def ridges(grey: Grey) -> Grey:
 
 
 def thinned(grey: Grey, prune: bool) -> Grey:
-    """The white parts worn down to lines; ``prune`` takes their loose ends off first."""
+    """The white parts worn down to lines; ``prune`` takes their loose ends off afterwards."""
     white = grey
-    if prune:
-        white = _removed(white, ENDS)
     for _ in range(MOST_ROUNDS):
         less = _removed(white, EDGES)
         if np.array_equal(less, white):
             break
         white = less
-    return white
+    return _removed(white, ENDS) if prune else white
 
 
 def _removed(white: Grey, elements: tuple[Element, ...]) -> Grey:

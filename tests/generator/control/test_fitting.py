@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from generator.control import fitting
 from generator.control.fitting import (
     CROP,
     FILL,
@@ -13,6 +14,7 @@ from generator.control.fitting import (
     perfect_resolution,
     resize,
 )
+from generator.control.thinning import thinned
 
 
 def photograph(height: int, width: int) -> Pixels:
@@ -64,6 +66,32 @@ def test_lines_stay_black_and_white_and_thin(side: int) -> None:
     assert set(np.unique(resized)) == {0, 255}
     length = 2 * np.pi * side / 3
     assert 0.5 * length < np.count_nonzero(resized[..., 0]) < 1.6 * length
+
+
+@pytest.mark.parametrize(("to", "pruned"), [((24, 20), True), ((20, 16), False), ((16, 16), False)])
+def test_only_enlarged_lines_lose_their_loose_ends(
+    monkeypatch: pytest.MonkeyPatch, to: tuple[int, int], pruned: bool
+) -> None:
+    """As in AUTOMATIC1111's extension: not at the same number of pixels, nor at fewer."""
+    asked: list[bool] = []
+    monkeypatch.setattr(
+        fitting, "thinned", lambda grey, prune: (asked.append(prune), thinned(grey, prune))[1]
+    )
+    map = np.zeros((20, 16, 3), np.uint8)
+    map[10] = 255
+    resize(map, to)
+    assert asked == [pruned]
+
+
+def test_loose_ends_are_taken_off_after_thinning() -> None:
+    bar = np.zeros((9, 11), np.uint8)
+    bar[3:6, 1:10] = 255  # worn down to a line with a fork at each end
+    fork = np.zeros_like(bar)
+    fork[4, 1:10], fork[3:6, [1, 9]] = 255, 255
+    short = np.zeros_like(bar)
+    short[4, 1:8] = 255
+    assert np.array_equal(thinned(bar, prune=False), fork)
+    assert np.array_equal(thinned(bar, prune=True), short)
 
 
 def test_thick_shapes_stay_thick() -> None:
