@@ -137,7 +137,7 @@ class Mirror:
         """(B,C,h,w) with the means and variances seen."""
         variance, mean = torch.var_mean(features, dim=(2, 3), keepdim=True, correction=0)
         if self._writing:
-            if self._feature_weight is not None and self._feature_weight >= place.threshold:
+            if self._feature_weight is not None and self._feature_weight > place.threshold:
                 place.seen.append((mean, variance))
                 place.fidelities.append(self._fidelity)
             return features
@@ -179,14 +179,18 @@ def _attention_places(unet: "UNet2DConditionModel") -> Iterator[_Place]:
 
 
 def _feature_places(unet: "UNet2DConditionModel") -> Iterator[_Place]:
-    """The blocks below the finest level, the middle first: a small weight reaches only that."""
+    """The blocks below the finest level, the middle first: a small weight reaches only that.
+
+    A weight of 1 reaches the inner half; only one of 2 and more reaches all (case
+    ``cn_reference_adain``).
+    """
     yield _Place(unet.mid_block, 0.0)
     down = _layers(unet.down_blocks[1:])
     for place, module in enumerate(down):
-        yield _Place(module, 1 - place / len(down))
+        yield _Place(module, 2 * (1 - place / len(down)))
     up = _layers(unet.up_blocks[:-1])[:-1]
     for place, module in enumerate(up):
-        yield _Place(module, place / len(up))
+        yield _Place(module, 2 * place / len(up))
 
 
 def _layers(blocks: Any) -> list[nn.Module]:

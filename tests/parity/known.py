@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from fnmatch import fnmatch
 
 KNOWN: Mapping[str, str] = {
-    "cn_reference_adain": "being mended",
-    "cn_resize_crop_and_resize": "being mended",
     "script_outpaint_mk2_up": "being mended",
 }
 """Patterns of names. A case that comes right is taken out."""

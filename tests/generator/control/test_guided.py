@@ -13,6 +13,7 @@ from generator.control.guided import Around, Steering
 from generator.control.modules import find_module
 from generator.control.network import ControlNet
 from generator.control.ready import ReadyUnit
+from generator.control.reference import Mirror
 from generator.control.units import CONTROL_FIRST, PROMPT_FIRST
 from generator.control.weights import is_active, scales
 from generator.errors import BadRequest, WrongArchitecture
@@ -190,6 +191,28 @@ def test_a_small_weight_reaches_the_widest_layers_only(unet: Any) -> None:
     assert near(predict(unet, reference(weight=0.0)), predict(unet))
     little, much = (predict(unet, reference(weight=weight)) for weight in (0.1, 1.0))
     assert not near(little, much)
+
+
+def test_adain_reaches_inwards_by_its_weight(unet: Any) -> None:
+    """None at 0, the middle first, the inner half at 1, all below the finest level beyond 2."""
+
+    def reached(weight: float) -> int:
+        with Mirror(unet) as mirror:
+            mirror.write("reference_adain", weight, 0.5)
+            x, t, context = inputs(1)
+            unet(x, t, context)
+            assert not any(place.seen for place in mirror._attention)
+            return sum(bool(place.seen) for place in mirror._features)
+
+    with torch.no_grad(), Mirror(unet) as mirror:
+        mirror.write("reference_adain", 0.0, 0.5)
+        every = len(mirror._features)
+    with torch.no_grad():
+        found = [reached(weight) for weight in (0.0, 0.01, 0.5, 1.0, 2.0, 2.1)]
+    assert found[:2] == [0, 2]  # the middle, and where the way up begins
+    assert found == sorted(found)
+    assert every / 3 < found[3] < 2 * every / 3
+    assert found[4:] == [every - 1, every]
 
 
 def test_a_reference_does_not_depend_on_the_batch(unet: Any) -> None:
