@@ -209,7 +209,7 @@ class Engine:
             job_timestamp=stamp,
             seconds=time.perf_counter() - started,
             network_seconds=job.network_seconds,
-            comments=bench.found.comments,
+            comments=tuple(dict.fromkeys((*request.remarks, *bench.found.comments))),
             stopped=job.stopped,
             maps=(*job.maps, *(control.maps if control else ())),
             asides=tuple(job.asides),

@@ -285,6 +285,7 @@ class GenerationRequest:
     options: Snapshot = field(default_factory=Snapshot)
     user_name: str = ""
     version: str = ""  # written after "Version:" in the infotext
+    remarks: tuple[str, ...] = ()  # what of the body is not done, in sentences for the caller
 
     @property
     def picture_count(self) -> int:
@@ -352,6 +353,7 @@ class ExtrasRequest:
     tile: int = 192  # pixels a side that an upscaler's network sees at once; 0 is all
     tile_overlap: int = 8  # pixels
     user_name: str = ""  # who asked, "" for the owner
+    remarks: tuple[str, ...] = ()  # what is not done as asked, in sentences for the caller
 
 
 @dataclass(frozen=True, slots=True)

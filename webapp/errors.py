@@ -7,6 +7,7 @@ The shapes are AUTOMATIC1111's (contract section 1.3): an envelope
 
 import errno
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -107,6 +108,12 @@ class MalformedBody(Refused):
     """The body of the request is not what HTTP/1.1 lets one be."""
 
     status = 400
+
+
+class UnsupportedEncoding(Refused):
+    """The body of the request is compressed in a way that is not read here."""
+
+    status = 415
 
 
 class SlowBody(Refused):
@@ -215,6 +222,17 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
 )
 """The first class that fits decides; ``Refused`` carries its own status; all else is 500."""
 
+ITS_WORDS = re.compile(
+    r"Script '.*' not found|always on script .* not found|"
+    r"Cannot have a selectable script in the always on scripts params|"
+    r"(Init image|Image|Model) not found|Incorrect username or password|Not authenticated|"
+    r"Invalid encoded image|Requests not allowed|Request to local resource not allowed|"
+    r"Invalid image (url|format)|Module not (available|supported)|No image selected|"
+    r"Preprocessor .* requires .*",
+    re.DOTALL,
+)
+"""What AUTOMATIC1111 refuses by FastAPI's HTTPException, whose text is empty."""
+
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 NAMES: Mapping[type[BaseException], str] = {
     NotANumber: "NansException",
@@ -250,18 +268,28 @@ def envelope(exception: BaseException) -> Answer:
 
 
 def texts(exception: BaseException) -> tuple[str, str]:
-    """``detail`` and ``errors``: what was refused is told in the first, what failed in both."""
+    """``detail`` and ``errors``: the sentence in both, for clients that read either.
+
+    AUTOMATIC1111's own refusals have an empty ``errors``, as it answers them.
+    """
+    detail, errors = sentences(exception)
+    return detail, "" if ITS_WORDS.fullmatch(detail) else errors
+
+
+def sentences(exception: BaseException) -> tuple[str, str]:
+    """``detail`` and ``errors`` of our own."""
     if isinstance(exception, Refused):
-        return exception.detail, ""
+        return exception.detail, exception.detail
     memory = memory_error(exception)
     if memory is not None:
         text = f"Out of memory: ask for a smaller picture or a smaller batch. ({reason(memory)})"
         return text, text
     if isinstance(exception, FileError):
-        return str(exception), ""
+        return str(exception), str(exception)
     if isinstance(exception, BadRequest):
         named = exception.field and exception.field not in str(exception)
-        return (f"{exception.field}: {exception}" if named else str(exception)), ""
+        text = f"{exception.field}: {exception}" if named else str(exception)
+        return text, text
     if isinstance(exception, GeneratorError | PluginError | TimeoutError | QueueError):
         return str(exception), str(exception)
     if status_of(exception) == 507:

@@ -2,7 +2,7 @@
 
 import base64
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from generator.pictures.saving import encode_chunks
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def compose_extras(job: "ExtrasJob", extras: Extras) -> Answer:
     """``{"html_info", "image"}`` or ``{"html_info", "images"}`` (contract section 1.11)."""
     images = [transported(image, job) for image in extras.images]
-    told = {"html_info": html_info(extras.notes), **extras.facts}
+    told = {"html_info": html_info(extras.notes, job.request.remarks), **extras.facts}
     return json_answer(200, told | ({"image": images[0]} if job.single else {"images": images}))
 
 
@@ -30,6 +30,7 @@ def transported(image: "Image", job: "ExtrasJob") -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def html_info(notes: Mapping[str, object]) -> str:
-    """What was done, as the paragraph that pages show."""
-    return f"<p>{html.escape(', '.join(f'{key}: {value}' for key, value in notes.items()))}</p>"
+def html_info(notes: Mapping[str, object], remarks: Sequence[str] = ()) -> str:
+    """What was done, as the paragraph that pages show; a further one for each remark."""
+    texts = (", ".join(f"{key}: {value}" for key, value in notes.items()), *remarks)
+    return "".join(f"<p>{html.escape(text)}</p>" for text in texts)

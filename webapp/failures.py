@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from filebrowser.errors import FileError
 from generator.errors import GeneratorError
 from webapp.answers import failure
+from webapp.content_encoding import TAKEN
 from webapp.eas import Status
 from webapp.errors import (
     InvalidFields,
@@ -17,6 +18,7 @@ from webapp.errors import (
     TooLarge,
     TooManyTries,
     Unavailable,
+    UnsupportedEncoding,
     WrongCredential,
     envelope,
     json_answer,
@@ -62,7 +64,7 @@ def too_large(_: RequestEntityTooLarge) -> Response:
 
 def other_http(error: HTTPException) -> Response:
     """What Flask itself refuses."""
-    body = {"error": "HTTPException", "detail": error.name, "body": "", "errors": ""}
+    body = {"error": "HTTPException", "detail": error.name, "body": "", "errors": error.name}
     return response(json_answer(error.code or 500, body))
 
 
@@ -114,4 +116,6 @@ def failed(error: Exception) -> Response:
     wait = getattr(error, "retry_after", None)
     if wait is not None:
         answer.headers["Retry-After"] = str(wait)
+    if isinstance(error, UnsupportedEncoding):
+        answer.headers["Accept-Encoding"] = ", ".join(TAKEN)
     return answer

@@ -149,14 +149,16 @@ FLAGS: tuple[Flag, ...] = (
         field="lenient",
         section=SERVER,
         help="/sdapi draws with DPM++ 2M, or Automatic, in place of a sampler, or schedule, that "
-        "it does not know, as AUTOMATIC1111 does. On by default.",
+        "it does not know, as AUTOMATIC1111 does; with the nearest upscaler in place of one of its "
+        "stock; and takes null for a number's default. On by default.",
     ),
     Flag(
         "no-a1111-lenient",
         field="lenient",
         value=False,
         section=SERVER,
-        help="/sdapi refuses unknown samplers and schedules, naming those that are known.",
+        help="/sdapi refuses unknown samplers, schedules and upscalers, naming those that are "
+        "known, and null where a number is needed.",
     ),
     Flag(
         "enable-nsfw-censor",

@@ -1,5 +1,6 @@
 """Names of the ways to enlarge (contract sections 5.1 and 5.8). No torch."""
 
+import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -37,6 +38,20 @@ PUBLISHED: Mapping[str, str] = MappingProxyType(
 ``Hires upscaler: R-ESRGAN 4x+``."""
 
 
+STOCK = frozenset(
+    {
+        *PUBLISHED.values(),
+        *("LDSR", "BSRGAN", "SwinIR_4x", "SwinIR 4x", "ScuNET", "ScuNET GAN", "ScuNET PSNR"),
+        *("R-ESRGAN x4+", "R-ESRGAN x4+ Anime6B", "R-ESRGAN x2+", "Real-ESRGAN 4x plus"),
+        *("Real-ESRGAN 4x plus anime 6B", "Real-ESRGAN 2x plus", "ESRGAN 4x", "DAT x2", "DAT x3"),
+    }
+)
+"""What AUTOMATIC1111 offers before anybody adds a file, earlier versions included; it downloads
+the weights, which Easel does not."""
+
+WITHOUT_WEIGHTS = "Lanczos"  # where no network is here
+
+
 def label(file: ModelFile) -> str:
     """What an upscaler's file is called in lists."""
     return PUBLISHED.get(file.stem, file.stem)
@@ -50,6 +65,23 @@ def listed(registry: Registry) -> list[ModelFile]:
 def known_upscalers(registry: Registry, first: Iterable[str] = PLAIN_UPSCALERS) -> tuple[str, ...]:
     """Every name in the order of contract 5.8: those without weights, then the files'."""
     return (*first, *(label(file) for file in listed(registry)))
+
+
+def stand_in(registry: Registry, name: str) -> str | None:
+    """What is here instead of one of :data:`STOCK`: the file of the likest name, else Lanczos.
+
+    None for a name that is not AUTOMATIC1111's.
+    """
+    known = {_bare(each) for each in STOCK}
+    if _bare(name) not in known:
+        return None
+    here = {_bare(label(file)): label(file) for file in listed(registry)}
+    likest = difflib.get_close_matches(_bare(name), here, n=1, cutoff=0.0)
+    return here[likest[0]] if likest else WITHOUT_WEIGHTS
+
+
+def _bare(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum() or letter == "+")
 
 
 def find_upscaler(registry: Registry, name: str) -> ModelFile:

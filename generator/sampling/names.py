@@ -6,6 +6,7 @@ functions behind them live in ``samplers.py`` and ``schedules.py`` under the sam
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 DEFAULT_SAMPLER = "DPM++ 2M"
 DEFAULT_SCHEDULE = "Automatic"
@@ -95,6 +96,9 @@ SAMPLER_NAMES: tuple[SamplerName, ...] = (
     SamplerName("LCM", ("k_lcm",)),
 )
 
+SHORT_ENDINGS = MappingProxyType({"ka": "karras", "ke": "exponential"})
+"""Ends of AUTOMATIC1111's older aliases: ``k_dpmpp_2m_ka``."""
+
 SCHEDULE_NAMES: tuple[ScheduleName, ...] = (
     ScheduleName("automatic", "Automatic"),
     ScheduleName("uniform", "Uniform", need_inner_model=True),
@@ -123,6 +127,38 @@ def find_sampler_loosely(text: str) -> SamplerName | None:
         (s for s in SAMPLER_NAMES if wanted in (x.lower() for x in (s.name, *s.aliases))),
         None,
     )
+
+
+def guess_sampler(text: str) -> tuple[SamplerName | None, ScheduleName | None]:
+    """The sampler that a text means in any case or spelling, and the schedule at its end.
+
+    ``"euler_ancestral"``, ``"dpm++ 2m karras"`` and ``"k_dpmpp_2m_ka"`` are read, too: letters and
+    digits count, ``++`` is ``pp``, a leading ``k_`` is none.
+    """
+    wanted = _bare(text)
+    known = {_bare(word): s for s in SAMPLER_NAMES for word in (s.name, *s.aliases)}
+    if wanted in known:
+        return known[wanted], None
+    endings = {_bare(s.name): s.name for s in SCHEDULE_NAMES} | dict(SHORT_ENDINGS)
+    for ending, schedule in endings.items():
+        start = wanted.removesuffix(ending)
+        if start != wanted and start in known:
+            return known[start], find_schedule(schedule)
+    return None, None
+
+
+def guess_schedule(text: str) -> ScheduleName | None:
+    """The schedule that a text means in any case or spelling."""
+    wanted = _bare(text)
+    return next(
+        (s for s in SCHEDULE_NAMES if wanted in map(_bare, (s.name, s.label, *(s.aliases or ())))),
+        None,
+    )
+
+
+def _bare(text: str) -> str:
+    plain = text.strip().lower().removeprefix("k_").replace("++", "pp")
+    return "".join(letter for letter in plain if letter.isalnum())
 
 
 def find_schedule(text: str) -> ScheduleName | None:

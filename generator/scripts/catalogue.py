@@ -231,7 +231,7 @@ def check(
 ) -> Script:
     """The script of a request, ours or one that a plugin brought.
 
-    Arguments beyond the script's own are dropped.
+    Arguments beyond the script's own are dropped; those that X/Y/Z plot lacks are its defaults.
 
     Raises :class:`BadRequest` for a title that the route does not have, and for arguments that
     are missing or of another kind; it names their place and label.
@@ -240,6 +240,8 @@ def check(
     entry = next((each for each in known if each.title == title.lower()), None)
     if entry is None:
         raise BadRequest(f"Script '{title}' not found", "script_name")
+    if entry.title == XYZ_PLOT:  # its earlier versions took fewer
+        arguments = (*arguments, *(each.default for each in entry.arguments[len(arguments) :]))
     if len(arguments) < len(entry.arguments):
         lacking = entry.arguments[len(arguments)]
         raise BadRequest(

@@ -9,20 +9,25 @@ from generator.models.registry import Folders, Registry
 from tests.conftest import ROOT
 from tests.parity.service import Service, working
 from tests.webapp.sockets import listening
+from webapp.config import Config
 
 CHECKPOINT = ROOT / "generator/default_checkpoint/easel-default.safetensors"
 
 
 @contextmanager
-def painting(data_dir: Path) -> Iterator[tuple[Service, str]]:
-    """A whole Easel that draws with the default checkpoint, and its address."""
+def painting(data_dir: Path, *, plugged: bool = False) -> Iterator[tuple[Service, str]]:
+    """A whole Easel that draws with the default checkpoint, and its address.
+
+    ``plugged``: its worker has plugins, too.
+    """
     models = data_dir / "models/Stable-diffusion"
     models.mkdir(parents=True)
     shutil.copy2(CHECKPOINT, models)
     shutil.copy2(CHECKPOINT, models / "second.safetensors")
     (data_dir / "styles.csv").write_text("name,prompt,negative_prompt\nink,ink of {prompt},\n")
+    config = Config(data_dir, filebrowser=False) if plugged else None
     with (
-        working(data_dir, Registry(Folders.under(data_dir))) as service,
+        working(data_dir, Registry(Folders.under(data_dir)), config) as service,
         listening(service.client.application) as url,
     ):
         yield service, url

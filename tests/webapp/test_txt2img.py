@@ -128,7 +128,6 @@ def test_coercion(house: Any, body: dict[str, object], seen: tuple[str, object])
         ("styles", "x", "type_error.list"),
         ("send_images", "perhaps", "type_error.bool"),
         ("firstpass_image", "x", "value_error.not_implemented"),
-        ("restore_faces", True, "value_error.not_implemented"),
     ],
 )
 def test_faults_name_the_field(house: Any, field: str, value: object, kind: str) -> None:

@@ -331,7 +331,6 @@ def test_extensions_are_not_found(
 
 
 EXTENSIONS = {
-    "ADetailer": {"adetailer": [webuiapi.ADetailer()]},
     "animatediff": {"animatediff": webuiapi.AnimateDiff()},
     "reactor": {"reactor": webuiapi.ReActor(Image.new("RGB", (8, 8)))},
     "roop": {"roop": webuiapi.Roop(Image.new("RGB", (8, 8)))},

@@ -1,21 +1,16 @@
 """The bodies of the extras routes, and their way into an ``ExtrasRequest`` (contract 1.11, 5.9)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from generator.errors import ModelNotFound
-from generator.models.registry import Registry
-from generator.pictures.upscaler_names import (
-    PLAIN_UPSCALERS,
-    find_upscaler,
-    known_upscalers,
-)
 from generator.request import ExtrasRequest
 from webapp.coercion import Bool, Float, Int, Str, to_list
 from webapp.errors import Refused
+from webapp.requests.given import Given
+from webapp.requests.models_of import known_upscaler
 from webapp.requests.ranges import in_range
 
 BY_FACTOR, TO_SIZE = 0, 1
@@ -99,27 +94,14 @@ class PngInfoBody(BaseModel):
     image: Str
 
 
-def to_extras(
-    body: ExtrasFields,
-    images: Sequence[str],
-    options: Mapping[str, Any],
-    models: Registry,
-    brought: Sequence[str] = (),
-    away: Callable[[str, str], str] = lambda kind, name: "",
-) -> ExtrasRequest:
-    """The frozen request of a body whose ``images`` were checked; plugins bring ``brought``.
-
-    ``away`` tells of plugins that are not on, as :class:`~webapp.requests.given.Given` has it.
+def to_extras(body: ExtrasFields, images: Sequence[str], given: Given) -> ExtrasRequest:
+    """The frozen request of a body whose ``images`` were checked.
 
     Raises ``Refused`` naming the field for numbers out of range, unknown upscalers, and face
     restoration, which is not here.
     """
     for name, (least, greatest) in RANGES.items():
         in_range(name, getattr(body, name), least, greatest)
-    for name in (body.upscaler_1, body.upscaler_2):
-        why = "" if not name or name in brought else away("upscalers", name)
-        if why:
-            raise Refused(f"upscaler_{1 if name == body.upscaler_1 else 2}: {why}")
     for name in NO_FACES:
         if getattr(body, name):
             raise Refused(f"{name}: there is no face restorer here yet; leave it at 0.")
@@ -128,29 +110,19 @@ def to_extras(
         factor=body.upscaling_resize,
         size=sides(body) if body.resize_mode == TO_SIZE else None,
         crop=body.upscaling_crop,
-        upscaler=known("upscaler_1", body.upscaler_1, models, brought),
-        second_upscaler=known("upscaler_2", body.upscaler_2, models, brought),
+        upscaler=known_upscaler("upscaler_1", body.upscaler_1 or "None", given),
+        second_upscaler=known_upscaler("upscaler_2", body.upscaler_2 or "None", given),
         second_visibility=body.extras_upscaler_2_visibility,
-        tile=int(options["ESRGAN_tile"]),
-        tile_overlap=int(options["ESRGAN_tile_overlap"]),
+        tile=int(str(given.options["ESRGAN_tile"])),
+        tile_overlap=int(str(given.options["ESRGAN_tile_overlap"])),
+        user_name=given.user_name,
+        remarks=tuple(given.remarks),
     )
 
 
 def sides(body: ExtrasFields) -> tuple[int, int]:
     """The size to cover."""
     return body.upscaling_resize_w, body.upscaling_resize_h
-
-
-def known(field: str, name: str, models: Registry, brought: Sequence[str]) -> str:
-    """An upscaler that is here; "" is none. Raises ``Refused`` in AUTOMATIC1111's words."""
-    if not name or name in (*PLAIN_UPSCALERS, *brought):
-        return name or "None"
-    try:
-        find_upscaler(models, name)
-    except ModelNotFound:
-        here = ", ".join((*known_upscalers(models), *brought))
-        raise Refused(f"{field}: could not find upscaler named {name}. Known: {here}") from None
-    return name
 
 
 def batch_pictures(body: ExtrasBatch, picture: Callable[[str, str], str]) -> list[str]:

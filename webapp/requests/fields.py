@@ -81,14 +81,26 @@ class DrawingBody(CallFields, TaskFields, JobFields):
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def read(model: type[Body], body: object) -> Body:
-    """The request of a JSON body. Raises ``InvalidFields`` naming each field of a wrong type."""
+def read(model: type[Body], body: object, *, lenient: bool = False) -> Body:
+    """The request of a JSON body. Raises ``InvalidFields`` naming each field of a wrong type.
+
+    ``lenient``: null for a number that takes none is its default.
+    """
     if not isinstance(body, dict):
         raise InvalidFields([Fault(("body",), "value is not a valid dict", "type_error.dict")])
+    if lenient:
+        body = {key: value for key, value in body.items() if not is_default(model, key, value)}
     try:
         return model.model_validate(body)
     except ValidationError as error:
         raise invalid(error) from None
+
+
+def is_default(model: type[BaseModel], name: str, value: object) -> bool:
+    """Whether a null stands for the default of a number."""
+    field = model.model_fields.get(name)
+    number = field is not None and field.annotation in (int, float) and not field.is_required()
+    return value is None and number
 
 
 def invalid(error: ValidationError) -> InvalidFields:

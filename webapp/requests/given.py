@@ -1,5 +1,6 @@
 """What a request is read against."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,13 +11,16 @@ from generator.workload import NO_LIMIT
 from plugins.nouns import Input
 from webapp import uploads
 
+log = logging.getLogger("easel.web")
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
     """The service as it was when the request came.
 
     ``lenient``: unknown samplers and schedules fall back as in AUTOMATIC1111 (contract 4.1)
-    instead of being refused. ``picture(field, text)`` is the base64 of a picture that was checked.
+    instead of being refused; :meth:`tell` notes it for the caller.
+    ``picture(field, text)`` is the base64 of a picture that was checked.
     ``panels`` are the plugins that a body may name, each with the fields of its form;
     ``choices("samplers")`` are names that plugins bring, ``scripts("txt2img")`` and ``modules``
     their scripts and preprocessors; ``away("samplers", name)`` tells of a plugin that brought a
@@ -35,3 +39,10 @@ class Given:
     modules: Mapping[str, Module] = field(default_factory=dict)
     away: Callable[[str, str], str] = lambda kind, name: ""
     most_megapixel_steps: float = NO_LIMIT  # the work of one job
+    remarks: list[str] = field(default_factory=list)
+    """What of this body is not done as asked, in sentences for the answer's ``info.comments``."""
+
+    def tell(self, sentence: str) -> None:
+        """Have the caller told, and log it."""
+        log.warning("%s", sentence)
+        self.remarks.append(sentence)

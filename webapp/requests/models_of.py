@@ -1,7 +1,7 @@
 """The models that a body names: each is looked up here, before anything waits in the queue."""
 
-import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from generator.errors import ModelNotFound
 from generator.models.registry import ModelFile, Registry
@@ -10,14 +10,13 @@ from generator.pictures.upscaler_names import (
     PLAIN_UPSCALERS,
     find_upscaler,
     known_upscalers,
+    stand_in,
 )
-from generator.request import Refiner
+from generator.request import Refiner, Snapshot
 from webapp.errors import Refused
 from webapp.queues.frames import EasExtras
 from webapp.requests.fields import JobFields
 from webapp.requests.given import Given
-
-log = logging.getLogger("easel.web")
 
 AUTOMATIC = "Automatic"
 
@@ -26,7 +25,7 @@ def checkpoint(overrides: Mapping[str, object], extras: EasExtras | None, given:
     """The name of the checkpoint to draw with; "" leaves the choice to the registry.
 
     One in the vendor's extras must exist. One in ``override_settings`` that is no exact alias is
-    dropped, as AUTOMATIC1111 does (contract section 1.7), and logged.
+    dropped, as AUTOMATIC1111 does (contract section 1.7), and told.
     """
     if extras is not None and extras.sd_model_checkpoint:
         return given.models.find_checkpoint(extras.sd_model_checkpoint).name
@@ -38,7 +37,9 @@ def checkpoint(overrides: Mapping[str, object], extras: EasExtras | None, given:
         if found is not None:
             return found.name
         if name:
-            log.warning("checkpoint %r of %s is not here; drawing without it", name, place)
+            given.tell(
+                f"sd_model_checkpoint: {str(name)[:80]!r} of {place} is not here; another was used."
+            )
     return ""
 
 
@@ -75,7 +76,7 @@ def vae(overrides: Mapping[str, object], extras: EasExtras | None, given: Given)
     try:
         return known_vae(name, given.models)
     except ModelNotFound:
-        log.warning("VAE %r is not here; decoding with the checkpoint's own", name)
+        given.tell(f"sd_vae: {name[:80]!r} is not here; the checkpoint's own was used.")
         return "None"
 
 
@@ -89,19 +90,43 @@ def known_vae(name: str, models: Registry) -> str:
 def upscaler(name: str | None, given: Given) -> str | None:
     """The way to enlarge before the second pass; None is AUTOMATIC1111's default.
 
-    Raises ``Refused`` in its words for one that is neither built in nor a file here.
+    Raises as :func:`known_upscaler`.
+    """
+    if name is None or name in LATENT_UPSCALERS:
+        return name
+    return known_upscaler("hr_upscaler", name, given, LATENT_UPSCALERS)
+
+
+def known_upscaler(field: str, name: str, given: Given, more: tuple[str, ...] = ()) -> str:
+    """An upscaler that is here; ``more`` are names that the field takes besides.
+
+    One of AUTOMATIC1111's stock whose weights are not here is replaced by the nearest that is,
+    and told, where ``given`` is lenient. Raises ``Refused`` in AUTOMATIC1111's words for others.
     """
     models, brought = given.models, given.choices("upscalers")
-    if name is None or name in (*LATENT_UPSCALERS, *PLAIN_UPSCALERS, *brought):
+    if name in (*PLAIN_UPSCALERS, *brought):
         return name
     try:
         find_upscaler(models, name)
     except ModelNotFound:
         why = given.away("upscalers", name)
         if why:
-            raise Refused(f"hr_upscaler: {why}") from None
-        known = ", ".join([*LATENT_UPSCALERS, *known_upscalers(models), *brought])
-        raise Refused(
-            f"hr_upscaler: could not find upscaler named {name}. Known: {known}."
-        ) from None
+            raise Refused(f"{field}: {why}") from None
+        nearest = stand_in(models, name) if given.lenient else None
+        if nearest is None:
+            known = ", ".join([*more, *known_upscalers(models), *brought])
+            raise Refused(
+                f"{field}: could not find upscaler named {name}. Known: {known}."
+            ) from None
+        given.tell(f"{field}: the weights of {name} are not here; enlarged with {nearest}.")
+        return nearest
     return name
+
+
+def with_upscaler(options: Snapshot, given: Given) -> Snapshot:
+    """``options`` whose upscaler for img2img is here. Raises as :func:`known_upscaler`."""
+    name = options.upscaler_for_img2img
+    if not name or stand_in(given.models, name) is None:
+        return options  # what else is not here is refused when it is drawn
+    here = known_upscaler("upscaler_for_img2img", name, given)
+    return replace(options, upscaler_for_img2img=here)

@@ -1,6 +1,5 @@
 """The field ``infotext``: fills in what a body does not say (contract section 1.9)."""
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeVar
@@ -23,8 +22,6 @@ from webapp.options_table import OPTIONS
 from webapp.requests.fields import DrawingBody
 from webapp.requests.sampling import SAME_SAMPLER, SAME_SCHEDULE
 from webapp.settings import checked_value
-
-log = logging.getLogger("easel.web")
 
 LONGEST = 100_000  # characters
 LOOKED_AT = 10_000  # characters: brackets left open cost their number squared
@@ -74,11 +71,20 @@ def nothing(kind: str) -> Sequence[str]:
     return ()
 
 
-def pasted(body: Body, options: Mapping[str, object], choices: Choices = nothing) -> Body:
+def untold(sentence: str) -> None:
+    """Nobody is there to be told."""
+
+
+def pasted(
+    body: Body,
+    options: Mapping[str, object],
+    choices: Choices = nothing,
+    tell: Callable[[str], None] = untold,
+) -> Body:
     """``body`` with the fields that its ``infotext`` tells and it does not set itself.
 
     ``choices("samplers")`` are names that plugins bring. Values that do not fit their field are
-    left out, and logged. Raises ``Refused`` for a text of more than 100,000 characters.
+    left out, and told. Raises ``Refused`` for a text of more than 100,000 characters.
     """
     text = body.infotext
     if not text:
@@ -90,9 +96,9 @@ def pasted(body: Body, options: Mapping[str, object], choices: Choices = nothing
         found.pop(str(key), None)
     values = {
         **fields(body, text, found, choices),
-        "override_settings": settings(body, found, options),
+        "override_settings": settings(body, found, options, tell),
     }
-    return body.model_copy(update=fitting(body, values))
+    return body.model_copy(update=fitting(body, values, tell))
 
 
 def emphasised(prompt: str) -> bool:
@@ -173,7 +179,10 @@ def split(sampler: str, schedule: str, choices: Choices = nothing) -> tuple[str,
 
 
 def settings(
-    body: DrawingBody, found: Mapping[str, object], options: Mapping[str, object]
+    body: DrawingBody,
+    found: Mapping[str, object],
+    options: Mapping[str, object],
+    tell: Callable[[str], None] = untold,
 ) -> dict[str, object]:
     """``override_settings`` with the settings that the text tells and that are not in force.
 
@@ -188,19 +197,21 @@ def settings(
         try:
             value = checked_value(option.name, found[option.infotext])
         except BadRequest as error:
-            log.warning("infotext: %s", error)
+            tell(f"infotext: {error} It is left as it is.")
             continue
         if value != options.get(option.name):
             given[option.name] = value
     return given
 
 
-def fitting(body: DrawingBody, values: Mapping[str, object]) -> dict[str, object]:
+def fitting(
+    body: DrawingBody, values: Mapping[str, object], tell: Callable[[str], None] = untold
+) -> dict[str, object]:
     """The values in their fields' types, without those that do not fit."""
     fit: dict[str, object] = {}
     for field, value in values.items():
         try:
             fit[field] = getattr(type(body).model_validate({field: value}), field)
         except ValidationError:
-            log.warning("infotext: %r does not fit %s", value, field)
+            tell(f"infotext: {str(value)[:80]!r} does not fit {field}, which is left as it is.")
     return fit

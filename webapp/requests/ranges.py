@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TypeVar
 
 from webapp.errors import Fault, InvalidFields, Refused
 from webapp.requests.fields import DrawingBody
@@ -42,17 +43,27 @@ NEEDED = (
     "width",
     "height",
 )
+NUMBERS = tuple(name for name in NEEDED if not name.endswith("prompt"))
 PROMPTS = ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt")
 MOST_PICTURES = 1000
 LONGEST_PROMPT = 20_000
 UNIMPLEMENTED: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
-        "restore_faces": (None, False),
         "firstpass_image": (None, ""),  # AUTOMATIC1111 never decodes these two either
         "latent_mask": (None, ""),
     }
 )
 """Fields that nothing here honours, with the values that ask for nothing."""
+
+
+Body = TypeVar("Body", bound=DrawingBody)
+
+
+def with_defaults(body: Body) -> Body:
+    """``body`` with the defaults of the numbers that it says null for."""
+    fields = type(body).model_fields
+    missing = [name for name in NUMBERS if getattr(body, name) is None]
+    return body.model_copy(update={name: fields[name].default for name in missing})
 
 
 def check(body: DrawingBody) -> None:

@@ -1,6 +1,5 @@
 """Samplers, schedules and seeds as a body names them (contract sections 1.5, 3.1 and 4.1)."""
 
-import logging
 import random
 
 from generator.request import Sampling, Seeds
@@ -10,14 +9,14 @@ from generator.sampling.names import (
     SCHEDULE_NAMES,
     find_sampler,
     find_schedule,
+    guess_sampler,
+    guess_schedule,
     resolve,
     split_schedule,
 )
 from webapp.errors import Refused
 from webapp.requests.fields import DrawingBody, JobFields
 from webapp.requests.given import Given
-
-log = logging.getLogger("easel.web")
 
 RANDOM_SEEDS = 4294967294
 SAME_SAMPLER, SAME_SCHEDULE = "Use same sampler", "Use same scheduler"
@@ -41,34 +40,46 @@ def sampling(body: DrawingBody, given: Given) -> Sampling:
 
 
 def named(body: DrawingBody, given: Given) -> tuple[str, str]:
-    """The sampler and schedule meant. Unknown names fall back, and are logged, or are refused."""
+    """The sampler and schedule meant. Unknown names fall back, and are told, or are refused."""
     field = "sampler_name" if body.sampler_name else "sampler_index"
     wanted = body.sampler_name or body.sampler_index
     sampler, schedule = resolve(wanted, body.scheduler)
     if wanted in given.choices("samplers"):
         sampler = wanted
     elif find_sampler(split_schedule(wanted)[0]) is None:
-        check_brought(field, "samplers", wanted, given)
-        if not given.lenient:
-            raise unknown_sampler(field, wanted)
-        log.warning("sampler %r is unknown; drawing with %s", wanted, sampler)
+        meant, ending = guess_sampler(wanted)
+        if meant is not None:
+            sampler, schedule = resolve(meant.name, ending.name if ending else None)
+        else:
+            fall_back(field, wanted, sampler, given)
     if body.scheduler:
         schedule = known_schedule("scheduler", body.scheduler, given)
     return sampler, schedule
 
 
+def fall_back(field: str, wanted: str, instead: str, given: Given) -> None:
+    """Tell that an unknown sampler is replaced, or refuse it."""
+    check_brought(field, "samplers", wanted, given)
+    if not given.lenient:
+        raise unknown_sampler(field, wanted)
+    given.tell(f"{field}: {wanted[:80]!r} is unknown; drawn with {instead}.")
+
+
 def known_schedule(field: str, wanted: str, given: Given) -> str:
-    """The label of a schedule; an unknown one is ``Automatic``, and logged, or is refused."""
+    """The label of a schedule; an unknown one is ``Automatic``, and told, or is refused."""
     found = find_schedule(wanted)
     if found is not None:
         return found.label
     if wanted in given.choices("schedules"):
         return wanted
+    found = guess_schedule(wanted)
+    if found is not None:
+        return found.label
     check_brought(field, "schedules", wanted, given)
     if not given.lenient:
         known = ", ".join(each.label for each in SCHEDULE_NAMES)
         raise Refused(f"{field}: {wanted!r} is no schedule. Known: {known}.")
-    log.warning("schedule %r is unknown; drawing with %s", wanted, DEFAULT_SCHEDULE)
+    given.tell(f"{field}: {wanted[:80]!r} is unknown; drawn with {DEFAULT_SCHEDULE}.")
     return DEFAULT_SCHEDULE
 
 
@@ -84,7 +95,10 @@ def hires_sampler(wanted: str | None, given: Given) -> tuple[str | None, str | N
     bare, ending = split_schedule(wanted)
     if find_sampler(bare) is None:
         check_brought("hr_sampler_name", "samplers", wanted, given)
-        raise unknown_sampler("hr_sampler_name", wanted)
+        meant, ending = guess_sampler(wanted)
+        if meant is None:
+            raise unknown_sampler("hr_sampler_name", wanted)
+        bare = meant.name
     return bare, ending.label if ending else None
 
 

@@ -1,6 +1,7 @@
 """The scripts that a body names (contract sections 1.8, 5.5 and 9.6)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from generator.control.catalogue import check_units
@@ -9,8 +10,10 @@ from generator.request import ControlUnit, Script, SoftInpainting
 from generator.scripts import catalogue
 from webapp import eas
 from webapp.errors import Refused
+from webapp.requests.adetailer import ADETAILER
 from webapp.requests.fields import DrawingBody, Route
 from webapp.requests.given import Given
+from webapp.requests.models_of import known_upscaler
 
 SELECTABLE: Mapping[str, frozenset[str]] = MappingProxyType(
     {route: frozenset(catalogue.titles(route)) for route in ("txt2img", "img2img")}
@@ -49,7 +52,16 @@ def script(body: DrawingBody, given: Given) -> Script | None:
         raise missing(name, given.away("scripts", name))
     if not isinstance(body.script_args, list):
         raise Refused("script_args: a list is expected, the arguments by position.")
-    return catalogue.check(name, body.script_args, body.route, brought)
+    wanted = catalogue.check(name, body.script_args, body.route, brought)
+    return with_upscaler(wanted, given) if wanted.title == catalogue.SD_UPSCALE else wanted
+
+
+def with_upscaler(wanted: Script, given: Given) -> Script:
+    """SD upscale with an upscaler that is here; a number is one of the list."""
+    hint, overlap, name, factor = wanted.arguments
+    if isinstance(name, str):
+        name = known_upscaler("script_args[2], 'Upscaler'", name, given)
+    return replace(wanted, arguments=(hint, overlap, name, factor))
 
 
 def check_names(route: Route, always_on: Mapping[str, object], given: Given) -> None:
@@ -57,7 +69,7 @@ def check_names(route: Route, always_on: Mapping[str, object], given: Given) -> 
     selectable = SELECTABLE[route] | {entry.title for entry in given.scripts(route)}
     for name in always_on:
         linked = name == eas.IMAGE_LINK and route == "img2img"
-        if name in given.panels or name in eas.NAMES or linked:
+        if name in given.panels or name in eas.NAMES or linked or name.lower() == ADETAILER:
             continue
         if name.lower() in selectable:
             raise Refused("Cannot have a selectable script in the always on scripts params")

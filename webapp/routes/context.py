@@ -9,6 +9,7 @@ from flask import Response, current_app, g, request
 from filebrowser.errors import Overloaded
 from webapp.auth import Caller
 from webapp.browsing import roots_of
+from webapp.content_encoding import Inflated, encoding_of
 from webapp.errors import Fault, Forbidden, InvalidFields, TooLarge
 from webapp.queues.contracts import Answer
 from webapp.request_json import check_values, decode_json
@@ -81,13 +82,17 @@ def require(scope: Scope, what: str) -> None:
 def body_bytes(most: int | None = None) -> bytearray:
     """The whole body, of at most ``most`` bytes, within the memory that all requests share.
 
-    It counts until :func:`release_body`, at the latest until the request ends. Raises
-    ``TooLarge``, ``Overloaded`` and ``SlowBody``.
+    One in gzip or deflate is unpacked, and counts as what it holds. It counts until
+    :func:`release_body`, at the latest until the request ends. Raises ``TooLarge``,
+    ``Overloaded``, ``SlowBody``, ``UnsupportedEncoding`` and ``MalformedBody``.
     """
     most = most or int(current_app.config["MAX_CONTENT_LENGTH"])
     length = request.content_length
     if length is not None and length > most:
         raise TooLarge(f"The body of the request has {length:,} bytes; at most {most:,}.")
+    encoding = encoding_of(request.headers.get("Content-Encoding", ""))
+    if encoding:
+        return unpacked(Inflated(request.stream.read, encoding), most)
     body, stream, began = bytearray(), request.stream, time.monotonic()
     try:
         if length is not None:
@@ -122,6 +127,24 @@ def discard(stream: IO[bytes]) -> None:
     until = time.monotonic() + DISCARDING
     while time.monotonic() < until and stream.read(PIECE):
         pass
+
+
+def unpacked(stream: Inflated, most: int) -> bytearray:
+    """What a compressed body holds, of at most ``most`` bytes. Raises as :func:`body_bytes`."""
+    body, began = bytearray(), time.monotonic()
+    try:
+        for piece in stream.pieces(PIECE):
+            if len(body) + len(piece) > most:
+                raise TooLarge(f"The body of the request holds more than {most:,} bytes.")
+            hold_memory(len(piece))
+            body += piece
+            check_pace(len(body), time.monotonic() - began)
+    except Overloaded:
+        body.clear()
+        release_body()
+        discard(request.stream)
+        raise
+    return body
 
 
 def hold_memory(size: int) -> None:

@@ -33,6 +33,9 @@ MODELS: Mapping[str, tuple[Kind, Form]] = {
 }
 """AUTOMATIC1111's names -> where the network lies, and what it gives."""
 
+PLACES: Mapping[Kind, str] = {Kind.BLIP: "models/BLIP", Kind.TAGGER: "models/taggers"}
+"""Where the data directory keeps them."""
+
 CAPTION = {"type": "object", "properties": {"caption": {"type": "string"}}}
 
 
@@ -46,7 +49,7 @@ class Interrogation(BaseModel):
 
 
 class NoSuchModel(Refused):
-    """AUTOMATIC1111's answer to a name that it does not know; here also to a network not there."""
+    """AUTOMATIC1111's answer to a name that it does not know."""
 
     status = 404
 
@@ -73,14 +76,17 @@ def to_frame(body: Interrogation) -> Frame:
 
 
 def question_of(picture: str, model: str, here: "Services") -> Question:
-    """What the worker is asked. Raises :class:`NoSuchModel`."""
+    """What the worker is asked. Raises ``NoSuchModel`` and, where no network is, ``Refused``."""
     if model not in MODELS:
         raise NoSuchModel("Model not found")
     kind, form = MODELS[model]
     try:
         folder = describer(here.registry.folders.of(kind))
-    except ModelNotFound as error:
-        raise NoSuchModel(f"Model not found: {error}.") from None
+    except ModelNotFound:  # the name is right, so this is no 404
+        raise Refused(
+            f"model: {model!r} needs a network that describes pictures, and none is here: put a "
+            f"folder, as transformers saves it, into {PLACES[kind]}."
+        ) from None
     options = here.options.get()
     return Question(
         picture,

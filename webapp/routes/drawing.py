@@ -11,6 +11,7 @@ from generator.request import GenerationRequest
 from webapp import eas, uploads
 from webapp.errors import Refused
 from webapp.fetching import fetch_rules
+from webapp.foreign_options import own_options
 from webapp.openapi import Note, described
 from webapp.queues.contracts import Frame
 from webapp.queues.frames import GENERATE, EasExtras, GenerationJob, encode
@@ -55,7 +56,7 @@ PICTURES = {
 @described(Note("Draw pictures from a prompt", body=Txt2Img, answer=PICTURES))
 def txt2img() -> Response:
     """Draw, and answer when it is done."""
-    return response(road.draw(services(), to_frame(read(Txt2Img, json_body()))))
+    return response(road.draw(services(), to_frame(read(Txt2Img, json_body(), lenient=lenient()))))
 
 
 @drawing.post("/img2img")
@@ -63,7 +64,12 @@ def txt2img() -> Response:
 @described(Note("Draw pictures from pictures and a prompt", body=Img2Img, answer=PICTURES))
 def img2img() -> Response:
     """Draw, and answer when it is done."""
-    return response(road.draw(services(), to_frame(read(Img2Img, json_body()))))
+    return response(road.draw(services(), to_frame(read(Img2Img, json_body(), lenient=lenient()))))
+
+
+def lenient() -> bool:
+    """Whether bodies are read as generously as AUTOMATIC1111's clients are used to."""
+    return services().config.lenient
 
 
 def to_frame(body: DrawingBody) -> Frame:
@@ -143,7 +149,8 @@ def keep_overrides(body: DrawingBody, here: "Services") -> None:
     """Change the options for good where the request says that they shall not be restored."""
     if body.override_settings and body.override_settings_restore_afterwards is False:
         require(Scope.USER, "override_settings_restore_afterwards: false changes the options")
-        here.options.update(body.override_settings)
+        own, _ = own_options(body.override_settings, here.options.get())
+        here.options.update(own)
 
 
 def frame_of(job: GenerationJob, task: str, here: "Services") -> Frame:

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import replace
 from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify
@@ -27,7 +26,7 @@ from webapp.requests.fields import read
 from webapp.requests.pasted import parameters_of
 from webapp.routes import road
 from webapp.routes.context import caller, json_body, response, services
-from webapp.routes.drawing import reader, user_name
+from webapp.routes.drawing import given, lenient, reader
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.scopes import Scope, allowed
 
@@ -58,7 +57,9 @@ UNTOLD = frozenset(
 @described(Note("Enlarge a picture", body=ExtrasSingle, answer=SINGLE))
 def single_image() -> Response:
     """Enlarge, and answer when it is done."""
-    return response(road.draw(services(), single_frame(read(ExtrasSingle, json_body()))))
+    return response(
+        road.draw(services(), single_frame(read(ExtrasSingle, json_body(), lenient=lenient())))
+    )
 
 
 @extras.post("/extra-batch-images")
@@ -66,7 +67,9 @@ def single_image() -> Response:
 @described(Note("Enlarge pictures", body=ExtrasBatch, answer=SEVERAL))
 def batch_images() -> Response:
     """Enlarge, and answer when all are done."""
-    return response(road.draw(services(), batch_frame(read(ExtrasBatch, json_body()))))
+    return response(
+        road.draw(services(), batch_frame(read(ExtrasBatch, json_body(), lenient=lenient())))
+    )
 
 
 def single_frame(body: ExtrasSingle) -> Frame:
@@ -84,17 +87,7 @@ def to_frame(body: ExtrasFields, images: list[str], *, single: bool) -> Frame:
     here = services()
     options = here.options.get()
     job = ExtrasJob(
-        replace(
-            to_extras(
-                body,
-                images,
-                options,
-                here.registry,
-                here.plugins.choices("upscalers"),
-                here.plugins.away,
-            ),
-            user_name=user_name(),
-        ),
+        to_extras(body, images, given(options, here)),
         single,
         str(options.get("samples_format", "png")),
         int(str(options.get("jpeg_quality", 80))),

@@ -1,12 +1,15 @@
 """Routes of gradio, Forge and SD.Next that clients touch to see who is there (1.13, 1.14)."""
 
 import platform as system
+from collections.abc import Sequence
 from types import MappingProxyType
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
+from generator.pictures.upscaler_names import LATENT_UPSCALERS, known_upscalers
 from webapp.openapi import Note, described
 from webapp.routes.context import caller, services
 from webapp.scopes import Scope, allowed
@@ -29,12 +32,43 @@ PAGES = MappingProxyType(
 
 @neighbours.get("/config")
 @allowed(Scope.READ)
-@described(Note("Says that the service is there", answer=OBJECT))
+@described(Note("What gradio's page tells, as far as clients read it", answer=OBJECT))
 def config() -> Response:
-    """The few keys that clients read; Easel's page is none of gradio's."""
-    return jsonify(
-        {"title": "Easel", "mode": "easel", "version": VERSION, "components": [], "enable_queue": 1}
+    """The keys and lists that clients read; Easel's page is none of gradio's."""
+    here = services()
+    index = here.registry.index
+    upscalers = (*known_upscalers(here.registry), *here.plugins.choices("upscalers"))
+    lists = (
+        ("txt2img_hr_upscaler", "Upscaler", [*LATENT_UPSCALERS, *upscalers], "Latent"),
+        ("setting_sd_lora", "Add network to prompt", ["", *stems(index.of(Kind.LORA))], ""),
+        (
+            "setting_sd_hypernetwork",
+            "Add hypernetwork to prompt",
+            ["None", *stems(index.of(Kind.HYPERNETWORK))],
+            "None",
+        ),
     )
+    return jsonify(
+        {
+            "title": "Easel",
+            "mode": "easel",
+            "version": VERSION,
+            "components": [dropdown(number, *each) for number, each in enumerate(lists, 1)],
+            "dependencies": [],
+            "enable_queue": 1,
+        }
+    )
+
+
+def stems(files: Sequence[ModelFile]) -> list[str]:
+    """What prompts call them."""
+    return [file.stem for file in files]
+
+
+def dropdown(number: int, name: str, label: str, choices: list[str], value: str) -> dict[str, Any]:
+    """One of gradio's components, as far as clients read it: they look for ``elem_id``."""
+    props = {"elem_id": name, "label": label, "choices": choices, "value": value}
+    return {"id": number, "type": "dropdown", "props": {**props, "name": "dropdown"}}
 
 
 @neighbours.get("/user")

@@ -1,6 +1,7 @@
 """AUTOMATIC1111's routes beside the drawing: progress, interrupt, skip, options."""
 
 import base64
+import logging
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from flask import Blueprint, Response, jsonify, request
 from generator.models.kinds import Kind
 from generator.request import Stop
 from webapp.errors import Fault, InvalidFields, Refused
+from webapp.foreign_options import ignored, own_options
 from webapp.openapi import EMPTY, NULL, Note, described
 from webapp.requests.models_of import exact
 from webapp.routes.context import LARGEST_FORM, caller, json_body, services, tasks
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from webapp.queues.contracts import Frame
     from webapp.services import Services
 
+log = logging.getLogger("easel.web")
 sdapi = Blueprint("sdapi", __name__, url_prefix="/sdapi/v1")
 
 ONE_TASK = {"id_task": {"type": "string", "description": "this one alone, waiting or not"}}
@@ -222,7 +225,10 @@ def get_options() -> Response:
 @allowed(Scope.USER)
 @described(Note("Change options", body={"type": "object"}, answer=NULL))
 def set_options() -> Response:
-    """Set each option of the body and save them all. Refuses the body whole, or takes it whole."""
+    """Set each option of the body and save them all. Refuses the body whole, or takes it whole.
+
+    Options of other programs are left out; the header ``X-Easel-Ignored`` names them.
+    """
     here = services()
     body = json_body()
     if not isinstance(body, dict):
@@ -230,8 +236,14 @@ def set_options() -> Response:
     name = body.get("sd_model_checkpoint")
     if name and name != here.options.get().get("sd_model_checkpoint"):
         body = body | {"sd_model_checkpoint": known_checkpoint(str(name), here)}
+    body, foreign = own_options(body, here.options.get())
     here.options.update(body)
-    return jsonify(None)
+    answer = jsonify(None)
+    if foreign:
+        log.warning("%s", ignored(foreign))
+        plain = [name for name in foreign if name.isascii() and name.isidentifier()]
+        answer.headers["X-Easel-Ignored"] = ", ".join(plain[:50])
+    return answer
 
 
 def known_checkpoint(name: str, here: "Services") -> str:

@@ -1,0 +1,73 @@
+"""Bodies that come compressed (``Content-Encoding``), within bounds. No Flask."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from webapp.errors import MalformedBody, UnsupportedEncoding
+
+GZIP, ZLIB, RAW = 31, 15, -15  # zlib's wbits
+TAKEN = ("gzip", "deflate")  # as the answer of 415 names them
+NONE = ("", "identity")
+
+
+def encoding_of(header: str) -> str:
+    """``gzip``, ``deflate`` or "" for a ``Content-Encoding``. Raises ``UnsupportedEncoding``."""
+    found = [word.strip().lower() for word in header.split(",")]
+    found = [word.removeprefix("x-") for word in found if word not in NONE]
+    if not found:
+        return ""
+    if len(found) > 1 or found[0] not in TAKEN:
+        raise UnsupportedEncoding(
+            f"Content-Encoding: {header[:80]!r} is not read; send the body as it is, or with one "
+            f"of {', '.join(TAKEN)}."
+        )
+    return found[0]
+
+
+@dataclass(slots=True)
+class Inflated:
+    """A compressed stream, read as what it holds: at most ``size`` bytes at a time.
+
+    Raises ``MalformedBody`` for what is not of that encoding, or ends too early. deflate may come
+    with zlib's header, as it should, or without.
+    """
+
+    read: Callable[[int], bytes]
+    encoding: str
+    waiting: bytes = b""  # compressed bytes that are not looked at yet
+    _inflater: "zlib._Decompress | None" = field(default=None)
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The content, in pieces of at most ``size`` bytes."""
+        while piece := self._next(size):
+            yield piece
+
+    def _next(self, size: int) -> bytes:
+        """The next bytes; b"" at the end."""
+        while True:
+            if not self.waiting:
+                self.waiting = self.read(size)
+            if self._inflater is None:
+                if not self.waiting:
+                    return b""
+                self._inflater = zlib.decompressobj(self._bits())
+            held = self.waiting
+            try:
+                piece = self._inflater.decompress(held, size)
+            except zlib.error as error:
+                raise MalformedBody(f"The body is not {self.encoding}: {error}.") from None
+            done = self._inflater.eof
+            self.waiting = self._inflater.unused_data if done else self._inflater.unconsumed_tail
+            if done:
+                self._inflater = None  # gzip may go on with a further member
+            elif not piece and not held:
+                raise MalformedBody(f"The body's {self.encoding} ends too early; send it whole.")
+            if piece:
+                return piece
+
+    def _bits(self) -> int:
+        if self.encoding == "gzip":
+            return GZIP
+        head = (self.waiting + b"\0\0")[:2]
+        return ZLIB if head[0] & 15 == 8 and int.from_bytes(head) % 31 == 0 else RAW
