@@ -1,16 +1,25 @@
 """An open file as an HTTP answer: Range at any offset, conditions, headers that keep it tame."""
 
 import os
+import re
 import socket
+import stat
+import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flask import Response, request
-from werkzeug.http import is_resource_modified, parse_if_range_header, parse_range_header
+from werkzeug.http import is_resource_modified, parse_if_range_header
+
+from filebrowser.disposition import content_disposition
+from filebrowser.errors import NotAFile
+from filebrowser.resources import clamped
 
 PIECE = 1024 * 1024  # bytes read at once
+LONGEST_NUMBER = 19  # digits
+RANGE = re.compile(r"[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*")
 SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:"
 """For whatever a user brought here: it is shown, and runs nothing."""
 
@@ -32,27 +41,43 @@ class Shrunk(OSError):
 def respond(found: int, shown: Shown) -> Response:
     """The answer to the current request (GET or HEAD) with the open file ``found``.
 
-    Takes the descriptor over and closes it. 200, 206 for one range, 304, or 416; several ranges
-    are answered whole, as RFC 9110 section 14.2 allows. Reads begin at the offset asked for,
-    however large the file.
+    Takes the descriptor over and closes it, whatever happens. 200, 206 for one range, 304, 412, or
+    416; several ranges are answered whole, as RFC 9110 section 14.2 allows. Reads begin at the
+    offset asked for, however large the file. Raises :class:`NotAFile` for a folder.
     """
-    facts = os.fstat(found)
-    etag = etag_of(facts)
-    changed = datetime.fromtimestamp(int(facts.st_mtime), UTC)
-    if not is_resource_modified(request.environ, etag, last_modified=changed):
-        os.close(found)
-        return _headed(Response(status=304), shown, etag, changed)
-    span = _span(facts.st_size, etag, changed)
-    if span is None:
-        os.close(found)
-        refused = Response(status=416)
-        refused.headers["Content-Range"] = f"bytes */{facts.st_size}"
-        return _headed(refused, shown, etag, changed)
-    answer = _body(found, span, 206 if _partial(span, facts.st_size) else 200)
-    answer.content_length = span[1] - span[0]
-    if answer.status_code == 206:
-        answer.headers["Content-Range"] = f"bytes {span[0]}-{span[1] - 1}/{facts.st_size}"
-    return _headed(answer, shown, etag, changed)
+    with ExitStack() as held:
+        held.callback(os.close, found)
+        facts = os.fstat(found)
+        if not stat.S_ISREG(facts.st_mode):
+            raise NotAFile(f"{shown.name!r} is a folder, which has no bytes of its own.")
+        etag = etag_of(facts)
+        changed = datetime.fromtimestamp(clamped(int(facts.st_mtime)), UTC)
+        if status := _unsent(etag, changed):
+            return _headed(Response(status=status), shown, etag, changed)
+        spans = _spans(facts.st_size) if _still(etag, changed) else None
+        if spans == []:
+            refused = Response(status=416)
+            refused.headers["Content-Range"] = f"bytes */{facts.st_size}"
+            return _headed(refused, shown, etag, changed)
+        start, end = spans[0] if spans else (0, facts.st_size)
+        answer = _body(found, (start, end), 206 if spans else 200)
+        answer.content_length = end - start
+        if spans:
+            answer.headers["Content-Range"] = f"bytes {start}-{end - 1}/{facts.st_size}"
+        _headed(answer, shown, etag, changed)
+        held.pop_all()  # the answer closes it
+        return answer
+
+
+def _unsent(etag: str, changed: datetime) -> int:
+    """The status by which the request's conditions rule the bytes out; 0 where they do not."""
+    since = request.if_unmodified_since
+    if request.if_match:
+        if not request.if_match.is_strong(etag):
+            return 412
+    elif since is not None and changed > since:
+        return 412
+    return 0 if is_resource_modified(request.environ, etag, last_modified=changed) else 304
 
 
 def etag_of(facts: os.stat_result) -> str:
@@ -60,21 +85,41 @@ def etag_of(facts: os.stat_result) -> str:
     return f"{facts.st_ino:x}-{facts.st_mtime_ns:x}-{facts.st_size:x}"
 
 
-def _partial(span: tuple[int, int], size: int) -> bool:
-    return span != (0, size)
+def _spans(size: int) -> list[tuple[int, int]] | None:
+    """The first byte and the one after the last that the Range header asks for.
+
+    None for the whole: no such header, one that is malformed, several ranges, or one of all bytes.
+    Empty where all ranges begin behind the end.
+    """
+    unit, _, listed = request.headers.get("Range", "").partition("=")
+    asked = [RANGE.fullmatch(each) for each in listed.split(",") if each.strip(" \t")]
+    if unit.strip().lower() != "bytes" or not asked:
+        return None
+    spans = []
+    for each in asked:
+        span = each and _span(each[1], each[2], each[3], size)
+        if span is None:
+            return None
+        if span[0] < span[1]:
+            spans.append(span)
+    if (len(asked) > 1 and spans) or spans == [(0, size)]:
+        return None
+    return spans
 
 
-def _span(size: int, etag: str, changed: datetime) -> tuple[int, int] | None:
-    """The first byte and the one after the last that are wanted; None for a range past the end."""
-    asked = parse_range_header(request.headers.get("Range"))
-    if (
-        asked is None
-        or asked.units != "bytes"
-        or len(asked.ranges) != 1
-        or not _still(etag, changed)
-    ):
-        return 0, size
-    return asked.range_for_length(size)
+def _span(first: str, last: str, suffix: str | None, size: int) -> tuple[int, int] | None:
+    """One range, empty where it begins behind the end; None for one that ends before it begins."""
+    if suffix is not None:
+        return max(0, size - _number(suffix)), size
+    start = _number(first)
+    if not last:
+        return start, size
+    return (start, min(size, _number(last) + 1)) if _number(last) >= start else None
+
+
+def _number(digits: str) -> int:
+    """A number of bytes; one that no file has for numbers of any length."""
+    return int(digits) if len(digits) < LONGEST_NUMBER else sys.maxsize
 
 
 def _still(etag: str, changed: datetime) -> bool:
@@ -142,6 +187,7 @@ def _headed(answer: Response, shown: Shown, etag: str, changed: datetime) -> Res
     answer.headers["Referrer-Policy"] = "no-referrer"
     cached = f"private, max-age={shown.max_age}" if shown.max_age else "private, no-cache"
     answer.headers["Cache-Control"] = cached
-    how = "attachment" if shown.attachment else "inline"
-    answer.headers.set("Content-Disposition", how, filename=shown.name)
+    answer.headers["Content-Disposition"] = content_disposition(
+        shown.name, attachment=shown.attachment
+    )
     return answer

@@ -9,6 +9,7 @@ from flask import Flask
 from filebrowser.shares.passwords import Passwords
 from filebrowser.shares.store import ShareStore
 from webapp import auth, failures, metrics, traffic
+from webapp.closing_response import ClosingFlask
 from webapp.guesses import Guesses
 from webapp.job_limit import JobLimit
 from webapp.links import Signer
@@ -74,7 +75,7 @@ LISTENERS = 24
 def create_app(services: "Services", built_page: Path | None = None) -> Flask:
     """The WSGI app of these services. ``built_page`` holds the page's index.html."""
     config = services.config
-    app = Flask("webapp", static_folder=None)
+    app = ClosingFlask("webapp", static_folder=None)
     secret = session_key(config.easel_dir)
     signer = Signer(secret)
     figures = metrics.install(app, services)

@@ -171,7 +171,7 @@ class File(Entry, DAVNonCollection):
 
     def get_content_type(self) -> str:
         """By its name."""
-        return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+        return type_of(self.name)
 
     def get_etag(self) -> str:
         """As everywhere in Easel."""
@@ -358,6 +358,11 @@ def entry_at(path: str, environ: dict[str, Any]) -> File | Folder | Trees | None
             return None
     kind = Folder if stat.S_ISDIR(facts.st_mode) else File
     return kind(f"/{place.text}", environ, place, facts)
+
+
+def type_of(name: str) -> str:
+    """The media type of a file by its name."""
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def facts_of(place: Place) -> os.stat_result:

@@ -86,10 +86,45 @@ def test_a_file_is_read_in_ranges(drive: Drive) -> None:
     whole = drive.ask("GET", "/data/work/a.txt")
     assert whole.content == b"letters"
     assert "sandbox" in whole.headers["Content-Security-Policy"]
-    assert whole.headers["Content-Disposition"] == "attachment"
+    assert whole.headers["Content-Disposition"] == "attachment; filename=a.txt"
     part = drive.ask("GET", "/data/work/a.txt", headers={"Range": "bytes=2-4"})
     assert (part.status_code, part.content) == (206, b"tte")
     assert drive.ask("HEAD", "/data/work/a.txt").headers["Content-Length"] == "7"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *("bytes=0-0", "bytes=-3", "bytes=-99", "bytes=5-", "bytes=0-99", "bytes=6-6"),
+        *("bytes=7-", "bytes=7-9", "bytes=99-", "bytes=-0", "bytes=4-2", "bytes=x", "lines=1-2"),
+        *("bytes=0-1,3-4", "bytes=0-,-2", "bytes=8-9,20-", "bytes=", "bytes=" + "9" * 5000 + "-"),
+    ],
+)
+def test_every_range_is_answered_as_at_the_other_doors(drive: Drive, asked: str) -> None:
+    (drive.folder / "none.txt").write_bytes(b"")
+    root = drive.url.removesuffix("/dav")
+    for name in ("a.txt", "none.txt"):
+        for more in ({}, {"If-Range": '"another"'}, {"If-Range": "Thu, 01 Jan 1970 00:00:00 GMT"}):
+            headers = {"Range": asked, **more}
+            ours = drive.session.get(f"{root}/api/raw/data/work/{name}", headers=headers)
+            dav = drive.ask("GET", f"/data/work/{name}", headers=headers)
+            assert (dav.status_code, dav.content) == (ours.status_code, ours.content)
+            assert dav.status_code in ((200,) if more else (200, 206, 416))
+            for field in ("Content-Range", "Content-Length", "Accept-Ranges", "ETag"):
+                assert dav.headers.get(field) == ours.headers.get(field)
+
+
+def test_ranges_that_begin_behind_the_end_are_refused_together(drive: Drive) -> None:
+    for asked, status in {
+        "bytes=-2": 206,
+        "bytes=-0": 416,
+        "bytes=7-8,9-": 416,
+        "bytes=-99": 200,
+    }.items():
+        answer = drive.ask("GET", "/data/work/a.txt", headers={"Range": asked})
+        assert answer.status_code == status, asked
+    answer = drive.ask("GET", "/data/work/a.txt", headers={"Range": "bytes=0-1,9-"})
+    assert (answer.status_code, answer.content) == (200, b"letters")
 
 
 def test_put_brings_a_file_and_replaces_it_whole(drive: Drive) -> None:

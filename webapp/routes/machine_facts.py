@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, jsonify
 
+from filebrowser.disposition import content_disposition
 from webapp.openapi import Note, described
 from webapp.options_table import OPTIONS
 from webapp.routes.context import services
@@ -102,7 +103,7 @@ def told(*, attachment: bool) -> Response:
     answer = Response(text, content_type="application/json")
     if attachment:
         name = time.strftime("sysinfo-%Y-%m-%d-%H-%M.json")
-        answer.headers.set("Content-Disposition", "attachment", filename=name)
+        answer.headers["Content-Disposition"] = content_disposition(name)
     return answer
 
 

@@ -1,7 +1,10 @@
 """WebDAV at ``/dav/``: the visit of the caller's credential, and wsgidav for the rest."""
 
+import os
+import stat
 from collections.abc import Callable
 from contextlib import ExitStack
+from types import MappingProxyType
 from typing import IO, cast
 
 from flask import Blueprint, Response, request
@@ -9,18 +12,24 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
 from wsgidav.dav_error import DAVError, get_http_status_string
 
-from filebrowser.dav.entries import Desk
+from filebrowser.dav.entries import Desk, type_of
+from filebrowser.dav.errors import translated
 from filebrowser.dav.provider import METHODS, application, environment
+from filebrowser.errors import FileError
+from filebrowser.gate import open_place
 from filebrowser.happenings import Happening
 from filebrowser.making_room import MakeRoom
-from filebrowser.serving import SANDBOX
+from filebrowser.serving import SANDBOX, Shown, respond
 from filebrowser.uploads.uploads import Uploads
+from filebrowser.visit import Right, check_rights, reach
 from webapp.errors import MalformedBody, SlowBody
 from webapp.routes.files.packing import enter_listing
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
 
 PREFIX = "/dav"
+READS = MappingProxyType({"GET": {Right.DOWNLOAD}, "HEAD": set[Right]()})
+"""Rights by method of what reads a file, beside that to view."""
 
 
 class Unbroken:
@@ -54,7 +63,11 @@ def blueprint(
         try:
             environ = environment(request.environ, Desk(visit(), uploads, tell, make_room), PREFIX)
         except DAVError as error:
-            return Response(f"{error.context_info}\n", get_http_status_string(error))
+            return refused(error)
+        if request.method in READS and "HTTP_IF" not in environ:
+            found = file_asked(path)
+            if found is not None:
+                return found
         environ["wsgi.input"] = Unbroken(get_input_stream(request.environ))
         with ExitStack() as turns:
             if request.method == "PROPFIND":
@@ -65,3 +78,33 @@ def blueprint(
         return found
 
     return dav
+
+
+def file_asked(path: str) -> Response | None:
+    """A file's bytes, as the other doors give them; None for all else, which is wsgidav's.
+
+    Rights: view, and download to read.
+    """
+    here = visit()
+    with ExitStack() as held:
+        try:
+            place = reach(here, path)
+            found = open_place(place)
+        except FileError:
+            return None
+        held.callback(os.close, found)
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            return None
+        try:
+            with translated():
+                check_rights(here, {Right.VIEW} | READS[request.method])
+        except DAVError as error:
+            return refused(error)
+        held.pop_all()
+    name = place.names[-1]
+    return respond(found, Shown(name, type_of(name)))
+
+
+def refused(error: DAVError) -> Response:
+    """An error as plain text."""
+    return Response(f"{error.context_info}\n", get_http_status_string(error))

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from filebrowser.archive import archive
 from filebrowser.copying import measure
+from filebrowser.disposition import content_disposition
 from filebrowser.errors import TooBusy
 from filebrowser.visit import Right, Visit, reach
 from webapp.openapi import Note, described
@@ -96,14 +97,13 @@ def zipped(here: Visit, paths: Sequence[str], zips: Turns, who: str = "") -> Res
         zips.enter(who)
         turns.callback(lambda: zips.leave(who))
         made = archive(here, paths)
-        leave = turns.pop_all().close
-    answer = Response(made.pieces, content_type="application/zip")
-    answer.call_on_close(leave)
-    answer.content_length = made.size
-    answer.headers["Accept-Ranges"] = "none"
-    answer.headers["Cache-Control"] = "private, no-store"
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    answer.headers.set("Content-Disposition", "attachment", filename=made.name)
+        answer = Response(made.pieces, content_type="application/zip")
+        answer.content_length = made.size
+        answer.headers["Accept-Ranges"] = "none"
+        answer.headers["Cache-Control"] = "private, no-store"
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Content-Disposition"] = content_disposition(made.name)
+        answer.call_on_close(turns.pop_all().close)
     return answer
 
 

@@ -1,0 +1,32 @@
+"""Answers that give back what they hold (descriptors, places in line) when they never start."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Flask, Response
+
+
+class ClosingResponse(Response):
+    """Closes itself where the server refuses its head: nobody else would, and it holds files."""
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        """Begin the answer; whatever goes wrong before the first byte closes it."""
+        try:
+            return super().__call__(environ, start_response)
+        except BaseException:
+            self.close()
+            raise
+
+
+class ClosingFlask(Flask):
+    """Flask whose answers are closed when a hook that sees them afterwards fails."""
+
+    response_class = ClosingResponse
+
+    def process_response(self, response: Response) -> Response:
+        """Run the hooks of ``after_request``."""
+        try:
+            return super().process_response(response)
+        except BaseException:
+            response.close()
+            raise
