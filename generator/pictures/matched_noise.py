@@ -22,8 +22,8 @@ def matched_noise(
     """
     keep = (1.0 - mask)[..., None]
     shown = picture * keep
-    bright = shown * keep
-    bright = bright / (bright.max() or 1.0) + shown.mean() * mask[..., None]
+    # the mean is that of all there is, the old picture's edge below the mask included
+    bright = shown / (shown.max() or 1.0) + picture.mean() * mask[..., None]
     spectrum = _spectrum(bright)
     amplitude = np.abs(spectrum)
     phase = np.divide(spectrum, amplitude, out=np.zeros_like(spectrum), where=amplitude > 0)

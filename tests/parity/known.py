@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from fnmatch import fnmatch
 
-KNOWN: Mapping[str, str] = {
-    "script_outpaint_mk2_up": "being mended",
-}
+KNOWN: Mapping[str, str] = {}
 """Patterns of names. A case that comes right is taken out."""
 
 

@@ -38,3 +38,16 @@ def test_a_picture_of_one_colour_has_noise_of_that_colour() -> None:
     found = matched_noise(np.full((32, 64, 3), 0.25), mask)
     assert np.allclose(found, 0.25)
     assert np.isfinite(matched_noise(np.zeros((32, 64, 3)), mask)).all()
+
+
+def test_what_the_mask_hides_counts_for_the_brightness() -> None:
+    """As in AUTOMATIC1111, where the old picture's edge lies below the mask."""
+    picture, mask = half_shown()
+    hidden, seen = picture.copy(), mask > 0
+    hidden[seen] = 0.9
+    bare = picture.copy()
+    bare[seen] = 0.0
+    assert not np.allclose(matched_noise(hidden, mask, 2.0), matched_noise(bare, mask, 2.0))
+    moved = hidden.copy()
+    moved[seen] = hidden[seen][::-1]  # only its mean does
+    assert np.allclose(matched_noise(hidden, mask, 2.0), matched_noise(moved, mask, 2.0))

@@ -1,5 +1,6 @@
 """The scripts of img2img: what they draw, in which order, and what they put together of it."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -179,6 +180,28 @@ def test_outpainting_keeps_the_old_picture_in_place(title: str) -> None:
     # Painted parts are flat here; tiles over the old picture are painted whole, and it is for
     # the engine to keep what the mask keeps.
     assert all(each.origin.mask is not None for each in painter.requests)
+
+
+SIDES = ("left", "right", "up", "down")
+MIXTURES = [each for count in range(1, 5) for each in itertools.combinations(SIDES, count)]
+
+
+@pytest.mark.parametrize("sides", MIXTURES, ids="+".join)
+def test_outpainting_grows_at_every_mixture_of_sides(sides: tuple[str, ...]) -> None:
+    """Side by side, left before right before up before down, the old picture left alone."""
+    painter, flipped = Painter(), tuple(reversed(sides))  # the order that they come in is the same
+    found = run(from_picture(MK2, a1=64, a2=0, a3=flipped), painter)
+    left, up = 64 * ("left" in sides), 64 * ("up" in sides)
+    image = found.pictures[0].image
+    assert image.size == (64 + left + 64 * ("right" in sides), 64 + up + 64 * ("down" in sides))
+    old = np.asarray(image)[up : up + 64, left : left + 64]
+    inner = (slice(None, -1), slice(None, -1))  # the mask is soft towards the last row and column
+    assert (old[inner] == np.asarray(picture())[inner]).all()
+    wide = 64 + 64 * len({"left", "right"} & set(sides))
+    parts = [(64, 64) if side in ("left", "right") else (wide, 64) for side in sides]
+    assert [started(each).size for each in painter.requests] == parts
+    for each in painter.requests:
+        assert np.asarray(read_base64(each.origin.mask.image)).mean() > 250  # all of it is new
 
 
 def test_noise_shows_in_the_new_part_alone() -> None:
