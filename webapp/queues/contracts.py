@@ -145,6 +145,13 @@ class Stream(Protocol):
         """The answer once it is there, or None after ``timeout`` seconds. Answers expire."""
         ...
 
+    def answered(self, tag: str, value: str, owner: str | None = None) -> str | None:
+        """The newest frame with this tag, of one owner or of anybody, whose answer is kept.
+
+        For a caller who knows the tag alone, whichever process put the frame.
+        """
+        ...
+
     def cancel(self, frame_id: str) -> bool:
         """Remove a waiting frame (a client that left); False if it is leased or gone."""
         ...

@@ -55,6 +55,11 @@ CREATE TABLE IF NOT EXISTS answers (
     made_at REAL NOT NULL,
     body BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS answered (
+    id TEXT PRIMARY KEY,            -- of an answer that is kept
+    owner TEXT NOT NULL,            -- its frame's, as the tags
+    tags TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS deaths (
     id TEXT PRIMARY KEY,            -- of a frame that workers died of
     times INTEGER NOT NULL,

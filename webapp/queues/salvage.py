@@ -15,6 +15,7 @@ def take_over(aside: Path, queue: sqlite3.Connection) -> tuple[int, int]:
     try:
         with suppress(sqlite3.Error), closing(_read_only(aside)) as damaged, _transaction(queue):
             answers = _copy(damaged, queue, "answers")
+            _copy(damaged, queue, "answered")
             jobs = _copy(damaged, queue, "frames")
             _copy(damaged, queue, "ledger")
             doubled = queue.execute("DELETE FROM frames WHERE id IN (SELECT id FROM answers)")

@@ -43,12 +43,18 @@ FROM frames LEFT JOIN deaths USING (id)
 WHERE worker IS NULL GROUP BY owner, priority, checkpoint, deadly
 """
 SPENT = """
-SELECT f."index", f.id, f.owner, d.how FROM frames f LEFT JOIN deaths d USING (id)
+SELECT f."index", f.id, f.owner, f.tags, d.how FROM frames f LEFT JOIN deaths d USING (id)
 WHERE f.deliveries >= ? AND (f.worker IS NULL OR f.expires < ?)
 """
 DIED = """
 INSERT INTO deaths (id, times, how) SELECT id, 1, :how FROM frames WHERE {condition}
 ON CONFLICT (id) DO UPDATE SET times = times + 1, how = :how
+"""
+ANSWERED = """
+SELECT id FROM answered JOIN answers USING (id)
+WHERE (:owner IS NULL OR owner = :owner) AND made_at > :since
+    AND json_extract(tags, :path) = :value
+ORDER BY "index" DESC LIMIT 1
 """
 UNHEARD = "was not heard of until its lease ran out"
 
@@ -148,6 +154,7 @@ class SqliteStore(SqliteBoard):
             waited = removed[0]["leased_at"] - frame.put_at
             count_job(rows, frame, answer.status, max(waited, 0.0), gpu_seconds, model)
             store_answer(rows, frame.id, frame.index, answer, now)
+            name_answer(rows, frame.id, frame.owner, json.dumps(dict(frame.tags)))
             charge(rows, frame.owner, gpu_seconds, now)
             self._purge(rows, now)
         self.bell.ring(frame.id)
@@ -194,8 +201,18 @@ class SqliteStore(SqliteBoard):
         try:
             with self.database.writing() as rows:
                 rows.execute("DELETE FROM answers WHERE id = ?", (frame_id,))
+                rows.execute("DELETE FROM answered WHERE id = ?", (frame_id,))
         except (QueueError, sqlite3.Error) as error:  # the reader has it: that is no failure of his
             self.log.warning("an answer that was read stays in the queue for now: %s", error)
+
+    def answered(self, tag: str, value: str, owner: str | None = None) -> str | None:
+        """The newest frame with this tag whose answer is kept; see the contract."""
+        with self.database.reading() as rows:
+            row = rows.execute(
+                ANSWERED,
+                {"path": f'$."{tag}"', "value": value, "owner": owner, "since": self._kept_since()},
+            ).fetchone()
+        return None if row is None else str(row["id"])
 
     def cancel(self, frame_id: str) -> bool:
         """Remove a waiting frame; False if it is leased or gone."""
@@ -225,11 +242,13 @@ class SqliteStore(SqliteBoard):
     def _settle(self, frame_id: str, answer: Answer) -> bool:
         with self.database.writing() as rows:
             removed = rows.execute(
-                'DELETE FROM frames WHERE id = ? AND worker IS NULL RETURNING "index"', (frame_id,)
+                'DELETE FROM frames WHERE id = ? AND worker IS NULL RETURNING "index", owner, tags',
+                (frame_id,),
             ).fetchall()
             if not removed:
                 return False
             store_answer(rows, frame_id, removed[0]["index"], answer, self.clock())
+            name_answer(rows, frame_id, removed[0]["owner"], removed[0]["tags"])
         self.bell.ring(frame_id)
         return True
 
@@ -316,9 +335,13 @@ class SqliteStore(SqliteBoard):
         with self.database.reading() as rows:
             row = rows.execute(
                 "SELECT status, body, content_type FROM answers WHERE id = ? AND made_at > ?",
-                (frame_id, self.clock() - self.answer_seconds),
+                (frame_id, self._kept_since()),
             ).fetchone()
         return None if row is None else Answer(row["status"], row["body"], row["content_type"])
+
+    def _kept_since(self) -> float:
+        """When the oldest answer was made that is still given out."""
+        return self.clock() - self.answer_seconds
 
     def _purge(self, rows: sqlite3.Connection, now: float) -> None:
         """Forget what has expired, once a minute, and give pages back to the file system."""
@@ -326,6 +349,7 @@ class SqliteStore(SqliteBoard):
             return
         self._purged_at = now
         rows.execute("DELETE FROM answers WHERE made_at < ?", (now - self.answer_seconds,))
+        rows.execute("DELETE FROM answered WHERE id NOT IN (SELECT id FROM answers)")
         rows.execute("DELETE FROM deaths WHERE id NOT IN (SELECT id FROM frames)")
         self.forget_before(rows, now - self.answer_seconds)
         rows.execute("PRAGMA incremental_vacuum(256)").fetchall()
@@ -390,6 +414,7 @@ def bury(rows: sqlite3.Connection, max_delivery: int, given_up: float, now: floa
         store_answer(
             rows, row["id"], row["index"], gave_up(max_delivery, row["how"] or UNHEARD), now
         )
+        name_answer(rows, row["id"], row["owner"], row["tags"])
         rows.execute('DELETE FROM frames WHERE "index" = ?', (row["index"],))
     return [row["id"] for row in spent]
 
@@ -417,6 +442,14 @@ def store_answer(
     rows.execute("DELETE FROM sightings WHERE job = ?", (frame_id,))
     rows.execute("DELETE FROM stops WHERE job = ?", (frame_id,))
     rows.execute("DELETE FROM deaths WHERE id = ?", (frame_id,))
+
+
+def name_answer(rows: sqlite3.Connection, frame_id: str, owner: str, tags: str) -> None:
+    """Keep whose answer it is, and its frame's tags: a JSON object."""
+    rows.execute(
+        "INSERT OR REPLACE INTO answered (id, owner, tags) VALUES (?, ?, ?)",
+        (frame_id, owner, tags),
+    )
 
 
 def count_job(

@@ -17,7 +17,7 @@ from webapp.requests.fields import invalid
 from webapp.requests.pasted import LONGEST, parameters_of
 from webapp.routes.context import caller, json_body, response, services, tasks
 from webapp.routes.sdapi import fraction
-from webapp.routes.tasks import Running, frames, task_of
+from webapp.routes.tasks import Running, answered, frames, task_of
 from webapp.scopes import Scope, allowed
 
 internal = Blueprint("internal", __name__, url_prefix="/internal")
@@ -85,7 +85,7 @@ def look(query: TaskQuery, who: Caller) -> TaskProgress:
     known = list(frames(here, who))
     mine = next((frame for frame in known if task_of(frame) == query.id_task), None)
     if mine is None:
-        ended = tasks().ended(who, query.id_task)
+        ended = tasks().ended(who, query.id_task) or bool(answered(here, who, query.id_task))
         return TaskProgress(active=False, queued=False, completed=ended, textinfo="Waiting...")
     tasks().follow(who, query.id_task, mine.id)
     if mine.deliveries == 0:
@@ -121,7 +121,7 @@ def moving(job: Running, query: TaskQuery) -> TaskProgress:
 def task_answer() -> Response:
     """What a task of the caller's came to, once: for a page that was loaded again meanwhile."""
     stream, task = services().stream, asked(TaskName).id_task
-    job = tasks().job_of(caller(), task)
+    job = answered(services(), caller(), task)
     answer = stream.wait(job, 0) if job else None
     if job is None or answer is None:
         raise NoAnswer(f"id_task: no answer of {task!r} is kept.")

@@ -56,11 +56,6 @@ class Tasks:
             while len(self.followed) > REMEMBERED:
                 self.followed.popitem(last=False)
 
-    def job_of(self, who: Caller, task: str) -> str | None:
-        """The job of a task that the caller has asked the progress of."""
-        with self.lock:
-            return self.followed.get((who.name, task))
-
     def is_followed(self, job: str) -> bool:
         """Whether somebody has asked the progress of a job."""
         with self.lock:
@@ -105,6 +100,17 @@ def route_of(frame: Frame) -> str:
 def frames(services: "Services", caller: Caller) -> Sequence[Frame]:
     """The caller's waiting and running frames in order of arrival; everybody's for the owner."""
     return services.stream.waiting(None if caller.owner else caller.name)
+
+
+def answered(services: "Services", caller: Caller, task: str) -> str | None:
+    """The job of a task whose answer is kept, also from before this process began.
+
+    It is the caller's own; the owner gets anybody's where there is none of theirs.
+    """
+    own = services.stream.answered(TASK_TAG, task, caller.name)
+    if own is None and caller.owner:
+        return services.stream.answered(TASK_TAG, task)
+    return own
 
 
 def running(services: "Services", caller: Caller) -> list[Running]:

@@ -96,6 +96,21 @@ def test_an_answer_can_be_read_twice_until_it_is_forgotten(store: SqliteStore) -
     assert store.wait("a", 0) is None
 
 
+def test_an_answer_is_found_by_a_tag_and_its_owner(store: SqliteStore, make: Make) -> None:
+    for name, owner in (("a", "ann"), ("b", "bob"), ("c", "ann"), ("d", "ann")):
+        store.put(frame(name, owner=owner, tags={"task": "t" if name < "d" else "u"}))
+    store.settle("d", OK)
+    while (lease := store.take("cpu", (), 0)) is not None:
+        store.answer(lease, OK, 0.0)
+    other = make()
+    assert other.answered("task", "t") == "c"  # the newest
+    assert other.answered("task", "t", "bob") == "b"
+    assert other.answered("task", "u", "ann") == "d"
+    assert other.answered("task", "u", "bob") is other.answered("task", "v") is None
+    store.forget("c")
+    assert other.answered("task", "t", "ann") == "a"
+
+
 def test_waiting_in_vain_ends(store: SqliteStore) -> None:
     begun = time.monotonic()
     assert store.wait("nobody", 0.1) is None
