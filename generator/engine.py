@@ -209,7 +209,11 @@ class Engine:
             job_timestamp=stamp,
             seconds=time.perf_counter() - started,
             network_seconds=job.network_seconds,
-            comments=tuple(dict.fromkeys((*request.remarks, *bench.found.comments))),
+            comments=tuple(
+                dict.fromkeys(
+                    (*request.remarks, *self._missing_styles(request), *bench.found.comments)
+                )
+            ),
             stopped=job.stopped,
             maps=(*job.maps, *(control.maps if control else ())),
             asides=tuple(job.asides),
@@ -232,6 +236,13 @@ class Engine:
         check_prompt(both[1], steps, "negative_prompt", negative=True)
         encoded, tags = extra_networks(whole)
         return Texts(whole, both[1], encoded, () if request.disable_extra_networks else tags)
+
+    def _missing_styles(self, request: GenerationRequest) -> tuple[str, ...]:
+        """A sentence about styles that are not there, if there are such."""
+        wanted = [name for name in request.styles if name not in ("", "None")]
+        known = read_styles(self._styles_files) if wanted else {}
+        missing = dict.fromkeys(name for name in wanted if name not in known)
+        return (f"Style not found: {', '.join(missing)}",) if missing else ()
 
     def _check_models(self, request: GenerationRequest) -> None:
         check_models(request, self._registry, self._upscalers.named)

@@ -1,7 +1,8 @@
 """The networks that a prompt's ``<kind:name:...>`` tags ask for (contract section 2.6)."""
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -19,6 +20,8 @@ from generator.prompt.limits import check_weight
 from generator.request import Snapshot
 
 LORA_KINDS = ("lora", "lyco")
+HYPERNETWORK_KINDS = ("hypernet",)
+STRENGTHS = ("te", "unet", "dyn")  # a LoRA's numbers, in their places
 USUAL = 4.0  # strengths beyond are taken as they are, and remarked upon
 
 
@@ -62,14 +65,14 @@ def gather(
 ) -> Networks:
     """Read what ``tags`` name; LoRAs and hypernetworks not found are listed, not fatal.
 
-    A LoRA met twice is added twice, both times with its last strengths, as in AUTOMATIC1111.
+    A tag in which anything cannot be read is not applied, and listed. A LoRA met twice is added
+    twice, both times with its last strengths, as in AUTOMATIC1111.
     ``pause`` is called before each file. Raises what it, :meth:`Adapters.read` and
     :func:`read_hypernetwork` raise.
     """
-    named = [tag for tag in tags if tag.positional]
-    loras = [(tag.positional[0], tag) for tag in named if tag.kind in LORA_KINDS]
-    bends = {tag.positional[0]: tag for tag in named if tag.kind == "hypernet"}
-    strengths = {name: read_strengths(tag) for name, tag in loras}
+    loras, odd_loras = _read(tags, LORA_KINDS)
+    bent, odd_bent = _read(tags, HYPERNETWORK_KINDS)
+    strengths, bends = dict(loras), dict(bent)
     found = {name: _find(registry, Kind.LORA, name) for name in strengths}
     bending = {name: _find(registry, Kind.HYPERNETWORK, name) for name in bends}
     adapters: dict[str, Adapter] = {}
@@ -81,7 +84,7 @@ def gather(
     for name, file in bending.items():
         pause()
         if file is not None:
-            strength = read_strengths(bends[name]).text
+            strength = bends[name].text
             hypernetworks.append((read_hypernetwork(file, device, dtype), strength))
     times = Counter(name for name, _ in loras)
     return Networks(
@@ -98,7 +101,13 @@ def gather(
             f"{kind} not found": tuple(names)
             for kind, names in (("Lora", _absent(found)), ("Hypernetwork", _absent(bending)))
             if names
-        },
+        }
+        | {
+            f"{kind} strength not read": odd
+            for kind, odd in (("Lora", odd_loras), ("Hypernetwork", odd_bent))
+            if odd
+        }
+        | _other_tags(tags),
         words=tuple(_words(adapters)),
         remarks=tuple(
             f"The strength of the LoRA {name} is {max(s.text, s.unet, key=abs):g}; beyond "
@@ -133,26 +142,47 @@ def with_default_networks(prompt: str, options: Snapshot) -> str:
     return prompt
 
 
-def read_strengths(tag: Tag) -> Strengths:
-    """``<lora:name:te:unet:dyn>``, positional or named; a word that is no number counts as 1.
+def read_strengths(tag: Tag) -> Strengths | None:
+    """``<lora:name:te:unet:dyn>``, positional or named; None where anything cannot be read.
 
-    Raises :class:`BadRequest` for one that is not finite, or beyond any sense.
+    That is what is no finite number, and what has another name or place: ``lbw=...`` of an
+    extension would change which layers a LoRA acts on, so the rest alone is not what was asked.
+    Raises :class:`BadRequest` for a number beyond any sense.
     """
-    given = tag.positional[1:]
-    named = tag.named
-    text = _number(named.get("te", given[0] if given else None), 1.0)
-    unet = _number(named.get("unet", given[1] if len(given) > 1 else None), text)
-    rank = _number(named.get("dyn", given[2] if len(given) > 2 else None), 0.0)
-    for number in (text, unet, rank):
-        check_weight(number, ":".join(tag.arguments))
-    return Strengths(text, unet, int(rank) or None)
-
-
-def _number(text: str | None, otherwise: float) -> float:
+    given = dict(zip(STRENGTHS, tag.positional[1:], strict=False)) | tag.named
+    if len(tag.positional) > 1 + len(STRENGTHS) or not given.keys() <= set(STRENGTHS):
+        return None
     try:
-        return float(text) if text else otherwise
+        numbers = {name: float(text) for name, text in given.items()}
     except ValueError:
-        return otherwise
+        return None
+    if not all(map(math.isfinite, numbers.values())):
+        return None
+    for number in numbers.values():
+        check_weight(number, ":".join(tag.arguments))
+    text = numbers.get("te", 1.0)
+    return Strengths(text, numbers.get("unet", text), int(numbers.get("dyn", 0)) or None)
+
+
+def _read(
+    tags: Sequence[Tag], kinds: Container[str]
+) -> tuple[list[tuple[str, Strengths]], tuple[str, ...]]:
+    """Name and strengths of each tag of some kinds, and the tags that cannot be read."""
+    own = [tag for tag in tags if tag.kind in kinds and tag.positional]
+    read = [(tag, read_strengths(tag)) for tag in own]
+    odd = dict.fromkeys(":".join(tag.arguments) for tag, found in read if found is None)
+    return [(tag.positional[0], found) for tag, found in read if found], tuple(odd)
+
+
+def _other_tags(tags: Sequence[Tag]) -> dict[str, tuple[str, ...]]:
+    """Tags of no kind that is known, and those without a name."""
+    known = (*LORA_KINDS, *HYPERNETWORK_KINDS)
+    odd = dict.fromkeys(
+        ":".join((tag.kind, *tag.arguments))
+        for tag in tags
+        if tag.kind not in known or not tag.positional
+    )
+    return {"Tag not read": tuple(odd)} if odd else {}
 
 
 def _find(registry: Registry, kind: Kind, name: str) -> ModelFile | None:

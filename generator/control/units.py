@@ -4,7 +4,7 @@ AUTOMATIC1111's host swallows what the extension finds wrong and draws without i
 is refused, with the unit and the field named.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -24,6 +24,8 @@ UNITS = 3  # the option control_net_unit_count
 AS_DECLARED = -1  # a number that is left to the preprocessor
 MOST_RESIDUALS = 16  # numbers in advanced_weighting
 PLACE = "alwayson_scripts.controlnet"
+
+OFF = (None, "", "none", "None")  # models and preprocessors that are none
 
 RESIZE_MODES = ("Just Resize", "Crop and Resize", "Resize and Fill")
 RESIZE_ALIASES: Mapping[str, str] = {
@@ -68,7 +70,7 @@ class _Unit(BaseModel):
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
-    enabled: Annotated[bool, _or(False)] = False
+    enabled: bool = False
     module: Annotated[str, _or("none")] = "none"
     model: Annotated[str, _or("None")] = "None"
     weight: Annotated[float, _or(1.0)] = Field(1.0, ge=0, le=2)
@@ -117,9 +119,27 @@ def read_units(
 
 
 def _enabled(arg: Mapping[str, object], number: int) -> bool:
-    """Whether the unit is on; one that is off is not looked at."""
-    given = {"enabled": arg.get("enabled")}
-    return _validated(given, f"{PLACE}.args[{number}]").enabled
+    """Whether the unit is on; one that is off is not looked at.
+
+    One that does not say is on when it names a model.
+    """
+    told = arg.get("enabled")
+    if told is None:
+        return arg.get("model") not in OFF
+    return _validated({"enabled": told}, f"{PLACE}.args[{number}]").enabled
+
+
+def unread_units(args: Sequence[object], limit: int = UNITS) -> Iterator[str]:
+    """A sentence about each of ``args`` that asks for something and is no unit that is on."""
+    for number, arg in enumerate(args):
+        if not isinstance(arg, Mapping):
+            if arg:
+                yield f"{PLACE}.args[{number}]: no object, so it is not read."
+        elif number >= limit:
+            if arg.get("enabled", arg.get("model")) not in (None, False, "", "None"):
+                yield f"{PLACE}.args[{number}]: not read; {limit} are (control_net_unit_count)."
+        elif arg.get("enabled") is None and arg.get("module") not in OFF and not _enabled(arg, 0):
+            yield f"{PLACE}.args[{number}]: off, as it names no model; send enabled."
 
 
 def _read_unit(

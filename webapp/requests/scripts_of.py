@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from generator.control.catalogue import check_units
-from generator.control.units import PLACE, UNITS, read_units
+from generator.control.units import PLACE, UNITS, read_units, unread_units
 from generator.request import ControlUnit, Script, SoftInpainting
 from generator.scripts import catalogue
 from webapp import eas
@@ -97,6 +97,8 @@ def controls(body: DrawingBody, given: Given) -> tuple[ControlUnit, ...]:
         why = given.away("preprocessors", str(name)) if name else ""
         if why:
             raise Refused(f"{PLACE}.args[{number}].module: {why}")
+    for sentence in unread_units(args, limit):
+        given.tell(sentence)
     units = read_units(args, limit, given.picture, given.modules)
     check_units(units, given.models, has_picture=body.route == "img2img")
     return units

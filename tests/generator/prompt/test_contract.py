@@ -313,10 +313,19 @@ def test_what_is_no_tag_stays(text: str) -> None:
         ("<lora:x:0.5:unet=0>", Strengths(0.5, 0.0)),
         ("<lora:x:unet=0.3:dyn=8>", Strengths(1.0, 0.3, 8)),
         ("<lora:x:-1>", Strengths(-1.0, -1.0)),
-        ("<lora:x:words>", Strengths(1.0, 1.0)),
+        ("<lora:x:words>", None),
+        ("<lora:x:0,5>", None),
+        ("<lora:x:1@0.5>", None),
+        ("<lora:x:0.5:lbw=MIDD>", None),
+        ("<lora:x:0.5:MIDD>", None),
+        ("<lora:x:1:1:4:5>", None),
+        ("<lora:x:>", None),
+        ("<lora:x:nan>", None),
+        ("<lora:x:te=inf>", None),
+        ("<lora:x:dyn=nan>", None),
     ],
 )
-def test_strengths_of_a_tag(tag: str, wanted: Strengths) -> None:
+def test_strengths_of_a_tag(tag: str, wanted: Strengths | None) -> None:
     assert read_strengths(extra_networks(tag)[1][0]) == wanted
 
 
