@@ -14,6 +14,7 @@ from tempfile import TemporaryFile
 from typing import IO
 from uuid import uuid4
 
+from generator.reasons import reason_of
 from plugins.errors import BadPackage
 from plugins.finding import EXTENSIONS
 from plugins.manifest import FILE, Manifest, parse
@@ -45,7 +46,7 @@ def install(
             manifest = parse(read_entry(packed, f"{root}{FILE}"))
             return _place(packed, root, entries, manifest, data_dir, replace=replace)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise BadPackage(f"The archive cannot be read: {error}.") from error
+        raise BadPackage(f"The archive cannot be read: {reason_of(error)}, or no zip.") from error
 
 
 def install_folder(folder: Path, data_dir: Path, *, replace: bool = False) -> Manifest:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
+from generator.reasons import reason_of
 from plugins.errors import BadPackage
 from plugins.finding import GROUP
 from plugins.manifest import FILE, command, missing
@@ -85,7 +86,8 @@ def entry_point(text: bytes) -> tuple[str, str]:
     try:
         table.read_string(text.decode())
     except (UnicodeDecodeError, configparser.Error) as error:
-        raise BadPackage(f"The wheel's entry_points.txt cannot be read: {error}") from error
+        why = reason_of(error, "a line in it is no NAME = VALUE")
+        raise BadPackage(f"The wheel's entry_points.txt cannot be read: {why}.") from error
     found = table.items(GROUP) if table.has_section(GROUP) else []
     if len(found) != 1:
         raise BadPackage(

@@ -8,7 +8,7 @@ from flask import Flask
 
 from filebrowser.shares.passwords import Passwords
 from filebrowser.shares.store import ShareStore
-from webapp import auth, failures, metrics, traffic
+from webapp import auth, failures, metrics, public_paths, traffic
 from webapp.closing_response import ClosingFlask
 from webapp.guesses import Guesses
 from webapp.job_limit import JobLimit
@@ -98,6 +98,7 @@ def create_app(services: "Services", built_page: Path | None = None) -> Flask:
     )
     app.extensions["easel.waiting"] = WaitingLimit(config.max_waiting_requests)
     traffic.install(app, config)
+    public_paths.install(app, config)
     guesses, ended = Guesses(), Ended(config.easel_dir / "ended_logins")
     auth.install(app, services.credentials, guesses, ended, config.origins, signer)
     failures.install(app)

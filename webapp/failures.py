@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 
 from filebrowser.errors import FileError
 from generator.errors import GeneratorError
+from generator.reasons import logged_cause
 from webapp.answers import failure
 from webapp.content_encoding import TAKEN
 from webapp.eas import Status
@@ -111,7 +112,7 @@ def failed(error: Exception) -> Response:
     if status >= 500 and not isinstance(error, FORESEEN):
         log.exception("%s %s failed", request.method, logged_path())
     elif not isinstance(error, InvalidFields):
-        log.log(WARNING if status >= 500 else INFO, "%d %s", status, error)
+        log.log(WARNING if status >= 500 else INFO, "%d %s%s", status, error, logged_cause(error))
     answer = response(failure(error, g.get("extras"), Status.REFUSED))
     wait = getattr(error, "retry_after", None)
     if wait is not None:

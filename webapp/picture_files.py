@@ -14,6 +14,7 @@ from filebrowser.errors import FileError, NotHere
 from filebrowser.gate import Place, make_folders, open_place
 from generator.atomic_file import atomic_file_in, shared_mode
 from generator.errors import CannotSave
+from generator.reasons import reason_of
 from webapp.roots import PROTECTED, picture_root
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
@@ -103,6 +104,6 @@ class PictureFiles:
             raise CannotSave(f"{inner} cannot be saved there: {error}") from error
         except OSError as error:
             raise CannotSave(
-                f"{inner} could not be saved: {error.strerror or error}. "
+                f"{inner} could not be saved: {reason_of(error)}. "
                 "Free space or mend the permissions of its folder."
             ) from error

@@ -23,6 +23,7 @@ from generator.errors import GeneratorError
 from generator.hires_size import target
 from generator.hooks import Silence, Watch
 from generator.patience import after
+from generator.reasons import logged_cause
 from generator.releasing import Releaser
 from generator.request import (
     Extras,
@@ -370,7 +371,8 @@ class Worker:
         if status == 500 and not isinstance(error, GeneratorError):
             self.log.error("job %s: failed", lease.frame.id, exc_info=error)
         else:
-            self.log.warning("job %s: %d %s", lease.frame.id, status, error)
+            cause = logged_cause(error)
+            self.log.warning("job %s: %d %s%s", lease.frame.id, status, error, cause)
 
     def recover(self, error: Exception) -> None:
         """Make room after the memory ran out, so that a smaller job can follow."""

@@ -1,6 +1,7 @@
 """What goes wrong with files, as WebDAV says it."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ from filebrowser.errors import (
 )
 from filebrowser.uploads.errors import TooMany, TooManyInAll
 
+FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR})
 STATUSES: tuple[tuple[type[FileError], int], ...] = (
@@ -48,4 +50,5 @@ def translated() -> Iterator[None]:
             raise DAVError(507, "The disk is full.") from error
         if error.errno in TAKEN:
             raise DAVError(409, "Something else is there.") from error
-        raise
+        reason = os.strerror(error.errno) if error.errno else "it cannot be used"
+        raise DAVError(403 if error.errno in FORBIDDEN else 500, f"The disk: {reason}.") from error

@@ -111,4 +111,6 @@ def _scans(file: int) -> int:
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and "identify" in str(error):
         return f"it is none of {', '.join(FORMATS)}"
-    return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+    if isinstance(error, EOFError) or "truncated" in str(error):
+        return "it is truncated"
+    return "it is damaged"

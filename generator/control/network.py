@@ -15,6 +15,7 @@ from generator.models.families.sd1.hints import read_hints
 from generator.models.index import ModelFile
 from generator.models.weights import read_tensors, shapes
 from generator.models.yaml_files import BROKEN, read_yaml
+from generator.reasons import reason_of
 
 # After checkpoint.py, which readies torchvision for it.
 from diffusers import ControlNetModel  # isort: skip
@@ -127,5 +128,5 @@ def _pools(file: ModelFile) -> bool:
         return bool(params.get("global_average_pooling", False))
     except BROKEN as error:
         raise ModelUnreadable(
-            f"{file.config.name} is no configuration of a ControlNet: {error!r}"
+            f"{file.config.name} is no configuration of a ControlNet: {reason_of(error)}"
         ) from error

@@ -17,6 +17,7 @@ from generator.errors import ModelUnreadable
 from generator.models import torchvision_ops
 from generator.models.weights import read_tensors
 from generator.pictures.reading import read_base64
+from generator.reasons import reason_of
 
 torchvision_ops.prepare()  # before transformers, which imports torchvision
 
@@ -69,11 +70,9 @@ class Describers:
         try:
             return loaders[form](folder, self._device)
         except BROKEN as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            reason = reason.replace(str(folder), folder.name)
             raise ModelUnreadable(
                 f"{folder.name} is no network that transformers can describe a picture with "
-                f"({form}): {reason}"
+                f"({form}): {reason_of(error, 'its files are none of one, or damaged')}"
             ) from error
 
 

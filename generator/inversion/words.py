@@ -15,6 +15,7 @@ from generator.inversion.lessons import NewWord
 from generator.models.index import ModelFile
 from generator.models.scan import STILL
 from generator.prompt.tokenizer import Tokenizer
+from generator.reasons import reason_of
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModel
@@ -70,7 +71,11 @@ def write_word(path: Path, vectors: Tensor, told: Written, *, overwrite: bool) -
             os.utime(file.fileno(), (settled, settled))
     except FileExistsError:
         raise WordExists(
-            f"file {path} already exists; choose another name, or allow overwriting", "name"
+            f"file {path.parent.name}/{path.name} already exists; choose another name, or allow "
+            "overwriting",
+            "name",
         ) from None
     except OSError as error:
-        raise CannotSave(f"{path} cannot be written: {error.strerror or error}") from error
+        raise CannotSave(
+            f"{path.parent.name}/{path.name} cannot be written: {reason_of(error)}"
+        ) from error

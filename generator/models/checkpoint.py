@@ -131,7 +131,9 @@ class Place:
         try:
             network.load_state_dict(state, strict=True, assign=True)
         except RuntimeError as error:
-            raise ModelUnreadable(f"{self.name}: its tensors do not fit: {error}") from error
+            raise ModelUnreadable(
+                f"{self.name}: its tensors do not fit: they have names or sizes of another network"
+            ) from error
         _count_positions(network, self.device)
         return network.eval().requires_grad_(False)
 
@@ -194,7 +196,7 @@ def incomplete(file: ModelFile, needed: str) -> Iterator[None]:
         yield
     except SENSELESS as error:
         raise ModelUnreadable(
-            f"{file.name}: its tensors make no network: {str(error)[:200] or type(error).__name__}"
+            f"{file.name}: its tensors make no network: their sizes are of none that Easel knows"
         ) from error
     except (KeyError, IndexError, StopIteration) as error:
         raise ModelUnreadable(

@@ -17,6 +17,7 @@ from generator.errors import ModelUnreadable
 from generator.models.pickle_reader import BadPickle
 from generator.models.pickles import BROKEN, LEGACY_TORCH, is_whole_legacy, open_zip
 from generator.models.plain_files import open_plain
+from generator.reasons import reason_of
 
 MAX_HEADER = 25_000_000  # bytes of JSON; published models have less than one million
 MOST_PARTS = 1_000_000  # brackets and commas; 2,500 tensors have 25,000
@@ -139,7 +140,9 @@ def _parse(raw: bytes, name: str) -> Header:
     except UnicodeError as error:
         raise _damaged(name, "a text in it is no UTF-8") from error
     except (ValueError, TypeError, RecursionError) as error:
-        raise _damaged(name, str(error).splitlines()[0][:200] or "it cannot be parsed") from error
+        raise _damaged(
+            name, reason_of(error, "it cannot be parsed", (ValueError, TypeError))
+        ) from error
     return Header(texts, tensors, len(raw), 8 + len(raw) + end)
 
 

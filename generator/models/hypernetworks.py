@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from generator.errors import ModelUnreadable
 from generator.models.index import ModelFile
 from generator.models.weights import read_with_facts
+from generator.reasons import reason_of
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,
@@ -64,7 +65,7 @@ def read_hypernetwork(file: ModelFile, device: torch.device, dtype: torch.dtype)
         )
     except BROKEN as error:
         raise ModelUnreadable(
-            f"{file.name} is no readable hypernetwork: {str(error)[:200]}"
+            f"{file.name} is no readable hypernetwork: {reason_of(error)}"
         ) from error
 
 

@@ -25,6 +25,7 @@ from generator.models.pickle_reader import (
     Storage,
 )
 from generator.models.plain_files import open_plain
+from generator.reasons import reason_of
 
 __all__ = ["Inert", "Parameters", "Shape", "Storage", "opened", "read_pickle"]
 
@@ -181,7 +182,7 @@ def _legacy_opened(file: BinaryIO, memory: mmap) -> Opened:
 
 
 def _no_file_of_torch(path: Path, error: BaseException) -> ModelUnreadable:
-    reason = str(error) or type(error).__name__
+    reason = reason_of(error, own=(BadPickle, ValueError))
     return ModelUnreadable(f"{path.name} is no file of torch.save: {reason}")
 
 

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from generator.errors import ModelUnreadable
+from generator.models.pickle_reader import BadPickle
 from generator.models.pickles import BROKEN, Inert, Opened, Parameters, Shape, opened
+from generator.reasons import reason_of
 
 FACTS = "easel.facts"
 """Key of the metadata: what the file holds beside tensors, as JSON."""
@@ -53,7 +55,7 @@ def main(source: str, target: str) -> int:
     except MemoryError:
         return _refuse("it needs more memory than a model of its size")
     except (ModelUnreadable, OSError, *BROKEN) as error:
-        return _refuse(next(iter(str(error).splitlines()), type(error).__name__))
+        return _refuse(reason_of(error, own=(ModelUnreadable, BadPickle, ValueError)))
     return 0
 
 

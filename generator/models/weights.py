@@ -10,6 +10,7 @@ from torch import Tensor
 from generator.errors import ModelUnreadable
 from generator.models.conversions import converted
 from generator.models.unpacking import FACTS
+from generator.reasons import reason_of
 
 BROKEN = (
     SafetensorError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError,
@@ -52,7 +53,7 @@ def _read(path: Path, kept_in: Path | None) -> tuple[dict[str, Tensor], dict[str
         raise ModelUnreadable(f"{path.name}: the file is gone") from error
     except BROKEN as error:
         raise ModelUnreadable(
-            f"{path.name} cannot be read: {_first_line(error).replace(str(path), path.name)}. The "
+            f"{path.name} cannot be read: {reason_of(error)}. The "
             "file is truncated, corrupt or no model; copy it again"
         ) from error
 
@@ -65,7 +66,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         with safe_open(path, "pt") as file:
             return dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise ModelUnreadable(f"{path.name} cannot be read: {_first_line(error)}") from error
+        raise ModelUnreadable(f"{path.name} cannot be read: {reason_of(error)}") from error
 
 
 def shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -77,7 +78,3 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with safe_open(path, "pt") as file:
         names = file.keys()
         return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

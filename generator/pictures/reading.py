@@ -19,7 +19,7 @@ def read_base64(text: str, field: str = "init_images") -> Image.Image:
     try:
         data = base64.b64decode(text.partition("base64,")[2] or text, validate=False)
     except (binascii.Error, ValueError) as error:
-        raise BadRequest(f"Invalid encoded image: {error}", field) from error
+        raise BadRequest("Invalid encoded image: it is not base64", field) from error
     return open_picture(data)
 
 

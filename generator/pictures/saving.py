@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from generator.atomic_file import make_folders, shared_mode, write_atomically
 from generator.errors import BadRequest, CannotSave
+from generator.reasons import reason_of
 
 EXIF_IFD = 0x8769
 USER_COMMENT = 0x9286
@@ -100,7 +101,7 @@ def open_encoded(text: str, field: str) -> Image.Image:
     try:
         return open_picture(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError) as error:
-        raise BadRequest(f"Invalid encoded image: {error}", field) from error
+        raise BadRequest("Invalid encoded image: it is not base64", field) from error
 
 
 def open_header(data: bytes) -> Image.Image:
@@ -113,7 +114,7 @@ def open_header(data: bytes) -> Image.Image:
     except UnidentifiedImageError as error:
         raise BadRequest("Invalid encoded image: it is no picture") from error
     except BROKEN as error:
-        raise BadRequest(f"Invalid encoded image: {error}") from error
+        raise BadRequest(f"Invalid encoded image: {reason_of(error)}") from error
 
 
 def open_picture(data: bytes) -> Image.Image:
@@ -126,7 +127,7 @@ def open_picture(data: bytes) -> Image.Image:
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
     except BROKEN as error:
-        raise BadRequest(f"Invalid encoded image: {error}") from error
+        raise BadRequest(f"Invalid encoded image: {reason_of(error)}") from error
     if isinstance(image.info.get("transparency"), bytes):
         return image.convert("RGBA")
     return image
@@ -141,7 +142,7 @@ def check_picture(image: Image.Image) -> None:
         image.load()
         image.getexif().get(ExifTags.Base.Orientation)
     except BROKEN as error:
-        raise BadRequest(f"Invalid encoded image: {error}") from error
+        raise BadRequest(f"Invalid encoded image: {reason_of(error)}") from error
 
 
 def save(path: Path, data: bytes) -> None:
@@ -155,7 +156,7 @@ def save(path: Path, data: bytes) -> None:
     except OSError as error:
         raise CannotSave(
             f"{path.name} could not be saved: {error.strerror or error}. "
-            f"Free space or mend the permissions of {path.parent}"
+            "Free space or mend the permissions of its folder"
         ) from error
 
 

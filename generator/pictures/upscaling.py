@@ -153,7 +153,7 @@ def _load(file: ModelFile, device: torch.device) -> "ImageModelDescriptor":
         found = ModelLoader(device).load_from_state_dict(tensors)
     except (UnsupportedModelError, *SENSELESS, LookupError) as error:
         raise ModelUnreadable(
-            f"{file.path.name} is no upscaler that is known here: {type(error).__name__}. "
+            f"{file.path.name} is no upscaler that is known here. "
             "ESRGAN, RealESRGAN, SwinIR, DAT, ScuNET and others of spandrel's are."
         ) from error
     if not isinstance(found, ImageModelDescriptor) or found.input_channels != 3:

@@ -70,7 +70,9 @@ def rows_of(path: Path) -> list[Style]:
     try:
         return [_style(row, path) for row in table]
     except csv.Error as error:
-        raise BadRequest(f"{path.name}, line {table.line_num}: {error}. Mend it.") from error
+        raise BadRequest(
+            f"{path.name}, line {table.line_num}: quotes that do not close, or too long. Mend it."
+        ) from error
 
 
 def _decoded(content: bytes) -> str:

@@ -29,7 +29,9 @@ def split(text: str) -> list[str]:
     try:
         return [value.strip() for row in rows for value in row]
     except csv.Error as error:
-        raise BadRequest(f"The values cannot be read: {error}.", FIELD) from error
+        raise BadRequest(
+            "The values cannot be read: a quote in them is not closed, or misplaced.", FIELD
+        ) from error
 
 
 def count(texts: list[str], field: str, kind: Callable[[str], float] | None) -> int:

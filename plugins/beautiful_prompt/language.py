@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from generator.models import torchvision_ops
+from generator.reasons import reason_of
 from plugins.beautiful_prompt.wishes import Manner
 
 torchvision_ops.prepare()  # before transformers, which imports torchvision
@@ -53,8 +54,7 @@ def load_writer(folder: Path, device: str) -> Writer:
         network = kind.from_pretrained(folder, config=config, dtype=_dtype(device), **local)
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        first = str(error).partition("\n")[0]
-        raise ValueError(f"The model {folder.name!r} cannot be read: {first}") from error
+        raise ValueError(f"The model {folder.name!r} cannot be read: {reason_of(error)}") from error
     return Writer(folder, network.eval().to(device), tokenizer, bool(config.is_encoder_decoder))
 
 

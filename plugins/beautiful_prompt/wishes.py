@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generator.errors import ModelUnreadable
 from generator.models.plain_files import check_name, read_text
+from generator.reasons import reason_of
 
 FOLDER = "BeautifulPrompt"  # under models/
 EMBEDDED = "Easel words"
@@ -134,5 +135,5 @@ def _read(path: Path) -> dict[str, Any]:
     except ModelUnreadable as error:
         raise ValueError(f"{path.parent.name}/{error}") from error
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path.parent.name}/{path.name} is no JSON: {error}") from error
+        raise ValueError(f"{path.parent.name}/{path.name}: {reason_of(error)}") from error
     return found if isinstance(found, dict) else {}

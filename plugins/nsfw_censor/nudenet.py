@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from generator.reasons import reason_of
 from plugins.nsfw_censor.names import NUDENET, PLACES
 
 PACKAGE = "nudenet"
@@ -55,7 +56,9 @@ def load_session(folder: Path) -> Session:
         classes = tuple(ast.literal_eval(told["names"]).values())
         side = ast.literal_eval(told.get("imgsz", "[320, 320]"))[0]
     except Exception as error:  # onnxruntime's errors have no root of their own but this
-        raise ValueError(f"The detector {NUDENET} cannot be read: {path.name}: {error}") from error
+        raise ValueError(
+            f"The detector {NUDENET} cannot be read: {path.name}: {reason_of(error)}"
+        ) from error
     if not EXPOSED & set(classes):
         raise ValueError(f"{path.name} is none of {NUDENET}'s: it finds {', '.join(classes)}.")
     entry = found.get_inputs()[0].name

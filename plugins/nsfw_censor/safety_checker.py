@@ -17,6 +17,7 @@ import torch
 from PIL.Image import Image
 
 from generator.models import torchvision_ops
+from generator.reasons import reason_of
 from plugins.nsfw_censor.names import COMPVIS, PLACES
 
 torchvision_ops.prepare()  # before transformers, which imports torchvision
@@ -44,8 +45,7 @@ def load_checker(folder: Path) -> Checker:
     try:
         network = StableDiffusionSafetyChecker.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        first = str(error).partition("\n")[0]
-        raise ValueError(f"The detector {COMPVIS} cannot be read: {first}") from error
+        raise ValueError(f"The detector {COMPVIS} cannot be read: {reason_of(error)}") from error
     # It warns of every find, in words that are for a pipeline's user; the censor tells it itself.
     logging.getLogger(StableDiffusionSafetyChecker.__module__).setLevel(logging.ERROR)
     side = network.config.vision_config.image_size

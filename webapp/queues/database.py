@@ -258,7 +258,7 @@ def refusal(error: BaseException) -> QueueFull | None:
         )
     if name.startswith(UNWRITABLE):
         return QueueUnwritable(
-            f"The disk that holds the queue cannot be written ({error}): the request was not "
+            "The disk that holds the queue cannot be written: the request was not "
             "stored. Send it again when the disk is well."
         )
     return None

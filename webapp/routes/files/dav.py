@@ -22,7 +22,7 @@ from filebrowser.making_room import MakeRoom
 from filebrowser.serving import SANDBOX, Shown, respond
 from filebrowser.uploads.uploads import Uploads
 from filebrowser.visit import Right, check_rights, reach
-from webapp.errors import MalformedBody, SlowBody
+from webapp.errors import UNEXPECTED, MalformedBody, SlowBody
 from webapp.routes.files.packing import enter_listing
 from webapp.routes.files.visiting import visit
 from webapp.scopes import Scope, allowed
@@ -74,6 +74,9 @@ def blueprint(
                 turns.callback(enter_listing(visit().who))
             found = cast("Response", Response.from_app(inner, environ))
             found.call_on_close(turns.pop_all().close)
+        if found.status_code == 500:  # wsgidav would tell the exception; the log has it
+            found.close()
+            found = Response(f"{UNEXPECTED}\n", 500, content_type="text/plain; charset=utf-8")
         found.headers.setdefault("Content-Security-Policy", SANDBOX)
         return found
 
