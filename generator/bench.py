@@ -50,6 +50,7 @@ class Means:
         return {"Embedding not used": named} if named else {}
 
 
+LORA_HASHES = "Lora hashes"  # the infotext key
 Equip = Callable[[str, Texts], Means]  # checkpoint name, prompts
 Listed = dict[str, dict[str, None]]  # entries in the order they were met, by what to say of them
 
@@ -140,7 +141,7 @@ class Bench:
         self.found.remarks |= dict.fromkeys((*left_over, *means.networks.remarks))
         self.found.missed(means.networks.missing)
         if self.request.options.lora_add_hashes_to_infotext:
-            self.found.hashed("Lora hashes", means.networks.hashes)
+            self.found.hashed(LORA_HASHES, means.networks.hashes)
 
     def prompts(self, leg: Leg) -> Conditioning:
         """The prompts of one batch, which are those of every batch, for what lies here."""

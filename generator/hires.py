@@ -64,7 +64,8 @@ class HiresTexts:
 def hires_notes(request: GenerationRequest, fix: HiresFix, own: HiresTexts) -> dict[str, object]:
     """The infotext's keys, in AUTOMATIC1111's order.
 
-    Those of LATE are always among them, None where the infotext has nothing to say.
+    Those of LATE are always among them, None where the infotext has nothing to say; the schedule's
+    label is known once its pass is sampled (:func:`generator.notes.describe`).
     """
     first = request.sampling
     resized = fix.resize_width or fix.resize_height
@@ -74,7 +75,7 @@ def hires_notes(request: GenerationRequest, fix: HiresFix, own: HiresTexts) -> d
         "Hires sampler": fix.sampler if fix.sampler != first.sampler else None,
         "Hires prompt": own.prompt,
         "Hires negative prompt": own.negative_prompt,
-        "Hires schedule type": fix.schedule if fix.schedule != first.schedule else None,
+        "Hires schedule type": None,
         "Hires upscale": None if resized else fix.scale,
         "Hires resize": f"{fix.resize_width}x{fix.resize_height}" if resized else None,
         "Hires steps": fix.steps or None,

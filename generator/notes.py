@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from generator.bench import Bench
+from generator.bench import LORA_HASHES, Bench
 from generator.hires import HiresTexts, hires_notes
 from generator.hooks import Tools
 from generator.legs import Leg
 from generator.origins import Prepared, origin_notes
 from generator.pictures.description import Parameters, sampling_notes
+from generator.prompt.grammar import Timing, schedule
 from generator.request import GenerationRequest
 from generator.sampling.samplers import resolve
 from generator.sampling.schedules import schedule_for
@@ -30,18 +31,44 @@ def describe(
     notes: Parameters = origin_notes(request, prepared) if prepared else {}
     if request.hires and second:
         notes |= hires_notes(request, request.hires, _hires_texts(first, second, titles[0]))
-    notes |= bench.found.notes
+    found = bench.found.notes
+    notes |= {key: found.pop(key) for key in (LORA_HASHES,) if key in found}
+    notes |= _timeline_notes(first)
+    notes |= found
     prompts = first.texts.encoded + first.texts.negative_prompt
     if request.options.emphasis != "Original" and ("(" in prompts or "[" in prompts):
         notes["Emphasis"] = request.options.emphasis
-    for leg in (first, *([second] if second else [])):
-        notes |= _sampling_notes(
-            replace(request, sampling=leg.sampling), tools
-        )  # the later pass's stay
+    notes |= _sampling_notes(request, first, tools)
+    if second:
+        own = _sampling_notes(request, second, tools)
+        notes |= _timeline_notes(second) | _of_second_pass(own, notes)
     return notes | _refiner_notes(request, titles[1]) | _padding_notes(request, bench)
 
 
-def _sampling_notes(request: GenerationRequest, tools: Tools) -> Parameters:
+def _of_second_pass(own: Parameters, before: Parameters) -> Parameters:
+    """The second pass's notes: they replace those ``before``, but each pass has its schedule."""
+    label = own.pop("Schedule type", None)
+    differs = label not in (None, before.get("Schedule type"))
+    return own | {"Hires schedule type": label} if differs else own
+
+
+def _timeline_notes(leg: Leg) -> Parameters:
+    """Told only where the prompts change at other steps than they would by the new rules.
+
+    Those of AUTOMATIC1111 before 1.6 count the first pass's calls in both passes.
+    """
+    timing = leg.timing
+    if not timing.old:
+        return {}
+    old = Timing(timing.first_pass or timing.steps, old=True)
+    new = replace(timing, old=False)
+    texts = (leg.texts.encoded, leg.texts.negative_prompt)
+    differ = any(schedule(text, old) != schedule(text, new) for text in texts)
+    return {"Old prompt editing timelines": True} if differ else {}
+
+
+def _sampling_notes(request: GenerationRequest, leg: Leg, tools: Tools) -> Parameters:
+    request = replace(request, sampling=leg.sampling)
     sampler, label = resolve(request.sampling.sampler, request.sampling.schedule, tools)
     timestep = sampler.kind == "timestep"
     own = timestep or label in tools.schedules

@@ -109,8 +109,6 @@ def sampling_notes(request: GenerationRequest, sampler: "Sampler", schedule: str
 
 def _model_notes(options: Snapshot) -> Parameters:
     notes: Parameters = {}
-    if options.use_old_scheduling:
-        notes["Old prompt editing timelines"] = True
     if options.use_downcasted_alpha_bar:
         notes["Downcast alphas_cumprod"] = True
     if options.sd_noise_schedule != "Default":
