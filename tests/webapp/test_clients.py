@@ -205,3 +205,119 @@ def test_probes_of_forks_are_not_found(client: Client, name: str) -> None:
 def test_fields_of_forge_are_let_in(client: Client) -> None:
     forge = {"distilled_cfg_scale": 3.5, "hr_cfg": 1.0, "hr_distilled_cfg": 3.5}
     assert client.post("sdapi/v1/txt2img", SMALL | forge)["images"]
+
+
+def test_text_generation_webui(client: Client) -> None:
+    titles = [each["title"] for each in client.get("sdapi/v1/sd-models")]
+    assert "Euler a" in [each["name"] for each in client.get("sdapi/v1/samplers")]
+    client.post("sdapi/v1/unload-checkpoint")  # it shares the device's memory
+    client.post("sdapi/v1/reload-checkpoint")
+    assert client.post("sdapi/v1/options", {"sd_model_checkpoint": titles[0]}) is None
+    body = {
+        **{key: SMALL[key] for key in ("prompt", "seed", "steps", "width", "height")},
+        "sampler_name": "DPM++ 2M Karras",
+        "enable_hr": True,
+        "hr_scale": "1.0",
+        "hr_upscaler": "ESRGAN_4x",
+        "denoising_strength": 0.7,
+        "cfg_scale": 7,
+        "restore_faces": True,
+        "override_settings_restore_afterwards": True,
+        "negative_prompt": "grey",
+    }
+    answer = client.post("sdapi/v1/txt2img", body)
+    assert [size(image) for image in answer["images"]] == [(64, 64)]
+    told = " ".join(json.loads(answer["info"])["comments"])
+    assert "restore_faces" in told
+    assert "ESRGAN_4x" in told
+
+
+def test_aiyabot(client: Client, picture: str) -> None:
+    assert client.get("sdapi/v1/cmd-flags")["gradio_auth"] is None
+    for name in ("samplers", "prompt-styles", "face-restorers", "hypernetworks", "upscalers"):
+        assert isinstance(client.get(f"sdapi/v1/{name}"), list)
+    assert set(client.get("sdapi/v1/embeddings")) == {"loaded", "skipped"}
+    found = {
+        each["props"]["elem_id"]: each["props"]["choices"]
+        for each in client.get("config")["components"]
+    }
+    found["setting_sd_lora"].remove("")  # as it does: without one it would end here
+    assert "Latent" in found["txt2img_hr_upscaler"]
+    body = {
+        **SMALL,
+        "negative_prompt": "grey",
+        "cfg_scale": "7.0",
+        "sampler_index": "Euler a",
+        "seed_resize_from_h": 0,
+        "seed_resize_from_w": 0,
+        "denoising_strength": None,
+        "n_iter": 1,
+        "batch_size": 1,
+        "styles": ["None"],
+        "override_settings": {
+            "CLIP_stop_at_last_layers": 1,
+            "face_restoration_model": "CodeFormer",
+        },
+        "restore_faces": True,
+    }
+    answer = client.post("sdapi/v1/txt2img", body)
+    info = {"image": f"data:image/png;base64,{answer['images'][0]}"}
+    assert "Seed: 7" in client.post("sdapi/v1/png-info", info)["info"]
+    hires = {"enable_hr": True, "hr_upscaler": "Latent", "hr_scale": 1, "hr_second_pass_steps": 1.0}
+    assert client.post("sdapi/v1/txt2img", body | hires | {"denoising_strength": 0.75})["images"]
+    start = {"init_images": [info["image"]], "denoising_strength": "0.75"}
+    assert client.post("sdapi/v1/img2img", body | start)["images"]
+    larger = {
+        "resize_mode": 0,
+        "show_extras_results": True,
+        "gfpgan_visibility": 0,
+        "codeformer_visibility": 0,
+        "codeformer_weight": 0,
+        "upscaling_resize": 2.0,
+        "upscaling_crop": True,
+        "upscaler_1": "SwinIR_4x",
+        "upscaler_2": "None",
+        "extras_upscaler_2_visibility": 0,
+        "upscale_first": False,
+        "image": info["image"],
+    }
+    assert size(client.post("sdapi/v1/extra-single-image", larger)["image"]) == (128, 128)
+    refused = client.post("sdapi/v1/interrogate", {"image": info["image"], "model": "clip"}, 422)
+    assert "models/BLIP" in refused["detail"]
+
+
+def test_ai_render(client: Client, picture: str) -> None:
+    assert client.get("sdapi/v1/upscalers")
+    assert isinstance(client.get("controlnet/model_list")["model_list"], list)
+    assert "canny" in client.get("controlnet/module_list")["module_list"]
+    body = {
+        **SMALL,
+        "negative_prompt": "ugly",
+        "image_similarity": 0.4,
+        "denoising_strength": 0.6,
+        "cfg_scale": 7.0,
+        "sampler": "LMS",
+        "sampler_index": "LMS",
+        "init_images": [f"data:image/png;base64,{picture}"],
+    }
+    assert size(client.post("sdapi/v1/img2img", body)["images"][0]) == (64, 64)
+    unit = {"module": "canny", "model": "nowhere"}  # neither "enabled" nor "image"
+    steered = {"alwayson_scripts": {"controlnet": {"args": [unit]}}}
+    assert "nowhere" in client.post("sdapi/v1/img2img", body | steered, 422)["detail"]
+    larger = {"upscaling_resize": 2, "upscaler_1": "ESRGAN_4x", "image": picture}
+    assert size(client.post("sdapi/v1/extra-single-image", larger)["image"]) == (128, 128)
+
+
+def test_sillytavern_with_its_detailer_and_forge(client: Client) -> None:
+    face = {"ADetailer": {"args": [True, True, {"ad_model": "face_yolov8n.pt"}]}}
+    body = {
+        **SMALL,
+        "alwayson_scripts": face,
+        "restore_faces": True,
+        "hr_upscaler": "R-ESRGAN 4x+",
+        "scheduler": "karras",
+        "override_settings": {"CLIP_stop_at_last_layers": 1, "forge_additional_modules": []},
+    }
+    answer = client.post("sdapi/v1/txt2img", body)
+    assert size(answer["images"][0]) == (64, 64)
+    assert "forge_additional_modules" in " ".join(json.loads(answer["info"])["comments"])

@@ -1,5 +1,6 @@
 """The guide's own examples, run as they stand there: only address and token are filled in."""
 
+import base64
 import json
 import os
 import re
@@ -17,6 +18,8 @@ from werkzeug.serving import make_server
 
 from tests.waiting import PATIENCE
 from tests.webapp.conftest import write_model
+from tests.webapp.test_fetching import answer, listening
+from tests.webapp.test_img2img import PICTURE
 from webapp.auth import credentials
 
 TOKEN = "MmQ3ZGRmNGM"
@@ -114,3 +117,75 @@ def test_curl(guide: str, served: Any, which: str) -> None:
         assert grid.startswith("/code/stable-diffusion-webui/data/tmp/outputs/")
     else:
         assert grid.startswith("/code/stable-diffusion-webui/data-oss/outputs/")
+
+
+def bodies(guide: str) -> Iterator[str]:
+    """Every body that the guide prints for txt2img and img2img, remarks and all."""
+    for mark in (
+        "请求体配置示例如下",
+        "txt2img请求和返回示例",
+        "img2img请求数据格式示例",
+        "txt2img使用controlnet的数据格式",
+    ):
+        yield printed(guide[guide.index("{", guide.rindex(mark)) :])
+
+
+def printed(text: str) -> str:
+    """The object that a text begins with, to its last brace."""
+    depth = 0
+    for at, sign in enumerate(text):
+        depth += {"{": 1, "}": -1}.get(sign, 0)
+        if depth == 0:
+            return text[: at + 1]
+    raise AssertionError(text)
+
+
+def test_every_printed_body_is_drawn_as_it_is_printed(guide: str, build: Any) -> None:
+    house = build(allow_fetch_from=("127.0.0.1/32",))
+    for name in CHECKPOINTS:
+        write_model(house.data_dir / "models/Stable-diffusion" / name)
+    write_model(house.data_dir / "models/ControlNet/control_v11p_sd15_canny.safetensors")
+    house.registry.refresh()
+    with listening(answer(base64.b64decode(PICTURE))) as pictures:
+        link = f'"http://127.0.0.1:{pictures.port}/boy.png"'
+        for body in bodies(guide):
+            text = re.sub(r'"https://[^"]*"', link, body)
+            drawn = house.client().post("/sdapi/v1/" + route_of(body), data=text.encode())
+            assert drawn.status_code == 200, (body, drawn.text[:500])
+    lora, plain, larger, steered = (job.request for job in house.jobs)
+    assert lora.prompt.endswith("<lora:yaeMikoRealistic_Genshin:1>")
+    assert (plain.width, plain.batches, plain.sampling.steps) == (576, 2, 20)
+    assert larger.origin.images == (PICTURE,)
+    assert (larger.seeds.seed, larger.sampling.sampler, larger.sampling.guidance) == (
+        111,
+        "DDIM",
+        7.5,
+    )
+    assert larger.remarks[0].startswith("restore_faces")
+    assert steered.controls[0].model == "control_v11p_sd15_canny"
+    assert steered.controls[0].image == PICTURE
+
+
+def route_of(body: str) -> str:
+    """Where a printed body belongs."""
+    return "img2img" if "init_images" in body else "txt2img"
+
+
+def test_the_printed_script_is_drawn_too(guide: str, build: Any) -> None:
+    body = next(body for body in bodies(guide) if "init_images" in body)
+    for line in ("script_name", "script_args"):
+        body = body.replace(f'#"{line}"', f'"{line}"')
+    house = build(allow_fetch_from=("127.0.0.1/32",))
+    with listening(answer(base64.b64decode(PICTURE))) as pictures:
+        link = f'"http://127.0.0.1:{pictures.port}/boy.png"'
+        text = re.sub(r'"https://[^"]*"', link, body)
+        drawn = house.client().post("/sdapi/v1/img2img", data=text.encode())
+    assert drawn.status_code == 200, drawn.text[:500]
+    assert house.jobs[0].request.script.title == "outpainting mk2"
+
+
+@pytest.mark.parametrize("body", ['{"prompt": "a" # x', '{"prompt" "a" # x\n}', "# x", '{"a": "#}'])
+def test_what_is_no_json_even_so_is_refused(house: Any, body: str) -> None:
+    refused = house.client().post("/sdapi/v1/txt2img", data=body)
+    assert refused.status_code == 422
+    assert refused.get_json()["detail"][0]["type"] == "value_error.jsondecode"

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from flask import Response, current_app, g, request
@@ -12,7 +13,7 @@ from webapp.browsing import roots_of
 from webapp.content_encoding import Inflated, encoding_of
 from webapp.errors import Fault, Forbidden, InvalidFields, TooLarge
 from webapp.queues.contracts import Answer
-from webapp.request_json import check_values, decode_json
+from webapp.request_json import check_values, decode_json, without_remarks
 from webapp.scopes import OPENS, Scope
 
 if TYPE_CHECKING:
@@ -181,6 +182,9 @@ def json_body(*, required: bool = True, most: int | None = None) -> object:
         del data  # a large body is there once or twice, not three times
         return json.loads(text)
     except json.JSONDecodeError as error:
+        bare = without_remarks(text) if services().config.lenient else ""
+        with suppress(ValueError, RecursionError):
+            return json.loads(bare)
         raise InvalidFields([malformed(error)]) from None
     except (UnicodeDecodeError, ValueError, RecursionError):
         message = "There was an error parsing the body"
