@@ -7,8 +7,12 @@ and what it unpacks to is bounded whatever its header claims.
 import os
 import shutil
 import stat
+import struct
+import unicodedata
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from typing import IO
@@ -24,7 +28,16 @@ LARGEST_ARCHIVE = 64 << 20  # bytes
 LARGEST_WHOLE = 256 << 20  # bytes, unpacked
 MOST_FILES = 4000
 LONGEST_NAME = 200  # characters of a path below the plugin's folder
+LONGEST_PART = 255  # bytes of one name in it
+LARGEST_INDEX = 2 << 20  # bytes of a zip's list of files; one of 4000 files takes 500 KB
 PIECE = 1 << 20
+BROKEN = (
+    zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError,
+    ValueError, LookupError, OverflowError, FileExistsError, IsADirectoryError,
+    NotADirectoryError,
+)  # fmt: skip
+"""What :mod:`zipfile` raises of a damaged archive, and the disk of names that do not fit."""
+
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others cannot be unpacked by pieces
 WHEEL = ".whl"
 ENDINGS = (".zip", WHEEL)
@@ -40,13 +53,52 @@ def install(
     ``wheel``: it has to be one; what has a wheel's metadata is taken for one in any case. Raises
     :class:`BadPackage` and :class:`BadManifest` saying what is wrong; nothing is left then.
     """
+    with opened(archive) as packed:
+        root, entries = contents(packed, wheel=wheel)
+        manifest = parse(read_entry(packed, f"{root}{FILE}"))
+        return _place(packed, root, entries, manifest, data_dir, replace=replace)
+
+
+@contextmanager
+def opened(archive: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    """The zip in ``archive``, once its list of files is known to be of a plugin's length.
+
+    Raises :class:`BadPackage`, also for what shows inside the block to be damaged.
+    """
     try:
-        with zipfile.ZipFile(archive) as packed:
-            root, entries = contents(packed, wheel=wheel)
-            manifest = parse(read_entry(packed, f"{root}{FILE}"))
-            return _place(packed, root, entries, manifest, data_dir, replace=replace)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        with zipfile.ZipFile(Bounded(archive)) as packed:
+            yield packed
+    except BROKEN as error:
         raise BadPackage(f"The archive cannot be read: {reason_of(error)}, or no zip.") from error
+
+
+class Bounded:
+    """A file of which nobody reads more than ``LARGEST_INDEX`` bytes at once.
+
+    :mod:`zipfile` takes a list of files whole, however long its last record says that it is.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """As of any file. Raises :class:`BadPackage` for more than may be read."""
+        if size > LARGEST_INDEX:
+            raise BadPackage(
+                f"The archive's list of files has {size:,} bytes; at most {LARGEST_INDEX:,} are "
+                "read."
+            )
+        return self._file.read(size if size >= 0 else LARGEST_INDEX)
+
+
+def unpacked_size(archive: IO[bytes]) -> int:
+    """Bytes that an archive's files take by its own list, at most ``LARGEST_WHOLE``.
+
+    Raises :class:`BadPackage`.
+    """
+    with opened(archive) as packed:
+        return min(sum(each.file_size for each in packed.infolist()), LARGEST_WHOLE)
 
 
 def install_folder(folder: Path, data_dir: Path, *, replace: bool = False) -> Manifest:
@@ -117,10 +169,28 @@ def contents(packed: zipfile.ZipFile, *, wheel: bool) -> tuple[str, list[zipfile
     names = [entry.filename for entry in entries]
     root = root_in_wheel(packed) if wheel or is_wheel(names) else root_of(names)
     inside = [each for each in entries if each.filename.startswith(root) and not each.is_dir()]
-    folded = [each.filename.casefold() for each in inside]
-    if len(set(folded)) < len(folded):
-        raise BadPackage("The archive holds a file twice.")
+    check_twins(entries)
     return root, inside
+
+
+def check_twins(entries: Iterable[zipfile.ZipInfo]) -> None:
+    """Raise :class:`BadPackage` for two files of one name, or a file that is a folder as well.
+
+    Names are the same where some system takes them to be: whatever their case and composition.
+    """
+    files, folders = set[tuple[str, ...]](), set[tuple[str, ...]]()
+    for entry in entries:
+        name = unicodedata.normalize("NFC", unicodedata.normalize("NFC", entry.filename).casefold())
+        parts = PurePosixPath(name).parts
+        folders.update(parts[:depth] for depth in range(1, len(parts)))
+        if entry.is_dir():
+            folders.add(parts)
+        elif parts in files:
+            raise BadPackage(f"The archive holds the file {entry.filename!r} twice.")
+        else:
+            files.add(parts)
+    for both in sorted(files & folders)[:1]:
+        raise BadPackage(f"The archive holds {'/'.join(both)!r} as a file and as a folder.")
 
 
 def check(entry: zipfile.ZipInfo) -> None:
@@ -129,6 +199,8 @@ def check(entry: zipfile.ZipInfo) -> None:
     mode = entry.external_attr >> 16
     if "\\" in name or "\0" in name or path.is_absolute() or ".." in path.parts:
         raise BadPackage(f"The archive holds {name!r}, which leads out of its folder.")
+    if not path.parts or any(len(part.encode()) > LONGEST_PART for part in path.parts):
+        raise BadPackage(f"The archive holds {name[:80]!r}, which no file can be called.")
     if RESERVED & set(name) or len(name) > LONGEST_NAME or not name.isprintable():
         raise BadPackage(f"The archive holds {name[:80]!r}, which is no name for every system.")
     if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and stat.S_IFMT(mode):
@@ -141,7 +213,7 @@ def check(entry: zipfile.ZipInfo) -> None:
 
 def root_of(names: Iterable[str]) -> str:
     """The folder that holds the manifest. Raises :class:`BadPackage` without one."""
-    found = {name.removesuffix(FILE) for name in names if PurePosixPath(name).name == FILE}
+    found = {name.removesuffix(FILE) for name in names if name.rpartition("/")[2] == FILE}
     roots = sorted(root for root in found if root.count("/") <= 1)
     if len(roots) != 1:
         told = f"has {len(roots)} of them" if roots else "has none"

@@ -19,8 +19,17 @@ from plugins.hookspecs import HOOKS
 
 FILE = "easel-plugin.toml"
 LARGEST = 64 * 1024  # bytes
+RESERVED = frozenset({"install", "reload"})
+"""Names that ``/api/plugins/<name>`` has for itself."""
+
 PERMISSIONS = ("files", "network", "processes")
 """What a plugin may say that it does besides hooks. Told to the owner; nothing enforces it."""
+
+
+def _name(text: str) -> str:
+    if text in RESERVED:
+        raise ValueError(f"{text!r} is a word of /api/plugins itself; choose another")
+    return text
 
 
 def _version(text: str) -> str:
@@ -63,7 +72,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$"), AfterValidator(_name)]
     version: Annotated[str, AfterValidator(_version)]
     licence: Annotated[str, Field(min_length=1, max_length=100)]
     title: Annotated[str, Field(max_length=60)] = ""
@@ -89,18 +98,20 @@ def read_manifest(folder: Path) -> Manifest:
         raise BadManifest(f"{path.name} cannot be read: {error.strerror}.") from error
     except ModelUnreadable as error:
         raise BadManifest(f"{error}.") from error
-    if len(text) > LARGEST:
-        raise BadManifest(f"{path.name} has more than {LARGEST} bytes.")
     return parse(text)
 
 
 def parse(text: bytes) -> Manifest:
     """The manifest in ``text``. Raises :class:`BadManifest`."""
+    if len(text) > LARGEST:
+        raise BadManifest(f"{FILE} has more than {LARGEST} bytes.")
     try:
         table: Mapping[str, Any] = tomllib.loads(text.decode())
         return Manifest.model_validate(table)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadManifest(f"{FILE} is no TOML: {error}.") from error
+    except RecursionError:
+        raise BadManifest(f"{FILE} is nested too deep.") from None
     except ValidationError as error:
         raise BadManifest(f"{FILE}: {'; '.join(map(_told, error.errors()))}.") from error
 

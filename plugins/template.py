@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plugins.finding import EXTENSIONS
-from plugins.manifest import FILE
+from plugins.manifest import FILE, RESERVED
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 USAGE = "easel plugin new NAME [--data-dir DIR]"
@@ -124,7 +124,7 @@ def test_it_writes_on_pictures(words: str) -> None:
 
 def write_plugin(name: str, data_dir: Path) -> Path:
     """The folder of a new plugin. Raises ``ValueError`` for a bad name or one that is taken."""
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or name in RESERVED:
         raise ValueError(f"{name!r}: letters a-z, digits, - and _ make a name; a letter begins it.")
     folder = data_dir / EXTENSIONS / name
     if folder.exists():

@@ -47,6 +47,9 @@ SIGNED = frozenset({"files.by_path", "files.by_absolute_path"})
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 NOBODY = Origins()
+DECOY = Secret(secrets.token_hex())
+"""What an unknown name's password is compared with: nobody knows it."""
+
 TOKENS = ""
 """The account at which a wrong token guesses."""
 
@@ -123,7 +126,7 @@ class Credentials:
     def by_password(self, name: str, given: Secret) -> Caller | None:
         """The caller of this name and password. Takes as long for an unknown name."""
         expected = self.passwords.get(name)
-        right = given == (expected if expected is not None else Secret(secrets.token_hex()))
+        right = given == (expected if expected is not None else DECOY)
         return Caller(name) if right and expected is not None else None
 
     def admit(self, given: Given, guesses: Guesses | None, address: str) -> Caller | None:

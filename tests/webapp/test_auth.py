@@ -1,11 +1,15 @@
 """The gate: what opens it, and that nothing lies beside it."""
 
 import base64
+import hmac
+import secrets
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from webapp import secret
 from webapp.auth import credentials
 from webapp.queues.contracts import Frame
 
@@ -209,3 +213,27 @@ def test_callers_see_their_own_jobs_alone(build: Any) -> None:
         for name, header in headers.items()
     }
     assert seen == {"ann": ["t1"], "bob": [], "owner": ["t1"]}
+
+
+def test_an_unknown_name_costs_what_a_known_one_does(
+    guarded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In digests made and compared, and in random numbers drawn; seconds tell too little."""
+    calls: list[str] = []
+
+    def counted(module: Any, name: str) -> None:
+        inner = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: (calls.append(name), inner(*given))[1])
+
+    counted(secret, "digest")
+    counted(hmac, "compare_digest")
+    counted(secrets, "token_hex")
+    client, costs = guarded.client(), []
+    for name in ("ann", "bob", "nobody", "owner", "x" * 100, "猫"):
+        calls.clear()
+        assert client.post("/login", json={"username": name, "password": "no"}).status_code == 401
+        header = {"Authorization": basic(name, "no")}
+        assert client.get("/api/session", headers=header).status_code == 401
+        costs.append(Counter(calls))
+    assert costs[0]["digest"] >= 4
+    assert all(cost == costs[0] for cost in costs), costs

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -368,6 +369,8 @@ def test_a_plugin_is_installed_and_deleted(build: Any, root: str) -> None:
     assert client.post("/api/plugins/install", data=data).status_code == 422
     assert client.post("/api/plugins/install?replace=true", data=data).status_code == 200
     assert client.delete("/api/plugins/newcomer").status_code == 200
+    again = client.delete("/api/plugins/newcomer")
+    assert (again.status_code, "already" in again.get_json()["detail"]) == (404, True)
     client.post("/api/plugins/reload")
     assert client.get("/plugins/newcomer/x").status_code == 404
     assert client.delete("/api/plugins/newcomer").status_code == 404
@@ -379,6 +382,18 @@ def linked(name: str) -> tuple[zipfile.ZipInfo, str]:
     info = zipfile.ZipInfo(name)
     info.external_attr = 0o120777 << 16
     return info, "/etc/passwd"
+
+
+def damaged() -> bytes:
+    """A zip whose second file does not unpack."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("easel-plugin.toml", MANIFEST)
+        archive.writestr("web.py", CODE * 20)
+        place = archive.getinfo("web.py").header_offset + 30 + len("web.py")
+    data = bytearray(buffer.getvalue())
+    data[place : place + 20] = b"\xff" * 20
+    return bytes(data)
 
 
 @pytest.mark.parametrize(
@@ -393,6 +408,21 @@ def linked(name: str) -> tuple[zipfile.ZipInfo, str]:
         (packed({"easel-plugin.toml": MANIFEST, "a\\..\\evil.py": "x"}), ""),
         (packed({"easel-plugin.toml": MANIFEST, "a:b": "x"}), "every system"),
         (packed({"easel-plugin.toml": MANIFEST, "web.py": "1", "WEB.py": "2"}), "twice"),
+        (packed({"easel-plugin.toml": MANIFEST, "web.py": "1", "./web.py": "2"}), "twice"),
+        (packed({"easel-plugin.toml": MANIFEST, "é": "1", "e\u0301": "2"}), "twice"),
+        (packed({"easel-plugin.toml": MANIFEST, "a": "1", "a/b.py": "2"}), "as a folder"),
+        (packed({"easel-plugin.toml": MANIFEST, "a/b.py": "1", "A": "2"}), "as a folder"),
+        (packed({"easel-plugin.toml": MANIFEST, "a/": "", "a": "2"}), "as a folder"),
+        (packed({"x": "1", "x/easel-plugin.toml": MANIFEST}), "as a folder"),
+        (packed({"easel-plugin.toml/": "", "a": "1"}), "has none"),
+        (packed({"easel-plugin.toml": MANIFEST, ".": "x"}), "no file can be called"),
+        (packed({"easel-plugin.toml": MANIFEST, "猫" * 90: "x"}), "no file can be called"),
+        (packed({"easel-plugin.toml": "a = " + "[" * 30_000}), "nested too deep"),
+        (packed({"easel-plugin.toml": MANIFEST + "#" * 70_000}), "more than 65536 bytes"),
+        (packed({"easel-plugin.toml": MANIFEST.replace("newcomer", "install")}), "a word of"),
+        (packed({"easel-plugin.toml": MANIFEST.replace("newcomer", "reload")}), "a word of"),
+        (packed({f"{n}/{'x' * 190}": "" for n in range(9000)}), "list of files"),
+        (damaged(), "cannot be read"),
         (packed({"easel-plugin.toml": MANIFEST}, linked("web.py")), "link"),
         (packed({"easel-plugin.toml": MANIFEST.replace("routes", "nohook")}), "nohook"),
     ],
@@ -402,6 +432,7 @@ def test_bad_archives_leave_nothing(build: Any, data: bytes, word: str) -> None:
     answer = house.client().post("/api/plugins/install", data=data)
     assert answer.status_code == 422
     assert word in answer.get_json()["detail"]
+    assert not re.search(r"Error|Errno|/tmp|recursion", answer.get_json()["detail"])
     assert list((house.data_dir / "extensions").glob("*")) == []
     assert list((house.data_dir / ".easel/installing").glob("*")) == []
 

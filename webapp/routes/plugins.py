@@ -6,7 +6,6 @@ What a plugin's route does is the plugin's; who may ask it is checked here.
 import json
 import mimetypes
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace as with_fields
 from io import BytesIO
@@ -33,6 +32,7 @@ from plugins.installing import (
     install,
     install_folder,
     remove,
+    unpacked_size,
 )
 from plugins.nouns import Ask, Reply, Route, Task
 from plugins.nouns import Scope as Whom
@@ -40,7 +40,15 @@ from webapp.coercion import Bool, Object
 from webapp.content_policy import PAGE, default_policy
 from webapp.errors import Forbidden, Refused
 from webapp.openapi import Note, described
-from webapp.plugin_desk import Declared, PluginDesk, clean, not_loaded, part_json, setting_json
+from webapp.plugin_desk import (
+    Declared,
+    NoSuchPlugin,
+    PluginDesk,
+    clean,
+    not_loaded,
+    part_json,
+    setting_json,
+)
 from webapp.plugin_tasks import SHOWN
 from webapp.queues.contracts import PLUGINS, Errand, Frame
 from webapp.queues.frames import PLUGIN, PLUGIN_TASKS, PluginTask
@@ -148,7 +156,7 @@ def bring() -> Response:
     data = bytes(body_bytes(LARGEST_ARCHIVE))
     wheel = ending.endswith(WHEEL)
     data_dir = services().config.data_dir
-    check_room(unpacked_size(data))
+    check_room(unpacked_size(BytesIO(data)))
     manifest = install(BytesIO(data), data_dir, replace=replace, wheel=wheel)
     return jsonify(entry(newcomer(manifest.name), None))
 
@@ -162,17 +170,13 @@ def delete(name: str) -> Response:
     standing = newcomer(name)
     if standing.origin is not Origin.FOLDER:
         raise Refused(f"{name} is {standing.origin}: only folders of extensions are deleted here.")
-    remove(standing.folder, services().config.data_dir)
-    return jsonify(entry(standing, None))
-
-
-def unpacked_size(archive: bytes) -> int:
-    """Bytes that an archive's files take, by its own list; its own size where there is none."""
     try:
-        with zipfile.ZipFile(BytesIO(archive)) as packed:
-            return min(sum(each.file_size for each in packed.infolist()), LARGEST_WHOLE)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError):
-        return len(archive)  # it is refused in a moment, and by the installation
+        remove(standing.folder, services().config.data_dir)
+    except FileNotFoundError:
+        raise NoSuchPlugin(
+            f"The folder of the plugin {name!r} is deleted already; the next reload forgets it."
+        ) from None
+    return jsonify(entry(standing, None))
 
 
 def plain_path(text: str) -> Path:
