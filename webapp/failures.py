@@ -33,6 +33,7 @@ from webapp.traffic import logged_path
 
 log = logging.getLogger("easel.web")
 FORESEEN = (GeneratorError, FileError, QueueError, Refused)
+NO_ROOM = 507  # a full disk, whoever meets it, is no fault of ours
 NOBODY_READS = 499
 """nginx's status of a request whose client left; seen in the log alone."""
 
@@ -109,7 +110,7 @@ def failed(error: Exception) -> Response:
         log.warning("%s %s: %r", request.method, logged_path(), error)
         error = Unavailable(f"{why} Send the request again in a moment.")
     status = status_of(error)
-    if status >= 500 and not isinstance(error, FORESEEN):
+    if status >= 500 and status != NO_ROOM and not isinstance(error, FORESEEN):
         log.exception("%s %s failed", request.method, logged_path())
     elif not isinstance(error, InvalidFields):
         log.log(WARNING if status >= 500 else INFO, "%d %s%s", status, error, logged_cause(error))

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,6 +91,20 @@ def test_ids_are_made_where_they_cannot_be_taken_over(build: Any) -> None:
     too_long = house.client().post("/sdapi/v1/txt2img", data=b"x" * 20)
     assert too_long.status_code == 413
     assert too_long.headers["X-Request-Id"]
+
+
+def test_a_full_disk_is_one_line_of_the_log(
+    build: Any, as_json: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill() -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    house = build()
+    monkeypatch.setattr(house.options, "get", fill)
+    assert house.client().get("/sdapi/v1/options").status_code == 507
+    event = next(event for event in as_json.events if event["level"] == "WARNING")
+    assert "database or disk is full" in event["message"]
+    assert not any("exception" in event for event in as_json.events)
 
 
 def test_a_bug_is_500_with_its_id_in_the_log(

@@ -1,0 +1,156 @@
+"""A process of its own that asks ``/healthz`` four times a second and looks at the service.
+
+``python -m benchmarks.soak.observer PORT`` reads lines from its input: ``watch PID`` (of the
+supervisor), ``pause`` and ``resume`` around a restart. At the end of its input it writes what it
+saw as JSON.
+"""
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+PERIOD = 0.25  # seconds between two questions
+PATIENCE = 10.0  # seconds after which a question counts as that long
+LOOK = 1.0  # seconds between two looks at the processes
+QUESTION = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+MIB = 1024  # KiB
+
+
+@dataclass(slots=True)
+class Sight:
+    """What was seen. Latencies in seconds; memory in MiB, at its highest since a process began."""
+
+    latencies: list[float] = field(default_factory=list)
+    slow: list[tuple[float, float, str]] = field(default_factory=list)  # when, how long, what
+    failures: int = 0
+    web_mib: float = 0.0
+    worker_mib: float = 0.0
+    other_mib: float = 0.0
+    web_threads: int = 0
+    web_files: int = 0
+    worker_threads: int = 0
+    worker_files: int = 0
+    series: list[tuple[float, float, int, int]] = field(default_factory=list)
+    """Each minute: seconds since the start, MiB, threads and open files of the web process."""
+
+
+class Observer:
+    """Asks and looks until its input ends."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.sight = Sight()
+        self.began = time.monotonic()
+        self.supervisor = 0
+        self.asking = threading.Event()
+        self.ended = threading.Event()
+        self.round = 0  # one more at each pause: an answer of an earlier round counts for nothing
+
+    def obey(self, lines: Iterator[str]) -> None:
+        """Do as the input says."""
+        for line in lines:
+            words = line.split()
+            if words[:1] == ["watch"]:
+                self.supervisor = int(words[1])
+            elif words == ["pause"]:
+                self.round += 1
+                self.asking.clear()
+            elif words == ["resume"]:
+                self.asking.set()
+        self.ended.set()
+
+    def ask_on(self) -> None:
+        """Ask at a steady pace; a late answer delays no other question by more than itself."""
+        while not self.ended.is_set():
+            if not self.asking.wait(PERIOD):
+                continue
+            began, of = time.monotonic(), self.round
+            told = ask(self.port)
+            took = time.monotonic() - began
+            if of == self.round and self.asking.is_set():
+                self.note(took, told)
+            self.ended.wait(max(0.0, PERIOD - took))
+
+    def note(self, took: float, told: str) -> None:
+        """Keep one answer."""
+        failed = told != "200"
+        self.sight.failures += failed
+        self.sight.latencies.append(PATIENCE if failed else took)
+        if failed or took > 1:
+            self.sight.slow.append((round(time.monotonic() - self.began, 1), round(took, 2), told))
+
+    def look_on(self) -> None:
+        """Look at memory, threads and files."""
+        while not self.ended.wait(LOOK):
+            for pid in descendants(self.supervisor) if self.supervisor else ():
+                with suppress(OSError, ValueError, IndexError, KeyError):
+                    self.look(pid)
+
+    def look(self, pid: int) -> None:
+        """Look at one process."""
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        facts = status(pid)
+        memory, threads = int(facts["VmHWM"]) / MIB, int(facts["Threads"])
+        files = len(os.listdir(f"/proc/{pid}/fd"))
+        sight = self.sight
+        if b"web" in words[:5]:
+            sight.web_mib = max(sight.web_mib, memory)
+            sight.web_threads = max(sight.web_threads, threads)
+            sight.web_files = max(sight.web_files, files)
+            now = time.monotonic() - self.began
+            if threads > 2 and (not sight.series or now - sight.series[-1][0] >= 30):
+                rss = int(facts["VmRSS"]) / MIB
+                sight.series.append((round(now), round(rss), threads, files))
+        elif b"worker" in words[:5]:
+            sight.worker_mib = max(sight.worker_mib, memory)
+            sight.worker_threads = max(sight.worker_threads, threads)
+            sight.worker_files = max(sight.worker_files, files)
+        else:
+            sight.other_mib = max(sight.other_mib, memory)
+
+
+def ask(port: int) -> str:
+    """The status that ``/healthz`` has on a fresh connection, or what went wrong."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+            connection.sendall(QUESTION)
+            return connection.recv(100).split()[1].decode()
+    except (OSError, IndexError) as error:
+        return type(error).__name__
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """The processes below one."""
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split():
+                yield int(child)
+                yield from descendants(int(child))
+
+
+def status(pid: int) -> dict[str, str]:
+    """The numbers of ``/proc/PID/status`` by name."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {
+        name: rest.split()[0] for name, _, rest in (x.partition(":") for x in lines) if rest.split()
+    }
+
+
+def main() -> None:
+    """Observe until the input ends."""
+    observer = Observer(int(sys.argv[1]))
+    for work in (observer.ask_on, observer.look_on):
+        threading.Thread(target=work, daemon=True).start()
+    observer.obey(iter(sys.stdin.readline, ""))
+    json.dump(asdict(observer.sight), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
