@@ -6,16 +6,17 @@ Of what the index finds, only that is told which the gate opens for this visit a
 import sqlite3
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filebrowser.errors import FileError, TooMuch
 from filebrowser.gate import Place, Root, locate
 from filebrowser.index.query import Term
 from filebrowser.index.schema import connect
-from filebrowser.index.texts import gathered, phrase
+from filebrowser.index.texts import gathered, phrase, spread
 from filebrowser.orders import Sort
 from filebrowser.tree import Entry, look
 from filebrowser.visit import Visit
@@ -24,6 +25,7 @@ MOST_FOUND = 500  # of one page
 SLOWEST = 5.0  # seconds
 STEPS = 20_000  # of SQLite's machine between two looks at the clock
 MANY = 5000  # hits
+VARIATION = "\ufe0f"  # an emoji is the same sign with and without it
 READERS = 4  # searches at once
 EXCERPT = 300  # characters of a prompt
 COLUMNS: Mapping[str, str] = {"width": "f.width", "height": "f.height", "seed": "f.seed",
@@ -208,14 +210,21 @@ def _place(span: _Span, folder: str, name: str) -> Place | None:
 def _where(rows: sqlite3.Connection, terms: Sequence[Term]) -> _Where | None:
     """The conditions as SQL; None where one cannot hold for anything."""
     where = _Where()
-    for term in terms:
+    asking = [term for term in terms if not _is_filler(term)] or terms
+    for term in asking:
         if not _add(where, term) and not term.negated:
             return None
     return where
 
 
+def _is_filler(term: Term) -> bool:
+    """A lone comma or bracket between words, as in the prompts that people paste."""
+    marks = all(unicodedata.category(sign).startswith("P") for sign in term.value)
+    return term.field == "" and not term.whole and marks
+
+
 def _add(where: _Where, term: Term) -> bool:
-    """Add one condition; False for one that has no words to look for."""
+    """Add one condition; False for one that cannot hold."""
     if term.field in ("", "prompt", "negative"):
         return _add_words(where, term)
     if term.field in COLUMNS:
@@ -244,7 +253,7 @@ def _add(where: _Where, term: Term) -> bool:
 def _add_words(where: _Where, term: Term) -> bool:
     asked = phrase(term.value, whole=term.whole)
     if not asked:
-        return bool(term.field == "" and not term.whole)  # a lone comma asks for nothing
+        return _add_signs(where, term)
     if term.field == "prompt":
         asked = f"{{prompt}} : {asked}"
     if term.field == "negative" or term.negated:
@@ -253,6 +262,24 @@ def _add_words(where: _Where, term: Term) -> bool:
         where.add(f"f.id {sign}IN (SELECT rowid FROM {table} WHERE {table} MATCH ?)", asked)
     else:
         where.words.append(f"({asked})")
+    return True
+
+
+def _add_signs(where: _Where, term: Term) -> bool:
+    """Signs that are no words (an emoji, ``%``): in names and prompts as they stand there."""
+    signs = term.value.replace(VARIATION, "") or ('"' if term.field == "" else "")
+    if not signs:
+        return False
+    name, prompt = (
+        _like(replace(term, value=form, whole=False)) for form in (signs, spread(signs))
+    )
+    table, column = ("unwanted", "negative") if term.field == "negative" else ("words", "prompt")
+    condition = f"f.id IN (SELECT rowid FROM {table} WHERE {column} LIKE ? ESCAPE '\\')"
+    values: list[object] = [prompt]
+    if term.field == "":
+        condition = f"(f.name LIKE ? ESCAPE '\\' OR {condition})"
+        values = [name, prompt]
+    where.add(f"NOT {condition}" if term.negated else condition, *values)
     return True
 
 

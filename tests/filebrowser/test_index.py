@@ -395,3 +395,22 @@ def test_numbers_in_names_are_in_order_whenever_they_came(opened: Opener, root: 
     question = Question((), sort=Sort.NAME, descending=False)
     hits = index.find(Visit("ann", (root,)), question).hits
     assert [hit.path for hit in hits] == ["/data/2.txt", "/data/00010.txt", "/data/300.txt"]
+
+
+def test_signs_alone_find_what_holds_them_or_nothing(opened: Opener, root: Root) -> None:
+    signs = dict.fromkeys("🐈%_*?+#~(\"'!@é,☃")
+    for number, sign in enumerate(signs):
+        (root.path / f"n{number} {sign} x.txt").write_text("x")
+    (root.path / "plain.txt").write_text("x")
+    draw(root.path / "drawn.png", "a ☂ umbrella, with ❤️ and 100 %")
+    index = opened()
+    for number, sign in enumerate(signs):
+        named = [f"/data/n{number} {sign} x.txt", *(["/data/drawn.png"] if sign in "%," else [])]
+        assert found(index, root, sign) == sorted(named), sign
+    for q in ("☂", "❤", "❤️", "prompt:☂", "umbrella , % a", "umbrella ☂"):
+        assert found(index, root, q) == ["/data/drawn.png"], q
+    for q in ("☄", "🐈🐈", "🐈 ☃", "negative:☂", "umbrella ☄", '"☄"', "%%", "prompt:☃"):
+        assert found(index, root, q) == [], q
+    assert "/data/plain.txt" in found(index, root, "-🐈")
+    assert found(index, root, "-🐈 n0") == []
+    assert len(found(index, root, "")) == len(signs) + 2
