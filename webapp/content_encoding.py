@@ -25,6 +25,14 @@ def encoding_of(header: str) -> str:
     return found[0]
 
 
+def check_plain(header: str) -> None:
+    """Refuse a file that comes compressed: it would be kept so. Raises ``UnsupportedEncoding``."""
+    if encoding_of(header):
+        raise UnsupportedEncoding(
+            f"Content-Encoding: {header[:80]!r} is not read here; send the file as it is."
+        )
+
+
 @dataclass(slots=True)
 class Inflated:
     """A compressed stream, read as what it holds: at most ``size`` bytes at a time.

@@ -137,6 +137,31 @@ def test_null_is_the_default(url: str, name: str) -> None:
     assert answer.json()["parameters"][name] == wanted.get(name, 1)
 
 
+def test_null_in_override_settings(url: str) -> None:
+    nulls = {"CLIP_stop_at_last_layers": None, "eta_noise_seed_delta": None, "tiling": None}
+    assert draw(url, override_settings=nulls) == ""
+
+
+def test_without_leniency_all_of_it_is_refused(build: Any) -> None:
+    house = build(lenient=False)
+    hires = {"enable_hr": True, "denoising_strength": 0.5, "hr_upscaler": "R-ESRGAN 4x+"}
+    for changes in ({"steps": None}, {"sampler_name": "Nope"}, {"scheduler": "slow"}, hires):
+        assert house.txt2img({**SMALL, **changes}).status_code == 422
+    body = json.dumps(SMALL).encode() + b"# a remark"
+    assert house.client().post("/sdapi/v1/txt2img", data=body).status_code == 422
+    assert house.txt2img({**SMALL, "sampler_name": "k_euler_a"}).status_code == 200
+
+
+def test_files_are_taken_as_they_are(build: Any) -> None:
+    client = build(filebrowser=True).client()
+    packed = {"data": gzip.compress(b"x"), "headers": {"Content-Encoding": "gzip"}}
+    assert client.put("/dav/data/outputs/a.txt", **packed).status_code == 415
+    tus = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
+    headers = {**tus, "Upload-Offset": "0", "Content-Encoding": "gzip"}
+    answer = client.patch("/api/files/uploads/x", data=b"x", headers=headers)
+    assert answer.status_code == 415
+
+
 def test_null_for_numbers_that_take_none(url: str, picture: str) -> None:
     answer = post(
         url, "sdapi/v1/img2img", {**SMALL, "init_images": [picture], "denoising_strength": None}

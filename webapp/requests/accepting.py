@@ -89,6 +89,9 @@ def settings(body: DrawingBody, given: Given) -> dict[str, object]:
     overrides, foreign = own_options(body.override_settings or {}, given.options)
     if foreign:
         given.tell(f"override_settings: {ignored(foreign)}")
+    if given.lenient:  # null stands for the option as it is
+        numbers = {name for name, value in given.options.items() if isinstance(value, int | float)}
+        overrides = {k: v for k, v in overrides.items() if v is not None or k not in numbers}
     unknown = sorted(set(overrides) - set(given.options))
     if unknown:
         raise Refused(f"override_settings: there is no setting {unknown[0]!r}.")

@@ -22,6 +22,7 @@ from filebrowser.making_room import MakeRoom
 from filebrowser.serving import SANDBOX, Shown, respond
 from filebrowser.uploads.uploads import Uploads
 from filebrowser.visit import Right, check_rights, reach
+from webapp.content_encoding import check_plain
 from webapp.errors import UNEXPECTED, MalformedBody, SlowBody
 from webapp.routes.files.packing import enter_listing
 from webapp.routes.files.visiting import visit
@@ -60,6 +61,7 @@ def blueprint(
     @allowed(Scope.FILES)
     def answer(path: str) -> Response:
         """Rights: by method, see docs/files.md."""
+        check_plain(request.headers.get("Content-Encoding", ""))
         try:
             environ = environment(request.environ, Desk(visit(), uploads, tell, make_room), PREFIX)
         except DAVError as error:

@@ -28,6 +28,7 @@ from webapp import tus
 from webapp.auth import identify
 from webapp.bodies import connection_of, from_socket
 from webapp.browsing import visit_of
+from webapp.content_encoding import check_plain
 from webapp.errors import envelope
 from webapp.openapi import NULL, Note, described
 from webapp.routes.context import hold_memory, response, services
@@ -259,6 +260,7 @@ def _body() -> Source:
     Werkzeug puts a limit around every body, which costs two copies of each byte; where the server
     itself knows the body's end, as gunicorn does, it is read without.
     """
+    check_plain(request.headers.get("Content-Encoding", ""))
     straight = from_socket(request.environ)
     if straight is not None:
         return straight
