@@ -18,7 +18,7 @@ from webapp.saving import Saved
 if TYPE_CHECKING:
     from webapp.queues.frames import EasExtras, GenerationJob
 
-LATE = frozenset({"Hires prompt", "Hires negative prompt", "Hires schedule type"})
+LATE = frozenset({"Hires prompt", "Hires negative prompt"})
 """Keys that AUTOMATIC1111 writes into infotexts alone: in ``info`` they stand with null."""
 
 

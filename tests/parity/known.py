@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from fnmatch import fnmatch
 
-KNOWN: Mapping[str, str] = {}
+KNOWN: Mapping[str, str] = {
+    "sampler_alias_k_euler_a": "an alias draws with the sampler that it means, not with DPM++ 2M",
+}
 """Patterns of names. A case that comes right is taken out."""
 
 

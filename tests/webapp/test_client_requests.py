@@ -228,3 +228,15 @@ def test_what_falls_back_is_told(url: str) -> None:
     told = draw(url, override_settings=models)
     assert "sd_model_checkpoint" in told
     assert "sd_vae" in told
+
+
+def test_each_pass_of_hires_fix_tells_its_own_schedule(url: str) -> None:
+    hires = {"enable_hr": True, "hr_scale": 1.25, "denoising_strength": 0.5}
+    asked = {"sampler_name": "Euler", "scheduler": "Automatic", "hr_scheduler": "Karras", **hires}
+    answer = post(url, "sdapi/v1/txt2img", {**SMALL, **asked})
+    assert answer.status_code == 200, answer.text[:300]
+    told = json.loads(answer.json()["info"])
+    assert ", Schedule type: Automatic," in told["infotexts"][0]
+    assert ", Hires schedule type: Karras," in told["infotexts"][0]
+    assert told["extra_generation_params"]["Hires schedule type"] == "Karras"
+    assert "Schedule type" not in told["extra_generation_params"]
