@@ -16,7 +16,7 @@ from webapp.options_table import OPTIONS
 from webapp.queues.frames import GenerationJob, decode, encode
 from webapp.requests.accepting import accept
 from webapp.requests.fields import DrawingBody, read
-from webapp.requests.given import Given
+from webapp.requests.given import MOST_REMARKS, Given
 from webapp.requests.img2img import Img2Img
 from webapp.requests.txt2img import Txt2Img
 from webapp.settings import DEFAULTS
@@ -92,3 +92,12 @@ def test_a_body_is_taken_whole_or_refused(
     event("taken")
     job = GenerationJob(accepted.request, accepted.body.route, accepted.echo)
     assert decode(encode(job)).request == accepted.request
+
+
+def test_of_thousands_of_remarks_the_first_are_told(tmp_path: Path) -> None:
+    told = Given(DEFAULTS, Registry(Folders.under(tmp_path)))
+    for number in range(3000):
+        told.tell(f"field{number} is not read.")
+    assert len(told.remarks) == MOST_REMARKS + 1
+    assert told.remarks[0] == "field0 is not read."
+    assert told.remarks[-1].startswith("More of this request")

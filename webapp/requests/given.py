@@ -13,6 +13,8 @@ from webapp import uploads
 
 log = logging.getLogger("easel.web")
 
+MOST_REMARKS = 20  # in an answer, and in the log about one request
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -43,6 +45,10 @@ class Given:
     """What of this body is not done as asked, in sentences for the answer's ``info.comments``."""
 
     def tell(self, sentence: str) -> None:
-        """Have the caller told, and log it."""
+        """Have the caller told, and log it; of many sentences the first alone."""
+        if len(self.remarks) > MOST_REMARKS:
+            return
+        if len(self.remarks) == MOST_REMARKS:
+            sentence = "More of this request is not done as asked; it is not told here."
         log.warning("%s", sentence)
         self.remarks.append(sentence)
