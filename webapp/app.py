@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 LARGEST_BODY = 128 * 1024 * 1024
 """Bytes of a request body; a few large pictures in base64 fit, a memory's worth does not."""
 
-LISTENERS = 24
+LISTENERS = 48
 """Pages that may follow the events at once; each holds one of the web process's threads."""
 
 

@@ -13,6 +13,7 @@ import pytest
 from generator.request import Progress, Stop
 from tests.waiting import PATIENCE
 from tests.webapp.conftest import write_model
+from webapp.auth import OWNING, Caller
 from webapp.errors import Unavailable
 from webapp.queues.contracts import Answer, Frame, WorkerState
 from webapp.routes.events import Listeners, told
@@ -451,13 +452,20 @@ def test_events_over_http(house: Any) -> None:
     assert house.registry._listeners == []
 
 
-def test_listeners_are_counted() -> None:
-    listeners = Listeners(1)
-    listeners.enter()
+def test_listeners_are_counted_and_one_caller_takes_half() -> None:
+    listeners, ann, bob = Listeners(4), Caller("ann"), Caller("bob")
+    leave = listeners.enter(ann)
+    listeners.enter(ann)
     with pytest.raises(Unavailable):
-        listeners.enter()
-    listeners.leave()
-    listeners.enter()
+        listeners.enter(ann)
+    listeners.enter(bob)
+    listeners.enter(OWNING)
+    with pytest.raises(Unavailable):
+        listeners.enter(OWNING)
+    leave()
+    listeners.enter(OWNING)
+    listeners.leave("bob")
+    assert listeners.by_caller == {"ann": 1, "owner": 2}
 
 
 def test_a_lost_frame_does_not_wait_for_ever(build: Any) -> None:

@@ -2,38 +2,43 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from flask import Blueprint, Response
 
-from webapp.auth import watch
+from webapp.auth import Caller, watch
 from webapp.errors import Unavailable
 from webapp.openapi import Note, described
-from webapp.routes.context import services
+from webapp.routes.context import caller, services
 from webapp.scopes import Scope, allowed
 
 PING_SECONDS = 15.0
 
 
 class Listeners:
-    """Counts open streams: each holds a thread of the web process."""
+    """Counts open streams: each holds a thread. Whoever is not the owner may open half of them."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.open = 0
+        self.by_caller: Counter[str] = Counter()
         self.lock = threading.Lock()
 
-    def enter(self) -> None:
-        """Take a place, or raise ``Unavailable``; the page then falls back to asking."""
+    def enter(self, who: Caller) -> Callable[[], None]:
+        """Take a place; what gives it back. Raises ``Unavailable``; the page then asks instead."""
+        most = self.most if who.owner else max(1, self.most // 2)
         with self.lock:
-            if self.open >= self.most:
+            if self.by_caller.total() >= self.most or self.by_caller[who.name] >= most:
                 raise Unavailable("Too many pages listen already; this one may ask instead.")
-            self.open += 1
+            self.by_caller[who.name] += 1
+        return partial(self.leave, who.name)
 
-    def leave(self) -> None:
-        """Give the place back."""
+    def leave(self, name: str) -> None:
+        """Give a place back."""
         with self.lock:
-            self.open -= 1
+            self.by_caller[name] -= 1
+            self.by_caller += Counter()  # forgets whoever has none
 
 
 def blueprint(most: int) -> Blueprint:
@@ -47,14 +52,14 @@ def blueprint(most: int) -> Blueprint:
     def stream() -> Response:
         """Tell of every change of the registry, and ping every 15 s; until one has logged out."""
         registry, changed = services().registry, threading.Event()
-        listeners.enter()
+        leave = listeners.enter(caller())
         unsubscribe = registry.subscribe(lambda *_: changed.set())
         text = told(changed, lambda: registry.revision, watch())
         answer = Response(text, content_type="text/event-stream")
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
         answer.call_on_close(unsubscribe)
-        answer.call_on_close(listeners.leave)
+        answer.call_on_close(leave)
         return answer
 
     return events

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, request
 from filebrowser.live import Hub, Told, paths_of
 from filebrowser.visit import Right, Visit, check_rights
 from webapp.openapi import Note, described
+from webapp.routes.context import caller
 from webapp.routes.events import Listeners
 from webapp.routes.files.asking import entry_json, folder_asked
 from webapp.routes.files.visiting import visit
@@ -46,12 +47,12 @@ def blueprint(filing: "Filing", most: int) -> Blueprint:
         folder = folder_asked(here)
         below = f"/{folder.text}" if folder else "/"
         began = seq_of(request.headers.get("Last-Event-ID", ""), filing.hub)
-        listeners.enter()
+        leave = listeners.enter(caller())
         filing.watching.start()
         answer = Response(told(filing.hub, here, below, began), content_type="text/event-stream")
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
-        answer.call_on_close(listeners.leave)
+        answer.call_on_close(leave)
         return answer
 
     return live
