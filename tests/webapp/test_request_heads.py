@@ -1,8 +1,11 @@
 """Heads and chunks of requests as bytes; pace; who gets a thread."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from tests.waiting import Clock
+from webapp.auth import OWNING, Caller
 from webapp.body_pace import GRACE, BodyPace
 from webapp.errors import SlowBody, Unavailable
 from webapp.request_heads import ChunkScan, find_head, is_one_of, without_expectation
@@ -109,12 +112,26 @@ def test_threads_are_shared_and_the_oldest_come_first() -> None:
 
 
 def test_the_owner_finds_a_place_when_others_wait() -> None:
-    limit = WaitingLimit(1)
-    with limit.place(owner=False):
+    limit, ann = WaitingLimit(1), Caller("ann")
+    with limit.place(ann):
         with pytest.raises(Unavailable, match="max-waiting-requests") as caught:
-            limit.place(owner=False).__enter__()
+            limit.place(ann).__enter__()
         assert caught.value.retry_after
-        with limit.place(owner=True), pytest.raises(Unavailable):
-            limit.place(owner=True).__enter__()
-    with limit.place(owner=False):
+        with limit.place(OWNING), pytest.raises(Unavailable):
+            limit.place(OWNING).__enter__()
+    with limit.place(ann):
         pass
+    assert not limit.by_caller
+
+
+def test_one_caller_leaves_places_to_others() -> None:
+    limit, ann, bob = WaitingLimit(8), Caller("ann"), Caller("bob")
+    with ExitStack() as held:
+        for _ in range(6):
+            held.enter_context(limit.place(ann))
+        with pytest.raises(Unavailable, match="of yours"):
+            limit.place(ann).__enter__()
+        held.enter_context(limit.place(bob))
+    with ExitStack() as held:
+        for _ in range(8):
+            held.enter_context(limit.place(OWNING))

@@ -55,7 +55,7 @@ def send(errand: Errand) -> None:
     board = services().board
     if drains(board):
         raise Draining("The service is being stopped.")
-    with waiting_limit().place(owner=caller().owner):
+    with waiting_limit().place(caller()):
         names = [worker.worker for worker in board.workers()]
         for name in names:
             board.send(name, errand)

@@ -54,7 +54,7 @@ def draw(services: "Services", frame: Frame) -> Answer:
         raise Draining("The service is being stopped; send the request again in a moment.")
     frame = replace(frame, tags={**frame.tags, REQUEST_TAG: bound("request")})
     bind(job=frame.id)
-    with waiting_limit().place(owner=caller().owner):
+    with waiting_limit().place(caller()):
         job_limit().put(services.stream, frame)
         frame = replace(frame, body=b"")  # its pictures need not be here while they are waited for
         release_body()
