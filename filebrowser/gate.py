@@ -21,8 +21,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase, translate
 from pathlib import Path
+from typing import Literal
 
-from filebrowser.errors import BadPath, NotAFile, NotAllowed, NotHere
+from filebrowser.errors import BadPath, FileError, NotAFile, NotAllowed, NotHere
 
 LONGEST_NAME = 255  # bytes
 LONGEST_PATH = 4096  # bytes
@@ -33,6 +34,8 @@ RESERVED = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
 )
 """Names that Windows keeps for devices: a tree that holds them cannot be copied there."""
+
+FORMS: tuple[Literal["NFC"], Literal["NFD"]] = ("NFC", "NFD")
 
 UMASK = "EASEL_UMASK"
 """Environment variable: the umask, in octal, that the service was started with."""
@@ -107,6 +110,36 @@ def locate(path: str, roots: Sequence[Root]) -> Place:
     if root is None or _among(names, root.hidden):
         raise NotHere(f"There is nothing at {path!r}.")
     return Place(root, tuple(names))
+
+
+def find_place(path: str, roots: Sequence[Root]) -> Place:
+    """As :func:`locate`, under the names that are on the disk where Unicode has two forms of one.
+
+    "ü" is one character or two (NFC, NFD), by the system that a name came from, and the same to
+    people. A name that is there just as it was asked for comes first; one that is there in neither
+    form stays as it was asked for. What is found is judged again, by the names it has.
+    """
+    place = locate(path, roots)
+    if place.text.isascii():
+        return place
+    names: tuple[str, ...] = ()
+    for name in place.names:
+        forms = dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in FORMS)))
+        there = (form for form in forms if len(forms) > 1 and _is_found(place.root, (*names, form)))
+        names = (*names, next(there, name))
+    return place if names == place.names else locate("/".join((place.root.name, *names)), roots)
+
+
+def _is_found(root: Root, names: tuple[str, ...]) -> bool:
+    """Whether something has this name, be it what the gate would not open."""
+    try:
+        with _root(root) as top:
+            os.close(_open(top, names, os.O_PATH, 0, Place(root, names)))
+    except NotHere:
+        return False
+    except (FileError, OSError):
+        return True
+    return True
 
 
 def hidden_in(place: Place) -> Callable[[str], object]:

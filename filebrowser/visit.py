@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from filebrowser.errors import NotAllowed
-from filebrowser.gate import Place, Root, locate
+from filebrowser.gate import Place, Root, find_place
 
 
 class Right(StrEnum):
@@ -46,4 +46,4 @@ def reach(visit: Visit, path: str, *needed: Right) -> Place:
     :func:`filebrowser.gate.locate`: a root of others is as absent as one that is not there.
     """
     check_rights(visit, needed)
-    return locate(path, visit.roots)
+    return find_place(path, visit.roots)

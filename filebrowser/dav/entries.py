@@ -18,7 +18,7 @@ from filebrowser.copying import exists, make_folder, measure
 from filebrowser.dav.errors import translated
 from filebrowser.dav.writing import Body, body_of, bring, copy
 from filebrowser.errors import NotAFile, NotAllowed, NotHere
-from filebrowser.gate import Place, locate, open_place, parent_of, why_fixed
+from filebrowser.gate import Place, find_place, open_place, parent_of, why_fixed
 from filebrowser.happenings import Happening, What
 from filebrowser.making_room import MakeRoom, no_reserve
 from filebrowser.moving import State, Work, check_free, move, plan
@@ -297,7 +297,7 @@ class Folder(Entry, DAVCollection):
 
     def child(self, name: str) -> Place:
         """The place of a name in this folder."""
-        return locate(f"{self.place.text}/{name}", self.visit.roots)
+        return find_place(f"{self.place.text}/{name}", self.visit.roots)
 
     def copy_move_single(self, dest_path: str, *, is_move: bool) -> None:
         """Make the folder alone at its new place. Rights: view, create."""
@@ -352,7 +352,7 @@ def entry_at(path: str, environ: dict[str, Any]) -> File | Folder | Trees | None
         if not path.strip("/"):
             return Trees("/", environ)
         try:
-            place = locate(path, visit.roots)
+            place = find_place(path, visit.roots)
             facts = facts_of(place)
         except (NotHere, NotAFile):
             return None

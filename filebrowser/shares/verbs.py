@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from filebrowser.errors import NotAFile, NotAllowed, NotHere
-from filebrowser.gate import Place, locate, open_place, split
+from filebrowser.gate import Place, find_place, open_place, split
 from filebrowser.shares.identity import identity_of
 from filebrowser.shares.passwords import Passwords
 from filebrowser.shares.store import Share, ShareStore
@@ -108,7 +108,7 @@ def _open_shared(share: Share, inner: str, owner: Owner) -> tuple[Place, int]:
     if visit is None or (names and not share.folder):
         raise NotHere("There is nothing here.")
     check_rights(visit, NEEDED)
-    top = locate(share.path, visit.roots)
+    top = find_place(share.path, visit.roots)
     found = open_place(top)
     if identity_of(found) != share.identity:
         os.close(found)
@@ -116,5 +116,5 @@ def _open_shared(share: Share, inner: str, owner: Owner) -> tuple[Place, int]:
     if not names:
         return top, found
     os.close(found)
-    place = locate("/".join((share.path, *names)), visit.roots)
+    place = find_place("/".join((share.path, *names)), visit.roots)
     return place, open_place(place)

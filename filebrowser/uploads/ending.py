@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from filebrowser.errors import WrongContent
-from filebrowser.gate import locate
+from filebrowser.gate import find_place, locate
 from filebrowser.happenings import Happening, What
 from filebrowser.uploads import finishing, staging
 from filebrowser.uploads.errors import Over, WrongChecksum
@@ -46,7 +46,7 @@ class Ending:
         waits = at != upload.length or upload.order.part is Part.PARTIAL
         if upload.ended or (upload.state is State.OPEN and waits):
             return Standing(upload, at)
-        place = locate(upload.order.path, (held.root,))
+        place = find_place(upload.order.path, (held.root,))
         desk = Desk(held.here, place, held.keep, held.turn.touch)
         if upload.state is State.OPEN:
             self._check(held, desk)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filebrowser.errors import FileError, NotAllowed, NotHere, Taken
-from filebrowser.gate import Place, Root, locate
+from filebrowser.gate import Place, Root, find_place
 from filebrowser.happenings import Happening
 from filebrowser.uploads import carrying, finishing, staging
 from filebrowser.uploads.blocks import Source
@@ -175,7 +175,7 @@ class Uploads:
             if root is None:
                 raise NotAllowed("Nothing may be written here.")
             return root, None
-        place = locate(order.path, visit.roots)
+        place = find_place(order.path, visit.roots)
         if not place.writable:
             raise NotAllowed(f"/{place.text} cannot be written.")
         self.rules.check_name(place)

@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from filebrowser import gate
 from filebrowser.errors import BadPath, NotAFile, NotAllowed, NotHere
-from filebrowser.gate import Place, Root, locate, open_place, parent_of
+from filebrowser.gate import FORMS, Place, Root, find_place, locate, open_place, parent_of
 
 Open = Callable[[int, Sequence[str], int, int], int]
 
@@ -208,3 +209,22 @@ def test_a_link_swapped_in_at_any_moment_never_leads_out(tree: Root, road: str) 
         swapper.join()
     assert b"outside" not in seen
     assert b"inside" in seen
+
+
+def test_a_hidden_name_is_hidden_in_both_forms(tmp_path: Path) -> None:
+    for form, other_form in (FORMS, FORMS[::-1]):
+        here = tmp_path / form
+        here.mkdir()
+        kept, other = (unicodedata.normalize(each, "clé.pem") for each in (form, other_form))
+        (here / kept).write_text("secret")
+        root = Root("data", here, hidden=frozenset({kept}))
+        for asked in (kept, other):
+            with pytest.raises(NotHere):
+                open_place(find_place(f"data/{asked}", [root]))
+        assert find_place(f"data/{other}", [Root("data", here)]).names == (kept,)
+        assert find_place("data/né", [Root("data", here)]).names == ("né",)
+    (tmp_path / "linké").symlink_to("/etc/passwd")
+    asked = unicodedata.normalize("NFD", "linké")
+    place = find_place(f"data/{asked}", [Root("data", tmp_path)])
+    with pytest.raises(NotAFile):
+        open_place(place)

@@ -248,3 +248,34 @@ def test_headers_are_read_by_who_knows_no_utf_8(street: Street) -> None:
         assert re.fullmatch(
             r"inline; filename=([^\s\"]+|\"[^\"\\%]*\")(; filename\*=UTF-8''[^\s\";]+)?", value
         )
+
+
+def test_both_forms_of_a_name_are_one(street: Street) -> None:
+    here = street.process.data_dir / "forms"
+    folders = {unicodedata.normalize("NFC", "Büro"), unicodedata.normalize("NFD", "Ordnér")}
+    for folder in folders:
+        for name in ("NFC", "NFD"):
+            (here / folder).mkdir(parents=True, exist_ok=True)
+            file = unicodedata.normalize(name, f"Müller {name}.txt")  # type: ignore[arg-type]
+            (here / folder / file).write_text(name)
+    for path in sorted(here.rglob("*.txt")):
+        shown, data = str(path.relative_to(street.process.data_dir)), path.read_bytes()
+        for form in ("NFC", "NFD"):
+            part = quote(unicodedata.normalize(form, shown))  # type: ignore[arg-type]
+            doors = (f"/api/files/content?path=/data/{part}", f"/api/raw/data/{part}")
+            for door in (*doors, f"/file={part}", f"/dav/data/{part}"):
+                answer = street.get(door)
+                assert (answer.content, named(answer)) == (data, path.name), door
+            assert street.get(f"/api/files/preview?path=/data/{part}").json()["name"] == path.name
+            street.ask("PUT", f"/dav/data/{part}", 204, data=data)  # no twin beside it
+        other = {"NFC": "NFD", "NFD": "NFC"}[data.decode()]
+        asked = f"/data/{unicodedata.normalize(other, shown)}"  # type: ignore[arg-type]
+        meta = told(folder=asked.rpartition("/")[0], filename=asked.rpartition("/")[2])
+        begun = {**TUS, "Upload-Length": "1", "Upload-Metadata": meta}
+        street.ask("POST", "/api/files/uploads", 409, headers=begun)
+        street.ask("POST", "/api/files/rename", json={"path": asked, "name": "a.txt"})
+        assert (path.parent / "a.txt").read_bytes() == data
+        street.ask(
+            "POST", "/api/files/delete", json={"paths": [f"{asked.rpartition('/')[0]}/a.txt"]}
+        )
+    assert [path.name for path in here.rglob("*.txt")] == []

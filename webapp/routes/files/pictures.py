@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response
 
 from filebrowser.errors import NotHere
-from filebrowser.gate import Place, Root, locate, open_place
+from filebrowser.gate import Place, Root, find_place, open_place
 from filebrowser.serving import Shown, respond
 from webapp.openapi import Note, described
 from webapp.places import picture_roots
@@ -67,7 +67,7 @@ def found(config: "Config", path: str) -> tuple[Place, str]:
     kind = PICTURES.get(PurePosixPath(inner).suffix.lower())
     if kind is None:
         raise NotHere(f"There is no picture at {path!r}.")
-    return locate(f"data/{inner}", [Root("data", config.data_dir, False, HIDDEN)]), kind
+    return find_place(f"data/{inner}", [Root("data", config.data_dir, False, HIDDEN)]), kind
 
 
 def below_data_dir(path: str, config: "Config") -> str:
