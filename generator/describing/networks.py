@@ -70,9 +70,11 @@ class Describers:
         try:
             return loaders[form](folder, self._device)
         except BROKEN as error:
+            reason = reason_of(error, "its files are none of one, or damaged", (ValueError,))
+            reason = reason.replace(str(folder), folder.name)
             raise ModelUnreadable(
                 f"{folder.name} is no network that transformers can describe a picture with "
-                f"({form}): {reason_of(error, 'its files are none of one, or damaged')}"
+                f"({form}): {reason}"
             ) from error
 
 
