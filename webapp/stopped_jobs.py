@@ -40,6 +40,11 @@ def stopped_extras(frame: Frame) -> Answer:
     return json_answer(200, {"html_info": "<p>Stopped before it began.</p>", **none})
 
 
+def stopped_before_it_began() -> Answer:
+    """For whoever comes back for a job whose own form only its worker knows, such as a plugin's."""
+    return json_answer(200, {"interrupted": True, "detail": "Stopped before it began."})
+
+
 STOPPED: Mapping[str, Callable[[Frame], Answer]] = MappingProxyType(
     {
         frames.GENERATE: stopped_generation,

@@ -151,7 +151,7 @@ def test_beautifulprompt_leads_from_a_word_to_a_picture(page: Page) -> None:
     expect(page.locator(".bp-hint")).to_contain_text("no language model")
     page.click("#beautifulprompt_generate")
     rows = page.locator(".bp-row")
-    expect(rows).to_have_count(3)
+    eventually(expect(rows).to_have_count, 3)
     expect(page.locator(".bp-original")).to_contain_text("a cat")
     written = rows.nth(1).locator("p").inner_text()
     assert written.startswith("a cat,")

@@ -127,7 +127,7 @@ def test_a_job_that_nobody_waits_for_is_followed_stopped_and_fetched(
     assert 5 <= len(first["prompts"]) < 50
     assert first["interrupted"]
     assert second["interrupted"]
-    assert second["prompts"] == []
+    assert "prompts" not in second  # no worker has begun it
 
 
 def fetched(answer: requests.Response) -> Any:

@@ -17,7 +17,7 @@ from webapp.requests.models_of import exact
 from webapp.routes.context import LARGEST_FORM, caller, json_body, services, tasks
 from webapp.routes.tasks import ASYNC_TAG, Running, frames, route_of, running, task_of
 from webapp.scopes import Scope, allowed
-from webapp.stopped_jobs import STOPPED
+from webapp.stopped_jobs import STOPPED, stopped_before_it_began
 
 if TYPE_CHECKING:
     from webapp.queues.contracts import Frame
@@ -197,8 +197,9 @@ def is_forgotten(job: "Frame") -> bool:
 
 
 def dropped(job: "Frame") -> bool:
-    """Take a waiting asynchronous job out of the queue; False for any other."""
-    return job.deliveries == 0 and ASYNC_TAG in job.tags and services().stream.cancel(job.id)
+    """Answer a waiting asynchronous job and take it out of the queue; False for any other."""
+    waits = job.deliveries == 0 and ASYNC_TAG in job.tags
+    return waits and services().stream.settle(job.id, stopped_before_it_began())
 
 
 def ask(stop: Stop, jobs: Sequence["Frame"]) -> None:

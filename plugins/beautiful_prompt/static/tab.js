@@ -121,7 +121,7 @@ export default function mount(element, easel) {
       })
       if (answer.ok) {
         const told = await answer.json()
-        if (told.prompts.length > 0) state.answer = told // of an interrupted one, what there is
+        if (told.prompts?.length > 0) state.answer = told // of an interrupted one, what there is
       } else if (!state.running.stopped) state.problem = await reason(answer)
     } catch (error) {
       if (!abort.signal.aborted) state.problem = error.message || say('unreached')
