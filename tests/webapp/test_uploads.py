@@ -2,6 +2,7 @@
 
 import base64
 import io
+import random
 import struct
 import zlib
 from contextlib import suppress
@@ -15,7 +16,7 @@ from PIL import Image
 from generator.pictures.saving import open_picture
 from webapp import uploads
 from webapp.errors import Refused
-from webapp.uploads import PictureReader
+from webapp.uploads import PIECE, PictureReader, decode_in_pieces
 
 
 def picture(field: str, text: str) -> str:
@@ -120,3 +121,18 @@ def test_a_damaged_file_is_refused_or_taken(
         data[place % len(data)] = value
     with suppress(Refused):  # no other error
         picture("mask", text(bytes(data[: max(len(data) - cut, 1)])))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, PIECE // 4 * 3 - 1, PIECE // 4 * 3, PIECE + 5])
+def test_base64_is_decoded_in_pieces(size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    assert decode_in_pieces(base64.b64encode(data).decode()) == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A", "AA=A", "AA==AAAA", "A" * PIECE + "A", "A" * (PIECE - 2) + "==AAAA", "é" * 4, "A\nAA"],
+)
+def test_what_is_no_base64_is_refused_in_pieces_too(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  (binascii.Error or ours)
+        decode_in_pieces(text)
