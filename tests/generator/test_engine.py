@@ -197,11 +197,11 @@ def test_what_is_saved_beside_a_picture(engine: Engine, small: GenerationRequest
     assert painted.maps == ()
 
 
-def test_the_schedule_told_is_the_last_one_used(engine: Engine, small: GenerationRequest) -> None:
+def test_each_pass_tells_its_own_schedule(engine: Engine, small: GenerationRequest) -> None:
     drawn = engine.run(replace(small, hires=HiresFix(0.5, sampler="DPM++ 2M")))
     text = drawn.pictures[0].infotext
-    assert "Sampler: Euler a, Schedule type: Karras" in text
-    assert "Hires sampler: DPM++ 2M" in text
+    assert "Sampler: Euler a, Schedule type: Automatic" in text
+    assert "Hires sampler: DPM++ 2M, Hires schedule type: Karras" in text
 
 
 def _png(colour: str) -> str:

@@ -103,14 +103,17 @@ def test_69_many_lists_at_once(world: World) -> None:
 
     def look() -> None:
         answer = world.client.get("/api/files?path=/data/work/sub&limit=50")
-        found.append(len(answer.get_json()["entries"]))
+        busy = answer.status_code == 429 and bool(answer.headers["Retry-After"])
+        found.append(0 if busy else len(answer.get_json()["entries"]))
 
     threads = [threading.Thread(target=look) for _ in range(40)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [50] * 40
+    assert len(found) == 40  # one caller lists a few folders at once (--max-listings)
+    assert 50 in found
+    assert set(found) <= {0, 50}
     too_many = world.ask("GET", "/api/files?path=/data/work/sub&limit=1000000")
     assert too_many.status_code in (400, 422) or len(too_many.get_json()["entries"]) <= 2000
 
