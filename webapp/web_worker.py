@@ -27,7 +27,6 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 from webapp.body_pace import SILENCE, BodyPace, PacedUnreader, mark_body
 from webapp.content_policy import NOTHING
 from webapp.errors import SlowBody, Unavailable, envelope
-from webapp.logs import about
 from webapp.request_heads import ChunkScan, RequestHead, find_head, is_one_of, without_expectation
 from webapp.thread_admission import Applicant, ThreadAdmission, ThreadLimits
 
@@ -413,16 +412,14 @@ REASONS = {408: "Request Timeout", 431: "Request Header Fields Too Large", 503: 
 
 def refusal(status: int, detail: str) -> bytes:
     """A whole answer, in the form of ours, to what gets no thread."""
-    name = uuid4().hex
     body = envelope(Unavailable(detail)).body
     lines = [
         f"HTTP/1.1 {status} {REASONS[status]}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         "Connection: close",
-        f"X-Request-Id: {name}",
+        f"X-Request-Id: {uuid4().hex}",
         f"Content-Security-Policy: {NOTHING}",
         *(["Retry-After: 2"] if status == 503 else []),
     ]
-    with about(request=name):
-        return "\r\n".join([*lines, "", ""]).encode() + body
+    return "\r\n".join([*lines, "", ""]).encode() + body

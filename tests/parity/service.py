@@ -18,13 +18,11 @@ from generator.engine import Engine
 from generator.models.registry import Folders, HashCache, Kind, Registry
 from plugins.listening import PluginListener
 from plugins.nouns import Side
+from tests.made_services import services_over
 from webapp.app import create_app
-from webapp.auth import Credentials
 from webapp.config import Config
 from webapp.plugging import host_of
-from webapp.plugin_desk import PluginDesk
 from webapp.queues.sqlite import SqliteStore
-from webapp.services import build
 from webapp.settings import Options
 from webapp.workloop import Worker
 
@@ -114,16 +112,7 @@ def working(data_dir: Path, registry: Registry, config: Config | None = None) ->
     host = host_of(Side.WORKER, config, options, log) if plugged else None
     listener = PluginListener(host) if host else None
     engine = Engine(registry, styles_files=[data_dir / "styles.csv"], listener=listener)
-    services = build(
-        config,
-        stream=store,
-        board=store,
-        registry=registry,
-        options=options,
-        credentials=Credentials(),
-        log=log,
-        plugins=PluginDesk(config, options, log),
-    )
+    services = services_over(config, store, registry, options)
     worker = Worker("cpu@parity:1", store, store, engine, data_dir, plugins=host)
     thread = threading.Thread(target=worker.run)
     thread.start()

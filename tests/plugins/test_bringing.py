@@ -19,16 +19,14 @@ from plugins.host import Choice, Host
 from plugins.listening import PluginListener
 from plugins.nouns import Side
 from tests.likeness import is_same_drawing
+from tests.made_services import services_over
 from tests.parity.service import lay_out
 from tests.plugins.making import VERSION, make_plugin
 from tests.waiting import joined, wait_until
 from tests.webapp.test_extras import encoded
 from webapp.app import create_app
-from webapp.auth import Credentials
 from webapp.config import Config
-from webapp.plugin_desk import PluginDesk
 from webapp.queues.sqlite import SqliteStore
-from webapp.services import build
 from webapp.settings import Options
 from webapp.workloop import Worker
 
@@ -92,16 +90,7 @@ def serving(data_dir: Path, registry: Any) -> Iterator[FlaskClient]:
     host = Host(Side.WORKER, data_dir, VERSION, options.of_plugin, log)
     host.load(Choice())
     engine = Engine(registry, listener=PluginListener(host))
-    services = build(
-        config,
-        stream=store,
-        board=store,
-        registry=registry,
-        options=options,
-        credentials=Credentials(),
-        log=log,
-        plugins=PluginDesk(config, options, log),
-    )
+    services = services_over(config, store, registry, options)
     worker = Worker("cpu@t:1", store, store, engine, data_dir, plugins=host, choice=Choice)
     thread = threading.Thread(target=worker.run)
     thread.start()

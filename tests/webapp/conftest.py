@@ -1,7 +1,6 @@
 """A whole web process in the test's own: real queue and registry, and a worker that pretends."""
 
 import json
-import logging
 import math
 import struct
 import threading
@@ -18,13 +17,13 @@ from PIL import Image
 
 from generator.models.registry import Folders, Registry
 from generator.request import Extras, Generation, Picture
+from tests.made_services import services_over
 from webapp.answers import compose
 from webapp.app import create_app
 from webapp.auth import Credentials, credentials
 from webapp.config import Config
 from webapp.errors import envelope, json_answer
 from webapp.extras_answers import compose_extras
-from webapp.plugin_desk import PluginDesk
 from webapp.queues.contracts import Answer
 from webapp.queues.frames import (
     DETECT,
@@ -37,7 +36,6 @@ from webapp.queues.frames import (
 )
 from webapp.queues.sqlite import SqliteStore
 from webapp.saving import save_all
-from webapp.services import build as build_services
 from webapp.settings import Options
 
 if TYPE_CHECKING:
@@ -167,17 +165,7 @@ def build(tmp_path: Path) -> Iterator[Builder]:
         store = SqliteStore(config.easel_dir / "queue.db")
         registry = Registry(Folders.under(data_dir))
         options = Options(data_dir / "config.json")
-        log = logging.getLogger("easel")
-        services = build_services(
-            config,
-            stream=store,
-            board=store,
-            registry=registry,
-            options=options,
-            credentials=credentials,
-            log=log,
-            plugins=PluginDesk(config, options, log),
-        )
+        services = services_over(config, store, registry, options, credentials)
         built = tmp_path / "dist"
         (built / "assets").mkdir(parents=True, exist_ok=True)
         (built / "index.html").write_text("<title>Easel</title>")
