@@ -40,6 +40,8 @@ POOLS = (
     ("inactive", "_split_bytes"),
 )
 """Parts of a CUDA device's memory, with what torch's names add to them."""
+BEHIND_THE_WEB = 5
+"""Niceness of a worker that draws on the CPU: where all cores draw, the web process goes first."""
 
 
 def use_threads(threads: int) -> None:
@@ -105,6 +107,8 @@ def main(words: Sequence[str]) -> int:
     config = parse(words)
     log = start_log(config.log_json).getChild("worker")
     device = "cpu" if config.device == "auto" else config.device
+    if device == "cpu":
+        os.nice(BEHIND_THE_WEB)
     try:
         store = open_store(config, log)
     except (OSError, sqlite3.Error) as error:
