@@ -15,6 +15,7 @@ from werkzeug.http import is_resource_modified, parse_if_range_header
 
 from filebrowser.disposition import content_disposition
 from filebrowser.errors import NotAFile
+from filebrowser.kinds import BYTES
 from filebrowser.resources import clamped
 
 PIECE = 1024 * 1024  # bytes read at once
@@ -26,10 +27,10 @@ SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How a file is handed out."""
+    """How a file is handed out. One of an unknown kind is always an attachment."""
 
     name: str  # the file's name for the one who saves it
-    kind: str = "application/octet-stream"
+    kind: str = BYTES
     attachment: bool = True
     max_age: int = 0  # seconds in the caller's own cache
 
@@ -188,6 +189,6 @@ def _headed(answer: Response, shown: Shown, etag: str, changed: datetime) -> Res
     cached = f"private, max-age={shown.max_age}" if shown.max_age else "private, no-cache"
     answer.headers["Cache-Control"] = cached
     answer.headers["Content-Disposition"] = content_disposition(
-        shown.name, attachment=shown.attachment
+        shown.name, attachment=shown.attachment or shown.kind == BYTES
     )
     return answer

@@ -13,12 +13,22 @@ SAFETENSORS = ".safetensors"
 
 @dataclass(frozen=True, slots=True)
 class FolderRule:
-    """Which endings may lie in and below a folder of a root: "models/Lora"; "" is the root."""
+    """Which endings may lie in and below a folder of a root: "models/Lora"; "" is the root.
+
+    Endings are in lower case, with their dot; "" is a name without one. ``taken`` are those that
+    may lie there, and None means all that are not ``refused``. ``weights`` are those of models.
+    """
 
     root: str
     folder: str
-    endings: frozenset[str]  # lower case, with their dot; "" is a name without an ending
+    taken: frozenset[str] | None = None
     why: str = ""  # said to who brings another one
+    refused: frozenset[str] = frozenset()
+    weights: frozenset[str] = frozenset()
+
+    def takes(self, ending: str) -> bool:
+        """Whether a file with this ending may lie there."""
+        return ending not in self.refused and (self.taken is None or ending in self.taken)
 
     def holds(self, place: Place) -> bool:
         """Whether this rule speaks of the file at ``place``."""
@@ -34,21 +44,32 @@ class Rules:
 
     def check_name(self, place: Place) -> None:
         """Raises :class:`WrongContent` where no file of this name may lie."""
-        rule = max(
+        rule, ending = self._rule(place), _ending(place)
+        if rule is not None and not rule.takes(ending):
+            taken = rule.taken and f" Taken are: {', '.join(sorted(rule.taken - {''}))}."
+            where = f"/{rule.root}/{rule.folder}".rstrip("/")
+            raise WrongContent(
+                f"{place.names[-1]!r} may not lie in {where}. {rule.why}{taken or ''}"
+            )
+
+    def is_weights(self, place: Place) -> bool:
+        """Whether a file of this name would be a model's: an empty one is none."""
+        rule, ending = self._rule(place), _ending(place)
+        return ending == SAFETENSORS or (rule is not None and ending in rule.weights)
+
+    def _rule(self, place: Place) -> FolderRule | None:
+        return max(
             (rule for rule in self.folders if rule.holds(place)),
             key=lambda rule: len(rule.folder),
             default=None,
         )
-        ending = PurePosixPath(place.names[-1]).suffix.lower()
-        if rule is not None and ending not in rule.endings:
-            shown = ", ".join(sorted(rule.endings - {""}))
-            where = f"/{rule.root}/{rule.folder}".rstrip("/")
-            raise WrongContent(
-                f"{place.names[-1]!r} may not lie in {where}. {rule.why} Taken are: {shown}."
-            )
 
     def check_content(self, place: Place, file: int) -> None:
         """Raises :class:`WrongContent` where an open, whole file is not what its name says."""
         self.check_name(place)
         if place.names[-1].lower().endswith(SAFETENSORS):
             read_tensors(file)
+
+
+def _ending(place: Place) -> str:
+    return PurePosixPath(place.names[-1]).suffix.lower()

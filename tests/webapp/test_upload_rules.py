@@ -198,7 +198,9 @@ UNWANTED = [
     ("outputs", "a.js"),
     ("outputs", "a.so"),
     ("outputs", "a.pyc"),
-    ("outputs", "a"),
+    ("outputs", "a.pkl"),
+    ("models", "a.heic"),
+    ("models/Lora", "LICENSE"),
     ("", "webui-user.sh"),
     ("", "start.bat"),
     ("scripts", "a.py"),
@@ -211,6 +213,18 @@ def test_kinds_of_file_that_may_lie_nowhere(sender: Sender) -> None:
         answer = sender.create(folder=f"/data/{folder}", filename=name)
         assert answer.status_code == 422
         assert repr(name) in answer.get_json()["detail"]
+
+
+def test_unknown_kinds_are_taken_where_nothing_is_loaded(sender: Sender) -> None:
+    for folder, name in (
+        ("outputs", "LICENSE"),
+        ("", "a.jxl"),
+        ("mine", "Makefile"),
+        ("mine", "a"),
+    ):
+        answer = sender.create(body=CONTENT, folder=f"/data/{folder}".rstrip("/"), filename=name)
+        assert answer.status_code == 201, answer.text
+        assert (sender.house.data_dir / folder / name).read_bytes() == CONTENT
 
 
 def test_pickles_where_the_owner_wants_them(build: Any) -> None:
