@@ -9,6 +9,10 @@ class BadPath(FileError):
     """The text is no path that anything could have: traversal, control characters, too long."""
 
 
+class BadTime(FileError):
+    """The text is no time, or none that a file can be given."""
+
+
 class NotHere(FileError):
     """There is nothing of this name that the caller may see. Also said of what is hidden."""
 

@@ -1,50 +1,49 @@
-"""Files and folders as wsgidav's resources. Every verb asks for its right and goes by the gate."""
+"""What files and folders of WebDAV have in common: each verb asks for its right, by the gate."""
 
-import mimetypes
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import uuid4
 
 from wsgidav.dav_error import DAVError
-from wsgidav.dav_provider import DAVCollection, DAVNonCollection
-from wsgidav.util import join_uri, parse_time_string
 
 from filebrowser import trash
-from filebrowser.copying import exists, make_folder, measure
+from filebrowser.copying import measure
+from filebrowser.dav.destination import restore_signs
 from filebrowser.dav.errors import translated
-from filebrowser.dav.writing import Body, body_of, bring, copy
-from filebrowser.errors import NotAFile, NotAllowed, NotHere
-from filebrowser.gate import Place, find_place, open_place, parent_of, why_fixed
-from filebrowser.happenings import Happening, What
+from filebrowser.dav.locks import Locks
+from filebrowser.dav.placeholders import Placeholders
+from filebrowser.dav.times import IGNORED, TIMES, read_time
+from filebrowser.errors import NotAllowed
+from filebrowser.file_times import set_time_of
+from filebrowser.gate import Place, open_place, parent_of, why_fixed
+from filebrowser.happenings import Happening
 from filebrowser.making_room import MakeRoom, no_reserve
 from filebrowser.moving import State, Work, check_free, move, plan
-from filebrowser.resources import clamped, inside
-from filebrowser.serving import SANDBOX
+from filebrowser.resources import clamped
 from filebrowser.uploads.uploads import Uploads
 from filebrowser.visit import Right, Visit, check_rights, reach
 
 DESK = "easel.desk"  # where the environment of a request holds its desk
-NEW_FILE = 0o640
-SAFE_HEADERS = (
-    ("Content-Security-Policy", SANDBOX),
-    ("Content-Disposition", "attachment"),
-    ("Cache-Control", "private, no-cache"),
-    ("Referrer-Policy", "no-referrer"),
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a request works with: who asks, where bytes go, and who hears of changes."""
+    """What a request works with: who asks, where bytes go, and who hears of changes.
+
+    ``modified`` is the time that a PUT's file is to have, in nanoseconds since 1970, if the client
+    told it with the bytes.
+    """
 
     visit: Visit
     uploads: Uploads
     tell: Callable[[Happening], None]
+    placeholders: Placeholders
     make_room: MakeRoom = no_reserve
+    modified: int | None = None
 
 
 class Entry:
@@ -67,6 +66,12 @@ class Entry:
         """Who asks."""
         return self.desk.visit
 
+    @property
+    def locks(self) -> Locks:
+        """The table of locks."""
+        found: Locks = self.provider.lock_manager.storage
+        return found
+
     def get_creation_date(self) -> float:
         """The time of the last change of the inode: Linux tells nothing better everywhere."""
         return clamped(int(self.facts.st_ctime))
@@ -75,23 +80,37 @@ class Entry:
         """Seconds since 1970."""
         return clamped(int(self.facts.st_mtime))
 
+    def set_property_value(self, name: str, value: Any, *, dry_run: bool = False) -> Any:
+        """Set the time of the last change; the other times and the attributes of Windows are lost.
+
+        Whatever else a client wants to keep with a file is 403.
+        """
+        if name in TIMES:
+            if value is None:
+                raise DAVError(403, "A file always has a time.")
+            return self.set_last_modified(self.path, value.text or "", dry_run=dry_run)
+        if name in IGNORED:
+            return True
+        return super().set_property_value(name, value, dry_run=dry_run)  # type: ignore[misc]
+
     def set_last_modified(self, dest_path: str, time_stamp: Any, *, dry_run: bool) -> bool:
-        """Set the time of the last change, within what a date can have. Right: modify."""
-        seconds = time_stamp if isinstance(time_stamp, int) else parse_time_string(time_stamp)
-        if seconds is None:
-            raise DAVError(400, "That is no time.")
+        """Set the time of the last change, within what a date can have. Right: modify.
+
+        Under a lock of this very file it holds for the bytes that are still to come, too: Windows
+        tells the time before it sends them.
+        """
+        modified = read_time(str(time_stamp))
         with translated():
             check_rights(self.visit, [Right.MODIFY])
             with parent_of(self.place) as (folder, name):
                 if not dry_run:
-                    when = clamped(int(seconds))
-                    os.utime(name, (when, when), dir_fd=folder, follow_symlinks=False)
+                    set_time_of(folder, name, modified)
+                    self.locks.keep_time(self.get_ref_url(), modified)  # type: ignore[attr-defined]
         return True
 
     def prevent_locking(self) -> bool:
         """Whoever may change nothing here locks nothing."""
-        changing = {Right.CREATE, Right.MODIFY, Right.DELETE}
-        return not (self.place.may_be_made and changing & self.visit.rights)
+        return not (self.place.may_be_made and may_change(self.visit))
 
     def handle_delete(self) -> bool:
         """Take the whole entry away at once. Right: delete."""
@@ -107,7 +126,12 @@ class Entry:
             _, results = trash.delete(self.visit, paths, self._work(), desk.make_room)
         if any(result.status is State.FAILED for result in results):
             raise DAVError(409, "; ".join(result.error for result in results))
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget the locks and the placeholders here and below."""
         self.remove_all_locks(recursive=True)  # type: ignore[attr-defined]
+        self.desk.placeholders.remove(self.place)
 
     def _work(self) -> Work:
         return Work(uuid4().hex, None, lambda _: None, self.desk.tell)
@@ -123,10 +147,20 @@ class Entry:
 
     def handle_copy(self, dest_path: str, *, depth_infinity: bool) -> bool:
         """Refuse what may not be replaced before anything at the target is touched."""
+        return self._check_target(dest_path)
+
+    def handle_move(self, dest_path: str) -> bool:
+        """The same."""
+        return self._check_target(dest_path)
+
+    def _check_target(self, dest_path: str) -> bool:
         with translated():
-            target = reach(self.visit, dest_path)
+            target = self._target(dest_path)
             if not target.writable:
                 raise NotAllowed(f"{target.text!r} cannot be written{why_fixed(target)}.")
+            if _contains(self.place, target) or _contains(target, self.place):
+                raise NotAllowed(f"{self.place.text!r} and {target.text!r} hold each other.")
+            self._check_kind(target)
         return False
 
     def support_recursive_move(self, dest_path: str) -> bool:
@@ -136,233 +170,34 @@ class Entry:
     def move_recursive(self, dest_path: str) -> list[Any]:
         """Give it its new name, which is free by now. Right: modify."""
         with translated():
-            steps = plan(self.visit, [f"/{self.place.text}"], dest_path, True, exactly=True)
+            target = self._target(dest_path)
+            to = f"/{target.text}"
+            steps = plan(self.visit, [f"/{self.place.text}"], to, True, exactly=True)
             check_free(self.visit, steps, True, None)
-            self._check_kind(reach(self.visit, dest_path))
-            target = reach(self.visit, dest_path)
+            self._check_kind(target)
             across = target.root != self.place.root
             size = measure(self.place).size if across else 0
             with self.desk.uploads.reservation(target.root, size) as room:
                 for step in steps:
                     move(step, replace(self._work(), advance=room.take))
-        self.remove_all_locks(recursive=True)  # type: ignore[attr-defined]
+        self._forget()
         return []
 
+    def _target(self, dest_path: str, *needed: Right) -> Place:
+        return reach(self.visit, restore_signs(dest_path), *needed)
+
     def _check_kind(self, target: Place) -> None:
-        # A new name must not make of a file what could not have been uploaded.
-        if stat.S_ISREG(self.facts.st_mode):
-            with open(open_place(self.place), "rb", buffering=0) as file:
-                self.desk.uploads.rules.check_content(target, file.fileno())
+        """Raise where a new name would make of a file what could not have been uploaded."""
 
 
-class File(Entry, DAVNonCollection):
-    """A file, or the name of one that a PUT is about to bring (``facts`` is None until then)."""
-
-    def __init__(
-        self, path: str, environ: dict[str, Any], place: Place, facts: os.stat_result | None
-    ) -> None:
-        super().__init__(path, environ)
-        self.place, self.new = place, facts is None
-        self.facts = facts  # type: ignore[assignment]
-
-    def get_content_length(self) -> int:
-        """Bytes."""
-        return self.facts.st_size
-
-    def get_content_type(self) -> str:
-        """By its name."""
-        return type_of(self.name)
-
-    def get_etag(self) -> str:
-        """As everywhere in Easel."""
-        return f"{self.facts.st_ino:x}-{self.facts.st_mtime_ns:x}-{self.facts.st_size:x}"
-
-    def support_etag(self) -> bool:
-        """Yes."""
-        return True
-
-    def support_ranges(self) -> bool:
-        """Yes."""
-        return True
-
-    def finalize_headers(self, environ: dict[str, Any], response_headers: list[Any]) -> None:
-        """Tame what a browser might show."""
-        response_headers.extend(SAFE_HEADERS)
-
-    def get_content(self) -> BinaryIO:
-        """The open file. Right: download."""
-        with translated():
-            check_rights(self.visit, [Right.DOWNLOAD])
-            return open(open_place(self.place), "rb", buffering=0)
-
-    def begin_write(self, *, content_type: str | None = None) -> Body:
-        """The bytes are taken at the end. Rights: create, and modify for what is there already."""
-        with translated():
-            check_rights(self.visit, [Right.CREATE if self.new else Right.MODIFY])
-        return Body()
-
-    def end_write(self, *, with_errors: bool) -> None:
-        """Take the bytes, and put the file there when all of them came."""
-        source, length = body_of(self.environ)
-        with translated():
-            bring(self.desk.uploads, self.visit, self.place, source, length, replace=not self.new)
-            self.facts = facts_of(self.place)
-        self.environ["wsgidav.all_input_read"] = 1
-
-    def copy_move_single(self, dest_path: str, *, is_move: bool) -> None:
-        """Copy the bytes. Rights: view, create."""
-        with translated():
-            target = reach(self.visit, dest_path, Right.VIEW, Right.CREATE)
-            copy(self.desk.uploads, self.visit, self.place, target, replace=exists(target))
+def may_change(visit: Visit) -> bool:
+    """Whether a visit may change anything at all."""
+    return bool({Right.CREATE, Right.MODIFY, Right.DELETE} & visit.rights)
 
 
-class Folder(Entry, DAVCollection):
-    """A folder of a tree."""
-
-    def __init__(
-        self, path: str, environ: dict[str, Any], place: Place, facts: os.stat_result
-    ) -> None:
-        super().__init__(path, environ)
-        self.place, self.facts = place, facts
-
-    def get_etag(self) -> None:
-        """Folders have none."""
-
-    def support_etag(self) -> bool:
-        """No."""
-        return False
-
-    def support_recursive_delete(self) -> bool:
-        """Yes; locks inside are looked for."""
-        return True
-
-    def get_available_bytes(self) -> int:
-        """What the disk has left."""
-        with disk_of(self.place) as disk:
-            return disk.f_bavail * disk.f_frsize
-
-    def get_used_bytes(self) -> int:
-        """What the disk holds."""
-        with disk_of(self.place) as disk:
-            return (disk.f_blocks - disk.f_bavail) * disk.f_frsize
-
-    def get_member_names(self) -> list[str]:
-        """The names of files and folders that the gate opens."""
-        return [member.name for member in self.get_member_list()]
-
-    def get_member_list(self) -> list[Any]:
-        """Files and folders; links, pipes and what is hidden are left out."""
-        with translated():
-            found = open_place(self.place, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                names = [one.name for one in inside(self.place, found) if one.ordinary]
-            finally:
-                os.close(found)
-        members = (self.get_member(name) for name in names)
-        return [member for member in members if member is not None]
-
-    def get_member(self, name: str) -> Any:
-        """One of them, None for what is not there."""
-        return entry_at(join_uri(self.path, name), self.environ)
-
-    def create_empty_resource(self, name: str) -> File:
-        """The name of a new file. For a LOCK the file is made at once, empty. Right: create."""
-        with translated():
-            check_rights(self.visit, [Right.CREATE])
-            place = self.child(name)
-            made = File(join_uri(self.path, name), self.environ, place, None)
-            if self.environ["REQUEST_METHOD"] == "LOCK":
-                self.check_locks()
-                self.desk.uploads.rules.check_name(place)
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-                os.close(open_place(place, flags, NEW_FILE))
-                made.facts = facts_of(place)
-            return made
-
-    def check_locks(self) -> None:
-        """Raise 423 where somebody has locked this folder."""
-        self.provider.lock_manager.check_write_permission(
-            url=self.get_ref_url(),
-            depth="0",
-            token_list=self.environ.get("wsgidav.ifLockTokenList") or [],
-            principal=self.visit.who,
-        )
-
-    def create_collection(self, name: str) -> None:
-        """Make a folder. Right: create."""
-        with translated():
-            check_rights(self.visit, [Right.CREATE])
-            make_folder(self.child(name))
-        self.desk.tell(Happening(What.CREATED, self.child(name)))
-
-    def child(self, name: str) -> Place:
-        """The place of a name in this folder."""
-        return find_place(f"{self.place.text}/{name}", self.visit.roots)
-
-    def copy_move_single(self, dest_path: str, *, is_move: bool) -> None:
-        """Make the folder alone at its new place. Rights: view, create."""
-        with translated():
-            target = reach(self.visit, dest_path, Right.VIEW, Right.CREATE)
-            if exists(target):  # a copy over a folder: wsgidav has taken away what is not in both
-                return
-            make_folder(target)
-        self.desk.tell(Happening(What.CREATED, target))
-
-
-class Trees(DAVCollection):
-    """The top: the trees of the visit. Nothing is made, moved or taken away here."""
-
-    def get_etag(self) -> None:
-        """None."""
-
-    def support_etag(self) -> bool:
-        """No."""
-        return False
-
-    def support_recursive_delete(self) -> bool:
-        """Nothing is deleted here."""
-        return False
-
-    def prevent_locking(self) -> bool:
-        """Nothing is locked here."""
-        return True
-
-    def handle_delete(self) -> bool:
-        """403."""
-        raise DAVError(403, "The trees themselves stay.")
-
-    def get_member_names(self) -> list[str]:
-        """The names of the trees."""
-        visit: Visit = self.environ[DESK].visit
-        return [root.name for root in visit.roots]
-
-    def get_member(self, name: str) -> Any:
-        """A tree, None for one that cannot be opened."""
-        return entry_at(f"/{name}", self.environ)
-
-
-def entry_at(path: str, environ: dict[str, Any]) -> File | Folder | Trees | None:
-    """What a path of WebDAV means for the visit of the request; None for nothing. Right: view.
-
-    Raises 400 for what is no path and 403 without the right.
-    """
-    visit: Visit = environ[DESK].visit
-    with translated():
-        check_rights(visit, [Right.VIEW])
-        if not path.strip("/"):
-            return Trees("/", environ)
-        try:
-            place = find_place(path, visit.roots)
-            facts = facts_of(place)
-        except (NotHere, NotAFile):
-            return None
-    kind = Folder if stat.S_ISDIR(facts.st_mode) else File
-    return kind(f"/{place.text}", environ, place, facts)
-
-
-def type_of(name: str) -> str:
-    """The media type of a file by its name."""
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+def _contains(outer: Place, inner: Place) -> bool:
+    """Whether a place is another one, or above it."""
+    return outer.root == inner.root and inner.names[: len(outer.names)] == outer.names
 
 
 def facts_of(place: Place) -> os.stat_result:

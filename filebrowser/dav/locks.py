@@ -9,6 +9,8 @@ from wsgidav.lock_man.lock_storage import LockStorageDict
 LONGEST = 3600  # seconds until a lock must be refreshed
 MOST_OF_ONE = 500
 MOST = 5000
+TIME = "easel.modified"  # the key of a lock under which it keeps a file's time
+SINCE = "easel.since"  # and when it was made, in nanoseconds since 1970
 
 
 class Locks(LockStorageDict):
@@ -22,6 +24,7 @@ class Locks(LockStorageDict):
         if own >= MOST_OF_ONE or len(kept) >= MOST:
             raise DAVError(507, "Too many locks; unlock some, or wait an hour.")
         lock["timeout"] = bounded(lock["timeout"])
+        lock[SINCE] = time.time_ns()
         made: dict[str, Any] = super().create(path, lock)
         return made
 
@@ -35,6 +38,35 @@ class Locks(LockStorageDict):
         self.sweep()
         found: list[Any] = super().get_lock_list(path, **which)
         return found
+
+    def keep_time(self, url: str, modified: int) -> None:
+        """Keep the time for the next bytes of a locked file, in nanoseconds since 1970.
+
+        A URL that is not locked itself keeps none.
+        """
+        for lock in self._of(url):
+            lock[TIME] = modified
+
+    def time_of(self, url: str) -> int | None:
+        """The time that was kept."""
+        return next((lock[TIME] for lock in self._of(url) if TIME in lock), None)
+
+    def forget_time(self, url: str) -> None:
+        """Forget it: it counts for the bytes that came first."""
+        for lock in self._of(url):
+            lock.pop(TIME, None)
+
+    def since(self, url: str) -> int | None:
+        """When a URL was locked itself, in nanoseconds since 1970; None for one that is not."""
+        return min((lock[SINCE] for lock in self._of(url)), default=None)
+
+    def urls(self) -> set[str]:
+        """All URLs that are locked themselves."""
+        self.sweep()
+        return {lock["root"] for lock in self.kept()}
+
+    def _of(self, url: str) -> list[dict[str, Any]]:
+        return self.get_lock_list(url, include_root=True, include_children=False, token_only=False)
 
     def kept(self) -> list[dict[str, Any]]:
         """Every lock."""

@@ -1,20 +1,31 @@
 """The WSGI application that speaks WebDAV, for a visit that its caller puts in the environment."""
 
 import logging
-import unicodedata
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from io import BytesIO
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from wsgidav.dav_error import DAVError, PRECONDITION_CODE_PropfindFiniteDepth
+from wsgidav.dav_error import (
+    DAVError,
+    PRECONDITION_CODE_PropfindFiniteDepth,
+    get_http_status_string,
+)
 from wsgidav.dav_provider import DAVProvider
 from wsgidav.error_printer import ErrorPrinter
 from wsgidav.request_resolver import RequestResolver
+from wsgidav.request_server import RequestServer
+from wsgidav.util import normalize_path, re_encode_wsgi
 from wsgidav.wsgidav_app import WsgiDAVApp
 
-from filebrowser.dav.entries import DESK, Desk, entry_at
+from filebrowser.dav.destination import check_dots, read_destination, restore_signs
+from filebrowser.dav.entries import DESK, Desk
 from filebrowser.dav.locks import Locks
+from filebrowser.dav.lookup import entry_at
+from filebrowser.dav.propfind import Streamed, find_properties
+from filebrowser.dav.times import read_time
 
+LOG = logging.getLogger(__name__)
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 BLOCK = 1024 * 1024  # bytes of a file sent at once
 METHODS = (
@@ -24,6 +35,11 @@ METHODS = (
 FOLDER_TYPE = "httpd/unix-directory"
 LARGEST_XML = 256 * 1024  # bytes of a body that is no file
 LONGEST_CONDITION = 4096  # characters of an If header
+TIME_HEADER = "HTTP_X_OC_MTIME"
+CONDITIONS = frozenset(
+    {"HTTP_IF", "HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"}
+    | {"HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"}
+)
 
 
 class Provider(DAVProvider):
@@ -31,24 +47,35 @@ class Provider(DAVProvider):
 
     def get_resource_inst(self, path: str | None, environ: dict[str, Any]) -> Any:
         """A file, a folder, the trees, or None; the trees have no parent."""
-        return None if path is None else entry_at(path, environ)
+        return None if path is None else entry_at(restore_signs(path), environ)
 
     def custom_request_handler(
         self, environ: dict[str, Any], start_response: Any, default_handler: Wsgi
     ) -> Any:
         """Refuse what asks for too much before it is looked at."""
-        method = environ["REQUEST_METHOD"]
-        if method != "PUT" and int(environ.get("CONTENT_LENGTH") or 0) > LARGEST_XML:
-            raise DAVError(413, "The body is too long.")
-        if len(environ.get("HTTP_IF", "")) > LONGEST_CONDITION:
-            raise DAVError(400, "The If header is too long.")
-        if method == "PROPFIND" and environ.get("HTTP_DEPTH", "infinity") not in ("0", "1"):
-            finite = PRECONDITION_CODE_PropfindFiniteDepth
-            raise DAVError(403, "Ask for one level at a time.", err_condition=finite)
-        if method == "HEAD" and is_folder(environ):
+        check_request(environ)
+        if environ["REQUEST_METHOD"] == "HEAD" and is_folder(environ):
             start_response("200 OK", [("Content-Type", FOLDER_TYPE), ("Content-Length", "0")])
             return []
         return default_handler(environ, start_response)
+
+
+def check_request(environ: dict[str, Any]) -> None:
+    """Raises :class:`DAVError` for a body, a condition or a depth that asks for too much.
+
+    A body that comes in chunks is read here: wsgidav knows those of a told length alone.
+    """
+    method = environ["REQUEST_METHOD"]
+    if method != "PUT" and environ.get("HTTP_TRANSFER_ENCODING"):
+        body = environ["wsgi.input"].read(LARGEST_XML + 1)
+        environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    if method != "PUT" and int(environ.get("CONTENT_LENGTH") or 0) > LARGEST_XML:
+        raise DAVError(413, "The body is too long.")
+    if len(environ.get("HTTP_IF", "")) > LONGEST_CONDITION:
+        raise DAVError(400, "The If header is too long.")
+    if method == "PROPFIND" and environ.get("HTTP_DEPTH", "infinity") not in ("0", "1"):
+        finite = PRECONDITION_CODE_PropfindFiniteDepth
+        raise DAVError(403, "Ask for one level at a time.", err_condition=finite)
 
 
 def is_folder(environ: dict[str, Any]) -> bool:
@@ -57,33 +84,72 @@ def is_folder(environ: dict[str, Any]) -> bool:
     return found is not None and bool(found.is_collection)
 
 
-def application(mount_path: str) -> Wsgi:
-    """WebDAV below ``mount_path``, "" or "/a/b". No pages, no credentials: its caller has them."""
-    logging.getLogger("wsgidav").setLevel(logging.ERROR)  # it warns of what it refuses
-    application: Wsgi = WsgiDAVApp(
-        {
-            "provider_mapping": {"/": Provider()},
-            "mount_path": mount_path,
-            "middleware_stack": [ErrorPrinter, RequestResolver],
-            "lock_storage": Locks(),
-            "property_manager": None,
-            "block_size": BLOCK,
-            "honor_mtime_header": True,
-            "hotfixes": {"emulate_win32_lastmod": True},
-            "suppress_version_info": True,
-            "http_authenticator": {"accept_basic": False, "accept_digest": False},
-            "verbose": 1,
-            "logging": {"enable": False},
-        }
-    )
-    return application
+class Application:
+    """WebDAV as WSGI: wsgidav, but for PROPFIND, which :mod:`filebrowser.dav.propfind` answers."""
+
+    def __init__(self, mount_path: str) -> None:
+        logging.getLogger("wsgidav").setLevel(logging.ERROR)  # it warns of what it refuses
+        self._provider = Provider()
+        self._wsgidav = WsgiDAVApp(
+            {
+                "provider_mapping": {"/": self._provider},
+                "mount_path": mount_path,
+                "middleware_stack": [ErrorPrinter, RequestResolver],
+                "lock_storage": Locks(),
+                "property_manager": None,
+                "block_size": BLOCK,
+                "suppress_version_info": True,
+                "http_authenticator": {"accept_basic": False, "accept_digest": False},
+                "verbose": 1,
+                "logging": {"enable": False},
+            }
+        )
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "PROPFIND":
+            answer: Iterable[bytes] = self._wsgidav(environ, start_response)
+            return answer
+        headers = [("Content-Type", "application/xml; charset=utf-8")]
+        try:
+            found = self._properties(environ)
+        except Exception as failure:
+            error = failure if isinstance(failure, DAVError) else DAVError(500)
+            if error is not failure:
+                LOG.exception("PROPFIND %s failed", environ["PATH_INFO"])
+            kind, page = error.get_response_page()
+            start_response(
+                get_http_status_string(error),
+                [("Content-Type", kind), ("Content-Length", str(len(page)))],
+            )
+            return [page]
+        if found.length is not None:
+            headers.append(("Content-Length", str(found.length)))
+        start_response("207 Multi-Status", headers)
+        return found
+
+    def _properties(self, environ: dict[str, Any]) -> Streamed:
+        environ["wsgidav.provider"] = self._provider
+        environ["wsgidav.config"] = self._wsgidav.config
+        environ["wsgidav.user_name"] = environ["wsgidav.auth.user_name"]
+        try:
+            path = normalize_path(re_encode_wsgi(environ["PATH_INFO"]))
+        except UnicodeError:
+            raise DAVError(400, "The path is not in UTF-8.") from None
+        environ["PATH_INFO"] = path
+        check_request(environ)
+        found = entry_at(path, environ)
+        if found is None:
+            raise DAVError(404, path)
+        if environ.keys() & CONDITIONS:
+            RequestServer(self._provider)._evaluate_if_headers(found, environ)
+        return find_properties(found, environ)
 
 
 def environment(given: dict[str, Any], desk: Desk, prefix: str) -> dict[str, Any]:
-    """The environment of a request for :func:`application`; its path begins with ``prefix``.
+    """The environment of a request for :class:`Application`; its path begins with ``prefix``.
 
-    Raises :class:`DAVError` 502 for a ``Destination`` that is not here and 400 for one that
-    wsgidav would cut short.
+    Raises :class:`DAVError` 502 for a ``Destination`` that is not here, and 400 for one that
+    cannot be and for a time that is none.
     """
     check_dots(given["PATH_INFO"])
     environ = dict(given)
@@ -91,28 +157,20 @@ def environment(given: dict[str, Any], desk: Desk, prefix: str) -> dict[str, Any
     environ["PATH_INFO"] = given["PATH_INFO"].removeprefix(prefix) or "/"
     environ["wsgidav.auth.user_name"] = desk.visit.who
     environ["wsgidav.some_input_read"] = 1  # or a refused body would be read into memory whole
-    environ[DESK] = desk
+    environ[DESK] = replace(desk, modified=told_time(given))
     for forwarded in ("HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO"):
         environ.pop(forwarded, None)
     if "HTTP_DESTINATION" in given:
-        environ["HTTP_DESTINATION"] = destination(given)
+        environ["HTTP_DESTINATION"] = read_destination(given)
     return environ
 
 
-def destination(environ: dict[str, Any]) -> str:
-    """The path of the ``Destination`` header, which must name this host, whatever its scheme."""
-    said = urlsplit(environ["HTTP_DESTINATION"])
-    if said.netloc and said.netloc.lower() != environ.get("HTTP_HOST", "").lower():
-        raise DAVError(502, "Copies and moves stay on this host.")
-    if said.query or any(sign in unquote(said.path) for sign in ";?#"):
-        raise DAVError(400, "WebDAV gives no names with ; ? or # here.")
-    check_dots(unquote(said.path))
-    if any(unicodedata.category(sign) == "Cc" for sign in unquote(said.path)):
-        raise DAVError(400, "A name holds no control characters.")  # urlsplit would drop some
-    return said.path
-
-
-def check_dots(path: str) -> None:
-    """Refuse what wsgidav would resolve by itself: nobody who means well sends it."""
-    if {".", ".."} & set(path.replace("\\", "/").split("/")):
-        raise DAVError(400, "A path does not go up.")
+def told_time(environ: dict[str, Any]) -> int | None:
+    """The file's time in nanoseconds since 1970, as ownCloud's clients and rclone send it along."""
+    said = environ.get(TIME_HEADER)
+    if said is None:
+        return None
+    try:
+        return read_time(said)
+    except DAVError as error:
+        raise DAVError(400, f"X-OC-Mtime: {error.context_info}") from None

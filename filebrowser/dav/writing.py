@@ -10,7 +10,7 @@ from typing import Any
 
 from wsgidav.dav_error import DAVError
 
-from filebrowser.errors import FileError
+from filebrowser.errors import FileError, TooBig
 from filebrowser.gate import Place, open_place
 from filebrowser.uploads.blocks import Source
 from filebrowser.uploads.holding import Piece
@@ -18,6 +18,8 @@ from filebrowser.uploads.pacing import Paced
 from filebrowser.uploads.records import Conflict, Order
 from filebrowser.uploads.uploads import Uploads
 from filebrowser.visit import Visit
+
+BLOCK = 64 * 1024  # bytes that are read to know whether any come, or to be let go
 
 
 class Body:
@@ -31,14 +33,23 @@ class Body:
 
 
 def bring(
-    uploads: Uploads, visit: Visit, place: Place, source: Source, length: int | None, replace: bool
+    uploads: Uploads,
+    visit: Visit,
+    place: Place,
+    source: Source,
+    length: int | None,
+    *,
+    replace: bool,
+    modified: int | None = None,
 ) -> None:
     """Put what ``source`` gives at ``place``. Rights: create; to replace modify too.
 
-    Raises 400 where fewer bytes came than were announced, and what uploads raise. Nothing is left
-    of what did not become a file.
+    ``modified`` is the file's time in nanoseconds since 1970, None for now. Raises 400 where fewer
+    bytes came than were announced, and what uploads raise. Nothing is left of what did not become
+    a file.
     """
-    order = Order(f"/{place.text}", length, Conflict.OVERWRITE if replace else None)
+    conflict = Conflict.OVERWRITE if replace else None
+    order = Order(f"/{place.text}", length, conflict, modified=modified)
     upload = uploads.begin(visit, order)
     if upload.ended:
         return
@@ -56,10 +67,41 @@ def bring(
 
 
 def copy(uploads: Uploads, visit: Visit, source: Place, target: Place, *, replace: bool) -> None:
-    """Copy one file. Raises as :func:`bring`, and as the gate."""
+    """Copy one file with its time. Raises as :func:`bring`, and as the gate."""
     with open(open_place(source), "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        bring(uploads, visit, target, file.readinto, size, replace)
+        facts = os.fstat(file.fileno())
+        bring(
+            *(uploads, visit, target, file.readinto, facts.st_size),
+            replace=replace,
+            modified=facts.st_mtime_ns,
+        )
+
+
+def peek(source: Source) -> tuple[Source, int | None]:
+    """The same source, and 0 as its length where nothing comes; else None."""
+    first = bytearray(BLOCK)
+    waiting = memoryview(first)[: source(memoryview(first))]
+
+    def fill(room: memoryview, /) -> int:
+        nonlocal waiting
+        if not waiting:
+            return source(room)
+        count = min(len(room), len(waiting))
+        room[:count], waiting = waiting[:count], waiting[count:]
+        return count
+
+    return fill, None if waiting else 0
+
+
+def drop(source: Source, length: int | None, most: int) -> None:
+    """Read a body and keep nothing of it. Raises :class:`TooBig` beyond ``most`` bytes."""
+    room, came = memoryview(bytearray(BLOCK)), length or 0
+    while came <= most:
+        count = source(room)
+        if not count:
+            return
+        came += 0 if length is not None else count
+    raise TooBig(f"At most {most} bytes are taken.")
 
 
 def body_of(environ: dict[str, Any]) -> tuple[Source, int | None]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from filebrowser.atomic_file import sync_names
 from filebrowser.errors import FileError, NotHere, Taken
+from filebrowser.file_times import set_time_of
 from filebrowser.gate import Place, make_folders, parent_of
 from filebrowser.renames import NO_SUCH_MOVE, free_name, rename_new
 from filebrowser.uploads import carrying, staging
@@ -86,6 +87,8 @@ def publish(desk: Desk, upload: Upload) -> Upload:
             return _done(desk, upload)
         if upload.order.conflict is Conflict.SKIP and exists(folder, name):
             return _skipped(desk, upload)
+        if upload.order.modified is not None and exists(desk.here, staging.DATA):
+            set_time_of(desk.here, staging.DATA, upload.order.modified)
         moved = _move(desk, upload, folder)
         sync_names(folder)
     return _done(desk, moved)

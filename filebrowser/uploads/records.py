@@ -35,7 +35,8 @@ class Order:
 
     ``path`` is "/root/folder/name"; "" for a partial upload. ``length`` in bytes, None while it is
     not known. ``sha256`` is of the whole file, in hex. ``note`` and
-    ``made_of`` are given back as they came.
+    ``made_of`` are given back as they came. ``modified`` is the time that the file is to have, in
+    nanoseconds since 1970; None for that of its last byte.
     """
 
     path: str
@@ -45,6 +46,8 @@ class Order:
     note: str = ""
     part: Part = Part.WHOLE
     made_of: str = ""  # how a client named the parts of a FINAL one
+    modified: int | None = None
+    parts: tuple[str, ...] = ()  # ids of the uploads that a FINAL one is put together of
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
 from wsgidav.dav_error import DAVError, get_http_status_string
 
-from filebrowser.dav.entries import Desk, type_of
+from filebrowser.dav.entries import Desk
 from filebrowser.dav.errors import translated
-from filebrowser.dav.provider import METHODS, application, environment
+from filebrowser.dav.placeholders import Placeholders
+from filebrowser.dav.provider import METHODS, TIME_HEADER, Application, environment
 from filebrowser.errors import FileError
 from filebrowser.gate import open_place
 from filebrowser.happenings import Happening
+from filebrowser.kinds import type_of
 from filebrowser.making_room import MakeRoom
 from filebrowser.serving import SANDBOX, Shown, respond
 from filebrowser.uploads.uploads import Uploads
@@ -54,7 +56,7 @@ def blueprint(
 ) -> Blueprint:
     """The one route, below ``root_path``; every method of WebDAV."""
     dav = Blueprint("dav", __name__)
-    inner = application(f"{root_path}{PREFIX}")
+    inner, placeholders = Application(f"{root_path}{PREFIX}"), Placeholders()
 
     @dav.route(PREFIX, defaults={"path": ""}, methods=METHODS, provide_automatic_options=False)
     @dav.route(f"{PREFIX}/<path:path>", methods=METHODS, provide_automatic_options=False)
@@ -63,7 +65,8 @@ def blueprint(
         """Rights: by method, see docs/files.md."""
         check_plain(request.headers.get("Content-Encoding", ""))
         try:
-            environ = environment(request.environ, Desk(visit(), uploads, tell, make_room), PREFIX)
+            desk = Desk(visit(), uploads, tell, placeholders, make_room)
+            environ = environment(request.environ, desk, PREFIX)
         except DAVError as error:
             return refused(error)
         if request.method in READS and "HTTP_IF" not in environ:
@@ -79,6 +82,8 @@ def blueprint(
         if found.status_code == 500:  # wsgidav would tell the exception; the log has it
             found.close()
             found = Response(f"{UNEXPECTED}\n", 500, content_type="text/plain; charset=utf-8")
+        if TIME_HEADER in environ and found.status_code in (201, 204):
+            found.headers["X-OC-Mtime"] = "accepted"  # Nextcloud's clients ask for this word
         found.headers.setdefault("Content-Security-Policy", SANDBOX)
         return found
 

@@ -1,0 +1,86 @@
+"""``PROPFIND`` of a folder of 10,000 and of 100,000 files, beside copyparty's: one run, by turns.
+
+``python -m benchmarks.webdav_listing`` prints these figures alone. copyparty is a package of the
+developers' (``requirements-dev.lock``); ``EASEL_BENCH_COPYPARTY`` names a Python that has it.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.figures import Figure, machine
+from benchmarks.files_listing import make_folder
+from benchmarks.service import free_port
+from benchmarks.transfers import Memory, child_of, serving
+
+ROUNDS = 5
+SIZES = (10_000, 100_000)
+BAR = 3.0  # times copyparty's
+MOST_GROWN = 32  # MiB
+
+
+def listed(url: str, entries: int) -> float:
+    """Seconds of one ``PROPFIND`` of all properties, its answer read to the end."""
+    request = urllib.request.Request(url, method="PROPFIND", headers={"Depth": "1"})
+    began, count, tail = time.perf_counter(), 0, b""
+    with urllib.request.urlopen(request, timeout=600) as answer:
+        while block := answer.read(1 << 16):
+            text = tail + block
+            count += text.count(b"response>")
+            tail = text[-8:]
+    took = time.perf_counter() - began
+    if count < 2 * entries:
+        raise RuntimeError(f"{count // 2} of {entries} entries came from {url}.")
+    return took
+
+
+def measure(folder: Path, count: int) -> Iterator[Figure]:
+    """The figures of a folder of so many files."""
+    data, party = folder / "data", make_folder(folder / "data" / "outputs" / "many", count)
+    (data / ".easel").mkdir()
+    ours, theirs = free_port(), free_port()
+    easel = [sys.executable, "-m", "webapp", "web", "--data-dir", str(data), "--port", str(ours)]
+    python = os.environ.get("EASEL_BENCH_COPYPARTY", sys.executable)
+    copyparty = [python, "-m", "copyparty", "-q", "-i", "127.0.0.1", "-p", str(theirs)]
+    with (
+        serving([*easel, "--watch=off", "--no-hashing"], f"http://127.0.0.1:{ours}/internal/ping")
+        as process,
+        serving([*copyparty, "-v", f"{party}::r"], f"http://127.0.0.1:{theirs}/"),
+    ):  # fmt: skip
+        here = f"http://127.0.0.1:{ours}/dav/data/outputs/many/"
+        there = f"http://127.0.0.1:{theirs}/"
+        memory, mine, other = Memory(child_of(process.pid)), [], []
+        memory.start()
+        listed(here, count)
+        listed(there, count)
+        for _ in range(ROUNDS):
+            mine.append(listed(here, count))
+            other.append(listed(there, count))
+        grown = memory.grown() / (1 << 20)
+    named = f"PROPFIND of {count:,} files"
+    times = statistics.median(mine) / statistics.median(other)
+    yield Figure(f"{named}, median s", f"{statistics.median(mine):.2f}")
+    yield Figure(f"copyparty: {named}, median s", f"{statistics.median(other):.2f}")
+    yield Figure(f"{named} against copyparty", f"{times:.2f} ×", f"≤ {BAR:g} ×", times <= BAR)
+    held = grown <= MOST_GROWN
+    yield Figure(
+        f"web process grows in {ROUNDS} of them by, MiB", f"{grown:.1f}", f"≤ {MOST_GROWN}", held
+    )
+
+
+def webdav() -> Iterator[Figure]:
+    """The figures."""
+    for count in SIZES:
+        with tempfile.TemporaryDirectory(prefix="easel-bench-") as name:
+            yield from measure(Path(name), count)
+
+
+if __name__ == "__main__":
+    print(machine())
+    for figure in webdav():
+        print(f"{figure.name}: {figure.value} {figure.bar}")

@@ -1,0 +1,59 @@
+"""The ``Destination`` header of COPY and MOVE: percent-decoded once, whatever signs a name has.
+
+wsgidav takes ``;`` and ``?`` in it for the end of the path. They travel through it as control
+characters, which no name can hold, and are put back where wsgidav hands a path to us.
+"""
+
+import unicodedata
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from wsgidav.dav_error import DAVError
+
+_STAND_INS = {ord(";"): "\x01", ord("?"): "\x02", ord("#"): "\x03"}
+_SIGNS = {ord(stand_in): chr(sign) for sign, stand_in in _STAND_INS.items()}
+
+
+def read_destination(environ: dict[str, Any]) -> str:
+    """The header for wsgidav: the path alone, encoded, with stand-ins for what it would cut off.
+
+    Raises :class:`DAVError` 502 for another host than the one asked, whatever the scheme, and 400
+    for a ``?`` or ``#`` that is not encoded, for bytes that are no UTF-8, control characters and
+    paths that go up.
+    """
+    given = environ["HTTP_DESTINATION"]
+    if "?" in given or "#" in given:
+        raise DAVError(400, "Destination: write ? and # in a name as %3F and %23.")
+    host, encoded = _parts(given)
+    if host and host.lower() != environ.get("HTTP_HOST", "").lower():
+        raise DAVError(502, "Copies and moves stay on this host.")
+    try:
+        path = unquote_to_bytes(encoded.encode("latin-1")).decode()
+    except UnicodeError:
+        raise DAVError(400, "Destination: the name is not in UTF-8.") from None
+    check_dots(path)
+    if any(unicodedata.category(sign) == "Cc" for sign in path):
+        raise DAVError(400, "A name holds no control characters.")
+    return quote(path.translate(_STAND_INS))
+
+
+def _parts(given: str) -> tuple[str, str]:
+    """The host, "" for none, and the path of a URL or a path."""
+    try:
+        found = urlsplit(given)
+    except ValueError:
+        raise DAVError(400, "Destination is no URL.") from None
+    # urlsplit drops some control characters, which are to be refused.
+    path = given[given.index(found.netloc) + len(found.netloc) :] if found.netloc else given
+    return found.netloc, path
+
+
+def restore_signs(path: str) -> str:
+    """A path from wsgidav as it was asked for."""
+    return path.translate(_SIGNS)
+
+
+def check_dots(path: str) -> None:
+    """Refuse what wsgidav would resolve by itself: nobody who means well sends it."""
+    if {".", ".."} & set(path.replace("\\", "/").split("/")):
+        raise DAVError(400, "A path does not go up.")

@@ -1,0 +1,101 @@
+"""Names of weights that a client has announced by an empty PUT, and whose bytes are to come.
+
+Windows and Finder begin each copy with an empty file. An empty model is none: it is kept in memory
+alone, shown to WebDAV's clients as an empty file, and judged when the PUT with its bytes ends.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filebrowser.dav.locks import LONGEST
+from filebrowser.errors import NoRoom
+from filebrowser.gate import Place
+
+MOST_OF_ONE = 500
+MOST = 5000
+
+Key = tuple[Path, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """One name. ``until`` is in the clock's seconds; ``modified`` the file's time, if it was told.
+
+    ``modified``, and ``made`` when it was announced, are in nanoseconds since 1970.
+    """
+
+    place: Place
+    owner: str
+    until: float
+    made: int
+    modified: int | None = None
+
+    @property
+    def shown(self) -> int:
+        """The time that clients see."""
+        return self.made if self.modified is None else self.modified
+
+
+class Placeholders:
+    """All names that wait for their bytes, an hour each. Thread-safe; a restart forgets them."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._names: dict[Key, Announced] = {}
+        self._lock = threading.Lock()
+
+    def add(self, place: Place, owner: str, modified: int | None = None) -> Announced:
+        """Keep a name. Raises :class:`NoRoom` where there are 500 of one owner, or 5000 in all."""
+        with self._lock:
+            self._sweep()
+            own = sum(each.owner == owner for each in self._names.values())
+            if own >= MOST_OF_ONE or len(self._names) >= MOST:
+                raise NoRoom("Too many names wait for their bytes; send some, or wait an hour.")
+            until = self._clock() + LONGEST
+            made = Announced(place, owner, until, time.time_ns(), modified)
+            self._names[_key(place)] = made
+            return made
+
+    def find(self, place: Place) -> Announced | None:
+        """What waits at a place."""
+        with self._lock:
+            self._sweep()
+            return self._names.get(_key(place))
+
+    def below(self, folder: Place) -> list[Announced]:
+        """What waits directly in a folder."""
+        with self._lock:
+            self._sweep()
+            path, names = _key(folder)
+            return [
+                each
+                for (root, parts), each in self._names.items()
+                if root == path and parts[:-1] == names
+            ]
+
+    def set_time(self, place: Place, modified: int) -> None:
+        """Keep the time that the file is to have, in nanoseconds since 1970."""
+        with self._lock:
+            found = self._names.get(_key(place))
+            if found is not None:
+                self._names[_key(place)] = replace(found, modified=modified)
+
+    def remove(self, place: Place) -> None:
+        """Forget a name, and those below it."""
+        path, names = _key(place)
+        with self._lock:
+            for root, parts in list(self._names):
+                if root == path and parts[: len(names)] == names:
+                    del self._names[root, parts]
+
+    def _sweep(self) -> None:
+        now = self._clock()
+        for key in [key for key, each in self._names.items() if each.until < now]:
+            del self._names[key]
+
+
+def _key(place: Place) -> Key:
+    return place.root.path, place.names

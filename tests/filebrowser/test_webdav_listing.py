@@ -1,0 +1,195 @@
+"""PROPFIND: what it says of each entry, and that a large folder is told while it is read."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from werkzeug.test import Client
+
+from filebrowser import gate
+from filebrowser.dav import propfind
+from filebrowser.dav.entries import Desk
+from filebrowser.dav.placeholders import Placeholders
+from filebrowser.dav.provider import Application, environment
+from filebrowser.gate import Root
+from filebrowser.uploads.uploads import Uploads
+from filebrowser.visit import Visit
+
+MANY = 1500
+DAV = "{DAV:}"
+NAMED = (
+    '<D:propfind xmlns:D="DAV:" xmlns:Z="urn:z"><D:prop><D:getcontentlength/><D:resourcetype/>'
+    '<D:getetag/><Z:own/><none xmlns=""/></D:prop></D:propfind>'
+)
+
+
+class Drive(Client):
+    """A client of WebDAV over one folder, without the service around it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        root = Root("data", folder.parent, hidden=frozenset({".trash"}), sealed=frozenset({"code"}))
+        desk = Desk(Visit("ann", (root,)), Uploads(), lambda _: None, Placeholders())
+        inner = Application("/dav")
+        super().__init__(lambda given, start: inner(environment(given, desk, "/dav"), start))
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Drive:
+    (tmp_path / "work").mkdir()
+    return Drive(tmp_path / "work")
+
+
+def listed(client: Drive, path: str, body: str = "", depth: str = "1") -> dict[str, Any]:
+    """By path: the properties of each status."""
+    answer = client.open(path, method="PROPFIND", data=body, headers={"Depth": depth})
+    assert answer.status_code == 207, answer.text
+    found: dict[str, Any] = {}
+    for response in ET.fromstring(answer.data):
+        stats = {}
+        for stat in response.iter(f"{DAV}propstat"):
+            status = (stat.findtext(f"{DAV}status") or "").split()[1]
+            stats[status] = {each.tag: each for each in stat.find(f"{DAV}prop") or ()}
+        found[unquote(response.findtext(f"{DAV}href") or "")] = stats
+    return found
+
+
+def test_what_is_said_of_files_and_folders(client: Drive) -> None:
+    (client.folder / "a & <b>.txt").write_bytes(b"letters")
+    (client.folder / "odd\uffff").write_bytes(b"")
+    (client.folder / "sub").mkdir()
+    found = listed(client, "/dav/data/work/")
+    assert found.keys() == {
+        *("/dav/data/work/", "/dav/data/work/a & <b>.txt", "/dav/data/work/sub/"),
+        "/dav/data/work/odd\uffff",
+    }
+    file, folder = (found[f"/dav/data/work/{name}"]["200"] for name in ("a & <b>.txt", "sub/"))
+    facts = (client.folder / "a & <b>.txt").stat()
+    assert {each.removeprefix(DAV): file[each].text for each in file if not len(file[each])} == {
+        "resourcetype": None,
+        "creationdate": file[f"{DAV}creationdate"].text,
+        "getcontentlength": "7",
+        "getcontenttype": "text/plain; charset=utf-8",
+        "getlastmodified": file[f"{DAV}getlastmodified"].text,
+        "displayname": "a & <b>.txt",
+        "getetag": f'"{facts.st_ino:x}-{facts.st_mtime_ns:x}-7"',
+        "lockdiscovery": None,
+    }
+    assert len(file[f"{DAV}supportedlock"]) == 2
+    assert folder[f"{DAV}resourcetype"][0].tag == f"{DAV}collection"
+    assert int(folder[f"{DAV}quota-available-bytes"].text) > 0
+    assert f"{DAV}getcontentlength" not in folder
+    assert found["/dav/data/work/odd\uffff"]["200"][f"{DAV}displayname"].text == "odd\ufffd"
+    alone = listed(client, "/dav/data/work/a%20%26%20%3Cb%3E.txt", depth="0")
+    assert [*alone] == ["/dav/data/work/a & <b>.txt"]
+    assert set(listed(client, "/dav/")) == {"/dav/", "/dav/data/"}
+
+
+def test_named_properties_and_their_names_alone(client: Drive) -> None:
+    (client.folder / "a.txt").write_bytes(b"letters")
+    found = listed(client, "/dav/data/work/", NAMED)
+    assert found["/dav/data/work/a.txt"]["404"].keys() == {"{urn:z}own", "none"}
+    assert found["/dav/data/work/"]["404"].keys() >= {f"{DAV}getcontentlength", f"{DAV}getetag"}
+    names = listed(client, "/dav/data/work/", '<propfind xmlns="DAV:"><propname/></propfind>')
+    assert all(each.text is None for each in names["/dav/data/work/a.txt"]["200"].values())
+    more = '<propfind xmlns="DAV:"><allprop/><include><x xmlns="u"/></include></propfind>'
+    assert "404" not in listed(client, "/dav/data/work/", more)["/dav/data/work/a.txt"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<a/>",
+        "<propfind",
+        '<propfind xmlns="DAV:"/>',
+        '<propfind xmlns="DAV:"><allprop/><prop/></propfind>',
+        '<propfind xmlns="DAV:"><prop>'
+        + "".join(f"<a{n}/>" for n in range(101))
+        + "</prop></propfind>",
+        '<!DOCTYPE a [<!ENTITY b "c">]><propfind xmlns="DAV:"><prop>&b;</prop></propfind>',
+    ],
+)
+def test_questions_that_cannot_be_answered(client: Drive, body: str) -> None:
+    headers = {"Depth": "1"}
+    answer = client.open("/dav/data/work/", method="PROPFIND", data=body, headers=headers)
+    assert answer.status_code == 400
+
+
+def test_locks_are_told(client: Drive) -> None:
+    (client.folder / "a;b.txt").write_bytes(b"")
+    body = (
+        '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype>'
+        "<owner>&lt;me&gt;</owner></lockinfo>"
+    )
+    locked = client.open("/dav/data/work/a%3Bb.txt", method="LOCK", data=body)
+    assert locked.status_code == 200
+    for depth, path in (("1", "/dav/data/work/"), ("0", "/dav/data/work/a%3Bb.txt")):
+        found = listed(client, path, depth=depth)["/dav/data/work/a;b.txt"]["200"]
+        active = found[f"{DAV}lockdiscovery"][0]
+        assert active.findtext(f"{DAV}locktoken/{DAV}href") in locked.headers["Lock-Token"]
+        assert active.findtext(f"{DAV}owner") == "<me>"
+
+
+@pytest.fixture
+def large(client: Drive) -> Path:
+    for number in range(MANY):
+        (client.folder / f"{number:05}.txt").touch()
+    folder: Path = client.folder
+    return folder
+
+
+def pieces(client: Drive) -> Iterator[bytes]:
+    headers = {"Depth": "1"}
+    answer = client.open("/dav/data/work/", method="PROPFIND", headers=headers, buffered=False)
+    assert answer.status_code == 207
+    assert answer.content_length is None
+    yield from answer.response
+    answer.close()
+
+
+def test_a_large_folder_is_opened_once_and_never_whole_in_memory(
+    client: Drive, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Any] = []
+    real = gate.open_by_kernel
+    monkeypatch.setattr(gate, "open_by_kernel", lambda *asked: opened.append(asked) or real(*asked))
+    sizes = [len(piece) for piece in pieces(client)]
+    assert sum(sizes) > 1_000_000
+    assert max(sizes) < 2 * propfind.BLOCK
+    assert len(opened) < 10
+
+
+def test_what_is_not_sent_yet_is_not_read_yet(client: Drive, large: Path) -> None:
+    answer = pieces(client)
+    first = next(answer)
+    for path in large.iterdir():
+        path.unlink()
+    text = b"".join([first, *answer])
+    assert 0 < text.count(b"getcontentlength") / 2 < MANY / 2
+    ET.fromstring(text)
+    assert [each for each in Path("/proc/self/fd").iterdir() if leads_to(each, large)] == []
+
+
+def leads_to(link: Path, target: Path) -> bool:
+    try:
+        return link.readlink() == target
+    except OSError:
+        return False
+
+
+def test_a_caller_who_leaves_gives_the_folder_back(client: Drive, large: Path) -> None:
+    answer = pieces(client)
+    next(answer)
+    answer.close()
+    assert [each for each in Path("/proc/self/fd").iterdir() if leads_to(each, large)] == []
+
+
+def test_a_folder_beyond_all_bounds(
+    client: Drive, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(propfind, "MOST", MANY - 1)
+    answer = client.open("/dav/data/work/", method="PROPFIND", headers={"Depth": "1"})
+    assert answer.status_code == 507
