@@ -129,7 +129,8 @@ class Engine:
         """What learns in a lesson, its networks in memory. Raises as :meth:`run` does."""
         file = self._registry.hashed(self._registry.find_checkpoint(lesson.checkpoint))
         residence = self._hold(file)
-        vae = self._memory.vae(residence, self._registry.vae_for(file, lesson.vae))
+        vae_file = self._registry.vae_for(file, lesson.vae) or self._lacking_vae(residence)
+        vae = self._memory.vae(residence, vae_file)
         return Pupil(vectors, residence.checkpoint, vae, self._tokenizer, step)
 
     def _hold(self, file: ModelFile) -> Residence:
@@ -256,6 +257,11 @@ class Engine:
         first = request.options.sd_vae_overrides_per_model_preferences
         return self._registry.vae_for(checkpoint, request.vae, first)
 
+    def _lacking_vae(self, residence: Residence) -> ModelFile | None:
+        """The VAE beside a checkpoint that brings none, whatever the options choose."""
+        networks = residence.checkpoint
+        return self._registry.vae_for(networks.file) if networks.own_vae is None else None
+
     def _equip(
         self, request: GenerationRequest, follower: Follower, checkpoint: str, texts: Texts
     ) -> Means:
@@ -263,6 +269,7 @@ class Engine:
         file = self._registry.hashed(self._registry.find_checkpoint(checkpoint))
         vae_file = self._find_vae(request, file)
         residence = self._load(file, follower)
+        vae_file = vae_file or self._lacking_vae(residence)
         networks = residence.checkpoint
         width = networks.text_encoder.config.hidden_size
         place = (self._memory.device, self._memory.dtype)
@@ -295,7 +302,7 @@ class Engine:
         return ModelNames(
             checkpoint=file.stem,
             checkpoint_hash=file.shorthash,
-            vae=named.path.name if named else None,
+            vae=named.vae_name if named else None,
             vae_hash=named.shorthash if named else None,
             repaints=networks.repaints,
             follows_picture=networks.follows_picture,

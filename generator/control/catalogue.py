@@ -9,6 +9,7 @@ from generator.models.index import Index, ModelFile
 from generator.models.kinds import SHELVES, Kind
 from generator.models.registry import Registry
 from generator.request import ControlUnit
+from generator.unicode_names import to_nfc
 
 NONE = "None"
 NOT_CHOSEN = "You have not selected any ControlNet Model."
@@ -30,11 +31,11 @@ def find_model(index: Index, name: str) -> ModelFile:
     names = listed(index)
     if name in names:
         return names[name]
-    wanted = name.lower()
+    wanted = to_nfc(name).lower()
     for file in names.values():
-        if file.stem.lower() == wanted:
+        if to_nfc(file.stem).lower() == wanted:
             return file
-    holding = [key for key in names if wanted in key.lower()]
+    holding = [key for key in names if wanted in to_nfc(key).lower()]
     if wanted and holding:
         return names[min(holding, key=len)]
     here = f"Here are: {', '.join(names)}" if names else "There is no ControlNet yet"

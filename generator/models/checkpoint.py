@@ -4,6 +4,7 @@ Configurations ship in the package (``families/``), sizes are read from the tens
 nothing is ever asked of the Hub.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models import torchvision_ops
 from generator.models.families import DRAWN, SD1, Shapes, architecture
 from generator.models.families.sd1 import keys, sizes
-from generator.models.families.sd1.hints import read_hints
+from generator.models.families.sd1.hints import read_hints, vae_hints
+from generator.models.families.sd1.sizes import Hints
 from generator.models.families.sd1.upsampling import follow_original
 from generator.models.index import ModelFile
 from generator.models.weights import SENSELESS, read_tensors, shapes
@@ -30,6 +32,8 @@ Network = TypeVar("Network", bound=nn.Module)
 Tensors = Mapping[str, Tensor]
 
 
+VAE_PREFIXES = (sizes.VAE, "vae.")
+log = logging.getLogger(__name__)
 MOST_TENSORS = 20_000  # of a checkpoint with its averages, twice over
 
 
@@ -39,10 +43,21 @@ class Checkpoint:
 
     file: ModelFile
     unet: UNet2DConditionModel  # (B,4|8|9,h,w), (B,), (B,77n,width) -> eps or v (B,4,h,w)
-    vae: AutoencoderKL
+    own_vae: AutoencoderKL | None  # None: another file's has to be taken
     text_encoder: CLIPTextModel
     prediction: str  # epsilon | v_prediction
     default_size: int | None  # pixels a side, where the file says so
+
+    @property
+    def vae(self) -> AutoencoderKL:
+        """The file's own VAE. Raises :class:`ModelUnreadable` where none in it is whole."""
+        if self.own_vae is None:
+            raise ModelUnreadable(
+                f"{self.file.name} holds no whole VAE, and none was found for it. Put one beside "
+                f"it as {self.file.stem}.vae.safetensors, or put one into models/VAE and choose it "
+                "as sd_vae"
+            )
+        return self.own_vae
 
     @property
     def repaints(self) -> bool:
@@ -58,15 +73,16 @@ class Checkpoint:
 def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Checkpoint:
     """Load ``file`` whole onto ``device`` as ``dtype``.
 
-    Raises :class:`ModelUnreadable` for a corrupt, truncated or incomplete file, and
+    A file without a whole VAE is loaded: another's may be taken for it. Raises
+    :class:`ModelUnreadable` for a corrupt, truncated or otherwise incomplete file, and
     :class:`WrongArchitecture` for weights of another kind, naming both kinds.
     """
-    tensors = _old_text_names(read_tensors(file.path, file.kept_in))
+    tensors = _ldm_vae(_old_text_names(read_tensors(file.path, file.kept_in)))
     found = shapes(tensors)
     _must_be_sd1(file, found)
     hints = read_hints(file.name, file.metadata, file.config)
     place = Place(file.name, tensors, device, dtype)
-    with incomplete(file, "U-Net, text encoder and VAE"):
+    with incomplete(file, "U-Net and text encoder"):
         unet = place.fill(
             lambda: UNet2DConditionModel.from_config(sizes.unet_config(found, hints)),
             keys.unet_names(found, sizes.unet_layout(found)),
@@ -75,10 +91,7 @@ def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -
         return Checkpoint(
             file=file,
             unet=unet,
-            vae=place.fill(
-                lambda: AutoencoderKL.from_config(sizes.vae_config(found, hints)),
-                keys.vae_names(found),
-            ),
+            own_vae=_own_vae(place, found, hints),
             text_encoder=place.fill(
                 lambda: CLIPTextModel(CLIPTextConfig(**sizes.text_config(found, hints))),
                 keys.text_names(found),
@@ -89,25 +102,62 @@ def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -
 
 
 def load_vae(file: ModelFile, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
-    """Load a VAE of its own, with or without the prefix of a whole checkpoint.
+    """Load a VAE of its own, or the one in a whole checkpoint; by LDM's names or diffusers'.
 
     Raises as :func:`load_checkpoint` does.
     """
     read = read_tensors(file.path, file.kept_in)
-    bare = not any(name.startswith(sizes.VAE) for name in read)
-    tensors = {f"{sizes.VAE}{name}": tensor for name, tensor in read.items()} if bare else read
+    bare = not any(name.startswith(VAE_PREFIXES) for name in read)
+    tensors = _ldm_vae(
+        {f"{sizes.VAE}{name}": tensor for name, tensor in read.items()} if bare else read
+    )
     found = shapes(tensors)
     if f"{sizes.VAE}decoder.conv_in.weight" not in found:
-        raise WrongArchitecture(
-            f"{file.name} was chosen as VAE, but it is {architecture(shapes(read))}. "
-            "Choose a file that holds a Stable Diffusion 1.x VAE"
-        )
-    hints = read_hints(file.name, file.metadata, file.config)
+        raise _no_vae(file, architecture(shapes(read)))
     with incomplete(file, "all tensors of a VAE"):
-        return Place(file.name, tensors, device, dtype).fill(
-            lambda: AutoencoderKL.from_config(sizes.vae_config(found, hints)),
-            keys.vae_names(found),
-        )
+        latent = sizes.vae_config(found, Hints())["latent_channels"]
+        if latent != sizes.LATENT:
+            raise _no_vae(file, f"a VAE whose latents have {latent} channels")
+        return _fill_vae(Place(file.name, tensors, device, dtype), found, vae_hints(file))
+
+
+def _no_vae(file: ModelFile, found: str) -> WrongArchitecture:
+    return WrongArchitecture(
+        f"{file.name} was chosen as VAE, but it is {found}. "
+        "Choose a file that holds a Stable Diffusion 1.x VAE"
+    )
+
+
+def _own_vae(place: "Place", found: Shapes, hints: Hints) -> AutoencoderKL | None:
+    """The VAE inside a checkpoint; None where it is not there, or not whole."""
+    if not any(name.startswith(sizes.VAE) for name in found):
+        return None
+    try:
+        return _fill_vae(place, found, hints)
+    except (ModelUnreadable, *SENSELESS, LookupError, StopIteration) as error:
+        log.warning("The VAE inside %s cannot be used: %s", place.name, error)
+        return None
+
+
+def _fill_vae(place: "Place", found: Shapes, hints: Hints) -> AutoencoderKL:
+    return place.fill(
+        lambda: AutoencoderKL.from_config(sizes.vae_config(found, hints)), keys.vae_names(found)
+    )
+
+
+def _ldm_vae(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``tensors`` with those of a VAE below LDM's prefix and by LDM's names."""
+    own = {
+        name: name.removeprefix(prefix)
+        for prefix in VAE_PREFIXES
+        for name in tensors
+        if name.startswith(prefix)
+    }
+    renamed = keys.ldm_vae_names(own.values())
+    return {
+        f"{sizes.VAE}{renamed[own[name]]}" if name in own else name: tensor
+        for name, tensor in tensors.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +190,13 @@ class Place:
     def _copy(self, tensor: Tensor, shape: torch.Size | None) -> Tensor:
         # A copy even of the right type: the file may be replaced while its weights are in use.
         copied = tensor.to(self.device, self.dtype, copy=True)
-        if shape is None or copied.shape == shape or copied.squeeze().shape != shape:
+        if shape is None or copied.shape == shape or _sides(copied.shape) != _sides(shape):
             return copied
         return copied.reshape(shape)  # the VAE's attention: 1x1 convolutions are now linear
+
+
+def _sides(shape: torch.Size) -> list[int]:
+    return [side for side in shape if side != 1]
 
 
 def _count_positions(network: nn.Module, device: torch.device) -> None:

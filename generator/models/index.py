@@ -19,12 +19,14 @@ from generator.models.embedding_facts import EmbeddingFacts
 from generator.models.kinds import SHELVES, Kind
 from generator.models.others import OtherModel
 from generator.models.plain_files import read_object
+from generator.unicode_names import by_either_form, find_by_name, to_nfc
 
 Identity = tuple[str, int, int, int]
 RESERVED_ALIASES = frozenset({"none", "Addams"})  # never an alias of a LoRA (contract 2.6)
 NAMES_SHOWN = 8
 LONGEST_NAME = 200  # characters of a name that is not here, in an answer
 MOST_PARTS = 100_000  # brackets and commas of an object in metadata that is told as one
+DIFFUSERS_WEIGHTS = "diffusion_pytorch_model."
 DEEPEST = 64  # brackets within each other in it
 LEARNED = "easel.preferred_size"  # in metadata: the size that the model learned and draws best
 
@@ -79,6 +81,21 @@ class ModelFile:
         """The 12 hex digits that ``Lora hashes`` in the infotext tells (contract 2.6)."""
         known = self.metadata.get("sshs_model_hash") or self.payload_sha256 or self.sha256
         return known[:12] if known else None
+
+    @property
+    def folder_of_diffusers(self) -> str | None:
+        """The folder's name, where the file is the weights of one that diffusers saved.
+
+        People call such a model by its folder: the file has the same name in all of them.
+        """
+        folder = self.path.parent.name
+        named = self.path.name.startswith(DIFFUSERS_WEIGHTS) and "/" in self.name
+        return folder if named else None
+
+    @property
+    def vae_name(self) -> str:
+        """What lists and infotexts call a VAE: its file name, or its folder of diffusers'."""
+        return self.folder_of_diffusers or self.path.name
 
     @property
     def default_size(self) -> int | None:
@@ -141,7 +158,7 @@ class Index:
         With ``exact`` off, the shortest title that contains ``name`` is taken too, and then the
         same with a trailing ``[hash]`` cut off (contract 5.10).
         """
-        found = self._checkpoint_names.get(name) if name else self._first_checkpoint
+        found = find_by_name(self._checkpoint_names, name) if name else self._first_checkpoint
         if found is None and name and not exact:
             found = self._closest(name)
         return found or self._missing(Kind.CHECKPOINT, name)
@@ -159,20 +176,24 @@ class Index:
         ``sd_vae_overrides_per_model_preferences``. A setting that names no VAE means the
         checkpoint's own, as in AUTOMATIC1111; call :meth:`find_vae` first to refuse it.
         """
-        by_setting = self._names(Kind.VAE).get(setting)
+        by_setting = find_by_name(self._names(Kind.VAE), setting)
         if setting != "Automatic" and overrides:
             return by_setting
-        preferred = self._names(Kind.VAE).get(_preferred_vae(checkpoint))
-        near = next(
-            (vae for vae in self.of(Kind.VAE) if vae.path.name.startswith(checkpoint.stem)),
-            None,
-        )
-        return preferred or near or by_setting
+        preferred = find_by_name(self._names(Kind.VAE), _preferred_vae(checkpoint))
+        return preferred or self._vae_near(checkpoint) or by_setting
+
+    def _vae_near(self, checkpoint: ModelFile) -> ModelFile | None:
+        """The VAE of the checkpoint's own name, else the first whose name begins with it."""
+        stem = to_nfc(checkpoint.stem)
+        near = [vae for vae in self.of(Kind.VAE) if to_nfc(vae.path.name).startswith(stem)]
+        own = (vae for vae in near if to_nfc(vae.stem).removesuffix(".vae") == stem)
+        return next(own, near[0] if near else None)
 
     def find_lora(self, name: str) -> ModelFile:
         """The LoRA of that stem, or of that alias where only one file has it (contract 2.6)."""
         stems = self._names(Kind.LORA)
-        return stems.get(name) or self._lora_aliases.get(name) or self._missing(Kind.LORA, name)
+        found = find_by_name(stems, name) or find_by_name(self._lora_aliases, name)
+        return found or self._missing(Kind.LORA, name)
 
     def find(self, kind: Kind, name: str) -> ModelFile:
         """The file of any kind by its name, with or without folders and suffix."""
@@ -180,7 +201,7 @@ class Index:
             return self.find_checkpoint(name)
         if kind is Kind.LORA:
             return self.find_lora(name)
-        return self._names(kind).get(name) or self._missing(kind, name)
+        return find_by_name(self._names(kind), name) or self._missing(kind, name)
 
     @property
     def _first_checkpoint(self) -> ModelFile | None:
@@ -200,11 +221,13 @@ class Index:
     def _lora_aliases(self) -> Mapping[str, ModelFile]:
         files = self.of(Kind.LORA)
         seen = Counter(file.alias for file in files)
-        return {
-            file.alias: file
-            for file in files
-            if seen[file.alias] == 1 and file.alias not in RESERVED_ALIASES
-        }
+        return by_either_form(
+            {
+                file.alias: file
+                for file in files
+                if seen[file.alias] == 1 and file.alias not in RESERVED_ALIASES
+            }
+        )
 
     @cached_property
     def _names_by_kind(self) -> Mapping[Kind, Mapping[str, ModelFile]]:
@@ -215,7 +238,8 @@ class Index:
 
     def _closest(self, name: str) -> ModelFile | None:
         for part in dict.fromkeys((name, _without_hash(name))):
-            holding = [file for file in self.of(Kind.CHECKPOINT) if part in file.title]
+            wanted = to_nfc(part)
+            holding = [file for file in self.of(Kind.CHECKPOINT) if wanted in to_nfc(file.title)]
             if holding and part:
                 return min(holding, key=lambda file: len(file.title))
         return None
@@ -229,7 +253,7 @@ class Index:
             if path.name.endswith(SHELVES[kind].suffixes)
         }
         for path, reason in broken.items():
-            if name in (path.name, path.stem):
+            if to_nfc(name) in map(to_nfc, (path.name, path.stem)):
                 raise ModelNotFound(f"The {label} {name!r} is there but cannot be used: {reason}.")
         known = [file.name for file in self.of(kind)]
         if not known:
@@ -279,19 +303,27 @@ def _some(known: list[str], name: str) -> str:
 
 def _plain_names(files: Iterable[ModelFile]) -> Mapping[str, ModelFile]:
     files = tuple(files)
+    plain_first = sorted(files, key=lambda file: len(file.path.name))  # ".fp16" is longer
     return _first_wins(
         [(file.name, file) for file in files]
         + [(file.path.name, file) for file in files]
         + [(file.stem, file) for file in files]
         + [(file.name.removesuffix(file.path.suffix), file) for file in files]
+        + [(folder, file) for file in plain_first for folder in _folders_of_diffusers(file)]
     )
+
+
+def _folders_of_diffusers(file: ModelFile) -> tuple[str, ...]:
+    """The names of the folder that diffusers saved: alone, and with those above it."""
+    folder = file.folder_of_diffusers
+    return (folder, file.name.rpartition("/")[0]) if folder else ()
 
 
 def _first_wins(pairs: Iterable[tuple[str, ModelFile]]) -> Mapping[str, ModelFile]:
     table: dict[str, ModelFile] = {}
     for name, file in pairs:
         table.setdefault(name, file)
-    return table
+    return by_either_form(table)
 
 
 def _preferred_vae(checkpoint: ModelFile) -> str:

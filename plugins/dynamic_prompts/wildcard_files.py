@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import yaml
@@ -12,6 +12,7 @@ from dynamicprompts.wildcards.collection.structured import parse_structured_file
 
 from generator.errors import ModelUnreadable
 from generator.models.plain_files import check_name, open_plain, read_text
+from generator.unicode_names import to_nfc
 
 LARGEST = 1 << 24  # bytes of a list, a choice a line
 LARGEST_TABLE = 1 << 20  # bytes of YAML or JSON, which is slow to read
@@ -39,7 +40,20 @@ class TextFile(WildcardTextFile):
 
 def manager_of(folder: Path) -> WildcardManager:
     """The wildcards below ``folder`` by their paths without suffix."""
-    return WildcardManager(root_map={"": [dict(_collections(folder))]})
+    found: dict[str, WildcardCollection] = {}
+    for name, collection in _collections(folder):
+        plain = to_nfc(name)
+        found[name if plain in found else plain] = collection
+    return EitherForm(root_map={"": [found]})
+
+
+class EitherForm(WildcardManager):
+    """Finds wildcards by NFC and NFD names."""
+
+    def match_collections(self, wildcard: str) -> Iterable[WildcardCollection]:
+        """Those that a pattern matches, as it is or in NFC."""
+        exact = list(super().match_collections(wildcard))
+        return exact or super().match_collections(to_nfc(wildcard))
 
 
 def _collections(folder: Path) -> Iterator[tuple[str, WildcardCollection]]:

@@ -89,7 +89,7 @@ def checkpoint(file: ModelFile) -> dict[str, object]:
 @described(Note("VAEs", answer=LIST))
 def sd_vae() -> Response:
     """Every VAE file, by its name with suffix."""
-    return jsonify([{"model_name": f.path.name, "filename": str(f.path)} for f in of(Kind.VAE)])
+    return jsonify([{"model_name": f.vae_name, "filename": str(f.path)} for f in of(Kind.VAE)])
 
 
 @models.get("/loras")

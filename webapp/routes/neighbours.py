@@ -96,7 +96,7 @@ def queue_status() -> Response:
 def sd_modules() -> Response:
     """As ``sd-vae``: Forge's other modules, text encoders, come with a checkpoint here."""
     files = services().registry.index.of(Kind.VAE)
-    return jsonify([{"model_name": f.path.name, "filename": str(f.path)} for f in files])
+    return jsonify([{"model_name": f.vae_name, "filename": str(f.path)} for f in files])
 
 
 @neighbours.get("/sdapi/v1/version")

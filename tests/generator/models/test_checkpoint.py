@@ -122,7 +122,7 @@ def test_a_missing_part_is_named(tiny: ModelFile, tmp_path: Path) -> None:
     path = tmp_path / "bare.safetensors"
     tensors = load_file(tiny.path)
     save_file({k: v for k, v in tensors.items() if k.startswith("model.")}, path)
-    with pytest.raises(ModelUnreadable, match=r"incomplete.*first_stage_model"):
+    with pytest.raises(ModelUnreadable, match=r"incomplete.*cond_stage_model"):
         load_checkpoint(model_file(path), CPU, torch.float32)
 
 

@@ -1,5 +1,6 @@
 """By which names a model answers (contract sections 2.6, 5.10, 5.12)."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,48 @@ def test_a_title_is_found_without_its_hash() -> None:
     for title in ("cat []", "cat [xyz]"):
         with pytest.raises(ModelNotFound):
             here.find_checkpoint(title, exact=False)
+
+
+@pytest.mark.parametrize("kind", [*Kind])
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("stem", ["Zürich", "Ångström ガギグ", "한국어"])
+def test_either_form_of_a_name_finds_the_file(
+    kind: Kind, forms: tuple[str, str], stem: str
+) -> None:
+    disk, typed = (unicodedata.normalize(form, stem) for form in forms)  # type: ignore[arg-type]
+    assert disk != typed
+    file = model(f"{disk}.safetensors", kind)
+    for name in (disk, typed, f"{typed}.safetensors"):
+        if kind is not Kind.LORA or "." not in name:
+            assert index(file).find(kind, name) is file
+    twin = model(f"{typed}.safetensors", kind)
+    both = index(file, twin)
+    assert both.find(kind, disk) is file
+    assert both.find(kind, typed) is twin
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_vaes_parts_of_titles_and_reasons_go_by_either_form(forms: tuple[str, str]) -> None:
+    disk, typed = (unicodedata.normalize(form, "Zürich") for form in forms)  # type: ignore[arg-type]
+    checkpoint = model(f"{disk}.safetensors")
+    vae = model(f"{typed}.vae.pt", Kind.VAE)
+    lora = model("a.safetensors", Kind.LORA, metadata={"ss_output_name": disk})
+    bad = ROOT / f"{disk}2.safetensors"
+    here = index(checkpoint, vae, lora, rejected={bad: f"{disk}2.safetensors: cut"})
+    assert here.vae_for(checkpoint) is vae
+    assert here.vae_for(checkpoint, f"{disk}.vae.pt") is vae
+    assert here.find_checkpoint(typed[:-1], exact=False) is checkpoint
+    assert here.find_lora(typed) is lora
+    with pytest.raises(ModelNotFound, match="cut"):
+        here.find_checkpoint(f"{typed}2")
+
+
+def test_a_folder_of_diffusers_is_found_by_its_name() -> None:
+    half = model("b/mse/diffusion_pytorch_model.fp16.safetensors", Kind.VAE)
+    full = model("b/mse/diffusion_pytorch_model.safetensors", Kind.VAE)
+    lone = model("diffusion_pytorch_model.safetensors", Kind.VAE)
+    here = index(half, full, lone)
+    for name in ("mse", "b/mse", full.name):
+        assert here.find_vae(name) is full
+    assert here.find_vae("diffusion_pytorch_model.safetensors") is lone
+    assert (full.vae_name, lone.vae_name) == ("mse", "diffusion_pytorch_model.safetensors")

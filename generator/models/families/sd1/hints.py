@@ -7,7 +7,8 @@ from typing import Any
 
 from generator.errors import ModelUnreadable
 from generator.models.families.sd1.sizes import Config, Hints
-from generator.models.index import default_size
+from generator.models.index import ModelFile, default_size
+from generator.models.plain_files import read_object
 from generator.models.yaml_files import BROKEN, read_yaml
 
 
@@ -26,6 +27,18 @@ def read_hints(name: str, metadata: Mapping[str, str], config: Path | None) -> H
         prediction=_prediction(metadata.get("modelspec.prediction_type", "")),
         default_size=default_size(metadata),
     )
+
+
+def vae_hints(file: ModelFile) -> Hints:
+    """The hints for a VAE: of diffusers' ``config.json`` where it lies in such a folder."""
+    if file.folder_of_diffusers is None:
+        return read_hints(file.name, file.metadata, file.config)
+    told = read_object(file.path.with_name("config.json"))
+    return Hints(vae={key: value for key, value in told.items() if _is_size(value)})
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 def _prediction(named: str) -> str:

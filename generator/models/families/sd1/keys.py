@@ -44,6 +44,21 @@ VAE_PARTS = (
     (r"\bnorm_out\.", "conv_norm_out."),
 )
 
+LDM_VAE_PARTS = (
+    (r"\bdown_blocks\.(\d+)\.resnets\.", r"down.\1.block."),
+    (r"\bdown_blocks\.(\d+)\.downsamplers\.0\.", r"down.\1.downsample."),
+    (r"\bup_blocks\.(\d+)\.resnets\.", r"up.\1.block."),
+    (r"\bup_blocks\.(\d+)\.upsamplers\.0\.", r"up.\1.upsample."),
+    (r"\bmid_block\.resnets\.0\.", "mid.block_1."),
+    (r"\bmid_block\.resnets\.1\.", "mid.block_2."),
+    (r"\bmid_block\.attentions\.0\.group_norm\.", "mid.attn_1.norm."),
+    (r"\bmid_block\.attentions\.0\.(?:to_)?(q|k|v)(?:uery|ey|alue)?\.", r"mid.attn_1.\1."),
+    (r"\bmid_block\.attentions\.0\.(?:to_out\.0|proj_attn)\.", "mid.attn_1.proj_out."),
+    (r"\bconv_shortcut\.", "nin_shortcut."),
+    (r"\bconv_norm_out\.", "norm_out."),
+)
+"""The way back; before 0.15 diffusers said query, key, value and proj_attn in attention."""
+
 
 def unet_names(shapes: Shapes, layout: UnetLayout) -> Renames:
     """Each tensor below :data:`UNET` with its name in ``UNet2DConditionModel``."""
@@ -70,6 +85,13 @@ def vae_names(shapes: Shapes) -> Renames:
     """Each tensor below :data:`VAE` with its name in ``AutoencoderKL``."""
     levels = count(shapes, f"{VAE}decoder.up.")
     return _renamed(shapes, VAE, lambda name: _vae_name(name, levels))
+
+
+def ldm_vae_names(names: Iterable[str]) -> Renames:
+    """LDM's name of each tensor of an ``AutoencoderKL``; names that are LDM's already stay."""
+    names = tuple(names)
+    levels = len({m[1] for name in names if (m := re.match(r"decoder\.up_blocks\.(\d+)\.", name))})
+    return {name: _ldm_vae_name(name, levels) for name in names}
 
 
 def text_names(shapes: Shapes) -> Renames:
@@ -127,4 +149,13 @@ def _vae_name(name: str, levels: int) -> str | None:
     turned = re.sub(r"\bup\.(\d+)\.", lambda found: f"up.{levels - 1 - int(found[1])}.", name)
     for pattern, new in VAE_PARTS:
         turned = re.sub(pattern, new, turned)
+    return turned
+
+
+def _ldm_vae_name(name: str, levels: int) -> str:
+    turned = re.sub(
+        r"\bup_blocks\.(\d+)\.", lambda found: f"up_blocks.{levels - 1 - int(found[1])}.", name
+    )
+    for pattern, old in LDM_VAE_PARTS:
+        turned = re.sub(pattern, old, turned)
     return turned

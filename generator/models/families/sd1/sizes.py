@@ -16,6 +16,7 @@ from generator.models.families import Shapes
 
 Config = dict[str, Any]
 
+LATENT = 4  # channels of a latent
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "cond_stage_model.transformer.text_model."
