@@ -2,7 +2,8 @@
 
 Known: kohya's sd-scripts and LyCORIS (``lora_unet_mid_block_...``, ``lora_te_text_model_...``,
 ``lora_te1_...``, ``oft_unet_...``, ``lycoris_...``), the same with LDM's names of the blocks, and
-the dotted names of diffusers and PEFT (``unet.mid_block...lora_A.weight``). Pure; no torch.
+the dotted names of diffusers and PEFT (``unet.mid_block...lora_A.weight``), and those of programs
+that keep the text encoder under ``clip_l``. Pure; no torch.
 """
 
 import re
@@ -14,36 +15,45 @@ TEXT = "lora_te_text_model_"
 BUNDLE = "bundle_emb."
 MAGNITUDE = "lora_magnitude_vector"  # PEFT's DoRA
 
+_TEXT_PARTS = r"(?=(?:encoder.layers|embeddings|final_layer_norm)[._])"
 _FLAT = (  # layers without dots; the first that fits is replaced
-    ("lora_unet_", UNET),
-    ("lora_te_text_model_", TEXT),
-    ("lora_te1_text_model_", TEXT),
-    ("oft_unet_", UNET),
-    ("oft_te_text_model_", TEXT),
-    ("lycoris_text_model_", TEXT),
-    ("lycoris_unet_", UNET),
-    ("lycoris_", UNET),
+    (
+        re.compile(
+            r"(?:lora|lycoris|oft|boft)_(?:te1?|text_encoder|te1?_clip_l|clip_l)?_?"
+            r"(?:transformer_)?(?:text_model_)?" + _TEXT_PARTS
+        ),
+        TEXT,
+    ),
+    (re.compile(r"lora_te1?_text_model_"), TEXT),
+    (re.compile(r"(?:lora|lycoris|oft|boft)_unet_"), UNET),
+    (re.compile(r"lycoris_"), UNET),
 )
 _DOTTED = (
-    ("unet.", UNET),
-    ("model.diffusion_model.", UNET),
-    ("diffusion_model.", UNET),
-    ("text_encoder.text_model.", TEXT),
-    ("text_model.", TEXT),
-    ("text_encoder.", TEXT),
+    (
+        re.compile(
+            r"(?:(?:lora_te1?|te1?|text_encoders?|cond_stage_model|conditioner\.embedders\.0)\.)?"
+            r"(?:clip_l\.)?(?:transformer\.)?(?:text_model\.)?" + _TEXT_PARTS
+        ),
+        TEXT,
+    ),
+    (re.compile(r"(?:text_encoder\.)?text_model\.|text_encoder\."), TEXT),
+    (re.compile(r"(?:lora_)?unet\.|(?:model\.)?diffusion_model\."), UNET),
 )
 _BLOCKS = ("down_blocks.", "mid_block.", "up_blocks.", "conv_in.", "conv_out.", "time_embedding.")
-_WRAPPER = "base_model.model."  # PEFT saves its own wrapping along
+_WRAPPER = re.compile(r"\bbase_model\.model\.")  # PEFT saves its own wrapping along
 _PLAIN = {  # endings of dotted names -> kohya's
-    "lora_A.weight": "lora_down.weight",
-    "lora_B.weight": "lora_up.weight",
+    **{
+        f"{own}{weight}": f"{kohya}.weight"
+        for own, kohya in (
+            ("lora_A", "lora_down"), ("lora_B", "lora_up"),
+            ("lora_down", "lora_down"), ("lora_up", "lora_up"), ("lora_mid", "lora_mid"),
+        )
+        for weight in (".weight", "")
+    },
     "lora.down.weight": "lora_down.weight",
     "lora.up.weight": "lora_up.weight",
     "lora_linear_layer.down.weight": "lora_down.weight",
     "lora_linear_layer.up.weight": "lora_up.weight",
-    "lora_down.weight": "lora_down.weight",
-    "lora_up.weight": "lora_up.weight",
-    "lora_mid.weight": "lora_mid.weight",
     MAGNITUDE: MAGNITUDE,
     f"{MAGNITUDE}.weight": MAGNITUDE,
     "lora.alpha": "alpha",
@@ -59,7 +69,10 @@ _PLAIN = {  # endings of dotted names -> kohya's
 _ENDINGS = tuple(sorted(_PLAIN, key=len, reverse=True))  # "lora.alpha" before "alpha"
 _PROCESSOR = re.compile(r"(?:\.processor)?\.to_(q|k|v|out)_lora\.(down|up)\.(weight|alpha)$")
 _TEXT_PROJECTIONS = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "out": "out_proj"}
-_ADAPTER_NAME = re.compile(r"\b(lora_[AB]|lora_magnitude_vector)\.(?!weight$)\w+(?=\.weight$|$)")
+_ADAPTER_NAME = re.compile(  # PEFT writes ".default" behind the factor
+    r"\b(lora_(?:A|B|down|up|mid)|lora_magnitude_vector|(?:hada|lokr)_[wt]\d(?:_[ab])?)"
+    r"\.(?!weight$)[^.]+(?=\.weight$|$)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +85,13 @@ class Place:
 
 def place(key: str) -> Place | None:
     """Where the tensor ``key`` of a file belongs; None for a name of no known kind."""
-    key = key.removeprefix(_WRAPPER)
+    key = _ADAPTER_NAME.sub(r"\1", _WRAPPER.sub("", key))
     layer, _, factor = key.partition(".")
     for prefix, own in _FLAT:
-        if layer.startswith(prefix):
-            return Place(own + layer.removeprefix(prefix), factor) if factor else None
+        found = prefix.match(layer)
+        if found is not None:
+            factor = _PLAIN.get(factor, factor)
+            return Place(own + layer[found.end() :], factor) if factor else None
     return _dotted(key)
 
 
@@ -89,18 +104,24 @@ def architecture(keys: Mapping[str, object] | set[str]) -> str:
 
 
 _FOREIGN = (
-    (re.compile(r"^(lora_te2_|text_encoder_2\.|oft_te2_)"), "Stable Diffusion XL"),
+    (
+        re.compile(r"^((lora|oft|lycoris)_te2_|text_encoder_2\.|(text_encoders\.)?clip_g\.)"),
+        "Stable Diffusion XL",
+    ),
     (re.compile(r"(double_blocks|single_transformer_blocks|single_blocks)[._]"), "Flux"),
-    (re.compile(r"^(transformer\.|lora_transformer_)|joint_blocks[._]"), "Stable Diffusion 3"),
+    (
+        re.compile(r"^(transformer\.(?!text_model\.)|lora_transformer_)|joint_blocks[._]"),
+        "Stable Diffusion 3",
+    ),
 )
 
 
 def _dotted(key: str) -> Place | None:
-    key = _ADAPTER_NAME.sub(r"\1", key)
-    prefix, own = next(((p, o) for p, o in _DOTTED if key.startswith(p)), ("", ""))
+    matches = ((prefix.match(key), own) for prefix, own in _DOTTED)
+    own, rest = next(((own, key[found.end() :]) for found, own in matches if found), ("", key))
     if not own and not key.startswith(_BLOCKS):
         return None
-    rest, own = key.removeprefix(prefix), own or UNET
+    own = own or UNET
     old = _PROCESSOR.search(rest)
     if old is not None:
         return Place(_flat(own, rest[: old.start()] + _projection(own, old[1])), _old_factor(old))

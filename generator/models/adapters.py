@@ -19,6 +19,7 @@ from generator.models.deltas import bias_delta, delta, reads_weight
 from generator.models.families import SD1
 from generator.models.families.sd1.keys import ldm_layers
 from generator.models.families.sd1.sizes import layout_of
+from generator.models.index import ModelFile
 
 NAMES_SHOWN = 3  # of layers, in a sentence
 
@@ -51,24 +52,30 @@ def mounted(
         told: list[str] = []
         for mount in mounts:
             check_fit(mount.adapter, checkpoint.file, width)
-            told += _left_over(mount.adapter, [*_add(mount, modules, kept, pause)])
+            told += _left_over(mount.adapter, [*_add(mount, modules, kept, pause)], checkpoint.file)
         yield tuple(dict.fromkeys(told))
     finally:
         for parameter, original in kept.items():
             parameter.data = original
 
 
-def _left_over(adapter: Adapter, layers: Sequence[str]) -> Iterator[str]:
-    """What of ``adapter`` is not in the picture, in words."""
+def _left_over(adapter: Adapter, layers: Sequence[str], checkpoint: ModelFile) -> Iterator[str]:
+    """What of ``adapter`` is not in the picture, in words: its ``layers``, and unknown names."""
     names = [*layers, *adapter.unknown]
     if not names:
         return
     if set(layers) >= set(adapter.layers) and not adapter.embeddings:
         raise WrongArchitecture(
-            f"The LoRA {adapter.file.name} fits no layer of a {SD1} checkpoint: "
-            f"{_some(names)}. It was made for another architecture"
+            f"The LoRA {adapter.file.name} fits no layer of {checkpoint.name}, which is a {SD1} "
+            f"checkpoint: {_some(names)}. It was made for another architecture"
         )
-    yield f"Lora {adapter.file.stem}: without effect, as nothing here fits them: {_some(names)}"
+    sizes = {name: len(factors) for name, factors in adapter.layers.items()}
+    lost = sum(sizes.get(name, 1) for name in layers) + len(adapter.unknown)
+    total = sum(sizes.values()) + len(adapter.embeddings) + len(adapter.unknown)
+    yield (
+        f"Lora {adapter.file.stem}: {lost} of its {total} keys are without effect, as nothing here "
+        f"fits them: {_some(names)}"
+    )
 
 
 def _some(names: Sequence[str]) -> str:

@@ -52,6 +52,54 @@ def test_a_name_is_understood(key: str, layer: str, factor: str) -> None:
     assert place(key) == Place(layer, factor)
 
 
+TEXTS = (
+    *("lora_te_text_model_", "lora_te1_text_model_", "lora_te_", "lora_te1_", "lora_clip_l_"),
+    *("lora_te_clip_l_transformer_text_model_", "lora_text_encoder_text_model_", "oft_te1_"),
+    *("lycoris_te_text_model_", "lycoris_text_model_", "lycoris_"),
+)
+DOTTED_TEXTS = (
+    *("", "text_model.", "text_encoder.", "text_encoder.text_model.", "clip_l.text_model."),
+    *("text_encoders.clip_l.transformer.text_model.", "clip_l.transformer.text_model."),
+    *("text_encoders.clip_l.", "clip_l.", "cond_stage_model.transformer.text_model."),
+    *("cond_stage_model.transformer.", "cond_stage_model.clip_l.transformer.text_model."),
+    *("base_model.model.text_model.", "base_model.model.", "te1.text_model.", "lora_te."),
+    *("text_encoder.base_model.model.text_model.", "transformer.text_model."),
+    "conditioner.embedders.0.transformer.text_model.",
+)
+FACTORS = {
+    "lora_down.weight": (
+        *("lora_down.weight", "lora_A.weight", "lora_A.default.weight", "lora_A", "lora_down"),
+        *("lora.down.weight", "lora_down.default.weight", "lora_A.my-adapter.weight"),
+    ),
+    "lora_up.weight": (
+        "lora_up.weight",
+        "lora_B.weight",
+        "lora_B.default",
+        "lora_linear_layer.up.weight",
+    ),
+    "hada_w1_a": ("hada_w1_a", "hada_w1_a.default"),
+    "alpha": ("alpha",),
+}
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+@pytest.mark.parametrize("flat", [True, False])
+def test_every_spelling_of_the_text_encoder_and_of_factors(flat: bool, factor: str) -> None:
+    layer = "encoder.layers.3.self_attn.q_proj"
+    for prefix in TEXTS if flat else DOTTED_TEXTS:
+        for ending in FACTORS[factor]:
+            key = f"{prefix}{layer.replace('.', '_') if flat else layer}.{ending}"
+            assert place(key) == Place(TEXT, factor), key
+            assert architecture({key}) == "", key
+
+
+@pytest.mark.parametrize(
+    "prefix", ["unet.", "unet.base_model.model.", "base_model.model.unet.", "lora_unet."]
+)
+def test_other_spellings_of_the_unet(prefix: str) -> None:
+    assert place(f"{prefix}{DOTTED}.to_q.lora_A.default.weight") == Place(QUERY, "lora_down.weight")
+
+
 @pytest.mark.parametrize(
     "key",
     [
@@ -71,6 +119,10 @@ def test_other_names_are_not(key: str) -> None:
     [
         ("lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha", "Stable Diffusion XL"),
         ("text_encoder_2.text_model.encoder.layers.0.mlp.fc1.lora_A.weight", "Stable Diffusion XL"),
+        (
+            "text_encoders.clip_g.transformer.text_model.encoder.layers.0.mlp.fc1.lora_A.weight",
+            "Stable Diffusion XL",
+        ),
         ("lora_unet_double_blocks_0_img_attn_proj.alpha", "Flux"),
         ("transformer.transformer_blocks.0.attn.to_q.lora_A.weight", "Stable Diffusion 3"),
         ("transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight", "Flux"),
