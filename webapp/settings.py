@@ -170,6 +170,15 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
     write_atomically(path, json.dumps(content, indent=4, ensure_ascii=False).encode())
 
 
+def without_nulls(changes: Mapping[str, object]) -> dict[str, object]:
+    """``changes`` without each null that is no value of its option: it leaves that as it is."""
+    return {
+        name: value
+        for name, value in changes.items()
+        if value is not None or DEFAULTS.get(name) is None
+    }
+
+
 def checked_value(name: str, value: object) -> object:
     """The value in its option's type. Raises :class:`BadRequest` naming what fits."""
     option = BY_NAME.get(name)

@@ -138,8 +138,15 @@ def test_null_is_the_default(url: str, name: str) -> None:
 
 
 def test_null_in_override_settings(url: str) -> None:
-    nulls = {"CLIP_stop_at_last_layers": None, "eta_noise_seed_delta": None, "tiling": None}
+    nulls = dict.fromkeys(
+        ["CLIP_stop_at_last_layers", "eta_noise_seed_delta", "tiling", "samples_format", "sd_vae"]
+    )
     assert draw(url, override_settings=nulls) == ""
+    before = requests.get(f"{url}/sdapi/v1/options", timeout=PATIENCE).json()
+    kept = {"override_settings": nulls, "override_settings_restore_afterwards": False}
+    assert draw(url, **kept) == ""
+    after = requests.get(f"{url}/sdapi/v1/options", timeout=PATIENCE).json()
+    assert after == before
 
 
 def test_without_leniency_all_of_it_is_refused(build: Any) -> None:

@@ -24,7 +24,7 @@ from webapp.requests.ranges import SIZE, check, with_defaults
 from webapp.requests.sampling import check_seeds, sampling, seeds
 from webapp.requests.scripts_of import check_names, controls, script, soft_inpainting
 from webapp.requests.txt2img import Txt2Img
-from webapp.settings import snapshot
+from webapp.settings import snapshot, without_nulls
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,8 @@ def settings(body: DrawingBody, given: Given) -> dict[str, object]:
     overrides, foreign = own_options(body.override_settings or {}, given.options)
     if foreign:
         given.tell(f"override_settings: {ignored(foreign)}")
-    if given.lenient:  # null stands for the option as it is
-        numbers = {name for name, value in given.options.items() if isinstance(value, int | float)}
-        overrides = {k: v for k, v in overrides.items() if v is not None or k not in numbers}
+    if given.lenient:
+        overrides = without_nulls(overrides)
     unknown = sorted(set(overrides) - set(given.options))
     if unknown:
         raise Refused(f"override_settings: there is no setting {unknown[0]!r}.")

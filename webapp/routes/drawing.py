@@ -33,6 +33,7 @@ from webapp.routes.context import (
 )
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.scopes import Scope, allowed
+from webapp.settings import without_nulls
 from webapp.version import INFOTEXT_VERSION
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def keep_overrides(body: DrawingBody, here: "Services") -> None:
     if body.override_settings and body.override_settings_restore_afterwards is False:
         require(Scope.USER, "override_settings_restore_afterwards: false changes the options")
         own, _ = own_options(body.override_settings, here.options.get())
-        here.options.update(own)
+        here.options.update(without_nulls(own) if here.config.lenient else own)
 
 
 def frame_of(job: GenerationJob, task: str, here: "Services") -> Frame:
