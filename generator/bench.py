@@ -21,6 +21,7 @@ from generator.pictures.description import ModelNames, Parameters
 from generator.prompt.conditioning import Conditioning, PromptEncoder, encode_prompts
 from generator.prompt.grammar import Tag, Timing
 from generator.request import GenerationRequest
+from generator.unicode_names import to_nfc
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -36,18 +37,17 @@ class Means:
     networks: Networks
     encoder: PromptEncoder
     embedding_hash: Callable[[str], str | None]  # of a textual inversion, by name
-    skipped_words: tuple[str, ...]  # names of textual inversions that do not fit the checkpoint
+    skipped_words: Mapping[str, str]  # textual inversions that do not fit the checkpoint, and why
     preview: Draw
 
-    def unused(self, texts: Texts) -> dict[str, tuple[str, ...]]:
-        """The textual inversions that the prompts name though they do not fit."""
-        prompts = f"{texts.encoded}\n{texts.negative_prompt}"
-        named = tuple(
-            name
-            for name in self.skipped_words
-            if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", prompts, re.IGNORECASE)
-        )
-        return {"Embedding not used": named} if named else {}
+    def unused(self, texts: Texts) -> dict[str, str]:
+        """The textual inversions that the prompts name though they do not fit, and why."""
+        prompts = to_nfc(f"{texts.encoded}\n{texts.negative_prompt}")
+        return {
+            name: why
+            for name, why in self.skipped_words.items()
+            if re.search(rf"(?<!\w){re.escape(to_nfc(name))}(?!\w)", prompts, re.IGNORECASE)
+        }
 
 
 LORA_HASHES = "Lora hashes"  # the infotext key
@@ -133,12 +133,12 @@ class Bench:
         left_over = self._stack.enter_context(
             mounted(means.checkpoint, means.networks.mounts, self.follower.check)
         )
-        self._stack.enter_context(reading_through(unet, means.networks.hypernetworks))
+        strangers = self._stack.enter_context(reading_through(unet, means.networks.hypernetworks))
         self._stack.enter_context(tiled((unet, means.vae), self.request.tiling))
         if merging_ratio(self.request) or merging_ratio_hr(self.request):
             self._stack.enter_context(merging_tokens(unet, lambda: self.token_merging))
         self._means, self.follower.draw = means, means.preview
-        self.found.remarks |= dict.fromkeys((*left_over, *means.networks.remarks))
+        self.found.remarks |= dict.fromkeys((*left_over, *strangers, *means.networks.remarks))
         self.found.missed(means.networks.missing)
         if self.request.options.lora_add_hashes_to_infotext:
             self.found.hashed(LORA_HASHES, means.networks.hashes)
@@ -148,7 +148,9 @@ class Bench:
         texts, means = leg.texts, self.means
         key = (leg.checkpoint, texts, leg.timing)
         if key not in self.encoded:
-            self.found.missed(means.unused(texts))
+            if unused := means.unused(texts):
+                self.found.missed({"Embedding not used": tuple(unused)})
+                self.found.remarks |= {f"{why.rstrip('.')}.": None for why in unused.values()}
             count, spent = self.request.batch_size, means.encoder.seconds
             self.encoded[key] = encode_prompts(
                 means.encoder,

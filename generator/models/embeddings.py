@@ -27,14 +27,14 @@ class Words:
     """The learned words of a data directory, as seen from one checkpoint."""
 
     fitting: tuple[TextualInversion, ...]
-    skipped: tuple[str, ...]  # names: of another width, or of no file that can be read
+    skipped: Mapping[str, str]  # why, by names: of another width, or of no file that can be read
 
 
 class Embeddings:
     """The learned words of a data directory; a file is read once, and again when it changed."""
 
     def __init__(self) -> None:
-        self._known: dict[Identity, Tensor | None] = {}
+        self._known: dict[Identity, Tensor | str] = {}  # vectors, or why there are none
 
     def fitting(self, registry: Registry, width: int) -> Words:
         """Those whose vectors have ``width`` numbers; the others are skipped."""
@@ -44,26 +44,34 @@ class Embeddings:
         fitting = tuple(
             TextualInversion(name, vectors)
             for name, vectors in found
-            if vectors is not None and vectors.shape[1] == width
+            if isinstance(vectors, Tensor) and vectors.shape[1] == width
         )
         roots = registry.folders.of(Kind.EMBEDDING)
-        broken = [
-            path.stem
-            for path in registry.index.rejected
+        others = {name: _why(name, vectors, width) for name, vectors in found} | {
+            path.stem: reason
+            for path, reason in registry.index.rejected.items()
             if path.suffix in SUFFIXES and any(root in path.parents for root in roots)
-        ]
+        }
         names = {inversion.name for inversion in fitting}
-        others = dict.fromkeys((*(name for name, _ in found), *broken))
-        return Words(fitting, tuple(name for name in others if name not in names))
+        return Words(fitting, {name: why for name, why in others.items() if name not in names})
 
-    def _vectors(self, file: ModelFile) -> Tensor | None:
+    def _vectors(self, file: ModelFile) -> Tensor | str:
         if file.identity in self._known:
             return self._known[file.identity]
         try:
             return read_embedding(file)
         except ModelUnreadable as error:
             log.warning("%s", error)  # one bad file among many must not stop every picture
-            return None
+            return str(error)
+
+
+def _why(name: str, vectors: Tensor | str, width: int) -> str:
+    if isinstance(vectors, str):
+        return vectors
+    return (
+        f"The vectors of the embedding {name} have {vectors.shape[1]} numbers, those of the "
+        f"checkpoint {width}: it is for another architecture"
+    )
 
 
 def read_embedding(file: ModelFile) -> Tensor:

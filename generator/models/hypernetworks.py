@@ -10,25 +10,24 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import activation
 
 from generator.errors import ModelUnreadable
 from generator.models.index import ModelFile
 from generator.models.weights import read_with_facts
 from generator.reasons import reason_of
 
+NEED_ARGUMENTS = ("multiheadattention", "threshold")
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
-    "linear": nn.Identity,
-    "relu": nn.ReLU,
-    "leakyrelu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "swish": nn.Hardswish,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "softsign": nn.Softsign,
-    "mish": nn.Mish,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-}
+    name.lower(): found
+    for name, found in vars(activation).items()
+    if isinstance(found, type)
+    and found.__module__ == activation.__name__
+    and name.lower() not in NEED_ARGUMENTS
+} | {"linear": nn.Identity, "swish": nn.Hardswish}
+"""As AUTOMATIC1111 names them: torch's own in lower case, and two words of its own."""
+
+OLD_NAMES = {"linear1": "linear.0", "linear2": "linear.1"}  # of its first files
 
 
 BROKEN = (
@@ -54,14 +53,24 @@ def read_hypernetwork(file: ModelFile, device: torch.device, dtype: torch.dtype)
             width, _, rest = name.partition(".")
             which, _, rest = rest.partition(".")
             if width.isdigit():
+                layer, _, part = rest.rpartition(".")
+                rest = f"{OLD_NAMES.get(layer, layer)}.{part}"
                 states.setdefault(int(width), {}).setdefault(which, {})[rest] = tensor
+        if not states:
+            raise ModelUnreadable(f"{file.name} is no hypernetwork: it holds no layers by widths")
 
-        def network(state: Mapping[str, Tensor]) -> nn.Module:
-            return _network(state, facts).to(device, dtype).eval()
+        def network(width: int, state: Mapping[str, Tensor]) -> nn.Module:
+            made = _network(file, state, facts).eval()
+            if made(torch.zeros(1, 1, width)).shape[-1] != width:
+                raise ValueError(f"its layers for {width} answer with another width")
+            return made.to(device, dtype)
 
         return Hypernetwork(
             file,
-            {width: (network(pair["0"]), network(pair["1"])) for width, pair in states.items()},
+            {
+                width: (network(width, pair["0"]), network(width, pair["1"]))
+                for width, pair in states.items()
+            },
         )
     except BROKEN as error:
         raise ModelUnreadable(
@@ -72,8 +81,11 @@ def read_hypernetwork(file: ModelFile, device: torch.device, dtype: torch.dtype)
 @contextmanager
 def reading_through(
     unet: nn.Module, mounts: Sequence[tuple[Hypernetwork, float]]
-) -> Iterator[None]:
-    """Let every attention of ``unet`` read through the hypernetworks, each with its strength."""
+) -> Iterator[tuple[str, ...]]:
+    """Let every attention of ``unet`` read through the hypernetworks, each with its strength.
+
+    Yields a sentence for each of whose widths none is read here.
+    """
     hooks = [
         getattr(module, projection).register_forward_pre_hook(_reader(mounts, which))
         for module in unet.modules()
@@ -81,10 +93,22 @@ def reading_through(
         if mounts and hasattr(module, "to_k") and hasattr(module, "to_v")
     ]
     try:
-        yield
+        yield tuple(_strangers(unet, mounts))
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _strangers(unet: nn.Module, mounts: Sequence[tuple[Hypernetwork, float]]) -> Iterator[str]:
+    keys = (getattr(module, "to_k", None) for module in unet.modules()) if mounts else ()
+    read = {key.in_features for key in keys if isinstance(key, nn.Linear)}
+    for hypernetwork, _ in mounts:
+        if not read & hypernetwork.layers.keys():
+            widths = ", ".join(map(str, sorted(hypernetwork.layers)))
+            yield (
+                f"Hypernetwork {hypernetwork.file.stem}: without effect, as it is for the widths "
+                f"{widths}, and the checkpoint reads {', '.join(map(str, sorted(read)))}"
+            )
 
 
 def _reader(
@@ -101,18 +125,40 @@ def _reader(
     return read
 
 
-def _network(state: Mapping[str, Tensor], facts: Mapping[str, object]) -> nn.Module:
-    """Layers at the places that their names tell; activations stand between the linear ones."""
+def _network(
+    file: ModelFile, state: Mapping[str, Tensor], facts: Mapping[str, object]
+) -> nn.Module:
+    """Layers at the places that their names tell; activations stand behind the linear ones.
+
+    What a file does not say is as in AUTOMATIC1111: no activation, the last layer's output is
+    activated too. The widths of the layers (``layer_structure``) and which are norms are read from
+    the weights; dropout is for training alone.
+    """
     places = sorted({int(name.split(".")[1]) for name in state})
-    activation = ACTIVATIONS[str(facts.get("activation_func") or "linear")]
-    linear = [place for place in places if state[f"linear.{place}.weight"].dim() == 2]
+    activated = _activation(file, str(facts.get("activation_func") or "linear").lower())
+    weights = {place: state[f"linear.{place}.weight"].float() for place in places}
+    linear = [place for place in places if weights[place].dim() == 2]
     layers: list[nn.Module] = []
-    for place in places:
-        weight, bias = state[f"linear.{place}.weight"], state[f"linear.{place}.bias"]
-        width = weight.shape[0]
-        layer = nn.Linear(weight.shape[1], width) if place in linear else nn.LayerNorm(width)
-        layer.load_state_dict({"weight": weight, "bias": bias})
-        layers.append(layer)
-        if place in linear and (place != linear[-1] or facts.get("activate_output")):
-            layers.append(activation())
+    for place, weight in weights.items():
+        bias = state.get(f"linear.{place}.bias")
+        if place in linear:
+            layers.append(nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None))
+        elif bias is None:  # learned slopes of the activation before it
+            layers[-1] = nn.PReLU(weight.numel())
+        else:
+            layers.append(nn.LayerNorm(weight.shape[0]))
+        own = {"weight": weight} if bias is None else {"weight": weight, "bias": bias.float()}
+        layers[-1].load_state_dict(own)
+        last = place == linear[-1] and not facts.get("activate_output", True)
+        if place in linear and not last:
+            layers.append(activated())
     return nn.Sequential(*layers).requires_grad_(False)
+
+
+def _activation(file: ModelFile, name: str) -> Callable[[], nn.Module]:
+    if name in ACTIVATIONS:
+        return ACTIVATIONS[name]
+    raise ModelUnreadable(
+        f"{file.name}: the activation function {name[:40]!r} of this hypernetwork is not known. "
+        f"Known: {', '.join(sorted(ACTIVATIONS))}"
+    )

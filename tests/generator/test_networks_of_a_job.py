@@ -215,7 +215,10 @@ def test_an_embedding_that_does_not_fit_is_named(
         wide.unlink()
         broken.unlink()
         engine._registry.refresh()
-    assert drawn.comments == ("Embedding not used: toowide, torn",)
+    told, *reasons = drawn.comments
+    assert told == "Embedding not used: toowide, torn"
+    assert "768 numbers" in reasons[0]
+    assert reasons[1].startswith("torn.pt: ")
     assert 'Embedding not used: "toowide, torn"' in drawn.pictures[0].infotext
     assert not other.comments
 
