@@ -22,6 +22,7 @@ from filebrowser.uploads.uploads import Uploads
 from filebrowser.watcher import FileChange
 from webapp.browsing import roots_of
 from webapp.infotexts import told_by
+from webapp.model_sidecars import Sidecars
 from webapp.reserved_room import ReservedRoom
 from webapp.uploading import rules_of, uploads_of
 from webapp.watching import Sweeper, Watching
@@ -52,6 +53,7 @@ class Filing:
     uploads: Uploads
     keeper: Keeper  # of uploads
     reserved: ReservedRoom  # for deleting on a full disk
+    sidecars: Sidecars  # what goes with weights
     close: Callable[[], None]
 
     def begin(self) -> None:
@@ -106,6 +108,7 @@ def filing_of(config: "Config", registry: "Registry", memory: MemoryBudget) -> F
         uploads=uploads,
         keeper=keeper,
         reserved=reserved,
+        sidecars=Sidecars(registry.folders),
         close=close,
     )
 

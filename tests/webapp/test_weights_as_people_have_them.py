@@ -19,6 +19,7 @@ from torch import Tensor
 from generator.models.registry import Folders, Registry
 from generator.request import GenerationRequest, Progress, Sampling, Seeds, Stop
 from tests.conftest import ROOT
+from tests.generator.models.test_vae_layouts import diffusers, usual
 from tests.parity.comparing import psnr
 from tests.parity.service import working
 
@@ -129,6 +130,32 @@ def test_a_checkpoint_without_vae_draws_with_the_one_beside_it(
         path.unlink()
         easel.registry.refresh()
     assert "bare.vae.safetensors" in refusal(easel, "img2img", checkpoint="bare", **start)
+
+
+def test_vaes_of_diffusers_draw_as_ours(easel: "Service") -> None:
+    data = easel.data_dir
+    own = load_file(data / "models/VAE/own.safetensors")
+    with safe_open(DEFAULT, "pt") as file:
+        metadata = dict(file.metadata())
+    folder = data / "models/VAE/sd-vae-ft-mse"
+    folder.mkdir()
+    save_file(diffusers(own, False, False), folder / "diffusion_pytorch_model.safetensors")
+    (folder / "config.json").write_text(metadata["easel.vae_config"])
+    save_file(diffusers(own, True, True), data / "models/VAE/old.safetensors", metadata)
+    torch.save({"state_dict": usual(own)}, data / "models/Stable-diffusion/bare.vae.pt")
+    easel.registry.refresh()
+    wanted, _ = draw(easel)
+    for name, told in (("sd-vae-ft-mse", "sd-vae-ft-mse"), ("old", "old.safetensors")):
+        found, info = draw(easel, override_settings={"sd_vae": name})
+        assert psnr(found, wanted) > 60
+        assert f"VAE: {told}" in info["infotexts"][0]
+    assert "VAE: bare.vae.pt" in draw(easel, checkpoint="bare")[1]["infotexts"][0]
+    (data / "models/Stable-diffusion/bare.vae.pt").unlink()
+    listed = [each["model_name"] for each in easel.client.get("/sdapi/v1/sd-vae").get_json()]
+    assert "sd-vae-ft-mse" in listed
+    save_file({"a": torch.zeros(2)}, data / "models/VAE/none.safetensors")
+    easel.registry.refresh()
+    assert "none.safetensors" in refusal(easel, override_settings={"sd_vae": "none"})
 
 
 QUERY = "input_blocks.3.1.transformer_blocks.0.attn1.to_q"

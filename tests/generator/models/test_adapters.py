@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from generator.errors import ModelUnreadable, WrongArchitecture
@@ -212,6 +212,26 @@ def test_ldm_names_reach_every_layer_of_the_unet(checkpoint: Checkpoint, make: M
     zero = {f"lora_unet_{layer}.diff_b": torch.zeros(out) for layer, out in layers.items()}
     with mounted(checkpoint, [Mount(read_adapter(make(zero)))]) as told:
         assert told == ()
+
+
+@pytest.mark.parametrize("name", ["lora-text-encoders-clip_l", "lora-clip_l"])
+def test_reported_files_are_applied_whole(
+    checkpoint: Checkpoint, make: Make, shared: Path, name: str
+) -> None:
+    path = shared / f"cases/{name}.safetensors"
+    if not path.is_file():
+        pytest.skip(f"the reported file is not here: {path.name}")
+    tensors = load_file(path)
+    up, down = (
+        next(t for n, t in tensors.items() if n.endswith(f"q_proj.lora_{part}.weight"))
+        for part in ("up", "down")
+    )
+    layer = checkpoint.text_encoder.get_submodule("encoder.layers.0.self_attn.q_proj")
+    weight = layer.weight.clone()
+    with mounted(checkpoint, [Mount(read_adapter(make(tensors)))]) as told:
+        assert told == ()
+        assert torch.allclose(layer.weight, weight + up @ down, atol=1e-5)
+    assert torch.equal(layer.weight, weight)
 
 
 def test_a_layer_that_lacks_a_factor_is_named(checkpoint: Checkpoint, make: Make) -> None:

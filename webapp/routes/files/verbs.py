@@ -151,6 +151,7 @@ def blueprint(filing: "Filing") -> Blueprint:
     def delete() -> Response:
         """Right: delete."""
         paths = read(Doomed, json_body()).paths
+        paths = filing.sidecars.paths_with_sidecars(visit(), paths)
         trash_id, steps = trash.plan_delete(visit(), paths, filing.reserved.give_up)
         job = filing.jobs.submit(Errand(Verb.DELETE, visit(), steps), PATIENCE)
         return job_answer(job, {"trash_id": trash_id})
@@ -196,7 +197,11 @@ def transfer(body: Transfer, verb: Verb, filing: "Filing") -> Response:
 def begun(
     verb: Verb, steps: tuple[Step, ...], conflict: Conflict | None, filing: "Filing"
 ) -> Response:
-    """Begin to move or copy. A new ending is judged as if the file were uploaded."""
+    """Begin to move or copy. A new ending is judged as if the file were uploaded.
+
+    What lies beside weights under their name goes with them.
+    """
+    steps = filing.sidecars.with_sidecars(visit(), steps, verb is Verb.MOVE, conflict)
     check_free(visit(), steps, verb is Verb.MOVE, conflict)
     for step in steps:
         judge(step, filing.rules)
