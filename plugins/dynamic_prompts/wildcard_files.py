@@ -40,7 +40,7 @@ class TextFile(WildcardTextFile):
 
 def manager_of(folder: Path) -> WildcardManager:
     """The wildcards below ``folder`` by their paths without suffix."""
-    found: dict[str, WildcardCollection] = {}
+    found: dict[str, WildcardCollection | list[str]] = {}
     for name, collection in _collections(folder):
         plain = to_nfc(name)
         found[name if plain in found else plain] = collection
