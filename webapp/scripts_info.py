@@ -6,6 +6,8 @@ from types import MappingProxyType
 
 from generator.sampling.names import DEFAULT_SAMPLER, SAMPLER_NAMES, SCHEDULE_NAMES
 from generator.scripts.catalogue import SCRIPTS, Argument, Entry, Kind
+from webapp.requests.adetailer import ADETAILER
+from webapp.requests.adetailer import NAME as DETAILER
 
 ROUTES = ("txt2img", "img2img")
 ALWAYS_ON: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -106,6 +108,8 @@ def named(route: str, brought: Brought) -> Iterator[str]:
         if name == "controlnet":
             yield FILMS
     yield from brought.panels
+    if DETAILER in brought.panels:
+        yield ADETAILER  # whose arguments the detailer takes
 
 
 def script_info(here: Here) -> list[dict[str, object]]:

@@ -2,8 +2,9 @@
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from io import StringIO
 from itertools import permutations
 from math import factorial, floor, isfinite
 
@@ -19,19 +20,29 @@ SPAN = re.compile(rf"^{NUMBER}-{NUMBER}(?:\(\s*({STEP})\s*\)|\[\s*(\d+)\s*\])?\s
 
 
 def split(text: str) -> list[str]:
-    """Comma-separated values, quoted where they hold commas.
+    """Values between commas or on lines of their own, quoted where they hold commas or lines.
 
+    A comma at the end of a line, before another line, ends no value of its own.
     Raises :class:`BadRequest` for a text that is too long to be typed.
     """
     if len(text) > LONGEST:
         raise BadRequest(f"{len(text):,} characters of values; at most {LONGEST:,}.", FIELD)
-    rows = csv.reader([text.replace("\n", " ").replace("\0", " ")], skipinitialspace=True)
+    plain = StringIO(text.strip().replace("\r\n", "\n").replace("\0", " "), newline="")
     try:
+        rows = [row for row in csv.reader(plain, skipinitialspace=True) if row]
+        rows[:-1] = [row[:-1] if not row[-1].strip() else row for row in rows[:-1]]
         return [value.strip() for row in rows for value in row]
     except csv.Error as error:
         raise BadRequest(
             "The values cannot be read: a quote in them is not closed, or misplaced.", FIELD
         ) from error
+
+
+def join(texts: Iterable[str]) -> str:
+    """A text that :func:`split` takes apart into ``texts``."""
+    written = StringIO(newline="")
+    csv.writer(written).writerow(texts)
+    return written.getvalue().strip()
 
 
 def count(texts: list[str], field: str, kind: Callable[[str], float] | None) -> int:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from webapp.scripts_info import Here, script_info, scripts
+from webapp.scripts_info import Brought, Here, script_info, scripts
 
 M2M = "controlnet m2m"  # of the extension, for films: told by name, for who looks for it
 
@@ -17,6 +17,12 @@ def test_scripts_are_those_recorded(goldens: Path) -> None:
     wanted = recorded(goldens, "scripts")
     assert isinstance(wanted, dict)
     assert scripts() == wanted
+
+
+def test_adetailer_is_listed_where_the_detailer_takes_its_arguments() -> None:
+    told = scripts(Brought(panels={"detailer": ()}))
+    assert all(names[-2:] == ["detailer", "adetailer"] for names in told.values())
+    assert "adetailer" not in scripts(Brought(panels={"pace": ()}))["txt2img"]
 
 
 def test_arguments_are_those_recorded(goldens: Path) -> None:

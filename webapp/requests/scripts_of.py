@@ -6,8 +6,9 @@ from types import MappingProxyType
 
 from generator.control.catalogue import check_units
 from generator.control.units import PLACE, UNITS, read_units, unread_units
+from generator.pictures.upscaler_names import LATENT_UPSCALERS
 from generator.request import ControlUnit, Script, SoftInpainting
-from generator.scripts import catalogue
+from generator.scripts import catalogue, values
 from webapp import eas
 from webapp.errors import Refused
 from webapp.requests.adetailer import ADETAILER
@@ -22,6 +23,7 @@ IGNORED = frozenset({"extra options", "hypertile", "refiner", "sampler", "seed",
 """AUTOMATIC1111's always-on scripts whose arguments its API ignores too (contract 1.8)."""
 
 CONTROLNET = "controlnet"
+HIRES_UPSCALER = "Hires upscaler"
 SOFT_INPAINTING = "soft inpainting"
 ALWAYS_ON: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -53,6 +55,8 @@ def script(body: DrawingBody, given: Given) -> Script | None:
     if not isinstance(body.script_args, list):
         raise Refused("script_args: a list is expected, the arguments by position.")
     wanted = catalogue.check(name, body.script_args, body.route, brought)
+    if wanted.title == catalogue.XYZ_PLOT:
+        return with_hires_upscalers(wanted, given)
     return with_upscaler(wanted, given) if wanted.title == catalogue.SD_UPSCALE else wanted
 
 
@@ -62,6 +66,27 @@ def with_upscaler(wanted: Script, given: Given) -> Script:
     if isinstance(name, str):
         name = known_upscaler("script_args[2], 'Upscaler'", name, given)
     return replace(wanted, arguments=(hint, overlap, name, factor))
+
+
+def with_hires_upscalers(wanted: Script, given: Given) -> Script:
+    """A plot whose axes "Hires upscaler" name upscalers that are here. Raises ``Refused``."""
+    arguments = list(wanted.arguments)
+    by_text = arguments[-1]
+    for start in (0, 3, 6):
+        if arguments[start] != HIRES_UPSCALER:
+            continue
+        at = start + 1 if by_text else start + 2
+        names = values.split(arguments[at]) if by_text else list(arguments[at])
+        field = f"script_args[{at}], '{HIRES_UPSCALER}'"
+        here = [
+            name
+            if name in LATENT_UPSCALERS
+            else known_upscaler(field, name, given, LATENT_UPSCALERS)
+            for name in names
+        ]
+        if here != names:
+            arguments[at] = values.join(here) if by_text else tuple(here)
+    return replace(wanted, arguments=tuple(arguments))
 
 
 def check_names(route: Route, always_on: Mapping[str, object], given: Given) -> None:

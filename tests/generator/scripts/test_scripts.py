@@ -21,7 +21,7 @@ from generator.scripts.axes import AXES
 from generator.scripts.catalogue import check, titles
 from generator.scripts.from_file import read_line
 from generator.scripts.run import RUNNERS, run
-from generator.scripts.values import numbers, whole_numbers
+from generator.scripts.values import join, numbers, split, whole_numbers
 
 REQUEST = GenerationRequest("red, cat", Seeds(7, 70), negative_prompt="dull", width=32, height=32)
 PLOT = [0, "", [], 0, "", [], 0, "", [], True, True, False, False, False, False, False, 0, True]
@@ -179,6 +179,29 @@ def test_prompt_search_and_order() -> None:
     assert [wanted.prompt for wanted in brush.asked] == ["red, cat", "cat, red"]
     with pytest.raises(BadRequest, match="did not find owl"):
         draw("x/y/z plot", plot(x="Prompt S/R: owl,dog"))
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("red\npink\ncyan", ["red", "pink", "cyan"]),
+        ("red\r\npink", ["red", "pink"]),
+        ("red, pink\ncyan", ["red", "pink", "cyan"]),
+        ("red,\npink,\ncyan\n", ["red", "pink", "cyan"]),
+        ('"red\nfox", "a, b"\ncyan', ["red\nfox", "a, b", "cyan"]),
+        ("red,", ["red", ""]),
+        ("red,,pink", ["red", "", "pink"]),
+    ],
+)
+def test_lines_part_values_as_commas_do(text: str, values: list[str]) -> None:
+    assert split(text) == values
+    assert split(join(values)) == values
+
+
+def test_numbers_on_lines() -> None:
+    brush, _ = draw("x/y/z plot", plot(x="Seed: 5\n6", y="Steps: 1-2\n4"))
+    assert {wanted.seeds.seed for wanted in brush.asked} == {5, 6}
+    assert {wanted.sampling.steps for wanted in brush.asked} == {1, 2, 4}
 
 
 def test_seeds_can_vary_from_cell_to_cell() -> None:
