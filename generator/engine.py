@@ -228,8 +228,9 @@ class Engine:
     def _read_prompts(self, request: GenerationRequest, prompt: str, negative: str) -> Texts:
         """Styles, comments, tags, in this order (contract section 2.1)."""
         styles = read_styles(self._styles_files) if request.styles else {}
-        both = styled(prompt, negative, request.styles, styles)
-        if request.options.enable_prompt_comments:
+        comments = request.options.enable_prompt_comments
+        both = styled(prompt, negative, request.styles, styles, comments=comments)
+        if comments:
             both = (without_comments(both[0]), without_comments(both[1]))
         whole = with_default_networks(both[0], request.options)
         steps = max(request.sampling.steps, request.hires.steps if request.hires else 0)

@@ -53,9 +53,12 @@ def write(prompt: str, negative_prompt: str, parameters: Mapping[str, object]) -
 
 
 def quote(value: object) -> str:
-    """``str(value)``, as JSON where it holds a comma, a colon or a line break."""
+    """``str(value)``, as JSON where it holds a comma, a colon or a line break, or begins quoted.
+
+    AUTOMATIC1111 writes the latter as it is, and loses the quotes when it reads it back.
+    """
     text = str(value)
-    if any(mark in text for mark in ",:\n"):
+    if text.startswith('"') or any(mark in text for mark in ",:\n"):
         return json.dumps(text, ensure_ascii=False)
     return text
 

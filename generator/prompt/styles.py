@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,12 @@ from pathlib import Path
 from generator.atomic_file import shared_mode, write_atomically
 from generator.errors import BadRequest, ModelUnreadable
 from generator.models.plain_files import open_plain
+from generator.prompt.grammar import without_comments
+from generator.reasons import reason_of
 
 LARGEST = 1 << 23  # bytes of a file of styles
 LONGEST_STYLED = 40_000  # characters of a prompt with its styles
+SEPARATOR = re.compile(r"\Asep=[,;\t]\r?\n", re.IGNORECASE)  # which spreadsheets write first
 COMMENT = "#"  # how the name of a row begins that is none
 
 log = logging.getLogger(__name__)
@@ -48,11 +52,24 @@ def read_styles(paths: Iterable[Path]) -> dict[str, Style]:
     return styles
 
 
+def unread_styles(paths: Iterable[Path]) -> list[str]:
+    """Why files that are there have no styles, a sentence each."""
+    reasons = []
+    for path in paths:
+        try:
+            rows_of(path)
+        except BadRequest as error:
+            reasons.append(str(error))
+        except OSError as error:
+            reasons.append(f"{path.name}: {reason_of(error)}.")
+    return reasons
+
+
 def rows_of(path: Path) -> list[Style]:
     """Every row of a file in its order, comments too; none where there is no file.
 
-    UTF-8, UTF-16 with its mark, or what Western spreadsheets write; commas, semicolons or tabs
-    between columns. Raises :class:`BadRequest` for what is no such table, OSError.
+    UTF-8, UTF-16, or what Western spreadsheets write; commas, semicolons or tabs between columns,
+    whose names count in any case. Raises :class:`BadRequest` for what is no such table, OSError.
     """
     try:
         with open_plain(path) as file:
@@ -63,11 +80,18 @@ def rows_of(path: Path) -> list[Style]:
         raise BadRequest(f"{error}.") from error
     if len(content) > LARGEST:
         raise BadRequest(f"{path.name} is larger than {LARGEST:,} bytes: split it.")
-    text = _decoded(content).replace("\0", "")
-    heading = text.partition("\n")[0]
+    text = SEPARATOR.sub("", _decoded(content).replace("\0", "").lstrip("\r\n"))
+    heading = (text.splitlines() or [""])[0]
     comma = max(",;\t", key=heading.count)
     table = csv.DictReader(io.StringIO(text, newline=""), delimiter=comma, skipinitialspace=True)
     try:
+        columns = [column.strip().lower() for column in table.fieldnames or ()]
+        if text.strip() and "name" not in columns:
+            raise BadRequest(
+                f"{path.name}: its first line names no column `name`, so it is no table of styles. "
+                "It should be: name,prompt,negative_prompt."
+            )
+        table.fieldnames = columns
         return [_style(row, path) for row in table]
     except csv.Error as error:
         raise BadRequest(
@@ -76,7 +100,9 @@ def rows_of(path: Path) -> list[Style]:
 
 
 def _decoded(content: bytes) -> str:
-    """The text of a table by its byte-order mark, else UTF-8, else Windows' Western one."""
+    """The text of a table: UTF-16 by its byte-order mark or zeros, UTF-8, Windows' Western one."""
+    if b"\0" in content[:2] and not content.startswith(b"\0\0"):
+        return content.decode("utf-16-be" if content[0] == 0 else "utf-16-le", "replace")
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16", "replace")
     try:
@@ -124,10 +150,20 @@ def apply_styles(prompt: str, pieces: Iterable[str]) -> str:
 
 
 def styled(
-    prompt: str, negative_prompt: str, names: Sequence[str], styles: dict[str, Style]
+    prompt: str,
+    negative_prompt: str,
+    names: Sequence[str],
+    styles: dict[str, Style],
+    *,
+    comments: bool = False,
 ) -> tuple[str, str]:
-    """Both prompts with the styles of these names; unknown names have no effect."""
+    """Both prompts with the styles of these names; unknown names have no effect.
+
+    ``comments``: the prompts' own are taken out first, as a style behind one would be part of it.
+    """
     chosen = [styles[name] for name in names if name in styles]
+    if comments and chosen:
+        prompt, negative_prompt = without_comments(prompt), without_comments(negative_prompt)
     return (
         apply_styles(prompt, (s.prompt for s in chosen)),
         apply_styles(negative_prompt, (s.negative_prompt for s in chosen)),

@@ -90,3 +90,14 @@ def test_a_file_that_cannot_be_written_is_said(build: Any, tmp_path: Path) -> No
     answer = put(house, **OIL)
     assert answer.status_code == 507
     assert "cannot be written" in answer.get_json()["detail"]
+
+
+def test_nonsense_is_told_by_the_list_of_styles_alone(house: Any) -> None:
+    (house.data_dir / "styles.csv").write_bytes(b"\x89PNG\r\n\x1a\n\0\0junk")
+    told = house.client().get("/sdapi/v1/prompt-styles")
+    assert told.status_code == 422
+    assert "styles.csv: its first line names no column `name`" in told.get_json()["detail"]
+    body = {"prompt": "a", "styles": ["ink"], "steps": 1}
+    assert house.client().post("/sdapi/v1/txt2img", json=body).status_code == 200
+    pasted = house.client().post("/internal/infotext", json={"infotext": "a\nSteps: 1"})
+    assert pasted.status_code == 200

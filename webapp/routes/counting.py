@@ -64,13 +64,15 @@ def blueprint(reader: Reader) -> Blueprint:
         if len(asked.prompt) > LONGEST_PROMPT:
             raise Refused(f"prompt: {len(asked.prompt)} characters; at most {LONGEST_PROMPT}.")
         options = services().options.get()
-        text = whole(asked) if options["include_styles_into_token_counters"] else asked.prompt
+        comments = bool(options["enable_prompt_comments"])
+        styles = options["include_styles_into_token_counters"]
+        text = whole(asked, comments=comments) if styles else asked.prompt
         how = Counting(
             steps=min(max(asked.steps, 1), MOST_STEPS),
             backtrack=int(str(options["comma_padding_backtrack"])),
             triggers=triggers(reader.tokenizer),
             parse=options["emphasis"] != "None",
-            comments=bool(options["enable_prompt_comments"]),
+            comments=comments,
             old_scheduling=bool(options["use_old_scheduling"]),
         )
         check_prompt(text, how.steps, "prompt", negative=asked.negative)
@@ -80,13 +82,13 @@ def blueprint(reader: Reader) -> Blueprint:
     return counting
 
 
-def whole(asked: Prompt) -> str:
-    """The prompt with its styles."""
+def whole(asked: Prompt, *, comments: bool) -> str:
+    """The prompt with its styles; its own comments are taken out where there are ``comments``."""
     if not asked.styles:
         return asked.prompt
     known = read_styles(styles_files(services().config))
     prompts = ("", asked.prompt) if asked.negative else (asked.prompt, "")
-    return styled(*prompts, asked.styles, known)[int(asked.negative)]
+    return styled(*prompts, asked.styles, known, comments=comments)[int(asked.negative)]
 
 
 def triggers(tokenizer: Tokenizer) -> tuple[Trigger, ...]:

@@ -17,9 +17,10 @@ from generator.pictures.upscaler_names import (
     label,
     listed,
 )
-from generator.prompt.styles import read_styles
+from generator.prompt.styles import read_styles, unread_styles
 from generator.sampling.names import SAMPLER_NAMES, SCHEDULE_NAMES
 from webapp import scripts_info
+from webapp.errors import Refused
 from webapp.flags import FLAGS, Flag
 from webapp.openapi import NULL, Note, described
 from webapp.places import styles_files
@@ -277,8 +278,12 @@ def of_plugins() -> scripts_info.Brought:
 @allowed(Scope.READ)
 @described(Note("Named pieces of prompts", answer=LIST))
 def prompt_styles() -> Response:
-    """The styles of styles.csv, read afresh."""
-    return jsonify(styles_told())
+    """The styles of styles.csv, read afresh; 422 with the reason where no file can be read."""
+    styles = styles_told()
+    reasons = [] if styles else unread_styles(styles_files(services().config))
+    if reasons:
+        raise Refused(" ".join(reasons))
+    return jsonify(styles)
 
 
 def styles_told() -> list[dict[str, str]]:

@@ -173,3 +173,9 @@ def test_what_is_written_is_read_back(prompt: str, negative: str, told: dict[str
 @pytest.mark.parametrize("part", ["a", "a b-", " ", "a: b", 'ab: "', '"', '\\"', "\t \t", ":"])
 def test_reading_takes_time_in_proportion(part: str) -> None:
     quick(lambda: take_apart(part * (200_000 // len(part))), 5)  # squared it would be minutes
+
+
+@pytest.mark.parametrize("text", ['"quoted"', '"a" and "b"', '"', '""', 'say "hi"', '"a, b"'])
+def test_quotes_come_back(text: str) -> None:
+    written = write("a cat", "", {"Steps": 1, "Hires prompt": text, "Seed": 2})
+    assert take_apart(written).parameters["Hires prompt"] == text
