@@ -3,8 +3,9 @@
 from PIL import Image
 
 from generator.errors import BadRequest
+from generator.pictures.embedded_text import PARAMETERS, read_infotext
 from generator.pictures.infotext import quote
-from generator.pictures.saving import PARAMETERS, open_encoded, read_infotext
+from generator.pictures.reading import bytes_of, decode, open_header
 from generator.pictures.upscaling import Tiling, Upscalers
 from generator.request import Extras, ExtrasRequest
 
@@ -26,8 +27,9 @@ def enlarge_all(request: ExtrasRequest, upscalers: Upscalers) -> Extras:
     images: list[Image.Image] = []
     for text in request.images:
         _check_sum(images)
-        image = open_encoded(text, "image")
-        kept = texts_of(image)
+        file = open_header(bytes_of(text, "image"))
+        image = decode(file)
+        kept = texts_of(file)
         image = _enlarged(image, request, upscalers)
         image.info.clear()
         image.info.update({**kept, POSTPROCESSING: told})
@@ -74,13 +76,15 @@ def _blends(request: ExtrasRequest) -> bool:
 
 
 def _enlarged(image: Image.Image, request: ExtrasRequest, upscalers: Upscalers) -> Image.Image:
+    image = image if image.mode == "RGBA" else image.convert("RGB")
     if request.upscaler == NONE:
         return image
     factor = _factor(image, request)
     tiling = Tiling(request.tile, request.tile_overlap)
-    larger = upscalers.enlarge(image, request.upscaler, factor, tiling)
+    covered = request.size if request.crop else None
+    larger = upscalers.enlarge(image, request.upscaler, factor, tiling, covered)
     if _blends(request):
-        other = upscalers.enlarge(image, request.second_upscaler, factor, tiling)
+        other = upscalers.enlarge(image, request.second_upscaler, factor, tiling, covered)
         other = other.convert(larger.mode)
         larger = Image.blend(larger, other, request.second_visibility)
     return _cropped(larger, request.size) if request.size and request.crop else larger
@@ -102,7 +106,6 @@ def _factor(image: Image.Image, request: ExtrasRequest) -> float:
 
 
 def _cropped(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The middle of ``image``, on black where it is smaller by the rounding to eighths."""
-    canvas = Image.new("RGB", size)
-    canvas.paste(image, (size[0] // 2 - image.width // 2, size[1] // 2 - image.height // 2))
-    return canvas
+    """The middle of ``image``, which covers ``size``."""
+    left, top = image.width // 2 - size[0] // 2, image.height // 2 - size[1] // 2
+    return image.crop((left, top, left + size[0], top + size[1]))

@@ -2,10 +2,10 @@
 
 import base64
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from generator.pictures.saving import encode_chunks
+from generator.pictures.saving import encode_chunks, fits
 from generator.request import Extras
 from webapp.errors import json_answer
 from webapp.queues.contracts import Answer
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def compose_extras(job: "ExtrasJob", extras: Extras) -> Answer:
     """``{"html_info", "image"}`` or ``{"html_info", "images"}`` (contract section 1.11)."""
     images = [transported(image, job) for image in extras.images]
-    told = {"html_info": html_info(extras.notes, job.request.remarks), **extras.facts}
+    remarks = (*job.request.remarks, *too_large(extras.images, job.answer_format))
+    told = {"html_info": html_info(extras.notes, remarks), **extras.facts}
     return json_answer(200, told | ({"image": images[0]} if job.single else {"images": images}))
 
 
@@ -28,6 +29,13 @@ def transported(image: "Image", job: "ExtrasJob") -> str:
     texts = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
     data = encode_chunks(image, job.answer_format, texts, job.answer_quality)
     return base64.b64encode(data).decode("ascii")
+
+
+def too_large(images: Sequence["Image"], format: str) -> Iterator[str]:
+    """A sentence where a picture is a PNG because it is too large for the format asked for."""
+    sides = [max(image.size) for image in images if not fits(image.size, format)]
+    if sides:
+        yield f"{max(sides)} pixels a side are more than {format} holds: sent as PNG."
 
 
 def html_info(notes: Mapping[str, object], remarks: Sequence[str] = ()) -> str:

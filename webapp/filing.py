@@ -20,6 +20,7 @@ from filebrowser.uploads.keeper import Keeper
 from filebrowser.uploads.rules import Rules
 from filebrowser.uploads.uploads import Uploads
 from filebrowser.watcher import FileChange
+from generator.pictures.pixel_modes import to_eight_bits
 from webapp.browsing import roots_of
 from webapp.infotexts import told_by
 from webapp.model_sidecars import Sidecars
@@ -97,7 +98,9 @@ def filing_of(config: "Config", registry: "Registry", memory: MemoryBudget) -> F
 
     return Filing(
         listings=Listings(),
-        thumbnails=Thumbnails(config.easel_dir / THUMBNAILS, memory, spare=config.upload_spare),
+        thumbnails=Thumbnails(
+            config.easel_dir / THUMBNAILS, memory, spare=config.upload_spare, plain=to_eight_bits
+        ),
         index=index,
         hub=hub,
         watching=watching,

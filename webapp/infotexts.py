@@ -5,8 +5,8 @@ import re
 from PIL import Image
 
 from filebrowser.pictures.told import Told
+from generator.pictures.embedded_text import read_infotext
 from generator.pictures.infotext_reading import take_apart
-from generator.pictures.saving import read_infotext
 
 LONGEST = 100_000  # characters; the longest prompts have a hundredth of it
 MOST_LORAS = 100

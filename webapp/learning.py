@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from filebrowser.gate import open_place
 from generator.hooks import Watch
 from generator.inversion.lessons import Lesson, NewWord
-from generator.pictures.saving import open_picture
+from generator.pictures.reading import open_picture
 from webapp.errors import json_answer
 from webapp.picture_files import PictureFiles
 from webapp.queues.contracts import Answer

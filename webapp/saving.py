@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from PIL.Image import Image, Resampling
@@ -16,7 +15,7 @@ from generator.errors import CannotSave
 from generator.hooks import Silence, Stage
 from generator.pictures.grid import grid
 from generator.pictures.reading import fingerprint, read_base64
-from generator.pictures.saving import encode
+from generator.pictures.saving import encode, fits
 from generator.releasing import Releaser
 from generator.request import Generation, GenerationRequest, Picture
 from webapp.naming import Folder
@@ -27,9 +26,6 @@ from webapp.receipts import Receipt
 
 if TYPE_CHECKING:
     from webapp.queues.frames import GenerationJob, Saving
-
-LARGEST = MappingProxyType({"jpg": 65535, "jpeg": 65535, "webp": 16383})
-"""Pixels a side that a format can hold."""
 
 BEFORE = "before-"
 """How the suffix of a picture begins that was there before the finished one, and is saved first."""
@@ -278,4 +274,4 @@ def encoded(
 
 def fitting(image: Image, format: str) -> str:
     """The format, or PNG for a picture that is larger than it can hold."""
-    return format if max(image.size) <= LARGEST.get(format.lower(), max(image.size)) else "png"
+    return format if fits(image.size, format) else "png"

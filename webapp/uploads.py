@@ -18,8 +18,7 @@ from filebrowser.pictures.decoded_size import decoded_bytes
 from filebrowser.pictures.memory_budget import MemoryBudget
 from filebrowser.pictures.opening import DECODED, decoding
 from generator.errors import BadRequest
-from generator.pictures.reading import fingerprint, read_base64
-from generator.pictures.saving import check_picture, open_header
+from generator.pictures.reading import check_picture, fingerprint, open_header, read_base64
 from webapp.errors import Refused
 from webapp.fetching import FetchRules, fetch, is_link
 

@@ -14,6 +14,6 @@ COLOURS = 4
 def decoded_bytes(image: Image.Image, copies: int = 0) -> int:
     """Bytes for decoding an opened picture, and for ``copies`` of it in RGB or RGBA."""
     each = BY_FORMAT.get(image.format or "", BY_MODE.get(image.mode, COLOURS))
-    if image.format == "JPEG" and image.info.get("progressive"):
+    if image.format in ("JPEG", "MPO") and image.info.get("progressive"):
         each += 2 * len(image.getbands())
     return image.width * image.height * (each + copies * COLOURS)

@@ -1,7 +1,7 @@
 """Opens pictures that anybody may have made, within bounds of pixels, bytes and time.
 
 Pillow decodes what its header tells, so the header is judged before anything is decoded. Formats
-that start programs or that browsers do not show are left out. Source: reference checklist 51.
+that start programs are left out. Source: reference checklist 51.
 """
 
 import os
@@ -17,7 +17,7 @@ from filebrowser.errors import NoPicture, TooMuch
 from filebrowser.pictures.decoded_size import decoded_bytes
 from filebrowser.pictures.memory_budget import MemoryBudget
 
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 MOST_PIXELS = 80_000_000  # of one frame: 320 MB while it is decoded with its transparency
 MOST_BYTES = 400_000_000  # of the file
 MOST_SCANS = 200  # of a progressive JPEG, each of which goes over all pixels; usual are 10
@@ -95,7 +95,7 @@ def check_decodable(image: Image.Image, file: int) -> None:
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise TooMuch(f"The picture has {width} x {height} pixels, at most {MOST_PIXELS:,} are.")
-    if image.format == "JPEG" and _scans(file) > MOST_SCANS:
+    if image.format in ("JPEG", "MPO") and _scans(file) > MOST_SCANS:
         raise TooMuch(f"The picture is drawn in more than {MOST_SCANS} passes.")
 
 

@@ -7,6 +7,7 @@ and nobody has to remove it: the least used ones go when the folder has grown to
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +25,13 @@ ASKERS = 64  # of the same thumbnail only one goes on; the others find what it m
 QUALITY = 82
 TYPE = "image/webp"
 
+Plain = Callable[[Image.Image], Image.Image]
+
+
+def by_pillow(image: Image.Image) -> Image.Image:
+    """RGB, or RGBA where something shines through, as Pillow converts."""
+    return image.convert(_plain_mode(image))
+
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
@@ -37,7 +45,8 @@ class Thumbnails:
     """Makes thumbnails and keeps them below ``folder``, at most ``most_bytes`` of them.
 
     Safe for threads. One for the whole process, whose decoded pictures ``memory`` counts;
-    ``spare`` bytes stay free on the disk.
+    ``spare`` bytes stay free on the disk. ``plain`` brings pixels of every kind to 8 bits a
+    channel; the application has such a function.
     """
 
     def __init__(
@@ -46,7 +55,9 @@ class Thumbnails:
         memory: MemoryBudget | None = None,
         most_bytes: int = 512 * 2**20,
         spare: int = 0,
+        plain: Plain = by_pillow,
     ) -> None:
+        self._plain = plain
         self._kept = Kept(folder, most_bytes, spare)
         self._memory = memory or MemoryBudget(DECODED)
         self._turns = threading.BoundedSemaphore(AT_ONCE)
@@ -86,32 +97,21 @@ class Thumbnails:
         with opened(file, self._memory) as image:
             check_decodable(image, file)
             with decoding(image, self._memory, copies=int(_plain_mode(image) != image.mode)):
-                return shrunk(image, side)
+                return shrunk(image, side, self._plain)
 
 
-def shrunk(image: Image.Image, side: int) -> bytes:
+def shrunk(image: Image.Image, side: int, plain: Plain = by_pillow) -> bytes:
     """The first frame of ``image`` as a WebP of at most ``side`` pixels a side, without metadata.
 
     Raises what Pillow raises of damaged pictures.
     """
     image.draft("RGB", (2 * side, 2 * side))  # JPEG decodes to 1/2, 1/4 or 1/8 at no cost
-    plain = _plain(image)
-    plain.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=1.5)
-    upright = ImageOps.exif_transpose(_with_orientation(plain, image))
+    small = plain(image)
+    small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=1.5)
+    upright = ImageOps.exif_transpose(_with_orientation(small, image))
     buffer = BytesIO()
     upright.save(buffer, "WEBP", quality=QUALITY, method=1, exif=b"", icc_profile=b"")
     return buffer.getvalue()
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """RGB, or RGBA where something shines through; a picture of 16 bits is brought to 8."""
-    if image.mode.startswith("I"):
-        return image.point(lambda value: value / 256).convert("RGB")
-    mode = _plain_mode(image)
-    if image.mode != mode:
-        return image.convert(mode)
-    image.load()
-    return image
 
 
 def _plain_mode(image: Image.Image) -> str:

@@ -53,19 +53,22 @@ class Upscalers:
         self._held: tuple[object, ImageModelDescriptor] | None = None  # by the file's identity
 
     def enlarge(
-        self, image: Image.Image, name: str, scale: float, tiling: Tiling | None = None
+        self,
+        image: Image.Image,
+        name: str,
+        scale: float,
+        tiling: Tiling | None = None,
+        covered: tuple[int, int] | None = None,
     ) -> Image.Image:
         """``image`` with sides of ``scale`` times its own, cut down to multiples of 8.
 
+        They are not cut down where the picture would no longer cover the size ``covered``.
         ``name`` is None, Lanczos, Nearest or the stem of a file. A network runs at least once and
         at most three times; what is too large then is made smaller by Lanczos. Raises
         :class:`BadRequest` for an unknown name, :class:`ModelUnreadable` for a broken file.
         """
-        target = (
-            int(image.width * scale) // CELL * CELL,
-            int(image.height * scale) // CELL * CELL,
-        )
-        if min(target) < CELL:
+        target = _target(image, scale, covered)
+        if min(target) < (1 if covered else CELL):
             raise BadRequest(f"{image.width} x {image.height} times {scale} leaves no picture.")
         _check_room(image, scale)
         for _ in range(MOST_RUNS):
@@ -108,7 +111,7 @@ class Upscalers:
 
     def _once(self, image: Image.Image, name: str, scale: float, tiling: Tiling) -> Image.Image:
         if name in IMAGE_MODES:
-            size = (int(image.width * scale), int(image.height * scale))
+            size = (max(int(image.width * scale), 1), max(int(image.height * scale), 1))
             return image.resize(size, IMAGE_MODES[name])
         brought = self._brought().get(name)
         if brought:
@@ -131,6 +134,15 @@ class Upscalers:
             self._held = None  # before the next one is loaded, for the memory's sake
             self._held = (file.identity, _load(file, self._device))
         return self._held[1]
+
+
+def _target(image: Image.Image, scale: float, covered: tuple[int, int] | None) -> tuple[int, int]:
+    """The size to come to."""
+    sides = image.width * scale, image.height * scale
+    width, height = (int(side) // CELL * CELL for side in sides)
+    if covered is None or (width >= covered[0] and height >= covered[1]):
+        return width, height
+    return max(round(sides[0]), covered[0]), max(round(sides[1]), covered[1])
 
 
 def _check_room(image: Image.Image, scale: float) -> None:

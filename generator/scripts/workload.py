@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from generator.errors import BadRequest
-from generator.pictures.saving import open_header
+from generator.pictures.reading import open_header
 from generator.pictures.tile_starts import tile_starts
 from generator.request import GenerationRequest
 from generator.scripts import from_file, plot

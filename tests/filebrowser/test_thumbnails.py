@@ -18,12 +18,13 @@ from filebrowser.errors import NoPicture, NotAFile, NotHere, TooMuch
 from filebrowser.gate import Place, Root
 from filebrowser.pictures.keeping import Kept
 from filebrowser.pictures.thumbnails import SIDES, Thumbnails
+from generator.pictures.pixel_modes import to_eight_bits
 from tests.waiting import quick
 
 
 @pytest.fixture
 def thumbnails(tmp_path: Path) -> Thumbnails:
-    return Thumbnails(tmp_path / "kept", most_bytes=2**20)
+    return Thumbnails(tmp_path / "kept", most_bytes=2**20, plain=to_eight_bits)
 
 
 @pytest.fixture

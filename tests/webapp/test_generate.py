@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from generator.errors import ModelUnreadable
-from generator.pictures.saving import read_infotext
+from generator.pictures.embedded_text import read_infotext
 from generator.request import Generation, GenerationRequest, Picture
 from tests.plugins.making import make_plugin
 from webapp import generate

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from generator.pictures.saving import encode
+from tests.generator.pictures.test_embedded_text import COMMENTS, with_comment
 from tests.waiting import PATIENCE, quick
 
 INFOTEXT = (
@@ -66,6 +67,15 @@ def test_a_picture_tells_how_it_was_made_and_with_which_model_here(house: Any, s
         "seed": 7,
     }
     assert picture["checkpoint"]["name"] == "painter.safetensors"
+
+
+@pytest.mark.parametrize("kind", ["ascii", "unicode-le", "jis", "bare-utf-8", "undefined-utf-16"])
+def test_comments_of_every_kind_are_told_and_found(house: Any, kind: str) -> None:
+    comment, text = COMMENTS[kind]
+    told = ask(house, put(house, "a.jpg", with_comment(comment)))["picture"]
+    assert told["infotext"] == text
+    assert told["made"]["prompt"] == text.partition("\n")[0]
+    assert told["made"]["seed"] == 42
 
 
 def test_a_picture_may_tell_nothing(house: Any) -> None:

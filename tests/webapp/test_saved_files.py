@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from generator.errors import CannotSave
-from generator.pictures.saving import open_picture
+from generator.pictures.reading import open_picture
 from generator.request import Aside
 from tests.webapp.test_img2img import BODY, PICTURE
 from webapp.picture_files import PictureFiles

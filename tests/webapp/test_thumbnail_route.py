@@ -4,9 +4,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from tests.generator.pictures.kinds_of_pictures import COLOURED, COLOURS, GREY, RAMP, TRANSPARENT
 from webapp.auth import credentials
 
 URL = "/api/files/thumbnail?path=/data/outputs/a.png"
@@ -31,6 +33,16 @@ def test_a_picture_comes_small_and_is_asked_for_once(house: Any, picture: Path) 
     assert (again.status_code, again.data) == (304, b"")
     other = client.get(f"{URL}&size=128", headers={"If-None-Match": answer.headers["ETag"]})
     assert other.status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["tiff-16", "tiff-float", "tiff-lab", "png-16-grey", "jpeg-cmyk"])
+def test_pictures_of_every_kind_come_small(house: Any, picture: Path, kind: str) -> None:
+    picture.write_bytes((GREY | COLOURED | TRANSPARENT)[kind])
+    answer = house.client().get(URL)
+    assert answer.status_code == 200, answer.get_json()
+    small = np.asarray(Image.open(BytesIO(answer.data)).convert("RGB"), np.int16)
+    whole = (RAMP if kind in GREY or kind in TRANSPARENT else COLOURS).convert("RGB")
+    assert np.abs(small - np.asarray(whole, np.int16)).mean() < 8
 
 
 def test_a_changed_picture_is_sent_again(house: Any, picture: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from generator.pictures.saving import open_picture
+from generator.pictures.reading import open_picture
 from webapp import uploads
 from webapp.errors import Refused
 from webapp.uploads import PIECE, PictureReader, decode_in_pieces
@@ -104,7 +104,7 @@ def test_a_picture_stands_upright_and_keeps_its_transparency() -> None:
     assert open_picture(file("JPEG", (6, 4), exif=exif)).size == (4, 6)
     palette = file("PNG", mode="P", transparency=bytes([0, 128, 255]))
     assert open_picture(palette).mode == "RGBA"
-    assert open_picture(file("PNG", mode="P")).mode == "P"
+    assert open_picture(file("PNG", mode="P")).mode == "RGB"
 
 
 @settings(max_examples=150, deadline=None)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from generator.pictures.saving import encode, open_encoded
+from generator.pictures.reading import read_base64
+from generator.pictures.saving import encode
 from tests.likeness import is_same_drawing
 from tests.parity.service import Service
 
@@ -18,7 +19,7 @@ def draw(service: Service, **changes: Any) -> tuple[Any, dict[str, Any]]:
     """The first picture and ``info``."""
     reply = service.post("/sdapi/v1/txt2img", {**SMALL, **changes})
     assert reply.status == 200, reply.body
-    return open_encoded(reply.body["images"][0], "images"), json.loads(reply.body["info"])
+    return read_base64(reply.body["images"][0], "images"), json.loads(reply.body["info"])
 
 
 @pytest.mark.parametrize(

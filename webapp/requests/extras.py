@@ -105,6 +105,8 @@ def to_extras(body: ExtrasFields, images: Sequence[str], given: Given) -> Extras
     for name in NO_FACES:
         if getattr(body, name):
             raise Refused(f"{name}: there is no face restorer here yet; leave it at 0.")
+    if body.resize_mode == TO_SIZE and (body.upscaler_1 or "None") == "None":
+        given.tell("upscaler_1: None enlarges nothing; the picture keeps its size.")
     return ExtrasRequest(
         images=tuple(images),
         factor=body.upscaling_resize,

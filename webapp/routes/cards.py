@@ -21,7 +21,7 @@ from filebrowser.serving import SANDBOX, Shown, respond
 from generator.errors import BadRequest, ModelNotFound
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
-from generator.pictures.saving import open_header
+from generator.pictures.reading import open_header
 from webapp.openapi import Note, described
 from webapp.routes.context import services
 from webapp.scopes import Scope, allowed

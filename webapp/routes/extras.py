@@ -1,13 +1,13 @@
 """Extras and PNG info: pictures enlarged by a worker, and the text inside a picture read here."""
 
 import base64
-from collections.abc import Mapping
 from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify
 
 from filebrowser.pictures.opening import decoding
-from generator.pictures.saving import PARAMETERS, open_header, read_infotext
+from generator.pictures.embedded_text import other_texts, read_infotext
+from generator.pictures.reading import open_header
 from generator.prompt.styles import read_styles
 from generator.workload import check_workload, enlarged_megapixels
 from webapp.openapi import Note, described
@@ -42,14 +42,6 @@ INFO = {
     "type": "object",
     "properties": {"info": TEXT, "items": {"type": "object"}, "parameters": {"type": "object"}},
 }
-UNTOLD = frozenset(
-    {
-        *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "photoshop"),
-        *("background", "timestamp", "duration", "progressive", "progression", "icc_profile"),
-        "chromaticity",
-    }
-)
-"""Entries of a picture's header that say nothing about how it was made (contract 6.3)."""
 
 
 @extras.post("/extra-single-image")
@@ -114,16 +106,8 @@ def png_info() -> Response:
     data = base64.b64decode(reader()("image", body.image))
     image = open_header(data)
     with decoding(image, services().decoding):
-        info, items = read_infotext(image), other_texts(image.info)
+        info = read_infotext(image)
+        items = other_texts(image, info)
     styles = read_styles(styles_files(services().config)).values()
     parameters = parameters_of(info, services().options.get(), styles)
     return jsonify({"info": info, "items": items, "parameters": parameters})
-
-
-def other_texts(header: Mapping[str | tuple[int, int], object]) -> dict[str, object]:
-    """What else a picture's header says in words or numbers."""
-    return {
-        str(key): value
-        for key, value in header.items()
-        if key != PARAMETERS and key not in UNTOLD and isinstance(value, str | int | float)
-    }

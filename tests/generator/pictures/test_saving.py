@@ -6,7 +6,9 @@ import pytest
 from PIL import Image
 
 from generator.errors import BadRequest, CannotSave
-from generator.pictures.saving import encode, open_picture, read_infotext, save
+from generator.pictures.embedded_text import read_infotext
+from generator.pictures.reading import open_header, open_picture
+from generator.pictures.saving import encode, save
 
 
 @pytest.fixture
@@ -42,6 +44,20 @@ def test_an_unknown_format_is_refused(picture: Image.Image) -> None:
 def test_bytes_that_are_no_picture_are_refused() -> None:
     with pytest.raises(BadRequest, match=r"Invalid encoded image"):
         open_picture(b"no picture at all")
+
+
+@pytest.mark.parametrize(
+    ("format", "side", "made"),
+    [
+        ("webp", 16383, "WEBP"),
+        ("webp", 16384, "PNG"),
+        ("jpg", 65501, "PNG"),
+        ("jpeg", 65500, "JPEG"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_a_png(format: str, side: int, made: str) -> None:
+    data = encode(Image.new("L", (side, 1)), format, "Steps: 1")
+    assert open_header(data).format == made
 
 
 def test_save_makes_the_folder_and_leaves_only_the_file(tmp_path: Path) -> None:

@@ -10,11 +10,14 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from generator.errors import BadRequest, ModelUnreadable
+from generator.extras import enlarge_all
 from generator.models import torchvision_ops
 from generator.models.registry import Folders, Registry
+from generator.pictures.reading import write_base64
 from generator.pictures.tiles import Tiling
 from generator.pictures.upscaler_names import find_upscaler, known_upscalers, label
 from generator.pictures.upscaling import Upscalers
+from generator.request import ExtrasRequest
 
 
 def gradient(width: int, height: int) -> Image.Image:
@@ -50,6 +53,23 @@ def test_sides_are_multiples_of_eight(
     tmp_path: Path, name: str, scale: float, size: tuple[int, int]
 ) -> None:
     assert upscalers(tmp_path).enlarge(gradient(48, 32), name, scale).size == size
+
+
+@pytest.mark.parametrize("names", [("Lanczos", "None"), ("Nearest", "Lanczos")])
+@pytest.mark.parametrize(
+    "size", [(40, 20), (20, 40), (1, 1), (7, 300), (333, 5), (96, 96), (77, 50)]
+)
+def test_a_size_with_crop_is_covered(
+    tmp_path: Path, names: tuple[str, str], size: tuple[int, int]
+) -> None:
+    white = write_base64(Image.new("RGB", (77, 50), "white"))
+    wanted = ExtrasRequest(
+        images=(white,), size=size, crop=True, upscaler=names[0], second_upscaler=names[1],
+        second_visibility=0.5,
+    )  # fmt: skip
+    (image,) = enlarge_all(wanted, upscalers(tmp_path)).images
+    assert image.size == size
+    assert image.getextrema() == ((255, 255),) * 3
 
 
 def test_nearest_repeats_pixels(tmp_path: Path) -> None:

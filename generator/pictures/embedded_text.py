@@ -1,0 +1,226 @@
+"""The texts inside pictures, of whichever program and however it wrote them. No torch.
+
+Contract section 6.3, and what other programs do: EXIF comments of every kind, texts in the first
+directory of EXIF, chunks in UTF-8, NovelAI's JSON.
+"""
+
+import codecs
+import json
+import unicodedata
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from types import MappingProxyType
+
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import iTXt
+
+from generator.pictures.infotext_reading import take_apart
+from generator.pictures.reading import BROKEN
+
+PARAMETERS = "parameters"  # the chunk that holds the infotext
+USER_COMMENT = ExifTags.Base.UserComment
+UNICODE = b"UNICODE\0"  # the EXIF standard's mark of a UTF-16 comment
+ASCII, JIS, UNDEFINED = b"ASCII\0\0\0", b"JIS\0\0\0\0\0", bytes(8)
+MARK = 8  # bytes of such a mark
+LONGEST = 1_000_000  # characters of one text, and of an infotext
+MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+UNUSED = ("Cn", "Co", "Cs")  # Unicode's categories of what is in no text
+LOOKED_AT = 2000  # bytes by which the order of UTF-16 is told
+DIRECTORY = (
+    *("ImageDescription", "XPTitle", "XPComment", "XPSubject", "XPKeywords"),
+    *("Artist", "Copyright", "Software", "Make", "Model"),
+)
+"""Texts of EXIF's first directory. ComfyUI puts its graph into some of them."""
+
+SAMPLERS = MappingProxyType(
+    {
+        "k_euler_ancestral": "Euler a",
+        "k_euler": "Euler",
+        "k_lms": "LMS",
+        "k_heun": "Heun",
+        "k_dpm_2": "DPM2",
+        "k_dpm_2_ancestral": "DPM2 a",
+        "k_dpmpp_2m": "DPM++ 2M",
+        "k_dpmpp_2s_ancestral": "DPM++ 2S a",
+        "k_dpmpp_sde": "DPM++ SDE",
+        "k_dpmpp_2m_sde": "DPM++ 2M SDE",
+        "ddim": "DDIM",
+        "plms": "PLMS",
+    }
+)
+"""NovelAI's names; another one is taken for the first, as AUTOMATIC1111 does."""
+
+IN_BYTES = ("comment", "xmp")  # texts that Pillow leaves undecoded
+UNTOLD = frozenset(
+    {
+        *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "photoshop"),
+        *("background", "timestamp", "duration", "progressive", "progression", "icc_profile"),
+        *("chromaticity", "parameters"),
+    }
+)
+"""Entries of a picture's header that say nothing about how it was made (contract 6.3)."""
+
+
+def read_infotext(image: Image.Image, *, header_only: bool = False) -> str:
+    """The text that tells how an opened picture was made, "" where there is none.
+
+    EXIF's comment wins over the chunk ``parameters``, this over other comments and descriptions;
+    but what reads like an infotext wins over what does not. ``header_only``: nothing is decoded;
+    what stands behind a PNG's pixels is not found.
+    """
+    found = [text for text in _candidates(image, header_only) if text]
+    return next((text for text in found if _tells(text)), found[0] if found else "")
+
+
+def other_texts(image: Image.Image, infotext: str) -> dict[str, object]:
+    """What else a decoded picture's header says in words or numbers, by name."""
+    told: dict[str, object] = {}
+    for key, value in image.info.items():
+        if key in UNTOLD or str(key).startswith("Raw profile type"):
+            continue
+        shown = value if isinstance(value, int | float) else ""
+        if isinstance(value, str) or key in IN_BYTES:
+            shown = _text(value)
+        if shown not in ("", infotext):
+            told[str(key)] = shown
+    exif = {**_directory(image, False), "UserComment": _comment(image, False)}
+    return told | {key: text for key, text in exif.items() if text not in ("", infotext)}
+
+
+def _candidates(image: Image.Image, header_only: bool) -> Iterator[str]:
+    chunks = image.info
+    yield _novel_ai(image)
+    yield _comment(image, header_only)
+    yield _text(chunks.get(PARAMETERS, ""))
+    yield _text(chunks.get("comment", ""))
+    directory = _directory(image, header_only)
+    yield directory.get("ImageDescription", "")
+    yield directory.get("XPComment", "")
+
+
+def _tells(text: str) -> bool:
+    return text.startswith("{") or bool(take_apart(text).parameters)
+
+
+def _text(value: object) -> str:
+    """The text of a chunk. Pillow reads PNG's tEXt as Latin-1; most programs write UTF-8."""
+    if isinstance(value, iTXt):
+        return str(value)[:LONGEST]
+    if isinstance(value, str):
+        try:
+            value = value.encode("latin-1")
+        except UnicodeEncodeError:
+            return value[:LONGEST]
+    return _plain(value) if isinstance(value, bytes) else ""
+
+
+def _exif(image: Image.Image, header_only: bool) -> Image.Exif:
+    """EXIF; none where it is damaged, or has to be searched for behind the pixels."""
+    # Pillow decodes a PNG without EXIF, in case there is some at its end.
+    hidden = image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys()
+    try:
+        return Image.Exif() if header_only and hidden else image.getexif()
+    except BROKEN:
+        return Image.Exif()
+
+
+def _comment(image: Image.Image, header_only: bool) -> str:
+    exif = _exif(image, header_only)
+    try:
+        comment = exif.get_ifd(ExifTags.IFD.Exif).get(USER_COMMENT, b"")
+    except BROKEN:
+        return ""
+    return decode_comment(_bytes(comment))
+
+
+def _directory(image: Image.Image, header_only: bool) -> Mapping[str, str]:
+    exif = _exif(image, header_only)
+    found = {}
+    for name in DIRECTORY:
+        try:
+            value = _bytes(exif.get(ExifTags.Base[name], b""))
+        except BROKEN:
+            continue
+        wide = name.startswith("XP")  # Windows writes these in UTF-16
+        found[name] = _tidy(value.decode("utf-16-le", "replace")) if wide else _plain(value)
+    return found
+
+
+def _bytes(value: object) -> bytes:
+    """A value of EXIF as it stood there: Pillow reads those of kind ASCII as Latin-1."""
+    if isinstance(value, str):
+        return value.encode("latin-1", "replace")
+    return value if isinstance(value, bytes) else b""
+
+
+def decode_comment(comment: bytes) -> str:
+    """EXIF's user comment: marked ASCII, JIS, UNICODE or undefined, or bare."""
+    mark, rest = comment[:MARK].upper(), comment[MARK:]
+    if mark == UNICODE:
+        return _wide(rest)
+    if mark == JIS:
+        return _tidy(_first(rest, "iso2022_jp" if b"\x1b" in rest else "utf-8", "shift_jis"))
+    return _plain(rest if mark in (ASCII, UNDEFINED) else comment)
+
+
+def _plain(data: bytes) -> str:
+    """UTF-8, UTF-16 by its byte-order mark or its many zeros, else Windows' Western letters."""
+    bare = data.strip(b"\0")
+    if data.startswith(MARKS) or bare.count(0) > len(bare) // 4:
+        return _wide(data)
+    return _tidy(_first(bare, "utf-8-sig"))
+
+
+def _first(data: bytes, *encodings: str) -> str:
+    """By the first of these encodings that fits."""
+    for encoding in encodings:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return data.decode("cp1252", "replace")
+
+
+def _wide(data: bytes) -> str:
+    """UTF-16 in the order of its mark, else in the likelier one; UTF-8 that is called so."""
+    if data.startswith(MARKS):
+        return _tidy(data.decode("utf-16", "replace"))
+    if b"\0" not in data:
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            text = ""
+        if any(sign.isascii() and sign.isalpha() for sign in text):
+            return _tidy(text)
+    head = data[:LOOKED_AT]
+    order = max(("utf-16-be", "utf-16-le"), key=lambda each: _likelihood(head, each))
+    return _tidy(data.decode(order, "replace"))
+
+
+def _likelihood(head: bytes, encoding: str) -> int:
+    """How many pairs of ASCII letters a text has in this encoding, less signs that do not exist."""
+    text = head.decode(encoding, "replace")
+    odd = sum(unicodedata.category(sign) in UNUSED or sign == "\ufffd" for sign in text)
+    return sum(" " <= pair[0] <= "~" and " " <= pair[1] <= "~" for pair in pairwise(text)) - odd
+
+
+def _tidy(text: str) -> str:
+    return text.strip("\0").strip()[:LONGEST]
+
+
+def _novel_ai(image: Image.Image) -> str:
+    """NovelAI's description and JSON as an infotext, as AUTOMATIC1111 reads them."""
+    chunks = image.info
+    if chunks.get("Software") != "NovelAI":
+        return ""
+    try:
+        told = json.loads(_text(chunks.get("Comment", "")))
+        prompt = _text(chunks.get("Description", "")) or str(told["prompt"])
+        sampler = SAMPLERS.get(str(told["sampler"]), "Euler a")
+        return (
+            f"{prompt}\nNegative prompt: {told['uc']}\nSteps: {told['steps']}, Sampler: {sampler}, "
+            f"CFG scale: {told['scale']}, Seed: {told['seed']}, "
+            f"Size: {image.width}x{image.height}, Clip skip: 2, ENSD: 31337"
+        )[:LONGEST]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""

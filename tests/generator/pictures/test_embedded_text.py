@@ -1,0 +1,149 @@
+"""Texts that other programs wrote into pictures, each in its own way."""
+
+import json
+import struct
+import zlib
+
+import pytest
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
+
+from generator.pictures.embedded_text import LONGEST, other_texts, read_infotext
+from generator.pictures.reading import open_header
+from tests.generator.pictures.kinds_of_pictures import COLOURS, file
+
+TEXT = "a café, 猫 🐈\nNegative prompt: dog\nSteps: 7, Sampler: Euler a, CFG scale: 5, Seed: 42"
+ASCII = TEXT.encode("ascii", "ignore").decode()
+JAPANESE = TEXT.replace("é", "e").replace(" 🐈", "")
+UNICODE, UNMARKED = b"UNICODE\0", bytes(8)
+COMMENTS = {
+    "ascii": (b"ASCII\0\0\0" + ASCII.encode(), ASCII),
+    "ascii-that-is-utf-8": (b"ASCII\0\0\0" + TEXT.encode() + b"\0", TEXT),
+    "unicode-be": (UNICODE + TEXT.encode("utf-16-be"), TEXT),
+    "unicode-le": (UNICODE + TEXT.encode("utf-16-le"), TEXT),
+    "unicode-be-mark": (UNICODE + b"\xfe\xff" + TEXT.encode("utf-16-be"), TEXT),
+    "unicode-le-mark": (UNICODE + b"\xff\xfe" + TEXT.encode("utf-16-le"), TEXT),
+    "unicode-that-is-utf-8": (UNICODE + TEXT.encode(), TEXT),
+    "unicode-lower": (b"Unicode\0" + TEXT.encode("utf-16-be") + bytes(4), TEXT),
+    "unicode-chinese": (UNICODE + "一只猫和一只狐狸".encode("utf-16-be"), "一只猫和一只狐狸"),
+    "jis": (b"JIS\0\0\0\0\0" + JAPANESE.encode("iso2022_jp"), JAPANESE),
+    "jis-shifted": (b"JIS\0\0\0\0\0" + JAPANESE.encode("shift_jis"), JAPANESE),
+    "undefined-utf-8": (UNMARKED + TEXT.encode(), TEXT),
+    "undefined-utf-16": (UNMARKED + TEXT.encode("utf-16-le"), TEXT),
+    "bare-utf-8": (TEXT.encode(), TEXT),
+    "bare-latin-1": ("un café".encode("latin-1"), "un café"),
+    "blank": (b"ASCII\0\0\0" + b" " * 40, ""),
+}
+
+
+def infotext(data: bytes) -> str:
+    """As the file browser reads it and as png-info does, which must be the same."""
+    told = read_infotext(open_header(data))
+    assert read_infotext(open_header(data), header_only=True) == told
+    return told
+
+
+def with_comment(comment: bytes | str, format: str = "JPEG") -> bytes:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
+    return file(COLOURS, format, exif=exif.tobytes())
+
+
+@pytest.mark.parametrize("kind", COMMENTS)
+def test_comments_of_every_kind(kind: str) -> None:
+    comment, text = COMMENTS[kind]
+    assert infotext(with_comment(comment)) == text
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "AVIF", "TIFF"])
+def test_comments_in_other_containers(format: str) -> None:
+    assert read_infotext(open_header(with_comment(COMMENTS["ascii"][0], format))) == ASCII
+
+
+def test_descriptions_of_the_first_directory() -> None:
+    for tag, value in (
+        (ExifTags.Base.ImageDescription, TEXT),
+        (ExifTags.Base.XPComment, TEXT.encode("utf-16-le") + b"\0\0"),
+    ):
+        exif = Image.Exif()
+        exif[tag] = value.encode() if isinstance(value, str) else value
+        assert infotext(file(COLOURS, "JPEG", exif=exif)) == TEXT
+
+
+def test_comments_of_jpeg_and_gif() -> None:
+    assert infotext(file(COLOURS, "JPEG", comment=TEXT.encode())) == TEXT
+    assert infotext(file(COLOURS, "GIF", comment=TEXT.encode())) == TEXT
+
+
+def png_with(name: bytes, content: bytes) -> bytes:
+    """A PNG with one more chunk before its pixels."""
+    data = file(COLOURS, "PNG")
+    check = struct.pack(">I", zlib.crc32(name + content))
+    return data[:33] + struct.pack(">I", len(content)) + name + content + check + data[33:]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (b"tEXt", b"parameters\0" + TEXT.encode()),
+        (b"zTXt", b"parameters\0\0" + zlib.compress(TEXT.encode())),
+        (b"iTXt", b"parameters\0\0\0\0\0" + TEXT.encode()),
+        (b"iTXt", b"parameters\0\1\0en\0\0" + zlib.compress(TEXT.encode())),
+    ],
+)
+def test_chunks_of_every_kind(name: bytes, content: bytes) -> None:
+    assert infotext(png_with(name, content)) == TEXT
+
+
+def test_chunks_in_latin_1_and_what_looks_like_utf_8() -> None:
+    assert infotext(png_with(b"tEXt", "parameters\0un café".encode("latin-1"))) == "un café"
+    assert infotext(png_with(b"iTXt", "parameters\0\0\0\0\0un cafÃ©".encode())) == "un cafÃ©"
+
+
+def test_what_tells_of_making_wins_over_what_does_not() -> None:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"ASCII\0\0\0Screenshot"
+    chunks = PngInfo()
+    chunks.add_text("parameters", TEXT)
+    data = file(COLOURS, "PNG", exif=exif.tobytes(), pnginfo=chunks)
+    assert infotext(data) == TEXT
+    assert other_texts(open_header(data), TEXT)["UserComment"] == "Screenshot"
+
+
+def test_novelai() -> None:
+    told = {"sampler": "k_dpmpp_2m", "steps": 28, "uc": "dog", "scale": 11.0, "seed": 42}
+    chunks = PngInfo()
+    for key, value in {
+        "Software": "NovelAI",
+        "Description": "a café",
+        "Comment": json.dumps(told),
+    }.items():
+        chunks.add_text(key, value)
+    data = file(COLOURS, "PNG", pnginfo=chunks)
+    assert infotext(data) == (
+        "a café\nNegative prompt: dog\nSteps: 28, Sampler: DPM++ 2M, CFG scale: 11.0, Seed: 42, "
+        "Size: 48x48, Clip skip: 2, ENSD: 31337"
+    )
+    chunks.add_text("Comment", "[" * 100_000)  # no JSON that can be read
+    assert infotext(file(COLOURS, "PNG", pnginfo=chunks)) == ""
+
+
+def test_texts_of_other_programs_are_shown() -> None:
+    chunks = PngInfo()
+    chunks.add_itxt("invokeai_metadata", '{"positive_prompt": "猫"}')
+    chunks.add_text("workflow", "{}")
+    shown = other_texts(open_header(file(COLOURS, "PNG", pnginfo=chunks)), "")
+    assert shown["invokeai_metadata"] == '{"positive_prompt": "猫"}'
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = 'workflow:{"a": 1}'
+    assert other_texts(open_header(file(COLOURS, "WEBP", exif=exif)), "") == {
+        "Make": 'workflow:{"a": 1}'
+    }
+
+
+def test_damaged_and_endless_texts() -> None:
+    damaged = file(COLOURS, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f" + b"x" * 40)
+    assert infotext(damaged) == ""
+    assert len(infotext(with_comment(b"a" * 60_000))) == 60_000
+    long = png_with(b"tEXt", b"parameters\0" + b"a" * (LONGEST + 5))
+    assert len(infotext(long)) == LONGEST
