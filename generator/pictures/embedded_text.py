@@ -15,12 +15,14 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import iTXt
 
 from generator.pictures.infotext_reading import take_apart
+from generator.pictures.other_programs import infotext_of_json
 from generator.pictures.reading import BROKEN
 
 PARAMETERS = "parameters"  # the chunk that holds the infotext
 USER_COMMENT = ExifTags.Base.UserComment
 UNICODE = b"UNICODE\0"  # the EXIF standard's mark of a UTF-16 comment
 ASCII, JIS, UNDEFINED = b"ASCII\0\0\0", b"JIS\0\0\0\0\0", bytes(8)
+OTHERS = ("invokeai_metadata", "prompt")  # chunks of InvokeAI and ComfyUI
 MARK = 8  # bytes of such a mark
 LONGEST = 1_000_000  # characters of one text, and of an infotext
 MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -68,7 +70,8 @@ def read_infotext(image: Image.Image, *, header_only: bool = False) -> str:
     but what reads like an infotext wins over what does not. ``header_only``: nothing is decoded;
     what stands behind a PNG's pixels is not found.
     """
-    found = [text for text in _candidates(image, header_only) if text]
+    found = [_as_infotext(text) for text in _candidates(image, header_only) if text]
+    found = found or list(_of_other_programs(image, header_only))
     return next((text for text in found if _tells(text)), found[0] if found else "")
 
 
@@ -76,6 +79,8 @@ def other_texts(image: Image.Image, infotext: str) -> dict[str, object]:
     """What else a decoded picture's header says in words or numbers, by name."""
     told: dict[str, object] = {}
     for key, value in image.info.items():
+        if key == PARAMETERS and infotext_of_json(_text(value)):
+            told[PARAMETERS] = _text(value)  # ``infotext`` was made of it
         if key in UNTOLD or str(key).startswith("Raw profile type"):
             continue
         shown = value if isinstance(value, int | float) else ""
@@ -96,6 +101,20 @@ def _candidates(image: Image.Image, header_only: bool) -> Iterator[str]:
     directory = _directory(image, header_only)
     yield directory.get("ImageDescription", "")
     yield directory.get("XPComment", "")
+
+
+def _of_other_programs(image: Image.Image, header_only: bool) -> Iterator[str]:
+    """Infotexts made of what InvokeAI and ComfyUI write."""
+    for name in OTHERS:
+        yield infotext_of_json(_text(image.info.get(name, "")))
+    for text in _directory(image, header_only).values():
+        name, mark, rest = text.partition(":")
+        yield infotext_of_json(rest if mark and name.lower() == "prompt" else "")
+
+
+def _as_infotext(text: str) -> str:
+    """``text``, or what it tells as JSON of SwarmUI or Fooocus."""
+    return (infotext_of_json(text) if text.startswith("{") else "") or text
 
 
 def _tells(text: str) -> bool:

@@ -37,7 +37,14 @@ def grey_tiff(samples: np.ndarray, photometric: int, order: str) -> bytes:
     """A plain TIFF of whole numbers; ``order`` is ">" (most significant byte first) or "<"."""
     data = samples.astype(samples.dtype.newbyteorder(order)).tobytes()
     height, width = samples.shape
-    entries = ((256, width), (257, height), (258, 8 * samples.itemsize), (259, 1), (262, photometric), (273, 8))
+    entries = (
+        (256, width),
+        (257, height),
+        (258, 8 * samples.itemsize),
+        (259, 1),
+        (262, photometric),
+        (273, 8),
+    )
     entries += ((277, 1), (278, height), (279, len(data)))
     head = (b"MM" if order == ">" else b"II") + struct.pack(f"{order}HI", 42, 8 + len(data))
     listed = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in entries)

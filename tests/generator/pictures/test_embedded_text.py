@@ -9,6 +9,7 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from generator.pictures.embedded_text import LONGEST, other_texts, read_infotext
+from generator.pictures.other_programs import infotext_of_json
 from generator.pictures.reading import open_header
 from tests.generator.pictures.kinds_of_pictures import COLOURS, file
 
@@ -128,12 +129,66 @@ def test_novelai() -> None:
     assert infotext(file(COLOURS, "PNG", pnginfo=chunks)) == ""
 
 
+GRAPH = {
+    "3": {"class_type": "KSampler", "inputs": {
+        "seed": 42, "steps": 7, "cfg": 5.0, "sampler_name": "euler", "positive": ["5", 0],
+        "negative": ["7", 0]}},
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "painter.safetensors"}},
+    "5": {"class_type": "ControlNetApply", "inputs": {"conditioning": ["6", 0]}},
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a café"}},
+    "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "dog"}},
+}  # fmt: skip
+FLAT = {"prompt": "a café", "negative_prompt": "dog", "seed": 42, "steps": 7}
+PROGRAMS = {
+    "swarmui": ("parameters", {"sui_image_params": FLAT | {"negativeprompt": "dog"}}),
+    "fooocus": ("parameters", FLAT | {"base_model": "painter"}),
+    "invokeai": ("invokeai_metadata", {
+        "positive_prompt": "a café", "negative_prompt": "dog", "seed": 42, "steps": 7,
+        "model": {"name": "painter"}}),
+    "comfyui": ("prompt", GRAPH),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_json_of_other_programs(program: str) -> None:
+    name, told = PROGRAMS[program]
+    chunks = PngInfo()
+    chunks.add_itxt(name, json.dumps(told))
+    data = file(COLOURS, "PNG", pnginfo=chunks)
+    text = infotext(data)
+    assert text.startswith("a café\nNegative prompt: dog\nSteps: 7, ")
+    assert "Seed: 42" in text
+    assert other_texts(open_header(data), text)[name] == json.dumps(told)
+
+
+def test_a_graph_in_a_webp() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Model] = f"prompt:{json.dumps(GRAPH)}"
+    assert infotext(file(COLOURS, "WEBP", exif=exif)).startswith("a caf")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "[1]",
+        "{",
+        '{"prompt": {}}',
+        "{" * 9000,
+        '{"a": {"class_type": 1, "inputs": {}}}',
+        '{"3": {"class_type": "KSampler", "inputs": {"positive": ["3", 0]}}}',
+    ],
+)
+def test_json_that_tells_nothing(text: str) -> None:
+    assert infotext_of_json(text) == ""
+
+
 def test_texts_of_other_programs_are_shown() -> None:
     chunks = PngInfo()
-    chunks.add_itxt("invokeai_metadata", '{"positive_prompt": "猫"}')
+    chunks.add_itxt("sd-metadata", '{"model": "猫"}')
     chunks.add_text("workflow", "{}")
     shown = other_texts(open_header(file(COLOURS, "PNG", pnginfo=chunks)), "")
-    assert shown["invokeai_metadata"] == '{"positive_prompt": "猫"}'
+    assert shown["sd-metadata"] == '{"model": "猫"}'
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = 'workflow:{"a": 1}'
     assert other_texts(open_header(file(COLOURS, "WEBP", exif=exif)), "") == {
