@@ -12,6 +12,7 @@ from generator.pictures.saving import encode
 from generator.request import Generation, GenerationRequest, Picture
 from webapp.eas import Status
 from webapp.errors import envelope, json_answer
+from webapp.extras_answers import too_large
 from webapp.queues.contracts import Answer
 from webapp.saving import Saved
 
@@ -149,7 +150,12 @@ def information(job: "GenerationJob", generation: Generation, saved: Saved) -> d
     }
     facts |= generation.facts
     # Ours, and only when there is something to say: what was missing or left out.
-    return facts | ({"comments": list(generation.comments)} if generation.comments else {})
+    images = [*generation.grids, *(picture.image for picture in pictures)]
+    comments = [
+        *generation.comments,
+        *(too_large(images, job.answer_format) if job.send_images else ()),
+    ]
+    return facts | ({"comments": comments} if comments else {})
 
 
 def all_prompts(

@@ -1,6 +1,8 @@
 """Extras and PNG info at the door: what is asked of a worker, and what is refused."""
 
 import base64
+import json
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from PIL import Image
 
 from generator.pictures.saving import encode
-from tests.webapp.conftest import write_model
+from tests.webapp.conftest import pretend, write_model
 
 
 def encoded(width: int = 8, height: int = 8, text: str | None = None, form: str = "png") -> str:
@@ -76,6 +78,17 @@ def test_the_picture_at_fault_in_a_batch_is_named(house: Any) -> None:
     answer = post(house, "extra-batch-images", {"imageList": pictures})
     assert answer.status_code == 422
     assert answer.get_json()["detail"].startswith("imageList.1.data: ")
+
+
+def test_a_drawing_that_webp_cannot_hold_is_a_png_and_told(house: Any) -> None:
+    wide = Image.new("RGB", (16384, 1))
+    house.client().post("/sdapi/v1/options", json={"samples_format": "webp"})
+    house.draw = lambda job: replace(
+        pretend(job), pictures=tuple(replace(one, image=wide) for one in pretend(job).pictures)
+    )
+    told = house.txt2img({"prompt": "a", "width": 64, "height": 64, "steps": 1}).get_json()
+    assert Image.open(BytesIO(base64.b64decode(told["images"][0]))).format == "PNG"
+    assert "16384 pixels a side" in json.loads(told["info"])["comments"][0]
 
 
 @pytest.mark.parametrize("form", ["png", "jpg", "webp"])
