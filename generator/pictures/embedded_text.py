@@ -123,14 +123,14 @@ def _tells(text: str) -> bool:
 
 def _text(value: object) -> str:
     """The text of a chunk. Pillow reads PNG's tEXt as Latin-1; most programs write UTF-8."""
-    if isinstance(value, iTXt):
-        return str(value)[:LONGEST]
-    if isinstance(value, str):
-        try:
-            value = value.encode("latin-1")
-        except UnicodeEncodeError:
-            return value[:LONGEST]
-    return _plain(value) if isinstance(value, bytes) else ""
+    if isinstance(value, bytes):
+        return _plain(value)
+    if not isinstance(value, str):
+        return ""
+    try:
+        return value[:LONGEST] if isinstance(value, iTXt) else _plain(value.encode("latin-1"))
+    except UnicodeEncodeError:
+        return value[:LONGEST]
 
 
 def _exif(image: Image.Image, header_only: bool) -> Image.Exif:
