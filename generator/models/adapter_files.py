@@ -16,6 +16,7 @@ from generator.models.index import Identity, ModelFile
 from generator.models.weights import read_tensors
 
 MEGABYTE = 1 << 20
+NAMES_SHOWN, LONGEST = 3, 300  # of tensors in a sentence; its characters
 LARGEST_KEPT = 256 * MEGABYTE  # bytes of one file; larger ones are read for each job
 KEPT = 512 * MEGABYTE  # bytes of all
 
@@ -93,7 +94,7 @@ def read_adapter(file: ModelFile) -> Adapter:
             unknown.append(key)
         else:
             layers.setdefault(found.layer, {})[found.factor] = tensor.clone()
-    _must_be_sd1(file, set(tensors), bool(layers or bundled))
+    _must_be_sd1(file, tensors, bool(layers or bundled))
     _scale_as_told(file, layers)
     words = {name: vectors_of(tensors, file) for name, tensors in bundled.items()}
     return Adapter(file, layers, words, tuple(unknown))
@@ -113,7 +114,7 @@ def check_fit(adapter: Adapter, checkpoint: ModelFile, width: int) -> None:
         )
 
 
-def _must_be_sd1(file: ModelFile, keys: set[str], known: bool) -> None:
+def _must_be_sd1(file: ModelFile, keys: Mapping[str, Tensor], known: bool) -> None:
     other = architecture(keys)
     if other:
         raise WrongArchitecture(
@@ -123,7 +124,8 @@ def _must_be_sd1(file: ModelFile, keys: set[str], known: bool) -> None:
     if not known:
         raise WrongArchitecture(
             f"{file.name} was asked for as a LoRA of {SD1}, but none of its "
-            f"{len(keys)} tensors is named as one. Choose another file"
+            f"{len(keys)} tensors is named as one: {', '.join([*keys][:NAMES_SHOWN])[:LONGEST]}. "
+            "Choose another file"
         )
 
 

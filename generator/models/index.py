@@ -86,11 +86,13 @@ class ModelFile:
     def folder_of_diffusers(self) -> str | None:
         """The folder's name, where the file is the weights of one that diffusers saved.
 
-        People call such a model by its folder: the file has the same name in all of them.
+        People call such a model by its folder, or by the one above ``vae``: the file has the same
+        name in all of them.
         """
-        folder = self.path.parent.name
-        named = self.path.name.startswith(DIFFUSERS_WEIGHTS) and "/" in self.name
-        return folder if named else None
+        *folders, name = self.name.split("/")
+        if not folders or not name.startswith(DIFFUSERS_WEIGHTS):
+            return None
+        return folders[-2] if folders[-1] == "vae" and len(folders) > 1 else folders[-1]
 
     @property
     def vae_name(self) -> str:

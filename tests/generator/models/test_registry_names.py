@@ -259,7 +259,9 @@ def test_a_folder_of_diffusers_is_found_by_its_name() -> None:
     half = model("b/mse/diffusion_pytorch_model.fp16.safetensors", Kind.VAE)
     full = model("b/mse/diffusion_pytorch_model.safetensors", Kind.VAE)
     lone = model("diffusion_pytorch_model.safetensors", Kind.VAE)
-    here = index(half, full, lone)
+    inner = model("pipe/vae/diffusion_pytorch_model.safetensors", Kind.VAE)
+    here = index(half, full, lone, inner)
+    assert here.find_vae("pipe") is here.find_vae("pipe/vae") is inner
     for name in ("mse", "b/mse", full.name):
         assert here.find_vae(name) is full
     assert here.find_vae("diffusion_pytorch_model.safetensors") is lone
