@@ -5,11 +5,13 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from filebrowser.atomic_file import sync_names
 from filebrowser.errors import Changed, NotAFile, NotAllowed
+from filebrowser.file_times import keep_times
 from filebrowser.gate import Place, holder_of, make_folder_in, open_place
 from filebrowser.walking import walk
 
@@ -65,32 +67,37 @@ def _facts(place: Place) -> os.stat_result:
 def copy(source: Place, target: Place, advance: Advance, verify: bool = False) -> Size:
     """Make ``target``, which must not exist yet, a copy of the file or folder at ``source``.
 
-    Links and special files are left out, and counted. With ``verify`` the copy is read again and
-    compared, as before its original is removed. Raises :class:`Changed` where a file changed
-    meanwhile; the caller removes what is there of the copy then.
+    Odd names inside a folder stay; links and special files are left out, and counted. With
+    ``verify`` the copy is read again and compared, as before its original is removed. Raises
+    :class:`Changed` where a file changed meanwhile; the caller removes what is there of the copy.
     """
-    if not stat.S_ISDIR(_facts(source).st_mode):
+    facts = _facts(source)
+    if not stat.S_ISDIR(facts.st_mode):
         copy_file(source, target, advance, verify)
         return Size(files=1)
     make_folder(target)
-    done = Size(folders=1)
+    done, folders = Size(folders=1), [(target, facts)]
     depth = len(source.names)
     for found in walk(source):
         inner = Place(target.root, (*target.names, *found.place.names[depth:]))
         if found.folder:
-            make_folder(inner)
+            make_folder(inner, any_name=True)
+            folders.append((inner, found.facts))
         elif found.file:
             copy_file(found.place, inner, advance, verify)
         done += _one(found.facts)
+    for made, before in reversed(folders):  # what came into a folder has changed its time
+        with opened_folder(made) as folder:
+            keep_times(folder, before)
     return done
 
 
-def make_folder(place: Place, mode: int = FOLDER_MODE) -> None:
+def make_folder(place: Place, mode: int = FOLDER_MODE, *, any_name: bool = False) -> None:
     """A new folder. Raises ``FileExistsError`` and the gate's errors."""
     if not place.may_be_made:
         raise NotAllowed(f"{place.text!r} cannot be made.")
     with holder_of(place) as (holder, name):
-        make_folder_in(holder, name, mode)
+        make_folder_in(holder, name, mode, any_name=any_name)
 
 
 def copy_file(source: Place, target: Place, advance: Advance, verify: bool = False) -> None:
@@ -100,7 +107,8 @@ def copy_file(source: Place, target: Place, advance: Advance, verify: bool = Fal
         before = os.fstat(read)
         if not stat.S_ISREG(before.st_mode):
             raise NotAFile(f"{source.text!r} is no ordinary file.")
-        written = open_place(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+        written = open_place(target, flags, FILE_MODE, any_name=True)
         try:
             same = _pump(read, written, before.st_size, advance, verify)
             keep_times(written, before)
@@ -112,15 +120,6 @@ def copy_file(source: Place, target: Place, advance: Advance, verify: bool = Fal
         os.close(read)
     if not same or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise Changed(f"{source.text!r} changed while it was copied.")
-
-
-def keep_times(written: int, before: os.stat_result) -> None:
-    """Give an open file the times of another, where the file system lets one: buckets do not."""
-    try:
-        os.utime(written, ns=(before.st_atime_ns, before.st_mtime_ns))
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOSYS, errno.ENOTSUP):
-            raise
 
 
 def _pump(read: int, written: int, size: int, advance: Advance, verify: bool) -> bool:
@@ -178,13 +177,20 @@ def remove(holder: int, name: str) -> None:
         return
 
 
-def sync_folder(place: Place) -> None:
-    """See the names in the folder at ``place`` onto the disk."""
+@contextmanager
+def opened_folder(place: Place) -> Iterator[int]:
+    """The open folder at ``place``. Raises the gate's errors."""
     folder = open_place(place, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        sync_names(folder)
+        yield folder
     finally:
         os.close(folder)
+
+
+def sync_folder(place: Place) -> None:
+    """See the names in the folder at ``place`` onto the disk."""
+    with opened_folder(place) as folder:
+        sync_names(folder)
 
 
 def exists(place: Place) -> bool:

@@ -28,7 +28,8 @@ def content_disposition(name: str, *, attachment: bool = True) -> str:
         return f"{how}; filename={name}"
     if QUOTABLE.fullmatch(name):
         return f'{how}; filename="{name}"'
-    exact = quote(name.encode("utf-8", "replace"), safe=ATTR_CHARS)
+    plain = "".join("_" if unicodedata.category(c) in ("Cc", "Cs") else c for c in name)
+    exact = quote(plain, safe=ATTR_CHARS)
     return f"{how}; filename=\"{approximation(name)}\"; filename*=UTF-8''{exact}"
 
 

@@ -24,17 +24,12 @@ from pathlib import Path
 from typing import Literal
 
 from filebrowser.errors import BadPath, FileError, NotAFile, NotAllowed, NotHere
+from filebrowser.names import check_name, read_name, show_name
 
-LONGEST_NAME = 255  # bytes
 LONGEST_PATH = 4096  # bytes
 DEEPEST = 64  # names
 OPENAT2 = 437  # the system call's number, the same on every architecture since Linux 5.6
 NO_MAGICLINKS, NO_SYMLINKS, BENEATH = 0x02, 0x04, 0x08
-RESERVED = frozenset(
-    {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
-)
-"""Names that Windows keeps for devices: a tree that holds them cannot be copied there."""
-
 FORMS: tuple[Literal["NFC"], Literal["NFD"]] = ("NFC", "NFD")
 
 UMASK = "EASEL_UMASK"
@@ -96,16 +91,17 @@ class Place:
     @property
     def text(self) -> str:
         """The path as callers write it."""
-        return "/".join((self.root.name, *self.names))
+        return "/".join((self.root.name, *map(show_name, self.names)))
 
 
 def locate(path: str, roots: Sequence[Root]) -> Place:
     """The place that ``path``, "root/name/name", means among the roots a caller has.
 
-    Raises :class:`BadPath` for what is no path and :class:`NotHere` for an unknown root or a
-    hidden name. Nothing is looked up on the disk.
+    Odd names that others left on the disk are asked for as they are listed: written out. Raises
+    :class:`BadPath` for what is no path and :class:`NotHere` for an unknown root or a hidden name.
+    Nothing is looked up on the disk.
     """
-    first, *names = split(path) or ("",)
+    first, *names = map(read_name, _cut(path)) if path.strip("/") else ("",)
     root = next((root for root in roots if root.name == first), None)
     if root is None or _among(names, root.hidden):
         raise NotHere(f"There is nothing at {path!r}.")
@@ -120,14 +116,14 @@ def find_place(path: str, roots: Sequence[Root]) -> Place:
     form stays as it was asked for. What is found is judged again, by the names it has.
     """
     place = locate(path, roots)
-    if place.text.isascii():
+    if all(map(str.isascii, place.names)):
         return place
     names: tuple[str, ...] = ()
     for name in place.names:
         forms = dict.fromkeys((name, *(unicodedata.normalize(form, name) for form in FORMS)))
         there = (form for form in forms if len(forms) > 1 and _is_found(place.root, (*names, form)))
         names = (*names, next(there, name))
-    return place if names == place.names else locate("/".join((place.root.name, *names)), roots)
+    return place if names == place.names else locate(Place(place.root, names).text, roots)
 
 
 def _is_found(root: Root, names: tuple[str, ...]) -> bool:
@@ -175,55 +171,49 @@ def _parts(pattern: str) -> list[str]:
 
 
 def _match(names: Sequence[str], parts: Sequence[str]) -> bool:
-    # Whatever the case: some file systems open .EASEL for .easel.
-    return all(fnmatchcase(name.casefold(), one) for name, one in zip(names, parts, strict=False))
+    return all(fnmatchcase(_opened(name), one) for name, one in zip(names, parts, strict=False))
+
+
+def _opened(name: str) -> str:
+    """What some file systems open by this name: .easel for ".EASEL", ".easel " and ".easel:x"."""
+    bare = name.partition(":")[0].rstrip(". ")
+    return (bare or name).casefold()
 
 
 def split(path: str) -> tuple[str, ...]:
-    """The names of a path between slashes; leading, doubled and trailing slashes count for none."""
-    if len(path.encode("utf-8", "surrogatepass")) > LONGEST_PATH:
-        raise BadPath(f"A path of more than {LONGEST_PATH} bytes.")
-    names = tuple(name for name in path.split("/") if name)
-    if len(names) > DEEPEST:
-        raise BadPath(f"A path of {len(names)} names; at most {DEEPEST}.")
+    """The names of a path between slashes, all of which may be given to new files.
+
+    Leading, doubled and trailing slashes count for none. Raises :class:`BadPath`.
+    """
+    names = _cut(path)
     for name in names:
         check_name(name)
     return names
 
 
-def check_name(name: str) -> None:
-    """Refuse a name that no file should have, saying why. Raises :class:`BadPath`."""
-    fault = _fault(name)
-    if fault:
-        raise BadPath(f"{name[:80]!r} is no name for a file: {fault}.")
+def _cut(path: str) -> tuple[str, ...]:
+    if len(path.encode("utf-8", "surrogatepass")) > LONGEST_PATH:
+        raise BadPath(f"A path of more than {LONGEST_PATH} bytes.")
+    names = tuple(name for name in path.split("/") if name)
+    if len(names) > DEEPEST:
+        raise BadPath(f"A path of {len(names)} names; at most {DEEPEST}.")
+    return names
 
 
-def _fault(name: str) -> str:
-    """What is wrong with a name, "" for nothing."""
-    if name in ("", ".", "..") or unicodedata.normalize("NFKC", name) in (".", ".."):
-        return "it stands for another place"
-    try:
-        length = len(name.encode())
-    except UnicodeEncodeError:
-        return "it is not valid Unicode"
-    if length > LONGEST_NAME:
-        return f"it has {length} bytes, at most {LONGEST_NAME} fit"
-    if any(c in name for c in "/\\:") or any(unicodedata.category(c) == "Cc" for c in name):
-        return "it holds a slash, a backslash, a colon or a control character"
-    if name[-1] in ". ":
-        return "it ends in a dot or a space"
-    return "a device of Windows has it" if name.partition(".")[0].upper() in RESERVED else ""
-
-
-def open_place(place: Place, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
+def open_place(
+    place: Place, flags: int = os.O_RDONLY, mode: int = 0o600, *, any_name: bool = False
+) -> int:
     """A descriptor of the file or directory at ``place``; the caller closes it.
 
-    Only ordinary files and directories are opened, without waiting for a pipe's other end. Raises
+    A file that is made has a name that may be given, unless ``any_name``: a copy. Only ordinary
+    files and directories are opened, without waiting for a pipe's other end. Raises
     :class:`NotHere`, :class:`NotAllowed` (writing where nothing may be), :class:`NotAFile` (also
-    for links, wherever they lead) and ``OSError`` of the disk.
+    for links, wherever they lead), ``BadPath`` and ``OSError`` of the disk.
     """
     if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC) and not place.writable:
         raise NotAllowed(f"{place.text!r} cannot be changed.")
+    if flags & os.O_CREAT and not any_name:
+        check_name(place.names[-1])
     with _root(place.root) as root:
         found = _open(root, place.names, flags | os.O_NONBLOCK, mode, place)
     if not _ordinary(os.fstat(found).st_mode):
@@ -284,8 +274,10 @@ def set_mode(made: int, mode: int) -> None:
             raise
 
 
-def make_folder_in(holder: int, name: str, mode: int) -> None:
-    """A new folder in an open one. Raises ``FileExistsError``."""
+def make_folder_in(holder: int, name: str, mode: int, *, any_name: bool = False) -> None:
+    """A new folder in an open one. Raises ``FileExistsError``, and ``BadPath`` by its name."""
+    if not any_name:
+        check_name(name)
     os.mkdir(name, 0o700, dir_fd=holder)
     made = os.open(name, _DIRECTORY, dir_fd=holder)
     try:
@@ -413,7 +405,7 @@ def open_by_kernel(root: int, names: Sequence[str], flags: int, mode: int) -> in
     flags |= os.O_CLOEXEC | os.O_NOFOLLOW
     how = _How(flags, mode if flags & os.O_CREAT else 0, BENEATH | NO_SYMLINKS | NO_MAGICLINKS)
     call = ctypes.CDLL(None, use_errno=True).syscall
-    path = "/".join(names).encode() or b"."
+    path = os.fsencode("/".join(names)) or b"."
     found = call(OPENAT2, root, path, ctypes.byref(how), ctypes.sizeof(how))
     if found < 0:
         number = ctypes.get_errno()

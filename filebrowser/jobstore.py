@@ -2,15 +2,18 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from filebrowser.database import Database, Layout
+from filebrowser.gate import Place
 from filebrowser.making_room import MakeRoom, no_reserve, with_room
 from filebrowser.moving import Conflict, Result, Step
+from filebrowser.names import read_name, show_name
 from filebrowser.visit import Visit
 
 log = logging.getLogger(__name__)
@@ -98,7 +101,7 @@ class JobStore:
 
     def add(self, job: Job) -> None:
         """Keep a new job."""
-        errand = ERRANDS.dump_json(job.errand).decode()
+        errand = ERRANDS.dump_json(_renamed(job.errand, show_name)).decode()
         self._write(
             "INSERT INTO jobs (id, who, state, began, errand) VALUES (?, ?, ?, ?, ?)",
             (job.id, job.who, job.state, job.began, errand),
@@ -168,10 +171,20 @@ def _job(row: Row) -> Job:
         who,
         Phase(state),
         began,
-        ERRANDS.validate_json(errand),
+        _renamed(ERRANDS.validate_json(errand), read_name),
         RESULTS.validate_json(results),
         (found[0], found[1]) if found else None,
         done,
         total,
         error,
     )
+
+
+def _renamed(errand: Errand, name: Callable[[str], str]) -> Errand:
+    """The errand with other names: JSON has none that are no UTF-8, so odd ones are written out."""
+
+    def place(found: Place) -> Place:
+        return Place(found.root, tuple(map(name, found.names)))
+
+    steps = (Step(place(s.source), place(s.folder), name(s.name)) for s in errand.steps)
+    return replace(errand, steps=tuple(steps))

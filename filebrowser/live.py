@@ -99,7 +99,7 @@ def paths_of(visit: Visit, place: Place) -> tuple[str, ...]:
         if absolute.is_relative_to(root.path):
             names = absolute.relative_to(root.path).parts
             try:
-                seen.append(f"/{locate('/'.join((root.name, *names)), [root]).text}")
+                seen.append(f"/{locate(Place(root, names).text, [root]).text}")
             except FileError:
                 continue
     return tuple(seen)
@@ -123,7 +123,7 @@ def _place(path: Path, roots: Sequence[Root]) -> Place | None:
         if path.is_relative_to(root.path) and path != root.path:
             names = path.relative_to(root.path).parts
             try:
-                place = locate("/".join((root.name, *names)), [root])
+                place = locate(Place(root, names).text, [root])
                 with holder_of(place):
                     return place
             except NotHere:
@@ -135,7 +135,7 @@ def _place(path: Path, roots: Sequence[Root]) -> Place | None:
 
 def _hidden(root: Root, names: tuple[str, ...]) -> bool:
     try:
-        locate("/".join((root.name, *names)), [root])
+        locate(Place(root, names).text, [root])
     except FileError:
         return True
     return False

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from filebrowser.errors import BadPath, NotAFile, NotHere, TooMuch
 from filebrowser.gate import DEEPEST, Place, check_name, hidden_in, open_place
+from filebrowser.names import show_name
 
 MOST = 100_000  # entries of one answer
 LONGEST_TEXT = 1024 * 1024  # bytes that are shown with the entry
@@ -87,7 +88,7 @@ def resource(place: Place, found: int) -> Resource:
 
 
 def _resource(path: str, name: str, facts: os.stat_result) -> Resource:
-    return Resource(f"/{path}", name, facts.st_size, facts.st_mtime_ns, facts.st_mode)
+    return Resource(f"/{path}", show_name(name), facts.st_size, facts.st_mtime_ns, facts.st_mode)
 
 
 def inside(place: Place, found: int) -> Iterator[Resource]:

@@ -30,6 +30,7 @@ from filebrowser.moving import (
     discard,
     take_step,
 )
+from filebrowser.names import show_name
 from filebrowser.tree import look
 from filebrowser.visit import Right, Visit, check_rights, reach
 
@@ -44,7 +45,7 @@ class Thrown:
     """One thing of a deletion. It lies under ``key`` beside the sidecar."""
 
     key: str
-    path: str  # below its root, where it was
+    path: str  # below its root, where it was, as callers write it
     kind: Kind
 
 
@@ -122,7 +123,7 @@ def _prepare(
 ) -> list[Step]:
     bin_ = Place(root, (TRASH, trash_id))
     items = tuple(
-        Thrown(str(number), "/".join(place.names), look(place).kind)
+        Thrown(str(number), "/".join(map(show_name, place.names)), look(place).kind)
         for number, place in enumerate(places)
     )
     sidecar = Sidecar(trash_id, who, time.time(), items)

@@ -12,9 +12,10 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from filebrowser.errors import BadPath, NotAFolder, NotHere
-from filebrowser.gate import Place, check_name, holder_of, open_place
+from filebrowser.errors import NotAFolder, NotHere
+from filebrowser.gate import Place, holder_of, open_place
 from filebrowser.kinds import Kind, kind_by_mode
+from filebrowser.names import show_name
 from filebrowser.orders import Order, Sort, Wanted, brought_up, facts_of, read
 
 MOST_LISTED = 2000  # entries of one page
@@ -81,11 +82,7 @@ def entry_of(name: str, facts: os.stat_result) -> Entry:
     """An entry of what was found under a name."""
     size = facts.st_size if stat.S_ISREG(facts.st_mode) else None
     kind = kind_by_mode(name, facts.st_mode)
-    try:
-        check_name(name)
-    except BadPath:
-        kind, name = Kind.SPECIAL, name.encode("utf-8", "replace").decode()
-    return Entry(name, kind, size, round(facts.st_mtime, 3))
+    return Entry(show_name(name), kind, size, round(facts.st_mtime, 3))
 
 
 class Listings:

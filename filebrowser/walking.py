@@ -5,8 +5,8 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from filebrowser.errors import BadPath, FileError, TooMuch
-from filebrowser.gate import DEEPEST, Place, check_name, hidden_in, open_place
+from filebrowser.errors import FileError, TooMuch
+from filebrowser.gate import DEEPEST, Place, hidden_in, open_place
 
 MOST_WALKED = 1_000_000  # files and folders
 
@@ -32,7 +32,7 @@ class Found:
 def walk(start: Place, most: int = MOST_WALKED) -> Iterator[Found]:
     """Everything below the folder ``start``, a folder before what it holds, names in order.
 
-    What vanishes meanwhile, cannot be read, or has a name that nobody could ask for is left out;
+    What vanishes meanwhile or cannot be read is left out;
     links and special files are told and not opened. Raises :class:`TooMuch` after ``most`` finds.
     """
     waiting, count = [start], 0
@@ -55,18 +55,10 @@ def _below(place: Place) -> list[Found]:
         return []
     away = hidden_in(place)
     try:
-        names = sorted(name for name in os.listdir(folder) if not away(name) and _fit(name))
+        names = sorted(name for name in os.listdir(folder) if not away(name))
         return [found for name in names if (found := _found(folder, place, name))]
     finally:
         os.close(folder)
-
-
-def _fit(name: str) -> bool:
-    try:
-        check_name(name)
-    except BadPath:
-        return False
-    return True
 
 
 def _found(folder: int, place: Place, name: str) -> Found | None:

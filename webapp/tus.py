@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from types import MappingProxyType
 
-from filebrowser.errors import BadPath
+from filebrowser.errors import BadPath, BadTime
+from filebrowser.file_times import SECOND, parse_time
 from filebrowser.uploads.errors import WrongRequest
 from filebrowser.uploads.holding import CHECKSUMS
 from filebrowser.uploads.records import Conflict, Order, Part
@@ -33,6 +34,10 @@ MOST_PARTS = 1000
 NUMBER = re.compile(r"[0-9]{1,19}")
 KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")  # printable ASCII without space and comma
 SHA256 = re.compile(r"[0-9a-f]{64}")
+TIMES = ("modified", "lastModified", "lastmodified", "mtime")
+"""Keys of the file's time: this page's, those of others' pages, ownCloud's and Nextcloud's."""
+
+NOTHING = frozenset({"", "null", "undefined"})
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
@@ -117,7 +122,7 @@ def concat(text: str | None) -> Joined:
 
 
 def order(told: Mapping[str, str], size: int | None, part: Part, note: str) -> Order:
-    """What the metadata ask for: filename, folder, relativePath, conflict, sha256.
+    """What the metadata ask for: filename, folder, relativePath, conflict, sha256, modified.
 
     Raises :class:`WrongRequest` and ``BadPath``.
     """
@@ -126,7 +131,8 @@ def order(told: Mapping[str, str], size: int | None, part: Part, note: str) -> O
     sha256 = told.get("sha256", "").strip().lower()
     if sha256 and not SHA256.fullmatch(sha256):
         raise WrongRequest("Upload-Metadata: sha256 should be 64 hexadecimal digits.")
-    return Order(path(told), size, policy(told.get("conflict", "")), sha256, note, part)
+    conflict = policy(told.get("conflict", ""))
+    return Order(path(told), size, conflict, sha256, note, part, modified=file_time(told))
 
 
 def policy(text: str) -> Conflict | None:
@@ -159,13 +165,24 @@ def path(told: Mapping[str, str]) -> str:
     return "/".join((folder.rstrip("/"), *inner[:-1], name))
 
 
-def modified(note: str) -> int | None:
-    """When the client's file was changed last, in milliseconds since 1970, if its metadata tell.
+def file_time(told: Mapping[str, str]) -> int | None:
+    """When the client's file was changed last, in nanoseconds since 1970; None where nobody tells.
+
+    Clients that send what their language calls nothing say nothing. Raises :class:`WrongRequest`.
+    """
+    key = next((key for key in TIMES if told.get(key, "") not in NOTHING), None)
+    try:
+        return None if key is None else parse_time(told[key])
+    except BadTime as error:
+        raise WrongRequest(f"Upload-Metadata: {key}: {error}") from None
+
+
+def modified(upload: Order) -> int | None:
+    """The time of an upload's file in milliseconds since 1970, where the client told it.
 
     A page knows by it whether the file that is chosen again is the one that was begun with.
     """
-    text = metadata(note).get("modified", "")
-    return int(text) if NUMBER.fullmatch(text) else None
+    return None if upload.modified is None else upload.modified * 1000 // SECOND
 
 
 def http_date(seconds: float) -> str:

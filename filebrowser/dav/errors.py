@@ -9,6 +9,7 @@ from wsgidav.dav_error import DAVError
 
 from filebrowser.errors import (
     BadPath,
+    BadTime,
     FileError,
     NoRoom,
     NotAFile,
@@ -28,6 +29,7 @@ STATUSES: tuple[tuple[type[FileError], int], ...] = (
     (NotAFile, 403),
     (NotAllowed, 403),
     (BadPath, 400),
+    (BadTime, 400),
     (TooMuch, 507),
     (TooBig, 413),
     (WrongContent, 415),

@@ -17,6 +17,7 @@ from filebrowser.gate import Place, Root, locate
 from filebrowser.index.query import Term
 from filebrowser.index.schema import connect
 from filebrowser.index.texts import gathered, phrase, spread
+from filebrowser.names import show_name
 from filebrowser.orders import Sort
 from filebrowser.tree import Entry, look
 from filebrowser.visit import Visit
@@ -159,7 +160,7 @@ def _spans(rows: sqlite3.Connection, visit: Visit, below: Place | None) -> Itera
     for root in visit.roots:
         if below is not None and below.root != root:
             continue
-        inner = "/".join(below.names) if below is not None else ""
+        inner = "/".join(map(show_name, below.names)) if below is not None else ""
         path = str(root.path)
         for number, tree, hidden in trees:
             if path == tree or path.startswith(tree.rstrip("/") + "/"):

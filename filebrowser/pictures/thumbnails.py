@@ -128,4 +128,4 @@ def _tag(place: Place, facts: os.stat_result, side: int) -> str:
         str(place.root.path), *place.names,
         *map(str, (facts.st_mtime_ns, facts.st_size, facts.st_ino, side)),
     )  # fmt: skip
-    return hashlib.sha256("\0".join(told).encode()).hexdigest()[:32]
+    return hashlib.sha256(os.fsencode("\0".join(told))).hexdigest()[:32]

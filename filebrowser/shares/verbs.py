@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from filebrowser.errors import NotAFile, NotAllowed, NotHere
-from filebrowser.gate import Place, find_place, open_place, split
+from filebrowser.gate import Place, find_place, open_place
 from filebrowser.shares.identity import identity_of
 from filebrowser.shares.passwords import Passwords
 from filebrowser.shares.store import Share, ShareStore
@@ -104,8 +104,8 @@ def open_shared(share: Share, inner: str, owner: Owner) -> tuple[Place, int]:
 
 
 def _open_shared(share: Share, inner: str, owner: Owner) -> tuple[Place, int]:
-    visit, names = owner(share.owner), split(inner)
-    if visit is None or (names and not share.folder):
+    visit, below = owner(share.owner), inner.strip("/")
+    if visit is None or (below and not share.folder):
         raise NotHere("There is nothing here.")
     check_rights(visit, NEEDED)
     top = find_place(share.path, visit.roots)
@@ -113,8 +113,8 @@ def _open_shared(share: Share, inner: str, owner: Owner) -> tuple[Place, int]:
     if identity_of(found) != share.identity:
         os.close(found)
         raise NotHere("There is nothing here.")
-    if not names:
+    if not below:
         return top, found
     os.close(found)
-    place = find_place("/".join((share.path, *names)), visit.roots)
+    place = find_place(f"{share.path}/{below}", visit.roots)
     return place, open_place(place)

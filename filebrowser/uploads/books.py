@@ -200,7 +200,8 @@ def open_book(root: Root) -> Book:
 
 def _touched(here: int) -> float:
     try:
-        return os.stat(staging.DATA, dir_fd=here, follow_symlinks=False).st_mtime
+        # A file that waits for its name may have its client's time already, which may be to come.
+        return min(os.stat(staging.DATA, dir_fd=here, follow_symlinks=False).st_mtime, time.time())
     except FileNotFoundError:
         return 0.0
 

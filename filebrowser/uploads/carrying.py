@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
+from filebrowser.file_times import keep_times
 from filebrowser.gate import set_mode
 
 PIECE = 4 << 20  # bytes copied between two looks
@@ -34,6 +35,7 @@ def copy_new(
         set_mode(copy, 0o640)
         begun(os.fstat(copy).st_ino)
         append_from(data, size, copy, 0, look)
+        keep_times(copy, os.fstat(data))
         os.fsync(copy)
         return os.fstat(copy).st_ino
     except OSError:

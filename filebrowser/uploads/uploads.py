@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filebrowser.errors import FileError, NotAllowed, NotHere, Taken
-from filebrowser.gate import Place, Root, find_place
+from filebrowser.gate import Place, Root, check_name, find_place
 from filebrowser.happenings import Happening
 from filebrowser.uploads import carrying, finishing, staging
 from filebrowser.uploads.blocks import Source
@@ -104,23 +104,52 @@ class Uploads:
             return self._ending.finish(held)
 
     def join(self, visit: Visit, order: Order, parts: Sequence[str]) -> Upload:
-        """One file of several partial uploads, which end with it. Raises as :meth:`begin`."""
-        pieces = [self._whole_part(visit, part) for part in parts]
+        """One file of several partial uploads, which end with it. Raises as :meth:`begin`.
+
+        Who asks again, because the answer was lost, gets the same upload, as long as it is kept.
+        """
+        order = replace(order, part=Part.FINAL, parts=tuple(parts))
+        with self.turns.turn(f"join {visit.who} {' '.join(parts)}", visit.who):
+            upload = self._joined_before(visit, order) or self._join(visit, order)
+            for part in parts:
+                with suppress(NotHere):
+                    self.end(visit, part)
+        return upload
+
+    def _joined_before(self, visit: Visit, order: Order) -> Upload | None:
+        """What became of the same order before; one that a crash left half done is begun anew."""
+        check_rights(visit, {Right.CREATE})
+        found = [
+            upload
+            for root in _writable(visit.roots)
+            for upload in tuple(self._book(root).records.values())
+            if upload.owner == visit.who
+            and (upload.order.parts, upload.order.path) == (order.parts, order.path)
+            and upload.state is not State.REFUSED
+            and not self._expired(upload)
+        ]
+        for upload in found:
+            with suppress(NotHere):
+                upload = self.standing(visit, upload.id).upload
+                if upload.ended:
+                    return upload
+                self.end(visit, upload.id)
+        return None
+
+    def _join(self, visit: Visit, order: Order) -> Upload:
+        pieces = [self._whole_part(visit, part) for part in order.parts]
         length = sum(offset for _, offset in pieces)
-        upload = self.begin(visit, replace(order, length=length, part=Part.FINAL))
+        upload = self.begin(visit, replace(order, length=length))
         if upload.ended:
             return upload
         try:
             with self._hold(visit, upload.id) as held:
                 self._copy_parts(held, pieces, visit)
-                upload = self._ending.finish(held).upload
+                return self._ending.finish(held).upload
         except BaseException:
             with suppress(NotHere):
                 self.end(visit, upload.id)
             raise
-        for part, _ in pieces:
-            self.end(visit, part.id)
-        return upload
 
     def end(self, visit: Visit, upload_id: str) -> None:
         """Throw an upload away. A file that it became already stays."""
@@ -178,6 +207,7 @@ class Uploads:
         place = find_place(order.path, visit.roots)
         if not place.writable:
             raise NotAllowed(f"/{place.text} cannot be written.")
+        check_name(place.names[-1])
         self.rules.check_name(place)
         return place.root, place
 

@@ -182,13 +182,13 @@ def test_what_is_odd_is_told_as_such(root: Root) -> None:
     kinds = {each.name: each.kind for each in found.entries}
     assert kinds == {
         "inner": Kind.FOLDER,
-        "a:b": Kind.SPECIAL,
-        "bad?.png": Kind.SPECIAL,
+        "a\\x3ab": Kind.FILE,
+        "bad\\xff.png": Kind.IMAGE,
         "link": Kind.LINK,
         "pipe": Kind.SPECIAL,
     }
     seen = {found.place.names[-1] for found in walk(Place(root, ()))}
-    assert seen == {"many", "inner", "link", "pipe"}
+    assert seen == {"many", "inner", "link", "pipe", "a:b", os.fsdecode(b"bad\xff.png")}
 
 
 def test_hidden_names_are_in_no_page_and_no_walk(root: Root) -> None:

@@ -172,3 +172,19 @@ def test_unfinished_ones_are_listed(sender: Sender) -> None:
     sender.patch(url, 50, CONTENT[50:])
     assert sender.client.get("/api/files/uploads").get_json() == {"uploads": []}
     assert sender.client.get(url).get_json()["state"] == "done"
+
+
+def test_a_repeated_concatenation_is_its_owners_alone(guarded: Any) -> None:
+    ann, bob = (
+        Sender(guarded, authorization=f"Basic {base64.b64encode(word).decode()}")
+        for word in (b"ann:pw1", b"bob:pw2")
+    )
+    headers = {**TUS, "Upload-Length": "3", "Upload-Concat": "partial", "Content-Type": BYTES}
+    part = ann.client.post("/api/files/uploads", headers=headers, data=b"one").headers["Location"]
+    meta = told(folder=FOLDER, filename="a.png")
+    together = {**TUS, "Upload-Concat": f"final;{part}", "Upload-Metadata": meta}
+    first, again = (ann.client.post("/api/files/uploads", headers=together) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201), again.text
+    assert again.headers["Location"] == first.headers["Location"]
+    assert again.headers["Upload-Path"] == first.headers["Upload-Path"]
+    assert bob.client.post("/api/files/uploads", headers=together).status_code == 404

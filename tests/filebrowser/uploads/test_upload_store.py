@@ -20,7 +20,7 @@ from filebrowser.happenings import Happening
 from filebrowser.uploads import finishing, staging, writing
 from filebrowser.uploads.errors import TooMany
 from filebrowser.uploads.holding import Piece
-from filebrowser.uploads.records import Conflict, Order, State
+from filebrowser.uploads.records import Conflict, Order, Part, State
 from filebrowser.uploads.space import Limits
 from filebrowser.uploads.uploads import Uploads
 from filebrowser.visit import Visit
@@ -293,3 +293,31 @@ def test_records_that_others_left_are_not_believed(disk: Disk) -> None:
     with pytest.raises(NotHere):
         disk.reopened().offset(name)
     assert not list(disk.path.glob(".uploads/*"))
+
+
+def test_a_final_upload_is_put_together_once(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was reached before the process died, and as often as somebody asks again."""
+    parts = [disk.begin("", 3, part=Part.PARTIAL) for _ in range(2)]
+    for name, content in zip(parts, (b"one", b"two"), strict=True):
+        disk.append(name, 0, content)
+    order = Order("/data/a/joined.png", None)
+    with monkeypatch.context() as patched:
+        patched.setattr(Uploads, "end", lambda *_: None)  # who is dead tidies nothing up
+        patched.setattr(Uploads, "_copy_parts", die)
+        with pytest.raises(Died):
+            disk.uploads.join(disk.visit, order, parts)
+    for _ in range(2):
+        disk.reopened()
+        made = [disk.uploads.join(disk.visit, order, parts) for _ in range(2)]
+        assert {each.id for each in made} == {made[0].id}
+        assert (disk.path / "a" / "joined.png").read_bytes() == b"onetwo"
+    assert staging.boxes(disk.visit.roots[0]) == [made[0].id]
+    with pytest.raises(NotHere):
+        disk.uploads.join(replace(disk.visit, who="bob"), order, parts)
+    disk.now += disk.limits.keep * 2
+    with pytest.raises(NotHere):
+        disk.uploads.join(disk.visit, order, parts)
+
+
+def die(*_: Any) -> None:
+    raise Died

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from filebrowser import texts
 from filebrowser.errors import NotText
+from filebrowser.gate import check_name
 from filebrowser.kinds import Kind, kind_of
 from filebrowser.visit import Right, check_rights, reach
 from webapp.errors import BadValue
@@ -53,6 +54,7 @@ def blueprint(filing: "Filing") -> Blueprint:
         place = reach(here, asked_path(), Right.VIEW)
         check_rights(here, [Right.CREATE if etag is None else Right.MODIFY])
         if etag is None:
+            check_name(place.names[-1] if place.names else "")
             filing.rules.check_name(place)
             if kind_of(place.names[-1]) is Kind.MODEL:
                 raise NotText(f"/{place.text} would be no model: it is not written as a text.")

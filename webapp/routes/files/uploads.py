@@ -166,7 +166,7 @@ def told(standing: Standing, uploads: Uploads) -> dict[str, object]:
         "offset": standing.offset,
         "state": upload.state,
         "conflict": upload.order.conflict,
-        "modified": tus.modified(upload.order.note),
+        "modified": tus.modified(upload.order),
         "created": upload.created,
         "expires": uploads.expires(upload),
         "error": upload.fault,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, jsonify, request
 
 from filebrowser import trash
+from filebrowser.archive import safe
 from filebrowser.copying import exists, make_folder
 from filebrowser.errors import Taken
 from filebrowser.gate import Place, open_place
@@ -141,7 +142,7 @@ def blueprint(filing: "Filing") -> Blueprint:
         place = reach(visit(), body.path)
         if "/" in body.name.strip("/") or not body.name.strip("/"):
             raise BadValue(f"name is one name, not {body.name[:80]!r}; move changes folders.")
-        to = "/".join(("", place.root.name, *place.names[:-1], body.name.strip("/")))
+        to = f"/{Place(place.root, place.names[:-1]).text}/{body.name.strip('/')}"
         steps = plan(visit(), [body.path], to, moves=True, exactly=True)
         return begun(Verb.MOVE, steps, body.conflict, filing)
 
@@ -176,8 +177,8 @@ def blueprint(filing: "Filing") -> Blueprint:
         name = source.names[-1] if source.names else ""
         if suffix(name) != ".zip":
             raise BadValue(f"/{source.text} is no .zip; only those are taken apart.")
-        above = "/".join(("", source.root.name, *source.names[:-1]))
-        folder = f"{body.to or above}/{name.removesuffix(name[-4:])}"
+        above = f"/{Place(source.root, source.names[:-1]).text}"
+        folder = f"{body.to or above}/{safe(name.removesuffix(name[-4:]))}"
         steps = plan(visit(), [body.path], folder, moves=False, exactly=True)
         check_free(visit(), steps, False, body.conflict)
         errand = Errand(Verb.EXTRACT, visit(), steps, body.conflict)

@@ -2,7 +2,7 @@ import type { TusDetailedError } from '@uppy/tus'
 import { expect, test } from 'vitest'
 
 import { useSpeed } from './speed'
-import { isSame, pieceSize, worthAnother } from './uploads'
+import { isSame, pieceSize, timeOf, worthAnother } from './uploads'
 
 const begun = { path: '/data/models/Lora/fox.safetensors', size: 10, modified: 5 }
 
@@ -37,4 +37,9 @@ test('a full disk waits for the reader, a broken piece is sent again', () => {
   expect(worthAnother(answered(409, 'POST'), () => true)).toBe(false)
   expect(worthAnother(answered(460), () => false)).toBe(true)
   expect(worthAnother(answered(503), () => true)).toBe(true)
+})
+
+test('the time of a file is told unless the service would refuse it', () => {
+  expect(timeOf({ lastModified: 5 })).toBe('1970-01-01T00:00:00.005Z')
+  expect([-1, NaN, 253402300800000].map((lastModified) => timeOf({ lastModified }))).toEqual(['', '', ''])
 })

@@ -127,7 +127,7 @@ export function useUploads({ faultOf, onDone, onTaken }: Hooks) {
   function begin({ file }: Brought, folder: string, name = file.name, known?: api.Unfinished): Row {
     const path = joined(folder, name)
     const before = known ?? unfinished.value.find((one) => one.path === path && isSame(one, file))
-    const meta = { filename: name, folder, modified: String(file.lastModified), relativePath: path }
+    const meta = { filename: name, folder, modified: timeOf(file), relativePath: path }
     const old = rows.value.find((row) => row.path === path && uppy.getFile(row.id))
     if (old && ONGOING.includes(old.state) && isSame({ ...old, modified: null }, file)) return old
     if (old) uppy.removeFile(old.id)
@@ -225,6 +225,13 @@ export function useUploads({ faultOf, onDone, onTaken }: Hooks) {
 export function pieceSize(speed: number): number {
   if (speed > 30 * MIB) return 32 * MIB
   return speed > 6 * MIB ? 16 * MIB : 4 * MIB
+}
+
+const LATEST = 2 ** 32 * 1000 // from here on, and before 1970, the service takes no times
+
+/** A file's time as the service reads it; "" for one that it would refuse. */
+export function timeOf({ lastModified }: { lastModified: number }): string {
+  return lastModified >= 0 && lastModified < LATEST ? new Date(lastModified).toISOString() : ''
 }
 
 /** Whether a file may be the one that an upload was begun with. */
