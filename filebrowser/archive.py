@@ -160,6 +160,9 @@ class _Pieces:
     def flush(self) -> None:
         """Nothing is kept back."""
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def take(self) -> list[bytes]:
         """What was written since the last time."""
         taken, self._waiting = self._waiting, []

@@ -1,34 +1,42 @@
 """A zip taken apart into a folder of its own, whatever somebody put into it.
 
 Everything is judged before or while it comes: names by the gate, links and devices are refused,
-bytes are counted as they are written and not as the archive declares them. What fails leaves
-nothing behind.
+bytes are counted as they are written and not as the archive declares them. What cannot be taken is
+left out and named, and the rest comes; a bomb, or what is no archive, leaves nothing behind.
 """
 
+import errno
 import os
 import stat
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import IO
 
 from filebrowser.copying import FILE_MODE, make_folder
-from filebrowser.errors import BadArchive, BadPath, NoRoom, TooMuch, WrongContent
+from filebrowser.errors import BadArchive, BadPath, NoRoom, NotAFile, TooMuch, WrongContent
+from filebrowser.file_times import set_time
 from filebrowser.gate import Place, open_place, parent_of, split
 from filebrowser.happenings import Happening, What
-from filebrowser.moving import Result, State, Step, Work, attempt, identity, opened, settle
+from filebrowser.moving import (
+    LeftOut,
+    Reason,
+    Result,
+    State,
+    Step,
+    Work,
+    attempt,
+    identity,
+    opened,
+    settle,
+)
 from filebrowser.moving import work_folder as room_for
 from filebrowser.uploads.rules import Rules
+from filebrowser.zip_reader import Damaged, Entry, read_content, read_entries
 
-PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Of others zipfile unpacks all that it has read at once: gigabytes, from a few kilobytes."""
-
-PIECE = 1024 * 1024  # bytes written between two looks at the limits
-MOST_TOLD = 5  # names of files left out
-END, END_64 = b"PK\x05\x06", b"PK\x06\x06"
-FAR_ENOUGH = 65_557 + 20 + 56  # bytes from the end: the longest comment, and zip64's records
+MOST_NAMED = 100  # files left out that a result names
+MOST_TOLD = 5  # of them in its sentence
+LONGEST_TOLD = 300  # characters of a name or a reason
+_NO_NAME = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})  # what a file system says
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,51 +51,91 @@ class Limits:
     spare: int = 256 << 20  # bytes left free on the disk
 
 
+class _Unfit(Exception):
+    """One entry that cannot be taken."""
+
+    def __init__(self, reason: Reason, error: object) -> None:
+        super().__init__(str(error))
+        self.reason = reason
+
+
 @dataclass(slots=True)
-class _Budget:
-    """What is left of the limits while one archive is taken apart."""
+class _Count:
+    """What came of an archive, what was left out, and what is left of the limits."""
 
     limits: Limits
-    archive: int  # bytes
-    free: int  # bytes on the disk
+    most: int = 0  # bytes that may come
+    room: int = 0  # bytes that the disk has for them
+    files: int = 0
+    entries: int = 0
     written: int = 0
-    left_out: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    left_out_count: int = 0
+
+    def begin(self, archive: int, free: int) -> None:
+        """Take down the size of the archive and the free bytes of the disk."""
+        limits = self.limits
+        self.most = min(max(limits.easy, archive * limits.ratio), limits.size)
+        self.room = free - limits.spare
+
+    def check_size(self, entry: Entry) -> None:
+        """Leave out a file that alone is larger than all may be."""
+        if entry.size > self.most:
+            raise _Unfit(
+                Reason.TOO_LARGE,
+                f"it would have {entry.size} bytes, far more than the archive's size lets expect",
+            )
 
     def take(self, count: int) -> None:
-        """Count bytes that are about to be written."""
+        """Count bytes that are about to be written, whether they stay or not."""
         self.written += count
-        most = max(self.limits.easy, self.archive * self.limits.ratio)
-        if self.written > min(most, self.limits.size):
+        if self.written > self.most:
             raise TooMuch("The archive holds far more than its size lets expect: a zip bomb.")
-        if self.written > self.free - self.limits.spare:
+        if self.written > self.room:
             raise NoRoom("The disk has no room for what the archive holds.")
+
+    def leave_out(self, name: str, unfit: _Unfit) -> None:
+        """Name what is left out, unless too many are named."""
+        self.left_out_count += 1
+        if len(self.left_out) < MOST_NAMED:
+            error = str(unfit)[:LONGEST_TOLD]
+            self.left_out.append(LeftOut(name[:LONGEST_TOLD], unfit.reason, error))
+
+    @property
+    def sentence(self) -> str:
+        """How many were left out, the first of them named with their reasons."""
+        named = "; ".join(f"{each.name!r}: {each.error}" for each in self.left_out[:MOST_TOLD])
+        more = "; ..." if self.left_out_count > MOST_TOLD else ""
+        return f"{self.left_out_count} of {self.entries} were left out: {named}{more}."
 
 
 def take_step(step: Step, work: Work, rules: Rules, limits: Limits = Limits()) -> Result:
     """Take the zip at ``step.source`` apart into the new folder ``step.target``.
 
-    Files that no upload could bring there are left out and named in the result.
+    What cannot be taken is left out and named in the result; where nothing can, it failed.
     """
-    left_out: list[str] = []
-    done = attempt(step, lambda: _extract(step, work, rules, limits, left_out))
-    if done.status is State.DONE and left_out:
-        names = ", ".join(left_out[:MOST_TOLD])
-        return replace(done, error=f"{len(left_out)} files were left out: {names}.")
-    return done
+    count = _Count(limits)
+    done = attempt(step, lambda: _extract(step, work, rules, count))
+    if not count.left_out or done.status is State.SKIPPED:
+        return done
+    return replace(
+        done,
+        error=count.sentence if done.status is State.DONE else done.error,
+        left_out=tuple(count.left_out),
+        left_out_count=count.left_out_count,
+    )
 
 
-def _extract(
-    step: Step, work: Work, rules: Rules, limits: Limits, left_out: list[str]
-) -> Place | None:
+def _extract(step: Step, work: Work, rules: Rules, count: _Count) -> Place | None:
     with opened(step) as target, room_for(step.folder, target, work.key) as room:
         draft = Place(room.root, (*room.names, "extracted"))
         make_folder(draft)
         disk = os.fstatvfs(target)
-        with os.fdopen(open_place(step.source), "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            budget = _Budget(limits, size, disk.f_bavail * disk.f_frsize, left_out=left_out)
-            check_index(file, size, limits)
-            _unpack(file, _Goal(draft, step.target, rules), budget, work.advance)
+        with os.fdopen(open_place(step.source), "rb", buffering=0) as file:
+            count.begin(os.fstat(file.fileno()).st_size, disk.f_bavail * disk.f_frsize)
+            _unpack(file.fileno(), _Goal(draft, step.target, rules), count, work.advance)
+        if count.left_out and not count.files:
+            raise BadArchive(f"Nothing of the archive can be taken. {count.sentence}")
         with parent_of(draft) as (holder, name):
             work.ready(identity(holder, name))
             final = settle(holder, name, target, step.name, work.conflict)
@@ -105,121 +153,134 @@ class _Goal:
     draft: Place
     final: Place
     rules: Rules
+    folders: dict[tuple[str, ...], int | None] = field(default_factory=dict)  # made, with times
 
     def at(self, names: tuple[str, ...]) -> tuple[Place, Place]:
-        """The draft's place and the final one of a member."""
+        """The draft's place and the final one of an entry."""
         return (
             Place(self.draft.root, (*self.draft.names, *names)),
             Place(self.final.root, (*self.final.names, *names)),
         )
 
-
-def check_index(file: IO[bytes], size: int, limits: Limits) -> None:
-    """Refuse an archive whose list of files is too long to read. Raises :class:`TooMuch`.
-
-    The records at the end say how long it is; zipfile reads no more of it than they say.
-    """
-    file.seek(max(0, size - FAR_ENOUGH))
-    tail = file.read()
-    at = tail.rfind(END)
-    if at < 0 or len(tail) < at + 22:
-        raise BadArchive("This is no zip file.")
-    count, length = struct.unpack_from("<HI", tail, at + 10)
-    wide = tail.rfind(END_64, 0, at)
-    if wide >= 0 and len(tail) >= wide + 56:
-        count, length = struct.unpack_from("<QQ", tail, wide + 32)
-    if count > limits.entries or length > limits.index:
-        raise TooMuch(f"The archive lists {count} files; at most {limits.entries} are taken.")
-    file.seek(0)
+    def make_folders(self, names: tuple[str, ...]) -> None:
+        """Make the folder of these names and those above it. Raises :class:`_Unfit`."""
+        for depth in range(1, len(names) + 1):
+            if names[:depth] in self.folders:
+                continue
+            try:
+                make_folder(self.at(names[:depth])[0])
+            except FileExistsError:
+                raise _Unfit(Reason.TWICE, "a file of the archive has its folder's name") from None
+            self.folders[names[:depth]] = None
 
 
-def _unpack(file: IO[bytes], goal: _Goal, budget: _Budget, advance: Callable[[int], None]) -> None:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            if len(members) > budget.limits.entries:
-                raise TooMuch(f"More than {budget.limits.entries} files in one archive.")
-            for member in members:
-                _one(archive, member, goal, budget, advance)
-    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError) as error:
-        raise BadArchive(f"The archive cannot be read: {error}") from None
-    except (RuntimeError, ValueError) as error:  # encrypted; a member that lies about its place
-        raise BadArchive(f"The archive cannot be read: {error}") from None
-
-
-def _one(
-    archive: zipfile.ZipFile,
-    member: zipfile.ZipInfo,
-    goal: _Goal,
-    budget: _Budget,
-    advance: Callable[[int], None],
-) -> None:
-    names = _names(member)
-    draft, final = goal.at(names)
-    folders = draft.names if member.is_dir() else draft.names[:-1]
-    for depth in range(len(goal.draft.names) + 1, len(folders) + 1):
-        way = Place(draft.root, folders[:depth])
+def _unpack(file: int, goal: _Goal, count: _Count, advance: Callable[[int], None]) -> None:
+    entries = read_entries(file, count.limits.entries, count.limits.index)
+    count.entries = len(entries)
+    for entry in entries:
         try:
-            make_folder(way)
-        except FileExistsError:
-            continue
-    if member.is_dir():
-        return
+            _take(file, entry, goal, count, advance)
+        except _Unfit as unfit:
+            count.leave_out(entry.name, unfit)
+    for names in sorted(goal.folders, key=len, reverse=True):
+        modified = goal.folders[names]
+        if modified is not None:
+            _set_time(goal.at(names)[0], modified)
+
+
+def _take(
+    file: int, entry: Entry, goal: _Goal, count: _Count, advance: Callable[[int], None]
+) -> None:
+    """Take one entry. Raises :class:`_Unfit` where it is to be left out."""
+    names = _judge(entry)
     try:
+        if entry.is_folder:
+            goal.make_folders(names)
+            goal.folders.update({names: entry.modified} if names else {})
+            return
+        draft, final = goal.at(names)
         goal.rules.check_name(final)
-    except WrongContent:
-        budget.left_out.append(member.filename[:80])
-        return
-    with archive.open(member) as source:
-        _write(source, draft, budget, advance)
-    _check_content(draft, final, goal.rules, budget)
+        count.check_size(entry)
+        goal.make_folders(names[:-1])
+        _write(file, entry, draft, count, advance)
+        _check_content(draft, final, goal.rules)
+    except WrongContent as error:
+        raise _Unfit(Reason.KIND, error) from None
+    except OSError as error:
+        if error.errno not in _NO_NAME:
+            raise
+        raise _Unfit(Reason.NAME, "the file system takes no such name") from None
+    count.files += 1
 
 
-def _names(member: zipfile.ZipInfo) -> tuple[str, ...]:
-    """The names of a member below the folder. Raises :class:`BadArchive`."""
-    mode = member.external_attr >> 16
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise BadArchive(f"{member.filename[:80]!r} in the archive is a link or a device.")
-    if member.flag_bits & 0x1:
-        raise BadArchive("The archive is locked with a password.")
-    if member.compress_type not in PACKED:
-        raise BadArchive(
-            f"{member.filename[:80]!r} is packed in a way that is not read here: make the archive "
-            "anew, as zip programs do by default (deflate)."
-        )
+def _judge(entry: Entry) -> tuple[str, ...]:
+    """The names of an entry below the folder. Raises :class:`_Unfit`."""
+    if stat.S_IFMT(entry.mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _Unfit(Reason.LINK, "it is a link or a device")
+    if entry.name.startswith("/"):
+        raise _Unfit(Reason.NAME, "it leads out of its folder")
     try:
-        names = split(member.filename)
+        names = split("/".join(name for name in entry.name.split("/") if name != "."))
     except BadPath as error:
-        raise BadArchive(f"The archive is not taken apart: {error}") from None
-    if member.filename.startswith("/") or not names:
-        raise BadArchive(f"{member.filename[:80]!r} in the archive leads out of its folder.")
+        raise _Unfit(Reason.NAME, error) from None
+    if entry.is_folder:
+        return names
+    if not names:
+        raise _Unfit(Reason.NAME, "it has no name")
+    if entry.is_locked:
+        raise _Unfit(Reason.LOCKED, "it is locked with a password")
+    if not entry.is_readable:
+        raise _Unfit(
+            Reason.PACKING,
+            "it is packed in a way that is not read here: pack it anew, as zip programs do by "
+            "default (deflate)",
+        )
     return names
 
 
 def _write(
-    source: IO[bytes], draft: Place, budget: _Budget, advance: Callable[[int], None]
+    file: int, entry: Entry, draft: Place, count: _Count, advance: Callable[[int], None]
 ) -> None:
     try:
         written = open_place(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    except FileExistsError:
-        raise BadArchive(f"{draft.names[-1]!r} is in the archive twice.") from None
-    with os.fdopen(written, "wb") as file:
-        while piece := source.read(PIECE):
-            budget.take(len(piece))
-            advance(len(piece))
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
+    except (FileExistsError, NotAFile):
+        raise _Unfit(Reason.TWICE, "its name is in the archive twice") from None
+    with os.fdopen(written, "wb") as made:
+        try:
+            with closing(read_content(file, entry)) as content:
+                for piece in content:
+                    count.take(len(piece))
+                    advance(len(piece))
+                    made.write(piece)
+        except Damaged as error:
+            _remove(draft)
+            raise _Unfit(Reason.DAMAGED, error) from None
+        made.flush()
+        if entry.modified is not None:
+            set_time(written, entry.modified)
+        os.fsync(written)
 
 
-def _check_content(draft: Place, final: Place, rules: Rules, budget: _Budget) -> None:
-    """Leave out a file that is not what its name says."""
+def _check_content(draft: Place, final: Place, rules: Rules) -> None:
+    """Take away a file that is not what its name says. Raises ``WrongContent``."""
     found = open_place(draft)
     try:
         rules.check_content(final, found)
     except WrongContent:
-        budget.left_out.append("/".join(final.names[-1:]))
-        with parent_of(draft) as (holder, name):
-            os.unlink(name, dir_fd=holder)
+        _remove(draft)
+        raise
+    finally:
+        os.close(found)
+
+
+def _remove(draft: Place) -> None:
+    with parent_of(draft) as (holder, name):
+        os.unlink(name, dir_fd=holder)
+
+
+def _set_time(folder: Place, modified: int) -> None:
+    found = open_place(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        set_time(found, modified)
     finally:
         os.close(found)

@@ -39,6 +39,7 @@ from filebrowser.uploads.rules import Rules
 AT_ONCE = 2  # jobs that run; the others wait
 MOST_WAITING = 20  # unfinished jobs of one caller
 KEPT = 24 * 3600.0  # seconds for which a finished job is told of
+FORGOTTEN = "The service ended meanwhile: what was left out, if anything, is not known any more."
 SHOWN_SECONDS = 0.5  # between two notes of how many bytes are done
 
 log = logging.getLogger(__name__)
@@ -252,7 +253,9 @@ class _Running:
             _remove_original(step.source)
         place = replace(step, name=name).target
         self._told(Happening(What.CREATED, place))
-        return self._shape(step, Result(f"/{step.source.text}", f"/{place.text}", State.DONE))
+        told = FORGOTTEN if self.job.errand.verb is Verb.EXTRACT else ""
+        done = Result(f"/{step.source.text}", f"/{place.text}", State.DONE, told)
+        return self._shape(step, done)
 
     def _shape(self, step: Step, result: Result) -> Result:
         """Nobody asks by the trash's own paths."""

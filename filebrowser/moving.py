@@ -20,6 +20,7 @@ from filebrowser.gate import (
     Root,
     check_name,
     folder_inside,
+    holder_of,
     lies_in,
     locate,
     parent_of,
@@ -27,7 +28,7 @@ from filebrowser.gate import (
 )
 from filebrowser.happenings import Happening, What
 from filebrowser.kinds import Kind
-from filebrowser.renames import free_name, rename_new
+from filebrowser.renames import free_name, is_same_entry, rename_new
 from filebrowser.tree import look, open_folder
 from filebrowser.visit import Right, Visit, check_rights, reach
 
@@ -58,14 +59,41 @@ class Step:
         return Place(self.folder.root, (*self.folder.names, self.name))
 
 
+class Reason(StrEnum):
+    """Why something of an archive was left out."""
+
+    NAME = "name"  # it leads elsewhere, or no file may be called so
+    LINK = "link"  # or a device
+    LOCKED = "locked"  # with a password
+    PACKING = "packing"  # in a way that is not read here
+    DAMAGED = "damaged"
+    TWICE = "twice"  # the archive holds another one of this name
+    TOO_LARGE = "too_large"
+    KIND = "kind"  # no upload could bring it there
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """One file that was left out, by its name in the archive; ``error`` says why."""
+
+    name: str
+    reason: Reason
+    error: str
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one path. ``to`` is where it lies now."""
+    """What became of one path. ``to`` is where it lies now.
+
+    ``left_out`` names the first of the ``left_out_count`` files that did not come along.
+    """
 
     path: str
     to: str | None
     status: State
     error: str = ""
+    left_out: tuple[LeftOut, ...] = ()
+    left_out_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +120,24 @@ def plan(
     :class:`NotHere`, :class:`NotAllowed`, and :class:`BadPath` for a folder into itself.
     """
     sources = [reach(visit, path, Right.VIEW) for path in paths]
-    folder, name = _destination(visit, to, len(sources) == 1, exactly)
+    folder, name = _own_name(visit, to, sources) or _destination(
+        visit, to, len(sources) == 1, exactly
+    )
     steps = [Step(source, folder, name or (source.names or ("",))[-1]) for source in sources]
     for step in steps:
         check_step(visit, step, moves)
     return tuple(steps)
+
+
+def _own_name(visit: Visit, to: str, sources: Sequence[Place]) -> tuple[Place, str] | None:
+    """The folder and the new name where ``to`` is the only source's own name in another form.
+
+    What is asked for is found in either form (NFC, NFD), so the new name would be the old one.
+    """
+    place, asked = reach(visit, to, Right.VIEW), locate(to, visit.roots)
+    if not place.names or list(sources) != [place] or asked.names[-1] == place.names[-1]:
+        return None
+    return Place(place.root, place.names[:-1]), asked.names[-1]
 
 
 def _destination(visit: Visit, to: str, alone: bool, exactly: bool) -> tuple[Place, str]:
@@ -138,7 +179,17 @@ def needed(moves: bool, conflict: Conflict | None) -> tuple[Right, ...]:
 
 def taken(steps: Sequence[Step]) -> tuple[str, ...]:
     """The targets that are there already."""
-    return tuple(f"/{step.target.text}" for step in steps if exists(step.target))
+    return tuple(
+        f"/{step.target.text}" for step in steps if exists(step.target) and not _is_own(step)
+    )
+
+
+def _is_own(step: Step) -> bool:
+    """Whether the target is the source itself, to a file system that knows no case or no forms."""
+    if step.source.root != step.folder.root or step.source.names[:-1] != step.folder.names:
+        return False
+    with holder_of(step.source) as (holder, name):
+        return is_same_entry(holder, name, holder, step.name)
 
 
 def check_free(visit: Visit, steps: Sequence[Step], moves: bool, choice: Conflict | None) -> None:

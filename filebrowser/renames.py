@@ -35,10 +35,33 @@ def rename_new(source: int, name: str, target: int, new: str) -> None:
     """
     try:
         _renameat2(source, name, target, new, NOREPLACE)
+    except FileExistsError:
+        if not is_same_entry(source, name, target, new):
+            raise
+        os.rename(name, new, src_dir_fd=source, dst_dir_fd=target)
     except OSError as error:
         if error.errno not in _UNKNOWN or _within(source, name, target):
             raise
         _rename_slowly(source, name, target, new)
+
+
+def is_same_entry(source: int, name: str, target: int, new: str) -> bool:
+    """Whether two names are one entry of a folder, whose file system knows no case or no forms.
+
+    Two entries of one inode are two: each has its own name in the folder.
+    """
+    if name == new or _key(os.fstat(source)) != _key(os.fstat(target)):
+        return False
+    try:
+        ours = os.stat(name, dir_fd=source, follow_symlinks=False)
+        theirs = os.stat(new, dir_fd=target, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return _key(ours) == _key(theirs) and new not in os.listdir(target)
+
+
+def _key(facts: os.stat_result) -> tuple[int, int]:
+    return facts.st_dev, facts.st_ino
 
 
 def exchange(source: int, name: str, target: int, new: str) -> None:
@@ -97,8 +120,8 @@ def free_name(name: str, number: int, folder: bool = False) -> str:
     """
     stem, suffix = (name, "") if folder else split_name(name)
     tail = f" ({number}){suffix}"
-    room = 255 - len(tail.encode())
-    return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + tail
+    room = 255 - len(os.fsencode(tail))
+    return os.fsencode(stem)[:room].decode(errors="ignore").rstrip(". ") + tail
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from filebrowser.extract import Limits, take_step
 from filebrowser.gate import Root
 from filebrowser.happenings import Happening
-from filebrowser.moving import Result, State, Step, Work, plan
+from filebrowser.moving import Reason, Result, State, Step, Work, plan
 from filebrowser.uploads.rules import FolderRule, Rules
 from filebrowser.visit import Visit
 
@@ -71,31 +72,87 @@ def twice(archive: zipfile.ZipFile) -> None:
         archive.writestr("a.txt", "two")
 
 
+def locked(archive: zipfile.ZipFile) -> None:
+    archive.writestr("locked.txt", "secret")
+    archive.filelist[-1].flag_bits |= 1
+
+
+def damaged(archive: zipfile.ZipFile) -> None:
+    archive.writestr("damaged.txt", "as it was packed")
+    archive.filelist[-1].CRC ^= 1
+
+
 def file_as_folder(archive: zipfile.ZipFile) -> None:
     archive.writestr("a.txt", "one")
     archive.writestr("a.txt/b.txt", "two")
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "reason"),
     [
-        lambda z: z.writestr("../secret.txt", "changed"),
-        lambda z: z.writestr("a/../../secret.txt", "changed"),
-        lambda z: z.writestr("/etc/evil.txt", "changed"),
-        lambda z: z.writestr("..\\secret.txt", "changed"),
-        lambda z: z.writestr("C:/evil.txt", "changed"),
-        lambda z: z.writestr("a\n.txt", "changed"),
-        lambda z: z.writestr("x" * 300 + ".txt", "changed"),
-        lambda z: z.writestr("d/" * 80 + "a.txt", "changed"),
-        lambda z: link(z, "link.txt", "/etc/passwd"),
-        *(through_a_link, device, twice, file_as_folder),
+        (lambda z: z.writestr("../secret.txt", "changed"), Reason.NAME),
+        (lambda z: z.writestr("a/../../secret.txt", "changed"), Reason.NAME),
+        (lambda z: z.writestr("/etc/evil.txt", "changed"), Reason.NAME),
+        (lambda z: z.writestr("..\\secret.txt", "changed"), Reason.NAME),
+        (lambda z: z.writestr("back\\slash.txt", "changed"), Reason.NAME),
+        (lambda z: z.writestr("a\\x3ab.txt", "changed"), Reason.NAME),
+        (lambda z: z.writestr("C:/evil.txt", "changed"), Reason.NAME),
+        (lambda z: z.writestr("sub/CON.txt", "changed"), Reason.NAME),
+        (lambda z: z.writestr("a\n.txt", "changed"), Reason.NAME),
+        (lambda z: z.writestr("trailing.txt ", "changed"), Reason.NAME),
+        (lambda z: z.writestr("x" * 300 + ".txt", "changed"), Reason.NAME),
+        (lambda z: z.writestr("d/" * 80 + "a.txt", "changed"), Reason.NAME),
+        (lambda z: link(z, "link.txt", "/etc/passwd"), Reason.LINK),
+        (lambda z: z.writestr("x.txt", "x", zipfile.ZIP_LZMA), Reason.PACKING),
+        (lambda z: z.writestr("large.txt", bytes(9 << 20)), Reason.TOO_LARGE),
+        (lambda z: z.writestr("evil.py", "import os"), Reason.KIND),
+        (lambda z: z.writestr("fake.safetensors", b"PK not what it says"), Reason.KIND),
+        *((device, Reason.LINK), (twice, Reason.TWICE), (file_as_folder, Reason.TWICE)),
+        *((locked, Reason.LOCKED), (damaged, Reason.DAMAGED)),
     ],
 )
-def test_members_that_lead_elsewhere(root: Root, make: Make) -> None:
-    done = extract(root, make)
-    assert done.status is State.FAILED, done
-    assert nothing_is_left(root)
+def test_members_that_lead_elsewhere(root: Root, make: Make, reason: Reason) -> None:
+    def all_of_it(archive: zipfile.ZipFile) -> None:
+        archive.writestr("first.txt", "good")
+        make(archive)
+        archive.writestr("sub/last.txt", "good too")
+
+    done = extract(root, all_of_it)
+    assert (done.status, done.left_out_count) == (State.DONE, 1), done
+    (left,) = done.left_out
+    assert left.reason is reason
+    assert left.name[:80] in done.error or repr(left.name)[1:80] in done.error
+    assert left.error in done.error
+    came = {str(path.relative_to(root.path / "x")) for path in (root.path / "x").rglob("*.*")}
+    assert came - {"a.txt"} == {"first.txt", "sub/last.txt"}
+    assert (root.path / "x" / "sub" / "last.txt").read_text() == "good too"
     assert (root.path.parent / "secret.txt").read_text() == "secret"
+    assert {path.name for path in root.path.parent.iterdir()} == {"data", "secret.txt"}
+
+
+def test_nothing_comes_of_an_archive_in_which_nothing_can_be_taken(root: Root) -> None:
+    done = extract(root, lambda z: [link(z, "way", ".."), z.writestr("a:b.txt", "x")])
+    assert (done.status, done.left_out_count) == (State.FAILED, 2)
+    assert [each.name for each in done.left_out] == ["way", "a:b.txt"]
+    assert "a:b.txt" in done.error
+    assert nothing_is_left(root)
+
+
+def test_a_file_through_a_link_lies_in_a_folder(root: Root) -> None:
+    done = extract(root, through_a_link)
+    assert (done.status, [each.name for each in done.left_out]) == (State.DONE, ["way"])
+    assert (root.path / "x" / "way" / "secret.txt").read_text() == "changed"
+    assert (root.path.parent / "secret.txt").read_text() == "secret"
+
+
+def test_many_that_are_left_out_are_counted_and_some_named(root: Root) -> None:
+    def many(archive: zipfile.ZipFile) -> None:
+        for name in ("ok", *(f"{number}:" for number in range(300))):
+            archive.writestr(f"{name}.txt", "")
+
+    done = extract(root, many, replace(SMALL, entries=1000))
+    assert (done.status, done.left_out_count, len(done.left_out)) == (State.DONE, 300, 100)
+    assert done.error.startswith("300 of 301 were left out: '0:.txt'")
 
 
 @pytest.mark.parametrize(

@@ -393,3 +393,16 @@ def test_no_descriptor_is_left_open_by_verbs(visit: Visit, told: list[Happening]
     work = Work("key", None, lambda _: None, told.append)
     trash.delete(visit, ["/data/a"], work)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_other_capitals_where_a_file_system_knows_none(
+    visit: Visit, told: list[Happening], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two names of one inode stand for such a folder, which lists but one of them."""
+    folder = visit.roots[0].path / "a"
+    os.link(folder / "x.txt", folder / "X.txt")
+    with pytest.raises(Taken):
+        do(visit, told, ["/data/a/x.txt"], "/data/a/X.txt", True)
+    monkeypatch.setattr(renames.os, "listdir", lambda _: ["x.txt"])
+    (done,) = do(visit, told, ["/data/a/x.txt"], "/data/a/X.txt", True)
+    assert (done.status, done.to) == (State.DONE, "/data/a/X.txt")

@@ -49,11 +49,19 @@ export interface Wish {
 
 export type Conflict = 'skip' | 'overwrite' | 'rename'
 
+/** A file of an archive that did not come along. */
+export interface LeftOut {
+  name: string
+  reason: 'name' | 'link' | 'locked' | 'packing' | 'damaged' | 'twice' | 'too_large' | 'kind'
+}
+
 export interface Result {
   path: string
   to: string | null
   status: 'done' | 'skipped' | 'failed'
   error?: string
+  left_out?: LeftOut[] // the first of them
+  left_out_count?: number
 }
 
 /** What a verb did; `job` goes on with it where it takes long. */

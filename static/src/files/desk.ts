@@ -10,7 +10,7 @@ import { useJobs } from './jobs'
 import { writeText } from './preview/texts'
 import { useListing, type Item, type Source } from './listing'
 import { joined, nameOf, parentOf, within } from './paths'
-import { faultsOf } from './results'
+import { faultsOf, leftOutOf } from './results'
 import { useSelection } from './selection'
 import { useTelling } from './telling'
 import type { View } from './views'
@@ -235,6 +235,8 @@ export function useDesk() {
   function complain(results: api.Result[]) {
     const faults = faultsOf(results)
     if (faults) telling.wrong(faults)
+    const leftOut = leftOutOf(results, (reason) => t(`files.leftOut.${reason}`))
+    if (leftOut.count) telling.wrong(t('files.leftOut.says', leftOut))
   }
 
   function hold(cutting: boolean) {

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 from flask import Response, jsonify, make_response, request
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from filebrowser.errors import BadPath
 from filebrowser.gate import Place
 from filebrowser.jobstore import Job, Phase
-from filebrowser.moving import Result
+from filebrowser.moving import Reason, Result
 from filebrowser.orders import Sort
 from filebrowser.tree import Entry, open_folder
 from filebrowser.visit import Right, Visit, reach
@@ -33,6 +34,14 @@ ENTRY = {
         "modified": {"type": "number", "description": "seconds since 1970"},
     },
 }
+LEFT_OUT = {
+    "type": "object",
+    "properties": {
+        "name": TEXT,
+        "reason": {"type": "string", "enum": [str(reason) for reason in Reason]},
+        "error": TEXT,
+    },
+}
 RESULT = {
     "type": "object",
     "properties": {
@@ -40,6 +49,8 @@ RESULT = {
         "to": {"type": "string", "nullable": True},
         "status": {"type": "string", "enum": ["done", "skipped", "failed"]},
         "error": TEXT,
+        "left_out": {"type": "array", "items": LEFT_OUT},
+        "left_out_count": {"type": "integer"},
     },
 }
 RESULTS = {"type": "array", "items": RESULT}
@@ -126,14 +137,19 @@ def entry_json(entry: Entry) -> dict[str, object]:
 
 
 def results_json(results: Sequence[Result]) -> list[dict[str, object]]:
-    """What became of each path; ``error`` only where there is one."""
+    """What became of each path; ``error`` and ``left_out`` only where there are any."""
     return [result_json(each) for each in results]
 
 
 def result_json(result: Result) -> dict[str, object]:
     """What became of one path."""
     told: dict[str, object] = {"path": result.path, "to": result.to, "status": result.status}
-    return told | ({"error": result.error} if result.error else {})
+    if result.error:
+        told["error"] = result.error
+    if result.left_out:
+        told["left_out"] = [asdict(each) for each in result.left_out]
+        told["left_out_count"] = result.left_out_count
+    return told
 
 
 def job_json(job: Job) -> dict[str, object]:
