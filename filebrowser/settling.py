@@ -9,14 +9,12 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM
 from pathlib import Path
 
-NOT_THERE = frozenset({ENOENT, ENOTDIR, EACCES, EPERM, ELOOP, ENAMETOOLONG})
-"""Errors of one path, not of the disk: it is gone, not ours to see, or a link that leads to itself.
-"""
+from filebrowser.folder_walk import NOT_THERE, walk_folders
 
-Signature = tuple[int, int, int]  # size, mtime_ns, inode
+Signature = tuple[int, int, int, int]  # size, mtime_ns, inode, ctime_ns
+STAYS = 3  # numbers of it that a file keeps when it is renamed; the last is of the rename
 
 
 class Change(StrEnum):
@@ -113,9 +111,9 @@ class Settler:
     def _tell(
         self, gone: dict[Path, Signature], come: dict[Path, Signature]
     ) -> Iterator[FileChange]:
-        left = {signature: path for path, signature in gone.items()}
+        left = {signature[:STAYS]: path for path, signature in gone.items()}
         for path, signature in come.items():
-            previous = None if path in self._known else left.pop(signature, None)
+            previous = None if path in self._known else left.pop(signature[:STAYS], None)
             kind = Change.CHANGED if path in self._known else Change.CREATED
             self._known[path] = signature
             yield FileChange(path, Change.MOVED if previous else kind, previous)
@@ -164,25 +162,10 @@ class Settler:
             yield from self._walk(root)
 
     def _walk(self, folder: Path) -> Iterator[tuple[Path, Signature]]:
-        waiting, seen = [str(folder)], set()
-        while waiting:
-            place = waiting.pop()
-            try:
-                status = os.stat(place)
-                with os.scandir(place) as listing:
-                    entries = [each for each in listing if not each.name.startswith(".")]
-            except OSError as error:
-                if error.errno not in NOT_THERE:
-                    raise
-                continue
-            if (status.st_dev, status.st_ino) in seen:
-                continue  # symbolic links are followed, their loops are not
-            seen.add((status.st_dev, status.st_ino))
+        for _, entries in walk_folders(folder, self.links):
             for entry in entries:
-                found = self._status(Path(entry.path))
-                if found is not None and stat.S_ISDIR(found.st_mode):
-                    waiting.append(entry.path)
-                elif (signature := _signature(found)) is not None:
+                signature = _signature(self._status(Path(entry.path)))
+                if signature is not None:
                     yield Path(entry.path), signature
 
     def _status(self, path: Path) -> os.stat_result | None:
@@ -197,4 +180,4 @@ class Settler:
 def _signature(status: os.stat_result | None) -> Signature | None:
     if status is None or not stat.S_ISREG(status.st_mode):
         return None
-    return (status.st_size, status.st_mtime_ns, status.st_ino)
+    return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)

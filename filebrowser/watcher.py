@@ -6,21 +6,24 @@ work. Local folders are watched by inotify, network mounts by polling.
 """
 
 import logging
+import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from watchdog import events
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
-from watchdog.observers.polling import PollingObserver
+from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.observers.polling import PollingObserverVFS
 
+from filebrowser.folder_walk import linked_folders
 from filebrowser.mounts import mounted, reports_changes, unreporting_below
 from filebrowser.settling import Change, FileChange, Phase, Settler
 
@@ -33,6 +36,9 @@ POLL_SECONDS = 0.6
 TICK_SECONDS = 0.1  # between two looks at a pending file
 RESCAN_SECONDS = 30.0  # a whole look at the disk, in case an event was lost
 RESCAN_REST = 60.0  # times as long as the look took, at the least, to the next
+LINK_SECONDS = 0.3  # after a folder or a link came or left, to a look for links
+LINK_REST = 10.0  # times as long as such a look took, at the least, to the next
+MOST_LINKED = 64  # linked folders that are watched; what lies in more of them is found by rescans
 HEARD = [
     events.FileCreatedEvent,
     events.FileModifiedEvent,
@@ -86,6 +92,9 @@ class Watcher:
         self._habits = habits
         self._on_folder = on_folder
         self._eyes: dict[Path, _Eye] = {}
+        self._observers: dict[str, BaseObserver] = {}  # by mode
+        self._look_at = float("inf")  # monotonic: when links are looked for again
+        self._rested_at = 0.0  # before which they are not
         self._hints: dict[Path, tuple[float, Phase]] = {}
         self._changed = threading.Condition()
         self._stopped = False
@@ -117,9 +126,12 @@ class Watcher:
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
-        for eye in self._eyes.values():
-            eye.close()
         self._eyes.clear()
+        for observer in self._observers.values():
+            observer.stop()
+        for observer in self._observers.values():
+            observer.join()
+        self._observers.clear()
         self._teller.shutdown()
 
     def __enter__(self) -> Self:
@@ -139,13 +151,16 @@ class Watcher:
         while True:
             with self._changed:
                 if not self._hints and not self._stopped:
-                    idle = max(0.0, rescan_at - time.monotonic())
-                    self._changed.wait(TICK_SECONDS if settler.busy else idle)
+                    idle = max(0.0, min(rescan_at, self._look_at) - time.monotonic())
+                    self._changed.wait(min(TICK_SECONDS, idle) if settler.busy else idle)
                 if self._stopped:
                     return
                 hints, self._hints = self._hints, {}
             for path, (when, phase) in hints.items():
                 settler.hint(path, when, phase)
+                self._expect_links(path)
+            if time.monotonic() >= self._look_at:
+                self._look_for_links()
             if time.monotonic() >= rescan_at:
                 began = time.monotonic()
                 _retrying(self._look_everywhere)
@@ -158,39 +173,86 @@ class Watcher:
         if changes:
             self._teller.submit(self._on_change, changes).add_done_callback(_log_failure)
 
+    def _expect_links(self, path: Path) -> None:
+        """Look for links soon, where one may have come or left at ``path``, or below it."""
+        if not self._habits.links:
+            return
+        if path in self._eyes or path.is_symlink() or path.is_dir():
+            soon = max(time.monotonic() + LINK_SECONDS, self._rested_at)
+            self._look_at = min(self._look_at, soon)
+
+    def _look_for_links(self) -> None:
+        began, self._look_at = time.monotonic(), float("inf")
+        _retrying(self._look_everywhere)
+        now = time.monotonic()
+        self._rested_at = now + LINK_REST * (now - began)
+
     def _look_everywhere(self) -> None:
         """Watch the places that exist; again those that were removed and made anew."""
         mounts = mounted()
-        for place, mode in self._places(mounts).items():
+        places = self._places(mounts)
+        for place in self._eyes.keys() - places.keys():
+            self._close_eye(place)
+        for place, mode in places.items():
             eye = self._eyes.get(place)
             inode = _inode(place)
             if eye is not None and eye.inode != inode:
-                self._eyes.pop(place).close()
+                self._close_eye(place)
                 eye = None
             if eye is None and inode is not None:
                 opened = self._open_eye(place, inode, mode)
                 self._eyes.update({place: opened} if opened else {})
+                if place not in self.roots:
+                    self._hint(place, Phase.UNKNOWN)  # what came before it was watched
 
     def _places(self, mounts: Mapping[Path, str]) -> Mapping[Path, str]:
-        """What to watch, and how: the roots, and network mounts inside the local ones."""
+        """What to watch, and how: the roots, what links in them lead to, and network mounts."""
+        linked = self._linked_folders()
         if self.mode != "auto":
-            return dict.fromkeys(self.roots, self.mode)
-        modes = {root: _mode_of(root, mounts) for root in self.roots}
-        local = [root for root, mode in modes.items() if mode == "inotify"]
+            return dict.fromkeys((*self.roots, *linked), self.mode)
+        modes = {place: _mode_of(place, mounts) for place in (*self.roots, *linked)}
+        local = [root for root in self.roots if modes[root] == "inotify"]
         inside = [
             place for root in local for place in unreporting_below(root, mounts, self._habits.links)
         ]
         return modes | dict.fromkeys(inside, "poll")
 
+    def _linked_folders(self) -> tuple[Path, ...]:
+        """Links to folders below the roots: an observer enters none by itself."""
+        if not self._habits.links:
+            return ()
+        found = chain.from_iterable(linked_folders(root) for root in self.roots)
+        return tuple(islice((place for place in found if place not in self.roots), MOST_LINKED))
+
     def _open_eye(self, place: Path, inode: int, mode: str) -> "_Eye | None":
-        if mode == "inotify":
-            handler = _Handler(self._hint, True, self._on_folder)
-            eye = _opened("inotify", (place, inode), Observer, handler, self._habits.links)
-            if eye is not None:
-                return eye
-        handler = _Handler(self._hint, False, self._on_folder)
-        poller = partial(PollingObserver, timeout=self._habits.poll)
-        return _opened("poll", (place, inode), poller, handler, self._habits.links)
+        """An eye on a place; None where the system refuses one: the log says why."""
+        for way in ("inotify", "poll") if mode == "inotify" else ("poll",):
+            real = Path(os.path.realpath(place))
+            handler = _Handler(self._hint, way == "inotify", self._on_folder, place, real)
+            try:
+                watch = self._observer(way).schedule(
+                    handler, str(real), recursive=True, event_filter=HEARD
+                )
+                return _Eye(way, inode, handler, watch)
+            except OSError as error:
+                log.warning("%s cannot be watched by %s: %s", place, way, error)
+        return None
+
+    def _close_eye(self, place: Path) -> None:
+        eye = self._eyes.pop(place)
+        observer = self._observers[eye.mode]
+        observer.remove_handler_for_watch(eye.handler, eye.watch)
+        others = (each for each in self._eyes.values() if each.mode == eye.mode)
+        if all(other.watch != eye.watch for other in others):
+            observer.unschedule(eye.watch)
+
+    def _observer(self, mode: str) -> BaseObserver:
+        """What watches in that way, running. Raises OSError where the system grants none."""
+        if mode not in self._observers:
+            made = Observer() if mode == "inotify" else _poller(self._habits.poll)
+            made.start()
+            self._observers[mode] = made
+        return self._observers[mode]
 
     def _hint(self, path: Path, phase: Phase) -> None:
         with self._changed:
@@ -202,40 +264,25 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class _Eye:
-    """One observer on one root. A root of another inode is another root."""
+    """What watches one place. A place of another inode is another place."""
 
     mode: str
     inode: int
-    observer: BaseObserver
-
-    def close(self) -> None:
-        self.observer.stop()
-        if self.observer.is_alive():
-            self.observer.join()
+    handler: "_Handler"
+    watch: ObservedWatch
 
 
-def _opened(
-    mode: str,
-    what: tuple[Path, int],
-    build: Callable[[], BaseObserver],
-    handler: "_Handler",
-    links: bool,
-) -> _Eye | None:
-    """An eye on a root and its inode; None where the system refuses one: the log says why."""
-    eye = None
-    root, inode = what
-    try:
-        eye = _Eye(mode, inode, build())
-        eye.observer.schedule(
-            handler, str(root), recursive=True, event_filter=HEARD, follow_symlink=links
-        )
-        eye.observer.start()
-    except OSError as error:
-        log.warning("%s cannot be watched by %s: %s", root, mode, error)
-        if eye is not None:
-            eye.close()
-        return None
-    return eye
+def _poller(seconds: float) -> BaseObserver:
+    return PollingObserverVFS(_stat_within, os.scandir, polling_interval=seconds)
+
+
+def _stat_within(path: str) -> os.stat_result:
+    """What polling looks at: the file that a link leads to, and a link that leads to a folder."""
+    found = os.lstat(path)
+    if not stat.S_ISLNK(found.st_mode):
+        return found
+    target = os.stat(path)
+    return found if stat.S_ISDIR(target.st_mode) else target
 
 
 def _mode_of(root: Path, mounts: Mapping[Path, str]) -> str:
@@ -243,41 +290,52 @@ def _mode_of(root: Path, mounts: Mapping[Path, str]) -> str:
 
 
 class _Handler(events.FileSystemEventHandler):
-    """Turns watchdog's events into hints, and tells of folders."""
+    """Turns watchdog's events into hints, and tells of folders.
+
+    Events are of paths below ``real``, where ``place`` leads; hints are of those below ``place``.
+    """
 
     def __init__(
         self,
         hint: Callable[[Path, Phase], None],
         telling_close: bool,
         on_folder: Callable[[FileChange], None] | None,
+        place: Path,
+        real: Path,
     ) -> None:
         self.hint = hint
         self.on_folder = on_folder
+        self.place = place
+        self.real = real
         self.written = Phase.WRITING if telling_close else Phase.UNKNOWN
 
     def on_any_event(self, event: events.FileSystemEvent) -> None:
-        path = Path(str(event.src_path))
+        path = self._named(event.src_path)
         if isinstance(event, events.FileMovedEvent | events.DirMovedEvent):
             self.hint(path, Phase.DONE)
-            self.hint(Path(str(event.dest_path)), Phase.DONE)
+            self.hint(self._named(event.dest_path), Phase.DONE)
         elif isinstance(event, events.FileClosedEvent):
             self.hint(path, Phase.DONE)
         elif isinstance(event, events.FileModifiedEvent):
             self.hint(path, self.written)
         else:
             self.hint(path, Phase.UNKNOWN)
-        if self.on_folder is not None and (change := _of_folder(event)) is not None:
+        if self.on_folder is not None and (change := self._of_folder(event)) is not None:
             self.on_folder(change)
 
+    def _of_folder(self, event: events.FileSystemEvent) -> FileChange | None:
+        """What an event says of a folder itself; None for events of files."""
+        path = self._named(event.src_path)
+        if isinstance(event, events.DirMovedEvent):
+            return FileChange(self._named(event.dest_path), Change.MOVED, path)
+        if isinstance(event, events.DirCreatedEvent):
+            return FileChange(path, Change.CREATED)
+        gone = isinstance(event, events.DirDeletedEvent)
+        return FileChange(path, Change.DELETED) if gone else None
 
-def _of_folder(event: events.FileSystemEvent) -> FileChange | None:
-    """What an event says of a folder itself; None for events of files."""
-    path = Path(str(event.src_path))
-    if isinstance(event, events.DirMovedEvent):
-        return FileChange(Path(str(event.dest_path)), Change.MOVED, path)
-    if isinstance(event, events.DirCreatedEvent):
-        return FileChange(path, Change.CREATED)
-    return FileChange(path, Change.DELETED) if isinstance(event, events.DirDeletedEvent) else None
+    def _named(self, found: bytes | str) -> Path:
+        path = Path(str(found))
+        return self.place / path.relative_to(self.real) if path.is_relative_to(self.real) else path
 
 
 def _retrying(look: Callable[[], None]) -> None:

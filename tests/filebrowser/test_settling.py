@@ -64,6 +64,17 @@ def test_changes_and_deletions(settler: Settler, tmp_path: Path) -> None:
     }
 
 
+def test_another_content_of_the_same_size_and_time_is_a_change(
+    settler: Settler, tmp_path: Path
+) -> None:
+    a = tmp_path / "old" / "a"
+    before = a.stat()
+    a.write_bytes(b"zz")
+    os.utime(a, ns=(before.st_atime_ns, before.st_mtime_ns))
+    settler.hint(a, 0.0, Phase.DONE)
+    assert settler.settled(1.0) == (FileChange(a, Change.CHANGED),)
+
+
 def test_a_renamed_file_has_moved(settler: Settler, tmp_path: Path) -> None:
     old, new = tmp_path / "old" / "a", tmp_path / "new"
     old.rename(new)

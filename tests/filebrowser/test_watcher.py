@@ -131,6 +131,47 @@ def test_what_a_link_leads_to_is_watched(
     ear.wait(tmp_path / "link" / "a", Change.CREATED)
 
 
+@EITHER
+def test_a_link_made_while_running_is_followed(
+    watch: Watch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, mode: str
+) -> None:
+    far, further = tmp_path_factory.mktemp("far"), tmp_path_factory.mktemp("further")
+    (far / "old").write_bytes(b"a")
+    ear = watch(tmp_path, mode)
+
+    def link(number: int) -> None:
+        place = tmp_path / f"link{number}"
+        place.symlink_to(far)
+        (far / f"loop{number}").symlink_to(tmp_path)
+        ear.wait(place / "old", Change.CREATED)
+        (far / f"nested{number}").symlink_to(further)
+        time.sleep(0.5)
+        seen = (place / f"new{number}", place / f"nested{number}" / f"deep{number}")
+        for path in (far / f"new{number}", further / f"deep{number}"):
+            path.write_bytes(b"whole")
+        done = time.monotonic()
+        for path in seen:
+            assert ear.wait(path, Change.CREATED) - done < PROMISE
+        (further / f"deep{number}").unlink()
+        done = time.monotonic()
+        assert ear.wait(seen[1], Change.DELETED) - done < PROMISE
+        place.unlink()
+        ear.wait(seen[0], Change.DELETED)
+        (far / f"nested{number}").unlink()
+
+    in_running_time(link)
+
+
+def test_only_so_many_links_are_watched(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("filebrowser.watcher.MOST_LINKED", 3)
+    for number in range(5):
+        (tmp_path / f"link{number}").symlink_to(tmp_path_factory.mktemp("far"))
+    with Watcher([tmp_path], "inotify", lambda _: None) as watcher:
+        assert len(watcher.modes) == 1 + 3
+
+
 def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"sometimes.*auto"):
         Watcher([tmp_path], "sometimes", lambda _: None)
