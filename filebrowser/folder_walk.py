@@ -19,7 +19,8 @@ def walk_folders(root: Path, links: bool = True) -> Iterator[tuple[Path, Entries
     them: what lies in the tree goes by its own name. No folder is entered twice, so loops end.
     Raises OSError where the disk does not answer.
     """
-    waiting, linked, seen = [str(root)], [], set()
+    waiting, linked = [str(root)], list[str]()
+    seen: set[tuple[int, int]] = set()
     while waiting or linked:
         place = (waiting or linked).pop()
         try:

@@ -140,5 +140,5 @@ def notice(happening: Happening, registry: "Registry", folders: Sequence[Path]) 
             continue
         path = Path(os.path.realpath(Path(place.root.path, *place.names)))
         if any(path.is_relative_to(each) or each.is_relative_to(path) for each in folders):
-            registry.refresh()
+            registry.refresh(whole=[path])
             return

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from filebrowser.watcher import Watcher
+from generator.errors import ModelNotFound
 from generator.hooks import Listener
 from generator.models.conversions import forget_stale
 from generator.models.registry import Registry
@@ -88,17 +89,21 @@ def on_device(device: str) -> dict[str, int]:
     return {"device_free": free, "device_total": total, **spans, **events}
 
 
-def chosen(config: Config) -> str:
+def chosen(config: Config, registry: Registry) -> str:
     """The checkpoint that the options name, "" for the registry's first."""
-    return str(options_of(config).get().get("sd_model_checkpoint") or "")
+    name = str(options_of(config).get().get("sd_model_checkpoint") or "")
+    try:
+        return registry.find_chosen(name).name if name else ""
+    except ModelNotFound:
+        return ""
 
 
-def warm_up(config: Config, log: logging.Logger) -> GenerationRequest | None:
+def warm_up(config: Config, registry: Registry, log: logging.Logger) -> GenerationRequest | None:
     """What loads the chosen checkpoint ahead; None where workers have died of that."""
     if COLD_START in os.environ:
         log.warning("Workers ended without a job; no checkpoint is loaded ahead this time.")
         return None
-    return first_job(chosen(config))
+    return first_job(chosen(config, registry))
 
 
 def main(words: Sequence[str]) -> int:
@@ -131,17 +136,18 @@ def main(words: Sequence[str]) -> int:
         store,
         engine,
         config.data_dir,
-        warm_up=warm_up(config, log),
+        warm_up=warm_up(config, registry, log),
         measure=lambda: {**held(), **on_device(device)},
         log=log,
         time_log=config.time_log,
         pace=PaceOfWork(inherited(), config.worker_hang_seconds),
         plugins=host,
         choice=lambda: choice_of(config, options.get(), options.enabled_plugins()),
+        catch_up=registry.catch_up,
     )
     worker.listen_to_signals()
-    # A name that is missing is looked for on the disk anyway; what no request names (embeddings, a
-    # VAE that lies beside its checkpoint) is noticed only by watching.
+    # Each job tells which models its caller knew. Watching finds them before, so that no job has to
+    # wait until all folders have been looked at again.
     Watcher(registry.folders.all(), config.watch, lambda _: registry.refresh()).start()
     code = worker.run()
     store.close()

@@ -63,6 +63,7 @@ GRACE = 30.0  # seconds for the running job after the first SIGTERM
 HARD_GRACE = 2.0  # ... after the second, or after the grace for a step that does not end
 SAME_SIGNAL = 1.0  # a terminal's Ctrl-C reaches the worker twice: directly and by the supervisor
 REQUEST_TAG = "request"  # of a frame: the id of the request it came by
+MODELS_TAG = "models"  # of a frame: which models its caller was told of
 DRAWN_WITH_CHECKPOINT = frozenset({frames.GENERATE, frames.TRAIN_WORD})
 RETRIES = (0.2, 1.0, 5.0)  # seconds before the store is tried again; the last for ever
 
@@ -106,8 +107,12 @@ class Worker:
         time_log: bool = False,
         pause: Callable[[float], object] | None = None,
         pace: PaceOfWork | None = None,
+        catch_up: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``pause`` waits for so many seconds, or less when the worker is told to end."""
+        """``pause`` waits for so many seconds, or less when the worker is told to end.
+
+        ``catch_up`` looks at the models again where those of that version are not known here.
+        """
         self.name = name
         self.stream = stream
         self.board = board
@@ -126,6 +131,7 @@ class Worker:
         self.abandoned = threading.Event()
         self.pause = pause or self.draining.wait
         self.pace = pace or PaceOfWork(None, 0)
+        self.catch_up = catch_up
         self.exit_code = 0
         self._signalled_at = 0.0
 
@@ -282,6 +288,7 @@ class Worker:
             raise UnknownWork(
                 f"This worker cannot do {lease.frame.kind!r}; it knows {', '.join(verbs)}."
             )
+        self.catch_up(lease.frame.tags.get(MODELS_TAG, ""))
         return verb(lease)
 
     def tell_failure(self, lease: Lease, error: Exception) -> None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from generator.errors import ModelUnreadable, WrongArchitecture
-from generator.models.checkpoint import Place, incomplete
+from generator.models.checkpoint import Place
+from generator.models.drawable import incomplete
 from generator.models.families import SD1
 from generator.models.families.sd1 import control
 from generator.models.families.sd1.hints import read_hints

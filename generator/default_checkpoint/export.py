@@ -104,6 +104,7 @@ def as_model_file(path: Path) -> ModelFile:
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,
         inode=status.st_ino,
+        ctime_ns=status.st_ctime_ns,
         metadata=read_metadata(path),
     )
 

@@ -5,8 +5,7 @@ nothing is ever asked of the Hub.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,13 +14,14 @@ from torch import Tensor, nn
 
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models import torchvision_ops
-from generator.models.families import DRAWN, SD1, Shapes, architecture
+from generator.models.drawable import OWN_VAE, SENSELESS, check_architecture, incomplete
+from generator.models.families import Shapes, architecture
 from generator.models.families.sd1 import keys, sizes
 from generator.models.families.sd1.hints import read_hints, vae_hints
 from generator.models.families.sd1.sizes import Hints
 from generator.models.families.sd1.upsampling import follow_original
 from generator.models.index import ModelFile
-from generator.models.weights import SENSELESS, read_tensors, shapes
+from generator.models.weights import read_tensors, shapes
 
 torchvision_ops.prepare()  # before diffusers and transformers, which import torchvision
 
@@ -32,9 +32,7 @@ Network = TypeVar("Network", bound=nn.Module)
 Tensors = Mapping[str, Tensor]
 
 
-VAE_PREFIXES = (sizes.VAE, "vae.")
 log = logging.getLogger(__name__)
-MOST_TENSORS = 20_000  # of a checkpoint with its averages, twice over
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,9 +75,10 @@ def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -
     :class:`ModelUnreadable` for a corrupt, truncated or otherwise incomplete file, and
     :class:`WrongArchitecture` for weights of another kind, naming both kinds.
     """
-    tensors = _ldm_vae(_old_text_names(read_tensors(file.path, file.kept_in)))
+    read = read_tensors(file.path, file.kept_in)
+    tensors = _ldm_vae({keys.old_text_name(name): tensor for name, tensor in read.items()})
     found = shapes(tensors)
-    _must_be_sd1(file, found)
+    check_architecture(file, found)
     hints = read_hints(file.name, file.metadata, file.config)
     place = Place(file.name, tensors, device, dtype)
     with incomplete(file, "U-Net and text encoder"):
@@ -107,7 +106,7 @@ def load_vae(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Autoe
     Raises as :func:`load_checkpoint` does.
     """
     read = read_tensors(file.path, file.kept_in)
-    bare = not any(name.startswith(VAE_PREFIXES) for name in read)
+    bare = not any(name.startswith(OWN_VAE) for name in read)
     tensors = _ldm_vae(
         {f"{sizes.VAE}{name}": tensor for name, tensor in read.items()} if bare else read
     )
@@ -149,7 +148,7 @@ def _ldm_vae(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """``tensors`` with those of a VAE below LDM's prefix and by LDM's names."""
     own = {
         name: name.removeprefix(prefix)
-        for prefix in VAE_PREFIXES
+        for prefix in OWN_VAE
         for name in tensors
         if name.startswith(prefix)
     }
@@ -205,55 +204,3 @@ def _count_positions(network: nn.Module, device: torch.device) -> None:
     if embeddings is not None:
         length = embeddings.position_embedding.num_embeddings
         embeddings.position_ids = torch.arange(length, device=device)[None]  # (1, 77)
-
-
-def _old_text_names(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Some early checkpoints lack ``text_model.`` in the names of the text encoder.
-
-    Files that ComfyUI saves have ``clip_l.`` before it.
-    """
-    stem = sizes.TEXT.removesuffix("text_model.")
-    saved = sizes.TEXT.replace("cond_stage_model.", "cond_stage_model.clip_l.")
-
-    def renamed(name: str) -> str:
-        if name.startswith(saved):
-            return name.replace(saved, sizes.TEXT, 1)
-        bare = name.startswith(
-            (f"{stem}embeddings.", f"{stem}encoder.", f"{stem}final_layer_norm.")
-        )
-        return name.replace(stem, sizes.TEXT, 1) if bare else name
-
-    return {renamed(name): tensor for name, tensor in tensors.items()}
-
-
-def _must_be_sd1(file: ModelFile, found: Shapes) -> None:
-    if len(found) > MOST_TENSORS:
-        raise WrongArchitecture(
-            f"{file.name} holds {len(found):,} tensors; a {SD1} checkpoint has less than "
-            f"{MOST_TENSORS:,}"
-        )
-    kind = architecture(found)
-    if kind not in DRAWN:
-        raise WrongArchitecture(
-            f"{file.name} was asked to draw as a {SD1} checkpoint, but it is {kind}. "
-            f"Choose a {SD1} checkpoint, or move the file to the folder of its kind"
-        )
-
-
-@contextmanager
-def incomplete(file: ModelFile, needed: str) -> Iterator[None]:
-    """A tensor that the sizes are read from is missing: a file without VAE or text encoder.
-
-    What is there and makes no network is told alike. Raises :class:`ModelUnreadable`.
-    """
-    try:
-        yield
-    except SENSELESS as error:
-        raise ModelUnreadable(
-            f"{file.name}: its tensors make no network: their sizes are of none that Easel knows"
-        ) from error
-    except (KeyError, IndexError, StopIteration) as error:
-        raise ModelUnreadable(
-            f"{file.name} is incomplete: it lacks {error.args[0] if error.args else 'attention'}. "
-            f"Easel needs {needed} in one file"
-        ) from error

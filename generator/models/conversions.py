@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from generator.atomic_file import write_atomically
 from generator.errors import ModelUnreadable
+from generator.models.plain_files import stamp_of
 from generator.patience import slices
 
 MODULE = "generator.models.unpacking"
@@ -55,14 +56,13 @@ def converted(source: Path, folder: Path | None) -> Iterator[Path]:
 
 
 def key(source: Path) -> str:
-    """Names one state of a file: 64 hex digits of its path, size, time and inode."""
+    """Names one state of a file: 64 hex digits of its path and its stamp."""
     return hashlib.sha256(json.dumps(state(source)).encode()).hexdigest()
 
 
 def state(source: Path) -> list[object]:
     """What tells a file from one that takes its place later."""
-    stat = source.stat()
-    return [str(source.absolute()), stat.st_size, stat.st_mtime_ns, stat.st_ino]
+    return [str(source.absolute()), *stamp_of(source.stat())]
 
 
 def forget_stale(folder: Path) -> int:

@@ -84,7 +84,7 @@ def vectors_among(file: str, sizes: Sizes) -> tuple[str, ...]:
 def text_width(checkpoint: "ModelFile") -> int | None:
     """How wide the text of a checkpoint is, which an embedding for it must be; None: not told."""
     try:
-        shapes = _shapes(checkpoint)
+        shapes = read_shapes(checkpoint)
     except (ModelUnreadable, OSError):
         return None
     for ending in (TOKENS, CONTEXT):
@@ -94,8 +94,9 @@ def text_width(checkpoint: "ModelFile") -> int | None:
     return None
 
 
-def _shapes(file: "ModelFile") -> dict[str, tuple[int, ...]]:
-    if file.path.suffix == ".safetensors":
+def read_shapes(file: "ModelFile") -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors of a file, by name. Raises :class:`ModelUnreadable`, OSError."""
+    if file.path.suffix.lower() == ".safetensors":
         return {name: entry.shape for name, entry in read_header(file.path).tensors.items()}
     found = read_pickle(file.path)
     inner = found.get("state_dict", found) if isinstance(found, Mapping) else {}

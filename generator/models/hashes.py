@@ -7,15 +7,16 @@ KiB only. Hashing a gigabyte takes about a second, so it is done once a file, in
 
 import hashlib
 import logging
+import os
 import sqlite3
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from generator.database import Database, Layout
-from generator.models.plain_files import open_plain
+from generator.models.plain_files import FileStamp, open_plain, stamp_of
 
 LEGACY_OFFSET = 0x100000  # bytes
 LEGACY_LENGTH = 0x10000
@@ -26,7 +27,16 @@ TABLE = """
 CREATE TABLE IF NOT EXISTS hashes (
   path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
   sha256 TEXT NOT NULL, payload TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS file_states (
+  path TEXT PRIMARY KEY, inode INTEGER NOT NULL, ctime_ns INTEGER NOT NULL
 )"""
+"""The second table came later, so that files of before it are used as they are: hashes of a path
+that has no row there are taken for those of the file that has their size and time of change."""
+
+KNOWN = """
+SELECT path, size, mtime_ns, sha256, payload, inode, ctime_ns
+FROM hashes LEFT JOIN file_states USING (path)"""
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +49,18 @@ class Hashes:
     mtime_ns: int
     sha256: str
     payload_sha256: str  # without the safetensors header; the whole file for other containers
+    inode: int | None = None  # None: not noted, by an Easel that did not tell files apart by it
+    ctime_ns: int | None = None
+
+    def are_of(self, stamp: FileStamp) -> bool:
+        """Whether they were computed from the file of that state, as far as is noted."""
+        noted = (self.size, self.mtime_ns, self.inode, self.ctime_ns)
+        return noted == stamp if self.inode is not None else noted[:2] == stamp[:2]
+
+    def at(self, stamp: FileStamp) -> "Hashes":
+        """The same hashes, of a file of that state."""
+        size, mtime_ns, inode, ctime_ns = stamp
+        return replace(self, size=size, mtime_ns=mtime_ns, inode=inode, ctime_ns=ctime_ns)
 
 
 def legacy_hash(path: Path) -> str:
@@ -51,7 +73,7 @@ def legacy_hash(path: Path) -> str:
 def compute(path: Path, stopped: Callable[[], bool] = lambda: False) -> Hashes | None:
     """Read the file once and hash it. None when stopped, or when it changed meanwhile."""
     with open_plain(path) as file:
-        before = path.stat()
+        before = os.fstat(file.fileno())
         whole, payload = hashlib.sha256(), hashlib.sha256()
         header = _header_length(path, file.read(8), before.st_size)
         file.seek(0)
@@ -64,10 +86,10 @@ def compute(path: Path, stopped: Callable[[], bool] = lambda: False) -> Hashes |
                 for each in digest:
                     each.update(piece)
                 left -= len(piece)
-    after = path.stat()
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    stamp = stamp_of(before)
+    if stamp_of(path.stat()) != stamp:
         return None
-    return Hashes(before.st_size, before.st_mtime_ns, whole.hexdigest(), payload.hexdigest())
+    return Hashes(*stamp[:2], whole.hexdigest(), payload.hexdigest(), *stamp[2:])
 
 
 def _header_length(path: Path, start: bytes, size: int) -> int:
@@ -78,7 +100,7 @@ def _header_length(path: Path, start: bytes, size: int) -> int:
 
 
 class HashCache:
-    """``.easel/hashes.db``: path -> hashes of the state with that size and time of change.
+    """``.easel/hashes.db``: path -> hashes of one state of the file there (:data:`FileStamp`).
 
     Shared by the processes of a data directory. It can always be computed again, so an unusable
     database costs a warning and a re-computation, never the service.
@@ -94,33 +116,42 @@ class HashCache:
 
     def known(self) -> Mapping[str, Hashes]:
         """Everything that is remembered, by absolute path."""
-        rows = self._read("SELECT path, size, mtime_ns, sha256, payload FROM hashes")
-        return {path: Hashes(*rest) for path, *rest in rows}
+        return {path: Hashes(*rest) for path, *rest in self._read(KNOWN)}
 
     def of(self, path: Path) -> Hashes | None:
         """What is remembered of one path, whatever its state is now."""
-        rows = self._read(
-            "SELECT size, mtime_ns, sha256, payload FROM hashes WHERE path = ?", str(path)
-        )
-        return Hashes(*rows[0]) if rows else None
+        rows = self._read(f"{KNOWN} WHERE hashes.path = ?", str(path))
+        return Hashes(*rows[0][1:]) if rows else None
 
     def remember(self, path: Path, hashes: Hashes) -> None:
-        """Keep the hashes of ``path``, in place of those of its earlier states."""
-        row = (
-            str(path),
-            hashes.size,
-            hashes.mtime_ns,
-            hashes.sha256,
-            hashes.payload_sha256,
-        )
-        self._try("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)", row)
+        """Keep the hashes of a path, in place of those of its earlier states."""
+        self.remember_all({path: hashes})
+
+    def remember_all(self, found: Mapping[Path, Hashes]) -> None:
+        """Keep the hashes of some paths, in place of those of their earlier states."""
+
+        def store(rows: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            for path, known in found.items():
+                values = (known.size, known.mtime_ns, known.sha256, known.payload_sha256)
+                rows.execute(
+                    "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)", (str(path), *values)
+                )
+                rows.execute("DELETE FROM file_states WHERE path = ?", (str(path),))
+                if known.inode is not None:
+                    state = (str(path), known.inode, known.ctime_ns)
+                    rows.execute("INSERT INTO file_states VALUES (?, ?, ?)", state)
+            return []
+
+        self._try(store)
 
     def _read(self, query: str, *values: str) -> list[tuple[Any, ...]]:
-        return self._try(query, values)
+        return self._try(lambda rows: rows.execute(query, values).fetchall())
 
-    def _try(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    def _try(
+        self, work: Callable[[sqlite3.Connection], list[tuple[Any, ...]]]
+    ) -> list[tuple[Any, ...]]:
         try:
-            return self._database.call(lambda rows: rows.execute(query, values).fetchall())
+            return self._database.call(work)
         except (sqlite3.Error, OSError) as error:
             log.warning("Hashes cannot be kept in %s: %s", self.path, error)
             return []

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
+from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
 from typing import NoReturn
@@ -18,10 +19,10 @@ from generator.errors import ModelNotFound
 from generator.models.embedding_facts import EmbeddingFacts
 from generator.models.kinds import SHELVES, Kind
 from generator.models.others import OtherModel
-from generator.models.plain_files import read_object
+from generator.models.plain_files import FileStamp, read_object, stamp_of
 from generator.unicode_names import by_either_form, find_by_name, to_nfc
 
-Identity = tuple[str, int, int, int]
+Identity = tuple[str, int, int, int, int]  # path, then its FileStamp
 RESERVED_ALIASES = frozenset({"none", "Addams"})  # never an alias of a LoRA (contract 2.6)
 NAMES_SHOWN = 8
 LONGEST_NAME = 200  # characters of a name that is not here, in an answer
@@ -41,12 +42,13 @@ class ModelFile:
     size: int  # bytes
     mtime_ns: int
     inode: int
+    ctime_ns: int = 0  # when its content, name or rights changed last
     sha256: str | None = None  # of the whole file; None until computed, or under --no-hashing
     payload_sha256: str | None = None  # of what follows the header; LoRAs only
     legacy_hash: str | None = None  # 8 hex, checkpoints and ControlNets only
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)  # __metadata__
     config: Path | None = None  # the .yaml of the same stem beside it
-    config_stamp: tuple[int, int] | None = None  # the .yaml's size and mtime_ns
+    config_stamp: FileStamp | None = None  # the .yaml's
     draws: bool = True  # False for a checkpoint of whose header it is sure that none draws with it
     embedding: EmbeddingFacts = field(default_factory=EmbeddingFacts)
     kept_in: Path | None = field(default=None, compare=False)  # where a pickle's tensors are kept
@@ -107,10 +109,15 @@ class ModelFile:
     @property
     def identity(self) -> Identity:
         """Tells this file from one that takes its place later."""
-        return (str(self.path), self.size, self.mtime_ns, self.inode)
+        return (str(self.path), *self.stamp)
 
     @property
-    def state(self) -> tuple[Identity, Path | None, tuple[int, int] | None]:
+    def stamp(self) -> FileStamp:
+        """What a look at the disk told of it."""
+        return (self.size, self.mtime_ns, self.inode, self.ctime_ns)
+
+    @property
+    def state(self) -> tuple[Identity, Path | None, FileStamp | None]:
         """Tells whether what was loaded of this file still holds: its .yaml shapes it too."""
         return (self.identity, self.config, self.config_stamp)
 
@@ -118,10 +125,9 @@ class ModelFile:
     def present(self) -> bool:
         """Whether the disk still holds this very file."""
         try:
-            now = self.path.stat()
+            return stamp_of(self.path.stat()) == self.stamp
         except OSError:
             return False
-        return (now.st_size, now.st_mtime_ns, now.st_ino) == self.identity[1:]
 
     @property
     def facts(self) -> dict[str, object]:
@@ -150,6 +156,19 @@ class Index:
     unsettled: frozenset[Path] = frozenset()  # of these, the ones worth another look in a second
     others: Mapping[str, tuple[OtherModel, ...]] = field(default_factory=dict)  # plugins' kinds
 
+    @cached_property
+    def digest(self) -> str:
+        """Names what is listed: two processes that see the same files say the same.
+
+        Hashes do not count: they come later, and change no file.
+        """
+        states = [
+            (str(kind), str(file.path), *file.stamp, str(file.config), file.config_stamp)
+            for kind, files in self.files.items()
+            for file in files
+        ]
+        return blake2b(repr(sorted(states)).encode(), digest_size=16).hexdigest()
+
     def of(self, kind: Kind) -> tuple[ModelFile, ...]:
         """The files of one kind, sorted as a person would (``v2`` before ``v10``)."""
         return self.files.get(kind, ())
@@ -160,7 +179,7 @@ class Index:
         With ``exact`` off, the shortest title that contains ``name`` is taken too, and then the
         same with a trailing ``[hash]`` cut off (contract 5.10).
         """
-        found = find_by_name(self._checkpoint_names, name) if name else self._first_checkpoint
+        found = find_by_name(self._checkpoint_names, name) if name else self.first_checkpoint
         if found is None and name and not exact:
             found = self._closest(name)
         return found or self._missing(Kind.CHECKPOINT, name)
@@ -206,7 +225,8 @@ class Index:
         return find_by_name(self._names(kind), name) or self._missing(kind, name)
 
     @property
-    def _first_checkpoint(self) -> ModelFile | None:
+    def first_checkpoint(self) -> ModelFile | None:
+        """What is drawn with where nobody names one; None where there is none."""
         files = self.of(Kind.CHECKPOINT)
         return next((file for file in files if file.draws), files[0] if files else None)
 
@@ -239,7 +259,7 @@ class Index:
         return self._names_by_kind.get(kind, {})
 
     def _closest(self, name: str) -> ModelFile | None:
-        for part in dict.fromkeys((name, _without_hash(name))):
+        for part in dict.fromkeys((name, without_hash(name))):
             wanted = to_nfc(part)
             holding = [file for file in self.of(Kind.CHECKPOINT) if wanted in to_nfc(file.title)]
             if holding and part:
@@ -270,7 +290,7 @@ class Index:
         )
 
 
-def _without_hash(name: str) -> str:
+def without_hash(name: str) -> str:
     """A title without its ``[hash]``. No regular expression: a name may be a million spaces."""
     head, mark, digest = name.rstrip().rpartition("[")
     is_hash = mark and digest.endswith("]") and set(digest[:-1]) <= set("0123456789abcdef")

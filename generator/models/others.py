@@ -26,6 +26,8 @@ class OtherModel:
     path: Path
     size: int  # bytes, of a folder those of the files right in it
     mtime_ns: int
+    inode: int = 0  # 0 of a folder
+    ctime_ns: int = 0
 
 
 def models_in_folders(shelf: OtherShelf) -> tuple[OtherModel, ...]:
@@ -44,8 +46,9 @@ def _folders(place: Path) -> Iterator[OtherModel]:
         except OSError:
             continue  # no folder, or it left while we looked
         if stats:
-            newest = max(stat.st_mtime_ns for stat in stats)
-            yield OtherModel(path.name, path, sum(stat.st_size for stat in stats), newest)
+            size = sum(stat.st_size for stat in stats)
+            times = (max(s.st_mtime_ns for s in stats), max(s.st_ctime_ns for s in stats))
+            yield OtherModel(path.name, path, size, times[0], ctime_ns=times[1])
 
 
 def _is_shown(name: str) -> bool:

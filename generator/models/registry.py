@@ -12,14 +12,17 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from generator.errors import ModelNotFound, ModelUnreadable
+from generator.models.drawable import Verdict, judge
 from generator.models.embedding_facts import text_width
 from generator.models.hashes import HashCache, compute
-from generator.models.index import Identity, Index, ModelFile, natural
+from generator.models.index import Identity, Index, ModelFile, natural, without_hash
 from generator.models.kinds import SHELVES, Folders, Kind
 from generator.models.others import OtherShelf
 from generator.models.scan import STILL, scan, with_hashes
+from generator.unicode_names import to_nfc
 
 __all__ = [
     "SHELVES", "Folders", "HashCache", "Identity", "Index", "Kind", "ModelFile", "Registry",
@@ -34,6 +37,7 @@ IDLE_NICENESS = 10  # hashing gives way to serving
 
 log = logging.getLogger(__name__)
 Listener = Callable[[int], None]
+Fact = TypeVar("Fact")
 
 
 class Registry:
@@ -61,8 +65,11 @@ class Registry:
         self._revision = 0
         self._reading = threading.Lock()  # held while reading what the index does not tell
         self._widths: dict[Identity, int | None] = {}
+        self._verdicts: dict[Identity, Verdict] = {}
         self._listeners: list[Listener] = []
         self._background: _Background | None = None
+        self._listed_at = 0  # unix nanoseconds: when other files were listed than before
+        self._caught_up = ""  # the last version of another process that made us look again
 
     @property
     def index(self) -> Index:
@@ -74,6 +81,11 @@ class Registry:
         """Rises with every change of the index."""
         return self._revision
 
+    @property
+    def version(self) -> str:
+        """What other processes are told to :meth:`catch_up` with; of each moment another one."""
+        return f"{self.index.digest}.{self._listed_at}"
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener(revision)`` after each change, in the thread that found it.
 
@@ -83,16 +95,45 @@ class Registry:
             self._listeners.append(listener)
         return lambda: self._forget(listener)
 
-    def refresh(self) -> Index:
-        """Look at the disk again; the new index. Listeners hear of it where something changed."""
+    def refresh(self, whole: Sequence[Path] = ()) -> Index:
+        """Look at the disk again; the new index. Listeners hear of it where something changed.
+
+        Nobody writes on at and below the paths ``whole`` (resolved): no second is waited there
+        until a pickled file counts as still.
+        """
         with self._scanning:
             before = self._index
-            fresh = scan(self.folders, self.hash_cache, before, self.kept_in)
+            fresh = scan(self.folders, self.hash_cache, before, self.kept_in, whole)
+            if before is None or before.digest != fresh.digest:
+                self._listed_at = time.time_ns()
             self._swap(lambda _: fresh)
         _log_rejected(fresh, before)
         if self._background:
             self._background.wake.set()
         return fresh
+
+    def refresh_still(self) -> Index:
+        """As :meth:`refresh`; waits a second where a pickled file was written to just now."""
+        index = self.refresh()
+        if not index.unsettled:
+            return index
+        time.sleep(STILL)
+        return self.refresh()
+
+    def catch_up(self, version: str) -> None:
+        """See what another process saw, whose registry was of this :attr:`version`; "" for none.
+
+        Costs nothing where the same is known here already. What looks otherwise from here (a mount
+        of another name) makes us look again once.
+        """
+        listed, _, _ = version.partition(".")
+        if version and self.index.digest != listed and self._caught_up != version:
+            self._caught_up = version
+            index = self.refresh()
+            if index.digest != listed and index.unsettled:
+                self.refresh_still()
+        elif self.index.unsettled:
+            self.refresh()
 
     def look_also(self, others: Sequence[OtherShelf]) -> Index:
         """Keep an eye on these shelves too, in place of those before; looks at the disk."""
@@ -101,11 +142,25 @@ class Registry:
 
     def find_checkpoint(self, name: str = "", exact: bool = True) -> ModelFile:
         """As :meth:`Index.find_checkpoint`, true to the disk: looks again before it gives up."""
-        return self._look(lambda index: index.find_checkpoint(name, exact))
+        return self._look(lambda index: index.find_checkpoint(name, exact), name)
+
+    def find_chosen(self, name: str) -> ModelFile:
+        """The checkpoint of an exact alias that somebody chose; true to the disk.
+
+        Where other weights have taken its place since, it is the one of the same name: a title
+        tells the hash of those before.
+        """
+        try:
+            return self.find_checkpoint(name)
+        except ModelNotFound:
+            bare = without_hash(name)
+            if bare in ("", name):
+                raise
+            return self.find_checkpoint(bare)
 
     def find_vae(self, name: str) -> ModelFile:
         """As :meth:`Index.find_vae`, true to the disk."""
-        return self._look(lambda index: index.find_vae(name))
+        return self._look(lambda index: index.find_vae(name), name)
 
     def vae_for(
         self, checkpoint: ModelFile, setting: str = "Automatic", overrides: bool = True
@@ -118,7 +173,7 @@ class Registry:
 
     def find(self, kind: Kind, name: str) -> ModelFile:
         """As :meth:`Index.find`, true to the disk."""
-        return self._look(lambda index: index.find(kind, name))
+        return self._look(lambda index: index.find(kind, name), name)
 
     def hashed(self, file: ModelFile) -> ModelFile:
         """The file with its hashes, computing them now if need be (about a second a gigabyte).
@@ -129,7 +184,7 @@ class Registry:
         if known.sha256 or self.hash_cache is None:
             return known
         kept = self.hash_cache.of(file.path)
-        if kept and (kept.size, kept.mtime_ns) == (file.size, file.mtime_ns):
+        if kept and kept.are_of(file.stamp):
             found: ModelFile | None = with_hashes(known, kept)
         else:
             found = self._hash(known, lambda: False)
@@ -140,12 +195,31 @@ class Registry:
 
     def text_width(self, checkpoint: ModelFile) -> int | None:
         """How wide the text of a checkpoint is; None: not told. Reads each file once."""
+        return self._read_once(self._widths, checkpoint, text_width)
+
+    def verdict(self, checkpoint: ModelFile) -> Verdict:
+        """Whether a checkpoint can be drawn with, by its header. Reads each file once."""
+        return self._read_once(self._verdicts, checkpoint, judge)
+
+    def why_rejected(self, kind: Kind, name: str) -> str:
+        """Why the file of that name is not listed though it is there; "" where there is none."""
+        for path, reason in self.index.rejected.items():
+            for root in self.folders.of(kind):
+                if path.is_relative_to(root) and to_nfc(name) in _names(path.relative_to(root)):
+                    return reason
+        return ""
+
+    def _read_once(
+        self, known: dict[Identity, Fact], file: ModelFile, read: Callable[[ModelFile], Fact]
+    ) -> Fact:
+        """What ``read`` tells of a checkpoint; ``known`` keeps it while the file is here."""
         with self._reading:
-            if checkpoint.identity not in self._widths:
-                here = {file.identity for file in self.index.of(Kind.CHECKPOINT)}
-                kept = {file: width for file, width in self._widths.items() if file in here}
-                self._widths = kept | {checkpoint.identity: text_width(checkpoint)}
-            return self._widths[checkpoint.identity]
+            if file.identity not in known:
+                here = {each.identity for each in self.index.of(Kind.CHECKPOINT)}
+                for gone in known.keys() - here:
+                    del known[gone]
+                known[file.identity] = read(file)
+            return known[file.identity]
 
     def latest(self, file: ModelFile) -> ModelFile:
         """What the index knows by now of this very file: a hash may have come. Looks at no disk."""
@@ -164,11 +238,14 @@ class Registry:
             self._background.stop()
             self._background = None
 
-    def _look(self, find: Callable[[Index], ModelFile]) -> ModelFile:
+    def _look(self, find: Callable[[Index], ModelFile], name: str) -> ModelFile:
         try:
             found = find(self.index)
         except ModelNotFound:
-            return find(self.refresh())
+            fresh = self.refresh()
+            if any(to_nfc(name) in _names(path) for path in fresh.unsettled):
+                fresh = self.refresh_still()
+            return find(fresh)
         return found if found.present else find(self.refresh())
 
     def _swap(self, change: Callable[[Index], Index]) -> None:
@@ -193,10 +270,7 @@ class Registry:
         except (OSError, ModelUnreadable) as error:
             log.info("%s is not hashed: %s", file.name, error)
             return None
-        if hashes is None or (hashes.size, hashes.mtime_ns) != (
-            file.size,
-            file.mtime_ns,
-        ):
+        if hashes is None or not hashes.are_of(file.stamp):
             return None
         if self.hash_cache:
             self.hash_cache.remember(file.path, hashes)
@@ -257,6 +331,12 @@ class _Background(threading.Thread):
             tried.add(file.identity)
             if hashed := self.registry._hash(file, self._stopped.is_set):
                 done[file.identity] = hashed
+
+
+def _names(below: Path) -> tuple[str, ...]:
+    """What a file answers to, by its path below its folder; in NFC."""
+    names = (below.as_posix(), below.with_suffix("").as_posix(), below.name, below.stem)
+    return tuple(map(to_nfc, names))
 
 
 def _log_rejected(fresh: Index, before: Index | None) -> None:

@@ -14,9 +14,10 @@ from generator.models.header import Header, check_pickle, read_header
 from generator.models.index import Identity, Index, ModelFile, natural
 from generator.models.kinds import SHELVES, VAE_ENDINGS, Folders, Kind
 from generator.models.others import OtherModel, OtherShelf, belongs, models_in_folders
-from generator.models.plain_files import check_name, printable, stat_plain
+from generator.models.plain_files import FileStamp, check_name, printable, stamp_of, stat_plain
 
 STILL = 1.0  # seconds without change before a complete file of torch.save is listed
+WHOLE_BY_THEMSELVES = (".safetensors", ".onnx")  # safetensors tell their own length
 LEGACY_HASHED = (Kind.CHECKPOINT, Kind.CONTROLNET)
 
 Entries = Mapping[str, "os.DirEntry[str]"]
@@ -31,16 +32,18 @@ def scan(
     hashes: HashCache | None = None,
     before: Index | None = None,
     kept_in: Path | None = None,
+    whole: Sequence[Path] = (),
 ) -> Index:
     """List the model files below ``folders``; never raises for what it finds on the disk.
 
-    Files that ``before`` knows, unchanged in size, time and inode, are not opened again. What is
+    Files that ``before`` knows, of the same stamp, are not opened again. What is
     no complete model is left out, with the reason in ``Index.rejected``. Hidden files and folders
     are passed over; symbolic links are followed. ``kept_in`` is where the tensors of pickles are
-    kept.
+    kept. At and below the paths ``whole`` (resolved) files need not have been still.
     """
     known = {file.identity: file for file in _all(before)}
-    walk = _Scan(known, before.refused if before else {}, hashes.known() if hashes else {}, kept_in)
+    refused = before.refused if before else {}
+    walk = _Scan(known, refused, hashes.known() if hashes else {}, kept_in, tuple(whole))
     for kind in SHELVES:
         for root in folders.of(kind):
             walk.shelf(kind, root)
@@ -48,6 +51,8 @@ def scan(
         walk.shelf(Kind.VAE, root, VAE_ENDINGS)
     for shelf in folders.others:
         walk.other(shelf, before.others.get(shelf.kind, ()) if before else ())
+    if hashes and walk.taken_on:
+        hashes.remember_all(walk.taken_on)
     return walk.index()
 
 
@@ -60,14 +65,16 @@ class _Scan:
         refused: Mapping[Identity, str],
         hashes: Mapping[str, Hashes],
         kept_in: Path | None,
+        whole: tuple[Path, ...],
     ) -> None:
-        self.known, self.hashes, self.kept_in = known, hashes, kept_in
+        self.known, self.hashes, self.kept_in, self.whole = known, hashes, kept_in, whole
         self.refused_before = refused
         self.refused: dict[Identity, str] = {}
         self.found: dict[Kind, dict[Path, ModelFile]] = {kind: {} for kind in SHELVES}
         self.rejected: dict[Path, str] = {}
         self.unsettled: set[Path] = set()
         self.others: dict[str, tuple[OtherModel, ...]] = {}
+        self.taken_on: dict[Path, Hashes] = {}  # of rows that told no inode, which they now do
 
     def shelf(self, kind: Kind, root: Path, endings: tuple[str, ...] = ()) -> None:
         """Take in what lies below one root; ``endings`` stand in for the kind's suffixes."""
@@ -116,7 +123,7 @@ class _Scan:
             if stat is None:
                 return None
             name = path.relative_to(place).as_posix()
-            model = OtherModel(name, path, stat.st_size, stat.st_mtime_ns)
+            model = OtherModel(name, path, *stamp_of(stat))
             if model in known:
                 return model
             if f"{entry.name}.aria2" in siblings:
@@ -124,7 +131,7 @@ class _Scan:
             if path.suffix.lower() == ".safetensors":
                 read_header(path)
             else:
-                _must_be_still(path, stat)
+                self._must_be_still(path, stat)
         except FileNotFoundError:
             return None
         except (ModelUnreadable, OSError) as error:
@@ -162,16 +169,15 @@ class _Scan:
         path = Path(entry.path)
         if f"{entry.name}.aria2" in siblings:
             raise ModelUnreadable(f"{entry.name}: its download is not finished")
-        identity = (entry.path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        identity = (entry.path, *stamp_of(stat))
         known = self.known.get(identity)
         if known is None or known.kind is not kind:
             known = self._opened(kind, root, path, stat, identity)
         hashes = self.hashes.get(entry.path)
-        if hashes and (hashes.size, hashes.mtime_ns) == (
-            stat.st_size,
-            stat.st_mtime_ns,
-        ):
+        if hashes and hashes.are_of(stamp_of(stat)):
             known = with_hashes(known, hashes)
+            if hashes.inode is None:
+                self.taken_on[path] = hashes.at(stamp_of(stat))
         config = siblings.get(f"{path.stem}.yaml")
         stamp = _stamp(config) if config else None
         return replace(
@@ -189,12 +195,24 @@ class _Scan:
         try:
             if reason is not None:
                 raise ModelUnreadable(reason)
-            return _open(kind, root, path, stat)
+            file = _open(kind, root, path, stat)
+            if path.suffix.lower() not in WHOLE_BY_THEMSELVES:
+                self._must_be_still(path, stat)
+            return file
         except NotStill:
             raise
         except ModelUnreadable as error:
             self.refused[identity] = str(error)
             raise
+
+    def _must_be_still(self, path: Path, stat: os.stat_result) -> None:
+        # A time in the future (a clock that differs on the file server) says nothing: take the
+        # file.
+        if not 0 <= time.time() - stat.st_mtime < STILL:
+            return
+        real = Path(os.path.realpath(path)) if self.whole else path
+        if not any(real.is_relative_to(each) for each in self.whole):
+            raise NotStill(f"{path.name}: it was written to less than {STILL:g} seconds ago")
 
 
 def with_hashes(file: ModelFile, hashes: Hashes) -> ModelFile:
@@ -203,30 +221,29 @@ def with_hashes(file: ModelFile, hashes: Hashes) -> ModelFile:
     return replace(file, sha256=hashes.sha256, payload_sha256=payload)
 
 
-def _stamp(entry: "os.DirEntry[str]") -> tuple[int, int] | None:
+def _stamp(entry: "os.DirEntry[str]") -> FileStamp | None:
     try:
-        stat = entry.stat()
+        return stamp_of(entry.stat())
     except OSError:  # a link that leads nowhere
         return None
-    return (stat.st_size, stat.st_mtime_ns)
 
 
 def _open(kind: Kind, root: Path, path: Path, stat: os.stat_result) -> ModelFile:
-    header = None
+    header, (size, mtime_ns, inode, ctime_ns) = None, stamp_of(stat)
     if path.suffix.lower() == ".safetensors":
         header = read_header(path)
         if header.size == 8 + header.length:
             raise ModelUnreadable(f"{path.name}: it holds no numbers, only a header")
     elif path.suffix.lower() != ".onnx":
         check_pickle(path)
-        _must_be_still(path, stat)
     return ModelFile(
         kind=kind,
         name=path.relative_to(root).as_posix(),
         path=path,
-        size=stat.st_size,
-        mtime_ns=stat.st_mtime_ns,
-        inode=stat.st_ino,
+        size=size,
+        mtime_ns=mtime_ns,
+        inode=inode,
+        ctime_ns=ctime_ns,
         legacy_hash=legacy_hash(path) if kind in LEGACY_HASHED else None,
         metadata=header.metadata if header else {},
         draws=kind is not Kind.CHECKPOINT or header is None or _draws(header),
@@ -236,12 +253,6 @@ def _open(kind: Kind, root: Path, path: Path, stat: os.stat_result) -> ModelFile
 
 def _draws(header: Header) -> bool:
     return architecture({name: each.shape for name, each in header.tensors.items()}) in DRAWN
-
-
-def _must_be_still(path: Path, stat: os.stat_result) -> None:
-    # A time in the future (a clock that differs on the file server) says nothing: take the file.
-    if 0 <= time.time() - stat.st_mtime < STILL:
-        raise NotStill(f"{path.name}: it was written to less than {STILL:g} seconds ago")
 
 
 def _belongs(kind: Kind, name: str, endings: tuple[str, ...]) -> bool:
@@ -254,9 +265,10 @@ def _belongs(kind: Kind, name: str, endings: tuple[str, ...]) -> bool:
 
 def _folders(root: Path, rejected: dict[Path, str]) -> Iterator[Entries]:
     """Each folder at and below ``root`` as name -> entry, without hidden ones and loops."""
-    waiting, seen = [str(root)], set()
-    while waiting:
-        folder = waiting.pop()
+    waiting, linked = [str(root)], list[str]()
+    seen: set[tuple[int, int]] = set()
+    while waiting or linked:
+        folder = (waiting or linked).pop()  # what lies in the tree goes by its own name
         try:
             stat = os.stat(folder)
             if (stat.st_dev, stat.st_ino) in seen:
@@ -270,7 +282,8 @@ def _folders(root: Path, rejected: dict[Path, str]) -> Iterator[Entries]:
             rejected[Path(folder)] = f"{Path(folder).name}: {error.strerror}"
             continue
         yield entries
-        waiting.extend(entry.path for entry in entries.values() if _is_folder(entry))
+        for entry in filter(_is_folder, entries.values()):
+            (linked if entry.is_symlink() else waiting).append(entry.path)
 
 
 def _is_shown(entry: "os.DirEntry[str]", rejected: dict[Path, str]) -> bool:

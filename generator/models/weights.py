@@ -16,11 +16,6 @@ BROKEN = (
     SafetensorError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError,
     AttributeError,
 )  # fmt: skip
-SENSELESS = (
-    ValueError, TypeError, RuntimeError, ArithmeticError, AttributeError, NotImplementedError,
-    AssertionError,
-)  # fmt: skip
-"""What diffusers, transformers and torch raise for sizes that are none."""
 
 
 def read_tensors(path: Path, kept_in: Path | None = None) -> dict[str, Tensor]:

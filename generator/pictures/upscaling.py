@@ -14,9 +14,10 @@ from torch import Tensor
 
 from generator.errors import BadRequest, ModelNotFound, ModelUnreadable
 from generator.models import torchvision_ops
+from generator.models.drawable import SENSELESS
 from generator.models.index import ModelFile
 from generator.models.registry import Registry
-from generator.models.weights import SENSELESS, read_tensors
+from generator.models.weights import read_tensors
 from generator.pictures.resizing import IMAGE_MODES, lanczos
 from generator.pictures.tiles import Tiling, averaged, joined
 from generator.pictures.upscaler_names import find_upscaler, known_upscalers, label

@@ -102,7 +102,8 @@ def serving(goldens: Path, data_dir: Path) -> Iterator[Service]:
 def working(data_dir: Path, registry: Registry, config: Config | None = None) -> Iterator[Service]:
     """An Easel over what lies in a data directory, a worker beside it.
 
-    With a ``config`` of the caller's the worker has plugins, and there may be a file browser.
+    With a ``config`` of the caller's the worker has plugins, and there may be a file browser. As
+    one in another process, it has an index of the models of its own; it watches nothing.
     """
     plugged, config = config is not None, config or Config(data_dir, filebrowser=False)
     config.easel_dir.mkdir()
@@ -111,9 +112,12 @@ def working(data_dir: Path, registry: Registry, config: Config | None = None) ->
     log = logging.getLogger("easel")
     host = host_of(Side.WORKER, config, options, log) if plugged else None
     listener = PluginListener(host) if host else None
-    engine = Engine(registry, styles_files=[data_dir / "styles.csv"], listener=listener)
+    models = Registry(registry.folders, registry.hash_cache)
+    engine = Engine(models, styles_files=[data_dir / "styles.csv"], listener=listener)
     services = services_over(config, store, registry, options)
-    worker = Worker("cpu@parity:1", store, store, engine, data_dir, plugins=host)
+    worker = Worker(
+        "cpu@parity:1", store, store, engine, data_dir, plugins=host, catch_up=models.catch_up
+    )
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:

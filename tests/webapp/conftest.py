@@ -4,7 +4,7 @@ import json
 import math
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +42,21 @@ if TYPE_CHECKING:
     from tests.parity.service import Service
 
 
+UNET, TEXT = "model.diffusion_model.", "cond_stage_model.transformer.text_model."
+LEAST_CHECKPOINT: Mapping[str, tuple[int, ...]] = {
+    f"{UNET}input_blocks.0.0.weight": (8, 4, 3, 3),
+    f"{UNET}input_blocks.1.0.out_layers.3.weight": (8, 8, 3, 3),
+    f"{UNET}middle_block.1.proj_in.weight": (8, 8, 1, 1),
+    f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight": (8, 16),
+    f"{UNET}out.2.weight": (4, 8, 3, 3),
+    f"{TEXT}embeddings.token_embedding.weight": (8, 16),
+    f"{TEXT}embeddings.position_embedding.weight": (77, 16),
+    f"{TEXT}encoder.layers.0.mlp.fc1.weight": (8, 16),
+    "first_stage_model.decoder.conv_in.weight": (8, 4, 3, 3),
+}
+"""What sizes are read from."""
+
+
 def write_model(
     path: Path,
     metadata: dict[str, str] | None = None,
@@ -49,14 +64,26 @@ def write_model(
     shape: tuple[int, ...] = (1,),
 ) -> Path:
     """A complete safetensors file of one tensor of zeros."""
-    size = 2 * math.prod(shape)
-    header = {
-        "__metadata__": metadata or {},
-        name: {"dtype": "F16", "shape": list(shape), "data_offsets": [0, size]},
-    }
+    return write_tensors(path, {name: shape}, metadata)
+
+
+def write_checkpoint(path: Path, metadata: dict[str, str] | None = None) -> Path:
+    """A safetensors file of zeros whose header is that of a checkpoint, as small as can be."""
+    return write_tensors(path, LEAST_CHECKPOINT, metadata)
+
+
+def write_tensors(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], metadata: dict[str, str] | None = None
+) -> Path:
+    """A complete safetensors file of zeros in fp16."""
+    header: dict[str, object] = {"__metadata__": metadata or {}}
+    end = 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 2 * math.prod(shape)
+        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [begin, end]}
     text = json.dumps(header).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(size))
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(end))
     return path
 
 
@@ -156,8 +183,8 @@ def build(tmp_path: Path) -> Iterator[Builder]:
         **changes: Any,
     ) -> House:
         data_dir = tmp_path / f"data{len(ends)}"
-        write_model(data_dir / "models/Stable-diffusion/painter.safetensors")
-        write_model(data_dir / "models/Stable-diffusion/deliberate_v2.safetensors")
+        write_checkpoint(data_dir / "models/Stable-diffusion/painter.safetensors")
+        write_checkpoint(data_dir / "models/Stable-diffusion/deliberate_v2.safetensors")
         write_model(data_dir / "models/VAE/clear.safetensors")
         write_model(data_dir / "models/Lora/style.safetensors", {"ss_output_name": "brush"})
         config = configuration(data_dir, **changes)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from generator.errors import BadRequest
 from generator.models.registry import Folders, Registry
-from tests.webapp.conftest import write_model
+from tests.webapp.conftest import write_checkpoint, write_model
 from tests.webapp.test_img2img import MASK, PICTURE
 from webapp.errors import InvalidFields, Refused
 from webapp.options_table import OPTIONS
@@ -68,7 +68,7 @@ def changes(model: type[DrawingBody]) -> st.SearchStrategy[dict[str, Any]]:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Given:
     """A service with two models."""
     folder: Path = tmp_path_factory.mktemp("data")
-    write_model(folder / "models/Stable-diffusion/painter.safetensors")
+    write_checkpoint(folder / "models/Stable-diffusion/painter.safetensors")
     write_model(folder / "models/ControlNet/lines.safetensors")
     return Given(DEFAULTS, Registry(Folders.under(folder)))
 

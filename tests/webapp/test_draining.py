@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.waiting import EVERY, PATIENCE, exit_code, result_of, wait_until
-from tests.webapp.conftest import write_model
+from tests.webapp.conftest import write_checkpoint
 from tests.webapp.test_supervisor import ROOT, group_of
 from webapp.draining import announce, drains, withdraw
 from webapp.queues.contracts import Frame
@@ -75,7 +75,7 @@ class Easel:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A data directory with a model."""
-    write_model(tmp_path / "data/models/Stable-diffusion/painter.safetensors")
+    write_checkpoint(tmp_path / "data/models/Stable-diffusion/painter.safetensors")
     return tmp_path / "data"
 
 

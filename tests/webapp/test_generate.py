@@ -1,8 +1,6 @@
 """``easel generate``: what it asks of the engine, where pictures go, and how it fails."""
 
-import json
 import shutil
-import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from generator.errors import ModelUnreadable
 from generator.pictures.embedded_text import read_infotext
 from generator.request import Generation, GenerationRequest, Picture
 from tests.plugins.making import make_plugin
+from tests.webapp.conftest import write_checkpoint
 from webapp import generate
 
 Run = Callable[..., int]
@@ -52,14 +51,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[GenerationRequest]:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command in a folder of its own, with one checkpoint trained at 64 pixels."""
-    header = {
-        "__metadata__": {"easel.default_size": "64"},
-        "w": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]},
-    }
-    text = json.dumps(header).encode()
-    models = tmp_path / "data" / "models" / "Stable-diffusion"
-    models.mkdir(parents=True)
-    (models / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"\0")
+    models = tmp_path / "data/models/Stable-diffusion"
+    write_checkpoint(models / "a.safetensors", {"easel.default_size": "64"})
     monkeypatch.chdir(tmp_path)
     return lambda *argv: generate.main([*argv, "--data-dir", str(tmp_path / "data")], {})
 

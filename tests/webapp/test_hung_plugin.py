@@ -10,7 +10,7 @@ from plugins.finding import SHIPPED
 from plugins.manifest import FILE, read_manifest
 from tests.plugins.making import make_plugin
 from tests.waiting import result_of, wait_until
-from tests.webapp.conftest import write_model
+from tests.webapp.conftest import write_checkpoint
 from tests.webapp.test_draining import Easel
 
 PROGRAM = Path(__file__).with_name("hung_easel.py")
@@ -30,7 +30,7 @@ def after_save(paths):
 def data(tmp_path: Path) -> Path:
     """A data directory with a plugin that never ends; those that come along are off."""
     data_dir = tmp_path / "data"
-    write_model(data_dir / "models/Stable-diffusion/painter.safetensors")
+    write_checkpoint(data_dir / "models/Stable-diffusion/painter.safetensors")
     make_plugin(data_dir, "deaf", worker=DEAF, hooks="after_save")
     make_plugin(data_dir, "good", worker="@hook\ndef after_save(): pass", hooks="after_save")
     off = [read_manifest(path.parent).name for path in SHIPPED.glob(f"*/{FILE}")]

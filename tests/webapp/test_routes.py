@@ -12,7 +12,7 @@ import pytest
 
 from generator.request import Progress, Stop
 from tests.waiting import PATIENCE
-from tests.webapp.conftest import write_model
+from tests.webapp.conftest import write_checkpoint, write_model
 from webapp.auth import OWNING, Caller
 from webapp.errors import Unavailable
 from webapp.queues.contracts import Answer, Frame, WorkerState
@@ -227,6 +227,8 @@ def test_pending_tasks(build: Any) -> None:
 
 
 def test_embeddings_that_do_not_fit_are_skipped(house: Any) -> None:
+    for name in ("deliberate_v2", "painter"):
+        write_model(house.data_dir / f"models/Stable-diffusion/{name}.safetensors")
     width = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
     models = house.data_dir / "models/Stable-diffusion"
     write_model(models / "wide.safetensors", name=width, shape=(2, 768))
@@ -429,7 +431,7 @@ def test_session_tells_the_page_what_it_needs(house: Any) -> None:
 
 def test_the_size_that_a_checkpoint_prefers(house: Any) -> None:
     folder = house.data_dir / "models/Stable-diffusion"
-    write_model(folder / "a.safetensors", {"easel.preferred_size": "256x256"})
+    write_checkpoint(folder / "a.safetensors", {"easel.preferred_size": "256x256"})
     house.registry.refresh()
     session = house.client().get("/api/session").get_json()
     assert (session["checkpoint"], session["default_size"]) == ("a.safetensors", 256)

@@ -11,7 +11,7 @@ import pytest
 
 from generator.request import ExtrasRequest, GenerationRequest, Seeds, Stop
 from tests.waiting import result_of, wait_until
-from tests.webapp.conftest import Builder, write_model
+from tests.webapp.conftest import Builder, write_checkpoint
 from tests.webapp.test_draining import Easel
 from webapp.auth import credentials
 from webapp.eas import Status
@@ -26,7 +26,7 @@ from webapp.stopped_jobs import STOPPED
 def easel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
     """The real supervisor and web process, whose worker pretends."""
     data_dir = tmp_path_factory.mktemp("easel") / "data"
-    write_model(data_dir / "models/Stable-diffusion/painter.safetensors")
+    write_checkpoint(data_dir / "models/Stable-diffusion/painter.safetensors")
     running = Easel(data_dir)
     yield running
     running.end()

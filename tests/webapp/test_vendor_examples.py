@@ -17,7 +17,7 @@ from PIL import Image
 from werkzeug.serving import make_server
 
 from tests.waiting import PATIENCE
-from tests.webapp.conftest import write_model
+from tests.webapp.conftest import write_checkpoint, write_model
 from tests.webapp.test_fetching import answer, listening
 from tests.webapp.test_img2img import PICTURE
 from webapp.auth import credentials
@@ -37,7 +37,7 @@ def served(build: Any) -> Iterator[tuple[Any, str]]:
     """A house with a token, on a real socket; the house and its address."""
     house = build(credentials(TOKEN))
     for name in CHECKPOINTS:
-        write_model(house.data_dir / "models/Stable-diffusion" / name)
+        write_checkpoint(house.data_dir / "models/Stable-diffusion" / name)
     server = make_server("127.0.0.1", 0, house.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -143,7 +143,7 @@ def printed(text: str) -> str:
 def test_every_printed_body_is_drawn_as_it_is_printed(guide: str, build: Any) -> None:
     house = build(allow_fetch_from=("127.0.0.1/32",))
     for name in CHECKPOINTS:
-        write_model(house.data_dir / "models/Stable-diffusion" / name)
+        write_checkpoint(house.data_dir / "models/Stable-diffusion" / name)
     write_model(house.data_dir / "models/ControlNet/control_v11p_sd15_canny.safetensors")
     house.registry.refresh()
     with listening(answer(base64.b64decode(PICTURE))) as pictures:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.plugins.making import make_plugin
 from tests.waiting import PATIENCE
-from tests.webapp.conftest import write_model
+from tests.webapp.conftest import write_checkpoint
 from tests.webapp.web_process import WebProcess, web_process
 
 MIB = 2**20
@@ -36,7 +36,7 @@ class Plugin:
 def data_dir_of(folder: Path) -> Path:
     """A data directory with a model, a plugin, a zip of twelve MiB and a file of five."""
     (folder / "work").mkdir(parents=True)
-    write_model(folder / "models/Stable-diffusion/painter.safetensors")
+    write_checkpoint(folder / "models/Stable-diffusion/painter.safetensors")
     make_plugin(folder, "workers", web=WEB, hooks="routes")
     (folder / "work" / "five.txt").write_bytes(b"5" * 5 * MIB)
     with zipfile.ZipFile(folder / "work" / "twelve.zip", "w", zipfile.ZIP_DEFLATED) as packed:

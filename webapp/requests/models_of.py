@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from generator.errors import ModelNotFound
+from generator.models.index import without_hash
+from generator.models.kinds import Kind
 from generator.models.registry import ModelFile, Registry
 from generator.pictures.upscaler_names import (
     LATENT_UPSCALERS,
@@ -25,17 +27,22 @@ def checkpoint(overrides: Mapping[str, object], extras: EasExtras | None, given:
     """The name of the checkpoint to draw with; "" leaves the choice to the registry.
 
     One in the vendor's extras must exist. One in ``override_settings`` that is no exact alias is
-    dropped, as AUTOMATIC1111 does (contract section 1.7), and told.
+    dropped, as AUTOMATIC1111 does (contract section 1.7), and told. Raises ``Refused`` for one that
+    is there and cannot be drawn with.
     """
+    chosen_vae = vae_name(overrides, extras, given)
     if extras is not None and extras.sd_model_checkpoint:
-        return given.models.find_checkpoint(extras.sd_model_checkpoint).name
+        wanted = given.models.find_checkpoint(extras.sd_model_checkpoint)
+        return drawable("sd_model_checkpoint", wanted, chosen_vae, given.models).name
     for place, name in (
         ("override_settings", overrides.get("sd_model_checkpoint")),
         ("the options", given.options.get("sd_model_checkpoint")),
     ):
-        found = exact(given.models, str(name)) if name else None
+        found = here_or_refused("sd_model_checkpoint", str(name), given.models) if name else None
         if found is not None:
-            return found.name
+            if found.sha256 and without_hash(str(name)) != name and name not in found.aliases():
+                given.tell(f"sd_model_checkpoint: {found.name} has other weights than when chosen.")
+            return drawable("sd_model_checkpoint", found, chosen_vae, given.models).name
         if name:
             given.tell(
                 f"sd_model_checkpoint: {str(name)[:80]!r} of {place} is not here; another was used."
@@ -44,19 +51,53 @@ def checkpoint(overrides: Mapping[str, object], extras: EasExtras | None, given:
 
 
 def exact(models: Registry, name: str) -> ModelFile | None:
-    """The checkpoint of an exact alias, or nothing."""
+    """The checkpoint of an exact alias, or nothing; see :meth:`Registry.find_chosen`."""
     try:
-        return models.find_checkpoint(name, exact=True)
+        return models.find_chosen(name)
     except ModelNotFound:
         return None
 
 
+def here_or_refused(field: str, name: str, models: Registry) -> ModelFile | None:
+    """The checkpoint of an exact alias, or nothing.
+
+    Raises ``Refused`` where the name is of a file that is there and cannot be used.
+    """
+    found = exact(models, name)
+    reason = "" if found else models.why_rejected(Kind.CHECKPOINT, name)
+    if reason:
+        raise Refused(f"{field}: {name[:80]!r} is there but cannot be used: {reason}.")
+    return found
+
+
+def drawable(field: str, file: ModelFile, chosen_vae: str, models: Registry) -> ModelFile:
+    """``file``, where nothing in its header forbids to draw with it. Raises ``Refused``.
+
+    ``chosen_vae`` is the option ``sd_vae``, for a checkpoint that brings none of its own.
+    """
+    verdict = models.verdict(file)
+    if verdict.fault:
+        raise Refused(f"{field}: {verdict.fault.rstrip('.')}.")
+    if verdict.lacks_vae and not (models.vae_for(file, chosen_vae) or models.vae_for(file)):
+        raise Refused(
+            f"{field}: {file.name} holds no VAE, and none was found for it. Put one beside it as "
+            f"{file.stem}.vae.safetensors, or one into models/VAE and choose it as sd_vae."
+        )
+    return file
+
+
 def named_checkpoint(field: str, name: str, models: Registry) -> str:
-    """A second checkpoint of a body. Raises ``Refused`` where there is none of that name."""
+    """A second checkpoint of a body.
+
+    Raises ``Refused`` where there is none of that name, or one that cannot be drawn with.
+    """
     try:
-        return models.find_checkpoint(name, exact=False).name
+        found = models.find_checkpoint(name, exact=False)
     except ModelNotFound as error:
         raise Refused(f"{field}: Could not find checkpoint with name {name}. {error}") from None
+    if fault := models.verdict(found).fault:
+        raise Refused(f"{field}: {fault.rstrip('.')}.")
+    return found.name
 
 
 def refiner(body: JobFields, models: Registry) -> Refiner | None:
@@ -70,14 +111,20 @@ def refiner(body: JobFields, models: Registry) -> Refiner | None:
 
 def vae(overrides: Mapping[str, object], extras: EasExtras | None, given: Given) -> str:
     """The VAE to decode with. The vendor's must exist; another unknown one means none."""
+    name = vae_name(overrides, extras, given)
     if extras is not None and extras.sd_vae:
-        return known_vae(extras.sd_vae, given.models)
-    name = str(overrides.get("sd_vae") or given.options.get("sd_vae") or AUTOMATIC)
+        return known_vae(name, given.models)
     try:
         return known_vae(name, given.models)
     except ModelNotFound:
         given.tell(f"sd_vae: {name[:80]!r} is not here; the checkpoint's own was used.")
         return "None"
+
+
+def vae_name(overrides: Mapping[str, object], extras: EasExtras | None, given: Given) -> str:
+    """The name of the VAE that is asked for, whether it is here or not."""
+    own = extras.sd_vae if extras is not None else None
+    return str(own or overrides.get("sd_vae") or given.options.get("sd_vae") or AUTOMATIC)
 
 
 def known_vae(name: str, models: Registry) -> str:

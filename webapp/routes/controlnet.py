@@ -197,7 +197,7 @@ def pictures(field: str, texts: Iterable[str]) -> list[str]:
 
 def models(here: "Services", *, fresh: bool) -> list[str]:
     """The names of the ControlNets."""
-    return list(listed(here.registry.refresh() if fresh else here.registry.index))
+    return list(listed(here.registry.refresh_still() if fresh else here.registry.index))
 
 
 def detail(module: Module) -> dict[str, object]:

@@ -40,8 +40,8 @@ def reload() -> Response:
 
 def chosen(here: "Services") -> str:
     """The title of the checkpoint that the options name. Raises ``ModelNotFound``."""
-    name = here.options.get().get("sd_model_checkpoint")
-    return here.registry.find_checkpoint(str(name or "")).title
+    name = str(here.options.get().get("sd_model_checkpoint") or "")
+    return here.registry.find_chosen(name).title
 
 
 def everywhere(errand: Errand) -> Response:

@@ -117,7 +117,7 @@ def current_checkpoint() -> ModelFile | None:
     here = services()
     name = str(here.options.get().get("sd_model_checkpoint") or "")
     found = exact(here.registry, name) if name else None
-    return found or next(iter(here.registry.index.of(Kind.CHECKPOINT)), None)
+    return found or here.registry.index.first_checkpoint
 
 
 def default_sizes() -> dict[str, int]:

@@ -132,9 +132,8 @@ def chosen_width() -> int | None:
     """How wide the text of the checkpoint is that the options choose; None where none tells."""
     here = services()
     try:
-        chosen = here.registry.find_checkpoint(
-            str(here.options.get().get("sd_model_checkpoint") or "")
-        )
+        name = str(here.options.get().get("sd_model_checkpoint") or "")
+        chosen = here.registry.find_chosen(name)
     except ModelNotFound:
         return None
     return here.registry.text_width(chosen)
@@ -371,6 +370,9 @@ def refresh_embeddings() -> Response:
 
 
 def refreshed() -> Response:
-    """The registry after a scan; one scan serves all kinds."""
-    services().registry.refresh()
+    """The registry after a scan; one scan serves all kinds.
+
+    Every job that is put after it is drawn with what was found: it tells the workers to look again.
+    """
+    services().registry.refresh_still()
     return jsonify(None)

@@ -342,7 +342,7 @@ def worked(name: str, task: Task) -> Response:
         tags={TASK_TAG: request.args.get("id_task") or new_task(name), ROUTE_TAG: name},
     )
     if request.args.get("async", "").lower() in YES:
-        frame = with_fields(frame, tags={**frame.tags, ASYNC_TAG: "1"})
+        frame = with_fields(frame, tags={**frame.tags, ASYNC_TAG: "1", **road.seen(here)})
         job_limit().put(here.stream, frame)
         tasks().follow(caller(), frame.tags[TASK_TAG], frame.id)
         answer = jsonify({"id_task": frame.tags[TASK_TAG]})

@@ -30,6 +30,9 @@ LOST_AGAIN = 0.5  # seconds after which a lost queue must be found lost again
 REQUEST_TAG = "request"
 """Tag of a frame: the id of the request it came by, for the worker's log."""
 
+MODELS_TAG = "models"
+"""Tag of a frame: the version of the list of models that its caller was told, see the worker."""
+
 KEPT = (
     "The service is being stopped before this request's turn. It is kept and worked on after the "
     "next start; what it saves will be in its place. Send it again only if you need the answer."
@@ -52,13 +55,18 @@ def draw(services: "Services", frame: Frame) -> Answer:
     """
     if drains(services.board):
         raise Draining("The service is being stopped; send the request again in a moment.")
-    frame = replace(frame, tags={**frame.tags, REQUEST_TAG: bound("request")})
+    frame = replace(frame, tags={**frame.tags, REQUEST_TAG: bound("request"), **seen(services)})
     bind(job=frame.id)
     with waiting_limit().place(caller()):
         job_limit().put(services.stream, frame)
         frame = replace(frame, body=b"")  # its pictures need not be here while they are waited for
         release_body()
         return _answer_of(services, frame)
+
+
+def seen(services: "Services") -> Mapping[str, str]:
+    """The tag by which a worker notices models that are not known to it yet."""
+    return {MODELS_TAG: services.registry.version}
 
 
 def _answer_of(services: "Services", frame: Frame) -> Answer:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request
 
-from generator.models.kinds import Kind
 from generator.request import Stop
 from webapp.errors import Fault, InvalidFields, Refused
 from webapp.foreign_options import ignored, own_options
 from webapp.openapi import EMPTY, NULL, Note, described
-from webapp.requests.models_of import exact
+from webapp.requests.models_of import AUTOMATIC, drawable, here_or_refused
 from webapp.routes.context import LARGEST_FORM, caller, json_body, services, tasks
 from webapp.routes.tasks import ASYNC_TAG, Running, frames, route_of, running, task_of
 from webapp.scopes import Scope, allowed
@@ -214,12 +213,16 @@ def ask(stop: Stop, jobs: Sequence["Frame"]) -> None:
 @described(Note("Every option with its value", answer={"type": "object"}))
 def get_options() -> Response:
     """All options; the checkpoint is named even when nobody has chosen one."""
-    here = services()
+    return jsonify(options_told(services()))
+
+
+def options_told(here: "Services") -> dict[str, object]:
+    """Every option with its value, a checkpoint among them wherever there is one."""
     options = dict(here.options.get())
-    checkpoints = here.registry.index.of(Kind.CHECKPOINT)
-    if not options.get("sd_model_checkpoint") and checkpoints:
-        options["sd_model_checkpoint"] = checkpoints[0].title
-    return jsonify(options)
+    first = here.registry.index.first_checkpoint
+    if not options.get("sd_model_checkpoint") and first is not None:
+        options["sd_model_checkpoint"] = first.title
+    return options
 
 
 @sdapi.post("/options")
@@ -228,15 +231,17 @@ def get_options() -> Response:
 def set_options() -> Response:
     """Set each option of the body and save them all. Refuses the body whole, or takes it whole.
 
+    A checkpoint that is not here, or with which nothing can be drawn, is refused with its reason.
     Options of other programs are left out; the header ``X-Easel-Ignored`` names them.
     """
     here = services()
     body = json_body()
     if not isinstance(body, dict):
         raise InvalidFields([Fault(("body",), "value is not a valid dict", "type_error.dict")])
-    name = body.get("sd_model_checkpoint")
-    if name and name != here.options.get().get("sd_model_checkpoint"):
-        body = body | {"sd_model_checkpoint": known_checkpoint(str(name), here)}
+    name, before = body.get("sd_model_checkpoint"), options_told(here)
+    if name and name != before.get("sd_model_checkpoint"):  # a body of all options may come back
+        chosen_vae = str(body.get("sd_vae") or before.get("sd_vae") or AUTOMATIC)
+        body = body | {"sd_model_checkpoint": known_checkpoint(str(name), chosen_vae, here)}
     body, foreign = own_options(body, here.options.get())
     here.options.update(body)
     answer = jsonify(None)
@@ -247,9 +252,9 @@ def set_options() -> Response:
     return answer
 
 
-def known_checkpoint(name: str, here: "Services") -> str:
-    """The title of a checkpoint that is here, else AUTOMATIC1111's refusal."""
-    found = exact(here.registry, name)
+def known_checkpoint(name: str, chosen_vae: str, here: "Services") -> str:
+    """The title of a checkpoint that is here and can be drawn with, else a refusal."""
+    found = here_or_refused("sd_model_checkpoint", name, here.registry)
     if found is None:
         raise Refused(f"sd_model_checkpoint: model {name!r} not found")
-    return found.title
+    return drawable("sd_model_checkpoint", found, chosen_vae, here.registry).title

@@ -1,5 +1,6 @@
 """Words made and trained (contract section 1.11): through the queue, as every work is."""
 
+from pathlib import Path
 from uuid import uuid4
 
 from flask import Blueprint, Response
@@ -37,7 +38,7 @@ def create_embedding() -> Response:
     checkpoint = chosen(services())
     word = new_word(body, services(), checkpoint)
     answer = through_queue(MAKE_WORD, NEW_WORDS.dump_json(word), checkpoint, new_task("create"))
-    services().registry.refresh()
+    services().registry.refresh(whole=[Path(word.path).resolve()])
     return answer
 
 
@@ -51,7 +52,7 @@ def train_embedding() -> Response:
     job = lesson_of(body, services(), checkpoint)
     task = body.id_task or new_task("train")
     answer = through_queue(TRAIN_WORD, TRAININGS.dump_json(job), checkpoint, task)
-    services().registry.refresh()
+    services().registry.refresh_still()
     return answer
 
 

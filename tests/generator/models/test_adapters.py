@@ -18,6 +18,7 @@ from generator.models.adapters import Mount, mounted
 from generator.models.checkpoint import Checkpoint, load_checkpoint
 from generator.models.index import ModelFile
 from generator.models.kinds import Kind
+from generator.models.plain_files import stamp_of
 from generator.models.registry import Folders, Registry
 from generator.models.tiling import tiled
 
@@ -91,7 +92,7 @@ def make(tmp_path: Path) -> Make:
         save_file(dict(tensors), path, metadata)
         stat = path.stat()
         return ModelFile(
-            Kind.LORA, path.name, path, stat.st_size, stat.st_mtime_ns, stat.st_ino,
+            Kind.LORA, path.name, path, *stamp_of(stat),
             metadata=metadata,
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from generator.models.embedding_facts import EmbeddingFacts, read_facts, text_wi
 from generator.models.embeddings import Embeddings, read_embedding
 from generator.models.index import ModelFile
 from generator.models.kinds import Folders, Kind
+from generator.models.plain_files import stamp_of
 from generator.models.registry import Registry
 
 VECTORS = torch.arange(16.0).reshape(2, 8)
@@ -32,7 +33,7 @@ LAYOUTS: dict[str, object] = {
 
 def model_file(path: Path, kind: Kind = Kind.EMBEDDING) -> ModelFile:
     stat = path.stat()
-    return ModelFile(kind, path.name, path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    return ModelFile(kind, path.name, path, *stamp_of(stat))
 
 
 @pytest.fixture

@@ -59,6 +59,12 @@ LDM_VAE_PARTS = (
 )
 """The way back; before 0.15 diffusers said query, key, value and proj_attn in attention."""
 
+COMFY_TEXT = TEXT.replace("cond_stage_model.", "cond_stage_model.clip_l.")
+OLD_TEXT = TEXT.removesuffix("text_model.")
+OLD_TEXT_PARTS = tuple(
+    f"{OLD_TEXT}{part}" for part in ("embeddings.", "encoder.", "final_layer_norm.")
+)
+
 
 def unet_names(shapes: Shapes, layout: UnetLayout) -> Renames:
     """Each tensor below :data:`UNET` with its name in ``UNet2DConditionModel``."""
@@ -92,6 +98,17 @@ def ldm_vae_names(names: Iterable[str]) -> Renames:
     names = tuple(names)
     levels = len({m[1] for name in names if (m := re.match(r"decoder\.up_blocks\.(\d+)\.", name))})
     return {name: _ldm_vae_name(name, levels) for name in names}
+
+
+def old_text_name(name: str) -> str:
+    """The name of a tensor as most checkpoints have it.
+
+    Some early ones lack ``text_model.`` in the names of the text encoder; files that ComfyUI saves
+    have ``clip_l.`` before it.
+    """
+    if name.startswith(COMFY_TEXT):
+        return name.replace(COMFY_TEXT, TEXT, 1)
+    return name.replace(OLD_TEXT, TEXT, 1) if name.startswith(OLD_TEXT_PARTS) else name
 
 
 def text_names(shapes: Shapes) -> Renames:

@@ -1,0 +1,81 @@
+"""Whether a checkpoint can be drawn with, judged by its header alone, without torch.
+
+It is asked when a checkpoint is chosen. Loading asks the same questions, and further ones.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from generator.errors import GeneratorError, ModelUnreadable, WrongArchitecture
+from generator.models.embedding_facts import read_shapes
+from generator.models.families import DRAWN, SD1, Shapes, architecture
+from generator.models.families.sd1 import sizes
+from generator.models.families.sd1.keys import old_text_name
+from generator.models.index import ModelFile
+
+MOST_TENSORS = 20_000  # of a checkpoint with its averages, twice over
+SENSELESS = (
+    ValueError, TypeError, RuntimeError, ArithmeticError, AttributeError, NotImplementedError,
+    AssertionError,
+)  # fmt: skip
+"""What diffusers, transformers and torch raise for sizes that are none."""
+OWN_VAE = (sizes.VAE, "vae.")  # prefixes of a VAE inside a checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a checkpoint's header tells of drawing with it."""
+
+    fault: str = ""  # why no picture can be drawn with it; "" where nothing is known against it
+    lacks_vae: bool = False  # a VAE of another file is needed
+
+
+def judge(file: ModelFile) -> Verdict:
+    """Read the header of a checkpoint and judge it."""
+    try:
+        shapes = {old_text_name(name): shape for name, shape in read_shapes(file).items()}
+        check_architecture(file, shapes)
+        hints = sizes.Hints()
+        with incomplete(file, "U-Net and text encoder"):
+            sizes.unet_config(shapes, hints)
+            sizes.text_config(shapes, hints)
+    except GeneratorError as error:
+        return Verdict(str(error))
+    except OSError as error:
+        return Verdict(f"{file.name}: {error.strerror}")
+    return Verdict(lacks_vae=not any(name.startswith(OWN_VAE) for name in shapes))
+
+
+def check_architecture(file: ModelFile, shapes: Shapes) -> None:
+    """Refuse tensors of a kind that is not drawn with. Raises :class:`WrongArchitecture`."""
+    if len(shapes) > MOST_TENSORS:
+        raise WrongArchitecture(
+            f"{file.name} holds {len(shapes):,} tensors; a {SD1} checkpoint has less than "
+            f"{MOST_TENSORS:,}"
+        )
+    kind = architecture(shapes)
+    if kind not in DRAWN:
+        raise WrongArchitecture(
+            f"{file.name} was asked to draw as a {SD1} checkpoint, but it is {kind}. "
+            f"Choose a {SD1} checkpoint, or move the file to the folder of its kind"
+        )
+
+
+@contextmanager
+def incomplete(file: ModelFile, needed: str) -> Iterator[None]:
+    """A tensor that the sizes are read from is missing: a file without VAE or text encoder.
+
+    What is there and makes no network is told alike. Raises :class:`ModelUnreadable`.
+    """
+    try:
+        yield
+    except SENSELESS as error:
+        raise ModelUnreadable(
+            f"{file.name}: its tensors make no network: their sizes are of none that Easel knows"
+        ) from error
+    except (KeyError, IndexError, StopIteration) as error:
+        raise ModelUnreadable(
+            f"{file.name} is incomplete: it lacks {error.args[0] if error.args else 'attention'}. "
+            f"Easel needs {needed} in one file"
+        ) from error
