@@ -259,9 +259,14 @@ class Engine:
         return self._registry.vae_for(checkpoint, request.vae, first)
 
     def _lacking_vae(self, residence: Residence) -> ModelFile | None:
-        """The VAE beside a checkpoint that brings none, whatever the options choose."""
-        networks = residence.checkpoint
-        return self._registry.vae_for(networks.file) if networks.own_vae is None else None
+        """The VAE beside a checkpoint that brings none, whatever the options choose.
+
+        Looks at the disk again before it gives up.
+        """
+        file = residence.checkpoint.file
+        if residence.checkpoint.own_vae is not None:
+            return None
+        return self._registry.vae_for(file) or self._registry.refresh().vae_for(file)
 
     def _equip(
         self, request: GenerationRequest, follower: Follower, checkpoint: str, texts: Texts
