@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figures import Figure, machine
-from benchmarks.files_listing import make_folder
-from benchmarks.service import free_port
+from benchmarks.files_listing import make_folder, wait_until_idle
+from benchmarks.service import Service, free_port
 from benchmarks.transfers import Memory, child_of, serving
 
 ROUNDS = 5
@@ -52,6 +52,7 @@ def measure(folder: Path, count: int) -> Iterator[Figure]:
         as process,
         serving([*copyparty, "-v", f"{party}::r"], f"http://127.0.0.1:{theirs}/"),
     ):  # fmt: skip
+        wait_until_idle(Service(f"http://127.0.0.1:{ours}", data, 0, process.pid))
         here = f"http://127.0.0.1:{ours}/dav/data/outputs/many/"
         there = f"http://127.0.0.1:{theirs}/"
         memory, mine, other = Memory(child_of(process.pid)), [], []
