@@ -34,7 +34,7 @@ DAMAGED = (
     TypeError,
     OverflowError,
     AttributeError,
-    RecursionError,
+    RuntimeError,  # of AVIF; and RecursionError
     struct.error,
     zlib.error,
 )

@@ -33,6 +33,7 @@ BROKEN = (
     AttributeError,
     struct.error,
     zlib.error,
+    RuntimeError,  # of AVIF
     MemoryError,
     Image.DecompressionBombError,
 )

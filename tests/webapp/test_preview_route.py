@@ -74,7 +74,7 @@ def test_comments_of_every_kind_are_told_and_found(house: Any, kind: str) -> Non
     comment, text = COMMENTS[kind]
     told = ask(house, put(house, "a.jpg", with_comment(comment)))["picture"]
     assert told["infotext"] == text
-    assert told["made"]["prompt"] == text.partition("\n")[0]
+    assert told["made"]["prompt"] == text.partition("\n")[0].strip()
     assert told["made"]["seed"] == 42
 
 
