@@ -226,7 +226,9 @@ class _Running:
             for bin_ in {Place(s.source.root, s.source.names[:2]) for s in self.job.errand.steps}:
                 trash.forget_if_empty(bin_)
         failed = [each for each in self.job.results if each.status is State.FAILED]
-        error = f"{len(failed)} of {len(self.job.results)} failed." if failed else ""
+        left_out = sum(each.left_out_count for each in self.job.results)
+        error = f"{left_out} files of the archive were left out." if left_out else ""
+        error = f"{len(failed)} of {len(self.job.results)} failed." if failed else error
         self._note(state=Phase.FAILED if failed else Phase.DONE, error=error)
 
     def _size(self) -> int:

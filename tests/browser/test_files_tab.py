@@ -1,8 +1,10 @@
 """The tab of files: looking, finding, putting in order, taking back."""
 
 import json
+import os
 import re
 import struct
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -238,6 +240,31 @@ def test_what_appears_on_the_disk_appears_in_the_list(tab: Page, easel: Easel) -
     expect(entry(tab, "a new one.txt")).to_be_visible()
     file.unlink()
     expect(entry(tab, "a new one.txt")).to_have_count(0)
+
+
+def test_what_strangers_packed_and_named_is_told_and_mended(tab: Page, easel: Easel) -> None:
+    folder = easel.data_dir / "outputs" / "brought"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "mixed.zip", "w") as archive:
+        for name in ("ok.txt", "a:b.txt"):
+            archive.writestr(name, name)
+    (folder / os.fsdecode(b"bad\xff.txt")).write_text("odd")
+    tab.get_by_role("navigation", name="Places").get_by_role("button", name="data").click()
+    for name in ("outputs", "brought"):
+        entry(tab, f"{name}, folder").dblclick()
+    entry(tab, "mixed.zip").click(button="right")
+    tab.get_by_role("menuitem", name="Extract here").click()
+    told = "Not taken from the archive (1): a:b.txt (no name for a file here)"
+    expect(tab.get_by_text(told)).to_be_visible()
+    assert os.listdir(folder / "mixed") == ["ok.txt"]
+    assert preview(tab, r"bad\xff.txt").locator("pre").inner_text() == "odd"
+    entry(tab, r"bad\xff.txt").click()
+    tab.keyboard.press("F2")
+    tab.keyboard.press("Control+a")
+    tab.keyboard.type("good.txt")
+    tab.keyboard.press("Enter")
+    expect(entry(tab, "good.txt")).to_be_visible()
+    assert (folder / "good.txt").read_text() == "odd"
 
 
 def test_a_link_is_made_opened_by_a_stranger_and_revoked(tab: Page, browser: Browser) -> None:

@@ -15,7 +15,7 @@ import pytest
 import requests
 from PIL import Image
 
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 from tests.webapp.tus_client import BYTES, TUS, told
 from tests.webapp.web_process import WebProcess, web_process
 
@@ -217,6 +217,7 @@ def test_the_good_rest_of_an_archive_comes_out(client: Client) -> None:
     assert not (client.data / "up.txt").exists()
     job = client.ask("GET", "/api/files/jobs").json()["jobs"][0]
     assert (job["state"], job["results"]) == ("done", [result])
+    assert job["error"] == f"{len(reasons)} files of the archive were left out."
 
 
 def test_a_damaged_entry_costs_itself(client: Client) -> None:
@@ -416,9 +417,7 @@ def test_a_search_for_signs_finds_what_holds_them(client: Client) -> None:
         asked = f"/api/files/search?path={quote('/data/signs copy')}&q={quote(q)}"
         return {each["name"] for each in client.ask("GET", asked).json()["entries"]}
 
-    for _ in range(100):
-        if found("plain2"):
-            break
+    wait_until(lambda: found("plain2"))
     assert found("🐈") == {"cat 🐈.txt"}
     assert found("%") == {"100%.txt"}
     assert found("_") == {"under_score.txt"}
