@@ -4,8 +4,8 @@ import os
 import stat
 from dataclasses import dataclass
 
-from filebrowser.errors import BadPath
-from filebrowser.gate import Place, check_name, hidden_in
+from filebrowser.gate import Place, hidden_in
+from filebrowser.names import show_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Entry:
 def entries_of(place: Place, found: int, offset: int, count: int) -> tuple[int, tuple[Entry, ...]]:
     """How many entries the open folder ``found`` at ``place`` has, and ``count`` from ``offset``.
 
-    Folders come first, then by name whatever the case. Left out is what the gate would not open:
-    links, pipes, hidden names, and names that no file should have.
+    Folders come first, then by name whatever the case; odd names are written out. Left out is what
+    the gate would not open: links, pipes and hidden names.
     """
     hidden = hidden_in(place)
     with os.scandir(found) as names:
@@ -35,18 +35,12 @@ def entries_of(place: Place, found: int, offset: int, count: int) -> tuple[int, 
 
 
 def _opens(entry: "os.DirEntry[str]") -> bool:
-    if not (entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)):
-        return False
-    try:
-        check_name(entry.name)
-    except BadPath:
-        return False
-    return True
+    return entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
 
 
 def _entry(found: int, name: str) -> Entry:
     try:
         facts = os.stat(name, dir_fd=found, follow_symlinks=False)
     except FileNotFoundError:  # gone since the folder was read
-        return Entry(name, False, 0)
-    return Entry(name, stat.S_ISDIR(facts.st_mode), facts.st_size)
+        return Entry(show_name(name), False, 0)
+    return Entry(show_name(name), stat.S_ISDIR(facts.st_mode), facts.st_size)

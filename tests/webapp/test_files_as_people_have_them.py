@@ -7,6 +7,7 @@ import unicodedata
 import zipfile
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -289,9 +290,14 @@ def test_odd_names_are_read_renamed_deleted_and_brought_back(client: Client) -> 
         assert client.ask("GET", f"/api/files/preview?path={quote(path)}").json()["path"] == path
         client.get(f"/api/raw{quote(path)}")
         share = client.post("shares", path=path)["id"]
+        assert escape(path.rpartition("/")[2]) in client.ask("GET", f"/s/{share}").text
         assert client.get(f"/s/{share}/content") == content[path.rpartition("/")[2]]
         packed = client.get(f"/api/files/archive?path={quote(path)}")
         assert len(zipfile.ZipFile(io.BytesIO(packed)).namelist()) == 1
+    share = client.post("shares", path="/data/odd")["id"]
+    for name, data in content.items():
+        assert escape(name) in client.ask("GET", f"/s/{share}").text
+        assert client.get(f"/s/{share}/content?path={quote(name)}") == data
     whole = client.get("/api/files/archive?path=/data/odd")
     assert len(zipfile.ZipFile(io.BytesIO(whole)).namelist()) == 1 + len(ODD)
     assert client.ask("GET", "/api/files/size?path=/data/odd").json()["files"] == len(ODD)

@@ -12,6 +12,7 @@ from flask import Response, request, url_for
 from jinja2 import Environment
 
 from filebrowser.gate import Place
+from filebrowser.names import show_name
 from filebrowser.shares.contents import Entry, entries_of
 from filebrowser.shares.store import Share
 from webapp.routes.files.pictures import PICTURES
@@ -105,7 +106,10 @@ def form(action: str, note: str = "", status: int = 200) -> Response:
 def listing(share: Share, inner: str, place: Place, found: int) -> Response:
     """The open file or folder ``found`` as its page."""
     facts = os.fstat(found)
-    told: dict[str, object] = {"title": place.names[-1], "expires": moment(share.expires)}
+    told: dict[str, object] = {
+        "title": show_name(place.names[-1]),
+        "expires": moment(share.expires),
+    }
     if stat.S_ISDIR(facts.st_mode):
         return html(told | folder(share, inner, place, found))
     address = url_for("shared.content", name=share.id, path=inner or None)
