@@ -158,7 +158,7 @@ class Index:
 
     @cached_property
     def digest(self) -> str:
-        """Names what is listed: two processes that see the same files say the same.
+        """Names what is listed and left out: two processes that see the same files say the same.
 
         Hashes do not count: they come later, and change no file.
         """
@@ -167,7 +167,9 @@ class Index:
             for kind, files in self.files.items()
             for file in files
         ]
-        return blake2b(repr(sorted(states)).encode(), digest_size=16).hexdigest()
+        out = [(str(p), why) for p, why in self.rejected.items() if p not in self.unsettled]
+        seen = repr((sorted(states), sorted(out)))
+        return blake2b(seen.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
     def of(self, kind: Kind) -> tuple[ModelFile, ...]:
         """The files of one kind, sorted as a person would (``v2`` before ``v10``)."""

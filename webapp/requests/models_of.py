@@ -78,12 +78,22 @@ def drawable(field: str, file: ModelFile, chosen_vae: str, models: Registry) -> 
     verdict = models.verdict(file)
     if verdict.fault:
         raise Refused(f"{field}: {verdict.fault.rstrip('.')}.")
-    if verdict.lacks_vae and not (models.vae_for(file, chosen_vae) or models.vae_for(file)):
+    if verdict.lacks_vae and not has_vae(file, chosen_vae, models):
         raise Refused(
             f"{field}: {file.name} holds no VAE, and none was found for it. Put one beside it as "
             f"{file.stem}.vae.safetensors, or one into models/VAE and choose it as sd_vae."
         )
     return file
+
+
+def has_vae(file: ModelFile, chosen_vae: str, models: Registry) -> bool:
+    """Whether a VAE is here for a checkpoint that brings none; looks again before it says no."""
+
+    for look_again in (False, True):
+        index = models.refresh_still() if look_again else models.index
+        if index.vae_for(file, chosen_vae) or index.vae_for(file):
+            return True
+    return False
 
 
 def named_checkpoint(field: str, name: str, models: Registry) -> str:
