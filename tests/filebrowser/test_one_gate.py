@@ -34,6 +34,7 @@ OUR_OWN = {
     "filebrowser/index/schema.py": ".easel/files.db",
     "filebrowser/mounts.py": "/proc/mounts, and where the owner's folders lie",
     "filebrowser/settling.py": "the watcher looks at names and times in the owner's folders",
+    "filebrowser/folder_walk.py": "likewise",
     "filebrowser/watcher.py": "likewise",
     "filebrowser/pictures/keeping.py": "thumbnails in .easel, named by digests",
 }
