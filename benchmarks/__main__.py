@@ -8,6 +8,7 @@ from benchmarks.files_listing import listings
 from benchmarks.files_search import found
 from benchmarks.fuller_prompts import measure
 from benchmarks.transfers import transfers
+from benchmarks.webdav_listing import webdav
 
 APART = "## Taken apart"
 """The heading below which figures stand that take long and are taken by commands of their own."""
@@ -16,7 +17,7 @@ APART = "## Taken apart"
 def main() -> None:
     """Take every figure in one run and write them down."""
     where = machine()
-    figures = [*all_figures(), *transfers(), *listings(), *found(), *measure(), *told()]
+    figures = [*all_figures(), *transfers(), *listings(), *webdav(), *found(), *measure(), *told()]
     page = as_markdown(figures, where)
     print(page)
     results = Path(__file__).with_name("RESULTS.md")

@@ -50,11 +50,11 @@ def measure(folder: Path, count: int) -> Iterator[Figure]:
     with (
         serving([*easel, "--watch=off", "--no-hashing"], f"http://127.0.0.1:{ours}/internal/ping")
         as process,
-        serving([*copyparty, "-v", f"{party}::r"], f"http://127.0.0.1:{theirs}/"),
+        serving([*copyparty, "-v", f"{party}:many:r"], f"http://127.0.0.1:{theirs}/"),
     ):  # fmt: skip
         wait_until_idle(Service(f"http://127.0.0.1:{ours}", data, 0, process.pid))
         here = f"http://127.0.0.1:{ours}/dav/data/outputs/many/"
-        there = f"http://127.0.0.1:{theirs}/"
+        there = f"http://127.0.0.1:{theirs}/many/"
         memory, mine, other = Memory(child_of(process.pid)), [], []
         memory.start()
         listed(here, count)
