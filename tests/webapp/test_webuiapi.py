@@ -261,7 +261,7 @@ def test_controlnet(api: Any, picture: Image.Image) -> None:
 def test_the_client_knows_what_is_here(api: Any) -> None:
     api.check_extensions()
     assert api.has_controlnet
-    assert not api.has_adetailer
+    assert api.has_adetailer  # and it sends the unit that is off with each request
     assert not api.has_animatediff
     assert api.txt2img(**SMALL, alwayson_scripts={}).image.size == (64, 64)  # its empty unit
     assert webuiapi.ControlNetInterface(api, show_deprecation_warning=False).model_list() == []
