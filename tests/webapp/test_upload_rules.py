@@ -315,16 +315,16 @@ def test_lengths(sender: Sender) -> None:
 
 
 def test_quota_counts_what_was_promised(build: Any) -> None:
-    house = build(filebrowser=True, upload_quota=40_000, upload_spare=0)
+    house = build(filebrowser=True, upload_quota=400_000, upload_spare=0)
     sender = Sender(house)
-    first = sender.begun(length=20_000)
-    assert sender.create(length=25_000, filename="b.png").status_code == 507
-    second = sender.begun(length=15_000, filename="b.png")
-    assert sender.create(length=10_000, filename="c.png").status_code == 507
+    first = sender.begun(length=200_000)
+    assert sender.create(length=250_000, filename="b.png").status_code == 507
+    second = sender.begun(length=150_000, filename="b.png")
+    assert sender.create(length=100_000, filename="c.png").status_code == 507
     sender.client.delete(second, headers=TUS)
-    assert sender.create(length=10_000, filename="c.png").status_code == 201
-    sender.patch(first, 0, bytes(20_000))
-    assert sender.create(length=15_000, filename="d.png").status_code == 507
+    assert sender.create(length=100_000, filename="c.png").status_code == 201
+    sender.patch(first, 0, bytes(200_000))
+    assert sender.create(length=150_000, filename="d.png").status_code == 507
 
 
 def test_uploads_of_others_are_not_there(build: Any) -> None:
