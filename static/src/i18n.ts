@@ -9,7 +9,7 @@ export const LANGUAGES = { en: 'English', zh: '中文' } as const
 export type Language = keyof typeof LANGUAGES
 
 /** What the reader chose; before that, the first language of the browser that the page speaks. */
-export const language = useStorage<Language>('easel.language', preferred())
+export const language = useStorage<Language>('easel.language', detectLanguage())
 
 export const i18n = createI18n({
   legacy: false,
@@ -23,7 +23,7 @@ watchEffect(() => {
   document.documentElement.lang = language.value === 'zh' ? 'zh-CN' : 'en'
 })
 
-function preferred(): Language {
-  const spoken = usePreferredLanguages().value.map((tag) => tag.slice(0, 2).toLowerCase())
-  return spoken.find((tag) => tag in LANGUAGES) === 'zh' ? 'zh' : 'en'
+function detectLanguage(): Language {
+  const browserLanguages = usePreferredLanguages().value.map((tag) => tag.slice(0, 2).toLowerCase())
+  return browserLanguages.find((tag) => tag in LANGUAGES) === 'zh' ? 'zh' : 'en'
 }

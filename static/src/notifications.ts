@@ -8,7 +8,7 @@
 import { ElMessage } from 'element-plus'
 import type { VNode } from 'vue'
 
-export type Kind = 'info' | 'success' | 'warning' | 'error'
+export type NotificationKind = 'info' | 'success' | 'warning' | 'error'
 
 export interface Message {
   text: string | VNode
@@ -16,25 +16,25 @@ export interface Message {
   closable?: boolean
 }
 
-const SHOWN_MS = 3000
-const MOST = 3 // at once; the oldest goes first
-const GAP = 16 // pixels between two, and below the lowest
+const DEFAULT_MS = 3000
+const MAX_OPEN = 3 // at once; the oldest goes first
+const GAP_PX = 16 // pixels between two, and below the lowest
 
-interface Shown {
+interface OpenMessage {
   text: string | VNode
-  kind: Kind
+  kind: NotificationKind
   close: () => void
   renew: () => void
 }
-const shown: Shown[] = []
+const openMessages: OpenMessage[] = []
 
 /** Show a message; gives what closes it. One that already stands there is shown for longer. */
-export function notify(kind: Kind, message: string | Message): () => void {
-  const { text, duration = SHOWN_MS, closable = false } = typeof message === 'string' ? { text: message } : message
-  const same = shown.find((one) => one.text === text && one.kind === kind)
-  if (same) {
-    same.renew()
-    return same.close
+export function notify(kind: NotificationKind, message: string | Message): () => void {
+  const { text, duration = DEFAULT_MS, closable = false } = typeof message === 'string' ? { text: message } : message
+  const existing = openMessages.find((entry) => entry.text === text && entry.kind === kind)
+  if (existing) {
+    existing.renew()
+    return existing.close
   }
   let timer = 0
   const handler = ElMessage({
@@ -43,15 +43,15 @@ export function notify(kind: Kind, message: string | Message): () => void {
     duration: 0,
     showClose: closable,
     placement: 'bottom',
-    offset: GAP,
+    offset: GAP_PX,
     onClose: () => {
       clearTimeout(timer)
-      const at = shown.indexOf(one)
-      if (at >= 0) shown.splice(at, 1)
-      requestAnimationFrame(keepRoom)
+      const at = openMessages.indexOf(entry)
+      if (at >= 0) openMessages.splice(at, 1)
+      requestAnimationFrame(reserveSpace)
     },
   })
-  const one: Shown = {
+  const entry: OpenMessage = {
     text,
     kind,
     close: () => handler.close(),
@@ -60,17 +60,17 @@ export function notify(kind: Kind, message: string | Message): () => void {
       timer = window.setTimeout(() => handler.close(), duration)
     },
   }
-  shown.push(one)
-  one.renew()
-  if (shown.length > MOST) shown[0]!.close()
-  requestAnimationFrame(keepRoom)
-  return one.close
+  openMessages.push(entry)
+  entry.renew()
+  if (openMessages.length > MAX_OPEN) openMessages[0]!.close()
+  requestAnimationFrame(reserveSpace)
+  return entry.close
 }
 
 /** Tell the page how many pixels at its foot the messages take. */
-function keepRoom() {
-  const standing = document.querySelectorAll<HTMLElement>('.el-message:not(.el-message-fade-leave-active)')
-  const heights = shown.length ? [...standing].slice(-shown.length).map((each) => each.offsetHeight + GAP) : []
+function reserveSpace() {
+  const elements = document.querySelectorAll<HTMLElement>('.el-message:not(.el-message-fade-leave-active)')
+  const heights = openMessages.length ? [...elements].slice(-openMessages.length).map((each) => each.offsetHeight + GAP_PX) : []
   const height = heights.reduce((sum, each) => sum + each, 0)
-  document.documentElement.style.setProperty('--messages', height ? `${height + GAP}px` : '0px')
+  document.documentElement.style.setProperty('--messages', height ? `${height + GAP_PX}px` : '0px')
 }

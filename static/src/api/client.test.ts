@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 
-import { errorOf, get, loginNeeded, welcome } from './client'
+import { toApiError, get, loginNeeded, onLoggedIn } from './client'
 
 test('a list of fields is told by field', () => {
   const detail = [
@@ -8,16 +8,16 @@ test('a list of fields is told by field', () => {
     { loc: ['body', 'steps'], msg: 'whole numbers only', type: 'x' },
     { loc: ['body', 'override_settings', 'sd_model_checkpoint'], msg: 'not there', type: 'x' },
   ]
-  expect(errorOf(422, { detail }).fields).toEqual({
+  expect(toApiError(422, { detail }).fields).toEqual({
     steps: 'at most 150 whole numbers only',
     sd_model_checkpoint: 'not there',
   })
 })
 
 test('the envelope tells its sentence, whichever of its keys holds it', () => {
-  expect(errorOf(500, { error: 'X', detail: '', body: '', errors: 'disk full' }).message).toBe('disk full')
-  expect(errorOf(401, { error: 'X', detail: 'Not authenticated', errors: '' }).message).toBe('Not authenticated')
-  expect(errorOf(502, null).message).toBe('')
+  expect(toApiError(500, { error: 'X', detail: '', body: '', errors: 'disk full' }).message).toBe('disk full')
+  expect(toApiError(401, { error: 'X', detail: 'Not authenticated', errors: '' }).message).toBe('Not authenticated')
+  expect(toApiError(502, null).message).toBe('')
 })
 
 test('a refusal of what was asked before the login sends nobody back to it', async () => {
@@ -27,7 +27,7 @@ test('a refusal of what was asked before the login sends nobody back to it', asy
   vi.stubGlobal('fetch', () => new Promise<Response>((resolve) => (answer = resolve)))
 
   const early = get('late')
-  welcome()
+  onLoggedIn()
   answer(refused())
   await expect(early).rejects.toMatchObject({ status: 401 })
   expect(loginNeeded.value).toBe(false)

@@ -4,11 +4,11 @@ import { ref } from 'vue'
 /** True once the service has answered 401; the shell shows the login then. */
 export const loginNeeded = ref(false)
 
-let logins = 0
+let loginCount = 0
 
 /** Somebody has logged in: what was asked before and is refused late sends nobody back. */
-export function welcome() {
-  logins += 1
+export function onLoggedIn() {
+  loginCount += 1
   loginNeeded.value = false
 }
 
@@ -55,29 +55,29 @@ export function address(path: string): string {
 }
 
 async function send<T>(path: string, init: RequestInit, quiet = false): Promise<T> {
-  const accepting = { ...init, headers: { Accept: 'application/json', ...init.headers } }
-  return (await (await raw(path, accepting, quiet)).json().catch(() => null)) as T
+  const initWithAccept = { ...init, headers: { Accept: 'application/json', ...init.headers } }
+  return (await (await fetchOk(path, initWithAccept, quiet)).json().catch(() => null)) as T
 }
 
 /** The answer itself, where it is no JSON. Raises as the others do. */
-export async function raw(path: string, init: RequestInit = {}, quiet = false): Promise<Response> {
-  const answer = await answered(path, init, quiet)
-  if (answer.ok) return answer
-  throw errorOf(answer.status, await answer.json().catch(() => null))
+export async function fetchOk(path: string, init: RequestInit = {}, quiet = false): Promise<Response> {
+  const response = await fetchAny(path, init, quiet)
+  if (response.ok) return response
+  throw toApiError(response.status, await response.json().catch(() => null))
 }
 
 /** The answer whatever its status. Raises where the service is not reached. */
-export async function answered(path: string, init: RequestInit = {}, quiet = false): Promise<Response> {
-  const before = logins
-  let answer: Response
+export async function fetchAny(path: string, init: RequestInit = {}, quiet = false): Promise<Response> {
+  const loginsBefore = loginCount
+  let response: Response
   try {
-    answer = await fetch(address(path), init)
+    response = await fetch(address(path), init)
   } catch (error) {
     if (init.signal?.aborted) throw error
     throw new ApiError(0, '')
   }
-  if (answer.status === 401 && !quiet && before === logins) loginNeeded.value = true
-  return answer
+  if (response.status === 401 && !quiet && loginsBefore === loginCount) loginNeeded.value = true
+  return response
 }
 
 interface FieldError {
@@ -86,14 +86,14 @@ interface FieldError {
 }
 
 /** Reads both forms: 422's list of fields, and AUTOMATIC1111's envelope. */
-export function errorOf(status: number, body: unknown): ApiError {
+export function toApiError(status: number, body: unknown): ApiError {
   const { detail, errors } = (body ?? {}) as { detail?: unknown; errors?: unknown }
-  if (Array.isArray(detail)) return new ApiError(status, '', byField(detail as FieldError[]))
+  if (Array.isArray(detail)) return new ApiError(status, '', groupByField(detail as FieldError[]))
   const texts = [errors, detail].filter((text): text is string => typeof text === 'string')
   return new ApiError(status, texts.find((text) => text.trim() !== '') ?? '')
 }
 
-function byField(list: FieldError[]): Record<string, string> {
+function groupByField(list: FieldError[]): Record<string, string> {
   const fields: Record<string, string> = {}
   for (const { loc, msg } of list) {
     const name = String(loc.filter((part) => part !== 'body').at(-1) ?? 'body')

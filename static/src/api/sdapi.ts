@@ -19,7 +19,7 @@ export interface Checkpoint {
   hash: string | null
 }
 
-export interface Named {
+export interface NamedItem {
   name: string
 }
 
@@ -58,7 +58,7 @@ export interface ScriptInfo {
 export type Options = Record<string, unknown>
 
 /** What both ways of drawing ask for; a field left out is as the service likes it. */
-export interface Drawing {
+export interface GenerationRequest {
   prompt: string
   negative_prompt: string
   styles: string[]
@@ -88,7 +88,7 @@ export interface Drawing {
   override_settings: Options
 }
 
-export interface Txt2Img extends Drawing {
+export interface Txt2Img extends GenerationRequest {
   enable_hr?: boolean
   hr_scale?: number
   hr_upscaler?: string
@@ -102,7 +102,7 @@ export interface Txt2Img extends Drawing {
   hr_negative_prompt?: string
 }
 
-export interface Img2Img extends Drawing {
+export interface Img2Img extends GenerationRequest {
   init_images: string[] // data URIs
   resize_mode: number
   mask?: string
@@ -113,12 +113,12 @@ export interface Img2Img extends Drawing {
   inpainting_mask_invert?: number
 }
 
-export interface Drawn {
+export interface GenerationResponse {
   images: string[] // base64, no data: prefix
-  info: string // JSON of DrawnInfo
+  info: string // JSON of GenerationInfo
 }
 
-export interface DrawnInfo {
+export interface GenerationInfo {
   infotexts: string[]
   all_seeds: number[]
   index_of_first_image: number
@@ -190,11 +190,11 @@ const sdapi = 'sdapi/v1'
 
 export const session = () => get<Session>('api/session')
 export const checkpoints = () => get<Checkpoint[]>(`${sdapi}/sd-models`)
-export const samplers = () => get<Named[]>(`${sdapi}/samplers`)
+export const samplers = () => get<NamedItem[]>(`${sdapi}/samplers`)
 export const schedulers = () => get<Scheduler[]>(`${sdapi}/schedulers`)
 export const vaes = () => get<Vae[]>(`${sdapi}/sd-vae`)
-export const upscalers = () => get<Named[]>(`${sdapi}/upscalers`)
-export const latentModes = () => get<Named[]>(`${sdapi}/latent-upscale-modes`)
+export const upscalers = () => get<NamedItem[]>(`${sdapi}/upscalers`)
+export const latentModes = () => get<NamedItem[]>(`${sdapi}/latent-upscale-modes`)
 export const styles = () => get<Style[]>(`${sdapi}/prompt-styles`)
 export const putStyle = (style: Style, previous: string) =>
   put<Style[]>('api/styles', { ...style, previous: previous || null })
@@ -202,8 +202,8 @@ export const dropStyle = (name: string) =>
   remove<Style[]>(`api/styles?name=${encodeURIComponent(name)}`)
 export const scripts = () => get<ScriptInfo[]>(`${sdapi}/script-info`)
 export const options = () => get<Options>(`${sdapi}/options`)
-export const draw = (request: Txt2Img) => post<Drawn>(`${sdapi}/txt2img`, request)
-export const redraw = (request: Img2Img) => post<Drawn>(`${sdapi}/img2img`, request)
+export const draw = (request: Txt2Img) => post<GenerationResponse>(`${sdapi}/txt2img`, request)
+export const redraw = (request: Img2Img) => post<GenerationResponse>(`${sdapi}/img2img`, request)
 /** Both name their task always: another window of the same person has others. */
 export const interrupt = (task: string) => post<unknown>(`${sdapi}/interrupt?id_task=${encodeURIComponent(task)}`)
 export const skip = (task: string) => post<unknown>(`${sdapi}/skip?id_task=${encodeURIComponent(task)}`)
@@ -238,4 +238,4 @@ export const progress = (task: string, seen: number) =>
     live_preview: true,
   })
 /** The answer of a task whose asker has left, such as a page that was loaded again. */
-export const answer = (task: string) => post<Drawn>(`${internal}/answer`, { id_task: task })
+export const answer = (task: string) => post<GenerationResponse>(`${internal}/answer`, { id_task: task })

@@ -1,5 +1,5 @@
 /** The routes of plugins, and the shapes of what they answer. */
-import { get, post, raw, remove } from '../api/client'
+import { get, post, fetchOk, remove } from '../api/client'
 
 export type State = 'on' | 'off' | 'faulty' | 'struck'
 export type Slot = 'tab' | 'panel' | 'picture'
@@ -90,6 +90,6 @@ export const installFolder = (folder: string, replace = false) =>
 export async function install(file: File, replace = false): Promise<Plugin> {
   const query = new URLSearchParams({ name: file.name, ...(replace ? { replace: 'true' } : {}) })
   const headers = { 'Content-Type': 'application/octet-stream', Accept: 'application/json' }
-  const answer = await raw(`${base}/install?${query}`, { method: 'POST', headers, body: file })
+  const answer = await fetchOk(`${base}/install?${query}`, { method: 'POST', headers, body: file })
   return (await answer.json()) as Plugin
 }

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest'
 
 import { loginNeeded } from '../api/client'
-import { handed, tab, take } from '../handing'
+import { pendingTransfer, currentTab, takeTransfer } from '../navigation'
 import { useEasel } from './easel'
 
 vi.mock('../i18n', async () => ({ language: (await import('vue')).ref('en') }))
@@ -11,10 +11,10 @@ afterEach(() => vi.unstubAllGlobals())
 test('a prompt goes to its section, without anything else', () => {
   const { easel } = useEasel()
   easel.toImg2img('a red cat')
-  expect(tab.value).toBe('img2img')
-  expect(take('txt2img')).toBeNull()
-  expect(take('img2img')).toMatchObject({ image: null, infotext: '', words: { prompt: 'a red cat' } })
-  expect(handed.value).toBeNull()
+  expect(currentTab.value).toBe('img2img')
+  expect(takeTransfer('txt2img')).toBeNull()
+  expect(takeTransfer('img2img')).toMatchObject({ image: null, infotext: '', words: { prompt: 'a red cat' } })
+  expect(pendingTransfer.value).toBeNull()
 })
 
 test('a path is asked below the page, whatever it answers', async () => {

@@ -1,14 +1,14 @@
 /** What a plugin's module is given of the page: docs/plugins.md names each. */
 import { watch } from 'vue'
 
-import { answered } from '../api/client'
-import { handWords } from '../handing'
+import { fetchAny } from '../api/client'
+import { sendPrompt } from '../navigation'
 import { language } from '../i18n'
-import { type Kind, notify } from '../notifications'
+import { type NotificationKind, notify } from '../notifications'
 import { dark } from '../shell/theme'
 
 /** A picture of the page, for a button on it. */
-export interface GivenPicture {
+export interface ButtonPicture {
   blob: Blob // its very bytes, infotext included
   infotext: string
   seed: number
@@ -20,7 +20,7 @@ export interface GivenPicture {
 export interface Extra {
   section?: HTMLElement // of a panel: the section that it stands in
   give?: (fields: Record<string, unknown> | null) => void // of a panel: what it adds to requests
-  picture?: GivenPicture // of a button on pictures
+  picture?: ButtonPicture // of a button on pictures
   close?: () => void // of a button on pictures: closes its sheet
 }
 
@@ -28,7 +28,7 @@ export interface Easel extends Extra {
   fetch(path: string, init?: RequestInit): Promise<Response>
   toTxt2img(prompt: string, negative?: string): void
   toImg2img(prompt: string, negative?: string): void
-  toast(text: string, kind?: Kind): void
+  toast(text: string, kind?: NotificationKind): void
   follow(changed: () => void): () => void // calls when language or theme change; gives the end of it
   readonly language: string // "en" or "zh"
   readonly theme: 'light' | 'dark'
@@ -41,9 +41,9 @@ export function useEasel(extra: Extra = {}): { easel: Easel; end: () => void } {
   const stops: (() => void)[] = []
   const easel: Easel = {
     ...extra,
-    fetch: (path, init) => answered(path.replace(/^\/+/, ''), init),
-    toTxt2img: (prompt, negative) => handWords('txt2img', String(prompt), negative),
-    toImg2img: (prompt, negative) => handWords('img2img', String(prompt), negative),
+    fetch: (path, init) => fetchAny(path.replace(/^\/+/, ''), init),
+    toTxt2img: (prompt, negative) => sendPrompt('txt2img', String(prompt), negative),
+    toImg2img: (prompt, negative) => sendPrompt('img2img', String(prompt), negative),
     toast: (text, kind = 'info') => void notify(kind, String(text)),
     follow(changed) {
       const stop = watch([language, dark], () => changed(), { flush: 'post' })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import type { Setting } from './api'
-import { kindOf, read, written } from './settings'
+import { kindOf, fromFieldValue, toFieldValue } from './settings'
 
 const setting = (usual: unknown, given: Partial<Setting> = {}): Setting => ({
   name: 's', value: usual, default: usual, help: '', choices: [], least: null, most: null, ...given,
@@ -14,14 +14,14 @@ test('the kind of the default says how a setting is drawn', () => {
   expect(kindOf(setting('a', { choices: ['a', 'b'] }))).toBe('choice')
   const several = setting(['a'], { choices: ['a', 'b'] })
   expect(kindOf(several)).toBe('several')
-  expect(read(several, written(several))).toEqual(['a'])
+  expect(fromFieldValue(several, toFieldValue(several))).toEqual(['a'])
 })
 
 test('words and objects come back as they were written', () => {
   for (const value of [['hentai', 'porn'], { ann: { off: true } }, null]) {
     const one = setting(value)
-    expect(read(one, written(one))).toEqual(value)
+    expect(fromFieldValue(one, toFieldValue(one))).toEqual(value)
   }
-  expect(read(setting(['a']), ' a, ,b ')).toEqual(['a', 'b'])
-  expect(() => read(setting({}), '{')).toThrow(SyntaxError)
+  expect(fromFieldValue(setting(['a']), ' a, ,b ')).toEqual(['a', 'b'])
+  expect(() => fromFieldValue(setting({}), '{')).toThrow(SyntaxError)
 })

@@ -3,17 +3,17 @@ import type { Setting } from './api'
 
 export type SettingKind = 'switch' | 'choice' | 'several' | 'number' | 'text' | 'words' | 'json'
 
-export function kindOf({ default: usual, choices }: Setting): SettingKind {
-  if (choices.length > 0) return Array.isArray(usual) ? 'several' : 'choice'
-  if (typeof usual === 'boolean') return 'switch'
-  if (typeof usual === 'number') return 'number'
-  if (typeof usual === 'string') return 'text'
-  if (Array.isArray(usual) && usual.every((one) => typeof one === 'string')) return 'words'
+export function kindOf({ default: defaultValue, choices }: Setting): SettingKind {
+  if (choices.length > 0) return Array.isArray(defaultValue) ? 'several' : 'choice'
+  if (typeof defaultValue === 'boolean') return 'switch'
+  if (typeof defaultValue === 'number') return 'number'
+  if (typeof defaultValue === 'string') return 'text'
+  if (Array.isArray(defaultValue) && defaultValue.every((one) => typeof one === 'string')) return 'words'
   return 'json'
 }
 
 /** A setting as it stands in its field. */
-export function written(setting: Setting): unknown {
+export function toFieldValue(setting: Setting): unknown {
   const { value } = setting
   const kind = kindOf(setting)
   if (kind === 'words' && Array.isArray(value)) return value.join(', ')
@@ -22,7 +22,7 @@ export function written(setting: Setting): unknown {
 }
 
 /** A field as the service takes it. Raises `SyntaxError` for what is no JSON. */
-export function read(setting: Setting, field: unknown): unknown {
+export function fromFieldValue(setting: Setting, field: unknown): unknown {
   const kind = kindOf(setting)
   if (kind === 'json') return JSON.parse(String(field)) as unknown
   if (kind !== 'words') return field

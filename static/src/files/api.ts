@@ -1,7 +1,7 @@
 /** The routes of files, and the shapes of what they ask and answer. */
-import { address, get, post, raw, remove } from '../api/client'
+import { address, get, post, fetchOk, remove } from '../api/client'
 
-export type Kind =
+export type EntryKind =
   | 'folder'
   | 'image'
   | 'video'
@@ -17,12 +17,12 @@ export type Kind =
 
 export interface Entry {
   name: string
-  kind: Kind
+  kind: EntryKind
   size: number | null // bytes; null for what is no ordinary file
   modified: number // seconds since 1970
 }
 
-export interface Listed {
+export interface FolderPage {
   path: string
   total: number
   entries: Entry[]
@@ -39,7 +39,7 @@ export interface Root {
   size: number | null
 }
 
-export interface Wish {
+export interface ListOptions {
   sort: 'name' | 'size' | 'modified' | 'kind'
   descending: boolean
   hidden: boolean
@@ -65,7 +65,7 @@ export interface Result {
 }
 
 /** What a verb did; `job` goes on with it where it takes long. */
-export interface Worked {
+export interface OperationResult {
   results: Result[]
   job: string | null
 }
@@ -81,10 +81,10 @@ export interface Job {
   error: string
 }
 
-export interface Thrown {
+export interface TrashedEntry {
   trash_id: string
   deleted: number // seconds since 1970
-  items: { path: string; kind: Kind }[]
+  items: { path: string; kind: EntryKind }[]
 }
 
 export interface Share {
@@ -97,14 +97,14 @@ export interface Share {
   password: boolean
 }
 
-export interface Found {
+export interface SearchResult {
   total: number
   complete: boolean // false while the service is still reading what there is
   entries: (Entry & { path: string })[]
 }
 
 /** What a safetensors file says of itself. */
-export interface Header {
+export interface WeightsHeader {
   model: string
   architecture: string
   count: number // tensors
@@ -117,20 +117,20 @@ export interface Header {
 }
 
 /** What is inside a file; `problem` says why nothing of it can be told. */
-export interface Inside {
+export interface PreviewInfo {
   picture?: { width: number; height: number; infotext: string }
-  weights?: Header
+  weights?: WeightsHeader
   problem?: string
 }
 
-export interface Measured {
+export interface FolderSize {
   size: number // bytes
   files: number
   folders: number
 }
 
 /** An upload that was begun and has not ended. */
-export interface Unfinished {
+export interface UnfinishedUpload {
   url: string
   path: string
   size: number // bytes
@@ -142,37 +142,37 @@ const FILES = 'api/files'
 export const UPLOADS = `${FILES}/uploads`
 
 /** "path=..." and what else is asked, without what is undefined. */
-export function query(asked: Record<string, string | number | undefined>): string {
-  const given = Object.entries(asked).filter(([, value]) => value !== undefined)
-  return new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString()
+export function query(parameters: Record<string, string | number | undefined>): string {
+  const defined = Object.entries(parameters).filter(([, value]) => value !== undefined)
+  return new URLSearchParams(defined.map(([key, value]) => [key, String(value)])).toString()
 }
 
 export const roots = () => get<{ roots: Root[]; rights: Right[] }>(`${FILES}/roots`)
-export const list = (path: string, { sort, descending, hidden, offset, limit }: Partial<Wish>) =>
-  get<Listed>(
+export const list = (path: string, { sort, descending, hidden, offset, limit }: Partial<ListOptions>) =>
+  get<FolderPage>(
     `${FILES}?${query({ path, sort: sort && `${descending ? '-' : ''}${sort}`, hidden: hidden ? 1 : 0, offset, limit })}`,
   )
 
 export const makeFolder = (path: string) => post<Entry>(`${FILES}/folder`, { path })
-export const rename = (path: string, name: string) => post<Worked>(`${FILES}/rename`, { path, name })
+export const rename = (path: string, name: string) => post<OperationResult>(`${FILES}/rename`, { path, name })
 export const move = (paths: string[], to: string, conflict?: Conflict) =>
-  post<Worked>(`${FILES}/move`, { paths, to, conflict })
+  post<OperationResult>(`${FILES}/move`, { paths, to, conflict })
 export const copy = (paths: string[], to: string, conflict?: Conflict) =>
-  post<Worked>(`${FILES}/copy`, { paths, to, conflict })
-export const discard = (paths: string[]) =>
-  post<Worked & { trash_id: string }>(`${FILES}/delete`, { paths })
+  post<OperationResult>(`${FILES}/copy`, { paths, to, conflict })
+export const deletePaths = (paths: string[]) =>
+  post<OperationResult & { trash_id: string }>(`${FILES}/delete`, { paths })
 export const restore = (trash_id: string, conflict?: Conflict) =>
-  post<Worked>(`${FILES}/restore`, { trash_id, conflict })
-export const trash = () => get<{ thrown: Thrown[] }>(`${FILES}/trash`)
+  post<OperationResult>(`${FILES}/restore`, { trash_id, conflict })
+export const trash = () => get<{ thrown: TrashedEntry[] }>(`${FILES}/trash`)
 export const purge = (trash_id?: string) => remove(`${FILES}/trash?${query({ trash_id })}`)
 
 /** The bytes of a file, shown and not saved; `version` keeps a browser from showing an older state. */
-export const contentOf = (path: string, version?: number) =>
+export const contentUrl = (path: string, version?: number) =>
   address(`${FILES}/content?${query({ path, inline: 1, v: version })}`)
-export const downloadOf = (path: string) => address(`${FILES}/content?${query({ path })}`)
-export const bytesOf = (path: string, init?: RequestInit) =>
-  raw(`${FILES}/content?${query({ path })}`, init)
-export const archiveOf = (paths: string[]) =>
+export const downloadUrl = (path: string) => address(`${FILES}/content?${query({ path })}`)
+export const fetchContent = (path: string, init?: RequestInit) =>
+  fetchOk(`${FILES}/content?${query({ path })}`, init)
+export const archiveUrl = (paths: string[]) =>
   address(`${FILES}/archive?${new URLSearchParams(paths.map((path) => ['path', path]))}`)
 
 export const jobs = () => get<{ jobs: Job[] }>(`${FILES}/jobs`)
@@ -180,22 +180,22 @@ export const job = (id: string) => get<Job>(`${FILES}/jobs/${encodeURIComponent(
 export const cancelJob = (id: string) => remove(`${FILES}/jobs/${encodeURIComponent(id)}`)
 
 const TUS = { 'Tus-Resumable': '1.0.0' }
-export const unfinished = () => get<{ uploads: Unfinished[] }>(UPLOADS)
-export const endUpload = (url: string) => raw(url, { method: 'DELETE', headers: TUS })
+export const listUnfinished = () => get<{ uploads: UnfinishedUpload[] }>(UPLOADS)
+export const cancelUpload = (url: string) => fetchOk(url, { method: 'DELETE', headers: TUS })
 
 export const search = (q: string, path: string, offset: number, limit: number) =>
-  get<Found>(`${FILES}/search?${query({ q, path, offset, limit })}`)
-export const thumbnailOf = ({ path, modified }: { path: string; modified: number }, size: number) =>
+  get<SearchResult>(`${FILES}/search?${query({ q, path, offset, limit })}`)
+export const thumbnailUrl = ({ path, modified }: { path: string; modified: number }, size: number) =>
   address(`${FILES}/thumbnail?${query({ path, size, v: modified })}`)
 
-export const inside = (path: string, tensor?: string, limit?: number) =>
-  get<Inside>(`${FILES}/preview?${query({ path, tensor, limit })}`)
-export const measure = (path: string) => get<Measured>(`${FILES}/size?${query({ path })}`)
-export const extract = (path: string, conflict?: Conflict) => post<Worked>(`${FILES}/extract`, { path, conflict })
-export const suggestion = async (header: Blob) =>
-  (await (await raw(`${UPLOADS}/suggest`, { method: 'POST', body: header })).json()) as { folder: string | null }
+export const fetchPreview = (path: string, tensor?: string, limit?: number) =>
+  get<PreviewInfo>(`${FILES}/preview?${query({ path, tensor, limit })}`)
+export const measureFolder = (path: string) => get<FolderSize>(`${FILES}/size?${query({ path })}`)
+export const extract = (path: string, conflict?: Conflict) => post<OperationResult>(`${FILES}/extract`, { path, conflict })
+export const suggestFolderFor = async (header: Blob) =>
+  (await (await fetchOk(`${UPLOADS}/suggest`, { method: 'POST', body: header })).json()) as { folder: string | null }
 
 export const shares = () => get<{ shares: Share[] }>(`${FILES}/shares`)
-export const share = (path: string, password?: string, expires_in?: number) =>
+export const createShare = (path: string, password?: string, expires_in?: number) =>
   post<Share>(`${FILES}/shares`, { path, password, expires_in })
-export const unshare = (id: string) => remove(`${FILES}/shares/${encodeURIComponent(id)}`)
+export const revokeShare = (id: string) => remove(`${FILES}/shares/${encodeURIComponent(id)}`)

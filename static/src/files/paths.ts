@@ -1,6 +1,6 @@
 /** Paths as the service writes them: "/<root>/name/name". */
 
-export function joined(folder: string, name: string): string {
+export function joinPath(folder: string, name: string): string {
   return `${folder.replace(/\/+$/, '')}/${name}`
 }
 
@@ -20,7 +20,7 @@ export function crumbsOf(path: string): { name: string; path: string }[] {
 }
 
 /** Whether `path` is `folder` or lies below it. */
-export function within(path: string, folder: string): boolean {
+export function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}/`)
 }
 
@@ -39,7 +39,7 @@ export function stemLength(name: string, folder: boolean): number {
 const UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB']
 
 /** Bytes as people read them, in powers of 1000: "7.2 GB". */
-export function sizeText(bytes: number): string {
+export function formatSize(bytes: number): string {
   let unit = 0
   let value = bytes
   while (value >= 999.5 && unit < UNITS.length - 1) {
@@ -50,17 +50,17 @@ export function sizeText(bytes: number): string {
 }
 
 /** Seconds as "1:02:03" or "2:03". */
-export function timeText(seconds: number): string {
+export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds))
   const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60]
-  const shown = parts[0] ? parts : parts.slice(1)
-  return shown.map((part, at) => (at ? String(part).padStart(2, '0') : String(part))).join(':')
+  const visibleParts = parts[0] ? parts : parts.slice(1)
+  return visibleParts.map((part, at) => (at ? String(part).padStart(2, '0') : String(part))).join(':')
 }
 
 // Letters that turn the direction of reading: a name "gpj.exe" may not look like "exe.jpg".
-const TURNING = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+const BIDI_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
 
 /** A name as it is shown: what would turn or hide its letters is told by its number. */
-export function shownName(name: string): string {
-  return name.replace(TURNING, (letter) => `‹U+${letter.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}›`)
+export function displayName(name: string): string {
+  return name.replace(BIDI_CONTROLS, (letter) => `‹U+${letter.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}›`)
 }

@@ -1,34 +1,34 @@
 /** A picture with colours painted over it, as it is sent. */
-import { sheetFor } from './mask'
+import { createCanvas } from './maskActions'
 
 /** How the paint is laid on; without it, as it is seen. */
-export interface Laying {
+export interface PaintOptions {
   blur: number // of its edge, in pixels of the picture
   share: number // how much of it covers, 0..1
 }
 
 /** PNG as a data URI: the picture under its paint, which is blurred as AUTOMATIC1111 blurs it. */
-export function sketched(
+export function composeSketch(
   picture: HTMLImageElement,
   painted: HTMLCanvasElement,
-  { blur, share }: Laying = { blur: 0, share: 1 },
+  { blur, share }: PaintOptions = { blur: 0, share: 1 },
 ): string {
-  const { sheet, on } = sheetFor(painted)
-  on.drawImage(picture, 0, 0)
-  on.globalAlpha = share
-  on.drawImage(blur > 0 ? softened(picture, painted, blur) : painted, 0, 0)
-  return sheet.toDataURL('image/png')
+  const { canvas, context } = createCanvas(painted)
+  context.drawImage(picture, 0, 0)
+  context.globalAlpha = share
+  context.drawImage(blur > 0 ? blurPaint(picture, painted, blur) : painted, 0, 0)
+  return canvas.toDataURL('image/png')
 }
 
 /** The paint with what lies around it, both blurred; clear where there is none. */
-function softened(picture: HTMLImageElement, painted: HTMLCanvasElement, blur: number) {
-  const flat = sheetFor(painted)
-  flat.on.drawImage(picture, 0, 0)
-  flat.on.drawImage(painted, 0, 0)
-  const soft = sheetFor(painted)
-  soft.on.filter = `blur(${blur}px)` // a browser that does not know it leaves a hard edge
-  soft.on.drawImage(flat.sheet, 0, 0)
-  soft.on.globalCompositeOperation = 'destination-in'
-  soft.on.drawImage(painted, 0, 0)
-  return soft.sheet
+function blurPaint(picture: HTMLImageElement, painted: HTMLCanvasElement, blur: number) {
+  const flat = createCanvas(painted)
+  flat.context.drawImage(picture, 0, 0)
+  flat.context.drawImage(painted, 0, 0)
+  const soft = createCanvas(painted)
+  soft.context.filter = `blur(${blur}px)` // a browser that does not know it leaves a hard edge
+  soft.context.drawImage(flat.canvas, 0, 0)
+  soft.context.globalCompositeOperation = 'destination-in'
+  soft.context.drawImage(painted, 0, 0)
+  return soft.canvas
 }

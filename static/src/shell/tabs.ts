@@ -2,7 +2,7 @@ import { defineAsyncComponent, type Component } from 'vue'
 
 import type { Session } from '../api/sdapi'
 import type { Plugins } from '../extensions/api'
-import { partsOf } from '../extensions/shown'
+import { partsOf } from '../extensions/pluginParts'
 import Txt2ImgTab from '../txt2img/Txt2ImgTab.vue'
 
 /** A section of the page. Its label is `tab.<name>` in locales/, or `title`. */
@@ -10,7 +10,7 @@ export interface Tab {
   name: string
   view: Component
   title?: string
-  given?: Record<string, unknown> // further props of its view
+  givenProps?: Record<string, unknown> // further props of its view
   offered?: (session: Session, plugins: Plugins) => boolean // where the service may lack it
 }
 
@@ -35,13 +35,13 @@ const PluginTab = defineAsyncComponent(() => import('../extensions/PluginTab.vue
 
 /** Ours, then those of plugins, and the page of plugins last. */
 export function tabsOf(session: Session | null, plugins: Plugins): Tab[] {
-  const brought = partsOf(plugins.plugins, 'tab').map(({ key, part }): Tab => ({
+  const pluginTabs = partsOf(plugins.plugins, 'tab').map(({ key, part }): Tab => ({
     name: `plugin/${key}`,
     view: PluginTab,
     title: part.title,
-    given: { shownAs: key },
+    givenProps: { shownAs: key },
   }))
-  return [...TABS, ...brought, EXTENSIONS].filter(
+  return [...TABS, ...pluginTabs, EXTENSIONS].filter(
     ({ offered }) => !offered || (session !== null && offered(session, plugins)),
   )
 }

@@ -12,7 +12,7 @@ const ALLOWED = {
   ALLOW_DATA_ATTR: false,
 }
 
-export function rendered(text: string): string {
+export function renderMarkdown(text: string): string {
   // HTML inside is read, for tables and line breaks of model cards, and then cleaned.
   const html = new MarkdownIt({ html: true, linkify: true }).render(text)
   const clean = DOMPurify.sanitize(html, { ...ALLOWED, RETURN_DOM_FRAGMENT: true })
@@ -21,15 +21,15 @@ export function rendered(text: string): string {
     link.rel = 'noopener noreferrer'
   }
   for (const loading of clean.querySelectorAll('[src]')) {
-    if (!isOurs(loading.getAttribute('src') ?? '', document.baseURI)) dropRemote(loading)
+    if (!isSameOrigin(loading.getAttribute('src') ?? '', document.baseURI)) dropRemote(loading)
   }
-  const box = document.createElement('div')
-  box.append(clean)
-  return box.innerHTML
+  const container = document.createElement('div')
+  container.append(clean)
+  return container.innerHTML
 }
 
 /** Whether an address loads nothing from elsewhere: a picture within it, or of this service. */
-export function isOurs(address: string, page: string): boolean {
+export function isSameOrigin(address: string, page: string): boolean {
   if (/^data:image\//i.test(address.trim())) return true
   try {
     return new URL(address, page).origin === new URL(page).origin

@@ -1,10 +1,10 @@
 /** A text of the service's: read with its state, written only if that is still its state. */
-import { ApiError, get, raw } from '../../api/client'
-import { bytesOf, query } from '../api'
+import { ApiError, get, fetchOk } from '../../api/client'
+import { fetchContent, query } from '../api'
 
-const MOST = 2 << 20 // bytes that can be edited
-const SHOWN = 512 << 10 // bytes that are shown of what is longer
-const CHANGED = 412
+const MAX_BYTES = 2 << 20 // bytes that can be edited
+const MAX_SHOWN = 512 << 10 // bytes that are shown of what is longer
+const PRECONDITION_FAILED = 412
 const ROUTE = 'api/files/text'
 
 export interface Text {
@@ -14,7 +14,7 @@ export interface Text {
 }
 
 export async function readText(path: string, size: number): Promise<Text> {
-  if (size <= MOST) {
+  if (size <= MAX_BYTES) {
     try {
       return { ...(await get<{ text: string; etag: string }>(`${ROUTE}?${query({ path })}`)), whole: true }
     } catch (error) {
@@ -22,7 +22,7 @@ export async function readText(path: string, size: number): Promise<Text> {
       if (!(error instanceof ApiError) || ![400, 413, 415, 422].includes(error.status)) throw error
     }
   }
-  const answer = await bytesOf(path, { headers: { Range: `bytes=0-${SHOWN - 1}` } })
+  const answer = await fetchContent(path, { headers: { Range: `bytes=0-${MAX_SHOWN - 1}` } })
   return { text: new TextDecoder().decode(await answer.arrayBuffer()), etag: '', whole: false }
 }
 
@@ -33,14 +33,14 @@ export async function readText(path: string, size: number): Promise<Text> {
 export async function writeText(path: string, text: string, etag: string | null): Promise<string> {
   const state: Record<string, string> = etag === null ? { 'If-None-Match': '*' } : { 'If-Match': `"${etag}"` }
   try {
-    const answer = await raw(`${ROUTE}?${query({ path })}`, {
+    const answer = await fetchOk(`${ROUTE}?${query({ path })}`, {
       method: 'PUT',
       body: JSON.stringify({ text }),
       headers: { 'Content-Type': 'application/json', ...state },
     })
     return ((await answer.json()) as { etag: string }).etag
   } catch (error) {
-    if (error instanceof ApiError && error.status === CHANGED) return ''
+    if (error instanceof ApiError && error.status === PRECONDITION_FAILED) return ''
     throw error
   }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { HttpRequest, HttpResponse, HttpStack } from 'tus-js-client'
 
-import { CheckingStack, type Digest } from './checksums'
+import { ChecksumHttpStack, type Digest } from './checksums'
 
 /** Remembers what was sent, with its headers. */
 class Wire implements HttpStack {
@@ -28,7 +28,7 @@ class Wire implements HttpStack {
 const file = new Blob(['abcdefgh'])
 const piece = (start: number, end: number) => file.slice(start, end)
 
-async function send(stack: CheckingStack, start: number, end: number) {
+async function send(stack: ChecksumHttpStack, start: number, end: number) {
   const request = stack.createRequest('PATCH', '/u')
   request.setHeader('Upload-Offset', String(start))
   await request.send(piece(start, end))
@@ -41,7 +41,7 @@ test('each piece carries its checksum; the next one is taken ahead and once', as
     taken.push(await part.text())
     return `sum-${taken.length}`
   }
-  const stack = new CheckingStack(file, digest, wire)
+  const stack = new ChecksumHttpStack(file, digest, wire)
   await send(stack, 0, 4)
   await send(stack, 4, 8)
   expect(wire.sent.map((headers) => headers['Upload-Checksum'])).toEqual(['sha256 sum-1', 'sha256 sum-2'])
@@ -50,7 +50,7 @@ test('each piece carries its checksum; the next one is taken ahead and once', as
 
 test('where nothing can be hashed the piece goes without', async () => {
   const wire = new Wire()
-  await send(new CheckingStack(file, () => Promise.reject(new Error('no WebAssembly')), wire), 0, 4)
+  await send(new ChecksumHttpStack(file, () => Promise.reject(new Error('no WebAssembly')), wire), 0, 4)
   expect(wire.sent).toHaveLength(1)
   expect(wire.sent[0]!['Upload-Checksum']).toBeUndefined()
 })
@@ -58,7 +58,7 @@ test('where nothing can be hashed the piece goes without', async () => {
 test('a request that is stopped while it is hashed is never sent', async () => {
   const wire = new Wire()
   let give: (digest: string) => void = () => undefined
-  const request = new CheckingStack(file, () => new Promise((done) => (give = done)), wire).createRequest('PATCH', '/u')
+  const request = new ChecksumHttpStack(file, () => new Promise((done) => (give = done)), wire).createRequest('PATCH', '/u')
   const sending = request.send(piece(0, 4))
   await request.abort()
   give('sum')

@@ -4,43 +4,43 @@ import { DefaultHttpStack, type HttpRequest, type HttpResponse, type HttpStack }
 /** SHA-256 of a piece in base64. */
 export type Digest = (piece: Blob) => Promise<string>
 
-interface Told {
+interface DigestMessage {
   id: number
   digest?: Uint8Array
   fault?: string
 }
 
 /** One worker for all uploads of the page; started when first asked. */
-export function digester(): Digest {
+export function createDigester(): Digest {
   const waiting = new Map<number, { give: (digest: string) => void; fail: (error: Error) => void }>()
   let worker: Worker | null = null
   let last = 0
 
-  function started(): Worker {
-    const made = new Worker(new URL('./hash.worker.ts', import.meta.url), { type: 'module' })
-    made.onmessage = ({ data: { id, digest, fault } }: MessageEvent<Told>) => {
-      const asked = waiting.get(id)
+  function startWorker(): Worker {
+    const worker = new Worker(new URL('./hash.worker.ts', import.meta.url), { type: 'module' })
+    worker.onmessage = ({ data: { id, digest, fault } }: MessageEvent<DigestMessage>) => {
+      const pending = waiting.get(id)
       waiting.delete(id)
-      if (digest) asked?.give(btoa(String.fromCharCode(...digest)))
-      else asked?.fail(new Error(fault))
+      if (digest) pending?.give(btoa(String.fromCharCode(...digest)))
+      else pending?.fail(new Error(fault))
     }
-    made.onerror = () => {
+    worker.onerror = () => {
       for (const { fail } of waiting.values()) fail(new Error('the worker did not start'))
       waiting.clear()
     }
-    return made
+    return worker
   }
 
   return (piece) =>
     new Promise((give, fail) => {
-      worker ??= started()
+      worker ??= startWorker()
       waiting.set(++last, { give, fail })
       worker.postMessage({ id: last, piece })
     })
 }
 
 /** The stack of one file: while a piece is sent, the checksum of the next one is taken. */
-export class CheckingStack implements HttpStack {
+export class ChecksumHttpStack implements HttpStack {
   private ahead: { start: number; end: number; digest: Promise<string> } | null = null
 
   constructor(
@@ -50,7 +50,7 @@ export class CheckingStack implements HttpStack {
   ) {}
 
   createRequest(method: string, url: string): HttpRequest {
-    return new CheckedRequest(this.inner.createRequest(method, url), this)
+    return new ChecksumRequest(this.inner.createRequest(method, url), this)
   }
 
   getName(): string {
@@ -79,13 +79,13 @@ export class CheckingStack implements HttpStack {
   }
 }
 
-class CheckedRequest implements HttpRequest {
+class ChecksumRequest implements HttpRequest {
   private offset = 0
   private stopped = false
 
   constructor(
     private readonly inner: HttpRequest,
-    private readonly stack: CheckingStack,
+    private readonly stack: ChecksumHttpStack,
   ) {}
 
   getMethod = () => this.inner.getMethod()

@@ -1,0 +1,20 @@
+/** What plugins say of themselves, in the reader's language where the page knows the plugin. */
+import { useI18n } from 'vue-i18n'
+
+import type { Plugin, Setting } from './api'
+
+export function usePluginTexts() {
+  const { t, te } = useI18n()
+
+  /** The page's own words for a shipped plugin, else the plugin's. */
+  function translate(plugin: Plugin, key: string, theirs: string): string {
+    const fullKey = `plugin.${plugin.name}.${key}`
+    return plugin.origin === 'shipped' && te(fullKey) ? t(fullKey) : theirs
+  }
+
+  return {
+    about: (plugin: Plugin) => translate(plugin, 'about', plugin.description),
+    name: (plugin: Plugin, { name }: Setting) => translate(plugin, `${name}.name`, name.replaceAll('_', ' ')),
+    help: (plugin: Plugin, { name, help }: Setting) => translate(plugin, `${name}.help`, help),
+  }
+}

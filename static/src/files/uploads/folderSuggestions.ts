@@ -1,0 +1,41 @@
+/** Weights that were dropped where nobody looks for them: which folder would be theirs. */
+import { suggestFolderFor } from '../api'
+import { extensionOf, isWithin } from '../paths'
+import type { PickedFile } from './droppedFiles'
+
+const MAX_HEADER_BYTES = 25_000_000 // bytes; the service reads no longer one
+
+export interface SuggestedFile extends PickedFile {
+  suggested?: string // a folder
+  to?: string // the folder that was decided on
+}
+
+/** The same files; with a folder where the service knows a better one than `folder`. */
+export async function suggestFolders(files: PickedFile[], folder: string): Promise<SuggestedFile[]> {
+  return Promise.all(
+    files.map(async (one) => {
+      if (one.inner || extensionOf(one.file.name) !== 'safetensors') return one
+      const suggested = await suggestFolder(one.file)
+      return suggested && !isWithin(folder, suggested) ? { ...one, suggested } : one
+    }),
+  )
+}
+
+/** "" where nobody knows: a suggestion is no reason to hold up an upload. */
+async function suggestFolder(file: File): Promise<string> {
+  const header = await readHeader(file)
+  if (!header) return ''
+  try {
+    return (await suggestFolderFor(header)).folder ?? ''
+  } catch {
+    return ''
+  }
+}
+
+/** The length and the JSON that a safetensors file begins with; null for what is none. */
+async function readHeader(file: Blob): Promise<Blob | null> {
+  if (file.size < 8) return null
+  const start = new DataView(await file.slice(0, 8).arrayBuffer())
+  const length = Number(start.getBigUint64(0, true))
+  return length <= Math.min(MAX_HEADER_BYTES, file.size - 8) ? file.slice(0, 8 + length) : null
+}

@@ -1,0 +1,127 @@
+/** A folder's entries or what a search found: fetched page by page as they come into sight. */
+import { computed, ref, shallowRef } from 'vue'
+
+import type { Entry } from './api'
+
+export const PAGE = 200 // entries asked for at once
+const MAX_SPAN = 2000 // entries asked for at once when a whole span is wanted
+const PARALLEL_REQUESTS = 3 // such questions at the same time
+
+/** An entry with the path by which the verbs know it. */
+export interface Item extends Entry {
+  path: string
+}
+
+export interface ListingPage {
+  total: number
+  entries: Item[]
+}
+
+/** Gives `limit` entries from `offset` on. */
+export type Source = (offset: number, limit: number) => Promise<ListingPage>
+
+export type Listing = ReturnType<typeof useListing>
+
+export function useListing(onError: (error: unknown) => void) {
+  const total = ref(0)
+  const pages = shallowRef<ReadonlyMap<number, Item[]>>(new Map())
+  const loading = ref(false) // nothing of the present source has come yet
+  const loaded = computed(() => [...pages.value.values()].flat())
+  let source: Source | null = null
+  let requestedPages = new Set<number>()
+  let generation = 0 // answers of an earlier round are not kept
+  let visible = { first: 0, last: PAGE }
+
+  /** Show another source from its beginning. */
+  async function open(next: Source) {
+    source = next
+    visible = { first: 0, last: PAGE }
+    total.value = 0
+    pages.value = new Map()
+    loading.value = true
+    await refresh()
+  }
+
+  /** The same source again: what is shown stays until the new answer is there. */
+  async function refresh() {
+    if (!source) return
+    const startedIn = ++generation
+    requestedPages = new Set()
+    const newPages = new Map<number, Item[]>()
+    const first = Math.floor(visible.first / PAGE)
+    const last = Math.max(first, Math.floor(Math.max(0, visible.last - 1) / PAGE))
+    for (let page = first; page <= last; page++) requestedPages.add(page)
+    try {
+      for (let page = first; page <= last; page++) {
+        const part = await source(page * PAGE, PAGE)
+        if (startedIn !== generation) return
+        newPages.set(page, part.entries)
+        total.value = part.total
+      }
+      pages.value = newPages
+      loading.value = false
+    } catch (error) {
+      if (startedIn !== generation) return
+      loading.value = false
+      onError(error)
+    }
+  }
+
+  /** These rows are in sight (`last` not included). */
+  function ensureLoaded(first: number, last: number) {
+    visible = { first, last }
+    if (!source || loading.value) return
+    const end = Math.min(last, total.value)
+    for (let page = Math.floor(first / PAGE); page * PAGE < end; page++) {
+      if (!requestedPages.has(page)) void fetchPage(page)
+    }
+  }
+
+  async function fetchPage(page: number) {
+    const startedIn = generation
+    requestedPages.add(page)
+    try {
+      const part = await source!(page * PAGE, PAGE)
+      if (startedIn !== generation) return
+      pages.value = new Map(pages.value).set(page, part.entries)
+      total.value = part.total
+    } catch (error) {
+      requestedPages.delete(page)
+      if (startedIn === generation) onError(error)
+    }
+  }
+
+  function at(index: number): Item | undefined {
+    return pages.value.get(Math.floor(index / PAGE))?.[index % PAGE]
+  }
+
+  /** Every entry of a span, fetched where it is not there yet; fewer where that fails. */
+  async function span(from: number, to: number): Promise<Item[]> {
+    const end = Math.min(to, total.value)
+    const loadedItems = Array.from({ length: Math.max(0, end - from) }, (_, index) => at(from + index))
+    if (loadedItems.every((entry) => entry !== undefined)) return loadedItems
+    const starts = Array.from({ length: Math.ceil(loadedItems.length / MAX_SPAN) }, (_, part) => from + part * MAX_SPAN)
+    const items: Item[] = []
+    try {
+      while (starts.length > 0) {
+        const batch = starts.splice(0, PARALLEL_REQUESTS)
+        const parts = await Promise.all(batch.map((start) => source!(start, Math.min(MAX_SPAN, end - start))))
+        items.push(...parts.flatMap(({ entries }) => entries))
+      }
+    } catch (error) {
+      onError(error)
+    }
+    return items
+  }
+
+  /** Where an entry lies among those that are here; -1 where it is not. */
+  function indexOf(path: string): number {
+    for (const [page, entries] of pages.value) {
+      const at = entries.findIndex((entry) => entry.path === path)
+      if (at >= 0) return page * PAGE + at
+    }
+    return -1
+  }
+
+  return { total, loading, loaded, open, refresh, ensureLoaded, at, span, indexOf }
+}

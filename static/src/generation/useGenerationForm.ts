@@ -1,0 +1,163 @@
+/** What both drawing sections are made of: fields, model, running request, keys, pasting. */
+import { useTitle, useWakeLock } from '@vueuse/core'
+import { computed, onActivated, onDeactivated, ref, watch } from 'vue'
+import { useI18n } from 'vue-i18n'
+
+import { ApiError } from '../api/client'
+import { pictureInfo, readInfotext, type Parameters } from '../api/sdapi'
+import type { Catalogue } from '../useCatalogue'
+import { partsOf, collectPanelValues, type Panels } from '../extensions/pluginParts'
+import type { PromptText } from '../navigation'
+import { notify } from '../notifications'
+import { toDataUri } from '../pictures'
+import { useCheckpoint } from './useCheckpoint'
+import { newUnit, type ControlUnit } from './controlUnits'
+import { useFields, type GenerationKind } from './useFields'
+import { newTask, useGeneration } from './useGeneration'
+import { useShortcuts } from './useShortcuts'
+import { applyInfotext } from './applyInfotext'
+import type { RequestContext } from './requests'
+
+export type GenerationForm = ReturnType<typeof useGenerationForm>
+
+const DEFAULT_UNIT_COUNT = 3 // ControlNet's, where the service does not say
+
+export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, start: () => Promise<boolean>) {
+  const { t } = useI18n()
+  const fields = useFields(kind)
+  const work = useGeneration(kind)
+  const { used, side } = useCheckpoint(catalogue, fields, (name, next) =>
+    notify('info', t('field.checkpointGone', { name, next })),
+  )
+  const units = ref<ControlUnit[]>([])
+  const enlarged = ref(false)
+  const open = ref(true) // whether this section is the one on the screen
+  const errors = computed(() => work.failure.value?.fields ?? {})
+  onActivated(() => (open.value = true))
+  onDeactivated(() => (open.value = false))
+
+  watch(
+    () => catalogue.lists.control,
+    (control) => {
+      const unitCount = control?.units ?? DEFAULT_UNIT_COUNT
+      while (units.value.length < unitCount) units.value.push(newUnit())
+    },
+    { immediate: true },
+  )
+  replaceMissingNames(catalogue, fields)
+  showProgressInTitle(work)
+  keepScreenAwake(work)
+  void work.resume()
+  watch(work.lost, (lost) => lost && notify('warning', t('stage.lost')))
+
+  const forever = ref(false) // one picture after another, until an interruption or a failure
+  let again = false
+  async function generate() {
+    again = false
+    const succeeded = await start()
+    const continues = forever.value && succeeded && !work.stopping.value
+    if (again || continues) return void generate()
+    forever.value = false
+  }
+
+  /** Ctrl+Enter in the middle of a picture: leave that one and begin anew. */
+  function generateAnew() {
+    if (!work.running.value) return void generate()
+    again = true
+    void work.interrupt()
+  }
+
+  function fill(parameters: Parameters) {
+    fields.value = applyInfotext(fields.value, parameters, {
+      schedules: catalogue.schedulers.value.map(({ label }) => label),
+      checkpoints: catalogue.checkpoints.value,
+      options: catalogue.lists.options,
+    })
+  }
+
+  /** What a text tells, into the fields. True when that was done. */
+  async function apply(infotext: string): Promise<boolean> {
+    const result = await runRequest(readInfotext(infotext))
+    if (result) fill(result.parameters)
+    return result !== null
+  }
+
+  /** Another prompt; everything else stays as it is. */
+  function write({ prompt, negative }: PromptText) {
+    fields.value.prompt = prompt
+    if (negative !== undefined) fields.value.negative = negative
+  }
+
+  /** What a picture tells of itself, into the fields. */
+  async function applyPicture(file: Blob) {
+    const result = await runRequest(pictureInfo(await toDataUri(file)))
+    if (!result) return
+    if (!result.info) return void notify('warning', t('prompt.noInfotext'))
+    fill(result.parameters)
+    notify('success', t('prompt.applied'))
+  }
+
+  /** What is asked, or nothing and a word on the page of why. */
+  async function runRequest<T>(request: Promise<T>): Promise<T | null> {
+    try {
+      return await request
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      notify('error', error.message || t('error.network'))
+      return null
+    }
+  }
+
+  const panels = computed(() => partsOf(catalogue.lists.plugins.plugins, 'panel'))
+  const moduleValues = ref<Panels>({}) // by the modules of panels
+
+  const requestContext = (): RequestContext => ({
+    side: side.value,
+    title: used.value?.title ?? null,
+    task: newTask(kind),
+    units: catalogue.lists.control ? units.value : [],
+    panels: collectPanelValues(panels.value, fields.value.panels, moduleValues.value),
+  })
+
+  useShortcuts(open, {
+    generate: generateAnew,
+    skip: () => void work.skip(),
+    interrupt: () => !enlarged.value && void work.interrupt(),
+    move: (by) => !enlarged.value && work.move(by),
+  })
+  return {
+    kind, catalogue, fields, units, used, side, errors, enlarged, forever, work, requestContext,
+    panels, moduleValues, generate, apply, applyPicture, write,
+  }
+}
+
+/** A remembered sampler or schedule may have left with a plugin; the first one stands in. */
+function replaceMissingNames({ samplers, schedulers }: Catalogue, fields: ReturnType<typeof useFields>) {
+  watch(
+    [samplers, schedulers, () => [fields.value.sampler, fields.value.schedule]],
+    () => {
+      const names = samplers.value.map(({ name }) => name)
+      const labels = schedulers.value.map(({ label }) => label)
+      if (!names.includes(fields.value.sampler)) fields.value.sampler = names[0] ?? 'Euler'
+      if (!labels.includes(fields.value.schedule)) fields.value.schedule = labels[0] ?? 'Automatic'
+    },
+    { immediate: true },
+  )
+}
+
+/** A phone that falls asleep would lose the line to the service. */
+function keepScreenAwake({ running }: ReturnType<typeof useGeneration>) {
+  const lock = useWakeLock()
+  watch(running, (continues) => {
+    // Refused where the battery is low or the line is plain HTTP; drawing goes on all the same.
+    void (continues ? lock.request('screen') : lock.release()).catch(() => undefined)
+  })
+}
+
+/** `[42 %] Easel` while a picture is in work, for those who look at another window. */
+function showProgressInTitle({ running, progress }: ReturnType<typeof useGeneration>) {
+  const title = useTitle()
+  watch([running, () => progress.share], () => {
+    title.value = running.value ? `[${Math.round(progress.share * 100)} %] Easel` : 'Easel'
+  })
+}

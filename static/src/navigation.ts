@@ -1,0 +1,41 @@
+/** Which section is open, and what one section hands to another. */
+import { ref, shallowRef } from 'vue'
+
+export type Destination = 'txt2img' | 'img2img' | 'inpaint' | 'extras'
+
+/** A picture, the text it was made with, or both, on the way to a section. */
+export interface Transfer {
+  to: Destination
+  image: Blob | null
+  infotext: string
+  again: boolean // what came of this section goes back into it; its fields and mask stay
+  words?: PromptText // these alone: nothing but the prompt is changed
+}
+
+export interface PromptText {
+  prompt: string
+  negative?: string // left out: as it is
+}
+
+export const currentTab = ref('txt2img')
+export const pendingTransfer = shallowRef<Transfer | null>(null)
+
+/** Open the section and give it these. */
+export function sendTo(to: Destination, image: Blob | null, infotext = '', again = false) {
+  pendingTransfer.value = { to, image, infotext, again }
+  currentTab.value = to === 'inpaint' ? 'img2img' : to
+}
+
+/** Open the section with these words in its prompt. */
+export function sendPrompt(to: 'txt2img' | 'img2img', prompt: string, negative?: string) {
+  pendingTransfer.value = { to, image: null, infotext: '', again: false, words: { prompt, negative } }
+  currentTab.value = to
+}
+
+/** What was handed to one of these places; it is given once. */
+export function takeTransfer(...places: Destination[]): Transfer | null {
+  const transfer = pendingTransfer.value
+  if (!transfer || !places.includes(transfer.to)) return null
+  pendingTransfer.value = null
+  return transfer
+}

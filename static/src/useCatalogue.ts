@@ -1,0 +1,125 @@
+/** What the service offers: its session, models, samplers, scripts; kept fresh by its events. */
+import { computed, onScopeDispose, ref, shallowReactive, shallowRef } from 'vue'
+
+import { address, ApiError } from './api/client'
+import * as api from './api/sdapi'
+import { plugins, type Plugins } from './extensions/api'
+
+const RETRY_MS = 3000
+
+export type Catalogue = ReturnType<typeof useCatalogue>
+
+/** What ControlNet offers here; null where the service has none. */
+export interface ControlCapabilities {
+  units: number
+  modules: api.ControlModules
+  types: Record<string, api.ControlType>
+}
+
+/** Lists that a service may lack: what is not there is not shown. */
+function emptyLists() {
+  return {
+    vaes: [] as api.Vae[],
+    upscalers: [] as string[],
+    latentModes: [] as string[],
+    styles: [] as api.Style[],
+    scripts: [] as api.ScriptInfo[],
+    options: {} as api.Options,
+    control: null as ControlCapabilities | null,
+    plugins: { plugins: [], may_install: false, running: 0 } as Plugins,
+  }
+}
+
+/** Loads everything once, then follows `/api/events` until the scope ends. */
+export function useCatalogue() {
+  const session = shallowRef<api.Session | null>(null)
+  const checkpoints = shallowRef<api.Checkpoint[]>([])
+  const samplers = shallowRef<api.NamedItem[]>([])
+  const schedulers = shallowRef<api.Scheduler[]>([])
+  const lists = shallowReactive(emptyLists())
+  const unreachable = ref(false)
+  const ready = computed(() => session.value !== null && samplers.value.length > 0)
+  let events: EventSource | null = null
+  let timer = 0
+
+  async function load() {
+    window.clearTimeout(timer)
+    try {
+      ;[samplers.value, schedulers.value] = await Promise.all([api.samplers(), api.schedulers()])
+      await refresh()
+      unreachable.value = false
+      void loadLists()
+      subscribe()
+    } catch (error) {
+      unreachable.value = (error as { status?: number }).status !== 401
+      if (unreachable.value) timer = window.setTimeout(load, RETRY_MS)
+    }
+  }
+
+  async function refresh() {
+    const [newSession, files] = await Promise.all([api.session(), api.checkpoints()])
+    session.value = newSession
+    checkpoints.value = files
+  }
+
+  /** Each list on its own: one that fails leaves the others. */
+  async function loadLists() {
+    await Promise.all([
+      loadList('vaes', api.vaes()),
+      loadList('upscalers', listNames(api.upscalers())),
+      loadList('latentModes', listNames(api.latentModes())),
+      loadList('styles', api.styles()),
+      loadList('scripts', api.scripts()),
+      loadList('options', api.options()),
+      loadList('control', fetchControl()),
+      loadList('plugins', plugins()),
+    ])
+  }
+
+  async function loadList<K extends keyof typeof lists>(
+    list: K,
+    request: Promise<(typeof lists)[K]>,
+  ) {
+    try {
+      lists[list] = await request
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      if (error.status === 404) lists[list] = emptyLists()[list]
+    }
+  }
+
+  /** The stream opens with the present revision, so a reconnection catches up by itself. */
+  function subscribe() {
+    events?.close()
+    events = new EventSource(address('api/events'))
+    let first = true
+    events.addEventListener('models', () => {
+      void refresh().catch(() => undefined)
+      if (!first) void loadLists()
+      first = false
+    })
+    events.onerror = () => {
+      // The browser reconnects by itself unless it was refused (an expired login, no free place).
+      if (events?.readyState === EventSource.CLOSED) timer = window.setTimeout(load, RETRY_MS)
+    }
+  }
+
+  onScopeDispose(() => {
+    window.clearTimeout(timer)
+    events?.close()
+  })
+  return { session, checkpoints, samplers, schedulers, lists, unreachable, ready, load }
+}
+
+async function listNames(list: Promise<api.NamedItem[]>): Promise<string[]> {
+  return (await list).map(({ name }) => name)
+}
+
+async function fetchControl(): Promise<ControlCapabilities> {
+  const modules = await api.controlModules()
+  const [{ control_types: types }, { control_net_unit_count: units }] = await Promise.all([
+    api.controlTypes(),
+    api.controlSettings(),
+  ])
+  return { units, modules, types }
+}
