@@ -153,7 +153,7 @@ prepare_page() { # HOME
     printf '%s' "$wanted" >"$stamp"
 }
 
-check_page() { # HOME: types and unit tests of the page
+check_page() { # HOME: style, types and unit tests of the page
     prepare_page "$1"
     find_npm "$1"
     (cd "$1/static" && "${NPM[@]}" run --silent check) >&2 || fail "the page's checks failed; see above."

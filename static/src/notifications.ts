@@ -30,7 +30,11 @@ const openMessages: OpenMessage[] = []
 
 /** Show a message; gives what closes it. One that already stands there is shown for longer. */
 export function notify(kind: NotificationKind, message: string | Message): () => void {
-  const { text, duration = DEFAULT_MS, closable = false } = typeof message === 'string' ? { text: message } : message
+  const {
+    text,
+    duration = DEFAULT_MS,
+    closable = false,
+  } = typeof message === 'string' ? { text: message } : message
   const existing = openMessages.find((entry) => entry.text === text && entry.kind === kind)
   if (existing) {
     existing.renew()
@@ -70,7 +74,9 @@ export function notify(kind: NotificationKind, message: string | Message): () =>
 /** Tell the page how many pixels at its foot the messages take. */
 function reserveSpace() {
   const elements = document.querySelectorAll<HTMLElement>('.el-message:not(.el-message-fade-leave-active)')
-  const heights = openMessages.length ? [...elements].slice(-openMessages.length).map((each) => each.offsetHeight + GAP_PX) : []
+  const heights = openMessages.length
+    ? [...elements].slice(-openMessages.length).map((each) => each.offsetHeight + GAP_PX)
+    : []
   const height = heights.reduce((sum, each) => sum + each, 0)
   document.documentElement.style.setProperty('--messages', height ? `${height + GAP_PX}px` : '0px')
 }

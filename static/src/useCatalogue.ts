@@ -76,10 +76,7 @@ export function useCatalogue() {
     ])
   }
 
-  async function loadList<K extends keyof typeof lists>(
-    list: K,
-    request: Promise<(typeof lists)[K]>,
-  ) {
+  async function loadList<K extends keyof typeof lists>(list: K, request: Promise<(typeof lists)[K]>) {
     try {
       lists[list] = await request
     } catch (error) {

@@ -16,7 +16,9 @@ test('a list of fields is told by field', () => {
 
 test('the envelope tells its sentence, whichever of its keys holds it', () => {
   expect(toApiError(500, { error: 'X', detail: '', body: '', errors: 'disk full' }).message).toBe('disk full')
-  expect(toApiError(401, { error: 'X', detail: 'Not authenticated', errors: '' }).message).toBe('Not authenticated')
+  expect(toApiError(401, { error: 'X', detail: 'Not authenticated', errors: '' }).message).toBe(
+    'Not authenticated',
+  )
   expect(toApiError(502, null).message).toBe('')
 })
 

@@ -198,14 +198,14 @@ export const latentModes = () => get<NamedItem[]>(`${sdapi}/latent-upscale-modes
 export const styles = () => get<Style[]>(`${sdapi}/prompt-styles`)
 export const putStyle = (style: Style, previous: string) =>
   put<Style[]>('api/styles', { ...style, previous: previous || null })
-export const dropStyle = (name: string) =>
-  remove<Style[]>(`api/styles?name=${encodeURIComponent(name)}`)
+export const dropStyle = (name: string) => remove<Style[]>(`api/styles?name=${encodeURIComponent(name)}`)
 export const scripts = () => get<ScriptInfo[]>(`${sdapi}/script-info`)
 export const options = () => get<Options>(`${sdapi}/options`)
 export const draw = (request: Txt2Img) => post<GenerationResponse>(`${sdapi}/txt2img`, request)
 export const redraw = (request: Img2Img) => post<GenerationResponse>(`${sdapi}/img2img`, request)
 /** Both name their task always: another window of the same person has others. */
-export const interrupt = (task: string) => post<unknown>(`${sdapi}/interrupt?id_task=${encodeURIComponent(task)}`)
+export const interrupt = (task: string) =>
+  post<unknown>(`${sdapi}/interrupt?id_task=${encodeURIComponent(task)}`)
 export const skip = (task: string) => post<unknown>(`${sdapi}/skip?id_task=${encodeURIComponent(task)}`)
 export const login = (credential: Record<string, string>) => post<unknown>('login', credential, true)
 export const logout = () => post<unknown>('logout')
@@ -214,23 +214,17 @@ export const pictureInfo = (image: string) => post<PictureInfo>(`${sdapi}/png-in
 export const enlarge = (image: string, how: Extras) =>
   post<{ image: string; html_info: string }>(`${sdapi}/extra-single-image`, { image, ...how })
 
-export const controlModules = () =>
-  get<ControlModules>('controlnet/module_list?alias_names=true')
+export const controlModules = () => get<ControlModules>('controlnet/module_list?alias_names=true')
 export const controlTypes = () =>
   get<{ control_types: Record<string, ControlType> }>('controlnet/control_types')
-export const controlSettings = () =>
-  get<{ control_net_unit_count: number }>('controlnet/settings')
+export const controlSettings = () => get<{ control_net_unit_count: number }>('controlnet/settings')
 export const detect = (detection: Detection) =>
   post<{ images: string[]; info: string }>('controlnet/detect', detection)
 
 export const readInfotext = (infotext: string) =>
   post<{ parameters: Parameters }>(`${internal}/infotext`, { infotext })
-export const tokenCount = (words: {
-  prompt: string
-  negative: boolean
-  steps: number
-  styles: string[]
-}) => post<{ text: string }>(`${internal}/token-count`, words, true)
+export const tokenCount = (words: { prompt: string; negative: boolean; steps: number; styles: string[] }) =>
+  post<{ text: string }>(`${internal}/token-count`, words, true)
 export const progress = (task: string, seen: number) =>
   post<TaskProgress>(`${internal}/progress`, {
     id_task: task,

@@ -40,7 +40,9 @@ test('what is written suits what follows', () => {
   expect(written({ kind: 'tag', name: 'blue_sky' }, ', dog', SETUP)).toBe('blue sky')
   expect(written({ kind: 'tag', name: 'miku_(vocaloid)' }, ')', SETUP)).toBe('miku \\(vocaloid\\)')
   expect(written({ kind: 'tag', name: '^_^' }, '', SETUP)).toBe('^_^, ')
-  expect(written({ kind: 'embedding', name: 'bad_hands' }, '', { spaces: true, comma: false })).toBe('bad_hands')
+  expect(written({ kind: 'embedding', name: 'bad_hands' }, '', { spaces: true, comma: false })).toBe(
+    'bad_hands',
+  )
 })
 
 test('of what is installed, names that begin with the words come first', () => {
@@ -53,5 +55,10 @@ test('of what is installed, names that begin with the words come first', () => {
 })
 
 test('counts are short', () => {
-  expect([7, 1500, 52_000, 1_234_567].map((count) => short(count) as string)).toEqual(['7', '1.5k', '52k', '1.2M'])
+  expect([7, 1500, 52_000, 1_234_567].map((count) => short(count) as string)).toEqual([
+    '7',
+    '1.5k',
+    '52k',
+    '1.2M',
+  ])
 })

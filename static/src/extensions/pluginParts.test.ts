@@ -4,7 +4,15 @@ import type { Input, Part, Plugin } from './api'
 import { fileOf, reconcileValues, partsOf, collectPanelValues, type PagePart } from './pluginParts'
 
 const field = (given: Partial<Input>): Input => ({
-  name: 'word', label: 'Word', kind: 'text', value: '', choices: [], least: null, most: null, step: null, ...given,
+  name: 'word',
+  label: 'Word',
+  kind: 'text',
+  value: '',
+  choices: [],
+  least: null,
+  most: null,
+  step: null,
+  ...given,
 })
 const SWITCH = field({ name: 'enabled', kind: 'switch', value: false })
 const AMOUNT = field({ name: 'amount', kind: 'number', value: 3, least: 0, most: 10 })
@@ -12,8 +20,22 @@ const WAY = field({ name: 'way', kind: 'choice', value: 'a', choices: ['a', 'b']
 
 function plugin(name: string, form: Input[], given: Partial<Plugin> = {}, part: Partial<Part> = {}): Plugin {
   return {
-    name, title: name, version: '1', licence: 'MIT', description: '', origin: 'folder', state: 'on', fault: '',
-    enabled: true, hooks: [], permissions: [], seconds: 0, strikes: 0, last_error: '', settings: [], workers: [],
+    name,
+    title: name,
+    version: '1',
+    licence: 'MIT',
+    description: '',
+    origin: 'folder',
+    state: 'on',
+    fault: '',
+    enabled: true,
+    hooks: [],
+    permissions: [],
+    seconds: 0,
+    strikes: 0,
+    last_error: '',
+    settings: [],
+    workers: [],
     parts: [{ slot: 'panel', title: name, module: '', form, icon: '', ...part }],
     ...given,
   }
@@ -39,7 +61,9 @@ test('a form is sent as it stands, and not at all while its switch is off', () =
 test('a module sends what it gave', () => {
   const own = panels(plugin('own', [], {}, { module: 'panel.js' }))
   expect(collectPanelValues(own, {}, {})).toEqual({})
-  expect(collectPanelValues(own, {}, { own: { mask: [1, 2] }, other: { x: 1 } })).toEqual({ own: { mask: [1, 2] } })
+  expect(collectPanelValues(own, {}, { own: { mask: [1, 2] }, other: { x: 1 } })).toEqual({
+    own: { mask: [1, 2] },
+  })
 })
 
 test('what was kept and fits no longer gives way to the default', () => {

@@ -22,9 +22,7 @@ const SWITCH = 'enabled' // a panel's switch of this name stands beside its titl
 export function partsOf(plugins: readonly Plugin[], slot: Slot): PagePart[] {
   return plugins
     .filter(({ state }) => state === 'on')
-    .flatMap((plugin) =>
-      plugin.parts.map((part, at) => ({ key: `${plugin.name}/${at}`, plugin, part })),
-    )
+    .flatMap((plugin) => plugin.parts.map((part, at) => ({ key: `${plugin.name}/${at}`, plugin, part })))
     .filter(({ part }) => part.slot === slot)
 }
 

@@ -4,12 +4,24 @@ import type { Setting } from './api'
 import { kindOf, fromFieldValue, toFieldValue } from './settings'
 
 const setting = (usual: unknown, given: Partial<Setting> = {}): Setting => ({
-  name: 's', value: usual, default: usual, help: '', choices: [], least: null, most: null, ...given,
+  name: 's',
+  value: usual,
+  default: usual,
+  help: '',
+  choices: [],
+  least: null,
+  most: null,
+  ...given,
 })
 
 test('the kind of the default says how a setting is drawn', () => {
   expect([true, 1.5, 'x', ['a'], { a: 1 }, null].map((usual) => kindOf(setting(usual)))).toEqual([
-    'switch', 'number', 'text', 'words', 'json', 'json',
+    'switch',
+    'number',
+    'text',
+    'words',
+    'json',
+    'json',
   ])
   expect(kindOf(setting('a', { choices: ['a', 'b'] }))).toBe('choice')
   const several = setting(['a'], { choices: ['a', 'b'] })

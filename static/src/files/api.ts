@@ -191,9 +191,12 @@ export const thumbnailUrl = ({ path, modified }: { path: string; modified: numbe
 export const fetchPreview = (path: string, tensor?: string, limit?: number) =>
   get<PreviewInfo>(`${FILES}/preview?${query({ path, tensor, limit })}`)
 export const measureFolder = (path: string) => get<FolderSize>(`${FILES}/size?${query({ path })}`)
-export const extract = (path: string, conflict?: Conflict) => post<OperationResult>(`${FILES}/extract`, { path, conflict })
+export const extract = (path: string, conflict?: Conflict) =>
+  post<OperationResult>(`${FILES}/extract`, { path, conflict })
 export const suggestFolderFor = async (header: Blob) =>
-  (await (await fetchOk(`${UPLOADS}/suggest`, { method: 'POST', body: header })).json()) as { folder: string | null }
+  (await (await fetchOk(`${UPLOADS}/suggest`, { method: 'POST', body: header })).json()) as {
+    folder: string | null
+  }
 
 export const shares = () => get<{ shares: Share[] }>(`${FILES}/shares`)
 export const createShare = (path: string, password?: string, expires_in?: number) =>

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest'
 
 import { indexAfterKey } from './arrowKeys'
 
-const press = (key: string, from: number, columns = 1) => indexAfterKey({ key, altKey: false }, from, 10, columns, 4)
+const press = (key: string, from: number, columns = 1) =>
+  indexAfterKey({ key, altKey: false }, from, 10, columns, 4)
 
 test('arrows go by one in a list and by a row among tiles', () => {
   expect(press('ArrowDown', 3)).toBe(4)

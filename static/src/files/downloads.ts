@@ -5,7 +5,8 @@ import { archiveUrl, downloadUrl, type Entry } from './api'
 export function downloadEntries(entries: (Entry & { path: string })[], paths: string[]) {
   const [single] = entries
   const link = document.createElement('a')
-  link.href = paths.length === 1 && single && single.kind !== 'folder' ? downloadUrl(single.path) : archiveUrl(paths)
+  link.href =
+    paths.length === 1 && single && single.kind !== 'folder' ? downloadUrl(single.path) : archiveUrl(paths)
   link.download = '' // the service tells the name
   link.click()
 }

@@ -18,7 +18,8 @@ export const ICONS = {
 } as const satisfies Record<EntryKind, string>
 
 /** What the preview shows of it. */
-export type PreviewKind = 'picture' | 'video' | 'audio' | 'text' | 'markdown' | 'pdf' | 'weights' | 'pickle' | 'nothing'
+export type PreviewKind =
+  'picture' | 'video' | 'audio' | 'text' | 'markdown' | 'pdf' | 'weights' | 'pickle' | 'nothing'
 
 const PREVIEW_KINDS: Partial<Record<EntryKind, PreviewKind>> = {
   image: 'picture',

@@ -1,6 +1,16 @@
 import { expect, test } from 'vitest'
 
-import { crumbsOf, extensionOf, joinPath, parentOf, displayName, formatSize, stemLength, formatDuration, isWithin } from './paths'
+import {
+  crumbsOf,
+  extensionOf,
+  joinPath,
+  parentOf,
+  displayName,
+  formatSize,
+  stemLength,
+  formatDuration,
+  isWithin,
+} from './paths'
 
 test('paths are put together and taken apart', () => {
   expect(joinPath('/data/', 'a b.png')).toBe('/data/a b.png')
@@ -23,7 +33,14 @@ test('renaming selects what comes before the extension', () => {
 })
 
 test('sizes and times are short', () => {
-  expect([0, 999, 1000, 7_240_000_000, 999_999, 12_345].map(formatSize)).toEqual(['0 B', '999 B', '1.0 KB', '7.2 GB', '1.0 MB', '12.3 KB'])
+  expect([0, 999, 1000, 7_240_000_000, 999_999, 12_345].map(formatSize)).toEqual([
+    '0 B',
+    '999 B',
+    '1.0 KB',
+    '7.2 GB',
+    '1.0 MB',
+    '12.3 KB',
+  ])
   expect([9, 75, 3723].map(formatDuration)).toEqual(['0:09', '1:15', '1:02:03'])
 })
 

@@ -62,5 +62,8 @@ const BIDI_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
 
 /** A name as it is shown: what would turn or hide its letters is told by its number. */
 export function displayName(name: string): string {
-  return name.replace(BIDI_CONTROLS, (letter) => `‹U+${letter.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}›`)
+  return name.replace(
+    BIDI_CONTROLS,
+    (letter) => `‹U+${letter.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}›`,
+  )
 }

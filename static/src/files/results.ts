@@ -13,10 +13,15 @@ export function formatFailures(results: Result[]): string {
 const MAX_NAMED = 8
 
 /** The files of archives that did not come along, each with the words for its reason. */
-export function summarizeLeftOut(results: Result[], describe: (reason: LeftOut['reason']) => string): { count: number; names: string } {
+export function summarizeLeftOut(
+  results: Result[],
+  describe: (reason: LeftOut['reason']) => string,
+): { count: number; names: string } {
   const done = results.filter(({ status }) => status === 'done')
   const files = done.flatMap(({ left_out = [] }) => left_out)
   const count = done.reduce((sum, { left_out_count = 0 }) => sum + left_out_count, 0)
-  const descriptions = files.slice(0, MAX_NAMED).map(({ name, reason }) => `${displayName(name)} (${describe(reason)})`)
+  const descriptions = files
+    .slice(0, MAX_NAMED)
+    .map(({ name, reason }) => `${displayName(name)} (${describe(reason)})`)
   return { count, names: descriptions.join(', ') + (count > descriptions.length ? ', …' : '') }
 }

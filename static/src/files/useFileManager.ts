@@ -30,11 +30,17 @@ export function useFileManager() {
   const activeView = ref<FilesView>('folder')
   const path = useStorage('easel.files.path', '/data')
   const searchText = ref('')
-  const viewSettings = useStorage('easel.files.how', { view: 'list' as View, sort: 'name' as SortKey, descending: false, hidden: false }, undefined, { mergeDefaults: true })
+  const viewSettings = useStorage(
+    'easel.files.how',
+    { view: 'list' as View, sort: 'name' as SortKey, descending: false, hidden: false },
+    undefined,
+    { mergeDefaults: true },
+  )
   const searchError = ref('') // what the service has against the words of a search
   const complete = ref(true) // whether it knows everything that a search may find
   const listing = useListing((error) => {
-    const refused = activeView.value === 'search' && error instanceof ApiError && error.status >= 400 && error.status < 500
+    const refused =
+      activeView.value === 'search' && error instanceof ApiError && error.status >= 400 && error.status < 500
     if (refused) searchError.value = notifications.textOf(error)
     else showError(error)
   })
@@ -117,7 +123,11 @@ export function useFileManager() {
   }
 
   watch(viewSettings, (now, before) => {
-    const same = before && now.sort === before.sort && now.descending === before.descending && now.hidden === before.hidden
+    const same =
+      before &&
+      now.sort === before.sort &&
+      now.descending === before.descending &&
+      now.hidden === before.hidden
     if (!same && activeView.value === 'folder') void open()
   })
   function changeView(change: Partial<typeof viewSettings.value>) {
@@ -189,19 +199,31 @@ export function useFileManager() {
     // A copy beside the original is meant to be one more.
     const isDuplicate = copying && movable.every((one) => parentOf(one) === to)
     const verb = copying ? api.copy : api.move
-    const result = await attemptWithConflict((conflict) => verb(movable, to, conflict ?? (isDuplicate ? 'rename' : undefined)))
+    const result = await attemptWithConflict((conflict) =>
+      verb(movable, to, conflict ?? (isDuplicate ? 'rename' : undefined)),
+    )
     if (!result) return
     if (!copying) selection.reset()
     await finishOperation(result)
     const moved = copying ? [] : result.results.filter(({ status }) => status === 'done')
-    if (moved.length > 0) notifications.showUndo(t('files.moved', { count: moved.length, folder: nameOf(to) }), () => void undoMove(moved))
+    if (moved.length > 0)
+      notifications.showUndo(
+        t('files.moved', { count: moved.length, folder: nameOf(to) }),
+        () => void undoMove(moved),
+      )
   }
 
   /** What was moved goes to where it was; not over what may lie there by now. */
   async function undoMove(moved: api.Result[]) {
     for (const folder of new Set(moved.map((one) => parentOf(one.path)))) {
       const theirs = moved.filter((one) => one.to !== null && parentOf(one.path) === folder)
-      const result = await attemptWithConflict((conflict) => api.move(theirs.map((one) => one.to!), folder, conflict))
+      const result = await attemptWithConflict((conflict) =>
+        api.move(
+          theirs.map((one) => one.to!),
+          folder,
+          conflict,
+        ),
+      )
       if (result) await finishOperation(result)
     }
   }
@@ -256,16 +278,51 @@ export function useFileManager() {
     if (!result) return
     selection.reset()
     await finishOperation(result)
-    const message = paths.length === 1 ? t('files.discarded', { name: nameOf(paths[0]!) }) : t('files.discardedMany', { count: paths.length })
+    const message =
+      paths.length === 1
+        ? t('files.discarded', { name: nameOf(paths[0]!) })
+        : t('files.discardedMany', { count: paths.length })
     notifications.showUndo(message, () => {
       void restore(result.trash_id)
     })
   }
 
   return {
-    roots, activeView, path, searchText, searchError, complete, viewSettings, listing, selection, clipboard, cutPaths, renaming, previewOpen, writable,
-    jobs, asking, notifications,
-    start, go, goTo, up, search, selectPath, refresh, changeView, open, selectedPaths,
-    makeFolder, makeText, rename, transfer, restore, extract, setClipboard, paste, discard,
+    roots,
+    activeView,
+    path,
+    searchText,
+    searchError,
+    complete,
+    viewSettings,
+    listing,
+    selection,
+    clipboard,
+    cutPaths,
+    renaming,
+    previewOpen,
+    writable,
+    jobs,
+    asking,
+    notifications,
+    start,
+    go,
+    goTo,
+    up,
+    search,
+    selectPath,
+    refresh,
+    changeView,
+    open,
+    selectedPaths,
+    makeFolder,
+    makeText,
+    rename,
+    transfer,
+    restore,
+    extract,
+    setClipboard,
+    paste,
+    discard,
   }
 }

@@ -5,8 +5,17 @@ import { PAGE, useListing, type Item, type Source } from './useListing'
 function folder(count: number, asked: number[] = []): Source {
   return async (offset, limit) => {
     asked.push(offset)
-    const names = Array.from({ length: Math.max(0, Math.min(limit, count - offset)) }, (_, at) => `f${offset + at}`)
-    const entries = names.map((name): Item => ({ name, path: `/data/${name}`, kind: 'file', size: 1, modified: 0 }))
+    const names = Array.from(
+      { length: Math.max(0, Math.min(limit, count - offset)) },
+      (_, at) => `f${offset + at}`,
+    )
+    const entries = names.map((name): Item => ({
+      name,
+      path: `/data/${name}`,
+      kind: 'file',
+      size: 1,
+      modified: 0,
+    }))
     return { total: count, entries }
   }
 }
@@ -64,7 +73,8 @@ test('a late answer of the folder before is not shown', async () => {
 test('a page that failed is told and asked for again', async () => {
   const faults: unknown[] = []
   let broken = true
-  const source: Source = (offset, limit) => (broken && offset > 0 ? Promise.reject(new Error('x')) : folder(1000)(offset, limit))
+  const source: Source = (offset, limit) =>
+    broken && offset > 0 ? Promise.reject(new Error('x')) : folder(1000)(offset, limit)
   const listing = useListing((error) => faults.push(error))
   await listing.open(source)
   listing.ensureLoaded(PAGE, PAGE + 10)

@@ -100,7 +100,10 @@ export function useListing(onError: (error: unknown) => void) {
     const end = Math.min(to, total.value)
     const loadedItems = Array.from({ length: Math.max(0, end - from) }, (_, index) => at(from + index))
     if (loadedItems.every((entry) => entry !== undefined)) return loadedItems
-    const starts = Array.from({ length: Math.ceil(loadedItems.length / MAX_SPAN) }, (_, part) => from + part * MAX_SPAN)
+    const starts = Array.from(
+      { length: Math.ceil(loadedItems.length / MAX_SPAN) },
+      (_, part) => from + part * MAX_SPAN,
+    )
     const items: Item[] = []
     try {
       while (starts.length > 0) {

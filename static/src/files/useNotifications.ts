@@ -16,7 +16,11 @@ export function useNotifications() {
   function textOf(error: unknown): string {
     if (!(error instanceof ApiError)) throw error
     const fields = Object.values(error.fields).join(' ')
-    return error.message || fields || (error.status ? t('error.status', { status: error.status }) : t('error.network'))
+    return (
+      error.message ||
+      fields ||
+      (error.status ? t('error.status', { status: error.status }) : t('error.network'))
+    )
   }
 
   function showError(error: unknown) {

@@ -10,19 +10,37 @@ export interface VisibleRows {
 }
 
 /** Rows around what is scrolled to, `spare` more on each side. */
-export function findVisibleRows(scrollTop: number, viewportHeight: number, rows: number, row: number, overscan = 6): VisibleRows {
+export function findVisibleRows(
+  scrollTop: number,
+  viewportHeight: number,
+  rows: number,
+  row: number,
+  overscan = 6,
+): VisibleRows {
   const fullHeight = rows * row
   const height = Math.min(fullHeight, MAX_HEIGHT)
   // A list taller than a browser can hold moves faster than its scroll bar.
   const scrollRange = height - viewportHeight
-  const at = scrollRange > 0 ? (Math.min(scrollTop, scrollRange) / scrollRange) * (fullHeight - viewportHeight) : 0
+  const at =
+    scrollRange > 0 ? (Math.min(scrollTop, scrollRange) / scrollRange) * (fullHeight - viewportHeight) : 0
   const first = Math.max(0, Math.floor(at / row) - overscan)
   const last = Math.min(rows, Math.ceil((at + viewportHeight) / row) + overscan)
-  return { first, last: Math.max(first, last), top: Math.min(scrollTop, Math.max(scrollRange, 0)) - at + first * row, height }
+  return {
+    first,
+    last: Math.max(first, last),
+    top: Math.min(scrollTop, Math.max(scrollRange, 0)) - at + first * row,
+    height,
+  }
 }
 
 /** Where to scroll so that a row is seen whole; as it is where it is seen already. */
-export function scrollOffsetFor(index: number, scrollTop: number, viewportHeight: number, rows: number, row: number): number {
+export function scrollOffsetFor(
+  index: number,
+  scrollTop: number,
+  viewportHeight: number,
+  rows: number,
+  row: number,
+): number {
   const fullHeight = rows * row
   const height = Math.min(fullHeight, MAX_HEIGHT)
   const scrollRange = Math.max(0, height - viewportHeight)

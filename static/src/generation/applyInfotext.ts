@@ -131,7 +131,8 @@ function readSampler(reader: ParameterReader, fields: Fields, schedules: string[
   const sampler = reader.text('Sampler') ?? fields.sampler
   const schedule = reader.text('Schedule type')
   const tail = schedules.find((label) => sampler.endsWith(` ${label}`))
-  if ((schedule ?? DEFAULTS.schedule) === DEFAULTS.schedule && tail) return { sampler: sampler.slice(0, -tail.length - 1), schedule: tail }
+  if ((schedule ?? DEFAULTS.schedule) === DEFAULTS.schedule && tail)
+    return { sampler: sampler.slice(0, -tail.length - 1), schedule: tail }
   const fallback = reader.text('Sampler') === undefined ? fields.schedule : DEFAULTS.schedule
   return { sampler, schedule: schedule ?? fallback }
 }
@@ -166,13 +167,25 @@ function readVariation(reader: ParameterReader, { variation: previous }: Fields)
   }
 }
 
-function readRefiner(reader: ParameterReader, { refiner: previous }: Fields, checkpoints: Checkpoint[]): Fields['refiner'] {
+function readRefiner(
+  reader: ParameterReader,
+  { refiner: previous }: Fields,
+  checkpoints: Checkpoint[],
+): Fields['refiner'] {
   const checkpointTitle = findTitle(reader.text('Refiner'), checkpoints)
   if (checkpointTitle === null) return { ...previous, on: false }
-  return { on: true, checkpoint: checkpointTitle, switchAt: reader.number('Refiner switch at') ?? previous.switchAt }
+  return {
+    on: true,
+    checkpoint: checkpointTitle,
+    switchAt: reader.number('Refiner switch at') ?? previous.switchAt,
+  }
 }
 
-function readHires(reader: ParameterReader, { hires: previous }: Fields, checkpoints: Checkpoint[]): Fields['hires'] {
+function readHires(
+  reader: ParameterReader,
+  { hires: previous }: Fields,
+  checkpoints: Checkpoint[],
+): Fields['hires'] {
   const scale = reader.number('Hires upscale')
   const size = reader.size('Hires resize')
   const upscaler = reader.text('Hires upscaler')

@@ -56,7 +56,8 @@ function findClosing(text: string, left: number, open: string, close: string): n
 function changeGroupWeight(text: string, from: number, to: number, direction: 1 | -1): TextSelection {
   let inner = text.slice(from, to)
   const match = WEIGHTED.exec(inner)
-  if (match) return replaceSpan(text, from, to, formatWeighted(match[1]!, Number(match[2]) + STEP * direction))
+  if (match)
+    return replaceSpan(text, from, to, formatWeighted(match[1]!, Number(match[2]) + STEP * direction))
   let weight = 1
   let [start, end] = [from, to]
   while (text[start - 1] === '(' && text[end] === ')') [start, end] = [start - 1, end + 1]

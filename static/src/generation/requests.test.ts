@@ -19,7 +19,10 @@ test('the chosen models and options go along as this request alone', () => {
   const fields = { ...createDefaults(), vae: 'a.pt', clipSkip: 2, overrides: { randn_source: 'NV' } }
   const { override_settings } = buildTxt2Img(fields, { ...AROUND, title: 'a.safetensors [0123456789]' })
   expect(override_settings).toEqual({
-    sd_model_checkpoint: 'a.safetensors [0123456789]', sd_vae: 'a.pt', CLIP_stop_at_last_layers: 2, randn_source: 'NV',
+    sd_model_checkpoint: 'a.safetensors [0123456789]',
+    sd_vae: 'a.pt',
+    CLIP_stop_at_last_layers: 2,
+    randn_source: 'NV',
   })
 })
 
@@ -28,7 +31,12 @@ test('a fold that is off says nothing', () => {
   Object.assign(fields.hires, { on: true, bySize: true, width: 640 })
   Object.assign(fields.variation, { strength: 0.5 })
   const request = buildTxt2Img(fields, AROUND)
-  expect(request).toMatchObject({ enable_hr: true, hr_resize_x: 640, hr_resize_y: 0, denoising_strength: 0.7 })
+  expect(request).toMatchObject({
+    enable_hr: true,
+    hr_resize_x: 640,
+    hr_resize_y: 0,
+    denoising_strength: 0.7,
+  })
   expect(request).not.toHaveProperty('hr_scale')
   expect(request).not.toHaveProperty('subseed_strength')
 })
@@ -46,7 +54,10 @@ test('units that are on, and soft inpainting under a mask, go along as scripts',
 })
 
 test('a picture is redrawn at its own size times a factor', () => {
-  expect(outputSize({ ...DEFAULTS, sizing: 'by', scale: 1.51 }, 256, SOURCE)).toEqual({ width: 453, height: 302 })
+  expect(outputSize({ ...DEFAULTS, sizing: 'by', scale: 1.51 }, 256, SOURCE)).toEqual({
+    width: 453,
+    height: 302,
+  })
   expect(outputSize(DEFAULTS, 256, SOURCE)).toEqual({ width: 256, height: 256 })
 })
 
@@ -60,7 +71,11 @@ test('hires fix tells the size it ends with', () => {
 
 test('fields of an earlier visit are completed with those added since', () => {
   const stored = { prompt: 'kept', hires: { on: true } } as never
-  expect(fillMissing(stored, DEFAULTS)).toMatchObject({ prompt: 'kept', steps: 20, hires: { on: true, scale: 2 } })
+  expect(fillMissing(stored, DEFAULTS)).toMatchObject({
+    prompt: 'kept',
+    steps: 20,
+    hires: { on: true, scale: 2 },
+  })
 })
 
 test('a download is named by its words and seed', () => {

@@ -48,7 +48,11 @@ export function outputSize(
   return { width: scaled(source.width), height: scaled(source.height) }
 }
 
-function buildCommon(fields: Fields, { side, title, task, units, panels }: RequestContext, soft: unknown[]): GenerationRequest {
+function buildCommon(
+  fields: Fields,
+  { side, title, task, units, panels }: RequestContext,
+  soft: unknown[],
+): GenerationRequest {
   const enabledUnits = units.filter(({ on }) => on)
   const alwayson: GenerationRequest['alwayson_scripts'] = { ...panels }
   if (enabledUnits.length > 0) alwayson.controlnet = { args: enabledUnits.map(toApiUnit) }
@@ -78,7 +82,9 @@ function buildCommon(fields: Fields, { side, title, task, units, panels }: Reque
   }
 }
 
-function buildVariation({ variation: { on, seed, strength, width, height } }: Fields): Partial<GenerationRequest> {
+function buildVariation({
+  variation: { on, seed, strength, width, height },
+}: Fields): Partial<GenerationRequest> {
   if (!on) return {}
   const resized = width > 0 && height > 0
   return {

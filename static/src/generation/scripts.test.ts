@@ -3,10 +3,25 @@ import { expect, test } from 'vitest'
 import type { ScriptArgument } from '../api/sdapi'
 import { defaultsOf, reconcileArguments, kindOf, joinValues, splitValues } from './scripts'
 
-const argument = (label: string | null, value: unknown, more: Partial<ScriptArgument> = {}): ScriptArgument => ({
-  label, value, minimum: null, maximum: null, step: null, choices: null, ...more,
+const argument = (
+  label: string | null,
+  value: unknown,
+  more: Partial<ScriptArgument> = {},
+): ScriptArgument => ({
+  label,
+  value,
+  minimum: null,
+  maximum: null,
+  step: null,
+  choices: null,
+  ...more,
 })
-const script = (name: string, args: ScriptArgument[]) => ({ name, args, is_alwayson: false, is_img2img: true })
+const script = (name: string, args: ScriptArgument[]) => ({
+  name,
+  args,
+  is_alwayson: false,
+  is_img2img: true,
+})
 
 test('each argument gets the control that its value asks for', () => {
   expect(kindOf(argument('Loops', 4, { minimum: 1, maximum: 32 }))).toBe('slider')
@@ -17,7 +32,11 @@ test('each argument gets the control that its value asks for', () => {
 })
 
 test('lists that the service knows by place are sent so', () => {
-  const args = [argument('Pixels', 128), argument('Blur', 4), argument('Content', 'b', { choices: ['a', 'b'] })]
+  const args = [
+    argument('Pixels', 128),
+    argument('Blur', 4),
+    argument('Content', 'b', { choices: ['a', 'b'] }),
+  ]
   expect(defaultsOf(script("poor man's outpainting", args))).toEqual([128, 4, 1])
   expect(defaultsOf(script('sd upscale', args))).toEqual([128, 4, 'b'])
 })

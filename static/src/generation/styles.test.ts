@@ -8,7 +8,8 @@ test('a style surrounds the words or follows them', () => {
     { name: 'b', prompt: ' cinematic ', negative_prompt: '' },
   ]
   expect(applyStyles({ prompt: 'a cat', negative: '' }, styles)).toEqual({
-    prompt: 'a cat, in oil, cinematic', negative: 'text',
+    prompt: 'a cat, in oil, cinematic',
+    negative: 'text',
   })
 })
 

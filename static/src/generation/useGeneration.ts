@@ -41,7 +41,14 @@ export function useGeneration(kind: GenerationKind) {
   const running = ref(false)
   const stopping = ref(false)
   const lost = ref(false) // a task of before the reload ended, and its pictures are not to be had
-  const progress = reactive({ share: 0, eta: null as number | null, queue: '', note: '', preview: '', part: '' })
+  const progress = reactive({
+    share: 0,
+    eta: null as number | null,
+    queue: '',
+    note: '',
+    preview: '',
+    part: '',
+  })
   const size = reactive({ width: 1, height: 1 }) // pixels of what is in work
   const failure = ref<Failure | null>(null)
   const pictures = shallowRef<Picture[]>([]) // the latest first
@@ -147,7 +154,10 @@ export function useGeneration(kind: GenerationKind) {
     const info = JSON.parse(response.info) as api.GenerationInfo
     const first = info.index_of_first_image
     const received = await Promise.all(
-      response.images.map(async (image, at) => ({ key: ++pictureCount, ...(await toPicture(image, at, prompt, info)) })),
+      response.images.map(async (image, at) => ({
+        key: ++pictureCount,
+        ...(await toPicture(image, at, prompt, info)),
+      })),
     )
     const newPictures = withGrids ? received : received.slice(first)
     const all = [...newPictures, ...pictures.value]
@@ -172,8 +182,20 @@ export function useGeneration(kind: GenerationKind) {
   }
 
   return {
-    running, stopping, lost, progress, size, failure, pictures, chosen, picture,
-    generate, resume, interrupt, skip, move,
+    running,
+    stopping,
+    lost,
+    progress,
+    size,
+    failure,
+    pictures,
+    chosen,
+    picture,
+    generate,
+    resume,
+    interrupt,
+    skip,
+    move,
   }
 }
 

@@ -126,8 +126,23 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     move: (by) => !enlarged.value && work.move(by),
   })
   return {
-    kind, catalogue, fields, units, used, side, errors, enlarged, forever, work, requestContext,
-    panels, moduleValues, generate, apply, applyPicture, write,
+    kind,
+    catalogue,
+    fields,
+    units,
+    used,
+    side,
+    errors,
+    enlarged,
+    forever,
+    work,
+    requestContext,
+    panels,
+    moduleValues,
+    generate,
+    apply,
+    applyPicture,
+    write,
   }
 }
 

@@ -8,5 +8,8 @@ export function useLabels(): (text: string) => string {
 
 /** The key of `locales/` for a label of the service. */
 function labelKey(label: string): string {
-  return `label.${label.toLowerCase().replace(/[^a-z0-9]+/g, '_').replace(/^_|_$/g, '')}`
+  return `label.${label
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '_')
+    .replace(/^_|_$/g, '')}`
 }

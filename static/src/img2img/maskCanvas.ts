@@ -34,7 +34,13 @@ export function createMaskCanvas(
   const tintedLayer = document.createElement('canvas') // the mask as it is shown
   const picture = new KonvaImage({ image: undefined, listening: false })
   const overlay = new KonvaImage({ image: tintedLayer, opacity: coloured ? 1 : 0.62, listening: false })
-  const cursor = new Circle({ radius: 1, stroke: '#fff', strokeScaleEnabled: false, visible: false, listening: false })
+  const cursor = new Circle({
+    radius: 1,
+    stroke: '#fff',
+    strokeScaleEnabled: false,
+    visible: false,
+    listening: false,
+  })
   cursor.setAttrs({ shadowColor: '#000', shadowBlur: 2, shadowOpacity: 0.9 })
   layer.add(picture, overlay, cursor)
   stage.add(layer)
@@ -199,7 +205,10 @@ export function createMaskCanvas(
   window.addEventListener('mouseup', onMouseUp)
 
   return {
-    show, resize, undo, maskLayer,
+    show,
+    resize,
+    undo,
+    maskLayer,
     apply: perform,
     zoomIn: () => zoom(STEP * STEP),
     zoomOut: () => zoom(1 / STEP / STEP),

@@ -58,7 +58,10 @@ test('where nothing can be hashed the piece goes without', async () => {
 test('a request that is stopped while it is hashed is never sent', async () => {
   const wire = new Wire()
   let give: (digest: string) => void = () => undefined
-  const request = new ChecksumHttpStack(file, () => new Promise((done) => (give = done)), wire).createRequest('PATCH', '/u')
+  const request = new ChecksumHttpStack(file, () => new Promise((done) => (give = done)), wire).createRequest(
+    'PATCH',
+    '/u',
+  )
   const sending = request.send(piece(0, 4))
   await request.abort()
   give('sum')

@@ -32,7 +32,10 @@ test('speed is of the last seconds and ends with them', () => {
 
 test('a full disk waits for the reader, a broken piece is sent again', () => {
   const answered = (status: number, method = 'PATCH') =>
-    ({ originalResponse: { getStatus: () => status }, originalRequest: { getMethod: () => method } }) as TusDetailedError
+    ({
+      originalResponse: { getStatus: () => status },
+      originalRequest: { getMethod: () => method },
+    }) as TusDetailedError
   expect(shouldRetry(answered(507), () => true)).toBe(false)
   expect(shouldRetry(answered(409, 'POST'), () => true)).toBe(false)
   expect(shouldRetry(answered(460), () => false)).toBe(true)
@@ -41,5 +44,9 @@ test('a full disk waits for the reader, a broken piece is sent again', () => {
 
 test('the time of a file is told unless the service would refuse it', () => {
   expect(formatModified({ lastModified: 5 })).toBe('1970-01-01T00:00:00.005Z')
-  expect([-1, NaN, 253402300800000].map((lastModified) => formatModified({ lastModified }))).toEqual(['', '', ''])
+  expect([-1, NaN, 253402300800000].map((lastModified) => formatModified({ lastModified }))).toEqual([
+    '',
+    '',
+    '',
+  ])
 })

@@ -109,7 +109,9 @@ export function useUploads({ describeFailure, onDone, onTaken }: Hooks) {
   /** Send these to a folder; what was begun before goes on where it stopped. */
   async function add(files: (PickedFile & { to?: string })[], folder: string) {
     await loadUnfinished()
-    const newRows = files.map((one) => begin(one, one.to ?? (one.inner ? joinPath(folder, one.inner) : folder)))
+    const newRows = files.map((one) =>
+      begin(one, one.to ?? (one.inner ? joinPath(folder, one.inner) : folder)),
+    )
     rows.value = [...rows.value.filter(({ id }) => !newRows.some((row) => row.id === id)), ...newRows]
     start()
   }
@@ -124,7 +126,12 @@ export function useUploads({ describeFailure, onDone, onTaken }: Hooks) {
     return true
   }
 
-  function begin({ file }: PickedFile, folder: string, name = file.name, known?: api.UnfinishedUpload): UploadRow {
+  function begin(
+    { file }: PickedFile,
+    folder: string,
+    name = file.name,
+    known?: api.UnfinishedUpload,
+  ): UploadRow {
     const path = joinPath(folder, name)
     const previous = known ?? unfinished.value.find((one) => one.path === path && isSame(one, file))
     const meta = { filename: name, folder, modified: formatModified(file), relativePath: path }
@@ -216,8 +223,23 @@ export function useUploads({ describeFailure, onDone, onTaken }: Hooks) {
   }
 
   return {
-    rows, unfinished, busy, total, sent, speed, left,
-    add, resume, resolve, retry, pause, pauseAll, cancel, discard, loadUnfinished, removeFinished,
+    rows,
+    unfinished,
+    busy,
+    total,
+    sent,
+    speed,
+    left,
+    add,
+    resume,
+    resolve,
+    retry,
+    pause,
+    pauseAll,
+    cancel,
+    discard,
+    loadUnfinished,
+    removeFinished,
   }
 }
 
