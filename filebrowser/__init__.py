@@ -1,1 +1,1 @@
-"""Files of the data directory: what changed on disk, and (later) browsing and uploads."""
+"""Files of the data directory: browsing, operations, search, uploads, shares, WebDAV."""

@@ -1,4 +1,4 @@
-"""Small files of our own that survive a power cut whole, or are not there."""
+"""Atomic writes of the service's own small files, and renaming of damaged ones."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ _NO_NAMES = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM})
 
 
 def sync_names(folder: int) -> None:
-    """See the names in an open folder onto the disk, where the file system has such folders.
+    """fsync an open folder, where the file system supports that.
 
     A bucket has none: there a name is as safe as its file. Raises ``OSError``.
     """
@@ -55,7 +55,7 @@ def write_atomically(folder: int, name: str, content: bytes) -> None:
 
 
 def put_aside(path: Path) -> Path:
-    """Rename what cannot be used, so that it can be looked at; its new path. Raises ``OSError``.
+    """Rename a damaged file or folder to ``NAME.damaged-TIME``; its new path. Raises ``OSError``.
 
     Of the files that were put aside before, the latest few stay.
     """

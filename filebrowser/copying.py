@@ -1,4 +1,4 @@
-"""Bytes from one place to another: whole, durable, and checked where the original is to go."""
+"""Copying files and folders with fsync, optional verification, measuring and removal of trees."""
 
 import errno
 import hashlib

@@ -1,4 +1,4 @@
-"""SQLite files that may be made anew: opened, checked, put aside where they are damaged.
+"""SQLite files that can be recreated: opened, checked, and replaced when they are damaged.
 
 No tree depends on what stands in them, so damage never keeps a process from starting:
 the file is renamed ``NAME.damaged-<time>``, the log says so once, and an empty one takes its place.
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 
 class Damaged(sqlite3.DatabaseError):
-    """The file can be read and is none of ours: another version, other tables, broken pages."""
+    """The file is readable but unusable: another schema version, other tables or corrupt pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The tables of a file (SQL that may be repeated), and the number of that form."""
+    """SQL that creates the tables (idempotent), the schema version, and connection settings."""
 
     script: str
     version: int = 1
@@ -40,7 +40,7 @@ class Layout:
 
 
 class Database:
-    """One file for all threads of a process: opened when it is first asked, and after a fork.
+    """One SQLite file shared by all threads of a process; opened lazily and reopened after a fork.
 
     Damage that shows in use is mended once: the work is done again on the new file.
     """
@@ -116,7 +116,7 @@ def set_aside(path: Path, error: BaseException) -> None:
 
 
 def clear_the_way(path: Path) -> None:
-    """Put aside what stands where the file, or what SQLite keeps beside it, belongs."""
+    """Rename whatever blocks the file, or SQLite's files beside it, when it is no usable file."""
     for ending in ("", *BESIDE):
         there = Path(f"{path}{ending}")
         if not os.path.lexists(there):
@@ -143,7 +143,7 @@ def identity(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """One process at a time: two would put aside each other's new file."""
+    """Hold an exclusive flock beside the file, so that only one process replaces it."""
     handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""A zip taken apart into a folder of its own, whatever somebody put into it.
+"""Extraction of zip archives into a new folder, within limits and the upload rules.
 
 Everything is judged before or while it comes: names by the gate, links and devices are refused,
 bytes are counted as they are written and not as the archive declares them. What cannot be taken is
@@ -148,7 +148,7 @@ def _extract(step: Step, work: Work, rules: Rules, count: _Count) -> Place | Non
 
 @dataclass(frozen=True, slots=True)
 class _Goal:
-    """Where files grow, where they will lie, and what may lie there."""
+    """Draft folder, final place, and the rules for files there."""
 
     draft: Place
     final: Place

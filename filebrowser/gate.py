@@ -1,4 +1,4 @@
-"""The one door from a request's path to an open file; nothing else opens paths of users.
+"""Path checks: turns a request's path into an open file; the only code that opens paths of users.
 
 A path is cut into names, each name is judged, and the rest is the kernel's: ``openat2`` with
 ``RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS`` from the root's own descriptor,
@@ -60,7 +60,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A judged path: a root and the names below it."""
+    """A checked path: a root and the names below it."""
 
     root: Root
     names: tuple[str, ...]
@@ -95,7 +95,7 @@ class Place:
 
 
 def locate(path: str, roots: Sequence[Root]) -> Place:
-    """The place that ``path``, "root/name/name", means among the roots a caller has.
+    """Parse ``path``, "root/name/name", into a place among ``roots``; the disk is not read.
 
     Odd names that others left on the disk are asked for as they are listed: written out. Raises
     :class:`BadPath` for what is no path and :class:`NotHere` for an unknown root or a hidden name.
@@ -109,7 +109,7 @@ def locate(path: str, roots: Sequence[Root]) -> Place:
 
 
 def find_place(path: str, roots: Sequence[Root]) -> Place:
-    """As :func:`locate`, under the names that are on the disk where Unicode has two forms of one.
+    """As :func:`locate`, with the names on the disk where Unicode has two forms (NFC, NFD).
 
     "ü" is one character or two (NFC, NFD), by the system that a name came from, and the same to
     people. A name that is there just as it was asked for comes first; one that is there in neither
@@ -139,7 +139,7 @@ def _is_found(root: Root, names: tuple[str, ...]) -> bool:
 
 
 def hidden_in(place: Place) -> Callable[[str], object]:
-    """True, or something like it, for the names in the folder at ``place`` that nobody has."""
+    """A predicate on names in the folder at ``place``: truthy for hidden ones."""
     depth = len(place.names)
     last = [
         translate(parts[depth])
@@ -238,13 +238,13 @@ def parent_of(place: Place) -> Iterator[tuple[int, str]]:
 
 
 def why_fixed(place: Place) -> str:
-    """What a refusal adds for a folder of the service's own."""
+    """Text that a refusal adds where the place is one of the service's own folders, else ""."""
     return ": the service needs it; it can be emptied" if place.may_be_made else ""
 
 
 @contextmanager
 def holder_of(place: Place) -> Iterator[tuple[int, str]]:
-    """As :func:`parent_of` for who only looks: nothing may be changed by it. Not for a root.
+    """As :func:`parent_of`, for reading: nothing may be changed through it. Not for a root.
 
     What the system itself forbids inside is :class:`NotAllowed` too.
     """
@@ -288,7 +288,7 @@ def make_folder_in(holder: int, name: str, mode: int, *, any_name: bool = False)
 
 @contextmanager
 def own_folder(root: Root, name: str) -> Iterator[int]:
-    """The open folder ``name`` of Easel's own at the top of ``root``; made, 0700, where missing.
+    """Open the service's own folder ``name`` at the top of ``root``; made, 0700, if missing.
 
     No path of a caller leads there: ``name`` is one of the root's ``hidden`` names. Raises
     :class:`NotAllowed` on a root that may not be changed, :class:`NotAFile` for a link.
@@ -372,7 +372,7 @@ def folder_inside(holder: int, name: str) -> int:
 
 
 def lies_in(folder: int, identity: tuple[int, int]) -> bool:
-    """Whether the open ``folder`` is, or lies below, the one of this device and inode."""
+    """Whether the open ``folder`` is the folder of this (device, inode), or is below it."""
     here, last = os.dup(folder), (0, 0)
     try:
         while True:

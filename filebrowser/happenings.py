@@ -1,4 +1,4 @@
-"""What became of a file or folder, and at which place."""
+"""File events: what changed, and at which place."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from filebrowser.gate import Place
 
 
 class What(StrEnum):
-    """The kinds of changes that are told."""
+    """Kinds of file events."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -17,7 +17,7 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One change. ``previous`` is where a moved thing was."""
+    """One file event. ``previous`` is the old place of something that was moved."""
 
     what: What
     place: Place

@@ -1,4 +1,4 @@
-"""Jobs: steps on files that go on when their caller leaves, and after the process was killed.
+"""Background jobs on files: they outlive the request, and resume after a restart.
 
 Each step is noted when it is done. One that was under way when the process died is done again
 from its beginning, unless what it was to name is found under a name in its folder already.
@@ -51,7 +51,7 @@ class _Stopped(Exception):
 
 
 class Jobs:
-    """Runs jobs and tells of them. Start it after any fork."""
+    """Runs file jobs in a thread pool and reports their state. Start it after any fork."""
 
     def __init__(
         self, store: JobStore, rules: Rules, tell: Tell, reserve: Reserve = reserve_nothing

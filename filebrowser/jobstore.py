@@ -1,4 +1,4 @@
-"""Jobs on files as a database of our own keeps them, so that none is lost with the process."""
+"""File jobs in SQLite, so that they survive a restart."""
 
 import json
 import logging
@@ -55,7 +55,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What a job is to do, whole: it can be taken up again from this alone."""
+    """Everything a job needs to run or to be resumed: operation, access, steps, conflict policy."""
 
     verb: Verb
     visit: Visit

@@ -1,4 +1,4 @@
-"""What happens to files, for whoever listens: verbs tell at once, the disk's watcher soon after.
+"""File events for listeners: published by operations at once, and by the watcher soon after.
 
 The latest happenings are kept, so that a listener who was away for a moment misses nothing; one
 who was away for longer is told to list again. Everybody hears of what their own trees show.
@@ -25,7 +25,7 @@ TWICE_SECONDS = 3.0  # within which the watcher's word for what a verb told is n
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One happening with its number, and the entry that is there now."""
+    """A numbered event, with the entry that is there now (None if deleted)."""
 
     seq: int
     happening: Happening
@@ -34,7 +34,7 @@ class Told:
 
 
 class Hub:
-    """Numbers happenings and keeps the latest. Safe for threads."""
+    """Numbers events and keeps the latest ones for listeners. Thread-safe."""
 
     def __init__(self, most: int = MOST_KEPT) -> None:
         self.epoch = secrets.token_hex(4)  # numbers of another process are no numbers of ours
@@ -44,7 +44,7 @@ class Hub:
         self._news = threading.Condition()
 
     def tell(self, happening: Happening) -> None:
-        """Something happened."""
+        """Publish an event, unless the same state was published a moment ago."""
         entry = None if happening.what is What.DELETED else _entry(happening.place)
         with self._news:
             if self._is_old(happening, entry):

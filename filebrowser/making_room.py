@@ -1,4 +1,4 @@
-"""What makes room must work where there is none: records of deletions are written in a reserve."""
+"""Full disks: recognising them, and retrying writes after the reserve file was freed."""
 
 import errno
 import sqlite3
@@ -27,7 +27,7 @@ def is_full(error: BaseException) -> bool:
 
 
 def with_room(act: Callable[[], T], make_room: MakeRoom) -> T:
-    """What ``act`` returns; on a full disk it is done again while ``make_room`` helps."""
+    """Call ``act``; again while it fails on a full disk and ``make_room()`` frees space."""
     while True:
         try:
             return act()

@@ -1,4 +1,4 @@
-"""Tells which paths lie on a file system that does not report its changes."""
+"""Finds folders on file systems that do not report changes through inotify."""
 
 import os
 import re

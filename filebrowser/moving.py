@@ -1,4 +1,4 @@
-"""Moving and copying: what is to go where, and each step of it.
+"""Moving and copying as steps: planning, checks, and execution of each step.
 
 A step is whole or leaves nothing: copies grow in a hidden work folder on the same disk and get
 their name at the end. Nothing is written over unless the caller says so.
@@ -38,7 +38,7 @@ MOST_TRIED = 10_000  # numbers for a name that is taken
 
 
 class State(StrEnum):
-    """How a step ended."""
+    """Outcome of a step."""
 
     DONE = "done"
     SKIPPED = "skipped"
@@ -47,7 +47,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that is to become ``name`` in ``folder``."""
+    """One source that is to become ``name`` in ``folder``."""
 
     source: Place
     folder: Place
@@ -83,7 +83,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one path. ``to`` is where it lies now.
+    """Result of one step. ``to`` is the path where it is now.
 
     ``left_out`` names the first of the ``left_out_count`` files that did not come along.
     """
@@ -98,7 +98,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a step works with. ``key`` names its work folder."""
+    """Context of a step: its work folder's ``key``, the conflict policy and callbacks."""
 
     key: str
     conflict: Conflict | None
@@ -277,7 +277,7 @@ def identity(holder: int, name: str) -> tuple[int, int]:
 
 @contextmanager
 def opened(step: Step) -> Iterator[int]:
-    """The open folder that a step writes to. Raises :class:`NotAllowed` where it may not."""
+    """The open target folder of a step. Raises :class:`NotAllowed` where it may not be written."""
     if not step.target.writable:
         raise NotAllowed(f"{step.target.text!r} cannot be written.")
     folder = open_folder(step.folder)
@@ -346,7 +346,7 @@ def discard(place: Place) -> None:
 
 
 def settle(source: int, name: str, target: int, new: str, conflict: Conflict | None) -> str | None:
-    """Give what is ``name`` in one open folder the name ``new`` in another.
+    """Rename ``name`` of one open folder to ``new`` in another, by the conflict policy.
 
     The name that it got; None where it was left as it is. Raises :class:`Taken` and ``OSError``.
     """

@@ -1,4 +1,4 @@
-"""The names of a folder in an order: read whole, or brought up to date where little differs.
+"""Sorted names of a folder: read in full, or updated from an earlier list where few names changed.
 
 What a folder holds is always read from the disk itself; only the order is carried on. To put
 100,000 names in order costs three times what reading them does (measured).
@@ -30,7 +30,7 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which names of a folder, and in which order. ``dotted``: those that begin with a dot too."""
+    """Key of a sorted list: folder, sort field, whether dotted names are included."""
 
     place: Place
     sort: Sort
@@ -43,14 +43,14 @@ class Wanted:
 
     @property
     def shown(self) -> Callable[[str], bool]:
-        """Whether a name in the folder is one of them."""
+        """A predicate: whether a name in the folder is listed."""
         away, dotted = hidden_in(self.place), self.dotted
         return lambda name: (dotted or name[0] != ".") and not away(name)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Names in their order, and all names of the folder with their inodes, the hidden ones too.
+    """Sorted names, and the inode of every name in the folder, hidden ones included.
 
     An inode is 0 where the order has nothing to do with what a name stands for.
     """
@@ -82,7 +82,7 @@ def read(folder: int, wanted: Wanted) -> Order:
 
 
 def brought_up(folder: int, wanted: Wanted, known: Order) -> Order | None:
-    """An earlier order of the same folder as it is now; None where too much differs.
+    """Update an earlier list of the same folder; None where too many names changed.
 
     The names are read anew; those that came, went or stand for another inode change their place.
     In an order by time or size others stay where they are, though they may have grown.

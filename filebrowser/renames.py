@@ -1,4 +1,4 @@
-"""Names given to what is there: never over another's without being told to.
+"""Renames that never replace an existing name unless told to (``renameat2``, with fallbacks).
 
 ``renameat2`` where the file system knows it; else the nearest that a file system without it can do
 (NFS, buckets and other FUSE). All by descriptors of open folders.

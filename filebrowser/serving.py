@@ -1,4 +1,4 @@
-"""An open file as an HTTP answer: Range at any offset, conditions, headers that keep it tame."""
+"""An open file as a Flask response: ranges, conditional requests, security headers."""
 
 import os
 import re
@@ -27,7 +27,7 @@ SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How a file is handed out. One of an unknown kind is always an attachment."""
+    """Response options of a file. Unknown media types are always attachments."""
 
     name: str  # the file's name for the one who saves it
     kind: str = BYTES

@@ -1,4 +1,4 @@
-"""Decides when a file has settled, from hints that something happened and from the disk itself.
+"""Debouncing of file changes: decides from hints and from the disk when a file is complete.
 
 Hints may be late, doubled or lost; the disk is the truth. A hint makes a path pending; a pending
 path is looked at again until it stays as it is for long enough, and only then is it told.
@@ -36,7 +36,7 @@ class FileChange:
 
 
 class Phase(StrEnum):
-    """What is known of a pending file's writer; it decides how long to wait."""
+    """State of the process that writes a pending file; it sets how long to wait."""
 
     DONE = "done"  # its writer closed it, or a rename put it there
     WRITING = "writing"  # somebody writes and has not closed it
@@ -57,7 +57,7 @@ class _Pending:
 
 
 class Settler:
-    """Knows the settled files below some roots, and finds out what differs.
+    """Known files below some roots, and pending changes, reported once stable.
 
     Hidden files and folders are passed over; symbolic links are followed where ``links`` is true,
     else they are not there. Not thread-safe: one thread at a time.
@@ -70,7 +70,7 @@ class Settler:
         self._pending: dict[Path, _Pending] = {}
 
     def learn(self) -> None:
-        """Take what lies on the disk now as known. Raises OSError where it cannot be read."""
+        """Take the files on the disk as known. Raises OSError where they cannot be read."""
         self._known = dict(self._walk_roots())
 
     @property

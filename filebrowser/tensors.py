@@ -1,4 +1,4 @@
-"""What a safetensors file says of itself, read from an open file that anybody may have made.
+"""Bounded parsing of safetensors headers from untrusted files.
 
 8 bytes of little-endian length N, N bytes of JSON, then the tensors; the file is whole exactly when
 its size is ``8 + N + max(data_offsets)``. Bounded in time and memory, whatever is in it.
@@ -25,7 +25,7 @@ BITS = {
 
 @dataclass(frozen=True, slots=True)
 class Tensors:
-    """The header: texts about the file, and each tensor's type, shape and place."""
+    """A parsed header: metadata, and shape and dtype of each tensor."""
 
     metadata: Mapping[str, str]
     shapes: Mapping[str, tuple[int, ...]]

@@ -1,4 +1,4 @@
-"""Small texts, read and saved whole; nobody's changes are lost to another's.
+"""Reading and saving small text files with optimistic locking by etag.
 
 A save names the state of the file that it was made from. The new text trades places with the file
 in one step; what comes out of it is looked at, and traded back if it is another state.

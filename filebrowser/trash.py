@@ -1,4 +1,4 @@
-"""Deleted things wait in ``.trash/<id>/`` of their root until they are restored or too old.
+"""Trash: deleted entries are moved to ``.trash/<id>/`` of their root until restored or expired.
 
 ``info.json`` there says what lies in it, where it was and whose it is. It is on the disk before
 anything moves: a thing that it names and that is not there never left its place.
@@ -42,7 +42,7 @@ ABANDONED = 7 * 24 * 3600.0  # seconds since anything was made in a work folder
 
 @dataclass(frozen=True, slots=True)
 class Thrown:
-    """One thing of a deletion. It lies under ``key`` beside the sidecar."""
+    """One deleted entry, stored as ``key`` beside the sidecar."""
 
     key: str
     path: str  # below its root, where it was, as callers write it
@@ -202,7 +202,7 @@ def purge(visit: Visit, trash_id: str) -> None:
 
 
 def thrown(visit: Visit) -> list[tuple[Root, Sidecar]]:
-    """The caller's own deletions, the latest first, with what of them is there still."""
+    """The caller's own deletions, latest first, with the items that are still in the trash."""
     check_rights(visit, (Right.VIEW,))
     found = [
         (root, replace(sidecar, items=tuple(_present(bin_, sidecar))))
@@ -221,7 +221,7 @@ def _present(bin_: Place, sidecar: Sidecar) -> Iterator[Thrown]:
 
 
 def weight(root: Root, sidecar: Sidecar) -> int:
-    """Bytes that one deletion still takes."""
+    """Bytes that one deletion takes on the disk."""
     return measure(Place(root, (TRASH, sidecar.id))).size
 
 

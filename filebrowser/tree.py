@@ -1,4 +1,4 @@
-"""What a folder holds: entries, and pages of them in an order.
+"""Directory listings: entries, and sorted pages of them, with a cache of sorted names.
 
 The names of a folder are kept, in their order, for as long as the folder itself says that nothing
 came or went (its times); so the second page of 100,000 names costs as little as any other. When
@@ -38,7 +38,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which part of a folder is asked for."""
+    """Sort order and range of a page of a listing."""
 
     sort: Sort = Sort.NAME
     descending: bool = False
@@ -58,7 +58,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """An order, and the state of the folder that it belongs to."""
+    """Cached names of a folder, with the folder's state when they were read."""
 
     stamp: tuple[int, ...]
     order: Order
@@ -67,7 +67,7 @@ class _Kept:
 
 
 def look(place: Place) -> Entry:
-    """The entry at ``place``. Raises :class:`NotHere` and the gate's errors."""
+    """Stat ``place`` and return its entry. Raises :class:`NotHere` and the gate's errors."""
     name = place.names[-1] if place.names else place.root.name
     try:
         if not place.names:
@@ -86,7 +86,7 @@ def entry_of(name: str, facts: os.stat_result) -> Entry:
 
 
 class Listings:
-    """Makes pages; safe for threads. One for the whole process."""
+    """Pages of folder listings from cached sorted names. Thread-safe; one per process."""
 
     def __init__(self, most_kept: int = MOST_KEPT) -> None:
         self._most_kept = most_kept

@@ -1,4 +1,4 @@
-"""Who stands at the gate: a name, the trees that are open to it, and what it may do there."""
+"""Access of one caller: its name, the roots that are open to it, and its rights."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ READING = frozenset({Right.VIEW, Right.DOWNLOAD})
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One caller at the gate. ``who`` owns uploads, shares and what lies in the trash."""
+    """One caller's access. ``who`` is the owner name of uploads, shares and trash entries."""
 
     who: str
     roots: tuple[Root, ...]
@@ -40,7 +40,7 @@ def check_rights(visit: Visit, needed: Collection[Right]) -> None:
 
 
 def reach(visit: Visit, path: str, *needed: Right) -> Place:
-    """The place that ``path``, "/root/name/name", means for this visit.
+    """The place that ``path``, "/root/name/name", means for this access.
 
     Raises :class:`NotAllowed` without the rights ``needed``, ``BadPath`` and ``NotHere`` as
     :func:`filebrowser.gate.locate`: a root of others is as absent as one that is not there.

@@ -1,4 +1,4 @@
-"""All that lies below a folder, found through the gate: no links followed, nothing hidden told."""
+"""Recursive walk below a folder: links are not followed, hidden names are skipped."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ MOST_WALKED = 1_000_000  # files and folders
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Something below the place where a walk began."""
+    """One entry below the folder where the walk began."""
 
     place: Place
     facts: os.stat_result

@@ -1,4 +1,4 @@
-"""Tells listeners which files below some folders came, changed, moved or left, once settled.
+"""Watches folders and calls back with created, changed, moved and deleted files, debounced.
 
 watchdog hints that something happened; :mod:`filebrowser.settling` looks at the disk and decides.
 Whole within two seconds of a file's last byte, and never a half-copied file while its writer is at
@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How a watcher looks: whether through symbolic links, and how often at everything.
+    """Options of a watcher: whether to follow symbolic links, rescan and poll intervals.
 
     ``poll`` is for folders whose changes the system does not tell. Seconds.
     """
@@ -264,7 +264,7 @@ class Watcher:
 
 @dataclass(frozen=True, slots=True)
 class _Eye:
-    """What watches one place. A place of another inode is another place."""
+    """One watchdog observer on one folder; a folder with another inode needs a new one."""
 
     mode: str
     inode: int
@@ -339,7 +339,7 @@ class _Handler(events.FileSystemEventHandler):
 
 
 def _retrying(look: Callable[[], None]) -> None:
-    """Look at the disk; an unreachable network share is looked at again at the next turn."""
+    """Run a scan; log errors instead of raising, as the next turn scans again."""
     try:
         look()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The checkpoint at work: loaded, with what the prompts ask for mounted on its weights."""
+"""The loaded checkpoint of a job, with LoRAs and other extra networks applied to its weights."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Means:
-    """What a pass draws with: all found and loaded, the weights not yet changed."""
+    """The loaded components of one pass; the weights are not changed yet."""
 
     checkpoint: Checkpoint
     vae: "AutoencoderKL"
@@ -57,7 +57,7 @@ Listed = dict[str, dict[str, None]]  # entries in the order they were met, by wh
 
 @dataclass(slots=True, eq=False)
 class Findings:
-    """What the job met and its infotext or its caller should be told."""
+    """Hashes, missing names and remarks that a job collects for its infotext and its answer."""
 
     hashes: Listed = field(default_factory=dict)
     missing: Listed = field(default_factory=dict)
@@ -89,9 +89,9 @@ class Findings:
 
 @dataclass(eq=False)
 class Bench:
-    """One checkpoint at a time. Leaving restores its weights, bit for bit.
+    """Holds one checkpoint at a time; leaving the context restores its weights bit for bit.
 
-    Only the bench holds on to a checkpoint: when another takes its place, its memory is free.
+    No other object keeps a reference to the checkpoint, so its memory is free once it is replaced.
     """
 
     request: GenerationRequest
@@ -113,12 +113,12 @@ class Bench:
 
     @property
     def means(self) -> Means:
-        """What lies on the bench. Not before the first :meth:`use`."""
+        """The loaded components. Call :meth:`use` first."""
         assert self._means is not None
         return self._means
 
     def use(self, leg: Leg) -> Means:
-        """Have the leg's checkpoint here, with its networks added to the weights."""
+        """Load the checkpoint and the extra networks of a pass, unless they are loaded already."""
         self.token_merging = leg.token_merging
         wanted = (leg.checkpoint, leg.texts.tags)
         if self._equipped != wanted or self._means is None:
@@ -144,7 +144,7 @@ class Bench:
             self.found.hashed(LORA_HASHES, means.networks.hashes)
 
     def prompts(self, leg: Leg) -> Conditioning:
-        """The prompts of one batch, which are those of every batch, for what lies here."""
+        """The conditioning of a pass's prompts, for every batch; encoded once and cached."""
         texts, means = leg.texts, self.means
         key = (leg.checkpoint, texts, leg.timing)
         if key not in self.encoded:
@@ -165,14 +165,14 @@ class Bench:
         return self.encoded[key]
 
     def empty(self) -> Tensor | None:
-        """The encoded empty prompt, where an option pads with it; (77,width)."""
+        """The encoded empty prompt, (77, width), where the option ``pad_cond_uncond`` needs it."""
         if not self.request.options.pad_cond_uncond:
             return None
         return self.means.encoder.encode([""])[0]
 
     @property
     def uneven(self) -> bool:
-        """Whether some prompt is longer than its negative one, or shorter."""
+        """Whether some positive prompt has another number of tokens than its negative prompt."""
         return any(
             len(strand.stages[0].context) != len(negative[0].context)
             for conditioning in self.encoded.values()

@@ -1,7 +1,7 @@
-"""Engine.run: the story of one job, top to bottom.
+"""The engine: one call, ``Engine.run(request)``, takes a request and returns its pictures.
 
-``Engine(registry).run(request)`` is the whole library: a frozen request goes in, pictures with
-their infotext come out. It knows no web, no queue and no files but those of the models.
+A frozen :class:`GenerationRequest` goes in; a :class:`Generation` (pictures with their infotext)
+comes out. The engine reads no files but models' and knows neither HTTP nor a queue.
 """
 
 import time
@@ -55,12 +55,12 @@ from generator.workload import NO_LIMIT
 
 
 class Engine:
-    """Draws the jobs of one device, one at a time; owns the weights in memory.
+    """Runs the jobs of one device, one at a time; owns the loaded weights.
 
-    ``device`` is a torch device ("cpu", "cuda:0"); ``half`` computes in fp16 on CUDA (the CPU
-    always computes in fp32). ``styles_files`` are read afresh for each job that names a style.
-    ``listener`` hears of every job, and has the last word on every picture that leaves.
-    ``most_megapixel_steps`` is the work of one job, its script's drawings together.
+    ``device`` is a torch device ("cpu", "cuda:0"); ``half`` computes in fp16 on CUDA (the CPU always
+    computes in fp32). ``styles_files`` are read again for each job that names a style. ``listener``
+    is called for every job and filters every picture that leaves. ``most_megapixel_steps`` limits
+    the work of one job, all drawings of its script together.
     """
 
     def __init__(
@@ -103,16 +103,16 @@ class Engine:
         self._describers.drop()
 
     def enlarge(self, request: ExtrasRequest) -> Extras:
-        """Make pictures larger. Raises the errors of :mod:`generator.errors`."""
+        """Upscale pictures (the Extras tab). Raises the errors of :mod:`generator.errors`."""
         release = Releaser(self._listener, request.user_name)
         return release.enlarged(enlarge_all(request, self._upscalers))
 
     def describe(self, question: Question) -> str:
-        """A picture in words. Raises the errors of :mod:`generator.errors`."""
+        """Caption or tag a picture. Raises the errors of :mod:`generator.errors`."""
         return self._describers.answer(question)
 
     def make_word(self, word: NewWord) -> Path:
-        """Make a learned word; the file. Raises :class:`WordExists` and as :meth:`run` does."""
+        """Create a textual inversion; its file. Raises :class:`WordExists` and as :meth:`run`."""
         file = self._registry.find_checkpoint(word.checkpoint)
         model = self._hold(file).checkpoint.text_encoder
         vectors = first_vectors(word, model, self._tokenizer)
@@ -122,11 +122,11 @@ class Engine:
     def train_word(
         self, lesson: Lesson, examples: Sequence[Example], watch: Watch = unwatched
     ) -> Path:
-        """Train a learned word and write it; the file. Raises as :meth:`run` does."""
+        """Train a textual inversion and write its file; the path. Raises as :meth:`run`."""
         return train_word(lesson, examples, self._registry, self.pupil, watch)
 
     def pupil(self, lesson: Lesson, vectors: Tensor, step: int) -> Pupil:
-        """What learns in a lesson, its networks in memory. Raises as :meth:`run` does."""
+        """The state of a training: vectors (k, width) and loaded networks. Raises as :meth:`run`."""
         file = self._registry.hashed(self._registry.find_checkpoint(lesson.checkpoint))
         residence = self._hold(file)
         vae_file = self._registry.vae_for(file, lesson.vae) or self._lacking_vae(residence)
@@ -169,7 +169,7 @@ class Engine:
         return (image if name == "None" else self._upscalers.enlarge(image, name, scale)), name
 
     def _run_heard(self, release: Releaser, request: GenerationRequest, watch: Watch) -> Generation:
-        """A request without a script, heard by the listener; what that draws inside it is not."""
+        """Draw a request without a script and let the listener filter the result."""
         found = self._run_once(request, watch)
         return release.drawn(found, request, partial(self._run_once, watch=watch))
 
@@ -271,7 +271,7 @@ class Engine:
     def _equip(
         self, request: GenerationRequest, follower: Follower, checkpoint: str, texts: Texts
     ) -> Means:
-        """Everything that a pass draws with, in memory."""
+        """Load checkpoint, VAE, extra networks and prompt encoder of one pass."""
         file = self._registry.hashed(self._registry.find_checkpoint(checkpoint))
         vae_file = self._find_vae(request, file)
         residence = self._load(file, follower)
@@ -317,7 +317,7 @@ class Engine:
     def _embedding_hash(
         self, options: Snapshot, bundled: Sequence[BundledWord], name: str
     ) -> str | None:
-        """What the infotext tells of a textual inversion: its hash, or the LoRA it came with."""
+        """A textual inversion's 12-digit hash, or the LoRA that bundles it, for the infotext."""
         if not options.textual_inversion_add_hashes_to_infotext:
             return None
         try:

@@ -27,7 +27,7 @@ USUAL = 4.0  # strengths beyond are taken as they are, and remarked upon
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BundledWord:
-    """A textual inversion that a LoRA brings along."""
+    """A textual inversion stored inside a LoRA file."""
 
     inversion: TextualInversion
     lora: str  # as the prompt names it
@@ -35,7 +35,7 @@ class BundledWord:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What the tags of a prompt came to."""
+    """The extra networks that the tags of a prompt name, loaded."""
 
     mounts: tuple[Mount, ...] = ()
     hypernetworks: tuple[tuple[Hypernetwork, float], ...] = ()  # with their strengths

@@ -22,9 +22,9 @@ SMOOTH = ImageFilter.GaussianBlur(4)  # pixels; a mask of cells has steps
 
 @dataclass(slots=True, eq=False)
 class Finisher:
-    """Finishes the pictures of one job.
+    """Applies colour correction and the inpainting overlay to the pictures of one img2img job.
 
-    ``maps`` gathers the masks to answer, ``asides`` what is to be saved beside the pictures.
+    ``maps`` collects the masks for the answer, ``extra_images`` the pictures to be saved beside.
     """
 
     prepared: Prepared

@@ -1,4 +1,4 @@
-"""Tells a job's watch where the job is, and hears from it when to stop."""
+"""Reports a job's progress to its watch and passes stop requests on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ Draw = Callable[[Tensor], "Image"]
 
 
 class Interrupted(Exception):
-    """A stop was heard between two pieces of work that come before the sampling."""
+    """The watch asked for an interrupt before the sampling began (while loading or encoding)."""
 
 
 @dataclass(slots=True, eq=False)
 class Follower:
-    """Where one job is. ``draw`` makes a small picture of a latent (B,4,h,w)."""
+    """Progress of one job. ``draw_preview`` makes a preview picture of a latent (B,4,h,w)."""
 
     watch: Watch
     progress: Progress
@@ -47,7 +47,7 @@ class Follower:
         return self._tell(replace(self.progress, job=job, batch=done, step=0, textinfo=None), None)
 
     def check(self) -> None:
-        """Hear of a stop before the sampling; a skip is kept. Raises :class:`Interrupted`."""
+        """Poll for a stop before the sampling: raises :class:`Interrupted`; a skip is remembered."""
         stop = self._tell(self.progress, None)
         if stop is Stop.INTERRUPT:
             raise Interrupted

@@ -1,7 +1,7 @@
-"""What a U-Net with more than four input channels looks at beside the latent.
+"""Extra U-Net input channels of inpainting and InstructPix2Pix checkpoints.
 
-Inpainting checkpoints (Rombach et al. 2022, 9 channels: latent, mask, masked picture) and
-InstructPix2Pix (Brooks et al. 2023, 8 channels: latent, picture). Contract sections 4.5 and 5.2.
+Inpainting checkpoints (Rombach et al. 2022) read 9 channels: latent, mask, masked picture.
+InstructPix2Pix (Brooks et al. 2023) reads 8: latent, picture. Contract sections 4.5 and 5.2.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Beside = Callable[[Tensor, Rows], Tensor]  # the latent's rows (n,4,h,w) -> with
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guide:
-    """The picture to look at, and the part of it to repaint."""
+    """The picture and the mask that are concatenated to the latent."""
 
     size: tuple[int, int]  # of the latent, (w, h)
     pixels: Tensor | None = None  # (1 or B,3,H,W) in -1..1; None: there is no picture
@@ -35,7 +35,7 @@ class Guide:
 def guide_channels(
     checkpoint: Checkpoint, vae: "AutoencoderKL", guide: Guide | None
 ) -> Beside | None:
-    """How to add the channels that ``checkpoint`` wants; None where it wants the latent alone."""
+    """A function that adds the input channels of ``checkpoint``; None where it has 4 channels."""
     if guide is None or not (checkpoint.repaints or checkpoint.follows_picture):
         return None
     if checkpoint.repaints:

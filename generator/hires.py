@@ -54,7 +54,7 @@ LATE = ("Hires prompt", "Hires negative prompt", "Hires schedule type")
 
 @dataclass(frozen=True, slots=True)
 class HiresTexts:
-    """What the second pass has of its own; None where it has not."""
+    """The second pass's checkpoint and prompts where they differ from the first's, else None."""
 
     checkpoint: str | None  # "stem [hash]"
     prompt: str | None

@@ -1,4 +1,4 @@
-"""What a listener of a running job may be told, and may change. Free of torch."""
+"""The listener's interface: what it may observe and change of a running job. Free of torch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,23 +14,22 @@ if TYPE_CHECKING:
 
 
 class Watch(Protocol):
-    """Follows one job from the inside. Called by the engine, in its thread, before each step.
+    """Progress callback of one job. Called by the engine, in its thread, before each step.
 
-    ``preview`` draws a small picture of the current latent; a watch that wants none never calls
-    it, so previews cost nothing unseen. The return value stops the job; a watch that raises
-    fails it.
+    ``preview`` draws a small picture of the current latent; it costs nothing unless it is called. The
+    return value stops the job; an exception fails it.
     """
 
     def __call__(self, progress: Progress, preview: Callable[[], "Image"] | None) -> Stop: ...
 
 
 def unwatched(progress: Progress, preview: Callable[[], "Image"] | None) -> Stop:
-    """A watch for scripts: looks at nothing, stops nothing."""
+    """A watch that ignores the progress and never stops the job."""
     return Stop.NO
 
 
 class Ended(Exception):
-    """Raised through whatever draws when a job shall end; nobody in between may keep it."""
+    """Ends a job through whatever draws; code in between must not catch it."""
 
 
 class Stage(StrEnum):
@@ -54,13 +53,13 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a listener brings by name; of the engine's own names nobody takes one over.
+    """Samplers, schedules, upscalers, scripts and preprocessors of plugins, by name.
 
-    A sampler is called as ours are: ``(denoise, x (B,4,h,w), sigmas (n+1,), draw) -> Tensor``. A
-    schedule gives the falling levels, 0 at the end: ``(steps, sigma_min, sigma_max) -> Tensor``. An
-    upscaler enlarges: ``(image, scale) -> Image``. A script draws a request more than once:
-    ``(request, arguments, draw) -> Generation``, its arguments by position, under its title in
-    lower case. A preprocessor reads a picture for ControlNet: ``(image, dials) -> Image``.
+    Built-in names take precedence. A sampler is called as the built-in ones are:
+    ``(denoise, x (B,4,h,w), sigmas (n+1,), draw) -> Tensor``. A schedule gives falling levels that
+    end with 0: ``(steps, sigma_min, sigma_max) -> Tensor``. An upscaler: ``(image, scale) -> Image``.
+    A script: ``(request, arguments, draw) -> Generation``, its arguments by position, under its title
+    in lower case. A preprocessor of ControlNet: ``(image, dials) -> Image``.
     """
 
     samplers: Mapping[str, Callable[..., "Tensor"]] = field(default_factory=dict)
@@ -135,7 +134,7 @@ class Listener(Protocol):
 
 
 class Silence:
-    """A listener that changes nothing."""
+    """A listener that changes nothing; used where there are no plugins."""
 
     @property
     def follows_sampling(self) -> bool:

@@ -1,4 +1,4 @@
-"""One job at work: batch after batch, from the encoded prompt to pictures with their infotext."""
+"""Runs one generation job, batch after batch, from encoded prompts to pictures with infotext."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Job:
-    """The work on one request. Call :meth:`draw` once, with the bench open."""
+    """The work on one request. Call :meth:`draw` once, inside the context of its loaded model."""
 
     request: GenerationRequest
     first: Leg
@@ -70,7 +70,7 @@ class Job:
         return self._seconds + self.bench.encoder_seconds
 
     def draw(self) -> tuple[Picture, ...]:
-        """All batches in order, up to an interrupt; it keeps what its batch had come to."""
+        """Draw all batches in order; after an interrupt the current batch's estimate is kept."""
         pictures: list[Picture] = []
         for batch in range(self.request.batches):
             if self.follower.begin(batch, self.request.batches) is Stop.INTERRUPT:
@@ -164,7 +164,7 @@ class Job:
         )
 
     def _backwards(self, leg: Leg, work: Pass, inversion: Inversion) -> Start:
-        """The start of a pass, from the noise behind its picture."""
+        """The start of a pass from inverted noise (img2img alternative test)."""
         assert work.start is not None
         encoded, _ = extra_networks(inversion.prompt)
         texts = replace(

@@ -1,4 +1,4 @@
-"""What a job's sampling passes are, known before anything is loaded."""
+"""Plans the sampling passes of a job (first pass, hires fix) before any model is loaded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One of a batch's sampling passes, as it is for every batch."""
+    """One sampling pass of a batch: checkpoint, prompts, sampler settings, refiner, token merging."""
 
     checkpoint: str
     texts: Texts
@@ -34,7 +34,7 @@ class Leg:
 
     @property
     def refined(self) -> "Leg":
-        """The same pass with the checkpoint that takes over."""
+        """The same pass after the switch to the refiner's checkpoint."""
         assert self.refiner is not None
         return replace(self, checkpoint=self.refiner, refiner=None)
 
@@ -48,7 +48,7 @@ class FindCheckpoint(Protocol):
 def plan(
     request: GenerationRequest, read: Callable[[str, str], Texts], find: FindCheckpoint
 ) -> tuple[Leg, Leg | None]:
-    """The passes of a job. ``read`` prepares prompts.
+    """Plan the first and the second pass (None without hires fix). ``read`` prepares prompts.
 
     Raises :class:`generator.errors.ModelNotFound`.
     """

@@ -1,4 +1,4 @@
-"""The checkpoint on the bench as samplers see it; what enters the U-Net beside the latent."""
+"""Builds the noise predictor of a pass: U-Net, ControlNet and concatenated conditioning."""
 
 from torch import Tensor
 
@@ -21,11 +21,11 @@ def network(
     *,
     composing: bool = False,
 ) -> Network:
-    """The network of what lies on ``bench`` now.
+    """The noise predictor of the model that is loaded now.
 
-    ``guide`` is what an inpainting or InstructPix2Pix checkpoint looks at beside the latent;
-    ``steering`` are ControlNet's units in this pass. ``composing``: the pass begins from noise
-    alone, so nothing but the network says where things stand (:mod:`generator.models.composing`).
+    ``concat`` is what an inpainting or InstructPix2Pix checkpoint reads beside the latent;
+    ``steering`` are ControlNet's units in this pass. ``use_deep_shrink`` is for passes that begin
+    from noise alone (see :mod:`generator.models.deep_shrink`).
     """
     checkpoint = bench.means.checkpoint
     dtype = checkpoint.unet.dtype  # found by a walk over all weights: once, not at each call

@@ -33,9 +33,9 @@ BLANK_MASK = 'Unable to perform "Inpaint Only mask" because mask is blank, switc
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """Where every batch of a job starts, and what is needed to finish its pictures.
+    """The encoded initial images of a job, and what is needed to finish its pictures.
 
-    Each tuple has an entry for each picture of a batch.
+    Each tuple has one entry per picture of a batch.
     """
 
     start: Start
@@ -167,7 +167,7 @@ def _whole(
     size: tuple[int, int],
     resample: Resample,
 ) -> Image.Image:
-    """An original: of the drawn size, unless only a part of it is worked on."""
+    """The original resized to the drawn size, unless only its masked part is worked on."""
     if (sten and sten.box) or origin.resize_mode == LATENT_RESIZE:
         return image
     return resize_image(image, size, origin.resize_mode, resample)
@@ -197,7 +197,7 @@ def _latents(
 
 
 def _content(latent: Tensor, mask: Tensor, request: GenerationRequest, origin: Origin) -> Tensor:
-    """What lies under the mask at the start; noise comes from the first batch's seeds for all."""
+    """The initial latent under the mask; all batches share the first batch's noise."""
     assert origin.mask is not None
     kept = latent * (1 - mask)
     if origin.mask.fill == LATENT_NOISE:

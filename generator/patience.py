@@ -1,7 +1,7 @@
-"""Waiting that counts the time in which this process ran.
+"""Timeouts in the running time of this process, not of the clock.
 
-A virtual machine may stand still for minutes. A time limit read off a clock is over when it goes
-on, before anybody had the chance to use it; one counted in short sleeps is not.
+A virtual machine may be suspended for minutes; a timeout by the clock would have expired when it
+resumes. Here time is counted in short sleeps, and a long one counts only in part.
 """
 
 import threading
@@ -13,7 +13,7 @@ LONGEST = 0.5  # seconds that one counts as at most: a longer one is a machine t
 
 
 def slices(seconds: float) -> Iterator[float]:
-    """Times to sleep, one after another, until ``seconds`` have passed that this process ran."""
+    """Yield times to sleep, in seconds, until the process has run for ``seconds``."""
     left = seconds
     while left > 0:
         began = time.monotonic()

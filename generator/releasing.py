@@ -1,4 +1,4 @@
-"""Shows every picture to the listener before it leaves the engine."""
+"""Passes every picture through the listener's filter before it leaves the engine."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, slots=True)
 class Inside:
-    """Draws inside a running job (:class:`generator.hooks.Redraw`), and keeps what is remarked."""
+    """Draws further requests inside a running job (:class:`generator.hooks.Redraw`).
+
+    Collects the comments of those drawings.
+    """
 
     run: Callable[[GenerationRequest], Generation]
     remarks: dict[str, None] = field(default_factory=dict)
@@ -32,10 +35,10 @@ class Inside:
 
 @dataclass(eq=False)
 class Releaser:
-    """The way out of one job: asks the listener about picture after picture.
+    """Filters the pictures of one job through the listener.
 
-    :attr:`facts` holds under each key what was told, with the stage of the picture and its number
-    in that stage. Every method raises what the listener raises.
+    :attr:`facts` collects, under each key, what the listener reported, with the picture's stage and
+    its number in that stage. Every method raises what the listener raises.
     """
 
     listener: Listener
@@ -50,7 +53,10 @@ class Releaser:
         request: GenerationRequest,
         run: Callable[[GenerationRequest], Generation],
     ) -> Generation:
-        """What one request without a script came to; ``run`` draws inside it."""
+        """Filter the pictures, maps and extra images of a request without a script.
+
+        ``run`` draws a further request inside the job.
+        """
         inside = Inside(run)
         pictures = tuple(self._picture(picture, request, inside) for picture in found.pictures)
         asides = tuple(
@@ -62,10 +68,7 @@ class Releaser:
         return replace(found, pictures=pictures, maps=maps, asides=asides, comments=comments)
 
     def finished(self, found: Generation, request: GenerationRequest) -> Generation:
-        """What the whole job came to, the facts told.
-
-        A script's sheets are let out too, and the pictures that it made of those it drew.
-        """
+        """Filter what is left of a whole job, a script's sheets and composed pictures; add the facts."""
         return replace(
             found,
             pictures=tuple(self._composed(each, request) for each in found.pictures),
@@ -106,7 +109,7 @@ class Releaser:
         return tuple(self.let_out(image, stage, request) for image in images)
 
     def let_out(self, image: "Image", stage: Stage, request: GenerationRequest | None) -> "Image":
-        """What leaves in place of one picture."""
+        """Filter one picture; the picture that leaves in its place."""
         released = self.listener.release(image, stage, request, self.caller)
         number = self.seen[stage]
         self.seen[stage] += 1

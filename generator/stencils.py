@@ -1,4 +1,4 @@
-"""A mask made ready for one job: what is repainted, and of which part (contract section 5.3)."""
+"""The inpainting mask of one job: what is repainted, and the box that is worked on (contract 5.3)."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ ORIGINAL = 1  # masked content that is left as it is
 
 @dataclass(frozen=True, slots=True)
 class Stencil:
-    """A mask for pictures of one size."""
+    """An inpainting mask scaled to the drawn size and to the original's size."""
 
     inner: Image.Image  # L, of the size that is drawn
     outer: Image.Image  # L, of the originals' size: what is veiled
@@ -64,7 +64,7 @@ class Stencil:
 
 
 def stencil(mask: Mask, origin: Origin, size: tuple[int, int]) -> Stencil | None:
-    """``mask`` for drawing at ``size``; None where it asks for nothing: plain img2img then.
+    """The mask for drawing at ``size``; None where nothing is masked (plain img2img then).
 
     Raises :class:`generator.errors.BadRequest` for a mask that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Extensions: what a plugin may say and hear, where plugins lie, and how they are kept apart.
+"""Plugins: their interface (hooks and types), discovery, loading and isolation.
 
 A plugin is a folder with ``easel-plugin.toml`` and one or both of ``web.py`` (runs in the web
 process, where torch is refused) and ``worker.py`` (runs beside the networks). Its functions are

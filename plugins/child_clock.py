@@ -1,4 +1,4 @@
-"""How long a child process has had, on a machine that others keep busy."""
+"""Timeout of a child process; waiting for a processor or a disk does not count."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Where plugins lie: shipped ones, installed packages, folders of the data directory.
+"""Discovery of plugins: shipped ones, installed packages, folders of the data directory.
 
 Only manifests are read here; nothing of a plugin runs.
 """
@@ -30,7 +30,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A plugin that was found. ``fault`` tells why it cannot be used, "" if it may be tried."""
+    """A discovered plugin. ``fault`` says why it cannot be used; "" if it may be loaded."""
 
     name: str
     folder: Path

@@ -1,4 +1,4 @@
-"""Every hook: when it is called, with what, what it may give back, and what its failure means.
+"""Specifications of all hooks: when each is called, arguments, result, effect of a failure.
 
 Hooks that get a value and may give another are called as a chain: each plugin gets what the one
 before it gave, None leaves it as it is. The others are asked in turn and their lists are joined.
@@ -39,7 +39,7 @@ spec: Final = pluggy.HookspecMarker(ROOM)
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The small print of a hook: where it runs, and what a failure of it means."""
+    """Terms of a hook: process, time budget, and whether its failure ends the job."""
 
     side: Side
     budget: float  # seconds a call may take; a plugin over it three times is disabled

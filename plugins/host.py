@@ -1,4 +1,4 @@
-"""The plugins of one process: loaded, called, timed, and taken out when they misbehave.
+"""The plugins of one process: loading, calling with time limits, disabling after failures.
 
 pluggy keeps who implements what and refuses misfits; the calls are ours, one plugin at a time, so
 that a failure has a name and stays with its owner.
@@ -39,7 +39,7 @@ STORAGE = "plugins"  # in .easel: a folder of its own for each plugin
 
 
 class State(StrEnum):
-    """How a plugin stands."""
+    """State of a plugin."""
 
     ON = "on"
     OFF = "off"  # disabled by the owner
@@ -49,7 +49,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One plugin as the Extensions page shows it."""
+    """Status of one plugin, as the Extensions page shows it."""
 
     name: str
     title: str
@@ -417,7 +417,7 @@ def mark_hung(easel_dir: Path, name: str, what: str) -> None:
 
 
 def forget_hung(easel_dir: Path) -> None:
-    """Give them another chance."""
+    """Delete the record of plugins that hung, so that the next load tries them again."""
     (easel_dir / HUNG).unlink(missing_ok=True)
 
 

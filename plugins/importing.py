@@ -1,4 +1,4 @@
-"""Imports a part of a plugin, and takes it out again."""
+"""Imports a part (``web.py`` or ``worker.py``) of a plugin, and unloads its modules."""
 
 import importlib
 import sys
@@ -74,7 +74,7 @@ def refuse_for_good(packages: Sequence[str] = HEAVY) -> None:
 
 @contextmanager
 def refusing(packages: Sequence[str] = HEAVY) -> "Iterator[None]":
-    """Imports of ``packages`` that are not there yet fail inside."""
+    """Inside the block, imports of ``packages`` that are not loaded yet raise ``ImportError``."""
     refusal = _Refusal([name for name in packages if name not in sys.modules])
     sys.meta_path.insert(0, refusal)
     try:

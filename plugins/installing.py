@@ -1,4 +1,4 @@
-"""Brings a plugin from an archive or a folder into that of extensions. Nothing of it runs here.
+"""Installs plugins from zips, wheels or folders into ``extensions``; no code of theirs runs.
 
 An archive is foreign: its names must stay below the plugin's folder, it holds plain files alone,
 and what it unpacks to is bounded whatever its header claims.
@@ -73,7 +73,7 @@ def opened(archive: IO[bytes]) -> Iterator[zipfile.ZipFile]:
 
 
 class Bounded:
-    """A file of which nobody reads more than ``LARGEST_INDEX`` bytes at once.
+    """A file whose single reads are limited to ``LARGEST_INDEX`` bytes.
 
     :mod:`zipfile` takes a list of files whole, however long its last record says that it is.
     """

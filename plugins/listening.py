@@ -1,4 +1,4 @@
-"""The worker's plugins as the engine's listener."""
+"""Adapter between the engine's listener interface and the plugins of a worker."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ ORIGINAL = "Original prompt"
 
 
 def drawn_by(script: Callable[..., Any], *given: Any) -> Generation:
-    """What a script drew; several drawings become one. Raises ``TypeError`` for anything else."""
+    """Run a script; several generations are joined. Raises ``TypeError`` for another result."""
     found = script(*given)
     if isinstance(found, list | tuple) and found:
         found = joined(found)

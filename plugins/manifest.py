@@ -1,4 +1,4 @@
-"""``easel-plugin.toml``: what a plugin says of itself, read before any of its code."""
+"""``easel-plugin.toml``: a plugin's manifest, validated before any of its code runs."""
 
 import re
 import tomllib
@@ -122,7 +122,7 @@ def _told(fault: Any) -> str:
 
 
 def check_met(manifest: Manifest, version: str) -> None:
-    """See that this Easel and the installed packages suffice. Raises :class:`Unmet`.
+    """Check the required Easel version and packages. Raises :class:`Unmet`.
 
     Nothing is installed here: the text names the command.
     """

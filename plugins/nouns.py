@@ -1,4 +1,4 @@
-"""What plugins give and get, frozen. No torch and no Flask: both processes read it."""
+"""Types of the plugin interface. No torch and no Flask: both processes import it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Scope(StrEnum):
 
 
 def nobody(hook: str, **facts: Any) -> Sequence[tuple[str, Any]]:
-    """Asks nobody: for tests of a plugin alone."""
+    """An ``ask`` that returns no answers, for tests of a single plugin."""
     return ()
 
 
@@ -46,7 +46,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where a plugin runs: its own folders, and the options as they are now."""
+    """Environment of a plugin: its folders and its current options."""
 
     name: str
     data_dir: Path

@@ -1,4 +1,4 @@
-"""Imports unknown plugins in a child process first: one that hangs or exits harms nobody.
+"""Test imports of unknown plugins in a child process, with a timeout.
 
 ``python -m plugins.probing SIDE`` reads places of plugins from its standard input, one JSON list
 a line, and answers ``{"fault": ...}`` for each in turn. A plugin

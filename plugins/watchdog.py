@@ -1,4 +1,4 @@
-"""Ends calls into plugins that hang, so that no job waits for one for ever.
+"""Timeouts of calls into plugins: raises in the calling thread, then leaves the process.
 
 Python cannot stop a thread from outside. So a call that is far over its time gets an exception
 thrown into it, which ends whatever runs Python. One that sits in foreign code, or catches all,
@@ -47,7 +47,7 @@ class Call:
 
 
 class Watchdog:
-    """Watches the calls of one host. ``leave`` ends the process; without it nothing does."""
+    """Enforces timeouts on calls of one host. ``leave`` ends the process; None: nothing does."""
 
     def __init__(self, leave: Leave | None = None) -> None:
         self.leave = leave

@@ -1,4 +1,4 @@
-"""Where a plugin lies in a wheel, by the wheel's own metadata; pip installs nothing of it."""
+"""Finds a plugin's package in a wheel by the wheel's metadata; pip is not used."""
 
 import configparser
 import zipfile

@@ -1,7 +1,7 @@
-"""From what the engine drew to what the client gets, in the worker. No Flask.
+"""Builds the worker's response from what the engine generated. No Flask.
 
 Two forms: AUTOMATIC1111's ``{"images", "parameters", "info"}`` (contract section 1.5) and the
-vendor's (its guide, "API extra parameters"), which returns addresses of saved pictures instead.
+vendor's (its guide, "API extra parameters"), which returns URLs of saved pictures instead.
 """
 
 import base64

@@ -1,8 +1,8 @@
-"""Who may ask: tokens, Basic passwords, the page's login cookie; one gate before every route.
+"""Authentication: tokens, Basic passwords, the page's login cookie; one check before every route.
 
-No credential configured and only this machine listening: whoever asks is the owner. Then, and
-for cookies, foreign ``Host`` and ``Origin`` headers are refused, so that a web page elsewhere
-cannot act through the browser of somebody here (DNS rebinding, cross-site requests).
+Without a configured credential, and listening on this machine only, every caller is the owner.
+Then, and for cookies, foreign ``Host`` and ``Origin`` headers are refused, so that a web page
+elsewhere cannot act through the browser of somebody here (DNS rebinding, cross-site requests).
 """
 
 import base64
@@ -56,7 +56,7 @@ TOKENS = ""
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. The owner sees and stops everybody's jobs; others their own."""
+    """Who makes the request. The owner sees and stops everybody's jobs; others their own."""
 
     name: str
     scope: Scope = Scope.USER
@@ -73,16 +73,16 @@ OWNING = Caller(OWNER, Scope.OWNER)
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What somebody comes with: a name and a password, or a token under the name ``TOKENS``."""
+    """A credential: a name and a password, or a token under the name ``TOKEN_ACCOUNT``."""
 
     name: str
     secret: Secret
 
 
 def given_in(header: str) -> Given | None:
-    """What an ``Authorization`` header says: Basic, ``Bearer TOKEN`` or a bare token.
+    """The credential in an ``Authorization`` header: Basic, ``Bearer TOKEN`` or a bare token.
 
-    None for a Basic header that cannot be read. An empty secret is no guess, but nothing given.
+    None for a Basic header that cannot be parsed. An empty secret counts as no credential.
     """
     kind, _, rest = header.strip().partition(" ")
     if kind.lower() != "basic":
@@ -97,7 +97,7 @@ def given_in(header: str) -> Given | None:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What opens the door. ``open_to_all`` holds only when nothing else is configured."""
+    """The configured credentials. ``open_to_all`` holds only when nothing is configured."""
 
     token: Secret | None = None
     passwords: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
@@ -210,7 +210,7 @@ def install(
     origins: Origins,
     signer: Signer,
 ) -> None:
-    """Put the gate before every route of ``app``; ``guesses`` counts wrong credentials."""
+    """Install the access check before every route; ``throttle`` counts wrong credentials."""
     manager = LoginManager(app)
     known = visitors(credentials)
     manager.user_loader(known.get)
@@ -270,7 +270,7 @@ def from_quiet_page() -> bool:
 def identify(
     credentials: Credentials, guesses: Guesses | None = None, origins: Origins = NOBODY
 ) -> Caller:
-    """The caller of the current request. Raises 401's exceptions, 429's with ``guesses``.
+    """The caller of the current request. Raises 401's exceptions, 429's with ``throttle``.
 
     The cookie of a visitor does not count for pages of origins that are let in without trust.
     """
@@ -292,7 +292,7 @@ def identify(
 
 
 def incorrect(header: str) -> WrongCredential:
-    """What a header of no use is told."""
+    """The 401 error for an ``Authorization`` header that admits nobody."""
     basic = header.strip().lower().startswith("basic")
     return WrongCredential("Incorrect username or password" if basic else "Incorrect token")
 
@@ -319,7 +319,7 @@ def stands() -> bool:
 
 
 def watch() -> Callable[[], bool]:
-    """What tells later, outside the request, whether its login still stands."""
+    """A function that tells later, outside the request, whether its login is still valid."""
     ended, name = current_app.extensions[ENDED], session.get(LOGIN, "")
     return lambda: name not in ended
 

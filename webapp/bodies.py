@@ -100,7 +100,10 @@ class _Socket:
     reader: LengthReader
 
     def __call__(self, room: memoryview, /) -> int:
-        """Fill ``room`` with what comes within a moment, once anything does; 0 at the end."""
+        """Fill ``room`` with the bytes that arrive; 0 at the end.
+
+        Returns ``GATHER_SECONDS`` after the first byte at the latest.
+        """
         room = room[: self.reader.length]
         early = len(self.reader.unreader.buf.getvalue())  # came along with the headers
         if early and room:

@@ -37,7 +37,7 @@ class BodyPace:
 
     @property
     def too_slow(self) -> bool:
-        """Whether the client has used up its patience."""
+        """Whether the client sends below the required rate."""
         return self.waited > GRACE + self.received / LEAST_RATE
 
     def take(self, read: Callable[[], T], count: Callable[[T], int]) -> T:

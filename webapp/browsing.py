@@ -1,4 +1,4 @@
-"""Which trees a caller may walk, and what they may do there. No Flask, no torch."""
+"""Builds the access of a caller to files: the trees and the rights. No Flask, no torch."""
 
 import glob
 import os

@@ -1,4 +1,4 @@
-"""One process that is kept alive: started, reaped, started again after a growing pause."""
+"""A child process that is kept alive: started, reaped, restarted after growing pauses."""
 
 import logging
 import os
@@ -34,7 +34,7 @@ class Death:
 class Child:
     """A command that should always run. ``device`` is set for workers.
 
-    ``handed`` is what it reads on its standard input at each start.
+    ``stdin_data`` is written to its standard input at each start.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Child:
         hang: HangWatch | None = None,
         starting: float = FOR_EVER,
     ) -> None:
-        """``starting``: seconds in which the first sign of progress must come (``hang``)."""
+        """``start_seconds``: in these the first sign of progress must come (``hang_watch``)."""
         self.name = name
         self.command = tuple(command)
         self.environment = dict(environment)
@@ -137,10 +137,10 @@ class Child:
             self._left = True
 
     def start_again(self, death: Death, of_a_job: bool) -> None:
-        """Plan the next start: at once where a job was the cause, else after a growing pause.
+        """Schedule the restart: at once where a job was the cause, else after a growing pause.
 
         A job that kills workers must not make all others wait; it is given up after a few deaths
-        (``max_delivery`` of the queue). What dies by itself would only die again.
+        (``max_delivery`` of the queue).
         """
         if of_a_job:
             self.log.warning("%s %s with a job; it is started again at once", self.name, death.how)

@@ -1,4 +1,4 @@
-"""Pydantic-v1-lax types: what AUTOMATIC1111's door lets in (contract section 1.3).
+"""Types that coerce as pydantic v1 did, as AUTOMATIC1111's API does (contract section 1.3).
 
 Numeric strings become numbers, floats are truncated where an integer is wanted, 0/1 and "true"
 become booleans. The errors carry pydantic v1's messages and types, which its clients know.

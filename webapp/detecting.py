@@ -1,4 +1,4 @@
-"""ControlNet's maps by themselves, in the worker. No Flask."""
+"""Runs ControlNet preprocessors alone, in the worker. No Flask."""
 
 import base64
 
@@ -11,7 +11,7 @@ from webapp.queues.frames import DetectionJob
 
 
 def detected(job: DetectionJob, way_out: Releaser) -> Answer:
-    """The maps of a job's pictures, in order, as PNG; ``way_out`` has the last word on each."""
+    """The maps of a job's pictures, in order, as PNG; each passes ``output_filter``."""
     from generator.control.detecting import detect  # torch: only when it is asked for
 
     brought = way_out.listener.tools.preprocessors

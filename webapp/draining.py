@@ -1,6 +1,6 @@
-"""The end of a service, announced: what runs is finished, what waits is kept, nothing new begins.
+"""Announces on the queue's board that the service ends: running jobs finish, waiting ones stay.
 
-Light: the supervisor says it, the web process hears it. Both ends are the board of the queue.
+Written by the supervisor, read by the web process; imports neither Flask nor torch.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What goes wrong, and which HTTP answer it becomes: one table, no Flask, no torch.
+"""Errors and the HTTP answers that they become: one table, no Flask, no torch.
 
 The shapes are AUTOMATIC1111's (contract section 1.3): an envelope
 ``{"error", "detail", "body", "errors"}`` for what was refused or failed, and pydantic's list

@@ -1,4 +1,4 @@
-"""The answer of extras and the ways in which AUTOMATIC1111 words it. No Flask, no torch."""
+"""The response of an extras job in AUTOMATIC1111's form. No Flask, no torch."""
 
 import base64
 import html

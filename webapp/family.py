@@ -1,4 +1,4 @@
-"""Ties between the supervisor and its children."""
+"""The process tree: environment variables, worker names, parent-death signal, killing a tree."""
 
 import ctypes
 import os

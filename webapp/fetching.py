@@ -1,8 +1,8 @@
-"""Pictures fetched from addresses that a caller names, without lending our network to strangers.
+"""Fetches pictures from URLs that a caller names, safe against SSRF.
 
 Every hop is resolved once, every address of the answer must be public (or lie in a network of
-``--allow-fetch-from``), and the connection goes to the address that was checked: a name that
-changes its answer gains nothing. Contract section 1.4; the vendor's ``image_link``.
+``--allow-fetch-from``), and the connection goes to the address that was checked, so that DNS
+rebinding gains nothing. Contract section 1.4; the vendor's ``image_link``.
 """
 
 import http.client
@@ -101,7 +101,7 @@ def is_public(text: str, allowed: Sequence[Network] = ()) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """One fetch with its clock."""
+    """One fetch with its deadline."""
 
     field: str
     rules: FetchRules

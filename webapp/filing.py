@@ -1,4 +1,4 @@
-"""What the file browser works with: one of each, for the whole web process. No Flask, no torch."""
+"""The file browser's services, one of each for the whole web process. No Flask, no torch."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,7 +40,7 @@ UNWATCHED_SECONDS = 60.0  # between two looks at trees whose changes nobody tell
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """The parts that routes share. ``tell`` hears of every change that a verb makes."""
+    """The services that the file routes share. ``tell`` is called with every change by a route."""
 
     listings: Listings
     thumbnails: Thumbnails

@@ -1,6 +1,6 @@
-"""Wrong passwords, counted: who guesses waits, and nobody waits for another's guesses. No Flask.
+"""Throttle for wrong passwords, per account and address. No Flask.
 
-One :class:`Guesses` stands behind every door (the login form, ``Authorization``, ``X-Auth``,
+One :class:`LoginThrottle` stands behind every login (the form, ``Authorization``, ``X-Auth``,
 WebDAV), another one behind the passwords of shares.
 """
 
@@ -58,7 +58,7 @@ class Throttle:
 
 
 class Known:
-    """Keys that were right not long ago; thread-safe."""
+    """Keys that succeeded within ``lasting`` seconds; thread-safe."""
 
     def __init__(self, lasting: float = KNOWN_FOR, most: int = MOST) -> None:
         self.lasting, self.most = lasting, most
@@ -81,10 +81,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Guesses:
-    """Wrong guesses by account and address, and by account alone.
+    """Counts wrong passwords by account and address, and by account alone.
 
-    From an address where the account came in before, guesses from elsewhere do not count: many
-    guessing machines cannot lock out who is at home there.
+    From an address where the account logged in lately, failures from elsewhere do not count: an
+    attack by many machines cannot lock out its user there.
     """
 
     near: Throttle = field(default_factory=Throttle)
@@ -92,7 +92,7 @@ class Guesses:
     known: Known = field(default_factory=Known)
 
     def wait(self, account: str, address: str) -> int:
-        """Seconds until a guess from there is looked at; 0: now."""
+        """Seconds until the next attempt from there is allowed; 0: now."""
         place = at(account, address)
         far = 0 if place in self.known else self.far.wait(account[:LONGEST_NAME])
         return max(self.near.wait(place), far)
@@ -108,7 +108,7 @@ class Guesses:
         self.far.failed(account[:LONGEST_NAME])
 
     def right(self, account: str, address: str) -> None:
-        """The account came in from there."""
+        """Record a successful login of the account from the address."""
         self.known.add(at(account, address))
 
 

@@ -13,7 +13,7 @@ GRACE = 5.0  # seconds from SIGTERM to SIGKILL, and from that to giving the proc
 
 
 class Verdict(StrEnum):
-    """What to do with a worker."""
+    """What the supervisor does with a worker that makes no progress."""
 
     LET_BE = "let be"
     ASK = "ask"  # SIGTERM

@@ -31,7 +31,7 @@ class JobLimit:
     """The one way into the queue: counts each caller's jobs by kind, and their bytes."""
 
     def __init__(self, most: int, folder: Path, spare: int, most_bytes: int = MOST_BYTES) -> None:
-        """``most`` jobs of one kind; ``spare`` bytes stay free on the disk of ``folder``."""
+        """``max_jobs`` jobs of one kind; ``spare`` bytes stay free on the disk of ``folder``."""
         self.most, self.folder, self.spare, self.most_bytes = most, folder, spare, most_bytes
         self.lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Words made and trained, in the worker. No Flask."""
+"""Creation and training of textual-inversion embeddings, in the worker. No Flask."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Teacher(Protocol):
-    """What is needed of an engine."""
+    """The part of the engine that creates and trains embeddings."""
 
     def make_word(self, word: NewWord) -> Path: ...
 
@@ -33,7 +33,7 @@ class Teacher(Protocol):
 
 
 def made(engine: Teacher, word: NewWord) -> Answer:
-    """AUTOMATIC1111's sentence, its 200 for a word that is there already included."""
+    """AUTOMATIC1111's answer to creating an embedding; 200 also where it exists already."""
     from generator.inversion.words import WordExists  # torch: only in the worker
 
     try:
@@ -44,7 +44,7 @@ def made(engine: Teacher, word: NewWord) -> Answer:
 
 
 def trained(engine: Teacher, job: TrainingJob, data_dir: Path, watch: Watch) -> Answer:
-    """AUTOMATIC1111's sentence."""
+    """AUTOMATIC1111's answer to training an embedding."""
     with copies_folder(job.lesson, data_dir) as lesson:
         path = engine.train_word(lesson, list(examples(job, data_dir)), watch)
     return json_answer(200, {"info": f"train embedding complete: filename: {path} error: None"})

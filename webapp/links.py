@@ -1,4 +1,4 @@
-"""Links to one file for a time, for who has no credential. No Flask."""
+"""Signed URLs that open one file for a time without a credential. No Flask."""
 
 import hashlib
 import hmac

@@ -36,7 +36,7 @@ def bind(**facts: str) -> None:
 
 
 def unbind() -> None:
-    """The lines that follow belong to nothing."""
+    """Drop the bound values of this thread's context."""
     _facts.set(NOTHING)
 
 
@@ -56,7 +56,7 @@ def about(**facts: str) -> Iterator[None]:
 
 
 def tagged(record: logging.LogRecord) -> bool:
-    """A filter that lets everything through and notes what it belongs to."""
+    """A log filter that lets every record through and adds the bound values to it."""
     known = _facts.get()
     for name in FACTS:
         setattr(record, name, known.get(name, ""))

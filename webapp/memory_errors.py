@@ -25,7 +25,7 @@ MARK = "Allocator: "  # what stands before it in torch's sentence is of no use t
 
 
 def memory_error(error: BaseException | None) -> BaseException | None:
-    """The error that tells of memory: this one, or one that caused it. None where there is none."""
+    """The out-of-memory error in this error's chain of causes (itself included), else None."""
     while error is not None:
         if _is_of_memory(error):
             return error

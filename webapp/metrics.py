@@ -66,7 +66,7 @@ def install(app: Flask, services: "Services") -> CollectorRegistry:
 
 
 class Facts(Collector):
-    """What the store knows at the moment of asking."""
+    """Collects the store's facts when ``/metrics`` is read."""
 
     def __init__(self, services: "Services") -> None:
         self.services = services

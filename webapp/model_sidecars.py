@@ -1,4 +1,4 @@
-"""What lies beside weights under their name, and goes where they go: previews, notes, settings.
+"""Sidecars of model files: previews, notes and settings that are moved and deleted with them.
 
 Names are those that AUTOMATIC1111 reads (its cards' pictures, ``.json``, ``.txt``, ``.yaml``; under
 checkpoints ``.vae.*``, contract section 5.12) and that its helpers for Civitai write. No Flask, no
@@ -44,7 +44,7 @@ class _Listing:
 
 @dataclass(frozen=True, slots=True)
 class Sidecars:
-    """Finds what belongs to weights in the folders of models."""
+    """Finds the sidecars of model files in the model folders."""
 
     folders: Folders
 

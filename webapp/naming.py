@@ -102,5 +102,5 @@ class Folder:
 
 
 def filled(*parts: object) -> list[str]:
-    """Those that say something, as text."""
+    """The parts that are neither "" nor None, as text."""
     return [str(part) for part in parts if part not in ("", None)]

@@ -19,7 +19,7 @@ EMPTY: Schema = {"type": "object", "maxProperties": 0}
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a route says of itself."""
+    """The OpenAPI description of a route: summary, schemas of body and answer, query parameters."""
 
     summary: str
     body: Model | Schema | None = None
@@ -33,7 +33,7 @@ class Note:
 
 
 def described(note: Note) -> Callable[[Any], Any]:
-    """Hang a note on a view function."""
+    """Attach a :class:`RouteNote` to a view function."""
 
     def hang(view: Any) -> Any:
         view.openapi_note = note

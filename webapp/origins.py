@@ -1,4 +1,4 @@
-"""Whose pages may call from a browser, and which page is our own. No Flask."""
+"""CORS: the origins whose pages may call from a browser, and our own. No Flask."""
 
 import re
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ STRANGERS = tuple(
 
 @dataclass(frozen=True)
 class Origins:
-    """``--cors-allow-origins`` and ``--cors-allow-origins-regex``; nobody by default.
+    """Origins of ``--cors-allow-origins`` and ``--cors-allow-origins-regex``; none by default.
 
-    Pages of a trusted origin may use the visitor's login. ``*``, ``null`` and a pattern that fits
-    strangers let pages call, but with credentials that they send themselves: cookies do not count.
+    Pages of a trusted origin may use the visitor's login. ``*``, ``null`` and a pattern that
+    matches any origin let pages call only with credentials that they send themselves.
     """
 
     names: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""How long a worker's main thread may go without a sign of progress, by what it does."""
+"""How many seconds a worker's main thread may go without progress, by what it does."""
 
 import time
 from collections.abc import Callable
@@ -13,10 +13,10 @@ NEWEST = 0.2  # share that the last step has in what is usual
 
 
 class PaceOfWork:
-    """Tells the supervisor of each step, and learns how long steps take.
+    """Reports each step to the supervisor, and learns how long steps take.
 
-    ``least`` is ``--worker-hang-seconds``: what is allowed between two steps at least; 0 is for
-    ever. Large pictures get more, by what steps usually took this worker per megapixel.
+    ``min_seconds`` is ``--worker-hang-seconds``: what is allowed between two steps at least; 0 is
+    for ever. Large pictures get more, by this worker's usual time per megapixel.
     """
 
     def __init__(

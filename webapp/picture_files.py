@@ -96,7 +96,7 @@ class PictureFiles:
 
     @contextmanager
     def _told(self, path: Path) -> Iterator[None]:
-        """Errors in words for the caller, without the server's own paths."""
+        """Turn file errors into ``CannotSave`` whose text holds no path of the server."""
         inner = path.relative_to(self.data_dir)
         try:
             yield

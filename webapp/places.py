@@ -1,4 +1,4 @@
-"""Where things lie in the data directory. No Flask, no torch: every process asks here."""
+"""Layout of the data directory (queue, token, styles), and whether it is usable. No Flask."""
 
 import errno
 import logging

@@ -47,7 +47,7 @@ class NoSuchPlugin(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What one plugin said of itself when it was loaded."""
+    """What one plugin declared when it was loaded."""
 
     routes: Mapping[str, Route] = field(default_factory=dict)  # by path
     parts: Sequence[Part] = ()
@@ -89,7 +89,7 @@ class Table:
 
 
 class PluginDesk:
-    """Loads the web side of plugins and answers for them. Safe for threads."""
+    """The plugins of the web process: their declarations and settings. Thread-safe."""
 
     def __init__(
         self,
@@ -251,7 +251,7 @@ class PluginDesk:
         return modules(module for each in declared for module in each.preprocessors)
 
     def away(self, kind: str, name: str) -> str:
-        """Which plugin brought a name, in words, where it is not on now; "" where none is known."""
+        """Which plugin provided a name, in words, if it is not on now; "" where none is known."""
         plugin = self.offers.of(kind, name)
         if not plugin or plugin in self.table.declared:
             return ""
@@ -264,7 +264,7 @@ def not_loaded(found: Found) -> Standing:
 
 
 def table_of(host: Host) -> Table:
-    """Ask every plugin that is on what it declares; one whose answer is none of ours has none."""
+    """Collect the declarations of every plugin that is on; values of a wrong type are left out."""
     on = [each.name for each in host.standings if each.state is State.ON]
     return Table(host.standings, {name: declared_by(name, host) for name in on})
 

@@ -22,7 +22,7 @@ SHARES = 1000
 
 
 def outcome(host: Host | None, task: "PluginTask", watch: "Watch") -> Answer:
-    """The JSON that a plugin makes of its task.
+    """Run a plugin's task and return its result as JSON.
 
     Raises ``Refused`` where the plugin is not on here, or says with a ``ValueError`` that it cannot
     do what was asked; ``HookFailed`` for every other failure.
@@ -52,7 +52,7 @@ def count_spent(board: Board, host: Host) -> None:
 
 
 def shown(host: Host) -> Mapping[str, Sequence[str]]:
-    """How the plugins of a worker stand: name -> the texts of :data:`SHOWN`."""
+    """States of a worker's plugins: name -> the texts of :data:`REPORTED_FIELDS`."""
     return {
         each.name: (
             each.state,

@@ -71,7 +71,7 @@ def modules(preprocessors: Iterable[Preprocessor]) -> dict[str, Module]:
 
 
 class Offers:
-    """Remembers which plugin brought what, so that a refusal can tell of one that is off now."""
+    """Remembers on disk which plugin provided which name, for errors while that plugin is off."""
 
     def __init__(self, easel_dir: Path) -> None:
         self.path = easel_dir / OFFERED

@@ -1,6 +1,6 @@
-"""What the page is told of a file, by its kind. No Flask, no torch.
+"""Builds the preview of a file for the page, by its kind. No Flask, no torch.
 
-Whatever cannot be read is no failure of the answer: its ``problem`` says what is wrong.
+What cannot be read does not fail the answer: its ``problem`` says what is wrong.
 """
 
 import os
@@ -33,7 +33,7 @@ NEVER_OPENED = (
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a preview is made with. ``texts``: whether the caller may read contents."""
+    """What a preview is made with. ``may_read_texts``: whether the caller may read contents."""
 
     registry: Registry
     pasted: Callable[[str], Mapping[str, object]]  # an infotext, as parameters to draw with
@@ -69,7 +69,7 @@ class Previews:
 
 
 def inside(kind: Kind, name: str, file: int, asked: Asked) -> Json:
-    """What is in an open file of this kind and name; ``{"problem"}`` where that cannot be told."""
+    """The content of an open file of this kind; ``{"problem"}`` where it cannot be read."""
     try:
         if kind is Kind.IMAGE:
             return {"picture": picture_json(file, asked)}
@@ -125,7 +125,7 @@ def checkpoint_json(told: Told, registry: Registry) -> Json | None:
 def recognised(
     shapes: Mapping[str, tuple[int, ...]], metadata: Mapping[str, str]
 ) -> tuple[str, str]:
-    """The generator's opinion."""
+    """Kind and architecture of a model file, as the generator recognises them."""
     found = recognise(shapes, metadata)
     return str(found.kind or ""), found.architecture
 

@@ -1,7 +1,7 @@
-"""What a worker tells its supervisor of its main thread: that it got on, and how long it may rest.
+"""Shared memory in which a worker reports to its supervisor that its main thread makes progress.
 
-A few bytes of memory that both processes share, for it must work when nothing else does: when the
-queue's disk is full, and when code in C holds Python's lock so that no thread of the worker runs.
+A few bytes that both processes map, for it must work when nothing else does: when the queue's
+disk is full, and when C code holds the GIL so that no thread of the worker runs.
 """
 
 import mmap
@@ -17,7 +17,7 @@ FOR_EVER = float("inf")
 
 
 class ProgressMark:
-    """The shared bytes behind a descriptor. Written by one process, read by the other."""
+    """A beat count and an allowance in shared memory. Written by one process, read by the other."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -45,7 +45,7 @@ class ProgressMark:
 
 
 def inherited(environ: Mapping[str, str] = os.environ) -> ProgressMark | None:
-    """The mark that a supervisor gave to this process; None where none did."""
+    """The progress mark that the supervisor passed to this process, or None."""
     descriptor = environ.get(PROGRESS_FD)
     if descriptor is None:
         return None

@@ -1,7 +1,7 @@
-"""Keeps the server's own paths out of what callers are told: the last look at every refusal.
+"""Removes the server's own paths from error answers.
 
-Messages name files relative to the data directory by themselves; this is for those that come from
-a library or a plugin.
+Messages name files relative to the data directory by themselves; this is for those that come
+from a library or a plugin.
 """
 
 import json

@@ -15,7 +15,7 @@ LOOKS = 3  # one after another that must find the queue lost: a folder may come 
 
 
 class QueueWatch:
-    """Counts looks at one store."""
+    """Reports a queue as lost after several checks in a row found it so."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream

@@ -1,7 +1,7 @@
-"""Where a job's pictures were saved, remembered until it is answered.
+"""Journal of a job's saved files, kept until the job is answered.
 
-A worker may die between saving and answering; then another draws the job again. It finds the
-receipt and saves over the same files, so that no picture lies there twice.
+A worker may die between saving and answering; then another runs the job again, finds the
+journal and overwrites the same files, so that no picture is saved twice.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ FORGOTTEN = 86_400.0  # seconds; a job that was given up leaves its receipt behi
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A saved file: where it lies, its address in the answer, and the sha256 of its bytes."""
+    """A saved file: its path, its URL in the answer, and the sha256 of its bytes."""
 
     path: str  # absolute
     url: str
@@ -28,7 +28,7 @@ class Place:
 
 
 class Receipt:
-    """The places of one job's files, in the order in which they are saved."""
+    """Journal of one job's files, in the order in which they are saved."""
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file  # None: nothing is remembered
@@ -58,7 +58,7 @@ class Receipt:
         return found
 
     def drop(self) -> None:
-        """The job is answered."""
+        """Delete the journal: the job is answered."""
         if self._file:
             self._file.unlink(missing_ok=True)
 

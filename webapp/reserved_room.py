@@ -18,7 +18,7 @@ log = logging.getLogger("easel.files")
 
 
 class ReservedRoom:
-    """The files that are given up one after another; made again when the disk has room."""
+    """Ballast files of all trees, released one after another and allocated again later."""
 
     def __init__(self, easel_dir: Path, roots: Callable[[], Sequence[Root]]) -> None:
         self._easel_dir, self._roots = easel_dir, roots

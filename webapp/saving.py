@@ -33,7 +33,7 @@ BEFORE = "before-"
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What was written: addresses, the grid's first; and the grid that the answer shows, if any."""
+    """What was written: URLs, the grid's first; and the grid that the answer shows, if any."""
 
     urls: tuple[str, ...] = ()
     grid: Image | None = None
@@ -51,9 +51,9 @@ def save_all(
 ) -> Saved:
     """Write the pictures, and the grids, that the job asks for.
 
-    All or nothing: a failure removes what this call had written and raises ``CannotSave``. With a
-    ``receipt`` of an earlier delivery of the job, the files of that one are written over.
-    ``way_out`` has the last word on what is made or kept here, and may refuse it.
+    All or nothing: a failure removes what this call had written and raises ``CannotSave``. With
+    the ``journal`` of an earlier delivery of the job its files are overwritten. Every image
+    passes ``output_filter``, which may refuse it.
     """
     files = PictureFiles(data_dir)
     shelf = Shelf(job, files, now, receipt or Receipt(), way_out or Releaser(Silence()))
@@ -68,7 +68,7 @@ def save_all(
 
 @dataclass(eq=False)
 class Shelf:
-    """Where one job's files go. ``written`` holds those that are there so far."""
+    """Writes one job's files. ``written`` holds the paths written so far."""
 
     job: "GenerationJob"
     files: PictureFiles
@@ -92,12 +92,12 @@ class Shelf:
         return Saved(tuple(urls), shown, tuple(self.written), maps)
 
     def sheet(self, saving: "Saving", generation: Generation) -> Image | None:
-        """The contact sheet as it may leave."""
+        """The contact sheet after the output filter, or None."""
         made = make_grid(self.job, saving, generation)
         return made and self.way_out.let_out(made, Stage.SHEET, self.job.request)
 
     def keep_origins(self) -> None:
-        """The pictures that img2img starts from, under their fingerprints."""
+        """Save img2img's initial images under their fingerprints."""
         if self.job.origins_dir is None or self.job.request.origin is None:
             return
         for text in self.job.request.origin.images:
@@ -199,7 +199,7 @@ def check_spare(job: "GenerationJob", data_dir: Path, size: int) -> None:
 
 
 def infotexts(generation: Generation) -> list[str]:
-    """What the answer tells of its sheets and pictures; a script tells of its sheets first."""
+    """The infotexts of the answer's grids and pictures; a script's own grids come first."""
     told = generation.facts.get("infotexts")
     if isinstance(told, list) and told:
         return told
@@ -207,9 +207,9 @@ def infotexts(generation: Generation) -> list[str]:
 
 
 def make_grid(job: "GenerationJob", saving: "Saving", generation: Generation) -> Image | None:
-    """The contact sheet of a job, where somebody wants it and there are pictures enough.
+    """The contact sheet of a job, if it is to be saved or returned and has enough pictures.
 
-    A script makes sheets of its own.
+    None for jobs with a script: scripts make their own.
     """
     rules, pictures = saving.sheet, generation.pictures
     if (len(pictures) < 2 and rules.only_of_several) or job.request.script is not None:

@@ -9,7 +9,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Scope(StrEnum):
-    """What a route is, and what a credential is for. ``OPENS`` says which fits which."""
+    """What a route is, and what a credential is for. ``ALLOWED_SCOPES`` says which fits which."""
 
     PUBLIC = "public"  # routes alone: no credential is asked for
     READ = "read"  # lists and facts: changes nothing, tells of no other's jobs
@@ -49,6 +49,6 @@ def allowed(scope: Scope) -> Callable[[View], View]:
 
 
 def scope_of(view: Any) -> Scope:
-    """What a view declares, ``DEFAULT`` where it says nothing."""
+    """What a view declares, ``DEFAULT_SCOPE`` where it says nothing."""
     found: Scope = getattr(view, "easel_scope", DEFAULT)
     return found

@@ -75,7 +75,7 @@ FILMS = "controlnet m2m"
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What plugins bring: scripts of a route, and arguments of their panels by plugin."""
+    """Scripts of plugins by route, and the arguments of their panels by plugin."""
 
     scripts: Callable[[str], Sequence[Entry]] = lambda route: ()
     panels: Mapping[str, Sequence[Argument]] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What is installed at this moment, by the names that requests use."""
+    """The choices installed at this moment, by the names that requests use."""
 
     checkpoints: tuple[str, ...]
     upscalers: tuple[str, ...]

@@ -1,8 +1,8 @@
-"""Secret flags on their way from the person who starts Easel to the web process alone.
+"""Hands secret flags from the command line to the web process alone.
 
 The web process gets them through its standard input. No command line and no environment of a
-child holds one, so neither ``ps`` nor a plugin's own child processes show it; and the command
-line and environment of the supervisor itself are blotted out where the system allows it (Linux).
+child holds one, so neither ``ps`` nor a plugin's own child processes show it; the command line
+and environment of the supervisor itself are overwritten where the system allows it (Linux).
 """
 
 import ctypes
@@ -46,7 +46,7 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def handed_over(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
-    """What a child reads on its standard input: secret flags of all sources."""
+    """The secret flags of all sources as JSON, for the standard input of a child process."""
     line = split(shlex.split(environ.get(COMMAND_LINE, "")))[1] + split(words)[1]
     variables = {name: environ[name] for name in map(variable, SECRET) if name in environ}
     return json.dumps({"words": line, "environment": variables}).encode("utf-8", "surrogatepass")

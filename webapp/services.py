@@ -1,4 +1,4 @@
-"""What the web process works with: the only place that chooses implementations."""
+"""The web process's services: the only place that chooses implementations."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a route may ask for."""
+    """The services that routes use."""
 
     config: "Config"
     stream: Stream

@@ -1,4 +1,4 @@
-"""Logins that were ended: a copy of their cookie opens nothing, also after a restart. No Flask."""
+"""Revoked logins: copies of their cookies are refused, also after a restart. No Flask."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ log = logging.getLogger("easel")
 
 
 class Ended:
-    """The names of ended logins; thread-safe. Its file has one a line, after its time of end."""
+    """Names of revoked logins; thread-safe. A line of the file is a time and a name."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.lock = path, threading.Lock()

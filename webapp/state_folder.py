@@ -37,7 +37,7 @@ def keep_private() -> None:
 
 
 def prepare_state_folder(folder: Path) -> None:
-    """Make ``.easel`` with mode 0700; take what earlier versions gave others, right what is wrong.
+    """Make ``.easel`` with mode 0700, tighten old modes and move misplaced entries aside.
 
     A folder where a file belongs, or the other way round, is put aside. Raises ``OSError`` where
     the folder cannot be made.

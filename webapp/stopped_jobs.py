@@ -34,7 +34,7 @@ def stopped_generation(frame: Frame) -> Answer:
 
 
 def stopped_extras(frame: Frame) -> Answer:
-    """Nothing was enlarged."""
+    """The answer of an extras job that was stopped before it began."""
     single = frames.EXTRAS_JOBS.validate_json(frame.body).single
     none: dict[str, object] = {"image": ""} if single else {"images": []}
     return json_answer(200, {"html_info": "<p>Stopped before it began.</p>", **none})

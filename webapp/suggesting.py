@@ -1,4 +1,4 @@
-"""Which folder a file belongs in, told by the first bytes of it."""
+"""Suggests the folder for an uploaded model file, by its safetensors header."""
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ def suggest(
 ) -> Suggestion:
     """The folder for the safetensors file that begins with ``start``.
 
-    ``marked`` tells a plugin's folder, "models/Greetings", by the names of the tensors.
+    ``plugin_folder_for`` tells a plugin's folder, "models/Greetings", by the names of the tensors.
 
     Raises ``WrongContent`` for what is no safetensors file.
     """

@@ -1,6 +1,6 @@
-"""``easel serve``: one web process and one worker for each device, started again when they die.
+"""``easel serve``: supervises one web process and one worker for each device.
 
-Light on purpose (no Flask, no torch, no pydantic): it starts first, and the ping waits for it.
+Imports no Flask, torch or pydantic: it starts first, and the ping waits for it.
 """
 
 import logging
@@ -148,7 +148,7 @@ class Supervisor:
             self.log.warning("a restart was not counted: %s", error)
 
     def inherit(self) -> None:
-        """Take up what workers of an earlier life held, when that life ended all at once."""
+        """Release the leases of dead workers of an earlier run of the service."""
         try:
             holders = self.store.holders()
         except (QueueError, sqlite3.Error) as error:
@@ -189,7 +189,7 @@ class Supervisor:
                 child.start()
 
     def tell_door(self, words: Callable[["SqliteStore"], None]) -> None:
-        """Let the web process know whether the service ends."""
+        """Write to the board whether the service is ending."""
         try:
             words(self.store)
         except (QueueError, sqlite3.Error) as error:
@@ -226,7 +226,7 @@ class Supervisor:
 
 @contextmanager
 def waking() -> Iterator[Waiter]:
-    """A sleep that any signal ends at once."""
+    """A sleep that any signal interrupts."""
     ear, mouth = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     before = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
 

@@ -1,4 +1,4 @@
-"""Which requests get a thread of the web process now, and which wait for one. No sockets."""
+"""Admission of requests to the web process's threads, within limits. No sockets."""
 
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class ThreadLimits:
 
 @dataclass(frozen=True, slots=True)
 class Applicant(Generic[T]):
-    """A request that wants a thread. ``brings_body``: the client is still sending it."""
+    """A request that waits for a thread. ``is_sending_body``: the client is still sending it."""
 
     request: T
     address: str

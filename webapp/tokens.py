@@ -1,4 +1,4 @@
-"""Tokens that open less than the owner's: ``--read-token``, ``--generate-token``, ... No Flask."""
+"""Tokens with fewer rights than the owner's: ``--read-token``, ... No Flask."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What happens to every request and answer: paths forgiven, ids, times, gzip, CORS, log lines."""
+"""Work before and after every request: path normalisation, ids, times, gzip, CORS, log lines."""
 
 import gzip
 import logging
@@ -35,10 +35,10 @@ log = logging.getLogger("easel.api")
 
 
 class Doorstep:
-    """Puts a path straight before it is routed.
+    """WSGI middleware that normalises a path before it is routed.
 
-    A trailing and a doubled slash are forgiven, ``--subpath`` is taken off, and the ``image_url``
-    of a picture, which is a path below one of ``picture_roots``, becomes ``/file=``.
+    Doubled and trailing slashes are removed, ``--subpath`` is taken off, and the ``image_url`` of a
+    picture, which is a path below one of ``picture_roots``, becomes ``/file=``.
     """
 
     def __init__(self, inner: Wsgi, root_path: str, picture_roots: Sequence[str] = ()) -> None:
@@ -82,7 +82,7 @@ def begin() -> None:
 
 
 def preflight() -> Response | None:
-    """Answer a browser that asks whether another origin may ask; ``cors`` tells it who may."""
+    """Answer a CORS preflight; ``add_cors_headers`` adds what is allowed."""
     asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
     return Response(status=204) if asks else None
 

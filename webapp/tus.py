@@ -1,4 +1,4 @@
-"""tus 1.0.0's headers, read strictly and written plainly. No Flask.
+"""Headers of tus 1.0.0, parsed strictly. No Flask.
 
 Source: https://tus.io/protocols/resumable-upload (2016-03-25), core and the extensions below.
 """

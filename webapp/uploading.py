@@ -1,4 +1,4 @@
-"""What uploads work with here: limits that flags set, and what may lie where."""
+"""Upload policy: limits set by flags, and which kinds of file may lie where."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

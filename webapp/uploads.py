@@ -35,7 +35,7 @@ BLANKS = re.compile(r"[ \t\r\n]+")
 class PictureReader:
     """Reads the pictures of one request, within the memory that all requests share.
 
-    ``most_in_all`` pixels may come in one request, as its worker holds them all at once.
+    ``max_pixels`` pixels may come in one request, as its worker holds them all at once.
     """
 
     rules: FetchRules = NO_LINKS
@@ -111,7 +111,7 @@ def decode_in_pieces(encoded: str) -> bytes:
 
 
 def bare(field: str, text: str) -> str:
-    """The base64 of a field without its ``data:`` prefix and line breaks."""
+    """The base64 text of a field without its ``data:`` prefix and whitespace."""
     start = text[:12].lower().lstrip()
     if start.startswith("data:"):
         head, comma, text = text.partition(",")

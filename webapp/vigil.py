@@ -1,9 +1,9 @@
-"""What watches over one job in a worker: its lease, its progress, the wish to stop it.
+"""Keeps a job's lease alive, publishes its progress and reads stop requests, in the worker.
 
-The engine's thread only leaves notes here (:meth:`Vigil.__call__`, once a step, microseconds); a
-thread of the vigil's own writes to the store. So the lease is also renewed while weights are
-loaded and pictures decoded, which may take longer than its term - and no longer is when the
-process dies.
+The engine's thread only leaves its progress here (:meth:`LeaseKeeper.__call__`, once a step,
+microseconds); a thread of its own writes to the store. So the lease is also renewed while
+weights are loaded and pictures decoded, which may take longer than a lease's term, and expires
+when the process dies.
 """
 
 import io
@@ -39,7 +39,7 @@ class Abandoned(Ended):
 
 
 class Vigil:
-    """A ``Watch`` for the engine, and a context around the whole job."""
+    """Keeps one job's lease, publishes progress, reads stop requests. A ``Watch``."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Vigil:
         self._thread.join()
 
     def __call__(self, progress: Progress, preview: "Callable[[], Image] | None") -> Stop:
-        """Note how far the engine is; what the client wishes. Raises LeaseLost, Abandoned."""
+        """Record the engine's progress; returns the stop request. Raises LeaseLost, Abandoned."""
         self.step()
         if self._lost.is_set():
             raise LeaseLost
@@ -113,7 +113,7 @@ class Vigil:
         return self.every > 0 and progress.step > 0 and progress.step % self.every == 0
 
     def _report(self) -> None:
-        """The vigil's thread."""
+        """The thread: publishes, renews and reads stop requests until the job has ended."""
         while True:
             self._news.wait(BEAT)
             self._news.clear()
@@ -123,9 +123,9 @@ class Vigil:
                 return
 
     def _tell(self, act: Callable[[], None]) -> None:
-        """Speak with the store. A full disk or a locked file: the next beat tries again.
+        """Call the store and log what fails; the next round tries again.
 
-        Nothing may end the thread, least of all a preview: the lease would be lost.
+        No error may end the thread: the lease would be lost.
         """
         try:
             act()
@@ -157,7 +157,7 @@ class Vigil:
 
 
 def png(image: "Image") -> bytes:
-    """A preview as PNG, packed lightly: it lives for a second."""
+    """A preview as PNG bytes at compression level 1."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The job that loads a checkpoint before anybody asks. No torch."""
+"""The request that loads a checkpoint ahead of the first job. No torch."""
 
 from generator.request import GenerationRequest, Sampling, Seeds, Snapshot
 

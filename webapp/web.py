@@ -47,7 +47,7 @@ LONGEST_LINE = 8190  # bytes; gunicorn's limit
 
 
 class Lines(Logger):
-    """Gunicorn's log in the form of ours: its lines go to the handler of the process."""
+    """Gunicorn's logger without its own handlers: its lines go to the process's log."""
 
     def setup(self, cfg: Any) -> None:
         """Take gunicorn's own handlers away again."""
@@ -57,7 +57,7 @@ class Lines(Logger):
 
 
 class Named:
-    """A connection to which gunicorn writes an error of its own: the answer gets an id."""
+    """A socket that adds X-Request-Id and CSP headers to the errors that gunicorn writes itself."""
 
     def __init__(self, connection: Any, name: str) -> None:
         self.connection, self.name = connection, name
@@ -74,7 +74,7 @@ class Named:
 
 
 class Threads(HeadFirstWorker):
-    """The worker, whose answers to what is no request have ids as well."""
+    """The worker with request ids for malformed requests."""
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a malformed request; the log and the answer name it alike."""

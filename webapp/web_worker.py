@@ -2,7 +2,7 @@
 
 The one loop that accepts connections also reads heads and short bodies, without waiting for any of
 them; a silent or half-sent connection costs a file descriptor and no thread. Signs of life and
-controls (``CONTROLS``) have threads of their own. Measured in ``benchmarks/connections.py``.
+controls (``CONTROL_PATHS``) have threads of their own. Measured in ``benchmarks/connections.py``.
 """
 
 import errno
@@ -73,7 +73,7 @@ class ConnectionLimits:
 
 @dataclass(slots=True, eq=False)
 class Arrival:
-    """A connection between two requests, or with a request that has not come whole."""
+    """A connection between two requests, or whose request is still incomplete."""
 
     conn: TConn
     address: str
@@ -87,7 +87,7 @@ class Arrival:
 
 @dataclass(slots=True, eq=False)
 class Leaving:
-    """A connection whose answer was sent: what its client still sends is thrown away."""
+    """A connection whose answer was sent; further input is read and discarded."""
 
     conn: TConn
     address: str
@@ -96,7 +96,10 @@ class Leaving:
 
 
 class HeadFirstWorker(ThreadWorker):
-    """See the module. A subclass brings the ``limits`` (``webapp/web.py``)."""
+    """Gunicorn's thread worker that reads heads and short bodies in its loop; see the module.
+
+    A subclass sets the ``limits`` (``webapp/processes/web_server.py``).
+    """
 
     limits: ConnectionLimits
 

@@ -70,7 +70,7 @@ def engine_of(config: Config, registry: Registry, device: str, listener: Listene
 
 
 def on_device(device: str) -> dict[str, int]:
-    """What a CUDA device tells of its memory, in bytes and counts; nothing of others.
+    """Memory statistics of a CUDA device, in bytes and counts; {} for other devices.
 
     The names are torch's, with dots and ``all`` left out: ``allocated_current``, ``oom``.
     """

@@ -1,4 +1,4 @@
-"""The loop of a worker: take a job, draw it, save it, answer it. Knows no device and no torch."""
+"""The job loop of a worker: take a job, run it, save its pictures, answer. Imports no torch."""
 
 import logging
 import os
@@ -69,7 +69,7 @@ RETRIES = (0.2, 1.0, 5.0)  # seconds before the store is tried again; the last f
 
 
 class Drawer(Teacher, Protocol):
-    """What the worker needs of an engine; tests bring their own."""
+    """The part of the engine that the worker uses; tests pass their own."""
 
     @property
     def loaded(self) -> tuple[str, ...]: ...
@@ -150,7 +150,7 @@ class Worker:
         return self.exit_code
 
     def turn(self) -> None:
-        """One errand and one job, if there are any."""
+        """Carry out the pending command and run one job, if there are any."""
         self.pace.rest()
         self.run_errand()
         lease = self.stream.take(self.name, self.engine.loaded, self._patience())
@@ -197,7 +197,7 @@ class Worker:
         self.board.done(self.name, errand)
 
     def _patience(self) -> float:
-        """No time to lose before the warm-up: it is worth starting at once."""
+        """Seconds to wait for a job: none while a warm-up is pending."""
         return 0.0 if self.warm_up is not None else IDLE
 
     def serve(self, lease: Lease) -> None:
@@ -207,7 +207,7 @@ class Worker:
             self.serve_named(lease)
 
     def serve_named(self, lease: Lease) -> None:
-        """The same, while every line of the log says whose it is."""
+        """Serve the frame; every log line carries the job's id."""
         self.state, self.lease = "working", lease
         waited, started = time.time() - lease.frame.put_at, time.monotonic()
         held_before = self.engine.loaded
@@ -260,7 +260,7 @@ class Worker:
             self.log.warning("a use of the cache was not counted: %s", error)
 
     def answered(self, lease: Lease) -> Answer:
-        """The answer of a frame: what was drawn, or the envelope of what went wrong."""
+        """The answer to a frame: the handler's, or the error envelope of what went wrong."""
         started = time.monotonic()
         try:
             return self.done(lease)
@@ -273,7 +273,7 @@ class Worker:
             return failure(error, extras_of(lease), Status.FAILED, time.monotonic() - started)
 
     def done(self, lease: Lease) -> Answer:
-        """What the verb of the frame's kind makes of it. Raises ``UnknownWork``."""
+        """Call the handler of the frame's kind. Raises ``UnknownWork``."""
         verbs = {
             frames.GENERATE: self.drawn,
             frames.EXTRAS: self.enlarged,
@@ -292,7 +292,7 @@ class Worker:
         return verb(lease)
 
     def tell_failure(self, lease: Lease, error: Exception) -> None:
-        """Let plugins know that a drawing failed, where it can be read at all."""
+        """Call the plugins' ``job_failed`` hook, if the failed request can be decoded."""
         if not self.plugins or lease.frame.kind != frames.GENERATE:
             return
         with suppress(ValidationError):  # that is what failed, and it has been logged
@@ -300,7 +300,7 @@ class Worker:
             self.plugins.ask("job_failed", error=error, request=request)
 
     def enlarged(self, lease: Lease) -> Answer:
-        """Enlarge pictures that came whole."""
+        """Run an extras job (upscaling) on pictures sent in the request."""
         job = frames.EXTRAS_JOBS.validate_json(lease.frame.body)
         with self.vigil(lease, Snapshot()) as vigil:
             vigil(Progress("extras", 0, 1, 0, 1), None)
@@ -324,7 +324,7 @@ class Worker:
             return json_answer(200, {"caption": self.engine.describe(question)})
 
     def way_out(self, caller: str) -> Releaser:
-        """Who has the last word on pictures that the engine does not let out itself."""
+        """The filter for pictures that the engine does not pass through plugins itself."""
         return Releaser(PluginListener(self.plugins) if self.plugins else Silence(), caller)
 
     def plugged(self, lease: Lease) -> Answer:
@@ -335,20 +335,20 @@ class Worker:
             return outcome(self.plugins, task, vigil)
 
     def worded(self, lease: Lease) -> Answer:
-        """Make a learned word."""
+        """Create a textual-inversion embedding."""
         word = frames.NEW_WORDS.validate_json(lease.frame.body)
         with self.vigil(lease, Snapshot()) as vigil:
             vigil(Progress("create-embedding", 0, 1, 0, 1), None)
             return made(self.engine, word)
 
     def taught(self, lease: Lease) -> Answer:
-        """Train a learned word."""
+        """Train a textual-inversion embedding."""
         job = frames.TRAININGS.validate_json(lease.frame.body)
         with self.vigil(lease, Snapshot()) as vigil:
             return trained(self.engine, job, self.data_dir, vigil)
 
     def vigil(self, lease: Lease, options: Snapshot) -> Vigil:
-        """Who keeps the lease and looks for stops while a job runs."""
+        """A context that keeps the lease alive, publishes progress and checks for stop requests."""
         step = self.pace.step
         return Vigil(self.stream, self.board, lease, options, self.log, self.abandoned, step)
 
@@ -489,7 +489,7 @@ class Worker:
 
 
 class Pulse(threading.Thread):
-    """The worker's heartbeat."""
+    """Thread that publishes the heartbeat and plugin states, and checks the queue's folder."""
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(name="pulse", daemon=True)
@@ -596,6 +596,6 @@ def extras_of(lease: Lease) -> frames.EasExtras | None:
 
 
 def held() -> Mapping[str, int]:
-    """Bytes of memory that this process holds."""
+    """Resident memory of this process in bytes, as ``{"rss": bytes}``."""
     with open("/proc/self/statm") as file:
         return {"rss": int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")}

@@ -32,7 +32,7 @@ DESK = "easel.desk"  # where the environment of a request holds its desk
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a request works with: who asks, where bytes go, and who hears of changes.
+    """Context of a WebDAV request: access, uploads, event callback and placeholders.
 
     ``modified`` is the time that a PUT's file is to have, in nanoseconds since 1970, if the client
     told it with the bytes.

@@ -1,4 +1,4 @@
-"""Bytes that WebDAV brings or copies: an upload in one piece, there under its name whole or never.
+"""PUT and COPY of WebDAV as one-chunk uploads: the file appears whole or not at all.
 
 What an upload is subject to holds here too: room and quota, what may lie where, what a file must
 be that calls itself one.

@@ -1,1 +1,1 @@
-"""What lies in the trees and how its pictures were made, kept so that it is found at once."""
+"""Search index: files of all roots and the generation facts of pictures, in SQLite with FTS5."""

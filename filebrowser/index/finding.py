@@ -1,4 +1,4 @@
-"""Questions to the index: from conditions and a visit to a page of what the visit may see.
+"""Search: from conditions and a caller's access to a page of hits that the caller may see.
 
 Of what the index finds, only that is told which the gate opens for this visit at this moment.
 """
@@ -88,7 +88,7 @@ class _Where:
 
 
 class Finder:
-    """Answers questions over the index at ``path``. Safe for threads."""
+    """Runs searches on the index at ``path`` over pooled read connections. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

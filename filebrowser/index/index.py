@@ -1,4 +1,4 @@
-"""The index of all trees: a thread keeps it true to the disk, any thread may ask it.
+"""The search index: a background thread keeps it in step with the disk; any thread may search it.
 
 At its start every folder is compared, then the watcher and the verbs say where to look again. Work
 is done in short turns with a pause as long as each, so that a first look at 100,000 pictures takes

@@ -1,4 +1,4 @@
-"""Compares folders with the index, and asks pictures how they were made. The disk is the truth."""
+"""Reconciles the index with folders on the disk, and reads facts of pictures."""
 
 import os
 import sqlite3

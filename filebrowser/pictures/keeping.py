@@ -1,4 +1,4 @@
-"""A folder of small files of which the least used go when it has grown too large."""
+"""A size-limited cache of files on disk with least-recently-used eviction."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Memory that requests of one process share: what does not fit waits in line, for a while."""
+"""A memory budget shared by the requests of one process; requests wait in line, with a timeout."""
 
 import threading
 import time

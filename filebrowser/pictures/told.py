@@ -1,4 +1,4 @@
-"""What a picture tells of its making. The application brings the function that reads it."""
+"""Generation facts read from a picture; the application supplies the reader."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from PIL import Image
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Empty where a picture says nothing. ``infotext`` is the text that the rest was read from."""
+    """How a picture was made; empty where it says nothing. ``infotext`` is the source."""
 
     infotext: str = ""
     prompt: str = ""
@@ -25,5 +25,5 @@ Teller = Callable[[Image.Image], Told]
 
 
 def silent(_: Image.Image) -> Told:
-    """The teller of those who want no facts."""
+    """A reader that returns no facts."""
     return Told()

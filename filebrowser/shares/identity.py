@@ -1,4 +1,4 @@
-"""Tells one file or folder from another that took its path later.
+"""Identity of a file or folder, to detect that another one took its path.
 
 Inode numbers are handed out again at once, so the number alone would let a share lead to what
 somebody put in the place of the file that was shared. Sources: statx(2), ioctl_iflags(2).

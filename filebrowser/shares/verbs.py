@@ -1,4 +1,4 @@
-"""Make a share, and find what one leads to: its owner's rights are asked at each use."""
+"""Creating, listing, revoking and opening shares; the owner's rights are checked at each use."""
 
 import os
 import secrets
@@ -26,7 +26,7 @@ Owner = Callable[[str], Visit | None]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be shared, and how."""
+    """What to share, with which password and lifetime."""
 
     path: str
     password: str | None = None
@@ -82,7 +82,7 @@ def revoke(visit: Visit, name: str, store: ShareStore) -> None:
 
 
 def standing(name: str, store: ShareStore, now: float | None = None) -> Share:
-    """The share of this id while it lasts. Raises :class:`NotHere`."""
+    """The unexpired share of this id. Raises :class:`NotHere`."""
     share = store.get(name)
     now = time.time() if now is None else now
     if share is None or (share.expires is not None and share.expires <= now):

@@ -1,4 +1,4 @@
-"""Memory that bytes come to on their way to the disk, and how they get there without a copy."""
+"""Aligned memory blocks for uploads, and writing them with O_DIRECT."""
 
 import errno
 import fcntl
@@ -63,7 +63,7 @@ def block(size: int) -> Block:
 
 @dataclass(slots=True)
 class Road:
-    """The way into an open file: past the system's cache where the file system can do that.
+    """Writes to an open file, with O_DIRECT where the file system supports it.
 
     What comes in by gigabytes is not read again soon; a copy of it in the cache costs as much time
     as the disk itself (measured: 5 s of 2 cores for 2 GiB), and drives out what is needed.

@@ -1,4 +1,4 @@
-"""The records of one root's uploads in memory, true to what lies in its staging folder."""
+"""In-memory records of one root's uploads, in step with its staging folder."""
 
 import os
 import threading
@@ -31,7 +31,7 @@ A_MOMENT = 1.0  # seconds for which a sum is good enough to refuse by
 
 @dataclass(slots=True, eq=False)
 class Book:
-    """What waits below one root. ``lock`` guards the room that is promised to it."""
+    """Uploads of one root. ``lock`` guards reservations of disk space."""
 
     root: Root
     records: dict[str, Upload] = field(default_factory=dict)

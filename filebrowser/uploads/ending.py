@@ -1,4 +1,4 @@
-"""The last steps of an upload whose bytes are all here, and the checksum that runs along."""
+"""Completion of an upload once all bytes are here, and its running SHA-256."""
 
 import hashlib
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from filebrowser.uploads.writing import Digest
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An upload, and how many of its bytes are here."""
+    """An upload, and the number of bytes received."""
 
     upload: Upload
     offset: int

@@ -1,4 +1,4 @@
-"""From the last byte to the file: its checksum, its content, its name. Once, however often asked.
+"""Publishing an upload: checksum, content check, and the move to its name. Idempotent.
 
 ``publish`` writes down what it is about to do before it does it, so that after a crash at any
 moment the next call finds out whether it was done.
@@ -27,7 +27,7 @@ MOST_TRIED = 10_000  # names
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What finishing works with: the open staging folder, the target, and who wants to know.
+    """Context of publishing: staging folder, target place and callbacks.
 
     ``keep`` writes the record down; ``look`` is called now and then while it takes long.
     """

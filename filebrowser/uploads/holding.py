@@ -1,4 +1,4 @@
-"""One upload in the hands of the caller whose turn it is: its bytes, and how sure they are."""
+"""An upload while a caller holds its lock: checking, appending, syncing and truncating its data."""
 
 import errno
 import fcntl
@@ -40,12 +40,12 @@ class Piece:
 
 
 def nobody_minds() -> None:
-    """A caller who may go on for ever."""
+    """A ``still`` callback that never stops the upload."""
 
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """One upload while its caller has the turn. ``here`` is its open staging folder."""
+    """One locked upload. ``here`` is the descriptor of its staging folder."""
 
     root: Root
     book: Book

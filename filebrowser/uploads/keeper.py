@@ -1,4 +1,4 @@
-"""What uploads need without being asked: an end for the silent, the expired and the interrupted."""
+"""Background thread: interrupts silent senders, removes expired uploads, finishes broken ones."""
 
 import logging
 import threading

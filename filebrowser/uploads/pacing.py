@@ -1,4 +1,4 @@
-"""Bytes from a ``read`` that waits until all it was asked for has come."""
+"""Reads from a blocking ``read`` in blocks whose size adapts to its speed."""
 
 import time
 from collections.abc import Callable

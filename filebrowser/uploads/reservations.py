@@ -1,4 +1,4 @@
-"""Room on the disk and in the quota for bytes that any door writes on a caller's word."""
+"""Reservations of disk space and quota for uploads, jobs and WebDAV."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext

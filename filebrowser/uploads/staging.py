@@ -1,4 +1,4 @@
-"""Where uploads wait: ``<root>/.uploads/<id>/{data,info.json}``, where their target is.
+"""Staging area of uploads: ``<root>/.uploads/<id>/{data,info.json}``, on the target's disk.
 
 Every function works below an open folder; the only path is the root's own, opened by the gate.
 """

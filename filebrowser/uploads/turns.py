@@ -1,4 +1,4 @@
-"""Whose bytes are being taken: one sender at a time for each upload, and not too many in all."""
+"""Locks of uploads: one sender at a time for each, and limits on concurrent transfers."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ LOOK = 0.1  # seconds between two looks at a sender
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """One caller's hold on an upload. ``interrupt`` ends a read that waits for bytes."""
+    """One caller's lock on an upload. ``interrupt`` aborts a read that waits for bytes."""
 
     owner: str
     interrupt: Callable[[], None]

@@ -1,4 +1,4 @@
-"""Bytes from a source to the disk: in order, bounded in memory, durable at known points."""
+"""Writes a byte source to disk: in order, with bounded memory and regular fdatasync."""
 
 import ctypes
 import os
@@ -129,7 +129,7 @@ class OneByOne:
 
 
 class Lanes:
-    """Does each work in a thread of its own, one after the other, while the next blocks come.
+    """A pipeline: each consumer (write, digests) has its own thread, in order, on shared blocks.
 
     Whatever ends the context, all works are done on all blocks before it is left.
     """

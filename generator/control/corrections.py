@@ -22,7 +22,7 @@ def corrected(
     positive: Tensor,
     large: bool,
 ) -> Tensor:
-    """``found`` (B,4,h,w), the U-Net's answer to ``x`` (B,4,h,w), as the unit wants it.
+    """``output`` (B,4,h,w), the U-Net's answer to ``x`` (B,4,h,w), as the unit wants it.
 
     ``latent`` (B,4,h,w) is the unit's picture, ``alpha`` (B,1,1,1) the picture's share in x,
     ``positive`` (B,1,1,1) is 1 in rows of the prompt, ``large`` the second pass of hires fix.

@@ -1,4 +1,4 @@
-"""What units do inside a sampling pass: they stand around the U-Net (contract section 10.5)."""
+"""Applies ControlNet units to each call of the U-Net in a pass (contract section 10.5)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Steering:
     """The units of one job in one pass.
 
     What is drawn at random (the noise of reference pictures, the draw from their latents) comes
-    in the order of the units from each picture's own generator in ``around.random``, seeded with
+    in the order of the units from each picture's own generator in ``pass_context.random``, seeded with
     its seed, so that it does not depend on what else is in the batch (contract section 3.8).
     """
 
@@ -139,7 +139,7 @@ class Steering:
         rows: Rows,
         unet: "UNet2DConditionModel",
     ) -> None:
-        """Show the U-Net each reference picture, as noisy as ``x`` is."""
+        """Run each reference picture, noised like ``x``, through the U-Net for the hooks."""
         for ready in units:
             if not ready.module.refers:
                 continue

@@ -216,7 +216,7 @@ NONE_BROUGHT: Mapping[str, Module] = MappingProxyType({})
 
 
 def find_module(wanted: str, brought: Mapping[str, Module] = NONE_BROUGHT) -> Module | None:
-    """The preprocessor of that name or label; ``brought`` are those of plugins, by name."""
+    """The preprocessor of that name or label; ``plugin_modules`` are those of plugins, by name."""
     own = _NAMED.get(wanted)
     if own is not None:
         return own

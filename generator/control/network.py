@@ -97,13 +97,13 @@ class ControlNets:
         self._held: list[ControlNet] = []  # last used last
 
     def holds(self, file: ModelFile) -> bool:
-        """Whether :meth:`hold` would answer at once."""
+        """Whether :meth:`load` would answer at once."""
         return any(held.file.identity == file.identity for held in self._held)
 
     def hold(self, file: ModelFile, kept: int = 2) -> ControlNet:
-        """``file``'s network, loaded if need be; at most ``kept`` stay in memory.
+        """``file``'s network, loaded if need be; at most ``max_kept`` stay in memory.
 
-        Raises as :func:`load_control` does.
+        Raises as :func:`load_controlnet` does.
         """
         for held in self._held:
             if held.file.identity == file.identity:

@@ -1,4 +1,4 @@
-"""A unit made ready for its job: its map at every size that the job's passes ask for."""
+"""A ControlNet unit prepared for a job: its map, resized for every pass of the job."""
 
 from dataclasses import dataclass, field, replace
 

@@ -24,7 +24,7 @@ TINY = 1e-5
 
 @dataclass(slots=True)
 class _Place:
-    """A layer that looks at references, and what it saw of them."""
+    """A hooked layer of the U-Net and the features recorded there from reference pictures."""
 
     module: nn.Module
     threshold: float  # a unit's weight up to which it is left alone

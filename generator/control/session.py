@@ -1,4 +1,4 @@
-"""The units of one job, from their models to what is done to the finished pictures."""
+"""The ControlNet units of one job: loading, steering, infotext, changes to finished pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ def control_for(
 ) -> Control | None:
     """The units of a request, loaded, their maps drawn; None where it has none.
 
-    ``say`` hears what takes its time; ``brought`` are preprocessors of plugins. Raises
+    ``say`` hears what takes its time; ``plugin_preprocessors`` are preprocessors of plugins. Raises
     :class:`generator.errors.BadRequest` and what loading a model raises.
     """
     if not request.controls:

@@ -107,7 +107,7 @@ def read_units(
     a unit.
 
     ``picture(field, text)`` checks each picture, fetches or refuses an address (the vendor's
-    ``image_link``), and answers base64. ``brought`` are preprocessors of plugins.
+    ``image_link``), and answers base64. ``plugin_modules`` are preprocessors of plugins.
     Raises :class:`BadRequest` naming the unit and the field.
     """
     found = []

@@ -42,7 +42,7 @@ Describe = Callable[[Image.Image, Question], str]
 
 
 class Describers:
-    """Answers questions; keeps the network of the last one where that was wished."""
+    """Captions and tags pictures; keeps the network of the last request where that was asked for."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device

@@ -1,4 +1,4 @@
-"""A lesson from the word's file and back into it."""
+"""Trains an existing textual inversion file in place."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def train_word(
 ) -> Path:
     """Train the word that the lesson names and write it; its file.
 
-    ``ready`` has the networks in memory. Raises :class:`BadRequest` for a word that had its steps
+    ``load_state`` has the networks in memory. Raises :class:`BadRequest` for a word that had its steps
     already, or is no ``.pt``, :class:`WrongArchitecture` for one of another width, and as
     :func:`generator.inversion.training.train` does.
     """

@@ -1,6 +1,6 @@
-"""What is asked when a word is made or trained. No torch.
+"""Requests to create and to train a textual inversion. No torch.
 
-Textual inversion: Gal et al. 2022, "An image is worth one word".
+Gal et al. 2022, "An image is worth one word".
 """
 
 import math
@@ -45,7 +45,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """How a word is trained. ``steps`` count from the word's first training."""
+    """Configuration of a training. ``steps`` count from the embedding's first training."""
 
     name: str
     steps: int

@@ -41,7 +41,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Pupil:
-    """What learns, and what it learns with."""
+    """What a training starts from: the vectors, and the networks they are trained with."""
 
     vectors: Tensor  # (k, width), fp32
     checkpoint: Checkpoint
@@ -64,7 +64,7 @@ def train(
 ) -> tuple[Tensor, int]:
     """The vectors (k, width) after the lesson, and the steps that they have had in all.
 
-    Fewer steps when ``watch`` interrupts. ``keep(vectors, step)`` is called where a copy is due.
+    Fewer steps when ``watch`` interrupts. ``save_copy(vectors, step)`` is called where a copy is due.
     Raises :class:`BadRequest` where no template names the word, :class:`NotANumber`.
     """
     return Training(lesson, pupil, examples).run(watch, keep)
@@ -175,7 +175,7 @@ class Training:
         return text.replace("[filewords]", ", ".join(tags)).replace("[name]", self.lesson.name)
 
     def look(self, example: Example) -> Seen:
-        """The picture cut to the lesson's size and through the VAE."""
+        """Crop the picture to the configured size and encode it with the VAE."""
         size = (self.lesson.width, self.lesson.height)
         image = ImageOps.fit(example.image.convert("RGB"), size, Image.Resampling.LANCZOS)
         vae = self.pupil.vae

@@ -48,7 +48,7 @@ class Adapter:
 
 
 class Adapters:
-    """Reads adapter files; keeps what was used last, up to ``kept`` bytes, until told to forget.
+    """Reads adapter files; keeps what was used last, up to ``max_bytes`` bytes, until told to forget.
 
     A file is known by path, size, time and inode, so a replaced one is read again.
     """

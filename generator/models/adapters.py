@@ -1,7 +1,7 @@
-"""LoRA and its kin: added to the weights for a job, taken away bit-equal.
+"""Applies LoRA and other adapters to a checkpoint's weights for one job and restores them exactly.
 
 A change is added to the weight itself, in the weight's own precision, as AUTOMATIC1111 does
-(contract section 2.6); the untouched tensor is kept aside and put back, not subtracted.
+(contract section 2.6); the original tensor is kept and put back, not subtracted.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ class Mount:
 def mounted(
     checkpoint: Checkpoint, mounts: Sequence[Mount], pause: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[str, ...]]:
-    """The checkpoint's weights with ``mounts`` added, in order, until the block ends.
+    """The checkpoint's weights with ``applied_adapters`` added, in order, until the block ends.
 
     ``pause`` is called before each layer, and may raise to end it. Yields a sentence for each file
     of which something fitted nothing. Raises :class:`WrongArchitecture` when sizes differ; the

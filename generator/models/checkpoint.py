@@ -161,7 +161,7 @@ def _ldm_vae(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where weights come from and where they go."""
+    """Builds a network from named tensors on a device, in one dtype."""
 
     name: str
     tensors: Tensors

@@ -1,10 +1,10 @@
-"""Pictures larger than a checkpoint learned, composed as it learned them.
+"""Deep shrink: coherent composition of pictures larger than a checkpoint was trained at.
 
-Beyond its size a U-Net sees too little of the picture at once and draws the subject again and
-again. While the noise is high, the features below the finest level are made small, so that the
-inner levels see as much as in a picture of the learned size (known as "deep shrink", 2023). For
-checkpoints that tell their size; measured on the default one, 512 x 512, 16 prompts: the object is
-right in 56 % instead of 37.5 %, the place in 87.5 % instead of 62.5 %.
+While noise is high, the features after the U-Net's first downsampler are scaled down so that the
+inner levels see as much as at the trained size, and up again before the last up block (Kohya Deep
+Shrink, kohya-ss 2023; ComfyUI's PatchModelAddDownscale). For checkpoints whose metadata tells
+their size. Measured on the default one, 512 x 512, 16 prompts: the object is right in 56 % instead
+of 37.5 %, the place in 87.5 % instead of 62.5 %.
 """
 
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ _GRAIN = 4  # inner levels halve twice more
 
 @contextmanager
 def composed(unet: Any, x: Tensor, t: Tensor, learned: int | None) -> Iterator[None]:
-    """Within, ``unet`` draws latents ``x`` (B,c,h,w) at times ``t`` (B,) as just said.
+    """While open, ``unet`` draws latents ``x`` (B,c,h,w) at timesteps ``t`` (B,) with deep shrink.
 
-    ``learned`` is the checkpoint's size in pixels, None where it tells none: nothing is done then,
-    nor where ``x`` is hardly larger or any row's noise is low.
+    ``trained_size`` is the checkpoint's size in pixels, None where it is not known: nothing is done then,
+    nor where ``x`` is less than 1.25 times as large or the noise of any row is low.
     """
     smaller = learned and learned / (8 * min(x.shape[-2:]))
     if not smaller or smaller > 1 / LARGER or float(t.min()) < UNTIL:

@@ -14,7 +14,7 @@ VAE_ENDINGS = (".vae.safetensors", ".vae.ckpt", ".vae.pt")
 
 
 class Kind(StrEnum):
-    """A shelf of models; the value is the word that messages use."""
+    """A kind of model file; the value is the word that messages use."""
 
     CHECKPOINT = "checkpoint"
     LORA = "lora"
@@ -37,7 +37,7 @@ class Kind(StrEnum):
 class Shelf:
     """Where one kind lies below the data directory.
 
-    ``made`` folders are created at the first start; ``also`` folders are read when they are
+    ``created`` folders are created at the first start; ``also`` folders are read when they are
     there, because they come along from AUTOMATIC1111.
     """
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Residence:
-    """One loaded checkpoint, with what was derived from it and dies with it."""
+    """One loaded checkpoint with its VAE and the preview approximations fitted to it."""
 
     checkpoint: Checkpoint
     vae_file: ModelFile | None = None
@@ -42,7 +42,7 @@ class Memory:
         return tuple(held.checkpoint.file for held in self._held)
 
     def holds(self, file: ModelFile) -> bool:
-        """Whether :meth:`hold` would answer at once."""
+        """Whether :meth:`load` would answer at once."""
         return any(held.checkpoint.file.state == file.state for held in self._held)
 
     def hold(self, file: ModelFile) -> Residence:
@@ -69,7 +69,7 @@ class Memory:
         return residence.vae
 
     def approximation(self, residence: Residence, file: ModelFile | None) -> Approximation:
-        """The cheap preview of :meth:`vae`, fitted at its first use."""
+        """The cheap preview of :meth:`vae_for`, fitted at its first use."""
         name = file.name if file else ""
         if name not in residence.approximations:
             residence.approximations[name] = approximate(self.vae(residence, file))

@@ -1,9 +1,7 @@
-"""A pickle read by a small machine of our own: nothing is imported or called, all is bounded.
+"""Reads a pickle without importing or calling anything; memory and steps are bounded.
 
-The standard library's reader grows its table of memories to any index that a file names, hashes
-and compares whatever a file piles up, and calls what it is told to. Here memories are a
-dictionary, keys of dictionaries are plain, calls leave inert objects, and a file has a budget of
-instructions. Opcodes are those of protocols 0 to 5 (PEP 307, 3154, 574).
+Calls become inert objects, dictionary keys are plain values, and a file has a budget of
+instructions. Opcodes of protocols 0 to 5 (PEP 307, 3154, 574).
 """
 
 import pickle

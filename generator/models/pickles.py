@@ -48,7 +48,7 @@ BROKEN = (
 
 
 class BoundedFile(io.BufferedReader):
-    """A file of which nobody reads more than ``LARGEST_INDEX`` bytes at once.
+    """A file of which nobody reads more than ``MAX_INDEX_BYTES`` bytes at once.
 
     :mod:`zipfile` takes a list of files whole, however long its last record says that it is.
     """

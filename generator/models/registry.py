@@ -1,7 +1,7 @@
-"""The registry: an index of ``models/`` that follows the disk, and tells who asks to be told.
+"""The model registry: an index of the model folders that follows the disk and notifies listeners.
 
-The disk is the truth. ``Registry.refresh`` looks at it again, cheaply; who calls it (a watcher, a
-route, the engine that misses a file) does not matter. Nothing here imports torch.
+:meth:`Registry.refresh` scans again, cheaply; a watcher, a route or the engine may call it.
+Nothing here imports torch.
 """
 
 import logging

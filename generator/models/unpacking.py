@@ -65,7 +65,7 @@ def _refuse(sentence: str) -> int:
 
 
 def bound(size: int) -> None:
-    """No more memory, time, files and output than a real file of ``size`` bytes takes."""
+    """Limit memory, CPU time, open files and output to what a real file of ``size`` bytes takes."""
     for kind, limit in (
         (resource.RLIMIT_AS, SPARE + GROWTH * size),
         (resource.RLIMIT_CPU, SECONDS),

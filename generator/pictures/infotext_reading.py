@@ -73,7 +73,7 @@ def read(
 
     ``uses_emphasis`` tells whether a prompt holds brackets that weigh. ``styles`` are taken off
     the prompts that show them, as the option ``infotext_styles`` says. What an old version did
-    otherwise is said by the option for it, unless ``old_ways`` is off (``auto_backcompat``).
+    otherwise is said by the option for it, unless ``backcompat`` is off (``auto_backcompat``).
     """
     written = take_apart(text)
     found: dict[str, object] = {}

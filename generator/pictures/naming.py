@@ -1,6 +1,6 @@
 """What saved pictures are called: patterns of ``[tokens]`` (contract section 6.5). No torch here.
 
-Nothing that a pattern or a prompt holds leaves its folder: see :func:`safe`.
+Nothing that a pattern or a prompt holds leaves its folder: see :func:`safe_name`.
 """
 
 import hashlib

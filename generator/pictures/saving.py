@@ -43,7 +43,7 @@ def encode_chunks(
     quality: int = 80,
     lossless: bool = False,
 ) -> bytes:
-    """As :func:`encode`, with any text chunks; JPEG and WebP keep ``parameters`` alone."""
+    """As :func:`encode_picture`, with any text chunks; JPEG and WebP keep ``parameters`` alone."""
     container = CONTAINERS.get(format.lower())
     if container is None:
         raise BadRequest(

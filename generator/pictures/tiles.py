@@ -64,7 +64,7 @@ def joined(draw: Draw, size: tuple[int, int], tiling: Tiling, scale: int) -> np.
 
 
 def averaged(draw: Draw, size: tuple[int, int], tiling: Tiling, scale: int) -> np.ndarray:
-    """As :func:`joined`; where tiles overlap each counts the same."""
+    """As :func:`draw_fading`; where tiles overlap each counts the same."""
     total = np.zeros((size[0] * scale, size[1] * scale, 3), np.float32)
     count = np.zeros((size[0] * scale, size[1] * scale, 1), np.float32)
     for down in tiling.strict(size[0]):

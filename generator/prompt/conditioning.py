@@ -34,7 +34,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Strand:
-    """One side of an ``AND``: its weight and its stages in time."""
+    """One side of an ``AND``: its weight, and its encoded texts over the steps."""
 
     weight: float
     stages: tuple[Stage, ...]

@@ -10,10 +10,10 @@ from generator.sampling.names import find_sampler, find_schedule, split_schedule
 
 
 def settled(request: GenerationRequest, tools: Tools, field: str = "") -> GenerationRequest:
-    """``request`` with the whole names of what plugins bring; names of ours stay as they are.
+    """``request`` with plugins' sampler and schedule names as they are spelled; ours stay.
 
-    Raises :class:`BadRequest` for a name that nobody has, such as one whose plugin has been turned
-    off meanwhile. It names ``field``, or the request's own.
+    Raises :class:`BadRequest` for an unknown name, such as that of a plugin turned off meanwhile. It
+    names ``field``, or the request's own.
     """
     first, fix = request.sampling, request.hires
     sampling = _settled(first, tools, field or "sampler_name", field or "scheduler")

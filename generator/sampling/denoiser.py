@@ -86,7 +86,7 @@ def _negatives(contexts: Contexts, blank: bool) -> _Rows:
 class Denoiser:
     """Callable ``denoise(x (B,C,h,w), sigma (B,)) -> x0 (B,C,h,w)``; counts its calls.
 
-    ``refinement`` lets another network take over. Raises :class:`Interrupted` when the watch asks
+    ``refiner_switch`` lets another network take over. Raises :class:`Interrupted` when the watch asks
     for it and :class:`NotANumber` on NaN.
     """
 

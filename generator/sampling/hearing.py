@@ -1,4 +1,4 @@
-"""Where a pass lets others hear, and change, what it samples."""
+"""Hooks of a sampling pass: the initial latent and each step's x0 may be replaced."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

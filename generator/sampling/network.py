@@ -53,7 +53,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Relief:
-    """A network that takes over within a pass, with the prompts as it reads them."""
+    """The refiner: a network that takes over within a pass, with its own conditioning."""
 
     network: Network
     conditioning: Conditioning

@@ -95,7 +95,7 @@ def picture_seeds(seeds: Seeds, first: int, count: int) -> tuple[PictureSeed, ..
 
 
 class PictureNoise:
-    """The noise of a batch: ``initial()`` once, then ``next()`` as often as a sampler asks.
+    """The noise of a batch: ``draw_initial()`` once, then ``draw_next()`` as often as a sampler asks.
 
     Both return float32 tensors (B, C, h, w) on the CPU.
     """

@@ -31,7 +31,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Backwards:
-    """Noise that was found on the way back from a picture."""
+    """Noise obtained by inverting a picture."""
 
     noise: Tensor  # (B, C, h, w), unit variance
     randomness: float  # share of the seeds' noise in it, 0..1

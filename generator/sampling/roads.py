@@ -1,4 +1,4 @@
-"""The way a pass walks down its noise levels, or its timesteps.
+"""Sampling loops: over noise levels (sigmas) or over whole timesteps.
 
 Contract sections 3.6, 4.2, 4.3, 4.6 and 4.7.
 """
@@ -55,7 +55,7 @@ def sampler_arguments(
 
 
 class SigmaRoad:
-    """Samplers that walk noise levels."""
+    """Sampling over noise levels (k-diffusion's samplers)."""
 
     def __init__(self, job: Pass, sampler: Sampler, label: str) -> None:
         self.job, self.sampler = job, sampler
@@ -144,7 +144,7 @@ def checked_levels(levels: Tensor, label: str) -> Tensor:
 
 
 class TimestepRoad:
-    """Samplers that walk whole timesteps."""
+    """Sampling over whole timesteps (DDIM, PLMS, UniPC)."""
 
     def __init__(self, job: Pass, sampler: Sampler, label: str) -> None:
         self.job, self.sampler = job, sampler

@@ -1,4 +1,4 @@
-"""From noise (or a picture and noise) to a finished latent: the story of one sampling pass."""
+"""Runs one sampling pass: from noise, or an initial latent and noise, to the final latent."""
 
 import torch
 from torch import Tensor

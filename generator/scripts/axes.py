@@ -27,7 +27,7 @@ YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 class Axis:
     """One way to vary a request.
 
-    ``cost`` tells how dear a change is: dear axes are walked outermost. ``chosen`` axes take
+    ``cost`` tells how dear a change is: dear axes are walked outermost. ``from_list`` axes take
     their values from a list instead of a text, unless texts are asked for.
     """
 

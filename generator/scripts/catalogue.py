@@ -1,6 +1,6 @@
 """The scripts by title, with their arguments; what of it a request may say. No torch.
 
-``GET /sdapi/v1/script-info`` tells :data:`SCRIPTS`; :func:`check` reads ``script_name`` and
+``GET /sdapi/v1/script-info`` tells :data:`SCRIPTS`; :func:`read_script` reads ``script_name`` and
 ``script_args``.
 """
 

@@ -22,7 +22,7 @@ Enlarge = Callable[["Image", str | int, float], tuple["Image", str]]
 
 @dataclass(slots=True, eq=False)
 class Draw:
-    """``draw(request) -> Generation``, telling the watch how far all drawings together are."""
+    """``draw(request) -> Generation`` for scripts; reports the progress of all their drawings."""
 
     run: RunOnce
     watch: Watch

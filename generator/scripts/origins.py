@@ -40,10 +40,10 @@ def starting_from(
 def by_hand(
     request: GenerationRequest, last: Generation, first: Generation, shown: int
 ) -> dict[str, object]:
-    """The facts of pictures that a script has put together of what it drew.
+    """The ``info`` facts of pictures that a script composed from several drawings.
 
-    AUTOMATIC1111 tells of the seed at the beginning, of all else as it was for the last drawing,
-    and gives each of the ``shown`` pictures the text of the first one drawn.
+    AUTOMATIC1111 reports the first seed, everything else as of the last drawing, and gives each of the
+    ``count`` pictures the infotext of the first one drawn.
     """
     text = first.pictures[0].infotext if first.pictures else ""
     ended = last.pictures or first.pictures
@@ -61,5 +61,5 @@ def by_hand(
 
 
 def untold(image: "Image", like: Picture) -> Picture:
-    """A picture made of several, which carries no text of its own."""
+    """A composed picture: the fields of ``like``, without an infotext."""
     return replace(like, image=image, infotext="")

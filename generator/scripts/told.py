@@ -1,4 +1,4 @@
-"""What an answer's ``info`` tells of a request, where a script's drawings differ from it."""
+"""The ``info`` fields of an answer that follow from a request, and how a script's differ."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

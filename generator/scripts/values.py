@@ -155,6 +155,6 @@ def _span(text: str, field: str, kind: Callable[[str], float]) -> list[float]:
 
 
 def _between(first: float, last: float, count: int) -> list[float]:
-    """``count`` numbers from ``first`` to ``last``, evenly apart."""
+    """``count_values`` numbers from ``first`` to ``last``, evenly apart."""
     steps = max(count - 1, 1)
     return [first + (last - first) * index / steps for index in range(count)]

@@ -39,7 +39,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """Every tag, ready to be searched. ``places`` are where the terms of ``text`` begin."""
+    """Tags for prefix and substring search. ``places``: offsets of terms in ``text``."""
 
     text: str = BREAK
     places: tuple[int, ...] = ()
@@ -79,7 +79,7 @@ class Tags:
 
 
 def folded(words: str) -> str:
-    """Words as they are compared."""
+    """Normalise words for comparison: case, underscores and blanks."""
     return " ".join(words.casefold().replace("_", " ").split())
 
 

@@ -1,1 +1,1 @@
-"""BeautifulPrompt: a few words become a fuller prompt."""
+"""BeautifulPrompt: expands a short prompt with a language model or an embedded phrase table."""

@@ -1,4 +1,4 @@
-"""The embedded prompt writer: a table of phrases that the default checkpoint has learned.
+"""The embedded prompt expander: a table of phrases from the default checkpoint's captions.
 
 It is no language model. It keeps the prompt as it is and adds what the prompt does not speak of:
 where the subject stands, the hour, light, weather, hills, the season. A test holds that every
@@ -63,7 +63,7 @@ HILLY = frozenset({"grass", "snow", "desert"})
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What may be added to a subject, in the order in which it is said."""
+    """Additions to a prompt, in the order in which they are appended."""
 
     ground: str
     time: str

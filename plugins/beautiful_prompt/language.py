@@ -1,4 +1,4 @@
-"""Prompts from a language model: any causal or encoder-decoder folder of transformers, offline."""
+"""Prompt expansion with a local transformers model, causal or encoder-decoder."""
 
 import gc
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ TOGETHER = 5  # prompts written at once: memory grows with them, time hardly
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Writer:
-    """A model in memory."""
+    """A loaded prompt model with its tokenizer."""
 
     folder: Path
     network: Any
@@ -135,7 +135,7 @@ class _Watch(StoppingCriteria):
 
 
 class Shelf:
-    """The one model that is in memory."""
+    """Cache of one loaded prompt model."""
 
     def __init__(self) -> None:
         self.writer: Writer | None = None
@@ -148,6 +148,6 @@ class Shelf:
         return self.writer
 
     def drop(self) -> None:
-        """Give its memory back."""
+        """Unload the model."""
         self.writer = None
         gc.collect()

@@ -1,4 +1,4 @@
-"""What is asked of a prompt writer, and in which words models are asked. No torch.
+"""Requests to BeautifulPrompt, and generation settings of prompt models. No torch.
 
 Ranges and defaults: the vendor's extension and the models' cards (eas.md section 3.3).
 """
@@ -37,7 +37,7 @@ LONGEST = 2000  # characters of a prompt to expand
 
 
 class Wish(BaseModel):
-    """One request. Numbers out of range are refused, naming the field."""
+    """One request for prompts. Numbers out of range are refused, naming the field."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,7 +53,7 @@ class Wish(BaseModel):
 
 
 class Manner(BaseModel):
-    """How a model is asked. A folder's ``easel-prompt.json`` may set any of these."""
+    """Template and sampling settings of a model, from ``easel-prompt.json``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,7 +66,7 @@ class Manner(BaseModel):
     negative_prompt: str = ""
 
     def asked(self, wish: Wish) -> "Manner":
-        """With what the wish itself sets."""
+        """These settings with the overrides of a request."""
         own = {name: value for name in ASKABLE if (value := getattr(wish, name)) is not None}
         return self.model_copy(update=own)
 

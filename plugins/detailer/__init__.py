@@ -1,1 +1,1 @@
-"""The detailer: what a detector finds in a picture is painted again at full size."""
+"""The detailer: inpaints detected regions of a picture (faces) at full resolution."""

@@ -1,4 +1,4 @@
-"""What the detailer's panel asks. No torch."""
+"""Options of the detailer. No torch."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The detailer at work: each find becomes an inpainting job inside the job."""
+"""The detailer in the worker: each detected box becomes an inpainting request inside the job."""
 
 import base64
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from plugins.nouns import Box, Home
 
 
 class Plugin:
-    """Asks all detectors, its own among them."""
+    """Runs every plugin's detectors and inpaints the boxes that they find."""
 
     def __init__(self, home: Home) -> None:
         self.home = home

@@ -1,4 +1,4 @@
-"""dynamicprompts' sampling with a budget: a few variables that name each other grow without end."""
+"""dynamicprompts' sampling with a limit on parts, as templates can grow exponentially."""
 
 from dataclasses import dataclass, field
 from random import Random

@@ -1,4 +1,4 @@
-"""The pictures of a template on one sheet, each with the words that are its own."""
+"""A contact sheet of a template's pictures, each labelled with the words that differ."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How many pictures were withheld, for /metrics: counted by workers, read by the web process."""
+"""Counts withheld pictures in SQLite: workers write, the web process reads for /metrics."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing

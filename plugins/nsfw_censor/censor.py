@@ -1,4 +1,4 @@
-"""What is withheld and how: rules over what detectors find, and what is shown instead."""
+"""Rules of the censor (classes, thresholds, detectors), and the replacement picture."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Who judges pictures: the bundled classifier, and what the owner of the machine has brought."""
+"""NSFW detectors: the bundled classifier, CompVis' safety checker, NudeNet."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from plugins.nsfw_censor.network import Network, load_network, probabilities
 
 
 class Detector(Protocol):
-    """How indecent a picture is, 0..1, and from where on it is withheld under some rules."""
+    """A detector: a score in 0..1, and the threshold from which a picture is withheld."""
 
     def score(self, picture: Image, rules: Rules) -> float: ...
 
@@ -71,7 +71,7 @@ class NudeNet:
 
 @dataclass(slots=True, eq=False)
 class Bench:
-    """The detectors in memory; those that were brought are read when they are first asked."""
+    """Loaded detectors by name; optional ones are loaded on first use."""
 
     models: Path
     made: dict[str, Detector] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The censor on the way out of a worker."""
+"""The censor's ``release`` hook in the worker."""
 
 import logging
 import math

@@ -1,1 +1,1 @@
-"""Pace: where the time of drawing goes, measured job by job."""
+"""Pace: measures where the time of jobs goes, and estimates durations."""

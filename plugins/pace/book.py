@@ -1,4 +1,4 @@
-"""The figures of all workers in one file: they write once a job, the web process reads.
+"""Timing records of all workers in one SQLite file: workers write per job, the web process reads.
 
 A change is one transaction, so no reader sees half of it, and no worker's work is lost to another.
 """
@@ -42,7 +42,7 @@ BLEND = f"""INSERT INTO sums VALUES ('{RECENT}', ?, ?)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What is known of one kind of step."""
+    """Measured time of one kind of step."""
 
     kind: Kind
     steps: int

@@ -1,4 +1,4 @@
-"""How long a job is going to take, from what jobs like it took."""
+"""Estimates a job's duration from measured jobs."""
 
 import math
 from dataclasses import dataclass, replace

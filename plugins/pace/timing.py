@@ -1,4 +1,4 @@
-"""A stopwatch over one job. No torch: latents are asked for their shape alone."""
+"""Stopwatch of one job. No torch: only the shape of latents is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ FACTOR = 8  # pixels a side of one cell of a latent
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What steps are told apart by."""
+    """What distinguishes kinds of steps: model, sampler, size, batch."""
 
     model: str  # stem of the checkpoint that was asked for; "" is the first one
     sampler: str
@@ -45,7 +45,7 @@ class Times:
 
 @dataclass(slots=True, eq=False)
 class Stopwatch:
-    """Running; moments are of ``time.perf_counter``.
+    """Times of the current job; moments are of ``time.perf_counter``.
 
     The engine waits for a GPU at each call of the network, where it looks for NaN: a step that is
     told is done.

@@ -1,4 +1,4 @@
-"""Takes the times beside the networks, and writes them down when a job ends."""
+"""Measures jobs in the worker and records them when they end."""
 
 import time
 from collections.abc import Sequence

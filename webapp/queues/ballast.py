@@ -1,7 +1,7 @@
-"""Room kept for the moment in which the disk is full: a file that is given up for an answer.
+"""A ballast file: preallocated space that is released when the disk is full.
 
-On a full disk a job ends with a sentence (507), and that sentence must be stored, or its caller
-waits for ever. So a few MiB are allocated beforehand and freed when an answer does not fit.
+On a full disk a job is answered with HTTP 507, and that answer must be stored too, or its caller
+waits for ever. A few MiB are allocated beforehand and freed when an answer does not fit.
 """
 
 import logging

@@ -50,7 +50,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What the board knows of a running job. ``preview`` is PNG bytes or None."""
+    """Progress of a running job as workers published it last. ``preview`` is PNG bytes or None."""
 
     progress: Progress
     started_at: float
@@ -61,7 +61,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How full the queue is. ``oldest``: seconds that the oldest waiting frame has waited."""
+    """Numbers of waiting and running frames; ``oldest``: seconds that the oldest has waited."""
 
     waiting: int
     running: int
@@ -70,7 +70,7 @@ class Depth:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """A sum kept by the store; it only grows."""
+    """A counter kept by the store: name, labels, and a value that only grows."""
 
     name: str
     labels: Mapping[str, str]
@@ -96,7 +96,7 @@ UNLOAD, LOAD, PLUGINS = "unload", "load", "plugins"
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What a worker shall do between two jobs."""
+    """A command for one worker, carried out between two jobs."""
 
     id: str
     verb: str
@@ -110,7 +110,7 @@ class Stream(Protocol):
         """Store a frame and return its index. An id already known is not stored twice.
 
         Raises ``webapp.queues.errors.QueueFull`` when the disk is full, ``QueueLost`` when the
-        store is ``lost``.
+        store's file was removed or replaced (``loss_reason``).
         """
         ...
 
@@ -167,7 +167,7 @@ class Stream(Protocol):
     def waiting(self, owner: str | None = None) -> Sequence[Frame]:
         """Waiting and leased frames in order of arrival, of one owner or of all.
 
-        Their bodies are left out (empty): a glance must not read every picture that waits.
+        Their bodies are left out (empty), so that listing does not read every picture in the queue.
         """
         ...
 

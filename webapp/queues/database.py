@@ -133,9 +133,9 @@ class Database:
         self.ballast.make()
 
     def with_room(self, act: Callable[[], T]) -> T:
-        """What ``act`` returns; on a full disk the ballast makes room for it.
+        """Call ``act``; on a full disk release the ballast file and call it once more.
 
-        For what others wait for: answers and stops. Raises :class:`QueueFull`.
+        Used for answers and stop requests, which others wait for. Raises :class:`QueueFull`.
         """
         try:
             return act()
@@ -145,7 +145,7 @@ class Database:
             return act()
 
     def lost(self) -> str:
-        """Why the open file is not the one of that name any more; "" while it is."""
+        """How the file of that name differs from the open one; "" if it is the same."""
         changes = (opened.change() for opened in self._opened)
         return next(filter(None, changes), "")
 
@@ -179,7 +179,7 @@ class Database:
 
     @contextmanager
     def _mending(self) -> Iterator[None]:
-        """Damage that shows in use is mended for the next caller; this one is told."""
+        """Replace a database that turns out damaged; this caller gets :class:`QueueDamaged`."""
         try:
             yield
         except sqlite3.DatabaseError as error:
@@ -249,7 +249,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def refusal(error: BaseException) -> QueueFull | None:
-    """The error that callers know, where it is the disk that refused to be written."""
+    """The :class:`QueueFull` or :class:`QueueUnwritable` for a disk error of SQLite, else None."""
     name = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_FULL":
         return QueueFull(

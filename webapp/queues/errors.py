@@ -18,7 +18,7 @@ class QueueLost(QueueError):
 
 
 class QueueDamaged(QueueError):
-    """The store's file was damaged; another is there now (HTTP 503)."""
+    """The store's file was damaged and has been replaced by a new one (HTTP 503)."""
 
 
 class QueueUnwritable(QueueFull):

@@ -1,4 +1,4 @@
-"""What the body of a frame holds: the worker's request as JSON, written and read by pydantic."""
+"""The bodies of frames: the worker's requests as JSON, read and written by pydantic."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -48,7 +48,7 @@ class FileRules:
 
 @dataclass(frozen=True, slots=True)
 class SheetRules:
-    """How the contact sheet of a job is laid out (contract section 6.6)."""
+    """How the grid (contact sheet) of a job is laid out (contract section 6.6)."""
 
     rows: int = -1  # n_rows: -1 nearly square, 0 a row a batch
     fill_evenly: bool = False  # grid_prevent_empty_spots

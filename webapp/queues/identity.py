@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """A file or folder as the file system knew it when it was opened."""
+    """A file's path, device and inode as they were when it was opened."""
 
     path: Path
     device: int
@@ -19,7 +19,7 @@ class FileIdentity:
         return cls(path, found.st_dev, found.st_ino)
 
     def change(self) -> str:
-        """What has happened to it since, as a sentence; "" where it is the same."""
+        """How the file now at ``path`` differs from the opened one; "" if it does not."""
         try:
             now = FileIdentity.of(self.path)
         except FileNotFoundError:

@@ -1,29 +1,30 @@
-"""When a lease that ran out may be taken: not because the machine itself stood still.
+"""Decides when an expired lease may be taken over, without being fooled by suspended machines.
 
-A virtual machine may be stopped for minutes, or the clock be set. Every lease has run out then,
-and every worker is as well as before: who takes their jobs at once draws them twice. So a lease
-is given up only by one who has looked at the queue for a while without a gap; whoever lives has
-renewed it by then (a worker does so each second, see ``webapp/vigil.py``).
+A virtual machine may be suspended for minutes, or its clock be set. All leases have expired
+then although their workers are alive, and taking the jobs over would run them twice. So a
+process takes expired leases only after it has polled the queue for half a lease term without a
+gap: live workers have renewed theirs by then (once a second, see
+``webapp/worker/lease_keeper.py``).
 """
 
 LEAST = 1.0  # seconds; idle workers look twice in that time
 
 
 class Lapses:
-    """What one process knows of the time that it has been looking; ``term`` is that of a lease."""
+    """Tracks how long this process has polled without a gap; ``term``: a lease's seconds."""
 
     def __init__(self, term: float) -> None:
         self.grace = max(term / 2, LEAST)  # seconds; so long a gap cannot use up a renewed lease
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Forget all looks: nobody could renew a lease until now."""
+        """Restart the observation period: no lease could be renewed until now."""
         self._looked = self._since = float("-inf")
 
     def given_up(self, now: float) -> float:
-        """The moment (unix seconds) before which leases have run out that may be taken.
+        """The time (unix seconds) before which a lease must have expired to be taken over.
 
-        Call it at each look, with the time of the look.
+        Call it at each poll with the time of the poll; ``-inf`` during the observation period.
         """
         if abs(now - self._looked) > self.grace:
             self._since = now

@@ -1,4 +1,4 @@
-"""Who is next: the match rule of a queue, as a pure function that every store uses."""
+"""The scheduling rule of a queue: which frame runs next. A pure function that every store uses."""
 
 import math
 from collections.abc import Callable, Collection, Iterable
@@ -25,7 +25,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What an owner has had."""
+    """GPU seconds used by an owner, and when age last overrode the order for a frame of theirs."""
 
     gpu_seconds: float = 0.0  # decayed to now, running frames included
     rode_at: float = 0.0  # unix seconds: when a frame of theirs last overrode the order by age
@@ -70,5 +70,5 @@ def starves(frame: Candidate, account: Account, now: float, age_cap: float = AGE
 
 
 def decayed(gpu_seconds: float, age: float, half_life: float = HALF_LIFE) -> float:
-    """What GPU seconds used ``age`` seconds ago count for now."""
+    """GPU seconds used ``age`` seconds ago, weighted for now by exponential decay."""
     return gpu_seconds * math.exp2(-max(age, 0.0) / half_life)

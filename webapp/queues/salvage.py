@@ -1,4 +1,4 @@
-"""What can still be read of a damaged queue, carried into the new one."""
+"""Copies the readable rows of a damaged queue database into a new one."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 
 def take_over(aside: Path, queue: sqlite3.Connection) -> tuple[int, int]:
-    """Copy requests and answers that are whole; how many of each.
+    """Copy readable requests and answers; returns the number of requests and of answers copied.
 
-    A request whose answer was stored before is left out: nothing is drawn twice.
+    A request whose answer is already stored is left out, so that nothing is drawn twice.
     """
     try:
         with suppress(sqlite3.Error), closing(_read_only(aside)) as damaged, _transaction(queue):

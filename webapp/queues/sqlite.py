@@ -395,9 +395,9 @@ def frame_of(row: sqlite3.Row, body: bytes) -> Frame:
 
 
 def free(rows: sqlite3.Connection, condition: str, value: object, how: str) -> int:
-    """End the leases of workers that died, and how they did; how many leases it was.
+    """End the leases of dead workers and count the deaths; returns the number of leases.
 
-    ``condition`` is of SQL, with ``:value`` in it. The delivery stays counted.
+    ``condition`` is SQL with ``:value`` in it. The delivery stays counted.
     """
     rows.execute(DIED.format(condition=condition), {"value": value, "how": how})
     return rows.execute(
@@ -408,7 +408,7 @@ def free(rows: sqlite3.Connection, condition: str, value: object, how: str) -> i
 
 
 def bury(rows: sqlite3.Connection, max_delivery: int, given_up: float, now: float) -> list[str]:
-    """Answer 500 to frames that took down ``max_delivery`` workers; their ids."""
+    """Answer 500 to frames delivered ``max_delivery`` times without an answer; their ids."""
     spent = rows.execute(SPENT, (max_delivery, given_up)).fetchall()
     for row in spent:
         store_answer(
@@ -420,7 +420,7 @@ def bury(rows: sqlite3.Connection, max_delivery: int, given_up: float, now: floa
 
 
 def gave_up(max_delivery: int, how: str) -> Answer:
-    """The answer to a frame that no worker survives, in AUTOMATIC1111's envelope."""
+    """The 500 answer to a frame whose workers all died, in AUTOMATIC1111's error envelope."""
     text = (
         f"The worker was lost {max_delivery} times while it worked on this request, which is not "
         f"tried again. The last one {how}. The service's log says more; a picture too large for "
@@ -468,7 +468,7 @@ def count_job(
 
 
 def charge(rows: sqlite3.Connection, owner: str, gpu_seconds: float, now: float) -> None:
-    """Add to what an owner has used, the older part decayed."""
+    """Add GPU seconds to an owner's usage, the older part decayed."""
     row = rows.execute("SELECT gpu_seconds, as_of FROM ledger WHERE owner = ?", (owner,)).fetchone()
     before = decayed(row["gpu_seconds"], now - row["as_of"]) if row else 0.0
     rows.execute(

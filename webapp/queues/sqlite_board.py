@@ -52,7 +52,7 @@ class SqliteBoard:
             rows.execute(PUBLISH, facts | {"preview": preview})
 
     def sighting(self, job: str) -> Sighting | None:
-        """What is known of a running job, None before its first step and after its answer."""
+        """A running job's progress; None before its first step and after its answer."""
         with self.database.reading() as rows:
             row = rows.execute("SELECT * FROM sightings WHERE job = ?", (job,)).fetchone()
         if row is None:
@@ -66,7 +66,7 @@ class SqliteBoard:
         )
 
     def ask_stop(self, job: str, stop: Stop) -> None:
-        """Wish that a job stop; NO takes the wish back."""
+        """Store a stop request for a job; ``Stop.NO`` withdraws it."""
         self.database.with_room(lambda: self._ask_stop(job, stop))
 
     def _ask_stop(self, job: str, stop: Stop) -> None:
@@ -80,7 +80,7 @@ class SqliteBoard:
                 )
 
     def stop_asked(self, job: str) -> Stop:
-        """The wish for this job; SKIP is cleared by reading it, INTERRUPT stays."""
+        """The stop request for this job; SKIP is cleared by reading it, INTERRUPT stays."""
         with self.database.reading() as rows:
             row = rows.execute("SELECT stop FROM stops WHERE job = ?", (job,)).fetchone()
         stop = Stop.NO if row is None else Stop(row["stop"])
@@ -134,7 +134,7 @@ class SqliteBoard:
             rows.execute(ERRAND, facts)
 
     def errand(self, worker: str) -> Errand | None:
-        """What the worker shall do, until it says that it is done."""
+        """The worker's pending command, until it reports completion."""
         with self.database.reading() as rows:
             row = rows.execute(
                 "SELECT id, verb, checkpoint FROM errands WHERE worker = ?", (worker,)

@@ -1,4 +1,4 @@
-"""Sums that outlive processes: how much was done, for whom, with what. Read by ``/metrics``."""
+"""Counters stored in the queue database (jobs, seconds, cache hits), read by ``/metrics``."""
 
 import json
 import sqlite3

@@ -1,9 +1,9 @@
-"""A bell between processes, so that nobody polls a database to learn that something happened.
+"""Notifications between processes, so that nobody has to poll a database tightly.
 
-Each listening process has a named pipe in a folder that all share; ringing writes one record of
-eight bytes to every pipe there. (A Unix socket would do, but its path may have 107 bytes only,
-and data directories have longer ones.) The bell is a hint, never the truth: a listener looks at
-the database when it rings, and every ``PATIENCE`` seconds in any case.
+Each subscribed process has a named pipe in a shared folder; a notification writes one record of
+eight bytes to every pipe there. (Unix sockets limit their path to 107 bytes, and data
+directories have longer ones.) A notification is a hint only: a subscriber reads the database
+when one arrives, and every ``POLL_SECONDS`` in any case.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ def record_of(topic: str) -> bytes:
 
 
 class Bell:
-    """One process's ear and voice. The thread that listens starts with the first listener."""
+    """Publishes and receives notifications; its thread starts with the first subscription."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,7 +40,7 @@ class Bell:
 
     @contextmanager
     def listening(self, topic: str) -> Iterator["Ear"]:
-        """Hear the topic for as long as the block lasts; enter it before looking."""
+        """Subscribe to a topic for a block; enter it before reading the database."""
         record, event = record_of(topic), threading.Event()
         with self._lock:
             self._start()
@@ -55,7 +55,7 @@ class Bell:
                     del self._waiting[record]
 
     def ring(self, topic: str) -> None:
-        """Wake all who listen to the topic, in this process and in others. Never fails."""
+        """Wake all subscribers of the topic, in this process and in others. Never fails."""
         record = record_of(topic)
         self._wake(record)
         with suppress(OSError):
@@ -81,9 +81,9 @@ class Bell:
         self._pipe = self._path = None
 
     def _start(self) -> None:
-        """Make the pipe and the thread; deaf where the file system knows no pipes.
+        """Create the pipe and its reader thread; without pipes subscribers poll more often.
 
-        Once, and again when somebody has removed the pipe, as with its folder.
+        Once, and again when the pipe was removed, as with its folder.
         """
         if self._deaf or (self._path is not None and self._path.exists()):
             return
@@ -120,14 +120,14 @@ class Bell:
 
 
 class Ear:
-    """What :meth:`Bell.listening` gives: waits for the bell, or for patience to end."""
+    """One subscription: waits for a notification or the end of the poll interval."""
 
     def __init__(self, event: threading.Event, patience: float) -> None:
         self._event = event
         self._patience = patience
 
     def wait(self, until: float) -> bool:
-        """Sleep till the bell rings or it is time to look; False once ``until`` has passed.
+        """Sleep until a notification or the next poll is due; False once ``until`` has passed.
 
         ``until`` is of :func:`time.monotonic`.
         """

@@ -1,4 +1,4 @@
-"""From a body to a frozen request, or to a refusal: everything that can be checked is, here."""
+"""Checks the body of a generation request and translates it into a ``GenerationRequest``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from webapp.settings import snapshot, without_nulls
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A body that will be drawn."""
+    """A checked body, the request made of it, and what its answer repeats."""
 
     body: DrawingBody
     request: GenerationRequest
@@ -98,7 +98,7 @@ def settings(body: DrawingBody, given: Given) -> dict[str, object]:
 
 
 def with_second_pass(request: GenerationRequest, body: Txt2Img, given: Given) -> GenerationRequest:
-    """What txt2img alone says."""
+    """``request`` with txt2img's own fields: size, batch, hires fix."""
     width, height = sizes(body, request.options).first
     return replace(
         request,
@@ -110,7 +110,7 @@ def with_second_pass(request: GenerationRequest, body: Txt2Img, given: Given) ->
 
 
 def with_origin(request: GenerationRequest, body: Img2Img, given: Given) -> GenerationRequest:
-    """What img2img alone says."""
+    """``request`` with img2img's own fields: size, batch, initial images."""
     return replace(
         request,
         options=with_upscaler(request.options, given),

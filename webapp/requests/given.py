@@ -1,4 +1,4 @@
-"""What a request is read against."""
+"""What a request is checked against: options, models, names that plugins bring."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +21,12 @@ class Given:
     """The service as it was when the request came.
 
     ``lenient``: unknown samplers and schedules fall back as in AUTOMATIC1111 (contract 4.1)
-    instead of being refused; :meth:`tell` notes it for the caller.
-    ``picture(field, text)`` is the base64 of a picture that was checked.
+    instead of being refused; :meth:`add_remark` notes it for the caller.
+    ``picture_reader(field, text)`` is the base64 of a picture that was checked.
     ``panels`` are the plugins that a body may name, each with the fields of its form;
-    ``choices("samplers")`` are names that plugins bring, ``scripts("txt2img")`` and ``modules``
-    their scripts and preprocessors; ``away("samplers", name)`` tells of a plugin that brought a
-    name and is not on now, "" where none is known.
+    ``choices("samplers")`` are names that plugins provide, ``scripts("txt2img")`` and
+    ``preprocessors`` their scripts and preprocessors; ``absent_plugin("samplers", name)`` says
+    which plugin provided a name and is not on now, "" where none is known.
     """
 
     options: Mapping[str, object]
@@ -45,7 +45,7 @@ class Given:
     """What of this body is not done as asked, in sentences for the answer's ``info.comments``."""
 
     def tell(self, sentence: str) -> None:
-        """Have the caller told, and log it; of many sentences the first alone."""
+        """Add a sentence to ``info.comments`` and log it; at most ``MAX_REMARKS`` of them."""
         if len(self.remarks) > MOST_REMARKS:
             return
         if len(self.remarks) == MOST_REMARKS:

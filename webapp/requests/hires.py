@@ -18,7 +18,7 @@ OLD_AREA, OLD_STEP = 512 * 512, 64  # pixels
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What the passes draw, in pixels. ``whole`` is None where scale or resize tell it."""
+    """What the passes draw, in pixels. ``second`` is None where scale or resize tell it."""
 
     first: tuple[int, int]
     whole: tuple[int, int] | None = None

@@ -98,7 +98,7 @@ def batch_size(body: Img2Img) -> int:
 
 
 def origin(body: Img2Img, given: Given, *, named: bool = False) -> Origin:
-    """The pictures of a checked body; ``named`` says that the infotext tells their fingerprint.
+    """The initial images of a checked body; ``with_fingerprint``: for the infotext.
 
     Raises ``Refused`` for each picture that cannot be used.
     """

@@ -158,7 +158,7 @@ def known_upscaler(field: str, name: str, given: Given, more: tuple[str, ...] = 
     """An upscaler that is here; ``more`` are names that the field takes besides.
 
     One of AUTOMATIC1111's stock whose weights are not here is replaced by the nearest that is,
-    and told, where ``given`` is lenient. Raises ``Refused`` in AUTOMATIC1111's words for others.
+    and told, where ``context`` is lenient. Raises ``Refused`` in AUTOMATIC1111's words for others.
     """
     models, brought = given.models, given.choices("upscalers")
     if name in (*PLAIN_UPSCALERS, *brought):

@@ -67,12 +67,12 @@ Choices = Callable[[str], Sequence[str]]
 
 
 def nothing(kind: str) -> Sequence[str]:
-    """No plugin brings anything."""
+    """No names from plugins."""
     return ()
 
 
 def untold(sentence: str) -> None:
-    """Nobody is there to be told."""
+    """Drop a remark: nobody reads it."""
 
 
 def pasted(

@@ -1,4 +1,4 @@
-"""From a training's body to its lesson: folders, templates and numbers checked at the door."""
+"""Translates the body of an embedding training: folders, templates and numbers are checked."""
 
 import os
 import re

@@ -50,7 +50,7 @@ def waiting_limit() -> "WaitingLimit":
 
 
 def job_limit() -> "JobLimit":
-    """The way into the queue."""
+    """The limit on queued jobs, through which frames enter the queue."""
     found: JobLimit = current_app.extensions["easel.jobs"]
     return found
 
@@ -63,7 +63,7 @@ def check_room(size: int) -> None:
 
 
 def caller() -> Caller:
-    """Who asks, as the gate found out."""
+    """The authenticated caller of the current request."""
     found: Caller = g.caller
     return found
 

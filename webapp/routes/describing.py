@@ -1,4 +1,4 @@
-"""Words for a picture (contract sections 1.11 and 5.14), by a network that the user brought."""
+"""``POST /sdapi/v1/interrogate``: captions and tags for a picture (contract 1.11, 5.14)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

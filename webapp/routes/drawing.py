@@ -107,7 +107,7 @@ def reader(most_in_all: int | None = uploads.MOST_IN_ALL) -> uploads.PictureRead
 
 
 def given(options: Mapping[str, object], here: "Services") -> Given:
-    """What the body is read against."""
+    """The request context: what the body is checked against."""
     return Given(
         options,
         here.registry,

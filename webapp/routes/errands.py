@@ -1,4 +1,4 @@
-"""What every worker is asked to do at once: drop its weights, or load them again."""
+"""Commands for every worker (drop or load weights), answered when all have carried them out."""
 
 import time
 from collections.abc import Sequence

@@ -18,7 +18,10 @@ PING_SECONDS = 15.0
 
 
 class Listeners:
-    """Counts open streams: each holds a thread. Whoever is not the owner may open half of them."""
+    """Limits open event streams, each of which holds a thread; half of them per caller.
+
+    The owner may open all.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -26,7 +29,7 @@ class Listeners:
         self.lock = threading.Lock()
 
     def enter(self, who: Caller) -> Callable[[], None]:
-        """Take a place; what gives it back. Raises ``Unavailable``; the page then asks instead."""
+        """Take a stream's place; returns what gives it back. Raises ``Unavailable``."""
         most = self.most if who.owner else max(1, self.most // 2)
         with self.lock:
             if self.by_caller.total() >= self.most or self.by_caller[who.name] >= most:

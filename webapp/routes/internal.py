@@ -1,4 +1,4 @@
-"""What the page asks beside the API: a task's progress, the list of tasks (contract 1.12)."""
+"""The page's own routes: progress and answer of a task, pending tasks (contract 1.12)."""
 
 import base64
 import time

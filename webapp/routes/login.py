@@ -1,4 +1,4 @@
-"""The page's door: a form that needs no script, and what it sets and forgets."""
+"""The login page (a form without scripts), login and logout, and the session's facts."""
 
 from importlib.resources import files
 from urllib.parse import urlsplit
@@ -49,7 +49,7 @@ def wait_form(seconds: int) -> Response:
 
 
 def blueprint(guesses: Guesses) -> Blueprint:
-    """The routes of logging in and out; ``guesses`` counts what was wrong."""
+    """The routes of logging in and out; ``throttle`` counts what was wrong."""
     login = Blueprint("login", __name__)
 
     @login.get("/login")
@@ -132,10 +132,10 @@ def preferred_size(checkpoint: ModelFile | None) -> int:
 
 
 def known(given: object, guesses: Guesses) -> Caller | None:
-    """The caller of a login body: the token alone, in its own field or as the password.
+    """The caller of a login body: a name and password, or a token in either field.
 
-    A body without a secret is no guess: then it is whoever the request's cookie or header says,
-    who is not kept waiting for others' guesses at the same name either.
+    A body without a secret counts as no attempt: then it is whoever the request's cookie or header
+    identifies, who is not throttled for others' wrong passwords at the same name either.
     """
     given = {} if given is None else given
     if not isinstance(given, dict):

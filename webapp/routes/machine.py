@@ -70,7 +70,7 @@ def meminfo() -> dict[str, int]:
 @allowed(Scope.READ)
 @described(Note("Plugins that somebody has brought", answer={"type": "array", "items": {}}))
 def extensions() -> Response:
-    """Those of packages and folders; none has a git remote, so nothing is told of one."""
+    """Plugins that Easel does not ship; none has a git remote, so those fields are empty."""
     return jsonify(
         [
             {

@@ -194,7 +194,7 @@ def schedulers() -> Response:
 
 
 def brought(kind: str) -> tuple[str, ...]:
-    """Names of one kind that plugins bring."""
+    """Names of one kind that plugins provide."""
     return services().plugins.choices(kind)
 
 

@@ -1,4 +1,4 @@
-"""Routes of gradio, Forge and SD.Next that clients touch to see who is there (1.13, 1.14)."""
+"""Routes of gradio, Forge and SD.Next that clients probe (contract 1.13, 1.14)."""
 
 import platform as system
 from collections.abc import Sequence

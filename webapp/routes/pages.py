@@ -1,4 +1,4 @@
-"""The page itself: what ``npm run build`` wrote, and a sentence where it has not run."""
+"""The page's static files, built by ``npm run build``; an explanation where they are missing."""
 
 import gzip
 from functools import lru_cache

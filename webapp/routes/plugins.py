@@ -331,7 +331,7 @@ def asked(standing: Standing, route: Route) -> Reply | Task:
 
 
 def worked(name: str, task: Task) -> Response:
-    """The outcome of a task; with ``?async=1`` at once the id to ask for it by."""
+    """Submit a plugin's task: its outcome, or with ``?async=1`` at once the task's id."""
     here = services()
     wanted = PluginTask(name, task.verb, task.body)
     frame = Frame(

@@ -1,4 +1,4 @@
-"""Signs of life, answered to everybody and telling nothing else."""
+"""Liveness and readiness probes, open to everybody."""
 
 from flask import Blueprint, Response, jsonify
 

@@ -1,4 +1,4 @@
-"""The way of one request through the queue, as seen by its caller."""
+"""Submits a request to the queue and waits for its answer while the caller is connected."""
 
 import select
 import socket
@@ -44,13 +44,13 @@ class CallerLeft(Exception):
 
 
 def draw(services: "Services", frame: Frame) -> Answer:
-    """Put a frame into the queue and wait for its answer, however long that takes.
+    """Put a frame into the queue and wait for its answer, without a time limit.
 
-    A caller who leaves takes a waiting frame along, unless its progress was asked for: a page that
-    is loaded again finds its task still in line. A running job goes on, as it may save files, but
-    not under ``--stop-when-client-leaves``.
-    Raises ``Draining`` while the service ends; a frame that waits by then is kept for the next
-    start, or ``Unavailable`` where too many wait. Callers hand the frame over and keep nothing of
+    A caller who disconnects takes a waiting frame along, unless its progress was asked for: a page
+    that is loaded again finds its task still queued. A running job goes on, as it may save files,
+    but not under ``--stop-when-client-leaves``.
+    Raises ``Draining`` while the service ends (a frame that waits by then is kept for the next
+    start) and ``Unavailable`` where too many wait. Callers hand the frame over and keep nothing of
     the request's body.
     """
     if drains(services.board):
@@ -95,11 +95,11 @@ def wait(
     ending: Callable[[], bool] = lambda: False,
     leave: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """The answer of a frame.
+    """Wait for a frame's answer.
 
     Raises ``CallerLeft``, ``Draining`` if it has not begun and the service ends, or
-    ``Unavailable`` if the frame is lost, or the queue is. When the caller has ``gone``, a frame
-    that still waits is taken out unless it is ``kept``; for one that runs ``leave`` is called.
+    ``Unavailable`` if the frame is lost, or the queue is. When the caller has left, a frame that
+    still waits is removed unless it ``is_followed``; for a running one ``on_left`` is called.
     """
     while True:
         answer = stream.wait(frame_id, PATIENCE)

@@ -182,7 +182,7 @@ def told_body() -> object:
 
 
 def settled(frame: "Frame") -> bool:
-    """Whether a task that no worker has begun is out of the queue, with its answer stored."""
+    """Answer a waiting task that no worker has begun; whether that was done."""
     compose = STOPPED.get(frame.kind)
     waiting = services().stream.waiting_frame(frame.id) if compose else None
     if compose is None or waiting is None:
@@ -191,7 +191,7 @@ def settled(frame: "Frame") -> bool:
 
 
 def is_forgotten(job: "Frame") -> bool:
-    """Whether a job is the caller's own, and nobody waits for its answer."""
+    """Whether a job is the caller's own and asynchronous: nobody waits for its answer."""
     return ASYNC_TAG in job.tags and job.owner == caller().name
 
 

@@ -1,4 +1,4 @@
-"""Task ids: what runs, what waits, what has ended (contract sections 1.10 and 1.12)."""
+"""Task ids: running, waiting and ended tasks (contract sections 1.10 and 1.12)."""
 
 import secrets
 import string
@@ -25,7 +25,7 @@ LETTERS = string.ascii_uppercase + string.digits
 
 
 class Tasks:
-    """What the web process alone knows: ended tasks, and stops asked of running ones."""
+    """What the web process alone remembers: ended tasks, followed jobs, stop requests."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -76,7 +76,7 @@ class Tasks:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A job in work; ``sighting`` is None until its worker has said something."""
+    """A running job; ``progress`` is None until its worker has published some."""
 
     frame: Frame
     sighting: Sighting | None

@@ -1,4 +1,4 @@
-"""Words made and trained (contract section 1.11): through the queue, as every work is."""
+"""Creates and trains textual-inversion embeddings (contract section 1.11), by the queue."""
 
 from pathlib import Path
 from uuid import uuid4

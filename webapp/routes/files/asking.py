@@ -1,4 +1,4 @@
-"""What the routes of files read of a request, and how they answer of folders and verbs."""
+"""Query parameters of the file routes, and the JSON of entries, results and jobs."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -119,7 +119,7 @@ def order_asked(default: str) -> tuple[Sort, bool]:
 
 
 def flag(name: str) -> bool:
-    """A truth of the query: 1 or true, 0 or false; false where it is not there."""
+    """A boolean of the query: 1 or true, 0 or false; false where it is missing."""
     text = request.args.get(name, "0").lower()
     if text not in ("0", "1", "true", "false"):
         raise BadValue(f"{name} takes 1 or 0, not {text[:40]!r}.")

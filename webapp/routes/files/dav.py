@@ -1,4 +1,4 @@
-"""WebDAV at ``/dav/``: the visit of the caller's credential, and wsgidav for the rest."""
+"""WebDAV at ``/dav/``: the caller's access to files, and wsgidav for the protocol."""
 
 import os
 import stat
@@ -36,7 +36,7 @@ READS = MappingProxyType({"GET": {Right.DOWNLOAD}, "HEAD": set[Right]()})
 
 
 class Unbroken:
-    """The body, for which a connection that breaks is an end: its length tells the difference."""
+    """A request body that ends where the connection breaks; its length tells the difference."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream = stream

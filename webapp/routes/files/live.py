@@ -1,4 +1,4 @@
-"""``GET /api/files/events``: what happens to files, as it happens (server-sent events)."""
+"""``GET /api/files/events``: changes of files as server-sent events."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Many files as one zip, and how much lies in folders."""
+"""Archives: many files as one zip, and the size of folders."""
 
 import threading
 from collections import Counter
@@ -36,7 +36,7 @@ SIZE = {
 
 
 class Turns:
-    """Counts what each caller has under way; each takes a thread and reads the disk."""
+    """Limits what each caller has under way at once; each holds a thread and reads the disk."""
 
     def __init__(self, most: int) -> None:
         self.most = most

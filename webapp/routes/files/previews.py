@@ -1,4 +1,4 @@
-"""What a file shows of itself: pictures made small, and facts about what is inside."""
+"""Thumbnails, and previews of what is inside files."""
 
 import json
 from typing import TYPE_CHECKING
@@ -66,7 +66,7 @@ SIDE = 256  # pixels, where none are asked for
 
 
 def blueprint(filing: "Filing") -> Blueprint:
-    """The routes over one keeper of thumbnails."""
+    """The routes of thumbnails and previews."""
     kept = Previews()
     previews = Blueprint("previews", __name__, url_prefix="/api/files")
 

@@ -64,7 +64,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 
 
 def shown(text: str) -> str:
-    """A name for the eye: marks that turn or hide what is beside them are written out."""
+    """A name for display: control and bidirectional characters are written out."""
     return "".join(
         f"<U+{ord(c):04X}>" if unicodedata.category(c) in ("Cf", "Cc", "Cs") else c for c in text
     )
@@ -91,7 +91,7 @@ def html(facts: Mapping[str, object], status: int = 200) -> Response:
 
 
 def gone() -> Response:
-    """404, the same for whatever reason."""
+    """404, the same page for every reason."""
     return html({"gone": True}, 404)
 
 
@@ -104,7 +104,7 @@ def form(action: str, note: str = "", status: int = 200) -> Response:
 
 
 def listing(share: Share, inner: str, place: Place, found: int) -> Response:
-    """The open file or folder ``found`` as its page."""
+    """The page of an open file or folder (``handle``)."""
     facts = os.fstat(found)
     told: dict[str, object] = {
         "title": show_name(place.names[-1]),

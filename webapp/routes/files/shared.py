@@ -1,7 +1,7 @@
-"""What a share shows to whoever has its link: a quiet page, the file, the folder as an archive.
+"""Pages of shares for whoever has their link: a page, the file, the folder as an archive.
 
-Nothing here asks for a credential. Whatever is wrong with a link, its page is the same: unknown,
-over, revoked, its file gone or its owner's rights. Nothing tells where a file lies.
+Nothing here asks for a credential. Whatever is wrong with a link, the answer is the same page:
+unknown, expired, revoked, its file gone or its owner's rights. Nothing tells where a file lies.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ def blueprint(
     guesses: Guesses,
     zips: Turns,
 ) -> Blueprint:
-    """The routes over one store; ``guesses`` counts wrong passwords by share and address."""
+    """The routes over one store; ``throttle`` counts wrong passwords by share and address."""
     shared = Blueprint("shared", __name__, url_prefix="/s")
 
     @shared.errorhandler(FileError)

@@ -1,4 +1,4 @@
-"""Uploads by tus 1.0.0, and what it has no words for: one's unfinished ones, as JSON.
+"""Uploads by tus 1.0.0, and the list of unfinished ones as JSON.
 
 Bodies of pieces are read from the connection as they come, block by block; nothing here, before or
 after may touch ``request.data``.

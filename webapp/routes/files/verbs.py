@@ -1,4 +1,4 @@
-"""What changes the trees: folders, moving, copying, deleting and bringing back."""
+"""Operations that change the trees: new folders, move, copy, rename, delete, restore, extract."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""The visit of the current request: what its caller may do with which trees."""
+"""The current caller's access to files: trees and rights."""
 
 from filebrowser.visit import Visit
 from webapp.browsing import visit_of
@@ -6,5 +6,5 @@ from webapp.routes.context import caller, services
 
 
 def visit() -> Visit:
-    """The visit of who asks, as the gate of credentials found out."""
+    """The access of the authenticated caller."""
     return visit_of(caller(), services().config)

@@ -35,7 +35,7 @@ def bare(name: str) -> str:
 
 
 def kind(found: Shapes) -> str:
-    """What a file is, in words. ``found`` has bare names."""
+    """What a file is, in words. ``shapes`` has bare names."""
     for part, named in OTHERS:
         if any(part in name for name in found):
             return named
@@ -51,7 +51,7 @@ def context_width(found: Shapes) -> int:
 
 
 def config(found: Shapes, hints: Hints) -> Config:
-    """The configuration of diffusers' ``ControlNetModel``. ``found`` has bare names."""
+    """The configuration of diffusers' ``ControlNetModel``. ``shapes`` has bare names."""
     original = ORIGINAL in found
     layout = sizes.unet_layout(_as_unet(found)) if original else _diffusers_layout(found)
     stem = "middle_block.1" if original else "mid_block.attentions.0"
