@@ -39,7 +39,7 @@ bench: setup ## measure, and write benchmarks/RESULTS.md
 	$(PYTHON) -m benchmarks
 
 train-default: setup ## go on training the default checkpoint
-	$(PYTHON) -m generator.default_checkpoint.train all
+	$(PYTHON) -m training.train all
 
 score-default: setup ## judge the default checkpoint
-	$(PYTHON) -m generator.default_checkpoint.score
+	$(PYTHON) -m training.score

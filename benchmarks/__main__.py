@@ -2,27 +2,35 @@
 
 from pathlib import Path
 
-from benchmarks.default_checkpoint import told
+from benchmarks.default_checkpoint import checkpoint_figures
 from benchmarks.figures import all_figures, as_markdown, machine
-from benchmarks.files_listing import listings
-from benchmarks.files_search import found
+from benchmarks.files_search import search_figures
+from benchmarks.folder_pages import listing_figures
 from benchmarks.fuller_prompts import measure
-from benchmarks.transfers import transfers
-from benchmarks.webdav_listing import webdav
+from benchmarks.propfind_speed import webdav_figures
+from benchmarks.transfers import transfer_figures
 
-APART = "## Taken apart"
+TAKEN_APART = "## Taken apart"
 """The heading below which figures stand that take long and are taken by commands of their own."""
 
 
 def main() -> None:
     """Take every figure in one run and write them down."""
     where = machine()
-    figures = [*all_figures(), *transfers(), *listings(), *webdav(), *found(), *measure(), *told()]
+    figures = [
+        *all_figures(),
+        *transfer_figures(),
+        *listing_figures(),
+        *webdav_figures(),
+        *search_figures(),
+        *measure(),
+        *checkpoint_figures(),
+    ]
     page = as_markdown(figures, where)
     print(page)
     results = Path(__file__).with_name("RESULTS.md")
-    _, kept, rest = results.read_text().partition(APART)
-    results.write_text(page + "\n" + kept + rest)
+    _, heading, rest = results.read_text().partition(TAKEN_APART)
+    results.write_text(page + "\n" + heading + rest)
 
 
 if __name__ == "__main__":

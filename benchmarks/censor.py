@@ -14,17 +14,17 @@ import numpy as np
 import skimage.data
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from generator.default_checkpoint.drawing import draw
 from plugins.nsfw_censor import nudenet
-from plugins.nsfw_censor.censor import Rules
-from plugins.nsfw_censor.detectors import MAKERS, BuiltIn, Detector
+from plugins.nsfw_censor.censor import CensorRules
+from plugins.nsfw_censor.detectors import DETECTOR_LOADERS, BuiltIn, Detector
 from plugins.nsfw_censor.names import BUILT_IN, NUDENET
 from plugins.nsfw_censor.network import load_network
 from tests.plugins.nsfw_censor.pictures import abstract_pattern
+from training.painter import draw
 
 DRAWINGS = 300
 FIRST_SEED = 2_300_000_000
-NEAR = 0.3  # photographs that score more are named
+NEAR_THRESHOLD = 0.3  # photographs that score more are named
 ENDINGS = (".png", ".jpg", ".gif")
 SKIN, LIGHT, DARK = (224, 172, 135), (230, 180, 145), (190, 120, 100)
 MANNEQUIN = {
@@ -78,12 +78,12 @@ def on_sheet(picture: Image.Image) -> Image.Image:
     return sheet
 
 
-def inner(picture: Image.Image) -> Image.Image:
+def crop_inner(picture: Image.Image) -> Image.Image:
     """56 % of its area."""
     return ImageOps.crop(picture, round(picture.width / 8))
 
 
-TURNS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
+TRANSFORMS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
     "enlarged to 512 x 512": lambda picture: picture.resize((512, 512)),
     "as JPEG": as_jpeg,
     "at half the brightness": lambda picture: ImageEnhance.Brightness(picture).enhance(0.5),
@@ -92,42 +92,46 @@ TURNS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
     "mirrored": ImageOps.mirror,
     "turned by 90°": lambda picture: picture.rotate(90),
     "a quarter of a white sheet": on_sheet,
-    "cropped to 56 %": inner,
+    "cropped to 56 %": crop_inner,
 }
 
 
-def rows(score: Callable[[Image.Image], float], bound: float) -> Iterator[tuple[str, float]]:
+def table_rows(score: Callable[[Image.Image], float], bound: float) -> Iterator[tuple[str, float]]:
     """Each line of the table: what was shown, the (highest) score."""
     scored = {name: score(picture) for name, picture in photographs()}
-    near = {name: found for name, found in scored.items() if found > min(NEAR, bound)}
-    others = [found for name, found in scored.items() if name not in near]
+    near = {
+        name: score_found
+        for name, score_found in scored.items()
+        if score_found > min(NEAR_THRESHOLD, bound)
+    }
+    others = [score_found for name, score_found in scored.items() if name not in near]
     yield f"{len(others)} of scikit-image's {len(scored)} pictures, the highest", max(others)
     yield from near.items()
-    drawn = [score(draw(FIRST_SEED + number).image) for number in range(DRAWINGS)]
-    yield f"{DRAWINGS} drawings like the default checkpoint's, the highest", max(drawn)
+    drawing = [score(draw(FIRST_SEED + number).image) for number in range(DRAWINGS)]
+    yield f"{DRAWINGS} drawings like the default checkpoint's, the highest", max(drawing)
     yield "noise", score(noise())
     yield "a schematic naked figure of ellipses", score(mannequin())
     pattern = abstract_pattern(load_network())
     yield "the abstract pattern", score(pattern)
-    for name, turn in TURNS.items():
+    for name, turn in TRANSFORMS.items():
         yield f"... {name}", score(turn(pattern))
 
 
-def detectors() -> Iterator[tuple[str, Detector]]:
+def available_detectors() -> Iterator[tuple[str, Detector]]:
     """Those that are here."""
     yield BUILT_IN, BuiltIn(load_network())
-    if nudenet.of_package():
-        yield NUDENET, MAKERS[NUDENET](Path("models"))
+    if nudenet.package_weights():
+        yield NUDENET, DETECTOR_LOADERS[NUDENET](Path("models"))
 
 
 def main() -> None:
     """Print a table for each detector."""
-    usual = Rules()
-    for name, detector in detectors():
-        bound = detector.bound(usual)
+    usual = CensorRules()
+    for name, detector in available_detectors():
+        bound = detector.threshold_of(usual)
         print(f"\n{name}, withheld from {bound:g} on\n\n| picture | score | |\n|---|---|---|")
-        for shown, found in rows(partial(detector.score, rules=usual), bound):
-            print(f"| {shown} | {found:.3f} | {'passes' if found < bound else '**withheld**'} |")
+        for label, score in table_rows(partial(detector.score, rules=usual), bound):
+            print(f"| {label} | {score:.3f} | {'passes' if score < bound else '**withheld**'} |")
 
 
 if __name__ == "__main__":

@@ -21,14 +21,14 @@ PATHS = (
 )
 
 
-def measure(
+def measure_gets(
     address: str, clients: int = CLIENTS, seconds: float = SECONDS, paths: Sequence[str] = PATHS
 ) -> list[float]:
     """Seconds that each GET took, in the order in which they ended. Raises OSError if one fails."""
     return asyncio.run(_all(address, clients, seconds, paths))
 
 
-def burst(address: str, count: int = CLIENTS, path: str = PATHS[0]) -> list[float]:
+def measure_burst(address: str, count: int = CLIENTS, path: str = PATHS[0]) -> list[float]:
     """Seconds of ``count`` GETs that are sent in the same moment, over open connections."""
     return asyncio.run(_burst(address, count, path))
 

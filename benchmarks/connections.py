@@ -20,8 +20,8 @@ from typing import Any
 from benchmarks.service import free_port
 
 COUNT = 300  # connections of each kind
-ASKED = 20  # times that ``/healthz`` is asked
-PATIENCE = 3.0  # seconds
+PINGS = 20  # times that ``/healthz`` is asked
+TIMEOUT = 3.0  # seconds
 THREADS = 200
 HEAD = b"Host: localhost\r\n"
 KINDS = {
@@ -31,7 +31,7 @@ KINDS = {
     "open after the end": b"GET /healthz HTTP/1.1\r\nConnection: close\r\n" + HEAD + b"\r\n",
     "waiting draws": b"GET /wait HTTP/1.1\r\n" + HEAD + b"\r\n",
 }
-NEEDS = {"gevent": "gevent", "asgi": "asgiref"}
+NEEDED_PACKAGES = {"gevent": "gevent", "asgi": "asgiref"}
 WORKERS = ("gthread", "gevent", "asgi", "easel")
 
 
@@ -69,23 +69,25 @@ def settings(worker: str, port: int) -> dict[str, Any]:
     common |= {"worker_connections": 1000, "loglevel": "critical", "graceful_timeout": 1}
     if worker != "easel":
         return common | {"worker_class": worker, "threads": THREADS}
-    from webapp.thread_admission import ThreadLimits
-    from webapp.web import worker_class
-    from webapp.web_worker import ConnectionLimits
+    from webapp.http.thread_admission import ThreadLimits
+    from webapp.processes.web_server import worker_class
+    from webapp.processes.web_worker import ConnectionLimits
 
-    most = 2 * COUNT + 40  # as webapp.web: room for those that wait, and for others beside them
+    most = (
+        2 * COUNT + 40
+    )  # as webapp.processes.web_server: room for those that wait, and for others beside them
     limits = ConnectionLimits(2000, 1000, ThreadLimits(most, most, 128))
     return common | {"worker_class": worker_class(limits), "threads": most}
 
 
 @contextmanager
-def serving(worker: str) -> Iterator[int]:
+def run_worker(worker: str) -> Iterator[int]:
     """The port of a worker that answers."""
     port = free_port()
     code = f"from benchmarks.connections import serve; serve({worker!r}, {port})"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[1])
     try:
-        while asked(port) is None:
+        while time_ping(port) is None:
             if process.poll() is not None:
                 raise SystemExit(f"the worker {worker} did not start")
             time.sleep(0.05)
@@ -98,10 +100,10 @@ def serving(worker: str) -> Iterator[int]:
             process.kill()
 
 
-def asked(port: int) -> float | None:
+def time_ping(port: int) -> float | None:
     """Seconds of one answer of ``/healthz``; None if it does not come."""
     began = time.perf_counter()
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)) as connection:
         try:
             connection.request("GET", "/healthz")
             connection.getresponse().read()
@@ -110,23 +112,23 @@ def asked(port: int) -> float | None:
     return time.perf_counter() - began
 
 
-def beside(port: int, sent: bytes) -> list[float | None]:
+def time_pings_beside(port: int, sent: bytes) -> list[float | None]:
     """Times of ``/healthz`` while so many connections have sent so much."""
     with ExitStack() as stack:
         for _ in range(COUNT):
-            one = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+            one = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
             stack.callback(one.close)
             one.sendall(sent)
         time.sleep(0.5)
-        found: list[float | None] = []
-        while len(found) < ASKED and found.count(None) < 3:  # mute is mute
-            found.append(asked(port))
-        return found
+        times: list[float | None] = []
+        while len(times) < PINGS and times.count(None) < 3:  # mute is mute
+            times.append(time_ping(port))
+        return times
 
 
-def rate(port: int, seconds: float = 2.0) -> float:
+def request_rate(port: int, seconds: float = 2.0) -> float:
     """Requests a second on one connection that is kept."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)) as connection:
         count, began = 0, time.perf_counter()
         while time.perf_counter() - began < seconds:
             connection.request("GET", "/healthz")
@@ -135,11 +137,11 @@ def rate(port: int, seconds: float = 2.0) -> float:
     return count / seconds
 
 
-def told(times: list[float | None]) -> str:
+def format_times(times: list[float | None]) -> str:
     """A cell of the table: median and worst, or that nothing answered."""
     answered = [each for each in times if each is not None]
     if len(answered) < len(times):
-        return f"mute ({len(times) - len(answered)} of {len(times)} in {PATIENCE:.0f} s)"
+        return f"mute ({len(times) - len(answered)} of {len(times)} in {TIMEOUT:.0f} s)"
     return f"{statistics.median(answered) * 1e3:.1f} / {max(answered) * 1e3:.0f}"
 
 
@@ -149,15 +151,17 @@ def main() -> None:
     print("| worker | " + " | ".join(KINDS) + " | requests/s |")
     print("|---" * (len(KINDS) + 2) + "|")
     for worker in WORKERS:
-        if worker in NEEDS and importlib.util.find_spec(NEEDS[worker]) is None:
+        if worker in NEEDED_PACKAGES and importlib.util.find_spec(NEEDED_PACKAGES[worker]) is None:
             print(f"| {worker} | not installed |")
             continue
         cells = []
         for sent in KINDS.values():
-            with serving(worker) as port:
-                cells.append(told(beside(port, sent)))
-        with serving(worker) as port:
-            print(f"| {worker} | " + " | ".join(cells) + f" | {rate(port):.0f} |", flush=True)
+            with run_worker(worker) as port:
+                cells.append(format_times(time_pings_beside(port, sent)))
+        with run_worker(worker) as port:
+            print(
+                f"| {worker} | " + " | ".join(cells) + f" | {request_rate(port):.0f} |", flush=True
+            )
 
 
 if __name__ == "__main__":

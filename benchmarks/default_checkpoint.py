@@ -6,13 +6,13 @@
 from collections.abc import Iterator
 
 from benchmarks.figures import Figure
-from generator.default_checkpoint import export
-from generator.default_checkpoint.score import BARS
+from training import export
+from training.score import BARS
 
 
-def told() -> Iterator[Figure]:
+def checkpoint_figures() -> Iterator[Figure]:
     """The shares that have a bar."""
-    scores = export.told_score(export.FILE)
+    scores = export.read_score(export.FILE)
     how = f"of {scores['prompts']} held-out prompts, {scores['seeds']} seed" if scores else ""
     for key, bar in BARS.items():
         share = float(scores.get(key, 0))

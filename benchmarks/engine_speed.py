@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STEPS = {64: 20, 512: 4}  # by pixels a side; attention at 512 takes seconds a step
-MOST_OUTSIDE = 0.15  # at 512x512
+MAX_OUTSIDE_SHARE = 0.15  # at 512x512
 
 
 @dataclass(frozen=True, slots=True)

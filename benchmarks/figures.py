@@ -14,15 +14,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from benchmarks.cheap_gets import CLIENTS, burst
-from benchmarks.cheap_gets import measure as measure_gets
-from benchmarks.service import Service, running
+from benchmarks.cheap_gets import CLIENTS, measure_burst, measure_gets
+from benchmarks.service import Service, run_easel
 
 PROMPT = "a red house on green grass at night"
 SIZE = 256  # what the default checkpoint prefers
 STEPS = 20
-SLOWEST_PLUGINS = 150  # ms
-SLOWEST_GET = 50  # ms at the 95th percentile
+MAX_PLUGINS_MS = 150  # ms
+MAX_GET_MS = 50  # ms at the 95th percentile
 SQUARE = 512  # pixels a side, where the share outside the networks is promised
 GOLDENS = Path(__file__).resolve().parents[2] / "shared" / "goldens"
 
@@ -62,11 +61,11 @@ def txt2img(service: Service, **changes: Any) -> Any:
     return service.post("/sdapi/v1/txt2img", {**body, **changes})
 
 
-def starts(data_dir: Path, rounds: int = 3) -> Iterator[Figure]:
+def measure_starts(data_dir: Path, rounds: int = 3) -> Iterator[Figure]:
     """Warm start to the first ping and to the first finished picture."""
     pings, pictures = [], []
     for _ in range(rounds):
-        with running(data_dir) as service:
+        with run_easel(data_dir) as service:
             pings.append(service.wait_for_ping())
             txt2img(service)
             pictures.append(time.perf_counter() - service.started)
@@ -96,8 +95,8 @@ def _pictures_a_minute(service: Service, clients: int, seconds: float) -> float:
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
-        drawn = sum(pool.map(client, range(clients)))
-    return drawn / (time.perf_counter() - begun) * 60
+        picture_count = sum(pool.map(client, range(clients)))
+    return picture_count / (time.perf_counter() - begun) * 60
 
 
 def hot_reload(service: Service, rounds: int = 5) -> Iterator[Figure]:
@@ -120,24 +119,22 @@ def hot_reload(service: Service, rounds: int = 5) -> Iterator[Figure]:
 
 def cheap_gets(service: Service) -> Iterator[Figure]:
     """GETs of many clients while a picture is drawn: as pollers send them, and all at once."""
-    drawn = Event()
+    stop_drawing = Event()
 
     def draw() -> None:
-        while not drawn.is_set():
+        while not stop_drawing.is_set():
             txt2img(service, steps=60)
 
     with ThreadPoolExecutor(1) as pool:
         drawing = pool.submit(draw)
         time.sleep(1)  # the sampler is at work
         polled = percentiles(measure_gets(service.address))
-        crowded = percentiles([s for _ in range(5) for s in burst(service.address)])
-        drawn.set()
+        crowded = percentiles([s for _ in range(5) for s in measure_burst(service.address)])
+        stop_drawing.set()
         drawing.result()
     name = f"GETs of {CLIENTS} clients while drawing"
     yield Figure(f"{name}, median ms", f"{polled[0]:.1f}")
-    yield Figure(
-        f"{name}, p95 ms", f"{polled[1]:.1f}", f"≤ {SLOWEST_GET}", polled[1] <= SLOWEST_GET
-    )
+    yield Figure(f"{name}, p95 ms", f"{polled[1]:.1f}", f"≤ {MAX_GET_MS}", polled[1] <= MAX_GET_MS)
     yield Figure(f"{CLIENTS} GETs sent in one moment while drawing, p95 ms", f"{crowded[1]:.1f}")
 
 
@@ -169,45 +166,45 @@ def network_share(data_dir: Path) -> Iterator[Figure]:
 
 def tiny_speed(goldens: Path) -> Iterator[Figure]:
     """Steps a second and the share outside the networks, with the recorded cases' checkpoint."""
-    from benchmarks.engine_speed import MOST_OUTSIDE, measure  # torch stays out until here
+    from benchmarks.engine_speed import MAX_OUTSIDE_SHARE, measure  # torch stays out until here
 
     if not goldens.is_dir():
         return
-    for found in measure(goldens):
-        where = f"tiny checkpoint, {found.size}x{found.size}"
-        yield Figure(f"{where}: steps a second", f"{found.steps_a_second:.2f}")
-        met = found.outside <= MOST_OUTSIDE if found.size == SQUARE else None
-        bar = f"≤ {MOST_OUTSIDE:.0%}" if found.size == SQUARE else ""
-        yield Figure(f"{where}: time outside the networks", f"{found.outside:.1%}", bar, met)
+    for speeds in measure(goldens):
+        where = f"tiny checkpoint, {speeds.size}x{speeds.size}"
+        yield Figure(f"{where}: steps a second", f"{speeds.steps_a_second:.2f}")
+        met = speeds.outside <= MAX_OUTSIDE_SHARE if speeds.size == SQUARE else None
+        bar = f"≤ {MAX_OUTSIDE_SHARE:.0%}" if speeds.size == SQUARE else ""
+        yield Figure(f"{where}: time outside the networks", f"{speeds.outside:.1%}", bar, met)
 
 
-def detour() -> Iterator[Figure]:
+def measure_detour() -> Iterator[Figure]:
     """What the queue adds to one synchronous request, with a worker that does nothing."""
-    from benchmarks.queue_detour import measure
+    from benchmarks.queue_detour import measure_rounds
 
-    median, p95 = percentiles(measure())
+    median, p95 = percentiles(measure_rounds())
     yield Figure("queue detour, median ms", f"{median:.1f}", "≤ 10", median <= 10)
     yield Figure("queue detour, p95 ms", f"{p95:.1f}")
 
 
-def plugins() -> Iterator[Figure]:
+def measure_plugins() -> Iterator[Figure]:
     """What plugins cost the start of the web process."""
-    from benchmarks.plugin_start import PLUGINS, measure
+    from benchmarks.plugin_start import PLUGINS, measure_start
 
-    took = measure() * 1000
+    took = measure_start() * 1000
     name = f"{PLUGINS} plugins, more of web start, ms"
-    yield Figure(name, f"{took:.0f}", f"≤ {SLOWEST_PLUGINS}", took <= SLOWEST_PLUGINS)
+    yield Figure(name, f"{took:.0f}", f"≤ {MAX_PLUGINS_MS}", took <= MAX_PLUGINS_MS)
 
 
 def all_figures() -> list[Figure]:
     """Every figure, in one run."""
     with tempfile.TemporaryDirectory(prefix="easel-bench-") as name:
         data_dir = Path(name)
-        with running(data_dir) as service:  # first start: installs the default checkpoint
+        with run_easel(data_dir) as service:  # first start: installs the default checkpoint
             service.wait_for_ping()
             txt2img(service)
-        figures = [*starts(data_dir), *plugins(), *detour()]
-        with running(data_dir) as service:
+        figures = [*measure_starts(data_dir), *measure_plugins(), *measure_detour()]
+        with run_easel(data_dir) as service:
             service.wait_for_ping()
             txt2img(service)
             figures += [*throughput(service), *cheap_gets(service), *hot_reload(service)]

@@ -15,13 +15,13 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.figures import Figure, machine
-from filebrowser.gate import Place, Root
-from filebrowser.index.finding import Question
-from filebrowser.index.index import Index
-from filebrowser.index.query import parse
+from filebrowser.access.file_access import FileAccess
+from filebrowser.access.gate import Place, Root
+from filebrowser.index.file_index import FileIndex
+from filebrowser.index.query import parse_query
+from filebrowser.index.search import SearchQuery
 from filebrowser.pictures.thumbnails import Thumbnails
-from filebrowser.visit import Visit
-from webapp.infotexts import told_by
+from webapp.files.infotexts import read_picture_facts
 
 PICTURES = 100_000
 FOLDERS = 100
@@ -29,9 +29,9 @@ ROUNDS = 5
 SCREEN = 40  # thumbnails
 SCREENS = 3
 SIDES = (512, 640, 768, 1024)  # of its pictures
-ASKED = 256  # pixels a side
-BROWSER = 6  # connections of one browser
-QUESTIONS = (
+THUMBNAIL_SIDE = 256  # pixels a side
+BROWSER_CONNECTIONS = 6  # connections of one browser
+QUERIES = (
     "masterpiece",  # in every prompt
     "masterpiece quality detailed",
     "cat",
@@ -50,39 +50,41 @@ THINGS = ("cat", "dog", "castle", "forest", "sunset", "river", "girl", "robot", 
 
 
 @dataclass(frozen=True, slots=True)
-class Seconds:
+class SearchTime:
     """How long one question took, the median of some rounds, and how much it found."""
 
-    question: str
+    query: str
     seconds: float
-    found: int
+    hits: int
 
 
-def searches() -> Iterator[Seconds]:
+def measure_searches() -> Iterator[SearchTime]:
     """Index ``PICTURES`` real files, then ask; the first line is the indexing itself."""
     with tempfile.TemporaryDirectory(prefix="easel-search-") as name:
         root = Root("data", Path(name, "files"))
         write_pictures(root.path, PICTURES)
-        index = Index(Path(name, "index.db"), (root,), told_by, hurried=True)
+        index = FileIndex(Path(name, "index.db"), (root,), read_picture_facts, without_pauses=True)
         begun = time.perf_counter()
         index.start()
         try:
-            if not index.wait(3600):
+            if not index.wait_until_idle(3600):
                 raise TimeoutError("the pictures were not indexed within an hour")
-            yield Seconds("(indexing all)", time.perf_counter() - begun, PICTURES)
-            yield from (asked(index, Visit("bench", (root,)), text) for text in QUESTIONS)
+            yield SearchTime("(indexing all)", time.perf_counter() - begun, PICTURES)
+            yield from (
+                measure_search(index, FileAccess("bench", (root,)), text) for text in QUERIES
+            )
         finally:
             index.stop()
 
 
-def asked(index: Index, visit: Visit, text: str) -> Seconds:
+def measure_search(index: FileIndex, visit: FileAccess, text: str) -> SearchTime:
     """The median of some rounds of one question, its page of 100 included."""
-    times, found = [], 0
+    times, total = [], 0
     for _ in range(ROUNDS):
         begun = time.perf_counter()
-        found = index.find(visit, Question(parse(text))).total
+        total = index.find(visit, SearchQuery(parse_query(text))).total
         times.append(time.perf_counter() - begun)
-    return Seconds(text, statistics.median(times), found)
+    return SearchTime(text, statistics.median(times), total)
 
 
 def write_pictures(folder: Path, count: int) -> None:
@@ -93,11 +95,11 @@ def write_pictures(folder: Path, count: int) -> None:
         place = folder / f"outputs/txt2img-images/day-{number % FOLDERS:03}"
         if number < FOLDERS:
             place.mkdir(parents=True)
-        told = [*chance.choices(words, k=25), *chance.sample(THINGS, k=2)]
+        words_drawn = [*chance.choices(words, k=25), *chance.sample(THINGS, k=2)]
         seed = chance.randrange(2**32)
         lora = f" <lora:{chance.choice(['ink', 'brush'])}:0.8>" if number % 3 == 0 else ""
         infotext = (
-            f"masterpiece, best quality, highly detailed, {', '.join(told)}{lora}\n"
+            f"masterpiece, best quality, highly detailed, {', '.join(words_drawn)}{lora}\n"
             "Negative prompt: lowres, bad anatomy, bad hands, text, error\n"
             f"Steps: 20, Sampler: {chance.choice(['Euler a', 'DPM++ 2M'])}, CFG scale: 7, "
             f"Seed: {seed}, Size: 512x512, Model: {chance.choice(MODELS)}, Version: v1.10.1"
@@ -120,23 +122,23 @@ def png(infotext: str) -> bytes:
     )
 
 
-def screen() -> float:
+def measure_screen() -> float:
     """Seconds until the thumbnails of one screen are there that nobody ever asked for."""
     with tempfile.TemporaryDirectory(prefix="easel-thumbnails-") as name:
         root = Root("data", Path(name, "files"))
         root.path.mkdir()
         for number in range(SCREEN):
             side = SIDES[number % len(SIDES)]
-            (root.path / f"{number}.png").write_bytes(painted(side, number))
+            (root.path / f"{number}.png").write_bytes(painted_png(side, number))
         thumbnails = Thumbnails(Path(name, "kept"))
         places = [Place(root, (f"{number}.png",)) for number in range(SCREEN)]
         begun = time.perf_counter()
-        with ThreadPoolExecutor(BROWSER) as pool:
-            list(pool.map(lambda place: thumbnails.get(place, ASKED), places))
+        with ThreadPoolExecutor(BROWSER_CONNECTIONS) as pool:
+            list(pool.map(lambda place: thumbnails.get(place, THUMBNAIL_SIDE), places))
         return time.perf_counter() - begun
 
 
-def painted(side: int, seed: int) -> bytes:
+def painted_png(side: int, seed: int) -> bytes:
     """A PNG about as heavy as a drawn one: soft shapes and a little grain."""
     chance = random.Random(seed)
     soft = Image.frombytes("RGB", (24, 24), chance.randbytes(24 * 24 * 3))
@@ -148,18 +150,18 @@ def painted(side: int, seed: int) -> bytes:
     return buffer.getvalue()
 
 
-def found() -> Iterator[Figure]:
+def search_figures() -> Iterator[Figure]:
     """The figures of the table: the slowest question stands for all."""
-    seconds = statistics.median(screen() for _ in range(SCREENS))
+    seconds = statistics.median(measure_screen() for _ in range(SCREENS))
     name = f"thumbnails of one screen ({SCREEN} PNG of {SIDES[0]} to {SIDES[-1]}), cold, s"
     yield Figure(name, f"{seconds:.2f}", "≤ 1", seconds <= 1)
-    first, *asked_all = searches()
+    first, *searches_after = measure_searches()
     yield Figure(f"indexing {PICTURES:,} pictures, s", f"{first.seconds:.0f}")
-    middle = statistics.median(line.seconds for line in asked_all) * 1000
-    worst = max(asked_all, key=lambda line: line.seconds)
+    middle = statistics.median(line.seconds for line in searches_after) * 1000
+    worst = max(searches_after, key=lambda line: line.seconds)
     yield Figure(f"search over {PICTURES:,} pictures, median question, ms", f"{middle:.0f}")
     yield Figure(
-        f"search over {PICTURES:,} pictures, slowest question ({worst.question}), ms",
+        f"search over {PICTURES:,} pictures, slowest question ({worst.query}), ms",
         f"{worst.seconds * 1000:.0f}",
         "≤ 200",
         worst.seconds <= 0.2,
@@ -169,10 +171,12 @@ def found() -> Iterator[Figure]:
 def main() -> None:
     """Print the figures, and each question's."""
     print(machine())
-    print(f"thumbnails of one screen ({SCREEN} pictures), cold: {screen():.2f} s", flush=True)
-    for line in searches():
-        told = f"{line.question:36} {line.seconds * 1000:9.0f} ms  {line.found:7} found"
-        print(told, flush=True)
+    print(
+        f"thumbnails of one screen ({SCREEN} pictures), cold: {measure_screen():.2f} s", flush=True
+    )
+    for line in measure_searches():
+        line_text = f"{line.query:36} {line.seconds * 1000:9.0f} ms  {line.hits:7} found"
+        print(line_text, flush=True)
 
 
 if __name__ == "__main__":

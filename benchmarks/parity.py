@@ -15,16 +15,16 @@ from pathlib import Path
 
 import torch
 
-from tests.parity.comparing import SAME, judge
-from tests.parity.known import cause_of
-from tests.parity.recorded import Case, all_cases
-from tests.parity.service import Service, serving
+from tests.parity.compare import EQUAL_PSNR, compare_reply
+from tests.parity.known_differences import cause_of
+from tests.parity.recorded_cases import Case, all_cases
+from tests.parity.service import Service, run_with_goldens
 
 OUTPUT = Path(__file__).with_name("PARITY.md")
 
 
 @dataclass(frozen=True)
-class Line:
+class ParityLine:
     """One row of the table."""
 
     case: str
@@ -33,23 +33,25 @@ class Line:
     cause: str = ""
 
     def __str__(self) -> str:
-        number = "" if self.psnr is None else "same" if self.psnr >= SAME else f"{self.psnr:.1f}"
+        number = (
+            "" if self.psnr is None else "same" if self.psnr >= EQUAL_PSNR else f"{self.psnr:.1f}"
+        )
         return f"| {self.case} | {number} | {self.verdict} | {self.cause} |"
 
 
-def replay(service: Service, case: Case) -> Line:
+def replay(service: Service, case: Case) -> ParityLine:
     """Ask for one case and compare."""
-    verdict = judge(case, service.post(case.path, case.body))
-    causes = [*([] if verdict.near else ["picture"]), *verdict.causes]
-    if verdict.equal and case.status >= 500:
+    verdict = compare_reply(case, service.post(case.path, case.body))
+    causes = [*([] if verdict.is_near else ["picture"]), *verdict.causes]
+    if verdict.is_equal and case.status >= 500:
         causes = ["AUTOMATIC1111 failed here"]
-    elif not verdict.equal:
+    elif not verdict.is_equal:
         causes.append(cause_of(case.name) or "unknown cause")
-    word = "equal" if verdict.equal else "differs"
-    return Line(case.name, verdict.psnr, word, "; ".join(causes).replace("|", "/"))
+    word = "equal" if verdict.is_equal else "differs"
+    return ParityLine(case.name, verdict.psnr, word, "; ".join(causes).replace("|", "/"))
 
 
-def table(lines: Iterable[Line]) -> str:
+def table(lines: Iterable[ParityLine]) -> str:
     """The report in Markdown."""
     lines = list(lines)
     counts = Counter(line.verdict for line in lines)
@@ -69,7 +71,10 @@ def main(goldens: Path, pattern: str = "*") -> None:
     """Replay the cases whose name fits ``pattern``."""
     torch.set_num_threads(1)
     cases = [case for case in all_cases(goldens) if fnmatch.fnmatch(case.name, pattern)]
-    with tempfile.TemporaryDirectory() as folder, serving(goldens, Path(folder)) as service:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        run_with_goldens(goldens, Path(folder)) as service,
+    ):
         lines = []
         for case in cases:
             started = time.perf_counter()

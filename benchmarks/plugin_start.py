@@ -23,7 +23,7 @@ hooks = ["routes", "parts", "settings"]
 """
 WEB = '''"""Routes, a tab and a setting."""
 from plugins import hook
-from plugins.nouns import Part, Reply, Route, Setting, Slot
+from plugins.api import Part, Reply, Route, Setting, Slot
 
 @hook
 def routes():
@@ -39,42 +39,42 @@ def settings():
 '''
 
 
-def measure(rounds: int = ROUNDS) -> float:
+def measure_start(rounds: int = ROUNDS) -> float:
     """Seconds that the plugins add to a start: the difference of two medians."""
     with tempfile.TemporaryDirectory(prefix="easel-plugins-") as name:
         bare, full = Path(name) / "bare", Path(name) / "full"
         bare.mkdir()
         for number in range(PLUGINS):
-            write(full / "extensions" / f"plugin-{number}")
-        start(full)  # seen from now on
-        took = {folder: [start(folder) for _ in range(rounds)] for folder in (bare, full)}
+            write_plugin(full / "extensions" / f"plugin-{number}")
+        time_start(full)  # seen from now on
+        took = {folder: [time_start(folder) for _ in range(rounds)] for folder in (bare, full)}
     return statistics.median(took[full]) - statistics.median(took[bare])
 
 
-def write(folder: Path) -> None:
+def write_plugin(folder: Path) -> None:
     """One plugin."""
     folder.mkdir(parents=True)
     (folder / "easel-plugin.toml").write_text(MANIFEST.format(name=folder.name))
     (folder / "web.py").write_text(WEB)
 
 
-def start(data_dir: Path) -> float:
+def time_start(data_dir: Path) -> float:
     """Seconds of one loading, in a fresh process."""
     command = [sys.executable, "-m", NAME, str(data_dir)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def load(data_dir: Path) -> float:
+def time_load(data_dir: Path) -> float:
     """Seconds of one loading, in this process. Raises RuntimeError where a plugin is not on."""
-    from webapp.config import Config
-    from webapp.plugin_desk import PluginDesk
-    from webapp.settings import Options
+    from webapp.plugins.web_plugins import WebPlugins
+    from webapp.settings.config import Config
+    from webapp.settings.option_store import OptionStore
 
     config = Config(data_dir)
     begun = time.perf_counter()
-    desk = PluginDesk(config, Options(data_dir / "config.json"), logging.getLogger())
+    desk = WebPlugins(config, OptionStore(data_dir / "config.json"), logging.getLogger())
     seconds = time.perf_counter() - begun
-    faults = [each.fault for each in desk.standings() if each.fault]
+    faults = [each.fault for each in desk.statuses() if each.fault]
     if faults:
         raise RuntimeError(faults[0])
     return seconds
@@ -82,6 +82,8 @@ def load(data_dir: Path) -> float:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        print(load(Path(sys.argv[1])))
+        print(time_load(Path(sys.argv[1])))
     else:
-        print(f"{PLUGINS} plugins add {measure() * 1000:.0f} ms to the start of the web process")
+        print(
+            f"{PLUGINS} plugins add {measure_start() * 1000:.0f} ms to the start of the web process"
+        )

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from webapp.queues.contracts import Answer, Frame
-from webapp.queues.sqlite import SqliteStore
+from webapp.queues.sqlite.store import SqliteStore
 
 BODY = b"x" * 3_000  # a txt2img request
 PICTURE = b"x" * 500_000  # one 512x512 PNG in base64
@@ -31,14 +31,14 @@ def work(path: Path) -> None:
                 return
 
 
-def measure(rounds: int = 200) -> list[float]:
+def measure_rounds(rounds: int = 200) -> list[float]:
     """Seconds of each round, a few rounds of warming up left out."""
     with tempfile.TemporaryDirectory(prefix="easel-detour-") as folder:
         path = Path(folder) / ".easel" / "queue.db"
         store = SqliteStore(path)
         worker = subprocess.Popen([sys.executable, "-m", NAME, str(path)])
         try:
-            seconds = [detour(store) for _ in range(WARM_UP + rounds)]
+            seconds = [time_detour(store) for _ in range(WARM_UP + rounds)]
             store.put(Frame("stop", "generate", b""))
             worker.wait(10)
         finally:
@@ -48,7 +48,7 @@ def measure(rounds: int = 200) -> list[float]:
     return seconds[WARM_UP:]
 
 
-def detour(store: SqliteStore) -> float:
+def time_detour(store: SqliteStore) -> float:
     """Seconds that one request spends on the way."""
     frame = Frame(uuid4().hex, "generate", BODY)
     begun = time.perf_counter()
@@ -56,7 +56,7 @@ def detour(store: SqliteStore) -> float:
     if store.wait(frame.id, 60) is None:
         raise TimeoutError("the worker did not answer within a minute")
     seconds = time.perf_counter() - begun
-    store.forget(frame.id)
+    store.delete_answer(frame.id)
     return seconds
 
 
@@ -65,7 +65,7 @@ def main() -> None:
     if len(sys.argv) > 1:
         work(Path(sys.argv[1]))
         return
-    seconds = measure()
+    seconds = measure_rounds()
     p95 = statistics.quantiles(seconds, n=20)[-1]
     print(
         f"queue detour: median {statistics.median(seconds) * 1000:.1f} ms, p95 {p95 * 1000:.1f} ms"

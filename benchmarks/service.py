@@ -62,7 +62,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(data_dir: Path, *flags: str) -> Iterator[Service]:
+def run_easel(data_dir: Path, *flags: str) -> Iterator[Service]:
     """An Easel on a free port of the loopback, ended by SIGTERM to its own pid."""
     port = free_port()
     command = [sys.executable, "-m", "webapp", "serve", "--data-dir", str(data_dir)]

@@ -23,37 +23,37 @@ from pathlib import Path
 from benchmarks.figures import Figure
 from benchmarks.service import free_port
 
-MB, GIB = 1_000_000, 1 << 30
-WHOLE = int(float(os.environ.get("EASEL_BENCH_GB", "4")) * GIB)
+MEGABYTE, GIB = 1_000_000, 1 << 30
+TRANSFER_BYTES = int(float(os.environ.get("EASEL_BENCH_GB", "4")) * GIB)
 ROUNDS = int(os.environ.get("EASEL_BENCH_ROUNDS", "3"))
-TAIL_OF = 8 * GIB
+TAIL_FILE_BYTES = 8 * GIB
 TAILS = 30
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = "application/offset+octet-stream"
 
 
 @dataclass(slots=True)
-class Rates:
+class TransferRates:
     """MB/s of every round, by what was done."""
 
     all: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, name: str, size: int, seconds: float) -> None:
         """One round's."""
-        self.all.setdefault(name, []).append(size / MB / seconds)
+        self.all.setdefault(name, []).append(size / MEGABYTE / seconds)
 
     def best(self, name: str) -> float:
         """The best round's."""
         return max(self.all[name])
 
-    def shown(self, name: str) -> str:
+    def format_best(self, name: str) -> str:
         """The best, and what the others were."""
         rounds = ", ".join(f"{rate:.0f}" for rate in self.all[name])
         return f"{self.best(name):.0f} ({rounds})"
 
 
 @contextmanager
-def serving(command: Sequence[str], url: str) -> Iterator["subprocess.Popen[bytes]"]:
+def run_server(command: Sequence[str], url: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A server, from its first answer on, ended by its own id."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -72,10 +72,12 @@ def serving(command: Sequence[str], url: str) -> Iterator["subprocess.Popen[byte
             process.kill()
 
 
-def pour(method: str, url: str, size: int, headers: dict[str, str]) -> "subprocess.Popen[str]":
+def start_client(
+    method: str, url: str, size: int, headers: dict[str, str]
+) -> "subprocess.Popen[str]":
     """Start the client."""
     words = [f"{name}:{value}" for name, value in headers.items()]
-    command = [sys.executable, "-m", "benchmarks.pouring", method, url, str(size), *words]
+    command = [sys.executable, "-m", "benchmarks.upload_client", method, url, str(size), *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -87,12 +89,12 @@ def seconds_of(client: "subprocess.Popen[str]") -> float:
     return float(out)
 
 
-def meant(**meanings: str) -> str:
+def upload_metadata(**meanings: str) -> str:
     """``Upload-Metadata``."""
     return ",".join(f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in meanings.items())
 
 
-class Memory(threading.Thread):
+class MemoryWatch(threading.Thread):
     """Watches how much memory a process holds."""
 
     def __init__(self, pid: int) -> None:
@@ -111,7 +113,7 @@ class Memory(threading.Thread):
         while not self.over.wait(0.02):
             self.most = max(self.most, self.now())
 
-    def grown(self) -> int:
+    def bytes_grown(self) -> int:
         """Bytes by which it grew at most; the watching ends."""
         self.over.set()
         self.join()
@@ -125,8 +127,8 @@ def child_of(pid: int) -> int:
 
 def create(url: str, size: int, name: str) -> str:
     """The address of a new upload."""
-    told = meant(folder="/data/outputs", filename=name, conflict="overwrite")
-    headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": told}
+    response = upload_metadata(folder="/data/outputs", filename=name, conflict="overwrite")
+    headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": response}
     request = urllib.request.Request(f"{url}/api/files/uploads", headers=headers, method="POST")
     with urllib.request.urlopen(request, timeout=60) as answer:
         return url + str(answer.headers["Location"])
@@ -137,7 +139,9 @@ def upload(url: str, size: int, files: int, folder: Path) -> float:
     share = size // files
     addresses = [create(url, share, f"bench-{number}.png") for number in range(files)]
     headers = {**TUS, "Content-Type": BYTES, "Upload-Offset": "0"}
-    took = max([seconds_of(c) for c in [pour("PATCH", a, share, headers) for a in addresses]])
+    took = max(
+        [seconds_of(c) for c in [start_client("PATCH", a, share, headers) for a in addresses]]
+    )
     for path in folder.iterdir():
         assert path.stat().st_size == share, path
         path.unlink()
@@ -171,7 +175,7 @@ def copyparty_upload(url: str, size: int, folder: Path) -> tuple[float, float]:
     Without the checksum that copyparty would take of it (``ck=no``): so it is fastest.
     """
     target = folder / "party.bin"
-    took = seconds_of(pour("PUT", f"{url}/party.bin?ck=no", size, {}))
+    took = seconds_of(start_client("PUT", f"{url}/party.bin?ck=no", size, {}))
     begun = time.perf_counter()
     with target.open("rb") as file:
         os.fsync(file.fileno())
@@ -181,31 +185,31 @@ def copyparty_upload(url: str, size: int, folder: Path) -> tuple[float, float]:
     return took, later
 
 
-def tails(url: str) -> list[float]:
+def time_tails(url: str) -> list[float]:
     """Seconds of the last 100 bytes of a large file, several times."""
-    found = []
+    seconds = []
     for _ in range(TAILS):
         request = urllib.request.Request(url, headers={"Range": "bytes=-100"})
         begun = time.perf_counter()
         with urllib.request.urlopen(request, timeout=60) as answer:
             assert len(answer.read()) == 100
-        found.append(time.perf_counter() - begun)
-    return found
+        seconds.append(time.perf_counter() - begun)
+    return seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class ServerPair:
     """Both servers, and where they keep their files."""
 
     easel: str
     easel_files: Path
-    memory: Callable[[], Memory]
+    memory: Callable[[], MemoryWatch]
     party: str
     party_files: Path
 
 
 @contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
+def run_servers(folder: Path) -> Iterator[ServerPair]:
     """Easel's web process and copyparty, side by side on one disk."""
     data, party = folder / "data", folder / "party"
     for path in (data / ".easel", data / "outputs", party):
@@ -214,27 +218,27 @@ def stage(folder: Path) -> Iterator[Stage]:
     easel = [sys.executable, "-m", "webapp", "web", "--data-dir", str(data), "--port", str(ours)]
     copyparty = [sys.executable, "-m", "copyparty", "-q", "-i", "127.0.0.1", "-p", str(theirs)]
     with (
-        serving([*easel, "--watch=off", "--no-hashing"], f"http://127.0.0.1:{ours}/internal/ping")
+        run_server([*easel, "--watch=off", "--no-hashing"], f"http://127.0.0.1:{ours}/internal/ping")
         as process,
-        serving([*copyparty, "-v", f"{party}::A"], f"http://127.0.0.1:{theirs}/"),
+        run_server([*copyparty, "-v", f"{party}::A"], f"http://127.0.0.1:{theirs}/"),
     ):  # fmt: skip
         serves = child_of(process.pid)
-        yield Stage(
+        yield ServerPair(
             f"http://127.0.0.1:{ours}",
             data / "outputs",
-            lambda: Memory(serves),
+            lambda: MemoryWatch(serves),
             f"http://127.0.0.1:{theirs}",
             party,
         )
 
 
-def one_round(at: Stage, size: int, rates: Rates) -> int:
+def measure_round(at: ServerPair, size: int, rates: TransferRates) -> int:
     """Everything once; how many bytes the web process grew by during one upload."""
     rates.add("dd", size, dd(at.party_files, size))
     memory = at.memory()
     memory.start()
     rates.add("one", size, upload(at.easel, size, 1, at.easel_files))
-    grown = memory.grown()
+    grown = memory.bytes_grown()
     rates.add("four", size, upload(at.easel, size, 4, at.easel_files))
     took, later = copyparty_upload(at.party, size, at.party_files)
     rates.add("party", size, took)
@@ -244,64 +248,66 @@ def one_round(at: Stage, size: int, rates: Rates) -> int:
         ("party down", f"{at.party}/down.bin", at.party_files),
     ):
         fill(folder / "down.bin", size)
-        rates.add(name, size, seconds_of(pour("GET", url, size, {})))
+        rates.add(name, size, seconds_of(start_client("GET", url, size, {})))
         (folder / "down.bin").unlink()
     return grown
 
 
-def fitting(folder: Path, size: int) -> int:
+def fitting_size(folder: Path, size: int) -> int:
     """``size``, or as much of it as the disk holds beside twice as much."""
     room = shutil.disk_usage(folder).free // 3
     return min(size, room >> 26 << 26)
 
 
-def transfers() -> Iterator[Figure]:
+def transfer_figures() -> Iterator[Figure]:
     """Every figure of uploads and downloads."""
     if not shutil.which("dd") or not shutil.which(sys.executable):
         return
     with tempfile.TemporaryDirectory(prefix="easel-bench-") as name:
-        folder, rates = Path(name), Rates()
-        size = fitting(folder, WHOLE)
-        with stage(folder) as at:
-            grown = max(one_round(at, size, rates) for _ in range(ROUNDS))
+        folder, rates = Path(name), TransferRates()
+        size = fitting_size(folder, TRANSFER_BYTES)
+        with run_servers(folder) as at:
+            grown = max(measure_round(at, size, rates) for _ in range(ROUNDS))
             large = at.easel_files / "large.bin"
             with large.open("wb") as file:
-                file.truncate(TAIL_OF)
-            seconds = tails(f"{at.easel}/api/files/content?path=/data/outputs/large.bin")
+                file.truncate(TAIL_FILE_BYTES)
+            seconds = time_tails(f"{at.easel}/api/files/content?path=/data/outputs/large.bin")
     yield from figures_of(rates, size, grown, seconds)
 
 
-def figures_of(rates: Rates, size: int, grown: int, seconds: list[float]) -> Iterator[Figure]:
+def figures_of(
+    rates: TransferRates, size: int, grown: int, seconds: list[float]
+) -> Iterator[Figure]:
     """The lines of the table."""
     what = f"{size / GIB:g} GiB"
-    yield Figure(f"dd conv=fsync, {what}, MB/s, best (rounds)", rates.shown("dd"))
-    yield Figure(f"upload of {what}, MB/s", rates.shown("one"))
+    yield Figure(f"dd conv=fsync, {what}, MB/s, best (rounds)", rates.format_best("dd"))
+    yield Figure(f"upload of {what}, MB/s", rates.format_best("one"))
     yield _ratio("upload against dd", rates, "one", "dd", 0.8)
-    yield Figure("copyparty: PUT, MB/s", rates.shown("party"))
-    yield Figure("copyparty: PUT and until on disk, MB/s", rates.shown("party on disk"))
+    yield Figure("copyparty: PUT, MB/s", rates.format_best("party"))
+    yield Figure("copyparty: PUT and until on disk, MB/s", rates.format_best("party on disk"))
     yield _ratio("upload against copyparty, both on disk", rates, "one", "party on disk", 1.0)
     yield Figure("upload against copyparty's answer", f"{_quotient(rates, 'one', 'party'):.2f} ×")
-    yield Figure(f"four uploads at once, {what} in all, MB/s", rates.shown("four"))
+    yield Figure(f"four uploads at once, {what} in all, MB/s", rates.format_best("four"))
     yield _ratio("four at once against one", rates, "four", "one", 1.0)
     mib = grown / (1 << 20)
     yield Figure("web process grows in an upload by, MiB", f"{mib:.1f}", "≤ 64", mib <= 64)
-    yield Figure(f"download of {what}, MB/s", rates.shown("down"))
-    yield Figure("copyparty: download, MB/s", rates.shown("party down"))
+    yield Figure(f"download of {what}, MB/s", rates.format_best("down"))
+    yield Figure("copyparty: download, MB/s", rates.format_best("party down"))
     yield _ratio("download against copyparty", rates, "down", "party down", 0.8)
     median = statistics.median(seconds) * 1000
-    name = f"last 100 bytes of {TAIL_OF >> 30} GiB, median ms"
+    name = f"last 100 bytes of {TAIL_FILE_BYTES >> 30} GiB, median ms"
     yield Figure(name, f"{median:.1f}", "≤ 20", median <= 20)
 
 
-def _quotient(rates: Rates, ours: str, theirs: str) -> float:
+def _quotient(rates: TransferRates, ours: str, theirs: str) -> float:
     return rates.best(ours) / rates.best(theirs)
 
 
-def _ratio(name: str, rates: Rates, ours: str, theirs: str, bar: float) -> Figure:
-    found = _quotient(rates, ours, theirs)
-    return Figure(name, f"{found:.2f} ×", f"≥ {bar:g} ×", found >= bar)
+def _ratio(name: str, rates: TransferRates, ours: str, theirs: str, bar: float) -> Figure:
+    ratio = _quotient(rates, ours, theirs)
+    return Figure(name, f"{ratio:.2f} ×", f"≥ {bar:g} ×", ratio >= bar)
 
 
 if __name__ == "__main__":
-    for figure in transfers():
+    for figure in transfer_figures():
         print(f"{figure.name}: {figure.value} {figure.bar} {figure.met}")

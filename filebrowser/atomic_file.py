@@ -9,20 +9,20 @@ from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
-from filebrowser.gate import Place, open_place, parent_of
+from filebrowser.access.gate import Place, open_parent, open_place
 
 PRIVATE = 0o600
-BESIDE = ("-wal", "-shm", "-journal")
+SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")
 """Endings of what SQLite keeps beside a database."""
 
-KEPT_ASIDE = 3  # damaged files of one name
+MAX_DAMAGED_FILES = 3  # damaged files of one name
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_DRAFT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_NAMES = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM})
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DRAFT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_FSYNC_ERRNOS = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM})
 
 
-def sync_names(folder: int) -> None:
+def sync_folder(folder: int) -> None:
     """fsync an open folder, where the file system supports that.
 
     A bucket has none: there a name is as safe as its file. Raises ``OSError``.
@@ -30,7 +30,7 @@ def sync_names(folder: int) -> None:
     try:
         os.fsync(folder)
     except OSError as error:
-        if error.errno not in _NO_NAMES:
+        if error.errno not in _NO_FSYNC_ERRNOS:
             raise
 
 
@@ -40,7 +40,7 @@ def write_atomically(folder: int, name: str, content: bytes) -> None:
     On the disk when this returns. Raises ``OSError``, leaving what was there as it was.
     """
     draft = f".{uuid4().hex}.part"
-    handle = os.open(draft, _DRAFT, PRIVATE, dir_fd=folder)
+    handle = os.open(draft, _DRAFT_FLAGS, PRIVATE, dir_fd=folder)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -51,7 +51,7 @@ def write_atomically(folder: int, name: str, content: bytes) -> None:
         with suppress(OSError):
             os.unlink(draft, dir_fd=folder)
         raise
-    sync_names(folder)
+    sync_folder(folder)
 
 
 def put_aside(path: Path) -> Path:
@@ -68,29 +68,29 @@ def put_aside(path: Path) -> Path:
         )
     )
     if not path.is_dir():
-        for ending in BESIDE:
+        for ending in SQLITE_SUFFIXES:
             with suppress(FileNotFoundError):
                 os.rename(f"{path}{ending}", f"{aside}{ending}")
     path.rename(aside)
-    _forget_older(path)
+    _delete_older_damaged(path)
     return aside
 
 
-def _forget_older(path: Path) -> None:
-    kept = [
+def _delete_older_damaged(path: Path) -> None:
+    damaged_files = [
         each
         for each in sorted(path.parent.glob(f"{escape(path.name)}.damaged-*"))
-        if each.is_file() and not each.name.endswith(BESIDE)
+        if each.is_file() and not each.name.endswith(SQLITE_SUFFIXES)
     ]
-    for old in kept[:-KEPT_ASIDE]:
-        for ending in ("", *BESIDE):
+    for old in damaged_files[:-MAX_DAMAGED_FILES]:
+        for ending in ("", *SQLITE_SUFFIXES):
             Path(f"{old}{ending}").unlink(missing_ok=True)
 
 
 def write_path(path: Path, content: bytes) -> None:
     """The same at a path of the service's own; the folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = os.open(path.parent, _FOLDER)
+    folder = os.open(path.parent, _FOLDER_FLAGS)
     try:
         write_atomically(folder, path.name, content)
     finally:
@@ -99,7 +99,7 @@ def write_path(path: Path, content: bytes) -> None:
 
 def write_place(place: Place, content: bytes) -> None:
     """The same at a judged place. Raises the gate's errors too."""
-    with parent_of(place) as (holder, name):
+    with open_parent(place) as (holder, name):
         write_atomically(holder, name, content)
 
 

@@ -15,41 +15,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from filebrowser.atomic_file import BESIDE, PRIVATE, put_aside
+from filebrowser.atomic_file import PRIVATE, SQLITE_SUFFIXES, put_aside
 
 T = TypeVar("T")
 
-CHECKED_BYTES = 64 * 2**20  # a larger file is not read through when it is opened
-DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")
+MAX_CHECKED_BYTES = 64 * 2**20  # a larger file is not read through when it is opened
+DAMAGE_CODES = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")
 
 log = logging.getLogger(__name__)
 
 
-class Damaged(sqlite3.DatabaseError):
+class FileDatabaseDamaged(sqlite3.DatabaseError):
     """The file is readable but unusable: another schema version, other tables or corrupt pages."""
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FileDatabaseSchema:
     """SQL that creates the tables (idempotent), the schema version, and connection settings."""
 
     script: str
     version: int = 1
-    patience: float = 10.0  # seconds to wait for another writer
+    lock_timeout: float = 10.0  # seconds to wait for another writer
     durable: bool = False  # whether each change is on the disk before its call returns
 
 
-class Database:
+class FileDatabase:
     """One SQLite file shared by all threads of a process; opened lazily and reopened after a fork.
 
     Damage that shows in use is mended once: the work is done again on the new file.
     """
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    def __init__(self, path: Path, layout: FileDatabaseSchema) -> None:
         self.path = path
         self._layout = layout
         self._lock = threading.RLock()
-        self._rows: sqlite3.Connection | None = None
+        self._connection: sqlite3.Connection | None = None
         self._opened = (0, 0, 0)  # by which process; device and inode
 
     def call(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -60,39 +60,39 @@ class Database:
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
                     raise
-                self._replace(error)
+                self._replace_damaged(error)
                 return self._run(work)
 
     def close(self) -> None:
         """Let go of the file; the next call opens it again."""
         with self._lock:
-            if self._rows is not None and self._opened[0] == os.getpid():
-                self._rows.close()
-            self._rows = None
+            if self._connection is not None and self._opened[0] == os.getpid():
+                self._connection.close()
+            self._connection = None
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._rows is None or self._opened[0] != os.getpid():
-            self._rows = open_database(self.path, self._layout)
-            self._opened = (os.getpid(), *identity(self.path))
-        with self._rows:
-            return work(self._rows)
+        if self._connection is None or self._opened[0] != os.getpid():
+            self._connection = open_database(self.path, self._layout)
+            self._opened = (os.getpid(), *file_identity(self.path))
+        with self._connection:
+            return work(self._connection)
 
-    def _replace(self, error: sqlite3.Error) -> None:
+    def _replace_damaged(self, error: sqlite3.Error) -> None:
         self.close()
-        with alone(self.path):
-            if identity(self.path) == self._opened[1:]:  # else somebody else has done it
+        with lock_file(self.path):
+            if file_identity(self.path) == self._opened[1:]:  # else somebody else has done it
                 set_aside(self.path, error)
 
 
-def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
+def open_database(path: Path, layout: FileDatabaseSchema) -> sqlite3.Connection:
     """A connection to a whole file with its tables, for one thread at a time.
 
     Several processes may do it at once. Raises ``OSError`` and ``sqlite3.Error`` where the disk
     does not let the file be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with alone(path):
-        clear_the_way(path)
+    with lock_file(path):
+        move_blocking_files(path)
         try:
             return _connect(path, layout)
         except sqlite3.Error as error:
@@ -105,8 +105,8 @@ def open_database(path: Path, layout: Layout) -> sqlite3.Connection:
 
 def is_damage(error: BaseException) -> bool:
     """Whether an error says that the file itself is broken, and not the disk or the question."""
-    named = getattr(error, "sqlite_errorname", None) or ""
-    return isinstance(error, Damaged) or named.startswith(DAMAGE)
+    error_name = getattr(error, "sqlite_errorname", None) or ""
+    return isinstance(error, FileDatabaseDamaged) or error_name.startswith(DAMAGE_CODES)
 
 
 def set_aside(path: Path, error: BaseException) -> None:
@@ -115,24 +115,24 @@ def set_aside(path: Path, error: BaseException) -> None:
     log.error("%s cannot be used (%s): it is kept as %s, and made anew", path, error, aside.name)
 
 
-def clear_the_way(path: Path) -> None:
+def move_blocking_files(path: Path) -> None:
     """Rename whatever blocks the file, or SQLite's files beside it, when it is no usable file."""
-    for ending in ("", *BESIDE):
-        there = Path(f"{path}{ending}")
-        if not os.path.lexists(there):
+    for ending in ("", *SQLITE_SUFFIXES):
+        path_in_the_way = Path(f"{path}{ending}")
+        if not os.path.lexists(path_in_the_way):
             continue
-        if there.is_file() and not os.access(there, os.R_OK | os.W_OK):
+        if path_in_the_way.is_file() and not os.access(path_in_the_way, os.R_OK | os.W_OK):
             with suppress(OSError):
-                there.chmod(PRIVATE)
-        if not there.is_file():
-            set_aside(there, OSError("it is no file"))
-        elif not os.access(there, os.R_OK) and os.access(path.parent, os.W_OK):
-            set_aside(there, OSError("it cannot be read"))
+                path_in_the_way.chmod(PRIVATE)
+        if not path_in_the_way.is_file():
+            set_aside(path_in_the_way, OSError("it is no file"))
+        elif not os.access(path_in_the_way, os.R_OK) and os.access(path.parent, os.W_OK):
+            set_aside(path_in_the_way, OSError("it cannot be read"))
     if path.is_file() and not path.stat().st_size and not os.path.lexists(f"{path}-wal"):
         log.error("%s is empty: what it held is lost, and it is made anew", path)
 
 
-def identity(path: Path) -> tuple[int, int]:
+def file_identity(path: Path) -> tuple[int, int]:
     """Device and inode; zeros where there is nothing."""
     try:
         facts = path.stat()
@@ -142,7 +142,7 @@ def identity(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def lock_file(path: Path) -> Iterator[None]:
     """Hold an exclusive flock beside the file, so that only one process replaces it."""
     handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     try:
@@ -152,47 +152,47 @@ def alone(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _connect(path: Path, layout: Layout) -> sqlite3.Connection:
+def _connect(path: Path, layout: FileDatabaseSchema) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
-    rows = sqlite3.connect(path, timeout=layout.patience, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=layout.lock_timeout, check_same_thread=False)
     try:
-        rows.text_factory = lambda text: text.decode("utf-8", "replace")
-        check(rows, path, layout)
+        connection.text_factory = lambda text: text.decode("utf-8", "replace")
+        check_database(connection, path, layout)
     except BaseException:
-        rows.close()
+        connection.close()
         raise
-    return rows
+    return connection
 
 
-def check(rows: sqlite3.Connection, path: Path, layout: Layout) -> None:
-    """Make the tables where there are none. Raises :class:`Damaged` and its kin.
+def check_database(connection: sqlite3.Connection, path: Path, layout: FileDatabaseSchema) -> None:
+    """Make the tables where there are none. Raises :class:`FileDatabaseDamaged` and its kin.
 
     Nothing is written where the file is as it should be: the disk may be full.
     """
-    found = rows.execute("PRAGMA user_version").fetchone()[0]
-    if found not in (0, layout.version):
-        raise Damaged(f"its version is {found}, this Easel writes {layout.version}")
-    if path.stat().st_size <= CHECKED_BYTES:
-        verdict = rows.execute("PRAGMA quick_check(1)").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, layout.version):
+        raise FileDatabaseDamaged(f"its version is {version}, this Easel writes {layout.version}")
+    if path.stat().st_size <= MAX_CHECKED_BYTES:
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise Damaged(verdict)
-    rows.execute("PRAGMA journal_mode = WAL")
-    rows.execute(f"PRAGMA synchronous = {'FULL' if layout.durable else 'NORMAL'}")
-    rows.executescript(layout.script)
+            raise FileDatabaseDamaged(verdict)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if layout.durable else 'NORMAL'}")
+    connection.executescript(layout.script)
     with closing(sqlite3.connect(":memory:")) as model:
         model.executescript(layout.script)
-        if not columns(model).items() <= columns(rows).items():
-            raise Damaged("its tables are not those of this Easel")
-    if found != layout.version:
-        rows.execute(f"PRAGMA user_version = {layout.version}")
+        if not columns_of(model).items() <= columns_of(connection).items():
+            raise FileDatabaseDamaged("its tables are not those of this Easel")
+    if version != layout.version:
+        connection.execute(f"PRAGMA user_version = {layout.version}")
 
 
-def columns(rows: sqlite3.Connection) -> dict[str, tuple[str, ...]]:
+def columns_of(connection: sqlite3.Connection) -> dict[str, tuple[str, ...]]:
     """The columns of every table, in their order."""
-    found: dict[str, tuple[str, ...]] = {}
-    for table, column in rows.execute(
+    columns_by_table: dict[str, tuple[str, ...]] = {}
+    for table, column in connection.execute(
         "SELECT t.name, c.name FROM sqlite_master t, pragma_table_info(t.name) c "
         "WHERE t.type = 'table' ORDER BY t.name, c.cid"
     ):
-        found[table] = (*found.get(table, ()), column)
-    return found
+        columns_by_table[table] = (*columns_by_table.get(table, ()), column)
+    return columns_by_table

@@ -16,13 +16,13 @@ from email.utils import parsedate_to_datetime
 from filebrowser.errors import BadTime
 
 SECOND = 1_000_000_000  # nanoseconds
-LATEST = 2**32  # seconds since 1970; from here on no time counts
+MAX_SECONDS = 2**32  # seconds since 1970; from here on no time counts
 MILLISECONDS_FROM = 253_402_300_800
 """Numbers from here on are milliseconds: as seconds they would be the year 10000, and fewer
 milliseconds are before 1978."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?")
-_NO_TIMES = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL})
+_NO_TIMES_ERRNOS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL})
 
 
 def parse_time(text: str) -> int:
@@ -31,67 +31,67 @@ def parse_time(text: str) -> int:
     Seconds or milliseconds since 1970 with or without a fraction; ISO 8601, in UTC where no zone is
     told; or a date of HTTP.
     """
-    said = text.strip()
+    stripped = text.strip()
     try:
-        if _NUMBER.fullmatch(said):
-            number = Decimal(said)
+        if _NUMBER.fullmatch(stripped):
+            number = Decimal(stripped)
             scale = SECOND // 1000 if abs(number) >= MILLISECONDS_FROM else SECOND
-            found = int(number * scale)
+            nanoseconds = int(number * scale)
         else:
-            found = _nanoseconds(_moment(said))
+            nanoseconds = _to_nanoseconds(_parse_moment(stripped))
     except (ValueError, OverflowError):
-        found = -1
-    if not counts(found):
+        nanoseconds = -1
+    if not is_valid_time(nanoseconds):
         raise BadTime(
             f"{text[:40]!r} is no time that a file can have: seconds or milliseconds since 1970, "
             "or a date like 2017-08-01T12:00:00Z, from 1970 to 2105."
         )
-    return found
+    return nanoseconds
 
 
-def counts(nanoseconds: int) -> bool:
+def is_valid_time(nanoseconds: int) -> bool:
     """Whether this is a time that a file may be given on somebody's word."""
-    return 0 <= nanoseconds < LATEST * SECOND
+    return 0 <= nanoseconds < MAX_SECONDS * SECOND
 
 
-def _moment(text: str) -> datetime:
+def _parse_moment(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        found = parsedate_to_datetime(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        moment = parsedate_to_datetime(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _nanoseconds(moment: datetime) -> int:
+def _to_nanoseconds(moment: datetime) -> int:
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1000
 
 
-def set_time(found: int, modified: int, accessed: int | None = None) -> None:
+def set_time(fd: int, modified: int, accessed: int | None = None) -> None:
     """Give an open file or folder its times in nanoseconds, where its file system takes them.
 
     Buckets take none.
     """
-    with _where_taken():
-        os.utime(found, ns=(modified if accessed is None else accessed, modified))
+    with _ignore_unsupported():
+        os.utime(fd, ns=(modified if accessed is None else accessed, modified))
 
 
-def set_time_of(folder: int, name: str, modified: int) -> None:
+def set_time_of_name(folder: int, name: str, modified: int) -> None:
     """The same for a name in an open folder; a link itself, never what it leads to."""
-    with _where_taken():
+    with _ignore_unsupported():
         os.utime(name, ns=(modified, modified), dir_fd=folder, follow_symlinks=False)
 
 
 @contextmanager
-def _where_taken() -> Iterator[None]:
+def _ignore_unsupported() -> Iterator[None]:
     """End well where a file system cannot set times."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_TIMES:
+        if error.errno not in _NO_TIMES_ERRNOS:
             raise
 
 
-def keep_times(written: int, before: os.stat_result) -> None:
+def copy_times(written: int, before: os.stat_result) -> None:
     """Give an open file or folder the times of another one."""
     set_time(written, before.st_mtime_ns, before.st_atime_ns)

@@ -11,8 +11,8 @@ import unicodedata
 
 from filebrowser.errors import BadPath
 
-LONGEST_NAME = 255  # bytes
-RESERVED = frozenset(
+MAX_NAME_BYTES = 255  # bytes
+WINDOWS_DEVICE_NAMES = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
 )
 """Names that Windows keeps for devices: a tree that holds them cannot be copied there."""
@@ -23,12 +23,12 @@ _WRITTEN_OUT = re.compile(rb"\\x([0-9a-f]{2})")
 
 def check_name(name: str) -> None:
     """Refuse a name that no file should have, saying why. Raises :class:`BadPath`."""
-    fault = fault_of(name)
+    fault = name_fault(name)
     if fault:
         raise BadPath(f"{name[:80]!r} is no name for a file: {fault}.")
 
 
-def fault_of(name: str) -> str:
+def name_fault(name: str) -> str:
     """What is wrong with a name, "" for nothing."""
     if name in ("", ".", "..") or unicodedata.normalize("NFKC", name) in (".", ".."):
         return "it stands for another place"
@@ -36,44 +36,56 @@ def fault_of(name: str) -> str:
         length = len(name.encode())
     except UnicodeEncodeError:
         return "it is not valid Unicode"
-    if length > LONGEST_NAME:
-        return f"it has {length} bytes, at most {LONGEST_NAME} fit"
-    if not _SEPARATORS.isdisjoint(name) or (not name.isprintable() and any(map(_is_unfit, name))):
+    if length > MAX_NAME_BYTES:
+        return f"it has {length} bytes, at most {MAX_NAME_BYTES} fit"
+    if not _SEPARATORS.isdisjoint(name) or (
+        not name.isprintable() and any(map(_is_forbidden, name))
+    ):
         return "it holds a slash, a backslash, a colon or a control character"
     if name[-1] in ". ":
         return "it ends in a dot or a space"
-    return "a device of Windows has it" if name.partition(".")[0].upper() in RESERVED else ""
+    return (
+        "a device of Windows has it"
+        if name.partition(".")[0].upper() in WINDOWS_DEVICE_NAMES
+        else ""
+    )
 
 
-def _is_unfit(sign: str) -> bool:
+def _is_forbidden(sign: str) -> bool:
     return sign in _SEPARATORS or unicodedata.category(sign) in ("Cc", "Cs")
 
 
-def show_name(name: str) -> str:
+def encode_name(name: str) -> str:
     """A name of the disk as callers see and send it: itself, or with ``\\xHH`` where it is odd."""
-    if not fault_of(name):
+    if not name_fault(name):
         return name
-    signs = [_write_out(sign) if _is_unfit(sign) else sign for sign in name]
+    signs = [_escape_sign(sign) if _is_forbidden(sign) else sign for sign in name]
     if name[-1:] in (".", " "):
-        signs[-1] = _write_out(name[-1])
+        signs[-1] = _escape_sign(name[-1])
     if signs == list(name):  # it is odd as a whole
-        signs[0] = _write_out(name[0])
+        signs[0] = _escape_sign(name[0])
     return "".join(signs)
 
 
-def _write_out(sign: str) -> str:
+def _escape_sign(sign: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in os.fsencode(sign))
 
 
-def read_name(shown: str) -> str:
+def decode_shown_name(shown: str) -> str:
     """The name of the disk that a caller means. Raises :class:`BadPath` for what is no name.
 
-    A name that is written out is taken only as :func:`show_name` writes it.
+    A name that is written out is taken only as :func:`encode_name` writes it.
     """
     if "\\x" in shown:
-        said = shown.encode("utf-8", "surrogatepass")
-        name = os.fsdecode(_WRITTEN_OUT.sub(lambda found: bytes.fromhex(found[1].decode()), said))
-        if name not in ("", ".", "..") and not {"/", "\0"} & set(name) and show_name(name) == shown:
+        encoded = shown.encode("utf-8", "surrogatepass")
+        name = os.fsdecode(
+            _WRITTEN_OUT.sub(lambda found: bytes.fromhex(found[1].decode()), encoded)
+        )
+        if (
+            name not in ("", ".", "..")
+            and not {"/", "\0"} & set(name)
+            and encode_name(name) == shown
+        ):
             return name
     check_name(shown)
     return shown

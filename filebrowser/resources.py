@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from filebrowser.access.gate import MAX_DEPTH, Place, check_name, hidden_name_matcher, open_place
 from filebrowser.errors import BadPath, NotAFile, NotHere, TooMuch
-from filebrowser.gate import DEEPEST, Place, check_name, hidden_in, open_place
-from filebrowser.names import show_name
+from filebrowser.names import encode_name
 
-MOST = 100_000  # entries of one answer
-LONGEST_TEXT = 1024 * 1024  # bytes that are shown with the entry
+MAX_ENTRIES = 100_000  # entries of one answer
+MAX_TEXT_BYTES = 1024 * 1024  # bytes that are shown with the entry
 PIECE = 1024 * 1024
-SNIFFED = 512  # bytes by which a file without a known ending is text or not
+SNIFF_BYTES = 512  # bytes by which a file without a known ending is text or not
 CHECKSUMS = ("md5", "sha1", "sha256", "sha512")
 GO_DIRECTORY, GO_SYMLINK, GO_SPECIAL = 1 << 31, 1 << 27, 1 << 26
-KINDS: Mapping[str, str] = MappingProxyType(
+TYPES_BY_MEDIA: Mapping[str, str] = MappingProxyType(
     {"video": "video", "audio": "audio", "image": "image", "text": "text"}
 )
 
@@ -39,75 +39,81 @@ class Resource:
     mode: int  # of stat(2)
 
     @property
-    def folder(self) -> bool:
+    def is_folder(self) -> bool:
         """Whether it holds others."""
         return stat.S_ISDIR(self.mode)
 
     @property
-    def link(self) -> bool:
+    def is_link(self) -> bool:
         """Whether it is a symbolic link, which nothing here follows."""
         return stat.S_ISLNK(self.mode)
 
     @property
-    def ordinary(self) -> bool:
+    def is_ordinary(self) -> bool:
         """Whether the gate opens it: it is a file or a folder."""
-        return self.folder or stat.S_ISREG(self.mode)
+        return self.is_folder or stat.S_ISREG(self.mode)
 
     @property
     def go_mode(self) -> int:
         """The mode as Go counts its bits."""
-        special = not (self.folder or self.link or stat.S_ISREG(self.mode))
-        kind = self.folder * GO_DIRECTORY | self.link * GO_SYMLINK | special * GO_SPECIAL
+        special = not (self.is_folder or self.is_link or stat.S_ISREG(self.mode))
+        kind = self.is_folder * GO_DIRECTORY | self.is_link * GO_SYMLINK | special * GO_SPECIAL
         return stat.S_IMODE(self.mode) & 0o777 | kind
 
     @property
-    def when(self) -> str:
+    def modified_rfc3339(self) -> str:
         """The time of the last change in RFC 3339."""
         seconds, rest = divmod(self.modified, 1_000_000_000)
-        return f"{datetime.fromtimestamp(clamped(seconds), UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+        return f"{datetime.fromtimestamp(clamp_time(seconds), UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
     @property
-    def kind(self) -> str:
+    def filebrowser_type(self) -> str:
         """Filebrowser's ``type`` by the name alone; "" for folders and what is not told by it."""
-        if self.folder:
+        if self.is_folder:
             return ""
-        if self.link:
+        if self.is_link:
             return "invalid_link"
-        told = mimetypes.guess_type(self.name)[0] or ""
-        return "pdf" if told == "application/pdf" else KINDS.get(told.partition("/")[0], "")
+        media_type = mimetypes.guess_type(self.name)[0] or ""
+        return (
+            "pdf"
+            if media_type == "application/pdf"
+            else TYPES_BY_MEDIA.get(media_type.partition("/")[0], "")
+        )
 
 
-def clamped(seconds: int) -> int:
+def clamp_time(seconds: int) -> int:
     """A time that a date can have: 1970 to 9999."""
     return min(max(seconds, 0), 253_402_300_799)
 
 
-def resource(place: Place, found: int) -> Resource:
+def resource_of(place: Place, fd: int) -> Resource:
     """The open file or folder at ``place``."""
-    return _resource(place.text, (place.names or (place.root.name,))[-1], os.fstat(found))
+    return _make_resource(place.text, (place.names or (place.root.name,))[-1], os.fstat(fd))
 
 
-def _resource(path: str, name: str, facts: os.stat_result) -> Resource:
-    return Resource(f"/{path}", show_name(name), facts.st_size, facts.st_mtime_ns, facts.st_mode)
+def _make_resource(path: str, name: str, facts: os.stat_result) -> Resource:
+    return Resource(f"/{path}", encode_name(name), facts.st_size, facts.st_mtime_ns, facts.st_mode)
 
 
-def inside(place: Place, found: int) -> Iterator[Resource]:
-    """What the open folder at ``place`` holds, in no order. Raises :class:`TooMuch`."""
-    away = hidden_in(place)
-    with os.scandir(found) as names:
+def list_resources(place: Place, fd: int) -> Iterator[Resource]:
+    """What the open folder at ``place`` holds, in no order. Raises :class:`TemplateTooLarge`."""
+    is_hidden = hidden_name_matcher(place)
+    with os.scandir(fd) as names:
         for count, entry in enumerate(names):
-            if count >= MOST:
-                raise TooMuch(f"{place.text!r} holds more than {MOST} entries; page it instead.")
-            if named_badly(entry.name) or away(entry.name):
+            if count >= MAX_ENTRIES:
+                raise TooMuch(
+                    f"{place.text!r} holds more than {MAX_ENTRIES} entries; page it instead."
+                )
+            if is_bad_name(entry.name) or is_hidden(entry.name):
                 continue
             try:
                 facts = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # gone since the folder was read
                 continue
-            yield _resource(f"{place.text}/{entry.name}", entry.name, facts)
+            yield _make_resource(f"{place.text}/{entry.name}", entry.name, facts)
 
 
-def named_badly(name: str) -> bool:
+def is_bad_name(name: str) -> bool:
     """Whether the gate would refuse this name."""
     try:
         check_name(name)
@@ -116,40 +122,40 @@ def named_badly(name: str) -> bool:
     return False
 
 
-def below(place: Place) -> Iterator[Resource]:
+def walk_resources(place: Place) -> Iterator[Resource]:
     """Everything under the folder at ``place``, folders before what they hold.
 
-    Raises :class:`TooMuch`; what vanishes meanwhile or turns into a link is left out.
+    Raises :class:`TemplateTooLarge`; what vanishes meanwhile or turns into a link is left out.
     """
     waiting, count = [place], 0
     while waiting:
         here = waiting.pop()
-        for one in _inside(here):
+        for one in _sorted_resources(here):
             count += 1
-            if count > MOST:
-                raise TooMuch(f"{place.text!r} holds more than {MOST} entries in all.")
+            if count > MAX_ENTRIES:
+                raise TooMuch(f"{place.text!r} holds more than {MAX_ENTRIES} entries in all.")
             yield one
-            if one.folder and len(here.names) < DEEPEST - 1:
+            if one.is_folder and len(here.names) < MAX_DEPTH - 1:
                 waiting.append(Place(here.root, (*here.names, one.name)))
 
 
-def _inside(place: Place) -> list[Resource]:
+def _sorted_resources(place: Place) -> list[Resource]:
     try:
-        found = open_place(place, os.O_RDONLY | os.O_DIRECTORY)
+        fd = open_place(place, os.O_RDONLY | os.O_DIRECTORY)
     except (NotHere, NotAFile):
         return []
     try:
-        return sorted(inside(place, found), key=lambda one: one.name)
+        return sorted(list_resources(place, fd), key=lambda one: one.name)
     finally:
-        os.close(found)
+        os.close(fd)
 
 
-def text_of(one: Resource, found: int) -> str | None:
+def text_of(one: Resource, fd: int) -> str | None:
     """The content of an open file that is text and not long; None of any other."""
-    if one.size > LONGEST_TEXT or one.kind not in ("", "text"):
+    if one.size > MAX_TEXT_BYTES or one.filebrowser_type not in ("", "text"):
         return None
-    data = os.pread(found, LONGEST_TEXT, 0)
-    if b"\0" in data[:SNIFFED]:
+    data = os.pread(fd, MAX_TEXT_BYTES, 0)
+    if b"\0" in data[:SNIFF_BYTES]:
         return None
     try:
         return data.decode()
@@ -157,10 +163,10 @@ def text_of(one: Resource, found: int) -> str | None:
         return None
 
 
-def checksum(found: int, name: str) -> str:
+def checksum(fd: int, name: str) -> str:
     """The digest of a whole open file in hexadecimal; ``name`` is one of :data:`CHECKSUMS`."""
     digest, offset = hashlib.new(name, usedforsecurity=False), 0
-    while piece := os.pread(found, PIECE, offset):
+    while piece := os.pread(fd, PIECE, offset):
         digest.update(piece)
         offset += len(piece)
     return digest.hexdigest()

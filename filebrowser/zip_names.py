@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from filebrowser.zip_times import fields
+from filebrowser.zip_times import extra_fields
 
 STANDARD = "cp437"
 UNICODE_PATH = (
@@ -31,7 +31,7 @@ def decode_name(name: bytes, encoding: str) -> str:
 
 def unicode_name(name: bytes, extra: bytes) -> str | None:
     """The name in UTF-8 that some packers put beside the other one."""
-    data = dict(fields(extra)).get(UNICODE_PATH, b"")
+    data = dict(extra_fields(extra)).get(UNICODE_PATH, b"")
     if len(data) < 6 or data[0] != 1 or data[1:5] != zlib.crc32(name).to_bytes(4, "little"):
         return None
     try:

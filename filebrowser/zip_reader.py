@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from filebrowser.errors import BadArchive, TooMuch
 from filebrowser.zip_names import decode_name, guess_encoding, unicode_name
-from filebrowser.zip_times import fields, read_time
+from filebrowser.zip_times import extra_fields, read_time
 
 PIECE = 1024 * 1024  # bytes unpacked at once
-READ = 256 * 1024  # packed bytes read at once
+READ_BYTES = 256 * 1024  # packed bytes read at once
 STORED, DEFLATED = 0, 8
 LOCKED, PATCHED, STRONGLY_LOCKED, UTF8 = 0x1, 0x20, 0x40, 0x800
 END, WIDE_END, LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
-LISTED, HEADER = b"PK\x01\x02", b"PK\x03\x04"
-FAR_ENOUGH = 65_557 + 20 + 56  # bytes from the end: the longest comment, and zip64's records
+ENTRY_SIGNATURE, HEADER_SIGNATURE = b"PK\x01\x02", b"PK\x03\x04"
+TAIL_BYTES = 65_557 + 20 + 56  # bytes from the end: the longest comment, and zip64's records
 WIDE = 0xFFFFFFFF  # a number that zip64's field tells
 WIDE_FIELD = 0x0001
 ENTRY = struct.Struct("<4s6H3L5H2L")
@@ -28,7 +28,7 @@ NAME_LENGTHS = struct.Struct("<HH")  # from byte 26 of a header on
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ZipEntry:
     """What the list of files says of one of them. Sizes and ``offset`` in bytes."""
 
     name: str
@@ -57,33 +57,33 @@ class Entry:
         return self.method in (STORED, DEFLATED) and not self.flags & PATCHED
 
 
-class Damaged(BadArchive):
+class DamagedEntry(BadArchive):
     """One entry is not what the list of files says of it."""
 
 
-def read_entries(file: int, most: int, longest: int) -> tuple[Entry, ...]:
+def read_entries(file: int, most: int, longest: int) -> tuple[ZipEntry, ...]:
     """The entries of an open zip. Raises :class:`BadArchive` for what is none.
 
-    :class:`TooMuch` where it lists more than ``most``, or its list has more than ``longest`` bytes;
-    nothing of it is read then.
+    :class:`TemplateTooLarge` where it lists more than ``most``, or its list has more than
+    ``longest`` bytes; nothing of it is read then.
     """
     start, length = _find_list(file, most, longest)
     data = os.pread(file, length, start)
     if len(data) < length:
         raise BadArchive("The archive cannot be read: its list of files is cut off.")
-    raw = list(_split(data))
+    raw = list(_split_list(data))
     if len(raw) > most:
         raise TooMuch(f"More than {most} files in one archive.")
-    shift = 0 if not raw else _shift(file, start, length)
-    encoding = guess_encoding([each.name for each in raw if not each.said_utf8])
-    return tuple(each.entry(encoding, shift) for each in raw)
+    shift = 0 if not raw else _offset_shift(file, start, length)
+    encoding = guess_encoding([each.name for each in raw if not each.is_unicode])
+    return tuple(each.to_entry(encoding, shift) for each in raw)
 
 
 def _find_list(file: int, most: int, longest: int) -> tuple[int, int]:
     """Where the list of files begins, and its length in bytes."""
     size = os.fstat(file).st_size
-    before = max(0, size - FAR_ENOUGH)
-    tail = os.pread(file, FAR_ENOUGH, before)
+    before = max(0, size - TAIL_BYTES)
+    tail = os.pread(file, TAIL_BYTES, before)
     at = _find_end(tail)
     if at < 0 or len(tail) < at + 22:
         raise BadArchive("This is no zip file.")
@@ -110,7 +110,7 @@ def _find_end(tail: bytes) -> int:
     return last
 
 
-def _shift(file: int, start: int, length: int) -> int:
+def _offset_shift(file: int, start: int, length: int) -> int:
     """By how many bytes all offsets are too small: what a program puts before a zip."""
     tail = os.pread(file, 56, start + length)
     said = struct.unpack_from("<Q", tail, 48) if tail[:4] == WIDE_END else None
@@ -118,7 +118,7 @@ def _shift(file: int, start: int, length: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Raw:
+class _RawEntry:
     """An entry before its name is understood."""
 
     name: bytes
@@ -126,12 +126,12 @@ class _Raw:
     fields: tuple[int, ...]
 
     @property
-    def said_utf8(self) -> bool:
+    def is_unicode(self) -> bool:
         """Whether the name says that it is UTF-8, and is."""
-        return self.unicode is not None
+        return self.unicode_name_or_none is not None
 
     @property
-    def unicode(self) -> str | None:
+    def unicode_name_or_none(self) -> str | None:
         """The name where nothing has to be guessed."""
         if self.fields[2] & UTF8:
             try:
@@ -140,57 +140,61 @@ class _Raw:
                 return None
         return unicode_name(self.name, self.extra)
 
-    def entry(self, encoding: str, shift: int) -> Entry:
+    def to_entry(self, encoding: str, shift: int) -> ZipEntry:
         """The entry, its name read in this encoding where it does not say its own."""
         _, _, flags, method, clock, date, checksum, packed, size = self.fields[:9]
         mode, offset = self.fields[-2] >> 16, self.fields[-1]
-        size, packed, offset = self._wide(size, packed, offset)
+        size, packed, offset = self._zip64_numbers(size, packed, offset)
         moment = (
             *((date >> 9) + 1980, date >> 5 & 0xF, date & 0x1F),
             *(clock >> 11, clock >> 5 & 0x3F, (clock & 0x1F) * 2),
         )
-        return Entry(
-            self.unicode or decode_name(self.name, encoding),
+        return ZipEntry(
+            self.unicode_name_or_none or decode_name(self.name, encoding),
             *(flags, method, checksum, packed, size, offset + shift, mode),
             read_time(moment, self.extra),
         )
 
-    def _wide(self, *numbers: int) -> tuple[int, ...]:
+    def _zip64_numbers(self, *numbers: int) -> tuple[int, ...]:
         """The numbers, those that do not fit from zip64's field, which holds them in this order."""
-        told = dict(fields(self.extra)).get(WIDE_FIELD, b"")
-        wide = iter(struct.unpack(f"<{len(told) // 8}Q", told[: len(told) // 8 * 8]))
+        field_bytes = dict(extra_fields(self.extra)).get(WIDE_FIELD, b"")
+        wide = iter(
+            struct.unpack(f"<{len(field_bytes) // 8}Q", field_bytes[: len(field_bytes) // 8 * 8])
+        )
         return tuple(next(wide, number) if number == WIDE else number for number in numbers)
 
 
-def _split(data: bytes) -> Iterator[_Raw]:
+def _split_list(data: bytes) -> Iterator[_RawEntry]:
     at = 0
     while at < len(data):
-        if len(data) < at + ENTRY.size or data[at : at + 4] != LISTED:
+        if len(data) < at + ENTRY.size or data[at : at + 4] != ENTRY_SIGNATURE:
             raise BadArchive("The archive cannot be read: its list of files is damaged.")
         numbers = ENTRY.unpack_from(data, at)[1:]
         name, extra, comment = numbers[9:12]
         at += ENTRY.size
-        yield _Raw(data[at : at + name], data[at + name : at + name + extra], numbers)
+        yield _RawEntry(data[at : at + name], data[at + name : at + name + extra], numbers)
         at += name + extra + comment
 
 
-def read_content(file: int, entry: Entry) -> Generator[bytes, None, None]:
-    """The bytes of an entry. Raises :class:`Damaged`, at the latest behind the last of them."""
+def read_content(file: int, entry: ZipEntry) -> Generator[bytes, None, None]:
+    """The bytes of an entry. Raises :class:`DamagedEntry`, at the latest behind the last of
+    them.
+    """
     checksum = size = 0
-    for piece in _unpacked(file, entry):
+    for piece in _inflate(file, entry):
         size += len(piece)
         if size > entry.size:
-            raise Damaged("it holds more than the archive says")
+            raise DamagedEntry("it holds more than the archive says")
         checksum = zlib.crc32(piece, checksum)
         yield piece
     if size != entry.size:
-        raise Damaged("it ends too early")
+        raise DamagedEntry("it ends too early")
     if checksum != entry.checksum:
-        raise Damaged("its checksum is another one")
+        raise DamagedEntry("its checksum is another one")
 
 
-def _unpacked(file: int, entry: Entry) -> Iterator[bytes]:
-    packed = _packed(file, entry)
+def _inflate(file: int, entry: ZipEntry) -> Iterator[bytes]:
+    packed = _read_packed(file, entry)
     if entry.method == STORED:
         yield from packed
         return
@@ -203,17 +207,17 @@ def _unpacked(file: int, entry: Entry) -> Iterator[bytes]:
                 return
             yield piece
     except zlib.error:
-        raise Damaged("it cannot be unpacked") from None
+        raise DamagedEntry("it cannot be unpacked") from None
 
 
-def _packed(file: int, entry: Entry) -> Iterator[bytes]:
+def _read_packed(file: int, entry: ZipEntry) -> Iterator[bytes]:
     header = os.pread(file, 30, max(0, entry.offset))
-    if entry.offset < 0 or len(header) < 30 or header[:4] != HEADER:
-        raise Damaged("it is not where the archive says")
+    if entry.offset < 0 or len(header) < 30 or header[:4] != HEADER_SIGNATURE:
+        raise DamagedEntry("it is not where the archive says")
     at = entry.offset + 30 + sum(NAME_LENGTHS.unpack_from(header, 26))
     end = at + entry.packed
     while at < end:
-        data = os.pread(file, min(READ, end - at), at)
+        data = os.pread(file, min(READ_BYTES, end - at), at)
         if not data:
             return
         at += len(data)

@@ -9,7 +9,7 @@ import struct
 import time
 from collections.abc import Iterator
 
-from filebrowser.file_times import SECOND, counts
+from filebrowser.file_times import SECOND, is_valid_time
 
 EXTENDED, NTFS = 0x5455, 0x000A
 MODIFIED = 0x01  # the bit of the extended timestamp that says which time comes first
@@ -36,12 +36,16 @@ def write_times(modified: int) -> tuple[Moment, bytes]:
 
 def read_time(moment: Moment, extra: bytes) -> int | None:
     """The time of an entry in nanoseconds since 1970; None for one that no file can have."""
-    told = dict(fields(extra))
-    found = (_extended(told.get(EXTENDED, b"")), _ntfs(told.get(NTFS, b"")), _local(moment))
-    return next((each for each in found if each is not None and counts(each)), None)
+    by_kind = dict(extra_fields(extra))
+    times = (
+        _extended_time(by_kind.get(EXTENDED, b"")),
+        _ntfs_time(by_kind.get(NTFS, b"")),
+        _local_time(moment),
+    )
+    return next((each for each in times if each is not None and is_valid_time(each)), None)
 
 
-def fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
+def extra_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
     """The parts of an extra field: what each is, and its bytes. Ends where they are damaged."""
     at = 0
     while at + 4 <= len(extra):
@@ -52,20 +56,20 @@ def fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
         at += 4 + length
 
 
-def _extended(data: bytes) -> int | None:
+def _extended_time(data: bytes) -> int | None:
     if len(data) < 5 or not data[0] & MODIFIED:
         return None
     return int(struct.unpack_from("<l", data, 1)[0]) * SECOND
 
 
-def _ntfs(data: bytes) -> int | None:
-    for kind, part in fields(data[4:]):
+def _ntfs_time(data: bytes) -> int | None:
+    for kind, part in extra_fields(data[4:]):
         if kind == NTFS_TIMES and len(part) >= 8:
             return int(struct.unpack_from("<Q", part)[0] - SINCE_1601) * 100
     return None
 
 
-def _local(moment: Moment) -> int | None:
+def _local_time(moment: Moment) -> int | None:
     """Of a zip's own time: None where it is no date, as in zips that are made without one."""
     try:
         seconds = time.mktime((*moment, 0, 0, -1))

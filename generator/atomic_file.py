@@ -16,16 +16,16 @@ from typing import BinaryIO
 from uuid import uuid4
 
 PRIVATE = 0o600
-BESIDE = ("-wal", "-shm", "-journal")
+SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")
 """Endings of what SQLite keeps beside a database."""
 
-KEPT_ASIDE = 3  # damaged files of one name
-UMASK = "EASEL_UMASK"
+MAX_DAMAGED_FILES = 3  # damaged files of one name
+UMASK_VARIABLE = "EASEL_UMASK"
 """Environment variable: the umask, in octal, that the service was started with."""
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_DRAFT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_SUCH_CALL = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DRAFT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_UNSUPPORTED_ERRORS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})
 
 
 def shared_mode(mode: int) -> int:
@@ -33,7 +33,7 @@ def shared_mode(mode: int) -> int:
 
     Processes of the service run with umask 077; what people look through keeps to theirs.
     """
-    return mode & ~int(os.environ.get(UMASK, "022"), 8)
+    return mode & ~int(os.environ.get(UMASK_VARIABLE, "022"), 8)
 
 
 def write_atomically(
@@ -51,7 +51,7 @@ def write_atomically(
 @contextmanager
 def atomic_file(path: Path, mode: int = PRIVATE, *, replace: bool = True) -> Iterator[BinaryIO]:
     """A file to write into, which gets its name at the end of the block. Raises ``OSError``."""
-    folder = os.open(path.parent, _FOLDER)
+    folder = os.open(path.parent, _FOLDER_FLAGS)
     try:
         with atomic_file_in(folder, path.name, mode, replace=replace) as file:
             yield file
@@ -65,14 +65,14 @@ def atomic_file_in(
 ) -> Iterator[BinaryIO]:
     """The same in an open folder, whatever became of the folder's path."""
     draft = f".{uuid4().hex}.part"  # short: the name itself may be the longest
-    handle = os.open(draft, _DRAFT, PRIVATE, dir_fd=folder)
+    handle = os.open(draft, _DRAFT_FLAGS, PRIVATE, dir_fd=folder)
     try:
         with os.fdopen(handle, "wb") as file:
             _set_mode(handle, mode)
             yield file
             file.flush()
             os.fsync(handle)
-        _name(folder, draft, name, replace=replace)
+        _publish_draft(folder, draft, name, replace=replace)
     except BaseException:
         with suppress(OSError):
             os.unlink(draft, dir_fd=folder)
@@ -94,22 +94,22 @@ def put_aside(path: Path) -> Path:
         )
     )
     if not path.is_dir():
-        for ending in BESIDE:
+        for ending in SQLITE_SUFFIXES:
             with suppress(FileNotFoundError):
                 os.rename(f"{path}{ending}", f"{aside}{ending}")
     path.rename(aside)
-    _forget_older(path)
+    _delete_older_damaged(path)
     return aside
 
 
-def _forget_older(path: Path) -> None:
-    kept = [
+def _delete_older_damaged(path: Path) -> None:
+    damaged_files = [
         each
         for each in sorted(path.parent.glob(f"{escape(path.name)}.damaged-*"))
-        if each.is_file() and not each.name.endswith(BESIDE)
+        if each.is_file() and not each.name.endswith(SQLITE_SUFFIXES)
     ]
-    for old in kept[:-KEPT_ASIDE]:
-        for ending in ("", *BESIDE):
+    for old in damaged_files[:-MAX_DAMAGED_FILES]:
+        for ending in ("", *SQLITE_SUFFIXES):
             Path(f"{old}{ending}").unlink(missing_ok=True)
 
 
@@ -119,11 +119,11 @@ def make_folder_in(folder: int, name: str, mode: int) -> None:
         os.mkdir(name, 0o700, dir_fd=folder)
     except FileExistsError:
         return
-    made = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+    handle = os.open(name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
     try:
-        _set_mode(made, mode)
+        _set_mode(handle, mode)
     finally:
-        os.close(made)
+        os.close(handle)
 
 
 def make_folders(path: Path, mode: int = 0o777) -> None:
@@ -131,7 +131,7 @@ def make_folders(path: Path, mode: int = 0o777) -> None:
     if path.is_dir():
         return
     make_folders(path.parent, mode)
-    folder = os.open(path.parent, _FOLDER)
+    folder = os.open(path.parent, _FOLDER_FLAGS)
     try:
         make_folder_in(folder, path.name, shared_mode(mode))
     finally:
@@ -145,7 +145,7 @@ def sync_folder(folder: int) -> None:
     try:
         os.fsync(folder)
     except OSError as error:
-        if error.errno not in _NO_SUCH_CALL:
+        if error.errno not in _UNSUPPORTED_ERRORS:
             raise
 
 
@@ -153,11 +153,11 @@ def _set_mode(handle: int, mode: int) -> None:
     try:
         os.fchmod(handle, mode)
     except OSError as error:  # a file system without modes
-        if error.errno not in _NO_SUCH_CALL:
+        if error.errno not in _UNSUPPORTED_ERRORS:
             raise
 
 
-def _name(folder: int, draft: str, name: str, *, replace: bool) -> None:
+def _publish_draft(folder: int, draft: str, name: str, *, replace: bool) -> None:
     """Give the draft its name."""
     if not replace:
         try:
@@ -165,10 +165,10 @@ def _name(folder: int, draft: str, name: str, *, replace: bool) -> None:
         except FileExistsError:
             raise
         except OSError as error:
-            if error.errno not in _NO_SUCH_CALL:
+            if error.errno not in _UNSUPPORTED_ERRORS:
                 raise
             # No hard links here: an empty file keeps the name for the moment.
-            os.close(os.open(name, _DRAFT, PRIVATE, dir_fd=folder))
+            os.close(os.open(name, _DRAFT_FLAGS, PRIVATE, dir_fd=folder))
         else:
             os.unlink(draft, dir_fd=folder)
             return

@@ -14,53 +14,62 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generator.bench import Bench, Means
-from generator.control.network import ControlNets
-from generator.control.session import control_for
-from generator.describing.networks import Describers
-from generator.describing.questions import Question
+from generator.control.controlnets import ControlNetCache
+from generator.control.session import prepare_control
 from generator.errors import ModelNotFound
-from generator.extra_networks import BundledWord, gather, with_bundled, with_default_networks
+from generator.extra_networks import (
+    BundledEmbedding,
+    add_bundled_embeddings,
+    add_default_networks,
+    load_extra_networks,
+)
 from generator.extras import enlarge_all
-from generator.following import Follower
-from generator.hooks import Listener, Silence, Stage, Watch, unwatched
-from generator.inversion.lesson import train_word
-from generator.inversion.lessons import Lesson, NewWord
-from generator.inversion.training import Example, Pupil
-from generator.inversion.words import Written, first_vectors, write_word
-from generator.job import Job
-from generator.legs import Texts, plan
-from generator.models.adapter_files import Adapters
+from generator.hooks import Listener, NullListener, Stage, Watch, ignore_progress
+from generator.interrogation.models import Interrogator
+from generator.interrogation.requests import InterrogationRequest
+from generator.job.job import EngineJob
+from generator.job.loaded_model import LoadedModel, ModelComponents
+from generator.job.output_filter import OutputFilter
+from generator.job.passes import PassPrompts, plan_passes
+from generator.job.progress_reporter import ProgressReporter
+from generator.models.adapter_files import AdapterCache
 from generator.models.checkpoint import Checkpoint
-from generator.models.embeddings import Embeddings
-from generator.models.memory import Memory, Residence
-from generator.models.registry import Kind, ModelFile, Registry
+from generator.models.checkpoint_cache import CheckpointCache, LoadedCheckpoint
+from generator.models.embeddings import EmbeddingCache
+from generator.models.registry import ModelFile, ModelKind, Registry
 from generator.named_models import check_models
-from generator.pictures.description import ModelNames
-from generator.pictures.grid import grid
-from generator.pictures.resizing import Resample
-from generator.pictures.upscaling import Tiling, Upscalers
+from generator.pictures.grid import compose_grid
+from generator.pictures.infotext_parameters import ModelNames
+from generator.pictures.resize import Resample
+from generator.pictures.upscalers import TileOptions, Upscalers
 from generator.prompt.conditioning import EncoderOptions, PromptEncoder
-from generator.prompt.grammar import extra_networks, without_comments
+from generator.prompt.grammar import parse_extra_networks, strip_comments
 from generator.prompt.limits import check_prompt
-from generator.prompt.styles import read_styles, styled
+from generator.prompt.styles import apply_named_styles, read_styles
 from generator.prompt.tokenizer import clip_tokenizer
-from generator.releasing import Releaser
 from generator.request import Extras, ExtrasRequest, Generation, GenerationRequest, Snapshot
-from generator.sampling.brought import settled
-from generator.scripts import in_turn
-from generator.scripts.drawing import Draw
+from generator.sampling.plugin_samplers import resolve_plugin_names
+from generator.scripts import sequence
 from generator.scripts.run import run as run_script
+from generator.scripts.script_draw import ScriptDraw
+from generator.textual_inversion.config import EmbeddingSpec, TrainingConfig
+from generator.textual_inversion.embedding_file import (
+    EmbeddingInfo,
+    initial_vectors,
+    write_embedding,
+)
+from generator.textual_inversion.embedding_job import train_embedding
+from generator.textual_inversion.trainer import Example, TrainingState
 from generator.workload import NO_LIMIT
 
 
 class Engine:
     """Runs the jobs of one device, one at a time; owns the loaded weights.
 
-    ``device`` is a torch device ("cpu", "cuda:0"); ``half`` computes in fp16 on CUDA (the CPU always
-    computes in fp32). ``styles_files`` are read again for each job that names a style. ``listener``
-    is called for every job and filters every picture that leaves. ``most_megapixel_steps`` limits
-    the work of one job, all drawings of its script together.
+    ``device`` is a torch device ("cpu", "cuda:0"); ``half`` computes in fp16 on CUDA (the CPU
+    always computes in fp32). ``styles_files`` are read again for each job that names a style.
+    ``listener`` is called for every job and filters every picture that leaves.
+    ``most_megapixel_steps`` limits the work of one job, all drawings of its script together.
     """
 
     def __init__(
@@ -78,122 +87,142 @@ class Engine:
         dtype = torch.float16 if half and place.type == "cuda" else torch.float32
         self._registry = registry
         self._check_nan = check_nan
-        self._memory = Memory(place, dtype)
-        self._controls = ControlNets(place, dtype)
-        self._embeddings = Embeddings()
-        self._adapters = Adapters()
+        self._checkpoints = CheckpointCache(place, dtype)
+        self._controls = ControlNetCache(place, dtype)
+        self._embeddings = EmbeddingCache()
+        self._adapters = AdapterCache()
         self._upscalers = Upscalers(registry, place, lambda: self._listener.tools.upscalers)
-        self._describers = Describers(place)
+        self._interrogator = Interrogator(place)
         self._tokenizer = clip_tokenizer()
         self._styles_files = tuple(styles_files)
-        self._listener = listener or Silence()
-        self._most = most_megapixel_steps
+        self._listener = listener or NullListener()
+        self._max_megapixel_steps = most_megapixel_steps
 
     @property
-    def loaded(self) -> tuple[str, ...]:
+    def loaded_checkpoints(self) -> tuple[str, ...]:
         """Titles of the checkpoints in memory."""
-        return tuple(file.title for file in self._memory.files)
+        return tuple(file.title for file in self._checkpoints.files)
 
     def unload(self) -> None:
         """Drop all weights; the next job loads them again."""
-        self._memory.drop()
-        self._controls.drop()
-        self._adapters.forget()
-        self._upscalers.drop()
-        self._describers.drop()
+        self._checkpoints.clear()
+        self._controls.clear()
+        self._adapters.clear()
+        self._upscalers.clear()
+        self._interrogator.drop()
 
     def enlarge(self, request: ExtrasRequest) -> Extras:
         """Upscale pictures (the Extras tab). Raises the errors of :mod:`generator.errors`."""
-        release = Releaser(self._listener, request.user_name)
-        return release.enlarged(enlarge_all(request, self._upscalers))
+        output_filter = OutputFilter(self._listener, request.user_name)
+        return output_filter.filter_extras(enlarge_all(request, self._upscalers))
 
-    def describe(self, question: Question) -> str:
+    def interrogate(self, request: InterrogationRequest) -> str:
         """Caption or tag a picture. Raises the errors of :mod:`generator.errors`."""
-        return self._describers.answer(question)
+        return self._interrogator.interrogate(request)
 
-    def make_word(self, word: NewWord) -> Path:
+    def create_embedding(self, embedding: EmbeddingSpec) -> Path:
         """Create a textual inversion; its file. Raises :class:`WordExists` and as :meth:`run`."""
-        file = self._registry.find_checkpoint(word.checkpoint)
-        model = self._hold(file).checkpoint.text_encoder
-        vectors = first_vectors(word, model, self._tokenizer)
-        write_word(Path(word.path), vectors, Written(word.name), overwrite=word.overwrite)
-        return Path(word.path)
+        file = self._registry.find_checkpoint(embedding.checkpoint)
+        model = self._load_weights(file).checkpoint.text_encoder
+        vectors = initial_vectors(embedding, model, self._tokenizer)
+        write_embedding(
+            Path(embedding.path),
+            vectors,
+            EmbeddingInfo(embedding.name),
+            overwrite=embedding.overwrite,
+        )
+        return Path(embedding.path)
 
-    def train_word(
-        self, lesson: Lesson, examples: Sequence[Example], watch: Watch = unwatched
+    def train_embedding(
+        self, config: TrainingConfig, examples: Sequence[Example], watch: Watch = ignore_progress
     ) -> Path:
         """Train a textual inversion and write its file; the path. Raises as :meth:`run`."""
-        return train_word(lesson, examples, self._registry, self.pupil, watch)
+        return train_embedding(config, examples, self._registry, self.training_state, watch)
 
-    def pupil(self, lesson: Lesson, vectors: Tensor, step: int) -> Pupil:
-        """The state of a training: vectors (k, width) and loaded networks. Raises as :meth:`run`."""
-        file = self._registry.hashed(self._registry.find_checkpoint(lesson.checkpoint))
-        residence = self._hold(file)
-        vae_file = self._registry.vae_for(file, lesson.vae) or self._lacking_vae(residence)
-        vae = self._memory.vae(residence, vae_file)
-        return Pupil(vectors, residence.checkpoint, vae, self._tokenizer, step)
+    def training_state(self, config: TrainingConfig, vectors: Tensor, step: int) -> TrainingState:
+        """The state of a training: vectors (k, width) and loaded networks. Raises as
+        :meth:`run`.
+        """
+        file = self._registry.ensure_hashes(self._registry.find_checkpoint(config.checkpoint))
+        loaded_checkpoint = self._load_weights(file)
+        vae_file = self._registry.vae_for(file, config.vae) or self._lacking_vae(loaded_checkpoint)
+        vae = self._checkpoints.vae_for(loaded_checkpoint, vae_file)
+        return TrainingState(vectors, loaded_checkpoint.checkpoint, vae, self._tokenizer, step)
 
-    def _hold(self, file: ModelFile) -> Residence:
-        if not self._memory.holds(file):
-            self._adapters.forget()  # the memory may be needed now
-        return self._memory.hold(file)
+    def _load_weights(self, file: ModelFile) -> LoadedCheckpoint:
+        if not self._checkpoints.is_loaded(file):
+            self._adapters.clear()  # the memory may be needed now
+        return self._checkpoints.load(file)
 
     @torch.no_grad()
-    def run(self, request: GenerationRequest, watch: Watch = unwatched) -> Generation:
+    def run(self, request: GenerationRequest, watch: Watch = ignore_progress) -> Generation:
         """Draw ``request.picture_count`` pictures, or what its script makes of it.
 
         Fewer when ``watch`` interrupts. Width and height that are no multiples of 8 are cut down
         to one. Raises the errors of :mod:`generator.errors`, and whatever ``watch`` raises.
         """
         request = self._listener.before_generate(request)
-        release = Releaser(self._listener, request.user_name)
-        once = partial(self._run_heard, release)
+        output_filter = OutputFilter(self._listener, request.user_name)
+        once = partial(self._run_with_listener, output_filter)
         find = partial(self._find_checkpoint, exact=False)
         tools = self._listener.tools
         requests = () if request.script else self._listener.split(request)
         if len(requests) > 1:
-            draw = Draw(once, watch, self._upscaled, find, tools=tools, most=self._most)
-            drawn = in_turn.run(requests, draw)
+            draw = ScriptDraw(
+                once,
+                watch,
+                self._upscale_for_script,
+                find,
+                tools=tools,
+                max_steps=self._max_megapixel_steps,
+            )
+            generation = sequence.run(requests, draw)
         else:
             request = requests[0] if requests else request
             check = self._check_models
-            most = self._most
-            drawn = run_script(request, once, watch, self._upscaled, find, check, tools, most)
-        return release.finished(drawn, request)
+            most = self._max_megapixel_steps
+            generation = run_script(
+                request, once, watch, self._upscale_for_script, find, check, tools, most
+            )
+        return output_filter.filter_finished(generation, request)
 
-    def _upscaled(
+    def _upscale_for_script(
         self, image: Image.Image, upscaler: str | int, scale: float
     ) -> tuple[Image.Image, str]:
         """For sd upscale, for which "None" leaves a picture as it is; also the upscaler's name."""
-        name = self._upscalers.named(upscaler)
+        name = self._upscalers.resolve_name(upscaler)
         return (image if name == "None" else self._upscalers.enlarge(image, name, scale)), name
 
-    def _run_heard(self, release: Releaser, request: GenerationRequest, watch: Watch) -> Generation:
+    def _run_with_listener(
+        self, output_filter: OutputFilter, request: GenerationRequest, watch: Watch
+    ) -> Generation:
         """Draw a request without a script and let the listener filter the result."""
-        found = self._run_once(request, watch)
-        return release.drawn(found, request, partial(self._run_once, watch=watch))
+        generation = self._run_once(request, watch)
+        return output_filter.filter_drawn(generation, request, partial(self._run_once, watch=watch))
 
     def _run_once(self, request: GenerationRequest, watch: Watch) -> Generation:
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"
         tools = self._listener.tools
-        request = settled(request, tools)
-        first, second = plan(request, partial(self._read_prompts, request), self._find_checkpoint)
-        follower = Follower.of(request, watch, passes=2 if second else 1)
-        equip = partial(self._equip, request, follower)
-        control = control_for(
-            request, self._registry, self._controls, follower.say, tools.preprocessors
+        request = resolve_plugin_names(request, tools)
+        first, second = plan_passes(
+            request, partial(self._read_prompts, request), self._find_checkpoint
         )
-        with Bench(request, equip, follower) as bench:
-            resampling = partial(self._resampling, request.options)
-            job = Job(
+        reporter = ProgressReporter.for_request(request, watch, passes=2 if second else 1)
+        load_components = partial(self._load_components, request, reporter)
+        control = prepare_control(
+            request, self._registry, self._controls, reporter.report, tools.preprocessors
+        )
+        with LoadedModel(request, load_components, reporter) as model:
+            resampler_for = partial(self._resampler_for, request.options)
+            job = EngineJob(
                 request,
                 first,
                 second,
-                bench,
-                follower,
+                model,
+                reporter,
                 self._check_nan,
                 control,
-                resampling,
+                resampler_for,
                 listener=self._listener if self._listener.follows_sampling else None,
                 tools=tools,
             )
@@ -212,32 +241,34 @@ class Engine:
             network_seconds=job.network_seconds,
             comments=tuple(
                 dict.fromkeys(
-                    (*request.remarks, *self._missing_styles(request), *bench.found.comments)
+                    (*request.remarks, *self._missing_styles(request), *model.report.comments)
                 )
             ),
             stopped=job.stopped,
             maps=(*job.maps, *(control.maps if control else ())),
-            asides=tuple(job.asides),
-            facts={"is_using_inpainting_conditioning": True} if names.repaints else {},
+            asides=tuple(job.extra_images),
+            facts={"is_using_inpainting_conditioning": True} if names.is_inpainting else {},
         )
 
-    def _resampling(self, options: Snapshot, upscaler: str | None) -> Resample:
-        tiling = Tiling(options.ESRGAN_tile, options.ESRGAN_tile_overlap)
+    def _resampler_for(self, options: Snapshot, upscaler: str | None) -> Resample:
+        tiling = TileOptions(options.ESRGAN_tile, options.ESRGAN_tile_overlap)
         return partial(self._upscalers.resize, name=upscaler, tiling=tiling)
 
-    def _read_prompts(self, request: GenerationRequest, prompt: str, negative: str) -> Texts:
+    def _read_prompts(self, request: GenerationRequest, prompt: str, negative: str) -> PassPrompts:
         """Styles, comments, tags, in this order (contract section 2.1)."""
         styles = read_styles(self._styles_files) if request.styles else {}
         comments = request.options.enable_prompt_comments
-        both = styled(prompt, negative, request.styles, styles, comments=comments)
+        texts = apply_named_styles(prompt, negative, request.styles, styles, comments=comments)
         if comments:
-            both = (without_comments(both[0]), without_comments(both[1]))
-        whole = with_default_networks(both[0], request.options)
+            texts = (strip_comments(texts[0]), strip_comments(texts[1]))
+        positive = add_default_networks(texts[0], request.options)
         steps = max(request.sampling.steps, request.hires.steps if request.hires else 0)
-        check_prompt(whole, steps, "prompt")
-        check_prompt(both[1], steps, "negative_prompt", negative=True)
-        encoded, tags = extra_networks(whole)
-        return Texts(whole, both[1], encoded, () if request.disable_extra_networks else tags)
+        check_prompt(positive, steps, "prompt")
+        check_prompt(texts[1], steps, "negative_prompt", negative=True)
+        encoded, tags = parse_extra_networks(positive)
+        return PassPrompts(
+            positive, texts[1], encoded, () if request.disable_extra_networks else tags
+        )
 
     def _missing_styles(self, request: GenerationRequest) -> tuple[str, ...]:
         """A sentence about styles that are not there, if there are such."""
@@ -247,7 +278,7 @@ class Engine:
         return (f"Style not found: {', '.join(missing)}",) if missing else ()
 
     def _check_models(self, request: GenerationRequest) -> None:
-        check_models(request, self._registry, self._upscalers.named)
+        check_models(request, self._registry, self._upscalers.resolve_name)
 
     def _find_checkpoint(self, name: str, exact: bool = True) -> str:
         return self._registry.find_checkpoint(name, exact).name
@@ -258,7 +289,7 @@ class Engine:
         first = request.options.sd_vae_overrides_per_model_preferences
         return self._registry.vae_for(checkpoint, request.vae, first)
 
-    def _lacking_vae(self, residence: Residence) -> ModelFile | None:
+    def _lacking_vae(self, residence: LoadedCheckpoint) -> ModelFile | None:
         """The VAE beside a checkpoint that brings none, whatever the options choose.
 
         Looks at the disk again before it gives up.
@@ -268,76 +299,88 @@ class Engine:
             return None
         return self._registry.vae_for(file) or self._registry.refresh().vae_for(file)
 
-    def _equip(
-        self, request: GenerationRequest, follower: Follower, checkpoint: str, texts: Texts
-    ) -> Means:
+    def _load_components(
+        self,
+        request: GenerationRequest,
+        reporter: ProgressReporter,
+        checkpoint: str,
+        texts: PassPrompts,
+    ) -> ModelComponents:
         """Load checkpoint, VAE, extra networks and prompt encoder of one pass."""
-        file = self._registry.hashed(self._registry.find_checkpoint(checkpoint))
+        file = self._registry.ensure_hashes(self._registry.find_checkpoint(checkpoint))
         vae_file = self._find_vae(request, file)
-        residence = self._load(file, follower)
-        vae_file = vae_file or self._lacking_vae(residence)
-        networks = residence.checkpoint
+        loaded_checkpoint = self._load_checkpoint(file, reporter)
+        vae_file = vae_file or self._lacking_vae(loaded_checkpoint)
+        networks = loaded_checkpoint.checkpoint
         width = networks.text_encoder.config.hidden_size
-        place = (self._memory.device, self._memory.dtype)
-        added = gather(self._registry, self._adapters, texts.tags, *place, follower.check)
-        words = self._embeddings.fitting(self._registry, width)
-        return Means(
+        place = (self._checkpoints.device, self._checkpoints.dtype)
+        extra_networks_loaded = load_extra_networks(
+            self._registry, self._adapters, texts.tags, *place, reporter.check_interrupt
+        )
+        embeddings = self._embeddings.embeddings_for_width(self._registry, width)
+        return ModelComponents(
             checkpoint=networks,
-            vae=self._memory.vae(residence, vae_file),
-            names=self._names(file, vae_file, networks),
-            networks=added,
+            vae=self._checkpoints.vae_for(loaded_checkpoint, vae_file),
+            names=self._model_names(file, vae_file, networks),
+            networks=extra_networks_loaded,
             encoder=PromptEncoder(
                 networks.text_encoder,
                 self._tokenizer,
                 _encoder_options(request.options),
-                with_bundled(words.fitting, added.words, width),
-                pause=follower.check,
+                add_bundled_embeddings(embeddings.fitting, extra_networks_loaded.embeddings, width),
+                pause=reporter.check_interrupt,
             ),
-            embedding_hash=partial(self._embedding_hash, request.options, added.words),
-            skipped_words=words.skipped,
-            preview=lambda latent: self._preview(request, residence, vae_file, latent),
+            embedding_hash=partial(
+                self._embedding_hash, request.options, extra_networks_loaded.embeddings
+            ),
+            skipped_embeddings=embeddings.skipped,
+            preview=lambda latent: self._draw_preview(request, loaded_checkpoint, vae_file, latent),
         )
 
-    def _load(self, file: ModelFile, follower: Follower) -> Residence:
-        if not self._memory.holds(file):
-            follower.say(f"Loading weights from {file.name}")
-        return self._hold(file)
+    def _load_checkpoint(self, file: ModelFile, reporter: ProgressReporter) -> LoadedCheckpoint:
+        if not self._checkpoints.is_loaded(file):
+            reporter.report(f"Loading weights from {file.name}")
+        return self._load_weights(file)
 
-    def _names(self, file: ModelFile, vae: ModelFile | None, networks: Checkpoint) -> ModelNames:
-        named = self._registry.hashed(vae) if vae else None
+    def _model_names(
+        self, file: ModelFile, vae: ModelFile | None, networks: Checkpoint
+    ) -> ModelNames:
+        named = self._registry.ensure_hashes(vae) if vae else None
         return ModelNames(
             checkpoint=file.stem,
             checkpoint_hash=file.shorthash,
             vae=named.vae_name if named else None,
             vae_hash=named.shorthash if named else None,
-            repaints=networks.repaints,
-            follows_picture=networks.follows_picture,
+            is_inpainting=networks.is_inpainting,
+            is_instruct_pix2pix=networks.is_instruct_pix2pix,
         )
 
     def _embedding_hash(
-        self, options: Snapshot, bundled: Sequence[BundledWord], name: str
+        self, options: Snapshot, bundled: Sequence[BundledEmbedding], name: str
     ) -> str | None:
         """A textual inversion's 12-digit hash, or the LoRA that bundles it, for the infotext."""
         if not options.textual_inversion_add_hashes_to_infotext:
             return None
         try:
-            whole = self._registry.hashed(self._registry.find(Kind.EMBEDDING, name)).sha256
+            sha256 = self._registry.ensure_hashes(
+                self._registry.find(ModelKind.EMBEDDING, name)
+            ).sha256
         except ModelNotFound:
             loras = [word.lora for word in bundled if word.inversion.name == name]
             return loras[0] if loras and options.lora_bundled_ti_to_infotext else None
-        return whole[:12] if whole else None
+        return sha256[:12] if sha256 else None
 
-    def _preview(
+    def _draw_preview(
         self,
         request: GenerationRequest,
-        residence: Residence,
+        loaded_checkpoint: LoadedCheckpoint,
         vae: ModelFile | None,
         latent: Tensor,
     ) -> Image.Image:
-        approximation = self._memory.approximation(residence, vae)
-        pictures = [approximation.picture(row) for row in latent]
+        approximation = self._checkpoints.approximation_for(loaded_checkpoint, vae)
+        pictures = [approximation.to_picture(row) for row in latent]
         # One by one: what is withheld of a picture may go unseen on a sheet of several.
-        return grid(
+        return compose_grid(
             [
                 self._listener.release(picture, Stage.PREVIEW, request, request.user_name).image
                 for picture in pictures

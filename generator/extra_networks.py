@@ -8,25 +8,25 @@ from dataclasses import dataclass, field
 import torch
 
 from generator.errors import ModelNotFound
-from generator.models.adapter_files import Adapter, Adapters
-from generator.models.adapters import Mount
+from generator.models.adapter_files import Adapter, AdapterCache
+from generator.models.adapters import AppliedAdapter
 from generator.models.hypernetworks import Hypernetwork, read_hypernetwork
 from generator.models.index import ModelFile
-from generator.models.kinds import Kind
+from generator.models.kinds import ModelKind
 from generator.models.registry import Registry
 from generator.prompt.conditioning import TextualInversion
-from generator.prompt.grammar import Tag, extra_networks
+from generator.prompt.grammar import ExtraNetworkTag, parse_extra_networks
 from generator.prompt.limits import check_weight
 from generator.request import Snapshot
 
 LORA_KINDS = ("lora", "lyco")
 HYPERNETWORK_KINDS = ("hypernet",)
-STRENGTHS = ("te", "unet", "dyn")  # a LoRA's numbers, in their places
-USUAL = 4.0  # strengths beyond are taken as they are, and remarked upon
+STRENGTH_NAMES = ("te", "unet", "dyn")  # a LoRA's numbers, in their places
+USUAL_STRENGTH = 4.0  # strengths beyond are taken as they are, and remarked upon
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BundledWord:
+class BundledEmbedding:
     """A textual inversion stored inside a LoRA file."""
 
     inversion: TextualInversion
@@ -34,20 +34,20 @@ class BundledWord:
 
 
 @dataclass(frozen=True, slots=True)
-class Networks:
+class ExtraNetworks:
     """The extra networks that the tags of a prompt name, loaded."""
 
-    mounts: tuple[Mount, ...] = ()
+    adapters: tuple[AppliedAdapter, ...] = ()
     hypernetworks: tuple[tuple[Hypernetwork, float], ...] = ()  # with their strengths
     hashes: str = ""  # for the infotext: "name: 12hex, name2: 12hex"
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What tags named in vain: names by what to say of them ("Lora not found")."""
-    words: tuple[BundledWord, ...] = ()  # textual inversions inside the LoRAs
+    embeddings: tuple[BundledEmbedding, ...] = ()  # textual inversions inside the LoRAs
     remarks: tuple[str, ...] = ()  # what the caller should know of them, in sentences
 
 
 @dataclass(frozen=True, slots=True)
-class Strengths:
+class LoraStrengths:
     """The numbers of one LoRA tag."""
 
     text: float = 1.0
@@ -55,42 +55,45 @@ class Strengths:
     rank_limit: int | None = None
 
 
-def gather(
+def load_extra_networks(
     registry: Registry,
-    adapters_read: Adapters,
-    tags: Sequence[Tag],
+    adapter_cache: AdapterCache,
+    tags: Sequence[ExtraNetworkTag],
     device: torch.device,
     dtype: torch.dtype,
     pause: Callable[[], None] = lambda: None,
-) -> Networks:
+) -> ExtraNetworks:
     """Read what ``tags`` name; LoRAs and hypernetworks not found are listed, not fatal.
 
     A tag in which anything cannot be read is not applied, and listed. A LoRA met twice is added
     twice, both times with its last strengths, as in AUTOMATIC1111.
-    ``pause`` is called before each file. Raises what it, :meth:`Adapters.read` and
+    ``pause`` is called before each file. Raises what it, :meth:`AdapterCache.read` and
     :func:`read_hypernetwork` raise.
     """
-    loras, odd_loras = _read(tags, LORA_KINDS)
-    bent, odd_bent = _read(tags, HYPERNETWORK_KINDS)
-    strengths, bends = dict(loras), dict(bent)
-    found = {name: _find(registry, Kind.LORA, name) for name in strengths}
-    bending = {name: _find(registry, Kind.HYPERNETWORK, name) for name in bends}
+    lora_tags, unread_loras = _read_tags(tags, LORA_KINDS)
+    hypernetwork_tags, unread_hypernetworks = _read_tags(tags, HYPERNETWORK_KINDS)
+    lora_strengths, hypernetwork_strengths = dict(lora_tags), dict(hypernetwork_tags)
+    lora_files = {name: _find_network(registry, ModelKind.LORA, name) for name in lora_strengths}
+    hypernetwork_files = {
+        name: _find_network(registry, ModelKind.HYPERNETWORK, name)
+        for name in hypernetwork_strengths
+    }
     adapters: dict[str, Adapter] = {}
-    for name, file in found.items():
+    for name, file in lora_files.items():
         pause()
         if file is not None:
-            adapters[name] = adapters_read.read(file)
+            adapters[name] = adapter_cache.read(file)
     hypernetworks: list[tuple[Hypernetwork, float]] = []
-    for name, file in bending.items():
+    for name, file in hypernetwork_files.items():
         pause()
         if file is not None:
-            strength = bends[name].text
+            strength = hypernetwork_strengths[name].text
             hypernetworks.append((read_hypernetwork(file, device, dtype), strength))
-    times = Counter(name for name, _ in loras)
-    return Networks(
-        mounts=tuple(
-            Mount(adapters[name], s.text, s.unet, s.rank_limit, times[name])
-            for name, s in strengths.items()
+    times = Counter(name for name, _ in lora_tags)
+    return ExtraNetworks(
+        adapters=tuple(
+            AppliedAdapter(adapters[name], s.text, s.unet, s.rank_limit, times[name])
+            for name, s in lora_strengths.items()
             if name in adapters
         ),
         hypernetworks=tuple(hypernetworks),
@@ -99,27 +102,30 @@ def gather(
         ),
         missing={
             f"{kind} not found": tuple(names)
-            for kind, names in (("Lora", _absent(found)), ("Hypernetwork", _absent(bending)))
+            for kind, names in (
+                ("Lora", _missing_names(lora_files)),
+                ("Hypernetwork", _missing_names(hypernetwork_files)),
+            )
             if names
         }
         | {
             f"{kind} strength not read": odd
-            for kind, odd in (("Lora", odd_loras), ("Hypernetwork", odd_bent))
+            for kind, odd in (("Lora", unread_loras), ("Hypernetwork", unread_hypernetworks))
             if odd
         }
-        | _other_tags(tags),
-        words=tuple(_words(adapters)),
+        | _unknown_tags(tags),
+        embeddings=tuple(_bundled_embeddings(adapters)),
         remarks=tuple(
             f"The strength of the LoRA {name} is {max(s.text, s.unet, key=abs):g}; beyond "
-            f"{USUAL:g} pictures mostly fall apart."
-            for name, s in strengths.items()
-            if name in adapters and max(abs(s.text), abs(s.unet)) > USUAL
+            f"{USUAL_STRENGTH:g} pictures mostly fall apart."
+            for name, s in lora_strengths.items()
+            if name in adapters and max(abs(s.text), abs(s.unet)) > USUAL_STRENGTH
         ),
     )
 
 
-def with_bundled(
-    own: Sequence[TextualInversion], bundled: Sequence[BundledWord], width: int
+def add_bundled_embeddings(
+    own: Sequence[TextualInversion], bundled: Sequence[BundledEmbedding], width: int
 ) -> tuple[TextualInversion, ...]:
     """The inversions to encode with; one of the embeddings' folder goes before a LoRA's."""
     taken = {inversion.name for inversion in own}
@@ -131,29 +137,33 @@ def with_bundled(
     return (*own, *more.values())
 
 
-def with_default_networks(prompt: str, options: Snapshot) -> str:
+def add_default_networks(prompt: str, options: Snapshot) -> str:
     """``prompt`` with tags for the networks that the options always add, unless it has them."""
     defaults = (("hypernet", options.sd_hypernetwork), ("lora", options.sd_lora))
-    _, tags = extra_networks(prompt)
-    mentioned = {(tag.kind, *tag.positional[:1]) for tag in tags}
+    _, tags = parse_extra_networks(prompt)
+    mentioned = {(tag.kind, *tag.positional_arguments[:1]) for tag in tags}
     for kind, name in defaults:
         if name not in ("", "None") and (kind, name) not in mentioned:
             prompt += f"<{kind}:{name}:{options.extra_networks_default_multiplier}>"
     return prompt
 
 
-def read_strengths(tag: Tag) -> Strengths | None:
+def read_strengths(tag: ExtraNetworkTag) -> LoraStrengths | None:
     """``<lora:name:te:unet:dyn>``, positional or named; None where anything cannot be read.
 
     That is what is no finite number, and what has another name or place: ``lbw=...`` of an
     extension would change which layers a LoRA acts on, so the rest alone is not what was asked.
     Raises :class:`BadRequest` for a number beyond any sense.
     """
-    given = dict(zip(STRENGTHS, tag.positional[1:], strict=False)) | tag.named
-    if len(tag.positional) > 1 + len(STRENGTHS) or not given.keys() <= set(STRENGTHS):
+    texts = (
+        dict(zip(STRENGTH_NAMES, tag.positional_arguments[1:], strict=False)) | tag.named_arguments
+    )
+    if len(tag.positional_arguments) > 1 + len(STRENGTH_NAMES) or not texts.keys() <= set(
+        STRENGTH_NAMES
+    ):
         return None
     try:
-        numbers = {name: float(text) for name, text in given.items()}
+        numbers = {name: float(text) for name, text in texts.items()}
     except ValueError:
         return None
     if not all(map(math.isfinite, numbers.values())):
@@ -161,47 +171,49 @@ def read_strengths(tag: Tag) -> Strengths | None:
     for number in numbers.values():
         check_weight(number, ":".join(tag.arguments))
     text = numbers.get("te", 1.0)
-    return Strengths(text, numbers.get("unet", text), int(numbers.get("dyn", 0)) or None)
+    return LoraStrengths(text, numbers.get("unet", text), int(numbers.get("dyn", 0)) or None)
 
 
-def _read(
-    tags: Sequence[Tag], kinds: Container[str]
-) -> tuple[list[tuple[str, Strengths]], tuple[str, ...]]:
+def _read_tags(
+    tags: Sequence[ExtraNetworkTag], kinds: Container[str]
+) -> tuple[list[tuple[str, LoraStrengths]], tuple[str, ...]]:
     """Name and strengths of each tag of some kinds, and the tags that cannot be read."""
-    own = [tag for tag in tags if tag.kind in kinds and tag.positional]
+    own = [tag for tag in tags if tag.kind in kinds and tag.positional_arguments]
     read = [(tag, read_strengths(tag)) for tag in own]
-    odd = dict.fromkeys(":".join(tag.arguments) for tag, found in read if found is None)
-    return [(tag.positional[0], found) for tag, found in read if found], tuple(odd)
+    odd = dict.fromkeys(":".join(tag.arguments) for tag, strengths in read if strengths is None)
+    return [
+        (tag.positional_arguments[0], strengths) for tag, strengths in read if strengths
+    ], tuple(odd)
 
 
-def _other_tags(tags: Sequence[Tag]) -> dict[str, tuple[str, ...]]:
+def _unknown_tags(tags: Sequence[ExtraNetworkTag]) -> dict[str, tuple[str, ...]]:
     """Tags of no kind that is known, and those without a name."""
     known = (*LORA_KINDS, *HYPERNETWORK_KINDS)
     odd = dict.fromkeys(
         ":".join((tag.kind, *tag.arguments))
         for tag in tags
-        if tag.kind not in known or not tag.positional
+        if tag.kind not in known or not tag.positional_arguments
     )
     return {"Tag not read": tuple(odd)} if odd else {}
 
 
-def _find(registry: Registry, kind: Kind, name: str) -> ModelFile | None:
+def _find_network(registry: Registry, kind: ModelKind, name: str) -> ModelFile | None:
     try:
         return registry.find(kind, name)
     except ModelNotFound:
         return None
 
 
-def _absent(found: Mapping[str, ModelFile | None]) -> list[str]:
-    return [name for name, file in found.items() if file is None]
+def _missing_names(files: Mapping[str, ModelFile | None]) -> list[str]:
+    return [name for name, file in files.items() if file is None]
 
 
-def _words(adapters: Mapping[str, Adapter]) -> Iterator[BundledWord]:
+def _bundled_embeddings(adapters: Mapping[str, Adapter]) -> Iterator[BundledEmbedding]:
     for lora, adapter in adapters.items():
         for name, vectors in adapter.embeddings.items():
-            yield BundledWord(TextualInversion(name, vectors), lora)
+            yield BundledEmbedding(TextualInversion(name, vectors), lora)
 
 
 def _hash_entry(registry: Registry, name: str, file: ModelFile) -> str:
-    short = registry.hashed(file).network_hash
+    short = registry.ensure_hashes(file).network_hash
     return f"{name.replace(':', '').replace(',', '')}: {short}" if short else ""

@@ -3,16 +3,16 @@
 from PIL import Image
 
 from generator.errors import BadRequest
+from generator.pictures.base64_images import bytes_of, decode, open_header
 from generator.pictures.embedded_text import PARAMETERS, read_infotext
-from generator.pictures.infotext import quote
-from generator.pictures.reading import bytes_of, decode, open_header
-from generator.pictures.upscaling import Tiling, Upscalers
+from generator.pictures.infotext import quote_value
+from generator.pictures.upscalers import TileOptions, Upscalers
 from generator.request import Extras, ExtrasRequest
 
 NONE = "None"
 POSTPROCESSING = "postprocessing"  # the chunk that tells what was done
 MOST_PIXELS = 8192 * 8192
-MOST_IN_ALL = 4 * MOST_PIXELS  # of a batch
+MAX_TOTAL_PIXELS = 4 * MOST_PIXELS  # of a batch
 LONGEST_SIDE = 16384  # pixels
 
 
@@ -23,24 +23,24 @@ def enlarge_all(request: ExtrasRequest, upscalers: Upscalers) -> Extras:
     for what cannot be read or would be too large, and what :meth:`Upscalers.enlarge` raises.
     """
     notes = notes_of(request) if request.images else {}
-    told = ", ".join(f"{key}: {quote(value)}" for key, value in notes.items())
+    notes_text = ", ".join(f"{key}: {quote_value(value)}" for key, value in notes.items())
     images: list[Image.Image] = []
     for text in request.images:
-        _check_sum(images)
+        _check_total_pixels(images)
         file = open_header(bytes_of(text, "image"))
         image = decode(file)
-        kept = texts_of(file)
-        image = _enlarged(image, request, upscalers)
+        text_chunks = texts_of(file)
+        image = _enlarge(image, request, upscalers)
         image.info.clear()
-        image.info.update({**kept, POSTPROCESSING: told})
+        image.info.update({**text_chunks, POSTPROCESSING: notes_text})
         images.append(image)
     return Extras(tuple(images), notes)
 
 
-def _check_sum(images: list[Image.Image]) -> None:
-    if sum(image.width * image.height for image in images) > MOST_IN_ALL:
+def _check_total_pixels(images: list[Image.Image]) -> None:
+    if sum(image.width * image.height for image in images) > MAX_TOTAL_PIXELS:
         raise BadRequest(
-            f"The first {len(images)} pictures came to more than {MOST_IN_ALL} pixels; "
+            f"The first {len(images)} pictures came to more than {MAX_TOTAL_PIXELS} pixels; "
             "send fewer at a time.",
             "imageList",
         )
@@ -59,7 +59,7 @@ def notes_of(request: ExtrasRequest) -> dict[str, object]:
         if request.crop:
             notes["Postprocess crop to"] = size
     notes["Postprocess upscaler"] = request.upscaler
-    if _blends(request):
+    if _uses_second_upscaler(request):
         notes["Postprocess upscaler 2"] = request.second_upscaler
     return notes
 
@@ -71,26 +71,26 @@ def texts_of(image: Image.Image) -> dict[str, str]:
     return texts | ({PARAMETERS: infotext} if infotext else {})
 
 
-def _blends(request: ExtrasRequest) -> bool:
+def _uses_second_upscaler(request: ExtrasRequest) -> bool:
     return request.second_upscaler != NONE and request.second_visibility > 0
 
 
-def _enlarged(image: Image.Image, request: ExtrasRequest, upscalers: Upscalers) -> Image.Image:
+def _enlarge(image: Image.Image, request: ExtrasRequest, upscalers: Upscalers) -> Image.Image:
     image = image if image.mode == "RGBA" else image.convert("RGB")
     if request.upscaler == NONE:
         return image
-    factor = _factor(image, request)
-    tiling = Tiling(request.tile, request.tile_overlap)
+    factor = _scale_factor(image, request)
+    tiling = TileOptions(request.tile, request.tile_overlap)
     covered = request.size if request.crop else None
     larger = upscalers.enlarge(image, request.upscaler, factor, tiling, covered)
-    if _blends(request):
+    if _uses_second_upscaler(request):
         other = upscalers.enlarge(image, request.second_upscaler, factor, tiling, covered)
         other = other.convert(larger.mode)
         larger = Image.blend(larger, other, request.second_visibility)
-    return _cropped(larger, request.size) if request.size and request.crop else larger
+    return _crop(larger, request.size) if request.size and request.crop else larger
 
 
-def _factor(image: Image.Image, request: ExtrasRequest) -> float:
+def _scale_factor(image: Image.Image, request: ExtrasRequest) -> float:
     """How many times larger; raises where the result would not fit."""
     factor = request.factor
     if request.size is not None:
@@ -105,7 +105,7 @@ def _factor(image: Image.Image, request: ExtrasRequest) -> float:
     return factor
 
 
-def _cropped(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _crop(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The middle of ``image``, which covers ``size``."""
     left, top = image.width // 2 - size[0] // 2, image.height // 2 - size[1] // 2
     return image.crop((left, top, left + size[0], top + size[1]))

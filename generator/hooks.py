@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 class Watch(Protocol):
     """Progress callback of one job. Called by the engine, in its thread, before each step.
 
-    ``preview`` draws a small picture of the current latent; it costs nothing unless it is called. The
-    return value stops the job; an exception fails it.
+    ``preview`` draws a small picture of the current latent; it costs nothing unless it is called.
+    The return value stops the job; an exception fails it.
     """
 
     def __call__(self, progress: Progress, preview: Callable[[], "Image"] | None) -> Stop: ...
 
 
-def unwatched(progress: Progress, preview: Callable[[], "Image"] | None) -> Stop:
+def ignore_progress(progress: Progress, preview: Callable[[], "Image"] | None) -> Stop:
     """A watch that ignores the progress and never stops the job."""
     return Stop.NO
 
@@ -57,9 +57,9 @@ class Tools:
 
     Built-in names take precedence. A sampler is called as the built-in ones are:
     ``(denoise, x (B,4,h,w), sigmas (n+1,), draw) -> Tensor``. A schedule gives falling levels that
-    end with 0: ``(steps, sigma_min, sigma_max) -> Tensor``. An upscaler: ``(image, scale) -> Image``.
-    A script: ``(request, arguments, draw) -> Generation``, its arguments by position, under its title
-    in lower case. A preprocessor of ControlNet: ``(image, dials) -> Image``.
+    end with 0: ``(steps, sigma_min, sigma_max) -> Tensor``. An upscaler: ``(image, scale) ->
+    Image``. A script: ``(request, arguments, draw) -> Generation``, its arguments by position,
+    under its title in lower case. A preprocessor of ControlNet: ``(image, dials) -> Image``.
     """
 
     samplers: Mapping[str, Callable[..., "Tensor"]] = field(default_factory=dict)
@@ -133,7 +133,7 @@ class Listener(Protocol):
         ...
 
 
-class Silence:
+class NullListener:
     """A listener that changes nothing; used where there are no plugins."""
 
     @property

@@ -7,7 +7,7 @@ from generator.models.registry import Registry
 from generator.pictures.upscaler_names import LATENT_UPSCALERS
 from generator.request import GenerationRequest
 
-OF_ITSELF = ("Automatic", "None")  # words for a VAE that is no file
+VAE_KEYWORDS = ("Automatic", "None")  # words for a VAE that is no file
 
 
 def check_models(
@@ -26,7 +26,7 @@ def check_models(
     )
     for name in filter(None, checkpoints):
         registry.find_checkpoint(name, exact=False)
-    if request.vae not in OF_ITSELF:
+    if request.vae not in VAE_KEYWORDS:
         registry.find_vae(request.vae)
     if fix and fix.upscaler and fix.upscaler not in LATENT_UPSCALERS:
         upscaler(fix.upscaler)

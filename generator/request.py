@@ -128,7 +128,7 @@ class Snapshot:
     jpeg_quality: int = 80
     live_previews_enable: bool = True
     show_progress_every_n_steps: int = 10
-    control_net_model_cache_size: int = 2  # ControlNets that stay in memory
+    control_net_model_cache_size: int = 2  # ControlNetCache that stay in memory
     control_net_inpaint_blur_sigma: int = 7  # pixels that inpaint_only's seam is soft over
     control_net_no_detectmap: bool = False
     controlnet_ignore_noninpaint_mask: bool = False
@@ -206,7 +206,7 @@ class ControlUnit:
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class ScriptCall:
     """A script that draws the request more than once (contract section 9.6)."""
 
     title: str  # lower case
@@ -277,7 +277,7 @@ class GenerationRequest:
     refiner: Refiner | None = None
     soft_inpainting: SoftInpainting | None = None
     controls: tuple[ControlUnit, ...] = ()  # the enabled ones, in order
-    script: Script | None = None
+    script: ScriptCall | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)  # a script's, for the infotext
     panels: Mapping[str, Any] = field(default_factory=dict)
     """What plugins' panels ask of this job: fields by name, by the plugin's name."""

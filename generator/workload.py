@@ -5,7 +5,7 @@ width x height x steps / 1,000,000, all passes together. Samplers that look twic
 """
 
 from generator.errors import BadRequest
-from generator.hires_size import target
+from generator.hires.hires_size import second_pass_size
 from generator.request import ControlUnit, ExtrasRequest, GenerationRequest
 
 MEGA = 1e6
@@ -17,7 +17,7 @@ def megapixel_steps(request: GenerationRequest) -> float:
     pixels, count = request.width * request.height, request.picture_count
     total = float(count * pixels * sampled_steps(request))
     if request.hires is not None:
-        larger = target(request.hires, request.width, request.height)
+        larger = second_pass_size(request.hires, request.width, request.height)
         steps = request.hires.steps or request.sampling.steps
         total += count * larger.width * larger.height * steps
     if request.origin is not None and request.origin.inversion is not None:
@@ -41,21 +41,21 @@ def map_megapixels(unit: ControlUnit) -> float:
 def enlarged_megapixels(request: ExtrasRequest, sizes: list[tuple[int, int]]) -> float:
     """What enlarging pictures of these ``sizes`` makes, once for each upscaler that is asked."""
     passes = 1 + (request.second_upscaler != "None" and request.second_visibility > 0)
-    return passes * sum(_enlarged(request, *size) for size in sizes) / MEGA
+    return passes * sum(_upscaled_pixels(request, *size) for size in sizes) / MEGA
 
 
-def _enlarged(request: ExtrasRequest, width: int, height: int) -> float:
+def _upscaled_pixels(request: ExtrasRequest, width: int, height: int) -> float:
     factor = request.factor
     if request.size is not None:  # it is covered, and what stands over cut off afterwards
         factor = max(request.size[0] / width, request.size[1] / height)
     return width * height * factor**2
 
 
-def check_workload(asked: float, most: float, what: str = "This request") -> None:
+def check_workload(amount: float, most: float, what: str = "This request") -> None:
     """Refuse what is too much work for one job. Raises :class:`BadRequest`."""
-    if asked > most:
+    if amount > most:
         raise BadRequest(
-            f"{what} asks for {asked:,.0f} megapixel-steps (pictures x width x height x steps / "
+            f"{what} asks for {amount:,.0f} megapixel-steps (pictures x width x height x steps / "
             f"1,000,000, all passes and cells together); at most {most:,.0f} a job "
             "(--max-job-megapixel-steps). Ask for fewer or smaller pictures, or fewer steps."
         )

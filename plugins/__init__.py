@@ -9,7 +9,7 @@ from typing import Final
 
 import pluggy
 
-from plugins.nouns import ROOM
+from plugins.api import ROOM
 
 hook: Final = pluggy.HookimplMarker(ROOM)
 """Marks a function of a plugin as its implementation of the hook of the same name."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")  # of the processor's time in /proc, a second
-LONGEST = 0.5  # seconds between two looks; what is longer, this process stood still itself
-AT_MOST = 20
+MAX_STEP_SECONDS = 0.5  # seconds between two looks; what is longer, this process stood still itself
+MAX_FACTOR = 20
 """Times its patience that a child may take in all, whatever it waits for."""
 
 
@@ -16,8 +16,8 @@ AT_MOST = 20
 class ProcessState:
     """What ``/proc/<pid>/stat`` tells: seconds of the processor, and whether it sleeps."""
 
-    computed: float
-    sleeps: bool
+    cpu_seconds: float
+    is_sleeping: bool
 
 
 def state_of(pid: int) -> ProcessState | None:
@@ -38,26 +38,26 @@ class ChildClock:
     """
 
     pid: int
-    patience: float  # seconds
-    look: Callable[[int], ProcessState | None] = state_of
+    timeout: float  # seconds
+    read_state: Callable[[int], ProcessState | None] = state_of
     clock: Callable[[], float] = time.monotonic
     used: float = 0.0
     _began: float = field(init=False)
     _last: float = field(init=False)
-    _computed: float = 0.0
+    _cpu_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self._began = self._last = self.clock()
 
     def is_over(self) -> bool:
         """Whether the child has used up its patience; ask often."""
-        now, state = self.clock(), self.look(self.pid)
-        passed = min(now - self._last, LONGEST)
+        now, state = self.clock(), self.read_state(self.pid)
+        passed = min(now - self._last, MAX_STEP_SECONDS)
         self._last = now
-        if state is None or state.sleeps:
+        if state is None or state.is_sleeping:
             self.used += passed
         else:
-            self.used += min(state.computed - self._computed, passed)
+            self.used += min(state.cpu_seconds - self._cpu_seconds, passed)
         if state is not None:
-            self._computed = state.computed
-        return self.used >= self.patience or now - self._began >= AT_MOST * self.patience
+            self._cpu_seconds = state.cpu_seconds
+        return self.used >= self.timeout or now - self._began >= MAX_FACTOR * self.timeout

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pluggy
 
 from generator.hooks import Redraw, Release, Stage
-from plugins.nouns import (
+from plugins.api import (
     ROOM,
     Box,
     Home,
@@ -38,7 +38,7 @@ spec: Final = pluggy.HookspecMarker(ROOM)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class HookTerms:
     """Terms of a hook: process, time budget, and whether its failure ends the job."""
 
     side: Side
@@ -174,48 +174,48 @@ class WorkerHooks:
 
 
 WEB, WORKER = Side.WEB, Side.WORKER
-HOOKS: Final[Mapping[str, Terms]] = MappingProxyType(
+HOOKS: Final[Mapping[str, HookTerms]] = MappingProxyType(
     {
-        "web_start": Terms(WEB, 1.0),
-        "web_stop": Terms(WEB, 1.0),
-        "routes": Terms(WEB, 0.1),
-        "parts": Terms(WEB, 0.1),
-        "settings": Terms(WEB, 0.1),
-        "model_folders": Terms(WEB, 0.1),
-        "metrics": Terms(WEB, 0.1),
-        "scripts": Terms(WEB, 0.1),
-        "preprocessors": Terms(WEB, 0.1),
-        "choices": Terms(WEB, 0.1),
-        "worker_start": Terms(WORKER, 5.0),
-        "worker_stop": Terms(WORKER, 1.0),
-        "tools": Terms(WORKER, 0.5),
-        "task": Terms(WORKER, 3600.0, closed=True),
-        "expand_prompt": Terms(WORKER, 30.0, chain="prompt"),
-        "before_generate": Terms(WORKER, 1.0, chain="request"),
-        "split": Terms(WORKER, 5.0),
-        "before_sampling": Terms(WORKER, 1.0, chain="latent"),
-        "at_step": Terms(WORKER, 0.25, chain="estimate"),
-        "after_decode": Terms(WORKER, 120.0, chain="image"),
-        "find_boxes": Terms(WORKER, 10.0),
-        "release": Terms(WORKER, 2.0, closed=True),
-        "after_save": Terms(WORKER, 2.0),
-        "job_failed": Terms(WORKER, 1.0),
+        "web_start": HookTerms(WEB, 1.0),
+        "web_stop": HookTerms(WEB, 1.0),
+        "routes": HookTerms(WEB, 0.1),
+        "parts": HookTerms(WEB, 0.1),
+        "settings": HookTerms(WEB, 0.1),
+        "model_folders": HookTerms(WEB, 0.1),
+        "metrics": HookTerms(WEB, 0.1),
+        "scripts": HookTerms(WEB, 0.1),
+        "preprocessors": HookTerms(WEB, 0.1),
+        "choices": HookTerms(WEB, 0.1),
+        "worker_start": HookTerms(WORKER, 5.0),
+        "worker_stop": HookTerms(WORKER, 1.0),
+        "tools": HookTerms(WORKER, 0.5),
+        "task": HookTerms(WORKER, 3600.0, closed=True),
+        "expand_prompt": HookTerms(WORKER, 30.0, chain="prompt"),
+        "before_generate": HookTerms(WORKER, 1.0, chain="request"),
+        "split": HookTerms(WORKER, 5.0),
+        "before_sampling": HookTerms(WORKER, 1.0, chain="latent"),
+        "at_step": HookTerms(WORKER, 0.25, chain="estimate"),
+        "after_decode": HookTerms(WORKER, 120.0, chain="image"),
+        "find_boxes": HookTerms(WORKER, 10.0),
+        "release": HookTerms(WORKER, 2.0, closed=True),
+        "after_save": HookTerms(WORKER, 2.0),
+        "job_failed": HookTerms(WORKER, 1.0),
     }
 )
 """Each hook's terms. A test holds that this table and the two classes name the same hooks."""
 
 
-ANSWER: Final = Terms(WEB, 5.0, closed=True)
+ROUTE_TERMS: Final = HookTerms(WEB, 5.0, closed=True)
 """The terms of a route's function: quick, for it holds one of the web process's threads."""
 
 
-QUIET: Final = Terms(WEB, 0.1)
+METRIC_TERMS: Final = HookTerms(WEB, 0.1)
 """The terms of a number for ``/metrics``."""
 
-TOOL: Final = Terms(WORKER, 3600.0, closed=True)
+TOOL_TERMS: Final = HookTerms(WORKER, 3600.0, closed=True)
 """The terms of what ``tools`` brings: it is the job's own work, and its failure the job's."""
 
 
-def specs(side: Side) -> type:
+def hookspecs_of(side: Side) -> type:
     """The class that names the hooks of one process."""
     return WebHooks if side is Side.WEB else WorkerHooks

@@ -22,20 +22,20 @@ from generator.atomic_file import write_atomically
 from generator.errors import BadRequest, GeneratorError
 from generator.hooks import Ended, Release, Stage
 from generator.models.kinds import Folders
+from plugins.api import ROOM, Home, Side
+from plugins.call_timeouts import Hung, Leave, Watchdog
+from plugins.discovery import DiscoveredPlugin, PluginOrigin, find_plugins
 from plugins.errors import HookFailed, PluginError, Unfit, Withheld
-from plugins.finding import Found, Origin, find_plugins
-from plugins.hookspecs import ANSWER, HOOKS, QUIET, Terms, specs
-from plugins.importing import forget, import_part
-from plugins.nouns import ROOM, Home, Side
-from plugins.probing import faults_at_import
-from plugins.watchdog import Hung, Leave, Watchdog
+from plugins.hookspecs import HOOKS, METRIC_TERMS, ROUTE_TERMS, HookTerms, hookspecs_of
+from plugins.import_probe import import_faults
+from plugins.part_loader import import_part, unload_modules
 
-STRIKES = 3
-UNWATCHED = 3600.0  # seconds: what is the job's own work is stopped by whoever asked for it
-HUNG = "plugins-hung.json"  # in .easel: those that the process was left for
-MADE = "Plugin"  # a class of this name in a part is made with its Home, and is the plugin
-SEEN = "plugins-seen.json"  # in .easel: fingerprints of what imported well
-STORAGE = "plugins"  # in .easel: a folder of its own for each plugin
+MAX_STRIKES = 3
+UNWATCHED_SECONDS = 3600.0  # seconds: what is the job's own work is stopped by whoever asked for it
+HUNG_FILE = "plugins-hung.json"  # in .easel: those that the process was left for
+PLUGIN_CLASS = "Plugin"  # a class of this name in a part is made with its Home, and is the plugin
+SEEN_FILE = "plugins-seen.json"  # in .easel: fingerprints of what imported well
+STORAGE_FOLDER = "plugins"  # in .easel: a folder of its own for each plugin
 
 
 class State(StrEnum):
@@ -48,7 +48,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PluginStatus:
     """Status of one plugin, as the Extensions page shows it."""
 
     name: str
@@ -56,7 +56,7 @@ class Standing:
     version: str
     licence: str
     description: str
-    origin: Origin
+    origin: PluginOrigin
     folder: Path
     state: State
     fault: str = ""  # why it is faulty or struck
@@ -73,9 +73,9 @@ class Choice:
 
     disabled: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
-    origins: frozenset[Origin] = frozenset(Origin)
+    origins: frozenset[PluginOrigin] = frozenset(PluginOrigin)
 
-    def wants(self, name: str, origin: Origin) -> bool:
+    def is_wanted(self, name: str, origin: PluginOrigin) -> bool:
         """Whether a plugin of this name is to be loaded."""
         return name in self.required or (origin in self.origins and name not in self.disabled)
 
@@ -94,7 +94,7 @@ class Host:
         leave: Leave | None = None,
     ) -> None:
         self.watchdog = Watchdog(leave)
-        self._spent: defaultdict[tuple[str, str], float] = defaultdict(float)
+        self._seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
         self.folders = folders  # of models; None: those below the data directory
         self.side = side
         self.data_dir = data_dir
@@ -102,20 +102,20 @@ class Host:
         self.options = options
         self.log = log
         self.required: frozenset[str] = frozenset()
-        self._found: dict[str, Found] = {}
-        self._standing: list[Standing] = []
-        self._pluggy = self._fresh()
-        self._orders: dict[str, Mapping[str, pluggy.HookImpl]] = {}  # see _ranked
+        self._loaded: dict[str, DiscoveredPlugin] = {}
+        self._statuses: list[PluginStatus] = []
+        self._registry = self._new_registry()
+        self._rankings: dict[str, Mapping[str, pluggy.HookImpl]] = {}  # see _ranked
         self._lock = threading.RLock()
 
     @property
-    def standings(self) -> tuple[Standing, ...]:
+    def standings(self) -> tuple[PluginStatus, ...]:
         """Every plugin that was found, shipped ones first."""
-        return tuple(self._standing)
+        return tuple(self._statuses)
 
-    def _fresh(self) -> pluggy.PluginManager:
+    def _new_registry(self) -> pluggy.PluginManager:
         registry = pluggy.PluginManager(ROOM)
-        registry.add_hookspecs(specs(self.side))
+        registry.add_hookspecs(hookspecs_of(self.side))
         return registry
 
     # -- loading ------------------------------------------------------------------------------
@@ -125,82 +125,82 @@ class Host:
         with self._lock:
             self.stop()
             self.required = choice.required
-            found = find_plugins(self.data_dir, self.version)
-            wanted = [each for each in found if choice.wants(each.name, each.origin)]
-            seen = self.data_dir / ".easel" / SEEN
-            sound = [each for each in wanted if not each.fault]
-            faults = faults_at_import(sound, self.side, seen, self.version)
+            plugins = find_plugins(self.data_dir, self.version)
+            wanted = [each for each in plugins if choice.is_wanted(each.name, each.origin)]
+            seen_file = self.data_dir / ".easel" / SEEN_FILE
+            usable = [each for each in wanted if not each.fault]
+            faults = import_faults(usable, self.side, seen_file, self.version)
             hung = read_hung(self.data_dir / ".easel")
-            for each in found:
+            for each in plugins:
                 if each not in wanted:
-                    self._standing.append(standing_of(each, State.OFF))
+                    self._statuses.append(status_of(each, State.OFF))
                 elif each.name in hung and each.name not in choice.required:
-                    self._standing.append(standing_of(each, State.STRUCK, fault=hung[each.name]))
+                    self._statuses.append(status_of(each, State.STRUCK, fault=hung[each.name]))
                 else:
                     self._load_one(each, each.fault or faults.get(each.name, ""))
-            self._tell(f"{self.side}_start")
+            self._notify_all(f"{self.side}_start")
 
-    def _load_one(self, found: Found, fault: str) -> None:
+    def _load_one(self, plugin: DiscoveredPlugin, fault: str) -> None:
         started = time.perf_counter()
         hooks: tuple[str, ...] = ()
-        if not fault and found.has(self.side):
+        if not fault and plugin.has(self.side):
             try:
-                hooks = self._register(found)
+                hooks = self._register(plugin)
             except PluginError as error:
                 fault = str(error)
         if fault:
-            self.log.warning("plugin %s: %s", found.name, fault)
+            self.log.warning("plugin %s: %s", plugin.name, fault)
         state = State.FAULTY if fault else State.ON
         seconds = time.perf_counter() - started
-        made = standing_of(found, state, fault=fault, hooks=hooks, seconds=seconds)
-        self._standing.append(made)
+        status = status_of(plugin, state, fault=fault, hooks=hooks, seconds=seconds)
+        self._statuses.append(status)
         if state is State.ON:
-            self._found[found.name] = found
-            self._orders = {}
+            self._loaded[plugin.name] = plugin
+            self._rankings = {}
 
-    def _register(self, found: Found) -> tuple[str, ...]:
+    def _register(self, plugin: DiscoveredPlugin) -> tuple[str, ...]:
         """Raises :class:`Unfit` for code that does not match the hooks or the manifest."""
-        forget(found)  # whatever an earlier load, or another host, left of it
-        module: Any = import_part(found, self.side)
-        if hasattr(module, MADE):
-            module = _made(module, self.home(found.name), self.side)
+        unload_modules(plugin)  # whatever an earlier load, or another host, left of it
+        module: Any = import_part(plugin, self.side)
+        if hasattr(module, PLUGIN_CLASS):
+            module = _instantiate(module, self.home(plugin.name), self.side)
         try:
-            self._pluggy.register(module, found.name)
-            self._pluggy.check_pending()
+            self._registry.register(module, plugin.name)
+            self._registry.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
-            self._unregister(found.name)
+            self._unregister(plugin.name)
             raise Unfit(f"{self.side}.py: {error}") from error
-        hooks = tuple(sorted(each.name for each in self._pluggy.get_hookcallers(module) or ()))
-        undeclared = set(hooks) - set(found.manifest.hooks if found.manifest else ())
-        wrapped = [name for name in hooks if self._implementation(found.name, name).wrapper]
+        hooks = tuple(sorted(each.name for each in self._registry.get_hookcallers(module) or ()))
+        undeclared = set(hooks) - set(plugin.manifest.hooks if plugin.manifest else ())
+        wrapped = [name for name in hooks if self._implementation(plugin.name, name).wrapper]
         if undeclared or wrapped:
-            self._unregister(found.name)
+            self._unregister(plugin.name)
             fault = f"its manifest does not name {', '.join(sorted(undeclared))}"
             raise Unfit(f"{self.side}.py: {fault if undeclared else 'wrappers are not taken'}.")
         return hooks
 
     def _unregister(self, name: str) -> None:
-        if self._pluggy.has_plugin(name):
-            self._pluggy.unregister(name=name)
+        if self._registry.has_plugin(name):
+            self._registry.unregister(name=name)
 
     def stop(self) -> None:
         """Tell every plugin that it ends, and drop it."""
         with self._lock:
-            self._tell(f"{self.side}_stop")
-            for found in self._found.values():
-                forget(found)
-            self._found.clear()
-            self._standing.clear()
-            self._pluggy = self._fresh()
-            self._orders = {}
+            self._notify_all(f"{self.side}_stop")
+            for plugin in self._loaded.values():
+                unload_modules(plugin)
+            self._loaded.clear()
+            self._statuses.clear()
+            self._registry = self._new_registry()
+            self._rankings = {}
 
-    def _tell(self, hook: str) -> None:
-        for name in tuple(self._found):
+    def _notify_all(self, hook: str) -> None:
+        for name in tuple(self._loaded):
             self.ask_one(name, hook, home=self.home(name))
 
     def home(self, name: str) -> Home:
         """What a plugin is told of where it runs."""
-        storage = self.data_dir / ".easel" / STORAGE / name
+        storage = self.data_dir / ".easel" / STORAGE_FOLDER / name
         own = partial(self.options, name)
         return Home(name, self.data_dir, storage, own, self.ask, self.folders)
 
@@ -212,187 +212,196 @@ class Host:
         Raises :class:`HookFailed` where the hook's terms say that its failure ends the job, and
         :class:`Withheld` as a plugin raised it.
         """
-        handed = HOOKS[hook].chain
-        for each in self._ranked(hook).values():
+        argument = HOOKS[hook].chain
+        for each in self._ranking_of(hook).values():
             answer = self._call(each, hook, facts)
             if answer is not None:
-                facts[handed] = answer
-        return facts[handed]
+                facts[argument] = answer
+        return facts[argument]
 
-    def released(self, image: Any, stage: Stage, request: Any, caller: str) -> Release:
+    def chain_release(self, image: Any, stage: Stage, request: Any, caller: str) -> Release:
         """The hook ``release`` as a chain of pictures; what each plugin tells is put together.
 
         Plugins that are required come last, whatever others ask for: nobody paints after them.
         Raises as :meth:`chain`.
         """
-        told: dict[str, Any] = {}
-        ranked = self._ranked("release").values()
+        facts_told: dict[str, Any] = {}
+        ranked = self._ranking_of("release").values()
         for each in sorted(ranked, key=lambda each: each.plugin_name in self.required):
             facts = {"image": image, "stage": stage, "request": request, "caller": caller}
             answer = self._call(each, "release", facts)
             if answer is not None:
-                image, told = answer.image, told | dict(answer.facts)
-        return Release(image, told)
+                image, facts_told = answer.image, facts_told | dict(answer.facts)
+        return Release(image, facts_told)
 
     def ask(self, hook: str, **facts: Any) -> list[tuple[str, Any]]:
         """What each plugin answers, by plugin; silence is left out."""
-        ranked = self._ranked(hook).items()
+        ranked = self._ranking_of(hook).items()
         answers = [(name, self._call(each, hook, facts)) for name, each in ranked]
         return [(name, answer) for name, answer in answers if answer is not None]
 
     def ask_one(self, name: str, hook: str, **facts: Any) -> Any:
         """What one plugin answers; None where it has no such hook."""
-        implementation = self._ranked(hook).get(name)
+        implementation = self._ranking_of(hook).get(name)
         return implementation and self._call(implementation, hook, facts)
 
     def check_required(self) -> None:
         """Raises :class:`HookFailed` while a required plugin is not on."""
-        on = {each.name for each in self._standing if each.state is State.ON}
-        for name in sorted(self.required - on):
-            fault = next((each.fault for each in self._standing if each.name == name), "")
+        loaded = {each.name for each in self._statuses if each.state is State.ON}
+        for name in sorted(self.required - loaded):
+            fault = next((each.fault for each in self._statuses if each.name == name), "")
             raise HookFailed(f"The plugin {name!r} is required and not on. {fault}".strip())
 
     def has(self, name: str, hook: str) -> bool:
         """Whether one plugin is on and has this hook."""
-        return name in self._ranked(hook)
+        return name in self._ranking_of(hook)
 
     def implements(self, hook: str) -> bool:
         """Whether anybody has this hook; asked where calling costs something."""
-        return bool(self._ranked(hook))
+        return bool(self._ranking_of(hook))
 
-    def _ranked(self, hook: str) -> Mapping[str, pluggy.HookImpl]:
+    def _ranking_of(self, hook: str) -> Mapping[str, pluggy.HookImpl]:
         """By plugin in calling order: tryfirst, then shipped before others, trylast at the end.
 
         Kept until a plugin comes or goes: some hooks are asked at each step.
         """
-        kept = self._orders
-        if hook not in kept:
-            order = list(self._found)
-            found = getattr(self._pluggy.hook, hook).get_hookimpls()
-            found = sorted(found, key=lambda each: order.index(each.plugin_name))
-            ranked = sorted(found, key=lambda each: (each.trylast, not each.tryfirst))
-            kept[hook] = {each.plugin_name: each for each in ranked}
-        return kept[hook]
+        rankings = self._rankings
+        if hook not in rankings:
+            order = list(self._loaded)
+            implementations = getattr(self._registry.hook, hook).get_hookimpls()
+            implementations = sorted(
+                implementations, key=lambda each: order.index(each.plugin_name)
+            )
+            ranked = sorted(implementations, key=lambda each: (each.trylast, not each.tryfirst))
+            rankings[hook] = {each.plugin_name: each for each in ranked}
+        return rankings[hook]
 
     def _implementation(self, name: str, hook: str) -> pluggy.HookImpl:
-        caller = getattr(self._pluggy.hook, hook)
+        caller = getattr(self._registry.hook, hook)
         return next(each for each in caller.get_hookimpls() if each.plugin_name == name)
 
-    def run(self, name: str, what: str, function: Callable[[], Any], terms: Terms = ANSWER) -> Any:
+    def run(
+        self, name: str, what: str, function: Callable[[], Any], terms: HookTerms = ROUTE_TERMS
+    ) -> Any:
         """Call a function that a plugin gave, such as a route's.
 
         Raises :class:`HookFailed` naming plugin and ``what``, and what the function raises to stop
         a job.
         """
-        return self._watched(name, what, terms, function)
+        return self._run_watched(name, what, terms, function)
 
     def run_quietly(self, name: str, what: str, function: Callable[[], Any]) -> Any:
         """As :meth:`run`, but None where the function fails; that is logged and noted."""
-        return self._watched(name, what, QUIET, function)
+        return self._run_watched(name, what, METRIC_TERMS, function)
 
     def _call(self, implementation: pluggy.HookImpl, hook: str, facts: Mapping[str, Any]) -> Any:
-        name, given = implementation.plugin_name, [facts[each] for each in implementation.argnames]
-        return self._watched(name, hook, HOOKS[hook], lambda: implementation.function(*given))
+        name, arguments = (
+            implementation.plugin_name,
+            [facts[each] for each in implementation.argnames],
+        )
+        return self._run_watched(
+            name, hook, HOOKS[hook], lambda: implementation.function(*arguments)
+        )
 
-    def _watched(self, name: str, hook: str, terms: Terms, call: Callable[[], Any]) -> Any:
+    def _run_watched(self, name: str, hook: str, terms: HookTerms, call: Callable[[], Any]) -> Any:
         started = time.perf_counter()
-        watched = None
+        watched_call = None
         try:
-            if terms.budget >= UNWATCHED:
+            if terms.budget >= UNWATCHED_SECONDS:
                 return call()
             may_leave = hook in HOOKS
-            with self.watchdog.over(name, hook, terms.budget, may_leave=may_leave) as watched:
+            with self.watchdog.watch(name, hook, terms.budget, may_leave=may_leave) as watched_call:
                 return call()
         except Hung as error:
-            if watched is None or type(error) is not watched.kind:
+            if watched_call is None or type(error) is not watched_call.exception_class:
                 raise  # a call around this one hangs
-            return self._ended(name, hook, terms, time.perf_counter() - started)
+            return self._report_hang(name, hook, terms, time.perf_counter() - started)
         except (Withheld, BadRequest, Ended):
             raise  # the plugin at work, or the job's end: no failure of it
         except (Exception, SystemExit) as error:  # a plugin's code may raise anything
             if terms.closed and isinstance(error, GeneratorError):
                 raise  # what the engine said to a plugin that draws
             self.log.exception("plugin %s: %s failed", name, hook)
-            self._note(name, last_error=f"{hook}: {type(error).__name__}: {error}")
+            self._update_status(name, last_error=f"{hook}: {type(error).__name__}: {error}")
             if terms.closed:
                 raise HookFailed(f"The plugin {name!r} failed in {hook}: {error}") from error
             return None
         finally:
             seconds = time.perf_counter() - started
             with self._lock:
-                self._spent[name, spent_on(hook)] += seconds
-            self._judge(name, hook, terms, seconds)
+                self._seconds[name, hook_label(hook)] += seconds
+            self._count_strike(name, hook, terms, seconds)
 
-    def take_spent(self) -> Mapping[tuple[str, str], float]:
+    def take_seconds(self) -> Mapping[tuple[str, str], float]:
         """Seconds in hooks since this was asked last, by plugin and hook."""
         with self._lock:
-            spent, self._spent = self._spent, defaultdict(float)
-        return spent
+            seconds, self._seconds = self._seconds, defaultdict(float)
+        return seconds
 
-    def _ended(self, name: str, hook: str, terms: Terms, seconds: float) -> None:
+    def _report_hang(self, name: str, hook: str, terms: HookTerms, seconds: float) -> None:
         """A call that hung was broken off. Raises :class:`HookFailed` where its terms say so."""
-        told = f"{hook} did not end; it was broken off after {seconds:.0f} s"
-        self.log.error("plugin %s: %s", name, told)
-        self._note(name, last_error=told)
+        message = f"{hook} did not end; it was broken off after {seconds:.0f} s"
+        self.log.error("plugin %s: %s", name, message)
+        self._update_status(name, last_error=message)
         if terms.closed:
-            raise HookFailed(f"The plugin {name!r} failed: {told}.")
+            raise HookFailed(f"The plugin {name!r} failed: {message}.")
         if name not in self.required:
-            self._strike_out(name, f"{told[0].upper()}{told[1:]}.")
+            self._strike_out(name, f"{message[0].upper()}{message[1:]}.")
 
-    def _judge(self, name: str, hook: str, terms: Terms, seconds: float) -> None:
+    def _count_strike(self, name: str, hook: str, terms: HookTerms, seconds: float) -> None:
         if seconds <= terms.budget:
             return
-        told = f"{hook} took {seconds:.2f} s, {terms.budget:g} s are allowed"
-        self.log.warning("plugin %s: %s", name, told)
+        message = f"{hook} took {seconds:.2f} s, {terms.budget:g} s are allowed"
+        self.log.warning("plugin %s: %s", name, message)
         if terms.closed:
             return  # what guards the way out is not taken out for being slow
         with self._lock:
-            strikes = next(each.strikes for each in self._standing if each.name == name) + 1
-            self._note(name, strikes=strikes, last_error=told)
-            if strikes >= STRIKES and name not in self.required:
-                self._strike_out(name, f"Too slow {STRIKES} times: {told}.")
+            strikes = next(each.strikes for each in self._statuses if each.name == name) + 1
+            self._update_status(name, strikes=strikes, last_error=message)
+            if strikes >= MAX_STRIKES and name not in self.required:
+                self._strike_out(name, f"Too slow {MAX_STRIKES} times: {message}.")
 
-    def _strike_out(self, name: str, told: str) -> None:
-        self.log.error("plugin %s: disabled until the next reload. %s", name, told)
-        self._note(name, state=State.STRUCK, fault=told)
+    def _strike_out(self, name: str, reason: str) -> None:
+        self.log.error("plugin %s: disabled until the next reload. %s", name, reason)
+        self._update_status(name, state=State.STRUCK, fault=reason)
         self._unregister(name)
-        self._found.pop(name, None)
-        self._orders = {}
+        self._loaded.pop(name, None)
+        self._rankings = {}
 
-    def _note(self, name: str, **changes: Any) -> None:
+    def _update_status(self, name: str, **changes: Any) -> None:
         with self._lock:
-            self._standing = [
+            self._statuses = [
                 replace(each, **changes) if each.name == name and each.state is State.ON else each
-                for each in self._standing
+                for each in self._statuses
             ]
 
 
-def _made(module: Any, home: Home, side: Side) -> object:
+def _instantiate(module: Any, home: Home, side: Side) -> object:
     try:
-        return getattr(module, MADE)(home)
+        return getattr(module, PLUGIN_CLASS)(home)
     except (Exception, SystemExit) as error:  # a plugin's code may raise anything
-        told = f"{type(error).__name__}: {error}"
-        raise Unfit(f"{side}.py: its {MADE} cannot be made: {told}") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise Unfit(f"{side}.py: its {PLUGIN_CLASS} cannot be made: {reason}") from error
 
 
-def standing_of(found: Found, state: State, **facts: Any) -> Standing:
+def status_of(plugin: DiscoveredPlugin, state: State, **facts: Any) -> PluginStatus:
     """A plugin that was found, in a state."""
-    manifest = found.manifest
-    return Standing(
-        name=found.name,
-        title=manifest.shown if manifest else found.name,
+    manifest = plugin.manifest
+    return PluginStatus(
+        name=plugin.name,
+        title=manifest.display_name if manifest else plugin.name,
         version=manifest.version if manifest else "",
         licence=manifest.licence if manifest else "",
         description=manifest.description if manifest else "",
-        origin=found.origin,
-        folder=found.folder,
+        origin=plugin.origin,
+        folder=plugin.folder,
         state=state,
         permissions=tuple(manifest.permissions) if manifest else (),
         **facts,
     )
 
 
-def spent_on(what: str) -> str:
+def hook_label(what: str) -> str:
     """What time is counted for: a hook, or "other" for a function that a hook gave."""
     return what if what in HOOKS else "other"
 
@@ -400,27 +409,30 @@ def spent_on(what: str) -> str:
 def read_hung(easel_dir: Path) -> dict[str, str]:
     """Plugins that a process was left for since the last reload, with what to tell of them."""
     try:
-        return {str(name): str(told) for name, told in json.loads(_hung(easel_dir)).items()}
+        return {
+            str(name): str(reason)
+            for name, reason in json.loads(_read_hung_file(easel_dir)).items()
+        }
     except (OSError, ValueError, AttributeError, RecursionError):
         return {}
 
 
-def _hung(easel_dir: Path) -> str:
-    return (easel_dir / HUNG).read_text(encoding="utf-8")
+def _read_hung_file(easel_dir: Path) -> str:
+    return (easel_dir / HUNG_FILE).read_text(encoding="utf-8")
 
 
 def mark_hung(easel_dir: Path, name: str, what: str) -> None:
     """Keep a plugin out of every process until the next reload: ``what`` of it does not end."""
-    told = f"{what} did not end and could not be broken off; the process was started anew."
-    marks = read_hung(easel_dir) | {name: told[0].upper() + told[1:]}
-    write_atomically(easel_dir / HUNG, json.dumps(marks).encode())
+    reason = f"{what} did not end and could not be broken off; the process was started anew."
+    marks = read_hung(easel_dir) | {name: reason[0].upper() + reason[1:]}
+    write_atomically(easel_dir / HUNG_FILE, json.dumps(marks).encode())
 
 
-def forget_hung(easel_dir: Path) -> None:
+def clear_hung(easel_dir: Path) -> None:
     """Delete the record of plugins that hung, so that the next load tries them again."""
-    (easel_dir / HUNG).unlink(missing_ok=True)
+    (easel_dir / HUNG_FILE).unlink(missing_ok=True)
 
 
-def names(standings: Sequence[Standing], state: State) -> tuple[str, ...]:
+def names_in_state(standings: Sequence[PluginStatus], state: State) -> tuple[str, ...]:
     """Names of the plugins in one state."""
     return tuple(each.name for each in standings if each.state is state)

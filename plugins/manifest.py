@@ -18,28 +18,28 @@ from plugins.errors import BadManifest, Unmet
 from plugins.hookspecs import HOOKS
 
 FILE = "easel-plugin.toml"
-LARGEST = 64 * 1024  # bytes
-RESERVED = frozenset({"install", "reload"})
+MAX_MANIFEST_BYTES = 64 * 1024  # bytes
+RESERVED_NAMES = frozenset({"install", "reload"})
 """Names that ``/api/plugins/<name>`` has for itself."""
 
 PERMISSIONS = ("files", "network", "processes")
 """What a plugin may say that it does besides hooks. Told to the owner; nothing enforces it."""
 
 
-def _name(text: str) -> str:
-    if text in RESERVED:
+def _check_name(text: str) -> str:
+    if text in RESERVED_NAMES:
         raise ValueError(f"{text!r} is a word of /api/plugins itself; choose another")
     return text
 
 
-def _version(text: str) -> str:
+def _check_version(text: str) -> str:
     try:
         return str(Version(text))
     except InvalidVersion:
         raise ValueError(f"{text!r} is no version, as in 1.0.2") from None
 
 
-def _range(text: str) -> str:
+def _check_range(text: str) -> str:
     try:
         SpecifierSet(text)
     except InvalidSpecifier:
@@ -47,7 +47,7 @@ def _range(text: str) -> str:
     return text
 
 
-def _requirement(text: str) -> str:
+def _check_requirement(text: str) -> str:
     try:
         Requirement(text)
     except InvalidRequirement:
@@ -55,13 +55,13 @@ def _requirement(text: str) -> str:
     return text
 
 
-def _hook(name: str) -> str:
+def _check_hook(name: str) -> str:
     if name not in HOOKS:
         raise ValueError(f"there is no hook {name!r}; there are {', '.join(sorted(HOOKS))}")
     return name
 
 
-def _permission(name: str) -> str:
+def _check_permission(name: str) -> str:
     if name not in PERMISSIONS:
         raise ValueError(f"there is no permission {name!r}; there are {', '.join(PERMISSIONS)}")
     return name
@@ -72,18 +72,18 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$"), AfterValidator(_name)]
-    version: Annotated[str, AfterValidator(_version)]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$"), AfterValidator(_check_name)]
+    version: Annotated[str, AfterValidator(_check_version)]
     licence: Annotated[str, Field(min_length=1, max_length=100)]
     title: Annotated[str, Field(max_length=60)] = ""
     description: Annotated[str, Field(max_length=500)] = ""
-    easel: Annotated[str, AfterValidator(_range)] = ""
-    hooks: list[Annotated[str, AfterValidator(_hook)]] = []
-    permissions: list[Annotated[str, AfterValidator(_permission)]] = []
-    requires: list[Annotated[str, AfterValidator(_requirement)]] = []
+    easel: Annotated[str, AfterValidator(_check_range)] = ""
+    hooks: list[Annotated[str, AfterValidator(_check_hook)]] = []
+    permissions: list[Annotated[str, AfterValidator(_check_permission)]] = []
+    requires: list[Annotated[str, AfterValidator(_check_requirement)]] = []
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """The name for people."""
         return self.title or self.name
 
@@ -93,18 +93,18 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / FILE
     try:
         with open_plain(path) as file:
-            text = file.read(LARGEST + 1)
+            text = file.read(MAX_MANIFEST_BYTES + 1)
     except OSError as error:
         raise BadManifest(f"{path.name} cannot be read: {error.strerror}.") from error
     except ModelUnreadable as error:
         raise BadManifest(f"{error}.") from error
-    return parse(text)
+    return parse_manifest(text)
 
 
-def parse(text: bytes) -> Manifest:
+def parse_manifest(text: bytes) -> Manifest:
     """The manifest in ``text``. Raises :class:`BadManifest`."""
-    if len(text) > LARGEST:
-        raise BadManifest(f"{FILE} has more than {LARGEST} bytes.")
+    if len(text) > MAX_MANIFEST_BYTES:
+        raise BadManifest(f"{FILE} has more than {MAX_MANIFEST_BYTES} bytes.")
     try:
         table: Mapping[str, Any] = tomllib.loads(text.decode())
         return Manifest.model_validate(table)
@@ -113,41 +113,41 @@ def parse(text: bytes) -> Manifest:
     except RecursionError:
         raise BadManifest(f"{FILE} is nested too deep.") from None
     except ValidationError as error:
-        raise BadManifest(f"{FILE}: {'; '.join(map(_told, error.errors()))}.") from error
+        raise BadManifest(f"{FILE}: {'; '.join(map(_fault_text, error.errors()))}.") from error
 
 
-def _told(fault: Any) -> str:
+def _fault_text(fault: Any) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     return f"{place}: {re.sub('^Value error, ', '', fault['msg'])}"
 
 
-def check_met(manifest: Manifest, version: str) -> None:
+def check_requirements(manifest: Manifest, version: str) -> None:
     """Check the required Easel version and packages. Raises :class:`Unmet`.
 
     Nothing is installed here: the text names the command.
     """
     if manifest.easel and Version(version) not in SpecifierSet(manifest.easel, prereleases=True):
         raise Unmet(f"It is made for Easel {manifest.easel}; this is {version}.")
-    lacking = missing(manifest.requires)
+    lacking = missing_requirements(manifest.requires)
     if lacking:
-        raise Unmet(f"Not installed: {', '.join(lacking)}. {command(lacking)}")
+        raise Unmet(f"Not installed: {', '.join(lacking)}. {pip_command(lacking)}")
 
 
-def missing(requirements: Iterable[str]) -> list[str]:
+def missing_requirements(requirements: Iterable[str]) -> list[str]:
     """Those that the installed packages do not meet."""
-    return [text for text in requirements if not _installed(Requirement(text))]
+    return [text for text in requirements if not _is_installed(Requirement(text))]
 
 
-def command(lacking: Iterable[str]) -> str:
+def pip_command(lacking: Iterable[str]) -> str:
     """What to run, in words."""
     return "Run: pip install " + " ".join(f"'{text}'" for text in lacking)
 
 
-def _installed(requirement: Requirement) -> bool:
+def _is_installed(requirement: Requirement) -> bool:
     if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
         return True
     try:
-        found = Version(metadata.version(requirement.name))
+        version = Version(metadata.version(requirement.name))
     except (metadata.PackageNotFoundError, InvalidVersion, TypeError, KeyError):
         return False  # the last three: a package whose metadata is torn
-    return requirement.specifier.contains(found, prereleases=True)
+    return requirement.specifier.contains(version, prereleases=True)

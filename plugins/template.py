@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from plugins.finding import EXTENSIONS
-from plugins.manifest import FILE, RESERVED
+from plugins.discovery import EXTENSIONS
+from plugins.manifest import FILE, RESERVED_NAMES
 
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 USAGE = "easel plugin new NAME [--data-dir DIR]"
 
 FILES = {
@@ -22,7 +22,7 @@ hooks = ["routes", "parts", "task", "after_decode"]
     "web.py": '''"""The part in the web process: routes, parts of the page. No torch here."""
 
 from plugins import hook
-from plugins.nouns import Ask, Input, Part, Reply, Route, Slot, Task
+from plugins.api import Ask, Input, Part, Reply, Route, Slot, Task
 
 
 def hello(ask: Ask) -> Reply:
@@ -82,7 +82,7 @@ from PIL import Image
 
 from generator.request import GenerationRequest, Seeds
 from plugins.host import Choice, Host, State
-from plugins.nouns import Ask, Side
+from plugins.api import Ask, Side
 from webapp.version import VERSION
 
 DATA_DIR = Path(__file__).parents[3]
@@ -124,7 +124,7 @@ def test_it_writes_on_pictures(words: str) -> None:
 
 def write_plugin(name: str, data_dir: Path) -> Path:
     """The folder of a new plugin. Raises ``ValueError`` for a bad name or one that is taken."""
-    if not NAME.fullmatch(name) or name in RESERVED:
+    if not NAME_PATTERN.fullmatch(name) or name in RESERVED_NAMES:
         raise ValueError(f"{name!r}: letters a-z, digits, - and _ make a name; a letter begins it.")
     folder = data_dir / EXTENSIONS / name
     if folder.exists():

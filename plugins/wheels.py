@@ -9,13 +9,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from generator.reasons import reason_of
+from plugins.discovery import ENTRY_POINT_GROUP
 from plugins.errors import BadPackage
-from plugins.finding import GROUP
-from plugins.manifest import FILE, command, missing
+from plugins.manifest import FILE, missing_requirements, pip_command
 
 INFO = ".dist-info"
-LARGEST = 1 << 20  # bytes of a file of metadata
-OURSELVES = "easel"  # what a manifest's "easel" says, a wheel may say of the distribution
+MAX_METADATA_BYTES = 1 << 20  # bytes of a file of metadata
+EASEL = "easel"  # what a manifest's "easel" says, a wheel may say of the distribution
 
 
 def is_wheel(names: list[str]) -> bool:
@@ -33,8 +33,8 @@ def root_in_wheel(packed: zipfile.ZipFile) -> str:
     folders = sorted({name.partition("/")[0] for name in names if is_wheel([name])})
     if len(folders) != 1:
         raise BadPackage(f"A wheel has one folder NAME-VERSION{INFO}; this has {len(folders)}.")
-    check_metadata(_member(packed, f"{folders[0]}/METADATA"))
-    entry, value = entry_point(_member(packed, f"{folders[0]}/entry_points.txt", b""))
+    check_metadata(_read_member(packed, f"{folders[0]}/METADATA"))
+    entry, value = find_entry_point(_read_member(packed, f"{folders[0]}/entry_points.txt", b""))
     root = value.replace(".", "/") + "/"
     if f"{root}{FILE}" in names:
         return root
@@ -46,7 +46,7 @@ def root_in_wheel(packed: zipfile.ZipFile) -> str:
     )
 
 
-def _member(packed: zipfile.ZipFile, name: str, usual: bytes | None = None) -> bytes:
+def _read_member(packed: zipfile.ZipFile, name: str, usual: bytes | None = None) -> bytes:
     """A file of the archive. Raises :class:`BadPackage` where it is not there and has to be."""
     if name not in packed.namelist():
         if usual is None:
@@ -58,9 +58,9 @@ def _member(packed: zipfile.ZipFile, name: str, usual: bytes | None = None) -> b
 def read_entry(packed: zipfile.ZipFile, name: str) -> bytes:
     """A small file of an archive, however little of it the archive tells. Raises ``BadPackage``."""
     with packed.open(name) as file:
-        content = file.read(LARGEST + 1)  # a size makes zipfile unpack no more than that
-    if len(content) > LARGEST:
-        raise BadPackage(f"The archive's {name} has more than {LARGEST} bytes.")
+        content = file.read(MAX_METADATA_BYTES + 1)  # a size makes zipfile unpack no more than that
+    if len(content) > MAX_METADATA_BYTES:
+        raise BadPackage(f"The archive's {name} has more than {MAX_METADATA_BYTES} bytes.")
     return content
 
 
@@ -74,12 +74,12 @@ def check_metadata(text: bytes) -> None:
         wanted = [Requirement(each) for each in facts.get_all("Requires-Dist") or ()]
     except (InvalidVersion, InvalidRequirement) as error:
         raise BadPackage(f"The wheel's METADATA cannot be meant: {error}") from error
-    lacking = missing(str(each) for each in wanted if each.name.lower() != OURSELVES)
+    lacking = missing_requirements(str(each) for each in wanted if each.name.lower() != EASEL)
     if lacking:
-        raise BadPackage(f"The wheel needs what is not installed: {command(lacking)}")
+        raise BadPackage(f"The wheel needs what is not installed: {pip_command(lacking)}")
 
 
-def entry_point(text: bytes) -> tuple[str, str]:
+def find_entry_point(text: bytes) -> tuple[str, str]:
     """Name and package of the one plugin. Raises :class:`BadPackage` for none, or several."""
     table = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     table.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
@@ -88,10 +88,10 @@ def entry_point(text: bytes) -> tuple[str, str]:
     except (UnicodeDecodeError, configparser.Error) as error:
         why = reason_of(error, "a line in it is no NAME = VALUE")
         raise BadPackage(f"The wheel's entry_points.txt cannot be read: {why}.") from error
-    found = table.items(GROUP) if table.has_section(GROUP) else []
-    if len(found) != 1:
+    entries = table.items(ENTRY_POINT_GROUP) if table.has_section(ENTRY_POINT_GROUP) else []
+    if len(entries) != 1:
         raise BadPackage(
-            f"A plugin's wheel has one entry point of the group {GROUP}, as in "
-            f"[{GROUP}] my-plugin = my_package; this has {len(found)}."
+            f"A plugin's wheel has one entry point of the group {ENTRY_POINT_GROUP}, as in "
+            f"[{ENTRY_POINT_GROUP}] my-plugin = my_package; this has {len(entries)}."
         )
-    return found[0][0], found[0][1].strip()
+    return entries[0][0], entries[0][1].strip()

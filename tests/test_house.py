@@ -21,13 +21,17 @@ def imported_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["webapp.app", "webapp.web", "webapp.supervisor"])
+@pytest.mark.parametrize(
+    "module", ["webapp.app", "webapp.processes.web_server", "webapp.processes.supervisor"]
+)
 def test_web_process_and_supervisor_never_import_torch(module: str) -> None:
     assert imported_by(f"import {module}").isdisjoint(HEAVY)
 
 
 def test_supervisor_is_light() -> None:
-    assert imported_by("import webapp.supervisor").isdisjoint({*HEAVY, "flask", "gunicorn"})
+    assert imported_by("import webapp.processes.supervisor").isdisjoint(
+        {*HEAVY, "flask", "gunicorn"}
+    )
 
 
 def test_generator_works_without_the_web() -> None:

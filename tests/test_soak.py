@@ -4,11 +4,11 @@ import random
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.soak.bad_files import made
-from benchmarks.soak.client import HUNG, Tally
+from benchmarks.soak.bad_files import generated_files
+from benchmarks.soak.client import HUNG, OutcomeCounts
 from benchmarks.soak.damage import damage_state, remove_state
-from benchmarks.soak.observer import Sight
-from benchmarks.soak.report import Soak, as_markdown, failures, tracebacks
+from benchmarks.soak.observer import Observations
+from benchmarks.soak.report import SoakResult, as_markdown, failures, tracebacks
 
 LOG = """\
 2026-11-29 18:42:31 ERROR easel.web: POST /x failed
@@ -20,17 +20,23 @@ LOG = """\
 
 
 def test_a_soak_fails_by_latency_memory_silence_and_an_owner_who_waits() -> None:
-    soak = Soak(Tally(), sight=asdict(Sight(latencies=[0.1, 1.9], web_mib=1500)))
+    soak = SoakResult(
+        OutcomeCounts(), sight=asdict(Observations(latencies=[0.1, 1.9], web_mib=1500))
+    )
     assert not failures(soak)
     soak.sight |= {"latencies": [0.1, 2.1], "web_mib": 1600, "failures": 1}
     soak.tally.add("the owner's draw", HUNG)
     assert len(failures(soak)) == 4
-    assert failures(Soak(Tally(), sight=asdict(Sight()))) == ["/healthz was never asked."]
+    assert failures(SoakResult(OutcomeCounts(), sight=asdict(Observations()))) == [
+        "/healthz was never asked."
+    ]
 
 
 def test_tracebacks_are_counted_by_their_last_line() -> None:
     assert dict(tracebacks(LOG)) == {"sqlite#.OperationalError: disk # is full": 1}
-    page = as_markdown(Soak(Tally(), sight=asdict(Sight(latencies=[0.5]))), "a machine", LOG)
+    page = as_markdown(
+        SoakResult(OutcomeCounts(), sight=asdict(Observations(latencies=[0.5]))), "a machine", LOG
+    )
     assert "| tracebacks in the log | 1 |" in page
 
 
@@ -41,5 +47,5 @@ def test_state_is_damaged_and_taken_away_and_bad_files_are_made(tmp_path: Path) 
         assert damage_state(tmp_path, random.Random(seed))
     remove_state(tmp_path)
     assert not list((tmp_path / ".easel").iterdir())
-    for bad in made():
-        bad.arrive(tmp_path)
+    for bad in generated_files():
+        bad.write_into(tmp_path)

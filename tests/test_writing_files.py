@@ -8,31 +8,31 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("webapp", "filebrowser", "generator", "plugins")
-TOOLS = ("generator/default_checkpoint/", "plugins/nsfw_censor/decode.py")
+ROOMS = ("webapp", "filebrowser", "generator", "plugins", "training")
+TOOLS = ("training/", "plugins/nsfw_censor/convert_weights.py")
 """Run by developers, on their own files."""
 
 ALLOWED = {
     "filebrowser/atomic_file.py": "writes whole files",
     "generator/atomic_file.py": "likewise",
-    "filebrowser/copying.py": "copies into a folder that gets its name at the end",
+    "filebrowser/operations/copy_tree.py": "copies into a folder that gets its name at the end",
     "filebrowser/dav/entries.py": "an empty file that a lock makes",
     "filebrowser/database.py": "an empty database, and a lock",
-    "filebrowser/extract.py": "unpacks into a folder that gets its name at the end",
-    "filebrowser/renames.py": "keeps a name free for a moment",
-    "filebrowser/texts.py": "trades its draft for what is there",
-    "filebrowser/uploads/carrying.py": "copies uploads to another disk",
-    "filebrowser/uploads/staging.py": "the bytes of uploads, which grow",
+    "filebrowser/operations/extract.py": "unpacks into a folder that gets its name at the end",
+    "filebrowser/operations/renames.py": "keeps a name free for a moment",
+    "filebrowser/text_files.py": "trades its draft for what is there",
+    "filebrowser/uploads/cross_device_copy.py": "copies uploads to another disk",
+    "filebrowser/uploads/staging_area.py": "the bytes of uploads, which grow",
     "generator/database.py": "an empty database, and a lock",
-    "generator/models/unpacking.py": "writes where its caller told it, a draft",
-    "plugins/installing.py": "unpacks into a folder that gets its name at the end",
+    "generator/models/torch_to_safetensors.py": "writes where its caller told it, a draft",
+    "plugins/installer.py": "unpacks into a folder that gets its name at the end",
     "plugins/template.py": "a new plugin of the person at the keyboard",
     "webapp/documentation.py": "a developer's tool",
-    "webapp/queues/ballast.py": "room that is freed on a full disk",
-    "webapp/queues/database.py": "an empty file to hold a lock on",
-    "webapp/queues/wake.py": "pipes",
-    "webapp/secret_files.py": "an empty file to hold a lock on",
-    "webapp/sessions.py": "one line more in a file that grows",
+    "webapp/queues/sqlite/ballast_file.py": "room that is freed on a full disk",
+    "webapp/queues/sqlite/database.py": "an empty file to hold a lock on",
+    "webapp/queues/notifier.py": "pipes",
+    "webapp/settings/secret_files.py": "an empty file to hold a lock on",
+    "webapp/access/revoked_logins.py": "one line more in a file that grows",
 }
 NEVER = frozenset({"write_text", "write_bytes", "NamedTemporaryFile", "mkstemp"})
 FLAGS = re.compile(r"O_(WRONLY|RDWR|CREAT|APPEND|TRUNC)")

@@ -17,25 +17,25 @@ easel version                  print the version
 
 def serve(words: Sequence[str]) -> int:
     """The supervisor: web process and workers."""
-    from webapp.config import parse, parser
-    from webapp.supervisor import run
+    from webapp.processes.supervisor import run
+    from webapp.settings.config import build_parser, parse
 
     if {"--help", "-h"} & set(words):
-        parser().print_help()
+        build_parser().print_help()
         return 0
     return run(parse(words), words)
 
 
 def web(words: Sequence[str]) -> int:
     """The web process; started by serve."""
-    from webapp.web import main as run_web
+    from webapp.processes.web_server import main as run_web
 
     return run_web(words)
 
 
 def worker(words: Sequence[str]) -> int:
     """A worker process; started by serve."""
-    from webapp.worker import main as run_worker
+    from webapp.worker.main import main as run_worker
 
     return run_worker(words)
 
@@ -50,10 +50,10 @@ def generate(words: Sequence[str]) -> int:
 def plugin(words: Sequence[str]) -> int:
     """Write a new plugin; other words are flags, of which --data-dir counts."""
     from plugins.template import main as run_template
-    from webapp.config import parse
+    from webapp.settings.config import parse
 
-    named = [word for word in words[:2] if not word.startswith("-")]
-    return run_template(named, parse(words[len(named) :]).data_dir)
+    names = [word for word in words[:2] if not word.startswith("-")]
+    return run_template(names, parse(words[len(names) :]).data_dir)
 
 
 def version(words: Sequence[str]) -> int:
@@ -73,13 +73,13 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "version": version,
 }
 
-RUNNING = frozenset({"serve", "web", "worker", "generate"})
+DATA_DIR_COMMANDS = frozenset({"serve", "web", "worker", "generate"})
 """Commands that work in the data directory and keep what is their own from others."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 is success, 1 a failure, 2 words that cannot be understood."""
-    from webapp.config import UnknownFlag
+    from webapp.settings.config import UnknownFlag
 
     os.environ["HF_HUB_OFFLINE"] = "1"
     # How long OpenMP threads spin at a barrier before they sleep. The default spins so long that
@@ -93,10 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name = words.pop(0) if words and words[0] in COMMANDS else "serve"
     try:
-        if name in RUNNING:
-            from webapp.state_folder import keep_private
+        if name in DATA_DIR_COMMANDS:
+            from webapp.settings.state_folder import set_private_umask
 
-            keep_private()
+            set_private_umask()
         return COMMANDS[name](words)
     except UnknownFlag as error:
         print(f"easel: {error}", file=sys.stderr)

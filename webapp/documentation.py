@@ -6,8 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from generator.request import Snapshot
-from webapp.flags import FLAGS, Flag
-from webapp.options_table import OPTIONS, Option
+from webapp.settings.flags import FLAGS, Flag
+from webapp.settings.options_table import OPTIONS, Option
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 FLAGS_OPENING = """# Flags
@@ -15,7 +15,7 @@ FLAGS_OPENING = """# Flags
 `./webui.sh [flags]`. Every flag has an environment variable: `--data-dir` is `EASEL_DATA_DIR`,
 `EASEL_NO_HASHING=1` is `--no-hashing`; several paths are separated by colons. The command line
 beats `COMMANDLINE_ARGS`, which beats the environment's `EASEL_*`. An unknown flag is an error that
-names the nearest known one. This page is made from `webapp/flags.py` by `make docs`.
+names the nearest known one. This page is made from `webapp/settings/flags.py` by `make docs`.
 """
 FLAGS_CLOSING = """## Accepted and ignored
 
@@ -26,8 +26,8 @@ OPTIONS_OPENING = """# Options
 
 `GET` and `POST /sdapi/v1/options`, kept in `config.json` in the data directory. Names and defaults
 are AUTOMATIC1111's. **Works** marks those that change pictures or files here; the others are kept
-and answered, so that clients keep working. This page is made from `webapp/options_table.py` by
-`make docs`.
+and answered, so that clients keep working. This page is made from
+`webapp/settings/options_table.py` by `make docs`.
 """
 READ_BY_ROUTES = frozenset(
     {
@@ -73,16 +73,16 @@ READ_BY_ROUTES = frozenset(
 def flags_page() -> str:
     """docs/flags.md: every flag of the table, those that work first."""
     lines = [FLAGS_OPENING]
-    for section in dict.fromkeys(flag.section for flag in FLAGS if flag.works):
-        rows = [flag for flag in FLAGS if flag.section == section and flag.works]
+    for section in dict.fromkeys(flag.section for flag in FLAGS if flag.is_supported):
+        rows = [flag for flag in FLAGS if flag.section == section and flag.is_supported]
         lines += [f"## {section}", "", "| flag | what it does |", "|---|---|"]
-        lines += [f"| `{shown(flag)}` | {flag.help} |" for flag in rows] + [""]
+        lines += [f"| `{flag_usage(flag)}` | {flag.help} |" for flag in rows] + [""]
     lines += [FLAGS_CLOSING, "| flag | why |", "|---|---|"]
-    lines += [f"| `{shown(flag)}` | {flag.help} |" for flag in FLAGS if not flag.works]
+    lines += [f"| `{flag_usage(flag)}` | {flag.help} |" for flag in FLAGS if not flag.is_supported]
     return "\n".join(lines) + "\n"
 
 
-def shown(flag: Flag) -> str:
+def flag_usage(flag: Flag) -> str:
     """A flag as one types it, with its aliases and what it takes."""
     dashes = "-" if len(flag.name) == 1 else "--"
     names = ", ".join([dashes + flag.name, *(f"--{alias}" for alias in flag.aliases)])
@@ -111,11 +111,11 @@ def _limits(option: Option) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {"flags.md": flags_page, "options.md": options_page}
 
 
-def write(folder: Path = DOCS) -> None:
+def write_pages(folder: Path = DOCS) -> None:
     """Write every page into ``folder``."""
     for name, page in PAGES.items():
         (folder / name).write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write()
+    write_pages()

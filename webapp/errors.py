@@ -53,11 +53,11 @@ from generator.errors import (
     WrongArchitecture,
 )
 from plugins.errors import BadManifest, BadPackage, PluginError, Withheld
-from webapp.memory_errors import memory_error, reason
+from webapp.memory_errors import find_memory_error, first_sentence
 from webapp.queues.contracts import Answer
 from webapp.queues.errors import AnswerTooLarge, QueueError, QueueFull
 
-BACK_SOON = 30
+RETRY_AFTER_DRAIN = 30
 """Seconds after which a service that ends may have been started again."""
 
 
@@ -143,7 +143,7 @@ class Draining(Unavailable):
     """The service ends, and may be back soon."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__(detail, BACK_SOON)
+        super().__init__(detail, RETRY_AFTER_DRAIN)
 
 
 class UnknownStyle(Refused):
@@ -224,7 +224,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
 )
 """The first class that fits decides; ``Refused`` carries its own status; all else is 500."""
 
-ITS_WORDS = re.compile(
+A1111_REFUSALS = re.compile(
     r"Script '.*' not found|always on script .* not found|"
     r"Cannot have a selectable script in the always on scripts params|"
     r"(Init image|Image|Model) not found|Incorrect username or password|Not authenticated|"
@@ -235,8 +235,8 @@ ITS_WORDS = re.compile(
 )
 """What AUTOMATIC1111 refuses by FastAPI's HTTPException, whose text is empty."""
 
-FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
-NAMES: Mapping[type[BaseException], str] = {
+FULL_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT})
+ERROR_NAMES: Mapping[type[BaseException], str] = {
     NotANumber: "NansException",
     Refused: "HTTPException",
     BadRequest: "HTTPException",
@@ -251,46 +251,49 @@ def status_of(exception: BaseException) -> int:
     """The HTTP status of an exception: the table above, 507 for a full disk, else 500."""
     if isinstance(exception, Refused):
         return exception.status
-    if memory_error(exception):
+    if find_memory_error(exception):
         return 500
-    if isinstance(exception, OSError) and exception.errno in FULL_DISK:
+    if isinstance(exception, OSError) and exception.errno in FULL_DISK_ERRORS:
         return 507
     if isinstance(exception, sqlite3.Error) and "full" in str(exception):
         return 507
     return next((status for kind, status in STATUSES if isinstance(exception, kind)), 500)
 
 
-def envelope(exception: BaseException) -> Answer:
+def error_answer(exception: BaseException) -> Answer:
     """The stored answer of a failed request. Never a traceback, never an unknown error's text."""
     if isinstance(exception, InvalidFields):
         return json_answer(422, {"detail": [fault_json(fault) for fault in exception.faults]})
-    detail, errors = texts(exception)
+    detail, errors = error_texts(exception)
     body = {"error": name_of(exception), "detail": detail, "body": "", "errors": errors}
     return json_answer(status_of(exception), body)
 
 
-def texts(exception: BaseException) -> tuple[str, str]:
+def error_texts(exception: BaseException) -> tuple[str, str]:
     """``detail`` and ``errors``: the sentence in both, for clients that read either.
 
     AUTOMATIC1111's own refusals have an empty ``errors``, as it answers them.
     """
-    detail, errors = sentences(exception)
-    return detail, "" if ITS_WORDS.fullmatch(detail) else errors
+    detail, errors = own_texts(exception)
+    return detail, "" if A1111_REFUSALS.fullmatch(detail) else errors
 
 
-def sentences(exception: BaseException) -> tuple[str, str]:
+def own_texts(exception: BaseException) -> tuple[str, str]:
     """``detail`` and ``errors`` of our own."""
     if isinstance(exception, Refused):
         return exception.detail, exception.detail
-    memory = memory_error(exception)
+    memory = find_memory_error(exception)
     if memory is not None:
-        text = f"Out of memory: ask for a smaller picture or a smaller batch. ({reason(memory)})"
+        text = (
+            "Out of memory: ask for a smaller picture or a smaller batch. "
+            f"({first_sentence(memory)})"
+        )
         return text, text
     if isinstance(exception, FileError):
         return str(exception), str(exception)
     if isinstance(exception, BadRequest):
-        named = exception.field and exception.field not in str(exception)
-        text = f"{exception.field}: {exception}" if named else str(exception)
+        field_missing = exception.field and exception.field not in str(exception)
+        text = f"{exception.field}: {exception}" if field_missing else str(exception)
         return text, text
     if isinstance(exception, GeneratorError | PluginError | TimeoutError | QueueError):
         return str(exception), str(exception)
@@ -305,10 +308,10 @@ def sentences(exception: BaseException) -> tuple[str, str]:
 
 def name_of(exception: BaseException) -> str:
     """The ``error`` of the envelope."""
-    if memory_error(exception):
+    if find_memory_error(exception):
         return OUT_OF_MEMORY
     return next(
-        (name for kind, name in NAMES.items() if isinstance(exception, kind)),
+        (name for kind, name in ERROR_NAMES.items() if isinstance(exception, kind)),
         type(exception).__name__,
     )
 

@@ -16,44 +16,44 @@ from tqdm import tqdm
 
 from generator.errors import BadRequest, GeneratorError
 from generator.models.registry import Registry
-from generator.pictures.saving import CONTAINERS, encode, save
+from generator.pictures.picture_files import CONTAINERS, encode_picture, write_picture_file
 from generator.request import Generation, GenerationRequest, Picture, Progress, Stop
 from generator.sampling.names import (
     DEFAULT_SAMPLER,
     DEFAULT_SCHEDULE,
     SAMPLER_NAMES,
     SCHEDULE_NAMES,
-    resolve,
+    resolve_names,
 )
+from plugins.api import Side
+from plugins.engine_listener import PluginListener
 from plugins.errors import PluginError
-from plugins.listening import PluginListener
-from plugins.nouns import Side
-from webapp.config import UnknownFlag, parse
-from webapp.devices import devices
 from webapp.errors import InvalidFields, Refused
-from webapp.first_start import prepare
-from webapp.flags import FLAGS, Flag
-from webapp.memory_errors import memory_error
-from webapp.places import CannotUse
-from webapp.plugging import host_of
-from webapp.plugin_desk import PluginDesk
+from webapp.memory_errors import find_memory_error
+from webapp.plugins.model_registry import registry_of
+from webapp.plugins.plugin_factory import create_host
+from webapp.plugins.web_plugins import WebPlugins
 from webapp.queues.frames import EasExtras
-from webapp.requests.accepting import accept
-from webapp.requests.fields import read
-from webapp.requests.given import Given
-from webapp.requests.models_of import checkpoint
+from webapp.requests.context import RequestContext
+from webapp.requests.fields import read_body
+from webapp.requests.model_choice import choose_checkpoint
+from webapp.requests.translate import translate_body
 from webapp.requests.txt2img import Txt2Img
-from webapp.settings import options_of
-from webapp.shelves import registry_of
+from webapp.settings.config import UnknownFlag, parse
+from webapp.settings.data_dir import CannotUse
+from webapp.settings.devices import resolve_devices
+from webapp.settings.first_start import prepare
+from webapp.settings.flags import FLAGS, Flag
+from webapp.settings.option_store import options_of
 from webapp.version import INFOTEXT_VERSION
-from webapp.worker import engine_of, use_threads
+from webapp.worker.main import engine_of, use_threads
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from webapp.config import Config
+    from webapp.settings.config import Config
 
-DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+EXIT_DONE, EXIT_FAILED, EXIT_MISUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
 FALLBACK_SIZE = 512  # pixels, where a checkpoint does not tell its own
 
 Say = Callable[[str], None]
@@ -65,19 +65,19 @@ def main(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> in
     0: drawn. 1: it could not be drawn or saved. 2: the command line, or the request, is at fault.
     130: interrupted. Nothing half-written is left in any case.
     """
-    arguments = parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     try:
         return draw(arguments, parse(arguments.service, environment))
     except (UnknownFlag, BadRequest, Refused, InvalidFields) as error:
-        return _complain(str(error), MISUSED)
+        return _report_error(str(error), EXIT_MISUSED)
     except (GeneratorError, PluginError, CannotUse) as error:
-        return _complain(str(error), FAILED)
+        return _report_error(str(error), EXIT_FAILED)
     except (MemoryError, RuntimeError) as error:
-        if not memory_error(error):
+        if not find_memory_error(error):
             raise
-        return _complain("Out of memory: ask for a smaller picture", FAILED)
+        return _report_error("Out of memory: ask for a smaller picture", EXIT_FAILED)
     except KeyboardInterrupt:
-        return _complain("interrupted", INTERRUPTED)
+        return _report_error("interrupted", EXIT_INTERRUPTED)
 
 
 def draw(arguments: argparse.Namespace, config: "Config") -> int:
@@ -85,24 +85,24 @@ def draw(arguments: argparse.Namespace, config: "Config") -> int:
     prepare(config)
     registry = registry_of(config)
     options = options_of(config)
-    desk = PluginDesk(config, options, logging.getLogger("easel"))
+    web_plugins = WebPlugins(config, options, logging.getLogger("easel"))
     try:
-        request = request_of(arguments, registry, options.get(), desk)
+        request = request_of(arguments, registry, options.get(), web_plugins)
     finally:
-        desk.close()
+        web_plugins.close()
     generation = _run(config, registry, request)
-    paths = targets(arguments.output, request.seeds.seed, len(generation.pictures))
+    paths = output_paths(arguments.output, request.seeds.seed, len(generation.pictures))
     for path, picture in zip(paths, generation.pictures, strict=True):
-        save(path, _encoded(picture, path, request.options.jpeg_quality))
+        write_picture_file(path, _encode(picture, path, request.options.jpeg_quality))
         print(f"{path} (seed {picture.seed}, {generation.seconds:.1f} s)")
     for comment in generation.comments:
         print(comment, file=sys.stderr)
-    return DONE
+    return EXIT_DONE
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """What the command understands by itself; the service's other flags are accepted too."""
-    made = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="easel generate",
         description="Draw pictures into files, without a server.",
         epilog="The flags of the service are accepted too: see docs/flags.md.",
@@ -110,8 +110,8 @@ def parser() -> argparse.ArgumentParser:
         conflict_handler="resolve",
     )
     for flag in FLAGS:
-        _pass_on(made, flag, argparse.SUPPRESS)
-    add = made.add_argument
+        _pass_on(parser, flag, argparse.SUPPRESS)
+    add = parser.add_argument
     add("prompt", help="what to draw; the grammar is AUTOMATIC1111's")
     add("-o", "--output", type=_picture_file, help="default: easel-SEED.png; png, jpg or webp")
     add("--negative", default="", metavar="TEXT", help="what to keep out of the picture")
@@ -125,24 +125,26 @@ def parser() -> argparse.ArgumentParser:
     add("--checkpoint", default="", metavar="NAME", help="name, title or hash; see docs/models.md")
     add("--batch", type=int, default=1, metavar="N", help="draw N pictures, with seeds one apart")
     for name, text in (("data-dir", "where models lie"), ("device", "auto, cpu, cuda:N")):
-        _pass_on(made, next(flag for flag in FLAGS if flag.name == name), text)
-    return made
+        _pass_on(parser, next(flag for flag in FLAGS if flag.name == name), text)
+    return parser
 
 
 def request_of(
     arguments: argparse.Namespace,
     registry: Registry,
     options: Mapping[str, object],
-    plugins: PluginDesk,
+    plugins: WebPlugins,
 ) -> GenerationRequest:
     """The request, checked. Raises BadRequest, Refused or InvalidFields naming what is wrong."""
     extras = EasExtras(sd_model_checkpoint=arguments.checkpoint or None)
-    choices, away = plugins.choices, plugins.away
-    given = Given(options, registry, "", INFOTEXT_VERSION, choices=choices, away=away)
-    sampler, schedule = _named(arguments.sampler, arguments.schedule, plugins)
-    file = registry.find_checkpoint(checkpoint({}, extras, given))
+    choices, away = plugins.choices, plugins.absent_plugin
+    context = RequestContext(
+        options, registry, "", INFOTEXT_VERSION, choices=choices, absent_plugin=away
+    )
+    sampler, schedule = _resolve_names(arguments.sampler, arguments.schedule, plugins)
+    file = registry.find_checkpoint(choose_checkpoint({}, extras, context))
     size = file.default_size or FALLBACK_SIZE
-    body = read(
+    body = read_body(
         Txt2Img,
         {
             "prompt": arguments.prompt,
@@ -158,10 +160,10 @@ def request_of(
             "alwayson_scripts": {"sd_model_checkpoint": arguments.checkpoint or None},
         },
     )
-    return accept(body, given).request
+    return translate_body(body, context).request
 
 
-def targets(output: Path | None, seed: int, count: int) -> tuple[Path, ...]:
+def output_paths(output: Path | None, seed: int, count: int) -> tuple[Path, ...]:
     """Where the pictures go: the file itself for one, ``NAME-1``, ``NAME-2`` ... for several."""
     path = output or Path(f"easel-{seed}.png")
     if count == 1:
@@ -169,7 +171,7 @@ def targets(output: Path | None, seed: int, count: int) -> tuple[Path, ...]:
     return tuple(path.with_stem(f"{path.stem}-{number}") for number in range(1, count + 1))
 
 
-class Bar:
+class ProgressBar:
     """Shows progress on a terminal, and nothing elsewhere."""
 
     def __init__(self) -> None:
@@ -190,36 +192,41 @@ class Bar:
 
 def _run(config: "Config", registry: Registry, request: GenerationRequest) -> Generation:
     use_threads(config.threads)  # plugins may import torch
-    plugins = host_of(Side.WORKER, config, options_of(config), logging.getLogger("easel"))
-    engine = engine_of(config, registry, devices(config.device)[0], PluginListener(plugins))
-    bar = Bar()
+    plugins = create_host(Side.WORKER, config, options_of(config), logging.getLogger("easel"))
+    engine = engine_of(config, registry, resolve_devices(config.device)[0], PluginListener(plugins))
+    bar = ProgressBar()
     try:
         return engine.run(request, bar)
     finally:
         bar.close()
 
 
-def _named(sampler: str, schedule: str, plugins: PluginDesk) -> tuple[str, str]:
+def _resolve_names(sampler: str, schedule: str, plugins: WebPlugins) -> tuple[str, str]:
     """Both names in full. A person is told of a wrong name; only the API must draw anyway."""
     samplers, schedules = plugins.choices("samplers"), plugins.choices("schedules")
-    own = DEFAULT_SAMPLER if sampler in samplers else sampler
+    sampler_or_default = DEFAULT_SAMPLER if sampler in samplers else sampler
     label = None if schedule == DEFAULT_SCHEDULE or schedule in schedules else schedule
     try:
-        name, ours = resolve(own, label, lenient=False)
+        name, schedule_name = resolve_names(sampler_or_default, label, lenient=False)
     except KeyError as error:
-        wrong = str(error.args[0])
-        why = plugins.away("samplers", wrong) or plugins.away("schedules", wrong)
+        unknown_name = str(error.args[0])
+        plugin_reason = plugins.absent_plugin("samplers", unknown_name) or plugins.absent_plugin(
+            "schedules", unknown_name
+        )
         raise BadRequest(
-            why
-            or f"{wrong!r} is no sampler or schedule. "
+            plugin_reason
+            or f"{unknown_name!r} is no sampler or schedule. "
             f"Samplers: {', '.join((*(each.name for each in SAMPLER_NAMES), *samplers))}. "
             f"Schedules: {', '.join((*(each.label for each in SCHEDULE_NAMES), *schedules))}."
         ) from error
-    return sampler if sampler in samplers else name, schedule if schedule in schedules else ours
+    return (
+        sampler if sampler in samplers else name,
+        schedule if schedule in schedules else schedule_name,
+    )
 
 
-def _encoded(picture: Picture, path: Path, quality: int) -> bytes:
-    return encode(picture.image, path.suffix[1:], picture.infotext, quality)
+def _encode(picture: Picture, path: Path, quality: int) -> bytes:
+    return encode_picture(picture.image, path.suffix[1:], picture.infotext, quality)
 
 
 def _picture_file(text: str) -> Path:
@@ -246,15 +253,15 @@ class _PassOn(argparse.Action):
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), *typed])
 
 
-def _pass_on(made: argparse.ArgumentParser, flag: Flag, text: str) -> None:
+def _pass_on(parser: argparse.ArgumentParser, flag: Flag, text: str) -> None:
     names = [f"-{name}" if len(name) == 1 else f"--{name}" for name in (flag.name, *flag.aliases)]
     count = 0 if flag.kind == "switch" else 1
     metavar = None if count == 0 else flag.kind.upper()
-    made.add_argument(
+    parser.add_argument(
         *names, action=_PassOn, nargs=count, dest="service", default=[], metavar=metavar, help=text
     )
 
 
-def _complain(text: str, code: int) -> int:
+def _report_error(text: str, code: int) -> int:
     print(f"easel generate: {text}", file=sys.stderr)
     return code

@@ -1,8 +1,8 @@
 """The log of a process: lines for people, or JSON for machines.
 
-What a line belongs to (request, job, user) is bound once, by :func:`bind` or :func:`about`, and
-every line logged meanwhile carries it. A line never spans two: what came from outside cannot
-write lines of its own.
+What a line belongs to (request, job, user) is bound once, by :func:`bind` or
+:func:`bind_for_block`, and every line logged meanwhile carries it. A line never spans two: what
+came from outside cannot write lines of its own.
 """
 
 import json
@@ -15,8 +15,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-FACTS = ("request", "job", "user")
+PLAIN_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+BOUND_NAMES = ("request", "job", "user")
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 SECRETS = re.compile(
     r"""((?:signature|password|token|auth|session)=)[^&\s"']+"""
@@ -25,9 +25,9 @@ SECRETS = re.compile(
 )
 """Values in queries and headers that open something; libraries may quote them in their lines."""
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_FACTS: Mapping[str, str] = MappingProxyType({})
 
-_facts: ContextVar[Mapping[str, str]] = ContextVar("facts", default=NOTHING)
+_facts: ContextVar[Mapping[str, str]] = ContextVar("facts", default=NO_FACTS)
 
 
 def bind(**facts: str) -> None:
@@ -37,16 +37,16 @@ def bind(**facts: str) -> None:
 
 def unbind() -> None:
     """Drop the bound values of this thread's context."""
-    _facts.set(NOTHING)
+    _facts.set(NO_FACTS)
 
 
-def bound(name: str) -> str:
+def bound_value(name: str) -> str:
     """What is bound under a name, "" for nothing."""
     return _facts.get().get(name, "")
 
 
 @contextmanager
-def about(**facts: str) -> Iterator[None]:
+def bind_for_block(**facts: str) -> Iterator[None]:
     """Bind for a block."""
     token = _facts.set(MappingProxyType({**_facts.get(), **facts}))
     try:
@@ -55,20 +55,22 @@ def about(**facts: str) -> Iterator[None]:
         _facts.reset(token)
 
 
-def tagged(record: logging.LogRecord) -> bool:
+def add_facts(record: logging.LogRecord) -> bool:
     """A log filter that lets every record through and adds the bound values to it."""
     known = _facts.get()
-    for name in FACTS:
+    for name in BOUND_NAMES:
         setattr(record, name, known.get(name, ""))
     return True
 
 
-def straight(text: str) -> str:
+def to_one_line(text: str) -> str:
     """A text in one line: control characters and line separators are written as escapes."""
-    return CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), masked(text))
+    return CONTROLS.sub(
+        lambda found: found[0].encode("unicode_escape").decode(), mask_secrets(text)
+    )
 
 
-def masked(text: str) -> str:
+def mask_secrets(text: str) -> str:
     """A text without the values of credentials, should one be named in it."""
     return SECRETS.sub(lambda found: f"{found[1] or ''.join(found.group(2, 3))}***", text)
 
@@ -78,15 +80,15 @@ class PlainLines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line itself."""
-        known = [(name, getattr(record, name, "")) for name in FACTS]
-        told = ", ".join(f"{name} {value}" for name, value in known if value)
-        line = straight(super().formatMessage(record))
-        return f"{line} ({straight(told)})" if told else line
+        known = [(name, getattr(record, name, "")) for name in BOUND_NAMES]
+        facts = ", ".join(f"{name} {value}" for name, value in known if value)
+        line = to_one_line(super().formatMessage(record))
+        return f"{line} ({to_one_line(facts)})" if facts else line
 
     def formatException(self, ei: object) -> str:
         """A traceback, no line of which looks like one of the log."""
         text = super().formatException(ei)  # type: ignore[arg-type]
-        return "\n".join(f"  | {straight(line)}" for line in text.splitlines())
+        return "\n".join(f"  | {to_one_line(line)}" for line in text.splitlines())
 
 
 class JsonLines(logging.Formatter):
@@ -99,19 +101,19 @@ class JsonLines(logging.Formatter):
             "time": moment.isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": masked(record.getMessage()),
+            "message": mask_secrets(record.getMessage()),
         }
-        facts |= {name: value for name in FACTS if (value := getattr(record, name, ""))}
+        facts |= {name: value for name in BOUND_NAMES if (value := getattr(record, name, ""))}
         if record.exc_info:
-            facts["exception"] = masked(self.formatException(record.exc_info))
+            facts["exception"] = mask_secrets(self.formatException(record.exc_info))
         return json.dumps(facts)
 
 
 def start_log(as_json: bool = False, level: int = logging.INFO) -> logging.Logger:
     """Send the log of this process to standard error; returns Easel's own logger."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if as_json else PlainLines(PLAIN))
-    handler.addFilter(tagged)
+    handler.setFormatter(JsonLines() if as_json else PlainLines(PLAIN_FORMAT))
+    handler.addFilter(add_facts)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     log = logging.getLogger("easel")
     log.setLevel(level)

@@ -8,25 +8,25 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from filebrowser.pictures.memory_budget import MemoryBudget
-from filebrowser.uploads.reservations import Reserve
-from filebrowser.uploads.uploads import Uploads
-from filebrowser.watcher import Watcher
+from filebrowser.uploads.reservations import ReserveSpace
+from filebrowser.uploads.upload_store import UploadStore
+from filebrowser.watch.watcher import Watcher
 from generator.atomic_file import make_folders
 from generator.models.registry import Registry
-from webapp.auth import Credentials, credentials
-from webapp.family import SUPERVISOR
-from webapp.filing import Filing, filing_of
+from webapp.access.auth import Credentials, build_credentials
+from webapp.files.file_services import FileServices, create_file_services
+from webapp.files.upload_policy import limits_of
 from webapp.logs import start_log
-from webapp.places import open_store, token
-from webapp.plugin_desk import PluginDesk
+from webapp.plugins.model_registry import registry_of
+from webapp.plugins.web_plugins import WebPlugins
+from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts import Board, Stream
-from webapp.settings import Options, options_of
-from webapp.shelves import registry_of
-from webapp.state_folder import prepare_state_folder
-from webapp.uploading import limits_of
+from webapp.settings.data_dir import open_store, service_token
+from webapp.settings.option_store import OptionStore, options_of
+from webapp.settings.state_folder import prepare_state_folder
 
 if TYPE_CHECKING:
-    from webapp.config import Config
+    from webapp.settings.config import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,18 @@ class Services:
     stream: Stream
     board: Board
     registry: Registry
-    options: Options
+    options: OptionStore
     credentials: Credentials
     log: logging.Logger
     close: Callable[[], None]
-    plugins: PluginDesk
-    reserve: Reserve  # room on the disk and in the quota, for every door that writes
+    plugins: WebPlugins
+    reserve: ReserveSpace  # room on the disk and in the quota, for every door that writes
     decoding: MemoryBudget  # memory for decoding pictures, of all requests together
     bodies: MemoryBudget  # memory for their bodies
-    filing: Filing | None = None  # None without --filebrowser
+    filing: FileServices | None = None  # None without --filebrowser
 
 
-def build(config: "Config", **overrides: Any) -> Services:
+def build_services(config: "Config", **overrides: Any) -> Services:
     """The services of a process that serves HTTP, with their threads running.
 
     Call it after any fork; ``Services.close`` ends the threads. ``overrides`` take the place of
@@ -71,16 +71,16 @@ def build(config: "Config", **overrides: Any) -> Services:
     decoding = overrides.setdefault("decoding", MemoryBudget(config.decode_budget))
     overrides.setdefault("bodies", MemoryBudget(config.body_budget))
     if "filing" not in overrides and config.filebrowser:
-        overrides["filing"] = filing_of(config, registry, decoding)
+        overrides["filing"] = create_file_services(config, registry, decoding)
         closing.callback(overrides["filing"].close)
-    filing: Filing | None = overrides.get("filing")
-    uploads = filing.uploads if filing else Uploads(limits_of(config))
-    overrides.setdefault("reserve", uploads.reservation)
+    file_services: FileServices | None = overrides.get("filing")
+    uploads = file_services.uploads if file_services else UploadStore(limits_of(config))
+    overrides.setdefault("reserve", uploads.reserve)
     overrides.setdefault("options", options_of(config))
     if "plugins" not in overrides:
-        overrides["plugins"] = _plugin_desk(config, overrides["options"], log, closing)
-        registry.look_also(overrides["plugins"].shelves())
-    overrides.setdefault("credentials", _credentials_of(config))
+        overrides["plugins"] = _create_web_plugins(config, overrides["options"], log, closing)
+        registry.set_plugin_folders(overrides["plugins"].shelves())
+    overrides.setdefault("credentials", _read_credentials(config))
     return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
 
 
@@ -95,17 +95,17 @@ def _watched_registry(config: "Config", closing: ExitStack) -> Registry:
     return registry
 
 
-def _plugin_desk(
-    config: "Config", options: Options, log: logging.Logger, closing: ExitStack
-) -> PluginDesk:
-    desk = PluginDesk(config, options, log, may_leave=SUPERVISOR in os.environ)
-    closing.callback(desk.close)
-    return desk
+def _create_web_plugins(
+    config: "Config", options: OptionStore, log: logging.Logger, closing: ExitStack
+) -> WebPlugins:
+    web_plugins = WebPlugins(config, options, log, may_leave=SUPERVISOR_VARIABLE in os.environ)
+    closing.callback(web_plugins.close)
+    return web_plugins
 
 
-def _credentials_of(config: "Config") -> Credentials:
-    return credentials(
-        token(config),
+def _read_credentials(config: "Config") -> Credentials:
+    return build_credentials(
+        service_token(config),
         config.api_auth,
         config.page_auth,
         insecure=config.insecure,

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.soak.client import Client
+from benchmarks.soak.client import SoakClient
 
 LARGE_SIDES = (16383, 4095)  # pixels
 SMALL: dict[str, Any] = {"width": 64, "height": 64, "steps": 2, "prompt": "a red house"}
@@ -18,7 +18,7 @@ XYZ_AXES: tuple[Any, ...] = (1, "1-100", [], 4, "1-100", [], 6, "1-100", [])
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class SoakRequest:
     """One request: what kind it is of, its bytes, how many of it are sent at once."""
 
     kind: str
@@ -26,11 +26,11 @@ class Call:
     at_once: int = 1
 
 
-def absurd(client: Client) -> Iterator[Call]:
+def absurd_requests(client: SoakClient) -> Iterator[SoakRequest]:
     """Bodies of drawing requests that ask for too much, in number, size or depth."""
 
-    def draw(kind: str, /, route: str = "txt2img", **changes: Any) -> Call:
-        return Call(kind, client.post(f"/sdapi/v1/{route}", {**SMALL, **changes}))
+    def draw(kind: str, /, route: str = "txt2img", **changes: Any) -> SoakRequest:
+        return SoakRequest(kind, client.post(f"/sdapi/v1/{route}", {**SMALL, **changes}))
 
     yield draw("1000 pictures", n_iter=1000, batch_size=1, width=4096, height=4096, steps=1000)
     yield draw("100 x 8 pictures", n_iter=100, batch_size=8, width=2048, height=2048, steps=150)
@@ -72,19 +72,25 @@ def absurd(client: Client) -> Iterator[Call]:
     yield draw("styles", styles=["none"] * 50_000)
     yield draw("huge numbers", seed=10**400, steps=10**30)
     yield draw("options", override_settings={f"option{n}": n for n in range(50_000)})
-    yield Call("deep JSON", client.send("POST", "/sdapi/v1/txt2img", b"[" * 500_000))
-    yield Call("many keys", client.post("/sdapi/v1/txt2img", {f"k{n}": n for n in range(100_000)}))
-    yield Call("long query", client.send("GET", "/api/files/search?q=" + "a*" * 4000))
-    yield Call("many fields", client.send("GET", "/api/files?" + "&".join(["path=/"] * 1300)))
+    yield SoakRequest("deep JSON", client.send("POST", "/sdapi/v1/txt2img", b"[" * 500_000))
+    yield SoakRequest(
+        "many keys", client.post("/sdapi/v1/txt2img", {f"k{n}": n for n in range(100_000)})
+    )
+    yield SoakRequest("long query", client.send("GET", "/api/files/search?q=" + "a*" * 4000))
+    yield SoakRequest(
+        "many fields", client.send("GET", "/api/files?" + "&".join(["path=/"] * 1300))
+    )
     for number in (90, 900):
         headers = {f"X-{n}": "a" for n in range(number)}
-        yield Call(f"{number} headers", client.send("GET", "/", b"", **headers))
+        yield SoakRequest(f"{number} headers", client.send("GET", "/", b"", **headers))
     every = dict.fromkeys(FIELDS, ["x"] * 20_000)
-    yield Call("arrays in every field", client.post("/sdapi/v1/txt2img", every))
+    yield SoakRequest("arrays in every field", client.post("/sdapi/v1/txt2img", every))
     deep: dict[str, Any] = {name: {"a": [[]] * 5_000} for name in FIELDS}
-    yield Call("objects in every field", client.post("/sdapi/v1/img2img", deep))
-    yield Call("token count", client.post("/internal/token-count", {"text": "a (b:1) " * 100_000}))
-    yield Call("infotext", client.post("/internal/infotext", {"text": "a: b, " * 300_000}))
+    yield SoakRequest("objects in every field", client.post("/sdapi/v1/img2img", deep))
+    yield SoakRequest(
+        "token count", client.post("/internal/token-count", {"text": "a (b:1) " * 100_000})
+    )
+    yield SoakRequest("infotext", client.post("/internal/infotext", {"text": "a: b, " * 300_000}))
 
 
 FIELDS = (
@@ -94,24 +100,24 @@ FIELDS = (
 )  # fmt: skip
 
 
-def malformed(client: Client) -> Iterator[Call]:
+def malformed_requests(client: SoakClient) -> Iterator[SoakRequest]:
     """Requests that are none: chunks and heads that contradict themselves."""
     head = "\r\n".join(client.head()).encode()
     draw = b"POST /sdapi/v1/txt2img HTTP/1.1\r\n" + head + b"\r\n"
     chunked = draw + b"Transfer-Encoding: chunked\r\n\r\n"
     for number, body in enumerate(CHUNKS):
-        yield Call(f"malformed chunks {number}", chunked + body)
-    yield Call("two lengths", draw + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n{}12")
-    yield Call("length and chunks", draw + b"Content-Length: 3\r\n" + chunked[len(draw) :])
-    yield Call("negative length", draw + b"Content-Length: -1\r\n\r\n{}")
-    yield Call("unknown coding", draw + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")
-    yield Call("no request", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 400)
-    yield Call("a null in the path", b"GET /\0 HTTP/1.1\r\n" + head + b"\r\n\r\n")
-    yield Call("bytes in the path", b"GET /\xff\xfe%ff%00 HTTP/1.1\r\n" + head + b"\r\n\r\n")
-    yield Call("old version", b"GET / HTTP/0.9\r\n\r\n")
+        yield SoakRequest(f"malformed chunks {number}", chunked + body)
+    yield SoakRequest("two lengths", draw + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n{}12")
+    yield SoakRequest("length and chunks", draw + b"Content-Length: 3\r\n" + chunked[len(draw) :])
+    yield SoakRequest("negative length", draw + b"Content-Length: -1\r\n\r\n{}")
+    yield SoakRequest("unknown coding", draw + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")
+    yield SoakRequest("no request", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 400)
+    yield SoakRequest("a null in the path", b"GET /\0 HTTP/1.1\r\n" + head + b"\r\n\r\n")
+    yield SoakRequest("bytes in the path", b"GET /\xff\xfe%ff%00 HTTP/1.1\r\n" + head + b"\r\n\r\n")
+    yield SoakRequest("old version", b"GET / HTTP/0.9\r\n\r\n")
     many = client.send("GET", "/sdapi/v1/samplers").replace(b"Connection: close\r\n", b"")
-    yield Call("pipelined", many * 60 + client.send("GET", "/healthz"))
-    yield Call("cookies", client.send("GET", "/", Cookie="a=" + "b" * 7000))
+    yield SoakRequest("pipelined", many * 60 + client.send("GET", "/healthz"))
+    yield SoakRequest("cookies", client.send("GET", "/", Cookie="a=" + "b" * 7000))
 
 
 CHUNKS = (
@@ -128,13 +134,13 @@ CHUNKS = (
 )
 
 
-def large_pictures(client: Client) -> tuple[Call, ...]:
+def large_picture_requests(client: SoakClient) -> tuple[SoakRequest, ...]:
     """Pictures whose files are small and whose pixels are many."""
     jpeg, png, deep = picture("JPEG"), picture("PNG"), picture("PNG", mode="I;16")
     small = {**SMALL, "steps": 1}
 
-    def call(kind: str, route: str, body: dict[str, Any]) -> Call:
-        return Call(f"large: {kind}", client.post(f"/sdapi/v1/{route}", body), 10)
+    def call(kind: str, route: str, body: dict[str, Any]) -> SoakRequest:
+        return SoakRequest(f"large: {kind}", client.post(f"/sdapi/v1/{route}", body), 10)
 
     return (
         call("png-info", "png-info", {"image": png}),
@@ -147,7 +153,7 @@ def large_pictures(client: Client) -> tuple[Call, ...]:
         call("batch", "extra-batch-images", {"imageList": [{"data": png, "name": "a.png"}] * 4}),
         call("interrogate", "interrogate", {"image": png, "model": "clip"}),
         call("bomb", "png-info", {"image": bomb()}),
-        Call("large: detect", client.post("/controlnet/detect", DETECT | {
+        SoakRequest("large: detect", client.post("/controlnet/detect", DETECT | {
             "controlnet_input_images": [png]}), 10),
     )  # fmt: skip
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 NO_ANSWER = "closed without an answer"
 REFUSED = "not connected"
 HUNG = "no answer in time"
-KEPT_SAMPLES = 6  # bodies kept of each kind of 500
+MAX_SAMPLES = 6  # bodies kept of each kind of 500
 BUFFER = 64 * 1024  # bytes
 
 
 @dataclass(slots=True)
-class Tally:
+class OutcomeCounts:
     """How often each kind of request had which outcome, how long it took at most, and samples."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -28,31 +28,31 @@ class Tally:
         self.counts[kind, outcome] += 1
         self.slowest[kind] = max(self.slowest.get(kind, 0.0), seconds)
         if outcome == "500":
-            kept = self.samples.setdefault(kind, [])
+            kind_samples = self.samples.setdefault(kind, [])
             text = body[-400:].decode(errors="replace")
-            if len(kept) < KEPT_SAMPLES and text not in kept:
-                kept.append(text)
+            if len(kind_samples) < MAX_SAMPLES and text not in kind_samples:
+                kind_samples.append(text)
 
     def total(self, outcome: str) -> int:
         """All of one outcome."""
-        return sum(count for (_, found), count in self.counts.items() if found == outcome)
+        return sum(count for (_, matched), count in self.counts.items() if matched == outcome)
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class SoakClient:
     """Where the service is, from which loopback address it is asked, and as whom."""
 
     port: int
-    tally: Tally
+    tally: OutcomeCounts
     token: str = ""
-    home: str = "127.0.0.1"
+    source_address: str = "127.0.0.1"
 
     async def open(
         self, patience: float = 10.0
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection. Raises ``OSError``; a service that accepts none is one."""
         opening = asyncio.open_connection(
-            "127.0.0.1", self.port, limit=BUFFER, local_addr=(self.home, 0)
+            "127.0.0.1", self.port, limit=BUFFER, local_addr=(self.source_address, 0)
         )
         return await asyncio.wait_for(opening, patience)
 

@@ -11,39 +11,39 @@ KINDS = ("empty", "garbage", "middle", "head", "cut", "folder", "gone", "danglin
 def damage_state(data_dir: Path, chance: random.Random) -> list[str]:
     """Damage most of the side databases and the options; what was done, for the log."""
     easel = data_dir / ".easel"
-    told = [
-        f"{name}: {damage(easel / name, chance)}"
+    reports = [
+        f"{name}: {damage_file(easel / name, chance)}"
         for name in DATABASES
         if chance.random() < (0.3 if name == "queue.db" else 0.8)
     ]
     options = data_dir / "config.json"
     kind = chance.choice(("folder", "garbage", "empty", "gone"))
-    return [*told, f"config.json: {damage(options, chance, kind)}"]
+    return [*reports, f"config.json: {damage_file(options, chance, kind)}"]
 
 
 def remove_state(data_dir: Path) -> None:
     """Take away all that may be damaged, for a service that did not start with it."""
     for path in (*(data_dir / ".easel" / name for name in DATABASES), data_dir / "config.json"):
-        remove(path)
+        remove_path(path)
 
 
-def damage(path: Path, chance: random.Random, kind: str = "") -> str:
+def damage_file(path: Path, chance: random.Random, kind: str = "") -> str:
     """Damage one file in one way; its name."""
     kind = kind or chance.choice(KINDS)
     content = path.read_bytes() if path.is_file() else b""
     if kind in ("folder", "gone", "dangling"):
-        remove(path)
+        remove_path(path)
         if kind == "folder":
             (path / "in it").mkdir(parents=True)
         elif kind == "dangling":
             path.symlink_to("nowhere")
         return kind
-    remove(path)
-    path.write_bytes(damaged(content, kind, chance))
+    remove_path(path)
+    path.write_bytes(damage_bytes(content, kind, chance))
     return kind
 
 
-def damaged(content: bytes, kind: str, chance: random.Random) -> bytes:
+def damage_bytes(content: bytes, kind: str, chance: random.Random) -> bytes:
     """The bytes of a file that came to harm."""
     size = len(content)
     if kind == "empty":
@@ -56,7 +56,7 @@ def damaged(content: bytes, kind: str, chance: random.Random) -> bytes:
     return content[:begin] + chance.randbytes(size // 3) + content[begin + size // 3 :]
 
 
-def remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
     """Take away a file, a link or a folder."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

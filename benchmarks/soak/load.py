@@ -6,10 +6,16 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.soak.bad_files import FOLDERS, BadFile, bad_files, leave
-from benchmarks.soak.bodies import SMALL, Call, absurd, large_pictures, malformed
-from benchmarks.soak.client import Client
-from benchmarks.soak.connections import holders
+from benchmarks.soak.bad_files import FOLDERS, BadFile, bad_files, remove_file
+from benchmarks.soak.bodies import (
+    SMALL,
+    SoakRequest,
+    absurd_requests,
+    large_picture_requests,
+    malformed_requests,
+)
+from benchmarks.soak.client import SoakClient
+from benchmarks.soak.connections import hold_connections
 from benchmarks.soak.disk import SmallDisk
 
 WAITING = 150  # draws of each of two tokens
@@ -35,44 +41,44 @@ LISTS = (
     "/metrics",
 )
 COPIES = "/data/outputs/copies"
-Work = Callable[[], Awaitable[None]]
+SoakTask = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Callers:
     """Who asks: the owner, two who draw, one who asks too much, a reader, one with files."""
 
-    owner: Client
-    drawing: tuple[Client, Client]
-    attacker: Client
-    reader: Client
-    user: Client
-    stranger: Client
+    owner: SoakClient
+    drawing: tuple[SoakClient, SoakClient]
+    attacker: SoakClient
+    reader: SoakClient
+    user: SoakClient
+    stranger: SoakClient
 
 
-def everything(
+def all_tasks(
     callers: Callers, disk: SmallDisk, running: asyncio.Event, chance: random.Random
-) -> list[Work]:
+) -> list[SoakTask]:
     """All works. They pause while the service is not ``running``."""
     attacker, stranger = callers.attacker, callers.stranger
-    attacks, malformed_calls = list(absurd(attacker)), list(malformed(attacker))
+    attacks, malformed_calls = list(absurd_requests(attacker)), list(malformed_requests(attacker))
     return [
-        *holders(callers.drawing[0], chance),
+        *hold_connections(callers.drawing[0], chance),
         *(lambda one=one: draw_on(one, running) for one in callers.drawing for _ in range(WAITING)),
         lambda: draws_of_owner(callers.owner, running),
         *(lambda: one_by_one(attacker, attacks, running, 1.0, chance) for _ in range(3)),
         lambda: one_by_one(attacker, malformed_calls, running, 0.5, chance),
-        lambda: one_by_one(attacker, large_pictures(attacker), running, 5.0, chance),
-        lambda: one_by_one(callers.reader, list(lists(callers)), running, 1.0, chance),
-        lambda: one_by_one(stranger, list(guesses(stranger)), running, 0.2, chance),
-        lambda: one_by_one(callers.user, list(files(callers.user)), running, 1.0, chance),
+        lambda: one_by_one(attacker, large_picture_requests(attacker), running, 5.0, chance),
+        lambda: one_by_one(callers.reader, list(read_lists(callers)), running, 1.0, chance),
+        lambda: one_by_one(stranger, list(guess_credentials(stranger)), running, 0.2, chance),
+        lambda: one_by_one(callers.user, list(use_files(callers.user)), running, 1.0, chance),
         lambda: upload_without_length(callers.user, running),
         lambda: files_come_and_go(disk.data_dir, bad_files(), chance),
         lambda: fill_and_free(disk),
     ]
 
 
-async def draw_on(client: Client, running: asyncio.Event) -> None:
+async def draw_on(client: SoakClient, running: asyncio.Event) -> None:
     """Draw again and again, as one of many who wait."""
     sent = client.post("/sdapi/v1/txt2img", SMALL)
     while True:
@@ -81,7 +87,7 @@ async def draw_on(client: Client, running: asyncio.Event) -> None:
         await asyncio.sleep(0 if outcome == "200" else 3)
 
 
-async def draws_of_owner(client: Client, running: asyncio.Event) -> None:
+async def draws_of_owner(client: SoakClient, running: asyncio.Event) -> None:
     """A small picture every few seconds, which must be answered before long."""
     sent = client.post("/sdapi/v1/txt2img", SMALL)
     while True:
@@ -91,8 +97,8 @@ async def draws_of_owner(client: Client, running: asyncio.Event) -> None:
 
 
 async def one_by_one(
-    client: Client,
-    calls: Sequence[Call],
+    client: SoakClient,
+    calls: Sequence[SoakRequest],
     running: asyncio.Event,
     pause: float,
     chance: random.Random,
@@ -105,46 +111,52 @@ async def one_by_one(
             await asyncio.sleep(pause)
 
 
-def lists(callers: Callers) -> Iterable[Call]:
+def read_lists(callers: Callers) -> Iterable[SoakRequest]:
     """What others look at while bad files come and go."""
     for path in LISTS:
         client = callers.owner if path in ("/metrics", "/internal/sysinfo") else callers.reader
         if "files/s" in path or "trash" in path:
             client = callers.user
-        yield Call(f"GET {path.partition('?')[0]}", client.send("GET", path))
+        yield SoakRequest(f"GET {path.partition('?')[0]}", client.send("GET", path))
     for name in ("checkpoints", "loras", "embeddings", "vae"):
         path = f"/sdapi/v1/refresh-{name}"
-        yield Call(f"POST {path}", callers.owner.send("POST", path))
+        yield SoakRequest(f"POST {path}", callers.owner.send("POST", path))
 
 
-def guesses(stranger: Client) -> Iterable[Call]:
+def guess_credentials(stranger: SoakClient) -> Iterable[SoakRequest]:
     """Wrong credentials, each another one, at every door."""
     for number in range(300):
-        yield Call("wrong token", replace(stranger, token=f"Bearer {number:032}").send("GET", "/"))
+        yield SoakRequest(
+            "wrong token", replace(stranger, token=f"Bearer {number:032}").send("GET", "/")
+        )
         word = f"username=u{number}&password=p{number}".encode()
         form = "application/x-www-form-urlencoded"
-        yield Call("wrong login", stranger.send("POST", "/login", word, Content_Type=form))
+        yield SoakRequest("wrong login", stranger.send("POST", "/login", word, Content_Type=form))
         share = f"/s/none{number}"
-        yield Call("wrong share", stranger.send("POST", share, b"password=p", Content_Type=form))
-    yield Call("interrupt by a stranger", stranger.send("POST", "/sdapi/v1/interrupt"))
+        yield SoakRequest(
+            "wrong share", stranger.send("POST", share, b"password=p", Content_Type=form)
+        )
+    yield SoakRequest("interrupt by a stranger", stranger.send("POST", "/sdapi/v1/interrupt"))
 
 
-def files(user: Client) -> Iterable[Call]:
+def use_files(user: SoakClient) -> Iterable[SoakRequest]:
     """What a caller with files does on a disk that is full now and then."""
     for number in range(8):
         folder = f"/data/outputs/soak{number}"
-        yield Call("folder", user.post("/api/files/folder", {"path": folder}))
-        yield Call("PUT by WebDAV", user.send("PUT", f"/dav{folder}/a.txt", b"a" * 60_000))
-        yield Call("share", user.post("/api/files/shares", {"path": folder}))
-        yield Call("copy", user.post("/api/files/copy", {"paths": [folder], "to": COPIES}))
-        yield Call("delete", user.post("/api/files/delete", {"paths": [folder]}))
-        yield Call("PROPFIND", user.send("PROPFIND", "/dav/data/", Depth="infinity"))
-    yield Call("purge", user.send("DELETE", "/api/files/trash"))
-    yield Call("delete models", user.post("/api/files/delete", {"paths": ["/data/models"]}))
-    yield Call("delete pictures", user.post("/api/files/delete", {"paths": ["/data/outputs"]}))
+        yield SoakRequest("folder", user.post("/api/files/folder", {"path": folder}))
+        yield SoakRequest("PUT by WebDAV", user.send("PUT", f"/dav{folder}/a.txt", b"a" * 60_000))
+        yield SoakRequest("share", user.post("/api/files/shares", {"path": folder}))
+        yield SoakRequest("copy", user.post("/api/files/copy", {"paths": [folder], "to": COPIES}))
+        yield SoakRequest("delete", user.post("/api/files/delete", {"paths": [folder]}))
+        yield SoakRequest("PROPFIND", user.send("PROPFIND", "/dav/data/", Depth="infinity"))
+    yield SoakRequest("purge", user.send("DELETE", "/api/files/trash"))
+    yield SoakRequest("delete models", user.post("/api/files/delete", {"paths": ["/data/models"]}))
+    yield SoakRequest(
+        "delete pictures", user.post("/api/files/delete", {"paths": ["/data/outputs"]})
+    )
 
 
-async def upload_without_length(user: Client, running: asyncio.Event) -> None:
+async def upload_without_length(user: SoakClient, running: asyncio.Event) -> None:
     """A body in chunks, as long as the service takes it, 64 MiB at most."""
     head = "\r\n".join(user.head()) + "\r\nTransfer-Encoding: chunked\r\n\r\n"
     begin = f"PUT /dav/data/outputs/long.txt HTTP/1.1\r\n{head}".encode()
@@ -162,11 +174,11 @@ async def files_come_and_go(data_dir: Path, bad: Sequence[BadFile], chance: rand
     while True:
         try:
             folder = data_dir / chance.choice(FOLDERS)
-            there.append(chance.choice(bad).arrive(folder))
+            there.append(chance.choice(bad).write_into(folder))
         except OSError:  # the disk is full, or the folder is being made
             await asyncio.sleep(1)
         while len(there) > 12:
-            leave(there.pop(0))
+            remove_file(there.pop(0))
         await asyncio.sleep(2)
 
 

@@ -24,7 +24,7 @@ MIB = 1024  # KiB
 
 
 @dataclass(slots=True)
-class Sight:
+class Observations:
     """What was seen. Latencies in seconds; memory in MiB, at its highest since a process began."""
 
     latencies: list[float] = field(default_factory=list)
@@ -46,14 +46,14 @@ class Observer:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.sight = Sight()
+        self.sight = Observations()
         self.began = time.monotonic()
         self.supervisor = 0
         self.asking = threading.Event()
         self.ended = threading.Event()
         self.round = 0  # one more at each pause: an answer of an earlier round counts for nothing
 
-    def obey(self, lines: Iterator[str]) -> None:
+    def run_commands(self, lines: Iterator[str]) -> None:
         """Do as the input says."""
         for line in lines:
             words = line.split()
@@ -66,34 +66,36 @@ class Observer:
                 self.asking.set()
         self.ended.set()
 
-    def ask_on(self) -> None:
+    def poll_healthz(self) -> None:
         """Ask at a steady pace; a late answer delays no other question by more than itself."""
         while not self.ended.is_set():
             if not self.asking.wait(PERIOD):
                 continue
             began, of = time.monotonic(), self.round
-            told = ask(self.port)
+            outcome = time_healthz(self.port)
             took = time.monotonic() - began
             if of == self.round and self.asking.is_set():
-                self.note(took, told)
+                self.record_answer(took, outcome)
             self.ended.wait(max(0.0, PERIOD - took))
 
-    def note(self, took: float, told: str) -> None:
+    def record_answer(self, took: float, outcome: str) -> None:
         """Keep one answer."""
-        failed = told != "200"
+        failed = outcome != "200"
         self.sight.failures += failed
         self.sight.latencies.append(PATIENCE if failed else took)
         if failed or took > 1:
-            self.sight.slow.append((round(time.monotonic() - self.began, 1), round(took, 2), told))
+            self.sight.slow.append(
+                (round(time.monotonic() - self.began, 1), round(took, 2), outcome)
+            )
 
-    def look_on(self) -> None:
+    def poll_processes(self) -> None:
         """Look at memory, threads and files."""
         while not self.ended.wait(LOOK):
             for pid in descendants(self.supervisor) if self.supervisor else ():
                 with suppress(OSError, ValueError, IndexError, KeyError):
-                    self.look(pid)
+                    self.inspect_process(pid)
 
-    def look(self, pid: int) -> None:
+    def inspect_process(self, pid: int) -> None:
         """Look at one process."""
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         facts = status(pid)
@@ -116,7 +118,7 @@ class Observer:
             sight.other_mib = max(sight.other_mib, memory)
 
 
-def ask(port: int) -> str:
+def time_healthz(port: int) -> str:
     """The status that ``/healthz`` has on a fresh connection, or what went wrong."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
@@ -146,9 +148,9 @@ def status(pid: int) -> dict[str, str]:
 def main() -> None:
     """Observe until the input ends."""
     observer = Observer(int(sys.argv[1]))
-    for work in (observer.ask_on, observer.look_on):
+    for work in (observer.poll_healthz, observer.poll_processes):
         threading.Thread(target=work, daemon=True).start()
-    observer.obey(iter(sys.stdin.readline, ""))
+    observer.run_commands(iter(sys.stdin.readline, ""))
     json.dump(asdict(observer.sight), sys.stdout)
 
 

@@ -6,19 +6,19 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.soak.client import HUNG, Tally
+from benchmarks.soak.client import HUNG, OutcomeCounts
 
-SLOWEST = 2.0  # seconds for /healthz
-LARGEST = 1536.0  # MiB for the web process
+MAX_LATENCY = 2.0  # seconds for /healthz
+MAX_MIB = 1536.0  # MiB for the web process
 HEAD = "Traceback (most recent call last):"
 LAST_LINE = re.compile(r"^[\s|]*([\w.]+(?:Error|Exception|Refused|Lost|Left|Warning|Full)\b.*)$")
 
 
 @dataclass(slots=True)
-class Soak:
+class SoakResult:
     """What happened. Times in seconds."""
 
-    tally: Tally
+    tally: OutcomeCounts
     seconds: float = 0.0
     starts: list[float] = field(default_factory=list)
     stops: list[float] = field(default_factory=list)
@@ -30,35 +30,37 @@ class Soak:
     own_cpu: float = 0.0
 
 
-def failures(soak: Soak) -> list[str]:
+def failures(soak: SoakResult) -> list[str]:
     """What does not hold, in sentences."""
-    sight, told = soak.sight, list(soak.failed_starts)
+    sight, problems = soak.sight, list(soak.failed_starts)
     worst = max(sight["latencies"], default=0.0)
     if not sight["latencies"]:
-        told.append("/healthz was never asked.")
-    if worst > SLOWEST:
-        told.append(f"/healthz took {worst:.2f} s; {SLOWEST:g} s are allowed.")
+        problems.append("/healthz was never asked.")
+    if worst > MAX_LATENCY:
+        problems.append(f"/healthz took {worst:.2f} s; {MAX_LATENCY:g} s are allowed.")
     if sight["failures"]:
-        told.append(f"/healthz was not answered with 200 {sight['failures']} times.")
-    if sight["web_mib"] > LARGEST:
-        told.append(f"The web process took {sight['web_mib']:.0f} MiB; {LARGEST:.0f} are allowed.")
+        problems.append(f"/healthz was not answered with 200 {sight['failures']} times.")
+    if sight["web_mib"] > MAX_MIB:
+        problems.append(
+            f"The web process took {sight['web_mib']:.0f} MiB; {MAX_MIB:.0f} are allowed."
+        )
     hung = soak.tally.counts["the owner's draw", HUNG]
     if hung:
-        told.append(f"{hung} of the owner's draws had no answer within two minutes.")
-    return told
+        problems.append(f"{hung} of the owner's draws had no answer within two minutes.")
+    return problems
 
 
 def tracebacks(log: str) -> Counter[str]:
     """Last lines of the tracebacks of a log."""
-    found: Counter[str] = Counter()
+    last_lines: Counter[str] = Counter()
     for part in log.split(HEAD)[1:]:
         lines = (LAST_LINE.match(line) for line in part.splitlines()[:200])
         last = next((line[1] for line in lines if line), "?")
-        found[re.sub(r"\d+|0x[0-9a-f]+", "#", last)[:120]] += 1
-    return found
+        last_lines[re.sub(r"\d+|0x[0-9a-f]+", "#", last)[:120]] += 1
+    return last_lines
 
 
-def as_markdown(soak: Soak, machine: str, log: str) -> str:
+def as_markdown(soak: SoakResult, machine: str, log: str) -> str:
     """The whole page."""
     traces = tracebacks(log)
     rows = [
@@ -76,16 +78,20 @@ def as_markdown(soak: Soak, machine: str, log: str) -> str:
     return "\n".join([head, "", *failed, *([""] if failed else []), *rows, ""])
 
 
-def _figures(soak: Soak, traces: int) -> list[str]:
+def _figures(soak: SoakResult, traces: int) -> list[str]:
     sight = soak.sight
     latencies = sorted(sight["latencies"]) or [0.0]
     loads = soak.loads or [0.0]
     hundredth = latencies[min(len(latencies) - 1, int(len(latencies) * 0.99))]
     figures = (
-        (f"`/healthz`, {len(latencies)} times: worst, s", f"{latencies[-1]:.2f}", f"≤ {SLOWEST:g}"),
+        (
+            f"`/healthz`, {len(latencies)} times: worst, s",
+            f"{latencies[-1]:.2f}",
+            f"≤ {MAX_LATENCY:g}",
+        ),
         ("`/healthz`: 99th percentile, s", f"{hundredth:.3f}", ""),
         ("`/healthz`: median, s", f"{latencies[len(latencies) // 2]:.3f}", ""),
-        ("web process, largest, MiB", f"{sight['web_mib']:.0f}", f"≤ {LARGEST:.0f}"),
+        ("web process, largest, MiB", f"{sight['web_mib']:.0f}", f"≤ {MAX_MIB:.0f}"),
         ("web process: threads, open files", f"{sight['web_threads']}, {sight['web_files']}", ""),
         ("worker, largest, MiB", f"{sight['worker_mib']:.0f}", ""),
         ("another child, largest, MiB", f"{sight['other_mib']:.0f}", ""),
@@ -101,20 +107,20 @@ def _figures(soak: Soak, traces: int) -> list[str]:
     return ["| figure | value | bar |", "|---|---|---|", *table]
 
 
-def _requests(tally: Tally) -> list[str]:
+def _requests(tally: OutcomeCounts) -> list[str]:
     by_kind: dict[str, list[str]] = defaultdict(list)
     for (kind, outcome), count in sorted(tally.counts.items()):
         by_kind[kind].append(f"{count} × {outcome}")
     return [
-        f"| {kind} | {', '.join(found)} | {tally.slowest.get(kind, 0):.1f} |"
-        for kind, found in by_kind.items()
+        f"| {kind} | {', '.join(lines)} | {tally.slowest.get(kind, 0):.1f} |"
+        for kind, lines in by_kind.items()
     ]
 
 
-def as_json(soak: Soak) -> str:
+def as_json(soak: SoakResult) -> str:
     """What a closer look needs: slow moments, memory over time, samples of answers 500."""
     sight = soak.sight
-    told = {
+    content = {
         "slow": sight["slow"],
         "minutes": sight["series"],
         "samples": soak.tally.samples,
@@ -122,4 +128,4 @@ def as_json(soak: Soak) -> str:
         "starts": soak.starts,
         "stops": soak.stops,
     }
-    return json.dumps(told, indent=1)
+    return json.dumps(content, indent=1)

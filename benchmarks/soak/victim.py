@@ -23,7 +23,7 @@ USER, PASSWORD = "carl", "c" * 20
 
 
 @dataclass(slots=True)
-class Victim:
+class SoakService:
     """``easel serve`` with one credential of each kind."""
 
     data_dir: Path

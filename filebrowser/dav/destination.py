@@ -10,8 +10,8 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from wsgidav.dav_error import DAVError
 
-_STAND_INS = {ord(";"): "\x01", ord("?"): "\x02", ord("#"): "\x03"}
-_SIGNS = {ord(stand_in): chr(sign) for sign, stand_in in _STAND_INS.items()}
+_PLACEHOLDER_BY_SIGN = {ord(";"): "\x01", ord("?"): "\x02", ord("#"): "\x03"}
+_SIGN_BY_PLACEHOLDER = {ord(stand_in): chr(sign) for sign, stand_in in _PLACEHOLDER_BY_SIGN.items()}
 
 
 def read_destination(environ: dict[str, Any]) -> str:
@@ -21,10 +21,10 @@ def read_destination(environ: dict[str, Any]) -> str:
     for a ``?`` or ``#`` that is not encoded, for bytes that are no UTF-8, control characters and
     paths that go up.
     """
-    given = environ["HTTP_DESTINATION"]
-    if "?" in given or "#" in given:
+    header = environ["HTTP_DESTINATION"]
+    if "?" in header or "#" in header:
         raise DAVError(400, "Destination: write ? and # in a name as %3F and %23.")
-    host, encoded = _parts(given)
+    host, encoded = _split_url(header)
     if host and host.lower() != environ.get("HTTP_HOST", "").lower():
         raise DAVError(502, "Copies and moves stay on this host.")
     try:
@@ -34,23 +34,23 @@ def read_destination(environ: dict[str, Any]) -> str:
     check_dots(path)
     if any(unicodedata.category(sign) == "Cc" for sign in path):
         raise DAVError(400, "A name holds no control characters.")
-    return quote(path.translate(_STAND_INS))
+    return quote(path.translate(_PLACEHOLDER_BY_SIGN))
 
 
-def _parts(given: str) -> tuple[str, str]:
+def _split_url(url: str) -> tuple[str, str]:
     """The host, "" for none, and the path of a URL or a path."""
     try:
-        found = urlsplit(given)
+        parsed = urlsplit(url)
     except ValueError:
         raise DAVError(400, "Destination is no URL.") from None
     # urlsplit drops some control characters, which are to be refused.
-    path = given[given.index(found.netloc) + len(found.netloc) :] if found.netloc else given
-    return found.netloc, path
+    path = url[url.index(parsed.netloc) + len(parsed.netloc) :] if parsed.netloc else url
+    return parsed.netloc, path
 
 
 def restore_signs(path: str) -> str:
     """A path from wsgidav as it was asked for."""
-    return path.translate(_SIGNS)
+    return path.translate(_SIGN_BY_PLACEHOLDER)
 
 
 def check_dots(path: str) -> None:

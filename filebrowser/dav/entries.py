@@ -10,43 +10,49 @@ from uuid import uuid4
 
 from wsgidav.dav_error import DAVError
 
-from filebrowser import trash
-from filebrowser.copying import measure
+from filebrowser.access.file_access import FileAccess, Right, check_rights, resolve_path
+from filebrowser.access.gate import Place, open_parent, open_place, why_fixed
 from filebrowser.dav.destination import restore_signs
-from filebrowser.dav.errors import translated
-from filebrowser.dav.locks import Locks
+from filebrowser.dav.errors import translate_errors
+from filebrowser.dav.locks import BoundedLockStorage
 from filebrowser.dav.placeholders import Placeholders
-from filebrowser.dav.times import IGNORED, TIMES, read_time
+from filebrowser.dav.times import IGNORED_PROPERTIES, TIME_PROPERTIES, read_time
 from filebrowser.errors import NotAllowed
-from filebrowser.file_times import set_time_of
-from filebrowser.gate import Place, open_place, parent_of, why_fixed
-from filebrowser.happenings import Happening
-from filebrowser.making_room import MakeRoom, no_reserve
-from filebrowser.moving import State, Work, check_free, move, plan
-from filebrowser.resources import clamped
-from filebrowser.uploads.uploads import Uploads
-from filebrowser.visit import Right, Visit, check_rights, reach
+from filebrowser.file_times import set_time_of_name
+from filebrowser.operations import trash
+from filebrowser.operations.copy_tree import measure
+from filebrowser.operations.disk_full import MakeRoom, no_reserve
+from filebrowser.operations.move import (
+    StepContext,
+    StepStatus,
+    check_targets_free,
+    move_step,
+    plan_steps,
+)
+from filebrowser.resources import clamp_time
+from filebrowser.uploads.upload_store import UploadStore
+from filebrowser.watch.file_events import FileEvent
 
-DESK = "easel.desk"  # where the environment of a request holds its desk
+CONTEXT_KEY = "easel.desk"  # where the environment of a request holds its desk
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class DavContext:
     """Context of a WebDAV request: access, uploads, event callback and placeholders.
 
     ``modified`` is the time that a PUT's file is to have, in nanoseconds since 1970, if the client
     told it with the bytes.
     """
 
-    visit: Visit
-    uploads: Uploads
-    tell: Callable[[Happening], None]
+    access: FileAccess
+    uploads: UploadStore
+    publish: Callable[[FileEvent], None]
     placeholders: Placeholders
     make_room: MakeRoom = no_reserve
     modified: int | None = None
 
 
-class Entry:
+class DavEntry:
     """What files and folders have in common. ``facts`` is what stat(2) said when it was found."""
 
     place: Place
@@ -56,40 +62,40 @@ class Entry:
     provider: Any
 
     @property
-    def desk(self) -> Desk:
+    def context(self) -> DavContext:
         """What the request brought along."""
-        found: Desk = self.environ[DESK]
-        return found
+        context: DavContext = self.environ[CONTEXT_KEY]
+        return context
 
     @property
-    def visit(self) -> Visit:
+    def access(self) -> FileAccess:
         """Who asks."""
-        return self.desk.visit
+        return self.context.access
 
     @property
-    def locks(self) -> Locks:
+    def locks(self) -> BoundedLockStorage:
         """The table of locks."""
-        found: Locks = self.provider.lock_manager.storage
-        return found
+        storage: BoundedLockStorage = self.provider.lock_manager.storage
+        return storage
 
     def get_creation_date(self) -> float:
         """The time of the last change of the inode: Linux tells nothing better everywhere."""
-        return clamped(int(self.facts.st_ctime))
+        return clamp_time(int(self.facts.st_ctime))
 
     def get_last_modified(self) -> float:
         """Seconds since 1970."""
-        return clamped(int(self.facts.st_mtime))
+        return clamp_time(int(self.facts.st_mtime))
 
     def set_property_value(self, name: str, value: Any, *, dry_run: bool = False) -> Any:
         """Set the time of the last change; the other times and the attributes of Windows are lost.
 
         Whatever else a client wants to keep with a file is 403.
         """
-        if name in TIMES:
+        if name in TIME_PROPERTIES:
             if value is None:
                 raise DAVError(403, "A file always has a time.")
             return self.set_last_modified(self.path, value.text or "", dry_run=dry_run)
-        if name in IGNORED:
+        if name in IGNORED_PROPERTIES:
             return True
         return super().set_property_value(name, value, dry_run=dry_run)  # type: ignore[misc]
 
@@ -100,17 +106,17 @@ class Entry:
         tells the time before it sends them.
         """
         modified = read_time(str(time_stamp))
-        with translated():
-            check_rights(self.visit, [Right.MODIFY])
-            with parent_of(self.place) as (folder, name):
+        with translate_errors():
+            check_rights(self.access, [Right.MODIFY])
+            with open_parent(self.place) as (folder, name):
                 if not dry_run:
-                    set_time_of(folder, name, modified)
+                    set_time_of_name(folder, name, modified)
                     self.locks.keep_time(self.get_ref_url(), modified)  # type: ignore[attr-defined]
         return True
 
     def prevent_locking(self) -> bool:
         """Whoever may change nothing here locks nothing."""
-        return not (self.place.may_be_made and may_change(self.visit))
+        return not (self.place.is_creatable and may_change(self.access))
 
     def handle_delete(self) -> bool:
         """Take the whole entry away at once. Right: delete."""
@@ -119,22 +125,22 @@ class Entry:
 
     def delete(self) -> None:
         """Put the whole entry into the trash, if nothing in it is locked. Right: delete."""
-        with translated():
-            check_rights(self.visit, [Right.DELETE])
+        with translate_errors():
+            check_rights(self.access, [Right.DELETE])
             self._check_locks()
-            paths, desk = [f"/{self.place.text}"], self.desk
-            _, results = trash.delete(self.visit, paths, self._work(), desk.make_room)
-        if any(result.status is State.FAILED for result in results):
+            paths, context = [f"/{self.place.text}"], self.context
+            _, results = trash.delete(self.access, paths, self._step_context(), context.make_room)
+        if any(result.status is StepStatus.FAILED for result in results):
             raise DAVError(409, "; ".join(result.error for result in results))
-        self._forget()
+        self._remove_traces()
 
-    def _forget(self) -> None:
+    def _remove_traces(self) -> None:
         """Forget the locks and the placeholders here and below."""
         self.remove_all_locks(recursive=True)  # type: ignore[attr-defined]
-        self.desk.placeholders.remove(self.place)
+        self.context.placeholders.remove(self.place)
 
-    def _work(self) -> Work:
-        return Work(uuid4().hex, None, lambda _: None, self.desk.tell)
+    def _step_context(self) -> StepContext:
+        return StepContext(uuid4().hex, None, lambda _: None, self.context.publish)
 
     def _check_locks(self) -> None:
         # wsgidav looks at the parent's locks alone before it hands a tree over.
@@ -142,7 +148,7 @@ class Entry:
             url=self.get_ref_url(),  # type: ignore[attr-defined]
             depth="infinity" if stat.S_ISDIR(self.facts.st_mode) else "0",
             token_list=self.environ.get("wsgidav.ifLockTokenList") or [],
-            principal=self.visit.who,
+            principal=self.access.who,
         )
 
     def handle_copy(self, dest_path: str, *, depth_infinity: bool) -> bool:
@@ -154,7 +160,7 @@ class Entry:
         return self._check_target(dest_path)
 
     def _check_target(self, dest_path: str) -> bool:
-        with translated():
+        with translate_errors():
             target = self._target(dest_path)
             if not target.writable:
                 raise NotAllowed(f"{target.text!r} cannot be written{why_fixed(target)}.")
@@ -169,30 +175,30 @@ class Entry:
 
     def move_recursive(self, dest_path: str) -> list[Any]:
         """Give it its new name, which is free by now. Right: modify."""
-        with translated():
+        with translate_errors():
             target = self._target(dest_path)
             to = f"/{target.text}"
-            steps = plan(self.visit, [f"/{self.place.text}"], to, True, exactly=True)
-            check_free(self.visit, steps, True, None)
+            steps = plan_steps(self.access, [f"/{self.place.text}"], to, True, exactly=True)
+            check_targets_free(self.access, steps, True, None)
             self._check_kind(target)
             across = target.root != self.place.root
             size = measure(self.place).size if across else 0
-            with self.desk.uploads.reservation(target.root, size) as room:
+            with self.context.uploads.reserve(target.root, size) as room:
                 for step in steps:
-                    move(step, replace(self._work(), advance=room.take))
-        self._forget()
+                    move_step(step, replace(self._step_context(), advance=room.take))
+        self._remove_traces()
         return []
 
     def _target(self, dest_path: str, *needed: Right) -> Place:
-        return reach(self.visit, restore_signs(dest_path), *needed)
+        return resolve_path(self.access, restore_signs(dest_path), *needed)
 
     def _check_kind(self, target: Place) -> None:
         """Raise where a new name would make of a file what could not have been uploaded."""
 
 
-def may_change(visit: Visit) -> bool:
+def may_change(access: FileAccess) -> bool:
     """Whether a visit may change anything at all."""
-    return bool({Right.CREATE, Right.MODIFY, Right.DELETE} & visit.rights)
+    return bool({Right.CREATE, Right.MODIFY, Right.DELETE} & access.rights)
 
 
 def _contains(outer: Place, inner: Place) -> bool:
@@ -200,21 +206,21 @@ def _contains(outer: Place, inner: Place) -> bool:
     return outer.root == inner.root and inner.names[: len(outer.names)] == outer.names
 
 
-def facts_of(place: Place) -> os.stat_result:
+def stat_place(place: Place) -> os.stat_result:
     """What stat(2) says of an ordinary file or folder."""
-    found = open_place(place)
+    fd = open_place(place)
     try:
-        return os.fstat(found)
+        return os.fstat(fd)
     finally:
-        os.close(found)
+        os.close(fd)
 
 
 @contextmanager
-def disk_of(place: Place) -> Iterator[os.statvfs_result]:
+def statvfs_of(place: Place) -> Iterator[os.statvfs_result]:
     """The figures of the disk that holds a folder."""
-    with translated():
-        found = open_place(place)
+    with translate_errors():
+        fd = open_place(place)
     try:
-        yield os.fstatvfs(found)
+        yield os.fstatvfs(fd)
     finally:
-        os.close(found)
+        os.close(fd)

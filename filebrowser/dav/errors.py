@@ -40,7 +40,7 @@ STATUSES: tuple[tuple[type[FileError], int], ...] = (
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Let errors of files and of the disk leave as wsgidav's, without what only we should know."""
     try:
         yield

@@ -8,18 +8,25 @@ from typing import Any, BinaryIO
 from wsgidav.dav_error import DAVError
 from wsgidav.dav_provider import DAVNonCollection
 
-from filebrowser.copying import exists
-from filebrowser.dav.entries import Entry, facts_of
-from filebrowser.dav.errors import translated
+from filebrowser.access.file_access import Right, check_rights
+from filebrowser.access.gate import Place, open_place
+from filebrowser.dav.entries import DavEntry, stat_place
+from filebrowser.dav.errors import translate_errors
+from filebrowser.dav.file_write import (
+    DeferredBody,
+    body_of,
+    copy_file,
+    discard_body,
+    peek_source,
+    put_file,
+)
 from filebrowser.dav.side_files import is_side_file
 from filebrowser.dav.times import read_time
-from filebrowser.dav.writing import Body, body_of, bring, copy, drop, peek
 from filebrowser.errors import NotAllowed, WrongContent
+from filebrowser.file_response import SANDBOX
 from filebrowser.file_times import SECOND
-from filebrowser.gate import Place, open_place
-from filebrowser.kinds import type_of
-from filebrowser.serving import SANDBOX
-from filebrowser.visit import Right, check_rights
+from filebrowser.listing.file_kinds import type_of
+from filebrowser.operations.copy_tree import exists
 
 SAFE_HEADERS = (
     ("Content-Security-Policy", SANDBOX),
@@ -30,14 +37,14 @@ SAFE_HEADERS = (
 )
 
 
-class File(Entry, DAVNonCollection):
+class DavFile(DavEntry, DAVNonCollection):
     """A file, or the name of one that a PUT is about to bring (``facts`` is None until then)."""
 
     def __init__(
         self, path: str, environ: dict[str, Any], place: Place, facts: os.stat_result | None
     ) -> None:
         super().__init__(path, environ)
-        self.place, self.new = place, facts is None
+        self.place, self.is_new = place, facts is None
         self.facts = facts  # type: ignore[assignment]
 
     def get_content_length(self) -> int:
@@ -66,15 +73,15 @@ class File(Entry, DAVNonCollection):
 
     def get_content(self) -> BinaryIO:
         """The open file. Right: download."""
-        with translated():
-            check_rights(self.visit, [Right.DOWNLOAD])
+        with translate_errors():
+            check_rights(self.access, [Right.DOWNLOAD])
             return open(open_place(self.place), "rb", buffering=0)
 
-    def begin_write(self, *, content_type: str | None = None) -> Body:
+    def begin_write(self, *, content_type: str | None = None) -> DeferredBody:
         """The bytes are taken at the end. Rights: create, and modify for what is there already."""
-        with translated():
-            check_rights(self.visit, [Right.CREATE if self.new else Right.MODIFY])
-        return Body()
+        with translate_errors():
+            check_rights(self.access, [Right.CREATE if self.is_new else Right.MODIFY])
+        return DeferredBody()
 
     def end_write(self, *, with_errors: bool) -> None:
         """Take the bytes, and put the file there when all of them came.
@@ -82,63 +89,65 @@ class File(Entry, DAVNonCollection):
         No bytes at all only announce weights: what is there of them stays as it is.
         """
         source, length = body_of(self.environ)
-        uploads = self.desk.uploads
-        with translated():
+        uploads = self.context.uploads
+        with translate_errors():
             if is_side_file(self.path):
-                drop(source, length, uploads.limits.largest)
+                discard_body(source, length, uploads.limits.largest)
             else:
                 if length is None:
-                    source, length = peek(source)
+                    source, length = peek_source(source)
                 if length == 0 and uploads.rules.is_weights(self.place):
                     self._announce()
                 else:
-                    self._bring(source, length)
+                    self._upload(source, length)
         self.environ["wsgidav.all_input_read"] = 1
 
     def _announce(self) -> None:
-        uploads, place = self.desk.uploads, self.place
+        uploads, place = self.context.uploads, self.place
         uploads.rules.check_name(place)
         if not place.writable:
             raise NotAllowed(f"/{place.text} cannot be written.")
-        if self.new:
-            made = self.desk.placeholders.add(place, self.visit.who, self.desk.modified)
-            self.facts = empty_facts(made.shown)
+        if self.is_new:
+            placeholder = self.context.placeholders.add(
+                place, self.access.who, self.context.modified
+            )
+            self.facts = empty_facts(placeholder.shown_time)
 
-    def _bring(self, source: Any, length: int | None) -> None:
-        desk = self.desk
+    def _upload(self, source: Any, length: int | None) -> None:
+        context = self.context
         try:
-            bring(
-                *(desk.uploads, self.visit, self.place, source, length),
-                replace=not self.new,
-                modified=self._modified(),
+            put_file(
+                *(context.uploads, self.access, self.place, source, length),
+                replace=not self.is_new,
+                modified=self._modified_time(),
             )
         except WrongContent:
-            desk.placeholders.remove(self.place)
+            context.placeholders.remove(self.place)
             raise
-        desk.placeholders.remove(self.place)
+        context.placeholders.remove(self.place)
         self.locks.forget_time(self.get_ref_url())
-        self.facts = facts_of(self.place)
+        self.facts = stat_place(self.place)
 
-    def _modified(self) -> int | None:
+    def _modified_time(self) -> int | None:
         """The time that the client told: with the bytes, or before them."""
-        before = self.locks.time_of(self.get_ref_url())
-        announced = self.desk.placeholders.find(self.place)
-        if before is None and announced is not None:
-            before = announced.modified
-        return before if self.desk.modified is None else self.desk.modified
+        earlier = self.locks.time_of(self.get_ref_url())
+        announced = self.context.placeholders.find(self.place)
+        if earlier is None and announced is not None:
+            earlier = announced.modified
+        return earlier if self.context.modified is None else self.context.modified
 
     def copy_move_single(self, dest_path: str, *, is_move: bool) -> None:
         """Copy the bytes and the time. Rights: view, create."""
-        with translated():
+        with translate_errors():
             target = self._target(dest_path, Right.VIEW, Right.CREATE)
-            copy(self.desk.uploads, self.visit, self.place, target, replace=exists(target))
+            copy_file(self.context.uploads, self.access, self.place, target, replace=exists(target))
 
     def _check_kind(self, target: Place) -> None:
         with open(open_place(self.place), "rb", buffering=0) as file:
-            self.desk.uploads.rules.check_content(target, file.fileno())
+            self.context.uploads.rules.check_content(target, file.fileno())
 
 
-class Placeholder(File):
+class PlaceholderFile(DavFile):
     """A file that is announced: empty, in memory alone, until a PUT brings its bytes."""
 
     def __init__(self, path: str, environ: dict[str, Any], place: Place, modified: int) -> None:
@@ -152,41 +161,41 @@ class Placeholder(File):
     def set_last_modified(self, dest_path: str, time_stamp: Any, *, dry_run: bool) -> bool:
         """Keep the time for the file. Right: create."""
         modified = read_time(str(time_stamp))
-        with translated():
-            check_rights(self.visit, [Right.CREATE])
+        with translate_errors():
+            check_rights(self.access, [Right.CREATE])
         if not dry_run:
-            self.desk.placeholders.set_time(self.place, modified)
+            self.context.placeholders.set_time(self.place, modified)
             self.locks.keep_time(self.get_ref_url(), modified)
         return True
 
     def delete(self) -> None:
         """Forget the name. Right: create, as for its making."""
-        with translated():
-            check_rights(self.visit, [Right.CREATE])
+        with translate_errors():
+            check_rights(self.access, [Right.CREATE])
             self._check_locks()
-        self._forget()
+        self._remove_traces()
 
     def move_recursive(self, dest_path: str) -> list[Any]:
         """Announce another name in its place."""
         self.copy_move_single(dest_path, is_move=True)
-        self._forget()
+        self._remove_traces()
         return []
 
     def copy_move_single(self, dest_path: str, *, is_move: bool) -> None:
         """Announce another name too. Right: create."""
-        with translated():
+        with translate_errors():
             target = self._target(dest_path, Right.VIEW, Right.CREATE)
             self._check_kind(target)
-            self.desk.placeholders.add(target, self.visit.who)
+            self.context.placeholders.add(target, self.access.who)
 
     def _check_kind(self, target: Place) -> None:
-        rules = self.desk.uploads.rules
+        rules = self.context.uploads.rules
         rules.check_name(target)
         if not rules.is_weights(target):
             raise DAVError(409, "Its bytes have not come yet: send them first.")
 
 
-class SideFile(Placeholder):
+class SideFile(PlaceholderFile):
     """A file of a desktop's own (:mod:`filebrowser.dav.side_files`): its bytes are not kept.
 
     It is there while it is locked, so that its program can do what it means to. ``place`` is None
@@ -203,8 +212,8 @@ class SideFile(Placeholder):
     def end_write(self, *, with_errors: bool) -> None:
         """Read the bytes and let them go."""
         source, length = body_of(self.environ)
-        with translated():
-            drop(source, length, self.desk.uploads.limits.largest)
+        with translate_errors():
+            discard_body(source, length, self.context.uploads.limits.largest)
         self.environ["wsgidav.all_input_read"] = 1
 
     def set_last_modified(self, dest_path: str, time_stamp: Any, *, dry_run: bool) -> bool:

@@ -6,80 +6,80 @@ from typing import Any
 from wsgidav.dav_error import DAVError
 from wsgidav.lock_man.lock_storage import LockStorageDict
 
-LONGEST = 3600  # seconds until a lock must be refreshed
-MOST_OF_ONE = 500
-MOST = 5000
-TIME = "easel.modified"  # the key of a lock under which it keeps a file's time
-SINCE = "easel.since"  # and when it was made, in nanoseconds since 1970
+MAX_LOCK_SECONDS = 3600  # seconds until a lock must be refreshed
+MAX_LOCKS_PER_USER = 500
+MAX_LOCKS = 5000
+TIME_KEY = "easel.modified"  # the key of a lock under which it keeps a file's time
+SINCE_KEY = "easel.since"  # and when it was made, in nanoseconds since 1970
 
 
-class Locks(LockStorageDict):
+class BoundedLockStorage(LockStorageDict):
     """wsgidav's table of locks, which one client cannot fill."""
 
     def create(self, path: str, lock: dict[str, Any]) -> dict[str, Any]:
         """Keep a lock, for an hour at most. Raises 507 where there are too many."""
         self.sweep()
-        kept = self.kept()
-        own = sum(one["principal"] == lock["principal"] for one in kept)
-        if own >= MOST_OF_ONE or len(kept) >= MOST:
+        locks = self.all_locks()
+        own = sum(one["principal"] == lock["principal"] for one in locks)
+        if own >= MAX_LOCKS_PER_USER or len(locks) >= MAX_LOCKS:
             raise DAVError(507, "Too many locks; unlock some, or wait an hour.")
-        lock["timeout"] = bounded(lock["timeout"])
-        lock[SINCE] = time.time_ns()
-        made: dict[str, Any] = super().create(path, lock)
-        return made
+        lock["timeout"] = clamp_timeout(lock["timeout"])
+        lock[SINCE_KEY] = time.time_ns()
+        created: dict[str, Any] = super().create(path, lock)
+        return created
 
     def refresh(self, token: str, *, timeout: float) -> dict[str, Any]:
         """Keep a lock for longer, for an hour at most."""
-        made: dict[str, Any] = super().refresh(token, timeout=bounded(timeout))
-        return made
+        refreshed: dict[str, Any] = super().refresh(token, timeout=clamp_timeout(timeout))
+        return refreshed
 
     def get_lock_list(self, path: str, **which: bool) -> list[Any]:
         """The locks of a path; the table is swept before it is walked through."""
         self.sweep()
-        found: list[Any] = super().get_lock_list(path, **which)
-        return found
+        locks: list[Any] = super().get_lock_list(path, **which)
+        return locks
 
     def keep_time(self, url: str, modified: int) -> None:
         """Keep the time for the next bytes of a locked file, in nanoseconds since 1970.
 
         A URL that is not locked itself keeps none.
         """
-        for lock in self._of(url):
-            lock[TIME] = modified
+        for lock in self._locks_of(url):
+            lock[TIME_KEY] = modified
 
     def time_of(self, url: str) -> int | None:
         """The time that was kept."""
-        return next((lock[TIME] for lock in self._of(url) if TIME in lock), None)
+        return next((lock[TIME_KEY] for lock in self._locks_of(url) if TIME_KEY in lock), None)
 
     def forget_time(self, url: str) -> None:
         """Forget it: it counts for the bytes that came first."""
-        for lock in self._of(url):
-            lock.pop(TIME, None)
+        for lock in self._locks_of(url):
+            lock.pop(TIME_KEY, None)
 
-    def since(self, url: str) -> int | None:
+    def locked_since(self, url: str) -> int | None:
         """When a URL was locked itself, in nanoseconds since 1970; None for one that is not."""
-        return min((lock[SINCE] for lock in self._of(url)), default=None)
+        return min((lock[SINCE_KEY] for lock in self._locks_of(url)), default=None)
 
-    def urls(self) -> set[str]:
+    def locked_urls(self) -> set[str]:
         """All URLs that are locked themselves."""
         self.sweep()
-        return {lock["root"] for lock in self.kept()}
+        return {lock["root"] for lock in self.all_locks()}
 
-    def _of(self, url: str) -> list[dict[str, Any]]:
+    def _locks_of(self, url: str) -> list[dict[str, Any]]:
         return self.get_lock_list(url, include_root=True, include_children=False, token_only=False)
 
-    def kept(self) -> list[dict[str, Any]]:
+    def all_locks(self) -> list[dict[str, Any]]:
         """Every lock."""
         return [lock for lock in list(self._dict.values()) if isinstance(lock, dict)]
 
     def sweep(self) -> None:
         """Forget locks that are over."""
         now = time.time()
-        for lock in self.kept():
+        for lock in self.all_locks():
             if lock["expire"] < now:
                 self.delete(lock["token"])
 
 
-def bounded(timeout: float | None) -> float:
+def clamp_timeout(timeout: float | None) -> float:
     """Seconds from 1 to an hour; wsgidav's -1 stands for "for ever"."""
-    return min(timeout, LONGEST) if timeout and timeout > 0 else LONGEST
+    return min(timeout, MAX_LOCK_SECONDS) if timeout and timeout > 0 else MAX_LOCK_SECONDS

@@ -10,18 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filebrowser.dav.locks import LONGEST
+from filebrowser.access.gate import Place
+from filebrowser.dav.locks import MAX_LOCK_SECONDS
 from filebrowser.errors import NoRoom
-from filebrowser.gate import Place
 
-MOST_OF_ONE = 500
-MOST = 5000
+MAX_PER_OWNER = 500
+MAX_PLACEHOLDERS = 5000
 
 Key = tuple[Path, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class AnnouncedFile:
     """One name. ``until`` is in the clock's seconds; ``modified`` the file's time, if it was told.
 
     ``modified``, and ``made`` when it was announced, are in nanoseconds since 1970.
@@ -29,14 +29,14 @@ class Announced:
 
     place: Place
     owner: str
-    until: float
-    made: int
+    expires_at: float
+    announced_at: int
     modified: int | None = None
 
     @property
-    def shown(self) -> int:
+    def shown_time(self) -> int:
         """The time that clients see."""
-        return self.made if self.modified is None else self.modified
+        return self.announced_at if self.modified is None else self.modified
 
 
 class Placeholders:
@@ -44,32 +44,32 @@ class Placeholders:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._names: dict[Key, Announced] = {}
+        self._names: dict[Key, AnnouncedFile] = {}
         self._lock = threading.Lock()
 
-    def add(self, place: Place, owner: str, modified: int | None = None) -> Announced:
+    def add(self, place: Place, owner: str, modified: int | None = None) -> AnnouncedFile:
         """Keep a name. Raises :class:`NoRoom` where there are 500 of one owner, or 5000 in all."""
         with self._lock:
             self._sweep()
             own = sum(each.owner == owner for each in self._names.values())
-            if own >= MOST_OF_ONE or len(self._names) >= MOST:
+            if own >= MAX_PER_OWNER or len(self._names) >= MAX_PLACEHOLDERS:
                 raise NoRoom("Too many names wait for their bytes; send some, or wait an hour.")
-            until = self._clock() + LONGEST
-            made = Announced(place, owner, until, time.time_ns(), modified)
-            self._names[_key(place)] = made
-            return made
+            until = self._clock() + MAX_LOCK_SECONDS
+            placeholder = AnnouncedFile(place, owner, until, time.time_ns(), modified)
+            self._names[_place_key(place)] = placeholder
+            return placeholder
 
-    def find(self, place: Place) -> Announced | None:
+    def find(self, place: Place) -> AnnouncedFile | None:
         """What waits at a place."""
         with self._lock:
             self._sweep()
-            return self._names.get(_key(place))
+            return self._names.get(_place_key(place))
 
-    def below(self, folder: Place) -> list[Announced]:
+    def in_folder(self, folder: Place) -> list[AnnouncedFile]:
         """What waits directly in a folder."""
         with self._lock:
             self._sweep()
-            path, names = _key(folder)
+            path, names = _place_key(folder)
             return [
                 each
                 for (root, parts), each in self._names.items()
@@ -79,13 +79,13 @@ class Placeholders:
     def set_time(self, place: Place, modified: int) -> None:
         """Keep the time that the file is to have, in nanoseconds since 1970."""
         with self._lock:
-            found = self._names.get(_key(place))
-            if found is not None:
-                self._names[_key(place)] = replace(found, modified=modified)
+            placeholder = self._names.get(_place_key(place))
+            if placeholder is not None:
+                self._names[_place_key(place)] = replace(placeholder, modified=modified)
 
     def remove(self, place: Place) -> None:
         """Forget a name, and those below it."""
-        path, names = _key(place)
+        path, names = _place_key(place)
         with self._lock:
             for root, parts in list(self._names):
                 if root == path and parts[: len(names)] == names:
@@ -93,9 +93,9 @@ class Placeholders:
 
     def _sweep(self) -> None:
         now = self._clock()
-        for key in [key for key, each in self._names.items() if each.until < now]:
+        for key in [key for key, each in self._names.items() if each.expires_at < now]:
             del self._names[key]
 
 
-def _key(place: Place) -> Key:
+def _place_key(place: Place) -> Key:
     return place.root.path, place.names

@@ -16,23 +16,23 @@ from urllib.parse import quote, unquote
 from wsgidav.dav_error import DAVError
 from wsgidav.util import etree, parse_xml_body
 
-from filebrowser.copying import exists
-from filebrowser.dav.entries import DESK, Desk, Entry, disk_of, may_change
-from filebrowser.dav.errors import translated
+from filebrowser.access.gate import Place, hidden_name_matcher, open_place
+from filebrowser.dav.entries import CONTEXT_KEY, DavContext, DavEntry, may_change, statvfs_of
+from filebrowser.dav.errors import translate_errors
 from filebrowser.dav.files import empty_facts
-from filebrowser.dav.folders import Folder, Trees
-from filebrowser.dav.properties import Disk, Listed, Question, read_question
-from filebrowser.gate import Place, hidden_in, open_place
-from filebrowser.resources import named_badly
+from filebrowser.dav.folders import DavFolder, DavRoots
+from filebrowser.dav.properties import DiskSpace, PropfindEntry, PropfindQuery, read_propfind
+from filebrowser.operations.copy_tree import exists
+from filebrowser.resources import is_bad_name
 
 BLOCK = 64 * 1024  # characters of one piece
-MOST = 1_000_000  # entries of a folder
-SAFE = "!*'(),$-_|."  # signs that Nautilus does not want encoded
+MAX_ENTRIES = 1_000_000  # entries of a folder
+SAFE_SIGNS = "!*'(),$-_|."  # signs that Nautilus does not want encoded
 HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:">\n'
 TAIL = "</D:multistatus>\n"
 
 
-class Streamed:
+class StreamedResponse:
     """The pieces of an answer. ``close`` gives back the folder, whether all were taken or not."""
 
     def __init__(self, first: list[bytes], rest: Iterator[bytes], held: ExitStack) -> None:
@@ -51,39 +51,39 @@ class Streamed:
         self._held.close()
 
 
-def find_properties(found: Any, environ: dict[str, Any]) -> Streamed:
+def stream_propfind(entry: Any, environ: dict[str, Any]) -> StreamedResponse:
     """The answer for an entry and, with ``Depth: 1``, for what it holds.
 
     Raises :class:`DAVError` for a question that cannot be read, and 507 for a folder of more than
     a million entries, before the first piece.
     """
-    question = read_question(parse_xml_body(environ, allow_empty=True))
-    own = _listed(found)
+    query = read_propfind(parse_xml_body(environ, allow_empty=True))
+    own_entry = _to_entry(entry)
     with ExitStack() as stack:
-        members: Iterator[Listed] = iter(())
-        if environ["HTTP_DEPTH"] == "1" and isinstance(found, Folder):
-            folder = _open_folder(found.place)
+        members: Iterator[PropfindEntry] = iter(())
+        if environ["HTTP_DEPTH"] == "1" and isinstance(entry, DavFolder):
+            folder = _open_folder(entry.place)
             stack.callback(os.close, folder)
             _check_size(folder)
-            members = Members.of(found, own, environ).inside(folder)
-        elif environ["HTTP_DEPTH"] == "1" and isinstance(found, Trees):
+            members = FolderMembers.of_folder(entry, own_entry, environ).iter_entries(folder)
+        elif environ["HTTP_DEPTH"] == "1" and isinstance(entry, DavRoots):
             members = (
-                _listed(each)
-                for name in found.get_member_names()
-                if (each := found.get_member(name))
+                _to_entry(each)
+                for name in entry.get_member_names()
+                if (each := entry.get_member(name))
             )
-        pieces = _pieces(question, own, members)
+        pieces = _stream_pieces(query, own_entry, members)
         stack.callback(pieces.close)
         first = [*islice(pieces, 2)]  # a second one tells whether there are more
-        return Streamed(first, pieces, stack.pop_all())
+        return StreamedResponse(first, pieces, stack.pop_all())
 
 
-def _pieces(
-    question: Question, own: Listed, members: Iterator[Listed]
+def _stream_pieces(
+    query: PropfindQuery, own: PropfindEntry, members: Iterator[PropfindEntry]
 ) -> Generator[bytes, None, None]:
-    texts, length = [HEAD, question.answer(own)], 0
+    texts, length = [HEAD, query.format_response(own)], 0
     for one in members:
-        text = question.answer(one)
+        text = query.format_response(one)
         texts.append(text)
         length += len(text)
         if length >= BLOCK:
@@ -94,122 +94,124 @@ def _pieces(
 
 
 def _open_folder(place: Place) -> int:
-    with translated():
+    with translate_errors():
         return open_place(place, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def _check_size(folder: int) -> None:
     with os.scandir(folder) as names:
         count = sum(1 for _ in names)
-    if count > MOST:
-        raise DAVError(507, f"The folder holds {count} entries; at most {MOST} are listed.")
+    if count > MAX_ENTRIES:
+        raise DAVError(507, f"The folder holds {count} entries; at most {MAX_ENTRIES} are listed.")
 
 
-def _listed(found: Any) -> Listed:
+def _to_entry(entry: Any) -> PropfindEntry:
     """An entry as wsgidav knows it."""
-    disk, locks = Disk(), ""
-    if isinstance(found, Folder):
-        disk = disk_below(found.place)
-    if found.is_locked():
-        locks = _lock_xml(found)
-    return Listed(
-        name=found.get_display_name(),
-        href=found.get_href(),
-        folder=found.is_collection,
-        facts=found.facts if isinstance(found, Entry) else None,
-        lockable=not found.prevent_locking(),
+    disk, locks = DiskSpace(), ""
+    if isinstance(entry, DavFolder):
+        disk = disk_space_of(entry.place)
+    if entry.is_locked():
+        locks = _lock_xml(entry)
+    return PropfindEntry(
+        name=entry.get_display_name(),
+        href=entry.get_href(),
+        is_folder=entry.is_collection,
+        facts=entry.facts if isinstance(entry, DavEntry) else None,
+        is_lockable=not entry.prevent_locking(),
         disk=disk,
         locks=locks,
     )
 
 
-def _lock_xml(found: Any) -> str:
+def _lock_xml(entry: Any) -> str:
     """The locks of an entry; each element declares its own namespaces."""
-    told = found.get_property_value("{DAV:}lockdiscovery")
-    return "".join(etree.tostring(each, encoding="unicode") for each in told)
+    elements = entry.get_property_value("{DAV:}lockdiscovery")
+    return "".join(etree.tostring(each, encoding="unicode") for each in elements)
 
 
-def disk_below(place: Place) -> Disk:
+def disk_space_of(place: Place) -> DiskSpace:
     """The figures of the disk that holds a folder."""
-    with disk_of(place) as figures:
+    with statvfs_of(place) as figures:
         used = (figures.f_blocks - figures.f_bavail) * figures.f_frsize
-        return Disk(used, figures.f_bavail * figures.f_frsize)
+        return DiskSpace(used, figures.f_bavail * figures.f_frsize)
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
+class FolderMembers:
     """What a folder holds, and what is the same for all of it. ``own`` is the folder itself."""
 
     place: Place
-    own: Listed
+    own: PropfindEntry
     environ: Mapping[str, Any]
     provider: Any
-    locked: Set[str]  # names
-    lockable: Callable[[str], bool]
+    locked_names: Set[str]  # names
+    is_lockable: Callable[[str], bool]
 
     @classmethod
-    def of(cls, found: Folder, own: Listed, environ: dict[str, Any]) -> "Members":
+    def of_folder(
+        cls, folder: DavFolder, own: PropfindEntry, environ: dict[str, Any]
+    ) -> "FolderMembers":
         """Those of one folder."""
-        before = f"{quote(found.path.rstrip('/'))}/"
-        urls = (url for url in found.locks.urls() if url.startswith(before))
+        before = f"{quote(folder.path.rstrip('/'))}/"
+        urls = (url for url in folder.locks.locked_urls() if url.startswith(before))
         locked = {unquote(url.removeprefix(before)) for url in urls}
-        lockable = _lockable(found.place, may_change(found.visit))
-        return cls(found.place, own, environ, found.provider, locked, lockable)
+        lockable = _lockable_check(folder.place, may_change(folder.access))
+        return cls(folder.place, own, environ, folder.provider, locked, lockable)
 
-    def inside(self, folder: int) -> Iterator[Listed]:
+    def iter_entries(self, folder: int) -> Iterator[PropfindEntry]:
         """Each of the open folder in no order, then what waits for its bytes.
 
         Links, pipes, what is hidden and what vanishes meanwhile are left out.
         """
-        away = hidden_in(self.place)
+        is_hidden = hidden_name_matcher(self.place)
         with os.scandir(folder) as names:
             for each in names:
-                if away(each.name) or named_badly(each.name):
+                if is_hidden(each.name) or is_bad_name(each.name):
                     continue
                 try:
                     facts = each.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
                 if stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode):
-                    yield self._listed(each.name, facts)
-        desk: Desk = self.environ[DESK]
-        for announced in desk.placeholders.below(self.place):
+                    yield self._to_entry(each.name, facts)
+        context: DavContext = self.environ[CONTEXT_KEY]
+        for announced in context.placeholders.in_folder(self.place):
             if not exists(announced.place):
-                facts = empty_facts(announced.shown)
-                yield self._listed(announced.place.names[-1], facts)
+                facts = empty_facts(announced.shown_time)
+                yield self._to_entry(announced.place.names[-1], facts)
 
-    def _listed(self, name: str, facts: os.stat_result) -> Listed:
+    def _to_entry(self, name: str, facts: os.stat_result) -> PropfindEntry:
         is_folder = stat.S_ISDIR(facts.st_mode)
-        return Listed(
+        return PropfindEntry(
             name=name,
-            href=f"{self.own.href}{quote(name, safe=SAFE)}{'/' * is_folder}",
-            folder=is_folder,
+            href=f"{self.own.href}{quote(name, safe=SAFE_SIGNS)}{'/' * is_folder}",
+            is_folder=is_folder,
             facts=facts,
-            lockable=self.lockable(name),
-            disk=self._disk(name, facts) if is_folder else Disk(),
-            locks=self._locks(name) if name in self.locked else "",
+            is_lockable=self.is_lockable(name),
+            disk=self._disk_space_of(name, facts) if is_folder else DiskSpace(),
+            locks=self._locks(name) if name in self.locked_names else "",
         )
 
-    def _disk(self, name: str, facts: os.stat_result) -> Disk:
+    def _disk_space_of(self, name: str, facts: os.stat_result) -> DiskSpace:
         if self.own.facts is not None and facts.st_dev == self.own.facts.st_dev:
             return self.own.disk
         try:
-            return disk_below(self._child(name))
+            return disk_space_of(self._child(name))
         except DAVError:  # another disk, which cannot be asked: its folder is listed all the same
-            return Disk()
+            return DiskSpace()
 
     def _locks(self, name: str) -> str:
-        found = self.provider.get_resource_inst(f"/{self._child(name).text}", self.environ)
-        return "" if found is None else _lock_xml(found)
+        entry = self.provider.get_resource_inst(f"/{self._child(name).text}", self.environ)
+        return "" if entry is None else _lock_xml(entry)
 
     def _child(self, name: str) -> Place:
         return Place(self.place.root, (*self.place.names, name))
 
 
-def _lockable(folder: Place, may: bool) -> Callable[[str], bool]:
+def _lockable_check(folder: Place, may: bool) -> Callable[[str], bool]:
     """Whether a name in a folder may be locked: one answer for all where no rule names one."""
     root, names = folder.root, folder.names
     if may and any(each.count("/") >= len(names) for each in root.hidden | root.sealed):
-        return lambda name: Place(root, (*names, name)).may_be_made
-    alike = may and Place(root, (*names, "x")).may_be_made
+        return lambda name: Place(root, (*names, name)).is_creatable
+    alike = may and Place(root, (*names, "x")).is_creatable
     return lambda name: alike

@@ -19,14 +19,14 @@ from wsgidav.util import normalize_path, re_encode_wsgi
 from wsgidav.wsgidav_app import WsgiDAVApp
 
 from filebrowser.dav.destination import check_dots, read_destination, restore_signs
-from filebrowser.dav.entries import DESK, Desk
-from filebrowser.dav.locks import Locks
+from filebrowser.dav.entries import CONTEXT_KEY, DavContext
+from filebrowser.dav.locks import BoundedLockStorage
 from filebrowser.dav.lookup import entry_at
-from filebrowser.dav.propfind import Streamed, find_properties
+from filebrowser.dav.propfind import StreamedResponse, stream_propfind
 from filebrowser.dav.times import read_time
 
 LOG = logging.getLogger(__name__)
-Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 BLOCK = 1024 * 1024  # bytes of a file sent at once
 METHODS = (
     *("OPTIONS", "HEAD", "GET", "PROPFIND", "PUT", "DELETE", "COPY", "MOVE", "MKCOL", "PROPPATCH"),
@@ -50,7 +50,7 @@ class Provider(DAVProvider):
         return None if path is None else entry_at(restore_signs(path), environ)
 
     def custom_request_handler(
-        self, environ: dict[str, Any], start_response: Any, default_handler: Wsgi
+        self, environ: dict[str, Any], start_response: Any, default_handler: WsgiApp
     ) -> Any:
         """Refuse what asks for too much before it is looked at."""
         check_request(environ)
@@ -80,11 +80,11 @@ def check_request(environ: dict[str, Any]) -> None:
 
 def is_folder(environ: dict[str, Any]) -> bool:
     """Whether a request is for a folder that is there; clients ask so before they list it."""
-    found = entry_at(environ["PATH_INFO"], environ)
-    return found is not None and bool(found.is_collection)
+    entry = entry_at(environ["PATH_INFO"], environ)
+    return entry is not None and bool(entry.is_collection)
 
 
-class Application:
+class DavApplication:
     """WebDAV as WSGI: wsgidav, but for PROPFIND, which :mod:`filebrowser.dav.propfind` answers."""
 
     def __init__(self, mount_path: str) -> None:
@@ -95,7 +95,7 @@ class Application:
                 "provider_mapping": {"/": self._provider},
                 "mount_path": mount_path,
                 "middleware_stack": [ErrorPrinter, RequestResolver],
-                "lock_storage": Locks(),
+                "lock_storage": BoundedLockStorage(),
                 "property_manager": None,
                 "block_size": BLOCK,
                 "suppress_version_info": True,
@@ -111,7 +111,7 @@ class Application:
             return answer
         headers = [("Content-Type", "application/xml; charset=utf-8")]
         try:
-            found = self._properties(environ)
+            response = self._properties(environ)
         except Exception as failure:
             error = failure if isinstance(failure, DAVError) else DAVError(500)
             if error is not failure:
@@ -122,12 +122,12 @@ class Application:
                 [("Content-Type", kind), ("Content-Length", str(len(page)))],
             )
             return [page]
-        if found.length is not None:
-            headers.append(("Content-Length", str(found.length)))
+        if response.length is not None:
+            headers.append(("Content-Length", str(response.length)))
         start_response("207 Multi-Status", headers)
-        return found
+        return response
 
-    def _properties(self, environ: dict[str, Any]) -> Streamed:
+    def _properties(self, environ: dict[str, Any]) -> StreamedResponse:
         environ["wsgidav.provider"] = self._provider
         environ["wsgidav.config"] = self._wsgidav.config
         environ["wsgidav.user_name"] = environ["wsgidav.auth.user_name"]
@@ -137,40 +137,42 @@ class Application:
             raise DAVError(400, "The path is not in UTF-8.") from None
         environ["PATH_INFO"] = path
         check_request(environ)
-        found = entry_at(path, environ)
-        if found is None:
+        entry = entry_at(path, environ)
+        if entry is None:
             raise DAVError(404, path)
         if environ.keys() & CONDITIONS:
-            RequestServer(self._provider)._evaluate_if_headers(found, environ)
-        return find_properties(found, environ)
+            RequestServer(self._provider)._evaluate_if_headers(entry, environ)
+        return stream_propfind(entry, environ)
 
 
-def environment(given: dict[str, Any], desk: Desk, prefix: str) -> dict[str, Any]:
-    """The environment of a request for :class:`Application`; its path begins with ``prefix``.
+def make_environ(
+    request_environ: dict[str, Any], context: DavContext, prefix: str
+) -> dict[str, Any]:
+    """The environment of a request for :class:`DavApplication`; its path begins with ``prefix``.
 
     Raises :class:`DAVError` 502 for a ``Destination`` that is not here, and 400 for one that
     cannot be and for a time that is none.
     """
-    check_dots(given["PATH_INFO"])
-    environ = dict(given)
-    environ["SCRIPT_NAME"] = given.get("SCRIPT_NAME", "") + prefix
-    environ["PATH_INFO"] = given["PATH_INFO"].removeprefix(prefix) or "/"
-    environ["wsgidav.auth.user_name"] = desk.visit.who
+    check_dots(request_environ["PATH_INFO"])
+    environ = dict(request_environ)
+    environ["SCRIPT_NAME"] = request_environ.get("SCRIPT_NAME", "") + prefix
+    environ["PATH_INFO"] = request_environ["PATH_INFO"].removeprefix(prefix) or "/"
+    environ["wsgidav.auth.user_name"] = context.access.who
     environ["wsgidav.some_input_read"] = 1  # or a refused body would be read into memory whole
-    environ[DESK] = replace(desk, modified=told_time(given))
+    environ[CONTEXT_KEY] = replace(context, modified=read_time_header(request_environ))
     for forwarded in ("HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO"):
         environ.pop(forwarded, None)
-    if "HTTP_DESTINATION" in given:
-        environ["HTTP_DESTINATION"] = read_destination(given)
+    if "HTTP_DESTINATION" in request_environ:
+        environ["HTTP_DESTINATION"] = read_destination(request_environ)
     return environ
 
 
-def told_time(environ: dict[str, Any]) -> int | None:
+def read_time_header(environ: dict[str, Any]) -> int | None:
     """The file's time in nanoseconds since 1970, as ownCloud's clients and rclone send it along."""
-    said = environ.get(TIME_HEADER)
-    if said is None:
+    header = environ.get(TIME_HEADER)
+    if header is None:
         return None
     try:
-        return read_time(said)
+        return read_time(header)
     except DAVError as error:
         raise DAVError(400, f"X-OC-Mtime: {error.context_info}") from None

@@ -4,13 +4,13 @@ from wsgidav.dav_error import DAVError
 from wsgidav.util import parse_time_string
 
 from filebrowser.errors import BadTime
-from filebrowser.file_times import LATEST, SECOND, parse_time
+from filebrowser.file_times import MAX_SECONDS, SECOND, parse_time
 
 WINDOWS = "{urn:schemas-microsoft-com:}"
-TIMES = frozenset({"{DAV:}getlastmodified", f"{WINDOWS}Win32LastModifiedTime"})
+TIME_PROPERTIES = frozenset({"{DAV:}getlastmodified", f"{WINDOWS}Win32LastModifiedTime"})
 """Properties that set a file's time."""
 
-IGNORED = frozenset(
+IGNORED_PROPERTIES = frozenset(
     f"{WINDOWS}{name}"
     for name in ("Win32CreationTime", "Win32LastAccessTime", "Win32FileAttributes")
 )
@@ -25,16 +25,16 @@ def read_time(text: str) -> int:
     try:
         return parse_time(text)
     except BadTime as error:
-        seconds = _seconds(text.strip())
+        seconds = _parse_seconds(text.strip())
         if seconds is None:
             raise DAVError(409, str(error)) from None
-        return min(max(seconds, 0), LATEST - 1) * SECOND
+        return min(max(seconds, 0), MAX_SECONDS - 1) * SECOND
 
 
-def _seconds(text: str) -> int | None:
+def _parse_seconds(text: str) -> int | None:
     """Seconds of a date or number out of range; None for what is neither."""
     try:
         return int(float(text)) if len(text) < 20 else parse_time_string(text)
     except (ValueError, OverflowError):
-        found: int | None = parse_time_string(text)
-        return found
+        seconds: int | None = parse_time_string(text)
+        return seconds

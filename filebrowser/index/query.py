@@ -11,11 +11,11 @@ from datetime import date, datetime, time, timedelta
 from types import MappingProxyType
 
 from filebrowser.errors import BadSearch
-from filebrowser.index.texts import storable
-from filebrowser.kinds import Kind
+from filebrowser.index.fts_text import to_storable
+from filebrowser.listing.file_kinds import FileKind
 
-LONGEST = 1000  # characters
-MOST_TERMS = 32
+MAX_QUERY_LENGTH = 1000  # characters
+MAX_TERMS = 32
 TERM = re.compile(r'(-?)(?:([A-Za-z]+):)?(?:"([^"]*)"?|(\S+))')
 SIZE = re.compile(r"(\d{1,12})(?:\.(\d{1,6}))?\s*([kmgt]?)(?:i?b)?", re.ASCII | re.IGNORECASE)
 DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
@@ -38,46 +38,55 @@ class Term:
     span: Span = (None, None)
 
 
-def parse(text: str, now: datetime | None = None) -> tuple[Term, ...]:
+def parse_query(text: str, now: datetime | None = None) -> tuple[Term, ...]:
     """The conditions of ``text``, all of which must hold.
 
     Raises :class:`BadSearch` naming what cannot be understood. An unknown field is no field but a
     word, as in the weights of prompts, ``(cat:1.2)``.
     """
-    if len(text) > LONGEST:
-        raise BadSearch(f"q has {len(text)} characters, at most {LONGEST} are read.")
+    if len(text) > MAX_QUERY_LENGTH:
+        raise BadSearch(f"q has {len(text)} characters, at most {MAX_QUERY_LENGTH} are read.")
     terms: list[Term] = []
-    for minus, name, quoted, bare in TERM.findall(storable(text)):
-        if len(terms) == MOST_TERMS:
-            raise BadSearch(f"q has more than {MOST_TERMS} conditions.")
+    for minus, name, quoted, bare in TERM.findall(to_storable(text)):
+        if len(terms) == MAX_TERMS:
+            raise BadSearch(f"q has more than {MAX_TERMS} conditions.")
         field, value = name.lower(), quoted or bare
         if field and field not in FIELDS:
             field, value = "", f"{name} {value}"
-        span = SPANS[field](field, value, now or datetime.now()) if field in SPANS else (None, None)
+        span = (
+            RANGE_FIELDS[field](field, value, now or datetime.now())
+            if field in RANGE_FIELDS
+            else (None, None)
+        )
         if field == "kind":
-            value = _kinds(value)
+            value = _parse_kinds(value)
         terms.append(Term(field, value, bool(quoted), bool(minus), span))
     return tuple(terms)
 
 
-def _kinds(value: str) -> str:
+def _parse_kinds(value: str) -> str:
     wanted = [part.lower() for part in value.split(",") if part]
-    unknown = [part for part in wanted if part not in list(Kind)]
+    unknown = [part for part in wanted if part not in list(FileKind)]
     if unknown or not wanted:
-        raise BadSearch(f"kind: is one of {', '.join(Kind)}, not {value[:40]!r}.")
+        raise BadSearch(f"kind: is one of {', '.join(FileKind)}, not {value[:40]!r}.")
     return ",".join(wanted)
 
 
-def _spanned(one: Callable[[str, datetime], tuple[int, int]], form: str) -> "Spanner":
+def _range_reader(
+    parse_one: Callable[[str, datetime], tuple[int, int]], form: str
+) -> "RangeReader":
     """A reader of spans: ``a``, ``a..b``, ``>a``, ``>=a``, ``<a``, ``<=a``."""
 
     def read(field: str, value: str, now: datetime) -> Span:
         try:
             first, dots, last = value.partition("..")
             if dots:
-                return (one(first, now)[0] if first else None, one(last, now)[1] if last else None)
+                return (
+                    parse_one(first, now)[0] if first else None,
+                    parse_one(last, now)[1] if last else None,
+                )
             sign = next((sign for sign in SIGNS if value.startswith(sign)), "")
-            low, high = one(value.removeprefix(sign), now)
+            low, high = parse_one(value.removeprefix(sign), now)
         except (ValueError, OverflowError):
             raise BadSearch(f"{field}: takes {form}, not {value[:40]!r}.") from None
         return {
@@ -91,57 +100,59 @@ def _spanned(one: Callable[[str, datetime], tuple[int, int]], form: str) -> "Spa
     return read
 
 
-def _number(text: str, _: datetime) -> tuple[int, int]:
+def _number_range(text: str, _: datetime) -> tuple[int, int]:
     if not NUMBER.fullmatch(text):
         raise ValueError(text)
     return int(text), int(text) + 1
 
 
-def _bytes(text: str, _: datetime) -> tuple[int, int]:
+def _size_range(text: str, _: datetime) -> tuple[int, int]:
     """ "1.5mb" is from 1.5 to less than 1.6 times 1024 x 1024 bytes."""
-    found = SIZE.fullmatch(text)
-    if found is None:
+    match = SIZE.fullmatch(text)
+    if match is None:
         raise ValueError(text)
-    whole, part, unit = found[1], found[2] or "", POWERS[found[3].lower()]
+    integer, part, unit = match[1], match[2] or "", POWERS[match[3].lower()]
     step, scale = 1024**unit, 10 ** len(part)
-    count = int(whole + part)
+    count = int(integer + part)
     return count * step // scale, max((count + 1) * step // scale, count * step // scale + 1)
 
 
-def _days(text: str, now: datetime) -> tuple[int, int]:
+def _date_range(text: str, now: datetime) -> tuple[int, int]:
     """A year, a month or a day of the server's own time, in nanoseconds since 1970."""
     if text.lower() in ("today", "yesterday"):
         first = now.date() - timedelta(days=text.lower() == "yesterday")
-        return _moment(first), _moment(first + timedelta(days=1))
-    found = DATE.fullmatch(text)
-    if found is None:
+        return _to_nanoseconds(first), _to_nanoseconds(first + timedelta(days=1))
+    match = DATE.fullmatch(text)
+    if match is None:
         raise ValueError(text)
-    year, month, day = int(found[1]), int(found[2] or 1), int(found[3] or 1)
+    year, month, day = int(match[1]), int(match[2] or 1), int(match[3] or 1)
     first = date(year, month, day)
-    if found[3]:
+    if match[3]:
         after = first + timedelta(days=1)
-    elif found[2]:
+    elif match[2]:
         after = date(year + month // 12, month % 12 + 1, 1)
     else:
         after = date(year + 1, 1, 1)
-    return _moment(first), _moment(after)
+    return _to_nanoseconds(first), _to_nanoseconds(after)
 
 
-def _moment(day: date) -> int:
+def _to_nanoseconds(day: date) -> int:
     return int(datetime.combine(day, time()).timestamp()) * 1_000_000_000
 
 
-Spanner = Callable[[str, str, datetime], Span]
-COUNT = _spanned(_number, "a number, >n, <n or n..m")
-SPANS: Mapping[str, Spanner] = MappingProxyType(
+RangeReader = Callable[[str, str, datetime], Span]
+NUMBER_READER = _range_reader(_number_range, "a number, >n, <n or n..m")
+RANGE_FIELDS: Mapping[str, RangeReader] = MappingProxyType(
     {
-        "seed": COUNT,
-        "width": COUNT,
-        "height": COUNT,
-        "size": _spanned(_bytes, "a size such as 300kb, >1mb or 1mb..2mb"),
-        "date": _spanned(_days, "2026, 2026-11, 2026-11-05, today, >=2026-11 or 2026-10..2026-11"),
+        "seed": NUMBER_READER,
+        "width": NUMBER_READER,
+        "height": NUMBER_READER,
+        "size": _range_reader(_size_range, "a size such as 300kb, >1mb or 1mb..2mb"),
+        "date": _range_reader(
+            _date_range, "2026, 2026-11, 2026-11-05, today, >=2026-11 or 2026-10..2026-11"
+        ),
     }
 )
 FIELDS = frozenset(
-    {"prompt", "negative", "name", "path", "kind", "model", "lora", "sampler", *SPANS}
+    {"prompt", "negative", "name", "path", "kind", "model", "lora", "sampler", *RANGE_FIELDS}
 )

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from filebrowser.database import Layout, open_database
+from filebrowser.database import FileDatabaseSchema, open_database
 
 VERSION = 2
 BUSY_SECONDS = 10.0
@@ -51,18 +51,18 @@ CREATE VIRTUAL TABLE IF NOT EXISTS unwanted USING fts5 (
 """
 
 
-def prepare(path: Path) -> None:
+def prepare_database(path: Path) -> None:
     """Make the file, anew where it is broken or of another version."""
-    open_database(path, Layout(SCHEMA, VERSION, BUSY_SECONDS)).close()
+    open_database(path, FileDatabaseSchema(SCHEMA, VERSION, BUSY_SECONDS)).close()
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection in autocommit for one thread at a time."""
-    rows = sqlite3.connect(
+    connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    rows.execute("PRAGMA synchronous = NORMAL")
-    rows.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    rows.execute("PRAGMA temp_store = MEMORY")
-    rows.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
-    return rows
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+    return connection

@@ -14,23 +14,28 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from filebrowser.gate import Place, open_place
-from filebrowser.pictures.keeping import Kept
+from filebrowser.access.gate import Place, open_place
+from filebrowser.pictures.disk_cache import DiskCache
+from filebrowser.pictures.image_open import (
+    DECODE_BUDGET,
+    check_decodable,
+    open_image,
+    reserve_decoding,
+)
 from filebrowser.pictures.memory_budget import MemoryBudget
-from filebrowser.pictures.opening import DECODED, check_decodable, decoding, opened
 
 SIDES = (128, 256, 512, 1024)  # pixels
-AT_ONCE = 2  # pictures in decoding: more only make one another wait
-ASKERS = 64  # of the same thumbnail only one goes on; the others find what it made
+MAX_DECODING = 2  # pictures in decoding: more only make one another wait
+TAG_LOCKS = 64  # of the same thumbnail only one goes on; the others find what it made
 QUALITY = 82
-TYPE = "image/webp"
+MEDIA_TYPE = "image/webp"
 
-Plain = Callable[[Image.Image], Image.Image]
+RgbConverter = Callable[[Image.Image], Image.Image]
 
 
-def by_pillow(image: Image.Image) -> Image.Image:
+def convert_to_rgb(image: Image.Image) -> Image.Image:
     """RGB, or RGBA where something shines through, as Pillow converts."""
-    return image.convert(_plain_mode(image))
+    return image.convert(_rgb_mode(image))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,13 @@ class Thumbnails:
         memory: MemoryBudget | None = None,
         most_bytes: int = 512 * 2**20,
         spare: int = 0,
-        plain: Plain = by_pillow,
+        to_rgb: RgbConverter = convert_to_rgb,
     ) -> None:
-        self._plain = plain
-        self._kept = Kept(folder, most_bytes, spare)
-        self._memory = memory or MemoryBudget(DECODED)
-        self._turns = threading.BoundedSemaphore(AT_ONCE)
-        self._askers = tuple(threading.Lock() for _ in range(ASKERS))
+        self._to_rgb = to_rgb
+        self._cache = DiskCache(folder, most_bytes, spare)
+        self._memory = memory or MemoryBudget(DECODE_BUDGET)
+        self._decode_slots = threading.BoundedSemaphore(MAX_DECODING)
+        self._tag_locks = tuple(threading.Lock() for _ in range(TAG_LOCKS))
 
     def tag(self, place: Place, side: int) -> str:
         """What tells this thumbnail from every other. Raises the gate's errors."""
@@ -74,39 +79,40 @@ class Thumbnails:
     def get(self, place: Place, side: int) -> Thumbnail:
         """The picture at ``place`` within ``side`` x ``side`` pixels, upright as its EXIF says.
 
-        Raises the gate's errors, :class:`NoPicture`, :class:`TooMuch` and :class:`Overloaded`.
+        Raises the gate's errors, :class:`NoPicture`, :class:`TemplateTooLarge` and
+        :class:`Overloaded`.
         """
         file = open_place(place)
         try:
             tag = _tag(place, os.fstat(file), side)
-            data = self._kept.get(tag)
-            return Thumbnail(data or self._made(file, side, tag), tag)
+            data = self._cache.get(tag)
+            return Thumbnail(data or self._make_once(file, side, tag), tag)
         finally:
             os.close(file)
 
-    def _made(self, file: int, side: int, tag: str) -> bytes:
+    def _make_once(self, file: int, side: int, tag: str) -> bytes:
         """Make it, unless another request did while this one waited for its turn."""
-        with self._askers[hash(tag) % ASKERS], self._turns:
-            data = self._kept.get(tag)
+        with self._tag_locks[hash(tag) % TAG_LOCKS], self._decode_slots:
+            data = self._cache.get(tag)
             if data is None:
                 data = self._make(file, side)
-                self._kept.put(tag, data)
+                self._cache.put(tag, data)
             return data
 
     def _make(self, file: int, side: int) -> bytes:
-        with opened(file, self._memory) as image:
+        with open_image(file, self._memory) as image:
             check_decodable(image, file)
-            with decoding(image, self._memory, copies=int(_plain_mode(image) != image.mode)):
-                return shrunk(image, side, self._plain)
+            with reserve_decoding(image, self._memory, copies=int(_rgb_mode(image) != image.mode)):
+                return shrink_image(image, side, self._to_rgb)
 
 
-def shrunk(image: Image.Image, side: int, plain: Plain = by_pillow) -> bytes:
+def shrink_image(image: Image.Image, side: int, to_rgb: RgbConverter = convert_to_rgb) -> bytes:
     """The first frame of ``image`` as a WebP of at most ``side`` pixels a side, without metadata.
 
     Raises what Pillow raises of damaged pictures.
     """
     image.draft("RGB", (2 * side, 2 * side))  # JPEG decodes to 1/2, 1/4 or 1/8 at no cost
-    small = plain(image)
+    small = to_rgb(image)
     small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=1.5)
     upright = ImageOps.exif_transpose(_with_orientation(small, image))
     buffer = BytesIO()
@@ -114,7 +120,7 @@ def shrunk(image: Image.Image, side: int, plain: Plain = by_pillow) -> bytes:
     return buffer.getvalue()
 
 
-def _plain_mode(image: Image.Image) -> str:
+def _rgb_mode(image: Image.Image) -> str:
     return "RGBA" if image.has_transparency_data else "RGB"
 
 
@@ -124,8 +130,8 @@ def _with_orientation(small: Image.Image, image: Image.Image) -> Image.Image:
 
 
 def _tag(place: Place, facts: os.stat_result, side: int) -> str:
-    told = (
+    parts = (
         str(place.root.path), *place.names,
         *map(str, (facts.st_mtime_ns, facts.st_size, facts.st_ino, side)),
     )  # fmt: skip
-    return hashlib.sha256(os.fsencode("\0".join(told))).hexdigest()[:32]
+    return hashlib.sha256(os.fsencode("\0".join(parts))).hexdigest()[:32]

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from filebrowser.tensors import read_tensors
+from filebrowser.safetensors_header import read_header
 
 TAGS = "ss_tag_frequency"  # kohya's: {folder: {tag: count}}, as JSON in a text
 TRIGGERS = ("modelspec.trigger_phrase", "trigger_words", "ss_trigger_words")
@@ -24,7 +24,7 @@ Recogniser = Callable[[Mapping[str, tuple[int, ...]], Mapping[str, str]], tuple[
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TensorQuery:
     """Which tensors are asked for: those whose names hold ``name``, by place."""
 
     name: str = ""
@@ -33,7 +33,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class TensorRow:
     """One row of the table."""
 
     name: str
@@ -42,7 +42,7 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class WeightsPreview:
     """``matching`` tensors fit what is asked for, ``tensors`` is the part of them."""
 
     kind: str
@@ -53,55 +53,57 @@ class Weights:
     parameters: int
     dtypes: tuple[str, ...]
     matching: int
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[TensorRow, ...]
 
 
-def read_weights(file: int, recogniser: Recogniser, part: Part) -> Weights:
+def read_weights(file: int, recogniser: Recogniser, query: TensorQuery) -> WeightsPreview:
     """What the open file tells. Raises ``WrongContent`` for what is no whole safetensors file."""
-    found = read_tensors(file)
-    kind, architecture = recogniser(found.shapes, found.metadata)
-    wanted = part.name.casefold()
-    names = [name for name in found.shapes if wanted in name.casefold()]
-    shown = names[part.offset : part.offset + part.limit]
-    return Weights(
+    header = read_header(file)
+    kind, architecture = recogniser(header.shapes, header.metadata)
+    wanted = query.name.casefold()
+    names = [name for name in header.shapes if wanted in name.casefold()]
+    page_names = names[query.offset : query.offset + query.limit]
+    return WeightsPreview(
         kind,
         architecture,
-        dict(_texts(found.metadata)),
-        tuple(_words(found.metadata)),
-        len(found.shapes),
-        sum(map(math.prod, found.shapes.values())),
-        tuple(sorted(set(found.dtypes.values()))),
+        dict(_metadata_texts(header.metadata)),
+        tuple(_trained_words(header.metadata)),
+        len(header.shapes),
+        sum(map(math.prod, header.shapes.values())),
+        tuple(sorted(set(header.dtypes.values()))),
         len(names),
-        tuple(Tensor(name, found.dtypes[name], found.shapes[name]) for name in shown),
+        tuple(TensorRow(name, header.dtypes[name], header.shapes[name]) for name in page_names),
     )
 
 
-def _texts(metadata: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _metadata_texts(metadata: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, text in list(metadata.items())[:MOST_TEXTS]:
         if name != TAGS:
-            yield name[:LONGEST_WORD], _cut(text, LONGEST_TEXT)
+            yield name[:LONGEST_WORD], _truncate(text, LONGEST_TEXT)
 
 
-def _cut(text: str, most: int) -> str:
+def _truncate(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
-def _words(metadata: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+def _trained_words(metadata: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     """Words that the makers name, then tags of the training pictures, the most frequent first."""
     named = [word.strip() for key in TRIGGERS for word in metadata.get(key, "")[:2000].split(",")]
     triggers = [word[:LONGEST_WORD] for word in dict.fromkeys(named) if word][:MOST_WORDS]
-    counts = _tags(metadata.get(TAGS, ""))
+    counts = _tag_counts(metadata.get(TAGS, ""))
     yield from ((word, counts.pop(word, 0)) for word in triggers)
     yield from counts.most_common(MOST_WORDS - len(triggers))
 
 
-def _tags(text: str) -> Counter[str]:
+def _tag_counts(text: str) -> Counter[str]:
     counts: Counter[str] = Counter()
     try:
         folders = json.loads(text) if text else {}
     except (ValueError, RecursionError):
         return counts
-    tags = [each for each in folders.values() if isinstance(each, dict)] if _named(folders) else []
+    tags = (
+        [each for each in folders.values() if isinstance(each, dict)] if _is_dict(folders) else []
+    )
     for tag, count in (item for each in tags for item in each.items()):
         word = tag.strip()[:LONGEST_WORD]
         if word and type(count) is int and 0 < count <= MOST_COUNTED:
@@ -109,5 +111,5 @@ def _tags(text: str) -> Counter[str]:
     return counts
 
 
-def _named(value: object) -> bool:
+def _is_dict(value: object) -> bool:
     return isinstance(value, dict)

@@ -5,28 +5,28 @@ import threading
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-LONGEST = 1024  # characters
-AT_ONCE = 2  # hashes; each takes 19 MiB
+MAX_PASSWORD_LENGTH = 1024  # characters
+MAX_HASHING = 2  # hashes; each takes 19 MiB
 
 
-class Passwords:
+class SharePasswords:
     """Hashes and checks. Parameters: OWASP's least for argon2id (19 MiB, 2 passes, 1 lane)."""
 
     def __init__(self) -> None:
         self.hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-        self.turns = threading.BoundedSemaphore(AT_ONCE)
+        self.slots = threading.BoundedSemaphore(MAX_HASHING)
 
-    def hashed(self, password: str) -> str:
+    def hash_password(self, password: str) -> str:
         """The encoded hash with a salt of its own."""
-        with self.turns:
+        with self.slots:
             return self.hasher.hash(password)
 
-    def opens(self, encoded: str | None, password: str) -> bool:
+    def verify_password(self, encoded: str | None, password: str) -> bool:
         """Whether the password is the one that was hashed; anything opens where there is none."""
         if encoded is None:
             return True
         try:
-            with self.turns:
-                return self.hasher.verify(encoded, password[:LONGEST])
+            with self.slots:
+                return self.hasher.verify(encoded, password[:MAX_PASSWORD_LENGTH])
         except (VerificationError, InvalidHashError):
             return False

@@ -3,7 +3,7 @@
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from filebrowser.database import Database, Layout
+from filebrowser.database import FileDatabase, FileDatabaseSchema
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS shares (
@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS shares (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS shares_of ON shares (owner, made);
 """
-LAYOUT = Layout(SCHEMA, durable=True)  # a link that somebody was told of is on the disk
+LAYOUT = FileDatabaseSchema(SCHEMA, durable=True)  # a link that somebody was told of is on the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ShareStore:
     """The table of shares in the file ``path``; threads and processes may use it at once."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, LAYOUT)
+        self._database = FileDatabase(path, LAYOUT)
         self._database.call(lambda rows: None)  # damage shows at the start
 
     def close(self) -> None:
@@ -53,13 +53,16 @@ class ShareStore:
         """The share with exactly this id, over or not."""
         query = f"SELECT {COLUMNS} FROM shares WHERE id = ?"
         row = self._database.call(lambda rows: rows.execute(query, (name,)).fetchone())
-        return _share(row) if row else None
+        return _share_from_row(row) if row else None
 
-    def of(self, owner: str) -> tuple[Share, ...]:
+    def shares_of(self, owner: str) -> tuple[Share, ...]:
         """One owner's shares, the newest first."""
         query = f"SELECT {COLUMNS} FROM shares WHERE owner = ? ORDER BY made DESC"
         return tuple(
-            map(_share, self._database.call(lambda rows: rows.execute(query, (owner,)).fetchall()))
+            map(
+                _share_from_row,
+                self._database.call(lambda rows: rows.execute(query, (owner,)).fetchall()),
+            )
         )
 
     def remove(self, name: str, owner: str) -> bool:
@@ -73,6 +76,6 @@ class ShareStore:
         self._database.call(lambda rows: rows.execute(query, (now,)))
 
 
-def _share(row: tuple[object, ...]) -> Share:
+def _share_from_row(row: tuple[object, ...]) -> Share:
     share = dict(zip((field.name for field in fields(Share)), row, strict=True))
     return Share(**share | {"folder": bool(share["folder"])})  # type: ignore[arg-type]

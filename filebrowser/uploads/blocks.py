@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 KIB, MIB = 1 << 10, 1 << 20
-GRAIN = 4 * KIB  # bytes; disks take from memory what lies at such borders in memory and file
-LARGEST = 2 * MIB  # bytes of one block: a huge page
-WORTH_A_TURN = 256 * KIB  # bytes; smaller ones are gathered by the system's cache
-NOT_THIS_WAY = frozenset({errno.EINVAL, errno.EOPNOTSUPP})
+ALIGNMENT = 4 * KIB  # bytes; disks take from memory what lies at such borders in memory and file
+MAX_BLOCK_BYTES = 2 * MIB  # bytes of one block: a huge page
+MIN_DIRECT_BYTES = 256 * KIB  # bytes; smaller ones are gathered by the system's cache
+NO_DIRECT_ERRNOS = frozenset({errno.EINVAL, errno.EOPNOTSUPP})
 
 
 class Source(Protocol):
@@ -25,7 +25,7 @@ class Source(Protocol):
 
 
 @dataclass(slots=True)
-class Block:
+class MemoryBlock:
     """Some memory; the bytes between ``start`` and ``end`` count."""
 
     memory: memoryview
@@ -40,29 +40,29 @@ class Block:
     def fill(self, source: Source, offset: int, most: int) -> int:
         """Take at most ``most`` bytes, which belong at ``offset`` of a file; how many came.
 
-        They lie as far from a border of ``GRAIN`` in memory as in the file.
+        They lie as far from a border of ``ALIGNMENT`` in memory as in the file.
         """
-        self.start = offset % GRAIN
+        self.start = offset % ALIGNMENT
         self.end = self.start + source(self.memory[self.start :][:most])
         return self.end - self.start
 
 
-def block(size: int) -> Block:
+def allocate_block(size: int) -> MemoryBlock:
     """Room for some of ``size`` bytes. It takes no memory until it is filled.
 
     The largest are one page of the processor's, where the system has such: they come in one step,
     and the disk takes them in one.
     """
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    memory = mmap.mmap(-1, min(size + GRAIN, LARGEST), flags=flags)
-    if len(memory) == LARGEST:
+    memory = mmap.mmap(-1, min(size + ALIGNMENT, MAX_BLOCK_BYTES), flags=flags)
+    if len(memory) == MAX_BLOCK_BYTES:
         with suppress(OSError):
             memory.madvise(mmap.MADV_HUGEPAGE)
-    return Block(memoryview(memory))
+    return MemoryBlock(memoryview(memory))
 
 
 @dataclass(slots=True)
-class Road:
+class DirectWriter:
     """Writes to an open file, with O_DIRECT where the file system supports it.
 
     What comes in by gigabytes is not read again soon; a copy of it in the cache costs as much time
@@ -70,27 +70,27 @@ class Road:
     """
 
     data: int
-    able: bool = True
+    supports_direct: bool = True
     direct: bool = False
 
     def write(self, rest: memoryview, offset: int) -> int:
-        """Write some of ``rest``, which comes from a :class:`Block`; how many bytes."""
-        whole = len(rest) // GRAIN * GRAIN
-        if self.able and whole >= WORTH_A_TURN:
-            if offset % GRAIN:
-                rest = rest[: GRAIN - offset % GRAIN]
+        """Write some of ``rest``, which comes from a :class:`MemoryBlock`; how many bytes."""
+        aligned = len(rest) // ALIGNMENT * ALIGNMENT
+        if self.supports_direct and aligned >= MIN_DIRECT_BYTES:
+            if offset % ALIGNMENT:
+                rest = rest[: ALIGNMENT - offset % ALIGNMENT]
             else:
                 try:
-                    self._turn(direct=True)
-                    return os.pwrite(self.data, rest[:whole], offset)
+                    self._set_direct(direct=True)
+                    return os.pwrite(self.data, rest[:aligned], offset)
                 except OSError as error:
-                    if error.errno not in NOT_THIS_WAY:
+                    if error.errno not in NO_DIRECT_ERRNOS:
                         raise
-                    self.able = False
-        self._turn(direct=False)
+                    self.supports_direct = False
+        self._set_direct(direct=False)
         return os.pwrite(self.data, rest, offset)
 
-    def _turn(self, direct: bool) -> None:
+    def _set_direct(self, direct: bool) -> None:
         if direct != self.direct:
             flags = fcntl.fcntl(self.data, fcntl.F_GETFL)
             changed = flags | os.O_DIRECT if direct else flags & ~os.O_DIRECT

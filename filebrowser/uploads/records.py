@@ -5,10 +5,10 @@ from enum import StrEnum
 
 from pydantic import TypeAdapter
 
-from filebrowser.conflicts import Conflict
+from filebrowser.operations.conflicts import Conflict
 
 
-class Part(StrEnum):
+class UploadKind(StrEnum):
     """Whether an upload becomes a file."""
 
     WHOLE = "whole"  # one upload, one file
@@ -16,7 +16,7 @@ class Part(StrEnum):
     FINAL = "final"  # pieces put together
 
 
-class State(StrEnum):
+class UploadState(StrEnum):
     """How far an upload is."""
 
     OPEN = "open"  # bytes are awaited, or all are here and the file is about to appear
@@ -26,11 +26,11 @@ class State(StrEnum):
     REFUSED = "refused"  # the content may not lie there; ``fault`` says why
 
 
-ENDED = frozenset({State.DONE, State.SKIPPED, State.REFUSED})
+ENDED_STATES = frozenset({UploadState.DONE, UploadState.SKIPPED, UploadState.REFUSED})
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class UploadSpec:
     """What a caller wants to upload.
 
     ``path`` is "/root/folder/name"; "" for a partial upload. ``length`` in bytes, None while it is
@@ -44,7 +44,7 @@ class Order:
     conflict: Conflict | None = None
     sha256: str = ""
     note: str = ""
-    part: Part = Part.WHOLE
+    part: UploadKind = UploadKind.WHOLE
     made_of: str = ""  # how a client named the parts of a FINAL one
     modified: int | None = None
     parts: tuple[str, ...] = ()  # ids of the uploads that a FINAL one is put together of
@@ -56,10 +56,10 @@ class Upload:
 
     id: str
     owner: str
-    order: Order
+    order: UploadSpec
     created: float
     touched: float  # when bytes came last
-    state: State = State.OPEN
+    state: UploadState = UploadState.OPEN
     durable: int = 0  # so many bytes are on the disk, whatever happens
     boot: str = ""  # the machine's boot in which ``durable`` was last raised
     trusted: int | None = None  # what lies beyond was not compared with its checksum yet
@@ -74,9 +74,9 @@ class Upload:
         return self.order.length
 
     @property
-    def ended(self) -> bool:
+    def is_ended(self) -> bool:
         """Whether no bytes are taken any more."""
-        return self.state in ENDED
+        return self.state in ENDED_STATES
 
 
-RECORDS = TypeAdapter(Upload)
+RECORD_ADAPTER = TypeAdapter(Upload)

@@ -5,19 +5,19 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from filebrowser.access.gate import Root
 from filebrowser.errors import NoRoom
-from filebrowser.gate import Root
 from filebrowser.uploads.records import Upload
-from filebrowser.uploads.space import MIB, Limits
+from filebrowser.uploads.space import MIB, UploadLimits
 
 if TYPE_CHECKING:
-    from filebrowser.uploads.books import Book
+    from filebrowser.uploads.upload_index import UploadIndex
 
-STEP = 2 * MIB
+RESERVE_STEP = 2 * MIB
 """Bytes that are reserved at a time where nobody knows how many will come."""
 
 
-class Room(Protocol):
+class SpaceCounter(Protocol):
     """Where bytes are counted before they are written."""
 
     def take(self, count: int, /) -> None:
@@ -27,11 +27,11 @@ class Room(Protocol):
         """How many of ``count`` bytes have room now, and keep it for them."""
 
 
-Reserve = Callable[[Root, int], AbstractContextManager[Room]]
+ReserveSpace = Callable[[Root, int], AbstractContextManager[SpaceCounter]]
 """Room for so many bytes below a root, and for more as they are taken. Raises ``NoRoom``."""
 
 
-class Unlimited:
+class UnlimitedSpace:
     """Room without an end, for those who count nothing."""
 
     def take(self, count: int, /) -> None:
@@ -42,60 +42,62 @@ class Unlimited:
         return count
 
 
-def reserve_nothing(root: Root, size: int) -> AbstractContextManager[Room]:
-    """A :data:`Reserve` without limits."""
-    return nullcontext(Unlimited())
+def reserve_unlimited(root: Root, size: int) -> AbstractContextManager[SpaceCounter]:
+    """A :data:`ReserveSpace` without limits."""
+    return nullcontext(UnlimitedSpace())
 
 
 @dataclass(slots=True, eq=False)
 class Reservation:
-    """A :class:`Room` below one root; ``ahead`` bytes are promised to it and not yet taken.
+    """A :class:`SpaceCounter` below one root; ``ahead`` bytes are promised to it and not yet taken.
 
     Those of an ``upload`` are staged, and counted there once they are written: on their way to the
     disk, ``until`` the size that the upload will have, they are still counted here.
     """
 
-    book: "Book"
-    limits: Limits
+    index: "UploadIndex"
+    limits: UploadLimits
     upload: Upload | None = None
-    ahead: int = 0
-    until: int = 0
+    reserved_bytes: int = 0
+    target_size: int = 0
 
     @property
-    def promised(self) -> int:
+    def pending_bytes(self) -> int:
         """Bytes that count for this reservation, and nowhere else yet."""
         if self.upload is None:
-            return self.ahead
-        return self.ahead + max(0, self.until - self.book.size(self.upload))
+            return self.reserved_bytes
+        return self.reserved_bytes + max(
+            0, self.target_size - self.index.bytes_received(self.upload)
+        )
 
     def reserve(self, size: int) -> None:
         """Have room for ``size`` bytes more. Raises ``NoRoom``."""
-        with self.book.lock:
+        with self.index.lock:
             self._reserve(size)
 
     def take(self, count: int, /) -> None:
         """Count ``count`` bytes that are about to be written. Raises ``NoRoom``."""
-        with self.book.lock:
-            missing = count - self.ahead
+        with self.index.lock:
+            missing = count - self.reserved_bytes
             if missing > 0:
                 try:
-                    self._reserve(max(missing, STEP))
+                    self._reserve(max(missing, RESERVE_STEP))
                 except NoRoom:
                     self._reserve(missing)
-            self.ahead -= count
+            self.reserved_bytes -= count
             if self.upload is None:
-                self.book.grew(count)
+                self.index.add_usage(count)
             else:
-                self.until += count
+                self.target_size += count
 
     def offer(self, count: int, /) -> int:
         """How many of ``count`` bytes have room now, and keep it for them."""
-        with self.book.lock:
-            if self.ahead < count:
-                left = self.book.left(self.limits)
-                self.ahead += min(left, max(count - self.ahead, STEP))
-            return min(self.ahead, count)
+        with self.index.lock:
+            if self.reserved_bytes < count:
+                left = self.index.bytes_left(self.limits)
+                self.reserved_bytes += min(left, max(count - self.reserved_bytes, RESERVE_STEP))
+            return min(self.reserved_bytes, count)
 
     def _reserve(self, size: int) -> None:
-        self.book.check_free(size, self.limits)
-        self.ahead += size
+        self.index.check_free(size, self.limits)
+        self.reserved_bytes += size

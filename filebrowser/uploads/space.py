@@ -12,11 +12,11 @@ from filebrowser.uploads.records import Upload
 
 MIB, GIB = 1 << 20, 1 << 30
 TRASH = ".trash"
-FRESH = 60.0  # seconds for which a sum of a tree's sizes is good enough
+USAGE_MAX_AGE = 60.0  # seconds for which a sum of a tree's sizes is good enough
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class UploadLimits:
     """What uploads may take. Sizes in bytes, times in seconds."""
 
     largest: int = 1 << 40  # one file
@@ -29,14 +29,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class DiskUsage:
     """The bytes of the files below a root at one moment; staging does not count."""
 
     size: int
     at: float  # monotonic seconds
 
 
-def tally(root: int, ours: Collection[str]) -> Tally:
+def measure_usage(root: int, ours: Collection[str]) -> DiskUsage:
     """Add up the files below the open folder ``root``.
 
     Folders at its top that fit the patterns ``ours`` are the service's own and count for nobody;
@@ -45,33 +45,33 @@ def tally(root: int, ours: Collection[str]) -> Tally:
     total, at = 0, time.monotonic()
     for place, folders, files, here in os.fwalk(".", dir_fd=root, follow_symlinks=False):
         if place == ".":
-            folders[:] = [name for name in folders if name == TRASH or not _fits(name, ours)]
+            folders[:] = [name for name in folders if name == TRASH or not _matches_any(name, ours)]
         for name in files:
             try:
                 total += os.stat(name, dir_fd=here, follow_symlinks=False).st_size
             except FileNotFoundError:
                 continue  # it left while we looked
-    return Tally(total, at)
+    return DiskUsage(total, at)
 
 
-def _fits(name: str, patterns: Collection[str]) -> bool:
+def _matches_any(name: str, patterns: Collection[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def check_size(length: int, limits: Limits) -> None:
+def check_size(length: int, limits: UploadLimits) -> None:
     """Raises :class:`TooBig` for a file that is larger than any may be."""
     if length > limits.largest:
         raise TooBig(f"{length:,} bytes; at most {limits.largest:,} are taken in one file.")
 
 
-def check_count(owner: str, begun: Iterable[Upload], limits: Limits) -> None:
+def check_count(owner: str, begun: Iterable[Upload], limits: UploadLimits) -> None:
     """Raises :class:`TooMany` where an owner has begun too many uploads."""
-    count = sum(upload.owner == owner and not upload.ended for upload in begun)
+    count = sum(upload.owner == owner and not upload.is_ended for upload in begun)
     if count >= limits.begun:
         raise TooMany(f"{count} uploads of yours are unfinished. Finish or delete some of them.")
 
 
-def check_disk(wanted: int, shelf: int, promised: int, limits: Limits) -> None:
+def check_disk(wanted: int, shelf: int, promised: int, limits: UploadLimits) -> None:
     """Raises :class:`NoRoom` unless the disk of ``shelf`` has room beside what is promised."""
     disk = os.fstatvfs(shelf)
     free = disk.f_bavail * disk.f_frsize - promised - limits.spare
@@ -82,7 +82,7 @@ def check_disk(wanted: int, shelf: int, promised: int, limits: Limits) -> None:
         )
 
 
-def check_quota(wanted: int, used: int, promised: int, limits: Limits) -> None:
+def check_quota(wanted: int, used: int, promised: int, limits: UploadLimits) -> None:
     """Raises :class:`NoRoom` unless the quota has room beside what is there and promised."""
     if limits.quota is None:
         return

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from generator.control.fitting import Pixels, at_resolution
-from generator.control.modules import HIDDEN, Module, Slider
+from generator.control.map_resize import Pixels, at_resolution
+from generator.control.modules import HIDDEN_VALUE, Module, Slider
 
 SHUFFLE_SIDE = 512  # pixels
 SHUFFLE_GRAIN = 256  # pixels between the nodes of the noise that moves the picture
 CELL = 64  # pixels a side of the colour grid
-FARTHEST = 1e9  # either way: any number that a plugin declares
+ANY_NUMBER = 1e9  # either way: any number that a plugin declares
 PASS_THROUGH = 1.1  # a down-sampling rate below this does nothing
 
 
@@ -32,55 +32,62 @@ class Dials:
     seed: int = 0  # of shuffle
 
 
-Draw = Callable[[Pixels, Dials], Pixels]
+DrawMap = Callable[[Pixels, Dials], Pixels]
 
 
-Brought = Mapping[str, Callable[[Image.Image, Dials], Image.Image]]
+PluginPreprocessors = Mapping[str, Callable[[Image.Image, Dials], Image.Image]]
 """Preprocessors of plugins, by name."""
 
-NOTHING_BROUGHT: Brought = MappingProxyType({})
+NO_PLUGIN_PREPROCESSORS: PluginPreprocessors = MappingProxyType({})
 
 
 def annotate(
-    module: Module, image: Pixels, dials: Dials, brought: Brought = NOTHING_BROUGHT
+    module: Module,
+    image: Pixels,
+    dials: Dials,
+    plugin_preprocessors: PluginPreprocessors = NO_PLUGIN_PREPROCESSORS,
 ) -> Pixels:
     """The map of ``image``. A fourth channel, a mask, passes through untouched."""
-    draw = DRAWN.get(module.name) or _drawn_by(module, brought)
+    draw = PREPROCESSORS.get(module.name) or _plugin_preprocessor(module, plugin_preprocessors)
     return image if draw is None else draw(image[..., :3], dials)
 
 
-def brought_module(name: str, resolution: float | None) -> Module:
+def plugin_module(name: str, resolution: float | None) -> Module:
     """A plugin's preprocessor as its unit sets it: the ranges were checked when it was read."""
-    any_number = Slider("", HIDDEN, -FARTHEST, FARTHEST)
-    whole = None if resolution in (None, HIDDEN) else int(resolution)
-    return Module(name, a=any_number, b=any_number, resolution=whole, runs=True, brought=True)
+    any_number = Slider("", HIDDEN_VALUE, -ANY_NUMBER, ANY_NUMBER)
+    whole_resolution = None if resolution in (None, HIDDEN_VALUE) else int(resolution)
+    return Module(
+        name, a=any_number, b=any_number, resolution=whole_resolution, runs=True, from_plugin=True
+    )
 
 
-def _drawn_by(module: Module, brought: Brought) -> "Draw | None":
+def _plugin_preprocessor(
+    module: Module, plugin_preprocessors: PluginPreprocessors
+) -> "DrawMap | None":
     """A plugin's preprocessor: what it sees has its resolution, where it has one."""
-    function = brought.get(module.name)
+    function = plugin_preprocessors.get(module.name)
     if function is None:
         return None
 
     def draw(image: Pixels, dials: Dials) -> Pixels:
-        found = function(Image.fromarray(np.ascontiguousarray(image)), dials)
-        return np.asarray(found.convert("RGB"), np.uint8)
+        drawn_map = function(Image.fromarray(np.ascontiguousarray(image)), dials)
+        return np.asarray(drawn_map.convert("RGB"), np.uint8)
 
-    return draw if module.resolution is None else _resized(draw)
+    return draw if module.resolution is None else _with_resolution(draw)
 
 
-def _resized(draw: Draw) -> Draw:
+def _with_resolution(draw: DrawMap) -> DrawMap:
     return lambda image, dials: at_resolution(
         lambda pixels: draw(pixels, dials), image, dials.resolution
     )
 
 
-def _grey(values: NDArray[np.generic]) -> Pixels:
+def _to_grey(values: NDArray[np.generic]) -> Pixels:
     return np.dstack([values.astype(np.uint8)] * 3)
 
 
 def _canny(image: Pixels, dials: Dials) -> Pixels:
-    return _grey(cv2.Canny(image, dials.a, dials.b))
+    return _to_grey(cv2.Canny(image, dials.a, dials.b))
 
 
 def _invert(image: Pixels, _: Dials) -> Pixels:
@@ -88,7 +95,7 @@ def _invert(image: Pixels, _: Dials) -> Pixels:
 
 
 def _threshold(image: Pixels, dials: Dials) -> Pixels:
-    return _grey(np.where(image.min(axis=2) > dials.a, 255, 0))
+    return _to_grey(np.where(image.min(axis=2) > dials.a, 255, 0))
 
 
 def _blur(image: Pixels, dials: Dials) -> Pixels:
@@ -100,15 +107,15 @@ def _scribble_xdog(image: Pixels, dials: Dials) -> Pixels:
     floats = image.astype(np.float32)
     fine, coarse = (np.asarray(cv2.GaussianBlur(floats, (0, 0), s)) for s in (0.5, 5.0))
     bright = (255 - (coarse - fine).min(axis=2)).clip(0, 255).astype(np.uint8)
-    return _grey(np.where(2 * (255 - bright.astype(np.float32)) > dials.a, 255, 0))
+    return _to_grey(np.where(2 * (255 - bright.astype(np.float32)) > dials.a, 255, 0))
 
 
 def _lineart_standard(image: Pixels, _: Dials) -> Pixels:
     floats = image.astype(np.float32)
     darker = (np.asarray(cv2.GaussianBlur(floats, (0, 0), 6.0)) - floats).min(axis=2).clip(0, 255)
-    seen = darker[darker > 8]
-    usual = float(np.median(seen)) if seen.size else 0.0
-    return _grey((darker / max(16.0, usual) * 127).clip(0, 255))
+    strokes = darker[darker > 8]
+    usual = float(np.median(strokes)) if strokes.size else 0.0
+    return _to_grey((darker / max(16.0, usual) * 127).clip(0, 255))
 
 
 def _tile_resample(image: Pixels, dials: Dials) -> Pixels:
@@ -135,10 +142,10 @@ def intensity(image: Pixels) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2HSV)[..., 2], np.uint8)
 
 
-def _recolor(channel: Callable[[Pixels], NDArray[np.uint8]]) -> Draw:
+def _recolor(channel: Callable[[Pixels], NDArray[np.uint8]]) -> DrawMap:
     def draw(image: Pixels, dials: Dials) -> Pixels:
         bright = channel(image).astype(np.float32) / 255.0
-        return _grey((bright**dials.a * 255.0).clip(0, 255))
+        return _to_grey((bright**dials.a * 255.0).clip(0, 255))
 
     return draw
 
@@ -158,24 +165,24 @@ def _smooth_noise(random: np.random.RandomState, height: int, width: int) -> NDA
     grain = SHUFFLE_GRAIN
     nodes = random.uniform(0, 1, (height // grain + 2, width // grain + 2, 1))
     size = (width + 2 * grain, height + 2 * grain)
-    whole = np.asarray(cv2.resize(nodes, size, interpolation=cv2.INTER_CUBIC))
-    noise = whole[grain : grain + height, grain : grain + width]
+    noise_field = np.asarray(cv2.resize(nodes, size, interpolation=cv2.INTER_CUBIC))
+    noise = noise_field[grain : grain + height, grain : grain + width]
     noise = noise - noise.min()
     return noise / noise.max()
 
 
-DRAWN: Mapping[str, Draw] = MappingProxyType(
+PREPROCESSORS: Mapping[str, DrawMap] = MappingProxyType(
     {
-        "canny": _resized(_canny),
+        "canny": _with_resolution(_canny),
         "invert": _invert,
-        "threshold": _resized(_threshold),
-        "blur_gaussian": _resized(_blur),
-        "scribble_xdog": _resized(_scribble_xdog),
-        "lineart_standard": _resized(_lineart_standard),
+        "threshold": _with_resolution(_threshold),
+        "blur_gaussian": _with_resolution(_blur),
+        "scribble_xdog": _with_resolution(_scribble_xdog),
+        "lineart_standard": _with_resolution(_lineart_standard),
         "tile_resample": _tile_resample,
-        "color": _resized(_color_grid),
-        "recolor_luminance": _resized(_recolor(luminance)),
-        "recolor_intensity": _resized(_recolor(intensity)),
+        "color": _with_resolution(_color_grid),
+        "recolor_luminance": _with_resolution(_recolor(luminance)),
+        "recolor_intensity": _with_resolution(_recolor(intensity)),
         "shuffle": lambda image, dials: _shuffle(
             at_resolution(lambda pixels: pixels, image, SHUFFLE_SIDE), dials
         ),

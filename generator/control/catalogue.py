@@ -1,12 +1,12 @@
-"""Which ControlNets there are, and which one a name means (contract section 10.6). No torch."""
+"""Which ControlNetCache there are, and which one a name means (contract section 10.6). No torch."""
 
 from collections.abc import Mapping, Sequence
 
 from generator.control.modules import find_module
-from generator.control.units import PLACE
+from generator.control.units import CONTROLNET_FIELD
 from generator.errors import BadRequest, ModelNotFound
-from generator.models.index import Index, ModelFile
-from generator.models.kinds import SHELVES, Kind
+from generator.models.index import ModelFile, ModelIndex
+from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
 from generator.models.registry import Registry
 from generator.request import ControlUnit
 from generator.unicode_names import to_nfc
@@ -15,32 +15,36 @@ NONE = "None"
 NOT_CHOSEN = "You have not selected any ControlNet Model."
 
 
-def listed(index: Index) -> Mapping[str, ModelFile]:
+def models_by_title(index: ModelIndex) -> Mapping[str, ModelFile]:
     """Every ControlNet under its name in the lists, ``stem [legacy hash]``, in order."""
-    found: dict[str, ModelFile] = {}
-    for file in index.of(Kind.CONTROLNET):
-        found.setdefault(f"{file.stem} [{file.legacy_hash}]", file)
-    return found
+    files_by_title: dict[str, ModelFile] = {}
+    for file in index.files_of(ModelKind.CONTROLNET):
+        files_by_title.setdefault(f"{file.stem} [{file.legacy_hash}]", file)
+    return files_by_title
 
 
-def find_model(index: Index, name: str) -> ModelFile:
+def find_model(index: ModelIndex, name: str) -> ModelFile:
     """The ControlNet that ``name`` means: a listed name, a stem, or a part of a listed name.
 
     Of several that contain it the shortest is meant. Raises :class:`ModelNotFound`.
     """
-    names = listed(index)
-    if name in names:
-        return names[name]
+    files_by_title = models_by_title(index)
+    if name in files_by_title:
+        return files_by_title[name]
     wanted = to_nfc(name).lower()
-    for file in names.values():
+    for file in files_by_title.values():
         if to_nfc(file.stem).lower() == wanted:
             return file
-    holding = [key for key in names if wanted in to_nfc(key).lower()]
-    if wanted and holding:
-        return names[min(holding, key=len)]
-    here = f"Here are: {', '.join(names)}" if names else "There is no ControlNet yet"
-    folder = SHELVES[Kind.CONTROLNET].made[0]
-    raise ModelNotFound(f"model not found: {name}. {here}. Copy one into {folder}.", PLACE)
+    matching_titles = [key for key in files_by_title if wanted in to_nfc(key).lower()]
+    if wanted and matching_titles:
+        return files_by_title[min(matching_titles, key=len)]
+    here = (
+        f"Here are: {', '.join(files_by_title)}" if files_by_title else "There is no ControlNet yet"
+    )
+    folder = FOLDERS_BY_KIND[ModelKind.CONTROLNET].created[0]
+    raise ModelNotFound(
+        f"model not found: {name}. {here}. Copy one into {folder}.", CONTROLNET_FIELD
+    )
 
 
 def model_of(unit: ControlUnit, registry: Registry) -> ModelFile | None:
@@ -53,7 +57,7 @@ def model_of(unit: ControlUnit, registry: Registry) -> ModelFile | None:
     if module is not None and module.model_free:
         return None
     if unit.model in (NONE, ""):
-        raise BadRequest(NOT_CHOSEN, PLACE)
+        raise BadRequest(NOT_CHOSEN, CONTROLNET_FIELD)
     try:
         return find_model(registry.index, unit.model)
     except ModelNotFound:
@@ -70,7 +74,7 @@ def check_units(units: Sequence[ControlUnit], registry: Registry, has_picture: b
         model_of(unit, registry)
         if unit.image is None and not has_picture:
             raise BadRequest(
-                f"{PLACE}: controlnet is enabled but no input image is given "
+                f"{CONTROLNET_FIELD}: controlnet is enabled but no input image is given "
                 f"(enabled unit {number}); send one in image.",
-                PLACE,
+                CONTROLNET_FIELD,
             )

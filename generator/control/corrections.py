@@ -5,17 +5,17 @@ what is known, ``tile_colorfix`` keeps the picture's colours.
 from torch import Tensor
 from torch.nn import functional
 
-from generator.control.ready import ReadyUnit
+from generator.control.prepared_unit import PreparedUnit
 
 POOL, STRIDE, GROWN = 10, 8, 1  # pixels: a cell counts as masked a little beyond its own 8
 SHARPNESS = 0.01
 
 
-def corrected(
-    ready: ReadyUnit,
+def correct_output(
+    ready: PreparedUnit,
     latent: Tensor,
     x: Tensor,
-    found: Tensor,
+    output: Tensor,
     *,
     alpha: Tensor,
     prediction: str,
@@ -27,23 +27,23 @@ def corrected(
     ``latent`` (B,4,h,w) is the unit's picture, ``alpha`` (B,1,1,1) the picture's share in x,
     ``positive`` (B,1,1,1) is 1 in rows of the prompt, ``large`` the second pass of hires fix.
     """
-    clean = _clean(x, found, alpha, prediction)
+    clean = _to_clean_latent(x, output, alpha, prediction)
     if ready.module.name == "inpaint_only":
         wanted = _keep_known(ready, latent, clean)
     else:
         wanted = _keep_colours(ready, latent, clean, positive, large)
     weight = min(max(ready.unit.weight, 0.0), 1.0)
-    return _answer(x, wanted, alpha, prediction) * weight + found * (1 - weight)
+    return _to_output(x, wanted, alpha, prediction) * weight + output * (1 - weight)
 
 
-def _keep_known(ready: ReadyUnit, latent: Tensor, clean: Tensor) -> Tensor:
-    mask = ready.mask((clean.shape[-1] * 8, clean.shape[-2] * 8)).to(clean)  # (1,1,8h,8w)
+def _keep_known(ready: PreparedUnit, latent: Tensor, clean: Tensor) -> Tensor:
+    mask = ready.mask_at((clean.shape[-1] * 8, clean.shape[-2] * 8)).to(clean)  # (1,1,8h,8w)
     cells = functional.max_pool2d(mask, POOL, stride=STRIDE, padding=GROWN)  # (1,1,h,w)
     return latent * (1 - cells) + clean * cells
 
 
 def _keep_colours(
-    ready: ReadyUnit, latent: Tensor, clean: Tensor, positive: Tensor, large: bool
+    ready: PreparedUnit, latent: Tensor, clean: Tensor, positive: Tensor, large: bool
 ) -> Tensor:
     reach = int(ready.unit.threshold_a) * (2 if large else 1)
     wanted = clean - _blur(clean, reach) + _blur(latent, reach)
@@ -60,13 +60,13 @@ def _blur(latent: Tensor, reach: int) -> Tensor:
     return functional.avg_pool2d(padded, 2 * reach + 1, stride=1)
 
 
-def _clean(x: Tensor, found: Tensor, alpha: Tensor, prediction: str) -> Tensor:
+def _to_clean_latent(x: Tensor, output: Tensor, alpha: Tensor, prediction: str) -> Tensor:
     if prediction == "v_prediction":
-        return alpha.sqrt() * x - (1 - alpha).sqrt() * found
-    return (x - (1 - alpha).sqrt() * found) / alpha.sqrt()
+        return alpha.sqrt() * x - (1 - alpha).sqrt() * output
+    return (x - (1 - alpha).sqrt() * output) / alpha.sqrt()
 
 
-def _answer(x: Tensor, clean: Tensor, alpha: Tensor, prediction: str) -> Tensor:
+def _to_output(x: Tensor, clean: Tensor, alpha: Tensor, prediction: str) -> Tensor:
     """The U-Net's answer that means ``clean``."""
     noise = (x - alpha.sqrt() * clean) / (1 - alpha).sqrt()
     if prediction == "v_prediction":

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-HIDDEN = 0.5
+HIDDEN_VALUE = 0.5
 """What a slider that a module does not have stands at (gradio's default; goldens ``cn_*``)."""
 
 
@@ -40,7 +40,7 @@ class Module:
     resolution: int | None = 512  # pixels of the short side; None: the picture's own
     runs: bool = False  # False: a network of its own, which is not here
     model_free: bool = False  # steers without a ControlNet
-    brought: bool = False  # a plugin draws its map
+    from_plugin: bool = False  # a plugin draws its map
 
     @property
     def label(self) -> str:
@@ -48,20 +48,20 @@ class Module:
         return self.own_label or self.name
 
     @property
-    def inpaints(self) -> bool:
+    def reads_mask(self) -> bool:
         """Whether it reads a mask."""
         return self.name.startswith("inpaint")
 
     @property
-    def refers(self) -> bool:
+    def is_reference(self) -> bool:
         """Whether it steers by attention to a reference picture."""
         return self.name.startswith("reference")
 
     @property
     def sliders(self) -> tuple[Slider, ...]:
         """The visible ones: resolution, A, B."""
-        found = (self.resolution_slider, self.a, self.b)
-        return tuple(slider for slider in found if slider is not None)
+        candidates = (self.resolution_slider, self.a, self.b)
+        return tuple(slider for slider in candidates if slider is not None)
 
     @property
     def resolution_slider(self) -> Slider | None:
@@ -71,7 +71,7 @@ class Module:
         return Slider("Resolution", self.resolution, 64, 2048, 8)
 
 
-def _network(name: str, label: str = "", *tags: str) -> Module:
+def _network_module(name: str, label: str = "", *tags: str) -> Module:
     return Module(name, label, tags)
 
 
@@ -87,21 +87,21 @@ _INVERTED = ("Canny", "Lineart", "MLSD", "Scribble")
 
 MODULES: tuple[Module, ...] = (
     Module("none", runs=True),
-    _network("ip-adapter-auto", "", "IP-Adapter"),
+    _network_module("ip-adapter-auto", "", "IP-Adapter"),
     Module(
         "tile_resample",
         tags=("Tile",),
         a=Slider("Down Sampling Rate", 1.0, 1.0, 8.0, 0.01),
         runs=True,
     ),
-    _network("pidinet", "softedge_pidinet", "SoftEdge"),
-    _network("oneformer_ade20k", "seg_ofade20k", "Segmentation"),
-    _network("pidinet_scribble", "scribble_pidinet", "Scribble", "SparseCtrl"),
+    _network_module("pidinet", "softedge_pidinet", "SoftEdge"),
+    _network_module("oneformer_ade20k", "seg_ofade20k", "Segmentation"),
+    _network_module("pidinet_scribble", "scribble_pidinet", "Scribble", "SparseCtrl"),
     Module("revision_clipvision", tags=("Revision",), a=_NOISE, model_free=True),
     Module("reference_only", tags=("Reference",), a=_FIDELITY, runs=True, model_free=True),
     Module("recolor_luminance", tags=("Recolor",), a=_GAMMA, runs=True),
-    _network("openpose_full", "", "OpenPose"),
-    _network("normal_bae", "", "NormalMap"),
+    _network_module("openpose_full", "", "OpenPose"),
+    _network_module("normal_bae", "", "NormalMap"),
     Module(
         "mlsd",
         tags=("MLSD",),
@@ -114,9 +114,9 @@ MODULES: tuple[Module, ...] = (
         tags=("Lineart",),
         runs=True,
     ),
-    _network("ip-adapter_clip_sd15", "ip-adapter_clip_h", "IP-Adapter"),
+    _network_module("ip-adapter_clip_sd15", "ip-adapter_clip_h", "IP-Adapter"),
     Module("inpaint_only", tags=("Inpaint",), resolution=None, runs=True),
-    _network("depth", "depth_midas", "Depth"),
+    _network_module("depth", "depth_midas", "Depth"),
     Module(
         "canny",
         tags=("Canny",),
@@ -134,33 +134,33 @@ MODULES: tuple[Module, ...] = (
     Module("tile_colorfix+sharp", tags=("Tile",), a=_VARIATION, b=_SHARPNESS, runs=True),
     Module("tile_colorfix", tags=("Tile",), a=_VARIATION, runs=True),
     Module("threshold", a=Slider("Binarization Threshold", 127, 0, 255, 0.01), runs=True),
-    _network("clip_vision", "t2ia_style_clipvision", "T2I-Adapter"),
-    _network("pidinet_sketch", "t2ia_sketch_pidi", "T2I-Adapter"),
+    _network_module("clip_vision", "t2ia_style_clipvision", "T2I-Adapter"),
+    _network_module("pidinet_sketch", "t2ia_sketch_pidi", "T2I-Adapter"),
     Module("color", "t2ia_color_grid", tags=("T2I-Adapter",), runs=True),
     Module("softedge_teed", tags=("SoftEdge",), a=_SAFE),
-    _network("pidinet_safe", "softedge_pidisafe", "SoftEdge"),
-    _network("hed_safe", "softedge_hedsafe", "SoftEdge"),
-    _network("hed", "softedge_hed", "SoftEdge"),
+    _network_module("pidinet_safe", "softedge_pidisafe", "SoftEdge"),
+    _network_module("hed_safe", "softedge_hedsafe", "SoftEdge"),
+    _network_module("hed", "softedge_hed", "SoftEdge"),
     Module("softedge_anyline", tags=("SoftEdge",), a=_SAFE, resolution=1280),
     Module("shuffle", tags=("Shuffle",), resolution=None, runs=True),
-    _network("segmentation", "seg_ufade20k", "Segmentation"),
-    _network("oneformer_coco", "seg_ofcoco", "Segmentation"),
-    _network("anime_face_segment", "seg_anime_face", "Segmentation"),
+    _network_module("segmentation", "seg_ufade20k", "Segmentation"),
+    _network_module("oneformer_coco", "seg_ofcoco", "Segmentation"),
+    _network_module("anime_face_segment", "seg_anime_face", "Segmentation"),
     Module(
         "scribble_xdog",
         tags=("Scribble", "SparseCtrl"),
         a=Slider("XDoG Threshold", 32, 1, 64, 0.01),
         runs=True,
     ),
-    _network("scribble_hed", "", "Scribble", "SparseCtrl"),
+    _network_module("scribble_hed", "", "Scribble", "SparseCtrl"),
     Module("revision_ignore_prompt", tags=("Revision",), a=_NOISE, model_free=True),
     Module("reference_adain+attn", tags=("Reference",), a=_FIDELITY, runs=True, model_free=True),
     Module("reference_adain", tags=("Reference",), a=_FIDELITY, runs=True, model_free=True),
     Module("recolor_intensity", tags=("Recolor",), a=_GAMMA, runs=True),
-    _network("openpose_hand", "", "OpenPose"),
-    _network("openpose_faceonly", "", "OpenPose"),
-    _network("openpose_face", "", "OpenPose"),
-    _network("openpose", "", "OpenPose"),
+    _network_module("openpose_hand", "", "OpenPose"),
+    _network_module("openpose_faceonly", "", "OpenPose"),
+    _network_module("openpose_face", "", "OpenPose"),
+    _network_module("openpose", "", "OpenPose"),
     Module(
         "normal_map",
         "normal_midas",
@@ -173,52 +173,54 @@ MODULES: tuple[Module, ...] = (
         a=Slider("Fov", 60, 0, 360, 0.1),
         b=Slider("Iterations", 5, 1, 20),
     ),
-    _network("mobile_sam", "", "Segmentation"),
+    _network_module("mobile_sam", "", "Segmentation"),
     Module(
         "mediapipe_face",
         a=Slider("Max Faces", 1, 1, 10),
         b=Slider("Min Face Confidence", 0.5, 0.01, 1.0, 0.01),
     ),
-    _network("lineart", "lineart_realistic", "Lineart"),
-    _network("lineart_coarse", "", "Lineart"),
-    _network("lineart_anime_denoise", "", "Lineart"),
-    _network("lineart_anime", "", "Lineart"),
+    _network_module("lineart", "lineart_realistic", "Lineart"),
+    _network_module("lineart_coarse", "", "Lineart"),
+    _network_module("lineart_anime_denoise", "", "Lineart"),
+    _network_module("lineart_anime", "", "Lineart"),
     Module("ip-adapter_pulid", tags=("IP-Adapter",), resolution=None),
-    _network("ip-adapter_face_id_plus", "", "IP-Adapter"),
-    _network("ip-adapter_face_id", "", "IP-Adapter"),
-    _network("ip-adapter_clip_sdxl_plus_vith", "", "IP-Adapter"),
-    _network("ip-adapter_clip_sdxl", "ip-adapter_clip_g", "IP-Adapter"),
-    _network("instant_id_face_keypoints", "", "Instant-ID"),
-    _network("instant_id_face_embedding", "", "Instant-ID"),
+    _network_module("ip-adapter_face_id_plus", "", "IP-Adapter"),
+    _network_module("ip-adapter_face_id", "", "IP-Adapter"),
+    _network_module("ip-adapter_clip_sdxl_plus_vith", "", "IP-Adapter"),
+    _network_module("ip-adapter_clip_sdxl", "ip-adapter_clip_g", "IP-Adapter"),
+    _network_module("instant_id_face_keypoints", "", "Instant-ID"),
+    _network_module("instant_id_face_embedding", "", "Instant-ID"),
     Module("inpaint_only+lama", tags=("Inpaint",), resolution=None),
     Module("inpaint", "inpaint_global_harmonious", tags=("Inpaint",), resolution=None, runs=True),
     Module("facexlib", resolution=None),
-    _network("dw_openpose_full", "", "OpenPose"),
-    _network("depth_zoe", "", "Depth"),
+    _network_module("dw_openpose_full", "", "OpenPose"),
+    _network_module("depth_zoe", "", "Depth"),
     Module("depth_leres++", tags=("Depth",), a=_NEAR, b=_BACKGROUND),
     Module("depth_leres", tags=("Depth",), a=_NEAR, b=_BACKGROUND),
-    _network("depth_hand_refiner", "", "Depth"),
-    _network("depth_anything_v2", "", "Depth"),
-    _network("depth_anything", "", "Depth"),
-    _network("densepose_parula", "densepose_parula (black bg & blue torso)", "OpenPose"),
-    _network("densepose", "densepose (pruple bg & purple torso)", "OpenPose"),
+    _network_module("depth_hand_refiner", "", "Depth"),
+    _network_module("depth_anything_v2", "", "Depth"),
+    _network_module("depth_anything", "", "Depth"),
+    _network_module("densepose_parula", "densepose_parula (black bg & blue torso)", "OpenPose"),
+    _network_module("densepose", "densepose (pruple bg & purple torso)", "OpenPose"),
     Module("blur_gaussian", tags=("Tile",), a=Slider("Sigma", 9.0, 0.01, 64.0, 0.01), runs=True),
-    _network("animal_openpose", "", "OpenPose"),
+    _network_module("animal_openpose", "", "OpenPose"),
 )
 """In the order of the extension's lists: none, then by importance, then backwards by label."""
 
-_NAMED: Mapping[str, Module] = MappingProxyType(
+_BY_NAME: Mapping[str, Module] = MappingProxyType(
     {module.label: module for module in MODULES} | {module.name: module for module in MODULES}
 )
 
 
-NONE_BROUGHT: Mapping[str, Module] = MappingProxyType({})
+NO_PLUGIN_MODULES: Mapping[str, Module] = MappingProxyType({})
 
 
-def find_module(wanted: str, brought: Mapping[str, Module] = NONE_BROUGHT) -> Module | None:
+def find_module(
+    wanted: str, plugin_modules: Mapping[str, Module] = NO_PLUGIN_MODULES
+) -> Module | None:
     """The preprocessor of that name or label; ``plugin_modules`` are those of plugins, by name."""
-    own = _NAMED.get(wanted)
+    own = _BY_NAME.get(wanted)
     if own is not None:
         return own
-    labelled = (module for module in brought.values() if module.label == wanted)
-    return brought.get(wanted) or next(labelled, None)
+    labelled = (module for module in plugin_modules.values() if module.label == wanted)
+    return plugin_modules.get(wanted) or next(labelled, None)

@@ -25,8 +25,8 @@ FINGERS = tuple(
     for joint in range(4)
 )
 JOINTS, HAND = 18, 21
-LIMB_LIGHT = 0.6  # limbs are darker than the joints on them
-THICK = 4  # pixels: half a limb's width, a joint's radius
+LIMB_BRIGHTNESS = 0.6  # limbs are darker than the joints on them
+LIMB_RADIUS = 4  # pixels: half a limb's width, a joint's radius
 CORNERS = 40  # of the polygon that stands for an ellipse
 WHITE: Colour = (255, 255, 255)
 HAND_JOINT: Colour = (0, 0, 255)
@@ -41,62 +41,62 @@ class Person:
     face: Sequence[float] = ()
 
 
-def skeletons(people: Sequence[Person], width: int, height: int) -> Image.Image:
+def draw_skeletons(people: Sequence[Person], width: int, height: int) -> Image.Image:
     """The people on black, ``width`` x ``height`` pixels, RGB. Unseen keypoints are left out."""
     image = Image.new("RGB", (width, height))
     pen = ImageDraw.Draw(image)
     for person in people:
-        _body(pen, placed(person.body, width, height, JOINTS))
+        _draw_body(pen, to_points(person.body, width, height, JOINTS))
         for hand in person.hands:
-            _hand(pen, placed(hand, width, height, HAND))
-        for point in placed(person.face, width, height, len(person.face) // 3):
+            _draw_hand(pen, to_points(hand, width, height, HAND))
+        for point in to_points(person.face, width, height, len(person.face) // 3):
             if point is not None:
-                _dot(pen, point, 3, WHITE)
+                _draw_dot(pen, point, 3, WHITE)
     return image
 
 
-def placed(numbers: Sequence[float], width: int, height: int, count: int) -> list[Point | None]:
+def to_points(numbers: Sequence[float], width: int, height: int, count: int) -> list[Point | None]:
     """``count`` points in pixels, None for those that are missing or of no confidence."""
     rows = list(zip(numbers[0::3], numbers[1::3], numbers[2::3], strict=False))
     # Numbers of 0..1 are shares of the canvas; in pixels they would all be one dot.
     shares = all(0 <= part <= 1 for x, y, _ in rows for part in (x, y))
     across, down = (width, height) if shares else (1, 1)
-    found: list[Point | None] = [(x * across, y * down) if c > 0 else None for x, y, c in rows]
-    return (found + [None] * count)[:count]
+    points: list[Point | None] = [(x * across, y * down) if c > 0 else None for x, y, c in rows]
+    return (points + [None] * count)[:count]
 
 
-def hue(place: int, of: int) -> Colour:
+def hue_at(place: int, of: int) -> Colour:
     """The colour at ``place`` of ``of`` around the wheel, red first."""
     red, green, blue = colorsys.hsv_to_rgb(place / of, 1.0, 1.0)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _body(pen: ImageDraw.ImageDraw, points: Sequence[Point | None]) -> None:
-    for place, (start, end) in enumerate(_seen(points, LIMBS)):
+def _draw_body(pen: ImageDraw.ImageDraw, points: Sequence[Point | None]) -> None:
+    for place, (start, end) in enumerate(_point_pairs(points, LIMBS)):
         if start is not None and end is not None:
-            red, green, blue = (int(part * LIMB_LIGHT) for part in hue(place, JOINTS))
-            pen.polygon(_ellipse(start, end), fill=(red, green, blue))
+            red, green, blue = (int(part * LIMB_BRIGHTNESS) for part in hue_at(place, JOINTS))
+            pen.polygon(_ellipse_between(start, end), fill=(red, green, blue))
     for place, point in enumerate(points):
         if point is not None:
-            _dot(pen, point, THICK, hue(place, JOINTS))
+            _draw_dot(pen, point, LIMB_RADIUS, hue_at(place, JOINTS))
 
 
-def _hand(pen: ImageDraw.ImageDraw, points: Sequence[Point | None]) -> None:
-    for place, (start, end) in enumerate(_seen(points, FINGERS)):
+def _draw_hand(pen: ImageDraw.ImageDraw, points: Sequence[Point | None]) -> None:
+    for place, (start, end) in enumerate(_point_pairs(points, FINGERS)):
         if start is not None and end is not None:
-            pen.line((*start, *end), fill=hue(place, len(FINGERS)), width=2)
+            pen.line((*start, *end), fill=hue_at(place, len(FINGERS)), width=2)
     for point in points:
         if point is not None:
-            _dot(pen, point, THICK, HAND_JOINT)
+            _draw_dot(pen, point, LIMB_RADIUS, HAND_JOINT)
 
 
-def _seen(
+def _point_pairs(
     points: Sequence[Point | None], pairs: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[Point | None, Point | None]]:
     return ((points[start], points[end]) for start, end in pairs)
 
 
-def _ellipse(start: Point, end: Point) -> list[Point]:
+def _ellipse_between(start: Point, end: Point) -> list[Point]:
     """The outline of an ellipse from one point to another."""
     middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
     half = math.dist(start, end) / 2
@@ -106,15 +106,15 @@ def _ellipse(start: Point, end: Point) -> list[Point]:
         (
             middle[0]
             + half * math.cos(t) * math.cos(angle)
-            - THICK * math.sin(t) * math.sin(angle),
+            - LIMB_RADIUS * math.sin(t) * math.sin(angle),
             middle[1]
             + half * math.cos(t) * math.sin(angle)
-            + THICK * math.sin(t) * math.cos(angle),
+            + LIMB_RADIUS * math.sin(t) * math.cos(angle),
         )
         for t in turns
     ]
 
 
-def _dot(pen: ImageDraw.ImageDraw, point: Point, radius: float, colour: Colour) -> None:
+def _draw_dot(pen: ImageDraw.ImageDraw, point: Point, radius: float, colour: Colour) -> None:
     x, y = point
     pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)

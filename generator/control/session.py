@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from generator.control.annotators import NOTHING_BROUGHT, Brought
+from generator.control.annotators import NO_PLUGIN_PREPROCESSORS, PluginPreprocessors
 from generator.control.catalogue import model_of
-from generator.control.finishing import finished
-from generator.control.fitting import Size
-from generator.control.guided import Around, Steering
-from generator.control.network import ControlNets
-from generator.control.ready import ReadyUnit, make_ready
-from generator.hires_size import CELL, target
+from generator.control.controlnets import ControlNetCache
+from generator.control.map_resize import Size
+from generator.control.postprocess import apply_unit_to_picture
+from generator.control.prepared_unit import PreparedUnit, prepare_unit
+from generator.control.steering import PassContext, Steering
+from generator.hires.hires_size import CELL, second_pass_size
 from generator.models.registry import Registry
 from generator.request import ControlUnit, GenerationRequest, Sampling, Snapshot
 from generator.sampling.noise import PictureNoise
 from generator.sampling.passes import noise_schedule
-from generator.sampling.samplers import resolve
+from generator.sampling.samplers import resolve_sampler
 from generator.sampling.schedules import scaled_linear
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ CALLS_OF_A_RANGE = 3  # calls in a step of DPM fast and DPM adaptive
 class Control:
     """The units of one job, in order."""
 
-    units: tuple[ReadyUnit, ...]
+    units: tuple[PreparedUnit, ...]
     maps: tuple["Image", ...]  # to show after the pictures
     notes: dict[str, object]  # the infotext's keys
     seam: int  # pixels that inpaint_only's seam is soft over
@@ -48,8 +48,8 @@ class Control:
         large: bool,
     ) -> Steering:
         """The units in one pass; ``large`` is the second one of hires fix."""
-        sampler, _ = resolve(sampling.sampler, sampling.schedule)
-        around = Around(
+        sampler, _ = resolve_sampler(sampling.sampler, sampling.schedule)
+        pass_context = PassContext(
             vae=vae,
             alphas_cumprod=noise_schedule(scaled_linear(), options).alphas_cumprod,
             calls_a_step=CALLS_OF_A_RANGE if sampler.kind == "range" else sampler.order,
@@ -58,21 +58,21 @@ class Control:
             passes=self.passes,
             random=[torch.Generator().manual_seed(each.seed) for each in noise.pictures],
         )
-        return Steering(self.units, around)
+        return Steering(self.units, pass_context)
 
     def finish(self, image: "Image") -> "Image":
         """A drawn picture as the units want it: kept parts, replaced brightness."""
         for ready in self.units:
-            image = finished(image, ready, self.seam)
+            image = apply_unit_to_picture(image, ready, self.seam)
         return image
 
 
-def control_for(
+def prepare_control(
     request: GenerationRequest,
     registry: Registry,
-    networks: ControlNets,
+    networks: ControlNetCache,
     say: Callable[[str], object] = str,
-    brought: Brought = NOTHING_BROUGHT,
+    plugin_preprocessors: PluginPreprocessors = NO_PLUGIN_PREPROCESSORS,
 ) -> Control | None:
     """The units of a request, loaded, their maps drawn; None where it has none.
 
@@ -84,25 +84,25 @@ def control_for(
     units = []
     for unit in request.controls:
         file = model_of(unit, registry)
-        if file and not networks.holds(file):
+        if file and not networks.is_loaded(file):
             say(f"Loading weights from {file.name}")
-        kept = request.options.control_net_model_cache_size
-        network = networks.hold(file, kept) if file else None
-        units.append(make_ready(unit, request, network, brought))
-    shown = () if request.options.control_net_no_detectmap else _shown(units, request)
+        max_kept = request.options.control_net_model_cache_size
+        network = networks.load(file, max_kept) if file else None
+        units.append(prepare_unit(unit, request, network, plugin_preprocessors))
+    shown_maps = () if request.options.control_net_no_detectmap else _maps_to_show(units, request)
     notes: dict[str, object] = {
-        f"ControlNet {n}": described(unit) for n, unit in enumerate(request.controls)
+        f"ControlNet {n}": unit_notes(unit) for n, unit in enumerate(request.controls)
     }
     return Control(
         units=tuple(units),
-        maps=tuple(shown),
+        maps=tuple(shown_maps),
         notes=notes,
         seam=request.options.control_net_inpaint_blur_sigma,
         passes=2 if request.hires else 1,
     )
 
 
-def described(unit: ControlUnit) -> str:
+def unit_notes(unit: ControlUnit) -> str:
     """A unit as the infotext tells it; nothing where a value would break the notation."""
     facts = {
         "Module": unit.module,
@@ -122,17 +122,22 @@ def described(unit: ControlUnit) -> str:
     return ", ".join(f"{key}: {value}" for key, value in facts.items())
 
 
-def _shown(units: Sequence[ReadyUnit], request: GenerationRequest) -> list["Image"]:
+def _maps_to_show(units: Sequence[PreparedUnit], request: GenerationRequest) -> list["Image"]:
     """Each unit's map, that of the second pass of hires fix before that of the first."""
-    sizes = _sizes(request)
-    return [ready.shown(size) for ready in units if ready.unit.save_detected_map for size in sizes]
+    sizes = _map_sizes(request)
+    return [
+        ready.answer_picture(size)
+        for ready in units
+        if ready.unit.save_detected_map
+        for size in sizes
+    ]
 
 
-def _sizes(request: GenerationRequest) -> list[Size]:
+def _map_sizes(request: GenerationRequest) -> list[Size]:
     first = (request.width // CELL * CELL, request.height // CELL * CELL)
     if request.hires is None:
         return [first]
-    to = target(request.hires, request.width, request.height)
+    to = second_pass_size(request.hires, request.width, request.height)
     larger = (
         (to.width // CELL - to.cut_x) * CELL,
         (to.height // CELL - to.cut_y) * CELL,

@@ -10,9 +10,9 @@ from typing import Annotated, Any, NoReturn, TypeVar
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from generator.control.modules import (
-    HIDDEN,
+    HIDDEN_VALUE,
     MODULES,
-    NONE_BROUGHT,
+    NO_PLUGIN_MODULES,
     Module,
     Slider,
     find_module,
@@ -20,10 +20,10 @@ from generator.control.modules import (
 from generator.errors import BadRequest
 from generator.request import ControlUnit
 
-UNITS = 3  # the option control_net_unit_count
-AS_DECLARED = -1  # a number that is left to the preprocessor
+DEFAULT_UNIT_COUNT = 3  # the option control_net_unit_count
+PREPROCESSOR_DEFAULT = -1  # a number that is left to the preprocessor
 MOST_RESIDUALS = 16  # numbers in advanced_weighting
-PLACE = "alwayson_scripts.controlnet"
+CONTROLNET_FIELD = "alwayson_scripts.controlnet"
 
 OFF = (None, "", "none", "None")  # models and preprocessors that are none
 
@@ -43,7 +43,7 @@ ReadPicture = Callable[[str, str], str]  # field, base64 -> bare base64, or rais
 Value = TypeVar("Value")
 
 
-def _choice(
+def _one_of(
     words: Sequence[str], default: str, aliases: Mapping[str, str] | None = None
 ) -> BeforeValidator:
     """One of ``words``, an alias of one, or its number; null is ``default``."""
@@ -61,7 +61,7 @@ def _choice(
     return BeforeValidator(read)
 
 
-def _or(default: Value) -> BeforeValidator:
+def _or_default(default: Value) -> BeforeValidator:
     return BeforeValidator(lambda value: default if value is None else value)
 
 
@@ -71,37 +71,37 @@ class _Unit(BaseModel):
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
     enabled: bool = False
-    module: Annotated[str, _or("none")] = "none"
-    model: Annotated[str, _or("None")] = "None"
-    weight: Annotated[float, _or(1.0)] = Field(1.0, ge=0, le=2)
+    module: Annotated[str, _or_default("none")] = "none"
+    model: Annotated[str, _or_default("None")] = "None"
+    weight: Annotated[float, _or_default(1.0)] = Field(1.0, ge=0, le=2)
     image: Any = Field(None, validation_alias=AliasChoices("image", "input_image"))
     mask: Any = None
     mask_image: Any = None
     image_link: Any = None
-    resize_mode: Annotated[str, _choice(RESIZE_MODES, RESIZE_MODES[1], RESIZE_ALIASES)] = (
+    resize_mode: Annotated[str, _one_of(RESIZE_MODES, RESIZE_MODES[1], RESIZE_ALIASES)] = (
         RESIZE_MODES[1]
     )
-    processor_res: Annotated[float, _or(-1)] = -1
-    threshold_a: Annotated[float, _or(-1)] = -1
-    threshold_b: Annotated[float, _or(-1)] = -1
-    guidance_start: Annotated[float, _or(0.0)] = Field(0.0, ge=0, le=1)
-    guidance_end: Annotated[float, _or(1.0)] = Field(
+    processor_res: Annotated[float, _or_default(-1)] = -1
+    threshold_a: Annotated[float, _or_default(-1)] = -1
+    threshold_b: Annotated[float, _or_default(-1)] = -1
+    guidance_start: Annotated[float, _or_default(0.0)] = Field(0.0, ge=0, le=1)
+    guidance_end: Annotated[float, _or_default(1.0)] = Field(
         1.0, ge=0, le=1, validation_alias=AliasChoices("guidance_end", "guidance")
     )
-    pixel_perfect: Annotated[bool, _or(False)] = False
-    control_mode: Annotated[str, _choice(CONTROL_MODES, CONTROL_MODES[0])] = CONTROL_MODES[0]
-    inpaint_crop_input_image: Annotated[bool, _or(True)] = True
-    hr_option: Annotated[str, _choice(HR_OPTIONS, HR_OPTIONS[0])] = HR_OPTIONS[0]
-    save_detected_map: Annotated[bool, _or(True)] = True
+    pixel_perfect: Annotated[bool, _or_default(False)] = False
+    control_mode: Annotated[str, _one_of(CONTROL_MODES, CONTROL_MODES[0])] = CONTROL_MODES[0]
+    inpaint_crop_input_image: Annotated[bool, _or_default(True)] = True
+    hr_option: Annotated[str, _one_of(HR_OPTIONS, HR_OPTIONS[0])] = HR_OPTIONS[0]
+    save_detected_map: Annotated[bool, _or_default(True)] = True
     advanced_weighting: Annotated[list[float], Field(max_length=MOST_RESIDUALS)] | None = None
     effective_region_mask: str | None = None
 
 
 def read_units(
     args: Sequence[object],
-    limit: int = UNITS,
+    limit: int = DEFAULT_UNIT_COUNT,
     picture: ReadPicture | None = None,
-    brought: Mapping[str, Module] = NONE_BROUGHT,
+    plugin_modules: Mapping[str, Module] = NO_PLUGIN_MODULES,
 ) -> tuple[ControlUnit, ...]:
     """The enabled units among the first ``limit`` of ``args``, in order; what is no object is not
     a unit.
@@ -110,54 +110,62 @@ def read_units(
     ``image_link``), and answers base64. ``plugin_modules`` are preprocessors of plugins.
     Raises :class:`BadRequest` naming the unit and the field.
     """
-    found = []
+    units = []
     for number, arg in enumerate(args[:limit]):
-        if isinstance(arg, Mapping) and _enabled(arg, number):
-            place = f"{PLACE}.args[{number}]"
-            found.append(_read_unit(arg, place, picture or _as_it_is, brought))
-    return tuple(found)
+        if isinstance(arg, Mapping) and _is_enabled(arg, number):
+            place = f"{CONTROLNET_FIELD}.args[{number}]"
+            units.append(_read_unit(arg, place, picture or _keep_text, plugin_modules))
+    return tuple(units)
 
 
-def _enabled(arg: Mapping[str, object], number: int) -> bool:
+def _is_enabled(arg: Mapping[str, object], number: int) -> bool:
     """Whether the unit is on; one that is off is not looked at.
 
     One that does not say is on when it names a model.
     """
-    told = arg.get("enabled")
-    if told is None:
+    flag = arg.get("enabled")
+    if flag is None:
         return arg.get("model") not in OFF
-    return _validated({"enabled": told}, f"{PLACE}.args[{number}]").enabled
+    return _validate_unit({"enabled": flag}, f"{CONTROLNET_FIELD}.args[{number}]").enabled
 
 
-def unread_units(args: Sequence[object], limit: int = UNITS) -> Iterator[str]:
+def unread_units(args: Sequence[object], limit: int = DEFAULT_UNIT_COUNT) -> Iterator[str]:
     """A sentence about each of ``args`` that asks for something and is no unit that is on."""
     for number, arg in enumerate(args):
         if not isinstance(arg, Mapping):
             if arg:
-                yield f"{PLACE}.args[{number}]: no object, so it is not read."
+                yield f"{CONTROLNET_FIELD}.args[{number}]: no object, so it is not read."
         elif number >= limit:
             if arg.get("enabled", arg.get("model")) not in (None, False, "", "None"):
-                yield f"{PLACE}.args[{number}]: not read; {limit} are (control_net_unit_count)."
-        elif arg.get("enabled") is None and arg.get("module") not in OFF and not _enabled(arg, 0):
-            yield f"{PLACE}.args[{number}]: off, as it names no model; send enabled."
+                yield (
+                    f"{CONTROLNET_FIELD}.args[{number}]: not read; {limit} are "
+                    "(control_net_unit_count)."
+                )
+        elif (
+            arg.get("enabled") is None and arg.get("module") not in OFF and not _is_enabled(arg, 0)
+        ):
+            yield f"{CONTROLNET_FIELD}.args[{number}]: off, as it names no model; send enabled."
 
 
 def _read_unit(
-    arg: Mapping[str, object], place: str, picture: ReadPicture, brought: Mapping[str, Module]
+    arg: Mapping[str, object],
+    place: str,
+    picture: ReadPicture,
+    plugin_modules: Mapping[str, Module],
 ) -> ControlUnit:
-    unit = _validated(arg, place)
+    unit = _validate_unit(arg, place)
     if unit.guidance_start > unit.guidance_end:
         _refuse(
             place,
             "guidance_start",
             f"{unit.guidance_start} is after guidance_end, {unit.guidance_end}",
         )
-    module = known_module(unit.module, f"{place}.module", brought)
-    if module.brought:
+    module = known_module(unit.module, f"{place}.module", plugin_modules)
+    if module.from_plugin:
         numbers = (unit.processor_res, unit.threshold_a, unit.threshold_b)
         names = (f"{place}.processor_res", f"{place}.threshold_a", f"{place}.threshold_b")
         check_numbers(module, numbers, names)
-    image, mask = _pictures(unit, place, picture)
+    image, mask = _read_pictures(unit, place, picture)
     region = unit.effective_region_mask
     return ControlUnit(
         module=unit.module,
@@ -166,9 +174,9 @@ def _read_unit(
         image=image,
         mask=mask,
         resize_mode=unit.resize_mode,
-        processor_res=_resolution(module, unit.processor_res),
-        threshold_a=settle(module.a, unit.threshold_a),
-        threshold_b=settle(module.b, unit.threshold_b),
+        processor_res=_effective_resolution(module, unit.processor_res),
+        threshold_a=effective_number(module.a, unit.threshold_a),
+        threshold_b=effective_number(module.b, unit.threshold_b),
         guidance_start=unit.guidance_start,
         guidance_end=unit.guidance_end,
         pixel_perfect=unit.pixel_perfect,
@@ -181,17 +189,21 @@ def _read_unit(
     )
 
 
-def known_module(wanted: str, field: str, brought: Mapping[str, Module] = NONE_BROUGHT) -> Module:
+def known_module(
+    wanted: str, field: str, plugin_modules: Mapping[str, Module] = NO_PLUGIN_MODULES
+) -> Module:
     """The preprocessor of that name or label. Raises :class:`BadRequest` where it cannot run."""
-    module = find_module(wanted, brought)
-    able = ", ".join(each.name for each in (*MODULES, *brought.values()) if each.runs)
+    module = find_module(wanted, plugin_modules)
+    able = ", ".join(each.name for each in (*MODULES, *plugin_modules.values()) if each.runs)
     if module is None:
-        raise BadRequest(f"{field}: there is no preprocessor {wanted!r}. Known: {able}.", PLACE)
+        raise BadRequest(
+            f"{field}: there is no preprocessor {wanted!r}. Known: {able}.", CONTROLNET_FIELD
+        )
     if not module.runs:
         raise BadRequest(
             f"{field}: {wanted} is a network of its own, which is not here. Send its finished "
             f"map with the module none. Preprocessors that run: {able}.",
-            PLACE,
+            CONTROLNET_FIELD,
         )
     return module
 
@@ -204,26 +216,30 @@ def check_numbers(module: Module, numbers: Sequence[float], fields: Sequence[str
     """
     sliders = (module.resolution_slider, module.a, module.b)
     for slider, number, field in zip(sliders, numbers, fields, strict=True):
-        if slider is None or number == AS_DECLARED or slider.least <= number <= slider.most:
+        if (
+            slider is None
+            or number == PREPROCESSOR_DEFAULT
+            or slider.least <= number <= slider.most
+        ):
             continue
         raise BadRequest(
             f"{field}: {number:g} is out of range; {module.name} takes {slider.name} from "
             f"{slider.least:g} to {slider.most:g}.",
-            PLACE,
+            CONTROLNET_FIELD,
         )
 
 
-def settle(slider: Slider | None, wanted: float) -> int | float:
+def effective_number(slider: Slider | None, wanted: float) -> int | float:
     """The number in force: ``wanted`` where the preprocessor has it and it is in range."""
-    return HIDDEN if slider is None else slider.settle(wanted)
+    return HIDDEN_VALUE if slider is None else slider.settle(wanted)
 
 
-def _resolution(module: Module, wanted: float) -> int | float:
-    found = settle(module.resolution_slider, int(wanted))
-    return found if found == HIDDEN else int(found)
+def _effective_resolution(module: Module, wanted: float) -> int | float:
+    resolution = effective_number(module.resolution_slider, int(wanted))
+    return resolution if resolution == HIDDEN_VALUE else int(resolution)
 
 
-def _validated(arg: Mapping[str, object], place: str) -> _Unit:
+def _validate_unit(arg: Mapping[str, object], place: str) -> _Unit:
     try:
         return _Unit.model_validate(arg)
     except ValidationError as error:
@@ -232,32 +248,32 @@ def _validated(arg: Mapping[str, object], place: str) -> _Unit:
         _refuse(place, field, str(first["msg"]).removeprefix("Value error, "))
 
 
-def _pictures(unit: _Unit, place: str, picture: ReadPicture) -> tuple[str | None, str | None]:
+def _read_pictures(unit: _Unit, place: str, picture: ReadPicture) -> tuple[str | None, str | None]:
     """Base64 of the picture and of its mask, whichever way they were sent."""
-    image, inner = _pair(unit.image, place)
+    image, inner = _split_picture_and_mask(unit.image, place)
     masks = [("mask", unit.mask), ("mask_image", unit.mask_image), ("image.mask", inner)]
-    given = [(field, mask) for field, mask in masks if mask]
-    if len(given) > 1:
-        names = " and ".join(field for field, _ in given)
+    given_masks = [(field, mask) for field, mask in masks if mask]
+    if len(given_masks) > 1:
+        names = " and ".join(field for field, _ in given_masks)
         _refuse(place, "mask", f"{names} are given at once; send one of them")
     for name, text in (("image", image), ("image_link", unit.image_link)):
         if text:
-            image = picture(f"{place}.{name}", _text(text, place, name))
+            image = picture(f"{place}.{name}", _require_text(text, place, name))
             break
-    field, mask = given[0] if given else ("mask", None)
+    field, mask = given_masks[0] if given_masks else ("mask", None)
     if mask:
-        mask = picture(f"{place}.{field}", _text(mask, place, field))
+        mask = picture(f"{place}.{field}", _require_text(mask, place, field))
     return image or None, mask
 
 
-def _pair(image: object, place: str) -> tuple[Any, Any]:
+def _split_picture_and_mask(image: object, place: str) -> tuple[Any, Any]:
     """(picture, mask) of base64, {image, mask}, [image, mask] or [{image, mask}]."""
     if isinstance(image, Mapping):
         return image.get("image"), image.get("mask")
     if not isinstance(image, list):
         return image, None
     if len(image) == 1:
-        return _pair(image[0], place)
+        return _split_picture_and_mask(image[0], place)
     if len(image) == 2 and not any(isinstance(part, Mapping) for part in image):
         return image[0], image[1]
     if image:
@@ -265,15 +281,15 @@ def _pair(image: object, place: str) -> tuple[Any, Any]:
     return None, None
 
 
-def _text(value: object, place: str, field: str) -> str:
+def _require_text(value: object, place: str, field: str) -> str:
     if not isinstance(value, str):
         _refuse(place, field, f"a picture is sent as base64, not as {type(value).__name__}")
     return value
 
 
 def _refuse(place: str, field: str, reason: str) -> NoReturn:
-    raise BadRequest(f"{place}.{field}: {reason}.", PLACE)
+    raise BadRequest(f"{place}.{field}: {reason}.", CONTROLNET_FIELD)
 
 
-def _as_it_is(field: str, text: str) -> str:
+def _keep_text(field: str, text: str) -> str:
     return text

@@ -1,6 +1,6 @@
 """How much a unit weighs, and when (contract section 10.5). No torch."""
 
-from generator.control.units import BALANCED, PLACE
+from generator.control.units import BALANCED, CONTROLNET_FIELD
 from generator.errors import BadRequest
 from generator.request import ControlUnit
 
@@ -8,7 +8,7 @@ FALLOFF = 0.825  # of the soft weights, from each residual to the one before it
 ALWAYS_SOFT_WHEN_LARGE = ("canny", "mlsd")
 
 
-def takes_part(unit: ControlUnit, large: bool, passes: int) -> bool:
+def acts_in_pass(unit: ControlUnit, large: bool, passes: int) -> bool:
     """Whether a unit is for this pass, ``large`` for the second one of hires fix.
 
     In a job of one pass ``hr_option`` means nothing.
@@ -27,7 +27,7 @@ def is_active(unit: ControlUnit, call: int, calls_a_step: int, steps: float) -> 
     return unit.guidance_start <= done / max(steps, 1) <= unit.guidance_end
 
 
-def scales(unit: ControlUnit, count: int, large: bool) -> tuple[float, ...]:
+def residual_weights(unit: ControlUnit, count: int, large: bool) -> tuple[float, ...]:
     """What each residual is multiplied with, skips from the finest first, the middle last.
 
     ``large`` is the second pass of hires fix, where edges always weigh softly. Raises
@@ -37,9 +37,10 @@ def scales(unit: ControlUnit, count: int, large: bool) -> tuple[float, ...]:
     if own is not None:
         if len(own) != count:
             raise BadRequest(
-                f"{PLACE}: advanced_weighting has {len(own)} numbers; this ControlNet adds {count} "
+                f"{CONTROLNET_FIELD}: advanced_weighting has {len(own)} numbers; this "
+                f"ControlNet adds {count} "
                 "residuals and wants as many.",
-                PLACE,
+                CONTROLNET_FIELD,
             )
         return own
     edges = large and any(word in unit.module for word in ALWAYS_SOFT_WHEN_LARGE)

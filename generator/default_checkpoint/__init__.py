@@ -1,6 +1,4 @@
-"""The default checkpoint: a drawing program, and the training that turns it into weights.
+"""The default checkpoint: ``easel-default.safetensors``, which a first start copies to the models.
 
-``scene`` draws pictures with captions, ``vae`` and ``diffusion`` learn from them, ``export`` writes
-the one file that the package ships, ``score`` measures it. Nothing here runs when Easel serves:
-the service only reads ``easel-default.safetensors``.
+The programs that made it are in ``training``; nothing of them runs when Easel serves.
 """

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from generator.errors import ModelUnreadable, WrongArchitecture
-from generator.models.adapter_names import BUNDLE, TEXT, UNET, architecture, place
+from generator.models.adapter_names import BUNDLE, TEXT, UNET, architecture_of_keys, parse_key
 from generator.models.deltas import Factors
 from generator.models.embeddings import vectors_of
-from generator.models.families import SD1, by_context_width
+from generator.models.families import SD1, architecture_by_context_width
 from generator.models.index import Identity, ModelFile
 from generator.models.weights import read_tensors
 
 MEGABYTE = 1 << 20
 NAMES_SHOWN, LONGEST = 3, 300  # of tensors in a sentence; its characters
-LARGEST_KEPT = 256 * MEGABYTE  # bytes of one file; larger ones are read for each job
-KEPT = 512 * MEGABYTE  # bytes of all
+MAX_CACHED_FILE_BYTES = 256 * MEGABYTE  # bytes of one file; larger ones are read for each job
+MAX_CACHE_BYTES = 512 * MEGABYTE  # bytes of all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,32 +47,37 @@ class Adapter:
         return None
 
 
-class Adapters:
-    """Reads adapter files; keeps what was used last, up to ``max_bytes`` bytes, until told to forget.
+class AdapterCache:
+    """Reads adapter files; keeps what was used last, up to ``max_bytes`` bytes, until told to
+    forget.
 
     A file is known by path, size, time and inode, so a replaced one is read again.
     """
 
-    def __init__(self, kept: int = KEPT, largest: int = LARGEST_KEPT) -> None:
-        self._kept, self._largest = kept, largest
-        self._known: OrderedDict[Identity, Adapter] = OrderedDict()  # last used last
+    def __init__(
+        self, max_bytes: int = MAX_CACHE_BYTES, max_file_bytes: int = MAX_CACHED_FILE_BYTES
+    ) -> None:
+        self._max_bytes, self._max_file_bytes = max_bytes, max_file_bytes
+        self._cache: OrderedDict[Identity, Adapter] = OrderedDict()  # last used last
 
     def read(self, file: ModelFile) -> Adapter:
         """As :func:`read_adapter`, without looking at the disk where the file is known."""
-        known = self._known.get(file.identity)
+        known = self._cache.get(file.identity)
         if known is not None:
-            self._known.move_to_end(file.identity)
+            self._cache.move_to_end(file.identity)
             return known
         adapter = read_adapter(file)
-        if adapter.size <= self._largest and file.present:  # else it may be of a later file
-            self._known[file.identity] = adapter
-            while sum(each.size for each in self._known.values()) > self._kept:
-                self._known.popitem(last=False)
+        if (
+            adapter.size <= self._max_file_bytes and file.is_on_disk
+        ):  # else it may be of a later file
+            self._cache[file.identity] = adapter
+            while sum(each.size for each in self._cache.values()) > self._max_bytes:
+                self._cache.popitem(last=False)
         return adapter
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Give the memory back."""
-        self._known.clear()
+        self._cache.clear()
 
 
 def read_adapter(file: ModelFile) -> Adapter:
@@ -86,36 +91,38 @@ def read_adapter(file: ModelFile) -> Adapter:
     unknown = []
     tensors = read_tensors(file.path, file.kept_in)
     for key, tensor in tensors.items():
-        found = place(key)
+        target = parse_key(key)
         if key.startswith(BUNDLE):
             name, _, vector = key.removeprefix(BUNDLE).partition(".")
             bundled.setdefault(name, {})[vector] = tensor.clone()
-        elif found is None:
+        elif target is None:
             unknown.append(key)
         else:
-            layers.setdefault(found.layer, {})[found.factor] = tensor.clone()
-    _must_be_sd1(file, tensors, bool(layers or bundled))
-    _scale_as_told(file, layers)
-    words = {name: vectors_of(tensors, file) for name, tensors in bundled.items()}
-    return Adapter(file, layers, words, tuple(unknown))
+            layers.setdefault(target.layer, {})[target.factor] = tensor.clone()
+    _check_is_sd1(file, tensors, bool(layers or bundled))
+    _apply_metadata_alpha(file, layers)
+    embeddings = {name: vectors_of(tensors, file) for name, tensors in bundled.items()}
+    return Adapter(file, layers, embeddings, tuple(unknown))
 
 
-def check_fit(adapter: Adapter, checkpoint: ModelFile, width: int) -> None:
+def check_width(adapter: Adapter, checkpoint: ModelFile, width: int) -> None:
     """Refuse an adapter whose text is of another width than the checkpoint's ``width``.
 
     Raises :class:`WrongArchitecture`, naming both.
     """
-    found = adapter.context_width
-    if found is not None and found != width:
+    adapter_width = adapter.context_width
+    if adapter_width is not None and adapter_width != width:
         raise WrongArchitecture(
-            f"The LoRA {adapter.file.name} is made for {by_context_width(found)}, whose text is "
-            f"{found} numbers wide; the checkpoint {checkpoint.name} is {SD1} with {width}. "
+            f"The LoRA {adapter.file.name} is made for "
+            f"{architecture_by_context_width(adapter_width)}, whose text is "
+            f"{adapter_width} numbers wide; the checkpoint {checkpoint.name} is {SD1} with "
+            f"{width}. "
             "Take a LoRA and a checkpoint of one architecture"
         )
 
 
-def _must_be_sd1(file: ModelFile, keys: Mapping[str, Tensor], known: bool) -> None:
-    other = architecture(keys)
+def _check_is_sd1(file: ModelFile, keys: Mapping[str, Tensor], known: bool) -> None:
+    other = architecture_of_keys(keys)
     if other:
         raise WrongArchitecture(
             f"The LoRA {file.name} is made for {other}, and Easel draws with {SD1}. "
@@ -129,13 +136,13 @@ def _must_be_sd1(file: ModelFile, keys: Mapping[str, Tensor], known: bool) -> No
         )
 
 
-def _scale_as_told(file: ModelFile, layers: Mapping[str, dict[str, Tensor]]) -> None:
+def _apply_metadata_alpha(file: ModelFile, layers: Mapping[str, dict[str, Tensor]]) -> None:
     """PEFT keeps alpha beside its tensors; diffusers writes it into the file's metadata."""
-    told = file.metadata.get("lora_adapter_metadata")
-    if not told:
+    metadata_text = file.metadata.get("lora_adapter_metadata")
+    if not metadata_text:
         return
     try:
-        facts = json.loads(told)
+        facts = json.loads(metadata_text)
         alphas = {
             prefix: float(facts[f"{part}.lora_alpha"])
             for prefix, part in ((UNET, "unet"), (TEXT, "text_encoder"))

@@ -16,7 +16,7 @@ BUNDLE = "bundle_emb."
 MAGNITUDE = "lora_magnitude_vector"  # PEFT's DoRA
 
 _TEXT_PARTS = r"(?=(?:encoder.layers|embeddings|final_layer_norm)[._])"
-_FLAT = (  # layers without dots; the first that fits is replaced
+_FLAT_PREFIXES = (  # layers without dots; the first that fits is replaced
     (
         re.compile(
             r"(?:lora|lycoris|oft|boft)_(?:te1?|text_encoder|te1?_clip_l|clip_l)?_?"
@@ -28,7 +28,7 @@ _FLAT = (  # layers without dots; the first that fits is replaced
     (re.compile(r"(?:lora|lycoris|oft|boft)_unet_"), UNET),
     (re.compile(r"lycoris_"), UNET),
 )
-_DOTTED = (
+_DOTTED_PREFIXES = (
     (
         re.compile(
             r"(?:(?:lora_te1?|te1?|text_encoders?|cond_stage_model|conditioner\.embedders\.0)\.)?"
@@ -41,7 +41,7 @@ _DOTTED = (
 )
 _BLOCKS = ("down_blocks.", "mid_block.", "up_blocks.", "conv_in.", "conv_out.", "time_embedding.")
 _WRAPPER = re.compile(r"\bbase_model\.model\.")  # PEFT saves its own wrapping along
-_PLAIN = {  # endings of dotted names -> kohya's
+_FACTOR_NAMES = {  # endings of dotted names -> kohya's
     **{
         f"{own}{weight}": f"{kohya}.weight"
         for own, kohya in (
@@ -66,7 +66,7 @@ _PLAIN = {  # endings of dotted names -> kohya's
         )
     },
 }  # fmt: skip
-_ENDINGS = tuple(sorted(_PLAIN, key=len, reverse=True))  # "lora.alpha" before "alpha"
+_ENDINGS = tuple(sorted(_FACTOR_NAMES, key=len, reverse=True))  # "lora.alpha" before "alpha"
 _PROCESSOR = re.compile(r"(?:\.processor)?\.to_(q|k|v|out)_lora\.(down|up)\.(weight|alpha)$")
 _TEXT_PROJECTIONS = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "out": "out_proj"}
 _ADAPTER_NAME = re.compile(  # PEFT writes ".default" behind the factor
@@ -76,34 +76,34 @@ _ADAPTER_NAME = re.compile(  # PEFT writes ".default" behind the factor
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LayerFactor:
     """What one tensor is: a factor of the change of one layer, both in kohya's words."""
 
     layer: str
     factor: str
 
 
-def place(key: str) -> Place | None:
+def parse_key(key: str) -> LayerFactor | None:
     """Where the tensor ``key`` of a file belongs; None for a name of no known kind."""
     key = _ADAPTER_NAME.sub(r"\1", _WRAPPER.sub("", key))
     layer, _, factor = key.partition(".")
-    for prefix, own in _FLAT:
+    for prefix, own in _FLAT_PREFIXES:
         found = prefix.match(layer)
         if found is not None:
-            factor = _PLAIN.get(factor, factor)
-            return Place(own + layer[found.end() :], factor) if factor else None
-    return _dotted(key)
+            factor = _FACTOR_NAMES.get(factor, factor)
+            return LayerFactor(own + layer[found.end() :], factor) if factor else None
+    return _parse_dotted(key)
 
 
-def architecture(keys: Mapping[str, object] | set[str]) -> str:
+def architecture_of_keys(keys: Mapping[str, object] | set[str]) -> str:
     """The architecture that only one can have made names like these for; "" if they do not tell."""
-    for pattern, name in _FOREIGN:
+    for pattern, name in _FOREIGN_PATTERNS:
         if any(pattern.search(key) for key in keys):
             return name
     return ""
 
 
-_FOREIGN = (
+_FOREIGN_PATTERNS = (
     (
         re.compile(r"^((lora|oft|lycoris)_te2_|text_encoder_2\.|(text_encoders\.)?clip_g\.)"),
         "Stable Diffusion XL",
@@ -116,19 +116,21 @@ _FOREIGN = (
 )
 
 
-def _dotted(key: str) -> Place | None:
-    matches = ((prefix.match(key), own) for prefix, own in _DOTTED)
+def _parse_dotted(key: str) -> LayerFactor | None:
+    matches = ((prefix.match(key), own) for prefix, own in _DOTTED_PREFIXES)
     own, rest = next(((own, key[found.end() :]) for found, own in matches if found), ("", key))
     if not own and not key.startswith(_BLOCKS):
         return None
     own = own or UNET
     old = _PROCESSOR.search(rest)
     if old is not None:
-        return Place(_flat(own, rest[: old.start()] + _projection(own, old[1])), _old_factor(old))
+        return LayerFactor(
+            _to_kohya_name(own, rest[: old.start()] + _projection(own, old[1])), _old_factor(old)
+        )
     ending = next((e for e in _ENDINGS if rest.endswith(f".{e}")), None)
     if ending is None:
         return None
-    return Place(_flat(own, rest.removesuffix(f".{ending}")), _PLAIN[ending])
+    return LayerFactor(_to_kohya_name(own, rest.removesuffix(f".{ending}")), _FACTOR_NAMES[ending])
 
 
 def _projection(own: str, letter: str) -> str:
@@ -138,9 +140,9 @@ def _projection(own: str, letter: str) -> str:
     return ".to_out.0" if letter == "out" else f".to_{letter}"
 
 
-def _old_factor(found: re.Match[str]) -> str:
-    return "alpha" if found[3] == "alpha" else f"lora_{found[2]}.weight"
+def _old_factor(match: re.Match[str]) -> str:
+    return "alpha" if match[3] == "alpha" else f"lora_{match[2]}.weight"
 
 
-def _flat(own: str, layer: str) -> str:
+def _to_kohya_name(own: str, layer: str) -> str:
     return own + layer.replace(".", "_")

@@ -14,14 +14,19 @@ from torch import Tensor, nn
 
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models import torchvision_ops
-from generator.models.drawable import OWN_VAE, SENSELESS, check_architecture, incomplete
-from generator.models.families import Shapes, architecture
+from generator.models.drawable import (
+    OWN_VAE,
+    SENSELESS,
+    check_architecture,
+    explain_missing_tensors,
+)
+from generator.models.families import Shapes, architecture_of
 from generator.models.families.sd1 import keys, sizes
 from generator.models.families.sd1.hints import read_hints, vae_hints
 from generator.models.families.sd1.sizes import Hints
-from generator.models.families.sd1.upsampling import follow_original
+from generator.models.families.sd1.upsampling import use_original_upsampling
 from generator.models.index import ModelFile
-from generator.models.weights import read_tensors, shapes
+from generator.models.weights import read_tensors, shapes_of
 
 torchvision_ops.prepare()  # before diffusers and transformers, which import torchvision
 
@@ -58,12 +63,12 @@ class Checkpoint:
         return self.own_vae
 
     @property
-    def repaints(self) -> bool:
+    def is_inpainting(self) -> bool:
         """Whether it is for inpainting: looks at a mask and the masked picture."""
         return int(self.unet.config.in_channels) == 9
 
     @property
-    def follows_picture(self) -> bool:
+    def is_instruct_pix2pix(self) -> bool:
         """Whether it is InstructPix2Pix: looks at the picture to edit."""
         return int(self.unet.config.in_channels) == 8
 
@@ -77,23 +82,23 @@ def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -
     """
     read = read_tensors(file.path, file.kept_in)
     tensors = _ldm_vae({keys.old_text_name(name): tensor for name, tensor in read.items()})
-    found = shapes(tensors)
-    check_architecture(file, found)
+    tensor_shapes = shapes_of(tensors)
+    check_architecture(file, tensor_shapes)
     hints = read_hints(file.name, file.metadata, file.config)
-    place = Place(file.name, tensors, device, dtype)
-    with incomplete(file, "U-Net and text encoder"):
-        unet = place.fill(
-            lambda: UNet2DConditionModel.from_config(sizes.unet_config(found, hints)),
-            keys.unet_names(found, sizes.unet_layout(found)),
+    loader = NetworkLoader(file.name, tensors, device, dtype)
+    with explain_missing_tensors(file, "U-Net and text encoder"):
+        unet = loader.load(
+            lambda: UNet2DConditionModel.from_config(sizes.unet_config(tensor_shapes, hints)),
+            keys.unet_names(tensor_shapes, sizes.unet_layout(tensor_shapes)),
         )
-        follow_original(unet)
+        use_original_upsampling(unet)
         return Checkpoint(
             file=file,
             unet=unet,
-            own_vae=_own_vae(place, found, hints),
-            text_encoder=place.fill(
-                lambda: CLIPTextModel(CLIPTextConfig(**sizes.text_config(found, hints))),
-                keys.text_names(found),
+            own_vae=_own_vae(loader, tensor_shapes, hints),
+            text_encoder=loader.load(
+                lambda: CLIPTextModel(CLIPTextConfig(**sizes.text_config(tensor_shapes, hints))),
+                keys.text_names(tensor_shapes),
             ),
             prediction=hints.prediction,
             default_size=hints.default_size,
@@ -105,19 +110,23 @@ def load_vae(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Autoe
 
     Raises as :func:`load_checkpoint` does.
     """
-    read = read_tensors(file.path, file.kept_in)
-    bare = not any(name.startswith(OWN_VAE) for name in read)
+    file_tensors = read_tensors(file.path, file.kept_in)
+    bare = not any(name.startswith(OWN_VAE) for name in file_tensors)
     tensors = _ldm_vae(
-        {f"{sizes.VAE}{name}": tensor for name, tensor in read.items()} if bare else read
+        {f"{sizes.VAE}{name}": tensor for name, tensor in file_tensors.items()}
+        if bare
+        else file_tensors
     )
-    found = shapes(tensors)
-    if f"{sizes.VAE}decoder.conv_in.weight" not in found:
-        raise _no_vae(file, architecture(shapes(read)))
-    with incomplete(file, "all tensors of a VAE"):
-        latent = sizes.vae_config(found, Hints())["latent_channels"]
+    tensor_shapes = shapes_of(tensors)
+    if f"{sizes.VAE}decoder.conv_in.weight" not in tensor_shapes:
+        raise _no_vae(file, architecture_of(shapes_of(file_tensors)))
+    with explain_missing_tensors(file, "all tensors of a VAE"):
+        latent = sizes.vae_config(tensor_shapes, Hints())["latent_channels"]
         if latent != sizes.LATENT:
             raise _no_vae(file, f"a VAE whose latents have {latent} channels")
-        return _fill_vae(Place(file.name, tensors, device, dtype), found, vae_hints(file))
+        return _fill_vae(
+            NetworkLoader(file.name, tensors, device, dtype), tensor_shapes, vae_hints(file)
+        )
 
 
 def _no_vae(file: ModelFile, found: str) -> WrongArchitecture:
@@ -127,7 +136,7 @@ def _no_vae(file: ModelFile, found: str) -> WrongArchitecture:
     )
 
 
-def _own_vae(place: "Place", found: Shapes, hints: Hints) -> AutoencoderKL | None:
+def _own_vae(place: "NetworkLoader", found: Shapes, hints: Hints) -> AutoencoderKL | None:
     """The VAE inside a checkpoint; None where it is not there, or not whole."""
     if not any(name.startswith(sizes.VAE) for name in found):
         return None
@@ -138,8 +147,8 @@ def _own_vae(place: "Place", found: Shapes, hints: Hints) -> AutoencoderKL | Non
         return None
 
 
-def _fill_vae(place: "Place", found: Shapes, hints: Hints) -> AutoencoderKL:
-    return place.fill(
+def _fill_vae(place: "NetworkLoader", found: Shapes, hints: Hints) -> AutoencoderKL:
+    return place.load(
         lambda: AutoencoderKL.from_config(sizes.vae_config(found, hints)), keys.vae_names(found)
     )
 
@@ -160,7 +169,7 @@ def _ldm_vae(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NetworkLoader:
     """Builds a network from named tensors on a device, in one dtype."""
 
     name: str
@@ -168,7 +177,7 @@ class Place:
     device: torch.device
     dtype: torch.dtype
 
-    def fill(self, build: Callable[[], Network], names: Mapping[str, str]) -> Network:
+    def load(self, build: Callable[[], Network], names: Mapping[str, str]) -> Network:
         """Build the network without memory of its own, then hand it copies of the tensors."""
         with torch.device("meta"):
             network = build()
@@ -183,7 +192,7 @@ class Place:
             raise ModelUnreadable(
                 f"{self.name}: its tensors do not fit: they have names or sizes of another network"
             ) from error
-        _count_positions(network, self.device)
+        _fill_position_ids(network, self.device)
         return network.eval().requires_grad_(False)
 
     def _copy(self, tensor: Tensor, shape: torch.Size | None) -> Tensor:
@@ -198,7 +207,7 @@ def _sides(shape: torch.Size) -> list[int]:
     return [side for side in shape if side != 1]
 
 
-def _count_positions(network: nn.Module, device: torch.device) -> None:
+def _fill_position_ids(network: nn.Module, device: torch.device) -> None:
     """Text positions are a buffer that no file carries; the meta device left it empty."""
     embeddings = getattr(network, "embeddings", None)
     if embeddings is not None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from generator.models.adapter_names import MAGNITUDE
-from generator.models.rotations import rotated
+from generator.models.rotations import rotate_weight
 
 LATENT, INPAINTING = 4, 9  # channels that the first convolution of a U-Net reads
 
@@ -30,7 +30,7 @@ def reads_weight(factors: Factors) -> bool:
     return rule in (_rotation, _ia3, _glora) or "dora_scale" in factors or MAGNITUDE in factors
 
 
-def delta(factors: Factors, weight: Tensor, limit: int | None = None) -> Tensor | None:
+def weight_delta(factors: Factors, weight: Tensor, limit: int | None = None) -> Tensor | None:
     """The change of ``weight`` (any shape, fp32) at multiplier 1; None for factors unknown here.
 
     ``limit`` is the greatest rank to use. The answer has the shape of ``weight``. Raises
@@ -39,21 +39,21 @@ def delta(factors: Factors, weight: Tensor, limit: int | None = None) -> Tensor 
     rule = next((rule for mark, rule in _RULES if mark in factors), None)
     if rule is None:
         return None
-    raw, rank = rule(_cut(factors, limit), weight)
+    raw, rank = rule(_limit_rank(factors, limit), weight)
     if "bias_indices" in factors:
-        raw = _with_sparse(raw, factors)
+        raw = _add_sparse(raw, factors)
     if "lora_down.weight" in factors:
         rank = factors["lora_down.weight"].shape[0]  # of the whole, even where it was cut
-    change = _shaped(raw, weight) * _scale(factors, rank)
+    change = _to_weight_shape(raw, weight) * _scale_of(factors, rank)
     if "dora_scale" in factors:
-        return decomposed(weight, change, factors["dora_scale"])
+        return apply_dora(weight, change, factors["dora_scale"])
     if MAGNITUDE in factors:
         magnitude = factors[MAGNITUDE].reshape(-1, *[1] * (weight.dim() - 1))
-        return decomposed(weight, change, magnitude)
+        return apply_dora(weight, change, magnitude)
     return change
 
 
-def _scale(factors: Factors, rank: int | None) -> float:
+def _scale_of(factors: Factors, rank: int | None) -> float:
     if "scale" in factors:
         return float(factors["scale"])
     if "alpha" in factors and rank:
@@ -61,7 +61,7 @@ def _scale(factors: Factors, rank: int | None) -> float:
     return 1.0
 
 
-def _shaped(raw: Tensor, weight: Tensor) -> Tensor:
+def _to_weight_shape(raw: Tensor, weight: Tensor) -> Tensor:
     """``raw`` in the shape of ``weight``.
 
     The first convolution of an inpainting U-Net reads mask and picture in five channels more; what
@@ -75,7 +75,7 @@ def _shaped(raw: Tensor, weight: Tensor) -> Tensor:
     return raw.reshape(weight.shape)
 
 
-def _with_sparse(raw: Tensor, factors: Factors) -> Tensor:
+def _add_sparse(raw: Tensor, factors: Factors) -> Tensor:
     """LoCon's early files: what the low rank missed, as a sparse matrix."""
     indices, values = factors["bias_indices"].long(), factors["bias_values"]
     size = [int(side) for side in factors["bias_size"].tolist()]
@@ -83,27 +83,27 @@ def _with_sparse(raw: Tensor, factors: Factors) -> Tensor:
     return raw + sparse.to_dense().reshape(raw.shape)
 
 
-def decomposed(weight: Tensor, change: Tensor, magnitude: Tensor) -> Tensor:
+def apply_dora(weight: Tensor, change: Tensor, magnitude: Tensor) -> Tensor:
     """DoRA: direction and magnitude apart.
 
     ``magnitude`` is of each input channel, (1,in,...) or (in,), or of each output, (out,1,...).
     """
     merged = weight + change
-    kept = 0 if magnitude.dim() > 1 and magnitude.shape[0] == magnitude.numel() > 1 else 1
-    others = [axis for axis in range(merged.dim()) if axis != kept]
+    kept_axis = 0 if magnitude.dim() > 1 and magnitude.shape[0] == magnitude.numel() > 1 else 1
+    others = [axis for axis in range(merged.dim()) if axis != kept_axis]
     norm = torch.linalg.vector_norm(merged, dim=others, keepdim=True)
     return merged * (magnitude.reshape(norm.shape) / norm) - weight
 
 
 def _rotation(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
-    return rotated(factors, weight) - weight, None
+    return rotate_weight(factors, weight) - weight, None
 
 
 def _lora(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
     up, down = factors["lora_up.weight"], factors["lora_down.weight"]
     middle = factors.get("lora_mid.weight")
     if middle is not None:  # CP decomposition of a convolution
-        return _core(middle, up.flatten(1), down.flatten(1)), down.shape[0]
+        return _contract_core(middle, up.flatten(1), down.flatten(1)), down.shape[0]
     return up.flatten(1) @ down.flatten(1), down.shape[0]
 
 
@@ -114,7 +114,7 @@ def _loha(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
 
 def _hadamard_part(factors: Factors, name: str) -> Tensor:
     a, b, core = factors[f"{name}_a"], factors[f"{name}_b"], factors.get(f"hada_t{name[-1]}")
-    return a @ b if core is None else _core(core, a.T, b)
+    return a @ b if core is None else _contract_core(core, a.T, b)
 
 
 def _lokr(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
@@ -129,17 +129,17 @@ def _kronecker_part(factors: Factors, name: str) -> tuple[Tensor, int | None]:
         return factors[name], None
     a, b, core = factors[f"{name}_a"], factors[f"{name}_b"], factors.get("lokr_t2")
     if core is not None and name == "lokr_w2":
-        return _core(core, a.T, b), b.shape[0]
+        return _contract_core(core, a.T, b), b.shape[0]
     spread = a @ b.flatten(1)
     return spread.reshape(a.shape[0], *b.shape[1:]), b.shape[0]
 
 
-def _core(core: Tensor, left: Tensor, right: Tensor) -> Tensor:
+def _contract_core(core: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """A Tucker core (r,s,kh,kw) between ``left`` (out,r) and ``right`` (s,in): (out,in,kh,kw)."""
     return torch.einsum("rskl,or,si->oikl", core, left, right)
 
 
-def _full(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
+def _full_difference(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
     return factors["diff"] if "diff" in factors else factors["w_norm"], None
 
 
@@ -163,8 +163,8 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     ("hada_w1_a", _loha),
     ("lokr_w1", _lokr),
     ("lokr_w1_a", _lokr),
-    ("diff", _full),
-    ("w_norm", _full),
+    ("diff", _full_difference),
+    ("w_norm", _full_difference),
     ("a1.weight", _glora),
     ("oft_blocks", _rotation),
     ("oft_diag", _rotation),
@@ -172,7 +172,7 @@ _RULES: tuple[tuple[str, Rule], ...] = (
 )
 
 
-def _cut(factors: Factors, limit: int | None) -> Factors:
+def _limit_rank(factors: Factors, limit: int | None) -> Factors:
     """The first ``limit`` ranks of a plain LoRA (``dyn`` in a tag); the scale keeps its rank."""
     if limit is None or "lora_up.weight" not in factors or "lora_mid.weight" in factors:
         return factors

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from generator.errors import GeneratorError, ModelUnreadable, WrongArchitecture
 from generator.models.embedding_facts import read_shapes
-from generator.models.families import DRAWN, SD1, Shapes, architecture
+from generator.models.families import DRAWABLE, SD1, Shapes, architecture_of
 from generator.models.families.sd1 import sizes
 from generator.models.families.sd1.keys import old_text_name
 from generator.models.index import ModelFile
@@ -37,7 +37,7 @@ def judge(file: ModelFile) -> Verdict:
         shapes = {old_text_name(name): shape for name, shape in read_shapes(file).items()}
         check_architecture(file, shapes)
         hints = sizes.Hints()
-        with incomplete(file, "U-Net and text encoder"):
+        with explain_missing_tensors(file, "U-Net and text encoder"):
             sizes.unet_config(shapes, hints)
             sizes.text_config(shapes, hints)
     except GeneratorError as error:
@@ -54,8 +54,8 @@ def check_architecture(file: ModelFile, shapes: Shapes) -> None:
             f"{file.name} holds {len(shapes):,} tensors; a {SD1} checkpoint has less than "
             f"{MOST_TENSORS:,}"
         )
-    kind = architecture(shapes)
-    if kind not in DRAWN:
+    kind = architecture_of(shapes)
+    if kind not in DRAWABLE:
         raise WrongArchitecture(
             f"{file.name} was asked to draw as a {SD1} checkpoint, but it is {kind}. "
             f"Choose a {SD1} checkpoint, or move the file to the folder of its kind"
@@ -63,7 +63,7 @@ def check_architecture(file: ModelFile, shapes: Shapes) -> None:
 
 
 @contextmanager
-def incomplete(file: ModelFile, needed: str) -> Iterator[None]:
+def explain_missing_tensors(file: ModelFile, needed: str) -> Iterator[None]:
     """A tensor that the sizes are read from is missing: a file without VAE or text encoder.
 
     What is there and makes no network is told alike. Raises :class:`ModelUnreadable`.

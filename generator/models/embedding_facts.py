@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from generator.errors import ModelUnreadable
 from generator.models.header import read_header
-from generator.models.pickles import Shape, named_vectors, read_pickle
+from generator.models.pickles import PickledTensor, named_vectors, read_pickle
 
 if TYPE_CHECKING:
     from generator.models.index import ModelFile
@@ -19,7 +19,7 @@ Kind = TypeVar("Kind")
 
 TOKENS = "embeddings.token_embedding.weight"
 CONTEXT = ".attn2.to_k.weight"
-NAMED = ("emb_params", "clip_l")
+VECTOR_NAMES = ("emb_params", "clip_l")
 PARAMETERS = "string_to_param."  # then the trainer's own word, "*" for most
 SDXL = ("clip_g", "clip_l")  # for Stable Diffusion XL: two texts side by side
 MOST_VECTORS = 75  # what fits into a chunk of a prompt
@@ -49,10 +49,10 @@ def read_facts(path: Path) -> EmbeddingFacts:
     if path.suffix.lower() == ".safetensors":
         tensors = read_header(path).tensors
         sizes = {name: entry.shape for name, entry in tensors.items()}
-        return _facts(path.name, sizes, {})
-    found = read_pickle(path)
-    sizes = {name: vector.sizes for name, vector in named_vectors(found).items()}
-    return _facts(path.name, sizes, found if isinstance(found, Mapping) else {})
+        return _facts_of(path.name, sizes, {})
+    content = read_pickle(path)
+    sizes = {name: vector.sizes for name, vector in named_vectors(content).items()}
+    return _facts_of(path.name, sizes, content if isinstance(content, Mapping) else {})
 
 
 def vectors_among(file: str, sizes: Sizes) -> tuple[str, ...]:
@@ -63,11 +63,11 @@ def vectors_among(file: str, sizes: Sizes) -> tuple[str, ...]:
     if sizes.keys() >= set(SDXL):
         chosen: tuple[str, ...] = SDXL
     else:
-        known = [name for name in sizes if name in NAMED or name.startswith(PARAMETERS)]
+        known = [name for name in sizes if name in VECTOR_NAMES or name.startswith(PARAMETERS)]
         chosen = tuple(known[:1] or (list(sizes) if len(sizes) == 1 else ()))
     if not chosen:
-        shown = ", ".join(sorted(name[:40] for name in sizes)[:NAMES_SHOWN]) or "nothing"
-        raise ModelUnreadable(f"{file} is no embedding: it holds {shown}")
+        listed = ", ".join(sorted(name[:40] for name in sizes)[:NAMES_SHOWN]) or "nothing"
+        raise ModelUnreadable(f"{file} is no embedding: it holds {listed}")
     counts = set()
     for name in chosen:
         size = sizes[name]
@@ -101,20 +101,20 @@ def read_shapes(file: "ModelFile") -> dict[str, tuple[int, ...]]:
     found = read_pickle(file.path)
     inner = found.get("state_dict", found) if isinstance(found, Mapping) else {}
     tensors = inner.items() if isinstance(inner, Mapping) else ()
-    return {str(name): value.sizes for name, value in tensors if isinstance(value, Shape)}
+    return {str(name): value.sizes for name, value in tensors if isinstance(value, PickledTensor)}
 
 
-def _facts(file: str, sizes: Sizes, noted: Mapping[object, object]) -> EmbeddingFacts:
+def _facts_of(file: str, sizes: Sizes, noted: Mapping[object, object]) -> EmbeddingFacts:
     chosen = [sizes[name] for name in vectors_among(file, sizes)]
-    step = _as(int, noted.get("step"))
+    step = _if_instance(int, noted.get("step"))
     return EmbeddingFacts(
         vectors=chosen[0][0] if len(chosen[0]) == 2 else 1,
         width=sum(size[-1] for size in chosen),
         step=step if step is not None and abs(step) < LARGEST_STEP else None,
-        checkpoint=_as(str, noted.get("sd_checkpoint")),
-        checkpoint_name=_as(str, noted.get("sd_checkpoint_name")),
+        checkpoint=_if_instance(str, noted.get("sd_checkpoint")),
+        checkpoint_name=_if_instance(str, noted.get("sd_checkpoint_name")),
     )
 
 
-def _as(kind: type[Kind], value: object) -> Kind | None:
+def _if_instance(kind: type[Kind], value: object) -> Kind | None:
     return value if isinstance(value, kind) else None

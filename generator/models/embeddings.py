@@ -13,51 +13,53 @@ from torch import Tensor
 from generator.errors import ModelUnreadable
 from generator.models.embedding_facts import vectors_among
 from generator.models.index import Identity, ModelFile
-from generator.models.kinds import SHELVES, Kind
+from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
 from generator.models.registry import Registry
 from generator.models.weights import read_tensors
 from generator.prompt.conditioning import TextualInversion
 
 log = logging.getLogger(__name__)
-SUFFIXES = SHELVES[Kind.EMBEDDING].suffixes
+SUFFIXES = FOLDERS_BY_KIND[ModelKind.EMBEDDING].suffixes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Words:
+class FittingEmbeddings:
     """The learned words of a data directory, as seen from one checkpoint."""
 
     fitting: tuple[TextualInversion, ...]
     skipped: Mapping[str, str]  # why, by names: of another width, or of no file that can be read
 
 
-class Embeddings:
+class EmbeddingCache:
     """The learned words of a data directory; a file is read once, and again when it changed."""
 
     def __init__(self) -> None:
-        self._known: dict[Identity, Tensor | str] = {}  # vectors, or why there are none
+        self._cache: dict[Identity, Tensor | str] = {}  # vectors, or why there are none
 
-    def fitting(self, registry: Registry, width: int) -> Words:
+    def embeddings_for_width(self, registry: Registry, width: int) -> FittingEmbeddings:
         """Those whose vectors have ``width`` numbers; the others are skipped."""
-        files = registry.index.of(Kind.EMBEDDING)
-        self._known = {file.identity: self._vectors(file) for file in files}
-        found = [(file.stem, self._known[file.identity]) for file in files]
+        files = registry.index.files_of(ModelKind.EMBEDDING)
+        self._cache = {file.identity: self._vectors(file) for file in files}
+        vectors_by_name = [(file.stem, self._cache[file.identity]) for file in files]
         fitting = tuple(
             TextualInversion(name, vectors)
-            for name, vectors in found
+            for name, vectors in vectors_by_name
             if isinstance(vectors, Tensor) and vectors.shape[1] == width
         )
-        roots = registry.folders.of(Kind.EMBEDDING)
-        others = {name: _why(name, vectors, width) for name, vectors in found} | {
+        roots = registry.folders.of(ModelKind.EMBEDDING)
+        others = {name: _why(name, vectors, width) for name, vectors in vectors_by_name} | {
             path.stem: reason
             for path, reason in registry.index.rejected.items()
             if path.suffix in SUFFIXES and any(root in path.parents for root in roots)
         }
         names = {inversion.name for inversion in fitting}
-        return Words(fitting, {name: why for name, why in others.items() if name not in names})
+        return FittingEmbeddings(
+            fitting, {name: why for name, why in others.items() if name not in names}
+        )
 
     def _vectors(self, file: ModelFile) -> Tensor | str:
-        if file.identity in self._known:
-            return self._known[file.identity]
+        if file.identity in self._cache:
+            return self._cache[file.identity]
         try:
             return read_embedding(file)
         except ModelUnreadable as error:
@@ -85,8 +87,8 @@ def vectors_of(tensors: Mapping[str, Tensor], file: ModelFile) -> Tensor:
     One for Stable Diffusion XL has two texts, whose widths add up as they do in its U-Net.
     """
     chosen = vectors_among(file.name, {name: tuple(each.shape) for name, each in tensors.items()})
-    return torch.cat([_flat(tensors[name]) for name in chosen], dim=1)
+    return torch.cat([_to_rows(tensors[name]) for name in chosen], dim=1)
 
 
-def _flat(vectors: Tensor) -> Tensor:
+def _to_rows(vectors: Tensor) -> Tensor:
     return vectors.float().reshape(-1, vectors.shape[-1])

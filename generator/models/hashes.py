@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from generator.database import Database, Layout
+from generator.database import CacheDatabase, CacheSchema
 from generator.models.plain_files import FileStamp, open_plain, stamp_of
 
 LEGACY_OFFSET = 0x100000  # bytes
@@ -70,18 +70,18 @@ def legacy_hash(path: Path) -> str:
         return hashlib.sha256(file.read(LEGACY_LENGTH)).hexdigest()[:8]
 
 
-def compute(path: Path, stopped: Callable[[], bool] = lambda: False) -> Hashes | None:
+def compute_hashes(path: Path, should_stop: Callable[[], bool] = lambda: False) -> Hashes | None:
     """Read the file once and hash it. None when stopped, or when it changed meanwhile."""
     with open_plain(path) as file:
         before = os.fstat(file.fileno())
-        whole, payload = hashlib.sha256(), hashlib.sha256()
+        file_digest, payload = hashlib.sha256(), hashlib.sha256()
         header = _header_length(path, file.read(8), before.st_size)
         file.seek(0)
-        for digest in ((whole,), (whole, payload)):
+        for digest in ((file_digest,), (file_digest, payload)):
             left = header if len(digest) == 1 else before.st_size - header
             while left > 0:
                 piece = file.read(min(PIECE, left))
-                if not piece or stopped():
+                if not piece or should_stop():
                     return None
                 for each in digest:
                     each.update(piece)
@@ -89,7 +89,7 @@ def compute(path: Path, stopped: Callable[[], bool] = lambda: False) -> Hashes |
     stamp = stamp_of(before)
     if stamp_of(path.stat()) != stamp:
         return None
-    return Hashes(*stamp[:2], whole.hexdigest(), payload.hexdigest(), *stamp[2:])
+    return Hashes(*stamp[:2], file_digest.hexdigest(), payload.hexdigest(), *stamp[2:])
 
 
 def _header_length(path: Path, start: bytes, size: int) -> int:
@@ -108,17 +108,17 @@ class HashCache:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._database = Database(path, Layout(TABLE, patience=BUSY_SECONDS))
+        self._database = CacheDatabase(path, CacheSchema(TABLE, lock_timeout=BUSY_SECONDS))
 
     def close(self) -> None:
         """Let go of the file; the next call opens it again."""
         self._database.close()
 
-    def known(self) -> Mapping[str, Hashes]:
+    def all_hashes(self) -> Mapping[str, Hashes]:
         """Everything that is remembered, by absolute path."""
         return {path: Hashes(*rest) for path, *rest in self._read(KNOWN)}
 
-    def of(self, path: Path) -> Hashes | None:
+    def hashes_of(self, path: Path) -> Hashes | None:
         """What is remembered of one path, whatever its state is now."""
         rows = self._read(f"{KNOWN} WHERE hashes.path = ?", str(path))
         return Hashes(*rows[0][1:]) if rows else None
@@ -142,12 +142,12 @@ class HashCache:
                     rows.execute("INSERT INTO file_states VALUES (?, ?, ?)", state)
             return []
 
-        self._try(store)
+        self._execute(store)
 
     def _read(self, query: str, *values: str) -> list[tuple[Any, ...]]:
-        return self._try(lambda rows: rows.execute(query, values).fetchall())
+        return self._execute(lambda rows: rows.execute(query, values).fetchall())
 
-    def _try(
+    def _execute(
         self, work: Callable[[sqlite3.Connection], list[tuple[Any, ...]]]
     ) -> list[tuple[Any, ...]]:
         try:

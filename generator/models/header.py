@@ -62,7 +62,7 @@ def read_header(path: Path) -> Header:
     with open_plain(path) as file:
         size = file.seek(0, 2)
         file.seek(0)
-        header = _parse(_header_bytes(file, size, path.name), path.name)
+        header = _parse_header(_header_bytes(file, size, path.name), path.name)
     if size < header.size:
         raise ModelUnreadable(
             f"{path.name}: {size:,} of {header.size:,} bytes are there. It is still being copied, "
@@ -84,7 +84,7 @@ def check_pickle(path: Path) -> None:
     """
     with open_plain(path) as file:
         if file.read(len(LEGACY_TORCH)) == LEGACY_TORCH:
-            _must_be_whole(path)
+            _check_complete(path)
             return
         try:
             with open_zip(file) as archive:
@@ -100,7 +100,7 @@ def check_pickle(path: Path) -> None:
         raise ModelUnreadable(f"{path.name}: a zip, but none of torch.save: there is no data.pkl")
 
 
-def _must_be_whole(path: Path) -> None:
+def _check_complete(path: Path) -> None:
     if not is_whole_legacy(path):
         raise ModelUnreadable(
             f"{path.name}: in torch's old format, and its last tensors are not there. It is "
@@ -126,52 +126,54 @@ def _header_bytes(file: BinaryIO, size: int, name: str) -> bytes:
     return raw
 
 
-def _parse(raw: bytes, name: str) -> Header:
+def _parse_header(raw: bytes, name: str) -> Header:
     try:
-        content = _object(raw)
+        content = _parse_object(raw)
         metadata = content.pop("__metadata__", None) or {}
-        tensors = {key: _entry(key, value) for key, value in content.items()}
+        tensors = {key: _parse_entry(key, value) for key, value in content.items()}
         if not isinstance(metadata, dict):
             raise TypeError("__metadata__ is no object")
-        end = _end(tensors)
+        end = _end_offset(tensors)
         texts = {str(key): value for key, value in metadata.items() if isinstance(value, str)}
         for text in (*tensors, *texts, *texts.values()):
             text.encode()  # half of a pair of surrogates is in no answer of the service
     except UnicodeError as error:
-        raise _damaged(name, "a text in it is no UTF-8") from error
+        raise _damaged_error(name, "a text in it is no UTF-8") from error
     except (ValueError, TypeError, RecursionError) as error:
-        raise _damaged(
+        raise _damaged_error(
             name, reason_of(error, "it cannot be parsed", (ValueError, TypeError))
         ) from error
     return Header(texts, tensors, len(raw), 8 + len(raw) + end)
 
 
-def _damaged(name: str, reason: str) -> ModelUnreadable:
+def _damaged_error(name: str, reason: str) -> ModelUnreadable:
     return ModelUnreadable(f"{name}: its safetensors header is damaged: {reason}")
 
 
-def _object(raw: bytes) -> dict[str, object]:
+def _parse_object(raw: bytes) -> dict[str, object]:
     """The JSON of a header: no deeper, no larger and no stranger than a model's."""
     if sum(raw.count(mark) for mark in (b"{", b"[", b",")) > MOST_PARTS:
         raise ValueError(f"it has more than {MOST_PARTS:,} parts")
-    content = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+    content = json.loads(
+        raw.decode(), object_pairs_hook=_unique_members, parse_constant=_refuse_constant
+    )
     if not isinstance(content, dict):
         raise TypeError("it is no object")
     return content
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("a name stands in it twice")
-    return found
+    return members
 
 
-def _no_number(text: str) -> object:
+def _refuse_constant(text: str) -> object:
     raise ValueError(f"{text} is no number")
 
 
-def _end(tensors: Mapping[str, TensorEntry]) -> int:
+def _end_offset(tensors: Mapping[str, TensorEntry]) -> int:
     """Where the last tensor ends; they follow one another without a gap."""
     end = 0
     for begin, after in sorted((entry.begin, entry.end) for entry in tensors.values()):
@@ -181,22 +183,22 @@ def _end(tensors: Mapping[str, TensorEntry]) -> int:
     return end
 
 
-def _entry(name: str, value: object) -> TensorEntry:
-    shown = repr(name[:80])
+def _parse_entry(name: str, value: object) -> TensorEntry:
+    quoted_name = repr(name[:80])
     if not isinstance(value, dict):
-        raise TypeError(f"{shown} is no tensor")
+        raise TypeError(f"{quoted_name} is no tensor")
     dtype = value.get("dtype")
-    shape, offsets = _whole_numbers(value.get("shape")), _whole_numbers(value.get("data_offsets"))
+    shape, offsets = _to_int_tuple(value.get("shape")), _to_int_tuple(value.get("data_offsets"))
     if not isinstance(dtype, str) or shape is None or offsets is None or len(offsets) != 2:
-        raise ValueError(f"{shown} is no tensor")
+        raise ValueError(f"{quoted_name} is no tensor")
     begin, end = offsets
     bits = BITS.get(dtype)
     if begin > end or (bits is not None and (end - begin) * 8 != math.prod(shape) * bits):
-        raise ValueError(f"{shown} lies between {begin} and {end}, which does not hold it")
+        raise ValueError(f"{quoted_name} lies between {begin} and {end}, which does not hold it")
     return TensorEntry(dtype, shape, begin, end)
 
 
-def _whole_numbers(value: object) -> tuple[int, ...] | None:
+def _to_int_tuple(value: object) -> tuple[int, ...] | None:
     if not isinstance(value, list) or len(value) > MOST_DIMENSIONS:
         return None
     for item in value:

@@ -60,7 +60,7 @@ def read_hypernetwork(file: ModelFile, device: torch.device, dtype: torch.dtype)
             raise ModelUnreadable(f"{file.name} is no hypernetwork: it holds no layers by widths")
 
         def network(width: int, state: Mapping[str, Tensor]) -> nn.Module:
-            made = _network(file, state, facts).eval()
+            made = _build_network(file, state, facts).eval()
             if made(torch.zeros(1, 1, width)).shape[-1] != width:
                 raise ValueError(f"its layers for {width} answer with another width")
             return made.to(device, dtype)
@@ -79,21 +79,23 @@ def read_hypernetwork(file: ModelFile, device: torch.device, dtype: torch.dtype)
 
 
 @contextmanager
-def reading_through(
-    unet: nn.Module, mounts: Sequence[tuple[Hypernetwork, float]]
+def apply_hypernetworks(
+    unet: nn.Module, hypernetworks: Sequence[tuple[Hypernetwork, float]]
 ) -> Iterator[tuple[str, ...]]:
     """Let every attention of ``unet`` read through the hypernetworks, each with its strength.
 
     Yields a sentence for each of whose widths none is read here.
     """
     hooks = [
-        getattr(module, projection).register_forward_pre_hook(_reader(mounts, which))
+        getattr(module, projection).register_forward_pre_hook(
+            _projection_hook(hypernetworks, which)
+        )
         for module in unet.modules()
         for which, projection in enumerate(("to_k", "to_v"))
-        if mounts and hasattr(module, "to_k") and hasattr(module, "to_v")
+        if hypernetworks and hasattr(module, "to_k") and hasattr(module, "to_v")
     ]
     try:
-        yield tuple(_strangers(unet, mounts))
+        yield tuple(_strangers(unet, hypernetworks))
     finally:
         for hook in hooks:
             hook.remove()
@@ -111,12 +113,12 @@ def _strangers(unet: nn.Module, mounts: Sequence[tuple[Hypernetwork, float]]) ->
             )
 
 
-def _reader(
-    mounts: Sequence[tuple[Hypernetwork, float]], which: int
+def _projection_hook(
+    hypernetworks: Sequence[tuple[Hypernetwork, float]], which: int
 ) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
     def read(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         context = inputs[0]  # (B,tokens,width)
-        for hypernetwork, strength in mounts:
+        for hypernetwork, strength in hypernetworks:
             pair = hypernetwork.layers.get(context.shape[-1])
             if pair is not None:
                 context = context + pair[which](context) * strength
@@ -125,7 +127,7 @@ def _reader(
     return read
 
 
-def _network(
+def _build_network(
     file: ModelFile, state: Mapping[str, Tensor], facts: Mapping[str, object]
 ) -> nn.Module:
     """Layers at the places that their names tell; activations stand behind the linear ones.

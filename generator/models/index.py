@@ -17,26 +17,28 @@ from typing import NoReturn
 
 from generator.errors import ModelNotFound
 from generator.models.embedding_facts import EmbeddingFacts
-from generator.models.kinds import SHELVES, Kind
-from generator.models.others import OtherModel
+from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
 from generator.models.plain_files import FileStamp, read_object, stamp_of
+from generator.models.plugin_models import PluginModel
 from generator.unicode_names import by_either_form, find_by_name, to_nfc
 
 Identity = tuple[str, int, int, int, int]  # path, then its FileStamp
 RESERVED_ALIASES = frozenset({"none", "Addams"})  # never an alias of a LoRA (contract 2.6)
-NAMES_SHOWN = 8
+MAX_NAMES_IN_SENTENCE = 8
 LONGEST_NAME = 200  # characters of a name that is not here, in an answer
 MOST_PARTS = 100_000  # brackets and commas of an object in metadata that is told as one
 DIFFUSERS_WEIGHTS = "diffusion_pytorch_model."
 DEEPEST = 64  # brackets within each other in it
-LEARNED = "easel.preferred_size"  # in metadata: the size that the model learned and draws best
+TRAINED_SIZE_KEY = (
+    "easel.preferred_size"  # in metadata: the size that the model learned and draws best
+)
 
 
 @dataclass(frozen=True)
 class ModelFile:
     """One complete model file. A replaced file has another ``identity``."""
 
-    kind: Kind
+    kind: ModelKind
     name: str  # posix path relative to its root, with suffix
     path: Path  # absolute
     size: int  # bytes
@@ -45,11 +47,13 @@ class ModelFile:
     ctime_ns: int = 0  # when its content, name or rights changed last
     sha256: str | None = None  # of the whole file; None until computed, or under --no-hashing
     payload_sha256: str | None = None  # of what follows the header; LoRAs only
-    legacy_hash: str | None = None  # 8 hex, checkpoints and ControlNets only
+    legacy_hash: str | None = None  # 8 hex, checkpoints and ControlNetCache only
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)  # __metadata__
     config: Path | None = None  # the .yaml of the same stem beside it
     config_stamp: FileStamp | None = None  # the .yaml's
-    draws: bool = True  # False for a checkpoint of whose header it is sure that none draws with it
+    is_drawable: bool = (
+        True  # False for a checkpoint of whose header it is sure that none draws with it
+    )
     embedding: EmbeddingFacts = field(default_factory=EmbeddingFacts)
     kept_in: Path | None = field(default=None, compare=False)  # where a pickle's tensors are kept
 
@@ -122,7 +126,7 @@ class ModelFile:
         return (self.identity, self.config, self.config_stamp)
 
     @property
-    def present(self) -> bool:
+    def is_on_disk(self) -> bool:
         """Whether the disk still holds this very file."""
         try:
             return stamp_of(self.path.stat()) == self.stamp
@@ -132,7 +136,7 @@ class ModelFile:
     @property
     def facts(self) -> dict[str, object]:
         """The metadata with its embedded JSON objects parsed, as ``GET /sdapi/v1/loras`` shows."""
-        return {key: _embedded(value) for key, value in self.metadata.items()}
+        return {key: _parse_embedded(value) for key, value in self.metadata.items()}
 
     def aliases(self) -> tuple[str, ...]:
         """Every exact name of a checkpoint, the most telling first (contract 5.10)."""
@@ -145,16 +149,18 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
-class Index:
+class ModelIndex:
     """All model files at one moment. Lookups raise :class:`ModelNotFound` naming what is there."""
 
-    files: Mapping[Kind, tuple[ModelFile, ...]]
+    files: Mapping[ModelKind, tuple[ModelFile, ...]]
     rejected: Mapping[Path, str] = field(default_factory=dict)
     """Why a file is not listed, by its path with every character shown."""
     refused: Mapping[Identity, str] = field(default_factory=dict)
     """The same for what is in a file: it is not read again until it changes."""
     unsettled: frozenset[Path] = frozenset()  # of these, the ones worth another look in a second
-    others: Mapping[str, tuple[OtherModel, ...]] = field(default_factory=dict)  # plugins' kinds
+    plugin_models: Mapping[str, tuple[PluginModel, ...]] = field(
+        default_factory=dict
+    )  # plugins' kinds
 
     @cached_property
     def digest(self) -> str:
@@ -171,7 +177,7 @@ class Index:
         seen = repr((sorted(states), sorted(out)))
         return blake2b(seen.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
-    def of(self, kind: Kind) -> tuple[ModelFile, ...]:
+    def files_of(self, kind: ModelKind) -> tuple[ModelFile, ...]:
         """The files of one kind, sorted as a person would (``v2`` before ``v10``)."""
         return self.files.get(kind, ())
 
@@ -181,14 +187,14 @@ class Index:
         With ``exact`` off, the shortest title that contains ``name`` is taken too, and then the
         same with a trailing ``[hash]`` cut off (contract 5.10).
         """
-        found = find_by_name(self._checkpoint_names, name) if name else self.first_checkpoint
-        if found is None and name and not exact:
-            found = self._closest(name)
-        return found or self._missing(Kind.CHECKPOINT, name)
+        checkpoint = find_by_name(self._checkpoint_names, name) if name else self.first_checkpoint
+        if checkpoint is None and name and not exact:
+            checkpoint = self._closest(name)
+        return checkpoint or self._raise_not_found(ModelKind.CHECKPOINT, name)
 
     def find_vae(self, name: str) -> ModelFile:
         """The VAE of that file name, with or without its suffix."""
-        return self.find(Kind.VAE, name)
+        return self.find(ModelKind.VAE, name)
 
     def vae_for(
         self, checkpoint: ModelFile, setting: str = "Automatic", overrides: bool = True
@@ -199,43 +205,45 @@ class Index:
         ``sd_vae_overrides_per_model_preferences``. A setting that names no VAE means the
         checkpoint's own, as in AUTOMATIC1111; call :meth:`find_vae` first to refuse it.
         """
-        by_setting = find_by_name(self._names(Kind.VAE), setting)
+        by_setting = find_by_name(self._names_of(ModelKind.VAE), setting)
         if setting != "Automatic" and overrides:
             return by_setting
-        preferred = find_by_name(self._names(Kind.VAE), _preferred_vae(checkpoint))
+        preferred = find_by_name(self._names_of(ModelKind.VAE), _preferred_vae(checkpoint))
         return preferred or self._vae_near(checkpoint) or by_setting
 
     def _vae_near(self, checkpoint: ModelFile) -> ModelFile | None:
         """The VAE of the checkpoint's own name, else the first whose name begins with it."""
         stem = to_nfc(checkpoint.stem)
-        near = [vae for vae in self.of(Kind.VAE) if to_nfc(vae.path.name).startswith(stem)]
+        near = [
+            vae for vae in self.files_of(ModelKind.VAE) if to_nfc(vae.path.name).startswith(stem)
+        ]
         own = (vae for vae in near if to_nfc(vae.stem).removesuffix(".vae") == stem)
         return next(own, near[0] if near else None)
 
     def find_lora(self, name: str) -> ModelFile:
         """The LoRA of that stem, or of that alias where only one file has it (contract 2.6)."""
-        stems = self._names(Kind.LORA)
+        stems = self._names_of(ModelKind.LORA)
         found = find_by_name(stems, name) or find_by_name(self._lora_aliases, name)
-        return found or self._missing(Kind.LORA, name)
+        return found or self._raise_not_found(ModelKind.LORA, name)
 
-    def find(self, kind: Kind, name: str) -> ModelFile:
+    def find(self, kind: ModelKind, name: str) -> ModelFile:
         """The file of any kind by its name, with or without folders and suffix."""
-        if kind is Kind.CHECKPOINT:
+        if kind is ModelKind.CHECKPOINT:
             return self.find_checkpoint(name)
-        if kind is Kind.LORA:
+        if kind is ModelKind.LORA:
             return self.find_lora(name)
-        return find_by_name(self._names(kind), name) or self._missing(kind, name)
+        return find_by_name(self._names_of(kind), name) or self._raise_not_found(kind, name)
 
     @property
     def first_checkpoint(self) -> ModelFile | None:
         """What is drawn with where nobody names one; None where there is none."""
-        files = self.of(Kind.CHECKPOINT)
-        return next((file for file in files if file.draws), files[0] if files else None)
+        files = self.files_of(ModelKind.CHECKPOINT)
+        return next((file for file in files if file.is_drawable), files[0] if files else None)
 
     @cached_property
     def _checkpoint_names(self) -> Mapping[str, ModelFile]:
         # A file's own path beats another file's stem, whatever their order in the list.
-        files = self.of(Kind.CHECKPOINT)
+        files = self.files_of(ModelKind.CHECKPOINT)
         return _first_wins(
             [(file.name, file) for file in files]
             + [(alias, file) for file in files for alias in file.aliases()]
@@ -243,51 +251,55 @@ class Index:
 
     @cached_property
     def _lora_aliases(self) -> Mapping[str, ModelFile]:
-        files = self.of(Kind.LORA)
-        seen = Counter(file.alias for file in files)
+        files = self.files_of(ModelKind.LORA)
+        alias_counts = Counter(file.alias for file in files)
         return by_either_form(
             {
                 file.alias: file
                 for file in files
-                if seen[file.alias] == 1 and file.alias not in RESERVED_ALIASES
+                if alias_counts[file.alias] == 1 and file.alias not in RESERVED_ALIASES
             }
         )
 
     @cached_property
-    def _names_by_kind(self) -> Mapping[Kind, Mapping[str, ModelFile]]:
-        return {kind: _plain_names(files) for kind, files in self.files.items()}
+    def _names_by_kind(self) -> Mapping[ModelKind, Mapping[str, ModelFile]]:
+        return {kind: _names_of_files(files) for kind, files in self.files.items()}
 
-    def _names(self, kind: Kind) -> Mapping[str, ModelFile]:
+    def _names_of(self, kind: ModelKind) -> Mapping[str, ModelFile]:
         return self._names_by_kind.get(kind, {})
 
     def _closest(self, name: str) -> ModelFile | None:
         for part in dict.fromkeys((name, without_hash(name))):
             wanted = to_nfc(part)
-            holding = [file for file in self.of(Kind.CHECKPOINT) if wanted in to_nfc(file.title)]
-            if holding and part:
-                return min(holding, key=lambda file: len(file.title))
+            matches = [
+                file for file in self.files_of(ModelKind.CHECKPOINT) if wanted in to_nfc(file.title)
+            ]
+            if matches and part:
+                return min(matches, key=lambda file: len(file.title))
         return None
 
-    def _missing(self, kind: Kind, name: str) -> NoReturn:
+    def _raise_not_found(self, kind: ModelKind, name: str) -> NoReturn:
         label, name = kind.replace("_", " "), name[:LONGEST_NAME]
-        place = SHELVES[kind].made[0]
+        place = FOLDERS_BY_KIND[kind].created[0]
         broken = {
             path: reason
             for path, reason in self.rejected.items()
-            if path.name.endswith(SHELVES[kind].suffixes)
+            if path.name.endswith(FOLDERS_BY_KIND[kind].suffixes)
         }
         for path, reason in broken.items():
             if to_nfc(name) in map(to_nfc, (path.name, path.stem)):
                 raise ModelNotFound(f"The {label} {name!r} is there but cannot be used: {reason}.")
-        known = [file.name for file in self.of(kind)]
+        known = [file.name for file in self.files_of(kind)]
         if not known:
-            asked = f" (asked for: {name!r})" if name else ""
-            seen = "".join(
+            request_text = f" (asked for: {name!r})" if name else ""
+            broken_text = "".join(
                 f" One cannot be used: {reason}." for reason in list(broken.values())[:1]
             )
-            raise ModelNotFound(f"There is no {label} yet{asked}. Copy one into {place}.{seen}")
+            raise ModelNotFound(
+                f"There is no {label} yet{request_text}. Copy one into {place}.{broken_text}"
+            )
         raise ModelNotFound(
-            f"There is no {label} {name!r}. {_some(known, name)} "
+            f"There is no {label} {name!r}. {_list_names(known, name)} "
             f"Name one of these, or copy yours into {place}."
         )
 
@@ -301,31 +313,33 @@ def without_hash(name: str) -> str:
 
 def default_size(metadata: Mapping[str, str]) -> int | None:
     """``easel.default_size``, else ``modelspec.resolution`` ("512x512"), in pixels; else None."""
-    given = metadata.get("easel.default_size") or metadata.get("modelspec.resolution") or ""
-    first = given.partition("x")[0].strip()
+    size_text = metadata.get("easel.default_size") or metadata.get("modelspec.resolution") or ""
+    first = size_text.partition("x")[0].strip()
     return int(first) if first.isascii() and first.isdigit() and len(first) <= 4 else None
 
 
-def learned_size(metadata: Mapping[str, str]) -> int | None:
-    """The side in pixels of :data:`LEARNED` ("256x256"); None where nothing, or else, is said."""
-    side = re.fullmatch(r"(\d{2,4})x\d{2,4}", metadata.get(LEARNED, ""))
+def trained_size(metadata: Mapping[str, str]) -> int | None:
+    """The side in pixels of :data:`TRAINED_SIZE_KEY` ("256x256"); None where nothing, or else, is
+    said.
+    """
+    side = re.fullmatch(r"(\d{2,4})x\d{2,4}", metadata.get(TRAINED_SIZE_KEY, ""))
     return int(side[1]) if side else None
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
+def natural_key(name: str) -> list[tuple[int, int, str]]:
     """A sorting key in which ``v10`` follows ``v2``; letters sort without their case."""
     parts = re.split(r"([0-9]+)", name.lower())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
-def _some(known: list[str], name: str) -> str:
+def _list_names(known: list[str], name: str) -> str:
     near = get_close_matches(name, known, n=3, cutoff=0.4)
-    shown = list(dict.fromkeys([*near, *known]))[:NAMES_SHOWN]
-    more = f" and {len(known) - len(shown)} more" if len(known) > len(shown) else ""
-    return f"Here are: {', '.join(shown)}{more}."
+    listed = list(dict.fromkeys([*near, *known]))[:MAX_NAMES_IN_SENTENCE]
+    more = f" and {len(known) - len(listed)} more" if len(known) > len(listed) else ""
+    return f"Here are: {', '.join(listed)}{more}."
 
 
-def _plain_names(files: Iterable[ModelFile]) -> Mapping[str, ModelFile]:
+def _names_of_files(files: Iterable[ModelFile]) -> Mapping[str, ModelFile]:
     files = tuple(files)
     plain_first = sorted(files, key=lambda file: len(file.path.name))  # ".fp16" is longer
     return _first_wins(
@@ -356,23 +370,23 @@ def _preferred_vae(checkpoint: ModelFile) -> str:
     return name if isinstance(name, str) and name != "Automatic" else ""
 
 
-def _embedded(value: str) -> object:
+def _parse_embedded(value: str) -> object:
     """The object in a text, or the text where it holds none that can stand in an answer."""
     if not value.startswith("{") or sum(map(value.count, "{[,")) > MOST_PARTS:
         return value
     try:
-        found = json.loads(value, parse_constant=_no_number)
-        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+        content = json.loads(value, parse_constant=_refuse_constant)
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return value
-    return found if _depth(value) <= DEEPEST else value
+    return content if _nesting_depth(value) <= DEEPEST else value
 
 
-def _no_number(text: str) -> object:
+def _refuse_constant(text: str) -> object:
     raise ValueError(f"{text} is no number")
 
 
-def _depth(text: str) -> int:
+def _nesting_depth(text: str) -> int:
     """How deep brackets stand within each other, at most; those in strings count too."""
     steps = ((char in "{[") - (char in "}]") for char in re.sub(r"[^\[\]{}]", "", text))
     return max(accumulate(steps), default=0)

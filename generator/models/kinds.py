@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from generator.models.others import OtherShelf
+from generator.models.plugin_models import PluginModelFolder
 
-TORCH = (".safetensors", ".ckpt", ".pt")
-ANY_WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx")
+TORCH_SUFFIXES = (".safetensors", ".ckpt", ".pt")
+WEIGHT_SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx")
 VAE_ENDINGS = (".vae.safetensors", ".vae.ckpt", ".vae.pt")
 """Under a checkpoint folder these are VAEs, not checkpoints (contract sections 5.10, 5.12)."""
 
 
-class Kind(StrEnum):
+class ModelKind(StrEnum):
     """A kind of model file; the value is the word that messages use."""
 
     CHECKPOINT = "checkpoint"
@@ -34,38 +34,38 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class KindFolders:
     """Where one kind lies below the data directory.
 
     ``created`` folders are created at the first start; ``also`` folders are read when they are
     there, because they come along from AUTOMATIC1111.
     """
 
-    made: tuple[str, ...]
+    created: tuple[str, ...]
     suffixes: tuple[str, ...]
     also: tuple[str, ...] = ()
 
 
-SHELVES: Mapping[Kind, Shelf] = {
-    Kind.CHECKPOINT: Shelf(("models/Stable-diffusion",), (".safetensors", ".ckpt")),
-    Kind.LORA: Shelf(("models/Lora",), TORCH, also=("models/LyCORIS",)),
-    Kind.VAE: Shelf(("models/VAE",), TORCH),
-    Kind.VAE_APPROX: Shelf(("models/VAE-approx",), (*TORCH, ".pth")),
-    Kind.EMBEDDING: Shelf(("embeddings",), (".safetensors", ".pt", ".bin")),
-    Kind.HYPERNETWORK: Shelf(("models/hypernetworks",), (".pt",)),
-    Kind.CONTROLNET: Shelf(("models/ControlNet",), (*TORCH, ".pth", ".bin")),
-    Kind.ANNOTATOR: Shelf(("models/ControlNet-annotators",), ANY_WEIGHTS),
-    Kind.UPSCALER: Shelf(
+FOLDERS_BY_KIND: Mapping[ModelKind, KindFolders] = {
+    ModelKind.CHECKPOINT: KindFolders(("models/Stable-diffusion",), (".safetensors", ".ckpt")),
+    ModelKind.LORA: KindFolders(("models/Lora",), TORCH_SUFFIXES, also=("models/LyCORIS",)),
+    ModelKind.VAE: KindFolders(("models/VAE",), TORCH_SUFFIXES),
+    ModelKind.VAE_APPROX: KindFolders(("models/VAE-approx",), (*TORCH_SUFFIXES, ".pth")),
+    ModelKind.EMBEDDING: KindFolders(("embeddings",), (".safetensors", ".pt", ".bin")),
+    ModelKind.HYPERNETWORK: KindFolders(("models/hypernetworks",), (".pt",)),
+    ModelKind.CONTROLNET: KindFolders(("models/ControlNet",), (*TORCH_SUFFIXES, ".pth", ".bin")),
+    ModelKind.ANNOTATOR: KindFolders(("models/ControlNet-annotators",), WEIGHT_SUFFIXES),
+    ModelKind.UPSCALER: KindFolders(
         ("models/ESRGAN",),
         (".safetensors", ".pth", ".pt"),
         also=("models/RealESRGAN", "models/SwinIR", "models/ScuNET", "models/DAT"),
     ),
-    Kind.GFPGAN: Shelf(("models/GFPGAN",), ANY_WEIGHTS),
-    Kind.CODEFORMER: Shelf(("models/Codeformer",), ANY_WEIGHTS),
-    Kind.BEAUTIFUL_PROMPT: Shelf(("models/BeautifulPrompt",), ANY_WEIGHTS),
-    Kind.BLIP: Shelf(("models/BLIP",), ANY_WEIGHTS),
-    Kind.TAGGER: Shelf(("models/taggers",), ANY_WEIGHTS),
-    Kind.FACE_DETECTION: Shelf(("models/face-detection",), ANY_WEIGHTS),
+    ModelKind.GFPGAN: KindFolders(("models/GFPGAN",), WEIGHT_SUFFIXES),
+    ModelKind.CODEFORMER: KindFolders(("models/Codeformer",), WEIGHT_SUFFIXES),
+    ModelKind.BEAUTIFUL_PROMPT: KindFolders(("models/BeautifulPrompt",), WEIGHT_SUFFIXES),
+    ModelKind.BLIP: KindFolders(("models/BLIP",), WEIGHT_SUFFIXES),
+    ModelKind.TAGGER: KindFolders(("models/taggers",), WEIGHT_SUFFIXES),
+    ModelKind.FACE_DETECTION: KindFolders(("models/face-detection",), WEIGHT_SUFFIXES),
 }
 
 
@@ -73,9 +73,9 @@ SHELVES: Mapping[Kind, Shelf] = {
 class Folders:
     """The folders of each kind, in the order in which they are searched."""
 
-    roots: Mapping[Kind, tuple[Path, ...]]
+    roots: Mapping[ModelKind, tuple[Path, ...]]
     parents: tuple[Path, ...] = ()  # folders in which a folder of ``roots`` may be made later
-    others: tuple[OtherShelf, ...] = ()  # of kinds that are none of ours
+    plugin_folders: tuple[PluginModelFolder, ...] = ()  # of kinds that are none of ours
 
     @classmethod
     def under(
@@ -86,39 +86,46 @@ class Folders:
         ``models_dir`` stands in for ``data_dir/models`` (``--models-dir``). An unknown kind in
         ``extra`` is a ValueError.
         """
-        more = {Kind(name): tuple(paths) for name, paths in extra.items()}
+        more = {ModelKind(name): tuple(paths) for name, paths in extra.items()}
         models = data_dir / "models" if models_dir is None else models_dir
         return cls(
             {
-                kind: _once(
-                    [_place(data_dir, models, name) for name in (*shelf.made, *shelf.also)]
+                kind: _unique_paths(
+                    [
+                        _resolve_folder(data_dir, models, name)
+                        for name in (*folder.created, *folder.also)
+                    ]
                     + list(more.get(kind, ()))
                 )
-                for kind, shelf in SHELVES.items()
+                for kind, folder in FOLDERS_BY_KIND.items()
             },
-            _once([models]),
+            _unique_paths([models]),
         )
 
-    def of(self, kind: Kind) -> tuple[Path, ...]:
+    def of(self, kind: ModelKind) -> tuple[Path, ...]:
         """The folders of one kind, whether they exist or not."""
         return self.roots.get(kind, ())
 
-    def made(self) -> tuple[Path, ...]:
+    def folders_to_create(self) -> tuple[Path, ...]:
         """The folders to create at the first start."""
         return tuple(
-            path for kind, shelf in SHELVES.items() for path in self.of(kind)[: len(shelf.made)]
+            path
+            for kind, folder in FOLDERS_BY_KIND.items()
+            for path in self.of(kind)[: len(folder.created)]
         )
 
     def all(self) -> tuple[Path, ...]:
         """What a watcher has to look at: every folder, none of them twice or inside another."""
-        paths = _once((*self.parents, *(path for roots in self.roots.values() for path in roots)))
+        paths = _unique_paths(
+            (*self.parents, *(path for roots in self.roots.values() for path in roots))
+        )
         return tuple(path for path in paths if not any(other in path.parents for other in paths))
 
 
-def _place(data_dir: Path, models: Path, name: str) -> Path:
+def _resolve_folder(data_dir: Path, models: Path, name: str) -> Path:
     first, _, rest = name.partition("/")
     return models / rest if first == "models" else data_dir / name
 
 
-def _once(paths: Iterable[Path]) -> tuple[Path, ...]:
+def _unique_paths(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(path.expanduser().absolute() for path in paths))

@@ -18,25 +18,35 @@ from typing import Any, BinaryIO, Protocol
 from generator.errors import ModelUnreadable
 from generator.models.pickle_reader import (
     BadPickle,
-    Inert,
-    Parameters,
+    InertObject,
+    InertParameterDict,
+    PickledTensor,
     PickleReader,
-    Shape,
     Storage,
 )
 from generator.models.plain_files import open_plain
 from generator.reasons import reason_of
 
-__all__ = ["Inert", "Parameters", "Shape", "Storage", "opened", "read_pickle"]
+__all__ = [
+    "InertObject",
+    "InertParameterDict",
+    "PickledTensor",
+    "Storage",
+    "open_torch_file",
+    "read_pickle",
+]
 
-LARGEST = 1 << 24  # bytes of a pickle without its tensors; real ones have 1 MB
-LARGEST_INDEX = 1 << 22  # bytes of a zip's list of files; one of 2,500 tensors takes 200 KB
+MAX_PICKLE_BYTES = 1 << 24  # bytes of a pickle without its tensors; real ones have 1 MB
+MAX_INDEX_BYTES = 1 << 22  # bytes of a zip's list of files; one of 2,500 tensors takes 200 KB
 PIECE = 1 << 20  # bytes of a pickle that are unpacked at a time
-PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those that can be unpacked by pieces
+SUPPORTED_COMPRESSIONS = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+)  # those that can be unpacked by pieces
 LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How files of ``torch.save`` before 1.6 begin: no zip, but pickles one after another."""
 
-ELEMENT = {  # bytes of a number, by the storage that holds it
+ELEMENT_BYTES = {  # bytes of a number, by the storage that holds it
     "ComplexDoubleStorage": 16, "ComplexFloatStorage": 8, "DoubleStorage": 8, "LongStorage": 8,
     "FloatStorage": 4, "IntStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "ShortStorage": 2,
     "ByteStorage": 1, "CharStorage": 1, "BoolStorage": 1,
@@ -56,13 +66,13 @@ class BoundedFile(io.BufferedReader):
     def read(self, size: int | None = -1, /) -> bytes:
         """As of any file. Raises :class:`BadPickle` for more than may be read."""
         if size is None or size < 0:
-            size = LARGEST_INDEX
-        if size > LARGEST_INDEX:
+            size = MAX_INDEX_BYTES
+        if size > MAX_INDEX_BYTES:
             raise BadPickle(f"its list of files takes {size:,} bytes; no model's does")
         return super().read(size)
 
 
-class Numbers(Protocol):
+class ReadStorage(Protocol):
     """Finds ``length`` bytes of a storage from byte ``begin`` on.
 
     Raises ValueError where the file does not hold them.
@@ -74,15 +84,15 @@ class Numbers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class TorchFile:
     """A file of ``torch.save``: what its pickle made, and a way to its numbers."""
 
     content: object
-    numbers: Numbers
+    read_storage: ReadStorage
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Opened]:
+def open_torch_file(path: Path) -> Iterator[TorchFile]:
     """A file of ``torch.save``, its numbers read only where they are asked for.
 
     Raises :class:`ModelUnreadable` for what cannot be read, OSError where it cannot be opened.
@@ -91,16 +101,16 @@ def opened(path: Path) -> Iterator[Opened]:
         try:
             memory = mmap(file.fileno(), 0, access=ACCESS_READ)
         except ValueError as error:  # an empty file
-            raise _no_file_of_torch(path, error) from error
+            raise _not_torch_error(path, error) from error
         with memory:
             try:
                 if memory[: len(LEGACY_TORCH)] == LEGACY_TORCH:
-                    found = _legacy_opened(file, memory)
+                    torch_file = _open_legacy(file, memory)
                 else:
-                    found = _zip_opened(open_zip(file), memory)
+                    torch_file = _open_torch_zip(open_zip(file), memory)
             except BROKEN as error:
-                raise _no_file_of_torch(path, error) from error
-            yield found
+                raise _not_torch_error(path, error) from error
+            yield torch_file
 
 
 def open_zip(file: BinaryIO) -> zipfile.ZipFile:
@@ -111,35 +121,35 @@ def open_zip(file: BinaryIO) -> zipfile.ZipFile:
     return zipfile.ZipFile(BoundedFile(io.FileIO(file.fileno(), closefd=False)))
 
 
-def _pickle_in(archive: zipfile.ZipFile) -> tuple[str, PickleReader]:
+def _find_pickle(archive: zipfile.ZipFile) -> tuple[str, PickleReader]:
     """The name of a file's pickle in its zip, and its reader."""
     name = next((n for n in archive.namelist() if n.endswith("data.pkl")), None)
     if name is None:
         raise BadPickle("a zip, but none of torch.save: there is no data.pkl")
     entry = archive.getinfo(name)
-    if entry.compress_type not in PACKED or entry.flag_bits & 1:
+    if entry.compress_type not in SUPPORTED_COMPRESSIONS or entry.flag_bits & 1:
         raise BadPickle("its pickle is packed in a way that torch.save knows not")
-    return name, PickleReader(io.BytesIO(_unpacked(archive, entry)))
+    return name, PickleReader(io.BytesIO(_unpack(archive, entry)))
 
 
-def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     pieces, length = [], 0
     with archive.open(entry) as packed:
         while piece := packed.read(PIECE):  # a size makes zipfile unpack no more than that
             pieces.append(piece)
             length += len(piece)
-            if length > LARGEST:
+            if length > MAX_PICKLE_BYTES:
                 raise BadPickle("its pickle is larger than any real one")
     return b"".join(pieces)
 
 
-def _zip_opened(archive: zipfile.ZipFile, memory: mmap) -> Opened:
-    name, reader = _pickle_in(archive)
+def _open_torch_zip(archive: zipfile.ZipFile, memory: mmap) -> TorchFile:
+    name, reader = _find_pickle(archive)
     root = name.removesuffix("data.pkl")
     order = f"{root}byteorder"
     if order in archive.namelist():
-        with archive.open(order) as told:
-            if told.read(PIECE) != b"little":
+        with archive.open(order) as byte_order_file:
+            if byte_order_file.read(PIECE) != b"little":
                 raise ValueError("its numbers are written the other way round")
 
     @contextmanager
@@ -150,24 +160,24 @@ def _zip_opened(archive: zipfile.ZipFile, memory: mmap) -> Opened:
         archive.open(entry).close()  # checks the entry's own header
         names = struct.unpack_from("<HH", memory, entry.header_offset + 26)
         where = entry.header_offset + 30 + sum(names)
-        yield from _part(memory, where + begin, length)
+        yield from _view_of(memory, where + begin, length)
 
-    return Opened(reader.load(), numbers)
+    return TorchFile(reader.load(), numbers)
 
 
-def _part(memory: mmap, begin: int, length: int) -> Iterator[memoryview]:
+def _view_of(memory: mmap, begin: int, length: int) -> Iterator[memoryview]:
     if begin + length > len(memory):
         raise ValueError("a tensor reaches beyond its numbers")
-    with memoryview(memory) as whole, whole[begin : begin + length] as part:
+    with memoryview(memory) as view, view[begin : begin + length] as part:
         yield part
 
 
-def _legacy_opened(file: BinaryIO, memory: mmap) -> Opened:
-    content, storages, keys = _legacy(file)
+def _open_legacy(file: BinaryIO, memory: mmap) -> TorchFile:
+    content, storages, keys = _read_legacy(file)
     places: dict[str, tuple[int, int]] = {}
     end = file.tell()
     for key in keys:
-        length = storages[key].count * ELEMENT[storages[key].kind]
+        length = storages[key].count * ELEMENT_BYTES[storages[key].kind]
         places[key] = (end + 8, length)  # after the count
         end += 8 + length
 
@@ -176,18 +186,19 @@ def _legacy_opened(file: BinaryIO, memory: mmap) -> Opened:
         where, held = places[storage.key]
         if begin + length > held:
             raise ValueError("a tensor reaches beyond its numbers")
-        yield from _part(memory, where + begin, length)
+        yield from _view_of(memory, where + begin, length)
 
-    return Opened(content, numbers)
+    return TorchFile(content, numbers)
 
 
-def _no_file_of_torch(path: Path, error: BaseException) -> ModelUnreadable:
+def _not_torch_error(path: Path, error: BaseException) -> ModelUnreadable:
     reason = reason_of(error, own=(BadPickle, ValueError))
     return ModelUnreadable(f"{path.name} is no file of torch.save: {reason}")
 
 
 def read_pickle(path: Path) -> object:
-    """The object that ``torch.save`` wrote: dictionaries and lists, :class:`Shape` for tensors.
+    """The object that ``torch.save`` wrote: dictionaries and lists, :class:`PickledTensor` for
+    tensors.
 
     Raises :class:`ModelUnreadable` for what cannot be read, OSError where it cannot be opened.
     """
@@ -195,11 +206,11 @@ def read_pickle(path: Path) -> object:
         try:
             if file.read(len(LEGACY_TORCH)) == LEGACY_TORCH:
                 file.seek(0)
-                return _legacy(file)[0]
+                return _read_legacy(file)[0]
             with open_zip(file) as archive:
-                return _pickle_in(archive)[1].load()
+                return _find_pickle(archive)[1].load()
         except BROKEN as error:
-            raise _no_file_of_torch(path, error) from error
+            raise _not_torch_error(path, error) from error
 
 
 def is_whole_legacy(path: Path) -> bool:
@@ -211,27 +222,29 @@ def is_whole_legacy(path: Path) -> bool:
         size = file.seek(0, io.SEEK_END)
         file.seek(0)
         try:
-            _, storages, keys = _legacy(file)
-            lengths = (storages[key].count * ELEMENT[storages[key].kind] for key in keys)
+            _, storages, keys = _read_legacy(file)
+            lengths = (storages[key].count * ELEMENT_BYTES[storages[key].kind] for key in keys)
             end = file.tell() + sum(8 + length for length in lengths)
         except BROKEN:
             return False
     return end <= size
 
 
-def named_vectors(found: object) -> dict[str, Shape]:
+def named_vectors(content: object) -> dict[str, PickledTensor]:
     """The tensors of an embedding's pickle: under ``string_to_param``, else at the top."""
-    if not isinstance(found, Mapping):
+    if not isinstance(content, Mapping):
         return {}
-    inner, prefix = found.get("string_to_param"), "string_to_param."
-    if isinstance(inner, Inert) and isinstance(inner.state, Mapping):  # a ParameterDict
+    inner, prefix = content.get("string_to_param"), "string_to_param."
+    if isinstance(inner, InertObject) and isinstance(inner.state, Mapping):  # a ParameterDict
         inner = inner.state.get("_parameters")
     if not isinstance(inner, Mapping):
-        inner, prefix = found, ""
-    return {f"{prefix}{key}": value for key, value in inner.items() if isinstance(value, Shape)}
+        inner, prefix = content, ""
+    return {
+        f"{prefix}{key}": value for key, value in inner.items() if isinstance(value, PickledTensor)
+    }
 
 
-def _legacy(file: BinaryIO) -> tuple[Any, Mapping[str, Storage], list[str]]:
+def _read_legacy(file: BinaryIO) -> tuple[Any, Mapping[str, Storage], list[str]]:
     """The object, the storages that it names, and those that follow, in order.
 
     Before the object stand a magic number, a version and facts of the machine. The file is left

@@ -35,12 +35,14 @@ def check_name(name: str) -> None:
     Raises :class:`ModelUnreadable` for one that is not UTF-8 or holds control characters.
     """
     if any("\ud800" <= char <= "\udfff" for char in name):
-        raise ModelUnreadable(f"{printable(name)}: its name is not UTF-8; rename it")
+        raise ModelUnreadable(f"{to_printable(name)}: its name is not UTF-8; rename it")
     if any(unicodedata.category(char) == "Cc" for char in name):
-        raise ModelUnreadable(f"{printable(name)}: its name holds a control character; rename it")
+        raise ModelUnreadable(
+            f"{to_printable(name)}: its name holds a control character; rename it"
+        )
 
 
-def printable(name: str) -> str:
+def to_printable(name: str) -> str:
     """The name with a mark in place of each character that cannot be shown."""
     text = os.fsencode(name).decode("utf-8", "replace")
     return "".join("\ufffd" if unicodedata.category(char) == "Cc" else char for char in text)
@@ -52,17 +54,17 @@ def stat_plain(entry: "os.DirEntry[str]") -> os.stat_result | None:
     Raises :class:`ModelUnreadable` for everything else.
     """
     try:
-        found = entry.stat()
+        file_stat = entry.stat()
     except FileNotFoundError:
         if entry.is_symlink():
             raise ModelUnreadable(f"{entry.name}: its link leads nowhere") from None
         return None
     except OSError as error:
         raise ModelUnreadable(f"{entry.name}: {error.strerror}") from error
-    if not stat.S_ISREG(found.st_mode):
-        what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
+    if not stat.S_ISREG(file_stat.st_mode):
+        what = "a folder" if stat.S_ISDIR(file_stat.st_mode) else "a pipe or a device"
         raise ModelUnreadable(f"{entry.name}: it is {what}, no file")
-    return found
+    return file_stat
 
 
 def open_plain(path: Path) -> BinaryIO:
@@ -95,7 +97,7 @@ def read_text(path: Path, most: int = LARGEST_TEXT) -> str:
 def read_object(path: Path) -> dict[str, object]:
     """The JSON object in a small file; empty where it holds none or cannot be read."""
     try:
-        found = json.loads(read_text(path))
+        content = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError, ModelUnreadable):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -17,26 +17,34 @@ from typing import TypeVar
 from generator.errors import ModelNotFound, ModelUnreadable
 from generator.models.drawable import Verdict, judge
 from generator.models.embedding_facts import text_width
-from generator.models.hashes import HashCache, compute
-from generator.models.index import Identity, Index, ModelFile, natural, without_hash
-from generator.models.kinds import SHELVES, Folders, Kind
-from generator.models.others import OtherShelf
-from generator.models.scan import STILL, scan, with_hashes
+from generator.models.hashes import HashCache, compute_hashes
+from generator.models.index import Identity, ModelFile, ModelIndex, natural_key, without_hash
+from generator.models.kinds import FOLDERS_BY_KIND, Folders, ModelKind
+from generator.models.plugin_models import PluginModelFolder
+from generator.models.scan import SETTLE_SECONDS, scan, with_hashes
 from generator.unicode_names import to_nfc
 
 __all__ = [
-    "SHELVES", "Folders", "HashCache", "Identity", "Index", "Kind", "ModelFile", "Registry",
-    "natural", "scan",
+    "FOLDERS_BY_KIND",
+    "Folders",
+    "HashCache",
+    "Identity",
+    "ModelFile",
+    "ModelIndex",
+    "ModelKind",
+    "Registry",
+    "natural_key",
+    "scan",
 ]  # fmt: skip
 
 PUBLISH_SECONDS = 0.5  # new hashes become visible together, at most this often
-AGAIN_SECONDS = 5.0  # after what should not have happened
-MOST_LOGGED = 20  # files that one look refuses, in the log
-LARGE = 1 << 26  # bytes; what is hashed before such a file does not wait for it
+RETRY_SECONDS = 5.0  # after what should not have happened
+MAX_LOGGED = 20  # files that one look refuses, in the log
+LARGE_FILE_BYTES = 1 << 26  # bytes; what is hashed before such a file does not wait for it
 IDLE_NICENESS = 10  # hashing gives way to serving
 
 log = logging.getLogger(__name__)
-Listener = Callable[[int], None]
+IndexListener = Callable[[int], None]
 Fact = TypeVar("Fact")
 
 
@@ -61,18 +69,18 @@ class Registry:
         self.kept_in = kept_in
         self._scanning = threading.Lock()  # held while looking at the disk
         self._changing = threading.Lock()  # held while swapping the index
-        self._index: Index | None = None
+        self._index: ModelIndex | None = None
         self._revision = 0
         self._reading = threading.Lock()  # held while reading what the index does not tell
         self._widths: dict[Identity, int | None] = {}
         self._verdicts: dict[Identity, Verdict] = {}
-        self._listeners: list[Listener] = []
-        self._background: _Background | None = None
+        self._listeners: list[IndexListener] = []
+        self._hash_thread: _HashThread | None = None
         self._listed_at = 0  # unix nanoseconds: when other files were listed than before
         self._caught_up = ""  # the last version of another process that made us look again
 
     @property
-    def index(self) -> Index:
+    def index(self) -> ModelIndex:
         """The index as of the latest look; a look is taken now if there was none."""
         return self._index or self.refresh()
 
@@ -86,16 +94,16 @@ class Registry:
         """What other processes are told to :meth:`catch_up` with; of each moment another one."""
         return f"{self.index.digest}.{self._listed_at}"
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, listener: IndexListener) -> Callable[[], None]:
         """Call ``listener(revision)`` after each change, in the thread that found it.
 
         It must be quick and must not raise. The answer ends the subscription.
         """
         with self._changing:
             self._listeners.append(listener)
-        return lambda: self._forget(listener)
+        return lambda: self._unsubscribe(listener)
 
-    def refresh(self, whole: Sequence[Path] = ()) -> Index:
+    def refresh(self, whole: Sequence[Path] = ()) -> ModelIndex:
         """Look at the disk again; the new index. Listeners hear of it where something changed.
 
         Nobody writes on at and below the paths ``whole`` (resolved): no second is waited there
@@ -108,16 +116,16 @@ class Registry:
                 self._listed_at = time.time_ns()
             self._swap(lambda _: fresh)
         _log_rejected(fresh, before)
-        if self._background:
-            self._background.wake.set()
+        if self._hash_thread:
+            self._hash_thread.wake.set()
         return fresh
 
-    def refresh_still(self) -> Index:
+    def refresh_still(self) -> ModelIndex:
         """As :meth:`refresh`; waits a second where a pickled file was written to just now."""
         index = self.refresh()
         if not index.unsettled:
             return index
-        time.sleep(STILL)
+        time.sleep(SETTLE_SECONDS)
         return self.refresh()
 
     def catch_up(self, version: str) -> None:
@@ -135,14 +143,16 @@ class Registry:
         elif self.index.unsettled:
             self.refresh()
 
-    def look_also(self, others: Sequence[OtherShelf]) -> Index:
+    def set_plugin_folders(self, plugin_folders: Sequence[PluginModelFolder]) -> ModelIndex:
         """Keep an eye on these shelves too, in place of those before; looks at the disk."""
-        self.folders = replace(self.folders, others=tuple(others))
+        self.folders = replace(self.folders, plugin_folders=tuple(plugin_folders))
         return self.refresh()
 
     def find_checkpoint(self, name: str = "", exact: bool = True) -> ModelFile:
-        """As :meth:`Index.find_checkpoint`, true to the disk: looks again before it gives up."""
-        return self._look(lambda index: index.find_checkpoint(name, exact), name)
+        """As :meth:`ModelIndex.find_checkpoint`, true to the disk: looks again before it gives
+        up.
+        """
+        return self._find_or_refresh(lambda index: index.find_checkpoint(name, exact), name)
 
     def find_chosen(self, name: str) -> ModelFile:
         """The checkpoint of an exact alias that somebody chose; true to the disk.
@@ -159,39 +169,39 @@ class Registry:
             return self.find_checkpoint(bare)
 
     def find_vae(self, name: str) -> ModelFile:
-        """As :meth:`Index.find_vae`, true to the disk."""
-        return self._look(lambda index: index.find_vae(name), name)
+        """As :meth:`ModelIndex.find_vae`, true to the disk."""
+        return self._find_or_refresh(lambda index: index.find_vae(name), name)
 
     def vae_for(
         self, checkpoint: ModelFile, setting: str = "Automatic", overrides: bool = True
     ) -> ModelFile | None:
-        """As :meth:`Index.vae_for`, never a file that has left."""
-        found = self.index.vae_for(checkpoint, setting, overrides)
-        if found is None or found.present:
-            return found
+        """As :meth:`ModelIndex.vae_for`, never a file that has left."""
+        vae = self.index.vae_for(checkpoint, setting, overrides)
+        if vae is None or vae.is_on_disk:
+            return vae
         return self.refresh().vae_for(checkpoint, setting, overrides)
 
-    def find(self, kind: Kind, name: str) -> ModelFile:
-        """As :meth:`Index.find`, true to the disk."""
-        return self._look(lambda index: index.find(kind, name), name)
+    def find(self, kind: ModelKind, name: str) -> ModelFile:
+        """As :meth:`ModelIndex.find`, true to the disk."""
+        return self._find_or_refresh(lambda index: index.find(kind, name), name)
 
-    def hashed(self, file: ModelFile) -> ModelFile:
+    def ensure_hashes(self, file: ModelFile) -> ModelFile:
         """The file with its hashes, computing them now if need be (about a second a gigabyte).
 
         Answers the file as it is under ``--no-hashing``, or when it is gone or changes meanwhile.
         """
-        known = self.latest(file)
+        known = self.latest_version_of(file)
         if known.sha256 or self.hash_cache is None:
             return known
-        kept = self.hash_cache.of(file.path)
-        if kept and kept.are_of(file.stamp):
-            found: ModelFile | None = with_hashes(known, kept)
+        cached = self.hash_cache.hashes_of(file.path)
+        if cached and cached.are_of(file.stamp):
+            updated: ModelFile | None = with_hashes(known, cached)
         else:
-            found = self._hash(known, lambda: False)
-        if found is None:
+            updated = self._hash(known, lambda: False)
+        if updated is None:
             return known
-        self._publish({found.identity: found})
-        return found
+        self._publish({updated.identity: updated})
+        return updated
 
     def text_width(self, checkpoint: ModelFile) -> int | None:
         """How wide the text of a checkpoint is; None: not told. Reads each file once."""
@@ -201,7 +211,7 @@ class Registry:
         """Whether a checkpoint can be drawn with, by its header. Reads each file once."""
         return self._read_once(self._verdicts, checkpoint, judge)
 
-    def why_rejected(self, kind: Kind, name: str) -> str:
+    def why_rejected(self, kind: ModelKind, name: str) -> str:
         """Why the file of that name is not listed though it is there; "" where there is none."""
         for path, reason in self.index.rejected.items():
             for root in self.folders.of(kind):
@@ -215,43 +225,43 @@ class Registry:
         """What ``read`` tells of a checkpoint; ``known`` keeps it while the file is here."""
         with self._reading:
             if file.identity not in known:
-                here = {each.identity for each in self.index.of(Kind.CHECKPOINT)}
+                here = {each.identity for each in self.index.files_of(ModelKind.CHECKPOINT)}
                 for gone in known.keys() - here:
                     del known[gone]
                 known[file.identity] = read(file)
             return known[file.identity]
 
-    def latest(self, file: ModelFile) -> ModelFile:
+    def latest_version_of(self, file: ModelFile) -> ModelFile:
         """What the index knows by now of this very file: a hash may have come. Looks at no disk."""
-        same = (each for each in self.index.of(file.kind) if each.identity == file.identity)
+        same = (each for each in self.index.files_of(file.kind) if each.identity == file.identity)
         return next(same, file)
 
     def start(self) -> None:
         """Scan and hash in the background from now on. Call it after any fork."""
-        if self._background is None:
-            self._background = _Background(self)
-            self._background.start()
+        if self._hash_thread is None:
+            self._hash_thread = _HashThread(self)
+            self._hash_thread.start()
 
     def close(self) -> None:
         """Stop the background thread; the registry stays usable."""
-        if self._background is not None:
-            self._background.stop()
-            self._background = None
+        if self._hash_thread is not None:
+            self._hash_thread.stop()
+            self._hash_thread = None
 
-    def _look(self, find: Callable[[Index], ModelFile], name: str) -> ModelFile:
+    def _find_or_refresh(self, find: Callable[[ModelIndex], ModelFile], name: str) -> ModelFile:
         try:
-            found = find(self.index)
+            file = find(self.index)
         except ModelNotFound:
             fresh = self.refresh()
             if any(to_nfc(name) in _names(path) for path in fresh.unsettled):
                 fresh = self.refresh_still()
             return find(fresh)
-        return found if found.present else find(self.refresh())
+        return file if file.is_on_disk else find(self.refresh())
 
-    def _swap(self, change: Callable[[Index], Index]) -> None:
+    def _swap(self, change: Callable[[ModelIndex], ModelIndex]) -> None:
         with self._changing:
             old = self._index
-            self._index = change(old or Index({}))
+            self._index = change(old or ModelIndex({}))
             if old == self._index:
                 return
             self._revision += 1
@@ -259,14 +269,14 @@ class Registry:
         for listener in listeners:
             listener(revision)
 
-    def _forget(self, listener: Listener) -> None:
+    def _unsubscribe(self, listener: IndexListener) -> None:
         with self._changing:
             if listener in self._listeners:
                 self._listeners.remove(listener)
 
-    def _hash(self, file: ModelFile, stopped: Callable[[], bool]) -> ModelFile | None:
+    def _hash(self, file: ModelFile, should_stop: Callable[[], bool]) -> ModelFile | None:
         try:
-            hashes = compute(file.path, stopped)
+            hashes = compute_hashes(file.path, should_stop)
         except (OSError, ModelUnreadable) as error:
             log.info("%s is not hashed: %s", file.name, error)
             return None
@@ -276,11 +286,11 @@ class Registry:
             self.hash_cache.remember(file.path, hashes)
         return with_hashes(file, hashes)
 
-    def _publish(self, hashed: dict[Identity, ModelFile]) -> None:
-        self._swap(lambda index: _with_hashed(index, hashed))
+    def _publish(self, files: dict[Identity, ModelFile]) -> None:
+        self._swap(lambda index: _fill_hashes(index, files))
 
 
-class _Background(threading.Thread):
+class _HashThread(threading.Thread):
     """Hashes what has no hash yet, and looks again at files that were not still."""
 
     def __init__(self, registry: Registry) -> None:
@@ -301,16 +311,16 @@ class _Background(threading.Thread):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), IDLE_NICENESS)
         while not self._stopped.is_set():
             try:
-                self._turn()
+                self._work_once()
             except Exception:  # of one file, or of who listens: the others' hashes are waited for
                 log.exception("The models cannot be looked at now, trying again")
-                self._stopped.wait(AGAIN_SECONDS)
+                self._stopped.wait(RETRY_SECONDS)
 
-    def _turn(self) -> None:
+    def _work_once(self) -> None:
         """Hash what there is, then wait for more."""
         index = self.registry.index
         self._hash_all()
-        self.wake.wait(STILL if index.unsettled else None)
+        self.wake.wait(SETTLE_SECONDS if index.unsettled else None)
         if index.unsettled and not self.wake.is_set():
             self.registry.refresh()
         self.wake.clear()
@@ -323,7 +333,7 @@ class _Background(threading.Thread):
         while self.registry.hash_cache and not self._stopped.is_set():
             file = _next_unhashed(self.registry.index, tried)
             late = time.monotonic() - published > PUBLISH_SECONDS
-            if done and (file is None or late or file.size > LARGE):
+            if done and (file is None or late or file.size > LARGE_FILE_BYTES):
                 self.registry._publish(done)
                 done, published = {}, time.monotonic()
             if file is None:
@@ -339,7 +349,7 @@ def _names(below: Path) -> tuple[str, ...]:
     return tuple(map(to_nfc, names))
 
 
-def _log_rejected(fresh: Index, before: Index | None) -> None:
+def _log_rejected(fresh: ModelIndex, before: ModelIndex | None) -> None:
     """Tell why files are not listed, each reason once."""
     known = before.rejected if before else {}
     news = [
@@ -347,31 +357,31 @@ def _log_rejected(fresh: Index, before: Index | None) -> None:
         for path, reason in fresh.rejected.items()
         if path not in fresh.unsettled and known.get(path) != reason
     ]
-    for reason in news[:MOST_LOGGED]:
+    for reason in news[:MAX_LOGGED]:
         log.warning("not listed: %s", reason)
-    if len(news) > MOST_LOGGED:
-        log.warning("not listed: %d files more", len(news) - MOST_LOGGED)
+    if len(news) > MAX_LOGGED:
+        log.warning("not listed: %d files more", len(news) - MAX_LOGGED)
 
 
-def _next_unhashed(index: Index, tried: Container[Identity]) -> ModelFile | None:
+def _next_unhashed(index: ModelIndex, tried: Container[Identity]) -> ModelFile | None:
     """Checkpoints come first, and of a kind the newest: it is the one that somebody waits for."""
-    for kind in SHELVES:
-        waiting = [f for f in index.of(kind) if not f.sha256 and f.identity not in tried]
+    for kind in FOLDERS_BY_KIND:
+        waiting = [f for f in index.files_of(kind) if not f.sha256 and f.identity not in tried]
         if waiting:
             return max(waiting, key=lambda file: file.mtime_ns)
     return None
 
 
-def _with_hashed(index: Index, hashed: Mapping[Identity, ModelFile]) -> Index:
+def _fill_hashes(index: ModelIndex, files_with_hashes: Mapping[Identity, ModelFile]) -> ModelIndex:
     """The index with hashes filled in, for the files that it still holds."""
     files = {
-        kind: tuple(_filled(file, hashed.get(file.identity)) for file in of_kind)
+        kind: tuple(_fill_hash(file, files_with_hashes.get(file.identity)) for file in of_kind)
         for kind, of_kind in index.files.items()
     }
     return replace(index, files=files)
 
 
-def _filled(file: ModelFile, hashed: ModelFile | None) -> ModelFile:
+def _fill_hash(file: ModelFile, hashed: ModelFile | None) -> ModelFile:
     # A file can lie on two shelves (a folder given twice): take the hashes, keep the rest.
     if hashed is None:
         return file

@@ -8,17 +8,22 @@ from pathlib import Path
 
 from generator.errors import ModelUnreadable
 from generator.models.embedding_facts import EmbeddingFacts, read_facts
-from generator.models.families import DRAWN, architecture
+from generator.models.families import DRAWABLE, architecture_of
 from generator.models.hashes import HashCache, Hashes, legacy_hash
 from generator.models.header import Header, check_pickle, read_header
-from generator.models.index import Identity, Index, ModelFile, natural
-from generator.models.kinds import SHELVES, VAE_ENDINGS, Folders, Kind
-from generator.models.others import OtherModel, OtherShelf, belongs, models_in_folders
-from generator.models.plain_files import FileStamp, check_name, printable, stamp_of, stat_plain
+from generator.models.index import Identity, ModelFile, ModelIndex, natural_key
+from generator.models.kinds import FOLDERS_BY_KIND, VAE_ENDINGS, Folders, ModelKind
+from generator.models.plain_files import FileStamp, check_name, stamp_of, stat_plain, to_printable
+from generator.models.plugin_models import (
+    PluginModel,
+    PluginModelFolder,
+    has_suffix,
+    models_in_folders,
+)
 
-STILL = 1.0  # seconds without change before a complete file of torch.save is listed
+SETTLE_SECONDS = 1.0  # seconds without change before a complete file of torch.save is listed
 WHOLE_BY_THEMSELVES = (".safetensors", ".onnx")  # safetensors tell their own length
-LEGACY_HASHED = (Kind.CHECKPOINT, Kind.CONTROLNET)
+LEGACY_HASH_KINDS = (ModelKind.CHECKPOINT, ModelKind.CONTROLNET)
 
 Entries = Mapping[str, "os.DirEntry[str]"]
 
@@ -30,30 +35,32 @@ class NotStill(ModelUnreadable):
 def scan(
     folders: Folders,
     hashes: HashCache | None = None,
-    before: Index | None = None,
+    before: ModelIndex | None = None,
     kept_in: Path | None = None,
     whole: Sequence[Path] = (),
-) -> Index:
+) -> ModelIndex:
     """List the model files below ``folders``; never raises for what it finds on the disk.
 
     Files that ``before`` knows, of the same stamp, are not opened again. What is
-    no complete model is left out, with the reason in ``Index.rejected``. Hidden files and folders
-    are passed over; symbolic links are followed. ``kept_in`` is where the tensors of pickles are
-    kept. At and below the paths ``whole`` (resolved) files need not have been still.
+    no complete model is left out, with the reason in ``ModelIndex.rejected``. Hidden files and
+    folders are passed over; symbolic links are followed. ``kept_in`` is where the tensors of
+    pickles are kept. At and below the paths ``whole`` (resolved) files need not have been still.
     """
-    known = {file.identity: file for file in _all(before)}
+    known = {file.identity: file for file in _all_files(before)}
     refused = before.refused if before else {}
-    walk = _Scan(known, refused, hashes.known() if hashes else {}, kept_in, tuple(whole))
-    for kind in SHELVES:
+    scanner = _Scan(known, refused, hashes.all_hashes() if hashes else {}, kept_in, tuple(whole))
+    for kind in FOLDERS_BY_KIND:
         for root in folders.of(kind):
-            walk.shelf(kind, root)
-    for root in folders.of(Kind.CHECKPOINT):
-        walk.shelf(Kind.VAE, root, VAE_ENDINGS)
-    for shelf in folders.others:
-        walk.other(shelf, before.others.get(shelf.kind, ()) if before else ())
-    if hashes and walk.taken_on:
-        hashes.remember_all(walk.taken_on)
-    return walk.index()
+            scanner.scan_folder(kind, root)
+    for root in folders.of(ModelKind.CHECKPOINT):
+        scanner.scan_folder(ModelKind.VAE, root, VAE_ENDINGS)
+    for plugin_folder in folders.plugin_folders:
+        scanner.scan_plugin_folder(
+            plugin_folder, before.plugin_models.get(plugin_folder.kind, ()) if before else ()
+        )
+    if hashes and scanner.taken_on:
+        hashes.remember_all(scanner.taken_on)
+    return scanner.to_index()
 
 
 class _Scan:
@@ -70,52 +77,56 @@ class _Scan:
         self.known, self.hashes, self.kept_in, self.whole = known, hashes, kept_in, whole
         self.refused_before = refused
         self.refused: dict[Identity, str] = {}
-        self.found: dict[Kind, dict[Path, ModelFile]] = {kind: {} for kind in SHELVES}
+        self.files: dict[ModelKind, dict[Path, ModelFile]] = {kind: {} for kind in FOLDERS_BY_KIND}
         self.rejected: dict[Path, str] = {}
         self.unsettled: set[Path] = set()
-        self.others: dict[str, tuple[OtherModel, ...]] = {}
+        self.plugin_models: dict[str, tuple[PluginModel, ...]] = {}
         self.taken_on: dict[Path, Hashes] = {}  # of rows that told no inode, which they now do
 
-    def shelf(self, kind: Kind, root: Path, endings: tuple[str, ...] = ()) -> None:
+    def scan_folder(self, kind: ModelKind, root: Path, endings: tuple[str, ...] = ()) -> None:
         """Take in what lies below one root; ``endings`` stand in for the kind's suffixes."""
-        for folder in _folders(root, self.rejected):
+        for folder in _walk_folders(root, self.rejected):
             for name, entry in folder.items():
-                if _belongs(kind, name.lower(), endings):
-                    self._take(kind, root, entry, folder)
+                if _has_kind_suffix(kind, name.lower(), endings):
+                    self._add_file(kind, root, entry, folder)
 
-    def index(self) -> Index:
+    def to_index(self) -> ModelIndex:
         """What was found, sorted."""
-        return Index(
+        return ModelIndex(
             {
-                kind: tuple(sorted(files.values(), key=lambda file: natural(file.name)))
-                for kind, files in self.found.items()
+                kind: tuple(sorted(files.values(), key=lambda file: natural_key(file.name)))
+                for kind, files in self.files.items()
             },
             self.rejected,
             self.refused,
             frozenset(self.unsettled),
-            self.others,
+            self.plugin_models,
         )
 
-    def other(self, shelf: OtherShelf, before: Sequence[OtherModel]) -> None:
+    def scan_plugin_folder(
+        self, model_folder: PluginModelFolder, before: Sequence[PluginModel]
+    ) -> None:
         """Take in a shelf of a kind that is none of ours."""
-        if shelf.folders:
-            self.others[shelf.kind] = models_in_folders(shelf)
+        if model_folder.folders:
+            self.plugin_models[model_folder.kind] = models_in_folders(model_folder)
             return
-        known, found = frozenset(before), []
-        for folder in _folders(shelf.place, self.rejected):
+        known, models = frozenset(before), []
+        for folder in _walk_folders(model_folder.place, self.rejected):
             for name, entry in folder.items():
-                if belongs(name, shelf.suffixes):
-                    found.append(self._other(shelf.place, entry, folder, known))
-        whole = [model for model in found if model is not None]
-        self.others[shelf.kind] = tuple(sorted(whole, key=lambda model: natural(model.name)))
+                if has_suffix(name, model_folder.suffixes):
+                    models.append(self._plugin_model(model_folder.place, entry, folder, known))
+        complete = [model for model in models if model is not None]
+        self.plugin_models[model_folder.kind] = tuple(
+            sorted(complete, key=lambda model: natural_key(model.name))
+        )
 
-    def _other(
+    def _plugin_model(
         self,
         place: Path,
         entry: "os.DirEntry[str]",
         siblings: Entries,
-        known: frozenset[OtherModel],
-    ) -> OtherModel | None:
+        known: frozenset[PluginModel],
+    ) -> PluginModel | None:
         """A whole file, None for one that is being written."""
         path = Path(entry.path)
         try:
@@ -123,7 +134,7 @@ class _Scan:
             if stat is None:
                 return None
             name = path.relative_to(place).as_posix()
-            model = OtherModel(name, path, *stamp_of(stat))
+            model = PluginModel(name, path, *stamp_of(stat))
             if model in known:
                 return model
             if f"{entry.name}.aria2" in siblings:
@@ -139,28 +150,30 @@ class _Scan:
             return None
         return model
 
-    def _take(self, kind: Kind, root: Path, entry: "os.DirEntry[str]", siblings: Entries) -> None:
+    def _add_file(
+        self, kind: ModelKind, root: Path, entry: "os.DirEntry[str]", siblings: Entries
+    ) -> None:
         path = Path(entry.path)
-        if path in self.found[kind]:
+        if path in self.files[kind]:
             return
         try:
             stat = stat_plain(entry)
             if stat is not None:
-                self.found[kind][path] = self._file(kind, root, entry, stat, siblings)
+                self.files[kind][path] = self._model_file(kind, root, entry, stat, siblings)
         except FileNotFoundError:
             return  # it left while we looked
         except (ModelUnreadable, OSError) as error:
             self._reject(path, error)
 
     def _reject(self, path: Path, error: Exception) -> None:
-        told = f"{path.name}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        self.rejected[path] = told
+        reason = f"{path.name}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        self.rejected[path] = reason
         if isinstance(error, NotStill):
             self.unsettled.add(path)
 
-    def _file(
+    def _model_file(
         self,
-        kind: Kind,
+        kind: ModelKind,
         root: Path,
         entry: "os.DirEntry[str]",
         stat: os.stat_result,
@@ -172,14 +185,14 @@ class _Scan:
         identity = (entry.path, *stamp_of(stat))
         known = self.known.get(identity)
         if known is None or known.kind is not kind:
-            known = self._opened(kind, root, path, stat, identity)
+            known = self._open_new(kind, root, path, stat, identity)
         hashes = self.hashes.get(entry.path)
         if hashes and hashes.are_of(stamp_of(stat)):
             known = with_hashes(known, hashes)
             if hashes.inode is None:
                 self.taken_on[path] = hashes.at(stamp_of(stat))
         config = siblings.get(f"{path.stem}.yaml")
-        stamp = _stamp(config) if config else None
+        stamp = _config_stamp(config) if config else None
         return replace(
             known,
             config=Path(config.path) if config and stamp else None,
@@ -187,15 +200,15 @@ class _Scan:
             kept_in=self.kept_in,
         )
 
-    def _opened(
-        self, kind: Kind, root: Path, path: Path, stat: os.stat_result, identity: Identity
+    def _open_new(
+        self, kind: ModelKind, root: Path, path: Path, stat: os.stat_result, identity: Identity
     ) -> ModelFile:
         """A file that is new here; one that was refused is not read again until it changes."""
         reason = self.refused_before.get(identity)
         try:
             if reason is not None:
                 raise ModelUnreadable(reason)
-            file = _open(kind, root, path, stat)
+            file = _read_model_file(kind, root, path, stat)
             if path.suffix.lower() not in WHOLE_BY_THEMSELVES:
                 self._must_be_still(path, stat)
             return file
@@ -208,27 +221,29 @@ class _Scan:
     def _must_be_still(self, path: Path, stat: os.stat_result) -> None:
         # A time in the future (a clock that differs on the file server) says nothing: take the
         # file.
-        if not 0 <= time.time() - stat.st_mtime < STILL:
+        if not 0 <= time.time() - stat.st_mtime < SETTLE_SECONDS:
             return
         real = Path(os.path.realpath(path)) if self.whole else path
         if not any(real.is_relative_to(each) for each in self.whole):
-            raise NotStill(f"{path.name}: it was written to less than {STILL:g} seconds ago")
+            raise NotStill(
+                f"{path.name}: it was written to less than {SETTLE_SECONDS:g} seconds ago"
+            )
 
 
 def with_hashes(file: ModelFile, hashes: Hashes) -> ModelFile:
     """The same file, knowing its hashes."""
-    payload = hashes.payload_sha256 if file.kind is Kind.LORA else None
+    payload = hashes.payload_sha256 if file.kind is ModelKind.LORA else None
     return replace(file, sha256=hashes.sha256, payload_sha256=payload)
 
 
-def _stamp(entry: "os.DirEntry[str]") -> FileStamp | None:
+def _config_stamp(entry: "os.DirEntry[str]") -> FileStamp | None:
     try:
         return stamp_of(entry.stat())
     except OSError:  # a link that leads nowhere
         return None
 
 
-def _open(kind: Kind, root: Path, path: Path, stat: os.stat_result) -> ModelFile:
+def _read_model_file(kind: ModelKind, root: Path, path: Path, stat: os.stat_result) -> ModelFile:
     header, (size, mtime_ns, inode, ctime_ns) = None, stamp_of(stat)
     if path.suffix.lower() == ".safetensors":
         header = read_header(path)
@@ -244,38 +259,38 @@ def _open(kind: Kind, root: Path, path: Path, stat: os.stat_result) -> ModelFile
         mtime_ns=mtime_ns,
         inode=inode,
         ctime_ns=ctime_ns,
-        legacy_hash=legacy_hash(path) if kind in LEGACY_HASHED else None,
+        legacy_hash=legacy_hash(path) if kind in LEGACY_HASH_KINDS else None,
         metadata=header.metadata if header else {},
-        draws=kind is not Kind.CHECKPOINT or header is None or _draws(header),
-        embedding=read_facts(path) if kind is Kind.EMBEDDING else EmbeddingFacts(),
+        is_drawable=kind is not ModelKind.CHECKPOINT or header is None or _is_drawable(header),
+        embedding=read_facts(path) if kind is ModelKind.EMBEDDING else EmbeddingFacts(),
     )
 
 
-def _draws(header: Header) -> bool:
-    return architecture({name: each.shape for name, each in header.tensors.items()}) in DRAWN
+def _is_drawable(header: Header) -> bool:
+    return architecture_of({name: each.shape for name, each in header.tensors.items()}) in DRAWABLE
 
 
-def _belongs(kind: Kind, name: str, endings: tuple[str, ...]) -> bool:
+def _has_kind_suffix(kind: ModelKind, name: str, endings: tuple[str, ...]) -> bool:
     if endings:
         return name.endswith(endings)
-    if kind is Kind.CHECKPOINT and name.endswith(VAE_ENDINGS):
+    if kind is ModelKind.CHECKPOINT and name.endswith(VAE_ENDINGS):
         return False
-    return name.endswith(SHELVES[kind].suffixes)
+    return name.endswith(FOLDERS_BY_KIND[kind].suffixes)
 
 
-def _folders(root: Path, rejected: dict[Path, str]) -> Iterator[Entries]:
+def _walk_folders(root: Path, rejected: dict[Path, str]) -> Iterator[Entries]:
     """Each folder at and below ``root`` as name -> entry, without hidden ones and loops."""
     waiting, linked = [str(root)], list[str]()
-    seen: set[tuple[int, int]] = set()
+    visited: set[tuple[int, int]] = set()
     while waiting or linked:
         folder = (waiting or linked).pop()  # what lies in the tree goes by its own name
         try:
             stat = os.stat(folder)
-            if (stat.st_dev, stat.st_ino) in seen:
+            if (stat.st_dev, stat.st_ino) in visited:
                 continue
-            seen.add((stat.st_dev, stat.st_ino))
+            visited.add((stat.st_dev, stat.st_ino))
             with os.scandir(folder) as listing:
-                entries = {each.name: each for each in listing if _is_shown(each, rejected)}
+                entries = {each.name: each for each in listing if _is_listed(each, rejected)}
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -286,12 +301,12 @@ def _folders(root: Path, rejected: dict[Path, str]) -> Iterator[Entries]:
             (linked if entry.is_symlink() else waiting).append(entry.path)
 
 
-def _is_shown(entry: "os.DirEntry[str]", rejected: dict[Path, str]) -> bool:
+def _is_listed(entry: "os.DirEntry[str]", rejected: dict[Path, str]) -> bool:
     """Whether an entry is looked at; a name that nobody could write is rejected with a reason."""
     try:
         check_name(entry.name)
     except ModelUnreadable as error:
-        rejected[Path(printable(entry.path))] = str(error)
+        rejected[Path(to_printable(entry.path))] = str(error)
         return False
     return not entry.name.startswith(".")
 
@@ -303,6 +318,6 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def _all(index: Index | None) -> Iterator[ModelFile]:
+def _all_files(index: ModelIndex | None) -> Iterator[ModelFile]:
     for files in index.files.values() if index else ():
         yield from files

@@ -7,13 +7,13 @@ from torch import nn
 
 
 @contextmanager
-def tiled(networks: tuple[nn.Module, ...], wanted: bool) -> Iterator[None]:
+def apply_tiling(networks: tuple[nn.Module, ...], enabled: bool) -> Iterator[None]:
     """Let every convolution of ``networks`` wrap around its edges until the block ends."""
     layers = [
         (layer, layer.padding_mode)
         for network in networks
         for layer in network.modules()
-        if wanted and isinstance(layer, nn.Conv2d)
+        if enabled and isinstance(layer, nn.Conv2d)
     ]
     try:
         for layer, _ in layers:

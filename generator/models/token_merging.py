@@ -17,7 +17,7 @@ CELL = 2  # tokens a side, one of which others are merged into
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Merging:
+class TokenMerge:
     """Which tokens of a batch are merged into which. Indices are (B,n,1) into N tokens."""
 
     stays: Tensor  # tokens left as they are
@@ -27,23 +27,23 @@ class Merging:
 
     def merge(self, x: Tensor) -> Tensor:
         """(B,N,C) -> (B,N-r,C): what stays, then the receivers with what they took in."""
-        received = _at(x, self.receivers)
-        taken = _at(x, self.gone)
+        received = _gather_tokens(x, self.receivers)
+        taken = _gather_tokens(x, self.gone)
         places = self.into.expand(-1, -1, x.shape[-1])
         received = received.scatter_reduce(1, places, taken, reduce="mean")
-        return torch.cat([_at(x, self.stays), received], dim=1)
+        return torch.cat([_gather_tokens(x, self.stays), received], dim=1)
 
     def spread(self, x: Tensor) -> Tensor:
         """(B,N-r,C) -> (B,N,C): each token gets what the one it went into has become."""
         size, channels = len(x), x.shape[-1]
         stayed, received = x.split([self.stays.shape[1], self.receivers.shape[1]], dim=1)
         places = torch.cat([self.stays, self.receivers, self.gone], dim=1)
-        values = torch.cat([stayed, received, _at(received, self.into)], dim=1)
+        values = torch.cat([stayed, received, _gather_tokens(received, self.into)], dim=1)
         result = x.new_empty(size, places.shape[1], channels)
         return result.scatter_(1, places.expand(-1, -1, channels), values)
 
 
-def match(x: Tensor, height: int, width: int, ratio: float) -> Merging | None:
+def match_tokens(x: Tensor, height: int, width: int, ratio: float) -> TokenMerge | None:
     """Merge ``ratio`` of the tokens ``x`` (B,height*width,C), those most like a receiver."""
     count = int(height * width * ratio)
     index = torch.arange(height * width, device=x.device).view(height, width)
@@ -55,31 +55,38 @@ def match(x: Tensor, height: int, width: int, ratio: float) -> Merging | None:
     if count <= 0 or receivers.shape[1] == 0:
         return None
     unit = x / x.norm(dim=-1, keepdim=True)
-    likeness, into = (_at(unit, others) @ _at(unit, receivers).mT).max(dim=-1)  # (B,others)
+    likeness, into = (_gather_tokens(unit, others) @ _gather_tokens(unit, receivers).mT).max(
+        dim=-1
+    )  # (B,others)
     order = likeness.argsort(dim=-1, descending=True)[..., None]
     first, rest = order[:, :count], order[:, count:]
-    return Merging(_at(others, rest), _at(others, first), _at(into[..., None], first), receivers)
+    return TokenMerge(
+        _gather_tokens(others, rest),
+        _gather_tokens(others, first),
+        _gather_tokens(into[..., None], first),
+        receivers,
+    )
 
 
-def _at(x: Tensor, places: Tensor) -> Tensor:
+def _gather_tokens(x: Tensor, places: Tensor) -> Tensor:
     """The tokens (B,n,C) of ``x`` (B,N,C) at ``places`` (B,n,1)."""
     return x.gather(1, places.expand(-1, -1, x.shape[-1]))
 
 
 @contextmanager
-def merging_tokens(unet: nn.Module, ratio: Callable[[], float]) -> Iterator[None]:
+def apply_token_merging(unet: nn.Module, ratio: Callable[[], float]) -> Iterator[None]:
     """Let the self-attention of ``unet`` merge tokens until the block ends.
 
     ``ratio()`` is asked at each call of the network: the share of tokens to merge, 0 for none.
     """
     state = _State(ratio)
-    hooks = [unet.register_forward_pre_hook(state.see)]
+    hooks = [unet.register_forward_pre_hook(state.remember_size)]
     for block in unet.modules():
         attention = getattr(block, "attn1", None)
         if isinstance(attention, nn.Module):
-            hooks.append(block.register_forward_pre_hook(state.choose))
-            hooks.append(attention.register_forward_pre_hook(state.merge))
-            hooks.append(attention.register_forward_hook(state.spread))
+            hooks.append(block.register_forward_pre_hook(state.choose_merge))
+            hooks.append(attention.register_forward_pre_hook(state.merge_input))
+            hooks.append(attention.register_forward_hook(state.spread_output))
     try:
         yield
     finally:
@@ -93,23 +100,29 @@ class _State:
 
     ratio: Callable[[], float]
     size: tuple[int, int] = (0, 0)  # of the latent, (h, w)
-    chosen: Merging | None = None  # for the attention that comes next
+    current_merge: TokenMerge | None = None  # for the attention that comes next
 
-    def see(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def remember_size(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
         """The network is about to draw its first argument, (B,C,h,w)."""
         self.size = tuple(inputs[0].shape[-2:])
 
-    def choose(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def choose_merge(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
         """A transformer block is about to read its first argument, (B,N,C)."""
         tokens, (height, width) = inputs[0], self.size
         ratio = self.ratio()
         finest = tokens.shape[1] == height * width
-        self.chosen = match(tokens, height, width, ratio) if ratio > 0 and finest else None
+        self.current_merge = (
+            match_tokens(tokens, height, width, ratio) if ratio > 0 and finest else None
+        )
 
-    def merge(self, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    def merge_input(self, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Its self-attention gets fewer tokens ..."""
-        return None if self.chosen is None else (self.chosen.merge(inputs[0]), *inputs[1:])
+        return (
+            None
+            if self.current_merge is None
+            else (self.current_merge.merge(inputs[0]), *inputs[1:])
+        )
 
-    def spread(self, _: nn.Module, __: object, output: Tensor) -> Tensor | None:
+    def spread_output(self, _: nn.Module, __: object, output: Tensor) -> Tensor | None:
         """... and answers for all."""
-        return None if self.chosen is None else self.chosen.spread(output)
+        return None if self.current_merge is None else self.current_merge.spread(output)

@@ -22,7 +22,7 @@ def prepare() -> None:
 
     Harmless when repeated. Call it before the first import of diffusers or transformers.
     """
-    if _known("nms") or _compiled_half_loads():
+    if _is_registered("nms") or _compiled_half_loads():
         return
     for schema in SCHEMAS:
         name = schema.partition("(")[0]
@@ -41,7 +41,7 @@ def _compiled_half_loads() -> bool:
     return True
 
 
-def _known(name: str) -> bool:
+def _is_registered(name: str) -> bool:
     try:
         getattr(torch.ops.torchvision, name)
     except AttributeError:

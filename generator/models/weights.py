@@ -8,11 +8,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from generator.errors import ModelUnreadable
-from generator.models.conversions import converted
-from generator.models.unpacking import FACTS
+from generator.models.safetensors_cache import open_as_safetensors
+from generator.models.torch_to_safetensors import FACTS
 from generator.reasons import reason_of
 
-BROKEN = (
+READ_ERRORS = (
     SafetensorError, RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError,
     AttributeError,
 )  # fmt: skip
@@ -26,27 +26,27 @@ def read_tensors(path: Path, kept_in: Path | None = None) -> dict[str, Tensor]:
     what comes of it is kept in the folder ``kept_in``; names at any depth are joined by dots.
     Raises :class:`ModelUnreadable` naming the file.
     """
-    return _read(path, kept_in)[0]
+    return _read_file(path, kept_in)[0]
 
 
 def read_with_facts(
     path: Path, kept_in: Path | None = None
 ) -> tuple[dict[str, Tensor], dict[str, object]]:
     """The tensors of a file, and the words and numbers that a pickle holds beside them."""
-    tensors, metadata = _read(path, kept_in)
+    tensors, metadata = _read_file(path, kept_in)
     facts = json.loads(metadata.get(FACTS, "{}"))
     return tensors, facts if isinstance(facts, dict) else {}
 
 
-def _read(path: Path, kept_in: Path | None) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read_file(path: Path, kept_in: Path | None) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         if path.suffix == ".safetensors":
             return _read_safetensors(path)
-        with converted(path, kept_in) as file:
+        with open_as_safetensors(path, kept_in) as file:
             return _read_safetensors(file)
     except FileNotFoundError as error:
         raise ModelUnreadable(f"{path.name}: the file is gone") from error
-    except BROKEN as error:
+    except READ_ERRORS as error:
         raise ModelUnreadable(
             f"{path.name} cannot be read: {reason_of(error)}. The "
             "file is truncated, corrupt or no model; copy it again"
@@ -64,7 +64,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise ModelUnreadable(f"{path.name} cannot be read: {reason_of(error)}") from error
 
 
-def shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     """Name -> shape, which is what tells architectures apart."""
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 

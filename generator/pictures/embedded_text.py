@@ -14,9 +14,9 @@ from types import MappingProxyType
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import iTXt
 
-from generator.pictures.infotext_reading import take_apart
+from generator.pictures.base64_images import BROKEN
+from generator.pictures.infotext_parser import parse_infotext
 from generator.pictures.other_programs import infotext_of_json
-from generator.pictures.reading import BROKEN
 
 PARAMETERS = "parameters"  # the chunk that holds the infotext
 USER_COMMENT = ExifTags.Base.UserComment
@@ -118,7 +118,7 @@ def _as_infotext(text: str) -> str:
 
 
 def _tells(text: str) -> bool:
-    return text.startswith("{") or bool(take_apart(text).parameters)
+    return text.startswith("{") or bool(parse_infotext(text).parameters)
 
 
 def _text(value: object) -> str:

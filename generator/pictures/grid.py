@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 
-def grid(
+def compose_grid(
     images: Sequence[Image.Image],
     rows: int = -1,
     batch_size: int = 1,

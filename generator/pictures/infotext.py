@@ -35,7 +35,7 @@ KEYS = (
 LAST_KEYS = ("Version", "User")
 
 
-def write(prompt: str, negative_prompt: str, parameters: Mapping[str, object]) -> str:
+def write_infotext(prompt: str, negative_prompt: str, parameters: Mapping[str, object]) -> str:
     """Prompt, negative prompt and parameters in the layout of contract section 6.1.
 
     ``parameters`` may come in any order and with any further key; None leaves an entry out.
@@ -44,7 +44,7 @@ def write(prompt: str, negative_prompt: str, parameters: Mapping[str, object]) -
     last = [key for key in LAST_KEYS if key in parameters]
     between = [key for key in parameters if key not in KEYS and key not in LAST_KEYS]
     entries = [
-        _entry(key, parameters[key])
+        _format_entry(key, parameters[key])
         for key in (*first, *between, *last)
         if parameters[key] is not None
     ]
@@ -52,7 +52,7 @@ def write(prompt: str, negative_prompt: str, parameters: Mapping[str, object]) -
     return f"{prompt}{negative}\n{', '.join(entries)}".strip()
 
 
-def quote(value: object) -> str:
+def quote_value(value: object) -> str:
     """``str(value)``, as JSON where it holds a comma, a colon or a line break, or begins quoted.
 
     AUTOMATIC1111 writes the latter as it is, and loses the quotes when it reads it back.
@@ -63,5 +63,5 @@ def quote(value: object) -> str:
     return text
 
 
-def _entry(key: str, value: object) -> str:
-    return key if key == str(value) else f"{key}: {quote(value)}"
+def _format_entry(key: str, value: object) -> str:
+    return key if key == str(value) else f"{key}: {quote_value(value)}"

@@ -15,10 +15,12 @@ from generator.errors import NotANumber
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
-FACTOR = 8  # pixels a side of one latent cell
+LATENT_FACTOR = 8  # pixels a side of one latent cell
 
 
-def decode(vae: "AutoencoderKL", latents: Tensor, check_nan: bool = True) -> Iterator[Image.Image]:
+def decode_latents(
+    vae: "AutoencoderKL", latents: Tensor, check_nan: bool = True
+) -> Iterator[Image.Image]:
     """Each row of ``latents`` (B,4,h,w) as an RGB picture of 8h x 8w, decoded one at a time.
 
     One at a time bounds the memory and keeps a picture the same whatever its batch. Channels
@@ -35,7 +37,7 @@ def to_image(pixels: Tensor) -> Image.Image:
     return Image.fromarray(bytes_.permute(1, 2, 0).cpu().numpy())
 
 
-def encode(
+def encode_pictures(
     vae: "AutoencoderKL",
     images: Sequence[Image.Image],
     noise: Sequence[torch.Generator] | None = None,
@@ -60,23 +62,23 @@ def encode_pixels(
     """The latents (B,4,h,w) of ``pixels`` (B,3,H,W) in -1..1, fp32 on the VAE's device."""
     draws: Sequence[torch.Generator | None] = noise or [None] * len(pixels)
     rows = zip(pixels, draws, strict=True)
-    return torch.cat([_encode_one(vae, row[None], draw) for row, draw in rows])
+    return torch.cat([_encode_row(vae, row[None], draw) for row, draw in rows])
 
 
-def _encode_one(vae: "AutoencoderKL", pixels: Tensor, noise: torch.Generator | None) -> Tensor:
-    found = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
-    latent = found.mean.float()
+def _encode_row(vae: "AutoencoderKL", pixels: Tensor, noise: torch.Generator | None) -> Tensor:
+    distribution = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
+    latent = distribution.mean.float()
     if noise is not None:
         drawn = torch.randn(latent.shape, generator=noise)  # on the CPU: the same everywhere
-        latent = latent + found.std.float() * drawn.to(latent.device)
+        latent = latent + distribution.std.float() * drawn.to(latent.device)
     scaled: Tensor = latent * vae.config.scaling_factor
     return scaled  # (1,4,h,w)
 
 
 def _decode_row(vae: "AutoencoderKL", row: Tensor, check_nan: bool = True) -> Tensor:
-    pixels = _through(vae, row)  # (1,3,8h,8w)
+    pixels = _vae_decode(vae, row)  # (1,3,8h,8w)
     if pixels.isnan().any() and vae.dtype != torch.float32:
-        pixels = _through(vae.to(torch.float32), row)
+        pixels = _vae_decode(vae.to(torch.float32), row)
     if check_nan and pixels.isnan().any():
         raise NotANumber(
             "A tensor with NaNs was produced in VAE. "
@@ -85,7 +87,7 @@ def _decode_row(vae: "AutoencoderKL", row: Tensor, check_nan: bool = True) -> Te
     return pixels
 
 
-def _through(vae: "AutoencoderKL", row: Tensor) -> Tensor:
+def _vae_decode(vae: "AutoencoderKL", row: Tensor) -> Tensor:
     scaled = row.to(vae.device, vae.dtype) / vae.config.scaling_factor
     pixels: Tensor = vae.decode(scaled).sample
     return pixels
@@ -98,13 +100,13 @@ class Approximation:
     weight: Tensor  # (4,3) fp32 on the CPU
     bias: Tensor  # (3,)
 
-    def picture(self, latent: Tensor) -> Image.Image:
+    def to_picture(self, latent: Tensor) -> Image.Image:
         """``latent`` (4,h,w) as a picture of w x h pixels, an eighth of the size."""
         colours = torch.einsum("chw,cr->rhw", latent.float().cpu(), self.weight)  # (3,h,w)
         return to_image(colours + self.bias[:, None, None])
 
 
-def approximate(vae: "AutoencoderKL") -> Approximation:
+def fit_approximation(vae: "AutoencoderKL") -> Approximation:
     """Fit an :class:`Approximation` by least squares to what ``vae`` draws of smooth noise.
 
     Fitted rather than tabled, since a VAE of one's own has colours of its own. Costs one decode
@@ -112,7 +114,7 @@ def approximate(vae: "AutoencoderKL") -> Approximation:
     """
     latent = _smooth_noise(16)  # (1,4,16,16)
     pixels = _decode_row(vae, latent).float().cpu()  # (1,3,128,128)
-    colours = functional.avg_pool2d(pixels.clamp(-1, 1), FACTOR).flatten(2)[0].T  # (256,3)
+    colours = functional.avg_pool2d(pixels.clamp(-1, 1), LATENT_FACTOR).flatten(2)[0].T  # (256,3)
     cells = latent.flatten(2)[0].T  # (256,4)
     ones = torch.ones(len(cells), 1)
     fitted = torch.linalg.lstsq(torch.cat([cells, ones], dim=1), colours).solution  # (5,3)

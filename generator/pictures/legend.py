@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-WIDER = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingFang.ttc")
-FIRST_WIDE = "\u2e80"  # where East Asian letters begin
+CJK_FONTS = ("NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "msyh.ttc", "PingFang.ttc")
+FIRST_CJK_LETTER = "\u2e80"  # where East Asian letters begin
 FONT = Path(__file__).with_name("font") / "Roboto-Regular.ttf"
 PAPER = (255, 255, 255)
 INK = (0, 0, 0)
@@ -39,7 +39,7 @@ class _Line:
 Labels = Sequence[Sequence[Label]]  # for each column or row its labels, below one another
 
 
-def with_legend(
+def add_legend(
     sheet: Image.Image, cell: tuple[int, int], columns: Labels, rows: Labels, margin: int = 0
 ) -> Image.Image:
     """``sheet``, made of cells of one size (width, height), with its legend and ``margin`` pixels
@@ -48,23 +48,23 @@ def with_legend(
     size = (cell[0] + cell[1]) // 25
     gap = size // 2
     beside = cell[0] * 3 // 4 if any(label.text for row in rows for label in row) else 0
-    above = [_wrapped(labels, size, cell[0]) for labels in columns]
-    aside = [_wrapped(labels, size, beside) for labels in rows]
-    heights = [_height(lines, gap) for lines in above]
+    above = [_wrap_labels(labels, size, cell[0]) for labels in columns]
+    aside = [_wrap_labels(labels, size, beside) for labels in rows]
+    heights = [_lines_height(lines, gap) for lines in above]
     top = max(heights) + 2 * gap if sum(heights) else 0
-    spread = _spread(sheet, cell, (beside, top), margin)
+    spread = _space_cells(sheet, cell, (beside, top), margin)
     drawing = ImageDraw.Draw(spread)
     for column, lines in enumerate(above):
         middle = beside + (cell[0] + margin) * column + cell[0] / 2
-        _write(drawing, middle, top / 2 - heights[column] / 2, lines, size)
+        _draw_lines(drawing, middle, top / 2 - heights[column] / 2, lines, size)
     for row, lines in enumerate(aside):
         height = sum(line.height + gap for line in lines) - gap * len(lines)
         middle = top + (cell[1] + margin) * row + cell[1] / 2
-        _write(drawing, beside / 2, middle - height / 2, lines, size)
+        _draw_lines(drawing, beside / 2, middle - height / 2, lines, size)
     return spread
 
 
-def _spread(
+def _space_cells(
     sheet: Image.Image, cell: tuple[int, int], offset: tuple[int, int], margin: int
 ) -> Image.Image:
     """The cells of ``sheet`` on white paper, apart from one another."""
@@ -83,25 +83,25 @@ def _spread(
     return paper
 
 
-def _font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
+def _load_font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
     """Ours, or one of the system's for East Asian letters, which ours lacks."""
-    for name in WIDER if any(letter >= FIRST_WIDE for letter in text) else ():
+    for name in CJK_FONTS if any(letter >= FIRST_CJK_LETTER for letter in text) else ():
         with suppress(OSError):  # not installed; Pillow looks in the system's folders
             return ImageFont.truetype(name, max(size, 1))
     return ImageFont.truetype(str(FONT), max(size, 1))
 
 
-def _wrapped(labels: Sequence[Label], size: int, width: int) -> list[_Line]:
+def _wrap_labels(labels: Sequence[Label], size: int, width: int) -> list[_Line]:
     """The lines that the labels break into at ``width`` pixels."""
     lines = []
     for label in labels:
-        font = _font(size, label.text)
-        for text in _broken(label.text, font, width):
-            lines.append(_Line(text, label.holds, width, *_extent(text, font)))
+        font = _load_font(size, label.text)
+        for text in _break_lines(label.text, font, width):
+            lines.append(_Line(text, label.holds, width, *_text_size(text, font)))
     return lines
 
 
-def _extent(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
+def _text_size(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
     """Width and height of a line in pixels.
 
     FreeType 2.14 lifts the dots of small letters, which would make a legend a pixel taller than
@@ -114,7 +114,7 @@ def _extent(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
     return int(right - left), int(height)
 
 
-def _broken(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+def _break_lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -125,18 +125,18 @@ def _broken(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     return lines
 
 
-def _height(lines: Sequence[_Line], gap: int) -> int:
+def _lines_height(lines: Sequence[_Line], gap: int) -> int:
     return sum(line.height + gap for line in lines) - gap
 
 
-def _write(
+def _draw_lines(
     drawing: ImageDraw.ImageDraw, x: float, y: float, lines: Sequence[_Line], size: int
 ) -> None:
     for line in lines:
-        small, font = size, _font(size, line.text)
+        small, font = size, _load_font(size, line.text)
         while small > 0 and font.getlength(line.text) > line.room:
             small -= 1
-            font = _font(small, line.text)
+            font = _load_font(small, line.text)
         ink = INK if line.holds else FAINT_INK
         place = (x, y + line.height / 2)
         drawing.multiline_text(place, line.text, ink, font, "mm", align="center")

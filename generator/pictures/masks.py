@@ -21,7 +21,7 @@ def read_mask(image: Image.Image, round: bool = True) -> Image.Image:
     return image.convert("L")
 
 
-def blur(mask: Image.Image, sigma_x: float, sigma_y: float) -> Image.Image:
+def blur_mask(mask: Image.Image, sigma_x: float, sigma_y: float) -> Image.Image:
     """A Gaussian blur across, then down; sigmas in pixels, 0 is none.
 
     In whole numbers, as OpenCV blurs 8-bit pictures: where a mask is nearly white, one level more
@@ -30,12 +30,12 @@ def blur(mask: Image.Image, sigma_x: float, sigma_y: float) -> Image.Image:
     pixels = np.asarray(mask, np.int64)  # (H,W)
     for axis, sigma in ((1, sigma_x), (0, sigma_y)):
         if sigma > 0:
-            kernel = _whole_kernel(sigma)
+            kernel = _integer_kernel(sigma)
             pixels = (ndimage.correlate1d(pixels, kernel, axis, mode="mirror") + 128) >> 8
     return Image.fromarray(pixels.astype(np.uint8))
 
 
-def _whole_kernel(sigma: float) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def _integer_kernel(sigma: float) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     """A Gaussian of 2 int(2.5 sigma + 0.5) + 1 whole weights that sum to 256.
 
     Each side carries its rounding error on towards the middle, which takes what is left.
@@ -43,14 +43,14 @@ def _whole_kernel(sigma: float) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     reach = int(2.5 * sigma + 0.5)
     exact = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
     exact *= 256 / exact.sum()
-    whole = np.zeros(2 * reach + 1, np.int64)
+    kernel = np.zeros(2 * reach + 1, np.int64)
     error = 0.0
     for index in range(reach):
         wanted = exact[index] + error
-        whole[index] = whole[-1 - index] = np.rint(wanted)
-        error = wanted - whole[index]
-    whole[reach] = 256 - whole.sum()
-    return whole
+        kernel[index] = kernel[-1 - index] = np.rint(wanted)
+        error = wanted - kernel[index]
+    kernel[reach] = 256 - kernel.sum()
+    return kernel
 
 
 def crop_box(mask: Image.Image, padding: int, size: tuple[int, int]) -> Box | None:
@@ -72,14 +72,14 @@ def fit_box(box: Box, size: tuple[int, int], within: tuple[int, int]) -> Box:
     left, top, right, bottom = box
     if (right - left) / (bottom - top) > size[0] / size[1]:
         wanted = int((right - left) / (size[0] / size[1]))
-        top, bottom = _grow(top, bottom, wanted, within[1])
+        top, bottom = _grow_span(top, bottom, wanted, within[1])
     else:
         wanted = int((bottom - top) * (size[0] / size[1]))
-        left, right = _grow(left, right, wanted, within[0])
+        left, right = _grow_span(left, right, wanted, within[0])
     return left, top, right, bottom
 
 
-def _grow(low: int, high: int, wanted: int, limit: int) -> tuple[int, int]:
+def _grow_span(low: int, high: int, wanted: int, limit: int) -> tuple[int, int]:
     missing = wanted - (high - low)
     low -= missing // 2
     high += missing - missing // 2
@@ -103,8 +103,8 @@ def fill_masked(image: Image.Image, mask: Image.Image) -> Image.Image:
     return result.convert("RGB")
 
 
-def veil(image: Image.Image, mask: Image.Image) -> Image.Image:
+def make_overlay(image: Image.Image, mask: Image.Image) -> Image.Image:
     """What stays of ``image``, to be laid over the result: transparent where ``mask`` is white."""
-    kept = Image.new("RGBa", image.size)
-    kept.paste(image.convert("RGBA").convert("RGBa"), mask=ImageOps.invert(mask))
-    return kept.convert("RGBA")
+    overlay = Image.new("RGBa", image.size)
+    overlay.paste(image.convert("RGBA").convert("RGBa"), mask=ImageOps.invert(mask))
+    return overlay.convert("RGBA")

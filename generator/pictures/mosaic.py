@@ -37,19 +37,19 @@ class Mosaic:
         width, height = self.tile
         return ((x, y, x + width, y + height) for y in self.rows for x in self.columns)
 
-    def joined(self, tiles: Sequence[Image.Image]) -> Image.Image:
+    def join(self, tiles: Sequence[Image.Image]) -> Image.Image:
         """Tiles, row by row, as one picture; each fades into its neighbours over the overlap."""
-        whole = Image.new("RGB", self.size)
+        picture = Image.new("RGB", self.size)
         across = len(self.columns)
         for row, top in enumerate(self.rows):
             strip = Image.new("RGB", (self.size[0], self.tile[1]))
             for left, tile in zip(self.columns, tiles[row * across :], strict=False):
-                _lay(strip, tile, (left, 0), self.overlap if left else 0, upright=False)
-            _lay(whole, strip, (0, top), self.overlap if top else 0, upright=True)
-        return whole
+                _paste_faded(strip, tile, (left, 0), self.overlap if left else 0, upright=False)
+            _paste_faded(picture, strip, (0, top), self.overlap if top else 0, upright=True)
+        return picture
 
 
-def _lay(
+def _paste_faded(
     under: Image.Image, tile: Image.Image, place: tuple[int, int], overlap: int, *, upright: bool
 ) -> None:
     """Paste ``tile``, its first ``overlap`` columns (or rows, ``upright``) fading in."""

@@ -7,7 +7,7 @@ which a sampler and the texts that lead to it are looked for.
 import json
 from collections.abc import Iterator, Mapping
 
-from generator.pictures.infotext import write
+from generator.pictures.infotext import write_infotext
 
 SWARM = "sui_image_params"
 PROMPTS = ("prompt", "positive_prompt")
@@ -43,7 +43,7 @@ def infotext_of_json(text: str) -> str:
     if not prompt:
         return ""
     parameters = {key: _first(fields, names) or None for key, names in KEYS.items()}
-    return write(prompt, _first(fields, NEGATIVES), parameters)
+    return write_infotext(prompt, _first(fields, NEGATIVES), parameters)
 
 
 def _first(fields: Object, names: tuple[str, ...]) -> str:

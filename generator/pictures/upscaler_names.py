@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from generator.errors import ModelNotFound
-from generator.models.registry import Kind, ModelFile, Registry
+from generator.models.registry import ModelFile, ModelKind, Registry
 
 LATENT_UPSCALERS: tuple[str, ...] = (
     "Latent",
@@ -17,7 +17,7 @@ LATENT_UPSCALERS: tuple[str, ...] = (
 )
 PLAIN_UPSCALERS: tuple[str, ...] = ("None", "Lanczos", "Nearest")
 
-PUBLISHED: Mapping[str, str] = MappingProxyType(
+PUBLISHED_LABELS: Mapping[str, str] = MappingProxyType(
     {
         "DAT_x2": "DAT x2",
         "DAT_x3": "DAT x3",
@@ -38,9 +38,9 @@ PUBLISHED: Mapping[str, str] = MappingProxyType(
 ``Hires upscaler: R-ESRGAN 4x+``."""
 
 
-STOCK = frozenset(
+AUTOMATIC1111_LABELS = frozenset(
     {
-        *PUBLISHED.values(),
+        *PUBLISHED_LABELS.values(),
         *("LDSR", "BSRGAN", "SwinIR_4x", "SwinIR 4x", "ScuNET", "ScuNET GAN", "ScuNET PSNR"),
         *("R-ESRGAN x4+", "R-ESRGAN x4+ Anime6B", "R-ESRGAN x2+", "Real-ESRGAN 4x plus"),
         *("Real-ESRGAN 4x plus anime 6B", "Real-ESRGAN 2x plus", "ESRGAN 4x", "DAT x2", "DAT x3"),
@@ -49,47 +49,50 @@ STOCK = frozenset(
 """What AUTOMATIC1111 offers before anybody adds a file, earlier versions included; it downloads
 the weights, which Easel does not."""
 
-WITHOUT_WEIGHTS = "Lanczos"  # where no network is here
+FALLBACK = "Lanczos"  # where no network is here
 
 
-def label(file: ModelFile) -> str:
+def label_of(file: ModelFile) -> str:
     """What an upscaler's file is called in lists."""
-    return PUBLISHED.get(file.stem, file.stem)
+    return PUBLISHED_LABELS.get(file.stem, file.stem)
 
 
-def listed(registry: Registry) -> list[ModelFile]:
+def upscaler_files(registry: Registry) -> list[ModelFile]:
     """The files of upscalers, sorted as AUTOMATIC1111 sorts them: by name, capitals alike."""
-    return sorted(registry.index.of(Kind.UPSCALER), key=lambda file: label(file).lower())
+    return sorted(
+        registry.index.files_of(ModelKind.UPSCALER), key=lambda file: label_of(file).lower()
+    )
 
 
 def known_upscalers(registry: Registry, first: Iterable[str] = PLAIN_UPSCALERS) -> tuple[str, ...]:
     """Every name in the order of contract 5.8: those without weights, then the files'."""
-    return (*first, *(label(file) for file in listed(registry)))
+    return (*first, *(label_of(file) for file in upscaler_files(registry)))
 
 
-def stand_in(registry: Registry, name: str) -> str | None:
-    """What is here instead of one of :data:`STOCK`: the file of the likest name, else Lanczos.
+def replacement_for(registry: Registry, name: str) -> str | None:
+    """What is here instead of one of :data:`AUTOMATIC1111_LABELS`: the file of the likest name,
+    else Lanczos.
 
     None for a name that is not AUTOMATIC1111's.
     """
-    known = {_bare(each) for each in STOCK}
-    if _bare(name) not in known:
+    known = {_normalize(each) for each in AUTOMATIC1111_LABELS}
+    if _normalize(name) not in known:
         return None
-    here = {_bare(label(file)): label(file) for file in listed(registry)}
-    likest = difflib.get_close_matches(_bare(name), here, n=1, cutoff=0.0)
-    return here[likest[0]] if likest else WITHOUT_WEIGHTS
+    here = {_normalize(label_of(file)): label_of(file) for file in upscaler_files(registry)}
+    likest = difflib.get_close_matches(_normalize(name), here, n=1, cutoff=0.0)
+    return here[likest[0]] if likest else FALLBACK
 
 
-def _bare(name: str) -> str:
+def _normalize(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum() or letter == "+")
 
 
 def find_upscaler(registry: Registry, name: str) -> ModelFile:
     """The file of a label, a stem or a file's name. Raises :class:`ModelNotFound`."""
     try:
-        return registry.find(Kind.UPSCALER, name)
+        return registry.find(ModelKind.UPSCALER, name)
     except ModelNotFound:
-        stems = (stem for stem, own in PUBLISHED.items() if own.lower() == name.lower())
+        stems = (stem for stem, own in PUBLISHED_LABELS.items() if own.lower() == name.lower())
         for stem in stems:
-            return registry.find(Kind.UPSCALER, stem)
+            return registry.find(ModelKind.UPSCALER, stem)
         raise

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from generator.prompt.grammar import (
     Segment,
     Timing,
-    attention,
-    extra_networks,
-    schedule,
+    parse_attention,
+    parse_extra_networks,
+    schedule_prompt,
     split_and,
-    without_comments,
+    strip_comments,
 )
 from generator.prompt.tokenizer import END, START, Tokenizer
 
-SIZE = 75  # tokens of a chunk beside its start and end mark
+CHUNK_TOKENS = 75  # tokens of a chunk beside its start and end mark
 _COMMA = 267  # ",</w>"
 
 
@@ -28,7 +28,7 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedEmbedding:
     """Trigger ``name`` starts at token ``offset`` (0..74, the start mark not counted)."""
 
     offset: int
@@ -41,11 +41,11 @@ class Chunk:
 
     tokens: tuple[int, ...]
     weights: tuple[float, ...]
-    placed: tuple[Placed, ...] = ()
+    embeddings: tuple[PlacedEmbedding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PromptLayout:
     """The chunks of one text and its token count as the page shows it."""
 
     chunks: tuple[Chunk, ...]
@@ -53,136 +53,138 @@ class Layout:
 
 
 @dataclass
-class _Page:
+class _ChunkBuilder:
     """The chunk being filled and those already full."""
 
     backtrack: int
     chunks: list[Chunk] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
-    placed: list[Placed] = field(default_factory=list)
+    embeddings: list[PlacedEmbedding] = field(default_factory=list)
     last_comma: int = -1
     count: int = 0
 
     def close(self, last: bool = False) -> None:
-        self.count += len(self.tokens) if last else SIZE
-        empty = SIZE - len(self.tokens)
+        self.count += len(self.tokens) if last else CHUNK_TOKENS
+        empty = CHUNK_TOKENS - len(self.tokens)
         self.chunks.append(
             Chunk(
                 (START, *self.tokens, *[END] * (empty + 1)),
                 (1.0, *self.weights, *[1.0] * (empty + 1)),
-                tuple(self.placed),
+                tuple(self.embeddings),
             )
         )
-        self.tokens, self.weights, self.placed, self.last_comma = [], [], [], -1
+        self.tokens, self.weights, self.embeddings, self.last_comma = [], [], [], -1
 
     def move_after_comma(self) -> None:
         """Close the full chunk at its last comma; what follows it opens the next chunk."""
         cut = self.last_comma + 1
-        tokens, weights, placed = self.tokens[cut:], self.weights[cut:], self.placed
+        tokens, weights, embeddings = self.tokens[cut:], self.weights[cut:], self.embeddings
         self.tokens, self.weights = self.tokens[:cut], self.weights[:cut]
-        self.placed = [p for p in placed if p.offset < cut]
+        self.embeddings = [p for p in embeddings if p.offset < cut]
         self.close()
         self.tokens, self.weights = tokens, weights
-        self.placed = [Placed(p.offset - cut, p.name) for p in placed if p.offset >= cut]
+        self.embeddings = [
+            PlacedEmbedding(p.offset - cut, p.name) for p in embeddings if p.offset >= cut
+        ]
 
-    def comma_is_near(self) -> bool:
+    def is_comma_near(self) -> bool:
         return self.last_comma >= 0 and len(self.tokens) - self.last_comma <= self.backtrack
 
     def add(self, token: int, weight: float) -> None:
         if token == _COMMA:
             self.last_comma = len(self.tokens)
-        elif len(self.tokens) == SIZE and self.backtrack and self.comma_is_near():
+        elif len(self.tokens) == CHUNK_TOKENS and self.backtrack and self.is_comma_near():
             self.move_after_comma()
-        if len(self.tokens) == SIZE:
+        if len(self.tokens) == CHUNK_TOKENS:
             self.close()
         self.tokens.append(token)
         self.weights.append(weight)
 
     def add_trigger(self, trigger: Trigger, weight: float) -> None:
-        if len(self.tokens) + trigger.vectors > SIZE:
+        if len(self.tokens) + trigger.vectors > CHUNK_TOKENS:
             self.close()
-        self.place(trigger, weight)
+        self.place_trigger(trigger, weight)
 
-    def place(self, trigger: Trigger, weight: float) -> None:
-        self.placed.append(Placed(len(self.tokens), trigger.name))
+    def place_trigger(self, trigger: Trigger, weight: float) -> None:
+        self.embeddings.append(PlacedEmbedding(len(self.tokens), trigger.name))
         self.tokens += [0] * trigger.vectors
         self.weights += [weight] * trigger.vectors
 
 
-def _find(triggers: Collection[Trigger], ids: Sequence[int], at: int) -> Trigger | None:
+def _find_trigger(triggers: Collection[Trigger], ids: Sequence[int], at: int) -> Trigger | None:
     """The longest trigger that stands at ``ids[at:]``."""
     fitting = [t for t in triggers if t.ids and tuple(ids[at : at + len(t.ids)]) == t.ids]
     return max(fitting, key=lambda t: len(t.ids), default=None)
 
 
 def _add_segment(
-    page: _Page, segment: Segment, ids: Sequence[int], triggers: Collection[Trigger]
+    builder: _ChunkBuilder, segment: Segment, ids: Sequence[int], triggers: Collection[Trigger]
 ) -> None:
     at = 0
     while at < len(ids):
-        trigger = _find(triggers, ids, at) if triggers else None
+        trigger = _find_trigger(triggers, ids, at) if triggers else None
         if trigger is None:
-            page.add(ids[at], segment.weight)
+            builder.add(ids[at], segment.weight)
             at += 1
         else:
-            page.add_trigger(trigger, segment.weight)
+            builder.add_trigger(trigger, segment.weight)
             at += len(trigger.ids)
 
 
-def layout(
+def layout_chunks(
     text: str,
     tokenizer: Tokenizer,
     backtrack: int = 20,
     triggers: Collection[Trigger] = (),
     parse: bool = True,
-) -> Layout:
+) -> PromptLayout:
     """Chunks of one text; at least one. ``parse=False`` takes emphasis and BREAK literally.
 
     ``backtrack`` is the option ``comma_padding_backtrack``: how many tokens may move to the next
     chunk so that it starts after a comma; 0 turns it off.
     """
-    page = _Page(backtrack)
-    for segment in attention(text) if parse else (Segment(text, 1.0),):
+    builder = _ChunkBuilder(backtrack)
+    for segment in parse_attention(text) if parse else (Segment(text, 1.0),):
         if segment.is_break:
-            page.close()
+            builder.close()
         else:
-            _add_segment(page, segment, tokenizer.encode(segment.text), triggers)
-    if page.tokens or not page.chunks:
-        page.close(last=True)
-    return Layout(tuple(page.chunks), page.count)
+            _add_segment(builder, segment, tokenizer.encode(segment.text), triggers)
+    if builder.tokens or not builder.chunks:
+        builder.close(last=True)
+    return PromptLayout(tuple(builder.chunks), builder.count)
 
 
-def old_layout(
+def layout_chunks_old(
     text: str, tokenizer: Tokenizer, triggers: Collection[Trigger] = (), parse: bool = True
-) -> Layout:
+) -> PromptLayout:
     """One chunk as AUTOMATIC1111 made it in 2022: each bracket scales all that follows it.
 
     For the option ``use_old_emphasis_implementation``; what does not fit in 75 tokens is lost.
     """
     ids, at, weight = tokenizer.encode(text), 0, 1.0
-    page = _Page(0)
+    builder = _ChunkBuilder(0)
     factors = tokenizer.bracket_factors if parse else {}
     while at < len(ids):
-        trigger = _find(triggers, ids, at)
+        trigger = _find_trigger(triggers, ids, at)
         if ids[at] in factors:
             weight *= factors[ids[at]]
             at += 1
         elif trigger is None:
-            page.tokens.append(ids[at])
-            page.weights.append(weight)
+            builder.tokens.append(ids[at])
+            builder.weights.append(weight)
             at += 1
         else:
-            page.place(trigger, weight)
+            builder.place_trigger(trigger, weight)
             at += len(trigger.ids)
-    count = len(page.tokens)
-    page.tokens, page.weights = page.tokens[:SIZE], page.weights[:SIZE]
-    page.close(last=True)
-    return Layout(tuple(page.chunks), count)
+    count = len(builder.tokens)
+    builder.tokens, builder.weights = builder.tokens[:CHUNK_TOKENS], builder.weights[:CHUNK_TOKENS]
+    builder.close(last=True)
+    return PromptLayout(tuple(builder.chunks), count)
 
 
 @dataclass(frozen=True, slots=True)
-class Counting:
+class TokenCountOptions:
     """How to count tokens: as a pass of ``steps`` steps under these options would read them."""
 
     steps: int = 20
@@ -194,15 +196,21 @@ class Counting:
 
 
 def token_count(
-    prompt: str, tokenizer: Tokenizer, how: Counting = Counting(), negative: bool = False
+    prompt: str,
+    tokenizer: Tokenizer,
+    options: TokenCountOptions = TokenCountOptions(),
+    negative: bool = False,
 ) -> tuple[int, int]:
     """Tokens of the longest variant of ``prompt`` and the room they take, a multiple of 75.
 
     A negative prompt keeps its tags and is not split at AND (contract section 2.1).
     """
-    text = without_comments(prompt) if how.comments else prompt
-    parts = [text] if negative else [part.text for part in split_and(extra_networks(text)[0])]
-    timing = Timing(how.steps, old=how.old_scheduling)
-    texts = {entry.text for part in parts for entry in schedule(part, timing)}
-    count = max(layout(t, tokenizer, how.backtrack, how.triggers, how.parse).count for t in texts)
-    return count, SIZE * -(-max(count, 1) // SIZE)
+    text = strip_comments(prompt) if options.comments else prompt
+    parts = [text] if negative else [part.text for part in split_and(parse_extra_networks(text)[0])]
+    timing = Timing(options.steps, old=options.old_scheduling)
+    texts = {entry.text for part in parts for entry in schedule_prompt(part, timing)}
+    count = max(
+        layout_chunks(t, tokenizer, options.backtrack, options.triggers, options.parse).count
+        for t in texts
+    )
+    return count, CHUNK_TOKENS * -(-max(count, 1) // CHUNK_TOKENS)

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from generator.prompt.chunks import Chunk, Trigger, layout, old_layout
-from generator.prompt.grammar import Timing, schedule, split_and
+from generator.prompt.chunks import Chunk, Trigger, layout_chunks, layout_chunks_old
+from generator.prompt.grammar import Timing, schedule_prompt, split_and
 from generator.prompt.limits import check_chunks
 from generator.prompt.tokenizer import Tokenizer
 
 if TYPE_CHECKING:  # its import needs generator.models.torchvision_ops first
     from transformers import CLIPTextModel
 
-AT_ONCE = 64  # chunks that the text encoder reads together
+CHUNKS_PER_CALL = 64  # chunks that the text encoder reads together
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class ScheduledContext:
     """What holds up to and including denoiser call ``end`` (the first call is 0)."""
 
     end: int
@@ -33,19 +33,19 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Strand:
+class WeightedPrompt:
     """One side of an ``AND``: its weight, and its encoded texts over the steps."""
 
     weight: float
-    stages: tuple[Stage, ...]
+    stages: tuple[ScheduledContext, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Conditioning:
     """Encoded prompts of a batch: for each picture its positive strands and negative stages."""
 
-    positive: tuple[tuple[Strand, ...], ...]
-    negative: tuple[tuple[Stage, ...], ...]
+    positive: tuple[tuple[WeightedPrompt, ...], ...]
+    negative: tuple[tuple[ScheduledContext, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,9 @@ class PromptEncoder:
     inversions: Sequence[TextualInversion] = ()
     seconds: float = 0.0
     learning: bool = False  # gradients reach the inversions' vectors
-    used: dict[str, None] = field(default_factory=dict)  # textual inversions met, in order
+    used_embeddings: dict[str, None] = field(
+        default_factory=dict
+    )  # textual inversions met, in order
     pause: Callable[[], None] = lambda: None  # called between pieces of work; may raise to end it
 
     def encode(self, texts: Sequence[str]) -> Tensor:
@@ -89,20 +91,20 @@ class PromptEncoder:
         rows: list[list[Chunk]] = []
         for text in texts:
             self.pause()
-            rows.append(list(self._layout(text)))
+            rows.append(list(self._chunks_of(text)))
         longest = max(len(row) for row in rows)
         check_chunks(len(rows), longest)
         for row in rows:
-            row.extend(list(self._layout("")) * (longest - len(row)))
+            row.extend(list(self._chunks_of("")) * (longest - len(row)))
         columns = zip(*rows, strict=True)
         return torch.cat([self._encode_chunks(column) for column in columns], dim=1)
 
-    def _layout(self, text: str) -> tuple[Chunk, ...]:
+    def _chunks_of(self, text: str) -> tuple[Chunk, ...]:
         parse = self.options.emphasis != "None"
         if self.options.use_old_emphasis_implementation:
-            return old_layout(text, self.tokenizer, self._triggers, parse).chunks
+            return layout_chunks_old(text, self.tokenizer, self._triggers, parse).chunks
         backtrack = self.options.comma_padding_backtrack
-        return layout(text, self.tokenizer, backtrack, self._triggers, parse).chunks
+        return layout_chunks(text, self.tokenizer, backtrack, self._triggers, parse).chunks
 
     @cached_property
     def _triggers(self) -> tuple[Trigger, ...]:
@@ -117,16 +119,16 @@ class PromptEncoder:
         weights = torch.tensor([chunk.weights for chunk in chunks], device=device)
         started = time.perf_counter()
         parts = []
-        for start in range(0, len(chunks), AT_ONCE):
+        for start in range(0, len(chunks), CHUNKS_PER_CALL):
             self.pause()
-            part = slice(start, start + AT_ONCE)
-            with self._inversions_in(chunks[part]), torch.set_grad_enabled(self.learning):
-                parts.append(self._run(tokens[part]).float())
+            part = slice(start, start + CHUNKS_PER_CALL)
+            with self._insert_embeddings(chunks[part]), torch.set_grad_enabled(self.learning):
+                parts.append(self._run_encoder(tokens[part]).float())
         hidden = torch.cat(parts) if len(parts) > 1 else parts[0]
         self.seconds += time.perf_counter() - started
-        return emphasise(hidden, weights, self.options.emphasis)
+        return apply_emphasis(hidden, weights, self.options.emphasis)
 
-    def _run(self, tokens: Tensor) -> Tensor:
+    def _run_encoder(self, tokens: Tensor) -> Tensor:
         skip = min(self.options.clip_skip, self.model.config.num_hidden_layers)
         if skip <= 1:
             return self.model(input_ids=tokens).last_hidden_state  # (n, 77, width)
@@ -134,26 +136,28 @@ class PromptEncoder:
         return self.model.final_layer_norm(states[-skip])
 
     @contextmanager
-    def _inversions_in(self, chunks: Sequence[Chunk]) -> Iterator[None]:
+    def _insert_embeddings(self, chunks: Sequence[Chunk]) -> Iterator[None]:
         """Put the learned vectors in place of the zeros that the layout left for them."""
-        if not any(chunk.placed for chunk in chunks):
+        if not any(chunk.embeddings for chunk in chunks):
             yield
             return
-        hook = self.model.get_input_embeddings().register_forward_hook(self._inserter(chunks))
+        hook = self.model.get_input_embeddings().register_forward_hook(self._embedding_hook(chunks))
         try:
             yield
         finally:
             hook.remove()
 
-    def _inserter(self, chunks: Sequence[Chunk]) -> Callable[[nn.Module, object, Tensor], Tensor]:
+    def _embedding_hook(
+        self, chunks: Sequence[Chunk]
+    ) -> Callable[[nn.Module, object, Tensor], Tensor]:
         by_name = {inversion.name: inversion.vectors for inversion in self.inversions}
 
         def insert(_module: nn.Module, _inputs: object, embedded: Tensor) -> Tensor:
             result = embedded.clone()  # (n, 77, width)
             for row, chunk in enumerate(chunks):
-                for placed in chunk.placed:
+                for placed in chunk.embeddings:
                     vectors = by_name[placed.name]
-                    self.used[placed.name] = None
+                    self.used_embeddings[placed.name] = None
                     start = placed.offset + 1  # after the start mark
                     result[row, start : start + len(vectors)] = vectors.to(result)
             return result
@@ -161,7 +165,7 @@ class PromptEncoder:
         return insert
 
 
-def emphasise(hidden: Tensor, weights: Tensor, mode: str) -> Tensor:
+def apply_emphasis(hidden: Tensor, weights: Tensor, mode: str) -> Tensor:
     """Weigh each token's vector: ``hidden`` (n, 77, width), ``weights`` (n, 77).
 
     "Original" restores the mean of the whole tensor afterwards (contract section 2.8).
@@ -185,20 +189,21 @@ def encode_prompts(
     ``timing`` counts denoiser calls: twice the steps for second-order samplers. Tags and comments
     must be gone already. The negative prompts are not split at AND (contract section 2.1).
     """
-    known: dict[str, tuple[Stage, ...]] = {}
+    known: dict[str, tuple[ScheduledContext, ...]] = {}
 
-    def stages(text: str) -> tuple[Stage, ...]:
+    def stages(text: str) -> tuple[ScheduledContext, ...]:
         if text not in known:
-            entries = schedule(text, timing)
+            entries = schedule_prompt(text, timing)
             contexts = encoder.encode([entry.text for entry in entries])
             known[text] = tuple(
-                Stage(entry.end, context) for entry, context in zip(entries, contexts, strict=True)
+                ScheduledContext(entry.end, context)
+                for entry, context in zip(entries, contexts, strict=True)
             )
         return known[text]
 
     return Conditioning(
         tuple(
-            tuple(Strand(part.weight, stages(part.text)) for part in split_and(prompt))
+            tuple(WeightedPrompt(part.weight, stages(part.text)) for part in split_and(prompt))
             for prompt in positive
         ),
         tuple(stages(prompt) for prompt in negative),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from generator.prompt.editing import boundaries, parse, render
+from generator.prompt.edit_syntax import boundaries, parse_edits, render_step
 
 BREAK = ("BREAK", -1.0)  # how a chunk break looks among segments
 
@@ -45,7 +45,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Scheduled:
+class ScheduledText:
     """``text`` holds up to and including schedule step ``end``."""
 
     end: int
@@ -53,7 +53,7 @@ class Scheduled:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PromptPart:
     """One side of an ``AND``."""
 
     text: str
@@ -61,19 +61,19 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
+class ExtraNetworkTag:
     """An extra network: ``<kind:argument:argument:key=value>``."""
 
     kind: str
     arguments: tuple[str, ...]
 
     @property
-    def positional(self) -> tuple[str, ...]:
+    def positional_arguments(self) -> tuple[str, ...]:
         """Arguments without exactly one ``=``; the first is the network's name."""
         return tuple(a for a in self.arguments if a.count("=") != 1)
 
     @property
-    def named(self) -> dict[str, str]:
+    def named_arguments(self) -> dict[str, str]:
         """Arguments of the form ``key=value``."""
         pairs = (a.partition("=") for a in self.arguments if a.count("=") == 1)
         return {key: value for key, _, value in pairs}
@@ -132,7 +132,7 @@ class _Segments:
         for start in self.square:
             self.multiply(start, 1 / 1.1)
 
-    def merged(self) -> Iterator[Segment]:
+    def merge(self) -> Iterator[Segment]:
         """Neighbours of one weight as one run."""
         runs = zip(self.weights, self.texts, strict=True)
         for weight, alike in groupby(runs, key=itemgetter(0)):
@@ -151,82 +151,84 @@ def split_at_breaks(text: str) -> list[str]:
     return runs
 
 
-def attention(text: str) -> tuple[Segment, ...]:
+def parse_attention(text: str) -> tuple[Segment, ...]:
     """Emphasis and chunk breaks: ``"a (b:1.2)"`` -> ``("a ", 1), ("b", 1.2)``; never empty.
 
     ``(x)`` multiplies by 1.1, ``[x]`` divides by it, ``(x:w)`` multiplies by w; brackets left
     open reach to the end (contract section 2.2).
     """
-    found = _Segments()
+    segments = _Segments()
     for match in _MARKS.finditer(text):
-        _read_mark(match.group(), found)
-    found.close_all()
-    return tuple(found.merged())
+        _read_mark(match.group(), segments)
+    segments.close_all()
+    return tuple(segments.merge())
 
 
-def _read_mark(mark: str, found: _Segments) -> None:
+def _read_mark(mark: str, segments: _Segments) -> None:
     if mark[0] == "\\":
-        found.add(mark[1:])  # a lone backslash vanishes
+        segments.add(mark[1:])  # a lone backslash vanishes
     elif mark == "(":
-        found.round.append(len(found.texts))
+        segments.round.append(len(segments.texts))
     elif mark == "[":
-        found.square.append(len(found.texts))
-    elif mark[0] == ":" and mark[-1] == ")" and found.round:
-        _weigh(mark, found)
-    elif mark == ")" and found.round:
-        found.multiply(found.round.pop(), 1.1)
-    elif mark == "]" and found.square:
-        found.multiply(found.square.pop(), 1 / 1.1)
+        segments.square.append(len(segments.texts))
+    elif mark[0] == ":" and mark[-1] == ")" and segments.round:
+        _apply_weight(mark, segments)
+    elif mark == ")" and segments.round:
+        segments.multiply(segments.round.pop(), 1.1)
+    elif mark == "]" and segments.square:
+        segments.multiply(segments.square.pop(), 1 / 1.1)
     else:
-        found.add_plain(mark)
+        segments.add_plain(mark)
 
 
-def _weigh(mark: str, found: _Segments) -> None:
+def _apply_weight(mark: str, segments: _Segments) -> None:
     try:
         weight = float(mark[1:-1])
     except ValueError:  # "(a:1.2.3)": no number, so the text stands as written
-        found.add_plain(mark[:-1])
-        found.multiply(found.round.pop(), 1.1)
+        segments.add_plain(mark[:-1])
+        segments.multiply(segments.round.pop(), 1.1)
         return
-    found.multiply(found.round.pop(), weight)
+    segments.multiply(segments.round.pop(), weight)
 
 
-def schedule(text: str, timing: Timing) -> tuple[Scheduled, ...]:
+def schedule_prompt(text: str, timing: Timing) -> tuple[ScheduledText, ...]:
     """Prompt editing and alternation spelled out; the last entry ends at ``timing.steps``.
 
     A text that does not parse is used literally for all steps (contract section 2.4).
     """
-    tree = parse(text, timing.boundary)
+    tree = parse_edits(text, timing.boundary)
     if tree is None:
-        return (Scheduled(timing.steps, text),)
+        return (ScheduledText(timing.steps, text),)
     ends = sorted({timing.steps, *boundaries(tree, timing.steps)})
-    return tuple(Scheduled(end, render(tree, end)) for end in ends)
+    return tuple(ScheduledText(end, render_step(tree, end)) for end in ends)
 
 
-def split_and(prompt: str) -> tuple[Part, ...]:
+def split_and(prompt: str) -> tuple[PromptPart, ...]:
     """The sides of ``AND`` with their weights; one part of weight 1 for most prompts.
 
     A number after a last colon is a weight even without ``AND``: ``"time 10:30"`` weighs 30, as
     in AUTOMATIC1111 (contract section 2.5).
     """
-    return tuple(_part(side) for side in _AND.split(prompt))
+    return tuple(_parse_part(side) for side in _AND.split(prompt))
 
 
-def _part(side: str) -> Part:
+def _parse_part(side: str) -> PromptPart:
     text, colon, number = side.rpartition(":")
     if not colon or not _PART_WEIGHT.fullmatch(number.strip()):
-        return Part(side.rstrip())
-    return Part(text.rstrip(), float(number))
+        return PromptPart(side.rstrip())
+    return PromptPart(text.rstrip(), float(number))
 
 
-def extra_networks(prompt: str) -> tuple[str, tuple[Tag, ...]]:
+def parse_extra_networks(prompt: str) -> tuple[str, tuple[ExtraNetworkTag, ...]]:
     """The prompt without its ``<kind:...>`` tags, and the tags in order."""
     end = prompt.rfind(">") + 1  # a "<" behind it begins no tag, and costs no search for an end
     head = prompt[:end]
-    tags = tuple(Tag(m.group(1), tuple(m.group(2).split(":"))) for m in _TAG.finditer(head))
+    tags = tuple(
+        ExtraNetworkTag(m.group(1), tuple(m.group(2).split(":"))) for m in _TAG.finditer(head)
+    )
     return _TAG.sub("", head) + prompt[end:], tags
 
 
-def without_comments(prompt: str) -> str:
+def strip_comments(prompt: str) -> str:
     """The prompt without what stands between ``#`` and the end of a line."""
     return _COMMENT.sub("\n", _COMMENT_LINE.sub("\n", prompt))

@@ -5,18 +5,18 @@ anything; the web process judges those of a request before it waits in the queue
 """
 
 from generator.errors import BadRequest
-from generator.prompt.editing import Alternation, Edit, Text, boundaries, parse
+from generator.prompt.edit_syntax import Alternation, Edit, Text, boundaries, parse_edits
 from generator.prompt.grammar import (
     Timing,
-    attention,
-    extra_networks,
+    parse_attention,
+    parse_extra_networks,
     split_and,
     split_at_breaks,
 )
 from generator.request import GenerationRequest
 
 PROMPTS = ("prompt", "negative_prompt")
-LONGEST = 40_000  # characters, styles included
+MAX_CHARACTERS = 40_000  # characters, styles included
 MOST_STYLES = 200
 MOST_CHUNKS = 100  # of 75 tokens; BREAK ends one
 MOST_ENCODED = 4_000  # of all variants of a text
@@ -25,15 +25,15 @@ MOST_BRACKETS = 1_000  # opening ones
 MOST_CHOICES = 1_000  # "|"
 MOST_TAGS = 2_000
 MOST_NETWORKS = 64  # different ones that tags name
-HEAVIEST = 1_000.0  # weight of words; far less already draws noise
+MAX_WEIGHT = 1_000.0  # weight of words; far less already draws noise
 MOST_PIECES = 500_000  # pieces of text that editing and alternation put together
-MOST_SPELLED = 4_000_000  # characters of all variants together
+MAX_VARIANT_CHARACTERS = 4_000_000  # characters of all variants together
 
 
 def check_request(request: GenerationRequest) -> None:
     """Judge the prompts of a request as they stand. Raises :class:`BadRequest` naming the field."""
     steps = request.sampling.steps
-    _few(len(request.styles), MOST_STYLES, "styles", "styles")
+    _check_count(len(request.styles), MOST_STYLES, "styles", "styles")
     check_prompt(request.prompt, steps, "prompt")
     check_prompt(request.negative_prompt, steps, "negative_prompt", negative=True)
     fix = request.hires
@@ -54,19 +54,19 @@ def check_prompt(text: str, steps: int, field: str, *, negative: bool = False) -
 
     A negative prompt has neither AND nor tags (contract section 2.1).
     """
-    _few(len(text), LONGEST, "characters", field)
-    _few(text.count("(") + text.count("["), MOST_BRACKETS, "opening brackets", field)
-    _few(text.count("|"), MOST_CHOICES, "choices between |", field)
-    bare, tags = (text, ()) if negative else extra_networks(text)
-    _few(len(tags), MOST_TAGS, "tags", field)
-    networks = {(tag.kind, *tag.positional[:1]) for tag in tags}
-    _few(len(networks), MOST_NETWORKS, "different networks in tags", field)
-    _few(len(split_at_breaks(bare)), MOST_CHUNKS, "chunks between BREAK", field)
+    _check_count(len(text), MAX_CHARACTERS, "characters", field)
+    _check_count(text.count("(") + text.count("["), MOST_BRACKETS, "opening brackets", field)
+    _check_count(text.count("|"), MOST_CHOICES, "choices between |", field)
+    bare, tags = (text, ()) if negative else parse_extra_networks(text)
+    _check_count(len(tags), MOST_TAGS, "tags", field)
+    networks = {(tag.kind, *tag.positional_arguments[:1]) for tag in tags}
+    _check_count(len(networks), MOST_NETWORKS, "different networks in tags", field)
+    _check_count(len(split_at_breaks(bare)), MOST_CHUNKS, "chunks between BREAK", field)
     if negative:
         _check_part(bare, steps, field)
         return
     parts = split_and(bare)
-    _few(len(parts), MOST_PARTS, "parts between AND", field)
+    _check_count(len(parts), MOST_PARTS, "parts between AND", field)
     for part in parts:
         check_weight(part.weight, part.text, field)
         _check_part(part.text, steps, field)
@@ -74,39 +74,39 @@ def check_prompt(text: str, steps: int, field: str, *, negative: bool = False) -
 
 def check_weight(weight: float, text: str, field: str = "prompt") -> None:
     """Refuse a weight that would leave no number of a picture whole."""
-    if not abs(weight) <= HEAVIEST:  # NaN too
+    if not abs(weight) <= MAX_WEIGHT:  # NaN too
         raise BadRequest(
-            f"the weight of {text.strip()[:40]!r} is {weight:.3g}; at most {HEAVIEST:g}.", field
+            f"the weight of {text.strip()[:40]!r} is {weight:.3g}; at most {MAX_WEIGHT:g}.", field
         )
 
 
 def check_chunks(variants: int, chunks: int) -> None:
     """Refuse more chunks of 75 tokens than are encoded, of one text or of all its variants."""
-    _few(chunks, MOST_CHUNKS, "chunks of 75 tokens", "prompt")
-    _few(variants * chunks, MOST_ENCODED, "chunks of 75 tokens in all its edits", "prompt")
+    _check_count(chunks, MOST_CHUNKS, "chunks of 75 tokens", "prompt")
+    _check_count(variants * chunks, MOST_ENCODED, "chunks of 75 tokens in all its edits", "prompt")
 
 
 def _check_part(text: str, steps: int, field: str) -> None:
-    for segment in attention(text):
+    for segment in parse_attention(text):
         check_weight(segment.weight, segment.text, field)
-    tree = parse(text, Timing(steps).boundary)
+    tree = parse_edits(text, Timing(steps).boundary)
     if tree is None:
         return
     variants = len({steps, *boundaries(tree, steps)})
-    _few(_pieces(tree) * variants, MOST_PIECES, "pieces of text in edits", field)
-    _few(len(text) * variants, MOST_SPELLED, "characters in all its edits", field)
+    _check_count(_count_pieces(tree) * variants, MOST_PIECES, "pieces of text in edits", field)
+    _check_count(len(text) * variants, MAX_VARIANT_CHARACTERS, "characters in all its edits", field)
 
 
-def _pieces(text: Text) -> int:
+def _count_pieces(text: Text) -> int:
     count = len(text)
     for node in text:
         if isinstance(node, Edit):
-            count += _pieces(node.before) + _pieces(node.after)
+            count += _count_pieces(node.before) + _count_pieces(node.after)
         elif isinstance(node, Alternation):
-            count += sum(map(_pieces, node.options))
+            count += sum(map(_count_pieces, node.options))
     return count
 
 
-def _few(count: int, most: int, what: str, field: str) -> None:
+def _check_count(count: int, most: int, what: str, field: str) -> None:
     if count > most:
         raise BadRequest(f"{count:,} {what}; at most {most:,}.", field)

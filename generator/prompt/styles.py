@@ -12,10 +12,10 @@ from pathlib import Path
 from generator.atomic_file import shared_mode, write_atomically
 from generator.errors import BadRequest, ModelUnreadable
 from generator.models.plain_files import open_plain
-from generator.prompt.grammar import without_comments
+from generator.prompt.grammar import strip_comments
 from generator.reasons import reason_of
 
-LARGEST = 1 << 23  # bytes of a file of styles
+MAX_FILE_BYTES = 1 << 23  # bytes of a file of styles
 LONGEST_STYLED = 40_000  # characters of a prompt with its styles
 SEPARATOR = re.compile(r"\Asep=[,;\t]\r?\n", re.IGNORECASE)  # which spreadsheets write first
 COMMENT = "#"  # how the name of a row begins that is none
@@ -73,14 +73,14 @@ def rows_of(path: Path) -> list[Style]:
     """
     try:
         with open_plain(path) as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         return []
     except ModelUnreadable as error:
         raise BadRequest(f"{error}.") from error
-    if len(content) > LARGEST:
-        raise BadRequest(f"{path.name} is larger than {LARGEST:,} bytes: split it.")
-    text = SEPARATOR.sub("", _decoded(content).replace("\0", "").lstrip("\r\n"))
+    if len(content) > MAX_FILE_BYTES:
+        raise BadRequest(f"{path.name} is larger than {MAX_FILE_BYTES:,} bytes: split it.")
+    text = SEPARATOR.sub("", _decode(content).replace("\0", "").lstrip("\r\n"))
     heading = (text.splitlines() or [""])[0]
     comma = max(",;\t", key=heading.count)
     table = csv.DictReader(io.StringIO(text, newline=""), delimiter=comma, skipinitialspace=True)
@@ -92,14 +92,14 @@ def rows_of(path: Path) -> list[Style]:
                 "It should be: name,prompt,negative_prompt."
             )
         table.fieldnames = columns
-        return [_style(row, path) for row in table]
+        return [_to_style(row, path) for row in table]
     except csv.Error as error:
         raise BadRequest(
             f"{path.name}, line {table.line_num}: quotes that do not close, or too long. Mend it."
         ) from error
 
 
-def _decoded(content: bytes) -> str:
+def _decode(content: bytes) -> str:
     """The text of a table: UTF-16 by its byte-order mark or zeros, UTF-8, Windows' Western one."""
     if b"\0" in content[:2] and not content.startswith(b"\0\0"):
         return content.decode("utf-16-be" if content[0] == 0 else "utf-16-le", "replace")
@@ -111,7 +111,7 @@ def _decoded(content: bytes) -> str:
         return content.decode("cp1252", "replace")
 
 
-def _style(row: dict[str, str | None], path: Path) -> Style:
+def _to_style(row: dict[str, str | None], path: Path) -> Style:
     prompt = row["prompt"] if "prompt" in row else row.get("text")
     return Style(row.get("name") or "", prompt or "", row.get("negative_prompt") or "", path)
 
@@ -149,7 +149,7 @@ def apply_styles(prompt: str, pieces: Iterable[str]) -> str:
     return prompt
 
 
-def styled(
+def apply_named_styles(
     prompt: str,
     negative_prompt: str,
     names: Sequence[str],
@@ -163,14 +163,14 @@ def styled(
     """
     chosen = [styles[name] for name in names if name in styles]
     if comments and chosen:
-        prompt, negative_prompt = without_comments(prompt), without_comments(negative_prompt)
+        prompt, negative_prompt = strip_comments(prompt), strip_comments(negative_prompt)
     return (
         apply_styles(prompt, (s.prompt for s in chosen)),
         apply_styles(negative_prompt, (s.negative_prompt for s in chosen)),
     )
 
 
-def unstyled(
+def extract_styles(
     prompt: str, negative_prompt: str, styles: Iterable[Style]
 ) -> tuple[tuple[str, ...], str, str]:
     """Names of the styles that both prompts show, in the order of their application, and the rest.
@@ -179,21 +179,24 @@ def unstyled(
     one (contract section 6.4); then the remainder is looked at again.
     """
     known = [style for style in styles if style.prompt or style.negative_prompt]
-    found: list[str] = []
+    names: list[str] = []
     while known:
         for style in known:
-            rest = _without(prompt, style.prompt), _without(negative_prompt, style.negative_prompt)
+            rest = (
+                _remove_piece(prompt, style.prompt),
+                _remove_piece(negative_prompt, style.negative_prompt),
+            )
             if rest[0] is not None and rest[1] is not None:
                 prompt, negative_prompt = rest[0], rest[1]
-                found.insert(0, style.name)
+                names.insert(0, style.name)
                 known = [other for other in known if other.name != style.name]
                 break
         else:
             break
-    return tuple(found), prompt, negative_prompt
+    return tuple(names), prompt, negative_prompt
 
 
-def _without(prompt: str, piece: str) -> str | None:
+def _remove_piece(prompt: str, piece: str) -> str | None:
     """``prompt`` before ``piece`` was applied to it; None if it was not."""
     before, mark, after = piece.strip().partition("{prompt}")
     if mark:

@@ -54,9 +54,9 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Token ids of ``text`` without start and end marks; any string is valid."""
         cleaned = " ".join(ftfy.fix_text(text).split()).lower()
-        return [i for word in _WORDS.findall(cleaned) for i in self._word(word)]
+        return [i for word in _WORDS.findall(cleaned) for i in self._encode_word(word)]
 
-    def _word(self, word: str) -> list[int]:
+    def _encode_word(self, word: str) -> list[int]:
         if word in self.ids and word.startswith("<|"):
             return [self.ids[word]]
         letters = [self.letters[byte] for byte in word.encode("utf-8", "replace")]

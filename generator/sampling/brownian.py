@@ -14,15 +14,15 @@ import torchsde
 from torch import Tensor
 from torchsde._brownian import brownian_interval
 
-from generator.sampling.noise import generator
+from generator.sampling.noise import make_random_source
 
 
 @contextmanager
-def _drawn_from(source: str, device: torch.device) -> Iterator[None]:
+def _use_random_source(source: str, device: torch.device) -> Iterator[None]:
     """Let torchsde's nodes draw from our RNG source; it has no parameter for that."""
 
     def draw(size: Sequence[int], dtype: torch.dtype, where: torch.device, seed: int) -> Tensor:
-        return generator(int(seed), source, device)(tuple(size)).to(where, dtype)
+        return make_random_source(int(seed), source, device)(tuple(size)).to(where, dtype)
 
     with patch.object(brownian_interval, "_randn", draw), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # levels a rounding error outside the interval
@@ -55,7 +55,7 @@ class BrownianNoise:
         else:
             entropies, shape_of_tree = list(seeds), (1, *shape)
         start = torch.zeros(shape_of_tree)
-        with _drawn_from(source, self._device):
+        with _use_random_source(source, self._device):
             self._trees = [
                 torchsde.BrownianTree(low.cpu(), start, high.cpu(), entropy=entropy)
                 for entropy in entropies
@@ -64,7 +64,7 @@ class BrownianNoise:
     def __call__(self, sigma: Tensor, target: Tensor) -> Tensor:
         """The increment from ``sigma`` down to ``target``, divided by its standard deviation."""
         low, high = sorted((sigma.cpu(), target.cpu()))
-        with _drawn_from(self._source, self._device):
+        with _use_random_source(self._source, self._device):
             rises = torch.cat([tree(low, high) for tree in self._trees])  # (B, C, h, w)
         sign = 1 if sigma < target else -1
         return (rises * sign / (high - low).sqrt()).to(sigma.device)

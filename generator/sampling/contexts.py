@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from generator.prompt.conditioning import Conditioning, Stage
+from generator.prompt.conditioning import Conditioning, ScheduledContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +22,18 @@ class Contexts:
     weights: tuple[float, ...]  # of each positive row
 
     @property
-    def even(self) -> bool:
+    def has_equal_lengths(self) -> bool:
         """Whether positives and negatives fit into one call."""
         return self.positive.shape[1] == self.negative.shape[1]
 
-    def repeating(self) -> "Contexts":
+    def repeat_negatives(self) -> "Contexts":
         """Negatives that repeat their last vector, or are cut, to the positives' length."""
         length = self.positive.shape[1]
         missing = max(length - self.negative.shape[1], 0)
         tail = self.negative[:, -1:].repeat(1, missing, 1)
         return replace(self, negative=torch.cat([self.negative, tail], 1)[:, :length])
 
-    def filled(self, empty: Tensor) -> "Contexts":
+    def fill_with_empty(self, empty: Tensor) -> "Contexts":
         """The shorter side filled up with empty prompts, (77, width) each."""
         short = self.positive.shape[1] - self.negative.shape[1]
         return replace(
@@ -45,16 +45,18 @@ class Contexts:
 
 def contexts_at(conditioning: Conditioning, call: int, device: torch.device) -> Contexts:
     """What holds at denoiser call ``call``, the first being 0."""
-    strands = [(i, strand) for i, row in enumerate(conditioning.positive) for strand in row]
+    weighted_prompts = [
+        (i, strand) for i, row in enumerate(conditioning.positive) for strand in row
+    ]
     return Contexts(
-        _stack([_at(strand.stages, call) for _, strand in strands]).to(device),
-        _stack([_at(stages, call) for stages in conditioning.negative]).to(device),
-        tuple(i for i, _ in strands),
-        tuple(strand.weight for _, strand in strands),
+        _stack([_context_at(strand.stages, call) for _, strand in weighted_prompts]).to(device),
+        _stack([_context_at(stages, call) for stages in conditioning.negative]).to(device),
+        tuple(i for i, _ in weighted_prompts),
+        tuple(strand.weight for _, strand in weighted_prompts),
     )
 
 
-def _at(stages: Sequence[Stage], call: int) -> Tensor:
+def _context_at(stages: Sequence[ScheduledContext], call: int) -> Tensor:
     """The first stage whose end is not before ``call``."""
     return next((s.context for s in stages if call <= s.end), stages[-1].context)
 

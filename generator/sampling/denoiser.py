@@ -15,14 +15,20 @@ from generator.errors import NotANumber
 from generator.hooks import Ended
 from generator.prompt.conditioning import Conditioning
 from generator.request import Stop
-from generator.sampling.blending import Blend
 from generator.sampling.contexts import Contexts, contexts_at
-from generator.sampling.hearing import Hearing
-from generator.sampling.lcm import consistent, distilled, distilled_timestep
-from generator.sampling.network import Network, Refinement, Relief, Rows, Side
+from generator.sampling.lcm import apply_consistency, distilled_table, distilled_timestep
+from generator.sampling.mask_blend import Blend
+from generator.sampling.predictor import (
+    GuidanceSide,
+    NoisePredictor,
+    RefinerNetwork,
+    RefinerSwitch,
+    Rows,
+)
+from generator.sampling.step_hooks import StepHooks
 
-Model = Callable[[Tensor, Tensor, Tensor, Rows], Tensor]  # x, level, context
-StepWatch = Callable[[int, Tensor | None], Stop]
+Evaluate = Callable[[Tensor, Tensor, Tensor, Rows], Tensor]  # x, level, context
+StepCallback = Callable[[int, Tensor | None], Stop]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Guidance:
     check_nan: bool = True
 
 
-class Interrupted(Ended):
+class SamplingInterrupted(Ended):
     """A watch asked to stop; :attr:`latent` is the last estimate of the picture, if any."""
 
     def __init__(self, stop: Stop, latent: Tensor | None) -> None:
@@ -54,57 +60,59 @@ class Interrupted(Ended):
         self.latent = latent
 
 
-def unwatched(step: int, estimate: Tensor | None) -> Stop:
+def ignore_step(step: int, estimate: Tensor | None) -> Stop:
     """A step watch that looks at nothing."""
     return Stop.NO
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class _RowBatch:
     """Rows to evaluate."""
 
     contexts: Tensor  # (n, L, width)
     owners: tuple[int, ...]
-    sides: tuple[Side, ...]
+    sides: tuple[GuidanceSide, ...]
 
-    def __add__(self, more: "_Rows") -> "_Rows":
+    def __add__(self, more: "_RowBatch") -> "_RowBatch":
         contexts = torch.cat([self.contexts, more.contexts])
-        return _Rows(contexts, self.owners + more.owners, self.sides + more.sides)
+        return _RowBatch(contexts, self.owners + more.owners, self.sides + more.sides)
 
 
-def _positives(contexts: Contexts) -> _Rows:
+def _positive_rows(contexts: Contexts) -> _RowBatch:
     """Picture by picture."""
-    return _Rows(contexts.positive, contexts.owners, (Side.POSITIVE,) * len(contexts.owners))
+    return _RowBatch(
+        contexts.positive, contexts.owners, (GuidanceSide.POSITIVE,) * len(contexts.owners)
+    )
 
 
-def _negatives(contexts: Contexts, blank: bool) -> _Rows:
+def _negative_rows(contexts: Contexts, blank: bool) -> _RowBatch:
     size = len(contexts.negative)
-    rows = _Rows(contexts.negative, tuple(range(size)), (Side.NEGATIVE,) * size)
-    return rows + replace(rows, sides=(Side.BLANK,) * size) if blank else rows
+    rows = _RowBatch(contexts.negative, tuple(range(size)), (GuidanceSide.NEGATIVE,) * size)
+    return rows + replace(rows, sides=(GuidanceSide.BLANK,) * size) if blank else rows
 
 
 class Denoiser:
     """Callable ``denoise(x (B,C,h,w), sigma (B,)) -> x0 (B,C,h,w)``; counts its calls.
 
-    ``refiner_switch`` lets another network take over. Raises :class:`Interrupted` when the watch asks
-    for it and :class:`NotANumber` on NaN.
+    ``refiner_switch`` lets another network take over. Raises :class:`SamplingInterrupted` when the
+    watch asks for it and :class:`NotANumber` on NaN.
     """
 
     def __init__(
         self,
-        network: Network,
+        network: NoisePredictor,
         conditioning: Conditioning,
         guidance: Guidance,
-        watch: StepWatch = unwatched,
-        refinement: Refinement | None = None,
-        hearing: Hearing | None = None,
+        watch: StepCallback = ignore_step,
+        refiner_switch: RefinerSwitch | None = None,
+        step_hooks: StepHooks | None = None,
     ) -> None:
         self.conditioning = conditioning
         self.guidance = guidance
         self.watch = watch
-        self.refinement = refinement
-        self.hearing = hearing
-        self.network = self._distilled(network)
+        self.refiner_switch = refiner_switch
+        self.step_hooks = step_hooks
+        self.network = self._use_distilled_table(network)
         self.calls = 0
         self.seconds = 0.0  # inside the network
         self.estimate: Tensor | None = None  # of the last call, (B, C, h, w)
@@ -113,69 +121,73 @@ class Denoiser:
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The clean latent that guidance expects behind ``x`` at noise level ``sigma``."""
         table = self.network.table
-        self._begin(lambda: int((table.sigmas.to(sigma.device) - sigma.max()).abs().argmin()))
-        joined = self._guided(x, sigma, float(sigma[0]), self._clean)
-        if self.hearing:
-            joined = self.hearing.step(joined)
+        self._before_call(lambda: int((table.sigmas.to(sigma.device) - sigma.max()).abs().argmin()))
+        joined = self._predict_guided(x, sigma, float(sigma[0]), self._predict_clean)
+        if self.step_hooks:
+            joined = self.step_hooks.step(joined)
         if self.guidance.blend:
             joined = self.guidance.blend(joined, sigma)
         self.estimate = joined
         return joined
 
-    def noise(self, x: Tensor, timestep: Tensor) -> Tensor:
+    def predict_noise(self, x: Tensor, timestep: Tensor) -> Tensor:
         """The guided eps of ``x`` (scaled to unit variance) at ``timestep`` (B,), whole numbers.
 
         For the samplers that walk timesteps. A mask blends the network's input only.
         """
-        self._begin(lambda: int(timestep.max()))
+        self._before_call(lambda: int(timestep.max()))
         if self.guidance.blend:
             x = self.guidance.blend(x, timestep)
         # the threshold of s_min_uncond meets timesteps here, as in AUTOMATIC1111
-        eps = self._guided(x, timestep, float(timestep[0]), self._eps)
+        eps = self._predict_guided(x, timestep, float(timestep[0]), self._predict_eps)
         alpha = self.network.table.alphas_cumprod.to(x.device)[timestep.long()][:, None, None, None]
         self.estimate = (x - (1 - alpha).sqrt() * eps) / alpha.sqrt()
-        if self.hearing is None:
+        if self.step_hooks is None:
             return eps
-        heard = self.hearing.step(self.estimate)
-        if heard is self.estimate:
+        changed = self.step_hooks.step(self.estimate)
+        if changed is self.estimate:
             return eps  # who only looks changes no bit of it
-        self.estimate = heard
+        self.estimate = changed
         return (x - alpha.sqrt() * self.estimate) / (1 - alpha).sqrt()
 
-    def _begin(self, timestep: Callable[[], int]) -> None:
+    def _before_call(self, timestep: Callable[[], int]) -> None:
         """Hear the watch, then let the other network take over if it is time."""
         stop = self.watch(self.calls // self.guidance.order, self.estimate)
         if stop is not Stop.NO:
-            raise Interrupted(stop, self.estimate)
-        if self.refinement is None:
+            raise SamplingInterrupted(stop, self.estimate)
+        if self.refiner_switch is None:
             return
-        if self.refinement.by_steps:
+        if self.refiner_switch.by_steps:
             done = self.calls / max(self.guidance.calls, 1)
         else:
             done = (LAST_TIMESTEP - timestep()) / (LAST_TIMESTEP + 1)
-        if done >= self.refinement.switch_at:
-            self._relieve(self.refinement.take_over())
+        if done >= self.refiner_switch.switch_at:
+            self._switch_to_refiner(self.refiner_switch.take_over())
 
-    def _relieve(self, relief: Relief) -> None:
-        self.refinement = None
-        self.network = self._distilled(relief.network)
-        self.conditioning = relief.conditioning
-        self.guidance = replace(self.guidance, empty=relief.empty)
+    def _switch_to_refiner(self, refiner: RefinerNetwork) -> None:
+        self.refiner_switch = None
+        self.network = self._use_distilled_table(refiner.network)
+        self.conditioning = refiner.conditioning
+        self.guidance = replace(self.guidance, empty=refiner.empty)
 
-    def _distilled(self, network: Network) -> Network:
+    def _use_distilled_table(self, network: NoisePredictor) -> NoisePredictor:
         if not self.guidance.consistency:
             return network
-        return replace(network, table=distilled(network.table))
+        return replace(network, table=distilled_table(network.table))
 
-    def _guided(self, x: Tensor, level: Tensor, threshold: float, model: Model) -> Tensor:
-        contexts = self._padded(contexts_at(self.conditioning, self.calls, self.network.device))
+    def _predict_guided(
+        self, x: Tensor, level: Tensor, threshold: float, model: Evaluate
+    ) -> Tensor:
+        contexts = self._pad_contexts(
+            contexts_at(self.conditioning, self.calls, self.network.device)
+        )
         assert len(contexts.negative) == len(x), (len(contexts.negative), len(x))
         if self._skips_early() or self._skips_negative(threshold):
-            parts = self._evaluate(model, x, level, _positives(contexts))
+            parts = self._evaluate(model, x, level, _positive_rows(contexts))
             negative = torch.stack([parts[contexts.owners.index(i)] for i in range(len(x))])
-            joined = _join(parts, negative, contexts, 1.0)
+            joined = _combine(parts, negative, contexts, 1.0)
         else:
-            joined, negative = self._both(model, x, level, contexts)
+            joined, negative = self._predict_both(model, x, level, contexts)
         self.negative = negative
         self.calls += 1
         return joined
@@ -189,82 +201,82 @@ class Denoiser:
             return False
         return self.guidance.s_min_uncond_all or self.calls % 2 == 1
 
-    def _padded(self, contexts: Contexts) -> Contexts:
+    def _pad_contexts(self, contexts: Contexts) -> Contexts:
         """Equal lengths for both, where an option asks for it (contract section 2.7)."""
-        if contexts.even:
+        if contexts.has_equal_lengths:
             return contexts
         if self.guidance.pad_cond_uncond_v0:
-            return contexts.repeating()
+            return contexts.repeat_negatives()
         if self.guidance.pad_cond_uncond and self.guidance.empty is not None:
-            return contexts.filled(self.guidance.empty)
+            return contexts.fill_with_empty(self.guidance.empty)
         return contexts
 
-    def _both(
-        self, model: Model, x: Tensor, level: Tensor, contexts: Contexts
+    def _predict_both(
+        self, model: Evaluate, x: Tensor, level: Tensor, contexts: Contexts
     ) -> tuple[Tensor, Tensor]:
         """Positives and negatives, in one call where their token lengths agree: (joined, U)."""
         size, image_scale = len(x), self.network.image_guidance
-        above = _positives(contexts)
-        below = _negatives(contexts, blank=image_scale is not None)
-        if contexts.even:
-            found = self._evaluate(model, x, level, above + below)
-            parts, rest = found.split([len(above.owners), len(below.owners)])
+        above = _positive_rows(contexts)
+        below = _negative_rows(contexts, blank=image_scale is not None)
+        if contexts.has_equal_lengths:
+            predictions = self._evaluate(model, x, level, above + below)
+            parts, rest = predictions.split([len(above.owners), len(below.owners)])
         else:
             parts = self._evaluate(model, x, level, above)
             rest = self._evaluate(model, x, level, below)
-        joined = _join(parts, rest[:size], contexts, self.guidance.scale)
+        joined = _combine(parts, rest[:size], contexts, self.guidance.scale)
         if image_scale is not None:
             joined += (rest[:size] - rest[size:]) * (image_scale - 1)
         return joined, rest[-size:]
 
-    def _evaluate(self, model: Model, x: Tensor, level: Tensor, rows: _Rows) -> Tensor:
+    def _evaluate(self, model: Evaluate, x: Tensor, level: Tensor, rows: _RowBatch) -> Tensor:
         """All rows in one call, or as many at a time as the batch has pictures."""
         width = len(rows.owners) if self.guidance.batch_cond_uncond else len(x)
         parts = []
         for start in range(0, len(rows.owners), width):
             span = slice(start, start + width)
             owners = rows.owners[span]
-            told = Rows(owners, rows.sides[span], self.calls, self.guidance.calls)
-            who = list(owners)
-            parts.append(model(x[who], level[who], rows.contexts[span], told))
+            row_info = Rows(owners, rows.sides[span], self.calls, self.guidance.calls)
+            indices = list(owners)
+            parts.append(model(x[indices], level[indices], rows.contexts[span], row_info))
         return torch.cat(parts)
 
-    def _clean(self, x: Tensor, sigma: Tensor, context: Tensor, rows: Rows) -> Tensor:
+    def _predict_clean(self, x: Tensor, sigma: Tensor, context: Tensor, rows: Rows) -> Tensor:
         """x0 from the network's prediction, for noise levels (Karras et al. 2022, table 1)."""
         wide = sigma[:, None, None, None]
-        t = self._timestep(sigma)
+        t = self._timestep_of(sigma)
         scale_in = 1 / (wide**2 + 1) ** 0.5
-        found = self._ask(x * scale_in, t, context, rows)
+        prediction = self._call_network(x * scale_in, t, context, rows)
         if self.network.prediction == "v_prediction":
-            denoised = found * (-wide * scale_in) + x * (1 / (wide**2 + 1))
+            denoised = prediction * (-wide * scale_in) + x * (1 / (wide**2 + 1))
         else:
-            denoised = x + found * -wide
-        return consistent(x, denoised, t) if self.guidance.consistency else denoised
+            denoised = x + prediction * -wide
+        return apply_consistency(x, denoised, t) if self.guidance.consistency else denoised
 
-    def _timestep(self, sigma: Tensor) -> Tensor:
+    def _timestep_of(self, sigma: Tensor) -> Tensor:
         if self.guidance.consistency:
             return distilled_timestep(sigma, self.network.table)
         return self.network.table.sigma_to_t(sigma, self.guidance.quantize)
 
-    def _eps(self, x: Tensor, timestep: Tensor, context: Tensor, rows: Rows) -> Tensor:
+    def _predict_eps(self, x: Tensor, timestep: Tensor, context: Tensor, rows: Rows) -> Tensor:
         """eps from the network's prediction, for whole timesteps."""
-        found = self._ask(x, timestep, context, rows)
+        prediction = self._call_network(x, timestep, context, rows)
         if self.network.prediction == "v_prediction":
             alphas = self.network.table.alphas_cumprod.to(x.device)
             alpha = alphas[timestep.long()][:, None, None, None]
-            return alpha.sqrt() * found + (1 - alpha).sqrt() * x
-        return found
+            return alpha.sqrt() * prediction + (1 - alpha).sqrt() * x
+        return prediction
 
-    def _ask(self, x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
+    def _call_network(self, x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
         """The network's own answer; the time that it takes is counted."""
         started = time.perf_counter()
-        found = self.network.predict(x, t, context, rows)
+        prediction = self.network.predict(x, t, context, rows)
         # looking for NaN also waits for the device, so that the clock is right
-        broken = bool(torch.isnan(found).any())
+        has_nan = bool(torch.isnan(prediction).any())
         self.seconds += time.perf_counter() - started
-        if broken and self.guidance.check_nan:
+        if has_nan and self.guidance.check_nan:
             raise NotANumber(NAN_MESSAGE)
-        return found
+        return prediction
 
 
 LAST_TIMESTEP = 999
@@ -275,7 +287,7 @@ NAN_MESSAGE = (
 )
 
 
-def _join(parts: Tensor, negative: Tensor, contexts: Contexts, scale: float) -> Tensor:
+def _combine(parts: Tensor, negative: Tensor, contexts: Contexts, scale: float) -> Tensor:
     """U + sum of w * scale * (C - U); Liu et al. (2022), "Compositional visual generation"."""
     joined = negative.clone()
     for row, (owner, weight) in enumerate(zip(contexts.owners, contexts.weights, strict=True)):

@@ -12,80 +12,82 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from generator.sampling.singlestep import Denoise, Draw, ancestral_step, level
+from generator.sampling.singlestep import Denoise, Draw, ancestral_step, batch_sigma
 
 
-def _sigma(t: Tensor) -> Tensor:
+def _sigma_at(t: Tensor) -> Tensor:
     return (-t).exp()
 
 
 @dataclass
-class _Start:
+class _StepStart:
     """Where a step starts; network calls are remembered, so that two orders can share them."""
 
     denoise: Denoise
     x: Tensor
     t: Tensor
-    known: dict[float, Tensor] = field(default_factory=dict)
+    cache: dict[float, Tensor] = field(default_factory=dict)
 
     def eps(self) -> Tensor:
         """The noise seen in ``x`` at ``t``."""
-        return self._once(0.0, lambda: self._eps(self.x, self.t))
+        return self._compute_once(0.0, lambda: self._eps(self.x, self.t))
 
-    def ahead(self, end: Tensor, share: float) -> Tensor:
+    def eps_ahead(self, end: Tensor, share: float) -> Tensor:
         """The noise seen after an Euler step of ``share`` of the way to ``end``."""
-        return self._once(share, lambda: self._eps(self._euler(end, share), self._at(end, share)))
+        return self._compute_once(
+            share, lambda: self._eps(self._euler(end, share), self._at(end, share))
+        )
 
     def euler(self, end: Tensor) -> Tensor:
         """DPM-Solver-1."""
         return self._euler(end, 1.0)
 
-    def second(self, end: Tensor, share: float = 0.5) -> Tensor:
+    def second_order(self, end: Tensor, share: float = 0.5) -> Tensor:
         """DPM-Solver-2 with its middle at ``share``."""
         h = end - self.t
-        grown = _sigma(end) * h.expm1()
-        bend = grown / (2 * share) * (self.ahead(end, share) - self.eps())
+        grown = _sigma_at(end) * h.expm1()
+        bend = grown / (2 * share) * (self.eps_ahead(end, share) - self.eps())
         return self.x - grown * self.eps() - bend
 
     def third_order(self, end: Tensor) -> Tensor:
         """DPM-Solver-3 with its middles at 1/3 and 2/3."""
         h, r1, r2 = end - self.t, 1 / 3, 2 / 3
         middle = self._at(end, r2)
-        first = self.ahead(end, r1)
-        half = self.x - _sigma(middle) * (r2 * h).expm1() * self.eps()
+        first = self.eps_ahead(end, r1)
+        half = self.x - _sigma_at(middle) * (r2 * h).expm1() * self.eps()
         curve = (r2 * h).expm1() / (r2 * h) - 1
-        half = half - _sigma(middle) * (r2 / r1) * curve * (first - self.eps())
+        half = half - _sigma_at(middle) * (r2 / r1) * curve * (first - self.eps())
         second = self._eps(half, middle)
-        straight = self.x - _sigma(end) * h.expm1() * self.eps()
-        return straight - _sigma(end) / r2 * (h.expm1() / h - 1) * (second - self.eps())
+        straight = self.x - _sigma_at(end) * h.expm1() * self.eps()
+        return straight - _sigma_at(end) / r2 * (h.expm1() / h - 1) * (second - self.eps())
 
     def _euler(self, end: Tensor, share: float) -> Tensor:
         h = (end - self.t) * share
-        return self.x - _sigma(self.t + h) * h.expm1() * self.eps()
+        return self.x - _sigma_at(self.t + h) * h.expm1() * self.eps()
 
     def _at(self, end: Tensor, share: float) -> Tensor:
         return self.t + share * (end - self.t)
 
     def _eps(self, x: Tensor, t: Tensor) -> Tensor:
-        sigma = _sigma(t)
-        return (x - self.denoise(x, level(x, sigma))) / sigma
+        sigma = _sigma_at(t)
+        return (x - self.denoise(x, batch_sigma(x, sigma))) / sigma
 
-    def _once(self, key: float, compute: Callable[[], Tensor]) -> Tensor:
-        if key not in self.known:
-            self.known[key] = compute()
-        return self.known[key]
+    def _compute_once(self, key: float, compute: Callable[[], Tensor]) -> Tensor:
+        if key not in self.cache:
+            self.cache[key] = compute()
+        return self.cache[key]
 
 
-def _below(t: Tensor, target: Tensor, end: Tensor, eta: float) -> tuple[Tensor, Tensor]:
+def _ancestral_time(t: Tensor, target: Tensor, end: Tensor, eta: float) -> tuple[Tensor, Tensor]:
     """(time to step to, level of the noise that then leads back to ``target``)."""
     if not eta:
         return target, torch.zeros_like(target)
-    down, _ = ancestral_step(_sigma(t), _sigma(target), eta)
+    down, _ = ancestral_step(_sigma_at(t), _sigma_at(target), eta)
     lower = torch.minimum(end, -down.log())
-    return lower, (_sigma(target) ** 2 - _sigma(lower) ** 2) ** 0.5
+    return lower, (_sigma_at(target) ** 2 - _sigma_at(lower) ** 2) ** 0.5
 
 
-def _orders(calls: int) -> list[int]:
+def _step_orders(calls: int) -> list[int]:
     """Orders of the steps that together cost ``calls`` denoiser calls."""
     segments = calls // 3 + 1
     if calls % 3 == 0:
@@ -105,13 +107,13 @@ def dpm_fast(
     s_noise: float = 1.0,
 ) -> Tensor:
     """DPM-Solver-fast: ``steps`` denoiser calls, mostly third order, with ancestral noise."""
-    orders = _orders(steps)
+    orders = _step_orders(steps)
     end = -sigma_min.log()
     times = torch.linspace(float(-sigma_max.log()), float(end), len(orders) + 1).to(x.device)
     for (t, target), order in zip(pairwise(times), orders, strict=True):
-        lower, up = _below(t, target, end, eta)
-        start = _Start(denoise, x, t)
-        takers = {1: start.euler, 2: start.second, 3: start.third_order}
+        lower, up = _ancestral_time(t, target, end, eta)
+        start = _StepStart(denoise, x, t)
+        takers = {1: start.euler, 2: start.second_order, 3: start.third_order}
         x = takers[order](lower) + up * s_noise * draw()
     return x
 
@@ -153,9 +155,9 @@ def dpm_adaptive(
     accepted = x
     while t < end - 1e-5:
         target = torch.minimum(end, t + size.h)
-        lower, up = _below(t, target, end, eta)
-        start = _Start(denoise, x, t)
-        low, high = start.second(lower, 1 / 3), start.third_order(lower)
+        lower, up = _ancestral_time(t, target, end, eta)
+        start = _StepStart(denoise, x, t)
+        low, high = start.second_order(lower, 1 / 3), start.third_order(lower)
         allowed = (rtol * torch.maximum(low.abs(), accepted.abs())).clamp(min=atol)
         error = float(torch.linalg.norm((low - high) / allowed)) / x.numel() ** 0.5
         if size.accepts(error):

@@ -10,18 +10,18 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from generator.sampling.singlestep import Denoise, Draw, ancestral_step, level, slope
+from generator.sampling.singlestep import Denoise, Draw, ancestral_step, batch_sigma, slope
 
 BrownianDraw = Callable[[Tensor, Tensor], Tensor]
 
 
-def _exponential(x: Tensor, sigma: Tensor, target: Tensor, denoised: Tensor) -> Tensor:
+def _exponential_step(x: Tensor, sigma: Tensor, target: Tensor, denoised: Tensor) -> Tensor:
     """The exact solution from ``sigma`` to ``target`` for a constant estimate."""
     h = sigma.log() - target.log()
     return (target / sigma) * x - torch.expm1(-h) * denoised
 
 
-def _between(sigma: Tensor, target: Tensor, share: float) -> Tensor:
+def _level_between(sigma: Tensor, target: Tensor, share: float) -> Tensor:
     """The level ``share`` of the way from ``sigma`` to ``target``, in ln sigma."""
     lam, end = -sigma.log(), -target.log()
     return (-(lam + share * (end - lam))).exp()
@@ -32,13 +32,13 @@ def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: object = None) -
     previous: Tensor | None = None
     last_h = sigmas.new_zeros(())
     for sigma, target in pairwise(sigmas):
-        denoised = denoise(x, level(x, sigma))
+        denoised = denoise(x, batch_sigma(x, sigma))
         h = sigma.log() - target.log()
         estimate = denoised
         if previous is not None and target > 0:
             r = last_h / h
             estimate = (1 + 1 / (2 * r)) * denoised - (1 / (2 * r)) * previous
-        x = _exponential(x, sigma, target, estimate)
+        x = _exponential_step(x, sigma, target, estimate)
         previous, last_h = denoised, h
     return x
 
@@ -54,14 +54,14 @@ def dpmpp_2s_ancestral(
 ) -> Tensor:
     """DPM-Solver++(2S), algorithm 1 with r = 1/2, to below the target; then fresh noise."""
     for sigma, target in pairwise(sigmas):
-        denoised = denoise(x, level(x, sigma))
+        denoised = denoise(x, batch_sigma(x, sigma))
         down, up = ancestral_step(sigma, target, eta)
         if down == 0:
             x = x + slope(x, sigma, denoised) * (down - sigma)
         else:
-            middle = _between(sigma, down, 0.5)
-            half = _exponential(x, sigma, middle, denoised)
-            x = _exponential(x, sigma, down, denoise(half, level(x, middle)))
+            middle = _level_between(sigma, down, 0.5)
+            half = _exponential_step(x, sigma, middle, denoised)
+            x = _exponential_step(x, sigma, down, denoise(half, batch_sigma(x, middle)))
         if target > 0:
             x = x + draw() * s_noise * up
     return x
@@ -79,17 +79,17 @@ def dpmpp_sde(
 ) -> Tensor:
     """Two stages a step, each followed by the Brownian path's own noise (k-diffusion's SDE)."""
     for sigma, target in pairwise(sigmas):
-        denoised = denoise(x, level(x, sigma))
+        denoised = denoise(x, batch_sigma(x, sigma))
         if target == 0:
             x = x + slope(x, sigma, denoised) * (target - sigma)
             continue
-        middle = _between(sigma, target, r)
+        middle = _level_between(sigma, target, r)
         down, up = ancestral_step(sigma, middle, eta)
-        half = _exponential(x, sigma, down, denoised) + draw(sigma, middle) * s_noise * up
-        second = denoise(half, level(x, middle))
+        half = _exponential_step(x, sigma, down, denoised) + draw(sigma, middle) * s_noise * up
+        second = denoise(half, batch_sigma(x, middle))
         down, up = ancestral_step(sigma, target, eta)
         share = 1 / (2 * r)
-        x = _exponential(x, sigma, down, (1 - share) * denoised + share * second)
+        x = _exponential_step(x, sigma, down, (1 - share) * denoised + share * second)
         x = x + draw(sigma, target) * s_noise * up
     return x
 
@@ -108,7 +108,7 @@ def dpmpp_2m_sde(
     previous: Tensor | None = None
     last_h = sigmas.new_zeros(())
     for sigma, target in pairwise(sigmas):
-        denoised = denoise(x, level(x, sigma))
+        denoised = denoise(x, batch_sigma(x, sigma))
         if target == 0:
             x = denoised
             continue
@@ -137,7 +137,7 @@ def dpmpp_3m_sde(
     estimates: list[Tensor] = []  # newest first, two at most
     widths: list[Tensor] = []
     for sigma, target in pairwise(sigmas):
-        denoised = denoise(x, level(x, sigma))
+        denoised = denoise(x, batch_sigma(x, sigma))
         if target == 0:
             x = denoised
             continue

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from generator.request import Inversion
-from generator.sampling.denoiser import Denoiser, Interrupted
+from generator.sampling.denoiser import Denoiser, SamplingInterrupted
 from generator.sampling.schedules import NoiseSchedule, ScheduleOptions, sigmas_between
 
 
-def noise_behind(
+def invert_to_noise(
     latent: Tensor, denoiser: Denoiser, table: NoiseSchedule, inversion: Inversion
 ) -> Tensor:
     """Noise of unit variance (B,C,h,w) that leads to ``latent`` (B,C,h,w).
@@ -26,13 +26,15 @@ def noise_behind(
     x = latent
     try:
         for low, high in pairwise(rising):
-            x = _step(x, denoiser, low, high, inversion.adjusted)
-    except Interrupted:
+            x = _inversion_step(x, denoiser, low, high, inversion.adjusted)
+    except SamplingInterrupted:
         pass  # the sampling after it hears the watch too
     return x / rising[-1] if inversion.adjusted else x / x.std()
 
 
-def _step(x: Tensor, denoiser: Denoiser, low: Tensor, high: Tensor, adjusted: bool) -> Tensor:
+def _inversion_step(
+    x: Tensor, denoiser: Denoiser, low: Tensor, high: Tensor, adjusted: bool
+) -> Tensor:
     """One step up from noise level ``low`` to ``high``."""
     level = low if adjusted else high
     if level == 0:

@@ -8,14 +8,14 @@ from itertools import pairwise
 from torch import Tensor
 
 from generator.sampling.schedules import NoiseSchedule
-from generator.sampling.singlestep import Denoise, Draw, level
+from generator.sampling.singlestep import Denoise, Draw, batch_sigma
 
 _STRIDE = 20  # of the timesteps it was distilled on: 19, 39, ... 999
 _SIGMA_DATA = 0.5
 _TIME_SCALE = 10.0
 
 
-def distilled(table: NoiseSchedule) -> NoiseSchedule:
+def distilled_table(table: NoiseSchedule) -> NoiseSchedule:
     """The 50 entries of the model's table that it was distilled on."""
     return NoiseSchedule(table.alphas_cumprod[_STRIDE - 1 :: _STRIDE])
 
@@ -25,7 +25,7 @@ def distilled_timestep(sigma: Tensor, table: NoiseSchedule) -> Tensor:
     return table.sigma_to_t(sigma, quantize=True) * _STRIDE + _STRIDE - 1
 
 
-def consistent(x: Tensor, denoised: Tensor, timestep: Tensor) -> Tensor:
+def apply_consistency(x: Tensor, denoised: Tensor, timestep: Tensor) -> Tensor:
     """The consistency function: ``denoised`` with a share of ``x`` that vanishes for t > 0."""
     scaled = timestep[:, None, None, None] * _TIME_SCALE
     total = scaled**2 + _SIGMA_DATA**2
@@ -35,7 +35,7 @@ def consistent(x: Tensor, denoised: Tensor, timestep: Tensor) -> Tensor:
 def lcm(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
     """Jump to the estimate, add fresh noise of the next level, repeat (algorithm 3)."""
     for sigma, target in pairwise(sigmas):
-        x = denoise(x, level(x, sigma))
+        x = denoise(x, batch_sigma(x, sigma))
         if target > 0:
             x = x + target * draw()
     return x

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from torch import Tensor
 
-from generator.sampling.singlestep import Denoise, level, slope
+from generator.sampling.singlestep import Denoise, batch_sigma, slope
 
 
 def _coefficient(levels: list[float], start: float, end: float, j: int) -> float:
@@ -14,8 +14,8 @@ def _coefficient(levels: list[float], start: float, end: float, j: int) -> float
     for k, other in enumerate(levels):
         if k != j:
             polynomial *= np.poly1d([1.0, -other]) / (levels[j] - other)
-    whole = polynomial.integ()
-    return float(whole(end) - whole(start))
+    integral = polynomial.integ()
+    return float(integral(end) - integral(start))
 
 
 def lms(
@@ -25,7 +25,7 @@ def lms(
     slopes: list[Tensor] = []  # newest first
     levels: list[float] = []
     for sigma, target in pairwise(sigmas):
-        denoised = denoise(x, level(x, sigma))
+        denoised = denoise(x, batch_sigma(x, sigma))
         slopes = [slope(x, sigma, denoised), *slopes][:order]
         levels = [float(sigma), *levels][:order]
         for j, d in enumerate(slopes):

@@ -36,59 +36,59 @@ class ScheduleName:
         return text in (self.name, self.label, *(self.aliases or ()))
 
 
-def _options(*flags: str, **values: str) -> dict[str, str]:
+def _option_table(*flags: str, **values: str) -> dict[str, str]:
     return {**values, **dict.fromkeys(flags, "True")}
 
 
 SAMPLER_NAMES: tuple[SamplerName, ...] = (
-    SamplerName("DPM++ 2M", ("k_dpmpp_2m",), _options(scheduler="karras")),
+    SamplerName("DPM++ 2M", ("k_dpmpp_2m",), _option_table(scheduler="karras")),
     SamplerName(
         "DPM++ SDE",
         ("k_dpmpp_sde",),
-        _options("second_order", "brownian_noise", scheduler="karras"),
+        _option_table("second_order", "brownian_noise", scheduler="karras"),
     ),
     SamplerName(
         "DPM++ 2M SDE",
         ("k_dpmpp_2m_sde",),
-        _options("brownian_noise", scheduler="exponential"),
+        _option_table("brownian_noise", scheduler="exponential"),
     ),
     SamplerName(
         "DPM++ 2M SDE Heun",
         ("k_dpmpp_2m_sde_heun",),
-        _options("brownian_noise", scheduler="exponential", solver_type="heun"),
+        _option_table("brownian_noise", scheduler="exponential", solver_type="heun"),
     ),
     SamplerName(
         "DPM++ 2S a",
         ("k_dpmpp_2s_a",),
-        _options("uses_ensd", "second_order", scheduler="karras"),
+        _option_table("uses_ensd", "second_order", scheduler="karras"),
     ),
     SamplerName(
         "DPM++ 3M SDE",
         ("k_dpmpp_3m_sde",),
-        _options("discard_next_to_last_sigma", "brownian_noise", scheduler="exponential"),
+        _option_table("discard_next_to_last_sigma", "brownian_noise", scheduler="exponential"),
     ),
-    SamplerName("Euler a", ("k_euler_a", "k_euler_ancestral"), _options("uses_ensd")),
+    SamplerName("Euler a", ("k_euler_a", "k_euler_ancestral"), _option_table("uses_ensd")),
     SamplerName("Euler", ("k_euler",)),
     SamplerName("LMS", ("k_lms",)),
-    SamplerName("Heun", ("k_heun",), _options("second_order")),
+    SamplerName("Heun", ("k_heun",), _option_table("second_order")),
     SamplerName(
         "DPM2",
         ("k_dpm_2",),
-        _options("discard_next_to_last_sigma", "second_order", scheduler="karras"),
+        _option_table("discard_next_to_last_sigma", "second_order", scheduler="karras"),
     ),
     SamplerName(
         "DPM2 a",
         ("k_dpm_2_a",),
-        _options(
+        _option_table(
             "discard_next_to_last_sigma",
             "uses_ensd",
             "second_order",
             scheduler="karras",
         ),
     ),
-    SamplerName("DPM fast", ("k_dpm_fast",), _options("uses_ensd")),
-    SamplerName("DPM adaptive", ("k_dpm_ad",), _options("uses_ensd")),
-    SamplerName("Restart", ("restart",), _options("second_order", scheduler="karras")),
+    SamplerName("DPM fast", ("k_dpm_fast",), _option_table("uses_ensd")),
+    SamplerName("DPM adaptive", ("k_dpm_ad",), _option_table("uses_ensd")),
+    SamplerName("Restart", ("restart",), _option_table("second_order", scheduler="karras")),
     SamplerName("DDIM", ("ddim",)),
     SamplerName("DDIM CFG++", ("ddim_cfgpp",)),
     SamplerName("PLMS", ("plms",)),
@@ -135,11 +135,11 @@ def guess_sampler(text: str) -> tuple[SamplerName | None, ScheduleName | None]:
     ``"euler_ancestral"``, ``"dpm++ 2m karras"`` and ``"k_dpmpp_2m_ka"`` are read, too: letters and
     digits count, ``++`` is ``pp``, a leading ``k_`` is none.
     """
-    wanted = _bare(text)
-    known = {_bare(word): s for s in SAMPLER_NAMES for word in (s.name, *s.aliases)}
+    wanted = _normalize(text)
+    known = {_normalize(word): s for s in SAMPLER_NAMES for word in (s.name, *s.aliases)}
     if wanted in known:
         return known[wanted], None
-    endings = {_bare(s.name): s.name for s in SCHEDULE_NAMES} | dict(SHORT_ENDINGS)
+    endings = {_normalize(s.name): s.name for s in SCHEDULE_NAMES} | dict(SHORT_ENDINGS)
     for ending, schedule in endings.items():
         start = wanted.removesuffix(ending)
         if start != wanted and start in known:
@@ -149,14 +149,18 @@ def guess_sampler(text: str) -> tuple[SamplerName | None, ScheduleName | None]:
 
 def guess_schedule(text: str) -> ScheduleName | None:
     """The schedule that a text means in any case or spelling."""
-    wanted = _bare(text)
+    wanted = _normalize(text)
     return next(
-        (s for s in SCHEDULE_NAMES if wanted in map(_bare, (s.name, s.label, *(s.aliases or ())))),
+        (
+            s
+            for s in SCHEDULE_NAMES
+            if wanted in map(_normalize, (s.name, s.label, *(s.aliases or ())))
+        ),
         None,
     )
 
 
-def _bare(text: str) -> str:
+def _normalize(text: str) -> str:
     plain = text.strip().lower().removeprefix("k_").replace("++", "pp")
     return "".join(letter for letter in plain if letter.isalnum())
 
@@ -175,7 +179,9 @@ def split_schedule(sampler: str) -> tuple[str, ScheduleName | None]:
     return sampler, None
 
 
-def resolve(sampler: str | None, schedule: str | None, *, lenient: bool = True) -> tuple[str, str]:
+def resolve_names(
+    sampler: str | None, schedule: str | None, *, lenient: bool = True
+) -> tuple[str, str]:
     """The sampler's name and the schedule's label that a request means (contract section 4.1).
 
     A schedule at the end of the sampler's name counts when no schedule is given. Unknown names
@@ -183,13 +189,13 @@ def resolve(sampler: str | None, schedule: str | None, *, lenient: bool = True) 
     with the unknown name.
     """
     bare, ending = split_schedule(sampler or DEFAULT_SAMPLER)
-    found = find_sampler(bare)
-    wanted = find_schedule(schedule) if schedule else ending
-    if not lenient and found is None:
+    sampler_entry = find_sampler(bare)
+    schedule_entry = find_schedule(schedule) if schedule else ending
+    if not lenient and sampler_entry is None:
         raise KeyError(sampler)
-    if not lenient and schedule and wanted is None:
+    if not lenient and schedule and schedule_entry is None:
         raise KeyError(schedule)
     return (
-        found.name if found else DEFAULT_SAMPLER,
-        wanted.label if wanted else DEFAULT_SCHEDULE,
+        sampler_entry.name if sampler_entry else DEFAULT_SAMPLER,
+        schedule_entry.label if schedule_entry else DEFAULT_SCHEDULE,
     )

@@ -17,7 +17,7 @@ Shape = tuple[int, int, int]  # channels, height, width of a latent
 Draw = Callable[[tuple[int, ...]], Tensor]
 
 
-def generator(seed: int, source: str, device: str | torch.device = "cpu") -> Draw:
+def make_random_source(seed: int, source: str, device: str | torch.device = "cpu") -> Draw:
     """A function that draws standard normal float32 tensors, on the CPU, from ``seed``.
 
     ``source`` is "CPU" (mt19937), "NV" (Philox in software) or "GPU" (CUDA's own generator; on a
@@ -95,7 +95,8 @@ def picture_seeds(seeds: Seeds, first: int, count: int) -> tuple[PictureSeed, ..
 
 
 class PictureNoise:
-    """The noise of a batch: ``draw_initial()`` once, then ``draw_next()`` as often as a sampler asks.
+    """The noise of a batch: ``draw_initial()`` once, then ``draw_next()`` as often as a sampler
+    asks.
 
     Both return float32 tensors (B, C, h, w) on the CPU.
     """
@@ -113,17 +114,17 @@ class PictureNoise:
         self.source = source
         self.device = device
         self._ensd = ensd
-        self._draws = [generator(p.seed, source, device) for p in self.pictures]
+        self._draws = [make_random_source(p.seed, source, device) for p in self.pictures]
 
-    def initial(self) -> Tensor:
+    def draw_initial(self) -> Tensor:
         """The noise that the pictures start from, variation seed and seed resize applied."""
-        rows = [self._first(p, d) for p, d in zip(self.pictures, self._draws, strict=True)]
+        rows = [self._initial_row(p, d) for p, d in zip(self.pictures, self._draws, strict=True)]
         if self._ensd:
             seeds = [p.seed + self._ensd for p in self.pictures]
-            self._draws = [generator(seed, self.source, self.device) for seed in seeds]
+            self._draws = [make_random_source(seed, self.source, self.device) for seed in seeds]
         return torch.stack(rows)  # (B, C, h, w)
 
-    def next(self) -> Tensor:
+    def draw_next(self) -> Tensor:
         """Fresh noise, each row from its own picture's generator."""
         return torch.stack([draw(self.shape) for draw in self._draws])  # (B, C, h, w)
 
@@ -131,13 +132,13 @@ class PictureNoise:
         """The same pictures started afresh at another latent size (the hires pass)."""
         return PictureNoise(self.pictures, shape, self.source, self._ensd, self.device)
 
-    def _first(self, picture: PictureSeed, draw: Draw) -> Tensor:
+    def _initial_row(self, picture: PictureSeed, draw: Draw) -> Tensor:
         base_shape = (self.shape[0], *(picture.resize_from or self.shape[1:]))
         resized = base_shape != self.shape
-        start = generator(picture.seed, self.source, self.device) if resized else draw
+        start = make_random_source(picture.seed, self.source, self.device) if resized else draw
         noise = start(base_shape)
         if picture.variation_strength:
-            other = generator(picture.variation_seed, self.source, self.device)(base_shape)
+            other = make_random_source(picture.variation_seed, self.source, self.device)(base_shape)
             noise = slerp(picture.variation_strength, noise, other)
         return paste_centred(noise, draw(self.shape)) if resized else noise
 

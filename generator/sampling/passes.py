@@ -7,17 +7,17 @@ from torch import Tensor
 from generator.hooks import Tools
 from generator.prompt.grammar import Timing
 from generator.request import Sampling, Snapshot, SoftInpainting, Stop
-from generator.sampling.denoiser import StepWatch, unwatched
-from generator.sampling.hearing import Hearing
-from generator.sampling.network import Network, Refinement
-from generator.sampling.samplers import resolve
+from generator.sampling.denoiser import StepCallback, ignore_step
+from generator.sampling.predictor import NoisePredictor, RefinerSwitch
+from generator.sampling.samplers import resolve_sampler
 from generator.sampling.schedules import (
     NoiseSchedule,
 )
+from generator.sampling.step_hooks import StepHooks
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartLatent:
     """A picture to start from: img2img, inpainting, or the second pass of hires fix."""
 
     latent: Tensor  # (B, C, h, w)
@@ -26,25 +26,27 @@ class Start:
     mask: Tensor | None = None  # 1 where to repaint; broadcastable to the latent
     soft: SoftInpainting | None = None  # how the mask's two sides are joined
     noise_multiplier: float = 1.0  # of the initial noise; img2img only
-    back: "Backwards | None" = None  # where the initial noise comes from, instead of the seeds
+    inverted_noise: "InvertedNoise | None" = (
+        None  # where the initial noise comes from, instead of the seeds
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Backwards:
+class InvertedNoise:
     """Noise obtained by inverting a picture."""
 
     noise: Tensor  # (B, C, h, w), unit variance
     randomness: float  # share of the seeds' noise in it, 0..1
 
-    def mixed(self, drawn: Tensor) -> Tensor:
+    def mix_with(self, drawn: Tensor) -> Tensor:
         """With the seeds' noise (B, C, h, w), still of unit variance."""
         share = self.randomness
-        both = (1 - share) * self.noise + share * drawn
-        return both / (share**2 + (1 - share) ** 2) ** 0.5
+        mixed_noise = (1 - share) * self.noise + share * drawn
+        return mixed_noise / (share**2 + (1 - share) ** 2) ** 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class SampledLatent:
     """What a pass drew."""
 
     latent: Tensor  # (B, C, h, w) float32 on the network's device
@@ -54,32 +56,34 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class SamplingPass:
     """Everything a pass needs beside the prompts."""
 
-    network: Network
+    network: NoisePredictor
     sampling: Sampling
     options: Snapshot = field(default_factory=Snapshot)
-    start: Start | None = None
-    watch: StepWatch = unwatched
+    start: StartLatent | None = None
+    watch: StepCallback = ignore_step
     empty: Tensor | None = None  # (77, width), the encoded empty prompt, for pad_cond_uncond
-    refinement: Refinement | None = None
+    refiner_switch: RefinerSwitch | None = None
     check_nan: bool = True
-    hearing: Hearing | None = None
+    step_hooks: StepHooks | None = None
     tools: Tools = field(default_factory=Tools)  # samplers and schedules that plugins bring
 
 
-def timing(sampling: Sampling, options: Snapshot, first_pass: Sampling | None = None) -> Timing:
+def prompt_timing(
+    sampling: Sampling, options: Snapshot, first_pass: Sampling | None = None
+) -> Timing:
     """For how many denoiser calls prompts are scheduled (contract section 2.4).
 
     ``first_pass`` is the first pass's sampling when ``sampling`` is that of the hires pass.
     """
-    before = None if first_pass is None else _calls(first_pass)
-    return Timing(_calls(sampling), before, options.use_old_scheduling)
+    before = None if first_pass is None else _denoiser_calls(first_pass)
+    return Timing(_denoiser_calls(sampling), before, options.use_old_scheduling)
 
 
-def _calls(sampling: Sampling) -> int:
-    return sampling.steps * resolve(sampling.sampler, sampling.schedule)[0].order
+def _denoiser_calls(sampling: Sampling) -> int:
+    return sampling.steps * resolve_sampler(sampling.sampler, sampling.schedule)[0].order
 
 
 def noise_schedule(table: NoiseSchedule, options: Snapshot) -> NoiseSchedule:

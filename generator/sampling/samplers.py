@@ -16,8 +16,7 @@ from generator.sampling import (
     timestep,
     unipc,
 )
-from generator.sampling.names import SAMPLER_NAMES, SamplerName, find_schedule
-from generator.sampling.names import resolve as resolve_names
+from generator.sampling.names import SAMPLER_NAMES, SamplerName, find_schedule, resolve_names
 
 CHURN = frozenset({"s_churn", "s_tmin", "s_tmax", "s_noise"})
 
@@ -26,7 +25,7 @@ CHURN = frozenset({"s_churn", "s_tmin", "s_tmax", "s_noise"})
 class Sampler:
     """A sampler with its traits (contract section 4.1)."""
 
-    named: SamplerName
+    entry: SamplerName
     function: Callable[..., Tensor]
     kind: str = "sigma"  # sigma | timestep | range (only sigma_min and sigma_max) | lcm
     takes: frozenset[str] = frozenset()  # of eta, s_churn, s_tmin, s_tmax, s_noise
@@ -35,39 +34,39 @@ class Sampler:
     @property
     def name(self) -> str:
         """Its exact name."""
-        return self.named.name
+        return self.entry.name
 
     @property
     def default_schedule(self) -> str | None:
         """Name of the schedule that "Automatic" means, None for the model's own table."""
-        return self.named.options.get("scheduler")
+        return self.entry.options.get("scheduler")
 
     @property
     def order(self) -> int:
         """Denoiser calls a step: 2 for second-order samplers."""
-        return 2 if self._has("second_order") else 1
+        return 2 if self._has_flag("second_order") else 1
 
     @property
     def uses_ensd(self) -> bool:
         """Whether ENSD is worth a word in the infotext."""
-        return self._has("uses_ensd")
+        return self._has_flag("uses_ensd")
 
     @property
-    def discard_penultimate(self) -> bool:
+    def discards_penultimate(self) -> bool:
         """Whether the smallest noise level above 0 is left out of its schedule."""
-        return self._has("discard_next_to_last_sigma")
+        return self._has_flag("discard_next_to_last_sigma")
 
     @property
-    def brownian(self) -> bool:
+    def uses_brownian_noise(self) -> bool:
         """Whether its noise comes from Brownian trees."""
-        return self._has("brownian_noise")
+        return self._has_flag("brownian_noise")
 
-    def _has(self, flag: str) -> bool:
-        return self.named.options.get(flag) == "True"
+    def _has_flag(self, flag: str) -> bool:
+        return self.entry.options.get(flag) == "True"
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _SamplerTraits:
     function: Callable[..., Tensor]
     kind: str = "sigma"
     takes: frozenset[str] = frozenset()
@@ -77,41 +76,41 @@ class _Entry:
 _ANCESTRAL = frozenset({"eta", "s_noise"})
 _ETA = frozenset({"eta"})
 
-_ENTRIES: Mapping[str, _Entry] = {
-    "DPM++ 2M": _Entry(dpmpp.dpmpp_2m),
-    "DPM++ SDE": _Entry(dpmpp.dpmpp_sde, takes=_ANCESTRAL),
-    "DPM++ 2M SDE": _Entry(dpmpp.dpmpp_2m_sde, takes=_ANCESTRAL),
-    "DPM++ 2M SDE Heun": _Entry(
+_TRAITS: Mapping[str, _SamplerTraits] = {
+    "DPM++ 2M": _SamplerTraits(dpmpp.dpmpp_2m),
+    "DPM++ SDE": _SamplerTraits(dpmpp.dpmpp_sde, takes=_ANCESTRAL),
+    "DPM++ 2M SDE": _SamplerTraits(dpmpp.dpmpp_2m_sde, takes=_ANCESTRAL),
+    "DPM++ 2M SDE Heun": _SamplerTraits(
         dpmpp.dpmpp_2m_sde, takes=_ANCESTRAL, fixed={"solver_type": "heun"}
     ),
-    "DPM++ 2S a": _Entry(dpmpp.dpmpp_2s_ancestral, takes=_ANCESTRAL),
-    "DPM++ 3M SDE": _Entry(dpmpp.dpmpp_3m_sde, takes=_ANCESTRAL),
-    "Euler a": _Entry(singlestep.euler_ancestral, takes=_ETA),
-    "Euler": _Entry(singlestep.euler, takes=CHURN),
-    "LMS": _Entry(multistep.lms),
-    "Heun": _Entry(singlestep.heun, takes=CHURN),
-    "DPM2": _Entry(singlestep.dpm2, takes=CHURN),
-    "DPM2 a": _Entry(singlestep.dpm2_ancestral, takes=_ANCESTRAL),
-    "DPM fast": _Entry(dpm_solver.dpm_fast, kind="range", takes=_ANCESTRAL),
-    "DPM adaptive": _Entry(dpm_solver.dpm_adaptive, "range", _ETA),
-    "Restart": _Entry(restart.restart),
-    "DDIM": _Entry(timestep.ddim, kind="timestep", takes=_ETA),
-    "DDIM CFG++": _Entry(timestep.ddim_cfgpp, kind="timestep", takes=_ETA),
-    "PLMS": _Entry(timestep.plms, kind="timestep"),
-    "UniPC": _Entry(unipc.unipc, kind="timestep"),
-    "LCM": _Entry(lcm.lcm, kind="lcm"),
+    "DPM++ 2S a": _SamplerTraits(dpmpp.dpmpp_2s_ancestral, takes=_ANCESTRAL),
+    "DPM++ 3M SDE": _SamplerTraits(dpmpp.dpmpp_3m_sde, takes=_ANCESTRAL),
+    "Euler a": _SamplerTraits(singlestep.euler_ancestral, takes=_ETA),
+    "Euler": _SamplerTraits(singlestep.euler, takes=CHURN),
+    "LMS": _SamplerTraits(multistep.lms),
+    "Heun": _SamplerTraits(singlestep.heun, takes=CHURN),
+    "DPM2": _SamplerTraits(singlestep.dpm2, takes=CHURN),
+    "DPM2 a": _SamplerTraits(singlestep.dpm2_ancestral, takes=_ANCESTRAL),
+    "DPM fast": _SamplerTraits(dpm_solver.dpm_fast, kind="range", takes=_ANCESTRAL),
+    "DPM adaptive": _SamplerTraits(dpm_solver.dpm_adaptive, "range", _ETA),
+    "Restart": _SamplerTraits(restart.restart),
+    "DDIM": _SamplerTraits(timestep.ddim, kind="timestep", takes=_ETA),
+    "DDIM CFG++": _SamplerTraits(timestep.ddim_cfgpp, kind="timestep", takes=_ETA),
+    "PLMS": _SamplerTraits(timestep.plms, kind="timestep"),
+    "UniPC": _SamplerTraits(unipc.unipc, kind="timestep"),
+    "LCM": _SamplerTraits(lcm.lcm, kind="lcm"),
 }
 
 
-def _sampler(named: SamplerName) -> Sampler:
-    entry = _ENTRIES[named.name]
-    return Sampler(named, entry.function, entry.kind, entry.takes, entry.fixed)
+def _make_sampler(name_entry: SamplerName) -> Sampler:
+    entry = _TRAITS[name_entry.name]
+    return Sampler(name_entry, entry.function, entry.kind, entry.takes, entry.fixed)
 
 
-SAMPLERS: Mapping[str, Sampler] = {named.name: _sampler(named) for named in SAMPLER_NAMES}
+SAMPLERS: Mapping[str, Sampler] = {named.name: _make_sampler(named) for named in SAMPLER_NAMES}
 
 
-def resolve(
+def resolve_sampler(
     sampler: str | None, schedule: str | None, tools: Tools | None = None
 ) -> tuple[Sampler, str]:
     """The sampler and the schedule's label that a request means; see :func:`names.resolve`.
@@ -124,7 +123,7 @@ def resolve(
         return SAMPLERS[name], label
     if schedule in tools.schedules and find_schedule(str(schedule)) is None:
         label = str(schedule)
-    brought = tools.samplers.get(sampler or "")
-    if brought is None or sampler in SAMPLERS:
+    plugin_sampler = tools.samplers.get(sampler or "")
+    if plugin_sampler is None or sampler in SAMPLERS:
         return SAMPLERS[name], label
-    return Sampler(SamplerName(str(sampler), ()), brought), label
+    return Sampler(SamplerName(str(sampler), ()), plugin_sampler), label

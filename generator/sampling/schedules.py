@@ -104,7 +104,7 @@ class ScheduleOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class SigmaRange:
     """What a schedule function gets beside the number of steps."""
 
     low: float
@@ -114,9 +114,9 @@ class Span:
     rho: float
 
 
-ScheduleFunction = Callable[[int, Span], Tensor]
+ScheduleFunction = Callable[[int, SigmaRange], Tensor]
 
-_ALIGNED = (
+_AYS_LEVELS = (
     14.615,
     6.475,
     3.861,
@@ -129,7 +129,7 @@ _ALIGNED = (
     0.152,
     0.029,
 )
-_ALIGNED_SDXL = (
+_AYS_LEVELS_SDXL = (
     14.615,
     6.315,
     3.771,
@@ -144,57 +144,57 @@ _ALIGNED_SDXL = (
 )
 
 
-def _ending_in_zero(sigmas: Tensor) -> Tensor:
+def _append_zero(sigmas: Tensor) -> Tensor:
     return torch.cat([sigmas, sigmas.new_zeros([1])])
 
 
-def model_sigmas(n: int, span: Span) -> Tensor:
+def model_sigmas(n: int, span: SigmaRange) -> Tensor:
     """The model's table at ``n`` evenly spaced timesteps, both ends included."""
-    return _ending_in_zero(span.table.t_to_sigma(torch.linspace(len(span.table.sigmas) - 1, 0, n)))
+    return _append_zero(span.table.t_to_sigma(torch.linspace(len(span.table.sigmas) - 1, 0, n)))
 
 
-def uniform(n: int, span: Span) -> Tensor:
+def uniform(n: int, span: SigmaRange) -> Tensor:
     """As :func:`model_sigmas`."""
     return model_sigmas(n, span)
 
 
-def karras(n: int, span: Span) -> Tensor:
+def karras(n: int, span: SigmaRange) -> Tensor:
     """Karras et al. (2022), "Elucidating the design space...", equation 5."""
     ramp = torch.linspace(0, 1, n)
     low, high = span.low ** (1 / span.rho), span.high ** (1 / span.rho)
-    return _ending_in_zero((high + ramp * (low - high)) ** span.rho)
+    return _append_zero((high + ramp * (low - high)) ** span.rho)
 
 
-def exponential(n: int, span: Span) -> Tensor:
+def exponential(n: int, span: SigmaRange) -> Tensor:
     """Evenly spaced in ln sigma."""
-    return _ending_in_zero(torch.linspace(math.log(span.high), math.log(span.low), n).exp())
+    return _append_zero(torch.linspace(math.log(span.high), math.log(span.low), n).exp())
 
 
-def polyexponential(n: int, span: Span) -> Tensor:
+def polyexponential(n: int, span: SigmaRange) -> Tensor:
     """A power of an even spacing in ln sigma; rho 1 is the exponential schedule."""
     ramp = torch.linspace(1, 0, n) ** span.rho
     low, high = math.log(span.low), math.log(span.high)
-    return _ending_in_zero(torch.exp(ramp * (high - low) + low))
+    return _append_zero(torch.exp(ramp * (high - low) + low))
 
 
-def _ends_in_t(span: Span) -> tuple[float, float]:
+def _timestep_range(span: SigmaRange) -> tuple[float, float]:
     start, end = span.table.sigma_to_t(torch.tensor([span.high, span.low])).tolist()
     return start, end
 
 
-def sgm_uniform(n: int, span: Span) -> Tensor:
+def sgm_uniform(n: int, span: SigmaRange) -> Tensor:
     """Stability's generative-models: evenly spaced timesteps without the lowest."""
-    start, end = _ends_in_t(span)
-    return _ending_in_zero(span.table.t_to_sigma(torch.linspace(start, end, n + 1)[:-1]))
+    start, end = _timestep_range(span)
+    return _append_zero(span.table.t_to_sigma(torch.linspace(start, end, n + 1)[:-1]))
 
 
-def normal(n: int, span: Span) -> Tensor:
+def normal(n: int, span: SigmaRange) -> Tensor:
     """Evenly spaced timesteps between the two ends."""
-    start, end = _ends_in_t(span)
-    return _ending_in_zero(span.table.t_to_sigma(torch.linspace(start, end, n)))
+    start, end = _timestep_range(span)
+    return _append_zero(span.table.t_to_sigma(torch.linspace(start, end, n)))
 
 
-def kl_optimal(n: int, span: Span) -> Tensor:
+def kl_optimal(n: int, span: SigmaRange) -> Tensor:
     """Sabour et al. (2024), "Align Your Steps", equation 3.
 
     Ends at sigma_min and not at 0, as in AUTOMATIC1111: a trap kept for equal pictures.
@@ -203,35 +203,35 @@ def kl_optimal(n: int, span: Span) -> Tensor:
     return torch.tan(share * math.atan(span.low) + (1 - share) * math.atan(span.high))
 
 
-def align_your_steps(n: int, span: Span) -> Tensor:
+def align_your_steps(n: int, span: SigmaRange) -> Tensor:
     """Sabour et al. (2024): a table of 11 levels, interpolated in ln sigma for other counts."""
-    levels = np.array(_ALIGNED_SDXL if span.options.sdxl else _ALIGNED)
+    levels = np.array(_AYS_LEVELS_SDXL if span.options.sdxl else _AYS_LEVELS)
     if n != len(levels):
         points = np.linspace(0, 1, len(levels))
         # from the low end up, so that a single level is the lowest one, as in the reference
         rising = np.interp(np.linspace(0, 1, n), points, np.log(levels[::-1]))
         levels = np.exp(rising)[::-1].copy()
-    return _ending_in_zero(torch.tensor(levels, dtype=torch.float32))
+    return _append_zero(torch.tensor(levels, dtype=torch.float32))
 
 
-def simple(n: int, span: Span) -> Tensor:
+def simple(n: int, span: SigmaRange) -> Tensor:
     """Every (1000 / n)-th level of the model's table from the top."""
     sigmas = span.table.sigmas
     stride = len(sigmas) / n
     return torch.stack([*(sigmas[-(1 + int(i * stride))] for i in range(n)), torch.tensor(0.0)])
 
 
-def ddim(n: int, span: Span) -> Tensor:
+def ddim(n: int, span: SigmaRange) -> Tensor:
     """DDIM's own stride through the table; the count may exceed ``n``."""
     sigmas = span.table.sigmas
-    return _ending_in_zero(sigmas[1 :: max(len(sigmas) // n, 1)].flip(0))
+    return _append_zero(sigmas[1 :: max(len(sigmas) // n, 1)].flip(0))
 
 
-def beta(n: int, span: Span) -> Tensor:
+def beta(n: int, span: SigmaRange) -> Tensor:
     """Lee et al. (2024), "Beta sampling is all you need": quantiles of a beta distribution."""
     places = 1 - np.linspace(0, 1, n)
     shares = stats.beta.ppf(places, span.options.beta_alpha, span.options.beta_beta)
-    return _ending_in_zero(
+    return _append_zero(
         torch.tensor(span.low + shares * (span.high - span.low), dtype=torch.float32)
     )
 
@@ -254,11 +254,11 @@ SCHEDULES: Mapping[str, ScheduleFunction] = {
 
 def schedule_for(sampler_default: str | None, label: str) -> str:
     """The label that is really used: Automatic means the sampler's own, else the model's."""
-    found = find_schedule(label)
-    if found is None or found.label == "Automatic":
+    entry = find_schedule(label)
+    if entry is None or entry.label == "Automatic":
         own = find_schedule(sampler_default) if sampler_default else None
         return own.label if own else "Automatic"
-    return found.label
+    return entry.label
 
 
 def sigmas_between(
@@ -276,7 +276,7 @@ def sigmas_between(
         low, high = 0.1, 10.0
     entry = find_schedule(label)
     assert entry is not None
-    span = Span(
+    span = SigmaRange(
         options.sigma_min or low,
         options.sigma_max or high,
         table,

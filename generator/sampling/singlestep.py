@@ -15,7 +15,7 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 Draw = Callable[[], Tensor]
 
 
-def level(x: Tensor, sigma: Tensor | float) -> Tensor:
+def batch_sigma(x: Tensor, sigma: Tensor | float) -> Tensor:
     """``sigma`` once for each picture of ``x``, (B,)."""
     return x.new_ones([len(x)]) * sigma
 
@@ -34,7 +34,7 @@ def ancestral_step(sigma: Tensor, target: Tensor, eta: float) -> tuple[Tensor, T
     return (target**2 - up**2) ** 0.5, up
 
 
-def churned(
+def add_churn(
     x: Tensor,
     sigma: Tensor,
     steps: int,
@@ -67,8 +67,8 @@ def euler(
 ) -> Tensor:
     """Euler steps (Karras et al. 2022, algorithm 2 without its correction)."""
     for sigma, target in itertools.pairwise(sigmas):
-        x, raised = churned(x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise)
-        d = slope(x, raised, denoise(x, level(x, raised)))
+        x, raised = add_churn(x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise)
+        d = slope(x, raised, denoise(x, batch_sigma(x, raised)))
         x = x + d * (target - raised)
     return x
 
@@ -85,7 +85,7 @@ def euler_ancestral(
     """Euler steps below the target, then fresh noise up to it (Song et al. 2020, DDPM's road)."""
     for sigma, target in itertools.pairwise(sigmas):
         down, up = ancestral_step(sigma, target, eta)
-        d = slope(x, sigma, denoise(x, level(x, sigma)))
+        d = slope(x, sigma, denoise(x, batch_sigma(x, sigma)))
         x = x + d * (down - sigma)
         if target > 0:
             x = x + draw() * s_noise * up
@@ -105,18 +105,18 @@ def heun(
 ) -> Tensor:
     """The trapezoidal rule (Karras et al. 2022, algorithm 2); the step to 0 is Euler's."""
     for sigma, target in itertools.pairwise(sigmas):
-        x, raised = churned(x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise)
+        x, raised = add_churn(x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise)
         x = heun_step(denoise, x, raised, target)
     return x
 
 
 def heun_step(denoise: Denoise, x: Tensor, sigma: Tensor, target: Tensor) -> Tensor:
     """One step of the trapezoidal rule from ``sigma`` to ``target``; Euler's to 0."""
-    d = slope(x, sigma, denoise(x, level(x, sigma)))
+    d = slope(x, sigma, denoise(x, batch_sigma(x, sigma)))
     ahead = x + d * (target - sigma)
     if target == 0:
         return ahead
-    d_ahead = slope(ahead, target, denoise(ahead, level(x, target)))
+    d_ahead = slope(ahead, target, denoise(ahead, batch_sigma(x, target)))
     return x + (d + d_ahead) / 2 * (target - sigma)
 
 
@@ -133,19 +133,19 @@ def dpm2(
 ) -> Tensor:
     """DPM-Solver-2 with churn (Lu et al. 2022; Karras et al. 2022): midpoint in ln sigma."""
     for sigma, target in itertools.pairwise(sigmas):
-        x, raised = churned(x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise)
+        x, raised = add_churn(x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise)
         x = midpoint_step(denoise, x, raised, target)
     return x
 
 
 def midpoint_step(denoise: Denoise, x: Tensor, sigma: Tensor, target: Tensor) -> Tensor:
     """The midpoint rule, the middle taken in ln sigma; Euler's to 0."""
-    d = slope(x, sigma, denoise(x, level(x, sigma)))
+    d = slope(x, sigma, denoise(x, batch_sigma(x, sigma)))
     if target == 0:
         return x + d * (target - sigma)
     middle = sigma.log().lerp(target.log(), 0.5).exp()
     half = x + d * (middle - sigma)
-    return x + slope(half, middle, denoise(half, level(x, middle))) * (target - sigma)
+    return x + slope(half, middle, denoise(half, batch_sigma(x, middle))) * (target - sigma)
 
 
 def dpm2_ancestral(

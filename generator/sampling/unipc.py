@@ -27,7 +27,7 @@ class UniPCOptions:
     lower_order_final: bool = True
 
 
-class _Table:
+class _LambdaTable:
     """ln alpha, sigma and lambda of the model's table at continuous times."""
 
     def __init__(self, alphas_cumprod: Tensor) -> None:
@@ -63,7 +63,7 @@ class _Table:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _SolverStep:
     """One step: how far in lambda, and the earlier estimates as differences."""
 
     h: float
@@ -83,7 +83,7 @@ class _Step:
     def weights(self, variant: str, corrector: bool) -> list[float]:
         """How much of each difference (and, correcting, of the new estimate's) to add."""
         if variant == "vary_coeff":
-            return self._varying(corrector)
+            return self._vary_coeff_weights(corrector)
         size = len(self.ratios) if corrector else len(self.ratios) - 1
         if size == 0:
             return []
@@ -95,7 +95,7 @@ class _Step:
         powers = np.vander(np.array(self.ratios[:size]), size, increasing=True).T
         return list(np.linalg.solve(powers, wanted) * unit)
 
-    def _varying(self, corrector: bool) -> list[float]:
+    def _vary_coeff_weights(self, corrector: bool) -> list[float]:
         """A row of phis times the inverse of the paper's matrix C.
 
         The corrector ends as AUTOMATIC1111's does (case ``o_unipc_vary``), not as the paper: the
@@ -137,7 +137,7 @@ def unipc(
             f"{steps}. Ask for more steps or lower the option uni_pc_order",
             "steps",
         )
-    table = _Table(alphas_cumprod)
+    table = _LambdaTable(alphas_cumprod)
     start = float(timesteps[-1]) / 1000 + _FIRST if from_picture else 1.0
     times = table.walk(options.skip_type, start, steps)
     return _solve(_estimator(predict, table), x, times, table, options)
@@ -146,7 +146,7 @@ def unipc(
 Estimate = Callable[[Tensor, float], Tensor]
 
 
-def _estimator(predict: Predict, table: _Table) -> Estimate:
+def _estimator(predict: Predict, table: _LambdaTable) -> Estimate:
     def estimate(x: Tensor, t: float) -> Tensor:
         eps = predict(x, x.new_ones([len(x)]) * ((t - _FIRST) * 1000.0))
         return (x - table.sigma(t) * eps) / table.alpha(t)
@@ -158,7 +158,7 @@ def _solve(
     estimate: Estimate,
     x: Tensor,
     times: list[float],
-    table: _Table,
+    table: _LambdaTable,
     options: UniPCOptions,
 ) -> Tensor:
     steps = len(times) - 1
@@ -168,39 +168,43 @@ def _solve(
         if options.lower_order_final and index >= options.order:
             order = min(order, steps + 1 - index)
         t, last = times[index], index == steps
-        step = _step(table, t, past[:order])
-        straight = _straight(table, x, t, past[0])
-        x = _bent(straight, table, t, step.weights(options.variant, False), step.differences)
+        step = _make_step(table, t, past[:order])
+        constant = _constant_step(table, x, t, past[0])
+        x = _add_differences(
+            constant, table, t, step.weights(options.variant, False), step.differences
+        )
         if last:
             break
         new = estimate(x, t)
         differences = [*step.differences, new - past[0][1]]
-        x = _bent(straight, table, t, step.weights(options.variant, True), differences)
+        x = _add_differences(constant, table, t, step.weights(options.variant, True), differences)
         past = [(t, new), *past][: options.order]
     return x
 
 
-def _step(table: _Table, t: float, past: list[tuple[float, Tensor]]) -> _Step:
+def _make_step(table: _LambdaTable, t: float, past: list[tuple[float, Tensor]]) -> _SolverStep:
     lam, newest = table.lam(past[0][0]), past[0][1]
     h = table.lam(t) - lam
     ratios = [(table.lam(time) - lam) / h for time, _ in past[1:]]
     differences = [
-        (found - newest) / ratio for (_, found), ratio in zip(past[1:], ratios, strict=True)
+        (earlier - newest) / ratio for (_, earlier), ratio in zip(past[1:], ratios, strict=True)
     ]
-    return _Step(h, [*ratios, 1.0], differences)
+    return _SolverStep(h, [*ratios, 1.0], differences)
 
 
-def _straight(table: _Table, x: Tensor, t: float, newest: tuple[float, Tensor]) -> Tensor:
+def _constant_step(
+    table: _LambdaTable, x: Tensor, t: float, newest: tuple[float, Tensor]
+) -> Tensor:
     """The exact solution for an estimate that does not change."""
-    before, found = newest
+    before, estimate = newest
     h = table.lam(t) - table.lam(before)
     scale = table.sigma(t) / table.sigma(before)
-    return scale * x - table.alpha(t) * float(np.expm1(-h)) * found
+    return scale * x - table.alpha(t) * float(np.expm1(-h)) * estimate
 
 
-def _bent(
+def _add_differences(
     straight: Tensor,
-    table: _Table,
+    table: _LambdaTable,
     t: float,
     weights: list[float],
     differences: list[Tensor],

@@ -6,15 +6,20 @@ from types import MappingProxyType
 from typing import Any
 
 from generator.errors import BadRequest
-from generator.prompt.limits import LONGEST
+from generator.prompt.limits import MAX_CHARACTERS
 from generator.request import (
     ControlUnit,
     GenerationRequest,
     Refiner,
 )
-from generator.sampling.names import find_sampler_loosely, find_schedule, resolve, split_schedule
+from generator.sampling.names import (
+    find_sampler_loosely,
+    find_schedule,
+    resolve_names,
+    split_schedule,
+)
 from generator.scripts import values
-from generator.scripts.changes import Change, part, same
+from generator.scripts.changes import Change, change_nothing, change_part
 
 TXT2IMG, IMG2IMG = "txt2img", "img2img"
 NOTHING = "Nothing"
@@ -37,33 +42,33 @@ class Axis:
     show: str = "labelled"  # labelled | plain | joined | stem
     cost: float = 0.0
     only: str = ""  # txt2img | img2img
-    chosen: bool = False
-    within: tuple[float, float] | None = None  # least and greatest value
+    from_list: bool = False
+    bounds: tuple[float, float] | None = None  # least and greatest value
 
-    def read(self, text: str, chosen: Sequence[str], *, by_text: bool) -> list[Any]:
+    def read(self, text: str, choices: Sequence[str], *, by_text: bool) -> list[Any]:
         """The values of this axis. Raises :class:`BadRequest` naming it."""
         if self.kind == "nothing":
             return [0]
-        texts = list(chosen) if self.chosen and not by_text else values.split(text)
-        found = self._read(texts)
-        if not found:
+        texts = list(choices) if self.from_list and not by_text else values.split_values(text)
+        axis_values = self._read(texts)
+        if not axis_values:
             raise BadRequest(f"{self.label}: no values are given.", "script_args")
-        for value in found if self.within else ():
+        for value in axis_values if self.bounds else ():
             self._check(value)
-        return found
+        return axis_values
 
-    def count(self, text: str, chosen: Sequence[str], *, by_text: bool) -> int:
+    def count(self, text: str, choices: Sequence[str], *, by_text: bool) -> int:
         """How many values those are that :meth:`read` makes. Raises as it does for too many."""
         if self.kind == "nothing":
             return 1
-        texts = list(chosen) if self.chosen and not by_text else values.split(text)
+        texts = list(choices) if self.from_list and not by_text else values.split_values(text)
         if self.kind == "order":
             return values.count_orders(texts)
-        return values.count(texts, self.label, NUMBERS.get(self.kind))
+        return values.count_values(texts, self.label, NUMBERS.get(self.kind))
 
     def _check(self, value: float) -> None:
-        assert self.within is not None
-        least, most = self.within
+        assert self.bounds is not None
+        least, most = self.bounds
         if not least <= value <= most:
             raise BadRequest(
                 f"{self.label}: {value} is out of range; it must be from {least:g} to {most:g}.",
@@ -72,16 +77,16 @@ class Axis:
 
     def _read(self, texts: list[str]) -> list[Any]:
         if self.kind == "whole":
-            return values.whole_numbers(texts, self.label)
+            return values.parse_whole_numbers(texts, self.label)
         if self.kind == "number":
-            return values.numbers(texts, self.label)
+            return values.parse_numbers(texts, self.label)
         if self.kind == "order":
-            return values.orders(texts)
+            return values.parse_orders(texts)
         if self.kind == "switch":
-            return [_switch(self.label, text) for text in texts]
+            return [_parse_switch(self.label, text) for text in texts]
         return texts
 
-    def word(self, value: Any) -> str:
+    def legend_text(self, value: Any) -> str:
         """How a value stands in the legend."""
         if self.kind == "nothing":
             return ""
@@ -89,11 +94,11 @@ class Axis:
             return ", ".join(value)
         if self.show == "stem":
             return str(value).rpartition("/")[2]
-        shown = round(value, 8) if isinstance(value, float) else value
-        return str(shown) if self.show == "plain" else f"{self.label}: {shown}"
+        rounded = round(value, 8) if isinstance(value, float) else value
+        return str(rounded) if self.show == "plain" else f"{self.label}: {rounded}"
 
 
-def _switch(label: str, text: str) -> bool:
+def _parse_switch(label: str, text: str) -> bool:
     if text.lower() not in YES + NO:
         raise BadRequest(f"{label}: {text!r} is neither true nor false.", "script_args")
     return text.lower() in YES
@@ -102,7 +107,7 @@ def _switch(label: str, text: str) -> bool:
 # --- the changes --------------------------------------------------------------------------------
 
 
-def _control(name: str) -> Change:
+def _change_control(name: str) -> Change:
     """Of the first ControlNet unit."""
     assert name in {field.name for field in fields(ControlUnit)}
 
@@ -115,13 +120,15 @@ def _control(name: str) -> Change:
     return change
 
 
-def _without_control(
+def _toggle_control(
     request: GenerationRequest, value: Any, among: Sequence[Any]
 ) -> GenerationRequest:
     return request if value else replace(request, controls=request.controls[1:])
 
 
-def _strength(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
+def _set_strength(
+    request: GenerationRequest, value: Any, among: Sequence[Any]
+) -> GenerationRequest:
     if request.origin is not None:
         return replace(request, origin=replace(request.origin, strength=value))
     if request.hires is not None:
@@ -129,7 +136,9 @@ def _strength(request: GenerationRequest, value: Any, among: Sequence[Any]) -> G
     return request
 
 
-def _search(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
+def _search_replace(
+    request: GenerationRequest, value: Any, among: Sequence[Any]
+) -> GenerationRequest:
     """The first value stands for the others in both prompts."""
     first = among[0]
     if first not in request.prompt and first not in request.negative_prompt:
@@ -138,9 +147,9 @@ def _search(request: GenerationRequest, value: Any, among: Sequence[Any]) -> Gen
         )
     for text in (request.prompt, request.negative_prompt):
         length = len(text) + text.count(first) * (len(value) - len(first))
-        if length > LONGEST:
+        if length > MAX_CHARACTERS:
             raise BadRequest(
-                f"Prompt S/R makes a prompt of {length:,} characters; at most {LONGEST:,}.",
+                f"Prompt S/R makes a prompt of {length:,} characters; at most {MAX_CHARACTERS:,}.",
                 "script_args",
             )
     return replace(
@@ -153,69 +162,75 @@ def _search(request: GenerationRequest, value: Any, among: Sequence[Any]) -> Gen
 def _reorder(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
     """The parts of ``value`` take one another's places in the prompt, in that order."""
     prompt = request.prompt
-    there = [word for word in value if word in prompt]
-    places = sorted((prompt.find(word), word) for word in there)
+    present = [word for word in value if word in prompt]
+    places = sorted((prompt.find(word), word) for word in present)
     pieces, end = [], 0
-    for (start, word), new in zip(places, there, strict=True):
+    for (start, word), new in zip(places, present, strict=True):
         pieces += [prompt[end:start], new]
         end = start + len(word)
     return replace(request, prompt="".join(pieces) + prompt[end:])
 
 
-def _sampler(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
+def _set_sampler(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
     name, schedule = _known_sampler(value, request.sampling.schedule)
     return replace(request, sampling=replace(request.sampling, sampler=name, schedule=schedule))
 
 
-def _hires_sampler(
+def _set_hires_sampler(
     request: GenerationRequest, value: Any, among: Sequence[Any]
 ) -> GenerationRequest:
     name, _ = _known_sampler(value, request.sampling.schedule)
-    return part("hires", "sampler")(request, name, among)
+    return change_part("hires", "sampler")(request, name, among)
 
 
 def _known_sampler(value: str, schedule: str) -> tuple[str, str]:
     """Names count in any case here, and aliases too (contract section 4.1)."""
     bare, _ = split_schedule(value)
-    found = find_sampler_loosely(bare) or find_sampler_loosely(value)
-    if found is None:  # a plugin's, or nobody's: what draws the cells knows
+    sampler_entry = find_sampler_loosely(bare) or find_sampler_loosely(value)
+    if sampler_entry is None:  # a plugin's, or nobody's: what draws the cells knows
         return value, schedule
-    return resolve(found.name + value[len(bare) :], schedule)
+    return resolve_names(sampler_entry.name + value[len(bare) :], schedule)
 
 
-def _schedule(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
-    found = find_schedule(value)
-    label = found.label if found else value  # a plugin's, or nobody's: see _known_sampler
+def _set_schedule(
+    request: GenerationRequest, value: Any, among: Sequence[Any]
+) -> GenerationRequest:
+    entry = find_schedule(value)
+    label = entry.label if entry else value  # a plugin's, or nobody's: see _known_sampler
     return replace(request, sampling=replace(request.sampling, schedule=label))
 
 
-def _checkpoint(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
+def _set_checkpoint(
+    request: GenerationRequest, value: Any, among: Sequence[Any]
+) -> GenerationRequest:
     return replace(request, checkpoint=value)
 
 
-def _vae(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
+def _set_vae(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
     words = {"auto": "Automatic", "automatic": "Automatic", "none": "None"}
     return replace(request, vae=words.get(value.lower(), value))
 
 
-def _styles(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
+def _add_styles(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
     return replace(request, styles=(*request.styles, *value.split(",")))
 
 
-def _refiner(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
+def _set_refiner(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
     if value in ("", "None"):
         return replace(request, refiner=None)
     switch_at = request.refiner.switch_at if request.refiner else 0.8
     return replace(request, refiner=Refiner(value, switch_at))
 
 
-def _refine_at(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
+def _set_refiner_switch(
+    request: GenerationRequest, value: Any, among: Sequence[Any]
+) -> GenerationRequest:
     if request.refiner is None:
         return request
     return replace(request, refiner=replace(request.refiner, switch_at=value))
 
 
-def _size(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
+def _set_size(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
     width, mark, height = value.lower().partition("x")
     if not mark or not width.strip().isdigit() or not height.strip().isdigit():
         raise BadRequest(f"Size: {value!r} is not WIDTHxHEIGHT.", "script_args")
@@ -225,7 +240,7 @@ def _size(request: GenerationRequest, value: Any, among: Sequence[Any]) -> Gener
     return replace(request, width=sides[0], height=sides[1])
 
 
-def _absent(what: str) -> Change:
+def _not_implemented(what: str) -> Change:
     def change(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
         if value in (False, "", "None", "none", "Disable"):
             return request
@@ -240,87 +255,113 @@ SEED, SHARE, STEPS, GUIDANCE = (-(2.0**63), 2.0**63), (0, 1), (1, 1000), (-1000,
 POSITIVE, HUNDRED, BETA, SKIP, ORDER = (0, 1e9), (0, 100), (0.01, 100), (1, 12), (1, 10)
 MERGED, WEIGHT, SIDE, THRESHOLD = (0, 0.9), (0, 2), (64, 2048), (-1, 2048)
 
-ALL: tuple[Axis, ...] = (
-    Axis(NOTHING, "nothing", same),
-    Axis("Seed", "whole", part("seeds", "seed"), within=SEED),
-    Axis("Var. seed", "whole", part("seeds", "variation_seed"), within=SEED),
-    Axis("Var. strength", "number", part("seeds", "variation_strength"), within=SHARE),
-    Axis("Steps", "whole", part("sampling", "steps"), within=STEPS),
-    Axis("Hires steps", "whole", part("hires", "steps"), only=TXT2IMG, within=STEPS),
-    Axis("CFG Scale", "number", part("sampling", "guidance"), within=GUIDANCE),
+ALL_AXES: tuple[Axis, ...] = (
+    Axis(NOTHING, "nothing", change_nothing),
+    Axis("Seed", "whole", change_part("seeds", "seed"), bounds=SEED),
+    Axis("Var. seed", "whole", change_part("seeds", "variation_seed"), bounds=SEED),
+    Axis("Var. strength", "number", change_part("seeds", "variation_strength"), bounds=SHARE),
+    Axis("Steps", "whole", change_part("sampling", "steps"), bounds=STEPS),
+    Axis("Hires steps", "whole", change_part("hires", "steps"), only=TXT2IMG, bounds=STEPS),
+    Axis("CFG Scale", "number", change_part("sampling", "guidance"), bounds=GUIDANCE),
     Axis(
-        "Image CFG Scale", "number", part("origin", "image_guidance"), only=IMG2IMG, within=GUIDANCE
+        "Image CFG Scale",
+        "number",
+        change_part("origin", "image_guidance"),
+        only=IMG2IMG,
+        bounds=GUIDANCE,
     ),
-    Axis("Prompt S/R", "text", _search, "plain"),
+    Axis("Prompt S/R", "text", _search_replace, "plain"),
     Axis("Prompt order", "order", _reorder, "joined"),
-    Axis("Sampler", "text", _sampler, "plain", chosen=True),
-    Axis("Hires sampler", "text", _hires_sampler, "plain", only=TXT2IMG, chosen=True),
-    Axis("Checkpoint name", "text", _checkpoint, "stem", cost=1.0, chosen=True),
+    Axis("Sampler", "text", _set_sampler, "plain", from_list=True),
+    Axis("Hires sampler", "text", _set_hires_sampler, "plain", only=TXT2IMG, from_list=True),
+    Axis("Checkpoint name", "text", _set_checkpoint, "stem", cost=1.0, from_list=True),
     Axis(
         "Negative Guidance minimum sigma",
         "number",
-        part("sampling", "s_min_uncond"),
-        within=POSITIVE,
+        change_part("sampling", "s_min_uncond"),
+        bounds=POSITIVE,
     ),
-    Axis("Sigma Churn", "number", part("sampling", "s_churn"), within=POSITIVE),
-    Axis("Sigma min", "number", part("sampling", "s_tmin"), within=POSITIVE),
-    Axis("Sigma max", "number", part("sampling", "s_tmax"), within=POSITIVE),
-    Axis("Sigma noise", "number", part("sampling", "s_noise"), within=HUNDRED),
-    Axis("Schedule type", "text", _schedule, chosen=True),
-    Axis("Schedule min sigma", "number", part("options", "sigma_min"), within=POSITIVE),
-    Axis("Schedule max sigma", "number", part("options", "sigma_max"), within=POSITIVE),
-    Axis("Schedule rho", "number", part("options", "rho"), within=HUNDRED),
-    Axis("Beta schedule alpha", "number", part("options", "beta_dist_alpha"), within=BETA),
-    Axis("Beta schedule beta", "number", part("options", "beta_dist_beta"), within=BETA),
-    Axis("Eta", "number", part("sampling", "eta"), within=HUNDRED),
-    Axis("Clip skip", "whole", part("options", "CLIP_stop_at_last_layers"), within=SKIP),
-    Axis("Denoising", "number", _strength, within=SHARE),
-    Axis("Initial noise multiplier", "number", part("origin", "noise_multiplier"), within=HUNDRED),
-    Axis("Extra noise", "number", part("options", "img2img_extra_noise"), within=SHARE),
-    Axis("Hires upscaler", "text", part("hires", "upscaler"), only=TXT2IMG, chosen=True),
+    Axis("Sigma Churn", "number", change_part("sampling", "s_churn"), bounds=POSITIVE),
+    Axis("Sigma min", "number", change_part("sampling", "s_tmin"), bounds=POSITIVE),
+    Axis("Sigma max", "number", change_part("sampling", "s_tmax"), bounds=POSITIVE),
+    Axis("Sigma noise", "number", change_part("sampling", "s_noise"), bounds=HUNDRED),
+    Axis("Schedule type", "text", _set_schedule, from_list=True),
+    Axis("Schedule min sigma", "number", change_part("options", "sigma_min"), bounds=POSITIVE),
+    Axis("Schedule max sigma", "number", change_part("options", "sigma_max"), bounds=POSITIVE),
+    Axis("Schedule rho", "number", change_part("options", "rho"), bounds=HUNDRED),
+    Axis("Beta schedule alpha", "number", change_part("options", "beta_dist_alpha"), bounds=BETA),
+    Axis("Beta schedule beta", "number", change_part("options", "beta_dist_beta"), bounds=BETA),
+    Axis("Eta", "number", change_part("sampling", "eta"), bounds=HUNDRED),
+    Axis("Clip skip", "whole", change_part("options", "CLIP_stop_at_last_layers"), bounds=SKIP),
+    Axis("Denoising", "number", _set_strength, bounds=SHARE),
+    Axis(
+        "Initial noise multiplier",
+        "number",
+        change_part("origin", "noise_multiplier"),
+        bounds=HUNDRED,
+    ),
+    Axis("Extra noise", "number", change_part("options", "img2img_extra_noise"), bounds=SHARE),
+    Axis("Hires upscaler", "text", change_part("hires", "upscaler"), only=TXT2IMG, from_list=True),
     Axis(
         "Cond. Image Mask Weight",
         "number",
-        part("options", "inpainting_mask_weight"),
+        change_part("options", "inpainting_mask_weight"),
         only=IMG2IMG,
-        within=SHARE,
+        bounds=SHARE,
     ),
-    Axis("VAE", "text", _vae, cost=0.7, chosen=True),
-    Axis("Styles", "text", _styles, chosen=True),
-    Axis("UniPC Order", "whole", part("options", "uni_pc_order"), cost=0.5, within=ORDER),
-    Axis("Face restore", "text", _absent("Face restoration"), "plain", chosen=True),
-    Axis("Token merging ratio", "number", part("options", "token_merging_ratio"), within=MERGED),
+    Axis("VAE", "text", _set_vae, cost=0.7, from_list=True),
+    Axis("Styles", "text", _add_styles, from_list=True),
+    Axis("UniPC Order", "whole", change_part("options", "uni_pc_order"), cost=0.5, bounds=ORDER),
+    Axis("Face restore", "text", _not_implemented("Face restoration"), "plain", from_list=True),
+    Axis(
+        "Token merging ratio",
+        "number",
+        change_part("options", "token_merging_ratio"),
+        bounds=MERGED,
+    ),
     Axis(
         "Token merging ratio high-res",
         "number",
-        part("options", "token_merging_ratio_hr"),
-        within=MERGED,
+        change_part("options", "token_merging_ratio_hr"),
+        bounds=MERGED,
     ),
     Axis(
         "Always discard next-to-last sigma",
         "switch",
-        part("options", "always_discard_next_to_last_sigma"),
-        chosen=True,
+        change_part("options", "always_discard_next_to_last_sigma"),
+        from_list=True,
     ),
-    Axis("SGM noise multiplier", "switch", part("options", "sgm_noise_multiplier"), chosen=True),
-    Axis("Refiner checkpoint", "text", _refiner, "stem", cost=1.0, chosen=True),
-    Axis("Refiner switch at", "number", _refine_at, within=SHARE),
-    Axis("RNG source", "text", part("options", "randn_source"), chosen=True),
-    Axis("FP8 mode", "text", _absent("FP8"), cost=0.9, chosen=True),
-    Axis("Size", "text", _size),
-    Axis("[ControlNet] Enabled", "switch", _without_control, chosen=True),
-    Axis("[ControlNet] Model", "text", _control("model"), cost=0.9, chosen=True),
-    Axis("[ControlNet] Weight", "number", _control("weight"), within=WEIGHT),
-    Axis("[ControlNet] Guidance Start", "number", _control("guidance_start"), within=SHARE),
-    Axis("[ControlNet] Guidance End", "number", _control("guidance_end"), within=SHARE),
-    Axis("[ControlNet] Control Mode", "text", _control("control_mode"), chosen=True),
-    Axis("[ControlNet] Resize Mode", "text", _control("resize_mode"), chosen=True),
-    Axis("[ControlNet] Preprocessor", "text", _control("module"), chosen=True),
-    Axis("[ControlNet] Pre Resolution", "whole", _control("processor_res"), within=SIDE),
-    Axis("[ControlNet] Pre Threshold A", "number", _control("threshold_a"), within=THRESHOLD),
-    Axis("[ControlNet] Pre Threshold B", "number", _control("threshold_b"), within=THRESHOLD),
+    Axis(
+        "SGM noise multiplier",
+        "switch",
+        change_part("options", "sgm_noise_multiplier"),
+        from_list=True,
+    ),
+    Axis("Refiner checkpoint", "text", _set_refiner, "stem", cost=1.0, from_list=True),
+    Axis("Refiner switch at", "number", _set_refiner_switch, bounds=SHARE),
+    Axis("RNG source", "text", change_part("options", "randn_source"), from_list=True),
+    Axis("FP8 mode", "text", _not_implemented("FP8"), cost=0.9, from_list=True),
+    Axis("Size", "text", _set_size),
+    Axis("[ControlNet] Enabled", "switch", _toggle_control, from_list=True),
+    Axis("[ControlNet] Model", "text", _change_control("model"), cost=0.9, from_list=True),
+    Axis("[ControlNet] Weight", "number", _change_control("weight"), bounds=WEIGHT),
+    Axis("[ControlNet] Guidance Start", "number", _change_control("guidance_start"), bounds=SHARE),
+    Axis("[ControlNet] Guidance End", "number", _change_control("guidance_end"), bounds=SHARE),
+    Axis("[ControlNet] Control Mode", "text", _change_control("control_mode"), from_list=True),
+    Axis("[ControlNet] Resize Mode", "text", _change_control("resize_mode"), from_list=True),
+    Axis("[ControlNet] Preprocessor", "text", _change_control("module"), from_list=True),
+    Axis("[ControlNet] Pre Resolution", "whole", _change_control("processor_res"), bounds=SIDE),
+    Axis(
+        "[ControlNet] Pre Threshold A", "number", _change_control("threshold_a"), bounds=THRESHOLD
+    ),
+    Axis(
+        "[ControlNet] Pre Threshold B", "number", _change_control("threshold_b"), bounds=THRESHOLD
+    ),
 )
 AXES: Mapping[str, tuple[Axis, ...]] = MappingProxyType(
-    {route: tuple(axis for axis in ALL if axis.only in ("", route)) for route in (TXT2IMG, IMG2IMG)}
+    {
+        route: tuple(axis for axis in ALL_AXES if axis.only in ("", route))
+        for route in (TXT2IMG, IMG2IMG)
+    }
 )
 """By route, in the order in which arguments count them."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from generator.errors import BadRequest
 from generator.pictures.upscaler_names import PLAIN_UPSCALERS
-from generator.request import Script
+from generator.request import ScriptCall
 from generator.scripts.axes import AXES, IMG2IMG, TXT2IMG
 
 PROMPT_MATRIX = "prompt matrix"
@@ -37,7 +37,7 @@ UPSCALE_HINT = (
 )
 
 
-class Kind(StrEnum):
+class ArgumentKind(StrEnum):
     """What an argument's value may be."""
 
     HINT = "a text that is not read"
@@ -56,7 +56,7 @@ class Argument:
 
     label: str
     default: Any
-    kind: Kind
+    kind: ArgumentKind
     least: float | None = None
     most: float | None = None
     step: float | None = None
@@ -65,147 +65,156 @@ class Argument:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ScriptEntry:
     """A script as one route offers it."""
 
     title: str
     arguments: tuple[Argument, ...]
 
 
-def _switch(label: str, default: bool = False) -> Argument:
-    return Argument(label, default, Kind.SWITCH)
+def _switch_argument(label: str, default: bool = False) -> Argument:
+    return Argument(label, default, ArgumentKind.SWITCH)
 
 
-def _hint(text: str) -> Argument:
-    return Argument("", text, Kind.HINT)
+def _hint_argument(text: str) -> Argument:
+    return Argument("", text, ArgumentKind.HINT)
 
 
-def _text(label: str) -> Argument:
-    return Argument(label, "", Kind.TEXT)
+def _text_argument(label: str) -> Argument:
+    return Argument(label, "", ArgumentKind.TEXT)
 
 
-def _whole(label: str, default: int, least: int, most: int, step: int = 1) -> Argument:
-    return Argument(label, default, Kind.WHOLE, least, most, step)
+def _int_argument(label: str, default: int, least: int, most: int, step: int = 1) -> Argument:
+    return Argument(label, default, ArgumentKind.WHOLE, least, most, step)
 
 
-def _number(label: str, default: float, least: float, most: float, step: float) -> Argument:
-    return Argument(label, default, Kind.NUMBER, least, most, step)
+def _number_argument(
+    label: str, default: float, least: float, most: float, step: float
+) -> Argument:
+    return Argument(label, default, ArgumentKind.NUMBER, least, most, step)
 
 
-def _word(label: str, default: str, *words: str) -> Argument:
-    return Argument(label, default, Kind.WORD, words=words)
+def _choice_argument(label: str, default: str, *words: str) -> Argument:
+    return Argument(label, default, ArgumentKind.WORD, words=words)
 
 
-def _axis(letter: str, default: str, route: str) -> tuple[Argument, ...]:
+def _axis_arguments(letter: str, default: str, route: str) -> tuple[Argument, ...]:
     return (
         Argument(
-            f"{letter} type", default, Kind.PLACE, words=tuple(axis.label for axis in AXES[route])
+            f"{letter} type",
+            default,
+            ArgumentKind.PLACE,
+            words=tuple(axis.label for axis in AXES[route]),
         ),
-        _text(f"{letter} values"),
-        Argument(f"{letter} values", None, Kind.LIST, words=()),
+        _text_argument(f"{letter} values"),
+        Argument(f"{letter} values", None, ArgumentKind.LIST, words=()),
     )
 
 
-def _xyz(route: str) -> Entry:
-    return Entry(
+def _xyz_entry(route: str) -> ScriptEntry:
+    return ScriptEntry(
         XYZ_PLOT,
         (
-            *_axis("X", "Seed", route),
-            *_axis("Y", "Nothing", route),
-            *_axis("Z", "Nothing", route),
-            _switch("Draw legend", True),
-            _switch("Include Sub Images"),
-            _switch("Include Sub Grids"),
-            _switch("Keep -1 for seeds"),
-            _switch("Vary seeds for X"),
-            _switch("Vary seeds for Y"),
-            _switch("Vary seeds for Z"),
-            _whole("Grid margins (px)", 0, 0, 500, 2),
-            _switch("Use text inputs instead of dropdowns"),
+            *_axis_arguments("X", "Seed", route),
+            *_axis_arguments("Y", "Nothing", route),
+            *_axis_arguments("Z", "Nothing", route),
+            _switch_argument("Draw legend", True),
+            _switch_argument("Include Sub Images"),
+            _switch_argument("Include Sub Grids"),
+            _switch_argument("Keep -1 for seeds"),
+            _switch_argument("Vary seeds for X"),
+            _switch_argument("Vary seeds for Y"),
+            _switch_argument("Vary seeds for Z"),
+            _int_argument("Grid margins (px)", 0, 0, 500, 2),
+            _switch_argument("Use text inputs instead of dropdowns"),
         ),
     )
 
 
-_DIRECTIONS = Argument("Outpainting direction", list(DIRECTIONS), Kind.LIST, words=DIRECTIONS)
-_MATRIX = Entry(
+_DIRECTIONS = Argument(
+    "Outpainting direction", list(DIRECTIONS), ArgumentKind.LIST, words=DIRECTIONS
+)
+_MATRIX = ScriptEntry(
     PROMPT_MATRIX,
     (
-        _switch("Put variable parts at start of prompt"),
-        _switch("Use different seed for each picture"),
-        _word("Select prompt", "positive", "positive", "negative"),
-        _word("Select joining char", "comma", "comma", "space"),
-        _whole("Grid margins (px)", 0, 0, 500, 2),
+        _switch_argument("Put variable parts at start of prompt"),
+        _switch_argument("Use different seed for each picture"),
+        _choice_argument("Select prompt", "positive", "positive", "negative"),
+        _choice_argument("Select joining char", "comma", "comma", "space"),
+        _int_argument("Grid margins (px)", 0, 0, 500, 2),
     ),
 )
-_FILE = Entry(
+_FILE = ScriptEntry(
     PROMPTS_FROM_FILE,
     (
-        _switch("Iterate seed every line"),
-        _switch("Use same random seed for all lines"),
-        _word("Insert prompts at the", "start", "start", "end"),
-        _text("List of prompt inputs"),
+        _switch_argument("Iterate seed every line"),
+        _switch_argument("Use same random seed for all lines"),
+        _choice_argument("Insert prompts at the", "start", "start", "end"),
+        _text_argument("List of prompt inputs"),
     ),
 )
-_ALTERNATIVE = Entry(
+_ALTERNATIVE = ScriptEntry(
     ALTERNATIVE,
     (
-        _hint("* `CFG Scale` should be 2 or lower."),
-        _switch("Override `Sampling method` to Euler?(this method is built for it)", True),
-        _switch(
+        _hint_argument("* `CFG Scale` should be 2 or lower."),
+        _switch_argument("Override `Sampling method` to Euler?(this method is built for it)", True),
+        _switch_argument(
             "Override `prompt` to the same value as `original prompt`?(and `negative prompt`)",
             True,
         ),
-        _text("Original prompt"),
-        _text("Original negative prompt"),
-        _switch("Override `Sampling Steps` to the same value as `Decode steps`?", True),
-        _whole("Decode steps", 50, 1, 150),
-        _switch("Override `Denoising strength` to 1?", True),
-        _number("Decode CFG scale", 1.0, 0.0, 15.0, 0.1),
-        _number("Randomness", 0.0, 0.0, 1.0, 0.01),
-        _switch("Sigma adjustment for finding noise for image"),
+        _text_argument("Original prompt"),
+        _text_argument("Original negative prompt"),
+        _switch_argument("Override `Sampling Steps` to the same value as `Decode steps`?", True),
+        _int_argument("Decode steps", 50, 1, 150),
+        _switch_argument("Override `Denoising strength` to 1?", True),
+        _number_argument("Decode CFG scale", 1.0, 0.0, 15.0, 0.1),
+        _number_argument("Randomness", 0.0, 0.0, 1.0, 0.01),
+        _switch_argument("Sigma adjustment for finding noise for image"),
     ),
 )
-_LOOPBACK = Entry(
+_LOOPBACK = ScriptEntry(
     LOOPBACK,
     (
-        _whole("Loops", 4, 1, 32),
-        _number("Final denoising strength", 0.5, 0, 1, 0.01),
-        _word("Denoising strength curve", "Linear", *CURVES),
-        _word("Append interrogated prompt at each iteration", "None", "None", "CLIP", "DeepBooru"),
+        _int_argument("Loops", 4, 1, 32),
+        _number_argument("Final denoising strength", 0.5, 0, 1, 0.01),
+        _choice_argument("Denoising strength curve", "Linear", *CURVES),
+        _choice_argument(
+            "Append interrogated prompt at each iteration", "None", "None", "CLIP", "DeepBooru"
+        ),
     ),
 )
-_OUTPAINTING = Entry(
+_OUTPAINTING = ScriptEntry(
     OUTPAINTING,
     (
-        _hint(OUTPAINTING_HINT),
-        _whole("Pixels to expand", 128, 8, 256, 8),
-        _whole("Mask blur", 8, 0, 64),
+        _hint_argument(OUTPAINTING_HINT),
+        _int_argument("Pixels to expand", 128, 8, 256, 8),
+        _int_argument("Mask blur", 8, 0, 64),
         _DIRECTIONS,
-        _number("Fall-off exponent (lower=higher detail)", 1.0, 0.0, 4.0, 0.01),
-        _number("Color variation", 0.05, 0.0, 1.0, 0.01),
+        _number_argument("Fall-off exponent (lower=higher detail)", 1.0, 0.0, 4.0, 0.01),
+        _number_argument("Color variation", 0.05, 0.0, 1.0, 0.01),
     ),
 )
-_POOR_MANS = Entry(
+_POOR_MANS = ScriptEntry(
     POOR_MANS_OUTPAINTING,
     (
-        _whole("Pixels to expand", 128, 8, 256, 8),
-        _whole("Mask blur", 4, 0, 64),
-        Argument("Masked content", "fill", Kind.PLACE, words=CONTENTS),
+        _int_argument("Pixels to expand", 128, 8, 256, 8),
+        _int_argument("Mask blur", 4, 0, 64),
+        Argument("Masked content", "fill", ArgumentKind.PLACE, words=CONTENTS),
         _DIRECTIONS,
     ),
 )
-_UPSCALE = Entry(
+_UPSCALE = ScriptEntry(
     SD_UPSCALE,
     (
-        _hint(UPSCALE_HINT),
-        _whole("Tile overlap", 64, 0, 256, 16),
-        Argument("Upscaler", "None", Kind.PLACE, words=PLAIN_UPSCALERS, open=True),
-        _number("Scale Factor", 2.0, 1.0, 4.0, 0.05),
+        _hint_argument(UPSCALE_HINT),
+        _int_argument("Tile overlap", 64, 0, 256, 16),
+        Argument("Upscaler", "None", ArgumentKind.PLACE, words=PLAIN_UPSCALERS, open=True),
+        _number_argument("Scale Factor", 2.0, 1.0, 4.0, 0.05),
     ),
 )
-SCRIPTS: Mapping[str, tuple[Entry, ...]] = MappingProxyType(
+SCRIPTS: Mapping[str, tuple[ScriptEntry, ...]] = MappingProxyType(
     {
-        TXT2IMG: (_MATRIX, _FILE, _xyz(TXT2IMG)),
+        TXT2IMG: (_MATRIX, _FILE, _xyz_entry(TXT2IMG)),
         IMG2IMG: (
             _ALTERNATIVE,
             _LOOPBACK,
@@ -214,21 +223,21 @@ SCRIPTS: Mapping[str, tuple[Entry, ...]] = MappingProxyType(
             _MATRIX,
             _FILE,
             _UPSCALE,
-            _xyz(IMG2IMG),
+            _xyz_entry(IMG2IMG),
         ),
     }
 )
 """By route, in AUTOMATIC1111's order."""
 
 
-def titles(route: str) -> tuple[str, ...]:
+def script_titles(route: str) -> tuple[str, ...]:
     """What ``script_name`` may be on a route, in lower case."""
     return tuple(entry.title for entry in SCRIPTS[route])
 
 
-def check(
-    title: str, arguments: Sequence[object], route: str, brought: Sequence[Entry] = ()
-) -> Script:
+def read_script(
+    title: str, arguments: Sequence[object], route: str, plugin_scripts: Sequence[ScriptEntry] = ()
+) -> ScriptCall:
     """The script of a request, ours or one that a plugin brought.
 
     Arguments beyond the script's own are dropped; those that X/Y/Z plot lacks are its defaults.
@@ -236,7 +245,7 @@ def check(
     Raises :class:`BadRequest` for a title that the route does not have, and for arguments that
     are missing or of another kind; it names their place and label.
     """
-    known = (*SCRIPTS[route], *brought)
+    known = (*SCRIPTS[route], *plugin_scripts)
     entry = next((each for each in known if each.title == title.lower()), None)
     if entry is None:
         raise BadRequest(f"Script '{title}' not found", "script_name")
@@ -246,45 +255,50 @@ def check(
         lacking = entry.arguments[len(arguments)]
         raise BadRequest(
             f"script_args: {title!r} takes {len(entry.arguments)} arguments, {len(arguments)} "
-            f"came; the first that is missing is {len(arguments)}, {_called(lacking)}.",
+            f"came; the first that is missing is {len(arguments)}, {_argument_name(lacking)}.",
             "script_args",
         )
     pairs = zip(entry.arguments, arguments, strict=False)
-    return Script(
+    return ScriptCall(
         entry.title,
-        tuple(_read(place, wanted, value) for place, (wanted, value) in enumerate(pairs)),
+        tuple(_read_value(place, wanted, value) for place, (wanted, value) in enumerate(pairs)),
     )
 
 
-def _called(argument: Argument) -> str:
+def _argument_name(argument: Argument) -> str:
     return repr(argument.label) if argument.label else "a text that is not read"
 
 
-LARGEST = 1e300
+MAX_NUMBER = 1e300
 
 
-def _read(place: int, wanted: Argument, value: object) -> Any:
+def _read_value(place: int, wanted: Argument, value: object) -> Any:
     """A value as its script takes it: words as words, null as the default."""
-    if value is None and wanted.kind is not Kind.LIST:
+    if value is None and wanted.kind is not ArgumentKind.LIST:
         return wanted.default
     fits = _FITS[wanted.kind]
     if not fits(wanted, value):
         raise BadRequest(
-            f"script_args[{place}], {_called(wanted)}: {str(value)[:80]!r} is not "
-            f"{wanted.kind}{_range(wanted)}.",
+            f"script_args[{place}], {_argument_name(wanted)}: {str(value)[:80]!r} is not "
+            f"{wanted.kind}{_range_text(wanted)}.",
             "script_args",
         )
-    if wanted.kind is Kind.LIST:
+    if wanted.kind is ArgumentKind.LIST:
         return tuple(str(each) for each in value) if isinstance(value, list | tuple) else ()
-    if wanted.kind is Kind.PLACE and isinstance(value, int) and wanted.words and not wanted.open:
+    if (
+        wanted.kind is ArgumentKind.PLACE
+        and isinstance(value, int)
+        and wanted.words
+        and not wanted.open
+    ):
         return wanted.words[value]
-    return int(value) if wanted.kind is Kind.WHOLE and isinstance(value, float) else value
+    return int(value) if wanted.kind is ArgumentKind.WHOLE and isinstance(value, float) else value
 
 
-def _range(wanted: Argument) -> str:
+def _range_text(wanted: Argument) -> str:
     if wanted.words and not wanted.open:
-        shown = ", ".join(wanted.words[:12])
-        return f" ({shown}{', ...' if len(wanted.words) > 12 else ''})"
+        listed = ", ".join(wanted.words[:12])
+        return f" ({listed}{', ...' if len(wanted.words) > 12 else ''})"
     if wanted.least is not None:
         return f" from {wanted.least:g} to {wanted.most:g}"
     return ""
@@ -293,7 +307,7 @@ def _range(wanted: Argument) -> str:
 def _is_number(wanted: Argument, value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    if not -LARGEST <= value <= LARGEST:  # NaN and integers that no float holds are not
+    if not -MAX_NUMBER <= value <= MAX_NUMBER:  # NaN and integers that no float holds are not
         return False
     return wanted.least is None or wanted.most is None or wanted.least <= value <= wanted.most
 
@@ -319,15 +333,15 @@ def _is_list(wanted: Argument, value: object) -> bool:
     return not wanted.words or all(each in wanted.words for each in value)
 
 
-_FITS: Mapping[Kind, Any] = MappingProxyType(
+_FITS: Mapping[ArgumentKind, Any] = MappingProxyType(
     {
-        Kind.HINT: lambda wanted, value: True,
-        Kind.SWITCH: lambda wanted, value: isinstance(value, bool) or value in (0, 1),
-        Kind.WHOLE: _is_whole,
-        Kind.NUMBER: _is_number,
-        Kind.TEXT: lambda wanted, value: isinstance(value, str),
-        Kind.WORD: lambda wanted, value: value in (wanted.words or ()),
-        Kind.PLACE: _is_place,
-        Kind.LIST: _is_list,
+        ArgumentKind.HINT: lambda wanted, value: True,
+        ArgumentKind.SWITCH: lambda wanted, value: isinstance(value, bool) or value in (0, 1),
+        ArgumentKind.WHOLE: _is_whole,
+        ArgumentKind.NUMBER: _is_number,
+        ArgumentKind.TEXT: lambda wanted, value: isinstance(value, str),
+        ArgumentKind.WORD: lambda wanted, value: value in (wanted.words or ()),
+        ArgumentKind.PLACE: _is_place,
+        ArgumentKind.LIST: _is_list,
     }
 )

@@ -21,25 +21,27 @@ PARTS: Mapping[str, type] = MappingProxyType(
 )
 
 
-def same(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
+def change_nothing(
+    request: GenerationRequest, value: Any, among: Sequence[Any]
+) -> GenerationRequest:
     """No change."""
     return request
 
 
-def whole(name: str) -> Change:
+def change_field(name: str) -> Change:
     """The request's own field of this name."""
     assert name in {field.name for field in fields(GenerationRequest)}
     return lambda request, value, among: replace(request, **{name: value})
 
 
-def part(of: str, name: str) -> Change:
+def change_part(of: str, name: str) -> Change:
     """A field of one of the request's parts; nothing where the request does not have the part."""
     assert name in {field.name for field in fields(PARTS[of])}
 
     def change(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
-        found = getattr(request, of)
-        if found is None:
+        current = getattr(request, of)
+        if current is None:
             return request
-        return replace(request, **{of: replace(found, **{name: value})})
+        return replace(request, **{of: replace(current, **{name: value})})
 
     return change

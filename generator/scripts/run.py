@@ -7,29 +7,29 @@ from generator.errors import BadRequest
 from generator.hooks import Tools, Watch
 from generator.request import Generation, GenerationRequest
 from generator.scripts import (
-    alternative,
-    from_file,
+    img2img_alternative,
     loopback,
-    matrix,
     outpainting,
-    plot,
     poor_mans_outpainting,
+    prompt_matrix,
+    prompts_from_file,
     sd_upscale,
+    xyz_plot,
 )
-from generator.scripts.counting import check_script
-from generator.scripts.drawing import Draw, Enlarge, Runner, RunOnce
+from generator.scripts.picture_count import check_script
+from generator.scripts.script_draw import Enlarge, Runner, RunOnce, ScriptDraw
 from generator.workload import NO_LIMIT, check_workload, megapixel_steps
 
 RUNNERS: Mapping[str, Runner] = MappingProxyType(
     {
-        "prompt matrix": matrix.run,
-        "prompts from file or textbox": from_file.run,
-        "x/y/z plot": plot.run,
+        "prompt matrix": prompt_matrix.run,
+        "prompts from file or textbox": prompts_from_file.run,
+        "x/y/z plot": xyz_plot.run,
         "loopback": loopback.run,
         "outpainting mk2": outpainting.run,
         "poor man's outpainting": poor_mans_outpainting.run,
         "sd upscale": sd_upscale.run,
-        "img2img alternative test": alternative.run,
+        "img2img alternative test": img2img_alternative.run,
     }
 )
 
@@ -57,13 +57,13 @@ def run(
     if script is None:
         check_workload(megapixel_steps(request), most)
         return once(request, watch)
-    brought = tools or Tools()
+    plugin_tools = tools or Tools()
     check_script(request)
-    runner = RUNNERS.get(script.title) or brought.scripts.get(script.title)
+    runner = RUNNERS.get(script.title) or plugin_tools.scripts.get(script.title)
     if runner is None:
         raise BadRequest(
             f"The script {script.title!r} is not there; its plugin may have been turned off.",
             "script_name",
         )
-    draw = Draw(once, watch, enlarge, find, check, brought, most=most)
+    draw = ScriptDraw(once, watch, enlarge, find, check, plugin_tools, max_steps=most)
     return runner(request, script.arguments, draw)

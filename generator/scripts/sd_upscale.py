@@ -6,13 +6,18 @@ from typing import Any
 from generator.errors import BadRequest
 from generator.pictures.mosaic import Mosaic
 from generator.request import Generation, GenerationRequest, Picture
-from generator.scripts.drawing import Draw, check_count, joined
-from generator.scripts.origins import by_hand, first_picture, starting_from, untold
+from generator.scripts.init_pictures import (
+    composed_facts,
+    first_picture,
+    start_from,
+    without_infotext,
+)
+from generator.scripts.script_draw import ScriptDraw, check_count, join_generations
 
 LONGEST_SIDE = 8192
 
 
-def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> Generation:
+def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: ScriptDraw) -> Generation:
     """One large picture a batch; width, height and batch size of the request are the tiles'.
 
     With the upscaler "None" the picture keeps its size, as in AUTOMATIC1111.
@@ -41,7 +46,7 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
     notes = {"SD upscale overlap": overlap, "SD upscale upscaler": name}
     jobs = [
         replace(
-            starting_from(request, tiles[start : start + request.batch_size]),
+            start_from(request, tiles[start : start + request.batch_size]),
             batch_size=len(tiles[start : start + request.batch_size]),
             batches=1,
             notes=notes,
@@ -49,31 +54,33 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: Draw) -> G
         for start in range(0, len(tiles), request.batch_size)
     ]
     draw.expect(jobs * request.batches)
-    drawn: list[Generation] = []
+    generations: list[Generation] = []
     results: list[Picture] = []
     for batch in range(request.batches):
-        own = _batch(request, jobs, batch, draw)
-        drawn += own
+        own = _draw_batch(request, jobs, batch, draw)
+        generations += own
         painted = [picture.image for each in own for picture in each.pictures]
         if painted:
-            whole = mosaic.joined([*painted, *tiles[len(painted) :]])
-            results.append(untold(whole, own[0].pictures[0]))
+            joined_picture = mosaic.join([*painted, *tiles[len(painted) :]])
+            results.append(without_infotext(joined_picture, own[0].pictures[0]))
         if own[-1].stopped:
             break
-    generation = joined(drawn, pictures=tuple(results))
+    generation = join_generations(generations, pictures=tuple(results))
     if not results:
         return generation
-    return replace(generation, facts=by_hand(request, drawn[-1], drawn[0], len(results)))
+    return replace(
+        generation, facts=composed_facts(request, generations[-1], generations[0], len(results))
+    )
 
 
-def _batch(
-    request: GenerationRequest, jobs: list[GenerationRequest], batch: int, draw: Draw
+def _draw_batch(
+    request: GenerationRequest, jobs: list[GenerationRequest], batch: int, draw: ScriptDraw
 ) -> list[Generation]:
     """The tiles of one picture, up to an interrupt."""
-    drawn: list[Generation] = []
+    generations: list[Generation] = []
     for number, job in enumerate(jobs):
         seeds = replace(request.seeds, seed=request.seeds.seed + batch + number)
-        drawn.append(draw(replace(job, seeds=seeds)))
-        if drawn[-1].stopped:
+        generations.append(draw(replace(job, seeds=seeds)))
+        if generations[-1].stopped:
             break
-    return drawn
+    return generations

@@ -19,7 +19,7 @@ STEP = r"[+-](?:\d+(?:\.\d+)?|\.\d+)"
 SPAN = re.compile(rf"^{NUMBER}-{NUMBER}(?:\(\s*({STEP})\s*\)|\[\s*(\d+)\s*\])?\s*$")
 
 
-def split(text: str) -> list[str]:
+def split_values(text: str) -> list[str]:
     """Values between commas or on lines of their own, quoted where they hold commas or lines.
 
     A comma at the end of a line, before another line, ends no value of its own.
@@ -39,22 +39,22 @@ def split(text: str) -> list[str]:
 
 
 def join(texts: Iterable[str]) -> str:
-    """A text that :func:`split` takes apart into ``texts``."""
+    """A text that :func:`split_values` takes apart into ``texts``."""
     written = StringIO(newline="")
     csv.writer(written).writerow(texts)
     return written.getvalue().strip()
 
 
-def count(texts: list[str], field: str, kind: Callable[[str], float] | None) -> int:
+def count_values(texts: list[str], field: str, kind: Callable[[str], float] | None) -> int:
     """How many values these are; ``kind`` is of numbers, None of texts.
 
     Raises :class:`BadRequest` where they are more than one axis may have.
     """
-    found = len(texts)
+    total = len(texts)
     if kind is not None:
-        found = sum(_count(text, field, kind) for text in texts if text)
-    _few(found, field)
-    return found
+        total = sum(_count_text(text, field, kind) for text in texts if text)
+    _check_count(total, field)
+    return total
 
 
 def count_orders(texts: list[str]) -> int:
@@ -66,39 +66,39 @@ def count_orders(texts: list[str]) -> int:
     return factorial(len(texts))
 
 
-def _few(found: int, field: str) -> None:
-    if found > MOST_VALUES:
-        shown = f"{found:,}" if found < 10**15 else f"{found:.3g}"
-        raise BadRequest(f"{field}: {shown} values; at most {MOST_VALUES:,}.", FIELD)
+def _check_count(number: int, field: str) -> None:
+    if number > MOST_VALUES:
+        number_text = f"{number:,}" if number < 10**15 else f"{number:.3g}"
+        raise BadRequest(f"{field}: {number_text} values; at most {MOST_VALUES:,}.", FIELD)
 
 
-def whole_numbers(texts: list[str], field: str) -> list[int]:
+def parse_whole_numbers(texts: list[str], field: str) -> list[int]:
     """Numbers and spans: ``1-5``, ``1-10 (+2)``, ``1-10 [5]``. Raises :class:`BadRequest`."""
-    return [int(number) for number in _numbers(texts, field, int)]
+    return [int(number) for number in _parse_numbers(texts, field, int)]
 
 
-def numbers(texts: list[str], field: str) -> list[float]:
+def parse_numbers(texts: list[str], field: str) -> list[float]:
     """The same with fractions."""
-    return [float(number) for number in _numbers(texts, field, float)]
+    return [float(number) for number in _parse_numbers(texts, field, float)]
 
 
-def orders(texts: list[str]) -> list[tuple[str, ...]]:
+def parse_orders(texts: list[str]) -> list[tuple[str, ...]]:
     """Every order of the values."""
     count_orders(texts)
     return list(permutations(texts))
 
 
-def _numbers(texts: list[str], field: str, kind: Callable[[str], float]) -> list[float]:
-    found: list[float] = []
+def _parse_numbers(texts: list[str], field: str, kind: Callable[[str], float]) -> list[float]:
+    parsed: list[float] = []
     for text in texts:
         if not text:
             continue
-        found += _span(text, field, kind) or [_number(text, field, kind)]
-        _few(len(found), field)
-    return found
+        parsed += _expand_span(text, field, kind) or [_parse_number(text, field, kind)]
+        _check_count(len(parsed), field)
+    return parsed
 
 
-def _number(text: str, field: str, kind: Callable[[str], float]) -> float:
+def _parse_number(text: str, field: str, kind: Callable[[str], float]) -> float:
     try:
         if len(text) > LONGEST_NUMBER:
             raise ValueError
@@ -108,17 +108,17 @@ def _number(text: str, field: str, kind: Callable[[str], float]) -> float:
         raise BadRequest(f"{field}: {text[:80]!r} is not {word}.", FIELD) from None
 
 
-def _count(text: str, field: str, kind: Callable[[str], float]) -> int:
+def _count_text(text: str, field: str, kind: Callable[[str], float]) -> int:
     """How many numbers a text stands for; they are not made."""
     span = _read_span(text, kind)
     if span is None:
         return 1
-    _few(span.count, field)
+    _check_count(span.count, field)
     return span.count
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ValueSpan:
     """``first`` to ``last``: so many numbers, ``step`` apart; of None they are spread evenly."""
 
     first: float
@@ -127,7 +127,7 @@ class Span:
     step: float | None = None
 
 
-def _read_span(text: str, kind: Callable[[str], float]) -> Span | None:
+def _read_span(text: str, kind: Callable[[str], float]) -> ValueSpan | None:
     """A span; None for a text that is none."""
     match = SPAN.match(text) if len(text) <= LONGEST_NUMBER else None
     if match is None:
@@ -136,25 +136,27 @@ def _read_span(text: str, kind: Callable[[str], float]) -> Span | None:
         first, last = kind(match[1]), kind(match[2])
         step = kind(match[3]) if match[3] else kind("1")
         if match[4]:
-            return Span(first, last, int(match[4]))
+            return ValueSpan(first, last, int(match[4]))
         steps = (last - first) / step
     except (ValueError, OverflowError, ZeroDivisionError):
         return None
-    return Span(first, last, max(floor(steps + 1e-9) + 1, 0), step) if isfinite(steps) else None
+    return (
+        ValueSpan(first, last, max(floor(steps + 1e-9) + 1, 0), step) if isfinite(steps) else None
+    )
 
 
-def _span(text: str, field: str, kind: Callable[[str], float]) -> list[float]:
+def _expand_span(text: str, field: str, kind: Callable[[str], float]) -> list[float]:
     """The numbers of a span; nothing for a text that is none."""
     span = _read_span(text, kind)
     if span is None:
         return []
-    _few(span.count, field)
+    _check_count(span.count, field)
     if span.step is None:
-        return _between(span.first, span.last, span.count)
+        return _spread_evenly(span.first, span.last, span.count)
     return [span.first + span.step * index for index in range(span.count)]
 
 
-def _between(first: float, last: float, count: int) -> list[float]:
+def _spread_evenly(first: float, last: float, count: int) -> list[float]:
     """``count_values`` numbers from ``first`` to ``last``, evenly apart."""
     steps = max(count - 1, 1)
     return [first + (last - first) * index / steps for index in range(count)]

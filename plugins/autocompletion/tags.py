@@ -13,9 +13,9 @@ from pathlib import Path
 
 FOLDER = "tags"  # in the data directory
 SUFFIX = ".csv"
-LARGEST = 64 << 20  # bytes of a list; a larger one is not read
-MOST_TAGS = 500_000  # of all lists
-LONGEST = 200  # characters of a term, and of what is looked for
+MAX_LIST_BYTES = 64 << 20  # bytes of a list; a larger one is not read
+MAX_TAGS = 500_000  # of all lists
+MAX_TERM_LENGTH = 200  # characters of a term, and of what is looked for
 BREAK = "\n"
 
 
@@ -42,7 +42,7 @@ class Tags:
     """Tags for prefix and substring search. ``places``: offsets of terms in ``text``."""
 
     text: str = BREAK
-    places: tuple[int, ...] = ()
+    offsets: tuple[int, ...] = ()
     terms: tuple[tuple[Tag, str], ...] = ()  # a tag, and the alias or ""
 
     @property
@@ -55,75 +55,75 @@ class Tags:
 
         Within each of these the most used come first; case, blanks and underscores are the same.
         """
-        sought = folded(words)[:LONGEST]
-        found: dict[str, Match] = {}
+        sought = fold_words(words)[:MAX_TERM_LENGTH]
+        matches: dict[str, Match] = {}
         if not sought:
             return ()
         for before in (BREAK, " ", ""):
-            for tag, alias in self._holding(before + sought):
-                found.setdefault(tag.name, Match(tag, alias))
-                if len(found) >= most:
-                    return tuple(found.values())
-        return tuple(found.values())
+            for tag, alias in self._terms_with(before + sought):
+                matches.setdefault(tag.name, Match(tag, alias))
+                if len(matches) >= most:
+                    return tuple(matches.values())
+        return tuple(matches.values())
 
-    def _holding(self, sought: str) -> Iterator[tuple[Tag, str]]:
+    def _terms_with(self, sought: str) -> Iterator[tuple[Tag, str]]:
         at = self.text.find(sought)
         while at >= 0:
             # A hit that begins with the break begins with its term.
-            number = bisect_right(self.places, at + sought.startswith(BREAK)) - 1
+            number = bisect_right(self.offsets, at + sought.startswith(BREAK)) - 1
             yield self.terms[number]
             following = number + 1
-            if following >= len(self.places):
+            if following >= len(self.offsets):
                 return
-            at = self.text.find(sought, self.places[following] - 1)
+            at = self.text.find(sought, self.offsets[following] - 1)
 
 
-def folded(words: str) -> str:
+def fold_words(words: str) -> str:
     """Normalise words for comparison: case, underscores and blanks."""
     return " ".join(words.casefold().replace("_", " ").split())
 
 
-def tags_of(tags: Iterable[Tag]) -> Tags:
+def build_tags(tags: Iterable[Tag]) -> Tags:
     """Tags in order of their use; of two with one name the more used."""
     by_use = sorted(tags, key=lambda tag: -tag.count)
-    named: dict[str, Tag] = {}
+    by_name: dict[str, Tag] = {}
     for tag in by_use:
-        named.setdefault(folded(tag.name), tag)
+        by_name.setdefault(fold_words(tag.name), tag)
     terms = [
         (text, tag, alias)
-        for tag in named.values()
+        for tag in by_name.values()
         for alias in ("", *tag.aliases)
-        if (text := folded(alias or tag.name))
+        if (text := fold_words(alias or tag.name))
     ]
     lengths = (len(text) + len(BREAK) for text, _, _ in terms)
-    places = tuple(accumulate(lengths, initial=len(BREAK)))[: len(terms)]
-    whole = BREAK + "".join(text + BREAK for text, _, _ in terms)
-    return Tags(whole, places, tuple((tag, alias) for _, tag, alias in terms))
+    offsets = tuple(accumulate(lengths, initial=len(BREAK)))[: len(terms)]
+    text_of_all = BREAK + "".join(text + BREAK for text, _, _ in terms)
+    return Tags(text_of_all, offsets, tuple((tag, alias) for _, tag, alias in terms))
 
 
-def stamps(folder: Path) -> Mapping[Path, tuple[int, int]]:
+def list_stamps(folder: Path) -> Mapping[Path, tuple[int, int]]:
     """The lists that are there, each with what changes when it does."""
     if not folder.is_dir():
         return {}
-    found = {}
+    stamps = {}
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             stat = path.stat()
         except OSError:
             continue  # it has just gone
-        if path.is_file() and stat.st_size <= LARGEST:
-            found[path] = (stat.st_mtime_ns, stat.st_size)
-    return found
+        if path.is_file() and stat.st_size <= MAX_LIST_BYTES:
+            stamps[path] = (stat.st_mtime_ns, stat.st_size)
+    return stamps
 
 
 def read_lists(paths: Iterable[Path]) -> Iterator[Tag]:
-    """Up to ``MOST_TAGS`` tags. Lines that are none are passed over: a heading, a torn end."""
-    left = MOST_TAGS
+    """Up to ``MAX_TAGS`` tags. Lines that are none are passed over: a heading, a torn end."""
+    left = MAX_TAGS
     for path in paths:
         try:
             with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
                 for row in csv.reader(line.replace("\0", "") for line in file):
-                    tag = tag_of(row)
+                    tag = parse_row(row)
                     if tag is None:
                         continue
                     if left <= 0:
@@ -134,11 +134,11 @@ def read_lists(paths: Iterable[Path]) -> Iterator[Tag]:
             continue  # what came before the fault is offered
 
 
-def tag_of(row: list[str]) -> Tag | None:
+def parse_row(row: list[str]) -> Tag | None:
     """A line of a list; None for one without a name, or whose count is none."""
     name, category, count, aliases = (*(cell.strip() for cell in row[:4]), "", "", "", "")[:4]
-    if not name or len(name) > LONGEST or not (count or "0").isdecimal() or len(count) > 12:
+    if not name or len(name) > MAX_TERM_LENGTH or not (count or "0").isdecimal() or len(count) > 12:
         return None
     others = (alias.strip() for alias in aliases.split(","))
-    kept = tuple(alias for alias in others if 0 < len(alias) <= LONGEST)
-    return Tag(name, category[:LONGEST], int(count or 0), kept)
+    valid_aliases = tuple(alias for alias in others if 0 < len(alias) <= MAX_TERM_LENGTH)
+    return Tag(name, category[:MAX_TERM_LENGTH], int(count or 0), valid_aliases)

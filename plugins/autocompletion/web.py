@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from plugins import hook
-from plugins.autocompletion.tags import FOLDER, Match, Tags, read_lists, stamps, tags_of
-from plugins.nouns import Ask, Home, Part, Reply, Route, Scope, Setting, Slot
+from plugins.api import Ask, Home, Part, Reply, Route, Scope, Setting, Slot
+from plugins.autocompletion.tags import FOLDER, Match, Tags, build_tags, list_stamps, read_lists
 
-MOST = 50  # answers of one request
+MAX_ANSWERS = 50  # answers of one request
 DEFAULTS = {"most": 12, "after": 2, "spaces": True, "comma": True}
 
 
@@ -19,7 +19,7 @@ class Plugin:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.lock = threading.Lock()
-        self.seen: Mapping[Path, tuple[int, int]] = {}
+        self.stamps: Mapping[Path, tuple[int, int]] = {}
         self.tags = Tags()
 
     @hook
@@ -39,7 +39,7 @@ class Plugin:
     def settings(self) -> Sequence[Setting]:
         """How much is offered, and how it is written."""
         return (
-            Setting("most", DEFAULTS["most"], "Offers shown at once.", least=1, most=MOST),
+            Setting("most", DEFAULTS["most"], "Offers shown at once.", least=1, most=MAX_ANSWERS),
             Setting("after", DEFAULTS["after"], "Letters before anything is offered.", (), 1, 10),
             Setting("spaces", DEFAULTS["spaces"], "blue_sky is written as blue sky."),
             Setting("comma", DEFAULTS["comma"], "Write a comma after a tag."),
@@ -47,28 +47,28 @@ class Plugin:
 
     def setup(self, ask: Ask) -> Reply:
         """The settings in force, and how many tags there are."""
-        return Reply({**self.options(), "tags": self.fresh().count})
+        return Reply({**self.options(), "tags": self.current_tags().count})
 
     def match(self, ask: Ask) -> Reply:
         """Tags that fit ``q``."""
-        found = self.fresh().find(ask.query.get("q", ""), int(self.options()["most"]))
-        return Reply({"matches": [told(each) for each in found]})
+        matches = self.current_tags().find(ask.query.get("q", ""), int(self.options()["most"]))
+        return Reply({"matches": [to_json(each) for each in matches]})
 
     def options(self) -> dict[str, Any]:
         """The settings in force."""
         own = self.home.options()
         return {name: own.get(name, usual) for name, usual in DEFAULTS.items()}
 
-    def fresh(self) -> Tags:
+    def current_tags(self) -> Tags:
         """The tags of the lists as they are now."""
         with self.lock:
-            there = stamps(self.home.data_dir / FOLDER)
-            if there != self.seen:
-                self.tags, self.seen = tags_of(read_lists(there)), there
+            current_stamps = list_stamps(self.home.data_dir / FOLDER)
+            if current_stamps != self.stamps:
+                self.tags, self.stamps = build_tags(read_lists(current_stamps)), current_stamps
             return self.tags
 
 
-def told(match: Match) -> dict[str, Any]:
+def to_json(match: Match) -> dict[str, Any]:
     """A match as the page gets it."""
     tag = match.tag
     return {"name": tag.name, "category": tag.category, "count": tag.count, "alias": match.alias}

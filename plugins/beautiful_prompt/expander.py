@@ -62,7 +62,7 @@ HILLY = frozenset({"grass", "snow", "desert"})
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class PromptScene:
     """Additions to a prompt, in the order in which they are appended."""
 
     ground: str
@@ -73,27 +73,27 @@ class Scene:
     season: str
 
 
-def expand(prompt: str, count: int, seed: int) -> list[str]:
+def expand_by_table(prompt: str, count: int, seed: int) -> list[str]:
     """``count`` fuller prompts that begin with ``prompt``; equal for an equal seed.
 
     Different from each other as long as the table has more to say.
     """
-    rng, found = Random(seed), []
+    rng, prompts = Random(seed), []
     for _ in range(count * 8):
-        fuller = ", ".join([prompt.strip(" ,"), *_added(prompt, rng)])
-        if fuller not in found:
-            found.append(fuller)
-        if len(found) == count:
-            return found
-    return (found * count)[:count]
+        fuller = ", ".join([prompt.strip(" ,"), *_additions(prompt, rng)])
+        if fuller not in prompts:
+            prompts.append(fuller)
+        if len(prompts) == count:
+            return prompts
+    return (prompts * count)[:count]
 
 
-def _added(prompt: str, rng: Random) -> list[str]:
+def _additions(prompt: str, rng: Random) -> list[str]:
     words = frozenset(prompt.lower().replace(",", " ").split())
-    said = {topic for topic, hints in HINTS.items() if not words.isdisjoint(hints)}
-    if "background" in said:
+    mentioned = {topic for topic, hints in HINTS.items() if not words.isdisjoint(hints)}
+    if "background" in mentioned:
         return []  # a plain background is a wish too
-    scene = _imagined(words, rng)
+    scene = _invent_scene(words, rng)
     parts = {
         "ground": rng.choice(GROUNDS[scene.ground]),
         "time": rng.choice(TIMES[scene.time]),
@@ -103,28 +103,30 @@ def _added(prompt: str, rng: Random) -> list[str]:
         "weather": scene.weather,
         "season": f"in {scene.season}" if scene.season else "",
     }
-    return [part for topic, part in parts.items() if part and topic not in said]
+    return [part for topic, part in parts.items() if part and topic not in mentioned]
 
 
-def _imagined(words: frozenset[str], rng: Random) -> Scene:
+def _invent_scene(words: frozenset[str], rng: Random) -> PromptScene:
     """A scene that goes together, as the checkpoint's drawings do: no snow in summer, sun and
     moon in a clear sky, hills behind dry land."""
-    told = words if words & TINTED else words - COLOURED  # a blue cat stands on no blue water
-    time = _named(told, TIMES) or rng.choices(tuple(TIMES), (4, 3, 3, 2, 1))[0]
+    place_words = (
+        words if words & TINTED else words - COLOURED
+    )  # a blue cat stands on no blue water
+    time = _find_row(place_words, TIMES) or rng.choices(tuple(TIMES), (4, 3, 3, 2, 1))[0]
     time = "night" if words & NIGHTLY else time
-    named = _named(told, GROUNDS)
-    if named or words & AFLOAT:
-        ground = named or "sea"
+    named_ground = _find_row(place_words, GROUNDS)
+    if named_ground or words & AFLOAT:
+        ground = named_ground or "sea"
     elif words & WHEELED:
         ground = rng.choice(("road", "road", "grass", "snow"))
     else:
         ground = rng.choices(tuple(GROUNDS), (5, 3, 2, 0, 1, 0))[0]
-    light, weather = _sky(words, ground, time, rng)
+    light, weather = _choose_sky(words, ground, time, rng)
     season = {"snow": "winter", "grass": rng.choice(("spring", "summer", "autumn"))}.get(ground, "")
-    return Scene(ground, time, ground in HILLY, light, weather, season)
+    return PromptScene(ground, time, ground in HILLY, light, weather, season)
 
 
-def _sky(words: frozenset[str], ground: str, time: str, rng: Random) -> tuple[str, str]:
+def _choose_sky(words: frozenset[str], ground: str, time: str, rng: Random) -> tuple[str, str]:
     """A light, or a weather that hides it: never both, and neither against the prompt's own."""
     clouded = not words.isdisjoint(HINTS["weather"])
     lit = not words.isdisjoint((*HINTS["light"], *HINTS["stars"]))
@@ -136,7 +138,7 @@ def _sky(words: frozenset[str], ground: str, time: str, rng: Random) -> tuple[st
     return "", rng.choice(("with clouds", "with white clouds", *wet))
 
 
-def _named(words: frozenset[str], table: Mapping[str, Phrases]) -> str:
+def _find_row(words: frozenset[str], table: Mapping[str, Phrases]) -> str:
     """The row of which the prompt uses a word that no other row has, "" for none."""
     for name, phrases in table.items():
         others = {w for other in table if other != name for p in table[other] for w in p.split()}

@@ -10,7 +10,7 @@ import torch
 
 from generator.models import torchvision_ops
 from generator.reasons import reason_of
-from plugins.beautiful_prompt.wishes import Manner
+from plugins.beautiful_prompt.prompt_request import PromptModelSettings
 
 torchvision_ops.prepare()  # before transformers, which imports torchvision
 from transformers import (  # noqa: E402
@@ -23,26 +23,26 @@ from transformers import (  # noqa: E402
 )
 
 Tell = Callable[[float, str], bool]
-TOGETHER = 5  # prompts written at once: memory grows with them, time hardly
+MAX_BATCH = 5  # prompts written at once: memory grows with them, time hardly
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Writer:
+class PromptModel:
     """A loaded prompt model with its tokenizer."""
 
     folder: Path
     network: Any
     tokenizer: Any
-    translates: bool  # encoder and decoder: the answer does not repeat the question
+    is_encoder_decoder: bool  # encoder and decoder: the answer does not repeat the question
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        found: torch.device = self.network.device
-        return found
+        torch_device: torch.device = self.network.device
+        return torch_device
 
 
-def load_writer(folder: Path, device: str) -> Writer:
+def load_prompt_model(folder: Path, device: str) -> PromptModel:
     """Read a folder: safetensors, or ``pytorch_model.bin`` by ``weights_only``; no code of it runs.
 
     Raises ``ValueError`` telling what is wrong with the folder.
@@ -55,7 +55,9 @@ def load_writer(folder: Path, device: str) -> Writer:
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ValueError(f"The model {folder.name!r} cannot be read: {reason_of(error)}") from error
-    return Writer(folder, network.eval().to(device), tokenizer, bool(config.is_encoder_decoder))
+    return PromptModel(
+        folder, network.eval().to(device), tokenizer, bool(config.is_encoder_decoder)
+    )
 
 
 def _dtype(device: str) -> torch.dtype:
@@ -63,46 +65,58 @@ def _dtype(device: str) -> torch.dtype:
 
 
 def write_prompts(
-    writer: Writer, prompt: str, manner: Manner, count: int, seed: int, tell: Tell
+    model: PromptModel,
+    prompt: str,
+    settings: PromptModelSettings,
+    count: int,
+    seed: int,
+    tell: Tell,
 ) -> list[str]:
     """``count`` prompts; those that were finished when ``tell`` says that nobody waits."""
-    found: list[str] = []
-    while len(found) < count:
-        batch = min(TOGETHER, count - len(found))
-        watch = _Watch(tell, len(found), batch, count, manner.max_length)
-        written = _written(writer, prompt, manner, batch, seed + len(found), watch)
+    prompts: list[str] = []
+    while len(prompts) < count:
+        batch = min(MAX_BATCH, count - len(prompts))
+        watch = _ProgressStop(tell, len(prompts), batch, count, settings.max_length)
+        written = _generate_batch(model, prompt, settings, batch, seed + len(prompts), watch)
         if watch.cancelled:
             break
-        found += written
-    return found
+        prompts += written
+    return prompts
 
 
 @torch.inference_mode()
-def _written(
-    writer: Writer, prompt: str, manner: Manner, batch: int, seed: int, watch: "_Watch"
+def _generate_batch(
+    model: PromptModel,
+    prompt: str,
+    settings: PromptModelSettings,
+    batch: int,
+    seed: int,
+    watch: "_ProgressStop",
 ) -> list[str]:
-    asked = writer.tokenizer(manner.question(prompt), return_tensors="pt").to(writer.device)
-    length = asked["input_ids"].shape[1]  # (1, length)
-    longest = manner.max_length if writer.translates else max(manner.max_length, length + 8)
-    with torch.random.fork_rng(devices=_devices(writer.device)):
+    inputs = model.tokenizer(settings.format_prompt(prompt), return_tensors="pt").to(model.device)
+    length = inputs["input_ids"].shape[1]  # (1, length)
+    longest = (
+        settings.max_length if model.is_encoder_decoder else max(settings.max_length, length + 8)
+    )
+    with torch.random.fork_rng(devices=_devices(model.device)):
         torch.manual_seed(seed)
-        rows = writer.network.generate(
-            input_ids=asked["input_ids"],
-            attention_mask=asked["attention_mask"],
+        rows = model.network.generate(
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
             do_sample=True,
             num_return_sequences=batch,
             max_length=longest,
-            temperature=manner.temperature,
-            top_k=manner.top_k,
-            top_p=manner.top_p,
-            repetition_penalty=manner.repetition_penalty,
-            pad_token_id=_padding(writer.tokenizer),
+            temperature=settings.temperature,
+            top_k=settings.top_k,
+            top_p=settings.top_p,
+            repetition_penalty=settings.repetition_penalty,
+            pad_token_id=_padding_token(model.tokenizer),
             stopping_criteria=StoppingCriteriaList([watch]),
         )  # (batch, up to longest)
-    start = 0 if writer.translates or manner.continues else length
+    start = 0 if model.is_encoder_decoder or settings.continues else length
     return [
-        _cleaned(text)
-        for text in writer.tokenizer.batch_decode(rows[:, start:], skip_special_tokens=True)
+        _clean_text(text)
+        for text in model.tokenizer.batch_decode(rows[:, start:], skip_special_tokens=True)
     ]
 
 
@@ -110,15 +124,15 @@ def _devices(device: torch.device) -> Sequence[int]:
     return [device.index or 0] if device.type == "cuda" else []
 
 
-def _padding(tokenizer: Any) -> int:
+def _padding_token(tokenizer: Any) -> int:
     return int(tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0)
 
 
-def _cleaned(text: str) -> str:
+def _clean_text(text: str) -> str:
     return " ".join(text.split()).strip(" ,")
 
 
-class _Watch(StoppingCriteria):
+class _ProgressStop(StoppingCriteria):
     """Tells how far the writing is, and stops it when nobody waits for it."""
 
     def __init__(self, tell: Tell, done: int, batch: int, count: int, longest: int) -> None:
@@ -128,26 +142,30 @@ class _Watch(StoppingCriteria):
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
         share = min(input_ids.shape[1] / self.longest, 1.0)
-        whole = (self.done + share * self.batch) / self.count
-        if not self.cancelled and not self.tell(whole, f"{self.done} of {self.count} prompts"):
+        total_share = (self.done + share * self.batch) / self.count
+        if not self.cancelled and not self.tell(
+            total_share, f"{self.done} of {self.count} prompts"
+        ):
             self.cancelled = True
         return torch.full((len(input_ids),), self.cancelled, device=input_ids.device)
 
 
-class Shelf:
+class PromptModelCache:
     """Cache of one loaded prompt model."""
 
     def __init__(self) -> None:
-        self.writer: Writer | None = None
+        self.model: PromptModel | None = None
 
-    def take(self, folder: Path, device: str) -> Writer:
-        """The model of a folder, read when another lies here. Raises as :func:`load_writer`."""
-        if self.writer is None or (self.writer.folder, str(self.writer.device)) != (folder, device):
-            self.drop()
-            self.writer = load_writer(folder, device)
-        return self.writer
+    def load(self, folder: Path, device: str) -> PromptModel:
+        """The model of a folder, read when another lies here. Raises as
+        :func:`load_prompt_model`.
+        """
+        if self.model is None or (self.model.folder, str(self.model.device)) != (folder, device):
+            self.unload()
+            self.model = load_prompt_model(folder, device)
+        return self.model
 
-    def drop(self) -> None:
+    def unload(self) -> None:
         """Unload the model."""
-        self.writer = None
+        self.model = None
         gc.collect()

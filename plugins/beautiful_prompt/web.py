@@ -6,20 +6,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from plugins import hook
-from plugins.beautiful_prompt.wishes import EMBEDDED, FOLDER, Wish, installed, manner_of
-from plugins.nouns import (
-    Ask,
-    Home,
-    ModelFolder,
-    Part,
-    Reply,
-    Route,
-    Setting,
-    Slot,
-    Task,
+from plugins.api import Ask, Home, ModelFolder, Part, Reply, Route, Setting, Slot, Task
+from plugins.beautiful_prompt.prompt_request import (
+    EMBEDDED,
+    FOLDER,
+    PromptRequest,
+    find_models,
+    read_settings,
 )
 
-AUTOMATIC = "expand_every_prompt"
+EXPAND_OPTION = "expand_every_prompt"
 
 
 class Plugin:
@@ -50,34 +46,36 @@ class Plugin:
     def settings(self) -> Sequence[Setting]:
         """How prompts are written when nobody looks."""
         return (
-            Setting(AUTOMATIC, False, "Expand every prompt before it is drawn."),
+            Setting(EXPAND_OPTION, False, "Expand every prompt before it is drawn."),
             Setting("model", "", f"The model for that; empty is the first one, else {EMBEDDED}."),
             Setting("device", "auto", "Where language models compute.", ("auto", "cpu")),
         )
 
     def model_list(self, ask: Ask) -> Reply:
         """Every model with how it is asked; the embedded one is always the last."""
-        found = [_told(folder) for folder in installed(self.home.models)]
+        models = [_to_json(folder) for folder in find_models(self.home.models)]
         own = {"name": EMBEDDED, "embedded": True, "fault": "", "defaults": {}}
-        return Reply({"models": [*found, own]})
+        return Reply({"models": [*models, own]})
 
     def generate_prompt(self, ask: Ask) -> Reply | Task:
         """A wish for the worker; the names of the vendor's clients are understood too."""
         body = ask.body if isinstance(ask.body, dict) else dict(ask.query)
         try:
-            wish = Wish.model_validate({RENAMED.get(name, name): body[name] for name in body})
+            request = PromptRequest.model_validate(
+                {FIELD_ALIASES.get(name, name): body[name] for name in body}
+            )
         except ValidationError as error:
             faults = [{"loc": each["loc"], "msg": each["msg"]} for each in error.errors()]
             return Reply({"detail": faults}, status=422)
-        return Task("write", wish.model_dump())
+        return Task("write", request.model_dump())
 
 
-RENAMED = {"raw_prompt": "prompt", "text": "prompt", "model_name": "model", "num": "count"}
+FIELD_ALIASES = {"raw_prompt": "prompt", "text": "prompt", "model_name": "model", "num": "count"}
 
 
-def _told(folder: Any) -> dict[str, Any]:
+def _to_json(folder: Any) -> dict[str, Any]:
     try:
-        manner, fault = manner_of(folder).model_dump(), ""
+        defaults, fault = read_settings(folder).model_dump(), ""
     except ValueError as error:
-        manner, fault = {}, str(error)
-    return {"name": folder.name, "embedded": False, "fault": fault, "defaults": manner}
+        defaults, fault = {}, str(error)
+    return {"name": folder.name, "embedded": False, "fault": fault, "defaults": defaults}

@@ -6,14 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from plugins import hook
-from plugins.beautiful_prompt.expander import expand
-from plugins.beautiful_prompt.wishes import EMBEDDED, Wish, installed, manner_of
-from plugins.nouns import Home
+from plugins.api import Home
+from plugins.beautiful_prompt.expander import expand_by_table
+from plugins.beautiful_prompt.prompt_request import (
+    EMBEDDED,
+    PromptRequest,
+    find_models,
+    read_settings,
+)
 
 WRITE = "write"
 
 
-def patient(share: float, text: str) -> bool:
+def never_stop(share: float, text: str) -> bool:
     """Nobody looks, and somebody waits."""
     return True
 
@@ -23,14 +28,14 @@ class Plugin:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self.shelf: Any = None  # of language.py: transformers is read when it is first needed
+        self.models: Any = None  # of language.py: transformers is read when it is first needed
 
     @hook
     def task(self, verb: str, body: Any, tell: Callable[[float, str], bool]) -> Any:
         """``{"prompts", "original", "model", "seed", "negative_prompt", "interrupted"}``."""
         if verb != WRITE:
             raise ValueError(f"BeautifulPrompt cannot do {verb!r}.")
-        return self.written(Wish.model_validate(body), tell)
+        return self.write_prompts(PromptRequest.model_validate(body), tell)
 
     @hook
     def expand_prompt(self, prompt: str) -> str | None:
@@ -38,30 +43,37 @@ class Plugin:
         options = self.home.options()
         if not options.get("expand_every_prompt") or not prompt.strip():
             return None
-        wish = Wish(prompt=prompt, model=str(options.get("model", "")), count=1, seed=0)
-        found: str = self.written(wish, patient)["prompts"][0]
-        return found
+        request = PromptRequest(prompt=prompt, model=str(options.get("model", "")), count=1, seed=0)
+        fuller: str = self.write_prompts(request, never_stop)["prompts"][0]
+        return fuller
 
-    def written(self, wish: Wish, tell: Callable[[float, str], bool]) -> dict[str, Any]:
+    def write_prompts(
+        self, request: PromptRequest, tell: Callable[[float, str], bool]
+    ) -> dict[str, Any]:
         """Prompts by the model that the wish names. Raises ``ValueError`` where there is none."""
-        folder = self.folder_of(wish.model)
-        seed = secrets.randbelow(2**32) if wish.seed < 0 else wish.seed
-        answer = {"original": wish.prompt, "seed": seed, "negative_prompt": ""}
+        folder = self.find_folder(request.model)
+        seed = secrets.randbelow(2**32) if request.seed < 0 else request.seed
+        answer = {"original": request.prompt, "seed": seed, "negative_prompt": ""}
         if folder is None:
-            prompts = expand(wish.prompt, wish.count, seed)
+            prompts = expand_by_table(request.prompt, request.count, seed)
             return {**answer, "model": EMBEDDED, "prompts": prompts, "interrupted": False}
-        manner = manner_of(folder).asked(wish)
+        settings = read_settings(folder).with_request(request)
         from plugins.beautiful_prompt import language  # transformers: seconds
 
-        self.shelf = self.shelf or language.Shelf()
-        writer = self.shelf.take(folder, self.device())
-        prompts = language.write_prompts(writer, wish.prompt, manner, wish.count, seed, tell)
-        told = {"model": folder.name, "negative_prompt": manner.negative_prompt}
-        return {**answer, **told, "prompts": prompts, "interrupted": len(prompts) < wish.count}
+        self.models = self.models or language.PromptModelCache()
+        model = self.models.take(folder, self.device())
+        prompts = language.write_prompts(model, request.prompt, settings, request.count, seed, tell)
+        model_facts = {"model": folder.name, "negative_prompt": settings.negative_prompt}
+        return {
+            **answer,
+            **model_facts,
+            "prompts": prompts,
+            "interrupted": len(prompts) < request.count,
+        }
 
-    def folder_of(self, name: str) -> Path | None:
+    def find_folder(self, name: str) -> Path | None:
         """The folder of a model, None for the embedded one. Raises ``ValueError``."""
-        known = {path.name: path for path in installed(self.home.models)}
+        known = {path.name: path for path in find_models(self.home.models)}
         if name == EMBEDDED or (not name and not known):
             return None
         if not name:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from plugins import hook
-from plugins.detailer.wishes import FACE, MOST_BOXES
-from plugins.nouns import Input, Part, Slot
+from plugins.api import Input, Part, Slot
+from plugins.detailer.detailer_options import FACE, MAX_BOXES
 
 
 @hook
@@ -20,6 +20,6 @@ def parts() -> Sequence[Part]:
         Input("grow", "Mask larger by, pixels", "number", 4, least=0, most=128),
         Input("blur", "Mask blur, pixels", "number", 4, least=0, most=64),
         Input("least_score", "Least certainty", "number", 0.3, least=0, most=1, step=0.05),
-        Input("most", "At most", "number", 8, least=1, most=MOST_BOXES),
+        Input("most", "At most", "number", 8, least=1, most=MAX_BOXES),
     )
     return (Part(Slot.PANEL, "Detailer", form=form),)

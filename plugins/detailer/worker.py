@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from generator.errors import BadRequest
 from generator.hooks import Redraw
-from generator.pictures.saving import encode
+from generator.pictures.picture_files import encode_picture
 from generator.request import GenerationRequest, Mask, Origin
 from plugins import hook
+from plugins.api import Box, Home
+from plugins.detailer.detailer_options import FACE, NAME, DetailerOptions
 from plugins.detailer.faces import find_faces
-from plugins.detailer.wishes import FACE, NAME, Wish
-from plugins.nouns import Box, Home
 
 
 class Plugin:
@@ -31,74 +31,78 @@ class Plugin:
     @hook
     def before_generate(self, request: GenerationRequest) -> GenerationRequest | None:
         """Says in the infotext what will be done. Raises ``BadRequest`` for fields that misfit."""
-        wish = wish_of(request)
-        if not wish.enabled:
+        options = options_of(request)
+        if not options.enabled:
             return None
-        told = {"Detailer": wish.label, "Detailer denoising strength": wish.strength}
-        if wish.prompt:
-            told["Detailer prompt"] = wish.prompt
-        return replace(request, notes={**request.notes, **told})
+        notes = {"Detailer": options.label, "Detailer denoising strength": options.strength}
+        if options.prompt:
+            notes["Detailer prompt"] = options.prompt
+        return replace(request, notes={**request.notes, **notes})
 
     @hook
     def after_decode(
         self, image: Image.Image, number: int, request: GenerationRequest, draw: Redraw
     ) -> Image.Image | None:
         """Paint every find again, one after the other; say so where there is none."""
-        wish = wish_of(request)
-        if not wish.enabled:
+        options = options_of(request)
+        if not options.enabled:
             return None
-        answers = self.home.ask("find_boxes", image=image, label=wish.label)
-        found = [box for _, boxes in answers for box in boxes]
-        boxes = [box for box in found if box.score >= wish.least_score]
+        answers = self.home.ask("find_boxes", image=image, label=options.label)
+        all_boxes = [box for _, boxes in answers for box in boxes]
+        boxes = [box for box in all_boxes if box.score >= options.least_score]
         if not boxes:
-            draw.remark(nothing_found(wish, number, asked=len(answers), found=len(found)))
+            draw.remark(
+                explain_nothing_found(options, number, detectors=len(answers), finds=len(all_boxes))
+            )
         largest = sorted(boxes, key=lambda box: box.width * box.height, reverse=True)
-        for box in largest[: wish.most]:
-            generation = draw(repainting(request, image, box, wish, number))
+        for box in largest[: options.most]:
+            generation = draw(inpaint_request(request, image, box, options, number))
             if not generation.pictures:
                 break
             image = generation.pictures[0].image
         return image
 
 
-def nothing_found(wish: Wish, number: int, *, asked: int, found: int) -> str:
+def explain_nothing_found(
+    options: DetailerOptions, number: int, *, detectors: int, finds: int
+) -> str:
     """Why a picture was left as it is: how many detectors knew the label, what they saw."""
-    if not asked:
-        return f"Detailer: no plugin that is on finds {wish.label!r}."
+    if not detectors:
+        return f"Detailer: no plugin that is on finds {options.label!r}."
     where = f"in picture {number + 1}"
-    if not found:
-        return f"Detailer: no {wish.label!r} was found {where}."
-    least = f"with a certainty of {wish.least_score:g} or more"
-    return f"Detailer: {found} x {wish.label!r} {where}, none {least}."
+    if not finds:
+        return f"Detailer: no {options.label!r} was found {where}."
+    least = f"with a certainty of {options.least_score:g} or more"
+    return f"Detailer: {finds} x {options.label!r} {where}, none {least}."
 
 
-def wish_of(request: GenerationRequest) -> Wish:
+def options_of(request: GenerationRequest) -> DetailerOptions:
     """What the request asks of the detailer. Raises ``BadRequest`` naming the field."""
     try:
-        return Wish.model_validate(request.panels.get(NAME, {}))
+        return DetailerOptions.model_validate(request.panels.get(NAME, {}))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise BadRequest(f"{place}: {first['msg']}", f"alwayson_scripts.{NAME}") from error
 
 
-def repainting(
-    request: GenerationRequest, image: Image.Image, box: Box, wish: Wish, number: int
+def inpaint_request(
+    request: GenerationRequest, image: Image.Image, box: Box, options: DetailerOptions, number: int
 ) -> GenerationRequest:
     """The inpainting of one find: its surroundings enlarged to the picture's size."""
     mask = Mask(
-        in_base64(mask_of(image, box, wish.grow)),
-        blur_x=wish.blur,
-        blur_y=wish.blur,
+        to_base64(mask_of(image, box, options.grow)),
+        blur_x=options.blur,
+        blur_y=options.blur,
         fill=1,
         only_masked=True,
-        padding=wish.padding,
+        padding=options.padding,
     )
     return replace(
         request,
-        prompt=wish.prompt or request.prompt,
-        negative_prompt=wish.negative_prompt or request.negative_prompt,
-        origin=Origin((in_base64(image),), strength=wish.strength, mask=mask),
+        prompt=options.prompt or request.prompt,
+        negative_prompt=options.negative_prompt or request.negative_prompt,
+        origin=Origin((to_base64(image),), strength=options.strength, mask=mask),
         seeds=replace(request.seeds, seed=request.seeds.seed + number),
         width=image.width // 8 * 8,
         height=image.height // 8 * 8,
@@ -119,6 +123,6 @@ def mask_of(image: Image.Image, box: Box, grow: int) -> Image.Image:
     return mask
 
 
-def in_base64(image: Image.Image) -> str:
+def to_base64(image: Image.Image) -> str:
     """A picture as PNG in base64."""
-    return base64.b64encode(encode(image)).decode("ascii")
+    return base64.b64encode(encode_picture(image)).decode("ascii")

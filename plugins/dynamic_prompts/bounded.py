@@ -9,41 +9,41 @@ from dynamicprompts.sampling_context import SamplingContext
 from dynamicprompts.types import ResultGen
 from dynamicprompts.wildcards import WildcardManager
 
-MOST = 50_000  # parts of prompts that one template is put together from
-PER_PART = 1_000  # characters that count as a part more
+MAX_PARTS = 50_000  # parts of prompts that one template is put together from
+CHARACTERS_PER_PART = 1_000  # characters that count as a part more
 
 
-class TooMuch(ValueError):
+class TemplateTooLarge(ValueError):
     """A template that is put together from more parts than anybody writes."""
 
 
 @dataclass
-class Budget:
+class PartBudget:
     """What is left of one template."""
 
-    left: int = MOST
+    left: int = MAX_PARTS
 
     def spend(self, count: int) -> None:
-        """Raises :class:`TooMuch`."""
+        """Raises :class:`TemplateTooLarge`."""
         self.left -= count
         if self.left < 0:
-            raise TooMuch(f"it is put together from more than {MOST:,} parts")
+            raise TemplateTooLarge(f"it is put together from more than {MAX_PARTS:,} parts")
 
 
 @dataclass(frozen=True)
 class BoundedContext(SamplingContext):
     """Counts each part that is made."""
 
-    budget: Budget = field(default_factory=Budget)
+    budget: PartBudget = field(default_factory=PartBudget)
 
     def generator_from_command(self, command: Command) -> ResultGen:
-        """As of any context. The generator raises :class:`TooMuch`."""
-        return self._counted(super().generator_from_command(command))
+        """As of any context. The generator raises :class:`TemplateTooLarge`."""
+        return self._spend_for(super().generator_from_command(command))
 
-    def _counted(self, results: ResultGen) -> ResultGen:
+    def _spend_for(self, results: ResultGen) -> ResultGen:
         self.budget.spend(1)
         for result in results:
-            self.budget.spend(1 + len(result.text) // PER_PART)
+            self.budget.spend(1 + len(result.text) // CHARACTERS_PER_PART)
             yield result
 
 

@@ -1,11 +1,11 @@
 """How choices are taken, and how many at most."""
 
-RANDOM, EVERY = "random", "combinatorial"
-MODES = (RANDOM, EVERY)
-MOST = 1000
+RANDOM, COMBINATORIAL = "random", "combinatorial"
+MODES = (RANDOM, COMBINATORIAL)
+MAX_COMBINATIONS = 1000
 FOLDER = "wildcards"  # in the data directory
-SIGNS = ("{", "__", "${", "%{")
+TEMPLATE_MARKS = ("{", "__", "${", "%{")
 """What a prompt without any of these is left as it is."""
 
 SCRIPT = "Every combination"  # in the script selector
-MOST_ON_A_SHEET = 256
+MAX_ON_A_SHEET = 256

@@ -14,22 +14,22 @@ from generator.errors import ModelUnreadable
 from generator.models.plain_files import check_name, open_plain, read_text
 from generator.unicode_names import to_nfc
 
-LARGEST = 1 << 24  # bytes of a list, a choice a line
-LARGEST_TABLE = 1 << 20  # bytes of YAML or JSON, which is slow to read
-MOST = 20_000  # files
-TABLES = (".json", ".yaml")
+MAX_LIST_BYTES = 1 << 24  # bytes of a list, a choice a line
+MAX_TABLE_BYTES = 1 << 20  # bytes of YAML or JSON, which is slow to read
+MAX_FILES = 20_000  # files
+TABLE_SUFFIXES = (".json", ".yaml")
 
 log = logging.getLogger(__name__)
 
 
-class TextFile(WildcardTextFile):
+class WildcardFile(WildcardTextFile):
     """A choice a line, read when it is asked for. A pipe, or a file without end, has none."""
 
     def get_values(self) -> list[str]:
         """The lines that are not empty and no comments."""
         if self._cache is None:
             try:
-                lines = read_text(self._path, LARGEST).splitlines()
+                lines = read_text(self._path, MAX_LIST_BYTES).splitlines()
             except (ModelUnreadable, OSError) as error:
                 log.warning("wildcards are left out: %s", error)
                 lines = []
@@ -38,13 +38,13 @@ class TextFile(WildcardTextFile):
         return self._cache
 
 
-def manager_of(folder: Path) -> WildcardManager:
+def load_wildcards(folder: Path) -> WildcardManager:
     """The wildcards below ``folder`` by their paths without suffix."""
-    found: dict[str, WildcardCollection | list[str]] = {}
+    collections: dict[str, WildcardCollection | list[str]] = {}
     for name, collection in _collections(folder):
         plain = to_nfc(name)
-        found[name if plain in found else plain] = collection
-    return EitherForm(root_map={"": [found]})
+        collections[name if plain in collections else plain] = collection
+    return EitherForm(root_map={"": [collections]})
 
 
 class EitherForm(WildcardManager):
@@ -57,21 +57,23 @@ class EitherForm(WildcardManager):
 
 
 def _collections(folder: Path) -> Iterator[tuple[str, WildcardCollection]]:
-    for count, path in enumerate(_files(folder)):
-        if count >= MOST:
-            log.warning("wildcards are left out: there are more than %d files", MOST)
+    for count, path in enumerate(_walk_files(folder)):
+        if count >= MAX_FILES:
+            log.warning("wildcards are left out: there are more than %d files", MAX_FILES)
             return
         place = path.parent.relative_to(folder).as_posix()
         prefix = "" if place == "." else f"{place}/"
         if path.suffix == ".txt":
-            yield f"{prefix}{path.stem}", TextFile(path)
-        elif path.suffix in TABLES:
-            yield from ((f"{prefix}{name}", found) for name, found in _table(path).items())
+            yield f"{prefix}{path.stem}", WildcardFile(path)
+        elif path.suffix in TABLE_SUFFIXES:
+            yield from (
+                (f"{prefix}{name}", wildcard) for name, wildcard in _read_table(path).items()
+            )
 
 
-def _table(path: Path) -> Mapping[str, WildcardCollection]:
+def _read_table(path: Path) -> Mapping[str, WildcardCollection]:
     try:
-        text = read_text(path, LARGEST_TABLE)
+        text = read_text(path, MAX_TABLE_BYTES)
         if path.suffix == ".yaml" and "*" in text:
             events = yaml.parse(text, yaml.SafeLoader)
             if any(isinstance(event, yaml.AliasEvent) for event in events):
@@ -82,9 +84,9 @@ def _table(path: Path) -> Mapping[str, WildcardCollection]:
         return {}
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _walk_files(folder: Path) -> Iterator[Path]:
     """Files below a folder; links are followed, their loops are not, hidden folders neither."""
-    waiting, seen = [folder], set()
+    waiting, visited = [folder], set()
     while waiting:
         place = waiting.pop()
         try:
@@ -92,9 +94,9 @@ def _files(folder: Path) -> Iterator[Path]:
             names = sorted(os.listdir(place))
         except OSError:
             continue
-        if (facts.st_dev, facts.st_ino) in seen:
+        if (facts.st_dev, facts.st_ino) in visited:
             continue
-        seen.add((facts.st_dev, facts.st_ino))
+        visited.add((facts.st_dev, facts.st_ino))
         for name in names:
             path = place / name
             try:

@@ -7,7 +7,7 @@ from PIL import Image, ImageFilter
 
 from plugins.nsfw_censor.names import BUILT_IN, CLASSES, DETECTORS
 
-BLURRED_TO = 1 / 12
+BLUR_RADIUS_SHARE = 1 / 12
 """Radius of the blur in sides of the picture: shapes of limbs are gone, colours are left."""
 
 
@@ -20,7 +20,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class CensorRules:
     """``threshold``: the least sum of the probabilities of ``classes`` that is withheld, 0..1.
 
     One of ``detectors`` is enough; the third has a threshold of its own.
@@ -41,16 +41,16 @@ class Rules:
                 raise ValueError(f"A threshold of {threshold}; it lies above 0 and up to 1.")
 
 
-def _check(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
-    unknown = sorted(set(given) - set(known))
-    if unknown or not given:
+def _check(what: str, chosen: tuple[str, ...], known: tuple[str, ...]) -> None:
+    unknown = sorted(set(chosen) - set(known))
+    if unknown or not chosen:
         raise ValueError(f"{what} {unknown or '[]'}; there are {', '.join(known)}.")
 
 
-def shown_instead(picture: Image.Image, action: Action) -> Image.Image:
+def replacement_of(picture: Image.Image, action: Action) -> Image.Image:
     """A picture of the same size and mode without what was to be seen, and without its texts."""
     if action is Action.BLUR:
-        radius = max(picture.size) * BLURRED_TO
+        radius = max(picture.size) * BLUR_RADIUS_SHARE
         small = picture.convert("RGB").filter(ImageFilter.GaussianBlur(radius))
         return small.convert(picture.mode)
     black = Image.new("RGB", picture.size)

@@ -10,7 +10,7 @@ from typing import Protocol
 from PIL.Image import Image
 
 from plugins.nsfw_censor import nudenet
-from plugins.nsfw_censor.censor import Rules
+from plugins.nsfw_censor.censor import CensorRules
 from plugins.nsfw_censor.names import BUILT_IN, CHECKER_FOLDER, COMPVIS, NUDENET, NUDENET_FOLDER
 from plugins.nsfw_censor.network import Network, load_network, probabilities
 
@@ -18,9 +18,9 @@ from plugins.nsfw_censor.network import Network, load_network, probabilities
 class Detector(Protocol):
     """A detector: a score in 0..1, and the threshold from which a picture is withheld."""
 
-    def score(self, picture: Image, rules: Rules) -> float: ...
+    def score(self, picture: Image, rules: CensorRules) -> float: ...
 
-    def bound(self, rules: Rules) -> float: ...
+    def threshold_of(self, rules: CensorRules) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class BuiltIn:
 
     network: Network
 
-    def score(self, picture: Image, rules: Rules) -> float:
+    def score(self, picture: Image, rules: CensorRules) -> float:
         """The sum of the probabilities of the rules' classes."""
-        (found,) = probabilities(self.network, [picture])
-        return sum(found[name] for name in rules.classes)
+        (by_class,) = probabilities(self.network, [picture])
+        return sum(by_class[name] for name in rules.classes)
 
-    def bound(self, rules: Rules) -> float:
+    def threshold_of(self, rules: CensorRules) -> float:
         """The rules' own."""
         return rules.threshold
 
@@ -43,13 +43,13 @@ class BuiltIn:
 class CompVis:
     """CompVis' safety checker, which has thresholds of its own for each of its concepts."""
 
-    flagged: Callable[[Image], bool]
+    is_flagged: Callable[[Image], bool]
 
-    def score(self, picture: Image, rules: Rules) -> float:
+    def score(self, picture: Image, rules: CensorRules) -> float:
         """1 or 0."""
-        return float(self.flagged(picture))
+        return float(self.is_flagged(picture))
 
-    def bound(self, rules: Rules) -> float:
+    def threshold_of(self, rules: CensorRules) -> float:
         """1."""
         return 1.0
 
@@ -60,44 +60,44 @@ class NudeNet:
 
     session: nudenet.Session
 
-    def score(self, picture: Image, rules: Rules) -> float:
+    def score(self, picture: Image, rules: CensorRules) -> float:
         """How sure it is of what it is surest of, among what shall not be seen."""
-        return nudenet.exposure(self.session, picture)
+        return nudenet.exposure_score(self.session, picture)
 
-    def bound(self, rules: Rules) -> float:
+    def threshold_of(self, rules: CensorRules) -> float:
         """The rules' own for this one."""
         return rules.nudenet_threshold
 
 
 @dataclass(slots=True, eq=False)
-class Bench:
+class DetectorSet:
     """Loaded detectors by name; optional ones are loaded on first use."""
 
     models: Path
-    made: dict[str, Detector] = field(default_factory=dict)
+    loaded: dict[str, Detector] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """The bundled one is read at once: a worker that cannot have it draws nothing."""
-        self.made[BUILT_IN] = MAKERS[BUILT_IN](self.models)
+        self.loaded[BUILT_IN] = DETECTOR_LOADERS[BUILT_IN](self.models)
 
     def detector(self, name: str) -> Detector:
         """One by its name. Raises ``ValueError`` telling what is to be put where."""
-        if name not in self.made:
-            self.made[name] = MAKERS[name](self.models)
-        return self.made[name]
+        if name not in self.loaded:
+            self.loaded[name] = DETECTOR_LOADERS[name](self.models)
+        return self.loaded[name]
 
 
-def _compvis(models: Path) -> CompVis:
+def _load_compvis(models: Path) -> CompVis:
     from plugins.nsfw_censor import safety_checker  # transformers: seconds, and seldom wanted
 
     checker = safety_checker.load_checker(models / CHECKER_FOLDER)
-    return CompVis(partial(safety_checker.flagged, checker))
+    return CompVis(partial(safety_checker.is_flagged, checker))
 
 
-MAKERS: Mapping[str, Callable[[Path], Detector]] = MappingProxyType(
+DETECTOR_LOADERS: Mapping[str, Callable[[Path], Detector]] = MappingProxyType(
     {
         BUILT_IN: lambda models: BuiltIn(load_network()),
-        COMPVIS: _compvis,
+        COMPVIS: _load_compvis,
         NUDENET: lambda models: NudeNet(nudenet.load_session(models / NUDENET_FOLDER)),
     }
 )
@@ -112,17 +112,17 @@ class Verdict:
     withheld: bool
 
 
-def judged(bench: Bench, picture: Image, rules: Rules) -> Verdict:
+def judge_picture(detectors: DetectorSet, picture: Image, rules: CensorRules) -> Verdict:
     """The verdict of the first detector that withholds the picture, else of the last one.
 
     Raises ``ValueError`` where one of the rules' detectors is not there.
     """
     verdict = Verdict("", 0.0, withheld=True)
     for name in rules.detectors:
-        detector = bench.detector(name)
+        detector = detectors.detector(name)
         score = detector.score(picture, rules)
         # "not below" rather than "above": a score that is no number is withheld too.
-        verdict = Verdict(name, score, not score < detector.bound(rules))
+        verdict = Verdict(name, score, not score < detector.threshold_of(rules))
         if verdict.withheld:
             break
     return verdict

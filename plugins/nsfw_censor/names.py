@@ -5,12 +5,14 @@ CLASSES = ("drawing", "hentai", "neutral", "porn", "sexy")
 
 BUILT_IN, COMPVIS, NUDENET = "built-in", "CompVis", "NudeNet"
 DETECTORS = (BUILT_IN, COMPVIS, NUDENET)
-"""Who may judge. The last two are not shipped: their owners bring them, see :data:`PLACES`."""
+"""Who may judge. The last two are not shipped: their owners bring them, see
+:data:`INSTALL_HINTS`.
+"""
 
 CHECKER_FOLDER = "safety_checker"  # under models/
 NUDENET_FOLDER = "nudenet"
 
-PLACES = {
+INSTALL_HINTS = {
     COMPVIS: "put config.json and model.safetensors (or pytorch_model.bin) of "
     f"CompVis/stable-diffusion-safety-checker into models/{CHECKER_FOLDER}/",
     NUDENET: "run pip install nudenet, or put an .onnx file of NudeNet into "

@@ -21,7 +21,7 @@ from plugins.nsfw_censor.names import CLASSES
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 SIDE = 224  # pixels
 EPSILON = 1e-3  # of Keras' normalisation in this network
-STRIDED = frozenset({1, 3, 6, 13})
+STRIDED_BLOCKS = frozenset({1, 3, 6, 13})
 """Blocks that halve the side; the others keep it, and add their input where widths agree."""
 
 BLOCKS = 17
@@ -39,17 +39,17 @@ def load_network(path: Path = WEIGHTS) -> Network:
     """Read the weights. About 10 MB in float32, 30 ms."""
     with safe_open(path, framework="pt") as file:
         scales = file.metadata()
-        raw = {name: _values(file.get_tensor(name), scales[name]) for name in file.keys()}  # noqa: SIM118
+        raw = {name: _dequantise(file.get_tensor(name), scales[name]) for name in file.keys()}  # noqa: SIM118
     kernels = {name.rpartition("/")[0] for name in raw if name.endswith("kernel")}
-    return Network({name: _folded(raw, name) for name in kernels})
+    return Network({name: _fold_normalisation(raw, name) for name in kernels})
 
 
-def _values(stored: Tensor, scale: str) -> Tensor:
+def _dequantise(stored: Tensor, scale: str) -> Tensor:
     least, step = json.loads(scale)
     return stored.float() * step + least
 
 
-def _folded(raw: Mapping[str, Tensor], name: str) -> Layer:
+def _fold_normalisation(raw: Mapping[str, Tensor], name: str) -> Layer:
     """A kernel (out, in/groups, h, w) or (out, in), and its bias (out,)."""
     if f"{name}/bias" in raw:
         return raw[f"{name}/kernel"].T.contiguous(), raw[f"{name}/bias"]
@@ -73,12 +73,12 @@ def probabilities(network: Network, pictures: Sequence[Image.Image]) -> list[dic
 
     Transparent parts are judged as they are stored, whatever lies under them.
     """
-    rows = torch.stack([_prepared(picture) for picture in pictures])  # (n, 3, 224, 224) in 0..1
-    found = forward(network, rows)  # (n, 5)
-    return [dict(zip(CLASSES, row.tolist(), strict=True)) for row in found]
+    rows = torch.stack([_to_input(picture) for picture in pictures])  # (n, 3, 224, 224) in 0..1
+    scores = forward(network, rows)  # (n, 5)
+    return [dict(zip(CLASSES, row.tolist(), strict=True)) for row in scores]
 
 
-def _prepared(picture: Image.Image) -> Tensor:
+def _to_input(picture: Image.Image) -> Tensor:
     small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     values = np.asarray(small, dtype=np.float32) / 255  # (224, 224, 3)
     return torch.from_numpy(values).permute(2, 0, 1)
@@ -87,7 +87,7 @@ def _prepared(picture: Image.Image) -> Tensor:
 def forward(network: Network, rows: Tensor) -> Tensor:
     """(n, 3, 224, 224) in 0..1 -> (n, 5) probabilities. Differentiable in ``rows``."""
     layers = network.layers
-    x = functional.relu6(_strided(rows, layers["Conv1"], groups=1))  # (n, 32, 112, 112)
+    x = functional.relu6(_strided_convolution(rows, layers["Conv1"], groups=1))  # (n, 32, 112, 112)
     for number in range(BLOCKS):
         x = _block(layers, x, number)
     x = functional.relu6(functional.conv2d(x, *layers["Conv_1"]))  # (n, 1280, 7, 7)
@@ -104,14 +104,14 @@ def _block(layers: Mapping[str, Layer], x: Tensor, number: int) -> Tensor:
     if number:
         inner = functional.relu6(functional.conv2d(x, *layers[f"{name}_expand"]))
     depthwise, groups = layers[f"{name}_depthwise"], inner.shape[1]
-    if number in STRIDED:
-        inner = _strided(inner, depthwise, groups)
+    if number in STRIDED_BLOCKS:
+        inner = _strided_convolution(inner, depthwise, groups)
     else:
         inner = functional.conv2d(inner, *depthwise, padding=1, groups=groups)
     inner = functional.conv2d(functional.relu6(inner), *layers[f"{name}_project"])
     return x + inner if inner.shape == x.shape else inner
 
 
-def _strided(x: Tensor, layer: Layer, groups: int) -> Tensor:
+def _strided_convolution(x: Tensor, layer: Layer, groups: int) -> Tensor:
     # Keras pads to the right and below where a stride of 2 leaves one row over.
     return functional.conv2d(functional.pad(x, (0, 1, 0, 1)), *layer, stride=2, groups=groups)

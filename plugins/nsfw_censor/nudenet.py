@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 
 from generator.reasons import reason_of
-from plugins.nsfw_censor.names import NUDENET, PLACES
+from plugins.nsfw_censor.names import INSTALL_HINTS, NUDENET
 
 PACKAGE = "nudenet"
-EXPOSED = frozenset(
+EXPOSED_CLASSES = frozenset(
     {
         "ANUS_EXPOSED",
         "BUTTOCKS_EXPOSED",
@@ -28,7 +28,7 @@ EXPOSED = frozenset(
 )
 """The five of its 18 classes that are withheld (eas.md section 4.2)."""
 
-BOX = 4  # rows of its output before those of the classes
+BOX_ROWS = 4  # rows of its output before those of the classes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,8 +42,8 @@ class Session:
 
 def load_session(folder: Path) -> Session:
     """The first ``.onnx`` of a folder, else the package's own. Raises ``ValueError``."""
-    absent = f"The detector {NUDENET} is chosen and not there: {PLACES[NUDENET]}."
-    path = next(iter([*sorted(folder.glob("*.onnx")), *of_package()]), None)
+    absent = f"The detector {NUDENET} is chosen and not there: {INSTALL_HINTS[NUDENET]}."
+    path = next(iter([*sorted(folder.glob("*.onnx")), *package_weights()]), None)
     if path is None or find_spec("onnxruntime") is None:
         raise ValueError(absent)
     import onnxruntime  # not one of Easel's own requirements
@@ -51,44 +51,44 @@ def load_session(folder: Path) -> Session:
     try:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors
-        found = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        told = found.get_modelmeta().custom_metadata_map
-        classes = tuple(ast.literal_eval(told["names"]).values())
-        side = ast.literal_eval(told.get("imgsz", "[320, 320]"))[0]
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        metadata = session.get_modelmeta().custom_metadata_map
+        classes = tuple(ast.literal_eval(metadata["names"]).values())
+        side = ast.literal_eval(metadata.get("imgsz", "[320, 320]"))[0]
     except Exception as error:  # onnxruntime's errors have no root of their own but this
         raise ValueError(
             f"The detector {NUDENET} cannot be read: {path.name}: {reason_of(error)}"
         ) from error
-    if not EXPOSED & set(classes):
+    if not EXPOSED_CLASSES & set(classes):
         raise ValueError(f"{path.name} is none of {NUDENET}'s: it finds {', '.join(classes)}.")
-    entry = found.get_inputs()[0].name
-    return Session(lambda rows: np.asarray(found.run(None, {entry: rows})[0]), classes, int(side))
+    entry = session.get_inputs()[0].name
+    return Session(lambda rows: np.asarray(session.run(None, {entry: rows})[0]), classes, int(side))
 
 
-def of_package() -> list[Path]:
+def package_weights() -> list[Path]:
     """Weights of the installed package; it is not imported, for it wants OpenCV."""
     spec = find_spec(PACKAGE)
     places = spec.submodule_search_locations if spec else None
     return [path for place in places or () for path in sorted(Path(place).glob("*.onnx"))]
 
 
-def exposure(session: Session, picture: Image.Image) -> float:
-    """The greatest confidence in any class of :data:`EXPOSED`, 0..1.
+def exposure_score(session: Session, picture: Image.Image) -> float:
+    """The greatest confidence in any class of :data:`EXPOSED_CLASSES`, 0..1.
 
     Boxes that overlap need not be thinned out for that.
     """
-    found = session.run(prepared(picture, session.side))[0]  # (4 + classes, n)
-    if found.shape[0] != BOX + len(session.classes):
-        raise ValueError(f"{NUDENET}: {found.shape[0]} rows for {len(session.classes)} classes.")
-    rows = [BOX + at for at, name in enumerate(session.classes) if name in EXPOSED]
-    return float(found[rows].max(initial=0.0))
+    output = session.run(to_input(picture, session.side))[0]  # (4 + classes, n)
+    if output.shape[0] != BOX_ROWS + len(session.classes):
+        raise ValueError(f"{NUDENET}: {output.shape[0]} rows for {len(session.classes)} classes.")
+    rows = [BOX_ROWS + at for at, name in enumerate(session.classes) if name in EXPOSED_CLASSES]
+    return float(output[rows].max(initial=0.0))
 
 
-def prepared(picture: Image.Image, side: int) -> np.ndarray:
+def to_input(picture: Image.Image, side: int) -> np.ndarray:
     """(1, 3, side, side) in 0..1: the whole picture, black to the right or below."""
-    whole = picture.convert("RGB")
-    square = Image.new("RGB", (max(whole.size),) * 2)
-    square.paste(whole)
+    image = picture.convert("RGB")
+    square = Image.new("RGB", (max(image.size),) * 2)
+    square.paste(image)
     small = square.resize((side, side), Image.Resampling.BILINEAR)
     values = np.asarray(small, dtype=np.float32) / 255  # (side, side, 3)
     return np.ascontiguousarray(values.transpose(2, 0, 1)[None])

@@ -18,7 +18,7 @@ from PIL.Image import Image
 
 from generator.models import torchvision_ops
 from generator.reasons import reason_of
-from plugins.nsfw_censor.names import COMPVIS, PLACES
+from plugins.nsfw_censor.names import COMPVIS, INSTALL_HINTS
 
 torchvision_ops.prepare()  # before transformers, which imports torchvision
 from diffusers.pipelines.stable_diffusion.safety_checker import (  # noqa: E402
@@ -26,7 +26,7 @@ from diffusers.pipelines.stable_diffusion.safety_checker import (  # noqa: E402
 )
 from transformers import CLIPImageProcessor  # noqa: E402
 
-MOST_WINDOWS = 16
+MAX_WINDOWS = 16
 """Pictures that are longer still are widened first: each takes a second."""
 
 
@@ -41,7 +41,9 @@ class Checker:
 def load_checker(folder: Path) -> Checker:
     """Read a folder of transformers. Raises ``ValueError`` telling what is missing or wrong."""
     if not (folder / "config.json").is_file():
-        raise ValueError(f"The detector {COMPVIS} is chosen and not there: {PLACES[COMPVIS]}.")
+        raise ValueError(
+            f"The detector {COMPVIS} is chosen and not there: {INSTALL_HINTS[COMPVIS]}."
+        )
     try:
         network = StableDiffusionSafetyChecker.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -55,23 +57,23 @@ def load_checker(folder: Path) -> Checker:
 
 
 @torch.inference_mode()
-def flagged(checker: Checker, picture: Image) -> bool:
+def is_flagged(checker: Checker, picture: Image) -> bool:
     """Whether it flags any part of the picture."""
-    parts = windows(picture.convert("RGB"))
+    parts = square_windows(picture.convert("RGB"))
     rows = checker.processor(parts, return_tensors="pt")["pixel_values"]  # (n, 3, side, side)
     blank = np.zeros((len(parts), 1, 1, 3), dtype=np.float32)  # it would blacken these
-    _, found = checker.network(images=blank, clip_input=rows)
-    return any(found)
+    _, flags = checker.network(images=blank, clip_input=rows)
+    return any(flags)
 
 
-def windows(picture: Image) -> list[Image]:
+def square_windows(picture: Image) -> list[Image]:
     """Squares that cover a picture along its longer side; one for a square picture.
 
     CLIP's own preparation looks at the middle square alone, and would miss the sides.
     """
     short, long = sorted(picture.size)
-    if long > short * MOST_WINDOWS:
-        short = math.ceil(long / MOST_WINDOWS)
+    if long > short * MAX_WINDOWS:
+        short = math.ceil(long / MAX_WINDOWS)
         picture = picture.resize((max(picture.width, short), max(picture.height, short)))
     count = math.ceil(long / short)
     starts = [round(place * (long - short) / max(count - 1, 1)) for place in range(count)]

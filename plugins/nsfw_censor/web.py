@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from plugins import hook
-from plugins.nouns import Home, Metric, ModelFolder, Setting
-from plugins.nsfw_censor.audit import counts
+from plugins.api import Home, Metric, ModelFolder, Setting
+from plugins.nsfw_censor.audit import read_counts
 from plugins.nsfw_censor.names import (
     ACTIONS,
     BUILT_IN,
@@ -12,9 +12,9 @@ from plugins.nsfw_censor.names import (
     CLASSES,
     COMPVIS,
     DETECTORS,
+    INSTALL_HINTS,
     NUDENET,
     NUDENET_FOLDER,
-    PLACES,
 )
 
 
@@ -40,8 +40,8 @@ class Plugin:
                 "detectors",
                 [BUILT_IN],
                 "Who judges; one that finds something is enough. While one of them is not there, "
-                f"nothing is drawn. For {COMPVIS}: {PLACES[COMPVIS]}. For {NUDENET}: "
-                f"{PLACES[NUDENET]}.",
+                f"nothing is drawn. For {COMPVIS}: {INSTALL_HINTS[COMPVIS]}. For {NUDENET}: "
+                f"{INSTALL_HINTS[NUDENET]}.",
                 DETECTORS,
             ),
             Setting(
@@ -74,7 +74,7 @@ class Plugin:
             Metric(
                 "withheld",
                 "Pictures withheld",
-                lambda: counts(self.home.storage),
+                lambda: read_counts(self.home.storage),
                 ("stage", "action", "user"),
                 counter=True,
             ),

@@ -12,7 +12,7 @@ hooks = ["parts", "routes"]
 """
 WEB = """
 from plugins import hook
-from plugins.nouns import Input, Part, Reply, Route, Slot
+from plugins.api import Input, Part, Reply, Route, Slot
 
 FORM = (
     Input("words", "Your words", "text", "good day"),

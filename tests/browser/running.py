@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.waiting import exit_code, wait_until
+from tests.wait import exit_code, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -80,7 +80,7 @@ def wait_until_up(url: str, service: subprocess.Popen[bytes], log: Path) -> None
         except requests.RequestException:
             return service.poll() is not None
 
-    wait_until(answers_or_ended, told="Easel does not answer")
+    wait_until(answers_or_ended, message="Easel does not answer")
     if service.poll() is not None:
         pytest.fail(f"Easel did not start:\n{log.read_text()}")
 
@@ -92,7 +92,7 @@ def told(page: "Page", words: str) -> None:
 
 def until(page: "Page", condition: str, given: object = None) -> None:
     """Wait until the page finds this true; the page's policy forbids ``wait_for_function``."""
-    wait_until(lambda: page.evaluate(condition, given), told=condition)
+    wait_until(lambda: page.evaluate(condition, given), message=condition)
 
 
 def eventually(expected: Callable[..., None], *given: object) -> None:

@@ -28,7 +28,7 @@ permissions = ["files"]
 """
 WEB = """
 from plugins import hook
-from plugins.nouns import Input, Part, Reply, Route, Setting, Slot
+from plugins.api import Input, Part, Reply, Route, Setting, Slot
 
 
 @hook

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Locator, Page, expect
 from running import Easel, started
 
-from tests.waiting import wait_until
+from tests.wait import wait_until
 
 pytestmark = pytest.mark.browser
 EVIL = "<img src=x onerror=window.run=1>.txt"

@@ -13,7 +13,7 @@ from running import Easel, eventually, started
 from plugins.nsfw_censor.names import CLASSES
 from plugins.nsfw_censor.network import load_network
 from tests.plugins.nsfw_censor.pictures import abstract_pattern
-from tests.waiting import PATIENCE
+from tests.wait import TIMEOUT
 
 pytestmark = pytest.mark.browser
 MANIFEST = """
@@ -73,7 +73,7 @@ def rules(easel: Easel) -> Iterator[None]:
 
 def set_rules(easel: Easel, **settings: object) -> None:
     url = f"{easel.url}/api/plugins/nsfw-censor"
-    requests.post(url, json={"settings": settings}, timeout=PATIENCE).raise_for_status()
+    requests.post(url, json={"settings": settings}, timeout=TIMEOUT).raise_for_status()
 
 
 def section(page: Page, name: str) -> None:

@@ -9,7 +9,7 @@ from pictures import shown_picture
 from playwright.sync_api import Page, expect
 from running import Easel, eventually, started
 
-from tests.waiting import PATIENCE
+from tests.wait import TIMEOUT
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,7 @@ hooks = ["scripts", "tools"]
 """
 WEB = """
 from plugins import hook
-from plugins.nouns import Input, Script
+from plugins.api import Input, Script
 
 
 @hook
@@ -125,7 +125,7 @@ def test_every_combination_is_one_sheet(page: Page, easel: Easel) -> None:
 
 def test_pace_tells_how_fast_this_machine_draws(page: Page, easel: Easel) -> None:
     requests.post(
-        f"{easel.url}/sdapi/v1/txt2img", timeout=PATIENCE,
+        f"{easel.url}/sdapi/v1/txt2img", timeout=TIMEOUT,
         json={"prompt": "a", "steps": 2, "width": 64, "height": 64, "sampler_name": "Euler"},
     )  # fmt: skip
     page.get_by_role("navigation").get_by_role("button", name="Pace", exact=True).click()

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from running import Easel, eventually, started
 
 from tests.plugins.beautiful_prompt.tiny_models import make_model
-from tests.waiting import PATIENCE, wait_until
+from tests.wait import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.browser
 ROUTE = "plugins/beautifulprompt"
@@ -71,7 +71,7 @@ def test_the_vendors_models_are_asked_in_their_words(
     page: Page, easel: Easel, shelf: Path, name: str
 ) -> None:
     bring(shelf, name, "bloom")
-    models = requests.get(f"{easel.url}/{ROUTE}/model_list", timeout=PATIENCE).json()["models"]
+    models = requests.get(f"{easel.url}/{ROUTE}/model_list", timeout=TIMEOUT).json()["models"]
     (manner,) = (each["defaults"] for each in models if each["name"] == name)
     assert ("### Input:" in manner["template"]) == name.endswith("v2")
     body = {
@@ -100,8 +100,8 @@ def test_progress_is_seen_and_the_writing_cancelled(page: Page, easel: Easel, sh
     expect(page.get_by_role("alert")).to_have_count(0)
     assert page.locator(".bp-row").count() < 50
     pending = f"{easel.url}/internal/pending-tasks"
-    wait_until(lambda: requests.get(pending, timeout=PATIENCE).json()["size"] == 0)
-    shown = requests.get(f"{easel.url}/api/plugins", timeout=PATIENCE).json()["plugins"]
+    wait_until(lambda: requests.get(pending, timeout=TIMEOUT).json()["size"] == 0)
+    shown = requests.get(f"{easel.url}/api/plugins", timeout=TIMEOUT).json()["plugins"]
     (own,) = (each for each in shown if each["name"] == "beautifulprompt")
     assert {worker["last_error"] for worker in own["workers"]} == {""}
 
@@ -110,7 +110,7 @@ def test_a_job_that_nobody_waits_for_is_followed_stopped_and_fetched(
     easel: Easel, shelf: Path
 ) -> None:
     def ask(path: str, body: object) -> Any:
-        return requests.post(f"{easel.url}/{path}", json=body, timeout=PATIENCE)
+        return requests.post(f"{easel.url}/{path}", json=body, timeout=TIMEOUT)
 
     bring(shelf, "long-t5", "t5", max_length=400)
     wish = {"prompt": "a cat", "model": "long-t5", "count": 50}

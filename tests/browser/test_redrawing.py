@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from running import Easel, eventually, until
 
-from tests.likeness import is_same_drawing
+from tests.image_compare import is_same_drawing
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ import requests
 from playwright.sync_api import Browser, Page
 from running import Easel
 
-from tests.waiting import PATIENCE
+from tests.wait import TIMEOUT
 
 pytestmark = pytest.mark.browser
 SCRIPT = "<script>document.documentElement.setAttribute('data-ran', '1')</script>"
@@ -41,7 +41,7 @@ def folder(easel: Easel) -> Path:
 
 def share(easel: Easel, path: str, **more: object) -> str:
     answer = requests.post(
-        f"{easel.url}/api/files/shares", json={"path": path, **more}, timeout=PATIENCE
+        f"{easel.url}/api/files/shares", json={"path": path, **more}, timeout=TIMEOUT
     )
     assert answer.ok, answer.text
     return easel.url + str(answer.json()["url"])

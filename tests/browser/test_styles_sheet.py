@@ -8,7 +8,7 @@ import requests
 from playwright.sync_api import Browser, Locator, Page, expect
 from running import WIDTH, Easel, eventually, told
 
-from tests.waiting import PATIENCE
+from tests.wait import TIMEOUT
 
 pytestmark = pytest.mark.browser
 INK = {"name": "ink", "prompt": "ink drawing of {prompt}", "negative_prompt": "colour"}
@@ -22,7 +22,7 @@ def no_styles(easel: Easel) -> None:
 
 
 def keep(easel: Easel, **style: str) -> None:
-    assert requests.put(f"{easel.url}/api/styles", json=style, timeout=PATIENCE).ok
+    assert requests.put(f"{easel.url}/api/styles", json=style, timeout=TIMEOUT).ok
 
 
 def sheet(page: Page) -> Locator:

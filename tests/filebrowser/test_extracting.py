@@ -10,15 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from filebrowser.extract import Limits, take_step
-from filebrowser.gate import Root
-from filebrowser.happenings import Happening
-from filebrowser.moving import Reason, Result, State, Step, Work, plan
-from filebrowser.uploads.rules import FolderRule, Rules
-from filebrowser.visit import Visit
+from filebrowser.access.file_access import FileAccess
+from filebrowser.access.gate import Root
+from filebrowser.operations.extract import ExtractLimits, extract_step
+from filebrowser.operations.move import (
+    FileStep,
+    LeftOutReason,
+    StepContext,
+    StepResult,
+    StepStatus,
+    plan_steps,
+)
+from filebrowser.uploads.rules import ContentRules, FolderRule
+from filebrowser.watch.file_events import FileEvent
 
-SMALL = Limits(entries=50, size=8 << 20, ratio=20, easy=1 << 20, index=1 << 20, spare=0)
-RULES = Rules((FolderRule("data", "", frozenset({".txt", ".png", ".safetensors", ".zip"})),))
+SMALL = ExtractLimits(entries=50, size=8 << 20, ratio=20, easy=1 << 20, index=1 << 20, spare=0)
+RULES = ContentRules((FolderRule("data", "", frozenset({".txt", ".png", ".safetensors", ".zip"})),))
 Make = Callable[[zipfile.ZipFile], None]
 
 
@@ -29,18 +36,18 @@ def root(tmp_path: Path) -> Root:
     return Root("data", tmp_path / "data", hidden=frozenset({".trash", ".easel"}))
 
 
-def extract(root: Root, make: Make, limits: Limits = SMALL) -> Result:
+def extract(root: Root, make: Make, limits: ExtractLimits = SMALL) -> StepResult:
     with zipfile.ZipFile(root.path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         make(archive)
     return taken_apart(root, limits)
 
 
-def taken_apart(root: Root, limits: Limits = SMALL) -> Result:
-    told: list[Happening] = []
-    visit = Visit("ann", (root,))
-    (step,) = plan(visit, ["/data/x.zip"], "/data/x", False, exactly=True)
-    assert isinstance(step, Step)
-    return take_step(step, Work("key", None, lambda _: None, told.append), RULES, limits)
+def taken_apart(root: Root, limits: ExtractLimits = SMALL) -> StepResult:
+    told: list[FileEvent] = []
+    visit = FileAccess("ann", (root,))
+    (step,) = plan_steps(visit, ["/data/x.zip"], "/data/x", False, exactly=True)
+    assert isinstance(step, FileStep)
+    return extract_step(step, StepContext("key", None, lambda _: None, told.append), RULES, limits)
 
 
 def nothing_is_left(root: Root) -> bool:
@@ -90,35 +97,39 @@ def file_as_folder(archive: zipfile.ZipFile) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda z: z.writestr("../secret.txt", "changed"), Reason.NAME),
-        (lambda z: z.writestr("a/../../secret.txt", "changed"), Reason.NAME),
-        (lambda z: z.writestr("/etc/evil.txt", "changed"), Reason.NAME),
-        (lambda z: z.writestr("..\\secret.txt", "changed"), Reason.NAME),
-        (lambda z: z.writestr("back\\slash.txt", "changed"), Reason.NAME),
-        (lambda z: z.writestr("a\\x3ab.txt", "changed"), Reason.NAME),
-        (lambda z: z.writestr("C:/evil.txt", "changed"), Reason.NAME),
-        (lambda z: z.writestr("sub/CON.txt", "changed"), Reason.NAME),
-        (lambda z: z.writestr("a\n.txt", "changed"), Reason.NAME),
-        (lambda z: z.writestr("trailing.txt ", "changed"), Reason.NAME),
-        (lambda z: z.writestr("x" * 300 + ".txt", "changed"), Reason.NAME),
-        (lambda z: z.writestr("d/" * 80 + "a.txt", "changed"), Reason.NAME),
-        (lambda z: link(z, "link.txt", "/etc/passwd"), Reason.LINK),
-        (lambda z: z.writestr("x.txt", "x", zipfile.ZIP_LZMA), Reason.PACKING),
-        (lambda z: z.writestr("large.txt", bytes(9 << 20)), Reason.TOO_LARGE),
-        (lambda z: z.writestr("evil.py", "import os"), Reason.KIND),
-        (lambda z: z.writestr("fake.safetensors", b"PK not what it says"), Reason.KIND),
-        *((device, Reason.LINK), (twice, Reason.TWICE), (file_as_folder, Reason.TWICE)),
-        *((locked, Reason.LOCKED), (damaged, Reason.DAMAGED)),
+        (lambda z: z.writestr("../secret.txt", "changed"), LeftOutReason.NAME),
+        (lambda z: z.writestr("a/../../secret.txt", "changed"), LeftOutReason.NAME),
+        (lambda z: z.writestr("/etc/evil.txt", "changed"), LeftOutReason.NAME),
+        (lambda z: z.writestr("..\\secret.txt", "changed"), LeftOutReason.NAME),
+        (lambda z: z.writestr("back\\slash.txt", "changed"), LeftOutReason.NAME),
+        (lambda z: z.writestr("a\\x3ab.txt", "changed"), LeftOutReason.NAME),
+        (lambda z: z.writestr("C:/evil.txt", "changed"), LeftOutReason.NAME),
+        (lambda z: z.writestr("sub/CON.txt", "changed"), LeftOutReason.NAME),
+        (lambda z: z.writestr("a\n.txt", "changed"), LeftOutReason.NAME),
+        (lambda z: z.writestr("trailing.txt ", "changed"), LeftOutReason.NAME),
+        (lambda z: z.writestr("x" * 300 + ".txt", "changed"), LeftOutReason.NAME),
+        (lambda z: z.writestr("d/" * 80 + "a.txt", "changed"), LeftOutReason.NAME),
+        (lambda z: link(z, "link.txt", "/etc/passwd"), LeftOutReason.LINK),
+        (lambda z: z.writestr("x.txt", "x", zipfile.ZIP_LZMA), LeftOutReason.PACKING),
+        (lambda z: z.writestr("large.txt", bytes(9 << 20)), LeftOutReason.TOO_LARGE),
+        (lambda z: z.writestr("evil.py", "import os"), LeftOutReason.KIND),
+        (lambda z: z.writestr("fake.safetensors", b"PK not what it says"), LeftOutReason.KIND),
+        *(
+            (device, LeftOutReason.LINK),
+            (twice, LeftOutReason.TWICE),
+            (file_as_folder, LeftOutReason.TWICE),
+        ),
+        *((locked, LeftOutReason.LOCKED), (damaged, LeftOutReason.DAMAGED)),
     ],
 )
-def test_members_that_lead_elsewhere(root: Root, make: Make, reason: Reason) -> None:
+def test_members_that_lead_elsewhere(root: Root, make: Make, reason: LeftOutReason) -> None:
     def all_of_it(archive: zipfile.ZipFile) -> None:
         archive.writestr("first.txt", "good")
         make(archive)
         archive.writestr("sub/last.txt", "good too")
 
     done = extract(root, all_of_it)
-    assert (done.status, done.left_out_count) == (State.DONE, 1), done
+    assert (done.status, done.left_out_count) == (StepStatus.DONE, 1), done
     (left,) = done.left_out
     assert left.reason is reason
     assert left.name[:80] in done.error or repr(left.name)[1:80] in done.error
@@ -132,7 +143,7 @@ def test_members_that_lead_elsewhere(root: Root, make: Make, reason: Reason) -> 
 
 def test_nothing_comes_of_an_archive_in_which_nothing_can_be_taken(root: Root) -> None:
     done = extract(root, lambda z: [link(z, "way", ".."), z.writestr("a:b.txt", "x")])
-    assert (done.status, done.left_out_count) == (State.FAILED, 2)
+    assert (done.status, done.left_out_count) == (StepStatus.FAILED, 2)
     assert [each.name for each in done.left_out] == ["way", "a:b.txt"]
     assert "a:b.txt" in done.error
     assert nothing_is_left(root)
@@ -140,7 +151,7 @@ def test_nothing_comes_of_an_archive_in_which_nothing_can_be_taken(root: Root) -
 
 def test_a_file_through_a_link_lies_in_a_folder(root: Root) -> None:
     done = extract(root, through_a_link)
-    assert (done.status, [each.name for each in done.left_out]) == (State.DONE, ["way"])
+    assert (done.status, [each.name for each in done.left_out]) == (StepStatus.DONE, ["way"])
     assert (root.path / "x" / "way" / "secret.txt").read_text() == "changed"
     assert (root.path.parent / "secret.txt").read_text() == "secret"
 
@@ -151,7 +162,7 @@ def test_many_that_are_left_out_are_counted_and_some_named(root: Root) -> None:
             archive.writestr(f"{name}.txt", "")
 
     done = extract(root, many, replace(SMALL, entries=1000))
-    assert (done.status, done.left_out_count, len(done.left_out)) == (State.DONE, 300, 100)
+    assert (done.status, done.left_out_count, len(done.left_out)) == (StepStatus.DONE, 300, 100)
     assert done.error.startswith("300 of 301 were left out: '0:.txt'")
 
 
@@ -165,7 +176,7 @@ def test_many_that_are_left_out_are_counted_and_some_named(root: Root) -> None:
 )
 def test_bombs(root: Root, make: Make) -> None:
     done = extract(root, make)
-    assert done.status is State.FAILED
+    assert done.status is StepStatus.FAILED
     assert nothing_is_left(root)
 
 
@@ -177,7 +188,7 @@ def test_a_bomb_that_lies_of_its_size(root: Root) -> None:
     at = data.rfind(b"PK\x01\x02")
     struct.pack_into("<I", data, at + 24, 10)
     (root.path / "x.zip").write_bytes(data)
-    assert taken_apart(root).status is State.FAILED
+    assert taken_apart(root).status is StepStatus.FAILED
     assert nothing_is_left(root)
 
 
@@ -197,13 +208,13 @@ def test_damage(root: Root) -> None:
     whole = (root.path / "x.zip").read_bytes()
     for data in (b"", b"no zip", whole[:600], whole.replace(b"a" * 100, b"b" * 100)):
         (root.path / "x.zip").write_bytes(data)
-        assert taken_apart(root).status is State.FAILED
+        assert taken_apart(root).status is StepStatus.FAILED
         assert nothing_is_left(root)
 
 
 def test_a_full_disk_leaves_nothing(root: Root) -> None:
-    done = extract(root, lambda z: z.writestr("a.txt", "a"), Limits(spare=1 << 62))
-    assert (done.status, "room" in done.error) == (State.FAILED, True)
+    done = extract(root, lambda z: z.writestr("a.txt", "a"), ExtractLimits(spare=1 << 62))
+    assert (done.status, "room" in done.error) == (StepStatus.FAILED, True)
     assert nothing_is_left(root)
 
 
@@ -217,7 +228,7 @@ def test_what_no_upload_could_bring_is_left_out(root: Root) -> None:
         archive.writestr(info, "x")
 
     done = extract(root, make)
-    assert done.status is State.DONE
+    assert done.status is StepStatus.DONE
     assert ("evil.py" in done.error, "fake.safetensors" in done.error) == (True, True)
     assert sorted(os.listdir(root.path / "x")) == ["good.txt", "sub"]
     assert (root.path / "x" / "sub" / "tool.txt").stat().st_mode & 0o7111 == 0
@@ -226,5 +237,5 @@ def test_what_no_upload_could_bring_is_left_out(root: Root) -> None:
 
 def test_a_zip_in_a_zip_stays_one(root: Root) -> None:
     done = extract(root, lambda z: z.writestr("inner.zip", b"PK\x03\x04 nobody looks into it"))
-    assert done.status is State.DONE
+    assert done.status is StepStatus.DONE
     assert os.listdir(root.path / "x") == ["inner.zip"]

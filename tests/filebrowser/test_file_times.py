@@ -6,8 +6,8 @@ import time
 import pytest
 
 from filebrowser.errors import BadTime
-from filebrowser.file_times import LATEST, SECOND, parse_time
-from filebrowser.zip_times import EXTENDED, FIRST, LAST, NTFS, fields, read_time, write_times
+from filebrowser.file_times import MAX_SECONDS, SECOND, parse_time
+from filebrowser.zip_times import EXTENDED, FIRST, LAST, NTFS, extra_fields, read_time, write_times
 
 IN_2017 = 1_501_588_800  # 1 August, noon, UTC
 
@@ -25,7 +25,7 @@ IN_2017 = 1_501_588_800  # 1 August, noon, UTC
         ("Tue, 01 Aug 2017 12:00:00 GMT", IN_2017 * SECOND),
         ("0", 0),
         ("1970-01-01T00:00:00.005Z", 5_000_000),
-        (str(LATEST - 1), (LATEST - 1) * SECOND),
+        (str(MAX_SECONDS - 1), (MAX_SECONDS - 1) * SECOND),
     ],
 )
 def test_times_that_count(text: str, nanoseconds: int) -> None:
@@ -36,7 +36,13 @@ def test_times_that_count(text: str, nanoseconds: int) -> None:
     "text",
     [
         *("", "NaN", "inf", "-1", "-1501588800000", "1e9", "0x10", "soon", "1_000", "١٢", "9" * 30),
-        *(str(LATEST), "253402300799", "253402300799000", "9999-12-31T23:59:59Z", "1969-12-31"),
+        *(
+            str(MAX_SECONDS),
+            "253402300799",
+            "253402300799000",
+            "9999-12-31T23:59:59Z",
+            "1969-12-31",
+        ),
         *("0001-01-01T00:00:00+14:00", "Mon, 01 Jan 9999 00:00:00 GMT", "2017-13-01"),
     ],
 )
@@ -46,14 +52,14 @@ def test_times_that_no_file_is_given(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "seconds", [0, 1, 86_400 * 200, 315_532_800, IN_2017, 2**31 - 1, 2**31, LATEST - 1]
+    "seconds", [0, 1, 86_400 * 200, 315_532_800, IN_2017, 2**31 - 1, 2**31, MAX_SECONDS - 1]
 )
 def test_a_zip_keeps_times(seconds: int) -> None:
     moment, extra = write_times(seconds * SECOND + 999)
     assert read_time(moment, extra) == seconds * SECOND + (900 if seconds >= 2**31 else 0)
     local = time.localtime(seconds)[:6]
     assert moment == max(local, FIRST)
-    assert dict(fields(extra)).keys() == {EXTENDED if seconds < 2**31 else NTFS}
+    assert dict(extra_fields(extra)).keys() == {EXTENDED if seconds < 2**31 else NTFS}
 
 
 def test_times_that_a_zip_cannot_hold_are_the_nearest() -> None:

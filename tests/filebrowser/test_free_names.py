@@ -2,7 +2,7 @@
 
 import pytest
 
-from filebrowser.renames import free_name
+from filebrowser.operations.renames import numbered_name
 
 
 @pytest.mark.parametrize(
@@ -30,22 +30,22 @@ from filebrowser.renames import free_name
     ],
 )
 def test_the_number_stands_before_all_of_the_suffix(name: str, expected: str) -> None:
-    assert free_name(name, 1) == expected
+    assert numbered_name(name, 1) == expected
 
 
 def test_a_folders_dots_are_no_suffix() -> None:
-    assert free_name("x.vae.safetensors", 2, folder=True) == "x.vae.safetensors (2)"
+    assert numbered_name("x.vae.safetensors", 2, folder=True) == "x.vae.safetensors (2)"
 
 
 @pytest.mark.parametrize("suffix", [".png", ".vae.safetensors", ".civitai.info"])
 def test_long_names_lose_letters_of_their_stem(suffix: str) -> None:
-    found = free_name("ä" * 120 + suffix, 12)
+    found = numbered_name("ä" * 120 + suffix, 12)
     assert found.endswith(f"ä (12){suffix}")
     assert len(found.encode()) <= 255
 
 
 def test_a_model_and_its_picture_stay_together() -> None:
-    stems = {free_name(f"x{suffix}", 3).split(".")[0] for suffix in (
+    stems = {numbered_name(f"x{suffix}", 3).split(".")[0] for suffix in (
         ".safetensors", ".preview.png", ".civitai.info", ".vae.safetensors", ".yaml", ".txt"
     )}  # fmt: skip
     assert stems == {"x (3)"}

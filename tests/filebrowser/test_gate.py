@@ -9,9 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from filebrowser import gate
+from filebrowser.access import gate
+from filebrowser.access.gate import (
+    UNICODE_FORMS,
+    Place,
+    Root,
+    find_place,
+    open_parent,
+    open_place,
+    parse_path,
+)
 from filebrowser.errors import BadPath, NotAFile, NotAllowed, NotHere
-from filebrowser.gate import FORMS, Place, Root, find_place, locate, open_place, parent_of
 
 Open = Callable[[int, Sequence[str], int, int], int]
 
@@ -50,13 +58,13 @@ def read(place: Place) -> bytes:
 
 
 def test_a_file_is_read_by_either_road(tree: Root, road: str) -> None:
-    assert read(locate("data/outputs/day/a.png", [tree])) == b"inside"
-    assert read(locate("//data//outputs/day//a.png/", [tree])) == b"inside"
+    assert read(parse_path("data/outputs/day/a.png", [tree])) == b"inside"
+    assert read(parse_path("//data//outputs/day//a.png/", [tree])) == b"inside"
 
 
 def test_directories_open_too_and_the_root_itself(tree: Root, road: str) -> None:
     for path, held in (("data", "outputs"), ("data/outputs", "day")):
-        found = open_place(locate(path, [tree]))
+        found = open_place(parse_path(path, [tree]))
         try:
             assert held in os.listdir(found)
         finally:
@@ -73,7 +81,7 @@ def test_directories_open_too_and_the_root_itself(tree: Root, road: str) -> None
 def test_names_that_nothing_should_have(name: str, tree: Root) -> None:
     for path in (f"data/{name}", f"data/{name}/a.png", f"data/outputs/{name}"):
         with pytest.raises(BadPath):
-            locate(path, [tree])
+            parse_path(path, [tree])
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,7 @@ def test_names_that_nothing_should_have(name: str, tree: Root) -> None:
 )
 def test_paths_that_lead_elsewhere(path: str, tree: Root) -> None:
     with pytest.raises(BadPath):
-        locate(path, [tree])
+        parse_path(path, [tree])
 
 
 @pytest.mark.parametrize(
@@ -94,27 +102,27 @@ def test_paths_that_lead_elsewhere(path: str, tree: Root) -> None:
 )
 def test_unknown_roots_do_not_exist(path: str, tree: Root) -> None:
     with pytest.raises(NotHere):
-        locate(path, [tree])
+        parse_path(path, [tree])
 
 
 @pytest.mark.parametrize("name", [".easel", ".EASEL", ".Easel"])
 def test_hidden_names_do_not_exist_in_any_case(name: str, tree: Root) -> None:
     with pytest.raises(NotHere):
-        locate(f"data/{name}/token", [tree])
+        parse_path(f"data/{name}/token", [tree])
 
 
 def test_a_missing_file_is_not_here(tree: Root, road: str) -> None:
     with pytest.raises(NotHere):
-        open_place(locate("data/outputs/none.png", [tree]))
+        open_place(parse_path("data/outputs/none.png", [tree]))
 
 
 @pytest.mark.parametrize("target", ["../secret", "/etc/hostname", "outputs/day/a.png", "nowhere"])
 def test_links_are_never_followed(target: str, tree: Root, road: str) -> None:
     (tree.path / "link").symlink_to(target)
     with pytest.raises(NotAFile):
-        open_place(locate("data/link", [tree]))
+        open_place(parse_path("data/link", [tree]))
     with pytest.raises(NotAFile):
-        open_place(locate("data/link", [tree]), os.O_WRONLY | os.O_CREAT)
+        open_place(parse_path("data/link", [tree]), os.O_WRONLY | os.O_CREAT)
     assert not (tree.path / "nowhere").exists()
 
 
@@ -123,15 +131,15 @@ def test_a_link_on_the_way_is_refused(target: str, tree: Root, road: str) -> Non
     (tree.path / "way").symlink_to(target)
     for path in ("data/way/secret", "data/way/day/a.png", "data/way/data2/b.png"):
         with pytest.raises(NotAFile):
-            open_place(locate(path, [tree]))
-    with pytest.raises(NotAFile), parent_of(locate("data/way/new.png", [tree])):
+            open_place(parse_path(path, [tree]))
+    with pytest.raises(NotAFile), open_parent(parse_path("data/way/new.png", [tree])):
         pass
 
 
 def test_the_root_may_be_a_link_of_its_owner(tree: Root, tmp_path: Path, road: str) -> None:
     (tmp_path / "alias").symlink_to(tree.path)
     root = Root("data", tmp_path / "alias")
-    assert read(locate("data/outputs/day/a.png", [root])) == b"inside"
+    assert read(parse_path("data/outputs/day/a.png", [root])) == b"inside"
 
 
 def test_pipes_sockets_and_devices_are_refused_at_once(tree: Root, road: str) -> None:
@@ -141,31 +149,33 @@ def test_pipes_sockets_and_devices_are_refused_at_once(tree: Root, road: str) ->
         for name in ("pipe", "socket"):
             for flags in (os.O_RDONLY, os.O_WRONLY):
                 with pytest.raises(NotAFile):
-                    open_place(locate(f"data/{name}", [tree]), flags)
+                    open_place(parse_path(f"data/{name}", [tree]), flags)
 
 
 def test_what_is_read_only_stays_as_it_is(tree: Root, road: str) -> None:
     shared = Root("shared", tree.path, writable=False)
     for place in (
-        locate("shared/outputs/day/a.png", [shared]),
-        locate("data/extensions/evil.py", [tree]),
-        locate("data/EXTENSIONS/evil.py", [tree]),
-        locate("data", [tree]),
+        parse_path("shared/outputs/day/a.png", [shared]),
+        parse_path("data/extensions/evil.py", [tree]),
+        parse_path("data/EXTENSIONS/evil.py", [tree]),
+        parse_path("data", [tree]),
     ):
         with pytest.raises(NotAllowed):
             open_place(place, os.O_RDWR | os.O_CREAT)
-        with pytest.raises(NotAllowed), parent_of(place):
+        with pytest.raises(NotAllowed), open_parent(place):
             pass
     assert list((tree.path / "extensions").iterdir()) == []
 
 
 def test_new_files_are_made_for_their_owner_alone(tree: Root, road: str) -> None:
-    os.close(open_place(locate("data/outputs/new", [tree]), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    os.close(
+        open_place(parse_path("data/outputs/new", [tree]), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    )
     assert (tree.path / "outputs" / "new").stat().st_mode & 0o777 == 0o600
 
 
 def test_verbs_get_the_parent_and_a_name(tree: Root, road: str) -> None:
-    with parent_of(locate("data/outputs/day/a.png", [tree])) as (folder, name):
+    with open_parent(parse_path("data/outputs/day/a.png", [tree])) as (folder, name):
         os.rename(name, "b.png", src_dir_fd=folder, dst_dir_fd=folder)
     assert (tree.path / "outputs" / "day" / "b.png").read_bytes() == b"inside"
 
@@ -175,7 +185,7 @@ def test_no_descriptor_is_left_open(tree: Root, road: str) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for path in ("data/outputs/day/a.png", "data/link/x", "data/none/x", "data/outputs/none"):
         try:
-            os.close(open_place(locate(path, [tree])))
+            os.close(open_place(parse_path(path, [tree])))
         except (NotAFile, NotHere):
             continue
     assert len(os.listdir("/proc/self/fd")) == before
@@ -197,7 +207,7 @@ def test_a_link_swapped_in_at_any_moment_never_leads_out(tree: Root, road: str) 
 
     swapper = threading.Thread(target=swap)
     swapper.start()
-    place, seen = locate("data/real/secret", [tree]), set()
+    place, seen = parse_path("data/real/secret", [tree]), set()
     try:
         for _ in range(10_000):
             try:
@@ -212,7 +222,7 @@ def test_a_link_swapped_in_at_any_moment_never_leads_out(tree: Root, road: str) 
 
 
 def test_a_hidden_name_is_hidden_in_both_forms(tmp_path: Path) -> None:
-    for form, other_form in (FORMS, FORMS[::-1]):
+    for form, other_form in (UNICODE_FORMS, UNICODE_FORMS[::-1]):
         here = tmp_path / form
         here.mkdir()
         kept, other = (unicodedata.normalize(each, "clé.pem") for each in (form, other_form))

@@ -13,30 +13,30 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from filebrowser.access.file_access import FileAccess
+from filebrowser.access.gate import Root, parse_path
 from filebrowser.errors import BadSearch, NotHere
-from filebrowser.gate import Root, locate
-from filebrowser.index import looking
+from filebrowser.index import reconcile
 from filebrowser.index import rows as books
-from filebrowser.index.finding import Finder, Question
-from filebrowser.index.index import MANY, Index
-from filebrowser.index.looking import writing
-from filebrowser.index.query import parse
-from filebrowser.index.rows import Made, Seen
-from filebrowser.index.schema import connect, prepare
-from filebrowser.kinds import Kind
-from filebrowser.orders import Sort
-from filebrowser.pictures.told import Told
-from filebrowser.visit import Visit
-from tests.waiting import PATIENCE
+from filebrowser.index.file_index import MAX_SINGLE_NAMES, FileIndex
+from filebrowser.index.query import parse_query
+from filebrowser.index.reconcile import transaction
+from filebrowser.index.rows import ScannedFile, ScannedPicture
+from filebrowser.index.schema import connect, prepare_database
+from filebrowser.index.search import IndexSearch, SearchQuery
+from filebrowser.listing.file_kinds import FileKind
+from filebrowser.listing.sort_order import Sort
+from filebrowser.pictures.picture_facts import PictureFacts
+from tests.wait import TIMEOUT
 
-Opener = Callable[..., Index]
+Opener = Callable[..., FileIndex]
 HIDDEN = frozenset({".easel", "secret", "inner/keys*"})
 
 
-def tell(image: Image.Image) -> Told:
+def tell(image: Image.Image) -> PictureFacts:
     text = str(image.info.get("parameters", ""))
     prompt, _, model = text.partition("|")
-    return Told(text, prompt, model=model) if text else Told()
+    return PictureFacts(text, prompt, model=model) if text else PictureFacts()
 
 
 def draw(path: Path, text: str = "") -> None:
@@ -56,15 +56,15 @@ def root(tmp_path: Path) -> Root:
 @pytest.fixture
 def opened(tmp_path: Path, root: Root) -> Iterator[Opener]:
     """Opens the index of some roots and waits until it knows them."""
-    running: list[Index] = []
+    running: list[FileIndex] = []
 
-    def open_index(roots: Sequence[Root] = (root,)) -> Index:
+    def open_index(roots: Sequence[Root] = (root,)) -> FileIndex:
         while running:
             running.pop().stop()
-        index = Index(tmp_path / "index.db", roots, tell, hurried=True)
+        index = FileIndex(tmp_path / "index.db", roots, tell, without_pauses=True)
         running.append(index)
         index.start()
-        assert index.wait(PATIENCE)
+        assert index.wait_until_idle(TIMEOUT)
         return index
 
     yield open_index
@@ -72,9 +72,9 @@ def opened(tmp_path: Path, root: Root) -> Iterator[Opener]:
         running.pop().stop()
 
 
-def found(index: Index, root: Root, q: str = "", **more: object) -> list[str]:
-    visit = Visit("ann", (root,))
-    hits = index.find(visit, Question(parse(q), **more)).hits  # type: ignore[arg-type]
+def found(index: FileIndex, root: Root, q: str = "", **more: object) -> list[str]:
+    visit = FileAccess("ann", (root,))
+    hits = index.find(visit, SearchQuery(parse_query(q), **more)).hits  # type: ignore[arg-type]
     return sorted(hit.path for hit in hits)
 
 
@@ -96,16 +96,16 @@ def test_a_later_start_sees_what_changed_meanwhile(opened: Opener, root: Root) -
     assert found(index, root, "three") == ["/data/c/goes.png"]
     assert found(index, root, "five") == ["/data/new.png"]
     assert found(index, root, "one") == ["/data/a/stays.png"]
-    assert index.find(Visit("ann", (root,)), Question(())).total == 6  # two of them folders
+    assert index.find(FileAccess("ann", (root,)), SearchQuery(())).total == 6  # two of them folders
 
 
 def test_what_vanished_unseen_is_not_shown_and_forgotten(opened: Opener, root: Root) -> None:
     draw(root.path / "a.png", "one")
     index = opened()
     (root.path / "a.png").unlink()
-    visit, question = Visit("ann", (root,)), Question(parse("one"))
+    visit, question = FileAccess("ann", (root,)), SearchQuery(parse_query("one"))
     assert index.find(visit, question).hits == ()
-    assert index.wait(PATIENCE)
+    assert index.wait_until_idle(TIMEOUT)
     assert index.find(visit, question).total == 0
 
 
@@ -114,8 +114,8 @@ def test_a_folder_that_became_a_file_takes_its_files_along(opened: Opener, root:
     index = opened()
     os.rename(root.path / "a", root.path.parent / "away")
     (root.path / "a").write_text("x")
-    index.look_at([locate("data/a", (root,))])
-    assert index.wait(PATIENCE)
+    index.schedule([parse_path("data/a", (root,))])
+    assert index.wait_until_idle(TIMEOUT)
     assert found(index, root) == ["/data/a"]
 
 
@@ -134,8 +134,8 @@ def test_a_broken_index_is_made_anew(
 CHILD = """
 import sys
 from pathlib import Path
-from filebrowser.gate import Root
-from filebrowser.index.index import MANY, Index
+from filebrowser.access.gate import Root
+from filebrowser.index.file_index import MANY, Index
 from tests_tell import tell
 index = Index(Path(sys.argv[1]), [Root("data", Path(sys.argv[2]))], tell, hurried=True)
 index.start()
@@ -152,7 +152,7 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, root: Root, opened: 
             root.path / f"d{number % 7}" / f"{number}.png", f"prompt number{number}x|m{number % 3}"
         )
     (tmp_path / "tests_tell.py").write_text(
-        "from filebrowser.pictures.told import Told\n"
+        "from filebrowser.pictures.picture_facts import Told\n"
         "def tell(image):\n"
         "    prompt, _, model = str(image.info.get('parameters', '')).partition('|')\n"
         "    return Told('x', prompt, model=model)\n"
@@ -172,8 +172,10 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, root: Root, opened: 
         child.communicate()
     (root.path / "d0" / "0.png").unlink()
     index = opened()
-    assert index.find(Visit("ann", (root,)), Question(parse("kind:image"))).total == 299
-    assert index.find(Visit("ann", (root,)), Question(parse("model:m1"))).total == 100
+    assert (
+        index.find(FileAccess("ann", (root,)), SearchQuery(parse_query("kind:image"))).total == 299
+    )
+    assert index.find(FileAccess("ann", (root,)), SearchQuery(parse_query("model:m1"))).total == 100
     for number in (1, 150, 299):
         assert found(index, root, f"number{number}x") == [f"/data/d{number % 7}/{number}.png"]
 
@@ -188,11 +190,11 @@ def test_hidden_things_links_and_special_files_are_not_indexed(
     (root.path / "around").symlink_to(tmp_path)
     os.mkfifo(root.path / "pipe.png")
     index = opened()
-    index.look_at_paths([root.path / "secret" / "a.png", root.path / "inner/keys1/c.png"])
-    assert index.wait(PATIENCE)
+    index.schedule_paths([root.path / "secret" / "a.png", root.path / "inner/keys1/c.png"])
+    assert index.wait_until_idle(TIMEOUT)
     assert found(index, root) == ["/data/inner", "/data/inner/shown.png"]
-    everything = Visit("ann", (Root("data", root.path),))
-    assert index.find(everything, Question(())).total == 2
+    everything = FileAccess("ann", (Root("data", root.path),))
+    assert index.find(everything, SearchQuery(())).total == 2
 
 
 def test_a_visit_sees_its_own_trees_alone(opened: Opener, tmp_path: Path, root: Root) -> None:
@@ -202,16 +204,16 @@ def test_a_visit_sees_its_own_trees_alone(opened: Opener, tmp_path: Path, root: 
     draw(root.path / "users" / "bob" / "deep" / "c.png", "one")
     draw(other.path / "d.png", "one")
     index = opened((root, other))
-    one = Question(parse("one"))
-    ann = Visit("ann", (Root("home", root.path / "users" / "ann"),))
+    one = SearchQuery(parse_query("one"))
+    ann = FileAccess("ann", (Root("home", root.path / "users" / "ann"),))
     assert [hit.path for hit in index.find(ann, one).hits] == ["/home/a.png"]
-    bob = Visit("bob", (Root("home", root.path / "users" / "bob"), other))
+    bob = FileAccess("bob", (Root("home", root.path / "users" / "bob"), other))
     assert {hit.path for hit in index.find(bob, one).hits} == {"/home/deep/c.png", "/other/d.png"}
     assert index.find(bob, one).total == 2
-    assert index.find(bob, Question(())).total == 3
-    stranger = Visit("eve", (Root("home", tmp_path / "files2"),))
-    assert index.find(stranger, Question(())).total == 0
-    assert index.find(Visit("nobody", ()), one).total == 0
+    assert index.find(bob, SearchQuery(())).total == 3
+    stranger = FileAccess("eve", (Root("home", tmp_path / "files2"),))
+    assert index.find(stranger, SearchQuery(())).total == 0
+    assert index.find(FileAccess("nobody", ()), one).total == 0
 
 
 def test_a_visit_from_which_more_is_hidden_sees_less(opened: Opener, root: Root) -> None:
@@ -219,7 +221,7 @@ def test_a_visit_from_which_more_is_hidden_sees_less(opened: Opener, root: Root)
     draw(root.path / "a" / "private.png", "one")
     index = opened()
     narrow = Root("data", root.path, hidden=HIDDEN | {"a/private*"})
-    page = index.find(Visit("ann", (narrow,)), Question(parse("one")))
+    page = index.find(FileAccess("ann", (narrow,)), SearchQuery(parse_query("one")))
     assert (page.total, [hit.path for hit in page.hits]) == (1, ["/data/a/shown.png"])
 
 
@@ -228,17 +230,17 @@ def test_a_tree_that_hides_more_from_now_on_is_judged_anew(opened: Opener, root:
     opened()
     narrow = Root("data", root.path, hidden=HIDDEN | {"a.png"})
     index = opened((narrow,))
-    assert index.find(Visit("ann", (root,)), Question(())).total == 0
+    assert index.find(FileAccess("ann", (root,)), SearchQuery(())).total == 0
 
 
 def test_below_a_folder_means_not_beside_it(opened: Opener, root: Root) -> None:
     for name in ("a/x.png", "a/b/x.png", "ab/x.png", "a-b/x.png", "x.png"):
         draw(root.path / name, "one")
     index = opened()
-    below = locate("data/a", (root,))
+    below = parse_path("data/a", (root,))
     assert found(index, root, "one", below=below) == ["/data/a/b/x.png", "/data/a/x.png"]
     with pytest.raises(NotHere):
-        locate("data/secret", (root,))
+        parse_path("data/secret", (root,))
 
 
 def test_damaged_pictures_have_names_and_tell_nothing(opened: Opener, root: Root) -> None:
@@ -273,41 +275,49 @@ def test_no_question_breaks_out(opened: Opener, root: Root) -> None:
     draw(root.path / "a.png", "one")
     index = opened()
     for q in HOSTILE:
-        assert index.find(Visit("ann", (root,)), Question(parse(q))).total <= 1, q
+        assert index.find(FileAccess("ann", (root,)), SearchQuery(parse_query(q))).total <= 1, q
     assert found(index, root, "name:%") == found(index, root, "a OR b") == []
     with pytest.raises(BadSearch):
-        parse("kind:image) OR (1")
+        parse_query("kind:image) OR (1")
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Finder, Root]:
+def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[IndexSearch, Root]:
     """An index of 20,000 pictures that tell as much as real ones, written without the disk's."""
     folder = tmp_path_factory.mktemp("many")
     root, path = Root("data", folder), folder / "index.db"
-    prepare(path)
+    prepare_database(path)
     rows = connect(path)
     words = " ".join(f"word{number}" for number in range(20))
-    with writing(rows):
-        books.keep_roots(rows, {str(root.path): root.hidden})
+    with transaction(rows):
+        books.sync_roots(rows, {str(root.path): root.hidden})
         for day in range(20):
-            place = books.folder_id(rows, 1, f"outputs/day{day}")
+            place = books.ensure_folder(rows, 1, f"outputs/day{day}")
             seen = [
-                Seen(f"{n:05}-{n * 7919}.png", Kind.IMAGE, 400_000 + n, (day * 1000 + n) * 10**9, n)
+                ScannedFile(
+                    f"{n:05}-{n * 7919}.png",
+                    FileKind.IMAGE,
+                    400_000 + n,
+                    (day * 1000 + n) * 10**9,
+                    n,
+                )
                 for n in range(1000)
             ]
-            books.put(rows, place, seen, {})
+            books.insert_files(rows, place, seen, {})
         ids = [row[0] for row in rows.execute("SELECT id FROM files").fetchall()]
         for number in ids:
-            told = Told("x", f"masterpiece, {words} rare{number % 500}x", "hands", f"m{number % 4}")
-            books.tell(rows, number, Made(told, 512, 512))
+            told = PictureFacts(
+                "x", f"masterpiece, {words} rare{number % 500}x", "hands", f"m{number % 4}"
+            )
+            books.save_picture_facts(rows, number, ScannedPicture(told, 512, 512))
     rows.close()
-    return Finder(path), root
+    return IndexSearch(path), root
 
 
 @pytest.mark.parametrize("q", ["masterpiece", "wo", "rare7x", "model:m1", "negative:hands", "-x"])
-def test_20_000_pictures_are_searched_in_a_moment(many: tuple[Finder, Root], q: str) -> None:
+def test_20_000_pictures_are_searched_in_a_moment(many: tuple[IndexSearch, Root], q: str) -> None:
     finder, root = many
-    visit, question = Visit("ann", (root,)), Question(parse(q), sort=Sort.MODIFIED)
+    visit, question = FileAccess("ann", (root,)), SearchQuery(parse_query(q), sort=Sort.MODIFIED)
     times = []
     for _ in range(3):
         begun = time.thread_time()
@@ -324,9 +334,9 @@ def test_a_folder_seen_as_a_file_from_above_takes_its_files_along(
     index = opened()
     os.rename(root.path / "a", root.path.parent / "away")
     (root.path / "a").write_text("x")
-    index.look_at_paths([root.path / "a"])
-    assert index.wait(PATIENCE)
-    assert index.find(Visit("ann", (root,)), Question(())).total == 1
+    index.schedule_paths([root.path / "a"])
+    assert index.wait_until_idle(TIMEOUT)
+    assert index.find(FileAccess("ann", (root,)), SearchQuery(())).total == 1
 
 
 def test_a_tree_that_is_away_is_remembered(opened: Opener, root: Root) -> None:
@@ -347,14 +357,14 @@ def test_one_changed_file_is_looked_at_alone(
         draw(many / f"{number}.png", "old")
     (many / "inner").mkdir()
     index = opened()
-    monkeypatch.setattr(looking.os, "scandir", None)  # nobody may list the folder
+    monkeypatch.setattr(reconcile.os, "scandir", None)  # nobody may list the folder
     for name in ("5.png", "1.png", ".hidden.png"):
         draw(many / name, "new")
     os.utime(many / "1.png", (5, 5))
     (many / "2.png").unlink()
     (many / "link.png").symlink_to("1.png")
-    index.look_at_paths([*sorted(many.iterdir()), many / "2.png"])
-    assert index.wait(PATIENCE)
+    index.schedule_paths([*sorted(many.iterdir()), many / "2.png"])
+    assert index.wait_until_idle(TIMEOUT)
     assert found(index, root, "new") == ["/data/many/1.png", "/data/many/5.png"]
     assert found(index, root, "old") == [f"/data/many/{n}.png" for n in (0, 3, 4)]
 
@@ -366,22 +376,22 @@ def test_a_name_that_stands_for_a_folder_now_brings_what_is_below(
     index = opened()
     (root.path / "a" / "b.png").unlink()
     draw(root.path / "a" / "b.png" / "c" / "d.png", "two")
-    index.look_at_paths([root.path / "a" / "b.png"])
-    assert index.wait(PATIENCE)
+    index.schedule_paths([root.path / "a" / "b.png"])
+    assert index.wait_until_idle(TIMEOUT)
     assert found(index, root, "two") == ["/data/a/b.png/c/d.png"]
     assert found(index, root, "one") == []
 
 
 def test_many_changes_in_one_folder_and_one_that_was_never_seen(opened: Opener, root: Root) -> None:
     index = opened()
-    for number in range(MANY + 5):
+    for number in range(MAX_SINGLE_NAMES + 5):
         (root.path / f"{number}.txt").touch()
     draw(root.path / "fresh" / "a.png", "one")
     draw(root.path / "fresh" / "b.png", "one")
-    index.look_at_paths([root.path / f"{number}.txt" for number in range(MANY + 2)])
-    index.look_at_paths([root.path / "fresh" / "a.png"])
-    assert index.wait(PATIENCE)
-    assert len(found(index, root, "kind:text", limit=500)) == MANY + 5
+    index.schedule_paths([root.path / f"{number}.txt" for number in range(MAX_SINGLE_NAMES + 2)])
+    index.schedule_paths([root.path / "fresh" / "a.png"])
+    assert index.wait_until_idle(TIMEOUT)
+    assert len(found(index, root, "kind:text", limit=500)) == MAX_SINGLE_NAMES + 5
     assert found(index, root, "one") == ["/data/fresh/a.png", "/data/fresh/b.png"]
 
 
@@ -390,10 +400,10 @@ def test_numbers_in_names_are_in_order_whenever_they_came(opened: Opener, root: 
     index = opened()
     for name in ("2.txt", "300.txt"):
         (root.path / name).touch()
-        index.look_at_paths([root.path / name])
-        assert index.wait(PATIENCE)
-    question = Question((), sort=Sort.NAME, descending=False)
-    hits = index.find(Visit("ann", (root,)), question).hits
+        index.schedule_paths([root.path / name])
+        assert index.wait_until_idle(TIMEOUT)
+    question = SearchQuery((), sort=Sort.NAME, descending=False)
+    hits = index.find(FileAccess("ann", (root,)), question).hits
     assert [hit.path for hit in hits] == ["/data/2.txt", "/data/00010.txt", "/data/300.txt"]
 
 

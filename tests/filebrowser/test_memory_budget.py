@@ -9,61 +9,61 @@ from PIL import Image
 from filebrowser.errors import Overloaded
 from filebrowser.pictures.decoded_size import decoded_bytes
 from filebrowser.pictures.memory_budget import MemoryBudget
-from tests.waiting import joined, wait_until
+from tests.wait import join_thread, wait_until
 
 
 def started(budget: MemoryBudget, size: int, done: list[int]) -> threading.Thread:
     """A thread that takes ``size`` and keeps it, once it stands in line."""
-    waiting = len(budget._line)
+    waiting = len(budget._queue)
 
     def take() -> None:
-        budget.take(size, patiently=True)
+        budget.acquire(size, patiently=True)
         done.append(size)
 
     thread = threading.Thread(target=take, daemon=True)
     thread.start()
-    wait_until(lambda: len(budget._line) > waiting)
+    wait_until(lambda: len(budget._queue) > waiting)
     return thread
 
 
 def test_who_does_not_fit_waits_and_nobody_overtakes() -> None:
     budget, done = MemoryBudget(10), []
-    budget.take(8)
+    budget.acquire(8)
     threads = [started(budget, size, done) for size in (7, 1, 2)]
     assert done == []  # 1 and 2 would fit, but 7 came first
-    budget.give_back(8)
+    budget.release(8)
     for thread in threads:
-        joined(thread)
+        join_thread(thread)
     assert done == [7, 1, 2]
-    assert budget.held == 10
+    assert budget.used_bytes == 10
 
 
 def test_waiting_ends_and_takes_nothing_along() -> None:
     times = iter([0.0, 5.0])
-    budget = MemoryBudget(10, patience=4.0, clock=lambda: next(times))
-    budget.take(10, patiently=True)
+    budget = MemoryBudget(10, timeout=4.0, clock=lambda: next(times))
+    budget.acquire(10, patiently=True)
     with pytest.raises(Overloaded, match="did not get free in 4 seconds"):
-        budget.take(1)
-    assert budget.held == 10
-    budget.give_back(10)
-    budget.take(10, patiently=True)
+        budget.acquire(1)
+    assert budget.used_bytes == 10
+    budget.release(10)
+    budget.acquire(10, patiently=True)
 
 
 def test_the_line_is_bounded() -> None:
-    budget = MemoryBudget(1, most_waiting=1)
-    budget.take(1)
+    budget = MemoryBudget(1, max_waiting=1)
+    budget.acquire(1)
     thread = started(budget, 1, [])
     with pytest.raises(Overloaded, match="Too many"):
-        budget.take(1)
-    budget.give_back(1)
-    joined(thread)
+        budget.acquire(1)
+    budget.release(1)
+    join_thread(thread)
 
 
 def test_more_than_there_is_counts_as_all() -> None:
     budget = MemoryBudget(10)
     with budget.hold(50):
-        assert budget.held == 10
-    assert budget.held == 0
+        assert budget.used_bytes == 10
+    assert budget.used_bytes == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from filebrowser.mounts import file_system, mounted, reports_changes, unreporting_below
+from filebrowser.watch.mounts import (
+    file_system_type,
+    folders_without_inotify,
+    read_mounts,
+    supports_inotify,
+)
 
 MOUNTS = {
     Path("/"): "ext4",
@@ -28,19 +33,19 @@ MOUNTS = {
     ],
 )
 def test_the_nearest_mount_decides(path: str, reporting: bool) -> None:
-    assert reports_changes(Path(path), MOUNTS) is reporting
+    assert supports_inotify(Path(path), MOUNTS) is reporting
 
 
 def test_an_unknown_place_is_trusted() -> None:
-    assert file_system(Path("/somewhere"), {}) == ""
-    assert reports_changes(Path("/somewhere"), {})
+    assert file_system_type(Path("/somewhere"), {}) == ""
+    assert supports_inotify(Path("/somewhere"), {})
 
 
 def test_the_table_is_read_with_its_escapes_and_later_mounts_win(tmp_path: Path) -> None:
     table = tmp_path / "mounts"
     table.write_text("dev / ext4 rw 0 0\nnas:/x /my\\040models nfs rw 0 0\nover / overlay rw 0 0\n")
-    assert mounted(table) == {Path("/"): "overlay", Path("/my models"): "nfs"}
-    assert mounted(tmp_path / "absent") == {}
+    assert read_mounts(table) == {Path("/"): "overlay", Path("/my models"): "nfs"}
+    assert read_mounts(tmp_path / "absent") == {}
 
 
 def test_mounts_inside_a_local_tree_are_found(tmp_path: Path) -> None:
@@ -51,6 +56,9 @@ def test_mounts_inside_a_local_tree_are_found(tmp_path: Path) -> None:
     (root / "linked").symlink_to(nas)
     (root / "VAE" / "loop").symlink_to(root)
     mounts = {Path("/"): "ext4", root / "Lora" / "mounted": "nfs", nas: "fuse.ossfs"}
-    assert set(unreporting_below(root, mounts)) == {root / "Lora" / "mounted", root / "linked"}
-    assert unreporting_below(root, {Path("/"): "ext4"}) == ()
-    assert unreporting_below(tmp_path / "absent", mounts) == ()
+    assert set(folders_without_inotify(root, mounts)) == {
+        root / "Lora" / "mounted",
+        root / "linked",
+    }
+    assert folders_without_inotify(root, {Path("/"): "ext4"}) == ()
+    assert folders_without_inotify(tmp_path / "absent", mounts) == ()

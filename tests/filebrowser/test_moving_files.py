@@ -8,18 +8,26 @@ from typing import Any
 
 import pytest
 
-from filebrowser import renames, trash
+from filebrowser.access.file_access import FileAccess
+from filebrowser.access.gate import Root
 from filebrowser.errors import BadPath, NotAFile, NotAllowed, NotHere, Taken
-from filebrowser.gate import Root
-from filebrowser.happenings import Happening, What
-from filebrowser.moving import Conflict, Result, State, Work, check_free, plan, take_step
-from filebrowser.visit import Visit
+from filebrowser.operations import renames, trash
+from filebrowser.operations.move import (
+    Conflict,
+    StepContext,
+    StepResult,
+    StepStatus,
+    check_targets_free,
+    plan_steps,
+    run_step,
+)
+from filebrowser.watch.file_events import FileEvent, FileEventKind
 
 OURS = frozenset({".easel", ".trash", ".uploads", "config.json*"})
 
 
 @pytest.fixture
-def visit(tmp_path: Path) -> Visit:
+def visit(tmp_path: Path) -> FileAccess:
     for name in ("data", "more"):
         (tmp_path / name).mkdir()
     (tmp_path / "data" / "a" / "b").mkdir(parents=True)
@@ -32,26 +40,27 @@ def visit(tmp_path: Path) -> Visit:
         Root("data", tmp_path / "data", hidden=OURS, sealed=frozenset({"extensions"})),
         Root("more", tmp_path / "more", hidden=OURS),
     )
-    return Visit("ann", roots)
+    return FileAccess("ann", roots)
 
 
 @pytest.fixture
-def told() -> list[Happening]:
+def told() -> list[FileEvent]:
     return []
 
 
 def do(
-    visit: Visit,
-    told: list[Happening],
+    visit: FileAccess,
+    told: list[FileEvent],
     paths: list[str],
     to: str,
     moves: bool,
     conflict: Conflict | None = None,
-) -> list[Result]:
-    steps = plan(visit, paths, to, moves)
-    check_free(visit, steps, moves, conflict)
+) -> list[StepResult]:
+    steps = plan_steps(visit, paths, to, moves)
+    check_targets_free(visit, steps, moves, conflict)
     return [
-        take_step(step, moves, Work("key", conflict, lambda _: None, told.append)) for step in steps
+        run_step(step, moves, StepContext("key", conflict, lambda _: None, told.append))
+        for step in steps
     ]
 
 
@@ -65,17 +74,17 @@ def tree(root: Path) -> set[str]:
 
 @pytest.mark.parametrize("moves", [True, False])
 def test_a_folder_between_trees(
-    visit: Visit, told: list[Happening], tmp_path: Path, moves: bool
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path, moves: bool
 ) -> None:
     (done,) = do(visit, told, ["/data/a"], "/more", moves)
-    assert (done.status, done.to) == (State.DONE, "/more/a")
+    assert (done.status, done.to) == (StepStatus.DONE, "/more/a")
     assert tree(tmp_path / "more") == {"a", "a/b", "a/b/c.txt", "a/x.txt"}
     assert (tmp_path / "data" / "a").exists() is not moves
-    assert [each.what for each in told] == [What.MOVED if moves else What.CREATED]
+    assert [each.kind for each in told] == [FileEventKind.MOVED if moves else FileEventKind.CREATED]
 
 
 def test_across_disks_it_is_copied_checked_and_removed(
-    visit: Visit, told: list[Happening], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if ``more`` lay on another disk: renaming between them is refused by the system."""
     real = renames._renameat2
@@ -89,7 +98,7 @@ def test_across_disks_it_is_copied_checked_and_removed(
     monkeypatch.setattr(renames, "_renameat2", other_disk)
     os.utime(tmp_path / "data" / "a" / "x.txt", (1e9, 1e9))
     (done,) = do(visit, told, ["/data/a"], "/more", True)
-    assert done.status is State.DONE
+    assert done.status is StepStatus.DONE
     assert tree(tmp_path / "more") == {"a", "a/b", "a/b/c.txt", "a/x.txt"}
     assert not (tmp_path / "data" / "a").exists()
     assert (tmp_path / "more" / "a" / "x.txt").stat().st_mtime == 1e9
@@ -97,21 +106,21 @@ def test_across_disks_it_is_copied_checked_and_removed(
 
 
 def test_a_copy_that_reads_back_otherwise_removes_nothing(
-    visit: Visit, told: list[Happening], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def other_disk(*_: Any) -> None:
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(renames, "_renameat2", other_disk)
-    monkeypatch.setattr("filebrowser.copying._digest", lambda _: b"damaged")
+    monkeypatch.setattr("filebrowser.operations.copy_tree._digest_from_disk", lambda _: b"damaged")
     (done,) = do(visit, told, ["/data/a/x.txt"], "/more", True)
-    assert done.status is State.FAILED
+    assert done.status is StepStatus.FAILED
     assert (tmp_path / "data" / "a" / "x.txt").read_text() == "x"
     assert tree(tmp_path / "more") == set()
 
 
 def test_overwriting_joins_folders_and_replaces_files(
-    visit: Visit, told: list[Happening], tmp_path: Path
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path
 ) -> None:
     (tmp_path / "more" / "a").mkdir()
     (tmp_path / "more" / "a" / "x.txt").write_text("old")
@@ -127,16 +136,18 @@ def test_overwriting_joins_folders_and_replaces_files(
 
 
 def test_a_file_and_a_folder_never_take_each_others_place(
-    visit: Visit, told: list[Happening], tmp_path: Path
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path
 ) -> None:
     (tmp_path / "more" / "a").write_text("a file")
     (done,) = do(visit, told, ["/data/a"], "/more", True, Conflict.OVERWRITE)
-    assert done.status is State.FAILED
+    assert done.status is StepStatus.FAILED
     assert (tmp_path / "more" / "a").read_text() == "a file"
     assert (tmp_path / "data" / "a" / "x.txt").exists()
 
 
-def test_onto_itself_nothing_is_lost(visit: Visit, told: list[Happening], tmp_path: Path) -> None:
+def test_onto_itself_nothing_is_lost(
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path
+) -> None:
     for conflict in Conflict:
         for moves in (True, False):
             do(visit, told, ["/data/a/x.txt"], "/data/a", moves, conflict)
@@ -147,16 +158,16 @@ def test_onto_itself_nothing_is_lost(visit: Visit, told: list[Happening], tmp_pa
 @pytest.mark.parametrize("to", ["/data/a", "/data/a/b", "/data/a/b/new", "/all/data/a/b"])
 @pytest.mark.parametrize("moves", [True, False])
 def test_a_folder_never_goes_into_itself(
-    visit: Visit, told: list[Happening], tmp_path: Path, to: str, moves: bool
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path, to: str, moves: bool
 ) -> None:
     """Checklist 17, also by another tree's name for the same place."""
-    wide = Visit("ann", (*visit.roots, Root("all", tmp_path)))
+    wide = FileAccess("ann", (*visit.roots, Root("all", tmp_path)))
     before = tree(tmp_path)
     try:
         results = do(wide, told, ["/data/a"], to, moves)
     except BadPath:
         results = []
-    assert all(each.status is State.FAILED for each in results)
+    assert all(each.status is StepStatus.FAILED for each in results)
     assert tree(tmp_path) == before
 
 
@@ -168,7 +179,7 @@ def test_a_folder_never_goes_into_itself(
     ],
 )
 def test_targets_that_are_refused(
-    visit: Visit, told: list[Happening], tmp_path: Path, to: str
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path, to: str
 ) -> None:
     """Checklist 16 and 18."""
     before = tree(tmp_path)
@@ -179,7 +190,9 @@ def test_targets_that_are_refused(
 
 
 @pytest.mark.parametrize("path", ["/data", "/data/extensions", "/data/.easel", "/data/.trash"])
-def test_what_is_never_moved_or_deleted(visit: Visit, told: list[Happening], path: str) -> None:
+def test_what_is_never_moved_or_deleted(
+    visit: FileAccess, told: list[FileEvent], path: str
+) -> None:
     for act in (
         lambda: do(visit, told, [path], "/more", True),
         lambda: trash.plan_delete(visit, [path]),
@@ -189,11 +202,11 @@ def test_what_is_never_moved_or_deleted(visit: Visit, told: list[Happening], pat
 
 
 def test_a_tree_around_the_data_directory_takes_no_secret_along(
-    visit: Visit, told: list[Happening], tmp_path: Path
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path
 ) -> None:
     """Roots may lie in each other; a folder on the way to something hidden stays where it is."""
     hidden = frozenset({"data/.easel", "data/config.json*", ".trash"})
-    wide = Visit("ann", (Root("all", tmp_path, hidden=hidden), visit.roots[1]))
+    wide = FileAccess("ann", (Root("all", tmp_path, hidden=hidden), visit.roots[1]))
     with pytest.raises(NotAllowed):
         do(wide, told, ["/all/data"], "/more", True)
     with pytest.raises(NotAllowed):
@@ -204,7 +217,7 @@ def test_a_tree_around_the_data_directory_takes_no_secret_along(
     assert (tmp_path / "more" / "data" / "a" / "x.txt").exists()
 
 
-def test_links_are_never_followed(visit: Visit, told: list[Happening], tmp_path: Path) -> None:
+def test_links_are_never_followed(visit: FileAccess, told: list[FileEvent], tmp_path: Path) -> None:
     """Checklist 10 to 12."""
     (tmp_path / "data" / "a" / "link").symlink_to(tmp_path / "secret")
     (tmp_path / "data" / "way").symlink_to(tmp_path)
@@ -226,19 +239,19 @@ def test_links_are_never_followed(visit: Visit, told: list[Happening], tmp_path:
 
 
 def test_deleting_a_link_leaves_what_it_leads_to(
-    visit: Visit, told: list[Happening], tmp_path: Path
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path
 ) -> None:
     (tmp_path / "data" / "a" / "link").symlink_to(tmp_path / "more")
     (tmp_path / "more" / "kept").write_text("kept")
-    work = Work("key", None, lambda _: None, told.append)
+    work = StepContext("key", None, lambda _: None, told.append)
     trash_id, results = trash.delete(visit, ["/data/a/link"], work)
-    assert results[0].status is State.DONE
+    assert results[0].status is StepStatus.DONE
     trash.purge(visit, trash_id)
     assert (tmp_path / "more" / "kept").read_text() == "kept"
-    assert [each.what for each in told] == [What.DELETED]
+    assert [each.kind for each in told] == [FileEventKind.DELETED]
 
 
-def test_a_pipe_hangs_nobody(visit: Visit, told: list[Happening], tmp_path: Path) -> None:
+def test_a_pipe_hangs_nobody(visit: FileAccess, told: list[FileEvent], tmp_path: Path) -> None:
     """Checklist 15."""
     os.mkfifo(tmp_path / "data" / "a" / "pipe")
     with pytest.raises(NotAFile):
@@ -248,7 +261,7 @@ def test_a_pipe_hangs_nobody(visit: Visit, told: list[Happening], tmp_path: Path
 
 
 def test_one_bad_path_stops_all_before_anything_moves(
-    visit: Visit, told: list[Happening], tmp_path: Path
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path
 ) -> None:
     """Checklist 19."""
     before = tree(tmp_path)
@@ -261,30 +274,30 @@ def test_one_bad_path_stops_all_before_anything_moves(
 
 
 def test_what_lies_in_another_of_the_paths_goes_with_it(
-    visit: Visit, told: list[Happening], tmp_path: Path
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path
 ) -> None:
-    work = Work("key", None, lambda _: None, told.append)
+    work = StepContext("key", None, lambda _: None, told.append)
     trash_id, results = trash.delete(visit, ["/data/a/x.txt", "/data/a", "/data/a"], work)
     assert [each.path for each in results] == ["/data/a"]
     for step in trash.plan_restore(visit, trash_id, None):
-        take_step(step, True, work)
+        run_step(step, True, work)
     assert tree(tmp_path / "data") >= {"a", "a/b", "a/b/c.txt", "a/x.txt"}
 
 
 def test_restoring_makes_missing_folders_and_never_writes_over(
-    visit: Visit, told: list[Happening], tmp_path: Path
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path
 ) -> None:
-    work = Work("key", None, lambda _: None, told.append)
+    work = StepContext("key", None, lambda _: None, told.append)
     first, _ = trash.delete(visit, ["/data/a/b/c.txt"], work)
     trash.delete(visit, ["/data/a"], work)
     steps = trash.plan_restore(visit, first, None)
     assert (tmp_path / "data" / "a" / "b").is_dir()
     (tmp_path / "data" / "a" / "b" / "c.txt").write_text("new")
-    assert take_step(steps[0], True, work).status is State.FAILED
+    assert run_step(steps[0], True, work).status is StepStatus.FAILED
     with pytest.raises(Taken):
         trash.plan_restore(visit, first, None)
     steps = trash.plan_restore(visit, first, Conflict.RENAME)
-    done = take_step(steps[0], True, Work("k", Conflict.RENAME, lambda _: None, told.append))
+    done = run_step(steps[0], True, StepContext("k", Conflict.RENAME, lambda _: None, told.append))
     assert done.to == "/data/a/b/c (1).txt"
     assert (tmp_path / "data" / "a" / "b" / "c.txt").read_text() == "new"
 
@@ -301,30 +314,30 @@ def test_restoring_makes_missing_folders_and_never_writes_over(
     ],
 )
 def test_a_forged_sidecar_leads_nowhere(
-    visit: Visit, told: list[Happening], tmp_path: Path, forged: dict[str, object]
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path, forged: dict[str, object]
 ) -> None:
     """Checklist 65."""
-    work = Work("key", None, lambda _: None, told.append)
+    work = StepContext("key", None, lambda _: None, told.append)
     trash_id, _ = trash.delete(visit, ["/data/a/x.txt"], work)
     sidecar = tmp_path / "data" / ".trash" / trash_id / trash.INFO
     sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | forged))
     before = tree(tmp_path)
     try:
         steps = trash.plan_restore(visit, trash_id, None)
-        results = [take_step(step, True, work) for step in steps]
+        results = [run_step(step, True, work) for step in steps]
     except (BadPath, NotHere, NotAllowed):
         results = []
-    assert all(each.status is State.FAILED for each in results)
+    assert all(each.status is StepStatus.FAILED for each in results)
     assert tree(tmp_path) == before
     assert (tmp_path / "secret").read_text() == "secret"
 
 
 def test_the_trash_is_swept_of_what_is_old(
-    visit: Visit, told: list[Happening], tmp_path: Path
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path
 ) -> None:
-    work = Work("key", None, lambda _: None, told.append)
+    work = StepContext("key", None, lambda _: None, told.append)
     old, _ = trash.delete(visit, ["/data/a/x.txt"], work)
-    now = trash.thrown(visit)[0][1].at
+    now = trash.list_trash(visit)[0][1].at
     assert trash.sweep(visit.roots, 60, now + 59) == 0
     assert trash.sweep(visit.roots, 60, now + 61) == 1
     with pytest.raises(NotHere):
@@ -332,7 +345,7 @@ def test_the_trash_is_swept_of_what_is_old(
 
 
 def test_a_folder_swapped_for_a_link_meanwhile(
-    visit: Visit, told: list[Happening], tmp_path: Path
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path
 ) -> None:
     """Checklist 13, for verbs that write: nothing ever lands outside."""
     outside = tmp_path / "outside"
@@ -367,7 +380,7 @@ def test_a_folder_swapped_for_a_link_meanwhile(
 
 
 def test_without_renameat2_nothing_is_written_over(
-    visit: Visit, told: list[Happening], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    visit: FileAccess, told: list[FileEvent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: Any) -> None:
         raise OSError(22, "Invalid argument")
@@ -384,19 +397,19 @@ def test_without_renameat2_nothing_is_written_over(
     assert (tmp_path / "more" / "a" / "x.txt").read_text() == "x"
 
 
-def test_no_descriptor_is_left_open_by_verbs(visit: Visit, told: list[Happening]) -> None:
+def test_no_descriptor_is_left_open_by_verbs(visit: FileAccess, told: list[FileEvent]) -> None:
     before = len(os.listdir("/proc/self/fd"))
     do(visit, told, ["/data/a"], "/more", False)
     for path in ("/data/none", "/data/../x"):
         with pytest.raises((BadPath, NotHere)):
             do(visit, told, [path], "/more", True)
-    work = Work("key", None, lambda _: None, told.append)
+    work = StepContext("key", None, lambda _: None, told.append)
     trash.delete(visit, ["/data/a"], work)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_other_capitals_where_a_file_system_knows_none(
-    visit: Visit, told: list[Happening], monkeypatch: pytest.MonkeyPatch
+    visit: FileAccess, told: list[FileEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two names of one inode stand for such a folder, which lists but one of them."""
     folder = visit.roots[0].path / "a"
@@ -405,4 +418,4 @@ def test_other_capitals_where_a_file_system_knows_none(
         do(visit, told, ["/data/a/x.txt"], "/data/a/X.txt", True)
     monkeypatch.setattr(renames.os, "listdir", lambda _: ["x.txt"])
     (done,) = do(visit, told, ["/data/a/x.txt"], "/data/a/X.txt", True)
-    assert (done.status, done.to) == (State.DONE, "/data/a/X.txt")
+    assert (done.status, done.to) == (StepStatus.DONE, "/data/a/X.txt")

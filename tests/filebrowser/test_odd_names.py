@@ -4,9 +4,9 @@ import os
 
 import pytest
 
+from filebrowser.access.gate import Root, parse_path
 from filebrowser.errors import BadPath, NotHere
-from filebrowser.gate import Root, locate
-from filebrowser.names import read_name, show_name
+from filebrowser.names import decode_shown_name, encode_name
 
 ODD = [
     (b"bad\xc9\xf1.txt", r"bad\xc9\xf1.txt"),
@@ -28,19 +28,19 @@ ODD = [
 
 @pytest.mark.parametrize(("disk", "shown"), ODD)
 def test_odd_names_are_written_out_and_read(disk: bytes, shown: str) -> None:
-    assert show_name(os.fsdecode(disk)) == shown
-    assert os.fsencode(read_name(shown)) == disk
+    assert encode_name(os.fsdecode(disk)) == shown
+    assert os.fsencode(decode_shown_name(shown)) == disk
 
 
 def test_a_name_longer_than_those_that_are_made_can_be_asked_for() -> None:
     name = "長" * 200  # some file systems count characters
-    assert read_name(show_name(name)) == name
-    assert show_name(name) != name
+    assert decode_shown_name(encode_name(name)) == name
+    assert encode_name(name) != name
 
 
 def test_others_stand_for_themselves() -> None:
     for name in ("a.txt", "猫.txt", "x" * 255, ".hidden", "a b", "'\"<>|?*"):
-        assert show_name(name) == read_name(name) == name
+        assert encode_name(name) == decode_shown_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_others_stand_for_themselves() -> None:
 )
 def test_nothing_else_is_written_out(shown: str) -> None:
     with pytest.raises(BadPath):
-        read_name(shown)
+        decode_shown_name(shown)
 
 
 def test_what_is_hidden_is_hidden_by_every_odd_name_that_might_open_it(
@@ -61,5 +61,5 @@ def test_what_is_hidden_is_hidden_by_every_odd_name_that_might_open_it(
     root = Root("data", tmp_path, hidden=frozenset({".easel", "config.json"}))  # type: ignore[arg-type]
     for shown in (r".easel\x20", r".EASEL\x2e", r"config.json\x3a\x3a$DATA", r".easel.\x20"):
         with pytest.raises(NotHere):
-            locate(f"data/{shown}", [root])
-    assert locate(r"data/config\x3ajson", [root]).names == ("config:json",)
+            parse_path(f"data/{shown}", [root])
+    assert parse_path(r"data/config\x3ajson", [root]).names == ("config:json",)

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("filebrowser", "webapp/routes/files")
-GATE = "filebrowser/gate.py"
+GATE = "filebrowser/access/gate.py"
 OS = frozenset(
     {"open", "stat", "lstat", "access", "listdir", "scandir", "walk", "fwalk", "mkdir", "makedirs"}
     | {"rename", "renames", "replace", "link", "symlink", "unlink", "remove", "rmdir"}
@@ -30,19 +30,19 @@ ANY_PATH = frozenset({"shutil", "tempfile", "glob", "fileinput", "linecache"})
 OUR_OWN = {
     "filebrowser/atomic_file.py": "thumbnails in .easel; all else by descriptors",
     "filebrowser/database.py": "databases in .easel",
-    "filebrowser/index/index.py": "the size of .easel/files.db",
+    "filebrowser/index/file_index.py": "the size of .easel/files.db",
     "filebrowser/index/schema.py": ".easel/files.db",
-    "filebrowser/mounts.py": "/proc/mounts, and where the owner's folders lie",
-    "filebrowser/settling.py": "the watcher looks at names and times in the owner's folders",
-    "filebrowser/folder_walk.py": "likewise",
-    "filebrowser/watcher.py": "likewise",
-    "filebrowser/pictures/keeping.py": "thumbnails in .easel, named by digests",
+    "filebrowser/watch/mounts.py": "/proc/mounts, and where the owner's folders lie",
+    "filebrowser/watch/debounce.py": "the watcher looks at names and times in the owner's folders",
+    "filebrowser/watch/folder_walk.py": "likewise",
+    "filebrowser/watch/watcher.py": "likewise",
+    "filebrowser/pictures/disk_cache.py": "thumbnails in .easel, named by digests",
 }
 """Modules whose paths no caller names, and what those paths are."""
 
 OF_TREES = {
-    ("filebrowser/tree.py", "os.stat(place.root.path)"),
-    ("webapp/routes/files/listing.py", "shutil.disk_usage(root.path)"),
+    ("filebrowser/listing/tree.py", "os.stat(place.root.path)"),
+    ("webapp/routes/files/folders.py", "shutil.disk_usage(root.path)"),
 }
 """Looks at a tree's own folder, which its owner named in a flag."""
 
@@ -111,13 +111,23 @@ def is_number(node: ast.expr, numbers: frozenset[str]) -> bool:
 
 
 MAKERS = frozenset(
-    {"open_place", "open_folder", "open_data", "folder_inside", "open_by_kernel", "open", "dup"}
+    {"open_place", "open_folder", "open_data", "open_subfolder", "open_by_kernel", "open", "dup"}
     | {"open_file", "open_inside"}
 )
 
 
 LENDERS = frozenset(
-    {"parent_of", "holder_of", "own_folder", "box", "shelf", "data", "opened", "_opened", "_root"}
+    {
+        "open_parent",
+        "open_parent_to_read",
+        "open_own_folder",
+        "open_upload",
+        "open_staging",
+        "open_data",
+        "open_target",
+        "_opened",
+        "_open_root",
+    }
 )
 """Context managers that lend an open folder or file, and close it."""
 

@@ -6,9 +6,9 @@ from datetime import datetime
 import pytest
 
 from filebrowser.errors import BadSearch
-from filebrowser.index.query import LONGEST, Term, parse
-from filebrowser.index.texts import gathered, phrase, spread, with_parts
-from tests.waiting import quick
+from filebrowser.index.fts_text import fts_phrase, join_cjk, separate_cjk, with_word_parts
+from filebrowser.index.query import MAX_QUERY_LENGTH, Term, parse_query
+from tests.wait import assert_quick
 
 NOW = datetime(2026, 11, 23, 12)
 DAY = 86_400 * 10**9
@@ -19,7 +19,7 @@ def ns(*day: int) -> int:
 
 
 def one(text: str) -> Term:
-    (term,) = parse(text, NOW)
+    (term,) = parse_query(text, NOW)
     return term
 
 
@@ -40,7 +40,7 @@ def one(text: str) -> Term:
     ],
 )
 def test_terms(text: str, term: Term) -> None:
-    assert parse(text, NOW)[0] == term
+    assert parse_query(text, NOW)[0] == term
 
 
 @pytest.mark.parametrize(
@@ -74,17 +74,17 @@ def test_spans(text: str, span: tuple[int | None, int | None]) -> None:
         *("size:big", "size:-1", "size:1pb", "size:>", "size:" + "9" * 40),
         *("seed:x", "seed:１", "seed:1.5", "width:1e3", "height:" + "1" * 30),
         *("date:tomorrow", "date:2026-13", "date:2026-02-30", "date:0000", "date:99999"),
-        *("kind:png", "kind:image,,png", "x" * (LONGEST + 1), "a " * 33),
+        *("kind:png", "kind:image,,png", "x" * (MAX_QUERY_LENGTH + 1), "a " * 33),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_name(text: str) -> None:
     with pytest.raises(BadSearch) as error:
-        parse(text, NOW)
+        parse_query(text, NOW)
     assert text.partition(":")[0][:20] in str(error.value) or str(error.value).startswith("q has")
 
 
 def test_a_field_without_a_value_is_a_word() -> None:
-    assert parse("model: cat", NOW) == (Term("", "model:"), Term("", "cat"))
+    assert parse_query("model: cat", NOW) == (Term("", "model:"), Term("", "cat"))
 
 
 @pytest.mark.parametrize("text", ["*" * 1000, '"' * 1000, "-" * 1000, "a:" * 500, "size" * 250])
@@ -92,23 +92,23 @@ def test_hostile_questions_take_no_time(text: str) -> None:
     def ask() -> None:
         for _ in range(100):
             with suppress(BadSearch):
-                for term in parse(text, NOW):
-                    phrase(term.value, whole=term.whole)
+                for term in parse_query(text, NOW):
+                    fts_phrase(term.value, exact=term.whole)
 
-    quick(ask, 1)
+    assert_quick(ask, 1)
 
 
 def test_unspaced_scripts_become_words_and_come_back() -> None:
     text = "a 女孩 in かわいい 한국 dress, été"
-    assert gathered(spread(text)) == text
-    assert phrase("女孩", whole=False) == '"女 孩"'
-    assert phrase("sunset", whole=False) == '"sunset" *'
-    assert phrase("sunset", whole=True) == '"sunset"'
-    assert phrase("a", whole=False) == '"a"'
-    assert phrase('"; DROP TABLE files --', whole=False) == '"DROP TABLE files" *'
-    assert phrase("?!", whole=False) == ""
+    assert join_cjk(separate_cjk(text)) == text
+    assert fts_phrase("女孩", exact=False) == '"女 孩"'
+    assert fts_phrase("sunset", exact=False) == '"sunset" *'
+    assert fts_phrase("sunset", exact=True) == '"sunset"'
+    assert fts_phrase("a", exact=False) == '"a"'
+    assert fts_phrase('"; DROP TABLE files --', exact=False) == '"DROP TABLE files" *'
+    assert fts_phrase("?!", exact=False) == ""
 
 
 def test_words_inside_a_name_are_words() -> None:
-    assert with_parts("DreamShaperXL10_v2") == "DreamShaperXL10_v2 Dream Shaper XL 10_v 2"
-    assert with_parts("plain") == "plain"
+    assert with_word_parts("DreamShaperXL10_v2") == "DreamShaperXL10_v2 Dream Shaper XL 10_v 2"
+    assert with_word_parts("plain") == "plain"

@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from filebrowser.access.gate import Place, Root
 from filebrowser.errors import NoPicture, NotAFile, NotHere, TooMuch
-from filebrowser.gate import Place, Root
-from filebrowser.pictures.keeping import Kept
+from filebrowser.pictures.disk_cache import DiskCache
 from filebrowser.pictures.thumbnails import SIDES, Thumbnails
 from generator.pictures.pixel_modes import to_eight_bits
-from tests.waiting import quick
+from tests.wait import assert_quick
 
 
 @pytest.fixture
 def thumbnails(tmp_path: Path) -> Thumbnails:
-    return Thumbnails(tmp_path / "kept", most_bytes=2**20, plain=to_eight_bits)
+    return Thumbnails(tmp_path / "kept", most_bytes=2**20, to_rgb=to_eight_bits)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def quickly(action: object, error: type[Exception]) -> None:
         with pytest.raises(error):
             action()  # type: ignore[operator]
 
-    quick(refused, 2)
+    assert_quick(refused, 2)
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -113,7 +113,7 @@ def test_of_an_animation_the_first_frame_is_shown(thumbnails: Thumbnails, root: 
             (root.path / again).write_bytes((root.path / name).read_bytes())
             return small(thumbnails, root, again)
 
-        assert quick(shown, 1, 5).convert("RGB").getpixel((9, 9))[1] > 240
+        assert assert_quick(shown, 1, 5).convert("RGB").getpixel((9, 9))[1] > 240
 
 
 def test_another_picture_of_the_name_has_another_thumbnail(
@@ -197,7 +197,7 @@ def test_links_pipes_and_absent_files_have_no_thumbnail(
 
 
 def test_the_least_used_go_when_the_folder_is_full(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "kept", 1000)
+    kept = DiskCache(tmp_path / "kept", 1000)
     for name in ("aa", "bb", "cc"):
         kept.put(name, bytes([1]) * 300)
     assert kept.get("aa")
@@ -208,13 +208,13 @@ def test_the_least_used_go_when_the_folder_is_full(tmp_path: Path) -> None:
 
 def test_a_later_process_knows_what_lies_there(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
-    first = Kept(folder, 1000)
+    first = DiskCache(folder, 1000)
     for age, name in ((300, "aa"), (200, "bb"), (100, "cc")):
         first.put(name, bytes([1]) * 300)
         os.utime(folder / name[:2] / name, (time.time() - age,) * 2)
     (folder / "left.part").write_bytes(bytes(5000))
     os.utime(folder / "left.part", (1, 1))
-    second = Kept(folder, 1000)
+    second = DiskCache(folder, 1000)
     second.put("dd", bytes([1]) * 300)
     assert second.get("aa") is None
     assert all(map(second.get, ("bb", "cc", "dd")))
@@ -222,7 +222,7 @@ def test_a_later_process_knows_what_lies_there(tmp_path: Path) -> None:
 
 
 def test_many_writers_stay_within_the_bytes(tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "kept", 10_000)
+    kept = DiskCache(tmp_path / "kept", 10_000)
     threads = [
         threading.Thread(target=lambda n=n: [kept.put(f"{n}{i:02}", bytes(100)) for i in range(60)])
         for n in "abcd"

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from filebrowser import orders
+from filebrowser.access.gate import Place, Root, parse_path
 from filebrowser.errors import NotAFile, NotAFolder, NotHere
-from filebrowser.gate import Place, Root, locate
-from filebrowser.kinds import Kind
-from filebrowser.natural import in_order
-from filebrowser.orders import Sort
-from filebrowser.tree import Listings, Wish, look
-from filebrowser.walking import walk
-from tests.waiting import quick
+from filebrowser.listing import sort_order
+from filebrowser.listing.file_kinds import FileKind
+from filebrowser.listing.natural_sort import sort_naturally
+from filebrowser.listing.sort_order import Sort
+from filebrowser.listing.tree import ListingQuery, Listings, read_entry
+from filebrowser.listing.tree_walk import walk
+from tests.wait import assert_quick
 
 MANY = 20_000
 
@@ -34,7 +34,7 @@ def settled(folder: Path) -> None:
 
 
 def names(listings: Listings, place: Place, **wish: object) -> list[str]:
-    return [each.name for each in listings.page(place, Wish(**wish)).entries]  # type: ignore[arg-type]
+    return [each.name for each in listings.page(place, ListingQuery(**wish)).entries]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def names(listings: Listings, place: Place, **wish: object) -> list[str]:
     ],
 )
 def test_natural_order(expected: list[str]) -> None:
-    assert in_order(list(reversed(expected))) == expected
+    assert sort_naturally(list(reversed(expected))) == expected
 
 
 def test_pages_of_many_are_quick_and_bounded(root: Root) -> None:
@@ -57,20 +57,20 @@ def test_pages_of_many_are_quick_and_bounded(root: Root) -> None:
     for number in range(MANY):
         (folder / f"{number:05d}-{number * 7919 % 100_003}.png").touch()
     settled(folder)
-    place, listings = locate("data/many", [root]), Listings()
+    place, listings = parse_path("data/many", [root]), Listings()
     # 200 ms for five times as many where nothing else runs: make bench
-    quick(lambda: Listings().page(place, Wish()), 0.5)
-    first = listings.page(place, Wish())
+    assert_quick(lambda: Listings().page(place, ListingQuery()), 0.5)
+    first = listings.page(place, ListingQuery())
     assert (first.total, len(first.entries)) == (MANY, 200)
     assert first.entries[0].name.startswith("00000-")
-    last = quick(lambda: listings.page(place, Wish(offset=MANY - 10)), 0.1)
+    last = assert_quick(lambda: listings.page(place, ListingQuery(offset=MANY - 10)), 0.1)
     assert last.entries[-1].name.startswith(f"{MANY - 1:05d}-")
-    assert len(listings.page(place, Wish(limit=10**9)).entries) == 2000
+    assert len(listings.page(place, ListingQuery(limit=10**9)).entries) == 2000
 
 
 def test_a_kept_order_follows_the_folder(root: Root) -> None:
     folder, listings = root.path / "many", Listings()
-    place = locate("data/many", [root])
+    place = parse_path("data/many", [root])
     (folder / "b").touch()
     settled(folder)
     assert names(listings, place) == ["b"]
@@ -81,7 +81,7 @@ def test_a_kept_order_follows_the_folder(root: Root) -> None:
     os.unlink(folder / "a")
     assert names(listings, place) == ["b", "c"]
     (folder / "b").write_bytes(b"grown")
-    assert listings.page(place, Wish()).entries[0].size == 5
+    assert listings.page(place, ListingQuery()).entries[0].size == 5
 
 
 @pytest.mark.parametrize("sort", list(Sort))
@@ -90,7 +90,7 @@ def test_an_order_that_was_carried_on_is_the_one_read_anew(
     root: Root, sort: Sort, seed: int
 ) -> None:
     folder, chance = root.path / "many", random.Random(seed)
-    place, listings = locate("data/many", [root]), Listings()
+    place, listings = parse_path("data/many", [root]), Listings()
     clock = itertools.count(1_000_000_000)
     # Several changes between two looks may give a file's number to another file of its name: who
     # asks for an order by time or size may hear of that some seconds later.
@@ -98,7 +98,7 @@ def test_an_order_that_was_carried_on_is_the_one_read_anew(
     for _ in range(40):
         for _ in range(chance.randint(0, most)):
             change(folder, chance, next(clock))
-        wish = Wish(sort, chance.random() < 0.5, limit=2000, hidden=chance.random() < 0.3)
+        wish = ListingQuery(sort, chance.random() < 0.5, limit=2000, hidden=chance.random() < 0.3)
         kept, anew = listings.page(place, wish), Listings().page(place, wish)
         assert kept == anew
 
@@ -127,14 +127,14 @@ def change(folder: Path, chance: random.Random, at: int) -> None:
 
 def test_a_file_that_became_a_folder_between_two_looks(root: Root) -> None:
     folder, listings = root.path / "many", Listings()
-    place = locate("data/many", [root])
+    place = parse_path("data/many", [root])
     for name in ("a", "b"):
         (folder / name).touch()
     settled(folder)
-    before = listings.page(place, Wish())
+    before = listings.page(place, ListingQuery())
     (folder / "b").unlink()
     (folder / "b").mkdir()
-    after = listings.page(place, Wish())
+    after = listings.page(place, ListingQuery())
     assert [each.name for each in before.entries] == ["a", "b"]
     assert [each.name for each in after.entries] == ["b", "a"]
 
@@ -144,31 +144,31 @@ def test_one_change_among_many_costs_no_new_order(root: Root) -> None:
     for number in range(MANY):
         (folder / f"{number:05d}-{number * 7919 % 100_003}.png").touch()
     settled(folder)
-    place = locate("data/many", [root])
-    listings.page(place, Wish())
+    place = parse_path("data/many", [root])
+    listings.page(place, ListingQuery())
 
     def changed() -> int:
         (folder / f"new-{time.time_ns()}.png").touch()
-        return listings.page(place, Wish(Sort.NAME, True)).total
+        return listings.page(place, ListingQuery(Sort.NAME, True)).total
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(orders, "in_order", None)  # it must not be called
+        patched.setattr(sort_order, "sort_naturally", None)  # it must not be called
         assert [changed() for _ in range(3)] == [MANY + 1, MANY + 2, MANY + 3]
-    for number in range(orders.FEW + 1):
+    for number in range(sort_order.MAX_INSERTIONS + 1):
         (folder / f"more-{number}").touch()
-    assert listings.page(place, Wish()).total == MANY + 3 + orders.FEW + 1
+    assert listings.page(place, ListingQuery()).total == MANY + 3 + sort_order.MAX_INSERTIONS + 1
 
 
 def test_no_more_is_kept_than_allowed(root: Root) -> None:
-    listings = Listings(most_kept=25)
+    listings = Listings(max_cached=25)
     for folder in ("many", "x", "y", "z"):
         (root.path / folder).mkdir(exist_ok=True)
         for number in range(10):
             (root.path / folder / str(number)).touch()
         settled(root.path / folder)
-        names(listings, locate(f"data/{folder}", [root]))
-    assert sum(each.order.count for each in listings._kept.values()) <= 25
-    assert len(names(listings, locate("data/many", [root]))) == 10
+        names(listings, parse_path(f"data/{folder}", [root]))
+    assert sum(each.order.count for each in listings._cache.values()) <= 25
+    assert len(names(listings, parse_path("data/many", [root]))) == 10
 
 
 def test_what_is_odd_is_told_as_such(root: Root) -> None:
@@ -178,14 +178,14 @@ def test_what_is_odd_is_told_as_such(root: Root) -> None:
     Path(os.fsdecode(os.fsencode(folder) + b"/bad\xff.png")).touch()
     (folder / "a:b").touch()
     (folder / "inner").mkdir()
-    found = Listings().page(locate("data/many", [root]), Wish(sort=Sort.NAME))
+    found = Listings().page(parse_path("data/many", [root]), ListingQuery(sort=Sort.NAME))
     kinds = {each.name: each.kind for each in found.entries}
     assert kinds == {
-        "inner": Kind.FOLDER,
-        "a\\x3ab": Kind.FILE,
-        "bad\\xff.png": Kind.IMAGE,
-        "link": Kind.LINK,
-        "pipe": Kind.SPECIAL,
+        "inner": FileKind.FOLDER,
+        "a\\x3ab": FileKind.FILE,
+        "bad\\xff.png": FileKind.IMAGE,
+        "link": FileKind.LINK,
+        "pipe": FileKind.SPECIAL,
     }
     seen = {found.place.names[-1] for found in walk(Place(root, ()))}
     assert seen == {"many", "inner", "link", "pipe", "a:b", os.fsdecode(b"bad\xff.png")}
@@ -204,6 +204,6 @@ def test_what_cannot_be_listed(root: Root) -> None:
     (root.path / "link").symlink_to("many")
     for path, error in (("file", NotAFolder), ("none", NotHere), ("link", NotAFile)):
         with pytest.raises(error):
-            Listings().page(locate(f"data/{path}", [root]), Wish())
-    assert look(locate("data/link", [root])).kind is Kind.LINK
-    assert look(Place(root, ())).kind is Kind.FOLDER
+            Listings().page(parse_path(f"data/{path}", [root]), ListingQuery())
+    assert read_entry(parse_path("data/link", [root])).kind is FileKind.LINK
+    assert read_entry(Place(root, ())).kind is FileKind.FOLDER

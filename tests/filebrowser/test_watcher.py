@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from watchdog.observers import Observer
 
-from filebrowser.watcher import Change, FileChange, Watcher
-from tests.waiting import PATIENCE, in_running_time
+from filebrowser.watch.watcher import FileChange, FileChangeKind, Watcher
+from tests.wait import TIMEOUT, retry_after_stalls
 
 PROMISE = 2.0  # seconds from the last byte to the telling
 EITHER = pytest.mark.parametrize("mode", ["inotify", "poll"])
@@ -30,7 +30,7 @@ class Ear:
             self.heard += [(time.monotonic(), change) for change in changes]
             self._news.notify_all()
 
-    def wait(self, path: Path, kind: Change) -> float:
+    def wait(self, path: Path, kind: FileChangeKind) -> float:
         """When ``path`` was told to have become ``kind``; fails when it is not."""
 
         def told() -> float | None:
@@ -38,10 +38,10 @@ class Ear:
             return times[0] if times else None
 
         with self._news:
-            assert self._news.wait_for(lambda: told() is not None, PATIENCE), self.heard
+            assert self._news.wait_for(lambda: told() is not None, TIMEOUT), self.heard
             return told() or 0.0
 
-    def of(self, path: Path) -> list[Change]:
+    def of(self, path: Path) -> list[FileChangeKind]:
         """All that was told of a path."""
         return [each.kind for _, each in self.heard if each.path == path]
 
@@ -78,11 +78,11 @@ def test_a_slow_copy_is_told_once_and_whole(watch: Watch, tmp_path: Path, mode: 
                 time.sleep(0.15)
                 assert ear.of(slow) == []
         done = time.monotonic()
-        assert ear.wait(slow, Change.CREATED) - done < PROMISE
+        assert ear.wait(slow, FileChangeKind.CREATED) - done < PROMISE
         time.sleep(0.7)
-        assert ear.of(slow) == [Change.CREATED]
+        assert ear.of(slow) == [FileChangeKind.CREATED]
 
-    in_running_time(copy_slowly)
+    retry_after_stalls(copy_slowly)
 
 
 @EITHER
@@ -90,14 +90,14 @@ def test_the_life_of_a_file(watch: Watch, tmp_path: Path, mode: str) -> None:
     ear, part, whole = watch(tmp_path, mode), tmp_path / ".part", tmp_path / "whole"
     part.write_bytes(b"bytes")
     part.rename(whole)
-    ear.wait(whole, Change.CREATED)
+    ear.wait(whole, FileChangeKind.CREATED)
     part.write_bytes(b"other bytes")
     part.replace(whole)
-    ear.wait(whole, Change.CHANGED)
+    ear.wait(whole, FileChangeKind.CHANGED)
     whole.rename(tmp_path / "named")
-    ear.wait(tmp_path / "named", Change.MOVED)
+    ear.wait(tmp_path / "named", FileChangeKind.MOVED)
     (tmp_path / "named").unlink()
-    ear.wait(tmp_path / "named", Change.DELETED)
+    ear.wait(tmp_path / "named", FileChangeKind.DELETED)
     assert ear.of(part) == []
 
 
@@ -110,15 +110,15 @@ def test_folders_come_and_go(
     (outside / "deep" / "a").write_bytes(b"a")
     ear = watch(tmp_path, mode)
     outside.rename(tmp_path / "set")
-    ear.wait(tmp_path / "set" / "deep" / "a", Change.CREATED)
+    ear.wait(tmp_path / "set" / "deep" / "a", FileChangeKind.CREATED)
     (tmp_path / "set" / "deep" / "b").write_bytes(b"b")
-    ear.wait(tmp_path / "set" / "deep" / "b", Change.CREATED)
+    ear.wait(tmp_path / "set" / "deep" / "b", FileChangeKind.CREATED)
     (tmp_path / "set").rename(outside)
-    ear.wait(tmp_path / "set" / "deep" / "a", Change.DELETED)
+    ear.wait(tmp_path / "set" / "deep" / "a", FileChangeKind.DELETED)
     shutil.copytree(outside, tmp_path / "copy")
-    ear.wait(tmp_path / "copy" / "deep" / "b", Change.CREATED)
+    ear.wait(tmp_path / "copy" / "deep" / "b", FileChangeKind.CREATED)
     shutil.rmtree(tmp_path / "copy")
-    ear.wait(tmp_path / "copy" / "deep" / "b", Change.DELETED)
+    ear.wait(tmp_path / "copy" / "deep" / "b", FileChangeKind.DELETED)
 
 
 def test_what_a_link_leads_to_is_watched(
@@ -128,7 +128,7 @@ def test_what_a_link_leads_to_is_watched(
     (tmp_path / "link").symlink_to(elsewhere)
     ear = watch(tmp_path, "inotify")
     (elsewhere / "a").write_bytes(b"a")
-    ear.wait(tmp_path / "link" / "a", Change.CREATED)
+    ear.wait(tmp_path / "link" / "a", FileChangeKind.CREATED)
 
 
 @EITHER
@@ -143,7 +143,7 @@ def test_a_link_made_while_running_is_followed(
         place = tmp_path / f"link{number}"
         place.symlink_to(far)
         (far / f"loop{number}").symlink_to(tmp_path)
-        ear.wait(place / "old", Change.CREATED)
+        ear.wait(place / "old", FileChangeKind.CREATED)
         (far / f"nested{number}").symlink_to(further)
         time.sleep(0.5)
         seen = (place / f"new{number}", place / f"nested{number}" / f"deep{number}")
@@ -151,21 +151,21 @@ def test_a_link_made_while_running_is_followed(
             path.write_bytes(b"whole")
         done = time.monotonic()
         for path in seen:
-            assert ear.wait(path, Change.CREATED) - done < PROMISE
+            assert ear.wait(path, FileChangeKind.CREATED) - done < PROMISE
         (further / f"deep{number}").unlink()
         done = time.monotonic()
-        assert ear.wait(seen[1], Change.DELETED) - done < PROMISE
+        assert ear.wait(seen[1], FileChangeKind.DELETED) - done < PROMISE
         place.unlink()
-        ear.wait(seen[0], Change.DELETED)
+        ear.wait(seen[0], FileChangeKind.DELETED)
         (far / f"nested{number}").unlink()
 
-    in_running_time(link)
+    retry_after_stalls(link)
 
 
 def test_only_so_many_links_are_watched(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("filebrowser.watcher.MOST_LINKED", 3)
+    monkeypatch.setattr("filebrowser.watch.watcher.MAX_LINKED", 3)
     for number in range(5):
         (tmp_path / f"link{number}").symlink_to(tmp_path_factory.mktemp("far"))
     with Watcher([tmp_path], "inotify", lambda _: None) as watcher:
@@ -195,9 +195,9 @@ def test_a_listener_that_fails_does_not_stop_the_watch(
 
     with Watcher([tmp_path], "inotify", failing):
         (tmp_path / "a").write_bytes(b"a")
-        ear.wait(tmp_path / "a", Change.CREATED)
+        ear.wait(tmp_path / "a", FileChangeKind.CREATED)
         (tmp_path / "b").write_bytes(b"b")
-        ear.wait(tmp_path / "b", Change.CREATED)
+        ear.wait(tmp_path / "b", FileChangeKind.CREATED)
     assert "listener to file changes failed" in caplog.text
 
 
@@ -212,7 +212,7 @@ def test_polling_takes_over_where_inotify_refuses(
     with caplog.at_level(logging.WARNING), Watcher([tmp_path], "auto", ear) as watcher:
         assert watcher.modes == {tmp_path: "poll"}
         (tmp_path / "a").write_bytes(b"a")
-        ear.wait(tmp_path / "a", Change.CREATED)
+        ear.wait(tmp_path / "a", FileChangeKind.CREATED)
     assert "cannot be watched by inotify" in caplog.text
 
 
@@ -221,7 +221,7 @@ def test_a_network_mount_inside_a_local_folder_is_polled(
 ) -> None:
     (tmp_path / "nas").mkdir()
     mounts = {Path("/"): "ext4", tmp_path / "nas": "nfs4"}
-    monkeypatch.setattr("filebrowser.watcher.mounted", lambda: mounts)
+    monkeypatch.setattr("filebrowser.watch.watcher.mounted", lambda: mounts)
     with Watcher([tmp_path], "auto", lambda _: None) as watcher:
         assert watcher.modes == {tmp_path: "inotify", tmp_path / "nas": "poll"}
 

@@ -9,14 +9,14 @@ from urllib.parse import unquote
 import pytest
 from werkzeug.test import Client
 
-from filebrowser import gate
+from filebrowser.access import gate
+from filebrowser.access.file_access import FileAccess
+from filebrowser.access.gate import Root
 from filebrowser.dav import propfind
-from filebrowser.dav.entries import Desk
+from filebrowser.dav.entries import DavContext
 from filebrowser.dav.placeholders import Placeholders
-from filebrowser.dav.provider import Application, environment
-from filebrowser.gate import Root
-from filebrowser.uploads.uploads import Uploads
-from filebrowser.visit import Visit
+from filebrowser.dav.provider import DavApplication, make_environ
+from filebrowser.uploads.upload_store import UploadStore
 
 MANY = 1500
 DAV = "{DAV:}"
@@ -32,9 +32,9 @@ class Drive(Client):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         root = Root("data", folder.parent, hidden=frozenset({".trash"}), sealed=frozenset({"code"}))
-        desk = Desk(Visit("ann", (root,)), Uploads(), lambda _: None, Placeholders())
-        inner = Application("/dav")
-        super().__init__(lambda given, start: inner(environment(given, desk, "/dav"), start))
+        desk = DavContext(FileAccess("ann", (root,)), UploadStore(), lambda _: None, Placeholders())
+        inner = DavApplication("/dav")
+        super().__init__(lambda given, start: inner(make_environ(given, desk, "/dav"), start))
 
 
 @pytest.fixture
@@ -190,6 +190,6 @@ def test_a_caller_who_leaves_gives_the_folder_back(client: Drive, large: Path) -
 def test_a_folder_beyond_all_bounds(
     client: Drive, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(propfind, "MOST", MANY - 1)
+    monkeypatch.setattr(propfind, "MAX_ENTRIES", MANY - 1)
     answer = client.open("/dav/data/work/", method="PROPFIND", headers={"Depth": "1"})
     assert answer.status_code == 507

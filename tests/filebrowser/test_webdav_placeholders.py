@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from filebrowser.access.gate import Place, Root
 from filebrowser.dav import placeholders
-from filebrowser.dav.locks import LONGEST
+from filebrowser.dav.locks import MAX_LOCK_SECONDS
 from filebrowser.dav.placeholders import Placeholders
 from filebrowser.errors import NoRoom
-from filebrowser.gate import Place, Root
 
 ROOT = Root("data", Path("/nowhere"))
 
@@ -22,12 +22,12 @@ def test_a_name_without_bytes_is_forgotten_after_an_hour() -> None:
     waiting = Placeholders(lambda: now)
     waiting.add(place("models", "a"), "ann")
     waiting.set_time(place("models", "a"), 7)
-    now = LONGEST - 1
+    now = MAX_LOCK_SECONDS - 1
     found = waiting.find(place("models", "a"))
-    assert (found and found.modified, len(waiting.below(place("models")))) == (7, 1)
-    assert waiting.below(place()) == []
-    now = LONGEST + 1
-    assert (waiting.find(place("models", "a")), waiting.below(place("models"))) == (None, [])
+    assert (found and found.modified, len(waiting.in_folder(place("models")))) == (7, 1)
+    assert waiting.in_folder(place()) == []
+    now = MAX_LOCK_SECONDS + 1
+    assert (waiting.find(place("models", "a")), waiting.in_folder(place("models"))) == (None, [])
 
 
 def test_a_folder_takes_its_names_along() -> None:
@@ -40,8 +40,8 @@ def test_a_folder_takes_its_names_along() -> None:
 
 
 def test_there_are_so_many_of_one_and_so_many_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placeholders, "MOST_OF_ONE", 2)
-    monkeypatch.setattr(placeholders, "MOST", 3)
+    monkeypatch.setattr(placeholders, "MAX_PER_OWNER", 2)
+    monkeypatch.setattr(placeholders, "MAX_PLACEHOLDERS", 3)
     waiting = Placeholders()
     for name in ("a", "b"):
         waiting.add(place(name), "ann")

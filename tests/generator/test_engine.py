@@ -27,8 +27,8 @@ from generator.request import (
     Snapshot,
     Stop,
 )
-from tests.likeness import is_same_drawing
-from tests.parity.comparing import psnr
+from tests.image_compare import is_same_drawing
+from tests.parity.compare import psnr
 from tests.parity.service import build_engine
 
 
@@ -139,9 +139,9 @@ def test_times_and_names_are_told(engine: Engine, small: GenerationRequest) -> N
     assert drawn.checkpoint_name == "tinysd15"
     assert drawn.checkpoint_hash == "3346f3a1dd"
     assert 0 < drawn.network_seconds < drawn.seconds
-    assert engine.loaded == ("tinysd15.safetensors [3346f3a1dd]",)
+    assert engine.loaded_checkpoints == ("tinysd15.safetensors [3346f3a1dd]",)
     engine.unload()
-    assert engine.loaded == ()
+    assert engine.loaded_checkpoints == ()
 
 
 def test_an_unknown_checkpoint_is_named(engine: Engine, small: GenerationRequest) -> None:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from generator import default_checkpoint
 from generator.engine import Engine
-from generator.guides import Guide, guide_channels
+from generator.img2img.concat_conditioning import ConcatConditioning, make_channel_adder
 from generator.models.checkpoint import load_checkpoint
 from generator.models.registry import Folders, Registry
 from generator.request import (
@@ -28,9 +28,9 @@ from generator.request import (
     Seeds,
     Snapshot,
 )
-from generator.sampling.network import Rows, Side
-from tests.likeness import is_same_drawing
-from tests.parity.comparing import psnr
+from generator.sampling.predictor import GuidanceSide, Rows
+from tests.image_compare import is_same_drawing
+from tests.parity.compare import psnr
 
 CONV_IN = "model.diffusion_model.input_blocks.0.0.weight"
 DEFAULT = Path(default_checkpoint.__file__).with_name("easel-default.safetensors")
@@ -128,9 +128,16 @@ def test_what_is_under_the_mask_is_hidden(registry: Registry, weight: float, hid
     seen = []
     for level in (-0.5, 0.5):
         pixels = torch.zeros(1, 3, SIZE, SIZE) + level * mask
-        beside = guide_channels(checkpoint, checkpoint.vae, Guide((8, 8), pixels, mask, weight))
+        beside = make_channel_adder(
+            checkpoint, checkpoint.vae, ConcatConditioning((8, 8), pixels, mask, weight)
+        )
         assert beside is not None
-        seen.append(beside(torch.zeros(2, 4, 8, 8), Rows((0, 0), (Side.POSITIVE, Side.NEGATIVE))))
+        seen.append(
+            beside(
+                torch.zeros(2, 4, 8, 8),
+                Rows((0, 0), (GuidanceSide.POSITIVE, GuidanceSide.NEGATIVE)),
+            )
+        )
     assert seen[0].shape == (2, 9, 8, 8)
     assert seen[0][:, 4, 2:6, 2:6].min() == 1
     assert seen[0][:, 4].sum() == 2 * 16

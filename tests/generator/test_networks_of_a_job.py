@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from generator.engine import Engine
 from generator.errors import WrongArchitecture
 from generator.models.adapter_files import read_adapter
-from generator.models.kinds import Kind
+from generator.models.kinds import ModelKind
 from generator.request import (
     ControlUnit,
     GenerationRequest,
@@ -27,8 +27,8 @@ from generator.request import (
     Snapshot,
     Stop,
 )
-from tests.likeness import is_same_drawing
-from tests.parity.comparing import psnr
+from tests.image_compare import is_same_drawing
+from tests.parity.compare import psnr
 from tests.parity.service import build_engine
 
 LORAS = "<lora:tinylora:1><lora:tinyloha:0.8><lora:tinylora:0.5>"
@@ -63,7 +63,7 @@ def small() -> GenerationRequest:
 def fingerprint(engine: Engine) -> dict[str, str]:
     """For each checkpoint in memory a hash of its parameters, hooks and padding."""
     found = {}
-    for residence in engine._memory._held:
+    for residence in engine._checkpoints._loaded:
         digest, checkpoint = hashlib.sha256(), residence.checkpoint
         for network in filter(
             None, (checkpoint.unet, checkpoint.text_encoder, checkpoint.vae, residence.vae)
@@ -111,7 +111,7 @@ def test_a_job_leaves_the_checkpoint_as_it_was(
 def test_a_checkpoint_switched_by_hires_leaves_both_as_they_were(
     engine: Engine, small: GenerationRequest, watch: Callable[..., Stop] | None
 ) -> None:
-    engine._memory._limit = 2
+    engine._checkpoints._limit = 2
     fix = HiresFix(0.7, prompt=f"{ALL}<lora:tinylokr:1>", checkpoint="tinysd15b")
     request = replace(small, prompt=ALL, hires=fix, tiling=True)
     try:
@@ -121,7 +121,7 @@ def test_a_checkpoint_switched_by_hires_leaves_both_as_they_were(
         assert set(before) == {"tinysd15", "tinysd15b"}
 
         def late(progress: Progress, preview: object) -> Stop:
-            second = "tinysd15b" in engine.loaded[-1]
+            second = "tinysd15b" in engine.loaded_checkpoints[-1]
             return watch(progress, preview) if watch and second else Stop.NO
 
         if watch is fail:
@@ -132,7 +132,7 @@ def test_a_checkpoint_switched_by_hires_leaves_both_as_they_were(
         assert fingerprint(engine) == before
     finally:
         engine.unload()
-        engine._memory._limit = 1
+        engine._checkpoints._limit = 1
 
 
 @pytest.mark.parametrize("watch", [None, interrupt, fail])
@@ -140,7 +140,7 @@ def test_all_that_reaches_into_the_networks_is_taken_out_again(
     engine: Engine, small: GenerationRequest, watch: Callable[..., Stop] | None
 ) -> None:
     """A refiner, ControlNet by reference, merged tokens, tiling, LoRAs and a hypernetwork."""
-    engine._memory._limit = 2
+    engine._checkpoints._limit = 2
     picture = io.BytesIO()
     Image.new("RGB", (SIDE, SIDE), "orange").save(picture, "PNG")
     units = tuple(
@@ -159,7 +159,7 @@ def test_all_that_reaches_into_the_networks_is_taken_out_again(
         before = fingerprint(engine)
 
         def late(progress: Progress, preview: object) -> Stop:
-            second = "tinysd15b" in engine.loaded[-1] and progress.step > 1
+            second = "tinysd15b" in engine.loaded_checkpoints[-1] and progress.step > 1
             return watch(replace(progress, step=1), preview) if watch and second else Stop.NO
 
         if watch is fail:
@@ -171,7 +171,7 @@ def test_all_that_reaches_into_the_networks_is_taken_out_again(
         assert is_same_drawing(engine.run(small).pictures[0].image, plain)
     finally:
         engine.unload()
-        engine._memory._limit = 1
+        engine._checkpoints._limit = 1
 
 
 def test_two_jobs_in_turn_draw_as_if_alone(engine: Engine, small: GenerationRequest) -> None:
@@ -234,7 +234,9 @@ def test_words_in_a_lora_hold_for_its_job(
     save_file(words, path)
     request = replace(small, prompt="a zzyzx tinyemb<lora:bundle:1>")
     drawn = engine.run(request).pictures[0]
-    own = engine._registry.hashed(engine._registry.find(Kind.EMBEDDING, "tinyemb")).sha256
+    own = engine._registry.ensure_hashes(
+        engine._registry.find(ModelKind.EMBEDDING, "tinyemb")
+    ).sha256
     assert f'TI hashes: "zzyzx: bundle, tinyemb: {own[:12]}"' in drawn.infotext
     without = engine.run(replace(request, prompt="a zzyzx tinyemb")).pictures[0]
     assert psnr(drawn.image, without.image) < 60

@@ -7,22 +7,22 @@ from typing import Any
 import pytest
 
 from generator.hooks import Tools
-from generator.legs import Texts, plan
-from generator.notes import describe
+from generator.job.notes import collect_notes
+from generator.job.passes import PassPrompts, plan_passes
 from generator.request import GenerationRequest, HiresFix, Sampling, Seeds, Snapshot
 
 REQUEST = GenerationRequest("a cat", seeds=Seeds(7), sampling=Sampling("Euler", "Automatic", 10))
 
 
 def notes(request: GenerationRequest) -> dict[str, Any]:
-    legs = plan(
+    legs = plan_passes(
         request,
-        lambda prompt, negative: Texts(prompt, negative, prompt, ()),
+        lambda prompt, negative: PassPrompts(prompt, negative, prompt, ()),
         lambda name, exact=True: name,
     )
     found = {"Lora hashes": "a: 1", "TI hashes": "b: 2"}
     bench: Any = SimpleNamespace(found=SimpleNamespace(notes=found), uneven=False)
-    return describe(request, legs, bench, None, (None, None), Tools())
+    return collect_notes(request, legs, bench, None, (None, None), Tools())
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from generator import origins
 from generator.engine import Engine
 from generator.errors import NotANumber
-from generator.models import memory
+from generator.img2img import init_images
+from generator.models import checkpoint_cache
 from generator.models.checkpoint import Checkpoint, load_checkpoint
 from generator.models.registry import Folders, Registry
 from generator.request import (
@@ -33,8 +33,8 @@ from generator.request import (
     Stop,
 )
 from generator.sampling.names import SAMPLER_NAMES
-from tests.likeness import is_same_drawing
-from tests.parity.comparing import psnr
+from tests.image_compare import is_same_drawing
+from tests.parity.compare import psnr
 from tests.parity.service import build_engine
 
 
@@ -137,14 +137,14 @@ def test_latent_noise_is_the_first_batchs(engine: Engine) -> None:
 
 def test_pictures_are_encoded_once_a_job(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 0
-    encode = origins.encode_pixels
+    encode = init_images.encode_pixels
 
     def counted(*arguments: object) -> torch.Tensor:
         nonlocal count
         count += 1
         return encode(*arguments)
 
-    monkeypatch.setattr(origins, "encode_pixels", counted)
+    monkeypatch.setattr(init_images, "encode_pixels", counted)
     assert len(engine.run(replace(PAINT, batches=3, batch_size=2)).pictures) == 6
     assert count == 1
 
@@ -264,7 +264,7 @@ def test_one_checkpoint_leaves_before_another_comes(
         return found
 
     engine.unload()
-    monkeypatch.setattr(memory, "load_checkpoint", load)
+    monkeypatch.setattr(checkpoint_cache, "load_checkpoint", load)
     engine.run(replace(REFINED, hires=HiresFix(0.6, 1.5, checkpoint="tinysd15b"), batches=2))
     engine.run(replace(REFINED, batches=2))
     assert len(still) > 4

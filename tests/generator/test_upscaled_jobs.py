@@ -14,7 +14,7 @@ from generator.engine import Engine
 from generator.errors import BadRequest
 from generator.models import torchvision_ops
 from generator.request import GenerationRequest, HiresFix, Origin, Sampling, Seeds, Snapshot
-from tests.parity.comparing import psnr
+from tests.parity.compare import psnr
 from tests.parity.service import build_engine
 
 

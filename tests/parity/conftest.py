@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from tests.conftest import shared_folder
-from tests.parity.known import cause_of
-from tests.parity.recorded import Case, all_cases
-from tests.parity.service import Service, serving
+from tests.parity.known_differences import cause_of
+from tests.parity.recorded_cases import Case, all_cases
+from tests.parity.service import Service, run_with_goldens
 
 GROUPS = (
     ("sampler_*", "sched_*", "steps_*", "p_*", "rng_*", "subseed_*", "seed_*"),
@@ -47,5 +47,5 @@ def marked(case: Case) -> object:
 def service(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """An Easel over the goldens' models."""
     torch.set_num_threads(1)
-    with serving(goldens, tmp_path_factory.mktemp("data")) as running:
+    with run_with_goldens(goldens, tmp_path_factory.mktemp("data")) as running:
         yield running

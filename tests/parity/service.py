@@ -15,18 +15,18 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from generator.engine import Engine
-from generator.models.registry import Folders, HashCache, Kind, Registry
-from plugins.listening import PluginListener
-from plugins.nouns import Side
-from tests.made_services import services_over
+from generator.models.registry import Folders, HashCache, ModelKind, Registry
+from plugins.api import Side
+from plugins.engine_listener import PluginListener
+from tests.service_factory import make_services
 from webapp.app import create_app
-from webapp.config import Config
-from webapp.plugging import host_of
-from webapp.queues.sqlite import SqliteStore
-from webapp.settings import Options
-from webapp.workloop import Worker
+from webapp.plugins.plugin_factory import create_host
+from webapp.queues.sqlite.store import SqliteStore
+from webapp.settings.config import Config
+from webapp.settings.option_store import OptionStore
+from webapp.worker.loop import Worker
 
-PLACES = {
+MODEL_FOLDERS = {
     "tinysd15.safetensors": "models/Stable-diffusion",
     "tinysd15.yaml": "models/Stable-diffusion",
     "tinysd15b.yaml": "models/Stable-diffusion",
@@ -44,7 +44,7 @@ PLACES = {
 
 
 @dataclass(frozen=True)
-class Reply:
+class ServiceReply:
     """An HTTP answer; ``body`` is what its JSON holds."""
 
     status: int
@@ -58,63 +58,65 @@ class Service:
     client: FlaskClient
     engine: Engine
     registry: Registry
-    options: Options
+    options: OptionStore
     data_dir: Path
 
-    def post(self, path: str, body: object) -> Reply:
+    def post(self, path: str, body: object) -> ServiceReply:
         """Send JSON and wait for the answer."""
         answer = self.client.post(path, json=body)
-        return Reply(answer.status_code, answer.get_json())
+        return ServiceReply(answer.status_code, answer.get_json())
 
 
-def lay_out(goldens: Path, data_dir: Path) -> Registry:
+def copy_models(goldens: Path, data_dir: Path) -> Registry:
     """Copy the goldens' models into a data directory, hashes known; what is there now."""
     source = goldens / "checkpoint"
-    for name, place in PLACES.items():
+    for name, place in MODEL_FOLDERS.items():
         (data_dir / place).mkdir(parents=True, exist_ok=True)
         shutil.copy2(source / name, data_dir / place / name)
     second = data_dir / "models/Stable-diffusion/tinysd15b.safetensors"
     subprocess.run([sys.executable, source / "make_tinysd15b.py", second], check=True)
     registry = Registry(Folders.under(data_dir), HashCache(data_dir / "hashes.db"))
-    for kind in (Kind.CHECKPOINT, Kind.CONTROLNET):
-        for file in registry.index.of(kind):
-            registry.hashed(file)
+    for kind in (ModelKind.CHECKPOINT, ModelKind.CONTROLNET):
+        for file in registry.index.files_of(kind):
+            registry.ensure_hashes(file)
     return registry
 
 
 def build_engine(goldens: Path, data_dir: Path) -> Engine:
     """An engine over a data directory that holds the goldens' models."""
-    return Engine(lay_out(goldens, data_dir), styles_files=[data_dir / "styles.csv"])
+    return Engine(copy_models(goldens, data_dir), styles_files=[data_dir / "styles.csv"])
 
 
 @contextmanager
-def serving(goldens: Path, data_dir: Path) -> Iterator[Service]:
+def run_with_goldens(goldens: Path, data_dir: Path) -> Iterator[Service]:
     """An Easel with the options that were in force at the recording, previews aside."""
-    registry = lay_out(goldens, data_dir)
+    registry = copy_models(goldens, data_dir)
     recorded = json.loads((goldens / "checkpoint" / "config.json").read_text("utf-8"))
     changed = {**recorded, "live_previews_enable": False}
     (data_dir / "config.json").write_text(json.dumps(changed), "utf-8")
-    with working(data_dir, registry) as running:
+    with run_service(data_dir, registry) as running:
         yield running
 
 
 @contextmanager
-def working(data_dir: Path, registry: Registry, config: Config | None = None) -> Iterator[Service]:
+def run_service(
+    data_dir: Path, registry: Registry, config: Config | None = None
+) -> Iterator[Service]:
     """An Easel over what lies in a data directory, a worker beside it.
 
     With a ``config`` of the caller's the worker has plugins, and there may be a file browser. As
     one in another process, it has an index of the models of its own; it watches nothing.
     """
-    plugged, config = config is not None, config or Config(data_dir, filebrowser=False)
+    has_plugins, config = config is not None, config or Config(data_dir, filebrowser=False)
     config.easel_dir.mkdir()
     store = SqliteStore(config.easel_dir / "queue.db")
-    options = Options(data_dir / "config.json")
+    options = OptionStore(data_dir / "config.json")
     log = logging.getLogger("easel")
-    host = host_of(Side.WORKER, config, options, log) if plugged else None
+    host = create_host(Side.WORKER, config, options, log) if has_plugins else None
     listener = PluginListener(host) if host else None
     models = Registry(registry.folders, registry.hash_cache)
     engine = Engine(models, styles_files=[data_dir / "styles.csv"], listener=listener)
-    services = services_over(config, store, registry, options)
+    services = make_services(config, store, registry, options)
     worker = Worker(
         "cpu@parity:1", store, store, engine, data_dir, plugins=host, catch_up=models.catch_up
     )

@@ -3,8 +3,8 @@
 from fnmatch import fnmatch
 from pathlib import Path
 
-from tests.parity.known import KNOWN, cause_of
-from tests.parity.recorded import all_cases
+from tests.parity.known_differences import KNOWN_DIFFERENCES, cause_of
+from tests.parity.recorded_cases import all_cases
 
 MOST = 0.02  # of all cases
 
@@ -17,4 +17,4 @@ def test_few_recorded_cases_differ(goldens: Path) -> None:
 
 def test_every_known_cause_is_that_of_a_case(goldens: Path) -> None:
     names = [case.name for case in all_cases(goldens)]
-    assert [p for p in KNOWN if not any(fnmatch(name, p) for name in names)] == []
+    assert [p for p in KNOWN_DIFFERENCES if not any(fnmatch(name, p) for name in names)] == []

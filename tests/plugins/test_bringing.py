@@ -14,24 +14,24 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from generator.engine import Engine
-from generator.pictures.reading import read_base64
+from generator.pictures.base64_images import read_base64
+from plugins.api import Side
+from plugins.engine_listener import PluginListener
 from plugins.host import Choice, Host
-from plugins.listening import PluginListener
-from plugins.nouns import Side
-from tests.likeness import is_same_drawing
-from tests.made_services import services_over
-from tests.parity.service import lay_out
-from tests.plugins.making import VERSION, make_plugin
-from tests.waiting import joined, wait_until
+from tests.image_compare import is_same_drawing
+from tests.parity.service import copy_models
+from tests.plugins.plugin_files import VERSION, make_plugin
+from tests.service_factory import make_services
+from tests.wait import join_thread, wait_until
 from tests.webapp.test_extras import encoded
 from webapp.app import create_app
-from webapp.config import Config
-from webapp.queues.sqlite import SqliteStore
-from webapp.settings import Options
-from webapp.workloop import Worker
+from webapp.queues.sqlite.store import SqliteStore
+from webapp.settings.config import Config
+from webapp.settings.option_store import OptionStore
+from webapp.worker.loop import Worker
 
 WEB = """
-from plugins.nouns import Metric, Part, Reply, Route, Slot
+from plugins.api import Metric, Part, Reply, Route, Slot
 
 @hook
 def choices():
@@ -85,12 +85,15 @@ def serving(data_dir: Path, registry: Any) -> Iterator[FlaskClient]:
     """An Easel with its plugins on both sides."""
     config, log = Config(data_dir, filebrowser=False), logging.getLogger("easel")
     config.easel_dir.mkdir()
-    store, options = SqliteStore(config.easel_dir / "queue.db"), Options(data_dir / "config.json")
+    store, options = (
+        SqliteStore(config.easel_dir / "queue.db"),
+        OptionStore(data_dir / "config.json"),
+    )
     options.update({"live_previews_enable": False})
-    host = Host(Side.WORKER, data_dir, VERSION, options.of_plugin, log)
+    host = Host(Side.WORKER, data_dir, VERSION, options.plugin_settings, log)
     host.load(Choice())
     engine = Engine(registry, listener=PluginListener(host))
-    services = services_over(config, store, registry, options)
+    services = make_services(config, store, registry, options)
     worker = Worker("cpu@t:1", store, store, engine, data_dir, plugins=host, choice=Choice)
     thread = threading.Thread(target=worker.run)
     thread.start()
@@ -106,7 +109,7 @@ def serving(data_dir: Path, registry: Any) -> Iterator[FlaskClient]:
 @pytest.fixture(scope="module")
 def leaping(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
     data_dir = tmp_path_factory.mktemp("easel")
-    registry = lay_out(goldens, data_dir)
+    registry = copy_models(goldens, data_dir)
     make_plugin(
         data_dir, "leap", web=WEB, worker=WORKER, hooks="choices routes parts metrics tools"
     )
@@ -189,7 +192,7 @@ def test_an_interrupt_goes_through_a_plugins_sampler(leaping: FlaskClient) -> No
     client = leaping.application.test_client()
     wait_until(lambda: client.get("/sdapi/v1/progress").get_json()["state"]["sampling_step"])
     client.post("/sdapi/v1/interrupt")
-    joined(drawing)
+    join_thread(drawing)
     assert done[0].status_code == 200
     told = client.get("/api/plugins").get_json()["plugins"][-1]
     assert "no leap" in told["workers"][0]["last_error"] or told["workers"][0]["last_error"] == ""
@@ -202,7 +205,7 @@ def test_a_reload_waits_for_the_running_picture(leaping: FlaskClient) -> None:
     client = leaping.application.test_client()
     wait_until(lambda: client.get("/sdapi/v1/progress").get_json()["state"]["sampling_step"])
     told = client.post("/api/plugins/reload").get_json()
-    joined(drawing)
+    join_thread(drawing)
     assert done[0].status_code == 200
     assert len(done[0].get_json()["images"]) == 1
     (worker,) = told["plugins"][-1]["workers"]

@@ -10,17 +10,17 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from generator.pictures.reading import write_base64
-from tests.likeness import is_same_drawing
-from tests.parity.service import lay_out
-from tests.plugins.making import make_plugin
+from generator.pictures.base64_images import write_base64
+from tests.image_compare import is_same_drawing
+from tests.parity.service import copy_models
+from tests.plugins.plugin_files import make_plugin
 from tests.plugins.test_bringing import WEB as LEAP
 from tests.plugins.test_bringing import WORKER as LEAPING
 from tests.plugins.test_bringing import drawn, first, serving
 from tests.webapp.test_extras import encoded
 
 WEB = """
-from plugins.nouns import Input, Part, Preprocessor, Script, Slider, Slot
+from plugins.api import Input, Part, Preprocessor, Script, Slider, Slot
 
 @hook
 def scripts():
@@ -68,7 +68,7 @@ COUNT = {"script_name": "count down", "script_args": [2, "less", ""]}
 @pytest.fixture(scope="module")
 def counting(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
     data_dir = tmp_path_factory.mktemp("easel")
-    registry = lay_out(goldens, data_dir)
+    registry = copy_models(goldens, data_dir)
     make_plugin(
         data_dir, "count", web=WEB, worker=WORKER, hooks="scripts preprocessors parts tools"
     )

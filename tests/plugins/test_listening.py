@@ -17,19 +17,19 @@ from generator.request import (
     GenerationRequest,
     Progress,
     Sampling,
-    Script,
+    ScriptCall,
     Seeds,
     Stop,
 )
+from plugins.api import Side
+from plugins.engine_listener import PluginListener
 from plugins.errors import HookFailed, Withheld
 from plugins.host import Choice
-from plugins.listening import PluginListener
-from plugins.nouns import Side
-from tests.likeness import is_same_drawing
-from tests.plugins.making import host_of, make_plugin
-from tests.webapp.listening import CHECKPOINT
-from webapp.config import Config
-from webapp.shelves import registry_of
+from tests.image_compare import is_same_drawing
+from tests.plugins.plugin_files import load_host, make_plugin
+from tests.webapp.easel_server import CHECKPOINT
+from webapp.plugins.model_registry import registry_of
+from webapp.settings.config import Config
 
 CENSOR = "nsfw-censor"
 PAINT = """
@@ -58,7 +58,7 @@ def engine_with(tmp_path: Path) -> Callable[..., Engine]:
 
     def make(settings: dict | None = None, **choice: frozenset[str]) -> Engine:
         chosen = {"disabled": frozenset({CENSOR}), **choice}
-        host = host_of(tmp_path, Side.WORKER, Choice(**chosen), settings)
+        host = load_host(tmp_path, Side.WORKER, Choice(**chosen), settings)
         registry = registry_of(Config(tmp_path, hashing=False))
         return Engine(registry, listener=PluginListener(host))
 
@@ -190,7 +190,7 @@ def test_the_censor_withholds_what_a_plugin_painted(
 def test_sheets_of_scripts_hold_what_was_let_out(
     engine_with: Callable[..., Engine], request_: GenerationRequest
 ) -> None:
-    script = Script("prompt matrix", (False, False, "positive", "comma", 0))
+    script = ScriptCall("prompt matrix", (False, False, "positive", "comma", 0))
     found = drawn(engine_with(**GUARDED), request_, prompt="a ball|red", script=script)
     assert found.grids
     for picture in found.pictures:
@@ -288,7 +288,7 @@ def test_the_detailer_paints_only_what_a_detector_found(
     tmp_path: Path, engine_with: Callable[..., Engine], request_: GenerationRequest
 ) -> None:
     code = """
-        from plugins.nouns import Box
+        from plugins.api import Box
         @hook
         def find_boxes(image, label):
             return [Box(96, 96, 64, 64, label)] if label == "thing" else None

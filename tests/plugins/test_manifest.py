@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from plugins.api import Side
 from plugins.errors import BadManifest
 from plugins.host import State
-from plugins.manifest import parse
-from plugins.nouns import Side
-from tests.plugins.making import host_of, make_plugin, standing
+from plugins.manifest import parse_manifest
+from tests.plugins.plugin_files import load_host, make_plugin, status_of
 
 GOOD = b'name = "hills"\nversion = "1.2"\nlicence = "MIT"\nhooks = ["routes"]\n'
 
@@ -17,8 +17,8 @@ def test_a_manifest_in_full() -> None:
     more = (
         b'easel = ">=0.1,<9"\npermissions = ["network"]\nrequires = ["numpy>=1"]\ntitle = "Hills"'
     )
-    found = parse(GOOD + more)
-    assert (found.name, found.shown, found.version) == ("hills", "Hills", "1.2")
+    found = parse_manifest(GOOD + more)
+    assert (found.name, found.display_name, found.version) == ("hills", "Hills", "1.2")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_manifest_in_full() -> None:
 )
 def test_faults_are_named(text: bytes, told: str) -> None:
     with pytest.raises(BadManifest, match=told):
-        parse(text)
+        parse_manifest(text)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_faults_are_named(text: bytes, told: str) -> None:
 )
 def test_what_is_not_met_is_told(tmp_path: Path, more: str, told: str) -> None:
     make_plugin(tmp_path, "hills", web="x = 1", more=more)
-    found = standing(host_of(tmp_path, Side.WEB), "hills")
+    found = status_of(load_host(tmp_path, Side.WEB), "hills")
     assert found.state is State.FAULTY
     assert told in found.fault
 
@@ -62,16 +62,16 @@ def test_folders_that_are_no_plugins_are_told(tmp_path: Path) -> None:
     (tmp_path / "extensions" / "adetailer" / "scripts").mkdir(parents=True)
     (tmp_path / "extensions" / "empty").mkdir()
     make_plugin(tmp_path, "hollow")
-    host = host_of(tmp_path, Side.WEB)
-    assert "AUTOMATIC1111" in standing(host, "adetailer").fault
-    assert "easel-plugin.toml" in standing(host, "empty").fault
-    assert "neither" in standing(host, "hollow").fault
+    host = load_host(tmp_path, Side.WEB)
+    assert "AUTOMATIC1111" in status_of(host, "adetailer").fault
+    assert "easel-plugin.toml" in status_of(host, "empty").fault
+    assert "neither" in status_of(host, "hollow").fault
 
 
 def test_of_two_with_one_name_the_first_is_used(tmp_path: Path) -> None:
     make_plugin(tmp_path, "hills", web="x = 1")
     other = make_plugin(tmp_path, "other", web="x = 1", manifest=GOOD.decode())
-    host = host_of(tmp_path, Side.WEB)
+    host = load_host(tmp_path, Side.WEB)
     faults = {each.folder.name: each.fault for each in host.standings}
     assert faults["hills"] == ""
     assert "taken" in faults[other.name]
@@ -95,12 +95,12 @@ def test_installed_packages_are_found_by_their_entry_point(
         "[easel.plugins]\nsinging = singing_pack\nlost = no_such_pack\nbad = singing_pack.web\n"
     )
     monkeypatch.syspath_prepend(str(site))
-    host = host_of(tmp_path / "data", Side.WEB)
-    found = standing(host, "singing")
+    host = load_host(tmp_path / "data", Side.WEB)
+    found = status_of(host, "singing")
     assert (found.state, found.fault, found.hooks) == (State.ON, "", ("parts",))
     assert found.origin == "package"
-    assert "no_such_pack" in standing(host, "lost").fault
-    assert standing(host, "bad").state is State.FAULTY
+    assert "no_such_pack" in status_of(host, "lost").fault
+    assert status_of(host, "bad").state is State.FAULTY
     assert host.ask_one("singing", "parts") == []
 
 
@@ -119,14 +119,14 @@ def test_torn_packages_are_told_and_nothing_of_them_runs(
     points = "[easel.plugins]\nhills = torn_outer.inner\nbare = torn_outer\nodd = a:b\nnone = .\n"
     (told / "entry_points.txt").write_text(points)
     monkeypatch.syspath_prepend(str(site))
-    host = host_of(tmp_path / "data", Side.WEB)
-    assert "Not installed: easel-torn" in standing(host, "hills").fault
-    assert "easel-plugin.toml cannot be read" in standing(host, "bare").fault
+    host = load_host(tmp_path / "data", Side.WEB)
+    assert "Not installed: easel-torn" in status_of(host, "hills").fault
+    assert "easel-plugin.toml cannot be read" in status_of(host, "bare").fault
     for name in ("odd", "none"):
-        assert "which is no package here" in standing(host, name).fault
+        assert "which is no package here" in status_of(host, name).fault
     (told / "METADATA").write_text("Name: easel-torn\nVersion: 1.0\n")
-    host = host_of(tmp_path / "data", Side.WEB)
-    assert standing(host, "hills").state is State.FAULTY  # it has neither web.py nor worker.py
+    host = load_host(tmp_path / "data", Side.WEB)
+    assert status_of(host, "hills").state is State.FAULTY  # it has neither web.py nor worker.py
     (site / "torn_outer/inner/web.py").write_text("x = 1")
-    host = host_of(tmp_path / "data", Side.WEB)
-    assert "RuntimeError: outer" in standing(host, "hills").fault
+    host = load_host(tmp_path / "data", Side.WEB)
+    assert "RuntimeError: outer" in status_of(host, "hills").fault

@@ -15,16 +15,16 @@ from PIL import Image
 from generator.control.annotators import Dials
 from generator.hooks import Stage
 from generator.request import GenerationRequest, Progress, Seeds
-from plugins.finding import SHIPPED
+from plugins.api import Ask, Side
+from plugins.discovery import SHIPPED_FOLDER
 from plugins.hookspecs import HOOKS
 from plugins.host import State
 from plugins.manifest import FILE, read_manifest
-from plugins.nouns import Ask, Side
 from plugins.template import write_plugin
 from tests.conftest import ROOT
-from tests.plugins.making import host_of, make_plugin, standing
+from tests.plugins.plugin_files import load_host, make_plugin, status_of
 from webapp.__main__ import main
-from webapp.plugin_tools import entries, modules
+from webapp.plugins.plugin_catalogue import script_entries, to_modules
 
 PAGE = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"^### (\w+)\n(.*?)```python\n(.*?)```", re.S | re.M)
@@ -48,9 +48,9 @@ def example(tmp_path: Path, name: str) -> Any:
     side = HOOKS[name].side
     make_plugin(tmp_path, "greeter", hooks=name)
     (tmp_path / f"extensions/greeter/{side}.py").write_text(EXAMPLES[name])
-    host = host_of(tmp_path, side)
-    assert standing(host, "greeter").state is State.ON, standing(host, "greeter").fault
-    assert name in standing(host, "greeter").hooks
+    host = load_host(tmp_path, side)
+    assert status_of(host, "greeter").state is State.ON, status_of(host, "greeter").fault
+    assert name in status_of(host, "greeter").hooks
     return host
 
 
@@ -64,7 +64,7 @@ def test_every_hook_has_an_example_and_its_terms() -> None:
 
 
 def test_the_page_tells_which_hooks_our_own_plugins_use() -> None:
-    shipped = [read_manifest(path.parent) for path in sorted(SHIPPED.glob(f"*/{FILE}"))]
+    shipped = [read_manifest(path.parent) for path in sorted(SHIPPED_FOLDER.glob(f"*/{FILE}"))]
     told = dict(re.findall(r"^\| (\w+) \| ([a-z, -]+) \|$", PAGE, re.M))
     for name in HOOKS:
         users = ", ".join(each.name for each in shipped if name in each.hooks)
@@ -79,7 +79,7 @@ def test_the_example_of_each_hook_runs(tmp_path: Path, name: str) -> None:
     host = example(tmp_path, name)
     facts = FACTS | {"home": host.home("greeter")}
     answer = host.ask_one("greeter", name, **facts)
-    assert standing(host, "greeter").last_error == ""
+    assert status_of(host, "greeter").last_error == ""
     if name == "routes":
         ask = Ask("GET", "/hello", {}, 3, "ann", owner=False)
         assert [type(route.answer(ask)).__name__ for route in answer] == ["Reply", "Task"]
@@ -100,10 +100,10 @@ def test_the_example_of_each_hook_runs(tmp_path: Path, name: str) -> None:
         assert told == ["a cat less 2", "a cat less 1"]
         assert answer["preprocessors"]["posterise"](IMAGE, Dials(a=4)).size == IMAGE.size
     elif name == "scripts":
-        assert [entry.title for entry in entries(answer, "txt2img")] == ["count down"]
-        assert entries(answer, "img2img") == ()
+        assert [entry.title for entry in script_entries(answer, "txt2img")] == ["count down"]
+        assert script_entries(answer, "img2img") == ()
     elif name == "preprocessors":
-        assert modules(answer)["posterise"].a.most == 16
+        assert to_modules(answer)["posterise"].a.most == 16
     elif name == "task":
         assert answer == {"counted": 3}
     elif name == "before_generate":
@@ -119,7 +119,7 @@ def test_a_new_plugin_works_and_passes_its_test(
     folder = tmp_path / "extensions/first-try"
     assert str(folder) in capsys.readouterr().out
     for side in Side:
-        assert standing(host_of(tmp_path, side), "first-try").state is State.ON
+        assert status_of(load_host(tmp_path, side), "first-try").state is State.ON
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
         cwd=ROOT, capture_output=True, text=True, check=False,

@@ -15,31 +15,31 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
-UNHASHED = ("torch", "torchvision")
+UNHASHED_PACKAGES = ("torch", "torchvision")
 """Their builds for CPU and GPU differ, and may be files of the machine."""
 
-SOURCES = ("wsgidav",)
+SOURCE_PACKAGES = ("wsgidav",)
 """Have no wheel."""
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 MACHINES = ("x86_64", "aarch64")
 GLIBCS = ("2_39", "2_35", "2_34", "2_31", "2_28", "2_27", "2_26", "2_24", "2_17", "2_12", "2_5")
 PIN = re.compile(r"([A-Za-z0-9._-]+)==(\S+)")
-NONE = re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)==")
+NO_WHEEL = re.compile(r"No matching distribution found for ([A-Za-z0-9._-]+)==")
 
 
-def pins(lock: str) -> dict[str, str]:
+def read_pins(lock: str) -> dict[str, str]:
     """Each package of a lock and its line without hashes, in their order."""
     lines = (ROOT / lock).read_text("utf-8").splitlines()
     return {found[1]: found[0] for line in lines if (found := PIN.match(line))}
 
 
-def canonical(name: str) -> str:
+def canonical_name(name: str) -> str:
     """A package's name as indexes write it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def report(words: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
+def pip_report(words: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
     """By name the hashes of what pip would install. Raises ``CalledProcessError``."""
     with tempfile.TemporaryDirectory() as folder:
         said, listed = Path(folder, "report.json"), Path(folder, "wanted.txt")
@@ -53,17 +53,19 @@ def report(words: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
         return hashes_of(json.loads(said.read_text("utf-8")))
 
 
-def hashes_of(told: Mapping[str, list[dict[str, dict[str, object]]]]) -> dict[str, str]:
+def hashes_of(pip_report_json: Mapping[str, list[dict[str, dict[str, object]]]]) -> dict[str, str]:
     """By name the hashes in a report of pip."""
     return {
-        canonical(str(each["metadata"]["name"])): each["download_info"]["archive_info"]["hashes"][  # type: ignore[index]
+        canonical_name(str(each["metadata"]["name"])): each["download_info"]["archive_info"][
+            "hashes"
+        ][  # type: ignore[index]
             "sha256"
         ]
-        for each in told["install"]
+        for each in pip_report_json["install"]
     }
 
 
-def wheels(python: str, machine: str, wanted: Mapping[str, str]) -> dict[str, str]:
+def wheel_hashes(python: str, machine: str, wanted: Mapping[str, str]) -> dict[str, str]:
     """The hashes of the wheels for one Python on one machine; what has none is left out."""
     tags = (*(f"manylinux_{each}" for each in GLIBCS), "manylinux2014", "manylinux1", "linux")
     words = ["--only-binary", ":all:", "--python-version", python, "--implementation", "cp"]
@@ -74,23 +76,23 @@ def wheels(python: str, machine: str, wanted: Mapping[str, str]) -> dict[str, st
     left = dict(wanted)
     while True:
         try:
-            return report(words, left.values())
+            return pip_report(words, left.values())
         except subprocess.CalledProcessError as error:
-            missing = NONE.search(error.stderr)
+            missing = NO_WHEEL.search(error.stderr)
             if missing is None:
                 raise
             print(f"no wheel for Python {python} on {machine}: {missing[1]}")
             del left[missing[1]]
 
 
-def write(lock: str, hashes: Mapping[str, set[str]]) -> None:
+def write_hashes(lock: str, hashes: Mapping[str, set[str]]) -> None:
     """Put the hashes behind their pins."""
     lines = []
     for line in (ROOT / lock).read_text("utf-8").splitlines():
         pin = PIN.match(line)
-        found = sorted(hashes.get(canonical(pin[1]), ())) if pin else []
+        digests = sorted(hashes.get(canonical_name(pin[1]), ())) if pin else []
         lines.append(
-            " ".join([pin[0], *(f"--hash=sha256:{each}" for each in found)]) if pin else line
+            " ".join([pin[0], *(f"--hash=sha256:{each}" for each in digests)]) if pin else line
         )
     (ROOT / lock).write_text("\n".join([*lines, ""]), "utf-8")
 
@@ -99,18 +101,20 @@ def main() -> None:
     """Ask for both locks."""
     for lock in LOCKS:
         hashes: dict[str, set[str]] = defaultdict(set)
-        wanted = {name: pin for name, pin in pins(lock).items() if name not in UNHASHED}
-        sources = {name: wanted.pop(name) for name in SOURCES if name in wanted}
+        wanted = {
+            name: pin for name, pin in read_pins(lock).items() if name not in UNHASHED_PACKAGES
+        }
+        sources = {name: wanted.pop(name) for name in SOURCE_PACKAGES if name in wanted}
         if sources:
-            for name, digest in report(
+            for name, digest in pip_report(
                 ["--no-binary", ",".join(sources)], sources.values()
             ).items():
                 hashes[name].add(digest)
         for python in PYTHONS:
             for machine in MACHINES:
-                for name, digest in wheels(python, machine, wanted).items():
+                for name, digest in wheel_hashes(python, machine, wanted).items():
                     hashes[name].add(digest)
-        write(lock, hashes)
+        write_hashes(lock, hashes)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import PATIENCE
+from tests.wait import TIMEOUT
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = """#!/bin/bash
@@ -53,7 +53,7 @@ class Machine:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
 
     @property

@@ -17,26 +17,26 @@ from PIL import Image
 
 from generator.models.registry import Folders, Registry
 from generator.request import Extras, Generation, Picture
-from tests.made_services import services_over
-from webapp.answers import compose
+from tests.service_factory import make_services
+from webapp.access.auth import Credentials, build_credentials
 from webapp.app import create_app
-from webapp.auth import Credentials, credentials
-from webapp.config import Config
-from webapp.errors import envelope, json_answer
-from webapp.extras_answers import compose_extras
+from webapp.errors import error_answer, json_answer
 from webapp.queues.contracts import Answer
 from webapp.queues.frames import (
     DETECT,
     DETECTIONS,
     EXTRAS,
-    EXTRAS_JOBS,
-    ExtrasJob,
-    GenerationJob,
-    decode,
+    EXTRAS_REQUESTS,
+    QueuedExtras,
+    QueuedGeneration,
+    decode_job,
 )
-from webapp.queues.sqlite import SqliteStore
-from webapp.saving import save_all
-from webapp.settings import Options
+from webapp.queues.sqlite.store import SqliteStore
+from webapp.settings.config import Config
+from webapp.settings.option_store import OptionStore
+from webapp.worker.extras_responses import compose_extras
+from webapp.worker.image_writer import save_all
+from webapp.worker.responses import compose_answer
 
 if TYPE_CHECKING:
     from tests.parity.service import Service
@@ -87,7 +87,7 @@ def write_tensors(
     return path
 
 
-def pretend(job: GenerationJob) -> Generation:
+def pretend(job: QueuedGeneration) -> Generation:
     """A generation of flat pictures with the seeds that the job asks for."""
     wanted = job.request
     step = 0 if wanted.seeds.variation_strength else 1
@@ -112,11 +112,11 @@ class House:
     app: Flask
     data_dir: Path
     store: SqliteStore
-    options: Options
+    options: OptionStore
     registry: Registry
-    draw: Callable[[GenerationJob], Generation] = pretend
-    jobs: list[GenerationJob] = field(default_factory=list)
-    enlarged: list[ExtrasJob] = field(default_factory=list)
+    draw: Callable[[QueuedGeneration], Generation] = pretend
+    jobs: list[QueuedGeneration] = field(default_factory=list)
+    enlarged: list[QueuedExtras] = field(default_factory=list)
 
     def client(self, **headers: str) -> FlaskClient:
         """A client that sends these headers with every request."""
@@ -146,7 +146,7 @@ class House:
 
     def enlarge(self, body: bytes) -> Answer:
         """What a worker would answer to extras, with pictures of 8 x 8 pixels."""
-        job = EXTRAS_JOBS.validate_json(body)
+        job = EXTRAS_REQUESTS.validate_json(body)
         self.enlarged.append(job)
         images = tuple(Image.new("RGB", (8, 8)) for _ in job.request.images)
         return compose_extras(job, Extras(images, {}))
@@ -154,13 +154,13 @@ class House:
     def answer(self, body: bytes) -> Answer:
         """What a worker would answer."""
         try:
-            job = decode(body)
+            job = decode_job(body)
             self.jobs.append(job)
             generation = self.draw(job)
             saved = save_all(job, generation, self.data_dir, datetime(2026, 1, 2))
-            return compose(job, generation, saved)
+            return compose_answer(job, generation, saved)
         except Exception as error:
-            return envelope(error)
+            return error_answer(error)
 
 
 def configuration(data_dir: Path, **changes: Any) -> Config:
@@ -191,8 +191,8 @@ def build(tmp_path: Path) -> Iterator[Builder]:
         config.easel_dir.mkdir()
         store = SqliteStore(config.easel_dir / "queue.db")
         registry = Registry(Folders.under(data_dir))
-        options = Options(data_dir / "config.json")
-        services = services_over(config, store, registry, options, credentials)
+        options = OptionStore(data_dir / "config.json")
+        services = make_services(config, store, registry, options, credentials)
         built = tmp_path / "dist"
         (built / "assets").mkdir(parents=True, exist_ok=True)
         (built / "index.html").write_text("<title>Easel</title>")
@@ -227,13 +227,13 @@ def house(build: Builder) -> House:
 @pytest.fixture
 def guarded(build: Builder) -> House:
     """A house with a token and two users."""
-    return build(credentials("s3cret-token", (("ann", "pw1"),), (("bob", "pw2"),)))
+    return build(build_credentials("s3cret-token", (("ann", "pw1"),), (("bob", "pw2"),)))
 
 
 @pytest.fixture(scope="module")
 def service(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Service"]:
     """A whole Easel that draws with the models of the recordings."""
-    from tests.parity.service import serving  # brings torch, which few files here need
+    from tests.parity.service import run_with_goldens  # brings torch, which few files here need
 
-    with serving(goldens, tmp_path_factory.mktemp("easel")) as running:
+    with run_with_goldens(goldens, tmp_path_factory.mktemp("easel")) as running:
         yield running

@@ -7,13 +7,13 @@ import os
 import sys
 
 from tests.webapp.fake_easel import FakeEngine
-from webapp.config import parse
-from webapp.family import die_with_supervisor, worker_name
 from webapp.logs import start_log
-from webapp.places import open_store
-from webapp.supervisor import run
-from webapp.web import main as web
-from webapp.workloop import Worker
+from webapp.process_tree import die_with_supervisor, worker_name
+from webapp.processes.supervisor import run
+from webapp.processes.web_server import main as web
+from webapp.settings.config import parse
+from webapp.settings.data_dir import open_store
+from webapp.worker.loop import Worker
 
 
 def work(words: list[str]) -> int:

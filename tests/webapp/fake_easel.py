@@ -28,18 +28,18 @@ from generator.request import (
     Seeds,
     Stop,
 )
-from webapp.config import Config
-from webapp.family import LISTEN_FD, die_with_supervisor, worker_name
 from webapp.logs import start_log
-from webapp.pace_of_work import PaceOfWork
-from webapp.places import open_store
-from webapp.progress_mark import inherited
-from webapp.queue_watch import WatchingThread
+from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_supervisor, worker_name
+from webapp.processes.supervisor import run
 from webapp.queues.contracts import Frame
-from webapp.queues.frames import GenerationJob, encode
-from webapp.queues.sqlite import LEASE_SECONDS, SqliteStore
-from webapp.supervisor import run
-from webapp.workloop import Worker
+from webapp.queues.folder_watch import QueueWatchThread
+from webapp.queues.frames import QueuedGeneration, encode_job
+from webapp.queues.sqlite.store import LEASE_SECONDS, SqliteStore
+from webapp.settings.config import Config
+from webapp.settings.data_dir import open_store
+from webapp.worker.expected_pace import ExpectedPace
+from webapp.worker.loop import Worker
+from webapp.worker.progress_mark import inherit_mark
 
 STEP_SECONDS = 0.05
 STEPS = {"slow": 40, "long": 100, "endless": 20_000}
@@ -76,12 +76,12 @@ class FakeEngine:
         """Nothing is held."""
 
 
-def hang(noted: Path) -> None:
+def hang(marker: Path) -> None:
     """Hang in C with Python's lock held, and with a child; only the first time."""
-    if noted.exists():
+    if marker.exists():
         return
     child = subprocess.Popen(["sleep", "1000"])
-    noted.write_text(f"{os.getpid()} {child.pid}")
+    marker.write_text(f"{os.getpid()} {child.pid}")
     while True:
         ctypes.PyDLL(None).pause()
 
@@ -97,17 +97,17 @@ def configuration(data_dir: Path, port: int | None) -> Config:
     )
 
 
-def job(prompt: str, steps: int) -> bytes:
+def encode_prompt(prompt: str, steps: int) -> bytes:
     """The body of a frame."""
     request = GenerationRequest(prompt, Seeds(1), sampling=Sampling(steps=steps))
-    return encode(GenerationJob(request, "txt2img", {}))
+    return encode_job(QueuedGeneration(request, "txt2img", {}))
 
 
 def web(data_dir: Path) -> None:
     """Answer requests on the supervisor's socket."""
     die_with_supervisor()
     store = open_store(configuration(data_dir, None))
-    WatchingThread(store, lambda why: os._exit(0)).start()
+    QueueWatchThread(store, lambda why: os._exit(0)).start()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -116,7 +116,7 @@ def web(data_dir: Path) -> None:
         def do_POST(self) -> None:
             prompt = self.rfile.read(int(self.headers["Content-Length"])).decode()
             name = uuid4().hex
-            store.put(Frame(name, "generate", job(prompt, STEPS.get(prompt, 2))))
+            store.put(Frame(name, "generate", encode_prompt(prompt, STEPS.get(prompt, 2))))
             while (answer := store.wait(name, 60)) is None:
                 pass
             self.reply(answer.status, answer.body)
@@ -131,7 +131,7 @@ def web(data_dir: Path) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
-    server.socket = socket.socket(fileno=int(os.environ[LISTEN_FD]))
+    server.socket = socket.socket(fileno=int(os.environ[LISTEN_FD_VARIABLE]))
     server.serve_forever()
 
 
@@ -141,7 +141,7 @@ def work(data_dir: Path) -> int:
     term = float(os.environ.get(LEASE, LEASE_SECONDS))
     store = SqliteStore(data_dir / ".easel" / "queue.db", lease_seconds=term)
     name = worker_name("cpu", os.getpid())
-    pace = PaceOfWork(inherited(), float(os.environ.get(HANG, 600)))
+    pace = ExpectedPace(inherit_mark(), float(os.environ.get(HANG, 600)))
     worker = Worker(name, store, store, FakeEngine(), data_dir, log=start_log(), pace=pace)
     worker.listen_to_signals()
     return worker.run()

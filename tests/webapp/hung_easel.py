@@ -4,31 +4,33 @@ import os
 import sys
 from types import MappingProxyType
 
-from plugins import watchdog
-from plugins.nouns import Side
+from plugins import call_timeouts
+from plugins.api import Side
 from tests.webapp.fake_easel import FakeEngine
-from webapp.config import parse
-from webapp.family import die_with_supervisor, worker_name
 from webapp.logs import start_log
-from webapp.places import open_store
-from webapp.plugging import choice_of, host_of
-from webapp.settings import options_of
-from webapp.supervisor import run
-from webapp.web import main as web
-from webapp.workloop import Worker
+from webapp.plugins.plugin_factory import create_host, read_choice
+from webapp.process_tree import die_with_supervisor, worker_name
+from webapp.processes.supervisor import run
+from webapp.processes.web_server import main as web
+from webapp.settings.config import parse
+from webapp.settings.data_dir import open_store
+from webapp.settings.option_store import options_of
+from webapp.worker.loop import Worker
 
-SOON = MappingProxyType({"FACTOR": 0.0, "LEAST": 0.5, "AGAIN": 0.2, "DEAF": 0.5})  # seconds
+SHORT_TIMES = MappingProxyType(
+    {"BUDGET_FACTOR": 0.0, "MIN_SECONDS": 0.5, "RETHROW_SECONDS": 0.2, "LEAVE_SECONDS": 0.5}
+)  # seconds
 
 
 def work(words: list[str]) -> int:
     """The real loop and the real plugins around the fake engine."""
     die_with_supervisor()
     config = parse(words)
-    for name, seconds in SOON.items():
-        setattr(watchdog, name, seconds)
+    for name, seconds in SHORT_TIMES.items():
+        setattr(call_timeouts, name, seconds)
     store, options = open_store(config), options_of(config)
     log = start_log(config.log_json).getChild("worker")
-    host = host_of(Side.WORKER, config, options, log, may_leave=True)
+    host = create_host(Side.WORKER, config, options, log, may_leave=True)
     worker = Worker(
         worker_name("cpu", os.getpid()),
         store,
@@ -37,7 +39,7 @@ def work(words: list[str]) -> int:
         config.data_dir,
         log=log,
         plugins=host,
-        choice=lambda: choice_of(config, options.get(), options.enabled_plugins()),
+        choice=lambda: read_choice(config, options.get(), options.enabled_plugins()),
     )
     worker.listen_to_signals()
     return worker.run()

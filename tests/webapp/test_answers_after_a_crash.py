@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from tests.waiting import PATIENCE, joined, wait_until
+from tests.wait import TIMEOUT, join_thread, wait_until
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.errors import json_answer
-from webapp.queues.sqlite import SqliteStore
+from webapp.queues.sqlite.store import SqliteStore
 
 ANN, BOB, OWNER = ("ann", "pw1"), ("bob", "pw2"), ("", "s3cret")
 TASK = {"id_task": "task(mine)"}
@@ -29,7 +29,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
 def ask(process: WebProcess, path: str, who: tuple[str, str], body: Any = TASK) -> Any:
     """What a route answers to somebody."""
     url = f"{process.url}/{path}"
-    return requests.post(url, json=body, auth=who, timeout=PATIENCE)
+    return requests.post(url, json=body, auth=who, timeout=TIMEOUT)
 
 
 def test_an_answer_outlives_the_web_process(process: WebProcess) -> None:
@@ -42,10 +42,10 @@ def test_an_answer_outlives_the_web_process(process: WebProcess) -> None:
 
     asking = threading.Thread(target=draw)
     asking.start()
-    lease = store.take("test", (), PATIENCE)
+    lease = store.take("test", (), TIMEOUT)
     assert lease is not None
     process.kill_serving()
-    joined(asking)
+    join_thread(asking)
     store.answer(lease, json_answer(200, {"images": ["x"]}), 0.0)
     store.close()
     process.wait()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from webapp.openapi import CONVERTER
+from webapp.http.openapi import CONVERTER
 
 PAGE = Path(__file__).parents[2] / "docs/api.md"
 ROW = re.compile(r"^\| ([A-Z]+ /\S*) \| (.+) \|$", re.M)

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import quick, wait_until
-from tests.webapp.attacking import SECRET, World, refused, world_of
+from tests.wait import assert_quick, wait_until
+from tests.webapp.attack_helpers import SECRET, AttackWorld, assert_refused, build_world
 
 ARCHIVE, EXTRACT = "/api/files/archive", "/api/files/extract"
 
 
 @pytest.fixture
-def world(house: Any, tmp_path: Path) -> World:
-    return world_of(house, tmp_path)
+def world(house: Any, tmp_path: Path) -> AttackWorld:
+    return build_world(house, tmp_path)
 
 
 def names_in(answer: Any) -> list[str]:
@@ -30,7 +30,7 @@ def names_in(answer: Any) -> list[str]:
     return found
 
 
-def test_49_names_in_a_zip_are_safe_for_who_unpacks_it(world: World) -> None:
+def test_49_names_in_a_zip_are_safe_for_who_unpacks_it(world: AttackWorld) -> None:
     folder = world.inside / "sub"
     for name in ("a\\..\\..\\b.txt", "c\nd.txt", "C:e.txt", "..f", "A.txt", "a.txt", "g. "):
         (folder / name).write_text("x")
@@ -46,22 +46,22 @@ def test_49_names_in_a_zip_are_safe_for_who_unpacks_it(world: World) -> None:
     assert len({name.casefold() for name in found}) == len(found)
 
 
-def test_49_each_path_of_a_selection_is_judged(world: World) -> None:
+def test_49_each_path_of_a_selection_is_judged(world: AttackWorld) -> None:
     (world.inside / "link").symlink_to(world.outside)
     for bad in ("/data/../outside", "/data/.easel", "/data/work/link", "/etc/passwd", "/none/x"):
         answer = world.ask("GET", ARCHIVE, query_string={"path": ["/data/work/a.txt", bad]})
-        refused(answer)
+        assert_refused(answer)
         answer.close()
     for url in (
         "/api/raw/data/work?files=../../outside/secret.txt",
         "/api/raw/data/work?files=link",
     ):
         answer = world.ask("GET", url)
-        refused(answer)
+        assert_refused(answer)
         answer.close()
 
 
-def test_49_a_file_that_goes_while_it_is_packed_ends_the_zip(world: World) -> None:
+def test_49_a_file_that_goes_while_it_is_packed_ends_the_zip(world: AttackWorld) -> None:
     for number in range(3):
         (world.inside / "sub" / f"{number}.zip").write_bytes(b"x" * 3_000_000)
     asked = {"path": "/data/work/sub"}
@@ -74,7 +74,7 @@ def test_49_a_file_that_goes_while_it_is_packed_ends_the_zip(world: World) -> No
     answer.close()
 
 
-def test_50_two_zips_at_once_for_each_caller_and_share(world: World) -> None:
+def test_50_two_zips_at_once_for_each_caller_and_share(world: AttackWorld) -> None:
     url = world.ask("POST", "/api/files/shares", json={"path": "/data/work"}).get_json()["url"]
     for ask in (
         lambda: world.client.get(ARCHIVE, query_string={"path": "/data/work"}, buffered=False),
@@ -90,16 +90,16 @@ def test_50_two_zips_at_once_for_each_caller_and_share(world: World) -> None:
 
 
 def test_50_a_tree_of_too_many_files_is_refused_before_it_is_sent(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: AttackWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("filebrowser.archive.MOST_ENTRIES", 20)
+    monkeypatch.setattr("filebrowser.archive.MAX_ENTRIES", 20)
     for number in range(30):
         (world.inside / "sub" / f"{number}.txt").touch()
     answer = world.ask("GET", ARCHIVE, query_string={"path": "/data/work/sub"})
-    refused(answer)
+    assert_refused(answer)
 
 
-def packed(world: World, members: dict[str, bytes], **facts: int) -> None:
+def packed(world: AttackWorld, members: dict[str, bytes], **facts: int) -> None:
     """A zip at /data/work/evil.zip of these names, as they are."""
     with zipfile.ZipFile(world.inside / "evil.zip", "w", zipfile.ZIP_DEFLATED) as file:
         for name, data in members.items():
@@ -111,7 +111,7 @@ def packed(world: World, members: dict[str, bytes], **facts: int) -> None:
             file.writestr(entry, data)
 
 
-def extract(world: World) -> Any:
+def extract(world: AttackWorld) -> Any:
     """Take it apart, and wait for the end of it."""
     answer = world.ask("POST", EXTRACT, json={"path": "/data/work/evil.zip"})
     if answer.status_code != 202:
@@ -125,9 +125,9 @@ def extract(world: World) -> Any:
     return wait_until(over)
 
 
-def nothing_came(world: World) -> None:
+def nothing_came(world: AttackWorld) -> None:
     """Neither beside the archive's folder nor, but for tame files, in it."""
-    world.unharmed()
+    world.assert_unharmed()
     assert sorted(os.listdir(world.inside)) in (
         ["a.txt", "evil.zip", "p.png", "sub"],
         ["a.txt", "evil", "evil.zip", "p.png", "sub"],
@@ -153,7 +153,7 @@ def nothing_came(world: World) -> None:
         *("a/" * 70 + "out.txt", "x" * 300 + ".txt", "CON.txt", "a\nb.txt", "..", "./../x.txt"),
     ],
 )
-def test_52_names_that_lead_out_of_the_archive(world: World, name: str) -> None:
+def test_52_names_that_lead_out_of_the_archive(world: AttackWorld, name: str) -> None:
     packed(world, {"good.txt": b"x", name: b"evil"})
     extract(world)
     nothing_came(world)
@@ -162,15 +162,15 @@ def test_52_names_that_lead_out_of_the_archive(world: World, name: str) -> None:
 @pytest.mark.parametrize(
     "mode", [stat.S_IFLNK | 0o777, stat.S_IFCHR | 0o666, stat.S_IFIFO | 0o666, stat.S_IFSOCK]
 )
-def test_52_links_and_devices_in_an_archive(world: World, mode: int) -> None:
+def test_52_links_and_devices_in_an_archive(world: AttackWorld, mode: int) -> None:
     packed(world, {"link": b"../../../outside", "link/deep.txt": b"evil"}, mode=mode)
     extract(world)
     nothing_came(world)
 
 
-def test_52_a_bomb_is_stopped_and_leaves_nothing(world: World) -> None:
+def test_52_a_bomb_is_stopped_and_leaves_nothing(world: AttackWorld) -> None:
     packed(world, {f"{n}.txt": bytes(60_000_000) for n in range(6)})
-    quick(lambda: extract(world), 15)
+    assert_quick(lambda: extract(world), 15)
     assert sum(each.stat().st_size for each in (world.inside / "evil").rglob("*")) == 0
     assert not any(
         each.is_file() and each.stat().st_size > 1_000_000
@@ -179,7 +179,7 @@ def test_52_a_bomb_is_stopped_and_leaves_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_52_what_cannot_be_unpacked_by_pieces_stays_packed(world: World, way: int) -> None:
+def test_52_what_cannot_be_unpacked_by_pieces_stays_packed(world: AttackWorld, way: int) -> None:
     with zipfile.ZipFile(world.inside / "evil.zip", "w", way) as file:
         file.writestr("a.txt", bytes(1 << 20))
     assert "deflate" in extract(world).get_data(as_text=True)
@@ -187,7 +187,7 @@ def test_52_what_cannot_be_unpacked_by_pieces_stays_packed(world: World, way: in
     assert not [each for each in (world.inside / "evil").rglob("*") if each.is_file()]
 
 
-def test_52_a_small_file_that_claims_to_be_vast(world: World) -> None:
+def test_52_a_small_file_that_claims_to_be_vast(world: AttackWorld) -> None:
     packed(world, {"a.txt": b"x" * 100})
     data = bytearray((world.inside / "evil.zip").read_bytes())
     start = data.index(b"PK\x01\x02")
@@ -197,22 +197,22 @@ def test_52_a_small_file_that_claims_to_be_vast(world: World) -> None:
     nothing_came(world)
 
 
-def test_52_a_million_entries_are_refused_at_once(world: World) -> None:
+def test_52_a_million_entries_are_refused_at_once(world: AttackWorld) -> None:
     with zipfile.ZipFile(world.inside / "evil.zip", "w") as file:
         for number in range(100_001):
             file.writestr(f"{number}.txt", b"")
-    quick(lambda: extract(world), 10)
+    assert_quick(lambda: extract(world), 10)
     assert not (world.inside / "evil").exists() or os.listdir(world.inside / "evil") == []
 
 
-def test_52_programs_and_false_models_stay_out(world: World) -> None:
+def test_52_programs_and_false_models_stay_out(world: AttackWorld) -> None:
     packed(world, {"a.txt": b"x", "run.py": b"1", "b.ckpt": b"1", "c.safetensors": b"no"})
     extract(world)
     left = {each.name for each in (world.inside / "evil").rglob("*")}
     assert not left & {"run.py", "b.ckpt", "c.safetensors"}
 
 
-def test_52_an_inner_archive_stays_one(world: World) -> None:
+def test_52_an_inner_archive_stays_one(world: AttackWorld) -> None:
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as file:
         file.writestr("../../x.txt", b"evil")
@@ -221,15 +221,15 @@ def test_52_an_inner_archive_stays_one(world: World) -> None:
     assert [each.name for each in (world.inside / "evil").rglob("*")] == ["inner.zip"]
 
 
-def test_52_what_is_there_is_not_overwritten(world: World) -> None:
+def test_52_what_is_there_is_not_overwritten(world: AttackWorld) -> None:
     (world.inside / "evil").mkdir()
     (world.inside / "evil" / "a.txt").write_text("first")
     packed(world, {"a.txt": b"second"})
-    refused(world.ask("POST", EXTRACT, json={"path": "/data/work/evil.zip"}))
+    assert_refused(world.ask("POST", EXTRACT, json={"path": "/data/work/evil.zip"}))
     assert (world.inside / "evil" / "a.txt").read_text() == "first"
 
 
-def test_73_modes_of_what_comes_out(world: World) -> None:
+def test_73_modes_of_what_comes_out(world: AttackWorld) -> None:
     packed(world, {"a.txt": b"x", "d/b.txt": b"x"}, mode=0o106777)
     assert extract(world).status_code == 200
     for each in (world.inside / "evil").rglob("*"):
@@ -238,7 +238,7 @@ def test_73_modes_of_what_comes_out(world: World) -> None:
         assert each.is_dir() or mode & 0o111 == 0
 
 
-def test_39_no_verb_makes_a_program(world: World) -> None:
+def test_39_no_verb_makes_a_program(world: AttackWorld) -> None:
     for name in ("x.py", "x.sh", "x.html", "x.ckpt", "evil.safetensors", "x.txt.exe"):
         for verb, body in (
             ("rename", {"path": "/data/work/a.txt", "name": name}),
@@ -253,7 +253,7 @@ def test_39_no_verb_makes_a_program(world: World) -> None:
             json={"text": "evil"},
             headers={"If-None-Match": "*"},
         )
-        refused(saved)
+        assert_refused(saved)
     assert (world.inside / "a.txt").read_bytes() == b"letters"
     body = {"path": "/data/work/sub", "name": "version 1.5"}  # a folder's point ends no name
     assert world.ask("POST", "/api/files/rename", json=body).status_code == 200

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 from werkzeug.http import parse_options_header
 
-from tests.waiting import quick
-from tests.webapp.attacking import PIXEL, World, refused, world_of
+from tests.wait import assert_quick
+from tests.webapp.attack_helpers import PIXEL, AttackWorld, assert_refused, build_world
 
 ACTIVE = {
     "page.html": b"<script>document.title='ran'</script>",
@@ -33,11 +33,11 @@ TRICKS = (
 
 
 @pytest.fixture
-def world(house: Any, tmp_path: Path) -> World:
-    return world_of(house, tmp_path)
+def world(house: Any, tmp_path: Path) -> AttackWorld:
+    return build_world(house, tmp_path)
 
 
-def ways(world: World, name: str) -> list[Any]:
+def ways(world: AttackWorld, name: str) -> list[Any]:
     """Every way by which the bytes of /data/work/NAME are handed out."""
     path, html = f"/data/work/{quote(name)}", {"Accept": "text/html"}
     link = world.ask("POST", "/api/files/shares", json={"path": "/data/work"}).get_json()["url"]
@@ -50,7 +50,7 @@ def ways(world: World, name: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", ACTIVE)
-def test_43_and_46_what_could_run_runs_nowhere(world: World, name: str) -> None:
+def test_43_and_46_what_could_run_runs_nowhere(world: AttackWorld, name: str) -> None:
     (world.inside / name).write_bytes(ACTIVE[name])
     for answer in ways(world, name):
         assert answer.status_code in (200, 400), answer.request.url
@@ -66,7 +66,7 @@ def test_43_and_46_what_could_run_runs_nowhere(world: World, name: str) -> None:
         assert not (inline and any(word in answer.content_type for word in risky))
 
 
-def test_44_scripts_in_names_and_texts_stay_texts(world: World) -> None:
+def test_44_scripts_in_names_and_texts_stay_texts(world: AttackWorld) -> None:
     script = "<img src=x onerror=alert(1)>.png"
     (world.inside / script).write_bytes(PIXEL)
     (world.inside / "sub" / "a&b<i>.txt").write_text("x")
@@ -96,7 +96,7 @@ def test_44_scripts_in_names_and_texts_stay_texts(world: World) -> None:
 @pytest.mark.parametrize(
     "name", ['quo"te.txt', "semi;colon.txt", "ünï ☃.txt", "per%20cent.txt", "a'b.txt"]
 )
-def test_45_names_in_headers(world: World, name: str) -> None:
+def test_45_names_in_headers(world: AttackWorld, name: str) -> None:
     (world.inside / name).write_bytes(b"x")
     for answer in ways(world, name):
         if answer.status_code != 200:
@@ -107,15 +107,15 @@ def test_45_names_in_headers(world: World, name: str) -> None:
         assert words.get("filename", name) == name
 
 
-def test_45_a_name_with_line_breaks_is_never_a_header(world: World) -> None:
+def test_45_a_name_with_line_breaks_is_never_a_header(world: AttackWorld) -> None:
     name = "a\r\nSet-Cookie: x=1\r\n.txt"
     (world.inside / name).write_bytes(b"x")
     for answer in ways(world, name):
-        refused(answer)
+        assert_refused(answer)
         assert "Set-Cookie" not in answer.headers
 
 
-def test_47_nobody_keeps_private_files(world: World) -> None:
+def test_47_nobody_keeps_private_files(world: AttackWorld) -> None:
     for answer in ways(world, "a.txt"):
         if answer.status_code != 200:
             continue
@@ -138,7 +138,7 @@ def test_47_nobody_keeps_private_files(world: World) -> None:
         *("bytes=", "bytes=--1", "lines=1-2", "bytes=1-2-3", "bytes=٣-٤", "bytes=0-0,-1," * 400),
     ],
 )
-def test_48_ranges_are_never_more_than_the_file(world: World, asked: str) -> None:
+def test_48_ranges_are_never_more_than_the_file(world: AttackWorld, asked: str) -> None:
     link = world.ask("POST", "/api/files/shares", json={"path": "/data/work"}).get_json()["url"]
     for url in (
         "/api/files/content?path=/data/work/a.txt",
@@ -153,12 +153,12 @@ def test_48_ranges_are_never_more_than_the_file(world: World, asked: str) -> Non
         assert len(answer.data) <= 7 or answer.status_code in (400, 416)
 
 
-def test_48_the_end_of_a_large_file_is_found_at_once(world: World) -> None:
+def test_48_the_end_of_a_large_file_is_found_at_once(world: AttackWorld) -> None:
     with (world.inside / "large.zip").open("wb") as file:
         file.seek(8 * 2**30 - 100)
         file.write(b"z" * 100)
     for url in ("/api/files/content?path=/data/work/large.zip", "/dav/data/work/large.zip"):
-        answer = quick(partial(world.client.get, url, headers={"Range": "bytes=-100"}), 1)
+        answer = assert_quick(partial(world.client.get, url, headers={"Range": "bytes=-100"}), 1)
         assert (answer.status_code, answer.data) == (206, b"z" * 100)
 
 
@@ -186,19 +186,21 @@ def bomb(width: int, height: int, text: bytes = b"") -> bytes:
         ("empty.png", b""),
     ],
 )
-def test_51_pictures_that_swell(world: World, name: str, data: bytes) -> None:
+def test_51_pictures_that_swell(world: AttackWorld, name: str, data: bytes) -> None:
     (world.inside / name).write_bytes(data)
     where = {"path": f"/data/work/{name}"}
-    refused(quick(lambda: world.ask("GET", "/api/files/thumbnail", query_string=where), 2))
+    assert_refused(
+        assert_quick(lambda: world.ask("GET", "/api/files/thumbnail", query_string=where), 2)
+    )
 
 
 @pytest.mark.parametrize("size", ["100000", "-1", "0", "257", "1e3", "", "256x256"])
-def test_51_thumbnails_have_few_sizes(world: World, size: str) -> None:
+def test_51_thumbnails_have_few_sizes(world: AttackWorld, size: str) -> None:
     query = {"path": "/data/work/p.png", "size": size}
-    refused(world.ask("GET", "/api/files/thumbnail", query_string=query))
+    assert_refused(world.ask("GET", "/api/files/thumbnail", query_string=query))
 
 
-def test_75_a_file_that_shrinks_or_goes_while_it_is_read(world: World) -> None:
+def test_75_a_file_that_shrinks_or_goes_while_it_is_read(world: AttackWorld) -> None:
     for verb in (os.unlink, lambda path: os.truncate(path, 10)):
         path = world.inside / "long.zip"
         path.write_bytes(b"x" * 5_000_000)
@@ -218,7 +220,7 @@ def test_75_a_file_that_shrinks_or_goes_while_it_is_read(world: World) -> None:
         (world.inside / "other.zip").write_bytes(b"secret")
 
 
-def test_75_deleting_what_is_being_uploaded_to(world: World) -> None:
+def test_75_deleting_what_is_being_uploaded_to(world: AttackWorld) -> None:
     headers = {
         "Tus-Resumable": "1.0.0",
         "Upload-Length": "10",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.webapp.attacking import SECRET, World, upload, world_of
+from tests.webapp.attack_helpers import SECRET, AttackWorld, build_world, upload_file
 
 DAV = "http://localhost/dav"
 XXE = """<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>
@@ -21,11 +21,11 @@ LAUGHS = """<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b
 
 
 @pytest.fixture
-def world(house: Any, tmp_path: Path) -> World:
-    return world_of(house, tmp_path)
+def world(house: Any, tmp_path: Path) -> AttackWorld:
+    return build_world(house, tmp_path)
 
 
-def test_49_a_zip_holds_no_link(world: World) -> None:
+def test_49_a_zip_holds_no_link(world: AttackWorld) -> None:
     (world.inside / "out").symlink_to(world.outside)
     (world.inside / "key.txt").symlink_to(world.outside / "secret.txt")
     answer = world.ask("GET", "/api/files/archive?path=/data/work")
@@ -46,7 +46,7 @@ ASKING = (
 
 
 @pytest.mark.parametrize("url", ASKING)
-def test_54_an_error_tells_nothing_of_what_is_hidden(world: World, url: str) -> None:
+def test_54_an_error_tells_nothing_of_what_is_hidden(world: AttackWorld, url: str) -> None:
     """What is hidden is answered word for word as what is not there."""
     answers = [world.ask("GET", url.format(path)) for path in (HIDDEN, ABSENT)]
     there, absent = (re.sub(CLOCK, "", answer.data.decode()) for answer in answers)
@@ -54,7 +54,7 @@ def test_54_an_error_tells_nothing_of_what_is_hidden(world: World, url: str) -> 
     assert there.replace(HIDDEN, ABSENT) == absent
 
 
-def test_54_no_size_counts_what_is_hidden(world: World) -> None:
+def test_54_no_size_counts_what_is_hidden(world: AttackWorld) -> None:
     def sizes() -> list[Any]:
         told = world.ask("GET", "/api/files/size?path=/data").get_json()
         flat = world.ask("GET", "/api/resources/recursive/data").get_json()
@@ -72,7 +72,7 @@ def test_59_a_token_in_the_address_opens_nothing(guarded: Any, name: str) -> Non
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_61_a_share_takes_nothing(world: World, method: str) -> None:
+def test_61_a_share_takes_nothing(world: AttackWorld, method: str) -> None:
     link = world.ask("POST", "/api/files/shares", json={"path": "/data/work"}).get_json()["url"]
     for url in (f"{link}/content?path=a.txt", f"{link}/content?path=new.txt"):
         assert world.ask(method, url, data=b"evil").status_code in (403, 404, 405)
@@ -91,12 +91,12 @@ def test_63_headers_of_a_proxy_make_nobody_somebody(guarded: Any, header: str) -
 
 
 @pytest.mark.parametrize("path", ["/api/signup", "/api/users", "/api/command/", "/api/settings"])
-def test_64_nobody_signs_up_and_no_command_is_run(world: World, path: str) -> None:
+def test_64_nobody_signs_up_and_no_command_is_run(world: AttackWorld, path: str) -> None:
     for method in ("GET", "POST"):
         assert world.ask(method, path, json={"username": "x"}).status_code in (404, 405)
 
 
-def test_69_many_lists_at_once(world: World) -> None:
+def test_69_many_lists_at_once(world: AttackWorld) -> None:
     for number in range(300):
         (world.inside / "sub" / f"{number}.txt").write_bytes(b"")
     found: list[int] = []
@@ -132,39 +132,42 @@ def test_69_many_lists_at_once(world: World) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["COPY", "MOVE"])
-def test_71_destinations_of_dav(world: World, method: str, destination: str) -> None:
+def test_71_destinations_of_dav(world: AttackWorld, method: str, destination: str) -> None:
     answer = world.ask(method, "/dav/data/work/a.txt", headers={"Destination": destination})
     assert 400 <= answer.status_code < 600, answer.status_code
     assert answer.status_code != 500
     assert (world.inside / "a.txt").read_bytes() == b"letters"
     assert not list(world.house.data_dir.rglob("x.txt"))
-    world.unharmed()
+    world.assert_unharmed()
 
 
 @pytest.mark.parametrize("depth", [{}, {"Depth": "infinity"}])
-def test_71_no_listing_of_everything(world: World, depth: dict[str, str]) -> None:
+def test_71_no_listing_of_everything(world: AttackWorld, depth: dict[str, str]) -> None:
     answer = world.ask("PROPFIND", "/dav/", headers=depth)
     assert answer.status_code in (207, 403)
     assert b"a.txt" not in answer.data
 
 
 @pytest.mark.parametrize("body", [XXE, LAUGHS])
-def test_71_entities_of_xml(world: World, body: str) -> None:
+def test_71_entities_of_xml(world: AttackWorld, body: str) -> None:
     answer = world.ask("PROPFIND", "/dav/data/work/", headers={"Depth": "0"}, data=body.encode())
     assert answer.status_code in (400, 403, 422)
     assert b"root:" not in answer.data
     assert b"aaaaaaaaaa" not in answer.data
 
 
-def test_71_an_if_header_without_end(world: World) -> None:
+def test_71_an_if_header_without_end(world: AttackWorld) -> None:
     condition = "(<opaquelocktoken:x>)" * 3000
     answer = world.ask("PUT", "/dav/data/work/a.txt", headers={"If": condition}, data=b"evil")
     assert 400 <= answer.status_code < 500
     assert (world.inside / "a.txt").read_bytes() == b"letters"
 
 
-def test_73_files_are_nobody_elses_and_no_programs(world: World) -> None:
-    assert upload(world, b"words", folder="/data/work/fresh", filename="new.txt").status_code == 201
+def test_73_files_are_nobody_elses_and_no_programs(world: AttackWorld) -> None:
+    assert (
+        upload_file(world, b"words", folder="/data/work/fresh", filename="new.txt").status_code
+        == 201
+    )
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         entry = zipfile.ZipInfo("tool.txt")
@@ -182,8 +185,10 @@ def test_73_files_are_nobody_elses_and_no_programs(world: World) -> None:
 
 
 @pytest.mark.parametrize("modified", ["-1", "253402300800000", "99999999999999999999", "x", "1e9"])
-def test_74_clocks_of_clients(world: World, modified: str) -> None:
-    answer = upload(world, b"words", folder="/data/work", filename="new.txt", modified=modified)
+def test_74_clocks_of_clients(world: AttackWorld, modified: str) -> None:
+    answer = upload_file(
+        world, b"words", folder="/data/work", filename="new.txt", modified=modified
+    )
     assert answer.status_code in (201, 400)
     listing = world.ask("GET", "/api/files?path=/data/work").get_json()["entries"]
     for entry in listing:

@@ -8,30 +8,30 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from filebrowser.visit import EVERYTHING, Right
-from tests.webapp.attacking import SECRET, World, refused, world_of
-from tests.webapp.sending import CONTENT, Sender
-from webapp import browsing
-from webapp.auth import credentials
-from webapp.config import UnknownFlag, parse
-from webapp.scopes import Scope
+from filebrowser.access.file_access import ALL_RIGHTS, Right
+from tests.webapp.attack_helpers import SECRET, AttackWorld, assert_refused, build_world
+from tests.webapp.tus_in_process import CONTENT, TusSender
+from webapp.access.auth import build_credentials
+from webapp.access.scopes import AccessScope
+from webapp.files import file_access
+from webapp.settings.config import UnknownFlag, parse
 
 ANN = "Basic " + base64.b64encode(b"ann:pw1").decode()
 BOB = "Basic " + base64.b64encode(b"bob:pw2").decode()
 
 
 @pytest.fixture
-def world(house: Any, tmp_path: Path) -> World:
-    return world_of(house, tmp_path)
+def world(house: Any, tmp_path: Path) -> AttackWorld:
+    return build_world(house, tmp_path)
 
 
-def link(world: World, path: str = "/data/work/sub", **more: Any) -> str:
+def link(world: AttackWorld, path: str = "/data/work/sub", **more: Any) -> str:
     answer = world.ask("POST", "/api/files/shares", json={"path": path, **more})
     assert answer.status_code == 200, answer.data
     return str(answer.get_json()["url"])
 
 
-def every_door(world: World, url: str, path: str = "") -> list[Any]:
+def every_door(world: AttackWorld, url: str, path: str = "") -> list[Any]:
     """The answers of all that a link offers to a stranger."""
     stranger = world.house.app.test_client()
     query = {"path": path} if path else {}
@@ -43,7 +43,7 @@ def every_door(world: World, url: str, path: str = "") -> list[Any]:
     return found
 
 
-def test_60_paths_out_of_a_share(world: World) -> None:
+def test_60_paths_out_of_a_share(world: AttackWorld) -> None:
     url = link(world)
     (world.inside / "sub" / "way").symlink_to(world.outside)
     (world.inside / "sub" / "file").symlink_to(world.outside / "secret.txt")
@@ -57,7 +57,7 @@ def test_60_paths_out_of_a_share(world: World) -> None:
             assert b"letters" not in answer.data
 
 
-def test_60_siblings_of_a_single_file(world: World) -> None:
+def test_60_siblings_of_a_single_file(world: AttackWorld) -> None:
     url = link(world, "/data/work/a.txt")
     for path in ("p.png", "../p.png", "a.txt", "sub", "."):
         for answer in every_door(world, url, path):
@@ -66,18 +66,18 @@ def test_60_siblings_of_a_single_file(world: World) -> None:
 
 
 def test_60_a_share_loses_what_its_owner_loses(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: AttackWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = link(world)
     assert every_door(world, url)[0].status_code == 200
     for right in (Right.VIEW, Right.DOWNLOAD, Right.SHARE):
-        monkeypatch.setattr(browsing, "RIGHTS", {Scope.OWNER: EVERYTHING - {right}})
+        monkeypatch.setattr(file_access, "RIGHTS", {AccessScope.OWNER: ALL_RIGHTS - {right}})
         assert {answer.status_code for answer in every_door(world, url)} == {404}
     monkeypatch.undo()
     assert every_door(world, url)[0].status_code == 200
 
 
-def test_60_a_folder_that_took_the_place_of_another(world: World) -> None:
+def test_60_a_folder_that_took_the_place_of_another(world: AttackWorld) -> None:
     url = link(world)
     os.rename(world.inside / "sub", world.inside / "elsewhere")
     assert {answer.status_code for answer in every_door(world, url)} == {404}
@@ -90,14 +90,14 @@ def test_60_a_folder_that_took_the_place_of_another(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x", "..", "%2e%2e", "0" * 22, "_", "%", "*", "' OR 1=1 --"])
-def test_60_ids_that_nobody_was_given(world: World, name: str) -> None:
+def test_60_ids_that_nobody_was_given(world: AttackWorld, name: str) -> None:
     link(world)
     for answer in every_door(world, f"/s/{name}"):
         assert answer.status_code in (404, 405)
 
 
 def test_60_others_shares_are_neither_listed_nor_revoked(build: Any, tmp_path: Path) -> None:
-    house = build(credentials("t-o-k-e-n", (("ann", "pw1"), ("bob", "pw2"))))
+    house = build(build_credentials("t-o-k-e-n", (("ann", "pw1"), ("bob", "pw2"))))
     (house.data_dir / "a.txt").write_text("x")
     ann, bob = house.client(authorization=ANN), house.client(authorization=BOB)
     made = ann.post("/api/files/shares", json={"path": "/data/a.txt"}).get_json()
@@ -107,7 +107,7 @@ def test_60_others_shares_are_neither_listed_nor_revoked(build: Any, tmp_path: P
     assert house.client().get(made["url"]).status_code == 200
 
 
-def test_60_a_password_tells_nothing_before_it_is_given(world: World) -> None:
+def test_60_a_password_tells_nothing_before_it_is_given(world: AttackWorld) -> None:
     url = link(world, password="open sesame")
     for answer in every_door(world, url):
         assert b"sub" not in answer.data.replace(b"submit", b"")
@@ -119,7 +119,7 @@ def test_60_a_password_tells_nothing_before_it_is_given(world: World) -> None:
 
 
 def test_60_wrong_passwords_take_as_long_as_each_other(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: AttackWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is hashed whole, with the same cost: nothing is compared before."""
     hashed: list[int] = []
@@ -136,7 +136,7 @@ def test_60_wrong_passwords_take_as_long_as_each_other(
     assert hashed == [1, 11, 900]
 
 
-def test_47_no_share_is_kept_or_framed_or_told_to_others(world: World) -> None:
+def test_47_no_share_is_kept_or_framed_or_told_to_others(world: AttackWorld) -> None:
     url = link(world)
     for answer in every_door(world, url):
         assert answer.headers["Cache-Control"] == "private, no-store"
@@ -147,21 +147,21 @@ def test_47_no_share_is_kept_or_framed_or_told_to_others(world: World) -> None:
 
 
 def test_55_rights_that_are_gone_stop_a_running_upload(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: AttackWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sender = Sender(world.house)
+    sender = TusSender(world.house)
     (world.house.data_dir / "outputs").mkdir()
-    url = sender.begun()
+    url = sender.begin()
     assert sender.patch(url, 0, CONTENT[:10]).status_code == 204
-    monkeypatch.setattr(browsing, "RIGHTS", {Scope.OWNER: EVERYTHING - {Right.CREATE}})
+    monkeypatch.setattr(file_access, "RIGHTS", {AccessScope.OWNER: ALL_RIGHTS - {Right.CREATE}})
     assert sender.patch(url, 10, CONTENT[10:]).status_code == 403
     assert not sender.file().exists()
-    refused(world.ask("GET", "/api/files/uploads"))
+    assert_refused(world.ask("GET", "/api/files/uploads"))
 
 
 def test_62_names_of_users_are_one_to_one(build: Any) -> None:
     names = ("a", "A", "a.", "\u00e9", "e\u0301", "../x", "%2e%2e")
-    house = build(credentials(None, tuple((name, f"pw{i}") for i, name in enumerate(names))))
+    house = build(build_credentials(None, tuple((name, f"pw{i}") for i, name in enumerate(names))))
     (house.data_dir / "a.txt").write_text("x")
     for number, name in enumerate(names):
         known = base64.b64encode(f"{name}:pw{number}".encode()).decode()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.waiting import PATIENCE, wait_until
+from tests.wait import TIMEOUT, wait_until
 from tests.webapp.web_process import WebProcess, web_process
 
 
@@ -79,14 +79,14 @@ def test_38_chunks_with_trailers_are_one_upload(server: WebProcess) -> None:
 def test_29_slow_bodies_keep_nobody_else_waiting(server: WebProcess) -> None:
     begun = []
     for _ in range(24):
-        connection = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+        connection = socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT)
         connection.sendall(
             b"PUT /dav/data/work/slow.txt HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Length: 1000\r\n\r\nx"
         )
         begun.append(connection)
     try:
-        asked = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        asked = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
         asked.request("GET", "/api/files?path=/data/work", headers={"Host": "localhost"})
         assert asked.getresponse().status == 200
         asked.close()
@@ -98,7 +98,7 @@ def test_29_slow_bodies_keep_nobody_else_waiting(server: WebProcess) -> None:
 
 def test_a_put_that_breaks_off_leaves_nothing(server: WebProcess) -> None:
     head = "PUT /dav/data/work/cut.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as connection:
         connection.sendall(head.encode() + b"x" * 500)
     staging = server.data_dir / ".uploads"
     time.sleep(0.3)

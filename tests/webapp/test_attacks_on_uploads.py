@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
-from filebrowser.uploads.space import Limits
-from filebrowser.uploads.uploads import Uploads
-from tests.waiting import quick
-from tests.webapp.attacking import SECRET, World, refused, world_of
-from tests.webapp.sending import CONTENT, WHOLE, Sender
-from tests.webapp.tus_client import BYTES, TUS, told
-from webapp import uploading
-from webapp.auth import credentials
-from webapp.browsing import roots_of
-from webapp.uploading import limits_of
+from filebrowser.uploads.space import UploadLimits
+from filebrowser.uploads.upload_store import UploadStore
+from tests.wait import assert_quick
+from tests.webapp.attack_helpers import SECRET, AttackWorld, assert_refused, build_world
+from tests.webapp.tus_client import BYTES, TUS, encode_metadata
+from tests.webapp.tus_in_process import CONTENT, LENGTH, TusSender
+from webapp.access.auth import build_credentials
+from webapp.files import upload_policy
+from webapp.files.file_access import roots_of
+from webapp.files.upload_policy import limits_of
 
 UPLOADS = "/api/files/uploads"
 ANN = "Basic " + base64.b64encode(b"ann:pw1").decode()
@@ -33,12 +33,12 @@ BOB = "Basic " + base64.b64encode(b"bob:pw2").decode()
 
 
 @pytest.fixture
-def sender(house: Any) -> Sender:
+def sender(house: Any) -> TusSender:
     (house.data_dir / "outputs").mkdir()
-    return Sender(house)
+    return TusSender(house)
 
 
-def files_of(sender: Sender) -> list[str]:
+def files_of(sender: TusSender) -> list[str]:
     return sorted(each.name for each in (sender.house.data_dir / "outputs").iterdir())
 
 
@@ -46,8 +46,8 @@ def files_of(sender: Sender) -> list[str]:
     "length",
     ["-1", "x", "1e9", str(2**63), str(2**64 + 1), "", "1.5", "0x10", "5, 5", "+5", "٣", None],
 )
-def test_21_lengths_that_are_none(sender: Sender, length: str | None) -> None:
-    headers = {**TUS, "Upload-Metadata": told(folder="/data/outputs", filename="a.png")}
+def test_21_lengths_that_are_none(sender: TusSender, length: str | None) -> None:
+    headers = {**TUS, "Upload-Metadata": encode_metadata(folder="/data/outputs", filename="a.png")}
     if length is not None:
         headers["Upload-Length"] = length.encode().decode("latin-1")
     assert sender.client.post(UPLOADS, headers=headers).status_code in (400, 413)
@@ -56,38 +56,38 @@ def test_21_lengths_that_are_none(sender: Sender, length: str | None) -> None:
 
 
 def test_22_more_than_may_come(build: Any) -> None:
-    small = Sender(build(upload_largest=1000))
+    small = TusSender(build(upload_largest=1000))
     assert small.create(1001).status_code == 413
-    quota = Sender(build(upload_quota=5_000))
+    quota = TusSender(build(upload_quota=5_000))
     assert quota.create(50_000_000).status_code == 507
     disk = os.statvfs(quota.house.data_dir)
-    full = Sender(build())
+    full = TusSender(build())
     assert full.create(disk.f_bavail * disk.f_frsize + 1).status_code == 507
     assert full.client.get(UPLOADS).get_json() == {"uploads": []}
 
 
-def test_23_a_body_longer_than_what_is_missing(sender: Sender) -> None:
-    url = sender.begun(length=100)
+def test_23_a_body_longer_than_what_is_missing(sender: TusSender) -> None:
+    url = sender.begin(length=100)
     assert sender.patch(url, 0, b"x" * 101).status_code == 413
     assert int(sender.head(url).headers["Upload-Offset"]) <= 100
     assert files_of(sender) == []
 
 
 @pytest.mark.parametrize("offset", ["-1", "5", str(2**63), str(2**70), "x", ""])
-def test_24_offsets_that_are_not_the_one(sender: Sender, offset: str) -> None:
-    url = sender.begun()
+def test_24_offsets_that_are_not_the_one(sender: TusSender, offset: str) -> None:
+    url = sender.begin()
     assert sender.patch(url, 0, b"x" * 10).status_code == 204
     assert sender.patch(url, offset, b"y" * 10).status_code in (400, 409)
     assert sender.head(url).headers["Upload-Offset"] == "10"
 
 
-def test_25_two_at_the_same_offset(sender: Sender) -> None:
-    url = sender.begun()
-    letters = [bytes([letter]) * WHOLE for letter in b"abcd"]
+def test_25_two_at_the_same_offset(sender: TusSender) -> None:
+    url = sender.begin()
+    letters = [bytes([letter]) * LENGTH for letter in b"abcd"]
     found: list[int] = []
 
     def send(body: bytes) -> None:
-        found.append(Sender(sender.house).patch(url, 0, body).status_code)
+        found.append(TusSender(sender.house).patch(url, 0, body).status_code)
 
     threads = [threading.Thread(target=send, args=(body,)) for body in letters]
     for thread in threads:
@@ -100,10 +100,10 @@ def test_25_two_at_the_same_offset(sender: Sender) -> None:
 
 
 def test_26_uploads_of_others_are_unknown(build: Any) -> None:
-    house = build(credentials("t", (("ann", "pw1"), ("bob", "pw2"))))
+    house = build(build_credentials("t", (("ann", "pw1"), ("bob", "pw2"))))
     (house.data_dir / "outputs").mkdir()
-    ann, bob = Sender(house, authorization=ANN), Sender(house, authorization=BOB)
-    url = ann.begun()
+    ann, bob = TusSender(house, authorization=ANN), TusSender(house, authorization=BOB)
+    url = ann.begin()
     unknown = url.rpartition("/")[0] + "/" + "0" * 32
     for ask in (
         lambda who, where: who.head(where),
@@ -120,8 +120,8 @@ def test_26_uploads_of_others_are_unknown(build: Any) -> None:
     assert ann.head(url).headers["Upload-Offset"] == "0"
 
 
-def test_27_ids_cannot_be_guessed(sender: Sender) -> None:
-    ids = [sender.begun(filename=f"{n}.png").rpartition("/")[2] for n in range(20)]
+def test_27_ids_cannot_be_guessed(sender: TusSender) -> None:
+    ids = [sender.begin(filename=f"{n}.png").rpartition("/")[2] for n in range(20)]
     assert len(set(ids)) == 20
     assert all(len(each) >= 22 for each in ids)
     known = ids[0]
@@ -138,7 +138,7 @@ def test_27_ids_cannot_be_guessed(sender: Sender) -> None:
         *("sub/../../x.png", "a\nb.png", ".easel/x.png/", "CON.png"),
     ],
 )
-def test_28_hostile_names(sender: Sender, name: str) -> None:
+def test_28_hostile_names(sender: TusSender, name: str) -> None:
     for meanings in (
         {"folder": "/data/outputs", "filename": name},
         {"folder": f"/data/outputs/{name}/..", "filename": "a.png"},
@@ -158,25 +158,25 @@ def test_28_hostile_names(sender: Sender, name: str) -> None:
     ],
     ids=["no base64", "twice", "no ascii", "a megabyte"],
 )
-def test_28_malformed_metadata(sender: Sender, header: str) -> None:
+def test_28_malformed_metadata(sender: TusSender, header: str) -> None:
     headers = {**TUS, "Upload-Length": "5", "Upload-Metadata": header}
     assert 400 <= sender.client.post(UPLOADS, headers=headers).status_code < 500
     assert files_of(sender) == []
 
 
 def test_29_nobody_begins_uploads_without_end(build: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(uploading, "limits_of", lambda _: Limits(begun=20))
-    sender = Sender(build())
+    monkeypatch.setattr(upload_policy, "limits_of", lambda _: UploadLimits(begun=20))
+    sender = TusSender(build())
     statuses = [sender.create(length=10, filename=f"{n}.png").status_code for n in range(25)]
     assert statuses == [201] * 20 + [429] * 5
 
 
 def test_32_quota_is_promised_once(build: Any) -> None:
-    sender = Sender(build(upload_quota=1_000_000))
+    sender = TusSender(build(upload_quota=1_000_000))
     found: list[int] = []
 
     def begin(number: int) -> None:
-        answer = Sender(sender.house).create(length=200_000, filename=f"{number}.png")
+        answer = TusSender(sender.house).create(length=200_000, filename=f"{number}.png")
         found.append(answer.status_code)
 
     threads = [threading.Thread(target=begin, args=(number,)) for number in range(12)]
@@ -188,24 +188,24 @@ def test_32_quota_is_promised_once(build: Any) -> None:
     assert found.count(201) <= 5
 
 
-def test_33_wrong_checksums(sender: Sender) -> None:
-    url = sender.begun()
+def test_33_wrong_checksums(sender: TusSender) -> None:
+    url = sender.begin()
     wrong = base64.b64encode(hashlib.sha1(b"other").digest()).decode()
     assert sender.patch(url, 0, CONTENT, Upload_Checksum=f"sha1 {wrong}").status_code == 460
     assert sender.head(url).headers["Upload-Offset"] == "0"
     assert sender.patch(url, 0, CONTENT, Upload_Checksum="crc9 AAAA").status_code == 400
-    whole = sender.begun(filename="b.png", sha256=hashlib.sha256(b"other").hexdigest())
+    whole = sender.begin(filename="b.png", sha256=hashlib.sha256(b"other").hexdigest())
     assert sender.patch(whole, 0, CONTENT).status_code >= 400
     assert files_of(sender) == []
 
 
-def test_34_the_last_piece_twice(sender: Sender) -> None:
-    url = sender.begun()
+def test_34_the_last_piece_twice(sender: TusSender) -> None:
+    url = sender.begin()
     assert sender.patch(url, 0, CONTENT).status_code == 204
     found: list[int] = []
 
     def again() -> None:
-        found.append(Sender(sender.house).patch(url, WHOLE, b"").status_code)
+        found.append(TusSender(sender.house).patch(url, LENGTH, b"").status_code)
 
     threads = [threading.Thread(target=again) for _ in range(4)]
     for thread in threads:
@@ -218,20 +218,20 @@ def test_34_the_last_piece_twice(sender: Sender) -> None:
     assert sender.file().read_bytes() == CONTENT
 
 
-def test_35_who_came_first_is_not_overwritten(sender: Sender) -> None:
+def test_35_who_came_first_is_not_overwritten(sender: TusSender) -> None:
     for conflict, meanings in (("", {}), ("rename", {"conflict": "rename"})):
         name = f"late{conflict}.png"
-        url = sender.begun(filename=name, **meanings)
+        url = sender.begin(filename=name, **meanings)
         (sender.house.data_dir / "outputs" / name).write_bytes(b"first")
         sender.patch(url, 0, CONTENT)
         assert (sender.house.data_dir / "outputs" / name).read_bytes() == b"first"
 
 
-def test_36_who_reads_the_old_model_keeps_it(sender: Sender) -> None:
+def test_36_who_reads_the_old_model_keeps_it(sender: TusSender) -> None:
     sender.file().write_bytes(b"old" * 1000)
     with sender.file().open("rb") as mapped:
         before = os.fstat(mapped.fileno()).st_ino
-        url = sender.begun(conflict="overwrite")
+        url = sender.begin(conflict="overwrite")
         assert sender.patch(url, 0, CONTENT).status_code == 204
         assert mapped.read() == b"old" * 1000
         assert os.fstat(mapped.fileno()).st_ino == before
@@ -240,14 +240,14 @@ def test_36_who_reads_the_old_model_keeps_it(sender: Sender) -> None:
     assert sender.file().read_bytes() == b"dav"
 
 
-def test_37_what_is_over_is_gone(sender: Sender) -> None:
+def test_37_what_is_over_is_gone(sender: TusSender) -> None:
     """As the sweeper does it; the address itself is asked after the sweep of its own process."""
-    url = sender.begun()
+    url = sender.begin()
     sender.patch(url, 0, CONTENT[:100])
     config = sender.house.app.extensions["easel.services"].config
     for hours, left in ((47, 1), (49, 0)):
         later = time.time() + hours * 3600
-        Uploads(limits_of(config), clock=lambda later=later: later).sweep(roots_of(config))
+        UploadStore(limits_of(config), clock=lambda later=later: later).sweep(roots_of(config))
         assert len(list((sender.house.data_dir / ".uploads").rglob("data"))) == left
     assert sender.head(url).status_code in (404, 410)
 
@@ -258,29 +258,29 @@ FOLDERS = ["models/Stable-diffusion", "models/Lora", "extensions/evil", "scripts
 
 
 @pytest.fixture
-def world(house: Any, tmp_path: Path) -> World:
+def world(house: Any, tmp_path: Path) -> AttackWorld:
     (house.data_dir / "outputs").mkdir()
     (house.data_dir / "scripts").mkdir()
     (house.data_dir / "extensions" / "evil").mkdir(parents=True)
-    return world_of(house, tmp_path)
+    return build_world(house, tmp_path)
 
 
-def test_39_programs_and_42_pickles_are_taken_nowhere(world: World) -> None:
-    sender = Sender(world.house)
+def test_39_programs_and_42_pickles_are_taken_nowhere(world: AttackWorld) -> None:
+    sender = TusSender(world.house)
     for folder in FOLDERS:
         for name in (*PROGRAMS, *PICKLES):
             where = f"/data/{folder}".rstrip("/")
             answer = sender.create(length=5, folder=where, filename=name)
             assert 400 <= answer.status_code < 500, (folder, name)
-            refused(world.ask("PUT", f"/dav{where}/{name}", data=b"evil!"))
+            assert_refused(world.ask("PUT", f"/dav{where}/{name}", data=b"evil!"))
             for method in ("MOVE", "COPY"):
                 to = {"Destination": f"http://localhost/dav{where}/{name}"}
-                refused(world.ask(method, "/dav/data/work/a.txt", headers=to))
+                assert_refused(world.ask(method, "/dav/data/work/a.txt", headers=to))
             assert not (world.house.data_dir / folder / name).exists()
 
 
-def test_39_code_folders_and_settings_are_never_written(world: World) -> None:
-    sender = Sender(world.house)
+def test_39_code_folders_and_settings_are_never_written(world: AttackWorld) -> None:
+    sender = TusSender(world.house)
     (world.house.data_dir / "config.json").write_text("{}")
     for folder, name in (
         ("extensions", "a.txt"),
@@ -291,12 +291,12 @@ def test_39_code_folders_and_settings_are_never_written(world: World) -> None:
         for conflict in ({}, {"conflict": "overwrite"}):
             answer = sender.create(length=2, folder=where, filename=name, **conflict)
             assert 400 <= answer.status_code < 500, (folder, name)
-        refused(world.ask("PUT", f"/dav{where}/{name}", data=b"[]"))
-        refused(world.ask("MKCOL", "/dav/data/extensions/new"))
+        assert_refused(world.ask("PUT", f"/dav{where}/{name}", data=b"[]"))
+        assert_refused(world.ask("MKCOL", "/dav/data/extensions/new"))
         body = {"paths": ["/data/work/a.txt"], "to": where, "conflict": "overwrite"}
         if folder:
-            refused(world.ask("POST", "/api/files/move", json=body))
-            refused(world.ask("POST", "/api/files/copy", json=body))
+            assert_refused(world.ask("POST", "/api/files/move", json=body))
+            assert_refused(world.ask("POST", "/api/files/copy", json=body))
     assert (world.house.data_dir / "config.json").read_text() == "{}"
     assert list((world.house.data_dir / "extensions").rglob("*.*")) == []
 
@@ -336,39 +336,41 @@ DISGUISED = {
 
 
 @pytest.mark.parametrize("kind", DISGUISED)
-def test_40_and_41_what_is_no_safetensors_file(world: World, kind: str) -> None:
-    sender, data = Sender(world.house), DISGUISED[kind]
+def test_40_and_41_what_is_no_safetensors_file(world: AttackWorld, kind: str) -> None:
+    sender, data = TusSender(world.house), DISGUISED[kind]
     where = "/data/models/Lora"
-    answer = quick(
+    answer = assert_quick(
         lambda: sender.create(len(data), body=data, folder=where, filename="evil.safetensors"), 3
     )
     if answer.status_code == 201 and data:
         url = answer.headers["Location"]
         assert sender.head(url).status_code >= 400
-    refused(quick(lambda: world.ask("PUT", f"/dav{where}/dav.safetensors", data=data), 3))
+    assert_refused(
+        assert_quick(lambda: world.ask("PUT", f"/dav{where}/dav.safetensors", data=data), 3)
+    )
     names = os.listdir(world.house.data_dir / "models" / "Lora")
     assert names == ["style.safetensors"]
 
 
-def test_41_a_million_tensors_cost_little(world: World) -> None:
+def test_41_a_million_tensors_cost_little(world: AttackWorld) -> None:
     text = b"{" + b",".join(
         b'"t%d":{"dtype":"F16","shape":[0],"data_offsets":[0,0]}' % n for n in range(500_000)
     ) + b"}"  # fmt: skip
     data = header(text)
     where = "/dav/data/models/Lora/many.safetensors"
-    refused(quick(lambda: world.ask("PUT", where, data=data), 10, 3))
+    assert_refused(assert_quick(lambda: world.ask("PUT", where, data=data), 10, 3))
     assert not (world.house.data_dir / "models/Lora/many.safetensors").exists()
 
 
-def test_61_and_31_a_refused_dav_body_leaves_no_staged_bytes(world: World) -> None:
-    refused(world.ask("PUT", "/dav/data/models/Lora/x.safetensors", data=SECRET))
+def test_61_and_31_a_refused_dav_body_leaves_no_staged_bytes(world: AttackWorld) -> None:
+    assert_refused(world.ask("PUT", "/dav/data/models/Lora/x.safetensors", data=SECRET))
     left = list((world.house.data_dir / ".uploads").rglob("data"))
     assert left == []
     assert world.ask("GET", UPLOADS).get_json() == {"uploads": []}
 
 
-def test_bytes_is_the_type_of_pieces(sender: Sender) -> None:
+def test_bytes_is_the_type_of_pieces(sender: TusSender) -> None:
     headers = {**TUS, "Upload-Offset": "0", "Content-Type": "application/json"}
-    url = sender.begun()
+    url = sender.begin()
     assert sender.client.patch(url, headers=headers, data=b"x").status_code == 415
     assert BYTES == "application/offset+octet-stream"

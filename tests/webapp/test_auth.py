@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from webapp import secret
-from webapp.auth import credentials
+from webapp.access import secret
+from webapp.access.auth import build_credentials
 from webapp.queues.contracts import Frame
 
 TOKEN = "s3cret-token"
@@ -107,11 +107,11 @@ def test_login_itself_is_refused_to_other_origins(guarded: Any) -> None:
 
 
 def test_a_changed_password_ends_the_session(build: Any) -> None:
-    house = build(credentials("one"))
+    house = build(build_credentials("one"))
     client = house.client()
     client.post("/login", data={"password": "one"})
     cookie = client.get_cookie("session")
-    other = build(credentials("two"))
+    other = build(build_credentials("two"))
     other.app.config["SECRET_KEY"] = house.app.config["SECRET_KEY"]
     late = other.client()
     late.set_cookie("session", cookie.value)
@@ -146,7 +146,7 @@ def test_names_of_this_machine_are_answered(house: Any, host: str) -> None:
 
 
 def test_insecure_answers_under_every_name(build: Any) -> None:
-    house = build(credentials(None, insecure=True))
+    house = build(build_credentials(None, insecure=True))
     headers = {"Host": "sd.example.com"}
     assert house.client().get("/sdapi/v1/samplers", headers=headers).status_code == 200
 
@@ -172,7 +172,7 @@ def test_login_leads_nowhere_else(guarded: Any, target: str, location: str) -> N
 @pytest.mark.parametrize("tls", [False, True])
 def test_the_cookie_is_secure_under_tls(build: Any, tls: bool) -> None:
     certificate = Path("cert.pem") if tls else None
-    house = build(credentials(TOKEN), tls_certfile=certificate)
+    house = build(build_credentials(TOKEN), tls_certfile=certificate)
     cookie = house.client().post("/login", json={"token": TOKEN}).headers["Set-Cookie"]
     flags = {part.strip() for part in cookie.split(";")[1:]}
     assert {"HttpOnly", "SameSite=Lax"} <= flags
@@ -192,7 +192,7 @@ def test_the_cookie_is_secure_under_tls(build: Any, tls: bool) -> None:
 )
 def test_origins_by_pattern(build: Any, origin: str, let_in: bool) -> None:
     house = build(
-        credentials(TOKEN),
+        build_credentials(TOKEN),
         cors_allow_origins=("http://named.example",),
         cors_allow_origins_regex=r"https://(.*\.)?app\.example",
     )
@@ -205,7 +205,7 @@ def test_origins_by_pattern(build: Any, origin: str, let_in: bool) -> None:
 
 def test_callers_see_their_own_jobs_alone(build: Any) -> None:
     users = (("ann", "pw1"), ("bob", "pw2"))
-    house = build(credentials(TOKEN, users), working=False)
+    house = build(build_credentials(TOKEN, users), working=False)
     house.store.put(Frame(id="1" * 32, kind="generate", body=b"", owner="ann", tags={"task": "t1"}))
     headers = {"ann": basic("ann", "pw1"), "bob": basic("bob", "pw2"), "owner": TOKEN}
     seen = {

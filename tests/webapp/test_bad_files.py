@@ -14,12 +14,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from generator.models.kinds import SHELVES
+from generator.models.kinds import FOLDERS_BY_KIND
 from tests.generator.models.test_pickle_bounds import PICKLES, zipped
-from tests.waiting import wait_until
+from tests.wait import wait_until
 from tests.webapp.web_process import WebProcess
 
-FOLDERS = tuple(folder for shelf in SHELVES.values() for folder in shelf.made)
+FOLDERS = tuple(folder for shelf in FOLDERS_BY_KIND.values() for folder in shelf.created)
 NOT_UTF8 = b"\xc9\xf1bad.safetensors"
 MEMORY = 300 << 20  # bytes that the web process takes for all of it, its own 120 among them
 LISTS = (
@@ -217,13 +217,13 @@ def test_what_comes_later_is_seen_and_hashed(service: WebProcess) -> None:
         loras = listed(service, "/sdapi/v1/loras")
         return hashed and any(one["name"] == "later" for one in loras)  # type: ignore[attr-defined]
 
-    wait_until(names, told="the watcher or the hashing thread is dead")
+    wait_until(names, message="the watcher or the hashing thread is dead")
 
     def found() -> bool:
         _, body = get(service, "/api/files/search?q=later")
         return b"later.safetensors" in body
 
-    wait_until(found, told="the index of files is dead")
+    wait_until(found, message="the index of files is dead")
 
 
 def test_all_of_it_takes_no_memory(service: WebProcess) -> None:

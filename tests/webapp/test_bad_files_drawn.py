@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import save_file
 
-from tests.waiting import joined, wait_until
+from tests.wait import join_thread, wait_until
 from tests.webapp.test_bad_files import BAD, EMBEDDINGS
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def test_an_interrupt_is_heard_while_a_prompt_is_made_ready(service: "Service") 
         told = client.get("/sdapi/v1/progress?skip_current_image=true").get_json()
         return bool(told["state"]["job"])
 
-    wait_until(busy, told="the job did not begin")
+    wait_until(busy, message="the job did not begin")
     client.post("/sdapi/v1/interrupt")
-    joined(drawing)
+    join_thread(drawing)
     assert answers == [200]

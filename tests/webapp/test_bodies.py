@@ -15,8 +15,8 @@ import pytest
 from gunicorn.http.body import Body, ChunkedReader, LengthReader
 from gunicorn.http.unreader import SocketUnreader
 
-from webapp import bodies
-from webapp.bodies import from_socket
+from webapp.http import request_body
+from webapp.http.request_body import socket_source
 
 CONTENT = random.Random(7).randbytes(3_000_000)
 Pair = tuple[socket.socket, socket.socket]
@@ -64,7 +64,7 @@ def environ_of(server: socket.socket, length: int, early: bytes = b"") -> dict[s
 
 
 def taken(environ: dict[str, Any], room: int) -> bytes:
-    source, memory = from_socket(environ), memoryview(bytearray(room))
+    source, memory = socket_source(environ), memoryview(bytearray(room))
     assert source is not None
     found = bytearray()
     while count := source(memory):
@@ -95,7 +95,7 @@ def test_a_body_that_came_with_the_headers_and_the_next_request_behind_it(pair: 
 def test_what_is_there_is_handed_over_though_more_is_announced(pair: Pair) -> None:
     client, server = pair
     client.sendall(CONTENT[:1000])
-    source, memory = from_socket(environ_of(server, 5000)), memoryview(bytearray(5000))
+    source, memory = socket_source(environ_of(server, 5000)), memoryview(bytearray(5000))
     assert source is not None
     assert source(memory) == 1000  # the test would hang here
     client.sendall(CONTENT[1000:1500])
@@ -108,7 +108,7 @@ def test_what_is_there_is_handed_over_though_more_is_announced(pair: Pair) -> No
 
 def test_a_trickle_is_handed_over_now_and_then(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     client, server = pair
-    monkeypatch.setattr(bodies, "A_MOMENT", 0.05)
+    monkeypatch.setattr(request_body, "GATHER_SECONDS", 0.05)
     stop = threading.Event()
 
     def trickle() -> None:
@@ -118,7 +118,7 @@ def test_a_trickle_is_handed_over_now_and_then(pair: Pair, monkeypatch: pytest.M
 
     sender = threading.Thread(target=trickle)
     sender.start()
-    source = from_socket(environ_of(server, 1 << 30))
+    source = socket_source(environ_of(server, 1 << 30))
     assert source is not None
     assert 0 < source(memoryview(bytearray(1 << 20))) < 10_000
     stop.set()
@@ -137,9 +137,9 @@ def test_chunks_and_other_bodies_are_left_to_the_server() -> None:
     with client, server:
         unreader = SocketUnreader(server)
         chunked = Body(ChunkedReader(None, unreader))
-        assert from_socket({"gunicorn.socket": server, "wsgi.input": chunked}) is None
-        assert from_socket({"wsgi.input": Body(LengthReader(unreader, 5))}) is None
+        assert socket_source({"gunicorn.socket": server, "wsgi.input": chunked}) is None
+        assert socket_source({"wsgi.input": Body(LengthReader(unreader, 5))}) is None
         begun = Body(LengthReader(unreader, 5))
         begun.buf.write(b"0")
-        assert from_socket({"gunicorn.socket": server, "wsgi.input": begun}) is None
-    assert from_socket({}) is None
+        assert socket_source({"gunicorn.socket": server, "wsgi.input": begun}) is None
+    assert socket_source({}) is None

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from filebrowser.access.gate import Root, open_parent, open_place, parse_path
 from filebrowser.errors import NotAllowed, NotHere
-from filebrowser.gate import Root, locate, open_place, parent_of
-from webapp.browsing import roots_of
-from webapp.config import Config, UnknownFlag, parse
+from webapp.files.file_access import roots_of
+from webapp.settings.config import Config, UnknownFlag, parse
 
 
 def root_named(config: Config, name: str) -> Root:
@@ -84,43 +84,43 @@ def test_secrets_are_nowhere(config: Config, path: str) -> None:
     roots = roots_of(config)
     for way in (f"data/{path}", f"srv/data/{path}"):
         with pytest.raises(NotHere):
-            locate(way, roots)
+            parse_path(way, roots)
 
 
 def test_what_lies_beside_secrets_is_there(config: Config) -> None:
     for path in ("data/certs/cert.pem", "srv/data/a.txt", "models", "ro"):
-        os.close(open_place(locate(path, roots_of(config))))
+        os.close(open_place(parse_path(path, roots_of(config))))
 
 
 def test_a_tree_in_something_hidden_is_empty(config: Config) -> None:
     with pytest.raises(NotHere):
-        locate("state/token", roots_of(config))
+        parse_path("state/token", roots_of(config))
 
 
 @pytest.mark.parametrize("path", ["data/extensions/x", "srv/data/extensions/one/x", "code/x"])
 def test_code_is_sealed_by_every_way(config: Config, path: str) -> None:
     with (
         pytest.raises(NotAllowed),
-        parent_of(locate(path, roots_of(config))),
+        open_parent(parse_path(path, roots_of(config))),
     ):
         pass
 
 
 @pytest.mark.parametrize("path", ["srv/data", "data/models", "data/certs", "data", "ro/x"])
 def test_what_holds_secrets_stays_where_it_is(config: Config, path: str) -> None:
-    assert not locate(path, roots_of(config)).writable
+    assert not parse_path(path, roots_of(config)).writable
 
 
 def test_new_things_may_lie_beside_secrets(config: Config) -> None:
     for path in ("srv/data/new", "data/certs/new.pem", "data/models/x", "models/x", "srv/y"):
-        assert locate(path, roots_of(config)).writable
+        assert parse_path(path, roots_of(config)).writable
 
 
 def test_links_to_trees_hide_the_same(config: Config, tmp_path: Path) -> None:
     (tmp_path / "way").symlink_to(tmp_path / "srv")
     linked = Config(config.data_dir, browse_roots=(("way", tmp_path / "way", True),))
     with pytest.raises(NotHere):
-        locate("way/data/.easel/token", roots_of(linked))
+        parse_path("way/data/.easel/token", roots_of(linked))
 
 
 def test_state_that_lies_elsewhere_is_hidden_there(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_state_that_lies_elsewhere_is_hidden_there(tmp_path: Path) -> None:
     (tmp_path / "data" / ".easel").symlink_to(tmp_path / "state")
     config = Config(tmp_path / "data", browse_roots=(("all", tmp_path, True),))
     with pytest.raises(NotHere):
-        locate("all/state/token", roots_of(config))
+        parse_path("all/state/token", roots_of(config))
 
 
 def test_what_the_system_forbids_is_403(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_what_the_system_forbids_is_403(house: Any, monkeypatch: pytest.MonkeyPa
     def forbidden(*_: Any, **__: Any) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("filebrowser.copying.os.mkdir", forbidden)
+    monkeypatch.setattr("filebrowser.operations.copy_tree.os.mkdir", forbidden)
     made = house.client().post("/api/files/folder", json={"path": "/data/new"})
     assert made.status_code == 403
     assert "data/new" in made.get_json()["detail"]

@@ -13,8 +13,8 @@ import requests
 import torch
 from PIL import Image
 
-from tests.waiting import PATIENCE
-from tests.webapp.listening import painting
+from tests.wait import TIMEOUT
+from tests.webapp.easel_server import serve_easel
 
 SMALL: dict[str, Any] = {"width": 64, "height": 64, "steps": 1, "prompt": "a house", "seed": 7}
 
@@ -23,7 +23,7 @@ SMALL: dict[str, Any] = {"width": 64, "height": 64, "steps": 1, "prompt": "a hou
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where it answers."""
     torch.set_num_threads(1)
-    with painting(tmp_path_factory.mktemp("easel") / "data", plugged=True) as (_, address):
+    with serve_easel(tmp_path_factory.mktemp("easel") / "data", plugged=True) as (_, address):
         yield address
 
 
@@ -38,7 +38,7 @@ def picture() -> str:
 def post(url: str, path: str, body: object, **headers: str) -> requests.Response:
     """An answer, of whatever status."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return requests.post(f"{url}/{path}", data=data, headers=headers, timeout=PATIENCE)
+    return requests.post(f"{url}/{path}", data=data, headers=headers, timeout=TIMEOUT)
 
 
 def comments(answer: requests.Response) -> str:
@@ -86,7 +86,7 @@ def test_options_of_other_programs_are_ignored(url: str) -> None:
     answer = post(url, "sdapi/v1/options", {**foreign, "jpeg_quality": 77})
     assert (answer.status_code, answer.json()) == (200, None)
     assert "forge_preset" in answer.headers["X-Easel-Ignored"]
-    options = requests.get(f"{url}/sdapi/v1/options", timeout=PATIENCE).json()
+    options = requests.get(f"{url}/sdapi/v1/options", timeout=TIMEOUT).json()
     assert options["jpeg_quality"] == 77
     assert "forge_preset" not in options
     assert post(url, "sdapi/v1/options", {"no_such_option": 1}).status_code == 422
@@ -142,10 +142,10 @@ def test_null_in_override_settings(url: str) -> None:
         ["CLIP_stop_at_last_layers", "eta_noise_seed_delta", "tiling", "samples_format", "sd_vae"]
     )
     assert draw(url, override_settings=nulls) == ""
-    before = requests.get(f"{url}/sdapi/v1/options", timeout=PATIENCE).json()
+    before = requests.get(f"{url}/sdapi/v1/options", timeout=TIMEOUT).json()
     kept = {"override_settings": nulls, "override_settings_restore_afterwards": False}
     assert draw(url, **kept) == ""
-    after = requests.get(f"{url}/sdapi/v1/options", timeout=PATIENCE).json()
+    after = requests.get(f"{url}/sdapi/v1/options", timeout=TIMEOUT).json()
     assert after == before
 
 
@@ -180,7 +180,7 @@ def test_null_for_numbers_that_take_none(url: str, picture: str) -> None:
 
 
 def test_config_lists_upscalers_and_loras(url: str) -> None:
-    found = requests.get(f"{url}/config", timeout=PATIENCE).json()["components"]
+    found = requests.get(f"{url}/config", timeout=TIMEOUT).json()["components"]
     lists = {each["props"]["elem_id"]: each["props"]["choices"] for each in found}
     assert {"Latent", "Lanczos"} <= set(lists["txt2img_hr_upscaler"])
     lists["setting_sd_lora"].remove("")  # aiyabot does, and fails where it is not there

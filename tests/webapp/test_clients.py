@@ -11,8 +11,8 @@ import requests
 import torch
 from PIL import Image
 
-from tests.waiting import PATIENCE
-from tests.webapp.listening import painting
+from tests.wait import TIMEOUT
+from tests.webapp.easel_server import serve_easel
 
 SMALL: dict[str, Any] = {"width": 64, "height": 64, "steps": 2, "prompt": "a red house", "seed": 7}
 
@@ -25,11 +25,11 @@ class Client:
 
     def get(self, path: str, status: int = 200) -> Any:
         """The JSON that a path answers."""
-        return self.checked(requests.get(f"{self.url}/{path}", timeout=PATIENCE), status)
+        return self.checked(requests.get(f"{self.url}/{path}", timeout=TIMEOUT), status)
 
     def post(self, path: str, body: Any = None, status: int = 200) -> Any:
         """The JSON that a path answers to a body."""
-        answer = requests.post(f"{self.url}/{path}", json=body, timeout=PATIENCE)
+        answer = requests.post(f"{self.url}/{path}", json=body, timeout=TIMEOUT)
         return self.checked(answer, status)
 
     @staticmethod
@@ -43,7 +43,7 @@ class Client:
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A client of a whole Easel."""
     torch.set_num_threads(1)
-    with painting(tmp_path_factory.mktemp("easel") / "data") as (_, url):
+    with serve_easel(tmp_path_factory.mktemp("easel") / "data") as (_, url):
         yield Client(url)
 
 

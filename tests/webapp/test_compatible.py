@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from webapp.auth import credentials
+from webapp.access.auth import build_credentials
 
 TOKEN = "s3cret-token"
 
@@ -140,7 +140,7 @@ def test_usage_is_the_disk_s(house: Any, tree: Path) -> None:
 
 
 def test_x_auth_takes_the_token(build: Any) -> None:
-    house = build(credentials(TOKEN))
+    house = build(build_credentials(TOKEN))
     for headers, status in (({"X-Auth": TOKEN}, 200), ({"X-Auth": "wrong"}, 401), ({}, 401)):
         answer = house.client().get("/api/resources/data", headers=headers)
         assert answer.status_code == status

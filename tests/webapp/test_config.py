@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from webapp.config import Config, UnknownFlag, parse
 from webapp.documentation import PAGES
-from webapp.flags import FLAGS
+from webapp.settings.config import Config, UnknownFlag, parse
+from webapp.settings.flags import FLAGS
 
 VENDOR = (
     "--listen --port 8000 --skip-version-check --no-hashing --no-download-sd-model "
@@ -39,7 +39,7 @@ def test_every_flag_of_a1111_is_known(goldens: Path) -> None:
 
 
 def test_table_and_config_agree() -> None:
-    working = {flag.field for flag in FLAGS if flag.works}
+    working = {flag.field for flag in FLAGS if flag.is_supported}
     assert working <= {field.name for field in fields(Config)}
     names = [name for flag in FLAGS for name in (flag.name, *flag.aliases)]
     assert len(names) == len(set(names))

@@ -11,13 +11,13 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.plugins.making import make_plugin
-from tests.waiting import PATIENCE
+from tests.plugins.plugin_files import make_plugin
+from tests.wait import TIMEOUT
 from tests.webapp.web_process import WebProcess, web_process
-from webapp.content_policy import NOTHING, policy_of
+from webapp.http.content_policy import EMPTY_POLICY, policy_of
 
 WEB = """
-from plugins.nouns import Reply, Route
+from plugins.api import Reply, Route
 
 class Plugin:
     def __init__(self, home):
@@ -83,10 +83,10 @@ def test_pages_run_what_stands_in_them_alone(web: WebProcess, path: str) -> None
 
 
 def test_a_request_that_is_none_is_answered_with_a_policy(web: WebProcess) -> None:
-    with socket.create_connection(("127.0.0.1", web.port), timeout=PATIENCE) as line:
+    with socket.create_connection(("127.0.0.1", web.port), timeout=TIMEOUT) as line:
         line.sendall(b"NONSENSE\r\n\r\n")
         answer = line.makefile("rb").read()
-    assert f"{POLICY}: {NOTHING}".encode() in answer
+    assert f"{POLICY}: {EMPTY_POLICY}".encode() in answer
 
 
 @pytest.mark.parametrize("name", ["tab.js", "tab.mjs", "a.css", "p.png", "sub/x.js"])

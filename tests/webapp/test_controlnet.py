@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from generator.hooks import Silence
-from generator.releasing import Releaser
+from generator.hooks import NullListener
+from generator.job.output_filter import OutputFilter
 from generator.request import ControlUnit
-from tests.waiting import PATIENCE
-from webapp import detecting
-from webapp.queues.frames import DETECT, DETECTIONS, DetectionJob
+from tests.wait import TIMEOUT
+from webapp.queues.frames import DETECT, DETECTIONS, QueuedDetection
+from webapp.worker import detection
 
-FREE = Releaser(Silence())
+FREE = OutputFilter(NullListener())
 ADDRESSES = {
     "version": "version",
     "settings": "settings",
@@ -103,10 +103,10 @@ def test_detect_goes_through_the_queue(build: Any) -> None:
         target=lambda: answers.append(house.client().post("/controlnet/detect", json=body))
     )
     asking.start()
-    lease = house.store.take("test", (), PATIENCE)
+    lease = house.store.take("test", (), TIMEOUT)
     assert lease.frame.kind == DETECT
     house.store.answer(
-        lease, detecting.detected(DETECTIONS.validate_json(lease.frame.body), FREE), 0.0
+        lease, detection.detect_maps(DETECTIONS.validate_json(lease.frame.body), FREE), 0.0
     )
     asking.join()
     (answer,) = answers
@@ -120,7 +120,7 @@ def test_detect_goes_through_the_queue(build: Any) -> None:
 
 def test_what_is_to_be_repainted_is_shown_half_transparent() -> None:
     unit = ControlUnit("inpaint_only", image=picture(), mask=picture(colour="white"))
-    answer = json.loads(detecting.detected(DetectionJob((unit,)), FREE).body)
+    answer = json.loads(detection.detect_maps(QueuedDetection((unit,)), FREE).body)
     image = Image.open(io.BytesIO(base64.b64decode(answer["images"][0])))
     assert image.getpixel((0, 0)) == (255, 0, 0, 128)
 

@@ -11,24 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from filebrowser.database import Database, Layout
-from filebrowser.index.schema import prepare
-from filebrowser.jobstore import JobStore
+from filebrowser.database import FileDatabase, FileDatabaseSchema
+from filebrowser.index.schema import prepare_database
+from filebrowser.operations.job_store import FileJobStore
 from filebrowser.shares.store import ShareStore
 from generator.models.hashes import HashCache, Hashes
 from plugins.host import mark_hung, read_hung
-from plugins.nsfw_censor.audit import note as note_withheld
-from plugins.pace.book import Book
-from tests.waiting import wait_until
+from plugins.nsfw_censor.audit import count_withheld as note_withheld
+from plugins.pace.records import PaceRecords
+from tests.wait import wait_until
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.app import create_app
-from webapp.browsing import roots_of
-from webapp.config import Config
-from webapp.plugin_tools import Offers
-from webapp.queues.sqlite import SqliteStore
-from webapp.receipts import Receipt
-from webapp.services import build
-from webapp.uploading import uploads_of
+from webapp.files.file_access import roots_of
+from webapp.files.upload_policy import uploads_of
+from webapp.plugins.plugin_catalogue import PluginCatalogue
+from webapp.queues.sqlite.store import SqliteStore
+from webapp.services import build_services
+from webapp.settings.config import Config
+from webapp.worker.save_journal import SaveJournal
 
 DATABASES = ("queue.db", "files.db", "file-jobs.db", "shares.db", "hashes.db")
 
@@ -166,23 +166,23 @@ def hash_one(path: Path) -> None:
 
 
 def ask_jobs(path: Path) -> None:
-    with closing(JobStore(path)) as jobs:
-        assert jobs.of("ann") == []
+    with closing(FileJobStore(path)) as jobs:
+        assert jobs.jobs_of("ann") == []
 
 
 def ask_shares(path: Path) -> None:
     with closing(ShareStore(path)) as shares:
-        assert shares.of("ann") == ()
+        assert shares.shares_of("ann") == ()
 
 
 def ask_pace(path: Path) -> None:
-    with closing(Book(path.parent)) as book:
+    with closing(PaceRecords(path.parent)) as book:
         book.add_failure("x")
 
 
 USES: dict[str, Callable[[Path], object]] = {
     "queue.db": lambda path: SqliteStore(path).close(),
-    "files.db": prepare,
+    "files.db": prepare_database,
     "file-jobs.db": ask_jobs,
     "shares.db": ask_shares,
     "hashes.db": hash_one,
@@ -211,13 +211,15 @@ def test_every_database_is_made_anew(
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(tmp_path / "a.db", Layout("CREATE TABLE IF NOT EXISTS t (n INTEGER, x TEXT);"))
+def database(tmp_path: Path) -> Iterator[FileDatabase]:
+    made = FileDatabase(
+        tmp_path / "a.db", FileDatabaseSchema("CREATE TABLE IF NOT EXISTS t (n INTEGER, x TEXT);")
+    )
     yield made
     made.close()
 
 
-def test_damage_that_shows_in_use_is_mended_at_once(database: Database) -> None:
+def test_damage_that_shows_in_use_is_mended_at_once(database: FileDatabase) -> None:
     def fill(rows: sqlite3.Connection) -> None:
         rows.executemany("INSERT INTO t VALUES (?, ?)", [(n, "x" * 500) for n in range(200)])
 
@@ -232,7 +234,7 @@ def test_damage_that_shows_in_use_is_mended_at_once(database: Database) -> None:
     database.call(fill)
 
 
-def test_a_file_of_before_is_taken_up_and_few_copies_are_kept(database: Database) -> None:
+def test_a_file_of_before_is_taken_up_and_few_copies_are_kept(database: FileDatabase) -> None:
     rows = sqlite3.connect(database.path)
     rows.execute("CREATE TABLE t (n INTEGER, x TEXT)")
     rows.execute("INSERT INTO t VALUES (7, 'x')")
@@ -253,14 +255,16 @@ DAMAGED_JSON = ("", "[1]", "7", "{", '{"a": 1}', "[" * 100_000, '{"a": {"b": []}
 def test_notes_that_are_damaged_count_for_nothing(tmp_path: Path, text: str) -> None:
     for name in ("plugins-offered.json", "plugins-hung.json"):
         (tmp_path / name).write_text(text)
-    Offers(tmp_path).remember([("sampler", "Own", "mine")])
-    assert Offers(tmp_path).of("sampler", "own") == "mine"
+    PluginCatalogue(tmp_path).remember([("sampler", "Own", "mine")])
+    assert PluginCatalogue(tmp_path).plugin_for("sampler", "own") == "mine"
     mark_hung(tmp_path, "slow", "a hook")
     assert "slow" in read_hung(tmp_path)
-    Receipt.of(tmp_path, "job").place(b"a", lambda: (tmp_path / "a.png", "/a.png"))
+    SaveJournal.for_job(tmp_path, "job").reserve(b"a", lambda: (tmp_path / "a.png", "/a.png"))
     (note,) = (tmp_path / "saved").iterdir()
     note.write_text(text)
-    again = Receipt.of(tmp_path, "job").place(b"a", lambda: (tmp_path / "b.png", "/b.png"))
+    again = SaveJournal.for_job(tmp_path, "job").reserve(
+        b"a", lambda: (tmp_path / "b.png", "/b.png")
+    )
     assert again.url == "/b.png"
 
 
@@ -289,7 +293,7 @@ def test_small_state_that_is_damaged_does_not_stop_a_start(tmp_path: Path, kind:
     for name in SMALL:
         (tmp_path / name).touch()
         DAMAGE[kind](tmp_path / name)
-    services = build(Config(tmp_path, listen=True, host="0.0.0.0"))
+    services = build_services(Config(tmp_path, listen=True, host="0.0.0.0"))
     try:
         client = create_app(services).test_client()
         owner = {"Authorization": f"Bearer {services.credentials.token.reveal()}"}

@@ -9,11 +9,11 @@ import pytest
 
 from tests.generator.describing.tiny_describers import make_captioner, make_tagger
 from tests.parity.service import Service
-from tests.waiting import PATIENCE
+from tests.wait import TIMEOUT
 from tests.webapp.test_extras import encoded
 from webapp.errors import json_answer
 from webapp.queues.contracts import Lease
-from webapp.queues.frames import QUESTIONS
+from webapp.queues.frames import INTERROGATIONS
 
 URL = "/sdapi/v1/interrogate"
 
@@ -90,7 +90,7 @@ def test_options_say_how(build: Any) -> None:
         }
     )
     lease = asked(house)
-    question = QUESTIONS.validate_json(lease.frame.body)
+    question = INTERROGATIONS.validate_json(lease.frame.body)
     assert (question.caption.beams, question.caption.shortest, question.caption.longest) == (
         3,
         5,
@@ -106,7 +106,7 @@ def asked(house: Any) -> Lease:
     """The frame of a question that nobody answers; its asker leaves."""
     asking = threading.Thread(target=ask, args=(house.client(), "deepdanbooru"))
     asking.start()
-    lease = house.store.take("test", (), PATIENCE)
+    lease = house.store.take("test", (), TIMEOUT)
     assert lease is not None
     house.store.answer(lease, json_answer(200, {"caption": ""}), 0.0)
     asking.join()

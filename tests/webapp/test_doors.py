@@ -12,14 +12,14 @@ from generator.models.registry import Folders, Registry
 from tests.webapp.conftest import write_checkpoint, write_model
 from tests.webapp.test_img2img import MASK, PICTURE
 from webapp.errors import InvalidFields, Refused
-from webapp.options_table import OPTIONS
-from webapp.queues.frames import GenerationJob, decode, encode
-from webapp.requests.accepting import accept
-from webapp.requests.fields import DrawingBody, read
-from webapp.requests.given import MOST_REMARKS, Given
+from webapp.queues.frames import QueuedGeneration, decode_job, encode_job
+from webapp.requests.context import MAX_REMARKS, RequestContext
+from webapp.requests.fields import GenerationBody, read_body
 from webapp.requests.img2img import Img2Img
+from webapp.requests.translate import translate_body
 from webapp.requests.txt2img import Txt2Img
-from webapp.settings import DEFAULTS
+from webapp.settings.option_store import DEFAULTS
+from webapp.settings.options_table import OPTIONS
 
 WORDS = (
     "Euler", "DPM++ 2M Karras", "karras", "painter", "Latent", "Lanczos", "None", "", "nope",
@@ -50,13 +50,13 @@ SETTINGS = st.dictionaries(
     st.sampled_from([option.name for option in OPTIONS]) | st.text(max_size=5), SCALARS, max_size=3
 )
 ANYTHING = SCALARS | st.lists(SCALARS, max_size=3) | SCRIPTS | SETTINGS
-BASES: dict[type[DrawingBody], dict[str, Any]] = {
+BASES: dict[type[GenerationBody], dict[str, Any]] = {
     Txt2Img: {"enable_hr": True, "denoising_strength": 0.5},
     Img2Img: {"init_images": [PICTURE], "mask": MASK},
 }
 
 
-def changes(model: type[DrawingBody]) -> st.SearchStrategy[dict[str, Any]]:
+def changes(model: type[GenerationBody]) -> st.SearchStrategy[dict[str, Any]]:
     """A few fields with fitting and unfitting values."""
     fields = dict.fromkeys(model.model_fields, ANYTHING)
     fields |= {"alwayson_scripts": SCRIPTS, "override_settings": SETTINGS}
@@ -65,12 +65,12 @@ def changes(model: type[DrawingBody]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Given:
+def service(tmp_path_factory: pytest.TempPathFactory) -> RequestContext:
     """A service with two models."""
     folder: Path = tmp_path_factory.mktemp("data")
     write_checkpoint(folder / "models/Stable-diffusion/painter.safetensors")
     write_model(folder / "models/ControlNet/lines.safetensors")
-    return Given(DEFAULTS, Registry(Folders.under(folder)))
+    return RequestContext(DEFAULTS, Registry(Folders.under(folder)))
 
 
 @pytest.mark.parametrize("model", [Txt2Img, Img2Img])
@@ -81,23 +81,23 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Given:
 )
 @given(data=st.data())
 def test_a_body_is_taken_whole_or_refused(
-    service: Given, model: type[DrawingBody], data: st.DataObject
+    service: RequestContext, model: type[GenerationBody], data: st.DataObject
 ) -> None:
     body = {**BASES[model], **data.draw(changes(model))}
     try:
-        accepted = accept(read(model, body), service)
+        accepted = translate_body(read_body(model, body), service)
     except (InvalidFields, Refused, BadRequest):
         event("refused")
         return
     event("taken")
-    job = GenerationJob(accepted.request, accepted.body.route, accepted.echo)
-    assert decode(encode(job)).request == accepted.request
+    job = QueuedGeneration(accepted.request, accepted.body.route, accepted.echo)
+    assert decode_job(encode_job(job)).request == accepted.request
 
 
 def test_of_thousands_of_remarks_the_first_are_told(tmp_path: Path) -> None:
-    told = Given(DEFAULTS, Registry(Folders.under(tmp_path)))
+    told = RequestContext(DEFAULTS, Registry(Folders.under(tmp_path)))
     for number in range(3000):
-        told.tell(f"field{number} is not read.")
-    assert len(told.remarks) == MOST_REMARKS + 1
+        told.add_remark(f"field{number} is not read.")
+    assert len(told.remarks) == MAX_REMARKS + 1
     assert told.remarks[0] == "field0 is not read."
     assert told.remarks[-1].startswith("More of this request")

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import EVERY, PATIENCE, exit_code, result_of, wait_until
+from tests.wait import POLL_SECONDS, TIMEOUT, exit_code, result_of, wait_until
 from tests.webapp.conftest import write_checkpoint
 from tests.webapp.test_supervisor import ROOT, group_of
-from webapp.draining import announce, drains, withdraw
 from webapp.queues.contracts import Frame
-from webapp.queues.sqlite import SqliteStore
+from webapp.queues.drain import announce_drain, is_draining, withdraw_drain
+from webapp.queues.sqlite.store import SqliteStore
 
 PROGRAM = Path(__file__).with_name("drained_easel.py")
 
@@ -51,7 +51,7 @@ class Easel:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data)
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
                 return answer.status, dict(answer.headers), json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), json.loads(error.read())
@@ -109,11 +109,11 @@ def test_sigterm_finishes_what_runs_and_keeps_what_waits(easel: Easel, data: Pat
     assert len(body["images"]) == 1
     assert exit_code(easel.process) == 0
     assert easel.store.depth().waiting == 1
-    frame = easel.store.waiting()[0]
+    frame = easel.store.list_frames()[0]
     again = Easel(data)
     try:
         wait_until(lambda: again.store.depth().waiting == 0)
-        answer = wait_until(lambda: again.store.wait(frame.id, EVERY))
+        answer = wait_until(lambda: again.store.wait(frame.id, POLL_SECONDS))
         assert answer.status == 200
     finally:
         again.process.terminate()
@@ -138,15 +138,15 @@ def test_what_is_no_request_is_answered_with_an_id(easel: Easel) -> None:
 def test_an_earlier_supervisors_words_are_over(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "queue.db")
     mine = {"EASEL_SUPERVISOR": str(os.getpid())}
-    assert not drains(store, mine)
-    announce(store)
-    assert drains(store, mine)
-    assert not drains(store, {"EASEL_SUPERVISOR": "1"})
-    assert not drains(store, {})
-    withdraw(store)
-    assert not drains(store, mine)
+    assert not is_draining(store, mine)
+    announce_drain(store)
+    assert is_draining(store, mine)
+    assert not is_draining(store, {"EASEL_SUPERVISOR": "1"})
+    assert not is_draining(store, {})
+    withdraw_drain(store)
+    assert not is_draining(store, mine)
     store.put(Frame("f", "generate", b""))
-    assert (store.depth().waiting, store.runs("f")) == (1, False)
+    assert (store.depth().waiting, store.is_running("f")) == (1, False)
     store.take("w", (), 0)
-    assert (store.depth().waiting, store.runs("f")) == (0, True)
+    assert (store.depth().waiting, store.is_running("f")) == (0, True)
     store.close()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from webapp.eas import Place, Status, locate, split
 from webapp.errors import Refused
+from webapp.requests.eas import EasStatus, SaveFolder, locate, split_extras
 
 SMALL = {"prompt": "girls", "width": 64, "height": 64, "steps": 2, "seed": 1146644551}
 MOUNT = "/code/stable-diffusion-webui/data-oss"
@@ -67,7 +67,7 @@ def test_a_stopped_request_says_so(house: Any) -> None:
     whole = house.draw
     house.draw = lambda job: replace(whole(job), stopped=True)
     facts = house.txt2img(request(save_dir="outputs")).get_json()["parameters"]
-    assert facts["status"] == Status.INTERRUPTED == 1
+    assert facts["status"] == EasStatus.INTERRUPTED == 1
     assert facts["image_url"]
 
 
@@ -93,7 +93,7 @@ def test_refusals_are_told_in_the_vendors_form_too(house: Any, change: dict[str,
     body = answer.get_json()
     assert {"detail", "images", "parameters", "info"} <= set(body)
     facts = body["parameters"]
-    assert (facts["id_task"], facts["status"]) == ("7", Status.REFUSED)
+    assert (facts["id_task"], facts["status"]) == ("7", EasStatus.REFUSED)
     assert facts["error_msg"]
     assert (facts["image_url"], facts["seed"], facts["total_time"]) == ("", "", 0)
 
@@ -254,30 +254,30 @@ def test_patterns_of_names_stay_inside_and_hide_nothing(house: Any, pattern: str
 @pytest.mark.parametrize(
     ("save_dir", "place"),
     [
-        ("outputs", Place("outputs", "/mnt/a")),
-        ("outputs/", Place("outputs", "/mnt/a")),
-        ("./outputs//x", Place("outputs/x", "/mnt/a")),
-        ("/mnt/a/b", Place("b", "/mnt/a")),
-        ("/mnt/a/", Place("", "/mnt/a")),
-        ("/mnt/a-2/b", Place("b", "/mnt/a-2")),
-        ("//mnt//a//b", Place("b", "/mnt/a")),
+        ("outputs", SaveFolder("outputs", "/mnt/a")),
+        ("outputs/", SaveFolder("outputs", "/mnt/a")),
+        ("./outputs//x", SaveFolder("outputs/x", "/mnt/a")),
+        ("/mnt/a/b", SaveFolder("b", "/mnt/a")),
+        ("/mnt/a/", SaveFolder("", "/mnt/a")),
+        ("/mnt/a-2/b", SaveFolder("b", "/mnt/a-2")),
+        ("//mnt//a//b", SaveFolder("b", "/mnt/a")),
     ],
 )
-def test_places(tmp_path: Path, save_dir: str, place: Place) -> None:
+def test_places(tmp_path: Path, save_dir: str, place: SaveFolder) -> None:
     assert locate(save_dir, tmp_path, ("/mnt/a", "/mnt/a-2")) == place
 
 
 def test_the_data_directorys_own_path_is_a_mount(tmp_path: Path) -> None:
-    assert locate(f"{tmp_path}/outputs", tmp_path, ()) == Place("outputs", str(tmp_path))
+    assert locate(f"{tmp_path}/outputs", tmp_path, ()) == SaveFolder("outputs", str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["Seed", "sampler", "refiner", "Hypertile", "extra options"])
 def test_harmless_scripts_are_tolerated(name: str) -> None:
-    assert split({name: {"args": [True]}}) is None
+    assert split_extras({name: {"args": [True]}}) is None
 
 
 def test_empty_extras_are_none() -> None:
-    assert split({}) is None
-    assert split({"save_dir": None}) is None
+    assert split_extras({}) is None
+    assert split_extras({"save_dir": None}) is None
     with pytest.raises(Refused, match="a string"):
-        split({"uid": True})
+        split_extras({"uid": True})

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from tests.webapp.web_process import WebProcess, web_process
-from webapp.guesses import TRIES
+from webapp.access.login_throttle import MAX_FAILURES
 
 OWNER, READER = "owner-token-of-this-test", "reader-token-of-this-test"
 EMPTY: dict[str, dict[str, Any]] = {
@@ -50,7 +50,7 @@ def test_empty_ones_lock_nobody_out(served: WebProcess) -> None:
         lambda: ask(served, "GET", "/api/usage", headers={"X-Auth": ""}),
         lambda: ask(served, "PROPFIND", "/dav/data/", headers=basic("", "")),
     ]
-    for _ in range(TRIES + 2):
+    for _ in range(MAX_FAILURES + 2):
         for name, body in EMPTY.items():
             assert ask(served, "POST", "/login", **body).status_code == 401, name
         assert [door().status_code for door in doors] == [401] * len(doors)
@@ -76,7 +76,7 @@ def test_who_is_known_is_answered(served: WebProcess, name: str) -> None:
 def test_a_right_token_is_let_in_while_guesses_wait(served: WebProcess) -> None:
     login = ask(served, "POST", "/login", json={"username": "bob", "password": "pw-of-bob"})
     cookie = dict([login.headers["Set-Cookie"].partition(";")[0].split("=", 1)])
-    for _ in range(TRIES + 2):
+    for _ in range(MAX_FAILURES + 2):
         wrong = ask(served, "POST", "/login", json={"token": "wrong-wrong-wrong"})
         other = ask(served, "POST", "/login", json={"username": "bob", "password": "wrong"})
     assert (wrong.status_code, other.status_code) == (429, 429)
@@ -104,13 +104,13 @@ def test_an_empty_form_of_a_share_is_no_guess(served: WebProcess) -> None:
     owner = {"Authorization": OWNER}
     made = ask(served, "POST", "/api/files/shares", json=body, headers=owner)
     at = "/s/" + made.json()["url"].rpartition("/s/")[2]
-    for _ in range(TRIES + 2):
+    for _ in range(MAX_FAILURES + 2):
         assert ask(served, "POST", at, data={"password": ""}).status_code == 401
         assert ask(served, "POST", at).status_code == 401
     right = ask(served, "POST", at, data={"password": "open-sesame"})
     assert right.status_code == 303
     cookie = dict([right.headers["Set-Cookie"].partition(";")[0].split("=", 1)])
-    for _ in range(TRIES):
+    for _ in range(MAX_FAILURES):
         assert ask(served, "POST", at, data={"password": "wrong"}).status_code == 401
     assert ask(served, "POST", at, data={"password": "wrong"}).status_code == 429
     assert ask(served, "POST", at, data={"password": "wrong"}, cookies=cookie).status_code == 303

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.webapp.sending import Sender
 from tests.webapp.tus_client import BYTES, TUS
-from webapp.auth import ENDED
+from tests.webapp.tus_in_process import TusSender
+from webapp.access.auth import REVOKED_KEY
+from webapp.access.revoked_logins import LOGIN_SECONDS, RevokedLogins
 from webapp.routes import events
 from webapp.routes.files import uploads as upload_routes
-from webapp.sessions import LASTS, Ended
 
 MIB = 1 << 20
 
@@ -44,7 +44,7 @@ def test_55_a_copy_of_the_cookie_ends_with_the_login(guarded: Any) -> None:
 def test_55_an_end_outlives_a_restart(guarded: Any) -> None:
     client, cookie = logged_in(guarded)
     client.post("/logout")
-    guarded.app.extensions[ENDED] = Ended(guarded.app.extensions[ENDED].path)
+    guarded.app.extensions[REVOKED_KEY] = RevokedLogins(guarded.app.extensions[REVOKED_KEY].path)
     assert with_cookie(guarded, cookie).get("/api/session").status_code == 401
 
 
@@ -74,12 +74,12 @@ class Leaving(io.BytesIO):
 def test_55_a_running_upload_ends_with_its_login(
     guarded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload_routes, "STILL_ALLOWED", -1.0)  # looked at with every block
+    monkeypatch.setattr(upload_routes, "RIGHTS_CHECK_SECONDS", -1.0)  # looked at with every block
     (guarded.data_dir / "outputs").mkdir(exist_ok=True)
     client, cookie = logged_in(guarded)
-    sender = Sender(guarded)
+    sender = TusSender(guarded)
     sender.client = with_cookie(guarded, cookie)
-    url, size = sender.begun(length=16 * MIB), 16 * MIB
+    url, size = sender.begin(length=16 * MIB), 16 * MIB
     body = Leaving(size, lambda: client.post("/logout"))
     headers = {**TUS, "Content-Type": BYTES, "Upload-Offset": "0", "Content-Length": str(size)}
     answer = sender.client.patch(url, headers=headers, input_stream=body)
@@ -92,12 +92,12 @@ def test_ends_are_kept_as_long_as_a_cookie_lasts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "new" / "ended"
-    Ended(path).end("a")
+    RevokedLogins(path).revoke("a")
     with path.open("a") as file:
         file.write("17000")  # cut short by a crash
-    assert "a" in Ended(path)
-    assert "b" not in Ended(path)
+    assert "a" in RevokedLogins(path)
+    assert "b" not in RevokedLogins(path)
     assert path.stat().st_mode & 0o777 == 0o600
-    later = Ended(path).times["a"] + LASTS + 1
-    monkeypatch.setattr("webapp.sessions.time.time", lambda: later)
-    assert "a" not in Ended(path)
+    later = RevokedLogins(path).times["a"] + LOGIN_SECONDS + 1
+    monkeypatch.setattr("webapp.access.revoked_logins.time.time", lambda: later)
+    assert "a" not in RevokedLogins(path)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from generator.pictures.saving import encode
+from generator.pictures.picture_files import encode_picture
 from tests.webapp.conftest import pretend, write_model
 
 
 def encoded(width: int = 8, height: int = 8, text: str | None = None, form: str = "png") -> str:
     """A grey picture as base64."""
-    data = encode(Image.new("RGB", (width, height), (90, 90, 90)), form, text)
+    data = encode_picture(Image.new("RGB", (width, height), (90, 90, 90)), form, text)
     return base64.b64encode(data).decode()
 
 

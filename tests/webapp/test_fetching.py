@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from tests.waiting import EVERY, LOOKS, PATIENCE
+from tests.wait import MAX_POLLS, POLL_SECONDS, TIMEOUT
 from webapp.errors import Refused
-from webapp.fetching import FetchRules, fetch, is_link, is_public
+from webapp.http.url_fetch import FetchRules, fetch, is_link, is_public
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"),)
-HERE = FetchRules(allowed=LOOPBACK, seconds=PATIENCE)
+HERE = FetchRules(allowed=LOOPBACK, seconds=TIMEOUT)
 Handler = Callable[[socket.socket], None]
 
 
@@ -43,7 +43,7 @@ def listening(handler: Handler, host: str = "127.0.0.1") -> Iterator[Listener]:
                 except TimeoutError:
                     continue
                 with caller:
-                    caller.settimeout(PATIENCE)
+                    caller.settimeout(TIMEOUT)
                     found.visits.append(caller.recv(65536))
                     with suppress(OSError):  # the fetcher hung up, as it may
                         handler(caller)
@@ -108,7 +108,7 @@ LOCAL = (
 @pytest.mark.parametrize("link", LOCAL)
 def test_loopback_is_refused_in_every_spelling_and_never_contacted(link: str) -> None:
     with listening(answer(PNG)) as server, pytest.raises(Refused, match=r"^image_link: "):
-        fetch(link.format(port=server.port), "image_link", FetchRules(seconds=PATIENCE))
+        fetch(link.format(port=server.port), "image_link", FetchRules(seconds=TIMEOUT))
     assert server.visits == []
 
 
@@ -194,14 +194,14 @@ def test_a_sender_that_drips_is_cut_off_in_time(dripping: str) -> None:
         caller.sendall(b"HTTP/1.1 200 OK\r\n")
         if dripping == "body":
             caller.sendall(b"Content-Type: image/png\r\n\r\n")
-        for _ in range(LOOKS):
+        for _ in range(MAX_POLLS):
             dripped.append(caller.sendall(b"x"))
-            time.sleep(EVERY)
+            time.sleep(POLL_SECONDS)
 
     dripped: list[None] = []
     with listening(drip) as server, pytest.raises(Refused, match="within"):
         fetch(f"http://127.0.0.1:{server.port}/", "image_link", replace(HERE, seconds=0.4))
-    assert len(dripped) < LOOKS / 2  # the fetcher hung up long before the end
+    assert len(dripped) < MAX_POLLS / 2  # the fetcher hung up long before the end
 
 
 def test_fetching_can_be_turned_off() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from webapp.auth import Credentials
+from webapp.access.auth import Credentials
 
 LIST, MOVE, COPY = "/api/files", "/api/files/move", "/api/files/copy"
 

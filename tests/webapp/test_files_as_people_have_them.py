@@ -16,8 +16,8 @@ import pytest
 import requests
 from PIL import Image
 
-from tests.waiting import PATIENCE, wait_until
-from tests.webapp.tus_client import BYTES, TUS, told
+from tests.wait import TIMEOUT, wait_until
+from tests.webapp.tus_client import BYTES, TUS, encode_metadata
 from tests.webapp.web_process import WebProcess, web_process
 
 IN_2017 = 1_501_588_800  # 1 August, noon, UTC
@@ -34,7 +34,7 @@ class Client:
 
     def ask(self, method: str, path: str, want: int = 200, **given: Any) -> requests.Response:
         answer = self.session.request(
-            method, self.process.url + path, timeout=PATIENCE, allow_redirects=False, **given
+            method, self.process.url + path, timeout=TIMEOUT, allow_redirects=False, **given
         )
         assert answer.status_code == want, (method, path, answer.status_code, answer.text[:300])
         return answer
@@ -50,7 +50,7 @@ class Client:
         return {entry["name"] for entry in told["entries"]}
 
     def upload(self, name: str, want: int = 201, data: bytes = b"x", **more: str) -> Any:
-        meta = told(folder="/data/up", filename=name, **more)
+        meta = encode_metadata(folder="/data/up", filename=name, **more)
         headers = {**TUS, "Upload-Length": str(len(data)), "Upload-Metadata": meta}
         return self.ask(
             "POST", UPLOADS, want, data=data, headers={**headers, "Content-Type": BYTES}
@@ -62,7 +62,7 @@ class Client:
         return self.ask("POST", UPLOADS, 201, data=data, headers=headers).headers["Location"]
 
     def join(self, parts: list[str], name: str, want: int = 201) -> Any:
-        meta = told(folder="/data/joined", filename=name)
+        meta = encode_metadata(folder="/data/joined", filename=name)
         headers = {**TUS, "Upload-Concat": f"final;{' '.join(parts)}", "Upload-Metadata": meta}
         return self.ask("POST", UPLOADS, want, headers=headers)
 
@@ -406,7 +406,7 @@ def test_either_form_finds_a_file_at_every_door(client: Client) -> None:
             assert packed.namelist() == [name]
             whole = client.post("shares", path="/data/either")["id"]
             assert client.get(f"/s/{whole}/content?path={quote(asked)}")[1:4] == b"PNG"
-            meta = told(folder="/data/either", filename=asked)
+            meta = encode_metadata(folder="/data/either", filename=asked)
             begun = {**TUS, "Upload-Length": "1", "Upload-Metadata": meta}
             client.ask("POST", UPLOADS, 409, headers=begun)
 

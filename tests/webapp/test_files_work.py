@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from filebrowser import texts
-from tests.waiting import PATIENCE, wait_until
+from filebrowser import text_files
+from tests.wait import TIMEOUT, wait_until
 
 TEXT, ARCHIVE = "/api/files/text", "/api/files/archive"
 
@@ -137,14 +137,14 @@ def test_of_two_who_save_at_once_one_is_told(
     """The file changes between the look at it and the trade: it is traded back."""
     client, query = house.client(), {"path": "/data/outputs/empty.txt"}
     etag = client.get(TEXT, query_string=query).get_json()["etag"]
-    trade = texts.exchange
+    trade = text_files.exchange_names
 
     def late(*spots: Any) -> None:
         if (tree / "empty.txt").read_bytes() == b"":
             (tree / "empty.txt").write_text("theirs")
         trade(*spots)
 
-    monkeypatch.setattr(texts, "exchange", late)
+    monkeypatch.setattr(text_files, "exchange_names", late)
     put = client.put(
         TEXT, query_string=query, json={"text": "mine"}, headers={"If-Match": f'"{etag}"'}
     )
@@ -210,12 +210,12 @@ def test_a_zip_is_taken_apart_into_a_folder(house: Any, tree: Path) -> None:
 def test_a_big_copy_is_a_job_that_can_be_ended(
     house: Any, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.routes.files.verbs.PATIENCE", 0.05)
+    monkeypatch.setattr("webapp.routes.files.operations.WAIT_SECONDS", 0.05)
     gate = threading.Event()
     pump = os.copy_file_range
 
     def slowly(*args: Any) -> int:
-        gate.wait(PATIENCE)
+        gate.wait(TIMEOUT)
         return pump(*args)
 
     monkeypatch.setattr(os, "copy_file_range", slowly)

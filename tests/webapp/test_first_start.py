@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from webapp import first_start
-from webapp.config import Config
-from webapp.places import CannotUse
+from webapp.settings import first_start
+from webapp.settings.config import Config
+from webapp.settings.data_dir import CannotUse
 
 
 def config(data_dir: Path, **given: Any) -> Config:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from safetensors.torch import load
 
-from tests.webapp.tus_client import BYTES, TUS, told
-from webapp.config import Config
+from tests.webapp.tus_client import BYTES, TUS, encode_metadata
+from webapp.settings.config import Config
 
 if TYPE_CHECKING:
     from tests.parity.service import Service
@@ -26,11 +26,11 @@ CHECKPOINTS = "models/Stable-diffusion"
 
 @pytest.fixture(scope="module")
 def service(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Service"]:
-    from tests.parity.service import lay_out, working
+    from tests.parity.service import copy_models, run_service
 
     data_dir = tmp_path_factory.mktemp("fresh")
     config = Config(data_dir, allow_pickle_upload=True, watch="off")
-    with working(data_dir, lay_out(goldens, data_dir), config) as running:
+    with run_service(data_dir, copy_models(goldens, data_dir), config) as running:
         assert running.post("/sdapi/v1/options", {"sd_vae": "Automatic"}).status == 200
         yield running
 
@@ -80,7 +80,7 @@ def test_a_vae_beside_the_checkpoint_counts_at_once(service: "Service", parts: P
 
 
 def upload_by_tus(service: "Service", name: str, content: bytes) -> None:
-    meta = told(folder="/data/embeddings", filename=name)
+    meta = encode_metadata(folder="/data/embeddings", filename=name)
     headers = {**TUS, "Upload-Length": str(len(content)), "Upload-Metadata": meta}
     answer = service.client.post(
         "/api/files/uploads", headers={**headers, "Content-Type": BYTES}, data=content

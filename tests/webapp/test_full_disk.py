@@ -22,11 +22,11 @@ from PIL import Image
 
 from generator.hooks import Watch
 from generator.request import Generation, GenerationRequest, Progress, Stop
-from tests.waiting import PATIENCE, joined, result_of, wait_until
+from tests.wait import TIMEOUT, join_thread, result_of, wait_until
 from tests.webapp.test_worker import Bench, generation, stepping
 from tests.webapp.web_process import WebProcess, web_process
-from webapp.queues.ballast import BALLAST_BYTES
-from webapp.vigil import png
+from webapp.queues.sqlite.ballast_file import BALLAST_BYTES
+from webapp.worker.lease_keeper import encode_png
 
 DISK = 48 * 2**20
 Reply = tuple[int, dict[str, Any]]
@@ -74,7 +74,7 @@ def asked(web: WebProcess, path: str, body: object) -> Reply:
         web.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -123,7 +123,9 @@ def test_a_disk_that_fills_in_mid_job_is_told_to_its_caller(
     fill(disk)  # what was freed is gone as well
     ballast.unlink(missing_ok=True)
     fill(disk)
-    large = base64.b64encode(png(noise(1000))).decode()  # more than the queue's file has room for
+    large = base64.b64encode(
+        encode_png(noise(1000))
+    ).decode()  # more than the queue's file has room for
     status, body = asked(web, "/sdapi/v1/img2img", {"init_images": [large], "steps": 2})
     assert (status, body["error"]) == (507, "QueueFull")
     assert "not stored" in body["detail"]
@@ -136,7 +138,7 @@ def test_a_disk_that_fills_in_mid_job_is_told_to_its_caller(
 
 
 def test_a_job_is_stopped_on_a_full_disk(disk: Path, web: WebProcess, bench: Bench) -> None:
-    wait_until(bench.store.database.ballast.make)
+    wait_until(bench.store.database.ballast.allocate)
     seen: list[Stop] = []
     bench.engine.act = stepping(bench, seen)
     bench.thread.start()
@@ -174,4 +176,4 @@ def test_without_room_for_any_answer_the_worker_waits_for_some(
     assert status == 507
     assert "Free some space" in body["detail"]
     bench.worker.draining.set()
-    joined(bench.thread)
+    join_thread(bench.thread)

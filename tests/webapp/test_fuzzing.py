@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from generator.request import Generation
 from tests.webapp.conftest import pretend
-from webapp.queues.frames import GenerationJob
+from webapp.queues.frames import QueuedGeneration
 
 schemathesis = pytest.importorskip("schemathesis", reason="make test installs schemathesis")
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")
@@ -24,7 +24,7 @@ FITTING, UNFIT = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMo
 FEW = {FITTING: 12, UNFIT: 8}  # tries a route in the suite
 
 
-def small(job: GenerationJob) -> Generation:
+def small(job: QueuedGeneration) -> Generation:
     """One picture of 8 x 8, whatever was asked for."""
     request = replace(job.request, width=8, height=8, batches=1, batch_size=1)
     return pretend(replace(job, request=request))

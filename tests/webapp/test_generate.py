@@ -12,7 +12,7 @@ from PIL import Image
 from generator.errors import ModelUnreadable
 from generator.pictures.embedded_text import read_infotext
 from generator.request import Generation, GenerationRequest, Picture
-from tests.plugins.making import make_plugin
+from tests.plugins.plugin_files import make_plugin
 from tests.webapp.conftest import write_checkpoint
 from webapp import generate
 

@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 
-from webapp.auth import credentials
-from webapp.guesses import TRIES, TRIES_OF_ALL, WINDOW, Guesses, Known, Throttle
-from webapp.secret import Secret
+from webapp.access.auth import build_credentials
+from webapp.access.login_throttle import (
+    MAX_FAILURES,
+    MAX_FAILURES_OF_ALL,
+    WINDOW,
+    FailureCounter,
+    LoginThrottle,
+    RecentSuccesses,
+)
+from webapp.access.secret import Secret
 
 TOKEN = "s3cret-token"
 
@@ -16,7 +23,7 @@ TOKEN = "s3cret-token"
 @pytest.fixture(autouse=True)
 def _one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """All guesses fall into one window, however slow the machine is."""
-    monkeypatch.setattr("webapp.guesses.monotonic", lambda: 1000.0)
+    monkeypatch.setattr("webapp.access.login_throttle.monotonic", lambda: 1000.0)
 
 
 def basic(name: str, password: str) -> str:
@@ -50,15 +57,15 @@ DOORS: dict[str, Any] = {
 
 @pytest.mark.parametrize("door", DOORS)
 def test_56_ten_wrong_ones_and_no_more(guarded: Any, door: str) -> None:
-    answers = [DOORS[door](guarded) for _ in range(TRIES + 2)]
-    assert [answer.status_code for answer in answers] == [401] * TRIES + [429] * 2
+    answers = [DOORS[door](guarded) for _ in range(MAX_FAILURES + 2)]
+    assert [answer.status_code for answer in answers] == [401] * MAX_FAILURES + [429] * 2
     assert 0 < int(answers[-1].headers["Retry-After"]) <= WINDOW
 
 
 @pytest.mark.parametrize("last", ["Basic", "WebDAV", "the login, a name"])
 def test_56_guesses_at_one_door_count_at_all(guarded: Any, last: str) -> None:
     doors = [DOORS[name] for name in ("Basic", "WebDAV", "the login, a name")]
-    for number in range(TRIES):
+    for number in range(MAX_FAILURES):
         assert doors[number % 3](guarded).status_code == 401
     assert DOORS[last](guarded).status_code == 429
     right = {"username": "ann", "password": "pw1"}
@@ -67,7 +74,7 @@ def test_56_guesses_at_one_door_count_at_all(guarded: Any, last: str) -> None:
 
 
 def test_56_right_ones_of_others_are_let_in(guarded: Any) -> None:
-    for _ in range(TRIES + 5):
+    for _ in range(MAX_FAILURES + 5):
         asked(guarded, Authorization=basic("ann", "no"))
         asked(guarded, Authorization="Bearer nothing")
     assert asked(guarded, Authorization=basic("bob", "pw2")).status_code == 200
@@ -78,7 +85,7 @@ def test_56_right_ones_of_others_are_let_in(guarded: Any) -> None:
 
 @pytest.mark.parametrize("header", [TOKEN, f"Bearer {TOKEN}", basic("x", TOKEN)])
 def test_56_who_polls_with_the_token_is_never_slowed(guarded: Any, header: str) -> None:
-    for number in range(3 * TRIES):
+    for number in range(3 * MAX_FAILURES):
         asked(guarded, Authorization=f"Bearer nothing-{number}")
         asked(guarded, Authorization=basic("x", "no"))
         assert asked(guarded, Authorization=header).status_code == 200
@@ -87,7 +94,7 @@ def test_56_who_polls_with_the_token_is_never_slowed(guarded: Any, header: str) 
 def test_56_who_has_come_in_stays(guarded: Any) -> None:
     client = guarded.app.test_client()
     assert client.post("/login", json={"username": "ann", "password": "pw1"}).status_code == 200
-    for _ in range(TRIES + 1):
+    for _ in range(MAX_FAILURES + 1):
         asked(guarded, address="127.0.0.1", Authorization=basic("ann", "no"))
     assert client.get("/api/session").get_json()["user"] == "ann"
 
@@ -97,9 +104,9 @@ def test_56_many_machines_guess_at_one_account(guarded: Any) -> None:
     assert asked(guarded, address=home, Authorization=right).status_code == 200
     found = [
         asked(guarded, address=f"10.0.0.{number}", Authorization=basic("ann", "no")).status_code
-        for number in range(TRIES_OF_ALL + 1)
+        for number in range(MAX_FAILURES_OF_ALL + 1)
     ]
-    assert found == [401] * TRIES_OF_ALL + [429]
+    assert found == [401] * MAX_FAILURES_OF_ALL + [429]
     assert asked(guarded, address="10.0.1.1", Authorization=right).status_code == 429
     assert asked(guarded, address=home, Authorization=right).status_code == 200
     assert asked(guarded, address="10.0.1.1", Authorization=basic("bob", "pw2")).status_code == 200
@@ -116,7 +123,7 @@ def test_56_unknown_names_look_like_known_ones(
 
     def tried(name: str) -> list[tuple[Any, ...]]:
         found = []
-        for _ in range(TRIES + 1):
+        for _ in range(MAX_FAILURES + 1):
             compared.clear()
             answer = asked(guarded, Authorization=basic(name, "no"))
             wait = "Retry-After" in answer.headers
@@ -127,9 +134,9 @@ def test_56_unknown_names_look_like_known_ones(
 
 
 def test_56_a_short_token_waits_like_a_password(build: Any) -> None:
-    house = build(credentials("short", (("bob", "pw2"),)))
+    house = build(build_credentials("short", (("bob", "pw2"),)))
     assert asked(house, Authorization="Bearer short").status_code == 200
-    for number in range(TRIES):  # a name of its own for each guess
+    for number in range(MAX_FAILURES):  # a name of its own for each guess
         assert asked(house, Authorization=basic(f"n{number}", "no")).status_code == 401
     assert asked(house, Authorization="Bearer short").status_code == 429
     assert asked(house, Authorization=basic("new", "short")).status_code == 401  # as a wrong one
@@ -138,7 +145,7 @@ def test_56_a_short_token_waits_like_a_password(build: Any) -> None:
 
 
 def test_56_who_reads_is_told_in_a_page(guarded: Any) -> None:
-    for _ in range(TRIES):
+    for _ in range(MAX_FAILURES):
         logged_in(guarded, username="ann", password="no")
     client = guarded.app.test_client()
     form = {"username": "ann", "password": "pw1"}
@@ -168,8 +175,8 @@ def test_56_shares_count_by_share_and_address(guarded: Any) -> None:
         return answer, client
 
     guest = tried(one, "10.0.0.1", "open sesame")[1]
-    found = [tried(one, "10.0.0.1", f"{number}")[0] for number in range(TRIES + 1)]
-    assert [answer.status_code for answer in found] == [401] * TRIES + [429]
+    found = [tried(one, "10.0.0.1", f"{number}")[0] for number in range(MAX_FAILURES + 1)]
+    assert [answer.status_code for answer in found] == [401] * MAX_FAILURES + [429]
     assert 0 < int(found[-1].headers["Retry-After"]) <= WINDOW
     assert "wait a minute" in found[-1].text
     assert tried(one, "10.0.0.1", "open sesame")[0].status_code == 429
@@ -180,33 +187,33 @@ def test_56_shares_count_by_share_and_address(guarded: Any) -> None:
 
 
 def test_a_throttle_forgets_and_says_when() -> None:
-    throttle = Throttle(tries=2, window=10)
-    throttle.failed("a", now=100)
-    assert throttle.wait("a", now=101) == 0
-    throttle.failed("a", now=104)
-    assert throttle.wait("a", now=105) == 5
-    assert throttle.wait("b", now=105) == 0
-    assert throttle.wait("a", now=111) == 0
-    throttle.failed("a", now=112)
-    assert throttle.wait("a", now=112) == 2
+    throttle = FailureCounter(tries=2, window=10)
+    throttle.add_failure("a", now=100)
+    assert throttle.wait_seconds("a", now=101) == 0
+    throttle.add_failure("a", now=104)
+    assert throttle.wait_seconds("a", now=105) == 5
+    assert throttle.wait_seconds("b", now=105) == 0
+    assert throttle.wait_seconds("a", now=111) == 0
+    throttle.add_failure("a", now=112)
+    assert throttle.wait_seconds("a", now=112) == 2
 
 
 def test_what_is_kept_is_bounded() -> None:
-    throttle, known = Throttle(tries=2, most=3), Known(most=3)
+    throttle, known = FailureCounter(tries=2, most=3), RecentSuccesses(most=3)
     for name in "abcde":
         known.add(name)
         for _ in range(5):
-            throttle.failed(name)
+            throttle.add_failure(name)
     assert {name: len(times) for name, times in throttle.failures.items()} == dict.fromkeys(
         "cde", 2
     )
     assert [name in known for name in "abcde"] == [False, False, True, True, True]
-    assert "a" not in Known(lasting=0.0)
+    assert "a" not in RecentSuccesses(lasting=0.0)
 
 
 def test_a_name_without_end_is_cut() -> None:
-    guesses = Guesses()
-    for number in range(TRIES):
-        guesses.failed("a" * 10_000 + str(number), "10.0.0.1")
-    assert guesses.wait("a" * 10_000, "10.0.0.1") > 0
-    assert max(len(key) for key in guesses.near.failures) < 100
+    guesses = LoginThrottle()
+    for number in range(MAX_FAILURES):
+        guesses.record_failure("a" * 10_000 + str(number), "10.0.0.1")
+    assert guesses.wait_seconds("a" * 10_000, "10.0.0.1") > 0
+    assert max(len(key) for key in guesses.by_address.failures) < 100

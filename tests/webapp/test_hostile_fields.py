@@ -14,13 +14,13 @@ from PIL import Image
 
 from generator.request import Generation
 from tests.webapp.conftest import pretend
-from webapp.options_table import OPTIONS
-from webapp.queues.frames import GenerationJob
+from webapp.queues.frames import QueuedGeneration
 from webapp.requests.extras import ExtrasBatch, ExtrasSingle, PngInfoBody
 from webapp.requests.img2img import Img2Img
 from webapp.requests.txt2img import Txt2Img
-from webapp.routes.controlnet import Detection
+from webapp.routes.controlnet import DetectBody
 from webapp.routes.internal import InfotextBody, TaskQuery
+from webapp.settings.options_table import OPTIONS
 
 TRIES = int(os.environ.get("EASEL_FUZZ", "0"))
 
@@ -49,7 +49,7 @@ ROUTES: dict[str, tuple[dict[str, Any], Any]] = {
     "/sdapi/v1/options": ({}, [option.name for option in OPTIONS]),
     "/controlnet/detect": (
         {"controlnet_module": "canny", "controlnet_input_images": [PICTURE]},
-        Detection.model_fields,
+        DetectBody.model_fields,
     ),
     "/internal/progress": ({"id_task": "a"}, TaskQuery.model_fields),
     "/internal/infotext": ({"infotext": "a\nSteps: 2"}, InfotextBody.model_fields),
@@ -113,7 +113,7 @@ def bodies(path: str) -> st.SearchStrategy[Any]:
     return made | scripted(sound) if "2img" in path else made
 
 
-def small(job: GenerationJob) -> Generation:
+def small(job: QueuedGeneration) -> Generation:
     """One picture of 8 x 8, whatever was asked for."""
     request = replace(job.request, width=8, height=8, batches=1, batch_size=1)
     return pretend(replace(job, request=request))

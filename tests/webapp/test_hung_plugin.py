@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from plugins.finding import SHIPPED
+from plugins.discovery import SHIPPED_FOLDER
 from plugins.manifest import FILE, read_manifest
-from tests.plugins.making import make_plugin
-from tests.waiting import result_of, wait_until
+from tests.plugins.plugin_files import make_plugin
+from tests.wait import result_of, wait_until
 from tests.webapp.conftest import write_checkpoint
 from tests.webapp.test_draining import Easel
 
@@ -33,7 +33,7 @@ def data(tmp_path: Path) -> Path:
     write_checkpoint(data_dir / "models/Stable-diffusion/painter.safetensors")
     make_plugin(data_dir, "deaf", worker=DEAF, hooks="after_save")
     make_plugin(data_dir, "good", worker="@hook\ndef after_save(): pass", hooks="after_save")
-    off = [read_manifest(path.parent).name for path in SHIPPED.glob(f"*/{FILE}")]
+    off = [read_manifest(path.parent).name for path in SHIPPED_FOLDER.glob(f"*/{FILE}")]
     (data_dir / "config.json").write_text(json.dumps({"disabled_extensions": off}))
     return data_dir
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.webapp.test_fetching import answer, listening
 from tests.webapp.test_img2img import PICTURE
-from webapp.config import UnknownFlag, parse
+from webapp.settings.config import UnknownFlag, parse
 
 LOOPBACK = ("127.0.0.1/32",)
 CONTENT = base64.b64decode(PICTURE)

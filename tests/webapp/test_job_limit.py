@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from filebrowser.errors import TooBusy
-from filebrowser.pictures.keeping import Kept
+from filebrowser.pictures.disk_cache import DiskCache
 from generator.errors import CannotSave
 from generator.request import GenerationRequest, Seeds
-from webapp.job_limit import SMALL, JobLimit
 from webapp.queues.contracts import Frame
 from webapp.queues.errors import QueueFull
-from webapp.queues.frames import GenerationJob, Saving
-from webapp.queues.sqlite import SqliteStore
-from webapp.saving import check_spare
+from webapp.queues.frames import QueuedGeneration, SaveOptions
+from webapp.queues.job_limit import UNCHECKED_BYTES, JobLimit
+from webapp.queues.sqlite.store import SqliteStore
+from webapp.worker.image_writer import check_free_space
 
 MORE_THAN_ANY_DISK = 1 << 60
 
@@ -41,7 +41,7 @@ def test_jobs_count_by_caller_and_kind(store: SqliteStore, tmp_path: Path) -> No
 
 
 def test_bytes_of_jobs_count(store: SqliteStore, tmp_path: Path) -> None:
-    limit = JobLimit(9, tmp_path, 0, most_bytes=100)
+    limit = JobLimit(9, tmp_path, 0, max_bytes=100)
     limit.put(store, frame("a", size=60))
     with pytest.raises(TooBusy, match="MiB"):
         limit.put(store, frame("b", size=60))
@@ -52,18 +52,20 @@ def test_large_bodies_leave_the_disk_its_reserve(store: SqliteStore, tmp_path: P
     limit = JobLimit(9, tmp_path, MORE_THAN_ANY_DISK)
     limit.put(store, frame("a"))  # a prompt always finds room
     with pytest.raises(QueueFull, match="--upload-spare"):
-        limit.put(store, frame("b", size=SMALL + 1))
+        limit.put(store, frame("b", size=UNCHECKED_BYTES + 1))
 
 
 def test_saving_and_thumbnails_leave_the_disk_its_reserve(tmp_path: Path) -> None:
-    job = GenerationJob(GenerationRequest("a", Seeds(1)), "txt2img", {}, save=Saving("a", "b"))
-    check_spare(job, tmp_path, 1)
-    job = replace(job, save=Saving("a", "b", spare=MORE_THAN_ANY_DISK))
+    job = QueuedGeneration(
+        GenerationRequest("a", Seeds(1)), "txt2img", {}, save=SaveOptions("a", "b")
+    )
+    check_free_space(job, tmp_path, 1)
+    job = replace(job, save=SaveOptions("a", "b", spare=MORE_THAN_ANY_DISK))
     with pytest.raises(CannotSave, match="--upload-spare"):
-        check_spare(job, tmp_path, 1)
-    kept = Kept(tmp_path / "kept", 2**20, spare=MORE_THAN_ANY_DISK)
+        check_free_space(job, tmp_path, 1)
+    kept = DiskCache(tmp_path / "kept", 2**20, spare=MORE_THAN_ANY_DISK)
     kept.put("name", b"x")
     assert kept.get("name") is None
-    kept = Kept(tmp_path / "kept", 2**20)
+    kept = DiskCache(tmp_path / "kept", 2**20)
     kept.put("name", b"x")
     assert kept.get("name") == b"x"

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.waiting import PATIENCE, wait_until
-from tests.webapp.listening import listening
+from tests.wait import TIMEOUT, wait_until
+from tests.webapp.easel_server import serve_app
 from webapp.errors import json_answer
-from webapp.routes.road import left
+from webapp.routes.submission import has_caller_left
 
 BODY = {"prompt": "a", "width": 64, "height": 64, "force_task_id": "task(mine)"}
 TASK = {"id_task": "task(mine)"}
@@ -36,7 +36,7 @@ def waiting(build: Any) -> Any:
 
 
 def test_a_request_goes_with_its_asker(waiting: Any) -> None:
-    with listening(waiting.app) as url:
+    with serve_app(waiting.app) as url:
         connection = ask_and_hold(url)
         wait_until(waiting.store.waiting)
         connection.close()
@@ -49,11 +49,11 @@ def test_who_leaves_is_noticed_whatever_the_number_of_the_connection() -> None:
     near, far = socket.socketpair()
     high = socket.socket(fileno=os.dup2(near.fileno(), 1500))
     try:
-        assert not left({"gunicorn.socket": high})
+        assert not has_caller_left({"gunicorn.socket": high})
         far.sendall(b"GET / HTTP/1.1")  # the next request waits already
-        assert not left({"gunicorn.socket": high})
+        assert not has_caller_left({"gunicorn.socket": high})
         far.close()
-        assert left({"gunicorn.socket": high})
+        assert has_caller_left({"gunicorn.socket": high})
     finally:
         near.close()
         high.close()
@@ -62,7 +62,7 @@ def test_who_leaves_is_noticed_whatever_the_number_of_the_connection() -> None:
 
 def test_a_followed_request_stays_and_its_answer_is_kept(waiting: Any) -> None:
     client = waiting.client()
-    with listening(waiting.app) as url:
+    with serve_app(waiting.app) as url:
         connection = ask_and_hold(url)
         wait_until(waiting.store.waiting)
         assert client.post("/internal/progress", json=TASK).get_json()["queued"]
@@ -74,7 +74,7 @@ def test_a_followed_request_stays_and_its_answer_is_kept(waiting: Any) -> None:
         }
         told = client.post("/internal/progress", json=TASK).get_json()
         assert (told["queued"], told["completed"]) == (True, False)
-        lease = waiting.store.take("test", (), PATIENCE)
+        lease = waiting.store.take("test", (), TIMEOUT)
         waiting.store.answer(lease, json_answer(200, {"images": ["x"]}), 0.0)
         assert client.post("/internal/progress", json=TASK).get_json()["completed"]
         assert client.post("/internal/answer", json=TASK).get_json() == {"images": ["x"]}

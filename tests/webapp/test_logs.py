@@ -13,7 +13,16 @@ import pytest
 from tests.webapp.test_access import TOKENS, everybody
 from tests.webapp.test_img2img import PICTURE
 from tests.webapp.test_worker import Bench
-from webapp.logs import PLAIN, JsonLines, PlainLines, about, bind, start_log, tagged, unbind
+from webapp.logs import (
+    PLAIN_FORMAT,
+    JsonLines,
+    PlainLines,
+    add_facts,
+    bind,
+    bind_for_block,
+    start_log,
+    unbind,
+)
 from webapp.queues.contracts import Frame
 
 
@@ -24,7 +33,7 @@ class Written:
         self.stream = io.StringIO()
         self.handler = logging.StreamHandler(self.stream)
         self.handler.setFormatter(formatter)
-        self.handler.addFilter(tagged)
+        self.handler.addFilter(add_facts)
 
     @property
     def lines(self) -> list[str]:
@@ -40,7 +49,7 @@ class Written:
 @pytest.fixture(params=["plain", "json"])
 def written(request: pytest.FixtureRequest) -> Iterator[Written]:
     """Everything that is logged meanwhile, down to debug, by whatever library."""
-    written = Written(JsonLines() if request.param == "json" else PlainLines(PLAIN))
+    written = Written(JsonLines() if request.param == "json" else PlainLines(PLAIN_FORMAT))
     root, easel = logging.getLogger(), logging.getLogger("easel")
     before = root.level, easel.level
     root.addHandler(written.handler)
@@ -152,11 +161,11 @@ def test_a_frame_carries_the_id_of_its_request(build: Any) -> None:
 
 def test_a_line_is_one_line() -> None:
     forged = "x\r\n2026-01-01 00:00:00,000 INFO easel: forged\u2028\x1b[31m"
-    for formatter in (PlainLines(PLAIN), JsonLines()):
+    for formatter in (PlainLines(PLAIN_FORMAT), JsonLines()):
         written = Written(formatter)
         log = logging.Logger("easel.test")
         log.addHandler(written.handler)
-        with about(user=forged):
+        with bind_for_block(user=forged):
             log.warning("said %s", forged)
             try:
                 raise ValueError(forged)
@@ -189,7 +198,7 @@ def test_start_log_tags_what_it_writes(capsys: pytest.CaptureFixture[str]) -> No
     before, level = root.handlers[:], root.level
     try:
         log = start_log(as_json=True)
-        with about(job="j"):
+        with bind_for_block(job="j"):
             log.info("here")
         assert json.loads(capsys.readouterr().err)["job"] == "j"
     finally:
@@ -230,7 +239,7 @@ def test_no_secret_is_logged(build: Any, written: Written) -> None:
 
 
 def test_what_libraries_quote_is_masked() -> None:
-    written = Written(PlainLines(PLAIN))
+    written = Written(PlainLines(PLAIN_FORMAT))
     log = logging.Logger("gunicorn.error")
     log.addHandler(written.handler)
     log.warning("Error handling request GET /file=a.png?expires=1&signature=abcdef0123")

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import PATIENCE, result_of, wait_until
+from tests.wait import TIMEOUT, result_of, wait_until
 from tests.webapp.conftest import Builder
 from tests.webapp.test_worker import Engine
-from webapp.auth import credentials
-from webapp.family import SUPERVISOR
+from webapp.access.auth import build_credentials
+from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts import WorkerState
-from webapp.worker import on_device
-from webapp.workloop import Pulse, Worker
+from webapp.worker.loop import HeartbeatThread, Worker
+from webapp.worker.main import device_memory
 
 STOPS = ["server-kill", "server-stop", "server-restart"]
 
@@ -59,9 +59,9 @@ def test_a_workers_report_reaches_the_route(
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (30, 100))
     worker = Worker(
         "cuda:0@here:1", house.store, house.store, Engine(), tmp_path,
-        measure=lambda: {"rss": 5, **on_device("cuda:0")},
+        measure=lambda: {"rss": 5, **device_memory("cuda:0")},
     )  # fmt: skip
-    house.store.heartbeat(Pulse(worker).now())
+    house.store.heartbeat(HeartbeatThread(worker).current_state())
     answer = house.client().get("/sdapi/v1/memory").get_json()
     cuda = answer["cuda"]
     assert cuda["system"] == {"free": 30, "used": 70, "total": 100}
@@ -70,7 +70,7 @@ def test_a_workers_report_reaches_the_route(
     assert cuda["reserved"] == {"current": 11, "peak": 0}
     assert cuda["inactive"] == {"current": 2, "peak": 0}
     assert cuda["events"] == {"retries": 4, "oom": 1}
-    assert on_device("cpu") == {}
+    assert device_memory("cpu") == {}
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_workers_report_reaches_the_route(
 def test_every_worker_hears_of_an_errand(house: Any, route: str, verb: str, title: str) -> None:
     names = ["cpu@here:1", "cpu@here:2"]
     for name in names:
-        house.store.heartbeat(WorkerState(name, 1, "idle", "", "", time.time() + PATIENCE))
+        house.store.heartbeat(WorkerState(name, 1, "idle", "", "", time.time() + TIMEOUT))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(house.client().post, f"/sdapi/v1/{route}-checkpoint")
         for name in names:
@@ -116,9 +116,9 @@ def test_the_service_cannot_be_ended_without_the_flag(house: Any, name: str) -> 
 @pytest.mark.parametrize("name", STOPS)
 def test_only_the_owner_ends_it(build: Builder, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     heard: list[tuple[int, int]] = []
-    monkeypatch.setenv(SUPERVISOR, "4711")
+    monkeypatch.setenv(SUPERVISOR_VARIABLE, "4711")
     monkeypatch.setattr(os, "kill", lambda pid, number: heard.append((pid, number)))
-    guarded = build(credentials("t0ken", (("ann", "pw1"),)), api_server_stop=True)
+    guarded = build(build_credentials("t0ken", (("ann", "pw1"),)), api_server_stop=True)
     ann = guarded.client(authorization="Basic YW5uOnB3MQ==")
     assert ann.post(f"/sdapi/v1/{name}").status_code == 403
     assert heard == []
@@ -127,7 +127,7 @@ def test_only_the_owner_ends_it(build: Builder, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_web_process_by_itself_says_501(build: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(SUPERVISOR, raising=False)
+    monkeypatch.delenv(SUPERVISOR_VARIABLE, raising=False)
     answer = build(api_server_stop=True).client().post("/sdapi/v1/server-stop")
     assert answer.status_code == 501
     assert "by itself" in answer.get_json()["detail"]

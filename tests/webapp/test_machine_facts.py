@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.webapp.conftest import Builder
-from webapp.options_table import OPTIONS
+from webapp.settings.options_table import OPTIONS
 
 
 def test_sysinfo_tells_no_secret(build: Builder) -> None:

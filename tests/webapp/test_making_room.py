@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.wait import wait_until
 from tests.webapp.test_what_callers_use import ask
 from tests.webapp.web_process import WebProcess, web_process
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.plugins.making import make_plugin
-from tests.waiting import PATIENCE, wait_until
+from tests.plugins.plugin_files import make_plugin
+from tests.wait import TIMEOUT, wait_until
 from tests.webapp.web_process import WebProcess, web_process
 
 WEB = """
-from plugins.nouns import Reply, Route
+from plugins.api import Reply, Route
 
 class Plugin:
     def __init__(self, home):
@@ -67,7 +67,7 @@ def ask(server: WebProcess, route: tuple[str, str, dict[str, str]], body: bytes)
     method, path, headers = route
     head = [f"{method} {path} HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked"]
     head += [f"{name}: {value}" for name, value in headers.items()]
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as connection:
         connection.sendall("\r\n".join([*head, "", ""]).encode() + body)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: _received(connection), b""))
@@ -87,7 +87,7 @@ def begin_upload(server: WebProcess) -> tuple[str, str, dict[str, str]]:
         "Upload-Defer-Length: 1\r\nConnection: close\r\nContent-Length: 0\r\n"
         "Upload-Metadata: filename dXAudHh0,folder L2RhdGEvd29yaw==\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as connection:
         connection.sendall(head.encode())
         found = b"".join(iter(lambda: _received(connection), b"")).decode()
     place = found.partition("Location: ")[2].partition("\r\n")[0]
@@ -126,7 +126,7 @@ def test_a_body_that_is_shorter_than_told_is_refused(server: WebProcess, path: s
     kind = "application/x-www-form-urlencoded" if path == "/login" else "application/json"
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
     text = f"{head}Content-Length: 90\r\n\r\n{{"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as connection:
         connection.sendall(text.encode())
         connection.shutdown(socket.SHUT_WR)
         assert _received(connection).startswith(b"HTTP/1.1 400")
@@ -138,7 +138,7 @@ def test_well_formed_chunks_are_read_and_the_connection_goes_on(server: WebProce
     chunks = b"%x;a=b\r\n%s\r\n0\r\nX-Trailer: yes\r\n\r\n" % (len(body), body)
     head = b"POST /plugins/echoes/echo HTTP/1.1\r\nHost: localhost\r\n"
     head += b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as connection:
         for _ in range(2):
             connection.sendall(head + chunks)
             found = b""

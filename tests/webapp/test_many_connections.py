@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import PATIENCE, joined, wait_until
-from tests.webapp.web_process import WebProcess, unchecked, web_process
+from tests.wait import TIMEOUT, join_thread, wait_until
+from tests.webapp.web_process import WebProcess, unverified_context, web_process
 
 FLAGS = ("--max-connections", "700", "--max-connections-per-address", "600")
 SILENT = b""
@@ -54,7 +54,7 @@ def opened(server: WebProcess, count: int, sent: bytes, stack: ExitStack) -> lis
     """Connections that send so much and then nothing."""
     made = []
     for _ in range(count):
-        one = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+        one = socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT)
         stack.callback(one.close)
         one.sendall(sent)
         made.append(one)
@@ -63,7 +63,7 @@ def opened(server: WebProcess, count: int, sent: bytes, stack: ExitStack) -> lis
 
 def asked(server: WebProcess, path: str, method: str = "GET") -> int:
     """The status of a request on a connection of its own."""
-    asking = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    asking = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
     try:
         asking.request(method, path, headers={"Host": "localhost"})
         return asking.getresponse().status
@@ -121,11 +121,11 @@ def test_waiting_draws_leave_threads_for_others_and_have_a_cap(server: WebProces
         for one in made:
             one.shutdown(socket.SHUT_RDWR)
         for reader in readers:
-            joined(reader)
+            join_thread(reader)
 
 
 def test_a_request_that_asks_before_it_sends_is_told_to(server: WebProcess) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as one:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as one:
         one.sendall(
             b"POST /internal/token-count HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
             b"Content-Type: application/json\r\nContent-Length: 19\r\n\r\n"
@@ -137,7 +137,7 @@ def test_a_request_that_asks_before_it_sends_is_told_to(server: WebProcess) -> N
 
 def test_two_requests_in_one_piece_are_both_answered(server: WebProcess) -> None:
     one = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as connection:
         connection.sendall(one + one[:20])
         found = b""
         while b"ok" not in found:
@@ -149,7 +149,7 @@ def test_two_requests_in_one_piece_are_both_answered(server: WebProcess) -> None
 
 
 def test_a_head_without_an_end_is_refused(server: WebProcess) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as one:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as one:
         one.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 140_000)
         assert one.recv(100).startswith(b"HTTP/1.1 431")
 
@@ -160,11 +160,11 @@ def test_half_shaken_hands_hold_no_thread(over_tls: WebProcess) -> None:
             opened(over_tls, 100, sent, stack)
         for _ in range(3):
             with urllib.request.urlopen(
-                f"{over_tls.url}/healthz", context=unchecked(), timeout=PATIENCE
+                f"{over_tls.url}/healthz", context=unverified_context(), timeout=TIMEOUT
             ) as answer:
                 assert answer.status == 200
         talking = http.client.HTTPSConnection(
-            "127.0.0.1", over_tls.port, context=unchecked(), timeout=PATIENCE
+            "127.0.0.1", over_tls.port, context=unverified_context(), timeout=TIMEOUT
         )
         stack.callback(talking.close)
         for size in (2, 200_000, 3):  # short and long bodies on one connection

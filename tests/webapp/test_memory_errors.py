@@ -13,8 +13,8 @@ from generator.errors import BadRequest, ModelUnreadable, WrongArchitecture
 from generator.hooks import Watch
 from generator.request import Generation, GenerationRequest
 from tests.webapp.test_worker import Bench, generation
-from webapp.errors import envelope
-from webapp.memory_errors import memory_error
+from webapp.errors import error_answer
+from webapp.memory_errors import find_memory_error
 
 CUDA = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB. GPU 0 has ...")
 
@@ -60,7 +60,7 @@ OTHERS = (
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_memory_is_told_alike_whoever_noticed(name: str) -> None:
-    answer = envelope(ERRORS[name]())
+    answer = error_answer(ERRORS[name]())
     body = json.loads(answer.body)
     assert (answer.status, body["error"]) == (500, "OutOfMemoryError")
     assert body["detail"] == body["errors"]
@@ -70,7 +70,7 @@ def test_memory_is_told_alike_whoever_noticed(name: str) -> None:
 
 @pytest.mark.parametrize("error", OTHERS, ids=repr)
 def test_other_errors_are_not_taken_for_it(error: Exception) -> None:
-    assert memory_error(error) is None
+    assert find_memory_error(error) is None
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.waiting import PATIENCE, wait_until
+from tests.wait import TIMEOUT, wait_until
 from tests.webapp.web_process import WebProcess, web_process
 
 WIDTH, HEIGHT = 16383, 4095  # 268 MB once decoded
@@ -55,7 +55,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, large: bytes) -> Iterator[W
 
 def post(server: WebProcess, path: str, body: bytes) -> tuple[int, bytes, str | None]:
     """Status, body and Retry-After."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
     try:
         connection.request("POST", path, body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
@@ -65,7 +65,7 @@ def post(server: WebProcess, path: str, body: bytes) -> tuple[int, bytes, str | 
 
 
 def get(server: WebProcess, path: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -130,7 +130,7 @@ def is_503(answer: tuple[int, bytes, str | None]) -> bool:
 
 def test_bodies_share_their_memory(server: WebProcess) -> None:
     """One that is being read holds 15 of 16 MiB: others wait and get 503, small ones do not."""
-    holder = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    holder = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
     holder.putrequest("POST", "/sdapi/v1/png-info")
     holder.putheader("Content-Length", str(15 * MIB))
     holder.endheaders(b'{"image": "')

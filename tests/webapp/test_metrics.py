@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.waiting import PATIENCE
+from tests.wait import TIMEOUT
 from tests.webapp.test_worker import Bench
-from webapp.auth import credentials
-from webapp.metrics import BUCKETS
-from webapp.queues import tallies
+from webapp.access.auth import build_credentials
+from webapp.access.scopes import AccessScope
+from webapp.access.tokens import narrow_tokens
 from webapp.queues.contracts import Answer, Frame, WorkerState
-from webapp.queues.sqlite import SqliteStore
-from webapp.scopes import Scope
-from webapp.tokens import narrow_tokens
+from webapp.queues.sqlite import counters
+from webapp.queues.sqlite.store import SqliteStore
+from webapp.service_metrics import BUCKETS
 
 PAGE = Path(__file__).parents[2] / "docs/metrics.md"
 ROW = re.compile(r"^\| (easel_\w+) \| (\w+) \| ([\w, –]+) \|", re.M)
@@ -40,7 +40,7 @@ def value(found: Any, name: str, **labels: str) -> float | None:
 
 
 def test_a_drawn_picture_is_in_the_figures(build: Any) -> None:
-    house = build(credentials("s3cret-token", (("ann", "pw1"),)))
+    house = build(build_credentials("s3cret-token", (("ann", "pw1"),)))
     owner = {"authorization": "s3cret-token"}
     assert house.txt2img(TINY, **owner).status_code == 200
     assert house.txt2img({**TINY, "steps": "x"}, **owner).status_code == 422
@@ -64,7 +64,7 @@ def test_a_drawn_picture_is_in_the_figures(build: Any) -> None:
 
 def test_the_queue_and_the_workers_are_told(build: Any) -> None:
     house = build(working=False, device="cpu,cuda:0")
-    now = time.time() + PATIENCE  # so that it is lately for as long as the test lasts
+    now = time.time() + TIMEOUT  # so that it is lately for as long as the test lasts
     for name in ("a" * 32, "b" * 32):
         house.store.put(Frame(id=name, kind="generate", body=b""))
     house.store.take("cpu@here:1", (), 0)
@@ -101,7 +101,7 @@ def test_a_worker_counts_what_it_did(tmp_path: Path) -> None:
     bench.answer("second")
     bench.end()
     store = SqliteStore(tmp_path / ".easel" / "queue.db")  # the sums outlive the worker
-    known = {(t.name, tuple(sorted(t.labels.items()))): t.value for t in store.tallies()}
+    known = {(t.name, tuple(sorted(t.labels.items()))): t.value for t in store.counters()}
     store.close()
     whose = (("model", "sd [0123456789]"), ("user", ""))
     assert known[("job_gpu_seconds", whose)] >= 0.1
@@ -112,7 +112,7 @@ def test_a_worker_counts_what_it_did(tmp_path: Path) -> None:
 
 
 def test_labels_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tallies, "MOST", 3)
+    monkeypatch.setattr(counters, "MAX_LABEL_SETS", 3)
     store = SqliteStore(tmp_path / "queue.db")
     for number in range(9):
         name = f"{number}" * 32
@@ -120,7 +120,7 @@ def test_labels_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         lease = store.take("w", (), 0)
         assert lease is not None
         store.answer(lease, Answer(200, b"{}"), 2.0, "m" * 400)
-    waits = [t for t in store.tallies() if t.name == "job_gpu_seconds"]
+    waits = [t for t in store.counters() if t.name == "job_gpu_seconds"]
     store.close()
     assert len(waits) == 4
     assert sum(t.value for t in waits) == 18
@@ -129,8 +129,8 @@ def test_labels_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_metrics_have_a_token_of_their_own(build: Any) -> None:
-    narrow = narrow_tokens(Scope.METRICS, ["metrics-token"])
-    house = build(credentials("s3cret-token", (("ann", "pw1"),), narrow=narrow))
+    narrow = narrow_tokens(AccessScope.METRICS, ["metrics-token"])
+    house = build(build_credentials("s3cret-token", (("ann", "pw1"),), narrow=narrow))
     assert house.client(authorization="Bearer metrics-token").get("/metrics").status_code == 200
     assert house.client(authorization="metrics-token").get("/").status_code == 403
     assert house.client().get("/metrics").status_code == 401

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.webapp.asking_files import Ask, asks
-from tests.webapp.tus_client import BYTES, TUS, told
-from webapp.auth import Credentials
-from webapp.config import parse
+from tests.webapp.file_requests import FileRequest, all_requests
+from tests.webapp.tus_client import BYTES, TUS, encode_metadata
+from webapp.access.auth import Credentials
+from webapp.settings.config import parse
 
 FOLDER = "/data/models/Lora"
 
@@ -59,7 +59,7 @@ def test_folder_move_copy_delete_restore(client: Any, house: Any) -> None:
 def test_uploads_shares_and_the_drive(client: Any, house: Any) -> None:
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc"
     meanings = {"filename": "n.txt", "folder": FOLDER, "sha256": digest, "conflict": "rename"}
-    headers = {**TUS, "Upload-Length": "3", "Upload-Metadata": told(**meanings)}
+    headers = {**TUS, "Upload-Length": "3", "Upload-Metadata": encode_metadata(**meanings)}
     begun = client.post("/api/files/uploads", headers=headers)
     assert begun.status_code == 201
     assert begun.headers["Location"].startswith("/api/files/uploads/")
@@ -85,7 +85,11 @@ def test_all_of_it_is_there_or_nothing(build: Any, words: list[str]) -> None:
     ours = [rule for rule in routes if rule.startswith(("/api/files", "/dav", "/s/", "/api/raw"))]
     assert bool(ours) is there
     if not there:
-        for ask in (*asks(), Ask("GET /s/", "/s/0"), Ask("GET /s/", "/s/0/archive")):
-            answer = client.open(ask.url, method=ask.method, **ask.given)
+        for ask in (
+            *all_requests(),
+            FileRequest("GET /s/", "/s/0"),
+            FileRequest("GET /s/", "/s/0/archive"),
+        ):
+            answer = client.open(ask.url, method=ask.method, **ask.options)
             assert answer.status_code in (404, 405), ask.row
     assert client.get("/sdapi/v1/sd-models").status_code == 200  # the rest is always there

@@ -16,9 +16,9 @@ import requests
 from PIL import Image
 from werkzeug.http import parse_options_header
 
-from filebrowser.archive import safe
-from tests.waiting import PATIENCE, wait_until
-from tests.webapp.tus_client import BYTES, TUS, told
+from filebrowser.archive import safe_name
+from tests.wait import TIMEOUT, wait_until
+from tests.webapp.tus_client import BYTES, TUS, encode_metadata
 from tests.webapp.web_process import WebProcess, web_process
 
 SCRIPTS = """
@@ -65,7 +65,7 @@ class Street:
         # As it is: requests would decode "%7E" and the like.
         request = requests.Request(method, self.url, **given).prepare()
         request.url = f"{self.url}{path}"
-        answer = self.session.send(request, timeout=PATIENCE)
+        answer = self.session.send(request, timeout=TIMEOUT)
         assert answer.status_code == want, (method, path, answer.status_code, answer.text[:300])
         return answer
 
@@ -115,7 +115,7 @@ def nothing_left_open(street: Street) -> Iterator[None]:
     wait_until(
         lambda: street.process.serving.num_fds() <= before and not street.left_open(),
         polls=200,
-        told=f"left open: {street.left_open()}",
+        message=f"left open: {street.left_open()}",
     )
 
 
@@ -160,8 +160,8 @@ def test_what_shows_a_file(street: Street) -> None:
 def test_archives_of_files_and_folders(street: Street) -> None:
     for name, data in TEXTS.items():
         answer = street.get(f"/api/files/archive?path=/data/work/{quote(name, safe='')}")
-        assert named(answer) == f"{safe(name)}.zip"
-        assert unpacked(answer.content) == {safe(name): data}
+        assert named(answer) == f"{safe_name(name)}.zip"
+        assert unpacked(answer.content) == {safe_name(name): data}
     (street.process.data_dir / "猫").mkdir()
     (street.process.data_dir / "猫" / "o.txt").write_bytes(b"o")
     cats = street.ask("POST", "/api/files/shares", json={"path": "/data/猫"}).json()
@@ -175,7 +175,7 @@ def test_archives_of_files_and_folders(street: Street) -> None:
             assert (named(answer), unpacked(answer.content)["猫/o.txt"]) == ("猫.zip", b"o")
     whole = unpacked(street.get("/api/files/archive?path=/data/work").content)
     assert Counter(whole.values()) == Counter([*FILES.values(), b""])
-    exact = {f"work/{safe(name)}" for name in FILES if safe(name) == name}
+    exact = {f"work/{safe_name(name)}" for name in FILES if safe_name(name) == name}
     assert exact <= whole.keys()
 
 
@@ -196,7 +196,7 @@ def test_texts_and_uploads(street: Street) -> None:
             json={"text": data.decode()},
             headers={"If-None-Match": "*"},
         )
-        meta = told(folder="/data/tus", filename=name)
+        meta = encode_metadata(folder="/data/tus", filename=name)
         headers = {**TUS, "Upload-Length": str(len(data)), "Upload-Metadata": meta}
         headers["Content-Type"] = BYTES
         street.ask("POST", "/api/files/uploads", 201, data=data, headers=headers)
@@ -265,7 +265,7 @@ def test_both_forms_of_a_name_are_one(street: Street) -> None:
             street.ask("PUT", f"/dav/data/{part}", 204, data=data)  # no twin beside it
         other = {"NFC": "NFD", "NFD": "NFC"}[data.decode()]
         asked = f"/data/{unicodedata.normalize(other, shown)}"  # type: ignore[arg-type]
-        meta = told(folder=asked.rpartition("/")[0], filename=asked.rpartition("/")[2])
+        meta = encode_metadata(folder=asked.rpartition("/")[0], filename=asked.rpartition("/")[2])
         begun = {**TUS, "Upload-Length": "1", "Upload-Metadata": meta}
         street.ask("POST", "/api/files/uploads", 409, headers=begun)
         street.ask("POST", "/api/files/rename", json={"path": asked, "name": "a.txt"})

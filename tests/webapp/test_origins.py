@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.webapp.web_process import WebProcess, web_process
-from webapp.origins import Origins, is_own
+from webapp.access.cors import AllowedOrigins, is_own
 
 TOKEN = "owner-token-of-this-test"
 EVIL = "https://evil.example"
@@ -65,8 +65,8 @@ def test_our_own_page(origin: str, host: str, secure: bool, own: bool) -> None:
 def test_who_is_trusted_and_who_is_admitted(
     names: tuple[str, ...], pattern: str | None, origin: str, trusted: bool, admitted: bool
 ) -> None:
-    origins = Origins(names, re.compile(pattern) if pattern else None)
-    assert (origins.trust(origin), origins.admit(origin)) == (trusted, admitted)
+    origins = AllowedOrigins(names, re.compile(pattern) if pattern else None)
+    assert (origins.trusts(origin), origins.admits(origin)) == (trusted, admitted)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.waiting import wait_until
+from tests.wait import wait_until
 from tests.webapp.web_process import WebProcess, web_process
 
 OWN = ("models", "models/Lora", "models/Stable-diffusion", "embeddings", "outputs", "extensions")

@@ -46,10 +46,10 @@ def shown(text: str) -> Image.Image:
 @pytest.fixture(scope="module")
 def modelless(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Service"]:
     """A whole Easel that has no models."""
-    from tests.parity.service import working  # brings torch
+    from tests.parity.service import run_service  # brings torch
 
     data_dir = tmp_path_factory.mktemp("easel")
-    with working(data_dir, Registry(Folders.under(data_dir))) as running:
+    with run_service(data_dir, Registry(Folders.under(data_dir))) as running:
         yield running
 
 

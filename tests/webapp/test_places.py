@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from webapp.config import parse
-from webapp.places import CannotUse, check_certificate, prepare
+from webapp.settings.config import parse
+from webapp.settings.data_dir import CannotUse, check_certificate, prepare_data_dir
 
 
 def test_a_full_disk_is_told_and_leaves_no_probe(
@@ -18,7 +18,7 @@ def test_a_full_disk_is_told_and_leaves_no_probe(
     monkeypatch.setattr(os, "fsync", full)
     config = parse(["--data-dir", str(tmp_path)], {})
     with pytest.raises(CannotUse, match="No space left on device"):
-        prepare(config)
+        prepare_data_dir(config)
     assert list(config.easel_dir.iterdir()) == []
 
 
@@ -26,7 +26,7 @@ def test_room_that_was_kept_lets_a_service_start_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = parse(["--data-dir", str(tmp_path)], {})
-    prepare(config)
+    prepare_data_dir(config)
     ballast = config.easel_dir / "ballast"
     ballast.write_bytes(b"room")
 
@@ -35,7 +35,7 @@ def test_room_that_was_kept_lets_a_service_start_on_a_full_disk(
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    prepare(config)
+    prepare_data_dir(config)
     assert not ballast.exists()
 
 

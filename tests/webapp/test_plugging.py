@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from webapp.config import Config
-from webapp.plugging import CENSOR, choice_of
+from webapp.plugins.plugin_factory import CENSOR, read_choice
+from webapp.settings.config import Config
 
 ON, OFF = frozenset({CENSOR}), frozenset[str]()
 
@@ -32,5 +32,5 @@ def test_the_censor_is_required_where_somebody_wants_it(
     enabled: frozenset[str],
     required: frozenset[str],
 ) -> None:
-    choice = choice_of(replace(Config(tmp_path), **flags), options, enabled)
+    choice = read_choice(replace(Config(tmp_path), **flags), options, enabled)
     assert choice.required == required

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from plugins.api import Home, Side
 from plugins.host import Host
-from plugins.nouns import Home, Side
-from tests.plugins.making import make_plugin
+from tests.plugins.plugin_files import make_plugin
 from tests.webapp.conftest import write_model
-from webapp.config import Config
-from webapp.plugging import host_of
-from webapp.settings import Options
+from webapp.plugins.plugin_factory import create_host
+from webapp.settings.config import Config
+from webapp.settings.option_store import OptionStore
 
 WEB = """
-from plugins.nouns import ModelFolder
+from plugins.api import ModelFolder
 
 @hook
 def model_folders():
@@ -102,9 +102,9 @@ def test_a_plugin_that_is_off_lists_nothing(singing: Any) -> None:
 def test_homes_know_the_folders_of_flags(tmp_path: Path) -> None:
     make_plugin(tmp_path, "singer", worker="class Plugin:\n    def __init__(self, home): pass\n")
     config = Config(tmp_path, models_dir=tmp_path / "shared", lora_dirs=(tmp_path / "mine",))
-    options = Options(tmp_path / "config.json")
+    options = OptionStore(tmp_path / "config.json")
     for side in Side:
-        host: Host = host_of(side, config, options, logging.getLogger("easel"))
+        host: Host = create_host(side, config, options, logging.getLogger("easel"))
         home = host.home("singer")
         assert home.models == tmp_path / "shared"
         assert home.folders("lora")[0] == tmp_path / "shared/Lora"

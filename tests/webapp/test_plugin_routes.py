@@ -16,18 +16,18 @@ from typing import Any
 
 import pytest
 
+from plugins.api import Side
 from plugins.host import Choice, Host
-from plugins.nouns import Side
 from tests.conftest import ROOT
-from tests.plugins.making import VERSION, make_plugin
-from tests.waiting import wait_until
-from webapp.auth import credentials
-from webapp.scopes import Scope
-from webapp.tokens import narrow_tokens
-from webapp.workloop import Worker
+from tests.plugins.plugin_files import VERSION, make_plugin
+from tests.wait import wait_until
+from webapp.access.auth import build_credentials
+from webapp.access.scopes import AccessScope
+from webapp.access.tokens import narrow_tokens
+from webapp.worker.loop import Worker
 
 WEB = """
-from plugins.nouns import (
+from plugins.api import (
     Input, ModelFolder, Metric, Part, Reply, Route, Scope, Setting, Slot, Task,
 )
 
@@ -88,7 +88,11 @@ def task(verb, body, tell):
     return {"doubled": body * 2}
 """
 HOOKS = "routes parts settings model_folders metrics task"
-TOKENS = {Scope.OWNER: "owner-token", Scope.READ: "reading-token", Scope.GENERATE: "drawing-token"}
+TOKENS = {
+    AccessScope.OWNER: "owner-token",
+    AccessScope.READ: "reading-token",
+    AccessScope.GENERATE: "drawing-token",
+}
 
 
 def greeter(data_dir: Path, web: str = WEB) -> Path:
@@ -305,16 +309,16 @@ def test_a_panel_reaches_the_request(build: Any) -> None:
 
 def test_who_may_ask(build: Any) -> None:
     narrow = [
-        token for scope in (Scope.READ, Scope.GENERATE)
+        token for scope in (AccessScope.READ, AccessScope.GENERATE)
         for token in narrow_tokens(scope, [TOKENS[scope]])
     ]  # fmt: skip
-    known = credentials(TOKENS[Scope.OWNER], (("ann", "pw1"),), narrow=tuple(narrow))
+    known = build_credentials(TOKENS[AccessScope.OWNER], (("ann", "pw1"),), narrow=tuple(narrow))
     house = build(known)
     greeter(house.data_dir)
-    owner = house.client(authorization=TOKENS[Scope.OWNER])
+    owner = house.client(authorization=TOKENS[AccessScope.OWNER])
     owner.post("/api/plugins/reload")
     user = house.client(authorization="Basic " + base64.b64encode(b"ann:pw1").decode())
-    reader = house.client(authorization=TOKENS[Scope.READ])
+    reader = house.client(authorization=TOKENS[AccessScope.READ])
     assert [c.get("/plugins/greeter/hello").status_code for c in (owner, user, reader)] == [200] * 3
     assert [c.get("/plugins/greeter/teapot").status_code for c in (owner, user, reader)] == [
         418, 418, 403,
@@ -348,7 +352,7 @@ def packed(files: dict[str, str], *entries: tuple[zipfile.ZipInfo, str]) -> byte
 MANIFEST = 'name = "newcomer"\nversion = "1"\nlicence = "MIT"\nhooks = ["routes"]\n'
 CODE = """
 from plugins import hook
-from plugins.nouns import Reply, Route
+from plugins.api import Reply, Route
 @hook
 def routes():
     return [Route("/x", lambda ask: Reply("new"))]
@@ -480,7 +484,7 @@ def test_a_folder_is_copied(build: Any, tmp_path: Path) -> None:
 
 def test_under_listen_nothing_is_installed(build: Any) -> None:
     data = packed({"easel-plugin.toml": MANIFEST, "web.py": CODE})
-    known = credentials("owner-token")
+    known = build_credentials("owner-token")
     closed = build(known, listen=True).client(authorization="owner-token")
     assert closed.post("/api/plugins/install", data=data).status_code == 403
     assert closed.post("/api/plugins/install?folder=/tmp").status_code == 403
@@ -512,7 +516,7 @@ def test_the_worst_plugins_harm_nobody(build: Any) -> None:
 
 def test_the_web_process_has_no_torch_for_plugins() -> None:
     code = (
-        "from plugins.importing import refuse_for_good; refuse_for_good()\n"
+        "from plugins.part_loader import refuse_for_good; refuse_for_good()\n"
         "try:\n    import torch\nexcept ImportError as error:\n    print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

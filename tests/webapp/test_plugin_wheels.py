@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.plugins.making import make_plugin
+from tests.plugins.plugin_files import make_plugin
 
 MANIFEST = 'name = "newcomer"\nversion = "1"\nlicence = "MIT"\nhooks = ["routes"]\n'
 CODE = """
 from plugins import hook
-from plugins.nouns import Reply, Route
+from plugins.api import Reply, Route
 from .words import HELLO
 @hook
 def routes():

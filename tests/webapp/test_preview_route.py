@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from generator.pictures.saving import encode
+from generator.pictures.picture_files import encode_picture
 from tests.generator.pictures.test_embedded_text import COMMENTS, with_comment
-from tests.waiting import PATIENCE, quick
+from tests.wait import TIMEOUT, assert_quick
 
 INFOTEXT = (
     "a cat <lora:brush:1>\nNegative prompt: dogs\nSteps: 20, Sampler: Euler a, CFG scale: 7, "
@@ -49,7 +49,7 @@ def tensors(count: int, metadata: dict[str, str] | None = None) -> bytes:
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
 def test_a_picture_tells_how_it_was_made_and_with_which_model_here(house: Any, suffix: str) -> None:
-    path = put(house, f"a.{suffix}", encode(Image.new("RGB", (64, 32)), suffix, INFOTEXT))
+    path = put(house, f"a.{suffix}", encode_picture(Image.new("RGB", (64, 32)), suffix, INFOTEXT))
     told = ask(house, path)
     picture = told["picture"]
     assert (told["kind"], told["type"]) == ("image", f"image/{suffix.replace('jpg', 'jpeg')}")
@@ -79,13 +79,13 @@ def test_comments_of_every_kind_are_told_and_found(house: Any, kind: str) -> Non
 
 
 def test_a_picture_may_tell_nothing(house: Any) -> None:
-    path = put(house, "a.png", encode(Image.new("RGB", (8, 8)), "png"))
+    path = put(house, "a.png", encode_picture(Image.new("RGB", (8, 8)), "png"))
     picture = ask(house, path)["picture"]
     assert (picture["infotext"], picture["made"], picture["checkpoint"]) == ("", None, None)
 
 
 def test_texts_of_pictures_are_handed_on_as_they_are(house: Any) -> None:
-    path = put(house, "a.png", encode(Image.new("RGB", (8, 8)), "png", SCRIPT + INFOTEXT))
+    path = put(house, "a.png", encode_picture(Image.new("RGB", (8, 8)), "png", SCRIPT + INFOTEXT))
     answer = house.client().get("/api/files/preview", query_string={"path": path})
     assert answer.content_type == "application/json"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -94,13 +94,13 @@ def test_texts_of_pictures_are_handed_on_as_they_are(house: Any) -> None:
 
 def test_halves_of_characters_break_no_answer(house: Any) -> None:
     half = INFOTEXT.replace("painter", '"pain\\ud800ter"')
-    picture = put(house, "a.png", encode(Image.new("RGB", (8, 8)), "png", half))
+    picture = put(house, "a.png", encode_picture(Image.new("RGB", (8, 8)), "png", half))
     assert ask(house, picture)["picture"]["made"]["model"].startswith("pain")
     path = put(house, "a.safetensors", tensors(1, {"note": "\ud800"}))
     assert ask(house, path)["weights"]["metadata"] == {"note": "\ud800"}
     filing = house.app.extensions["easel.services"].filing
     filing.index.start()
-    assert filing.index.wait(PATIENCE)
+    assert filing.index.wait(TIMEOUT)
     answer = house.client().get("/api/files/search?q=model:pain").get_json()
     assert [entry["model"] for entry in answer["entries"]] == ["pain?ter"]
 
@@ -160,7 +160,7 @@ HOSTILE = {
 def test_a_hostile_header_is_told_as_a_problem_at_once(house: Any) -> None:
     for name, content in HOSTILE.items():
         path = put(house, "evil.safetensors", content)
-        told = quick(partial(ask, house, path), 3)
+        told = assert_quick(partial(ask, house, path), 3)
         assert "weights" not in told, name
         assert told["problem"], name
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 
 from tests.conftest import ROOT
-from tests.waiting import wait_until
-from webapp.worker import BEHIND_THE_WEB
+from tests.wait import wait_until
+from webapp.worker.main import CPU_NICENESS
 
 
 def test_a_worker_that_draws_on_the_cpu_gives_way(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_a_worker_that_draws_on_the_cpu_gives_way(tmp_path: Path) -> None:
         cwd=ROOT,
     )  # fmt: skip
     try:
-        gives_way = min(os.nice(0) + BEHIND_THE_WEB, 19)
+        gives_way = min(os.nice(0) + CPU_NICENESS, 19)
         wait_until(
             lambda: worker.poll() is not None or psutil.Process(worker.pid).nice() == gives_way
         )

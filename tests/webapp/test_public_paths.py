@@ -10,7 +10,7 @@ import pytest
 from generator.errors import ModelUnreadable
 from generator.reasons import logged_cause, reason_of
 from tests.webapp.conftest import configuration
-from webapp.public_paths import CODE, PublicPaths
+from webapp.files.public_paths import CODE_FOLDER, PublicPaths
 
 OF_PYTHON = re.compile(
     r"Error|Errno|Exception|Traceback|object at 0x|<class|NoneType|codec|not enough values"
@@ -21,16 +21,16 @@ OF_PYTHON = re.compile(
 def test_paths_below_known_folders_are_named_as_callers_know_them(tmp_path: Path) -> None:
     data, loras, tree = tmp_path / "da ta", tmp_path / "loras", tmp_path / "tree"
     config = configuration(data, lora_dirs=(loras,), browse_roots=(("pics", tree, True),))
-    shown = PublicPaths(config).of
+    shown = PublicPaths(config).rewrite
     assert shown(f"no {data}/models/x.pt: {data}") == "no models/x.pt: the data directory"
-    assert shown(f"{loras}/a.pt, {tree}/b, {CODE}/webapp/x.py") == (
-        f"loras/a.pt, tree/b, {CODE.name}/webapp/x.py"
+    assert shown(f"{loras}/a.pt, {tree}/b, {CODE_FOLDER}/webapp/x.py") == (
+        f"loras/a.pt, tree/b, {CODE_FOLDER.name}/webapp/x.py"
     )
     assert shown(f"{data}2/x and /data/outputs/x") == f"{data}2/x and /data/outputs/x"
 
 
 def test_a_tree_of_callers_keeps_its_name() -> None:
-    assert PublicPaths(configuration(Path("/data"))).of("/data/outputs/x") == "/data/outputs/x"
+    assert PublicPaths(configuration(Path("/data"))).rewrite("/data/outputs/x") == "/data/outputs/x"
 
 
 @pytest.mark.parametrize("path", ["models/Lora/ä ö.safetensors", "outputs/猫.png"])
@@ -54,7 +54,7 @@ def test_webdav_tells_no_exception(build: Any, monkeypatch: pytest.MonkeyPatch) 
     def fail(*_: Any) -> None:
         raise RuntimeError(f"{house.data_dir} of no use")
 
-    monkeypatch.setattr("filebrowser.dav.propfind.Members.inside", fail)
+    monkeypatch.setattr("filebrowser.dav.propfind.FolderMembers.inside", fail)
     for _ in range(9):  # more than a caller may list at once: none is kept
         answer = house.client().open("/dav/data/work", method="PROPFIND", headers={"Depth": "1"})
         assert answer.status_code == 500

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from generator.request import Generation, GenerationRequest, Picture, Sampling, Seeds
-from tests.waiting import PATIENCE, wait_until
+from tests.wait import TIMEOUT, wait_until
 from tests.webapp.test_worker import Engine
 from tests.webapp.test_worker import generation as one_picture
-from webapp import receipts
-from webapp.picture_files import PictureFiles
+from webapp.files.picture_files import PictureFiles
 from webapp.queues.contracts import Frame
-from webapp.queues.frames import GenerationJob, Saving, encode
-from webapp.queues.sqlite import SqliteStore
-from webapp.receipts import Receipt, forget_old
-from webapp.saving import save_all
-from webapp.workloop import Worker
+from webapp.queues.frames import QueuedGeneration, SaveOptions, encode_job
+from webapp.queues.sqlite.store import SqliteStore
+from webapp.worker import save_journal
+from webapp.worker.image_writer import save_all
+from webapp.worker.loop import Worker
+from webapp.worker.save_journal import SaveJournal, delete_old_journals
 
 TODAY, TOMORROW = datetime(2026, 1, 2), datetime(2026, 1, 3)
 
@@ -42,71 +42,75 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def store(receipt: Receipt, folder: Path, *contents: bytes) -> list[str]:
+def store(receipt: SaveJournal, folder: Path, *contents: bytes) -> list[str]:
     urls = []
     for data in contents:
-        place = receipt.place(data, chooser(folder))
+        place = receipt.reserve(data, chooser(folder))
         Path(place.path).write_bytes(data)
         urls.append(place.url)
     return urls
 
 
 def test_a_second_delivery_finds_the_places_of_the_first(tmp_path: Path, folder: Path) -> None:
-    first = store(Receipt.of(tmp_path, "job"), folder, b"a", b"b")
-    again = store(Receipt.of(tmp_path, "job"), folder, b"a", b"B", b"c")
+    first = store(SaveJournal.for_job(tmp_path, "job"), folder, b"a", b"b")
+    again = store(SaveJournal.for_job(tmp_path, "job"), folder, b"a", b"B", b"c")
     assert again[:2] == first == ["/out/0.png", "/out/1.png"]
     assert [path.read_bytes() for path in sorted(folder.iterdir())] == [b"a", b"B", b"c"]
-    assert store(Receipt.of(tmp_path, "other"), folder, b"d") == ["/out/3.png"]
+    assert store(SaveJournal.for_job(tmp_path, "other"), folder, b"d") == ["/out/3.png"]
 
 
 def test_a_place_that_was_noted_and_not_written_is_used(tmp_path: Path, folder: Path) -> None:
-    Receipt.of(tmp_path, "job").place(b"a", chooser(folder))
-    assert store(Receipt.of(tmp_path, "job"), folder, b"a") == ["/out/0.png"]
+    SaveJournal.for_job(tmp_path, "job").reserve(b"a", chooser(folder))
+    assert store(SaveJournal.for_job(tmp_path, "job"), folder, b"a") == ["/out/0.png"]
 
 
 def test_a_file_of_somebody_else_is_not_written_over(tmp_path: Path, folder: Path) -> None:
-    Receipt.of(tmp_path, "job").place(b"a", chooser(folder))
+    SaveJournal.for_job(tmp_path, "job").reserve(b"a", chooser(folder))
     (folder / "0.png").write_bytes(b"another's")
-    assert store(Receipt.of(tmp_path, "job"), folder, b"a") == ["/out/1.png"]
+    assert store(SaveJournal.for_job(tmp_path, "job"), folder, b"a") == ["/out/1.png"]
     assert (folder / "0.png").read_bytes() == b"another's"
 
 
 def test_an_answered_job_is_forgotten(tmp_path: Path, folder: Path) -> None:
-    receipt = Receipt.of(tmp_path, "job")
+    receipt = SaveJournal.for_job(tmp_path, "job")
     store(receipt, folder, b"a")
-    receipt.drop()
-    receipt.drop()
-    assert store(Receipt.of(tmp_path, "job"), folder, b"a") == ["/out/1.png"]
+    receipt.delete()
+    receipt.delete()
+    assert store(SaveJournal.for_job(tmp_path, "job"), folder, b"a") == ["/out/1.png"]
 
 
 def test_a_torn_receipt_counts_for_nothing(tmp_path: Path, folder: Path) -> None:
-    store(Receipt.of(tmp_path, "job"), folder, b"a")
-    (file,) = (tmp_path / receipts.FOLDER).iterdir()
+    store(SaveJournal.for_job(tmp_path, "job"), folder, b"a")
+    (file,) = (tmp_path / save_journal.JOURNAL_FOLDER).iterdir()
     file.write_text('[{"path":')
-    assert store(Receipt.of(tmp_path, "job"), folder, b"a") == ["/out/1.png"]
+    assert store(SaveJournal.for_job(tmp_path, "job"), folder, b"a") == ["/out/1.png"]
 
 
 def test_old_receipts_are_swept(tmp_path: Path, folder: Path) -> None:
-    forget_old(tmp_path)
+    delete_old_journals(tmp_path)
     for name in ("old", "new"):
-        store(Receipt.of(tmp_path, name), folder, b"a")
-    files = sorted((tmp_path / receipts.FOLDER).iterdir(), key=lambda file: file.stat().st_mtime_ns)
-    long_ago = time.time() - 2 * receipts.FORGOTTEN
+        store(SaveJournal.for_job(tmp_path, name), folder, b"a")
+    files = sorted(
+        (tmp_path / save_journal.JOURNAL_FOLDER).iterdir(), key=lambda file: file.stat().st_mtime_ns
+    )
+    long_ago = time.time() - 2 * save_journal.MAX_AGE_SECONDS
     os.utime(files[0], (long_ago, long_ago))
-    forget_old(tmp_path)
-    assert list((tmp_path / receipts.FOLDER).iterdir()) == files[1:]
+    delete_old_journals(tmp_path)
+    assert list((tmp_path / save_journal.JOURNAL_FOLDER).iterdir()) == files[1:]
 
 
 @pytest.mark.parametrize("naming", ["a1111", "vendor"])
 def test_pictures_and_grid_keep_their_addresses(tmp_path: Path, naming: str) -> None:
     request = GenerationRequest("house", Seeds(7), batch_size=2)
-    job = GenerationJob(request, "txt2img", {}, save=Saving("out/a", "out/b", naming=naming))
+    job = QueuedGeneration(
+        request, "txt2img", {}, save=SaveOptions("out/a", "out/b", naming=naming)
+    )
     (picture,) = one_picture(request).pictures
     drawn = Generation(
         (picture, picture), "sd", None, None, None, 1, {}, "20260101120000", 1.0, 0.5
     )
-    first = save_all(job, drawn, tmp_path, TODAY, Receipt.of(tmp_path, "job"))
-    again = save_all(job, drawn, tmp_path, TOMORROW, Receipt.of(tmp_path, "job"))
+    first = save_all(job, drawn, tmp_path, TODAY, SaveJournal.for_job(tmp_path, "job"))
+    again = save_all(job, drawn, tmp_path, TOMORROW, SaveJournal.for_job(tmp_path, "job"))
     assert again.urls == first.urls
     assert len(set(first.urls)) == len(list((tmp_path / "out").rglob("*.png")))
 
@@ -144,8 +148,8 @@ def two_pictures(request: GenerationRequest, _: object) -> Generation:
 def test_a_worker_killed_before_its_answer_leaves_no_doubles(tmp_path: Path, where: str) -> None:
     queue = SqliteStore(tmp_path / ".easel" / "queue.db")
     request = GenerationRequest("house", Seeds(7), sampling=Sampling(steps=4), batch_size=2)
-    job = GenerationJob(request, "txt2img", {}, save=Saving("out/a", "out/b"))
-    queue.put(Frame("house", "generate", encode(job)))
+    job = QueuedGeneration(request, "txt2img", {}, save=SaveOptions("out/a", "out/b"))
+    queue.put(Frame("house", "generate", encode_job(job)))
     fork = multiprocessing.get_context("fork")
     process = fork.Process(target=work, args=(tmp_path, where), daemon=True)
     process.start()
@@ -154,7 +158,7 @@ def test_a_worker_killed_before_its_answer_leaves_no_doubles(tmp_path: Path, whe
     assert died
     queue.release_worker("cpu@test:1")
     worker = Worker("cpu@test:2", queue, queue, Engine(two_pictures), tmp_path)
-    lease = queue.take("cpu@test:2", (), PATIENCE)
+    lease = queue.take("cpu@test:2", (), TIMEOUT)
     assert lease is not None
     assert lease.frame.deliveries == 2
     worker.serve(lease)
@@ -164,5 +168,5 @@ def test_a_worker_killed_before_its_answer_leaves_no_doubles(tmp_path: Path, whe
     saved = list((tmp_path / "out").rglob("*.png"))
     assert set(died) <= set(saved)
     assert len(saved) == 2 + len(list((tmp_path / "out/b").rglob("*.png")))
-    assert not list((tmp_path / ".easel" / receipts.FOLDER).iterdir())
+    assert not list((tmp_path / ".easel" / save_journal.JOURNAL_FOLDER).iterdir())
     queue.close()

@@ -4,13 +4,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.waiting import Clock
-from webapp.auth import OWNING, Caller
-from webapp.body_pace import GRACE, BodyPace
+from tests.wait import Clock
+from webapp.access.auth import OWNER_CALLER, Caller
 from webapp.errors import SlowBody, Unavailable
-from webapp.request_heads import ChunkScan, find_head, is_one_of, without_expectation
-from webapp.thread_admission import Applicant, ThreadAdmission, ThreadLimits
-from webapp.waiting_limit import WaitingLimit
+from webapp.http.body_pace import GRACE_SECONDS, BodyPace
+from webapp.http.request_heads import ChunkScan, find_head, is_path_in, without_expectation
+from webapp.http.thread_admission import ThreadAdmission, ThreadLimits, ThreadRequest
+from webapp.http.waiting_limit import WaitingLimit
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_malformed_chunks_are_left_to_the_parser(chunks: bytes) -> None:
     ],
 )
 def test_controls_are_found_below_the_subpath(path: str, found: bool) -> None:
-    assert is_one_of(path, "/sub", frozenset({"/healthz"})) is found
+    assert is_path_in(path, "/sub", frozenset({"/healthz"})) is found
 
 
 def test_a_slow_body_is_given_up_and_a_pause_of_ours_does_not_count() -> None:
@@ -88,7 +88,7 @@ def test_a_slow_body_is_given_up_and_a_pause_of_ours_does_not_count() -> None:
         pace.take(lambda: read(1, 5000), len)
     pace.restart()
     with pytest.raises(SlowBody):
-        for _ in range(int(GRACE) + 2):
+        for _ in range(int(GRACE_SECONDS) + 2):
             pace.take(lambda: read(1, 1), len)
 
 
@@ -102,24 +102,26 @@ def test_silence_is_a_slow_body() -> None:
 
 def test_threads_are_shared_and_the_oldest_come_first() -> None:
     admission: ThreadAdmission[str] = ThreadAdmission(ThreadLimits(4, 3, 2))
-    wanted = [Applicant(f"a{i}", "a", i < 3) for i in range(6)] + [Applicant("b", "b", True)]
-    running = [one for applicant in wanted for one in admission.apply(applicant)]
+    wanted = [ThreadRequest(f"a{i}", "a", i < 3) for i in range(6)] + [
+        ThreadRequest("b", "b", True)
+    ]
+    running = [one for applicant in wanted for one in admission.enqueue(applicant)]
     assert [one.request for one in running] == ["a0", "a1", "a3"]  # a2: two bodies already
-    assert [one.request for one in admission.leave(running[0])] == ["a2"]
-    assert [one.request for one in admission.leave(running[2])] == ["a4"]
-    assert [one.request for one in admission.leave(running[1])] == ["a5", "b"]
-    assert not admission.held
+    assert [one.request for one in admission.release(running[0])] == ["a2"]
+    assert [one.request for one in admission.release(running[2])] == ["a4"]
+    assert [one.request for one in admission.release(running[1])] == ["a5", "b"]
+    assert not admission.queue
 
 
 def test_the_owner_finds_a_place_when_others_wait() -> None:
     limit, ann = WaitingLimit(1), Caller("ann")
-    with limit.place(ann):
+    with limit.hold(ann):
         with pytest.raises(Unavailable, match="max-waiting-requests") as caught:
-            limit.place(ann).__enter__()
+            limit.hold(ann).__enter__()
         assert caught.value.retry_after
-        with limit.place(OWNING), pytest.raises(Unavailable):
-            limit.place(OWNING).__enter__()
-    with limit.place(ann):
+        with limit.hold(OWNER_CALLER), pytest.raises(Unavailable):
+            limit.hold(OWNER_CALLER).__enter__()
+    with limit.hold(ann):
         pass
     assert not limit.by_caller
 
@@ -128,10 +130,10 @@ def test_one_caller_leaves_places_to_others() -> None:
     limit, ann, bob = WaitingLimit(8), Caller("ann"), Caller("bob")
     with ExitStack() as held:
         for _ in range(6):
-            held.enter_context(limit.place(ann))
+            held.enter_context(limit.hold(ann))
         with pytest.raises(Unavailable, match="of yours"):
-            limit.place(ann).__enter__()
-        held.enter_context(limit.place(bob))
+            limit.hold(ann).__enter__()
+        held.enter_context(limit.hold(bob))
     with ExitStack() as held:
         for _ in range(8):
-            held.enter_context(limit.place(OWNING))
+            held.enter_context(limit.hold(OWNER_CALLER))

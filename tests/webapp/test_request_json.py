@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webapp import request_json
 from webapp.errors import TooLarge
-from webapp.request_json import LONGEST_WIDE_STRING, check_values, decode_json
+from webapp.http import request_json
+from webapp.http.request_json import MAX_WIDE_STRING, check_values, decode_json
 
 MIB = 2**20
 WORDS = st.text(st.sampled_from('ab"\\/u é红😀\n\ud800'), max_size=12)
@@ -23,7 +23,7 @@ VALUES = st.recursive(
 def test_what_is_escaped_means_the_same(value: object, escapes: bool) -> None:
     data = json.dumps(value, ensure_ascii=escapes).encode("utf-8", "surrogatepass")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(request_json, "LONG", 7)
+        patch.setattr(request_json, "PIECE_BYTES", 7)
         assert json.loads(decode_json(data)) == value
 
 
@@ -65,4 +65,4 @@ def test_long_bodies_of_other_encodings_and_of_many_wide_characters_are_refused(
     with pytest.raises(TooLarge, match="beyond ASCII"):
         decode_json(json.dumps(["红" * 100_000] * 20, ensure_ascii=False).encode())
     with pytest.raises(UnicodeDecodeError):
-        decode_json(b'["' + b"a" * LONGEST_WIDE_STRING + b'", "\xff"]')
+        decode_json(b'["' + b"a" * MAX_WIDE_STRING + b'", "\xff"]')

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from filebrowser.visit import EVERYTHING, READING, Right
-from tests.webapp.asking_files import Ask, asks
-from tests.webapp.attacking import PIXEL, World, world_of
-from webapp import browsing
-from webapp.auth import credentials
-from webapp.scopes import Scope
-from webapp.tokens import narrow_tokens
+from filebrowser.access.file_access import ALL_RIGHTS, READ_RIGHTS, Right
+from tests.webapp.attack_helpers import PIXEL, AttackWorld, build_world
+from tests.webapp.file_requests import FileRequest, all_requests
+from webapp.access.auth import build_credentials
+from webapp.access.scopes import AccessScope
+from webapp.access.tokens import narrow_tokens
+from webapp.files import file_access
 
 PAGE = Path(__file__).parents[2] / "docs/files.md"
 ROW = re.compile(r"^\| ([A-Z]+ /\S*(?: \(\w+\))?) \| ([a-z].*) \|$", re.M)
@@ -40,7 +40,7 @@ def needed(row: str) -> list[frozenset[Right]]:
     return groups
 
 
-def fresh(world: World) -> None:
+def fresh(world: AttackWorld) -> None:
     """The files as they were."""
     shutil.rmtree(world.inside)
     (world.inside / "sub").mkdir(parents=True)
@@ -51,11 +51,11 @@ def fresh(world: World) -> None:
 
 
 @pytest.fixture
-def world(house: Any, tmp_path: Path) -> World:
-    return world_of(house, tmp_path)
+def world(house: Any, tmp_path: Path) -> AttackWorld:
+    return build_world(house, tmp_path)
 
 
-def test_every_route_of_files_has_a_row(world: World) -> None:
+def test_every_route_of_files_has_a_row(world: AttackWorld) -> None:
     rules = {
         f"{method} {rule.rule}"
         for rule in world.house.app.url_map.iter_rules()
@@ -66,21 +66,21 @@ def test_every_route_of_files_has_a_row(world: World) -> None:
     assert sorted(rules - listed) == []
     heads = {"HEAD /api/files/uploads/<name>"}
     assert sorted({row for row in listed if "/dav/" not in row} - rules - heads) == []
-    assert sorted(set(table()) - {ask.row for ask in asks()} - ELSEWHERE) == []
+    assert sorted(set(table()) - {ask.row for ask in all_requests()} - ELSEWHERE) == []
 
 
-@pytest.mark.parametrize("ask", asks(), ids=lambda ask: ask.row)
+@pytest.mark.parametrize("ask", all_requests(), ids=lambda ask: ask.row)
 def test_a_route_takes_what_it_says_and_no_more(
-    world: World, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    world: AttackWorld, ask: FileRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups = needed(ask.row)
     fresh(world)
     for group in groups:
-        monkeypatch.setattr(browsing, "RIGHTS", {Scope.OWNER: EVERYTHING - group})
-        assert denied(ask.of(world)), group
+        monkeypatch.setattr(file_access, "RIGHTS", {AccessScope.OWNER: ALL_RIGHTS - group})
+        assert denied(ask.send(world)), group
     enough = frozenset(min(group) for group in groups)
-    monkeypatch.setattr(browsing, "RIGHTS", {Scope.OWNER: enough})
-    assert not denied(ask.of(world))
+    monkeypatch.setattr(file_access, "RIGHTS", {AccessScope.OWNER: enough})
+    assert not denied(ask.send(world))
 
 
 def denied(answer: Any) -> bool:
@@ -90,16 +90,16 @@ def denied(answer: Any) -> bool:
 
 
 def test_every_guise(build: Any, tmp_path: Path) -> None:
-    tokens = {Scope.READ: "token-of-a-reader", Scope.GENERATE: "token-of-a-painter",
-              Scope.METRICS: "token-of-a-meter"}  # fmt: skip
+    tokens = {AccessScope.READ: "token-of-a-reader", AccessScope.GENERATE: "token-of-a-painter",
+              AccessScope.METRICS: "token-of-a-meter"}  # fmt: skip
     narrow = [one for scope, token in tokens.items() for one in narrow_tokens(scope, [token])]
-    house = build(credentials("owner-token-x", (("ann", "pw1"),), narrow=tuple(narrow)))
-    world = world_of(house, tmp_path)
+    house = build(build_credentials("owner-token-x", (("ann", "pw1"),), narrow=tuple(narrow)))
+    world = build_world(house, tmp_path)
     user = "Basic " + base64.b64encode(b"ann:pw1").decode()
-    guises = [(None, frozenset()), (tokens[Scope.GENERATE], frozenset())]
-    guises += [(tokens[Scope.METRICS], frozenset()), (tokens[Scope.READ], READING)]
-    guises += [(user, EVERYTHING), ("owner-token-x", EVERYTHING)]
-    for ask in asks():
+    guises = [(None, frozenset()), (tokens[AccessScope.GENERATE], frozenset())]
+    guises += [(tokens[AccessScope.METRICS], frozenset()), (tokens[AccessScope.READ], READ_RIGHTS)]
+    guises += [(user, ALL_RIGHTS), ("owner-token-x", ALL_RIGHTS)]
+    for ask in all_requests():
         for credential, rights in guises:
             fresh(world)
             answer = dressed(world, ask, credential)
@@ -110,13 +110,13 @@ def test_every_guise(build: Any, tmp_path: Path) -> None:
                 assert status == 401, ask.row
             elif not may or (not rights):
                 assert status == 403, (ask.row, credential)
-            elif rights == EVERYTHING or (scoped and "/shares" not in ask.row):
+            elif rights == ALL_RIGHTS or (scoped and "/shares" not in ask.row):
                 assert status not in (401, 403), (ask.row, credential)
 
 
-def dressed(world: World, ask: Ask, credential: str | None) -> Any:
+def dressed(world: AttackWorld, ask: FileRequest, credential: str | None) -> Any:
     """The answer to somebody with this credential."""
-    given = dict(ask.given)
+    given = dict(ask.options)
     headers = dict(given.pop("headers", {}))
     if credential:
         headers["Authorization"] = credential
@@ -127,7 +127,7 @@ def dressed(world: World, ask: Ask, credential: str | None) -> Any:
     return answer
 
 
-def elsewhere(ask: Ask, tree: str) -> Ask:
+def elsewhere(ask: FileRequest, tree: str) -> FileRequest:
     """The same request for a path in another tree."""
 
     def moved(value: Any) -> Any:
@@ -137,7 +137,7 @@ def elsewhere(ask: Ask, tree: str) -> Ask:
             return [moved(each) for each in value]
         return value.replace("/data/work", f"/{tree}/work") if isinstance(value, str) else value
 
-    return Ask(ask.row, moved(ask.url), moved(ask.given))
+    return FileRequest(ask.row, moved(ask.url), moved(ask.options))
 
 
 def test_a_read_only_tree_is_not_written(build: Any, tmp_path: Path) -> None:
@@ -145,13 +145,13 @@ def test_a_read_only_tree_is_not_written(build: Any, tmp_path: Path) -> None:
     (shared / "sub").mkdir(parents=True)
     (shared / "a.txt").write_bytes(b"letters")
     (shared / "p.png").write_bytes(PIXEL)
-    world = world_of(build(browse_roots=(("shared", tmp_path / "shared", False),)), tmp_path)
+    world = build_world(build(browse_roots=(("shared", tmp_path / "shared", False),)), tmp_path)
     before = sorted(str(each) for each in shared.rglob("*"))
-    for ask in asks():
+    for ask in all_requests():
         writes = {Right.CREATE, Right.MODIFY, Right.DELETE} & set().union(*needed(ask.row))
-        if not writes or ("path" not in str(ask.given) + ask.url and "/dav" not in ask.url):
+        if not writes or ("path" not in str(ask.options) + ask.url and "/dav" not in ask.url):
             continue
-        answer = elsewhere(ask, "shared").of(world)
+        answer = elsewhere(ask, "shared").send(world)
         assert denied(answer) or answer.status_code in (404, 409), ask.row
     assert sorted(str(each) for each in shared.rglob("*")) == before
     assert (shared / "a.txt").read_bytes() == b"letters"
@@ -162,9 +162,9 @@ def test_foreign_trees_are_as_absent_as_unknown_ones(build: Any, tmp_path: Path)
     others = tmp_path / "others"
     (others / "work" / "sub").mkdir(parents=True)
     (others / "work" / "a.txt").write_bytes(b"theirs")
-    world = world_of(build(), tmp_path)
-    for ask in asks():
-        first, second = (elsewhere(ask, tree).of(world) for tree in ("others", "never-was"))
+    world = build_world(build(), tmp_path)
+    for ask in all_requests():
+        first, second = (elsewhere(ask, tree).send(world) for tree in ("others", "never-was"))
         assert first.status_code == second.status_code, ask.row
         if "/data/work" in ask.url:
             assert first.status_code in (404, 409), (ask.row, first.status_code)

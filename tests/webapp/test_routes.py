@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from generator.request import Progress, Stop
-from tests.waiting import PATIENCE
+from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_checkpoint, write_model
-from webapp.auth import OWNING, Caller
+from webapp.access.auth import OWNER_CALLER, Caller
 from webapp.errors import Unavailable
 from webapp.queues.contracts import Answer, Frame, WorkerState
-from webapp.routes.events import Listeners, told
-from webapp.routes.road import wait
+from webapp.routes.events import StreamLimit, event_stream
+from webapp.routes.submission import wait_for_answer
 
 LISTS = [
     "sd-models",
@@ -154,7 +154,7 @@ def test_progress_of_the_running_job(build: Any) -> None:
     first = put(house, "t1")
     put(house, "t2")
     assert client.get("/sdapi/v1/progress").get_json()["progress"] == 0
-    house.store.take("w", (), PATIENCE)
+    house.store.take("w", (), TIMEOUT)
     house.store.publish(first, Progress("scripts_txt2img", 1, 2, 5, 10), b"PNG")
     seen = client.get("/sdapi/v1/progress").get_json()
     assert seen["progress"] == pytest.approx(0.01 + 0.75)
@@ -179,7 +179,7 @@ def test_progress_of_the_running_job(build: Any) -> None:
 def test_interrupt_and_skip_reach_the_running_job_alone(build: Any) -> None:
     house = build(working=False)
     running, waiting = put(house, "t1"), put(house, "t2")
-    house.store.take("w", (), PATIENCE)
+    house.store.take("w", (), TIMEOUT)
     client = house.client()
     assert client.post("/sdapi/v1/skip").get_json() is None
     assert house.store.stop_asked(running) is Stop.SKIP
@@ -204,7 +204,7 @@ def test_an_answer_is_kept_for_an_asker_who_left(build: Any) -> None:
     put(house, "t1")
     assert client.post("/internal/answer", json=ask).status_code == 404  # nothing to give yet
     client.post("/internal/progress", json=ask)
-    lease = house.store.take("w", (), PATIENCE)
+    lease = house.store.take("w", (), TIMEOUT)
     house.store.answer(lease, Answer(200, b'{"images": []}'), 1.0)
     assert client.post("/internal/answer", json=ask).get_json() == {"images": []}
     assert client.post("/internal/answer", json=ask).status_code == 404  # given once
@@ -277,7 +277,7 @@ def test_probes(build: Any) -> None:
     assert client.get("/internal/ping").get_json() == {}
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
-    house.store.heartbeat(WorkerState("cpu", 1, "idle", "", "", time.time() + PATIENCE))
+    house.store.heartbeat(WorkerState("cpu", 1, "idle", "", "", time.time() + TIMEOUT))
     assert client.get("/readyz").status_code == 200
 
 
@@ -440,7 +440,7 @@ def test_the_size_that_a_checkpoint_prefers(house: Any) -> None:
 
 def test_events_tell_of_changes() -> None:
     changed, revision = threading.Event(), iter((1, 2))
-    events = told(changed, lambda: next(revision), lambda: True)
+    events = event_stream(changed, lambda: next(revision), lambda: True)
     assert next(events) == 'event: models\ndata: {"revision": 1}\n\n'
     changed.set()
     assert next(events) == 'event: models\ndata: {"revision": 2}\n\n'
@@ -455,17 +455,17 @@ def test_events_over_http(house: Any) -> None:
 
 
 def test_listeners_are_counted_and_one_caller_takes_half() -> None:
-    listeners, ann, bob = Listeners(4), Caller("ann"), Caller("bob")
+    listeners, ann, bob = StreamLimit(4), Caller("ann"), Caller("bob")
     leave = listeners.enter(ann)
     listeners.enter(ann)
     with pytest.raises(Unavailable):
         listeners.enter(ann)
     listeners.enter(bob)
-    listeners.enter(OWNING)
+    listeners.enter(OWNER_CALLER)
     with pytest.raises(Unavailable):
-        listeners.enter(OWNING)
+        listeners.enter(OWNER_CALLER)
     leave()
-    listeners.enter(OWNING)
+    listeners.enter(OWNER_CALLER)
     listeners.leave("bob")
     assert listeners.by_caller == {"ann": 1, "owner": 2}
 
@@ -473,4 +473,4 @@ def test_listeners_are_counted_and_one_caller_takes_half() -> None:
 def test_a_lost_frame_does_not_wait_for_ever(build: Any) -> None:
     house = build(working=False)
     with pytest.raises(Unavailable):
-        wait(house.store, "0" * 32, lambda: False)
+        wait_for_answer(house.store, "0" * 32, lambda: False)

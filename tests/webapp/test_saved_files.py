@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from generator.errors import CannotSave
-from generator.pictures.reading import open_picture
+from generator.pictures.base64_images import open_picture
 from generator.request import Aside
 from tests.webapp.test_img2img import BODY, PICTURE
-from webapp.picture_files import PictureFiles
+from webapp.files.picture_files import PictureFiles
 
 DAY = "2026-01-02"
 ALL = ("before-highres-fix", "before-color-correction", "mask", "mask-composite")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from generator.pictures.saving import encode
-from tests.waiting import PATIENCE, wait_until
-from webapp.auth import credentials
+from generator.pictures.picture_files import encode_picture
+from tests.wait import TIMEOUT, wait_until
+from webapp.access.auth import build_credentials
 
 INFOTEXT = (
     "a lighthouse at dusk, <lora:ink:0.7>\nNegative prompt: fog\nSteps: 20, Sampler: DPM++ 2M, "
@@ -21,7 +21,7 @@ INFOTEXT = (
 def draw(path: Path, infotext: str | None = INFOTEXT) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.new("RGB", (64, 48), "red")
-    path.write_bytes(encode(image, path.suffix[1:], infotext))
+    path.write_bytes(encode_picture(image, path.suffix[1:], infotext))
     return path
 
 
@@ -34,7 +34,7 @@ def searched(house: Any) -> Iterator[Any]:
     (outputs / "中文笔记.txt").write_text("x")
     filing = house.app.extensions["easel.services"].filing
     filing.begin()
-    assert filing.index.wait(PATIENCE)
+    assert filing.index.wait(TIMEOUT)
     return house
 
 
@@ -122,7 +122,7 @@ def test_a_deleted_file_is_not_found_and_a_restored_one_is(searched: Any) -> Non
 
 
 def wait_for(house: Any, q: str, expected: list[str]) -> None:
-    wait_until(lambda: paths(house, q) == expected, told=f"{q} does not find {expected}")
+    wait_until(lambda: paths(house, q) == expected, message=f"{q} does not find {expected}")
 
 
 SENSELESS: list[tuple[dict[str, str], str]] = [
@@ -163,5 +163,5 @@ def test_nothing_hidden_is_found_or_counted(searched: Any) -> None:
 
 
 def test_nobody_searches_without_a_credential(build: Any) -> None:
-    house = build(credentials("owner-token"))
+    house = build(build_credentials("owner-token"))
     assert ask(house, "x").status_code == 401

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from webapp.secret_files import owner_token, session_key
+from webapp.settings.secret_files import owner_token, session_key
 
 MAKERS: dict[str, Callable[[Path], object]] = {
     "session.key": lambda folder: session_key(folder),

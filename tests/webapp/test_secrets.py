@@ -22,14 +22,14 @@ from flask.json.provider import DefaultJSONProvider
 from pydantic_core import PydanticSerializationError
 
 from tests.conftest import ROOT
-from tests.plugins.making import make_plugin
-from tests.waiting import exit_code, wait_until
+from tests.plugins.plugin_files import make_plugin
+from tests.wait import exit_code, wait_until
 from tests.webapp.web_process import free_port, web_process
-from webapp.config import UnknownFlag, parse
-from webapp.flags import FLAGS, Flag, variable
-from webapp.openapi import CONVERTER
-from webapp.secret import Secret
-from webapp.secret_flags import SECRET
+from webapp.access.secret import Secret
+from webapp.http.openapi import CONVERTER
+from webapp.settings.config import UnknownFlag, parse
+from webapp.settings.flags import FLAGS, Flag, environment_variable
+from webapp.settings.secret_flags import SECRET
 
 MARK = "canary"
 ROUTES = re.findall(r"^\| GET (/\S*) \|", (ROOT / "docs/access.md").read_text(), re.M)
@@ -89,7 +89,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     sources: tuple[list[str], list[str]] = ([], [])
     for number, flag in enumerate(SECRET):
         if number % 3 == 2:
-            environ[variable(flag)] = planted(flag)
+            environ[environment_variable(flag)] = planted(flag)
         else:
             sources[number % 3].extend([f"--{flag.name}", planted(flag)])
     words, line = sources

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from webapp.auth import credentials
+from webapp.access.auth import build_credentials
 
 TOKEN = "s3cret-token"
 
@@ -193,7 +193,7 @@ def test_what_took_the_place_of_a_shared_file_is_not_shared(home: Any) -> None:
 
 
 def test_a_share_outlives_a_restart_and_not_its_owner(build: Any) -> None:
-    first = build(credentials(TOKEN))
+    first = build(build_credentials(TOKEN))
     (first.data_dir / "a.txt").write_text("letters")
     url = make(first, "/data/a.txt")["url"]
     from webapp.app import create_app  # the same data directory, other credentials
@@ -201,7 +201,7 @@ def test_a_share_outlives_a_restart_and_not_its_owner(build: Any) -> None:
     services = first.app.extensions["easel.services"]
     again = create_app(services)
     assert again.test_client().get(url).status_code == 200
-    services = replace(services, credentials=credentials(None, (("ann", "pw"),)))
+    services = replace(services, credentials=build_credentials(None, (("ann", "pw"),)))
     assert create_app(services).test_client().get(url).status_code == 404
 
 

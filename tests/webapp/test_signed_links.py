@@ -7,11 +7,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from webapp.auth import credentials
-from webapp.config import VENDOR_MOUNTS
-from webapp.links import Signer
-from webapp.scopes import Scope
-from webapp.tokens import narrow_tokens
+from webapp.access.auth import build_credentials
+from webapp.access.scopes import AccessScope
+from webapp.access.signed_urls import UrlSigner
+from webapp.access.tokens import narrow_tokens
+from webapp.settings.config import VENDOR_MOUNTS
 
 TOKEN = "s3cret-token"
 INNER = "outputs/txt2img-images/2026-01-02/a b.png"
@@ -20,8 +20,8 @@ INNER = "outputs/txt2img-images/2026-01-02/a b.png"
 @pytest.fixture
 def saved(build: Any) -> Any:
     """A service with one picture, and one file that is none."""
-    narrow = narrow_tokens(Scope.GENERATE, ["drawing-token"])
-    house = build(credentials(TOKEN, narrow=narrow))
+    narrow = narrow_tokens(AccessScope.GENERATE, ["drawing-token"])
+    house = build(build_credentials(TOKEN, narrow=narrow))
     for name in (INNER, "outputs/other.png", "config.json"):
         path = house.data_dir / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def test_late_links_are_refused(saved: Any, monkeypatch: pytest.MonkeyPatch) -> 
     url = asked(saved, INNER, seconds="60").get_json()["url"]
     assert bare(saved).get(url).status_code == 200
     now = time.time()
-    monkeypatch.setattr("webapp.links.time.time", lambda: now + 61)
+    monkeypatch.setattr("webapp.access.signed_urls.time.time", lambda: now + 61)
     assert bare(saved).get(url).status_code == 403
 
 
@@ -101,8 +101,8 @@ def test_only_what_may_be_read_is_signed(saved: Any) -> None:
 
 
 def test_another_secret_signs_otherwise() -> None:
-    url, expires = Signer(b"one").link("a.png")
+    url, expires = UrlSigner(b"one").sign("a.png")
     _, query = parts(url)
-    assert Signer(b"one").fits("a.png", str(expires), query["signature"])
-    assert not Signer(b"two").fits("a.png", str(expires), query["signature"])
-    assert not Signer(b"one").fits("/a.png", str(expires), query["signature"])
+    assert UrlSigner(b"one").verify("a.png", str(expires), query["signature"])
+    assert not UrlSigner(b"two").verify("a.png", str(expires), query["signature"])
+    assert not UrlSigner(b"one").verify("/a.png", str(expires), query["signature"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.webapp.web_process import WebProcess, web_process
-from webapp.state_folder import prepare_state_folder
+from webapp.settings.state_folder import prepare_state_folder
 
 
 def mode(path: Path) -> int:

@@ -10,16 +10,22 @@ from typing import Any
 import pytest
 
 from generator.request import ExtrasRequest, GenerationRequest, Seeds, Stop
-from tests.waiting import result_of, wait_until
+from tests.wait import result_of, wait_until
 from tests.webapp.conftest import Builder, write_checkpoint
 from tests.webapp.test_draining import Easel
-from webapp.auth import credentials
-from webapp.eas import Status
+from webapp.access.auth import build_credentials
 from webapp.queues.contracts import Frame
 from webapp.queues.frames import EXTRAS as EXTRAS_KIND
-from webapp.queues.frames import EXTRAS_JOBS, EasExtras, ExtrasJob, GenerationJob, encode
+from webapp.queues.frames import (
+    EXTRAS_REQUESTS,
+    EasExtras,
+    QueuedExtras,
+    QueuedGeneration,
+    encode_job,
+)
+from webapp.requests.eas import EasStatus
 from webapp.routes.tasks import TASK_TAG
-from webapp.stopped_jobs import STOPPED
+from webapp.worker.stopped_jobs import STOPPED_ANSWERS
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +72,7 @@ def test_a_task_is_stopped_by_its_name_and_no_other(easel: Easel) -> None:
         assert easel.ask("/sdapi/v1/interrupt", {"id_task": "third"})[0] == 200
         assert result_of(third)[2]["images"] == []
         assert tasks(easel) == ["first"]
-        assert easel.store.stop_asked(easel.store.waiting()[0].id) is Stop.NO
+        assert easel.store.take_stop_request(easel.store.list_frames()[0].id) is Stop.NO
         last = draw(easel, "last")
         wait_until(lambda: len(tasks(easel)) == 2)
         assert easel.ask("/sdapi/v1/interrupt", {})[0] == 200  # the running one, as ever
@@ -79,26 +85,26 @@ def test_a_task_is_stopped_by_its_name_and_no_other(easel: Easel) -> None:
 def test_skip_names_its_task_too(easel: Easel) -> None:
     drawn = draw(easel, "long", steps=150)
     wait_until(lambda: easel.store.depth().running == 1)
-    (frame,) = easel.store.waiting()
+    (frame,) = easel.store.list_frames()
     asked = easel.ask("/sdapi/v1/skip", {"id_task": "another"})
     assert (asked[0], asked[2]) == (200, None)
     state = easel.ask("/sdapi/v1/progress")[2]["state"]
     assert not state["skipped"]
     assert easel.ask("/sdapi/v1/skip", {"id_task": "long"})[0] == 200
     assert result_of(drawn)[0] == 200
-    assert not easel.store.holds(frame.id)
+    assert not easel.store.is_queued(frame.id)
 
 
 def test_nobody_stops_anothers_waiting_task(build: Builder) -> None:
     users = (("ann", "pw1"), ("bob", "pw2"))
-    house = build(credentials("owner-token", users), working=False)
-    body = encode(GenerationJob(GenerationRequest("x", Seeds(1)), "txt2img", {}))
+    house = build(build_credentials("owner-token", users), working=False)
+    body = encode_job(QueuedGeneration(GenerationRequest("x", Seeds(1)), "txt2img", {}))
     house.store.put(Frame("1" * 32, "generate", body, owner="ann", tags={TASK_TAG: "t1"}))
     ann, bob = (("ann", "pw1"), ("bob", "pw2"))
     assert house.app.test_client().post("/sdapi/v1/interrupt?id_task=t1", auth=bob).get_json() == {}
-    assert house.store.holds("1" * 32)
+    assert house.store.is_queued("1" * 32)
     house.app.test_client().post("/sdapi/v1/interrupt?id_task=t1", auth=ann)
-    assert not house.store.holds("1" * 32)
+    assert not house.store.is_queued("1" * 32)
     answer = house.store.wait("1" * 32, 0)
     assert answer is not None
     assert answer.status == 200
@@ -106,8 +112,11 @@ def test_nobody_stops_anothers_waiting_task(build: Builder) -> None:
 
 def test_other_forms_of_answers() -> None:
     extras = EasExtras(id_task="t", save_dir="outputs")
-    job = GenerationJob(GenerationRequest("x", Seeds(1)), "txt2img", {}, extras=extras)
-    told = json.loads(STOPPED["generate"](Frame("1", "generate", encode(job))).body)
-    assert (told["images"], told["parameters"]["status"]) == ([], Status.INTERRUPTED)
-    enlarging = EXTRAS_JOBS.dump_json(ExtrasJob(ExtrasRequest(()), single=True))
-    assert json.loads(STOPPED[EXTRAS_KIND](Frame("1", EXTRAS_KIND, enlarging)).body)["image"] == ""
+    job = QueuedGeneration(GenerationRequest("x", Seeds(1)), "txt2img", {}, extras=extras)
+    told = json.loads(STOPPED_ANSWERS["generate"](Frame("1", "generate", encode_job(job))).body)
+    assert (told["images"], told["parameters"]["status"]) == ([], EasStatus.INTERRUPTED)
+    enlarging = EXTRAS_REQUESTS.dump_json(QueuedExtras(ExtrasRequest(()), single=True))
+    assert (
+        json.loads(STOPPED_ANSWERS[EXTRAS_KIND](Frame("1", EXTRAS_KIND, enlarging)).body)["image"]
+        == ""
+    )

@@ -16,13 +16,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.waiting import EVERY, PATIENCE, exit_code, result_of, wait_until
+from tests.wait import POLL_SECONDS, TIMEOUT, exit_code, result_of, wait_until
 from tests.webapp.fake_easel import LEASE
-from webapp.child import OFTEN, Child
-from webapp.devices import cuda_count, devices, driver_count
-from webapp.family import COLD_START, is_dead, worker_name
-from webapp.ports import PortTaken, bound, listener
-from webapp.queues.sqlite import SqliteStore
+from webapp.process_tree import COLD_START_VARIABLE, is_worker_dead, worker_name
+from webapp.processes.managed_process import MANY_DEATHS, ManagedProcess
+from webapp.processes.ports import PortTaken, bind_socket, open_listener
+from webapp.queues.sqlite.store import SqliteStore
+from webapp.settings.devices import cuda_count, driver_count, resolve_devices
 
 PROGRAM = Path(__file__).with_name("fake_easel.py")
 ROOT = PROGRAM.parents[2]
@@ -54,7 +54,7 @@ class Running:
         """Status and body of a drawn prompt."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/draw", prompt.encode())
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
@@ -72,8 +72,8 @@ class Running:
 
     def working(self) -> bool:
         """True while a worker is in the middle of a job."""
-        frames = self.store.waiting()
-        return any(self.store.sighting(frame.id) is not None for frame in frames)
+        frames = self.store.list_frames()
+        return any(self.store.read_progress(frame.id) is not None for frame in frames)
 
     def processes(self) -> list[psutil.Process]:
         """All that live in the service's process group."""
@@ -94,12 +94,12 @@ class Running:
 
     def holder(self) -> int:
         """The process id of the worker that has the job."""
-        (name,) = self.store.holders()
+        (name,) = self.store.lease_holders()
         return int(name.rpartition(":")[2])
 
     def answered(self) -> float:
         """How many answers were stored."""
-        return sum(tally.value for tally in self.store.tallies() if tally.name == "jobs")
+        return sum(tally.value for tally in self.store.counters() if tally.name == "jobs")
 
     def end(self) -> None:
         """Make sure that nothing is left."""
@@ -164,10 +164,10 @@ def test_kill_9_of_the_supervisor_leaves_nothing(running: Running) -> None:
     running.process.kill()
     running.process.wait()
     wait_until(lambda: running.processes() == [])
-    assert drawn.exception(PATIENCE) is not None
-    (frame,) = running.store.waiting()  # the request is kept for the next start
+    assert drawn.exception(TIMEOUT) is not None
+    (frame,) = running.store.list_frames()  # the request is kept for the next start
     assert frame.deliveries == 1
-    assert [is_dead(worker) for worker in running.store.holders()] == [True]
+    assert [is_worker_dead(worker) for worker in running.store.lease_holders()] == [True]
 
 
 def test_sigterm_finishes_the_running_job(running: Running) -> None:
@@ -242,7 +242,7 @@ def test_a_second_sigterm_gives_the_job_back(running: Running) -> None:
     time.sleep(1.05)  # sooner, it counts as the same
     running.process.terminate()
     assert exit_code(running.process) == 0
-    (frame,) = running.store.waiting()
+    (frame,) = running.store.list_frames()
     assert frame.deliveries == 0
 
 
@@ -268,14 +268,16 @@ def test_a_request_that_crashes_workers_delays_nobody_else(running: Running) -> 
 
 
 def test_a_worker_that_dies_without_a_job_is_started_after_a_pause() -> None:
-    child = Child("The worker", [sys.executable, "-c", "exit(7)"], {}, logging.getLogger("test"))
-    for _ in range(OFTEN):
+    child = ManagedProcess(
+        "The worker", [sys.executable, "-c", "exit(7)"], {}, logging.getLogger("test")
+    )
+    for _ in range(MANY_DEATHS):
         child.start()
         death = wait_until(child.reap)
-        child.start_again(death, of_a_job=True)
+        child.schedule_restart(death, caused_by_job=True)
         child.start_if_due()
         assert child.pid is not None
-        child.start_again(wait_until(child.reap), of_a_job=False)
+        child.schedule_restart(wait_until(child.reap), caused_by_job=False)
     child.start_if_due()
     assert child.pid is None
     assert death.how == "ended with 7"
@@ -283,14 +285,18 @@ def test_a_worker_that_dies_without_a_job_is_started_after_a_pause() -> None:
 
 def test_a_worker_that_died_twice_at_rest_loads_nothing_ahead() -> None:
     """A checkpoint that takes the process down when it is loaded must not do so for ever."""
-    told = [sys.executable, "-c", f"import os; exit(9 if {COLD_START!r} in os.environ else 7)"]
-    child = Child("The worker", told, {}, logging.getLogger("test"), device="cpu")
+    told = [
+        sys.executable,
+        "-c",
+        f"import os; exit(9 if {COLD_START_VARIABLE!r} in os.environ else 7)",
+    ]
+    child = ManagedProcess("The worker", told, {}, logging.getLogger("test"), device="cpu")
     codes = []
     for of_a_job in (True, False, True, False, True):
         child.start()
         death = wait_until(child.reap)
         codes.append(death.code)
-        child.start_again(death, of_a_job=of_a_job)
+        child.schedule_restart(death, caused_by_job=of_a_job)
     assert codes == [7, 7, 7, 7, 9]
 
 
@@ -304,13 +310,13 @@ def start_in_vain(data_dir: Path, port: int) -> tuple[int, str]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     return ended.returncode, ended.stderr
 
 
 def test_a_busy_port_is_said(tmp_path: Path) -> None:
-    with bound("127.0.0.1", 0) as taken:
+    with bind_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         code, words = start_in_vain(tmp_path / "data", port)
     assert code == 1
@@ -329,29 +335,29 @@ def test_a_data_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None
 
 
 def test_without_a_port_the_first_free_one_is_taken() -> None:
-    with bound("127.0.0.1", 0) as taken:
+    with bind_socket("127.0.0.1", 0) as taken:
         first = taken.getsockname()[1]
-        with listener("127.0.0.1", None, first) as found:
+        with open_listener("127.0.0.1", None, first) as found:
             assert first < found.getsockname()[1] <= first + 100
         with pytest.raises(PortTaken, match=str(first)):
-            listener("127.0.0.1", first, 7860)
+            open_listener("127.0.0.1", first, 7860)
 
 
 def test_a_port_that_is_none_is_refused() -> None:
     with pytest.raises(PortTaken, match="70000"):
-        bound("127.0.0.1", 70000)
+        bind_socket("127.0.0.1", 70000)
 
 
 # -- devices --------------------------------------------------------------------------------------
 
 
 def test_devices_by_name() -> None:
-    assert devices("cuda:0, cuda:1,cuda:0") == ("cuda:0", "cuda:1")
-    assert devices("cpu") == ("cpu",)
+    assert resolve_devices("cuda:0, cuda:1,cuda:0") == ("cuda:0", "cuda:1")
+    assert resolve_devices("cpu") == ("cpu",)
 
 
 def test_no_device_is_visible() -> None:
-    assert devices("auto", {"CUDA_VISIBLE_DEVICES": ""}) == ("cpu",)
+    assert resolve_devices("auto", {"CUDA_VISIBLE_DEVICES": ""}) == ("cpu",)
     assert cuda_count({"CUDA_VISIBLE_DEVICES": "-1"}) == 0
 
 
@@ -368,10 +374,10 @@ def test_workers_have_names_of_their_own() -> None:
 def test_only_a_worker_of_this_machine_is_known_to_be_dead() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    assert is_dead(worker_name("cuda:0", ended.pid))
-    assert not is_dead(worker_name("cuda:0", os.getpid()))
-    assert not is_dead(f"cpu@elsewhere:{ended.pid}")
-    assert not is_dead("anything")
+    assert is_worker_dead(worker_name("cuda:0", ended.pid))
+    assert not is_worker_dead(worker_name("cuda:0", os.getpid()))
+    assert not is_worker_dead(f"cpu@elsewhere:{ended.pid}")
+    assert not is_worker_dead("anything")
 
 
 def test_a_new_start_takes_up_what_a_sudden_end_left(tmp_path: Path) -> None:
@@ -379,10 +385,10 @@ def test_a_new_start_takes_up_what_a_sudden_end_left(tmp_path: Path) -> None:
     first = Running(tmp_path / "data")
     first.later("slow")
     wait_until(first.working)
-    (frame,) = first.store.waiting()
+    (frame,) = first.store.list_frames()
     first.end()
     second = Running(tmp_path / "data")
-    answer = wait_until(lambda: second.store.wait(frame.id, EVERY))
+    answer = wait_until(lambda: second.store.wait(frame.id, POLL_SECONDS))
     second.end()
     assert answer.status == 200
     assert "taken up again" in second.log()  # by name; a lease that runs out is not told of
@@ -391,9 +397,9 @@ def test_a_new_start_takes_up_what_a_sudden_end_left(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("webapp.supervisor", {"flask", "torch", "pydantic"}),
-        ("webapp.web", {"torch", "numpy", "transformers", "diffusers"}),
-        ("webapp.worker", {"flask", "gunicorn"}),
+        ("webapp.processes.supervisor", {"flask", "torch", "pydantic"}),
+        ("webapp.processes.web_server", {"torch", "numpy", "transformers", "diffusers"}),
+        ("webapp.worker.main", {"flask", "gunicorn"}),
     ],
 )
 def test_a_process_imports_what_it_needs_only(module: str, absent: set[str]) -> None:

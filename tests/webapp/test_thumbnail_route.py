@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.generator.pictures.kinds_of_pictures import COLOURED, COLOURS, GREY, RAMP, TRANSPARENT
-from webapp.auth import credentials
+from webapp.access.auth import build_credentials
 
 URL = "/api/files/thumbnail?path=/data/outputs/a.png"
 
@@ -86,5 +86,5 @@ def test_what_has_no_thumbnail_is_told_with_a_status(house: Any, picture: Path) 
 
 
 def test_nothing_without_a_credential(build: Any) -> None:
-    house = build(credentials("owner-token"))
+    house = build(build_credentials("owner-token"))
     assert house.client().get(URL).status_code == 401

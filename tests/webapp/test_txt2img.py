@@ -11,8 +11,8 @@ from PIL import Image
 
 from generator.errors import CannotSave, ModelUnreadable, NotANumber
 from generator.request import Generation
-from webapp.picture_files import PictureFiles
-from webapp.queues.frames import GenerationJob
+from webapp.files.picture_files import PictureFiles
+from webapp.queues.frames import QueuedGeneration
 
 SMALL = {"prompt": "a red house", "width": 64, "height": 64, "steps": 2, "seed": 7}
 INFO_KEYS = [
@@ -205,7 +205,7 @@ def test_bad_json(house: Any, data: bytes, loc: list[object]) -> None:
     ],
 )
 def test_failures_in_the_worker(house: Any, error: Exception, status: int, name: str) -> None:
-    def fail(job: GenerationJob) -> Generation:
+    def fail(job: QueuedGeneration) -> Generation:
         raise error
 
     house.draw = fail
@@ -262,7 +262,7 @@ def test_a_full_disk_leaves_nothing(house: Any, monkeypatch: pytest.MonkeyPatch)
 def test_an_interrupted_job_keeps_its_last_batch_unsaved(house: Any) -> None:
     whole = house.draw
 
-    def cut(job: GenerationJob) -> Generation:
+    def cut(job: QueuedGeneration) -> Generation:
         drawn = whole(job)
         return replace(drawn, pictures=drawn.pictures[:4], stopped=True)
 

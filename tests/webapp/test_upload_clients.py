@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.waiting import PATIENCE
+from tests.wait import TIMEOUT
 from tests.webapp.web_process import WebProcess, web_process
 
 CONTENT = random.Random(5).randbytes(400_000)
@@ -62,7 +62,7 @@ def test_tus_js_client(server: WebProcess, file: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"resumed_from": 100_000, "after_the_end": 404, "taken": 409}
@@ -85,7 +85,7 @@ def test_the_examples_of_the_page_run(server: WebProcess, tmp_path: Path) -> Non
         ready = text.replace("http://127.0.0.1:7860", server.url)
         command = ["bash", "-euc", ready] if kind == "sh" else [sys.executable, "-c", ready]
         done = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT
         )
         assert done.returncode == 0, done.stderr
         assert (models / f"{name}.safetensors").read_bytes() == lora()

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import in_running_time, joined, wait_until
-from tests.webapp.tus_client import Tus
+from tests.wait import join_thread, retry_after_stalls, wait_until
+from tests.webapp.tus_client import TusClient
 from tests.webapp.web_process import WebProcess, web_process
 
 MIB = 1 << 20
@@ -30,8 +30,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
 
 
 @pytest.fixture
-def client(server: WebProcess) -> Tus:
-    return Tus(server.url)
+def client(server: WebProcess) -> TusClient:
+    return TusClient(server.url)
 
 
 def content(size: int, seed: int = 1) -> bytes:
@@ -48,16 +48,16 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def wait_for_offset(client: Tus, url: str, least: int) -> None:
+def wait_for_offset(client: TusClient, url: str, least: int) -> None:
     """Until the server tells, without being stopped, that so many bytes came."""
     wait_until(
         lambda: json.loads(client.ask("GET", url)[2])["offset"] >= least,
-        told=f"{least} bytes did not come",
+        message=f"{least} bytes did not come",
     )
 
 
 def test_a_kill_in_a_large_upload_loses_nothing_that_was_told(
-    server: WebProcess, client: Tus
+    server: WebProcess, client: TusClient
 ) -> None:
     url = client.create(LARGE, folder=FOLDER, filename="large.png")
     connection = client.begin_patch(url, 0, LARGE)
@@ -102,7 +102,9 @@ def _send(connection: socket.socket, size: int) -> None:
 
 
 @pytest.mark.parametrize("end", [socket.socket.close, reset], ids=["closed", "reset"])
-def test_a_broken_connection_keeps_what_came(server: WebProcess, client: Tus, end: object) -> None:
+def test_a_broken_connection_keeps_what_came(
+    server: WebProcess, client: TusClient, end: object
+) -> None:
     whole = content(3 * MIB)
     url = client.create(len(whole), folder=FOLDER, filename=f"{end.__name__}.png")  # type: ignore[attr-defined]
     connection = client.begin_patch(url, 0, len(whole))
@@ -115,7 +117,7 @@ def test_a_broken_connection_keeps_what_came(server: WebProcess, client: Tus, en
     assert published(server, f"{end.__name__}.png").read_bytes() == whole  # type: ignore[attr-defined]
 
 
-def test_who_has_fallen_silent_makes_way(server: WebProcess, client: Tus) -> None:
+def test_who_has_fallen_silent_makes_way(server: WebProcess, client: TusClient) -> None:
     whole = content(2 * MIB)
     url = client.create(len(whole), folder=FOLDER, filename="silent.png")
     connection = client.begin_patch(url, 0, len(whole))
@@ -128,11 +130,11 @@ def test_who_has_fallen_silent_makes_way(server: WebProcess, client: Tus) -> Non
     connection.close()
 
 
-def test_two_tabs_on_one_upload(server: WebProcess, client: Tus) -> None:
-    in_running_time(partial(two_tabs, server, client))
+def test_two_tabs_on_one_upload(server: WebProcess, client: TusClient) -> None:
+    retry_after_stalls(partial(two_tabs, server, client))
 
 
-def two_tabs(server: WebProcess, client: Tus, number: int) -> None:
+def two_tabs(server: WebProcess, client: TusClient, number: int) -> None:
     whole, name = content(24 * MIB), f"tabs{number}.png"
     url = client.create(len(whole), folder=FOLDER, filename=name)
     seen: list[int] = []
@@ -154,17 +156,17 @@ def two_tabs(server: WebProcess, client: Tus, number: int) -> None:
     for one in tabs:
         one.start()
     for one in tabs:
-        joined(one)
+        join_thread(one)
     assert set(seen) <= {204, 409, 423}
     assert seen.count(204) >= 8
     assert published(server, name).read_bytes() == whole
 
 
-def test_the_other_tab_is_told_while_bytes_keep_coming(client: Tus) -> None:
-    in_running_time(partial(told_while_bytes_keep_coming, client))
+def test_the_other_tab_is_told_while_bytes_keep_coming(client: TusClient) -> None:
+    retry_after_stalls(partial(told_while_bytes_keep_coming, client))
 
 
-def told_while_bytes_keep_coming(client: Tus, number: int) -> None:
+def told_while_bytes_keep_coming(client: TusClient, number: int) -> None:
     whole = content(2 * MIB)
     url = client.create(len(whole), folder=FOLDER, filename=f"busy{number}.png")
     connection = client.begin_patch(url, 0, len(whole))
@@ -191,7 +193,9 @@ def told_while_bytes_keep_coming(client: Tus, number: int) -> None:
     connection.close()
 
 
-def test_bodies_longer_than_others_may_be_and_in_chunks(server: WebProcess, client: Tus) -> None:
+def test_bodies_longer_than_others_may_be_and_in_chunks(
+    server: WebProcess, client: TusClient
+) -> None:
     length = 257 * MIB  # the largest body of other routes is 256 MiB
     url = client.create(length, folder=FOLDER, filename="long.png")
     assert client.patch(url, 0, (bytes(MIB) for _ in range(257))) == 204
@@ -205,7 +209,7 @@ def test_bodies_longer_than_others_may_be_and_in_chunks(server: WebProcess, clie
 
 
 def test_a_piece_that_breaks_off_before_its_checksum_could_be_seen(
-    server: WebProcess, client: Tus
+    server: WebProcess, client: TusClient
 ) -> None:
     whole = content(MIB)
     url = client.create(len(whole), folder=FOLDER, filename="checked.png")
@@ -219,7 +223,7 @@ def test_a_piece_that_breaks_off_before_its_checksum_could_be_seen(
     assert client.offset(url) == 0
 
 
-def test_what_was_uploaded_comes_back_in_any_part(server: WebProcess, client: Tus) -> None:
+def test_what_was_uploaded_comes_back_in_any_part(server: WebProcess, client: TusClient) -> None:
     whole = content(3 * MIB)
     url = client.create(len(whole), folder=FOLDER, filename="back.png")
     assert client.patch(url, 0, whole) == 204

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.webapp.tus_client import Tus, told
+from tests.webapp.tus_client import TusClient, encode_metadata
 from tests.webapp.web_process import WebProcess
 
 FOLDER = "/data/outputs"
@@ -43,7 +43,7 @@ class Uploading(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tus = Tus(self.server.url)
+        self.tus = TusClient(self.server.url)
         self.alive: list[Client] = []
         self.done: dict[str, bytes] = {}
         self.count = 0
@@ -73,7 +73,7 @@ class Uploading(RuleBasedStateMachine):
     def join(self, pieces: list[Client]) -> None:
         self.count += 1
         name = f"{id(self)}-{self.count}.png"
-        meanings = told(folder=FOLDER, filename=name)
+        meanings = encode_metadata(folder=FOLDER, filename=name)
         concat = "final;" + " ".join(part.url for part in pieces)
         words = {"Upload-Concat": concat, "Upload-Metadata": meanings}
         assert self.tus.ask("POST", "/api/files/uploads", **words)[0] == 201

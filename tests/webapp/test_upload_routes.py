@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.webapp.sending import CONTENT, FOLDER, Sender
-from tests.webapp.tus_client import BYTES, TUS, told
+from tests.webapp.tus_client import BYTES, TUS, encode_metadata
+from tests.webapp.tus_in_process import CONTENT, FOLDER, TusSender
 
 
 @pytest.fixture
-def sender(build: Any) -> Sender:
-    return Sender(build(filebrowser=True))
+def sender(build: Any) -> TusSender:
+    return TusSender(build(filebrowser=True))
 
 
-def test_a_file_comes_in_pieces_and_appears_whole(sender: Sender) -> None:
-    url = sender.begun()
+def test_a_file_comes_in_pieces_and_appears_whole(sender: TusSender) -> None:
+    url = sender.begin()
     assert sender.head(url).headers["Upload-Offset"] == "0"
     first = sender.patch(url, 0, CONTENT[:3000])
     assert (first.status_code, first.headers["Upload-Offset"]) == (204, "3000")
@@ -26,7 +26,7 @@ def test_a_file_comes_in_pieces_and_appears_whole(sender: Sender) -> None:
     assert found.headers["Upload-Offset"] == "3000"
     assert found.headers["Upload-Length"] == str(len(CONTENT))
     assert found.headers["Cache-Control"] == "no-store"
-    assert found.headers["Upload-Metadata"] == told(folder=FOLDER, filename="a.png")
+    assert found.headers["Upload-Metadata"] == encode_metadata(folder=FOLDER, filename="a.png")
     last = sender.patch(url, 3000, CONTENT[3000:])
     assert last.status_code == 204
     assert last.headers["Upload-Path"] == "/data/outputs/a.png"
@@ -35,19 +35,19 @@ def test_a_file_comes_in_pieces_and_appears_whole(sender: Sender) -> None:
     assert sender.file().stat().st_mode & 0o777 == 0o640
 
 
-def test_creation_with_upload(sender: Sender) -> None:
+def test_creation_with_upload(sender: TusSender) -> None:
     answer = sender.create(body=CONTENT[:100])
     assert (answer.status_code, answer.headers["Upload-Offset"]) == (201, "100")
     assert sender.patch(answer.headers["Location"], 100, CONTENT[100:]).status_code == 204
     assert sender.file().read_bytes() == CONTENT
 
 
-def test_one_without_bytes_is_a_file_at_once(sender: Sender) -> None:
+def test_one_without_bytes_is_a_file_at_once(sender: TusSender) -> None:
     assert sender.create(length=0).status_code == 201
     assert sender.file().read_bytes() == b""
 
 
-def test_what_is_offered(sender: Sender) -> None:
+def test_what_is_offered(sender: TusSender) -> None:
     answer = sender.client.options("/api/files/uploads", headers={"Tus-Resumable": "9"})
     assert answer.status_code == 204
     assert answer.headers["Tus-Version"] == "1.0.0"
@@ -58,8 +58,8 @@ def test_what_is_offered(sender: Sender) -> None:
 
 
 @pytest.mark.parametrize("version", [None, "0.2.2"])
-def test_another_version_is_refused_everywhere(sender: Sender, version: str | None) -> None:
-    url = sender.begun()
+def test_another_version_is_refused_everywhere(sender: TusSender, version: str | None) -> None:
+    url = sender.begin()
     headers = {"Tus-Resumable": version} if version else {}
     for verb in ("head", "patch", "delete"):
         answer = getattr(sender.client, verb)(url, headers=headers)
@@ -67,8 +67,8 @@ def test_another_version_is_refused_everywhere(sender: Sender, version: str | No
         assert "Upload-Offset" not in answer.headers
 
 
-def test_pieces_that_do_not_fit_change_nothing(sender: Sender) -> None:
-    url = sender.begun()
+def test_pieces_that_do_not_fit_change_nothing(sender: TusSender) -> None:
+    url = sender.begin()
     sender.patch(url, 0, CONTENT[:50])
     assert sender.patch(url, 0, CONTENT[:50]).status_code == 409
     assert sender.patch(url, 51, CONTENT[51:]).status_code == 409
@@ -83,8 +83,8 @@ def test_pieces_that_do_not_fit_change_nothing(sender: Sender) -> None:
 
 
 @pytest.mark.parametrize("name", ["sha1", "sha256", "sha512", "md5"])
-def test_checksums_of_pieces(sender: Sender, name: str) -> None:
-    url = sender.begun()
+def test_checksums_of_pieces(sender: TusSender, name: str) -> None:
+    url = sender.begin()
 
     def checked(offset: int, body: bytes, of: bytes) -> Any:
         digest = base64.b64encode(hashlib.new(name, of).digest()).decode()
@@ -98,8 +98,8 @@ def test_checksums_of_pieces(sender: Sender, name: str) -> None:
     assert sender.patch(url, 0, b"", Upload_Checksum="crc9 AAAA").status_code == 400
 
 
-def test_termination(sender: Sender) -> None:
-    url = sender.begun()
+def test_termination(sender: TusSender) -> None:
+    url = sender.begin()
     sender.patch(url, 0, CONTENT[:50])
     assert sender.client.delete(url, headers=TUS).status_code == 204
     assert sender.head(url).status_code == 404
@@ -107,8 +107,8 @@ def test_termination(sender: Sender) -> None:
     assert list((sender.house.data_dir / ".uploads").iterdir()) == []
 
 
-def test_a_length_that_is_told_later(sender: Sender) -> None:
-    headers = {**TUS, "Upload-Metadata": told(folder=FOLDER, filename="a.png")}
+def test_a_length_that_is_told_later(sender: TusSender) -> None:
+    headers = {**TUS, "Upload-Metadata": encode_metadata(folder=FOLDER, filename="a.png")}
     answer = sender.client.post(
         "/api/files/uploads", headers={**headers, "Upload-Defer-Length": "1"}
     )
@@ -122,7 +122,7 @@ def test_a_length_that_is_told_later(sender: Sender) -> None:
     assert sender.file().read_bytes() == CONTENT
 
 
-def test_parts_are_put_together(sender: Sender) -> None:
+def test_parts_are_put_together(sender: TusSender) -> None:
     urls = []
     for piece in (CONTENT[:4000], CONTENT[4000:]):
         headers = {**TUS, "Upload-Length": str(len(piece)), "Upload-Concat": "partial"}
@@ -130,7 +130,7 @@ def test_parts_are_put_together(sender: Sender) -> None:
     together = {
         **TUS,
         "Upload-Concat": f"final;{urls[0]} http://localhost{urls[1]}",
-        "Upload-Metadata": told(folder=FOLDER, filename="a.png"),
+        "Upload-Metadata": encode_metadata(folder=FOLDER, filename="a.png"),
     }
     sender.patch(urls[0], 0, CONTENT[:4000])
     assert sender.head(urls[0]).headers["Upload-Concat"] == "partial"
@@ -145,8 +145,8 @@ def test_parts_are_put_together(sender: Sender) -> None:
     assert sender.patch(answer.headers["Location"], len(CONTENT), b"").status_code == 403
 
 
-def test_other_verbs_by_post(sender: Sender) -> None:
-    url = sender.begun()
+def test_other_verbs_by_post(sender: TusSender) -> None:
+    url = sender.begin()
     every = {**TUS, "Content-Type": BYTES, "Upload-Offset": "0"}
     by = {**every, "X-HTTP-Method-Override": "PATCH"}
     assert sender.client.post(url, headers=by, data=CONTENT[:9]).status_code == 204
@@ -157,8 +157,8 @@ def test_other_verbs_by_post(sender: Sender) -> None:
     assert sender.head(url).status_code == 404
 
 
-def test_unfinished_ones_are_listed(sender: Sender) -> None:
-    url = sender.begun(filename="b.png", conflict="rename")
+def test_unfinished_ones_are_listed(sender: TusSender) -> None:
+    url = sender.begin(filename="b.png", conflict="rename")
     sender.patch(url, 0, CONTENT[:50])
     (found,) = sender.client.get("/api/files/uploads").get_json()["uploads"]
     assert found["url"] == url
@@ -176,12 +176,12 @@ def test_unfinished_ones_are_listed(sender: Sender) -> None:
 
 def test_a_repeated_concatenation_is_its_owners_alone(guarded: Any) -> None:
     ann, bob = (
-        Sender(guarded, authorization=f"Basic {base64.b64encode(word).decode()}")
+        TusSender(guarded, authorization=f"Basic {base64.b64encode(word).decode()}")
         for word in (b"ann:pw1", b"bob:pw2")
     )
     headers = {**TUS, "Upload-Length": "3", "Upload-Concat": "partial", "Content-Type": BYTES}
     part = ann.client.post("/api/files/uploads", headers=headers, data=b"one").headers["Location"]
-    meta = told(folder=FOLDER, filename="a.png")
+    meta = encode_metadata(folder=FOLDER, filename="a.png")
     together = {**TUS, "Upload-Concat": f"final;{part}", "Upload-Metadata": meta}
     first, again = (ann.client.post("/api/files/uploads", headers=together) for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 201), again.text

@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import quick
+from tests.wait import assert_quick
 from tests.webapp.conftest import write_model
-from tests.webapp.sending import CONTENT, FOLDER, WHOLE, Sender
-from tests.webapp.tus_client import TUS, told
-from webapp.auth import credentials
-from webapp.scopes import Scope
-from webapp.tokens import narrow_tokens
+from tests.webapp.tus_client import TUS, encode_metadata
+from tests.webapp.tus_in_process import CONTENT, FOLDER, LENGTH, TusSender
+from webapp.access.auth import build_credentials
+from webapp.access.scopes import AccessScope
+from webapp.access.tokens import narrow_tokens
 
 
 @pytest.fixture
-def sender(build: Any) -> Sender:
-    return Sender(build(filebrowser=True))
+def sender(build: Any) -> TusSender:
+    return TusSender(build(filebrowser=True))
 
 
 def model(tmp_path: Path, name: str = "w", shape: tuple[int, ...] = (1,), **facts: str) -> bytes:
@@ -39,7 +39,7 @@ def tensor(start: int = 0, end: int = 2, **changes: Any) -> dict[str, Any]:
 
 
 def test_a_model_is_in_the_list_when_its_last_byte_was_answered(
-    sender: Sender, tmp_path: Path
+    sender: TusSender, tmp_path: Path
 ) -> None:
     client = sender.client
     assert [lora["name"] for lora in client.get("/sdapi/v1/loras").get_json()] == ["style"]
@@ -51,7 +51,7 @@ def test_a_model_is_in_the_list_when_its_last_byte_was_answered(
     assert [lora["name"] for lora in client.get("/sdapi/v1/loras").get_json()] == ["mine", "style"]
 
 
-def test_a_name_that_is_taken_is_asked_about_at_once(sender: Sender) -> None:
+def test_a_name_that_is_taken_is_asked_about_at_once(sender: TusSender) -> None:
     sender.create(body=CONTENT)
     answer = sender.create()
     assert answer.status_code == 409
@@ -69,7 +69,7 @@ def test_a_name_that_is_taken_is_asked_about_at_once(sender: Sender) -> None:
 )
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_names_that_are_taken(
-    sender: Sender, conflict: str, path: str, bytes_there: bytes, when: str
+    sender: TusSender, conflict: str, path: str, bytes_there: bytes, when: str
 ) -> None:
     sender.file().parent.mkdir()
     if when == "before":
@@ -85,12 +85,12 @@ def test_names_that_are_taken(
     assert sender.file().read_bytes() == bytes_there
     if conflict == "rename":
         assert sender.file("outputs/a (1).png").read_bytes() == CONTENT
-    assert sender.head(url).headers["Upload-Offset"] == str(WHOLE)
+    assert sender.head(url).headers["Upload-Offset"] == str(LENGTH)
     assert not list(Path(sender.house.data_dir / ".uploads").glob("*/data"))
 
 
-def test_one_that_came_meanwhile_is_kept_beside_where_nobody_said_a_word(sender: Sender) -> None:
-    url = sender.begun()
+def test_one_that_came_meanwhile_is_kept_beside_where_nobody_said_a_word(sender: TusSender) -> None:
+    url = sender.begin()
     sender.file().parent.mkdir()
     sender.file().write_bytes(b"theirs")
     answer = sender.patch(url, 0, CONTENT)
@@ -98,7 +98,7 @@ def test_one_that_came_meanwhile_is_kept_beside_where_nobody_said_a_word(sender:
     assert sender.file().read_bytes() == b"theirs"
 
 
-def test_a_file_that_is_overwritten_stays_whole_for_who_has_it_open(sender: Sender) -> None:
+def test_a_file_that_is_overwritten_stays_whole_for_who_has_it_open(sender: TusSender) -> None:
     sender.create(body=CONTENT)
     with sender.file().open("rb") as in_use:
         sender.create(3, b"new", conflict="overwrite")
@@ -106,7 +106,7 @@ def test_a_file_that_is_overwritten_stays_whole_for_who_has_it_open(sender: Send
         assert in_use.read() == CONTENT
 
 
-def test_neither_a_folder_nor_a_link_gives_way(sender: Sender) -> None:
+def test_neither_a_folder_nor_a_link_gives_way(sender: TusSender) -> None:
     outside = sender.house.data_dir.parent / "outside.png"
     sender.file().mkdir(parents=True)
     assert sender.create(body=CONTENT, conflict="overwrite").status_code == 409
@@ -121,7 +121,7 @@ def test_neither_a_folder_nor_a_link_gives_way(sender: Sender) -> None:
     assert not (outside.parent / "through.png").exists()
 
 
-def test_dropped_folders_keep_their_shape(sender: Sender) -> None:
+def test_dropped_folders_keep_their_shape(sender: TusSender) -> None:
     answer = sender.create(body=CONTENT, relativePath="trip/day 1/a.png")
     assert answer.status_code == 201
     assert sender.file("outputs/trip/day 1/a.png").read_bytes() == CONTENT
@@ -149,7 +149,7 @@ HOSTILE = [
 ]
 
 
-def test_hostile_metadata(sender: Sender) -> None:
+def test_hostile_metadata(sender: TusSender) -> None:
     for meanings in HOSTILE:
         assert sender.create(body=CONTENT, **meanings).status_code == 400
         assert not sender.file().parent.exists()
@@ -166,7 +166,7 @@ MALFORMED = [
 ]
 
 
-def test_malformed_metadata(sender: Sender) -> None:
+def test_malformed_metadata(sender: TusSender) -> None:
     for header in MALFORMED:
         headers = {**TUS, "Upload-Length": "1", "Upload-Metadata": header}
         assert sender.client.post("/api/files/uploads", headers=headers).status_code == 400
@@ -181,7 +181,7 @@ NOWHERE = [
 ]
 
 
-def test_folders_that_are_not_there_for_anybody(sender: Sender) -> None:
+def test_folders_that_are_not_there_for_anybody(sender: TusSender) -> None:
     for folder, status in NOWHERE:
         assert sender.create(body=CONTENT, folder=folder).status_code == status
 
@@ -208,14 +208,14 @@ UNWANTED = [
 ]
 
 
-def test_kinds_of_file_that_may_lie_nowhere(sender: Sender) -> None:
+def test_kinds_of_file_that_may_lie_nowhere(sender: TusSender) -> None:
     for folder, name in UNWANTED:
         answer = sender.create(folder=f"/data/{folder}", filename=name)
         assert answer.status_code == 422
         assert repr(name) in answer.get_json()["detail"]
 
 
-def test_unknown_kinds_are_taken_where_nothing_is_loaded(sender: Sender) -> None:
+def test_unknown_kinds_are_taken_where_nothing_is_loaded(sender: TusSender) -> None:
     for folder, name in (
         ("outputs", "LICENSE"),
         ("", "a.jxl"),
@@ -228,7 +228,7 @@ def test_unknown_kinds_are_taken_where_nothing_is_loaded(sender: Sender) -> None
 
 
 def test_pickles_where_the_owner_wants_them(build: Any) -> None:
-    sender = Sender(build(filebrowser=True, allow_pickle_upload=True))
+    sender = TusSender(build(filebrowser=True, allow_pickle_upload=True))
     answer = sender.create(body=CONTENT, folder="/data/models/ESRGAN", filename="a.pth")
     assert answer.status_code == 201
     assert sender.create(folder="/data/models/ESRGAN", filename="a.py").status_code == 422
@@ -262,17 +262,17 @@ EVIL = [
 ]
 
 
-def test_what_is_no_safetensors_file(sender: Sender) -> None:
+def test_what_is_no_safetensors_file(sender: TusSender) -> None:
     for content in EVIL:
         where = {"folder": "/data/models/Lora", "filename": "evil.safetensors"}
-        answer = quick(partial(sender.create, len(content), content, **where), 5)
+        answer = assert_quick(partial(sender.create, len(content), content, **where), 5)
         assert answer.status_code == 422
         assert not sender.file("models/Lora/evil.safetensors").exists()
         assert not list(Path(sender.house.data_dir / ".uploads").glob("*/data"))
 
 
-def test_refused_content_is_told_to_who_asks_again(sender: Sender) -> None:
-    url = sender.begun(length=5, folder="/data/models/Lora", filename="evil.safetensors")
+def test_refused_content_is_told_to_who_asks_again(sender: TusSender) -> None:
+    url = sender.begin(length=5, folder="/data/models/Lora", filename="evil.safetensors")
     assert sender.patch(url, 0, b"evil!").status_code == 422
     assert sender.head(url).status_code == 410
     assert "Upload-Offset" not in sender.head(url).headers
@@ -281,11 +281,11 @@ def test_refused_content_is_told_to_who_asks_again(sender: Sender) -> None:
     assert (found["state"], "too few" in found["error"]) == ("refused", True)
 
 
-def test_the_whole_file_is_compared_with_its_sum(sender: Sender) -> None:
+def test_the_whole_file_is_compared_with_its_sum(sender: TusSender) -> None:
     right = hashlib.sha256(CONTENT).hexdigest()
-    url = sender.begun(sha256=right)
+    url = sender.begin(sha256=right)
     sender.patch(url, 0, CONTENT[:500])
-    assert sender.patch(url, 500, bytes(WHOLE - 500)).status_code == 460
+    assert sender.patch(url, 500, bytes(LENGTH - 500)).status_code == 460
     assert not sender.file().exists()
     assert sender.head(url).headers["Upload-Offset"] == "0"  # and once more from the start
     assert sender.patch(url, 0, CONTENT).status_code == 204
@@ -305,9 +305,9 @@ LENGTHS = [
 ]
 
 
-def test_lengths(sender: Sender) -> None:
+def test_lengths(sender: TusSender) -> None:
     for length, status in LENGTHS:
-        meanings = {**TUS, "Upload-Metadata": told(folder=FOLDER, filename="a.png")}
+        meanings = {**TUS, "Upload-Metadata": encode_metadata(folder=FOLDER, filename="a.png")}
         headers = {**meanings, "Upload-Length": length}
         answer = sender.client.post("/api/files/uploads", headers=headers)
         assert answer.status_code == status
@@ -316,10 +316,10 @@ def test_lengths(sender: Sender) -> None:
 
 def test_quota_counts_what_was_promised(build: Any) -> None:
     house = build(filebrowser=True, upload_quota=400_000, upload_spare=0)
-    sender = Sender(house)
-    first = sender.begun(length=200_000)
+    sender = TusSender(house)
+    first = sender.begin(length=200_000)
     assert sender.create(length=250_000, filename="b.png").status_code == 507
-    second = sender.begun(length=150_000, filename="b.png")
+    second = sender.begin(length=150_000, filename="b.png")
     assert sender.create(length=100_000, filename="c.png").status_code == 507
     sender.client.delete(second, headers=TUS)
     assert sender.create(length=100_000, filename="c.png").status_code == 201
@@ -329,15 +329,15 @@ def test_quota_counts_what_was_promised(build: Any) -> None:
 
 def test_uploads_of_others_are_not_there(build: Any) -> None:
     house = build(
-        credentials("owner-token", (("ann", "pw1"),), (("bob", "pw2"),)), filebrowser=True
+        build_credentials("owner-token", (("ann", "pw1"),), (("bob", "pw2"),)), filebrowser=True
     )
 
-    def who(name: str, password: str) -> Sender:
+    def who(name: str, password: str) -> TusSender:
         words = base64.b64encode(f"{name}:{password}".encode()).decode()
-        return Sender(house, authorization=f"Basic {words}")
+        return TusSender(house, authorization=f"Basic {words}")
 
     ann, bob = who("ann", "pw1"), who("bob", "pw2")
-    url = ann.begun()
+    url = ann.begin()
     for answer in (
         bob.head(url),
         bob.patch(url, 0, CONTENT),
@@ -350,14 +350,14 @@ def test_uploads_of_others_are_not_there(build: Any) -> None:
         "/api/files/uploads", headers={**TUS, "Upload-Length": "0", "Upload-Concat": "partial"}
     )
     final = {"Upload-Concat": f"final;{part.headers['Location']}"}
-    meanings = {"Upload-Metadata": told(folder=FOLDER, filename="a.png")}
+    meanings = {"Upload-Metadata": encode_metadata(folder=FOLDER, filename="a.png")}
     answer = bob.client.post("/api/files/uploads", headers={**TUS, **final, **meanings})
     assert answer.status_code == 404
     assert ann.patch(url, 0, CONTENT).status_code == 204
 
 
-def test_ids_that_nobody_was_given(sender: Sender) -> None:
-    sender.begun()
+def test_ids_that_nobody_was_given(sender: TusSender) -> None:
+    sender.begin()
     names = ["x", "../data", "0" * 32, "A" * 32, "%2e%2e"]
     for name, verb in product(names, ("head", "patch", "delete")):
         url = f"/api/files/uploads/{name}"
@@ -366,17 +366,17 @@ def test_ids_that_nobody_was_given(sender: Sender) -> None:
 
 
 def test_a_reader_uploads_nothing(build: Any) -> None:
-    reading = narrow_tokens(Scope.READ, ["reading-token"])
-    house = build(credentials("owner-token", narrow=reading), filebrowser=True)
-    reader = Sender(house, authorization="reading-token")
+    reading = narrow_tokens(AccessScope.READ, ["reading-token"])
+    house = build(build_credentials("owner-token", narrow=reading), filebrowser=True)
+    reader = TusSender(house, authorization="reading-token")
     assert reader.create().status_code == 403
     assert reader.client.get("/api/files/uploads").status_code == 403
-    url = Sender(house, authorization="owner-token").begun()
+    url = TusSender(house, authorization="owner-token").begin()
     assert reader.patch(url, 0, CONTENT).status_code == 403
     assert reader.client.delete(url, headers=TUS).status_code == 403
 
 
-def test_suggested_folders(sender: Sender, tmp_path: Path) -> None:
+def test_suggested_folders(sender: TusSender, tmp_path: Path) -> None:
     whole = model(tmp_path, "lora_unet_mid_block_attn.lora_down.weight", (4, 4))
 
     def asked(body: bytes) -> Any:

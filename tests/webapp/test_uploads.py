@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from generator.errors import BadRequest
+from generator.pictures.base64_images import open_header, open_picture
 from generator.pictures.embedded_text import other_texts, read_infotext
-from generator.pictures.reading import open_header, open_picture
-from webapp import uploads
 from webapp.errors import Refused
-from webapp.uploads import PIECE, PictureReader, decode_in_pieces
+from webapp.http import request_images
+from webapp.http.request_images import CHUNK_CHARACTERS, PictureReader, decode_in_pieces
 
 
 def picture(field: str, text: str) -> str:
@@ -95,7 +95,7 @@ def test_refusals_name_field_and_reason(sent: str, word: str) -> None:
 
 
 def test_a_file_may_be_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MOST_BYTES", 100)
+    monkeypatch.setattr(request_images, "MAX_BYTES", 100)
     with pytest.raises(Refused, match="over 0 MiB"):
         picture("mask", text(file(size=(64, 64))))
 
@@ -128,7 +128,10 @@ def test_a_damaged_file_is_refused_or_taken(
         other_texts(open_header(sent), read_infotext(open_header(sent)))
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 3, PIECE // 4 * 3 - 1, PIECE // 4 * 3, PIECE + 5])
+@pytest.mark.parametrize(
+    "size",
+    [0, 1, 2, 3, CHUNK_CHARACTERS // 4 * 3 - 1, CHUNK_CHARACTERS // 4 * 3, CHUNK_CHARACTERS + 5],
+)
 def test_base64_is_decoded_in_pieces(size: int) -> None:
     data = random.Random(size).randbytes(size)
     assert decode_in_pieces(base64.b64encode(data).decode()) == data
@@ -136,7 +139,15 @@ def test_base64_is_decoded_in_pieces(size: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["A", "AA=A", "AA==AAAA", "A" * PIECE + "A", "A" * (PIECE - 2) + "==AAAA", "é" * 4, "A\nAA"],
+    [
+        "A",
+        "AA=A",
+        "AA==AAAA",
+        "A" * CHUNK_CHARACTERS + "A",
+        "A" * (CHUNK_CHARACTERS - 2) + "==AAAA",
+        "é" * 4,
+        "A\nAA",
+    ],
 )
 def test_what_is_no_base64_is_refused_in_pieces_too(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  (binascii.Error or ours)

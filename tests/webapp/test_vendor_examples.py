@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 from werkzeug.serving import make_server
 
-from tests.waiting import PATIENCE
+from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_checkpoint, write_model
 from tests.webapp.test_fetching import answer, listening
 from tests.webapp.test_img2img import PICTURE
-from webapp.auth import credentials
+from webapp.access.auth import build_credentials
 
 TOKEN = "MmQ3ZGRmNGM"
 CHECKPOINTS = ("v1-5-pruned-emaonly.safetensors", "deliberate_v2.safetensors")
@@ -35,7 +35,7 @@ def guide(shared: Path) -> str:
 @pytest.fixture
 def served(build: Any) -> Iterator[tuple[Any, str]]:
     """A house with a token, on a real socket; the house and its address."""
-    house = build(credentials(TOKEN))
+    house = build(build_credentials(TOKEN))
     for name in CHECKPOINTS:
         write_checkpoint(house.data_dir / "models/Stable-diffusion" / name)
     server = make_server("127.0.0.1", 0, house.app, threaded=True)
@@ -56,7 +56,7 @@ def run_python(code: str, folder: Path) -> str:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -100,7 +100,7 @@ def test_curl(guide: str, served: Any, which: str) -> None:
     house, address = served
     script = example(guide[guide.index(which) :], "curl --location", "}'", address)
     done = subprocess.run(
-        ["sh", "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=True
+        ["sh", "-c", script], capture_output=True, text=True, timeout=TIMEOUT, check=True
     )
     answer = json.loads(done.stdout)
     assert (answer["images"], answer["info"]) == ([], "")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.waiting import PATIENCE
-from tests.webapp.sockets import listening
-from webapp.auth import credentials
+from tests.wait import TIMEOUT
+from tests.webapp.app_server import serve_app
+from webapp.access.auth import build_credentials
 
 TOKEN = "s3cret-token"
 LOCK = (
@@ -31,16 +31,16 @@ class Drive:
         self.session.auth = ("anybody", TOKEN)
 
     def ask(self, method: str, path: str, **given: Any) -> requests.Response:
-        return self.session.request(method, f"{self.url}{path}", timeout=PATIENCE, **given)
+        return self.session.request(method, f"{self.url}{path}", timeout=TIMEOUT, **given)
 
 
 @pytest.fixture
 def drive(build: Any) -> Iterator[Drive]:
-    house = build(credentials(TOKEN))
+    house = build(build_credentials(TOKEN))
     folder = house.data_dir / "work"
     folder.mkdir()
     (folder / "a.txt").write_bytes(b"letters")
-    with listening(house.app) as url:
+    with serve_app(house.app) as url:
         yield Drive(f"{url}/dav", folder)
 
 
@@ -50,7 +50,7 @@ def hrefs(answer: requests.Response) -> set[str]:
 
 
 def test_a_client_without_a_credential_is_asked_for_one(drive: Drive) -> None:
-    answer = requests.options(f"{drive.url}/", timeout=PATIENCE)
+    answer = requests.options(f"{drive.url}/", timeout=TIMEOUT)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic")
 
@@ -152,7 +152,7 @@ def test_a_body_that_ends_early_leaves_nothing(drive: Drive) -> None:
     del request.headers["Content-Length"]
     request.headers["Transfer-Encoding"] = "chunked"
     request.body = iter([b"abc"])  # type: ignore[assignment]
-    assert drive.session.send(request, timeout=PATIENCE).status_code == 400
+    assert drive.session.send(request, timeout=TIMEOUT).status_code == 400
     assert os.listdir(drive.folder) == ["a.txt"]
 
 

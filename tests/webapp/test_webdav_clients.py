@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 import pytest
 import requests
 
-from tests.waiting import PATIENCE
+from tests.wait import TIMEOUT
 from tests.webapp.web_process import web_process
 
 WINDOWS = {"User-Agent": "Microsoft-WebDAV-MiniRedir/10.0.19045", "translate": "f"}
@@ -50,7 +50,7 @@ class Drive:
     def ask(self, method: str, path: str, want: Any = None, **given: Any) -> requests.Response:
         request = requests.Request(method, f"{self.root}/", **given).prepare()
         request.url = f"{self.root}/dav/{quote(path)}"
-        answer = self.session.send(request, timeout=PATIENCE)
+        answer = self.session.send(request, timeout=TIMEOUT)
         if want is not None:
             wanted = (want,) if isinstance(want, int) else want
             assert answer.status_code in wanted, (method, path, answer.status_code, answer.text)
@@ -65,8 +65,8 @@ class Drive:
         return {href.rstrip("/").rpartition("/")[2] for href in hrefs[1:]}
 
     def loras(self) -> set[str]:
-        self.session.post(f"{self.root}/sdapi/v1/refresh-loras", timeout=PATIENCE)
-        answer = self.session.get(f"{self.root}/sdapi/v1/loras", timeout=PATIENCE)
+        self.session.post(f"{self.root}/sdapi/v1/refresh-loras", timeout=TIMEOUT)
+        answer = self.session.get(f"{self.root}/sdapi/v1/loras", timeout=TIMEOUT)
         return {each["name"] for each in answer.json()}
 
 
@@ -313,7 +313,7 @@ def test_unknown_kinds_are_taken_and_given_back_as_they_are(drive: Drive) -> Non
             f"/dav/data/work/{name}",
             f"/api/files/content?path=/data/work/{name}&inline=1",
         ):
-            answer = drive.session.get(f"{drive.root}{door}", timeout=PATIENCE)
+            answer = drive.session.get(f"{drive.root}{door}", timeout=TIMEOUT)
             assert answer.content == name.encode()
             assert answer.headers["Content-Type"] == "application/octet-stream"
             assert answer.headers["X-Content-Type-Options"] == "nosniff"

@@ -15,9 +15,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from tests.generator.describing.tiny_describers import make_captioner
-from tests.likeness import is_same_drawing
-from tests.waiting import joined, wait_until
-from tests.webapp.listening import listening, painting
+from tests.image_compare import is_same_drawing
+from tests.wait import join_thread, wait_until
+from tests.webapp.easel_server import serve_app, serve_easel
 from webapp.requests.img2img import Img2Img
 from webapp.requests.txt2img import Txt2Img
 
@@ -36,7 +36,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api(data_dir: Path) -> Iterator[Any]:
     """The client, speaking to a real port."""
     torch.set_num_threads(1)
-    with painting(data_dir) as (_, url):
+    with serve_easel(data_dir) as (_, url):
         yield webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1", sampler="Euler a", steps=2)
 
 
@@ -174,7 +174,7 @@ def test_progress_interrupt_and_skip(api: Any, ask: str) -> None:
     assert seen["state"]["sampling_steps"] == 900
     assert 0 < seen["progress"] < 1
     assert getattr(api, ask)() == {"interrupt": {}, "skip": None}[ask]
-    joined(drawing)
+    join_thread(drawing)
     assert len(drawn[0].images) == 1
     api.util_wait_for_ready(check_interval=0.05)
     assert api.get_progress()["state"]["job_count"] == 0
@@ -348,7 +348,7 @@ def test_scripts_of_extensions_are_refused_by_name(api: Any, name: str) -> None:
 
 
 def test_basic_credentials(guarded: Any) -> None:
-    with listening(guarded.app) as url:
+    with serve_app(guarded.app) as url:
         told = webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1")
         told.set_auth("ann", "pw1")
         assert told.has_controlnet

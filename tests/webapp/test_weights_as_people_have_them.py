@@ -20,8 +20,8 @@ from generator.models.registry import Folders, Registry
 from generator.request import GenerationRequest, Progress, Sampling, Seeds, Stop
 from tests.conftest import ROOT
 from tests.generator.models.test_vae_layouts import diffusers, usual
-from tests.parity.comparing import psnr
-from tests.parity.service import working
+from tests.parity.compare import psnr
+from tests.parity.service import run_service
 
 if TYPE_CHECKING:
     from tests.parity.service import Service
@@ -50,8 +50,8 @@ def easel(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Service"]:
     styles = "name,prompt,negative_prompt\nfar,seen in manyw,\n"
     (data / "styles.csv").write_text(styles)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("generator.models.scan.STILL", 0.0)
-        with working(data, Registry(Folders.under(data))) as running:
+        patch.setattr("generator.models.scan.SETTLE_SECONDS", 0.0)
+        with run_service(data, Registry(Folders.under(data))) as running:
             yield running
 
 

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.making import make_plugin
-from tests.waiting import PATIENCE
+from tests.plugins.plugin_files import make_plugin
+from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_checkpoint
 from tests.webapp.web_process import WebProcess, web_process
 
 MIB = 2**20
 QUOTA = 8 * MIB
 WEB = """
-from plugins.nouns import Route, Task
+from plugins.api import Route, Task
 
 class Plugin:
     def __init__(self, home):
@@ -68,7 +68,7 @@ def ask(
     headers: Mapping[str, str] | None = None,
 ) -> tuple[int, bytes, Mapping[str, str]]:
     """Status, body, headers. JSON for what is no bytes; an iterator goes in chunks."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
     plain = body is None or isinstance(body, bytes | Iterator)
     try:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it heard enough
@@ -208,7 +208,7 @@ def test_jobs_of_a_caller_are_bounded_and_heard(server: WebProcess) -> None:
 def test_listings_sums_searches_and_archives_share_a_cap(server: WebProcess) -> None:
     held = []
     for _ in range(2):  # two archives whose readers do not read
-        connection = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+        connection = socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(
             b"GET /api/files/archive?path=/data/work HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from generator.pictures.reading import read_base64
-from generator.pictures.saving import encode
-from tests.likeness import is_same_drawing
+from generator.pictures.base64_images import read_base64
+from generator.pictures.picture_files import encode_picture
+from tests.image_compare import is_same_drawing
 from tests.parity.service import Service
 
 SMALL: dict[str, Any] = {"width": 64, "height": 64, "steps": 2, "prompt": "a red cat", "seed": 7}
@@ -61,7 +61,7 @@ def controlled(service: Service, *units: dict[str, Any]) -> tuple[Any, dict[str,
 
 def test_units_that_do_not_say_enabled(service: Service) -> None:
     plain, _ = draw(service)
-    image = base64.b64encode(encode(plain)).decode()
+    image = base64.b64encode(encode_picture(plain)).decode()
     unit = {"image": image, "module": "canny", "model": CANNY}
     on, info = controlled(service, unit)
     assert "ControlNet 0" in info["infotexts"][0]

@@ -25,14 +25,14 @@ from generator.request import (
     Snapshot,
     Stop,
 )
-from tests.waiting import EVERY, LOOKS, PATIENCE, joined, wait_until
-from webapp import workloop
-from webapp.eas import Status
-from webapp.queues.contracts import LOAD, UNLOAD, Answer, Errand, Frame, Sighting
+from tests.wait import MAX_POLLS, POLL_SECONDS, TIMEOUT, join_thread, wait_until
+from webapp.queues.contracts import LOAD, UNLOAD, Answer, Frame, JobProgress, WorkerCommand
 from webapp.queues.errors import QueueFull, QueueUnwritable
-from webapp.queues.frames import EasExtras, GenerationJob, Saving, encode
-from webapp.queues.sqlite import SqliteStore
-from webapp.workloop import Worker
+from webapp.queues.frames import EasExtras, QueuedGeneration, SaveOptions, encode_job
+from webapp.queues.sqlite.store import SqliteStore
+from webapp.requests.eas import EasStatus
+from webapp.worker import loop
+from webapp.worker.loop import Worker
 
 ENDLESS = 20_000
 STEPS_AFTER_A_SKIP = 20
@@ -80,21 +80,21 @@ class Bench:
     def put(self, name: str, **changes: Any) -> None:
         """A request for a picture of ``name``."""
         request = GenerationRequest(name, Seeds(7), sampling=Sampling(steps=4))
-        job = GenerationJob(request, "txt2img", {"prompt": name})
-        self.store.put(Frame(name, "generate", encode(replace(job, **changes))))
+        job = QueuedGeneration(request, "txt2img", {"prompt": name})
+        self.store.put(Frame(name, "generate", encode_job(replace(job, **changes))))
 
     def answer(self, name: str) -> tuple[int, dict[str, object]]:
         """Status and body of the answer, once the worker runs."""
         if not self.thread.is_alive():
             self.thread.start()
-        answer = wait_until(lambda: self.store.wait(name, EVERY))
+        answer = wait_until(lambda: self.store.wait(name, POLL_SECONDS))
         return answer.status, json.loads(answer.body)
 
     def begin(self, name: str) -> None:
         """Start the worker and wait until it is in the middle of a job."""
         self.put(name)
         self.thread.start()
-        wait_until(lambda: self.store.sighting(name))
+        wait_until(lambda: self.store.read_progress(name))
 
     def end(self) -> None:
         """End the worker."""
@@ -113,13 +113,13 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_a_job_is_drawn_saved_and_answered(bench: Bench) -> None:
-    bench.put("house", save=Saving("outputs/a", "outputs/b"))
+    bench.put("house", save=SaveOptions("outputs/a", "outputs/b"))
     status, body = bench.answer("house")
     assert status == 200
     assert body["parameters"] == {"prompt": "house"}
     assert len(body["images"]) == 1  # type: ignore[arg-type]
     assert len(list((bench.data_dir / "outputs" / "a").rglob("*-7.png"))) == 1
-    assert bench.store.waiting() == []
+    assert bench.store.list_frames() == []
 
 
 VENDOR = EasExtras(id_task="7", save_dir="outputs")
@@ -133,7 +133,7 @@ def test_a_failure_has_a_status_in_the_vendors_form(bench: Bench) -> None:
     bench.put("house", extras=VENDOR)
     got, body = bench.answer("house")
     facts: Any = body["parameters"]
-    assert (got, facts["status"], facts["id_task"]) == (500, Status.FAILED, "7")
+    assert (got, facts["status"], facts["id_task"]) == (500, EasStatus.FAILED, "7")
     assert facts["error_msg"] == body["detail"] == "all NaN"
     assert facts["total_time"] >= 0
 
@@ -141,20 +141,20 @@ def test_a_failure_has_a_status_in_the_vendors_form(bench: Bench) -> None:
 @pytest.mark.parametrize("stop", list(Stop))
 def test_a_stopped_job_has_a_status_of_its_own(bench: Bench, stop: Stop) -> None:
     def draw(request: GenerationRequest, watch: Watch) -> Generation:
-        bench.store.ask_stop("house", stop)
+        bench.store.request_stop("house", stop)
         asked = Stop.NO
-        for _ in range(LOOKS if stop is not Stop.NO else 4):
+        for _ in range(MAX_POLLS if stop is not Stop.NO else 4):
             asked = watch(Progress("a", 0, 1, 1, 4), None)
             if asked is not Stop.NO:
                 break
-            time.sleep(EVERY)
+            time.sleep(POLL_SECONDS)
         assert asked is stop
         return generation(request, stopped=asked is Stop.INTERRUPT)
 
     bench.engine.act = draw
     bench.put("house", extras=VENDOR)
     facts: Any = bench.answer("house")[1]["parameters"]
-    wanted = {Stop.NO: 0, Stop.INTERRUPT: Status.INTERRUPTED, Stop.SKIP: Status.SKIPPED}
+    wanted = {Stop.NO: 0, Stop.INTERRUPT: EasStatus.INTERRUPTED, Stop.SKIP: EasStatus.SKIPPED}
     assert facts["status"] == wanted[stop]
 
 
@@ -230,15 +230,15 @@ def test_progress_and_previews_are_published(bench: Bench) -> None:
     request = GenerationRequest("house", Seeds(7), options=options)
     bench.put("house", request=request)
     bench.thread.start()
-    sightings: list[Sighting] = []
+    sightings: list[JobProgress] = []
 
     def enough() -> bool:
-        sightings.extend(filter(None, [bench.store.sighting("house")]))
+        sightings.extend(filter(None, [bench.store.read_progress("house")]))
         steps = {sighting.progress.step for sighting in sightings}
         return len(steps) >= 4 and sightings[-1].preview_id >= 2
 
     wait_until(enough, every=0.02)
-    bench.store.ask_stop("house", Stop.INTERRUPT)
+    bench.store.request_stop("house", Stop.INTERRUPT)
     assert bench.answer("house")[0] == 200
     steps = [sighting.progress.step for sighting in sightings]
     assert steps == sorted(steps)
@@ -261,7 +261,7 @@ def test_an_interrupt_ends_the_job_with_what_there_is(bench: Bench) -> None:
     seen: list[Stop] = []
     bench.engine.act = stepping(bench, seen)
     bench.begin("house")
-    bench.store.ask_stop("house", Stop.INTERRUPT)
+    bench.store.request_stop("house", Stop.INTERRUPT)
     assert bench.answer("house")[0] == 200
     assert seen[-1] is Stop.INTERRUPT
 
@@ -270,7 +270,7 @@ def test_a_skip_is_told_once(bench: Bench) -> None:
     seen: list[Stop] = []
     bench.engine.act = stepping(bench, seen)
     bench.begin("house")
-    bench.store.ask_stop("house", Stop.SKIP)
+    bench.store.request_stop("house", Stop.SKIP)
     assert bench.answer("house")[0] == 200
     assert seen.count(Stop.SKIP) == 1
     assert seen[-1] is Stop.NO
@@ -283,7 +283,7 @@ def test_a_long_silence_keeps_the_lease(tmp_path: Path) -> None:
 
     def run(request: GenerationRequest, watch: Watch) -> Generation:
         begun.set()
-        over.wait(PATIENCE)
+        over.wait(TIMEOUT)
         return generation(request)
 
     bench.engine.act = run
@@ -302,9 +302,9 @@ def test_a_lost_lease_ends_the_work_unanswered(bench: Bench) -> None:
     bench.begin("house")
     bench.worker.draining.set()  # or it would take the frame itself
     bench.store.release_worker("cpu@test:1")
-    lease = bench.store.take("other", [], PATIENCE)
+    lease = bench.store.take("other", [], TIMEOUT)
     assert lease is not None
-    joined(bench.thread)
+    join_thread(bench.thread)
     assert len(seen) < ENDLESS
     assert bench.store.answer(lease, Answer(200, b"{}"), 1.0)
 
@@ -314,8 +314,8 @@ def test_an_abandoned_job_is_given_back(bench: Bench) -> None:
     bench.begin("house")
     bench.worker.draining.set()
     bench.worker.abandoned.set()
-    joined(bench.thread)
-    (frame,) = bench.store.waiting()
+    join_thread(bench.thread)
+    (frame,) = bench.store.list_frames()
     assert frame.deliveries == 0
 
 
@@ -323,7 +323,7 @@ def test_an_answer_for_which_the_disk_has_no_room_says_so(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pictures do not fit; the sentence does."""
-    monkeypatch.setattr(workloop, "RETRIES", (0.01, 0.01))
+    monkeypatch.setattr(loop, "RETRY_PAUSES", (0.01, 0.01))
     store = bench.store.answer
 
     def full(lease: object, answer: Answer, seconds: float, *_: object) -> bool:
@@ -378,8 +378,8 @@ def test_a_worker_told_to_end_while_its_answer_finds_no_room_gives_the_job_back(
     bench.worker.pause = lambda seconds: bench.worker.draining.set()
     bench.put("house")
     bench.thread.start()
-    joined(bench.thread)
-    (frame,) = bench.store.waiting()
+    join_thread(bench.thread)
+    (frame,) = bench.store.list_frames()
     assert frame.deliveries == 0
 
 
@@ -426,7 +426,7 @@ def test_a_lost_device_ends_the_worker_after_the_answer(bench: Bench) -> None:
     bench.engine.act = fail
     bench.put("house")
     assert bench.answer("house")[0] == 500
-    joined(bench.thread)
+    join_thread(bench.thread)
     assert bench.worker.exit_code == os.EX_SOFTWARE
 
 
@@ -434,7 +434,7 @@ def test_a_preview_that_cannot_be_written_costs_no_lease(bench: Bench) -> None:
     def run(request: GenerationRequest, watch: Watch) -> Generation:
         for step in range(1, 21):
             watch(Progress("a", 0, 1, step, 20), lambda: Image.new("LAB", (8, 8)))
-            time.sleep(EVERY)
+            time.sleep(POLL_SECONDS)
         return generation(request)
 
     bench.engine.act = run
@@ -446,7 +446,7 @@ def test_an_answer_that_the_queue_cannot_hold_is_told_at_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not drawn again and again until the job is given up."""
-    monkeypatch.setattr("webapp.queues.sqlite.MOST_ANSWER", 400)
+    monkeypatch.setattr("webapp.queues.sqlite.store.MAX_ANSWER_BYTES", 400)
     bench.worker.pause = lambda seconds: None
     bench.put("house", echo={"prompt": "x" * 1000})
     status, body = bench.answer("house")
@@ -458,7 +458,7 @@ def test_an_answer_that_the_queue_cannot_hold_is_told_at_once(
 def test_a_measure_that_fails_costs_no_heartbeat_after_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workloop, "HEARTBEAT", 0.0)
+    monkeypatch.setattr(loop, "HEARTBEAT_SECONDS", 0.0)
     bench.worker.measure = Failing(lambda: {"rss": 1}, 3, RuntimeError("CUDA error"))
     bench.thread.start()
     wait_until(bench.store.workers)
@@ -470,7 +470,7 @@ def test_reports_may_fail_and_the_job_goes_on(
     def locked(*_: object) -> None:
         raise sqlite3.OperationalError("database is locked")
 
-    monkeypatch.setattr(bench.store, "publish", locked)
+    monkeypatch.setattr(bench.store, "publish_progress", locked)
     bench.engine.act = stepping(bench, [], 20)
     bench.put("house")
     assert bench.answer("house")[0] == 200
@@ -501,15 +501,15 @@ def test_the_heartbeat_tells_what_the_worker_does(bench: Bench) -> None:
     bench.begin("house")
     told = ("working", "house", "sd [0123456789]")
     wait_until(lambda: told in {(s.state, s.job, s.checkpoint) for s in bench.store.workers()})
-    bench.store.ask_stop("house", Stop.INTERRUPT)
+    bench.store.request_stop("house", Stop.INTERRUPT)
     assert bench.store.workers()[0].memory["rss"] > 1_000_000
 
 
 def test_errands_are_done_between_jobs(bench: Bench) -> None:
-    bench.store.send("cpu@test:1", Errand("1", UNLOAD))
+    bench.store.send_command("cpu@test:1", WorkerCommand("1", UNLOAD))
     bench.put("house")
     bench.answer("house")
     assert bench.engine.unloaded == 1
-    bench.store.send("cpu@test:1", Errand("2", LOAD, "sd [0123456789]"))
-    wait_until(lambda: bench.store.errand("cpu@test:1") is None)
+    bench.store.send_command("cpu@test:1", WorkerCommand("2", LOAD, "sd [0123456789]"))
+    wait_until(lambda: bench.store.pending_command("cpu@test:1") is None)
     assert [run.checkpoint for run in bench.engine.runs] == ["", "sd [0123456789]"]

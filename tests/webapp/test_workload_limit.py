@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from generator.pictures.reading import write_base64
+from generator.pictures.base64_images import write_base64
 from generator.request import Stop
-from tests.generator.scripts.painting import defaults
+from tests.generator.scripts.fake_painter import default_arguments
 from tests.generator.scripts.test_origin_scripts import picture
-from tests.waiting import PATIENCE, wait_until
+from tests.wait import TIMEOUT, wait_until
 from tests.webapp.test_worker import Bench, stepping
 from tests.webapp.web_process import WebProcess, web_process
 
@@ -35,7 +35,7 @@ def refused(web: WebProcess, path: str, body: object) -> dict[str, Any]:
         web.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=PATIENCE)
+        urllib.request.urlopen(request, timeout=TIMEOUT)
     assert caught.value.code == 422
     answer: dict[str, Any] = json.loads(caught.value.read())
     return answer
@@ -44,7 +44,7 @@ def refused(web: WebProcess, path: str, body: object) -> dict[str, Any]:
 SMALL = {"prompt": "a cat", "width": 512, "height": 512, "steps": 20}  # 5.24 megapixel-steps
 INIT = {"init_images": [write_base64(picture(512, 512))]}
 HIRES = {"enable_hr": True, "hr_scale": 4, "denoising_strength": 0.5}
-PLOT = defaults("x/y/z plot", a0="Seed", a1="1-10")
+PLOT = default_arguments("x/y/z plot", a0="Seed", a1="1-10")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,10 @@ PLOT = defaults("x/y/z plot", a0="Seed", a1="1-10")
             "/sdapi/v1/img2img",
             SMALL
             | INIT
-            | {"script_name": "loopback", "script_args": defaults("loopback", "img2img", a0=32)},
+            | {
+                "script_name": "loopback",
+                "script_args": default_arguments("loopback", "img2img", a0=32),
+            },
         ),
         ("/sdapi/v1/extra-single-image", {"image": INIT["init_images"][0], "upscaling_resize": 16}),
         (
@@ -86,7 +89,7 @@ def test_too_much_work_is_refused_before_the_queue(
 def left_alone(web: WebProcess, body: dict[str, object]) -> socket.socket:
     """The connection of a caller who has asked."""
     text = json.dumps(body).encode()
-    caller = socket.create_connection(("127.0.0.1", web.port), timeout=PATIENCE)
+    caller = socket.create_connection(("127.0.0.1", web.port), timeout=TIMEOUT)
     head = f"POST /sdapi/v1/txt2img HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(text)}\r\n"
     caller.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + text)
     return caller
@@ -103,5 +106,5 @@ def test_a_running_job_whose_caller_left_is_stopped_where_the_flag_says_so(
     wait_until(lambda: seen)
     caller.close()
     wait_until(lambda: Stop.INTERRUPT in seen)
-    wait_until(lambda: not bench.store.waiting())
+    wait_until(lambda: not bench.store.list_frames())
     bench.end()

@@ -6,23 +6,23 @@ import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from tests.waiting import PATIENCE
+from tests.wait import TIMEOUT
 
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = "application/offset+octet-stream"
 
 
-def told(**meanings: str) -> str:
+def encode_metadata(**meanings: str) -> str:
     """``Upload-Metadata`` of these."""
     return ",".join(
         f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in meanings.items()
     )
 
 
-class Tus:
+class TusClient:
     """Requests to one server, each over a connection of its own."""
 
-    def __init__(self, url: str, timeout: float = PATIENCE) -> None:
+    def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
         self.host = urlsplit(url).netloc
         self.timeout = timeout
 
@@ -45,7 +45,7 @@ class Tus:
             "POST",
             "/api/files/uploads",
             Upload_Length=str(length),
-            Upload_Metadata=told(**meanings),
+            Upload_Metadata=encode_metadata(**meanings),
         )
         assert status == 201, body
         return str(headers["Location"])

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from tests.conftest import ROOT
-from tests.waiting import exit_code, wait_until
+from tests.wait import exit_code, wait_until
 
 
 def free_port() -> int:
@@ -27,7 +27,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def unchecked() -> ssl.SSLContext:
+def unverified_context() -> ssl.SSLContext:
     """For clients that take any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -55,7 +55,7 @@ class WebProcess:
     @property
     def serving(self) -> psutil.Process:
         """The process that serves."""
-        return wait_until(self._living, told="nobody serves")[0]
+        return wait_until(self._living, message="nobody serves")[0]
 
     def _living(self) -> list[psutil.Process]:
         assert self.arbiter is not None
@@ -84,12 +84,12 @@ class WebProcess:
 
     def wait(self) -> None:
         """Wait until it answers."""
-        wait_until(self._answers, told=f"nothing answers at {self.url}")
+        wait_until(self._answers, message=f"nothing answers at {self.url}")
 
     def _answers(self) -> bool:
         try:
             urllib.request.urlopen(
-                f"{self.url}/internal/ping", timeout=5, context=unchecked()
+                f"{self.url}/internal/ping", timeout=5, context=unverified_context()
             ).close()
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
@@ -106,7 +106,7 @@ class WebProcess:
         assert self.arbiter is not None
         self.arbiter.kill()
         self.arbiter.wait()
-        wait_until(self._is_silent, told="it still listens")  # the one that served dies with it
+        wait_until(self._is_silent, message="it still listens")  # the one that served dies with it
 
     def _is_silent(self) -> bool:
         with socket.socket() as probe:

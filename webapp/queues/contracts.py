@@ -49,7 +49,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class JobProgress:
     """Progress of a running job as workers published it last. ``preview`` is PNG bytes or None."""
 
     progress: Progress
@@ -60,7 +60,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Depth:
+class QueueDepth:
     """Numbers of waiting and running frames; ``oldest``: seconds that the oldest has waited."""
 
     waiting: int
@@ -69,7 +69,7 @@ class Depth:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class CounterValue:
     """A counter kept by the store: name, labels, and a value that only grows."""
 
     name: str
@@ -95,7 +95,7 @@ UNLOAD, LOAD, PLUGINS = "unload", "load", "plugins"
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class WorkerCommand:
     """A command for one worker, carried out between two jobs."""
 
     id: str
@@ -145,7 +145,7 @@ class Stream(Protocol):
         """The answer once it is there, or None after ``timeout`` seconds. Answers expire."""
         ...
 
-    def answered(self, tag: str, value: str, owner: str | None = None) -> str | None:
+    def find_answered(self, tag: str, value: str, owner: str | None = None) -> str | None:
         """The newest frame with this tag, of one owner or of anybody, whose answer is kept.
 
         For a caller who knows the tag alone, whichever process put the frame.
@@ -156,42 +156,42 @@ class Stream(Protocol):
         """Remove a waiting frame (a client that left); False if it is leased or gone."""
         ...
 
-    def waiting_frame(self, frame_id: str) -> Frame | None:
+    def read_waiting_frame(self, frame_id: str) -> Frame | None:
         """A frame that waits, its body included; None if it is leased or gone."""
         ...
 
-    def settle(self, frame_id: str, answer: Answer) -> bool:
+    def answer_waiting(self, frame_id: str, answer: Answer) -> bool:
         """Answer a waiting frame in a worker's stead, uncounted; False if it is leased or gone."""
         ...
 
-    def waiting(self, owner: str | None = None) -> Sequence[Frame]:
+    def list_frames(self, owner: str | None = None) -> Sequence[Frame]:
         """Waiting and leased frames in order of arrival, of one owner or of all.
 
         Their bodies are left out (empty), so that listing does not read every picture in the queue.
         """
         ...
 
-    def holds(self, frame_id: str) -> bool:
+    def is_queued(self, frame_id: str) -> bool:
         """Whether the frame still waits or is worked on. Cheap: asked for each waiting caller."""
         ...
 
-    def runs(self, frame_id: str) -> bool:
+    def is_running(self, frame_id: str) -> bool:
         """Whether a worker works on the frame. Cheap, too."""
         ...
 
-    def depth(self) -> Depth:
+    def depth(self) -> QueueDepth:
         """How many frames wait and run, of everybody."""
         ...
 
-    def forget(self, frame_id: str) -> None:
+    def delete_answer(self, frame_id: str) -> None:
         """Drop an answer that its only reader has got, before it expires."""
         ...
 
-    def lost(self) -> str:
+    def loss_reason(self) -> str:
         """Why this is no longer the store that a new process would open; "" while it is. Cheap."""
         ...
 
-    def holders(self) -> Sequence[str]:
+    def lease_holders(self) -> Sequence[str]:
         """The workers that hold leases now, dead ones too."""
         ...
 
@@ -208,44 +208,46 @@ class Stream(Protocol):
 class Board(Protocol):
     """Facts about running jobs and workers, visible to all processes at once."""
 
-    def publish(self, job: str, progress: Progress, preview: bytes | None) -> None: ...
+    def publish_progress(self, job: str, progress: Progress, preview: bytes | None) -> None: ...
 
-    def sighting(self, job: str) -> Sighting | None: ...
+    def read_progress(self, job: str) -> JobProgress | None: ...
 
-    def ask_stop(self, job: str, stop: Stop) -> None: ...
+    def request_stop(self, job: str, stop: Stop) -> None: ...
 
-    def stop_asked(self, job: str) -> Stop:
+    def take_stop_request(self, job: str) -> Stop:
         """The wish for this job; SKIP is cleared by reading it, INTERRUPT stays."""
         ...
 
-    def heartbeat(self, state: WorkerState) -> None: ...
+    def record_heartbeat(self, state: WorkerState) -> None: ...
 
     def workers(self) -> Sequence[WorkerState]:
         """Workers seen in the last 15 seconds."""
         ...
 
-    def count(self, name: str, labels: Mapping[str, str], amount: float = 1.0) -> None:
+    def add_to_counter(self, name: str, labels: Mapping[str, str], amount: float = 1.0) -> None:
         """Add to a sum. Labels named user and model may have any value: few are told apart."""
         ...
 
-    def tallies(self) -> Sequence[Tally]:
+    def counters(self) -> Sequence[CounterValue]:
         """Every sum."""
         ...
 
-    def show_plugins(self, worker: str, plugins: Mapping[str, Sequence[str]]) -> None:
-        """Say how a worker's plugins stand: name -> ``webapp.plugin_tasks.SHOWN``."""
+    def publish_plugin_states(self, worker: str, plugins: Mapping[str, Sequence[str]]) -> None:
+        """Say how a worker's plugins stand: name ->
+        ``webapp.plugins.plugin_jobs.REPORTED_FIELDS``.
+        """
 
-    def plugins_shown(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    def plugin_states(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
         """What each worker that lives has said of its plugins."""
 
-    def send(self, worker: str, errand: Errand) -> None:
+    def send_command(self, worker: str, command: WorkerCommand) -> None:
         """Give a worker an errand; it takes the place of one that it has not done yet."""
         ...
 
-    def errand(self, worker: str) -> Errand | None:
+    def pending_command(self, worker: str) -> WorkerCommand | None:
         """What the worker shall do, until it says that it is done."""
         ...
 
-    def done(self, worker: str, errand: Errand) -> None:
+    def complete_command(self, worker: str, command: WorkerCommand) -> None:
         """The worker has done this errand; a later one stays."""
         ...

@@ -5,33 +5,33 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
-from generator.describing.questions import Question
-from generator.inversion.lessons import Lesson, NewWord
-from generator.pictures.naming import NamingRules
+from generator.interrogation.requests import InterrogationRequest
+from generator.pictures.file_names import NamingRules
 from generator.request import ControlUnit, ExtrasRequest, GenerationRequest
+from generator.textual_inversion.config import EmbeddingSpec, TrainingConfig
 
 GENERATE = "generate"
-"""``Frame.kind`` of a :class:`GenerationJob`."""
+"""``Frame.kind`` of a :class:`QueuedGeneration`."""
 
 EXTRAS = "extras"
-"""``Frame.kind`` of an :class:`ExtrasJob`."""
+"""``Frame.kind`` of an :class:`QueuedExtras`."""
 
 DETECT = "detect"
-"""``Frame.kind`` of a :class:`DetectionJob`."""
+"""``Frame.kind`` of a :class:`QueuedDetection`."""
 
-MAKE_WORD = "make-word"
-"""``Frame.kind`` of a :class:`~generator.inversion.lessons.NewWord`."""
+CREATE_EMBEDDING = "make-word"
+"""``Frame.kind`` of a :class:`~generator.textual_inversion.config.EmbeddingSpec`."""
 
-TRAIN_WORD = "train-word"
-"""``Frame.kind`` of a :class:`TrainingJob`."""
+TRAIN_EMBEDDING = "train-word"
+"""``Frame.kind`` of a :class:`QueuedTraining`."""
 
 
-DESCRIBE = "describe"
-"""``Frame.kind`` of a :class:`~generator.describing.questions.Question`."""
+INTERROGATE = "describe"
+"""``Frame.kind`` of a :class:`~generator.interrogation.requests.InterrogationRequest`."""
 
 
 PLUGIN = "plugin"
-"""``Frame.kind`` of a :class:`PluginTask`."""
+"""``Frame.kind`` of a :class:`QueuedPluginTask`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class FileRules:
 
 
 @dataclass(frozen=True, slots=True)
-class SheetRules:
+class GridRules:
     """How the grid (contact sheet) of a job is laid out (contract section 6.6)."""
 
     rows: int = -1  # n_rows: -1 nearly square, 0 a row a batch
@@ -57,7 +57,7 @@ class SheetRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Saving:
+class SaveOptions:
     """Where and how the pictures of a job are saved. Paths are relative to the data directory."""
 
     samples_dir: str  # without the folders that ``names`` makes in it
@@ -70,7 +70,7 @@ class Saving:
     maps_dir: str | None = None  # of the vendor's answer: masks, ControlNet's maps
     names: NamingRules = field(default_factory=NamingRules)
     files: FileRules = field(default_factory=FileRules)
-    sheet: SheetRules = field(default_factory=SheetRules)
+    sheet: GridRules = field(default_factory=GridRules)
     spare: int = 0  # bytes that saving leaves free on the disk
 
 
@@ -86,14 +86,14 @@ class EasExtras:
 
 
 @dataclass(frozen=True, slots=True)
-class GenerationJob:
+class QueuedGeneration:
     """A picture request and how it is to be answered."""
 
     request: GenerationRequest
     route: Literal["txt2img", "img2img"]
     echo: dict[str, Any]  # the answer's ``parameters``, defaults filled in
     send_images: bool = True
-    save: Saving | None = None
+    save: SaveOptions | None = None
     origins_dir: str | None = None  # where img2img's own pictures are kept, by fingerprint
     extras: EasExtras | None = None
     answer_format: str = "png"  # of the pictures in the answer: png | jpg | jpeg | webp
@@ -104,7 +104,7 @@ class GenerationJob:
 
 
 @dataclass(frozen=True, slots=True)
-class ExtrasJob:
+class QueuedExtras:
     """Pictures to enlarge and how they are to be answered."""
 
     request: ExtrasRequest
@@ -114,7 +114,7 @@ class ExtrasJob:
 
 
 @dataclass(frozen=True, slots=True)
-class DetectionJob:
+class QueuedDetection:
     """Pictures to draw ControlNet's maps of; each unit has one, and all else alike."""
 
     units: tuple[ControlUnit, ...]
@@ -122,15 +122,15 @@ class DetectionJob:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingJob:
+class QueuedTraining:
     """A word to train, with pictures by their paths below the data directory."""
 
-    lesson: Lesson
+    lesson: TrainingConfig
     pictures: tuple[tuple[str, str], ...]  # path, words
 
 
 @dataclass(frozen=True, slots=True)
-class PluginTask:
+class QueuedPluginTask:
     """Work that a plugin's route hands to its worker side."""
 
     plugin: str
@@ -138,20 +138,22 @@ class PluginTask:
     body: Any
 
 
-PLUGIN_TASKS: TypeAdapter[PluginTask] = TypeAdapter(PluginTask)
-NEW_WORDS: TypeAdapter[NewWord] = TypeAdapter(NewWord)
-TRAININGS: TypeAdapter[TrainingJob] = TypeAdapter(TrainingJob)
-QUESTIONS: TypeAdapter[Question] = TypeAdapter(Question)
-EXTRAS_JOBS: TypeAdapter[ExtrasJob] = TypeAdapter(ExtrasJob)
-DETECTIONS: TypeAdapter[DetectionJob] = TypeAdapter(DetectionJob)
-JOBS: TypeAdapter[GenerationJob] = TypeAdapter(GenerationJob)
+PLUGIN_TASKS: TypeAdapter[QueuedPluginTask] = TypeAdapter(QueuedPluginTask)
+NEW_EMBEDDINGS: TypeAdapter[EmbeddingSpec] = TypeAdapter(EmbeddingSpec)
+TRAININGS: TypeAdapter[QueuedTraining] = TypeAdapter(QueuedTraining)
+INTERROGATIONS: TypeAdapter[InterrogationRequest] = TypeAdapter(InterrogationRequest)
+EXTRAS_REQUESTS: TypeAdapter[QueuedExtras] = TypeAdapter(QueuedExtras)
+DETECTIONS: TypeAdapter[QueuedDetection] = TypeAdapter(QueuedDetection)
+GENERATIONS: TypeAdapter[QueuedGeneration] = TypeAdapter(QueuedGeneration)
 
 
-def encode(job: GenerationJob) -> bytes:
+def encode_job(job: QueuedGeneration) -> bytes:
     """A job as JSON bytes. Raises ``PydanticSerializationError`` for what JSON cannot hold."""
-    return JOBS.dump_json(job)
+    return GENERATIONS.dump_json(job)
 
 
-def decode(body: bytes) -> GenerationJob:
-    """The job that :func:`encode` wrote. Raises ``pydantic.ValidationError`` for anything else."""
-    return JOBS.validate_json(body)
+def decode_job(body: bytes) -> QueuedGeneration:
+    """The job that :func:`encode_job` wrote. Raises ``pydantic.ValidationError`` for anything
+    else.
+    """
+    return GENERATIONS.validate_json(body)

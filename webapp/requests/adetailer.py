@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from types import MappingProxyType
 
-from plugins.detailer.wishes import FACE, NAME
-from plugins.nouns import Input
+from plugins.api import Input
+from plugins.detailer.detailer_options import FACE, NAME
 from webapp.errors import Refused
-from webapp.requests.fields import DrawingBody
-from webapp.requests.given import Given
+from webapp.requests.context import RequestContext
+from webapp.requests.fields import GenerationBody
 
 ADETAILER = "adetailer"
 LABELS = ("eyes", FACE, "hand", "person")
 """Words in the names of ADetailer's models -> what the detailer shall find, the first that fits."""
 
-LONGEST_LABEL = 60  # characters
+MAX_LABEL_LENGTH = 60  # characters
 PROMPT, SEPARATOR = "[PROMPT]", "[SEP]"
 NUMBERS: Mapping[str, str] = MappingProxyType(
     {
@@ -31,7 +31,7 @@ NUMBERS: Mapping[str, str] = MappingProxyType(
 )
 """Numbers that both have."""
 
-UNDONE: Mapping[str, tuple[object, ...]] = MappingProxyType(
+UNSUPPORTED: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
         "ad_x_offset": (0,),
         "ad_y_offset": (0,),
@@ -54,38 +54,44 @@ UNDONE: Mapping[str, tuple[object, ...]] = MappingProxyType(
 """Fields that the detailer has not, with the values that ask for nothing."""
 
 
-def with_detailer(body: DrawingBody, given: Given) -> Mapping[str, object]:
+def with_detailer(body: GenerationBody, context: RequestContext) -> Mapping[str, object]:
     """``alwayson_scripts`` with ADetailer's arguments as those of the detailer.
 
     Raises ``Refused`` for arguments that are no list.
     """
-    own = body.alwayson_scripts
-    named = [key for key in own if key.lower() == ADETAILER]
-    rest = {key: value for key, value in own.items() if key not in named}
-    units = list(units_of(named[0], own[named[0]], body.route, given)) if named else []
+    always_on = body.alwayson_scripts
+    keys = [key for key in always_on if key.lower() == ADETAILER]
+    rest = {key: value for key, value in always_on.items() if key not in keys}
+    units = list(units_of(keys[0], always_on[keys[0]], body.route, context)) if keys else []
     if not units:
         return rest
-    if NAME not in given.panels:
-        given.tell("ADetailer: the plugin detailer is off; drawn without it.")
+    if NAME not in context.panels:
+        context.add_remark("ADetailer: the plugin detailer is off; drawn without it.")
         return rest
     if NAME in rest:
-        given.tell("ADetailer: the detailer is asked for by its own name too; that alone is done.")
+        context.add_remark(
+            "ADetailer: the detailer is asked for by its own name too; that alone is done."
+        )
         return rest
     if len(units) > 1:
-        given.tell(f"ADetailer: {len(units)} units are on; the first alone is done.")
-    return rest | {NAME: panel_of(units[0], body.prompt or "", given)}
+        context.add_remark(f"ADetailer: {len(units)} units are on; the first alone is done.")
+    return rest | {NAME: panel_of(units[0], body.prompt or "", context)}
 
 
-def units_of(name: str, told: object, route: str, given: Given) -> Iterator[Mapping[str, object]]:
+def units_of(
+    name: str, argument: object, route: str, context: RequestContext
+) -> Iterator[Mapping[str, object]]:
     """The units that are on."""
-    args = told.get("args", []) if isinstance(told, Mapping) else None
+    args = argument.get("args", []) if isinstance(argument, Mapping) else None
     if not isinstance(args, list):
         raise Refused(f'alwayson_scripts.{name}: expected {{"args": [...]}}.')
     switches = [arg for arg in args if isinstance(arg, bool)]
     if switches[:1] == [False]:
         return
     if route == "img2img" and switches[1:2] == [True]:
-        given.tell("ADetailer: skip_img2img is not done; the picture is drawn before its details.")
+        context.add_remark(
+            "ADetailer: skip_img2img is not done; the picture is drawn before its details."
+        )
     for arg in args:
         if isinstance(arg, Mapping) and arg.get("ad_tab_enable", True) and model_of(arg):
             yield arg
@@ -101,52 +107,54 @@ def label_of(unit: Mapping[str, object]) -> str:
     """What a unit's detector finds."""
     classes = str(unit.get("ad_model_classes") or "").split(",")[0].strip()
     if classes:
-        return classes[:LONGEST_LABEL]
+        return classes[:MAX_LABEL_LENGTH]
     model = model_of(unit).lower()
     stem = PurePath(model).stem or model
-    return next((label for label in LABELS if label in model), stem[:LONGEST_LABEL])
+    return next((label for label in LABELS if label in model), stem[:MAX_LABEL_LENGTH])
 
 
-def panel_of(unit: Mapping[str, object], prompt: str, given: Given) -> dict[str, object]:
+def panel_of(unit: Mapping[str, object], prompt: str, context: RequestContext) -> dict[str, object]:
     """The detailer's fields for a unit."""
-    form = {field.name: field for field in given.panels[NAME]}
+    form = {field.name: field for field in context.panels[NAME]}
     panel: dict[str, object] = {"enabled": True, "label": label_of(unit)}
     for theirs, ours in NUMBERS.items():
         if unit.get(theirs) is not None:
-            panel[ours] = fitting(theirs, unit[theirs], form[ours], given)
+            panel[ours] = clamp_number(theirs, unit[theirs], form[ours], context)
     most = unit.get("ad_mask_k_largest") or unit.get("ad_mask_k")
     if most:
-        panel["most"] = fitting("ad_mask_k_largest", most, form["most"], given)
+        panel["most"] = clamp_number("ad_mask_k_largest", most, form["most"], context)
     for field in ("prompt", "negative_prompt"):
         text = unit.get(f"ad_{field}")
         if isinstance(text, str) and text:
             panel[field] = text.replace(PROMPT, prompt).split(SEPARATOR)[0].strip()
             if SEPARATOR in text:
-                given.tell(f"ADetailer: ad_{field}: what follows {SEPARATOR} is not read.")
-    tell_undone(unit, given)
+                context.add_remark(f"ADetailer: ad_{field}: what follows {SEPARATOR} is not read.")
+    note_unsupported(unit, context)
     return panel
 
 
-def fitting(name: str, value: object, field: Input, given: Given) -> object:
+def clamp_number(name: str, value: object, field: Input, context: RequestContext) -> object:
     """A number within the range of the detailer's field, its default for what is none."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        given.tell(f"ADetailer: {name}: {str(value)[:80]!r} is no number; {field.value} was taken.")
+        context.add_remark(
+            f"ADetailer: {name}: {str(value)[:80]!r} is no number; {field.value} was taken."
+        )
         return field.value
     least = number if field.least is None else max(number, field.least)
     within = least if field.most is None else min(least, field.most)
     if within != number or number != number:
-        given.tell(f"ADetailer: {name}: {number:g} is out of range; {within:g} was taken.")
+        context.add_remark(f"ADetailer: {name}: {number:g} is out of range; {within:g} was taken.")
     return int(within) if isinstance(field.value, int) else within
 
 
-def tell_undone(unit: Mapping[str, object], given: Given) -> None:
+def note_unsupported(unit: Mapping[str, object], context: RequestContext) -> None:
     """Tell which fields ask for what the detailer cannot do."""
-    asked: Sequence[str] = [
+    unsupported: Sequence[str] = [
         name
-        for name, usual in UNDONE.items()
+        for name, usual in UNSUPPORTED.items()
         if unit.get(name) is not None and unit[name] not in usual
     ]
-    if asked:
-        given.tell(f"ADetailer: not done: {', '.join(asked)}.")
+    if unsupported:
+        context.add_remark(f"ADetailer: not done: {', '.join(unsupported)}.")

@@ -7,14 +7,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from generator.request import ExtrasRequest
-from webapp.coercion import Bool, Float, Int, Str, to_list
 from webapp.errors import Refused
-from webapp.requests.given import Given
-from webapp.requests.models_of import known_upscaler
-from webapp.requests.ranges import in_range
+from webapp.requests.coercion import Bool, Float, Int, Str, to_list
+from webapp.requests.context import RequestContext
+from webapp.requests.model_choice import resolve_upscaler
+from webapp.requests.ranges import check_range
 
 BY_FACTOR, TO_SIZE = 0, 1
-MOST_PICTURES = 100
+MAX_PICTURES = 100
 RANGES: Mapping[str, tuple[float, float]] = {
     "gfpgan_visibility": (0, 1),
     "codeformer_visibility": (0, 1),
@@ -94,43 +94,43 @@ class PngInfoBody(BaseModel):
     image: Str
 
 
-def to_extras(body: ExtrasFields, images: Sequence[str], given: Given) -> ExtrasRequest:
+def to_extras(body: ExtrasFields, images: Sequence[str], context: RequestContext) -> ExtrasRequest:
     """The frozen request of a body whose ``images`` were checked.
 
     Raises ``Refused`` naming the field for numbers out of range, unknown upscalers, and face
     restoration, which is not here.
     """
     for name, (least, greatest) in RANGES.items():
-        in_range(name, getattr(body, name), least, greatest)
+        check_range(name, getattr(body, name), least, greatest)
     for name in NO_FACES:
         if getattr(body, name):
             raise Refused(f"{name}: there is no face restorer here yet; leave it at 0.")
     if body.resize_mode == TO_SIZE and (body.upscaler_1 or "None") == "None":
-        given.tell("upscaler_1: None enlarges nothing; the picture keeps its size.")
+        context.add_remark("upscaler_1: None enlarges nothing; the picture keeps its size.")
     return ExtrasRequest(
         images=tuple(images),
         factor=body.upscaling_resize,
-        size=sides(body) if body.resize_mode == TO_SIZE else None,
+        size=target_size(body) if body.resize_mode == TO_SIZE else None,
         crop=body.upscaling_crop,
-        upscaler=known_upscaler("upscaler_1", body.upscaler_1 or "None", given),
-        second_upscaler=known_upscaler("upscaler_2", body.upscaler_2 or "None", given),
+        upscaler=resolve_upscaler("upscaler_1", body.upscaler_1 or "None", context),
+        second_upscaler=resolve_upscaler("upscaler_2", body.upscaler_2 or "None", context),
         second_visibility=body.extras_upscaler_2_visibility,
-        tile=int(str(given.options["ESRGAN_tile"])),
-        tile_overlap=int(str(given.options["ESRGAN_tile_overlap"])),
-        user_name=given.user_name,
-        remarks=tuple(given.remarks),
+        tile=int(str(context.options["ESRGAN_tile"])),
+        tile_overlap=int(str(context.options["ESRGAN_tile_overlap"])),
+        user_name=context.user_name,
+        remarks=tuple(context.remarks),
     )
 
 
-def sides(body: ExtrasFields) -> tuple[int, int]:
+def target_size(body: ExtrasFields) -> tuple[int, int]:
     """The size to cover."""
     return body.upscaling_resize_w, body.upscaling_resize_h
 
 
-def batch_pictures(body: ExtrasBatch, picture: Callable[[str, str], str]) -> list[str]:
+def read_batch_pictures(body: ExtrasBatch, picture: Callable[[str, str], str]) -> list[str]:
     """The checked pictures of a batch. Raises ``Refused`` naming the one at fault."""
-    if len(body.imageList) > MOST_PICTURES:
-        raise Refused(f"imageList: {len(body.imageList)} pictures; at most {MOST_PICTURES}.")
+    if len(body.imageList) > MAX_PICTURES:
+        raise Refused(f"imageList: {len(body.imageList)} pictures; at most {MAX_PICTURES}.")
     return [
         picture(f"imageList.{number}.data", entry.data)
         for number, entry in enumerate(body.imageList)

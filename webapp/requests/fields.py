@@ -6,8 +6,8 @@ from typing import ClassVar, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from webapp.coercion import Anything, Bool, Float, Int, Object, Str, Strings
 from webapp.errors import Fault, InvalidFields
+from webapp.requests.coercion import Anything, Bool, Float, Int, Object, Str, Strings
 
 Route = Literal["txt2img", "img2img"]
 
@@ -60,7 +60,7 @@ class TaskFields(BaseModel):
     sampler_index: Str = "Euler"
 
 
-class CallFields(BaseModel):
+class OutputFields(BaseModel):
     """Scripts, and what becomes of the pictures."""
 
     script_name: Str | None = None
@@ -71,7 +71,7 @@ class CallFields(BaseModel):
     infotext: Str | None = None
 
 
-class DrawingBody(CallFields, TaskFields, JobFields):
+class GenerationBody(OutputFields, TaskFields, JobFields):
     """What a body says whichever route it came by; a route adds fields of its own between."""
 
     route: ClassVar[Route]
@@ -81,7 +81,7 @@ class DrawingBody(CallFields, TaskFields, JobFields):
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def read(model: type[Body], body: object, *, lenient: bool = False) -> Body:
+def read_body(model: type[Body], body: object, *, lenient: bool = False) -> Body:
     """The request of a JSON body. Raises ``InvalidFields`` naming each field of a wrong type.
 
     ``lenient``: null for a number that takes none is its default.
@@ -89,30 +89,30 @@ def read(model: type[Body], body: object, *, lenient: bool = False) -> Body:
     if not isinstance(body, dict):
         raise InvalidFields([Fault(("body",), "value is not a valid dict", "type_error.dict")])
     if lenient:
-        body = {key: value for key, value in body.items() if not is_default(model, key, value)}
+        body = {key: value for key, value in body.items() if not is_null_default(model, key, value)}
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid_fields(error) from None
 
 
-def is_default(model: type[BaseModel], name: str, value: object) -> bool:
+def is_null_default(model: type[BaseModel], name: str, value: object) -> bool:
     """Whether a null stands for the default of a number."""
     field = model.model_fields.get(name)
     number = field is not None and field.annotation in (int, float) and not field.is_required()
     return value is None and number
 
 
-def invalid(error: ValidationError) -> InvalidFields:
+def invalid_fields(error: ValidationError) -> InvalidFields:
     """Pydantic's findings as faults of the body."""
-    return InvalidFields([fault(entry) for entry in error.errors()])
+    return InvalidFields([to_fault(entry) for entry in error.errors()])
 
 
-def fault(entry: ErrorDetails) -> Fault:
+def to_fault(entry: ErrorDetails) -> Fault:
     """One finding; pydantic v2's word for what is missing becomes v1's."""
-    place = ("body", *entry["loc"])
+    location = ("body", *entry["loc"])
     if entry["type"] == "missing":
-        return Fault(place, "field required", "value_error.missing")
+        return Fault(location, "field required", "value_error.missing")
     context = entry.get("ctx", {})
-    told = {key: str(v) if isinstance(v, Exception) else v for key, v in context.items()}
-    return Fault(place, entry["msg"], entry["type"], told)
+    details = {key: str(v) if isinstance(v, Exception) else v for key, v in context.items()}
+    return Fault(location, entry["msg"], entry["type"], details)

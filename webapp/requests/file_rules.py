@@ -5,20 +5,20 @@ from typing import Any
 
 from PIL import ImageColor
 
-from generator.pictures.naming import NamingRules
-from generator.pictures.saving import CONTAINERS
+from generator.pictures.file_names import NamingRules
+from generator.pictures.picture_files import CONTAINERS
 from webapp.errors import Refused
-from webapp.queues.frames import FileRules, SheetRules
+from webapp.queues.frames import FileRules, GridRules
 
-LONGEST_PATTERN = 1000  # characters
+MAX_PATTERN_LENGTH = 1000  # characters
 MIB = 1024 * 1024
 
 
 def naming_rules(chosen: Mapping[str, Any]) -> NamingRules:
     """The options about names. Raises ``Refused`` for a pattern that is too long."""
     return NamingRules(
-        pattern=pattern("samples_filename_pattern", chosen),
-        folder_pattern=pattern("directories_filename_pattern", chosen),
+        pattern=read_pattern("samples_filename_pattern", chosen),
+        folder_pattern=read_pattern("directories_filename_pattern", chosen),
         picture_folders=chosen["save_to_dirs"],
         grid_folders=chosen["grid_save_to_dirs"],
         numbered=chosen["save_images_add_number"],
@@ -31,7 +31,7 @@ def naming_rules(chosen: Mapping[str, Any]) -> NamingRules:
 def file_rules(chosen: Mapping[str, Any]) -> FileRules:
     """The options about what is written. Raises ``Refused`` for an unknown ``grid_format``."""
     return FileRules(
-        grid_format=container("grid_format", chosen["grid_format"]),
+        grid_format=check_container("grid_format", chosen["grid_format"]),
         webp_lossless=chosen["webp_lossless"],
         text_beside=chosen["save_txt"],
         small_copy=chosen["export_for_4chan"],
@@ -40,14 +40,14 @@ def file_rules(chosen: Mapping[str, Any]) -> FileRules:
     )
 
 
-def sheet_rules(chosen: Mapping[str, Any]) -> SheetRules:
+def grid_rules(chosen: Mapping[str, Any]) -> GridRules:
     """The options about a job's contact sheet. Raises ``Refused`` for what is no colour."""
     colour = str(chosen["grid_background_color"])
     try:
         ImageColor.getrgb(colour)
     except ValueError:
         raise Refused(f"grid_background_color: {colour[:40]!r} is no colour.") from None
-    return SheetRules(
+    return GridRules(
         rows=chosen["n_rows"],
         fill_evenly=chosen["grid_prevent_empty_spots"],
         background=colour,
@@ -55,15 +55,15 @@ def sheet_rules(chosen: Mapping[str, Any]) -> SheetRules:
     )
 
 
-def pattern(name: str, chosen: Mapping[str, Any]) -> str:
+def read_pattern(name: str, chosen: Mapping[str, Any]) -> str:
     """A pattern of an option. Raises ``Refused`` for one of more than 1,000 characters."""
-    found = str(chosen[name])
-    if len(found) > LONGEST_PATTERN:
-        raise Refused(f"{name}: {len(found)} characters; at most {LONGEST_PATTERN}.")
-    return found
+    text = str(chosen[name])
+    if len(text) > MAX_PATTERN_LENGTH:
+        raise Refused(f"{name}: {len(text)} characters; at most {MAX_PATTERN_LENGTH}.")
+    return text
 
 
-def container(name: str, format: str) -> str:
+def check_container(name: str, format: str) -> str:
     """A format that pictures can be saved in. Raises ``Refused`` for another."""
     if format.lower() not in CONTAINERS:
         known = ", ".join(CONTAINERS)

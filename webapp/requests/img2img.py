@@ -8,16 +8,16 @@ from typing import ClassVar
 from pydantic import ConfigDict
 
 from generator.request import Mask, Origin
-from webapp.coercion import Bool, Float, Int, Str, Strings
-from webapp.eas import IMAGE_LINK
 from webapp.errors import Refused
-from webapp.fetching import is_link
-from webapp.requests.fields import DrawingBody, JobFields, Route, TaskFields
-from webapp.requests.given import Given
+from webapp.http.url_fetch import is_link
+from webapp.requests.coercion import Bool, Float, Int, Str, Strings
+from webapp.requests.context import RequestContext
+from webapp.requests.eas import IMAGE_LINK
+from webapp.requests.fields import GenerationBody, JobFields, Route, TaskFields
 from webapp.requests.ranges import RANGES as COMMON
-from webapp.requests.ranges import few_enough
+from webapp.requests.ranges import check_picture_count
 
-BLUR = 4  # pixels, where a body says null
+DEFAULT_BLUR = 4  # pixels, where a body says null
 RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "resize_mode": (0, 3),
@@ -37,15 +37,15 @@ class NoInitImage(Refused):
     status = 404
 
 
-class OriginFields(JobFields):
+class InitImageFields(JobFields):
     """The picture to start from, and where to repaint it."""
 
     init_images: Strings | None = None
     resize_mode: Int | None = 0
     image_cfg_scale: Float | None = None
     mask: Str | None = None
-    mask_blur_x: Int | None = BLUR
-    mask_blur_y: Int | None = BLUR
+    mask_blur_x: Int | None = DEFAULT_BLUR
+    mask_blur_y: Int | None = DEFAULT_BLUR
     mask_blur: Int | None = None
     mask_round: Bool | None = True
     inpainting_fill: Int | None = 0
@@ -62,7 +62,7 @@ class EchoFields(TaskFields):
     include_init_images: Bool = False
 
 
-class Img2Img(DrawingBody, EchoFields, OriginFields):
+class Img2Img(GenerationBody, EchoFields, InitImageFields):
     """What an img2img request may say."""
 
     model_config = ConfigDict(title="StableDiffusionProcessingImg2Img")
@@ -73,7 +73,7 @@ class Img2Img(DrawingBody, EchoFields, OriginFields):
     denoising_strength: Float = 0.75
 
 
-def linked(body: Img2Img) -> Img2Img:
+def with_image_link(body: Img2Img) -> Img2Img:
     """``body`` with the vendor's ``image_link`` among its pictures (its guide, "image_link")."""
     link = body.alwayson_scripts.get(IMAGE_LINK)
     if link is None:
@@ -85,7 +85,7 @@ def linked(body: Img2Img) -> Img2Img:
     return body.model_copy(update={"init_images": [link]})
 
 
-def batch_size(body: Img2Img) -> int:
+def read_batch_size(body: Img2Img) -> int:
     """Pictures a batch: several first pictures make a batch of their own size (contract 1.6)."""
     count, wanted = len(body.init_images or ()), body.batch_size or 1
     if count > 1 and count > wanted:
@@ -93,41 +93,45 @@ def batch_size(body: Img2Img) -> int:
             f"init_images: bad number of images passed: {count}; expecting {wanted} or less"
         )
     size = count if count > 1 else wanted
-    few_enough(size * (body.n_iter or 1))
+    check_picture_count(size * (body.n_iter or 1))
     return size
 
 
-def origin(body: Img2Img, given: Given, *, named: bool = False) -> Origin:
+def read_init_images(
+    body: Img2Img, context: RequestContext, *, with_fingerprint: bool = False
+) -> Origin:
     """The initial images of a checked body; ``with_fingerprint``: for the infotext.
 
     Raises ``Refused`` for each picture that cannot be used.
     """
     if not body.init_images:
         raise NoInitImage("Init image not found")
-    linked = body.alwayson_scripts.get(IMAGE_LINK)
+    image_link = body.alwayson_scripts.get(IMAGE_LINK)
     images = tuple(
-        given.picture(f"alwayson_scripts.{IMAGE_LINK}" if text == linked else "init_images", text)
+        context.picture_reader(
+            f"alwayson_scripts.{IMAGE_LINK}" if text == image_link else "init_images", text
+        )
         for text in body.init_images
     )
     return Origin(
         images=images,
-        fingerprint=given.picture.fingerprint(images[-1]) if named else None,
+        fingerprint=context.picture_reader.fingerprint(images[-1]) if with_fingerprint else None,
         image_guidance=body.image_cfg_scale,
         strength=body.denoising_strength,
         resize_mode=body.resize_mode or 0,
-        mask=mask(body, given) if body.mask else None,
+        mask=read_mask(body, context) if body.mask else None,
         noise_multiplier=body.initial_noise_multiplier,
     )
 
 
-def mask(body: Img2Img, given: Given) -> Mask:
+def read_mask(body: Img2Img, context: RequestContext) -> Mask:
     """Where to repaint."""
-    both = body.mask_blur
-    across, down = (body.mask_blur_x, body.mask_blur_y) if both is None else (both, both)
+    blur = body.mask_blur
+    across, down = (body.mask_blur_x, body.mask_blur_y) if blur is None else (blur, blur)
     return Mask(
-        image=given.picture("mask", body.mask or ""),
-        blur_x=BLUR if across is None else max(across, 0),
-        blur_y=BLUR if down is None else max(down, 0),
+        image=context.picture_reader("mask", body.mask or ""),
+        blur_x=DEFAULT_BLUR if across is None else max(across, 0),
+        blur_y=DEFAULT_BLUR if down is None else max(down, 0),
         invert=bool(body.inpainting_mask_invert),
         fill=body.inpainting_fill or 0,
         only_masked=bool(body.inpaint_full_res),
@@ -136,9 +140,9 @@ def mask(body: Img2Img, given: Given) -> Mask:
     )
 
 
-def echo(body: Img2Img) -> dict[str, object]:
+def echo_parameters(body: Img2Img) -> dict[str, object]:
     """The answer's ``parameters``: the pictures are left out unless they were asked for."""
-    told = dict(body)
+    parameters = dict(body)
     if not body.include_init_images:
-        told |= {"init_images": None, "mask": None}
-    return told
+        parameters |= {"init_images": None, "mask": None}
+    return parameters

@@ -6,21 +6,21 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from webapp.errors import Fault, InvalidFields, Refused
-from webapp.requests.fields import DrawingBody
+from webapp.requests.fields import GenerationBody
 
-SIZE = 512  # pixels, where a body says nothing
-SIDE = (8, 4096)  # pixels
+DEFAULT_SIZE = 512  # pixels, where a body says nothing
+SIDE_RANGE = (8, 4096)  # pixels
 RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "steps": (1, 1000),
-        "width": SIDE,
-        "height": SIDE,
+        "width": SIDE_RANGE,
+        "height": SIDE_RANGE,
         "batch_size": (1, 64),
         "n_iter": (1, 1000),
         "cfg_scale": (-1000, 1000),
         "subseed_strength": (0, 1),
-        "seed_resize_from_w": (-math.inf, SIDE[1]),
-        "seed_resize_from_h": (-math.inf, SIDE[1]),
+        "seed_resize_from_w": (-math.inf, SIDE_RANGE[1]),
+        "seed_resize_from_h": (-math.inf, SIDE_RANGE[1]),
         "seed": (-(2**63), 2**63 - 1),
         "subseed": (-(2**63), 2**63 - 1),
         "denoising_strength": (0, 1),
@@ -45,8 +45,8 @@ NEEDED = (
 )
 NUMBERS = tuple(name for name in NEEDED if not name.endswith("prompt"))
 PROMPTS = ("prompt", "negative_prompt", "hr_prompt", "hr_negative_prompt")
-MOST_PICTURES = 1000
-LONGEST_PROMPT = 20_000
+MAX_PICTURES = 1000
+MAX_PROMPT_LENGTH = 20_000
 UNIMPLEMENTED: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
         "firstpass_image": (None, ""),  # AUTOMATIC1111 never decodes these two either
@@ -56,7 +56,7 @@ UNIMPLEMENTED: Mapping[str, tuple[object, ...]] = MappingProxyType(
 """Fields that nothing here honours, with the values that ask for nothing."""
 
 
-Body = TypeVar("Body", bound=DrawingBody)
+Body = TypeVar("Body", bound=GenerationBody)
 
 
 def with_defaults(body: Body) -> Body:
@@ -66,41 +66,41 @@ def with_defaults(body: Body) -> Body:
     return body.model_copy(update={name: fields[name].default for name in missing})
 
 
-def check(body: DrawingBody) -> None:
+def check_body(body: GenerationBody) -> None:
     """Refuse what has the right type and cannot be done: the field is named.
 
     Raises ``InvalidFields`` for fields without an implementation, ``Refused`` for the rest.
     """
-    faults = [unimplemented(name) for name in UNIMPLEMENTED if asks(body, name)]
+    faults = [unimplemented_fault(name) for name in UNIMPLEMENTED if is_requested(body, name)]
     if faults:
         raise InvalidFields(faults)
     for name in NEEDED:
         if getattr(body, name) is None:
             raise Refused(f"{name}: null is not a value that can be drawn; leave the field out.")
     for name, (least, greatest) in {**RANGES, **body.ranges}.items():
-        in_range(name, getattr(body, name), least, greatest)
-    few_enough((body.batch_size or 1) * (body.n_iter or 1))
+        check_range(name, getattr(body, name), least, greatest)
+    check_picture_count((body.batch_size or 1) * (body.n_iter or 1))
     for name in PROMPTS:
         length = len(getattr(body, name, None) or "")
-        if length > LONGEST_PROMPT:
-            raise Refused(f"{name}: {length} characters; at most {LONGEST_PROMPT}.")
+        if length > MAX_PROMPT_LENGTH:
+            raise Refused(f"{name}: {length} characters; at most {MAX_PROMPT_LENGTH}.")
 
 
-def few_enough(pictures: int) -> None:
+def check_picture_count(pictures: int) -> None:
     """Refuse a request for too many pictures."""
-    if pictures > MOST_PICTURES:
+    if pictures > MAX_PICTURES:
         raise Refused(
-            f"batch_size x n_iter: {pictures} pictures; at most {MOST_PICTURES} a request."
+            f"batch_size x n_iter: {pictures} pictures; at most {MAX_PICTURES} a request."
         )
 
 
-def asks(body: DrawingBody, name: str) -> bool:
+def is_requested(body: GenerationBody, name: str) -> bool:
     """True if a field of the table above wants something that is not there."""
     values = UNIMPLEMENTED[name]
     return getattr(body, name, values[0]) not in values
 
 
-def unimplemented(name: str) -> Fault:
+def unimplemented_fault(name: str) -> Fault:
     """The fault of a field that Easel knows and cannot honour."""
     return Fault(
         ("body", name),
@@ -109,7 +109,7 @@ def unimplemented(name: str) -> Fault:
     )
 
 
-def in_range(name: str, value: float | None, least: float, greatest: float) -> None:
+def check_range(name: str, value: float | None, least: float, greatest: float) -> None:
     """Refuse a number outside its range."""
     if value is not None and not least <= value <= greatest:
         raise Refused(f"{name}: {value} is out of range; it must be from {least} to {greatest}.")

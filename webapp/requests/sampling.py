@@ -11,20 +11,20 @@ from generator.sampling.names import (
     find_schedule,
     guess_sampler,
     guess_schedule,
-    resolve,
+    resolve_names,
     split_schedule,
 )
 from webapp.errors import Refused
-from webapp.requests.fields import DrawingBody, JobFields
-from webapp.requests.given import Given
+from webapp.requests.context import RequestContext
+from webapp.requests.fields import GenerationBody, JobFields
 
 RANDOM_SEEDS = 4294967294
 SAME_SAMPLER, SAME_SCHEDULE = "Use same sampler", "Use same scheduler"
 
 
-def sampling(body: DrawingBody, given: Given) -> Sampling:
+def read_sampling(body: GenerationBody, context: RequestContext) -> Sampling:
     """How the first pass is sampled; NULL leaves a number to the options."""
-    sampler, schedule = named(body, given)
+    sampler, schedule = resolve_sampler(body, context)
     return Sampling(
         sampler=sampler,
         schedule=schedule,
@@ -39,94 +39,96 @@ def sampling(body: DrawingBody, given: Given) -> Sampling:
     )
 
 
-def named(body: DrawingBody, given: Given) -> tuple[str, str]:
+def resolve_sampler(body: GenerationBody, context: RequestContext) -> tuple[str, str]:
     """The sampler and schedule meant. Unknown names fall back, and are told, or are refused."""
     field = "sampler_name" if body.sampler_name else "sampler_index"
     wanted = body.sampler_name or body.sampler_index
-    sampler, schedule = resolve(wanted, body.scheduler)
-    if wanted in given.choices("samplers"):
+    sampler, schedule = resolve_names(wanted, body.scheduler)
+    if wanted in context.choices("samplers"):
         sampler = wanted
     elif find_sampler(split_schedule(wanted)[0]) is None:
-        meant, ending = guess_sampler(wanted)
-        if meant is not None:
-            sampler, schedule = resolve(meant.name, ending.name if ending else None)
+        guess, ending = guess_sampler(wanted)
+        if guess is not None:
+            sampler, schedule = resolve_names(guess.name, ending.name if ending else None)
         else:
-            fall_back(field, wanted, sampler, given)
+            note_fallback(field, wanted, sampler, context)
     if body.scheduler:
-        schedule = known_schedule("scheduler", body.scheduler, given)
+        schedule = resolve_schedule("scheduler", body.scheduler, context)
     return sampler, schedule
 
 
-def fall_back(field: str, wanted: str, instead: str, given: Given) -> None:
+def note_fallback(field: str, wanted: str, instead: str, context: RequestContext) -> None:
     """Tell that an unknown sampler is replaced, or refuse it."""
-    check_brought(field, "samplers", wanted, given)
-    if not given.lenient:
-        raise unknown_sampler(field, wanted)
-    given.tell(f"{field}: {wanted[:80]!r} is unknown; drawn with {instead}.")
+    check_plugin_present(field, "samplers", wanted, context)
+    if not context.lenient:
+        raise unknown_sampler_error(field, wanted)
+    context.add_remark(f"{field}: {wanted[:80]!r} is unknown; drawn with {instead}.")
 
 
-def known_schedule(field: str, wanted: str, given: Given) -> str:
+def resolve_schedule(field: str, wanted: str, context: RequestContext) -> str:
     """The label of a schedule; an unknown one is ``Automatic``, and told, or is refused."""
-    found = find_schedule(wanted)
-    if found is not None:
-        return found.label
-    if wanted in given.choices("schedules"):
+    schedule = find_schedule(wanted)
+    if schedule is not None:
+        return schedule.label
+    if wanted in context.choices("schedules"):
         return wanted
-    found = guess_schedule(wanted)
-    if found is not None:
-        return found.label
-    check_brought(field, "schedules", wanted, given)
-    if not given.lenient:
+    schedule = guess_schedule(wanted)
+    if schedule is not None:
+        return schedule.label
+    check_plugin_present(field, "schedules", wanted, context)
+    if not context.lenient:
         known = ", ".join(each.label for each in SCHEDULE_NAMES)
         raise Refused(f"{field}: {wanted!r} is no schedule. Known: {known}.")
-    given.tell(f"{field}: {wanted[:80]!r} is unknown; drawn with {DEFAULT_SCHEDULE}.")
+    context.add_remark(f"{field}: {wanted[:80]!r} is unknown; drawn with {DEFAULT_SCHEDULE}.")
     return DEFAULT_SCHEDULE
 
 
-def hires_sampler(wanted: str | None, given: Given) -> tuple[str | None, str | None]:
+def resolve_hires_sampler(
+    wanted: str | None, context: RequestContext
+) -> tuple[str | None, str | None]:
     """The second pass's sampler and the schedule at the end of its name; None is the first's.
 
     An unknown one is refused, as AUTOMATIC1111 does (golden ``infotext_paste_only``).
     """
     if not wanted or wanted == SAME_SAMPLER:
         return None, None
-    if wanted in given.choices("samplers"):
+    if wanted in context.choices("samplers"):
         return wanted, None
     bare, ending = split_schedule(wanted)
     if find_sampler(bare) is None:
-        check_brought("hr_sampler_name", "samplers", wanted, given)
-        meant, ending = guess_sampler(wanted)
-        if meant is None:
-            raise unknown_sampler("hr_sampler_name", wanted)
-        bare = meant.name
+        check_plugin_present("hr_sampler_name", "samplers", wanted, context)
+        guess, ending = guess_sampler(wanted)
+        if guess is None:
+            raise unknown_sampler_error("hr_sampler_name", wanted)
+        bare = guess.name
     return bare, ending.label if ending else None
 
 
-def hires_schedule(wanted: str | None, given: Given) -> str | None:
+def resolve_hires_schedule(wanted: str | None, context: RequestContext) -> str | None:
     """The second pass's schedule; None is the first's."""
     if not wanted or wanted == SAME_SCHEDULE:
         return None
-    return known_schedule("hr_scheduler", wanted, given)
+    return resolve_schedule("hr_scheduler", wanted, context)
 
 
-def check_brought(field: str, kind: str, wanted: str, given: Given) -> None:
+def check_plugin_present(field: str, kind: str, wanted: str, context: RequestContext) -> None:
     """Refuse what a plugin brought that is not on now, instead of drawing with something else."""
-    why = given.away(kind, wanted)
+    why = context.absent_plugin(kind, wanted)
     if why:
         raise Refused(f"{field}: {why}")
 
 
-def unknown_sampler(field: str, wanted: str) -> Refused:
+def unknown_sampler_error(field: str, wanted: str) -> Refused:
     """The refusal of a sampler that is not here."""
     known = ", ".join(each.name for each in SAMPLER_NAMES)
     return Refused(f"{field}: {wanted!r} is no sampler. Known: {known}.")
 
 
-def seeds(body: JobFields) -> Seeds:
+def read_seeds(body: JobFields) -> Seeds:
     """The seeds with -1 and NULL resolved to random ones (contract section 3.1)."""
     return Seeds(
-        seed=resolved(body.seed),
-        variation_seed=resolved(body.subseed),
+        seed=resolve_seed(body.seed),
+        variation_seed=resolve_seed(body.subseed),
         variation_strength=float(body.subseed_strength or 0.0),
         resize_from_width=max(body.seed_resize_from_w or 0, 0),
         resize_from_height=max(body.seed_resize_from_h or 0, 0),
@@ -145,6 +147,6 @@ def check_seeds(seeds: Seeds, pictures: int, delta: int) -> None:
             )
 
 
-def resolved(seed: int | None) -> int:
+def resolve_seed(seed: int | None) -> int:
     """A seed that is one: -1 and NULL stand for a random one."""
     return random.SystemRandom().randrange(RANDOM_SEEDS) if seed in (None, -1) else seed

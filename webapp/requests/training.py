@@ -4,28 +4,28 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from webapp.coercion import Bool, Float, Int, Str
 from webapp.errors import Refused
-from webapp.requests.fields import invalid, read
+from webapp.requests.coercion import Bool, Float, Int, Str
+from webapp.requests.fields import invalid_fields, read_body
 
-MOST_VECTORS = 75  # that a prompt's chunk holds
-MOST_STEPS = 1_000_000
+MAX_VECTORS = 75  # that a prompt's chunk holds
+MAX_STEPS = 1_000_000
 UNKNOWN, MISSING = "extra_forbidden", "missing"
 Body = TypeVar("Body", bound=BaseModel)
 
 
-class NewEmbedding(BaseModel):
+class CreateEmbeddingBody(BaseModel):
     """A learned word to make."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Str = Field(max_length=100)
-    num_vectors_per_token: Int = Field(ge=1, le=MOST_VECTORS)
+    num_vectors_per_token: Int = Field(ge=1, le=MAX_VECTORS)
     overwrite_old: Bool
     init_text: Str = Field("*", max_length=2000)
 
 
-class EmbeddingTraining(BaseModel):
+class TrainEmbeddingBody(BaseModel):
     """A learned word to train. What is drawn meanwhile (``preview_*``) is taken and not drawn."""
 
     model_config = ConfigDict(extra="forbid")
@@ -40,7 +40,7 @@ class EmbeddingTraining(BaseModel):
     training_width: Int = Field(512, ge=64, le=2048, multiple_of=8)
     training_height: Int = Field(512, ge=64, le=2048, multiple_of=8)
     varsize: Bool = False
-    steps: Int = Field(100_000, ge=1, le=MOST_STEPS)
+    steps: Int = Field(100_000, ge=1, le=MAX_STEPS)
     clip_grad_mode: Literal["disabled", "value", "norm"] = "disabled"
     clip_grad_value: Str | Float = "0.1"
     shuffle_tags: Bool = False
@@ -48,7 +48,7 @@ class EmbeddingTraining(BaseModel):
     latent_sampling_method: Literal["once", "deterministic", "random"] = "once"
     use_weight: Bool = False
     create_image_every: Int = 0
-    save_embedding_every: Int = Field(0, ge=0, le=MOST_STEPS)
+    save_embedding_every: Int = Field(0, ge=0, le=MAX_STEPS)
     template_filename: Str = "style_filewords.txt"
     save_image_with_stored_embedding: Bool = False
     preview_from_txt2img: Bool = False
@@ -62,7 +62,7 @@ class EmbeddingTraining(BaseModel):
     preview_height: Any = None
 
 
-class NewHypernetwork(BaseModel):
+class CreateHypernetworkBody(BaseModel):
     """A hypernetwork to make."""
 
     model_config = ConfigDict(extra="forbid")
@@ -78,13 +78,13 @@ class NewHypernetwork(BaseModel):
     dropout_structure: Any = None
 
 
-def arguments(model: type[Body], body: object, function: str) -> Body:
+def read_arguments(model: type[Body], body: object, function: str) -> Body:
     """The arguments of a function. Raises ``Refused`` where one is unknown or missing.
 
     AUTOMATIC1111 answers those two with its envelope; all else is told in pydantic's list.
     """
     if not isinstance(body, dict):
-        return read(model, body)
+        return read_body(model, body)
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -95,4 +95,4 @@ def arguments(model: type[Body], body: object, function: str) -> Body:
                 raise Refused(f"{name}: {function} takes no such argument; {known}.") from None
             if entry["type"] == MISSING:
                 raise Refused(f"{name}: {function} cannot do without this argument.") from None
-        raise invalid(error) from None
+        raise invalid_fields(error) from None

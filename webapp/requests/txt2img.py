@@ -6,19 +6,19 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from webapp.coercion import Bool, Float, Int, Str
-from webapp.requests.fields import DrawingBody, JobFields, Route
-from webapp.requests.ranges import SIDE
+from webapp.requests.coercion import Bool, Float, Int, Str
+from webapp.requests.fields import GenerationBody, JobFields, Route
+from webapp.requests.ranges import SIDE_RANGE
 
-LARGEST_TARGET = 8192  # pixels a side
+MAX_TARGET_SIDE = 8192  # pixels a side
 RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "hr_scale": (0.01, 64),
         "hr_second_pass_steps": (0, 1000),
-        "hr_resize_x": (0, LARGEST_TARGET),
-        "hr_resize_y": (0, LARGEST_TARGET),
-        "firstphase_width": (0, SIDE[1]),
-        "firstphase_height": (0, SIDE[1]),
+        "hr_resize_x": (0, MAX_TARGET_SIDE),
+        "hr_resize_y": (0, MAX_TARGET_SIDE),
+        "firstphase_width": (0, SIDE_RANGE[1]),
+        "firstphase_height": (0, SIDE_RANGE[1]),
     }
 )
 
@@ -41,7 +41,7 @@ class HiresFields(JobFields):
     hr_negative_prompt: Str | None = ""
 
 
-class Txt2Img(DrawingBody, HiresFields):
+class Txt2Img(GenerationBody, HiresFields):
     """What a txt2img request may say."""
 
     model_config = ConfigDict(title="StableDiffusionProcessingTxt2Img")

@@ -8,79 +8,79 @@ from typing import IO, TYPE_CHECKING
 from flask import Response, current_app, g, request
 
 from filebrowser.errors import Overloaded
-from webapp.auth import Caller
-from webapp.browsing import roots_of
-from webapp.content_encoding import Inflated, encoding_of
+from webapp.access.auth import Caller
+from webapp.access.scopes import ALLOWED_SCOPES, AccessScope
 from webapp.errors import Fault, Forbidden, InvalidFields, TooLarge
+from webapp.files.file_access import roots_of
+from webapp.http.content_encoding import DecompressedStream, encoding_of
+from webapp.http.request_json import check_values, decode_json, strip_comments
 from webapp.queues.contracts import Answer
-from webapp.request_json import check_values, decode_json, without_remarks
-from webapp.scopes import OPENS, Scope
 
 if TYPE_CHECKING:
-    from webapp.job_limit import JobLimit
-    from webapp.routes.tasks import Tasks
+    from webapp.http.waiting_limit import WaitingLimit
+    from webapp.queues.job_limit import JobLimit
+    from webapp.routes.tasks import TaskRegistry
     from webapp.services import Services
-    from webapp.waiting_limit import WaitingLimit
 
-LARGEST_FORM = 1024 * 1024  # bytes of a form: a name and a password
-SMALL = 64 * 1024  # bytes of a body that counts for nothing
-PIECE = 128 * 1024  # bytes of a body that are read at once
-GRACE = 10.0  # seconds before the rate of a large body counts
-LEAST_RATE = 256 * 1024  # bytes a second
-DISCARDING = 15.0  # seconds for which a body that is refused is still read
-MOST_ECHOED = 200  # characters of a malformed body that the answer repeats
+MAX_FORM_BYTES = 1024 * 1024  # bytes of a form: a name and a password
+UNCOUNTED_BYTES = 64 * 1024  # bytes of a body that counts for nothing
+CHUNK_BYTES = 128 * 1024  # bytes of a body that are read at once
+RATE_GRACE_SECONDS = 10.0  # seconds before the rate of a large body counts
+MIN_RATE = 256 * 1024  # bytes a second
+DRAIN_SECONDS = 15.0  # seconds for which a body that is refused is still read
+MAX_ECHOED = 200  # characters of a malformed body that the answer repeats
 
 
 def services() -> "Services":
     """The services that the app was made of."""
-    found: Services = current_app.extensions["easel.services"]
-    return found
+    current: Services = current_app.extensions["easel.services"]
+    return current
 
 
-def tasks() -> "Tasks":
+def tasks() -> "TaskRegistry":
     """What the web process remembers of tasks."""
-    found: Tasks = current_app.extensions["easel.tasks"]
-    return found
+    registry: TaskRegistry = current_app.extensions["easel.tasks"]
+    return registry
 
 
 def waiting_limit() -> "WaitingLimit":
     """The places for requests that wait for their answers."""
-    found: WaitingLimit = current_app.extensions["easel.waiting"]
-    return found
+    limit: WaitingLimit = current_app.extensions["easel.waiting"]
+    return limit
 
 
 def job_limit() -> "JobLimit":
     """The limit on queued jobs, through which frames enter the queue."""
-    found: JobLimit = current_app.extensions["easel.jobs"]
-    return found
+    limit: JobLimit = current_app.extensions["easel.jobs"]
+    return limit
 
 
-def check_room(size: int) -> None:
+def check_free_space(size: int) -> None:
     """See that ``size`` bytes may come below the data directory. Raises ``NoRoom`` (507)."""
-    here = services()
-    with here.reserve(roots_of(here.config)[0], size) as room:
+    app_services = services()
+    with app_services.reserve(roots_of(app_services.config)[0], size) as room:
         room.take(size)  # until the tree is looked through again they count as written
 
 
 def caller() -> Caller:
     """The authenticated caller of the current request."""
-    found: Caller = g.caller
-    return found
+    who: Caller = g.caller
+    return who
 
 
 def require_owner() -> None:
     """Refuse callers who are not the service's owner. Raises ``Forbidden``."""
-    if not caller().owner:
+    if not caller().is_owner:
         raise Forbidden("Only the owner of the service may ask for this; use its token.")
 
 
-def require(scope: Scope, what: str) -> None:
+def require_scope(scope: AccessScope, what: str) -> None:
     """Refuse callers whose credential is too narrow for ``what``. Raises ``Forbidden``."""
-    if scope not in OPENS[caller().scope]:
+    if scope not in ALLOWED_SCOPES[caller().scope]:
         raise Forbidden(f"{what}; this takes a credential for {scope}. See docs/access.md.")
 
 
-def body_bytes(most: int | None = None) -> bytearray:
+def read_body_bytes(most: int | None = None) -> bytearray:
     """The whole body, of at most ``most`` bytes, within the memory that all requests share.
 
     One in gzip or deflate is unpacked, and counts as what it holds. It counts until
@@ -93,57 +93,61 @@ def body_bytes(most: int | None = None) -> bytearray:
         raise TooLarge(f"The body of the request has {length:,} bytes; at most {most:,}.")
     encoding = encoding_of(request.headers.get("Content-Encoding", ""))
     if encoding:
-        return unpacked(Inflated(request.stream.read, encoding), most)
+        return decompress_body(DecompressedStream(request.stream.read, encoding), most)
     body, stream, began = bytearray(), request.stream, time.monotonic()
     try:
         if length is not None:
             hold_memory(length)
-        while piece := stream.read(PIECE if length is None else min(PIECE, length - len(body))):
+        while piece := stream.read(
+            CHUNK_BYTES if length is None else min(CHUNK_BYTES, length - len(body))
+        ):
             if length is None:
                 hold_memory(len(piece))
                 if len(body) + len(piece) >= most:  # there it would be cut in silence
                     raise TooLarge(f"The body of the request has more than {most:,} bytes.")
             body += piece
-            check_pace(len(body), time.monotonic() - began)
+            check_body_rate(len(body), time.monotonic() - began)
     except Overloaded:
         body.clear()
         release_body()
-        discard(stream)
+        drain_body(stream)
         raise
     return body
 
 
-def check_pace(received: int, seconds: float) -> None:
+def check_body_rate(received: int, seconds: float) -> None:
     """Who holds memory that others wait for must send quickly. Raises ``Overloaded``."""
-    slow = seconds > GRACE and received < LEAST_RATE * seconds
-    if slow and g.get("held_memory") and services().bodies.contended:
+    slow = seconds > RATE_GRACE_SECONDS and received < MIN_RATE * seconds
+    if slow and g.get("held_memory") and services().bodies.is_contended:
         raise Overloaded(
-            f"The body came at less than {LEAST_RATE >> 10} KiB a second while others waited for "
+            f"The body came at less than {MIN_RATE >> 10} KiB a second while others waited for "
             "the memory that it holds; send it again later."
         )
 
 
-def discard(stream: IO[bytes]) -> None:
+def drain_body(stream: IO[bytes]) -> None:
     """Read the rest of a body, for a while: most clients hear no answer before they sent it."""
-    until = time.monotonic() + DISCARDING
-    while time.monotonic() < until and stream.read(PIECE):
+    until = time.monotonic() + DRAIN_SECONDS
+    while time.monotonic() < until and stream.read(CHUNK_BYTES):
         pass
 
 
-def unpacked(stream: Inflated, most: int) -> bytearray:
-    """What a compressed body holds, of at most ``most`` bytes. Raises as :func:`body_bytes`."""
+def decompress_body(stream: DecompressedStream, most: int) -> bytearray:
+    """What a compressed body holds, of at most ``most`` bytes. Raises as
+    :func:`read_body_bytes`.
+    """
     body, began = bytearray(), time.monotonic()
     try:
-        for piece in stream.pieces(PIECE):
+        for piece in stream.pieces(CHUNK_BYTES):
             if len(body) + len(piece) > most:
                 raise TooLarge(f"The body of the request holds more than {most:,} bytes.")
             hold_memory(len(piece))
             body += piece
-            check_pace(len(body), time.monotonic() - began)
+            check_body_rate(len(body), time.monotonic() - began)
     except Overloaded:
         body.clear()
         release_body()
-        discard(request.stream)
+        drain_body(request.stream)
         raise
     return body
 
@@ -154,24 +158,24 @@ def hold_memory(size: int) -> None:
     Small bodies are not counted, so that a stop is heard when memory is short.
     """
     held: list[int] = g.setdefault("held_memory", [])
-    if size > SMALL or held:
-        services().bodies.take(size)
+    if size > UNCOUNTED_BYTES or held:
+        services().bodies.acquire(size)
         held.append(size)
 
 
 def release_body() -> None:
     """The body of the current request, and what was made of it, is needed no longer."""
     for size in g.pop("held_memory", ()):
-        services().bodies.give_back(size)
+        services().bodies.release(size)
 
 
-def json_body(*, required: bool = True, most: int | None = None) -> object:
+def read_json_body(*, required: bool = True, most: int | None = None) -> object:
     """The body as JSON, whatever its content type says; None when empty and not required.
 
     Raises ``InvalidFields`` as AUTOMATIC1111 words it (golden ``malformed_json``), and as
-    :func:`body_bytes`.
+    :func:`read_body_bytes`.
     """
-    data = body_bytes(most)
+    data = read_body_bytes(most)
     if not data.strip():
         if not required:
             return None
@@ -182,20 +186,20 @@ def json_body(*, required: bool = True, most: int | None = None) -> object:
         del data  # a large body is there once or twice, not three times
         return json.loads(text)
     except json.JSONDecodeError as error:
-        bare = without_remarks(text) if services().config.lenient else ""
+        bare = strip_comments(text) if services().config.lenient else ""
         with suppress(ValueError, RecursionError):
             return json.loads(bare)
-        raise InvalidFields([malformed(error)]) from None
+        raise InvalidFields([malformed_fault(error)]) from None
     except (UnicodeDecodeError, ValueError, RecursionError):
         message = "There was an error parsing the body"
         raise InvalidFields([Fault(("body",), message, "value_error.jsondecode")]) from None
 
 
-def malformed(error: json.JSONDecodeError) -> Fault:
+def malformed_fault(error: json.JSONDecodeError) -> Fault:
     """The fault of a body that is not JSON, with the place where it stops being so."""
     context = {
         "msg": error.msg,
-        "doc": error.doc[:MOST_ECHOED],
+        "doc": error.doc[:MAX_ECHOED],
         "pos": error.pos,
         "lineno": error.lineno,
         "colno": error.colno,
@@ -203,6 +207,6 @@ def malformed(error: json.JSONDecodeError) -> Fault:
     return Fault(("body", error.pos), str(error), "value_error.jsondecode", context)
 
 
-def response(answer: Answer) -> Response:
+def to_response(answer: Answer) -> Response:
     """Flask's form of a stored answer."""
     return Response(answer.body, answer.status, content_type=answer.content_type)

@@ -7,23 +7,28 @@ from uuid import uuid4
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict
 
-from generator.control.catalogue import listed
+from generator.control.catalogue import models_by_title
 from generator.control.modules import MODULES, Module, Slider, find_module
-from generator.control.units import UNITS, check_numbers, known_module, settle
+from generator.control.units import (
+    DEFAULT_UNIT_COUNT,
+    check_numbers,
+    effective_number,
+    known_module,
+)
 from generator.request import ControlUnit
 from generator.workload import check_workload, map_megapixels
-from webapp.coercion import TRUE_WORDS, Bool, Float, Int, Str, Strings
-from webapp.control_types import TAGS, control_type
+from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
-from webapp.openapi import Note, described
+from webapp.http.openapi import RouteNote, with_note
 from webapp.queues.contracts import Frame
-from webapp.queues.frames import DETECT, DETECTIONS, DetectionJob
-from webapp.requests.fields import read
-from webapp.routes import road
-from webapp.routes.context import caller, json_body, response, services
-from webapp.routes.drawing import reader, user_name
+from webapp.queues.frames import DETECT, DETECTIONS, QueuedDetection
+from webapp.requests.coercion import TRUE_WORDS, Bool, Float, Int, Str, Strings
+from webapp.requests.fields import read_body
+from webapp.routes import submission
+from webapp.routes.context import caller, read_json_body, services, to_response
+from webapp.routes.control_types import TAGS, control_type
+from webapp.routes.generation import picture_reader, user_name
 from webapp.routes.tasks import ROUTE_TAG
-from webapp.scopes import Scope, allowed
 
 if TYPE_CHECKING:
     from webapp.services import Services
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 controlnet = Blueprint("controlnet", __name__, url_prefix="/controlnet")
 
 API_VERSION = 3  # of the extension's routes
-MOST_PICTURES = 64  # of one request
+MAX_PICTURES = 64  # of one request
 NOT_FOR_MAPS = frozenset(
     {"clip_vision", "revision_clipvision", "revision_ignore_prompt", "ip-adapter-auto"}
 )
@@ -40,7 +45,7 @@ STRINGS = {"type": "array", "items": {"type": "string"}}
 OBJECT = {"type": "object"}
 
 
-class Detection(BaseModel):
+class DetectBody(BaseModel):
     """Pictures, and the preprocessor to draw their maps with."""
 
     model_config = ConfigDict(extra="ignore")
@@ -55,31 +60,31 @@ class Detection(BaseModel):
     low_vram: Bool = False
 
 
-class Maps(BaseModel):
+class DetectedMaps(BaseModel):
     """The maps, PNG in base64, in the order of the pictures."""
 
     info: str
     images: list[str]
 
 
-def flag(name: str, default: bool) -> bool:
+def query_flag(name: str, default: bool) -> bool:
     """A boolean of the address's query."""
-    given = request.args.get(name)
-    return default if given is None else given.lower() in TRUE_WORDS
+    text = request.args.get(name)
+    return default if text is None else text.lower() in TRUE_WORDS
 
 
 @controlnet.get("/version")
-@allowed(Scope.READ)
-@described(Note("Version of these routes", answer=OBJECT))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Version of these routes", answer=OBJECT))
 def version() -> Response:
     """The extension's number, which its clients compare."""
     return jsonify({"version": API_VERSION})
 
 
 @controlnet.get("/model_list")
-@allowed(Scope.READ)
-@described(
-    Note(
+@requires(AccessScope.READ)
+@with_note(
+    RouteNote(
         "ControlNets",
         answer={"type": "object", "properties": {"model_list": STRINGS}},
         query={"update": {"type": "boolean", "default": True}},
@@ -87,13 +92,13 @@ def version() -> Response:
 )
 def model_list() -> Response:
     """Every ControlNet as ``stem [hash]``; ``update`` looks at the folders first."""
-    return jsonify({"model_list": models(services(), fresh=flag("update", True))})
+    return jsonify({"model_list": controlnet_names(services(), fresh=query_flag("update", True))})
 
 
 @controlnet.get("/module_list")
-@allowed(Scope.READ)
-@described(
-    Note(
+@requires(AccessScope.READ)
+@with_note(
+    RouteNote(
         "Preprocessors; those that are networks of their own are refused when used",
         answer={"type": "object", "properties": {"module_list": STRINGS, "module_detail": OBJECT}},
         query={"alias_names": {"type": "boolean", "default": False}},
@@ -101,112 +106,118 @@ def model_list() -> Response:
 )
 def module_list() -> Response:
     """Every preprocessor of the extension, by name or by label, with its sliders."""
-    by_label = flag("alias_names", False)
-    every = (*MODULES, *services().plugins.modules().values())
-    named = {module.label if by_label else module.name: module for module in every}
-    details = {name: detail(module) for name, module in named.items()}
-    return jsonify({"module_list": list(named), "module_detail": details})
+    by_label = query_flag("alias_names", False)
+    all_modules = (*MODULES, *services().plugins.preprocessors().values())
+    modules = {module.label if by_label else module.name: module for module in all_modules}
+    details = {name: module_json(module) for name, module in modules.items()}
+    return jsonify({"module_list": list(modules), "module_detail": details})
 
 
 @controlnet.get("/control_types")
-@allowed(Scope.READ)
-@described(Note("Preprocessors and ControlNets by what they control", answer=OBJECT))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Preprocessors and ControlNets by what they control", answer=OBJECT))
 def control_types() -> Response:
-    """Each kind of control with its preprocessors' labels, its ControlNets and its defaults."""
-    here = models(services(), fresh=False)
-    every = (*MODULES, *services().plugins.modules().values())
-    return jsonify({"control_types": {tag: control_type(tag, here, every) for tag in TAGS}})
+    """Each kind of control with its preprocessors' labels, its ControlNetCache and its defaults."""
+    names = controlnet_names(services(), fresh=False)
+    all_modules = (*MODULES, *services().plugins.preprocessors().values())
+    return jsonify({"control_types": {tag: control_type(tag, names, all_modules) for tag in TAGS}})
 
 
 @controlnet.get("/settings")
-@allowed(Scope.READ)
-@described(Note("How many units a request may have", answer=OBJECT))
+@requires(AccessScope.READ)
+@with_note(RouteNote("How many units a request may have", answer=OBJECT))
 def settings() -> Response:
     """The option of that name."""
-    count = services().options.get().get("control_net_unit_count", UNITS)
+    count = services().options.get().get("control_net_unit_count", DEFAULT_UNIT_COUNT)
     return jsonify({"control_net_unit_count": count})
 
 
 @controlnet.post("/detect")
-@allowed(Scope.GENERATE)
-@described(Note("Draw the maps of pictures", body=Detection, answer=Maps))
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("Draw the maps of pictures", body=DetectBody, answer=DetectedMaps))
 def detect() -> Response:
     """Through the queue, as every work is."""
-    return response(road.draw(services(), to_frame(read(Detection, json_body()))))
+    return to_response(
+        submission.submit_and_wait(services(), to_frame(read_body(DetectBody, read_json_body())))
+    )
 
 
-def to_frame(body: Detection) -> Frame:
+def to_frame(body: DetectBody) -> Frame:
     """Check a body; the frame that asks a worker for it."""
-    wanted = units(body)
-    asked = sum(map(map_megapixels, wanted))
-    check_workload(asked, services().config.max_job_megapixel_steps, "The preprocessor")
+    control_units = read_units(body)
+    megapixels = sum(map(map_megapixels, control_units))
+    check_workload(megapixels, services().config.max_job_megapixel_steps, "The preprocessor")
     return Frame(
         id=uuid4().hex,
         kind=DETECT,
-        body=DETECTIONS.dump_json(DetectionJob(wanted, user_name())),
+        body=DETECTIONS.dump_json(QueuedDetection(control_units, user_name())),
         owner=caller().name,
         tags={ROUTE_TAG: "detect"},
     )
 
 
-def units(body: Detection) -> tuple[ControlUnit, ...]:
+def read_units(body: DetectBody) -> tuple[ControlUnit, ...]:
     """A unit for each picture. Raises ``Refused`` and ``BadRequest`` naming the field."""
-    module = available(body)
+    module = find_preprocessor(body)
     images = body.controlnet_input_images or body.controlnet_images
     if not images:
         raise Refused("No image selected")
-    if len(images) > MOST_PICTURES:
-        raise Refused(f"controlnet_input_images: {len(images)}; at most {MOST_PICTURES}.")
-    masks = pictures("controlnet_masks", body.controlnet_masks)
-    if module.inpaints and len(masks) != len(images):
+    if len(images) > MAX_PICTURES:
+        raise Refused(f"controlnet_input_images: {len(images)}; at most {MAX_PICTURES}.")
+    masks = read_pictures("controlnet_masks", body.controlnet_masks)
+    if module.reads_mask and len(masks) != len(images):
         raise Refused(f"Preprocessor {body.controlnet_module} requires `controlnet_masks` param.")
-    resolution = settle(module.resolution_slider, body.controlnet_processor_res)
+    resolution = effective_number(module.resolution_slider, body.controlnet_processor_res)
     return tuple(
         ControlUnit(
             module=module.name,
             image=image,
-            mask=masks[place] if module.inpaints else None,
+            mask=masks[place] if module.reads_mask else None,
             processor_res=resolution,
-            threshold_a=settle(module.a, body.controlnet_threshold_a),
-            threshold_b=settle(module.b, body.controlnet_threshold_b),
+            threshold_a=effective_number(module.a, body.controlnet_threshold_a),
+            threshold_b=effective_number(module.b, body.controlnet_threshold_b),
         )
-        for place, image in enumerate(pictures("controlnet_input_images", images))
+        for place, image in enumerate(read_pictures("controlnet_input_images", images))
     )
 
 
-def available(body: Detection) -> Module:
+def find_preprocessor(body: DetectBody) -> Module:
     """The preprocessor that a body names, where it can draw a map here."""
-    brought = services().plugins.modules()
-    module = find_module(body.controlnet_module, brought)
+    plugin_modules = services().plugins.preprocessors()
+    module = find_module(body.controlnet_module, plugin_modules)
     if module is None:
-        why = services().plugins.away("preprocessors", body.controlnet_module)
+        why = services().plugins.absent_plugin("preprocessors", body.controlnet_module)
         raise Refused(f"controlnet_module: {why}" if why else "Module not available")
     if module.name in NOT_FOR_MAPS:
         raise Refused("Module not supported")
-    found = known_module(body.controlnet_module, "controlnet_module", brought)
-    if found.brought:
+    preprocessor = known_module(body.controlnet_module, "controlnet_module", plugin_modules)
+    if preprocessor.from_plugin:
         numbers = [float(getattr(body, name)) for name in NUMBERS]
-        check_numbers(found, numbers, NUMBERS)
-    return found
+        check_numbers(preprocessor, numbers, NUMBERS)
+    return preprocessor
 
 
-def pictures(field: str, texts: Iterable[str]) -> list[str]:
+def read_pictures(field: str, texts: Iterable[str]) -> list[str]:
     """Base64 of pictures that were opened once."""
-    return [reader()(f"{field}[{place}]", text) for place, text in enumerate(texts)]
+    return [picture_reader()(f"{field}[{place}]", text) for place, text in enumerate(texts)]
 
 
-def models(here: "Services", *, fresh: bool) -> list[str]:
-    """The names of the ControlNets."""
-    return list(listed(here.registry.refresh_still() if fresh else here.registry.index))
+def controlnet_names(app_services: "Services", *, fresh: bool) -> list[str]:
+    """The names of the ControlNetCache."""
+    return list(
+        models_by_title(
+            app_services.registry.refresh_still() if fresh else app_services.registry.index
+        )
+    )
 
 
-def detail(module: Module) -> dict[str, object]:
+def module_json(module: Module) -> dict[str, object]:
     """What the lists tell of one preprocessor."""
-    sliders = [described_slider(slider) for slider in module.sliders]
+    sliders = [slider_json(slider) for slider in module.sliders]
     return {"model_free": module.model_free, "sliders": sliders}
 
 
-def described_slider(slider: Slider) -> dict[str, object]:
+def slider_json(slider: Slider) -> dict[str, object]:
     """One number that a preprocessor takes."""
     return {
         "name": slider.name,

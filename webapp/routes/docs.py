@@ -4,9 +4,9 @@ from importlib.resources import files
 
 from flask import Blueprint, Response, current_app, jsonify
 
-from webapp.content_policy import policy_of
-from webapp.openapi import Note, described, document
-from webapp.scopes import Scope, allowed
+from webapp.access.scopes import AccessScope, requires
+from webapp.http.content_policy import policy_of
+from webapp.http.openapi import RouteNote, build_document, with_note
 from webapp.version import VERSION
 
 docs = Blueprint("docs", __name__)
@@ -15,16 +15,16 @@ POLICY = policy_of(PAGE)
 
 
 @docs.get("/openapi.json")
-@allowed(Scope.READ)
-@described(Note("This document", answer={"type": "object"}))
+@requires(AccessScope.READ)
+@with_note(RouteNote("This document", answer={"type": "object"}))
 def openapi() -> Response:
     """The OpenAPI document of the running app."""
-    return jsonify(document(current_app, VERSION))
+    return jsonify(build_document(current_app, VERSION))
 
 
 @docs.get("/docs")
-@allowed(Scope.READ)
-@described(Note("The API for people to read", content_type="text/html"))
+@requires(AccessScope.READ)
+@with_note(RouteNote("The API for people to read", content_type="text/html"))
 def page() -> Response:
     """One file without outside parts, so that it works offline."""
     answer = Response(PAGE, content_type="text/html; charset=utf-8")
@@ -33,8 +33,8 @@ def page() -> Response:
 
 
 @docs.get("/redoc")
-@allowed(Scope.READ)
-@described(Note("As /docs", content_type="text/html"))
+@requires(AccessScope.READ)
+@with_note(RouteNote("As /docs", content_type="text/html"))
 def redoc() -> Response:
     """AUTOMATIC1111 has a second page of the same."""
     return page()

@@ -8,31 +8,31 @@ from functools import partial
 
 from flask import Blueprint, Response
 
-from webapp.auth import Caller, watch
+from webapp.access.auth import Caller, login_checker
+from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Unavailable
-from webapp.openapi import Note, described
+from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.context import caller, services
-from webapp.scopes import Scope, allowed
 
 PING_SECONDS = 15.0
 
 
-class Listeners:
+class StreamLimit:
     """Limits open event streams, each of which holds a thread; half of them per caller.
 
     The owner may open all.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, max_streams: int) -> None:
+        self.max_streams = max_streams
         self.by_caller: Counter[str] = Counter()
         self.lock = threading.Lock()
 
     def enter(self, who: Caller) -> Callable[[], None]:
         """Take a stream's place; returns what gives it back. Raises ``Unavailable``."""
-        most = self.most if who.owner else max(1, self.most // 2)
+        most = self.max_streams if who.is_owner else max(1, self.max_streams // 2)
         with self.lock:
-            if self.by_caller.total() >= self.most or self.by_caller[who.name] >= most:
+            if self.by_caller.total() >= self.max_streams or self.by_caller[who.name] >= most:
                 raise Unavailable("Too many pages listen already; this one may ask instead.")
             self.by_caller[who.name] += 1
         return partial(self.leave, who.name)
@@ -47,17 +47,17 @@ class Listeners:
 def blueprint(most: int) -> Blueprint:
     """The route of the events, for ``most`` pages at a time."""
     events = Blueprint("events", __name__)
-    listeners = Listeners(most)
+    stream_limit = StreamLimit(most)
 
     @events.get("/api/events")
-    @allowed(Scope.READ)
-    @described(Note("A stream of events: models, ping", content_type="text/event-stream"))
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("A stream of events: models, ping", content_type="text/event-stream"))
     def stream() -> Response:
         """Tell of every change of the registry, and ping every 15 s; until one has logged out."""
         registry, changed = services().registry, threading.Event()
-        leave = listeners.enter(caller())
+        leave = stream_limit.enter(caller())
         unsubscribe = registry.subscribe(lambda *_: changed.set())
-        text = told(changed, lambda: registry.revision, watch())
+        text = event_stream(changed, lambda: registry.revision, login_checker())
         answer = Response(text, content_type="text/event-stream")
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
@@ -68,19 +68,19 @@ def blueprint(most: int) -> Blueprint:
     return events
 
 
-def told(
-    changed: threading.Event, revision: Callable[[], int], stands: Callable[[], bool]
+def event_stream(
+    changed: threading.Event, revision: Callable[[], int], is_valid: Callable[[], bool]
 ) -> Iterator[str]:
     """The events as text: where the registry stands now, then each change, and pings."""
-    yield event("models", {"revision": revision()})
-    while stands():
+    yield format_event("models", {"revision": revision()})
+    while is_valid():
         if changed.wait(PING_SECONDS):
             changed.clear()
-            yield event("models", {"revision": revision()})
+            yield format_event("models", {"revision": revision()})
         else:
-            yield event("ping", {})
+            yield format_event("ping", {})
 
 
-def event(name: str, data: object) -> str:
+def format_event(name: str, data: object) -> str:
     """One event in the wire's form."""
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"

@@ -5,30 +5,30 @@ from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify
 
-from filebrowser.pictures.opening import decoding
+from filebrowser.pictures.image_open import reserve_decoding
+from generator.pictures.base64_images import open_header
 from generator.pictures.embedded_text import other_texts, read_infotext
-from generator.pictures.reading import open_header
 from generator.prompt.styles import read_styles
 from generator.workload import check_workload, enlarged_megapixels
-from webapp.openapi import Note, described
-from webapp.places import styles_files
+from webapp.access.scopes import AccessScope, requires
+from webapp.http.openapi import RouteNote, with_note
 from webapp.queues.contracts import Frame
-from webapp.queues.frames import EXTRAS, EXTRAS_JOBS, ExtrasJob
+from webapp.queues.frames import EXTRAS, EXTRAS_REQUESTS, QueuedExtras
 from webapp.requests.extras import (
     ExtrasBatch,
     ExtrasFields,
     ExtrasSingle,
     PngInfoBody,
-    batch_pictures,
+    read_batch_pictures,
     to_extras,
 )
-from webapp.requests.fields import read
-from webapp.requests.pasted import parameters_of
-from webapp.routes import road
-from webapp.routes.context import caller, json_body, response, services
-from webapp.routes.drawing import given, lenient, reader
+from webapp.requests.fields import read_body
+from webapp.requests.infotext import parse_parameters
+from webapp.routes import submission
+from webapp.routes.context import caller, read_json_body, services, to_response
+from webapp.routes.generation import is_lenient, picture_reader, request_context
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
-from webapp.scopes import Scope, allowed
+from webapp.settings.data_dir import styles_files
 
 extras = Blueprint("extras", __name__, url_prefix="/sdapi/v1")
 
@@ -45,69 +45,74 @@ INFO = {
 
 
 @extras.post("/extra-single-image")
-@allowed(Scope.GENERATE)
-@described(Note("Enlarge a picture", body=ExtrasSingle, answer=SINGLE))
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("Enlarge a picture", body=ExtrasSingle, answer=SINGLE))
 def single_image() -> Response:
     """Enlarge, and answer when it is done."""
-    return response(
-        road.draw(services(), single_frame(read(ExtrasSingle, json_body(), lenient=lenient())))
+    return to_response(
+        submission.submit_and_wait(
+            services(),
+            single_frame(read_body(ExtrasSingle, read_json_body(), lenient=is_lenient())),
+        )
     )
 
 
 @extras.post("/extra-batch-images")
-@allowed(Scope.GENERATE)
-@described(Note("Enlarge pictures", body=ExtrasBatch, answer=SEVERAL))
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("Enlarge pictures", body=ExtrasBatch, answer=SEVERAL))
 def batch_images() -> Response:
     """Enlarge, and answer when all are done."""
-    return response(
-        road.draw(services(), batch_frame(read(ExtrasBatch, json_body(), lenient=lenient())))
+    return to_response(
+        submission.submit_and_wait(
+            services(), batch_frame(read_body(ExtrasBatch, read_json_body(), lenient=is_lenient()))
+        )
     )
 
 
 def single_frame(body: ExtrasSingle) -> Frame:
     """The frame that asks a worker to enlarge one picture."""
-    return to_frame(body, [reader()("image", body.image)], single=True)
+    return to_frame(body, [picture_reader()("image", body.image)], single=True)
 
 
 def batch_frame(body: ExtrasBatch) -> Frame:
     """The same for several, of which a worker decodes one at a time."""
-    return to_frame(body, batch_pictures(body, reader(most_in_all=None)), single=False)
+    return to_frame(body, read_batch_pictures(body, picture_reader(most_in_all=None)), single=False)
 
 
 def to_frame(body: ExtrasFields, images: list[str], *, single: bool) -> Frame:
     """Check a body; the frame that asks a worker for it."""
-    here = services()
-    options = here.options.get()
-    job = ExtrasJob(
-        to_extras(body, images, given(options, here)),
+    app_services = services()
+    options = app_services.options.get()
+    job = QueuedExtras(
+        to_extras(body, images, request_context(options, app_services)),
         single,
         str(options.get("samples_format", "png")),
         int(str(options.get("jpeg_quality", 80))),
     )
     sizes = [open_header(base64.b64decode(image)).size for image in images]
-    asked = enlarged_megapixels(job.request, sizes)
-    check_workload(asked, here.config.max_job_megapixel_steps, "Enlarging")
+    megapixels = enlarged_megapixels(job.request, sizes)
+    check_workload(megapixels, app_services.config.max_job_megapixel_steps, "Enlarging")
     task = new_task("extras")
     return Frame(
         id=uuid4().hex,
         kind=EXTRAS,
-        body=EXTRAS_JOBS.dump_json(job),
+        body=EXTRAS_REQUESTS.dump_json(job),
         owner=caller().name,
         tags={TASK_TAG: task, ROUTE_TAG: "extras"},
     )
 
 
 @extras.post("/png-info")
-@allowed(Scope.GENERATE)
-@described(Note("Read how a picture was made", body=PngInfoBody, answer=INFO))
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("Read how a picture was made", body=PngInfoBody, answer=INFO))
 def png_info() -> Response:
     """The infotext of a picture, its other texts, and the infotext taken apart."""
-    body = read(PngInfoBody, json_body())
-    data = base64.b64decode(reader()("image", body.image))
+    body = read_body(PngInfoBody, read_json_body())
+    data = base64.b64decode(picture_reader()("image", body.image))
     image = open_header(data)
-    with decoding(image, services().decoding):
+    with reserve_decoding(image, services().decoding):
         info = read_infotext(image)
         items = other_texts(image, info)
     styles = read_styles(styles_files(services().config)).values()
-    parameters = parameters_of(info, services().options.get(), styles)
+    parameters = parse_parameters(info, services().options.get(), styles)
     return jsonify({"info": info, "items": items, "parameters": parameters})

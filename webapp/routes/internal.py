@@ -8,17 +8,17 @@ from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, ValidationError
 
 from generator.prompt.styles import read_styles
-from webapp.auth import Caller
-from webapp.coercion import Bool, Int, Str
+from webapp.access.auth import Caller
+from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
-from webapp.openapi import Note, described
-from webapp.places import styles_files
-from webapp.requests.fields import invalid
-from webapp.requests.pasted import LONGEST, parameters_of
-from webapp.routes.context import caller, json_body, response, services, tasks
-from webapp.routes.sdapi import fraction
-from webapp.routes.tasks import Running, answered, frames, task_of
-from webapp.scopes import Scope, allowed
+from webapp.http.openapi import RouteNote, with_note
+from webapp.requests.coercion import Bool, Int, Str
+from webapp.requests.fields import invalid_fields
+from webapp.requests.infotext import MAX_INFOTEXT_LENGTH, parse_parameters
+from webapp.routes.context import caller, read_json_body, services, tasks, to_response
+from webapp.routes.progress import fraction_done
+from webapp.routes.tasks import RunningJob, find_answered_job, frames_of, task_of
+from webapp.settings.data_dir import styles_files
 
 internal = Blueprint("internal", __name__, url_prefix="/internal")
 Query = TypeVar("Query", bound=BaseModel)
@@ -64,87 +64,93 @@ class TaskProgress(BaseModel):
 
 
 @internal.post("/progress")
-@allowed(Scope.GENERATE)
-@described(Note("How far one task is", body=TaskQuery, answer=TaskProgress))
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("How far one task is", body=TaskQuery, answer=TaskProgress))
 def task_progress() -> Response:
     """The state of one of the caller's tasks: queued, running, completed or unknown."""
-    return jsonify(look(asked(TaskQuery), caller()).model_dump())
+    return jsonify(task_state(read_query(TaskQuery), caller()).model_dump())
 
 
-def asked(kind: type[Query]) -> Query:
+def read_query(kind: type[Query]) -> Query:
     """The body as a query. Raises ``InvalidFields`` naming each wrong field."""
     try:
-        return kind.model_validate(json_body())
+        return kind.model_validate(read_json_body())
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid_fields(error) from None
 
 
-def look(query: TaskQuery, who: Caller) -> TaskProgress:
+def task_state(query: TaskQuery, who: Caller) -> TaskProgress:
     """What there is to tell of a task (section 1.12: no offset of 0.01 here)."""
-    here = services()
-    known = list(frames(here, who))
-    mine = next((frame for frame in known if task_of(frame) == query.id_task), None)
+    app_services = services()
+    queued = list(frames_of(app_services, who))
+    mine = next((frame for frame in queued if task_of(frame) == query.id_task), None)
     if mine is None:
-        ended = tasks().ended(who, query.id_task) or bool(answered(here, who, query.id_task))
-        return TaskProgress(active=False, queued=False, completed=ended, textinfo="Waiting...")
+        has_ended = tasks().has_ended(who, query.id_task) or bool(
+            find_answered_job(app_services, who, query.id_task)
+        )
+        return TaskProgress(active=False, queued=False, completed=has_ended, textinfo="Waiting...")
     tasks().follow(who, query.id_task, mine.id)
     if mine.deliveries == 0:
-        waiting = [frame.id for frame in known if frame.deliveries == 0]
-        place = f"In queue: {waiting.index(mine.id) + 1}/{len(waiting)}"
-        return TaskProgress(active=False, queued=True, completed=False, textinfo=place)
-    return moving(Running(mine, here.board.sighting(mine.id)), query)
+        waiting = [frame.id for frame in queued if frame.deliveries == 0]
+        position = f"In queue: {waiting.index(mine.id) + 1}/{len(waiting)}"
+        return TaskProgress(active=False, queued=True, completed=False, textinfo=position)
+    return running_state(RunningJob(mine, app_services.board.read_progress(mine.id)), query)
 
 
-def moving(job: Running, query: TaskQuery) -> TaskProgress:
+def running_state(job: RunningJob, query: TaskQuery) -> TaskProgress:
     """The state of a running job, with a preview that the page has not seen yet."""
-    seen, done = job.sighting, fraction(job)
-    if seen is None:
+    job_progress, share_done = job.progress, fraction_done(job)
+    if job_progress is None:
         return TaskProgress(active=True, queued=False, completed=False, progress=0.0)
-    elapsed = time.time() - seen.started_at
-    fresh = query.live_preview and seen.preview and seen.preview_id != query.id_live_preview
-    uri = f"data:image/png;base64,{base64.b64encode(seen.preview or b'').decode()}"
+    elapsed = time.time() - job_progress.started_at
+    is_new_preview = (
+        query.live_preview
+        and job_progress.preview
+        and job_progress.preview_id != query.id_live_preview
+    )
+    uri = f"data:image/png;base64,{base64.b64encode(job_progress.preview or b'').decode()}"
     return TaskProgress(
         active=True,
         queued=False,
         completed=False,
-        progress=done,
-        eta=max(elapsed / done - elapsed, 0.0) if done else None,
-        live_preview=uri if fresh else None,
-        id_live_preview=seen.preview_id if fresh else query.id_live_preview,
-        textinfo=seen.progress.textinfo,
+        progress=share_done,
+        eta=max(elapsed / share_done - elapsed, 0.0) if share_done else None,
+        live_preview=uri if is_new_preview else None,
+        id_live_preview=job_progress.preview_id if is_new_preview else query.id_live_preview,
+        textinfo=job_progress.progress.textinfo,
     )
 
 
 @internal.post("/answer")
-@allowed(Scope.GENERATE)
-@described(Note("The answer of a task whose asker has left", body=TaskName))
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("The answer of a task whose asker has left", body=TaskName))
 def task_answer() -> Response:
     """What a task of the caller's came to, once: for a page that was loaded again meanwhile."""
-    stream, task = services().stream, asked(TaskName).id_task
-    job = answered(services(), caller(), task)
+    stream, task = services().stream, read_query(TaskName).id_task
+    job = find_answered_job(services(), caller(), task)
     answer = stream.wait(job, 0) if job else None
     if job is None or answer is None:
         raise NoAnswer(f"id_task: no answer of {task!r} is kept.")
-    stream.forget(job)
-    return response(answer)
+    stream.delete_answer(job)
+    return to_response(answer)
 
 
 @internal.post("/infotext")
-@allowed(Scope.GENERATE)
-@described(Note("An infotext taken apart, as png-info does", body=InfotextBody))
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("An infotext taken apart, as png-info does", body=InfotextBody))
 def infotext() -> Response:
     """The parameters of a pasted text, what it leaves unsaid filled in."""
-    text = asked(InfotextBody).infotext
-    if len(text) > LONGEST:
-        raise Refused(f"infotext: {len(text)} characters; at most {LONGEST}.")
+    text = read_query(InfotextBody).infotext
+    if len(text) > MAX_INFOTEXT_LENGTH:
+        raise Refused(f"infotext: {len(text)} characters; at most {MAX_INFOTEXT_LENGTH}.")
     styles = read_styles(styles_files(services().config)).values()
-    return jsonify({"parameters": parameters_of(text, services().options.get(), styles)})
+    return jsonify({"parameters": parse_parameters(text, services().options.get(), styles)})
 
 
 @internal.get("/pending-tasks")
-@allowed(Scope.GENERATE)
-@described(Note("The tasks that wait or run", answer={"type": "object"}))
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("The tasks that wait or run", answer={"type": "object"}))
 def pending_tasks() -> Response:
     """The caller's tasks in order of arrival."""
-    ids = [task_of(frame) for frame in frames(services(), caller())]
+    ids = [task_of(frame) for frame in frames_of(services(), caller())]
     return jsonify({"size": len(ids), "tasks": ids})

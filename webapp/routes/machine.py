@@ -7,13 +7,13 @@ from pathlib import Path
 
 from flask import Blueprint, Response, jsonify
 
-from plugins.finding import Origin
+from plugins.discovery import PluginOrigin
 from plugins.host import State
+from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Unavailable
-from webapp.family import SUPERVISOR
-from webapp.openapi import Note, described
+from webapp.http.openapi import RouteNote, with_note
+from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.routes.context import require_owner, services
-from webapp.scopes import Scope, allowed
 
 MEMINFO = Path("/proc/meminfo")
 STATM = Path("/proc/self/statm")
@@ -25,50 +25,50 @@ machine = Blueprint("machine", __name__, url_prefix="/sdapi/v1")
 
 
 @machine.get("/memory")
-@allowed(Scope.READ)
-@described(Note("Memory of the machine and of the service's processes", answer=MEMORY))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Memory of the machine and of the service's processes", answer=MEMORY))
 def memory() -> Response:
     """``used`` is what this service holds, ``free`` what the system could still give."""
     workers = [dict(worker.memory) for worker in services().board.workers()]
-    whole = meminfo()
+    meminfo_bytes = read_meminfo()
     page = os.sysconf("SC_PAGE_SIZE")
     own = int(STATM.read_text().split()[1]) * page
     ram = {
-        "free": float(whole.get("MemAvailable", 0)),
+        "free": float(meminfo_bytes.get("MemAvailable", 0)),
         "used": own + sum(worker.get("rss", 0) for worker in workers),
-        "total": float(whole.get("MemTotal", 0)),
+        "total": float(meminfo_bytes.get("MemTotal", 0)),
     }
-    return jsonify({"ram": ram, "cuda": devices(workers)})
+    return jsonify({"ram": ram, "cuda": cuda_memory(workers)})
 
 
-def devices(workers: Sequence[Mapping[str, int]]) -> dict[str, object]:
+def cuda_memory(workers: Sequence[Mapping[str, int]]) -> dict[str, object]:
     """The memory of the workers' CUDA devices, added up; each worker has a device of its own."""
-    told = [worker for worker in workers if "device_total" in worker]
-    if not told:
+    with_device = [worker for worker in workers if "device_total" in worker]
+    if not with_device:
         return {"error": "unavailable"}
 
     def total(name: str) -> int:
-        return sum(worker.get(name, 0) for worker in told)
+        return sum(worker.get(name, 0) for worker in with_device)
 
-    free, whole = total("device_free"), total("device_total")
+    free, capacity = total("device_free"), total("device_total")
     pools = {
         pool: {moment: total(f"{pool}_{moment}") for moment in ("current", "peak")}
         for pool in ("active", "allocated", "reserved", "inactive")
     }
-    system = {"free": free, "used": whole - free, "total": whole}
+    system = {"free": free, "used": capacity - free, "total": capacity}
     events = {"retries": total("retries"), "oom": total("oom")}
     return {"system": system, **pools, "events": events}
 
 
-def meminfo() -> dict[str, int]:
+def read_meminfo() -> dict[str, int]:
     """The system's memory in bytes, by the names of ``/proc/meminfo``."""
     rows = (line.split() for line in MEMINFO.read_text().splitlines())
     return {row[0].rstrip(":"): int(row[1]) * 1024 for row in rows if len(row) > 2}
 
 
 @machine.get("/extensions")
-@allowed(Scope.READ)
-@described(Note("Plugins that somebody has brought", answer={"type": "array", "items": {}}))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Plugins that somebody has brought", answer={"type": "array", "items": {}}))
 def extensions() -> Response:
     """Plugins that Easel does not ship; none has a git remote, so those fields are empty."""
     return jsonify(
@@ -82,44 +82,44 @@ def extensions() -> Response:
                 "commit_date": 0,
                 "enabled": each.state is State.ON,
             }
-            for each in services().plugins.standings()
-            if each.origin is not Origin.SHIPPED
+            for each in services().plugins.statuses()
+            if each.origin is not PluginOrigin.SHIPPED
         ]
     )
 
 
-def stopping() -> Blueprint:
+def server_stop_blueprint() -> Blueprint:
     """The routes of ``--api-server-stop``, for the owner alone."""
     routes = Blueprint("stopping", __name__, url_prefix="/sdapi/v1")
 
     @routes.post("/server-kill")
-    @allowed(Scope.OWNER)
-    @described(Note("End the service; running jobs are finished or given back", answer=TEXT))
+    @requires(AccessScope.OWNER)
+    @with_note(RouteNote("End the service; running jobs are finished or given back", answer=TEXT))
     def kill() -> Response:
         """As ``server-stop``: nothing is lost by a kind end."""
-        return tell(signal.SIGTERM, "Stopping.")
+        return signal_supervisor(signal.SIGTERM, "Stopping.")
 
     @routes.post("/server-stop")
-    @allowed(Scope.OWNER)
-    @described(Note("End the service; running jobs are finished or given back", answer=TEXT))
+    @requires(AccessScope.OWNER)
+    @with_note(RouteNote("End the service; running jobs are finished or given back", answer=TEXT))
     def stop() -> Response:
         """End as after a SIGTERM."""
-        return tell(signal.SIGTERM, "Stopping.")
+        return signal_supervisor(signal.SIGTERM, "Stopping.")
 
     @routes.post("/server-restart")
-    @allowed(Scope.OWNER)
-    @described(Note("Start every process of the service anew", answer=TEXT))
+    @requires(AccessScope.OWNER)
+    @with_note(RouteNote("Start every process of the service anew", answer=TEXT))
     def restart() -> Response:
         """End as after a SIGTERM and start again, on the same port."""
-        return tell(signal.SIGUSR1, "Restarting.")
+        return signal_supervisor(signal.SIGUSR1, "Restarting.")
 
     return routes
 
 
-def tell(number: signal.Signals, words: str) -> Response:
+def signal_supervisor(number: signal.Signals, words: str) -> Response:
     """Signal the supervisor. 501 where this process was started without one."""
     require_owner()
-    supervisor = os.environ.get(SUPERVISOR)
+    supervisor = os.environ.get(SUPERVISOR_VARIABLE)
     if not supervisor:
         raise NotFromHere("This process was started by itself; end it as you started it.")
     os.kill(int(supervisor), number)

@@ -6,37 +6,37 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify
 
-from generator.control.units import UNITS
+from generator.control.units import DEFAULT_UNIT_COUNT
 from generator.errors import ModelNotFound
 from generator.models.embedding_facts import EmbeddingFacts
 from generator.models.index import ModelFile
-from generator.models.kinds import Kind
+from generator.models.kinds import ModelKind
 from generator.pictures.upscaler_names import (
     LATENT_UPSCALERS,
     PLAIN_UPSCALERS,
-    label,
-    listed,
+    label_of,
+    upscaler_files,
 )
 from generator.prompt.styles import read_styles, unread_styles
 from generator.sampling.names import SAMPLER_NAMES, SCHEDULE_NAMES
-from webapp import scripts_info
+from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
-from webapp.flags import FLAGS, Flag
-from webapp.openapi import NULL, Note, described
-from webapp.places import styles_files
-from webapp.plugin_tools import arguments
+from webapp.http.openapi import NULL_SCHEMA, RouteNote, with_note
+from webapp.plugins.model_registry import folders_of
+from webapp.plugins.plugin_catalogue import form_arguments
+from webapp.requests import scripts_info
 from webapp.routes.context import services
-from webapp.scopes import Scope, allowed
-from webapp.shelves import folders_of
+from webapp.settings.data_dir import styles_files
+from webapp.settings.flags import FLAGS, Flag
 
 if TYPE_CHECKING:
-    from webapp.config import Config
+    from webapp.settings.config import Config
 
 models = Blueprint("models", __name__, url_prefix="/sdapi/v1")
 
 LIST = {"type": "array", "items": {"type": "object"}}
 OBJECT = {"type": "object"}
-TOLD = frozenset(
+PUBLIC_FLAGS = frozenset(
     flag.name
     for flag in FLAGS
     if flag.kind == "switch" or flag.name in {
@@ -49,31 +49,31 @@ TOLD = frozenset(
 )  # fmt: skip
 """Flags whose values a caller may see; of all others it sees null."""
 
-LISTED = frozenset({"styles-file"})  # flags that repeat in AUTOMATIC1111 too
-TOLD_FOLDERS = MappingProxyType(
+REPEATED_FLAGS = frozenset({"styles-file"})  # flags that repeat in AUTOMATIC1111 too
+PUBLIC_FOLDERS = MappingProxyType(
     {
-        "embeddings-dir": Kind.EMBEDDING,
-        "hypernetwork-dir": Kind.HYPERNETWORK,
-        "lora-dir": Kind.LORA,
+        "embeddings-dir": ModelKind.EMBEDDING,
+        "hypernetwork-dir": ModelKind.HYPERNETWORK,
+        "lora-dir": ModelKind.LORA,
     }
 )
 """Folders that AUTOMATIC1111 names among its flags wherever they are."""
 
 
-def of(kind: Kind) -> tuple[ModelFile, ...]:
+def files_of(kind: ModelKind) -> tuple[ModelFile, ...]:
     """The files of one kind at this moment."""
-    return services().registry.index.of(kind)
+    return services().registry.index.files_of(kind)
 
 
 @models.get("/sd-models")
-@allowed(Scope.READ)
-@described(Note("Checkpoints", answer=LIST))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Checkpoints", answer=LIST))
 def sd_models() -> Response:
     """Every checkpoint; hashes are null until they are known."""
-    return jsonify([checkpoint(file) for file in of(Kind.CHECKPOINT)])
+    return jsonify([checkpoint_json(file) for file in files_of(ModelKind.CHECKPOINT)])
 
 
-def checkpoint(file: ModelFile) -> dict[str, object]:
+def checkpoint_json(file: ModelFile) -> dict[str, object]:
     """One entry of the list of checkpoints."""
     return {
         "title": file.title,
@@ -86,60 +86,64 @@ def checkpoint(file: ModelFile) -> dict[str, object]:
 
 
 @models.get("/sd-vae")
-@allowed(Scope.READ)
-@described(Note("VAEs", answer=LIST))
+@requires(AccessScope.READ)
+@with_note(RouteNote("VAEs", answer=LIST))
 def sd_vae() -> Response:
     """Every VAE file, by its name with suffix."""
-    return jsonify([{"model_name": f.vae_name, "filename": str(f.path)} for f in of(Kind.VAE)])
+    return jsonify(
+        [{"model_name": f.vae_name, "filename": str(f.path)} for f in files_of(ModelKind.VAE)]
+    )
 
 
 @models.get("/loras")
-@allowed(Scope.READ)
-@described(Note("LoRAs", answer=LIST))
+@requires(AccessScope.READ)
+@with_note(RouteNote("LoRAs", answer=LIST))
 def loras() -> Response:
     """Every LoRA with what its file says of itself."""
     return jsonify(
         [
             {"name": f.stem, "alias": f.alias, "path": str(f.path), "metadata": f.facts}
-            for f in of(Kind.LORA)
+            for f in files_of(ModelKind.LORA)
         ]
     )
 
 
 @models.get("/hypernetworks")
-@allowed(Scope.READ)
-@described(Note("Hypernetworks", answer=LIST))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Hypernetworks", answer=LIST))
 def hypernetworks() -> Response:
     """Every hypernetwork."""
-    return jsonify([{"name": f.stem, "path": str(f.path)} for f in of(Kind.HYPERNETWORK)])
+    return jsonify(
+        [{"name": f.stem, "path": str(f.path)} for f in files_of(ModelKind.HYPERNETWORK)]
+    )
 
 
 @models.get("/embeddings")
-@allowed(Scope.READ)
-@described(Note("Textual inversion embeddings", answer=OBJECT))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Textual inversion embeddings", answer=OBJECT))
 def embeddings() -> Response:
     """Every embedding: those that fit the chosen checkpoint, and the others as ``skipped``."""
-    width = chosen_width()
-    listed: dict[str, dict[str, object]] = {"loaded": {}, "skipped": {}}
-    for file in of(Kind.EMBEDDING):
+    width = selected_text_width()
+    entries: dict[str, dict[str, object]] = {"loaded": {}, "skipped": {}}
+    for file in files_of(ModelKind.EMBEDDING):
         facts = file.embedding
         fits = facts.width is not None and width in (None, facts.width)
-        listed["loaded" if fits else "skipped"].setdefault(file.stem, embedding(facts))
-    return jsonify(listed)
+        entries["loaded" if fits else "skipped"].setdefault(file.stem, embedding_json(facts))
+    return jsonify(entries)
 
 
-def chosen_width() -> int | None:
+def selected_text_width() -> int | None:
     """How wide the text of the checkpoint is that the options choose; None where none tells."""
-    here = services()
+    app_services = services()
     try:
-        name = str(here.options.get().get("sd_model_checkpoint") or "")
-        chosen = here.registry.find_chosen(name)
+        name = str(app_services.options.get().get("sd_model_checkpoint") or "")
+        file = app_services.registry.find_chosen(name)
     except ModelNotFound:
         return None
-    return here.registry.text_width(chosen)
+    return app_services.registry.text_width(file)
 
 
-def embedding(facts: EmbeddingFacts) -> dict[str, object]:
+def embedding_json(facts: EmbeddingFacts) -> dict[str, object]:
     """One entry; ``shape`` is the width, as AUTOMATIC1111 has it."""
     return {
         "step": facts.step,
@@ -151,8 +155,8 @@ def embedding(facts: EmbeddingFacts) -> dict[str, object]:
 
 
 @models.get("/samplers")
-@allowed(Scope.READ)
-@described(Note("Samplers", answer=LIST))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Samplers", answer=LIST))
 def samplers() -> Response:
     """Every sampler in AUTOMATIC1111's order, then those of plugins."""
     return jsonify(
@@ -160,13 +164,13 @@ def samplers() -> Response:
             {"name": s.name, "aliases": list(s.aliases), "options": dict(s.options)}
             for s in SAMPLER_NAMES
         ]
-        + [{"name": name, "aliases": [], "options": {}} for name in brought("samplers")]
+        + [{"name": name, "aliases": [], "options": {}} for name in plugin_choices("samplers")]
     )
 
 
 @models.get("/schedulers")
-@allowed(Scope.READ)
-@described(Note("Noise schedules", answer=LIST))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Noise schedules", answer=LIST))
 def schedulers() -> Response:
     """Every schedule in AUTOMATIC1111's order."""
     return jsonify(
@@ -188,121 +192,125 @@ def schedulers() -> Response:
                 "default_rho": -1.0,
                 "need_inner_model": False,
             }
-            for name in brought("schedules")
+            for name in plugin_choices("schedules")
         ]
     )
 
 
-def brought(kind: str) -> tuple[str, ...]:
+def plugin_choices(kind: str) -> tuple[str, ...]:
     """Names of one kind that plugins provide."""
     return services().plugins.choices(kind)
 
 
 @models.get("/upscalers")
-@allowed(Scope.READ)
-@described(Note("Upscalers", answer=LIST))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Upscalers", answer=LIST))
 def upscalers() -> Response:
     """The three that need no weights, then those of the files."""
-    built_in = [upscaler(name, None, None) for name in PLAIN_UPSCALERS]
-    files = listed(services().registry)
-    own = [upscaler(label(file), file.stem, str(file.path)) for file in files]
-    return jsonify(built_in + own + [upscaler(name, None, None) for name in brought("upscalers")])
+    built_in = [upscaler_json(name, None, None) for name in PLAIN_UPSCALERS]
+    files = upscaler_files(services().registry)
+    own = [upscaler_json(label_of(file), file.stem, str(file.path)) for file in files]
+    return jsonify(
+        built_in + own + [upscaler_json(name, None, None) for name in plugin_choices("upscalers")]
+    )
 
 
-def upscaler(name: str, model: str | None, path: str | None) -> dict[str, object]:
+def upscaler_json(name: str, model: str | None, path: str | None) -> dict[str, object]:
     """One entry of the list of upscalers."""
     return {"name": name, "model_name": model, "model_path": path, "model_url": None, "scale": 4.0}
 
 
 @models.get("/latent-upscale-modes")
-@allowed(Scope.READ)
-@described(Note("Ways to enlarge a latent", answer=LIST))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Ways to enlarge a latent", answer=LIST))
 def latent_upscale_modes() -> Response:
     """The six of the contract."""
     return jsonify([{"name": name} for name in LATENT_UPSCALERS])
 
 
 @models.get("/face-restorers")
-@allowed(Scope.READ)
-@described(Note("Face restorers", answer=LIST))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Face restorers", answer=LIST))
 def face_restorers() -> Response:
     """None yet."""
     return jsonify([])
 
 
 @models.get("/realesrgan-models")
-@allowed(Scope.READ)
-@described(Note("Real-ESRGAN models", answer=LIST))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Real-ESRGAN models", answer=LIST))
 def realesrgan_models() -> Response:
     """The files under models/RealESRGAN."""
-    own = [f for f in of(Kind.UPSCALER) if "RealESRGAN" in f.path.parts]
-    return jsonify([{"name": label(f), "path": str(f.path), "scale": 4} for f in own])
+    own = [f for f in files_of(ModelKind.UPSCALER) if "RealESRGAN" in f.path.parts]
+    return jsonify([{"name": label_of(f), "path": str(f.path), "scale": 4} for f in own])
 
 
 @models.get("/scripts")
-@allowed(Scope.READ)
-@described(Note("Scripts by the names that requests use", answer=OBJECT))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Scripts by the names that requests use", answer=OBJECT))
 def scripts() -> Response:
     """The selectable ones, then those of ``alwayson_scripts``."""
-    return jsonify(scripts_info.scripts(of_plugins()))
+    return jsonify(scripts_info.scripts_by_route(plugin_scripts()))
 
 
 @models.get("/script-info")
-@allowed(Scope.READ)
-@described(Note("Arguments of the scripts", answer=LIST))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Arguments of the scripts", answer=LIST))
 def script_info() -> Response:
     """Every script's arguments by position."""
-    units = services().options.get().get("control_net_unit_count", UNITS)
-    here = scripts_info.Here(
-        checkpoints=tuple(file.title for file in of(Kind.CHECKPOINT)),
+    units = services().options.get().get("control_net_unit_count", DEFAULT_UNIT_COUNT)
+    choices = scripts_info.InstalledChoices(
+        checkpoints=tuple(file.title for file in files_of(ModelKind.CHECKPOINT)),
         upscalers=(
             *PLAIN_UPSCALERS,
-            *(file.stem for file in of(Kind.UPSCALER)),
-            *brought("upscalers"),
+            *(file.stem for file in files_of(ModelKind.UPSCALER)),
+            *plugin_choices("upscalers"),
         ),
         units=int(str(units)),
-        brought=of_plugins(),
+        plugin_scripts=plugin_scripts(),
     )
-    return jsonify(scripts_info.script_info(here))
+    return jsonify(scripts_info.script_info(choices))
 
 
-def of_plugins() -> scripts_info.Brought:
+def plugin_scripts() -> scripts_info.PluginScripts:
     """Scripts that plugins bring, and panels that have fields."""
-    desk = services().plugins
-    panels = {name: arguments(form) for name, form in desk.panels().items() if form}
-    return scripts_info.Brought(desk.scripts, panels)
+    web_plugins = services().plugins
+    panels = {
+        name: form_arguments(form) for name, form in web_plugins.panel_forms().items() if form
+    }
+    return scripts_info.PluginScripts(web_plugins.scripts, panels)
 
 
 @models.get("/prompt-styles")
-@allowed(Scope.READ)
-@described(Note("Named pieces of prompts", answer=LIST))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Named pieces of prompts", answer=LIST))
 def prompt_styles() -> Response:
     """The styles of styles.csv, read afresh; 422 with the reason where no file can be read."""
-    styles = styles_told()
+    styles = styles_json()
     reasons = [] if styles else unread_styles(styles_files(services().config))
     if reasons:
         raise Refused(" ".join(reasons))
     return jsonify(styles)
 
 
-def styles_told() -> list[dict[str, str]]:
+def styles_json() -> list[dict[str, str]]:
     """Every style, as AUTOMATIC1111 lists them."""
-    found = read_styles(styles_files(services().config))
+    styles = read_styles(styles_files(services().config))
     return [
         {"name": s.name, "prompt": s.prompt, "negative_prompt": s.negative_prompt}
-        for s in found.values()
+        for s in styles.values()
     ]
 
 
 @models.get("/cmd-flags")
-@allowed(Scope.READ)
-@described(Note("The flags that the service was started with", answer=OBJECT))
+@requires(AccessScope.READ)
+@with_note(RouteNote("The flags that the service was started with", answer=OBJECT))
 def cmd_flags() -> Response:
     """Every flag by its name with underscores; null for one that is not to be told."""
-    return jsonify(flags_told(services().config))
+    return jsonify(flags_json(services().config))
 
 
-def flags_told(config: "Config") -> dict[str, object]:
+def flags_json(config: "Config") -> dict[str, object]:
     """The value of every flag by each of its names."""
     return {
         name.replace("-", "_"): flag_value(flag, config)
@@ -313,63 +321,63 @@ def flags_told(config: "Config") -> dict[str, object]:
 
 def flag_value(flag: Flag, config: "Config") -> object:
     """A flag's value as JSON; null for one that was not given or must not be told."""
-    if not flag.works:
+    if not flag.is_supported:
         return f"--{flag.name}" in config.ignored if flag.kind == "switch" else None
-    if flag.secret or flag.name not in TOLD:
+    if flag.secret or flag.name not in PUBLIC_FLAGS:
         return None
     value = getattr(config, flag.field)
-    if flag.kind == "paths" and flag.name not in LISTED:
-        return folder(flag, value, config)
-    return value == flag.value if flag.kind == "switch" else plain(value)
+    if flag.kind == "paths" and flag.name not in REPEATED_FLAGS:
+        return folder_value(flag, value, config)
+    return value == flag.value if flag.kind == "switch" else to_json_value(value)
 
 
-def folder(flag: Flag, given: tuple[Path, ...], config: "Config") -> object:
+def folder_value(flag: Flag, paths: tuple[Path, ...], config: "Config") -> object:
     """A folder of models as AUTOMATIC1111 tells it: by itself, also where no flag names it."""
-    kind = TOLD_FOLDERS.get(flag.name)
-    folders = given or (folders_of(config).of(kind)[:1] if kind else ())
-    return plain(folders) if len(folders) > 1 else next(map(str, folders), None)
+    kind = PUBLIC_FOLDERS.get(flag.name)
+    folders = paths or (folders_of(config).of(kind)[:1] if kind else ())
+    return to_json_value(folders) if len(folders) > 1 else next(map(str, folders), None)
 
 
-def plain(value: object) -> object:
+def to_json_value(value: object) -> object:
     """Paths and tuples as JSON knows them."""
     if isinstance(value, tuple):
-        return [plain(part) for part in value]
+        return [to_json_value(part) for part in value]
     return str(value) if isinstance(value, Path) else value
 
 
 @models.post("/refresh-checkpoints")
-@allowed(Scope.GENERATE)
-@described(Note("Look at the model folders again", answer=NULL))
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("Look at the model folders again", answer=NULL_SCHEMA))
 def refresh_checkpoints() -> Response:
     """Scan now, for folders that nobody watches."""
-    return refreshed()
+    return refresh_registry()
 
 
 @models.post("/refresh-vae")
-@allowed(Scope.GENERATE)
-@described(Note("Look at the model folders again", answer=NULL))
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("Look at the model folders again", answer=NULL_SCHEMA))
 def refresh_vae() -> Response:
     """Scan now."""
-    return refreshed()
+    return refresh_registry()
 
 
 @models.post("/refresh-loras")
-@allowed(Scope.GENERATE)
-@described(Note("Look at the model folders again", answer=NULL))
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("Look at the model folders again", answer=NULL_SCHEMA))
 def refresh_loras() -> Response:
     """Scan now."""
-    return refreshed()
+    return refresh_registry()
 
 
 @models.post("/refresh-embeddings")
-@allowed(Scope.GENERATE)
-@described(Note("Look at the model folders again", answer=NULL))
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("Look at the model folders again", answer=NULL_SCHEMA))
 def refresh_embeddings() -> Response:
     """Scan now."""
-    return refreshed()
+    return refresh_registry()
 
 
-def refreshed() -> Response:
+def refresh_registry() -> Response:
     """The registry after a scan; one scan serves all kinds.
 
     Every job that is put after it is drawn with what was found: it tells the workers to look again.

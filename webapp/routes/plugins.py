@@ -18,76 +18,76 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from filebrowser.access.gate import Root, open_place, parse_path
 from filebrowser.errors import FileError
-from filebrowser.gate import Root, locate, open_place
-from filebrowser.serving import Shown, respond
+from filebrowser.file_response import ServeOptions, respond
+from plugins.api import Ask, Reply, Route, Task
+from plugins.api import Scope as Whom
+from plugins.discovery import PluginOrigin, find_plugins
 from plugins.errors import HookFailed
-from plugins.finding import Origin, find_plugins
-from plugins.host import Standing, State
-from plugins.installing import (
+from plugins.host import PluginStatus, State
+from plugins.installer import (
     ENDINGS,
-    LARGEST_ARCHIVE,
-    LARGEST_WHOLE,
+    MAX_ARCHIVE_BYTES,
+    MAX_UNPACKED_BYTES,
     WHEEL,
     install,
     install_folder,
-    remove,
+    remove_plugin,
     unpacked_size,
 )
-from plugins.nouns import Ask, Reply, Route, Task
-from plugins.nouns import Scope as Whom
-from webapp.coercion import Bool, Object
-from webapp.content_policy import PAGE, default_policy
+from webapp.access.scopes import ALLOWED_SCOPES, AccessScope, requires
 from webapp.errors import Forbidden, Refused
-from webapp.openapi import Note, described
-from webapp.plugin_desk import (
-    Declared,
+from webapp.http.content_policy import PAGE_POLICY, default_policy
+from webapp.http.openapi import RouteNote, with_note
+from webapp.plugins.plugin_jobs import REPORTED_FIELDS
+from webapp.plugins.web_plugins import (
     NoSuchPlugin,
-    PluginDesk,
-    clean,
-    not_loaded,
+    PluginDeclarations,
+    WebPlugins,
+    normalize_path,
     part_json,
     setting_json,
+    unloaded_status,
 )
-from webapp.plugin_tasks import SHOWN
-from webapp.queues.contracts import PLUGINS, Errand, Frame
-from webapp.queues.frames import PLUGIN, PLUGIN_TASKS, PluginTask
-from webapp.requests.fields import read
-from webapp.routes import road
+from webapp.queues.contracts import PLUGINS, Frame, WorkerCommand
+from webapp.queues.frames import PLUGIN, PLUGIN_TASKS, QueuedPluginTask
+from webapp.requests.coercion import Bool, Object
+from webapp.requests.fields import read_body
+from webapp.routes import submission
 from webapp.routes.context import (
-    body_bytes,
     caller,
-    check_room,
+    check_free_space,
     job_limit,
-    json_body,
-    response,
+    read_body_bytes,
+    read_json_body,
     services,
     tasks,
+    to_response,
 )
-from webapp.routes.errands import send
 from webapp.routes.tasks import ASYNC_TAG, ROUTE_TAG, TASK_TAG, new_task
-from webapp.scopes import OPENS, Scope, allowed
+from webapp.routes.worker_commands import send_to_all
 from webapp.version import VERSION
 
 if TYPE_CHECKING:
-    from webapp.auth import Caller
+    from webapp.access.auth import Caller
 
 plugins = Blueprint("plugins", __name__)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-SCOPES: Mapping[Whom, Scope] = {
-    Whom.OWNER: Scope.OWNER,
-    Whom.CALLERS: Scope.GENERATE,
-    Whom.READERS: Scope.READ,
+SCOPES: Mapping[Whom, AccessScope] = {
+    Whom.OWNER: AccessScope.OWNER,
+    Whom.CALLERS: AccessScope.GENERATE,
+    Whom.READERS: AccessScope.READ,
 }
 ENTRY = {"type": "object", "properties": {"name": {"type": "string"}}}
 ALL = {"type": "object", "properties": {"plugins": {"type": "array", "items": ENTRY}}}
 MODELS = {"type": "object", "properties": {"models": {"type": "object"}}}
 ANYTHING: dict[str, object] = {}
-LONGEST_PATH = 4096
-YES = ("1", "true", "yes", "on")
+MAX_PATH_LENGTH = 4096
+TRUE_WORDS = ("1", "true", "yes", "on")
 
 
-class Change(BaseModel):
+class PluginChange(BaseModel):
     """What the Extensions page changes of one plugin."""
 
     model_config = ConfigDict(extra="forbid")
@@ -97,38 +97,40 @@ class Change(BaseModel):
 
 
 @plugins.get("/api/plugins")
-@allowed(Scope.READ)
-@described(Note("Every plugin, how it stands, what it brings to the page", answer=ALL))
+@requires(AccessScope.READ)
+@with_note(RouteNote("Every plugin, how it stands, what it brings to the page", answer=ALL))
 def listing() -> Response:
     """Settings, folders and errors are told to the owner alone."""
-    return jsonify(whole())
+    return jsonify(plugins_json())
 
 
 @plugins.post("/api/plugins/<name>")
-@allowed(Scope.OWNER)
-@described(Note("Turn a plugin on or off, set its options", body=Change, answer=ENTRY))
+@requires(AccessScope.OWNER)
+@with_note(RouteNote("Turn a plugin on or off, set its options", body=PluginChange, answer=ENTRY))
 def change(name: str) -> Response:
     """On and off take effect at the next reload, options at once."""
-    wanted = read(Change, json_body())
-    desk().change(name, wanted.enabled, wanted.settings)
-    return jsonify(entry(desk().of(name), desk().table.declared.get(name)))
+    wanted = read_body(PluginChange, read_json_body())
+    web_plugins().change(name, wanted.enabled, wanted.settings)
+    return jsonify(
+        plugin_json(web_plugins().status_of(name), web_plugins().table.declared.get(name))
+    )
 
 
 @plugins.post("/api/plugins/reload")
-@allowed(Scope.OWNER)
-@described(Note("Load every plugin anew, here and in every worker", answer=ALL))
+@requires(AccessScope.OWNER)
+@with_note(RouteNote("Load every plugin anew, here and in every worker", answer=ALL))
 def reload() -> Response:
     """Workers do so between two jobs; answered when all have."""
-    desk().reload()
-    services().registry.look_also(desk().shelves())
-    send(Errand(uuid4().hex, PLUGINS))
-    return jsonify(whole())
+    web_plugins().reload()
+    services().registry.set_plugin_folders(web_plugins().model_folders())
+    send_to_all(WorkerCommand(uuid4().hex, PLUGINS))
+    return jsonify(plugins_json())
 
 
 @plugins.post("/api/plugins/install")
-@allowed(Scope.OWNER)
-@described(
-    Note(
+@requires(AccessScope.OWNER)
+@with_note(
+    RouteNote(
         "Bring a plugin as a zip or wheel, or from a folder; it runs after the next reload",
         query={
             "name": {"type": "string"},
@@ -144,44 +146,44 @@ def bring() -> Response:
     403 under --listen without --enable-insecure-extension-access.
     """
     check_may_install()
-    replace = request.args.get("replace", "").lower() in YES
+    replace = request.args.get("replace", "").lower() in TRUE_WORDS
     folder = request.args.get("folder", "")
     if folder:
-        check_room(LARGEST_WHOLE)
-        copied = install_folder(plain_path(folder), services().config.data_dir, replace=replace)
-        return jsonify(entry(newcomer(copied.name), None))
-    ending = request.args.get("name", "").lower()
-    if ending and not ending.endswith(ENDINGS):
+        check_free_space(MAX_UNPACKED_BYTES)
+        installed = install_folder(to_path(folder), services().config.data_dir, replace=replace)
+        return jsonify(plugin_json(find_on_disk(installed.name), None))
+    archive_name = request.args.get("name", "").lower()
+    if archive_name and not archive_name.endswith(ENDINGS):
         raise Refused(f"name: {' or '.join(ENDINGS)} is expected.")
-    data = bytes(body_bytes(LARGEST_ARCHIVE))
-    wheel = ending.endswith(WHEEL)
+    data = bytes(read_body_bytes(MAX_ARCHIVE_BYTES))
+    wheel = archive_name.endswith(WHEEL)
     data_dir = services().config.data_dir
-    check_room(unpacked_size(BytesIO(data)))
+    check_free_space(unpacked_size(BytesIO(data)))
     manifest = install(BytesIO(data), data_dir, replace=replace, wheel=wheel)
-    return jsonify(entry(newcomer(manifest.name), None))
+    return jsonify(plugin_json(find_on_disk(manifest.name), None))
 
 
 @plugins.delete("/api/plugins/<name>")
-@allowed(Scope.OWNER)
-@described(Note("Delete a plugin's folder; it stops at the next reload", answer=ENTRY))
+@requires(AccessScope.OWNER)
+@with_note(RouteNote("Delete a plugin's folder; it stops at the next reload", answer=ENTRY))
 def delete(name: str) -> Response:
     """Those in the folder of extensions alone; packages are uninstalled by pip."""
     check_may_install()
-    standing = newcomer(name)
-    if standing.origin is not Origin.FOLDER:
+    standing = find_on_disk(name)
+    if standing.origin is not PluginOrigin.FOLDER:
         raise Refused(f"{name} is {standing.origin}: only folders of extensions are deleted here.")
     try:
-        remove(standing.folder, services().config.data_dir)
+        remove_plugin(standing.folder, services().config.data_dir)
     except FileNotFoundError:
         raise NoSuchPlugin(
             f"The folder of the plugin {name!r} is deleted already; the next reload forgets it."
         ) from None
-    return jsonify(entry(standing, None))
+    return jsonify(plugin_json(standing, None))
 
 
-def plain_path(text: str) -> Path:
+def to_path(text: str) -> Path:
     """A path that may be asked for. Raises ``Refused`` for what no path can be."""
-    if "\0" in text or len(text) > LONGEST_PATH or not text.isprintable():
+    if "\0" in text or len(text) > MAX_PATH_LENGTH or not text.isprintable():
         raise Refused("folder: that is no path.")
     return Path(text)
 
@@ -195,20 +197,20 @@ def check_may_install() -> None:
         )
 
 
-def newcomer(name: str) -> Standing:
+def find_on_disk(name: str) -> PluginStatus:
     """A plugin as it lies on the disk, loaded or not. Raises ``NoSuchPlugin``."""
-    found = find_plugins(services().config.data_dir, VERSION)
-    named = [each for each in found if each.name == name]
-    if not named:
-        return desk().table.of(name)
-    best = named[-1]
-    return not_loaded(best)
+    plugins_on_disk = find_plugins(services().config.data_dir, VERSION)
+    matches = [each for each in plugins_on_disk if each.name == name]
+    if not matches:
+        return web_plugins().table.status_of(name)
+    newest = matches[-1]
+    return unloaded_status(newest)
 
 
 @plugins.get("/api/plugins/<name>/models")
-@allowed(Scope.READ)
-@described(
-    Note(
+@requires(AccessScope.READ)
+@with_note(
+    RouteNote(
         "Models in the folders that a plugin keeps, by its kinds",
         answer=MODELS,
         query={"update": {"type": "boolean", "default": False}},
@@ -216,44 +218,46 @@ def newcomer(name: str) -> Standing:
 )
 def models(name: str) -> Response:
     """As the watched folders are; ``update`` looks at them first."""
-    here = services()
-    fresh = request.args.get("update", "").lower() in YES
-    running(name)
-    others = (here.registry.refresh() if fresh else here.registry.index).others
+    app_services = services()
+    fresh = request.args.get("update", "").lower() in TRUE_WORDS
+    require_running(name)
+    others = (
+        app_services.registry.refresh() if fresh else app_services.registry.index
+    ).plugin_models
     listed = {
         shelf.kind.partition("/")[2]: [
             {"name": model.name, "size": model.size} for model in others.get(shelf.kind, ())
         ]
-        for shelf in desk().shelves(name)
+        for shelf in web_plugins().model_folders(name)
     }
     return jsonify({"models": listed})
 
 
 @plugins.get("/plugins/<name>/static/<path:file>")
-@allowed(Scope.READ)
-@described(Note("A file that a plugin ships for the page", content_type="*/*"))
+@requires(AccessScope.READ)
+@with_note(RouteNote("A file that a plugin ships for the page", content_type="*/*"))
 def static(name: str, file: str) -> Response:
     """From the plugin's own folder ``static``, while it is on."""
-    tree = Root(name, running(name).folder, writable=False)
+    root = Root(name, require_running(name).folder, writable=False)
     try:
-        found = open_place(locate(f"{name}/static/{file}", [tree]))
+        handle = open_place(parse_path(f"{name}/static/{file}", [root]))
     except FileError:
         raise NotFound from None
-    if not S_ISREG(os.fstat(found).st_mode):
-        os.close(found)
+    if not S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
         raise NotFound
     kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
     kind += "; charset=utf-8" if kind.startswith("text/") else ""
-    answer = respond(found, Shown(file.rpartition("/")[2], kind, attachment=False))
+    answer = respond(handle, ServeOptions(file.rpartition("/")[2], kind, attachment=False))
     if not default_policy(kind):
         del answer.headers["Content-Security-Policy"]
     return answer
 
 
 @plugins.route("/plugins/<name>/<path:path>", methods=METHODS)
-@allowed(Scope.READ)
-@described(
-    Note(
+@requires(AccessScope.READ)
+@with_note(
+    RouteNote(
         "A plugin's own route",
         body={},
         body_required=False,
@@ -264,37 +268,39 @@ def static(name: str, file: str) -> Response:
 )
 def own_route(name: str, path: str) -> Response:
     """What the plugin replies, or what its worker side makes of the task that it replies with."""
-    standing = running(name)
-    route = found(name, path)
+    standing = require_running(name)
+    route = find_route(name, path)
     check_scope(route, caller())
-    reply = asked(standing, route)
+    reply = call_route(standing, route)
     if isinstance(reply, Task):
-        return worked(name, reply)
+        return submit_task(name, reply)
     own = isinstance(reply.body, bytes)
     body = reply.body if own else json.dumps(reply.body, ensure_ascii=False)
     answer = Response(body, reply.status, content_type=reply.content_type)
     if default_policy(reply.content_type):
-        answer.headers["Content-Security-Policy"] = PAGE  # a plugin's page has scripts of its own
+        answer.headers["Content-Security-Policy"] = (
+            PAGE_POLICY  # a plugin's page has scripts of its own
+        )
     return answer
 
 
-def desk() -> PluginDesk:
+def web_plugins() -> WebPlugins:
     """The plugins of this process."""
     return services().plugins
 
 
-def running(name: str) -> Standing:
+def require_running(name: str) -> PluginStatus:
     """A plugin that is on. Raises ``NotFound`` otherwise, as for any other address."""
-    table = desk().table
-    standing = next((each for each in table.standings if each.name == name), None)
+    table = web_plugins().table
+    standing = next((each for each in table.statuses if each.name == name), None)
     if standing is None or standing.state is not State.ON:
         raise NotFound
     return standing
 
 
-def found(name: str, path: str) -> Route:
+def find_route(name: str, path: str) -> Route:
     """The route of a plugin. Raises ``NotFound``, ``MethodNotAllowed``."""
-    route = desk().table.declared[name].routes.get(clean(path))
+    route = web_plugins().table.declared[name].routes.get(normalize_path(path))
     if route is None:
         raise NotFound
     if request.method not in route.methods and request.method != "HEAD":
@@ -305,74 +311,80 @@ def found(name: str, path: str) -> Route:
 def check_scope(route: Route, who: "Caller") -> None:
     """Raise ``Forbidden`` where the caller's credential is too narrow for the route."""
     scope = SCOPES[route.scope]
-    if scope not in OPENS[who.scope]:
+    if scope not in ALLOWED_SCOPES[who.scope]:
         raise Forbidden(
             f"This credential is for {who.scope}; {request.method} {request.path} takes one for "
             f"{scope}. See docs/access.md."
         )
 
 
-def asked(standing: Standing, route: Route) -> Reply | Task:
+def call_route(standing: PluginStatus, route: Route) -> Reply | Task:
     """What the plugin replies. Raises ``HookFailed`` naming it, ``BadRequest`` as it says."""
     who = caller()
-    body = json_body(required=False) if request.method != "GET" else None
+    body = read_json_body(required=False) if request.method != "GET" else None
     ask = Ask(
         method=request.method,
-        path=clean(request.path.removeprefix(f"/plugins/{standing.name}")),
+        path=normalize_path(request.path.removeprefix(f"/plugins/{standing.name}")),
         query=dict(request.args),
         body=body,
-        caller="" if who.owner else who.name,
-        owner=who.owner,
+        caller="" if who.is_owner else who.name,
+        owner=who.is_owner,
     )
-    reply = desk().host.run(standing.name, f"the route {ask.path}", lambda: route.answer(ask))
+    reply = web_plugins().host.run(
+        standing.name, f"the route {ask.path}", lambda: route.answer(ask)
+    )
     if not isinstance(reply, Reply | Task):
         raise HookFailed(f"The plugin {standing.name!r} replied with no Reply and no Task.")
     return reply
 
 
-def worked(name: str, task: Task) -> Response:
+def submit_task(name: str, task: Task) -> Response:
     """Submit a plugin's task: its outcome, or with ``?async=1`` at once the task's id."""
-    here = services()
-    wanted = PluginTask(name, task.verb, task.body)
+    app_services = services()
+    plugin_task = QueuedPluginTask(name, task.verb, task.body)
     frame = Frame(
         id=uuid4().hex,
         kind=PLUGIN,
-        body=PLUGIN_TASKS.dump_json(wanted),
+        body=PLUGIN_TASKS.dump_json(plugin_task),
         owner=caller().name,
         tags={TASK_TAG: request.args.get("id_task") or new_task(name), ROUTE_TAG: name},
     )
-    if request.args.get("async", "").lower() in YES:
-        frame = with_fields(frame, tags={**frame.tags, ASYNC_TAG: "1", **road.seen(here)})
-        job_limit().put(here.stream, frame)
+    if request.args.get("async", "").lower() in TRUE_WORDS:
+        frame = with_fields(
+            frame, tags={**frame.tags, ASYNC_TAG: "1", **submission.seen(app_services)}
+        )
+        job_limit().put(app_services.stream, frame)
         tasks().follow(caller(), frame.tags[TASK_TAG], frame.id)
         answer = jsonify({"id_task": frame.tags[TASK_TAG]})
         answer.status_code = 202
         return answer
-    return response(road.draw(here, frame))
+    return to_response(submission.submit_and_wait(app_services, frame))
 
 
-def whole() -> dict[str, Any]:
+def plugins_json() -> dict[str, Any]:
     """Every plugin, and what the page may do with them."""
-    here, table = services(), desk().table
-    running = sum(frame.deliveries > 0 for frame in here.stream.waiting())
+    app_services, table = services(), web_plugins().table
+    running_count = sum(frame.deliveries > 0 for frame in app_services.stream.list_frames())
     return {
-        "plugins": [entry(each, table.declared.get(each.name)) for each in desk().standings()],
+        "plugins": [
+            plugin_json(each, table.declared.get(each.name)) for each in web_plugins().statuses()
+        ],
         "may_install": may_install(),
-        "running": running,
+        "running": running_count,
     }
 
 
 def may_install() -> bool:
     """Whether this caller may bring plugins by the page (AUTOMATIC1111's rule)."""
     config = services().config
-    return caller().owner and (config.extension_access or not config.listen)
+    return caller().is_owner and (config.extension_access or not config.listen)
 
 
-def entry(standing: Standing, declared: Declared | None) -> dict[str, Any]:
+def plugin_json(standing: PluginStatus, declared: PluginDeclarations | None) -> dict[str, Any]:
     """One plugin, its workers' sides joined."""
-    told = declared or Declared()
-    owner = caller().owner
-    own = services().options.of_plugin(standing.name) if owner else {}
+    parts = declared or PluginDeclarations()
+    owner = caller().is_owner
+    settings = services().options.plugin_settings(standing.name) if owner else {}
     return {
         "name": standing.name,
         "title": standing.title,
@@ -382,38 +394,40 @@ def entry(standing: Standing, declared: Declared | None) -> dict[str, Any]:
         "origin": standing.origin,
         "folder": str(standing.folder) if owner else "",
         "state": standing.state,
-        "enabled": desk().wants(standing),
+        "enabled": web_plugins().will_be_on(standing),
         "fault": standing.fault,
         "hooks": list(standing.hooks),
         "permissions": list(standing.permissions),
         "seconds": round(standing.seconds, 4),
         "strikes": standing.strikes,
         "last_error": standing.last_error if owner else "",
-        "parts": [part_json(part) for part in told.parts],
-        "model_folders": [{"kind": f.kind, "folder": f.folder} for f in told.folders],
-        "settings": [setting_json(each, own) for each in told.settings if owner],
-        "workers": workers_of(standing.name, tell=owner),
+        "parts": [part_json(part) for part in parts.parts],
+        "model_folders": [{"kind": f.kind, "folder": f.folder} for f in parts.folders],
+        "settings": [setting_json(each, settings) for each in parts.settings if owner],
+        "workers": workers_json(standing.name, tell=owner),
     }
 
 
-def workers_of(name: str, *, tell: bool) -> list[dict[str, Any]]:
+def workers_json(name: str, *, tell: bool) -> list[dict[str, Any]]:
     """How the plugin stands in each worker: its part there, what that took, what went wrong."""
-    shown = services().board.plugins_shown()
+    states = services().board.plugin_states()
     return [
-        worker_entry(worker.partition("@")[0], dict(zip(SHOWN, plugins[name], strict=False)), tell)
-        for worker, plugins in shown.items()
+        worker_json(
+            worker.partition("@")[0], dict(zip(REPORTED_FIELDS, plugins[name], strict=False)), tell
+        )
+        for worker, plugins in states.items()
         if name in plugins
     ]
 
 
-def worker_entry(worker: str, told: Mapping[str, str], tell: bool) -> dict[str, Any]:
+def worker_json(worker: str, state: Mapping[str, str], tell: bool) -> dict[str, Any]:
     """One worker's side of a plugin."""
     return {
         "worker": worker,
-        "state": told["state"],
-        "fault": told["fault"],
-        "hooks": told.get("hooks", "").split(),
-        "seconds": float(told.get("seconds", 0)),
-        "strikes": int(told.get("strikes", 0)),
-        "last_error": told["last_error"] if tell else "",
+        "state": state["state"],
+        "fault": state["fault"],
+        "hooks": state.get("hooks", "").split(),
+        "seconds": float(state.get("seconds", 0)),
+        "strikes": int(state.get("strikes", 0)),
+        "last_error": state["last_error"] if tell else "",
     }

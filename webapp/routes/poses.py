@@ -7,30 +7,30 @@ from flask import Blueprint, Response, jsonify
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
 from filebrowser.pictures.decoded_size import COLOURS
-from generator.control.poses import Person, skeletons
-from generator.pictures.saving import encode
-from webapp.openapi import Note, described
-from webapp.requests.fields import invalid
-from webapp.routes.context import json_body, services
-from webapp.scopes import Scope, allowed
+from generator.control.poses import Person, draw_skeletons
+from generator.pictures.picture_files import encode_picture
+from webapp.access.scopes import AccessScope, requires
+from webapp.http.openapi import RouteNote, with_note
+from webapp.requests.fields import invalid_fields
+from webapp.routes.context import read_json_body, services
 
 poses = Blueprint("poses", __name__, url_prefix="/controlnet")
 
-MOST_POSES, MOST_PEOPLE, LONGEST_SIDE = 16, 64, 4096
-FARTHEST = 1e5  # pixels
+MAX_POSES, MAX_PEOPLE, MAX_SIDE = 16, 64, 4096
+MAX_DISTANCE = 1e5  # pixels
 
 
-def near(numbers: list[float]) -> list[float]:
+def check_distance(numbers: list[float]) -> list[float]:
     """Keypoints that a picture could show."""
-    if not all(abs(number) <= FARTHEST for number in numbers):
-        raise ValueError(f"a keypoint is farther off than {FARTHEST:g} pixels")
+    if not all(abs(number) <= MAX_DISTANCE for number in numbers):
+        raise ValueError(f"a keypoint is farther off than {MAX_DISTANCE:g} pixels")
     return numbers
 
 
-Keypoints = Annotated[list[float], Field(max_length=3 * 200), AfterValidator(near)]
+Keypoints = Annotated[list[float], Field(max_length=3 * 200), AfterValidator(check_distance)]
 
 
-class Keyed(BaseModel):
+class PosePerson(BaseModel):
     """One person: x, y, confidence of each keypoint."""
 
     pose_keypoints_2d: Keypoints
@@ -42,18 +42,18 @@ class Keyed(BaseModel):
 class Pose(BaseModel):
     """One picture's people."""
 
-    people: list[Keyed] = Field(max_length=MOST_PEOPLE)
-    canvas_width: int = Field(ge=1, le=LONGEST_SIDE)
-    canvas_height: int = Field(ge=1, le=LONGEST_SIDE)
+    people: list[PosePerson] = Field(max_length=MAX_PEOPLE)
+    canvas_width: int = Field(ge=1, le=MAX_SIDE)
+    canvas_height: int = Field(ge=1, le=MAX_SIDE)
 
 
-POSES: TypeAdapter[list[Pose]] = TypeAdapter(Annotated[list[Pose], Field(max_length=MOST_POSES)])
+POSES: TypeAdapter[list[Pose]] = TypeAdapter(Annotated[list[Pose], Field(max_length=MAX_POSES)])
 
 
 @poses.post("/render_openpose_json")
-@allowed(Scope.GENERATE)
-@described(
-    Note(
+@requires(AccessScope.GENERATE)
+@with_note(
+    RouteNote(
         "Draw openpose's keypoints",
         body={"type": "array", "items": {"type": "object"}},
         body_required=False,
@@ -63,17 +63,17 @@ POSES: TypeAdapter[list[Pose]] = TypeAdapter(Annotated[list[Pose], Field(max_len
 def render() -> Response:
     """``{"images", "info"}``, PNG in base64; the info alone where there is no pose."""
     try:
-        asked = POSES.validate_python(json_body(required=False) or [])
+        requested = POSES.validate_python(read_json_body(required=False) or [])
     except ValidationError as error:
-        raise invalid(error) from None
-    if not asked:
+        raise invalid_fields(error) from None
+    if not requested:
         return jsonify({"info": "No pose data detected."})
-    largest = max(pose.canvas_width * pose.canvas_height for pose in asked)
+    largest = max(pose.canvas_width * pose.canvas_height for pose in requested)
     with services().decoding.hold(2 * COLOURS * largest):
-        return jsonify({"images": [drawn(pose) for pose in asked], "info": "Success"})
+        return jsonify({"images": [draw_pose(pose) for pose in requested], "info": "Success"})
 
 
-def drawn(pose: Pose) -> str:
+def draw_pose(pose: Pose) -> str:
     """One map."""
     people = [
         Person(
@@ -87,5 +87,5 @@ def drawn(pose: Pose) -> str:
         )
         for keyed in pose.people
     ]
-    image = skeletons(people, pose.canvas_width, pose.canvas_height)
-    return base64.b64encode(encode(image)).decode("ascii")
+    image = draw_skeletons(people, pose.canvas_width, pose.canvas_height)
+    return base64.b64encode(encode_picture(image)).decode("ascii")

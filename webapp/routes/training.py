@@ -5,76 +5,81 @@ from uuid import uuid4
 
 from flask import Blueprint, Response
 
+from webapp.access.scopes import AccessScope, requires
 from webapp.errors import NotBuilt
-from webapp.openapi import Note, described
+from webapp.http.openapi import RouteNote, with_note
 from webapp.queues.contracts import Frame
-from webapp.queues.frames import MAKE_WORD, NEW_WORDS, TRAIN_WORD, TRAININGS
-from webapp.requests.teaching import new_word
-from webapp.requests.teaching import training as lesson_of
+from webapp.queues.frames import CREATE_EMBEDDING, NEW_EMBEDDINGS, TRAIN_EMBEDDING, TRAININGS
+from webapp.requests.embedding_training import read_new_embedding
+from webapp.requests.embedding_training import read_training as lesson_of
 from webapp.requests.training import (
-    EmbeddingTraining,
-    NewEmbedding,
-    NewHypernetwork,
-    arguments,
+    CreateEmbeddingBody,
+    CreateHypernetworkBody,
+    TrainEmbeddingBody,
+    read_arguments,
 )
-from webapp.routes import road
-from webapp.routes.context import caller, check_room, json_body, response, services
-from webapp.routes.errands import chosen
+from webapp.routes import submission
+from webapp.routes.context import caller, check_free_space, read_json_body, services, to_response
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
-from webapp.scopes import Scope, allowed
+from webapp.routes.worker_commands import selected_checkpoint
 
 training = Blueprint("training", __name__, url_prefix="/sdapi/v1")
 INFO = {"type": "object", "properties": {"info": {"type": "string"}}}
-ROOM = 16 << 20  # bytes that a word and the pictures of its training may take
+RESERVED_BYTES = 16 << 20  # bytes that a word and the pictures of its training may take
 ARGUMENTS = {"type": "object"}
 
 
 @training.post("/create/embedding")
-@allowed(Scope.USER)
-@described(Note("Make a learned word", body=NewEmbedding, answer=INFO))
+@requires(AccessScope.USER)
+@with_note(RouteNote("Make a learned word", body=CreateEmbeddingBody, answer=INFO))
 def create_embedding() -> Response:
     """A word that is there already is told in ``info``, as AUTOMATIC1111 does."""
-    body = arguments(NewEmbedding, json_body(), "create_embedding")
-    checkpoint = chosen(services())
-    word = new_word(body, services(), checkpoint)
-    answer = through_queue(MAKE_WORD, NEW_WORDS.dump_json(word), checkpoint, new_task("create"))
-    services().registry.refresh(whole=[Path(word.path).resolve()])
+    body = read_arguments(CreateEmbeddingBody, read_json_body(), "create_embedding")
+    checkpoint = selected_checkpoint(services())
+    embedding_request = read_new_embedding(body, services(), checkpoint)
+    answer = submit(
+        CREATE_EMBEDDING,
+        NEW_EMBEDDINGS.dump_json(embedding_request),
+        checkpoint,
+        new_task("create"),
+    )
+    services().registry.refresh(whole=[Path(embedding_request.path).resolve()])
     return answer
 
 
 @training.post("/train/embedding")
-@allowed(Scope.USER)
-@described(Note("Train a learned word", body=EmbeddingTraining, answer=INFO))
+@requires(AccessScope.USER)
+@with_note(RouteNote("Train a learned word", body=TrainEmbeddingBody, answer=INFO))
 def train_embedding() -> Response:
     """Answered at its end, or when it is interrupted; ``GET progress`` tells how far it is."""
-    body = arguments(EmbeddingTraining, json_body(), "train_embedding")
-    checkpoint = chosen(services())
+    body = read_arguments(TrainEmbeddingBody, read_json_body(), "train_embedding")
+    checkpoint = selected_checkpoint(services())
     job = lesson_of(body, services(), checkpoint)
     task = body.id_task or new_task("train")
-    answer = through_queue(TRAIN_WORD, TRAININGS.dump_json(job), checkpoint, task)
+    answer = submit(TRAIN_EMBEDDING, TRAININGS.dump_json(job), checkpoint, task)
     services().registry.refresh_still()
     return answer
 
 
 @training.post("/create/hypernetwork")
-@allowed(Scope.USER)
-@described(Note("Hypernetworks are not made here: 501", body=ARGUMENTS, answer=INFO))
+@requires(AccessScope.USER)
+@with_note(RouteNote("Hypernetworks are not made here: 501", body=ARGUMENTS, answer=INFO))
 def create_hypernetwork() -> Response:
     """Checked as AUTOMATIC1111 checks it, then refused."""
-    arguments(NewHypernetwork, json_body(), "create_hypernetwork")
-    raise no_hypernetwork("made")
+    read_arguments(CreateHypernetworkBody, read_json_body(), "create_hypernetwork")
+    raise hypernetwork_error("made")
 
 
 @training.post("/train/hypernetwork")
-@allowed(Scope.USER)
-@described(Note("Hypernetworks are not trained here: 501", body=ARGUMENTS, answer=INFO))
+@requires(AccessScope.USER)
+@with_note(RouteNote("Hypernetworks are not trained here: 501", body=ARGUMENTS, answer=INFO))
 def train_hypernetwork() -> Response:
     """Refused."""
-    json_body()
-    raise no_hypernetwork("trained")
+    read_json_body()
+    raise hypernetwork_error("trained")
 
 
-def no_hypernetwork(verb: str) -> NotBuilt:
+def hypernetwork_error(verb: str) -> NotBuilt:
     """What to do instead."""
     return NotBuilt(
         f"Hypernetworks are not {verb} here, only drawn with (<hypernet:name:1>): train a word "
@@ -82,10 +87,10 @@ def no_hypernetwork(verb: str) -> NotBuilt:
     )
 
 
-def through_queue(kind: str, body: bytes, checkpoint: str, task: str) -> Response:
+def submit(kind: str, body: bytes, checkpoint: str, task: str) -> Response:
     """Put it into the queue and wait for its answer."""
-    check_room(ROOM)
-    wanted = Frame(
+    check_free_space(RESERVED_BYTES)
+    frame = Frame(
         id=uuid4().hex,
         kind=kind,
         body=body,
@@ -93,4 +98,4 @@ def through_queue(kind: str, body: bytes, checkpoint: str, task: str) -> Respons
         checkpoint=checkpoint,
         tags={TASK_TAG: task, ROUTE_TAG: kind},
     )
-    return response(road.draw(services(), wanted))
+    return to_response(submission.submit_and_wait(services(), frame))

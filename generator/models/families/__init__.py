@@ -7,26 +7,26 @@ Shapes = Mapping[str, tuple[int, ...]]
 SD1 = "Stable Diffusion 1.x"
 SD1_INPAINTING = "Stable Diffusion 1.x inpainting"
 SD1_EDITING = "InstructPix2Pix (Stable Diffusion 1.x)"
-DRAWN = frozenset({SD1, SD1_INPAINTING, SD1_EDITING})  # what we draw with
+DRAWABLE = frozenset({SD1, SD1_INPAINTING, SD1_EDITING})  # what we draw with
 
 CONV_IN = "model.diffusion_model.input_blocks.0.0.weight"
 CLIP_L = "cond_stage_model.transformer."
 
 
-def architecture(shapes: Shapes) -> str:
-    """The architecture's name in words, for a message; :data:`DRAWN` are those we draw with.
+def architecture_of(shapes: Shapes) -> str:
+    """The architecture's name in words, for a message; :data:`DRAWABLE` are those we draw with.
 
     The order matters: families share keys, and a later rule may hold for an earlier family.
     """
     for key, name in _MARKS:
-        if any(found.startswith(key) for found in shapes):
+        if any(tensor_name.startswith(key) for tensor_name in shapes):
             return name
     if len(shapes.get(CONV_IN, ())) > 1:
         return _by_input_channels(shapes[CONV_IN][1])
-    return _no_checkpoint(shapes)
+    return _name_non_checkpoint(shapes)
 
 
-def by_context_width(width: int) -> str:
+def architecture_by_context_width(width: int) -> str:
     """The architecture whose cross-attention reads text of ``width`` numbers, in words."""
     named = {768: SD1, 1024: "Stable Diffusion 2", 2048: "Stable Diffusion XL"}
     return named.get(width, "another architecture")
@@ -55,7 +55,7 @@ def _by_input_channels(channels: int) -> str:
     return named.get(channels, f"a U-Net of {channels} input channels")
 
 
-def _no_checkpoint(shapes: Shapes) -> str:
+def _name_non_checkpoint(shapes: Shapes) -> str:
     names = list(shapes)
     if any(name.startswith(("lora_unet_", "lora_te", "lycoris_")) for name in names):
         return "a LoRA"

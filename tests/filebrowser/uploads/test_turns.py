@@ -7,23 +7,23 @@ from contextlib import contextmanager
 import pytest
 
 from filebrowser.uploads.errors import TooMany, TooManyInAll
-from filebrowser.uploads.turns import Turns
-from tests.waiting import PATIENCE
+from filebrowser.uploads.upload_locks import UploadLocks
+from tests.wait import TIMEOUT
 
 
 @contextmanager
-def sender(turns: Turns, upload: str, owner: str = "ann") -> Iterator[threading.Event]:
+def sender(turns: UploadLocks, upload: str, owner: str = "ann") -> Iterator[threading.Event]:
     """Somebody from whom nothing comes until he is interrupted."""
     begun, interrupted = threading.Event(), threading.Event()
 
     def send() -> None:
-        with turns.turn(upload, owner, interrupted.set, sending=True):
+        with turns.acquire(upload, owner, interrupted.set, sending=True):
             begun.set()
-            interrupted.wait(PATIENCE)
+            interrupted.wait(TIMEOUT)
 
     thread = threading.Thread(target=send)
     thread.start()
-    assert begun.wait(PATIENCE)
+    assert begun.wait(TIMEOUT)
     try:
         yield interrupted
     finally:
@@ -32,30 +32,30 @@ def sender(turns: Turns, upload: str, owner: str = "ann") -> Iterator[threading.
 
 
 def test_the_silent_are_sent_away() -> None:
-    turns = Turns()
+    turns = UploadLocks()
     with sender(turns, "a") as interrupted:
-        turns.send_silent_away(10**6)
+        turns.interrupt_silent(10**6)
         assert not interrupted.is_set()
-        turns.send_silent_away(0)
-        assert interrupted.wait(PATIENCE)
+        turns.interrupt_silent(0)
+        assert interrupted.wait(TIMEOUT)
 
 
 def test_who_throws_an_upload_away_waits_for_nobody() -> None:
-    turns = Turns()
+    turns = UploadLocks()
     with (
         sender(turns, "a") as interrupted,
-        turns.turn("a", "ann", at_once=True),
+        turns.acquire("a", "ann", at_once=True),
     ):
         assert interrupted.is_set()
-    assert turns.sending() == 0
+    assert turns.count_sending() == 0
 
 
 def test_places_are_limited_by_owner_and_in_all() -> None:
-    turns = Turns(per_owner=1, in_all=2)
+    turns = UploadLocks(per_owner=1, in_all=2)
     with sender(turns, "a"), sender(turns, "b", "bob"):
-        with pytest.raises(TooMany), turns.turn("c", "ann", sending=True):
+        with pytest.raises(TooMany), turns.acquire("c", "ann", sending=True):
             pass
-        with pytest.raises(TooManyInAll), turns.turn("c", "cat", sending=True):
+        with pytest.raises(TooManyInAll), turns.acquire("c", "cat", sending=True):
             pass
-        with turns.turn("c", "ann"):  # to ask takes no place
+        with turns.acquire("c", "ann"):  # to ask takes no place
             pass

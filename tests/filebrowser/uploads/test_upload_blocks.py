@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from filebrowser.errors import TooBig
-from filebrowser.uploads import blocks, writing
-from filebrowser.uploads.blocks import GRAIN, LARGEST, MIB, Road, block
-from filebrowser.uploads.writing import Writer, pour
+from filebrowser.uploads import blocks, write_pipeline
+from filebrowser.uploads.blocks import ALIGNMENT, MAX_BLOCK_BYTES, MIB, DirectWriter, allocate_block
+from filebrowser.uploads.write_pipeline import UploadWriter, write_source
 
 CONTENT = random.Random(5).randbytes(9 * MIB + 1234)
 
@@ -49,16 +49,18 @@ def whole(data: int) -> bytes:
 def in_steps(content: bytes, steps: random.Random) -> Callable[[memoryview], int]:
     """A source that gives as little or as much as it likes."""
     waiting = io.BytesIO(content)
-    return lambda room: waiting.readinto(room[: steps.choice((1, 777, GRAIN, 300_000, LARGEST))])
+    return lambda room: waiting.readinto(
+        room[: steps.choice((1, 777, ALIGNMENT, 300_000, MAX_BLOCK_BYTES))]
+    )
 
 
-@pytest.mark.parametrize("start", [0, 1, GRAIN - 1, GRAIN, 100_000])
+@pytest.mark.parametrize("start", [0, 1, ALIGNMENT - 1, ALIGNMENT, 100_000])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_byte_lies_where_it_belongs(data: int, start: int, seed: int) -> None:
     os.pwrite(data, CONTENT[:start], 0)
-    writer, seen = Writer(data, start, lambda offset: None), Seen()
+    writer, seen = UploadWriter(data, start, lambda offset: None), Seen()
     source = in_steps(CONTENT[start:], random.Random(seed))
-    pour(source, writer, len(CONTENT) - start, lambda: None, [seen])
+    write_source(source, writer, len(CONTENT) - start, lambda: None, [seen])
     assert writer.offset == len(CONTENT)
     assert whole(data) == CONTENT
     assert seen.content == CONTENT[start:]
@@ -67,7 +69,7 @@ def test_every_byte_lies_where_it_belongs(data: int, start: int, seed: int) -> N
 def test_much_at_once_goes_past_the_cache_and_little_through_it(data: int) -> None:
     if not goes_direct(data):
         pytest.skip("this file system writes through its cache only")
-    road, filled = Road(data), block(MIB + 1)
+    road, filled = DirectWriter(data), allocate_block(MIB + 1)
     filled.fill(io.BytesIO(CONTENT).readinto, 0, MIB + 1)
     assert road.write(filled.content, 0) == MIB
     assert road.direct
@@ -77,13 +79,13 @@ def test_much_at_once_goes_past_the_cache_and_little_through_it(data: int) -> No
 
 
 def goes_direct(data: int) -> bool:
-    filled = block(MIB)
+    filled = allocate_block(MIB)
     filled.fill(io.BytesIO(bytes(MIB)).readinto, 0, MIB)
-    road = Road(data)
+    road = DirectWriter(data)
     road.write(filled.content, 0)
     road.write(memoryview(b"1"), 0)  # and back
     os.ftruncate(data, 0)
-    return road.able
+    return road.supports_direct
 
 
 @pytest.mark.parametrize("refused", ["the flag", "the bytes"])
@@ -106,9 +108,9 @@ def test_where_the_file_system_knows_no_way_past_its_cache(
         monkeypatch.setattr(blocks.fcntl, "fcntl", control)
     else:
         monkeypatch.setattr(blocks.os, "pwrite", write)
-    writer = Writer(data, 0, lambda offset: None)
-    pour(io.BytesIO(CONTENT).readinto, writer, len(CONTENT), lambda: None)
-    assert not writer.road.able
+    writer = UploadWriter(data, 0, lambda offset: None)
+    write_source(io.BytesIO(CONTENT).readinto, writer, len(CONTENT), lambda: None)
+    assert not writer.direct_writer.supports_direct
     assert whole(data) == CONTENT
 
 
@@ -121,24 +123,26 @@ def test_a_disk_that_fills_while_blocks_come(data: int, monkeypatch: pytest.Monk
         return real(file, content[: room - offset], offset)
 
     monkeypatch.setattr(blocks.os, "pwrite", write)
-    writer = Writer(data, 0, lambda offset: None)
+    writer = UploadWriter(data, 0, lambda offset: None)
     with pytest.raises(OSError, match="No space"):
-        pour(io.BytesIO(CONTENT).readinto, writer, len(CONTENT), lambda: None)
+        write_source(io.BytesIO(CONTENT).readinto, writer, len(CONTENT), lambda: None)
     assert writer.offset == room
     assert os.fstat(data).st_size == room
     assert whole(data) == CONTENT[:room]
 
 
 def test_what_is_told_to_be_safe_was_waited_for(data: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "SYNC_EVERY", 2 * MIB)
+    monkeypatch.setattr(write_pipeline, "SYNC_EVERY", 2 * MIB)
     waited: list[int] = []
     real = os.fdatasync
     monkeypatch.setattr(
-        writing.os, "fdatasync", lambda file: (waited.append(os.fstat(file).st_size), real(file))
+        write_pipeline.os,
+        "fdatasync",
+        lambda file: (waited.append(os.fstat(file).st_size), real(file)),
     )
     told: list[int] = []
-    writer = Writer(data, 0, told.append)
-    pour(io.BytesIO(CONTENT).readinto, writer, len(CONTENT), lambda: None)
+    writer = UploadWriter(data, 0, told.append)
+    write_source(io.BytesIO(CONTENT).readinto, writer, len(CONTENT), lambda: None)
     assert told
     assert told == waited
 
@@ -154,9 +158,9 @@ def test_all_that_came_is_written_when_the_caller_says_stop(data: int, size: int
             raise PermissionError("no more")
 
     source = io.BytesIO(content)
-    writer = Writer(data, 0, lambda offset: None)
+    writer = UploadWriter(data, 0, lambda offset: None)
     with pytest.raises(PermissionError):
-        pour(lambda room: source.readinto(room[: 100 * 1024]), writer, size, stop)
+        write_source(lambda room: source.readinto(room[: 100 * 1024]), writer, size, stop)
     assert writer.offset == 300 * 1024
     assert whole(data) == content[: 300 * 1024]
     assert not [each for each in threading.enumerate() if each.name == "upload-lane"]
@@ -167,13 +171,15 @@ def test_an_error_of_a_digest_is_no_silence(data: int) -> None:
         def update(self, data: memoryview) -> None:
             raise ArithmeticError("cannot count")
 
-    writer = Writer(data, 0, lambda offset: None)
+    writer = UploadWriter(data, 0, lambda offset: None)
     with pytest.raises(ArithmeticError):
-        pour(io.BytesIO(CONTENT).readinto, writer, len(CONTENT), lambda: None, [Broken()])
+        write_source(io.BytesIO(CONTENT).readinto, writer, len(CONTENT), lambda: None, [Broken()])
 
 
 @pytest.mark.parametrize("size", [1000, len(CONTENT) - 1])
 def test_more_than_there_is_room_for(data: int, size: int) -> None:
     with pytest.raises(TooBig):
-        pour(io.BytesIO(CONTENT).readinto, Writer(data, 0, lambda x: None), size, lambda: None)
+        write_source(
+            io.BytesIO(CONTENT).readinto, UploadWriter(data, 0, lambda x: None), size, lambda: None
+        )
     assert whole(data) == CONTENT[:size]

@@ -14,21 +14,21 @@ from typing import Any
 
 import pytest
 
+from filebrowser.access.file_access import FileAccess
+from filebrowser.access.gate import Root
 from filebrowser.errors import NoRoom, NotHere
-from filebrowser.gate import Root
-from filebrowser.happenings import Happening
-from filebrowser.uploads import finishing, staging, writing
+from filebrowser.uploads import publish, staging_area, write_pipeline
 from filebrowser.uploads.errors import TooMany
-from filebrowser.uploads.holding import Piece
-from filebrowser.uploads.records import Conflict, Order, Part, State
-from filebrowser.uploads.space import Limits
-from filebrowser.uploads.uploads import Uploads
-from filebrowser.visit import Visit
+from filebrowser.uploads.records import Conflict, UploadKind, UploadSpec, UploadState
+from filebrowser.uploads.space import UploadLimits
+from filebrowser.uploads.upload_session import UploadChunk
+from filebrowser.uploads.upload_store import UploadStore
+from filebrowser.watch.file_events import FileEvent
 
 CONTENT = random.Random(3).randbytes(300_000)
 WHOLE = len(CONTENT)
 HIDDEN = frozenset({".uploads", ".trash"})
-LIMITS = Limits(spare=0)
+LIMITS = UploadLimits(spare=0)
 
 
 class Died(BaseException):
@@ -38,28 +38,30 @@ class Died(BaseException):
 class Disk:
     """A tree with uploads; ``reopened`` is what the next process finds there."""
 
-    def __init__(self, path: Path, limits: Limits = LIMITS) -> None:
+    def __init__(self, path: Path, limits: UploadLimits = LIMITS) -> None:
         self.path, self.limits = path, limits
-        self.visit = Visit("ann", (Root("data", path, hidden=HIDDEN),))
-        self.told: list[Happening] = []
+        self.visit = FileAccess("ann", (Root("data", path, hidden=HIDDEN),))
+        self.told: list[FileEvent] = []
         self.now = 1000.0
         self.reopened()
 
     def reopened(self) -> "Disk":
-        self.uploads = Uploads(self.limits, published=self.told.append, clock=lambda: self.now)
+        self.uploads = UploadStore(
+            self.limits, on_published=self.told.append, clock=lambda: self.now
+        )
         return self
 
     def begin(
         self, path: str = "/data/a/b.png", length: int | None = len(CONTENT), **more: Any
     ) -> str:
-        return self.uploads.begin(self.visit, Order(path, length, **more)).id
+        return self.uploads.begin(self.visit, UploadSpec(path, length, **more)).id
 
     def append(self, name: str, offset: int, content: bytes) -> int:
-        piece = Piece(offset, len(content))
+        piece = UploadChunk(offset, len(content))
         return self.uploads.append(self.visit, name, piece, io.BytesIO(content).readinto).offset
 
     def offset(self, name: str) -> int:
-        return self.uploads.standing(self.visit, name).offset
+        return self.uploads.status(self.visit, name).offset
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_the_next_process_goes_on(disk: Disk) -> None:
     assert disk.reopened().offset(name) == 70_000
     assert disk.append(name, 70_000, CONTENT[70_000:]) == len(CONTENT)
     assert (disk.path / "a/b.png").read_bytes() == CONTENT
-    assert [str(each.what) for each in disk.told] == ["created"]
+    assert [str(each.kind) for each in disk.told] == ["created"]
     assert disk.reopened().offset(name) == len(CONTENT)
     assert len(disk.told) == 1
 
@@ -97,7 +99,7 @@ def test_after_a_power_cut_only_what_was_waited_for_counts(
     disk.append(name, 0, CONTENT[:70_000])
     assert disk.offset(name) == 70_000  # whoever was told so can count on it
     disk.append(name, 70_000, CONTENT[70_000:90_000])
-    monkeypatch.setattr(staging, "boot_id", lambda: "another boot")
+    monkeypatch.setattr(staging_area, "boot_id", lambda: "another boot")
     assert disk.reopened().offset(name) == 70_000
     disk.append(name, 70_000, CONTENT[70_000:])
     assert (disk.path / "a/b.png").read_bytes() == CONTENT
@@ -111,7 +113,7 @@ def test_a_running_sum_and_one_read_anew_agree(disk: Disk) -> None:
         if restart:
             disk.reopened()
         disk.append(name, 1000, CONTENT[1000:])
-        assert disk.uploads.look(disk.visit, name).upload.state is State.DONE
+        assert disk.uploads.peek(disk.visit, name).upload.state is UploadState.DONE
 
 
 def dying(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, call: int) -> None:
@@ -132,13 +134,13 @@ def dying(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, call: int) -> 
 @pytest.mark.parametrize(
     ("where", "name"),
     [
-        (staging, "save"),
-        (finishing, "make_folders"),
-        (finishing, "rename_new"),
-        (finishing.os, "rename"),
-        (finishing.os, "unlink"),
-        (finishing.os, "fsync"),
-        (finishing.os, "fdatasync"),
+        (staging_area, "save_record"),
+        (publish, "make_folders"),
+        (publish, "rename_noreplace"),
+        (publish.os, "rename"),
+        (publish.os, "unlink"),
+        (publish.os, "fsync"),
+        (publish.os, "fdatasync"),
     ],
 )
 @pytest.mark.parametrize("call", [1, 2, 3, 4])
@@ -158,7 +160,7 @@ def test_whenever_the_process_dies_at_the_end_there_is_one_file(
         disk.append(upload, offset, CONTENT[offset:])
     assert [path.name for path in (disk.path / "a").iterdir()] == ["b.png"]
     assert (disk.path / "a/b.png").read_bytes() == CONTENT
-    assert disk.uploads.look(disk.visit, upload).upload.state is State.DONE
+    assert disk.uploads.peek(disk.visit, upload).upload.state is UploadState.DONE
     assert not list(disk.path.glob(".uploads/*/data"))
 
 
@@ -166,7 +168,7 @@ def test_what_was_never_quite_begun_leaves_nothing(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        dying(patched, staging, "save", 1)
+        dying(patched, staging_area, "save_record", 1)
         with pytest.raises(Died):
             disk.begin()
     assert list(disk.path.glob(".uploads/*"))
@@ -187,7 +189,7 @@ def test_a_full_disk(small_disk: Path) -> None:
     assert not (small_disk / "a").exists()
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
     disk.append(name, kept, long[kept:])
-    told = Piece(len(long), 0, len(long))
+    told = UploadChunk(len(long), 0, len(long))
     disk.uploads.append(disk.visit, name, told, io.BytesIO().readinto)
     assert (small_disk / "a/b.png").read_bytes() == long
 
@@ -219,7 +221,7 @@ def test_a_disk_that_says_no_in_the_middle(disk: Disk, monkeypatch: pytest.Monke
         return real(data, block[: 100_000 - offset], offset)
 
     with monkeypatch.context() as patched:
-        patched.setattr(writing.os, "pwrite", write)
+        patched.setattr(write_pipeline.os, "pwrite", write)
         with pytest.raises(NoRoom, match="100000 bytes are kept"):
             disk.append(name, 0, CONTENT)
     assert disk.reopened().offset(name) == 100_000
@@ -235,8 +237,8 @@ def test_a_disk_without_room_for_a_word_on_a_piece(
     name = disk.begin()
     disk.append(name, 0, CONTENT[:1000])
     piece = CONTENT[1000:2000]
-    checked = Piece(1000, len(piece), checksum=("sha256", hashlib.sha256(piece).digest()))
-    save, saved = staging.save, []
+    checked = UploadChunk(1000, len(piece), checksum=("sha256", hashlib.sha256(piece).digest()))
+    save, saved = staging_area.save_record, []
 
     def no_room(*given: Any) -> None:
         if len(saved) >= words:
@@ -244,7 +246,7 @@ def test_a_disk_without_room_for_a_word_on_a_piece(
         saved.append(save(*given))
 
     with monkeypatch.context() as patched:
-        patched.setattr(staging, "save", no_room)
+        patched.setattr(staging_area, "save_record", no_room)
         with pytest.raises(NoRoom, match="1000 bytes are kept"):
             disk.uploads.append(disk.visit, name, checked, io.BytesIO(piece).readinto)
         assert disk.offset(name) == 1000
@@ -297,13 +299,13 @@ def test_records_that_others_left_are_not_believed(disk: Disk) -> None:
 
 def test_a_final_upload_is_put_together_once(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was reached before the process died, and as often as somebody asks again."""
-    parts = [disk.begin("", 3, part=Part.PARTIAL) for _ in range(2)]
+    parts = [disk.begin("", 3, part=UploadKind.PARTIAL) for _ in range(2)]
     for name, content in zip(parts, (b"one", b"two"), strict=True):
         disk.append(name, 0, content)
-    order = Order("/data/a/joined.png", None)
+    order = UploadSpec("/data/a/joined.png", None)
     with monkeypatch.context() as patched:
-        patched.setattr(Uploads, "end", lambda *_: None)  # who is dead tidies nothing up
-        patched.setattr(Uploads, "_copy_parts", die)
+        patched.setattr(UploadStore, "delete", lambda *_: None)  # who is dead tidies nothing up
+        patched.setattr(UploadStore, "_copy_parts", die)
         with pytest.raises(Died):
             disk.uploads.join(disk.visit, order, parts)
     for _ in range(2):
@@ -311,7 +313,7 @@ def test_a_final_upload_is_put_together_once(disk: Disk, monkeypatch: pytest.Mon
         made = [disk.uploads.join(disk.visit, order, parts) for _ in range(2)]
         assert {each.id for each in made} == {made[0].id}
         assert (disk.path / "a" / "joined.png").read_bytes() == b"onetwo"
-    assert staging.boxes(disk.visit.roots[0]) == [made[0].id]
+    assert staging_area.list_upload_ids(disk.visit.roots[0]) == [made[0].id]
     with pytest.raises(NotHere):
         disk.uploads.join(replace(disk.visit, who="bob"), order, parts)
     disk.now += disk.limits.keep * 2

@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 
-from filebrowser import gate, renames
-from filebrowser.atomic_file import sync_names
-from filebrowser.copying import copy_file
-from filebrowser.gate import Place, Root
-from filebrowser.uploads import staging
-from filebrowser.uploads.holding import Piece
-from filebrowser.uploads.records import Conflict, Order, State
-from filebrowser.uploads.space import Limits
-from filebrowser.uploads.uploads import Uploads
-from filebrowser.visit import Visit
+from filebrowser.access import gate
+from filebrowser.access.file_access import FileAccess
+from filebrowser.access.gate import Place, Root
+from filebrowser.atomic_file import sync_folder
+from filebrowser.operations import renames
+from filebrowser.operations.copy_tree import copy_file
+from filebrowser.uploads import staging_area
+from filebrowser.uploads.records import Conflict, UploadSpec, UploadState
+from filebrowser.uploads.space import UploadLimits
+from filebrowser.uploads.upload_session import UploadChunk
+from filebrowser.uploads.upload_store import UploadStore
 
 CONTENT = random.Random(7).randbytes(300_000)
 HIDDEN = frozenset({".uploads", ".trash"})
@@ -33,9 +34,9 @@ class Died(BaseException):
 
 
 @pytest.fixture
-def visit(tmp_path: Path) -> Visit:
+def visit(tmp_path: Path) -> FileAccess:
     (tmp_path / "models" / "Lora").mkdir(parents=True)
-    return Visit("ann", (Root("data", tmp_path, hidden=HIDDEN),))
+    return FileAccess("ann", (Root("data", tmp_path, hidden=HIDDEN),))
 
 
 @pytest.fixture
@@ -73,46 +74,48 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refuse:
         monkeypatch.setattr(os, "rename", rename_)
         monkeypatch.setattr(os, "fsync", fsync)
         monkeypatch.setattr(os, "utime", utime)
-        monkeypatch.setattr(staging, "set_aside", lambda *_: False)
+        monkeypatch.setattr(staging_area, "preallocate", lambda *_: False)
 
     return refuse
 
 
-def send(visit: Visit, uploads: Uploads, content: bytes = CONTENT, **more: Any) -> Any:
-    order = Order(TARGET, len(content), sha256=hashlib.sha256(content).hexdigest(), **more)
+def send(visit: FileAccess, uploads: UploadStore, content: bytes = CONTENT, **more: Any) -> Any:
+    order = UploadSpec(TARGET, len(content), sha256=hashlib.sha256(content).hexdigest(), **more)
     begun = uploads.begin(visit, order)
-    if begun.ended:
+    if begun.is_ended:
         return begun
-    piece = Piece(0, len(content))
+    piece = UploadChunk(0, len(content))
     return uploads.append(visit, begun.id, piece, io.BytesIO(content).readinto).upload
 
 
-def uploads_of(told: list[Any] | None = None) -> Uploads:
-    return Uploads(Limits(spare=0), published=(told if told is not None else []).append)
+def uploads_of(told: list[Any] | None = None) -> UploadStore:
+    return UploadStore(
+        UploadLimits(spare=0), on_published=(told if told is not None else []).append
+    )
 
 
 @pytest.mark.parametrize("rename", [None, errno.EXDEV, errno.ENOSYS, errno.ENOTSUP, errno.EPERM])
 @pytest.mark.parametrize("link", [errno.EPERM, errno.ENOSYS, errno.ENOTSUP])
 def test_a_model_comes_whole_whatever_is_refused(
-    visit: Visit, bucket: Refuse, tmp_path: Path, rename: int | None, link: int
+    visit: FileAccess, bucket: Refuse, tmp_path: Path, rename: int | None, link: int
 ) -> None:
     bucket(rename, link)
     uploads = uploads_of()
-    assert send(visit, uploads).state is State.DONE
+    assert send(visit, uploads).state is UploadState.DONE
     here = tmp_path / "models" / "Lora"
     assert (here / "style.png").read_bytes() == CONTENT
     again = CONTENT[::-1]
     beside = send(visit, uploads, again, conflict=Conflict.RENAME)
     assert beside.path.endswith("style (1).png")
-    assert send(visit, uploads, again, conflict=Conflict.OVERWRITE).state is State.DONE
-    assert send(visit, uploads, CONTENT, conflict=Conflict.SKIP).state is State.SKIPPED
+    assert send(visit, uploads, again, conflict=Conflict.OVERWRITE).state is UploadState.DONE
+    assert send(visit, uploads, CONTENT, conflict=Conflict.SKIP).state is UploadState.SKIPPED
     assert (here / "style.png").read_bytes() == again
     assert sorted(os.listdir(here)) == ["style (1).png", "style.png"]
     assert not [path for path in tmp_path.rglob("data") if path.is_file()]  # nothing waits
 
 
 def test_a_copy_that_a_crash_cut_short_is_written_anew(
-    visit: Visit, bucket: Refuse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    visit: FileAccess, bucket: Refuse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket(errno.ENOSYS)
     real, target = os.pwrite, tmp_path / "models" / "Lora" / "style.png"
@@ -129,14 +132,14 @@ def test_a_copy_that_a_crash_cut_short_is_written_anew(
             send(visit, uploads_of())
     assert target.stat().st_size == 1000
     uploads = uploads_of()
-    (waiting,) = uploads.own(visit)
-    assert uploads.standing(visit, waiting.upload.id).upload.state is State.DONE
+    (waiting,) = uploads.list_unfinished(visit)
+    assert uploads.status(visit, waiting.upload.id).upload.state is UploadState.DONE
     assert target.read_bytes() == CONTENT
     assert os.listdir(target.parent) == [target.name]
 
 
 def test_a_rename_that_fails_leaves_no_empty_file_behind(
-    visit: Visit, bucket: Refuse, tmp_path: Path
+    visit: FileAccess, bucket: Refuse, tmp_path: Path
 ) -> None:
     bucket(errno.EIO)
     folder = tmp_path / "models"
@@ -144,14 +147,14 @@ def test_a_rename_that_fails_leaves_no_empty_file_behind(
     holder = os.open(folder, os.O_RDONLY)
     try:
         with pytest.raises(OSError, match="no renames"):
-            renames.rename_new(holder, "a", holder, "b")
+            renames.rename_noreplace(holder, "a", holder, "b")
     finally:
         os.close(holder)
     assert sorted(os.listdir(folder)) == ["Lora", "a"]
 
 
 def test_a_copy_keeps_its_bytes_where_no_times_are_kept(
-    visit: Visit, bucket: Refuse, tmp_path: Path
+    visit: FileAccess, bucket: Refuse, tmp_path: Path
 ) -> None:
     bucket()
     (tmp_path / "a.txt").write_bytes(b"letters")
@@ -166,11 +169,11 @@ def test_other_errors_of_a_folder_are_told(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(OSError, match="broken"):
-        sync_names(0)
+        sync_folder(0)
 
 
 def test_a_kernel_that_knows_no_such_opening_is_walked(
-    visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    visit: FileAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.txt").write_bytes(b"letters")
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from generator.control.network import ControlNet, ControlNetModel
+from generator.control.controlnets import ControlNet, ControlNetModel
 from generator.models.checkpoint import UNet2DConditionModel
 from generator.models.index import ModelFile
-from generator.models.kinds import Kind
+from generator.models.kinds import ModelKind
 
 SIZES: dict[str, Any] = {
     "block_out_channels": (32, 32, 64, 64),
@@ -27,7 +27,7 @@ SIZES: dict[str, Any] = {
 
 
 def model_file(name: str = "lines.safetensors") -> ModelFile:
-    return ModelFile(Kind.CONTROLNET, name, Path("/none") / name, 1, 1, 1, legacy_hash="0")
+    return ModelFile(ModelKind.CONTROLNET, name, Path("/none") / name, 1, 1, 1, legacy_hash="0")
 
 
 def encoded(pixels: Any) -> str:
@@ -71,4 +71,4 @@ def control() -> ControlNet:
             weight.data.normal_(std=0.3)  # they are made of zeros, to be trained
         if "controlnet_cond_embedding.conv_out" in name:
             weight.data.normal_(std=0.3)
-    return ControlNet(model_file(), network, pools=False)
+    return ControlNet(model_file(), network, averages_residuals=False)

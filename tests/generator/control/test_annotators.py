@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from generator.control.annotators import Dials, annotate
-from generator.control.fitting import Pixels
+from generator.control.map_resize import Pixels
 from generator.control.modules import MODULES, find_module
 
 

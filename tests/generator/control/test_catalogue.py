@@ -1,24 +1,24 @@
-"""Names of ControlNets (contract section 10.6)."""
+"""Names of ControlNetCache (contract section 10.6)."""
 
 from pathlib import Path
 
 import pytest
 
-from generator.control.catalogue import check_units, find_model, listed, model_of
+from generator.control.catalogue import check_units, find_model, model_of, models_by_title
 from generator.errors import BadRequest, ModelNotFound
-from generator.models.index import Index, ModelFile
-from generator.models.kinds import Folders, Kind
+from generator.models.index import ModelFile, ModelIndex
+from generator.models.kinds import Folders, ModelKind
 from generator.models.registry import Registry
 from generator.request import ControlUnit
 
 
 def model(name: str, hash: str) -> ModelFile:
-    return ModelFile(Kind.CONTROLNET, name, Path("/m") / name, 1, 1, 1, legacy_hash=hash)
+    return ModelFile(ModelKind.CONTROLNET, name, Path("/m") / name, 1, 1, 1, legacy_hash=hash)
 
 
-HERE = Index(
+HERE = ModelIndex(
     {
-        Kind.CONTROLNET: (
+        ModelKind.CONTROLNET: (
             model("control_v11p_sd15_canny_fp16.safetensors", "11111111"),
             model("sub/control_v11p_sd15_canny.pth", "d14c016b"),
             model("Depth.safetensors", "22222222"),
@@ -28,7 +28,7 @@ HERE = Index(
 
 
 def test_lists_stem_and_hash() -> None:
-    assert list(listed(HERE))[1] == "control_v11p_sd15_canny [d14c016b]"
+    assert list(models_by_title(HERE))[1] == "control_v11p_sd15_canny [d14c016b]"
 
 
 @pytest.mark.parametrize(

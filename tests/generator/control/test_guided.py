@@ -9,36 +9,36 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator.control.guided import Around, Steering
+from generator.control.controlnets import ControlNet
 from generator.control.modules import find_module
-from generator.control.network import ControlNet
-from generator.control.ready import ReadyUnit
-from generator.control.reference import Mirror
+from generator.control.prepared_unit import PreparedUnit
+from generator.control.reference import ReferenceHooks
+from generator.control.steering import PassContext, Steering
 from generator.control.units import CONTROL_FIRST, PROMPT_FIRST
-from generator.control.weights import is_active, scales
+from generator.control.weights import is_active, residual_weights
 from generator.errors import BadRequest, WrongArchitecture
 from generator.models.checkpoint import UNet2DConditionModel
 from generator.request import ControlUnit
-from generator.sampling.network import Rows, Side
+from generator.sampling.predictor import GuidanceSide, Rows
 from generator.sampling.schedules import scaled_linear
 from tests.generator.control.conftest import SIZES, Vae
 
 SIDE = 8  # latent cells
 TABLE = scaled_linear().alphas_cumprod
-BOTH = Rows((0, 0), (Side.POSITIVE, Side.NEGATIVE), 5, 10)
+BOTH = Rows((0, 0), (GuidanceSide.POSITIVE, GuidanceSide.NEGATIVE), 5, 10)
 
 
-def ready(control: ControlNet | None, seed: int = 0, **unit: Any) -> ReadyUnit:
+def ready(control: ControlNet | None, seed: int = 0, **unit: Any) -> PreparedUnit:
     made = ControlUnit(**unit)
     module = find_module(made.module)
     assert module is not None
     random = np.random.RandomState(seed)
     pixels = random.randint(0, 256, (SIDE, SIDE, 3)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
-    if module.inpaints:
+    if module.reads_mask:
         mask = np.zeros((8 * SIDE, 8 * SIDE, 1), np.uint8)
         mask[:, : 4 * SIDE] = 255
         pixels = np.dstack([pixels, mask])
-    return ReadyUnit(made, module, pixels, "Just Resize", control)
+    return PreparedUnit(made, module, pixels, "Just Resize", control)
 
 
 def inputs(count: int = 2, seed: int = 3) -> tuple[Tensor, Tensor, Tensor]:
@@ -48,13 +48,13 @@ def inputs(count: int = 2, seed: int = 3) -> tuple[Tensor, Tensor, Tensor]:
     return x, torch.full((count,), 500.0), context
 
 
-def around(seeds: tuple[int, ...] = (1,), **changes: Any) -> Around:
+def around(seeds: tuple[int, ...] = (1,), **changes: Any) -> PassContext:
     random = [torch.Generator().manual_seed(seed) for seed in seeds]
-    return replace(Around(Vae, TABLE, random=random), **changes)
+    return replace(PassContext(Vae, TABLE, random=random), **changes)
 
 
 def predict(
-    unet: Any, *units: ReadyUnit, rows: Rows = BOTH, prediction: str = "epsilon", **changes: Any
+    unet: Any, *units: PreparedUnit, rows: Rows = BOTH, prediction: str = "epsilon", **changes: Any
 ) -> Tensor:
     checkpoint = SimpleNamespace(
         unet=unet, prediction=prediction, file=SimpleNamespace(name="small.safetensors")
@@ -94,7 +94,7 @@ def test_control_first_leaves_the_negative_alone(unet: Any, control: ControlNet)
 
 def test_positives_alone_are_steered_as_beside_negatives(unet: Any, control: ControlNet) -> None:
     unit = ready(control, control_mode=CONTROL_FIRST)
-    alone = predict(unet, unit, rows=Rows((0,), (Side.POSITIVE,), 5, 10))
+    alone = predict(unet, unit, rows=Rows((0,), (GuidanceSide.POSITIVE,), 5, 10))
     x, t, context = inputs(2)
     checkpoint = SimpleNamespace(unet=unet, prediction="epsilon", file=SimpleNamespace(name=""))
     with torch.no_grad():
@@ -105,7 +105,7 @@ def test_positives_alone_are_steered_as_beside_negatives(unet: Any, control: Con
 
 def test_pooling_networks_average_and_spare_the_negative(unet: Any, control: ControlNet) -> None:
     plain = predict(unet)
-    pooled = predict(unet, ready(replace(control, pools=True)))
+    pooled = predict(unet, ready(replace(control, averages_residuals=True)))
     assert near(pooled[1], plain[1])
     assert not near(pooled[0], predict(unet, ready(control))[0])
 
@@ -141,17 +141,17 @@ def test_hires_options_choose_the_pass(unet: Any, control: ControlNet) -> None:
 
 
 def test_weights_of_the_residuals() -> None:
-    plain = scales(ControlUnit(weight=0.5), 13, False)
+    plain = residual_weights(ControlUnit(weight=0.5), 13, False)
     assert plain == (0.5,) * 13
-    soft = scales(ControlUnit(weight=0.5, control_mode=PROMPT_FIRST), 13, False)
+    soft = residual_weights(ControlUnit(weight=0.5, control_mode=PROMPT_FIRST), 13, False)
     assert soft[12] == 0.5
     assert soft[0] == pytest.approx(0.5 * 0.825**12)
-    assert scales(ControlUnit(module="canny", weight=0.5), 13, True) == soft
-    assert scales(ControlUnit(module="canny", weight=0.5), 13, False) == plain
+    assert residual_weights(ControlUnit(module="canny", weight=0.5), 13, True) == soft
+    assert residual_weights(ControlUnit(module="canny", weight=0.5), 13, False) == plain
     own = tuple(float(n) for n in range(13))
-    assert scales(ControlUnit(weight=0.5, advanced_weighting=own), 13, True) == own
+    assert residual_weights(ControlUnit(weight=0.5, advanced_weighting=own), 13, True) == own
     with pytest.raises(BadRequest, match="advanced_weighting has 2 numbers"):
-        scales(ControlUnit(advanced_weighting=(1.0, 1.0)), 13, False)
+        residual_weights(ControlUnit(advanced_weighting=(1.0, 1.0)), 13, False)
 
 
 def test_a_control_for_another_u_net_is_refused(unet: Any, control: ControlNet) -> None:
@@ -162,7 +162,7 @@ def test_a_control_for_another_u_net_is_refused(unet: Any, control: ControlNet) 
         predict(other, ready(control))
 
 
-def reference(**unit: Any) -> ReadyUnit:
+def reference(**unit: Any) -> PreparedUnit:
     return ready(None, **{"module": "reference_only", "threshold_a": 0.5} | unit)
 
 
@@ -197,14 +197,14 @@ def test_adain_reaches_inwards_by_its_weight(unet: Any) -> None:
     """None at 0, the middle first, the inner half at 1, all below the finest level beyond 2."""
 
     def reached(weight: float) -> int:
-        with Mirror(unet) as mirror:
+        with ReferenceHooks(unet) as mirror:
             mirror.write("reference_adain", weight, 0.5)
             x, t, context = inputs(1)
             unet(x, t, context)
-            assert not any(place.seen for place in mirror._attention)
-            return sum(bool(place.seen) for place in mirror._features)
+            assert not any(place.references for place in mirror._attention)
+            return sum(bool(place.references) for place in mirror._features)
 
-    with torch.no_grad(), Mirror(unet) as mirror:
+    with torch.no_grad(), ReferenceHooks(unet) as mirror:
         mirror.write("reference_adain", 0.0, 0.5)
         every = len(mirror._features)
     with torch.no_grad():
@@ -216,7 +216,7 @@ def test_adain_reaches_inwards_by_its_weight(unet: Any) -> None:
 
 
 def test_a_reference_does_not_depend_on_the_batch(unet: Any) -> None:
-    four = Rows((0, 1, 0, 1), (Side.POSITIVE,) * 2 + (Side.NEGATIVE,) * 2, 5, 10)
+    four = Rows((0, 1, 0, 1), (GuidanceSide.POSITIVE,) * 2 + (GuidanceSide.NEGATIVE,) * 2, 5, 10)
     x, t, context = inputs(2)
     twice = [torch.cat([each[:1], each[:1], each[1:], each[1:]]) for each in (x, t, context)]
     checkpoint = SimpleNamespace(unet=unet, prediction="epsilon", file=SimpleNamespace(name=""))

@@ -1,4 +1,4 @@
-"""ControlNets from files (contract section 10.6)."""
+"""ControlNetCache from files (contract section 10.6)."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from generator.control.network import ControlNet, ControlNets, load_control
+from generator.control.controlnets import ControlNet, ControlNetCache, load_controlnet
 from generator.errors import ModelUnreadable, WrongArchitecture
-from generator.models.families.sd1.control import kind
+from generator.models.families.sd1.controlnet import kind_of
 from generator.models.index import ModelFile
-from generator.models.kinds import Kind
+from generator.models.kinds import ModelKind
 
 CPU = torch.device("cpu")
 
@@ -19,7 +19,7 @@ def file_at(path: Path) -> ModelFile:
     stat = path.stat()
     yaml = path.with_suffix(".yaml")
     return ModelFile(
-        Kind.CONTROLNET,
+        ModelKind.CONTROLNET,
         path.name,
         path,
         stat.st_size,
@@ -33,7 +33,7 @@ def residuals(control: ControlNet) -> tuple[torch.Tensor, ...]:
     torch.manual_seed(0)
     width = control.network.config.cross_attention_dim
     with torch.no_grad():
-        return control.residuals(
+        return control.predict_residuals(
             torch.randn(2, 4, 8, 8),
             torch.tensor([7.0, 7.0]),
             torch.randn(2, 77, width),
@@ -47,7 +47,7 @@ def original(goldens: Path) -> Path:
 
 
 def test_every_layout_and_container_is_the_same_network(original: Path, tmp_path: Path) -> None:
-    loaded = load_control(file_at(original), CPU, torch.float32)
+    loaded = load_controlnet(file_at(original), CPU, torch.float32)
     expected = residuals(loaded)
     assert len(expected) == 13
     tensors = load_file(original)
@@ -57,14 +57,14 @@ def test_every_layout_and_container_is_the_same_network(original: Path, tmp_path
     save_file(state, tmp_path / "diffusers.safetensors")
     torch.save({"state_dict": tensors}, tmp_path / "pickle.pth")
     for name in ("bare.safetensors", "diffusers.safetensors", "pickle.pth"):
-        found = residuals(load_control(file_at(tmp_path / name), CPU, torch.float32))
+        found = residuals(load_controlnet(file_at(tmp_path / name), CPU, torch.float32))
         assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(expected, found, strict=True)), (
             name
         )
 
 
 def test_half_precision(original: Path) -> None:
-    assert load_control(file_at(original), CPU, torch.float16).network.dtype == torch.float16
+    assert load_controlnet(file_at(original), CPU, torch.float16).network.dtype == torch.float16
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_other_weights_are_named(
     path = tmp_path / "other.safetensors"
     save_file({name: torch.zeros(shape) for name, shape in tensors.items()}, path)
     with pytest.raises(WrongArchitecture, match=said) as refused:
-        load_control(file_at(path), CPU, torch.float32)
+        load_controlnet(file_at(path), CPU, torch.float32)
     assert "other.safetensors" in str(refused.value)
     assert "Stable Diffusion 1.x" in str(refused.value)
 
@@ -97,8 +97,8 @@ def test_the_kinds_by_the_text_they_read() -> None:
     def shapes(width: int) -> dict[str, tuple[int, ...]]:
         return {"controlnet_down_blocks.0.weight": (1,), "x.attn2.to_k.weight": (320, width)}
 
-    assert kind(shapes(768)).endswith("1.x")
-    assert kind(shapes(1024)).endswith("Diffusion 2")
+    assert kind_of(shapes(768)).endswith("1.x")
+    assert kind_of(shapes(1024)).endswith("Diffusion 2")
 
 
 def test_broken_files_are_named(tmp_path: Path, original: Path) -> None:
@@ -109,7 +109,7 @@ def test_broken_files_are_named(tmp_path: Path, original: Path) -> None:
     save_file(tensors, tmp_path / "part.safetensors")
     for name in ("cut", "part"):
         with pytest.raises(ModelUnreadable, match=name):
-            load_control(file_at(tmp_path / f"{name}.safetensors"), CPU, torch.float32)
+            load_controlnet(file_at(tmp_path / f"{name}.safetensors"), CPU, torch.float32)
 
 
 def test_global_pooling_by_name_or_configuration(tmp_path: Path, original: Path) -> None:
@@ -119,7 +119,9 @@ def test_global_pooling_by_name_or_configuration(tmp_path: Path, original: Path)
         "model: {params: {global_average_pooling: true, unet_config: {params: {num_heads: 8}}}}"
     )
     pools = {
-        name: load_control(file_at(tmp_path / f"{name}.safetensors"), CPU, torch.float32).pools
+        name: load_controlnet(
+            file_at(tmp_path / f"{name}.safetensors"), CPU, torch.float32
+        ).averages_residuals
         for name in ("control_v11e_sd15_shuffle", "other", "asked")
     }
     assert pools == {"control_v11e_sd15_shuffle": True, "other": False, "asked": True}
@@ -134,15 +136,15 @@ def test_the_last_used_stay_and_a_replaced_file_is_read_again(
         path.write_bytes(original.read_bytes())
         files.append(file_at(path))
     a, b, c = files
-    controls = ControlNets(CPU, torch.float32)
-    first = controls.hold(a)
-    controls.hold(b)
-    assert controls.hold(a) is first
-    controls.hold(c)
-    assert [controls.holds(file) for file in files] == [True, False, True]
+    controls = ControlNetCache(CPU, torch.float32)
+    first = controls.load(a)
+    controls.load(b)
+    assert controls.load(a) is first
+    controls.load(c)
+    assert [controls.is_loaded(file) for file in files] == [True, False, True]
     a.path.write_bytes(original.read_bytes())
     again = file_at(a.path)
-    assert controls.hold(again) is not first
-    assert not controls.holds(a)
-    controls.drop()
-    assert not controls.holds(again)
+    assert controls.load(again) is not first
+    assert not controls.is_loaded(a)
+    controls.clear()
+    assert not controls.is_loaded(again)

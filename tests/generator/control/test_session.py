@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from generator.control.network import ControlNets
-from generator.control.ready import make_ready
-from generator.control.session import Control, control_for, described
+from generator.control.controlnets import ControlNetCache
+from generator.control.prepared_unit import prepare_unit
+from generator.control.session import Control, prepare_control, unit_notes
 from generator.models.kinds import Folders
 from generator.models.registry import Registry
 from generator.request import ControlUnit, GenerationRequest, HiresFix, Seeds, Snapshot
@@ -22,8 +22,8 @@ RED = encoded(Image.new("RGB", (48, 40), "red"))
 def control(tmp_path: Path, *units: ControlUnit, **fields: Any) -> Control:
     fields = {"width": 70, "height": 64} | fields
     request = GenerationRequest("", Seeds(1), controls=units, **fields)
-    networks = ControlNets(torch.device("cpu"), torch.float32)
-    made = control_for(request, Registry(Folders.under(tmp_path)), networks)
+    networks = ControlNetCache(torch.device("cpu"), torch.float32)
+    made = prepare_control(request, Registry(Folders.under(tmp_path)), networks)
     assert made is not None
     return made
 
@@ -33,9 +33,9 @@ def unit(module: str = "reference_only", **fields: Any) -> ControlUnit:
 
 
 def test_a_job_without_units_has_no_control(tmp_path: Path) -> None:
-    networks = ControlNets(torch.device("cpu"), torch.float32)
+    networks = ControlNetCache(torch.device("cpu"), torch.float32)
     request = GenerationRequest("", Seeds(1))
-    assert control_for(request, Registry(Folders.under(tmp_path)), networks) is None
+    assert prepare_control(request, Registry(Folders.under(tmp_path)), networks) is None
 
 
 def test_maps_are_shown_unit_by_unit_the_larger_first(tmp_path: Path) -> None:
@@ -55,13 +55,13 @@ def test_the_infotext_counts_the_units(tmp_path: Path) -> None:
 
 
 def test_a_name_that_breaks_the_notation_is_not_told() -> None:
-    assert described(ControlUnit(model="a, b [1]")) == ""
+    assert unit_notes(ControlUnit(model="a, b [1]")) == ""
 
 
 def ready_control(made_for: ControlUnit) -> Control:
     """A control whose unit needs a model, made without one."""
     request = GenerationRequest("", Seeds(1), width=64, height=64)
-    return Control((make_ready(made_for, request, None),), (), {}, seam=7)
+    return Control((prepare_unit(made_for, request, None),), (), {}, seam=7)
 
 
 def test_inpaint_only_keeps_the_rest_of_the_picture() -> None:

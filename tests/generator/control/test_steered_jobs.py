@@ -22,7 +22,7 @@ from generator.request import (
     Stop,
 )
 from tests.generator.control.conftest import encoded
-from tests.parity.comparing import psnr
+from tests.parity.compare import psnr
 from tests.parity.service import build_engine
 
 PICTURE = encoded(

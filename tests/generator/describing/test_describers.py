@@ -9,17 +9,17 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from generator.describing.networks import Describers
-from generator.describing.questions import (
-    CaptionRules,
-    Question,
-    TagRules,
-    describer,
-    describers,
-)
-from generator.describing.wording import worded
 from generator.errors import ModelNotFound, ModelUnreadable
-from generator.pictures.reading import write_base64
+from generator.interrogation.models import Interrogator
+from generator.interrogation.requests import (
+    CaptionRules,
+    InterrogationRequest,
+    TagRules,
+    find_interrogation_folder,
+    find_interrogation_folders,
+)
+from generator.interrogation.tags import tags_to_prompt
+from generator.pictures.base64_images import write_base64
 from tests.generator.describing.tiny_describers import make_captioner, make_tagger
 
 PICTURE = write_base64(Image.new("RGBA", (48, 32), "red"))
@@ -32,25 +32,33 @@ def blip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def answers() -> Describers:
-    return Describers(torch.device("cpu"))
+def answers() -> Interrogator:
+    return Interrogator(torch.device("cpu"))
 
 
-def test_a_caption(blip: Path, answers: Describers) -> None:
+def test_a_caption(blip: Path, answers: Interrogator) -> None:
     rules = CaptionRules(shortest=8, longest=12)
-    told = answers.answer(Question(PICTURE, str(blip), caption=rules))
+    told = answers.interrogate(InterrogationRequest(PICTURE, str(blip), caption=rules))
     assert told
-    assert told == answers.answer(Question(PICTURE, str(blip), caption=rules))
+    assert told == answers.interrogate(InterrogationRequest(PICTURE, str(blip), caption=rules))
     assert len(told.split()) <= 12
-    short = answers.answer(Question(PICTURE, str(blip), caption=CaptionRules(2, 1, 3)))
+    short = answers.interrogate(
+        InterrogationRequest(PICTURE, str(blip), caption=CaptionRules(2, 1, 3))
+    )
     assert len(short.split()) < len(told.split())
 
 
-def test_tags(tmp_path: Path, answers: Describers) -> None:
+def test_tags(tmp_path: Path, answers: Interrogator) -> None:
     folder = make_tagger(tmp_path / "tagger")
-    assert answers.answer(Question(PICTURE, str(folder), "tags")) == "1house, grass \\(plant\\)"
+    assert (
+        answers.interrogate(InterrogationRequest(PICTURE, str(folder), "tags"))
+        == "1house, grass \\(plant\\)"
+    )
     raw = TagRules(alphabetic=False, spaces=False, escaped=False, left_out=("1house",))
-    assert answers.answer(Question(PICTURE, str(folder), "tags", tags=raw)) == "grass_(plant)"
+    assert (
+        answers.interrogate(InterrogationRequest(PICTURE, str(folder), "tags", tags=raw))
+        == "grass_(plant)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,16 +73,16 @@ def test_tags(tmp_path: Path, answers: Describers) -> None:
     ],
 )
 def test_wording(rules: TagRules, text: str) -> None:
-    assert worded({"c": 0.9, "a_b": 0.6, "d": 0.1, "rating:safe": 1.0}, rules) == text
+    assert tags_to_prompt({"c": 0.9, "a_b": 0.6, "d": 0.1, "rating:safe": 1.0}, rules) == text
 
 
-def test_a_network_is_kept_where_wished(blip: Path, answers: Describers, tmp_path: Path) -> None:
-    answers.answer(Question(PICTURE, str(blip), keep=True))
+def test_a_network_is_kept_where_wished(blip: Path, answers: Interrogator, tmp_path: Path) -> None:
+    answers.interrogate(InterrogationRequest(PICTURE, str(blip), keep=True))
     moved = blip.rename(tmp_path / "moved")
     try:
-        assert answers.answer(Question(PICTURE, str(blip), keep=False))
+        assert answers.interrogate(InterrogationRequest(PICTURE, str(blip), keep=False))
         with pytest.raises(ModelUnreadable, match="tiny"):
-            answers.answer(Question(PICTURE, str(blip)))
+            answers.interrogate(InterrogationRequest(PICTURE, str(blip)))
     finally:
         moved.rename(blip)
 
@@ -90,15 +98,17 @@ class Evil:
 
 
 def test_pickled_weights_describe_alike_and_run_nothing(
-    blip: Path, answers: Describers, tmp_path: Path
+    blip: Path, answers: Interrogator, tmp_path: Path
 ) -> None:
-    question = Question(PICTURE, str(blip), caption=CaptionRules(shortest=8, longest=12))
-    wanted = answers.answer(question)
+    question = InterrogationRequest(
+        PICTURE, str(blip), caption=CaptionRules(shortest=8, longest=12)
+    )
+    wanted = answers.interrogate(question)
     weights: dict[str, Any] = load_file(blip / "model.safetensors")
     torch.save({**weights, "evil": Evil(tmp_path / "ran")}, blip / "pytorch_model.bin")
     aside = (blip / "model.safetensors").rename(tmp_path / "aside")
     try:
-        assert answers.answer(question) == wanted
+        assert answers.interrogate(question) == wanted
         assert not (tmp_path / "ran").exists()
     finally:
         aside.rename(blip / "model.safetensors")
@@ -114,28 +124,28 @@ def test_pickled_weights_describe_alike_and_run_nothing(
     ],
 )
 def test_a_folder_that_is_no_network(
-    tmp_path: Path, answers: Describers, files: dict[str, str]
+    tmp_path: Path, answers: Interrogator, files: dict[str, str]
 ) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(ModelUnreadable, match=tmp_path.name):
-        answers.answer(Question(PICTURE, str(tmp_path)))
+        answers.interrogate(InterrogationRequest(PICTURE, str(tmp_path)))
 
 
 def test_where_networks_are_looked_for(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match=r"models/BLIP"):
-        describer([tmp_path / "models/BLIP"])
+        find_interrogation_folder([tmp_path / "models/BLIP"])
     for name in ("b", "a"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").touch()
     (tmp_path / "stray.safetensors").touch()
-    assert list(describers([tmp_path, tmp_path / "b"])) == [
+    assert list(find_interrogation_folders([tmp_path, tmp_path / "b"])) == [
         tmp_path / "a", tmp_path / "b", tmp_path / "b",
     ]  # fmt: skip
 
 
 def test_weights_that_are_missing_are_not_made_up(
-    blip: Path, answers: Describers, tmp_path: Path
+    blip: Path, answers: Interrogator, tmp_path: Path
 ) -> None:
     for file in blip.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
@@ -143,4 +153,4 @@ def test_weights_that_are_missing_are_not_made_up(
     weights.pop("vision_model.post_layernorm.weight")
     save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelUnreadable, match="post_layernorm"):
-        answers.answer(Question(PICTURE, str(tmp_path)))
+        answers.interrogate(InterrogationRequest(PICTURE, str(tmp_path)))

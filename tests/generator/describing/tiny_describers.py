@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from generator.describing import networks  # noqa: F401 (prepares torchvision)
+from generator.interrogation import models  # noqa: F401 (prepares torchvision)
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] [DEC] [ENC] a red house on green grass at night"
 TAGS = ("1house", "grass_(plant)", "night", "rating:safe")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from generator.models.adapter_names import Place, architecture, place
+from generator.models.adapter_names import LayerFactor, architecture_of_keys, parse_key
 
 QUERY = "lora_unet_down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_q"
 OUT = QUERY.replace("to_q", "to_out_0")
@@ -49,7 +49,7 @@ WORDS = "text_model.encoder.layers.3.self_attn"
     ],
 )
 def test_a_name_is_understood(key: str, layer: str, factor: str) -> None:
-    assert place(key) == Place(layer, factor)
+    assert parse_key(key) == LayerFactor(layer, factor)
 
 
 TEXTS = (
@@ -89,15 +89,17 @@ def test_every_spelling_of_the_text_encoder_and_of_factors(flat: bool, factor: s
     for prefix in TEXTS if flat else DOTTED_TEXTS:
         for ending in FACTORS[factor]:
             key = f"{prefix}{layer.replace('.', '_') if flat else layer}.{ending}"
-            assert place(key) == Place(TEXT, factor), key
-            assert architecture({key}) == "", key
+            assert parse_key(key) == LayerFactor(TEXT, factor), key
+            assert architecture_of_keys({key}) == "", key
 
 
 @pytest.mark.parametrize(
     "prefix", ["unet.", "unet.base_model.model.", "base_model.model.unet.", "lora_unet."]
 )
 def test_other_spellings_of_the_unet(prefix: str) -> None:
-    assert place(f"{prefix}{DOTTED}.to_q.lora_A.default.weight") == Place(QUERY, "lora_down.weight")
+    assert parse_key(f"{prefix}{DOTTED}.to_q.lora_A.default.weight") == LayerFactor(
+        QUERY, "lora_down.weight"
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_other_spellings_of_the_unet(prefix: str) -> None:
     ],
 )
 def test_other_names_are_not(key: str) -> None:
-    assert place(key) is None
+    assert parse_key(key) is None
 
 
 @pytest.mark.parametrize(
@@ -131,4 +133,4 @@ def test_other_names_are_not(key: str) -> None:
     ],
 )
 def test_some_names_tell_another_architecture(key: str, name: str) -> None:
-    assert architecture({key}) == name
+    assert architecture_of_keys({key}) == name

@@ -13,14 +13,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from generator.errors import ModelUnreadable, WrongArchitecture
-from generator.models.adapter_files import Adapters, read_adapter
-from generator.models.adapters import Mount, mounted
+from generator.models.adapter_files import AdapterCache, read_adapter
+from generator.models.adapters import AppliedAdapter, apply_adapters
 from generator.models.checkpoint import Checkpoint, load_checkpoint
 from generator.models.index import ModelFile
-from generator.models.kinds import Kind
+from generator.models.kinds import ModelKind
 from generator.models.plain_files import stamp_of
 from generator.models.registry import Folders, Registry
-from generator.models.tiling import tiled
+from generator.models.tiling import apply_tiling
 
 DOTTED = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
 QUERY = f"lora_unet_{DOTTED.replace('.', '_')}"
@@ -92,7 +92,7 @@ def make(tmp_path: Path) -> Make:
         save_file(dict(tensors), path, metadata)
         stat = path.stat()
         return ModelFile(
-            Kind.LORA, path.name, path, *stamp_of(stat),
+            ModelKind.LORA, path.name, path, *stamp_of(stat),
             metadata=metadata,
         )  # fmt: skip
 
@@ -122,7 +122,7 @@ def test_every_kind_changes_weights_and_leaves_them_bit_equal(
 ) -> None:
     before = fingerprint(checkpoint)
     adapter = read_adapter(make(FAMILIES[family]))
-    with mounted(checkpoint, [Mount(adapter, 0.7, 0.9)]) as told:
+    with apply_adapters(checkpoint, [AppliedAdapter(adapter, 0.7, 0.9)]) as told:
         assert told == ()
         assert fingerprint(checkpoint) != before
     assert fingerprint(checkpoint) == before
@@ -138,8 +138,12 @@ def test_two_on_one_layer_under_tiling_leave_it_bit_equal_after_an_exception(
         pass
 
     with pytest.raises(Interrupted), ExitStack() as stack:
-        stack.enter_context(mounted(checkpoint, [Mount(one), Mount(two), Mount(one)]))
-        stack.enter_context(tiled((checkpoint.unet, checkpoint.vae), True))
+        stack.enter_context(
+            apply_adapters(
+                checkpoint, [AppliedAdapter(one), AppliedAdapter(two), AppliedAdapter(one)]
+            )
+        )
+        stack.enter_context(apply_tiling((checkpoint.unet, checkpoint.vae), True))
         assert not torch.equal(query(checkpoint), weight)
         raise Interrupted
     assert fingerprint(checkpoint) == before
@@ -152,7 +156,7 @@ def test_one_that_does_not_fit_leaves_nothing_of_those_before_it(
     good, bad = read_adapter(make(pair(32), "good")), read_adapter(make(pair(48), "bad"))
     with (
         pytest.raises(WrongArchitecture, match=r"bad.safetensors.*Stable Diffusion 1.x"),
-        mounted(checkpoint, [Mount(good), Mount(bad)]),
+        apply_adapters(checkpoint, [AppliedAdapter(good), AppliedAdapter(bad)]),
     ):
         pass
     assert fingerprint(checkpoint) == before
@@ -162,7 +166,9 @@ def test_strengths_are_of_the_text_and_of_the_unet(checkpoint: Checkpoint, make:
     adapter = read_adapter(make(FAMILIES["lora"]))
     weight, words = query(checkpoint), checkpoint.text_encoder.encoder.layers[0].self_attn.q_proj
     old = words.weight.detach().clone()
-    with mounted(checkpoint, [Mount(adapter, text_strength=0.5, unet_strength=2.0)]):
+    with apply_adapters(
+        checkpoint, [AppliedAdapter(adapter, text_strength=0.5, unet_strength=2.0)]
+    ):
         change = 2 * draw(32, 2) @ draw(2, 32)
         assert torch.allclose(query(checkpoint), weight + change, atol=1e-6)
         assert torch.allclose(words.weight, old + draw(128, 2) @ draw(2, 128) / 2, atol=1e-6)
@@ -170,7 +176,9 @@ def test_strengths_are_of_the_text_and_of_the_unet(checkpoint: Checkpoint, make:
 
 def test_two_loras_add_up(checkpoint: Checkpoint, make: Make) -> None:
     adapter, weight = read_adapter(make(pair(32))), query(checkpoint)
-    with mounted(checkpoint, [Mount(adapter, 1, 0.3), Mount(adapter, 1, 0.4)]):
+    with apply_adapters(
+        checkpoint, [AppliedAdapter(adapter, 1, 0.3), AppliedAdapter(adapter, 1, 0.4)]
+    ):
         wanted = weight + 0.7 * draw(32, 2) @ draw(2, 32)
         assert torch.allclose(query(checkpoint), wanted, atol=1e-6)
 
@@ -193,7 +201,7 @@ def namings() -> Mapping[str, dict[str, Tensor]]:
 @pytest.mark.parametrize("naming", namings())
 def test_every_naming_means_the_same_layer(checkpoint: Checkpoint, make: Make, naming: str) -> None:
     adapter, weight = read_adapter(make(namings()[naming])), query(checkpoint)
-    with mounted(checkpoint, [Mount(adapter)]):
+    with apply_adapters(checkpoint, [AppliedAdapter(adapter)]):
         wanted = weight + draw(32, 2) @ draw(2, 32)
         assert torch.allclose(query(checkpoint), wanted, atol=1e-6)
 
@@ -211,7 +219,7 @@ def test_ldm_names_reach_every_layer_of_the_unet(checkpoint: Checkpoint, make: M
         "out_2": 4,
     }
     zero = {f"lora_unet_{layer}.diff_b": torch.zeros(out) for layer, out in layers.items()}
-    with mounted(checkpoint, [Mount(read_adapter(make(zero)))]) as told:
+    with apply_adapters(checkpoint, [AppliedAdapter(read_adapter(make(zero)))]) as told:
         assert told == ()
 
 
@@ -229,7 +237,7 @@ def test_reported_files_are_applied_whole(
     )
     layer = checkpoint.text_encoder.get_submodule("encoder.layers.0.self_attn.q_proj")
     weight = layer.weight.clone()
-    with mounted(checkpoint, [Mount(read_adapter(make(tensors)))]) as told:
+    with apply_adapters(checkpoint, [AppliedAdapter(read_adapter(make(tensors)))]) as told:
         assert told == ()
         assert torch.allclose(layer.weight, weight + up @ down, atol=1e-5)
     assert torch.equal(layer.weight, weight)
@@ -239,7 +247,7 @@ def test_a_layer_that_lacks_a_factor_is_named(checkpoint: Checkpoint, make: Make
     adapter = read_adapter(make({f"{QUERY}.lora_up.weight": draw(32, 2)}))
     with (
         pytest.raises(ModelUnreadable, match=r"attn1_to_q lacks lora_down.weight"),
-        mounted(checkpoint, [Mount(adapter)]),
+        apply_adapters(checkpoint, [AppliedAdapter(adapter)]),
     ):
         pass
 
@@ -251,7 +259,7 @@ def test_what_fits_nothing_is_told(checkpoint: Checkpoint, make: Make) -> None:
         "vae.decoder.weight": draw(2),
     }
     adapter = read_adapter(make(pair(32) | strange))
-    with mounted(checkpoint, [Mount(adapter), Mount(adapter)]) as told:
+    with apply_adapters(checkpoint, [AppliedAdapter(adapter), AppliedAdapter(adapter)]) as told:
         (sentence,) = told
     assert sentence.startswith("Lora mine: 3 of its 5 keys are without effect")
     for name in ("lora_unet_down_blocks_7", WORDS, "vae.decoder.weight"):
@@ -285,7 +293,7 @@ def test_the_width_of_the_text_tells_architectures_apart(
     adapter = read_adapter(make(tensors))
     with (
         pytest.raises(WrongArchitecture, match=rf"{named}.*tinysd15.*Stable Diffusion 1.x"),
-        mounted(checkpoint, [Mount(adapter)]),
+        apply_adapters(checkpoint, [AppliedAdapter(adapter)]),
     ):
         pass
 
@@ -294,7 +302,7 @@ def test_alpha_in_the_metadata_counts(checkpoint: Checkpoint, make: Make) -> Non
     told = json.dumps({"unet.r": 2, "unet.lora_alpha": 1})
     adapter = read_adapter(make(namings()["peft"], lora_adapter_metadata=told))
     weight = query(checkpoint)
-    with mounted(checkpoint, [Mount(adapter)]):
+    with apply_adapters(checkpoint, [AppliedAdapter(adapter)]):
         wanted = weight + draw(32, 2) @ draw(2, 32) / 2
         assert torch.allclose(query(checkpoint), wanted, atol=1e-6)
 
@@ -309,13 +317,13 @@ def test_words_come_along(make: Make) -> None:
 
 
 def test_small_files_are_read_once_and_replaced_ones_again(make: Make, tmp_path: Path) -> None:
-    adapters, file = Adapters(), make(pair(32))
+    adapters, file = AdapterCache(), make(pair(32))
     first = adapters.read(file)
     assert adapters.read(replace(file, sha256="00")) is first
     again = make(pair(32) | pair(128, WORDS))
     assert adapters.read(again) is not first
     assert adapters.read(file) is first
-    adapters.forget()
+    adapters.clear()
     file.path.unlink()
     with pytest.raises(ModelUnreadable, match=r"gone"):
         adapters.read(file)
@@ -324,17 +332,17 @@ def test_small_files_are_read_once_and_replaced_ones_again(make: Make, tmp_path:
 def test_what_is_kept_is_bounded(make: Make) -> None:
     files = [make(pair(32), f"number{i}") for i in range(3)]
     size = read_adapter(files[0]).size
-    adapters = Adapters(kept=2 * size)
+    adapters = AdapterCache(max_bytes=2 * size)
     kept = [adapters.read(file) for file in files]
     assert adapters.read(files[2]) is kept[2]
     assert adapters.read(files[1]) is kept[1]
     assert adapters.read(files[0]) is not kept[0]
-    assert Adapters(largest=size - 1).read(files[0]).size == size
-    few = Adapters(largest=size - 1)
+    assert AdapterCache(max_file_bytes=size - 1).read(files[0]).size == size
+    few = AdapterCache(max_file_bytes=size - 1)
     assert few.read(files[0]) is not few.read(files[0])
 
 
 def test_a_bias_for_a_layer_without_one_is_told(checkpoint: Checkpoint, make: Make) -> None:
     adapter = read_adapter(make(pair(32) | {f"{QUERY}.diff_b": draw(32)}))
-    with mounted(checkpoint, [Mount(adapter)]) as told:
+    with apply_adapters(checkpoint, [AppliedAdapter(adapter)]) as told:
         assert f"{QUERY}.bias" in told[0]

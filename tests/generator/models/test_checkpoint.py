@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.checkpoint import Checkpoint, load_checkpoint, load_vae
+from generator.models.checkpoint_cache import CheckpointCache
 from generator.models.index import ModelFile
-from generator.models.kinds import Kind
-from generator.models.memory import Memory
+from generator.models.kinds import ModelKind
 
 CPU = torch.device("cpu")
 
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 def model_file(path: Path, config: Path | None = None, **metadata: str) -> ModelFile:
     found = path.stat()
     return ModelFile(
-        kind=Kind.CHECKPOINT,
+        kind=ModelKind.CHECKPOINT,
         name=path.name,
         path=path,
         size=found.st_size,
@@ -177,15 +177,15 @@ def test_no_vae_is_refused_as_one(goldens: Path) -> None:
 
 
 def test_memory_keeps_one_and_notices_replacement(tiny: ModelFile) -> None:
-    memory = Memory(CPU, torch.float32)
-    first = memory.hold(tiny)
-    assert memory.hold(tiny) is first
+    memory = CheckpointCache(CPU, torch.float32)
+    first = memory.load(tiny)
+    assert memory.load(tiny) is first
     replaced = replace(tiny, mtime_ns=tiny.mtime_ns + 1)
-    assert not memory.holds(replaced)
-    assert memory.hold(replaced) is not first
+    assert not memory.is_loaded(replaced)
+    assert memory.load(replaced) is not first
     assert memory.files == (replaced,)
     configured = replace(replaced, config_stamp=(1, 2))
-    assert not memory.holds(configured)
-    assert memory.hold(configured).checkpoint.file == configured
-    memory.drop()
+    assert not memory.is_loaded(configured)
+    assert memory.load(configured).checkpoint.file == configured
+    memory.clear()
     assert memory.files == ()

@@ -62,7 +62,7 @@ def same(found: Checkpoint, tensors: Tensors) -> bool:
 def test_leavings_of_the_training_are_passed_over(
     load: Load, tensors: Tensors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("generator.models.scan.STILL", 0.0)
+    monkeypatch.setattr("generator.models.scan.SETTLE_SECONDS", 0.0)
     more = {
         "model_ema.decay": torch.tensor(0.999),
         "model_ema.diffusion_modelinput_blocks00weight": torch.zeros(32, 4, 3, 3),

@@ -10,15 +10,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generator.default_checkpoint import export
-from generator.default_checkpoint.companions.effects import shelved
-from generator.default_checkpoint.sampling import Wish, draw_with
 from generator.models.checkpoint import Checkpoint, UNet2DConditionModel
-from generator.models.composing import composed
-from generator.models.index import learned_size
-from generator.pictures.reading import write_base64
+from generator.models.deep_shrink import shrink_features
+from generator.models.index import trained_size
+from generator.pictures.base64_images import write_base64
 from generator.prompt.tokenizer import clip_tokenizer
 from generator.request import GenerationRequest, HiresFix, Origin, Sampling, Seeds
+from training import export
+from training.companions.effects import make_engine
+from training.sampling import SampleRequest, draw_with
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def asked(unet: UNet2DConditionModel, size: tuple[int, int], time: float, learne
     def told() -> Tensor:
         return unet(x, t, context).sample  # type: ignore[no-any-return]
 
-    with composed(unet, x, t, learned):
+    with shrink_features(unet, x, t, learned):
         within = told()
     return within, told()
 
@@ -89,16 +89,16 @@ def test_inner_levels_see_the_learned_size(
 
 def test_an_error_leaves_the_network_as_it_was(unet: UNet2DConditionModel) -> None:
     x, t = torch.randn(2, 4, 64, 64), torch.full((2,), 999.0)
-    with pytest.raises(RuntimeError), composed(unet, x, t, 256):
+    with pytest.raises(RuntimeError), shrink_features(unet, x, t, 256):
         unet(x, t, torch.randn(2, 5, 9))
     within, without = asked(unet, (64, 64), 600, 256)
     assert torch.allclose(within, without, atol=1e-5)
 
 
 def test_only_checkpoints_that_say_so_are_asked() -> None:
-    assert learned_size({"easel.preferred_size": "256x256"}) == 256
-    assert learned_size({"modelspec.resolution": "512x512"}) is None
-    assert learned_size({"easel.preferred_size": "large"}) is None
+    assert trained_size({"easel.preferred_size": "256x256"}) == 256
+    assert trained_size({"modelspec.resolution": "512x512"}) is None
+    assert trained_size({"easel.preferred_size": "large"}) is None
 
 
 def test_the_service_composes_what_begins_from_noise_alone(
@@ -111,10 +111,10 @@ def test_the_service_composes_what_begins_from_noise_alone(
         unet: object, x: Tensor, t: Tensor, learned: int | None
     ) -> AbstractContextManager[None]:
         told.append(learned)
-        return composed(unet, x, t, learned)
+        return shrink_features(unet, x, t, learned)
 
-    monkeypatch.setattr("generator.network.composed", heard)
-    engine = shelved(export.FILE, [], tmp_path)
+    monkeypatch.setattr("generator.job.noise_predictor.composed", heard)
+    engine = make_engine(export.FILE, [], tmp_path)
     plain = GenerationRequest(
         "a red house", Seeds(1), sampling=Sampling("Euler", steps=1), width=64, height=64
     )
@@ -137,9 +137,9 @@ def test_a_prompt_alone_is_composed_in_the_service(
     default: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two steps at 512 x 512 differ from those of the bare network."""
-    wish = Wish(("a red house",), (1,), steps=2, size=512)
+    wish = SampleRequest(("a red house",), (1,), steps=2, size=512)
     with_it = draw_with(default, clip_tokenizer(), wish)[0]
-    monkeypatch.setattr("generator.default_checkpoint.sampling.learned_size", lambda _told: None)
+    monkeypatch.setattr("training.sampling.learned_size", lambda _told: None)
     without = draw_with(default, clip_tokenizer(), wish)[0]
     assert with_it.size == without.size == (512, 512)
     assert with_it.tobytes() != without.tobytes()

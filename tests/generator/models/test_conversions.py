@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from generator.errors import ModelUnreadable
-from generator.models import conversions
-from generator.models.conversions import converted, forget_stale, key
-from generator.models.registry import Folders, Kind, Registry
+from generator.models import safetensors_cache
+from generator.models.registry import Folders, ModelKind, Registry
+from generator.models.safetensors_cache import cache_key, delete_stale, open_as_safetensors
 from generator.models.weights import read_tensors, read_with_facts
 
 KINDS = [
@@ -54,26 +54,26 @@ def test_a_conversion_is_kept_until_the_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs: list[Path] = []
-    convert = conversions.convert
+    convert = safetensors_cache.convert
 
     def counted(source: Path, target: Path) -> None:
         runs.append(source)
         convert(source, target)
 
-    monkeypatch.setattr(conversions, "convert", counted)
+    monkeypatch.setattr(safetensors_cache, "convert", counted)
     path, folder = tmp_path / "a.pt", tmp_path / "kept"
     torch.save({"w": torch.ones(2)}, path)
     for _ in range(3):
         assert torch.equal(read_tensors(path, folder)["w"], torch.ones(2))
     assert len(runs) == 1
-    assert [each.stem for each in folder.glob("*.safetensors")] == [key(path)]
-    assert forget_stale(folder) == 0
+    assert [each.stem for each in folder.glob("*.safetensors")] == [cache_key(path)]
+    assert delete_stale(folder) == 0
     torch.save({"w": torch.zeros(3)}, path)
     assert torch.equal(read_tensors(path, folder)["w"], torch.zeros(3))
     assert len(runs) == 2
-    assert forget_stale(folder) == 1
+    assert delete_stale(folder) == 1
     path.unlink()
-    assert forget_stale(folder) == 1
+    assert delete_stale(folder) == 1
     assert list(folder.iterdir()) == []
 
 
@@ -89,7 +89,7 @@ def test_the_registry_says_where(tmp_path: Path) -> None:
     torch.save({"*": torch.ones(1, 8)}, folder / "a.pt")
     os.utime(folder / "a.pt", (1, 1))
     registry = Registry(Folders.under(tmp_path), kept_in=tmp_path / "kept")
-    (file,) = registry.index.of(Kind.EMBEDDING)
+    (file,) = registry.index.files_of(ModelKind.EMBEDDING)
     assert file.kept_in == tmp_path / "kept"
 
 
@@ -197,6 +197,6 @@ def test_true_claims_are_taken(tmp_path: Path) -> None:
 def test_a_reader_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "slow.pt"
     torch.save({"w": torch.ones(1)}, path)
-    monkeypatch.setattr(conversions, "LEAST_SECONDS", 0.001)
-    with pytest.raises(ModelUnreadable, match=r"slow.pt.*longer"), converted(path, None):
+    monkeypatch.setattr(safetensors_cache, "LEAST_SECONDS", 0.001)
+    with pytest.raises(ModelUnreadable, match=r"slow.pt.*longer"), open_as_safetensors(path, None):
         pass

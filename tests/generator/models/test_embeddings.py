@@ -10,9 +10,9 @@ from torch import Tensor
 
 from generator.errors import ModelUnreadable
 from generator.models.embedding_facts import EmbeddingFacts, read_facts, text_width
-from generator.models.embeddings import Embeddings, read_embedding
+from generator.models.embeddings import EmbeddingCache, read_embedding
 from generator.models.index import ModelFile
-from generator.models.kinds import Folders, Kind
+from generator.models.kinds import Folders, ModelKind
 from generator.models.plain_files import stamp_of
 from generator.models.registry import Registry
 
@@ -31,7 +31,7 @@ LAYOUTS: dict[str, object] = {
 }
 
 
-def model_file(path: Path, kind: Kind = Kind.EMBEDDING) -> ModelFile:
+def model_file(path: Path, kind: ModelKind = ModelKind.EMBEDDING) -> ModelFile:
     stat = path.stat()
     return ModelFile(kind, path.name, path, *stamp_of(stat))
 
@@ -63,7 +63,7 @@ def test_facts_of_the_recorded_ones(goldens: Path) -> None:
     folder = goldens / "checkpoint"
     assert read_facts(folder / "tinyembpt.pt") == EmbeddingFacts(2, 128, 100)
     assert read_facts(folder / "tinyemb.safetensors") == EmbeddingFacts(3, 128)
-    assert text_width(model_file(folder / "tinysd15.safetensors", Kind.CHECKPOINT)) == 128
+    assert text_width(model_file(folder / "tinysd15.safetensors", ModelKind.CHECKPOINT)) == 128
 
 
 def test_one_for_the_large_model_is_as_wide_as_both_its_texts(
@@ -97,10 +97,13 @@ def test_those_of_another_width_and_broken_ones_are_skipped(data_dir: Path) -> N
     (folder / "torn.safetensors").write_bytes(b"torn")
     (data_dir / "models/Lora").mkdir(parents=True)
     (data_dir / "models/Lora/elsewhere.safetensors").write_bytes(b"torn")
-    registry, embeddings = Registry(Folders.under(data_dir)), Embeddings()
-    words = embeddings.fitting(registry, 8)
+    registry, embeddings = Registry(Folders.under(data_dir)), EmbeddingCache()
+    words = embeddings.embeddings_for_width(registry, 8)
     assert [word.name for word in words.fitting] == ["good"]
     assert list(words.skipped) == ["wide", "torn"]
     save_file({"emb_params": torch.zeros(1, 8)}, folder / "wide.safetensors")
     registry.refresh()
-    assert [word.name for word in embeddings.fitting(registry, 8).fitting] == ["good", "wide"]
+    assert [word.name for word in embeddings.embeddings_for_width(registry, 8).fitting] == [
+        "good",
+        "wide",
+    ]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from generator.errors import ModelUnreadable
 from generator.models.hypernetworks import ACTIVATIONS, read_hypernetwork
-from generator.models.registry import Folders, Kind, Registry
+from generator.models.registry import Folders, ModelKind, Registry
 
 CPU = torch.device("cpu")
 WIDTH = 8
@@ -36,13 +36,13 @@ def linear(state: dict[str, Tensor], name: str, value: Tensor) -> Tensor:
 @pytest.fixture
 def read(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What the keys' network of a file answers for ``CONTEXT``."""
-    monkeypatch.setattr("generator.models.scan.STILL", 0.0)
+    monkeypatch.setattr("generator.models.scan.SETTLE_SECONDS", 0.0)
     folder = data_dir / "models/hypernetworks"
     folder.mkdir(parents=True)
 
     def answered(state: dict[str, Tensor], **facts: Any) -> Tensor:
         torch.save({WIDTH: (state, state), **facts}, folder / "mine.pt")
-        file = Registry(Folders.under(data_dir)).find(Kind.HYPERNETWORK, "mine")
+        file = Registry(Folders.under(data_dir)).find(ModelKind.HYPERNETWORK, "mine")
         found = read_hypernetwork(file, CPU, torch.float32)
         return found.layers[WIDTH][0](CONTEXT)
 

@@ -9,17 +9,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from generator.control.network import load_control
+from generator.control.controlnets import load_controlnet
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.adapter_files import read_adapter
-from generator.models.adapters import Mount, mounted
+from generator.models.adapters import AppliedAdapter, apply_adapters
 from generator.models.checkpoint import Checkpoint, load_checkpoint, load_vae
 from generator.models.embeddings import read_embedding
 from generator.models.hypernetworks import read_hypernetwork
 from generator.models.index import ModelFile
-from generator.models.kinds import Kind
+from generator.models.kinds import ModelKind
 from generator.models.weights import read_tensors
-from generator.pictures.upscaling import _load as load_upscaler
+from generator.pictures.upscalers import _load_network as load_upscaler
 
 PLACE = (torch.device("cpu"), torch.float32)
 Load = Callable[[ModelFile], object]
@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[str, int, Load]] = {  # a good file, how many changes, it
     "embedding": ("tinyemb.safetensors", 60, read_embedding),
     "hypernetwork": ("tinyhyper.pt", 15, lambda file: read_hypernetwork(file, *PLACE)),
     "vae": ("tinyvae.safetensors", 4, lambda file: load_vae(file, *PLACE)),
-    "control": ("tiny_control_canny.safetensors", 3, lambda file: load_control(file, *PLACE)),
+    "control": ("tiny_control_canny.safetensors", 3, lambda file: load_controlnet(file, *PLACE)),
     "checkpoint": ("tinysd15.safetensors", 2, lambda file: load_checkpoint(file, *PLACE)),
     "upscaler": ("", 12, lambda file: load_upscaler(file, PLACE[0])),
 }
@@ -74,7 +74,7 @@ def written(tensors: Tensors, path: Path) -> ModelFile:
     save_file(tensors, path)
     stat = path.stat()
     return ModelFile(
-        Kind.LORA, path.name, path, stat.st_size, stat.st_mtime_ns, stat.st_ino
+        ModelKind.LORA, path.name, path, stat.st_size, stat.st_mtime_ns, stat.st_ino
     )  # the kind is of no account to a loader
 
 
@@ -98,7 +98,9 @@ def test_a_changed_file_is_loaded_or_refused(goldens: Path, tmp_path: Path, kind
 def checkpoint(goldens: Path) -> Checkpoint:
     path = goldens / "checkpoint/tinysd15.safetensors"
     stat = path.stat()
-    file = ModelFile(Kind.CHECKPOINT, path.name, path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    file = ModelFile(
+        ModelKind.CHECKPOINT, path.name, path, stat.st_size, stat.st_mtime_ns, stat.st_ino
+    )
     return load_checkpoint(file, *PLACE)
 
 
@@ -111,7 +113,7 @@ def test_a_changed_adapter_is_added_or_refused(
     for seed in range(4):
         file = written(changed(tensors, random.Random(seed)), tmp_path / f"{seed}.safetensors")
         try:
-            with mounted(checkpoint, [Mount(read_adapter(file))]):
+            with apply_adapters(checkpoint, [AppliedAdapter(read_adapter(file))]):
                 pass
         except (ModelUnreadable, WrongArchitecture):
             continue

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from generator.errors import ModelUnreadable
 from generator.models.header import check_pickle
-from generator.models.pickles import Shape, is_whole_legacy, named_vectors, read_pickle
+from generator.models.pickles import PickledTensor, is_whole_legacy, named_vectors, read_pickle
 from generator.models.weights import read_tensors
 
 Save = Callable[[object], Path]
@@ -47,15 +47,17 @@ class Callback:
 def test_shapes_and_facts(save: Save) -> None:
     learned = torch.nn.Parameter(torch.zeros(2, 128))
     found = read_pickle(save({"string_to_param": {"*": learned}, "step": 100, "name": None}))
-    assert found == {"string_to_param": {"*": Shape((2, 128))}, "step": 100, "name": None}
-    assert named_vectors(found) == {"string_to_param.*": Shape((2, 128))}
+    assert found == {"string_to_param": {"*": PickledTensor((2, 128))}, "step": 100, "name": None}
+    assert named_vectors(found) == {"string_to_param.*": PickledTensor((2, 128))}
 
 
 def test_named_vectors_in_every_form(save: Save) -> None:
-    assert named_vectors(read_pickle(save({"<cat>": torch.zeros(8)}))) == {"<cat>": Shape((8,))}
+    assert named_vectors(read_pickle(save({"<cat>": torch.zeros(8)}))) == {
+        "<cat>": PickledTensor((8,))
+    }
     parameters = torch.nn.ParameterDict({"*": torch.nn.Parameter(torch.zeros(1, 8))})
     found = named_vectors(read_pickle(save({"string_to_param": parameters})))
-    assert found == {"string_to_param.*": Shape((1, 8))}
+    assert found == {"string_to_param.*": PickledTensor((1, 8))}
     assert named_vectors(read_pickle(save([1, 2]))) == {}
 
 

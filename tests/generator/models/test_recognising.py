@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from generator.models.header import read_header
-from generator.models.kinds import Kind
-from generator.models.recognising import recognise
+from generator.models.kind_detection import detect_kind
+from generator.models.kinds import ModelKind
 
 
 def shapes(*names: str, shape: tuple[int, ...] = (4, 4)) -> dict[str, tuple[int, ...]]:
@@ -16,48 +16,52 @@ def shapes(*names: str, shape: tuple[int, ...] = (4, 4)) -> dict[str, tuple[int,
 @pytest.mark.parametrize(
     ("names", "kind", "folder"),
     [
-        (("lora_unet_mid_block_attn.lora_down.weight",), Kind.LORA, "models/Lora"),
-        (("transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight",), Kind.LORA, None),
-        (("unet.down_blocks.0.attn1.processor.to_q_lora.up.weight",), Kind.LORA, None),
-        (("lora_te_text_model_encoder_layers_0_mlp_fc1.hada_w1_a",), Kind.LORA, None),
-        (("diffusion_model.double_blocks.0.img_attn.proj.lokr_w1",), Kind.LORA, None),
-        (("first_stage_model.decoder.conv_in.weight",), Kind.VAE, "models/VAE"),
-        (("decoder.conv_in.weight", "encoder.conv_in.weight"), Kind.VAE, None),
-        (("emb_params",), Kind.EMBEDDING, "embeddings"),
-        (("control_model.zero_convs.0.0.weight",), Kind.CONTROLNET, "models/ControlNet"),
-        (("controlnet_down_blocks.0.weight",), Kind.CONTROLNET, None),
-        (("adapter.body.0.in_conv.weight",), Kind.CONTROLNET, None),
-        (("lora_controlnet", "input_blocks.0.0.up"), Kind.CONTROLNET, None),
-        (("body.0.rdb1.conv1.weight", "conv_first.weight"), Kind.UPSCALER, "models/ESRGAN"),
-        (("model.1.sub.0.RDB1.conv1.0.weight",), Kind.UPSCALER, "models/ESRGAN"),
-        (("params_ema.layers.0.residual_group.blocks.0.x",), Kind.UPSCALER, "models/SwinIR"),
-        (("model.diffusion_model.double_blocks.0.norm.scale",), Kind.CHECKPOINT, None),
-        (("model.diffusion_model.input_blocks.0.0.weight",), Kind.CHECKPOINT, None),
+        (("lora_unet_mid_block_attn.lora_down.weight",), ModelKind.LORA, "models/Lora"),
+        (
+            ("transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight",),
+            ModelKind.LORA,
+            None,
+        ),
+        (("unet.down_blocks.0.attn1.processor.to_q_lora.up.weight",), ModelKind.LORA, None),
+        (("lora_te_text_model_encoder_layers_0_mlp_fc1.hada_w1_a",), ModelKind.LORA, None),
+        (("diffusion_model.double_blocks.0.img_attn.proj.lokr_w1",), ModelKind.LORA, None),
+        (("first_stage_model.decoder.conv_in.weight",), ModelKind.VAE, "models/VAE"),
+        (("decoder.conv_in.weight", "encoder.conv_in.weight"), ModelKind.VAE, None),
+        (("emb_params",), ModelKind.EMBEDDING, "embeddings"),
+        (("control_model.zero_convs.0.0.weight",), ModelKind.CONTROLNET, "models/ControlNet"),
+        (("controlnet_down_blocks.0.weight",), ModelKind.CONTROLNET, None),
+        (("adapter.body.0.in_conv.weight",), ModelKind.CONTROLNET, None),
+        (("lora_controlnet", "input_blocks.0.0.up"), ModelKind.CONTROLNET, None),
+        (("body.0.rdb1.conv1.weight", "conv_first.weight"), ModelKind.UPSCALER, "models/ESRGAN"),
+        (("model.1.sub.0.RDB1.conv1.0.weight",), ModelKind.UPSCALER, "models/ESRGAN"),
+        (("params_ema.layers.0.residual_group.blocks.0.x",), ModelKind.UPSCALER, "models/SwinIR"),
+        (("model.diffusion_model.double_blocks.0.norm.scale",), ModelKind.CHECKPOINT, None),
+        (("model.diffusion_model.input_blocks.0.0.weight",), ModelKind.CHECKPOINT, None),
         (("down_blocks.0.resnets.0.conv1.weight",), None, None),
         (("encoder.layers.0.weight",), None, None),
     ],
 )
-def test_by_names(names: tuple[str, ...], kind: Kind | None, folder: str | None) -> None:
-    found = recognise(shapes(*names), {})
+def test_by_names(names: tuple[str, ...], kind: ModelKind | None, folder: str | None) -> None:
+    found = detect_kind(shapes(*names), {})
     assert found.kind is kind
     assert folder in (None, found.folder)
 
 
 def test_by_shape_or_by_word() -> None:
-    assert recognise({"clip_g": (4, 1280), "clip_l": (4, 768)}, {}).kind is Kind.EMBEDDING
+    assert detect_kind({"clip_g": (4, 1280), "clip_l": (4, 768)}, {}).kind is ModelKind.EMBEDDING
     spec = {"modelspec.architecture": "stable-diffusion-xl-v1-base/lora"}
-    found = recognise(shapes("what"), spec)
-    assert (found.kind, found.architecture) == (Kind.LORA, "stable-diffusion-xl-v1-base")
+    found = detect_kind(shapes("what"), spec)
+    assert (found.kind, found.architecture) == (ModelKind.LORA, "stable-diffusion-xl-v1-base")
     names = "lora_unet_x_attn2_to_k.lora_down.weight"
-    assert recognise({names: (8, 768)}, {}).architecture == "Stable Diffusion 1.x"
-    assert recognise({names: (8, 2048)}, {}).architecture == "Stable Diffusion XL"
+    assert detect_kind({names: (8, 768)}, {}).architecture == "Stable Diffusion 1.x"
+    assert detect_kind({names: (8, 2048)}, {}).architecture == "Stable Diffusion XL"
 
 
 def test_recorded_models_belong_where_they_lay(goldens: Path) -> None:
-    from tests.parity.service import PLACES
+    from tests.parity.service import MODEL_FOLDERS
 
-    for name, place in PLACES.items():
+    for name, place in MODEL_FOLDERS.items():
         if name.endswith(".safetensors"):
             header = read_header(goldens / "checkpoint" / name)
             tensors = {key: entry.shape for key, entry in header.tensors.items()}
-            assert recognise(tensors, header.metadata).folder == place, name
+            assert detect_kind(tensors, header.metadata).folder == place, name

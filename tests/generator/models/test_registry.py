@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from filebrowser.watcher import Watcher
+from filebrowser.watch.watcher import Watcher
 from generator.errors import ModelNotFound
-from generator.models.registry import Folders, HashCache, Kind, Registry, scan
-from tests.waiting import quick, wait_until
+from generator.models.registry import Folders, HashCache, ModelKind, Registry, scan
+from tests.wait import assert_quick, wait_until
 
 CHECKPOINTS = "models/Stable-diffusion"
 
@@ -42,8 +42,8 @@ def put_zip(path: Path, age: float = 10.0) -> Path:
     return path
 
 
-def names(registry: Registry, kind: Kind = Kind.CHECKPOINT) -> list[str]:
-    return [file.name for file in registry.index.of(kind)]
+def names(registry: Registry, kind: ModelKind = ModelKind.CHECKPOINT) -> list[str]:
+    return [file.name for file in registry.index.files_of(kind)]
 
 
 @pytest.fixture
@@ -63,10 +63,10 @@ def test_each_kind_is_found_in_its_place(tmp_path: Path, registry: Registry) -> 
     put_zip(tmp_path / "models" / "hypernetworks" / "h.pt")
     put_zip(tmp_path / "models" / "VAE" / "v.PT")
     assert names(registry) == ["sub/a.safetensors"]
-    assert names(registry, Kind.VAE) == ["a.vae.safetensors", "v.PT"]
-    assert names(registry, Kind.LORA) == ["l.safetensors"]
-    assert names(registry, Kind.EMBEDDING) == ["e.safetensors"]
-    assert names(registry, Kind.HYPERNETWORK) == ["h.pt"]
+    assert names(registry, ModelKind.VAE) == ["a.vae.safetensors", "v.PT"]
+    assert names(registry, ModelKind.LORA) == ["l.safetensors"]
+    assert names(registry, ModelKind.EMBEDDING) == ["e.safetensors"]
+    assert names(registry, ModelKind.HYPERNETWORK) == ["h.pt"]
     assert registry.index.rejected == {}
 
 
@@ -74,7 +74,7 @@ def test_extra_folders_come_after_our_own(tmp_path: Path) -> None:
     put(tmp_path / "far" / "b.safetensors", weights())
     put(tmp_path / "data" / CHECKPOINTS / "a.safetensors", weights())
     folders = Folders.under(tmp_path / "data", checkpoint=[tmp_path / "far"])
-    assert [f.path.parent.name for f in scan(folders).of(Kind.CHECKPOINT)] == [
+    assert [f.path.parent.name for f in scan(folders).files_of(ModelKind.CHECKPOINT)] == [
         "Stable-diffusion",
         "far",
     ]
@@ -116,7 +116,7 @@ def test_a_half_copied_file_never_appears(tmp_path: Path, registry: Registry) ->
     path, whole = tmp_path / CHECKPOINTS / "a.safetensors", weights()
     for length in range(0, len(whole), 16):
         put(path, whole[:length])
-        assert registry.refresh().of(Kind.CHECKPOINT) == ()
+        assert registry.refresh().files_of(ModelKind.CHECKPOINT) == ()
         assert "a.safetensors" in registry.index.rejected[path]
     with pytest.raises(ModelNotFound, match="cannot be used"):
         registry.find_checkpoint("a")
@@ -187,10 +187,10 @@ def test_the_revision_rises_with_changes_only(tmp_path: Path, registry: Registry
 
 def test_a_replaced_file_is_another_with_another_hash(tmp_path: Path, registry: Registry) -> None:
     path = put(tmp_path / CHECKPOINTS / "a.safetensors", weights(1))
-    old = registry.hashed(registry.find_checkpoint("a"))
+    old = registry.ensure_hashes(registry.find_checkpoint("a"))
     put(tmp_path / CHECKPOINTS / "a.part", weights(2)).replace(path)
-    assert not old.present
-    new = registry.hashed(registry.find_checkpoint("a"))
+    assert not old.is_on_disk
+    new = registry.ensure_hashes(registry.find_checkpoint("a"))
     assert new.identity != old.identity
     assert new.sha256 == hashlib.sha256(weights(2)).hexdigest() != old.sha256
 
@@ -201,13 +201,13 @@ def test_hashes_come_in_the_background_and_are_kept(tmp_path: Path, registry: Re
     put(tmp_path / "models" / "Lora" / "l.safetensors", lora)
     assert registry.find_checkpoint("a").title == "a.safetensors"
     registry.start()
-    wait_until(lambda: all(f.sha256 for k in Kind for f in registry.index.of(k)))
-    found = registry.find(Kind.LORA, "x")
+    wait_until(lambda: all(f.sha256 for k in ModelKind for f in registry.index.files_of(k)))
+    found = registry.find(ModelKind.LORA, "x")
     assert found.sha256 == hashlib.sha256(lora).hexdigest()
     assert found.network_hash == hashlib.sha256(lora[-64:]).hexdigest()[:12]
     again = Registry(registry.folders, registry.hash_cache)
     assert again.find_checkpoint("a").title.endswith("]")
-    assert again.find(Kind.LORA, "l").network_hash == found.network_hash
+    assert again.find(ModelKind.LORA, "l").network_hash == found.network_hash
 
 
 def test_a_hash_is_computed_once(
@@ -217,10 +217,10 @@ def test_a_hash_is_computed_once(
     file = registry.find_checkpoint("a")
     other = Registry(registry.folders, registry.hash_cache)  # a worker beside the web process
     assert other.find_checkpoint("a").sha256 is None
-    hashed = registry.hashed(file)
+    hashed = registry.ensure_hashes(file)
     monkeypatch.setattr("generator.models.registry.compute", None)
-    assert registry.hashed(file) == registry.latest(file) == hashed
-    assert other.hashed(file) == hashed == other.find_checkpoint("a")
+    assert registry.ensure_hashes(file) == registry.latest_version_of(file) == hashed
+    assert other.ensure_hashes(file) == hashed == other.find_checkpoint("a")
 
 
 def test_without_hashing_nothing_is_hashed(tmp_path: Path) -> None:
@@ -228,14 +228,14 @@ def test_without_hashing_nothing_is_hashed(tmp_path: Path) -> None:
     registry = Registry(Folders.under(tmp_path))
     registry.start()
     registry.close()
-    assert registry.hashed(registry.find_checkpoint("a")).title == "a.safetensors"
+    assert registry.ensure_hashes(registry.find_checkpoint("a")).title == "a.safetensors"
 
 
 def test_an_unusable_hash_cache_costs_no_request(tmp_path: Path) -> None:
     put(tmp_path / CHECKPOINTS / "a.safetensors", weights())
     broken = put(tmp_path / "hashes.db", b"this is no database" * 100)
     registry = Registry(Folders.under(tmp_path), HashCache(broken))
-    assert registry.hashed(registry.find_checkpoint("a")).sha256
+    assert registry.ensure_hashes(registry.find_checkpoint("a")).sha256
     again = Registry(registry.folders, HashCache(broken))
     assert again.find_checkpoint("a").sha256, "the broken file was made anew"
 
@@ -255,9 +255,12 @@ def test_two_thousand_files_are_scanned_quickly(tmp_path: Path) -> None:
         put(tmp_path / "models" / "Lora" / str(number % 20) / f"{number}.safetensors", weights())
     registries = [Registry(Folders.under(tmp_path)) for _ in range(3)]
     unread = iter(registries)
-    assert len(quick(lambda: next(unread).index.of(Kind.LORA), 5, len(registries))) == 2000
-    assert len(registries[0].index.of(Kind.LORA)) == 2000
-    quick(registries[0].refresh, 1)
+    assert (
+        len(assert_quick(lambda: next(unread).index.files_of(ModelKind.LORA), 5, len(registries)))
+        == 2000
+    )
+    assert len(registries[0].index.files_of(ModelKind.LORA)) == 2000
+    assert_quick(registries[0].refresh, 1)
 
 
 def test_many_threads_may_ask_while_files_change(tmp_path: Path, registry: Registry) -> None:
@@ -281,7 +284,7 @@ def test_many_threads_may_ask_while_files_change(tmp_path: Path, registry: Regis
     for thread in threads:
         thread.join()
     assert failures == []
-    assert len(registry.refresh().of(Kind.CHECKPOINT)) == 21
+    assert len(registry.refresh().files_of(ModelKind.CHECKPOINT)) == 21
 
 
 @pytest.mark.parametrize("mode", ["inotify", "poll"])
@@ -297,9 +300,11 @@ def test_models_appear_and_leave(tmp_path: Path, registry: Registry, mode: str) 
                 time.sleep(0.25)
                 assert names(registry) == [] or file.tell() == len(whole)
         wait_until(lambda: names(registry) == ["a.safetensors"])
-        wait_until(lambda: registry.index.of(Kind.CHECKPOINT)[0].sha256)
+        wait_until(lambda: registry.index.files_of(ModelKind.CHECKPOINT)[0].sha256)
         put(path.with_name("a.part"), weights(7, 4096)).replace(path)
-        wait_until(lambda: registry.index.of(Kind.CHECKPOINT)[0].inode == path.stat().st_ino)
+        wait_until(
+            lambda: registry.index.files_of(ModelKind.CHECKPOINT)[0].inode == path.stat().st_ino
+        )
         for text in (b"model: {}", b"model: {params: {}}"):
             put(path.with_suffix(".yaml"), text)
             size = len(text)
@@ -314,19 +319,19 @@ def test_the_recorded_answers_agree(goldens: Path, tmp_path: Path) -> None:
         for file in source.glob(pattern):
             put(target / kind / file.name, file.read_bytes())
     registry = Registry(Folders.under(tmp_path), HashCache(tmp_path / "hashes.db"))
-    found = registry.hashed(registry.find_checkpoint())
+    found = registry.ensure_hashes(registry.find_checkpoint())
     told = json.loads((goldens / "get" / "sd-models.json").read_text())[0]
     assert (found.title, found.model_name, found.shorthash, found.sha256) == (
         *(told[key] for key in ("title", "model_name", "hash", "sha256")),
     )
     assert found.config is not None
     loras = {each["name"]: each for each in json.loads((goldens / "get/loras.json").read_text())}
-    for file in registry.index.of(Kind.LORA):
+    for file in registry.index.files_of(ModelKind.LORA):
         assert (file.alias, file.facts) == (
             loras[file.stem]["alias"],
             loras[file.stem]["metadata"],
         )
-    lora = registry.hashed(registry.find(Kind.LORA, "tinylora"))
+    lora = registry.ensure_hashes(registry.find(ModelKind.LORA, "tinylora"))
     assert lora.network_hash == "633f3c239fa9"  # as in the recorded infotexts
 
 

@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 
 from generator.errors import ModelNotFound
-from generator.models.registry import Index, Kind, ModelFile, natural
+from generator.models.registry import ModelFile, ModelIndex, ModelKind, natural_key
 
 SHA = "3346f3a1dd51915d31db935a5a52920329d473b4d95a29aa56f53b982830425f"
 OTHER = "4740314a9cf85180225c27f366458b2a61c36d288fb8dee4340e1afd577bfec3"
 ROOT = Path("/models")
 
 
-def model(name: str, kind: Kind = Kind.CHECKPOINT, **facts: object) -> ModelFile:
+def model(name: str, kind: ModelKind = ModelKind.CHECKPOINT, **facts: object) -> ModelFile:
     return ModelFile(kind, name, ROOT / name, 10, 1, 1, **facts)  # type: ignore[arg-type]
 
 
-def index(*files: ModelFile, **rest: object) -> Index:
-    return Index(
-        {kind: tuple(f for f in files if f.kind is kind) for kind in Kind},
+def index(*files: ModelFile, **rest: object) -> ModelIndex:
+    return ModelIndex(
+        {kind: tuple(f for f in files if f.kind is kind) for kind in ModelKind},
         **rest,  # type: ignore[arg-type]
     )
 
@@ -96,7 +96,7 @@ def test_what_is_missing_is_told_with_what_is_there() -> None:
     with pytest.raises(ModelNotFound, match=r"Copy one into models/Stable-diffusion"):
         index().find_checkpoint()
     with pytest.raises(ModelNotFound, match=r"no lora yet .*'x'.*models/Lora"):
-        index().find(Kind.LORA, "x")
+        index().find(ModelKind.LORA, "x")
 
 
 def test_a_rejected_file_tells_its_reason() -> None:
@@ -116,40 +116,42 @@ def test_the_only_file_being_broken_is_told() -> None:
 
 def test_names_sort_as_a_person_would() -> None:
     names = ["v10", "V2", "b/a", "a", "v1.5", "10", "9"]
-    assert sorted(names, key=natural) == ["9", "10", "a", "b/a", "v1.5", "V2", "v10"]
+    assert sorted(names, key=natural_key) == ["9", "10", "a", "b/a", "v1.5", "V2", "v10"]
 
 
 def test_a_lora_answers_to_its_stem_and_its_unshared_alias() -> None:
-    plain = model("sub/one.safetensors", Kind.LORA, metadata={"ss_output_name": "the-one"})
+    plain = model("sub/one.safetensors", ModelKind.LORA, metadata={"ss_output_name": "the-one"})
     twins = [
-        model(f"{name}.safetensors", Kind.LORA, metadata={"ss_output_name": "twin"})
+        model(f"{name}.safetensors", ModelKind.LORA, metadata={"ss_output_name": "twin"})
         for name in ("left", "right")
     ]
-    reserved = model("x.safetensors", Kind.LORA, metadata={"ss_output_name": "none"})
+    reserved = model("x.safetensors", ModelKind.LORA, metadata={"ss_output_name": "none"})
     here = index(plain, *twins, reserved)
-    assert here.find(Kind.LORA, "one") is here.find(Kind.LORA, "the-one") is plain
-    assert here.find(Kind.LORA, "left") is twins[0]
+    assert here.find(ModelKind.LORA, "one") is here.find(ModelKind.LORA, "the-one") is plain
+    assert here.find(ModelKind.LORA, "left") is twins[0]
     for name in ("twin", "none", "One", "lef"):
         with pytest.raises(ModelNotFound):
-            here.find(Kind.LORA, name)
+            here.find(ModelKind.LORA, name)
 
 
 def test_a_stem_beats_another_files_alias() -> None:
-    liar = model("a.safetensors", Kind.LORA, metadata={"ss_output_name": "b"})
-    honest = model("b.safetensors", Kind.LORA)
-    assert index(liar, honest).find(Kind.LORA, "b") is honest
+    liar = model("a.safetensors", ModelKind.LORA, metadata={"ss_output_name": "b"})
+    honest = model("b.safetensors", ModelKind.LORA)
+    assert index(liar, honest).find(ModelKind.LORA, "b") is honest
 
 
 def test_a_loras_hash_is_that_of_its_payload() -> None:
     told = {"sshs_model_hash": "f" * 64}
-    assert model("a.pt", Kind.LORA, sha256=SHA).network_hash == SHA[:12]
-    assert model("a.pt", Kind.LORA, sha256=SHA, payload_sha256=OTHER).network_hash == OTHER[:12]
-    assert model("a.pt", Kind.LORA, sha256=SHA, metadata=told).network_hash == "f" * 12
-    assert model("a.pt", Kind.LORA).network_hash is None
+    assert model("a.pt", ModelKind.LORA, sha256=SHA).network_hash == SHA[:12]
+    assert (
+        model("a.pt", ModelKind.LORA, sha256=SHA, payload_sha256=OTHER).network_hash == OTHER[:12]
+    )
+    assert model("a.pt", ModelKind.LORA, sha256=SHA, metadata=told).network_hash == "f" * 12
+    assert model("a.pt", ModelKind.LORA).network_hash is None
 
 
 def test_embedded_json_is_parsed_for_the_api() -> None:
-    file = model("a.pt", Kind.LORA, metadata={"a": '{"b": 3}', "c": "{no json", "d": "4"})
+    file = model("a.pt", ModelKind.LORA, metadata={"a": '{"b": 3}', "c": "{no json", "d": "4"})
     assert file.facts == {"a": {"b": 3}, "c": "{no json", "d": "4"}
 
 
@@ -182,15 +184,17 @@ def test_the_size_that_a_checkpoint_was_trained_at(
 )
 def test_which_vae_is_loaded(setting: str, overrides: bool, name: str | None) -> None:
     here = index(
-        model("one.ckpt"), model("one.vae.pt", Kind.VAE), model("other.safetensors", Kind.VAE)
+        model("one.ckpt"),
+        model("one.vae.pt", ModelKind.VAE),
+        model("other.safetensors", ModelKind.VAE),
     )
     found = here.vae_for(here.find_checkpoint("one"), setting, overrides)
     assert (found.path.name if found else None) == name
 
 
 def test_the_vae_that_the_user_noted_beside_a_checkpoint(tmp_path: Path) -> None:
-    checkpoint = ModelFile(Kind.CHECKPOINT, "one.ckpt", tmp_path / "one.ckpt", 1, 1, 1)
-    here = index(checkpoint, model("one.vae.pt", Kind.VAE), model("b.pt", Kind.VAE))
+    checkpoint = ModelFile(ModelKind.CHECKPOINT, "one.ckpt", tmp_path / "one.ckpt", 1, 1, 1)
+    here = index(checkpoint, model("one.vae.pt", ModelKind.VAE), model("b.pt", ModelKind.VAE))
     note = tmp_path / "one.json"
     for text, name in (
         ('{"vae": "b.pt"}', "b.pt"),
@@ -221,17 +225,17 @@ def test_a_title_is_found_without_its_hash() -> None:
             here.find_checkpoint(title, exact=False)
 
 
-@pytest.mark.parametrize("kind", [*Kind])
+@pytest.mark.parametrize("kind", [*ModelKind])
 @pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
 @pytest.mark.parametrize("stem", ["Zürich", "Ångström ガギグ", "한국어"])
 def test_either_form_of_a_name_finds_the_file(
-    kind: Kind, forms: tuple[str, str], stem: str
+    kind: ModelKind, forms: tuple[str, str], stem: str
 ) -> None:
     disk, typed = (unicodedata.normalize(form, stem) for form in forms)  # type: ignore[arg-type]
     assert disk != typed
     file = model(f"{disk}.safetensors", kind)
     for name in (disk, typed, f"{typed}.safetensors"):
-        if kind is not Kind.LORA or "." not in name:
+        if kind is not ModelKind.LORA or "." not in name:
             assert index(file).find(kind, name) is file
     twin = model(f"{typed}.safetensors", kind)
     both = index(file, twin)
@@ -243,8 +247,8 @@ def test_either_form_of_a_name_finds_the_file(
 def test_vaes_parts_of_titles_and_reasons_go_by_either_form(forms: tuple[str, str]) -> None:
     disk, typed = (unicodedata.normalize(form, "Zürich") for form in forms)  # type: ignore[arg-type]
     checkpoint = model(f"{disk}.safetensors")
-    vae = model(f"{typed}.vae.pt", Kind.VAE)
-    lora = model("a.safetensors", Kind.LORA, metadata={"ss_output_name": disk})
+    vae = model(f"{typed}.vae.pt", ModelKind.VAE)
+    lora = model("a.safetensors", ModelKind.LORA, metadata={"ss_output_name": disk})
     bad = ROOT / f"{disk}2.safetensors"
     here = index(checkpoint, vae, lora, rejected={bad: f"{disk}2.safetensors: cut"})
     assert here.vae_for(checkpoint) is vae
@@ -256,10 +260,10 @@ def test_vaes_parts_of_titles_and_reasons_go_by_either_form(forms: tuple[str, st
 
 
 def test_a_folder_of_diffusers_is_found_by_its_name() -> None:
-    half = model("b/mse/diffusion_pytorch_model.fp16.safetensors", Kind.VAE)
-    full = model("b/mse/diffusion_pytorch_model.safetensors", Kind.VAE)
-    lone = model("diffusion_pytorch_model.safetensors", Kind.VAE)
-    inner = model("pipe/vae/diffusion_pytorch_model.safetensors", Kind.VAE)
+    half = model("b/mse/diffusion_pytorch_model.fp16.safetensors", ModelKind.VAE)
+    full = model("b/mse/diffusion_pytorch_model.safetensors", ModelKind.VAE)
+    lone = model("diffusion_pytorch_model.safetensors", ModelKind.VAE)
+    inner = model("pipe/vae/diffusion_pytorch_model.safetensors", ModelKind.VAE)
     here = index(half, full, lone, inner)
     assert here.find_vae("pipe") is here.find_vae("pipe/vae") is inner
     for name in ("mse", "b/mse", full.name):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from generator.errors import ModelNotFound
-from generator.models.conversions import key
-from generator.models.registry import Folders, HashCache, Kind, Registry, scan
+from generator.models.registry import Folders, HashCache, ModelKind, Registry, scan
+from generator.models.safetensors_cache import cache_key
 from tests.generator.models.test_registry import CHECKPOINTS, names, put, weights
 
 LORAS = "models/Lora"
@@ -48,13 +48,13 @@ def test_other_weights_of_the_same_size_and_time_are_another_file(
 ) -> None:
     path = put(tmp_path / CHECKPOINTS / "a.safetensors", weights(1))
     for fill, registry in enumerate(pair, 2):
-        old, made_of = registry.hashed(registry.find_checkpoint("a")), key(path)
+        old, made_of = registry.ensure_hashes(registry.find_checkpoint("a")), cache_key(path)
         put_over(path, weights(fill))
-        assert not old.present
-        new = registry.hashed(registry.find_checkpoint("a"))
+        assert not old.is_on_disk
+        new = registry.ensure_hashes(registry.find_checkpoint("a"))
         assert (new.identity, new.state) != (old.identity, old.state)
         assert new.sha256 != old.sha256
-        assert made_of != key(path), "what is converted of it is made anew"
+        assert made_of != cache_key(path), "what is converted of it is made anew"
     config = put(path.with_suffix(".yaml"), b"model: {}")
     before = pair[0].refresh()
     put_over(config, b"model: []")
@@ -75,7 +75,10 @@ def test_hashes_of_before_are_used_once_and_then_held_to_their_file(tmp_path: Pa
         rows.execute("INSERT INTO hashes VALUES (?, ?, ?, ?, ?)", kept)
         changed = (str(other), facts.st_size, facts.st_mtime_ns - 1, "c" * 64, "d" * 64)
         rows.execute("INSERT INTO hashes VALUES (?, ?, ?, ?, ?)", changed)
-    files = {f.stem: f for f in scan(Folders.under(tmp_path), HashCache(base)).of(Kind.CHECKPOINT)}
+    files = {
+        f.stem: f
+        for f in scan(Folders.under(tmp_path), HashCache(base)).files_of(ModelKind.CHECKPOINT)
+    }
     assert files["a"].sha256 == "a" * 64, "no gigabyte is read again"
     assert files["b"].sha256 is None
     put_over(path, weights(3))
@@ -94,12 +97,14 @@ def test_a_worker_looks_again_for_news_only(
         put(vae, weights())
         web.refresh()
         worker.catch_up(web.version)
-        assert names(worker, Kind.VAE) == ["a.vae.safetensors"]
+        assert names(worker, ModelKind.VAE) == ["a.vae.safetensors"]
         vae.unlink()
         web.refresh()
         worker.catch_up(web.version)
-        assert names(worker, Kind.VAE) == []
-    web.hashed(put(tmp_path / CHECKPOINTS / "a.safetensors", weights()) and web.find_checkpoint())
+        assert names(worker, ModelKind.VAE) == []
+    web.ensure_hashes(
+        put(tmp_path / CHECKPOINTS / "a.safetensors", weights()) and web.find_checkpoint()
+    )
     worker.catch_up(web.version)
     looks: list[int] = []
     real = worker.refresh
@@ -115,7 +120,7 @@ def test_what_was_not_still_is_looked_at_again(
     web, worker = pair
     for place in ("ESRGAN/a.pth", "hypernetworks/a.pt", "Stable-diffusion/a.vae.pt"):
         pickled(tmp_path / "models" / place)
-    kinds = (Kind.UPSCALER, Kind.HYPERNETWORK, Kind.VAE)
+    kinds = (ModelKind.UPSCALER, ModelKind.HYPERNETWORK, ModelKind.VAE)
     assert worker.refresh().unsettled
     assert [names(web, kind) for kind in kinds] == [[], [], []]
     web.refresh(whole=[(tmp_path / "models/ESRGAN").resolve()])
@@ -128,7 +133,7 @@ def test_what_was_not_still_is_looked_at_again(
     worker.refresh()
     os.utime(fresh, (time.time() - 5,) * 2)
     worker.catch_up(worker.version)
-    assert len(names(worker, Kind.UPSCALER)) == 2, "without news from anybody"
+    assert len(names(worker, ModelKind.UPSCALER)) == 2, "without news from anybody"
 
 
 def test_a_file_that_is_named_is_waited_for(
@@ -136,7 +141,7 @@ def test_a_file_that_is_named_is_waited_for(
 ) -> None:
     assert pair[0].index.unsettled == frozenset()
     pickled(tmp_path / "models/ESRGAN/sharp.pth")
-    assert pair[0].find(Kind.UPSCALER, "sharp").name == "sharp.pth"
+    assert pair[0].find(ModelKind.UPSCALER, "sharp").name == "sharp.pth"
     put(tmp_path / CHECKPOINTS / "a.safetensors", weights())
     assert pair[0].find_chosen("a.safetensors [0123456789]").name == "a.safetensors"
     with pytest.raises(ModelNotFound, match="nowhere"):
@@ -148,5 +153,5 @@ def test_what_lies_in_a_tree_goes_by_its_own_name(tmp_path: Path) -> None:
     (tmp_path / LORAS / "a").symlink_to(tmp_path / LORAS / "b")
     (tmp_path / LORAS / "b/loop").symlink_to(tmp_path / LORAS)
     (tmp_path / LORAS / "self").symlink_to(tmp_path / LORAS / "self")
-    found = scan(Folders.under(tmp_path)).of(Kind.LORA)
+    found = scan(Folders.under(tmp_path)).files_of(ModelKind.LORA)
     assert [file.name for file in found] == ["b/x.safetensors"]

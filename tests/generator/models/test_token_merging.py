@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from generator.models.token_merging import match, merging_tokens
+from generator.models.token_merging import apply_token_merging, match_tokens
 
 SIZE = (4, 6)  # height, width
 
@@ -14,7 +14,7 @@ def tokens(batch: int = 2, channels: int = 8) -> Tensor:
 
 
 def test_the_top_left_of_each_cell_receives() -> None:
-    merging = match(tokens(), *SIZE, 0.5)
+    merging = match_tokens(tokens(), *SIZE, 0.5)
     assert merging is not None
     assert merging.receivers[0, :, 0].tolist() == [0, 2, 4, 12, 14, 16]
     assert merging.merge(tokens()).shape == (2, 12, 8)
@@ -23,7 +23,7 @@ def test_the_top_left_of_each_cell_receives() -> None:
 def test_the_most_alike_are_merged_into_their_mean() -> None:
     x = tokens(1)
     x[0, 7] = 3 * x[0, 2]  # the same direction as receiver 2
-    merging = match(x, *SIZE, 1 / 24)
+    merging = match_tokens(x, *SIZE, 1 / 24)
     assert merging is not None
     assert merging.gone.flatten().tolist() == [7]
     assert merging.receivers[0, merging.into[0, 0, 0], 0] == 2
@@ -33,7 +33,7 @@ def test_the_most_alike_are_merged_into_their_mean() -> None:
 
 def test_every_token_gets_back_what_it_went_into() -> None:
     x = tokens()
-    merging = match(x, *SIZE, 0.5)
+    merging = match_tokens(x, *SIZE, 0.5)
     assert merging is not None
     spread = merging.spread(merging.merge(x))
     stays = merging.stays.expand(-1, -1, 8)
@@ -45,14 +45,14 @@ def test_every_token_gets_back_what_it_went_into() -> None:
 
 def test_what_is_alike_survives_unchanged() -> None:
     x = torch.ones(1, 24, 8)
-    merging = match(x, *SIZE, 0.7)
+    merging = match_tokens(x, *SIZE, 0.7)
     assert merging is not None
     assert torch.equal(merging.spread(merging.merge(x)), x)
 
 
 def test_nothing_is_merged_for_nothing() -> None:
-    assert match(tokens(), *SIZE, 0.0) is None
-    assert match(torch.randn(1, 3, 4), 1, 3, 0.5) is None  # no whole cell
+    assert match_tokens(tokens(), *SIZE, 0.0) is None
+    assert match_tokens(torch.randn(1, 3, 4), 1, 3, 0.5) is None  # no whole cell
 
 
 class Block(nn.Module):
@@ -88,7 +88,7 @@ class Net(nn.Module):
 
 def test_only_the_finest_level_and_only_inside_the_block() -> None:
     net, x = Net(), torch.randn(1, 8, *SIZE)
-    with merging_tokens(net, lambda: 0.5):
+    with apply_token_merging(net, lambda: 0.5):
         assert net(x).shape == (1, 24, 8)
         assert (net.fine.attn1.seen, net.coarse.attn1.seen) == (12, 6)
     net(x)

@@ -61,7 +61,7 @@ def metadata() -> dict[str, str]:
 
 @pytest.fixture
 def registry(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
-    monkeypatch.setattr("generator.models.scan.STILL", 0.0)
+    monkeypatch.setattr("generator.models.scan.SETTLE_SECONDS", 0.0)
     for folder in ("VAE", "Stable-diffusion"):
         (data_dir / "models" / folder).mkdir(parents=True)
     return Registry(Folders.under(data_dir))
@@ -74,8 +74,8 @@ def test_a_vae_by_the_names_of_diffusers(
     registry: Registry, ldm: Tensors, metadata: dict[str, str], prefix: str, conv: bool, old: bool
 ) -> None:
     named = {f"{prefix}{n}": t for n, t in diffusers(ldm, conv, old).items()}
-    save_file(named, registry.folders.made()[2] / "theirs.safetensors", metadata)
-    save_file(ldm, registry.folders.made()[2] / "ours.safetensors", metadata)
+    save_file(named, registry.folders.folders_to_create()[2] / "theirs.safetensors", metadata)
+    save_file(ldm, registry.folders.folders_to_create()[2] / "ours.safetensors", metadata)
     found, wanted = (
         load_vae(registry.find_vae(name), CPU, torch.float32).state_dict()
         for name in ("theirs", "ours")
@@ -87,7 +87,7 @@ def test_a_vae_by_the_names_of_diffusers(
 def test_a_whole_checkpoint_and_pickles_are_taken_as_vae(
     registry: Registry, ldm: Tensors, whole: Tensors, metadata: dict[str, str]
 ) -> None:
-    place = registry.folders.made()[2]
+    place = registry.folders.folders_to_create()[2]
     save_file(whole, place / "whole.safetensors", metadata)
     vae = load_vae(registry.find_vae("whole"), CPU, torch.float32)
     assert torch.equal(vae.decoder.conv_in.weight, ldm["decoder.conv_in.weight"].float())
@@ -104,7 +104,7 @@ def test_a_whole_checkpoint_and_pickles_are_taken_as_vae(
 def test_a_folder_of_diffusers_is_called_by_its_name(registry: Registry, ldm: Tensors) -> None:
     weights = diffusers(ldm, conv=False, old=False)
     for name, groups in (("sd-vae-ft-mse", 8), ("other", 16)):
-        folder = registry.folders.made()[2] / name
+        folder = registry.folders.folders_to_create()[2] / name
         folder.mkdir()
         save_file(weights, folder / "diffusion_pytorch_model.safetensors")
         save_file(weights, folder / "diffusion_pytorch_model.fp16.safetensors")
@@ -125,7 +125,7 @@ def test_a_vae_of_another_kind_is_refused_by_name(registry: Registry, ldm: Tenso
         "post_quant_conv.weight": torch.zeros(16, 16, 1, 1),
         "decoder.conv_in.weight": torch.zeros(96, 16, 3, 3),
     }
-    save_file(wide, registry.folders.made()[2] / "flux.safetensors")
+    save_file(wide, registry.folders.folders_to_create()[2] / "flux.safetensors")
     with pytest.raises(WrongArchitecture, match=r"flux\.safetensors.*latents have 16 channels"):
         load_vae(registry.find_vae("flux"), CPU, torch.float32)
 
@@ -136,7 +136,7 @@ def test_a_checkpoint_without_a_whole_vae_is_loaded(
 ) -> None:
     left = {n: t for n, t in whole.items() if not n.startswith(VAE) or kept == "a part"}
     left.pop(f"{VAE}decoder.conv_in.weight", None)
-    save_file(left, registry.folders.made()[0] / "bare.safetensors", metadata)
+    save_file(left, registry.folders.folders_to_create()[0] / "bare.safetensors", metadata)
     found = load_checkpoint(registry.find_checkpoint("bare"), CPU, torch.float32)
     assert found.own_vae is None
     with pytest.raises(ModelUnreadable, match=r"bare\.vae\.safetensors.*sd_vae"):
@@ -144,7 +144,7 @@ def test_a_checkpoint_without_a_whole_vae_is_loaded(
 
 
 def test_the_vae_of_the_own_name_goes_before_longer_ones(registry: Registry, ldm: Tensors) -> None:
-    place = registry.folders.made()[0]
+    place = registry.folders.folders_to_create()[0]
     for name in ("sd.safetensors", "sd-2.vae.safetensors", "sd.vae.safetensors"):
         save_file(ldm, place / name)
     near = registry.vae_for(registry.find_checkpoint("sd"))

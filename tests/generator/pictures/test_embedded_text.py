@@ -8,9 +8,9 @@ import pytest
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
+from generator.pictures.base64_images import open_header
 from generator.pictures.embedded_text import LONGEST, other_texts, read_infotext
 from generator.pictures.other_programs import infotext_of_json
-from generator.pictures.reading import open_header
 from tests.generator.pictures.kinds_of_pictures import COLOURS, file
 
 TEXT = "a café, 猫 🐈\nNegative prompt: dog\nSteps: 7, Sampler: Euler a, CFG scale: 5, Seed: 42"

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from generator.pictures.grid import grid, row_count
+from generator.pictures.grid import compose_grid, row_count
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,14 @@ def test_rows_may_be_told() -> None:
 
 def test_pictures_stand_in_reading_order_on_white() -> None:
     colours = ["#ff0000", "#00ff00", "#0000ff"]
-    sheet = grid([Image.new("RGB", (8, 8), colour) for colour in colours])
+    sheet = compose_grid([Image.new("RGB", (8, 8), colour) for colour in colours])
     assert sheet.size == (16, 16)
     corners = [sheet.getpixel(at) for at in ((0, 0), (8, 0), (0, 8), (8, 8))]
     assert corners == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
 
 
 def test_a_smaller_picture_stands_in_the_middle_of_its_cell() -> None:
-    sheet = grid([Image.new("RGB", (8, 8), "#000000"), Image.new("RGB", (4, 4), "#ff0000")])
+    sheet = compose_grid([Image.new("RGB", (8, 8), "#000000"), Image.new("RGB", (4, 4), "#ff0000")])
     assert sheet.size == (16, 8)
     assert sheet.getpixel((9, 4)) == (255, 255, 255)
     assert sheet.getpixel((10, 2)) == sheet.getpixel((13, 5)) == (255, 0, 0)

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.pictures.infotext import quote, write
-from generator.pictures.infotext_reading import read, take_apart, with_network_tags
-from generator.prompt.grammar import attention
+from generator.pictures.infotext import quote_value, write_infotext
+from generator.pictures.infotext_parser import add_network_tags, parse_infotext, read_parameters
+from generator.prompt.grammar import parse_attention
 from generator.prompt.styles import Style, read_styles
-from tests.waiting import quick
+from tests.wait import assert_quick
 
 
 def test_the_layout_is_the_contracts() -> None:
-    text = write(
+    text = write_infotext(
         "a cat",
         "dog",
         {
@@ -36,11 +36,11 @@ def test_the_layout_is_the_contracts() -> None:
 
 
 def test_no_negative_prompt_leaves_no_line() -> None:
-    assert write("a cat", "", {"Steps": 1}) == "a cat\nSteps: 1"
+    assert write_infotext("a cat", "", {"Steps": 1}) == "a cat\nSteps: 1"
 
 
 def test_a_key_that_is_its_value_stands_alone() -> None:
-    assert write("", "", {"Steps": 1, "Wow": "Wow"}) == "Steps: 1, Wow"
+    assert write_infotext("", "", {"Steps": 1, "Wow": "Wow"}) == "Steps: 1, Wow"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_key_that_is_its_value_stands_alone() -> None:
     [("plain", "plain"), (7.0, "7.0"), ("a, b", '"a, b"'), ('é:"\n', '"é:\\"\\n"')],
 )
 def test_quoting(value: object, quoted: str) -> None:
-    assert quote(value) == quoted
+    assert quote_value(value) == quoted
 
 
 @given(
@@ -62,18 +62,18 @@ def test_a_quoted_value_is_read_back(value: str) -> None:
     value = value.strip()
     if not value or '"' in value[:1]:
         return
-    text = write("p", "", {"Steps": 1, "Seed": 2, "Size": "8x8", "Odd": value})
-    assert take_apart(text).parameters.get("Odd", value) == value
+    text = write_infotext("p", "", {"Steps": 1, "Seed": 2, "Size": "8x8", "Odd": value})
+    assert parse_infotext(text).parameters.get("Odd", value) == value
 
 
 def test_a_last_line_of_few_entries_belongs_to_the_prompt() -> None:
-    written = take_apart("a cat\nlook: here, and: there")
+    written = parse_infotext("a cat\nlook: here, and: there")
     assert written.prompt == "a cat\nlook: here, and: there"
     assert written.parameters == {}
 
 
 def test_nothing_is_read_from_nothing() -> None:
-    found = read("", lambda _: False)
+    found = read_parameters("", lambda _: False)
     assert found["Prompt"] == ""
     assert found["Clip skip"] == "1"
 
@@ -83,12 +83,12 @@ def test_reads_what_the_reference_read(goldens: Path) -> None:
     styles = read_styles([goldens / "checkpoint" / "styles.csv"]).values()
     assert len(cases) > 200
     for text, wanted in cases:
-        assert read(text, emphasised, styles) == wanted
+        assert read_parameters(text, emphasised, styles) == wanted
 
 
 def emphasised(prompt: str) -> bool:
     """Whether any part of a prompt weighs more or less."""
-    return any(segment.weight != 1 and not segment.is_break for segment in attention(prompt))
+    return any(segment.weight != 1 and not segment.is_break for segment in parse_attention(prompt))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def emphasised(prompt: str) -> bool:
 )
 def test_old_versions_are_read_with_their_ways(version: str, keys: set[str]) -> None:
     text = f"[a:b:5]\nSteps: 20, Sampler: DDIM, Refiner: x, Version: {version}"
-    found = read(text, lambda _: False)
+    found = read_parameters(text, lambda _: False)
     ways = {"Old prompt editing timelines", "Pad conds v0", "Downcast alphas_cumprod"}
     assert {key for key in ways if key in found} == keys
     by_steps = found["Refiner switch by sampling steps"]
@@ -117,7 +117,7 @@ def test_styles_are_read_as_the_option_says() -> None:
     text = "a cat, oil painting\nSteps: 1, Seed: 2, CFG scale: 3"
 
     def told(way: str, prompt: str = text) -> tuple[object, object]:
-        found = read(prompt, lambda _: False, styles, way)
+        found = read_parameters(prompt, lambda _: False, styles, way)
         return found["Prompt"], found.get("Styles array")
 
     assert told("Apply if any") == told("Apply") == ("a cat", ["oil"])
@@ -129,8 +129,8 @@ def test_styles_are_read_as_the_option_says() -> None:
 
 def test_old_ways_can_be_left_alone() -> None:
     text = "[a:b:5]\nSteps: 20, Sampler: DDIM, Version: v1.4.0"
-    assert "Pad conds v0" in read(text, lambda _: False)
-    assert "Pad conds v0" not in read(text, lambda _: False, old_ways=False)
+    assert "Pad conds v0" in read_parameters(text, lambda _: False)
+    assert "Pad conds v0" not in read_parameters(text, lambda _: False, backcompat=False)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_old_ways_can_be_left_alone() -> None:
 )
 def test_the_old_hires_fix(first: str, size: tuple[int, int]) -> None:
     text = f"a cat\nSteps: 20, Seed: 1, Size: 1024x1024, First pass size: {first}"
-    found = read(text, lambda _: False)
+    found = read_parameters(text, lambda _: False)
     assert (found["Size-1"], found["Size-2"]) == size
     assert (found["Hires resize-1"], found["Hires resize-2"]) == (1024, 1024)
 
@@ -149,7 +149,7 @@ def test_networks_of_the_old_extension_become_tags() -> None:
         "AddNet Model 1: ink(0123abcd), AddNet Weight A 1: 0.8, AddNet Module 2: LoRA, "
         "AddNet Model 2: oil(89abcdef)"
     )
-    found = with_network_tags(read(text, lambda _: False))
+    found = add_network_tags(read_parameters(text, lambda _: False))
     assert found["Prompt"] == "a cat\n<lora:ink:0.8><lora:oil:1.0>"
 
 
@@ -166,16 +166,18 @@ def test_what_is_written_is_read_back(prompt: str, negative: str, told: dict[str
     prompt, negative = prompt.strip(), negative.strip()
     if prompt.startswith("Negative prompt:") or negative.startswith("Negative prompt:"):
         return
-    found = take_apart(write(prompt, negative, told))
+    found = parse_infotext(write_infotext(prompt, negative, told))
     assert (found.prompt, found.negative_prompt, dict(found.parameters)) == (prompt, negative, told)
 
 
 @pytest.mark.parametrize("part", ["a", "a b-", " ", "a: b", 'ab: "', '"', '\\"', "\t \t", ":"])
 def test_reading_takes_time_in_proportion(part: str) -> None:
-    quick(lambda: take_apart(part * (200_000 // len(part))), 5)  # squared it would be minutes
+    assert_quick(
+        lambda: parse_infotext(part * (200_000 // len(part))), 5
+    )  # squared it would be minutes
 
 
 @pytest.mark.parametrize("text", ['"quoted"', '"a" and "b"', '"', '""', 'say "hi"', '"a, b"'])
 def test_quotes_come_back(text: str) -> None:
-    written = write("a cat", "", {"Steps": 1, "Hires prompt": text, "Seed": 2})
-    assert take_apart(written).parameters["Hires prompt"] == text
+    written = write_infotext("a cat", "", {"Steps": 1, "Hires prompt": text, "Seed": 2})
+    assert parse_infotext(written).parameters["Hires prompt"] == text

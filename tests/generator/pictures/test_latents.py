@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.errors import NotANumber
-from generator.pictures.latents import approximate, decode, to_image
+from generator.pictures.latents import decode_latents, fit_approximation, to_image
 
 
 @dataclass
@@ -45,28 +45,28 @@ def test_channels_are_truncated_not_rounded() -> None:
 
 def test_pictures_are_decoded_one_at_a_time() -> None:
     vae = LinearVae()
-    images = list(decode(vae, torch.zeros(3, 4, 2, 5)))
+    images = list(decode_latents(vae, torch.zeros(3, 4, 2, 5)))
     assert [image.size for image in images] == [(40, 16)] * 3
     assert vae.calls == 3
 
 
 def test_a_vae_that_overflows_turns_to_full_precision() -> None:
     vae = LinearVae(overflows=True, dtype=torch.float16)
-    (image,) = decode(vae, torch.zeros(1, 4, 2, 2))
+    (image,) = decode_latents(vae, torch.zeros(1, 4, 2, 2))
     assert vae.dtype == torch.float32
     assert image.getpixel((0, 0)) == (133, 133, 133)
 
 
 def test_nan_in_full_precision_is_an_error() -> None:
     with pytest.raises(NotANumber, match=r"NaNs was produced in VAE"):
-        list(decode(LinearVae(), torch.full((1, 4, 2, 2), torch.nan)))
+        list(decode_latents(LinearVae(), torch.full((1, 4, 2, 2), torch.nan)))
 
 
 def test_the_preview_finds_the_colours_of_a_linear_vae() -> None:
     vae = LinearVae()
     latent = torch.randn(1, 4, 3, 5, generator=torch.Generator().manual_seed(3))
-    (picture,) = decode(vae, latent)
-    preview = approximate(vae).picture(latent[0])
+    (picture,) = decode_latents(vae, latent)
+    preview = fit_approximation(vae).to_picture(latent[0])
     assert preview.size == (5, 3)
     small = np.asarray(picture)[::8, ::8].astype(int)
     assert abs(np.asarray(preview).astype(int) - small).max() <= 1

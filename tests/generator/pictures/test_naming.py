@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.pictures.naming import LONGEST_NAME, TOKENS, Facts, NamingRules, render
+from generator.pictures.file_names import (
+    LONGEST_NAME,
+    TOKENS,
+    FileNameFacts,
+    NamingRules,
+    render_pattern,
+)
 
-FACTS = Facts(
+FACTS = FileNameFacts(
     seed=9,
     now=datetime(2024, 7, 27, 13, 5, 59, tzinfo=UTC),
     first_seed=7,
@@ -85,7 +91,7 @@ def sha(text: str) -> str:
     ],
 )
 def test_tokens(pattern: str, name: str) -> None:
-    assert render(pattern, FACTS) == name
+    assert render_pattern(pattern, FACTS) == name
 
 
 @pytest.mark.parametrize("token", ["batch_number", "generation_number", "seed_last", "denoising"])
@@ -93,12 +99,14 @@ def test_what_does_not_apply_vanishes_with_the_text_before_it(token: str) -> Non
     alone = replace(
         FACTS, batch_number=None, generation_number=None, last_seed=None, denoising=None
     )
-    assert render(f"[seed]-n[{token}] end", alone) == "9 end"
+    assert render_pattern(f"[seed]-n[{token}] end", alone) == "9 end"
 
 
 def test_a_prompt_without_words_and_a_sampler_of_its_own_schedule() -> None:
     bare = replace(FACTS, prompt="(())", schedule="Automatic", styles=())
-    assert render("[prompt_words] [sampler_scheduler] [styles]", bare) == "empty DPM++ 2M None"
+    assert (
+        render_pattern("[prompt_words] [sampler_scheduler] [styles]", bare) == "empty DPM++ 2M None"
+    )
 
 
 def test_the_usual_names() -> None:
@@ -120,7 +128,7 @@ def test_folders_lie_in_one_another() -> None:
 
 def test_long_prompts_are_cut() -> None:
     long = replace(FACTS, prompt="猫" * 500)
-    assert render("[prompt]", long) == "猫" * 128
+    assert render_pattern("[prompt]", long) == "猫" * 128
     assert NamingRules("[prompt]").stem(long) == "猫" * (LONGEST_NAME // 3)
 
 

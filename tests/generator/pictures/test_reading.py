@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from generator.errors import BadRequest
+from generator.pictures.base64_images import flatten_onto, open_picture, read_base64
 from generator.pictures.masks import read_mask
-from generator.pictures.reading import flat, open_picture, read_base64
 from tests.generator.pictures.kinds_of_pictures import (
     COLOURED,
     COLOURS,
@@ -47,7 +47,7 @@ def test_what_is_transparent_shows_the_background(kind: str) -> None:
     assert found.mode == "RGBA"
     alpha = np.asarray(found)[..., 3]
     assert alpha.min() == 0
-    red = np.asarray(flat(found, "#ff0000"))
+    red = np.asarray(flatten_onto(found, "#ff0000"))
     assert (red[alpha == 0] == [255, 0, 0]).all()
     assert read_mask(found).getextrema()[0] == 0
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from generator.pictures.resizing import (
+from generator.pictures.resize import (
     CROP,
     FILL,
     JUST_RESIZE,

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from generator.errors import BadRequest, CannotSave
+from generator.pictures.base64_images import open_header, open_picture
 from generator.pictures.embedded_text import read_infotext
-from generator.pictures.reading import open_header, open_picture
-from generator.pictures.saving import encode, save
+from generator.pictures.picture_files import encode_picture, write_picture_file
 
 
 @pytest.fixture
@@ -19,26 +19,28 @@ def picture() -> Image.Image:
 @pytest.mark.parametrize("format", ["png", "jpg", "jpeg", "webp", "PNG"])
 @pytest.mark.parametrize("text", ["a cat\nSteps: 20, Size: 8x8", "красный дом, 红房子", ""])
 def test_text_survives_every_container(picture: Image.Image, format: str, text: str) -> None:
-    assert read_infotext(open_picture(encode(picture, format, text))) == text
+    assert read_infotext(open_picture(encode_picture(picture, format, text))) == text
 
 
 def test_a_picture_without_text_has_none(picture: Image.Image) -> None:
-    found = open_picture(encode(picture, "png", None))
+    found = open_picture(encode_picture(picture, "png", None))
     assert "parameters" not in found.info
     assert read_infotext(found) == ""
 
 
 def test_png_is_lossless(picture: Image.Image) -> None:
-    assert open_picture(encode(picture, "png", "x")).tobytes() == picture.tobytes()
+    assert open_picture(encode_picture(picture, "png", "x")).tobytes() == picture.tobytes()
 
 
 def test_quality_shrinks_a_jpeg(picture: Image.Image) -> None:
-    assert len(encode(picture, "jpg", quality=20)) < len(encode(picture, "jpg", quality=95))
+    assert len(encode_picture(picture, "jpg", quality=20)) < len(
+        encode_picture(picture, "jpg", quality=95)
+    )
 
 
 def test_an_unknown_format_is_refused(picture: Image.Image) -> None:
     with pytest.raises(BadRequest, match=r"Invalid image format.*avif"):
-        encode(picture, "avif")
+        encode_picture(picture, "avif")
 
 
 def test_bytes_that_are_no_picture_are_refused() -> None:
@@ -56,14 +58,14 @@ def test_bytes_that_are_no_picture_are_refused() -> None:
     ],
 )
 def test_what_a_format_cannot_hold_is_a_png(format: str, side: int, made: str) -> None:
-    data = encode(Image.new("L", (side, 1)), format, "Steps: 1")
+    data = encode_picture(Image.new("L", (side, 1)), format, "Steps: 1")
     assert open_header(data).format == made
 
 
 def test_save_makes_the_folder_and_leaves_only_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "0.png"
-    save(path, b"first")
-    save(path, b"second")
+    write_picture_file(path, b"first")
+    write_picture_file(path, b"second")
     assert path.read_bytes() == b"second"
     assert [child.name for child in path.parent.iterdir()] == ["0.png"]
 
@@ -71,7 +73,7 @@ def test_save_makes_the_folder_and_leaves_only_the_file(tmp_path: Path) -> None:
 def test_a_save_that_fails_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "taken.png").mkdir()
     with pytest.raises(CannotSave, match=r"taken.png could not be saved"):
-        save(tmp_path / "taken.png", b"data")
+        write_picture_file(tmp_path / "taken.png", b"data")
     assert [child.name for child in tmp_path.iterdir()] == ["taken.png"]
 
 
@@ -81,5 +83,5 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(CannotSave, match=r"No space left"):
-        save(tmp_path / "0.png", b"data")
+        write_picture_file(tmp_path / "0.png", b"data")
     assert not list(tmp_path.iterdir())

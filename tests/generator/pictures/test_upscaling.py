@@ -13,10 +13,10 @@ from generator.errors import BadRequest, ModelUnreadable
 from generator.extras import enlarge_all
 from generator.models import torchvision_ops
 from generator.models.registry import Folders, Registry
-from generator.pictures.reading import write_base64
-from generator.pictures.tiles import Tiling
-from generator.pictures.upscaler_names import find_upscaler, known_upscalers, label
-from generator.pictures.upscaling import Upscalers
+from generator.pictures.base64_images import write_base64
+from generator.pictures.tiles import TileOptions
+from generator.pictures.upscaler_names import find_upscaler, known_upscalers, label_of
+from generator.pictures.upscalers import Upscalers
 from generator.request import ExtrasRequest
 
 
@@ -95,8 +95,8 @@ def test_a_network_from_a_file(tmp_path: Path, folder: Path, wrapping: str, suff
 def test_tiles_leave_no_seams(tmp_path: Path, folder: Path) -> None:
     save_file({k: v.contiguous() for k, v in network().items()}, folder / "tiny.safetensors")
     own = upscalers(tmp_path)
-    whole = np.asarray(own.enlarge(gradient(96, 64), "tiny", 4, Tiling(0)), np.float64)
-    tiled = np.asarray(own.enlarge(gradient(96, 64), "tiny", 4, Tiling(40, 16)), np.float64)
+    whole = np.asarray(own.enlarge(gradient(96, 64), "tiny", 4, TileOptions(0)), np.float64)
+    tiled = np.asarray(own.enlarge(gradient(96, 64), "tiny", 4, TileOptions(40, 16)), np.float64)
     assert whole.shape == tiled.shape == (256, 384, 3)
     assert np.abs(whole - tiled).mean() < 1
 
@@ -159,7 +159,7 @@ def test_a_published_file_answers_to_its_known_name(tmp_path: Path, folder: Path
     registry = Registry(Folders.under(tmp_path))
     for name in ("R-ESRGAN 4x+", "r-esrgan 4x+", "RealESRGAN_x4plus"):
         file = find_upscaler(registry, name)
-        assert (file.stem, label(file)) == ("RealESRGAN_x4plus", "R-ESRGAN 4x+")
+        assert (file.stem, label_of(file)) == ("RealESRGAN_x4plus", "R-ESRGAN 4x+")
     names = ("None", "Lanczos", "Nearest", "Apple", "R-ESRGAN 4x+", "zebra")
     assert known_upscalers(registry) == names
 

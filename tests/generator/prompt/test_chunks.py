@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generator.prompt.chunks import SIZE, Counting, Trigger, layout, token_count
+from generator.prompt.chunks import (
+    CHUNK_TOKENS,
+    TokenCountOptions,
+    Trigger,
+    layout_chunks,
+    token_count,
+)
 from generator.prompt.tokenizer import END, START, Tokenizer, clip_tokenizer
 
 COMMA = 267
@@ -23,12 +29,12 @@ def test_layouts_equal_the_recorded_ones(goldens: Path, tokenizer: Tokenizer) ->
     sizes = {"tinyemb": 3, "tinyembpt": 2}
     triggers = [Trigger(n, tuple(tokenizer.encode(n)), size) for n, size in sizes.items()]
     for text, wanted in recorded.items():
-        found = layout(text, tokenizer, triggers=triggers)
+        found = layout_chunks(text, tokenizer, triggers=triggers)
         assert found.count == wanted["count"], text
         for chunk, other in zip(found.chunks, wanted["chunks"], strict=True):
             assert list(chunk.tokens) == other["tokens"], text
             assert list(chunk.weights) == other["multipliers"], text
-            assert [[p.offset, p.name] for p in chunk.placed] == other["fixes"], text
+            assert [[p.offset, p.name] for p in chunk.embeddings] == other["fixes"], text
 
 
 def test_known_words(tokenizer: Tokenizer) -> None:
@@ -46,27 +52,27 @@ def test_any_text_has_tokens(tokenizer: Tokenizer, text: str) -> None:
 @given(st.text(alphabet="abc ,()BREAK", max_size=400), st.integers(0, 40))
 @settings(max_examples=80, deadline=None)
 def test_chunks_are_whole_and_lose_nothing(tokenizer: Tokenizer, text: str, backtrack: int) -> None:
-    found = layout(text, tokenizer, backtrack, parse=False)
+    found = layout_chunks(text, tokenizer, backtrack, parse=False)
     kept = [t for chunk in found.chunks for t in chunk.tokens if t not in (START, END)]
     assert kept == tokenizer.encode(text)
     for chunk in found.chunks:
-        assert len(chunk.tokens) == len(chunk.weights) == SIZE + 2
+        assert len(chunk.tokens) == len(chunk.weights) == CHUNK_TOKENS + 2
         assert chunk.tokens[0] == START
         assert chunk.tokens[-1] == END
 
 
 def test_a_full_chunk_breaks_after_a_near_comma(tokenizer: Tokenizer) -> None:
     text = "cat " * 70 + ", " + "dog " * 10
-    assert layout(text, tokenizer, 20).chunks[0].tokens[71] == COMMA
-    assert layout(text, tokenizer, 20).chunks[0].tokens[72] == END
-    assert layout(text, tokenizer, 0).chunks[0].tokens[72] != END
+    assert layout_chunks(text, tokenizer, 20).chunks[0].tokens[71] == COMMA
+    assert layout_chunks(text, tokenizer, 20).chunks[0].tokens[72] == END
+    assert layout_chunks(text, tokenizer, 0).chunks[0].tokens[72] != END
 
 
 def test_an_inversion_is_never_split(tokenizer: Tokenizer) -> None:
     trigger = Trigger("zzyzx", tuple(tokenizer.encode("zzyzx")), 8)
-    first, second = layout("cat " * 70 + "zzyzx", tokenizer, triggers=[trigger]).chunks
-    assert not first.placed
-    assert second.placed[0].offset == 0
+    first, second = layout_chunks("cat " * 70 + "zzyzx", tokenizer, triggers=[trigger]).chunks
+    assert not first.embeddings
+    assert second.embeddings[0].offset == 0
 
 
 def test_token_count_takes_the_longest_variant(tokenizer: Tokenizer) -> None:
@@ -79,5 +85,5 @@ def test_token_count_takes_the_longest_variant(tokenizer: Tokenizer) -> None:
 def test_token_count_reads_a_negative_prompt_as_it_is_drawn(tokenizer: Tokenizer) -> None:
     assert token_count("a AND b", tokenizer, negative=True) == (3, 75)
     assert token_count("<lora:x:1>", tokenizer, negative=True)[0] > 3
-    assert token_count("a # b", tokenizer, Counting(comments=False)) == (3, 75)
-    assert token_count("(a:1.2)", tokenizer, Counting(parse=False))[0] > 1
+    assert token_count("a # b", tokenizer, TokenCountOptions(comments=False)) == (3, 75)
+    assert token_count("(a:1.2)", tokenizer, TokenCountOptions(parse=False))[0] > 1

@@ -17,10 +17,10 @@ from generator.prompt.conditioning import (
     EncoderOptions,
     PromptEncoder,
     TextualInversion,
-    emphasise,
+    apply_emphasis,
     encode_prompts,
 )
-from generator.prompt.grammar import Timing, extra_networks
+from generator.prompt.grammar import Timing, parse_extra_networks
 from generator.prompt.tokenizer import Tokenizer, clip_tokenizer
 
 RECORDED = (
@@ -102,7 +102,7 @@ def test_encodings_equal_the_recorded(
 ) -> None:
     body = json.loads((goldens / "cases" / f"{name}.request.json").read_text())["body"]
     encoder = PromptEncoder(recorded_encoder, tokenizer, options_of(goldens, body), inversions)
-    prompt, _ = extra_networks(body["prompt"])
+    prompt, _ = parse_extra_networks(body["prompt"])
     found = encode_prompts(encoder, [prompt], [body["negative_prompt"]], Timing(body["steps"]))
     with np.load(goldens / "trace" / f"{name}.npz") as trace:
         wanted = {key: trace[key][0] for key in ("text_cond_0", "text_uncond_0")}
@@ -129,9 +129,9 @@ def test_emphasis_modes() -> None:
     hidden = torch.rand(1, 77, 8) + 0.5
     weights = torch.ones(1, 77)
     weights[0, 3] = 1.5
-    assert torch.equal(emphasise(hidden, weights, "Ignore"), hidden)
-    assert torch.equal(emphasise(hidden, weights, "No norm")[0, 3], hidden[0, 3] * 1.5)
-    assert float(emphasise(hidden, weights, "Original").mean()) == pytest.approx(
+    assert torch.equal(apply_emphasis(hidden, weights, "Ignore"), hidden)
+    assert torch.equal(apply_emphasis(hidden, weights, "No norm")[0, 3], hidden[0, 3] * 1.5)
+    assert float(apply_emphasis(hidden, weights, "Original").mean()) == pytest.approx(
         float(hidden.mean())
     )
 
@@ -169,4 +169,4 @@ def test_an_inversion_takes_the_place_of_its_name(
     word = TextualInversion("zzyzx", small.get_input_embeddings().weight[[2368]].detach())
     encoder = PromptEncoder(small, tokenizer, inversions=[word])
     assert torch.allclose(encoder.encode(["a zzyzx"]), encoder.encode(["a cat"]), atol=1e-6)
-    assert set(encoder.used) == {"zzyzx"}
+    assert set(encoder.used_embeddings) == {"zzyzx"}

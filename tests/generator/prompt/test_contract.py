@@ -11,16 +11,22 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from generator.extra_networks import Strengths, read_strengths
-from generator.prompt.chunks import SIZE, Counting, Trigger, layout, token_count
+from generator.extra_networks import LoraStrengths, read_strengths
+from generator.prompt.chunks import (
+    CHUNK_TOKENS,
+    TokenCountOptions,
+    Trigger,
+    layout_chunks,
+    token_count,
+)
 from generator.prompt.grammar import (
     Segment,
     Timing,
-    attention,
-    extra_networks,
-    schedule,
+    parse_attention,
+    parse_extra_networks,
+    schedule_prompt,
     split_and,
-    without_comments,
+    strip_comments,
 )
 from generator.prompt.styles import apply_styles
 from generator.prompt.tokenizer import Tokenizer, clip_tokenizer
@@ -93,7 +99,7 @@ def same(found: list[tuple[str, float]], wanted: list[tuple[str, float]]) -> boo
 @given(st.lists(PARTS, max_size=4))
 @FEW
 def test_nested_brackets_multiply_letter_by_letter(parts: list[Any]) -> None:
-    found = attention("".join(map(written, parts)))
+    found = parse_attention("".join(map(written, parts)))
     assert same(spelled(found), [pair for part in parts for pair in letters(part)])
     assert all(a.weight != b.weight for a, b in pairwise(found))
 
@@ -103,45 +109,45 @@ def test_nested_brackets_multiply_letter_by_letter(parts: list[Any]) -> None:
 def test_a_bracket_left_open_reaches_to_the_end(
     before: str, part: Any, bracket: tuple[str, float]
 ) -> None:
-    found = attention(before + bracket[0] + written(part))
+    found = parse_attention(before + bracket[0] + written(part))
     assert same(spelled(found), letters(before) + letters(part, bracket[1]))
 
 
 @given(WORDS, st.sampled_from([")", "]", ":1.2)", ":", ":1.2"]), WORDS)
 @FEW
 def test_a_mark_that_closes_nothing_is_text(before: str, mark: str, after: str) -> None:
-    assert attention(before + mark + after) == (Segment(before + mark + after, 1.0),)
+    assert parse_attention(before + mark + after) == (Segment(before + mark + after, 1.0),)
 
 
 @given(st.text(alphabet="ab()[]\\", max_size=20))
 @FEW
 def test_escaped_text_is_itself(text: str) -> None:
     escaped = "".join(ESCAPES.get(letter, letter) for letter in text)
-    assert attention(escaped) == (Segment(text, 1.0),)
+    assert parse_attention(escaped) == (Segment(text, 1.0),)
 
 
 @given(WORDS, st.sampled_from("abc ,.<>{}"))
 @FEW
 def test_a_backslash_before_anything_else_vanishes(text: str, letter: str) -> None:
-    assert attention(f"{text}\\{letter}") == (Segment(text + letter, 1.0),)
+    assert parse_attention(f"{text}\\{letter}") == (Segment(text + letter, 1.0),)
 
 
 @given(st.lists(st.text(alphabet="abc,.", max_size=5), min_size=1, max_size=4), st.text(" \n"))
 @FEW
 def test_break_stands_alone_and_takes_the_blanks_around_it(runs: list[str], blank: str) -> None:
-    found = attention(f"{blank} BREAK\n{blank}".join(runs))
+    found = parse_attention(f"{blank} BREAK\n{blank}".join(runs))
     assert [s.text for s in found if s.is_break] == ["BREAK"] * (len(runs) - 1)
     assert [s.text for s in found if not s.is_break] == runs
 
 
 @pytest.mark.parametrize("text", ["BREAKs", "xBREAK", "break", "Break", "BREAK_"])
 def test_break_is_an_upper_case_word(text: str) -> None:
-    assert not any(segment.is_break for segment in attention(text))
+    assert not any(segment.is_break for segment in parse_attention(text))
 
 
 def test_without_emphasis_all_is_text(tokenizer: Tokenizer) -> None:
     text = "(a:1.3) BREAK [b]"
-    (chunk,) = layout(text, tokenizer, parse=False).chunks
+    (chunk,) = layout_chunks(text, tokenizer, parse=False).chunks
     ids = tokenizer.encode(text)
     assert list(chunk.tokens[1 : len(ids) + 1]) == ids
     assert set(chunk.weights) == {1.0}
@@ -228,7 +234,7 @@ def meant(nodes: Sequence[Any], step: int, steps: int, first: int | None, old: b
 def test_each_step_shows_what_its_tree_means(
     nodes: list[Any], blank: str, steps: int, first: int | None, old: bool
 ) -> None:
-    entries = schedule(source(nodes, blank), Timing(steps, first, old))
+    entries = schedule_prompt(source(nodes, blank), Timing(steps, first, old))
     assert entries[-1].end == steps
     start = 1
     for entry in entries:
@@ -242,8 +248,8 @@ def test_each_step_shows_what_its_tree_means(
 @FEW
 def test_emphasis_passes_through_an_edit(nodes: list[Any], opening: str) -> None:
     closing = {"(": ":1.3)", "[": "]"}[opening]
-    bare = schedule(source(nodes), Timing(10))
-    found = schedule(f"{opening}{source(nodes)}{closing}", Timing(10))
+    bare = schedule_prompt(source(nodes), Timing(10))
+    found = schedule_prompt(f"{opening}{source(nodes)}{closing}", Timing(10))
     assert [entry.end for entry in found] == [entry.end for entry in bare]
     assert [entry.text for entry in found] == [f"{opening}{e.text}{closing}" for e in bare]
 
@@ -252,7 +258,7 @@ def test_emphasis_passes_through_an_edit(nodes: list[Any], opening: str) -> None
 @FEW
 def test_what_does_not_parse_is_one_literal_text(before: str, after: str, broken: str) -> None:
     text = before + broken if broken.endswith("\\") else before + broken + after
-    entries = schedule(text, Timing(10))
+    entries = schedule_prompt(text, Timing(10))
     assert [entry.text for entry in entries] == [text]
 
 
@@ -290,29 +296,29 @@ def test_and_is_an_upper_case_word(text: str) -> None:
 @FEW
 def test_tags_go_and_leave_their_surroundings(pieces: list[tuple[str, str, str]]) -> None:
     prompt = "".join(f"{text}<{kind}:{name}:0.5>" for text, kind, name in pieces)
-    left, tags = extra_networks(prompt)
+    left, tags = parse_extra_networks(prompt)
     assert left == "".join(text for text, _, _ in pieces)
-    assert [(tag.kind, tag.positional[0]) for tag in tags] == [
+    assert [(tag.kind, tag.positional_arguments[0]) for tag in tags] == [
         (kind, name) for _, kind, name in pieces
     ]
 
 
 @pytest.mark.parametrize("text", ["<>", "<lora>", "<lora:>", "< lora:x>", "a < b : c", "<lo ra:x>"])
 def test_what_is_no_tag_stays(text: str) -> None:
-    assert extra_networks(text) == (text, ())
+    assert parse_extra_networks(text) == (text, ())
 
 
 @pytest.mark.parametrize(
     ("tag", "wanted"),
     [
-        ("<lora:x>", Strengths(1.0, 1.0)),
-        ("<lora:x:0.5>", Strengths(0.5, 0.5)),
-        ("<lora:x:0.5:0.7>", Strengths(0.5, 0.7)),
-        ("<lora:x:0.5:0.7:4>", Strengths(0.5, 0.7, 4)),
-        ("<lora:x:te=0.2>", Strengths(0.2, 0.2)),
-        ("<lora:x:0.5:unet=0>", Strengths(0.5, 0.0)),
-        ("<lora:x:unet=0.3:dyn=8>", Strengths(1.0, 0.3, 8)),
-        ("<lora:x:-1>", Strengths(-1.0, -1.0)),
+        ("<lora:x>", LoraStrengths(1.0, 1.0)),
+        ("<lora:x:0.5>", LoraStrengths(0.5, 0.5)),
+        ("<lora:x:0.5:0.7>", LoraStrengths(0.5, 0.7)),
+        ("<lora:x:0.5:0.7:4>", LoraStrengths(0.5, 0.7, 4)),
+        ("<lora:x:te=0.2>", LoraStrengths(0.2, 0.2)),
+        ("<lora:x:0.5:unet=0>", LoraStrengths(0.5, 0.0)),
+        ("<lora:x:unet=0.3:dyn=8>", LoraStrengths(1.0, 0.3, 8)),
+        ("<lora:x:-1>", LoraStrengths(-1.0, -1.0)),
         ("<lora:x:words>", None),
         ("<lora:x:0,5>", None),
         ("<lora:x:1@0.5>", None),
@@ -325,15 +331,15 @@ def test_what_is_no_tag_stays(text: str) -> None:
         ("<lora:x:dyn=nan>", None),
     ],
 )
-def test_strengths_of_a_tag(tag: str, wanted: Strengths | None) -> None:
-    assert read_strengths(extra_networks(tag)[1][0]) == wanted
+def test_strengths_of_a_tag(tag: str, wanted: LoraStrengths | None) -> None:
+    assert read_strengths(parse_extra_networks(tag)[1][0]) == wanted
 
 
 @given(st.lists(st.tuples(PLAIN, st.none() | PLAIN), min_size=1, max_size=4))
 @FEW
 def test_comments_end_with_their_line(lines: list[tuple[str, str | None]]) -> None:
     prompt = "\n".join(text if note is None else f"{text}#{note}" for text, note in lines)
-    assert without_comments(prompt).removesuffix("\n") == "\n".join(text for text, _ in lines)
+    assert strip_comments(prompt).removesuffix("\n") == "\n".join(text for text, _ in lines)
 
 
 @given(PLAIN, st.lists(PLAIN, max_size=3))
@@ -352,15 +358,15 @@ def test_styles_follow_each_other(prompt: str, pieces: list[str]) -> None:
 @settings(max_examples=30, deadline=None)
 def test_the_count_takes_closed_chunks_whole(tokenizer: Tokenizer, runs: list[int]) -> None:
     text = " BREAK ".join("cat " * run for run in runs)
-    whole = [max(1, -(-run // SIZE)) for run in runs]
-    last = runs[-1] - SIZE * (whole[-1] - 1)
+    whole = [max(1, -(-run // CHUNK_TOKENS)) for run in runs]
+    last = runs[-1] - CHUNK_TOKENS * (whole[-1] - 1)
     if not runs[-1]:  # what follows the last BREAK is empty: no chunk of its own
         whole[-1] = 0
-        last = SIZE if len(runs) > 1 else 0
-    wanted = SIZE * (max(sum(whole), 1) - 1) + last
-    assert token_count(text, tokenizer, Counting(backtrack=0)) == (
+        last = CHUNK_TOKENS if len(runs) > 1 else 0
+    wanted = CHUNK_TOKENS * (max(sum(whole), 1) - 1) + last
+    assert token_count(text, tokenizer, TokenCountOptions(backtrack=0)) == (
         wanted,
-        SIZE * -(-max(wanted, 1) // SIZE),
+        CHUNK_TOKENS * -(-max(wanted, 1) // CHUNK_TOKENS),
     )
 
 
@@ -371,8 +377,8 @@ def test_the_longest_name_wins(tokenizer: Tokenizer, text: str, short: int, long
         Trigger(name, tuple(tokenizer.encode(name)), size)
         for name, size in (("zzyzx", short), ("zzyzx road", long))
     ]
-    found = layout(f"{text}, zzyzx road", tokenizer, triggers=triggers)
-    (placed,) = [placed for chunk in found.chunks for placed in chunk.placed]
+    found = layout_chunks(f"{text}, zzyzx road", tokenizer, triggers=triggers)
+    (placed,) = [placed for chunk in found.chunks for placed in chunk.embeddings]
     assert placed.name == "zzyzx road"
 
 
@@ -383,6 +389,6 @@ def test_a_name_is_met_in_any_case_and_inside_emphasis(
 ) -> None:
     trigger = Trigger("zzyzx", tuple(tokenizer.encode("zzyzx")), 2)
     word = "ZZYZX" if upper else "zzyzx"
-    (chunk,) = layout(f"a ({word}:{weight / 10})", tokenizer, triggers=[trigger]).chunks
-    assert [placed.offset for placed in chunk.placed] == [1]
+    (chunk,) = layout_chunks(f"a ({word}:{weight / 10})", tokenizer, triggers=[trigger]).chunks
+    assert [placed.offset for placed in chunk.embeddings] == [1]
     assert chunk.weights[2:4] == (weight / 10, weight / 10)

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.prompt.grammar import (
-    Scheduled,
+    ExtraNetworkTag,
+    ScheduledText,
     Segment,
-    Tag,
     Timing,
-    attention,
-    extra_networks,
-    schedule,
+    parse_attention,
+    parse_extra_networks,
+    schedule_prompt,
     split_and,
-    without_comments,
+    strip_comments,
 )
 
 PROMPTY = st.text(alphabet="ab ,:|()[]\\<>#=.12-\nANDBREK", max_size=60)
@@ -31,7 +31,7 @@ def unit(goldens: Path) -> dict[str, Any]:
 
 def test_attention_equals_the_recorded_parser(unit: dict[str, Any]) -> None:
     for text, wanted in unit["attention"].items():
-        assert [[s.text, s.weight] for s in attention(text)] == wanted, text
+        assert [[s.text, s.weight] for s in parse_attention(text)] == wanted, text
 
 
 def test_schedules_equal_the_recorded_parser(unit: dict[str, Any]) -> None:
@@ -41,7 +41,7 @@ def test_schedules_equal_the_recorded_parser(unit: dict[str, Any]) -> None:
             timing = Timing(int(steps), None, old == "True")
             if hires != "None":
                 timing = Timing(int(hires), int(steps), old == "True")
-            found = [[s.end, s.text] for s in schedule(text, timing)]
+            found = [[s.end, s.text] for s in schedule_prompt(text, timing)]
             assert found == wanted, (text, key)
 
 
@@ -55,7 +55,7 @@ def test_and_equals_the_recorded_parser(unit: dict[str, Any]) -> None:
 
 def test_tags_equal_the_recorded_parser(unit: dict[str, Any]) -> None:
     for text, wanted in unit["extra"].items():
-        left, tags = extra_networks(text)
+        left, tags = parse_extra_networks(text)
         networks: dict[str, list[list[str]]] = {}
         for tag in tags:
             networks.setdefault(tag.kind, []).append(list(tag.arguments))
@@ -77,7 +77,7 @@ def test_tags_equal_the_recorded_parser(unit: dict[str, Any]) -> None:
     ],
 )
 def test_attention_of_the_contract(text: str, wanted: list[tuple[str, float]]) -> None:
-    assert attention(text) == tuple(Segment(t, pytest.approx(w)) for t, w in wanted)
+    assert parse_attention(text) == tuple(Segment(t, pytest.approx(w)) for t, w in wanted)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_attention_of_the_contract(text: str, wanted: list[tuple[str, float]]) -
     ],
 )
 def test_schedules_of_the_contract(text: str, wanted: list[tuple[int, str]]) -> None:
-    assert schedule(text, Timing(8)) == tuple(Scheduled(*entry) for entry in wanted)
+    assert schedule_prompt(text, Timing(8)) == tuple(ScheduledText(*entry) for entry in wanted)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_schedules_of_the_contract(text: str, wanted: list[tuple[int, str]]) -> 
     ],
 )
 def test_hires_pass_counts_on_from_the_first(text: str, old: bool, switch: int) -> None:
-    entries = schedule(text, Timing(8, 8, old))
+    entries = schedule_prompt(text, Timing(8, 8, old))
     assert [e.end for e in entries] == ([switch, 8] if switch else [8])
     assert entries[-1].text == "y"
 
@@ -122,68 +122,68 @@ def test_a_number_after_the_last_colon_weighs_the_part() -> None:
 
 
 def test_tag_arguments() -> None:
-    tag = extra_networks("a <lora:x:0.5:unet=1:dyn=4>")[1][0]
-    assert tag == Tag("lora", ("x", "0.5", "unet=1", "dyn=4"))
-    assert tag.positional == ("x", "0.5")
-    assert tag.named == {"unet": "1", "dyn": "4"}
+    tag = parse_extra_networks("a <lora:x:0.5:unet=1:dyn=4>")[1][0]
+    assert tag == ExtraNetworkTag("lora", ("x", "0.5", "unet=1", "dyn=4"))
+    assert tag.positional_arguments == ("x", "0.5")
+    assert tag.named_arguments == {"unet": "1", "dyn": "4"}
 
 
 def test_comments_go() -> None:
-    assert without_comments("a cat # with a hat\n# nothing\nb") == "a cat \nb"
-    assert without_comments("no comment") == "no comment"
+    assert strip_comments("a cat # with a hat\n# nothing\nb") == "a cat \nb"
+    assert strip_comments("no comment") == "no comment"
 
 
 @given(PROMPTY)
 @settings(max_examples=300)
 def test_nothing_raises(text: str) -> None:
-    attention(text)
+    parse_attention(text)
     split_and(text)
-    extra_networks(text)
-    without_comments(text)
-    entries = schedule(text, Timing(10))
+    parse_extra_networks(text)
+    strip_comments(text)
+    entries = schedule_prompt(text, Timing(10))
     assert entries[-1].end == 10
     assert [e.end for e in entries] == sorted({e.end for e in entries})
 
 
 @given(WORDS)
 def test_plain_text_is_one_segment_and_one_entry(text: str) -> None:
-    assert attention(text) == (Segment(text, 1.0),)
-    assert schedule(text, Timing(10)) == (Scheduled(10, text),)
+    assert parse_attention(text) == (Segment(text, 1.0),)
+    assert schedule_prompt(text, Timing(10)) == (ScheduledText(10, text),)
 
 
 @given(WORDS, st.integers(1, 6))
 def test_brackets_multiply(text: str, depth: int) -> None:
-    louder = attention("(" * depth + text + ")" * depth)
-    softer = attention("[" * depth + text + "]" * depth)
+    louder = parse_attention("(" * depth + text + ")" * depth)
+    softer = parse_attention("[" * depth + text + "]" * depth)
     assert louder == (Segment(text, pytest.approx(1.1**depth)),)
     assert softer == (Segment(text, pytest.approx(1.1**-depth)),)
 
 
 @given(WORDS, st.floats(0.01, 9), st.floats(0.01, 9))
 def test_weights_multiply(text: str, inner: float, outer: float) -> None:
-    found = attention(f"(({text}:{inner:.4f}):{outer:.4f})")
+    found = parse_attention(f"(({text}:{inner:.4f}):{outer:.4f})")
     wanted = float(f"{inner:.4f}") * float(f"{outer:.4f}")
     assert found == (Segment(text, pytest.approx(wanted)),)
 
 
 @given(WORDS)
 def test_escaped_brackets_are_text(text: str) -> None:
-    assert attention(f"\\({text}\\)") == (Segment(f"({text})", 1.0),)
+    assert parse_attention(f"\\({text}\\)") == (Segment(f"({text})", 1.0),)
 
 
 @given(WORDS, WORDS, st.integers(1, 9))
 def test_an_edit_shows_each_side_in_its_time(before: str, after: str, when: int) -> None:
-    entries = schedule(f"[{before}:{after}:{when}]", Timing(10))
-    assert entries == (Scheduled(when, before), Scheduled(10, after))
+    entries = schedule_prompt(f"[{before}:{after}:{when}]", Timing(10))
+    assert entries == (ScheduledText(when, before), ScheduledText(10, after))
 
 
 @given(st.lists(WORDS, min_size=2, max_size=5))
 def test_alternation_takes_turns(options: list[str]) -> None:
-    entries = schedule(f"[{'|'.join(options)}]", Timing(10))
+    entries = schedule_prompt(f"[{'|'.join(options)}]", Timing(10))
     assert [e.text for e in entries] == [options[i % len(options)] for i in range(10)]
 
 
 def test_deep_nesting_is_quick_and_literal() -> None:
     text = "[" * 3000 + "a:b:2]"
-    assert schedule(text, Timing(10))[-1].text.endswith("b")
-    assert schedule("(" * 500 + "[a|b]" + ")" * 500, Timing(4))
+    assert schedule_prompt(text, Timing(10))[-1].text.endswith("b")
+    assert schedule_prompt("(" * 500 + "[a|b]" + ")" * 500, Timing(4))

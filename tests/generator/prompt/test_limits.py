@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.errors import BadRequest
-from generator.prompt.grammar import Timing, extra_networks, schedule, split_and, split_at_breaks
+from generator.prompt.grammar import (
+    Timing,
+    parse_extra_networks,
+    schedule_prompt,
+    split_and,
+    split_at_breaks,
+)
 from generator.prompt.limits import check_prompt
 from generator.prompt.styles import apply_styles
 from generator.prompt.tokenizer import Tokenizer, clip_tokenizer
@@ -115,7 +121,7 @@ def test_words_are_merged_as_before(tokenizer: Tokenizer) -> None:
 
 @pytest.mark.parametrize("when", ["1e999", "-1e999", "0", "-0.5", "1" * 400])
 def test_a_boundary_beyond_numbers_is_a_step(when: str) -> None:
-    entries = schedule(f"[a:b:{when}]", Timing(20))
+    entries = schedule_prompt(f"[a:b:{when}]", Timing(20))
     assert entries[-1].end == 20
     assert {entry.text for entry in entries} <= {"a", "b"}
 
@@ -138,7 +144,10 @@ def test_weights_of_parts_and_open_tags() -> None:
     assert [(p.text, p.weight) for p in split_and("a  : 0.5 AND b: AND c")] == [
         ("a", 0.5), (" b:", 1.0), (" c", 1.0),
     ]  # fmt: skip
-    assert extra_networks("<lora:x:1> a <b:c") == (" a <b:c", extra_networks("<lora:x:1>")[1])
+    assert parse_extra_networks("<lora:x:1> a <b:c") == (
+        " a <b:c",
+        parse_extra_networks("<lora:x:1>")[1],
+    )
 
 
 def test_styles_that_double_are_refused() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from generator.errors import BadRequest
-from generator.prompt.styles import Style, read_styles, rows_of, styled, unread_styles
+from generator.prompt.styles import Style, apply_named_styles, read_styles, rows_of, unread_styles
 
 CANVAS = {"étoile": ("une étoile, {prompt}", "flou")}
 TABLE = 'name,prompt,negative_prompt\nétoile,"une étoile, {prompt}",flou\n'
@@ -66,7 +66,7 @@ def test_an_empty_file_has_no_styles(tmp_path: Path) -> None:
 
 def test_a_style_is_no_part_of_the_comment_before_it() -> None:
     styles = {"ink": Style("ink", "in ink", "blur")}
-    both = styled("a fox # for ann", "dog #", ["ink"], styles, comments=True)
+    both = apply_named_styles("a fox # for ann", "dog #", ["ink"], styles, comments=True)
     assert both == ("a fox, in ink", "dog, blur")
-    assert styled("a fox # 1", "", ["ink"], styles)[0] == "a fox # 1, in ink"
-    assert styled("a fox # 1", "", [], styles, comments=True)[0] == "a fox # 1"
+    assert apply_named_styles("a fox # 1", "", ["ink"], styles)[0] == "a fox # 1, in ink"
+    assert apply_named_styles("a fox # 1", "", [], styles, comments=True)[0] == "a fox # 1"

@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
-from generator.prompt.styles import Style, apply_styles, read_styles, styled, write_styles
+from generator.prompt.styles import (
+    Style,
+    apply_named_styles,
+    apply_styles,
+    read_styles,
+    write_styles,
+)
 
 
 def test_recorded_styles(goldens: Path) -> None:
     styles = read_styles([goldens / "checkpoint" / "styles.csv"])
-    both = styled("a red cat", "blurry", ["teststyle", "plainstyle", "unknown"], styles)
+    both = apply_named_styles("a red cat", "blurry", ["teststyle", "plainstyle", "unknown"], styles)
     assert both == (
         "a red cat, in the style of (watercolor:1.2), cinematic lighting",
         "blurry, text, watermark, ugly",

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from generator.request import SoftInpainting
-from generator.sampling.blending import HardBlend, SoftBlend
+from generator.sampling.mask_blend import HardBlend, SoftBlend
 
 OLD = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(1))
 NEW = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(2))

@@ -227,11 +227,11 @@ def test_unipc_vary_coeff_corrects_as_automatic1111(h: float, ratio: float) -> N
     second = first / x - 1
     third = second / x - 1 / 2
     new = torch.zeros(1)
-    step = unipc._Step(h, [ratio, 1.0], [new])
+    step = unipc._SolverStep(h, [ratio, 1.0], [new])
     assert step.weights("vary_coeff", False) == pytest.approx([second], rel=1e-6)
     wanted = [second / (1 - ratio), -third * ratio / (1 - ratio)]
     assert step.weights("vary_coeff", True) == pytest.approx(wanted, rel=1e-6)
-    alone = unipc._Step(h, [1.0], []).weights("vary_coeff", True)
+    alone = unipc._SolverStep(h, [1.0], []).weights("vary_coeff", True)
     assert alone == pytest.approx([second], rel=1e-6)
 
 
@@ -244,13 +244,15 @@ def test_unipc_lowers_its_order_only_after_the_first_steps(
 ) -> None:
     """As many estimates as the order asks for are gathered first, however few steps follow."""
     orders: list[int] = []
-    real = unipc._step
+    real = unipc._make_step
 
-    def counted(table: unipc._Table, t: float, past: list[tuple[float, Tensor]]) -> unipc._Step:
+    def counted(
+        table: unipc._LambdaTable, t: float, past: list[tuple[float, Tensor]]
+    ) -> unipc._SolverStep:
         orders.append(len(past))
         return real(table, t, past)
 
-    monkeypatch.setattr(unipc, "_step", counted)
+    monkeypatch.setattr(unipc, "_make_step", counted)
     options = unipc.UniPCOptions(order=4, lower_order_final=lower)
     x = torch.ones((1, 1, 1, 1), dtype=torch.float64)
     unipc.unipc(eps, x, torch.arange(steps), TABLE.alphas_cumprod.double(), options=options)

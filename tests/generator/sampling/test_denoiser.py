@@ -7,31 +7,31 @@ import torch
 from torch import Tensor
 
 from generator.errors import BadRequest, NotANumber
-from generator.prompt.conditioning import Conditioning, Stage, Strand
+from generator.prompt.conditioning import Conditioning, ScheduledContext, WeightedPrompt
 from generator.request import Sampling, Seeds, Snapshot, Stop
-from generator.sampling.blending import HardBlend
-from generator.sampling.denoiser import Denoiser, Guidance, Interrupted
-from generator.sampling.hearing import Hearing
+from generator.sampling.denoiser import Denoiser, Guidance, SamplingInterrupted
+from generator.sampling.loops import sampler_arguments
+from generator.sampling.mask_blend import HardBlend
 from generator.sampling.names import SAMPLER_NAMES
-from generator.sampling.network import Network, Rows
 from generator.sampling.noise import picture_noise
-from generator.sampling.passes import Pass, Sampled, Start, timing
-from generator.sampling.roads import sampler_arguments
+from generator.sampling.passes import SampledLatent, SamplingPass, StartLatent, prompt_timing
+from generator.sampling.predictor import NoisePredictor, Rows
 from generator.sampling.sample import sample
 from generator.sampling.samplers import SAMPLERS
 from generator.sampling.schedules import scaled_linear
+from generator.sampling.step_hooks import StepHooks
 
 TABLE = scaled_linear()
 FOREVER = 10**6
 
 
-def stage(value: float, end: int = FOREVER, length: int = 77) -> Stage:
-    return Stage(end, torch.full((length, 4), value))
+def stage(value: float, end: int = FOREVER, length: int = 77) -> ScheduledContext:
+    return ScheduledContext(end, torch.full((length, 4), value))
 
 
 def plain(pictures: int = 1, positive: float = 1.0, negative: float = 0.0) -> Conditioning:
     return Conditioning(
-        tuple((Strand(1.0, (stage(positive),)),) for _ in range(pictures)),
+        tuple((WeightedPrompt(1.0, (stage(positive),)),) for _ in range(pictures)),
         tuple((stage(negative),) for _ in range(pictures)),
     )
 
@@ -52,7 +52,7 @@ class Recorder:
 def denoiser(
     conditioning: Conditioning, guidance: Guidance, recorder: Recorder | None = None
 ) -> Denoiser:
-    return Denoiser(Network(recorder or Recorder(), TABLE), conditioning, guidance)
+    return Denoiser(NoisePredictor(recorder or Recorder(), TABLE), conditioning, guidance)
 
 
 def eps_of(found: Tensor, sigma: float = 1.0) -> float:
@@ -66,7 +66,7 @@ ONE = torch.ones(1)
 
 def test_guidance_and_weights() -> None:
     assert eps_of(denoiser(plain(1, 3.0, 1.0), Guidance(7.0))(X, ONE)) == pytest.approx(15.0)
-    strands = (Strand(1.0, (stage(2.0),)), Strand(-0.5, (stage(4.0),)))
+    strands = (WeightedPrompt(1.0, (stage(2.0),)), WeightedPrompt(-0.5, (stage(4.0),)))
     both = Conditioning((strands,), ((stage(1.0),),))
     wanted = 1 + 7 * (2 - 1) - 0.5 * 7 * (4 - 1)
     assert eps_of(denoiser(both, Guidance(7.0))(X, ONE)) == pytest.approx(wanted)
@@ -89,7 +89,7 @@ def test_one_call_with_positives_first_when_lengths_agree() -> None:
 )
 def test_unequal_lengths(options: dict[str, object], wanted: list[tuple[int, int]]) -> None:
     recorder = Recorder()
-    long = Conditioning(((Strand(1.0, (stage(1.0, length=154),)),),), ((stage(0.0),),))
+    long = Conditioning(((WeightedPrompt(1.0, (stage(1.0, length=154),)),),), ((stage(0.0),),))
     denoiser(long, Guidance(**options), recorder)(X, ONE)
     assert [c.shape[:2] for c in recorder.contexts] == wanted
 
@@ -101,7 +101,9 @@ def test_one_at_a_time_when_asked() -> None:
 
 
 def test_prompt_schedule_counts_calls_from_zero() -> None:
-    staged = Conditioning(((Strand(1.0, (stage(1.0, 2), stage(2.0, 5))),),), ((stage(0.0),),))
+    staged = Conditioning(
+        ((WeightedPrompt(1.0, (stage(1.0, 2), stage(2.0, 5))),),), ((stage(0.0),),)
+    )
     model = denoiser(staged, Guidance(1.0))
     assert [round(eps_of(model(X, ONE))) for _ in range(8)] == [1, 1, 1, 2, 2, 2, 2, 2]
 
@@ -135,7 +137,7 @@ def test_v_prediction() -> None:
         sigma = TABLE.t_to_sigma(t)[:, None, None, None]
         return x / sigma  # x comes scaled to unit variance
 
-    network = Network(v_of_zero, TABLE, "v_prediction")
+    network = NoisePredictor(v_of_zero, TABLE, "v_prediction")
     x = torch.randn(1, 4, 2, 2)
     for level in (0.1, 1.0, 10.0):
         found = Denoiser(network, plain(), Guidance(1.0))(x * level, ONE * level)
@@ -143,7 +145,7 @@ def test_v_prediction() -> None:
 
 
 def test_nan_is_refused_with_the_known_message() -> None:
-    network = Network(lambda x, t, c, r: x * math.nan, TABLE)
+    network = NoisePredictor(lambda x, t, c, r: x * math.nan, TABLE)
     with pytest.raises(NotANumber, match="A tensor with NaNs was produced in Unet"):
         Denoiser(network, plain(), Guidance())(X, ONE)
 
@@ -155,15 +157,15 @@ def test_watch_sees_steps_and_stops() -> None:
         seen.append(step)
         return Stop.INTERRUPT if len(seen) == 4 else Stop.NO
 
-    model = Denoiser(Network(Recorder(), TABLE), plain(), Guidance(order=2), watch)
+    model = Denoiser(NoisePredictor(Recorder(), TABLE), plain(), Guidance(order=2), watch)
     for _ in range(3):
         model(X, ONE)
-    with pytest.raises(Interrupted):
+    with pytest.raises(SamplingInterrupted):
         model(X, ONE)
     assert seen == [0, 0, 1, 1]
 
 
-def drawn(name: str, steps: int = 6, **changes: object) -> Sampled:
+def drawn(name: str, steps: int = 6, **changes: object) -> SampledLatent:
     """One picture of the network that knows a Gaussian."""
 
     def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
@@ -171,7 +173,9 @@ def drawn(name: str, steps: int = 6, **changes: object) -> Sampled:
         return x * sigma * (sigma**2 + 1) ** 0.5 / (0.25 + sigma**2)
 
     noise = picture_noise(Seeds(1), 0, 2, "CPU", 0, (4, 8, 8))
-    job = Pass(Network(predict, TABLE), Sampling(name, "Automatic", steps), **changes)
+    job = SamplingPass(
+        NoisePredictor(predict, TABLE), Sampling(name, "Automatic", steps), **changes
+    )
     return sample(job, plain(2), noise)
 
 
@@ -192,7 +196,7 @@ def test_every_sampler_draws_and_stops(name: str) -> None:
 def test_every_sampler_starts_from_a_picture(name: str, strength: float) -> None:
     if name == "UniPC" and strength == 0.0:
         return
-    start = Start(torch.zeros(2, 4, 8, 8), strength)
+    start = StartLatent(torch.zeros(2, 4, 8, 8), strength)
     found = drawn(name, 8, start=start)
     assert torch.isfinite(found.latent).all()
 
@@ -209,7 +213,7 @@ def test_dpm_adaptive_takes_the_steps_of_its_whole_batch() -> None:
     def calls(first: int, count: int) -> int:
         seen.clear()
         noise = picture_noise(Seeds(1), first, count, "CPU", 0, (4, 8, 8))
-        job = Pass(Network(predict, TABLE), Sampling("DPM adaptive", "Automatic", 6))
+        job = SamplingPass(NoisePredictor(predict, TABLE), Sampling("DPM adaptive", "Automatic", 6))
         sample(job, plain(count), noise)
         return len(seen)
 
@@ -231,7 +235,7 @@ def test_a_picture_ignores_its_neighbours(name: str) -> None:
         sigma = TABLE.t_to_sigma(t)[:, None, None, None]
         return x * sigma * (sigma**2 + 1) ** 0.5 / (0.25 + sigma**2)
 
-    job = Pass(Network(predict, TABLE), Sampling(name, "Automatic", 6))
+    job = SamplingPass(NoisePredictor(predict, TABLE), Sampling(name, "Automatic", 6))
     alone = sample(job, plain(1), noise)
     assert torch.allclose(both.latent[1], alone.latent[0], atol=1e-4)
 
@@ -257,8 +261,8 @@ def test_options_and_requests_of_eta_and_churn() -> None:
 
 
 def test_timing_counts_calls() -> None:
-    assert timing(Sampling("Euler", steps=20), Snapshot()).steps == 20
-    hires = timing(Sampling("Euler", steps=7), Snapshot(), Sampling("Heun", steps=10))
+    assert prompt_timing(Sampling("Euler", steps=20), Snapshot()).steps == 20
+    hires = prompt_timing(Sampling("Euler", steps=7), Snapshot(), Sampling("Heun", steps=10))
     assert (hires.steps, hires.first_pass) == (7, 20)
 
 
@@ -270,11 +274,14 @@ def test_who_only_looks_at_steps_changes_no_bit(sampler: str) -> None:
         seen.append(estimate)
         return estimate
 
-    def drawn(hearing: Hearing | None) -> Tensor:
-        work = Pass(Network(lambda x, *_: torch.sin(x), TABLE), Sampling(sampler, steps=8),
-                    hearing=hearing)  # fmt: skip
+    def drawn(hearing: StepHooks | None) -> Tensor:
+        work = SamplingPass(
+            NoisePredictor(lambda x, *_: torch.sin(x), TABLE),
+            Sampling(sampler, steps=8),
+            step_hooks=hearing,
+        )
         return sample(work, plain(), picture_noise(Seeds(1), 0, 1, "CPU", 0, (4, 8, 8))).latent
 
-    heard = drawn(Hearing(lambda latent, sigmas: latent, look))
+    heard = drawn(StepHooks(lambda latent, sigmas: latent, look))
     assert torch.allclose(heard, drawn(None), atol=1e-5)
     assert len(seen) >= 7

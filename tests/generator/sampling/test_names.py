@@ -9,7 +9,7 @@ from generator.sampling.names import (
     SAMPLER_NAMES,
     SCHEDULE_NAMES,
     find_sampler_loosely,
-    resolve,
+    resolve_names,
 )
 from generator.sampling.samplers import SAMPLERS
 from generator.sampling.schedules import SCHEDULES
@@ -61,14 +61,14 @@ def test_each_name_has_a_function() -> None:
     ],
 )
 def test_resolve(sampler: str | None, schedule: str | None, wanted: tuple[str, str]) -> None:
-    assert resolve(sampler, schedule) == wanted
+    assert resolve_names(sampler, schedule) == wanted
 
 
 def test_resolve_can_be_strict() -> None:
     with pytest.raises(KeyError, match="k_euler_a"):
-        resolve("k_euler_a", None, lenient=False)
+        resolve_names("k_euler_a", None, lenient=False)
     with pytest.raises(KeyError, match="nonsense"):
-        resolve("Euler", "nonsense", lenient=False)
+        resolve_names("Euler", "nonsense", lenient=False)
 
 
 def test_loose_names() -> None:

@@ -15,7 +15,7 @@ from generator.sampling.brownian import BrownianNoise
 from generator.sampling.noise import (
     PictureNoise,
     PictureSeed,
-    generator,
+    make_random_source,
     paste_centred,
     picture_noise,
     picture_seeds,
@@ -44,7 +44,7 @@ def arrays(goldens: Path) -> dict[str, np.ndarray]:
 def test_generators_equal_the_recorded(arrays: dict[str, np.ndarray], source: str) -> None:
     for seed in (0, 1, 1234, 4294967295):
         wanted = arrays[f"randn_{source}_{seed}"]
-        found = generator(seed, source)(SHAPE).numpy()
+        found = make_random_source(seed, source)(SHAPE).numpy()
         assert np.allclose(found, wanted, atol=1e-6, rtol=1e-6)
 
 
@@ -55,7 +55,11 @@ def test_picture_noise_equals_the_recorded(
     pictures = [PictureSeed(1234 + i, 77 + i, **RECORDED[kind]) for i in range(2)]
     noise = PictureNoise(pictures, SHAPE, source)
     # the recording asked for the first noise twice, from the same generators
-    found = {"first": noise.initial(), "next1": noise.initial(), "next2": noise.next()}
+    found = {
+        "first": noise.draw_initial(),
+        "next1": noise.draw_initial(),
+        "next2": noise.draw_next(),
+    }
     for name, tensor in found.items():
         wanted = arrays[f"imagerng_{source}_{kind}_{name}"]
         assert np.allclose(tensor.numpy(), wanted, atol=1e-6, rtol=1e-6), name
@@ -73,8 +77,8 @@ def test_a_picture_ignores_its_neighbours(source: str) -> None:
     batch = picture_noise(Seeds(5, 9, 0.0), 0, 4, source, 31337, SHAPE)
     alone = picture_noise(Seeds(5, 9, 0.0), 2, 1, source, 31337, SHAPE)
     for _ in range(2):
-        assert torch.equal(batch.initial()[2], alone.initial()[0])
-        assert torch.equal(batch.next()[2], alone.next()[0])
+        assert torch.equal(batch.draw_initial()[2], alone.draw_initial()[0])
+        assert torch.equal(batch.draw_next()[2], alone.draw_next()[0])
 
 
 @given(
@@ -103,10 +107,10 @@ def test_sub_batches_are_parts_of_the_whole(
 
 @pytest.mark.parametrize("source", ["CPU", "NV"])
 def test_variation_goes_from_one_noise_to_the_other(source: str) -> None:
-    own, other = (generator(seed, source)(SHAPE) for seed in (5, 9))
+    own, other = (make_random_source(seed, source)(SHAPE) for seed in (5, 9))
 
     def varied(strength: float) -> torch.Tensor:
-        return picture_noise(Seeds(5, 9, strength), 0, 1, source, 0, SHAPE).initial()[0]
+        return picture_noise(Seeds(5, 9, strength), 0, 1, source, 0, SHAPE).draw_initial()[0]
 
     assert torch.equal(varied(0.0), own)
     assert torch.allclose(varied(1.0), other, atol=1e-5)
@@ -119,9 +123,9 @@ def test_variation_goes_from_one_noise_to_the_other(source: str) -> None:
 @pytest.mark.parametrize(("width", "height"), [(32, 48), (64, 32)])
 def test_a_resized_seed_lies_in_the_middle(source: str, width: int, height: int) -> None:
     """The small picture's noise, around it what the seed gives at full size (contract 3.4)."""
-    found = picture_noise(Seeds(5, 0, 0.0, width, height), 0, 1, source, 0, SHAPE).initial()[0]
-    small = generator(5, source)((4, height // 8, width // 8))
-    around = generator(5, source)(SHAPE)
+    found = picture_noise(Seeds(5, 0, 0.0, width, height), 0, 1, source, 0, SHAPE).draw_initial()[0]
+    small = make_random_source(5, source)((4, height // 8, width // 8))
+    around = make_random_source(5, source)(SHAPE)
     top, left = (8 - height // 8) // 2, (8 - width // 8) // 2
     wanted = around.clone()
     wanted[:, top : top + height // 8, left : left + width // 8] = small
@@ -129,14 +133,14 @@ def test_a_resized_seed_lies_in_the_middle(source: str, width: int, height: int)
 
 
 def test_one_side_alone_resizes_nothing() -> None:
-    plain = picture_noise(Seeds(5), 0, 1, "CPU", 0, SHAPE).initial()
-    half = picture_noise(Seeds(5, resize_from_width=32), 0, 1, "CPU", 0, SHAPE).initial()
+    plain = picture_noise(Seeds(5), 0, 1, "CPU", 0, SHAPE).draw_initial()
+    half = picture_noise(Seeds(5, resize_from_width=32), 0, 1, "CPU", 0, SHAPE).draw_initial()
     assert torch.equal(plain, half)
 
 
 def test_without_a_gpu_its_noise_is_the_cpus() -> None:
-    assert torch.equal(generator(7, "GPU")(SHAPE), generator(7, "CPU")(SHAPE))
-    assert not torch.equal(generator(7, "NV")(SHAPE), generator(7, "CPU")(SHAPE))
+    assert torch.equal(make_random_source(7, "GPU")(SHAPE), make_random_source(7, "CPU")(SHAPE))
+    assert not torch.equal(make_random_source(7, "NV")(SHAPE), make_random_source(7, "CPU")(SHAPE))
 
 
 def test_seeds_count_up_unless_varied() -> None:
@@ -149,9 +153,9 @@ def test_seeds_count_up_unless_varied() -> None:
 
 def test_ensd_changes_all_but_the_first_noise() -> None:
     plain, moved = (picture_noise(Seeds(5), 0, 1, "CPU", d, SHAPE) for d in (0, 31337))
-    assert torch.equal(plain.initial(), moved.initial())
-    assert torch.equal(moved.next()[0], generator(5 + 31337, "CPU")(SHAPE))
-    assert not torch.equal(plain.next(), moved.next())
+    assert torch.equal(plain.draw_initial(), moved.draw_initial())
+    assert torch.equal(moved.draw_next()[0], make_random_source(5 + 31337, "CPU")(SHAPE))
+    assert not torch.equal(plain.draw_next(), moved.draw_next())
 
 
 @pytest.mark.parametrize("size", [2, 3, 5, 8, 11, 12])

@@ -4,11 +4,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator.prompt.conditioning import Conditioning, Stage, Strand
+from generator.prompt.conditioning import Conditioning, ScheduledContext, WeightedPrompt
 from generator.request import Sampling, Seeds
-from generator.sampling.network import Network, Refinement, Relief, Rows, Side
 from generator.sampling.noise import picture_noise
-from generator.sampling.passes import Pass
+from generator.sampling.passes import SamplingPass
+from generator.sampling.predictor import (
+    GuidanceSide,
+    NoisePredictor,
+    RefinerNetwork,
+    RefinerSwitch,
+    Rows,
+)
 from generator.sampling.sample import sample
 from generator.sampling.schedules import scaled_linear
 
@@ -16,8 +22,8 @@ TABLE = scaled_linear()
 
 
 def prompts(value: float) -> Conditioning:
-    stage = (Stage(10**6, torch.full((77, 4), value)),)
-    return Conditioning(((Strand(1.0, stage),),), (stage,))
+    stage = (ScheduledContext(10**6, torch.full((77, 4), value)),)
+    return Conditioning(((WeightedPrompt(1.0, stage),),), (stage,))
 
 
 class Recorder:
@@ -32,13 +38,13 @@ class Recorder:
 def drawn(sampler: str, switch_at: float, by_steps: bool = False) -> list[tuple[str, float, float]]:
     calls: list[tuple[str, float, float]] = []
 
-    def take_over() -> Relief:
-        return Relief(Network(Recorder(calls, "refiner"), TABLE), prompts(2.0))
+    def take_over() -> RefinerNetwork:
+        return RefinerNetwork(NoisePredictor(Recorder(calls, "refiner"), TABLE), prompts(2.0))
 
-    work = Pass(
-        Network(Recorder(calls, "base"), TABLE),
+    work = SamplingPass(
+        NoisePredictor(Recorder(calls, "base"), TABLE),
         Sampling(sampler, "Automatic", 10),
-        refinement=Refinement(switch_at, by_steps, take_over),
+        refiner_switch=RefinerSwitch(switch_at, by_steps, take_over),
     )
     sample(work, prompts(1.0), picture_noise(Seeds(1), 0, 1, "CPU", 0, (4, 8, 8)))
     return calls
@@ -74,13 +80,13 @@ def test_two_scales_follow_prompt_and_picture() -> None:
 
     def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
         seen.append(rows)
-        levels = {Side.POSITIVE: 5.0, Side.NEGATIVE: 3.0, Side.BLANK: 1.0}
+        levels = {GuidanceSide.POSITIVE: 5.0, GuidanceSide.NEGATIVE: 3.0, GuidanceSide.BLANK: 1.0}
         eps = x.new_tensor([levels[side] for side in rows.sides])
         return torch.zeros_like(x) + eps[:, None, None, None]
 
-    network = Network(predict, TABLE, image_guidance=1.5)
-    work = Pass(network, Sampling("Euler", "Automatic", 1, guidance=7.0))
+    network = NoisePredictor(predict, TABLE, image_guidance=1.5)
+    work = SamplingPass(network, Sampling("Euler", "Automatic", 1, guidance=7.0))
     found = sample(work, prompts(1.0), picture_noise(Seeds(1), 0, 1, "CPU", 0, (4, 8, 8)))
-    start = picture_noise(Seeds(1), 0, 1, "CPU", 0, (4, 8, 8)).initial() * TABLE.sigma_max
+    start = picture_noise(Seeds(1), 0, 1, "CPU", 0, (4, 8, 8)).draw_initial() * TABLE.sigma_max
     assert torch.allclose(start - found.latent, torch.full((1,), 18.0) * TABLE.sigma_max, rtol=1e-4)
-    assert seen[0].sides == (Side.POSITIVE, Side.NEGATIVE, Side.BLANK)
+    assert seen[0].sides == (GuidanceSide.POSITIVE, GuidanceSide.NEGATIVE, GuidanceSide.BLANK)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from generator.request import Snapshot
-from generator.sampling.lcm import distilled, distilled_timestep
+from generator.sampling.lcm import distilled_table, distilled_timestep
+from generator.sampling.loops import img2img_steps, sigmas_for
 from generator.sampling.names import SCHEDULE_NAMES
 from generator.sampling.passes import noise_schedule
-from generator.sampling.roads import image_steps, sigmas_for
 from generator.sampling.samplers import SAMPLERS
 from generator.sampling.schedules import scaled_linear
 
@@ -38,7 +38,7 @@ def test_schedules_equal_the_recorded(goldens: Path, label: str) -> None:
 def test_image_steps_equal_the_recorded(goldens: Path) -> None:
     recorded = json.loads((goldens / "unit.json").read_text())["img2img_steps"]
     for steps, strength, fixed, wanted_steps, wanted_index in recorded:
-        assert image_steps(steps, strength, fixed) == (wanted_steps, wanted_index)
+        assert img2img_steps(steps, strength, fixed) == (wanted_steps, wanted_index)
 
 
 def test_timesteps_and_levels_convert_both_ways() -> None:
@@ -82,6 +82,6 @@ def test_zero_terminal_snr_and_downcast() -> None:
 
 
 def test_distilled_table() -> None:
-    thin = distilled(TABLE)
+    thin = distilled_table(TABLE)
     assert len(thin.sigmas) == 50
     assert distilled_timestep(TABLE.sigmas[[999, 19, 505]], thin).tolist() == [999, 19, 499]

@@ -14,14 +14,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from generator.prompt.conditioning import Conditioning, Stage, Strand
+from generator.prompt.conditioning import Conditioning, ScheduledContext, WeightedPrompt
 from generator.request import Sampling, Seeds, Snapshot
-from generator.sampling.lcm import distilled, distilled_timestep
-from generator.sampling.network import Network
+from generator.sampling.lcm import distilled_table, distilled_timestep
 from generator.sampling.noise import picture_noise
-from generator.sampling.passes import Pass, Start, noise_schedule
+from generator.sampling.passes import SamplingPass, StartLatent, noise_schedule
+from generator.sampling.predictor import NoisePredictor
 from generator.sampling.sample import sample
-from generator.sampling.samplers import Sampler, resolve
+from generator.sampling.samplers import Sampler, resolve_sampler
 from generator.sampling.schedules import NoiseSchedule, scaled_linear
 
 SUMS = 5e-4  # of the largest |x|: the recorded estimates are float32, and errors add up
@@ -70,7 +70,7 @@ class Replay:
         if self.sampler.kind == "timestep":
             return estimate
         if self.sampler.kind == "lcm":
-            t = float(distilled_timestep(torch.tensor([level]), distilled(self.table))) * 10
+            t = float(distilled_timestep(torch.tensor([level]), distilled_table(self.table))) * 10
             share = 0.25 / (t**2 + 0.25)
             estimate = (estimate - share * x) / (t / (t**2 + 0.25) ** 0.5)
         return (x - estimate) / level
@@ -82,7 +82,7 @@ def replay(goldens: Path, name: str) -> tuple[Replay, Tensor, Mapping[str, Any]]
         trace = {key: file[key] for key in file}
     options = options_of(goldens, body)
     name_asked = body.get("sampler_name") or body.get("sampler_index")
-    sampler, label = resolve(name_asked, body.get("scheduler"))
+    sampler, label = resolve_sampler(name_asked, body.get("scheduler"))
     asked = {key: body.get(key) for key in ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise")}
     sampling = Sampling(sampler.name, label, body["steps"], body["cfg_scale"], **asked)
     table = noise_schedule(scaled_linear(), options)
@@ -90,19 +90,21 @@ def replay(goldens: Path, name: str) -> tuple[Replay, Tensor, Mapping[str, Any]]
     start = None
     if "encoded_0" in trace:
         strength = body.get("denoising_strength", 0.75)
-        start = Start(
+        start = StartLatent(
             torch.from_numpy(trace["encoded_0"]),
             strength,
             options.img2img_fix_steps,
             noise_multiplier=body.get("initial_noise_multiplier", options.initial_noise_multiplier),
         )
-    stage = (Stage(10**6, torch.zeros(77, 8)),)
-    conditioning = Conditioning(((Strand(1.0, stage),),), (stage,))
+    stage = (ScheduledContext(10**6, torch.zeros(77, 8)),)
+    conditioning = Conditioning(((WeightedPrompt(1.0, stage),),), (stage,))
     shape = trace["latents_0"].shape[1:]
     noise = picture_noise(
         seeds_of(body), 0, 1, options.randn_source, options.eta_noise_seed_delta, shape
     )
-    found = sample(Pass(Network(network, table), sampling, options, start), conditioning, noise)
+    found = sample(
+        SamplingPass(NoisePredictor(network, table), sampling, options, start), conditioning, noise
+    )
     return network, found.latent, trace
 
 

@@ -9,14 +9,19 @@ import pytest
 from PIL import Image
 
 from generator.errors import BadRequest
-from generator.hooks import unwatched
+from generator.hooks import ignore_progress
+from generator.pictures.base64_images import read_base64, write_base64
 from generator.pictures.mosaic import Mosaic
-from generator.pictures.reading import read_base64, write_base64
 from generator.request import GenerationRequest, Inversion, Mask, Origin, Snapshot, Stop
-from generator.scripts.expanding import growth
-from generator.scripts.loopback import strength
+from generator.scripts.loopback import loop_strength
+from generator.scripts.outpaint_size import compute_growth
 from generator.scripts.run import run as run_script
-from tests.generator.scripts.painting import Painter, asking, defaults, run
+from tests.generator.scripts.fake_painter import (
+    FakePainter,
+    default_arguments,
+    run_with_painter,
+    script_request,
+)
 
 LOOP, MK2, POOR = "loopback", "outpainting mk2", "poor man's outpainting"
 UPSCALE, ALTERNATIVE = "sd upscale", "img2img alternative test"
@@ -43,7 +48,7 @@ def from_picture(
     others = {k: v for k, v in changes.items() if k not in placed}
     origin = Origin((write_base64(picture()),), 0.6)
     fields = {"origin": origin} | others
-    return asking(title, defaults(title, "img2img", **placed), **fields)
+    return script_request(title, default_arguments(title, "img2img", **placed), **fields)
 
 
 def stopping(after: int) -> Callable[[object, object], Stop]:
@@ -69,20 +74,20 @@ def stopping(after: int) -> Callable[[object, object], Stop]:
     ],
 )
 def test_strength_follows_its_curve(curve: str, strengths: list[float]) -> None:
-    found = [strength(0.6, 0.4, curve, loop, 3) for loop in range(3)]
+    found = [loop_strength(0.6, 0.4, curve, loop, 3) for loop in range(3)]
     assert found == pytest.approx(strengths)
 
 
 def test_a_single_loop_keeps_its_strength() -> None:
-    assert strength(0.6, 0.4, "Linear", 0, 1) == 0.6
+    assert loop_strength(0.6, 0.4, "Linear", 0, 1) == 0.6
 
 
 def test_each_loop_starts_from_the_last_picture() -> None:
-    painter = Painter()
+    painter = FakePainter()
     mask = Mask(write_base64(picture()), fill=2)
     request = from_picture(LOOP, a0=3)
     origin = replace(request.origin, mask=mask)
-    found = run(replace(request, origin=origin), painter)
+    found = run_with_painter(replace(request, origin=origin), painter)
     assert [each.seeds.seed for each in painter.requests] == [7, 8, 9]
     assert started(painter.requests[2]).tobytes() == found.pictures[1].image.tobytes()
     assert [each.origin.mask.fill for each in painter.requests] == [2, 1, 1]
@@ -90,14 +95,14 @@ def test_each_loop_starts_from_the_last_picture() -> None:
 
 
 def test_batches_of_loops_begin_anew_and_show_their_ends() -> None:
-    painter = Painter()
-    found = run(from_picture(LOOP, a0=2, batches=2), painter)
+    painter = FakePainter()
+    found = run_with_painter(from_picture(LOOP, a0=2, batches=2), painter)
     assert [each.seed for each in found.pictures] == [8, 10]
     assert started(painter.requests[2]).tobytes() == picture().tobytes()
 
 
 def test_an_interrupted_loop_shows_what_is_there() -> None:
-    found = run(from_picture(LOOP, a0=4), Painter(), stopping(2))
+    found = run_with_painter(from_picture(LOOP, a0=4), FakePainter(), stopping(2))
     assert found.stopped
     assert len(found.pictures) == 2
     assert found.grids[0].size == (128, 64)
@@ -108,8 +113,8 @@ def test_a_sheet_that_is_not_wanted_is_kept_aside(title: str) -> None:
     """It is saved where grids are, and not answered."""
     places = {"a0": 3} if title == LOOP else {"a1": 32, "a2": 0, "a3": ("left",), "batches": 2}
     wanted = from_picture(title, **places)
-    shown = run(wanted, Painter())
-    kept = run(replace(wanted, options=Snapshot(return_grid=False)), Painter())
+    shown = run_with_painter(wanted, FakePainter())
+    kept = run_with_painter(replace(wanted, options=Snapshot(return_grid=False)), FakePainter())
     assert (len(shown.grids), shown.unshown_grids) == (1, ())
     assert (kept.grids, len(kept.unshown_grids)) == ((), 1)
     assert kept.unshown_grids[0].size == shown.grids[0].size
@@ -118,7 +123,7 @@ def test_a_sheet_that_is_not_wanted_is_kept_aside(title: str) -> None:
 
 def test_interrogation_is_refused() -> None:
     with pytest.raises(BadRequest, match="there is no CLIP here"):
-        run(from_picture(LOOP, a3="CLIP"), Painter())
+        run_with_painter(from_picture(LOOP, a3="CLIP"), FakePainter())
 
 
 # --- tiles --------------------------------------------------------------------------------------
@@ -132,15 +137,15 @@ def test_a_mosaic_put_together_is_the_picture(
 ) -> None:
     whole = picture(*size)
     mosaic = Mosaic(size, tile, overlap)
-    joined = mosaic.joined([whole.crop(box) for box in mosaic.boxes()])
+    joined = mosaic.join([whole.crop(box) for box in mosaic.boxes()])
     difference = np.abs(np.asarray(joined, int) - np.asarray(whole, int))
     assert difference.max() <= 1
 
 
 def test_sd_upscale_draws_every_tile_of_the_enlarged_picture() -> None:
-    painter = Painter()
+    painter = FakePainter()
     request = from_picture(UPSCALE, a1=16, a2="Lanczos", batch_size=2)
-    found = run(request, painter)
+    found = run_with_painter(request, painter)
     assert [each.batch_size for each in painter.requests] == [2, 2, 2, 2, 1]
     assert [each.seeds.seed for each in painter.requests] == [7, 8, 9, 10, 11]
     assert found.pictures[0].image.size == (128, 128)
@@ -148,31 +153,31 @@ def test_sd_upscale_draws_every_tile_of_the_enlarged_picture() -> None:
 
 
 def test_an_interrupted_upscale_keeps_the_tiles_that_were_not_drawn() -> None:
-    found = run(from_picture(UPSCALE, a1=0, a2="Lanczos"), Painter(), stopping(1))
+    found = run_with_painter(from_picture(UPSCALE, a1=0, a2="Lanczos"), FakePainter(), stopping(1))
     corner = found.pictures[0].image.crop((64, 64, 128, 128))
     assert corner.tobytes() == picture().resize((128, 128)).crop((64, 64, 128, 128)).tobytes()
 
 
 def test_tiles_must_be_larger_than_their_overlap() -> None:
     with pytest.raises(BadRequest, match="Tile overlap: 64"):
-        run(from_picture(UPSCALE, a1=64), Painter())
+        run_with_painter(from_picture(UPSCALE, a1=64), FakePainter())
 
 
 # --- outpainting --------------------------------------------------------------------------------
 
 
 def test_growth_fills_up_to_a_multiple_of_64() -> None:
-    grown = growth((100, 64), 32, ("left", "right"))
+    grown = compute_growth((100, 64), 32, ("left", "right"))
     assert (grown.left, grown.right, grown.size) == (46, 46, (192, 64))
-    assert growth((64, 64), 8, ("down",)).down == 64
+    assert compute_growth((64, 64), 8, ("down",)).down == 64
 
 
 @pytest.mark.parametrize("title", [MK2, POOR])
 def test_outpainting_keeps_the_old_picture_in_place(title: str) -> None:
     places = {"a1": 32, "a2": 0} if title == MK2 else {"a0": 32, "a1": 0}
     direction = {"a3": ("left",)}
-    painter = Painter()
-    found = run(from_picture(title, **places, **direction), painter)
+    painter = FakePainter()
+    found = run_with_painter(from_picture(title, **places, **direction), painter)
     image = found.pictures[0].image
     assert image.size == (128, 64)
     assert found.pictures[0].infotext == ""
@@ -189,8 +194,11 @@ MIXTURES = [each for count in range(1, 5) for each in itertools.combinations(SID
 @pytest.mark.parametrize("sides", MIXTURES, ids="+".join)
 def test_outpainting_grows_at_every_mixture_of_sides(sides: tuple[str, ...]) -> None:
     """Side by side, left before right before up before down, the old picture left alone."""
-    painter, flipped = Painter(), tuple(reversed(sides))  # the order that they come in is the same
-    found = run(from_picture(MK2, a1=64, a2=0, a3=flipped), painter)
+    painter, flipped = (
+        FakePainter(),
+        tuple(reversed(sides)),
+    )  # the order that they come in is the same
+    found = run_with_painter(from_picture(MK2, a1=64, a2=0, a3=flipped), painter)
     left, up = 64 * ("left" in sides), 64 * ("up" in sides)
     image = found.pictures[0].image
     assert image.size == (64 + left + 64 * ("right" in sides), 64 + up + 64 * ("down" in sides))
@@ -205,16 +213,16 @@ def test_outpainting_grows_at_every_mixture_of_sides(sides: tuple[str, ...]) -> 
 
 
 def test_noise_shows_in_the_new_part_alone() -> None:
-    painter = Painter()
-    run(from_picture(MK2, a1=64, a2=0, a3=("right",), width=128), painter)
+    painter = FakePainter()
+    run_with_painter(from_picture(MK2, a1=64, a2=0, a3=("right",), width=128), painter)
     sent = np.asarray(started(painter.requests[0]))
     assert (sent[:, :64] == np.asarray(picture())).all()
     assert sent[:, 66:].std() > 0
 
 
 def test_masks_of_outpainting_cover_the_new_part() -> None:
-    painter = Painter()
-    run(from_picture(MK2, a1=32, a2=4, a3=("left",), width=128), painter)
+    painter = FakePainter()
+    run_with_painter(from_picture(MK2, a1=32, a2=4, a3=("left",), width=128), painter)
     mask = painter.requests[0].origin.mask
     cut, latent = (np.asarray(read_base64(text)) for text in (mask.image, mask.latent))
     assert (cut[0, :68] == 255).all()
@@ -223,39 +231,39 @@ def test_masks_of_outpainting_cover_the_new_part() -> None:
 
 
 def test_tiles_inside_the_old_picture_are_not_drawn() -> None:
-    painter = Painter()
-    run(from_picture(POOR, a0=32, a1=4, a2="original"), painter)
+    painter = FakePainter()
+    run_with_painter(from_picture(POOR, a0=32, a1=4, a2="original"), painter)
     assert [each.seeds.seed for each in painter.requests] == list(range(7, 15))
     assert {each.origin.mask.fill for each in painter.requests} == {1}
 
 
 def test_outpainting_needs_a_direction() -> None:
     with pytest.raises(BadRequest, match="none is chosen"):
-        run(from_picture(POOR, a3=()), Painter())
+        run_with_painter(from_picture(POOR, a3=()), FakePainter())
 
 
 def test_a_plot_keeps_its_pictures_for_saving() -> None:
-    arguments = defaults("x/y/z plot", a1="1-3", a17=True)
-    found = run(asking("x/y/z plot", arguments), Painter())
+    arguments = default_arguments("x/y/z plot", a1="1-3", a17=True)
+    found = run_with_painter(script_request("x/y/z plot", arguments), FakePainter())
     assert (len(found.pictures), len(found.unshown), len(found.grids)) == (0, 3, 1)
 
 
 def test_plots_take_aliases_and_parts_of_names() -> None:
-    painter = Painter()
-    arguments = defaults("x/y/z plot", a0="Sampler", a1="k_euler_a,HEUN", a17=True)
+    painter = FakePainter()
+    arguments = default_arguments("x/y/z plot", a0="Sampler", a1="k_euler_a,HEUN", a17=True)
     arguments[3:5] = ["Checkpoint name", "one,two"]
-    request = asking("x/y/z plot", arguments)
-    run_script(request, painter, unwatched, None, lambda part: f"folder/{part}")
+    request = script_request("x/y/z plot", arguments)
+    run_script(request, painter, ignore_progress, None, lambda part: f"folder/{part}")
     assert [each.sampling.sampler for each in painter.requests[:2]] == ["Euler a", "Heun"]
     assert [each.checkpoint for each in painter.requests] == ["folder/one"] * 2 + ["folder/two"] * 2
 
 
 @pytest.mark.parametrize(("line", "prompt"), [("K_Euler", "a cat"), ("none", None)])
 def test_a_line_takes_aliases_of_samplers(line: str, prompt: str | None) -> None:
-    painter = Painter()
+    painter = FakePainter()
     text = f"--sampler_name {line}"
-    arguments = defaults("prompts from file or textbox", a3=text)
-    run(asking("prompts from file or textbox", arguments), painter)
+    arguments = default_arguments("prompts from file or textbox", a3=text)
+    run_with_painter(script_request("prompts from file or textbox", arguments), painter)
     assert painter.requests[0].prompt == (prompt or f"{text} a cat")
 
 
@@ -263,9 +271,9 @@ def test_a_line_takes_aliases_of_samplers(line: str, prompt: str | None) -> None
 
 
 def test_alternative_overrides_what_it_is_told_to() -> None:
-    painter = Painter()
+    painter = FakePainter()
     request = from_picture(ALTERNATIVE, a3="a dog", a4="bad", a6=12, a9=0.25)
-    found = run(request, painter)
+    found = run_with_painter(request, painter)
     (asked,) = painter.requests
     assert (asked.prompt, asked.negative_prompt) == ("a dog", "bad")
     assert (asked.sampling.sampler, asked.sampling.steps) == ("Euler", 12)
@@ -275,8 +283,10 @@ def test_alternative_overrides_what_it_is_told_to() -> None:
 
 
 def test_alternative_leaves_the_rest() -> None:
-    painter = Painter()
-    run(from_picture(ALTERNATIVE, a1=False, a2=False, a3="dog", a5=False, a7=False), painter)
+    painter = FakePainter()
+    run_with_painter(
+        from_picture(ALTERNATIVE, a1=False, a2=False, a3="dog", a5=False, a7=False), painter
+    )
     (asked,) = painter.requests
     assert (asked.prompt, asked.sampling.steps, asked.origin.strength) == ("a cat", 20, 0.6)
     assert asked.origin.inversion.prompt == "dog"

@@ -3,7 +3,7 @@
 import pytest
 
 from generator.errors import BadRequest
-from generator.scripts.catalogue import SCRIPTS, check, titles
+from generator.scripts.catalogue import SCRIPTS, read_script, script_titles
 
 
 def defaults(title: str, route: str) -> list[object]:
@@ -12,21 +12,21 @@ def defaults(title: str, route: str) -> list[object]:
 
 
 @pytest.mark.parametrize(
-    ("title", "route"), [(title, route) for route in SCRIPTS for title in titles(route)]
+    ("title", "route"), [(title, route) for route in SCRIPTS for title in script_titles(route)]
 )
 def test_takes_its_own_defaults(title: str, route: str) -> None:
-    script = check(title.title(), defaults(title, route), route)
+    script = read_script(title.title(), defaults(title, route), route)
     assert script.title == title
     assert len(script.arguments) == len(defaults(title, route))
 
 
 def test_drops_arguments_beyond_its_own() -> None:
-    script = check("loopback", [2, 0.5, "Lazy", "None", "more"], "img2img")
+    script = read_script("loopback", [2, 0.5, "Lazy", "None", "more"], "img2img")
     assert script.arguments == (2, 0.5, "Lazy", "None")
 
 
 def test_reads_the_number_of_a_word() -> None:
-    script = check("poor man's outpainting", [32, 4, 2, ["up"]], "img2img")
+    script = read_script("poor man's outpainting", [32, 4, 2, ["up"]], "img2img")
     assert script.arguments == (32, 4, "latent noise", ("up",))
 
 
@@ -49,4 +49,4 @@ def test_refuses_what_it_cannot_draw(
     title: str, route: str, arguments: list[object], said: str
 ) -> None:
     with pytest.raises(BadRequest, match=said):
-        check(title, arguments, route)
+        read_script(title, arguments, route)

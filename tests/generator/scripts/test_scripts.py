@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from generator.errors import BadRequest, ModelNotFound
-from generator.hooks import Watch, unwatched
+from generator.hooks import Watch, ignore_progress
 from generator.request import (
     Generation,
     GenerationRequest,
@@ -18,10 +18,10 @@ from generator.request import (
     Stop,
 )
 from generator.scripts.axes import AXES
-from generator.scripts.catalogue import check, titles
-from generator.scripts.from_file import read_line
+from generator.scripts.catalogue import read_script, script_titles
+from generator.scripts.prompts_from_file import read_line
 from generator.scripts.run import RUNNERS, run
-from generator.scripts.values import join, numbers, split, whole_numbers
+from generator.scripts.values import join, parse_numbers, parse_whole_numbers, split_values
 
 REQUEST = GenerationRequest("red, cat", Seeds(7, 70), negative_prompt="dull", width=32, height=32)
 PLOT = [0, "", [], 0, "", [], 0, "", [], True, True, False, False, False, False, False, 0, True]
@@ -52,8 +52,8 @@ def draw(
     name: str, arguments: list[Any], request: GenerationRequest = REQUEST, stop_at: int = 10_000
 ) -> tuple[Brush, Generation]:
     brush = Brush(stop_at)
-    script = check(name, arguments, "img2img" if request.origin else "txt2img")
-    return brush, run(replace(request, script=script), brush, unwatched)
+    script = read_script(name, arguments, "img2img" if request.origin else "txt2img")
+    return brush, run(replace(request, script=script), brush, ignore_progress)
 
 
 def plot(**axes: str) -> list[Any]:
@@ -69,7 +69,7 @@ def plot(**axes: str) -> list[Any]:
 
 def test_a_request_without_a_script_is_drawn_once() -> None:
     brush = Brush()
-    assert run(REQUEST, brush, unwatched).facts == {}
+    assert run(REQUEST, brush, ignore_progress).facts == {}
     assert brush.asked == [REQUEST]
 
 
@@ -99,8 +99,8 @@ def test_a_matrix_of_which_nothing_was_drawn_has_no_sheet() -> None:
     def nothing(request: GenerationRequest, watch: Watch) -> Generation:
         return replace(Brush()(request, watch), pictures=(), stopped=True)
 
-    script = check("prompt matrix", [True, False, "positive", "space", 0], "txt2img")
-    drawn = run(replace(REQUEST, prompt="a|b", script=script), nothing, unwatched)
+    script = read_script("prompt matrix", [True, False, "positive", "space", 0], "txt2img")
+    drawn = run(replace(REQUEST, prompt="a|b", script=script), nothing, ignore_progress)
     assert (drawn.grids, drawn.facts["index_of_first_image"]) == ((), 0)
 
 
@@ -194,8 +194,8 @@ def test_prompt_search_and_order() -> None:
     ],
 )
 def test_lines_part_values_as_commas_do(text: str, values: list[str]) -> None:
-    assert split(text) == values
-    assert split(join(values)) == values
+    assert split_values(text) == values
+    assert split_values(join(values)) == values
 
 
 def test_numbers_on_lines() -> None:
@@ -219,7 +219,9 @@ def test_hires_counts_twice_in_the_progress() -> None:
         return Stop.NO
 
     request = replace(
-        REQUEST, hires=HiresFix(0.5), script=check("x/y/z plot", plot(x="Steps: 1,2"), "txt2img")
+        REQUEST,
+        hires=HiresFix(0.5),
+        script=read_script("x/y/z plot", plot(x="Steps: 1,2"), "txt2img"),
     )
     run(request, Brush(), watch)
     assert [(progress.batch, progress.batches) for progress in seen] == [(0, 4), (2, 4)]
@@ -228,9 +230,9 @@ def test_hires_counts_twice_in_the_progress() -> None:
 def test_a_sheet_that_is_too_large_is_refused_before_it_is_drawn() -> None:
     request = replace(REQUEST, width=2048, height=2048, hires=HiresFix(0.5))
     brush = Brush()
-    script = check("x/y/z plot", plot(x="Seed: 1-20"), "txt2img")
+    script = read_script("x/y/z plot", plot(x="Seed: 1-20"), "txt2img")
     with pytest.raises(BadRequest, match="20 pictures of 4096 x 4096"):
-        run(replace(request, script=script), brush, unwatched)
+        run(replace(request, script=script), brush, ignore_progress)
     assert brush.asked == []
 
 
@@ -245,10 +247,10 @@ def test_a_plot_of_a_model_that_is_not_here_draws_nothing(axis: str, values: str
             raise ModelNotFound("there is no 'lost'")
 
     brush = Brush()
-    script = check("x/y/z plot", plot(x="Steps: 1,2", y=f"{axis}: {values}"), "txt2img")
+    script = read_script("x/y/z plot", plot(x="Steps: 1,2", y=f"{axis}: {values}"), "txt2img")
     request = replace(REQUEST, hires=HiresFix(strength=0.5), script=script)
     with pytest.raises(BadRequest, match=f"^{axis}: there is no 'lost'$") as error:
-        run(request, brush, unwatched, check=missing)
+        run(request, brush, ignore_progress, check=missing)
     assert (error.value.field, brush.asked) == ("script_args", [])
 
 
@@ -291,23 +293,23 @@ def test_values_that_do_not_fit(axis: str, words: str) -> None:
     ],
 )
 def test_spans_of_whole_numbers(text: str, found: list[int]) -> None:
-    assert whole_numbers([text], "Steps") == found
+    assert parse_whole_numbers([text], "Steps") == found
 
 
 @pytest.mark.parametrize(
     "text", ["1-" + "9" * 400, "9" * 400 + "-1", "1-5 (+0)", "1-5 (+1e400)", "1-99999 (+1)"]
 )
 def test_spans_without_an_end_are_no_spans(text: str) -> None:
-    for read in (whole_numbers, numbers):
+    for read in (parse_whole_numbers, parse_numbers):
         with pytest.raises(BadRequest):
             read([text], "Steps")
 
 
 def test_spans_of_fractions() -> None:
-    assert numbers(["0-1 (+0.25)"], "x") == [0, 0.25, 0.5, 0.75, 1]
-    assert numbers(["2-8 [3]"], "x") == [2, 5, 8]
+    assert parse_numbers(["0-1 (+0.25)"], "x") == [0, 0.25, 0.5, 0.75, 1]
+    assert parse_numbers(["2-8 [3]"], "x") == [2, 5, 8]
 
 
 @pytest.mark.parametrize("route", ["txt2img"])
 def test_every_script_of_the_catalogue_can_run(route: str) -> None:
-    assert set(titles(route)) <= set(RUNNERS)
+    assert set(script_titles(route)) <= set(RUNNERS)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from generator.errors import BadRequest
-from generator.hooks import Tools, unwatched
+from generator.hooks import Tools, ignore_progress
 from generator.request import (
     ControlUnit,
     ExtrasRequest,
@@ -18,12 +18,18 @@ from generator.request import (
     Seeds,
     Snapshot,
 )
-from generator.scripts import in_turn
-from generator.scripts.drawing import Draw
+from generator.scripts import sequence
 from generator.scripts.run import run as run_script
-from generator.scripts.workload import check_job
+from generator.scripts.script_draw import ScriptDraw
+from generator.scripts.workload import check_job_workload
 from generator.workload import NO_LIMIT, enlarged_megapixels, megapixel_steps
-from tests.generator.scripts.painting import Painter, asking, defaults, doubled, run
+from tests.generator.scripts.fake_painter import (
+    FakePainter,
+    default_arguments,
+    fake_upscale,
+    run_with_painter,
+    script_request,
+)
 from tests.generator.scripts.test_origin_scripts import from_picture, picture
 
 PLAIN = GenerationRequest("a", Seeds(1), width=1000, height=500)  # 20 steps: 10 megapixel-steps
@@ -55,7 +61,7 @@ def test_enlarging_counts_what_comes_of_it() -> None:
     assert enlarged_megapixels(covering, [(1000, 500)]) == pytest.approx(2 * 4 * 2)
 
 
-PLOT = defaults(
+PLOT = default_arguments(
     "x/y/z plot", a0="Steps", a1="5, 10-30 (+10)", a3="Seed", a4="1,2,3", a6="CFG Scale", a7="1-2"
 )
 LINES = "a cat\n\n--prompt big --width 128 --height 128 --steps 40\n--prompt two --n_iter 3"
@@ -64,10 +70,15 @@ LINES = "a cat\n\n--prompt big --width 128 --height 128 --steps 40\n--prompt two
 @pytest.mark.parametrize(
     "request_",
     [
-        asking("prompt matrix", defaults("prompt matrix"), "cat|red|big|old", batch_size=3),
-        asking("prompt matrix", defaults("prompt matrix"), "cat" + "|a" * 9),
-        asking("x/y/z plot", PLOT, batch_size=2, hires=HiresFix(0.5)),
-        asking("prompts from file or textbox", defaults("prompts from file or textbox", a3=LINES)),
+        script_request(
+            "prompt matrix", default_arguments("prompt matrix"), "cat|red|big|old", batch_size=3
+        ),
+        script_request("prompt matrix", default_arguments("prompt matrix"), "cat" + "|a" * 9),
+        script_request("x/y/z plot", PLOT, batch_size=2, hires=HiresFix(0.5)),
+        script_request(
+            "prompts from file or textbox",
+            default_arguments("prompts from file or textbox", a3=LINES),
+        ),
         from_picture("loopback", a0=5, a1=0.1, batches=2, batch_size=4),
         from_picture("sd upscale", a1=16, a2="Lanczos", a3=4.0, batches=2, batch_size=3),
         from_picture("sd upscale", a1=16, a2="None", a3=4.0),
@@ -80,50 +91,51 @@ LINES = "a cat\n\n--prompt big --width 128 --height 128 --steps 40\n--prompt two
 )
 def test_a_script_is_counted_at_the_door_as_it_draws(request_: GenerationRequest) -> None:
     """Never less, and not much more: parts of outpaintings are taken at their largest."""
-    painter = Painter()
-    run(request_, painter)
+    painter = FakePainter()
+    run_with_painter(request_, painter)
     drawn = sum(map(megapixel_steps, painter.requests))
-    counted = check_job(request_, NO_LIMIT)
+    counted = check_job_workload(request_, NO_LIMIT)
     assert drawn * 0.999 <= counted <= drawn * (2.5 if "outpaint" in request_.script.title else 1.1)  # type: ignore[union-attr]
     with pytest.raises(BadRequest, match=r"--max-job-megapixel-steps"):
-        check_job(request_, counted * 0.99)
+        check_job_workload(request_, counted * 0.99)
     with pytest.raises(BadRequest, match=r"--max-job-megapixel-steps"):
-        run_script(request_, Painter(), unwatched, doubled, most=drawn * 0.9)
+        run_script(request_, FakePainter(), ignore_progress, fake_upscale, most=drawn * 0.9)
 
 
 def test_counting_ends_at_too_many_pictures() -> None:
     """A million cells are not built to be refused."""
-    spans = defaults(
+    spans = default_arguments(
         "x/y/z plot", a0="Seed", a1="1-100", a3="Steps", a4="1-100", a6="CFG Scale", a7="1-100"
     )
     with pytest.raises(BadRequest, match="1,000,000 pictures; at most 1,000"):
-        check_job(asking("x/y/z plot", spans), NO_LIMIT)
+        check_job_workload(script_request("x/y/z plot", spans), NO_LIMIT)
     lines = "--n_iter 900\n" * 100_000
     with pytest.raises(BadRequest, match="1,800 pictures"):
-        check_job(
-            asking(
-                "prompts from file or textbox", defaults("prompts from file or textbox", a3=lines)
+        check_job_workload(
+            script_request(
+                "prompts from file or textbox",
+                default_arguments("prompts from file or textbox", a3=lines),
             ),
             NO_LIMIT,
         )
 
 
 def test_what_a_plugins_script_draws_is_counted_while_it_draws() -> None:
-    def script(request: GenerationRequest, arguments: object, draw: Draw) -> Generation:
+    def script(request: GenerationRequest, arguments: object, draw: ScriptDraw) -> Generation:
         while True:
             draw(replace(request, sampling=Sampling(steps=100)))
 
-    painter = Painter()
-    request = asking("endless", ())
+    painter = FakePainter()
+    request = script_request("endless", ())
     tools = Tools(scripts={"endless": script})
-    assert check_job(request, 10.0) < 1
+    assert check_job_workload(request, 10.0) < 1
     with pytest.raises(BadRequest, match="The script asks for"):
-        run_script(request, painter, unwatched, tools=tools, most=10.0)
+        run_script(request, painter, ignore_progress, tools=tools, most=10.0)
     assert sum(map(megapixel_steps, painter.requests)) <= 10.0
 
 
 def test_requests_that_a_plugin_makes_of_one_are_counted_together() -> None:
-    painter = Painter()
+    painter = FakePainter()
     with pytest.raises(BadRequest, match="asks for 100 megapixel-steps"):
-        in_turn.run([PLAIN] * 10, Draw(painter, unwatched, most=99.0))
+        sequence.run([PLAIN] * 10, ScriptDraw(painter, ignore_progress, max_steps=99.0))
     assert painter.requests == []

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from plugins.api import Ask, Home
 from plugins.autocompletion import tags as tags_module
-from plugins.autocompletion.tags import Tag, Tags, read_lists, stamps, tag_of, tags_of
-from plugins.autocompletion.web import MOST, Plugin
-from plugins.nouns import Ask, Home
-from tests.waiting import quick
+from plugins.autocompletion.tags import Tag, Tags, build_tags, list_stamps, parse_row, read_lists
+from plugins.autocompletion.web import MAX_ANSWERS, Plugin
+from tests.wait import assert_quick
 
 LIST = """blue_sky,0,900,"azure_sky,sky blue"
 blue_eyes,0,5000,
@@ -27,7 +27,7 @@ def names(tags: Tags, words: str, most: int = 10) -> list[str]:
 @pytest.fixture
 def tags(tmp_path: Path) -> Tags:
     (tmp_path / "a.csv").write_text(LIST)
-    return tags_of(read_lists(stamps(tmp_path)))
+    return build_tags(read_lists(list_stamps(tmp_path)))
 
 
 def test_what_begins_so_comes_first_then_words_then_the_rest(tags: Tags) -> None:
@@ -58,14 +58,14 @@ def test_never_more_than_asked_each_tag_once_and_nothing_for_nothing(tags: Tags)
 
 
 def test_every_place_of_the_text_finds_its_own_term() -> None:
-    many = tags_of(Tag(f"tag {number:05d} end", count=number) for number in range(2000))
+    many = build_tags(Tag(f"tag {number:05d} end", count=number) for number in range(2000))
     for number in (0, 1, 999, 1998, 1999):
         assert names(many, f"tag {number:05d}") == [f"tag {number:05d} end"]
         assert names(many, f"{number:05d} e") == [f"tag {number:05d} end"]
 
 
 def test_of_two_with_one_name_the_more_used_counts() -> None:
-    both = tags_of([Tag("Blue Sky", count=1), Tag("blue_sky", count=9)])
+    both = build_tags([Tag("Blue Sky", count=1), Tag("blue_sky", count=9)])
     assert names(both, "blue") == ["blue_sky"]
     assert both.count == 1
 
@@ -78,12 +78,12 @@ def test_of_two_with_one_name_the_more_used_counts() -> None:
     ],
 )
 def test_lines_that_are_no_tag(row: list[str]) -> None:
-    assert tag_of(row) is None
+    assert parse_row(row) is None
 
 
 def test_short_lines_and_broken_bytes_are_taken_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes(b"\xef\xbb\xbfonly a name\ncaf\xe9,0,2\nnul\0l,0,1\n")
-    assert [tag.name for tag in read_lists(stamps(tmp_path))] == [
+    assert [tag.name for tag in read_lists(list_stamps(tmp_path))] == [
         "only a name",
         "caf\ufffd",
         "null",
@@ -92,22 +92,22 @@ def test_short_lines_and_broken_bytes_are_taken_as_they_are(tmp_path: Path) -> N
 
 def test_the_lists_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.csv").write_text("a,0,1\nb,0,1\nc,0,1\n")
-    monkeypatch.setattr(tags_module, "MOST_TAGS", 2)
-    assert len(list(read_lists(stamps(tmp_path)))) == 2
-    monkeypatch.setattr(tags_module, "LARGEST", 3)
-    assert stamps(tmp_path) == {}
+    monkeypatch.setattr(tags_module, "MAX_TAGS", 2)
+    assert len(list(read_lists(list_stamps(tmp_path)))) == 2
+    monkeypatch.setattr(tags_module, "MAX_LIST_BYTES", 3)
+    assert list_stamps(tmp_path) == {}
 
 
 def test_a_search_of_a_large_list_is_quick() -> None:
     """Measured: 2 ms for 200,000 tags."""
     syllables = ("blu", "sky", "hair", "eye", "cat", "dog", "tree", "sun")
-    many = tags_of(
+    many = build_tags(
         Tag("_".join(syllables[(number >> shift) % 8] for shift in (0, 3, 6)) + f"_{number}")
         for number in range(200_000)
     )
 
     for words in ("blu", "nothing like it", "199999"):
-        quick(partial(many.find, words, 20), 0.05)
+        assert_quick(partial(many.find, words, 20), 0.05)
 
 
 def asking(**query: str) -> Ask:
@@ -141,4 +141,4 @@ def test_the_route_answers_from_the_lists_as_they_are_now(tmp_path: Path) -> Non
 def test_settings_keep_to_what_one_request_may_answer(tmp_path: Path) -> None:
     plugin = Plugin(Home("autocompletion", tmp_path, tmp_path / "own", dict))
     (most, *_) = plugin.settings()
-    assert (most.name, most.most) == ("most", MOST)
+    assert (most.name, most.most) == ("most", MAX_ANSWERS)

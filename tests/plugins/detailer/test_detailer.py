@@ -7,11 +7,11 @@ from PIL import Image
 from skimage import data
 
 from generator.errors import BadRequest
-from generator.releasing import Inside
+from generator.job.output_filter import NestedRedraw
 from generator.request import GenerationRequest, Seeds
+from plugins.api import Box, Home
 from plugins.detailer.faces import find_faces
-from plugins.detailer.worker import Plugin, repainting, wish_of
-from plugins.nouns import Box, Home
+from plugins.detailer.worker import Plugin, inpaint_request, options_of
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_where_nothing_is_painted_again_it_says_why(
     plugin = Plugin(Home("detailer", tmp_path, tmp_path, dict, lambda hook, **facts: found))
     panel = {"enabled": True, "label": "hand"}
     request = GenerationRequest("a man", Seeds(1), panels={"detailer": panel})
-    image, draw = Image.new("RGB", (64, 64)), Inside(lambda request: 1 / 0)
+    image, draw = Image.new("RGB", (64, 64)), NestedRedraw(lambda request: 1 / 0)
     assert plugin.after_decode(image, 2, request, draw) is image
     assert list(draw.remarks) == [told]
 
@@ -62,13 +62,13 @@ def test_where_nothing_is_painted_again_it_says_why(
 def test_fields_that_misfit_are_named() -> None:
     request = GenerationRequest("a man", Seeds(1), panels={"detailer": {"strength": 2}})
     with pytest.raises(BadRequest, match="strength"):
-        wish_of(request)
+        options_of(request)
 
 
 def test_one_find_becomes_one_inpainting(astronaut: Image.Image) -> None:
-    wish = wish_of(GenerationRequest("x", Seeds(1), panels={"detailer": {"prompt": "a face"}}))
+    wish = options_of(GenerationRequest("x", Seeds(1), panels={"detailer": {"prompt": "a face"}}))
     request = GenerationRequest("a man", Seeds(1), batches=3, panels={"detailer": {}})
-    job = repainting(request, astronaut, Box(10, 20, 30, 40), wish, number=2)
+    job = inpaint_request(request, astronaut, Box(10, 20, 30, 40), wish, number=2)
     assert (job.prompt, job.seeds.seed, job.picture_count) == ("a face", 3, 1)
     assert (job.width, job.height) == astronaut.size
     assert job.origin is not None

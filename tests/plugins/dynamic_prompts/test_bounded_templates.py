@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from dynamicprompts.wildcards import WildcardManager
 
-from plugins.dynamic_prompts.bounded import TooMuch, all_prompts, random_prompts
-from plugins.dynamic_prompts.wildcard_files import manager_of
+from plugins.dynamic_prompts.bounded import TemplateTooLarge, all_prompts, random_prompts
+from plugins.dynamic_prompts.wildcard_files import load_wildcards
 
 DOUBLING = "${a={x|y}}" + "".join(
     f"${{{chr(98 + n)}=${{{chr(97 + n)}}}${{{chr(97 + n)}}}}}" for n in range(22)
@@ -29,7 +29,7 @@ def wildcards(tmp_path: Path) -> WildcardManager:
     (tmp_path / "again.yaml").write_text("a: &a [x]\nb: [*a, *a]\n")
     (tmp_path / "broken.json").write_text("[" * 100_000)
     (tmp_path / "many.txt").write_text("__many__ __many__\n")
-    return manager_of(tmp_path)
+    return load_wildcards(tmp_path)
 
 
 def test_good_files_are_read_beside_bad_ones(wildcards: WildcardManager) -> None:
@@ -41,7 +41,7 @@ def test_good_files_are_read_beside_bad_ones(wildcards: WildcardManager) -> None
 
 @pytest.mark.parametrize("read", [all_prompts, random_prompts])
 def test_variables_that_double_are_refused(wildcards: WildcardManager, read: object) -> None:
-    with pytest.raises(TooMuch, match="more than 50,000 parts"):
+    with pytest.raises(TemplateTooLarge, match="more than 50,000 parts"):
         if read is all_prompts:
             all_prompts(DOUBLING + "${w}", wildcards, 5)
         else:
@@ -49,5 +49,5 @@ def test_variables_that_double_are_refused(wildcards: WildcardManager, read: obj
 
 
 def test_a_file_that_names_itself_is_refused(wildcards: WildcardManager) -> None:
-    with pytest.raises((RecursionError, TooMuch)):
+    with pytest.raises((RecursionError, TemplateTooLarge)):
         random_prompts("__many__", wildcards, [1])

@@ -6,8 +6,8 @@ import pytest
 
 from generator.errors import BadRequest
 from generator.request import GenerationRequest, Seeds
+from plugins.api import Home
 from plugins.dynamic_prompts.worker import Plugin
-from plugins.nouns import Home
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from PIL import Image
 
 from generator.errors import BadRequest
 from generator.request import Generation, GenerationRequest, Picture, Seeds
-from generator.scripts.drawing import Draw
+from generator.scripts.script_draw import ScriptDraw
+from plugins.api import Home
 from plugins.dynamic_prompts.modes import SCRIPT
-from plugins.dynamic_prompts.sheet import differing
+from plugins.dynamic_prompts.sheet import strip_common_words
 from plugins.dynamic_prompts.web import scripts
 from plugins.dynamic_prompts.worker import Plugin
-from plugins.nouns import Home
-from webapp.plugin_tools import entries
+from webapp.plugins.plugin_catalogue import script_entries
 
 TEMPLATE = "a {red|blue} {cat|dog} on grass"
 
@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Callable[..., Generation]:
         prompt: str = TEMPLATE, most: int = 16, other: bool = False, legend: bool = True, **more
     ) -> Generation:
         request = GenerationRequest(prompt, Seeds(5), batches=3, width=96, height=64, **more)
-        return script(request, (most, other, legend), Draw(flat, lambda *_: None))
+        return script(request, (most, other, legend), ScriptDraw(flat, lambda *_: None))
 
     return draw
 
@@ -75,19 +75,19 @@ def test_too_large_a_sheet_is_refused_before_anything_is_drawn(tmp_path: Path) -
     request = GenerationRequest("{a|b|c|d|e|f|g|h} {a|b|c}", Seeds(1), width=4096, height=4096)
     with pytest.raises(BadRequest, match="A sheet of 24 pictures"):
         plugin.every_combination(
-            request, (24, False, True), Draw(lambda *_: 1 / 0, lambda *_: None)
+            request, (24, False, True), ScriptDraw(lambda *_: 1 / 0, lambda *_: None)
         )
 
 
 def test_a_caption_is_what_tells_a_picture_from_the_others() -> None:
-    assert differing(["a red cat, snow", "a big blue cat, snow"]) == ["red", "big blue"]
-    assert differing(["a cat", "a cat with hat"]) == ["", "with hat"]
-    assert differing(["same", "same"]) == ["", ""]
-    assert differing(["a, b", "c, b"]) == ["a", "c"]
+    assert strip_common_words(["a red cat, snow", "a big blue cat, snow"]) == ["red", "big blue"]
+    assert strip_common_words(["a cat", "a cat with hat"]) == ["", "with hat"]
+    assert strip_common_words(["same", "same"]) == ["", ""]
+    assert strip_common_words(["a, b", "c, b"]) == ["a", "c"]
 
 
 def test_the_selector_lists_it_with_checked_numbers() -> None:
-    (entry,) = entries(scripts(), "txt2img")
+    (entry,) = script_entries(scripts(), "txt2img")
     assert entry.title == SCRIPT.lower()
     most, other, legend = entry.arguments
     assert (most.default, most.least, most.most) == (16, 1, 256)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from plugins.dynamic_prompts.bounded import all_prompts
-from plugins.dynamic_prompts.wildcard_files import manager_of
+from plugins.dynamic_prompts.wildcard_files import load_wildcards
 
 
 @pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
@@ -17,7 +17,7 @@ def test_either_form_finds_the_file(tmp_path: Path, forms: tuple[str, str], name
     path.parent.mkdir(exist_ok=True)
     path.write_text("red\ngreen\n")
     for asked in (typed, disk, f"{typed[:-2]}*"):
-        assert all_prompts(f"a __{asked}__ cat", manager_of(tmp_path), 9) == [
+        assert all_prompts(f"a __{asked}__ cat", load_wildcards(tmp_path), 9) == [
             "a green cat",
             "a red cat",
         ]

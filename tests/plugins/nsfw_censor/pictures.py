@@ -16,15 +16,15 @@ def abstract_pattern(network: Network) -> Image.Image:
     field = start.requires_grad_()
     optimiser = torch.optim.Adam([field], lr=RATE)
     for _ in range(STEPS):
-        found = forward(network, _enlarged(field))[0]  # (5,)
+        found = forward(network, _enlarge(field))[0]  # (5,)
         optimiser.zero_grad()
         (-torch.log(found[1] + found[3])).backward()
         optimiser.step()
-    values = _enlarged(field)[0].permute(1, 2, 0).detach().numpy()  # (224, 224, 3)
+    values = _enlarge(field)[0].permute(1, 2, 0).detach().numpy()  # (224, 224, 3)
     return Image.fromarray((values * 255).round().astype(np.uint8))
 
 
-def _enlarged(field: torch.Tensor) -> torch.Tensor:
+def _enlarge(field: torch.Tensor) -> torch.Tensor:
     large = functional.interpolate(field, size=(SIDE, SIDE), mode="bicubic")
     return torch.sigmoid(large)  # (1, 3, 224, 224)
 

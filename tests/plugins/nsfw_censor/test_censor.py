@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plugins.nsfw_censor.censor import Action, Rules, shown_instead
+from plugins.nsfw_censor.censor import Action, CensorRules, replacement_of
 from plugins.nsfw_censor.detectors import BuiltIn, Verdict
-from plugins.nsfw_censor.detectors import judged as judged_by
+from plugins.nsfw_censor.detectors import judge_picture as judged_by
 from plugins.nsfw_censor.names import BUILT_IN, CLASSES
 from plugins.nsfw_censor.network import Network, probabilities
 from tests.plugins.nsfw_censor.pictures import landscape
@@ -25,7 +25,7 @@ class Only:
         return BuiltIn(self.network)
 
 
-def judged(network: Network, picture: Image.Image, rules: Rules) -> Verdict:
+def judged(network: Network, picture: Image.Image, rules: CensorRules) -> Verdict:
     return judged_by(Only(network), picture, rules)
 
 
@@ -39,7 +39,7 @@ def test_probabilities_are_of_five_classes(network: Network) -> None:
 def test_plain_pictures_pass_and_the_pattern_does_not(
     network: Network, flagged: Image.Image
 ) -> None:
-    plain, pattern = (judged(network, each, Rules()) for each in (landscape(), flagged))
+    plain, pattern = (judged(network, each, CensorRules()) for each in (landscape(), flagged))
     assert not plain.withheld
     assert plain.score < 0.1
     assert pattern.withheld
@@ -52,7 +52,7 @@ def test_another_size_and_jpeg_do_not_hide_it(
 ) -> None:
     file = io.BytesIO()
     flagged.resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=85)
-    verdict = judged(network, Image.open(file), Rules())
+    verdict = judged(network, Image.open(file), CensorRules())
     assert verdict.withheld
 
 
@@ -65,13 +65,13 @@ def test_neighbours_do_not_change_a_verdict(network: Network, flagged: Image.Ima
 def test_a_score_that_is_no_number_is_withheld(network: Network, flagged: Image.Image) -> None:
     kernel, bias = network.layers["dense_3"]
     broken = Network({**network.layers, "dense_3": (kernel * float("nan"), bias)})
-    verdict = judged(broken, flagged, Rules())
+    verdict = judged(broken, flagged, CensorRules())
     assert verdict.withheld
 
 
 def test_rules_choose_classes_and_threshold(network: Network, flagged: Image.Image) -> None:
-    assert not judged(network, flagged, Rules(classes=("sexy",))).withheld
-    assert judged(network, landscape(), Rules(classes=("neutral", "drawing"))).withheld
+    assert not judged(network, flagged, CensorRules(classes=("sexy",))).withheld
+    assert judged(network, landscape(), CensorRules(classes=("neutral", "drawing"))).withheld
 
 
 @pytest.mark.parametrize(
@@ -88,19 +88,19 @@ def test_rules_choose_classes_and_threshold(network: Network, flagged: Image.Ima
 )
 def test_rules_that_cannot_be_meant_are_refused(wrong: dict) -> None:
     with pytest.raises(ValueError, match=r"threshold|Classes|Detectors"):
-        Rules(**wrong)
+        CensorRules(**wrong)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 def test_black_keeps_size_and_mode_and_nothing_else(flagged: Image.Image, mode: str) -> None:
     flagged.info["parameters"] = "a prompt"
-    black = shown_instead(flagged.convert(mode), Action.BLACK)
+    black = replacement_of(flagged.convert(mode), Action.BLACK)
     assert (black.size, black.mode, black.info) == (flagged.size, mode, {})
     assert black.convert("RGB").getextrema() == ((0, 0),) * 3
 
 
 def test_blur_leaves_no_detail(network: Network, flagged: Image.Image) -> None:
-    blurred = shown_instead(flagged, Action.BLUR)
+    blurred = replacement_of(flagged, Action.BLUR)
     detail = np.abs(np.diff(np.asarray(blurred, dtype=float), axis=0)).mean()
     assert detail < 0.1 * np.abs(np.diff(np.asarray(flagged, dtype=float), axis=0)).mean()
-    assert not judged(network, blurred, Rules()).withheld
+    assert not judged(network, blurred, CensorRules()).withheld

@@ -18,15 +18,15 @@ import torch
 from PIL import Image
 
 from generator.models.registry import Folders, Registry
-from generator.pictures.reading import write_base64
+from generator.pictures.base64_images import write_base64
 from generator.scripts.catalogue import SCRIPTS
 from plugins.host import Host
 from plugins.nsfw_censor.names import CLASSES
-from tests.parity.service import Service, working
-from tests.plugins.making import make_plugin
-from tests.webapp.listening import CHECKPOINT
-from webapp.config import Config
-from webapp.queues.sqlite import SqliteStore
+from tests.parity.service import Service, run_service
+from tests.plugins.plugin_files import make_plugin
+from tests.webapp.easel_server import CHECKPOINT
+from webapp.queues.sqlite.store import SqliteStore
+from webapp.settings.config import Config
 
 CENSOR = "nsfw-censor"
 ALL = {"classes": list(CLASSES)}
@@ -80,7 +80,7 @@ def easel(tmp_path_factory: pytest.TempPathFactory, flagged: Image.Image) -> Ite
     code = PAINT.format(path=str(data_dir / "painted.png"))
     make_plugin(data_dir, "painter", worker=code, hooks="after_decode release")
     config = Config(data_dir, nsfw_censor=True, hashing=False)
-    with working(data_dir, Registry(Folders.under(data_dir)), config) as running:
+    with run_service(data_dir, Registry(Folders.under(data_dir)), config) as running:
         yield running
 
 
@@ -99,14 +99,14 @@ def rules(easel: Service) -> Iterator[Callable[..., None]]:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Every preview that a worker tells; all routes and streams show these alone."""
     told: list[bytes] = []
-    publish = SqliteStore.publish
+    publish = SqliteStore.publish_progress
 
     def listen(self: SqliteStore, job: str, progress: Any, preview: bytes | None = None) -> None:
         if preview:
             told.append(preview)
         publish(self, job, progress, preview)
 
-    monkeypatch.setattr(SqliteStore, "publish", listen)
+    monkeypatch.setattr(SqliteStore, "publish_progress", listen)
     return told
 
 
@@ -378,10 +378,10 @@ def test_being_slow_does_not_take_the_censor_out(
 ) -> None:
     """Over its time at every picture, which disables other plugins at the third."""
     rules(**ALL)
-    judge = Host._judge
+    judge = Host._count_strike
     monkeypatch.setattr(
         Host,
-        "_judge",
+        "_count_strike",
         lambda self, name, hook, terms, seconds: judge(
             self, name, hook, terms, 1000.0 if name == CENSOR else 0.0
         ),

@@ -9,60 +9,60 @@ from typing import Any
 import pytest
 
 from generator.request import GenerationRequest, Progress, Sampling, Seeds
+from plugins.api import Ask, Side
 from plugins.host import Choice, Host
-from plugins.nouns import Ask, Side
-from plugins.pace import book as books
-from plugins.pace.book import Book, Figures, Pace
-from plugins.pace.estimating import estimate
-from plugins.pace.timing import Kind, Stopwatch, Times
-from tests.plugins.making import host_of, make_plugin
-from tests.waiting import quick
+from plugins.pace import records as books
+from plugins.pace.estimate import estimate
+from plugins.pace.records import Figures, Pace, PaceRecords
+from plugins.pace.stopwatch import JobTimes, StepKind, Stopwatch
+from tests.plugins.plugin_files import load_host, make_plugin
+from tests.wait import assert_quick
 
-EULER = Kind("painter", "Euler", 512, 512, 1)
-HEUN = Kind("painter", "Heun", 512, 512, 1)
+EULER = StepKind("painter", "Euler", 512, 512, 1)
+HEUN = StepKind("painter", "Heun", 512, 512, 1)
 REQUEST = GenerationRequest(
     "a cat", Seeds(1), sampling=Sampling("Euler", steps=3), checkpoint="deep/painter.safetensors"
 )
 ONLY = Choice(disabled=frozenset({"nsfw-censor", "beautifulprompt", "detailer", "dynamicprompts"}))
 
 
-def times(kind: Kind, per_step: float, steps: int = 10, **changes: Any) -> Times:
+def times(kind: StepKind, per_step: float, steps: int = 10, **changes: Any) -> JobTimes:
     """A job of one pass."""
     took = per_step * steps
-    return Times(**{"start": 2.0, "sampling": took, "finish": 1.0, "pictures": 1,
+    return JobTimes(**{"start": 2.0, "sampling": took, "finish": 1.0, "pictures": 1,
                     "steps": {kind: (steps, took)}, **changes})  # fmt: skip
 
 
 def test_a_jobs_time_is_shared_out() -> None:
     watch = Stopwatch(100.0)
-    watch.sample(EULER, 102.0)
+    watch.begin_pass(EULER, 102.0)
     for step in range(1, 5):
-        watch.step(step, 102.0 + step)
-    watch.sample(HEUN, 108.0)
-    watch.step(1, 110.0)
+        watch.record_step(step, 102.0 + step)
+    watch.begin_pass(HEUN, 108.0)
+    watch.record_step(1, 110.0)
     watch.pictures = 2
-    found = watch.times(113.0)
-    assert found == Times(2.0, 6.0, 5.0, 2, {EULER: (4, 4.0), HEUN: (1, 2.0)})
+    found = watch.to_times(113.0)
+    assert found == JobTimes(2.0, 6.0, 5.0, 2, {EULER: (4, 4.0), HEUN: (1, 2.0)})
     assert found.start + found.sampling + found.finish == 13.0
 
 
 def test_batches_of_one_kind_are_added_and_an_interrupted_pass_counts_what_it_drew() -> None:
     watch = Stopwatch(0.0)
     for began in (1.0, 11.0):
-        watch.sample(EULER, began)
-        watch.step(5, began + 5)
-    watch.sample(HEUN, 20.0)  # stopped before its first step
-    assert watch.times(21.0).steps == {EULER: (10, 10.0)}
-    assert Stopwatch(3.0).times(4.0) == Times(1.0, 0, 0.0, 0, {})  # nothing was drawn
+        watch.begin_pass(EULER, began)
+        watch.record_step(5, began + 5)
+    watch.begin_pass(HEUN, 20.0)  # stopped before its first step
+    assert watch.to_times(21.0).steps == {EULER: (10, 10.0)}
+    assert Stopwatch(3.0).to_times(4.0) == JobTimes(1.0, 0, 0.0, 0, {})  # nothing was drawn
 
 
 def test_workers_add_to_one_book_and_the_newest_weigh_most(tmp_path: Path) -> None:
-    first, second = Book(tmp_path / "own"), Book(tmp_path / "own")
-    first.add(times(EULER, 1.0), 1000)
-    second.add(times(EULER, 2.0), 500)
+    first, second = PaceRecords(tmp_path / "own"), PaceRecords(tmp_path / "own")
+    first.add_job(times(EULER, 1.0), 1000)
+    second.add_job(times(EULER, 2.0), 500)
     second.add_failure("BadRequest")
     first.add_failure("BadRequest")
-    found = first.figures()
+    found = first.read_figures()
     (pace,) = found.paces
     assert (pace.steps, pace.seconds) == (20, 30.0)
     assert pace.recent == pytest.approx(1.3)
@@ -70,38 +70,38 @@ def test_workers_add_to_one_book_and_the_newest_weigh_most(tmp_path: Path) -> No
     assert found.sums["failures"] == {"BadRequest": 2}
     assert found.sums["seconds"] == {"start": 4.0, "sampling": 30.0, "finish": 2.0}
     first.close()
-    assert first.figures() == found  # it opens again for whoever comes late
+    assert first.read_figures() == found  # it opens again for whoever comes late
     first.close()
     second.close()
 
 
 def test_a_torn_file_is_put_aside_and_no_table_is_missed_later(tmp_path: Path) -> None:
-    book = Book(tmp_path)
+    book = PaceRecords(tmp_path)
     book.path.write_bytes(b"no database" * 99)
-    assert book.figures() == Figures()
+    assert book.read_figures() == Figures()
     book.add_failure("x")
-    assert book.figures().sum("failures", "x") == 1
+    assert book.read_figures().sum("failures", "x") == 1
     assert len(list(tmp_path.glob(f"{book.path.name}.damaged-*"))) == 1
     book.close()
 
 
 def test_what_is_kept_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(books, "MOST", 20)
-    book = Book(tmp_path)
+    monkeypatch.setattr(books, "MAX_KINDS", 20)
+    book = PaceRecords(tmp_path)
     for side in range(25):
         moment = 1000.0 + side
         monkeypatch.setattr(books, "time", SimpleNamespace(time=lambda at=moment: at))
-        book.add(times(Kind("m", "Euler", 64 + side, 64, 1), 1.0), 0)
-    sides = [pace.kind.width - 64 for pace in book.figures().paces]
+        book.add_job(times(StepKind("m", "Euler", 64 + side, 64, 1), 1.0), 0)
+    sides = [pace.kind.width - 64 for pace in book.read_figures().paces]
     assert sides == list(range(24, 4, -1))
-    book.forget(1020.0)
-    assert len(book.figures().paces) == 5
+    book.delete_before(1020.0)
+    assert len(book.read_figures().paces) == 5
     book.close()
 
 
 def test_a_job_is_reckoned_from_the_most_similar_steps() -> None:
-    small = Kind("painter", "Euler", 256, 256, 1)
-    other = Kind("deliberate", "Euler", 512, 512, 1)
+    small = StepKind("painter", "Euler", 256, 256, 1)
+    other = StepKind("deliberate", "Euler", 512, 512, 1)
     paces = tuple(
         Pace(kind, 10, 1.0, recent, 0.0)
         for kind, recent in ((EULER, 0.4), (small, 0.2), (HEUN, 0.9), (other, 5.0))
@@ -109,16 +109,16 @@ def test_a_job_is_reckoned_from_the_most_similar_steps() -> None:
     figures = Figures(paces, {"recent": {"start": 1.0, "finish": 0.5}})
     found = estimate(figures, EULER, steps=20, batches=2)
     assert found is not None
-    assert found.exact(EULER)
+    assert found.is_exact(EULER)
     assert found.seconds == pytest.approx(1 + 2 * 20 * 0.4 + 2 * 0.5)
-    large = Kind("painter", "Euler", 1024, 512, 1)
+    large = StepKind("painter", "Euler", 1024, 512, 1)
     found = estimate(figures, large, steps=1, batches=1)
     assert found is not None
     assert (found.like, found.per_step) == (EULER, pytest.approx(0.8))
-    assert not found.exact(large)
-    heun = Kind("painter", "Heun", 256, 256, 1)  # the sampler counts more than the size
+    assert not found.is_exact(large)
+    heun = StepKind("painter", "Heun", 256, 256, 1)  # the sampler counts more than the size
     assert estimate(figures, heun, 1, 1).like == HEUN  # type: ignore[union-attr]
-    unknown = Kind("deliberate", "DDIM", 512, 512, 1)
+    unknown = StepKind("deliberate", "DDIM", 512, 512, 1)
     assert estimate(figures, unknown, 1, 1).like == other  # type: ignore[union-attr]
     assert estimate(Figures(), EULER, 20, 1) is None
 
@@ -143,7 +143,7 @@ def asked(host: Host, path: str, **query: str) -> Any:
 
 
 def test_the_web_side_tells_what_workers_measured(tmp_path: Path) -> None:
-    web, worker = host_of(tmp_path, Side.WEB, ONLY), host_of(tmp_path, Side.WORKER, ONLY)
+    web, worker = load_host(tmp_path, Side.WEB, ONLY), load_host(tmp_path, Side.WORKER, ONLY)
     assert asked(web, "/estimate").body == {"seconds": None}
     picture = tmp_path / "a.png"
     picture.write_bytes(bytes(700))
@@ -168,7 +168,7 @@ def test_the_web_side_tells_what_workers_measured(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("query", [{"steps": "0"}, {"width": "wide"}, {"colour": "red"}])
 def test_a_bad_question_is_told_by_its_field(tmp_path: Path, query: dict[str, str]) -> None:
-    host = host_of(tmp_path, Side.WEB, ONLY)
+    host = load_host(tmp_path, Side.WEB, ONLY)
     reply = asked(host, "/estimate", **query)
     assert reply.status == 422
     assert reply.body["detail"][0]["loc"] == tuple(query)
@@ -177,7 +177,7 @@ def test_a_bad_question_is_told_by_its_field(tmp_path: Path, query: dict[str, st
 
 def test_a_job_that_ended_otherwise_leaves_nothing_behind(tmp_path: Path) -> None:
     """Interrupted by its worker's end, or drawn to warm up: no after_save."""
-    host = host_of(tmp_path, Side.WORKER, ONLY)
+    host = load_host(tmp_path, Side.WORKER, ONLY)
     host.chain("before_generate", request=REQUEST)
     host.chain(
         "before_sampling", latent=SimpleNamespace(shape=(1, 4, 99, 99)), sigmas=None,
@@ -185,17 +185,17 @@ def test_a_job_that_ended_otherwise_leaves_nothing_behind(tmp_path: Path) -> Non
     )  # fmt: skip
     job(host)
     host.stop()
-    (pace,) = Book(tmp_path / ".easel/plugins/pace").figures().paces
+    (pace,) = PaceRecords(tmp_path / ".easel/plugins/pace").read_figures().paces
     assert pace.kind.batch == 2
 
 
 def test_a_full_disk_fails_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = host_of(tmp_path, Side.WORKER, ONLY)
+    host = load_host(tmp_path, Side.WORKER, ONLY)
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(Book, "add", full)
+    monkeypatch.setattr(PaceRecords, "add_job", full)
     job(host)
     (mine,) = (each for each in host.standings if each.name == "pace")
     assert "disk is full" in mine.last_error
@@ -204,7 +204,7 @@ def test_a_full_disk_fails_no_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_step_costs_next_to_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_plugin(tmp_path, "looking", worker="@hook\ndef at_step(estimate): pass", hooks="at_step")
-    host = host_of(tmp_path, Side.WORKER, ONLY)
+    host = load_host(tmp_path, Side.WORKER, ONLY)
     latent, count = SimpleNamespace(shape=(1, 4, 64, 64)), 2000
     host.chain("before_generate", request=REQUEST)
     host.chain("before_sampling", latent=latent, sigmas=None, request=REQUEST)
@@ -216,7 +216,7 @@ def test_a_step_costs_next_to_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
             host.chain("at_step", estimate=latent, progress=progress, request=REQUEST)
         return (time.process_time() - began) / count / 2  # two plugins are asked
 
-    took = quick(steps, 100e-6 * 2 * count)
+    took = assert_quick(steps, 100e-6 * 2 * count)
     with capsys.disabled():
         print(f"\na plugin's hook at each step costs {took * 1e6:.1f} microseconds")
     host.stop()

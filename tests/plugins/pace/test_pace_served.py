@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from tests.parity.service import lay_out
+from tests.parity.service import copy_models
 from tests.plugins.test_bringing import drawn, serving
 
 
 def test_figures_of_real_jobs(goldens: Path, tmp_path: Path) -> None:
-    registry = lay_out(goldens, tmp_path)
+    registry = copy_models(goldens, tmp_path)
     with serving(tmp_path, registry) as client:
         assert client.get("/plugins/pace/figures").status_code == 404  # off until turned on
         client.post("/api/plugins/pace", json={"enabled": True})

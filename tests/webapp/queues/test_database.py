@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from webapp.errors import status_of
-from webapp.queues.ballast import BALLAST_BYTES
 from webapp.queues.contracts import Answer, Frame, WorkerState
-from webapp.queues.database import Database
 from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
-from webapp.queues.sqlite import SqliteStore
+from webapp.queues.sqlite.ballast_file import BALLAST_BYTES
+from webapp.queues.sqlite.database import QueueDatabase
+from webapp.queues.sqlite.store import SqliteStore
 
 LARGE = b"x" * 1_000_000
 
 
 def limit(store: SqliteStore, pages: int) -> None:
     """Let the file grow by this many pages of 4 KiB only: a full disk, for SQLite."""
-    with store.database.reading() as rows:
+    with store.database.read_connection() as rows:
         now = rows.execute("PRAGMA page_count").fetchone()[0]
         rows.execute(f"PRAGMA max_page_count={now + pages}")
 
@@ -30,13 +30,13 @@ def test_a_full_disk_is_said_and_nothing_is_half_stored(tmp_path: Path) -> None:
     limit(store, 20)
     with pytest.raises(QueueFull, match=r"full.*not stored.*Free some space"):
         store.put(Frame("big", "generate", LARGE))
-    assert store.waiting() == []
+    assert store.list_frames() == []
     store.put(Frame("small", "generate", b"x"))
     lease = store.take("cpu", [], 0)
     assert lease is not None
     with pytest.raises(QueueFull):
         store.answer(lease, Answer(200, LARGE), 1.0)
-    assert [frame.id for frame in store.waiting()] == ["small"]
+    assert [frame.id for frame in store.list_frames()] == ["small"]
     assert store.answer(lease, Answer(507, b"full"), 1.0)
     store.close()
 
@@ -44,15 +44,15 @@ def test_a_full_disk_is_said_and_nothing_is_half_stored(tmp_path: Path) -> None:
 def test_a_disk_that_may_only_be_read_is_said(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "queue.db")
     store.put(Frame("a", "generate", b"x"))
-    with store.database.reading() as rows:
+    with store.database.read_connection() as rows:
         rows.execute("PRAGMA query_only=ON")
     with pytest.raises(QueueUnwritable, match=r"cannot be written.*not stored"):
         store.put(Frame("b", "generate", b"x"))
     assert status_of(QueueUnwritable("")) == 507
-    store.forget("a")  # whoever has read his answer is not told of it
-    with store.database.reading() as rows:
+    store.delete_answer("a")  # whoever has read his answer is not told of it
+    with store.database.read_connection() as rows:
         rows.execute("PRAGMA query_only=OFF")
-    assert [frame.id for frame in store.waiting()] == ["a"]
+    assert [frame.id for frame in store.list_frames()] == ["a"]
     store.close()
 
 
@@ -79,12 +79,12 @@ def test_the_ballast_is_made_where_there_is_room_and_freed_for_an_answer(
     limit(store, 0)
     with pytest.raises(QueueFull):
         store.answer(lease, Answer(200, LARGE), 1.0)
-    assert not ballast.held
-    monkeypatch.setattr("webapp.queues.ballast.SPARE", 2**40)
-    assert not ballast.make()  # it would fill what is left
+    assert not ballast.is_allocated
+    monkeypatch.setattr("webapp.queues.sqlite.ballast_file.MIN_FREE_FACTOR", 2**40)
+    assert not ballast.allocate()  # it would fill what is left
     monkeypatch.undo()
-    store.heartbeat(WorkerState("cpu", 1, "idle", "", "", 0.0))
-    assert ballast.held
+    store.record_heartbeat(WorkerState("cpu", 1, "idle", "", "", 0.0))
+    assert ballast.is_allocated
     store.close()
 
 
@@ -120,7 +120,7 @@ def test_of_a_file_damaged_inside_the_readable_requests_are_taken_over(tmp_path:
         file.seek(size // 2 // 4096 * 4096)
         file.write(os.urandom(8192))
     store = SqliteStore(path)
-    assert 40 < len(store.waiting()) < 49
+    assert 40 < len(store.list_frames()) < 49
     assert store.wait("0", 0) == Answer(200, b"drawn")
     assert len(list(tmp_path.glob("queue.db.damaged-*"))) == 1
     store.close()
@@ -152,18 +152,18 @@ def test_many_open_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     stores[0].put(Frame("a", "generate", b""))
-    assert [len(store.waiting()) for store in stores] == [1] * 8
+    assert [len(store.list_frames()) for store in stores] == [1] * 8
     assert len(list(tmp_path.glob("queue.db.damaged-*"))) == 1
     for store in stores:
         store.close()
 
 
 def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
-    database = Database(tmp_path / "queue.db", logging.getLogger("test"))
-    with pytest.raises(RuntimeError), database.writing() as rows:
+    database = QueueDatabase(tmp_path / "queue.db", logging.getLogger("test"))
+    with pytest.raises(RuntimeError), database.write_transaction() as rows:
         rows.execute("INSERT INTO stops VALUES ('a', 'skip', 0)")
         raise RuntimeError
-    with database.reading() as rows:
+    with database.read_connection() as rows:
         assert rows.execute("SELECT COUNT(*) FROM stops").fetchone()[0] == 0
     database.close()
 
@@ -173,15 +173,15 @@ def test_damage_that_shows_in_use_costs_one_request(tmp_path: Path, verb: str) -
     path = tmp_path / "queue.db"
     store = SqliteStore(path)
     store.put(Frame("a", "generate", b"y" * 3000))
-    with store.database.reading() as rows:
+    with store.database.read_connection() as rows:
         rows.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         rows.execute("PRAGMA cache_size=0")
     for name in (path, path.with_name("queue.db-wal")):
         with name.open("r+b") as file:
             file.write(b"\xff" * max(name.stat().st_size, 4096))
     with pytest.raises(QueueDamaged, match="Send the request again"):
-        store.put(Frame("b", "generate", b"y")) if verb == "put" else store.waiting()
+        store.put(Frame("b", "generate", b"y")) if verb == "put" else store.list_frames()
     store.put(Frame("c", "generate", b"y"))
-    assert [frame.id for frame in store.waiting()] == ["c"]
+    assert [frame.id for frame in store.list_frames()] == ["c"]
     assert len(list(tmp_path.glob("queue.db.damaged-*"))) == 1
     store.close()

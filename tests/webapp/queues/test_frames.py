@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from generator.request import GenerationRequest, Sampling, Seeds, Snapshot
-from webapp.queues.frames import EasExtras, GenerationJob, Saving, decode, encode
+from webapp.queues.frames import EasExtras, QueuedGeneration, SaveOptions, decode_job, encode_job
 
-PLAIN = GenerationJob(GenerationRequest("a house", Seeds(7)), "txt2img", {"prompt": "a house"})
-FULL = GenerationJob(
+PLAIN = QueuedGeneration(GenerationRequest("a house", Seeds(7)), "txt2img", {"prompt": "a house"})
+FULL = QueuedGeneration(
     GenerationRequest(
         "",
         Seeds(2**64 - 1, 3, 0.25, 640, 0),
@@ -23,23 +23,25 @@ FULL = GenerationJob(
     "img2img",
     {"steps": None, "override_settings": {"a": [1, 2.5, {"b": False}]}},
     send_images=False,
-    save=Saving("outputs/a", "outputs/b", naming="vendor", url_prefix="/code", save_grid=False),
+    save=SaveOptions(
+        "outputs/a", "outputs/b", naming="vendor", url_prefix="/code", save_grid=False
+    ),
     extras=EasExtras(id_task="t", save_dir="outputs"),
 )
 
 
 @pytest.mark.parametrize("job", [PLAIN, FULL])
-def test_a_job_comes_back_as_it_was(job: GenerationJob) -> None:
-    assert decode(encode(job)) == job
+def test_a_job_comes_back_as_it_was(job: QueuedGeneration) -> None:
+    assert decode_job(encode_job(job)) == job
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_prompt_comes_back(prompt: str) -> None:
     job = replace(PLAIN, request=replace(PLAIN.request, prompt=prompt), echo={"prompt": prompt})
-    assert decode(encode(job)) == job
+    assert decode_job(encode_job(job)) == job
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[1]", encode(PLAIN)[:-1]])
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1]", encode_job(PLAIN)[:-1]])
 def test_anything_else_is_refused(body: bytes) -> None:
     with pytest.raises(ValidationError):
-        decode(body)
+        decode_job(body)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.queues.matching import Account, Candidate, choose, decayed, starves
+from webapp.queues.scheduler import Candidate, OwnerUsage, choose_next, decay, is_starving
 
 NOW = 10_000.0
 candidates = st.lists(
@@ -19,21 +19,21 @@ candidates = st.lists(
     unique_by=lambda frame: frame.index,
 )
 accounts = st.fixed_dictionaries(
-    {name: st.builds(Account, st.floats(0, 1000), st.floats(NOW - 300, NOW)) for name in "abc"}
+    {name: st.builds(OwnerUsage, st.floats(0, 1000), st.floats(NOW - 300, NOW)) for name in "abc"}
 )
 
 
 def test_nothing_waits() -> None:
-    assert choose([], lambda owner: Account(), (), NOW) is None
+    assert choose_next([], lambda owner: OwnerUsage(), (), NOW) is None
 
 
 @given(candidates, accounts, st.sets(st.sampled_from(["one", "two"])))
 def test_the_choice_is_best_at_the_first_rule_that_tells(
-    frames: list[Candidate], books: dict[str, Account], loaded: set[str]
+    frames: list[Candidate], books: dict[str, OwnerUsage], loaded: set[str]
 ) -> None:
-    best = choose(frames, books.__getitem__, loaded, NOW)
+    best = choose_next(frames, books.__getitem__, loaded, NOW)
     assert best in frames
-    starving = [f for f in frames if starves(f, books[f.owner], NOW)]
+    starving = [f for f in frames if is_starving(f, books[f.owner], NOW)]
     if starving:
         assert best == min(starving, key=lambda f: f.index)
         return
@@ -48,29 +48,29 @@ def test_the_choice_is_best_at_the_first_rule_that_tells(
 
 @given(candidates, accounts, st.randoms())
 def test_the_choice_does_not_depend_on_the_order_of_listing(
-    frames: list[Candidate], books: dict[str, Account], random: object
+    frames: list[Candidate], books: dict[str, OwnerUsage], random: object
 ) -> None:
     shuffled = frames[:]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert choose(frames, books.get, (), NOW) == choose(shuffled, books.get, (), NOW)  # type: ignore[arg-type]
+    assert choose_next(frames, books.get, (), NOW) == choose_next(shuffled, books.get, (), NOW)  # type: ignore[arg-type]
 
 
 def test_an_owner_rides_once_per_age_cap() -> None:
     frame = Candidate(1, "a", 0, "", NOW - 200)
-    assert starves(frame, Account(rode_at=NOW - 121), NOW, 120)
-    assert not starves(frame, Account(rode_at=NOW - 119), NOW, 120)
-    assert not starves(Candidate(1, "a", 0, "", NOW - 119), Account(), NOW, 120)
+    assert is_starving(frame, OwnerUsage(age_override_at=NOW - 121), NOW, 120)
+    assert not is_starving(frame, OwnerUsage(age_override_at=NOW - 119), NOW, 120)
+    assert not is_starving(Candidate(1, "a", 0, "", NOW - 119), OwnerUsage(), NOW, 120)
 
 
 def test_a_deadly_frame_is_behind_all_others_and_never_starves() -> None:
     deadly = Candidate(1, "a", 9, "", NOW - 10_000, deadly=True)
     other = Candidate(2, "b", -9, "cold", NOW)
-    assert choose([deadly, other], lambda owner: Account(), (), NOW) == other
-    assert choose([deadly], lambda owner: Account(), (), NOW) == deadly
-    assert not starves(deadly, Account(), NOW)
+    assert choose_next([deadly, other], lambda owner: OwnerUsage(), (), NOW) == other
+    assert choose_next([deadly], lambda owner: OwnerUsage(), (), NOW) == deadly
+    assert not is_starving(deadly, OwnerUsage(), NOW)
 
 
 def test_what_was_used_an_hour_ago_counts_half() -> None:
-    assert decayed(8.0, 0) == 8.0
-    assert decayed(8.0, 3600) == 4.0
-    assert decayed(8.0, -5) == 8.0  # a clock that was set back
+    assert decay(8.0, 0) == 8.0
+    assert decay(8.0, 3600) == 4.0
+    assert decay(8.0, -5) == 8.0  # a clock that was set back

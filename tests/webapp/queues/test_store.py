@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from generator.request import Progress, Stop
-from tests.waiting import PATIENCE, Clock, result_of, wait_until
-from webapp.queues import wake
-from webapp.queues.contracts import Answer, Errand, Frame, Lease, WorkerState
-from webapp.queues.sqlite import SqliteStore
+from tests.wait import TIMEOUT, Clock, result_of, wait_until
+from webapp.queues import notifier
+from webapp.queues.contracts import Answer, Frame, Lease, WorkerCommand, WorkerState
+from webapp.queues.sqlite.store import SqliteStore
 
 Make = Callable[..., SqliteStore]
 OK = Answer(200, b"drawn")
@@ -83,7 +83,7 @@ def test_an_answer_reaches_who_waits(store: SqliteStore, make: Make) -> None:
     store.put(frame("a"))
     other = make()
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(other.wait, "a", PATIENCE)
+        waiting = pool.submit(other.wait, "a", TIMEOUT)
         assert store.answer(take(store), Answer(418, b"\0tea", "text/tea"), 1.0)
         assert waiting.result() == Answer(418, b"\0tea", "text/tea")
 
@@ -92,23 +92,23 @@ def test_an_answer_can_be_read_twice_until_it_is_forgotten(store: SqliteStore) -
     store.put(frame("a"))
     store.answer(take(store), OK, 1.0)
     assert store.wait("a", 0) == store.wait("a", 0) == OK
-    store.forget("a")
+    store.delete_answer("a")
     assert store.wait("a", 0) is None
 
 
 def test_an_answer_is_found_by_a_tag_and_its_owner(store: SqliteStore, make: Make) -> None:
     for name, owner in (("a", "ann"), ("b", "bob"), ("c", "ann"), ("d", "ann")):
         store.put(frame(name, owner=owner, tags={"task": "t" if name < "d" else "u"}))
-    store.settle("d", OK)
+    store.answer_waiting("d", OK)
     while (lease := store.take("cpu", (), 0)) is not None:
         store.answer(lease, OK, 0.0)
     other = make()
-    assert other.answered("task", "t") == "c"  # the newest
-    assert other.answered("task", "t", "bob") == "b"
-    assert other.answered("task", "u", "ann") == "d"
-    assert other.answered("task", "u", "bob") is other.answered("task", "v") is None
-    store.forget("c")
-    assert other.answered("task", "t", "ann") == "a"
+    assert other.find_answered("task", "t") == "c"  # the newest
+    assert other.find_answered("task", "t", "bob") == "b"
+    assert other.find_answered("task", "u", "ann") == "d"
+    assert other.find_answered("task", "u", "bob") is other.find_answered("task", "v") is None
+    store.delete_answer("c")
+    assert other.find_answered("task", "t", "ann") == "a"
 
 
 def test_waiting_in_vain_ends(store: SqliteStore) -> None:
@@ -121,11 +121,11 @@ def test_waiting_in_vain_ends(store: SqliteStore) -> None:
 def test_a_waiting_worker_wakes_for_a_frame(
     store: SqliteStore, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wake, "PATIENCE", PATIENCE)  # the bell wakes it, or nobody
+    monkeypatch.setattr(notifier, "POLL_SECONDS", TIMEOUT)  # the bell wakes it, or nobody
     other = make()
     with ThreadPoolExecutor(1) as pool:
-        taking = pool.submit(other.take, "cpu", [], PATIENCE)
-        wait_until(lambda: other.bell._waiting)
+        taking = pool.submit(other.take, "cpu", [], TIMEOUT)
+        wait_until(lambda: other.notifier._subscribers)
         store.put(frame("a"))
         lease = result_of(taking)
     assert lease is not None
@@ -147,11 +147,11 @@ def test_waiting_lists_in_order_of_arrival_without_bodies(store: SqliteStore) ->
     for name, owner in (("a", "ann"), ("b", "bob"), ("c", "ann")):
         store.put(frame(name, owner=owner, priority=ord(name)))
     take(store)
-    assert [f.id for f in store.waiting()] == ["a", "b", "c"]
-    assert [f.id for f in store.waiting("ann")] == ["a", "c"]
-    assert [store.holds(name) for name in ("a", "b", "c", "d")] == [True, True, True, False]
-    assert [f.deliveries for f in store.waiting()] == [0, 0, 1]
-    assert {f.body for f in store.waiting()} == {b""}
+    assert [f.id for f in store.list_frames()] == ["a", "b", "c"]
+    assert [f.id for f in store.list_frames("ann")] == ["a", "c"]
+    assert [store.is_queued(name) for name in ("a", "b", "c", "d")] == [True, True, True, False]
+    assert [f.deliveries for f in store.list_frames()] == [0, 0, 1]
+    assert {f.body for f in store.list_frames()} == {b""}
 
 
 def test_only_a_waiting_frame_can_be_cancelled(store: SqliteStore) -> None:
@@ -171,11 +171,11 @@ def test_only_a_waiting_frame_can_be_settled(store: SqliteStore) -> None:
     for name in "ab":
         store.put(frame(name))
     assert take(store).frame.id == "a"
-    waiting = store.waiting_frame("b")
+    waiting = store.read_waiting_frame("b")
     assert waiting is not None
     assert waiting.body == b"b"
-    assert [store.waiting_frame(name) for name in "ac"] == [None, None]
-    assert [store.settle(name, OK) for name in "abbc"] == [False, True, False, False]
+    assert [store.read_waiting_frame(name) for name in "ac"] == [None, None]
+    assert [store.answer_waiting(name, OK) for name in "abbc"] == [False, True, False, False]
     assert store.wait("b", 0) == OK
     assert store.take("cpu", (), 0) is None
 
@@ -277,7 +277,7 @@ def test_a_machine_that_stood_still_takes_no_job_from_who_lives(make: Make, jump
     assert store.renew(lease)
     looked_at(other, clock, 9)
     assert store.answer(lease, OK, 1.0)
-    assert [store.wait("a", 0), store.waiting()] == [OK, []]
+    assert [store.wait("a", 0), store.list_frames()] == [OK, []]
 
 
 def test_who_does_not_go_on_after_a_standstill_loses_the_job(make: Make) -> None:
@@ -295,7 +295,7 @@ def test_an_idle_worker_notices_a_lease_that_runs_out(make: Make) -> None:
     store = make(lease_seconds=0.2)
     store.put(frame("a"))
     take(store)
-    lease = store.take("other", [], PATIENCE)
+    lease = store.take("other", [], TIMEOUT)
     assert lease is not None
     assert lease.frame.deliveries == 2
 
@@ -323,7 +323,7 @@ def test_a_lease_that_ran_out_unnoticed_is_still_good(make: Make) -> None:
 def test_release_gives_back_uncounted(store: SqliteStore) -> None:
     store.put(frame("a"))
     store.release(take(store))
-    assert [f.deliveries for f in store.waiting()] == [0]
+    assert [f.deliveries for f in store.list_frames()] == [0]
     assert take(store).frame.deliveries == 1
 
 
@@ -332,7 +332,7 @@ def test_a_dead_workers_frames_are_free_at_once(store: SqliteStore) -> None:
         store.put(frame(name))
     take(store, worker="dead")
     take(store, worker="alive")
-    store.heartbeat(WorkerState("dead", 1, "working", "", "a", time.time()))
+    store.record_heartbeat(WorkerState("dead", 1, "working", "", "a", time.time()))
     assert store.release_worker("dead") == 1
     assert store.workers() == []
     assert take(store).frame.deliveries == 2
@@ -350,7 +350,7 @@ def test_a_frame_that_kills_every_worker_is_answered(make: Make) -> None:
     assert answer is not None
     assert answer.status == 500
     assert b"lost 3 times" in answer.body
-    assert store.waiting() == []
+    assert store.list_frames() == []
 
 
 def test_a_frame_that_two_workers_died_of_goes_last(store: SqliteStore) -> None:
@@ -415,45 +415,48 @@ def test_progress_is_seen_until_the_answer(store: SqliteStore, make: Make) -> No
     other = make()
     store.put(frame("a"))
     lease = take(store)
-    assert other.sighting("a") is None
-    store.publish("a", STEP, None)
-    seen = other.sighting("a")
+    assert other.read_progress("a") is None
+    store.publish_progress("a", STEP, None)
+    seen = other.read_progress("a")
     assert seen is not None
     assert (seen.progress, seen.preview, seen.preview_id) == (STEP, None, 0)
-    store.publish("a", STEP, b"png")
+    store.publish_progress("a", STEP, b"png")
     later = Progress("scripts_txt2img", 0, 1, 4, 20, "Decoding")
-    store.publish("a", later, None)
-    seen = other.sighting("a")
+    store.publish_progress("a", later, None)
+    seen = other.read_progress("a")
     assert seen is not None
     assert (seen.progress, seen.preview, seen.preview_id) == (later, b"png", 1)
     assert seen.started_at <= seen.updated_at
     store.answer(lease, OK, 1.0)
-    store.publish("a", STEP, None)  # too late
-    assert other.sighting("a") is None
+    store.publish_progress("a", STEP, None)  # too late
+    assert other.read_progress("a") is None
 
 
 def test_skip_is_read_once_interrupt_stays(store: SqliteStore, make: Make) -> None:
     other = make()
     store.put(frame("a"))
     lease = take(store)
-    assert store.stop_asked("a") is Stop.NO
-    other.ask_stop("a", Stop.SKIP)
-    assert [store.stop_asked("a"), store.stop_asked("a")] == [Stop.SKIP, Stop.NO]
-    other.ask_stop("a", Stop.INTERRUPT)
-    assert [store.stop_asked("a"), store.stop_asked("a")] == [Stop.INTERRUPT, Stop.INTERRUPT]
+    assert store.take_stop_request("a") is Stop.NO
+    other.request_stop("a", Stop.SKIP)
+    assert [store.take_stop_request("a"), store.take_stop_request("a")] == [Stop.SKIP, Stop.NO]
+    other.request_stop("a", Stop.INTERRUPT)
+    assert [store.take_stop_request("a"), store.take_stop_request("a")] == [
+        Stop.INTERRUPT,
+        Stop.INTERRUPT,
+    ]
     store.answer(lease, OK, 1.0)
-    assert store.stop_asked("a") is Stop.NO
+    assert store.take_stop_request("a") is Stop.NO
 
 
 def test_workers_are_those_seen_lately(store: SqliteStore, make: Make) -> None:
     now = time.time()
-    fresh = WorkerState("cpu@x:1", 1, "idle", "sd [0123456789]", "", now + PATIENCE, {"rss": 5})
+    fresh = WorkerState("cpu@x:1", 1, "idle", "sd [0123456789]", "", now + TIMEOUT, {"rss": 5})
     stale = WorkerState("cpu@x:2", 2, "idle", "", "", now - 16)
-    store.heartbeat(fresh)
-    store.heartbeat(stale)
+    store.record_heartbeat(fresh)
+    store.record_heartbeat(stale)
     assert make().workers() == [fresh]
     moved = WorkerState("cpu@x:1", 1, "working", "", "a", now)
-    store.heartbeat(moved)
+    store.record_heartbeat(moved)
     assert make().workers() == [moved]
 
 
@@ -461,16 +464,16 @@ def test_workers_are_those_seen_lately(store: SqliteStore, make: Make) -> None:
 
 
 def test_an_errand_stays_until_it_is_done(store: SqliteStore, make: Make) -> None:
-    assert store.errand("cpu") is None
-    first, later = Errand("1", "unload"), Errand("2", "load", "sd")
-    store.send("cpu", first)
-    assert make().errand("cpu") == first
-    store.send("cpu", later)
-    store.done("cpu", first)
-    assert store.errand("cpu") == later
-    assert store.errand("cuda:0") is None
-    store.done("cpu", later)
-    assert store.errand("cpu") is None
+    assert store.pending_command("cpu") is None
+    first, later = WorkerCommand("1", "unload"), WorkerCommand("2", "load", "sd")
+    store.send_command("cpu", first)
+    assert make().pending_command("cpu") == first
+    store.send_command("cpu", later)
+    store.complete_command("cpu", first)
+    assert store.pending_command("cpu") == later
+    assert store.pending_command("cuda:0") is None
+    store.complete_command("cpu", later)
+    assert store.pending_command("cpu") is None
 
 
 def test_many_threads_lose_nothing(make: Make) -> None:
@@ -491,7 +494,7 @@ def test_many_threads_lose_nothing(make: Make) -> None:
         for i in range(25):
             name = f"{number}-{i}"
             front.put(frame(name, owner=str(number)))
-            answer = front.wait(name, PATIENCE)
+            answer = front.wait(name, TIMEOUT)
             assert answer is not None
             bodies.append(answer.body)
         return bodies
@@ -505,7 +508,7 @@ def test_many_threads_lose_nothing(make: Make) -> None:
         finally:
             done.set()
         assert sum(w.result() for w in working) == 200
-    assert front.waiting() == []
+    assert front.list_frames() == []
 
 
 def test_kill_9_between_take_and_answer(make: Make, tmp_path: Path) -> None:
@@ -515,7 +518,7 @@ def test_kill_9_between_take_and_answer(make: Make, tmp_path: Path) -> None:
 import sys, time
 from pathlib import Path
 from webapp.queues.contracts import Frame
-from webapp.queues.sqlite import SqliteStore
+from webapp.queues.sqlite.store import SqliteStore
 store = SqliteStore(Path({str(tmp_path / ".easel" / "queue.db")!r}), lease_seconds=0.5)
 store.put(Frame("a", "generate", b"x" * 100_000))
 assert store.take("doomed", [], 1)
@@ -529,7 +532,7 @@ time.sleep(600)
         assert store.take("cpu", [], 0) is None
         os.kill(doomed.pid, signal.SIGKILL)
         doomed.wait()
-    lease = store.take("cpu", [], PATIENCE)
+    lease = store.take("cpu", [], TIMEOUT)
     assert lease is not None
     assert (lease.frame.deliveries, len(lease.frame.body)) == (2, 100_000)
     assert store.answer(lease, OK, 1.0)

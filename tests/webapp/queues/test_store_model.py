@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from webapp.queues.contracts import Answer, Frame, Lease
-from webapp.queues.sqlite import SqliteStore
+from webapp.queues.sqlite.store import SqliteStore
 
 IDS = st.sampled_from("abcdef")
 WORKERS = st.sampled_from(["one", "two"])
@@ -98,14 +98,14 @@ class Model(RuleBasedStateMachine):
     @rule(name=IDS)
     def forget(self, name: str) -> None:
         """A forgotten answer frees its id."""
-        self.store.forget(name)
+        self.store.delete_answer(name)
         self.answered.pop(name, None)
 
     @invariant()
     def all_is_accounted_for(self) -> None:
         """Waiting, held or answered; nothing else, nothing less."""
-        assert {f.id for f in self.store.waiting()} == self.waiting.keys() | self.held.keys()
-        assert all(self.store.holds(name) for name in self.waiting.keys() | self.held.keys())
+        assert {f.id for f in self.store.list_frames()} == self.waiting.keys() | self.held.keys()
+        assert all(self.store.is_queued(name) for name in self.waiting.keys() | self.held.keys())
         for name in "abcdef":
             answer = self.store.wait(name, 0)
             assert (answer and answer.status) == self.answered.get(name)

@@ -10,24 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import PATIENCE, joined
-from webapp.queues import wake
-from webapp.queues.wake import Bell
+from tests.wait import TIMEOUT, join_thread
+from webapp.queues import notifier
+from webapp.queues.notifier import Notifier
 
 
-def heard(bell: Bell, topic: str, ring: Callable[[], object] = lambda: None) -> None:
+def heard(bell: Notifier, topic: str, ring: Callable[[], object] = lambda: None) -> None:
     """Wait until a listener goes on; fails where nothing wakes it."""
-    with bell.listening(topic) as ear:
-        listener = threading.Thread(target=lambda: ear.wait(time.monotonic() + PATIENCE))
+    with bell.subscribe(topic) as ear:
+        listener = threading.Thread(target=lambda: ear.wait(time.monotonic() + TIMEOUT))
         listener.start()
         ring()
-        joined(listener)
+        join_thread(listener)
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a bell wakes."""
-    monkeypatch.setattr(wake, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(notifier, "POLL_SECONDS", TIMEOUT)
 
 
 @pytest.fixture
@@ -37,61 +37,61 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_bell_is_heard_in_another_bell(folder: Path, patient: None) -> None:
-    here, there = Bell(folder), Bell(folder)
-    heard(here, "a", lambda: there.ring("a"))
+    here, there = Notifier(folder), Notifier(folder)
+    heard(here, "a", lambda: there.notify("a"))
     here.close()
     there.close()
 
 
 def test_a_bell_is_heard_in_the_same_bell(folder: Path, patient: None) -> None:
-    bell = Bell(folder)
-    heard(bell, "a", lambda: bell.ring("a"))
+    bell = Notifier(folder)
+    heard(bell, "a", lambda: bell.notify("a"))
     bell.close()
 
 
 def test_another_topic_wakes_nobody(folder: Path) -> None:
-    here, there = Bell(folder), Bell(folder)
+    here, there = Notifier(folder), Notifier(folder)
     begun = time.monotonic()
-    heard(here, "a", lambda: there.ring("b"))
-    assert time.monotonic() - begun >= wake.PATIENCE * 0.9
+    heard(here, "a", lambda: there.notify("b"))
+    assert time.monotonic() - begun >= notifier.POLL_SECONDS * 0.9
     here.close()
     there.close()
 
 
 def test_another_process_is_heard(folder: Path, patient: None) -> None:
-    bell = Bell(folder)
-    code = f"from webapp.queues.wake import *; Bell(Path({str(folder)!r})).ring('a')"
+    bell = Notifier(folder)
+    code = f"from webapp.queues.notifier import *; Bell(Path({str(folder)!r})).ring('a')"
     heard(bell, "a", lambda: subprocess.run([sys.executable, "-c", code], check=True))
     bell.close()
 
 
 def test_the_pipe_of_a_dead_process_is_removed(folder: Path) -> None:
     code = (
-        "import os; from webapp.queues.wake import *\n"
+        "import os; from webapp.queues.notifier import *\n"
         f"with Bell(Path({str(folder)!r})).listening('a'): os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
     assert len(os.listdir(folder)) == 1
-    Bell(folder).ring("a")
+    Notifier(folder).notify("a")
     assert os.listdir(folder) == []
 
 
 def test_a_closed_bell_leaves_nothing(folder: Path) -> None:
-    bell = Bell(folder)
-    with bell.listening("a"):
+    bell = Notifier(folder)
+    with bell.subscribe("a"):
         assert len(os.listdir(folder)) == 1
     bell.close()
     assert os.listdir(folder) == []
-    bell.ring("a")  # harmless
+    bell.notify("a")  # harmless
 
 
 def test_a_full_pipe_does_not_block_the_ringer(folder: Path) -> None:
     folder.mkdir(parents=True)
     os.mkfifo(folder / "slow.pipe")
     reader = os.open(folder / "slow.pipe", os.O_RDWR)
-    bell = Bell(folder)
+    bell = Notifier(folder)
     for _ in range(10_000):
-        bell.ring("a")
+        bell.notify("a")
     os.close(reader)
 
 
@@ -102,11 +102,11 @@ def test_without_pipes_listeners_look_more_often(
         raise OSError("no pipes here")
 
     monkeypatch.setattr(os, "mkfifo", refuse)
-    heard(Bell(folder), "a")
+    heard(Notifier(folder), "a")
 
 
 def test_the_wait_is_over_at_its_end(folder: Path) -> None:
-    bell = Bell(folder)
-    with bell.listening("a") as ear:
+    bell = Notifier(folder)
+    with bell.subscribe("a") as ear:
         assert not ear.wait(time.monotonic() - 1)
     bell.close()

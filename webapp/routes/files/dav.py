@@ -12,30 +12,30 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wsgi import get_input_stream
 from wsgidav.dav_error import DAVError, get_http_status_string
 
-from filebrowser.dav.entries import Desk
-from filebrowser.dav.errors import translated
+from filebrowser.access.file_access import Right, check_rights, resolve_path
+from filebrowser.access.gate import open_place
+from filebrowser.dav.entries import DavContext
+from filebrowser.dav.errors import translate_errors
 from filebrowser.dav.placeholders import Placeholders
-from filebrowser.dav.provider import METHODS, TIME_HEADER, Application, environment
+from filebrowser.dav.provider import METHODS, TIME_HEADER, DavApplication, make_environ
 from filebrowser.errors import FileError
-from filebrowser.gate import open_place
-from filebrowser.happenings import Happening
-from filebrowser.kinds import type_of
-from filebrowser.making_room import MakeRoom
-from filebrowser.serving import SANDBOX, Shown, respond
-from filebrowser.uploads.uploads import Uploads
-from filebrowser.visit import Right, check_rights, reach
-from webapp.content_encoding import check_plain
+from filebrowser.file_response import SANDBOX, ServeOptions, respond
+from filebrowser.listing.file_kinds import type_of
+from filebrowser.operations.disk_full import MakeRoom
+from filebrowser.uploads.upload_store import UploadStore
+from filebrowser.watch.file_events import FileEvent
+from webapp.access.scopes import AccessScope, requires
 from webapp.errors import UNEXPECTED, MalformedBody, SlowBody
-from webapp.routes.files.packing import enter_listing
-from webapp.routes.files.visiting import visit
-from webapp.scopes import Scope, allowed
+from webapp.http.content_encoding import check_plain
+from webapp.routes.files.archives import enter_listing_limit
+from webapp.routes.files.caller_access import caller_access
 
 PREFIX = "/dav"
 READS = MappingProxyType({"GET": {Right.DOWNLOAD}, "HEAD": set[Right]()})
 """Rights by method of what reads a file, beside that to view."""
 
 
-class Unbroken:
+class EofTolerantBody:
     """A request body that ends where the connection breaks; its length tells the difference."""
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -52,69 +52,69 @@ class Unbroken:
 
 
 def blueprint(
-    root_path: str, uploads: Uploads, tell: Callable[[Happening], None], make_room: MakeRoom
+    root_path: str, uploads: UploadStore, tell: Callable[[FileEvent], None], make_room: MakeRoom
 ) -> Blueprint:
     """The one route, below ``root_path``; every method of WebDAV."""
     dav = Blueprint("dav", __name__)
-    inner, placeholders = Application(f"{root_path}{PREFIX}"), Placeholders()
+    inner, placeholders = DavApplication(f"{root_path}{PREFIX}"), Placeholders()
 
     @dav.route(PREFIX, defaults={"path": ""}, methods=METHODS, provide_automatic_options=False)
     @dav.route(f"{PREFIX}/<path:path>", methods=METHODS, provide_automatic_options=False)
-    @allowed(Scope.FILES)
+    @requires(AccessScope.FILES)
     def answer(path: str) -> Response:
         """Rights: by method, see docs/files.md."""
         check_plain(request.headers.get("Content-Encoding", ""))
         try:
-            desk = Desk(visit(), uploads, tell, placeholders, make_room)
-            environ = environment(request.environ, desk, PREFIX)
+            dav_context = DavContext(caller_access(), uploads, tell, placeholders, make_room)
+            environ = make_environ(request.environ, dav_context, PREFIX)
         except DAVError as error:
-            return refused(error)
+            return error_response(error)
         if request.method in READS and "HTTP_IF" not in environ:
-            found = file_asked(path)
-            if found is not None:
-                return found
-        environ["wsgi.input"] = Unbroken(get_input_stream(request.environ))
+            response = file_response(path)
+            if response is not None:
+                return response
+        environ["wsgi.input"] = EofTolerantBody(get_input_stream(request.environ))
         with ExitStack() as turns:
             if request.method == "PROPFIND":
-                turns.callback(enter_listing(visit().who))
-            found = cast("Response", Response.from_app(inner, environ))
-            found.call_on_close(turns.pop_all().close)
-        if found.status_code == 500:  # wsgidav would tell the exception; the log has it
-            found.close()
-            found = Response(f"{UNEXPECTED}\n", 500, content_type="text/plain; charset=utf-8")
-        if TIME_HEADER in environ and found.status_code in (201, 204):
-            found.headers["X-OC-Mtime"] = "accepted"  # Nextcloud's clients ask for this word
-        found.headers.setdefault("Content-Security-Policy", SANDBOX)
-        return found
+                turns.callback(enter_listing_limit(caller_access().who))
+            response = cast("Response", Response.from_app(inner, environ))
+            response.call_on_close(turns.pop_all().close)
+        if response.status_code == 500:  # wsgidav would tell the exception; the log has it
+            response.close()
+            response = Response(f"{UNEXPECTED}\n", 500, content_type="text/plain; charset=utf-8")
+        if TIME_HEADER in environ and response.status_code in (201, 204):
+            response.headers["X-OC-Mtime"] = "accepted"  # Nextcloud's clients ask for this word
+        response.headers.setdefault("Content-Security-Policy", SANDBOX)
+        return response
 
     return dav
 
 
-def file_asked(path: str) -> Response | None:
+def file_response(path: str) -> Response | None:
     """A file's bytes, as the other doors give them; None for all else, which is wsgidav's.
 
     Rights: view, and download to read.
     """
-    here = visit()
-    with ExitStack() as held:
+    access = caller_access()
+    with ExitStack() as cleanup:
         try:
-            place = reach(here, path)
-            found = open_place(place)
+            place = resolve_path(access, path)
+            handle = open_place(place)
         except FileError:
             return None
-        held.callback(os.close, found)
-        if not stat.S_ISREG(os.fstat(found).st_mode):
+        cleanup.callback(os.close, handle)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None
         try:
-            with translated():
-                check_rights(here, {Right.VIEW} | READS[request.method])
+            with translate_errors():
+                check_rights(access, {Right.VIEW} | READS[request.method])
         except DAVError as error:
-            return refused(error)
-        held.pop_all()
+            return error_response(error)
+        cleanup.pop_all()
     name = place.names[-1]
-    return respond(found, Shown(name, type_of(name)))
+    return respond(handle, ServeOptions(name, type_of(name)))
 
 
-def refused(error: DAVError) -> Response:
+def error_response(error: DAVError) -> Response:
     """An error as plain text."""
     return Response(f"{error.context_info}\n", get_http_status_string(error))

@@ -4,40 +4,42 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify
 
-from webapp.openapi import Note, described
-from webapp.routes.files.asking import JOB, job_json
-from webapp.routes.files.visiting import visit
-from webapp.scopes import Scope, allowed
+from webapp.access.scopes import AccessScope, requires
+from webapp.http.openapi import RouteNote, with_note
+from webapp.routes.files.caller_access import caller_access
+from webapp.routes.files.params import JOB, job_json
 
 if TYPE_CHECKING:
-    from webapp.filing import Filing
+    from webapp.files.file_services import FileServices
 
 ALL = {"type": "object", "properties": {"jobs": {"type": "array", "items": JOB}}}
 
 
-def blueprint(filing: "Filing") -> Blueprint:
+def blueprint(filing: "FileServices") -> Blueprint:
     """The routes; a caller sees and ends no others' jobs."""
     jobs = Blueprint("jobs", __name__, url_prefix="/api/files/jobs")
 
     @jobs.get("")
-    @allowed(Scope.FILES)
-    @described(Note("The caller's own jobs of the last day, the latest first", answer=ALL))
+    @requires(AccessScope.FILES)
+    @with_note(RouteNote("The caller's own jobs of the last day, the latest first", answer=ALL))
     def own() -> Response:
         """Any right."""
-        return jsonify({"jobs": [job_json(job) for job in filing.jobs.of(visit().who)]})
+        return jsonify(
+            {"jobs": [job_json(job) for job in filing.jobs.jobs_of(caller_access().who)]}
+        )
 
     @jobs.get("/<name>")
-    @allowed(Scope.FILES)
-    @described(Note("How far a job is", answer=JOB))
+    @requires(AccessScope.FILES)
+    @with_note(RouteNote("How far a job is", answer=JOB))
     def one(name: str) -> Response:
         """Any right."""
-        return jsonify(job_json(filing.jobs.get(visit().who, name)))
+        return jsonify(job_json(filing.jobs.get(caller_access().who, name)))
 
     @jobs.delete("/<name>")
-    @allowed(Scope.USER)
-    @described(Note("End a job; what it has done stays done", answer=JOB))
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("End a job; what it has done stays done", answer=JOB))
     def end(name: str) -> Response:
         """Any right."""
-        return jsonify(job_json(filing.jobs.cancel(visit().who, name)))
+        return jsonify(job_json(filing.jobs.cancel(caller_access().who, name)))
 
     return jobs

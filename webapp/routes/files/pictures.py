@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response
 
+from filebrowser.access.gate import Place, Root, find_place, open_place
 from filebrowser.errors import NotHere
-from filebrowser.gate import Place, Root, find_place, open_place
-from filebrowser.serving import Shown, respond
-from webapp.openapi import Note, described
-from webapp.places import picture_roots
+from filebrowser.file_response import ServeOptions, respond
+from webapp.access.scopes import AccessScope, requires
+from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.context import services
-from webapp.scopes import Scope, allowed
+from webapp.settings.data_dir import known_data_paths
 
 if TYPE_CHECKING:
-    from webapp.config import Config
+    from webapp.settings.config import Config
 
-A_MONTH = 30 * 24 * 3600  # seconds: a saved picture is never changed, and asked for anew by ETag
+MAX_AGE = 30 * 24 * 3600  # seconds: a saved picture is never changed, and asked for anew by ETag
 PICTURES = MappingProxyType(
     {
         ".png": "image/png",
@@ -33,48 +33,48 @@ PICTURES = MappingProxyType(
 
 HIDDEN = frozenset({".easel"})
 BINARY = {"type": "string", "format": "binary"}
-NOTE = Note("A saved picture", content_type="image/*", answer=BINARY)
+NOTE = RouteNote("A saved picture", content_type="image/*", answer=BINARY)
 
 files = Blueprint("files", __name__)
 
 
 @files.get("/file=<path:path>")
-@allowed(Scope.FILES)
-@described(NOTE)
+@requires(AccessScope.FILES)
+@with_note(NOTE)
 def by_path(path: str) -> Response:
     """A picture by its path in the data directory."""
-    return picture(services().config, path)
+    return picture_response(services().config, path)
 
 
 @files.get("/file=/<path:path>")
-@allowed(Scope.FILES)
-@described(NOTE)
+@requires(AccessScope.FILES)
+@with_note(NOTE)
 def by_absolute_path(path: str) -> Response:
     """A picture by its absolute path or its ``image_url``, which the doorstep brings here too."""
-    return picture(services().config, f"/{path}")
+    return picture_response(services().config, f"/{path}")
 
 
-def picture(config: "Config", path: str) -> Response:
+def picture_response(config: "Config", path: str) -> Response:
     """A picture of the data directory. Raises ``FileError`` for whatever may not be read here."""
-    place, kind = found(config, path)
+    place, kind = locate_picture(config, path)
     name = place.names[-1]
-    return respond(open_place(place), Shown(name, kind, attachment=False, max_age=A_MONTH))
+    return respond(open_place(place), ServeOptions(name, kind, attachment=False, max_age=MAX_AGE))
 
 
-def found(config: "Config", path: str) -> tuple[Place, str]:
+def locate_picture(config: "Config", path: str) -> tuple[Place, str]:
     """The place of a picture and its media type, nothing opened yet. Raises ``FileError``."""
-    inner = below_data_dir(path, config)
+    inner = relative_to_data_dir(path, config)
     kind = PICTURES.get(PurePosixPath(inner).suffix.lower())
     if kind is None:
         raise NotHere(f"There is no picture at {path!r}.")
     return find_place(f"data/{inner}", [Root("data", config.data_dir, False, HIDDEN)]), kind
 
 
-def below_data_dir(path: str, config: "Config") -> str:
+def relative_to_data_dir(path: str, config: "Config") -> str:
     """A path relative to the data directory; absolute ones begin with it or with a mount path."""
     if not path.startswith("/"):
         return path
-    for root in picture_roots(config):
+    for root in known_data_paths(config):
         if path.startswith(f"{root}/"):
             return path.removeprefix(f"{root}/")
     raise NotHere(f"There is no picture at {path!r}.")

@@ -6,41 +6,44 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, request
 from werkzeug.http import parse_etags
 
-from filebrowser.pictures.thumbnails import SIDES, TYPE
-from filebrowser.previews.weights import Part
-from filebrowser.tensors import MOST_TENSORS
-from filebrowser.visit import Right, reach
+from filebrowser.access.file_access import Right, resolve_path
+from filebrowser.pictures.thumbnails import MEDIA_TYPE, SIDES
+from filebrowser.previews.weights import TensorQuery
+from filebrowser.safetensors_header import MAX_TENSORS
 from generator.prompt.styles import read_styles
+from webapp.access.scopes import AccessScope, requires
 from webapp.errors import BadValue
-from webapp.openapi import Note, described
-from webapp.places import styles_files
-from webapp.previewing import Asked, Previews
-from webapp.requests.pasted import parameters_of
+from webapp.files.preview import PreviewContext, Previews
+from webapp.http.openapi import RouteNote, with_note
+from webapp.requests.infotext import parse_parameters
 from webapp.routes.context import services
-from webapp.routes.files.asking import PATH, TEXT, asked_path, whole
-from webapp.routes.files.visiting import visit
-from webapp.scopes import Scope, allowed
+from webapp.routes.files.caller_access import caller_access
+from webapp.routes.files.params import PATH, TEXT, int_param, path_param
+from webapp.settings.data_dir import styles_files
 
 if TYPE_CHECKING:
-    from webapp.filing import Filing
+    from webapp.files.file_services import FileServices
 
 BINARY = {"type": "string", "format": "binary"}
-TENSORS, MOST_SHOWN = 1000, 5000  # rows of a table: where no limit is asked for, at most
-LONGEST_FILTER = 200  # characters
+DEFAULT_TENSORS, MAX_TENSORS_SHOWN = (
+    1000,
+    5000,
+)  # rows of a table: where no limit is asked for, at most
+MAX_FILTER_LENGTH = 200  # characters
 COUNT = {"type": "integer"}
 OBJECT = {"type": "object", "nullable": True}
 LIST = {"type": "array", "items": {}}
 
 
-def fields(**properties: object) -> dict[str, object]:
+def object_schema(**properties: object) -> dict[str, object]:
     """The schema of an object of these fields."""
     return {"type": "object", "properties": properties}
 
 
 QUERY = PATH | {
     "tensor": {**TEXT, "description": "only tensors whose names hold this"},
-    "offset": {"type": "integer", "minimum": 0, "maximum": MOST_TENSORS},
-    "limit": {"type": "integer", "minimum": 0, "maximum": MOST_SHOWN},
+    "offset": {"type": "integer", "minimum": 0, "maximum": MAX_TENSORS},
+    "limit": {"type": "integer", "minimum": 0, "maximum": MAX_TENSORS_SHOWN},
 }
 PREVIEW = {
     "type": "object",
@@ -50,86 +53,88 @@ PREVIEW = {
         "modified": {"type": "number"},
         "size": {"type": "integer", "nullable": True},
         "type": {"type": "string", "nullable": True},
-        "text": fields(content=TEXT, encoding=TEXT, complete={"type": "boolean"}),
-        "picture": fields(
+        "text": object_schema(content=TEXT, encoding=TEXT, complete={"type": "boolean"}),
+        "picture": object_schema(
             width=COUNT, height=COUNT, format=TEXT, infotext=TEXT,
             parameters=OBJECT, made=OBJECT, checkpoint=OBJECT,
         ),
-        "weights": fields(
+        "weights": object_schema(
             model=TEXT, architecture=TEXT, metadata=OBJECT, words=LIST, count=COUNT,
             parameters=COUNT, dtypes=LIST, matching=COUNT, offset=COUNT, tensors=LIST,
         ),
     },
 }  # fmt: skip
-A_WEEK = 7 * 24 * 3600  # seconds
-SIDE = 256  # pixels, where none are asked for
+WEEK_SECONDS = 7 * 24 * 3600  # seconds
+DEFAULT_SIDE = 256  # pixels, where none are asked for
 
 
-def blueprint(filing: "Filing") -> Blueprint:
+def blueprint(filing: "FileServices") -> Blueprint:
     """The routes of thumbnails and previews."""
-    kept = Previews()
+    preview_maker = Previews()
     previews = Blueprint("previews", __name__, url_prefix="/api/files")
 
     @previews.get("/thumbnail")
-    @allowed(Scope.FILES)
-    @described(
-        Note(
+    @requires(AccessScope.FILES)
+    @with_note(
+        RouteNote(
             "A picture made small",
             query=PATH | {"size": {"type": "integer", "enum": list(SIDES)}, "v": TEXT},
-            content_type=TYPE,
+            content_type=MEDIA_TYPE,
             answer=BINARY,
         )
     )
     def thumbnail() -> Response:
         """Right: view."""
-        place = reach(visit(), asked_path(), Right.VIEW)
-        side = side_asked()
+        place = resolve_path(caller_access(), path_param(), Right.VIEW)
+        side = side_param()
         if filing.thumbnails.tag(place, side) in parse_etags(request.headers.get("If-None-Match")):
-            return tagged(Response(status=304), filing.thumbnails.tag(place, side))
+            return with_etag(Response(status=304), filing.thumbnails.tag(place, side))
         small = filing.thumbnails.get(place, side)
-        return tagged(Response(small.data, content_type=TYPE), small.tag)
+        return with_etag(Response(small.data, content_type=MEDIA_TYPE), small.tag)
 
     @previews.get("/preview")
-    @allowed(Scope.FILES)
-    @described(Note("What is inside a file", query=QUERY, answer=PREVIEW))
+    @requires(AccessScope.FILES)
+    @with_note(RouteNote("What is inside a file", query=QUERY, answer=PREVIEW))
     def preview() -> Response:
         """Right: view; the content of texts takes download too."""
-        here = visit()
-        place = reach(here, asked_path(), Right.VIEW)
-        part = Part(
-            request.args.get("tensor", "")[:LONGEST_FILTER],
-            whole("offset", 0, MOST_TENSORS),
-            whole("limit", TENSORS, MOST_SHOWN),
+        access = caller_access()
+        place = resolve_path(access, path_param(), Right.VIEW)
+        part = TensorQuery(
+            request.args.get("tensor", "")[:MAX_FILTER_LENGTH],
+            int_param("offset", 0, MAX_TENSORS),
+            int_param("limit", DEFAULT_TENSORS, MAX_TENSORS_SHOWN),
         )
-        texts = Right.DOWNLOAD in here.rights
-        asked = Asked(services().registry, pasted, texts, part, services().decoding)
+        texts = Right.DOWNLOAD in access.rights
+        context = PreviewContext(
+            services().registry, parse_infotext, texts, part, services().decoding
+        )
         # In ASCII: strangers' texts may hold halves of characters, which UTF-8 has none for.
-        text = json.dumps(kept.of(place, asked))
+        text = json.dumps(preview_maker.preview(place, context))
         return Response(text, content_type="application/json")
 
     return previews
 
 
-def pasted(infotext: str) -> dict[str, object]:
+def parse_infotext(infotext: str) -> dict[str, object]:
     """An infotext as png-info tells it."""
-    here = services()
-    styles = read_styles(styles_files(here.config)).values()
-    return parameters_of(infotext, here.options.get(), styles)
+    app_services = services()
+    styles = read_styles(styles_files(app_services.config)).values()
+    return parse_parameters(infotext, app_services.options.get(), styles)
 
 
-def side_asked() -> int:
+def side_param() -> int:
     """The size that the query names. Raises ``BadValue`` for any but those that are made."""
-    text = request.args.get("size", str(SIDE))
+    text = request.args.get("size", str(DEFAULT_SIDE))
     if text not in map(str, SIDES):
         raise BadValue(f"size is one of {', '.join(map(str, SIDES))}, not {text[:40]!r}.")
     return int(text)
 
 
-def tagged(answer: Response, tag: str) -> Response:
+def with_etag(answer: Response, tag: str) -> Response:
     """For the caller's own cache, which asks again whether it is still the same."""
     answer.set_etag(tag)
     # An address with a version in it (v=, the file's time) is of one state of the file alone.
-    lasting = f"max-age={A_WEEK}" if request.args.get("v") else "no-cache"
+    lasting = f"max-age={WEEK_SECONDS}" if request.args.get("v") else "no-cache"
     answer.headers["Cache-Control"] = f"private, {lasting}"
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"

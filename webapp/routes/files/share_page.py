@@ -11,13 +11,13 @@ from types import MappingProxyType
 from flask import Response, request, url_for
 from jinja2 import Environment
 
-from filebrowser.gate import Place
-from filebrowser.names import show_name
-from filebrowser.shares.contents import Entry, entries_of
+from filebrowser.access.gate import Place
+from filebrowser.names import encode_name
+from filebrowser.shares.contents import SharedEntry, entries_of
 from filebrowser.shares.store import Share
 from webapp.routes.files.pictures import PICTURES
 
-A_PAGE = 200  # entries
+PAGE_SIZE = 200  # entries
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'; sandbox allow-forms allow-downloads allow-same-origin"
@@ -63,7 +63,7 @@ WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 
 
-def shown(text: str) -> str:
+def visible_text(text: str) -> str:
     """A name for display: control and bidirectional characters are written out."""
     return "".join(
         f"<U+{ord(c):04X}>" if unicodedata.category(c) in ("Cf", "Cc", "Cs") else c for c in text
@@ -71,18 +71,18 @@ def shown(text: str) -> str:
 
 
 PAGES = Environment(autoescape=True)
-PAGES.filters["shown"] = shown
+PAGES.filters["shown"] = visible_text
 PAGE = PAGES.from_string(files("webapp").joinpath("pages", "share.html").read_text("utf-8"))
 
 
-def words() -> Mapping[str, str]:
+def page_texts() -> Mapping[str, str]:
     """The language that the browser would rather have; English where it has none of ours."""
     return WORDS[request.accept_languages.best_match(["en", "zh"]) or "en"]
 
 
-def html(facts: Mapping[str, object], status: int = 200) -> Response:
+def render_page(facts: Mapping[str, object], status: int = 200) -> Response:
     """The page of these facts."""
-    text = PAGE.render({"title": "Easel", **facts, "words": words()})
+    text = PAGE.render({"title": "Easel", **facts, "words": page_texts()})
     answer = Response(text, status, content_type="text/html; charset=utf-8")
     answer.headers["Content-Security-Policy"] = POLICY
     answer.headers["X-Frame-Options"] = "DENY"
@@ -90,75 +90,77 @@ def html(facts: Mapping[str, object], status: int = 200) -> Response:
     return answer
 
 
-def gone() -> Response:
+def not_found_page() -> Response:
     """404, the same page for every reason."""
-    return html({"gone": True}, 404)
+    return render_page({"gone": True}, 404)
 
 
-def form(action: str, note: str = "", status: int = 200) -> Response:
+def password_page(action: str, note: str = "", status: int = 200) -> Response:
     """The form for the password, which tells nothing of what lies behind it.
 
     ``note`` is the key of a sentence above it.
     """
-    return html({"form": action, "note": note}, status)
+    return render_page({"form": action, "note": note}, status)
 
 
-def listing(share: Share, inner: str, place: Place, found: int) -> Response:
+def content_page(share: Share, inner: str, place: Place, handle: int) -> Response:
     """The page of an open file or folder (``handle``)."""
-    facts = os.fstat(found)
-    told: dict[str, object] = {
-        "title": show_name(place.names[-1]),
-        "expires": moment(share.expires),
+    facts = os.fstat(handle)
+    context: dict[str, object] = {
+        "title": encode_name(place.names[-1]),
+        "expires": format_time(share.expires),
     }
     if stat.S_ISDIR(facts.st_mode):
-        return html(told | folder(share, inner, place, found))
+        return render_page(context | folder_json(share, inner, place, handle))
     address = url_for("shared.content", name=share.id, path=inner or None)
     picture = PICTURES.get(os.path.splitext(place.names[-1])[1].lower(), "").startswith("image/")
     preview = url_for("shared.content", name=share.id, path=inner or None, inline=1)
-    size = bytes_of(facts.st_size)
-    return html(told | {"size": size, "download": address, "picture": picture and preview})
+    size = format_bytes(facts.st_size)
+    return render_page(
+        context | {"size": size, "download": address, "picture": picture and preview}
+    )
 
 
-def folder(share: Share, inner: str, place: Place, found: int) -> dict[str, object]:
+def folder_json(share: Share, inner: str, place: Place, handle: int) -> dict[str, object]:
     """What the page of a folder says: one page of its entries."""
     offset = max(request.args.get("offset", 0, int), 0)
-    total, entries = entries_of(place, found, offset, A_PAGE)
+    total, entries = entries_of(place, handle, offset, PAGE_SIZE)
     inner = inner.strip("/")
-    above = inner.rpartition("/")[0]
-    rest = offset + A_PAGE < total
+    parent = inner.rpartition("/")[0]
+    has_more = offset + PAGE_SIZE < total
     return {
         "folder": True,
         "total": total,
-        "entries": [row(share, inner, entry) for entry in entries],
-        "up": url_for("shared.page", name=share.id, path=above or None) if inner else None,
+        "entries": [entry_row(share, inner, entry) for entry in entries],
+        "up": url_for("shared.page", name=share.id, path=parent or None) if inner else None,
         "download": url_for("shared.archive", name=share.id, path=inner or None),
-        "more": address(share, inner or None, offset + A_PAGE) if rest else None,
+        "more": page_url(share, inner or None, offset + PAGE_SIZE) if has_more else None,
     }
 
 
-def address(share: Share, inner: str | None, offset: int) -> str:
+def page_url(share: Share, inner: str | None, offset: int) -> str:
     """A later page of a folder."""
     return url_for("shared.page", name=share.id, path=inner, offset=offset)
 
 
-def row(share: Share, inner: str, entry: Entry) -> dict[str, object]:
+def entry_row(share: Share, inner: str, entry: SharedEntry) -> dict[str, object]:
     """One line of a folder's page."""
     path = f"{inner}/{entry.name}".lstrip("/")
-    route = "shared.page" if entry.folder else "shared.content"
+    route = "shared.page" if entry.is_folder else "shared.content"
     return {
         "name": entry.name,
-        "folder": entry.folder,
+        "folder": entry.is_folder,
         "href": url_for(route, name=share.id, path=path),
-        "size": "" if entry.folder else bytes_of(entry.size),
+        "size": "" if entry.is_folder else format_bytes(entry.size),
     }
 
 
-def moment(seconds: float | None) -> str:
+def format_time(seconds: float | None) -> str:
     """A time as the page writes it, "" for none."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC" if seconds else ""
 
 
-def bytes_of(size: float) -> str:
+def format_bytes(size: float) -> str:
     """A number of bytes for the eye: 1.4 GiB."""
     for unit in UNITS[:-1]:
         if size < 1024:

@@ -5,16 +5,16 @@ from typing import Annotated
 from flask import Blueprint, Response, jsonify, url_for
 from pydantic import BaseModel, ConfigDict, Field
 
-from filebrowser.shares.passwords import LONGEST, Passwords
+from filebrowser.shares.actions import ShareSpec, create_share, list_shares, revoke_share
+from filebrowser.shares.passwords import MAX_PASSWORD_LENGTH, SharePasswords
 from filebrowser.shares.store import Share, ShareStore
-from filebrowser.shares.verbs import Wish, revoke, share, shares_of
-from webapp.openapi import EMPTY, Note, described
-from webapp.requests.fields import read
-from webapp.routes.context import json_body
-from webapp.routes.files.visiting import visit
-from webapp.scopes import Scope, allowed
+from webapp.access.scopes import AccessScope, requires
+from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
+from webapp.requests.fields import read_body
+from webapp.routes.context import read_json_body
+from webapp.routes.files.caller_access import caller_access
 
-A_MINUTE, TEN_YEARS = 60, 10 * 366 * 24 * 3600
+MIN_SECONDS, MAX_SECONDS = 60, 10 * 366 * 24 * 3600
 ONE = {
     "type": "object",
     "properties": {
@@ -36,42 +36,42 @@ class NewShare(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     path: str
-    password: Annotated[str, Field(min_length=1, max_length=LONGEST)] | None = None
-    expires_in: Annotated[float, Field(ge=A_MINUTE, le=TEN_YEARS)] | None = None  # seconds
+    password: Annotated[str, Field(min_length=1, max_length=MAX_PASSWORD_LENGTH)] | None = None
+    expires_in: Annotated[float, Field(ge=MIN_SECONDS, le=MAX_SECONDS)] | None = None  # seconds
 
 
-def blueprint(store: ShareStore, passwords: Passwords) -> Blueprint:
+def blueprint(store: ShareStore, passwords: SharePasswords) -> Blueprint:
     """The routes over one store of shares."""
     shares = Blueprint("shares", __name__, url_prefix="/api/files/shares")
 
     @shares.get("")
-    @allowed(Scope.USER)
-    @described(Note("The caller's own links", answer=ALL))
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("The caller's own links", answer=ALL))
     def own() -> Response:
         """Right: share."""
-        return jsonify({"shares": [told(one) for one in shares_of(visit(), store)]})
+        return jsonify({"shares": [share_json(one) for one in list_shares(caller_access(), store)]})
 
     @shares.post("")
-    @allowed(Scope.USER)
-    @described(Note("Make a link to a file or folder", body=NewShare, answer=ONE))
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Make a link to a file or folder", body=NewShare, answer=ONE))
     def make() -> Response:
         """Rights: view, download, share."""
-        body = read(NewShare, json_body())
-        wish = Wish(body.path, body.password, body.expires_in)
-        return jsonify(told(share(visit(), wish, store, passwords)))
+        body = read_body(NewShare, read_json_body())
+        wish = ShareSpec(body.path, body.password, body.expires_in)
+        return jsonify(share_json(create_share(caller_access(), wish, store, passwords)))
 
     @shares.delete("/<name>")
-    @allowed(Scope.USER)
-    @described(Note("Revoke a link of one's own", answer=EMPTY))
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Revoke a link of one's own", answer=EMPTY_SCHEMA))
     def end(name: str) -> Response:
         """Right: share."""
-        revoke(visit(), name, store)
+        revoke_share(caller_access(), name, store)
         return jsonify({})
 
     return shares
 
 
-def told(one: Share) -> dict[str, object]:
+def share_json(one: Share) -> dict[str, object]:
     """What its owner reads of a share; never the password's hash."""
     return {
         "id": one.id,

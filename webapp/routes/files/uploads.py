@@ -15,30 +15,30 @@ from urllib.parse import quote
 from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.exceptions import ClientDisconnected
 
-from filebrowser.tensors import LONGEST_HEADER
+from filebrowser.access.file_access import Right, check_rights
+from filebrowser.safetensors_header import MAX_HEADER_BYTES
+from filebrowser.uploads.block_reader import BlockReader
 from filebrowser.uploads.blocks import Source
-from filebrowser.uploads.ending import Standing
+from filebrowser.uploads.completion import UploadStatus
 from filebrowser.uploads.errors import TooMany, TooManyInAll, WrongRequest, WrongVersion
-from filebrowser.uploads.holding import Piece
-from filebrowser.uploads.pacing import Paced
-from filebrowser.uploads.records import Part, State, Upload
-from filebrowser.uploads.uploads import Uploads
-from filebrowser.visit import Right, check_rights
-from webapp import tus
-from webapp.auth import identify
-from webapp.bodies import connection_of, from_socket
-from webapp.browsing import visit_of
-from webapp.content_encoding import check_plain
-from webapp.errors import envelope
-from webapp.openapi import NULL, Note, described
-from webapp.routes.context import hold_memory, response, services
-from webapp.routes.files.visiting import visit
-from webapp.scopes import Scope, allowed
-from webapp.suggesting import Suggestion, suggest
+from filebrowser.uploads.records import Upload, UploadKind, UploadState
+from filebrowser.uploads.upload_session import UploadChunk
+from filebrowser.uploads.upload_store import UploadStore
+from webapp.access.auth import identify
+from webapp.access.scopes import AccessScope, requires
+from webapp.errors import error_answer
+from webapp.files import tus_headers
+from webapp.files.file_access import access_of
+from webapp.files.folder_hints import FolderSuggestion, suggest_folder
+from webapp.http.content_encoding import check_plain
+from webapp.http.openapi import NULL_SCHEMA, RouteNote, with_note
+from webapp.http.request_body import connection_of, socket_source
+from webapp.routes.context import hold_memory, services, to_response
+from webapp.routes.files.caller_access import caller_access
 
-STILL_ALLOWED = 2.0  # seconds between two looks at whether the caller may still send
-LONGEST_BODY = 1 << 62  # bytes: other routes take less, and what fits is checked by offsets here
-BACK_SOON = "5"  # seconds
+RIGHTS_CHECK_SECONDS = 2.0  # seconds between two looks at whether the caller may still send
+MAX_BODY = 1 << 62  # bytes: other routes take less, and what fits is checked by offsets here
+RETRY_AFTER = "5"  # seconds
 EXPOSED = (
     "Location, Upload-Offset, Upload-Length, Upload-Metadata, Upload-Expires, Upload-Concat, "
     "Upload-Defer-Length, Upload-Path, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, "
@@ -52,7 +52,7 @@ ONE = {
         "path": {"type": "string"},
         "size": {"type": "integer", "nullable": True},
         "offset": {"type": "integer"},
-        "state": {"type": "string", "enum": [str(state) for state in State]},
+        "state": {"type": "string", "enum": [str(state) for state in UploadState]},
         "conflict": {"type": "string", "nullable": True},
         "modified": {"type": "integer", "nullable": True},
         "created": {"type": "number"},
@@ -73,77 +73,91 @@ FOLDER = {
 }
 
 
-def blueprint(uploads: Uploads) -> Blueprint:
+def blueprint(uploads: UploadStore) -> Blueprint:
     """The routes over one set of uploads."""
-    tusd = Blueprint("uploads", __name__, url_prefix="/api/files/uploads")
-    tusd.after_request(_signed)
-    tusd.register_error_handler(TooMany, _wait)
-    tusd.register_error_handler(TooManyInAll, _wait)
+    routes = Blueprint("uploads", __name__, url_prefix="/api/files/uploads")
+    routes.after_request(_add_version)
+    routes.register_error_handler(TooMany, _busy_response)
+    routes.register_error_handler(TooManyInAll, _busy_response)
 
-    @tusd.route("", methods=["OPTIONS"], provide_automatic_options=False)
-    @tusd.route("/<name>", methods=["OPTIONS"], provide_automatic_options=False)
-    @allowed(Scope.USER)
+    @routes.route("", methods=["OPTIONS"], provide_automatic_options=False)
+    @routes.route("/<name>", methods=["OPTIONS"], provide_automatic_options=False)
+    @requires(AccessScope.USER)
     def offer(name: str = "") -> Response:
         """What this server can do."""
-        return _headers(Response(status=204), *tus.offers(uploads.limits.largest))
+        return _with_headers(
+            Response(status=204), *tus_headers.options_headers(uploads.limits.largest)
+        )
 
-    @tusd.get("")
-    @allowed(Scope.USER)
-    @described(Note("The caller's unfinished uploads", answer=ALL))
+    @routes.get("")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("The caller's unfinished uploads", answer=ALL))
     def own() -> Response:
         """Right: create."""
-        return jsonify({"uploads": [told(one, uploads) for one in uploads.own(visit())]})
+        return jsonify(
+            {
+                "uploads": [
+                    upload_json(one, uploads) for one in uploads.list_unfinished(caller_access())
+                ]
+            }
+        )
 
-    @tusd.post("")
-    @allowed(Scope.USER)
-    @described(Note("Begin an upload (tus 1.0.0)", answer=NULL))
+    @routes.post("")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Begin an upload (tus 1.0.0)", answer=NULL_SCHEMA))
     def begin() -> Response:
         """Rights: create; modify too, to overwrite."""
         _check_version()
-        return _begun(uploads)
+        return _begin_upload(uploads)
 
-    @tusd.post("/suggest")
-    @allowed(Scope.USER)
-    @described(Note("Which folder a model belongs in, by its first bytes", answer=FOLDER))
+    @routes.post("/suggest")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Which folder a model belongs in, by its first bytes", answer=FOLDER))
     def folder() -> Response:
         """Right: create."""
-        check_rights(visit(), {Right.CREATE})
-        hold_memory(min(request.content_length or 8 + LONGEST_HEADER, 8 + LONGEST_HEADER))
-        start = request.stream.read(8 + LONGEST_HEADER)
+        check_rights(caller_access(), {Right.CREATE})
+        hold_memory(min(request.content_length or 8 + MAX_HEADER_BYTES, 8 + MAX_HEADER_BYTES))
+        start = request.stream.read(8 + MAX_HEADER_BYTES)
         return jsonify(
-            hinted(suggest(start, visit(), services().config, services().plugins.marked))
+            suggestion_json(
+                suggest_folder(
+                    start, caller_access(), services().config, services().plugins.folder_for_tensors
+                )
+            )
         )
 
-    @tusd.get("/<name>")
-    @allowed(Scope.USER)
-    @described(Note("One's upload; by HEAD its offset, as tus has it", answer=ONE))
+    @routes.get("/<name>")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("One's upload; by HEAD its offset, as tus has it", answer=ONE))
     def state(name: str) -> Response:
         """Right: create."""
         if request.method == "HEAD":
             _check_version()
-            return _stands(uploads, name)
-        return jsonify(told(uploads.look(visit(), name), uploads))
+            return _state_response(uploads, name)
+        return jsonify(upload_json(uploads.peek(caller_access(), name), uploads))
 
-    @tusd.patch("/<name>")
-    @allowed(Scope.USER)
-    @described(Note("Append bytes to an upload (tus 1.0.0)", answer=NULL))
+    @routes.patch("/<name>")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Append bytes to an upload (tus 1.0.0)", answer=NULL_SCHEMA))
     def append(name: str) -> Response:
         """Right: create."""
         _check_version()
-        return _appended(uploads, name)
+        return _append_body(uploads, name)
 
-    @tusd.delete("/<name>")
-    @allowed(Scope.USER)
-    @described(Note("Throw an unfinished upload away (tus 1.0.0)", answer=NULL))
+    @routes.delete("/<name>")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Throw an unfinished upload away (tus 1.0.0)", answer=NULL_SCHEMA))
     def end(name: str) -> Response:
         """Right: create."""
         _check_version()
-        uploads.end(visit(), name)
+        uploads.delete(caller_access(), name)
         return Response(status=204)
 
-    @tusd.post("/<name>")
-    @allowed(Scope.USER)
-    @described(Note("PATCH or DELETE by X-HTTP-Method-Override, for poor proxies", answer=NULL))
+    @routes.post("/<name>")
+    @requires(AccessScope.USER)
+    @with_note(
+        RouteNote("PATCH or DELETE by X-HTTP-Method-Override, for poor proxies", answer=NULL_SCHEMA)
+    )
     def instead(name: str) -> Response:
         """Right: create."""
         verbs: dict[str, Callable[[str], Response]] = {"PATCH": append, "DELETE": end}
@@ -152,10 +166,10 @@ def blueprint(uploads: Uploads) -> Blueprint:
             raise WrongRequest("X-HTTP-Method-Override should be PATCH or DELETE.")
         return verb(name)
 
-    return tusd
+    return routes
 
 
-def told(standing: Standing, uploads: Uploads) -> dict[str, object]:
+def upload_json(standing: UploadStatus, uploads: UploadStore) -> dict[str, object]:
     """An upload as JSON."""
     upload = standing.upload
     return {
@@ -166,56 +180,63 @@ def told(standing: Standing, uploads: Uploads) -> dict[str, object]:
         "offset": standing.offset,
         "state": upload.state,
         "conflict": upload.order.conflict,
-        "modified": tus.modified(upload.order),
+        "modified": tus_headers.modified_ms(upload.order),
         "created": upload.created,
-        "expires": uploads.expires(upload),
+        "expires": uploads.expires_at(upload),
         "error": upload.fault,
     }
 
 
-def hinted(suggestion: Suggestion) -> dict[str, object]:
+def suggestion_json(suggestion: FolderSuggestion) -> dict[str, object]:
     """A suggestion as JSON."""
     return {
         "folder": suggestion.folder or None,
-        "kind": suggestion.found.kind,
-        "architecture": suggestion.found.architecture or None,
+        "kind": suggestion.recognition.kind,
+        "architecture": suggestion.recognition.architecture or None,
         "needed": suggestion.needed or None,
     }
 
 
-def _begun(uploads: Uploads) -> Response:
-    joined = tus.concat(request.headers.get("Upload-Concat"))
+def _begin_upload(uploads: UploadStore) -> Response:
+    concat = tus_headers.parse_concat(request.headers.get("Upload-Concat"))
     note = request.headers.get("Upload-Metadata", "")
-    meanings = tus.metadata(note)
-    if joined.part is Part.FINAL:
+    metadata = tus_headers.parse_metadata(note)
+    if concat.part is UploadKind.FINAL:
         if request.headers.get("Upload-Length") is not None:
             raise WrongRequest("The length of an upload that is put together is not told.")
         made_of = request.headers["Upload-Concat"]
-        order = replace(tus.order(meanings, None, joined.part, note), made_of=made_of)
-        return _created(uploads, uploads.join(visit(), order, joined.ids))
-    length = tus.length(
+        order = replace(tus_headers.parse_order(metadata, None, concat.part, note), made_of=made_of)
+        return _created_response(uploads, uploads.join(caller_access(), order, concat.ids))
+    length = tus_headers.parse_length(
         request.headers.get("Upload-Length"), request.headers.get("Upload-Defer-Length")
     )
-    upload = uploads.begin(visit(), tus.order(meanings, length, joined.part, note))
-    if _brings_bytes() and not upload.ended:
-        piece = Piece(0, _size(), None, tus.checksum(request.headers.get("Upload-Checksum")))
-        standing = _taken(uploads, upload.id, piece)
-        return _created(uploads, standing.upload, standing.offset)
-    return _created(uploads, upload)
+    upload = uploads.begin(
+        caller_access(), tus_headers.parse_order(metadata, length, concat.part, note)
+    )
+    if _has_body() and not upload.is_ended:
+        piece = UploadChunk(
+            0,
+            _body_size(),
+            None,
+            tus_headers.parse_checksum(request.headers.get("Upload-Checksum")),
+        )
+        standing = _append_piece(uploads, upload.id, piece)
+        return _created_response(uploads, standing.upload, standing.offset)
+    return _created_response(uploads, upload)
 
 
-def _created(uploads: Uploads, upload: Upload, offset: int | None = None) -> Response:
+def _created_response(uploads: UploadStore, upload: Upload, offset: int | None = None) -> Response:
     answer = Response(status=201)
     answer.headers["Location"] = url_for("uploads.state", name=upload.id)
-    if offset is None and upload.ended:
+    if offset is None and upload.is_ended:
         offset = upload.length
     if offset is not None:
         answer.headers["Upload-Offset"] = str(offset)
-    return _facts(uploads, upload, answer)
+    return _add_upload_headers(uploads, upload, answer)
 
 
-def _stands(uploads: Uploads, name: str) -> Response:
-    standing = uploads.standing(visit(), name)
+def _state_response(uploads: UploadStore, name: str) -> Response:
+    standing = uploads.status(caller_access(), name)
     answer = Response(status=200)
     answer.headers["Upload-Offset"] = str(standing.offset)
     answer.headers["Cache-Control"] = "no-store"
@@ -226,47 +247,49 @@ def _stands(uploads: Uploads, name: str) -> Response:
         answer.headers["Upload-Length"] = str(order.length)
     if order.note:
         answer.headers["Upload-Metadata"] = order.note
-    if order.part is not Part.WHOLE:
+    if order.part is not UploadKind.WHOLE:
         answer.headers["Upload-Concat"] = order.made_of or str(order.part)
-    return _facts(uploads, standing.upload, answer)
+    return _add_upload_headers(uploads, standing.upload, answer)
 
 
-def _appended(uploads: Uploads, name: str) -> Response:
-    if request.mimetype != tus.CONTENT_TYPE:
+def _append_body(uploads: UploadStore, name: str) -> Response:
+    if request.mimetype != tus_headers.CONTENT_TYPE:
         return Response(status=415)
-    offset = tus.number("Upload-Offset", request.headers.get("Upload-Offset"))
+    offset = tus_headers.parse_number("Upload-Offset", request.headers.get("Upload-Offset"))
     if offset is None:
         raise WrongRequest("Upload-Offset is missing.")
-    piece = Piece(
+    piece = UploadChunk(
         offset,
-        _size(),
-        tus.number("Upload-Length", request.headers.get("Upload-Length")),
-        tus.checksum(request.headers.get("Upload-Checksum")),
+        _body_size(),
+        tus_headers.parse_number("Upload-Length", request.headers.get("Upload-Length")),
+        tus_headers.parse_checksum(request.headers.get("Upload-Checksum")),
     )
-    standing = _taken(uploads, name, piece)
+    standing = _append_piece(uploads, name, piece)
     answer = Response(status=204)
     answer.headers["Upload-Offset"] = str(standing.offset)
-    return _facts(uploads, standing.upload, answer)
+    return _add_upload_headers(uploads, standing.upload, answer)
 
 
-def _taken(uploads: Uploads, name: str, piece: Piece) -> Standing:
+def _append_piece(uploads: UploadStore, name: str, piece: UploadChunk) -> UploadStatus:
     """Append the body of the current request."""
-    return uploads.append(visit(), name, piece, _body(), _still(), _interrupt())
+    return uploads.append(
+        caller_access(), name, piece, _body_source(), _rights_check(), _read_interrupter()
+    )
 
 
-def _body() -> Source:
+def _body_source() -> Source:
     """The body of the current request, however long; it ends where the connection breaks off.
 
     Werkzeug puts a limit around every body, which costs two copies of each byte; where the server
     itself knows the body's end, as gunicorn does, it is read without.
     """
     check_plain(request.headers.get("Content-Encoding", ""))
-    straight = from_socket(request.environ)
-    if straight is not None:
-        return straight
+    from_connection = socket_source(request.environ)
+    if from_connection is not None:
+        return from_connection
     if request.environ.get("wsgi.input_terminated"):
-        return Paced(request.environ["wsgi.input"].read)
-    request.max_content_length = LONGEST_BODY
+        return BlockReader(request.environ["wsgi.input"].read)
+    request.max_content_length = MAX_BODY
 
     def read(most: int, /) -> bytes:
         try:
@@ -274,32 +297,32 @@ def _body() -> Source:
         except ClientDisconnected:
             return b""
 
-    return Paced(read)
+    return BlockReader(read)
 
 
-def _brings_bytes() -> bool:
-    return request.mimetype == tus.CONTENT_TYPE
+def _has_body() -> bool:
+    return request.mimetype == tus_headers.CONTENT_TYPE
 
 
-def _size() -> int | None:
+def _body_size() -> int | None:
     """Bytes of the body; None where it comes in chunks."""
     return request.content_length
 
 
-def _still() -> Callable[[], None]:
+def _rights_check() -> Callable[[], None]:
     """A look, now and then, at whether the caller may still do what he began."""
-    config, credentials, last = services().config, services().credentials, time.monotonic()
+    config, credentials, checked_at = services().config, services().credentials, time.monotonic()
 
     def look() -> None:
-        nonlocal last
-        if time.monotonic() - last > STILL_ALLOWED:
-            last = time.monotonic()
-            check_rights(visit_of(identify(credentials), config), {Right.CREATE})
+        nonlocal checked_at
+        if time.monotonic() - checked_at > RIGHTS_CHECK_SECONDS:
+            checked_at = time.monotonic()
+            check_rights(access_of(identify(credentials), config), {Right.CREATE})
 
     return look
 
 
-def _interrupt() -> Callable[[], None]:
+def _read_interrupter() -> Callable[[], None]:
     """Ends a read that waits for the current connection, from another thread."""
     connection = connection_of(request.environ)
 
@@ -311,35 +334,35 @@ def _interrupt() -> Callable[[], None]:
     return end
 
 
-def _facts(uploads: Uploads, upload: Upload, answer: Response) -> Response:
+def _add_upload_headers(uploads: UploadStore, upload: Upload, answer: Response) -> Response:
     if upload.path:
         answer.headers["Upload-Path"] = quote(upload.path)
-    if not upload.ended:
-        answer.headers["Upload-Expires"] = tus.http_date(uploads.expires(upload))
+    if not upload.is_ended:
+        answer.headers["Upload-Expires"] = tus_headers.http_date(uploads.expires_at(upload))
     return answer
 
 
 def _check_version() -> None:
     spoken = request.headers.get("Tus-Resumable")
-    if spoken != tus.VERSION:
-        raise WrongVersion(f"Tus-Resumable should be {tus.VERSION}, and is {spoken!r}.")
+    if spoken != tus_headers.VERSION:
+        raise WrongVersion(f"Tus-Resumable should be {tus_headers.VERSION}, and is {spoken!r}.")
 
 
-def _signed(answer: Response) -> Response:
+def _add_version(answer: Response) -> Response:
     """Every answer names the version."""
-    answer.headers["Tus-Resumable"] = tus.VERSION
+    answer.headers["Tus-Resumable"] = tus_headers.VERSION
     if answer.status_code == 412:
-        answer.headers["Tus-Version"] = tus.VERSION
+        answer.headers["Tus-Version"] = tus_headers.VERSION
     answer.headers["Access-Control-Expose-Headers"] = EXPOSED
     return answer
 
 
-def _wait(error: TooMany | TooManyInAll) -> Response:
-    answer = response(envelope(error))
-    answer.headers["Retry-After"] = BACK_SOON
+def _busy_response(error: TooMany | TooManyInAll) -> Response:
+    answer = to_response(error_answer(error))
+    answer.headers["Retry-After"] = RETRY_AFTER
     return answer
 
 
-def _headers(answer: Response, *pairs: tuple[str, str]) -> Response:
+def _with_headers(answer: Response, *pairs: tuple[str, str]) -> Response:
     answer.headers.extend(pairs)
     return answer

@@ -21,10 +21,10 @@ def read_hints(name: str, metadata: Mapping[str, str], config: Path | None) -> H
     if config is not None:
         return _from_yaml(config)
     return Hints(
-        unet=_json(name, metadata, "easel.unet_config"),
-        vae=_json(name, metadata, "easel.vae_config"),
-        text=_json(name, metadata, "easel.text_config"),
-        prediction=_prediction(metadata.get("modelspec.prediction_type", "")),
+        unet=_read_json(name, metadata, "easel.unet_config"),
+        vae=_read_json(name, metadata, "easel.vae_config"),
+        text=_read_json(name, metadata, "easel.text_config"),
+        prediction=_prediction_type(metadata.get("modelspec.prediction_type", "")),
         default_size=default_size(metadata),
     )
 
@@ -41,11 +41,11 @@ def _is_size(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
-def _prediction(named: str) -> str:
+def _prediction_type(named: str) -> str:
     return "v_prediction" if named in ("v", "v_prediction") else "epsilon"
 
 
-def _json(name: str, metadata: Mapping[str, str], key: str) -> Config:
+def _read_json(name: str, metadata: Mapping[str, str], key: str) -> Config:
     try:
         config = json.loads(metadata.get(key) or "{}")
     except (ValueError, RecursionError) as error:
@@ -60,9 +60,9 @@ def _from_yaml(path: Path) -> Hints:
     try:
         params = read_yaml(path)["model"]["params"]
         return Hints(
-            unet=_unet(_params(params, "unet_config")),
+            unet=_unet_hints(_params_of(params, "unet_config")),
             vae={"scaling_factor": float(params.get("scale_factor", 0.18215))},
-            prediction=_prediction(str(params.get("parameterization", "eps"))),
+            prediction=_prediction_type(str(params.get("parameterization", "eps"))),
         )
     except BROKEN as error:
         raise ModelUnreadable(
@@ -71,7 +71,7 @@ def _from_yaml(path: Path) -> Hints:
         ) from error
 
 
-def _unet(params: Mapping[str, Any]) -> Config:
+def _unet_hints(params: Mapping[str, Any]) -> Config:
     # diffusers calls the number of heads "attention_head_dim" for this network.
     if params.get("num_heads", -1) != -1:
         return {"attention_head_dim": int(params["num_heads"])}
@@ -82,6 +82,6 @@ def _unet(params: Mapping[str, Any]) -> Config:
     return {}
 
 
-def _params(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = params[name]["params"]
-    return found
+def _params_of(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    inner_params: Mapping[str, Any] = params[name]["params"]
+    return inner_params

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from generator.models.families import Shapes
-from generator.models.families.sd1.sizes import TEXT, UNET, VAE, UnetLayout, count
+from generator.models.families.sd1.sizes import TEXT, UNET, VAE, UnetLayout, count_entries
 
 Renames = dict[str, str]  # name in the file -> name in the network
 
@@ -69,7 +69,7 @@ OLD_TEXT_PARTS = tuple(
 def unet_names(shapes: Shapes, layout: UnetLayout) -> Renames:
     """Each tensor below :data:`UNET` with its name in ``UNet2DConditionModel``."""
     blocks = UNET_ENDS | _input_blocks(layout) | _output_blocks(layout)
-    return _renamed(shapes, UNET, lambda name: _unet_name(name, blocks))
+    return _rename_below(shapes, UNET, lambda name: _unet_name(name, blocks))
 
 
 def ldm_layers(layers: Iterable[str], layout: UnetLayout) -> Renames:
@@ -89,8 +89,8 @@ def ldm_layers(layers: Iterable[str], layout: UnetLayout) -> Renames:
 
 def vae_names(shapes: Shapes) -> Renames:
     """Each tensor below :data:`VAE` with its name in ``AutoencoderKL``."""
-    levels = count(shapes, f"{VAE}decoder.up.")
-    return _renamed(shapes, VAE, lambda name: _vae_name(name, levels))
+    levels = count_entries(shapes, f"{VAE}decoder.up.")
+    return _rename_below(shapes, VAE, lambda name: _vae_name(name, levels))
 
 
 def ldm_vae_names(names: Iterable[str]) -> Renames:
@@ -113,10 +113,10 @@ def old_text_name(name: str) -> str:
 
 def text_names(shapes: Shapes) -> Renames:
     """Each tensor below :data:`TEXT` with its name in ``CLIPTextModel`` (transformers >= 5.6)."""
-    return _renamed(shapes, TEXT, lambda name: None if name.endswith("position_ids") else name)
+    return _rename_below(shapes, TEXT, lambda name: None if name.endswith("position_ids") else name)
 
 
-def _renamed(shapes: Shapes, prefix: str, rename: Callable[[str], str | None]) -> Renames:
+def _rename_below(shapes: Shapes, prefix: str, rename: Callable[[str], str | None]) -> Renames:
     below = (name for name in shapes if name.startswith(prefix))
     pairs = ((name, rename(name.removeprefix(prefix))) for name in below)
     return {name: new for name, new in pairs if new is not None}
@@ -163,10 +163,10 @@ def _output_blocks(layout: UnetLayout) -> Renames:
 def _vae_name(name: str, levels: int) -> str | None:
     if not name.startswith(("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")):
         return None  # the training loss, EMA copies
-    turned = re.sub(r"\bup\.(\d+)\.", lambda found: f"up.{levels - 1 - int(found[1])}.", name)
+    renamed = re.sub(r"\bup\.(\d+)\.", lambda found: f"up.{levels - 1 - int(found[1])}.", name)
     for pattern, new in VAE_PARTS:
-        turned = re.sub(pattern, new, turned)
-    return turned
+        renamed = re.sub(pattern, new, renamed)
+    return renamed
 
 
 def _ldm_vae_name(name: str, levels: int) -> str:

@@ -49,7 +49,11 @@ def unet_config(shapes: Shapes, hints: Hints) -> Config:
         "cross_attention_dim": width,
         "use_linear_projection": len(shapes[f"{UNET}middle_block.1.proj_in.weight"]) == 2,
     }
-    return _shipped("unet") | _only(hints.unet, "attention_head_dim", "norm_num_groups") | sizes
+    return (
+        _default_config("unet")
+        | _chosen_hints(hints.unet, "attention_head_dim", "norm_num_groups")
+        | sizes
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class UnetLayout:
 def unet_layout(shapes: Shapes) -> UnetLayout:
     """Divide ``input_blocks`` at the downsamplers (``.0.op.weight``)."""
     levels: list[list[tuple[int, bool]]] = [[]]  # of each block: channels, has a transformer
-    for index in range(1, count(shapes, f"{UNET}input_blocks.")):
+    for index in range(1, count_entries(shapes, f"{UNET}input_blocks.")):
         prefix = f"{UNET}input_blocks.{index}."
         if f"{prefix}0.op.weight" in shapes:
             levels.append([])
@@ -76,11 +80,11 @@ def unet_layout(shapes: Shapes) -> UnetLayout:
         channels=tuple(level[-1][0] for level in levels),
         blocks=len(levels[0]),
         attention=tuple(level[-1][1] for level in levels),
-        depth=count(shapes, f"{UNET}middle_block.1.transformer_blocks."),
+        depth=count_entries(shapes, f"{UNET}middle_block.1.transformer_blocks."),
     )
 
 
-def layout_of(config: Mapping[str, Any]) -> UnetLayout:
+def layout_of_config(config: Mapping[str, Any]) -> UnetLayout:
     """The layout of a U-Net that was built of ``config`` (diffusers' keys)."""
     return UnetLayout(
         channels=tuple(config["block_out_channels"]),
@@ -92,19 +96,23 @@ def layout_of(config: Mapping[str, Any]) -> UnetLayout:
 
 def vae_config(shapes: Shapes, hints: Hints) -> Config:
     """The VAE's configuration. ``shapes`` carry the prefix of the whole checkpoint."""
-    levels = count(shapes, f"{VAE}encoder.down.")
+    levels = count_entries(shapes, f"{VAE}encoder.down.")
     channels = [
         shapes[f"{VAE}encoder.down.{level}.block.0.conv2.weight"][0] for level in range(levels)
     ]
     sizes = {
         "latent_channels": shapes[f"{VAE}post_quant_conv.weight"][0],
         "block_out_channels": channels,
-        "layers_per_block": count(shapes, f"{VAE}encoder.down.0.block."),
+        "layers_per_block": count_entries(shapes, f"{VAE}encoder.down.0.block."),
         "down_block_types": ["DownEncoderBlock2D"] * levels,
         "up_block_types": ["UpDecoderBlock2D"] * levels,
         "mid_block_add_attention": f"{VAE}decoder.mid.attn_1.q.weight" in shapes,
     }
-    return _shipped("vae") | _only(hints.vae, "norm_num_groups", "scaling_factor") | sizes
+    return (
+        _default_config("vae")
+        | _chosen_hints(hints.vae, "norm_num_groups", "scaling_factor")
+        | sizes
+    )
 
 
 def text_config(shapes: Shapes, hints: Hints) -> Config:
@@ -115,14 +123,19 @@ def text_config(shapes: Shapes, hints: Hints) -> Config:
         "hidden_size": width,
         "projection_dim": width,
         "intermediate_size": shapes[f"{TEXT}encoder.layers.0.mlp.fc1.weight"][0],
-        "num_hidden_layers": count(shapes, f"{TEXT}encoder.layers."),
+        "num_hidden_layers": count_entries(shapes, f"{TEXT}encoder.layers."),
         "max_position_embeddings": shapes[f"{TEXT}embeddings.position_embedding.weight"][0],
     }
     heads = {"num_attention_heads": max(1, width // 64)}
-    return _shipped("text") | heads | _only(hints.text, "num_attention_heads", "hidden_act") | sizes
+    return (
+        _default_config("text")
+        | heads
+        | _chosen_hints(hints.text, "num_attention_heads", "hidden_act")
+        | sizes
+    )
 
 
-def count(shapes: Shapes, prefix: str) -> int:
+def count_entries(shapes: Shapes, prefix: str) -> int:
     """How many numbers follow ``prefix`` in the names: blocks in a list."""
     numbers = {
         name.removeprefix(prefix).partition(".")[0] for name in shapes if name.startswith(prefix)
@@ -134,11 +147,11 @@ def _unet_level(kind: str, attention: tuple[bool, ...]) -> list[str]:
     return [f"CrossAttn{kind}Block2D" if has else f"{kind}Block2D" for has in attention]
 
 
-def _only(hints: Config, *keys: str) -> Config:
+def _chosen_hints(hints: Config, *keys: str) -> Config:
     return {key: hints[key] for key in keys if hints.get(key) is not None}
 
 
-def _shipped(name: str) -> Config:
+def _default_config(name: str) -> Config:
     text = files("generator.models.families.sd1").joinpath(f"{name}.json").read_text("utf-8")
     config: Config = json.loads(text)
     return config

@@ -29,7 +29,7 @@ class DoubleThenFit(nn.Module):
         return functional.interpolate(doubled, size=tuple(output_size))
 
 
-def follow_original(unet: "UNet2DConditionModel") -> None:
+def use_original_upsampling(unet: "UNet2DConditionModel") -> None:
     """Give ``unet`` LDM's upsampling; weights and their names stay as they are."""
     for block in unet.up_blocks:
         if block.upsamplers is not None:

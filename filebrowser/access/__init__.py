@@ -1,0 +1,1 @@
+"""The path gate, and what a caller may do behind it."""

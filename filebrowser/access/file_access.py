@@ -1,0 +1,50 @@
+"""Access of one caller: its name, the roots that are open to it, and its rights."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from filebrowser.access.gate import Place, Root, find_place
+from filebrowser.errors import NotAllowed
+
+
+class Right(StrEnum):
+    """What may be done with files. None of them contains another."""
+
+    VIEW = "view"  # names, sizes, previews, facts of files
+    CREATE = "create"  # new files and folders: uploads, copies, extraction
+    MODIFY = "modify"  # other content or another name for what is there
+    DELETE = "delete"
+    SHARE = "share"  # links for people without a credential
+    DOWNLOAD = "download"  # the bytes of files, archives
+
+
+ALL_RIGHTS = frozenset(Right)
+READ_RIGHTS = frozenset({Right.VIEW, Right.DOWNLOAD})
+
+
+@dataclass(frozen=True, slots=True)
+class FileAccess:
+    """One caller's access. ``who`` is the owner name of uploads, shares and trash entries."""
+
+    who: str
+    roots: tuple[Root, ...]
+    rights: frozenset[Right] = ALL_RIGHTS
+
+
+def check_rights(access: FileAccess, needed: Collection[Right]) -> None:
+    """Raises :class:`NotAllowed` naming what is missing."""
+    missing = ", ".join(sorted(set(needed) - access.rights))
+    if missing:
+        raise NotAllowed(f"{access.who!r} may not do this; it takes the right to {missing}.")
+
+
+def resolve_path(access: FileAccess, path: str, *needed: Right) -> Place:
+    """The place that ``path``, "/root/name/name", means for this access.
+
+    Raises :class:`NotAllowed` without the rights ``needed``, ``BadPath`` and ``NotHere`` as
+    :func:`filebrowser.access.gate.parse_path`: a root of others is as absent as one that is not
+    there.
+    """
+    check_rights(access, needed)
+    return find_place(path, access.roots)

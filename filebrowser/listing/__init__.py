@@ -1,0 +1,1 @@
+"""What folders hold: entries, orders, kinds of files."""

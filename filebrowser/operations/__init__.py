@@ -1,0 +1,1 @@
+"""Moving, copying, renaming, deleting, unpacking: as steps and as jobs."""

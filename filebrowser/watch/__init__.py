@@ -1,0 +1,1 @@
+"""What changes on disk, and how listeners hear of it."""

@@ -1,0 +1,148 @@
+"""File events for listeners: published by operations at once, and by the watcher soon after.
+
+The latest happenings are kept, so that a listener who was away for a moment misses nothing; one
+who was away for longer is told to list again. Everybody hears of what their own trees show.
+"""
+
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filebrowser.access.file_access import FileAccess
+from filebrowser.access.gate import Place, Root, open_parent_to_read, parse_path
+from filebrowser.errors import FileError, NotHere
+from filebrowser.listing.tree import DirectoryEntry, read_entry
+from filebrowser.watch.debounce import FileChange
+from filebrowser.watch.file_events import FileEvent, FileEventKind
+
+MAX_EVENTS = 2000  # happenings
+DUPLICATE_SECONDS = 3.0  # within which the watcher's word for what a verb told is no news
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedEvent:
+    """A numbered event, with the entry that is there now (None if deleted)."""
+
+    seq: int
+    event: FileEvent
+    entry: DirectoryEntry | None
+    at: float  # monotonic seconds
+
+
+class FileEventHub:
+    """Numbers events and keeps the latest ones for listeners. Thread-safe."""
+
+    def __init__(self, most: int = MAX_EVENTS) -> None:
+        self.epoch = secrets.token_hex(4)  # numbers of another process are no numbers of ours
+        self._events: deque[NumberedEvent] = deque(maxlen=most)
+        self._seq = 0
+        self._last: dict[tuple[Path, tuple[str, ...]], tuple[float, DirectoryEntry | None]] = {}
+        self._changed = threading.Condition()
+
+    def publish(self, event: FileEvent) -> None:
+        """Publish an event, unless the same state was published a moment ago."""
+        entry = None if event.kind is FileEventKind.DELETED else _read_entry(event.place)
+        with self._changed:
+            if self._is_duplicate(event, entry):
+                return
+            self._seq += 1
+            self._events.append(NumberedEvent(self._seq, event, entry, time.monotonic()))
+            self._changed.notify_all()
+
+    @property
+    def latest(self) -> int:
+        """The number of the latest happening."""
+        return self._seq
+
+    def since(self, seq: int, seconds: float) -> Sequence[NumberedEvent] | None:
+        """What came after number ``seq``, waiting for it; None where some of it is forgotten."""
+        with self._changed:
+            if seq == self._seq:
+                self._changed.wait(seconds)
+            if not 0 <= seq <= self._seq or self._seq - seq > len(self._events):
+                return None
+            return [event for event in self._events if event.seq > seq]
+
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _is_duplicate(self, event: FileEvent, entry: DirectoryEntry | None) -> bool:
+        """Whether this was told already: by a verb, and now by the watcher."""
+        now, key = time.monotonic(), _place_key(event.place)
+        at, known = self._last.get(key, (-DUPLICATE_SECONDS, None))
+        if now - at < DUPLICATE_SECONDS and known == entry:
+            return True
+        self._last[key] = (now, entry)
+        if event.previous is not None:
+            self._last[_place_key(event.previous)] = (now, None)
+        if len(self._last) > 2 * MAX_EVENTS:
+            young = {k: v for k, v in self._last.items() if now - v[0] < DUPLICATE_SECONDS}
+            self._last = young if len(young) <= MAX_EVENTS else {}
+        return False
+
+
+def _place_key(place: Place) -> tuple[Path, tuple[str, ...]]:
+    return place.root.path, place.names
+
+
+def visible_paths(access: FileAccess, place: Place) -> tuple[str, ...]:
+    """The paths under which a visit sees what lies at ``place``; none where it does not."""
+    absolute = Path(place.root.path, *place.names)
+    paths = []
+    for root in access.roots:
+        if absolute.is_relative_to(root.path):
+            names = absolute.relative_to(root.path).parts
+            try:
+                paths.append(f"/{parse_path(Place(root, names).text, [root]).text}")
+            except FileError:
+                continue
+    return tuple(paths)
+
+
+def event_from_change(change: FileChange, roots: Sequence[Root]) -> FileEvent | None:
+    """What the watcher saw, as a happening; None for what no tree shows."""
+    place = _place_of(change.path, roots)
+    previous = _place_of(change.previous, roots) if change.previous else None
+    kind = FileEventKind(change.kind)
+    if place is None:
+        return FileEvent(FileEventKind.DELETED, previous) if previous else None
+    if kind is FileEventKind.MOVED and previous is None:
+        kind = FileEventKind.CREATED
+    return FileEvent(kind, place, previous)
+
+
+def _place_of(path: Path, roots: Sequence[Root]) -> Place | None:
+    """The place of an absolute path, unless it is hidden, ill named, or leads through a link."""
+    for root in roots:
+        if path.is_relative_to(root.path) and path != root.path:
+            names = path.relative_to(root.path).parts
+            try:
+                place = parse_path(Place(root, names).text, [root])
+                with open_parent_to_read(place):
+                    return place
+            except NotHere:
+                return Place(root, names) if not _is_hidden(root, names) else None
+            except FileError:
+                continue
+    return None
+
+
+def _is_hidden(root: Root, names: tuple[str, ...]) -> bool:
+    try:
+        parse_path(Place(root, names).text, [root])
+    except FileError:
+        return True
+    return False
+
+
+def _read_entry(place: Place) -> DirectoryEntry | None:
+    try:
+        return read_entry(place)
+    except (FileError, OSError):
+        return None

@@ -1,0 +1,138 @@
+"""ControlNetCache in memory: loaded from a file, the few last used ones kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from generator.errors import ModelUnreadable, WrongArchitecture
+from generator.models.checkpoint import NetworkLoader
+from generator.models.drawable import explain_missing_tensors
+from generator.models.families import SD1
+from generator.models.families.sd1 import controlnet
+from generator.models.families.sd1.hints import read_hints
+from generator.models.index import ModelFile
+from generator.models.weights import read_tensors, shapes_of
+from generator.models.yaml_files import BROKEN, read_yaml
+from generator.reasons import reason_of
+
+# After checkpoint.py, which readies torchvision for it.
+from diffusers import ControlNetModel  # isort: skip
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlNet:
+    """A ControlNet on its device, in evaluation mode."""
+
+    file: ModelFile
+    network: ControlNetModel
+    averages_residuals: (
+        bool  # residuals are averaged over the picture, and for the prompt's rows only
+    )
+
+    def predict_residuals(
+        self, x: Tensor, t: Tensor, context: Tensor, hint: Tensor
+    ) -> tuple[Tensor, ...]:
+        """What is added to the U-Net's skips and, last, to its middle; in the network's type.
+
+        ``x`` (B,4,h,w), ``t`` (B,), ``context`` (B,L,width), ``hint`` (1,3,8h,8w) in 0..1.
+        """
+        kind = self.network.dtype
+        down, middle = self.network(
+            x.to(kind),
+            t,
+            context.to(kind),
+            hint.to(kind).expand(len(x), -1, -1, -1),
+            return_dict=False,
+        )
+        return (*down, middle)
+
+    def check_fits(self, unet: "UNet2DConditionModel", name: str) -> None:
+        """Raise :class:`WrongArchitecture` unless ``unet``, of the checkpoint ``name``, fits."""
+        sides = [
+            (list(each.config.block_out_channels), each.config.cross_attention_dim)
+            for each in (self.network, unet)
+        ]
+        if sides[0] != sides[1]:
+            raise WrongArchitecture(
+                f"The ControlNet {self.file.name} does not fit the checkpoint {name}: it was "
+                f"made for a U-Net of {sides[0][0]} channels that reads text of {sides[0][1]}, "
+                f"the checkpoint's has {sides[1][0]} and {sides[1][1]}. Choose a ControlNet for "
+                "the checkpoint's architecture"
+            )
+
+
+def load_controlnet(file: ModelFile, device: torch.device, dtype: torch.dtype) -> ControlNet:
+    """Load ``file`` in either layout, from safetensors or a pickle of nothing but tensors.
+
+    Raises :class:`ModelUnreadable` for a broken file and :class:`WrongArchitecture` for weights
+    that are no ControlNet of Stable Diffusion 1.x.
+    """
+    tensors = {
+        controlnet.strip_prefix(name): tensor
+        for name, tensor in read_tensors(file.path, file.kept_in).items()
+    }
+    tensor_shapes = shapes_of(tensors)
+    kind = controlnet.kind_of(tensor_shapes)
+    if kind != controlnet.SD1_CONTROL:
+        raise WrongArchitecture(
+            f"{file.name} was asked to steer as {controlnet.SD1_CONTROL}, but it is {kind}. "
+            f"Choose one that was made for {SD1}"
+        )
+    hints = read_hints(file.name, file.metadata, file.config)
+    with explain_missing_tensors(file, "all tensors of a ControlNet"):
+        network = NetworkLoader(file.name, tensors, device, dtype).load(
+            lambda: ControlNetModel.from_config(controlnet.config_of(tensor_shapes, hints)),
+            controlnet.diffusers_names(tensor_shapes),
+        )
+    return ControlNet(file, network, _averages_residuals(file))
+
+
+class ControlNetCache:
+    """The ControlNetCache of one device; the one unused longest leaves. Not for several threads."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self.device = device
+        self.dtype = dtype
+        self._loaded: list[ControlNet] = []  # last used last
+
+    def is_loaded(self, file: ModelFile) -> bool:
+        """Whether :meth:`load` would answer at once."""
+        return any(held.file.identity == file.identity for held in self._loaded)
+
+    def load(self, file: ModelFile, max_kept: int = 2) -> ControlNet:
+        """``file``'s network, loaded if need be; at most ``max_kept`` stay in memory.
+
+        Raises as :func:`load_controlnet` does.
+        """
+        for held in self._loaded:
+            if held.file.identity == file.identity:
+                self._loaded.remove(held)
+                self._loaded.append(held)
+                return held
+        self._loaded = [held for held in self._loaded if held.file.path != file.path]
+        del self._loaded[: max(0, len(self._loaded) - max(max_kept, 1) + 1)]
+        self._loaded.append(load_controlnet(file, self.device, self.dtype))
+        return self._loaded[-1]
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._loaded.clear()
+
+
+def _averages_residuals(file: ModelFile) -> bool:
+    """Whether the original's configuration asks for global average pooling."""
+    if file.config is None:
+        return "shuffle" in file.stem.lower()
+    try:
+        params = read_yaml(Path(file.config))["model"]["params"]
+        return bool(params.get("global_average_pooling", False))
+    except BROKEN as error:
+        raise ModelUnreadable(
+            f"{file.config.name} is no configuration of a ControlNet: {reason_of(error)}"
+        ) from error

@@ -1,1 +1,0 @@
-"""Words for pictures, by the networks that a user has put under ``models/``."""

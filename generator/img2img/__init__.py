@@ -1,0 +1,1 @@
+"""What img2img starts from: initial images, inpainting masks, concatenated conditioning."""

@@ -1,0 +1,1 @@
+"""Captions and tags for pictures, by networks under models/."""

@@ -1,0 +1,1 @@
+"""One generation job: its passes, the loaded models, progress, notes, what leaves it."""

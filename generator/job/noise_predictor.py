@@ -1,0 +1,59 @@
+"""Builds the noise predictor of a pass: U-Net, ControlNet and concatenated conditioning."""
+
+from torch import Tensor
+
+from generator.control.steering import Steering
+from generator.img2img.concat_conditioning import ConcatConditioning, make_channel_adder
+from generator.job.loaded_model import LoadedModel
+from generator.models.deep_shrink import shrink_features
+from generator.models.index import trained_size
+from generator.request import GenerationRequest
+from generator.sampling.passes import noise_schedule
+from generator.sampling.predictor import NoisePredictor, Rows
+from generator.sampling.schedules import scaled_linear
+
+
+def make_noise_predictor(
+    model: LoadedModel,
+    request: GenerationRequest,
+    concat: ConcatConditioning | None = None,
+    steering: Steering | None = None,
+    *,
+    use_deep_shrink: bool = False,
+) -> NoisePredictor:
+    """The noise predictor of the model that is loaded now.
+
+    ``concat`` is what an inpainting or InstructPix2Pix checkpoint reads beside the latent;
+    ``steering`` are ControlNet's units in this pass. ``use_deep_shrink`` is for passes that begin
+    from noise alone (see :mod:`generator.models.deep_shrink`).
+    """
+    checkpoint = model.components.checkpoint
+    dtype = checkpoint.unet.dtype  # found by a walk over all weights: once, not at each call
+    add_channels = make_channel_adder(checkpoint, model.components.vae, concat)
+
+    def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
+        unet = (
+            model.components.checkpoint.unet
+        )  # not kept: another may take its place and its memory
+        if add_channels is not None:
+            x = add_channels(x, rows)
+        if steering is not None:
+            return steering.predict(model.components.checkpoint, x, t, context, rows)
+        trained_side = (
+            trained_size(model.components.checkpoint.file.metadata) if use_deep_shrink else None
+        )
+        with shrink_features(unet, x, t, trained_side):
+            prediction: Tensor = unet(x.to(dtype), t, context.to(dtype)).sample
+        return prediction.float()
+
+    table = noise_schedule(scaled_linear(), request.options)
+    scale = (
+        request.origin.image_guidance if request.origin and checkpoint.is_instruct_pix2pix else None
+    )
+    return NoisePredictor(
+        predict,
+        table,
+        checkpoint.prediction,
+        checkpoint.unet.device,
+        image_guidance=None if scale == 1.0 else scale,
+    )

@@ -1,0 +1,123 @@
+"""What kind of model a safetensors header is of, told by names and shapes. No torch.
+
+It decides nothing: files are of the kind of the folder that they lie in. It suggests that folder.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from generator.models import adapter_names
+from generator.models.families import Shapes, architecture_by_context_width, architecture_of
+from generator.models.families.sd1 import controlnet
+from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
+
+CONTEXT = ("attn2.to_k.weight", "attn2_to_k.lora_down.weight", "attn2.to_k.lora_A.weight")
+MODELSPEC = "modelspec.architecture"  # "stable-diffusion-v1/lora"
+TRAINER = "ss_base_model_version"  # "sd_v1", "sdxl_base_v1-0"
+MODELSPEC_KINDS = {
+    "lora": ModelKind.LORA,
+    "textual-inversion": ModelKind.EMBEDDING,
+    "controlnet": ModelKind.CONTROLNET,
+    "control-lora": ModelKind.CONTROLNET,
+    "vae": ModelKind.VAE,
+}
+_ADAPTER_NAMES = re.compile(
+    r"(^(lora|lycoris|oft)_(unet|te|te1|te2|transformer|prior|text_model)_)"
+    r"|(\.(lora_[AB]|lora_(up|down|mid)|lora\.(up|down)|lora_linear_layer\.(up|down))\b)"
+    r"|(_lora\.(up|down)\.weight$)"
+    r"|(\.(hada_w[12]_[ab]|lokr_w[12](_[ab])?|oft_(blocks|diag)|dora_scale)$)"
+)
+_UPSCALERS = (  # names that only one family of upscalers has, and its folder
+    (re.compile(r"^(params(_ema)?\.)?layers\.0\.residual_group\.blocks\."), "models/SwinIR"),
+    (re.compile(r"^(params(_ema)?\.)?layers\.0\.blocks\.\d+\.attn\."), "models/DAT"),
+    (re.compile(r"^m_(head|down1)\.0\."), "models/ScuNET"),
+    (re.compile(r"(^|\.)(RRDB_trunk|body)\.\d+\.(RDB|rdb)1\.conv1\."), "models/ESRGAN"),
+    (re.compile(r"^model\.1\.sub\.\d+\.RDB1\."), "models/ESRGAN"),
+)
+_FACES = (
+    (re.compile(r"^(params(_ema)?\.)?stylegan_decoder\."), ModelKind.GFPGAN),
+    (re.compile(r"^(params(_ema)?\.)?quantize\.embedding\."), ModelKind.CODEFORMER),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedKind:
+    """A kind, the folder of it below the data directory, and the architecture in words."""
+
+    kind: ModelKind | None = None  # None: nothing that Easel has a folder for
+    folder: str = ""
+    architecture: str = ""
+
+
+def detect_kind(shapes: Shapes, metadata: Mapping[str, str]) -> DetectedKind:
+    """What the file with these tensors and metadata is, as far as one can tell."""
+    kind, folder = _kind_of(shapes, metadata)
+    if kind is None:
+        return DetectedKind()
+    return DetectedKind(
+        kind, folder or FOLDERS_BY_KIND[kind].created[0], _architecture_name(kind, shapes, metadata)
+    )
+
+
+def _kind_of(shapes: Shapes, metadata: Mapping[str, str]) -> tuple[ModelKind | None, str]:
+    declared = MODELSPEC_KINDS.get(metadata.get(MODELSPEC, "").partition("/")[2])
+    if declared is not None:
+        return declared, ""
+    if _is_control_adapter(shapes):
+        return ModelKind.CONTROLNET, ""
+    if any(_ADAPTER_NAMES.search(name) for name in shapes):
+        return ModelKind.LORA, ""
+    for pattern, folder in _UPSCALERS:
+        if any(pattern.search(name) for name in shapes):
+            return ModelKind.UPSCALER, folder
+    for pattern, kind in _FACES:
+        if any(pattern.search(name) for name in shapes):
+            return kind, ""
+    return _by_architecture(shapes), ""
+
+
+def _is_control_adapter(shapes: Shapes) -> bool:
+    marks = [
+        part
+        for part, _ in controlnet.OTHER_KINDS
+        if part != "transformer_blocks.0.attn.to_q.weight"
+    ]
+    return any(part in name for name in shapes for part in marks)
+
+
+def _by_architecture(shapes: Shapes) -> ModelKind | None:
+    architecture_name = architecture_of(shapes)
+    if architecture_name in ("a LoRA", "a VAE"):
+        return ModelKind.LORA if architecture_name == "a LoRA" else ModelKind.VAE
+    bare = {controlnet.strip_prefix(name): shape for name, shape in shapes.items()}
+    if controlnet.kind_of(bare) in controlnet.KIND_BY_CONTEXT_WIDTH.values():
+        return ModelKind.CONTROLNET
+    if architecture_name.startswith("an embedding") or _is_embedding(shapes):
+        return ModelKind.EMBEDDING
+    nothing = ("no architecture", "a U-Net in diffusers' layout")
+    return None if architecture_name.startswith(nothing) else ModelKind.CHECKPOINT
+
+
+def _is_embedding(shapes: Shapes) -> bool:
+    """One or two lists of vectors: a word, or a word for the two encoders of SDXL."""
+    plain = all(
+        len(shape) in (1, 2) and shape[-1] in (768, 1024, 1280) for shape in shapes.values()
+    )
+    return 1 <= len(shapes) <= 2 and plain
+
+
+def _architecture_name(kind: ModelKind, shapes: Shapes, metadata: Mapping[str, str]) -> str:
+    declared = metadata.get(MODELSPEC, "").partition("/")[0] or metadata.get(TRAINER, "")
+    if kind is ModelKind.CHECKPOINT:
+        return architecture_of(shapes)
+    if kind is ModelKind.LORA:
+        foreign = adapter_names.architecture_of_keys(shapes)
+        width = _context_width(shapes)
+        return foreign or (architecture_by_context_width(width) if width else declared)
+    return declared
+
+
+def _context_width(shapes: Shapes) -> int:
+    widths = (shape[-1] for name, shape in shapes.items() if name.endswith(CONTEXT) and shape)
+    return next(widths, 0)

@@ -1,0 +1,69 @@
+"""The U-Net as samplers see it, and what the rows of one call to it are about."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+from generator.prompt.conditioning import Conditioning
+from generator.sampling.schedules import NoiseSchedule
+
+
+class GuidanceSide(StrEnum):
+    """Which of guidance's predictions a row is for."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    BLANK = "blank"  # InstructPix2Pix: the negative prompt, and no picture to follow
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What one network call evaluates, row by row."""
+
+    owners: tuple[int, ...]  # whose: the picture's place in the batch
+    sides: tuple[GuidanceSide, ...]
+    call: int = 0  # denoiser calls before this one in the pass
+    calls: int = 1  # denoiser calls planned for the pass
+
+
+Predict = Callable[[Tensor, Tensor, Tensor, Rows], Tensor]
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class NoisePredictor:
+    """A U-Net as the samplers see it.
+
+    ``predict(x (B,C,h,w), t (B,), context (B,L,width), rows)`` returns what the network was
+    trained to predict, eps or v by ``prediction`` ("epsilon" | "v_prediction"), in float32; t is
+    a timestep 0..999, not always whole. A wrapper may add to x, or to what the network computes,
+    by what ``rows`` tells.
+    """
+
+    predict: Predict
+    table: NoiseSchedule
+    prediction: str = "epsilon"
+    device: torch.device = _CPU
+    image_guidance: float | None = None  # InstructPix2Pix's second scale; None is off
+
+
+@dataclass(frozen=True, slots=True)
+class RefinerNetwork:
+    """The refiner: a network that takes over within a pass, with its own conditioning."""
+
+    network: NoisePredictor
+    conditioning: Conditioning
+    empty: Tensor | None = None  # (77, width), the encoded empty prompt, for pad_cond_uncond
+
+
+@dataclass(frozen=True, slots=True)
+class RefinerSwitch:
+    """When another network takes over (contract section 4.10)."""
+
+    switch_at: float  # share of the noise schedule that is done by then, 0..1
+    by_steps: bool  # share of the denoiser calls instead
+    take_over: Callable[[], RefinerNetwork]

@@ -1,0 +1,1 @@
+"""Textual inversion: embeddings created and trained (Gal et al. 2022)."""

@@ -1,0 +1,34 @@
+"""Services of a web process over parts that a test made and closes."""
+
+import logging
+
+from generator.models.registry import Registry
+from webapp.access.auth import Credentials
+from webapp.plugins.web_plugins import WebPlugins
+from webapp.queues.sqlite.store import SqliteStore
+from webapp.services import Services, build_services
+from webapp.settings.config import Config
+from webapp.settings.option_store import OptionStore
+
+NO_CREDENTIALS = Credentials()
+
+
+def make_services(
+    config: Config,
+    store: SqliteStore,
+    registry: Registry,
+    options: OptionStore,
+    credentials: Credentials = NO_CREDENTIALS,
+) -> Services:
+    """The services with this queue, these models and options; plugins may not end the process."""
+    log = logging.getLogger("easel")
+    return build_services(
+        config,
+        stream=store,
+        board=store,
+        registry=registry,
+        options=options,
+        credentials=credentials,
+        log=log,
+        plugins=WebPlugins(config, options, log),
+    )

@@ -1,0 +1,1 @@
+"""Trains what ships beside the default checkpoint: LoRA, an embedding, a ControlNet."""

@@ -1,0 +1,1 @@
+"""The file browser as this service composes it: trees, rights, previews, uploads."""

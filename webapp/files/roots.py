@@ -1,0 +1,32 @@
+"""The data directory as the gate of files sees it. No torch: every process asks here."""
+
+from pathlib import Path
+
+from filebrowser.access.gate import Place, Root, parse_path
+
+DATA = "data"
+BROWSER_FOLDERS = frozenset({".trash", ".uploads"})
+"""What lies hidden at the top of every tree: deleted things, unfinished uploads."""
+
+HIDDEN = BROWSER_FOLDERS | {".easel", ".easel.damaged-*", "config.json*", "auth.json", ".env"}
+"""What the data directory has for nobody: our own state, settings that may hold secrets."""
+
+PROTECTED = frozenset({"models", "embeddings", "extensions", "styles.csv*"}) | HIDDEN
+"""Where no caller's picture may go: what lies there is loaded, or is ours."""
+
+
+def picture_root(data_dir: Path) -> Root:
+    """The data directory for who saves pictures."""
+    return Root(DATA, data_dir, hidden=HIDDEN, sealed=PROTECTED)
+
+
+def data_root(data_dir: Path) -> Root:
+    """The data directory for readers: nothing is changed, and what is ours alone is not there."""
+    return Root(DATA, data_dir, writable=False, hidden=HIDDEN)
+
+
+def data_place(root: Root, path: str) -> Place:
+    """The place of a path below the data directory. Raises as
+    :func:`filebrowser.access.gate.parse_path`.
+    """
+    return parse_path(f"{DATA}/{path}", [root])

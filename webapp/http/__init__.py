@@ -1,0 +1,1 @@
+"""HTTP below the routes: bodies, heads, pictures in requests, policies, the OpenAPI schema."""

@@ -1,0 +1,197 @@
+"""``/openapi.json``: written from the routes themselves, so that it cannot drift from them."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask
+from pydantic import BaseModel
+
+Schema = Mapping[str, object]
+Model = type[BaseModel]
+CONVERTER = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ANY_SCHEMA: Schema = {}
+NULL_SCHEMA: Schema = {"nullable": True, "description": "null"}
+EMPTY_SCHEMA: Schema = {"type": "object", "maxProperties": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class RouteNote:
+    """The OpenAPI description of a route: summary, schemas of body and answer, query parameters."""
+
+    summary: str
+    body: Model | Schema | None = None
+    body_required: bool = True
+    answer: Model | Schema = field(default_factory=dict)
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    content_type: str = "application/json"
+    public: bool = False
+    also: Mapping[str, Schema] = field(default_factory=dict)  # other statuses' answers
+    also_type: str = "application/json"  # and their type
+
+
+def with_note(note: RouteNote) -> Callable[[Any], Any]:
+    """Attach a :class:`RouteNote` to a view function."""
+
+    def attach(view: Any) -> Any:
+        view.openapi_note = note
+        return view
+
+    return attach
+
+
+def build_document(app: Flask, version: str) -> dict[str, object]:
+    """The OpenAPI 3.0 document of every described route of ``app``."""
+    schemas: dict[str, object] = dict(ERRORS)
+    paths: dict[str, dict[str, object]] = {}
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        note = getattr(app.view_functions[rule.endpoint], "openapi_note", None)
+        if note is None:
+            continue
+        path = CONVERTER.sub(r"{\1}", rule.rule)
+        for method in METHODS:
+            if method in (rule.methods or ()):
+                operation = operation_of(note, rule.endpoint, sorted(rule.arguments), schemas)
+                paths.setdefault(path, {})[method.lower()] = operation
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "Easel", "version": version},
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": SECURITY},
+        "security": [{name: []} for name in SECURITY],
+    }
+
+
+def operation_of(
+    note: RouteNote, endpoint: str, arguments: list[str], schemas: dict[str, object]
+) -> dict[str, object]:
+    """One method of one path."""
+    answer = {
+        "description": "Success",
+        "content": {note.content_type: {"schema": schema_reference(note.answer, schemas)}},
+    }
+    operation: dict[str, object] = {
+        "operationId": endpoint.replace(".", "_"),
+        "summary": note.summary,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in arguments
+        ]
+        + [
+            {"name": name, "in": "query", "schema": dict(schema)}
+            for name, schema in note.query.items()
+        ],
+        "responses": {"200": answer} | other_responses(note),
+    }
+    if note.public:
+        operation["security"] = []
+    if note.body is not None:
+        operation["requestBody"] = {
+            "required": note.body_required,
+            "content": {"application/json": {"schema": schema_reference(note.body, schemas)}},
+        }
+    return operation
+
+
+def other_responses(note: RouteNote) -> dict[str, object]:
+    """Every answer but the good one."""
+    responses = {
+        status: {"description": "Not now", "content": {note.also_type: {"schema": schema}}}
+        for status, schema in note.also.items()
+    }
+    return (REFUSED if note.public else UNAUTHORIZED | REFUSED) | responses
+
+
+def schema_reference(schema: Model | Schema, schemas: dict[str, object]) -> dict[str, object]:
+    """A schema in place, or a reference to a model's, which is added to ``schemas``."""
+    if not isinstance(schema, type):
+        return dict(schema)
+    text = schema.model_json_schema(ref_template="#/components/schemas/{model}", mode="validation")
+    for name, definition in text.pop("$defs", {}).items():
+        schemas[name] = to_openapi_30(definition)
+    name = str(text.get("title", schema.__name__))
+    schemas[name] = to_openapi_30(text)
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def to_openapi_30(schema: Any) -> Any:
+    """JSON Schema 2020's ``anyOf [.., null]`` as OpenAPI 3.0's ``nullable``."""
+    if isinstance(schema, list):
+        return [to_openapi_30(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: to_openapi_30(value) for key, value in schema.items()}
+    kinds = schema.get("anyOf")
+    if isinstance(kinds, list) and {"type": "null"} in kinds:
+        rest = [kind for kind in kinds if kind != {"type": "null"}]
+        others = {key: value for key, value in schema.items() if key != "anyOf"}
+        return {**others, **(rest[0] if len(rest) == 1 else {"anyOf": rest}), "nullable": True}
+    return schema
+
+
+def error_response(description: str, name: str) -> dict[str, object]:
+    """A response that is an error."""
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+ERRORS: Schema = {
+    "Envelope": {
+        "type": "object",
+        "required": ["error", "detail", "body", "errors"],
+        "properties": {
+            "error": {"type": "string", "description": "the kind of error"},
+            "detail": {"type": "string", "description": "the sentence to read"},
+            "body": {"type": "string"},
+            "errors": {"type": "string"},
+        },
+    },
+    "Faults": {
+        "type": "object",
+        "required": ["detail"],
+        "properties": {
+            "detail": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["loc", "msg", "type"],
+                    "properties": {
+                        "loc": {"type": "array", "items": {}},
+                        "msg": {"type": "string"},
+                        "type": {"type": "string"},
+                        "ctx": {"type": "object"},
+                    },
+                },
+            }
+        },
+    },
+    "Missing": {
+        "type": "object",
+        "required": ["detail"],
+        "properties": {"detail": {"type": "string"}},
+    },
+    "Refusal": {
+        "anyOf": [
+            {"$ref": "#/components/schemas/Envelope"},
+            {"$ref": "#/components/schemas/Faults"},
+        ]
+    },
+}
+UNAUTHORIZED: dict[str, object] = {"401": error_response("No valid credential", "Envelope")}
+REFUSED: dict[str, object] = {
+    "404": error_response("There is nothing of that name", "Missing"),
+    "422": error_response("The request cannot be carried out as written", "Refusal"),
+    "default": error_response("Something failed", "Envelope"),
+}
+SECURITY: Schema = {
+    "token": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "the token, bare or after Bearer",
+    },
+    "basic": {"type": "http", "scheme": "basic"},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": "session"},
+}

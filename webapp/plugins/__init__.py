@@ -1,0 +1,1 @@
+"""Plugins as the web process and the worker see them."""

@@ -1,0 +1,194 @@
+"""The web process: gunicorn, one process with many threads, around ``create_app``."""
+
+import os
+import resource
+import signal
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from plugins.part_loader import refuse_imports
+from webapp.app import create_app
+from webapp.http.content_policy import EMPTY_POLICY
+from webapp.http.thread_admission import ThreadLimits
+from webapp.logs import bind_for_block, start_log
+from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_parent, die_with_supervisor
+from webapp.processes.allocator import return_large_pieces
+from webapp.processes.web_worker import ConnectionLimits, HeadFirstWorker
+from webapp.queues.folder_watch import QueueWatchThread
+from webapp.services import build_services
+from webapp.settings.config import Config, parse_with_secrets
+from webapp.settings.data_dir import CannotUse, prepare_data_dir
+from webapp.settings.secret_flags import overwrite_secrets, remove_secrets
+
+if TYPE_CHECKING:
+    import logging
+
+    from flask import Flask
+
+OTHER_THREADS = 240
+"""Threads beside those of requests that wait for their pictures (``--max-waiting-requests``)."""
+
+BODY_THREADS = 128
+"""Requests whose long bodies are read at once; others wait, without a thread."""
+
+ADDRESS_SHARE = 0.85
+"""Share of the threads that one address may hold."""
+
+OTHER_FILES = 2000  # open files beside the connections
+KEEP_ALIVE = 30  # seconds
+GRACE_SECONDS = 3  # seconds for open requests on shutdown; workers have finished by then
+MAX_LINE = 8190  # bytes; gunicorn's limit
+
+
+class GunicornLog(Logger):
+    """Gunicorn's logger without its own handlers: its lines go to the process's log."""
+
+    def setup(self, cfg: Any) -> None:
+        """Take gunicorn's own handlers away again."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
+class RequestIdSocket:
+    """A socket that adds X-Request-Id and CSP headers to the errors that gunicorn writes itself."""
+
+    def __init__(self, connection: Any, request_id: str) -> None:
+        self.connection, self.request_id = connection, request_id
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is the connection's."""
+        return getattr(self.connection, name)
+
+    def sendall(self, data: bytes) -> None:
+        """Send, with the header after the status line."""
+        status, line, rest = data.partition(b"\r\n")
+        headers = f"X-Request-Id: {self.request_id}\r\nContent-Security-Policy: {EMPTY_POLICY}\r\n"
+        self.connection.sendall(status + line + headers.encode() + rest)
+
+
+class ThreadedWorker(HeadFirstWorker):
+    """The worker with request ids for malformed requests."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer a malformed request; the log and the answer name it alike."""
+        name = uuid4().hex
+        with bind_for_block(request=name):
+            super().handle_error(req, RequestIdSocket(client, name), addr, exc)
+
+
+class GunicornServer(BaseApplication):
+    """Gunicorn with settings of our own instead of its command line."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Hand our settings to gunicorn."""
+        for name, value in gunicorn_settings(self.config).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> "Flask":
+        """Make the app, in the process that serves it."""
+        return_large_pieces()
+        services = build_services(self.config)
+        if services.filing is not None:
+            services.filing.start()
+        QueueWatchThread(services.stream, partial(end_process, self.config, services.log)).start()
+        app = create_app(services)
+        refuse_imports()  # a plugin's web.py shall not bring torch in by a later import
+        return app
+
+
+def end_process(config: Config, log: "logging.Logger", why: str) -> bool:
+    """End this process as gunicorn does it, with answers for all who wait; it is started anew.
+
+    False, and nothing done, while no other could use the data directory either: as long as this
+    one lives, whoever asks is told.
+    """
+    try:
+        prepare_data_dir(config)
+    except CannotUse as error:
+        log.debug("nothing to start anew with: %s", error)
+        return False
+    log.error("%s The web process ends, to be started anew.", why)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return True
+
+
+def gunicorn_settings(config: Config) -> dict[str, Any]:
+    """Gunicorn's settings by name."""
+    descriptor = os.environ.get(LISTEN_FD_VARIABLE)
+    limits = connection_limits(config)
+    memory = Path("/dev/shm")  # on a disk, gunicorn's heartbeat file can block the server
+    return {
+        "bind": [
+            f"fd://{descriptor}" if descriptor else format_address(config.host, config.port or 7860)
+        ],
+        "worker_class": worker_class(limits),
+        "workers": 1,
+        "threads": limits.threads.all,
+        "worker_connections": limits.all + 1,  # the worker makes room itself, and always accepts
+        "keepalive": KEEP_ALIVE,
+        "timeout": 0,  # a picture may take minutes
+        "graceful_timeout": GRACE_SECONDS,
+        "limit_request_line": MAX_LINE,
+        "limit_request_field_size": MAX_LINE,
+        "control_socket_disable": True,
+        "worker_tmp_dir": str(memory) if memory.is_dir() else None,
+        "accesslog": None,  # --api-log is ours
+        "errorlog": "-",
+        "logger_class": GunicornLog,
+        "loglevel": "warning",
+        "keyfile": str(config.tls_keyfile) if config.tls_keyfile else None,
+        "certfile": str(config.tls_certfile) if config.tls_certfile else None,
+        "post_fork": lambda server, worker: die_with_parent(),
+    }
+
+
+def connection_limits(config: Config) -> ConnectionLimits:
+    """What the flags allow."""
+    threads = config.max_waiting_requests + OTHER_THREADS
+    return ConnectionLimits(
+        all=config.max_connections,
+        per_address=config.max_connections_per_address,
+        threads=ThreadLimits(threads, int(threads * ADDRESS_SHARE), BODY_THREADS),
+        root=config.root_path,
+    )
+
+
+def worker_class(limits: ConnectionLimits) -> type[ThreadedWorker]:
+    """The worker with these limits; gunicorn makes it by its class."""
+    return type("Worker", (ThreadedWorker,), {"limits": limits})
+
+
+def allow_files(count: int) -> None:
+    """Raise the number of open files that this process may have, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def format_address(host: str, port: int) -> str:
+    """Host and port as gunicorn writes them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def main(words: Sequence[str]) -> int:
+    """``easel web``: serve until a signal; the exit code."""
+    die_with_supervisor()
+    config = parse_with_secrets(words)
+    overwrite_secrets(words, os.environ)  # of one that was started by hand
+    remove_secrets(os.environ)
+    start_log(config.log_json)
+    allow_files(config.max_connections + OTHER_FILES)
+    GunicornServer(config).run()
+    return 0

@@ -1,0 +1,63 @@
+"""How many jobs of one caller may be in the queue. No Flask."""
+
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from filebrowser.errors import TooBusy
+from webapp.queues.contracts import Frame, Stream
+from webapp.queues.errors import QueueFull
+
+BYTES_TAG = "bytes"
+"""Tag of a frame: the bytes of its body, which a look at the queue leaves out."""
+
+UNCHECKED_BYTES = 64 * 1024  # bytes of a body for which the disk is not asked
+MAX_BYTES = 2 << 30  # bytes of one caller's bodies in the queue
+
+
+def count_jobs(frames: Iterable[Frame], kind: str) -> int:
+    """How many of these frames, waiting or running, are of one kind."""
+    return sum(frame.kind == kind for frame in frames)
+
+
+def count_bytes(frames: Iterable[Frame]) -> int:
+    """What the bodies of these frames take."""
+    return sum(int(frame.tags.get(BYTES_TAG, 0)) for frame in frames)
+
+
+class JobLimit:
+    """The one way into the queue: counts each caller's jobs by kind, and their bytes."""
+
+    def __init__(self, max_jobs: int, folder: Path, spare: int, max_bytes: int = MAX_BYTES) -> None:
+        """``max_jobs`` jobs of one kind; ``spare`` bytes stay free on the disk of ``folder``."""
+        self.max_jobs, self.folder, self.spare, self.max_bytes = max_jobs, folder, spare, max_bytes
+        self.lock = threading.Lock()
+
+    def put(self, stream: Stream, frame: Frame) -> None:
+        """Queue a frame. Raises ``TooBusy`` (429), ``QueueFull`` (507), and as the stream."""
+        size = len(frame.body)
+        if size > UNCHECKED_BYTES:
+            self._check_disk(size)
+        with self.lock:  # or many at once would all find room
+            own_frames = stream.list_frames(frame.owner)
+            if count_jobs(own_frames, frame.kind) >= self.max_jobs:
+                raise TooBusy(
+                    f"{self.max_jobs} jobs of yours of the kind {frame.kind!r} wait or run "
+                    "(--max-queued-jobs); wait for one to end, or stop some."
+                )
+            if own_frames and count_bytes(own_frames) + size > self.max_bytes:
+                raise TooBusy(
+                    f"Your jobs in the queue take more than {self.max_bytes >> 20} MiB; wait for "
+                    "one to end, or stop some."
+                )
+            stream.put(replace(frame, tags={**frame.tags, BYTES_TAG: str(size)}))
+
+    def _check_disk(self, size: int) -> None:
+        disk = os.statvfs(self.folder)
+        if disk.f_bavail * disk.f_frsize - size < self.spare:
+            raise QueueFull(
+                f"The request was not stored: the disk of the queue has no room for {size:,} bytes "
+                "beside what is kept free (--upload-spare). Delete something."
+            )

@@ -1,0 +1,1 @@
+"""The queue store of one machine, in one SQLite file."""

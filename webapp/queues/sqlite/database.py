@@ -1,0 +1,274 @@
+"""One SQLite file shared by processes and threads: opening, transactions, a broken file.
+
+Write-ahead log with ``synchronous=NORMAL``: what was committed survives ``kill -9`` of any
+process at any moment. A power cut may take the last commits, never the file's integrity.
+"""
+
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from generator.atomic_file import put_aside
+from generator.database import (
+    CacheSchema,
+    check_database,
+    file_identity,
+    is_damage,
+    lock_file,
+    move_blocking_files,
+)
+from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
+from webapp.queues.sqlite.ballast_file import BallastFile
+from webapp.queues.sqlite.file_identity import FileIdentity
+from webapp.queues.sqlite.salvage import copy_readable_rows
+
+T = TypeVar("T")
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 30.0
+WAL_BYTES = 64 * 2**20
+FOREIGN_TABLES_ERROR = "SQLITE_ERROR"  # the tables are of another program
+BALLAST_NAME = "ballast"  # a file beside the database, see ballast.py
+UNWRITABLE_ERRORS = ("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS frames (
+    "index" INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    checkpoint TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    tags TEXT NOT NULL,             -- JSON object
+    put_at REAL NOT NULL,           -- unix seconds, here and below
+    deliveries INTEGER NOT NULL DEFAULT 0,
+    worker TEXT,                    -- who holds the lease; NULL: waiting
+    token TEXT,
+    leased_at REAL,
+    expires REAL,
+    body BLOB NOT NULL              -- last, so that reading the rest does not page through it
+);
+CREATE INDEX IF NOT EXISTS frames_waiting
+    ON frames (worker, owner, priority, checkpoint, "index", put_at);
+CREATE TABLE IF NOT EXISTS answers (
+    id TEXT PRIMARY KEY,
+    "index" INTEGER NOT NULL,       -- of the frame
+    status INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    made_at REAL NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS answered (
+    id TEXT PRIMARY KEY,            -- of an answer that is kept
+    owner TEXT NOT NULL,            -- its frame's, as the tags
+    tags TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS deaths (
+    id TEXT PRIMARY KEY,            -- of a frame that workers died of
+    times INTEGER NOT NULL,
+    how TEXT NOT NULL               -- how the last of them ended
+);
+CREATE INDEX IF NOT EXISTS answers_made ON answers (made_at);
+CREATE TABLE IF NOT EXISTS ledger (
+    owner TEXT PRIMARY KEY,
+    gpu_seconds REAL NOT NULL,      -- as they counted at as_of
+    as_of REAL NOT NULL,
+    rode_at REAL NOT NULL DEFAULT 0 -- when age last overrode the order for this owner
+);
+CREATE TABLE IF NOT EXISTS sightings (
+    job TEXT PRIMARY KEY,
+    progress TEXT NOT NULL,         -- JSON object
+    started_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    preview_id INTEGER NOT NULL DEFAULT 0,
+    preview BLOB
+);
+CREATE TABLE IF NOT EXISTS stops (
+    job TEXT PRIMARY KEY,
+    stop TEXT NOT NULL,
+    asked_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS workers (
+    worker TEXT PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    checkpoint TEXT NOT NULL,
+    job TEXT NOT NULL,
+    memory TEXT NOT NULL,           -- JSON object
+    seen_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS tallies (
+    name TEXT NOT NULL,
+    labels TEXT NOT NULL,           -- JSON object, keys in order
+    value REAL NOT NULL,
+    PRIMARY KEY (name, labels)
+);
+CREATE TABLE IF NOT EXISTS standings (
+    worker TEXT PRIMARY KEY,
+    plugins TEXT NOT NULL           -- JSON object
+);
+CREATE TABLE IF NOT EXISTS errands (
+    worker TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    verb TEXT NOT NULL,
+    checkpoint TEXT NOT NULL,
+    asked_at REAL NOT NULL
+);
+"""
+
+LAYOUT = CacheSchema(SCHEMA, SCHEMA_VERSION, BUSY_SECONDS)
+
+
+class QueueDatabase:
+    """One connection behind a lock: transactions are short, SQLite has one writer anyhow."""
+
+    def __init__(self, path: Path, log: logging.Logger) -> None:
+        """Open the file, make it where it is missing, put it aside where it is broken.
+
+        Raises ``sqlite3.OperationalError`` where the folder cannot be written.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path = path
+        self.ballast = BallastFile(path.with_name(BALLAST_NAME), log)
+        self._log = log
+        self._lock = threading.RLock()
+        self._connection = self._open()
+        self.ballast.allocate()
+
+    def retry_with_ballast(self, act: Callable[[], T]) -> T:
+        """Call ``act``; on a full disk release the ballast file and call it once more.
+
+        Used for answers and stop requests, which others wait for. Raises :class:`QueueFull`.
+        """
+        try:
+            return act()
+        except QueueFull:
+            if not self.ballast.release():
+                raise
+            return act()
+
+    def loss_reason(self) -> str:
+        """How the file of that name differs from the open one; "" if it is the same."""
+        changes = (opened.describe_change() for opened in self._opened)
+        return next(filter(None, changes), "")
+
+    def _open(self, damage: sqlite3.Error | None = None) -> sqlite3.Connection:
+        """A connection to the file, or, where that is damaged, to one that takes its place."""
+        with lock_file(self.path):  # one process at a time, or two would put the file aside
+            move_blocking_files(self.path)
+            if damage is None or file_identity(self.path) != self._file:  # another has mended it
+                try:
+                    return self._connect()
+                except sqlite3.Error as error:
+                    damage = error
+                if (
+                    not is_damage(damage)
+                    and getattr(damage, "sqlite_errorname", "") != FOREIGN_TABLES_ERROR
+                ):
+                    if not self.ballast.release():
+                        raise damage
+                    return self._connect()
+            aside = put_aside(self.path)
+            connection = self._connect()
+            jobs, answers = copy_readable_rows(aside, connection)
+            self._log.error(
+                "The queue %s is damaged (%s): it is kept as %s. Of its requests %d were taken "
+                "over into a new one, and %d answers; what could not be read is lost.",
+                self.path, damage, aside.name, jobs, answers,
+            )  # fmt: skip
+            return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = connect(self.path)
+        self._file, self._opened = file_identity(self.path), file_identities(self.path)
+        return connection
+
+    @contextmanager
+    def _replace_if_damaged(self) -> Iterator[None]:
+        """Replace a database that turns out damaged; this caller gets :class:`QueueDamaged`."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self._connection.close()
+            self._connection = self._open(error)
+            raise QueueDamaged(
+                "The queue was damaged and has been mended. Send the request again."
+            ) from error
+
+    @contextmanager
+    def write_transaction(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that writes: all of the block or nothing.
+
+        Raises :class:`QueueFull` when the disk is full, :class:`QueueUnwritable` where it fails or
+        may only be read.
+        """
+        with self._lock, self._replace_if_damaged():
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                # SQLite has already rolled back after some errors (a full disk is one).
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                queue_error = to_queue_error(error)
+                if queue_error is not None:
+                    raise queue_error from error
+                raise
+
+    @contextmanager
+    def read_connection(self) -> Iterator[sqlite3.Connection]:
+        """The connection for one statement that only reads; never waits for a writer."""
+        with self._lock, self._replace_if_damaged():
+            yield self._connection
+
+    def close(self) -> None:
+        """Close the file; the last process to do so folds the log into it."""
+        with self._lock:
+            self._connection.close()
+
+
+def file_identities(path: Path) -> tuple[FileIdentity, ...]:
+    """What must stay the same while the file is open: its folder and itself."""
+    return FileIdentity.from_path(path.parent), FileIdentity.from_path(path)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """An open connection in autocommit, its tables made. Raises ``sqlite3.DatabaseError``."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.row_factory = sqlite3.Row
+        # Nothing below writes where the file is as it should be: the disk may be full.
+        if connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA_VERSION:
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before the first table, or never
+        check_database(connection, path, LAYOUT)
+        connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def to_queue_error(error: BaseException) -> QueueFull | None:
+    """The :class:`QueueFull` or :class:`QueueUnwritable` for a disk error of SQLite, else None."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_FULL":
+        return QueueFull(
+            "The disk that holds the queue is full: the request was not stored. "
+            "Free some space and send it again."
+        )
+    if name.startswith(UNWRITABLE_ERRORS):
+        return QueueUnwritable(
+            "The disk that holds the queue cannot be written: the request was not "
+            "stored. Send it again when the disk is well."
+        )
+    return None

@@ -1,0 +1,179 @@
+"""Folders by page, and the bytes of files."""
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response, jsonify, request
+
+from filebrowser.access.file_access import FileAccess, Right, check_rights, resolve_path
+from filebrowser.access.gate import Place, Root, open_place
+from filebrowser.errors import NotAFolder
+from filebrowser.file_response import ServeOptions, respond
+from filebrowser.listing.file_kinds import FileKind, type_of
+from filebrowser.listing.sort_order import Sort
+from filebrowser.listing.tree import (
+    MAX_PAGE_ENTRIES,
+    DirectoryEntry,
+    Listing,
+    ListingQuery,
+    read_entry,
+)
+from webapp.access.scopes import AccessScope, requires
+from webapp.http.openapi import RouteNote, with_note
+from webapp.routes.files.archives import limited_listing as one_listing
+from webapp.routes.files.caller_access import caller_access
+from webapp.routes.files.params import (
+    ENTRY,
+    PATH,
+    TEXT,
+    entry_json,
+    flag_param,
+    int_param,
+    path_param,
+    sort_param,
+)
+
+if TYPE_CHECKING:
+    from webapp.files.file_services import FileServices
+
+PAGE_SIZE = 200  # entries where no limit is asked for
+MAX_OFFSET = 10**9
+BINARY = {"type": "string", "format": "binary"}
+ORDERS = [f"{sign}{sort}" for sort in Sort for sign in ("", "-")]
+QUERY = {
+    "path": TEXT,
+    "sort": {"type": "string", "enum": ORDERS},
+    "offset": {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET},
+    "limit": {"type": "integer", "minimum": 0, "maximum": MAX_PAGE_ENTRIES},
+    "hidden": {"type": "integer", "enum": [0, 1]},
+}
+LISTING = {
+    "type": "object",
+    "required": ["path", "total", "entries"],
+    "properties": {
+        "path": TEXT,
+        "total": {"type": "integer"},
+        "entries": {"type": "array", "items": ENTRY},
+    },
+}
+ROOT = {
+    "type": "object",
+    "properties": {
+        "name": TEXT,
+        "path": TEXT,
+        "writable": {"type": "boolean"},
+        "sealed": {"type": "array", "items": TEXT},
+        "free": {"type": "integer", "nullable": True},
+        "size": {"type": "integer", "nullable": True},
+    },
+}
+ROOTS = {
+    "type": "object",
+    "properties": {
+        "roots": {"type": "array", "items": ROOT},
+        "rights": {"type": "array", "items": TEXT},
+    },
+}
+
+
+def blueprint(filing: "FileServices") -> Blueprint:
+    """The routes over one house of listings."""
+    listing = Blueprint("listing", __name__, url_prefix="/api/files")
+
+    @listing.get("")
+    @requires(AccessScope.FILES)
+    @with_note(RouteNote("A page of a folder", query=QUERY, answer=LISTING))
+    @one_listing
+    def page() -> Response:
+        """Right: view. ``/``, or no path, holds the trees."""
+        path, wish = request.args.get("path", "/"), listing_params()
+        if not path.strip("/"):
+            return jsonify(listing_json(list_roots(caller_access(), wish)))
+        place = resolve_path(caller_access(), path, Right.VIEW)
+        return jsonify(listing_json(filing.listings.page(place, wish)))
+
+    @listing.get("/roots")
+    @requires(AccessScope.FILES)
+    @with_note(RouteNote("The trees, what may be done with them, and their disks", answer=ROOTS))
+    def roots() -> Response:
+        """Right: view."""
+        access = caller_access()
+        check_rights(access, [Right.VIEW])
+        return jsonify(
+            {"roots": [root_json(root) for root in access.roots], "rights": sorted(access.rights)}
+        )
+
+    listing.add_url_rule("/content", view_func=content)
+    return listing
+
+
+@requires(AccessScope.FILES)
+@with_note(
+    RouteNote("The bytes of a file", query=PATH | {"inline": {"type": "integer", "enum": [0, 1]}},
+         answer=BINARY, content_type="application/octet-stream")
+)  # fmt: skip
+def content() -> Response:
+    """Rights: view, download. Range, ETag, If-Range; ``inline=1`` shows what can be shown."""
+    place = resolve_path(caller_access(), path_param(), Right.VIEW, Right.DOWNLOAD)
+    inline = flag_param("inline")
+    handle = open_place(place)
+    name = (place.names or (place.root.name,))[-1]
+    if os.path.isdir(handle):
+        os.close(handle)
+        raise NotAFolder(f"/{place.text} is a folder; GET /api/files/archive packs it.")
+    return respond(handle, ServeOptions(name, type_of(name), attachment=not inline))
+
+
+def listing_params() -> ListingQuery:
+    """The order and the part that the query asks for. Raises ``BadValue``."""
+    sort, descending = sort_param(Sort.NAME)
+    return ListingQuery(
+        sort,
+        descending,
+        int_param("offset", 0, MAX_OFFSET),
+        int_param("limit", PAGE_SIZE, MAX_PAGE_ENTRIES),
+        flag_param("hidden"),
+    )
+
+
+def list_roots(access: FileAccess, wish: ListingQuery) -> Listing:
+    """The trees as one listing."""
+    check_rights(access, [Right.VIEW])
+    step = -1 if wish.descending else 1
+    roots = access.roots[::step][wish.offset : wish.offset + wish.limit]
+    entries = tuple(root_entry(root) for root in roots)
+    return Listing("/", len(access.roots), entries)
+
+
+def root_entry(root: Root) -> DirectoryEntry:
+    """A tree as an entry; one whose disk is away is listed all the same."""
+    try:
+        return read_entry(Place(root, ()))
+    except OSError:
+        return DirectoryEntry(root.name, FileKind.FOLDER, None, 0.0)
+
+
+def listing_json(listing: Listing) -> dict[str, object]:
+    """A page."""
+    return {
+        "path": listing.path,
+        "total": listing.total,
+        "entries": [entry_json(entry) for entry in listing.entries],
+    }
+
+
+def root_json(root: Root) -> dict[str, object]:
+    """A tree, with the bytes of its disk; null where it is away."""
+    try:
+        usage = shutil.disk_usage(root.path)
+    except OSError:
+        usage = None
+    return {
+        "name": root.name,
+        "path": f"/{root.name}",
+        "writable": root.writable,
+        "sealed": sorted(f"/{root.name}/{name}" for name in root.sealed),
+        "free": usage.free if usage else None,
+        "size": usage.total if usage else None,
+    }

@@ -1,0 +1,193 @@
+"""The drawing routes: txt2img and img2img."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flask import Blueprint, Response, g, request
+
+from generator.request import GenerationRequest
+from webapp.access.scopes import AccessScope, requires
+from webapp.errors import Refused
+from webapp.http import request_images
+from webapp.http.openapi import RouteNote, with_note
+from webapp.http.url_fetch import fetch_rules
+from webapp.queues.contracts import Frame
+from webapp.queues.frames import GENERATE, EasExtras, QueuedGeneration, encode_job
+from webapp.requests import eas
+from webapp.requests.context import RequestContext
+from webapp.requests.fields import GenerationBody, read_body
+from webapp.requests.img2img import Img2Img
+from webapp.requests.save_options import (
+    choose_save_options,
+    estimate_bytes,
+    init_images_dir,
+    without_saving,
+)
+from webapp.requests.translate import AcceptedRequest, translate_body
+from webapp.requests.txt2img import Txt2Img
+from webapp.routes import submission
+from webapp.routes.context import (
+    caller,
+    check_free_space,
+    hold_memory,
+    read_json_body,
+    require_scope,
+    services,
+    to_response,
+)
+from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
+from webapp.settings.foreign_options import split_foreign
+from webapp.settings.option_store import without_nulls
+from webapp.version import INFOTEXT_VERSION
+
+if TYPE_CHECKING:
+    from webapp.services import Services
+
+generation = Blueprint("drawing", __name__, url_prefix="/sdapi/v1")
+
+ANSWER = {
+    "type": "object",
+    "required": ["images", "parameters", "info"],
+    "properties": {
+        "images": {"type": "array", "items": {"type": "string", "format": "byte"}},
+        "parameters": {"type": "object"},
+        "info": {"type": "string", "description": "a JSON object as text"},
+    },
+}
+
+
+@generation.post("/txt2img")
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("Draw pictures from a prompt", body=Txt2Img, answer=ANSWER))
+def txt2img() -> Response:
+    """Draw, and answer when it is done."""
+    return to_response(
+        submission.submit_and_wait(
+            services(), to_frame(read_body(Txt2Img, read_json_body(), lenient=is_lenient()))
+        )
+    )
+
+
+@generation.post("/img2img")
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("Draw pictures from pictures and a prompt", body=Img2Img, answer=ANSWER))
+def img2img() -> Response:
+    """Draw, and answer when it is done."""
+    return to_response(
+        submission.submit_and_wait(
+            services(), to_frame(read_body(Img2Img, read_json_body(), lenient=is_lenient()))
+        )
+    )
+
+
+def is_lenient() -> bool:
+    """Whether bodies are read as generously as AUTOMATIC1111's clients are used to."""
+    return services().config.lenient
+
+
+def to_frame(body: GenerationBody) -> Frame:
+    """Check a body; the frame that asks a worker for it."""
+    app_services = services()
+    options = app_services.options.get()
+    g.extras = eas.lenient_extras(body.alwayson_scripts)  # a refusal is told in their form too
+    accepted = translate_body(body, request_context(options, app_services))
+    task = task_name(accepted)
+    places = (app_services.config.data_dir, app_services.config.mount_paths)
+    save = choose_save_options(accepted, options, *places)
+    job = QueuedGeneration(
+        request=accepted.request if save else without_saving(accepted.request),
+        route=body.route,
+        echo=accepted.echo,
+        send_images=body.send_images,
+        save=save and replace(save, spare=app_services.config.upload_spare),
+        origins_dir=init_images_dir(accepted, options, *places),
+        extras=with_task_id(accepted.extras, task),
+        answer_format=str(options.get("samples_format", "png")),
+        answer_quality=int(str(options.get("jpeg_quality", 80))),
+    )
+    if save or job.origins_dir:
+        check_free_space(estimate_bytes(accepted.request))
+    store_overrides(accepted.body, app_services)
+    return frame_of(job, task, app_services)
+
+
+def picture_reader(
+    most_in_all: int | None = request_images.MAX_PIXELS_IN_ALL,
+) -> request_images.PictureReader:
+    """Reads the pictures of a body, fetching those that are addresses as the flags allow."""
+    app_services = services()
+    rules = fetch_rules(app_services.config)
+    return request_images.PictureReader(rules, app_services.decoding, most_in_all, hold_memory)
+
+
+def request_context(options: Mapping[str, object], app_services: "Services") -> RequestContext:
+    """The request context: what the body is checked against."""
+    return RequestContext(
+        options,
+        app_services.registry,
+        user_name(),
+        INFOTEXT_VERSION,
+        app_services.config.lenient,
+        picture_reader(),
+        app_services.plugins.panel_forms(),
+        app_services.plugins.choices,
+        app_services.plugins.scripts,
+        app_services.plugins.preprocessors(),
+        app_services.plugins.absent_plugin,
+        app_services.config.max_job_megapixel_steps,
+    )
+
+
+def task_name(accepted: AcceptedRequest) -> str:
+    """The task's id: the caller's own, the vendor's in the body or the address, or a new one."""
+    body, extras = accepted.body, accepted.extras
+    task = body.force_task_id or (extras and extras.id_task) or request.args.get("task_id")
+    if task and len(task) > eas.MAX_PATH_LENGTH:
+        raise Refused(f"task_id: at most {eas.MAX_PATH_LENGTH} characters.")
+    return task or new_task(body.route)
+
+
+def with_task_id(extras: EasExtras | None, task: str) -> EasExtras | None:
+    """The vendor's extras with the task's id filled in."""
+    if extras is None:
+        return None
+    return EasExtras(**{**{name: getattr(extras, name) for name in eas.NAMES}, "id_task": task})
+
+
+def user_name() -> str:
+    """The caller's name as the infotext may tell it; the owner has none."""
+    who = caller()
+    return "" if who.is_owner else who.name
+
+
+def store_overrides(body: GenerationBody, app_services: "Services") -> None:
+    """Change the options for good where the request says that they shall not be restored."""
+    if body.override_settings and body.override_settings_restore_afterwards is False:
+        require_scope(
+            AccessScope.USER, "override_settings_restore_afterwards: false changes the options"
+        )
+        changes, _ = split_foreign(body.override_settings, app_services.options.get())
+        app_services.options.update(
+            without_nulls(changes) if app_services.config.lenient else changes
+        )
+
+
+def frame_of(job: QueuedGeneration, task: str, app_services: "Services") -> Frame:
+    """The frame that carries a job."""
+    return Frame(
+        id=uuid4().hex,
+        kind=GENERATE,
+        body=encode_job(job),
+        owner=caller().name,
+        checkpoint=title_of(job.request, app_services),
+        tags={TASK_TAG: task, ROUTE_TAG: job.route},
+    )
+
+
+def title_of(wanted: GenerationRequest, app_services: "Services") -> str:
+    """The title by which a worker says that it holds the checkpoint; "" where any will do."""
+    if not wanted.checkpoint:
+        return ""
+    return app_services.registry.find_checkpoint(wanted.checkpoint).title

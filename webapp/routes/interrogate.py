@@ -1,0 +1,130 @@
+"""``POST /sdapi/v1/interrogate``: captions and tags for a picture (contract 1.11, 5.14)."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flask import Blueprint, Response
+from pydantic import BaseModel, ConfigDict
+
+from generator.errors import ModelNotFound
+from generator.interrogation.requests import (
+    CaptionRules,
+    Form,
+    InterrogationRequest,
+    TagRules,
+    find_interrogation_folder,
+)
+from generator.models.kinds import ModelKind
+from webapp.access.scopes import AccessScope, requires
+from webapp.errors import Refused
+from webapp.http.openapi import RouteNote, with_note
+from webapp.queues.contracts import Frame
+from webapp.queues.frames import INTERROGATE, INTERROGATIONS
+from webapp.requests.coercion import Str
+from webapp.requests.fields import read_body
+from webapp.routes import submission
+from webapp.routes.context import caller, read_json_body, services, to_response
+from webapp.routes.generation import picture_reader
+from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
+
+if TYPE_CHECKING:
+    from webapp.services import Services
+
+interrogation = Blueprint("describing", __name__, url_prefix="/sdapi/v1")
+MODELS: Mapping[str, tuple[ModelKind, Form]] = {
+    "clip": (ModelKind.BLIP, "caption"),
+    "deepdanbooru": (ModelKind.TAGGER, "tags"),
+    "deepbooru": (ModelKind.TAGGER, "tags"),  # what its page calls it
+}
+"""AUTOMATIC1111's names -> where the network lies, and what it gives."""
+
+PLACES: Mapping[ModelKind, str] = {
+    ModelKind.BLIP: "models/BLIP",
+    ModelKind.TAGGER: "models/taggers",
+}
+"""Where the data directory keeps them."""
+
+CAPTION = {"type": "object", "properties": {"caption": {"type": "string"}}}
+
+
+class InterrogateBody(BaseModel):
+    """A picture, and which network shall describe it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    image: Str = ""
+    model: Str = "clip"
+
+
+class NoSuchModel(Refused):
+    """AUTOMATIC1111's answer to a name that it does not know."""
+
+    status = 404
+
+
+@interrogation.post("/interrogate")
+@requires(AccessScope.GENERATE)
+@with_note(RouteNote("Words for a picture", body=InterrogateBody, answer=CAPTION))
+def interrogate() -> Response:
+    """Checked as AUTOMATIC1111 checks it: the picture first, then the name of the model."""
+    return to_response(
+        submission.submit_and_wait(
+            services(), to_frame(read_body(InterrogateBody, read_json_body()))
+        )
+    )
+
+
+def to_frame(body: InterrogateBody) -> Frame:
+    """The question as a worker gets it."""
+    picture = picture_reader()("image", body.image)
+    question = question_of(picture, body.model, services())
+    return Frame(
+        id=uuid4().hex,
+        kind=INTERROGATE,
+        body=INTERROGATIONS.dump_json(question),
+        owner=caller().name,
+        tags={TASK_TAG: new_task("interrogate"), ROUTE_TAG: "interrogate"},
+    )
+
+
+def question_of(picture: str, model: str, app_services: "Services") -> InterrogationRequest:
+    """What the worker is asked. Raises ``NoSuchModel`` and, where no network is, ``Refused``."""
+    if model not in MODELS:
+        raise NoSuchModel("Model not found")
+    kind, form = MODELS[model]
+    try:
+        folder = find_interrogation_folder(app_services.registry.folders.of(kind))
+    except ModelNotFound:  # the name is right, so this is no 404
+        raise Refused(
+            f"model: {model!r} needs a network that describes pictures, and none is here: put a "
+            f"folder, as transformers saves it, into {PLACES[kind]}."
+        ) from None
+    options = app_services.options.get()
+    return InterrogationRequest(
+        picture,
+        str(folder),
+        form,
+        caption_rules(options),
+        tag_rules(options),
+        keep=bool(options["interrogate_keep_models_in_memory"]),
+    )
+
+
+def caption_rules(options: Mapping[str, object]) -> CaptionRules:
+    """From the options ``interrogate_clip_*``."""
+    names = ("num_beams", "min_length", "max_length")
+    return CaptionRules(*(int(str(options[f"interrogate_clip_{name}"])) for name in names))
+
+
+def tag_rules(options: Mapping[str, object]) -> TagRules:
+    """From the options ``deepbooru_*``."""
+    left_out = str(options["deepbooru_filter_tags"]).split(",")
+    return TagRules(
+        threshold=float(str(options["interrogate_deepbooru_score_threshold"])),
+        alphabetic=bool(options["deepbooru_sort_alpha"]),
+        spaces=bool(options["deepbooru_use_spaces"]),
+        escaped=bool(options["deepbooru_escape"]),
+        left_out=tuple(tag.strip() for tag in left_out if tag.strip()),
+        with_scores=bool(options["interrogate_return_ranks"]),
+    )

@@ -1,0 +1,169 @@
+"""What AUTOMATIC1111's model cards are made of: pictures beside models, metadata, covers.
+
+Contract section 1.12. Paths come in and files go out through the one gate alone.
+"""
+
+import base64
+import binascii
+import html
+import json
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from urllib.parse import quote
+
+from flask import Blueprint, Response, jsonify, request
+from PIL import Image
+
+from filebrowser.access.gate import Root, open_place, parse_path
+from filebrowser.errors import NotHere
+from filebrowser.file_response import SANDBOX, ServeOptions, respond
+from generator.errors import BadRequest, ModelNotFound
+from generator.models.index import ModelFile
+from generator.models.kinds import ModelKind
+from generator.pictures.base64_images import open_header
+from webapp.access.scopes import AccessScope, requires
+from webapp.http.openapi import RouteNote, with_note
+from webapp.routes.context import services
+
+model_cards = Blueprint("cards", __name__, url_prefix="/sd_extra_networks")
+
+CARD_KINDS: Mapping[str, ModelKind] = MappingProxyType(
+    {
+        "lora": ModelKind.LORA,
+        "checkpoints": ModelKind.CHECKPOINT,
+        "textual inversion": ModelKind.EMBEDDING,
+        "textual_inversion": ModelKind.EMBEDDING,
+        "hypernetworks": ModelKind.HYPERNETWORK,
+    }
+)
+"""The pages of cards by AUTOMATIC1111's names."""
+
+PICTURES: Mapping[str, str] = MappingProxyType(
+    {
+        ".png": "image/png",
+        ".jpg": "image/jpeg",
+        ".jpeg": "image/jpeg",
+        ".webp": "image/webp",
+        ".gif": "image/gif",
+    }
+)
+PREVIEW_ENDINGS = tuple(f"{part}{suffix}" for suffix in PICTURES for part in ("", ".preview"))
+COVERS_KEY = "ssmd_cover_images"  # of a LoRA's metadata: pictures as a JSON list of base64
+COVER_BYTES = 16 * 2**20
+TEXT = {"type": "string"}
+PICTURE = {"type": "string", "format": "binary"}
+ITEM = {"page": TEXT, "item": TEXT}
+
+
+@model_cards.get("/thumb")
+@requires(AccessScope.READ)
+@with_note(
+    RouteNote(
+        "The picture beside a model", content_type="image/*", answer=PICTURE,
+        query={"filename": TEXT},
+    )
+)  # fmt: skip
+def thumb() -> Response:
+    """A picture in one of the model folders, by its absolute path."""
+    path = request.args.get("filename", "")
+    kind = PICTURES.get(PurePosixPath(path).suffix.lower())
+    folder = next((root for root in card_folders() if path.startswith(f"{root}/")), None)
+    if kind is None or folder is None:
+        raise NotHere(f"There is no picture of a model at {path!r}.")
+    place = parse_path(f"models{path.removeprefix(str(folder))}", [Root("models", folder, False)])
+    return respond(open_place(place), ServeOptions(place.names[-1], kind, attachment=False))
+
+
+def card_folders() -> tuple[Path, ...]:
+    """The folders of the models that have cards."""
+    known = services().registry.folders
+    return tuple(dict.fromkeys(root for kind in CARD_KINDS.values() for root in known.of(kind)))
+
+
+@model_cards.get("/metadata")
+@requires(AccessScope.READ)
+@with_note(RouteNote("What a model's file says of itself", answer={"type": "object"}, query=ITEM))
+def metadata() -> Response:
+    """``{"metadata": JSON as text}``, or ``{}``; the covers are left out."""
+    file = find_queried_model("item")
+    facts = {
+        name: fact for name, fact in (file.facts if file else {}).items() if name != COVERS_KEY
+    }
+    return jsonify({"metadata": json.dumps(facts, indent=4, ensure_ascii=False)} if facts else {})
+
+
+@model_cards.get("/cover-images")
+@requires(AccessScope.READ)
+@with_note(
+    RouteNote(
+        "A picture inside a model's file", content_type="image/*", answer=PICTURE,
+        query={**ITEM, "index": {"type": "integer", "default": 0}},
+    )
+)  # fmt: skip
+def cover_images() -> Response:
+    """The picture of that place in the list; 404 where there is none."""
+    file, place = find_queried_model("item"), request.args.get("index", "0")
+    data = read_cover(file, int(place)) if file and place.isascii() and place.isdigit() else None
+    if data is None:
+        raise NotHere("There is no such cover.")
+    try:
+        kind = Image.MIME.get(open_header(data).format or "")
+    except BadRequest:
+        raise NotHere("The cover is no picture.") from None
+    answer = Response(data, content_type=kind)
+    answer.headers["Content-Security-Policy"] = SANDBOX
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+def read_cover(file: ModelFile, place: int) -> bytes | None:
+    """The bytes of one cover, None where the file tells no such thing."""
+    try:
+        covers = json.loads(file.metadata.get(COVERS_KEY, "[]"))
+        text = covers[place] if isinstance(covers, list) and place < len(covers) else None
+        if not isinstance(text, str) or len(text) > COVER_BYTES:
+            return None
+        return base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error, RecursionError):
+        return None
+
+
+@model_cards.get("/get-single-card")
+@requires(AccessScope.READ)
+@with_note(
+    RouteNote(
+        "A model's card as HTML", answer={"type": "object"},
+        query={"page": TEXT, "tabname": TEXT, "name": TEXT},
+    )
+)  # fmt: skip
+def single_card() -> Response:
+    """``{"html"}``, or ``{}`` for a model that is not here; the markup is Easel's own."""
+    file = find_queried_model("name")
+    return jsonify({"html": card_html(file)} if file else {})
+
+
+def card_html(file: ModelFile) -> str:
+    """A model's name, and the picture beside it where there is one."""
+    name, picture = html.escape(file.stem), find_preview(file)
+    source = f"./sd_extra_networks/thumb?filename={quote(str(picture), safe='')}"
+    image_tag = f'<img class="preview" src="{source}" alt="">' if picture else ""
+    return f'<div class="card" data-name="{name}">{image_tag}<span class="name">{name}</span></div>'
+
+
+def find_preview(file: ModelFile) -> Path | None:
+    """The picture that lies beside a model under its name."""
+    candidates = (file.path.with_name(f"{file.path.stem}{ending}") for ending in PREVIEW_ENDINGS)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def find_queried_model(field: str) -> ModelFile | None:
+    """The model that the query names, None where it is not here."""
+    kind = CARD_KINDS.get(request.args.get("page", "").lower())
+    name = request.args.get(field, "")
+    if kind is None or not name:
+        return None
+    try:
+        return services().registry.index.find(kind, name)
+    except ModelNotFound:
+        return None

@@ -1,0 +1,61 @@
+"""``GET /api/sign``: a link to one picture, for a time, for people without a credential."""
+
+import os
+from collections.abc import Mapping
+
+from flask import Blueprint, Response, jsonify, request
+
+from filebrowser.access.gate import open_place
+from webapp.access.scopes import AccessScope, requires
+from webapp.access.signed_urls import DEFAULT_SECONDS, MAX_SECONDS, MIN_SECONDS, UrlSigner
+from webapp.errors import Fault, InvalidFields
+from webapp.http.openapi import RouteNote, with_note
+from webapp.routes.context import services
+from webapp.routes.files.pictures import locate_picture
+
+LINK = {
+    "type": "object",
+    "required": ["url", "expires"],
+    "properties": {
+        "url": {"type": "string", "description": "path and query on this host"},
+        "expires": {"type": "integer", "description": "unix seconds"},
+    },
+}
+QUERY: Mapping[str, Mapping[str, object]] = {
+    "path": {"type": "string", "description": "an image_url, or a path in the data directory"},
+    "seconds": {
+        "type": "integer",
+        "minimum": MIN_SECONDS,
+        "maximum": MAX_SECONDS,
+        "default": DEFAULT_SECONDS,
+    },
+}
+
+
+def blueprint(signer: UrlSigner) -> Blueprint:
+    """The route; ``signer`` is the one that the gate asks."""
+    signing = Blueprint("signing", __name__)
+
+    @signing.get("/api/sign")
+    @requires(AccessScope.FILES)
+    @with_note(
+        RouteNote("A link to a saved picture that needs no credential", answer=LINK, query=QUERY)
+    )
+    def sign() -> Response:
+        """Sign a path that the caller may read. 404 where no picture is, as for the picture."""
+        path = request.args.get("path", "")
+        seconds = read_seconds(request.args.get("seconds", str(DEFAULT_SECONDS)))
+        place, _ = locate_picture(services().config, path)
+        os.close(open_place(place))
+        url, expires = signer.sign(path, seconds)
+        return jsonify({"url": request.script_root + url, "expires": expires})
+
+    return signing
+
+
+def read_seconds(text: str) -> int:
+    """Seconds in range. Raises ``InvalidFields``."""
+    if not (text.isascii() and text.isdigit() and MIN_SECONDS <= int(text[:12]) <= MAX_SECONDS):
+        message = f"a whole number of seconds from {MIN_SECONDS} to {MAX_SECONDS} is expected"
+        raise InvalidFields([Fault(("query", "seconds"), message, "value_error")])
+    return int(text)

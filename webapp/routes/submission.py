@@ -1,0 +1,152 @@
+"""Submits a request to the queue and waits for its answer while the caller is connected."""
+
+import select
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flask import request
+
+from generator.request import Stop
+from webapp.errors import Draining, Unavailable
+from webapp.logs import bind, bound_value
+from webapp.queues.contracts import Answer, Frame, Stream
+from webapp.queues.drain import is_draining
+from webapp.routes.context import caller, job_limit, release_body, tasks, waiting_limit
+from webapp.routes.tasks import task_of
+
+if TYPE_CHECKING:
+    from webapp.services import Services
+
+CHECK_SECONDS = 2.0
+"""Seconds between two looks at whether the caller still listens."""
+
+CLOSED_BY_PEER = getattr(select, "POLLRDHUP", 0)  # an event of Linux alone
+
+RECHECK_SECONDS = 0.5  # seconds after which a lost queue must be found lost again
+
+REQUEST_TAG = "request"
+"""Tag of a frame: the id of the request it came by, for the worker's log."""
+
+MODELS_TAG = "models"
+"""Tag of a frame: the version of the list of models that its caller was told, see the worker."""
+
+KEPT_MESSAGE = (
+    "The service is being stopped before this request's turn. It is kept and worked on after the "
+    "next start; what it saves will be in its place. Send it again only if you need the answer."
+)
+
+
+class CallerLeft(Exception):
+    """The caller closed the connection; nobody reads the answer."""
+
+
+def submit_and_wait(services: "Services", frame: Frame) -> Answer:
+    """Put a frame into the queue and wait for its answer, without a time limit.
+
+    A caller who disconnects takes a waiting frame along, unless its progress was asked for: a page
+    that is loaded again finds its task still queued. A running job goes on, as it may save files,
+    but not under ``--stop-when-client-leaves``.
+    Raises ``Draining`` while the service ends (a frame that waits by then is kept for the next
+    start) and ``Unavailable`` where too many wait. Callers hand the frame over and keep nothing of
+    the request's body.
+    """
+    if is_draining(services.board):
+        raise Draining("The service is being stopped; send the request again in a moment.")
+    frame = replace(
+        frame, tags={**frame.tags, REQUEST_TAG: bound_value("request"), **seen(services)}
+    )
+    bind(job=frame.id)
+    with waiting_limit().hold(caller()):
+        job_limit().put(services.stream, frame)
+        frame = replace(frame, body=b"")  # its pictures need not be here while they are waited for
+        release_body()
+        return _await_answer(services, frame)
+
+
+def seen(services: "Services") -> Mapping[str, str]:
+    """The tag by which a worker notices models that are not known to it yet."""
+    return {MODELS_TAG: services.registry.version}
+
+
+def _await_answer(services: "Services", frame: Frame) -> Answer:
+    environ, registry = request.environ, tasks()
+    try:
+        answer = wait_for_answer(
+            services.stream,
+            frame.id,
+            lambda: has_caller_left(environ),
+            lambda: registry.is_followed(frame.id),
+            lambda: is_draining(services.board),
+            partial(stop_abandoned_job, services, frame.id),
+        )
+    finally:
+        registry.record_finished(frame.owner, task_of(frame))
+    if not has_caller_left(environ):  # a page that was loaded again asks for the answer by its task
+        services.stream.delete_answer(
+            frame.id
+        )  # else its pictures fill the queue's file for an hour
+    return answer
+
+
+def wait_for_answer(
+    stream: Stream,
+    frame_id: str,
+    caller_left: Callable[[], bool],
+    is_followed: Callable[[], bool] = lambda: False,
+    is_draining: Callable[[], bool] = lambda: False,
+    on_left: Callable[[], None] = lambda: None,
+) -> Answer:
+    """Wait for a frame's answer.
+
+    Raises ``CallerLeft``, ``Draining`` if it has not begun and the service ends, or
+    ``Unavailable`` if the frame is lost, or the queue is. When the caller has left, a frame that
+    still waits is removed unless it ``is_followed``; for a running one ``on_left`` is called.
+    """
+    while True:
+        answer = stream.wait(frame_id, CHECK_SECONDS)
+        if answer is not None:
+            return answer
+        if (
+            stream.loss_reason()
+            and stream.wait(frame_id, RECHECK_SECONDS) is None
+            and (why := stream.loss_reason())
+        ):
+            raise Unavailable(f"{why} Whether this request was worked on is not known.")
+        if caller_left():
+            if not is_followed() and not stream.cancel(frame_id):
+                on_left()
+            raise CallerLeft
+        if is_draining() and not stream.is_running(frame_id) and stream.is_queued(frame_id):
+            raise Draining(KEPT_MESSAGE)
+        if not stream.is_queued(frame_id):
+            answer = stream.wait(frame_id, 0)  # it may have been answered in between
+            if answer is None:
+                raise Unavailable("The request was removed from the queue without an answer.")
+            return answer
+
+
+def stop_abandoned_job(services: "Services", frame_id: str) -> None:
+    """End a running job that nobody waits for, where the flag says so."""
+    if services.config.stop_when_client_leaves and services.stream.is_running(frame_id):
+        services.board.request_stop(frame_id, Stop.INTERRUPT)
+
+
+def has_caller_left(environ: Mapping[str, object]) -> bool:
+    """True if the client has closed its connection, where the server lets us see the socket."""
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    if not isinstance(connection, socket.socket):
+        return False
+    try:
+        poller = select.poll()  # select() knows no descriptor above 1023
+        if CLOSED_BY_PEER:  # TLS sockets cannot be peeked into
+            poller.register(connection, CLOSED_BY_PEER)
+            return bool(poller.poll(0))
+        poller.register(connection, select.POLLIN)
+        return bool(poller.poll(0)) and connection.recv(1, socket.MSG_PEEK) == b""
+    except ValueError:
+        return False
+    except OSError:
+        return True

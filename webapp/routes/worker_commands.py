@@ -1,0 +1,73 @@
+"""Commands for every worker (drop or load weights), answered when all have carried them out."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flask import Blueprint, Response, jsonify, request
+
+from webapp.access.scopes import AccessScope, requires
+from webapp.errors import Draining
+from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
+from webapp.queues.contracts import LOAD, UNLOAD, Board, WorkerCommand
+from webapp.queues.drain import is_draining
+from webapp.routes.context import caller, services, waiting_limit
+from webapp.routes.submission import CallerLeft, has_caller_left
+
+if TYPE_CHECKING:
+    from webapp.services import Services
+
+worker_commands = Blueprint("errands", __name__, url_prefix="/sdapi/v1")
+CHECK_SECONDS = 0.05  # seconds between two looks at whether it is done
+
+
+@worker_commands.post("/unload-checkpoint")
+@requires(AccessScope.USER)
+@with_note(
+    RouteNote("Drop the weights of every worker; the next picture loads them", answer=EMPTY_SCHEMA)
+)
+def unload() -> Response:
+    """Between two jobs; answered when it is done."""
+    return run_everywhere(WorkerCommand(uuid4().hex, UNLOAD))
+
+
+@worker_commands.post("/reload-checkpoint")
+@requires(AccessScope.USER)
+@with_note(RouteNote("Have the chosen checkpoint in every worker's memory", answer=EMPTY_SCHEMA))
+def reload() -> Response:
+    """Between two jobs; answered when it is done."""
+    return run_everywhere(WorkerCommand(uuid4().hex, LOAD, selected_checkpoint(services())))
+
+
+def selected_checkpoint(app_services: "Services") -> str:
+    """The title of the checkpoint that the options name. Raises ``ModelNotFound``."""
+    name = str(app_services.options.get().get("sd_model_checkpoint") or "")
+    return app_services.registry.find_chosen(name).title
+
+
+def run_everywhere(command: WorkerCommand) -> Response:
+    """Send an errand to each worker that lives, and wait until all have done it."""
+    send_to_all(command)
+    return jsonify({})
+
+
+def send_to_all(command: WorkerCommand) -> None:
+    """As :func:`run_everywhere`, without an answer. Raises ``CallerLeft``."""
+    board = services().board
+    if is_draining(board):
+        raise Draining("The service is being stopped.")
+    with waiting_limit().hold(caller()):
+        names = [worker.worker for worker in board.workers()]
+        for name in names:
+            board.send_command(name, command)
+        while is_pending(board, names, command):
+            if has_caller_left(request.environ):
+                raise CallerLeft
+            time.sleep(CHECK_SECONDS)
+
+
+def is_pending(board: Board, names: Sequence[str], command: WorkerCommand) -> bool:
+    """Whether a worker that lives has this errand still to do."""
+    pending = [name for name in names if board.pending_command(name) == command]
+    return bool(pending) and not {worker.worker for worker in board.workers()}.isdisjoint(pending)

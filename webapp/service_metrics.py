@@ -1,0 +1,150 @@
+"""``/metrics``: what the service does, in Prometheus' terms. See docs/metrics.md.
+
+Requests are counted here, in the web process. Everything of workers and jobs is read from the
+queue's store when somebody asks, so that it is true for all processes and outlives them.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from webapp.plugins.plugin_jobs import count_hook_seconds
+from webapp.queues.contracts import CounterValue, WorkerState
+from webapp.settings.devices import resolve_devices
+from webapp.version import VERSION
+
+if TYPE_CHECKING:
+    from webapp.plugins.web_plugins import WebPlugins
+    from webapp.services import Services
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER, UNMATCHED = "other", "unmatched"
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)  # seconds
+STATE_NAMES: Mapping[str, str] = {"starting": "loading", "working": "drawing"}
+WORKER_STATES = ("idle", "loading", "drawing", "draining", "dead")
+
+COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "jobs": ("Jobs answered", ("kind", "user", "model", "status")),
+    "job_wait_seconds": ("Seconds that jobs waited for a worker", ("user", "model")),
+    "job_gpu_seconds": ("Seconds that workers spent on jobs", ("user", "model")),
+    "restarts": ("Processes that died and were started again", ("process",)),
+    "cache_requests": ("Questions to a cache", ("cache", "result")),
+    "plugin_seconds": ("Seconds in hooks of plugins", ("side", "plugin", "hook")),
+}
+"""Sums of the store (``Board.count``) with their meaning and labels."""
+
+
+def install(app: Flask, services: "Services") -> CollectorRegistry:
+    """Count the requests of ``app``; the registry that ``/metrics`` writes out."""
+    registry = CollectorRegistry()
+    labels = ("route", "method")
+    request_counter = Counter(
+        "easel_http_requests", "HTTP requests", (*labels, "status"), registry=registry
+    )
+    request_seconds = Histogram(
+        "easel_http_request_seconds",
+        "Seconds until the answer began",
+        labels,
+        buckets=BUCKETS,
+        registry=registry,
+    )
+
+    def count(answer: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else UNMATCHED
+        method = request.method if request.method in METHODS else OTHER
+        request_counter.labels(route, method, str(answer.status_code)).inc()
+        now = time.perf_counter()
+        request_seconds.labels(route, method).observe(now - g.get("began", now))
+        return answer
+
+    app.after_request(count)
+    registry.register(ServiceCollector(services))
+    return registry
+
+
+class ServiceCollector(Collector):
+    """Collects the store's facts when ``/metrics`` is read."""
+
+    def __init__(self, services: "Services") -> None:
+        self.services = services
+        self.devices = resolve_devices(services.config.device)
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the store is not asked before somebody asks us."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Every fact, afresh."""
+        board, depth = self.services.board, self.services.stream.depth()
+        info = GaugeMetricFamily("easel_info", "The running version", labels=("version",))
+        info.add_metric((VERSION,), 1)
+        yield info
+        queue = GaugeMetricFamily("easel_queue_frames", "Jobs in the queue", labels=("state",))
+        queue.add_metric(("waiting",), depth.waiting)
+        queue.add_metric(("running",), depth.running)
+        yield queue
+        yield GaugeMetricFamily(
+            "easel_queue_oldest_seconds", "Age of the oldest waiting job", value=depth.oldest
+        )
+        workers = board.workers()
+        yield worker_states(workers, self.devices)
+        yield from worker_memory(workers)
+        plugin_numbers = list(plugin_metrics(self.services.plugins))
+        count_hook_seconds(board, self.services.plugins.host)
+        yield from counter_metrics(board.counters())
+        yield from plugin_numbers
+
+
+def plugin_metrics(plugins: "WebPlugins") -> Iterator[Metric]:
+    """Numbers of plugins, ``easel_<plugin>_<name>``; one that fails is left out."""
+    for plugin, metric in plugins.metrics():
+        values = plugins.host.run_quietly(plugin, f"the metric {metric.name}", metric.values)
+        kind = CounterMetricFamily if metric.counter else GaugeMetricFamily
+        name = f"easel_{plugin}_{metric.name}".replace("-", "_")
+        family = kind(name, metric.help, labels=tuple(metric.labels))
+        for labels, value in dict(values or {}).items():
+            family.add_metric([str(label) for label in labels], float(value))
+        yield family
+
+
+def worker_states(workers: Sequence[WorkerState], expected: Sequence[str]) -> Metric:
+    """1 for the state that each worker is in, 0 for the others; ``dead`` where none is seen."""
+    state_by_device = {worker.worker.partition("@")[0]: worker.state for worker in workers}
+    family = GaugeMetricFamily("easel_worker_state", "State of workers", labels=("worker", "state"))
+    for device in sorted({*expected, *state_by_device}):
+        now = state_by_device.get(device, "dead")
+        for state in WORKER_STATES:
+            family.add_metric((device, state), float(STATE_NAMES.get(now, now) == state))
+    return family
+
+
+def worker_memory(workers: Sequence[WorkerState]) -> Iterator[Metric]:
+    """Bytes that workers hold, and that are free on their devices, as their heartbeats say."""
+    family = GaugeMetricFamily(
+        "easel_worker_memory_bytes", "Memory as workers tell it", labels=("worker", "kind")
+    )
+    for worker in workers:
+        amounts = dict(worker.memory)
+        if "device_total" in amounts:
+            amounts["device_used"] = amounts["device_total"] - amounts.get("device_free", 0)
+        for kind in ("rss", "device_used", "device_total"):
+            if kind in amounts:
+                family.add_metric((worker.worker.partition("@")[0], kind), amounts[kind])
+    yield family
+
+
+def counter_metrics(counters: Sequence[CounterValue]) -> Iterator[Metric]:
+    """The store's sums, those of nothing yet too."""
+    for name, (meaning, labels) in COUNTERS.items():
+        family = CounterMetricFamily(f"easel_{name}", meaning, labels=labels)
+        for counter in counters:
+            if counter.name == name:
+                family.add_metric(
+                    [counter.labels.get(label, "") for label in labels], counter.value
+                )
+        yield family

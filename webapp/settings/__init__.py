@@ -1,0 +1,1 @@
+"""Flags, options, the data directory's layout and first start."""

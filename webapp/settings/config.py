@@ -1,0 +1,386 @@
+"""From a command line and the environment to one frozen :class:`Config`."""
+
+import argparse
+import difflib
+import ipaddress
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+from webapp.access.cors import AllowedOrigins
+from webapp.access.scopes import AccessScope
+from webapp.access.secret import Secret
+from webapp.access.tokens import BadToken, NarrowToken, narrow_tokens, read_secret_lines
+from webapp.settings.flags import FLAGS, Flag, environment_variable
+from webapp.settings.secret_flags import receive_secrets
+
+VENDOR_MOUNTS = tuple(
+    f"/code/stable-diffusion-webui/{name}" for name in ("data", "data-oss", "data-nas")
+)
+UNITS: Mapping[str, int] = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def parse_size(text: str) -> int:
+    """Bytes as one writes them: 500M, 20G. Raises ``ValueError``."""
+    number, unit = text.upper().removesuffix("B"), ""
+    if number[-1:] in UNITS and number[-1:]:
+        number, unit = number[:-1], number[-1]
+    return int(number) * UNITS[unit]
+
+
+VALUE_PARSERS: Mapping[str, Any] = {
+    "text": str,
+    "integer": int,
+    "size": parse_size,
+    "path": Path,
+    "paths": Path,
+    "texts": str,
+}
+ROOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+TOKEN_SCOPES = MappingProxyType(
+    {
+        "read_tokens": AccessScope.READ,
+        "generate_tokens": AccessScope.GENERATE,
+        "metrics_tokens": AccessScope.METRICS,
+    }
+)
+"""What the tokens of these fields open."""
+
+
+class UnknownFlag(Exception):
+    """A flag that is not in the table, or a value that does not fit it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What this process was started with. One field a working row of ``flags.FLAGS``."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int | None = None  # None: the first free one
+    root_path: str = ""  # "" or "/below"
+    listen: bool = False
+    web_ui: bool = True
+    api: bool = True
+    lenient: bool = True
+    image_links: bool = True
+    allow_fetch_from: tuple[str, ...] = ()  # networks as CIDR
+    device: str = "auto"
+    token: Secret | None = None
+    api_auth: tuple[tuple[str, Secret], ...] = ()
+    page_auth: tuple[tuple[str, Secret], ...] = ()
+    read_tokens: tuple[NarrowToken, ...] = ()
+    generate_tokens: tuple[NarrowToken, ...] = ()
+    metrics_tokens: tuple[NarrowToken, ...] = ()
+    insecure: bool = False
+    max_connections: int = 2000
+    max_connections_per_address: int = 1000
+    max_waiting_requests: int = 400
+    watch: str = "auto"
+    hashing: bool = True
+    api_server_stop: bool = False
+    filebrowser: bool = True
+    nsfw_censor: bool = False
+    extension_access: bool = False  # plugins are installed by the page under --listen too
+    disable_extensions: str = ""  # "all" | "extra"
+    upload_largest: int = 1 << 40  # bytes of one file
+    upload_quota: int = 0  # bytes of all files of a root; 0: no quota
+    upload_spare: int = 256 << 20  # bytes left free on the disk
+    upload_keep: int = 48  # hours
+    max_queued_jobs: int = 500  # of one caller and kind
+    max_listings: int = 8  # of one caller at once
+    decode_budget: int = 512 << 20  # bytes of decoded pictures in the web process
+    body_budget: int = 256 << 20  # bytes of request bodies in the web process
+    allow_pickle_upload: bool = False
+    browse_roots: tuple[tuple[str, Path, bool], ...] = ()  # name, path, writable
+    code_upload: bool = False
+    trash_days: int = 30
+    api_log: bool = False
+    time_log: bool = False
+    log_json: bool = False
+    mount_paths: tuple[str, ...] = VENDOR_MOUNTS
+    models_dir: Path | None = None  # None: models/ in the data directory
+    checkpoint_dirs: tuple[Path, ...] = ()
+    vae_dirs: tuple[Path, ...] = ()
+    lora_dirs: tuple[Path, ...] = ()
+    embedding_dirs: tuple[Path, ...] = ()
+    hypernetwork_dirs: tuple[Path, ...] = ()
+    controlnet_dirs: tuple[Path, ...] = ()
+    styles_files: tuple[Path, ...] = ()
+    tls_keyfile: Path | None = None
+    tls_certfile: Path | None = None
+    cors_allow_origins: tuple[str, ...] = ()
+    cors_allow_origins_regex: str = ""
+    default_checkpoint: str = ""
+    install_default: bool = True
+    threads: int = 0
+    worker_hang_seconds: int = 600  # between two steps; 0: for ever
+    max_job_megapixel_steps: int = 250_000
+    stop_when_client_leaves: bool = False
+    half: bool = True
+    check_nan: bool = True
+    ignored: tuple[str, ...] = ()  # accepted flags without a meaning here that were given
+
+    @property
+    def easel_dir(self) -> Path:
+        """Where queue, hashes, tokens and other things of our own lie; never served."""
+        return self.data_dir / ".easel"
+
+    @property
+    def narrow_tokens(self) -> tuple[NarrowToken, ...]:
+        """Every token that opens less than the owner's."""
+        return (*self.read_tokens, *self.generate_tokens, *self.metrics_tokens)
+
+    @property
+    def origins(self) -> AllowedOrigins:
+        """Whose pages may call from a browser."""
+        pattern = self.cors_allow_origins_regex
+        return AllowedOrigins(self.cors_allow_origins, re.compile(pattern) if pattern else None)
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """Options that a flag sets where ``config.json`` does not."""
+        return {"sd_model_checkpoint": Path(self.default_checkpoint).name or None}
+
+
+def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Config:
+    """The configuration. ``argv`` beats COMMANDLINE_ARGS, which beats ``EASEL_*``.
+
+    Raises :class:`UnknownFlag` with a sentence for the person who typed.
+    """
+    words = [*shlex.split(environ.get("COMMANDLINE_ARGS", "")), *argv]
+    flags_given = {**_from_environment(environ), **_from_words(words)}
+    ignored = tuple(
+        sorted(f"--{f.name}" for f in FLAGS if not f.is_supported and f.name in flags_given)
+    )
+    values: dict[str, Any] = {}
+    for flag in FLAGS:
+        if flag.is_supported and flag.name in flags_given:
+            values[flag.field] = _convert(flag, flags_given[flag.name])
+    return Config(**_derive_fields(values, environ), ignored=ignored)
+
+
+def parse_with_secrets(argv: Sequence[str]) -> Config:
+    """As :func:`parse`, with the secret flags that the supervisor has handed to this process."""
+    words, variables = receive_secrets()
+    return parse([*words, *argv], {**os.environ, **variables})
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """argparse's view of the table: for ``--help`` and for the words."""
+    parser = _Parser(prog="easel serve", allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    groups: dict[str, Any] = {}
+    for flag in FLAGS:
+        group = groups.get(flag.section) or parser.add_argument_group(flag.section)
+        groups[flag.section] = group
+        _add_flag(group, flag)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UnknownFlag(f"{message}. See --help or docs/flags.md.")
+
+
+def _add_flag(group: Any, flag: Flag) -> None:
+    names = [f"-{flag.name}" if len(flag.name) == 1 else f"--{flag.name}"]
+    names += [f"--{alias}" for alias in flag.aliases]
+    help_text = flag.help.replace("%", "%%") if flag.is_supported else argparse.SUPPRESS
+    if flag.kind == "switch":
+        group.add_argument(*names, dest=flag.name, action="store_true", help=help_text)
+        return
+    action = "append" if flag.kind in ("paths", "texts") else "store"
+    metavar = {"integer": "N", "paths": "PATH", "texts": "TEXT"}.get(flag.kind, flag.kind.upper())
+    options: dict[str, Any] = {"nargs": "?", "const": "all"} if flag.name == "use-cpu" else {}
+    group.add_argument(
+        *names, dest=flag.name, action=action, metavar=metavar, help=help_text, **options
+    )
+
+
+def _from_words(words: Sequence[str]) -> dict[str, Any]:
+    known, unknown = build_parser().parse_known_args(list(words))
+    if unknown:
+        raise UnknownFlag(_unknown_flag_message(unknown[0]))
+    return vars(known)
+
+
+def _unknown_flag_message(word: str) -> str:
+    names = [f"--{name}" for flag in FLAGS for name in (flag.name, *flag.aliases)]
+    near = difflib.get_close_matches(word.split("=")[0], names, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]}?" if near else "See --help or docs/flags.md."
+    return f"Unknown flag {word.split('=')[0]}. {hint}"  # what follows may be a secret
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """EASEL_DATA_DIR=... mirrors --data-dir, EASEL_NO_HASHING=1 a switch, and so on."""
+    values: dict[str, Any] = {}
+    for flag in FLAGS:
+        text = environ.get(environment_variable(flag))
+        if text is None or text == "":
+            continue
+        if flag.kind == "switch":
+            if text.lower() not in ("0", "false", "no", "off"):
+                values[flag.name] = True
+        else:
+            values[flag.name] = text.split(os.pathsep) if flag.kind in ("paths", "texts") else text
+    return values
+
+
+def _convert(flag: Flag, value: Any) -> Any:
+    """The value in its field's type. Raises UnknownFlag with what was asked and what fits."""
+    if flag.kind == "switch":
+        return flag.value
+    converted = (
+        [_convert_one(flag, part) for part in value]
+        if isinstance(value, list)
+        else _convert_one(flag, value)
+    )
+    return tuple(converted) if isinstance(converted, list) else converted
+
+
+def _convert_one(flag: Flag, text: str) -> Any:
+    try:
+        value = VALUE_PARSERS[flag.kind](text)
+    except ValueError:
+        fits = "bytes such as 500M or 20G" if flag.kind == "size" else "a whole number"
+        raise UnknownFlag(f"--{flag.name} takes {fits}, not {text!r}.") from None
+    if flag.kind in ("integer", "size") and not (flag.least or 0) <= value <= (flag.most or value):
+        raise UnknownFlag(f"--{flag.name} takes {flag.least} to {flag.most}, not {value}.")
+    if flag.choices and value not in flag.choices:
+        raise UnknownFlag(f"--{flag.name} takes {', '.join(flag.choices)}, not {text!r}.")
+    return value
+
+
+def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Texts that stand for more: pairs of credentials, lists, addresses, the data directory."""
+    home = Path(environ.get("EASEL_HOME") or Path.cwd())
+    fields = dict(values)
+    fields["data_dir"] = Path(
+        os.path.abspath(home / Path(values.get("data_dir", "data")).expanduser())
+    )
+    if "token" in values:
+        fields["token"] = _read_token(values["token"])
+    for field in ("api_auth", "page_auth"):
+        fields[field] = _parse_credentials(field, values.get(field, ""))
+    origins = values.get("cors_allow_origins", "")
+    fields["cors_allow_origins"] = tuple(
+        part.strip() for part in origins.split(",") if part.strip()
+    )
+    _check_pattern(values.get("cors_allow_origins_regex", ""))
+    for field, scope in TOKEN_SCOPES.items():
+        fields[field] = _parse_narrow_tokens(scope, values.get(field, ()))
+    path = values.get("root_path", "").strip("/")
+    fields["root_path"] = f"/{path}" if path else ""
+    if values.get("listen") and "host" not in values:
+        fields["host"] = "0.0.0.0"
+    if "host" in fields:
+        fields["listen"] = fields.get("listen", False) or not _is_loopback(fields["host"])
+    if "web_ui" in values and "filebrowser" not in values:
+        fields["filebrowser"] = values["web_ui"]
+    fields["browse_roots"] = _browse_roots(values.get("browse_roots", ()), home)
+    for network in values.get("allow_fetch_from", ()):
+        _check_network(network)
+    _check_device(fields.get("device", "auto"))
+    return fields
+
+
+def _parse_narrow_tokens(scope: AccessScope, texts: Sequence[str]) -> tuple[NarrowToken, ...]:
+    try:
+        return narrow_tokens(scope, texts)
+    except BadToken as error:
+        raise UnknownFlag(f"--{scope}-token: {error}") from None
+
+
+def _check_pattern(text: str) -> None:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise UnknownFlag(
+            f"--cors-allow-origins-regex takes a regular expression, not {text!r} ({error})."
+        ) from None
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _read_token(text: str) -> Secret:
+    lines_found = _read_lines("--token", text)
+    if len(lines_found) != 1:
+        raise UnknownFlag(f"--token takes a file with one line, not {len(lines_found)}.")
+    return Secret(lines_found[0])
+
+
+def _parse_credentials(field: str, text: str) -> tuple[tuple[str, Secret], ...]:
+    """``user:password`` pairs; a password may hold colons, but no comma."""
+    flag = {"api_auth": "--api-auth", "page_auth": "--gradio-auth"}[field]
+    pairs = []
+    for part in (piece.strip() for line in _read_lines(flag, text) for piece in line.split(",")):
+        if not part:
+            continue
+        user, colon, password = part.partition(":")
+        if not (user and colon and password):
+            raise UnknownFlag(f"{flag} takes user:password[,user2:password2].")
+        if user == AccessScope.OWNER:
+            raise UnknownFlag("Only the token's holder is called 'owner': choose another name.")
+        pairs.append((user, Secret(password)))
+    return tuple(pairs)
+
+
+def _read_lines(flag: str, text: str) -> list[str]:
+    try:
+        return read_secret_lines(text)
+    except BadToken as error:
+        raise UnknownFlag(f"{flag}: {error}") from None
+
+
+def _browse_roots(texts: Sequence[str], home: Path) -> tuple[tuple[str, Path, bool], ...]:
+    """``NAME=PATH`` or ``NAME=PATH:ro``; names are what paths of the file browser begin with."""
+    roots: dict[str, tuple[str, Path, bool]] = {}
+    for text in _rejoin_read_only(texts):
+        name, equals, path = text.partition("=")
+        writable = not path.endswith(":ro")
+        path = path.removesuffix(":ro")
+        if not (equals and path and ROOT_NAME.fullmatch(name)):
+            raise UnknownFlag(
+                f"--browse-root takes NAME=PATH or NAME=PATH:ro with a name of letters, digits, "
+                f"_ and -, not {text!r}."
+            )
+        if name == "data" or name in roots:
+            raise UnknownFlag(f"--browse-root: the name {name!r} is taken; choose another.")
+        roots[name] = (name, Path(os.path.abspath(home / Path(path).expanduser())), writable)
+    return tuple(roots.values())
+
+
+def _rejoin_read_only(texts: Sequence[str]) -> list[str]:
+    """``NAME=PATH:ro`` comes as two from the environment, where colons part paths."""
+    rejoined: list[str] = []
+    for text in texts:
+        if text == "ro" and rejoined:
+            rejoined[-1] += ":ro"
+        else:
+            rejoined.append(text)
+    return rejoined
+
+
+def _check_network(text: str) -> None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise UnknownFlag(
+            f"--allow-fetch-from takes a network such as 10.0.0.0/8, not {text!r} ({error})."
+        ) from None
+
+
+def _check_device(text: str) -> None:
+    for part in text.split(","):
+        number = part.removeprefix("cuda:")
+        if text not in ("auto", "cpu") and not (part.startswith("cuda:") and number.isdigit()):
+            raise UnknownFlag(f"--device takes auto, cpu or cuda:N[,cuda:M], not {text!r}.")

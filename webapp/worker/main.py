@@ -1,0 +1,157 @@
+"""``easel worker``: the process that owns the weights of one device.
+
+It alone imports torch, and never Flask.
+"""
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from filebrowser.watch.watcher import Watcher
+from generator.errors import ModelNotFound
+from generator.hooks import Listener
+from generator.models.registry import Registry
+from generator.models.safetensors_cache import delete_stale
+from generator.request import GenerationRequest
+from plugins.api import Side
+from plugins.engine_listener import PluginListener
+from webapp.logs import start_log
+from webapp.plugins.model_registry import converted_folder, registry_of
+from webapp.plugins.plugin_factory import create_host, read_choice
+from webapp.process_tree import COLD_START_VARIABLE, die_with_supervisor, worker_name
+from webapp.queues.contracts import WorkerState
+from webapp.queues.errors import QueueError
+from webapp.settings.config import Config, parse
+from webapp.settings.data_dir import open_store, styles_files
+from webapp.settings.option_store import options_of
+from webapp.worker.expected_pace import ExpectedPace
+from webapp.worker.loop import Worker, process_memory
+from webapp.worker.progress_mark import inherit_mark
+from webapp.worker.warm_up import warm_up_request
+
+if TYPE_CHECKING:
+    from generator.engine import Engine
+MEMORY_POOLS = (
+    ("active", "_bytes"),
+    ("allocated", "_bytes"),
+    ("reserved", "_bytes"),
+    ("inactive", "_split_bytes"),
+)
+"""Parts of a CUDA device's memory, with what torch's names add to them."""
+CPU_NICENESS = 5
+"""Niceness of a worker that draws on the CPU: where all cores draw, the web process goes first."""
+
+
+def use_threads(threads: int) -> None:
+    """Let torch use ``threads`` cores, all that this process may use where it is 0."""
+    count = threads or len(os.sched_getaffinity(0))
+    os.environ.setdefault("OMP_NUM_THREADS", str(count))  # read when torch is imported
+    import torch  # after the line above
+
+    torch.set_num_threads(count)
+
+
+def engine_of(config: Config, registry: Registry, device: str, listener: Listener) -> "Engine":
+    """The engine of one device as the flags describe it; imports torch, which takes seconds."""
+    from generator.engine import Engine  # torch: after OMP_NUM_THREADS is set
+
+    return Engine(
+        registry,
+        device,
+        half=config.half,
+        check_nan=config.check_nan,
+        styles_files=styles_files(config),
+        listener=listener,
+        most_megapixel_steps=config.max_job_megapixel_steps,
+    )
+
+
+def device_memory(device: str) -> dict[str, int]:
+    """Memory statistics of a CUDA device, in bytes and counts; {} for other devices.
+
+    The names are torch's, with dots and ``all`` left out: ``allocated_current``, ``oom``.
+    """
+    if not device.startswith("cuda"):
+        return {}
+    import torch  # the worker alone may
+
+    stats = torch.cuda.memory_stats(device)
+    free, total = torch.cuda.mem_get_info(device)
+    spans = {
+        f"{pool}_{moment}": stats.get(f"{pool}{infix}.all.{moment}", 0)
+        for pool, infix in MEMORY_POOLS
+        for moment in ("current", "peak")
+    }
+    events = {"retries": stats.get("num_alloc_retries", 0), "oom": stats.get("num_ooms", 0)}
+    return {"device_free": free, "device_total": total, **spans, **events}
+
+
+def selected_checkpoint(config: Config, registry: Registry) -> str:
+    """The checkpoint that the options name, "" for the registry's first."""
+    name = str(options_of(config).get().get("sd_model_checkpoint") or "")
+    try:
+        return registry.find_chosen(name).name if name else ""
+    except ModelNotFound:
+        return ""
+
+
+def initial_warm_up(
+    config: Config, registry: Registry, log: logging.Logger
+) -> GenerationRequest | None:
+    """What loads the chosen checkpoint ahead; None where workers have died of that."""
+    if COLD_START_VARIABLE in os.environ:
+        log.warning("Workers ended without a job; no checkpoint is loaded ahead this time.")
+        return None
+    return warm_up_request(selected_checkpoint(config, registry))
+
+
+def main(words: Sequence[str]) -> int:
+    """``easel worker --device cpu``: work until a signal; the exit code."""
+    die_with_supervisor()
+    config = parse(words)
+    log = start_log(config.log_json).getChild("worker")
+    device = "cpu" if config.device == "auto" else config.device
+    if device == "cpu":
+        os.nice(CPU_NICENESS)
+    try:
+        store = open_store(config, log)
+    except (OSError, sqlite3.Error) as error:
+        log.error("The queue of %s cannot be opened: %s", config.data_dir, error)
+        return 1
+    name = worker_name(device, os.getpid())
+    try:
+        store.record_heartbeat(WorkerState(name, os.getpid(), "starting", "", "", time.time()))
+    except (QueueError, sqlite3.Error) as error:
+        log.warning("no heartbeat: %s", error)
+    registry = registry_of(config)
+    delete_stale(converted_folder(config))
+    options = options_of(config)
+    use_threads(config.threads)  # plugins may import torch
+    host = create_host(Side.WORKER, config, options, log, may_leave=True)
+    engine = engine_of(config, registry, device, PluginListener(host))
+    worker = Worker(
+        name,
+        store,
+        store,
+        engine,
+        config.data_dir,
+        warm_up=initial_warm_up(config, registry, log),
+        measure=lambda: {**process_memory(), **device_memory(device)},
+        log=log,
+        time_log=config.time_log,
+        pace=ExpectedPace(inherit_mark(), config.worker_hang_seconds),
+        plugins=host,
+        choice=lambda: read_choice(config, options.get(), options.enabled_plugins()),
+        catch_up=registry.catch_up,
+    )
+    worker.listen_to_signals()
+    # Each job tells which models its caller knew. Watching finds them before, so that no job has to
+    # wait until all folders have been looked at again.
+    Watcher(registry.folders.all(), config.watch, lambda _: registry.refresh()).start()
+    code = worker.run()
+    store.close()
+    logging.shutdown()
+    os._exit(code)  # everything is stored; taking torch apart in order would take seconds
