@@ -79,7 +79,7 @@ def build_services(config: "Config", **overrides: Any) -> Services:
     overrides.setdefault("options", options_of(config))
     if "plugins" not in overrides:
         overrides["plugins"] = _create_web_plugins(config, overrides["options"], log, closing)
-        registry.set_plugin_folders(overrides["plugins"].shelves())
+        registry.set_plugin_folders(overrides["plugins"].model_folders())
     overrides.setdefault("credentials", _read_credentials(config))
     return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
 

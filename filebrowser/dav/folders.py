@@ -158,7 +158,7 @@ class VirtualFolder(DAVCollection):
         if not is_side_file(path):
             raise DAVError(403, "Files and folders lie in trees.")
         with translate_errors():
-            check_rights(self.environ[CONTEXT_KEY].visit, [Right.CREATE])
+            check_rights(self.environ[CONTEXT_KEY].access, [Right.CREATE])
         return check_makeable(make_side_file(path, self.environ))
 
     def create_collection(self, name: str) -> None:
@@ -175,7 +175,7 @@ class DavRoots(VirtualFolder):
 
     def get_member_names(self) -> list[str]:
         """The names of the trees."""
-        access: FileAccess = self.environ[CONTEXT_KEY].visit
+        access: FileAccess = self.environ[CONTEXT_KEY].access
         return [root.name for root in access.roots]
 
     def get_member(self, name: str) -> Any:
@@ -212,7 +212,7 @@ def make_side_file(path: str, environ: dict[str, Any], since: int = 0) -> SideFi
     """
     place = None
     with suppress(FileError):
-        place = find_place(path, environ[CONTEXT_KEY].visit.roots)
+        place = find_place(path, environ[CONTEXT_KEY].access.roots)
     return SideFile(path, environ, place, since)
 
 

@@ -61,7 +61,7 @@ class Plugin:
         from plugins.beautiful_prompt import language  # transformers: seconds
 
         self.models = self.models or language.PromptModelCache()
-        model = self.models.take(folder, self.device())
+        model = self.models.load(folder, self.device())
         prompts = language.write_prompts(model, request.prompt, settings, request.count, seed, tell)
         model_facts = {"model": folder.name, "negative_prompt": settings.negative_prompt}
         return {

@@ -316,7 +316,7 @@ def begin_login(visitor: LoginUser) -> None:
 def end_login() -> None:
     """Log out: also copies of the cookie are worth nothing from now on."""
     if name := session.get(LOGIN_KEY):
-        current_app.extensions[REVOKED_KEY].end(name)
+        current_app.extensions[REVOKED_KEY].revoke(name)
     logout_user()
     session.clear()
 
