@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -431,8 +431,3 @@ def mark_hung(easel_dir: Path, name: str, what: str) -> None:
 def clear_hung(easel_dir: Path) -> None:
     """Delete the record of plugins that hung, so that the next load tries them again."""
     (easel_dir / HUNG_FILE).unlink(missing_ok=True)
-
-
-def names_in_state(standings: Sequence[PluginStatus], state: State) -> tuple[str, ...]:
-    """Names of the plugins in one state."""
-    return tuple(each.name for each in standings if each.state is state)

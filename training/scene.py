@@ -11,7 +11,6 @@ from types import MappingProxyType
 STYLES = ("flat", "outlined", "crayon", "pixel art")
 TIMES = ("day", "night", "sunset", "dawn", "dusk")
 GROUNDS = ("grass", "snow", "sand", "sea", "desert", "road")
-WEATHERS = ("clear", "cloudy", "rain", "snowfall")
 SEASONS = ("spring", "summer", "autumn", "winter")
 SIZES: Mapping[str, float] = MappingProxyType({"small": 0.14, "medium": 0.22, "large": 0.36})
 

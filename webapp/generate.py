@@ -56,8 +56,6 @@ if TYPE_CHECKING:
 EXIT_DONE, EXIT_FAILED, EXIT_MISUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
 FALLBACK_SIZE = 512  # pixels, where a checkpoint does not tell its own
 
-Say = Callable[[str], None]
-
 
 def main(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Draw what the command line asks for; the exit code.

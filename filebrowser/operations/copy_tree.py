@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from filebrowser.access.gate import Place, make_folder_in, open_parent_to_read, open_place
-from filebrowser.atomic_file import sync_folder
 from filebrowser.errors import Changed, NotAFile, NotAllowed
 from filebrowser.file_times import copy_times
 from filebrowser.listing.tree_walk import walk
@@ -189,12 +188,6 @@ def open_folder_at(place: Place) -> Iterator[int]:
         yield folder
     finally:
         os.close(folder)
-
-
-def sync_folder_at(place: Place) -> None:
-    """See the names in the folder at ``place`` onto the disk."""
-    with open_folder_at(place) as folder:
-        sync_folder(folder)
 
 
 def exists(place: Place) -> bool:

@@ -19,7 +19,7 @@ from filebrowser.errors import BadPath, FileError, NotAllowed, NotHere, Taken
 from filebrowser.listing.file_kinds import FileKind
 from filebrowser.listing.tree import read_entry
 from filebrowser.names import encode_name
-from filebrowser.operations.copy_tree import exists, make_folder, measure
+from filebrowser.operations.copy_tree import exists, make_folder
 from filebrowser.operations.disk_full import MakeRoom, no_reserve, retry_when_full
 from filebrowser.operations.move import (
     TRASH,
@@ -222,11 +222,6 @@ def _items_left(bin_: Place, sidecar: Sidecar) -> Iterator[TrashItem]:
     for item in sidecar.items:
         if exists(Place(bin_.root, (*bin_.names, *split_path(item.key)))):
             yield item
-
-
-def trash_size(root: Root, sidecar: Sidecar) -> int:
-    """Bytes that one deletion takes on the disk."""
-    return measure(Place(root, (TRASH, sidecar.id))).size
 
 
 def sweep(roots: Sequence[Root], retention: float, now: float | None = None) -> int:

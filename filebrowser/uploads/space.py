@@ -10,7 +10,7 @@ from filebrowser.errors import NoRoom, TooBig
 from filebrowser.uploads.errors import TooMany
 from filebrowser.uploads.records import Upload
 
-MIB, GIB = 1 << 20, 1 << 30
+MIB = 1 << 20
 TRASH = ".trash"
 USAGE_MAX_AGE = 60.0  # seconds for which a sum of a tree's sizes is good enough
 

@@ -128,10 +128,6 @@ class PictureNoise:
         """Fresh noise, each row from its own picture's generator."""
         return torch.stack([draw(self.shape) for draw in self._draws])  # (B, C, h, w)
 
-    def for_shape(self, shape: Shape) -> "PictureNoise":
-        """The same pictures started afresh at another latent size (the hires pass)."""
-        return PictureNoise(self.pictures, shape, self.source, self._ensd, self.device)
-
     def _initial_row(self, picture: PictureSeed, draw: Draw) -> Tensor:
         base_shape = (self.shape[0], *(picture.resize_from or self.shape[1:]))
         resized = base_shape != self.shape

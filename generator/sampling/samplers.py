@@ -47,11 +47,6 @@ class Sampler:
         return 2 if self._has_flag("second_order") else 1
 
     @property
-    def uses_ensd(self) -> bool:
-        """Whether ENSD is worth a word in the infotext."""
-        return self._has_flag("uses_ensd")
-
-    @property
     def discards_penultimate(self) -> bool:
         """Whether the smallest noise level above 0 is left out of its schedule."""
         return self._has_flag("discard_next_to_last_sigma")

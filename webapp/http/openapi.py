@@ -12,7 +12,6 @@ Schema = Mapping[str, object]
 Model = type[BaseModel]
 CONVERTER = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-ANY_SCHEMA: Schema = {}
 NULL_SCHEMA: Schema = {"nullable": True, "description": "null"}
 EMPTY_SCHEMA: Schema = {"type": "object", "maxProperties": 0}
 

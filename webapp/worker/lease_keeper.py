@@ -10,7 +10,6 @@ import io
 import logging
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
@@ -169,8 +168,3 @@ def encode_png(image: "Image") -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def seconds_since(moment: float) -> float:
-    """Seconds since a moment of :func:`time.monotonic`."""
-    return time.monotonic() - moment

@@ -10,7 +10,6 @@ SD1_EDITING = "InstructPix2Pix (Stable Diffusion 1.x)"
 DRAWABLE = frozenset({SD1, SD1_INPAINTING, SD1_EDITING})  # what we draw with
 
 CONV_IN = "model.diffusion_model.input_blocks.0.0.weight"
-CLIP_L = "cond_stage_model.transformer."
 
 
 def architecture_of(shapes: Shapes) -> str:
