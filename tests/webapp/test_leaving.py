@@ -38,9 +38,9 @@ def waiting(build: Any) -> Any:
 def test_a_request_goes_with_its_asker(waiting: Any) -> None:
     with serve_app(waiting.app) as url:
         connection = ask_and_hold(url)
-        wait_until(waiting.store.waiting)
+        wait_until(waiting.store.list_frames)
         connection.close()
-        wait_until(lambda: not waiting.store.waiting())
+        wait_until(lambda: not waiting.store.list_frames())
 
 
 def test_who_leaves_is_noticed_whatever_the_number_of_the_connection() -> None:
@@ -64,7 +64,7 @@ def test_a_followed_request_stays_and_its_answer_is_kept(waiting: Any) -> None:
     client = waiting.client()
     with serve_app(waiting.app) as url:
         connection = ask_and_hold(url)
-        wait_until(waiting.store.waiting)
+        wait_until(waiting.store.list_frames)
         assert client.post("/internal/progress", json=TASK).get_json()["queued"]
         connection.close()
         time.sleep(3)  # the service looks every two seconds

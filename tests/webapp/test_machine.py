@@ -36,7 +36,7 @@ def test_memory_is_told_as_recorded(house: Any, goldens: Path) -> None:
 def test_the_devices_memory_is_added_up(house: Any) -> None:
     told = {"rss": 1, "device_free": 60, "device_total": 80, "allocated_peak": 7, "oom": 1}
     for name in ("cuda:0@here:1", "cuda:1@here:2"):
-        house.store.heartbeat(WorkerState(name, 1, "idle", "", "", time.time(), told))
+        house.store.record_heartbeat(WorkerState(name, 1, "idle", "", "", time.time(), told))
     cuda = house.client().get("/sdapi/v1/memory").get_json()["cuda"]
     assert cuda["system"] == {"free": 120, "used": 40, "total": 160}
     assert cuda["allocated"] == {"current": 0, "peak": 14}
@@ -61,7 +61,7 @@ def test_a_workers_report_reaches_the_route(
         "cuda:0@here:1", house.store, house.store, Engine(), tmp_path,
         measure=lambda: {"rss": 5, **device_memory("cuda:0")},
     )  # fmt: skip
-    house.store.heartbeat(HeartbeatThread(worker).current_state())
+    house.store.record_heartbeat(HeartbeatThread(worker).current_state())
     answer = house.client().get("/sdapi/v1/memory").get_json()
     cuda = answer["cuda"]
     assert cuda["system"] == {"free": 30, "used": 70, "total": 100}
@@ -80,14 +80,14 @@ def test_a_workers_report_reaches_the_route(
 def test_every_worker_hears_of_an_errand(house: Any, route: str, verb: str, title: str) -> None:
     names = ["cpu@here:1", "cpu@here:2"]
     for name in names:
-        house.store.heartbeat(WorkerState(name, 1, "idle", "", "", time.time() + TIMEOUT))
+        house.store.record_heartbeat(WorkerState(name, 1, "idle", "", "", time.time() + TIMEOUT))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(house.client().post, f"/sdapi/v1/{route}-checkpoint")
         for name in names:
-            errand = wait_until(partial(house.store.errand, name))
+            errand = wait_until(partial(house.store.pending_command, name))
             assert not answer.done()
             assert (errand.verb, errand.checkpoint) == (verb, title)
-            house.store.done(name, errand)
+            house.store.complete_command(name, errand)
         assert result_of(answer).get_json() == {}
 
 

@@ -69,7 +69,7 @@ def test_the_queue_and_the_workers_are_told(build: Any) -> None:
         house.store.put(Frame(id=name, kind="generate", body=b""))
     house.store.take("cpu@here:1", (), 0)
     memory = {"rss": 5, "device_total": 100, "device_free": 30}
-    house.store.heartbeat(WorkerState("cpu@here:1", 1, "working", "x", "", now, memory))
+    house.store.record_heartbeat(WorkerState("cpu@here:1", 1, "working", "x", "", now, memory))
     time.sleep(0.05)
     found = figures(house)
     assert value(found, "easel_queue_frames", state="waiting") == 1
@@ -147,9 +147,9 @@ def test_two_apps_have_figures_of_their_own(build: Any) -> None:
 def test_the_page_names_every_figure_and_its_labels(build: Any) -> None:
     house = build()
     house.txt2img(TINY)
-    house.store.count("restarts", {"process": "web"})
-    house.store.count("cache_requests", {"cache": "checkpoint", "result": "hit"})
-    house.store.heartbeat(WorkerState("cpu@x:1", 1, "idle", "", "", time.time(), {"rss": 1}))
+    house.store.add_to_counter("restarts", {"process": "web"})
+    house.store.add_to_counter("cache_requests", {"cache": "checkpoint", "result": "hit"})
+    house.store.record_heartbeat(WorkerState("cpu@x:1", 1, "idle", "", "", time.time(), {"rss": 1}))
     house.client().get("/metrics")
     told = {}
     for family in text_string_to_metric_families(house.client().get("/metrics").text):

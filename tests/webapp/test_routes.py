@@ -155,7 +155,7 @@ def test_progress_of_the_running_job(build: Any) -> None:
     put(house, "t2")
     assert client.get("/sdapi/v1/progress").get_json()["progress"] == 0
     house.store.take("w", (), TIMEOUT)
-    house.store.publish(first, Progress("scripts_txt2img", 1, 2, 5, 10), b"PNG")
+    house.store.publish_progress(first, Progress("scripts_txt2img", 1, 2, 5, 10), b"PNG")
     seen = client.get("/sdapi/v1/progress").get_json()
     assert seen["progress"] == pytest.approx(0.01 + 0.75)
     assert seen["state"]["job_count"] == 2
@@ -182,10 +182,10 @@ def test_interrupt_and_skip_reach_the_running_job_alone(build: Any) -> None:
     house.store.take("w", (), TIMEOUT)
     client = house.client()
     assert client.post("/sdapi/v1/skip").get_json() is None
-    assert house.store.stop_asked(running) is Stop.SKIP
+    assert house.store.take_stop_request(running) is Stop.SKIP
     assert client.post("/sdapi/v1/interrupt").get_json() == {}
-    assert house.store.stop_asked(running) is Stop.INTERRUPT
-    assert house.store.stop_asked(waiting) is Stop.NO
+    assert house.store.take_stop_request(running) is Stop.INTERRUPT
+    assert house.store.take_stop_request(waiting) is Stop.NO
     assert client.get("/sdapi/v1/progress").get_json()["state"]["interrupted"] is True
 
 
@@ -277,7 +277,7 @@ def test_probes(build: Any) -> None:
     assert client.get("/internal/ping").get_json() == {}
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
-    house.store.heartbeat(WorkerState("cpu", 1, "idle", "", "", time.time() + TIMEOUT))
+    house.store.record_heartbeat(WorkerState("cpu", 1, "idle", "", "", time.time() + TIMEOUT))
     assert client.get("/readyz").status_code == 200
 
 
