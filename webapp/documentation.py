@@ -2,10 +2,8 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
 
-from generator.request import Snapshot
 from webapp.settings.flags import FLAGS, Flag
 from webapp.settings.options_table import OPTIONS, Option
 
@@ -25,49 +23,10 @@ nothing here and are logged once.
 OPTIONS_OPENING = """# Options
 
 `GET` and `POST /sdapi/v1/options`, kept in `config.json` in the data directory. Names and defaults
-are AUTOMATIC1111's. **Works** marks those that change pictures or files here; the others are kept
-and answered, so that clients keep working. This page is made from
+are AUTOMATIC1111's. Those marked **yes** act; nothing reads the **idle** ones: they are kept and
+answered, so that clients keep working. This page is made from
 `webapp/settings/options_table.py` by `make docs`.
 """
-READ_BY_ROUTES = frozenset(
-    {
-        "sd_model_checkpoint",
-        "sd_vae",
-        "tiling",
-        "auto_backcompat",
-        "directories_filename_pattern",
-        "directories_max_prompt_words",
-        "export_for_4chan",
-        "grid_background_color",
-        "grid_extended_filename",
-        "grid_format",
-        "grid_only_if_multiple",
-        "grid_prevent_empty_spots",
-        "grid_save_to_dirs",
-        "img_downscale_threshold",
-        "infotext_styles",
-        "n_rows",
-        "samples_filename_pattern",
-        "samples_save",
-        "save_images_add_number",
-        "save_images_replace_action",
-        "save_to_dirs",
-        "save_txt",
-        "target_side_length",
-        "webp_lossless",
-        "grid_save",
-        "return_grid",
-        "outdir_txt2img_samples",
-        "outdir_txt2img_grids",
-        "outdir_img2img_samples",
-        "outdir_img2img_grids",
-        "outdir_init_images",
-        "infotext_skip_pasting",
-        "disable_weights_auto_swap",
-        "control_net_unit_count",
-    }
-)
-"""Options that act in ``webapp`` and not through the engine's snapshot."""
 
 
 def flags_page() -> str:
@@ -92,12 +51,11 @@ def flag_usage(flag: Flag) -> str:
 
 def options_page() -> str:
     """docs/options.md: every option of the table, in its order."""
-    engine = {field.name for field in fields(Snapshot)}
     lines = [OPTIONS_OPENING, "| option | default | takes | works |", "|---|---|---|---|"]
     for option in OPTIONS:
         default = json.dumps(option.default, ensure_ascii=False).replace("|", "\\|")
         quote = "``" if "`" in default else "`"
-        works = "yes" if option.name in engine | READ_BY_ROUTES else ""
+        works = "idle" if option.idle else "yes"
         lines.append(f"| `{option.name}` | {quote}{default}{quote} | {_limits(option)} | {works} |")
     return "\n".join(lines) + "\n"
 

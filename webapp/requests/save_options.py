@@ -15,6 +15,12 @@ from webapp.settings.option_store import convert_option
 CHANNELS = 3  # bytes a pixel: a picture's file has fewer
 INFOTEXT_BYTES = 16 * 1024  # bytes of a picture's infotext, twice
 
+OUTPUT_FOLDERS: Mapping[str, tuple[str, str]] = {
+    "txt2img": ("outdir_txt2img_samples", "outdir_txt2img_grids"),
+    "img2img": ("outdir_img2img_samples", "outdir_img2img_grids"),
+}
+"""By route the options that name the folders of pictures and of grids."""
+
 
 def choose_save_options(
     accepted: AcceptedRequest, options: Mapping[str, object], data_dir: Path, mounts: Sequence[str]
@@ -38,8 +44,7 @@ def choose_save_options(
     chosen = effective_options(accepted, options)
     check_format(accepted.request.options)
     samples, grids = (
-        eas.locate(str(chosen[name]), data_dir, mounts, name)
-        for name in (f"outdir_{route}_samples", f"outdir_{route}_grids")
+        eas.locate(str(chosen[name]), data_dir, mounts, name) for name in OUTPUT_FOLDERS[route]
     )
     return SaveOptions(
         samples.relative,

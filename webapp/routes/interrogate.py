@@ -113,8 +113,12 @@ def question_of(picture: str, model: str, app_services: "Services") -> Interroga
 
 def caption_rules(options: Mapping[str, object]) -> CaptionRules:
     """From the options ``interrogate_clip_*``."""
-    names = ("num_beams", "min_length", "max_length")
-    return CaptionRules(*(int(str(options[f"interrogate_clip_{name}"])) for name in names))
+    names = (
+        "interrogate_clip_num_beams",
+        "interrogate_clip_min_length",
+        "interrogate_clip_max_length",
+    )
+    return CaptionRules(*(int(str(options[name])) for name in names))
 
 
 def tag_rules(options: Mapping[str, object]) -> TagRules:
