@@ -24,7 +24,7 @@ const NAME_CONFLICT = 409
 export function useFileManager() {
   const { t } = useI18n()
   const notifications = useNotifications()
-  const asking = useConflictDialog()
+  const conflictDialog = useConflictDialog()
   const { attempt, showError } = notifications
   const roots = shallowRef<api.Root[]>([])
   const activeView = ref<FilesView>('folder')
@@ -242,7 +242,7 @@ export function useFileManager() {
         showError(error)
         return null
       }
-      const conflict = await asking.askAboutConflict([])
+      const conflict = await conflictDialog.askAboutConflict([])
       return conflict ? attempt(verb(conflict)) : null
     }
   }
@@ -303,7 +303,7 @@ export function useFileManager() {
     previewOpen,
     writable,
     jobs,
-    asking,
+    conflictDialog,
     notifications,
     start,
     go,
