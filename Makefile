@@ -28,8 +28,9 @@ fix: setup ## what ruff can repair
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-docs: setup ## the pages that are made from tables
+docs: setup ## the pages that are made from tables, and the page's types of the API
 	$(PYTHON) -m webapp.documentation
+	@$(SETUP); write_page_types "$(CURDIR)"
 
 serve: ## start Easel
 	./webui.sh

@@ -153,8 +153,16 @@ prepare_page() { # HOME
     printf '%s' "$wanted" >"$stamp"
 }
 
-check_page() { # HOME: style, types and unit tests of the page
+write_page_types() { # HOME: the page's types of /openapi.json
+    prepare_page "$1"
+    find_npm "$1"
+    (cd "$1/static" && "${NPM[@]}" run --silent types) >&2 || fail "the types could not be written; see above."
+}
+
+check_page() { # HOME: style, types and unit tests of the page; whether its types of the API are current
     prepare_page "$1"
     find_npm "$1"
     (cd "$1/static" && "${NPM[@]}" run --silent check) >&2 || fail "the page's checks failed; see above."
+    (cd "$1/static" && "${NPM[@]}" run --silent types:check) >&2 ||
+        fail "static/src/api/schema.d.ts is not what /openapi.json says now. 'make docs' writes it anew."
 }

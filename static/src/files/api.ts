@@ -1,4 +1,5 @@
 /** The routes of files, and the shapes of what they ask and answer. */
+import type { RequestOf } from '../api/contract'
 import { address, get, post, fetchOk, remove } from '../api/client'
 
 export type EntryKind =
@@ -153,16 +154,20 @@ export const list = (path: string, { sort, descending, hidden, offset, limit }: 
     `${FILES}?${query({ path, sort: sort && `${descending ? '-' : ''}${sort}`, hidden: hidden ? 1 : 0, offset, limit })}`,
   )
 
-export const makeFolder = (path: string) => post<Entry>(`${FILES}/folder`, { path })
-export const rename = (path: string, name: string) => post<OperationResult>(`${FILES}/rename`, { path, name })
+export const makeFolder = (path: string) =>
+  post<Entry>(`${FILES}/folder`, { path } satisfies RequestOf<'/api/files/folder'>)
+export const rename = (path: string, name: string) =>
+  post<OperationResult>(`${FILES}/rename`, { path, name } satisfies RequestOf<'/api/files/rename'>)
 export const move = (paths: string[], to: string, conflict?: Conflict) =>
-  post<OperationResult>(`${FILES}/move`, { paths, to, conflict })
+  post<OperationResult>(`${FILES}/move`, { paths, to, conflict } satisfies RequestOf<'/api/files/move'>)
 export const copy = (paths: string[], to: string, conflict?: Conflict) =>
-  post<OperationResult>(`${FILES}/copy`, { paths, to, conflict })
+  post<OperationResult>(`${FILES}/copy`, { paths, to, conflict } satisfies RequestOf<'/api/files/copy'>)
 export const deletePaths = (paths: string[]) =>
-  post<OperationResult & { trash_id: string }>(`${FILES}/delete`, { paths })
+  post<OperationResult & { trash_id: string }>(`${FILES}/delete`, {
+    paths,
+  } satisfies RequestOf<'/api/files/delete'>)
 export const restore = (trash_id: string, conflict?: Conflict) =>
-  post<OperationResult>(`${FILES}/restore`, { trash_id, conflict })
+  post<OperationResult>(`${FILES}/restore`, { trash_id, conflict } satisfies RequestOf<'/api/files/restore'>)
 export const trash = () => get<{ thrown: TrashedEntry[] }>(`${FILES}/trash`)
 export const purge = (trash_id?: string) => remove(`${FILES}/trash?${query({ trash_id })}`)
 
@@ -192,7 +197,7 @@ export const fetchPreview = (path: string, tensor?: string, limit?: number) =>
   get<PreviewInfo>(`${FILES}/preview?${query({ path, tensor, limit })}`)
 export const measureFolder = (path: string) => get<FolderSize>(`${FILES}/size?${query({ path })}`)
 export const extract = (path: string, conflict?: Conflict) =>
-  post<OperationResult>(`${FILES}/extract`, { path, conflict })
+  post<OperationResult>(`${FILES}/extract`, { path, conflict } satisfies RequestOf<'/api/files/extract'>)
 export const suggestFolderFor = async (header: Blob) =>
   (await (await fetchOk(`${UPLOADS}/suggest`, { method: 'POST', body: header })).json()) as {
     folder: string | null
@@ -200,5 +205,5 @@ export const suggestFolderFor = async (header: Blob) =>
 
 export const shares = () => get<{ shares: Share[] }>(`${FILES}/shares`)
 export const createShare = (path: string, password?: string, expires_in?: number) =>
-  post<Share>(`${FILES}/shares`, { path, password, expires_in })
+  post<Share>(`${FILES}/shares`, { path, password, expires_in } satisfies RequestOf<'/api/files/shares'>)
 export const revokeShare = (id: string) => remove(`${FILES}/shares/${encodeURIComponent(id)}`)

@@ -1,0 +1,34 @@
+/** Compile-time checks that the page's types agree with the service's schema; there is nothing to run. */
+import type * as files from '../files/api'
+import type { AnswerOf, Mismatch, RequestOf } from './contract'
+import type * as sdapi from './sdapi'
+
+type Agree<Fields extends never> = Fields
+
+export type Answers = [
+  Agree<Mismatch<files.FolderPage, AnswerOf<'/api/files', 'get'>>>,
+  Agree<Mismatch<{ roots: files.Root[]; rights: files.Right[] }, AnswerOf<'/api/files/roots', 'get'>>>,
+  Agree<Mismatch<files.OperationResult, AnswerOf<'/api/files/move'>>>,
+  Agree<Mismatch<files.OperationResult, AnswerOf<'/api/files/extract'>>>,
+  Agree<Mismatch<{ jobs: files.Job[] }, AnswerOf<'/api/files/jobs', 'get'>>>,
+  Agree<Mismatch<{ thrown: files.TrashedEntry[] }, AnswerOf<'/api/files/trash', 'get'>>>,
+  Agree<Mismatch<files.Share, AnswerOf<'/api/files/shares'>>>,
+  Agree<Mismatch<files.SearchResult, AnswerOf<'/api/files/search', 'get'>>>,
+  Agree<Mismatch<files.PreviewInfo, AnswerOf<'/api/files/preview', 'get'>>>,
+  Agree<Mismatch<files.FolderSize, AnswerOf<'/api/files/size', 'get'>>>,
+  Agree<Mismatch<{ uploads: files.UnfinishedUpload[] }, AnswerOf<'/api/files/uploads', 'get'>>>,
+  Agree<Mismatch<sdapi.GenerationResponse, AnswerOf<'/sdapi/v1/txt2img'>>>,
+  Agree<Mismatch<sdapi.TaskProgress, AnswerOf<'/internal/progress'>>>,
+  Agree<Mismatch<sdapi.PictureInfo, AnswerOf<'/sdapi/v1/png-info'>>>,
+]
+
+export type Requests = [
+  Agree<Mismatch<sdapi.Txt2Img, RequestOf<'/sdapi/v1/txt2img'>>>,
+  Agree<Mismatch<sdapi.Img2Img, RequestOf<'/sdapi/v1/img2img'>>>,
+  Agree<Mismatch<sdapi.Extras, RequestOf<'/sdapi/v1/extra-single-image'>>>,
+]
+
+// @ts-expect-error a field that the service does not know is found
+export type Unknown = Agree<Mismatch<{ promt: string }, RequestOf<'/sdapi/v1/txt2img'>>>
+// @ts-expect-error and so is a field of another type
+export type OtherType = Agree<Mismatch<{ steps: string }, RequestOf<'/sdapi/v1/txt2img'>>>
