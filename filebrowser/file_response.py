@@ -1,4 +1,7 @@
-"""An open file as a Flask response: ranges, conditional requests, security headers."""
+"""An open file as an HTTP response: ranges, conditional requests, security headers.
+
+The only module here that knows Werkzeug; none knows Flask.
+"""
 
 import os
 import re
@@ -10,8 +13,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from flask import Response, request
 from werkzeug.http import is_resource_modified, parse_if_range_header
+from werkzeug.wrappers import Request, Response
 
 from filebrowser.disposition import content_disposition
 from filebrowser.errors import NotAFile
@@ -39,8 +42,8 @@ class Shrunk(OSError):
     """The file became shorter while it was sent; the connection is broken off on purpose."""
 
 
-def respond(fd: int, options: ServeOptions) -> Response:
-    """The answer to the current request (GET or HEAD) with the open file ``found``.
+def respond(fd: int, options: ServeOptions, request: Request) -> Response:
+    """The answer to ``request`` (GET or HEAD) with the open file ``fd``.
 
     Takes the descriptor over and closes it, whatever happens. 200, 206 for one range, 304, 412, or
     416; several ranges are answered whole, as RFC 9110 section 14.2 allows. Reads begin at the
@@ -53,15 +56,16 @@ def respond(fd: int, options: ServeOptions) -> Response:
             raise NotAFile(f"{options.name!r} is a folder, which has no bytes of its own.")
         etag = etag_of(facts)
         changed = datetime.fromtimestamp(clamp_time(int(facts.st_mtime)), UTC)
-        if status := _status_without_body(etag, changed):
+        if status := _status_without_body(request, etag, changed):
             return _set_headers(Response(status=status), options, etag, changed)
-        spans = _requested_ranges(facts.st_size) if _if_range_matches(etag, changed) else None
+        matches = _if_range_matches(request, etag, changed)
+        spans = _requested_ranges(request, facts.st_size) if matches else None
         if spans == []:
             refused = Response(status=416)
             refused.headers["Content-Range"] = f"bytes */{facts.st_size}"
             return _set_headers(refused, options, etag, changed)
         start, end = spans[0] if spans else (0, facts.st_size)
-        answer = _body_response(fd, (start, end), 206 if spans else 200)
+        answer = _body_response(request, fd, (start, end), 206 if spans else 200)
         answer.content_length = end - start
         if spans:
             answer.headers["Content-Range"] = f"bytes {start}-{end - 1}/{facts.st_size}"
@@ -70,7 +74,7 @@ def respond(fd: int, options: ServeOptions) -> Response:
         return answer
 
 
-def _status_without_body(etag: str, changed: datetime) -> int:
+def _status_without_body(request: Request, etag: str, changed: datetime) -> int:
     """The status by which the request's conditions rule the bytes out; 0 where they do not."""
     since = request.if_unmodified_since
     if request.if_match:
@@ -86,7 +90,7 @@ def etag_of(facts: os.stat_result) -> str:
     return f"{facts.st_ino:x}-{facts.st_mtime_ns:x}-{facts.st_size:x}"
 
 
-def _requested_ranges(size: int) -> list[tuple[int, int]] | None:
+def _requested_ranges(request: Request, size: int) -> list[tuple[int, int]] | None:
     """The first byte and the one after the last that the Range header asks for.
 
     None for the whole: no such header, one that is malformed, several ranges, or one of all bytes.
@@ -123,7 +127,7 @@ def _parse_number(digits: str) -> int:
     return int(digits) if len(digits) < MAX_DIGITS else sys.maxsize
 
 
-def _if_range_matches(etag: str, changed: datetime) -> bool:
+def _if_range_matches(request: Request, etag: str, changed: datetime) -> bool:
     """Whether the file is the one that ``If-Range`` speaks of."""
     condition = parse_if_range_header(request.headers.get("If-Range"))
     if condition.date is not None:
@@ -131,7 +135,7 @@ def _if_range_matches(etag: str, changed: datetime) -> bool:
     return condition.etag in (None, etag)
 
 
-def _body_response(fd: int, span: tuple[int, int], status: int) -> Response:
+def _body_response(request: Request, fd: int, span: tuple[int, int], status: int) -> Response:
     """The bytes; by the kernel alone, from where they begin, where gunicorn serves without TLS.
 
     It sends as many as the answer's length says (``sendfile``). Other servers get them in pieces.

@@ -46,6 +46,14 @@ def test_arrows_between_the_packages() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_contract_of_built_in_plugins_names_each_of_them() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    named = settings["importlinter:contract:built-in-plugins"]["source_modules"].split()
+    manifests = (ROOT / "plugins").glob("*/easel-plugin.toml")
+    assert sorted(named) == sorted(f"plugins.{path.parent.name}" for path in manifests)
+
+
 def test_packaging_names_every_package() -> None:
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg")

@@ -17,12 +17,13 @@ from PIL import Image
 
 from filebrowser.access.gate import Root, open_place, parse_path
 from filebrowser.errors import NotHere
-from filebrowser.file_response import SANDBOX, ServeOptions, respond
+from filebrowser.file_response import SANDBOX, ServeOptions
 from generator.errors import BadRequest, ModelNotFound
 from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
 from generator.pictures.base64_images import open_header
 from webapp.access.scopes import AccessScope, requires
+from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.context import services
 
@@ -72,7 +73,7 @@ def thumb() -> Response:
     if kind is None or folder is None:
         raise NotHere(f"There is no picture of a model at {path!r}.")
     place = parse_path(f"models{path.removeprefix(str(folder))}", [Root("models", folder, False)])
-    return respond(open_place(place), ServeOptions(place.names[-1], kind, attachment=False))
+    return answer_file(open_place(place), ServeOptions(place.names[-1], kind, attachment=False))
 
 
 def card_folders() -> tuple[Path, ...]:

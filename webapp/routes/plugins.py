@@ -20,7 +20,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from filebrowser.access.gate import Root, open_place, parse_path
 from filebrowser.errors import FileError
-from filebrowser.file_response import ServeOptions, respond
+from filebrowser.file_response import ServeOptions
 from plugins.api import Ask, Reply, Route, Task
 from plugins.api import Scope as Whom
 from plugins.discovery import PluginOrigin, find_plugins
@@ -39,6 +39,7 @@ from plugins.installer import (
 from webapp.access.scopes import ALLOWED_SCOPES, AccessScope, requires
 from webapp.errors import Forbidden, Refused
 from webapp.http.content_policy import PAGE_POLICY, default_policy
+from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
 from webapp.plugins.plugin_jobs import REPORTED_FIELDS
 from webapp.plugins.web_plugins import (
@@ -248,7 +249,7 @@ def static(name: str, file: str) -> Response:
         raise NotFound
     kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
     kind += "; charset=utf-8" if kind.startswith("text/") else ""
-    answer = respond(handle, ServeOptions(file.rpartition("/")[2], kind, attachment=False))
+    answer = answer_file(handle, ServeOptions(file.rpartition("/")[2], kind, attachment=False))
     if not default_policy(kind):
         del answer.headers["Content-Security-Policy"]
     return answer

@@ -19,7 +19,7 @@ from filebrowser.dav.errors import translate_errors
 from filebrowser.dav.placeholders import Placeholders
 from filebrowser.dav.provider import METHODS, TIME_HEADER, DavApplication, make_environ
 from filebrowser.errors import FileError
-from filebrowser.file_response import SANDBOX, ServeOptions, respond
+from filebrowser.file_response import SANDBOX, ServeOptions
 from filebrowser.listing.file_kinds import type_of
 from filebrowser.operations.disk_full import MakeRoom
 from filebrowser.uploads.upload_store import UploadStore
@@ -27,6 +27,7 @@ from filebrowser.watch.file_events import FileEvent
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import UNEXPECTED, MalformedBody, SlowBody
 from webapp.http.content_encoding import check_plain
+from webapp.http.file_answer import answer_file
 from webapp.routes.files.archives import enter_listing_limit
 from webapp.routes.files.caller_access import caller_access
 
@@ -112,7 +113,7 @@ def file_response(path: str) -> Response | None:
             return error_response(error)
         cleanup.pop_all()
     name = place.names[-1]
-    return respond(handle, ServeOptions(name, type_of(name)))
+    return answer_file(handle, ServeOptions(name, type_of(name)))
 
 
 def error_response(error: DAVError) -> Response:

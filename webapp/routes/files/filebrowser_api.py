@@ -15,7 +15,7 @@ from flask import Blueprint, Response, jsonify, request
 from filebrowser.access.file_access import Right, check_rights, resolve_path
 from filebrowser.access.gate import Place, open_place
 from filebrowser.errors import NotAFile
-from filebrowser.file_response import ServeOptions, respond
+from filebrowser.file_response import ServeOptions
 from filebrowser.resources import (
     CHECKSUMS,
     Resource,
@@ -27,6 +27,7 @@ from filebrowser.resources import (
 )
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import BadValue
+from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.files.archives import CallerLimit, limited_listing, zip_response
 from webapp.routes.files.caller_access import caller_access
@@ -59,7 +60,7 @@ def blueprint(zips: CallerLimit) -> Blueprint:
         if stat.S_ISDIR(os.fstat(handle).st_mode):
             os.close(handle)
             return zip_response(caller_access(), paths_to_pack(place), zips)
-        return respond(handle, shown_file(place))
+        return answer_file(handle, shown_file(place))
 
     compatible.add_url_rule("/resources", view_func=trees)
     compatible.add_url_rule("/resources/<path:path>", view_func=resources)

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 from filebrowser.access.file_access import FileAccess, Right, check_rights, resolve_path
 from filebrowser.access.gate import Place, Root, open_place
 from filebrowser.errors import NotAFolder
-from filebrowser.file_response import ServeOptions, respond
+from filebrowser.file_response import ServeOptions
 from filebrowser.listing.file_kinds import FileKind, type_of
 from filebrowser.listing.sort_order import Sort
 from filebrowser.listing.tree import (
@@ -20,6 +20,7 @@ from filebrowser.listing.tree import (
     read_entry,
 )
 from webapp.access.scopes import AccessScope, requires
+from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.files.archives import limited_listing as one_listing
 from webapp.routes.files.caller_access import caller_access
@@ -122,7 +123,7 @@ def content() -> Response:
     if os.path.isdir(handle):
         os.close(handle)
         raise NotAFolder(f"/{place.text} is a folder; GET /api/files/archive packs it.")
-    return respond(handle, ServeOptions(name, type_of(name), attachment=not inline))
+    return answer_file(handle, ServeOptions(name, type_of(name), attachment=not inline))
 
 
 def listing_params() -> ListingQuery:

@@ -8,8 +8,9 @@ from flask import Blueprint, Response
 
 from filebrowser.access.gate import Place, Root, find_place, open_place
 from filebrowser.errors import NotHere
-from filebrowser.file_response import ServeOptions, respond
+from filebrowser.file_response import ServeOptions
 from webapp.access.scopes import AccessScope, requires
+from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.context import services
 from webapp.settings.data_dir import known_data_paths
@@ -58,7 +59,9 @@ def picture_response(config: "Config", path: str) -> Response:
     """A picture of the data directory. Raises ``FileError`` for whatever may not be read here."""
     place, kind = locate_picture(config, path)
     name = place.names[-1]
-    return respond(open_place(place), ServeOptions(name, kind, attachment=False, max_age=MAX_AGE))
+    return answer_file(
+        open_place(place), ServeOptions(name, kind, attachment=False, max_age=MAX_AGE)
+    )
 
 
 def locate_picture(config: "Config", path: str) -> tuple[Place, str]:

@@ -15,7 +15,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from filebrowser.access.file_access import FileAccess
 from filebrowser.access.gate import Place
 from filebrowser.errors import FileError, NotHere, TooBusy
-from filebrowser.file_response import ServeOptions, respond
+from filebrowser.file_response import ServeOptions
 from filebrowser.shares.actions import find_share, open_shared
 from filebrowser.shares.passwords import SharePasswords
 from filebrowser.shares.store import Share, ShareStore
@@ -23,6 +23,7 @@ from webapp.access.login_throttle import LoginThrottle
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import TooManyTries
 from webapp.files.file_access import access_of
+from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.context import MAX_FORM_BYTES, services
 from webapp.routes.files import share_page
@@ -148,7 +149,7 @@ def blueprint(
         if stat.S_ISDIR(os.fstat(handle).st_mode):
             os.close(handle)
             raise NotHere("There is no file here.")
-        return with_private_headers(respond(handle, shown_file(place)))
+        return with_private_headers(answer_file(handle, shown_file(place)))
 
     @shared.get("/<name>/archive")
     @requires(AccessScope.PUBLIC)
