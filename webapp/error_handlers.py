@@ -26,7 +26,7 @@ from webapp.http.content_encoding import SUPPORTED_ENCODINGS
 from webapp.middleware import logged_path
 from webapp.queues.errors import QueueError
 from webapp.requests.eas import EasStatus
-from webapp.routes.context import services, to_response
+from webapp.routes.context import current_services, to_response
 from webapp.routes.login import login_form, wait_form
 from webapp.routes.submission import CallerLeft
 from webapp.worker.responses import compose_failure
@@ -106,7 +106,7 @@ def handle_error(error: Exception) -> Response:
 
     Where the data directory was taken away, that is what is told: all else follows from it.
     """
-    if status_of(error) == 500 and (why := services().stream.loss_reason()):
+    if status_of(error) == 500 and (why := current_services().stream.loss_reason()):
         log.warning("%s %s: %r", request.method, logged_path(), error)
         error = Unavailable(f"{why} Send the request again in a moment.")
     status = status_of(error)

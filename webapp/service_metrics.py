@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -39,9 +39,9 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Sums of the store (``Board.count``) with their meaning and labels."""
 
 
-def install(app: Flask, services: "Services") -> CollectorRegistry:
-    """Count the requests of ``app``; the registry that ``/metrics`` writes out."""
-    registry = CollectorRegistry()
+def install(app: Flask, services: "Services") -> None:
+    """Count the requests of ``app``, and the store's facts, in ``Services.metrics``."""
+    registry = services.metrics
     labels = ("route", "method")
     request_counter = Counter(
         "easel_http_requests", "HTTP requests", (*labels, "status"), registry=registry
@@ -64,7 +64,6 @@ def install(app: Flask, services: "Services") -> CollectorRegistry:
 
     app.after_request(count)
     registry.register(ServiceCollector(services))
-    return registry
 
 
 class ServiceCollector(Collector):

@@ -4,8 +4,11 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry
 
 from filebrowser.pictures.memory_budget import MemoryBudget
 from filebrowser.uploads.reservations import ReserveSpace
@@ -14,19 +17,27 @@ from filebrowser.watch.watcher import Watcher
 from generator.atomic_file import make_folders
 from generator.models.registry import Registry
 from webapp.access.auth import Credentials, build_credentials
+from webapp.access.login_throttle import LoginThrottle
+from webapp.access.signed_urls import UrlSigner
 from webapp.files.file_services import FileServices, create_file_services
 from webapp.files.upload_policy import limits_of
+from webapp.http.waiting_limit import WaitingLimit
 from webapp.logs import start_log
 from webapp.plugins.model_registry import registry_of
 from webapp.plugins.web_plugins import WebPlugins
 from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts import Board, Stream
+from webapp.queues.job_limit import JobLimit
+from webapp.queues.task_registry import TaskRegistry
 from webapp.settings.data_dir import open_store, service_token
 from webapp.settings.option_store import OptionStore, options_of
+from webapp.settings.secret_files import session_key
 from webapp.settings.state_folder import prepare_state_folder
 
 if TYPE_CHECKING:
     from webapp.settings.config import Config
+
+BUILT_PAGE = Path(__file__).resolve().parents[1] / "static" / "dist"  # checkout and package alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,20 @@ class Services:
     reserve: ReserveSpace  # room on the disk and in the quota, for every door that writes
     decoding: MemoryBudget  # memory for decoding pictures, of all requests together
     bodies: MemoryBudget  # memory for their bodies
+    job_limit: JobLimit  # through which frames enter the queue
+    waiting_limit: WaitingLimit  # places for requests that wait for their answers
+    signer: UrlSigner  # of links to pictures
     filing: FileServices | None = None  # None without --filebrowser
+    tasks: TaskRegistry = field(default_factory=TaskRegistry)
+    login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)  # of one app
+    built_page: Path = BUILT_PAGE  # the folder with index.html and assets/
+
+    def file_services(self) -> FileServices:
+        """The file browser's services. Raises ``RuntimeError`` without ``--filebrowser``."""
+        if self.filing is None:
+            raise RuntimeError("The service runs without --filebrowser.")
+        return self.filing
 
 
 def build_services(config: "Config", **overrides: Any) -> Services:
@@ -81,6 +105,11 @@ def build_services(config: "Config", **overrides: Any) -> Services:
         overrides["plugins"] = _create_web_plugins(config, overrides["options"], log, closing)
         registry.set_plugin_folders(overrides["plugins"].model_folders())
     overrides.setdefault("credentials", _read_credentials(config))
+    overrides.setdefault("signer", UrlSigner(session_key(config.easel_dir)))
+    overrides.setdefault("waiting_limit", WaitingLimit(config.max_waiting_requests))
+    overrides.setdefault(
+        "job_limit", JobLimit(config.max_queued_jobs, config.easel_dir, config.upload_spare)
+    )
     return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
 
 

@@ -197,7 +197,9 @@ def build(tmp_path: Path) -> Iterator[Builder]:
         (built / "assets").mkdir(parents=True, exist_ok=True)
         (built / "index.html").write_text("<title>Easel</title>")
         (built / "assets/app-1a2b.js").write_text("1")
-        house = House(create_app(services, built), data_dir, store, options, registry)
+        house = House(
+            create_app(replace(services, built_page=built)), data_dir, store, options, registry
+        )
         stop = threading.Event()
         worker = threading.Thread(target=house.work, args=(stop,))
         if working:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from webapp.access.auth import build_credentials
 
@@ -199,9 +200,13 @@ def test_a_share_outlives_a_restart_and_not_its_owner(build: Any) -> None:
     from webapp.app import create_app  # the same data directory, other credentials
 
     services = first.app.extensions["easel.services"]
-    again = create_app(services)
+    again = create_app(replace(services, metrics=CollectorRegistry()))
     assert again.test_client().get(url).status_code == 200
-    services = replace(services, credentials=build_credentials(None, (("ann", "pw"),)))
+    services = replace(
+        services,
+        metrics=CollectorRegistry(),
+        credentials=build_credentials(None, (("ann", "pw"),)),
+    )
     assert create_app(services).test_client().get(url).status_code == 404
 
 

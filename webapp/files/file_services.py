@@ -13,6 +13,8 @@ from filebrowser.operations.job_store import FileJobStore
 from filebrowser.operations.jobs import FileJobs
 from filebrowser.pictures.memory_budget import MemoryBudget
 from filebrowser.pictures.thumbnails import Thumbnails
+from filebrowser.shares.passwords import SharePasswords
+from filebrowser.shares.store import ShareStore
 from filebrowser.uploads.expiry_sweeper import ExpirySweeper
 from filebrowser.uploads.rules import ContentRules
 from filebrowser.uploads.upload_store import UploadStore
@@ -22,6 +24,7 @@ from filebrowser.watch.mounts import read_mounts, supports_inotify
 from filebrowser.watch.watcher import FileChange
 from generator.pictures.pixel_modes import to_eight_bits
 from webapp.files.background import FileWatch, TrashSweeper
+from webapp.files.caller_limit import CallerLimit
 from webapp.files.file_access import roots_of
 from webapp.files.infotexts import read_picture_facts
 from webapp.files.model_sidecars import Sidecars
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 THUMBNAILS = "thumbnails"
 INDEX = "files.db"
 JOBS = "file-jobs.db"
+SHARES = "shares.db"
+MAX_ARCHIVES = 2  # archives of one caller
 UNWATCHED_SECONDS = 60.0  # between two looks at trees whose changes nobody tells
 
 
@@ -55,6 +60,10 @@ class FileServices:
     keeper: ExpirySweeper  # of uploads
     reserved_space: ReservedSpace  # for deleting on a full disk
     sidecars: Sidecars  # what goes with weights
+    shares: ShareStore
+    share_passwords: SharePasswords
+    listing_limit: CallerLimit  # listings, searches, sums and archives of one caller
+    archive_limit: CallerLimit
     close: Callable[[], None]
 
     def start(self) -> None:
@@ -118,6 +127,10 @@ def create_file_services(
         keeper=keeper,
         reserved_space=reserved_space,
         sidecars=Sidecars(registry.folders),
+        shares=ShareStore(config.easel_dir / SHARES),
+        share_passwords=SharePasswords(),
+        listing_limit=CallerLimit(config.max_listings),
+        archive_limit=CallerLimit(MAX_ARCHIVES),
         close=close,
     )
 

@@ -3,7 +3,7 @@
 import json
 import time
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from flask import Response, current_app, g, request
 
@@ -15,12 +15,7 @@ from webapp.files.file_access import roots_of
 from webapp.http.content_encoding import DecompressedStream, encoding_of
 from webapp.http.request_json import check_values, decode_json, strip_comments
 from webapp.queues.contracts import Answer
-
-if TYPE_CHECKING:
-    from webapp.http.waiting_limit import WaitingLimit
-    from webapp.queues.job_limit import JobLimit
-    from webapp.routes.tasks import TaskRegistry
-    from webapp.services import Services
+from webapp.services import Services
 
 MAX_FORM_BYTES = 1024 * 1024  # bytes of a form: a name and a password
 UNCOUNTED_BYTES = 64 * 1024  # bytes of a body that counts for nothing
@@ -31,34 +26,15 @@ DRAIN_SECONDS = 15.0  # seconds for which a body that is refused is still read
 MAX_ECHOED = 200  # characters of a malformed body that the answer repeats
 
 
-def services() -> "Services":
+def current_services() -> "Services":
     """The services that the app was made of."""
     current: Services = current_app.extensions["easel.services"]
     return current
 
 
-def tasks() -> "TaskRegistry":
-    """What the web process remembers of tasks."""
-    registry: TaskRegistry = current_app.extensions["easel.tasks"]
-    return registry
-
-
-def waiting_limit() -> "WaitingLimit":
-    """The places for requests that wait for their answers."""
-    limit: WaitingLimit = current_app.extensions["easel.waiting"]
-    return limit
-
-
-def job_limit() -> "JobLimit":
-    """The limit on queued jobs, through which frames enter the queue."""
-    limit: JobLimit = current_app.extensions["easel.jobs"]
-    return limit
-
-
-def check_free_space(size: int) -> None:
+def check_free_space(services: Services, size: int) -> None:
     """See that ``size`` bytes may come below the data directory. Raises ``NoRoom`` (507)."""
-    app_services = services()
-    with app_services.reserve(roots_of(app_services.config)[0], size) as room:
+    with services.reserve(roots_of(services.config)[0], size) as room:
         room.take(size)  # until the tree is looked through again they count as written
 
 
@@ -118,7 +94,7 @@ def read_body_bytes(most: int | None = None) -> bytearray:
 def check_body_rate(received: int, seconds: float) -> None:
     """Who holds memory that others wait for must send quickly. Raises ``Overloaded``."""
     slow = seconds > RATE_GRACE_SECONDS and received < MIN_RATE * seconds
-    if slow and g.get("held_memory") and services().bodies.is_contended:
+    if slow and g.get("held_memory") and current_services().bodies.is_contended:
         raise Overloaded(
             f"The body came at less than {MIN_RATE >> 10} KiB a second while others waited for "
             "the memory that it holds; send it again later."
@@ -159,14 +135,14 @@ def hold_memory(size: int) -> None:
     """
     held: list[int] = g.setdefault("held_memory", [])
     if size > UNCOUNTED_BYTES or held:
-        services().bodies.acquire(size)
+        current_services().bodies.acquire(size)
         held.append(size)
 
 
 def release_body() -> None:
     """The body of the current request, and what was made of it, is needed no longer."""
     for size in g.pop("held_memory", ()):
-        services().bodies.release(size)
+        current_services().bodies.release(size)
 
 
 def read_json_body(*, required: bool = True, most: int | None = None) -> object:
@@ -186,7 +162,7 @@ def read_json_body(*, required: bool = True, most: int | None = None) -> object:
         del data  # a large body is there once or twice, not three times
         return json.loads(text)
     except json.JSONDecodeError as error:
-        bare = strip_comments(text) if services().config.lenient else ""
+        bare = strip_comments(text) if current_services().config.lenient else ""
         with suppress(ValueError, RecursionError):
             return json.loads(bare)
         raise InvalidFields([malformed_fault(error)]) from None

@@ -1,7 +1,6 @@
 """ControlNet's own routes (contract section 1.15): what there is, and maps by themselves."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify, request
@@ -25,15 +24,11 @@ from webapp.queues.frames import DETECT, DETECTIONS, QueuedDetection
 from webapp.requests.coercion import TRUE_WORDS, Bool, Float, Int, Str, Strings
 from webapp.requests.fields import read_body
 from webapp.routes import submission
-from webapp.routes.context import caller, read_json_body, services, to_response
+from webapp.routes.context import caller, read_json_body, to_response
 from webapp.routes.control_types import TAGS, control_type
 from webapp.routes.generation import picture_reader, user_name
 from webapp.routes.tasks import ROUTE_TAG
-
-if TYPE_CHECKING:
-    from webapp.services import Services
-
-controlnet = Blueprint("controlnet", __name__, url_prefix="/controlnet")
+from webapp.services import Services
 
 API_VERSION = 3  # of the extension's routes
 MAX_PICTURES = 64  # of one request
@@ -73,80 +68,88 @@ def query_flag(name: str, default: bool) -> bool:
     return default if text is None else text.lower() in TRUE_WORDS
 
 
-@controlnet.get("/version")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Version of these routes", answer=OBJECT))
-def version() -> Response:
-    """The extension's number, which its clients compare."""
-    return jsonify({"version": API_VERSION})
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("controlnet", __name__, url_prefix="/controlnet")
 
+    @routes.get("/version")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Version of these routes", answer=OBJECT))
+    def version() -> Response:
+        """The extension's number, which its clients compare."""
+        return jsonify({"version": API_VERSION})
 
-@controlnet.get("/model_list")
-@requires(AccessScope.READ)
-@with_note(
-    RouteNote(
-        "ControlNets",
-        answer={"type": "object", "properties": {"model_list": STRINGS}},
-        query={"update": {"type": "boolean", "default": True}},
+    @routes.get("/model_list")
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote(
+            "ControlNets",
+            answer={"type": "object", "properties": {"model_list": STRINGS}},
+            query={"update": {"type": "boolean", "default": True}},
+        )
     )
-)
-def model_list() -> Response:
-    """Every ControlNet as ``stem [hash]``; ``update`` looks at the folders first."""
-    return jsonify({"model_list": controlnet_names(services(), fresh=query_flag("update", True))})
+    def model_list() -> Response:
+        """Every ControlNet as ``stem [hash]``; ``update`` looks at the folders first."""
+        return jsonify({"model_list": controlnet_names(services, fresh=query_flag("update", True))})
 
-
-@controlnet.get("/module_list")
-@requires(AccessScope.READ)
-@with_note(
-    RouteNote(
-        "Preprocessors; those that are networks of their own are refused when used",
-        answer={"type": "object", "properties": {"module_list": STRINGS, "module_detail": OBJECT}},
-        query={"alias_names": {"type": "boolean", "default": False}},
+    @routes.get("/module_list")
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote(
+            "Preprocessors; those that are networks of their own are refused when used",
+            answer={
+                "type": "object",
+                "properties": {"module_list": STRINGS, "module_detail": OBJECT},
+            },
+            query={"alias_names": {"type": "boolean", "default": False}},
+        )
     )
-)
-def module_list() -> Response:
-    """Every preprocessor of the extension, by name or by label, with its sliders."""
-    by_label = query_flag("alias_names", False)
-    all_modules = (*MODULES, *services().plugins.preprocessors().values())
-    modules = {module.label if by_label else module.name: module for module in all_modules}
-    details = {name: module_json(module) for name, module in modules.items()}
-    return jsonify({"module_list": list(modules), "module_detail": details})
+    def module_list() -> Response:
+        """Every preprocessor of the extension, by name or by label, with its sliders."""
+        by_label = query_flag("alias_names", False)
+        all_modules = (*MODULES, *services.plugins.preprocessors().values())
+        modules = {module.label if by_label else module.name: module for module in all_modules}
+        details = {name: module_json(module) for name, module in modules.items()}
+        return jsonify({"module_list": list(modules), "module_detail": details})
+
+    @routes.get("/control_types")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Preprocessors and ControlNets by what they control", answer=OBJECT))
+    def control_types() -> Response:
+        """Each kind of control with its preprocessors' labels, ControlNets and defaults."""
+        names = controlnet_names(services, fresh=False)
+        all_modules = (*MODULES, *services.plugins.preprocessors().values())
+        return jsonify(
+            {"control_types": {tag: control_type(tag, names, all_modules) for tag in TAGS}}
+        )
+
+    @routes.get("/settings")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("How many units a request may have", answer=OBJECT))
+    def settings() -> Response:
+        """The option of that name."""
+        count = services.options.get().get("control_net_unit_count", DEFAULT_UNIT_COUNT)
+        return jsonify({"control_net_unit_count": count})
+
+    @routes.post("/detect")
+    @requires(AccessScope.GENERATE)
+    @with_note(RouteNote("Draw the maps of pictures", body=DetectBody, answer=DetectedMaps))
+    def detect() -> Response:
+        """Through the queue, as every work is."""
+        return to_response(
+            submission.submit_and_wait(
+                services, to_frame(services, read_body(DetectBody, read_json_body()))
+            )
+        )
+
+    return routes
 
 
-@controlnet.get("/control_types")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Preprocessors and ControlNets by what they control", answer=OBJECT))
-def control_types() -> Response:
-    """Each kind of control with its preprocessors' labels, its ControlNetCache and its defaults."""
-    names = controlnet_names(services(), fresh=False)
-    all_modules = (*MODULES, *services().plugins.preprocessors().values())
-    return jsonify({"control_types": {tag: control_type(tag, names, all_modules) for tag in TAGS}})
-
-
-@controlnet.get("/settings")
-@requires(AccessScope.READ)
-@with_note(RouteNote("How many units a request may have", answer=OBJECT))
-def settings() -> Response:
-    """The option of that name."""
-    count = services().options.get().get("control_net_unit_count", DEFAULT_UNIT_COUNT)
-    return jsonify({"control_net_unit_count": count})
-
-
-@controlnet.post("/detect")
-@requires(AccessScope.GENERATE)
-@with_note(RouteNote("Draw the maps of pictures", body=DetectBody, answer=DetectedMaps))
-def detect() -> Response:
-    """Through the queue, as every work is."""
-    return to_response(
-        submission.submit_and_wait(services(), to_frame(read_body(DetectBody, read_json_body())))
-    )
-
-
-def to_frame(body: DetectBody) -> Frame:
+def to_frame(services: Services, body: DetectBody) -> Frame:
     """Check a body; the frame that asks a worker for it."""
-    control_units = read_units(body)
+    control_units = read_units(services, body)
     megapixels = sum(map(map_megapixels, control_units))
-    check_workload(megapixels, services().config.max_job_megapixel_steps, "The preprocessor")
+    check_workload(megapixels, services.config.max_job_megapixel_steps, "The preprocessor")
     return Frame(
         id=uuid4().hex,
         kind=DETECT,
@@ -156,15 +159,15 @@ def to_frame(body: DetectBody) -> Frame:
     )
 
 
-def read_units(body: DetectBody) -> tuple[ControlUnit, ...]:
+def read_units(services: Services, body: DetectBody) -> tuple[ControlUnit, ...]:
     """A unit for each picture. Raises ``Refused`` and ``BadRequest`` naming the field."""
-    module = find_preprocessor(body)
+    module = find_preprocessor(services, body)
     images = body.controlnet_input_images or body.controlnet_images
     if not images:
         raise Refused("No image selected")
     if len(images) > MAX_PICTURES:
         raise Refused(f"controlnet_input_images: {len(images)}; at most {MAX_PICTURES}.")
-    masks = read_pictures("controlnet_masks", body.controlnet_masks)
+    masks = read_pictures(services, "controlnet_masks", body.controlnet_masks)
     if module.reads_mask and len(masks) != len(images):
         raise Refused(f"Preprocessor {body.controlnet_module} requires `controlnet_masks` param.")
     resolution = effective_number(module.resolution_slider, body.controlnet_processor_res)
@@ -177,16 +180,16 @@ def read_units(body: DetectBody) -> tuple[ControlUnit, ...]:
             threshold_a=effective_number(module.a, body.controlnet_threshold_a),
             threshold_b=effective_number(module.b, body.controlnet_threshold_b),
         )
-        for place, image in enumerate(read_pictures("controlnet_input_images", images))
+        for place, image in enumerate(read_pictures(services, "controlnet_input_images", images))
     )
 
 
-def find_preprocessor(body: DetectBody) -> Module:
+def find_preprocessor(services: Services, body: DetectBody) -> Module:
     """The preprocessor that a body names, where it can draw a map here."""
-    plugin_modules = services().plugins.preprocessors()
+    plugin_modules = services.plugins.preprocessors()
     module = find_module(body.controlnet_module, plugin_modules)
     if module is None:
-        why = services().plugins.absent_plugin("preprocessors", body.controlnet_module)
+        why = services.plugins.absent_plugin("preprocessors", body.controlnet_module)
         raise Refused(f"controlnet_module: {why}" if why else "Module not available")
     if module.name in NOT_FOR_MAPS:
         raise Refused("Module not supported")
@@ -197,17 +200,15 @@ def find_preprocessor(body: DetectBody) -> Module:
     return preprocessor
 
 
-def read_pictures(field: str, texts: Iterable[str]) -> list[str]:
+def read_pictures(services: Services, field: str, texts: Iterable[str]) -> list[str]:
     """Base64 of pictures that were opened once."""
-    return [picture_reader()(f"{field}[{place}]", text) for place, text in enumerate(texts)]
+    return [picture_reader(services)(f"{field}[{place}]", text) for place, text in enumerate(texts)]
 
 
-def controlnet_names(app_services: "Services", *, fresh: bool) -> list[str]:
+def controlnet_names(services: Services, *, fresh: bool) -> list[str]:
     """The names of the ControlNetCache."""
     return list(
-        models_by_title(
-            app_services.registry.refresh_still() if fresh else app_services.registry.index
-        )
+        models_by_title(services.registry.refresh_still() if fresh else services.registry.index)
     )
 
 

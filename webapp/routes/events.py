@@ -12,9 +12,11 @@ from webapp.access.auth import Caller, login_checker
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Unavailable
 from webapp.http.openapi import RouteNote, with_note
-from webapp.routes.context import caller, services
+from webapp.routes.context import caller
+from webapp.services import Services
 
 PING_SECONDS = 15.0
+MAX_EVENT_STREAMS = 48  # pages that listen at once; each holds one of the web process's threads
 
 
 class StreamLimit:
@@ -44,17 +46,17 @@ class StreamLimit:
             self.by_caller += Counter()  # forgets whoever has none
 
 
-def blueprint(most: int) -> Blueprint:
-    """The route of the events, for ``most`` pages at a time."""
+def blueprint(services: Services) -> Blueprint:
+    """The route of the events, for ``MAX_EVENT_STREAMS`` pages at a time."""
     events = Blueprint("events", __name__)
-    stream_limit = StreamLimit(most)
+    stream_limit = StreamLimit(MAX_EVENT_STREAMS)
 
     @events.get("/api/events")
     @requires(AccessScope.READ)
     @with_note(RouteNote("A stream of events: models, ping", content_type="text/event-stream"))
     def stream() -> Response:
         """Tell of every change of the registry, and ping every 15 s; until one has logged out."""
-        registry, changed = services().registry, threading.Event()
+        registry, changed = services.registry, threading.Event()
         leave = stream_limit.enter(caller())
         unsubscribe = registry.subscribe(lambda *_: changed.set())
         text = event_stream(changed, lambda: registry.revision, login_checker())

@@ -12,10 +12,10 @@ from generator.models.kinds import ModelKind
 from generator.pictures.upscaler_names import LATENT_UPSCALERS, known_upscalers
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
-from webapp.routes.context import caller, services
+from webapp.routes.context import caller
+from webapp.services import Services
 from webapp.version import VERSION
 
-foreign_apis = Blueprint("neighbours", __name__)
 OBJECT = {"type": "object"}
 LIST = {"type": "array", "items": OBJECT}
 PAGES = MappingProxyType(
@@ -30,42 +30,149 @@ PAGES = MappingProxyType(
 """SD.Next's pages of models."""
 
 
-@foreign_apis.get("/config")
-@requires(AccessScope.READ)
-@with_note(RouteNote("What gradio's page tells, as far as clients read it", answer=OBJECT))
-def config() -> Response:
-    """The keys and lists that clients read; Easel's page is none of gradio's."""
-    app_services = services()
-    index = app_services.registry.index
-    upscalers = (
-        *known_upscalers(app_services.registry),
-        *app_services.plugins.choices("upscalers"),
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("neighbours", __name__)
+
+    @routes.get("/config")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("What gradio's page tells, as far as clients read it", answer=OBJECT))
+    def config() -> Response:
+        """The keys and lists that clients read; Easel's page is none of gradio's."""
+        index = services.registry.index
+        upscalers = (
+            *known_upscalers(services.registry),
+            *services.plugins.choices("upscalers"),
+        )
+        lists = (
+            ("txt2img_hr_upscaler", "Upscaler", [*LATENT_UPSCALERS, *upscalers], "Latent"),
+            (
+                "setting_sd_lora",
+                "Add network to prompt",
+                ["", *stems_of(index.files_of(ModelKind.LORA))],
+                "",
+            ),
+            (
+                "setting_sd_hypernetwork",
+                "Add hypernetwork to prompt",
+                ["None", *stems_of(index.files_of(ModelKind.HYPERNETWORK))],
+                "None",
+            ),
+        )
+        return jsonify(
+            {
+                "title": "Easel",
+                "mode": "easel",
+                "version": VERSION,
+                "components": [
+                    dropdown_json(number, *each) for number, each in enumerate(lists, 1)
+                ],
+                "dependencies": [],
+                "enable_queue": 1,
+            }
+        )
+
+    @routes.get("/user")
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote(
+            "The caller's name, null for the owner", answer={"type": "string", "nullable": True}
+        )
     )
-    lists = (
-        ("txt2img_hr_upscaler", "Upscaler", [*LATENT_UPSCALERS, *upscalers], "Latent"),
-        (
-            "setting_sd_lora",
-            "Add network to prompt",
-            ["", *stems_of(index.files_of(ModelKind.LORA))],
-            "",
-        ),
-        (
-            "setting_sd_hypernetwork",
-            "Add hypernetwork to prompt",
-            ["None", *stems_of(index.files_of(ModelKind.HYPERNETWORK))],
-            "None",
-        ),
+    def user() -> Response:
+        """Who is logged in."""
+        return jsonify(None if caller().is_owner else caller().name)
+
+    @routes.get("/queue/status")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("How many jobs wait", answer=OBJECT))
+    def queue_status() -> Response:
+        """gradio's estimation message; nobody's rank is known without a job."""
+        waiting = len(services.stream.list_frames())
+        return jsonify({"msg": "estimation", "rank": None, "queue_size": waiting, "rank_eta": None})
+
+    @routes.get("/sdapi/v1/sd-modules")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Forge's list of VAEs", answer=LIST))
+    def sd_modules() -> Response:
+        """As ``sd-vae``: Forge's other modules, text encoders, come with a checkpoint here."""
+        files = services.registry.index.files_of(ModelKind.VAE)
+        return jsonify([{"model_name": f.vae_name, "filename": str(f.path)} for f in files])
+
+    @routes.get("/sdapi/v1/version")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("SD.Next's question for the version", answer=OBJECT))
+    def version() -> Response:
+        """Easel's own."""
+        return jsonify({"app": "easel", "version": VERSION})
+
+    @routes.get("/sdapi/v1/platform")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("SD.Next's question for the system", answer=OBJECT))
+    def platform() -> Response:
+        """The system, Python, and the devices of the workers."""
+        devices = [worker.worker.partition("@")[0] for worker in services.board.workers()]
+        return jsonify(
+            {
+                "arch": system.machine(),
+                "system": system.system(),
+                "python": system.python_version(),
+                "device": ", ".join(devices),
+            }
+        )
+
+    @routes.get("/sdapi/v1/gpu")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("SD.Next's question for the devices", answer=LIST))
+    def gpu() -> Response:
+        """One entry a worker; what it holds is in MiB."""
+        return jsonify(
+            [
+                {
+                    "name": worker.worker.partition("@")[0],
+                    "data": {name: count >> 20 for name, count in worker.memory.items()},
+                    "chart": [0, 0],
+                }
+                for worker in services.board.workers()
+            ]
+        )
+
+    @routes.get("/sdapi/v1/extra-networks")
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote(
+            "SD.Next's list of models of every kind",
+            answer=LIST,
+            query={name: {"type": "string"} for name in ("page", "name")},
+        )
     )
-    return jsonify(
-        {
-            "title": "Easel",
-            "mode": "easel",
-            "version": VERSION,
-            "components": [dropdown_json(number, *each) for number, each in enumerate(lists, 1)],
-            "dependencies": [],
-            "enable_queue": 1,
-        }
-    )
+    def extra_networks() -> Response:
+        """All of them, or those of one ``page`` or ``name``."""
+        page, name = request.args.get("page"), request.args.get("name")
+        index = services.registry.index
+        kinds = {word: kind for word, kind in PAGES.items() if page in (None, "", word)}
+        entries = [
+            network_json(word, file)
+            for word, kind in kinds.items()
+            for file in index.files_of(kind)
+        ]
+        return jsonify([entry for entry in entries if name in (None, "", entry["name"])])
+
+    @routes.get("/sdapi/v1/detailers")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("SD.Next's list of detectors: none", answer=LIST))
+    def detailers() -> Response:
+        """Easel has none of its own."""
+        return jsonify([])
+
+    @routes.get("/sdapi/v1/unets")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("SD.Next's list of networks without a text model: none", answer=LIST))
+    def unets() -> Response:
+        """Easel draws with whole checkpoints."""
+        return jsonify([])
+
+    return routes
 
 
 def stems_of(files: Sequence[ModelFile]) -> list[str]:
@@ -81,95 +188,6 @@ def dropdown_json(
     return {"id": number, "type": "dropdown", "props": {**props, "name": "dropdown"}}
 
 
-@foreign_apis.get("/user")
-@requires(AccessScope.READ)
-@with_note(
-    RouteNote("The caller's name, null for the owner", answer={"type": "string", "nullable": True})
-)
-def user() -> Response:
-    """Who is logged in."""
-    return jsonify(None if caller().is_owner else caller().name)
-
-
-@foreign_apis.get("/queue/status")
-@requires(AccessScope.READ)
-@with_note(RouteNote("How many jobs wait", answer=OBJECT))
-def queue_status() -> Response:
-    """gradio's estimation message; nobody's rank is known without a job."""
-    waiting = len(services().stream.list_frames())
-    return jsonify({"msg": "estimation", "rank": None, "queue_size": waiting, "rank_eta": None})
-
-
-@foreign_apis.get("/sdapi/v1/sd-modules")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Forge's list of VAEs", answer=LIST))
-def sd_modules() -> Response:
-    """As ``sd-vae``: Forge's other modules, text encoders, come with a checkpoint here."""
-    files = services().registry.index.files_of(ModelKind.VAE)
-    return jsonify([{"model_name": f.vae_name, "filename": str(f.path)} for f in files])
-
-
-@foreign_apis.get("/sdapi/v1/version")
-@requires(AccessScope.READ)
-@with_note(RouteNote("SD.Next's question for the version", answer=OBJECT))
-def version() -> Response:
-    """Easel's own."""
-    return jsonify({"app": "easel", "version": VERSION})
-
-
-@foreign_apis.get("/sdapi/v1/platform")
-@requires(AccessScope.READ)
-@with_note(RouteNote("SD.Next's question for the system", answer=OBJECT))
-def platform() -> Response:
-    """The system, Python, and the devices of the workers."""
-    devices = [worker.worker.partition("@")[0] for worker in services().board.workers()]
-    return jsonify(
-        {
-            "arch": system.machine(),
-            "system": system.system(),
-            "python": system.python_version(),
-            "device": ", ".join(devices),
-        }
-    )
-
-
-@foreign_apis.get("/sdapi/v1/gpu")
-@requires(AccessScope.READ)
-@with_note(RouteNote("SD.Next's question for the devices", answer=LIST))
-def gpu() -> Response:
-    """One entry a worker; what it holds is in MiB."""
-    return jsonify(
-        [
-            {
-                "name": worker.worker.partition("@")[0],
-                "data": {name: count >> 20 for name, count in worker.memory.items()},
-                "chart": [0, 0],
-            }
-            for worker in services().board.workers()
-        ]
-    )
-
-
-@foreign_apis.get("/sdapi/v1/extra-networks")
-@requires(AccessScope.READ)
-@with_note(
-    RouteNote(
-        "SD.Next's list of models of every kind",
-        answer=LIST,
-        query={name: {"type": "string"} for name in ("page", "name")},
-    )
-)
-def extra_networks() -> Response:
-    """All of them, or those of one ``page`` or ``name``."""
-    page, name = request.args.get("page"), request.args.get("name")
-    index = services().registry.index
-    kinds = {word: kind for word, kind in PAGES.items() if page in (None, "", word)}
-    entries = [
-        network_json(word, file) for word, kind in kinds.items() for file in index.files_of(kind)
-    ]
-    return jsonify([entry for entry in entries if name in (None, "", entry["name"])])
-
-
 def network_json(page: str, file: ModelFile) -> dict[str, object]:
     """One entry, its keys as SD.Next has them."""
     return {
@@ -181,19 +199,3 @@ def network_json(page: str, file: ModelFile) -> dict[str, object]:
         "hash": file.shorthash,
         "preview": None,
     }
-
-
-@foreign_apis.get("/sdapi/v1/detailers")
-@requires(AccessScope.READ)
-@with_note(RouteNote("SD.Next's list of detectors: none", answer=LIST))
-def detailers() -> Response:
-    """Easel has none of its own."""
-    return jsonify([])
-
-
-@foreign_apis.get("/sdapi/v1/unets")
-@requires(AccessScope.READ)
-@with_note(RouteNote("SD.Next's list of networks without a text model: none", answer=LIST))
-def unets() -> Response:
-    """Easel draws with whole checkpoints."""
-    return jsonify([])

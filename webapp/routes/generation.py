@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flask import Blueprint, Response, g, request
@@ -34,18 +33,13 @@ from webapp.routes.context import (
     hold_memory,
     read_json_body,
     require_scope,
-    services,
     to_response,
 )
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
+from webapp.services import Services
 from webapp.settings.foreign_options import split_foreign
 from webapp.settings.option_store import without_nulls
 from webapp.version import INFOTEXT_VERSION
-
-if TYPE_CHECKING:
-    from webapp.services import Services
-
-generation = Blueprint("drawing", __name__, url_prefix="/sdapi/v1")
 
 ANSWER = {
     "type": "object",
@@ -58,85 +52,95 @@ ANSWER = {
 }
 
 
-@generation.post("/txt2img")
-@requires(AccessScope.GENERATE)
-@with_note(RouteNote("Draw pictures from a prompt", body=Txt2Img, answer=ANSWER))
-def txt2img() -> Response:
-    """Draw, and answer when it is done."""
-    return to_response(
-        submission.submit_and_wait(
-            services(), to_frame(read_body(Txt2Img, read_json_body(), lenient=is_lenient()))
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("drawing", __name__, url_prefix="/sdapi/v1")
+
+    @routes.post("/txt2img")
+    @requires(AccessScope.GENERATE)
+    @with_note(RouteNote("Draw pictures from a prompt", body=Txt2Img, answer=ANSWER))
+    def txt2img() -> Response:
+        """Draw, and answer when it is done."""
+        return to_response(
+            submission.submit_and_wait(
+                services,
+                to_frame(
+                    services, read_body(Txt2Img, read_json_body(), lenient=is_lenient(services))
+                ),
+            )
         )
-    )
 
-
-@generation.post("/img2img")
-@requires(AccessScope.GENERATE)
-@with_note(RouteNote("Draw pictures from pictures and a prompt", body=Img2Img, answer=ANSWER))
-def img2img() -> Response:
-    """Draw, and answer when it is done."""
-    return to_response(
-        submission.submit_and_wait(
-            services(), to_frame(read_body(Img2Img, read_json_body(), lenient=is_lenient()))
+    @routes.post("/img2img")
+    @requires(AccessScope.GENERATE)
+    @with_note(RouteNote("Draw pictures from pictures and a prompt", body=Img2Img, answer=ANSWER))
+    def img2img() -> Response:
+        """Draw, and answer when it is done."""
+        return to_response(
+            submission.submit_and_wait(
+                services,
+                to_frame(
+                    services, read_body(Img2Img, read_json_body(), lenient=is_lenient(services))
+                ),
+            )
         )
-    )
+
+    return routes
 
 
-def is_lenient() -> bool:
+def is_lenient(services: Services) -> bool:
     """Whether bodies are read as generously as AUTOMATIC1111's clients are used to."""
-    return services().config.lenient
+    return services.config.lenient
 
 
-def to_frame(body: GenerationBody) -> Frame:
+def to_frame(services: Services, body: GenerationBody) -> Frame:
     """Check a body; the frame that asks a worker for it."""
-    app_services = services()
-    options = app_services.options.get()
+    options = services.options.get()
     g.extras = eas.lenient_extras(body.alwayson_scripts)  # a refusal is told in their form too
-    accepted = translate_body(body, request_context(options, app_services))
+    accepted = translate_body(body, request_context(options, services))
     task = task_name(accepted)
-    places = (app_services.config.data_dir, app_services.config.mount_paths)
+    places = (services.config.data_dir, services.config.mount_paths)
     save = choose_save_options(accepted, options, *places)
     job = QueuedGeneration(
         request=accepted.request if save else without_saving(accepted.request),
         route=body.route,
         echo=accepted.echo,
         send_images=body.send_images,
-        save=save and replace(save, spare=app_services.config.upload_spare),
+        save=save and replace(save, spare=services.config.upload_spare),
         origins_dir=init_images_dir(accepted, options, *places),
         extras=with_task_id(accepted.extras, task),
         answer_format=str(options.get("samples_format", "png")),
         answer_quality=int(str(options.get("jpeg_quality", 80))),
     )
     if save or job.origins_dir:
-        check_free_space(estimate_bytes(accepted.request))
-    store_overrides(accepted.body, app_services)
-    return frame_of(job, task, app_services)
+        check_free_space(services, estimate_bytes(accepted.request))
+    store_overrides(accepted.body, services)
+    return frame_of(job, task, services)
 
 
 def picture_reader(
+    services: Services,
     most_in_all: int | None = request_images.MAX_PIXELS_IN_ALL,
 ) -> request_images.PictureReader:
     """Reads the pictures of a body, fetching those that are addresses as the flags allow."""
-    app_services = services()
-    rules = fetch_rules(app_services.config)
-    return request_images.PictureReader(rules, app_services.decoding, most_in_all, hold_memory)
+    rules = fetch_rules(services.config)
+    return request_images.PictureReader(rules, services.decoding, most_in_all, hold_memory)
 
 
-def request_context(options: Mapping[str, object], app_services: "Services") -> RequestContext:
+def request_context(options: Mapping[str, object], services: Services) -> RequestContext:
     """The request context: what the body is checked against."""
     return RequestContext(
         options,
-        app_services.registry,
+        services.registry,
         user_name(),
         INFOTEXT_VERSION,
-        app_services.config.lenient,
-        picture_reader(),
-        app_services.plugins.panel_forms(),
-        app_services.plugins.choices,
-        app_services.plugins.scripts,
-        app_services.plugins.preprocessors(),
-        app_services.plugins.absent_plugin,
-        app_services.config.max_job_megapixel_steps,
+        services.config.lenient,
+        picture_reader(services),
+        services.plugins.panel_forms(),
+        services.plugins.choices,
+        services.plugins.scripts,
+        services.plugins.preprocessors(),
+        services.plugins.absent_plugin,
+        services.config.max_job_megapixel_steps,
     )
 
 
@@ -162,32 +166,30 @@ def user_name() -> str:
     return "" if who.is_owner else who.name
 
 
-def store_overrides(body: GenerationBody, app_services: "Services") -> None:
+def store_overrides(body: GenerationBody, services: Services) -> None:
     """Change the options for good where the request says that they shall not be restored."""
     if body.override_settings and body.override_settings_restore_afterwards is False:
         require_scope(
             AccessScope.USER, "override_settings_restore_afterwards: false changes the options"
         )
-        changes, _ = split_foreign(body.override_settings, app_services.options.get())
-        app_services.options.update(
-            without_nulls(changes) if app_services.config.lenient else changes
-        )
+        changes, _ = split_foreign(body.override_settings, services.options.get())
+        services.options.update(without_nulls(changes) if services.config.lenient else changes)
 
 
-def frame_of(job: QueuedGeneration, task: str, app_services: "Services") -> Frame:
+def frame_of(job: QueuedGeneration, task: str, services: Services) -> Frame:
     """The frame that carries a job."""
     return Frame(
         id=uuid4().hex,
         kind=GENERATE,
         body=encode_job(job),
         owner=caller().name,
-        checkpoint=title_of(job.request, app_services),
+        checkpoint=title_of(job.request, services),
         tags={TASK_TAG: task, ROUTE_TAG: job.route},
     )
 
 
-def title_of(wanted: GenerationRequest, app_services: "Services") -> str:
+def title_of(wanted: GenerationRequest, services: Services) -> str:
     """The title by which a worker says that it holds the checkpoint; "" where any will do."""
     if not wanted.checkpoint:
         return ""
-    return app_services.registry.find_checkpoint(wanted.checkpoint).title
+    return services.registry.find_checkpoint(wanted.checkpoint).title

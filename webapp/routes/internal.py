@@ -15,12 +15,12 @@ from webapp.http.openapi import RouteNote, with_note
 from webapp.requests.coercion import Bool, Int, Str
 from webapp.requests.fields import invalid_fields
 from webapp.requests.infotext import MAX_INFOTEXT_LENGTH, parse_parameters
-from webapp.routes.context import caller, read_json_body, services, tasks, to_response
+from webapp.routes.context import caller, read_json_body, to_response
 from webapp.routes.progress import fraction_done
 from webapp.routes.tasks import RunningJob, find_answered_job, frames_of, task_of
+from webapp.services import Services
 from webapp.settings.data_dir import styles_files
 
-internal = Blueprint("internal", __name__, url_prefix="/internal")
 Query = TypeVar("Query", bound=BaseModel)
 
 
@@ -63,12 +63,50 @@ class TaskProgress(BaseModel):
     textinfo: str | None = None
 
 
-@internal.post("/progress")
-@requires(AccessScope.GENERATE)
-@with_note(RouteNote("How far one task is", body=TaskQuery, answer=TaskProgress))
-def task_progress() -> Response:
-    """The state of one of the caller's tasks: queued, running, completed or unknown."""
-    return jsonify(task_state(read_query(TaskQuery), caller()).model_dump())
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("internal", __name__, url_prefix="/internal")
+
+    @routes.post("/progress")
+    @requires(AccessScope.GENERATE)
+    @with_note(RouteNote("How far one task is", body=TaskQuery, answer=TaskProgress))
+    def task_progress() -> Response:
+        """The state of one of the caller's tasks: queued, running, completed or unknown."""
+        return jsonify(task_state(services, read_query(TaskQuery), caller()).model_dump())
+
+    @routes.post("/answer")
+    @requires(AccessScope.GENERATE)
+    @with_note(RouteNote("The answer of a task whose asker has left", body=TaskName))
+    def task_answer() -> Response:
+        """What a task of the caller's came to, once: for a page that was loaded again meanwhile."""
+        stream, task = services.stream, read_query(TaskName).id_task
+        job = find_answered_job(services, caller(), task)
+        answer = stream.wait(job, 0) if job else None
+        if job is None or answer is None:
+            raise NoAnswer(f"id_task: no answer of {task!r} is kept.")
+        stream.delete_answer(job)
+        return to_response(answer)
+
+    @routes.post("/infotext")
+    @requires(AccessScope.GENERATE)
+    @with_note(RouteNote("An infotext taken apart, as png-info does", body=InfotextBody))
+    def infotext() -> Response:
+        """The parameters of a pasted text, what it leaves unsaid filled in."""
+        text = read_query(InfotextBody).infotext
+        if len(text) > MAX_INFOTEXT_LENGTH:
+            raise Refused(f"infotext: {len(text)} characters; at most {MAX_INFOTEXT_LENGTH}.")
+        styles = read_styles(styles_files(services.config)).values()
+        return jsonify({"parameters": parse_parameters(text, services.options.get(), styles)})
+
+    @routes.get("/pending-tasks")
+    @requires(AccessScope.GENERATE)
+    @with_note(RouteNote("The tasks that wait or run", answer={"type": "object"}))
+    def pending_tasks() -> Response:
+        """The caller's tasks in order of arrival."""
+        ids = [task_of(frame) for frame in frames_of(services, caller())]
+        return jsonify({"size": len(ids), "tasks": ids})
+
+    return routes
 
 
 def read_query(kind: type[Query]) -> Query:
@@ -79,22 +117,21 @@ def read_query(kind: type[Query]) -> Query:
         raise invalid_fields(error) from None
 
 
-def task_state(query: TaskQuery, who: Caller) -> TaskProgress:
+def task_state(services: Services, query: TaskQuery, who: Caller) -> TaskProgress:
     """What there is to tell of a task (section 1.12: no offset of 0.01 here)."""
-    app_services = services()
-    queued = list(frames_of(app_services, who))
+    queued = list(frames_of(services, who))
     mine = next((frame for frame in queued if task_of(frame) == query.id_task), None)
     if mine is None:
-        has_ended = tasks().has_ended(who, query.id_task) or bool(
-            find_answered_job(app_services, who, query.id_task)
-        )
+        has_ended = services.tasks.has_ended(
+            None if who.is_owner else who.name, query.id_task
+        ) or bool(find_answered_job(services, who, query.id_task))
         return TaskProgress(active=False, queued=False, completed=has_ended, textinfo="Waiting...")
-    tasks().follow(who, query.id_task, mine.id)
+    services.tasks.follow(who.name, query.id_task, mine.id)
     if mine.deliveries == 0:
         waiting = [frame.id for frame in queued if frame.deliveries == 0]
         position = f"In queue: {waiting.index(mine.id) + 1}/{len(waiting)}"
         return TaskProgress(active=False, queued=True, completed=False, textinfo=position)
-    return running_state(RunningJob(mine, app_services.board.read_progress(mine.id)), query)
+    return running_state(RunningJob(mine, services.board.read_progress(mine.id)), query)
 
 
 def running_state(job: RunningJob, query: TaskQuery) -> TaskProgress:
@@ -119,38 +156,3 @@ def running_state(job: RunningJob, query: TaskQuery) -> TaskProgress:
         id_live_preview=job_progress.preview_id if is_new_preview else query.id_live_preview,
         textinfo=job_progress.progress.textinfo,
     )
-
-
-@internal.post("/answer")
-@requires(AccessScope.GENERATE)
-@with_note(RouteNote("The answer of a task whose asker has left", body=TaskName))
-def task_answer() -> Response:
-    """What a task of the caller's came to, once: for a page that was loaded again meanwhile."""
-    stream, task = services().stream, read_query(TaskName).id_task
-    job = find_answered_job(services(), caller(), task)
-    answer = stream.wait(job, 0) if job else None
-    if job is None or answer is None:
-        raise NoAnswer(f"id_task: no answer of {task!r} is kept.")
-    stream.delete_answer(job)
-    return to_response(answer)
-
-
-@internal.post("/infotext")
-@requires(AccessScope.GENERATE)
-@with_note(RouteNote("An infotext taken apart, as png-info does", body=InfotextBody))
-def infotext() -> Response:
-    """The parameters of a pasted text, what it leaves unsaid filled in."""
-    text = read_query(InfotextBody).infotext
-    if len(text) > MAX_INFOTEXT_LENGTH:
-        raise Refused(f"infotext: {len(text)} characters; at most {MAX_INFOTEXT_LENGTH}.")
-    styles = read_styles(styles_files(services().config)).values()
-    return jsonify({"parameters": parse_parameters(text, services().options.get(), styles)})
-
-
-@internal.get("/pending-tasks")
-@requires(AccessScope.GENERATE)
-@with_note(RouteNote("The tasks that wait or run", answer={"type": "object"}))
-def pending_tasks() -> Response:
-    """The caller's tasks in order of arrival."""
-    ids = [task_of(frame) for frame in frames_of(services(), caller())]
-    return jsonify({"size": len(ids), "tasks": ids})

@@ -1,7 +1,6 @@
 """``POST /sdapi/v1/interrogate``: captions and tags for a picture (contract 1.11, 5.14)."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flask import Blueprint, Response
@@ -24,14 +23,11 @@ from webapp.queues.frames import INTERROGATE, INTERROGATIONS
 from webapp.requests.coercion import Str
 from webapp.requests.fields import read_body
 from webapp.routes import submission
-from webapp.routes.context import caller, read_json_body, services, to_response
+from webapp.routes.context import caller, read_json_body, to_response
 from webapp.routes.generation import picture_reader
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
+from webapp.services import Services
 
-if TYPE_CHECKING:
-    from webapp.services import Services
-
-interrogation = Blueprint("describing", __name__, url_prefix="/sdapi/v1")
 MODELS: Mapping[str, tuple[ModelKind, Form]] = {
     "clip": (ModelKind.BLIP, "caption"),
     "deepdanbooru": (ModelKind.TAGGER, "tags"),
@@ -63,22 +59,28 @@ class NoSuchModel(Refused):
     status = 404
 
 
-@interrogation.post("/interrogate")
-@requires(AccessScope.GENERATE)
-@with_note(RouteNote("Words for a picture", body=InterrogateBody, answer=CAPTION))
-def interrogate() -> Response:
-    """Checked as AUTOMATIC1111 checks it: the picture first, then the name of the model."""
-    return to_response(
-        submission.submit_and_wait(
-            services(), to_frame(read_body(InterrogateBody, read_json_body()))
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("describing", __name__, url_prefix="/sdapi/v1")
+
+    @routes.post("/interrogate")
+    @requires(AccessScope.GENERATE)
+    @with_note(RouteNote("Words for a picture", body=InterrogateBody, answer=CAPTION))
+    def interrogate() -> Response:
+        """Checked as AUTOMATIC1111 checks it: the picture first, then the name of the model."""
+        return to_response(
+            submission.submit_and_wait(
+                services, to_frame(services, read_body(InterrogateBody, read_json_body()))
+            )
         )
-    )
+
+    return routes
 
 
-def to_frame(body: InterrogateBody) -> Frame:
+def to_frame(services: Services, body: InterrogateBody) -> Frame:
     """The question as a worker gets it."""
-    picture = picture_reader()("image", body.image)
-    question = question_of(picture, body.model, services())
+    picture = picture_reader(services)("image", body.image)
+    question = question_of(picture, body.model, services)
     return Frame(
         id=uuid4().hex,
         kind=INTERROGATE,
@@ -88,19 +90,19 @@ def to_frame(body: InterrogateBody) -> Frame:
     )
 
 
-def question_of(picture: str, model: str, app_services: "Services") -> InterrogationRequest:
+def question_of(picture: str, model: str, services: Services) -> InterrogationRequest:
     """What the worker is asked. Raises ``NoSuchModel`` and, where no network is, ``Refused``."""
     if model not in MODELS:
         raise NoSuchModel("Model not found")
     kind, form = MODELS[model]
     try:
-        folder = find_interrogation_folder(app_services.registry.folders.of(kind))
+        folder = find_interrogation_folder(services.registry.folders.of(kind))
     except ModelNotFound:  # the name is right, so this is no 404
         raise Refused(
             f"model: {model!r} needs a network that describes pictures, and none is here: put a "
             f"folder, as transformers saves it, into {PLACES[kind]}."
         ) from None
-    options = app_services.options.get()
+    options = services.options.get()
     return InterrogationRequest(
         picture,
         str(folder),

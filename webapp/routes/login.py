@@ -24,7 +24,8 @@ from webapp.errors import NotAuthenticated, Refused, TooManyTries, WrongCredenti
 from webapp.http.content_policy import policy_of
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.requests.model_choice import find_exact_checkpoint
-from webapp.routes.context import MAX_FORM_BYTES, caller, read_json_body, services
+from webapp.routes.context import MAX_FORM_BYTES, caller, read_json_body
+from webapp.services import Services
 from webapp.version import VERSION
 
 FORM = files("webapp").joinpath("pages", "login.html").read_text(encoding="utf-8")
@@ -57,8 +58,9 @@ def wait_form(seconds: int) -> Response:
     return login_form(WAIT.format(seconds), 429)
 
 
-def blueprint(throttle: LoginThrottle) -> Blueprint:
-    """The routes of logging in and out; ``throttle`` counts what was wrong."""
+def blueprint(services: Services) -> Blueprint:
+    """The routes of logging in and out."""
+    throttle = services.login_throttle
     login = Blueprint("login", __name__)
 
     @login.get("/login")
@@ -80,13 +82,13 @@ def blueprint(throttle: LoginThrottle) -> Blueprint:
         request.max_content_length = MAX_FORM_BYTES
         as_json = request.mimetype == "application/json"
         body = read_json_body(required=False) if as_json else request.form.to_dict()
-        who = authenticate(body, throttle)
+        who = authenticate(services, body, throttle)
         if who is None:
             if as_json:
                 raise WrongCredential("Incorrect username or password")
             return login_form(WRONG, 401)
-        if not services().credentials.open_to_all and not who.by_cookie:
-            begin_login(login_user_of(who, services().credentials))
+        if not services.credentials.open_to_all and not who.by_cookie:
+            begin_login(login_user_of(who, services.credentials))
         target = local_target(request.args.get("next", ""))
         return jsonify({"user": who.name}) if as_json else redirect(target, 303)  # type: ignore[return-value]
 
@@ -103,8 +105,7 @@ def blueprint(throttle: LoginThrottle) -> Blueprint:
     @with_note(RouteNote("Who is logged in, and what this service is", answer={"type": "object"}))
     def who_am_i() -> Response:
         """What the page needs to know at its start."""
-        app_services = services()
-        checkpoint = current_checkpoint()
+        checkpoint = current_checkpoint(services)
         return jsonify(
             {
                 "user": caller().name,
@@ -112,28 +113,27 @@ def blueprint(throttle: LoginThrottle) -> Blueprint:
                 "scope": caller().scope,
                 "version": VERSION,
                 "edition": "standard",
-                "filebrowser": app_services.config.filebrowser,
+                "filebrowser": services.config.filebrowser,
                 "default_size": preferred_size(checkpoint),
-                "default_sizes": default_sizes(),
+                "default_sizes": default_sizes(services),
                 "checkpoint": checkpoint.title if checkpoint else None,
-                "login": not app_services.credentials.open_to_all,
+                "login": not services.credentials.open_to_all,
             }
         )
 
     return login
 
 
-def current_checkpoint() -> ModelFile | None:
+def current_checkpoint(services: Services) -> ModelFile | None:
     """What a request draws with that names no checkpoint."""
-    app_services = services()
-    name = str(app_services.options.get().get("sd_model_checkpoint") or "")
-    checkpoint = find_exact_checkpoint(app_services.registry, name) if name else None
-    return checkpoint or app_services.registry.index.first_checkpoint
+    name = str(services.options.get().get("sd_model_checkpoint") or "")
+    checkpoint = find_exact_checkpoint(services.registry, name) if name else None
+    return checkpoint or services.registry.index.first_checkpoint
 
 
-def default_sizes() -> dict[str, int]:
+def default_sizes(services: Services) -> dict[str, int]:
     """The sides in pixels that checkpoints say they draw best, by title."""
-    files = services().registry.index.files_of(ModelKind.CHECKPOINT)
+    files = services.registry.index.files_of(ModelKind.CHECKPOINT)
     return {file.title: preferred_size(file) for file in files if TRAINED_SIZE_KEY in file.metadata}
 
 
@@ -142,7 +142,7 @@ def preferred_size(checkpoint: ModelFile | None) -> int:
     return (trained_size(checkpoint.metadata) if checkpoint else None) or DEFAULT_SIDE
 
 
-def authenticate(body: object, throttle: LoginThrottle) -> Caller | None:
+def authenticate(services: Services, body: object, throttle: LoginThrottle) -> Caller | None:
     """The caller of a login body: a name and password, or a token in either field.
 
     A body without a secret counts as no attempt: then it is whoever the request's cookie or header
@@ -152,7 +152,7 @@ def authenticate(body: object, throttle: LoginThrottle) -> Caller | None:
     if not isinstance(body, dict):
         raise Refused("A name and password, or a token, are expected.")
     name, password, token = (str(body.get(k) or "") for k in ("username", "password", "token"))
-    credentials = services().credentials
+    credentials = services.credentials
     if credentials.open_to_all:
         return OWNER_CALLER
     credential = (
@@ -161,20 +161,20 @@ def authenticate(body: object, throttle: LoginThrottle) -> Caller | None:
         else PresentedCredential(name, Secret(password))
     )
     if not credential.secret:
-        return identify_or_none(throttle)
+        return identify_or_none(services, throttle)
     try:
         return credentials.admit(credential, throttle, request.remote_addr or "")
     except TooManyTries:
-        who = identify_or_none(throttle)
+        who = identify_or_none(services, throttle)
         if who is None or credential.name not in (TOKEN_ACCOUNT, who.name):
             raise
         return who
 
 
-def identify_or_none(throttle: LoginThrottle) -> Caller | None:
+def identify_or_none(services: Services, throttle: LoginThrottle) -> Caller | None:
     """Who asks by cookie or header, None for nobody."""
     try:
-        return identify(services().credentials, throttle)
+        return identify(services.credentials, throttle)
     except (NotAuthenticated, WrongCredential):
         return None
 

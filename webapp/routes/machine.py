@@ -1,7 +1,6 @@
 """The machine and the service on it: memory, and an end or a new beginning on request."""
 
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,10 +9,8 @@ from flask import Blueprint, Response, jsonify
 from plugins.discovery import PluginOrigin
 from plugins.host import State
 from webapp.access.scopes import AccessScope, requires
-from webapp.errors import Unavailable
 from webapp.http.openapi import RouteNote, with_note
-from webapp.process_tree import SUPERVISOR_VARIABLE
-from webapp.routes.context import require_owner, services
+from webapp.services import Services
 
 MEMINFO = Path("/proc/meminfo")
 STATM = Path("/proc/self/statm")
@@ -21,24 +18,51 @@ NUMBERS = {"type": "object", "additionalProperties": {"type": "number"}}
 MEMORY = {"type": "object", "properties": {"ram": NUMBERS, "cuda": {"type": "object"}}}
 TEXT = {"type": "string"}
 
-machine = Blueprint("machine", __name__, url_prefix="/sdapi/v1")
 
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("machine", __name__, url_prefix="/sdapi/v1")
 
-@machine.get("/memory")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Memory of the machine and of the service's processes", answer=MEMORY))
-def memory() -> Response:
-    """``used`` is what this service holds, ``free`` what the system could still give."""
-    workers = [dict(worker.memory) for worker in services().board.workers()]
-    meminfo_bytes = read_meminfo()
-    page = os.sysconf("SC_PAGE_SIZE")
-    own = int(STATM.read_text().split()[1]) * page
-    ram = {
-        "free": float(meminfo_bytes.get("MemAvailable", 0)),
-        "used": own + sum(worker.get("rss", 0) for worker in workers),
-        "total": float(meminfo_bytes.get("MemTotal", 0)),
-    }
-    return jsonify({"ram": ram, "cuda": cuda_memory(workers)})
+    @routes.get("/memory")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Memory of the machine and of the service's processes", answer=MEMORY))
+    def memory() -> Response:
+        """``used`` is what this service holds, ``free`` what the system could still give."""
+        workers = [dict(worker.memory) for worker in services.board.workers()]
+        meminfo_bytes = read_meminfo()
+        page = os.sysconf("SC_PAGE_SIZE")
+        own = int(STATM.read_text().split()[1]) * page
+        ram = {
+            "free": float(meminfo_bytes.get("MemAvailable", 0)),
+            "used": own + sum(worker.get("rss", 0) for worker in workers),
+            "total": float(meminfo_bytes.get("MemTotal", 0)),
+        }
+        return jsonify({"ram": ram, "cuda": cuda_memory(workers)})
+
+    @routes.get("/extensions")
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote("Plugins that somebody has brought", answer={"type": "array", "items": {}})
+    )
+    def extensions() -> Response:
+        """Plugins that Easel does not ship; none has a git remote, so those fields are empty."""
+        return jsonify(
+            [
+                {
+                    "name": each.name,
+                    "remote": "",
+                    "branch": "",
+                    "commit_hash": "",
+                    "version": each.version,
+                    "commit_date": 0,
+                    "enabled": each.state is State.ON,
+                }
+                for each in services.plugins.statuses()
+                if each.origin is not PluginOrigin.SHIPPED
+            ]
+        )
+
+    return routes
 
 
 def cuda_memory(workers: Sequence[Mapping[str, int]]) -> dict[str, object]:
@@ -64,69 +88,3 @@ def read_meminfo() -> dict[str, int]:
     """The system's memory in bytes, by the names of ``/proc/meminfo``."""
     rows = (line.split() for line in MEMINFO.read_text().splitlines())
     return {row[0].rstrip(":"): int(row[1]) * 1024 for row in rows if len(row) > 2}
-
-
-@machine.get("/extensions")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Plugins that somebody has brought", answer={"type": "array", "items": {}}))
-def extensions() -> Response:
-    """Plugins that Easel does not ship; none has a git remote, so those fields are empty."""
-    return jsonify(
-        [
-            {
-                "name": each.name,
-                "remote": "",
-                "branch": "",
-                "commit_hash": "",
-                "version": each.version,
-                "commit_date": 0,
-                "enabled": each.state is State.ON,
-            }
-            for each in services().plugins.statuses()
-            if each.origin is not PluginOrigin.SHIPPED
-        ]
-    )
-
-
-def server_stop_blueprint() -> Blueprint:
-    """The routes of ``--api-server-stop``, for the owner alone."""
-    routes = Blueprint("stopping", __name__, url_prefix="/sdapi/v1")
-
-    @routes.post("/server-kill")
-    @requires(AccessScope.OWNER)
-    @with_note(RouteNote("End the service; running jobs are finished or given back", answer=TEXT))
-    def kill() -> Response:
-        """As ``server-stop``: nothing is lost by a kind end."""
-        return signal_supervisor(signal.SIGTERM, "Stopping.")
-
-    @routes.post("/server-stop")
-    @requires(AccessScope.OWNER)
-    @with_note(RouteNote("End the service; running jobs are finished or given back", answer=TEXT))
-    def stop() -> Response:
-        """End as after a SIGTERM."""
-        return signal_supervisor(signal.SIGTERM, "Stopping.")
-
-    @routes.post("/server-restart")
-    @requires(AccessScope.OWNER)
-    @with_note(RouteNote("Start every process of the service anew", answer=TEXT))
-    def restart() -> Response:
-        """End as after a SIGTERM and start again, on the same port."""
-        return signal_supervisor(signal.SIGUSR1, "Restarting.")
-
-    return routes
-
-
-def signal_supervisor(number: signal.Signals, words: str) -> Response:
-    """Signal the supervisor. 501 where this process was started without one."""
-    require_owner()
-    supervisor = os.environ.get(SUPERVISOR_VARIABLE)
-    if not supervisor:
-        raise NotFromHere("This process was started by itself; end it as you started it.")
-    os.kill(int(supervisor), number)
-    return Response(words, content_type="text/plain; charset=utf-8")
-
-
-class NotFromHere(Unavailable):
-    """The service cannot do this to itself as it was started."""
-
-    status = 501

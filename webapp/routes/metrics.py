@@ -1,15 +1,15 @@
 """``GET /metrics``, for Prometheus."""
 
 from flask import Blueprint, Response, request
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
+from webapp.services import Services
 
 
-def blueprint(registry: CollectorRegistry) -> Blueprint:
-    """The route over one app's figures."""
+def blueprint(services: Services) -> Blueprint:
+    """The route of the service's figures."""
     figured = Blueprint("figured", __name__)
 
     @figured.get("/metrics")
@@ -20,6 +20,6 @@ def blueprint(registry: CollectorRegistry) -> Blueprint:
     def metrics() -> Response:
         """Every figure, in the format that the asker prefers."""
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return Response(encode(registry), content_type=content_type)
+        return Response(encode(services.metrics), content_type=content_type)
 
     return figured

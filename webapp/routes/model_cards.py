@@ -25,9 +25,7 @@ from generator.pictures.base64_images import open_header
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
-from webapp.routes.context import services
-
-model_cards = Blueprint("cards", __name__, url_prefix="/sd_extra_networks")
+from webapp.services import Services
 
 CARD_KINDS: Mapping[str, ModelKind] = MappingProxyType(
     {
@@ -57,65 +55,92 @@ PICTURE = {"type": "string", "format": "binary"}
 ITEM = {"page": TEXT, "item": TEXT}
 
 
-@model_cards.get("/thumb")
-@requires(AccessScope.READ)
-@with_note(
-    RouteNote(
-        "The picture beside a model", content_type="image/*", answer=PICTURE,
-        query={"filename": TEXT},
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("cards", __name__, url_prefix="/sd_extra_networks")
+
+    @routes.get("/thumb")
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote(
+            "The picture beside a model", content_type="image/*", answer=PICTURE,
+            query={"filename": TEXT},
+        )
+    )  # fmt: skip
+    def thumb() -> Response:
+        """A picture in one of the model folders, by its absolute path."""
+        path = request.args.get("filename", "")
+        kind = PICTURES.get(PurePosixPath(path).suffix.lower())
+        folder = next(
+            (root for root in card_folders(services) if path.startswith(f"{root}/")), None
+        )
+        if kind is None or folder is None:
+            raise NotHere(f"There is no picture of a model at {path!r}.")
+        place = parse_path(
+            f"models{path.removeprefix(str(folder))}", [Root("models", folder, False)]
+        )
+        return answer_file(open_place(place), ServeOptions(place.names[-1], kind, attachment=False))
+
+    @routes.get("/metadata")
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote("What a model's file says of itself", answer={"type": "object"}, query=ITEM)
     )
-)  # fmt: skip
-def thumb() -> Response:
-    """A picture in one of the model folders, by its absolute path."""
-    path = request.args.get("filename", "")
-    kind = PICTURES.get(PurePosixPath(path).suffix.lower())
-    folder = next((root for root in card_folders() if path.startswith(f"{root}/")), None)
-    if kind is None or folder is None:
-        raise NotHere(f"There is no picture of a model at {path!r}.")
-    place = parse_path(f"models{path.removeprefix(str(folder))}", [Root("models", folder, False)])
-    return answer_file(open_place(place), ServeOptions(place.names[-1], kind, attachment=False))
+    def metadata() -> Response:
+        """``{"metadata": JSON as text}``, or ``{}``; the covers are left out."""
+        file = find_queried_model(services, "item")
+        facts = {
+            name: fact for name, fact in (file.facts if file else {}).items() if name != COVERS_KEY
+        }
+        return jsonify(
+            {"metadata": json.dumps(facts, indent=4, ensure_ascii=False)} if facts else {}
+        )
+
+    @routes.get("/cover-images")
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote(
+            "A picture inside a model's file", content_type="image/*", answer=PICTURE,
+            query={**ITEM, "index": {"type": "integer", "default": 0}},
+        )
+    )  # fmt: skip
+    def cover_images() -> Response:
+        """The picture of that place in the list; 404 where there is none."""
+        file, place = find_queried_model(services, "item"), request.args.get("index", "0")
+        data = (
+            read_cover(file, int(place)) if file and place.isascii() and place.isdigit() else None
+        )
+        if data is None:
+            raise NotHere("There is no such cover.")
+        try:
+            kind = Image.MIME.get(open_header(data).format or "")
+        except BadRequest:
+            raise NotHere("The cover is no picture.") from None
+        answer = Response(data, content_type=kind)
+        answer.headers["Content-Security-Policy"] = SANDBOX
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        return answer
+
+    @routes.get("/get-single-card")
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote(
+            "A model's card as HTML", answer={"type": "object"},
+            query={"page": TEXT, "tabname": TEXT, "name": TEXT},
+        )
+    )  # fmt: skip
+    def single_card() -> Response:
+        """``{"html"}``, or ``{}`` for a model that is not here; the markup is Easel's own."""
+        file = find_queried_model(services, "name")
+        return jsonify({"html": card_html(file)} if file else {})
+
+    return routes
 
 
-def card_folders() -> tuple[Path, ...]:
+def card_folders(services: Services) -> tuple[Path, ...]:
     """The folders of the models that have cards."""
-    known = services().registry.folders
+    known = services.registry.folders
     return tuple(dict.fromkeys(root for kind in CARD_KINDS.values() for root in known.of(kind)))
-
-
-@model_cards.get("/metadata")
-@requires(AccessScope.READ)
-@with_note(RouteNote("What a model's file says of itself", answer={"type": "object"}, query=ITEM))
-def metadata() -> Response:
-    """``{"metadata": JSON as text}``, or ``{}``; the covers are left out."""
-    file = find_queried_model("item")
-    facts = {
-        name: fact for name, fact in (file.facts if file else {}).items() if name != COVERS_KEY
-    }
-    return jsonify({"metadata": json.dumps(facts, indent=4, ensure_ascii=False)} if facts else {})
-
-
-@model_cards.get("/cover-images")
-@requires(AccessScope.READ)
-@with_note(
-    RouteNote(
-        "A picture inside a model's file", content_type="image/*", answer=PICTURE,
-        query={**ITEM, "index": {"type": "integer", "default": 0}},
-    )
-)  # fmt: skip
-def cover_images() -> Response:
-    """The picture of that place in the list; 404 where there is none."""
-    file, place = find_queried_model("item"), request.args.get("index", "0")
-    data = read_cover(file, int(place)) if file and place.isascii() and place.isdigit() else None
-    if data is None:
-        raise NotHere("There is no such cover.")
-    try:
-        kind = Image.MIME.get(open_header(data).format or "")
-    except BadRequest:
-        raise NotHere("The cover is no picture.") from None
-    answer = Response(data, content_type=kind)
-    answer.headers["Content-Security-Policy"] = SANDBOX
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    return answer
 
 
 def read_cover(file: ModelFile, place: int) -> bytes | None:
@@ -128,20 +153,6 @@ def read_cover(file: ModelFile, place: int) -> bytes | None:
         return base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error, RecursionError):
         return None
-
-
-@model_cards.get("/get-single-card")
-@requires(AccessScope.READ)
-@with_note(
-    RouteNote(
-        "A model's card as HTML", answer={"type": "object"},
-        query={"page": TEXT, "tabname": TEXT, "name": TEXT},
-    )
-)  # fmt: skip
-def single_card() -> Response:
-    """``{"html"}``, or ``{}`` for a model that is not here; the markup is Easel's own."""
-    file = find_queried_model("name")
-    return jsonify({"html": card_html(file)} if file else {})
 
 
 def card_html(file: ModelFile) -> str:
@@ -158,13 +169,13 @@ def find_preview(file: ModelFile) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def find_queried_model(field: str) -> ModelFile | None:
+def find_queried_model(services: Services, field: str) -> ModelFile | None:
     """The model that the query names, None where it is not here."""
     kind = CARD_KINDS.get(request.args.get("page", "").lower())
     name = request.args.get(field, "")
     if kind is None or not name:
         return None
     try:
-        return services().registry.index.find(kind, name)
+        return services.registry.index.find(kind, name)
     except ModelNotFound:
         return None

@@ -25,14 +25,13 @@ from webapp.http.openapi import NULL_SCHEMA, RouteNote, with_note
 from webapp.plugins.model_registry import folders_of
 from webapp.plugins.plugin_catalogue import form_arguments
 from webapp.requests import scripts_info
-from webapp.routes.context import services
+from webapp.services import Services
 from webapp.settings.data_dir import styles_files
 from webapp.settings.flags import FLAGS, Flag
 
 if TYPE_CHECKING:
     from webapp.settings.config import Config
 
-models = Blueprint("models", __name__, url_prefix="/sdapi/v1")
 
 LIST = {"type": "array", "items": {"type": "object"}}
 OBJECT = {"type": "object"}
@@ -60,17 +59,223 @@ PUBLIC_FOLDERS = MappingProxyType(
 """Folders that AUTOMATIC1111 names among its flags wherever they are."""
 
 
-def files_of(kind: ModelKind) -> tuple[ModelFile, ...]:
+def files_of(services: Services, kind: ModelKind) -> tuple[ModelFile, ...]:
     """The files of one kind at this moment."""
-    return services().registry.index.files_of(kind)
+    return services.registry.index.files_of(kind)
 
 
-@models.get("/sd-models")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Checkpoints", answer=LIST))
-def sd_models() -> Response:
-    """Every checkpoint; hashes are null until they are known."""
-    return jsonify([checkpoint_json(file) for file in files_of(ModelKind.CHECKPOINT)])
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("models", __name__, url_prefix="/sdapi/v1")
+
+    @routes.get("/sd-models")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Checkpoints", answer=LIST))
+    def sd_models() -> Response:
+        """Every checkpoint; hashes are null until they are known."""
+        return jsonify([checkpoint_json(file) for file in files_of(services, ModelKind.CHECKPOINT)])
+
+    @routes.get("/sd-vae")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("VAEs", answer=LIST))
+    def sd_vae() -> Response:
+        """Every VAE file, by its name with suffix."""
+        return jsonify(
+            [
+                {"model_name": f.vae_name, "filename": str(f.path)}
+                for f in files_of(services, ModelKind.VAE)
+            ]
+        )
+
+    @routes.get("/loras")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("LoRAs", answer=LIST))
+    def loras() -> Response:
+        """Every LoRA with what its file says of itself."""
+        return jsonify(
+            [
+                {"name": f.stem, "alias": f.alias, "path": str(f.path), "metadata": f.facts}
+                for f in files_of(services, ModelKind.LORA)
+            ]
+        )
+
+    @routes.get("/hypernetworks")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Hypernetworks", answer=LIST))
+    def hypernetworks() -> Response:
+        """Every hypernetwork."""
+        return jsonify(
+            [
+                {"name": f.stem, "path": str(f.path)}
+                for f in files_of(services, ModelKind.HYPERNETWORK)
+            ]
+        )
+
+    @routes.get("/embeddings")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Textual inversion embeddings", answer=OBJECT))
+    def embeddings() -> Response:
+        """Every embedding: those that fit the chosen checkpoint, and the others as ``skipped``."""
+        width = selected_text_width(services)
+        entries: dict[str, dict[str, object]] = {"loaded": {}, "skipped": {}}
+        for file in files_of(services, ModelKind.EMBEDDING):
+            facts = file.embedding
+            fits = facts.width is not None and width in (None, facts.width)
+            entries["loaded" if fits else "skipped"].setdefault(file.stem, embedding_json(facts))
+        return jsonify(entries)
+
+    @routes.get("/samplers")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Samplers", answer=LIST))
+    def samplers() -> Response:
+        """Every sampler in AUTOMATIC1111's order, then those of plugins."""
+        return jsonify(
+            [
+                {"name": s.name, "aliases": list(s.aliases), "options": dict(s.options)}
+                for s in SAMPLER_NAMES
+            ]
+            + [
+                {"name": name, "aliases": [], "options": {}}
+                for name in plugin_choices(services, "samplers")
+            ]
+        )
+
+    @routes.get("/schedulers")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Noise schedules", answer=LIST))
+    def schedulers() -> Response:
+        """Every schedule in AUTOMATIC1111's order."""
+        return jsonify(
+            [
+                {
+                    "name": s.name,
+                    "label": s.label,
+                    "aliases": list(s.aliases) if s.aliases else None,
+                    "default_rho": s.default_rho,
+                    "need_inner_model": s.need_inner_model,
+                }
+                for s in SCHEDULE_NAMES
+            ]
+            + [
+                {
+                    "name": name,
+                    "label": name,
+                    "aliases": None,
+                    "default_rho": -1.0,
+                    "need_inner_model": False,
+                }
+                for name in plugin_choices(services, "schedules")
+            ]
+        )
+
+    @routes.get("/upscalers")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Upscalers", answer=LIST))
+    def upscalers() -> Response:
+        """The three that need no weights, then those of the files."""
+        built_in = [upscaler_json(name, None, None) for name in PLAIN_UPSCALERS]
+        files = upscaler_files(services.registry)
+        own = [upscaler_json(label_of(file), file.stem, str(file.path)) for file in files]
+        return jsonify(
+            built_in
+            + own
+            + [upscaler_json(name, None, None) for name in plugin_choices(services, "upscalers")]
+        )
+
+    @routes.get("/latent-upscale-modes")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Ways to enlarge a latent", answer=LIST))
+    def latent_upscale_modes() -> Response:
+        """The six of the contract."""
+        return jsonify([{"name": name} for name in LATENT_UPSCALERS])
+
+    @routes.get("/face-restorers")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Face restorers", answer=LIST))
+    def face_restorers() -> Response:
+        """None yet."""
+        return jsonify([])
+
+    @routes.get("/realesrgan-models")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Real-ESRGAN models", answer=LIST))
+    def realesrgan_models() -> Response:
+        """The files under models/RealESRGAN."""
+        own = [f for f in files_of(services, ModelKind.UPSCALER) if "RealESRGAN" in f.path.parts]
+        return jsonify([{"name": label_of(f), "path": str(f.path), "scale": 4} for f in own])
+
+    @routes.get("/scripts")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Scripts by the names that requests use", answer=OBJECT))
+    def scripts() -> Response:
+        """The selectable ones, then those of ``alwayson_scripts``."""
+        return jsonify(scripts_info.scripts_by_route(plugin_scripts(services)))
+
+    @routes.get("/script-info")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Arguments of the scripts", answer=LIST))
+    def script_info() -> Response:
+        """Every script's arguments by position."""
+        units = services.options.get().get("control_net_unit_count", DEFAULT_UNIT_COUNT)
+        choices = scripts_info.InstalledChoices(
+            checkpoints=tuple(file.title for file in files_of(services, ModelKind.CHECKPOINT)),
+            upscalers=(
+                *PLAIN_UPSCALERS,
+                *(file.stem for file in files_of(services, ModelKind.UPSCALER)),
+                *plugin_choices(services, "upscalers"),
+            ),
+            units=int(str(units)),
+            plugin_scripts=plugin_scripts(services),
+        )
+        return jsonify(scripts_info.script_info(choices))
+
+    @routes.get("/prompt-styles")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Named pieces of prompts", answer=LIST))
+    def prompt_styles() -> Response:
+        """The styles of styles.csv, read afresh; 422 with the reason where no file can be read."""
+        styles = styles_json(services)
+        reasons = [] if styles else unread_styles(styles_files(services.config))
+        if reasons:
+            raise Refused(" ".join(reasons))
+        return jsonify(styles)
+
+    @routes.get("/cmd-flags")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("The flags that the service was started with", answer=OBJECT))
+    def cmd_flags() -> Response:
+        """Every flag by its name with underscores; null for one that is not to be told."""
+        return jsonify(flags_json(services.config))
+
+    @routes.post("/refresh-checkpoints")
+    @requires(AccessScope.GENERATE)
+    @with_note(RouteNote("Look at the model folders again", answer=NULL_SCHEMA))
+    def refresh_checkpoints() -> Response:
+        """Scan now, for folders that nobody watches."""
+        return refresh_registry(services)
+
+    @routes.post("/refresh-vae")
+    @requires(AccessScope.GENERATE)
+    @with_note(RouteNote("Look at the model folders again", answer=NULL_SCHEMA))
+    def refresh_vae() -> Response:
+        """Scan now."""
+        return refresh_registry(services)
+
+    @routes.post("/refresh-loras")
+    @requires(AccessScope.GENERATE)
+    @with_note(RouteNote("Look at the model folders again", answer=NULL_SCHEMA))
+    def refresh_loras() -> Response:
+        """Scan now."""
+        return refresh_registry(services)
+
+    @routes.post("/refresh-embeddings")
+    @requires(AccessScope.GENERATE)
+    @with_note(RouteNote("Look at the model folders again", answer=NULL_SCHEMA))
+    def refresh_embeddings() -> Response:
+        """Scan now."""
+        return refresh_registry(services)
+
+    return routes
 
 
 def checkpoint_json(file: ModelFile) -> dict[str, object]:
@@ -85,62 +290,14 @@ def checkpoint_json(file: ModelFile) -> dict[str, object]:
     }
 
 
-@models.get("/sd-vae")
-@requires(AccessScope.READ)
-@with_note(RouteNote("VAEs", answer=LIST))
-def sd_vae() -> Response:
-    """Every VAE file, by its name with suffix."""
-    return jsonify(
-        [{"model_name": f.vae_name, "filename": str(f.path)} for f in files_of(ModelKind.VAE)]
-    )
-
-
-@models.get("/loras")
-@requires(AccessScope.READ)
-@with_note(RouteNote("LoRAs", answer=LIST))
-def loras() -> Response:
-    """Every LoRA with what its file says of itself."""
-    return jsonify(
-        [
-            {"name": f.stem, "alias": f.alias, "path": str(f.path), "metadata": f.facts}
-            for f in files_of(ModelKind.LORA)
-        ]
-    )
-
-
-@models.get("/hypernetworks")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Hypernetworks", answer=LIST))
-def hypernetworks() -> Response:
-    """Every hypernetwork."""
-    return jsonify(
-        [{"name": f.stem, "path": str(f.path)} for f in files_of(ModelKind.HYPERNETWORK)]
-    )
-
-
-@models.get("/embeddings")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Textual inversion embeddings", answer=OBJECT))
-def embeddings() -> Response:
-    """Every embedding: those that fit the chosen checkpoint, and the others as ``skipped``."""
-    width = selected_text_width()
-    entries: dict[str, dict[str, object]] = {"loaded": {}, "skipped": {}}
-    for file in files_of(ModelKind.EMBEDDING):
-        facts = file.embedding
-        fits = facts.width is not None and width in (None, facts.width)
-        entries["loaded" if fits else "skipped"].setdefault(file.stem, embedding_json(facts))
-    return jsonify(entries)
-
-
-def selected_text_width() -> int | None:
+def selected_text_width(services: Services) -> int | None:
     """How wide the text of the checkpoint is that the options choose; None where none tells."""
-    app_services = services()
     try:
-        name = str(app_services.options.get().get("sd_model_checkpoint") or "")
-        file = app_services.registry.find_chosen(name)
+        name = str(services.options.get().get("sd_model_checkpoint") or "")
+        file = services.registry.find_chosen(name)
     except ModelNotFound:
         return None
-    return app_services.registry.text_width(file)
+    return services.registry.text_width(file)
 
 
 def embedding_json(facts: EmbeddingFacts) -> dict[str, object]:
@@ -154,65 +311,9 @@ def embedding_json(facts: EmbeddingFacts) -> dict[str, object]:
     }
 
 
-@models.get("/samplers")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Samplers", answer=LIST))
-def samplers() -> Response:
-    """Every sampler in AUTOMATIC1111's order, then those of plugins."""
-    return jsonify(
-        [
-            {"name": s.name, "aliases": list(s.aliases), "options": dict(s.options)}
-            for s in SAMPLER_NAMES
-        ]
-        + [{"name": name, "aliases": [], "options": {}} for name in plugin_choices("samplers")]
-    )
-
-
-@models.get("/schedulers")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Noise schedules", answer=LIST))
-def schedulers() -> Response:
-    """Every schedule in AUTOMATIC1111's order."""
-    return jsonify(
-        [
-            {
-                "name": s.name,
-                "label": s.label,
-                "aliases": list(s.aliases) if s.aliases else None,
-                "default_rho": s.default_rho,
-                "need_inner_model": s.need_inner_model,
-            }
-            for s in SCHEDULE_NAMES
-        ]
-        + [
-            {
-                "name": name,
-                "label": name,
-                "aliases": None,
-                "default_rho": -1.0,
-                "need_inner_model": False,
-            }
-            for name in plugin_choices("schedules")
-        ]
-    )
-
-
-def plugin_choices(kind: str) -> tuple[str, ...]:
+def plugin_choices(services: Services, kind: str) -> tuple[str, ...]:
     """Names of one kind that plugins provide."""
-    return services().plugins.choices(kind)
-
-
-@models.get("/upscalers")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Upscalers", answer=LIST))
-def upscalers() -> Response:
-    """The three that need no weights, then those of the files."""
-    built_in = [upscaler_json(name, None, None) for name in PLAIN_UPSCALERS]
-    files = upscaler_files(services().registry)
-    own = [upscaler_json(label_of(file), file.stem, str(file.path)) for file in files]
-    return jsonify(
-        built_in + own + [upscaler_json(name, None, None) for name in plugin_choices("upscalers")]
-    )
+    return services.plugins.choices(kind)
 
 
 def upscaler_json(name: str, model: str | None, path: str | None) -> dict[str, object]:
@@ -220,94 +321,22 @@ def upscaler_json(name: str, model: str | None, path: str | None) -> dict[str, o
     return {"name": name, "model_name": model, "model_path": path, "model_url": None, "scale": 4.0}
 
 
-@models.get("/latent-upscale-modes")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Ways to enlarge a latent", answer=LIST))
-def latent_upscale_modes() -> Response:
-    """The six of the contract."""
-    return jsonify([{"name": name} for name in LATENT_UPSCALERS])
-
-
-@models.get("/face-restorers")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Face restorers", answer=LIST))
-def face_restorers() -> Response:
-    """None yet."""
-    return jsonify([])
-
-
-@models.get("/realesrgan-models")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Real-ESRGAN models", answer=LIST))
-def realesrgan_models() -> Response:
-    """The files under models/RealESRGAN."""
-    own = [f for f in files_of(ModelKind.UPSCALER) if "RealESRGAN" in f.path.parts]
-    return jsonify([{"name": label_of(f), "path": str(f.path), "scale": 4} for f in own])
-
-
-@models.get("/scripts")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Scripts by the names that requests use", answer=OBJECT))
-def scripts() -> Response:
-    """The selectable ones, then those of ``alwayson_scripts``."""
-    return jsonify(scripts_info.scripts_by_route(plugin_scripts()))
-
-
-@models.get("/script-info")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Arguments of the scripts", answer=LIST))
-def script_info() -> Response:
-    """Every script's arguments by position."""
-    units = services().options.get().get("control_net_unit_count", DEFAULT_UNIT_COUNT)
-    choices = scripts_info.InstalledChoices(
-        checkpoints=tuple(file.title for file in files_of(ModelKind.CHECKPOINT)),
-        upscalers=(
-            *PLAIN_UPSCALERS,
-            *(file.stem for file in files_of(ModelKind.UPSCALER)),
-            *plugin_choices("upscalers"),
-        ),
-        units=int(str(units)),
-        plugin_scripts=plugin_scripts(),
-    )
-    return jsonify(scripts_info.script_info(choices))
-
-
-def plugin_scripts() -> scripts_info.PluginScripts:
+def plugin_scripts(services: Services) -> scripts_info.PluginScripts:
     """Scripts that plugins bring, and panels that have fields."""
-    web_plugins = services().plugins
+    web_plugins = services.plugins
     panels = {
         name: form_arguments(form) for name, form in web_plugins.panel_forms().items() if form
     }
     return scripts_info.PluginScripts(web_plugins.scripts, panels)
 
 
-@models.get("/prompt-styles")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Named pieces of prompts", answer=LIST))
-def prompt_styles() -> Response:
-    """The styles of styles.csv, read afresh; 422 with the reason where no file can be read."""
-    styles = styles_json()
-    reasons = [] if styles else unread_styles(styles_files(services().config))
-    if reasons:
-        raise Refused(" ".join(reasons))
-    return jsonify(styles)
-
-
-def styles_json() -> list[dict[str, str]]:
+def styles_json(services: Services) -> list[dict[str, str]]:
     """Every style, as AUTOMATIC1111 lists them."""
-    styles = read_styles(styles_files(services().config))
+    styles = read_styles(styles_files(services.config))
     return [
         {"name": s.name, "prompt": s.prompt, "negative_prompt": s.negative_prompt}
         for s in styles.values()
     ]
-
-
-@models.get("/cmd-flags")
-@requires(AccessScope.READ)
-@with_note(RouteNote("The flags that the service was started with", answer=OBJECT))
-def cmd_flags() -> Response:
-    """Every flag by its name with underscores; null for one that is not to be told."""
-    return jsonify(flags_json(services().config))
 
 
 def flags_json(config: "Config") -> dict[str, object]:
@@ -345,42 +374,10 @@ def to_json_value(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-@models.post("/refresh-checkpoints")
-@requires(AccessScope.GENERATE)
-@with_note(RouteNote("Look at the model folders again", answer=NULL_SCHEMA))
-def refresh_checkpoints() -> Response:
-    """Scan now, for folders that nobody watches."""
-    return refresh_registry()
-
-
-@models.post("/refresh-vae")
-@requires(AccessScope.GENERATE)
-@with_note(RouteNote("Look at the model folders again", answer=NULL_SCHEMA))
-def refresh_vae() -> Response:
-    """Scan now."""
-    return refresh_registry()
-
-
-@models.post("/refresh-loras")
-@requires(AccessScope.GENERATE)
-@with_note(RouteNote("Look at the model folders again", answer=NULL_SCHEMA))
-def refresh_loras() -> Response:
-    """Scan now."""
-    return refresh_registry()
-
-
-@models.post("/refresh-embeddings")
-@requires(AccessScope.GENERATE)
-@with_note(RouteNote("Look at the model folders again", answer=NULL_SCHEMA))
-def refresh_embeddings() -> Response:
-    """Scan now."""
-    return refresh_registry()
-
-
-def refresh_registry() -> Response:
+def refresh_registry(services: Services) -> Response:
     """The registry after a scan; one scan serves all kinds.
 
     Every job that is put after it is drawn with what was found: it tells the workers to look again.
     """
-    services().registry.refresh_still()
+    services.registry.refresh_still()
     return jsonify(None)

@@ -10,6 +10,7 @@ from werkzeug.security import safe_join
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Unavailable
 from webapp.http.content_policy import PAGE_POLICY
+from webapp.services import Services
 
 INDEX = "index.html"
 YEAR_SECONDS = 31_536_000
@@ -22,8 +23,9 @@ MIN_GZIP_BYTES = 1000
 COMPRESSIBLE = ("text/", "application/javascript", "application/json", "image/svg+xml")
 
 
-def blueprint(built: Path) -> Blueprint:
-    """The routes of the page, for the folder ``built`` that holds index.html and assets/."""
+def blueprint(services: Services) -> Blueprint:
+    """The routes of the page, from ``Services.built_page``."""
+    built = services.built_page
     pages = Blueprint("pages", __name__)
     gzipped = lru_cache(CACHED_FILES)(gzip_file)  # each file once a process
 
@@ -82,8 +84,3 @@ def gzip_answer(answer: Response, data: bytes) -> Response:
     answer.set_etag(f"{answer.get_etag()[0]}-gzip")
     answer.vary.add("Accept-Encoding")
     return answer
-
-
-def default_build() -> Path:
-    """``static/dist`` of the checkout or of the installed package."""
-    return Path(__file__).resolve().parents[2] / "static" / "dist"

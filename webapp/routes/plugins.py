@@ -45,7 +45,6 @@ from webapp.plugins.plugin_jobs import REPORTED_FIELDS
 from webapp.plugins.web_plugins import (
     NoSuchPlugin,
     PluginDeclarations,
-    WebPlugins,
     normalize_path,
     part_json,
     setting_json,
@@ -59,21 +58,18 @@ from webapp.routes import submission
 from webapp.routes.context import (
     caller,
     check_free_space,
-    job_limit,
     read_body_bytes,
     read_json_body,
-    services,
-    tasks,
     to_response,
 )
 from webapp.routes.tasks import ASYNC_TAG, ROUTE_TAG, TASK_TAG, new_task
 from webapp.routes.worker_commands import send_to_all
+from webapp.services import Services
 from webapp.version import VERSION
 
 if TYPE_CHECKING:
     from webapp.access.auth import Caller
 
-plugins = Blueprint("plugins", __name__)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 SCOPES: Mapping[Whom, AccessScope] = {
     Whom.OWNER: AccessScope.OWNER,
@@ -97,89 +93,170 @@ class PluginChange(BaseModel):
     settings: Object = {}
 
 
-@plugins.get("/api/plugins")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Every plugin, how it stands, what it brings to the page", answer=ALL))
-def listing() -> Response:
-    """Settings, folders and errors are told to the owner alone."""
-    return jsonify(plugins_json())
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("plugins", __name__)
 
+    @routes.get("/api/plugins")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Every plugin, how it stands, what it brings to the page", answer=ALL))
+    def listing() -> Response:
+        """Settings, folders and errors are told to the owner alone."""
+        return jsonify(plugins_json(services))
 
-@plugins.post("/api/plugins/<name>")
-@requires(AccessScope.OWNER)
-@with_note(RouteNote("Turn a plugin on or off, set its options", body=PluginChange, answer=ENTRY))
-def change(name: str) -> Response:
-    """On and off take effect at the next reload, options at once."""
-    wanted = read_body(PluginChange, read_json_body())
-    web_plugins().change(name, wanted.enabled, wanted.settings)
-    return jsonify(
-        plugin_json(web_plugins().status_of(name), web_plugins().table.declared.get(name))
+    @routes.post("/api/plugins/<name>")
+    @requires(AccessScope.OWNER)
+    @with_note(
+        RouteNote("Turn a plugin on or off, set its options", body=PluginChange, answer=ENTRY)
     )
+    def change(name: str) -> Response:
+        """On and off take effect at the next reload, options at once."""
+        wanted = read_body(PluginChange, read_json_body())
+        services.plugins.change(name, wanted.enabled, wanted.settings)
+        return jsonify(
+            plugin_json(
+                services,
+                services.plugins.status_of(name),
+                services.plugins.table.declared.get(name),
+            )
+        )
 
+    @routes.post("/api/plugins/reload")
+    @requires(AccessScope.OWNER)
+    @with_note(RouteNote("Load every plugin anew, here and in every worker", answer=ALL))
+    def reload() -> Response:
+        """Workers do so between two jobs; answered when all have."""
+        services.plugins.reload()
+        services.registry.set_plugin_folders(services.plugins.model_folders())
+        send_to_all(services, WorkerCommand(uuid4().hex, PLUGINS))
+        return jsonify(plugins_json(services))
 
-@plugins.post("/api/plugins/reload")
-@requires(AccessScope.OWNER)
-@with_note(RouteNote("Load every plugin anew, here and in every worker", answer=ALL))
-def reload() -> Response:
-    """Workers do so between two jobs; answered when all have."""
-    web_plugins().reload()
-    services().registry.set_plugin_folders(web_plugins().model_folders())
-    send_to_all(WorkerCommand(uuid4().hex, PLUGINS))
-    return jsonify(plugins_json())
-
-
-@plugins.post("/api/plugins/install")
-@requires(AccessScope.OWNER)
-@with_note(
-    RouteNote(
-        "Bring a plugin as a zip or wheel, or from a folder; it runs after the next reload",
-        query={
-            "name": {"type": "string"},
-            "replace": {"type": "boolean", "default": False},
-            "folder": {"type": "string", "description": "a whole path on this machine"},
-        },
-        answer=ENTRY,
+    @routes.post("/api/plugins/install")
+    @requires(AccessScope.OWNER)
+    @with_note(
+        RouteNote(
+            "Bring a plugin as a zip or wheel, or from a folder; it runs after the next reload",
+            query={
+                "name": {"type": "string"},
+                "replace": {"type": "boolean", "default": False},
+                "folder": {"type": "string", "description": "a whole path on this machine"},
+            },
+            answer=ENTRY,
+        )
     )
-)
-def bring() -> Response:
-    """The body is the archive, or ``folder`` is copied.
+    def bring() -> Response:
+        """The body is the archive, or ``folder`` is copied.
 
-    403 under --listen without --enable-insecure-extension-access.
-    """
-    check_may_install()
-    replace = request.args.get("replace", "").lower() in TRUE_WORDS
-    folder = request.args.get("folder", "")
-    if folder:
-        check_free_space(MAX_UNPACKED_BYTES)
-        installed = install_folder(to_path(folder), services().config.data_dir, replace=replace)
-        return jsonify(plugin_json(find_on_disk(installed.name), None))
-    archive_name = request.args.get("name", "").lower()
-    if archive_name and not archive_name.endswith(ENDINGS):
-        raise Refused(f"name: {' or '.join(ENDINGS)} is expected.")
-    data = bytes(read_body_bytes(MAX_ARCHIVE_BYTES))
-    wheel = archive_name.endswith(WHEEL)
-    data_dir = services().config.data_dir
-    check_free_space(unpacked_size(BytesIO(data)))
-    manifest = install(BytesIO(data), data_dir, replace=replace, wheel=wheel)
-    return jsonify(plugin_json(find_on_disk(manifest.name), None))
+        403 under --listen without --enable-insecure-extension-access.
+        """
+        check_may_install(services)
+        replace = request.args.get("replace", "").lower() in TRUE_WORDS
+        folder = request.args.get("folder", "")
+        if folder:
+            check_free_space(services, MAX_UNPACKED_BYTES)
+            installed = install_folder(to_path(folder), services.config.data_dir, replace=replace)
+            return jsonify(plugin_json(services, find_on_disk(services, installed.name), None))
+        archive_name = request.args.get("name", "").lower()
+        if archive_name and not archive_name.endswith(ENDINGS):
+            raise Refused(f"name: {' or '.join(ENDINGS)} is expected.")
+        data = bytes(read_body_bytes(MAX_ARCHIVE_BYTES))
+        wheel = archive_name.endswith(WHEEL)
+        data_dir = services.config.data_dir
+        check_free_space(services, unpacked_size(BytesIO(data)))
+        manifest = install(BytesIO(data), data_dir, replace=replace, wheel=wheel)
+        return jsonify(plugin_json(services, find_on_disk(services, manifest.name), None))
 
+    @routes.delete("/api/plugins/<name>")
+    @requires(AccessScope.OWNER)
+    @with_note(RouteNote("Delete a plugin's folder; it stops at the next reload", answer=ENTRY))
+    def delete(name: str) -> Response:
+        """Those in the folder of extensions alone; packages are uninstalled by pip."""
+        check_may_install(services)
+        standing = find_on_disk(services, name)
+        if standing.origin is not PluginOrigin.FOLDER:
+            raise Refused(
+                f"{name} is {standing.origin}: only folders of extensions are deleted here."
+            )
+        try:
+            remove_plugin(standing.folder, services.config.data_dir)
+        except FileNotFoundError:
+            raise NoSuchPlugin(
+                f"The folder of the plugin {name!r} is deleted already; the next reload forgets it."
+            ) from None
+        return jsonify(plugin_json(services, standing, None))
 
-@plugins.delete("/api/plugins/<name>")
-@requires(AccessScope.OWNER)
-@with_note(RouteNote("Delete a plugin's folder; it stops at the next reload", answer=ENTRY))
-def delete(name: str) -> Response:
-    """Those in the folder of extensions alone; packages are uninstalled by pip."""
-    check_may_install()
-    standing = find_on_disk(name)
-    if standing.origin is not PluginOrigin.FOLDER:
-        raise Refused(f"{name} is {standing.origin}: only folders of extensions are deleted here.")
-    try:
-        remove_plugin(standing.folder, services().config.data_dir)
-    except FileNotFoundError:
-        raise NoSuchPlugin(
-            f"The folder of the plugin {name!r} is deleted already; the next reload forgets it."
-        ) from None
-    return jsonify(plugin_json(standing, None))
+    @routes.get("/api/plugins/<name>/models")
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote(
+            "Models in the folders that a plugin keeps, by its kinds",
+            answer=MODELS,
+            query={"update": {"type": "boolean", "default": False}},
+        )
+    )
+    def models(name: str) -> Response:
+        """As the watched folders are; ``update`` looks at them first."""
+        fresh = request.args.get("update", "").lower() in TRUE_WORDS
+        require_running(services, name)
+        others = (services.registry.refresh() if fresh else services.registry.index).plugin_models
+        listed = {
+            shelf.kind.partition("/")[2]: [
+                {"name": model.name, "size": model.size} for model in others.get(shelf.kind, ())
+            ]
+            for shelf in services.plugins.model_folders(name)
+        }
+        return jsonify({"models": listed})
+
+    @routes.get("/plugins/<name>/static/<path:file>")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("A file that a plugin ships for the page", content_type="*/*"))
+    def static(name: str, file: str) -> Response:
+        """From the plugin's own folder ``static``, while it is on."""
+        root = Root(name, require_running(services, name).folder, writable=False)
+        try:
+            handle = open_place(parse_path(f"{name}/static/{file}", [root]))
+        except FileError:
+            raise NotFound from None
+        if not S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise NotFound
+        kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
+        kind += "; charset=utf-8" if kind.startswith("text/") else ""
+        answer = answer_file(handle, ServeOptions(file.rpartition("/")[2], kind, attachment=False))
+        if not default_policy(kind):
+            del answer.headers["Content-Security-Policy"]
+        return answer
+
+    @routes.route("/plugins/<name>/<path:path>", methods=METHODS)
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote(
+            "A plugin's own route",
+            body={},
+            body_required=False,
+            answer=ANYTHING,
+            query={"async": {"type": "boolean", "default": False}},
+            content_type="*/*",
+        )
+    )
+    def own_route(name: str, path: str) -> Response:
+        """What the plugin replies, or what its worker part makes of the task it replies with."""
+        standing = require_running(services, name)
+        route = find_route(services, name, path)
+        check_scope(route, caller())
+        reply = call_route(services, standing, route)
+        if isinstance(reply, Task):
+            return submit_task(services, name, reply)
+        own = isinstance(reply.body, bytes)
+        body = reply.body if own else json.dumps(reply.body, ensure_ascii=False)
+        answer = Response(body, reply.status, content_type=reply.content_type)
+        if default_policy(reply.content_type):
+            answer.headers["Content-Security-Policy"] = (
+                PAGE_POLICY  # a plugin's page has scripts of its own
+            )
+        return answer
+
+    return routes
 
 
 def to_path(text: str) -> Path:
@@ -189,119 +266,37 @@ def to_path(text: str) -> Path:
     return Path(text)
 
 
-def check_may_install() -> None:
+def check_may_install(services: Services) -> None:
     """Raise ``Forbidden`` where plugins are not brought by the page."""
-    if not may_install():
+    if not may_install(services):
         raise Forbidden(
             "Plugins are not installed by the page under --listen; start with "
             "--enable-insecure-extension-access, or put the folder into extensions/ yourself."
         )
 
 
-def find_on_disk(name: str) -> PluginStatus:
+def find_on_disk(services: Services, name: str) -> PluginStatus:
     """A plugin as it lies on the disk, loaded or not. Raises ``NoSuchPlugin``."""
-    plugins_on_disk = find_plugins(services().config.data_dir, VERSION)
+    plugins_on_disk = find_plugins(services.config.data_dir, VERSION)
     matches = [each for each in plugins_on_disk if each.name == name]
     if not matches:
-        return web_plugins().table.status_of(name)
+        return services.plugins.table.status_of(name)
     newest = matches[-1]
     return unloaded_status(newest)
 
 
-@plugins.get("/api/plugins/<name>/models")
-@requires(AccessScope.READ)
-@with_note(
-    RouteNote(
-        "Models in the folders that a plugin keeps, by its kinds",
-        answer=MODELS,
-        query={"update": {"type": "boolean", "default": False}},
-    )
-)
-def models(name: str) -> Response:
-    """As the watched folders are; ``update`` looks at them first."""
-    app_services = services()
-    fresh = request.args.get("update", "").lower() in TRUE_WORDS
-    require_running(name)
-    others = (
-        app_services.registry.refresh() if fresh else app_services.registry.index
-    ).plugin_models
-    listed = {
-        shelf.kind.partition("/")[2]: [
-            {"name": model.name, "size": model.size} for model in others.get(shelf.kind, ())
-        ]
-        for shelf in web_plugins().model_folders(name)
-    }
-    return jsonify({"models": listed})
-
-
-@plugins.get("/plugins/<name>/static/<path:file>")
-@requires(AccessScope.READ)
-@with_note(RouteNote("A file that a plugin ships for the page", content_type="*/*"))
-def static(name: str, file: str) -> Response:
-    """From the plugin's own folder ``static``, while it is on."""
-    root = Root(name, require_running(name).folder, writable=False)
-    try:
-        handle = open_place(parse_path(f"{name}/static/{file}", [root]))
-    except FileError:
-        raise NotFound from None
-    if not S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise NotFound
-    kind = mimetypes.guess_type(file)[0] or "application/octet-stream"
-    kind += "; charset=utf-8" if kind.startswith("text/") else ""
-    answer = answer_file(handle, ServeOptions(file.rpartition("/")[2], kind, attachment=False))
-    if not default_policy(kind):
-        del answer.headers["Content-Security-Policy"]
-    return answer
-
-
-@plugins.route("/plugins/<name>/<path:path>", methods=METHODS)
-@requires(AccessScope.READ)
-@with_note(
-    RouteNote(
-        "A plugin's own route",
-        body={},
-        body_required=False,
-        answer=ANYTHING,
-        query={"async": {"type": "boolean", "default": False}},
-        content_type="*/*",
-    )
-)
-def own_route(name: str, path: str) -> Response:
-    """What the plugin replies, or what its worker side makes of the task that it replies with."""
-    standing = require_running(name)
-    route = find_route(name, path)
-    check_scope(route, caller())
-    reply = call_route(standing, route)
-    if isinstance(reply, Task):
-        return submit_task(name, reply)
-    own = isinstance(reply.body, bytes)
-    body = reply.body if own else json.dumps(reply.body, ensure_ascii=False)
-    answer = Response(body, reply.status, content_type=reply.content_type)
-    if default_policy(reply.content_type):
-        answer.headers["Content-Security-Policy"] = (
-            PAGE_POLICY  # a plugin's page has scripts of its own
-        )
-    return answer
-
-
-def web_plugins() -> WebPlugins:
-    """The plugins of this process."""
-    return services().plugins
-
-
-def require_running(name: str) -> PluginStatus:
+def require_running(services: Services, name: str) -> PluginStatus:
     """A plugin that is on. Raises ``NotFound`` otherwise, as for any other address."""
-    table = web_plugins().table
+    table = services.plugins.table
     standing = next((each for each in table.statuses if each.name == name), None)
     if standing is None or standing.state is not State.ON:
         raise NotFound
     return standing
 
 
-def find_route(name: str, path: str) -> Route:
+def find_route(services: Services, name: str, path: str) -> Route:
     """The route of a plugin. Raises ``NotFound``, ``MethodNotAllowed``."""
-    route = web_plugins().table.declared[name].routes.get(normalize_path(path))
+    route = services.plugins.table.declared[name].routes.get(normalize_path(path))
     if route is None:
         raise NotFound
     if request.method not in route.methods and request.method != "HEAD":
@@ -319,7 +314,7 @@ def check_scope(route: Route, who: "Caller") -> None:
         )
 
 
-def call_route(standing: PluginStatus, route: Route) -> Reply | Task:
+def call_route(services: Services, standing: PluginStatus, route: Route) -> Reply | Task:
     """What the plugin replies. Raises ``HookFailed`` naming it, ``BadRequest`` as it says."""
     who = caller()
     body = read_json_body(required=False) if request.method != "GET" else None
@@ -331,7 +326,7 @@ def call_route(standing: PluginStatus, route: Route) -> Reply | Task:
         caller="" if who.is_owner else who.name,
         owner=who.is_owner,
     )
-    reply = web_plugins().host.run(
+    reply = services.plugins.host.run(
         standing.name, f"the route {ask.path}", lambda: route.answer(ask)
     )
     if not isinstance(reply, Reply | Task):
@@ -339,9 +334,8 @@ def call_route(standing: PluginStatus, route: Route) -> Reply | Task:
     return reply
 
 
-def submit_task(name: str, task: Task) -> Response:
+def submit_task(services: Services, name: str, task: Task) -> Response:
     """Submit a plugin's task: its outcome, or with ``?async=1`` at once the task's id."""
-    app_services = services()
     plugin_task = QueuedPluginTask(name, task.verb, task.body)
     frame = Frame(
         id=uuid4().hex,
@@ -351,41 +345,42 @@ def submit_task(name: str, task: Task) -> Response:
         tags={TASK_TAG: request.args.get("id_task") or new_task(name), ROUTE_TAG: name},
     )
     if request.args.get("async", "").lower() in TRUE_WORDS:
-        frame = with_fields(
-            frame, tags={**frame.tags, ASYNC_TAG: "1", **submission.seen(app_services)}
-        )
-        job_limit().put(app_services.stream, frame)
-        tasks().follow(caller(), frame.tags[TASK_TAG], frame.id)
+        frame = with_fields(frame, tags={**frame.tags, ASYNC_TAG: "1", **submission.seen(services)})
+        services.job_limit.put(services.stream, frame)
+        services.tasks.follow(caller().name, frame.tags[TASK_TAG], frame.id)
         answer = jsonify({"id_task": frame.tags[TASK_TAG]})
         answer.status_code = 202
         return answer
-    return to_response(submission.submit_and_wait(app_services, frame))
+    return to_response(submission.submit_and_wait(services, frame))
 
 
-def plugins_json() -> dict[str, Any]:
+def plugins_json(services: Services) -> dict[str, Any]:
     """Every plugin, and what the page may do with them."""
-    app_services, table = services(), web_plugins().table
-    running_count = sum(frame.deliveries > 0 for frame in app_services.stream.list_frames())
+    table = services.plugins.table
+    running_count = sum(frame.deliveries > 0 for frame in services.stream.list_frames())
     return {
         "plugins": [
-            plugin_json(each, table.declared.get(each.name)) for each in web_plugins().statuses()
+            plugin_json(services, each, table.declared.get(each.name))
+            for each in services.plugins.statuses()
         ],
-        "may_install": may_install(),
+        "may_install": may_install(services),
         "running": running_count,
     }
 
 
-def may_install() -> bool:
+def may_install(services: Services) -> bool:
     """Whether this caller may bring plugins by the page (AUTOMATIC1111's rule)."""
-    config = services().config
+    config = services.config
     return caller().is_owner and (config.extension_access or not config.listen)
 
 
-def plugin_json(standing: PluginStatus, declared: PluginDeclarations | None) -> dict[str, Any]:
+def plugin_json(
+    services: Services, standing: PluginStatus, declared: PluginDeclarations | None
+) -> dict[str, Any]:
     """One plugin, its workers' sides joined."""
     parts = declared or PluginDeclarations()
     owner = caller().is_owner
-    settings = services().options.plugin_settings(standing.name) if owner else {}
+    settings = services.options.plugin_settings(standing.name) if owner else {}
     return {
         "name": standing.name,
         "title": standing.title,
@@ -395,7 +390,7 @@ def plugin_json(standing: PluginStatus, declared: PluginDeclarations | None) -> 
         "origin": standing.origin,
         "folder": str(standing.folder) if owner else "",
         "state": standing.state,
-        "enabled": web_plugins().will_be_on(standing),
+        "enabled": services.plugins.will_be_on(standing),
         "fault": standing.fault,
         "hooks": list(standing.hooks),
         "permissions": list(standing.permissions),
@@ -405,13 +400,13 @@ def plugin_json(standing: PluginStatus, declared: PluginDeclarations | None) -> 
         "parts": [part_json(part) for part in parts.parts],
         "model_folders": [{"kind": f.kind, "folder": f.folder} for f in parts.folders],
         "settings": [setting_json(each, settings) for each in parts.settings if owner],
-        "workers": workers_json(standing.name, tell=owner),
+        "workers": workers_json(services, standing.name, tell=owner),
     }
 
 
-def workers_json(name: str, *, tell: bool) -> list[dict[str, Any]]:
+def workers_json(services: Services, name: str, *, tell: bool) -> list[dict[str, Any]]:
     """How the plugin stands in each worker: its part there, what that took, what went wrong."""
-    states = services().board.plugin_states()
+    states = services.board.plugin_states()
     return [
         worker_json(
             worker.partition("@")[0], dict(zip(REPORTED_FIELDS, plugins[name], strict=False)), tell

@@ -12,9 +12,8 @@ from generator.pictures.picture_files import encode_picture
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.requests.fields import invalid_fields
-from webapp.routes.context import read_json_body, services
-
-poses = Blueprint("poses", __name__, url_prefix="/controlnet")
+from webapp.routes.context import read_json_body
+from webapp.services import Services
 
 MAX_POSES, MAX_PEOPLE, MAX_SIDE = 16, 64, 4096
 MAX_DISTANCE = 1e5  # pixels
@@ -50,27 +49,33 @@ class Pose(BaseModel):
 POSES: TypeAdapter[list[Pose]] = TypeAdapter(Annotated[list[Pose], Field(max_length=MAX_POSES)])
 
 
-@poses.post("/render_openpose_json")
-@requires(AccessScope.GENERATE)
-@with_note(
-    RouteNote(
-        "Draw openpose's keypoints",
-        body={"type": "array", "items": {"type": "object"}},
-        body_required=False,
-        answer={"type": "object"},
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("poses", __name__, url_prefix="/controlnet")
+
+    @routes.post("/render_openpose_json")
+    @requires(AccessScope.GENERATE)
+    @with_note(
+        RouteNote(
+            "Draw openpose's keypoints",
+            body={"type": "array", "items": {"type": "object"}},
+            body_required=False,
+            answer={"type": "object"},
+        )
     )
-)
-def render() -> Response:
-    """``{"images", "info"}``, PNG in base64; the info alone where there is no pose."""
-    try:
-        requested = POSES.validate_python(read_json_body(required=False) or [])
-    except ValidationError as error:
-        raise invalid_fields(error) from None
-    if not requested:
-        return jsonify({"info": "No pose data detected."})
-    largest = max(pose.canvas_width * pose.canvas_height for pose in requested)
-    with services().decoding.hold(2 * COLOURS * largest):
-        return jsonify({"images": [draw_pose(pose) for pose in requested], "info": "Success"})
+    def render() -> Response:
+        """``{"images", "info"}``, PNG in base64; the info alone where there is no pose."""
+        try:
+            requested = POSES.validate_python(read_json_body(required=False) or [])
+        except ValidationError as error:
+            raise invalid_fields(error) from None
+        if not requested:
+            return jsonify({"info": "No pose data detected."})
+        largest = max(pose.canvas_width * pose.canvas_height for pose in requested)
+        with services.decoding.hold(2 * COLOURS * largest):
+            return jsonify({"images": [draw_pose(pose) for pose in requested], "info": "Success"})
+
+    return routes
 
 
 def draw_pose(pose: Pose) -> str:

@@ -5,9 +5,8 @@ from flask import Blueprint, Response, jsonify
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.queues.drain import is_draining
-from webapp.routes.context import services
+from webapp.services import Services
 
-probes = Blueprint("probes", __name__)
 STATE = {
     "type": "object",
     "properties": {"status": {"type": "string"}, "reason": {"type": "string"}},
@@ -15,38 +14,42 @@ STATE = {
 READY_STATES = ("idle", "loading", "working")
 
 
-@probes.get("/internal/ping")
-@requires(AccessScope.PUBLIC)
-@with_note(RouteNote("Answers when the web process does", answer=EMPTY_SCHEMA, public=True))
-def ping() -> Response:
-    """Nothing but an answer."""
-    return jsonify({})
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("probes", __name__)
 
+    @routes.get("/internal/ping")
+    @requires(AccessScope.PUBLIC)
+    @with_note(RouteNote("Answers when the web process does", answer=EMPTY_SCHEMA, public=True))
+    def ping() -> Response:
+        """Nothing but an answer."""
+        return jsonify({})
 
-@probes.get("/healthz")
-@requires(AccessScope.PUBLIC)
-@with_note(RouteNote("200 while the web process lives", answer=STATE, public=True))
-def healthz() -> Response:
-    """The web process is alive."""
-    return jsonify({"status": "ok"})
+    @routes.get("/healthz")
+    @requires(AccessScope.PUBLIC)
+    @with_note(RouteNote("200 while the web process lives", answer=STATE, public=True))
+    def healthz() -> Response:
+        """The web process is alive."""
+        return jsonify({"status": "ok"})
 
-
-@probes.get("/readyz")
-@requires(AccessScope.PUBLIC)
-@with_note(
-    RouteNote(
-        "200 once a worker can draw, else 503", answer=STATE, public=True, also={"503": STATE}
+    @routes.get("/readyz")
+    @requires(AccessScope.PUBLIC)
+    @with_note(
+        RouteNote(
+            "200 once a worker can draw, else 503", answer=STATE, public=True, also={"503": STATE}
+        )
     )
-)
-def readyz() -> tuple[Response, int]:
-    """Whether a request would be drawn now."""
-    board = services().board
-    if why := services().stream.loss_reason():
-        return jsonify({"status": "no queue", "reason": why}), 503
-    if is_draining(board):
-        answer = jsonify({"status": "draining"})
-        answer.headers["Retry-After"] = "30"
-        return answer, 503
-    states = {worker.state for worker in board.workers()}
-    ready = not states.isdisjoint(READY_STATES)
-    return jsonify({"status": "ready" if ready else "no worker"}), 200 if ready else 503
+    def readyz() -> tuple[Response, int]:
+        """Whether a request would be drawn now."""
+        board = services.board
+        if why := services.stream.loss_reason():
+            return jsonify({"status": "no queue", "reason": why}), 503
+        if is_draining(board):
+            answer = jsonify({"status": "draining"})
+            answer.headers["Retry-After"] = "30"
+            return answer, 503
+        states = {worker.state for worker in board.workers()}
+        ready = not states.isdisjoint(READY_STATES)
+        return jsonify({"status": "ready" if ready else "no worker"}), 200 if ready else 503
+
+    return routes

@@ -13,17 +13,16 @@ from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Fault, InvalidFields, Refused
 from webapp.http.openapi import EMPTY_SCHEMA, NULL_SCHEMA, RouteNote, with_note
 from webapp.requests.model_choice import AUTOMATIC, drawable, here_or_refused
-from webapp.routes.context import MAX_FORM_BYTES, caller, read_json_body, services, tasks
+from webapp.routes.context import MAX_FORM_BYTES, caller, read_json_body
 from webapp.routes.tasks import ASYNC_TAG, RunningJob, frames_of, route_of, running_jobs, task_of
+from webapp.services import Services
 from webapp.settings.foreign_options import ignored_message, split_foreign
 from webapp.worker.stopped_jobs import STOPPED_ANSWERS, stopped_answer
 
 if TYPE_CHECKING:
     from webapp.queues.contracts import Frame
-    from webapp.services import Services
 
 log = logging.getLogger("easel.web")
-sdapi = Blueprint("sdapi", __name__, url_prefix="/sdapi/v1")
 
 ONE_TASK = {"id_task": {"type": "string", "description": "this one alone, waiting or not"}}
 """Also as a key of a JSON body."""
@@ -41,25 +40,119 @@ PROGRESS = {
 }
 
 
-@sdapi.get("/progress")
-@requires(AccessScope.READ)
-@with_note(
-    RouteNote(
-        "How far the caller's running job is",
-        answer=PROGRESS,
-        query={"skip_current_image": {"type": "boolean", "default": False}},
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("sdapi", __name__, url_prefix="/sdapi/v1")
+
+    @routes.get("/progress")
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote(
+            "How far the caller's running job is",
+            answer=PROGRESS,
+            query={"skip_current_image": {"type": "boolean", "default": False}},
+        )
     )
-)
-def progress() -> Response:
-    """The state of the latest running job, or that of rest."""
-    jobs = running_jobs(services(), caller())
-    with_image = request.args.get("skip_current_image", "").lower() not in (
-        "true",
-        "1",
-        "yes",
-        "on",
+    def progress() -> Response:
+        """The state of the latest running job, or that of rest."""
+        jobs = running_jobs(services, caller())
+        with_image = request.args.get("skip_current_image", "").lower() not in (
+            "true",
+            "1",
+            "yes",
+            "on",
+        )
+        return jsonify(progress_json(services, jobs[-1], with_image) if jobs else IDLE_PROGRESS)
+
+    @routes.post("/interrupt")
+    @requires(AccessScope.GENERATE)
+    @with_note(
+        RouteNote(
+            "Stop the caller's running jobs; what is drawn so far is answered",
+            query=ONE_TASK,
+            answer=EMPTY_SCHEMA,
+        )
     )
-    return jsonify(progress_json(jobs[-1], with_image) if jobs else IDLE_PROGRESS)
+    def interrupt() -> Response:
+        """Ask the workers to stop; a task that is named and waits is answered at once.
+
+        Without a name, jobs that wait and whose answer nobody waits for leave the queue too.
+        """
+        task = read_task_id()
+        own = frames_of(services, caller())
+        if task is None:
+            mine = [each for each in own if each.deliveries > 0 or is_unattended(each)]
+            request_stop(
+                services,
+                Stop.INTERRUPT,
+                [each for each in mine if not drop_waiting(services, each)],
+            )
+        else:
+            mine = [each for each in own if task_of(each) == task]
+            request_stop(
+                services,
+                Stop.INTERRUPT,
+                [
+                    each
+                    for each in mine
+                    if not (answer_stopped(services, each) or drop_waiting(services, each))
+                ],
+            )
+        return jsonify({})
+
+    @routes.post("/skip")
+    @requires(AccessScope.GENERATE)
+    @with_note(
+        RouteNote(
+            "Stop the current batch and go on with the next", query=ONE_TASK, answer=NULL_SCHEMA
+        )
+    )
+    def skip() -> Response:
+        """Ask the workers to go on with the next batch. Nothing happens to a task that waits."""
+        task = read_task_id()
+        jobs = [job.frame for job in running_jobs(services, caller())]
+        request_stop(
+            services, Stop.SKIP, [job for job in jobs if task is None or task_of(job) == task]
+        )
+        return jsonify(None)
+
+    @routes.get("/options")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Every option with its value", answer={"type": "object"}))
+    def get_options() -> Response:
+        """All options; the checkpoint is named even when nobody has chosen one."""
+        return jsonify(options_told(services))
+
+    @routes.post("/options")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Change options", body={"type": "object"}, answer=NULL_SCHEMA))
+    def set_options() -> Response:
+        """Set each option of the body and save them all, or refuse the body whole.
+
+        A checkpoint that is not here, or that nothing can be drawn with, is refused with its
+        reason. Options of other programs are left out; the header ``X-Easel-Ignored`` names them.
+        """
+        body = read_json_body()
+        if not isinstance(body, dict):
+            raise InvalidFields([Fault(("body",), "value is not a valid dict", "type_error.dict")])
+        name, before = body.get("sd_model_checkpoint"), options_told(services)
+        if name and name != before.get(
+            "sd_model_checkpoint"
+        ):  # a body of all options may come back
+            chosen_vae = str(body.get("sd_vae") or before.get("sd_vae") or AUTOMATIC)
+            body = body | {
+                "sd_model_checkpoint": find_checkpoint_title(str(name), chosen_vae, services)
+            }
+        body, foreign = split_foreign(body, services.options.get())
+        services.options.update(body)
+        answer = jsonify(None)
+        if foreign:
+            log.warning("%s", ignored_message(foreign))
+            plain = [name for name in foreign if name.isascii() and name.isidentifier()]
+            answer.headers["X-Easel-Ignored"] = ", ".join(plain[:50])
+        return answer
+
+    return routes
 
 
 IDLE_STATE: dict[str, object] = {
@@ -82,9 +175,9 @@ IDLE_PROGRESS: dict[str, object] = {
 }
 
 
-def progress_json(job: RunningJob, with_image: bool) -> dict[str, object]:
+def progress_json(services: Services, job: RunningJob, with_image: bool) -> dict[str, object]:
     """What ``GET progress`` tells of a job in work (contract section 1.10)."""
-    job_progress, stop = job.progress, tasks().stop_requested(job.frame.id)
+    job_progress, stop = job.progress, services.tasks.stop_requested(job.frame.id)
     flags = {
         "skipped": stop is Stop.SKIP,
         "interrupted": stop is Stop.INTERRUPT,
@@ -128,47 +221,6 @@ def fraction_done(job: RunningJob) -> float:
     return min((facts.batch + step) / batches, 1.0)
 
 
-@sdapi.post("/interrupt")
-@requires(AccessScope.GENERATE)
-@with_note(
-    RouteNote(
-        "Stop the caller's running jobs; what is drawn so far is answered",
-        query=ONE_TASK,
-        answer=EMPTY_SCHEMA,
-    )
-)
-def interrupt() -> Response:
-    """Ask the workers to stop; a task that is named and waits is answered at once.
-
-    Without a name, jobs that wait and whose answer nobody waits for leave the queue too.
-    """
-    task = read_task_id()
-    own = frames_of(services(), caller())
-    if task is None:
-        mine = [each for each in own if each.deliveries > 0 or is_unattended(each)]
-        request_stop(Stop.INTERRUPT, [each for each in mine if not drop_waiting(each)])
-    else:
-        mine = [each for each in own if task_of(each) == task]
-        request_stop(
-            Stop.INTERRUPT,
-            [each for each in mine if not (answer_stopped(each) or drop_waiting(each))],
-        )
-    return jsonify({})
-
-
-@sdapi.post("/skip")
-@requires(AccessScope.GENERATE)
-@with_note(
-    RouteNote("Stop the current batch and go on with the next", query=ONE_TASK, answer=NULL_SCHEMA)
-)
-def skip() -> Response:
-    """Ask the workers to go on with the next batch. Nothing happens to a task that waits."""
-    task = read_task_id()
-    jobs = [job.frame for job in running_jobs(services(), caller())]
-    request_stop(Stop.SKIP, [job for job in jobs if task is None or task_of(job) == task])
-    return jsonify(None)
-
-
 def read_task_id() -> str | None:
     """The task that a request names, in its address or its JSON. Raises ``InvalidFields``."""
     task: object = request.args.get("id_task")
@@ -190,13 +242,13 @@ def read_optional_json() -> object:
         return None
 
 
-def answer_stopped(frame: "Frame") -> bool:
+def answer_stopped(services: Services, frame: "Frame") -> bool:
     """Answer a waiting task that no worker has begun; whether that was done."""
     compose = STOPPED_ANSWERS.get(frame.kind)
-    waiting = services().stream.read_waiting_frame(frame.id) if compose else None
+    waiting = services.stream.read_waiting_frame(frame.id) if compose else None
     if compose is None or waiting is None:
         return False
-    return services().stream.answer_waiting(frame.id, compose(waiting))
+    return services.stream.answer_waiting(frame.id, compose(waiting))
 
 
 def is_unattended(job: "Frame") -> bool:
@@ -204,25 +256,17 @@ def is_unattended(job: "Frame") -> bool:
     return ASYNC_TAG in job.tags and job.owner == caller().name
 
 
-def drop_waiting(job: "Frame") -> bool:
+def drop_waiting(services: Services, job: "Frame") -> bool:
     """Answer a waiting asynchronous job and take it out of the queue; False for any other."""
     waits = job.deliveries == 0 and ASYNC_TAG in job.tags
-    return waits and services().stream.answer_waiting(job.id, stopped_answer())
+    return waits and services.stream.answer_waiting(job.id, stopped_answer())
 
 
-def request_stop(stop: Stop, jobs: Sequence["Frame"]) -> None:
+def request_stop(services: Services, stop: Stop, jobs: Sequence["Frame"]) -> None:
     """Tell jobs to stop."""
     for job in jobs:
-        services().board.request_stop(job.id, stop)
-        tasks().record_stop(job.id, stop)
-
-
-@sdapi.get("/options")
-@requires(AccessScope.READ)
-@with_note(RouteNote("Every option with its value", answer={"type": "object"}))
-def get_options() -> Response:
-    """All options; the checkpoint is named even when nobody has chosen one."""
-    return jsonify(options_told(services()))
+        services.board.request_stop(job.id, stop)
+        services.tasks.record_stop(job.id, stop)
 
 
 def options_told(here: "Services") -> dict[str, object]:
@@ -234,38 +278,9 @@ def options_told(here: "Services") -> dict[str, object]:
     return options
 
 
-@sdapi.post("/options")
-@requires(AccessScope.USER)
-@with_note(RouteNote("Change options", body={"type": "object"}, answer=NULL_SCHEMA))
-def set_options() -> Response:
-    """Set each option of the body and save them all. Refuses the body whole, or takes it whole.
-
-    A checkpoint that is not here, or with which nothing can be drawn, is refused with its reason.
-    Options of other programs are left out; the header ``X-Easel-Ignored`` names them.
-    """
-    app_services = services()
-    body = read_json_body()
-    if not isinstance(body, dict):
-        raise InvalidFields([Fault(("body",), "value is not a valid dict", "type_error.dict")])
-    name, before = body.get("sd_model_checkpoint"), options_told(app_services)
-    if name and name != before.get("sd_model_checkpoint"):  # a body of all options may come back
-        chosen_vae = str(body.get("sd_vae") or before.get("sd_vae") or AUTOMATIC)
-        body = body | {
-            "sd_model_checkpoint": find_checkpoint_title(str(name), chosen_vae, app_services)
-        }
-    body, foreign = split_foreign(body, app_services.options.get())
-    app_services.options.update(body)
-    answer = jsonify(None)
-    if foreign:
-        log.warning("%s", ignored_message(foreign))
-        plain = [name for name in foreign if name.isascii() and name.isidentifier()]
-        answer.headers["X-Easel-Ignored"] = ", ".join(plain[:50])
-    return answer
-
-
-def find_checkpoint_title(name: str, chosen_vae: str, app_services: "Services") -> str:
+def find_checkpoint_title(name: str, chosen_vae: str, services: Services) -> str:
     """The title of a checkpoint that is here and can be drawn with, else a refusal."""
-    checkpoint = here_or_refused("sd_model_checkpoint", name, app_services.registry)
+    checkpoint = here_or_refused("sd_model_checkpoint", name, services.registry)
     if checkpoint is None:
         raise Refused(f"sd_model_checkpoint: model {name!r} not found")
-    return drawable("sd_model_checkpoint", checkpoint, chosen_vae, app_services.registry).title
+    return drawable("sd_model_checkpoint", checkpoint, chosen_vae, services.registry).title

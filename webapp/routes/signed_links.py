@@ -7,11 +7,11 @@ from flask import Blueprint, Response, jsonify, request
 
 from filebrowser.access.gate import open_place
 from webapp.access.scopes import AccessScope, requires
-from webapp.access.signed_urls import DEFAULT_SECONDS, MAX_SECONDS, MIN_SECONDS, UrlSigner
+from webapp.access.signed_urls import DEFAULT_SECONDS, MAX_SECONDS, MIN_SECONDS
 from webapp.errors import Fault, InvalidFields
 from webapp.http.openapi import RouteNote, with_note
-from webapp.routes.context import services
 from webapp.routes.files.pictures import locate_picture
+from webapp.services import Services
 
 LINK = {
     "type": "object",
@@ -32,8 +32,8 @@ QUERY: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def blueprint(signer: UrlSigner) -> Blueprint:
-    """The route; ``signer`` is the one that the gate asks."""
+def blueprint(services: Services) -> Blueprint:
+    """The route."""
     signing = Blueprint("signing", __name__)
 
     @signing.get("/api/sign")
@@ -45,9 +45,9 @@ def blueprint(signer: UrlSigner) -> Blueprint:
         """Sign a path that the caller may read. 404 where no picture is, as for the picture."""
         path = request.args.get("path", "")
         seconds = read_seconds(request.args.get("seconds", str(DEFAULT_SECONDS)))
-        place, _ = locate_picture(services().config, path)
+        place, _ = locate_picture(services.config, path)
         os.close(open_place(place))
-        url, expires = signer.sign(path, seconds)
+        url, expires = services.signer.sign(path, seconds)
         return jsonify({"url": request.script_root + url, "expires": expires})
 
     return signing

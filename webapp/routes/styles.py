@@ -16,15 +16,14 @@ from webapp.http.openapi import RouteNote, with_note
 from webapp.requests.coercion import Str
 from webapp.requests.fields import invalid_fields
 from webapp.requests.ranges import MAX_PROMPT_LENGTH
-from webapp.routes.context import read_json_body, services
+from webapp.routes.context import read_json_body
 from webapp.routes.models import LIST, styles_json
+from webapp.services import Services
 from webapp.settings.data_dir import styles_files
 
 MAX_NAME_LENGTH = 200
 MAX_STYLES = 2000  # styles
 QUERY = {"name": {"type": "string", "description": "the style to throw away"}}
-
-styles = Blueprint("styling", __name__, url_prefix="/api/styles")
 
 
 class StyleBody(BaseModel):
@@ -36,45 +35,50 @@ class StyleBody(BaseModel):
     previous: Str | None = None
 
 
-@styles.put("")
-@requires(AccessScope.USER)
-@with_note(RouteNote("Make or change a style; all styles", body=StyleBody, answer=LIST))
-def keep() -> Response:
-    """Write it to the file it comes from, a new one to the first."""
-    try:
-        style = StyleBody.model_validate(read_json_body())
-    except ValidationError as error:
-        raise invalid_fields(error) from None
-    name = check_style(style)
-    previous = style.previous or ""
-    with locked_styles(previous):
-        files = styles_files(services().config)
-        styles_by_name = read_styles(files)
-        if previous and name != previous and name in styles_by_name:
-            raise field_error("name", f"there is a style {name!r} already")
-        if len(styles_by_name) >= MAX_STYLES and name not in styles_by_name and not previous:
-            raise field_error(
-                "name", f"there are {MAX_STYLES} styles already; throw one away first"
-            )
-        save_style(files, Style(name, style.prompt, style.negative_prompt), previous)
-    return jsonify(styles_json())
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("styling", __name__, url_prefix="/api/styles")
 
+    @routes.put("")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Make or change a style; all styles", body=StyleBody, answer=LIST))
+    def keep() -> Response:
+        """Write it to the file it comes from, a new one to the first."""
+        try:
+            style = StyleBody.model_validate(read_json_body())
+        except ValidationError as error:
+            raise invalid_fields(error) from None
+        name = check_style(style)
+        previous = style.previous or ""
+        with locked_styles(services, previous):
+            files = styles_files(services.config)
+            styles_by_name = read_styles(files)
+            if previous and name != previous and name in styles_by_name:
+                raise field_error("name", f"there is a style {name!r} already")
+            if len(styles_by_name) >= MAX_STYLES and name not in styles_by_name and not previous:
+                raise field_error(
+                    "name", f"there are {MAX_STYLES} styles already; throw one away first"
+                )
+            save_style(files, Style(name, style.prompt, style.negative_prompt), previous)
+        return jsonify(styles_json(services))
 
-@styles.delete("")
-@requires(AccessScope.USER)
-@with_note(RouteNote("Throw a style away; those that are left", answer=LIST, query=QUERY))
-def drop() -> Response:
-    """Remove it from its file."""
-    name = request.args.get("name", "")
-    with locked_styles(name):
-        delete_style(styles_files(services().config), name)
-    return jsonify(styles_json())
+    @routes.delete("")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Throw a style away; those that are left", answer=LIST, query=QUERY))
+    def drop() -> Response:
+        """Remove it from its file."""
+        name = request.args.get("name", "")
+        with locked_styles(services, name):
+            delete_style(styles_files(services.config), name)
+        return jsonify(styles_json(services))
+
+    return routes
 
 
 @contextmanager
-def locked_styles(name: str) -> Iterator[None]:
+def locked_styles(services: Services, name: str) -> Iterator[None]:
     """One change at a time. Raises ``UnknownStyle``, ``CannotSave``."""
-    with lock_file(services().config.easel_dir / "styles"):
+    with lock_file(services.config.easel_dir / "styles"):
         try:
             yield
         except KeyError:

@@ -14,7 +14,7 @@ from webapp.errors import Draining, Unavailable
 from webapp.logs import bind, bound_value
 from webapp.queues.contracts import Answer, Frame, Stream
 from webapp.queues.drain import is_draining
-from webapp.routes.context import caller, job_limit, release_body, tasks, waiting_limit
+from webapp.routes.context import caller, release_body
 from webapp.routes.tasks import task_of
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def submit_and_wait(services: "Services", frame: Frame) -> Answer:
         frame, tags={**frame.tags, REQUEST_TAG: bound_value("request"), **seen(services)}
     )
     bind(job=frame.id)
-    with waiting_limit().hold(caller()):
-        job_limit().put(services.stream, frame)
+    with services.waiting_limit.hold(caller()):
+        services.job_limit.put(services.stream, frame)
         frame = replace(frame, body=b"")  # its pictures need not be here while they are waited for
         release_body()
         return _await_answer(services, frame)
@@ -72,7 +72,7 @@ def seen(services: "Services") -> Mapping[str, str]:
 
 
 def _await_answer(services: "Services", frame: Frame) -> Answer:
-    environ, registry = request.environ, tasks()
+    environ, registry = request.environ, services.tasks
     try:
         answer = wait_for_answer(
             services.stream,

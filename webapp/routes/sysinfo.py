@@ -12,9 +12,9 @@ from flask import Blueprint, Response, jsonify
 from filebrowser.disposition import content_disposition
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
-from webapp.routes.context import services
 from webapp.routes.machine import read_meminfo
 from webapp.routes.models import flags_json
+from webapp.services import Services
 from webapp.settings.options_table import OPTIONS
 from webapp.version import VERSION
 
@@ -32,7 +32,7 @@ STAT, UPTIME = Path("/proc/self/stat"), Path("/proc/uptime")
 START_TIME = 19  # of /proc/self/stat's fields after the name: ticks from boot to this process
 
 
-def blueprint() -> Blueprint:
+def blueprint(services: Services) -> Blueprint:
     """The routes; made when the web process is ready, which is what profile-startup tells."""
     facts = Blueprint("machine_facts", __name__, url_prefix="/internal")
     startup_seconds = process_age()
@@ -58,35 +58,34 @@ def blueprint() -> Blueprint:
     @with_note(RouteNote("Model files that are in no list, and why", answer=BROKEN))
     def broken() -> Response:
         """As of the latest look at the folders."""
-        return jsonify(broken_models())
+        return jsonify(broken_models(services))
 
     @facts.get("/sysinfo")
     @requires(AccessScope.USER)
     @with_note(RouteNote("Machine, service and options, for a report", answer=OBJECT))
     def sysinfo() -> Response:
         """To be read here."""
-        return sysinfo_response(attachment=False)
+        return sysinfo_response(services, attachment=False)
 
     @facts.get("/sysinfo-download")
     @requires(AccessScope.USER)
     @with_note(RouteNote("The same as a file", answer=OBJECT))
     def download() -> Response:
         """To be kept."""
-        return sysinfo_response(attachment=True)
+        return sysinfo_response(services, attachment=True)
 
     return facts
 
 
-def broken_models() -> list[dict[str, str]]:
+def broken_models(services: Services) -> list[dict[str, str]]:
     """Files that cannot be used, by their path in the data directory, with the reason."""
-    app_services = services()
-    home = app_services.config.data_dir
+    home = services.config.data_dir
     return [
         {
             "file": str(path.relative_to(home)) if path.is_relative_to(home) else path.name,
             "reason": reason,
         }
-        for path, reason in sorted(app_services.registry.index.rejected.items())
+        for path, reason in sorted(services.registry.index.rejected.items())
     ]
 
 
@@ -97,9 +96,9 @@ def process_age() -> float:
     return round(max(seconds, 0.0), 3)
 
 
-def sysinfo_response(*, attachment: bool) -> Response:
+def sysinfo_response(services: Services, *, attachment: bool) -> Response:
     """The facts as indented JSON."""
-    text = json.dumps(collect_sysinfo(), indent=4, ensure_ascii=False)
+    text = json.dumps(collect_sysinfo(services), indent=4, ensure_ascii=False)
     answer = Response(text, content_type="application/json")
     if attachment:
         name = time.strftime("sysinfo-%Y-%m-%d-%H-%M.json")
@@ -107,30 +106,30 @@ def sysinfo_response(*, attachment: bool) -> Response:
     return answer
 
 
-def collect_sysinfo() -> dict[str, object]:
+def collect_sysinfo(services: Services) -> dict[str, object]:
     """AUTOMATIC1111's keys where Easel has something to tell under them.
 
     The command line and the environment are left out: they may hold the token.
     """
-    app_services, memory = services(), read_meminfo()
+    memory = read_meminfo()
     return {
         "Platform": platform.platform(),
         "Python": platform.python_version(),
         "Version": VERSION,
-        "Data path": str(app_services.config.data_dir),
-        "Flags": {name: value for name, value in flags_json(app_services.config).items() if value},
+        "Data path": str(services.config.data_dir),
+        "Flags": {name: value for name, value in flags_json(services.config).items() if value},
         "CPU": {"model": processor_name(), "count logical": os.cpu_count()},
         "RAM": {"total": memory.get("MemTotal"), "available": memory.get("MemAvailable")},
         "Workers": [
             {"worker": w.worker.partition("@")[0], "state": w.state, "memory": dict(w.memory)}
-            for w in app_services.board.workers()
+            for w in services.board.workers()
         ],
         "Extensions": [
             {"name": each.name, "version": each.version, "state": each.state}
-            for each in app_services.plugins.statuses()
+            for each in services.plugins.statuses()
         ],
-        "Broken models": broken_models(),
-        "Config": app_services.options.get(),
+        "Broken models": broken_models(services),
+        "Config": services.options.get(),
         "Packages": installed_packages(),
     }
 

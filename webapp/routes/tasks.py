@@ -2,13 +2,10 @@
 
 import secrets
 import string
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from generator.request import Stop
 from webapp.access.auth import Caller
 from webapp.queues.contracts import Frame, JobProgress
 
@@ -18,60 +15,8 @@ if TYPE_CHECKING:
 TASK_TAG = "task"
 ROUTE_TAG = "route"
 ASYNC_TAG = "async"  # of a frame whose caller does not wait for its answer
-MAX_REMEMBERED = 16
-"""How many ended tasks ``/internal/progress`` knows, as in AUTOMATIC1111."""
 
 LETTERS = string.ascii_uppercase + string.digits
-
-
-class TaskRegistry:
-    """What the web process alone remembers: ended tasks, followed jobs, stop requests."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.finished: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self.stop_requests: OrderedDict[str, Stop] = OrderedDict()
-        self.followed_jobs: OrderedDict[tuple[str, str], str] = OrderedDict()
-
-    def record_finished(self, owner: str, task: str) -> None:
-        """Remember that a task has ended."""
-        with self.lock:
-            self.finished[owner, task] = None
-            while len(self.finished) > MAX_REMEMBERED:
-                self.finished.popitem(last=False)
-
-    def has_ended(self, caller: Caller, task: str) -> bool:
-        """True if the caller's task has ended lately; the owner asks about everybody's."""
-        with self.lock:
-            return any(
-                task == known and (caller.is_owner or owner == caller.name)
-                for owner, known in self.finished
-            )
-
-    def follow(self, who: Caller, task: str, job: str) -> None:
-        """Remember which job a caller's task is, for when its asker has left."""
-        with self.lock:
-            self.followed_jobs[who.name, task] = job
-            self.followed_jobs.move_to_end((who.name, task))
-            while len(self.followed_jobs) > MAX_REMEMBERED:
-                self.followed_jobs.popitem(last=False)
-
-    def is_followed(self, job: str) -> bool:
-        """Whether somebody has asked the progress of a job."""
-        with self.lock:
-            return job in self.followed_jobs.values()
-
-    def record_stop(self, job: str, stop: Stop) -> None:
-        """Remember what was asked of a job, for ``GET progress`` to tell."""
-        with self.lock:
-            self.stop_requests[job] = stop
-            while len(self.stop_requests) > MAX_REMEMBERED:
-                self.stop_requests.popitem(last=False)
-
-    def stop_requested(self, job: str) -> Stop:
-        """What was last asked of a job."""
-        with self.lock:
-            return self.stop_requests.get(job, Stop.NO)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from webapp.http.openapi import RouteNote, with_note
 from webapp.requests.coercion import Bool, Int, Str, Strings
 from webapp.requests.fields import invalid_fields
 from webapp.requests.ranges import MAX_PROMPT_LENGTH
-from webapp.routes.context import read_json_body, services
+from webapp.routes.context import read_json_body
 from webapp.routes.models import files_of
+from webapp.services import Services
 from webapp.settings.data_dir import styles_files
 
 MAX_STEPS = 150  # variants that an alternation is spelled out in
@@ -48,8 +49,9 @@ class PromptTokenizer:
         return clip_tokenizer()
 
 
-def blueprint(reader: PromptTokenizer) -> Blueprint:
+def blueprint(services: Services) -> Blueprint:
     """The route of the token counter."""
+    reader = PromptTokenizer()
     counting = Blueprint("counting", __name__, url_prefix="/internal")
 
     @counting.post("/token-count")
@@ -63,14 +65,14 @@ def blueprint(reader: PromptTokenizer) -> Blueprint:
             raise invalid_fields(error) from None
         if len(query.prompt) > MAX_PROMPT_LENGTH:
             raise Refused(f"prompt: {len(query.prompt)} characters; at most {MAX_PROMPT_LENGTH}.")
-        options = services().options.get()
+        options = services.options.get()
         comments = bool(options["enable_prompt_comments"])
         styles = options["include_styles_into_token_counters"]
-        text = styled_prompt(query, comments=comments) if styles else query.prompt
+        text = styled_prompt(services, query, comments=comments) if styles else query.prompt
         settings = TokenCountOptions(
             steps=min(max(query.steps, 1), MAX_STEPS),
             backtrack=int(str(options["comma_padding_backtrack"])),
-            triggers=embedding_triggers(reader.tokenizer),
+            triggers=embedding_triggers(services, reader.tokenizer),
             parse=options["emphasis"] != "None",
             comments=comments,
             old_scheduling=bool(options["use_old_scheduling"]),
@@ -82,20 +84,22 @@ def blueprint(reader: PromptTokenizer) -> Blueprint:
     return counting
 
 
-def styled_prompt(query: TokenCountQuery, *, comments: bool) -> str:
+def styled_prompt(services: Services, query: TokenCountQuery, *, comments: bool) -> str:
     """The prompt with its styles; its own comments are taken out where there are ``comments``."""
     if not query.styles:
         return query.prompt
-    styles = read_styles(styles_files(services().config))
+    styles = read_styles(styles_files(services.config))
     prompts = ("", query.prompt) if query.negative else (query.prompt, "")
     return apply_named_styles(*prompts, query.styles, styles, comments=comments)[
         int(query.negative)
     ]
 
 
-def embedding_triggers(tokenizer: Tokenizer) -> tuple[Trigger, ...]:
+def embedding_triggers(services: Services, tokenizer: Tokenizer) -> tuple[Trigger, ...]:
     """The embeddings, with how many tokens each takes."""
-    vectors = ((file.stem, file.embedding.vectors) for file in files_of(ModelKind.EMBEDDING))
+    vectors = (
+        (file.stem, file.embedding.vectors) for file in files_of(services, ModelKind.EMBEDDING)
+    )
     return tuple(
         Trigger(name, tuple(tokenizer.encode(name)), size) for name, size in vectors if size
     )

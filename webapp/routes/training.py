@@ -19,64 +19,68 @@ from webapp.requests.training import (
     read_arguments,
 )
 from webapp.routes import submission
-from webapp.routes.context import caller, check_free_space, read_json_body, services, to_response
+from webapp.routes.context import caller, check_free_space, read_json_body, to_response
 from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.routes.worker_commands import selected_checkpoint
+from webapp.services import Services
 
-training = Blueprint("training", __name__, url_prefix="/sdapi/v1")
 INFO = {"type": "object", "properties": {"info": {"type": "string"}}}
 RESERVED_BYTES = 16 << 20  # bytes that a word and the pictures of its training may take
 ARGUMENTS = {"type": "object"}
 
 
-@training.post("/create/embedding")
-@requires(AccessScope.USER)
-@with_note(RouteNote("Make a learned word", body=CreateEmbeddingBody, answer=INFO))
-def create_embedding() -> Response:
-    """A word that is there already is told in ``info``, as AUTOMATIC1111 does."""
-    body = read_arguments(CreateEmbeddingBody, read_json_body(), "create_embedding")
-    checkpoint = selected_checkpoint(services())
-    embedding_request = read_new_embedding(body, services(), checkpoint)
-    answer = submit(
-        CREATE_EMBEDDING,
-        NEW_EMBEDDINGS.dump_json(embedding_request),
-        checkpoint,
-        new_task("create"),
-    )
-    services().registry.refresh(whole=[Path(embedding_request.path).resolve()])
-    return answer
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("training", __name__, url_prefix="/sdapi/v1")
 
+    @routes.post("/create/embedding")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Make a learned word", body=CreateEmbeddingBody, answer=INFO))
+    def create_embedding() -> Response:
+        """A word that is there already is told in ``info``, as AUTOMATIC1111 does."""
+        body = read_arguments(CreateEmbeddingBody, read_json_body(), "create_embedding")
+        checkpoint = selected_checkpoint(services)
+        embedding_request = read_new_embedding(body, services, checkpoint)
+        answer = submit(
+            services,
+            CREATE_EMBEDDING,
+            NEW_EMBEDDINGS.dump_json(embedding_request),
+            checkpoint,
+            new_task("create"),
+        )
+        services.registry.refresh(whole=[Path(embedding_request.path).resolve()])
+        return answer
 
-@training.post("/train/embedding")
-@requires(AccessScope.USER)
-@with_note(RouteNote("Train a learned word", body=TrainEmbeddingBody, answer=INFO))
-def train_embedding() -> Response:
-    """Answered at its end, or when it is interrupted; ``GET progress`` tells how far it is."""
-    body = read_arguments(TrainEmbeddingBody, read_json_body(), "train_embedding")
-    checkpoint = selected_checkpoint(services())
-    job = lesson_of(body, services(), checkpoint)
-    task = body.id_task or new_task("train")
-    answer = submit(TRAIN_EMBEDDING, TRAININGS.dump_json(job), checkpoint, task)
-    services().registry.refresh_still()
-    return answer
+    @routes.post("/train/embedding")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Train a learned word", body=TrainEmbeddingBody, answer=INFO))
+    def train_embedding() -> Response:
+        """Answered at its end, or when it is interrupted; ``GET progress`` tells how far it is."""
+        body = read_arguments(TrainEmbeddingBody, read_json_body(), "train_embedding")
+        checkpoint = selected_checkpoint(services)
+        job = lesson_of(body, services, checkpoint)
+        task = body.id_task or new_task("train")
+        answer = submit(services, TRAIN_EMBEDDING, TRAININGS.dump_json(job), checkpoint, task)
+        services.registry.refresh_still()
+        return answer
 
+    @routes.post("/create/hypernetwork")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Hypernetworks are not made here: 501", body=ARGUMENTS, answer=INFO))
+    def create_hypernetwork() -> Response:
+        """Checked as AUTOMATIC1111 checks it, then refused."""
+        read_arguments(CreateHypernetworkBody, read_json_body(), "create_hypernetwork")
+        raise hypernetwork_error("made")
 
-@training.post("/create/hypernetwork")
-@requires(AccessScope.USER)
-@with_note(RouteNote("Hypernetworks are not made here: 501", body=ARGUMENTS, answer=INFO))
-def create_hypernetwork() -> Response:
-    """Checked as AUTOMATIC1111 checks it, then refused."""
-    read_arguments(CreateHypernetworkBody, read_json_body(), "create_hypernetwork")
-    raise hypernetwork_error("made")
+    @routes.post("/train/hypernetwork")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Hypernetworks are not trained here: 501", body=ARGUMENTS, answer=INFO))
+    def train_hypernetwork() -> Response:
+        """Refused."""
+        read_json_body()
+        raise hypernetwork_error("trained")
 
-
-@training.post("/train/hypernetwork")
-@requires(AccessScope.USER)
-@with_note(RouteNote("Hypernetworks are not trained here: 501", body=ARGUMENTS, answer=INFO))
-def train_hypernetwork() -> Response:
-    """Refused."""
-    read_json_body()
-    raise hypernetwork_error("trained")
+    return routes
 
 
 def hypernetwork_error(verb: str) -> NotBuilt:
@@ -87,9 +91,9 @@ def hypernetwork_error(verb: str) -> NotBuilt:
     )
 
 
-def submit(kind: str, body: bytes, checkpoint: str, task: str) -> Response:
+def submit(services: Services, kind: str, body: bytes, checkpoint: str, task: str) -> Response:
     """Put it into the queue and wait for its answer."""
-    check_free_space(RESERVED_BYTES)
+    check_free_space(services, RESERVED_BYTES)
     frame = Frame(
         id=uuid4().hex,
         kind=kind,
@@ -98,4 +102,4 @@ def submit(kind: str, body: bytes, checkpoint: str, task: str) -> Response:
         checkpoint=checkpoint,
         tags={TASK_TAG: task, ROUTE_TAG: kind},
     )
-    return to_response(submission.submit_and_wait(services(), frame))
+    return to_response(submission.submit_and_wait(services, frame))

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify, request
@@ -12,52 +11,60 @@ from webapp.errors import Draining
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.queues.contracts import LOAD, UNLOAD, Board, WorkerCommand
 from webapp.queues.drain import is_draining
-from webapp.routes.context import caller, services, waiting_limit
+from webapp.routes.context import caller
 from webapp.routes.submission import CallerLeft, has_caller_left
+from webapp.services import Services
 
-if TYPE_CHECKING:
-    from webapp.services import Services
-
-worker_commands = Blueprint("errands", __name__, url_prefix="/sdapi/v1")
 CHECK_SECONDS = 0.05  # seconds between two looks at whether it is done
 
 
-@worker_commands.post("/unload-checkpoint")
-@requires(AccessScope.USER)
-@with_note(
-    RouteNote("Drop the weights of every worker; the next picture loads them", answer=EMPTY_SCHEMA)
-)
-def unload() -> Response:
-    """Between two jobs; answered when it is done."""
-    return run_everywhere(WorkerCommand(uuid4().hex, UNLOAD))
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("errands", __name__, url_prefix="/sdapi/v1")
+
+    @routes.post("/unload-checkpoint")
+    @requires(AccessScope.USER)
+    @with_note(
+        RouteNote(
+            "Drop the weights of every worker; the next picture loads them", answer=EMPTY_SCHEMA
+        )
+    )
+    def unload() -> Response:
+        """Between two jobs; answered when it is done."""
+        return run_everywhere(services, WorkerCommand(uuid4().hex, UNLOAD))
+
+    @routes.post("/reload-checkpoint")
+    @requires(AccessScope.USER)
+    @with_note(
+        RouteNote("Have the chosen checkpoint in every worker's memory", answer=EMPTY_SCHEMA)
+    )
+    def reload() -> Response:
+        """Between two jobs; answered when it is done."""
+        return run_everywhere(
+            services, WorkerCommand(uuid4().hex, LOAD, selected_checkpoint(services))
+        )
+
+    return routes
 
 
-@worker_commands.post("/reload-checkpoint")
-@requires(AccessScope.USER)
-@with_note(RouteNote("Have the chosen checkpoint in every worker's memory", answer=EMPTY_SCHEMA))
-def reload() -> Response:
-    """Between two jobs; answered when it is done."""
-    return run_everywhere(WorkerCommand(uuid4().hex, LOAD, selected_checkpoint(services())))
-
-
-def selected_checkpoint(app_services: "Services") -> str:
+def selected_checkpoint(services: Services) -> str:
     """The title of the checkpoint that the options name. Raises ``ModelNotFound``."""
-    name = str(app_services.options.get().get("sd_model_checkpoint") or "")
-    return app_services.registry.find_chosen(name).title
+    name = str(services.options.get().get("sd_model_checkpoint") or "")
+    return services.registry.find_chosen(name).title
 
 
-def run_everywhere(command: WorkerCommand) -> Response:
+def run_everywhere(services: Services, command: WorkerCommand) -> Response:
     """Send an errand to each worker that lives, and wait until all have done it."""
-    send_to_all(command)
+    send_to_all(services, command)
     return jsonify({})
 
 
-def send_to_all(command: WorkerCommand) -> None:
+def send_to_all(services: Services, command: WorkerCommand) -> None:
     """As :func:`run_everywhere`, without an answer. Raises ``CallerLeft``."""
-    board = services().board
+    board = services.board
     if is_draining(board):
         raise Draining("The service is being stopped.")
-    with waiting_limit().hold(caller()):
+    with services.waiting_limit.hold(caller()):
         names = [worker.worker for worker in board.workers()]
         for name in names:
             board.send_command(name, command)

@@ -2,9 +2,10 @@
 
 from filebrowser.access.file_access import FileAccess
 from webapp.files.file_access import access_of
-from webapp.routes.context import caller, services
+from webapp.routes.context import caller
+from webapp.services import Services
 
 
-def caller_access() -> FileAccess:
+def caller_access(services: Services) -> FileAccess:
     """The access of the authenticated caller."""
-    return access_of(caller(), services().config)
+    return access_of(caller(), services.config)

@@ -2,7 +2,6 @@
 
 import os
 import stat
-from collections.abc import Callable
 from contextlib import ExitStack
 from types import MappingProxyType
 from typing import IO, cast
@@ -21,15 +20,13 @@ from filebrowser.dav.provider import METHODS, TIME_HEADER, DavApplication, make_
 from filebrowser.errors import FileError
 from filebrowser.file_response import SANDBOX, ServeOptions
 from filebrowser.listing.file_kinds import type_of
-from filebrowser.operations.disk_full import MakeRoom
-from filebrowser.uploads.upload_store import UploadStore
-from filebrowser.watch.file_events import FileEvent
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import UNEXPECTED, MalformedBody, SlowBody
 from webapp.http.content_encoding import check_plain
 from webapp.http.file_answer import answer_file
 from webapp.routes.files.archives import enter_listing_limit
 from webapp.routes.files.caller_access import caller_access
+from webapp.services import Services
 
 PREFIX = "/dav"
 READS = MappingProxyType({"GET": {Right.DOWNLOAD}, "HEAD": set[Right]()})
@@ -52,12 +49,11 @@ class EofTolerantBody:
             raise DAVError(error.status, error.detail) from None
 
 
-def blueprint(
-    root_path: str, uploads: UploadStore, tell: Callable[[FileEvent], None], make_room: MakeRoom
-) -> Blueprint:
-    """The one route, below ``root_path``; every method of WebDAV."""
+def blueprint(services: Services) -> Blueprint:
+    """The one route, below ``--subpath``; every method of WebDAV."""
+    filing = services.file_services()
     dav = Blueprint("dav", __name__)
-    inner, placeholders = DavApplication(f"{root_path}{PREFIX}"), Placeholders()
+    inner, placeholders = DavApplication(f"{services.config.root_path}{PREFIX}"), Placeholders()
 
     @dav.route(PREFIX, defaults={"path": ""}, methods=METHODS, provide_automatic_options=False)
     @dav.route(f"{PREFIX}/<path:path>", methods=METHODS, provide_automatic_options=False)
@@ -66,18 +62,24 @@ def blueprint(
         """Rights: by method, see docs/files.md."""
         check_plain(request.headers.get("Content-Encoding", ""))
         try:
-            dav_context = DavContext(caller_access(), uploads, tell, placeholders, make_room)
+            dav_context = DavContext(
+                caller_access(services),
+                filing.uploads,
+                filing.tell,
+                placeholders,
+                filing.reserved_space.release,
+            )
             environ = make_environ(request.environ, dav_context, PREFIX)
         except DAVError as error:
             return error_response(error)
         if request.method in READS and "HTTP_IF" not in environ:
-            response = file_response(path)
+            response = file_response(services, path)
             if response is not None:
                 return response
         environ["wsgi.input"] = EofTolerantBody(get_input_stream(request.environ))
         with ExitStack() as turns:
             if request.method == "PROPFIND":
-                turns.callback(enter_listing_limit(caller_access().who))
+                turns.callback(enter_listing_limit(services, caller_access(services).who))
             response = cast("Response", Response.from_app(inner, environ))
             response.call_on_close(turns.pop_all().close)
         if response.status_code == 500:  # wsgidav would tell the exception; the log has it
@@ -91,12 +93,12 @@ def blueprint(
     return dav
 
 
-def file_response(path: str) -> Response | None:
+def file_response(services: Services, path: str) -> Response | None:
     """A file's bytes, as the other doors give them; None for all else, which is wsgidav's.
 
     Rights: view, and download to read.
     """
-    access = caller_access()
+    access = caller_access(services)
     with ExitStack() as cleanup:
         try:
             place = resolve_path(access, path)

@@ -29,9 +29,10 @@ from webapp.access.scopes import AccessScope, requires
 from webapp.errors import BadValue
 from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
-from webapp.routes.files.archives import CallerLimit, limited_listing, zip_response
+from webapp.routes.files.archives import limited_listing, zip_response
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.pictures import PICTURES
+from webapp.services import Services
 
 OBJECT = {"type": "object"}
 TEXT = {"type": "string"}
@@ -39,8 +40,8 @@ BINARY = {"type": "string", "format": "binary"}
 SUMS = {"checksum": {"type": "string", "enum": list(CHECKSUMS)}}
 
 
-def blueprint(zips: CallerLimit) -> Blueprint:
-    """The routes; ``zips`` counts the archives under way."""
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
     compatible = Blueprint("compatible", __name__, url_prefix="/api")
 
     @compatible.get("/raw/<path:path>")
@@ -55,19 +56,91 @@ def blueprint(zips: CallerLimit) -> Blueprint:
     )
     def raw(path: str) -> Response:
         """Rights: view, download. ``files`` are names in the folder, commas between them."""
-        place = resolve_path(caller_access(), path, Right.VIEW, Right.DOWNLOAD)
+        place = resolve_path(caller_access(services), path, Right.VIEW, Right.DOWNLOAD)
         handle = open_place(place)
         if stat.S_ISDIR(os.fstat(handle).st_mode):
             os.close(handle)
-            return zip_response(caller_access(), paths_to_pack(place), zips)
+            return zip_response(services, caller_access(services), paths_to_pack(place))
         return answer_file(handle, shown_file(place))
 
-    compatible.add_url_rule("/resources", view_func=trees)
-    compatible.add_url_rule("/resources/<path:path>", view_func=resources)
-    compatible.add_url_rule("/resources/recursive", view_func=all_below)
-    compatible.add_url_rule("/resources/recursive/<path:path>", view_func=recursive)
-    compatible.add_url_rule("/usage", view_func=usage, defaults={"path": ""})
-    compatible.add_url_rule("/usage/<path:path>", view_func=usage)
+    @compatible.get("/resources")
+    @requires(AccessScope.FILES)
+    @with_note(RouteNote("The trees, as filebrowser lists a folder", answer=OBJECT))
+    @limited_listing(services)
+    def trees() -> Response:
+        """Right: view."""
+        check_rights(caller_access(services), [Right.VIEW])
+        items = []
+        for root in caller_access(services).roots:
+            with open_handle(Place(root, ())) as handle:
+                items.append(resource_of(Place(root, ()), handle))
+        return jsonify(folder_json("/", items) | {"path": "/", "name": "", "isDir": True})
+
+    @compatible.get("/resources/<path:path>")
+    @requires(AccessScope.FILES)
+    @with_note(
+        RouteNote("A folder or a file, as filebrowser tells of it", query=SUMS, answer=OBJECT)
+    )
+    @limited_listing(services)
+    def resources(path: str) -> Response:
+        """Right: view; a text's content and checksums take download too."""
+        place = resolve_path(caller_access(services), path, Right.VIEW)
+        wanted = request.args.get("checksum")
+        if wanted is not None and wanted not in CHECKSUMS:
+            raise BadValue(f"checksum is one of {', '.join(CHECKSUMS)}, not {wanted[:40]!r}.")
+        with open_handle(place) as handle:
+            one = resource_of(place, handle)
+            if one.is_folder:
+                return jsonify(
+                    resource_json(one) | folder_json(path, list(list_resources(place, handle)))
+                )
+            if wanted:
+                check_rights(caller_access(services), [Right.DOWNLOAD])
+                return jsonify(
+                    resource_json(one) | {"checksums": {wanted: checksum(handle, wanted)}}
+                )
+            return file_response(services, one, handle)
+
+    @compatible.get("/resources/recursive")
+    @requires(AccessScope.FILES)
+    @with_note(RouteNote("Everything in all trees", answer={"type": "array", "items": OBJECT}))
+    @limited_listing(services)
+    def all_below() -> Response:
+        """Right: view."""
+        check_rights(caller_access(services), [Right.VIEW])
+        return jsonify(
+            [
+                brief_json(one)
+                for root in caller_access(services).roots
+                for one in walk_resources(Place(root, ()))
+            ]
+        )
+
+    @compatible.get("/resources/recursive/<path:path>")
+    @requires(AccessScope.FILES)
+    @with_note(RouteNote("Everything below a folder", answer={"type": "array", "items": OBJECT}))
+    @limited_listing(services)
+    def recursive(path: str) -> Response:
+        """Right: view."""
+        place = resolve_path(caller_access(services), path, Right.VIEW)
+        with open_handle(place) as handle:
+            if not resource_of(place, handle).is_folder:
+                raise NotAFile(f"{place.text!r} is no folder.")
+        return jsonify([brief_json(one) for one in walk_resources(place)])
+
+    @compatible.get("/usage", defaults={"path": ""})
+    @compatible.get("/usage/<path:path>")
+    @requires(AccessScope.FILES)
+    @with_note(RouteNote("How full the disk is that holds a folder, in bytes", answer=OBJECT))
+    def usage(path: str) -> Response:
+        """Right: view."""
+        access = caller_access(services)
+        place = resolve_path(access, path or access.roots[0].name, Right.VIEW)
+        with open_handle(place) as handle:
+            disk = os.fstatvfs(handle)
+        free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+        return jsonify({"total": total, "used": total - free})
+
     return compatible
 
 
@@ -78,79 +151,6 @@ def paths_to_pack(place: Place) -> list[str]:
         raise BadValue(f"algo is zip here, not {algo[:40]!r}.")
     names = [unquote(name) for name in request.args.get("files", "").split(",") if name]
     return [f"/{place.text}/{name}" for name in names] or [f"/{place.text}"]
-
-
-@requires(AccessScope.FILES)
-@with_note(RouteNote("The trees, as filebrowser lists a folder", answer=OBJECT))
-@limited_listing
-def trees() -> Response:
-    """Right: view."""
-    check_rights(caller_access(), [Right.VIEW])
-    items = []
-    for root in caller_access().roots:
-        with open_handle(Place(root, ())) as handle:
-            items.append(resource_of(Place(root, ()), handle))
-    return jsonify(folder_json("/", items) | {"path": "/", "name": "", "isDir": True})
-
-
-@requires(AccessScope.FILES)
-@with_note(RouteNote("A folder or a file, as filebrowser tells of it", query=SUMS, answer=OBJECT))
-@limited_listing
-def resources(path: str) -> Response:
-    """Right: view; a text's content and checksums take download too."""
-    place = resolve_path(caller_access(), path, Right.VIEW)
-    wanted = request.args.get("checksum")
-    if wanted is not None and wanted not in CHECKSUMS:
-        raise BadValue(f"checksum is one of {', '.join(CHECKSUMS)}, not {wanted[:40]!r}.")
-    with open_handle(place) as handle:
-        one = resource_of(place, handle)
-        if one.is_folder:
-            return jsonify(
-                resource_json(one) | folder_json(path, list(list_resources(place, handle)))
-            )
-        if wanted:
-            check_rights(caller_access(), [Right.DOWNLOAD])
-            return jsonify(resource_json(one) | {"checksums": {wanted: checksum(handle, wanted)}})
-        return file_response(one, handle)
-
-
-@requires(AccessScope.FILES)
-@with_note(RouteNote("Everything in all trees", answer={"type": "array", "items": OBJECT}))
-@limited_listing
-def all_below() -> Response:
-    """Right: view."""
-    check_rights(caller_access(), [Right.VIEW])
-    return jsonify(
-        [
-            brief_json(one)
-            for root in caller_access().roots
-            for one in walk_resources(Place(root, ()))
-        ]
-    )
-
-
-@requires(AccessScope.FILES)
-@with_note(RouteNote("Everything below a folder", answer={"type": "array", "items": OBJECT}))
-@limited_listing
-def recursive(path: str) -> Response:
-    """Right: view."""
-    place = resolve_path(caller_access(), path, Right.VIEW)
-    with open_handle(place) as handle:
-        if not resource_of(place, handle).is_folder:
-            raise NotAFile(f"{place.text!r} is no folder.")
-    return jsonify([brief_json(one) for one in walk_resources(place)])
-
-
-@requires(AccessScope.FILES)
-@with_note(RouteNote("How full the disk is that holds a folder, in bytes", answer=OBJECT))
-def usage(path: str) -> Response:
-    """Right: view."""
-    access = caller_access()
-    place = resolve_path(access, path or access.roots[0].name, Right.VIEW)
-    with open_handle(place) as handle:
-        disk = os.fstatvfs(handle)
-    free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-    return jsonify({"total": total, "used": total - free})
 
 
 @contextmanager
@@ -205,9 +205,9 @@ def folder_json(path: str, items: list[Resource]) -> dict[str, object]:
     }
 
 
-def file_response(one: Resource, handle: int) -> Response:
+def file_response(services: Services, one: Resource, handle: int) -> Response:
     """A file's entry, with its text for who may download it; X-Encoding asks for the text alone."""
-    access = caller_access()
+    access = caller_access(services)
     text = text_of(one, handle) if Right.DOWNLOAD in access.rights else None
     if text is not None and request.headers.get("X-Encoding") == "true":
         return Response(text, content_type="application/octet-stream")

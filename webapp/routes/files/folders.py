@@ -22,7 +22,7 @@ from filebrowser.listing.tree import (
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
-from webapp.routes.files.archives import limited_listing as one_listing
+from webapp.routes.files.archives import limited_listing
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import (
     ENTRY,
@@ -34,9 +34,10 @@ from webapp.routes.files.params import (
     path_param,
     sort_param,
 )
+from webapp.services import Services
 
 if TYPE_CHECKING:
-    from webapp.files.file_services import FileServices
+    pass
 
 PAGE_SIZE = 200  # entries where no limit is asked for
 MAX_OFFSET = 10**9
@@ -78,20 +79,21 @@ ROOTS = {
 }
 
 
-def blueprint(filing: "FileServices") -> Blueprint:
+def blueprint(services: Services) -> Blueprint:
     """The routes over one house of listings."""
+    filing = services.file_services()
     listing = Blueprint("listing", __name__, url_prefix="/api/files")
 
     @listing.get("")
     @requires(AccessScope.FILES)
     @with_note(RouteNote("A page of a folder", query=QUERY, answer=LISTING))
-    @one_listing
+    @limited_listing(services)
     def page() -> Response:
         """Right: view. ``/``, or no path, holds the trees."""
         path, wish = request.args.get("path", "/"), listing_params()
         if not path.strip("/"):
-            return jsonify(listing_json(list_roots(caller_access(), wish)))
-        place = resolve_path(caller_access(), path, Right.VIEW)
+            return jsonify(listing_json(list_roots(caller_access(services), wish)))
+        place = resolve_path(caller_access(services), path, Right.VIEW)
         return jsonify(listing_json(filing.listings.page(place, wish)))
 
     @listing.get("/roots")
@@ -99,31 +101,34 @@ def blueprint(filing: "FileServices") -> Blueprint:
     @with_note(RouteNote("The trees, what may be done with them, and their disks", answer=ROOTS))
     def roots() -> Response:
         """Right: view."""
-        access = caller_access()
+        access = caller_access(services)
         check_rights(access, [Right.VIEW])
         return jsonify(
             {"roots": [root_json(root) for root in access.roots], "rights": sorted(access.rights)}
         )
 
-    listing.add_url_rule("/content", view_func=content)
+    @listing.get("/content")
+    @requires(AccessScope.FILES)
+    @with_note(
+        RouteNote(
+            "The bytes of a file",
+            query=PATH | {"inline": {"type": "integer", "enum": [0, 1]}},
+            answer=BINARY,
+            content_type="application/octet-stream",
+        )
+    )
+    def content() -> Response:
+        """Rights: view, download. Range, ETag, If-Range; ``inline=1`` shows what can be shown."""
+        place = resolve_path(caller_access(services), path_param(), Right.VIEW, Right.DOWNLOAD)
+        inline = flag_param("inline")
+        handle = open_place(place)
+        name = (place.names or (place.root.name,))[-1]
+        if os.path.isdir(handle):
+            os.close(handle)
+            raise NotAFolder(f"/{place.text} is a folder; GET /api/files/archive packs it.")
+        return answer_file(handle, ServeOptions(name, type_of(name), attachment=not inline))
+
     return listing
-
-
-@requires(AccessScope.FILES)
-@with_note(
-    RouteNote("The bytes of a file", query=PATH | {"inline": {"type": "integer", "enum": [0, 1]}},
-         answer=BINARY, content_type="application/octet-stream")
-)  # fmt: skip
-def content() -> Response:
-    """Rights: view, download. Range, ETag, If-Range; ``inline=1`` shows what can be shown."""
-    place = resolve_path(caller_access(), path_param(), Right.VIEW, Right.DOWNLOAD)
-    inline = flag_param("inline")
-    handle = open_place(place)
-    name = (place.names or (place.root.name,))[-1]
-    if os.path.isdir(handle):
-        os.close(handle)
-        raise NotAFolder(f"/{place.text} is a folder; GET /api/files/archive packs it.")
-    return answer_file(handle, ServeOptions(name, type_of(name), attachment=not inline))
 
 
 def listing_params() -> ListingQuery:

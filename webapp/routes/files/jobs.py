@@ -8,15 +8,17 @@ from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import JOB, job_json
+from webapp.services import Services
 
 if TYPE_CHECKING:
-    from webapp.files.file_services import FileServices
+    pass
 
 ALL = {"type": "object", "properties": {"jobs": {"type": "array", "items": JOB}}}
 
 
-def blueprint(filing: "FileServices") -> Blueprint:
+def blueprint(services: Services) -> Blueprint:
     """The routes; a caller sees and ends no others' jobs."""
+    filing = services.file_services()
     jobs = Blueprint("jobs", __name__, url_prefix="/api/files/jobs")
 
     @jobs.get("")
@@ -25,7 +27,7 @@ def blueprint(filing: "FileServices") -> Blueprint:
     def own() -> Response:
         """Any right."""
         return jsonify(
-            {"jobs": [job_json(job) for job in filing.jobs.jobs_of(caller_access().who)]}
+            {"jobs": [job_json(job) for job in filing.jobs.jobs_of(caller_access(services).who)]}
         )
 
     @jobs.get("/<name>")
@@ -33,13 +35,13 @@ def blueprint(filing: "FileServices") -> Blueprint:
     @with_note(RouteNote("How far a job is", answer=JOB))
     def one(name: str) -> Response:
         """Any right."""
-        return jsonify(job_json(filing.jobs.get(caller_access().who, name)))
+        return jsonify(job_json(filing.jobs.get(caller_access(services).who, name)))
 
     @jobs.delete("/<name>")
     @requires(AccessScope.USER)
     @with_note(RouteNote("End a job; what it has done stays done", answer=JOB))
     def end(name: str) -> Response:
         """Any right."""
-        return jsonify(job_json(filing.jobs.cancel(caller_access().who, name)))
+        return jsonify(job_json(filing.jobs.cancel(caller_access(services).who, name)))
 
     return jobs

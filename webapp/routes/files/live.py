@@ -12,12 +12,13 @@ from filebrowser.watch.event_hub import FileEventHub, NumberedEvent, visible_pat
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.context import caller
-from webapp.routes.events import StreamLimit
+from webapp.routes.events import MAX_EVENT_STREAMS, StreamLimit
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import entry_json, folder_param
+from webapp.services import Services
 
 if TYPE_CHECKING:
-    from webapp.files.file_services import FileServices
+    pass
 
 PING_SECONDS = 10.0
 STREAM_SECONDS = 20.0
@@ -32,17 +33,18 @@ NOTE = RouteNote(
 )
 
 
-def blueprint(filing: "FileServices", most: int) -> Blueprint:
-    """The route, for ``most`` listeners at a time."""
+def blueprint(services: Services) -> Blueprint:
+    """The route, for ``MAX_EVENT_STREAMS`` listeners at a time."""
+    filing = services.file_services()
     live = Blueprint("live", __name__, url_prefix="/api/files")
-    stream_limit = StreamLimit(most)
+    stream_limit = StreamLimit(MAX_EVENT_STREAMS)
 
     @live.get("/events")
     @requires(AccessScope.FILES)
     @with_note(NOTE)
     def events() -> Response:
         """Right: view. ``path`` leaves out what happens elsewhere."""
-        access = caller_access()
+        access = caller_access(services)
         check_rights(access, [Right.VIEW])
         folder = folder_param(access)
         below = f"/{folder.text}" if folder else "/"

@@ -1,6 +1,5 @@
 """Operations that change the trees: new folders, move, copy, rename, delete, restore, extract."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -36,9 +35,10 @@ from webapp.routes.files.params import (
     entry_json,
     job_answer,
 )
+from webapp.services import Services
 
 if TYPE_CHECKING:
-    from webapp.files.file_services import FileServices
+    pass
 
 WAIT_SECONDS = 2.0
 """Seconds for which an answer waits for its job; then it names the job instead."""
@@ -105,8 +105,9 @@ class RestoreBody(StrictBody):
     conflict: Conflict | None = None
 
 
-def blueprint(filing: "FileServices") -> Blueprint:
+def blueprint(services: Services) -> Blueprint:
     """The routes; every change is told to ``filing``."""
+    filing = services.file_services()
     verbs = Blueprint("verbs", __name__, url_prefix="/api/files")
 
     @verbs.post("/folder")
@@ -114,7 +115,7 @@ def blueprint(filing: "FileServices") -> Blueprint:
     @with_note(RouteNote("Make a folder", body=FolderBody, answer=ENTRY))
     def folder() -> Response:
         """Right: create. Folders on the way are made too."""
-        return jsonify(create_folder(read_body(FolderBody, read_json_body()).path, filing))
+        return jsonify(create_folder(services, read_body(FolderBody, read_json_body()).path))
 
     @verbs.post("/move")
     @requires(AccessScope.USER)
@@ -123,7 +124,7 @@ def blueprint(filing: "FileServices") -> Blueprint:
     )
     def move() -> Response:
         """Right: modify."""
-        return transfer(read_body(TransferBody, read_json_body()), FileOperation.MOVE, filing)
+        return transfer(services, read_body(TransferBody, read_json_body()), FileOperation.MOVE)
 
     @verbs.post("/copy")
     @requires(AccessScope.USER)
@@ -132,7 +133,7 @@ def blueprint(filing: "FileServices") -> Blueprint:
     )
     def copy() -> Response:
         """Right: create; modify too, to overwrite."""
-        return transfer(read_body(TransferBody, read_json_body()), FileOperation.COPY, filing)
+        return transfer(services, read_body(TransferBody, read_json_body()), FileOperation.COPY)
 
     @verbs.post("/rename")
     @requires(AccessScope.USER)
@@ -144,13 +145,13 @@ def blueprint(filing: "FileServices") -> Blueprint:
     def rename() -> Response:
         """Right: modify."""
         body = read_body(RenameBody, read_json_body())
-        check_rights(caller_access(), [Right.MODIFY])
-        place = resolve_path(caller_access(), body.path)
+        check_rights(caller_access(services), [Right.MODIFY])
+        place = resolve_path(caller_access(services), body.path)
         if "/" in body.name.strip("/") or not body.name.strip("/"):
             raise BadValue(f"name is one name, not {body.name[:80]!r}; move changes folders.")
         to = f"/{Place(place.root, place.names[:-1]).text}/{body.name.strip('/')}"
-        steps = plan_steps(caller_access(), [body.path], to, moves=True, exactly=True)
-        return submit_transfer(FileOperation.MOVE, steps, body.conflict, filing)
+        steps = plan_steps(caller_access(services), [body.path], to, moves=True, exactly=True)
+        return submit_transfer(services, FileOperation.MOVE, steps, body.conflict)
 
     @verbs.post("/delete")
     @requires(AccessScope.USER)
@@ -160,10 +161,12 @@ def blueprint(filing: "FileServices") -> Blueprint:
     def delete() -> Response:
         """Right: delete."""
         paths = read_body(DeleteBody, read_json_body()).paths
-        paths = filing.sidecars.paths_with_sidecars(caller_access(), paths)
-        trash_id, steps = trash.plan_delete(caller_access(), paths, filing.reserved_space.release)
+        paths = filing.sidecars.paths_with_sidecars(caller_access(services), paths)
+        trash_id, steps = trash.plan_delete(
+            caller_access(services), paths, filing.reserved_space.release
+        )
         job = filing.jobs.submit(
-            FileJobSpec(FileOperation.DELETE, caller_access(), steps), WAIT_SECONDS
+            FileJobSpec(FileOperation.DELETE, caller_access(services), steps), WAIT_SECONDS
         )
         return job_answer(job, {"trash_id": trash_id})
 
@@ -175,8 +178,8 @@ def blueprint(filing: "FileServices") -> Blueprint:
     def restore() -> Response:
         """Rights: delete, create; modify too, to overwrite."""
         body = read_body(RestoreBody, read_json_body())
-        steps = trash.plan_restore(caller_access(), body.trash_id, body.conflict)
-        errand = FileJobSpec(FileOperation.RESTORE, caller_access(), steps, body.conflict)
+        steps = trash.plan_restore(caller_access(services), body.trash_id, body.conflict)
+        errand = FileJobSpec(FileOperation.RESTORE, caller_access(services), steps, body.conflict)
         return job_answer(filing.jobs.submit(errand, WAIT_SECONDS))
 
     @verbs.post("/extract")
@@ -185,47 +188,79 @@ def blueprint(filing: "FileServices") -> Blueprint:
     def extract() -> Response:
         """Rights: create; modify too, to overwrite. Into a folder of the zip's name."""
         body = read_body(ExtractBody, read_json_body())
-        source = resolve_path(caller_access(), body.path, Right.CREATE)
+        source = resolve_path(caller_access(services), body.path, Right.CREATE)
         name = source.names[-1] if source.names else ""
         if suffix(name) != ".zip":
             raise BadValue(f"/{source.text} is no .zip; only those are taken apart.")
         above = f"/{Place(source.root, source.names[:-1]).text}"
         folder = f"{body.to or above}/{safe_name(name.removesuffix(name[-4:]))}"
-        steps = plan_steps(caller_access(), [body.path], folder, moves=False, exactly=True)
-        check_targets_free(caller_access(), steps, False, body.conflict)
-        errand = FileJobSpec(FileOperation.EXTRACT, caller_access(), steps, body.conflict)
+        steps = plan_steps(caller_access(services), [body.path], folder, moves=False, exactly=True)
+        check_targets_free(caller_access(services), steps, False, body.conflict)
+        errand = FileJobSpec(FileOperation.EXTRACT, caller_access(services), steps, body.conflict)
         return job_answer(filing.jobs.submit(errand, WAIT_SECONDS))
 
-    verbs.add_url_rule("/trash", view_func=list_trash)
-    verbs.add_url_rule("/trash", view_func=purge_route(filing), methods=["DELETE"])
+    @verbs.get("/trash")
+    @requires(AccessScope.FILES)
+    @with_note(RouteNote("The caller's own deletions, the latest first", answer=TRASH))
+    def list_trash() -> Response:
+        """Right: view."""
+        deletions = [
+            {
+                "trash_id": sidecar.id,
+                "deleted": round(sidecar.at, 3),
+                "items": [
+                    {"path": f"/{root.name}/{item.path}", "kind": item.kind}
+                    for item in sidecar.items
+                ],
+            }
+            for root, sidecar in trash.list_trash(caller_access(services))
+        ]
+        return jsonify({"thrown": deletions})
+
+    @verbs.delete("/trash")
+    @requires(AccessScope.USER)
+    @with_note(
+        RouteNote("Remove deletions for good", query={"trash_id": TEXT}, answer=EMPTY_SCHEMA)
+    )
+    def purge() -> Response:
+        """Right: delete. Without a ``trash_id`` all of one's own."""
+        access, wanted_id = caller_access(services), request.args.get("trash_id")
+        check_rights(access, [Right.VIEW, Right.DELETE])
+        ids = (
+            [wanted_id]
+            if wanted_id
+            else dict.fromkeys(one.id for _, one in trash.list_trash(access))
+        )
+        for trash_id in ids:
+            retry_when_full(partial(trash.purge, access, trash_id), filing.reserved_space.release)
+        filing.reserved_space.allocate()
+        return jsonify({})
+
     return verbs
 
 
-def transfer(body: TransferBody, verb: FileOperation, filing: "FileServices") -> Response:
+def transfer(services: Services, body: TransferBody, verb: FileOperation) -> Response:
     """Move or copy, and tell what became of each path."""
-    steps = plan_steps(caller_access(), body.paths, body.to, verb is FileOperation.MOVE)
-    return submit_transfer(verb, steps, body.conflict, filing)
+    steps = plan_steps(caller_access(services), body.paths, body.to, verb is FileOperation.MOVE)
+    return submit_transfer(services, verb, steps, body.conflict)
 
 
 def submit_transfer(
+    services: Services,
     verb: FileOperation,
     steps: tuple[FileStep, ...],
     conflict: Conflict | None,
-    filing: "FileServices",
 ) -> Response:
     """Begin to move or copy. A new ending is judged as if the file were uploaded.
 
     What lies beside weights under their name goes with them.
     """
-    steps = filing.sidecars.with_sidecars(
-        caller_access(), steps, verb is FileOperation.MOVE, conflict
-    )
-    check_targets_free(caller_access(), steps, verb is FileOperation.MOVE, conflict)
+    access, filing = caller_access(services), services.file_services()
+    steps = filing.sidecars.with_sidecars(access, steps, verb is FileOperation.MOVE, conflict)
+    check_targets_free(access, steps, verb is FileOperation.MOVE, conflict)
     for step in steps:
         check_new_ending(step, filing.rules)
-    return job_answer(
-        filing.jobs.submit(FileJobSpec(verb, caller_access(), steps, conflict), WAIT_SECONDS)
-    )
+    return job_answer(filing.jobs.submit(FileJobSpec(verb, access, steps, conflict), WAIT_SECONDS))
 
 
 def check_new_ending(step: FileStep, rules: ContentRules) -> None:
@@ -238,9 +273,9 @@ def check_new_ending(step: FileStep, rules: ContentRules) -> None:
         rules.check_content(step.target, file.fileno())
 
 
-def create_folder(path: str, filing: "FileServices") -> dict[str, object]:
+def create_folder(services: Services, path: str) -> dict[str, object]:
     """Make a folder and those on the way to it. Raises ``Taken`` where it is there."""
-    place = resolve_path(caller_access(), path, Right.VIEW, Right.CREATE)
+    place = resolve_path(caller_access(services), path, Right.VIEW, Right.CREATE)
     folders = [Place(place.root, place.names[:depth]) for depth in range(1, len(place.names) + 1)]
     for way in folders:
         if exists(way):
@@ -248,46 +283,5 @@ def create_folder(path: str, filing: "FileServices") -> dict[str, object]:
                 raise Taken(f"/{place.text} is there already.")
             continue
         make_folder(way)
-        filing.tell(FileEvent(FileEventKind.CREATED, way))
+        services.file_services().tell(FileEvent(FileEventKind.CREATED, way))
     return entry_json(read_entry(place))
-
-
-@requires(AccessScope.FILES)
-@with_note(RouteNote("The caller's own deletions, the latest first", answer=TRASH))
-def list_trash() -> Response:
-    """Right: view."""
-    deletions = [
-        {
-            "trash_id": sidecar.id,
-            "deleted": round(sidecar.at, 3),
-            "items": [
-                {"path": f"/{root.name}/{item.path}", "kind": item.kind} for item in sidecar.items
-            ],
-        }
-        for root, sidecar in trash.list_trash(caller_access())
-    ]
-    return jsonify({"thrown": deletions})
-
-
-def purge_route(filing: "FileServices") -> Callable[[], Response]:
-    """The route that empties the trash, on a full disk too."""
-
-    @requires(AccessScope.USER)
-    @with_note(
-        RouteNote("Remove deletions for good", query={"trash_id": TEXT}, answer=EMPTY_SCHEMA)
-    )
-    def purge() -> Response:
-        """Right: delete. Without a ``trash_id`` all of one's own."""
-        access, wanted_id = caller_access(), request.args.get("trash_id")
-        check_rights(access, [Right.VIEW, Right.DELETE])
-        ids = (
-            [wanted_id]
-            if wanted_id
-            else dict.fromkeys(one.id for _, one in trash.list_trash(access))
-        )
-        for trash_id in ids:
-            retry_when_full(partial(trash.purge, access, trash_id), filing.reserved_space.release)
-        filing.reserved_space.allocate()
-        return jsonify({})
-
-    return purge

@@ -12,7 +12,7 @@ from filebrowser.file_response import ServeOptions
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
-from webapp.routes.context import services
+from webapp.services import Services
 from webapp.settings.data_dir import known_data_paths
 
 if TYPE_CHECKING:
@@ -36,23 +36,26 @@ HIDDEN = frozenset({".easel"})
 BINARY = {"type": "string", "format": "binary"}
 NOTE = RouteNote("A saved picture", content_type="image/*", answer=BINARY)
 
-files = Blueprint("files", __name__)
 
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("files", __name__)
 
-@files.get("/file=<path:path>")
-@requires(AccessScope.FILES)
-@with_note(NOTE)
-def by_path(path: str) -> Response:
-    """A picture by its path in the data directory."""
-    return picture_response(services().config, path)
+    @routes.get("/file=<path:path>")
+    @requires(AccessScope.FILES)
+    @with_note(NOTE)
+    def by_path(path: str) -> Response:
+        """A picture by its path in the data directory."""
+        return picture_response(services.config, path)
 
+    @routes.get("/file=/<path:path>")
+    @requires(AccessScope.FILES)
+    @with_note(NOTE)
+    def by_absolute_path(path: str) -> Response:
+        """A picture by its absolute path or its ``image_url`` (see ``PathMiddleware``)."""
+        return picture_response(services.config, f"/{path}")
 
-@files.get("/file=/<path:path>")
-@requires(AccessScope.FILES)
-@with_note(NOTE)
-def by_absolute_path(path: str) -> Response:
-    """A picture by its absolute path or its ``image_url``, which the doorstep brings here too."""
-    return picture_response(services().config, f"/{path}")
+    return routes
 
 
 def picture_response(config: "Config", path: str) -> Response:

@@ -1,6 +1,7 @@
 """Thumbnails, and previews of what is inside files."""
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
@@ -16,13 +17,13 @@ from webapp.errors import BadValue
 from webapp.files.preview import PreviewContext, Previews
 from webapp.http.openapi import RouteNote, with_note
 from webapp.requests.infotext import parse_parameters
-from webapp.routes.context import services
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import PATH, TEXT, int_param, path_param
+from webapp.services import Services
 from webapp.settings.data_dir import styles_files
 
 if TYPE_CHECKING:
-    from webapp.files.file_services import FileServices
+    pass
 
 BINARY = {"type": "string", "format": "binary"}
 DEFAULT_TENSORS, MAX_TENSORS_SHOWN = (
@@ -68,8 +69,9 @@ WEEK_SECONDS = 7 * 24 * 3600  # seconds
 DEFAULT_SIDE = 256  # pixels, where none are asked for
 
 
-def blueprint(filing: "FileServices") -> Blueprint:
+def blueprint(services: Services) -> Blueprint:
     """The routes of thumbnails and previews."""
+    filing = services.file_services()
     preview_maker = Previews()
     previews = Blueprint("previews", __name__, url_prefix="/api/files")
 
@@ -85,7 +87,7 @@ def blueprint(filing: "FileServices") -> Blueprint:
     )
     def thumbnail() -> Response:
         """Right: view."""
-        place = resolve_path(caller_access(), path_param(), Right.VIEW)
+        place = resolve_path(caller_access(services), path_param(), Right.VIEW)
         side = side_param()
         if filing.thumbnails.tag(place, side) in parse_etags(request.headers.get("If-None-Match")):
             return with_etag(Response(status=304), filing.thumbnails.tag(place, side))
@@ -97,7 +99,7 @@ def blueprint(filing: "FileServices") -> Blueprint:
     @with_note(RouteNote("What is inside a file", query=QUERY, answer=PREVIEW))
     def preview() -> Response:
         """Right: view; the content of texts takes download too."""
-        access = caller_access()
+        access = caller_access(services)
         place = resolve_path(access, path_param(), Right.VIEW)
         part = TensorQuery(
             request.args.get("tensor", "")[:MAX_FILTER_LENGTH],
@@ -106,7 +108,7 @@ def blueprint(filing: "FileServices") -> Blueprint:
         )
         texts = Right.DOWNLOAD in access.rights
         context = PreviewContext(
-            services().registry, parse_infotext, texts, part, services().decoding
+            services.registry, partial(parse_infotext, services), texts, part, services.decoding
         )
         # In ASCII: strangers' texts may hold halves of characters, which UTF-8 has none for.
         text = json.dumps(preview_maker.preview(place, context))
@@ -115,11 +117,10 @@ def blueprint(filing: "FileServices") -> Blueprint:
     return previews
 
 
-def parse_infotext(infotext: str) -> dict[str, object]:
+def parse_infotext(services: Services, infotext: str) -> dict[str, object]:
     """An infotext as png-info tells it."""
-    app_services = services()
-    styles = read_styles(styles_files(app_services.config)).values()
-    return parse_parameters(infotext, app_services.options.get(), styles)
+    styles = read_styles(styles_files(services.config)).values()
+    return parse_parameters(infotext, services.options.get(), styles)
 
 
 def side_param() -> int:

@@ -7,6 +7,7 @@ unknown, expired, revoked, its file gone or its owner's rights. Nothing tells wh
 import hashlib
 import os
 import stat
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, current_app, redirect, request, url_for
@@ -17,18 +18,18 @@ from filebrowser.access.gate import Place
 from filebrowser.errors import FileError, NotHere, TooBusy
 from filebrowser.file_response import ServeOptions
 from filebrowser.shares.actions import find_share, open_shared
-from filebrowser.shares.passwords import SharePasswords
-from filebrowser.shares.store import Share, ShareStore
+from filebrowser.shares.store import Share
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import TooManyTries
 from webapp.files.file_access import access_of
 from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
-from webapp.routes.context import MAX_FORM_BYTES, services
+from webapp.routes.context import MAX_FORM_BYTES
 from webapp.routes.files import share_page
-from webapp.routes.files.archives import CallerLimit, zip_response
+from webapp.routes.files.archives import zip_response
 from webapp.routes.files.pictures import PICTURES
+from webapp.services import Services
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as AnyResponse
@@ -43,13 +44,10 @@ GONE = {"404": TEXT}
 WRONG = {"401": TEXT, "404": TEXT, "303": TEXT, "429": TEXT}
 
 
-def blueprint(
-    store: ShareStore,
-    passwords: SharePasswords,
-    throttle: LoginThrottle,
-    zips: CallerLimit,
-) -> Blueprint:
-    """The routes over one store; ``throttle`` counts wrong passwords by share and address."""
+def blueprint(services: Services) -> Blueprint:
+    """The routes of shares; wrong passwords are counted by share and address."""
+    filing = services.file_services()
+    store, passwords, throttle = filing.shares, filing.share_passwords, LoginThrottle()
     shared = Blueprint("shared", __name__, url_prefix="/s")
 
     @shared.errorhandler(FileError)
@@ -91,7 +89,7 @@ def blueprint(
                 share_page.password_page(url_for("shared.enter", name=name))
             )
         inner = request.args.get("path", "")
-        place, handle = open_shared(share, inner, owner_access)
+        place, handle = open_shared(share, inner, partial(owner_access, services))
         try:
             return with_private_headers(share_page.content_page(share, inner, place, handle))
         finally:
@@ -145,7 +143,9 @@ def blueprint(
     )
     def content(name: str) -> Response:
         """To be saved; a picture is shown when ``inline`` is asked for."""
-        place, handle = open_with_ticket(find_share(name, store), request.args.get("path", ""))
+        place, handle = open_with_ticket(
+            services, find_share(name, store), request.args.get("path", "")
+        )
         if stat.S_ISDIR(os.fstat(handle).st_mode):
             os.close(handle)
             raise NotHere("There is no file here.")
@@ -167,13 +167,13 @@ def blueprint(
     def archive(name: str) -> Response:
         """Two at once of one share; 429 then."""
         share = find_share(name, store)
-        place, handle = open_with_ticket(share, request.args.get("path", ""))
+        place, handle = open_with_ticket(services, share, request.args.get("path", ""))
         os.close(handle)
-        access = owner_access(share.owner)
+        access = owner_access(services, share.owner)
         if access is None or not share.folder:
             raise NotHere("There is no folder here.")
         return with_private_headers(
-            zip_response(access, [f"/{place.text}"], zips, who=f"share {share.id}")
+            zip_response(services, access, [f"/{place.text}"], who=f"share {share.id}")
         )
 
     return shared
@@ -187,18 +187,17 @@ def shown_file(place: Place) -> ServeOptions:
     return ServeOptions(name, kind, attachment=False) if inline else ServeOptions(name)
 
 
-def open_with_ticket(share: Share, inner: str) -> tuple[Place, int]:
+def open_with_ticket(services: Services, share: Share, inner: str) -> tuple[Place, int]:
     """A shared place and its descriptor. Raises :class:`NotHere`, also without the password."""
     if not has_ticket(share):
         raise NotHere("There is nothing here.")
-    return open_shared(share, inner, owner_access)
+    return open_shared(share, inner, partial(owner_access, services))
 
 
-def owner_access(name: str) -> FileAccess | None:
+def owner_access(services: Services, name: str) -> FileAccess | None:
     """The visit that the caller of this name would have now."""
-    app_services = services()
-    caller = app_services.credentials.by_name(name)
-    return access_of(caller, app_services.config) if caller else None
+    caller = services.credentials.by_name(name)
+    return access_of(caller, services.config) if caller else None
 
 
 def with_private_headers(answer: Response) -> Response:

@@ -21,9 +21,10 @@ from webapp.routes.files.params import (
     int_param,
     sort_param,
 )
+from webapp.services import Services
 
 if TYPE_CHECKING:
-    from webapp.files.file_services import FileServices
+    pass
 
 PAGE_SIZE = 100  # hits where no limit is asked for
 MAX_OFFSET = 10**7
@@ -64,8 +65,9 @@ QUERY = {
 }
 
 
-def blueprint(filing: "FileServices") -> Blueprint:
+def blueprint(services: Services) -> Blueprint:
     """The route over one index."""
+    filing = services.file_services()
     searching = Blueprint("searching", __name__, url_prefix="/api/files")
 
     @searching.get("/search")
@@ -73,10 +75,10 @@ def blueprint(filing: "FileServices") -> Blueprint:
     @with_note(
         RouteNote("Files by name, pictures by how they were made", query=QUERY, answer=ANSWER)
     )
-    @limited_listing
+    @limited_listing(services)
     def search() -> Response:
         """Right: view."""
-        access = caller_access()
+        access = caller_access(services)
         check_rights(access, [Right.VIEW])
         below = folder_param(access)
         sort, descending = sort_param(f"-{Sort.MODIFIED}")

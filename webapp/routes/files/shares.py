@@ -6,13 +6,14 @@ from flask import Blueprint, Response, jsonify, url_for
 from pydantic import BaseModel, ConfigDict, Field
 
 from filebrowser.shares.actions import ShareSpec, create_share, list_shares, revoke_share
-from filebrowser.shares.passwords import MAX_PASSWORD_LENGTH, SharePasswords
-from filebrowser.shares.store import Share, ShareStore
+from filebrowser.shares.passwords import MAX_PASSWORD_LENGTH
+from filebrowser.shares.store import Share
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.requests.fields import read_body
 from webapp.routes.context import read_json_body
 from webapp.routes.files.caller_access import caller_access
+from webapp.services import Services
 
 MIN_SECONDS, MAX_SECONDS = 60, 10 * 366 * 24 * 3600
 ONE = {
@@ -40,8 +41,10 @@ class NewShare(BaseModel):
     expires_in: Annotated[float, Field(ge=MIN_SECONDS, le=MAX_SECONDS)] | None = None  # seconds
 
 
-def blueprint(store: ShareStore, passwords: SharePasswords) -> Blueprint:
+def blueprint(services: Services) -> Blueprint:
     """The routes over one store of shares."""
+    filing = services.file_services()
+    store, passwords = filing.shares, filing.share_passwords
     shares = Blueprint("shares", __name__, url_prefix="/api/files/shares")
 
     @shares.get("")
@@ -49,7 +52,9 @@ def blueprint(store: ShareStore, passwords: SharePasswords) -> Blueprint:
     @with_note(RouteNote("The caller's own links", answer=ALL))
     def own() -> Response:
         """Right: share."""
-        return jsonify({"shares": [share_json(one) for one in list_shares(caller_access(), store)]})
+        return jsonify(
+            {"shares": [share_json(one) for one in list_shares(caller_access(services), store)]}
+        )
 
     @shares.post("")
     @requires(AccessScope.USER)
@@ -58,14 +63,14 @@ def blueprint(store: ShareStore, passwords: SharePasswords) -> Blueprint:
         """Rights: view, download, share."""
         body = read_body(NewShare, read_json_body())
         wish = ShareSpec(body.path, body.password, body.expires_in)
-        return jsonify(share_json(create_share(caller_access(), wish, store, passwords)))
+        return jsonify(share_json(create_share(caller_access(services), wish, store, passwords)))
 
     @shares.delete("/<name>")
     @requires(AccessScope.USER)
     @with_note(RouteNote("Revoke a link of one's own", answer=EMPTY_SCHEMA))
     def end(name: str) -> Response:
         """Right: share."""
-        revoke_share(caller_access(), name, store)
+        revoke_share(caller_access(services), name, store)
         return jsonify({})
 
     return shares

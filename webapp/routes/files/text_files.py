@@ -16,9 +16,10 @@ from webapp.requests.fields import read_body
 from webapp.routes.context import read_json_body
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import PATH, TEXT, StrictBody, path_param
+from webapp.services import Services
 
 if TYPE_CHECKING:
-    from webapp.files.file_services import FileServices
+    pass
 
 ANSWER = {"type": "object", "properties": {"path": TEXT, "text": TEXT, "etag": TEXT}}
 SAVED = {"type": "object", "properties": {"path": TEXT, "etag": TEXT}}
@@ -30,8 +31,9 @@ class NewText(StrictBody):
     text: str
 
 
-def blueprint(filing: "FileServices") -> Blueprint:
+def blueprint(services: Services) -> Blueprint:
     """The routes; every save is told to ``filing``."""
+    filing = services.file_services()
     editing = Blueprint("editing", __name__, url_prefix="/api/files/text")
 
     @editing.get("")
@@ -39,7 +41,7 @@ def blueprint(filing: "FileServices") -> Blueprint:
     @with_note(RouteNote("A text of at most 2 MiB", query=PATH, answer=ANSWER))
     def text() -> Response:
         """Rights: view, download. The ETag is what a save names."""
-        place = resolve_path(caller_access(), path_param(), Right.VIEW, Right.DOWNLOAD)
+        place = resolve_path(caller_access(services), path_param(), Right.VIEW, Right.DOWNLOAD)
         text_file = text_files.read_text(place)
         answer = jsonify({"path": f"/{place.text}", "text": text_file.text, "etag": text_file.etag})
         answer.headers["Cache-Control"] = "private, no-store"
@@ -50,7 +52,7 @@ def blueprint(filing: "FileServices") -> Blueprint:
     @with_note(RouteNote("Save a text", query=PATH, body=NewText, answer=SAVED))
     def save() -> Response:
         """Right: modify with ``If-Match: "etag"``; create with ``If-None-Match: *``."""
-        access, etag = caller_access(), read_etag()
+        access, etag = caller_access(services), read_etag()
         place = resolve_path(access, path_param(), Right.VIEW)
         check_rights(access, [Right.CREATE if etag is None else Right.MODIFY])
         if etag is None:

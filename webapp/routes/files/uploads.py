@@ -33,8 +33,9 @@ from webapp.files.folder_hints import FolderSuggestion, suggest_folder
 from webapp.http.content_encoding import check_plain
 from webapp.http.openapi import NULL_SCHEMA, RouteNote, with_note
 from webapp.http.request_body import connection_of, socket_source
-from webapp.routes.context import hold_memory, services, to_response
+from webapp.routes.context import hold_memory, to_response
 from webapp.routes.files.caller_access import caller_access
+from webapp.services import Services
 
 RIGHTS_CHECK_SECONDS = 2.0  # seconds between two looks at whether the caller may still send
 MAX_BODY = 1 << 62  # bytes: other routes take less, and what fits is checked by offsets here
@@ -73,8 +74,9 @@ FOLDER = {
 }
 
 
-def blueprint(uploads: UploadStore) -> Blueprint:
-    """The routes over one set of uploads."""
+def blueprint(services: Services) -> Blueprint:
+    """The routes of uploads."""
+    uploads = services.file_services().uploads
     routes = Blueprint("uploads", __name__, url_prefix="/api/files/uploads")
     routes.after_request(_add_version)
     routes.register_error_handler(TooMany, _busy_response)
@@ -97,7 +99,8 @@ def blueprint(uploads: UploadStore) -> Blueprint:
         return jsonify(
             {
                 "uploads": [
-                    upload_json(one, uploads) for one in uploads.list_unfinished(caller_access())
+                    upload_json(one, uploads)
+                    for one in uploads.list_unfinished(caller_access(services))
                 ]
             }
         )
@@ -108,20 +111,23 @@ def blueprint(uploads: UploadStore) -> Blueprint:
     def begin() -> Response:
         """Rights: create; modify too, to overwrite."""
         _check_version()
-        return _begin_upload(uploads)
+        return _begin_upload(services, uploads)
 
     @routes.post("/suggest")
     @requires(AccessScope.USER)
     @with_note(RouteNote("Which folder a model belongs in, by its first bytes", answer=FOLDER))
     def folder() -> Response:
         """Right: create."""
-        check_rights(caller_access(), {Right.CREATE})
+        check_rights(caller_access(services), {Right.CREATE})
         hold_memory(min(request.content_length or 8 + MAX_HEADER_BYTES, 8 + MAX_HEADER_BYTES))
         start = request.stream.read(8 + MAX_HEADER_BYTES)
         return jsonify(
             suggestion_json(
                 suggest_folder(
-                    start, caller_access(), services().config, services().plugins.folder_for_tensors
+                    start,
+                    caller_access(services),
+                    services.config,
+                    services.plugins.folder_for_tensors,
                 )
             )
         )
@@ -133,8 +139,8 @@ def blueprint(uploads: UploadStore) -> Blueprint:
         """Right: create."""
         if request.method == "HEAD":
             _check_version()
-            return _state_response(uploads, name)
-        return jsonify(upload_json(uploads.peek(caller_access(), name), uploads))
+            return _state_response(services, uploads, name)
+        return jsonify(upload_json(uploads.peek(caller_access(services), name), uploads))
 
     @routes.patch("/<name>")
     @requires(AccessScope.USER)
@@ -142,7 +148,7 @@ def blueprint(uploads: UploadStore) -> Blueprint:
     def append(name: str) -> Response:
         """Right: create."""
         _check_version()
-        return _append_body(uploads, name)
+        return _append_body(services, uploads, name)
 
     @routes.delete("/<name>")
     @requires(AccessScope.USER)
@@ -150,7 +156,7 @@ def blueprint(uploads: UploadStore) -> Blueprint:
     def end(name: str) -> Response:
         """Right: create."""
         _check_version()
-        uploads.delete(caller_access(), name)
+        uploads.delete(caller_access(services), name)
         return Response(status=204)
 
     @routes.post("/<name>")
@@ -197,7 +203,7 @@ def suggestion_json(suggestion: FolderSuggestion) -> dict[str, object]:
     }
 
 
-def _begin_upload(uploads: UploadStore) -> Response:
+def _begin_upload(services: Services, uploads: UploadStore) -> Response:
     concat = tus_headers.parse_concat(request.headers.get("Upload-Concat"))
     note = request.headers.get("Upload-Metadata", "")
     metadata = tus_headers.parse_metadata(note)
@@ -206,12 +212,12 @@ def _begin_upload(uploads: UploadStore) -> Response:
             raise WrongRequest("The length of an upload that is put together is not told.")
         made_of = request.headers["Upload-Concat"]
         order = replace(tus_headers.parse_order(metadata, None, concat.part, note), made_of=made_of)
-        return _created_response(uploads, uploads.join(caller_access(), order, concat.ids))
+        return _created_response(uploads, uploads.join(caller_access(services), order, concat.ids))
     length = tus_headers.parse_length(
         request.headers.get("Upload-Length"), request.headers.get("Upload-Defer-Length")
     )
     upload = uploads.begin(
-        caller_access(), tus_headers.parse_order(metadata, length, concat.part, note)
+        caller_access(services), tus_headers.parse_order(metadata, length, concat.part, note)
     )
     if _has_body() and not upload.is_ended:
         piece = UploadChunk(
@@ -220,7 +226,7 @@ def _begin_upload(uploads: UploadStore) -> Response:
             None,
             tus_headers.parse_checksum(request.headers.get("Upload-Checksum")),
         )
-        standing = _append_piece(uploads, upload.id, piece)
+        standing = _append_piece(services, uploads, upload.id, piece)
         return _created_response(uploads, standing.upload, standing.offset)
     return _created_response(uploads, upload)
 
@@ -235,8 +241,8 @@ def _created_response(uploads: UploadStore, upload: Upload, offset: int | None =
     return _add_upload_headers(uploads, upload, answer)
 
 
-def _state_response(uploads: UploadStore, name: str) -> Response:
-    standing = uploads.status(caller_access(), name)
+def _state_response(services: Services, uploads: UploadStore, name: str) -> Response:
+    standing = uploads.status(caller_access(services), name)
     answer = Response(status=200)
     answer.headers["Upload-Offset"] = str(standing.offset)
     answer.headers["Cache-Control"] = "no-store"
@@ -252,7 +258,7 @@ def _state_response(uploads: UploadStore, name: str) -> Response:
     return _add_upload_headers(uploads, standing.upload, answer)
 
 
-def _append_body(uploads: UploadStore, name: str) -> Response:
+def _append_body(services: Services, uploads: UploadStore, name: str) -> Response:
     if request.mimetype != tus_headers.CONTENT_TYPE:
         return Response(status=415)
     offset = tus_headers.parse_number("Upload-Offset", request.headers.get("Upload-Offset"))
@@ -264,16 +270,23 @@ def _append_body(uploads: UploadStore, name: str) -> Response:
         tus_headers.parse_number("Upload-Length", request.headers.get("Upload-Length")),
         tus_headers.parse_checksum(request.headers.get("Upload-Checksum")),
     )
-    standing = _append_piece(uploads, name, piece)
+    standing = _append_piece(services, uploads, name, piece)
     answer = Response(status=204)
     answer.headers["Upload-Offset"] = str(standing.offset)
     return _add_upload_headers(uploads, standing.upload, answer)
 
 
-def _append_piece(uploads: UploadStore, name: str, piece: UploadChunk) -> UploadStatus:
+def _append_piece(
+    services: Services, uploads: UploadStore, name: str, piece: UploadChunk
+) -> UploadStatus:
     """Append the body of the current request."""
     return uploads.append(
-        caller_access(), name, piece, _body_source(), _rights_check(), _read_interrupter()
+        caller_access(services),
+        name,
+        piece,
+        _body_source(),
+        _rights_check(services),
+        _read_interrupter(),
     )
 
 
@@ -309,9 +322,9 @@ def _body_size() -> int | None:
     return request.content_length
 
 
-def _rights_check() -> Callable[[], None]:
+def _rights_check(services: Services) -> Callable[[], None]:
     """A look, now and then, at whether the caller may still do what he began."""
-    config, credentials, checked_at = services().config, services().credentials, time.monotonic()
+    config, credentials, checked_at = services.config, services.credentials, time.monotonic()
 
     def look() -> None:
         nonlocal checked_at
