@@ -32,7 +32,7 @@ from webapp.settings.flags import FLAGS, Flag, environment_variable
 from webapp.settings.secret_flags import SECRET
 
 MARK = "canary"
-ROUTES = re.findall(r"^\| GET (/\S*) \|", (ROOT / "docs/access.md").read_text(), re.M)
+ROUTES = re.findall(r"^GET (/\S*)$", (ROOT / "docs/access.md").read_text(), re.M)
 SPY = """
 import os
 from pathlib import Path

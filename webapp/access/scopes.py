@@ -38,9 +38,9 @@ DEFAULT_SCOPE = AccessScope.OWNER
 
 
 def requires(scope: AccessScope) -> Callable[[View], View]:
-    """Declare what a view takes: ``@allowed(Scope.READ)`` below the line of its route.
+    """Declare what a view takes: ``@requires(AccessScope.READ)`` below its route.
 
-    docs/access.md has a row for each route, and a test asks every route in every guise.
+    docs/access.md has a line for each route, and a test asks every route in every guise.
     """
 
     def attach(view: View) -> View:
