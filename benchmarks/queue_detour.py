@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from webapp.queues.contracts import Answer, Frame
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 
 BODY = b"x" * 3_000  # a txt2img request
 PICTURE = b"x" * 500_000  # one 512x512 PNG in base64
@@ -24,7 +25,7 @@ def work(path: Path) -> None:
     """Answer every frame at once, until one is called "stop"."""
     store = SqliteStore(path)
     while True:
-        lease = store.take("bench", (), 1.0)
+        lease = store.take(WorkerId("bench"), (), 1.0)
         if lease is not None:
             store.answer(lease, Answer(200, PICTURE), 0.0)
             if lease.frame.id == "stop":

@@ -1,9 +1,8 @@
-"""The process tree: environment variables, worker names, parent-death signal, killing a tree."""
+"""The process tree: environment variables, parent-death signal, killing a tree."""
 
 import ctypes
 import os
 import signal
-import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -26,18 +25,6 @@ COLD_START_VARIABLE = "EASEL_COLD_START"
 """Environment variable of a worker that shall load no checkpoint before somebody asks for it."""
 
 SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
-
-
-def worker_name(device: str, pid: int) -> str:
-    """The name a worker goes by in the queue; no two running workers of a store share one."""
-    return f"{device}@{socket.gethostname()}:{pid}"
-
-
-def is_worker_dead(worker: str) -> bool:
-    """True if that worker ran on this machine and its process is gone."""
-    _, _, home = worker.partition("@")
-    host, _, pid = home.rpartition(":")
-    return host == socket.gethostname() and pid.isdigit() and not is_running(int(pid))
 
 
 def is_running(pid: int) -> bool:

@@ -113,7 +113,7 @@ def plugin_metrics(plugins: "WebPlugins") -> Iterator[Metric]:
 
 def worker_states(workers: Sequence[WorkerState], expected: Sequence[str]) -> Metric:
     """1 for the state that each worker is in, 0 for the others; ``dead`` where none is seen."""
-    state_by_device = {worker.worker.partition("@")[0]: worker.state for worker in workers}
+    state_by_device = {worker.id.device: worker.state for worker in workers}
     family = GaugeMetricFamily("easel_worker_state", "State of workers", labels=("worker", "state"))
     for device in sorted({*expected, *state_by_device}):
         now = state_by_device.get(device, "dead")
@@ -133,7 +133,7 @@ def worker_memory(workers: Sequence[WorkerState]) -> Iterator[Metric]:
             amounts["device_used"] = amounts["device_total"] - amounts.get("device_free", 0)
         for kind in ("rss", "device_used", "device_total"):
             if kind in amounts:
-                family.add_metric((worker.worker.partition("@")[0], kind), amounts[kind])
+                family.add_metric((worker.id.device, kind), amounts[kind])
     yield family
 
 

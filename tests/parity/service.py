@@ -22,6 +22,7 @@ from tests.service_factory import make_services
 from webapp.app import create_app
 from webapp.plugins.plugin_factory import create_host
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import Config
 from webapp.settings.option_store import OptionStore
 from webapp.worker.loop import Worker
@@ -118,7 +119,13 @@ def run_service(
     engine = Engine(models, styles_files=[data_dir / "styles.csv"], listener=listener)
     services = make_services(config, store, registry, options)
     worker = Worker(
-        "cpu@parity:1", store, store, engine, data_dir, plugins=host, catch_up=models.catch_up
+        WorkerId.parse("cpu@parity:1"),
+        store,
+        store,
+        engine,
+        data_dir,
+        plugins=host,
+        catch_up=models.catch_up,
     )
     thread = threading.Thread(target=worker.run)
     thread.start()

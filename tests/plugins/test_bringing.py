@@ -26,6 +26,7 @@ from tests.wait import join_thread, wait_until
 from tests.webapp.test_extras import encoded
 from webapp.app import create_app
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import Config
 from webapp.settings.option_store import OptionStore
 from webapp.worker.loop import Worker
@@ -94,7 +95,9 @@ def serving(data_dir: Path, registry: Any) -> Iterator[FlaskClient]:
     host.load(Choice())
     engine = Engine(registry, listener=PluginListener(host))
     services = make_services(config, store, registry, options)
-    worker = Worker("cpu@t:1", store, store, engine, data_dir, plugins=host, choice=Choice)
+    worker = Worker(
+        WorkerId.parse("cpu@t:1"), store, store, engine, data_dir, plugins=host, choice=Choice
+    )
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:

@@ -32,6 +32,7 @@ from webapp.queues.frames import (
     decode_job,
 )
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import Config
 from webapp.settings.option_store import OptionStore
 from webapp.worker.extras_responses import compose_extras
@@ -132,7 +133,7 @@ class House:
     def work(self, stop: threading.Event) -> None:
         """Take frames and answer them until told to stop."""
         while not stop.is_set():
-            lease = self.store.take("test", (), 0.05)
+            lease = self.store.take(WorkerId("test"), (), 0.05)
             if lease is None:
                 continue
             verbs = {EXTRAS: self.enlarge, DETECT: self.map}

@@ -3,14 +3,14 @@
 The supervisor and the web process are the real ones; see ``fake_easel.py`` for the engine.
 """
 
-import os
 import sys
 
 from tests.webapp.fake_easel import FakeEngine
 from webapp.logs import start_log
-from webapp.process_tree import die_with_supervisor, worker_name
+from webapp.process_tree import die_with_supervisor
 from webapp.processes.supervisor import run
 from webapp.processes.web_server import main as web
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import parse
 from webapp.settings.data_dir import open_store
 from webapp.worker.loop import Worker
@@ -21,7 +21,7 @@ def work(words: list[str]) -> int:
     die_with_supervisor()
     config = parse(words)
     store = open_store(config)
-    name = worker_name("cpu", os.getpid())
+    name = WorkerId.of_process("cpu")
     log = start_log(config.log_json).getChild("worker")
     worker = Worker(
         name, store, store, FakeEngine(), config.data_dir, log=log, time_log=config.time_log

@@ -29,12 +29,13 @@ from generator.request import (
     Stop,
 )
 from webapp.logs import start_log
-from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_supervisor, worker_name
+from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_supervisor
 from webapp.processes.supervisor import run
 from webapp.queues.contracts import Frame
 from webapp.queues.folder_watch import QueueWatchThread
 from webapp.queues.frames import QueuedGeneration, encode_job
 from webapp.queues.sqlite.store import LEASE_SECONDS, SqliteStore
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import Config
 from webapp.settings.data_dir import open_store
 from webapp.worker.expected_pace import ExpectedPace
@@ -140,7 +141,7 @@ def work(data_dir: Path) -> int:
     die_with_supervisor()
     term = float(os.environ.get(LEASE, LEASE_SECONDS))
     store = SqliteStore(data_dir / ".easel" / "queue.db", lease_seconds=term)
-    name = worker_name("cpu", os.getpid())
+    name = WorkerId.of_process("cpu")
     pace = ExpectedPace(inherit_mark(), float(os.environ.get(HANG, 600)))
     worker = Worker(name, store, store, FakeEngine(), data_dir, log=start_log(), pace=pace)
     worker.listen_to_signals()

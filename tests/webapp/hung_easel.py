@@ -1,6 +1,5 @@
 """As ``drained_easel.py``, its worker with plugins and little patience for those that hang."""
 
-import os
 import sys
 from types import MappingProxyType
 
@@ -9,9 +8,10 @@ from plugins.api import Side
 from tests.webapp.fake_easel import FakeEngine
 from webapp.logs import start_log
 from webapp.plugins.plugin_factory import create_host, read_choice
-from webapp.process_tree import die_with_supervisor, worker_name
+from webapp.process_tree import die_with_supervisor
 from webapp.processes.supervisor import run
 from webapp.processes.web_server import main as web
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import parse
 from webapp.settings.data_dir import open_store
 from webapp.settings.option_store import options_of
@@ -32,7 +32,7 @@ def work(words: list[str]) -> int:
     log = start_log(config.log_json).getChild("worker")
     host = create_host(Side.WORKER, config, options, log, may_leave=True)
     worker = Worker(
-        worker_name("cpu", os.getpid()),
+        WorkerId.of_process("cpu"),
         store,
         store,
         FakeEngine(),

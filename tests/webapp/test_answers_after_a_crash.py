@@ -13,6 +13,7 @@ from tests.wait import TIMEOUT, join_thread, wait_until
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.errors import json_answer
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 
 ANN, BOB, OWNER = ("ann", "pw1"), ("bob", "pw2"), ("", "s3cret")
 TASK = {"id_task": "task(mine)"}
@@ -42,7 +43,7 @@ def test_an_answer_outlives_the_web_process(process: WebProcess) -> None:
 
     asking = threading.Thread(target=draw)
     asking.start()
-    lease = store.take("test", (), TIMEOUT)
+    lease = store.take(WorkerId("test"), (), TIMEOUT)
     assert lease is not None
     process.kill_serving()
     join_thread(asking)

@@ -16,6 +16,7 @@ from generator.job.output_filter import OutputFilter
 from generator.request import ControlUnit
 from tests.wait import TIMEOUT
 from webapp.queues.frames import DETECT, DETECTIONS, QueuedDetection
+from webapp.queues.worker_id import WorkerId
 from webapp.worker import detection
 
 FREE = OutputFilter(NullListener())
@@ -103,7 +104,7 @@ def test_detect_goes_through_the_queue(build: Any) -> None:
         target=lambda: answers.append(house.client().post("/controlnet/detect", json=body))
     )
     asking.start()
-    lease = house.store.take("test", (), TIMEOUT)
+    lease = house.store.take(WorkerId("test"), (), TIMEOUT)
     assert lease.frame.kind == DETECT
     house.store.answer(
         lease, detection.detect_maps(DETECTIONS.validate_json(lease.frame.body), FREE), 0.0

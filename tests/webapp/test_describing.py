@@ -14,6 +14,7 @@ from tests.webapp.test_extras import encoded
 from webapp.errors import json_answer
 from webapp.queues.contracts import Lease
 from webapp.queues.frames import INTERROGATIONS
+from webapp.queues.worker_id import WorkerId
 
 URL = "/sdapi/v1/interrogate"
 
@@ -106,7 +107,7 @@ def asked(house: Any) -> Lease:
     """The frame of a question that nobody answers; its asker leaves."""
     asking = threading.Thread(target=ask, args=(house.client(), "deepdanbooru"))
     asking.start()
-    lease = house.store.take("test", (), TIMEOUT)
+    lease = house.store.take(WorkerId("test"), (), TIMEOUT)
     assert lease is not None
     house.store.answer(lease, json_answer(200, {"caption": ""}), 0.0)
     asking.join()

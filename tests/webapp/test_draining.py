@@ -20,6 +20,7 @@ from tests.webapp.test_supervisor import ROOT, group_of
 from webapp.queues.contracts import Frame
 from webapp.queues.drain import announce_drain, is_draining, withdraw_drain
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 
 PROGRAM = Path(__file__).with_name("drained_easel.py")
 
@@ -147,6 +148,6 @@ def test_an_earlier_supervisors_words_are_over(tmp_path: Path) -> None:
     assert not is_draining(store, mine)
     store.put(Frame("f", "generate", b""))
     assert (store.depth().waiting, store.is_running("f")) == (1, False)
-    store.take("w", (), 0)
+    store.take(WorkerId("w"), (), 0)
     assert (store.depth().waiting, store.is_running("f")) == (0, True)
     store.close()

@@ -13,6 +13,7 @@ import pytest
 from tests.wait import TIMEOUT, wait_until
 from tests.webapp.easel_server import serve_app
 from webapp.errors import json_answer
+from webapp.queues.worker_id import WorkerId
 from webapp.routes.submission import has_caller_left
 
 BODY = {"prompt": "a", "width": 64, "height": 64, "force_task_id": "task(mine)"}
@@ -74,7 +75,7 @@ def test_a_followed_request_stays_and_its_answer_is_kept(waiting: Any) -> None:
         }
         told = client.post("/internal/progress", json=TASK).get_json()
         assert (told["queued"], told["completed"]) == (True, False)
-        lease = waiting.store.take("test", (), TIMEOUT)
+        lease = waiting.store.take(WorkerId("test"), (), TIMEOUT)
         waiting.store.answer(lease, json_answer(200, {"images": ["x"]}), 0.0)
         assert client.post("/internal/progress", json=TASK).get_json()["completed"]
         assert client.post("/internal/answer", json=TASK).get_json() == {"images": ["x"]}

@@ -25,6 +25,7 @@ from webapp.queues.contracts import Frame
 from webapp.queues.errors import QueueLost
 from webapp.queues.folder_watch import LOST_CHECKS, QueueWatch
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import parse
 from webapp.settings.data_dir import CannotUse, prepare_data_dir, service_token
 
@@ -73,7 +74,7 @@ def test_a_folder_that_comes_back_whole_is_not_lost(tmp_path: Path) -> None:
 def test_a_bell_whose_folder_was_removed_is_made_again(tmp_path: Path) -> None:
     one = SqliteStore(tmp_path / "queue.db")
     other = SqliteStore(tmp_path / "queue.db")
-    assert one.take("w", [], 0) is None
+    assert one.take(WorkerId("w"), [], 0) is None
     shutil.rmtree(tmp_path / "bells")
     with one.notifier.subscribe("work") as ear:
         other.notifier.notify("work")

@@ -17,6 +17,7 @@ from tests.webapp.test_worker import Engine
 from webapp.access.auth import build_credentials
 from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts import WorkerState
+from webapp.queues.worker_id import WorkerId
 from webapp.worker.loop import HeartbeatThread, Worker
 from webapp.worker.main import device_memory
 
@@ -36,7 +37,9 @@ def test_memory_is_told_as_recorded(house: Any, goldens: Path) -> None:
 def test_the_devices_memory_is_added_up(house: Any) -> None:
     told = {"rss": 1, "device_free": 60, "device_total": 80, "allocated_peak": 7, "oom": 1}
     for name in ("cuda:0@here:1", "cuda:1@here:2"):
-        house.store.record_heartbeat(WorkerState(name, 1, "idle", "", "", time.time(), told))
+        house.store.record_heartbeat(
+            WorkerState(WorkerId.parse(name), "idle", "", "", time.time(), told)
+        )
     cuda = house.client().get("/sdapi/v1/memory").get_json()["cuda"]
     assert cuda["system"] == {"free": 120, "used": 40, "total": 160}
     assert cuda["allocated"] == {"current": 0, "peak": 14}
@@ -58,7 +61,7 @@ def test_a_workers_report_reaches_the_route(
     monkeypatch.setattr("torch.cuda.memory_stats", lambda device: told)
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (30, 100))
     worker = Worker(
-        "cuda:0@here:1", house.store, house.store, Engine(), tmp_path,
+        WorkerId.parse("cuda:0@here:1"), house.store, house.store, Engine(), tmp_path,
         measure=lambda: {"rss": 5, **device_memory("cuda:0")},
     )  # fmt: skip
     house.store.record_heartbeat(HeartbeatThread(worker).current_state())
@@ -78,16 +81,16 @@ def test_a_workers_report_reaches_the_route(
     [("unload", "unload", ""), ("reload", "load", "deliberate_v2.safetensors")],
 )
 def test_every_worker_hears_of_an_errand(house: Any, route: str, verb: str, title: str) -> None:
-    names = ["cpu@here:1", "cpu@here:2"]
-    for name in names:
-        house.store.record_heartbeat(WorkerState(name, 1, "idle", "", "", time.time() + TIMEOUT))
+    workers = [WorkerId("cpu", "here", pid) for pid in (1, 2)]
+    for worker in workers:
+        house.store.record_heartbeat(WorkerState(worker, "idle", "", "", time.time() + TIMEOUT))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(house.client().post, f"/sdapi/v1/{route}-checkpoint")
-        for name in names:
-            errand = wait_until(partial(house.store.pending_command, name))
+        for worker in workers:
+            errand = wait_until(partial(house.store.pending_command, worker))
             assert not answer.done()
             assert (errand.verb, errand.checkpoint) == (verb, title)
-            house.store.complete_command(name, errand)
+            house.store.complete_command(worker, errand)
         assert result_of(answer).get_json() == {}
 
 

@@ -16,6 +16,7 @@ from webapp.access.tokens import narrow_tokens
 from webapp.queues.contracts import Answer, Frame, WorkerState
 from webapp.queues.sqlite import counters
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 from webapp.service_metrics import BUCKETS
 
 PAGE = Path(__file__).parents[2] / "docs/metrics.md"
@@ -67,9 +68,11 @@ def test_the_queue_and_the_workers_are_told(build: Any) -> None:
     now = time.time() + TIMEOUT  # so that it is lately for as long as the test lasts
     for name in ("a" * 32, "b" * 32):
         house.store.put(Frame(id=name, kind="generate", body=b""))
-    house.store.take("cpu@here:1", (), 0)
+    house.store.take(WorkerId.parse("cpu@here:1"), (), 0)
     memory = {"rss": 5, "device_total": 100, "device_free": 30}
-    house.store.record_heartbeat(WorkerState("cpu@here:1", 1, "working", "x", "", now, memory))
+    house.store.record_heartbeat(
+        WorkerState(WorkerId.parse("cpu@here:1"), "working", "x", "", now, memory)
+    )
     time.sleep(0.05)
     found = figures(house)
     assert value(found, "easel_queue_frames", state="waiting") == 1
@@ -117,7 +120,7 @@ def test_labels_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(9):
         name = f"{number}" * 32
         store.put(Frame(id=name, kind="generate", body=b"", owner=f"user{number}"))
-        lease = store.take("w", (), 0)
+        lease = store.take(WorkerId("w"), (), 0)
         assert lease is not None
         store.answer(lease, Answer(200, b"{}"), 2.0, "m" * 400)
     waits = [t for t in store.counters() if t.name == "job_gpu_seconds"]
@@ -149,7 +152,9 @@ def test_the_page_names_every_figure_and_its_labels(build: Any) -> None:
     house.txt2img(TINY)
     house.store.add_to_counter("restarts", {"process": "web"})
     house.store.add_to_counter("cache_requests", {"cache": "checkpoint", "result": "hit"})
-    house.store.record_heartbeat(WorkerState("cpu@x:1", 1, "idle", "", "", time.time(), {"rss": 1}))
+    house.store.record_heartbeat(
+        WorkerState(WorkerId.parse("cpu@x:1"), "idle", "", "", time.time(), {"rss": 1})
+    )
     house.client().get("/metrics")
     told = {}
     for family in text_string_to_metric_families(house.client().get("/metrics").text):

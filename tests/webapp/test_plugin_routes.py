@@ -24,6 +24,7 @@ from tests.wait import wait_until
 from webapp.access.auth import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
+from webapp.queues.worker_id import WorkerId
 from webapp.worker.loop import Worker
 
 WEB = """
@@ -118,8 +119,8 @@ def greeting(build: Any) -> Iterator[Any]:
     host = Host(Side.WORKER, house.data_dir, VERSION, house.options.of_plugin, logging.getLogger())
     host.load(Choice())
     worker = Worker(
-        "cpu@test:1", house.store, house.store, SimpleNamespace(loaded=()), house.data_dir,
-        plugins=host, choice=Choice,
+        WorkerId.parse("cpu@test:1"), house.store, house.store, SimpleNamespace(loaded=()),
+        house.data_dir, plugins=host, choice=Choice,
     )  # fmt: skip
     thread = threading.Thread(target=worker.run)
     thread.start()

@@ -17,6 +17,7 @@ from webapp.files.picture_files import PictureFiles
 from webapp.queues.contracts import Frame
 from webapp.queues.frames import QueuedGeneration, SaveOptions, encode_job
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 from webapp.worker import save_journal
 from webapp.worker.image_writer import save_all
 from webapp.worker.loop import Worker
@@ -122,7 +123,7 @@ def die(*_: object) -> bool:
 def work(data_dir: Path, where: str) -> None:
     """A worker that draws two pictures and dies: while it saves, or before it answers."""
     queue = SqliteStore(data_dir / ".easel" / "queue.db")
-    worker = Worker("cpu@test:1", queue, queue, Engine(two_pictures), data_dir)
+    worker = Worker(WorkerId.parse("cpu@test:1"), queue, queue, Engine(two_pictures), data_dir)
     if where == "answer":
         queue.answer = die  # type: ignore[method-assign]
     else:
@@ -156,9 +157,9 @@ def test_a_worker_killed_before_its_answer_leaves_no_doubles(tmp_path: Path, whe
     assert wait_until(lambda: process.exitcode) == 9
     died = list((tmp_path / "out").rglob("*.png"))
     assert died
-    queue.release_worker("cpu@test:1")
-    worker = Worker("cpu@test:2", queue, queue, Engine(two_pictures), tmp_path)
-    lease = queue.take("cpu@test:2", (), TIMEOUT)
+    queue.release_worker(WorkerId.parse("cpu@test:1"))
+    worker = Worker(WorkerId.parse("cpu@test:2"), queue, queue, Engine(two_pictures), tmp_path)
+    lease = queue.take(WorkerId.parse("cpu@test:2"), (), TIMEOUT)
     assert lease is not None
     assert lease.frame.deliveries == 2
     worker.serve(lease)

@@ -16,6 +16,7 @@ from tests.webapp.conftest import write_checkpoint, write_model
 from webapp.access.auth import OWNER_CALLER, Caller
 from webapp.errors import Unavailable
 from webapp.queues.contracts import Answer, Frame, WorkerState
+from webapp.queues.worker_id import WorkerId
 from webapp.routes.events import StreamLimit, event_stream
 from webapp.routes.submission import wait_for_answer
 
@@ -154,7 +155,7 @@ def test_progress_of_the_running_job(build: Any) -> None:
     first = put(house, "t1")
     put(house, "t2")
     assert client.get("/sdapi/v1/progress").get_json()["progress"] == 0
-    house.store.take("w", (), TIMEOUT)
+    house.store.take(WorkerId("w"), (), TIMEOUT)
     house.store.publish_progress(first, Progress("scripts_txt2img", 1, 2, 5, 10), b"PNG")
     seen = client.get("/sdapi/v1/progress").get_json()
     assert seen["progress"] == pytest.approx(0.01 + 0.75)
@@ -179,7 +180,7 @@ def test_progress_of_the_running_job(build: Any) -> None:
 def test_interrupt_and_skip_reach_the_running_job_alone(build: Any) -> None:
     house = build(working=False)
     running, waiting = put(house, "t1"), put(house, "t2")
-    house.store.take("w", (), TIMEOUT)
+    house.store.take(WorkerId("w"), (), TIMEOUT)
     client = house.client()
     assert client.post("/sdapi/v1/skip").get_json() is None
     assert house.store.take_stop_request(running) is Stop.SKIP
@@ -204,7 +205,7 @@ def test_an_answer_is_kept_for_an_asker_who_left(build: Any) -> None:
     put(house, "t1")
     assert client.post("/internal/answer", json=ask).status_code == 404  # nothing to give yet
     client.post("/internal/progress", json=ask)
-    lease = house.store.take("w", (), TIMEOUT)
+    lease = house.store.take(WorkerId("w"), (), TIMEOUT)
     house.store.answer(lease, Answer(200, b'{"images": []}'), 1.0)
     assert client.post("/internal/answer", json=ask).get_json() == {"images": []}
     assert client.post("/internal/answer", json=ask).status_code == 404  # given once
@@ -277,7 +278,9 @@ def test_probes(build: Any) -> None:
     assert client.get("/internal/ping").get_json() == {}
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
-    house.store.record_heartbeat(WorkerState("cpu", 1, "idle", "", "", time.time() + TIMEOUT))
+    house.store.record_heartbeat(
+        WorkerState(WorkerId("cpu"), "idle", "", "", time.time() + TIMEOUT)
+    )
     assert client.get("/readyz").status_code == 200
 
 

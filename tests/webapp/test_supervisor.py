@@ -18,10 +18,11 @@ import pytest
 
 from tests.wait import POLL_SECONDS, TIMEOUT, exit_code, result_of, wait_until
 from tests.webapp.fake_easel import LEASE
-from webapp.process_tree import COLD_START_VARIABLE, is_worker_dead, worker_name
+from webapp.process_tree import COLD_START_VARIABLE
 from webapp.processes.managed_process import MANY_DEATHS, ManagedProcess
 from webapp.processes.ports import PortTaken, bind_socket, open_listener
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.devices import cuda_count, driver_count, resolve_devices
 
 PROGRAM = Path(__file__).with_name("fake_easel.py")
@@ -68,7 +69,7 @@ class Running:
 
     def worker(self) -> int:
         """The process id of the worker."""
-        return self.store.workers()[-1].pid
+        return self.store.workers()[-1].id.pid
 
     def working(self) -> bool:
         """True while a worker is in the middle of a job."""
@@ -94,8 +95,8 @@ class Running:
 
     def holder(self) -> int:
         """The process id of the worker that has the job."""
-        (name,) = self.store.lease_holders()
-        return int(name.rpartition(":")[2])
+        (worker,) = self.store.lease_holders()
+        return worker.pid
 
     def answered(self) -> float:
         """How many answers were stored."""
@@ -167,7 +168,7 @@ def test_kill_9_of_the_supervisor_leaves_nothing(running: Running) -> None:
     assert drawn.exception(TIMEOUT) is not None
     (frame,) = running.store.list_frames()  # the request is kept for the next start
     assert frame.deliveries == 1
-    assert [is_worker_dead(worker) for worker in running.store.lease_holders()] == [True]
+    assert [worker.is_dead for worker in running.store.lease_holders()] == [True]
 
 
 def test_sigterm_finishes_the_running_job(running: Running) -> None:
@@ -368,16 +369,16 @@ def test_the_driver_is_asked(tmp_path: Path) -> None:
 
 
 def test_workers_have_names_of_their_own() -> None:
-    assert worker_name("cpu", 1) != worker_name("cpu", 2)
+    assert WorkerId.of_process("cpu", 1) != WorkerId.of_process("cpu", 2)
 
 
 def test_only_a_worker_of_this_machine_is_known_to_be_dead() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    assert is_worker_dead(worker_name("cuda:0", ended.pid))
-    assert not is_worker_dead(worker_name("cuda:0", os.getpid()))
-    assert not is_worker_dead(f"cpu@elsewhere:{ended.pid}")
-    assert not is_worker_dead("anything")
+    assert WorkerId.of_process("cuda:0", ended.pid).is_dead
+    assert not WorkerId.of_process("cuda:0").is_dead
+    assert not WorkerId("cpu", "elsewhere", ended.pid).is_dead
+    assert not WorkerId.parse("anything").is_dead
 
 
 def test_a_new_start_takes_up_what_a_sudden_end_left(tmp_path: Path) -> None:

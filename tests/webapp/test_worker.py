@@ -30,6 +30,7 @@ from webapp.queues.contracts import LOAD, UNLOAD, Answer, Frame, JobProgress, Wo
 from webapp.queues.errors import QueueFull, QueueUnwritable
 from webapp.queues.frames import EasExtras, QueuedGeneration, SaveOptions, encode_job
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
 from webapp.worker import loop
 from webapp.worker.loop import Worker
@@ -74,7 +75,9 @@ class Bench:
         self.data_dir = folder
         self.store = SqliteStore(folder / ".easel" / "queue.db", **options)
         self.engine = Engine()
-        self.worker = Worker("cpu@test:1", self.store, self.store, self.engine, folder)
+        self.worker = Worker(
+            WorkerId.parse("cpu@test:1"), self.store, self.store, self.engine, folder
+        )
         self.thread = threading.Thread(target=self.worker.run)
 
     def put(self, name: str, **changes: Any) -> None:
@@ -290,7 +293,7 @@ def test_a_long_silence_keeps_the_lease(tmp_path: Path) -> None:
     bench.put("house")
     bench.thread.start()
     wait_until(begun.is_set)
-    assert bench.store.take("other", [], 4.5) is None
+    assert bench.store.take(WorkerId("other"), [], 4.5) is None
     over.set()
     assert bench.answer("house")[0] == 200
     bench.end()
@@ -301,8 +304,8 @@ def test_a_lost_lease_ends_the_work_unanswered(bench: Bench) -> None:
     bench.engine.act = stepping(bench, seen)
     bench.begin("house")
     bench.worker.draining.set()  # or it would take the frame itself
-    bench.store.release_worker("cpu@test:1")
-    lease = bench.store.take("other", [], TIMEOUT)
+    bench.store.release_worker(WorkerId.parse("cpu@test:1"))
+    lease = bench.store.take(WorkerId("other"), [], TIMEOUT)
     assert lease is not None
     join_thread(bench.thread)
     assert len(seen) < ENDLESS
@@ -506,10 +509,12 @@ def test_the_heartbeat_tells_what_the_worker_does(bench: Bench) -> None:
 
 
 def test_errands_are_done_between_jobs(bench: Bench) -> None:
-    bench.store.send_command("cpu@test:1", WorkerCommand("1", UNLOAD))
+    bench.store.send_command(WorkerId.parse("cpu@test:1"), WorkerCommand("1", UNLOAD))
     bench.put("house")
     bench.answer("house")
     assert bench.engine.unloaded == 1
-    bench.store.send_command("cpu@test:1", WorkerCommand("2", LOAD, "sd [0123456789]"))
-    wait_until(lambda: bench.store.pending_command("cpu@test:1") is None)
+    bench.store.send_command(
+        WorkerId.parse("cpu@test:1"), WorkerCommand("2", LOAD, "sd [0123456789]")
+    )
+    wait_until(lambda: bench.store.pending_command(WorkerId.parse("cpu@test:1")) is None)
     assert [run.checkpoint for run in bench.engine.runs] == ["", "sd [0123456789]"]

@@ -24,8 +24,6 @@ from webapp.process_tree import (
     LISTEN_FD_VARIABLE,
     PROGRESS_FD_VARIABLE,
     SUPERVISOR_VARIABLE,
-    is_worker_dead,
-    worker_name,
 )
 from webapp.processes.hang_watch import HangWatch
 from webapp.processes.managed_process import ManagedProcess
@@ -33,6 +31,7 @@ from webapp.processes.ports import PortTaken, ReadinessProbe, open_listener
 from webapp.queues.drain import announce_drain, withdraw_drain
 from webapp.queues.errors import QueueError
 from webapp.queues.folder_watch import QueueWatchThread
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.data_dir import CannotUse, check_certificate, open_store, service_token
 from webapp.settings.devices import DeviceMissing, check_devices, resolve_devices
 from webapp.settings.first_start import prepare
@@ -124,7 +123,7 @@ class Supervisor:
                 self.count_restart(child.device or "web")
                 released = 0
                 if child.device:
-                    name = worker_name(child.device, death.pid)
+                    name = WorkerId.of_process(child.device, death.pid)
                     released = self.release_leases(name, death.how)
                 answer_stored = death.code == os.EX_SOFTWARE  # the job's error was stored before
                 child.schedule_restart(death, caused_by_job=released > 0 or answer_stored)
@@ -167,10 +166,10 @@ class Supervisor:
             self.log.error("Jobs of an earlier life wait for their leases to end: %s", error)
             return
         for worker in holders:
-            if is_worker_dead(worker):
+            if worker.is_dead:
                 self.release_leases(worker)
 
-    def release_leases(self, worker: str, how: str = "ended with the service") -> int:
+    def release_leases(self, worker: WorkerId, how: str = "ended with the service") -> int:
         """End the leases of a worker that is gone, at once and not when they run out; how many."""
         try:
             released = self.store.release_worker(worker, how)
@@ -229,7 +228,7 @@ class Supervisor:
         for child in children:
             pid = child.kill()
             if child.device and pid is not None:
-                self.release_leases(worker_name(child.device, pid))
+                self.release_leases(WorkerId.of_process(child.device, pid))
 
     def _on_stop_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop_signals += 1

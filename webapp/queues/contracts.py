@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from generator.request import Progress, Stop
+from webapp.queues.worker_id import WorkerId
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Lease:
     """The right to work on a frame until ``expires``; renewed at each step."""
 
     frame: Frame
-    worker: str
+    worker: WorkerId
     token: str  # proves that a renewal or answer comes from the current holder
     expires: float  # unix seconds
 
@@ -81,8 +82,7 @@ class CounterValue:
 class WorkerState:
     """A worker's heartbeat. ``state``: starting | loading | idle | working | draining."""
 
-    worker: str  # "cpu@host:4711": device, host, pid
-    pid: int
+    id: WorkerId
     state: str
     checkpoint: str  # title of what is in memory, "" for none
     job: str  # id of the running frame, "" for none
@@ -114,7 +114,7 @@ class Stream(Protocol):
         """
         ...
 
-    def take(self, worker: str, loaded: Sequence[str], timeout: float) -> Lease | None:
+    def take(self, worker: WorkerId, loaded: Sequence[str], timeout: float) -> Lease | None:
         """Lease the next frame, or None after ``timeout`` seconds.
 
         Order: priority, then the owner with the fewest GPU seconds, then a frame whose
@@ -191,11 +191,11 @@ class Stream(Protocol):
         """Why this is no longer the store that a new process would open; "" while it is. Cheap."""
         ...
 
-    def lease_holders(self) -> Sequence[str]:
+    def lease_holders(self) -> Sequence[WorkerId]:
         """The workers that hold leases now, dead ones too."""
         ...
 
-    def release_worker(self, worker: str, how: str = "") -> int:
+    def release_worker(self, worker: WorkerId, how: str = "") -> int:
         """Take back what a dead worker held, this delivery counted; how many frames it was.
 
         ``how`` is how it ended ("was killed by SIGSEGV"): the final answer of a frame that no
@@ -232,22 +232,22 @@ class Board(Protocol):
         """Every sum."""
         ...
 
-    def publish_plugin_states(self, worker: str, plugins: Mapping[str, Sequence[str]]) -> None:
+    def publish_plugin_states(self, worker: WorkerId, plugins: Mapping[str, Sequence[str]]) -> None:
         """Say how a worker's plugins stand: name ->
         ``webapp.plugins.plugin_jobs.REPORTED_FIELDS``.
         """
 
-    def plugin_states(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    def plugin_states(self) -> Mapping[WorkerId, Mapping[str, Sequence[str]]]:
         """What each worker that lives has said of its plugins."""
 
-    def send_command(self, worker: str, command: WorkerCommand) -> None:
+    def send_command(self, worker: WorkerId, command: WorkerCommand) -> None:
         """Give a worker an errand; it takes the place of one that it has not done yet."""
         ...
 
-    def pending_command(self, worker: str) -> WorkerCommand | None:
+    def pending_command(self, worker: WorkerId) -> WorkerCommand | None:
         """What the worker shall do, until it says that it is done."""
         ...
 
-    def complete_command(self, worker: str, command: WorkerCommand) -> None:
+    def complete_command(self, worker: WorkerId, command: WorkerCommand) -> None:
         """The worker has done this errand; a later one stays."""
         ...

@@ -111,7 +111,7 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(RouteNote("SD.Next's question for the system", answer=OBJECT))
     def platform() -> Response:
         """The system, Python, and the devices of the workers."""
-        devices = [worker.worker.partition("@")[0] for worker in services.board.workers()]
+        devices = [worker.id.device for worker in services.board.workers()]
         return jsonify(
             {
                 "arch": system.machine(),
@@ -129,7 +129,7 @@ def blueprint(services: Services) -> Blueprint:
         return jsonify(
             [
                 {
-                    "name": worker.worker.partition("@")[0],
+                    "name": worker.id.device,
                     "data": {name: count >> 20 for name, count in worker.memory.items()},
                     "chart": [0, 0],
                 }

@@ -408,9 +408,7 @@ def workers_json(services: Services, name: str, *, tell: bool) -> list[dict[str,
     """How the plugin stands in each worker: its part there, what that took, what went wrong."""
     states = services.board.plugin_states()
     return [
-        worker_json(
-            worker.partition("@")[0], dict(zip(REPORTED_FIELDS, plugins[name], strict=False)), tell
-        )
+        worker_json(worker.device, dict(zip(REPORTED_FIELDS, plugins[name], strict=False)), tell)
         for worker, plugins in states.items()
         if name in plugins
     ]

@@ -121,7 +121,7 @@ def collect_sysinfo(services: Services) -> dict[str, object]:
         "CPU": {"model": processor_name(), "count logical": os.cpu_count()},
         "RAM": {"total": memory.get("MemTotal"), "available": memory.get("MemAvailable")},
         "Workers": [
-            {"worker": w.worker.partition("@")[0], "state": w.state, "memory": dict(w.memory)}
+            {"worker": w.id.device, "state": w.state, "memory": dict(w.memory)}
             for w in services.board.workers()
         ],
         "Extensions": [

@@ -11,6 +11,7 @@ from webapp.errors import Draining
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.queues.contracts import LOAD, UNLOAD, Board, WorkerCommand
 from webapp.queues.drain import is_draining
+from webapp.queues.worker_id import WorkerId
 from webapp.routes.context import caller
 from webapp.routes.submission import CallerLeft, has_caller_left
 from webapp.services import Services
@@ -65,16 +66,16 @@ def send_to_all(services: Services, command: WorkerCommand) -> None:
     if is_draining(board):
         raise Draining("The service is being stopped.")
     with services.waiting_limit.hold(caller()):
-        names = [worker.worker for worker in board.workers()]
-        for name in names:
-            board.send_command(name, command)
-        while is_pending(board, names, command):
+        workers = [worker.id for worker in board.workers()]
+        for worker in workers:
+            board.send_command(worker, command)
+        while is_pending(board, workers, command):
             if has_caller_left(request.environ):
                 raise CallerLeft
             time.sleep(CHECK_SECONDS)
 
 
-def is_pending(board: Board, names: Sequence[str], command: WorkerCommand) -> bool:
+def is_pending(board: Board, workers: Sequence[WorkerId], command: WorkerCommand) -> bool:
     """Whether a worker that lives has this errand still to do."""
-    pending = [name for name in names if board.pending_command(name) == command]
-    return bool(pending) and not {worker.worker for worker in board.workers()}.isdisjoint(pending)
+    pending = [worker for worker in workers if board.pending_command(worker) == command]
+    return bool(pending) and not {worker.id for worker in board.workers()}.isdisjoint(pending)

@@ -44,6 +44,7 @@ from webapp.queues import frames
 from webapp.queues.contracts import LOAD, PLUGINS, UNLOAD, Answer, Board, Lease, Stream, WorkerState
 from webapp.queues.errors import QueueError
 from webapp.queues.folder_watch import QueueWatch
+from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
 from webapp.requests.save_options import estimate_bytes
 from webapp.worker.detection import detect_maps
@@ -94,7 +95,7 @@ class Worker:
 
     def __init__(
         self,
-        name: str,
+        name: WorkerId,
         stream: Stream,
         board: Board,
         engine: WorkerEngine,
@@ -570,8 +571,7 @@ class HeartbeatThread(threading.Thread):
         worker = self.worker
         lease, draining = worker.lease, worker.draining.is_set()
         return WorkerState(
-            worker=worker.name,
-            pid=os.getpid(),
+            id=worker.name,
             state="draining" if draining else worker.state,
             checkpoint=next(iter(worker.engine.loaded_checkpoints), ""),
             job=lease.frame.id if lease else "",

@@ -21,9 +21,10 @@ from plugins.engine_listener import PluginListener
 from webapp.logs import start_log
 from webapp.plugins.model_registry import converted_folder, registry_of
 from webapp.plugins.plugin_factory import create_host, read_choice
-from webapp.process_tree import COLD_START_VARIABLE, die_with_supervisor, worker_name
+from webapp.process_tree import COLD_START_VARIABLE, die_with_supervisor
 from webapp.queues.contracts import WorkerState
 from webapp.queues.errors import QueueError
+from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import Config, parse
 from webapp.settings.data_dir import open_store, styles_files
 from webapp.settings.option_store import options_of
@@ -121,9 +122,9 @@ def main(words: Sequence[str]) -> int:
     except (OSError, sqlite3.Error) as error:
         log.error("The queue of %s cannot be opened: %s", config.data_dir, error)
         return 1
-    name = worker_name(device, os.getpid())
+    name = WorkerId.of_process(device)
     try:
-        store.record_heartbeat(WorkerState(name, os.getpid(), "starting", "", "", time.time()))
+        store.record_heartbeat(WorkerState(name, "starting", "", "", time.time()))
     except (QueueError, sqlite3.Error) as error:
         log.warning("no heartbeat: %s", error)
     registry = registry_of(config)

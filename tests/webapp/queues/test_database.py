@@ -14,6 +14,7 @@ from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
 from webapp.queues.sqlite.ballast_file import BALLAST_BYTES
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 
 LARGE = b"x" * 1_000_000
 
@@ -32,7 +33,7 @@ def test_a_full_disk_is_said_and_nothing_is_half_stored(tmp_path: Path) -> None:
         store.put(Frame("big", "generate", LARGE))
     assert store.list_frames() == []
     store.put(Frame("small", "generate", b"x"))
-    lease = store.take("cpu", [], 0)
+    lease = store.take(WorkerId("cpu"), [], 0)
     assert lease is not None
     with pytest.raises(QueueFull):
         store.answer(lease, Answer(200, LARGE), 1.0)
@@ -74,7 +75,7 @@ def test_the_ballast_is_made_where_there_is_room_and_freed_for_an_answer(
     ballast = store.database.ballast
     assert ballast.path.stat().st_blocks * 512 >= BALLAST_BYTES
     store.put(Frame("a", "generate", b"x"))
-    lease = store.take("cpu", [], 0)
+    lease = store.take(WorkerId("cpu"), [], 0)
     assert lease is not None
     limit(store, 0)
     with pytest.raises(QueueFull):
@@ -83,7 +84,7 @@ def test_the_ballast_is_made_where_there_is_room_and_freed_for_an_answer(
     monkeypatch.setattr("webapp.queues.sqlite.ballast_file.MIN_FREE_FACTOR", 2**40)
     assert not ballast.allocate()  # it would fill what is left
     monkeypatch.undo()
-    store.record_heartbeat(WorkerState("cpu", 1, "idle", "", "", 0.0))
+    store.record_heartbeat(WorkerState(WorkerId("cpu"), "idle", "", "", 0.0))
     assert ballast.is_allocated
     store.close()
 
@@ -111,7 +112,7 @@ def test_of_a_file_damaged_inside_the_readable_requests_are_taken_over(tmp_path:
     store = SqliteStore(path)
     for i in range(50):
         store.put(Frame(str(i), "generate", b"y" * 3000))
-    lease = store.take("cpu", [], 0)
+    lease = store.take(WorkerId("cpu"), [], 0)
     assert lease is not None
     store.answer(lease, Answer(200, b"drawn"), 1.0)
     store.close()

@@ -18,6 +18,7 @@ from tests.wait import TIMEOUT, Clock, result_of, wait_until
 from webapp.queues import notifier
 from webapp.queues.contracts import Answer, Frame, Lease, WorkerCommand, WorkerState
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 
 Make = Callable[..., SqliteStore]
 OK = Answer(200, b"drawn")
@@ -50,7 +51,7 @@ def frame(name: str, **fields: object) -> Frame:
 
 def take(store: SqliteStore, *loaded: str, worker: str = "cpu") -> Lease:
     """The next lease, which must be there."""
-    lease = store.take(worker, loaded, 0)
+    lease = store.take(WorkerId(worker), loaded, 0)
     assert lease is not None
     return lease
 
@@ -58,7 +59,7 @@ def take(store: SqliteStore, *loaded: str, worker: str = "cpu") -> Lease:
 def order(store: SqliteStore, *loaded: str) -> str:
     """The names of all waiting frames in the order in which they are taken and answered."""
     names = ""
-    while (lease := store.take("cpu", loaded, 0)) is not None:
+    while (lease := store.take(WorkerId("cpu"), loaded, 0)) is not None:
         names += lease.frame.id
         store.answer(lease, OK, 1.0)
     return names
@@ -100,7 +101,7 @@ def test_an_answer_is_found_by_a_tag_and_its_owner(store: SqliteStore, make: Mak
     for name, owner in (("a", "ann"), ("b", "bob"), ("c", "ann"), ("d", "ann")):
         store.put(frame(name, owner=owner, tags={"task": "t" if name < "d" else "u"}))
     store.answer_waiting("d", OK)
-    while (lease := store.take("cpu", (), 0)) is not None:
+    while (lease := store.take(WorkerId("cpu"), (), 0)) is not None:
         store.answer(lease, OK, 0.0)
     other = make()
     assert other.find_answered("task", "t") == "c"  # the newest
@@ -114,7 +115,7 @@ def test_an_answer_is_found_by_a_tag_and_its_owner(store: SqliteStore, make: Mak
 def test_waiting_in_vain_ends(store: SqliteStore) -> None:
     begun = time.monotonic()
     assert store.wait("nobody", 0.1) is None
-    assert store.take("cpu", [], 0.1) is None
+    assert store.take(WorkerId("cpu"), [], 0.1) is None
     assert time.monotonic() - begun >= 0.2
 
 
@@ -124,7 +125,7 @@ def test_a_waiting_worker_wakes_for_a_frame(
     monkeypatch.setattr(notifier, "POLL_SECONDS", TIMEOUT)  # the bell wakes it, or nobody
     other = make()
     with ThreadPoolExecutor(1) as pool:
-        taking = pool.submit(other.take, "cpu", [], TIMEOUT)
+        taking = pool.submit(other.take, WorkerId("cpu"), [], TIMEOUT)
         wait_until(lambda: other.notifier._subscribers)
         store.put(frame("a"))
         lease = result_of(taking)
@@ -177,7 +178,7 @@ def test_only_a_waiting_frame_can_be_settled(store: SqliteStore) -> None:
     assert [store.read_waiting_frame(name) for name in "ac"] == [None, None]
     assert [store.answer_waiting(name, OK) for name in "abbc"] == [False, True, False, False]
     assert store.wait("b", 0) == OK
-    assert store.take("cpu", (), 0) is None
+    assert store.take(WorkerId("cpu"), (), 0) is None
 
 
 def test_priority_then_arrival(store: SqliteStore) -> None:
@@ -246,7 +247,7 @@ def test_age_overrides_everything_once_in_a_while(make: Make) -> None:
 def looked_at(store: SqliteStore, clock: Clock, seconds: float, worker: str = "other") -> None:
     """Time passes for somebody who looks twice a second and finds nothing."""
     for _ in range(round(2 * seconds)):
-        assert store.take(worker, [], 0) is None
+        assert store.take(WorkerId(worker), [], 0) is None
         clock.skip(0.5)
 
 
@@ -295,7 +296,7 @@ def test_an_idle_worker_notices_a_lease_that_runs_out(make: Make) -> None:
     store = make(lease_seconds=0.2)
     store.put(frame("a"))
     take(store)
-    lease = store.take("other", [], TIMEOUT)
+    lease = store.take(WorkerId("other"), [], TIMEOUT)
     assert lease is not None
     assert lease.frame.deliveries == 2
 
@@ -332,8 +333,8 @@ def test_a_dead_workers_frames_are_free_at_once(store: SqliteStore) -> None:
         store.put(frame(name))
     take(store, worker="dead")
     take(store, worker="alive")
-    store.record_heartbeat(WorkerState("dead", 1, "working", "", "a", time.time()))
-    assert store.release_worker("dead") == 1
+    store.record_heartbeat(WorkerState(WorkerId("dead"), "working", "", "a", time.time()))
+    assert store.release_worker(WorkerId("dead")) == 1
     assert store.workers() == []
     assert take(store).frame.deliveries == 2
     assert take(store).frame.id == "c"
@@ -345,7 +346,7 @@ def test_a_frame_that_kills_every_worker_is_answered(make: Make) -> None:
     for delivery in (1, 2, 3):
         assert take(store, worker=f"w{delivery}").frame.deliveries == delivery
         assert store.wait("a", 0) is None
-        store.release_worker(f"w{delivery}")
+        store.release_worker(WorkerId(f"w{delivery}"))
     answer = store.wait("a", 0)
     assert answer is not None
     assert answer.status == 500
@@ -357,7 +358,7 @@ def test_a_frame_that_two_workers_died_of_goes_last(store: SqliteStore) -> None:
     store.put(frame("deadly", priority=9))
     for worker in ("w1", "w2"):
         take(store, worker=worker)
-        store.release_worker(worker, "was killed by SIGSEGV")
+        store.release_worker(WorkerId(worker), "was killed by SIGSEGV")
         store.put(frame(f"after {worker}", owner="ann"))
         taken = take(store, worker="other")
         assert taken.frame.id == ("deadly" if worker == "w1" else "after w1")
@@ -369,7 +370,7 @@ def test_the_answer_of_a_deadly_frame_tells_how_workers_ended(make: Make) -> Non
     store = make(max_delivery=1)
     store.put(frame("a"))
     take(store, worker="w")
-    store.release_worker("w", "was killed by SIGSEGV")
+    store.release_worker(WorkerId("w"), "was killed by SIGSEGV")
     answer = store.wait("a", 0)
     assert answer is not None
     assert b"The last one was killed by SIGSEGV." in answer.body
@@ -382,7 +383,7 @@ def test_expired_leases_count_as_deliveries(make: Make) -> None:
     for _ in range(2):
         take(store)
         looked_at(store, clock, 2.5)
-    assert store.take("cpu", [], 0) is None
+    assert store.take(WorkerId("cpu"), [], 0) is None
     answer = store.wait("a", 0)
     assert answer is not None
     assert answer.status == 500
@@ -450,12 +451,14 @@ def test_skip_is_read_once_interrupt_stays(store: SqliteStore, make: Make) -> No
 
 def test_workers_are_those_seen_lately(store: SqliteStore, make: Make) -> None:
     now = time.time()
-    fresh = WorkerState("cpu@x:1", 1, "idle", "sd [0123456789]", "", now + TIMEOUT, {"rss": 5})
-    stale = WorkerState("cpu@x:2", 2, "idle", "", "", now - 16)
+    fresh = WorkerState(
+        WorkerId.parse("cpu@x:1"), "idle", "sd [0123456789]", "", now + TIMEOUT, {"rss": 5}
+    )
+    stale = WorkerState(WorkerId.parse("cpu@x:2"), "idle", "", "", now - 16)
     store.record_heartbeat(fresh)
     store.record_heartbeat(stale)
     assert make().workers() == [fresh]
-    moved = WorkerState("cpu@x:1", 1, "working", "", "a", now)
+    moved = WorkerState(WorkerId.parse("cpu@x:1"), "working", "", "a", now)
     store.record_heartbeat(moved)
     assert make().workers() == [moved]
 
@@ -464,16 +467,16 @@ def test_workers_are_those_seen_lately(store: SqliteStore, make: Make) -> None:
 
 
 def test_an_errand_stays_until_it_is_done(store: SqliteStore, make: Make) -> None:
-    assert store.pending_command("cpu") is None
+    assert store.pending_command(WorkerId("cpu")) is None
     first, later = WorkerCommand("1", "unload"), WorkerCommand("2", "load", "sd")
-    store.send_command("cpu", first)
-    assert make().pending_command("cpu") == first
-    store.send_command("cpu", later)
-    store.complete_command("cpu", first)
-    assert store.pending_command("cpu") == later
-    assert store.pending_command("cuda:0") is None
-    store.complete_command("cpu", later)
-    assert store.pending_command("cpu") is None
+    store.send_command(WorkerId("cpu"), first)
+    assert make().pending_command(WorkerId("cpu")) == first
+    store.send_command(WorkerId("cpu"), later)
+    store.complete_command(WorkerId("cpu"), first)
+    assert store.pending_command(WorkerId("cpu")) == later
+    assert store.pending_command(WorkerId("cuda:0")) is None
+    store.complete_command(WorkerId("cpu"), later)
+    assert store.pending_command(WorkerId("cpu")) is None
 
 
 def test_many_threads_lose_nothing(make: Make) -> None:
@@ -484,7 +487,7 @@ def test_many_threads_lose_nothing(make: Make) -> None:
     def work(name: str) -> int:
         drawn = 0
         while not done.is_set():
-            lease = back.take(name, [], 0.1)
+            lease = back.take(WorkerId(name), [], 0.1)
             if lease is not None:
                 drawn += back.answer(lease, Answer(200, lease.frame.body), 0.01)
         return drawn
@@ -519,9 +522,10 @@ import sys, time
 from pathlib import Path
 from webapp.queues.contracts import Frame
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 store = SqliteStore(Path({str(tmp_path / ".easel" / "queue.db")!r}), lease_seconds=0.5)
 store.put(Frame("a", "generate", b"x" * 100_000))
-assert store.take("doomed", [], 1)
+assert store.take(WorkerId("doomed"), [], 1)
 print("taken", flush=True)
 time.sleep(600)
 """
@@ -529,10 +533,10 @@ time.sleep(600)
     assert doomed.stdout is not None
     with doomed.stdout:
         assert doomed.stdout.readline() == b"taken\n"
-        assert store.take("cpu", [], 0) is None
+        assert store.take(WorkerId("cpu"), [], 0) is None
         os.kill(doomed.pid, signal.SIGKILL)
         doomed.wait()
-    lease = store.take("cpu", [], TIMEOUT)
+    lease = store.take(WorkerId("cpu"), [], TIMEOUT)
     assert lease is not None
     assert (lease.frame.deliveries, len(lease.frame.body)) == (2, 100_000)
     assert store.answer(lease, OK, 1.0)

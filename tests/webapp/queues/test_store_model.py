@@ -10,9 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from webapp.queues.contracts import Answer, Frame, Lease
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.worker_id import WorkerId
 
 IDS = st.sampled_from("abcdef")
-WORKERS = st.sampled_from(["one", "two"])
+WORKERS = st.sampled_from([WorkerId("one"), WorkerId("two")])
 MAX_DELIVERY = 3
 
 
@@ -41,7 +42,7 @@ class Model(RuleBasedStateMachine):
             self.waiting.setdefault(name, 0)
 
     @rule(worker=WORKERS)
-    def take(self, worker: str) -> None:
+    def take(self, worker: WorkerId) -> None:
         """Something comes if and only if something waits."""
         lease = self.store.take(worker, (), 0)
         assert (lease is None) == (not self.waiting)
@@ -78,7 +79,7 @@ class Model(RuleBasedStateMachine):
         self.old.append(lease)
 
     @rule(worker=WORKERS)
-    def die(self, worker: str) -> None:
+    def die(self, worker: WorkerId) -> None:
         """A dead worker's frames wait again, or are answered when that was once too often."""
         lost = [lease for lease in self.held.values() if lease.worker == worker]
         assert self.store.release_worker(worker) == len(lost)

@@ -10,6 +10,7 @@ from generator.request import Progress, Stop
 from webapp.queues.contracts import CounterValue, JobProgress, WorkerCommand, WorkerState
 from webapp.queues.sqlite import counters
 from webapp.queues.sqlite.database import QueueDatabase
+from webapp.queues.worker_id import WorkerId
 
 WORKER_TTL_SECONDS = 15.0
 
@@ -91,7 +92,7 @@ class SqliteBoard:
 
     def record_heartbeat(self, state: WorkerState) -> None:
         """Say that a worker lives and what it does."""
-        facts = (state.worker, state.pid, state.state, state.checkpoint, state.job)
+        facts = (str(state.id), state.id.pid, state.state, state.checkpoint, state.job)
         with self.database.write_transaction() as db:
             db.execute(UPSERT_HEARTBEAT, (*facts, json.dumps(dict(state.memory)), state.seen_at))
         self.database.ballast.allocate()
@@ -103,7 +104,7 @@ class SqliteBoard:
                 "SELECT * FROM workers WHERE seen_at > ? ORDER BY worker",
                 (time.time() - WORKER_TTL_SECONDS,),
             ).fetchall()
-        return [WorkerState(**{**row, "memory": json.loads(row["memory"])}) for row in records]
+        return [worker_state_of(row) for row in records]
 
     def add_to_counter(self, name: str, labels: Mapping[str, str], amount: float = 1.0) -> None:
         """Add to a sum."""
@@ -115,38 +116,38 @@ class SqliteBoard:
         with self.database.read_connection() as db:
             return counters.read_all(db)
 
-    def publish_plugin_states(self, worker: str, plugins: Mapping[str, Sequence[str]]) -> None:
+    def publish_plugin_states(self, worker: WorkerId, plugins: Mapping[str, Sequence[str]]) -> None:
         """Say how a worker's plugins stand: name -> state, fault, last error."""
         states = json.dumps({name: list(facts) for name, facts in plugins.items()})
         with self.database.write_transaction() as db:
-            db.execute("INSERT OR REPLACE INTO standings VALUES (?, ?)", (worker, states))
+            db.execute("INSERT OR REPLACE INTO standings VALUES (?, ?)", (str(worker), states))
 
-    def plugin_states(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+    def plugin_states(self) -> Mapping[WorkerId, Mapping[str, Sequence[str]]]:
         """What each worker that lives has said of its plugins."""
         with self.database.read_connection() as db:
             records = db.execute(
                 SELECT_PLUGIN_STATES, (time.time() - WORKER_TTL_SECONDS,)
             ).fetchall()
-        return {row["worker"]: json.loads(row["plugins"]) for row in records}
+        return {WorkerId.parse(row["worker"]): json.loads(row["plugins"]) for row in records}
 
-    def send_command(self, worker: str, command: WorkerCommand) -> None:
+    def send_command(self, worker: WorkerId, command: WorkerCommand) -> None:
         """Give a worker an errand; it takes the place of one that it has not done yet."""
-        facts = (worker, command.id, command.verb, command.checkpoint, time.time())
+        facts = (str(worker), command.id, command.verb, command.checkpoint, time.time())
         with self.database.write_transaction() as db:
             db.execute(UPSERT_COMMAND, facts)
 
-    def pending_command(self, worker: str) -> WorkerCommand | None:
+    def pending_command(self, worker: WorkerId) -> WorkerCommand | None:
         """The worker's pending command, until it reports completion."""
         with self.database.read_connection() as db:
             row = db.execute(
-                "SELECT id, verb, checkpoint FROM errands WHERE worker = ?", (worker,)
+                "SELECT id, verb, checkpoint FROM errands WHERE worker = ?", (str(worker),)
             ).fetchone()
         return None if row is None else WorkerCommand(**row)
 
-    def complete_command(self, worker: str, command: WorkerCommand) -> None:
+    def complete_command(self, worker: WorkerId, command: WorkerCommand) -> None:
         """The worker has done this errand; a later one stays."""
         with self.database.write_transaction() as db:
-            db.execute("DELETE FROM errands WHERE worker = ? AND id = ?", (worker, command.id))
+            db.execute("DELETE FROM errands WHERE worker = ? AND id = ?", (str(worker), command.id))
 
     def delete_before(self, db: sqlite3.Connection, moment: float) -> None:
         """Drop facts older than ``moment`` (unix seconds), in a transaction of the caller's."""
@@ -155,3 +156,15 @@ class SqliteBoard:
         db.execute("DELETE FROM workers WHERE seen_at < ?", (moment,))
         db.execute("DELETE FROM errands WHERE asked_at < ?", (moment,))
         db.execute("DELETE FROM standings WHERE worker NOT IN (SELECT worker FROM workers)")
+
+
+def worker_state_of(row: sqlite3.Row) -> WorkerState:
+    """A heartbeat from a row of ``workers``."""
+    return WorkerState(
+        id=WorkerId.parse(row["worker"]),
+        state=row["state"],
+        checkpoint=row["checkpoint"],
+        job=row["job"],
+        seen_at=row["seen_at"],
+        memory=json.loads(row["memory"]),
+    )

@@ -27,6 +27,7 @@ from webapp.queues.scheduler import (
 from webapp.queues.sqlite import counters
 from webapp.queues.sqlite.board import SqliteBoard
 from webapp.queues.sqlite.database import QueueDatabase
+from webapp.queues.worker_id import WorkerId
 
 LEASE_SECONDS = 10.0
 MAX_DELIVERY = 5
@@ -111,7 +112,7 @@ class SqliteStore(SqliteBoard):
         self.notifier.notify(WORK_TOPIC)
         return index
 
-    def take(self, worker: str, loaded: Sequence[str], timeout: float) -> Lease | None:
+    def take(self, worker: WorkerId, loaded: Sequence[str], timeout: float) -> Lease | None:
         """Lease the next frame; see the contract."""
         until = time.monotonic() + timeout
         with self.notifier.subscribe(WORK_TOPIC) as subscription:
@@ -173,22 +174,22 @@ class SqliteStore(SqliteBoard):
             )
         self.notifier.notify(WORK_TOPIC)
 
-    def release_worker(self, worker: str, how: str = "") -> int:
+    def release_worker(self, worker: WorkerId, how: str = "") -> int:
         """Take back all that a dead worker held, this delivery counted; how many frames it was."""
         now = self.clock()
         with self.database.write_transaction() as db:
-            released = end_leases(db, "worker = :value", worker, how)
-            db.execute("DELETE FROM workers WHERE worker = ?", (worker,))
+            released = end_leases(db, "worker = :value", str(worker), how)
+            db.execute("DELETE FROM workers WHERE worker = ?", (str(worker),))
             failed = fail_exhausted(db, self.max_delivery, float("-inf"), now)
         self._notify_answered(failed)
         self.notifier.notify(WORK_TOPIC)
         return released
 
-    def lease_holders(self) -> Sequence[str]:
+    def lease_holders(self) -> Sequence[WorkerId]:
         """The workers that hold leases now, dead ones too."""
         query = "SELECT DISTINCT worker FROM frames WHERE worker IS NOT NULL ORDER BY worker"
         with self.database.read_connection() as db:
-            return [row["worker"] for row in db.execute(query).fetchall()]
+            return [WorkerId.parse(row["worker"]) for row in db.execute(query).fetchall()]
 
     def wait(self, frame_id: str, timeout: float) -> Answer | None:
         """The answer once it is there, or None after ``timeout`` seconds."""
@@ -294,7 +295,7 @@ class SqliteStore(SqliteBoard):
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _take_best(self, worker: str, loaded: Sequence[str]) -> Lease | None:
+    def _take_best(self, worker: WorkerId, loaded: Sequence[str]) -> Lease | None:
         """Lease the best frame at this moment, if one waits."""
         now = self.clock()
         cutoff = self._lease_expiry.expiry_cutoff(now)
@@ -317,7 +318,7 @@ class SqliteStore(SqliteBoard):
         return lease
 
     def _lease(
-        self, db: sqlite3.Connection, worker: str, loaded: Sequence[str], now: float
+        self, db: sqlite3.Connection, worker: WorkerId, loaded: Sequence[str], now: float
     ) -> Lease | None:
         """Choose, mark and read a frame, inside a transaction."""
         accounts = read_accounts(db, now)
@@ -337,7 +338,7 @@ class SqliteStore(SqliteBoard):
         row = db.execute(
             "UPDATE frames SET worker = ?, token = ?, leased_at = ?, expires = ?,"
             f' deliveries = deliveries + 1 WHERE "index" = ? RETURNING {FRAME_COLUMNS}, body',
-            (worker, token, now, expires, best.index),
+            (str(worker), token, now, expires, best.index),
         ).fetchall()[0]
         return Lease(frame_of(row, row["body"]), worker, token, expires)
 
