@@ -10,8 +10,9 @@ from torch import Tensor
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.checkpoint import NetworkLoader
 from generator.models.drawable import explain_missing_tensors
-from generator.models.families import SD1
+from generator.models.families import Architecture
 from generator.models.families.sd1 import controlnet
+from generator.models.families.sd1.controlnet import ControlKind
 from generator.models.families.sd1.hints import read_hints
 from generator.models.index import ModelFile
 from generator.models.weights import read_tensors, shapes_of
@@ -79,10 +80,10 @@ def load_controlnet(file: ModelFile, device: torch.device, dtype: torch.dtype) -
     }
     tensor_shapes = shapes_of(tensors)
     kind = controlnet.kind_of(tensor_shapes)
-    if kind != controlnet.SD1_CONTROL:
+    if kind is not ControlKind.SD1:
         raise WrongArchitecture(
-            f"{file.name} was asked to steer as {controlnet.SD1_CONTROL}, but it is {kind}. "
-            f"Choose one that was made for {SD1}"
+            f"{file.name} was asked to steer as {ControlKind.SD1.label}, but it is {kind.label}. "
+            f"Choose one that was made for {Architecture.SD1.label}"
         )
     hints = read_hints(file.name, file.metadata, file.config)
     with explain_missing_tensors(file, "all tensors of a ControlNet"):

@@ -11,7 +11,7 @@ from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.adapter_names import BUNDLE, TEXT, UNET, architecture_of_keys, parse_key
 from generator.models.deltas import Factors
 from generator.models.embeddings import vectors_of
-from generator.models.families import SD1, architecture_by_context_width
+from generator.models.families import Architecture, architecture_by_context_width
 from generator.models.index import Identity, ModelFile
 from generator.models.weights import read_tensors
 
@@ -114,9 +114,9 @@ def check_width(adapter: Adapter, checkpoint: ModelFile, width: int) -> None:
     if adapter_width is not None and adapter_width != width:
         raise WrongArchitecture(
             f"The LoRA {adapter.file.name} is made for "
-            f"{architecture_by_context_width(adapter_width)}, whose text is "
-            f"{adapter_width} numbers wide; the checkpoint {checkpoint.name} is {SD1} with "
-            f"{width}. "
+            f"{architecture_by_context_width(adapter_width).label}, whose text is "
+            f"{adapter_width} numbers wide; the checkpoint {checkpoint.name} is "
+            f"{Architecture.SD1.label} with {width}. "
             "Take a LoRA and a checkpoint of one architecture"
         )
 
@@ -125,12 +125,13 @@ def _check_is_sd1(file: ModelFile, keys: Mapping[str, Tensor], known: bool) -> N
     other = architecture_of_keys(keys)
     if other:
         raise WrongArchitecture(
-            f"The LoRA {file.name} is made for {other}, and Easel draws with {SD1}. "
+            f"The LoRA {file.name} is made for {other.label}, and "
+            f"Easel draws with {Architecture.SD1.label}. "
             "Take a LoRA that was made for the checkpoint's architecture"
         )
     if not known:
         raise WrongArchitecture(
-            f"{file.name} was asked for as a LoRA of {SD1}, but none of its "
+            f"{file.name} was asked for as a LoRA of {Architecture.SD1.label}, but none of its "
             f"{len(keys)} tensors is named as one: {', '.join([*keys][:NAMES_SHOWN])[:LONGEST]}. "
             "Choose another file"
         )

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from generator.models.families import Architecture
+
 UNET = "lora_unet_"
 TEXT = "lora_te_text_model_"
 BUNDLE = "bundle_emb."
@@ -95,23 +97,23 @@ def parse_key(key: str) -> LayerFactor | None:
     return _parse_dotted(key)
 
 
-def architecture_of_keys(keys: Mapping[str, object] | set[str]) -> str:
-    """The architecture that only one can have made names like these for; "" if they do not tell."""
-    for pattern, name in _FOREIGN_PATTERNS:
+def architecture_of_keys(keys: Mapping[str, object] | set[str]) -> Architecture | None:
+    """The only architecture that has layers named like these; None if they do not tell."""
+    for pattern, architecture in _FOREIGN_PATTERNS:
         if any(pattern.search(key) for key in keys):
-            return name
-    return ""
+            return architecture
+    return None
 
 
 _FOREIGN_PATTERNS = (
     (
         re.compile(r"^((lora|oft|lycoris)_te2_|text_encoder_2\.|(text_encoders\.)?clip_g\.)"),
-        "Stable Diffusion XL",
+        Architecture.SDXL,
     ),
-    (re.compile(r"(double_blocks|single_transformer_blocks|single_blocks)[._]"), "Flux"),
+    (re.compile(r"(double_blocks|single_transformer_blocks|single_blocks)[._]"), Architecture.FLUX),
     (
         re.compile(r"^(transformer\.(?!text_model\.)|lora_transformer_)|joint_blocks[._]"),
-        "Stable Diffusion 3",
+        Architecture.SD3,
     ),
 )
 

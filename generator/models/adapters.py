@@ -16,7 +16,7 @@ from generator.models.adapter_files import Adapter, check_width
 from generator.models.adapter_names import TEXT, UNET
 from generator.models.checkpoint import Checkpoint
 from generator.models.deltas import bias_delta, reads_weight, weight_delta
-from generator.models.families import SD1
+from generator.models.families import Architecture
 from generator.models.families.sd1.keys import ldm_layers
 from generator.models.families.sd1.sizes import layout_of_config
 from generator.models.index import ModelFile
@@ -72,8 +72,9 @@ def _remark_unused(adapter: Adapter, layers: Sequence[str], checkpoint: ModelFil
         return
     if set(layers) >= set(adapter.layers) and not adapter.embeddings:
         raise WrongArchitecture(
-            f"The LoRA {adapter.file.name} fits no layer of {checkpoint.name}, which is a {SD1} "
-            f"checkpoint: {_list_names(names)}. It was made for another architecture"
+            f"The LoRA {adapter.file.name} fits no layer of {checkpoint.name}, which is a "
+            f"{Architecture.SD1.label} checkpoint: {_list_names(names)}. "
+            "It was made for another architecture"
         )
     sizes = {name: len(factors) for name, factors in adapter.layers.items()}
     lost = sum(sizes.get(name, 1) for name in layers) + len(adapter.unknown)
@@ -140,8 +141,9 @@ def _shift_parameter(
 def _misfit_error(applied: AppliedAdapter, name: str, weight: Tensor) -> WrongArchitecture:
     shapes = {key: tuple(value.shape) for key, value in applied.adapter.layers[name].items()}
     return WrongArchitecture(
-        f"The LoRA {applied.adapter.file.name} does not fit the {SD1} checkpoint: its layer {name} "
-        f"has the factors {shapes}, the checkpoint's weight is {tuple(weight.shape)}. "
+        f"The LoRA {applied.adapter.file.name} does not fit the "
+        f"{Architecture.SD1.label} checkpoint: its layer {name} has the "
+        f"factors {shapes}, the checkpoint's weight is {tuple(weight.shape)}. "
         "It was made for another architecture"
     )
 

@@ -20,7 +20,7 @@ from generator.models.drawable import (
     check_architecture,
     explain_missing_tensors,
 )
-from generator.models.families import Shapes, architecture_of
+from generator.models.families import Shapes, describe_architecture
 from generator.models.families.sd1 import keys, sizes
 from generator.models.families.sd1.hints import read_hints, vae_hints
 from generator.models.families.sd1.sizes import Hints
@@ -119,7 +119,7 @@ def load_vae(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Autoe
     )
     tensor_shapes = shapes_of(tensors)
     if f"{sizes.VAE}decoder.conv_in.weight" not in tensor_shapes:
-        raise _no_vae(file, architecture_of(shapes_of(file_tensors)))
+        raise _no_vae(file, describe_architecture(shapes_of(file_tensors)))
     with explain_missing_tensors(file, "all tensors of a VAE"):
         latent = sizes.vae_config(tensor_shapes, Hints())["latent_channels"]
         if latent != sizes.LATENT:

@@ -9,11 +9,18 @@ from dataclasses import dataclass
 
 from generator.errors import GeneratorError, ModelUnreadable, WrongArchitecture
 from generator.models.embedding_facts import read_shapes
-from generator.models.families import DRAWABLE, SD1, Shapes, architecture_of
+from generator.models.families import (
+    DRAWABLE,
+    Architecture,
+    Shapes,
+    architecture_of,
+    describe_architecture,
+)
 from generator.models.families.sd1 import sizes
 from generator.models.families.sd1.keys import old_text_name
 from generator.models.index import ModelFile
 
+SD1 = Architecture.SD1
 MOST_TENSORS = 20_000  # of a checkpoint with its averages, twice over
 SENSELESS = (
     ValueError, TypeError, RuntimeError, ArithmeticError, AttributeError, NotImplementedError,
@@ -51,14 +58,14 @@ def check_architecture(file: ModelFile, shapes: Shapes) -> None:
     """Refuse tensors of a kind that is not drawn with. Raises :class:`WrongArchitecture`."""
     if len(shapes) > MOST_TENSORS:
         raise WrongArchitecture(
-            f"{file.name} holds {len(shapes):,} tensors; a {SD1} checkpoint has less than "
+            f"{file.name} holds {len(shapes):,} tensors; a {SD1.label} checkpoint has less than "
             f"{MOST_TENSORS:,}"
         )
-    kind = architecture_of(shapes)
-    if kind not in DRAWABLE:
+    if architecture_of(shapes) not in DRAWABLE:
         raise WrongArchitecture(
-            f"{file.name} was asked to draw as a {SD1} checkpoint, but it is {kind}. "
-            f"Choose a {SD1} checkpoint, or move the file to the folder of its kind"
+            f"{file.name} was asked to draw as a {SD1.label} checkpoint, but it is "
+            f"{describe_architecture(shapes)}. "
+            f"Choose a {SD1.label} checkpoint, or move the file to the folder of its kind"
         )
 
 

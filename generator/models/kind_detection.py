@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from generator.models import adapter_names
-from generator.models.families import Shapes, architecture_by_context_width, architecture_of
+from generator.models.families import (
+    Architecture,
+    Shapes,
+    architecture_by_context_width,
+    architecture_of,
+    describe_architecture,
+)
 from generator.models.families.sd1 import controlnet
 from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
 
@@ -78,25 +84,23 @@ def _kind_of(shapes: Shapes, metadata: Mapping[str, str]) -> tuple[ModelKind | N
 
 
 def _is_control_adapter(shapes: Shapes) -> bool:
-    marks = [
-        part
-        for part, _ in controlnet.OTHER_KINDS
-        if part != "transformer_blocks.0.attn.to_q.weight"
-    ]
+    marks = [mark for mark, _ in controlnet.KIND_BY_MARK if mark != controlnet.TRANSFORMER_MARK]
     return any(part in name for name in shapes for part in marks)
 
 
 def _by_architecture(shapes: Shapes) -> ModelKind | None:
-    architecture_name = architecture_of(shapes)
-    if architecture_name in ("a LoRA", "a VAE"):
-        return ModelKind.LORA if architecture_name == "a LoRA" else ModelKind.VAE
+    architecture = architecture_of(shapes)
+    if architecture is Architecture.LORA:
+        return ModelKind.LORA
+    if architecture is Architecture.VAE:
+        return ModelKind.VAE
     bare = {controlnet.strip_prefix(name): shape for name, shape in shapes.items()}
     if controlnet.kind_of(bare) in controlnet.KIND_BY_CONTEXT_WIDTH.values():
         return ModelKind.CONTROLNET
-    if architecture_name.startswith("an embedding") or _is_embedding(shapes):
+    if architecture is Architecture.EMBEDDING or _is_embedding(shapes):
         return ModelKind.EMBEDDING
-    nothing = ("no architecture", "a U-Net in diffusers' layout")
-    return None if architecture_name.startswith(nothing) else ModelKind.CHECKPOINT
+    unusable = (Architecture.UNKNOWN, Architecture.DIFFUSERS_UNET)
+    return None if architecture in unusable else ModelKind.CHECKPOINT
 
 
 def _is_embedding(shapes: Shapes) -> bool:
@@ -110,11 +114,12 @@ def _is_embedding(shapes: Shapes) -> bool:
 def _architecture_name(kind: ModelKind, shapes: Shapes, metadata: Mapping[str, str]) -> str:
     declared = metadata.get(MODELSPEC, "").partition("/")[0] or metadata.get(TRAINER, "")
     if kind is ModelKind.CHECKPOINT:
-        return architecture_of(shapes)
+        return describe_architecture(shapes)
     if kind is ModelKind.LORA:
-        foreign = adapter_names.architecture_of_keys(shapes)
-        width = _context_width(shapes)
-        return foreign or (architecture_by_context_width(width) if width else declared)
+        architecture = adapter_names.architecture_of_keys(shapes)
+        if architecture is None and (width := _context_width(shapes)):
+            architecture = architecture_by_context_width(width)
+        return declared if architecture is None else architecture.label
     return declared
 
 

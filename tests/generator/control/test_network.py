@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from generator.control.controlnets import ControlNet, ControlNetCache, load_controlnet
 from generator.errors import ModelUnreadable, WrongArchitecture
-from generator.models.families.sd1.controlnet import kind_of
+from generator.models.families.sd1.controlnet import ControlKind, kind_of
 from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
 
@@ -97,8 +97,8 @@ def test_the_kinds_by_the_text_they_read() -> None:
     def shapes(width: int) -> dict[str, tuple[int, ...]]:
         return {"controlnet_down_blocks.0.weight": (1,), "x.attn2.to_k.weight": (320, width)}
 
-    assert kind_of(shapes(768)).endswith("1.x")
-    assert kind_of(shapes(1024)).endswith("Diffusion 2")
+    assert kind_of(shapes(768)) is ControlKind.SD1
+    assert kind_of(shapes(1024)) is ControlKind.SD2
 
 
 def test_broken_files_are_named(tmp_path: Path, original: Path) -> None:

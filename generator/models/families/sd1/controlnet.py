@@ -1,8 +1,11 @@
-"""ControlNetCache for SD1 in a single file: which kind a file is, its sizes, its tensors' names.
+"""A ControlNet for SD1 in a single file: which kind a file is, its sizes, its tensors' names.
 
 Two layouts are known: the original one (LDM's block numbers, with or without the prefix
 ``control_model.``) and diffusers'.
 """
+
+from collections.abc import Mapping
+from enum import Enum
 
 from generator.models.families import Shapes
 from generator.models.families.sd1 import keys, sizes
@@ -10,21 +13,43 @@ from generator.models.families.sd1.sizes import UNET, Config, Hints, UnetLayout
 
 PREFIX = "control_model."
 ORIGINAL, DIFFUSERS = "zero_convs.0.0.weight", "controlnet_down_blocks.0.weight"
-SD1_CONTROL = "a ControlNet for Stable Diffusion 1.x"
-KIND_BY_CONTEXT_WIDTH = {
-    768: SD1_CONTROL,
-    1024: "a ControlNet for Stable Diffusion 2",
-    2048: "a ControlNet for Stable Diffusion XL",
+TRANSFORMER_MARK = "transformer_blocks.0.attn.to_q.weight"
+
+
+class ControlKind(Enum):
+    """What a file in a folder of ControlNets is. Compare members; :attr:`label` is for messages."""
+
+    SD1 = "a ControlNet for Stable Diffusion 1.x"
+    SD2 = "a ControlNet for Stable Diffusion 2"
+    SDXL = "a ControlNet for Stable Diffusion XL"
+    LLLITE = "a ControlNet-LLLite"
+    CONTROL_LORA = "a Control-LoRA"
+    IP_ADAPTER = "an IP-Adapter"
+    T2I_ADAPTER = "a T2I-Adapter"
+    UNION = "a ControlNet Union"
+    TRANSFORMER = "a ControlNet for a transformer"
+    NONE = "no ControlNet"
+
+    @property
+    def label(self) -> str:
+        """Its name in words, for people."""
+        return self.value
+
+
+KIND_BY_CONTEXT_WIDTH: Mapping[int, ControlKind] = {
+    768: ControlKind.SD1,
+    1024: ControlKind.SD2,
+    2048: ControlKind.SDXL,
 }
-OTHER_KINDS = (  # what else lies in folders of ControlNetCache: a part of a name, what it is
-    ("lllite_", "a ControlNet-LLLite"),
-    ("lora_controlnet", "a Control-LoRA"),
-    ("ip_adapter", "an IP-Adapter"),
-    ("image_proj", "an IP-Adapter"),
-    ("body.0.block1.weight", "a T2I-Adapter"),
-    ("adapter.body.0", "a T2I-Adapter"),
-    ("task_embedding", "a ControlNet Union"),
-    ("transformer_blocks.0.attn.to_q.weight", "a ControlNet for a transformer"),
+KIND_BY_MARK = (  # a part of a tensor's name, what it tells
+    ("lllite_", ControlKind.LLLITE),
+    ("lora_controlnet", ControlKind.CONTROL_LORA),
+    ("ip_adapter", ControlKind.IP_ADAPTER),
+    ("image_proj", ControlKind.IP_ADAPTER),
+    ("body.0.block1.weight", ControlKind.T2I_ADAPTER),
+    ("adapter.body.0", ControlKind.T2I_ADAPTER),
+    ("task_embedding", ControlKind.UNION),
+    (TRANSFORMER_MARK, ControlKind.TRANSFORMER),
 )
 HINT_LAYERS = {"0": "conv_in", "14": "conv_out"} | {str(2 * i + 2): f"blocks.{i}" for i in range(6)}
 
@@ -34,14 +59,14 @@ def strip_prefix(name: str) -> str:
     return name.removeprefix(PREFIX)
 
 
-def kind_of(shapes: Shapes) -> str:
-    """What a file is, in words. ``shapes`` has bare names."""
-    for part, named in OTHER_KINDS:
+def kind_of(shapes: Shapes) -> ControlKind:
+    """What a file is. ``shapes`` has bare names."""
+    for part, kind in KIND_BY_MARK:
         if any(part in name for name in shapes):
-            return named
+            return kind
     if ORIGINAL not in shapes and DIFFUSERS not in shapes:
-        return "no ControlNet"
-    return KIND_BY_CONTEXT_WIDTH.get(context_width(shapes), SD1_CONTROL)
+        return ControlKind.NONE
+    return KIND_BY_CONTEXT_WIDTH.get(context_width(shapes), ControlKind.SD1)
 
 
 def context_width(shapes: Shapes) -> int:
