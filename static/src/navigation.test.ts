@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest'
+
+import { currentTab, pendingTransfer, sendPrompt, sendTo, takeTransfer } from './navigation'
+
+test('a picture for inpainting opens image to image, and is taken once', () => {
+  const image = new Blob(['x'])
+  sendTo('inpaint', image, 'a cat', true)
+  expect(currentTab.value).toBe('img2img')
+  expect(takeTransfer('txt2img', 'extras')).toBeNull()
+  expect(takeTransfer('img2img', 'inpaint')).toEqual({ to: 'inpaint', image, infotext: 'a cat', again: true })
+  expect(pendingTransfer.value).toBeNull()
+  expect(takeTransfer('inpaint')).toBeNull()
+})
+
+test('a prompt alone carries no picture', () => {
+  sendPrompt('txt2img', 'a dog', 'cats')
+  expect(currentTab.value).toBe('txt2img')
+  expect(takeTransfer('txt2img')).toMatchObject({ image: null, words: { prompt: 'a dog', negative: 'cats' } })
+})
