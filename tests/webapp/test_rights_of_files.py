@@ -18,7 +18,7 @@ from webapp.access.tokens import narrow_tokens
 from webapp.files import file_access
 
 PAGE = Path(__file__).parents[2] / "docs/files.md"
-ROW = re.compile(r"^\| ([A-Z]+ /\S*(?: \(\w+\))?) \| ([a-z].*) \|$", re.M)
+ROW = re.compile(r"^\| ([A-Z]+ /[^|]*) \| ([a-z].*) \|$", re.M)
 FORBIDDEN = 403
 ELSEWHERE = {"GET /api/files/events", "POST /api/files/uploads/<name>"}
 """An endless answer, asked in a test of its own; and the PATCH of clients that cannot say it."""
@@ -26,7 +26,8 @@ ELSEWHERE = {"GET /api/files/events", "POST /api/files/uploads/<name>"}
 
 def table() -> dict[str, str]:
     """Route -> rights, as the page has them."""
-    return dict(ROW.findall(PAGE.read_text(encoding="utf-8")))
+    rows = ROW.findall(PAGE.read_text(encoding="utf-8"))
+    return {route: rights for routes, rights in rows for route in routes.split("<br>")}
 
 
 def needed(row: str) -> list[frozenset[Right]]:
