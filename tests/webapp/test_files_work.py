@@ -282,7 +282,7 @@ def test_who_was_away_for_long_lists_again(house: Any, tree: Path) -> None:
 def test_what_happens_on_the_disk_is_heard(house: Any, tree: Path) -> None:
     stream = heard(house)
     next(stream)
-    watcher = house.app.extensions["easel.services"].filing.watching.watcher
+    watcher = house.app.extensions["easel.services"].filing.watch.watcher
     wait_until(lambda: watcher.modes)
     (tree / "fresh").mkdir()
     (tree / "fresh" / "pic.png").write_bytes(b"x")
