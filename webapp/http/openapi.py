@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Flask
-from pydantic import BaseModel
+from pydantic import TypeAdapter, WithJsonSchema
 
 Schema = Mapping[str, object]
-Model = type[BaseModel]
+Model = Any  # what pydantic makes a schema of: a model, a TypedDict, list[...] of one, ...
+Base64 = Annotated[str, WithJsonSchema({"type": "string", "format": "byte"})]
 CONVERTER = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 NULL_SCHEMA: Schema = {"nullable": True, "description": "null"}
@@ -27,7 +28,7 @@ class RouteNote:
     query: Mapping[str, Schema] = field(default_factory=dict)
     content_type: str = "application/json"
     public: bool = False
-    also: Mapping[str, Schema] = field(default_factory=dict)  # other statuses' answers
+    also: Mapping[str, Model | Schema] = field(default_factory=dict)  # other statuses' answers
     also_type: str = "application/json"  # and their type
 
 
@@ -82,7 +83,7 @@ def operation_of(
             {"name": name, "in": "query", "schema": dict(schema)}
             for name, schema in note.query.items()
         ],
-        "responses": {"200": answer} | other_responses(note),
+        "responses": {"200": answer} | other_responses(note, schemas),
     }
     if note.public:
         operation["security"] = []
@@ -94,25 +95,34 @@ def operation_of(
     return operation
 
 
-def other_responses(note: RouteNote) -> dict[str, object]:
+def other_responses(note: RouteNote, schemas: dict[str, object]) -> dict[str, object]:
     """Every answer but the good one."""
     responses = {
-        status: {"description": "Not now", "content": {note.also_type: {"schema": schema}}}
+        status: {
+            "description": "Not now",
+            "content": {note.also_type: {"schema": schema_reference(schema, schemas)}},
+        }
         for status, schema in note.also.items()
     }
     return (REFUSED if note.public else UNAUTHORIZED | REFUSED) | responses
 
 
 def schema_reference(schema: Model | Schema, schemas: dict[str, object]) -> dict[str, object]:
-    """A schema in place, or a reference to a model's, which is added to ``schemas``."""
-    if not isinstance(schema, type):
+    """A schema in place, or a reference to a model's, which is added to ``schemas``.
+
+    Raises ``ValueError`` where two models have one name.
+    """
+    if isinstance(schema, Mapping):
         return dict(schema)
-    text = schema.model_json_schema(ref_template="#/components/schemas/{model}", mode="validation")
-    for name, definition in text.pop("$defs", {}).items():
-        schemas[name] = to_openapi_30(definition)
-    name = str(text.get("title", schema.__name__))
-    schemas[name] = to_openapi_30(text)
-    return {"$ref": f"#/components/schemas/{name}"}
+    text = TypeAdapter(schema).json_schema(ref_template="#/components/schemas/{model}")
+    models = text.pop("$defs", {})
+    if isinstance(schema, type) and "properties" in text:
+        name = str(text.get("title", schema.__name__))
+        models[name], text = text, {"$ref": f"#/components/schemas/{name}"}
+    for name, model in models.items():
+        if schemas.setdefault(name, to_openapi_30(model)) != to_openapi_30(model):
+            raise ValueError(f"Two models of the API have the name {name}.")
+    return dict(to_openapi_30(text))
 
 
 def to_openapi_30(schema: Any) -> Any:

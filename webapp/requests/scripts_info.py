@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from typing_extensions import TypedDict
+
 from generator.sampling.names import DEFAULT_SAMPLER, SAMPLER_NAMES, SCHEDULE_NAMES
 from generator.scripts.catalogue import SCRIPTS, Argument, ArgumentKind, ScriptEntry
 from webapp.requests.adetailer import ADETAILER
@@ -91,6 +93,26 @@ class InstalledChoices:
     plugin_scripts: "PluginScripts" = field(default_factory=lambda: PluginScripts())
 
 
+class ScriptArgument(TypedDict):
+    """One argument of a script; numbers have bounds, words have choices."""
+
+    label: str
+    value: object
+    minimum: float | None
+    maximum: float | None
+    step: float | None
+    choices: list[str] | None
+
+
+class ScriptInfo(TypedDict):
+    """A script with its arguments by position."""
+
+    name: str
+    is_alwayson: bool
+    is_img2img: bool
+    args: list[ScriptArgument]
+
+
 def scripts_by_route(plugin_scripts: PluginScripts | None = None) -> dict[str, list[str]]:
     """Every script's name, by route: the selectable ones first.
 
@@ -112,12 +134,12 @@ def script_names(route: str, plugin_scripts: PluginScripts) -> Iterator[str]:
         yield ADETAILER  # whose arguments the detailer takes
 
 
-def script_info(installed: InstalledChoices) -> list[dict[str, object]]:
+def script_info(installed: InstalledChoices) -> list[ScriptInfo]:
     """Every script with its arguments, those of txt2img first."""
     return [entry for route in ROUTES for entry in _entries_of(route, installed)]
 
 
-def _entries_of(route: str, installed: InstalledChoices) -> Iterator[dict[str, object]]:
+def _entries_of(route: str, installed: InstalledChoices) -> Iterator[ScriptInfo]:
     selectable_entries = (*SCRIPTS[route], *installed.plugin_scripts.scripts(route))
     selectable = [(entry.title, False, entry.arguments) for entry in selectable_entries]
     always_on_names = [name for name in ALWAYS_ON[route] if name != NAME_ONLY]
@@ -132,7 +154,7 @@ def _entries_of(route: str, installed: InstalledChoices) -> Iterator[dict[str, o
         }
 
 
-def _argument_json(argument: Argument, installed: InstalledChoices) -> dict[str, object]:
+def _argument_json(argument: Argument, installed: InstalledChoices) -> ScriptArgument:
     words = installed.upscalers if argument.open else argument.words
     return {
         "label": argument.label,

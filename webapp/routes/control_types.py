@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from typing_extensions import TypedDict
+
 from generator.control.catalogue import NONE
 from generator.control.modules import MODULES, Module
 
@@ -24,9 +26,16 @@ OTHER_WORDS = {
 """Words beside a tag's own by which a file's name tells what it is for."""
 
 
-def control_type(
-    tag: str, names: list[str], modules: Sequence[Module] = MODULES
-) -> dict[str, object]:
+class ControlType(TypedDict):
+    """Preprocessors' labels and models' names of one kind of control, and its defaults."""
+
+    module_list: list[str]
+    model_list: list[str]
+    default_option: str
+    default_model: str
+
+
+def control_type(tag: str, names: list[str], modules: Sequence[Module] = MODULES) -> ControlType:
     """One kind of control: what belongs to it, and what to begin with."""
     if tag == "All":
         labels = [module.label for module in modules]
@@ -40,9 +49,7 @@ def control_type(
     return control_type_json(labels, [NONE, *matching], next(iter(proper), labels[0]), default)
 
 
-def control_type_json(
-    labels: list[str], names: list[str], label: str, name: str
-) -> dict[str, object]:
+def control_type_json(labels: list[str], names: list[str], label: str, name: str) -> ControlType:
     """A kind of control as the route tells it."""
     return {
         "module_list": labels,

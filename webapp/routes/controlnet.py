@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypedDict
 
 from generator.control.catalogue import models_by_title
 from generator.control.modules import MODULES, Module, Slider, find_module
@@ -25,7 +26,7 @@ from webapp.requests.coercion import TRUE_WORDS, Bool, Float, Int, Str, Strings
 from webapp.requests.fields import read_body
 from webapp.routes import submission
 from webapp.routes.context import caller, read_json_body, to_response
-from webapp.routes.control_types import TAGS, control_type
+from webapp.routes.control_types import TAGS, ControlType, control_type
 from webapp.routes.generation import picture_reader, user_name
 from webapp.routes.tasks import ROUTE_TAG
 from webapp.services import Services
@@ -36,8 +37,6 @@ NOT_FOR_MAPS = frozenset(
     {"clip_vision", "revision_clipvision", "revision_ignore_prompt", "ip-adapter-auto"}
 )
 NUMBERS = ("controlnet_processor_res", "controlnet_threshold_a", "controlnet_threshold_b")
-STRINGS = {"type": "array", "items": {"type": "string"}}
-OBJECT = {"type": "object"}
 
 
 class DetectBody(BaseModel):
@@ -68,13 +67,61 @@ def query_flag(name: str, default: bool) -> bool:
     return default if text is None else text.lower() in TRUE_WORDS
 
 
+class ApiVersion(TypedDict):
+    """The number of the extension's routes."""
+
+    version: int
+
+
+class ModelNames(TypedDict):
+    """ControlNets as ``stem [hash]``."""
+
+    model_list: list[str]
+
+
+class SliderFacts(TypedDict):
+    """One number that a preprocessor takes."""
+
+    name: str
+    value: float
+    min: float
+    max: float
+    step: float
+
+
+class ModuleFacts(TypedDict):
+    """What the lists tell of one preprocessor."""
+
+    model_free: bool
+    sliders: list[SliderFacts]
+
+
+class ModuleNames(TypedDict):
+    """Preprocessors, with the facts of each by the name that is listed."""
+
+    module_list: list[str]
+    module_detail: dict[str, ModuleFacts]
+
+
+class ControlTypes(TypedDict):
+    """Preprocessors, models and defaults by what they control."""
+
+    control_types: dict[str, ControlType]
+
+
+class UnitCount(TypedDict):
+    """How many units a request may have."""
+
+    control_net_unit_count: int
+
+
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     routes = Blueprint("controlnet", __name__, url_prefix="/controlnet")
 
     @routes.get("/version")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Version of these routes", answer=OBJECT))
+    @with_note(RouteNote("Version of these routes", answer=ApiVersion))
     def version() -> Response:
         """The extension's number, which its clients compare."""
         return jsonify({"version": API_VERSION})
@@ -84,7 +131,7 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(
         RouteNote(
             "ControlNets",
-            answer={"type": "object", "properties": {"model_list": STRINGS}},
+            answer=ModelNames,
             query={"update": {"type": "boolean", "default": True}},
         )
     )
@@ -97,10 +144,7 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(
         RouteNote(
             "Preprocessors; those that are networks of their own are refused when used",
-            answer={
-                "type": "object",
-                "properties": {"module_list": STRINGS, "module_detail": OBJECT},
-            },
+            answer=ModuleNames,
             query={"alias_names": {"type": "boolean", "default": False}},
         )
     )
@@ -114,7 +158,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/control_types")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Preprocessors and ControlNets by what they control", answer=OBJECT))
+    @with_note(RouteNote("Preprocessors and ControlNets by what they control", answer=ControlTypes))
     def control_types() -> Response:
         """Each kind of control with its preprocessors' labels, ControlNets and defaults."""
         names = controlnet_names(services, fresh=False)
@@ -125,7 +169,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/settings")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("How many units a request may have", answer=OBJECT))
+    @with_note(RouteNote("How many units a request may have", answer=UnitCount))
     def settings() -> Response:
         """The option of that name."""
         count = services.options.get().get("control_net_unit_count", DEFAULT_UNIT_COUNT)
@@ -212,13 +256,13 @@ def controlnet_names(services: Services, *, fresh: bool) -> list[str]:
     )
 
 
-def module_json(module: Module) -> dict[str, object]:
+def module_json(module: Module) -> ModuleFacts:
     """What the lists tell of one preprocessor."""
     sliders = [slider_json(slider) for slider in module.sliders]
     return {"model_free": module.model_free, "sliders": sliders}
 
 
-def slider_json(slider: Slider) -> dict[str, object]:
+def slider_json(slider: Slider) -> SliderFacts:
     """One number that a preprocessor takes."""
     return {
         "name": slider.name,

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from typing_extensions import TypedDict
 
 from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
@@ -13,11 +14,10 @@ from generator.pictures.upscaler_names import LATENT_UPSCALERS, known_upscalers
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.context import caller
+from webapp.routes.models import NamedEntry, VaeEntry
 from webapp.services import Services
 from webapp.version import VERSION
 
-OBJECT = {"type": "object"}
-LIST = {"type": "array", "items": OBJECT}
 PAGES = MappingProxyType(
     {
         "model": ModelKind.CHECKPOINT,
@@ -30,13 +30,71 @@ PAGES = MappingProxyType(
 """SD.Next's pages of models."""
 
 
+class GradioConfig(TypedDict):
+    """What clients read of gradio's configuration."""
+
+    title: str
+    mode: str
+    version: str
+    components: list[dict[str, Any]]
+    dependencies: list[object]
+    enable_queue: int
+
+
+class QueueStatus(TypedDict):
+    """gradio's estimation message."""
+
+    msg: str
+    rank: int | None
+    queue_size: int
+    rank_eta: float | None
+
+
+class AppVersion(TypedDict):
+    """The program and its version."""
+
+    app: str
+    version: str
+
+
+class PlatformFacts(TypedDict):
+    """The system, Python, and the devices of the workers."""
+
+    arch: str
+    system: str
+    python: str
+    device: str
+
+
+class DeviceEntry(TypedDict):
+    """A worker; ``data`` is in MiB."""
+
+    name: str
+    data: dict[str, int]
+    chart: list[int]
+
+
+class NetworkEntry(TypedDict):
+    """A model of any kind, in SD.Next's words."""
+
+    name: str
+    type: str
+    title: str
+    fullname: str
+    filename: str
+    hash: str | None
+    preview: str | None
+
+
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     routes = Blueprint("neighbours", __name__)
 
     @routes.get("/config")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("What gradio's page tells, as far as clients read it", answer=OBJECT))
+    @with_note(
+        RouteNote("What gradio's page tells, as far as clients read it", answer=GradioConfig)
+    )
     def config() -> Response:
         """The keys and lists that clients read; Easel's page is none of gradio's."""
         index = services.registry.index
@@ -74,18 +132,14 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/user")
     @requires(AccessScope.READ)
-    @with_note(
-        RouteNote(
-            "The caller's name, null for the owner", answer={"type": "string", "nullable": True}
-        )
-    )
+    @with_note(RouteNote("The caller's name, null for the owner", answer=str | None))
     def user() -> Response:
         """Who is logged in."""
         return jsonify(None if caller().is_owner else caller().name)
 
     @routes.get("/queue/status")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("How many jobs wait", answer=OBJECT))
+    @with_note(RouteNote("How many jobs wait", answer=QueueStatus))
     def queue_status() -> Response:
         """gradio's estimation message; nobody's rank is known without a job."""
         waiting = len(services.stream.list_frames())
@@ -93,7 +147,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/sdapi/v1/sd-modules")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Forge's list of VAEs", answer=LIST))
+    @with_note(RouteNote("Forge's list of VAEs", answer=list[VaeEntry]))
     def sd_modules() -> Response:
         """As ``sd-vae``: Forge's other modules, text encoders, come with a checkpoint here."""
         files = services.registry.index.files_of(ModelKind.VAE)
@@ -101,14 +155,14 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/sdapi/v1/version")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("SD.Next's question for the version", answer=OBJECT))
+    @with_note(RouteNote("SD.Next's question for the version", answer=AppVersion))
     def version() -> Response:
         """Easel's own."""
         return jsonify({"app": "easel", "version": VERSION})
 
     @routes.get("/sdapi/v1/platform")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("SD.Next's question for the system", answer=OBJECT))
+    @with_note(RouteNote("SD.Next's question for the system", answer=PlatformFacts))
     def platform() -> Response:
         """The system, Python, and the devices of the workers."""
         devices = [worker.id.device for worker in services.board.workers()]
@@ -123,7 +177,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/sdapi/v1/gpu")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("SD.Next's question for the devices", answer=LIST))
+    @with_note(RouteNote("SD.Next's question for the devices", answer=list[DeviceEntry]))
     def gpu() -> Response:
         """One entry a worker; what it holds is in MiB."""
         return jsonify(
@@ -142,7 +196,7 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(
         RouteNote(
             "SD.Next's list of models of every kind",
-            answer=LIST,
+            answer=list[NetworkEntry],
             query={name: {"type": "string"} for name in ("page", "name")},
         )
     )
@@ -160,14 +214,16 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/sdapi/v1/detailers")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("SD.Next's list of detectors: none", answer=LIST))
+    @with_note(RouteNote("SD.Next's list of detectors: none", answer=list[NamedEntry]))
     def detailers() -> Response:
         """Easel has none of its own."""
         return jsonify([])
 
     @routes.get("/sdapi/v1/unets")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("SD.Next's list of networks without a text model: none", answer=LIST))
+    @with_note(
+        RouteNote("SD.Next's list of networks without a text model: none", answer=list[NamedEntry])
+    )
     def unets() -> Response:
         """Easel draws with whole checkpoints."""
         return jsonify([])
@@ -188,7 +244,7 @@ def dropdown_json(
     return {"id": number, "type": "dropdown", "props": {**props, "name": "dropdown"}}
 
 
-def network_json(page: str, file: ModelFile) -> dict[str, object]:
+def network_json(page: str, file: ModelFile) -> NetworkEntry:
     """One entry, its keys as SD.Next has them."""
     return {
         "name": file.stem,

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, ValidationError
+from typing_extensions import TypedDict
 
 from generator.prompt.styles import read_styles
 from webapp.access.auth import Caller
@@ -63,6 +64,19 @@ class TaskProgress(BaseModel):
     textinfo: str | None = None
 
 
+class InfotextParameters(TypedDict):
+    """An infotext taken apart."""
+
+    parameters: dict[str, object]
+
+
+class PendingTasks(TypedDict):
+    """The caller's tasks that wait or run, in order of arrival."""
+
+    size: int
+    tasks: list[str]
+
+
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     routes = Blueprint("internal", __name__, url_prefix="/internal")
@@ -89,7 +103,13 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/infotext")
     @requires(AccessScope.GENERATE)
-    @with_note(RouteNote("An infotext taken apart, as png-info does", body=InfotextBody))
+    @with_note(
+        RouteNote(
+            "An infotext taken apart, as png-info does",
+            body=InfotextBody,
+            answer=InfotextParameters,
+        )
+    )
     def infotext() -> Response:
         """The parameters of a pasted text, what it leaves unsaid filled in."""
         text = read_query(InfotextBody).infotext
@@ -100,7 +120,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/pending-tasks")
     @requires(AccessScope.GENERATE)
-    @with_note(RouteNote("The tasks that wait or run", answer={"type": "object"}))
+    @with_note(RouteNote("The tasks that wait or run", answer=PendingTasks))
     def pending_tasks() -> Response:
         """The caller's tasks in order of arrival."""
         ids = [task_of(frame) for frame in frames_of(services, caller())]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flask import Blueprint, Response, jsonify
+from typing_extensions import TypedDict
 
 from plugins.discovery import PluginOrigin
 from plugins.host import State
@@ -14,9 +15,25 @@ from webapp.services import Services
 
 MEMINFO = Path("/proc/meminfo")
 STATM = Path("/proc/self/statm")
-NUMBERS = {"type": "object", "additionalProperties": {"type": "number"}}
-MEMORY = {"type": "object", "properties": {"ram": NUMBERS, "cuda": {"type": "object"}}}
-TEXT = {"type": "string"}
+
+
+class MemoryFacts(TypedDict):
+    """Bytes: of the machine, and of the CUDA devices added up."""
+
+    ram: dict[str, float]
+    cuda: dict[str, object]
+
+
+class ExtensionEntry(TypedDict):
+    """A plugin that Easel does not ship."""
+
+    name: str
+    remote: str
+    branch: str
+    commit_hash: str
+    version: str
+    commit_date: int
+    enabled: bool
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -25,7 +42,9 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/memory")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Memory of the machine and of the service's processes", answer=MEMORY))
+    @with_note(
+        RouteNote("Memory of the machine and of the service's processes", answer=MemoryFacts)
+    )
     def memory() -> Response:
         """``used`` is what this service holds, ``free`` what the system could still give."""
         workers = [dict(worker.memory) for worker in services.board.workers()]
@@ -41,9 +60,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/extensions")
     @requires(AccessScope.READ)
-    @with_note(
-        RouteNote("Plugins that somebody has brought", answer={"type": "array", "items": {}})
-    )
+    @with_note(RouteNote("Plugins that somebody has brought", answer=list[ExtensionEntry]))
     def extensions() -> Response:
         """Plugins that Easel does not ship; none has a git remote, so those fields are empty."""
         return jsonify(

@@ -1,10 +1,12 @@
 """What there is to choose from: the lists of AUTOMATIC1111's API, and their refreshing."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify
+from typing_extensions import TypedDict
 
 from generator.control.units import DEFAULT_UNIT_COUNT
 from generator.errors import ModelNotFound
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from webapp.settings.config import Config
 
 
-LIST = {"type": "array", "items": {"type": "object"}}
-OBJECT = {"type": "object"}
 PUBLIC_FLAGS = frozenset(
     flag.name
     for flag in FLAGS
@@ -64,20 +64,121 @@ def files_of(services: Services, kind: ModelKind) -> tuple[ModelFile, ...]:
     return services.registry.index.files_of(kind)
 
 
+class CheckpointEntry(TypedDict):
+    """A checkpoint; hashes are null until they are known."""
+
+    title: str
+    model_name: str
+    hash: str | None
+    sha256: str | None
+    filename: str
+    config: str | None
+
+
+class VaeEntry(TypedDict):
+    """A VAE file."""
+
+    model_name: str
+    filename: str
+
+
+class LoraEntry(TypedDict):
+    """A LoRA; ``metadata`` is what its file says of itself."""
+
+    name: str
+    alias: str
+    path: str
+    metadata: Mapping[str, object]
+
+
+class HypernetworkEntry(TypedDict):
+    """A hypernetwork."""
+
+    name: str
+    path: str
+
+
+class EmbeddingEntry(TypedDict):
+    """An embedding; ``shape`` is its width."""
+
+    step: int | None
+    sd_checkpoint: str | None
+    sd_checkpoint_name: str | None
+    shape: int | None
+    vectors: int | None
+
+
+class EmbeddingLists(TypedDict):
+    """Embeddings by name: those that fit the chosen checkpoint, and the others."""
+
+    loaded: dict[str, EmbeddingEntry]
+    skipped: dict[str, EmbeddingEntry]
+
+
+class SamplerEntry(TypedDict):
+    """A sampler."""
+
+    name: str
+    aliases: list[str]
+    options: dict[str, str]
+
+
+class SchedulerEntry(TypedDict):
+    """A noise schedule."""
+
+    name: str
+    label: str
+    aliases: list[str] | None
+    default_rho: float
+    need_inner_model: bool
+
+
+class UpscalerEntry(TypedDict):
+    """An upscaler; those without weights have neither model nor path."""
+
+    name: str
+    model_name: str | None
+    model_path: str | None
+    model_url: str | None
+    scale: float
+
+
+class RealEsrganEntry(TypedDict):
+    """A Real-ESRGAN file."""
+
+    name: str
+    path: str
+    scale: int
+
+
+class NamedEntry(TypedDict):
+    """Something that has a name alone."""
+
+    name: str
+
+
+class StyleEntry(TypedDict):
+    """A named piece of prompts."""
+
+    name: str
+    prompt: str
+    negative_prompt: str
+
+
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     routes = Blueprint("models", __name__, url_prefix="/sdapi/v1")
 
     @routes.get("/sd-models")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Checkpoints", answer=LIST))
+    @with_note(RouteNote("Checkpoints", answer=list[CheckpointEntry]))
     def sd_models() -> Response:
         """Every checkpoint; hashes are null until they are known."""
         return jsonify([checkpoint_json(file) for file in files_of(services, ModelKind.CHECKPOINT)])
 
     @routes.get("/sd-vae")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("VAEs", answer=LIST))
+    @with_note(RouteNote("VAEs", answer=list[VaeEntry]))
     def sd_vae() -> Response:
         """Every VAE file, by its name with suffix."""
         return jsonify(
@@ -89,7 +190,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/loras")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("LoRAs", answer=LIST))
+    @with_note(RouteNote("LoRAs", answer=list[LoraEntry]))
     def loras() -> Response:
         """Every LoRA with what its file says of itself."""
         return jsonify(
@@ -101,7 +202,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/hypernetworks")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Hypernetworks", answer=LIST))
+    @with_note(RouteNote("Hypernetworks", answer=list[HypernetworkEntry]))
     def hypernetworks() -> Response:
         """Every hypernetwork."""
         return jsonify(
@@ -113,11 +214,11 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/embeddings")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Textual inversion embeddings", answer=OBJECT))
+    @with_note(RouteNote("Textual inversion embeddings", answer=EmbeddingLists))
     def embeddings() -> Response:
         """Every embedding: those that fit the chosen checkpoint, and the others as ``skipped``."""
         width = selected_text_width(services)
-        entries: dict[str, dict[str, object]] = {"loaded": {}, "skipped": {}}
+        entries: EmbeddingLists = {"loaded": {}, "skipped": {}}
         for file in files_of(services, ModelKind.EMBEDDING):
             facts = file.embedding
             fits = facts.width is not None and width in (None, facts.width)
@@ -126,7 +227,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/samplers")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Samplers", answer=LIST))
+    @with_note(RouteNote("Samplers", answer=list[SamplerEntry]))
     def samplers() -> Response:
         """Every sampler in AUTOMATIC1111's order, then those of plugins."""
         return jsonify(
@@ -142,7 +243,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/schedulers")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Noise schedules", answer=LIST))
+    @with_note(RouteNote("Noise schedules", answer=list[SchedulerEntry]))
     def schedulers() -> Response:
         """Every schedule in AUTOMATIC1111's order."""
         return jsonify(
@@ -170,7 +271,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/upscalers")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Upscalers", answer=LIST))
+    @with_note(RouteNote("Upscalers", answer=list[UpscalerEntry]))
     def upscalers() -> Response:
         """The three that need no weights, then those of the files."""
         built_in = [upscaler_json(name, None, None) for name in PLAIN_UPSCALERS]
@@ -184,21 +285,21 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/latent-upscale-modes")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Ways to enlarge a latent", answer=LIST))
+    @with_note(RouteNote("Ways to enlarge a latent", answer=list[NamedEntry]))
     def latent_upscale_modes() -> Response:
         """The six of the contract."""
         return jsonify([{"name": name} for name in LATENT_UPSCALERS])
 
     @routes.get("/face-restorers")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Face restorers", answer=LIST))
+    @with_note(RouteNote("Face restorers", answer=list[NamedEntry]))
     def face_restorers() -> Response:
         """None yet."""
         return jsonify([])
 
     @routes.get("/realesrgan-models")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Real-ESRGAN models", answer=LIST))
+    @with_note(RouteNote("Real-ESRGAN models", answer=list[RealEsrganEntry]))
     def realesrgan_models() -> Response:
         """The files under models/RealESRGAN."""
         own = [f for f in files_of(services, ModelKind.UPSCALER) if "RealESRGAN" in f.path.parts]
@@ -206,14 +307,14 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/scripts")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Scripts by the names that requests use", answer=OBJECT))
+    @with_note(RouteNote("Scripts by the names that requests use", answer=dict[str, list[str]]))
     def scripts() -> Response:
         """The selectable ones, then those of ``alwayson_scripts``."""
         return jsonify(scripts_info.scripts_by_route(plugin_scripts(services)))
 
     @routes.get("/script-info")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Arguments of the scripts", answer=LIST))
+    @with_note(RouteNote("Arguments of the scripts", answer=list[scripts_info.ScriptInfo]))
     def script_info() -> Response:
         """Every script's arguments by position."""
         units = services.options.get().get("control_net_unit_count", DEFAULT_UNIT_COUNT)
@@ -231,7 +332,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/prompt-styles")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Named pieces of prompts", answer=LIST))
+    @with_note(RouteNote("Named pieces of prompts", answer=list[StyleEntry]))
     def prompt_styles() -> Response:
         """The styles of styles.csv, read afresh; 422 with the reason where no file can be read."""
         styles = styles_json(services)
@@ -242,7 +343,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/cmd-flags")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("The flags that the service was started with", answer=OBJECT))
+    @with_note(RouteNote("The flags that the service was started with", answer=dict[str, object]))
     def cmd_flags() -> Response:
         """Every flag by its name with underscores; null for one that is not to be told."""
         return jsonify(flags_json(services.config))
@@ -278,7 +379,7 @@ def blueprint(services: Services) -> Blueprint:
     return routes
 
 
-def checkpoint_json(file: ModelFile) -> dict[str, object]:
+def checkpoint_json(file: ModelFile) -> CheckpointEntry:
     """One entry of the list of checkpoints."""
     return {
         "title": file.title,
@@ -300,7 +401,7 @@ def selected_text_width(services: Services) -> int | None:
     return services.registry.text_width(file)
 
 
-def embedding_json(facts: EmbeddingFacts) -> dict[str, object]:
+def embedding_json(facts: EmbeddingFacts) -> EmbeddingEntry:
     """One entry; ``shape`` is the width, as AUTOMATIC1111 has it."""
     return {
         "step": facts.step,
@@ -316,7 +417,7 @@ def plugin_choices(services: Services, kind: str) -> tuple[str, ...]:
     return services.plugins.choices(kind)
 
 
-def upscaler_json(name: str, model: str | None, path: str | None) -> dict[str, object]:
+def upscaler_json(name: str, model: str | None, path: str | None) -> UpscalerEntry:
     """One entry of the list of upscalers."""
     return {"name": name, "model_name": model, "model_path": path, "model_url": None, "scale": 4.0}
 
@@ -330,7 +431,7 @@ def plugin_scripts(services: Services) -> scripts_info.PluginScripts:
     return scripts_info.PluginScripts(web_plugins.scripts, panels)
 
 
-def styles_json(services: Services) -> list[dict[str, str]]:
+def styles_json(services: Services) -> list[StyleEntry]:
     """Every style, as AUTOMATIC1111 lists them."""
     styles = read_styles(styles_files(services.config))
     return [

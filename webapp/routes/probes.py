@@ -1,17 +1,23 @@
 """Liveness and readiness probes, open to everybody."""
 
+from typing import NotRequired
+
 from flask import Blueprint, Response, jsonify
+from typing_extensions import TypedDict
 
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.queues.drain import is_draining
 from webapp.services import Services
 
-STATE = {
-    "type": "object",
-    "properties": {"status": {"type": "string"}, "reason": {"type": "string"}},
-}
 READY_STATES = ("idle", "loading", "working")
+
+
+class ProbeState(TypedDict):
+    """How the service is, and why it cannot serve."""
+
+    status: str
+    reason: NotRequired[str]
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -27,7 +33,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/healthz")
     @requires(AccessScope.PUBLIC)
-    @with_note(RouteNote("200 while the web process lives", answer=STATE, public=True))
+    @with_note(RouteNote("200 while the web process lives", answer=ProbeState, public=True))
     def healthz() -> Response:
         """The web process is alive."""
         return jsonify({"status": "ok"})
@@ -36,7 +42,10 @@ def blueprint(services: Services) -> Blueprint:
     @requires(AccessScope.PUBLIC)
     @with_note(
         RouteNote(
-            "200 once a worker can draw, else 503", answer=STATE, public=True, also={"503": STATE}
+            "200 once a worker can draw, else 503",
+            answer=ProbeState,
+            public=True,
+            also={"503": ProbeState},
         )
     )
     def readyz() -> tuple[Response, int]:

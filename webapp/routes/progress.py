@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request
+from typing_extensions import TypedDict
 
 from generator.request import Stop
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Fault, InvalidFields, Refused
-from webapp.http.openapi import EMPTY_SCHEMA, NULL_SCHEMA, RouteNote, with_note
+from webapp.http.openapi import EMPTY_SCHEMA, NULL_SCHEMA, Base64, RouteNote, with_note
 from webapp.requests.model_choice import AUTOMATIC, drawable, here_or_refused
 from webapp.routes.context import MAX_FORM_BYTES, caller, read_json_body
 from webapp.routes.tasks import ASYNC_TAG, RunningJob, frames_of, route_of, running_jobs, task_of
@@ -27,17 +28,29 @@ log = logging.getLogger("easel.web")
 ONE_TASK = {"id_task": {"type": "string", "description": "this one alone, waiting or not"}}
 """Also as a key of a JSON body."""
 
-PROGRESS = {
-    "type": "object",
-    "required": ["progress", "eta_relative", "state", "current_image", "textinfo"],
-    "properties": {
-        "progress": {"type": "number"},
-        "eta_relative": {"type": "number"},
-        "state": {"type": "object"},
-        "current_image": {"type": "string", "format": "byte", "nullable": True},
-        "textinfo": {"type": "string", "nullable": True},
-    },
-}
+
+class ProgressState(TypedDict):
+    """Where the latest running job stands, in AUTOMATIC1111's words."""
+
+    skipped: bool
+    interrupted: bool
+    stopping_generation: bool
+    job: str
+    job_count: int
+    job_timestamp: str
+    job_no: int
+    sampling_step: int
+    sampling_steps: int
+
+
+class ProgressAnswer(TypedDict):
+    """How far it is: 0 to 1, seconds that are left, and a picture in base64."""
+
+    progress: float
+    eta_relative: float
+    state: ProgressState
+    current_image: Base64 | None
+    textinfo: str | None
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -49,7 +62,7 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(
         RouteNote(
             "How far the caller's running job is",
-            answer=PROGRESS,
+            answer=ProgressAnswer,
             query={"skip_current_image": {"type": "boolean", "default": False}},
         )
     )
@@ -118,7 +131,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/options")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Every option with its value", answer={"type": "object"}))
+    @with_note(RouteNote("Every option with its value", answer=dict[str, object]))
     def get_options() -> Response:
         """All options; the checkpoint is named even when nobody has chosen one."""
         return jsonify(options_told(services))
@@ -155,7 +168,7 @@ def blueprint(services: Services) -> Blueprint:
     return routes
 
 
-IDLE_STATE: dict[str, object] = {
+IDLE_STATE: ProgressState = {
     "skipped": False,
     "interrupted": False,
     "stopping_generation": False,
@@ -166,7 +179,7 @@ IDLE_STATE: dict[str, object] = {
     "sampling_step": 0,
     "sampling_steps": 0,
 }
-IDLE_PROGRESS: dict[str, object] = {
+IDLE_PROGRESS: ProgressAnswer = {
     "progress": 0.0,
     "eta_relative": 0.0,
     "state": IDLE_STATE,
@@ -175,21 +188,22 @@ IDLE_PROGRESS: dict[str, object] = {
 }
 
 
-def progress_json(services: Services, job: RunningJob, with_image: bool) -> dict[str, object]:
+def progress_json(services: Services, job: RunningJob, with_image: bool) -> ProgressAnswer:
     """What ``GET progress`` tells of a job in work (contract section 1.10)."""
     job_progress, stop = job.progress, services.tasks.stop_requested(job.frame.id)
-    flags = {
+    state: ProgressState = {
+        **IDLE_STATE,
         "skipped": stop is Stop.SKIP,
         "interrupted": stop is Stop.INTERRUPT,
-        "stopping_generation": False,
     }
     if job_progress is None:
-        state = flags | {"job": f"scripts_{route_of(job.frame)}", "job_count": -1}
-        return {**IDLE_PROGRESS, "state": {**IDLE_STATE, **state}}
+        state = {**state, "job": f"scripts_{route_of(job.frame)}", "job_count": -1}
+        return {**IDLE_PROGRESS, "state": state}
     facts = job_progress.progress
     done = min(0.01 + fraction_done(job), 1.0)
     elapsed = time.time() - job_progress.started_at
-    state = flags | {
+    state = {
+        **state,
         "job": facts.job,
         "job_count": facts.batches,
         "job_timestamp": time.strftime("%Y%m%d%H%M%S", time.localtime(job_progress.started_at)),

@@ -17,7 +17,7 @@ from webapp.requests.coercion import Str
 from webapp.requests.fields import invalid_fields
 from webapp.requests.ranges import MAX_PROMPT_LENGTH
 from webapp.routes.context import read_json_body
-from webapp.routes.models import LIST, styles_json
+from webapp.routes.models import StyleEntry, styles_json
 from webapp.services import Services
 from webapp.settings.data_dir import styles_files
 
@@ -41,7 +41,9 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.put("")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Make or change a style; all styles", body=StyleBody, answer=LIST))
+    @with_note(
+        RouteNote("Make or change a style; all styles", body=StyleBody, answer=list[StyleEntry])
+    )
     def keep() -> Response:
         """Write it to the file it comes from, a new one to the first."""
         try:
@@ -64,7 +66,9 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.delete("")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Throw a style away; those that are left", answer=LIST, query=QUERY))
+    @with_note(
+        RouteNote("Throw a style away; those that are left", answer=list[StyleEntry], query=QUERY)
+    )
     def drop() -> Response:
         """Remove it from its file."""
         name = request.args.get("name", "")

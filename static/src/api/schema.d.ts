@@ -2164,11 +2164,57 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * ApiVersion
+         * @description The number of the extension's routes.
+         */
+        ApiVersion: {
+            version: number;
+        };
+        /**
+         * AppVersion
+         * @description The program and its version.
+         */
+        AppVersion: {
+            app: string;
+            version: string;
+        };
+        /**
+         * CheckpointEntry
+         * @description A checkpoint; hashes are null until they are known.
+         */
+        CheckpointEntry: {
+            config: string | null;
+            filename: string;
+            hash: string | null;
+            model_name: string;
+            sha256: string | null;
+            title: string;
+        };
+        /**
          * Conflict
          * @description The caller's choice; without one the caller is asked.
          * @enum {string}
          */
         Conflict: "skip" | "overwrite" | "rename";
+        /**
+         * ControlType
+         * @description Preprocessors' labels and models' names of one kind of control, and its defaults.
+         */
+        ControlType: {
+            default_model: string;
+            default_option: string;
+            model_list: string[];
+            module_list: string[];
+        };
+        /**
+         * ControlTypes
+         * @description Preprocessors, models and defaults by what they control.
+         */
+        ControlTypes: {
+            control_types: {
+                [key: string]: components["schemas"]["ControlType"];
+            };
+        };
         /**
          * CreateEmbeddingBody
          * @description A learned word to make.
@@ -2208,6 +2254,40 @@ export interface components {
             images: string[];
             info: string;
         };
+        /**
+         * DeviceEntry
+         * @description A worker; ``data`` is in MiB.
+         */
+        DeviceEntry: {
+            chart: number[];
+            data: {
+                [key: string]: number;
+            };
+            name: string;
+        };
+        /**
+         * EmbeddingEntry
+         * @description An embedding; ``shape`` is its width.
+         */
+        EmbeddingEntry: {
+            sd_checkpoint: string | null;
+            sd_checkpoint_name: string | null;
+            shape: number | null;
+            step: number | null;
+            vectors: number | null;
+        };
+        /**
+         * EmbeddingLists
+         * @description Embeddings by name: those that fit the chosen checkpoint, and the others.
+         */
+        EmbeddingLists: {
+            loaded: {
+                [key: string]: components["schemas"]["EmbeddingEntry"];
+            };
+            skipped: {
+                [key: string]: components["schemas"]["EmbeddingEntry"];
+            };
+        };
         Envelope: {
             body: string;
             /** @description the sentence to read */
@@ -2215,6 +2295,19 @@ export interface components {
             /** @description the kind of error */
             error: string;
             errors: string;
+        };
+        /**
+         * ExtensionEntry
+         * @description A plugin that Easel does not ship.
+         */
+        ExtensionEntry: {
+            branch: string;
+            commit_date: number;
+            commit_hash: string;
+            enabled: boolean;
+            name: string;
+            remote: string;
+            version: string;
         };
         /**
          * ExtractBody
@@ -2283,11 +2376,42 @@ export interface components {
             path: string;
         };
         /**
+         * GradioConfig
+         * @description What clients read of gradio's configuration.
+         */
+        GradioConfig: {
+            components: {
+                [key: string]: unknown;
+            }[];
+            dependencies: unknown[];
+            enable_queue: number;
+            mode: string;
+            title: string;
+            version: string;
+        };
+        /**
+         * HypernetworkEntry
+         * @description A hypernetwork.
+         */
+        HypernetworkEntry: {
+            name: string;
+            path: string;
+        };
+        /**
          * InfotextBody
          * @description The text that a picture was made with, pasted without its picture.
          */
         InfotextBody: {
             infotext: string;
+        };
+        /**
+         * InfotextParameters
+         * @description An infotext taken apart.
+         */
+        InfotextParameters: {
+            parameters: {
+                [key: string]: unknown;
+            };
         };
         /**
          * InterrogateBody
@@ -2297,8 +2421,64 @@ export interface components {
             image?: string;
             model?: string;
         };
+        /**
+         * LoraEntry
+         * @description A LoRA; ``metadata`` is what its file says of itself.
+         */
+        LoraEntry: {
+            alias: string;
+            metadata: {
+                [key: string]: unknown;
+            };
+            name: string;
+            path: string;
+        };
+        /**
+         * MemoryFacts
+         * @description Bytes: of the machine, and of the CUDA devices added up.
+         */
+        MemoryFacts: {
+            cuda: {
+                [key: string]: unknown;
+            };
+            ram: {
+                [key: string]: number;
+            };
+        };
         Missing: {
             detail: string;
+        };
+        /**
+         * ModelNames
+         * @description ControlNets as ``stem [hash]``.
+         */
+        ModelNames: {
+            model_list: string[];
+        };
+        /**
+         * ModuleFacts
+         * @description What the lists tell of one preprocessor.
+         */
+        ModuleFacts: {
+            model_free: boolean;
+            sliders: components["schemas"]["SliderFacts"][];
+        };
+        /**
+         * ModuleNames
+         * @description Preprocessors, with the facts of each by the name that is listed.
+         */
+        ModuleNames: {
+            module_detail: {
+                [key: string]: components["schemas"]["ModuleFacts"];
+            };
+            module_list: string[];
+        };
+        /**
+         * NamedEntry
+         * @description Something that has a name alone.
+         */
+        NamedEntry: {
+            name: string;
         };
         /**
          * FileData
@@ -2307,6 +2487,19 @@ export interface components {
         NamedPicture: {
             data: string;
             name: string;
+        };
+        /**
+         * NetworkEntry
+         * @description A model of any kind, in SD.Next's words.
+         */
+        NetworkEntry: {
+            filename: string;
+            fullname: string;
+            hash: string | null;
+            name: string;
+            preview: string | null;
+            title: string;
+            type: string;
         };
         /**
          * NewShare
@@ -2325,6 +2518,24 @@ export interface components {
             text: string;
         };
         /**
+         * PendingTasks
+         * @description The caller's tasks that wait or run, in order of arrival.
+         */
+        PendingTasks: {
+            size: number;
+            tasks: string[];
+        };
+        /**
+         * PlatformFacts
+         * @description The system, Python, and the devices of the workers.
+         */
+        PlatformFacts: {
+            arch: string;
+            device: string;
+            python: string;
+            system: string;
+        };
+        /**
          * PluginChange
          * @description What the Extensions page changes of one plugin.
          */
@@ -2338,6 +2549,60 @@ export interface components {
          */
         PNGInfoRequest: {
             image: string;
+        };
+        /**
+         * ProbeState
+         * @description How the service is, and why it cannot serve.
+         */
+        ProbeState: {
+            reason?: string;
+            status: string;
+        };
+        /**
+         * ProgressAnswer
+         * @description How far it is: 0 to 1, seconds that are left, and a picture in base64.
+         */
+        ProgressAnswer: {
+            /** Format: byte */
+            current_image: string | null;
+            eta_relative: number;
+            progress: number;
+            state: components["schemas"]["ProgressState"];
+            textinfo: string | null;
+        };
+        /**
+         * ProgressState
+         * @description Where the latest running job stands, in AUTOMATIC1111's words.
+         */
+        ProgressState: {
+            interrupted: boolean;
+            job: string;
+            job_count: number;
+            job_no: number;
+            job_timestamp: string;
+            sampling_step: number;
+            sampling_steps: number;
+            skipped: boolean;
+            stopping_generation: boolean;
+        };
+        /**
+         * QueueStatus
+         * @description gradio's estimation message.
+         */
+        QueueStatus: {
+            msg: string;
+            queue_size: number;
+            rank: number | null;
+            rank_eta: number | null;
+        };
+        /**
+         * RealEsrganEntry
+         * @description A Real-ESRGAN file.
+         */
+        RealEsrganEntry: {
+            name: string;
+            path: string;
+            scale: number;
         };
         Refusal: components["schemas"]["Envelope"] | components["schemas"]["Faults"];
         /**
@@ -2356,6 +2621,61 @@ export interface components {
         RestoreBody: {
             conflict?: components["schemas"]["Conflict"];
             trash_id: string;
+        };
+        /**
+         * SamplerEntry
+         * @description A sampler.
+         */
+        SamplerEntry: {
+            aliases: string[];
+            name: string;
+            options: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * SchedulerEntry
+         * @description A noise schedule.
+         */
+        SchedulerEntry: {
+            aliases: string[] | null;
+            default_rho: number;
+            label: string;
+            name: string;
+            need_inner_model: boolean;
+        };
+        /**
+         * ScriptArgument
+         * @description One argument of a script; numbers have bounds, words have choices.
+         */
+        ScriptArgument: {
+            choices: string[] | null;
+            label: string;
+            maximum: number | null;
+            minimum: number | null;
+            step: number | null;
+            value: unknown;
+        };
+        /**
+         * ScriptInfo
+         * @description A script with its arguments by position.
+         */
+        ScriptInfo: {
+            args: components["schemas"]["ScriptArgument"][];
+            is_alwayson: boolean;
+            is_img2img: boolean;
+            name: string;
+        };
+        /**
+         * SliderFacts
+         * @description One number that a preprocessor takes.
+         */
+        SliderFacts: {
+            max: number;
+            min: number;
+            name: string;
+            step: number;
+            value: number;
         };
         /**
          * StableDiffusionProcessingImg2Img
@@ -2492,6 +2812,15 @@ export interface components {
             prompt?: string;
         };
         /**
+         * StyleEntry
+         * @description A named piece of prompts.
+         */
+        StyleEntry: {
+            name: string;
+            negative_prompt: string;
+            prompt: string;
+        };
+        /**
          * TaskName
          * @description One of the caller's tasks.
          */
@@ -2586,6 +2915,32 @@ export interface components {
             conflict?: components["schemas"]["Conflict"];
             paths: string[];
             to: string;
+        };
+        /**
+         * UnitCount
+         * @description How many units a request may have.
+         */
+        UnitCount: {
+            control_net_unit_count: number;
+        };
+        /**
+         * UpscalerEntry
+         * @description An upscaler; those without weights have neither model nor path.
+         */
+        UpscalerEntry: {
+            model_name: string | null;
+            model_path: string | null;
+            model_url: string | null;
+            name: string;
+            scale: number;
+        };
+        /**
+         * VaeEntry
+         * @description A VAE file.
+         */
+        VaeEntry: {
+            filename: string;
+            model_name: string;
         };
     };
     responses: never;
@@ -4016,7 +4371,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["StyleEntry"][];
                 };
             };
         };
@@ -4038,7 +4393,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["StyleEntry"][];
                 };
             };
         };
@@ -4102,7 +4457,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["GradioConfig"];
                 };
             };
         };
@@ -4122,7 +4477,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["ControlTypes"];
                 };
             };
         };
@@ -4168,9 +4523,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        model_list?: string[];
-                    };
+                    "application/json": components["schemas"]["ModelNames"];
                 };
             };
         };
@@ -4192,10 +4545,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        module_detail?: Record<string, unknown>;
-                        module_list?: string[];
-                    };
+                    "application/json": components["schemas"]["ModuleNames"];
                 };
             };
         };
@@ -4239,7 +4589,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["UnitCount"];
                 };
             };
         };
@@ -4259,7 +4609,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["ApiVersion"];
                 };
             };
         };
@@ -4343,10 +4693,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        reason?: string;
-                        status?: string;
-                    };
+                    "application/json": components["schemas"]["ProbeState"];
                 };
             };
         };
@@ -4417,7 +4764,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["InfotextParameters"];
                 };
             };
         };
@@ -4437,7 +4784,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["PendingTasks"];
                 };
             };
         };
@@ -4718,7 +5065,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["QueueStatus"];
                 };
             };
         };
@@ -4738,10 +5085,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        reason?: string;
-                        status?: string;
-                    };
+                    "application/json": components["schemas"]["ProbeState"];
                 };
             };
         };
@@ -4968,7 +5312,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
         };
@@ -5040,7 +5386,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["NamedEntry"][];
                 };
             };
         };
@@ -5060,7 +5406,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["EmbeddingLists"];
                 };
             };
         };
@@ -5080,7 +5426,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown[];
+                    "application/json": components["schemas"]["ExtensionEntry"][];
                 };
             };
         };
@@ -5130,7 +5476,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["NetworkEntry"][];
                 };
             };
         };
@@ -5177,7 +5523,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["NamedEntry"][];
                 };
             };
         };
@@ -5197,7 +5543,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["DeviceEntry"][];
                 };
             };
         };
@@ -5217,7 +5563,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["HypernetworkEntry"][];
                 };
             };
         };
@@ -5314,7 +5660,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["NamedEntry"][];
                 };
             };
         };
@@ -5334,7 +5680,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["LoraEntry"][];
                 };
             };
         };
@@ -5354,12 +5700,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        cuda?: Record<string, unknown>;
-                        ram?: {
-                            [key: string]: number;
-                        };
-                    };
+                    "application/json": components["schemas"]["MemoryFacts"];
                 };
             };
         };
@@ -5379,7 +5720,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
         };
@@ -5423,7 +5766,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["PlatformFacts"];
                 };
             };
         };
@@ -5473,14 +5816,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /** Format: byte */
-                        current_image: string | null;
-                        eta_relative: number;
-                        progress: number;
-                        state: Record<string, unknown>;
-                        textinfo: string | null;
-                    };
+                    "application/json": components["schemas"]["ProgressAnswer"];
                 };
             };
         };
@@ -5500,7 +5836,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["StyleEntry"][];
                 };
             };
         };
@@ -5520,7 +5856,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["RealEsrganEntry"][];
                 };
             };
         };
@@ -5640,7 +5976,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["SamplerEntry"][];
                 };
             };
         };
@@ -5660,7 +5996,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["SchedulerEntry"][];
                 };
             };
         };
@@ -5680,7 +6016,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["ScriptInfo"][];
                 };
             };
         };
@@ -5700,7 +6036,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": {
+                        [key: string]: string[];
+                    };
                 };
             };
         };
@@ -5720,7 +6058,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["CheckpointEntry"][];
                 };
             };
         };
@@ -5740,7 +6078,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["VaeEntry"][];
                 };
             };
         };
@@ -5760,7 +6098,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["VaeEntry"][];
                 };
             };
         };
@@ -5943,7 +6281,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["NamedEntry"][];
                 };
             };
         };
@@ -5983,7 +6321,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["UpscalerEntry"][];
                 };
             };
         };
@@ -6003,7 +6341,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["AppVersion"];
                 };
             };
         };
