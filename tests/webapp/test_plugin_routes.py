@@ -116,7 +116,9 @@ def greeting(build: Any) -> Iterator[Any]:
     """A house whose greeter is loaded, in its worker too."""
     house = build(working=False)
     greeter(house.data_dir)
-    host = Host(Side.WORKER, house.data_dir, VERSION, house.options.plugin_settings, logging.getLogger())
+    host = Host(
+        Side.WORKER, house.data_dir, VERSION, house.options.plugin_settings, logging.getLogger()
+    )
     host.load(Choice())
     worker = Worker(
         WorkerId.parse("cpu@test:1"), house.store, house.store, SimpleNamespace(loaded=()),
