@@ -15,7 +15,7 @@ test: setup ## the whole suite
 	$(PYTHON) -m pytest -q -n 2 --dist loadfile
 
 fuzz: setup ## every route of /openapi.json, asked long and at random
-	EASEL_FUZZ=$${EASEL_FUZZ:-500} $(PYTHON) -m pytest -q tests/webapp/test_fuzzing.py tests/webapp/test_hostile_fields.py
+	EASEL_FUZZ=$${EASEL_FUZZ:-500} $(PYTHON) -m pytest -q tests/webapp/routes/test_fuzzing.py tests/webapp/requests/test_hostile_fields.py
 
 lint: setup ## ruff, mypy, the arrows between the packages
 	$(PYTHON) -m ruff check .

@@ -19,7 +19,7 @@ from plugins.nsfw_censor.censor import CensorRules
 from plugins.nsfw_censor.detectors import DETECTOR_LOADERS, BuiltIn, Detector
 from plugins.nsfw_censor.names import BUILT_IN, NUDENET
 from plugins.nsfw_censor.network import load_network
-from tests.plugins.nsfw_censor.pictures import abstract_pattern
+from tests.plugins.nsfw_censor.censor_pictures import abstract_pattern
 from training.painter import draw
 
 DRAWINGS = 300

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import ACTION, ROOT, Easel, started
+from easel_process import ACTION, ROOT, Easel, started
 
 try:
     from playwright.sync_api import (

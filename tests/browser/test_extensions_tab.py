@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from easel_process import Easel, eventually, started, told, until
 from playwright.sync_api import Locator, Page, expect
-from running import Easel, eventually, started, told, until
 
 pytestmark = pytest.mark.browser
 COMPOSING = """(area) =>

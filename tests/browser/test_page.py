@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from easel_process import WIDTH, Easel, started, told
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
-from running import WIDTH, Easel, started, told
 
 pytestmark = pytest.mark.browser
 

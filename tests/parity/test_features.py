@@ -1,5 +1,5 @@
 """Recorded cases: hires fix, refiner, ControlNet, scripts, extras."""
 
-from tests.parity.case_test import test_answers_as_recorded  # noqa: F401
+from tests.parity.recorded_answers import test_answers_as_recorded  # noqa: F401
 
 GROUP = 2  # of tests/parity/conftest.py

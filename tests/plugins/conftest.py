@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from plugins.nsfw_censor.network import Network, load_network
-from tests.plugins.nsfw_censor.pictures import abstract_pattern
+from tests.plugins.nsfw_censor.censor_pictures import abstract_pattern
 
 
 @pytest.fixture(scope="session")

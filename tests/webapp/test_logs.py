@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.webapp.test_access import TOKENS, everybody
-from tests.webapp.test_img2img import PICTURE
-from tests.webapp.test_worker import Bench
+from tests.webapp.access.test_route_scopes import TOKENS, everybody
+from tests.webapp.requests.test_img2img import PICTURE
+from tests.webapp.worker.test_worker_loop import Bench
 from webapp.logs import (
     PLAIN_FORMAT,
     JsonLines,

@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 from generator.pictures.base64_images import open_header
 from generator.pictures.embedded_text import LONGEST, other_texts, read_infotext
 from generator.pictures.other_programs import infotext_of_json
-from tests.generator.pictures.kinds_of_pictures import COLOURS, file
+from tests.generator.pictures.sample_pictures import COLOURS, file
 
 TEXT = "a café, 猫 🐈\nNegative prompt: dog\nSteps: 7, Sampler: Euler a, CFG scale: 5, Seed: 42"
 ASCII = TEXT.encode("ascii", "ignore").decode()

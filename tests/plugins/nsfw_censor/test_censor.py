@@ -11,7 +11,7 @@ from plugins.nsfw_censor.detectors import BuiltIn, Verdict
 from plugins.nsfw_censor.detectors import judge_picture as judged_by
 from plugins.nsfw_censor.names import BUILT_IN, CLASSES
 from plugins.nsfw_censor.network import Network, probabilities
-from tests.plugins.nsfw_censor.pictures import landscape
+from tests.plugins.nsfw_censor.censor_pictures import landscape
 
 
 class Only:

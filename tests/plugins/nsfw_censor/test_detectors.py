@@ -11,8 +11,8 @@ from plugins.nsfw_censor.censor import CensorRules
 from plugins.nsfw_censor.detectors import DetectorSet, judge_picture
 from plugins.nsfw_censor.names import BUILT_IN, COMPVIS, NUDENET
 from plugins.nsfw_censor.safety_checker import square_windows
+from tests.plugins.nsfw_censor.censor_pictures import landscape
 from tests.plugins.nsfw_censor.fake_detectors import NAMES, SIDE, make_checker, make_onnx
-from tests.plugins.nsfw_censor.pictures import landscape
 
 RED, BLUE = (Image.new("RGB", (90, 60), colour) for colour in ("red", "blue"))
 FACELESS = ("HAND", "FOOT", "HAIR")

@@ -1,0 +1,68 @@
+"""Enlarging pictures, and reading what a picture says of itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+from easel_process import eventually
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+TOLD = "a cat\nNegative prompt: dog\nSteps: 7, Sampler: DPM++ SDE Karras, Seed: 42, Size: 320x192"
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A picture file that tells how it was made."""
+    text = PngInfo()
+    text.add_text("parameters", TOLD)
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "told.png", pnginfo=text)
+    return tmp_path / "told.png"
+
+
+def test_a_picture_tells_its_settings_and_hands_them_on(page: Page, picture: Path) -> None:
+    page.get_by_role("button", name="PNG info").click()
+    page.set_input_files("#tab_pnginfo input[type=file]", picture)
+    expect(page.locator("#tab_pnginfo dl").first).to_contain_text("DPM++ SDE Karras")
+    page.get_by_role("button", name="To text to image").click()
+    expect(page.locator("#prompt")).to_have_value("a cat")
+    expect(page.locator("#negative")).to_have_value("dog")
+    expect(page.locator("#txt2img_width")).to_have_value("320")
+    expect(page.locator(".el-select:has(#sampler)")).to_contain_text("DPM++ SDE")
+    expect(page.locator(".el-select:has(#schedule)")).to_contain_text("Karras")
+
+
+def test_a_picture_is_enlarged_and_handed_on(page: Page, picture: Path) -> None:
+    page.get_by_role("button", name="Enlarge").click()
+    page.set_input_files("#tab_extras input[type=file]", picture)
+    page.fill("#extras_upscaling_resize", "2")
+    page.keyboard.press("Tab")
+    page.click("#extras_generate")
+    eventually(expect(page.locator("#tab_extras .sizes")).to_have_text, "64 × 48 → 128 × 96")
+    page.get_by_role("button", name="Send to image to image").click()
+    expect(page.locator("#mode_img2img")).to_contain_text("128 × 96")
+
+
+def test_a_unit_shows_what_it_reads_and_is_sent(page: Page, picture: Path) -> None:
+    page.click("#txt2img_controlnet .title")
+    page.set_input_files("#txt2img_controlnet input[type=file]", picture)
+    expect(page.locator("#txt2img_controlnet img").first).to_be_visible()
+    page.click(".el-select:has(#txt2img_controlnet_0_type)")
+    page.get_by_role("option", name="Canny", exact=True).click()
+    module = page.locator(".el-select:has(#txt2img_controlnet_0_module)")
+    expect(module).to_contain_text("canny")
+    page.click("#txt2img_controlnet_0_run_preprocessor")
+    eventually(expect(page.get_by_alt_text("What the preprocessor reads")).to_be_visible)
+    page.fill("#txt2img_controlnet_0_a", "50")
+    page.keyboard.press("Tab")
+    page.route("**/sdapi/v1/txt2img", lambda route: route.fulfill(status=500, json={}))
+    with page.expect_request("**/sdapi/v1/txt2img") as asked:
+        page.click("#txt2img_generate")
+    (unit,) = json.loads(asked.value.post_data or "")["alwayson_scripts"]["controlnet"]["args"]
+    assert unit["image"].startswith("data:image/png;base64,")
+    told = {key: unit[key] for key in ("enabled", "module", "threshold_a", "control_mode")}
+    assert told == {
+        "enabled": True, "module": "canny", "threshold_a": 50, "control_mode": "Balanced",
+    }  # fmt: skip

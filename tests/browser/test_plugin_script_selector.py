@@ -1,0 +1,139 @@
+"""Scripts of plugins in the script selector, from the choice to the picture; and Pace's section."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import requests
+from easel_process import Easel, eventually, started
+from page_pictures import shown_picture
+from playwright.sync_api import Page, expect
+
+from tests.wait import TIMEOUT
+
+pytestmark = pytest.mark.browser
+
+MANIFEST = """
+name = "counter"
+title = "Counter"
+version = "1.0"
+licence = "MIT"
+hooks = ["scripts", "tools"]
+"""
+WEB = """
+from plugins import hook
+from plugins.api import Input, Script
+
+
+@hook
+def scripts():
+    form = [
+        Input("from", "Count from", "number", 2, least=1, most=9),
+        Input("word", "Joined by", "choice", "minus", choices=["minus", "less"]),
+        Input("after", "Words after"),
+        Input("loud", "Aloud", "switch", False),
+    ]
+    return [Script("Count down", form)]
+"""
+WORKER = """
+from dataclasses import replace
+
+from plugins import hook
+
+
+def count_down(request, arguments, draw):
+    start, word, after, loud = arguments
+    drawn = []
+    for number in range(start, 0, -1):
+        prompt = f"{request.prompt} {word} {number}{after}"
+        notes = {"Counted": number}
+        drawn.append(draw(replace(request, prompt=prompt.upper() if loud else prompt, notes=notes)))
+    return drawn
+
+
+@hook
+def tools():
+    return {"scripts": {"Count down": count_down}}
+"""
+
+
+@pytest.fixture(scope="module")
+def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
+    """Easel with a script of somebody else's, its own one and Pace turned on."""
+    data_dir = tmp_path_factory.mktemp("easel") / "data"
+    folder = data_dir / "extensions" / "counter"
+    folder.mkdir(parents=True)
+    for name, text in (
+        ("easel-plugin.toml", MANIFEST), ("web.py", WEB), ("worker.py", WORKER)
+    ):  # fmt: skip
+        (folder / name).write_text(text)
+    with started(data_dir) as running:
+        for name in ("dynamicprompts", "pace"):
+            asked = requests.post(f"{running.url}/api/plugins/{name}", json={"enabled": True})
+            assert asked.ok, asked.text
+        assert requests.post(f"{running.url}/api/plugins/reload").ok
+        yield running
+
+
+def choose(page: Page, script: str) -> None:
+    page.fill("#prompt", "a {red|blue} house" if script == "Every combination" else "a house")
+    page.fill("#txt2img_seed", "1")
+    page.fill("#txt2img_steps", "2")
+    page.keyboard.press("Tab")
+    page.click("#txt2img_script_container .title")
+    page.click(".el-select:has(#txt2img_script)")
+    page.get_by_role("option", name=script, exact=False).click()
+
+
+def draw(page: Page) -> dict:
+    """Draw; what was asked for."""
+    with page.expect_request("**/sdapi/v1/txt2img") as asked:
+        page.click("#txt2img_generate")
+    page.wait_for_selector("#txt2img_interrupt")
+    eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
+    return json.loads(asked.value.post_data or "{}")
+
+
+def test_a_plugins_script_is_chosen_filled_and_drawn(page: Page) -> None:
+    choose(page, "count down")
+    fold = page.locator("#txt2img_script_container")
+    fold.get_by_role("spinbutton", name="Count from").fill("1")
+    fold.get_by_role("textbox", name="Words after").fill(", at night")
+    fold.locator(".el-select:has(#script_1)").click()
+    page.get_by_role("option", name="less").click()
+    fold.get_by_text("Aloud").click()
+    body = draw(page)
+    assert (body["script_name"], body["script_args"]) == (
+        "count down", [1, "less", ", at night", True],
+    )  # fmt: skip
+    told = page.inner_text("#html_info_txt2img")
+    assert told.startswith("A HOUSE LESS 1, AT NIGHT")
+    assert "Counted: 1" in told
+    assert shown_picture(page).size == (256, 256)
+
+
+def test_every_combination_is_one_sheet(page: Page, easel: Easel) -> None:
+    choose(page, "Every combination")
+    fold = page.locator("#txt2img_script_container")
+    expect(fold.get_by_role("spinbutton", name="Combinations at most")).to_have_value("16")
+    body = draw(page)
+    assert body["script_args"] == [16, False, True]
+    sheet = shown_picture(page)  # the sheet comes first
+    assert sheet.width in (256, 512)
+    assert sheet.width * sheet.height > 2 * 256 * 256
+
+
+def test_pace_tells_how_fast_this_machine_draws(page: Page, easel: Easel) -> None:
+    requests.post(
+        f"{easel.url}/sdapi/v1/txt2img", timeout=TIMEOUT,
+        json={"prompt": "a", "steps": 2, "width": 64, "height": 64, "sampler_name": "Euler"},
+    )  # fmt: skip
+    page.get_by_role("navigation").get_by_role("button", name="Pace", exact=True).click()
+    rows = page.locator("[data-tab^=pace] tbody tr")
+    expect(rows.first).to_contain_text("64 × 64")
+    about = page.get_by_role("status").filter(has_text="a step")
+    page.select_option("#pace_sampler", "Euler")
+    expect(about).to_contain_text("About")
+    page.fill("#pace_width", "512")
+    expect(about).to_contain_text("reckoned from Euler at")
+    assert page.locator("[data-tab^=pace]").get_by_role("alert").is_hidden()
