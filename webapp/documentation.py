@@ -23,9 +23,14 @@ nothing here and are logged once.
 OPTIONS_OPENING = """# Options
 
 `GET` and `POST /sdapi/v1/options`, kept in `config.json` in the data directory. Names and defaults
-are AUTOMATIC1111's. Those marked **yes** act; nothing reads the **idle** ones: they are kept and
-answered, so that clients keep working. This page is made from
-`webapp/settings/options_table.py` by `make docs`.
+are AUTOMATIC1111's. This page is made from `webapp/settings/options_table.py` by `make docs`.
+
+## Options that act
+"""
+IDLE_OPENING = """
+## Idle options
+
+Nothing reads these; they are kept and answered, so that clients keep working.
 """
 
 
@@ -36,8 +41,11 @@ def flags_page() -> str:
         rows = [flag for flag in FLAGS if flag.section == section and flag.is_supported]
         lines += [f"## {section}", "", "| flag | what it does |", "|---|---|"]
         lines += [f"| `{flag_usage(flag)}` | {flag.help} |" for flag in rows] + [""]
-    lines += [FLAGS_CLOSING, "| flag | why |", "|---|---|"]
-    lines += [f"| `{flag_usage(flag)}` | {flag.help} |" for flag in FLAGS if not flag.is_supported]
+    ignored = [flag for flag in FLAGS if not flag.is_supported]
+    lines += [FLAGS_CLOSING, "| why | flags |", "|---|---|"]
+    for why in dict.fromkeys(flag.help for flag in ignored):
+        usages = ", ".join(f"`{flag_usage(flag)}`" for flag in ignored if flag.help == why)
+        lines.append(f"| {why} | {usages} |")
     return "\n".join(lines) + "\n"
 
 
@@ -50,14 +58,24 @@ def flag_usage(flag: Flag) -> str:
 
 
 def options_page() -> str:
-    """docs/options.md: every option of the table, in its order."""
-    lines = [OPTIONS_OPENING, "| option | default | takes | works |", "|---|---|---|---|"]
+    """docs/options.md: the options that act, then the idle ones, each in the table's order."""
+    lines = [OPTIONS_OPENING, "| option | default | takes |", "|---|---|---|"]
     for option in OPTIONS:
-        default = json.dumps(option.default, ensure_ascii=False).replace("|", "\\|")
-        quote = "``" if "`" in default else "`"
-        works = "idle" if option.idle else "yes"
-        lines.append(f"| `{option.name}` | {quote}{default}{quote} | {_limits(option)} | {works} |")
-    return "\n".join(lines) + "\n"
+        if not option.idle:
+            default = _default(option).replace("|", "\\|")
+            quote = "``" if "`" in default else "`"
+            lines.append(f"| `{option.name}` | {quote}{default}{quote} | {_limits(option)} |")
+    lines += [IDLE_OPENING, "```"]
+    for option in OPTIONS:
+        if option.idle:
+            limits = _limits(option)
+            takes = f"  # {limits}" if limits else ""
+            lines.append(f"{option.name}: {_default(option)}{takes}")
+    return "\n".join([*lines, "```"]) + "\n"
+
+
+def _default(option: Option) -> str:
+    return json.dumps(option.default, ensure_ascii=False)
 
 
 def _limits(option: Option) -> str:

@@ -64,7 +64,8 @@ def test_the_engine_is_given_no_idle_option_but_the_one_of_automatic1111() -> No
 
 
 def test_the_page_of_options_shows_the_marks() -> None:
-    rows = {line.split("`")[1]: line for line in options_page().splitlines() if line[:3] == "| `"}
-    assert len(rows) == len(OPTIONS)
-    for option in OPTIONS:
-        assert rows[option.name].endswith("| idle |" if option.idle else "| yes |")
+    lines = options_page().splitlines()
+    active = [line.split("`")[1] for line in lines if line[:3] == "| `"]
+    idle = [line.partition(":")[0] for line in lines[lines.index("```") + 1 : -1]]
+    assert active == [option.name for option in OPTIONS if not option.idle]
+    assert idle == [option.name for option in OPTIONS if option.idle]
