@@ -25,7 +25,7 @@ from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import Config
 from webapp.settings.option_store import OptionStore
-from webapp.worker.loop import Worker
+from webapp.worker.loop import Worker, WorkerPlugins, WorkerSettings
 
 MODEL_FOLDERS = {
     "tinysd15.safetensors": "models/Stable-diffusion",
@@ -121,11 +121,9 @@ def run_service(
     worker = Worker(
         WorkerId.parse("cpu@parity:1"),
         store,
-        store,
         engine,
-        data_dir,
-        plugins=host,
-        catch_up=models.catch_up,
+        WorkerSettings(data_dir, catch_up=models.catch_up),
+        WorkerPlugins(host),
     )
     thread = threading.Thread(target=worker.run)
     thread.start()
@@ -133,7 +131,7 @@ def run_service(
         client = create_app(services).test_client()
         yield Service(client, engine, registry, options, data_dir)
     finally:
-        worker.draining.set()
+        worker.shutdown.draining.set()
         thread.join()
         services.close()
         store.close()

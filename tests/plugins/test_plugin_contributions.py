@@ -29,7 +29,7 @@ from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import Config
 from webapp.settings.option_store import OptionStore
-from webapp.worker.loop import Worker
+from webapp.worker.loop import Worker, WorkerPlugins, WorkerSettings
 
 WEB = """
 from plugins.api import Metric, Part, Reply, Route, Slot
@@ -96,14 +96,14 @@ def serving(data_dir: Path, registry: Any) -> Iterator[FlaskClient]:
     engine = Engine(registry, listener=PluginListener(host))
     services = make_services(config, store, registry, options)
     worker = Worker(
-        WorkerId.parse("cpu@t:1"), store, store, engine, data_dir, plugins=host, choice=Choice
+        WorkerId.parse("cpu@t:1"), store, engine, WorkerSettings(data_dir), WorkerPlugins(host)
     )
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
         yield create_app(services).test_client()
     finally:
-        worker.draining.set()
+        worker.shutdown.draining.set()
         thread.join()
         services.close()
         store.close()

@@ -129,8 +129,7 @@ def test_a_bug_is_500_with_its_id_in_the_log(
 
 
 def test_a_worker_names_request_job_and_user(tmp_path: Any, as_json: Written) -> None:
-    bench = Bench(tmp_path)
-    bench.worker.time_log = True
+    bench = Bench(tmp_path, time_log=True)
     tags = {"request": "r-1"}
     bench.store.put(Frame("job-1", "nonsense", b"", owner="ann", tags=tags))
     bench.answer("job-1")

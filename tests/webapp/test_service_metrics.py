@@ -90,10 +90,10 @@ def test_the_queue_and_the_workers_are_told(build: Any) -> None:
 
 def test_a_worker_counts_what_it_did(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.engine.loaded = ()
+    bench.engine.loaded_checkpoints = ()
 
     def load(request: Any, watch: Any) -> Any:
-        bench.engine.loaded = ("sd [0123456789]",)
+        bench.engine.loaded_checkpoints = ("sd [0123456789]",)
         time.sleep(0.05)
         return original(request, watch)
 

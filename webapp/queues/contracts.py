@@ -251,3 +251,11 @@ class Board(Protocol):
     def complete_command(self, worker: WorkerId, command: WorkerCommand) -> None:
         """The worker has done this errand; a later one stays."""
         ...
+
+
+class QueueStore(Stream, Board, Protocol):
+    """A whole store, as who opens it has it."""
+
+    def close(self) -> None:
+        """Stop listening and close the file; its other users go on."""
+        ...

@@ -23,7 +23,7 @@ from webapp.queues.errors import QueueError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from webapp.queues.contracts import Board, Lease, Stream
+    from webapp.queues.contracts import Lease, QueueStore
 
 RENEWAL_SECONDS = 1.0  # seconds between renewals when nothing happens
 MIN_REPORT_SECONDS = 0.05  # shortest time between two reports of progress
@@ -42,8 +42,7 @@ class LeaseKeeper:
 
     def __init__(
         self,
-        stream: "Stream",
-        board: "Board",
+        store: "QueueStore",
         lease: "Lease",
         options: Snapshot,
         log: logging.Logger,
@@ -51,8 +50,7 @@ class LeaseKeeper:
         step: Callable[[], None] = lambda: None,
     ) -> None:
         """``step`` is called in the engine's thread at each step."""
-        self.stream = stream
-        self.board = board
+        self.store = store
         self.lease = lease
         self.preview_interval = (
             options.show_progress_every_n_steps if options.live_previews_enable else 0
@@ -144,7 +142,7 @@ class LeaseKeeper:
                 )  # fmt: skip
 
     def _renew(self) -> None:
-        if not self._ended.is_set() and not self.stream.renew(self.lease):
+        if not self._ended.is_set() and not self.store.renew(self.lease):
             self._lost.set()
 
     def _publish(self) -> None:
@@ -152,12 +150,12 @@ class LeaseKeeper:
             progress, preview = self._progress, self._preview
             self._progress = self._preview = None
         if progress is not None:
-            self.board.publish_progress(
+            self.store.publish_progress(
                 self.lease.frame.id, progress, encode_png(preview) if preview else None
             )
 
     def _read_stop_request(self) -> None:
-        stop = self.board.take_stop_request(self.lease.frame.id)
+        stop = self.store.take_stop_request(self.lease.frame.id)
         if stop is not Stop.NO:
             with self._lock:
                 self._stop = stop

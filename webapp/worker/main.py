@@ -29,7 +29,8 @@ from webapp.settings.config import Config, parse
 from webapp.settings.data_dir import open_store, styles_files
 from webapp.settings.option_store import options_of
 from webapp.worker.expected_pace import ExpectedPace
-from webapp.worker.loop import Worker, process_memory
+from webapp.worker.heartbeat import process_memory
+from webapp.worker.loop import Worker, WorkerPlugins, WorkerSettings
 from webapp.worker.progress_mark import inherit_mark
 from webapp.worker.warm_up import warm_up_request
 
@@ -122,9 +123,9 @@ def main(words: Sequence[str]) -> int:
     except (OSError, sqlite3.Error) as error:
         log.error("The queue of %s cannot be opened: %s", config.data_dir, error)
         return 1
-    name = WorkerId.of_process(device)
+    worker_id = WorkerId.of_process(device)
     try:
-        store.record_heartbeat(WorkerState(name, "starting", "", "", time.time()))
+        store.record_heartbeat(WorkerState(worker_id, "starting", "", "", time.time()))
     except (QueueError, sqlite3.Error) as error:
         log.warning("no heartbeat: %s", error)
     registry = registry_of(config)
@@ -133,22 +134,19 @@ def main(words: Sequence[str]) -> int:
     use_threads(config.threads)  # plugins may import torch
     host = create_host(Side.WORKER, config, options, log, may_leave=True)
     engine = engine_of(config, registry, device, PluginListener(host))
-    worker = Worker(
-        name,
-        store,
-        store,
-        engine,
+    settings = WorkerSettings(
         config.data_dir,
         warm_up=initial_warm_up(config, registry, log),
-        measure=lambda: {**process_memory(), **device_memory(device)},
-        log=log,
         time_log=config.time_log,
-        pace=ExpectedPace(inherit_mark(), config.worker_hang_seconds),
-        plugins=host,
-        choice=lambda: read_choice(config, options.get(), options.enabled_plugins()),
+        measure=lambda: {**process_memory(), **device_memory(device)},
         catch_up=registry.catch_up,
     )
-    worker.listen_to_signals()
+    plugins = WorkerPlugins(
+        host, lambda: read_choice(config, options.get(), options.enabled_plugins())
+    )
+    pace = ExpectedPace(inherit_mark(), config.worker_hang_seconds)
+    worker = Worker(worker_id, store, engine, settings, plugins, pace, log)
+    worker.shutdown.listen_to_signals()
     # Each job tells which models its caller knew. Watching finds them before, so that no job has to
     # wait until all folders have been looked at again.
     Watcher(registry.folders.all(), config.watch, lambda _: registry.refresh()).start()

@@ -25,7 +25,7 @@ from webapp.access.auth import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
 from webapp.queues.worker_id import WorkerId
-from webapp.worker.loop import Worker
+from webapp.worker.loop import Worker, WorkerPlugins, WorkerSettings
 
 WEB = """
 from plugins.api import (
@@ -121,15 +121,15 @@ def greeting(build: Any) -> Iterator[Any]:
     )
     host.load(Choice())
     worker = Worker(
-        WorkerId.parse("cpu@test:1"), house.store, house.store, SimpleNamespace(loaded=()),
-        house.data_dir, plugins=host, choice=Choice,
+        WorkerId.parse("cpu@test:1"), house.store, SimpleNamespace(loaded_checkpoints=()),
+        WorkerSettings(house.data_dir), WorkerPlugins(host),
     )  # fmt: skip
     thread = threading.Thread(target=worker.run)
     thread.start()
     wait_until(lambda: house.store.workers())
     assert house.client().post("/api/plugins/reload").status_code == 200
     yield house
-    worker.draining.set()
+    worker.shutdown.draining.set()
     thread.join()
     host.stop()
 

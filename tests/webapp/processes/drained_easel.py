@@ -13,7 +13,7 @@ from webapp.processes.web_server import main as web
 from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import parse
 from webapp.settings.data_dir import open_store
-from webapp.worker.loop import Worker
+from webapp.worker.loop import Worker, WorkerSettings
 
 
 def work(words: list[str]) -> int:
@@ -23,10 +23,9 @@ def work(words: list[str]) -> int:
     store = open_store(config)
     name = WorkerId.of_process("cpu")
     log = start_log(config.log_json).getChild("worker")
-    worker = Worker(
-        name, store, store, FakeEngine(), config.data_dir, log=log, time_log=config.time_log
-    )
-    worker.listen_to_signals()
+    settings = WorkerSettings(config.data_dir, time_log=config.time_log)
+    worker = Worker(name, store, FakeEngine(), settings, log=log)
+    worker.shutdown.listen_to_signals()
     return worker.run()
 
 

@@ -39,7 +39,7 @@ from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import Config
 from webapp.settings.data_dir import open_store
 from webapp.worker.expected_pace import ExpectedPace
-from webapp.worker.loop import Worker
+from webapp.worker.loop import Worker, WorkerSettings
 from webapp.worker.progress_mark import inherit_mark
 
 STEP_SECONDS = 0.05
@@ -51,7 +51,7 @@ HANG = "FAKE_HANG_SECONDS"
 class FakeEngine:
     """Sleeps through the steps of a request."""
 
-    loaded = ("fake",)
+    loaded_checkpoints = ("fake",)
 
     def run(self, request: GenerationRequest, watch: Watch) -> Generation:
         """One grey picture."""
@@ -143,8 +143,8 @@ def work(data_dir: Path) -> int:
     store = SqliteStore(data_dir / ".easel" / "queue.db", lease_seconds=term)
     name = WorkerId.of_process("cpu")
     pace = ExpectedPace(inherit_mark(), float(os.environ.get(HANG, 600)))
-    worker = Worker(name, store, store, FakeEngine(), data_dir, log=start_log(), pace=pace)
-    worker.listen_to_signals()
+    worker = Worker(name, store, FakeEngine(), WorkerSettings(data_dir), pace=pace, log=start_log())
+    worker.shutdown.listen_to_signals()
     return worker.run()
 
 

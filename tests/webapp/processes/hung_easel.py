@@ -15,7 +15,7 @@ from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import parse
 from webapp.settings.data_dir import open_store
 from webapp.settings.option_store import options_of
-from webapp.worker.loop import Worker
+from webapp.worker.loop import Worker, WorkerPlugins, WorkerSettings
 
 SHORT_TIMES = MappingProxyType(
     {"BUDGET_FACTOR": 0.0, "MIN_SECONDS": 0.5, "RETHROW_SECONDS": 0.2, "LEAVE_SECONDS": 0.5}
@@ -34,14 +34,12 @@ def work(words: list[str]) -> int:
     worker = Worker(
         WorkerId.of_process("cpu"),
         store,
-        store,
         FakeEngine(),
-        config.data_dir,
+        WorkerSettings(config.data_dir),
+        WorkerPlugins(host, lambda: read_choice(config, options.get(), options.enabled_plugins())),
         log=log,
-        plugins=host,
-        choice=lambda: read_choice(config, options.get(), options.enabled_plugins()),
     )
-    worker.listen_to_signals()
+    worker.shutdown.listen_to_signals()
     return worker.run()
 
 

@@ -93,9 +93,8 @@ def test_what_is_allowed_follows_the_work() -> None:
 
 
 def test_every_turn_and_step_of_a_worker_is_told(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
     mark = ProgressMark.create()
-    bench.worker.pace = ExpectedPace(mark, 60)
+    bench = Bench(tmp_path, pace=ExpectedPace(mark, 60))
     bench.thread.start()
     before = mark.read()[0]
     wait_until(lambda: mark.read()[0] > before + 1)  # nothing to do is no hang

@@ -163,7 +163,7 @@ def test_without_room_for_any_answer_the_worker_waits_for_some(
 
     def pause(seconds: float) -> bool:
         tried.set()
-        return bench.worker.draining.wait(0.05)
+        return bench.worker.shutdown.draining.wait(0.05)
 
     bench.worker.pause = pause
     bench.engine.act = when(filled, side=2000)
@@ -175,5 +175,5 @@ def test_without_room_for_any_answer_the_worker_waits_for_some(
     status, body = result_of(drawn)
     assert status == 507
     assert "Free some space" in body["detail"]
-    bench.worker.draining.set()
+    bench.worker.shutdown.draining.set()
     join_thread(bench.thread)

@@ -85,9 +85,9 @@ def test_a_bell_whose_folder_was_removed_is_made_again(tmp_path: Path) -> None:
 
 def test_a_worker_ends_with_its_job_given_back(tmp_path: Path, monkeypatch: Any) -> None:
     """In the folder that was moved away it waits for whoever puts that back."""
-    monkeypatch.setattr("webapp.worker.loop.HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr("webapp.worker.heartbeat.HEARTBEAT_SECONDS", 0.0)
     bench = Bench(tmp_path)
-    monkeypatch.setattr(bench.worker, "_exit", lambda: None)  # it would end this process
+    monkeypatch.setattr(bench.worker.shutdown, "_exit", lambda: None)  # it would end this process
     bench.engine.act = stepping(bench, [])
     bench.begin("house")
     lose(tmp_path / ".easel", "folder moved away")

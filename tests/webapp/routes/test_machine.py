@@ -18,7 +18,7 @@ from webapp.access.auth import build_credentials
 from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts import WorkerState
 from webapp.queues.worker_id import WorkerId
-from webapp.worker.loop import HeartbeatThread, Worker
+from webapp.worker.loop import Worker, WorkerSettings
 from webapp.worker.main import device_memory
 
 STOPS = ["server-kill", "server-stop", "server-restart"]
@@ -61,10 +61,10 @@ def test_a_workers_report_reaches_the_route(
     monkeypatch.setattr("torch.cuda.memory_stats", lambda device: told)
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (30, 100))
     worker = Worker(
-        WorkerId.parse("cuda:0@here:1"), house.store, house.store, Engine(), tmp_path,
-        measure=lambda: {"rss": 5, **device_memory("cuda:0")},
+        WorkerId.parse("cuda:0@here:1"), house.store, Engine(),
+        WorkerSettings(tmp_path, measure=lambda: {"rss": 5, **device_memory("cuda:0")}),
     )  # fmt: skip
-    house.store.record_heartbeat(HeartbeatThread(worker).current_state())
+    house.store.record_heartbeat(worker.current_state())
     answer = house.client().get("/sdapi/v1/memory").get_json()
     cuda = answer["cuda"]
     assert cuda["system"] == {"free": 30, "used": 70, "total": 100}

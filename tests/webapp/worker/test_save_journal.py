@@ -20,7 +20,7 @@ from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 from webapp.worker import save_journal
 from webapp.worker.image_writer import save_all
-from webapp.worker.loop import Worker
+from webapp.worker.loop import Worker, WorkerSettings
 from webapp.worker.save_journal import SaveJournal, delete_old_journals
 
 TODAY, TOMORROW = datetime(2026, 1, 2), datetime(2026, 1, 3)
@@ -123,7 +123,9 @@ def die(*_: object) -> bool:
 def work(data_dir: Path, where: str) -> None:
     """A worker that draws two pictures and dies: while it saves, or before it answers."""
     queue = SqliteStore(data_dir / ".easel" / "queue.db")
-    worker = Worker(WorkerId.parse("cpu@test:1"), queue, queue, Engine(two_pictures), data_dir)
+    worker = Worker(
+        WorkerId("cpu", "test", 1), queue, Engine(two_pictures), WorkerSettings(data_dir)
+    )
     if where == "answer":
         queue.answer = die  # type: ignore[method-assign]
     else:
@@ -157,9 +159,10 @@ def test_a_worker_killed_before_its_answer_leaves_no_doubles(tmp_path: Path, whe
     assert wait_until(lambda: process.exitcode) == 9
     died = list((tmp_path / "out").rglob("*.png"))
     assert died
-    queue.release_worker(WorkerId.parse("cpu@test:1"))
-    worker = Worker(WorkerId.parse("cpu@test:2"), queue, queue, Engine(two_pictures), tmp_path)
-    lease = queue.take(WorkerId.parse("cpu@test:2"), (), TIMEOUT)
+    queue.release_worker(WorkerId("cpu", "test", 1))
+    second = WorkerId("cpu", "test", 2)
+    worker = Worker(second, queue, Engine(two_pictures), WorkerSettings(tmp_path))
+    lease = queue.take(second, (), TIMEOUT)
     assert lease is not None
     assert lease.frame.deliveries == 2
     worker.serve(lease)

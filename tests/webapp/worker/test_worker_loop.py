@@ -29,15 +29,17 @@ from tests.wait import MAX_POLLS, POLL_SECONDS, TIMEOUT, join_thread, wait_until
 from webapp.queues.contracts import LOAD, UNLOAD, Answer, Frame, JobProgress, WorkerCommand
 from webapp.queues.errors import QueueFull, QueueUnwritable
 from webapp.queues.frames import EasExtras, QueuedGeneration, SaveOptions, encode_job
-from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.sqlite.store import LEASE_SECONDS, SqliteStore
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
-from webapp.worker import loop
-from webapp.worker.loop import Worker
+from webapp.worker import heartbeat, loop
+from webapp.worker.expected_pace import ExpectedPace
+from webapp.worker.loop import Worker, WorkerPlugins, WorkerSettings
 
 ENDLESS = 20_000
 STEPS_AFTER_A_SKIP = 20
 Run = Callable[[GenerationRequest, Watch], Generation]
+WORKER = WorkerId("cpu", "test", 1)
 
 
 def generation(request: GenerationRequest, stopped: bool = False) -> Generation:
@@ -53,7 +55,7 @@ class Engine:
     """Runs what the test gives it, and remembers."""
 
     def __init__(self, run: Run = lambda request, watch: generation(request)) -> None:
-        self.loaded: tuple[str, ...] = ("sd [0123456789]",)
+        self.loaded_checkpoints: tuple[str, ...] = ("sd [0123456789]",)
         self.runs: list[GenerationRequest] = []
         self.unloaded = 0
         self.act = run
@@ -71,12 +73,28 @@ class Engine:
 class Bench:
     """A worker in a thread and the store it works for."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        plugins: WorkerPlugins | None = None,
+        pace: ExpectedPace | None = None,
+        lease_seconds: float = LEASE_SECONDS,
+        **settings: Any,
+    ) -> None:
         self.data_dir = folder
-        self.store = SqliteStore(folder / ".easel" / "queue.db", **options)
+        self.store = SqliteStore(
+            folder / ".easel" / "queue.db",
+            lease_seconds=lease_seconds,
+        )
         self.engine = Engine()
         self.worker = Worker(
-            WorkerId.parse("cpu@test:1"), self.store, self.store, self.engine, folder
+            WORKER,
+            self.store,
+            self.engine,
+            WorkerSettings(folder, **settings),
+            plugins or WorkerPlugins(),
+            pace,
         )
         self.thread = threading.Thread(target=self.worker.run)
 
@@ -101,7 +119,7 @@ class Bench:
 
     def end(self) -> None:
         """End the worker."""
-        self.worker.draining.set()
+        self.worker.shutdown.draining.set()
         if self.thread.is_alive():
             self.thread.join()
         self.store.close()
@@ -303,8 +321,8 @@ def test_a_lost_lease_ends_the_work_unanswered(bench: Bench) -> None:
     seen: list[Stop] = []
     bench.engine.act = stepping(bench, seen)
     bench.begin("house")
-    bench.worker.draining.set()  # or it would take the frame itself
-    bench.store.release_worker(WorkerId.parse("cpu@test:1"))
+    bench.worker.shutdown.draining.set()  # or it would take the frame itself
+    bench.store.release_worker(WORKER)
     lease = bench.store.take(WorkerId("other"), [], TIMEOUT)
     assert lease is not None
     join_thread(bench.thread)
@@ -315,8 +333,8 @@ def test_a_lost_lease_ends_the_work_unanswered(bench: Bench) -> None:
 def test_an_abandoned_job_is_given_back(bench: Bench) -> None:
     bench.engine.act = stepping(bench, [])
     bench.begin("house")
-    bench.worker.draining.set()
-    bench.worker.abandoned.set()
+    bench.worker.shutdown.draining.set()
+    bench.worker.shutdown.abandoned.set()
     join_thread(bench.thread)
     (frame,) = bench.store.list_frames()
     assert frame.deliveries == 0
@@ -339,6 +357,11 @@ def test_an_answer_for_which_the_disk_has_no_room_says_so(
     assert bench.answer("house")[0] in (500, 507)
 
 
+STORE_CALLS = (
+    "take", "renew", "answer", "pending_command", "take_stop_request", "record_heartbeat",
+)  # fmt: skip
+
+
 class Failing:
     """Fails so often, and then does what it stands for."""
 
@@ -352,7 +375,7 @@ class Failing:
         return self.act(*given)
 
 
-@pytest.mark.parametrize("act", ["take", "renew", "answer", "errand", "stop_asked", "heartbeat"])
+@pytest.mark.parametrize("act", STORE_CALLS)
 @pytest.mark.parametrize(
     "error",
     [QueueFull("full"), QueueUnwritable("disk I/O error"), sqlite3.OperationalError("locked")],
@@ -370,7 +393,7 @@ def test_no_failure_of_the_queue_ends_the_worker(
     bench.put("house")
     assert bench.answer("house")[0] in (200, 503, 507)
     assert bench.thread.is_alive()
-    if act in ("take", "answer", "renew", "errand"):
+    if act in ("take", "answer", "renew", "pending_command"):
         assert pauses[:6] == [0.2, 1.0, 5.0, 5.0, 5.0, 5.0]
 
 
@@ -378,7 +401,7 @@ def test_a_worker_told_to_end_while_its_answer_finds_no_room_gives_the_job_back(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench.store, "answer", Failing(bench.store.answer, 9, QueueFull("full")))
-    bench.worker.pause = lambda seconds: bench.worker.draining.set()
+    bench.worker.pause = lambda seconds: bench.worker.shutdown.draining.set()
     bench.put("house")
     bench.thread.start()
     join_thread(bench.thread)
@@ -394,7 +417,7 @@ class Silent:
     def ask(self, hook: str, **facts: object) -> None:
         """Nothing."""
 
-    def take_spent(self) -> dict[tuple[str, str], float]:
+    def take_seconds(self) -> dict[tuple[str, str], float]:
         """Nothing was spent."""
         return {}
 
@@ -402,14 +425,15 @@ class Silent:
         """Nothing runs."""
 
 
-def test_a_frame_that_cannot_be_read_is_answered(bench: Bench) -> None:
+def test_a_frame_that_cannot_be_read_is_answered(tmp_path: Path) -> None:
     """As after a change of versions; with plugins, who would like to hear of it."""
-    bench.worker.plugins = Silent()  # type: ignore[assignment]
+    bench = Bench(tmp_path, plugins=WorkerPlugins(Silent()))  # type: ignore[arg-type]
     bench.store.put(Frame("old", "generate", b'{"request": {"drawn": "otherwise"}}'))
     bench.store.put(Frame("odd", "of tomorrow", b"{}"))
     assert bench.answer("old")[0] == 500
     assert bench.answer("odd")[0] == 500
     assert bench.thread.is_alive()
+    bench.end()
 
 
 def test_a_bug_in_a_turn_does_not_end_the_worker(
@@ -430,7 +454,7 @@ def test_a_lost_device_ends_the_worker_after_the_answer(bench: Bench) -> None:
     bench.put("house")
     assert bench.answer("house")[0] == 500
     join_thread(bench.thread)
-    assert bench.worker.exit_code == os.EX_SOFTWARE
+    assert bench.worker.shutdown.exit_code == os.EX_SOFTWARE
 
 
 def test_a_preview_that_cannot_be_written_costs_no_lease(bench: Bench) -> None:
@@ -459,12 +483,14 @@ def test_an_answer_that_the_queue_cannot_hold_is_told_at_once(
 
 
 def test_a_measure_that_fails_costs_no_heartbeat_after_it(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "HEARTBEAT_SECONDS", 0.0)
-    bench.worker.measure = Failing(lambda: {"rss": 1}, 3, RuntimeError("CUDA error"))
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.0)
+    measure = Failing(lambda: {"rss": 1}, 3, RuntimeError("CUDA error"))
+    bench = Bench(tmp_path, measure=measure)
     bench.thread.start()
     wait_until(bench.store.workers)
+    bench.end()
 
 
 def test_reports_may_fail_and_the_job_goes_on(
@@ -509,12 +535,10 @@ def test_the_heartbeat_tells_what_the_worker_does(bench: Bench) -> None:
 
 
 def test_errands_are_done_between_jobs(bench: Bench) -> None:
-    bench.store.send_command(WorkerId.parse("cpu@test:1"), WorkerCommand("1", UNLOAD))
+    bench.store.send_command(WORKER, WorkerCommand("1", UNLOAD))
     bench.put("house")
     bench.answer("house")
     assert bench.engine.unloaded == 1
-    bench.store.send_command(
-        WorkerId.parse("cpu@test:1"), WorkerCommand("2", LOAD, "sd [0123456789]")
-    )
-    wait_until(lambda: bench.store.pending_command(WorkerId.parse("cpu@test:1")) is None)
+    bench.store.send_command(WORKER, WorkerCommand("2", LOAD, "sd [0123456789]"))
+    wait_until(lambda: bench.store.pending_command(WORKER) is None)
     assert [run.checkpoint for run in bench.engine.runs] == ["", "sd [0123456789]"]

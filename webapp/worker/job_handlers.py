@@ -1,0 +1,182 @@
+"""What a worker does with a job: one handler for each kind of frame. Imports no torch."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from generator.errors import GeneratorError
+from generator.hires.hires_size import second_pass_size
+from generator.hooks import NullListener, Watch
+from generator.interrogation.requests import InterrogationRequest
+from generator.job.output_filter import OutputFilter
+from generator.request import (
+    Extras,
+    ExtrasRequest,
+    Generation,
+    GenerationRequest,
+    Progress,
+    Snapshot,
+)
+from plugins.engine_listener import PluginListener
+from plugins.host import Host
+from webapp.errors import json_answer
+from webapp.plugins.plugin_jobs import PROGRESS_STEPS, run_task
+from webapp.queues import frames
+from webapp.queues.contracts import Answer, Lease
+from webapp.requests.save_options import estimate_bytes
+from webapp.worker.detection import detect_maps
+from webapp.worker.embedding_jobs import EmbeddingEngine, create_embedding, train_embedding
+from webapp.worker.expected_pace import ExpectedPace
+from webapp.worker.extras_responses import compose_extras
+from webapp.worker.image_writer import check_free_space, save_all
+from webapp.worker.lease_keeper import LeaseKeeper, LeaseLost
+from webapp.worker.responses import compose_answer
+from webapp.worker.save_journal import SaveJournal
+
+STATE_FOLDER = ".easel"  # in the data directory
+DRAWN_WITH_CHECKPOINT = frozenset({frames.GENERATE, frames.TRAIN_EMBEDDING})
+
+KeepLease = Callable[[Lease, Snapshot], LeaseKeeper]
+"""A context that keeps the lease alive, publishes progress and checks for stop requests."""
+
+
+class WorkerEngine(EmbeddingEngine, Protocol):
+    """The part of the engine that the worker uses; tests pass their own."""
+
+    @property
+    def loaded_checkpoints(self) -> tuple[str, ...]: ...
+
+    def run(self, request: GenerationRequest, watch: Watch) -> Generation: ...
+
+    def enlarge(self, request: ExtrasRequest) -> Extras: ...
+
+    def interrogate(self, request: InterrogationRequest) -> str: ...
+
+    def unload(self) -> None: ...
+
+
+class UnknownWork(GeneratorError):
+    """A frame of a kind that this worker has no verb for."""
+
+
+class JobHandlers:
+    """Carries out jobs on one device: ``table`` has the handler of each kind of frame."""
+
+    def __init__(
+        self,
+        engine: WorkerEngine,
+        data_dir: Path,
+        host: Host | None,
+        pace: ExpectedPace,
+        keep_lease: KeepLease,
+    ) -> None:
+        self.engine = engine
+        self.data_dir = data_dir
+        self.host = host
+        self.pace = pace
+        self.keep_lease = keep_lease
+        self.table: dict[str, Callable[[Lease], Answer]] = {
+            frames.GENERATE: self.generate,
+            frames.EXTRAS: self.enlarge,
+            frames.DETECT: self.detect_maps,
+            frames.CREATE_EMBEDDING: self.create_embedding,
+            frames.TRAIN_EMBEDDING: self.train_embedding,
+            frames.INTERROGATE: self.interrogate,
+            frames.PLUGIN: self.run_plugin_task,
+        }
+
+    def find(self, kind: str) -> Callable[[Lease], Answer]:
+        """The handler of a kind of frame. Raises ``UnknownWork``."""
+        handler = self.table.get(kind)
+        if handler is None:
+            raise UnknownWork(f"This worker cannot do {kind!r}; it knows {', '.join(self.table)}.")
+        return handler
+
+    def generate(self, lease: Lease) -> Answer:
+        """Decode, draw, save, compose."""
+        job = frames.decode_job(lease.frame.body)
+        with self.keep_lease(lease, job.request.options) as lease_keeper:
+            if job.save:
+                check_free_space(job, self.data_dir, estimate_bytes(job.request))
+            self.pace.begin(batch_megapixels(job.request))
+            generation = self.engine.run(job.request, lease_keeper)
+            self.pace.finish()
+            if lease_keeper.is_lost:
+                raise LeaseLost
+            journal = SaveJournal.for_job(self.data_dir / STATE_FOLDER, lease.frame.id)
+            output_filter = self.make_output_filter(job.request.user_name)
+            saved = save_all(job, generation, self.data_dir, datetime.now(), journal, output_filter)
+            generation = replace(generation, facts=output_filter.merge_facts(generation.facts))
+            if self.host:
+                self.host.ask("after_save", paths=saved.paths, request=job.request)
+            return compose_answer(job, generation, saved, skipped=lease_keeper.skipped)
+
+    def enlarge(self, lease: Lease) -> Answer:
+        """Run an extras job (upscaling) on pictures sent in the request."""
+        job = frames.EXTRAS_REQUESTS.validate_json(lease.frame.body)
+        with self.keep_lease(lease, Snapshot()) as lease_keeper:
+            lease_keeper(Progress("extras", 0, 1, 0, 1), None)
+            extras = self.engine.enlarge(job.request)
+            if lease_keeper.is_lost:
+                raise LeaseLost
+        return compose_extras(job, extras)
+
+    def detect_maps(self, lease: Lease) -> Answer:
+        """Draw ControlNet's maps of pictures."""
+        job = frames.DETECTIONS.validate_json(lease.frame.body)
+        with self.keep_lease(lease, Snapshot()) as lease_keeper:
+            lease_keeper(Progress("detect", 0, 1, 0, 1), None)
+            return detect_maps(job, self.make_output_filter(job.user_name))
+
+    def interrogate(self, lease: Lease) -> Answer:
+        """Describe a picture."""
+        request = frames.INTERROGATIONS.validate_json(lease.frame.body)
+        with self.keep_lease(lease, Snapshot()) as lease_keeper:
+            lease_keeper(Progress("interrogate", 0, 1, 0, 1), None)
+            return json_answer(200, {"caption": self.engine.interrogate(request)})
+
+    def create_embedding(self, lease: Lease) -> Answer:
+        """Create a textual-inversion embedding."""
+        embedding = frames.NEW_EMBEDDINGS.validate_json(lease.frame.body)
+        with self.keep_lease(lease, Snapshot()) as lease_keeper:
+            lease_keeper(Progress("create-embedding", 0, 1, 0, 1), None)
+            return create_embedding(self.engine, embedding)
+
+    def train_embedding(self, lease: Lease) -> Answer:
+        """Train a textual-inversion embedding."""
+        job = frames.TRAININGS.validate_json(lease.frame.body)
+        with self.keep_lease(lease, Snapshot()) as lease_keeper:
+            return train_embedding(self.engine, job, self.data_dir, lease_keeper)
+
+    def run_plugin_task(self, lease: Lease) -> Answer:
+        """What a plugin makes of its own task."""
+        task = frames.PLUGIN_TASKS.validate_json(lease.frame.body)
+        with self.keep_lease(lease, Snapshot()) as lease_keeper:
+            lease_keeper(Progress(task.plugin, 0, 1, 0, PROGRESS_STEPS), None)
+            return run_task(self.host, task, lease_keeper)
+
+    def notify_job_failed(self, lease: Lease, error: Exception) -> None:
+        """Call the plugins' ``job_failed`` hook, if the failed request can be decoded."""
+        if not self.host or lease.frame.kind != frames.GENERATE:
+            return
+        with suppress(ValidationError):  # that is what failed, and it has been logged
+            request = frames.decode_job(lease.frame.body).request
+            self.host.ask("job_failed", error=error, request=request)
+
+    def make_output_filter(self, caller: str) -> OutputFilter:
+        """The filter for pictures that the engine does not pass through plugins itself."""
+        return OutputFilter(PluginListener(self.host) if self.host else NullListener(), caller)
+
+
+def batch_megapixels(request: GenerationRequest) -> float:
+    """The size of a batch at the largest that it is drawn."""
+    width, height = request.width, request.height
+    if request.hires is not None:
+        larger = second_pass_size(request.hires, width, height)
+        width, height = larger.width, larger.height
+    return request.batch_size * width * height / 1e6
