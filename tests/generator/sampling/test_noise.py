@@ -100,7 +100,7 @@ def test_sub_batches_are_parts_of_the_whole(
         picture_noise(seeds, first, min(size, 6 - first), source, delta, SHAPE)
         for first in range(0, 6, size)
     ]
-    for draw in ("initial", "next", "next"):
+    for draw in ("draw_initial", "draw_next", "draw_next"):
         together = torch.cat([getattr(part, draw)() for part in parts])
         assert torch.equal(getattr(whole, draw)(), together)
 
