@@ -8,7 +8,7 @@ import zh from '../locales/zh.json'
 export const LANGUAGES = { en: 'English', zh: '中文' } as const
 export type Language = keyof typeof LANGUAGES
 
-/** What the reader chose; before that, the first language of the browser that the page speaks. */
+/** The chosen language; at first, the first supported one of the browser. */
 export const language = useStorage<Language>('easel.language', detectLanguage())
 
 export const i18n = createI18n({

@@ -1,9 +1,9 @@
-/** Which section is open, and what one section hands to another. */
+/** The open section, and transfers of pictures and prompts between sections. */
 import { ref, shallowRef } from 'vue'
 
 export type Destination = 'txt2img' | 'img2img' | 'inpaint' | 'extras'
 
-/** A picture, the text it was made with, or both, on the way to a section. */
+/** A picture, its infotext, or both, for a section. */
 export interface Transfer {
   to: Destination
   image: Blob | null
@@ -20,19 +20,19 @@ export interface PromptText {
 export const currentTab = ref('txt2img')
 export const pendingTransfer = shallowRef<Transfer | null>(null)
 
-/** Open the section and give it these. */
+/** Open a section and pass it a picture and an infotext. */
 export function sendTo(to: Destination, image: Blob | null, infotext = '', again = false) {
   pendingTransfer.value = { to, image, infotext, again }
   currentTab.value = to === 'inpaint' ? 'img2img' : to
 }
 
-/** Open the section with these words in its prompt. */
+/** Open a section and pass it a prompt. */
 export function sendPrompt(to: 'txt2img' | 'img2img', prompt: string, negative?: string) {
   pendingTransfer.value = { to, image: null, infotext: '', again: false, words: { prompt, negative } }
   currentTab.value = to
 }
 
-/** What was handed to one of these places; it is given once. */
+/** Take the pending transfer to one of these destinations; null if there is none. */
 export function takeTransfer(...places: Destination[]): Transfer | null {
   const transfer = pendingTransfer.value
   if (!transfer || !places.includes(transfer.to)) return null

@@ -1,5 +1,5 @@
 /**
- * Short messages at the foot of the window.
+ * Short messages at the bottom of the window.
  *
  * They never catch the pointer, but for a button inside them, and the page keeps room for them
  * (`--messages`), so that no control has to lie below one. Each goes by its own clock: Element
@@ -28,7 +28,7 @@ interface OpenMessage {
 }
 const openMessages: OpenMessage[] = []
 
-/** Show a message; gives what closes it. One that already stands there is shown for longer. */
+/** Show a message; returns a function that closes it. A repeated message is shown longer. */
 export function notify(kind: NotificationKind, message: string | Message): () => void {
   const {
     text,
@@ -71,7 +71,7 @@ export function notify(kind: NotificationKind, message: string | Message): () =>
   return entry.close
 }
 
-/** Tell the page how many pixels at its foot the messages take. */
+/** Set `--messages`: the height in pixels that messages take at the bottom. */
 function reserveSpace() {
   const elements = document.querySelectorAll<HTMLElement>('.el-message:not(.el-message-fade-leave-active)')
   const heights = openMessages.length

@@ -1,4 +1,4 @@
-/** Pictures that the reader brings: by choosing, dropping or pasting. */
+/** Pictures that were picked, dropped or pasted. */
 
 export interface LoadedPicture {
   name: string
@@ -7,13 +7,13 @@ export interface LoadedPicture {
   height: number
 }
 
-/** Raises when the bytes are no picture that the browser can show. */
+/** Read a picture file. Rejects if the browser cannot decode it. */
 export async function loadPicture(file: Blob, name = ''): Promise<LoadedPicture> {
   const [uri, size] = await Promise.all([toDataUri(file), measurePicture(file)])
   return { name: name || (file instanceof File ? file.name : ''), uri, ...size }
 }
 
-/** Pixels of a picture file. Raises when it is none. */
+/** The size of a picture file in pixels. Rejects if the browser cannot decode it. */
 export async function measurePicture(file: Blob): Promise<{ width: number; height: number }> {
   const bitmap = await createImageBitmap(file)
   const { width, height } = bitmap
@@ -30,12 +30,12 @@ export function toDataUri(file: Blob): Promise<string> {
   })
 }
 
-/** The picture files among what was dropped or pasted. */
+/** Picture files in a drop or paste. */
 export function findPictures(transfer: DataTransfer | null): File[] {
   return [...(transfer?.files ?? [])].filter(({ type }) => type.startsWith('image/'))
 }
 
-/** A picture of the service's, which sends base64 without a prefix, as a blob. */
+/** Decode base64 without a data: prefix. */
 export function toBlob(base64: string, type = 'image/png'): Blob {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))
   return new Blob([bytes], { type })

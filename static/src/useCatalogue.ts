@@ -1,4 +1,4 @@
-/** What the service offers: its session, models, samplers, scripts; kept fresh by its events. */
+/** Session, models, samplers, scripts and other lists of the service, refreshed by its events. */
 import { computed, onScopeDispose, ref, shallowReactive, shallowRef } from 'vue'
 
 import { address, ApiError } from './api/client'
@@ -9,14 +9,14 @@ const RETRY_MS = 3000
 
 export type Catalogue = ReturnType<typeof useCatalogue>
 
-/** What ControlNet offers here; null where the service has none. */
+/** ControlNet's preprocessors, types and number of units. */
 export interface ControlCapabilities {
   units: number
   modules: api.ControlModules
   types: Record<string, api.ControlType>
 }
 
-/** Lists that a service may lack: what is not there is not shown. */
+/** Lists that a service may not have. */
 function emptyLists() {
   return {
     vaes: [] as api.Vae[],
@@ -62,7 +62,7 @@ export function useCatalogue() {
     checkpoints.value = files
   }
 
-  /** Each list on its own: one that fails leaves the others. */
+  /** Load each list on its own, so that one failure does not affect the others. */
   async function loadLists() {
     await Promise.all([
       loadList('vaes', api.vaes()),
@@ -85,7 +85,7 @@ export function useCatalogue() {
     }
   }
 
-  /** The stream opens with the present revision, so a reconnection catches up by itself. */
+  /** Follow `/api/events`. The stream starts with the present revision, so a reconnection catches up. */
   function subscribe() {
     events?.close()
     events = new EventSource(address('api/events'))
@@ -96,7 +96,7 @@ export function useCatalogue() {
       first = false
     })
     events.onerror = () => {
-      // The browser reconnects by itself unless it was refused (an expired login, no free place).
+      // Browsers reconnect by themselves unless refused (expired login, too many streams).
       if (events?.readyState === EventSource.CLOSED) timer = window.setTimeout(load, RETRY_MS)
     }
   }

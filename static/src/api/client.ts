@@ -1,18 +1,18 @@
-/** One door to the service: JSON in, JSON out, and errors that a reader can understand. */
+/** HTTP client of the API: JSON requests and answers, readable errors. */
 import { ref } from 'vue'
 
-/** True once the service has answered 401; the shell shows the login then. */
+/** True after an answer of 401; the login is shown then. */
 export const loginNeeded = ref(false)
 
 let loginCount = 0
 
-/** Somebody has logged in: what was asked before and is refused late sends nobody back. */
+/** Call after a login: late 401 answers to earlier requests are ignored. */
 export function onLoggedIn() {
   loginCount += 1
   loginNeeded.value = false
 }
 
-/** An answer other than 2xx. `fields` holds what is said about single fields of the request. */
+/** An answer other than 2xx. `fields`: messages by field of the request. */
 export class ApiError extends Error {
   constructor(
     readonly status: number, // 0: the service was not reached
@@ -27,7 +27,7 @@ export async function get<T>(path: string): Promise<T> {
   return send<T>(path, { method: 'GET' })
 }
 
-/** `quiet` leaves the login alone: nobody is sent there in the middle of a word. */
+/** `quiet`: an answer of 401 does not open the login. */
 export async function post<T>(path: string, body: unknown = {}, quiet = false): Promise<T> {
   const init = {
     method: 'POST',
@@ -49,7 +49,7 @@ export async function remove<T>(path: string): Promise<T> {
   return send<T>(path, { method: 'DELETE' })
 }
 
-/** The address of a route below wherever the page lies (`--root-path`). */
+/** The URL of a route, below `--root-path`. */
 export function address(path: string): string {
   return new URL(path, document.baseURI).href
 }
@@ -59,14 +59,14 @@ async function send<T>(path: string, init: RequestInit, quiet = false): Promise<
   return (await (await fetchOk(path, initWithAccept, quiet)).json().catch(() => null)) as T
 }
 
-/** The answer itself, where it is no JSON. Raises as the others do. */
+/** The response itself, for answers that are no JSON. Throws `ApiError` unless it is 2xx. */
 export async function fetchOk(path: string, init: RequestInit = {}, quiet = false): Promise<Response> {
   const response = await fetchAny(path, init, quiet)
   if (response.ok) return response
   throw toApiError(response.status, await response.json().catch(() => null))
 }
 
-/** The answer whatever its status. Raises where the service is not reached. */
+/** The response whatever its status. Throws `ApiError` with status 0 if the service is not reached. */
 export async function fetchAny(path: string, init: RequestInit = {}, quiet = false): Promise<Response> {
   const loginsBefore = loginCount
   let response: Response
@@ -85,7 +85,7 @@ interface FieldError {
   msg: string
 }
 
-/** Reads both forms: 422's list of fields, and AUTOMATIC1111's envelope. */
+/** Reads both error formats: 422's list of fields, and AUTOMATIC1111's envelope. */
 export function toApiError(status: number, body: unknown): ApiError {
   const { detail, errors } = (body ?? {}) as { detail?: unknown; errors?: unknown }
   if (Array.isArray(detail)) return new ApiError(status, '', groupByField(detail as FieldError[]))

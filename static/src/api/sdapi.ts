@@ -1,4 +1,4 @@
-/** The routes that the page uses, and the shapes of what they ask and answer. */
+/** Routes of the API that the page uses, and the types of their requests and answers. */
 import { get, post, put, remove } from './client'
 
 export interface Session {
@@ -57,7 +57,7 @@ export interface ScriptInfo {
 
 export type Options = Record<string, unknown>
 
-/** What both ways of drawing ask for; a field left out is as the service likes it. */
+/** Fields of both txt2img and img2img; the service has defaults for those left out. */
 export interface GenerationRequest {
   prompt: string
   negative_prompt: string
@@ -142,7 +142,7 @@ export interface PictureInfo {
   parameters: Parameters
 }
 
-/** What an infotext tells, taken apart by the service (contract section 6.4). */
+/** An infotext's parameters, parsed by the service (contract section 6.4). */
 export type Parameters = Record<string, unknown>
 
 export interface Extras {
@@ -203,7 +203,7 @@ export const scripts = () => get<ScriptInfo[]>(`${sdapi}/script-info`)
 export const options = () => get<Options>(`${sdapi}/options`)
 export const draw = (request: Txt2Img) => post<GenerationResponse>(`${sdapi}/txt2img`, request)
 export const redraw = (request: Img2Img) => post<GenerationResponse>(`${sdapi}/img2img`, request)
-/** Both name their task always: another window of the same person has others. */
+/** Both name the task, since other windows of the same user have tasks of their own. */
 export const interrupt = (task: string) =>
   post<unknown>(`${sdapi}/interrupt?id_task=${encodeURIComponent(task)}`)
 export const skip = (task: string) => post<unknown>(`${sdapi}/skip?id_task=${encodeURIComponent(task)}`)
@@ -231,5 +231,5 @@ export const progress = (task: string, seen: number) =>
     id_live_preview: seen,
     live_preview: true,
   })
-/** The answer of a task whose asker has left, such as a page that was loaded again. */
+/** The answer to a task whose request is gone, for example after a reload. */
 export const answer = (task: string) => post<GenerationResponse>(`${internal}/answer`, { id_task: task })

@@ -1,4 +1,4 @@
-/** The routes of plugins, and the shapes of what they answer. */
+/** Routes of plugins, and the types of their answers. */
 import { get, post, fetchOk, remove } from '../api/client'
 
 export type State = 'on' | 'off' | 'faulty' | 'struck'
@@ -36,7 +36,7 @@ export interface Setting {
   most: number | null
 }
 
-/** How the plugin stands in a process that draws. */
+/** A plugin's state in one worker. */
 export interface WorkerState {
   worker: string
   state: State
@@ -82,11 +82,11 @@ export const change = (name: string, wanted: { enabled?: boolean; settings?: Rec
   post<Plugin>(`${base}/${encodeURIComponent(name)}`, wanted)
 export const uninstall = (name: string) => remove<Plugin>(`${base}/${encodeURIComponent(name)}`)
 
-/** Bring a folder of the service's own machine; it is copied. */
+/** Install from a folder on the service's machine; it is copied. */
 export const installFolder = (folder: string, replace = false) =>
   post<Plugin>(`${base}/install?${new URLSearchParams({ folder, ...(replace ? { replace: 'true' } : {}) })}`)
 
-/** Bring an archive. `replace`: in place of a plugin of the same name. */
+/** Install an archive. `replace`: overwrite a plugin of the same name. */
 export async function install(file: File, replace = false): Promise<Plugin> {
   const query = new URLSearchParams({ name: file.name, ...(replace ? { replace: 'true' } : {}) })
   const headers = { 'Content-Type': 'application/octet-stream', Accept: 'application/json' }

@@ -1,4 +1,4 @@
-/** What a plugin's module is given of the page: docs/plugins.md names each. */
+/** The interface of the page for plugin modules, documented in docs/plugins.md. */
 import { watch } from 'vue'
 
 import { fetchAny } from '../api/client'
@@ -7,7 +7,7 @@ import { language } from '../i18n'
 import { type NotificationKind, notify } from '../notifications'
 import { dark } from '../shell/theme'
 
-/** A picture of the page, for a button on it. */
+/** A picture, for a plugin's button on it. */
 export interface ButtonPicture {
   blob: Blob // its very bytes, infotext included
   infotext: string
@@ -16,7 +16,7 @@ export interface ButtonPicture {
   height: number
 }
 
-/** What only some slots have. */
+/** Members that only some slots have. */
 export interface Extra {
   section?: HTMLElement // of a panel: the section that it stands in
   give?: (fields: Record<string, unknown> | null) => void // of a panel: what it adds to requests
@@ -36,7 +36,7 @@ export interface Easel extends Extra {
 
 export type Mount = (element: HTMLElement, easel: Easel) => unknown
 
-/** One for each part; `end` stops what it follows. */
+/** Create the interface for one part; `end` stops its subscriptions. */
 export function useEasel(extra: Extra = {}): { easel: Easel; end: () => void } {
   const stops: (() => void)[] = []
   const easel: Easel = {

@@ -1,12 +1,12 @@
-/** What the plugins that are on add to the page, and what their panels send. */
+/** Page parts of enabled plugins, and the values that their panels send. */
 import { ref } from 'vue'
 
 import type { Input, Part, Plugin, Slot, Value } from './api'
 
-/** How often plugins were loaded anew in this visit: the browser keeps a module by its address. */
+/** Plugin reloads in this session: part of module URLs, since browsers cache modules by URL. */
 export const loadCount = ref(0)
 
-/** A part with its plugin; `key` is its own and stays from one loading to the next. */
+/** A part with its plugin; `key` is unique and stable across reloads. */
 export interface PagePart {
   key: string
   plugin: Plugin
@@ -14,7 +14,7 @@ export interface PagePart {
 }
 
 export type Values = Record<string, Value>
-/** Fields by plugin. */
+/** Values by plugin. */
 export type Panels = Record<string, Record<string, unknown>>
 
 const SWITCH = 'enabled' // a panel's switch of this name stands beside its title
@@ -26,13 +26,13 @@ export function partsOf(plugins: readonly Plugin[], slot: Slot): PagePart[] {
     .filter(({ part }) => part.slot === slot)
 }
 
-/** The address of a plugin's file below the page's own. */
+/** The URL of a plugin's static file, relative to the page. */
 export function fileOf(plugin: string, file: string): string {
   const path = file.split('/').map(encodeURIComponent).join('/')
   return `plugins/${encodeURIComponent(plugin)}/static/${path}`
 }
 
-/** What is kept of a form where it still fits, its defaults else. */
+/** Stored values that are still valid for a form, else its defaults. */
 export function reconcileValues(form: readonly Input[], stored: Record<string, unknown> | undefined): Values {
   return Object.fromEntries(
     form.map((input) => {
@@ -50,12 +50,12 @@ function isValidValue({ kind, value: usual, choices, least, most }: Input, value
   return kind !== 'number' && typeof value === typeof usual
 }
 
-/** The field that turns a form on and off, if it has one. */
+/** The input that enables a form, if there is one. */
 export function findSwitch(form: readonly Input[]): Input | undefined {
   return form.find(({ name, kind }) => name === SWITCH && kind === 'switch')
 }
 
-/** What the panels send: forms that are on, as `kept`, and what modules have given. */
+/** Values to send: stored ones of enabled forms, and those that modules have given. */
 export function collectPanelValues(panels: readonly PagePart[], stored: Panels, given: Panels): Panels {
   const all: Panels = {}
   for (const { plugin, part } of panels) {

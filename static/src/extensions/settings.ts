@@ -1,4 +1,4 @@
-/** How a plugin's settings are drawn: by the kind of their default. */
+/** Inputs for plugin settings, by the type of their default. */
 import type { Setting } from './api'
 
 export type SettingKind = 'switch' | 'choice' | 'several' | 'number' | 'text' | 'words' | 'json'
@@ -12,7 +12,7 @@ export function kindOf({ default: defaultValue, choices }: Setting): SettingKind
   return 'json'
 }
 
-/** A setting as it stands in its field. */
+/** A setting's value as its input shows it. */
 export function toFieldValue(setting: Setting): unknown {
   const { value } = setting
   const kind = kindOf(setting)
@@ -21,7 +21,7 @@ export function toFieldValue(setting: Setting): unknown {
   return value
 }
 
-/** A field as the service takes it. Raises `SyntaxError` for what is no JSON. */
+/** An input's value as the API takes it. Throws `SyntaxError` for invalid JSON. */
 export function fromFieldValue(setting: Setting, field: unknown): unknown {
   const kind = kindOf(setting)
   if (kind === 'json') return JSON.parse(String(field)) as unknown

@@ -1,4 +1,4 @@
-/** What the module of a panel is given beside the rest. */
+/** Members of the page's interface that only panels have. */
 import type { GenerationForm } from '../generation/useGenerationForm'
 import type { Extra } from './easel'
 

@@ -1,4 +1,4 @@
-/** What plugins say of themselves, in the reader's language where the page knows the plugin. */
+/** Texts of plugins, translated for shipped plugins. */
 import { useI18n } from 'vue-i18n'
 
 import type { Plugin, Setting } from './api'
@@ -6,7 +6,7 @@ import type { Plugin, Setting } from './api'
 export function usePluginTexts() {
   const { t, te } = useI18n()
 
-  /** The page's own words for a shipped plugin, else the plugin's. */
+  /** The page's translation for a shipped plugin, else the plugin's text. */
   function translate(plugin: Plugin, key: string, theirs: string): string {
     const fullKey = `plugin.${plugin.name}.${key}`
     return plugin.origin === 'shipped' && te(fullKey) ? t(fullKey) : theirs

@@ -1,4 +1,4 @@
-/** The routes of files, and the shapes of what they ask and answer. */
+/** Routes of files, and the types of their requests and answers. */
 import type { RequestOf } from '../api/contract'
 import { address, get, post, fetchOk, remove } from '../api/client'
 
@@ -50,7 +50,7 @@ export interface ListOptions {
 
 export type Conflict = 'skip' | 'overwrite' | 'rename'
 
-/** A file of an archive that did not come along. */
+/** A file of an archive that was not extracted. */
 export interface LeftOut {
   name: string
   reason: 'name' | 'link' | 'locked' | 'packing' | 'damaged' | 'twice' | 'too_large' | 'kind'
@@ -65,7 +65,7 @@ export interface Result {
   left_out_count?: number
 }
 
-/** What a verb did; `job` goes on with it where it takes long. */
+/** The result of an operation; `job`: id of the job that goes on with it. */
 export interface OperationResult {
   results: Result[]
   job: string | null
@@ -104,7 +104,7 @@ export interface SearchResult {
   entries: (Entry & { path: string })[]
 }
 
-/** What a safetensors file says of itself. */
+/** The header of a safetensors file. */
 export interface WeightsHeader {
   model: string
   architecture: string
@@ -117,7 +117,7 @@ export interface WeightsHeader {
   tensors: { name: string; dtype: string; shape: number[] }[]
 }
 
-/** What is inside a file; `problem` says why nothing of it can be told. */
+/** A file's content for the preview; `problem` says why there is none. */
 export interface PreviewInfo {
   picture?: { width: number; height: number; infotext: string }
   weights?: WeightsHeader
@@ -130,7 +130,7 @@ export interface FolderSize {
   folders: number
 }
 
-/** An upload that was begun and has not ended. */
+/** An unfinished upload. */
 export interface UnfinishedUpload {
   url: string
   path: string
@@ -142,7 +142,7 @@ export interface UnfinishedUpload {
 const FILES = 'api/files'
 export const UPLOADS = `${FILES}/uploads`
 
-/** "path=..." and what else is asked, without what is undefined. */
+/** A query string, without undefined parameters. */
 export function query(parameters: Record<string, string | number | undefined>): string {
   const defined = Object.entries(parameters).filter(([, value]) => value !== undefined)
   return new URLSearchParams(defined.map(([key, value]) => [key, String(value)])).toString()
@@ -171,7 +171,7 @@ export const restore = (trash_id: string, conflict?: Conflict) =>
 export const trash = () => get<{ thrown: TrashedEntry[] }>(`${FILES}/trash`)
 export const purge = (trash_id?: string) => remove(`${FILES}/trash?${query({ trash_id })}`)
 
-/** The bytes of a file, shown and not saved; `version` keeps a browser from showing an older state. */
+/** URL of a file's bytes for display; `version` avoids a stale cache. */
 export const contentUrl = (path: string, version?: number) =>
   address(`${FILES}/content?${query({ path, inline: 1, v: version })}`)
 export const downloadUrl = (path: string) => address(`${FILES}/content?${query({ path })}`)

@@ -1,6 +1,6 @@
-/** Where an arrow leads from an entry. */
+/** Movement by arrow keys in the entry list. */
 
-/** The index that a key moves to; null for keys that do not move. */
+/** The index that a key moves to; null for other keys. */
 export function indexAfterKey(
   { key, altKey }: Pick<KeyboardEvent, 'key' | 'altKey'>,
   from: number,
@@ -22,7 +22,7 @@ export function indexAfterKey(
   if (step === undefined) return null
   if (from < 0) return 0
   const next = from + step
-  // Past the ends: arrows stay where they are, pages go to the end.
+  // Past the ends, arrow keys stay and page keys go to the end.
   if (next >= 0 && next < total) return next
   return key.startsWith('Page') ? Math.max(0, Math.min(total - 1, next)) : from
 }

@@ -1,7 +1,7 @@
-/** Hand files to the browser, which saves and resumes them by itself. */
+/** Downloads through the browser. */
 import { archiveUrl, downloadUrl, type Entry } from './api'
 
-/** One file as it is; several, or a folder, packed on the way. */
+/** Download one file as it is; several, or a folder, as a zip. */
 export function downloadEntries(entries: (Entry & { path: string })[], paths: string[]) {
   const [single] = entries
   const link = document.createElement('a')

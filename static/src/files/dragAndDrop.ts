@@ -1,4 +1,4 @@
-/** Entries on the way from one folder to another, in the hand of the pointer. */
+/** Drag and drop of entries between folders. */
 
 const MIME_TYPE = 'application/x-easel-paths'
 
@@ -11,7 +11,7 @@ export function hasDraggedPaths(event: DragEvent): boolean {
   return event.dataTransfer?.types.includes(MIME_TYPE) ?? false
 }
 
-/** Whether files of the reader's own computer are dragged. */
+/** Whether files of the user's computer are dragged. */
 export function hasDraggedFiles(event: DragEvent): boolean {
   return event.dataTransfer?.types.includes('Files') ?? false
 }

@@ -1,4 +1,4 @@
-/** How an entry is drawn in the list, and how it is looked into. */
+/** Icon and kind of preview of an entry. */
 import type { Entry, EntryKind } from './api'
 import { extensionOf } from './paths'
 
@@ -17,7 +17,7 @@ export const ICONS = {
   special: 'file',
 } as const satisfies Record<EntryKind, string>
 
-/** What the preview shows of it. */
+/** The kind of preview of an entry. */
 export type PreviewKind =
   'picture' | 'video' | 'audio' | 'text' | 'markdown' | 'pdf' | 'weights' | 'pickle' | 'nothing'
 
@@ -38,7 +38,7 @@ export function previewKindOf({ name, kind }: Pick<Entry, 'name' | 'kind'>): Pre
   return PREVIEW_KINDS[kind] ?? 'nothing'
 }
 
-/** Small things that cannot be opened or followed. */
+/** Whether an entry has no content to read: links and special files. */
 export function isUnreadable(kind: EntryKind): boolean {
   return kind === 'link' || kind === 'special'
 }

@@ -24,13 +24,13 @@ export function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}/`)
 }
 
-/** What follows the last dot, in small letters; "" for names without one and for ".hidden". */
+/** The extension in lower case; "" for names without one and for ".hidden". */
 export function extensionOf(name: string): string {
   const at = name.lastIndexOf('.')
   return at > 0 ? name.slice(at + 1).toLowerCase() : ''
 }
 
-/** How many letters of a name come before its extension: what renaming selects. */
+/** The length of a name without its extension, to be selected for renaming. */
 export function stemLength(name: string, folder: boolean): number {
   const at = name.lastIndexOf('.')
   return folder || at <= 0 ? name.length : at
@@ -38,7 +38,7 @@ export function stemLength(name: string, folder: boolean): number {
 
 const UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB']
 
-/** Bytes as people read them, in powers of 1000: "7.2 GB". */
+/** Format bytes in powers of 1000: "7.2 GB". */
 export function formatSize(bytes: number): string {
   let unit = 0
   let value = bytes
@@ -49,7 +49,7 @@ export function formatSize(bytes: number): string {
   return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toPrecision(value < 9.95 ? 2 : 3)} ${UNITS[unit]}`
 }
 
-/** Seconds as "1:02:03" or "2:03". */
+/** Format seconds as "1:02:03" or "2:03". */
 export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds))
   const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60]
@@ -57,10 +57,10 @@ export function formatDuration(seconds: number): string {
   return visibleParts.map((part, at) => (at ? String(part).padStart(2, '0') : String(part))).join(':')
 }
 
-// Letters that turn the direction of reading: a name "gpj.exe" may not look like "exe.jpg".
+// Bidirectional control characters: they make "gpj.exe" look like "exe.jpg".
 const BIDI_CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
 
-/** A name as it is shown: what would turn or hide its letters is told by its number. */
+/** A name for display: bidirectional control characters are shown by their code. */
 export function displayName(name: string): string {
   return name.replace(
     BIDI_CONTROLS,

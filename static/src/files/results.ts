@@ -1,8 +1,8 @@
-/** What became of several paths, in one sentence. */
+/** Messages about the results of file operations. */
 import type { LeftOut, Result } from './api'
 import { nameOf, displayName } from './paths'
 
-/** Those that failed, with why; "" where all went well. */
+/** Failed paths with their errors, one a line; "" if there are none. */
 export function formatFailures(results: Result[]): string {
   return results
     .filter(({ status }) => status === 'failed')
@@ -12,7 +12,7 @@ export function formatFailures(results: Result[]): string {
 
 const MAX_NAMED = 8
 
-/** The files of archives that did not come along, each with the words for its reason. */
+/** Files of archives that were not extracted, with their reasons. */
 export function summarizeLeftOut(
   results: Result[],
   describe: (reason: LeftOut['reason']) => string,

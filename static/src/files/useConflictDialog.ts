@@ -1,4 +1,4 @@
-/** A question to the reader that something waits for. */
+/** State of the dialog about name conflicts. */
 import { shallowRef } from 'vue'
 
 import type { Conflict } from './api'
@@ -13,7 +13,7 @@ export type ConflictDialogState = ReturnType<typeof useConflictDialog>
 export function useConflictDialog() {
   const question = shallowRef<ConflictQuestion | null>(null)
 
-  /** What to do with names that are taken; null for nothing at all. */
+  /** Ask what to do about names that are taken; null: cancel. */
   function askAboutConflict(names: string[]): Promise<Conflict | null> {
     question.value?.resolve(null)
     return new Promise((resolve) => {

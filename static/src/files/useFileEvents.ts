@@ -1,4 +1,4 @@
-/** What changes on the disk while one looks at it: told by the service as it happens. */
+/** File changes on the server, by server-sent events. */
 import { useDebounceFn } from '@vueuse/core'
 import { onScopeDispose, watch, type Ref } from 'vue'
 
@@ -40,7 +40,7 @@ export function useFileEvents(open: Ref<boolean>, path: Ref<string>, onChange: (
     })
     events.addEventListener('again', () => record(path.value)) // more happened than is remembered
     events.onerror = () => {
-      // The browser reconnects by itself unless it was refused (an expired login, no free place).
+      // Browsers reconnect by themselves unless refused (expired login, too many streams).
       if (events?.readyState === EventSource.CLOSED) timer = window.setTimeout(start, RETRY_MS)
     }
   }

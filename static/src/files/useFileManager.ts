@@ -1,4 +1,4 @@
-/** What the tab shows and does: where it is, what is selected, and the verbs. */
+/** State and operations of the files tab. */
 import { useStorage } from '@vueuse/core'
 import { computed, ref, shallowRef, watch } from 'vue'
 import { useI18n } from 'vue-i18n'
@@ -93,7 +93,7 @@ export function useFileManager() {
     await open()
   }
 
-  /** Open the folder of an entry and stand on the entry. */
+  /** Open an entry's folder and select the entry. */
   async function goTo(item: Pick<Item, 'path'>) {
     await go(parentOf(item.path))
     selectPath(item.path)
@@ -117,7 +117,7 @@ export function useFileManager() {
     if (at >= 0) selection.only(at)
   }
 
-  /** The same again, as it is now. */
+  /** Reload the present view. */
   async function refresh() {
     if (activeView.value === 'folder' || activeView.value === 'search') await listing.refresh()
   }
@@ -134,7 +134,7 @@ export function useFileManager() {
     viewSettings.value = { ...viewSettings.value, ...change }
   }
 
-  /** What was deleted together comes back; with a number where the name is taken meanwhile. */
+  /** Restore what was deleted together. False if it failed or was cancelled. */
   async function restore(trash_id: string) {
     const result = await attemptWithConflict((conflict) => api.restore(trash_id, conflict))
     if (result) await finishOperation(result)
@@ -147,11 +147,11 @@ export function useFileManager() {
     const known = roots.value.some((root) => isWithin(path.value, root.path))
     if (!known && roots.value[0]) path.value = roots.value[0].path
     await open()
-    if (listing.total.value === 0 && parentOf(path.value)) await openNearestFolder()
+    if (listing.total.value === 0 && parentOf(path.value)) await openRootIfGone()
   }
 
-  /** A remembered folder may be gone: then the nearest one above it. */
-  async function openNearestFolder() {
+  /** If the stored folder is gone, open its root. */
+  async function openRootIfGone() {
     try {
       await api.list(path.value, { offset: 0, limit: 1 })
     } catch (error) {
@@ -192,11 +192,11 @@ export function useFileManager() {
     })
   }
 
-  /** Move or copy; where names are taken, the reader is asked first. */
+  /** Move or copy; asks about name conflicts. */
   async function transfer(paths: string[], to: string, copying: boolean) {
     const movable = paths.filter((one) => one !== to && (copying || parentOf(one) !== to))
     if (movable.length === 0) return
-    // A copy beside the original is meant to be one more.
+    // A copy in the same folder gets a new name without asking.
     const isDuplicate = copying && movable.every((one) => parentOf(one) === to)
     const verb = copying ? api.copy : api.move
     const result = await attemptWithConflict((conflict) =>
@@ -213,7 +213,7 @@ export function useFileManager() {
       )
   }
 
-  /** What was moved goes to where it was; not over what may lie there by now. */
+  /** Move entries back; asks about name conflicts. */
   async function undoMove(moved: api.Result[]) {
     for (const folder of new Set(moved.map((one) => parentOf(one.path)))) {
       const theirs = moved.filter((one) => one.to !== null && parentOf(one.path) === folder)
@@ -233,7 +233,7 @@ export function useFileManager() {
     if (result) await finishOperation(result)
   }
 
-  /** Try it; where names are taken, ask what to do and try it so. Null where nothing was done. */
+  /** Run an operation; on a name conflict ask and repeat it. Null on failure or cancel. */
   async function attemptWithConflict<T>(verb: (conflict?: api.Conflict) => Promise<T>): Promise<T | null> {
     try {
       return await verb()
@@ -247,7 +247,7 @@ export function useFileManager() {
     }
   }
 
-  /** Tell what went wrong, follow what goes on, and look again. */
+  /** Report failures, follow the job, and reload. */
   async function finishOperation({ results, job }: api.OperationResult) {
     if (job) await jobs.follow(job)
     else reportFailures(results)

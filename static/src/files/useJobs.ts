@@ -1,4 +1,4 @@
-/** Copies and moves that take long: followed until they end, and cancelled. */
+/** File jobs: polls them until they end, and cancels them. */
 import { useIntervalFn } from '@vueuse/core'
 import { shallowRef } from 'vue'
 
@@ -20,7 +20,7 @@ export function useJobs(onError: (error: unknown) => void, onEnd: (job: api.Job)
     }
   }
 
-  /** Those that were begun before the page was loaded, or elsewhere. */
+  /** Follow open jobs that were started earlier or elsewhere. */
   async function loadOpen() {
     for (const job of (await api.jobs()).jobs) if (isOpen(job)) update(job)
   }

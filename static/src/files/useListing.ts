@@ -1,4 +1,4 @@
-/** A folder's entries or what a search found: fetched page by page as they come into sight. */
+/** Entries of a folder or a search, fetched page by page as they become visible. */
 import { computed, ref, shallowRef } from 'vue'
 
 import type { Entry } from './api'
@@ -7,7 +7,7 @@ export const PAGE = 200 // entries asked for at once
 const MAX_SPAN = 2000 // entries asked for at once when a whole span is wanted
 const PARALLEL_REQUESTS = 3 // such questions at the same time
 
-/** An entry with the path by which the verbs know it. */
+/** An entry with its path. */
 export interface Item extends Entry {
   path: string
 }
@@ -17,7 +17,7 @@ export interface ListingPage {
   entries: Item[]
 }
 
-/** Gives `limit` entries from `offset` on. */
+/** Fetches `limit` entries from `offset` on. */
 export type Source = (offset: number, limit: number) => Promise<ListingPage>
 
 export type Listing = ReturnType<typeof useListing>
@@ -32,7 +32,7 @@ export function useListing(onError: (error: unknown) => void) {
   let generation = 0 // answers of an earlier round are not kept
   let visible = { first: 0, last: PAGE }
 
-  /** Show another source from its beginning. */
+  /** Switch to another source. */
   async function open(next: Source) {
     source = next
     visible = { first: 0, last: PAGE }
@@ -42,7 +42,7 @@ export function useListing(onError: (error: unknown) => void) {
     await refresh()
   }
 
-  /** The same source again: what is shown stays until the new answer is there. */
+  /** Reload the visible pages; the old ones stay until the answer arrives. */
   async function refresh() {
     if (!source) return
     const startedIn = ++generation
@@ -67,7 +67,7 @@ export function useListing(onError: (error: unknown) => void) {
     }
   }
 
-  /** These rows are in sight (`last` not included). */
+  /** Fetch the pages of rows that became visible (`last` exclusive). */
   function ensureLoaded(first: number, last: number) {
     visible = { first, last }
     if (!source || loading.value) return
@@ -95,7 +95,7 @@ export function useListing(onError: (error: unknown) => void) {
     return pages.value.get(Math.floor(index / PAGE))?.[index % PAGE]
   }
 
-  /** Every entry of a span, fetched where it is not there yet; fewer where that fails. */
+  /** All entries of a range, fetched where missing; fewer if a request fails. */
   async function span(from: number, to: number): Promise<Item[]> {
     const end = Math.min(to, total.value)
     const loadedItems = Array.from({ length: Math.max(0, end - from) }, (_, index) => at(from + index))
@@ -117,7 +117,7 @@ export function useListing(onError: (error: unknown) => void) {
     return items
   }
 
-  /** Where an entry lies among those that are here; -1 where it is not. */
+  /** The index of a loaded entry; -1 if it is not loaded. */
   function indexOf(path: string): number {
     for (const [page, entries] of pages.value) {
       const at = entries.findIndex((entry) => entry.path === path)

@@ -1,4 +1,4 @@
-/** Words for the reader: what failed, and what can be taken back. */
+/** Notifications of the files tab: errors, and messages with Undo. */
 import { h } from 'vue'
 import { useI18n } from 'vue-i18n'
 
@@ -12,7 +12,7 @@ export type Notifications = ReturnType<typeof useNotifications>
 export function useNotifications() {
   const { t } = useI18n()
 
-  /** The service's own sentence where it gave one. Raises what is no answer of the service. */
+  /** The message of an API error. Rethrows other errors. */
   function textOf(error: unknown): string {
     if (!(error instanceof ApiError)) throw error
     const fields = Object.values(error.fields).join(' ')
@@ -27,7 +27,7 @@ export function useNotifications() {
     notify('error', textOf(error))
   }
 
-  /** What is asked; or null, and a word on the page of why. */
+  /** The answer; null on an API error, which is shown. */
   async function attempt<T>(request: Promise<T>): Promise<T | null> {
     try {
       return await request
@@ -37,7 +37,7 @@ export function useNotifications() {
     }
   }
 
-  /** A sentence with a button that takes it back, for ten seconds. */
+  /** Show a message with an Undo button for ten seconds. */
   function showUndo(text: string, undo: () => void) {
     const close = notify('info', {
       duration: UNDO_MS,

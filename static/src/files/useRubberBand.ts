@@ -1,4 +1,4 @@
-/** A frame drawn by the mouse around entries. */
+/** Rubber-band selection with the mouse. */
 import { onScopeDispose, ref, type Ref } from 'vue'
 
 const MIN_DISTANCE = 5 // pixels before a press becomes a frame
@@ -13,7 +13,7 @@ export interface Box {
 
 type BoxStyle = { left: string; top: string; width: string; height: string }
 
-/** `onBox` is told the frame, and what was selected before where Ctrl keeps it. */
+/** `onBox` gets the frame, and the paths that stay selected (Ctrl). */
 export function useRubberBand(
   scroller: Readonly<Ref<HTMLElement | null>>,
   onBox: (box: Box, keep: Iterable<string>) => void,
@@ -32,7 +32,7 @@ export function useRubberBand(
     return { x: event.clientX - left + element.scrollLeft, y: event.clientY - top + element.scrollTop }
   }
 
-  /** Begins beside the names and drawings, which are dragged themselves. */
+  /** Start a frame, unless on an element that is dragged itself. */
   function onPress(event: PointerEvent) {
     isDrawing = false
     const draggable = (event.target as HTMLElement).closest('[draggable=true], input, .tick')
@@ -90,6 +90,6 @@ export function useRubberBand(
   }
 
   onScopeDispose(end)
-  /** Whether the press that has just ended drew a frame: its click selects nothing else. */
+  /** `hasDrawn`: whether the last press drew a frame, so that its click is ignored. */
   return { box, onPress, hasDrawn: () => isDrawing }
 }

@@ -1,16 +1,16 @@
-/** What is selected, by path; and the one that the keyboard stands on. */
+/** Selected paths, and the index of the active entry. */
 import { computed, ref, shallowRef } from 'vue'
 
 export type Selection = ReturnType<typeof useSelection>
 
-/** What the selection must know of the list it belongs to. */
+/** An item of the list that is selected from. */
 export interface Row {
   path: string
 }
 export interface Rows<R extends Row = Row> {
   total: () => number
   at: (index: number) => R | undefined
-  /** All entries of a span, fetched where they are missing. */
+  /** All entries of a range, fetched where missing. */
   span: (from: number, to: number) => Promise<R[]>
 }
 
@@ -22,7 +22,7 @@ export function useSelection(rows: Rows) {
 
   const count = computed(() => selected.value.size)
 
-  /** This one alone; one that is far away is selected as soon as it has come. */
+  /** Select one entry alone; if it is not loaded, as soon as it is. */
   function only(index: number) {
     const started = ++revision
     active.value = anchor = index
@@ -44,7 +44,7 @@ export function useSelection(rows: Rows) {
     selected.value = next
   }
 
-  /** From where the selection began to `index`; with `keep`, besides what is selected. */
+  /** Select from the anchor to `index`; `keep`: in addition to the present selection. */
   async function extend(index: number, keep = false) {
     const from = anchor < 0 ? index : anchor
     const started = ++revision
@@ -73,7 +73,7 @@ export function useSelection(rows: Rows) {
     anchor = -1
   }
 
-  /** Forget it and where the keyboard stood: another folder is shown. */
+  /** Clear the selection and the active entry, for another folder. */
   function reset() {
     clear()
     active.value = -1

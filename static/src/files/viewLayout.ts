@@ -1,4 +1,4 @@
-/** The three ways to look at a folder, and the room that an entry takes in each. */
+/** Views of a folder, and the size of an entry in each. */
 
 export type View = 'list' | 'grid' | 'gallery'
 export const VIEWS: readonly View[] = ['list', 'grid', 'gallery']
@@ -12,7 +12,7 @@ const ROW_HEIGHT = 44 // pixels; a finger hits it too
 const TILE_SIZE = { width: 148, height: 176 } // pixels, at least so wide
 const PICTURE_SIZE = { width: 216, height: 236 }
 
-/** How entries are laid out in a list so wide. */
+/** Columns and row height for a view of this width in pixels. */
 export function layoutFor(view: View, width: number): ViewLayout {
   if (view === 'list') return { columns: 1, row: width < 560 ? 56 : ROW_HEIGHT }
   const tile = view === 'grid' ? TILE_SIZE : PICTURE_SIZE

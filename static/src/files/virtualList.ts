@@ -1,4 +1,4 @@
-/** Which rows of a long list lie in sight; all rows are of one height. */
+/** Virtual list with rows of equal height. */
 
 const MAX_HEIGHT = 12_000_000 // pixels; browsers cut off taller elements (Firefox near 17.8 million)
 
@@ -9,7 +9,7 @@ export interface VisibleRows {
   height: number // pixels of the whole
 }
 
-/** Rows around what is scrolled to, `spare` more on each side. */
+/** The visible rows and `overscan` more on each side. */
 export function findVisibleRows(
   scrollTop: number,
   viewportHeight: number,
@@ -19,7 +19,7 @@ export function findVisibleRows(
 ): VisibleRows {
   const fullHeight = rows * row
   const height = Math.min(fullHeight, MAX_HEIGHT)
-  // A list taller than a browser can hold moves faster than its scroll bar.
+  // A list taller than browsers allow scrolls faster than its scroll bar.
   const scrollRange = height - viewportHeight
   const at =
     scrollRange > 0 ? (Math.min(scrollTop, scrollRange) / scrollRange) * (fullHeight - viewportHeight) : 0
@@ -33,7 +33,7 @@ export function findVisibleRows(
   }
 }
 
-/** Where to scroll so that a row is seen whole; as it is where it is seen already. */
+/** The scroll offset at which a row is fully visible; unchanged if it is already. */
 export function scrollOffsetFor(
   index: number,
   scrollTop: number,

@@ -1,8 +1,8 @@
-/** Fills the fields with what an infotext tells (contract sections 6.2 and 6.4). */
+/** Fills the fields from infotext parameters (contract sections 6.2 and 6.4). */
 import type { Checkpoint, Options, Parameters } from '../api/sdapi'
 import { DEFAULTS, SOFT, type Fields, type Override } from './useFields'
 
-/** What the service offers, to tell names that are here from others. */
+/** Names that the service has, to match those of the infotext against. */
 export interface AvailableNames {
   schedules: string[]
   checkpoints: Checkpoint[]
@@ -11,7 +11,7 @@ export interface AvailableNames {
 
 const NONE_AVAILABLE: AvailableNames = { schedules: [], checkpoints: [], options: {} }
 
-/** Infotext keys that stand for options without a field of their own (contract section 7.3). */
+/** Option names by infotext key, for options without a field of their own (contract section 7.3). */
 const OPTION_BY_KEY: Record<string, string> = {
   ENSD: 'eta_noise_seed_delta',
   RNG: 'randn_source',
@@ -67,7 +67,7 @@ const SOFT_KEYS = [
 
 const SAME = /^Use same / // as the service says for what the second pass takes from the first
 
-/** The fields changed to what an infotext tells; what it does not tell stays, or is off. */
+/** The fields with an infotext's values. What it does not mention keeps its value, or is switched off. */
 export function applyInfotext(fields: Fields, parameters: Parameters, available = NONE_AVAILABLE): Fields {
   const reader = new ParameterReader(parameters)
   const clipSkip = reader.number('Clip skip') ?? 1
@@ -99,7 +99,7 @@ export function applyInfotext(fields: Fields, parameters: Parameters, available 
   }
 }
 
-/** The parameters, read by type. */
+/** Typed access to infotext parameters. */
 class ParameterReader {
   constructor(private readonly parameters: Parameters) {}
 
@@ -119,7 +119,7 @@ class ParameterReader {
     return text === undefined || text === '' || Number.isNaN(value) ? undefined : value
   }
 
-  /** Two numbers that stood as `512x768`; null where there are none, or two zeros. */
+  /** A size that was written as `512x768`; null if absent or 0x0. */
   size(key: string): { width: number; height: number } | null {
     const [width, height] = [this.number(`${key}-1`) ?? 0, this.number(`${key}-2`) ?? 0]
     return width || height ? { width, height } : null
@@ -137,7 +137,7 @@ function readSampler(reader: ParameterReader, fields: Fields, schedules: string[
   return { sampler, schedule: schedule ?? fallback }
 }
 
-/** The file of the model that is told: by hash and name, else by one of them; null: not here. */
+/** The checkpoint file that matches by hash and name, else by one of them; null if none does. */
 function findCheckpoint(reader: ParameterReader, checkpoints: Checkpoint[]): string | null {
   const [hash, name] = [reader.text('Model hash'), reader.text('Model')]
   const sameHash = hash ? checkpoints.filter((file) => file.hash === hash) : []
@@ -231,7 +231,7 @@ function readSoftInpainting(reader: ParameterReader, { soft: previous }: Fields)
   return { on: true, numbers }
 }
 
-/** Options that the infotext sets otherwise than the service has them now. */
+/** Options whose value in the infotext differs from the service's. */
 function readOverrides(parameters: Parameters, options: Options): Fields['overrides'] {
   const match: Fields['overrides'] = {}
   for (const [key, reader] of Object.entries(parameters)) {
@@ -243,7 +243,7 @@ function readOverrides(parameters: Parameters, options: Options): Fields['overri
   return match
 }
 
-/** The text as the type that the option has now. */
+/** Parse a text as the type of the option's present value. */
 function parseAs(text: string, now: unknown): Override {
   if (typeof now === 'boolean') return text.toLowerCase() === 'true'
   if (typeof now === 'number') return Number(text)

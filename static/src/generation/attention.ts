@@ -1,4 +1,4 @@
-/** Ctrl+Up and Ctrl+Down: the weight of the words under the cursor (contract section 8.6). */
+/** Prompt editing by keyboard: weights of words, order of items (contract section 8.6). */
 
 export interface TextSelection {
   text: string
@@ -10,7 +10,7 @@ const DELIMITERS = '.,\\/!?%^*;:{}=`~() \r\n\t'
 const STEP = 0.1 // of words; `<lora:x:1>` goes by half of it
 const WEIGHTED = /^\(([\s\S]*):\s*(-?[\d.]+)\)$/
 
-/** The text with the weight at the selection changed by one step; `direction` is 1 or -1. */
+/** Change the weight at the selection by one step (Ctrl+Up, Ctrl+Down); `direction` is 1 or -1. */
 export function changeWeight(given: TextSelection, direction: 1 | -1): TextSelection {
   const { text } = given
   const tag = findBrackets(text, given.start, '<', '>')
@@ -23,7 +23,7 @@ export function changeWeight(given: TextSelection, direction: 1 | -1): TextSelec
   return replaceSpan(text, start, end, formatWeighted(text.slice(start, end), 1 + STEP * direction))
 }
 
-/** The innermost brackets around a place, both included; null where there are none. */
+/** The innermost pair of brackets around an index, both included; null if there is none. */
 function findBrackets(text: string, at: number, open: string, close: string): [number, number] | null {
   let depth = 0
   for (let left = at - 1; left >= 0; left--) {
@@ -104,7 +104,7 @@ function replaceSpan(text: string, start: number, end: number, part: string): Te
   return { text: text.slice(0, start) + part + text.slice(end), start, end: start + part.length }
 }
 
-/** Alt+Left and Alt+Right: the item between commas moves by one place. */
+/** Move the comma-separated item at the selection by one place (Alt+Left, Alt+Right). */
 export function moveItem({ text, start, end }: TextSelection, direction: 1 | -1): TextSelection {
   const items = text.split(',')
   let [at, from] = [0, 0]
@@ -112,7 +112,7 @@ export function moveItem({ text, start, end }: TextSelection, direction: 1 | -1)
   const next = at + direction
   if (next < 0 || next >= items.length) return { text, start, end }
   const [mine, other] = [items[at]!, items[next]!]
-  // The white space stays where it was; only the words change places.
+  // White space keeps its place; only the words are swapped.
   items[at] = withPaddingOf(other, mine)
   items[next] = withPaddingOf(mine, other)
   const ahead = items.slice(0, next).reduce((sum, item) => sum + item.length + 1, 0)
@@ -126,7 +126,7 @@ function withPaddingOf(words: string, like: string): string {
   return left + words.trim() + right
 }
 
-/** The first bracket without a partner, or nothing. Escaped ones are letters. */
+/** The first unbalanced bracket; "" if none. Escaped brackets do not count. */
 export function findUnbalanced(text: string): string {
   const partners: Record<string, string> = { ')': '(', ']': '[', '}': '{' }
   const waiting: string[] = []

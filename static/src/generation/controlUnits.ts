@@ -1,4 +1,4 @@
-/** ControlNet units: what the reader sets, and what the service is sent (contract section 10.2). */
+/** ControlNet units: form state, and conversion to the API (contract section 10.2). */
 
 export const CONTROL_MODES = [
   'Balanced',

@@ -1,12 +1,12 @@
 import type { Picture } from './useGeneration'
 
-/** A name to download under: the first words of the prompt and the seed. */
+/** A file name from the first words of the prompt and the seed. */
 export function fileName({ prompt, seed, kind }: Pick<Picture, 'prompt' | 'seed' | 'kind'>): string {
   const words = prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ['picture']
   return `${words.slice(0, 8).join('-')}-${seed}.${kind}`
 }
 
-/** Have the browser save a picture under that name. */
+/** Save a picture through the browser. */
 export function savePicture(picture: Picture) {
   const link = document.createElement('a')
   link.href = picture.url

@@ -12,7 +12,7 @@ const NEGATIVE = 'Negative prompt:'
 export function parseInfotext(text: string): Infotext {
   const lines = text.trim().split('\n')
   const last = [...(lines.at(-1) ?? '').matchAll(PARAMETER)]
-  // Fewer than three are words of a prompt that happens to hold a colon.
+  // Fewer than three pairs are taken for a prompt that contains a colon.
   if (last.length >= 3) lines.pop()
   const parameters = last.length >= 3 ? last.map((m) => [m[1]!.trim(), unquote(m[2]!.trim())]) : []
   const start = lines.findIndex((line) => line.startsWith(NEGATIVE))
@@ -25,7 +25,7 @@ export function parseInfotext(text: string): Infotext {
   }
 }
 
-/** True for a text that holds parameters, and not only words. */
+/** Whether a text is an infotext rather than a prompt. */
 export function isInfotext(text: string): boolean {
   return Object.keys(parseInfotext(text).parameters).length >= 3
 }

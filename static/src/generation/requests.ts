@@ -1,10 +1,10 @@
-/** From the fields to what the service is asked. */
+/** Builds API requests from the form's fields. */
 import type { GenerationRequest, Img2Img, Options, Txt2Img } from '../api/sdapi'
 import type { Panels } from '../extensions/pluginParts'
 import { toApiUnit, type ControlUnit } from './controlUnits'
 import type { Fields } from './useFields'
 
-/** What the fields do not know: what they are read against. */
+/** What a request needs beside the fields. */
 export interface RequestContext {
   side: number // pixels that the checkpoint likes
   title: string | null // of the checkpoint that draws
@@ -13,7 +13,7 @@ export interface RequestContext {
   panels: Panels // what plugins are sent
 }
 
-/** A picture to start from, and where to repaint it. */
+/** The picture that img2img starts from, and its mask. */
 export interface SourcePicture {
   image: string // data URI
   width: number // pixels
@@ -37,7 +37,7 @@ export function buildImg2Img(fields: Fields, context: RequestContext, source: So
   }
 }
 
-/** The size that a picture of `source`'s size is redrawn at; as AUTOMATIC1111 takes it. */
+/** img2img's output size for a source picture, computed as AUTOMATIC1111 does. */
 export function outputSize(
   { sizing, scale, width, height }: Pick<Fields, 'sizing' | 'scale' | 'width' | 'height'>,
   side: number,

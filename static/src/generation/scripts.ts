@@ -1,7 +1,7 @@
-/** How the controls of a script are drawn, and what they send (contract sections 1.8 and 9.6). */
+/** Controls of scripts: their kinds, defaults and values as sent (contract sections 1.8 and 9.6). */
 import type { ScriptArgument, ScriptInfo } from '../api/sdapi'
 
-/** Lists of which the service wants the place of the choice, not its words. */
+/** Arguments that are sent as the index of the choice, by script. */
 const SENT_BY_INDEX: Record<string, readonly number[]> = {
   'x/y/z plot': [0, 3, 6],
   "poor man's outpainting": [2],
@@ -21,7 +21,7 @@ export function kindOf(argument: ScriptArgument): ControlKind {
   return 'nothing'
 }
 
-/** What the script is sent when nothing has been changed. */
+/** A script's default arguments. */
 export function defaultsOf({ name, args }: ScriptInfo): unknown[] {
   const values = args.map((argument, at) => {
     if (!isSentByIndex(name, at)) return argument.value
@@ -31,12 +31,12 @@ export function defaultsOf({ name, args }: ScriptInfo): unknown[] {
   return values
 }
 
-/** True for a list whose choice is sent by its place. */
+/** Whether an argument is sent as the index of its choice. */
 export function isSentByIndex(name: string, at: number): boolean {
   return SENT_BY_INDEX[name]?.includes(at) ?? false
 }
 
-/** Kept arguments while they still fit the script; else its defaults. */
+/** Stored arguments if they still fit the script, else its defaults. */
 export function reconcileArguments(script: ScriptInfo, kept: unknown[] | undefined): unknown[] {
   const defaults = defaultsOf(script)
   const isCompatible =
@@ -45,19 +45,19 @@ export function reconcileArguments(script: ScriptInfo, kept: unknown[] | undefin
   return isCompatible ? kept : defaults
 }
 
-/** The words of a hint without its markup, which a strict policy would complain of. */
+/** A hint's text without markup, which a strict Content-Security-Policy forbids. */
 export function stripMarkup(html: unknown): string {
   return String(html)
     .replace(/<[^>]*>/g, '')
     .trim()
 }
 
-/** Values of an axis as one text: those that hold a comma or a quote are quoted. */
+/** Join an axis' values with commas; values with commas or quotes are quoted. */
 export function joinValues(values: string[]): string {
   return values.map((v) => (/[,"]/.test(v) ? `"${v.replaceAll('"', '""')}"` : v)).join(', ')
 }
 
-/** The values that `joinValues` wrote. */
+/** The inverse of `joinValues`. */
 export function splitValues(text: string): string[] {
   const parts = text.match(/\s*("(?:[^"]|"")*"|[^,]*)(?:,|$)/g) ?? []
   return parts

@@ -1,4 +1,4 @@
-/** Shapes of equal area around the size that a checkpoint draws best. */
+/** Suggested sizes of equal area for a checkpoint's default size. */
 
 export interface Shape {
   ratio: string
@@ -16,7 +16,7 @@ const RATIOS: [number, number][] = [
 export const MIN_SIZE = 64 // pixels, as the service accepts
 export const MAX_SIZE = 2048
 
-/** One shape a ratio. Large models like multiples of 64, small ones are left finer steps. */
+/** One size for each aspect ratio, in multiples of 64; of 16 for small checkpoints. */
 export function suggestSizes(side: number): Shape[] {
   const unit = side >= 512 ? 64 : 16
   return RATIOS.map(([across, down]) => {

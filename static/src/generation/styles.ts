@@ -1,9 +1,9 @@
-/** Styles written into the words (contract section 2.13). */
+/** Prompt styles: drafts for the editor, and merging into prompts (contract section 2.13). */
 import type { Style } from '../api/sdapi'
 
 export const NEW_STYLE = '' // the previous name of a style that is none yet
 
-/** A style as it is written in the editor. */
+/** A style in the editor. */
 export interface Draft {
   previous: string
   name: string
@@ -17,7 +17,7 @@ export function toDraft(style?: Style): Draft {
   return { previous: name, name, prompt, negative }
 }
 
-/** Whether saving would make a difference. */
+/** Whether a draft differs from the saved style. */
 export function isChanged(draft: Draft, kept?: Style): boolean {
   const before = toDraft(kept)
   return (['name', 'prompt', 'negative'] as const).some((key) => draft[key] !== before[key])

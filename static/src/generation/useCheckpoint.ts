@@ -1,4 +1,4 @@
-/** Which checkpoint draws: the chosen one while it is there, else the service's own choice. */
+/** The checkpoint in use: the selected one while it exists, else the service's default. */
 import { computed, watch, type Ref } from 'vue'
 
 import type { Catalogue } from '../useCatalogue'
@@ -32,7 +32,7 @@ export function useCheckpoint(
       if (files.length === 0 || files.some(({ filename }) => filename === chosen)) return
       const missing = previous?.find(({ filename }) => filename === chosen)
       const next = used.value!
-      // Kept from here on: a model that is added later must not take its place.
+      // Stored from now on: a model that is added later must not replace it.
       fields.value.checkpoint = next.filename
       if (missing) onGone(missing.model_name, next.model_name)
     },

@@ -1,10 +1,10 @@
-/** What the reader fills in, remembered from visit to visit. */
+/** The form's fields, kept in localStorage. */
 import { useStorage } from '@vueuse/core'
 import type { Ref } from 'vue'
 
 import type { Panels } from '../extensions/pluginParts'
 
-/** How img2img gets at its size: numbers, or the picture's own times a factor. */
+/** How img2img's size is given: in pixels, or as a factor of the source picture's. */
 export type Sizing = 'to' | 'by'
 export type Override = string | number | boolean
 
@@ -60,7 +60,7 @@ export interface Fields {
   soft: { on: boolean; numbers: number[] } // in the order of SOFT
 }
 
-/** The names of soft inpainting's numbers, in the order in which the service takes them. */
+/** Soft inpainting's arguments, in the API's order. */
 export const SOFT = [
   { name: 'bias', value: 1, max: 8, step: 0.1, min: 0 },
   { name: 'preservation', value: 0.5, max: 8, step: 0.05, min: 0 },
@@ -70,7 +70,7 @@ export const SOFT = [
   { name: 'differenceContrast', value: 2, max: 8, step: 0.25, min: 0 },
 ] as const
 
-/** AUTOMATIC1111's page starts from these (contract section 1.14b), not from its API's. */
+/** Defaults of AUTOMATIC1111's page (contract section 1.14b), which differ from its API's. */
 export const DEFAULTS: Fields = {
   prompt: '',
   negative: '',
@@ -116,7 +116,7 @@ export const DEFAULTS: Fields = {
   soft: { on: false, numbers: SOFT.map(({ value }) => value) },
 }
 
-/** A copy that shares nothing with the defaults. */
+/** A deep copy of the defaults. */
 export function createDefaults(): Fields {
   return structuredClone(DEFAULTS)
 }
@@ -127,7 +127,7 @@ export function useFields(kind: GenerationKind): Ref<Fields> {
   return useStorage<Fields>(`easel.${kind}`, createDefaults(), localStorage, { mergeDefaults: fillMissing })
 }
 
-/** What an earlier visit stored, with what has been added to the fields since. */
+/** Merge stored fields with defaults for fields that were added since. */
 export function fillMissing(stored: Partial<Fields>, defaults: Fields): Fields {
   const all: Record<string, unknown> = { ...defaults, ...stored }
   for (const [key, value] of Object.entries(defaults)) {
@@ -140,7 +140,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The request's names of the fields, for errors that the service reports by them. */
+/** Locale keys by request field, to name the fields in error messages. */
 export const LABEL_KEYS: Record<string, string> = {
   prompt: 'field.prompt',
   negative_prompt: 'field.negative',

@@ -1,4 +1,4 @@
-/** One running request: its progress, and the pictures that came of this visit's requests. */
+/** The running request with its progress, and the pictures of this session. */
 import { computed, reactive, ref, shallowRef } from 'vue'
 
 import { ApiError } from '../api/client'
@@ -28,7 +28,7 @@ export interface Picture {
 export type Failure = { status: number; message: string; fields: Record<string, string> }
 export type Generation = ReturnType<typeof useGeneration>
 
-/** What is remembered of a running task, to find it again after the page was loaded anew. */
+/** A running task as stored in sessionStorage, to resume it after a reload. */
 interface StoredTask {
   task: string
   prompt: string
@@ -57,7 +57,7 @@ export function useGeneration(kind: GenerationKind) {
   let pictureCount = 0
   let current = '' // the task in work
 
-  /** Ask, follow, keep the pictures. True when pictures came; `part` is "2 / 5" of a series. */
+  /** Send a request, poll its progress and add its pictures. True on success; `part`: "2 / 5" of a series. */
   async function generate<R extends api.GenerationRequest>(
     request: R,
     ask: (request: R) => Promise<api.GenerationResponse>,
@@ -73,7 +73,7 @@ export function useGeneration(kind: GenerationKind) {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       if (error.status !== 401) failure.value = error
-      // Leaving the page looks like this too, and a task whose line broke goes on: keep its name.
+      // Status 0 also means that the page is left; the task may go on, so its id is kept.
       connectionLost = error.status === 0
       return false
     } finally {
@@ -98,7 +98,7 @@ export function useGeneration(kind: GenerationKind) {
     if (!connectionLost) sessionStorage.removeItem(storageKey)
   }
 
-  /** Ask how far the task is until its request has been answered. */
+  /** Poll a task's progress until its request is answered. */
   async function follow(task: string) {
     let lastPreview = -1
     while (running.value) {
@@ -106,7 +106,7 @@ export function useGeneration(kind: GenerationKind) {
         const state = await api.progress(task, lastPreview)
         if (!running.value) return
         show(state)
-        // Its stop may have come before the request itself had reached the queue.
+        // The interrupt may have arrived before the request was queued: repeat it.
         if (stopping.value && !state.active) await api.interrupt(task)
         lastPreview = state.id_live_preview
       } catch (error) {
@@ -124,7 +124,7 @@ export function useGeneration(kind: GenerationKind) {
     if (state.live_preview) progress.preview = state.live_preview
   }
 
-  /** After a reload: show the task that was running, and fetch what came of it. */
+  /** After a reload: follow the stored task and fetch its result. */
   async function resume() {
     const stored = sessionStorage.getItem(storageKey)
     if (stored === null || running.value) return
@@ -149,7 +149,7 @@ export function useGeneration(kind: GenerationKind) {
     }
   }
 
-  /** Grids come first: a script's are kept, that of a plain batch shows nothing new. */
+  /** Grids come first in an answer: a script's are kept, a plain batch's is dropped. */
   async function addPictures(response: api.GenerationResponse, prompt: string, withGrids: boolean) {
     const info = JSON.parse(response.info) as api.GenerationInfo
     const first = info.index_of_first_image
@@ -176,7 +176,7 @@ export function useGeneration(kind: GenerationKind) {
     if (running.value) await api.skip(current).catch(() => undefined)
   }
 
-  /** Show the picture `by` places further, stopping at both ends. */
+  /** Select the picture `by` places further, clamped to the list. */
   function move(by: number) {
     chosen.value = Math.min(Math.max(chosen.value + by, 0), Math.max(pictures.value.length - 1, 0))
   }
@@ -206,12 +206,12 @@ export function newTask(kind: GenerationKind): string {
   return `task(${kind}-${[...response].map((byte) => letters[byte % letters.length]).join('')})`
 }
 
-/** By the first letter of the base64: PNG starts with 0x89, JPEG with 0xFF, WebP with "RIFF". */
+/** The format by the first base64 letter: PNG starts with 0x89, JPEG with 0xFF, WebP with "RIFF". */
 function formatOf(base64: string): Format {
   return base64.startsWith('/') ? 'jpeg' : base64.startsWith('U') ? 'webp' : 'png'
 }
 
-/** One picture of an answer, the `at`th, with what the answer says of it. */
+/** The picture at index `at` of an answer, with its infotext, seed and size. */
 async function toPicture(
   image: string,
   at: number,

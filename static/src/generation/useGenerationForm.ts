@@ -1,4 +1,4 @@
-/** What both drawing sections are made of: fields, model, running request, keys, pasting. */
+/** State shared by txt2img and img2img: fields, checkpoint, running request, shortcuts, pasted settings. */
 import { useTitle, useWakeLock } from '@vueuse/core'
 import { computed, onActivated, onDeactivated, ref, watch } from 'vue'
 import { useI18n } from 'vue-i18n'
@@ -60,7 +60,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     forever.value = false
   }
 
-  /** Ctrl+Enter in the middle of a picture: leave that one and begin anew. */
+  /** Ctrl+Enter while a picture is generated: interrupt it and start again. */
   function generateAnew() {
     if (!work.running.value) return void generate()
     again = true
@@ -75,20 +75,20 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     })
   }
 
-  /** What a text tells, into the fields. True when that was done. */
+  /** Fill the fields from an infotext. True on success. */
   async function apply(infotext: string): Promise<boolean> {
     const result = await runRequest(readInfotext(infotext))
     if (result) fill(result.parameters)
     return result !== null
   }
 
-  /** Another prompt; everything else stays as it is. */
+  /** Replace the prompt and leave all other fields. */
   function write({ prompt, negative }: PromptText) {
     fields.value.prompt = prompt
     if (negative !== undefined) fields.value.negative = negative
   }
 
-  /** What a picture tells of itself, into the fields. */
+  /** Fill the fields from the infotext inside a picture. */
   async function applyPicture(file: Blob) {
     const result = await runRequest(pictureInfo(await toDataUri(file)))
     if (!result) return
@@ -97,7 +97,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
     notify('success', t('prompt.applied'))
   }
 
-  /** What is asked, or nothing and a word on the page of why. */
+  /** The answer; null on an API error, which is shown. */
   async function runRequest<T>(request: Promise<T>): Promise<T | null> {
     try {
       return await request
@@ -146,7 +146,7 @@ export function useGenerationForm(kind: GenerationKind, catalogue: Catalogue, st
   }
 }
 
-/** A remembered sampler or schedule may have left with a plugin; the first one stands in. */
+/** A stored sampler or schedule may have been removed with its plugin: fall back to the first one. */
 function replaceMissingNames({ samplers, schedulers }: Catalogue, fields: ReturnType<typeof useFields>) {
   watch(
     [samplers, schedulers, () => [fields.value.sampler, fields.value.schedule]],
@@ -160,7 +160,7 @@ function replaceMissingNames({ samplers, schedulers }: Catalogue, fields: Return
   )
 }
 
-/** A phone that falls asleep would lose the line to the service. */
+/** Hold a wake lock: a phone that falls asleep loses its connection. */
 function keepScreenAwake({ running }: ReturnType<typeof useGeneration>) {
   const lock = useWakeLock()
   watch(running, (continues) => {
@@ -169,7 +169,7 @@ function keepScreenAwake({ running }: ReturnType<typeof useGeneration>) {
   })
 }
 
-/** `[42 %] Easel` while a picture is in work, for those who look at another window. */
+/** Show progress in the window's title: `[42 %] Easel`. */
 function showProgressInTitle({ running, progress }: ReturnType<typeof useGeneration>) {
   const title = useTitle()
   watch([running, () => progress.share], () => {

@@ -1,4 +1,4 @@
-/** Words of the service in the reader's language; those that are not known show as they are. */
+/** Translates labels that the service sends; unknown labels are returned unchanged. */
 import { useI18n } from 'vue-i18n'
 
 export function useLabels(): (text: string) => string {
@@ -6,7 +6,7 @@ export function useLabels(): (text: string) => string {
   return (text) => (te(labelKey(text)) ? t(labelKey(text)) : text)
 }
 
-/** The key of `locales/` for a label of the service. */
+/** The key in `locales/` for a label of the service. */
 function labelKey(label: string): string {
   return `label.${label
     .toLowerCase()

@@ -1,4 +1,4 @@
-/** The keys of a drawing section (contract section 8.6). */
+/** Keyboard shortcuts of txt2img and img2img (contract section 8.6). */
 import { onKeyStroke } from '@vueuse/core'
 import type { Ref } from 'vue'
 

@@ -1,4 +1,4 @@
-/** A mask or a sketch: actions on a canvas of the picture's size; undoing is doing all but the last. */
+/** Actions on a mask or sketch canvas of the picture's size; undo replays all but the last. */
 
 export interface Point {
   x: number // pixels of the picture
@@ -11,7 +11,7 @@ export type MaskAction =
   | { kind: 'invert' }
   | { kind: 'clear' }
 
-/** Do one action. What is opaque on the canvas is what will be repainted. */
+/** Apply one action. Opaque pixels of the canvas are inpainted. */
 export function applyAction(context: CanvasRenderingContext2D, action: MaskAction) {
   const { width, height } = context.canvas
   context.save()
@@ -19,7 +19,7 @@ export function applyAction(context: CanvasRenderingContext2D, action: MaskActio
   if (action.kind === 'clear') context.clearRect(0, 0, width, height)
   if (action.kind === 'picture') context.drawImage(action.picture, 0, 0, width, height)
   if (action.kind === 'invert') {
-    // Where there is something it goes away, where there is nothing it comes.
+    // XOR with a full rectangle inverts the alpha.
     context.globalCompositeOperation = 'xor'
     context.fillStyle = '#fff'
     context.fillRect(0, 0, width, height)
@@ -40,7 +40,7 @@ function drawStroke(
   context.lineJoin = 'round'
   context.beginPath()
   if (rest.length === 0) {
-    // A line without a length is not drawn; a tap leaves a dot.
+    // Canvas does not draw a line of zero length: a tap is drawn as a dot.
     context.fillStyle = colour
     context.arc(first.x, first.y, size / 2, 0, 2 * Math.PI)
     return context.fill()
@@ -50,20 +50,20 @@ function drawStroke(
   context.stroke()
 }
 
-/** Clear the canvas and do all actions again. */
+/** Clear the canvas and apply all actions again. */
 export function replayActions(context: CanvasRenderingContext2D, actions: readonly MaskAction[]) {
   context.clearRect(0, 0, context.canvas.width, context.canvas.height)
   for (const action of actions) applyAction(context, action)
 }
 
-/** An empty canvas of a picture's size. */
+/** Create an empty canvas. */
 export function createCanvas({ width, height }: { width: number; height: number }) {
   const canvas = document.createElement('canvas')
   Object.assign(canvas, { width, height })
   return { canvas, context: canvas.getContext('2d')! }
 }
 
-/** What is painted, all of it in one colour. */
+/** A copy of the painted canvas in one colour. */
 export function tint(painted: HTMLCanvasElement, colour: string): HTMLCanvasElement {
   const { canvas, context } = createCanvas(painted)
   context.drawImage(painted, 0, 0)
@@ -88,7 +88,7 @@ export function exportMask(painted: HTMLCanvasElement, share = 1): string | null
   return null
 }
 
-/** A mask file, black made transparent and white opaque, so that it can be painted upon. */
+/** Load a mask file: black becomes transparent, white opaque. */
 export async function loadMask(file: Blob): Promise<HTMLCanvasElement> {
   const bitmap = await createImageBitmap(file)
   const { canvas, context } = createCanvas(bitmap)

@@ -1,4 +1,4 @@
-/** The canvas of the mask: Konva shows picture and mask, zooms, and follows mouse, pen and fingers. */
+/** Mask editor canvas by Konva: picture, mask, zoom, and mouse, pen and touch input. */
 import Konva from 'konva/lib/Core'
 import { Circle } from 'konva/lib/shapes/Circle'
 import { Image as KonvaImage } from 'konva/lib/shapes/Image'
@@ -50,7 +50,7 @@ export function createMaskCanvas(
   let drag: Point | null = null
   let fit = 1 // stage pixels a picture pixel when all of it is seen
 
-  /** Another picture of the same size keeps its mask: the next round of the same repair. */
+  /** Show a picture; one of the same size keeps the mask, for repeated inpainting. */
   function show(source: HTMLImageElement) {
     const { naturalWidth: width, naturalHeight: height } = source
     if (maskLayer.width !== width || maskLayer.height !== height) {
@@ -63,7 +63,7 @@ export function createMaskCanvas(
     onChange(actions.length)
   }
 
-  /** All of the picture in the container's width. */
+  /** Fit the picture to the container. */
   function resize() {
     if (!maskLayer.width || !container.clientWidth) return // no picture yet, or the section is closed
     const width = container.clientWidth
@@ -111,7 +111,7 @@ export function createMaskCanvas(
     layer.batchDraw()
   }
 
-  /** Where the pointer is on the picture. */
+  /** The pointer's position in pixels of the picture. */
   function place(): Point | null {
     return layer.getRelativePointerPosition()
   }
@@ -142,7 +142,7 @@ export function createMaskCanvas(
     onChange(actions.length)
   }
 
-  /** A second finger: what the first had begun is taken back, and both move the picture. */
+  /** Two-finger gesture: discard the stroke, then move and zoom. */
   function onPinch(touches: TouchList) {
     const [one, two] = [touches[0]!, touches[1]!]
     const box = container.getBoundingClientRect()

@@ -1,2 +1,2 @@
-/** Ways to start from a picture. */
+/** Modes of img2img. */
 export type Mode = 'image' | 'sketch' | 'inpaint' | 'inpaintSketch' | 'batch'

@@ -1,13 +1,13 @@
-/** A picture with colours painted over it, as it is sent. */
+/** Composes a picture with a colour sketch. */
 import { createCanvas } from './maskActions'
 
-/** How the paint is laid on; without it, as it is seen. */
+/** How the sketch is blended; by default as shown. */
 export interface PaintOptions {
   blur: number // of its edge, in pixels of the picture
   share: number // how much of it covers, 0..1
 }
 
-/** PNG as a data URI: the picture under its paint, which is blurred as AUTOMATIC1111 blurs it. */
+/** PNG data URI of the picture and its sketch, blurred as AUTOMATIC1111 does. */
 export function composeSketch(
   picture: HTMLImageElement,
   painted: HTMLCanvasElement,
@@ -20,7 +20,7 @@ export function composeSketch(
   return canvas.toDataURL('image/png')
 }
 
-/** The paint with what lies around it, both blurred; clear where there is none. */
+/** The sketch blurred with its surroundings; transparent where nothing is painted. */
 function blurPaint(picture: HTMLImageElement, painted: HTMLCanvasElement, blur: number) {
   const flat = createCanvas(painted)
   flat.context.drawImage(picture, 0, 0)

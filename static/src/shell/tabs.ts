@@ -14,7 +14,7 @@ export interface Tab {
   offered?: (session: Session, plugins: Plugins) => boolean // where the service may lack it
 }
 
-/** The first one comes with the page; the others when they are first opened. */
+/** The first tab is part of the page's bundle; the others load when first opened. */
 export const TABS: readonly Tab[] = [
   { name: 'txt2img', view: Txt2ImgTab },
   { name: 'img2img', view: defineAsyncComponent(() => import('../img2img/Img2ImgTab.vue')) },
@@ -33,7 +33,7 @@ const EXTENSIONS: Tab = {
 }
 const PluginTab = defineAsyncComponent(() => import('../extensions/PluginTab.vue'))
 
-/** Ours, then those of plugins, and the page of plugins last. */
+/** Built-in tabs, then plugins' tabs, and the list of plugins last. */
 export function tabsOf(session: Session | null, plugins: Plugins): Tab[] {
   const pluginTabs = partsOf(plugins.plugins, 'tab').map(({ key, part }): Tab => ({
     name: `plugin/${key}`,

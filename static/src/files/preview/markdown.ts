@@ -1,4 +1,4 @@
-/** Markdown as HTML that can do nothing: no scripts, no styles, no forms, nothing from elsewhere. */
+/** Markdown to safe HTML: no scripts, styles or forms, nothing from other hosts. */
 import DOMPurify from 'dompurify'
 import MarkdownIt from 'markdown-it'
 
@@ -13,7 +13,7 @@ const ALLOWED = {
 }
 
 export function renderMarkdown(text: string): string {
-  // HTML inside is read, for tables and line breaks of model cards, and then cleaned.
+  // Inline HTML is allowed, for tables in model cards, and sanitized afterwards.
   const html = new MarkdownIt({ html: true, linkify: true }).render(text)
   const clean = DOMPurify.sanitize(html, { ...ALLOWED, RETURN_DOM_FRAGMENT: true })
   for (const link of clean.querySelectorAll('a')) {
@@ -28,7 +28,7 @@ export function renderMarkdown(text: string): string {
   return container.innerHTML
 }
 
-/** Whether an address loads nothing from elsewhere: a picture within it, or of this service. */
+/** Whether a URL is a data URI of a picture or on the page's own origin. */
 export function isSameOrigin(address: string, page: string): boolean {
   if (/^data:image\//i.test(address.trim())) return true
   try {
@@ -38,7 +38,7 @@ export function isSameOrigin(address: string, page: string): boolean {
   }
 }
 
-/** What would tell another machine that the text is read, as the words that stand for it. */
+/** Replace an element that loads from another host by its text. */
 function dropRemote(loading: Element): void {
   loading.replaceWith(loading.getAttribute('alt') ?? '')
 }

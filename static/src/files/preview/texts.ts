@@ -1,4 +1,4 @@
-/** A text of the service's: read with its state, written only if that is still its state. */
+/** Text files: read with their ETag, written only if it still matches. */
 import { ApiError, get, fetchOk } from '../../api/client'
 import { fetchContent, query } from '../api'
 
@@ -18,7 +18,7 @@ export async function readText(path: string, size: number): Promise<Text> {
     try {
       return { ...(await get<{ text: string; etag: string }>(`${ROUTE}?${query({ path })}`)), whole: true }
     } catch (error) {
-      // What is no text in UTF-8 is shown as far as it goes.
+      // Text that is not UTF-8 is decoded as far as possible.
       if (!(error instanceof ApiError) || ![400, 413, 415, 422].includes(error.status)) throw error
     }
   }

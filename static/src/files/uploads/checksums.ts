@@ -1,7 +1,7 @@
-/** Requests of tus that carry the checksum of their piece, taken in a worker while others travel. */
+/** A tus HTTP stack that adds checksums, computed in a web worker during the transfer. */
 import { DefaultHttpStack, type HttpRequest, type HttpResponse, type HttpStack } from 'tus-js-client'
 
-/** SHA-256 of a piece in base64. */
+/** Computes the base64 SHA-256 of a chunk. */
 export type Digest = (piece: Blob) => Promise<string>
 
 interface DigestMessage {
@@ -10,7 +10,7 @@ interface DigestMessage {
   fault?: string
 }
 
-/** One worker for all uploads of the page; started when first asked. */
+/** Create a digest function; its web worker starts with the first call and serves all uploads. */
 export function createDigester(): Digest {
   const waiting = new Map<number, { give: (digest: string) => void; fail: (error: Error) => void }>()
   let worker: Worker | null = null
@@ -39,7 +39,7 @@ export function createDigester(): Digest {
     })
 }
 
-/** The stack of one file: while a piece is sent, the checksum of the next one is taken. */
+/** HTTP stack of one file: computes the next chunk's checksum while one is sent. */
 export class ChecksumHttpStack implements HttpStack {
   private ahead: { start: number; end: number; digest: Promise<string> } | null = null
 

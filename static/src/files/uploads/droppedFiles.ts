@@ -1,4 +1,4 @@
-/** The files among what was dropped or chosen, with the folders that they lay in. */
+/** Files that were dropped or picked, with their relative folders. */
 
 export interface PickedFile {
   file: File
@@ -38,7 +38,7 @@ function fileOf(entry: FileSystemFileEntry): Promise<File> {
   return new Promise((give, fail) => entry.file(give, fail))
 }
 
-/** A reader gives a hundred or so at a time, and nothing once all were given. */
+/** A directory reader returns batches of about 100 entries, and an empty one at the end. */
 async function childrenOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
   const reader = folder.createReader()
   const all: FileSystemEntry[] = []

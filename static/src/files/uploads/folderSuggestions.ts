@@ -1,4 +1,4 @@
-/** Weights that were dropped where nobody looks for them: which folder would be theirs. */
+/** Suggests folders for weights that are uploaded to a folder that is not scanned for models. */
 import { suggestFolderFor } from '../api'
 import { extensionOf, isWithin } from '../paths'
 import type { PickedFile } from './droppedFiles'
@@ -10,7 +10,7 @@ export interface SuggestedFile extends PickedFile {
   to?: string // the folder that was decided on
 }
 
-/** The same files; with a folder where the service knows a better one than `folder`. */
+/** The files, with a suggested folder where the service knows a better one than `folder`. */
 export async function suggestFolders(files: PickedFile[], folder: string): Promise<SuggestedFile[]> {
   return Promise.all(
     files.map(async (one) => {
@@ -21,7 +21,7 @@ export async function suggestFolders(files: PickedFile[], folder: string): Promi
   )
 }
 
-/** "" where nobody knows: a suggestion is no reason to hold up an upload. */
+/** The suggested folder; "" if there is none or the request fails, so that the upload goes on. */
 async function suggestFolder(file: File): Promise<string> {
   const header = await readHeader(file)
   if (!header) return ''
@@ -32,7 +32,7 @@ async function suggestFolder(file: File): Promise<string> {
   }
 }
 
-/** The length and the JSON that a safetensors file begins with; null for what is none. */
+/** The header of a safetensors file with its length prefix; null for other files. */
 async function readHeader(file: Blob): Promise<Blob | null> {
   if (file.size < 8) return null
   const start = new DataView(await file.slice(0, 8).arrayBuffer())

@@ -1,4 +1,4 @@
-/** SHA-256 beside the page, so that hashing never holds up a click. */
+/** Web worker that computes SHA-256. */
 import { createSHA256 } from 'hash-wasm'
 
 interface Asked {

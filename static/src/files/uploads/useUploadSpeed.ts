@@ -1,17 +1,17 @@
-/** How fast bytes go, over the last seconds. */
+/** Upload speed over the last seconds. */
 
 const SPAN_MS = 6000
 
 export function useUploadSpeed(now: () => number = () => performance.now()) {
   let samples: { at: number; bytes: number }[] = []
 
-  /** So many bytes more have gone. */
+  /** Record sent bytes. */
   function add(bytes: number) {
     samples.push({ at: now(), bytes })
     samples = samples.filter(({ at }) => at > now() - SPAN_MS)
   }
 
-  /** Bytes a second; 0 when nothing has gone lately. */
+  /** Bytes a second; 0 if nothing was sent lately. */
   function speed(): number {
     const recent = samples.filter(({ at }) => at > now() - SPAN_MS)
     const first = recent[0]

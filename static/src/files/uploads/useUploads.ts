@@ -1,4 +1,4 @@
-/** Uploads of this page: sent by Uppy over tus, paused, resumed, checked piece by piece. */
+/** Resumable uploads by Uppy over tus, with a checksum for each chunk. */
 import Uppy, { type UppyFile } from '@uppy/core'
 import Tus, { type TusDetailedError } from '@uppy/tus'
 import { useIntervalFn, useStorage } from '@vueuse/core'
@@ -13,7 +13,7 @@ import { useUploadSpeed } from './useUploadSpeed'
 
 const MAX_PARALLEL = 3 // files; a browser opens six connections to a host, and the page needs some
 const MIB = 1 << 20
-// A server that is restarted comes back within a minute or two; a train leaves its tunnel.
+// Long enough for a restart of the server or a short loss of the network.
 const RETRIES = [500, 1000, 2000, 4000, 8000, 15_000, 30_000, 30_000, 60_000, 60_000, 60_000, 120_000]
 
 export type UploadState = 'waiting' | 'sending' | 'paused' | 'done' | 'skipped' | 'failed' | 'taken'
@@ -27,7 +27,7 @@ export interface UploadRow {
   fault: string
 }
 
-// What goes wrong with a file stands beside it; the console need not repeat it.
+// Errors are shown beside their file, not in the console.
 const SILENT = { debug: () => undefined, warn: () => undefined, error: () => undefined }
 
 const ONGOING: readonly UploadState[] = ['waiting', 'sending', 'paused']
@@ -65,7 +65,7 @@ export function useUploads({ describeFailure, onDone, onTaken }: Hooks) {
     if (!file) return
     const previous = rowOf(file.id)
     const sent = progress.bytesUploaded || 0
-    // The first word of a resumed upload tells what had gone before.
+    // The first progress event of a resumed upload counts bytes sent earlier.
     if (previous && previous.sent > 0 && sent > previous.sent) addBytes(sent - previous.sent)
     change(file.id, { sent, state: previous?.state === 'paused' ? 'paused' : 'sending' })
   })
@@ -75,7 +75,7 @@ export function useUploads({ describeFailure, onDone, onTaken }: Hooks) {
     const uploadPath = answer.body?.xhr.getResponseHeader('Upload-Path') // it may have got another name
     const path = uploadPath ? decodeURIComponent(uploadPath) : row?.path
     change(file.id, { sent: file.size ?? 0, state: 'done', ...(path ? { path } : {}) })
-    // Once Uppy is through with it: what is removed earlier is ended on the server too.
+    // After Uppy has finished: removing a file earlier would cancel it on the server.
     queueMicrotask(() => uppy.removeFile(file.id))
     if (path) onDone(path)
     void loadUnfinished()
@@ -95,7 +95,7 @@ export function useUploads({ describeFailure, onDone, onTaken }: Hooks) {
   const busy = computed(() => rows.value.some(({ state }) => state === 'sending' || state === 'waiting'))
   const total = computed(() => sum(rows.value, ({ size }) => size))
   const sent = computed(() => sum(rows.value, ({ sent }) => sent))
-  /** Seconds until all is there; null while nobody can tell. */
+  /** Remaining seconds; null if unknown. */
   const left = computed(() => {
     const activeRows = rows.value.filter(({ state }) => state === 'sending' || state === 'waiting')
     const bytes = sum(activeRows, ({ size, sent }) => size - sent)
@@ -106,7 +106,7 @@ export function useUploads({ describeFailure, onDone, onTaken }: Hooks) {
     if (speed.value > 0) lastSpeed.value = Math.round(speed.value)
   }, 1000)
 
-  /** Send these to a folder; what was begun before goes on where it stopped. */
+  /** Upload files to a folder; unfinished uploads of the same files are resumed. */
   async function add(files: (PickedFile & { to?: string })[], folder: string) {
     await loadUnfinished()
     const newRows = files.map((one) =>
@@ -116,7 +116,7 @@ export function useUploads({ describeFailure, onDone, onTaken }: Hooks) {
     start()
   }
 
-  /** Go on with an unfinished upload: `file` must be the one that it began with. */
+  /** Resume an unfinished upload. False if `file` is not the one that it began with. */
   async function resume(wanted: api.UnfinishedUpload, file: globalThis.File): Promise<boolean> {
     if (!isSame(wanted, file)) return false
     const folder = parentOf(wanted.path)
@@ -163,7 +163,7 @@ export function useUploads({ describeFailure, onDone, onTaken }: Hooks) {
     uppy.upload().catch((error: unknown) => uppy.log(String(error))) // each file tells its own fault
   }
 
-  /** What is to happen with a name that is taken. */
+  /** Resolve a name conflict. */
   function resolve(id: string, conflict: api.Conflict) {
     if (conflict === 'skip') {
       uppy.removeFile(id)
@@ -191,7 +191,7 @@ export function useUploads({ describeFailure, onDone, onTaken }: Hooks) {
     }
   }
 
-  /** Stop it; what has gone is thrown away on the server too. */
+  /** Cancel an upload, also on the server. */
   function cancel(id: string) {
     if (uppy.getFile(id)) uppy.removeFile(id)
     rows.value = rows.value.filter((row) => row.id !== id)
@@ -202,14 +202,14 @@ export function useUploads({ describeFailure, onDone, onTaken }: Hooks) {
     unfinished.value = unfinished.value.filter((other) => other !== one)
   }
 
-  /** Ask the server what was begun and not finished, but for what this page is sending. */
+  /** Fetch unfinished uploads, except those that this page is sending. */
   async function loadUnfinished() {
     const mine = new Set(uppy.getFiles().map(({ tus }) => tus?.uploadUrl))
     const { uploads } = await api.listUnfinished()
     unfinished.value = uploads.filter(({ url }) => !mine.has(address(url)))
   }
 
-  /** Put away what is done with. */
+  /** Remove finished rows. */
   function removeFinished() {
     rows.value = rows.value.filter(({ state }) => state !== 'done' && state !== 'skipped')
   }
@@ -243,7 +243,7 @@ export function useUploads({ describeFailure, onDone, onTaken }: Hooks) {
   }
 }
 
-/** Bytes of a piece: some seconds' worth, so that little is lost with a line that breaks. */
+/** Chunk size for a speed in bytes a second: some seconds' worth. */
 export function pieceSize(speed: number): number {
   if (speed > 30 * MIB) return 32 * MIB
   return speed > 6 * MIB ? 16 * MIB : 4 * MIB
@@ -251,12 +251,12 @@ export function pieceSize(speed: number): number {
 
 const LATEST = 2 ** 32 * 1000 // from here on, and before 1970, the service takes no times
 
-/** A file's time as the service reads it; "" for one that it would refuse. */
+/** A file's modification time in ISO format; "" outside the range that the service accepts. */
 export function formatModified({ lastModified }: { lastModified: number }): string {
   return lastModified >= 0 && lastModified < LATEST ? new Date(lastModified).toISOString() : ''
 }
 
-/** Whether a file may be the one that an upload was begun with. */
+/** Whether a file has the name, size and time of an unfinished upload. */
 export function isSame(
   one: Pick<api.UnfinishedUpload, 'path' | 'size' | 'modified'>,
   file: { name: string; size: number; lastModified: number },
@@ -272,7 +272,7 @@ export function shouldRetry(error: TusDetailedError, next: (error: TusDetailedEr
   const status = error.originalResponse?.getStatus()
   if (status === MISMATCH) return true
   if (status === NO_ROOM) return false
-  // 409 for a new upload means that the name is taken; for a piece, that its offset is not right.
+  // 409 means a name conflict for a new upload, and a wrong offset for a chunk.
   if (status === 409 && error.originalRequest.getMethod() === 'POST') return false
   return next(error)
 }
