@@ -2233,6 +2233,24 @@ export interface components {
             paths: string[];
         };
         /**
+         * Deletion
+         * @description What was deleted at once; ``deleted`` in seconds since 1970.
+         */
+        Deletion: {
+            deleted: number;
+            items: components["schemas"]["TrashedItem"][];
+            trash_id: string;
+        };
+        /**
+         * DeletionAnswer
+         * @description The results of a deletion, with the id that brings it back.
+         */
+        DeletionAnswer: {
+            job: string | null;
+            results: components["schemas"]["OperationResult"][];
+            trash_id: string;
+        };
+        /**
          * DetectBody
          * @description Pictures, and the preprocessor to draw their maps with.
          */
@@ -2369,11 +2387,63 @@ export interface components {
             }[];
         };
         /**
+         * FileEntry
+         * @description One name of a listing; ``modified`` in seconds since 1970.
+         */
+        FileEntry: {
+            kind: string;
+            modified: number;
+            name: string;
+            size: number | null;
+        };
+        /**
+         * FileJobFacts
+         * @description Where a job on files stands; ``began`` in seconds since 1970.
+         */
+        FileJobFacts: {
+            began: number;
+            done: number;
+            error: string;
+            id: string;
+            results: components["schemas"]["OperationResult"][];
+            state: string;
+            steps: number;
+            total: number;
+            verb: string;
+        };
+        /**
+         * FileJobList
+         * @description The caller's own jobs of the last day.
+         */
+        FileJobList: {
+            jobs: components["schemas"]["FileJobFacts"][];
+        };
+        /**
          * FolderBody
          * @description The body of ``folder``.
          */
         FolderBody: {
             path: string;
+        };
+        /**
+         * FolderPage
+         * @description A page of a folder.
+         */
+        FolderPage: {
+            entries: components["schemas"]["FileEntry"][];
+            path: string;
+            total: number;
+        };
+        /**
+         * FolderSize
+         * @description How much lies in a folder, in bytes; ``left_out`` counts what cannot be read.
+         */
+        FolderSize: {
+            files: number;
+            folders: number;
+            left_out: number;
+            path: string;
+            size: number;
         };
         /**
          * GradioConfig
@@ -2421,6 +2491,21 @@ export interface components {
             image?: string;
             model?: string;
         };
+        /**
+         * LeftOutEntry
+         * @description A name that an operation left where it was, and why.
+         */
+        LeftOutEntry: {
+            error: string;
+            name: string;
+            reason: components["schemas"]["LeftOutReason"];
+        };
+        /**
+         * LeftOutReason
+         * @description Why something of an archive was left out.
+         * @enum {string}
+         */
+        LeftOutReason: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
         /**
          * LoraEntry
          * @description A LoRA; ``metadata`` is what its file says of itself.
@@ -2516,6 +2601,26 @@ export interface components {
          */
         NewText: {
             text: string;
+        };
+        /**
+         * OperationAnswer
+         * @description The results of an operation, or the id of the job that goes on with it.
+         */
+        OperationAnswer: {
+            job: string | null;
+            results: components["schemas"]["OperationResult"][];
+        };
+        /**
+         * OperationResult
+         * @description What became of one path; ``error`` and ``left_out`` only where there are any.
+         */
+        OperationResult: {
+            error?: string;
+            left_out?: components["schemas"]["LeftOutEntry"][];
+            left_out_count?: number;
+            path: string;
+            status: components["schemas"]["StepStatus"];
+            to: string | null;
         };
         /**
          * PendingTasks
@@ -2623,6 +2728,26 @@ export interface components {
             trash_id: string;
         };
         /**
+         * RootFacts
+         * @description A tree, with the bytes of its disk; null where it is away.
+         */
+        RootFacts: {
+            free: number | null;
+            name: string;
+            path: string;
+            sealed: string[];
+            size: number | null;
+            writable: boolean;
+        };
+        /**
+         * RootList
+         * @description The caller's trees and rights.
+         */
+        RootList: {
+            rights: string[];
+            roots: components["schemas"]["RootFacts"][];
+        };
+        /**
          * SamplerEntry
          * @description A sampler.
          */
@@ -2632,6 +2757,14 @@ export interface components {
             options: {
                 [key: string]: string;
             };
+        };
+        /**
+         * SavedText
+         * @description Where a text lies, and the state that it has.
+         */
+        SavedText: {
+            etag: string;
+            path: string;
         };
         /**
          * SchedulerEntry
@@ -2665,6 +2798,54 @@ export interface components {
             is_alwayson: boolean;
             is_img2img: boolean;
             name: string;
+        };
+        /**
+         * SearchAnswer
+         * @description A page of what was found; ``complete`` when all is read that was to be read.
+         */
+        SearchAnswer: {
+            complete: boolean;
+            entries: components["schemas"]["SearchHitEntry"][];
+            path: string;
+            total: number;
+        };
+        /**
+         * SearchHitEntry
+         * @description An entry that was found, and how its picture was made.
+         */
+        SearchHitEntry: {
+            height: number | null;
+            kind: string;
+            model: string | null;
+            modified: number;
+            name: string;
+            path: string;
+            prompt: string;
+            sampler: string | null;
+            seed: number | null;
+            size: number | null;
+            width: number | null;
+        };
+        /**
+         * ShareFacts
+         * @description A link; times in seconds since 1970, ``password`` tells whether it has one.
+         */
+        ShareFacts: {
+            expires: number | null;
+            id: string;
+            /** @enum {string} */
+            kind: "file" | "folder";
+            made: number;
+            password: boolean;
+            path: string;
+            url: string;
+        };
+        /**
+         * ShareList
+         * @description The caller's own links.
+         */
+        ShareList: {
+            shares: components["schemas"]["ShareFacts"][];
         };
         /**
          * SliderFacts
@@ -2802,6 +2983,12 @@ export interface components {
             width?: number | null;
         };
         /**
+         * StepStatus
+         * @description Outcome of a step.
+         * @enum {string}
+         */
+        StepStatus: "done" | "skipped" | "failed";
+        /**
          * StyleBody
          * @description A style; one of its name is replaced. ``previous`` is the name it had before.
          */
@@ -2819,6 +3006,16 @@ export interface components {
             name: string;
             negative_prompt: string;
             prompt: string;
+        };
+        /**
+         * SuggestedFolder
+         * @description Where a model belongs, what it is, and how many more bytes tell.
+         */
+        SuggestedFolder: {
+            architecture: string | null;
+            folder: string | null;
+            kind: string | null;
+            needed: number | null;
         };
         /**
          * TaskName
@@ -2849,6 +3046,15 @@ export interface components {
             id_live_preview?: number;
             id_task: string;
             live_preview?: boolean;
+        };
+        /**
+         * TextContent
+         * @description A text with its state, which a save names.
+         */
+        TextContent: {
+            etag: string;
+            path: string;
+            text: string;
         };
         /**
          * TokenCount
@@ -2917,12 +3123,57 @@ export interface components {
             to: string;
         };
         /**
+         * TrashAnswer
+         * @description The caller's own deletions.
+         */
+        TrashAnswer: {
+            thrown: components["schemas"]["Deletion"][];
+        };
+        /**
+         * TrashedItem
+         * @description A file or folder that was deleted.
+         */
+        TrashedItem: {
+            kind: string;
+            path: string;
+        };
+        /**
          * UnitCount
          * @description How many units a request may have.
          */
         UnitCount: {
             control_net_unit_count: number;
         };
+        /**
+         * UploadFacts
+         * @description An upload: bytes, times in seconds since 1970, ``modified`` in milliseconds.
+         */
+        UploadFacts: {
+            conflict: string | null;
+            created: number;
+            error: string;
+            expires: number;
+            id: string;
+            modified: number | null;
+            offset: number;
+            path: string;
+            size: number | null;
+            state: components["schemas"]["UploadState"];
+            url: string;
+        };
+        /**
+         * UploadList
+         * @description The caller's unfinished uploads.
+         */
+        UploadList: {
+            uploads: components["schemas"]["UploadFacts"][];
+        };
+        /**
+         * UploadState
+         * @description How far an upload is.
+         * @enum {string}
+         */
+        UploadState: "open" | "publishing" | "done" | "skipped" | "refused";
         /**
          * UpscalerEntry
          * @description An upscaler; those without weights have neither model nor path.
@@ -2992,17 +3243,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        entries: {
-                            kind: string;
-                            /** @description seconds since 1970 */
-                            modified: number;
-                            name: string;
-                            size: number | null;
-                        }[];
-                        path: string;
-                        total: number;
-                    };
+                    "application/json": components["schemas"]["FolderPage"];
                 };
             };
         };
@@ -3071,23 +3312,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        job?: string | null;
-                        results?: {
-                            error?: string;
-                            left_out?: {
-                                error?: string;
-                                name?: string;
-                                /** @enum {string} */
-                                reason?: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
-                            }[];
-                            left_out_count?: number;
-                            path?: string;
-                            /** @enum {string} */
-                            status?: "done" | "skipped" | "failed";
-                            to?: string | null;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["OperationAnswer"];
                 };
             };
         };
@@ -3111,24 +3336,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        job?: string | null;
-                        results?: {
-                            error?: string;
-                            left_out?: {
-                                error?: string;
-                                name?: string;
-                                /** @enum {string} */
-                                reason?: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
-                            }[];
-                            left_out_count?: number;
-                            path?: string;
-                            /** @enum {string} */
-                            status?: "done" | "skipped" | "failed";
-                            to?: string | null;
-                        }[];
-                        trash_id?: string;
-                    };
+                    "application/json": components["schemas"]["DeletionAnswer"];
                 };
             };
         };
@@ -3174,23 +3382,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        job?: string | null;
-                        results?: {
-                            error?: string;
-                            left_out?: {
-                                error?: string;
-                                name?: string;
-                                /** @enum {string} */
-                                reason?: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
-                            }[];
-                            left_out_count?: number;
-                            path?: string;
-                            /** @enum {string} */
-                            status?: "done" | "skipped" | "failed";
-                            to?: string | null;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["OperationAnswer"];
                 };
             };
         };
@@ -3214,13 +3406,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        kind: string;
-                        /** @description seconds since 1970 */
-                        modified: number;
-                        name: string;
-                        size: number | null;
-                    };
+                    "application/json": components["schemas"]["FileEntry"];
                 };
             };
         };
@@ -3240,32 +3426,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        jobs?: {
-                            began?: number;
-                            done?: number;
-                            error?: string;
-                            id?: string;
-                            results?: {
-                                error?: string;
-                                left_out?: {
-                                    error?: string;
-                                    name?: string;
-                                    /** @enum {string} */
-                                    reason?: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
-                                }[];
-                                left_out_count?: number;
-                                path?: string;
-                                /** @enum {string} */
-                                status?: "done" | "skipped" | "failed";
-                                to?: string | null;
-                            }[];
-                            state?: string;
-                            steps?: number;
-                            total?: number;
-                            verb?: string;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["FileJobList"];
                 };
             };
         };
@@ -3287,30 +3448,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        began?: number;
-                        done?: number;
-                        error?: string;
-                        id?: string;
-                        results?: {
-                            error?: string;
-                            left_out?: {
-                                error?: string;
-                                name?: string;
-                                /** @enum {string} */
-                                reason?: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
-                            }[];
-                            left_out_count?: number;
-                            path?: string;
-                            /** @enum {string} */
-                            status?: "done" | "skipped" | "failed";
-                            to?: string | null;
-                        }[];
-                        state?: string;
-                        steps?: number;
-                        total?: number;
-                        verb?: string;
-                    };
+                    "application/json": components["schemas"]["FileJobFacts"];
                 };
             };
         };
@@ -3332,30 +3470,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        began?: number;
-                        done?: number;
-                        error?: string;
-                        id?: string;
-                        results?: {
-                            error?: string;
-                            left_out?: {
-                                error?: string;
-                                name?: string;
-                                /** @enum {string} */
-                                reason?: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
-                            }[];
-                            left_out_count?: number;
-                            path?: string;
-                            /** @enum {string} */
-                            status?: "done" | "skipped" | "failed";
-                            to?: string | null;
-                        }[];
-                        state?: string;
-                        steps?: number;
-                        total?: number;
-                        verb?: string;
-                    };
+                    "application/json": components["schemas"]["FileJobFacts"];
                 };
             };
         };
@@ -3379,23 +3494,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        job?: string | null;
-                        results?: {
-                            error?: string;
-                            left_out?: {
-                                error?: string;
-                                name?: string;
-                                /** @enum {string} */
-                                reason?: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
-                            }[];
-                            left_out_count?: number;
-                            path?: string;
-                            /** @enum {string} */
-                            status?: "done" | "skipped" | "failed";
-                            to?: string | null;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["OperationAnswer"];
                 };
             };
         };
@@ -3478,23 +3577,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        job?: string | null;
-                        results?: {
-                            error?: string;
-                            left_out?: {
-                                error?: string;
-                                name?: string;
-                                /** @enum {string} */
-                                reason?: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
-                            }[];
-                            left_out_count?: number;
-                            path?: string;
-                            /** @enum {string} */
-                            status?: "done" | "skipped" | "failed";
-                            to?: string | null;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["OperationAnswer"];
                 };
             };
         };
@@ -3518,23 +3601,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        job?: string | null;
-                        results?: {
-                            error?: string;
-                            left_out?: {
-                                error?: string;
-                                name?: string;
-                                /** @enum {string} */
-                                reason?: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
-                            }[];
-                            left_out_count?: number;
-                            path?: string;
-                            /** @enum {string} */
-                            status?: "done" | "skipped" | "failed";
-                            to?: string | null;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["OperationAnswer"];
                 };
             };
         };
@@ -3554,17 +3621,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        rights?: string[];
-                        roots?: {
-                            free?: number | null;
-                            name?: string;
-                            path?: string;
-                            sealed?: string[];
-                            size?: number | null;
-                            writable?: boolean;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["RootList"];
                 };
             };
         };
@@ -3591,26 +3648,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        complete?: boolean;
-                        entries: ({
-                            kind: string;
-                            /** @description seconds since 1970 */
-                            modified: number;
-                            name: string;
-                            size: number | null;
-                        } & {
-                            height?: number | null;
-                            model?: string | null;
-                            path: string;
-                            prompt?: string;
-                            sampler?: string | null;
-                            seed?: number | null;
-                            width?: number | null;
-                        })[];
-                        path: string;
-                        total: number;
-                    };
+                    "application/json": components["schemas"]["SearchAnswer"];
                 };
             };
         };
@@ -3630,18 +3668,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        shares?: {
-                            expires?: number | null;
-                            id?: string;
-                            /** @enum {string} */
-                            kind?: "file" | "folder";
-                            made?: number;
-                            password?: boolean;
-                            path?: string;
-                            url?: string;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["ShareList"];
                 };
             };
         };
@@ -3665,16 +3692,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        expires?: number | null;
-                        id?: string;
-                        /** @enum {string} */
-                        kind?: "file" | "folder";
-                        made?: number;
-                        password?: boolean;
-                        path?: string;
-                        url?: string;
-                    };
+                    "application/json": components["schemas"]["ShareFacts"];
                 };
             };
         };
@@ -3718,13 +3736,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        files?: number;
-                        folders?: number;
-                        left_out?: number;
-                        path?: string;
-                        size?: number;
-                    };
+                    "application/json": components["schemas"]["FolderSize"];
                 };
             };
         };
@@ -3746,11 +3758,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        etag?: string;
-                        path?: string;
-                        text?: string;
-                    };
+                    "application/json": components["schemas"]["TextContent"];
                 };
             };
         };
@@ -3776,10 +3784,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        etag?: string;
-                        path?: string;
-                    };
+                    "application/json": components["schemas"]["SavedText"];
                 };
             };
         };
@@ -3823,16 +3828,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        thrown?: {
-                            deleted?: number;
-                            items?: {
-                                kind?: string;
-                                path?: string;
-                            }[];
-                            trash_id?: string;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["TrashAnswer"];
                 };
             };
         };
@@ -3874,22 +3870,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        uploads?: {
-                            conflict?: string | null;
-                            created?: number;
-                            error?: string;
-                            expires?: number;
-                            id?: string;
-                            modified?: number | null;
-                            offset?: number;
-                            path?: string;
-                            size?: number | null;
-                            /** @enum {string} */
-                            state?: "open" | "publishing" | "done" | "skipped" | "refused";
-                            url?: string;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["UploadList"];
                 };
             };
         };
@@ -3931,20 +3912,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        conflict?: string | null;
-                        created?: number;
-                        error?: string;
-                        expires?: number;
-                        id?: string;
-                        modified?: number | null;
-                        offset?: number;
-                        path?: string;
-                        size?: number | null;
-                        /** @enum {string} */
-                        state?: "open" | "publishing" | "done" | "skipped" | "refused";
-                        url?: string;
-                    };
+                    "application/json": components["schemas"]["UploadFacts"];
                 };
             };
         };
@@ -4030,12 +3998,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        architecture?: string | null;
-                        folder?: string | null;
-                        kind?: string | null;
-                        needed?: number | null;
-                    };
+                    "application/json": components["schemas"]["SuggestedFolder"];
                 };
             };
         };

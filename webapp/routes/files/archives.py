@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from flask import Blueprint, Response, jsonify, request
+from typing_extensions import TypedDict
 
 from filebrowser.access.file_access import FileAccess, Right, resolve_path
 from filebrowser.archive import make_archive
@@ -20,17 +21,16 @@ from webapp.services import Services
 Listing = TypeVar("Listing", bound=Callable[..., Response])
 
 BINARY = {"type": "string", "format": "binary"}
-NUMBER = {"type": "integer"}
-SIZE = {
-    "type": "object",
-    "properties": {
-        "path": TEXT,
-        "size": NUMBER,
-        "files": NUMBER,
-        "folders": NUMBER,
-        "left_out": NUMBER,
-    },
-}
+
+
+class FolderSize(TypedDict):
+    """How much lies in a folder, in bytes; ``left_out`` counts what cannot be read."""
+
+    path: str
+    size: int
+    files: int
+    folders: int
+    left_out: int
 
 
 def enter_listing_limit(services: Services, who: str) -> Callable[[], None]:
@@ -105,7 +105,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @packing.get("/size")
     @requires(AccessScope.FILES)
-    @with_note(RouteNote("How much lies in a folder", query={"path": TEXT}, answer=SIZE))
+    @with_note(RouteNote("How much lies in a folder", query={"path": TEXT}, answer=FolderSize))
     def size() -> Response:
         """Right: view."""
         access = caller_access(services)

@@ -5,6 +5,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request
+from typing_extensions import TypedDict
 
 from filebrowser.access.file_access import FileAccess, Right, check_rights, resolve_path
 from filebrowser.access.gate import Place, Root, open_place
@@ -25,9 +26,9 @@ from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.files.archives import limited_listing
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import (
-    ENTRY,
     PATH,
     TEXT,
+    FileEntry,
     entry_json,
     flag_param,
     int_param,
@@ -50,33 +51,32 @@ QUERY = {
     "limit": {"type": "integer", "minimum": 0, "maximum": MAX_PAGE_ENTRIES},
     "hidden": {"type": "integer", "enum": [0, 1]},
 }
-LISTING = {
-    "type": "object",
-    "required": ["path", "total", "entries"],
-    "properties": {
-        "path": TEXT,
-        "total": {"type": "integer"},
-        "entries": {"type": "array", "items": ENTRY},
-    },
-}
-ROOT = {
-    "type": "object",
-    "properties": {
-        "name": TEXT,
-        "path": TEXT,
-        "writable": {"type": "boolean"},
-        "sealed": {"type": "array", "items": TEXT},
-        "free": {"type": "integer", "nullable": True},
-        "size": {"type": "integer", "nullable": True},
-    },
-}
-ROOTS = {
-    "type": "object",
-    "properties": {
-        "roots": {"type": "array", "items": ROOT},
-        "rights": {"type": "array", "items": TEXT},
-    },
-}
+
+
+class FolderPage(TypedDict):
+    """A page of a folder."""
+
+    path: str
+    total: int
+    entries: list[FileEntry]
+
+
+class RootFacts(TypedDict):
+    """A tree, with the bytes of its disk; null where it is away."""
+
+    name: str
+    path: str
+    writable: bool
+    sealed: list[str]
+    free: int | None
+    size: int | None
+
+
+class RootList(TypedDict):
+    """The caller's trees and rights."""
+
+    roots: list[RootFacts]
+    rights: list[str]
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -86,7 +86,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @listing.get("")
     @requires(AccessScope.FILES)
-    @with_note(RouteNote("A page of a folder", query=QUERY, answer=LISTING))
+    @with_note(RouteNote("A page of a folder", query=QUERY, answer=FolderPage))
     @limited_listing(services)
     def page() -> Response:
         """Right: view. ``/``, or no path, holds the trees."""
@@ -98,7 +98,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @listing.get("/roots")
     @requires(AccessScope.FILES)
-    @with_note(RouteNote("The trees, what may be done with them, and their disks", answer=ROOTS))
+    @with_note(RouteNote("The trees, what may be done with them, and their disks", answer=RootList))
     def roots() -> Response:
         """Right: view."""
         access = caller_access(services)
@@ -160,7 +160,7 @@ def root_entry(root: Root) -> DirectoryEntry:
         return DirectoryEntry(root.name, FileKind.FOLDER, None, 0.0)
 
 
-def listing_json(listing: Listing) -> dict[str, object]:
+def listing_json(listing: Listing) -> FolderPage:
     """A page."""
     return {
         "path": listing.path,
@@ -169,7 +169,7 @@ def listing_json(listing: Listing) -> dict[str, object]:
     }
 
 
-def root_json(root: Root) -> dict[str, object]:
+def root_json(root: Root) -> RootFacts:
     """A tree, with the bytes of its disk; null where it is away."""
     try:
         usage = shutil.disk_usage(root.path)

@@ -3,17 +3,22 @@
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify
+from typing_extensions import TypedDict
 
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.files.caller_access import caller_access
-from webapp.routes.files.params import JOB, job_json
+from webapp.routes.files.params import FileJobFacts, job_json
 from webapp.services import Services
 
 if TYPE_CHECKING:
     pass
 
-ALL = {"type": "object", "properties": {"jobs": {"type": "array", "items": JOB}}}
+
+class FileJobList(TypedDict):
+    """The caller's own jobs of the last day."""
+
+    jobs: list[FileJobFacts]
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -23,7 +28,9 @@ def blueprint(services: Services) -> Blueprint:
 
     @jobs.get("")
     @requires(AccessScope.FILES)
-    @with_note(RouteNote("The caller's own jobs of the last day, the latest first", answer=ALL))
+    @with_note(
+        RouteNote("The caller's own jobs of the last day, the latest first", answer=FileJobList)
+    )
     def own() -> Response:
         """Any right."""
         return jsonify(
@@ -32,14 +39,14 @@ def blueprint(services: Services) -> Blueprint:
 
     @jobs.get("/<name>")
     @requires(AccessScope.FILES)
-    @with_note(RouteNote("How far a job is", answer=JOB))
+    @with_note(RouteNote("How far a job is", answer=FileJobFacts))
     def one(name: str) -> Response:
         """Any right."""
         return jsonify(job_json(filing.jobs.get(caller_access(services).who, name)))
 
     @jobs.delete("/<name>")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("End a job; what it has done stays done", answer=JOB))
+    @with_note(RouteNote("End a job; what it has done stays done", answer=FileJobFacts))
     def end(name: str) -> Response:
         """Any right."""
         return jsonify(job_json(filing.jobs.cancel(caller_access(services).who, name)))

@@ -4,6 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request
+from typing_extensions import TypedDict
 
 from filebrowser.access.file_access import Right, check_rights, resolve_path
 from filebrowser.access.gate import Place, open_place
@@ -25,10 +26,10 @@ from webapp.requests.fields import read_body
 from webapp.routes.context import read_json_body
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import (
-    ENTRY,
-    JOB_ANSWER,
     LATER,
     TEXT,
+    FileEntry,
+    OperationAnswer,
     Path,
     Paths,
     StrictBody,
@@ -43,23 +44,35 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 2.0
 """Seconds for which an answer waits for its job; then it names the job instead."""
 
-NUMBER = {"type": "number"}
-DELETION = {
-    "type": "object",
-    "properties": {
-        "trash_id": TEXT,
-        "deleted": NUMBER,
-        "items": {
-            "type": "array",
-            "items": {"type": "object", "properties": {"path": TEXT, "kind": TEXT}},
-        },
-    },
-}
-TRASH = {"type": "object", "properties": {"thrown": {"type": "array", "items": DELETION}}}
+
+class TrashedItem(TypedDict):
+    """A file or folder that was deleted."""
+
+    path: str
+    kind: str
 
 
-DELETED = {"type": "object", "properties": {"trash_id": TEXT, **JOB_ANSWER["properties"]}}
-LATER_DELETED = {"202": DELETED}
+class Deletion(TypedDict):
+    """What was deleted at once; ``deleted`` in seconds since 1970."""
+
+    trash_id: str
+    deleted: float
+    items: list[TrashedItem]
+
+
+class TrashAnswer(TypedDict):
+    """The caller's own deletions."""
+
+    thrown: list[Deletion]
+
+
+class DeletionAnswer(OperationAnswer):
+    """The results of a deletion, with the id that brings it back."""
+
+    trash_id: str
+
+
+LATER_DELETED = {"202": DeletionAnswer}
 
 
 class FolderBody(StrictBody):
@@ -112,7 +125,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @verbs.post("/folder")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Make a folder", body=FolderBody, answer=ENTRY))
+    @with_note(RouteNote("Make a folder", body=FolderBody, answer=FileEntry))
     def folder() -> Response:
         """Right: create. Folders on the way are made too."""
         return jsonify(create_folder(services, read_body(FolderBody, read_json_body()).path))
@@ -120,7 +133,7 @@ def blueprint(services: Services) -> Blueprint:
     @verbs.post("/move")
     @requires(AccessScope.USER)
     @with_note(
-        RouteNote("Move files and folders", body=TransferBody, answer=JOB_ANSWER, also=LATER)
+        RouteNote("Move files and folders", body=TransferBody, answer=OperationAnswer, also=LATER)
     )
     def move() -> Response:
         """Right: modify."""
@@ -129,7 +142,7 @@ def blueprint(services: Services) -> Blueprint:
     @verbs.post("/copy")
     @requires(AccessScope.USER)
     @with_note(
-        RouteNote("Copy files and folders", body=TransferBody, answer=JOB_ANSWER, also=LATER)
+        RouteNote("Copy files and folders", body=TransferBody, answer=OperationAnswer, also=LATER)
     )
     def copy() -> Response:
         """Right: create; modify too, to overwrite."""
@@ -139,7 +152,10 @@ def blueprint(services: Services) -> Blueprint:
     @requires(AccessScope.USER)
     @with_note(
         RouteNote(
-            "Give a file or folder another name", body=RenameBody, answer=JOB_ANSWER, also=LATER
+            "Give a file or folder another name",
+            body=RenameBody,
+            answer=OperationAnswer,
+            also=LATER,
         )
     )
     def rename() -> Response:
@@ -156,7 +172,9 @@ def blueprint(services: Services) -> Blueprint:
     @verbs.post("/delete")
     @requires(AccessScope.USER)
     @with_note(
-        RouteNote("Put things into the trash", body=DeleteBody, answer=DELETED, also=LATER_DELETED)
+        RouteNote(
+            "Put things into the trash", body=DeleteBody, answer=DeletionAnswer, also=LATER_DELETED
+        )
     )
     def delete() -> Response:
         """Right: delete."""
@@ -173,7 +191,9 @@ def blueprint(services: Services) -> Blueprint:
     @verbs.post("/restore")
     @requires(AccessScope.USER)
     @with_note(
-        RouteNote("Bring back what was deleted", body=RestoreBody, answer=JOB_ANSWER, also=LATER)
+        RouteNote(
+            "Bring back what was deleted", body=RestoreBody, answer=OperationAnswer, also=LATER
+        )
     )
     def restore() -> Response:
         """Rights: delete, create; modify too, to overwrite."""
@@ -184,7 +204,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @verbs.post("/extract")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Take a zip apart", body=ExtractBody, answer=JOB_ANSWER, also=LATER))
+    @with_note(RouteNote("Take a zip apart", body=ExtractBody, answer=OperationAnswer, also=LATER))
     def extract() -> Response:
         """Rights: create; modify too, to overwrite. Into a folder of the zip's name."""
         body = read_body(ExtractBody, read_json_body())
@@ -201,10 +221,10 @@ def blueprint(services: Services) -> Blueprint:
 
     @verbs.get("/trash")
     @requires(AccessScope.FILES)
-    @with_note(RouteNote("The caller's own deletions, the latest first", answer=TRASH))
+    @with_note(RouteNote("The caller's own deletions, the latest first", answer=TrashAnswer))
     def list_trash() -> Response:
         """Right: view."""
-        deletions = [
+        deletions: list[Deletion] = [
             {
                 "trash_id": sidecar.id,
                 "deleted": round(sidecar.at, 3),
@@ -273,7 +293,7 @@ def check_new_ending(step: FileStep, rules: ContentRules) -> None:
         rules.check_content(step.target, file.fileno())
 
 
-def create_folder(services: Services, path: str) -> dict[str, object]:
+def create_folder(services: Services, path: str) -> FileEntry:
     """Make a folder and those on the way to it. Raises ``Taken`` where it is there."""
     place = resolve_path(caller_access(services), path, Right.VIEW, Right.CREATE)
     folders = [Place(place.root, place.names[:depth]) for depth in range(1, len(place.names) + 1)]

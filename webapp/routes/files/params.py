@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from flask import Response, jsonify, make_response, request
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from filebrowser.access.file_access import FileAccess, Right, resolve_path
 from filebrowser.access.gate import Place
@@ -14,7 +14,7 @@ from filebrowser.errors import BadPath
 from filebrowser.listing.sort_order import Sort
 from filebrowser.listing.tree import DirectoryEntry, open_folder
 from filebrowser.operations.job_store import FileJob, FileJobState
-from filebrowser.operations.move import LeftOutReason, StepResult
+from filebrowser.operations.move import LeftOutReason, StepResult, StepStatus
 from webapp.errors import BadValue, Refused
 
 MAX_PATH_LENGTH = 4096
@@ -24,54 +24,58 @@ Path = Annotated[str, Field(max_length=MAX_PATH_LENGTH)]
 Paths = Annotated[list[Path], Field(min_length=1, max_length=MAX_PATHS)]
 TEXT: Mapping[str, object] = {"type": "string"}
 PATH = {"path": TEXT}
-ENTRY = {
-    "type": "object",
-    "required": ["name", "kind", "size", "modified"],
-    "properties": {
-        "name": TEXT,
-        "kind": TEXT,
-        "size": {"type": "integer", "nullable": True},
-        "modified": {"type": "number", "description": "seconds since 1970"},
-    },
-}
-LEFT_OUT = {
-    "type": "object",
-    "properties": {
-        "name": TEXT,
-        "reason": {"type": "string", "enum": [str(reason) for reason in LeftOutReason]},
-        "error": TEXT,
-    },
-}
-RESULT = {
-    "type": "object",
-    "properties": {
-        "path": TEXT,
-        "to": {"type": "string", "nullable": True},
-        "status": {"type": "string", "enum": ["done", "skipped", "failed"]},
-        "error": TEXT,
-        "left_out": {"type": "array", "items": LEFT_OUT},
-        "left_out_count": {"type": "integer"},
-    },
-}
-RESULTS = {"type": "array", "items": RESULT}
-JOB_ANSWER: Mapping[str, Mapping[str, object]] = {
-    "properties": {"results": RESULTS, "job": {"type": "string", "nullable": True}}
-}
-LATER = {"202": JOB_ANSWER}
-JOB = {
-    "type": "object",
-    "properties": {
-        "id": TEXT,
-        "verb": TEXT,
-        "state": TEXT,
-        "began": {"type": "number"},
-        "done": {"type": "integer"},
-        "total": {"type": "integer"},
-        "steps": {"type": "integer"},
-        "results": RESULTS,
-        "error": TEXT,
-    },
-}
+
+
+class FileEntry(TypedDict):
+    """One name of a listing; ``modified`` in seconds since 1970."""
+
+    name: str
+    kind: str
+    size: int | None
+    modified: float
+
+
+class LeftOutEntry(TypedDict):
+    """A name that an operation left where it was, and why."""
+
+    name: str
+    reason: LeftOutReason
+    error: str
+
+
+class OperationResult(TypedDict):
+    """What became of one path; ``error`` and ``left_out`` only where there are any."""
+
+    path: str
+    to: str | None
+    status: StepStatus
+    error: NotRequired[str]
+    left_out: NotRequired[list[LeftOutEntry]]
+    left_out_count: NotRequired[int]
+
+
+class OperationAnswer(TypedDict):
+    """The results of an operation, or the id of the job that goes on with it."""
+
+    results: list[OperationResult]
+    job: str | None
+
+
+class FileJobFacts(TypedDict):
+    """Where a job on files stands; ``began`` in seconds since 1970."""
+
+    id: str
+    verb: str
+    state: str
+    began: float
+    done: int
+    total: int
+    steps: int
+    results: list[OperationResult]
+    error: str
+
+
+LATER = {"202": OperationAnswer}
 
 
 class StrictBody(BaseModel):
@@ -126,7 +130,7 @@ def flag_param(name: str) -> bool:
     return text in ("1", "true")
 
 
-def entry_json(entry: DirectoryEntry) -> dict[str, object]:
+def entry_json(entry: DirectoryEntry) -> FileEntry:
     """One name of a listing."""
     return {
         "name": entry.name,
@@ -136,23 +140,26 @@ def entry_json(entry: DirectoryEntry) -> dict[str, object]:
     }
 
 
-def results_json(results: Sequence[StepResult]) -> list[dict[str, object]]:
+def results_json(results: Sequence[StepResult]) -> list[OperationResult]:
     """What became of each path; ``error`` and ``left_out`` only where there are any."""
     return [result_json(each) for each in results]
 
 
-def result_json(result: StepResult) -> dict[str, object]:
+def result_json(result: StepResult) -> OperationResult:
     """What became of one path."""
-    outcome: dict[str, object] = {"path": result.path, "to": result.to, "status": result.status}
+    outcome: OperationResult = {"path": result.path, "to": result.to, "status": result.status}
     if result.error:
         outcome["error"] = result.error
     if result.left_out:
-        outcome["left_out"] = [asdict(each) for each in result.left_out]
+        outcome["left_out"] = [
+            {"name": each.name, "reason": each.reason, "error": each.error}
+            for each in result.left_out
+        ]
         outcome["left_out_count"] = result.left_out_count
     return outcome
 
 
-def job_json(job: FileJob) -> dict[str, object]:
+def job_json(job: FileJob) -> FileJobFacts:
     """Where a job stands."""
     return {
         "id": job.id,

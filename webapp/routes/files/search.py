@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request
+from typing_extensions import TypedDict
 
 from filebrowser.access.file_access import Right, check_rights
 from filebrowser.index.query import Term, parse_query
@@ -13,9 +14,9 @@ from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.files.archives import limited_listing
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import (
-    ENTRY,
     PATH,
     TEXT,
+    FileEntry,
     entry_json,
     folder_param,
     int_param,
@@ -29,32 +30,6 @@ if TYPE_CHECKING:
 PAGE_SIZE = 100  # hits where no limit is asked for
 MAX_OFFSET = 10**7
 ORDERS = [f"{sign}{sort}" for sort in Sort for sign in ("", "-")]
-NUMBER = {"type": "integer", "nullable": True}
-WORD = {"type": "string", "nullable": True}
-HIT_FIELDS = {
-    "type": "object",
-    "required": ["path"],
-    "properties": {
-        "path": TEXT,
-        "width": NUMBER,
-        "height": NUMBER,
-        "seed": NUMBER,
-        "model": WORD,
-        "sampler": WORD,
-        "prompt": TEXT,
-    },
-}
-HIT = {"allOf": [ENTRY, HIT_FIELDS]}
-ANSWER = {
-    "type": "object",
-    "required": ["path", "total", "entries"],
-    "properties": {
-        "path": TEXT,
-        "total": {"type": "integer"},
-        "complete": {"type": "boolean"},
-        "entries": {"type": "array", "items": HIT},
-    },
-}
 QUERY = {
     "q": TEXT,
     **PATH,
@@ -65,6 +40,27 @@ QUERY = {
 }
 
 
+class SearchHitEntry(FileEntry):
+    """An entry that was found, and how its picture was made."""
+
+    path: str
+    width: int | None
+    height: int | None
+    seed: int | None
+    model: str | None
+    sampler: str | None
+    prompt: str
+
+
+class SearchAnswer(TypedDict):
+    """A page of what was found; ``complete`` when all is read that was to be read."""
+
+    path: str
+    total: int
+    complete: bool
+    entries: list[SearchHitEntry]
+
+
 def blueprint(services: Services) -> Blueprint:
     """The route over one index."""
     filing = services.file_services()
@@ -73,7 +69,7 @@ def blueprint(services: Services) -> Blueprint:
     @searching.get("/search")
     @requires(AccessScope.FILES)
     @with_note(
-        RouteNote("Files by name, pictures by how they were made", query=QUERY, answer=ANSWER)
+        RouteNote("Files by name, pictures by how they were made", query=QUERY, answer=SearchAnswer)
     )
     @limited_listing(services)
     def search() -> Response:
@@ -109,7 +105,7 @@ def search_terms() -> tuple[Term, ...]:
     return (*terms, *(parse_query(f'kind:"{kind}"') if kind else ()))
 
 
-def hit_json(hit: SearchHit) -> dict[str, object]:
+def hit_json(hit: SearchHit) -> SearchHitEntry:
     """An entry of a listing, with its path and what it tells."""
     return {
         **entry_json(hit.entry),

@@ -1,9 +1,10 @@
 """One's own shares: made, listed, revoked. What they lead to is in ``shared.py``."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from flask import Blueprint, Response, jsonify, url_for
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from filebrowser.shares.actions import ShareSpec, create_share, list_shares, revoke_share
 from filebrowser.shares.passwords import MAX_PASSWORD_LENGTH
@@ -16,19 +17,24 @@ from webapp.routes.files.caller_access import caller_access
 from webapp.services import Services
 
 MIN_SECONDS, MAX_SECONDS = 60, 10 * 366 * 24 * 3600
-ONE = {
-    "type": "object",
-    "properties": {
-        "id": {"type": "string"},
-        "url": {"type": "string"},
-        "path": {"type": "string"},
-        "kind": {"type": "string", "enum": ["file", "folder"]},
-        "made": {"type": "number"},
-        "expires": {"type": "number", "nullable": True},
-        "password": {"type": "boolean"},
-    },
-}
-ALL = {"type": "object", "properties": {"shares": {"type": "array", "items": ONE}}}
+
+
+class ShareFacts(TypedDict):
+    """A link; times in seconds since 1970, ``password`` tells whether it has one."""
+
+    id: str
+    url: str
+    path: str
+    kind: Literal["file", "folder"]
+    made: float
+    expires: float | None
+    password: bool
+
+
+class ShareList(TypedDict):
+    """The caller's own links."""
+
+    shares: list[ShareFacts]
 
 
 class NewShare(BaseModel):
@@ -49,7 +55,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @shares.get("")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("The caller's own links", answer=ALL))
+    @with_note(RouteNote("The caller's own links", answer=ShareList))
     def own() -> Response:
         """Right: share."""
         return jsonify(
@@ -58,7 +64,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @shares.post("")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Make a link to a file or folder", body=NewShare, answer=ONE))
+    @with_note(RouteNote("Make a link to a file or folder", body=NewShare, answer=ShareFacts))
     def make() -> Response:
         """Rights: view, download, share."""
         body = read_body(NewShare, read_json_body())
@@ -76,7 +82,7 @@ def blueprint(services: Services) -> Blueprint:
     return shares
 
 
-def share_json(one: Share) -> dict[str, object]:
+def share_json(one: Share) -> ShareFacts:
     """What its owner reads of a share; never the password's hash."""
     return {
         "id": one.id,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request
+from typing_extensions import TypedDict
 
 from filebrowser import text_files
 from filebrowser.access.file_access import Right, check_rights, resolve_path
@@ -15,14 +16,24 @@ from webapp.http.openapi import RouteNote, with_note
 from webapp.requests.fields import read_body
 from webapp.routes.context import read_json_body
 from webapp.routes.files.caller_access import caller_access
-from webapp.routes.files.params import PATH, TEXT, StrictBody, path_param
+from webapp.routes.files.params import PATH, StrictBody, path_param
 from webapp.services import Services
 
 if TYPE_CHECKING:
     pass
 
-ANSWER = {"type": "object", "properties": {"path": TEXT, "text": TEXT, "etag": TEXT}}
-SAVED = {"type": "object", "properties": {"path": TEXT, "etag": TEXT}}
+
+class SavedText(TypedDict):
+    """Where a text lies, and the state that it has."""
+
+    path: str
+    etag: str
+
+
+class TextContent(SavedText):
+    """A text with its state, which a save names."""
+
+    text: str
 
 
 class NewText(StrictBody):
@@ -38,7 +49,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @editing.get("")
     @requires(AccessScope.FILES)
-    @with_note(RouteNote("A text of at most 2 MiB", query=PATH, answer=ANSWER))
+    @with_note(RouteNote("A text of at most 2 MiB", query=PATH, answer=TextContent))
     def text() -> Response:
         """Rights: view, download. The ETag is what a save names."""
         place = resolve_path(caller_access(services), path_param(), Right.VIEW, Right.DOWNLOAD)
@@ -49,7 +60,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @editing.put("")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Save a text", query=PATH, body=NewText, answer=SAVED))
+    @with_note(RouteNote("Save a text", query=PATH, body=NewText, answer=SavedText))
     def save() -> Response:
         """Right: modify with ``If-Match: "etag"``; create with ``If-None-Match: *``."""
         access, etag = caller_access(services), read_etag()

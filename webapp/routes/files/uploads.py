@@ -13,6 +13,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, request, url_for
+from typing_extensions import TypedDict
 from werkzeug.exceptions import ClientDisconnected
 
 from filebrowser.access.file_access import Right, check_rights
@@ -45,33 +46,37 @@ EXPOSED = (
     "Upload-Defer-Length, Upload-Path, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, "
     "Tus-Checksum-Algorithm"
 )
-ONE = {
-    "type": "object",
-    "properties": {
-        "id": {"type": "string"},
-        "url": {"type": "string"},
-        "path": {"type": "string"},
-        "size": {"type": "integer", "nullable": True},
-        "offset": {"type": "integer"},
-        "state": {"type": "string", "enum": [str(state) for state in UploadState]},
-        "conflict": {"type": "string", "nullable": True},
-        "modified": {"type": "integer", "nullable": True},
-        "created": {"type": "number"},
-        "expires": {"type": "number"},
-        "error": {"type": "string"},
-    },
-}
-ALL = {"type": "object", "properties": {"uploads": {"type": "array", "items": ONE}}}
 
-FOLDER = {
-    "type": "object",
-    "properties": {
-        "folder": {"type": "string", "nullable": True},
-        "kind": {"type": "string", "nullable": True},
-        "architecture": {"type": "string", "nullable": True},
-        "needed": {"type": "integer", "nullable": True},
-    },
-}
+
+class UploadFacts(TypedDict):
+    """An upload: bytes, times in seconds since 1970, ``modified`` in milliseconds."""
+
+    id: str
+    url: str
+    path: str
+    size: int | None
+    offset: int
+    state: UploadState
+    conflict: str | None
+    modified: int | None
+    created: float
+    expires: float
+    error: str
+
+
+class UploadList(TypedDict):
+    """The caller's unfinished uploads."""
+
+    uploads: list[UploadFacts]
+
+
+class SuggestedFolder(TypedDict):
+    """Where a model belongs, what it is, and how many more bytes tell."""
+
+    folder: str | None
+    kind: str | None
+    architecture: str | None
+    needed: int | None
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -93,7 +98,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("The caller's unfinished uploads", answer=ALL))
+    @with_note(RouteNote("The caller's unfinished uploads", answer=UploadList))
     def own() -> Response:
         """Right: create."""
         return jsonify(
@@ -115,7 +120,9 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/suggest")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Which folder a model belongs in, by its first bytes", answer=FOLDER))
+    @with_note(
+        RouteNote("Which folder a model belongs in, by its first bytes", answer=SuggestedFolder)
+    )
     def folder() -> Response:
         """Right: create."""
         check_rights(caller_access(services), {Right.CREATE})
@@ -134,7 +141,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/<name>")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("One's upload; by HEAD its offset, as tus has it", answer=ONE))
+    @with_note(RouteNote("One's upload; by HEAD its offset, as tus has it", answer=UploadFacts))
     def state(name: str) -> Response:
         """Right: create."""
         if request.method == "HEAD":
@@ -175,7 +182,7 @@ def blueprint(services: Services) -> Blueprint:
     return routes
 
 
-def upload_json(standing: UploadStatus, uploads: UploadStore) -> dict[str, object]:
+def upload_json(standing: UploadStatus, uploads: UploadStore) -> UploadFacts:
     """An upload as JSON."""
     upload = standing.upload
     return {
@@ -193,7 +200,7 @@ def upload_json(standing: UploadStatus, uploads: UploadStore) -> dict[str, objec
     }
 
 
-def suggestion_json(suggestion: FolderSuggestion) -> dict[str, object]:
+def suggestion_json(suggestion: FolderSuggestion) -> SuggestedFolder:
     """A suggestion as JSON."""
     return {
         "folder": suggestion.folder or None,
