@@ -1,17 +1,17 @@
-"""What the censor's detectors flag and let pass: ``python -m benchmarks.censor``.
+"""What the censor's detectors flag and let pass: ``python -m benchmarks.censor FOLDER``.
 
 Prints the table of docs/nsfw.md for every detector that is here: the bundled one, and NudeNet where
-it is installed. Pictures: scikit-image's own, drawings like the default checkpoint's, and what is
-made below. Takes a minute.
+it is installed. Pictures: the folder's (in docs/nsfw.md ``skimage/data`` of scikit-image's wheel),
+drawings like the default checkpoint's, and what is made below. Takes a minute.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import skimage.data
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from plugins.nsfw_censor import nudenet
@@ -51,9 +51,9 @@ def mannequin() -> Image.Image:
     return sheet
 
 
-def photographs() -> Iterator[tuple[str, Image.Image]]:
-    """scikit-image's bundled pictures."""
-    for path in sorted(Path(skimage.data.__file__).parent.iterdir()):
+def photographs(folder: Path) -> Iterator[tuple[str, Image.Image]]:
+    """Name and pixels of each picture in a folder."""
+    for path in sorted(folder.iterdir()):
         if path.suffix in ENDINGS:
             yield path.name, Image.open(path).convert("RGB")
 
@@ -96,16 +96,18 @@ TRANSFORMS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def table_rows(score: Callable[[Image.Image], float], bound: float) -> Iterator[tuple[str, float]]:
+def table_rows(
+    folder: Path, score: Callable[[Image.Image], float], bound: float
+) -> Iterator[tuple[str, float]]:
     """Each line of the table: what was shown, the (highest) score."""
-    scored = {name: score(picture) for name, picture in photographs()}
+    scored = {name: score(picture) for name, picture in photographs(folder)}
     near = {
         name: score_found
         for name, score_found in scored.items()
         if score_found > min(NEAR_THRESHOLD, bound)
     }
     others = [score_found for name, score_found in scored.items() if name not in near]
-    yield f"{len(others)} of scikit-image's {len(scored)} pictures, the highest", max(others)
+    yield f"{len(others)} of the folder's {len(scored)} pictures, the highest", max(others)
     yield from near.items()
     drawing = [score(draw(FIRST_SEED + number).image) for number in range(DRAWINGS)]
     yield f"{DRAWINGS} drawings like the default checkpoint's, the highest", max(drawing)
@@ -124,15 +126,17 @@ def available_detectors() -> Iterator[tuple[str, Detector]]:
         yield NUDENET, DETECTOR_LOADERS[NUDENET](Path("models"))
 
 
-def main() -> None:
+def main(folder: Path) -> None:
     """Print a table for each detector."""
     usual = CensorRules()
     for name, detector in available_detectors():
         bound = detector.threshold_of(usual)
         print(f"\n{name}, withheld from {bound:g} on\n\n| picture | score | |\n|---|---|---|")
-        for label, score in table_rows(partial(detector.score, rules=usual), bound):
+        for label, score in table_rows(folder, partial(detector.score, rules=usual), bound):
             print(f"| {label} | {score:.3f} | {'passes' if score < bound else '**withheld**'} |")
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+        sys.exit("Name one folder of photographs: python -m benchmarks.censor FOLDER")
+    main(Path(sys.argv[1]))

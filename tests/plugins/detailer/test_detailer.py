@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from skimage import data
 
 from generator.errors import BadRequest
 from generator.job.output_filter import NestedRedraw
@@ -13,21 +12,33 @@ from plugins.api import Box, Home
 from plugins.detailer.faces import find_faces
 from plugins.detailer.worker import Plugin, inpaint_request, options_of
 
+PICTURES = Path(__file__).parent / "pictures"
+"""``astronaut``: NASA, public domain; ``coffee``: R. Michetti, CC0; ``chelsea``: S. Walt, CC0."""
+
 
 @pytest.fixture(scope="module")
 def astronaut() -> Image.Image:
-    return Image.fromarray(data.astronaut())
+    return Image.open(PICTURES / "astronaut.jpg").convert("RGB")
 
 
 def test_a_face_is_found_where_it_is(astronaut: Image.Image, tmp_path: Path) -> None:
-    first = find_faces(astronaut, tmp_path)[0]
+    (first,) = find_faces(astronaut, tmp_path)
     assert abs(first.x + first.width / 2 - 225) < 40
     assert abs(first.y + first.height / 2 - 115) < 40
 
 
 def test_no_face_is_found_where_there_is_none(tmp_path: Path) -> None:
-    assert find_faces(Image.fromarray(data.coffee()), tmp_path) == []
+    for name in ("coffee.jpg", "chelsea.jpg"):  # a cup, a cat
+        assert find_faces(Image.open(PICTURES / name), tmp_path) == []
     assert find_faces(Image.new("RGB", (64, 64)), tmp_path) == []
+
+
+def test_an_opencv_without_cascades_is_told_with_what_to_do(
+    astronaut: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("cv2.CascadeClassifier")
+    with pytest.raises(RuntimeError, match="opencv-contrib-python-headless again"):
+        find_faces(astronaut, tmp_path)
 
 
 def test_nothing_is_done_unasked(tmp_path: Path) -> None:
