@@ -106,3 +106,13 @@ def test_another_secret_signs_otherwise() -> None:
     assert UrlSigner(b"one").verify("a.png", str(expires), query["signature"])
     assert not UrlSigner(b"two").verify("a.png", str(expires), query["signature"])
     assert not UrlSigner(b"one").verify("/a.png", str(expires), query["signature"])
+
+
+def test_links_given_out_by_earlier_versions_stay_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    signature = "9a7edec35597c4a4856cafe2d4234cb93a70f16a3e6984fc85d84ed0cd3a5b8b"
+    monkeypatch.setattr("webapp.access.signed_urls.time.time", lambda: 1_700_000_000.0)
+    signer = UrlSigner(b"a secret of the service")
+    assert signer.verify("outputs/ä b.png", "1700003600", signature)
+    assert signer.sign("outputs/ä b.png", 3600)[0].endswith(f"1700003600&signature={signature}")
+    assert not signer.verify("outputs/ä b.png", "1700003601", signature)
+    assert not signer.verify("outputs/ä b.png", "1700003600", signature.upper())
