@@ -17,6 +17,7 @@ from benchmarks.figures import Figure, machine
 from benchmarks.folder_pages import make_folder, wait_until_idle
 from benchmarks.service import Service, free_port
 from benchmarks.transfers import MemoryWatch, child_of, run_server
+from generator.data_folders import STATE_FOLDER
 
 ROUNDS = 5
 SIZES = (10_000, 100_000)
@@ -42,7 +43,7 @@ def time_propfind(url: str, entries: int) -> float:
 def measure_folder(folder: Path, count: int) -> Iterator[Figure]:
     """The figures of a folder of so many files."""
     data, party = folder / "data", make_folder(folder / "data" / "outputs" / "many", count)
-    (data / ".easel").mkdir()
+    (data / STATE_FOLDER).mkdir()
     ours, theirs = free_port(), free_port()
     easel = [sys.executable, "-m", "webapp", "web", "--data-dir", str(data), "--port", str(ours)]
     python = os.environ.get("EASEL_BENCH_COPYPARTY", sys.executable)

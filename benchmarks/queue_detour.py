@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
+from generator.data_folders import STATE_FOLDER
 from webapp.queues.contracts import Answer, Frame
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
@@ -35,7 +36,7 @@ def work(path: Path) -> None:
 def measure_rounds(rounds: int = 200) -> list[float]:
     """Seconds of each round, a few rounds of warming up left out."""
     with tempfile.TemporaryDirectory(prefix="easel-detour-") as folder:
-        path = Path(folder) / ".easel" / "queue.db"
+        path = Path(folder) / STATE_FOLDER / "queue.db"
         store = SqliteStore(path)
         worker = subprocess.Popen([sys.executable, "-m", NAME, str(path)])
         try:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure
 from benchmarks.service import free_port
+from generator.data_folders import STATE_FOLDER
 
 MEGABYTE, GIB = 1_000_000, 1 << 30
 TRANSFER_BYTES = int(float(os.environ.get("EASEL_BENCH_GB", "4")) * GIB)
@@ -212,7 +213,7 @@ class ServerPair:
 def run_servers(folder: Path) -> Iterator[ServerPair]:
     """Easel's web process and copyparty, side by side on one disk."""
     data, party = folder / "data", folder / "party"
-    for path in (data / ".easel", data / "outputs", party):
+    for path in (data / STATE_FOLDER, data / "outputs", party):
         path.mkdir(parents=True)
     ours, theirs = free_port(), free_port()
     easel = [sys.executable, "-m", "webapp", "web", "--data-dir", str(data), "--port", str(ours)]

@@ -213,6 +213,10 @@ class ScriptCall:
     arguments: tuple[Any, ...] = ()  # by position, as JSON has them
 
 
+KEEP_ORIGINAL = 1
+"""A mask's ``fill`` that leaves what is under it as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mask:
     """Where to repaint, and what lies there at the start (contract section 5.3)."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 from importlib import metadata, util
 from pathlib import Path
 
+from generator.data_folders import EXTENSIONS_FOLDER
 from generator.errors import ModelUnreadable
 from generator.models.plain_files import check_name, to_printable
 from plugins.api import Side
@@ -16,7 +17,6 @@ from plugins.errors import BadManifest, PluginError
 from plugins.manifest import FILE, Manifest, check_requirements, read_manifest
 
 ENTRY_POINT_GROUP = "easel.plugins"
-EXTENSIONS = "extensions"
 SHIPPED_FOLDER = Path(__file__).parent
 
 
@@ -51,7 +51,7 @@ def find_plugins(data_dir: Path, version: str) -> tuple[DiscoveredPlugin, ...]:
     for each in (
         *_shipped_plugins(),
         *_packaged_plugins(),
-        *_extension_folders(data_dir / EXTENSIONS),
+        *_extension_folders(data_dir / EXTENSIONS_FOLDER),
     ):
         checked = _check_plugin(each, version, by_name)
         by_name.setdefault(checked.name, checked)

@@ -19,6 +19,7 @@ from typing import Any
 import pluggy
 
 from generator.atomic_file import write_atomically
+from generator.data_folders import STATE_FOLDER
 from generator.errors import BadRequest, GeneratorError
 from generator.hooks import Ended, Release, Stage
 from generator.models.kinds import Folders
@@ -127,10 +128,10 @@ class Host:
             self.required = choice.required
             plugins = find_plugins(self.data_dir, self.version)
             wanted = [each for each in plugins if choice.is_wanted(each.name, each.origin)]
-            seen_file = self.data_dir / ".easel" / SEEN_FILE
+            seen_file = self.data_dir / STATE_FOLDER / SEEN_FILE
             usable = [each for each in wanted if not each.fault]
             faults = import_faults(usable, self.side, seen_file, self.version)
-            hung = read_hung(self.data_dir / ".easel")
+            hung = read_hung(self.data_dir / STATE_FOLDER)
             for each in plugins:
                 if each not in wanted:
                     self._statuses.append(status_of(each, State.OFF))
@@ -200,7 +201,7 @@ class Host:
 
     def home(self, name: str) -> Home:
         """What a plugin is told of where it runs."""
-        storage = self.data_dir / ".easel" / STORAGE_FOLDER / name
+        storage = self.data_dir / STATE_FOLDER / STORAGE_FOLDER / name
         own = partial(self.options, name)
         return Home(name, self.data_dir, storage, own, self.ask, self.folders)
 

@@ -18,8 +18,8 @@ from tempfile import TemporaryFile
 from typing import IO
 from uuid import uuid4
 
+from generator.data_folders import EXTENSIONS_FOLDER, STATE_FOLDER
 from generator.reasons import reason_of
-from plugins.discovery import EXTENSIONS
 from plugins.errors import BadPackage
 from plugins.manifest import FILE, Manifest, parse_manifest
 from plugins.wheels import is_wheel, read_entry, root_in_wheel
@@ -232,7 +232,7 @@ def _move_into_place(
     *,
     replace: bool,
 ) -> Manifest:
-    target = data_dir / EXTENSIONS / manifest.name
+    target = data_dir / EXTENSIONS_FOLDER / manifest.name
     if target.exists() and not replace:
         raise BadPackage(f"There is a plugin {manifest.name!r} already; remove it first.")
     draft = _staging_folder(data_dir) / f"new-{uuid4().hex}"
@@ -266,6 +266,6 @@ def _unpack(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, most: i
 
 def _staging_folder(data_dir: Path) -> Path:
     """A folder on the same disk where half a plugin may lie."""
-    folder = data_dir / ".easel" / "installing"
+    folder = data_dir / STATE_FOLDER / "installing"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

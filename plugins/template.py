@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from plugins.discovery import EXTENSIONS
+from generator.data_folders import EXTENSIONS_FOLDER
 from plugins.manifest import FILE, RESERVED_NAMES
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -126,7 +126,7 @@ def write_plugin(name: str, data_dir: Path) -> Path:
     """The folder of a new plugin. Raises ``ValueError`` for a bad name or one that is taken."""
     if not NAME_PATTERN.fullmatch(name) or name in RESERVED_NAMES:
         raise ValueError(f"{name!r}: letters a-z, digits, - and _ make a name; a letter begins it.")
-    folder = data_dir / EXTENSIONS / name
+    folder = data_dir / EXTENSIONS_FOLDER / name
     if folder.exists():
         raise ValueError(f"{folder} is there already.")
     words = {

@@ -1,5 +1,6 @@
 """The house rules that tools can check: arrows, a light web process, honest packaging."""
 
+import ast
 import configparser
 import subprocess
 import sys
@@ -79,3 +80,19 @@ def test_no_two_test_files_share_a_name() -> None:
     """pytest imports them by their bare names."""
     names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name, count in names.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("name", [".easel", ".trash", ".uploads", "config.json"])
+def test_names_on_the_disk_have_one_owner(name: str) -> None:
+    """Other modules import them; ``config.json`` of a folder of weights is another file."""
+    owners = [
+        path
+        for top in ("webapp", "filebrowser", "generator", "plugins")
+        for path in (ROOT / top).rglob("*.py")
+        if any(
+            isinstance(node, ast.Constant) and node.value == name
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        )
+        and not (name == "config.json" and top in ("generator", "plugins"))
+    ]
+    assert len(owners) == 1, owners

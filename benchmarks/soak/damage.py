@@ -4,13 +4,15 @@ import random
 import shutil
 from pathlib import Path
 
+from generator.data_folders import STATE_FOLDER
+
 DATABASES = ("shares.db", "file-jobs.db", "files.db", "hashes.db", "queue.db")
 KINDS = ("empty", "garbage", "middle", "head", "cut", "folder", "gone", "dangling")
 
 
 def damage_state(data_dir: Path, chance: random.Random) -> list[str]:
     """Damage most of the side databases and the options; what was done, for the log."""
-    easel = data_dir / ".easel"
+    easel = data_dir / STATE_FOLDER
     reports = [
         f"{name}: {damage_file(easel / name, chance)}"
         for name in DATABASES
@@ -23,7 +25,7 @@ def damage_state(data_dir: Path, chance: random.Random) -> list[str]:
 
 def remove_state(data_dir: Path) -> None:
     """Take away all that may be damaged, for a service that did not start with it."""
-    for path in (*(data_dir / ".easel" / name for name in DATABASES), data_dir / "config.json"):
+    for path in (*(data_dir / STATE_FOLDER / name for name in DATABASES), data_dir / "config.json"):
         remove_path(path)
 
 

@@ -29,12 +29,16 @@ from filebrowser.listing.file_kinds import FileKind
 from filebrowser.listing.tree import open_folder, read_entry
 from filebrowser.operations.conflicts import Conflict
 from filebrowser.operations.copy_tree import Advance, copy_tree, exists, make_folder, remove_tree
-from filebrowser.operations.renames import is_same_entry, numbered_name, rename_noreplace
+from filebrowser.operations.renames import (
+    MAX_NUMBERED_NAMES,
+    is_same_entry,
+    numbered_name,
+    rename_noreplace,
+)
+from filebrowser.own_folders import TRASH_FOLDER
 from filebrowser.watch.file_events import FileEvent, FileEventKind
 
-TRASH = ".trash"  # at each root's top; the gate shows it to nobody
 WORK_PREFIX = ".work-"  # begins the names of work folders inside it
-MAX_NUMBERED_NAMES = 10_000  # numbers for a name that is taken
 
 
 class StepStatus(StrEnum):
@@ -331,7 +335,7 @@ def make_work_folder(root: Root, key: str) -> Place:
     """An empty work folder at the root's top."""
     draft_folder = work_folder_place(root, key)
     discard(draft_folder)
-    for place in (Place(root, (TRASH,)), draft_folder):
+    for place in (Place(root, (TRASH_FOLDER,)), draft_folder):
         try:
             make_folder(place, 0o700)
         except FileExistsError:
@@ -341,7 +345,7 @@ def make_work_folder(root: Root, key: str) -> Place:
 
 def work_folder_place(root: Root, key: str) -> Place:
     """Where the work folder of this key lies."""
-    return Place(root, (TRASH, WORK_PREFIX + key))
+    return Place(root, (TRASH_FOLDER, WORK_PREFIX + key))
 
 
 def discard(place: Place) -> None:

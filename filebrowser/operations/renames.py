@@ -22,6 +22,7 @@ SUFFIX = re.compile(
 )
 """Suffixes of several parts: of models and what lies beside them, and of archives."""
 
+MAX_NUMBERED_NAMES = 10_000  # numbers tried for a name that is taken
 NO_RENAME_ERRNOS = frozenset({errno.EXDEV, errno.EPERM, errno.ENOSYS, errno.ENOTSUP})
 """What a file system says that cannot give a file another name at all, as some buckets do."""
 

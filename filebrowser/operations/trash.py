@@ -22,7 +22,6 @@ from filebrowser.names import encode_name
 from filebrowser.operations.copy_tree import exists, make_folder
 from filebrowser.operations.disk_full import MakeRoom, no_reserve, retry_when_full
 from filebrowser.operations.move import (
-    TRASH,
     WORK_PREFIX,
     Conflict,
     FileStep,
@@ -32,6 +31,7 @@ from filebrowser.operations.move import (
     discard,
     run_step,
 )
+from filebrowser.own_folders import TRASH_FOLDER
 from filebrowser.watch.file_events import FileEvent, FileEventKind
 
 INFO = "info.json"
@@ -121,7 +121,7 @@ def _drop_nested(places: Sequence[Place]) -> list[Place]:
 def _prepare_bin(
     root: Root, trash_id: str, who: str, places: Sequence[Place], make_room: MakeRoom
 ) -> list[FileStep]:
-    bin_ = Place(root, (TRASH, trash_id))
+    bin_ = Place(root, (TRASH_FOLDER, trash_id))
     items = tuple(
         TrashItem(str(number), "/".join(map(encode_name, place.names)), read_entry(place).kind)
         for number, place in enumerate(places)
@@ -136,7 +136,7 @@ def _prepare_bin(
 
 
 def _create_bin(bin_: Place, sidecar: Sidecar) -> None:
-    for folder in (Place(bin_.root, (TRASH,)), bin_):
+    for folder in (Place(bin_.root, (TRASH_FOLDER,)), bin_):
         if not exists(folder):
             make_folder(folder, 0o700)
     _write_sidecar(bin_, sidecar)
@@ -245,7 +245,7 @@ def _abandoned_work_folders(root: Root, now: float) -> list[Place]:
         place
         for name in _names_in_trash(root)
         if name.startswith(WORK_PREFIX)
-        for place in [Place(root, (TRASH, name))]
+        for place in [Place(root, (TRASH_FOLDER, name))]
         if now - read_entry(place).modified > ABANDONED_SECONDS
     ]
 
@@ -254,7 +254,7 @@ def iter_sidecars(root: Root) -> Iterator[tuple[Place, Sidecar]]:
     """Everything in the trash of a root, whoever deleted it."""
     for name in _names_in_trash(root):
         if not name.startswith(WORK_PREFIX):
-            bin_ = Place(root, (TRASH, name))
+            bin_ = Place(root, (TRASH_FOLDER, name))
             sidecar = _read_sidecar(bin_)
             if sidecar is not None:
                 yield bin_, sidecar
@@ -262,7 +262,7 @@ def iter_sidecars(root: Root) -> Iterator[tuple[Place, Sidecar]]:
 
 def _names_in_trash(root: Root) -> list[str]:
     try:
-        with open_parent(Place(root, (TRASH, "x"))) as (folder, _):
+        with open_parent(Place(root, (TRASH_FOLDER, "x"))) as (folder, _):
             return os.listdir(folder)
     except (FileError, OSError):
         return []
@@ -273,7 +273,7 @@ def _own_bins(access: FileAccess, trash_id: str) -> Iterator[tuple[Place, Sideca
         return
     for root in access.roots:
         if root.writable:
-            bin_ = Place(root, (TRASH, trash_id))
+            bin_ = Place(root, (TRASH_FOLDER, trash_id))
             sidecar = _read_sidecar(bin_)
             if sidecar is not None and sidecar.who == access.who:
                 yield bin_, sidecar

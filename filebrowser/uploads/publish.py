@@ -15,14 +15,18 @@ from filebrowser.access.gate import Place, make_folders, open_parent
 from filebrowser.atomic_file import sync_folder
 from filebrowser.errors import FileError, NotHere, Taken
 from filebrowser.file_times import set_time_of_name
-from filebrowser.operations.renames import NO_RENAME_ERRNOS, numbered_name, rename_noreplace
+from filebrowser.operations.renames import (
+    MAX_NUMBERED_NAMES,
+    NO_RENAME_ERRNOS,
+    numbered_name,
+    rename_noreplace,
+)
 from filebrowser.uploads import cross_device_copy, staging_area
 from filebrowser.uploads.errors import WrongChecksum
 from filebrowser.uploads.records import Conflict, Upload, UploadState
 from filebrowser.uploads.write_pipeline import Digest
 
 PIECE = 4 << 20  # bytes read between two looks
-MAX_NUMBERED_NAMES = 10_000  # names
 
 
 @dataclass(frozen=True, slots=True)

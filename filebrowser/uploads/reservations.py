@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from filebrowser.access.gate import Root
 from filebrowser.errors import NoRoom
+from filebrowser.uploads.blocks import MIB
 from filebrowser.uploads.records import Upload
-from filebrowser.uploads.space import MIB, UploadLimits
+from filebrowser.uploads.space import UploadLimits
 
 if TYPE_CHECKING:
     from filebrowser.uploads.upload_index import UploadIndex

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from filebrowser.errors import NoRoom, TooBig
+from filebrowser.own_folders import TRASH_FOLDER
+from filebrowser.uploads.blocks import MIB
 from filebrowser.uploads.errors import TooMany
 from filebrowser.uploads.records import Upload
 
-MIB = 1 << 20
-TRASH = ".trash"
 USAGE_MAX_AGE = 60.0  # seconds for which a sum of a tree's sizes is good enough
 
 
@@ -45,7 +45,9 @@ def measure_usage(root: int, ours: Collection[str]) -> DiskUsage:
     total, at = 0, time.monotonic()
     for place, folders, files, here in os.fwalk(".", dir_fd=root, follow_symlinks=False):
         if place == ".":
-            folders[:] = [name for name in folders if name == TRASH or not _matches_any(name, ours)]
+            folders[:] = [
+                name for name in folders if name == TRASH_FOLDER or not _matches_any(name, ours)
+            ]
         for name in files:
             try:
                 total += os.stat(name, dir_fd=here, follow_symlinks=False).st_size

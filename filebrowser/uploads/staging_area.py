@@ -18,9 +18,9 @@ from filebrowser.access.gate import Root, open_own_folder, set_mode
 from filebrowser.atomic_file import sync_folder, write_atomically
 from filebrowser.errors import NotHere
 from filebrowser.operations.copy_tree import remove_tree
+from filebrowser.own_folders import STAGING_FOLDER
 from filebrowser.uploads.records import RECORD_ADAPTER, Upload
 
-STAGING_FOLDER = ".uploads"
 DATA, INFO = "data", "info.json"
 ID_PATTERN = re.compile(r"[0-9a-f]{32}")
 KEEP_SIZE = 0x01  # fallocate(2): set blocks aside, leave the file's size alone

@@ -13,9 +13,7 @@ from generator.errors import BadRequest
 from generator.pictures.base64_images import read_base64
 from generator.pictures.masks import Box, blur_mask, crop_box, fill_masked, read_mask
 from generator.pictures.resize import FILL, Resample, resize_image, resize_lanczos
-from generator.request import Mask, Origin
-
-KEEP_ORIGINAL = 1  # masked content that is left as it is
+from generator.request import KEEP_ORIGINAL, Mask, Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from generator.data_folders import EMBEDDINGS_FOLDER, MODELS_FOLDER
 from generator.models.plugin_models import PluginModelFolder
 
 TORCH_SUFFIXES = (".safetensors", ".ckpt", ".pt")
@@ -51,7 +52,7 @@ FOLDERS_BY_KIND: Mapping[ModelKind, KindFolders] = {
     ModelKind.LORA: KindFolders(("models/Lora",), TORCH_SUFFIXES, also=("models/LyCORIS",)),
     ModelKind.VAE: KindFolders(("models/VAE",), TORCH_SUFFIXES),
     ModelKind.VAE_APPROX: KindFolders(("models/VAE-approx",), (*TORCH_SUFFIXES, ".pth")),
-    ModelKind.EMBEDDING: KindFolders(("embeddings",), (".safetensors", ".pt", ".bin")),
+    ModelKind.EMBEDDING: KindFolders((EMBEDDINGS_FOLDER,), (".safetensors", ".pt", ".bin")),
     ModelKind.HYPERNETWORK: KindFolders(("models/hypernetworks",), (".pt",)),
     ModelKind.CONTROLNET: KindFolders(("models/ControlNet",), (*TORCH_SUFFIXES, ".pth", ".bin")),
     ModelKind.ANNOTATOR: KindFolders(("models/ControlNet-annotators",), WEIGHT_SUFFIXES),
@@ -87,12 +88,12 @@ class Folders:
         ``extra`` is a ValueError.
         """
         more = {ModelKind(name): tuple(paths) for name, paths in extra.items()}
-        models = data_dir / "models" if models_dir is None else models_dir
+        models = data_dir / MODELS_FOLDER if models_dir is None else models_dir
         return cls(
             {
                 kind: _unique_paths(
                     [
-                        _resolve_folder(data_dir, models, name)
+                        resolve_folder(data_dir, models, name)
                         for name in (*folder.created, *folder.also)
                     ]
                     + list(more.get(kind, ()))
@@ -122,9 +123,10 @@ class Folders:
         return tuple(path for path in paths if not any(other in path.parents for other in paths))
 
 
-def _resolve_folder(data_dir: Path, models: Path, name: str) -> Path:
+def resolve_folder(data_dir: Path, models: Path, name: str) -> Path:
+    """The folder that is called ``name`` below a data directory whose models lie in ``models``."""
     first, _, rest = name.partition("/")
-    return models / rest if first == "models" else data_dir / name
+    return models / rest if first == MODELS_FOLDER else data_dir / name
 
 
 def _unique_paths(paths: Iterable[Path]) -> tuple[Path, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from generator.prompt.styles import Style, extract_styles
 
+MAX_INFOTEXT_LENGTH = 100_000  # characters; the longest prompts have a hundredth of it
 NEGATIVE = "Negative prompt:"
 ENTRY = re.compile(
     r"(?<![\w \-/])[ \-/]*+"  # keys begin where a run of their letters does: linear in time

@@ -6,11 +6,9 @@ from typing import Any
 
 from generator.errors import BadRequest
 from generator.pictures.grid import compose_grid
-from generator.request import Generation, GenerationRequest, Picture
+from generator.request import KEEP_ORIGINAL, Generation, GenerationRequest, Picture
 from generator.scripts.init_pictures import composed_facts, first_picture, origin_of, start_from
 from generator.scripts.script_draw import ScriptDraw, add_sheets, join_generations
-
-KEEP_ORIGINAL = 1  # masked content
 
 
 def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: ScriptDraw) -> Generation:

@@ -10,7 +10,7 @@ from PIL import Image
 from generator.pictures.base64_images import write_base64
 from generator.pictures.grid import compose_grid
 from generator.pictures.matched_noise import make_matched_noise
-from generator.request import Generation, GenerationRequest, Mask
+from generator.request import KEEP_ORIGINAL, Generation, GenerationRequest, Mask
 from generator.scripts.init_pictures import (
     composed_facts,
     first_picture,
@@ -19,8 +19,6 @@ from generator.scripts.init_pictures import (
 )
 from generator.scripts.outpaint_size import SIDE_MULTIPLE, compute_growth, mask_outside
 from generator.scripts.script_draw import ScriptDraw, add_sheets, join_generations
-
-KEEP_ORIGINAL = 1  # masked content
 
 
 @dataclass(frozen=True, slots=True)

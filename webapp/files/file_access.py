@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING
 
 from filebrowser.access.file_access import ALL_RIGHTS, READ_RIGHTS, FileAccess, Right
 from filebrowser.access.gate import Root
+from generator.data_folders import (
+    EMBEDDINGS_FOLDER,
+    EXTENSIONS_FOLDER,
+    MODELS_FOLDER,
+    OUTPUTS_FOLDER,
+)
 from webapp.access.auth import Caller
 from webapp.access.scopes import AccessScope
 from webapp.files.roots import BROWSER_FOLDERS, DATA, HIDDEN
@@ -18,10 +24,12 @@ from webapp.plugins.model_registry import folders_of
 if TYPE_CHECKING:
     from webapp.settings.config import Config
 
-CODE_FOLDERS = frozenset({"extensions"})
+CODE_FOLDERS = frozenset({EXTENSIONS_FOLDER})
 """Folders of the data directory whose files are run: read-only for the browser."""
 
-KEPT_FOLDERS = ("models", "embeddings", "outputs", "extensions", "users")
+KEPT_FOLDERS = (
+    MODELS_FOLDER, EMBEDDINGS_FOLDER, OUTPUTS_FOLDER, EXTENSIONS_FOLDER, "users",
+)  # fmt: skip
 """Folders of the data directory that stay there, beside those of each kind of model."""
 
 FolderPattern = tuple[Path, str]

@@ -30,12 +30,12 @@ from webapp.files.infotexts import read_picture_facts
 from webapp.files.model_sidecars import Sidecars
 from webapp.files.reserved_space import ReservedSpace
 from webapp.files.upload_policy import rules_of, uploads_of
+from webapp.settings.state_folder import THUMBNAILS
 
 if TYPE_CHECKING:
     from generator.models.registry import Registry
     from webapp.settings.config import Config
 
-THUMBNAILS = "thumbnails"
 INDEX = "files.db"
 JOBS = "file-jobs.db"
 SHARES = "shares.db"

@@ -8,6 +8,7 @@ from filebrowser.access.file_access import FileAccess
 from filebrowser.access.gate import Place, Root
 from filebrowser.safetensors_header import TooShort, parse_header
 from generator.models.kind_detection import DetectedKind, detect_kind
+from generator.models.kinds import resolve_folder
 
 if TYPE_CHECKING:
     from webapp.settings.config import Config
@@ -54,9 +55,7 @@ def suggest_folder(
 
 def folder_of(place: str, roots: tuple[Root, ...], config: "Config") -> str:
     """Where ``models/Lora`` lies, if a caller may write there: "/data/models/Lora"."""
-    first, _, rest = place.partition("/")
-    models = config.models_dir or config.data_dir / "models"
-    folder = models / rest if first == "models" else config.data_dir / place
+    folder = resolve_folder(config.data_dir, config.models_folder, place)
     for root in roots:
         if folder.is_relative_to(root.path):
             names = folder.relative_to(root.path).parts

@@ -6,9 +6,8 @@ from PIL import Image
 
 from filebrowser.pictures.picture_facts import PictureFacts
 from generator.pictures.embedded_text import read_infotext
-from generator.pictures.infotext_parser import parse_infotext
+from generator.pictures.infotext_parser import MAX_INFOTEXT_LENGTH, parse_infotext
 
-MAX_INFOTEXT_LENGTH = 100_000  # characters; the longest prompts have a hundredth of it
 MAX_LORAS = 100
 NETWORK = re.compile(r"<(?:lora|lyco):([^<>:]{1,200})[:>]")
 SEED = re.compile(r"-?\d{1,20}", re.ASCII)

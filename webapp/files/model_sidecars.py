@@ -18,8 +18,8 @@ from filebrowser.listing.file_kinds import FileKind
 from filebrowser.listing.tree import open_folder, read_entry
 from filebrowser.operations.conflicts import Conflict
 from filebrowser.operations.copy_tree import exists
-from filebrowser.operations.move import MAX_NUMBERED_NAMES, FileStep, check_step
-from filebrowser.operations.renames import numbered_name
+from filebrowser.operations.move import FileStep, check_step
+from filebrowser.operations.renames import MAX_NUMBERED_NAMES, numbered_name
 from generator.models.kinds import VAE_ENDINGS, WEIGHT_SUFFIXES, Folders, ModelKind
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".jxl")

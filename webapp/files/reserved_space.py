@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filebrowser.access.gate import Root, open_own_folder
 from filebrowser.errors import FileError
-from filebrowser.uploads.staging_area import STAGING_FOLDER
+from filebrowser.own_folders import STAGING_FOLDER
 from webapp.queues.sqlite.ballast_file import BallastFile
 from webapp.queues.sqlite.database import BALLAST_NAME
 

@@ -3,15 +3,22 @@
 from pathlib import Path
 
 from filebrowser.access.gate import Place, Root, parse_path
+from filebrowser.own_folders import STAGING_FOLDER, TRASH_FOLDER
+from generator.data_folders import EMBEDDINGS_FOLDER, EXTENSIONS_FOLDER, MODELS_FOLDER, STATE_FOLDER
+from webapp.settings.file_names import OPTIONS_FILE, STYLES_FILE
 
 DATA = "data"
-BROWSER_FOLDERS = frozenset({".trash", ".uploads"})
+BROWSER_FOLDERS = frozenset({TRASH_FOLDER, STAGING_FOLDER})
 """What lies hidden at the top of every tree: deleted things, unfinished uploads."""
 
-HIDDEN = BROWSER_FOLDERS | {".easel", ".easel.damaged-*", "config.json*", "auth.json", ".env"}
+HIDDEN = BROWSER_FOLDERS | {
+    STATE_FOLDER, f"{STATE_FOLDER}.damaged-*", f"{OPTIONS_FILE}*", "auth.json", ".env",
+}  # fmt: skip
 """What the data directory has for nobody: our own state, settings that may hold secrets."""
 
-PROTECTED = frozenset({"models", "embeddings", "extensions", "styles.csv*"}) | HIDDEN
+PROTECTED = HIDDEN | {
+    MODELS_FOLDER, EMBEDDINGS_FOLDER, EXTENSIONS_FOLDER, f"{STYLES_FILE}*",
+}  # fmt: skip
 """Where no caller's picture may go: what lies there is loaded, or is ours."""
 
 

@@ -7,6 +7,7 @@ from filebrowser.uploads.rules import ContentRules, FolderRule
 from filebrowser.uploads.space import UploadLimits
 from filebrowser.uploads.upload_store import UploadStore
 from filebrowser.watch.file_events import FileEvent
+from generator.data_folders import MODELS_FOLDER
 from generator.models.kinds import FOLDERS_BY_KIND
 from webapp.files.file_access import CODE_FOLDERS
 from webapp.files.roots import DATA
@@ -80,7 +81,7 @@ def rules_of(pickles: bool) -> ContentRules:
     rules = [FolderRule(DATA, "", why=f"{NO_PROGRAMS}{why}", refused_endings=refused_endings)]
     rules += [
         FolderRule(DATA, name, endings_allowed, f"{NO_UNKNOWN_KINDS}{why}")
-        for name in ("models", *CODE_FOLDERS)
+        for name in (MODELS_FOLDER, *CODE_FOLDERS)
     ]
     for shelf in FOLDERS_BY_KIND.values():
         weights = frozenset(shelf.suffixes) - pickle_endings | {".safetensors"}

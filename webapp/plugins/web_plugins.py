@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from generator.control.modules import Module
+from generator.data_folders import MODELS_FOLDER
 from generator.models.plugin_models import PluginModelFolder
 from generator.scripts.catalogue import ScriptEntry
 from plugins.api import (
@@ -129,7 +130,7 @@ class WebPlugins:
 
     def make_folders(self) -> None:
         """Make the folders that plugins keep models in, so that people find them."""
-        models = self.config.models_dir or self.config.data_dir / "models"
+        models = self.config.models_folder
         for name, declared in self.table.declared.items():
             for each in declared.folders:
                 if not is_folder_name(each.folder):
@@ -142,7 +143,7 @@ class WebPlugins:
 
     def model_folders(self, name: str | None = None) -> tuple[PluginModelFolder, ...]:
         """Where plugins, or one of them, keep models; a kind is told with the plugin's name."""
-        models = self.config.models_dir or self.config.data_dir / "models"
+        models = self.config.models_folder
         return tuple(
             PluginModelFolder(
                 model_kind(plugin, each), models / each.folder, tuple(each.suffixes), each.folders
@@ -161,7 +162,7 @@ class WebPlugins:
                     and is_folder_name(each.folder)
                     and all(m in names for m in each.marks)
                 ):
-                    return f"models/{each.folder}"
+                    return f"{MODELS_FOLDER}/{each.folder}"
         return ""
 
     def close(self) -> None:

@@ -33,6 +33,12 @@ INTERROGATE = "describe"
 PLUGIN = "plugin"
 """``Frame.kind`` of a :class:`QueuedPluginTask`."""
 
+REQUEST_TAG = "request"
+"""Tag of a frame: the id of the request it came by, for the worker's log."""
+
+MODELS_TAG = "models"
+"""Tag of a frame: the version of the list of models that its caller was told, see the worker."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileRules:

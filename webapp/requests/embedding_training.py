@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from filebrowser.access.gate import Root, check_name, open_place
 from filebrowser.errors import BadPath, FileError
+from generator.data_folders import EMBEDDINGS_FOLDER
 from generator.models.kinds import ModelKind
 from generator.textual_inversion.config import EmbeddingSpec, TrainingConfig, read_step_schedule
 from generator.workload import MEGA, check_workload
@@ -104,7 +105,7 @@ def copies_folder(body: "TrainEmbeddingBody", app_services: "Services") -> Path:
     """The folder of the copies: of this day and this word."""
     place = folder_below_data("log_directory", body.log_directory, app_services)
     folder = app_services.config.data_dir / place / date.today().isoformat() / body.embedding_name
-    return folder / "embeddings"
+    return folder / EMBEDDINGS_FOLDER
 
 
 def read_templates(name: str, root: Root) -> tuple[str, ...]:

@@ -7,7 +7,12 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from generator.errors import BadRequest
-from generator.pictures.infotext_parser import add_network_tags, parse_infotext, read_parameters
+from generator.pictures.infotext_parser import (
+    MAX_INFOTEXT_LENGTH,
+    add_network_tags,
+    parse_infotext,
+    read_parameters,
+)
 from generator.prompt.grammar import parse_attention
 from generator.prompt.styles import Style
 from generator.sampling.names import (
@@ -23,7 +28,6 @@ from webapp.requests.sampling import SAME_SAMPLER, SAME_SCHEDULE
 from webapp.settings.option_store import convert_option
 from webapp.settings.options_table import OPTIONS
 
-MAX_INFOTEXT_LENGTH = 100_000  # characters
 MAX_EMPHASIS_SCAN = 10_000  # characters: brackets left open cost their number squared
 PAGE_FIELDS: Mapping[str, str] = MappingProxyType(
     {

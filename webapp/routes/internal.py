@@ -8,6 +8,7 @@ from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel, ValidationError
 from typing_extensions import TypedDict
 
+from generator.pictures.infotext_parser import MAX_INFOTEXT_LENGTH
 from generator.prompt.styles import read_styles
 from webapp.access.auth import Caller
 from webapp.access.scopes import AccessScope, requires
@@ -15,7 +16,7 @@ from webapp.errors import Refused
 from webapp.http.openapi import RouteNote, with_note
 from webapp.requests.coercion import Bool, Int, Str
 from webapp.requests.fields import invalid_fields
-from webapp.requests.infotext import MAX_INFOTEXT_LENGTH, parse_parameters
+from webapp.requests.infotext import parse_parameters
 from webapp.routes.context import caller, read_json_body, to_response
 from webapp.routes.progress import fraction_done
 from webapp.routes.tasks import RunningJob, find_answered_job, frames_of, task_of

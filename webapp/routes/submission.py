@@ -14,6 +14,7 @@ from webapp.errors import Draining, Unavailable
 from webapp.logs import bind, bound_value
 from webapp.queues.contracts import Answer, Frame, Stream
 from webapp.queues.drain import is_draining
+from webapp.queues.frames import MODELS_TAG, REQUEST_TAG
 from webapp.routes.context import caller, release_body
 from webapp.routes.tasks import task_of
 
@@ -26,12 +27,6 @@ CHECK_SECONDS = 2.0
 CLOSED_BY_PEER = getattr(select, "POLLRDHUP", 0)  # an event of Linux alone
 
 RECHECK_SECONDS = 0.5  # seconds after which a lost queue must be found lost again
-
-REQUEST_TAG = "request"
-"""Tag of a frame: the id of the request it came by, for the worker's log."""
-
-MODELS_TAG = "models"
-"""Tag of a frame: the version of the list of models that its caller was told, see the worker."""
 
 KEPT_MESSAGE = (
     "The service is being stopped before this request's turn. It is kept and worked on after the "

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
+from generator.data_folders import MODELS_FOLDER, STATE_FOLDER
 from webapp.access.cors import AllowedOrigins
 from webapp.access.scopes import AccessScope
 from webapp.access.secret import Secret
@@ -131,7 +132,12 @@ class Config:
     @property
     def easel_dir(self) -> Path:
         """Where queue, hashes, tokens and other things of our own lie; never served."""
-        return self.data_dir / ".easel"
+        return self.data_dir / STATE_FOLDER
+
+    @property
+    def models_folder(self) -> Path:
+        """Where folders of models lie: ``--models-dir``, else in the data directory."""
+        return self.models_dir or self.data_dir / MODELS_FOLDER
 
     @property
     def narrow_tokens(self) -> tuple[NarrowToken, ...]:

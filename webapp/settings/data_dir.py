@@ -12,6 +12,7 @@ from webapp.access.secret import Secret
 from webapp.queues.sqlite.ballast_file import BallastFile
 from webapp.queues.sqlite.database import BALLAST_NAME
 from webapp.queues.sqlite.store import SqliteStore
+from webapp.settings.file_names import STYLES_FILE
 from webapp.settings.secret_files import owner_token
 from webapp.settings.state_folder import prepare_state_folder
 
@@ -34,7 +35,7 @@ def open_store(config: "Config", log: logging.Logger | None = None) -> SqliteSto
 
 def styles_files(config: "Config") -> tuple[Path, ...]:
     """Where named styles are read: the files of ``--styles-file``, else the data directory's."""
-    return config.styles_files or (config.data_dir / "styles.csv",)
+    return config.styles_files or (config.data_dir / STYLES_FILE,)
 
 
 def known_data_paths(config: "Config") -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator.atomic_file import atomic_file, make_folders, shared_mode
+from generator.data_folders import EXTENSIONS_FOLDER, OUTPUTS_FOLDER
 from generator.default_checkpoint.companions import SHELF as COMPANIONS
 from generator.models.registry import FOLDERS_BY_KIND, ModelKind
 from webapp.plugins.model_registry import folders_of
@@ -16,7 +17,7 @@ from webapp.settings import data_dir
 if TYPE_CHECKING:
     from webapp.settings.config import Config
 
-FOLDERS = ("outputs", "extensions")
+FOLDERS = (OUTPUTS_FOLDER, EXTENSIONS_FOLDER)
 DEFAULT_CHECKPOINT = "easel-default.safetensors"
 
 log = logging.getLogger("easel")

@@ -13,6 +13,7 @@ from PIL import ImageColor
 from generator.atomic_file import put_aside, write_atomically
 from generator.errors import BadRequest
 from generator.request import Snapshot
+from webapp.settings.file_names import OPTIONS_FILE
 from webapp.settings.options_table import OPTIONS, Option
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class OptionStore:
 
 def options_of(config: "Config") -> OptionStore:
     """The options of the data directory that the flags name."""
-    return OptionStore(config.data_dir / "config.json", config.options)
+    return OptionStore(config.data_dir / OPTIONS_FILE, config.options)
 
 
 def _load(path: Path) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from generator.data_folders import STATE_FOLDER
 from generator.errors import GeneratorError
 from generator.hires.hires_size import second_pass_size
 from generator.hooks import NullListener, Watch
@@ -38,7 +39,6 @@ from webapp.worker.lease_keeper import LeaseKeeper, LeaseLost
 from webapp.worker.responses import compose_answer
 from webapp.worker.save_journal import SaveJournal
 
-STATE_FOLDER = ".easel"  # in the data directory
 DRAWN_WITH_CHECKPOINT = frozenset({frames.GENERATE, frames.TRAIN_EMBEDDING})
 
 KeepLease = Callable[[Lease, Snapshot], LeaseKeeper]

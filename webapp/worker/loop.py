@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from generator.data_folders import STATE_FOLDER
 from generator.errors import GeneratorError
 from generator.reasons import logged_cause
 from generator.request import (
@@ -33,7 +34,6 @@ from webapp.worker.expected_pace import ExpectedPace
 from webapp.worker.heartbeat import HeartbeatThread, process_memory
 from webapp.worker.job_handlers import (
     DRAWN_WITH_CHECKPOINT,
-    STATE_FOLDER,
     JobHandlers,
     WorkerEngine,
 )
@@ -44,8 +44,6 @@ from webapp.worker.shutdown import Shutdown
 from webapp.worker.warm_up import warm_up_request
 
 IDLE_WAIT_SECONDS = 0.5  # seconds a worker waits for work before it looks at its signals
-REQUEST_TAG = "request"  # of a frame: the id of the request it came by
-MODELS_TAG = "models"  # of a frame: which models its caller was told of
 RETRY_PAUSES = (0.2, 1.0, 5.0)  # seconds before the store is tried again; the last for ever
 
 
@@ -180,7 +178,7 @@ class Worker:
         """Draw and answer one frame, or give it back."""
         frame = lease.frame
         with bind_for_block(
-            request=frame.tags.get(REQUEST_TAG, ""), job=frame.id, user=frame.owner
+            request=frame.tags.get(frames.REQUEST_TAG, ""), job=frame.id, user=frame.owner
         ):
             self.serve_logged(lease)
 
@@ -250,7 +248,7 @@ class Worker:
             handler = self.handlers.find(lease.frame.kind)
             if lease.frame.kind == frames.GENERATE:
                 self.warm_up = None  # this job warms better
-            self.settings.catch_up(lease.frame.tags.get(MODELS_TAG, ""))
+            self.settings.catch_up(lease.frame.tags.get(frames.MODELS_TAG, ""))
             return handler(lease)
         except (LeaseLost, Abandoned):
             raise

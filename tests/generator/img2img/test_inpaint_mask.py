@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from generator.errors import BadRequest
-from generator.img2img.inpaint_mask import KEEP_ORIGINAL, make_inpaint_mask
-from generator.request import Mask, Origin
+from generator.img2img.inpaint_mask import make_inpaint_mask
+from generator.request import KEEP_ORIGINAL, Mask, Origin
 from tests.webapp.requests.test_img2img import png
 
 

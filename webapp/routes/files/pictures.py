@@ -9,6 +9,7 @@ from flask import Blueprint, Response
 from filebrowser.access.gate import Place, Root, find_place, open_place
 from filebrowser.errors import NotHere
 from filebrowser.file_response import ServeOptions
+from generator.data_folders import STATE_FOLDER
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
@@ -32,7 +33,7 @@ PICTURES = MappingProxyType(
 )
 """What is handed out here: pictures and the infotexts beside them, never models or settings."""
 
-HIDDEN = frozenset({".easel"})
+HIDDEN = frozenset({STATE_FOLDER})
 BINARY = {"type": "string", "format": "binary"}
 NOTE = RouteNote("A saved picture", content_type="image/*", answer=BINARY)
 
