@@ -152,9 +152,21 @@ def lock_file(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _connect(path: Path, layout: FileDatabaseSchema) -> sqlite3.Connection:
+def connect_file(
+    path: Path, lock_timeout: float, *, autocommit: bool = False
+) -> sqlite3.Connection:
+    """A connection for one thread at a time; the file is made, for its user alone. Not checked."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
-    connection = sqlite3.connect(path, timeout=layout.lock_timeout, check_same_thread=False)
+    return sqlite3.connect(
+        path,
+        timeout=lock_timeout,
+        isolation_level=None if autocommit else "DEFERRED",
+        check_same_thread=False,
+    )
+
+
+def _connect(path: Path, layout: FileDatabaseSchema) -> sqlite3.Connection:
+    connection = connect_file(path, layout.lock_timeout)
     try:
         connection.text_factory = lambda text: text.decode("utf-8", "replace")
         check_database(connection, path, layout)

@@ -42,6 +42,9 @@ _NO_MODES_ERRNOS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EI
 _LINK_ERRNOS = frozenset({errno.EXDEV, errno.ELOOP, errno.ENOTDIR, errno.EAGAIN})
 
 
+PlaceKey = tuple[Path, tuple[str, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Root:
     """A tree that callers may walk, under the name that begins their paths.
@@ -64,6 +67,11 @@ class Place:
 
     root: Root
     names: tuple[str, ...]
+
+    @property
+    def key(self) -> PlaceKey:
+        """What tells it from other places, whatever its root allows."""
+        return self.root.path, self.names
 
     @property
     def writable(self) -> bool:
@@ -236,6 +244,15 @@ def open_place(
     if flags & os.O_EXCL:
         set_mode(fd, mode)
     return fd
+
+
+def stat_place(place: Place) -> os.stat_result:
+    """What stat(2) says of an ordinary file or folder. Raises as :func:`open_place`."""
+    fd = open_place(place)
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
 
 
 @contextmanager

@@ -206,15 +206,6 @@ def _contains(outer: Place, inner: Place) -> bool:
     return outer.root == inner.root and inner.names[: len(outer.names)] == outer.names
 
 
-def stat_place(place: Place) -> os.stat_result:
-    """What stat(2) says of an ordinary file or folder."""
-    fd = open_place(place)
-    try:
-        return os.fstat(fd)
-    finally:
-        os.close(fd)
-
-
 @contextmanager
 def statvfs_of(place: Place) -> Iterator[os.statvfs_result]:
     """The figures of the disk that holds a folder."""

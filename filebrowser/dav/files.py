@@ -9,8 +9,8 @@ from wsgidav.dav_error import DAVError
 from wsgidav.dav_provider import DAVNonCollection
 
 from filebrowser.access.file_access import Right, check_rights
-from filebrowser.access.gate import Place, open_place
-from filebrowser.dav.entries import DavEntry, stat_place
+from filebrowser.access.gate import Place, open_place, stat_place
+from filebrowser.dav.entries import DavEntry
 from filebrowser.dav.errors import translate_errors
 from filebrowser.dav.file_write import (
     DeferredBody,

@@ -10,8 +10,8 @@ from wsgidav.dav_provider import DAVCollection
 from wsgidav.util import join_uri
 
 from filebrowser.access.file_access import FileAccess, Right, check_rights
-from filebrowser.access.gate import Place, find_place, open_parent, open_place
-from filebrowser.dav.entries import CONTEXT_KEY, DavEntry, stat_place, statvfs_of
+from filebrowser.access.gate import Place, find_place, open_parent, open_place, stat_place
+from filebrowser.dav.entries import CONTEXT_KEY, DavEntry, statvfs_of
 from filebrowser.dav.errors import translate_errors
 from filebrowser.dav.files import DavFile, PlaceholderFile, SideFile
 from filebrowser.dav.side_files import is_owner_file, is_side_file

@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import quote
 
 from filebrowser.access.file_access import Right, check_rights
-from filebrowser.access.gate import Place, find_place
-from filebrowser.dav.entries import CONTEXT_KEY, DavContext, stat_place
+from filebrowser.access.gate import Place, find_place, stat_place
+from filebrowser.dav.entries import CONTEXT_KEY, DavContext
 from filebrowser.dav.errors import translate_errors
 from filebrowser.dav.files import DavFile, PlaceholderFile, SideFile
 from filebrowser.dav.folders import DavFolder, DavRoots, SideFolder, is_ignored_name, make_side_file

@@ -8,16 +8,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from filebrowser.access.gate import Place
+from filebrowser.access.gate import Place, PlaceKey
 from filebrowser.dav.locks import MAX_LOCK_SECONDS
 from filebrowser.errors import NoRoom
 
 MAX_PER_OWNER = 500
 MAX_PLACEHOLDERS = 5000
-
-Key = tuple[Path, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class Placeholders:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._names: dict[Key, AnnouncedFile] = {}
+        self._names: dict[PlaceKey, AnnouncedFile] = {}
         self._lock = threading.Lock()
 
     def add(self, place: Place, owner: str, modified: int | None = None) -> AnnouncedFile:
@@ -56,20 +53,20 @@ class Placeholders:
                 raise NoRoom("Too many names wait for their bytes; send some, or wait an hour.")
             until = self._clock() + MAX_LOCK_SECONDS
             placeholder = AnnouncedFile(place, owner, until, time.time_ns(), modified)
-            self._names[_place_key(place)] = placeholder
+            self._names[place.key] = placeholder
             return placeholder
 
     def find(self, place: Place) -> AnnouncedFile | None:
         """What waits at a place."""
         with self._lock:
             self._sweep()
-            return self._names.get(_place_key(place))
+            return self._names.get(place.key)
 
     def in_folder(self, folder: Place) -> list[AnnouncedFile]:
         """What waits directly in a folder."""
         with self._lock:
             self._sweep()
-            path, names = _place_key(folder)
+            path, names = folder.key
             return [
                 each
                 for (root, parts), each in self._names.items()
@@ -79,13 +76,13 @@ class Placeholders:
     def set_time(self, place: Place, modified: int) -> None:
         """Keep the time that the file is to have, in nanoseconds since 1970."""
         with self._lock:
-            placeholder = self._names.get(_place_key(place))
+            placeholder = self._names.get(place.key)
             if placeholder is not None:
-                self._names[_place_key(place)] = replace(placeholder, modified=modified)
+                self._names[place.key] = replace(placeholder, modified=modified)
 
     def remove(self, place: Place) -> None:
         """Forget a name, and those below it."""
-        path, names = _place_key(place)
+        path, names = place.key
         with self._lock:
             for root, parts in list(self._names):
                 if root == path and parts[: len(names)] == names:
@@ -95,7 +92,3 @@ class Placeholders:
         now = self._clock()
         for key in [key for key, each in self._names.items() if each.expires_at < now]:
             del self._names[key]
-
-
-def _place_key(place: Place) -> Key:
-    return place.root.path, place.names

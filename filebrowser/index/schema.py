@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from filebrowser.database import FileDatabaseSchema, open_database
+from filebrowser.database import FileDatabaseSchema, connect_file, open_database
 
 VERSION = 2
 BUSY_SECONDS = 10.0
@@ -58,9 +58,7 @@ def prepare_database(path: Path) -> None:
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection in autocommit for one thread at a time."""
-    connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    connection = connect_file(path, BUSY_SECONDS, autocommit=True)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute("PRAGMA temp_store = MEMORY")

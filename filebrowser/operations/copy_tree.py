@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from filebrowser.access.gate import Place, make_folder_in, open_parent_to_read, open_place
+from filebrowser.access.gate import (
+    Place,
+    make_folder_in,
+    open_parent_to_read,
+    open_place,
+    stat_place,
+)
 from filebrowser.errors import Changed, NotAFile, NotAllowed
 from filebrowser.file_times import copy_times
 from filebrowser.listing.tree_walk import walk
@@ -46,7 +52,7 @@ def measure(place: Place) -> TreeSize:
     """How much lies at ``place`` and below it. Raises the gate's errors and
     ``TemplateTooLarge``.
     """
-    total = _size_of(_stat_place(place))
+    total = _size_of(stat_place(place))
     if total.folders:
         for entry in walk(place):
             total += _size_of(entry.facts)
@@ -59,14 +65,6 @@ def _size_of(facts: os.stat_result) -> TreeSize:
     return TreeSize(folders=1) if stat.S_ISDIR(facts.st_mode) else TreeSize(left_out=1)
 
 
-def _stat_place(place: Place) -> os.stat_result:
-    fd = open_place(place)
-    try:
-        return os.fstat(fd)
-    finally:
-        os.close(fd)
-
-
 def copy_tree(source: Place, target: Place, advance: Advance, verify: bool = False) -> TreeSize:
     """Make ``target``, which must not exist yet, a copy of the file or folder at ``source``.
 
@@ -74,7 +72,7 @@ def copy_tree(source: Place, target: Place, advance: Advance, verify: bool = Fal
     ``verify`` the copy is read again and compared, as before its original is removed. Raises
     :class:`Changed` where a file changed meanwhile; the caller removes what is there of the copy.
     """
-    facts = _stat_place(source)
+    facts = stat_place(source)
     if not stat.S_ISDIR(facts.st_mode):
         copy_file(source, target, advance, verify)
         return TreeSize(files=1)

@@ -15,11 +15,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
-from filebrowser.access.gate import Place, open_parent, open_parent_to_read
+from filebrowser.access.gate import Place, open_parent_to_read
 from filebrowser.errors import FileError, NoRoom, NotHere, TooBusy
 from filebrowser.listing.tree import open_folder
 from filebrowser.operations import extract, trash
-from filebrowser.operations.copy_tree import measure, remove_tree
+from filebrowser.operations.copy_tree import measure
 from filebrowser.operations.disk_full import is_disk_full
 from filebrowser.operations.job_store import (
     FileJob,
@@ -280,7 +280,7 @@ class _RunningJob:
         if mark is None or name is None or _inode_at(step.source) == mark:
             return None  # what is found has its old name still
         if self.job.spec.verb not in (FileOperation.COPY, FileOperation.EXTRACT):
-            _remove_original(step.source)
+            discard(step.source)  # copied whole, across disks
         place = replace(step, name=name).target
         self._publish(FileEvent(FileEventKind.CREATED, place))
         note = FORGOTTEN_TEXT if self.job.spec.verb is FileOperation.EXTRACT else ""
@@ -353,12 +353,3 @@ def _inode_at(place: Place) -> Mark | None:
             return inode_of_name(holder, name)
     except (NotHere, FileNotFoundError):
         return None
-
-
-def _remove_original(source: Place) -> None:
-    """What a move across disks had copied whole, and not removed yet."""
-    try:
-        with open_parent(source) as (holder, name):
-            remove_tree(holder, name)
-    except NotHere:
-        return

@@ -74,21 +74,17 @@ class FileEventHub:
 
     def _is_duplicate(self, event: FileEvent, entry: DirectoryEntry | None) -> bool:
         """Whether this was told already: by a verb, and now by the watcher."""
-        now, key = time.monotonic(), _place_key(event.place)
+        now, key = time.monotonic(), event.place.key
         at, known = self._last.get(key, (-DUPLICATE_SECONDS, None))
         if now - at < DUPLICATE_SECONDS and known == entry:
             return True
         self._last[key] = (now, entry)
         if event.previous is not None:
-            self._last[_place_key(event.previous)] = (now, None)
+            self._last[event.previous.key] = (now, None)
         if len(self._last) > 2 * MAX_EVENTS:
             young = {k: v for k, v in self._last.items() if now - v[0] < DUPLICATE_SECONDS}
             self._last = young if len(young) <= MAX_EVENTS else {}
         return False
-
-
-def _place_key(place: Place) -> tuple[Path, tuple[str, ...]]:
-    return place.root.path, place.names
 
 
 def visible_paths(access: FileAccess, place: Place) -> tuple[str, ...]:

@@ -127,12 +127,12 @@ def _parse_dotted(key: str) -> LayerFactor | None:
     old = _PROCESSOR.search(rest)
     if old is not None:
         return LayerFactor(
-            _to_kohya_name(own, rest[: old.start()] + _projection(own, old[1])), _old_factor(old)
+            to_kohya_name(own, rest[: old.start()] + _projection(own, old[1])), _old_factor(old)
         )
     ending = next((e for e in _ENDINGS if rest.endswith(f".{e}")), None)
     if ending is None:
         return None
-    return LayerFactor(_to_kohya_name(own, rest.removesuffix(f".{ending}")), _FACTOR_NAMES[ending])
+    return LayerFactor(to_kohya_name(own, rest.removesuffix(f".{ending}")), _FACTOR_NAMES[ending])
 
 
 def _projection(own: str, letter: str) -> str:
@@ -146,5 +146,6 @@ def _old_factor(match: re.Match[str]) -> str:
     return "alpha" if match[3] == "alpha" else f"lora_{match[2]}.weight"
 
 
-def _to_kohya_name(own: str, layer: str) -> str:
+def to_kohya_name(own: str, layer: str) -> str:
+    """The name of a layer in kohya's spelling, behind its network's prefix ``own``."""
     return own + layer.replace(".", "_")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.adapter_files import Adapter, check_width
-from generator.models.adapter_names import TEXT, UNET
+from generator.models.adapter_names import TEXT, UNET, to_kohya_name
 from generator.models.checkpoint import Checkpoint
 from generator.models.deltas import bias_delta, reads_weight, weight_delta
 from generator.models.families import Architecture
@@ -164,15 +164,11 @@ def _modules_by_kohya_name(checkpoint: Checkpoint) -> dict[str, nn.Module]:
     text = checkpoint.text_encoder.named_modules()
     ldm = ldm_layers(unet, layout_of_config(checkpoint.unet.config))
     return (
-        {_to_kohya_name(UNET, old): unet[new] for new, old in ldm.items()}
-        | {_to_kohya_name(UNET, name): module for name, module in unet.items()}
-        | {_to_kohya_name(TEXT, name): module for name, module in text if _has_weight(module)}
+        {to_kohya_name(UNET, old): unet[new] for new, old in ldm.items()}
+        | {to_kohya_name(UNET, name): module for name, module in unet.items()}
+        | {to_kohya_name(TEXT, name): module for name, module in text if _has_weight(module)}
     )
 
 
 def _has_weight(module: nn.Module) -> bool:
     return isinstance(getattr(module, "weight", None), nn.Parameter)
-
-
-def _to_kohya_name(prefix: str, name: str) -> str:
-    return prefix + name.replace(".", "_")

@@ -155,7 +155,7 @@ def _parse_object(raw: bytes) -> dict[str, object]:
     if sum(raw.count(mark) for mark in (b"{", b"[", b",")) > MOST_PARTS:
         raise ValueError(f"it has more than {MOST_PARTS:,} parts")
     content = json.loads(
-        raw.decode(), object_pairs_hook=_unique_members, parse_constant=_refuse_constant
+        raw.decode(), object_pairs_hook=_unique_members, parse_constant=refuse_constant
     )
     if not isinstance(content, dict):
         raise TypeError("it is no object")
@@ -169,7 +169,8 @@ def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return members
 
 
-def _refuse_constant(text: str) -> object:
+def refuse_constant(text: str) -> object:
+    """Raise ``ValueError`` for NaN and Infinity, which are no JSON: json's ``parse_constant``."""
     raise ValueError(f"{text} is no number")
 
 

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from generator.errors import ModelNotFound
 from generator.models.embedding_facts import EmbeddingFacts
+from generator.models.header import refuse_constant
 from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
 from generator.models.plain_files import FileStamp, read_object, stamp_of
 from generator.models.plugin_models import PluginModel
@@ -375,15 +376,11 @@ def _parse_embedded(value: str) -> object:
     if not value.startswith("{") or sum(map(value.count, "{[,")) > MOST_PARTS:
         return value
     try:
-        content = json.loads(value, parse_constant=_refuse_constant)
+        content = json.loads(value, parse_constant=refuse_constant)
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return value
     return content if _nesting_depth(value) <= DEEPEST else value
-
-
-def _refuse_constant(text: str) -> object:
-    raise ValueError(f"{text} is no number")
 
 
 def _nesting_depth(text: str) -> int:

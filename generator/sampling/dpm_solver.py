@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from generator.sampling.singlestep import Denoise, Draw, ancestral_step, batch_sigma
+from generator.sampling.singlestep import Denoise, Draw, ancestral_step, repeat_for_batch
 
 
 def _sigma_at(t: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class _StepStart:
 
     def _eps(self, x: Tensor, t: Tensor) -> Tensor:
         sigma = _sigma_at(t)
-        return (x - self.denoise(x, batch_sigma(x, sigma))) / sigma
+        return (x - self.denoise(x, repeat_for_batch(x, sigma))) / sigma
 
     def _compute_once(self, key: float, compute: Callable[[], Tensor]) -> Tensor:
         if key not in self.cache:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from generator.sampling.singlestep import Denoise, Draw, ancestral_step, batch_sigma, slope
+from generator.sampling.singlestep import Denoise, Draw, ancestral_step, repeat_for_batch, slope
 
 BrownianDraw = Callable[[Tensor, Tensor], Tensor]
 
@@ -32,7 +32,7 @@ def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: object = None) -
     previous: Tensor | None = None
     last_h = sigmas.new_zeros(())
     for sigma, target in pairwise(sigmas):
-        denoised = denoise(x, batch_sigma(x, sigma))
+        denoised = denoise(x, repeat_for_batch(x, sigma))
         h = sigma.log() - target.log()
         estimate = denoised
         if previous is not None and target > 0:
@@ -54,14 +54,14 @@ def dpmpp_2s_ancestral(
 ) -> Tensor:
     """DPM-Solver++(2S), algorithm 1 with r = 1/2, to below the target; then fresh noise."""
     for sigma, target in pairwise(sigmas):
-        denoised = denoise(x, batch_sigma(x, sigma))
+        denoised = denoise(x, repeat_for_batch(x, sigma))
         down, up = ancestral_step(sigma, target, eta)
         if down == 0:
             x = x + slope(x, sigma, denoised) * (down - sigma)
         else:
             middle = _level_between(sigma, down, 0.5)
             half = _exponential_step(x, sigma, middle, denoised)
-            x = _exponential_step(x, sigma, down, denoise(half, batch_sigma(x, middle)))
+            x = _exponential_step(x, sigma, down, denoise(half, repeat_for_batch(x, middle)))
         if target > 0:
             x = x + draw() * s_noise * up
     return x
@@ -79,14 +79,14 @@ def dpmpp_sde(
 ) -> Tensor:
     """Two stages a step, each followed by the Brownian path's own noise (k-diffusion's SDE)."""
     for sigma, target in pairwise(sigmas):
-        denoised = denoise(x, batch_sigma(x, sigma))
+        denoised = denoise(x, repeat_for_batch(x, sigma))
         if target == 0:
             x = x + slope(x, sigma, denoised) * (target - sigma)
             continue
         middle = _level_between(sigma, target, r)
         down, up = ancestral_step(sigma, middle, eta)
         half = _exponential_step(x, sigma, down, denoised) + draw(sigma, middle) * s_noise * up
-        second = denoise(half, batch_sigma(x, middle))
+        second = denoise(half, repeat_for_batch(x, middle))
         down, up = ancestral_step(sigma, target, eta)
         share = 1 / (2 * r)
         x = _exponential_step(x, sigma, down, (1 - share) * denoised + share * second)
@@ -108,7 +108,7 @@ def dpmpp_2m_sde(
     previous: Tensor | None = None
     last_h = sigmas.new_zeros(())
     for sigma, target in pairwise(sigmas):
-        denoised = denoise(x, batch_sigma(x, sigma))
+        denoised = denoise(x, repeat_for_batch(x, sigma))
         if target == 0:
             x = denoised
             continue
@@ -137,7 +137,7 @@ def dpmpp_3m_sde(
     estimates: list[Tensor] = []  # newest first, two at most
     widths: list[Tensor] = []
     for sigma, target in pairwise(sigmas):
-        denoised = denoise(x, batch_sigma(x, sigma))
+        denoised = denoise(x, repeat_for_batch(x, sigma))
         if target == 0:
             x = denoised
             continue

@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import Tensor
 
 from generator.sampling.schedules import NoiseSchedule
-from generator.sampling.singlestep import Denoise, Draw, batch_sigma
+from generator.sampling.singlestep import Denoise, Draw, repeat_for_batch
 
 _STRIDE = 20  # of the timesteps it was distilled on: 19, 39, ... 999
 _SIGMA_DATA = 0.5
@@ -35,7 +35,7 @@ def apply_consistency(x: Tensor, denoised: Tensor, timestep: Tensor) -> Tensor:
 def lcm(denoise: Denoise, x: Tensor, sigmas: Tensor, draw: Draw) -> Tensor:
     """Jump to the estimate, add fresh noise of the next level, repeat (algorithm 3)."""
     for sigma, target in pairwise(sigmas):
-        x = denoise(x, batch_sigma(x, sigma))
+        x = denoise(x, repeat_for_batch(x, sigma))
         if target > 0:
             x = x + target * draw()
     return x

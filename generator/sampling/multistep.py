@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from torch import Tensor
 
-from generator.sampling.singlestep import Denoise, batch_sigma, slope
+from generator.sampling.singlestep import Denoise, repeat_for_batch, slope
 
 
 def _coefficient(levels: list[float], start: float, end: float, j: int) -> float:
@@ -25,7 +25,7 @@ def lms(
     slopes: list[Tensor] = []  # newest first
     levels: list[float] = []
     for sigma, target in pairwise(sigmas):
-        denoised = denoise(x, batch_sigma(x, sigma))
+        denoised = denoise(x, repeat_for_batch(x, sigma))
         slopes = [slope(x, sigma, denoised), *slopes][:order]
         levels = [float(sigma), *levels][:order]
         for j, d in enumerate(slopes):

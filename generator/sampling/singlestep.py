@@ -15,9 +15,9 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 Draw = Callable[[], Tensor]
 
 
-def batch_sigma(x: Tensor, sigma: Tensor | float) -> Tensor:
-    """``sigma`` once for each picture of ``x``, (B,)."""
-    return x.new_ones([len(x)]) * sigma
+def repeat_for_batch(x: Tensor, value: Tensor | float) -> Tensor:
+    """``value`` (a sigma, a timestep) once for each picture of ``x``, (B,)."""
+    return x.new_ones([len(x)]) * value
 
 
 def slope(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def euler(
     """Euler steps (Karras et al. 2022, algorithm 2 without its correction)."""
     for sigma, target in itertools.pairwise(sigmas):
         x, raised = add_churn(x, sigma, len(sigmas) - 1, draw, s_churn, s_tmin, s_tmax, s_noise)
-        d = slope(x, raised, denoise(x, batch_sigma(x, raised)))
+        d = slope(x, raised, denoise(x, repeat_for_batch(x, raised)))
         x = x + d * (target - raised)
     return x
 
@@ -85,7 +85,7 @@ def euler_ancestral(
     """Euler steps below the target, then fresh noise up to it (Song et al. 2020, DDPM's road)."""
     for sigma, target in itertools.pairwise(sigmas):
         down, up = ancestral_step(sigma, target, eta)
-        d = slope(x, sigma, denoise(x, batch_sigma(x, sigma)))
+        d = slope(x, sigma, denoise(x, repeat_for_batch(x, sigma)))
         x = x + d * (down - sigma)
         if target > 0:
             x = x + draw() * s_noise * up
@@ -112,11 +112,11 @@ def heun(
 
 def heun_step(denoise: Denoise, x: Tensor, sigma: Tensor, target: Tensor) -> Tensor:
     """One step of the trapezoidal rule from ``sigma`` to ``target``; Euler's to 0."""
-    d = slope(x, sigma, denoise(x, batch_sigma(x, sigma)))
+    d = slope(x, sigma, denoise(x, repeat_for_batch(x, sigma)))
     ahead = x + d * (target - sigma)
     if target == 0:
         return ahead
-    d_ahead = slope(ahead, target, denoise(ahead, batch_sigma(x, target)))
+    d_ahead = slope(ahead, target, denoise(ahead, repeat_for_batch(x, target)))
     return x + (d + d_ahead) / 2 * (target - sigma)
 
 
@@ -140,12 +140,12 @@ def dpm2(
 
 def midpoint_step(denoise: Denoise, x: Tensor, sigma: Tensor, target: Tensor) -> Tensor:
     """The midpoint rule, the middle taken in ln sigma; Euler's to 0."""
-    d = slope(x, sigma, denoise(x, batch_sigma(x, sigma)))
+    d = slope(x, sigma, denoise(x, repeat_for_batch(x, sigma)))
     if target == 0:
         return x + d * (target - sigma)
     middle = sigma.log().lerp(target.log(), 0.5).exp()
     half = x + d * (middle - sigma)
-    return x + slope(half, middle, denoise(half, batch_sigma(x, middle))) * (target - sigma)
+    return x + slope(half, middle, denoise(half, repeat_for_batch(x, middle))) * (target - sigma)
 
 
 def dpm2_ancestral(

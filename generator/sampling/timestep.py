@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from generator.errors import BadRequest
+from generator.sampling.singlestep import repeat_for_batch
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 Draw = Callable[[], Tensor]
@@ -47,7 +48,7 @@ def ddim(
 ) -> Tensor:
     """Song et al. (2021), "Denoising diffusion implicit models", equation 12."""
     for t, alpha, target in _walk(timesteps, alphas_cumprod.double()):
-        eps = predict(x, _batch_timestep(x, t))
+        eps = predict(x, repeat_for_batch(x, t))
         x = _ddim_step(x, eps, eps, alpha, target, eta, draw())
     return x
 
@@ -67,13 +68,9 @@ def ddim_cfgpp(
     ``negative()`` is the unguided eps of the last ``predict``; guidance is 1/12.5 of the usual.
     """
     for t, alpha, target in _walk(timesteps, alphas_cumprod.double()):
-        eps = predict(x, _batch_timestep(x, t))
+        eps = predict(x, repeat_for_batch(x, t))
         x = _ddim_step(x, eps, negative(), alpha, target, eta, draw())
     return x
-
-
-def _batch_timestep(x: Tensor, t: Tensor) -> Tensor:
-    return x.new_ones([len(x)]) * t
 
 
 def _ddim_step(
@@ -104,13 +101,13 @@ def plms(
     """
     past: list[Tensor] = []  # newest first
     for index, (t, alpha, target) in enumerate(_walk(timesteps, alphas_cumprod.double())):
-        eps = predict(x, _batch_timestep(x, t))
+        eps = predict(x, repeat_for_batch(x, t))
         if past:
             joined = _adams_bashforth([eps, *past])
         else:
             ahead = _ddim_step(x, eps, eps, alpha, target, 0.0, x)
             below = timesteps[len(timesteps) - 2 - index]
-            joined = (eps + predict(ahead, _batch_timestep(x, below))) / 2
+            joined = (eps + predict(ahead, repeat_for_batch(x, below))) / 2
         x = _ddim_step(x, joined, joined, alpha, target, 0.0, x)
         past = [eps, *past][:3]
     return x

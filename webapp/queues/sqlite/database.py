@@ -5,7 +5,6 @@ process at any moment. A power cut may take the last commits, never the file's i
 """
 
 import logging
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from generator.atomic_file import put_aside
 from generator.database import (
     CacheSchema,
     check_database,
+    connect_file,
     file_identity,
     is_damage,
     lock_file,
@@ -241,10 +241,7 @@ def file_identities(path: Path) -> tuple[FileIdentity, ...]:
 
 def connect(path: Path) -> sqlite3.Connection:
     """An open connection in autocommit, its tables made. Raises ``sqlite3.DatabaseError``."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    connection = connect_file(path, BUSY_SECONDS, autocommit=True)
     try:
         connection.row_factory = sqlite3.Row
         # Nothing below writes where the file is as it should be: the disk may be full.
