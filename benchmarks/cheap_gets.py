@@ -1,4 +1,4 @@
-"""How long cheap GETs take while a picture is drawn: many clients at once, as pollers are.
+"""Latency of cheap GETs from many polling clients while a picture is drawn.
 
 Each client has a connection of its own and asks again half a second after its last answer, which
 is how pages and API clients follow a job. The clients share one process and one thread.

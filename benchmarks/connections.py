@@ -1,4 +1,4 @@
-"""How gunicorn's workers stand many connections that send nothing, half, or wait: one toy app.
+"""Gunicorn workers under many idle, incomplete and waiting connections, with one small app.
 
 ``python -m benchmarks.connections``. gevent's worker and the ASGI front are measured where gevent
 and asgiref are installed; Easel does not need them. Each worker runs in a process of its own.

@@ -1,4 +1,4 @@
-"""What the shipped checkpoint scored when it was measured last, told by the file itself.
+"""Last measured score of the shipped checkpoint, read from the file's metadata.
 
 ``make score-default`` measures it anew; that takes a quarter of an hour.
 """

@@ -1,4 +1,4 @@
-"""What the embedded prompt writer does to pictures: ``python -m benchmarks.fuller_prompts``.
+"""Effect of the embedded prompt expander on pictures: ``python -m benchmarks.fuller_prompts``.
 
 A hundred short prompts ("a red cat"), each drawn by the default checkpoint as it is and as the
 writer makes it, from the same seed. The judge of elements counts what each picture shows, the

@@ -1,4 +1,4 @@
-"""How near Easel comes to AUTOMATIC1111: replays every recorded request and prints a table.
+"""Parity with AUTOMATIC1111: replays every recorded request and prints a table.
 
 ``python -m benchmarks.parity [GOLDENS [PATTERN]]`` sends each request to a whole Easel, as a client
 would, and writes ``benchmarks/PARITY.md`` when the whole list was replayed.

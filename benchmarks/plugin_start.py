@@ -1,4 +1,4 @@
-"""What twenty plugins cost the start of the web process.
+"""Start time of the web process with twenty plugins.
 
 Each start is a process of its own, as in the service, and takes the time of the loading alone: the
 modules that it needs anyway are imported before. The plugins have been seen once, so that none is

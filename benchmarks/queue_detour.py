@@ -1,4 +1,4 @@
-"""What the queue adds to one synchronous request: put, take, answer, wait.
+"""Latency that the queue adds to one synchronous request: put, take, answer, wait.
 
 The worker is a process of its own, as in the service, and does nothing.
 """

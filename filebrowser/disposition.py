@@ -1,4 +1,4 @@
-"""``Content-Disposition`` for names in any script: the one place where that header is written.
+"""``Content-Disposition`` for names in any script; the only writer of that header.
 
 Source: RFC 6266 with the encoding of RFC 8187 (formerly 5987).
 """

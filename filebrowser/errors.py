@@ -1,4 +1,4 @@
-"""What goes wrong with files. The application maps these to its answers."""
+"""Errors of file operations. The application maps them to HTTP answers."""
 
 
 class FileError(Exception):

@@ -1,4 +1,4 @@
-"""When a file was changed last: how a client may say it, which times count, and setting them.
+"""Modification times: parsing a client's time, its valid range, and setting it.
 
 One rule for all doors: a time from 1970 to 7 February 2106 (what 32 bits hold) is kept, and any
 other one that a client names is refused. Files that are copied here keep theirs whatever it is.

@@ -1,4 +1,4 @@
-"""Names of files: which may be given here, and how those that others gave are written in a path.
+"""File names: which may be created, and how invalid names on disk are escaped in paths.
 
 Other programs leave names on the disk that may not be given here: bytes that are no UTF-8, a line
 feed, a colon, a space at the end, ``CON``. Callers see and ask for them with such bytes written out

@@ -1,4 +1,4 @@
-"""Files and folders as ``filebrowser``'s clients know them: its fields, its kinds, its checksums.
+"""Files and folders in the JSON of the ``filebrowser`` API: fields, kinds, checksums.
 
 Source: reference on filebrowser 2.63, sections 2.2 and 2.4. Folders of links, pipes and devices
 name these too; the gate opens none of them.

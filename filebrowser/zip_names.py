@@ -1,4 +1,4 @@
-"""Names in zips whose packers did not say how they are written, guessed from all of them together.
+"""Guesses the encoding of zip entry names without an encoding flag, from all names together.
 
 By the standard such names are in cp437, DOS' American alphabet; people's programs write them in the
 system's own: UTF-8, GBK in China, Shift-JIS in Japan, cp1252 in the west. One archive has one

@@ -1,4 +1,4 @@
-"""A zip read entry by entry, so that a damaged one costs itself and not the whole archive.
+"""Reads a zip entry by entry; a damaged entry does not fail the archive.
 
 The list of files at the end is read within bounds; an entry's bytes come a piece at a time and are
 compared with its size and checksum. Source: APPNOTE.TXT 6.3.10.

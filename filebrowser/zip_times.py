@@ -1,4 +1,4 @@
-"""Times in zips: written in every field that unpackers read, read from the best that is there.
+"""Timestamps of zip entries: written to all fields, read from the most precise one present.
 
 A zip's own time is the local one of whoever packed it, in steps of two seconds, from 1980 to 2107.
 The extended timestamp (``UT``) beside it is in UTC and whole seconds; where its 32 bits do not

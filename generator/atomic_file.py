@@ -1,4 +1,4 @@
-"""Small files written whole: a reader, a crash and a full disk see the old file or the new one.
+"""Atomic writes of small files: after a crash or on a full disk the old or the new file is there.
 
 The draft lies in the folder of its target under a hidden name, is flushed with its folder, and is
 removed where anything fails.

@@ -1,4 +1,4 @@
-"""SQLite files that may be made anew: opened, checked, put aside where they are damaged.
+"""Recreatable SQLite files: opened, checked, renamed and replaced when damaged.
 
 What stands in them can be computed or counted again, so damage never keeps a process from starting:
 the file is renamed ``NAME.damaged-<time>``, the log says so once, and an empty one takes its place.

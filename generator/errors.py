@@ -1,4 +1,4 @@
-"""What can go wrong while a picture is made. ``webapp/errors.py`` maps this tree to HTTP."""
+"""Errors of generation. ``webapp/errors.py`` maps them to HTTP answers."""
 
 
 class GeneratorError(Exception):

@@ -1,4 +1,4 @@
-"""The networks that a prompt's ``<kind:name:...>`` tags ask for (contract section 2.6)."""
+"""Extra networks named by a prompt's ``<kind:name:...>`` tags (contract section 2.6)."""
 
 import math
 from collections import Counter

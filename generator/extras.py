@@ -1,4 +1,4 @@
-"""Extras: pictures made larger, nothing drawn anew (contract section 5.9)."""
+"""Extras: upscales pictures without diffusion (contract section 5.9)."""
 
 from PIL import Image
 

@@ -1,4 +1,4 @@
-"""The listener's interface: what it may observe and change of a running job. Free of torch."""
+"""Interface of the engine's listener: what it may observe and change in a job. No torch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

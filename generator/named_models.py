@@ -1,4 +1,4 @@
-"""Whether the models that a request names are here. Reads names, never weights."""
+"""Checks that the models a request names are there; reads names, never weights."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Why something could not be read, in words for whoever asked: never a Python exception's text.
+"""Reasons why something could not be read, for callers; never a Python exception's text.
 
 The texts of exceptions that libraries raise hold paths of the server, addresses of objects and
 names of functions. They go to the log (:func:`logged_cause`); callers get a reason from here.

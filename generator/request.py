@@ -1,4 +1,4 @@
-"""The nouns of a generation, all frozen. Nothing here imports torch.
+"""Types of a generation: request, options, progress, result; all frozen. No torch.
 
 A request is written once, by whoever accepts it, and never changed: the engine derives what it
 needs into nouns of its own. Field names are the field's standard terms; the translation from

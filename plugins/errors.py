@@ -1,4 +1,4 @@
-"""What goes wrong with plugins; the texts are shown on the Extensions page and in answers."""
+"""Errors of plugins; their texts are shown on the Extensions page and in answers."""
 
 
 class PluginError(Exception):

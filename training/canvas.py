@@ -1,4 +1,4 @@
-"""A sheet in unit coordinates (0..1, y down) and a pen in an object's own coordinates (-1..1)."""
+"""Canvas in unit coordinates (0..1, y down) and pen in an object's coordinates (-1..1)."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How a scene is said: one of many phrasings, all of them true."""
+"""Captions of a scene: one of many true phrasings."""
 
 from collections.abc import Mapping
 from random import Random

@@ -1,4 +1,4 @@
-"""How a seed becomes a scene: by chance, but never what the score asks for."""
+"""Composes a random scene from a seed, excluding held-out combinations."""
 
 from collections.abc import Mapping, Sequence
 from random import Random

@@ -1,4 +1,4 @@
-"""The sizes of the three networks, as diffusers' and transformers' configurations spell them."""
+"""Sizes of the three networks, as diffusers and transformers configurations."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Text encoder and U-Net, learning to tell the noise in latents from what the caption says."""
+"""Trains text encoder and U-Net by noise prediction on captioned latents."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

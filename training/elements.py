@@ -1,4 +1,4 @@
-"""What a scene is made of: a second judge that says which of ten elements a picture shows.
+"""A second classifier: which of ten scene elements a picture shows.
 
 ``python -m training.elements --minutes 6`` trains it on drawings alone, as the
 first, and prints its accuracy on unseen ones. It is what counts how much fuller a prompt writer

@@ -1,4 +1,4 @@
-"""Write the trained networks as the one file that the package ships, and read it back."""
+"""Writes the trained networks as the shipped single file, and reads it back."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""The grid of fixed prompts: what the checkpoint shows of itself, not picked by hand."""
+"""Draws the grid of fixed prompts, not picked by hand."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A training loop that survives a busy machine: lock-free workers on shared weights.
+"""Hogwild training loop: lock-free workers on shared weights, for busy machines.
 
 Each worker is one process with one thread. It copies the shared fp32 weights into a bfloat16
 replica, takes one gradient on its own batch and applies it to the shared weights (Niu et al. 2011,

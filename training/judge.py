@@ -1,4 +1,4 @@
-"""The judge: a small classifier that names the object in a picture, trained on drawings only."""
+"""Classifier that names the object in a picture, trained on drawings only."""
 
 from collections.abc import Sequence
 from pathlib import Path

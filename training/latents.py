@@ -1,4 +1,4 @@
-"""A store of encoded drawings, so that the U-Net's training does not wait for the encoder."""
+"""Store of encoded drawings (latents), made ahead of the U-Net's training."""
 
 import json
 from dataclasses import dataclass

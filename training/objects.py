@@ -1,4 +1,4 @@
-"""What the drawing program can draw: each object in its own box, -1..1, y down, one main colour.
+"""Drawing functions of the objects, each in a box -1..1, y down, one main colour.
 
 Every function takes the pen and the main colour, which must cover most of the object: that is what
 the prompt names and the score reads.

@@ -1,4 +1,4 @@
-"""From a seed to a picture: ``draw(seed)`` is the whole data set."""
+"""The data set: ``draw(seed)`` gives picture, caption and labels, deterministically."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

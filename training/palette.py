@@ -1,4 +1,4 @@
-"""The colours that prompts can name, as 8-bit RGB, and how they are shaded."""
+"""Colours of prompts as 8-bit RGB, and their shading."""
 
 from collections.abc import Mapping
 from random import Random

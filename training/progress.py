@@ -1,4 +1,4 @@
-"""How far a training has come: a clock that stands still while the machine does, and the log."""
+"""Training progress: a clock that does not count suspended time, and the log."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What the score asks for: prompts whose combinations training never drew, and their answers."""
+"""Prompts of the score, with held-out combinations, and their expected answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

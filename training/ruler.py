@@ -1,4 +1,4 @@
-"""What pixels tell without a classifier: colours, places, relations, counts, skies, grounds."""
+"""Measures pictures from pixels: colours, places, relations, counts, skies, grounds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The nouns of a drawing: what stands where, before anything is drawn.
+"""Types of a scene: objects, places, background.
 
 The labels are the truth that captions, tests and the score share. ``composing`` makes scenes.
 """

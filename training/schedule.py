@@ -1,4 +1,4 @@
-"""The stages of a whole training, in order, and how far each goes.
+"""Stages of a whole training in order, with their lengths.
 
 Positions are samples over all runs, so a stage means the same on a slow machine and on a fast one.
 Reckoned from the speeds seen, all of it takes some eight hours on two free CPU cores; any part

@@ -1,4 +1,4 @@
-"""The words that training knows, as CLIP's token ids, and captions as rows of ids.
+"""Words of the training as CLIP token ids, and captions as rows of ids.
 
 CLIP's vocabulary has 49408 tokens, the drawing program speaks some 200. Training holds a row of the
 embedding for each of those and one, always zero, for all others; export spreads them out. So an

@@ -1,4 +1,4 @@
-"""``create_app(services)``: Flask around the services, and nothing that outlives a request."""
+"""``create_app(services)``: builds the Flask application."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol

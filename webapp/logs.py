@@ -1,4 +1,4 @@
-"""The log of a process: lines for people, or JSON for machines.
+"""Logging of a process: plain lines or JSON.
 
 What a line belongs to (request, job, user) is bound once, by :func:`bind` or
 :func:`bind_for_block`, and every line logged meanwhile carries it. A line never spans two: what

@@ -1,4 +1,4 @@
-"""``/metrics``: what the service does, in Prometheus' terms. See docs/metrics.md.
+"""Prometheus collector of ``/metrics``. See docs/metrics.md.
 
 Requests are counted here, in the web process. Everything of workers and jobs is read from the
 queue's store when somebody asks, so that it is true for all processes and outlives them.

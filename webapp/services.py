@@ -1,4 +1,4 @@
-"""The web process's services: the only place that chooses implementations."""
+"""Services of the web process: built once at start, passed to every route."""
 
 import logging
 import os

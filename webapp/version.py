@@ -1,4 +1,4 @@
-"""Which Easel this is. ``setup.cfg`` reads the number from here."""
+"""Easel's version number."""
 
 VERSION = "0.1.0"
 INFOTEXT_VERSION = f"easel-{VERSION}"

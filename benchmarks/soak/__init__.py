@@ -1,1 +1,1 @@
-"""A service under everything that strangers may do to it at once: ``python -m benchmarks.soak``."""
+"""Endurance run: a service under many kinds of abuse at once (``python -m benchmarks.soak``)."""

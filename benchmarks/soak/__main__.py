@@ -1,4 +1,4 @@
-"""``python -m benchmarks.soak --minutes 30``: everything at once, and whether the service holds.
+"""``python -m benchmarks.soak --minutes 30``: all loads at once; checks that figures hold.
 
 A real service with the default checkpoint on a small disk of its own, on the loopback alone. The
 load runs in this process, the questions to ``/healthz`` in another. Prints a table; the exit code

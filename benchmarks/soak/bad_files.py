@@ -1,4 +1,4 @@
-"""Model files that are none: what arrives in a folder into which many people copy."""
+"""Invalid model files, as they arrive in a shared model folder."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Requests that no service should have to obey, and large pictures. Made once, as bytes."""
+"""Malformed and oversized requests, and large pictures, built once as bytes."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Requests as bytes, sent by coroutines of one thread, and a tally of what came back."""
+"""Sends prebuilt requests from coroutines of one thread and counts the answers."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Connections that say nothing, half of something, or all of it very slowly."""
+"""Connections that send nothing, half a request, or a request very slowly."""
 
 import asyncio
 import random

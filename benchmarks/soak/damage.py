@@ -1,4 +1,4 @@
-"""What a crash, a bad disk or a careless hand may leave where the service keeps its state."""
+"""Damages the service's state files as a crash, a bad disk or a user may."""
 
 import random
 import shutil

@@ -1,4 +1,4 @@
-"""A small disk that can be filled to its last byte and freed again."""
+"""A small file system that can be filled completely and freed again."""
 
 import errno
 import os

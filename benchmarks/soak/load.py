@@ -1,4 +1,4 @@
-"""Everything at once: coroutines that ask until they are cancelled."""
+"""Load generators: coroutines that send requests until cancelled."""
 
 import asyncio
 import random

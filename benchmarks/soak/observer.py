@@ -1,4 +1,4 @@
-"""A process of its own that asks ``/healthz`` four times a second and looks at the service.
+"""Observer process: asks ``/healthz`` four times a second and samples the service's processes.
 
 ``python -m benchmarks.soak.observer PORT`` reads lines from its input: ``watch PID`` (of the
 supervisor), ``pause`` and ``resume`` around a restart. At the end of its input it writes what it

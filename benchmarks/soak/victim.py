@@ -1,4 +1,4 @@
-"""The service under attack: started, killed and started again on the same port."""
+"""The service under test: started, killed and restarted on one port."""
 
 import os
 import signal

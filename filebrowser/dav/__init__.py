@@ -1,1 +1,1 @@
-"""WebDAV over the gate: wsgidav speaks the protocol, and every path is the visit's."""
+"""WebDAV over the path gate: wsgidav speaks the protocol; paths are resolved by ``FileAccess``."""

@@ -1,4 +1,4 @@
-"""What files and folders of WebDAV have in common: each verb asks for its right, by the gate."""
+"""Base class of WebDAV files and folders: each method checks its right through the gate."""
 
 import os
 import stat

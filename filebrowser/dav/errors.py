@@ -1,4 +1,4 @@
-"""What goes wrong with files, as WebDAV says it."""
+"""Translates file errors to WebDAV errors."""
 
 import errno
 import os

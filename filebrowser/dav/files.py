@@ -1,4 +1,4 @@
-"""Files as wsgidav's resources: those on the disk, those that are announced, those not kept."""
+"""Files as wsgidav resources: on disk, placeholders, and side files that are not kept."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Folders as wsgidav's resources: those on the disk, the top, and those of a desktop's own."""
+"""Folders as wsgidav resources: on disk, the top level, and desktops' side folders."""
 
 import os
 import time

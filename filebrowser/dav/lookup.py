@@ -1,4 +1,4 @@
-"""From a path of WebDAV to what it means for the visit of the request."""
+"""Resolves a WebDAV path for the request's ``FileAccess``."""
 
 import stat
 from typing import Any

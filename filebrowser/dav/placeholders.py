@@ -1,4 +1,4 @@
-"""Names of weights that a client has announced by an empty PUT, and whose bytes are to come.
+"""Names of weight files announced by an empty PUT, until their bytes arrive.
 
 Windows and Finder begin each copy with an empty file. An empty model is none: it is kept in memory
 alone, shown to WebDAV's clients as an empty file, and judged when the PUT with its bytes ends.

@@ -1,4 +1,4 @@
-"""The properties of files and folders: which there are, and how XML says each of them."""
+"""WebDAV properties of files and folders, and their XML."""
 
 import os
 import re

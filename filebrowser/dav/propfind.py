@@ -1,4 +1,4 @@
-"""PROPFIND: a folder's entries as XML, made while they are sent.
+"""PROPFIND: streams a folder's entries as XML.
 
 One look at the disk an entry, and no more of the answer in memory than a block, however many there
 are. wsgidav would keep all of them, and open each by its path.

@@ -1,4 +1,4 @@
-"""The WSGI application that speaks WebDAV, for a visit that its caller puts in the environment."""
+"""WSGI application for WebDAV; the caller's ``FileAccess`` comes in the WSGI environment."""
 
 import logging
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""Files that desktops lay beside a user's own: taken from their programs, and not kept."""
+"""Side files of desktop systems (``.DS_Store``, ``Thumbs.db``): accepted and discarded."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The time of a file's last change, as WebDAV's clients tell it."""
+"""Modification times as WebDAV clients send them."""
 
 from wsgidav.dav_error import DAVError
 from wsgidav.util import parse_time_string

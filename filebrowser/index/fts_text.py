@@ -1,4 +1,4 @@
-"""Texts as the index keeps them, and questions as SQLite's full-text search takes them.
+"""Normalises texts for the index and queries for SQLite's full-text search.
 
 Its tokenizer makes words of letters and digits, whatever their case and accents. Chinese, Japanese
 and Korean put no spaces between words: each of their characters becomes a word, and what stood

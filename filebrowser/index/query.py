@@ -1,4 +1,4 @@
-"""The language of searches: words, "phrases", ``field:value``, ``-`` before what shall not be.
+"""Parses search queries: words, "phrases", ``field:value``, ``-`` to exclude.
 
 One pass over the text and no patterns of the caller's own, so that no question takes longer than
 its length. docs/files.md has the table of fields.

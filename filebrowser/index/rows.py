@@ -1,4 +1,4 @@
-"""What is written to the index: files as they come, change and go, and what pictures tell.
+"""Writes index rows: files as they are created, changed and deleted, and facts of pictures.
 
 Every function works inside a transaction of its caller.
 """

@@ -1,1 +1,1 @@
-"""What folders hold: entries, orders, kinds of files."""
+"""Directory listings: entries, sort orders, kinds of files."""

@@ -1,4 +1,4 @@
-"""What a file is, by its name: for sorting, for icons, for the type it is served with."""
+"""Kind and media type of a file by its name: for sorting, icons and serving."""
 
 import stat
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Names in the order that people expect: numbers by value, capitals do not matter."""
+"""Natural sort keys: numbers by value, case-insensitive."""
 
 import re
 from collections.abc import Sequence

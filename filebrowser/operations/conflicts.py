@@ -1,4 +1,4 @@
-"""What to do where a name is taken."""
+"""Conflict policy where a name is taken: skip, overwrite, rename."""
 
 from enum import StrEnum
 

@@ -1,1 +1,1 @@
-"""Pictures that users brought: opened within bounds, shown small, asked how they were made."""
+"""Users' pictures: bounded opening, thumbnails, generation facts."""

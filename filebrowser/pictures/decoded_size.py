@@ -1,4 +1,4 @@
-"""How much memory a picture takes while Pillow decodes it, by its header alone.
+"""Estimates the memory in bytes that Pillow needs to decode a picture, from its header.
 
 Measured with Pillow 13 on pictures of 32 megapixels (peak of resident memory, bytes a pixel):
 grey 1, 16 bits 2, colours 4, WebP 16, AVIF 9, and progressive JPEG 2 a channel on top.

@@ -1,4 +1,4 @@
-"""Opens pictures that anybody may have made, within bounds of pixels, bytes and time.
+"""Opens untrusted pictures within limits of pixels, bytes and time.
 
 Pillow decodes what its header tells, so the header is judged before anything is decoded. Formats
 that start programs are left out. Source: reference checklist 51.

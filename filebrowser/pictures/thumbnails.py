@@ -1,4 +1,4 @@
-"""Pictures made small, kept on disk, made again when the file becomes another.
+"""Thumbnails: made on demand, cached on disk, remade when the file changes.
 
 A thumbnail belongs to a path, an inode, a size and a time of change, so a stale one is never shown
 and nobody has to remove it: the least used ones go when the folder has grown too large.

@@ -1,1 +1,1 @@
-"""What is inside a file, read within bounds and told as facts. Nothing of it is run."""
+"""Previews of a file's contents, read within limits; nothing is executed."""

@@ -1,4 +1,4 @@
-"""The beginning of a text, in whatever encoding it is."""
+"""The beginning of a text file, with its encoding detected."""
 
 import codecs
 import os

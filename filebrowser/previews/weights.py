@@ -1,4 +1,4 @@
-"""What a safetensors file tells: its architecture, words it was trained on, texts, tensors.
+"""Facts of a safetensors file: architecture, training words, metadata, tensors.
 
 Everything in a header is a stranger's: it is counted, cut and handed on as text.
 """

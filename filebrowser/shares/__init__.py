@@ -1,1 +1,1 @@
-"""Links for people without a credential: what they lead to, how long, and for whom."""
+"""Shares: links to a file or folder for people without a credential."""

@@ -1,4 +1,4 @@
-"""What a shared folder holds, a page at a time."""
+"""Contents of a shared folder, by page."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Passwords of shares: argon2id, a few at a time, so that guesses cannot take the memory."""
+"""Share passwords: argon2id, with a limit on concurrent hashes to bound memory."""
 
 import threading
 

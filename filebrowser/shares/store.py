@@ -1,4 +1,4 @@
-"""Shares on disk: one SQLite file, written before anybody hears of a link."""
+"""Share store: one SQLite file, written before a link is returned."""
 
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path

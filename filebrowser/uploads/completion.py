@@ -1,4 +1,4 @@
-"""Completion of an upload once all bytes are here, and its running SHA-256."""
+"""Completes an upload once all bytes have arrived; keeps its running SHA-256."""
 
 import hashlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Bytes from one open file into another, and into a folder of another file system."""
+"""Copies an open file to another, and into a folder of another file system."""
 
 import errno
 import os

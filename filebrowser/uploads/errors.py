@@ -1,4 +1,4 @@
-"""What goes wrong with uploads."""
+"""Errors of uploads."""
 
 from filebrowser.errors import FileError
 

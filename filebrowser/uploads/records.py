@@ -1,4 +1,4 @@
-"""What is known of an upload, and kept beside its bytes."""
+"""Record of an upload, stored beside its data."""
 
 from dataclasses import dataclass
 from enum import StrEnum

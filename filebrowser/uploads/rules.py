@@ -1,4 +1,4 @@
-"""What may lie where: by a file's name before its first byte comes, by its content at the end."""
+"""Rules on which files may lie where: by name at the start, by content at the end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

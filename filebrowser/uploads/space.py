@@ -1,4 +1,4 @@
-"""Room on the disk and in the quota, promised to an upload before its first byte comes."""
+"""Disk and quota space (bytes), checked before an upload's first byte."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The verbs of uploads: begin, append, ask, join, end. All for a visit, all safe to repeat."""
+"""Upload operations for one caller: begin, append, status, concatenate, end; all idempotent."""
 
 import threading
 import time

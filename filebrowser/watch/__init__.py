@@ -1,1 +1,1 @@
-"""What changes on disk, and how listeners hear of it."""
+"""Watches folders for changes and publishes them to listeners."""

@@ -1,1 +1,1 @@
-"""ControlNet: pictures that steer the U-Net (Zhang et al. 2023; contract section 10)."""
+"""ControlNet: conditions the U-Net on pictures (Zhang et al. 2023; contract section 10)."""

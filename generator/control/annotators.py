@@ -1,4 +1,4 @@
-"""The preprocessors that need no weights: from a picture to a map (contract section 10.8).
+"""ControlNet preprocessors without weights: picture to map (contract section 10.8).
 
 Pictures and maps are (H,W,3) arrays of 8 bits, RGB; lines are white on black.
 """

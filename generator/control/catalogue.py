@@ -1,4 +1,4 @@
-"""Which ControlNetCache there are, and which one a name means (contract section 10.6). No torch."""
+"""Lists ControlNet files and finds one by name (contract section 10.6). No torch."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""ControlNetCache in memory: loaded from a file, the few last used ones kept."""
+"""Loads ControlNets from files and caches the last used ones."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A preprocessor by itself: from a picture to its map, without drawing anything."""
+"""Runs a preprocessor alone: picture to map, without drawing."""
 
 from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Which picture a unit looks at, with which mask, cut how (contract section 10.3)."""
+"""The picture, mask and crop that a unit reads (contract section 10.3)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Maps at other sizes (contract section 10.4). Maps are (H,W,C) arrays of 8 bits, C 3 or 4.
+"""Resizes control maps (contract section 10.4). Maps are (H,W,C) arrays of 8 bits, C 3 or 4.
 
 A fourth channel is a mask: it is resized beside the colours, never blended with them.
 """

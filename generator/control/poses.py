@@ -1,4 +1,4 @@
-"""Skeletons drawn from keypoints, as openpose's maps show them (contract 1.15, 10.8). No torch.
+"""Draws openpose maps from keypoints (contract 1.15, 10.8). No torch.
 
 Keypoints are COCO's 18 in openpose's order: nose, neck, right arm, left arm, right leg, left leg,
 eyes, ears; 21 for a hand, wrist first, four for each finger; any number for a face. Cao et al.

@@ -1,4 +1,4 @@
-"""What units do to a finished picture (contract section 10.5)."""
+"""Changes that units make to a finished picture (contract section 10.5)."""
 
 import cv2
 import numpy as np

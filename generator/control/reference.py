@@ -1,4 +1,4 @@
-"""Steering by a reference picture, without a ControlNet (contract section 10.5).
+"""Reference-only control: conditions attention on a picture, without a ControlNet (contract 10.5).
 
 The U-Net is shown the noisy reference first; what its self-attention read there is remembered,
 and read beside what the picture being drawn offers (reference_only). AdaIN gives features the mean

@@ -1,4 +1,4 @@
-"""Lines of one pixel from thick or blurred ones. Greys are (H,W) arrays of 8 bits, white on black.
+"""Thins lines to one pixel. Greys are (H,W) arrays of 8 bits, white on black.
 
 Thinning is the hit-or-miss transform with the L elements of Golay (1969), as in Gonzalez and
 Woods, "Digital Image Processing", section 9.5; pruning is their end-point elements.

@@ -1,4 +1,4 @@
-"""How much a unit weighs, and when (contract section 10.5). No torch."""
+"""Weight of a unit by block and step (contract section 10.5). No torch."""
 
 from generator.control.units import BALANCED, CONTROLNET_FIELD
 from generator.errors import BadRequest

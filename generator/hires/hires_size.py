@@ -1,4 +1,4 @@
-"""How large hires fix draws (contract section 5.1). Without torch, for whoever checks a request."""
+"""Sizes in pixels of hires fix (contract section 5.1). No torch: request checks use it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Which network describes a picture, and how. No torch: the web process asks with these."""
+"""Requests for captions and tags. No torch: the web process builds them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

@@ -1,1 +1,1 @@
-"""One generation job: its passes, the loaded models, progress, notes, what leaves it."""
+"""One generation job: passes, loaded models, progress, infotext notes, output filter."""

@@ -1,4 +1,4 @@
-"""What a job's infotexts say beside the request's own numbers, in AUTOMATIC1111's order."""
+"""Infotext entries of a job beside its request's, in AUTOMATIC1111's order."""
 
 from dataclasses import replace
 

@@ -1,1 +1,1 @@
-"""What lies under ``models/``: the index of files, their loading, and the memory they take."""
+"""Model files: index, loading, and caches in memory."""

@@ -1,4 +1,4 @@
-"""Reads the adapters of LoRA files, and keeps the small ones for the next job."""
+"""Reads adapters from LoRA files and caches small ones."""
 
 import json
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""How files name the layers that they change, brought to one form: kohya's.
+"""Normalises layer names in adapter files to kohya's form.
 
 Known: kohya's sd-scripts and LyCORIS (``lora_unet_mid_block_...``, ``lora_te_text_model_...``,
 ``lora_te1_...``, ``oft_unet_...``, ``lycoris_...``), the same with LDM's names of the blocks, and

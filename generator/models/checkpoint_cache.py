@@ -1,4 +1,4 @@
-"""What one device holds in memory: a few checkpoints, each with the VAEs it was asked with."""
+"""Checkpoints in one device's memory, each with its VAEs; least recently used are dropped."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What an adapter adds to one layer's weight, from the factors that its file stores.
+"""Computes an adapter's weight change for one layer from the stored factors.
 
 LoRA: Hu et al. 2021. LoHa: Hyeon-Woo et al. 2021 (FedPara). LoKr, LoCon, full and the file
 layout: the LyCORIS project. DoRA: Liu et al. 2024. (IA)^3: Liu et al. 2022. Rules: contract 2.6.

@@ -1,4 +1,4 @@
-"""What the list of embeddings tells, read from headers alone, without torch.
+"""Facts of embeddings for the API's list, read from headers without torch.
 
 Contract sections 1.11 and 2.7.
 """

@@ -1,4 +1,4 @@
-"""Textual inversions: learned words, one small file each (contract section 2.7).
+"""Textual inversion embeddings: loading and lookup by name (contract section 2.7).
 
 Gal et al. 2022, "An image is worth one word".
 """

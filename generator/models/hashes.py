@@ -1,4 +1,4 @@
-"""Hashes of model files, and the file that remembers them.
+"""Hashes of model files, cached in a SQLite file.
 
 sha256 of the whole file names a checkpoint (contract 5.10); sha256 of what follows the safetensors
 header names a LoRA (2.6), so that editing its metadata keeps its name; the legacy hash looks at 64

@@ -1,4 +1,4 @@
-"""Hypernetworks: small networks that bend what attention reads (contract section 2.6).
+"""Hypernetworks: small networks applied to attention's keys and values (contract section 2.6).
 
 Ha et al. 2016, in the form that AUTOMATIC1111's trainer writes: for each width, one network for
 the keys and one for the values.

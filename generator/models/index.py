@@ -1,4 +1,4 @@
-"""The index of model files: frozen, and able to answer by every name that a file goes by.
+"""Frozen index of model files, searchable by every name of a file.
 
 Names are those of contract sections 2.6, 5.10 and 5.12.
 """

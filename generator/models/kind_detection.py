@@ -1,4 +1,4 @@
-"""What kind of model a safetensors header is of, told by names and shapes. No torch.
+"""Detects the kind of model from a safetensors header by names and shapes. No torch.
 
 It decides nothing: files are of the kind of the folder that they lie in. It suggests that folder.
 """

@@ -1,4 +1,4 @@
-"""What kinds of model file there are, where each lies, and which suffixes it may have."""
+"""Kinds of model files, their folders and suffixes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

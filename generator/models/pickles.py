@@ -1,4 +1,4 @@
-"""What a file of ``torch.save`` holds, told without torch and without running anything of it.
+"""Reads the contents of ``torch.save`` files without torch and without running anything.
 
 Its pickle is read by :mod:`generator.models.pickle_reader`: tensors become their shapes, and
 everything else an object that takes whatever it is given and does nothing.

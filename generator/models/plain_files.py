@@ -1,4 +1,4 @@
-"""Judges and opens what lies in model folders: plain files of printable names.
+"""Checks and opens files in model folders: regular files with printable names only.
 
 A named pipe or a device that bears a model's name would hold the thread that opens it for ever.
 """

@@ -1,4 +1,4 @@
-"""Folders of models that are none of Easel's own kinds: those that plugins keep."""
+"""Model folders of plugins, beside Easel's own kinds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

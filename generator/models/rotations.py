@@ -1,4 +1,4 @@
-"""Adapters that turn a layer's outputs instead of adding to them: OFT and BOFT.
+"""OFT and BOFT: adapters that rotate a layer's outputs instead of adding to them.
 
 Qiu et al. 2023, "Controlling text-to-image diffusion by orthogonal finetuning"; Liu et al. 2024,
 "Parameter-efficient orthogonal finetuning via butterfly factorization". File layouts: kohya's and

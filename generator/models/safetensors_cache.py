@@ -1,4 +1,4 @@
-"""Pickled model files as safetensors: converted once, by a process of its own, and kept.
+"""Converts pickled model files to safetensors once, in a child process, and keeps the result.
 
 A pickle can start programs, eat the memory or never end. So it is opened by a child
 (:mod:`generator.models.torch_to_safetensors`) that imports nothing of it and is bounded; here only

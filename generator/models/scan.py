@@ -1,4 +1,4 @@
-"""Walks the model folders and lists every complete file in them. Opens only what is new."""
+"""Scans the model folders for complete files; opens only new or changed ones."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Pictures whose edges meet: convolutions that wrap around (contract section 5.6)."""
+"""Tileable pictures: convolutions with circular padding (contract section 5.6)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

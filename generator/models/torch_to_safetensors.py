@@ -1,4 +1,4 @@
-"""From a file of ``torch.save`` to a safetensors file, in a process of its own.
+"""Converts a ``torch.save`` file to safetensors, in a child process.
 
 ``python -m generator.models.torch_to_safetensors SOURCE TARGET`` runs nothing of the pickle:
 classes are not imported (:mod:`generator.models.pickles`), numbers are copied as they lie. It needs

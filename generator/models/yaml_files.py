@@ -1,4 +1,4 @@
-"""The YAML beside a model: small, and without the references that let a few lines grow for ever."""
+"""Reads the YAML beside a model: limited in size, without aliases."""
 
 from pathlib import Path
 from typing import Any

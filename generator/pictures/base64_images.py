@@ -1,4 +1,4 @@
-"""The one reader of pictures that requests bring, whatever they are wanted for. No torch.
+"""Reads base64 pictures of requests; the only reader, for every field. No torch.
 
 The file browser has its own way to an open file, since it imports nothing of ours; the pixels of
 its thumbnails come from :func:`generator.pictures.pixel_modes.to_eight_bits` as well, which the

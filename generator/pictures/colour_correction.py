@@ -1,4 +1,4 @@
-"""Colour correction: a result takes the colours of the picture it came from (contract 5.4).
+"""Colour correction: matches a result's colours to its source picture (contract 5.4).
 
 Histograms are matched in CIE L*a*b*, then each pixel gets the luminosity back that it was drawn
 with (W3C Compositing and Blending Level 1, "luminosity"). L*a*b* has 8 bits and comes from whole

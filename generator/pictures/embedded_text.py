@@ -1,4 +1,4 @@
-"""The texts inside pictures, of whichever program and however it wrote them. No torch.
+"""Reads texts embedded in pictures by any program. No torch.
 
 Contract section 6.3, and what other programs do: EXIF comments of every kind, texts in the first
 directory of EXIF, chunks in UTF-8, NovelAI's JSON.

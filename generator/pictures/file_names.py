@@ -1,4 +1,4 @@
-"""What saved pictures are called: patterns of ``[tokens]`` (contract section 6.5). No torch here.
+"""File names of saved pictures: patterns of ``[tokens]`` (contract section 6.5). No torch.
 
 Nothing that a pattern or a prompt holds leaves its folder: see :func:`safe_name`.
 """

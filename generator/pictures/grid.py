@@ -1,4 +1,4 @@
-"""Puts the pictures of a job on one sheet (contract section 6.6)."""
+"""Puts the pictures of a job into one grid (contract section 6.6)."""
 
 import math
 from collections.abc import Sequence

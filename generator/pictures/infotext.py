@@ -1,4 +1,4 @@
-"""Writes the text that travels with a picture (contract sections 6.1 and 6.2). No torch here."""
+"""Writes infotexts (contract sections 6.1 and 6.2). No torch."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What an infotext says of a job: the parameters of contract section 6.2, as plain values."""
+"""Infotext parameters of a job as plain values (contract section 6.2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Latents to pictures: the real way through the VAE, and the cheap way for a preview."""
+"""Latents to pictures: decoded by the VAE, or approximated for previews."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Texts around a sheet of pictures: above its columns and beside its rows.
+"""Legends of a grid: texts above columns and beside rows.
 
 Sizes follow AUTOMATIC1111's sheets (recorded ones are equal to the pixel); the font is Roboto.
 """

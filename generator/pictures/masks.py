@@ -1,4 +1,4 @@
-"""Where to repaint: masks, the crop they ask for, and what is painted under them.
+"""Inpainting masks: crop boxes and fills under the mask.
 
 Contract section 5.3. Masks are 8-bit grey pictures; white is repainted.
 """

@@ -1,4 +1,4 @@
-"""Noise that continues a picture: with its spectrum and its histogram.
+"""Noise with a picture's spectrum and histogram, for outpainting.
 
 What the picture shows gives the amplitudes and phases, noise is laid over them in the frequency
 domain, and each channel's histogram is brought to the picture's (histogram matching; Gonzalez and

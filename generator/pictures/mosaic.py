@@ -1,4 +1,4 @@
-"""A picture cut into overlapping tiles of one size, and put together again."""
+"""Splits a picture into overlapping tiles of one size and joins them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

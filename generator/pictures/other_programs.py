@@ -1,4 +1,4 @@
-"""What other programs' JSON tells of a picture, as an infotext. No torch.
+"""Converts other programs' JSON metadata to an infotext. No torch.
 
 SwarmUI and Fooocus write one object, InvokeAI too under other names; ComfyUI writes its graph, in
 which a sampler and the texts that lead to it are looked for.

@@ -1,4 +1,4 @@
-"""Turns pictures into files; nothing half-written is ever left."""
+"""Writes pictures to files atomically."""
 
 from collections.abc import Mapping
 from io import BytesIO

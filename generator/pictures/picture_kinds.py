@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes, for those that are not read here: to name it in a refusal."""
+"""Names unsupported picture formats by their first bytes, for error messages."""
 
 BOXED = 4  # where an ISO media file says "ftyp", before its brand
 BRANDS = (

@@ -1,4 +1,4 @@
-"""Pixels of every kind that Pillow opens as 8 bits a channel: grey, colours, or colours with alpha.
+"""Converts every Pillow mode to 8 bits a channel: L, RGB or RGBA.
 
 Pillow's own conversion cuts off what is larger than 255, so a grey picture of 16 bits turns white.
 """

@@ -1,4 +1,4 @@
-"""Other sizes for pictures and latents (contract sections 5.1, 5.2 and 5.8)."""
+"""Resizes pictures and latents (contract sections 5.1, 5.2 and 5.8)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Which cells of a picture soft inpainting really changed (contract section 5.5).
+"""Mask of the cells that soft inpainting changed (contract section 5.5).
 
 A cell that hardly moved shows the original again; one that moved far shows the new picture. The
 distances are smoothed by weighted percentiles first, so that single cells do not flicker.

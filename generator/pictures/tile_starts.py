@@ -1,4 +1,4 @@
-"""Where tiles begin that cover a length. No numpy."""
+"""Start positions in pixels of tiles that cover a length. No numpy."""
 
 from math import ceil
 

@@ -1,4 +1,4 @@
-"""Names of the ways to enlarge (contract sections 5.1 and 5.8). No torch."""
+"""Names of upscalers and latent upscale modes (contract sections 5.1 and 5.8). No torch."""
 
 import difflib
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Larger pictures: by interpolation, or by the networks under ``models/ESRGAN`` and its kin.
+"""Upscalers: interpolation, or networks under ``models/ESRGAN`` and the like.
 
 Contract section 5.8. The networks' layouts are spandrel's to know.
 """

@@ -1,4 +1,4 @@
-"""Tokens of a prompt laid out in chunks of 75, without torch (contract sections 2.7 and 2.12)."""
+"""Lays out prompt tokens in chunks of 75, without torch (contract sections 2.7 and 2.12)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""From prompts to what the U-Net attends to: chunks, weights, schedules and AND.
+"""Encodes prompts to conditioning for the U-Net: chunks, weights, schedules and AND.
 
 Contract sections 2.4 to 2.9. Encodes with a transformers ``CLIPTextModel`` (SD1's encoder).
 """

@@ -1,4 +1,4 @@
-"""The prompt language: pure functions from text to nouns. They never raise (contract section 2).
+"""Prompt grammar: pure functions from text to dataclasses that never raise (contract section 2).
 
 Emphasis ``(a:1.2)``, editing ``[a:b:0.5]``, alternation ``[a|b]``, ``AND``, ``BREAK``, tags
 ``<lora:name:0.8>`` and comments.

@@ -1,4 +1,4 @@
-"""How much a prompt may ask for, judged by counting: nothing is encoded, read or spelled out.
+"""Limits on a prompt, checked by counting before anything is encoded or expanded.
 
 A caller is told the figure and what was found. The engine judges every prompt before it loads
 anything; the web process judges those of a request before it waits in the queue.

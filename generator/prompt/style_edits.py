@@ -1,4 +1,4 @@
-"""Styles made, changed and thrown away, each in the file that it is read from."""
+"""Creates, changes and deletes styles, each in the file it is read from."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Brownian paths for the SDE samplers: one tree a picture, seeded with the picture's seed.
+"""Brownian noise for the SDE samplers: one tree per picture, from its seed.
 
 Li et al. (2020), "Scalable gradients for stochastic differential equations" (torchsde). The same
 path is met whatever levels are asked for, so more steps refine the same picture (contract 3.7).

@@ -1,4 +1,4 @@
-"""What the rows of one denoiser call attend to: the prompts' stages, brought to equal lengths.
+"""Conditioning of the rows of one denoiser call, padded to equal lengths.
 
 Contract sections 2.4, 2.5 and 2.7.
 """

@@ -1,4 +1,4 @@
-"""``denoise(x, sigma) -> x0``: the seam between samplers and the network.
+"""``denoise(x, sigma) -> x0``: interface between samplers and the network.
 
 It hides the parameterisation (eps or v), guidance, AND, prompt schedules, masks, and tells a
 watch about each call. Contract sections 2.4, 2.5, 4.4, 4.5 and 4.9.

@@ -1,4 +1,4 @@
-"""The noise that a sampler would have made a picture of: Euler's method run backwards.
+"""Finds the noise of a picture by running Euler's method backwards.
 
 Contract section 9.6, "img2img alternative test". The probability flow ODE of Song et al. (2021),
 "Score-based generative modeling through stochastic differential equations", runs both ways.

@@ -1,4 +1,4 @@
-"""How repainted and kept parts of a latent are joined, in each step and at the end."""
+"""Blends inpainted and original latents, at each step and at the end."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Noise that belongs to one picture: the same seed draws the same noise in any batch.
+"""Noise per picture: the same seed gives the same noise in any batch.
 
 Contract sections 3.1 to 3.5. Each picture has a generator of its own, seeded with its seed; the
 first draw starts the picture, later draws feed ancestral and churning samplers.

@@ -1,4 +1,4 @@
-"""What one sampling pass is: where it starts, how it goes, what it came to."""
+"""Types of one sampling pass: start latent, settings, result."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""The U-Net as samplers see it, and what the rows of one call to it are about."""
+"""Interface of the U-Net for samplers, and the rows of one call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The table of samplers: which function a name means, and what it wants."""
+"""Table of samplers: name, function, traits."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Noise levels: the model's own table and the lists of sigmas a sampler walks down.
+"""Noise schedules: the model's table of sigmas, and the sigmas (n+1,) of a pass.
 
 Contract sections 4.2 and 4.11. Sigmas are noise standard deviations relative to a signal of unit
 variance; a list runs from the highest down and ends, except KL Optimal's, with 0.

@@ -1,1 +1,1 @@
-"""Offers words while a prompt is written: from tag lists, and what is installed."""
+"""Suggests words while a prompt is typed, from tag lists and installed models."""

@@ -1,4 +1,4 @@
-"""Where faces are: YuNet where the user has its file, else OpenCV's small cascade.
+"""Face detection: YuNet where the user has its file, else OpenCV's small cascade.
 
 YuNet (Wu et al., 2023; Apache-2.0): ``face_detection_yunet*.onnx`` or ``yunet*.onnx`` under
 ``models/detailer/``. The cascade (local binary patterns, 52 kB, beside this module) sees upright

@@ -1,4 +1,4 @@
-"""How choices are taken, and how many at most."""
+"""Modes of choosing, and their limits."""
 
 RANDOM, COMBINATORIAL = "random", "combinatorial"
 MODES = (RANDOM, COMBINATORIAL)

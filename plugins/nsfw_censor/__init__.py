@@ -1,1 +1,1 @@
-"""Withholds pictures that a bundled classifier holds for indecent."""
+"""Withholds pictures that a bundled classifier flags as NSFW."""

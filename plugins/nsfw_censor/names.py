@@ -1,4 +1,4 @@
-"""What the censor's options may be; free of torch, for both processes."""
+"""Values of the censor's options. No torch: both processes import it."""
 
 ACTIONS = ("black", "blur", "reject")
 CLASSES = ("drawing", "hentai", "neutral", "porn", "sexy")

@@ -1,4 +1,4 @@
-"""A ControlNet that follows edges (Zhang et al. 2023), small enough to come along.
+"""A small ControlNet for edges (Zhang et al. 2023).
 
 It has the checkpoint's levels without their attention to text, and its weights lie in the file as
 8-bit floats; the service reads them in its own precision.

@@ -1,4 +1,4 @@
-"""What the companions do, measured: the same prompts and seeds with and without, by the service."""
+"""Measures the companions: the same prompts and seeds with and without, by the service."""
 
 import base64
 import io

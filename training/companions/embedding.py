@@ -1,4 +1,4 @@
-"""A learned word, trained as the service trains words for its users."""
+"""The companion embedding, trained as the service trains embeddings."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""LoRA: a change of low rank beside each layer of a still network (Hu et al. 2021)."""
+"""LoRA: low-rank updates of a frozen network's layers (Hu et al. 2021)."""
 
 from pathlib import Path
 from typing import Any

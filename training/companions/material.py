@@ -1,4 +1,4 @@
-"""Pictures of a subject as the networks read them."""
+"""Training pictures of a subject, encoded for training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

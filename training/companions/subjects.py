@@ -1,4 +1,4 @@
-"""What the companions learn: drawings that the checkpoint itself was never shown."""
+"""Subjects of the companions: drawings the checkpoint was not trained on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,1 +1,1 @@
-"""Who asks and what they may do: credentials, scopes, throttles, origins."""
+"""Authentication and authorisation: credentials, scopes, throttles, origins."""

@@ -1,4 +1,4 @@
-"""Which credential opens which route: declared beside each view, refused where it is not."""
+"""Access scopes of routes, declared beside each view; undeclared routes are the owner's."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Texts that must not leave the process by accident: tokens and passwords. No Flask."""
+"""``Secret``: a token or password that cannot be formatted, pickled or serialised. No Flask."""
 
 import hashlib
 import hmac

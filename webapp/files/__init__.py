@@ -1,1 +1,1 @@
-"""The file browser as this service composes it: trees, rights, previews, uploads."""
+"""File browser of this service: roots, rights, previews, upload rules."""

@@ -1,4 +1,4 @@
-"""What goes on beside the requests: the trees are watched, and the trash is emptied."""
+"""Background threads of the file browser: folder watch, trash expiry."""
 
 import logging
 import threading

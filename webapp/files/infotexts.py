@@ -1,4 +1,4 @@
-"""What the file browser wants to know of a picture, read by the generator's parser. No torch."""
+"""Reads facts of pictures for the file browser with the generator's parser. No torch."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What jobs write among the pictures of a data directory, through the gate of files. No torch.
+"""Writes jobs' output files into the data directory through the path gate. No torch.
 
 A folder that a request or an option names may have been swapped for a link since it was checked; so
 each step goes from an open folder to a name in it, and no link is followed.

@@ -1,4 +1,4 @@
-"""Room kept on the disk of each tree, so that things can be deleted when it is full."""
+"""Ballast files on each root's disk, so that files can be deleted when it is full."""
 
 import logging
 from collections.abc import Callable, Sequence

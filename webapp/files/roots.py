@@ -1,4 +1,4 @@
-"""The data directory as the gate of files sees it. No torch: every process asks here."""
+"""The data directory as a root of the path gate. No torch: every process uses it."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""HTTP below the routes: bodies, heads, pictures in requests, policies, the OpenAPI schema."""
+"""HTTP below the routes: request heads and bodies, request pictures, policies, OpenAPI."""

@@ -1,4 +1,4 @@
-"""How slowly a request's body may come before its thread is taken back. No Flask."""
+"""Minimum rate of request bodies; slower ones lose their thread. No Flask."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Answers that give back what they hold (descriptors, places in line) when they never start."""
+"""Responses that release descriptors and queue places even if they never start."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Bodies that come compressed (``Content-Encoding``), within bounds. No Flask."""
+"""Decompresses request bodies (``Content-Encoding``) within limits. No Flask."""
 
 import zlib
 from collections.abc import Callable, Iterator

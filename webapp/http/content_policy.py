@@ -1,4 +1,4 @@
-"""Content-Security-Policy: what a browser may load and run of an answer. One for every answer."""
+"""Content-Security-Policy of every answer."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""``/openapi.json``: written from the routes themselves, so that it cannot drift from them."""
+"""``/openapi.json``, generated from the routes."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Bodies of requests: malformed ones refused, long ones read without copies. No Flask.
+"""Reads request bodies: refuses malformed ones, avoids copies of long ones. No Flask.
 
 Gunicorn's own reading copies each byte twice on its way from the socket; a body whose length is
 known is taken from the socket itself here, and gunicorn is told how far it is.

@@ -1,4 +1,4 @@
-"""What a server must know of an HTTP request before it gives it a thread. No sockets, no Flask."""
+"""Parses request heads before a thread is assigned. No sockets, no Flask."""
 
 import re
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""How many synchronous requests may wait for their answers at once. No Flask."""
+"""Limit on synchronous requests waiting at once. No Flask."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The registry of models that the flags describe. No Flask, no torch: web and workers share it."""
+"""Builds the model registry from the flags, for web process and workers. No Flask, no torch."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

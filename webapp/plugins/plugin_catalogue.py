@@ -1,4 +1,4 @@
-"""What plugins bring to draw with, in the words of the engine's own tables. No Flask, no torch."""
+"""Samplers, schedules, upscalers, scripts and preprocessors of plugins. No Flask, no torch."""
 
 import json
 import logging

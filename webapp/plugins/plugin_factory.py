@@ -1,4 +1,4 @@
-"""Which plugins this process has, and what they read of the options. No Flask, no torch."""
+"""Builds the plugin host of a process, with its options. No Flask, no torch."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Work that a plugin's route hands to its worker side. In the worker; no Flask."""
+"""Runs tasks of plugins' routes in the worker. No Flask."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

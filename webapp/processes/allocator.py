@@ -1,4 +1,4 @@
-"""Memory that large pictures and bodies took goes back to the system when they are done."""
+"""Returns memory of large pictures and bodies to the system."""
 
 import ctypes
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The listening socket, and whether somebody answers there."""
+"""The listening socket, and a readiness probe."""
 
 import http.client
 import socket

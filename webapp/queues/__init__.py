@@ -1,1 +1,1 @@
-"""Where requests wait and answers lie: the contracts and their stores."""
+"""Queue of requests and answers: contracts and stores."""

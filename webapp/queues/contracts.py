@@ -1,4 +1,4 @@
-"""What a queue store promises. One contract test runs against every store.
+"""Contracts of a queue store. One contract test runs against every store.
 
 A store holds two things. The **Stream**: requests wait in order, are leased to a worker, and
 leave only when their answer is stored ("take, work, commit"). The **Board**: small facts with a

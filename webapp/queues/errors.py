@@ -1,4 +1,4 @@
-"""What can go wrong with a queue store."""
+"""Errors of a queue store."""
 
 
 class QueueError(Exception):

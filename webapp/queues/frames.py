@@ -1,4 +1,4 @@
-"""The bodies of frames: the worker's requests as JSON, read and written by pydantic."""
+"""Bodies of frames: the worker's requests as JSON, by pydantic."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal

@@ -1,4 +1,4 @@
-"""How many jobs of one caller may be in the queue. No Flask."""
+"""Limit on one caller's jobs in the queue. No Flask."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""What a request is checked against: options, models, names that plugins bring."""
+"""``RequestContext``: options, models and plugin names that a body is checked against."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The bodies of the extras routes, and their way into an ``ExtrasRequest`` (contract 1.11, 5.9)."""
+"""Bodies of the extras routes, and their translation to ``ExtrasRequest`` (contract 1.11, 5.9)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated

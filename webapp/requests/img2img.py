@@ -1,4 +1,4 @@
-"""The body of ``POST /sdapi/v1/img2img``, and what it starts from (contract sections 1.6, 5.3)."""
+"""Body of ``POST /sdapi/v1/img2img`` and its init images (contract sections 1.6, 5.3)."""
 
 import math
 from collections.abc import Mapping

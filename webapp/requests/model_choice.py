@@ -1,4 +1,4 @@
-"""The models that a body names: each is looked up here, before anything waits in the queue."""
+"""Looks up the models that a body names, before it is queued."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a body says to plugins: entries of ``alwayson_scripts`` by a plugin's name."""
+"""Plugins' entries in a body's ``alwayson_scripts``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Samplers, schedules and seeds as a body names them (contract sections 1.5, 3.1 and 4.1)."""
+"""Samplers, schedules and seeds of a body (contract sections 1.5, 3.1 and 4.1)."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""What ``GET scripts`` and ``GET script-info`` tell (contract section 1.11)."""
+"""Answers of ``GET scripts`` and ``GET script-info`` (contract section 1.11)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

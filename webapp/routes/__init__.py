@@ -1,1 +1,1 @@
-"""One module a family of routes; each exposes a ``blueprint(services)`` function."""
+"""Blueprint factories, a module for each family of routes: ``blueprint(services) -> Blueprint``."""

@@ -1,4 +1,4 @@
-"""What every route needs of the current request: the services, the caller, the body."""
+"""Services, caller and body of the current request, for every route."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""ControlNet by kinds of control: which preprocessors and files belong together. No torch."""
+"""ControlNet control types: preprocessors and files of each. No torch."""
 
 from collections.abc import Sequence
 

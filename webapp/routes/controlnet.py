@@ -1,4 +1,4 @@
-"""ControlNet's own routes (contract section 1.15): what there is, and maps by themselves."""
+"""ControlNet routes (contract section 1.15): lists and preprocessing."""
 
 from collections.abc import Iterable
 from uuid import uuid4

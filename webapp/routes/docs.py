@@ -1,4 +1,4 @@
-"""``/openapi.json`` and ``/docs``: the API as a machine and as a person reads it."""
+"""``/openapi.json``, ``/docs`` and ``/redoc``."""
 
 from importlib.resources import files
 

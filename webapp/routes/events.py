@@ -1,4 +1,4 @@
-"""``GET /api/events``: what the open page is told without asking (server-sent events)."""
+"""``GET /api/events``: server-sent events for the open page."""
 
 import json
 import threading

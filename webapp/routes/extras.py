@@ -1,4 +1,4 @@
-"""Extras and PNG info: pictures enlarged by a worker, and the text inside a picture read here."""
+"""Extras (run by a worker) and PNG info (read in the web process)."""
 
 import base64
 from uuid import uuid4

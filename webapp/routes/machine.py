@@ -1,4 +1,4 @@
-"""The machine and the service on it: memory, and an end or a new beginning on request."""
+"""Memory of the machine; stop and restart of the service."""
 
 import os
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What AUTOMATIC1111's model cards are made of: pictures beside models, metadata, covers.
+"""Routes of AUTOMATIC1111's model cards: preview pictures, metadata, covers.
 
 Contract section 1.12. Paths come in and files go out through the one gate alone.
 """

@@ -1,4 +1,4 @@
-"""What there is to choose from: the lists of AUTOMATIC1111's API, and their refreshing."""
+"""Model lists of AUTOMATIC1111's API, and their refresh."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The plugins of the service: the Extensions page's routes, and those that plugins bring.
+"""Routes of the Extensions page, and routes that plugins declare.
 
 What a plugin's route does is the plugin's; who may ask it is checked here.
 """

@@ -1,4 +1,4 @@
-"""Openpose's JSON drawn as a map (contract section 1.15)."""
+"""Draws openpose JSON as a map (contract section 1.15)."""
 
 import base64
 from typing import Annotated

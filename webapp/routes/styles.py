@@ -1,4 +1,4 @@
-"""``/api/styles``: named pieces of prompts are made, changed and thrown away."""
+"""``/api/styles``: creates, changes and deletes styles."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What this machine and this service are, for reports of faults. Never a secret."""
+"""Facts of machine and service for bug reports, without secrets."""
 
 import importlib.metadata
 import json

@@ -1,4 +1,4 @@
-"""How many tokens a prompt takes, as the page shows while one types (contract section 2.12)."""
+"""Token count of a prompt, for the page (contract section 2.12)."""
 
 from functools import cached_property
 

@@ -1,4 +1,4 @@
-"""Which devices there are, found out without importing torch (which takes seconds)."""
+"""Lists devices without importing torch, which takes seconds."""
 
 import importlib.util
 import os

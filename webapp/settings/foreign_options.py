@@ -1,4 +1,4 @@
-"""Names of options that other programs of AUTOMATIC1111's family have, and Easel has not.
+"""Options of Forge and SD.Next that Easel does not have.
 
 Clients written for Forge or SD.Next send them along. They mean nothing here: they are left out,
 and told, while a name that none of these programs has is refused as a slip.

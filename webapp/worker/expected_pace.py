@@ -1,4 +1,4 @@
-"""How many seconds a worker's main thread may go without progress, by what it does."""
+"""Seconds that a worker's main thread may go without progress, by activity."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Where saved pictures lie and what their files are called (contract 6.5, the vendor's guide)."""
+"""Folders and file names of saved pictures (contract 6.5, the vendor's guide)."""
 
 import fcntl
 import os

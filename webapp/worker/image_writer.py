@@ -1,4 +1,4 @@
-"""Writes what a job drew: pictures, grids, masks, and what stands beside them. In the worker."""
+"""Writes a job's pictures, grids, masks and sidecar texts, in the worker."""
 
 import os
 from collections.abc import Callable, Iterator

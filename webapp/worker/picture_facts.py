@@ -1,4 +1,4 @@
-"""What the names of a job's files may tell of its pictures (contract section 6.5)."""
+"""Facts of a job's pictures for file name patterns (contract section 6.5)."""
 
 from datetime import datetime
 

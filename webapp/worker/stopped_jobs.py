@@ -1,4 +1,4 @@
-"""The answers of jobs that were stopped before a worker began them. No Flask, no torch."""
+"""Answers of jobs stopped before a worker took them. No Flask, no torch."""
 
 import time
 from collections.abc import Callable, Mapping

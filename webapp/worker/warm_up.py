@@ -1,4 +1,4 @@
-"""The request that loads a checkpoint ahead of the first job. No torch."""
+"""Warm-up request that loads a checkpoint before the first job. No torch."""
 
 from generator.request import GenerationRequest, Sampling, Seeds, Snapshot
 

@@ -1,4 +1,4 @@
-"""Which architecture a set of tensors is (contract section 5.11), told from names and shapes."""
+"""Detects the architecture of a set of tensors by names and shapes (contract section 5.11)."""
 
 from collections.abc import Mapping
 from enum import Enum

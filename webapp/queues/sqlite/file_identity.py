@@ -1,4 +1,4 @@
-"""Whether a file that was opened is still the one that others find by its name."""
+"""Detects that an opened file was removed or replaced."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""The routes of files: saved pictures by their address, and the FileBrowser."""
+"""Routes of files: saved pictures by URL, and the file browser."""

@@ -1,4 +1,4 @@
-"""Thumbnails, and previews of what is inside files."""
+"""Thumbnails and previews."""
 
 import json
 from functools import partial

@@ -1,4 +1,4 @@
-"""Pages of shares for whoever has their link: a page, the file, the folder as an archive.
+"""Public routes of shares: page, file, folder as archive.
 
 Nothing here asks for a credential. Whatever is wrong with a link, the answer is the same page:
 unknown, expired, revoked, its file gone or its owner's rights. Nothing tells where a file lies.

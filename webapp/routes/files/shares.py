@@ -1,4 +1,4 @@
-"""One's own shares: made, listed, revoked. What they lead to is in ``shared.py``."""
+"""The caller's shares: create, list, revoke. Public routes are in ``public_shares.py``."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""What shapes do not tell: heads and norm groups, from metadata or a ``.yaml`` beside the file."""
+"""Attention heads and norm groups, from metadata or a ``.yaml`` beside the file."""
 
 import json
 from collections.abc import Mapping

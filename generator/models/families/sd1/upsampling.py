@@ -1,4 +1,4 @@
-"""Latents whose sides are no multiples of 8 cells, drawn as the original family draws them.
+"""U-Net upsampling for latents whose sides are no multiples of 8, as in the original SD1.
 
 On the way up, LDM doubles, convolves and then shrinks to the size of the way down where that was
 odd; diffusers interpolates to that size first and convolves then. The pictures differ by up to
