@@ -20,7 +20,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/openapi.json")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("This document", answer={"type": "object"}))
+    @with_note(RouteNote("This document", answer=dict[str, object]))
     def openapi() -> Response:
         """The OpenAPI document of the running app."""
         return jsonify(build_document(current_app, VERSION))

@@ -4,6 +4,7 @@ import base64
 from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify
+from typing_extensions import TypedDict
 
 from filebrowser.pictures.image_open import reserve_decoding
 from generator.pictures.base64_images import open_header
@@ -31,16 +32,27 @@ from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.services import Services
 from webapp.settings.data_dir import styles_files
 
-TEXT = {"type": "string"}
-SINGLE = {"type": "object", "properties": {"html_info": TEXT, "image": TEXT}}
-SEVERAL = {
-    "type": "object",
-    "properties": {"html_info": TEXT, "images": {"type": "array", "items": TEXT}},
-}
-INFO = {
-    "type": "object",
-    "properties": {"info": TEXT, "items": {"type": "object"}, "parameters": {"type": "object"}},
-}
+
+class EnlargedPicture(TypedDict):
+    """A picture in base64, and what was done in HTML."""
+
+    html_info: str
+    image: str
+
+
+class EnlargedPictures(TypedDict):
+    """Pictures in base64, and what was done in HTML."""
+
+    html_info: str
+    images: list[str]
+
+
+class PngInfo(TypedDict):
+    """A picture's infotext, its other texts, and the infotext taken apart."""
+
+    info: str
+    items: dict[str, object]
+    parameters: dict[str, object]
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -49,7 +61,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/extra-single-image")
     @requires(AccessScope.GENERATE)
-    @with_note(RouteNote("Enlarge a picture", body=ExtrasSingle, answer=SINGLE))
+    @with_note(RouteNote("Enlarge a picture", body=ExtrasSingle, answer=EnlargedPicture))
     def single_image() -> Response:
         """Enlarge, and answer when it is done."""
         return to_response(
@@ -64,7 +76,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/extra-batch-images")
     @requires(AccessScope.GENERATE)
-    @with_note(RouteNote("Enlarge pictures", body=ExtrasBatch, answer=SEVERAL))
+    @with_note(RouteNote("Enlarge pictures", body=ExtrasBatch, answer=EnlargedPictures))
     def batch_images() -> Response:
         """Enlarge, and answer when all are done."""
         return to_response(
@@ -78,7 +90,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/png-info")
     @requires(AccessScope.GENERATE)
-    @with_note(RouteNote("Read how a picture was made", body=PngInfoBody, answer=INFO))
+    @with_note(RouteNote("Read how a picture was made", body=PngInfoBody, answer=PngInfo))
     def png_info() -> Response:
         """The infotext of a picture, its other texts, and the infotext taken apart."""
         body = read_body(PngInfoBody, read_json_body())

@@ -5,12 +5,13 @@ from dataclasses import replace
 from uuid import uuid4
 
 from flask import Blueprint, Response, g, request
+from typing_extensions import TypedDict
 
 from generator.request import GenerationRequest
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
 from webapp.http import request_images
-from webapp.http.openapi import RouteNote, with_note
+from webapp.http.openapi import Base64, RouteNote, with_note
 from webapp.http.url_fetch import fetch_rules
 from webapp.queues.contracts import Frame
 from webapp.queues.frames import GENERATE, EasExtras, QueuedGeneration, encode_job
@@ -41,15 +42,13 @@ from webapp.settings.foreign_options import split_foreign
 from webapp.settings.option_store import without_nulls
 from webapp.version import INFOTEXT_VERSION
 
-ANSWER = {
-    "type": "object",
-    "required": ["images", "parameters", "info"],
-    "properties": {
-        "images": {"type": "array", "items": {"type": "string", "format": "byte"}},
-        "parameters": {"type": "object"},
-        "info": {"type": "string", "description": "a JSON object as text"},
-    },
-}
+
+class GenerationAnswer(TypedDict):
+    """Pictures, the body's fields, and a JSON object as text."""
+
+    images: list[Base64]
+    parameters: dict[str, object]
+    info: str
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -58,7 +57,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/txt2img")
     @requires(AccessScope.GENERATE)
-    @with_note(RouteNote("Draw pictures from a prompt", body=Txt2Img, answer=ANSWER))
+    @with_note(RouteNote("Draw pictures from a prompt", body=Txt2Img, answer=GenerationAnswer))
     def txt2img() -> Response:
         """Draw, and answer when it is done."""
         return to_response(
@@ -72,7 +71,9 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/img2img")
     @requires(AccessScope.GENERATE)
-    @with_note(RouteNote("Draw pictures from pictures and a prompt", body=Img2Img, answer=ANSWER))
+    @with_note(
+        RouteNote("Draw pictures from pictures and a prompt", body=Img2Img, answer=GenerationAnswer)
+    )
     def img2img() -> Response:
         """Draw, and answer when it is done."""
         return to_response(

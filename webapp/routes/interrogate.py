@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from flask import Blueprint, Response
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypedDict
 
 from generator.errors import ModelNotFound
 from generator.interrogation.requests import (
@@ -41,7 +42,11 @@ PLACES: Mapping[ModelKind, str] = {
 }
 """Where the data directory keeps them."""
 
-CAPTION = {"type": "object", "properties": {"caption": {"type": "string"}}}
+
+class CaptionAnswer(TypedDict):
+    """Words for a picture."""
+
+    caption: str
 
 
 class InterrogateBody(BaseModel):
@@ -65,7 +70,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/interrogate")
     @requires(AccessScope.GENERATE)
-    @with_note(RouteNote("Words for a picture", body=InterrogateBody, answer=CAPTION))
+    @with_note(RouteNote("Words for a picture", body=InterrogateBody, answer=CaptionAnswer))
     def interrogate() -> Response:
         """Checked as AUTOMATIC1111 checks it: the picture first, then the name of the model."""
         return to_response(

@@ -4,6 +4,7 @@ from importlib.resources import files
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, redirect, request, url_for
+from typing_extensions import TypedDict
 
 from generator.models.index import TRAINED_SIZE_KEY, ModelFile, trained_size
 from generator.models.kinds import ModelKind
@@ -37,11 +38,31 @@ WAIT = (
     "Too many wrong tries; try again in {0} seconds</p>"
 )
 HTML = "text/html; charset=utf-8"
-USER = {"type": "object", "properties": {"user": {"type": "string"}}}
 CREDENTIAL = {
     "type": "object",
     "properties": {name: {"type": "string"} for name in ("username", "password", "token")},
 }
+
+
+class LoggedIn(TypedDict):
+    """Whose session begins."""
+
+    user: str
+
+
+class SessionFacts(TypedDict):
+    """Who is logged in, and what this service is; sizes in pixels, by checkpoint."""
+
+    user: str
+    owner: bool
+    scope: AccessScope
+    version: str
+    edition: str
+    filebrowser: bool
+    default_size: int
+    default_sizes: dict[str, int]
+    checkpoint: str | None
+    login: bool
 
 
 def login_form(note: str = "", status: int = 200) -> Response:
@@ -74,7 +95,7 @@ def blueprint(services: Services) -> Blueprint:
     @requires(AccessScope.PUBLIC)
     @with_note(
         RouteNote(
-            "Log in with a name and password or the token", CREDENTIAL, answer=USER, public=True
+            "Log in with a name and password or the token", CREDENTIAL, answer=LoggedIn, public=True
         )
     )
     def enter() -> Response:
@@ -102,7 +123,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @login.get("/api/session")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Who is logged in, and what this service is", answer={"type": "object"}))
+    @with_note(RouteNote("Who is logged in, and what this service is", answer=SessionFacts))
     def who_am_i() -> Response:
         """What the page needs to know at its start."""
         checkpoint = current_checkpoint(services)

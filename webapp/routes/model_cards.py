@@ -10,10 +10,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import NotRequired
 from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, request
 from PIL import Image
+from typing_extensions import TypedDict
 
 from filebrowser.access.gate import Root, open_place, parse_path
 from filebrowser.errors import NotHere
@@ -55,6 +57,18 @@ PICTURE = {"type": "string", "format": "binary"}
 ITEM = {"page": TEXT, "item": TEXT}
 
 
+class CardMetadata(TypedDict):
+    """What a model's file says of itself, as JSON in a text; nothing where it says nothing."""
+
+    metadata: NotRequired[str]
+
+
+class CardMarkup(TypedDict):
+    """A model's card; nothing for a model that is not here."""
+
+    html: NotRequired[str]
+
+
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     routes = Blueprint("cards", __name__, url_prefix="/sd_extra_networks")
@@ -83,9 +97,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/metadata")
     @requires(AccessScope.READ)
-    @with_note(
-        RouteNote("What a model's file says of itself", answer={"type": "object"}, query=ITEM)
-    )
+    @with_note(RouteNote("What a model's file says of itself", answer=CardMetadata, query=ITEM))
     def metadata() -> Response:
         """``{"metadata": JSON as text}``, or ``{}``; the covers are left out."""
         file = find_queried_model(services, "item")
@@ -125,7 +137,7 @@ def blueprint(services: Services) -> Blueprint:
     @requires(AccessScope.READ)
     @with_note(
         RouteNote(
-            "A model's card as HTML", answer={"type": "object"},
+            "A model's card as HTML", answer=CardMarkup,
             query={"page": TEXT, "tabname": TEXT, "name": TEXT},
         )
     )  # fmt: skip

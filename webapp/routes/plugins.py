@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypedDict
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from filebrowser.access.gate import Root, open_place, parse_path
@@ -76,12 +77,73 @@ SCOPES: Mapping[Whom, AccessScope] = {
     Whom.CALLERS: AccessScope.GENERATE,
     Whom.READERS: AccessScope.READ,
 }
-ENTRY = {"type": "object", "properties": {"name": {"type": "string"}}}
-ALL = {"type": "object", "properties": {"plugins": {"type": "array", "items": ENTRY}}}
-MODELS = {"type": "object", "properties": {"models": {"type": "object"}}}
 ANYTHING: dict[str, object] = {}
 MAX_PATH_LENGTH = 4096
 TRUE_WORDS = ("1", "true", "yes", "on")
+
+
+class PluginFolder(TypedDict):
+    """A folder of models that a plugin keeps."""
+
+    kind: str
+    folder: str
+
+
+class PluginWorkerFacts(TypedDict):
+    """How a plugin stands in one worker."""
+
+    worker: str
+    state: str
+    fault: str
+    hooks: list[str]
+    seconds: float
+    strikes: int
+    last_error: str
+
+
+class PluginFacts(TypedDict):
+    """How a plugin stands, and what it brings to the page."""
+
+    name: str
+    title: str
+    version: str
+    licence: str
+    description: str
+    origin: str
+    folder: str
+    state: str
+    enabled: bool
+    fault: str
+    hooks: list[str]
+    permissions: list[str]
+    seconds: float
+    strikes: int
+    last_error: str
+    parts: list[dict[str, Any]]
+    model_folders: list[PluginFolder]
+    settings: list[dict[str, Any]]
+    workers: list[PluginWorkerFacts]
+
+
+class PluginList(TypedDict):
+    """Every plugin, whether this caller may bring more, and how many jobs run."""
+
+    plugins: list[PluginFacts]
+    may_install: bool
+    running: int
+
+
+class PluginModelFile(TypedDict):
+    """A file in a plugin's folder of models; ``size`` in bytes."""
+
+    name: str
+    size: int
+
+
+class PluginModels(TypedDict):
+    """A plugin's models by its kinds."""
+
+    models: dict[str, list[PluginModelFile]]
 
 
 class PluginChange(BaseModel):
@@ -99,7 +161,9 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/api/plugins")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Every plugin, how it stands, what it brings to the page", answer=ALL))
+    @with_note(
+        RouteNote("Every plugin, how it stands, what it brings to the page", answer=PluginList)
+    )
     def listing() -> Response:
         """Settings, folders and errors are told to the owner alone."""
         return jsonify(plugins_json(services))
@@ -107,7 +171,7 @@ def blueprint(services: Services) -> Blueprint:
     @routes.post("/api/plugins/<name>")
     @requires(AccessScope.OWNER)
     @with_note(
-        RouteNote("Turn a plugin on or off, set its options", body=PluginChange, answer=ENTRY)
+        RouteNote("Turn a plugin on or off, set its options", body=PluginChange, answer=PluginFacts)
     )
     def change(name: str) -> Response:
         """On and off take effect at the next reload, options at once."""
@@ -123,7 +187,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/api/plugins/reload")
     @requires(AccessScope.OWNER)
-    @with_note(RouteNote("Load every plugin anew, here and in every worker", answer=ALL))
+    @with_note(RouteNote("Load every plugin anew, here and in every worker", answer=PluginList))
     def reload() -> Response:
         """Workers do so between two jobs; answered when all have."""
         services.plugins.reload()
@@ -141,7 +205,7 @@ def blueprint(services: Services) -> Blueprint:
                 "replace": {"type": "boolean", "default": False},
                 "folder": {"type": "string", "description": "a whole path on this machine"},
             },
-            answer=ENTRY,
+            answer=PluginFacts,
         )
     )
     def bring() -> Response:
@@ -168,7 +232,9 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.delete("/api/plugins/<name>")
     @requires(AccessScope.OWNER)
-    @with_note(RouteNote("Delete a plugin's folder; it stops at the next reload", answer=ENTRY))
+    @with_note(
+        RouteNote("Delete a plugin's folder; it stops at the next reload", answer=PluginFacts)
+    )
     def delete(name: str) -> Response:
         """Those in the folder of extensions alone; packages are uninstalled by pip."""
         check_may_install(services)
@@ -190,7 +256,7 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(
         RouteNote(
             "Models in the folders that a plugin keeps, by its kinds",
-            answer=MODELS,
+            answer=PluginModels,
             query={"update": {"type": "boolean", "default": False}},
         )
     )
@@ -354,7 +420,7 @@ def submit_task(services: Services, name: str, task: Task) -> Response:
     return to_response(submission.submit_and_wait(services, frame))
 
 
-def plugins_json(services: Services) -> dict[str, Any]:
+def plugins_json(services: Services) -> PluginList:
     """Every plugin, and what the page may do with them."""
     table = services.plugins.table
     running_count = sum(frame.deliveries > 0 for frame in services.stream.list_frames())
@@ -376,7 +442,7 @@ def may_install(services: Services) -> bool:
 
 def plugin_json(
     services: Services, standing: PluginStatus, declared: PluginDeclarations | None
-) -> dict[str, Any]:
+) -> PluginFacts:
     """One plugin, its workers' sides joined."""
     parts = declared or PluginDeclarations()
     owner = caller().is_owner
@@ -404,7 +470,7 @@ def plugin_json(
     }
 
 
-def workers_json(services: Services, name: str, *, tell: bool) -> list[dict[str, Any]]:
+def workers_json(services: Services, name: str, *, tell: bool) -> list[PluginWorkerFacts]:
     """How the plugin stands in each worker: its part there, what that took, what went wrong."""
     states = services.board.plugin_states()
     return [
@@ -414,7 +480,7 @@ def workers_json(services: Services, name: str, *, tell: bool) -> list[dict[str,
     ]
 
 
-def worker_json(worker: str, state: Mapping[str, str], tell: bool) -> dict[str, Any]:
+def worker_json(worker: str, state: Mapping[str, str], tell: bool) -> PluginWorkerFacts:
     """One worker's side of a plugin."""
     return {
         "worker": worker,

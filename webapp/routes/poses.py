@@ -1,10 +1,11 @@
 """Draws openpose JSON as a map (contract section 1.15)."""
 
 import base64
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from flask import Blueprint, Response, jsonify
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from filebrowser.pictures.decoded_size import COLOURS
 from generator.control.poses import Person, draw_skeletons
@@ -46,7 +47,15 @@ class Pose(BaseModel):
     canvas_height: int = Field(ge=1, le=MAX_SIDE)
 
 
-POSES: TypeAdapter[list[Pose]] = TypeAdapter(Annotated[list[Pose], Field(max_length=MAX_POSES)])
+Poses = Annotated[list[Pose], Field(max_length=MAX_POSES)]
+POSES: TypeAdapter[list[Pose]] = TypeAdapter(Poses)
+
+
+class RenderedPoses(TypedDict):
+    """Maps as PNG in base64; the info alone where there is no pose."""
+
+    images: NotRequired[list[str]]
+    info: str
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -58,9 +67,9 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(
         RouteNote(
             "Draw openpose's keypoints",
-            body={"type": "array", "items": {"type": "object"}},
+            body=Poses,
             body_required=False,
-            answer={"type": "object"},
+            answer=RenderedPoses,
         )
     )
     def render() -> Response:

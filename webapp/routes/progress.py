@@ -138,7 +138,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/options")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Change options", body={"type": "object"}, answer=NULL_SCHEMA))
+    @with_note(RouteNote("Change options", body=dict[str, object], answer=NULL_SCHEMA))
     def set_options() -> Response:
         """Set each option of the body and save them all, or refuse the body whole.
 

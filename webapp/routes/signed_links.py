@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 
 from flask import Blueprint, Response, jsonify, request
+from typing_extensions import TypedDict
 
 from filebrowser.access.gate import open_place
 from webapp.access.scopes import AccessScope, requires
@@ -13,14 +14,6 @@ from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.files.pictures import locate_picture
 from webapp.services import Services
 
-LINK = {
-    "type": "object",
-    "required": ["url", "expires"],
-    "properties": {
-        "url": {"type": "string", "description": "path and query on this host"},
-        "expires": {"type": "integer", "description": "unix seconds"},
-    },
-}
 QUERY: Mapping[str, Mapping[str, object]] = {
     "path": {"type": "string", "description": "an image_url, or a path in the data directory"},
     "seconds": {
@@ -32,6 +25,13 @@ QUERY: Mapping[str, Mapping[str, object]] = {
 }
 
 
+class SignedLink(TypedDict):
+    """Path and query on this host, and when it ends in unix seconds."""
+
+    url: str
+    expires: int
+
+
 def blueprint(services: Services) -> Blueprint:
     """The route."""
     signing = Blueprint("signing", __name__)
@@ -39,7 +39,9 @@ def blueprint(services: Services) -> Blueprint:
     @signing.get("/api/sign")
     @requires(AccessScope.FILES)
     @with_note(
-        RouteNote("A link to a saved picture that needs no credential", answer=LINK, query=QUERY)
+        RouteNote(
+            "A link to a saved picture that needs no credential", answer=SignedLink, query=QUERY
+        )
     )
     def sign() -> Response:
         """Sign a path that the caller may read. 404 where no picture is, as for the picture."""

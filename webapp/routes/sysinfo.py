@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from flask import Blueprint, Response, jsonify
+from typing_extensions import TypedDict
 
 from filebrowser.disposition import content_disposition
 from webapp.access.scopes import AccessScope, requires
@@ -18,18 +19,30 @@ from webapp.services import Services
 from webapp.settings.options_table import OPTIONS
 from webapp.version import VERSION
 
-OBJECT = {"type": "object"}
-HINT = {"type": "object", "properties": {"name": {"type": "string"}, "label": {"type": "string"}}}
-BROKEN = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {"file": {"type": "string"}, "reason": {"type": "string"}},
-    },
-}
 CPUINFO = Path("/proc/cpuinfo")
 STAT, UPTIME = Path("/proc/self/stat"), Path("/proc/uptime")
 START_TIME = 19  # of /proc/self/stat's fields after the name: ticks from boot to this process
+
+
+class StartupTimes(TypedDict):
+    """Seconds until the web process was ready."""
+
+    total: float
+    records: dict[str, float]
+
+
+class OptionHint(TypedDict):
+    """An option by its name, and in words."""
+
+    name: str
+    label: str
+
+
+class RejectedFile(TypedDict):
+    """A model file that is in no list, and why."""
+
+    file: str
+    reason: str
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -39,14 +52,14 @@ def blueprint(services: Services) -> Blueprint:
 
     @facts.get("/profile-startup")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("How long the web process took to start", answer=OBJECT))
+    @with_note(RouteNote("How long the web process took to start", answer=StartupTimes))
     def profile() -> Response:
         """Seconds; the workers load their weights meanwhile and are not counted."""
         return jsonify({"total": startup_seconds, "records": {"web process": startup_seconds}})
 
     @facts.get("/quicksettings-hint")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("The names of the options", answer={"type": "array", "items": HINT}))
+    @with_note(RouteNote("The names of the options", answer=list[OptionHint]))
     def hint() -> Response:
         """Every option by its name, and in words."""
         return jsonify(
@@ -55,21 +68,21 @@ def blueprint(services: Services) -> Blueprint:
 
     @facts.get("/broken-models")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Model files that are in no list, and why", answer=BROKEN))
+    @with_note(RouteNote("Model files that are in no list, and why", answer=list[RejectedFile]))
     def broken() -> Response:
         """As of the latest look at the folders."""
         return jsonify(broken_models(services))
 
     @facts.get("/sysinfo")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Machine, service and options, for a report", answer=OBJECT))
+    @with_note(RouteNote("Machine, service and options, for a report", answer=dict[str, object]))
     def sysinfo() -> Response:
         """To be read here."""
         return sysinfo_response(services, attachment=False)
 
     @facts.get("/sysinfo-download")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("The same as a file", answer=OBJECT))
+    @with_note(RouteNote("The same as a file", answer=dict[str, object]))
     def download() -> Response:
         """To be kept."""
         return sysinfo_response(services, attachment=True)
@@ -77,7 +90,7 @@ def blueprint(services: Services) -> Blueprint:
     return facts
 
 
-def broken_models(services: Services) -> list[dict[str, str]]:
+def broken_models(services: Services) -> list[RejectedFile]:
     """Files that cannot be used, by their path in the data directory, with the reason."""
     home = services.config.data_dir
     return [

@@ -4,6 +4,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from flask import Blueprint, Response
+from typing_extensions import TypedDict
 
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import NotBuilt
@@ -24,9 +25,13 @@ from webapp.routes.tasks import ROUTE_TAG, TASK_TAG, new_task
 from webapp.routes.worker_commands import selected_checkpoint
 from webapp.services import Services
 
-INFO = {"type": "object", "properties": {"info": {"type": "string"}}}
 RESERVED_BYTES = 16 << 20  # bytes that a word and the pictures of its training may take
-ARGUMENTS = {"type": "object"}
+
+
+class TrainingInfo(TypedDict):
+    """What became of it, in a sentence."""
+
+    info: str
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -35,7 +40,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/create/embedding")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Make a learned word", body=CreateEmbeddingBody, answer=INFO))
+    @with_note(RouteNote("Make a learned word", body=CreateEmbeddingBody, answer=TrainingInfo))
     def create_embedding() -> Response:
         """A word that is there already is told in ``info``, as AUTOMATIC1111 does."""
         body = read_arguments(CreateEmbeddingBody, read_json_body(), "create_embedding")
@@ -53,7 +58,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/train/embedding")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Train a learned word", body=TrainEmbeddingBody, answer=INFO))
+    @with_note(RouteNote("Train a learned word", body=TrainEmbeddingBody, answer=TrainingInfo))
     def train_embedding() -> Response:
         """Answered at its end, or when it is interrupted; ``GET progress`` tells how far it is."""
         body = read_arguments(TrainEmbeddingBody, read_json_body(), "train_embedding")
@@ -66,7 +71,11 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/create/hypernetwork")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Hypernetworks are not made here: 501", body=ARGUMENTS, answer=INFO))
+    @with_note(
+        RouteNote(
+            "Hypernetworks are not made here: 501", body=CreateHypernetworkBody, answer=TrainingInfo
+        )
+    )
     def create_hypernetwork() -> Response:
         """Checked as AUTOMATIC1111 checks it, then refused."""
         read_arguments(CreateHypernetworkBody, read_json_body(), "create_hypernetwork")
@@ -74,7 +83,11 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.post("/train/hypernetwork")
     @requires(AccessScope.USER)
-    @with_note(RouteNote("Hypernetworks are not trained here: 501", body=ARGUMENTS, answer=INFO))
+    @with_note(
+        RouteNote(
+            "Hypernetworks are not trained here: 501", body=dict[str, object], answer=TrainingInfo
+        )
+    )
     def train_hypernetwork() -> Response:
         """Refused."""
         read_json_body()

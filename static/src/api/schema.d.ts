@@ -2164,6 +2164,12 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AccessScope
+         * @description What a route is, and what a credential is for. ``ALLOWED_SCOPES`` says which fits which.
+         * @enum {string}
+         */
+        AccessScope: "public" | "read" | "files" | "generate" | "user" | "metrics" | "owner";
+        /**
          * ApiVersion
          * @description The number of the extension's routes.
          */
@@ -2177,6 +2183,27 @@ export interface components {
         AppVersion: {
             app: string;
             version: string;
+        };
+        /**
+         * CaptionAnswer
+         * @description Words for a picture.
+         */
+        CaptionAnswer: {
+            caption: string;
+        };
+        /**
+         * CardMarkup
+         * @description A model's card; nothing for a model that is not here.
+         */
+        CardMarkup: {
+            html?: string;
+        };
+        /**
+         * CardMetadata
+         * @description What a model's file says of itself, as JSON in a text; nothing where it says nothing.
+         */
+        CardMetadata: {
+            metadata?: string;
         };
         /**
          * CheckpointEntry
@@ -2224,6 +2251,21 @@ export interface components {
             name: string;
             num_vectors_per_token: number;
             overwrite_old: boolean;
+        };
+        /**
+         * CreateHypernetworkBody
+         * @description A hypernetwork to make.
+         */
+        CreateHypernetworkBody: {
+            activation_func?: unknown;
+            add_layer_norm?: unknown;
+            dropout_structure?: unknown;
+            enable_sizes: unknown;
+            layer_structure?: unknown;
+            name: unknown;
+            overwrite_old: unknown;
+            use_dropout?: unknown;
+            weight_init?: unknown;
         };
         /**
          * DeleteBody
@@ -2284,6 +2326,14 @@ export interface components {
             name: string;
         };
         /**
+         * DiskUsage
+         * @description Bytes of a disk.
+         */
+        DiskUsage: {
+            total: number;
+            used: number;
+        };
+        /**
          * EmbeddingEntry
          * @description An embedding; ``shape`` is its width.
          */
@@ -2305,6 +2355,22 @@ export interface components {
             skipped: {
                 [key: string]: components["schemas"]["EmbeddingEntry"];
             };
+        };
+        /**
+         * EnlargedPicture
+         * @description A picture in base64, and what was done in HTML.
+         */
+        EnlargedPicture: {
+            html_info: string;
+            image: string;
+        };
+        /**
+         * EnlargedPictures
+         * @description Pictures in base64, and what was done in HTML.
+         */
+        EnlargedPictures: {
+            html_info: string;
+            images: string[];
         };
         Envelope: {
             body: string;
@@ -2446,6 +2512,17 @@ export interface components {
             size: number;
         };
         /**
+         * GenerationAnswer
+         * @description Pictures, the body's fields, and a JSON object as text.
+         */
+        GenerationAnswer: {
+            images: string[];
+            info: string;
+            parameters: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * GradioConfig
          * @description What clients read of gradio's configuration.
          */
@@ -2506,6 +2583,13 @@ export interface components {
          * @enum {string}
          */
         LeftOutReason: "name" | "link" | "locked" | "packing" | "damaged" | "twice" | "too_large" | "kind";
+        /**
+         * LoggedIn
+         * @description Whose session begins.
+         */
+        LoggedIn: {
+            user: string;
+        };
         /**
          * LoraEntry
          * @description A LoRA; ``metadata`` is what its file says of itself.
@@ -2623,6 +2707,14 @@ export interface components {
             to: string | null;
         };
         /**
+         * OptionHint
+         * @description An option by its name, and in words.
+         */
+        OptionHint: {
+            label: string;
+            name: string;
+        };
+        /**
          * PendingTasks
          * @description The caller's tasks that wait or run, in order of arrival.
          */
@@ -2649,11 +2741,119 @@ export interface components {
             settings?: Record<string, unknown>;
         };
         /**
+         * PluginFacts
+         * @description How a plugin stands, and what it brings to the page.
+         */
+        PluginFacts: {
+            description: string;
+            enabled: boolean;
+            fault: string;
+            folder: string;
+            hooks: string[];
+            last_error: string;
+            licence: string;
+            model_folders: components["schemas"]["PluginFolder"][];
+            name: string;
+            origin: string;
+            parts: {
+                [key: string]: unknown;
+            }[];
+            permissions: string[];
+            seconds: number;
+            settings: {
+                [key: string]: unknown;
+            }[];
+            state: string;
+            strikes: number;
+            title: string;
+            version: string;
+            workers: components["schemas"]["PluginWorkerFacts"][];
+        };
+        /**
+         * PluginFolder
+         * @description A folder of models that a plugin keeps.
+         */
+        PluginFolder: {
+            folder: string;
+            kind: string;
+        };
+        /**
+         * PluginList
+         * @description Every plugin, whether this caller may bring more, and how many jobs run.
+         */
+        PluginList: {
+            may_install: boolean;
+            plugins: components["schemas"]["PluginFacts"][];
+            running: number;
+        };
+        /**
+         * PluginModelFile
+         * @description A file in a plugin's folder of models; ``size`` in bytes.
+         */
+        PluginModelFile: {
+            name: string;
+            size: number;
+        };
+        /**
+         * PluginModels
+         * @description A plugin's models by its kinds.
+         */
+        PluginModels: {
+            models: {
+                [key: string]: components["schemas"]["PluginModelFile"][];
+            };
+        };
+        /**
+         * PluginWorkerFacts
+         * @description How a plugin stands in one worker.
+         */
+        PluginWorkerFacts: {
+            fault: string;
+            hooks: string[];
+            last_error: string;
+            seconds: number;
+            state: string;
+            strikes: number;
+            worker: string;
+        };
+        /**
+         * PngInfo
+         * @description A picture's infotext, its other texts, and the infotext taken apart.
+         */
+        PngInfo: {
+            info: string;
+            items: {
+                [key: string]: unknown;
+            };
+            parameters: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * PNGInfoRequest
          * @description A picture whose text is to be read.
          */
         PNGInfoRequest: {
             image: string;
+        };
+        /**
+         * Pose
+         * @description One picture's people.
+         */
+        Pose: {
+            canvas_height: number;
+            canvas_width: number;
+            people: components["schemas"]["PosePerson"][];
+        };
+        /**
+         * PosePerson
+         * @description One person: x, y, confidence of each keypoint.
+         */
+        PosePerson: {
+            face_keypoints_2d?: number[] | null;
+            hand_left_keypoints_2d?: number[] | null;
+            hand_right_keypoints_2d?: number[] | null;
+            pose_keypoints_2d: number[];
         };
         /**
          * ProbeState
@@ -2711,6 +2911,14 @@ export interface components {
         };
         Refusal: components["schemas"]["Envelope"] | components["schemas"]["Faults"];
         /**
+         * RejectedFile
+         * @description A model file that is in no list, and why.
+         */
+        RejectedFile: {
+            file: string;
+            reason: string;
+        };
+        /**
          * RenameBody
          * @description The body of ``rename``.
          */
@@ -2718,6 +2926,63 @@ export interface components {
             conflict?: components["schemas"]["Conflict"];
             name: string;
             path: string;
+        };
+        /**
+         * RenderedPoses
+         * @description Maps as PNG in base64; the info alone where there is no pose.
+         */
+        RenderedPoses: {
+            images?: string[];
+            info: string;
+        };
+        /**
+         * ResourceAnswer
+         * @description A folder with its items, or a file with its text or checksums.
+         */
+        ResourceAnswer: {
+            checksums?: {
+                [key: string]: string;
+            };
+            content?: string;
+            extension: string;
+            isDir: boolean;
+            isSymlink: boolean;
+            items?: components["schemas"]["ResourceFacts"][];
+            mode: number;
+            modified: string;
+            name: string;
+            numDirs?: number;
+            numFiles?: number;
+            path: string;
+            size: number;
+            sorting?: components["schemas"]["Sorting"];
+            type: string;
+        };
+        /**
+         * ResourceEntry
+         * @description An entry of filebrowser's flat list.
+         */
+        ResourceEntry: {
+            isDir: boolean;
+            modified: string;
+            name: string;
+            path: string;
+            size: number;
+        };
+        /**
+         * ResourceFacts
+         * @description An entry with all fields of filebrowser's.
+         */
+        ResourceFacts: {
+            extension: string;
+            isDir: boolean;
+            isSymlink: boolean;
+            mode: number;
+            modified: string;
+            name: string;
+            path: string;
+            size: number;
+            type: string;
         };
         /**
          * RestoreBody
@@ -2827,6 +3092,24 @@ export interface components {
             width: number | null;
         };
         /**
+         * SessionFacts
+         * @description Who is logged in, and what this service is; sizes in pixels, by checkpoint.
+         */
+        SessionFacts: {
+            checkpoint: string | null;
+            default_size: number;
+            default_sizes: {
+                [key: string]: number;
+            };
+            edition: string;
+            filebrowser: boolean;
+            login: boolean;
+            owner: boolean;
+            scope: components["schemas"]["AccessScope"];
+            user: string;
+            version: string;
+        };
+        /**
          * ShareFacts
          * @description A link; times in seconds since 1970, ``password`` tells whether it has one.
          */
@@ -2848,6 +3131,14 @@ export interface components {
             shares: components["schemas"]["ShareFacts"][];
         };
         /**
+         * SignedLink
+         * @description Path and query on this host, and when it ends in unix seconds.
+         */
+        SignedLink: {
+            expires: number;
+            url: string;
+        };
+        /**
          * SliderFacts
          * @description One number that a preprocessor takes.
          */
@@ -2857,6 +3148,14 @@ export interface components {
             name: string;
             step: number;
             value: number;
+        };
+        /**
+         * Sorting
+         * @description How the items of a folder are sorted.
+         */
+        Sorting: {
+            asc: boolean;
+            by: string;
         };
         /**
          * StableDiffusionProcessingImg2Img
@@ -2981,6 +3280,16 @@ export interface components {
             subseed_strength?: number | null;
             tiling?: boolean | null;
             width?: number | null;
+        };
+        /**
+         * StartupTimes
+         * @description Seconds until the web process was ready.
+         */
+        StartupTimes: {
+            records: {
+                [key: string]: number;
+            };
+            total: number;
         };
         /**
          * StepStatus
@@ -3114,6 +3423,13 @@ export interface components {
             varsize?: boolean;
         };
         /**
+         * TrainingInfo
+         * @description What became of it, in a sentence.
+         */
+        TrainingInfo: {
+            info: string;
+        };
+        /**
          * TransferBody
          * @description The body of ``move`` and ``copy``.
          */
@@ -3136,6 +3452,19 @@ export interface components {
         TrashedItem: {
             kind: string;
             path: string;
+        };
+        /**
+         * TreeList
+         * @description The trees as filebrowser lists a folder.
+         */
+        TreeList: {
+            isDir: boolean;
+            items: components["schemas"]["ResourceFacts"][];
+            name: string;
+            numDirs: number;
+            numFiles: number;
+            path: string;
+            sorting: components["schemas"]["Sorting"];
         };
         /**
          * UnitCount
@@ -4018,11 +4347,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        plugins?: {
-                            name?: string;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["PluginList"];
                 };
             };
         };
@@ -4048,9 +4373,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        name?: string;
-                    };
+                    "application/json": components["schemas"]["PluginFacts"];
                 };
             };
         };
@@ -4072,9 +4395,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        name?: string;
-                    };
+                    "application/json": components["schemas"]["PluginFacts"];
                 };
             };
         };
@@ -4098,9 +4419,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        models?: Record<string, unknown>;
-                    };
+                    "application/json": components["schemas"]["PluginModels"];
                 };
             };
         };
@@ -4124,9 +4443,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        name?: string;
-                    };
+                    "application/json": components["schemas"]["PluginFacts"];
                 };
             };
         };
@@ -4146,11 +4463,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        plugins?: {
-                            name?: string;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["PluginList"];
                 };
             };
         };
@@ -4196,7 +4509,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["TreeList"];
                 };
             };
         };
@@ -4220,7 +4533,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["ResourceAnswer"];
                 };
             };
         };
@@ -4240,7 +4553,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["ResourceEntry"][];
                 };
             };
         };
@@ -4262,7 +4575,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>[];
+                    "application/json": components["schemas"]["ResourceEntry"][];
                 };
             };
         };
@@ -4282,7 +4595,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["SessionFacts"];
                 };
             };
         };
@@ -4305,12 +4618,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /** @description unix seconds */
-                        expires: number;
-                        /** @description path and query on this host */
-                        url: string;
-                    };
+                    "application/json": components["schemas"]["SignedLink"];
                 };
             };
         };
@@ -4378,7 +4686,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["DiskUsage"];
                 };
             };
         };
@@ -4400,7 +4708,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["DiskUsage"];
                 };
             };
         };
@@ -4522,7 +4830,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": Record<string, unknown>[];
+                "application/json": components["schemas"]["Pose"][];
             };
         };
         responses: {
@@ -4532,7 +4840,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["RenderedPoses"];
                 };
             };
         };
@@ -4700,10 +5008,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        file?: string;
-                        reason?: string;
-                    }[];
+                    "application/json": components["schemas"]["RejectedFile"][];
                 };
             };
         };
@@ -4787,7 +5092,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["StartupTimes"];
                 };
             };
         };
@@ -4831,10 +5136,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        label?: string;
-                        name?: string;
-                    }[];
+                    "application/json": components["schemas"]["OptionHint"][];
                 };
             };
         };
@@ -4854,7 +5156,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
         };
@@ -4874,7 +5178,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
         };
@@ -4946,9 +5252,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        user?: string;
-                    };
+                    "application/json": components["schemas"]["LoggedIn"];
                 };
             };
         };
@@ -5008,7 +5312,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
         };
@@ -5210,7 +5516,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["CardMarkup"];
                 };
             };
         };
@@ -5233,7 +5539,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, unknown>;
+                    "application/json": components["schemas"]["CardMetadata"];
                 };
             };
         };
@@ -5301,9 +5607,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        info?: string;
-                    };
+                    "application/json": components["schemas"]["TrainingInfo"];
                 };
             };
         };
@@ -5317,7 +5621,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": Record<string, unknown>;
+                "application/json": components["schemas"]["CreateHypernetworkBody"];
             };
         };
         responses: {
@@ -5327,9 +5631,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        info?: string;
-                    };
+                    "application/json": components["schemas"]["TrainingInfo"];
                 };
             };
         };
@@ -5413,10 +5715,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        html_info?: string;
-                        images?: string[];
-                    };
+                    "application/json": components["schemas"]["EnlargedPictures"];
                 };
             };
         };
@@ -5463,10 +5762,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        html_info?: string;
-                        image?: string;
-                    };
+                    "application/json": components["schemas"]["EnlargedPicture"];
                 };
             };
         };
@@ -5550,12 +5846,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        images: string[];
-                        /** @description a JSON object as text */
-                        info: string;
-                        parameters: Record<string, unknown>;
-                    };
+                    "application/json": components["schemas"]["GenerationAnswer"];
                 };
             };
         };
@@ -5579,9 +5870,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        caption?: string;
-                    };
+                    "application/json": components["schemas"]["CaptionAnswer"];
                 };
             };
         };
@@ -5699,7 +5988,9 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": Record<string, unknown>;
+                "application/json": {
+                    [key: string]: unknown;
+                };
             };
         };
         responses: {
@@ -5753,11 +6044,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        info?: string;
-                        items?: Record<string, unknown>;
-                        parameters?: Record<string, unknown>;
-                    };
+                    "application/json": components["schemas"]["PngInfo"];
                 };
             };
         };
@@ -6167,9 +6454,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        info?: string;
-                    };
+                    "application/json": components["schemas"]["TrainingInfo"];
                 };
             };
         };
@@ -6183,7 +6468,9 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": Record<string, unknown>;
+                "application/json": {
+                    [key: string]: unknown;
+                };
             };
         };
         responses: {
@@ -6193,9 +6480,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        info?: string;
-                    };
+                    "application/json": components["schemas"]["TrainingInfo"];
                 };
             };
         };
@@ -6219,12 +6504,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        images: string[];
-                        /** @description a JSON object as text */
-                        info: string;
-                        parameters: Record<string, unknown>;
-                    };
+                    "application/json": components["schemas"]["GenerationAnswer"];
                 };
             };
         };

@@ -8,9 +8,11 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NotRequired
 from urllib.parse import unquote
 
 from flask import Blueprint, Response, jsonify, request
+from typing_extensions import TypedDict
 
 from filebrowser.access.file_access import Right, check_rights, resolve_path
 from filebrowser.access.gate import Place, open_place
@@ -34,10 +36,70 @@ from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.pictures import PICTURES
 from webapp.services import Services
 
-OBJECT = {"type": "object"}
 TEXT = {"type": "string"}
 BINARY = {"type": "string", "format": "binary"}
 SUMS = {"checksum": {"type": "string", "enum": list(CHECKSUMS)}}
+
+
+class ResourceEntry(TypedDict):
+    """An entry of filebrowser's flat list."""
+
+    path: str
+    name: str
+    size: int
+    modified: str
+    isDir: bool
+
+
+class ResourceFacts(ResourceEntry):
+    """An entry with all fields of filebrowser's."""
+
+    extension: str
+    mode: int
+    isSymlink: bool
+    type: str
+
+
+class Sorting(TypedDict):
+    """How the items of a folder are sorted."""
+
+    by: str
+    asc: bool
+
+
+class FolderItems(TypedDict):
+    """What a folder holds."""
+
+    items: list[ResourceFacts]
+    numDirs: int
+    numFiles: int
+    sorting: Sorting
+
+
+class TreeList(FolderItems):
+    """The trees as filebrowser lists a folder."""
+
+    path: str
+    name: str
+    isDir: bool
+
+
+class ResourceAnswer(ResourceFacts):
+    """A folder with its items, or a file with its text or checksums."""
+
+    items: NotRequired[list[ResourceFacts]]
+    numDirs: NotRequired[int]
+    numFiles: NotRequired[int]
+    sorting: NotRequired[Sorting]
+    content: NotRequired[str]
+    checksums: NotRequired[dict[str, str]]
+
+
+class DiskUsage(TypedDict):
+    """Bytes of a disk."""
+
+    total: int
+    used: int
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -65,7 +127,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @compatible.get("/resources")
     @requires(AccessScope.FILES)
-    @with_note(RouteNote("The trees, as filebrowser lists a folder", answer=OBJECT))
+    @with_note(RouteNote("The trees, as filebrowser lists a folder", answer=TreeList))
     @limited_listing(services)
     def trees() -> Response:
         """Right: view."""
@@ -79,7 +141,9 @@ def blueprint(services: Services) -> Blueprint:
     @compatible.get("/resources/<path:path>")
     @requires(AccessScope.FILES)
     @with_note(
-        RouteNote("A folder or a file, as filebrowser tells of it", query=SUMS, answer=OBJECT)
+        RouteNote(
+            "A folder or a file, as filebrowser tells of it", query=SUMS, answer=ResourceAnswer
+        )
     )
     @limited_listing(services)
     def resources(path: str) -> Response:
@@ -103,7 +167,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @compatible.get("/resources/recursive")
     @requires(AccessScope.FILES)
-    @with_note(RouteNote("Everything in all trees", answer={"type": "array", "items": OBJECT}))
+    @with_note(RouteNote("Everything in all trees", answer=list[ResourceEntry]))
     @limited_listing(services)
     def all_below() -> Response:
         """Right: view."""
@@ -118,7 +182,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @compatible.get("/resources/recursive/<path:path>")
     @requires(AccessScope.FILES)
-    @with_note(RouteNote("Everything below a folder", answer={"type": "array", "items": OBJECT}))
+    @with_note(RouteNote("Everything below a folder", answer=list[ResourceEntry]))
     @limited_listing(services)
     def recursive(path: str) -> Response:
         """Right: view."""
@@ -131,7 +195,7 @@ def blueprint(services: Services) -> Blueprint:
     @compatible.get("/usage", defaults={"path": ""})
     @compatible.get("/usage/<path:path>")
     @requires(AccessScope.FILES)
-    @with_note(RouteNote("How full the disk is that holds a folder, in bytes", answer=OBJECT))
+    @with_note(RouteNote("How full the disk is that holds a folder, in bytes", answer=DiskUsage))
     def usage(path: str) -> Response:
         """Right: view."""
         access = caller_access(services)
@@ -172,9 +236,10 @@ def shown_file(place: Place) -> ServeOptions:
     return ServeOptions(name)
 
 
-def resource_json(one: Resource) -> dict[str, object]:
+def resource_json(one: Resource) -> ResourceFacts:
     """An entry with filebrowser's fields."""
-    return brief_json(one) | {
+    return {
+        **brief_json(one),
         "extension": "" if one.is_folder else os.path.splitext(one.name)[1],
         "mode": one.go_mode,
         "isSymlink": one.is_link,
@@ -182,7 +247,7 @@ def resource_json(one: Resource) -> dict[str, object]:
     }
 
 
-def brief_json(one: Resource) -> dict[str, object]:
+def brief_json(one: Resource) -> ResourceEntry:
     """An entry of the flat list."""
     return {
         "path": one.path,
@@ -193,7 +258,7 @@ def brief_json(one: Resource) -> dict[str, object]:
     }
 
 
-def folder_json(path: str, items: list[Resource]) -> dict[str, object]:
+def folder_json(path: str, items: list[Resource]) -> FolderItems:
     """What a folder says besides: its items by name, and how many there are."""
     folders = sum(one.is_folder for one in items)
     items.sort(key=lambda one: (not one.is_folder, one.name.casefold(), one.name))

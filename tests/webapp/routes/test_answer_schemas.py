@@ -51,7 +51,10 @@ def test_answers_fit_their_models_and_hold_nothing_else(build: Any) -> None:
         if answer.status_code != 200 or answer.get_data(as_text=True).strip() in EMPTY:
             continue
         adapter, body = TypeAdapter(note.answer), answer.get_json()
-        if adapter.dump_python(adapter.validate_python(body, strict=True), mode="json") != body:
+        if (
+            adapter.dump_python(adapter.validate_json(answer.data, strict=True), mode="json")
+            != body
+        ):
             odd[path] = body
         checked += 1
     assert odd == {}
