@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from generator.data_folders import STATE_FOLDER
-from webapp.queues.contracts import Answer, Frame
+from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 

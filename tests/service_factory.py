@@ -24,8 +24,7 @@ def make_services(
     log = logging.getLogger("easel")
     return build_services(
         config,
-        stream=store,
-        board=store,
+        store=store,
         registry=registry,
         options=options,
         credentials=credentials,

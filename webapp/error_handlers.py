@@ -106,7 +106,7 @@ def handle_error(error: Exception) -> Response:
 
     Where the data directory was taken away, that is what is told: all else follows from it.
     """
-    if status_of(error) == 500 and (why := current_services().stream.loss_reason()):
+    if status_of(error) == 500 and (why := current_services().queue.loss_reason()):
         log.warning("%s %s: %r", request.method, logged_path(), error)
         error = Unavailable(f"{why} Send the request again in a moment.")
     status = status_of(error)

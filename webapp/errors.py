@@ -54,7 +54,7 @@ from generator.errors import (
 )
 from plugins.errors import BadManifest, BadPackage, PluginError, Withheld
 from webapp.memory_errors import find_memory_error, first_sentence
-from webapp.queues.contracts import Answer
+from webapp.queues.contracts.frame import Answer
 from webapp.queues.errors import AnswerTooLarge, QueueError, QueueFull
 
 RETRY_AFTER_DRAIN = 30

@@ -14,7 +14,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from webapp.plugins.plugin_jobs import count_hook_seconds
-from webapp.queues.contracts import CounterValue, WorkerState
+from webapp.queues.contracts.counters import CounterValue
+from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.settings.devices import resolve_devices
 from webapp.version import VERSION
 
@@ -36,7 +37,7 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "cache_requests": ("Questions to a cache", ("cache", "result")),
     "plugin_seconds": ("Seconds in hooks of plugins", ("side", "plugin", "hook")),
 }
-"""Sums of the store (``Board.count``) with their meaning and labels."""
+"""Sums of the store (``Counters``) with their meaning and labels."""
 
 
 def install(app: Flask, services: "Services") -> None:
@@ -79,7 +80,7 @@ class ServiceCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every fact, afresh."""
-        board, depth = self.services.board, self.services.stream.depth()
+        services, depth = self.services, self.services.queue.depth()
         info = GaugeMetricFamily("easel_info", "The running version", labels=("version",))
         info.add_metric((VERSION,), 1)
         yield info
@@ -90,12 +91,12 @@ class ServiceCollector(Collector):
         yield GaugeMetricFamily(
             "easel_queue_oldest_seconds", "Age of the oldest waiting job", value=depth.oldest
         )
-        workers = board.workers()
+        workers = services.heartbeats.workers()
         yield worker_states(workers, self.devices)
         yield from worker_memory(workers)
-        plugin_numbers = list(plugin_metrics(self.services.plugins))
-        count_hook_seconds(board, self.services.plugins.host)
-        yield from counter_metrics(board.counters())
+        plugin_numbers = list(plugin_metrics(services.plugins))
+        count_hook_seconds(services.counters, services.plugins.host)
+        yield from counter_metrics(services.counters.counters())
         yield from plugin_numbers
 
 

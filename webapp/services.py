@@ -26,7 +26,15 @@ from webapp.logs import start_log
 from webapp.plugins.model_registry import registry_of
 from webapp.plugins.web_plugins import WebPlugins
 from webapp.process_tree import SUPERVISOR_VARIABLE
-from webapp.queues.contracts import Board, Stream
+from webapp.queues.contracts.counters import Counters
+from webapp.queues.contracts.heartbeats import Heartbeats
+from webapp.queues.contracts.plugin_states import PluginStates
+from webapp.queues.contracts.progress import ProgressBoard
+from webapp.queues.contracts.queue import Queue
+from webapp.queues.contracts.sink import Sink
+from webapp.queues.contracts.stop_requests import StopRequests
+from webapp.queues.contracts.store import QueueStore
+from webapp.queues.contracts.worker_commands import WorkerCommands
 from webapp.queues.job_limit import JobLimit
 from webapp.queues.task_registry import TaskRegistry
 from webapp.settings.data_dir import open_store, service_token
@@ -39,14 +47,32 @@ if TYPE_CHECKING:
 
 BUILT_PAGE = Path(__file__).resolve().parents[1] / "static" / "dist"  # checkout and package alike
 
+STORE_PARTS = (
+    "queue",
+    "sink",
+    "progress",
+    "stop_requests",
+    "worker_commands",
+    "heartbeats",
+    "counters",
+    "plugin_states",
+)
+"""Names of the services that one store gives."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """The services that routes use."""
 
     config: "Config"
-    stream: Stream
-    board: Board
+    queue: Queue
+    sink: Sink
+    progress: ProgressBoard
+    stop_requests: StopRequests
+    worker_commands: WorkerCommands
+    heartbeats: Heartbeats
+    counters: Counters
+    plugin_states: PluginStates
     registry: Registry
     options: OptionStore
     credentials: Credentials
@@ -72,11 +98,14 @@ class Services:
         return self.filing
 
 
-def build_services(config: "Config", **overrides: Any) -> Services:
+def build_services(
+    config: "Config", *, store: QueueStore | None = None, **overrides: Any
+) -> Services:
     """The services of a process that serves HTTP, with their threads running.
 
     Call it after any fork; ``Services.close`` ends the threads. ``overrides`` take the place of
-    services by name (``stream=``, ``registry=``, …); who brings one closes it. Raises ``TypeError``
+    services by name (``registry=``, …), and ``store`` that of all its parts; who brings one closes
+    it. Raises ``TypeError``
     for a name that no service has.
     """
     if unknown := overrides.keys() - {field.name for field in fields(Services)}:
@@ -85,10 +114,10 @@ def build_services(config: "Config", **overrides: Any) -> Services:
     log = overrides.get("log") or start_log(config.log_json)
     make_folders(config.data_dir)
     prepare_state_folder(config.easel_dir)
-    if "stream" not in overrides:
+    if store is None:
         store = open_store(config, log.getChild("queue"))
         closing.callback(store.close)
-        overrides = {"stream": store, "board": store, **overrides}
+    overrides = {**dict.fromkeys(STORE_PARTS, store), **overrides}
     if "registry" not in overrides:
         overrides["registry"] = _watched_registry(config, closing)
     registry: Registry = overrides["registry"]

@@ -21,7 +21,7 @@ from tests.service_factory import make_services
 from webapp.access.auth import Credentials, build_credentials
 from webapp.app import create_app
 from webapp.errors import error_answer, json_answer
-from webapp.queues.contracts import Answer
+from webapp.queues.contracts.frame import Answer
 from webapp.queues.frames import (
     DETECT,
     DETECTIONS,

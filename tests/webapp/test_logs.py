@@ -23,7 +23,7 @@ from webapp.logs import (
     start_log,
     unbind,
 )
-from webapp.queues.contracts import Frame
+from webapp.queues.contracts.frame import Frame
 
 
 class Written:

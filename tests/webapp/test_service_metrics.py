@@ -13,7 +13,8 @@ from tests.webapp.worker.test_worker_loop import Bench
 from webapp.access.auth import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
-from webapp.queues.contracts import Answer, Frame, WorkerState
+from webapp.queues.contracts.frame import Answer, Frame
+from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.sqlite import counters
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId

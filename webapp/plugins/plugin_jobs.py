@@ -8,7 +8,8 @@ from generator.request import Progress, Stop
 from plugins.errors import HookFailed
 from plugins.host import Host
 from webapp.errors import Refused, json_answer
-from webapp.queues.contracts import Answer, Board
+from webapp.queues.contracts.counters import Counters
+from webapp.queues.contracts.frame import Answer
 
 if TYPE_CHECKING:
     from generator.hooks import Watch
@@ -44,11 +45,11 @@ def run_task(host: Host | None, task: "QueuedPluginTask", watch: "Watch") -> Ans
     return json_answer(200, result)
 
 
-def count_hook_seconds(board: Board, host: Host) -> None:
+def count_hook_seconds(counters: Counters, host: Host) -> None:
     """Add what hooks of this process took to the store's sums."""
     for (plugin, hook), seconds in host.take_seconds().items():
         facts = {"side": str(host.side), "plugin": plugin, "hook": hook}
-        board.add_to_counter("plugin_seconds", facts, seconds)
+        counters.add_to_counter("plugin_seconds", facts, seconds)
 
 
 def plugin_states(host: Host) -> Mapping[str, Sequence[str]]:

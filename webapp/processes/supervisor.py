@@ -47,7 +47,7 @@ from webapp.worker.expected_pace import LOADING_FACTOR
 from webapp.worker.progress_mark import NO_LIMIT, ProgressMark
 
 if TYPE_CHECKING:
-    from webapp.queues.sqlite.store import SqliteStore
+    from webapp.queues.contracts.store import QueueStore
     from webapp.settings.config import Config
 
 TICK_SECONDS = 0.25  # seconds between looks when no signal comes
@@ -67,9 +67,9 @@ class Supervisor:
         self,
         web: ManagedProcess,
         workers: Sequence[ManagedProcess],
-        store: "SqliteStore",
+        store: "QueueStore",
         log: logging.Logger,
-        reopen: "Callable[[], SqliteStore]",
+        reopen: "Callable[[], QueueStore]",
     ) -> None:
         """``reopen`` opens the queue after it was lost, or raises as :func:`reopen_queue`."""
         self.web = web
@@ -199,7 +199,7 @@ class Supervisor:
             for child in (self.web, *self.workers):
                 child.start()
 
-    def announce(self, write: Callable[["SqliteStore"], None]) -> None:
+    def announce(self, write: Callable[["QueueStore"], None]) -> None:
         """Write to the board whether the service is ending."""
         try:
             write(self.store)
@@ -336,7 +336,7 @@ def create_worker_process(
 
 def reopen_queue(
     config: "Config", log: logging.Logger, port: int, key: Secret | None
-) -> "SqliteStore":
+) -> "QueueStore":
     """The queue of a data directory that was taken away, both made where they are missing.
 
     ``key`` is the token that was announced; another is announced again. Raises ``CannotUse``,

@@ -101,7 +101,7 @@ class GunicornServer(BaseApplication):
         services = build_services(self.config)
         if services.filing is not None:
             services.filing.start()
-        QueueWatchThread(services.stream, partial(end_process, self.config, services.log)).start()
+        QueueWatchThread(services.queue, partial(end_process, self.config, services.log)).start()
         app = create_app(services)
         refuse_imports()  # a plugin's web.py shall not bring torch in by a later import
         return app

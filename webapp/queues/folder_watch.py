@@ -8,7 +8,7 @@ opens anew. No Flask, no torch.
 import threading
 from collections.abc import Callable
 
-from webapp.queues.contracts import Stream
+from webapp.queues.contracts.queue import Queue
 
 CHECK_SECONDS = 1.0  # seconds between looks
 LOST_CHECKS = 3  # one after another that must find the queue lost: a folder may come back whole
@@ -17,13 +17,13 @@ LOST_CHECKS = 3  # one after another that must find the queue lost: a folder may
 class QueueWatch:
     """Reports a queue as lost after several checks in a row found it so."""
 
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
         self._times_lost = 0
 
     def check(self) -> str:
         """Why the queue is lost for good; "" while it is there, or may come back."""
-        why = self.stream.loss_reason()
+        why = self.queue.loss_reason()
         self._times_lost = self._times_lost + 1 if why else 0
         return why if self._times_lost >= LOST_CHECKS else ""
 
@@ -36,10 +36,10 @@ class QueueWatchThread(threading.Thread):
     """
 
     def __init__(
-        self, stream: Stream, act: Callable[[str], bool], every: float = CHECK_SECONDS
+        self, queue: Queue, act: Callable[[str], bool], every: float = CHECK_SECONDS
     ) -> None:
         super().__init__(name="queue-watch", daemon=True)
-        self.watch = QueueWatch(stream)
+        self.watch = QueueWatch(queue)
         self.act = act
         self.every = every
         self._ended = threading.Event()

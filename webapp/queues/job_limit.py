@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from filebrowser.errors import TooBusy
-from webapp.queues.contracts import Frame, Stream
+from webapp.queues.contracts.frame import Frame
+from webapp.queues.contracts.queue import Queue
 from webapp.queues.errors import QueueFull
 
 BYTES_TAG = "bytes"
@@ -35,13 +36,13 @@ class JobLimit:
         self.max_jobs, self.folder, self.spare, self.max_bytes = max_jobs, folder, spare, max_bytes
         self.lock = threading.Lock()
 
-    def put(self, stream: Stream, frame: Frame) -> None:
-        """Queue a frame. Raises ``TooBusy`` (429), ``QueueFull`` (507), and as the stream."""
+    def put(self, queue: Queue, frame: Frame) -> None:
+        """Queue a frame. Raises ``TooBusy`` (429), ``QueueFull`` (507), and as the queue."""
         size = len(frame.body)
         if size > UNCHECKED_BYTES:
             self._check_disk(size)
         with self.lock:  # or many at once would all find room
-            own_frames = stream.list_frames(frame.owner)
+            own_frames = queue.list_frames(frame.owner)
             if count_jobs(own_frames, frame.kind) >= self.max_jobs:
                 raise TooBusy(
                     f"{self.max_jobs} jobs of yours of the kind {frame.kind!r} wait or run "
@@ -52,7 +53,7 @@ class JobLimit:
                     f"Your jobs in the queue take more than {self.max_bytes >> 20} MiB; wait for "
                     "one to end, or stop some."
                 )
-            stream.put(replace(frame, tags={**frame.tags, BYTES_TAG: str(size)}))
+            queue.put(replace(frame, tags={**frame.tags, BYTES_TAG: str(size)}))
 
     def _check_disk(self, size: int) -> None:
         disk = os.statvfs(self.folder)

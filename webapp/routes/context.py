@@ -14,7 +14,7 @@ from webapp.errors import Fault, Forbidden, InvalidFields, TooLarge
 from webapp.files.file_access import roots_of
 from webapp.http.content_encoding import DecompressedStream, encoding_of
 from webapp.http.request_json import check_values, decode_json, strip_comments
-from webapp.queues.contracts import Answer
+from webapp.queues.contracts.frame import Answer
 from webapp.services import Services
 
 MAX_FORM_BYTES = 1024 * 1024  # bytes of a form: a name and a password

@@ -142,7 +142,7 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(RouteNote("How many jobs wait", answer=QueueStatus))
     def queue_status() -> Response:
         """gradio's estimation message; nobody's rank is known without a job."""
-        waiting = len(services.stream.list_frames())
+        waiting = len(services.queue.list_frames())
         return jsonify({"msg": "estimation", "rank": None, "queue_size": waiting, "rank_eta": None})
 
     @routes.get("/sdapi/v1/sd-modules")
@@ -165,7 +165,7 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(RouteNote("SD.Next's question for the system", answer=PlatformFacts))
     def platform() -> Response:
         """The system, Python, and the devices of the workers."""
-        devices = [worker.id.device for worker in services.board.workers()]
+        devices = [worker.id.device for worker in services.heartbeats.workers()]
         return jsonify(
             {
                 "arch": system.machine(),
@@ -187,7 +187,7 @@ def blueprint(services: Services) -> Blueprint:
                     "data": {name: count >> 20 for name, count in worker.memory.items()},
                     "chart": [0, 0],
                 }
-                for worker in services.board.workers()
+                for worker in services.heartbeats.workers()
             ]
         )
 

@@ -94,12 +94,12 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(RouteNote("The answer of a task whose asker has left", body=TaskName))
     def task_answer() -> Response:
         """What a task of the caller's came to, once: for a page that was loaded again meanwhile."""
-        stream, task = services.stream, read_query(TaskName).id_task
+        sink, task = services.sink, read_query(TaskName).id_task
         job = find_answered_job(services, caller(), task)
-        answer = stream.wait(job, 0) if job else None
+        answer = sink.wait(job, 0) if job else None
         if job is None or answer is None:
             raise NoAnswer(f"id_task: no answer of {task!r} is kept.")
-        stream.delete_answer(job)
+        sink.delete_answer(job)
         return to_response(answer)
 
     @routes.post("/infotext")
@@ -152,7 +152,7 @@ def task_state(services: Services, query: TaskQuery, who: Caller) -> TaskProgres
         waiting = [frame.id for frame in queued if frame.deliveries == 0]
         position = f"In queue: {waiting.index(mine.id) + 1}/{len(waiting)}"
         return TaskProgress(active=False, queued=True, completed=False, textinfo=position)
-    return running_state(RunningJob(mine, services.board.read_progress(mine.id)), query)
+    return running_state(RunningJob(mine, services.progress.read_progress(mine.id)), query)
 
 
 def running_state(job: RunningJob, query: TaskQuery) -> TaskProgress:

@@ -19,7 +19,7 @@ from generator.models.kinds import ModelKind
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
 from webapp.http.openapi import RouteNote, with_note
-from webapp.queues.contracts import Frame
+from webapp.queues.contracts.frame import Frame
 from webapp.queues.frames import INTERROGATE, INTERROGATIONS
 from webapp.requests.coercion import Str
 from webapp.requests.fields import read_body

@@ -47,7 +47,7 @@ def blueprint(services: Services) -> Blueprint:
     )
     def memory() -> Response:
         """``used`` is what this service holds, ``free`` what the system could still give."""
-        workers = [dict(worker.memory) for worker in services.board.workers()]
+        workers = [dict(worker.memory) for worker in services.heartbeats.workers()]
         meminfo_bytes = read_meminfo()
         page = os.sysconf("SC_PAGE_SIZE")
         own = int(STATM.read_text().split()[1]) * page

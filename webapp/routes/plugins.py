@@ -51,7 +51,8 @@ from webapp.plugins.web_plugins import (
     setting_json,
     unloaded_status,
 )
-from webapp.queues.contracts import PLUGINS, Frame, WorkerCommand
+from webapp.queues.contracts.frame import Frame
+from webapp.queues.contracts.worker_commands import PLUGINS, WorkerCommand
 from webapp.queues.frames import PLUGIN, PLUGIN_TASKS, QueuedPluginTask
 from webapp.requests.coercion import Bool, Object
 from webapp.requests.fields import read_body
@@ -412,7 +413,7 @@ def submit_task(services: Services, name: str, task: Task) -> Response:
     )
     if request.args.get("async", "").lower() in TRUE_WORDS:
         frame = with_fields(frame, tags={**frame.tags, ASYNC_TAG: "1", **submission.seen(services)})
-        services.job_limit.put(services.stream, frame)
+        services.job_limit.put(services.queue, frame)
         services.tasks.follow(caller().name, frame.tags[TASK_TAG], frame.id)
         answer = jsonify({"id_task": frame.tags[TASK_TAG]})
         answer.status_code = 202
@@ -423,7 +424,7 @@ def submit_task(services: Services, name: str, task: Task) -> Response:
 def plugins_json(services: Services) -> PluginList:
     """Every plugin, and what the page may do with them."""
     table = services.plugins.table
-    running_count = sum(frame.deliveries > 0 for frame in services.stream.list_frames())
+    running_count = sum(frame.deliveries > 0 for frame in services.queue.list_frames())
     return {
         "plugins": [
             plugin_json(services, each, table.declared.get(each.name))
@@ -472,7 +473,7 @@ def plugin_json(
 
 def workers_json(services: Services, name: str, *, tell: bool) -> list[PluginWorkerFacts]:
     """How the plugin stands in each worker: its part there, what that took, what went wrong."""
-    states = services.board.plugin_states()
+    states = services.plugin_states.plugin_states()
     return [
         worker_json(worker.device, dict(zip(REPORTED_FIELDS, plugins[name], strict=False)), tell)
         for worker, plugins in states.items()

@@ -50,14 +50,13 @@ def blueprint(services: Services) -> Blueprint:
     )
     def readyz() -> tuple[Response, int]:
         """Whether a request would be drawn now."""
-        board = services.board
-        if why := services.stream.loss_reason():
+        if why := services.queue.loss_reason():
             return jsonify({"status": "no queue", "reason": why}), 503
-        if is_draining(board):
+        if is_draining(services.worker_commands):
             answer = jsonify({"status": "draining"})
             answer.headers["Retry-After"] = "30"
             return answer, 503
-        states = {worker.state for worker in board.workers()}
+        states = {worker.state for worker in services.heartbeats.workers()}
         ready = not states.isdisjoint(READY_STATES)
         return jsonify({"status": "ready" if ready else "no worker"}), 200 if ready else 503
 

@@ -21,7 +21,7 @@ from webapp.settings.foreign_options import ignored_message, split_foreign
 from webapp.worker.stopped_jobs import STOPPED_ANSWERS, stopped_answer
 
 if TYPE_CHECKING:
-    from webapp.queues.contracts import Frame
+    from webapp.queues.contracts.frame import Frame
 
 log = logging.getLogger("easel.web")
 
@@ -259,10 +259,10 @@ def read_optional_json() -> object:
 def answer_stopped(services: Services, frame: "Frame") -> bool:
     """Answer a waiting task that no worker has begun; whether that was done."""
     compose = STOPPED_ANSWERS.get(frame.kind)
-    waiting = services.stream.read_waiting_frame(frame.id) if compose else None
+    waiting = services.queue.read_waiting_frame(frame.id) if compose else None
     if compose is None or waiting is None:
         return False
-    return services.stream.answer_waiting(frame.id, compose(waiting))
+    return services.sink.answer_waiting(frame.id, compose(waiting))
 
 
 def is_unattended(job: "Frame") -> bool:
@@ -273,13 +273,13 @@ def is_unattended(job: "Frame") -> bool:
 def drop_waiting(services: Services, job: "Frame") -> bool:
     """Answer a waiting asynchronous job and take it out of the queue; False for any other."""
     waits = job.deliveries == 0 and ASYNC_TAG in job.tags
-    return waits and services.stream.answer_waiting(job.id, stopped_answer())
+    return waits and services.sink.answer_waiting(job.id, stopped_answer())
 
 
 def request_stop(services: Services, stop: Stop, jobs: Sequence["Frame"]) -> None:
     """Tell jobs to stop."""
     for job in jobs:
-        services.board.request_stop(job.id, stop)
+        services.stop_requests.request_stop(job.id, stop)
         services.tasks.record_stop(job.id, stop)
 
 

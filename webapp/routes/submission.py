@@ -12,7 +12,9 @@ from flask import request
 from generator.request import Stop
 from webapp.errors import Draining, Unavailable
 from webapp.logs import bind, bound_value
-from webapp.queues.contracts import Answer, Frame, Stream
+from webapp.queues.contracts.frame import Answer, Frame
+from webapp.queues.contracts.queue import Queue
+from webapp.queues.contracts.sink import Sink
 from webapp.queues.drain import is_draining
 from webapp.queues.frames import MODELS_TAG, REQUEST_TAG
 from webapp.routes.context import caller, release_body
@@ -48,14 +50,14 @@ def submit_and_wait(services: "Services", frame: Frame) -> Answer:
     start) and ``Unavailable`` where too many wait. Callers hand the frame over and keep nothing of
     the request's body.
     """
-    if is_draining(services.board):
+    if is_draining(services.worker_commands):
         raise Draining("The service is being stopped; send the request again in a moment.")
     frame = replace(
         frame, tags={**frame.tags, REQUEST_TAG: bound_value("request"), **seen(services)}
     )
     bind(job=frame.id)
     with services.waiting_limit.hold(caller()):
-        services.job_limit.put(services.stream, frame)
+        services.job_limit.put(services.queue, frame)
         frame = replace(frame, body=b"")  # its pictures need not be here while they are waited for
         release_body()
         return _await_answer(services, frame)
@@ -70,24 +72,24 @@ def _await_answer(services: "Services", frame: Frame) -> Answer:
     environ, registry = request.environ, services.tasks
     try:
         answer = wait_for_answer(
-            services.stream,
+            services.queue,
+            services.sink,
             frame.id,
             lambda: has_caller_left(environ),
             lambda: registry.is_followed(frame.id),
-            lambda: is_draining(services.board),
+            lambda: is_draining(services.worker_commands),
             partial(stop_abandoned_job, services, frame.id),
         )
     finally:
         registry.record_finished(frame.owner, task_of(frame))
     if not has_caller_left(environ):  # a page that was loaded again asks for the answer by its task
-        services.stream.delete_answer(
-            frame.id
-        )  # else its pictures fill the queue's file for an hour
+        services.sink.delete_answer(frame.id)  # else its pictures fill the queue's file for an hour
     return answer
 
 
 def wait_for_answer(
-    stream: Stream,
+    queue: Queue,
+    sink: Sink,
     frame_id: str,
     caller_left: Callable[[], bool],
     is_followed: Callable[[], bool] = lambda: False,
@@ -101,23 +103,23 @@ def wait_for_answer(
     still waits is removed unless it ``is_followed``; for a running one ``on_left`` is called.
     """
     while True:
-        answer = stream.wait(frame_id, CHECK_SECONDS)
+        answer = sink.wait(frame_id, CHECK_SECONDS)
         if answer is not None:
             return answer
         if (
-            stream.loss_reason()
-            and stream.wait(frame_id, RECHECK_SECONDS) is None
-            and (why := stream.loss_reason())
+            queue.loss_reason()
+            and sink.wait(frame_id, RECHECK_SECONDS) is None
+            and (why := queue.loss_reason())
         ):
             raise Unavailable(f"{why} Whether this request was worked on is not known.")
         if caller_left():
-            if not is_followed() and not stream.cancel(frame_id):
+            if not is_followed() and not queue.cancel(frame_id):
                 on_left()
             raise CallerLeft
-        if is_draining() and not stream.is_running(frame_id) and stream.is_queued(frame_id):
+        if is_draining() and not queue.is_running(frame_id) and queue.is_queued(frame_id):
             raise Draining(KEPT_MESSAGE)
-        if not stream.is_queued(frame_id):
-            answer = stream.wait(frame_id, 0)  # it may have been answered in between
+        if not queue.is_queued(frame_id):
+            answer = sink.wait(frame_id, 0)  # it may have been answered in between
             if answer is None:
                 raise Unavailable("The request was removed from the queue without an answer.")
             return answer
@@ -125,8 +127,8 @@ def wait_for_answer(
 
 def stop_abandoned_job(services: "Services", frame_id: str) -> None:
     """End a running job that nobody waits for, where the flag says so."""
-    if services.config.stop_when_client_leaves and services.stream.is_running(frame_id):
-        services.board.request_stop(frame_id, Stop.INTERRUPT)
+    if services.config.stop_when_client_leaves and services.queue.is_running(frame_id):
+        services.stop_requests.request_stop(frame_id, Stop.INTERRUPT)
 
 
 def has_caller_left(environ: Mapping[str, object]) -> bool:

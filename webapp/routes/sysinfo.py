@@ -135,7 +135,7 @@ def collect_sysinfo(services: Services) -> dict[str, object]:
         "RAM": {"total": memory.get("MemTotal"), "available": memory.get("MemAvailable")},
         "Workers": [
             {"worker": w.id.device, "state": w.state, "memory": dict(w.memory)}
-            for w in services.board.workers()
+            for w in services.heartbeats.workers()
         ],
         "Extensions": [
             {"name": each.name, "version": each.version, "state": each.state}

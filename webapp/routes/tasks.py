@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from webapp.access.auth import Caller
-from webapp.queues.contracts import Frame, JobProgress
+from webapp.queues.contracts.frame import Frame
+from webapp.queues.contracts.progress import JobProgress
 
 if TYPE_CHECKING:
     from webapp.services import Services
@@ -44,7 +45,7 @@ def route_of(frame: Frame) -> str:
 
 def frames_of(services: "Services", caller: Caller) -> Sequence[Frame]:
     """The caller's waiting and running frames in order of arrival; everybody's for the owner."""
-    return services.stream.list_frames(None if caller.is_owner else caller.name)
+    return services.queue.list_frames(None if caller.is_owner else caller.name)
 
 
 def find_answered_job(services: "Services", caller: Caller, task: str) -> str | None:
@@ -52,13 +53,13 @@ def find_answered_job(services: "Services", caller: Caller, task: str) -> str | 
 
     It is the caller's own; the owner gets anybody's where there is none of theirs.
     """
-    job = services.stream.find_answered(TASK_TAG, task, caller.name)
+    job = services.sink.find_answered(TASK_TAG, task, caller.name)
     if job is None and caller.is_owner:
-        return services.stream.find_answered(TASK_TAG, task)
+        return services.sink.find_answered(TASK_TAG, task)
     return job
 
 
 def running_jobs(services: "Services", caller: Caller) -> list[RunningJob]:
     """The caller's jobs in work, the latest last."""
     leased = [frame for frame in frames_of(services, caller) if frame.deliveries > 0]
-    return [RunningJob(frame, services.board.read_progress(frame.id)) for frame in leased]
+    return [RunningJob(frame, services.progress.read_progress(frame.id)) for frame in leased]

@@ -9,7 +9,8 @@ from flask import Blueprint, Response, jsonify, request
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Draining
 from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
-from webapp.queues.contracts import LOAD, UNLOAD, Board, WorkerCommand
+from webapp.queues.contracts.heartbeats import Heartbeats
+from webapp.queues.contracts.worker_commands import LOAD, UNLOAD, WorkerCommand, WorkerCommands
 from webapp.queues.drain import is_draining
 from webapp.queues.worker_id import WorkerId
 from webapp.routes.context import caller
@@ -62,20 +63,25 @@ def run_everywhere(services: Services, command: WorkerCommand) -> Response:
 
 def send_to_all(services: Services, command: WorkerCommand) -> None:
     """As :func:`run_everywhere`, without an answer. Raises ``CallerLeft``."""
-    board = services.board
-    if is_draining(board):
+    commands, heartbeats = services.worker_commands, services.heartbeats
+    if is_draining(commands):
         raise Draining("The service is being stopped.")
     with services.waiting_limit.hold(caller()):
-        workers = [worker.id for worker in board.workers()]
+        workers = [worker.id for worker in heartbeats.workers()]
         for worker in workers:
-            board.send_command(worker, command)
-        while is_pending(board, workers, command):
+            commands.send_command(worker, command)
+        while is_pending(commands, heartbeats, workers, command):
             if has_caller_left(request.environ):
                 raise CallerLeft
             time.sleep(CHECK_SECONDS)
 
 
-def is_pending(board: Board, workers: Sequence[WorkerId], command: WorkerCommand) -> bool:
+def is_pending(
+    commands: WorkerCommands,
+    heartbeats: Heartbeats,
+    workers: Sequence[WorkerId],
+    command: WorkerCommand,
+) -> bool:
     """Whether a worker that lives has this errand still to do."""
-    pending = [worker for worker in workers if board.pending_command(worker) == command]
-    return bool(pending) and not {worker.id for worker in board.workers()}.isdisjoint(pending)
+    pending = [worker for worker in workers if commands.pending_command(worker) == command]
+    return bool(pending) and not {worker.id for worker in heartbeats.workers()}.isdisjoint(pending)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from generator.atomic_file import make_folders, write_atomically
 from webapp.access.secret import Secret
+from webapp.queues.contracts.store import QueueStore
 from webapp.queues.sqlite.ballast_file import BallastFile
 from webapp.queues.sqlite.database import BALLAST_NAME
 from webapp.queues.sqlite.store import SqliteStore
@@ -28,7 +29,7 @@ class CannotUse(Exception):
     """The data directory, or a part of it, cannot be used; the text says why."""
 
 
-def open_store(config: "Config", log: logging.Logger | None = None) -> SqliteStore:
+def open_store(config: "Config", log: logging.Logger | None = None) -> QueueStore:
     """The queue of this data directory."""
     return SqliteStore(config.easel_dir / QUEUE_FILE, log=log)
 

@@ -6,7 +6,7 @@ from generator.hooks import Stage
 from generator.job.output_filter import OutputFilter
 from generator.pictures.picture_files import encode_picture
 from webapp.errors import json_answer
-from webapp.queues.contracts import Answer
+from webapp.queues.contracts.frame import Answer
 from webapp.queues.frames import QueuedDetection
 
 

@@ -13,7 +13,7 @@ from generator.textual_inversion.config import EmbeddingSpec, TrainingConfig
 from webapp.errors import json_answer
 from webapp.files.picture_files import PictureFiles
 from webapp.files.roots import data_place, data_root
-from webapp.queues.contracts import Answer
+from webapp.queues.contracts.frame import Answer
 from webapp.queues.frames import QueuedTraining
 
 if TYPE_CHECKING:

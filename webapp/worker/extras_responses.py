@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from generator.pictures.picture_files import encode_with_chunks, fits
 from generator.request import Extras
 from webapp.errors import json_answer
-from webapp.queues.contracts import Answer
+from webapp.queues.contracts.frame import Answer
 
 if TYPE_CHECKING:
     from PIL.Image import Image

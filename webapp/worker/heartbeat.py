@@ -6,10 +6,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from plugins.host import Host
 from webapp.plugins.plugin_jobs import count_hook_seconds, plugin_states
-from webapp.queues.contracts import QueueStore, WorkerState
+from webapp.queues.contracts.counters import Counters
+from webapp.queues.contracts.heartbeats import Heartbeats, WorkerState
+from webapp.queues.contracts.plugin_states import PluginStates
+from webapp.queues.contracts.queue import Queue
 from webapp.queues.errors import QueueError
 from webapp.queues.folder_watch import QueueWatch
 
@@ -17,12 +21,16 @@ HEARTBEAT_SECONDS = 2.0
 CHECK_SECONDS = 0.1  # seconds between looks at whether the worker does something else now
 
 
+class HeartbeatStore(Queue, Heartbeats, Counters, PluginStates, Protocol):
+    """The parts of a store that the heartbeat uses."""
+
+
 class HeartbeatThread(threading.Thread):
     """Thread that publishes the heartbeat and plugin states, and checks the queue's folder."""
 
     def __init__(
         self,
-        store: QueueStore,
+        store: HeartbeatStore,
         activity: Callable[[], object],
         current_state: Callable[[], WorkerState],
         host: Host | None,

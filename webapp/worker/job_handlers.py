@@ -28,7 +28,7 @@ from plugins.host import Host
 from webapp.errors import json_answer
 from webapp.plugins.plugin_jobs import PROGRESS_STEPS, run_task
 from webapp.queues import frames
-from webapp.queues.contracts import Answer, Lease
+from webapp.queues.contracts.frame import Answer, Lease
 from webapp.requests.save_options import estimate_bytes
 from webapp.worker.detection import detect_maps
 from webapp.worker.embedding_jobs import EmbeddingEngine, create_embedding, train_embedding

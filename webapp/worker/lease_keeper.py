@@ -14,19 +14,26 @@ from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from generator.hooks import Ended
 from generator.request import Progress, Snapshot, Stop
+from webapp.queues.contracts.progress import ProgressBoard
+from webapp.queues.contracts.queue import Queue
+from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.errors import QueueError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from webapp.queues.contracts import Lease, QueueStore
+    from webapp.queues.contracts.frame import Lease
 
 RENEWAL_SECONDS = 1.0  # seconds between renewals when nothing happens
 MIN_REPORT_SECONDS = 0.05  # shortest time between two reports of progress
+
+
+class LeaseStore(Queue, ProgressBoard, StopRequests, Protocol):
+    """The parts of a store that a lease keeper uses."""
 
 
 class LeaseLost(Ended):
@@ -42,7 +49,7 @@ class LeaseKeeper:
 
     def __init__(
         self,
-        store: "QueueStore",
+        store: "LeaseStore",
         lease: "Lease",
         options: Snapshot,
         log: logging.Logger,

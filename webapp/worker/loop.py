@@ -26,7 +26,10 @@ from webapp.logs import bind_for_block
 from webapp.memory_errors import find_memory_error
 from webapp.plugins.plugin_jobs import plugin_states
 from webapp.queues import frames
-from webapp.queues.contracts import LOAD, PLUGINS, UNLOAD, Answer, Lease, QueueStore, WorkerState
+from webapp.queues.contracts.frame import Answer, Lease
+from webapp.queues.contracts.heartbeats import WorkerState
+from webapp.queues.contracts.store import QueueStore
+from webapp.queues.contracts.worker_commands import LOAD, PLUGINS, UNLOAD
 from webapp.queues.errors import QueueError
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus

@@ -22,7 +22,7 @@ from webapp.logs import start_log
 from webapp.plugins.model_registry import converted_folder, registry_of
 from webapp.plugins.plugin_factory import create_host, read_choice
 from webapp.process_tree import COLD_START_VARIABLE, die_with_supervisor
-from webapp.queues.contracts import WorkerState
+from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.errors import QueueError
 from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import Config, parse

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from generator.pictures.picture_files import encode_picture
 from generator.request import Generation, GenerationRequest, Picture
 from webapp.errors import error_answer, json_answer
-from webapp.queues.contracts import Answer
+from webapp.queues.contracts.frame import Answer
 from webapp.requests.eas import EasStatus
 from webapp.worker.extras_responses import png_remarks
 from webapp.worker.image_writer import SavedPictures

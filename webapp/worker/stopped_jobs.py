@@ -8,7 +8,7 @@ from types import MappingProxyType
 from generator.request import Generation
 from webapp.errors import json_answer
 from webapp.queues import frames
-from webapp.queues.contracts import Answer, Frame
+from webapp.queues.contracts.frame import Answer, Frame
 from webapp.worker.image_writer import SavedPictures
 from webapp.worker.responses import compose_answer
 

@@ -11,7 +11,7 @@ import pytest
 
 from webapp.access import secret
 from webapp.access.auth import build_credentials
-from webapp.queues.contracts import Frame
+from webapp.queues.contracts.frame import Frame
 
 TOKEN = "s3cret-token"
 

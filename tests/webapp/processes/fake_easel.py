@@ -31,7 +31,7 @@ from generator.request import (
 from webapp.logs import start_log
 from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_supervisor
 from webapp.processes.supervisor import run
-from webapp.queues.contracts import Frame
+from webapp.queues.contracts.frame import Frame
 from webapp.queues.folder_watch import QueueWatchThread
 from webapp.queues.frames import QueuedGeneration, encode_job
 from webapp.queues.sqlite.store import LEASE_SECONDS, SqliteStore

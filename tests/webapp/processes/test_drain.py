@@ -17,7 +17,7 @@ import pytest
 from tests.wait import POLL_SECONDS, TIMEOUT, exit_code, result_of, wait_until
 from tests.webapp.conftest import write_checkpoint
 from tests.webapp.processes.test_supervisor import ROOT, group_of
-from webapp.queues.contracts import Frame
+from webapp.queues.contracts.frame import Frame
 from webapp.queues.drain import announce_drain, is_draining, withdraw_drain
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId

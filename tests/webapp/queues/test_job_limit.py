@@ -9,7 +9,7 @@ from filebrowser.errors import TooBusy
 from filebrowser.pictures.disk_cache import DiskCache
 from generator.errors import CannotSave
 from generator.request import GenerationRequest, Seeds
-from webapp.queues.contracts import Frame
+from webapp.queues.contracts.frame import Frame
 from webapp.queues.errors import QueueFull
 from webapp.queues.frames import QueuedGeneration, SaveOptions
 from webapp.queues.job_limit import UNCHECKED_BYTES, JobLimit

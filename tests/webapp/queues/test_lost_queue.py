@@ -21,7 +21,7 @@ from tests.webapp.web_process import WebProcess, web_process
 from tests.webapp.worker.test_worker_loop import Bench, stepping
 from webapp.processes.supervisor import reopen_queue
 from webapp.processes.web_server import end_process
-from webapp.queues.contracts import Frame
+from webapp.queues.contracts.frame import Frame
 from webapp.queues.errors import QueueLost
 from webapp.queues.folder_watch import LOST_CHECKS, QueueWatch
 from webapp.queues.sqlite.store import SqliteStore

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from webapp.errors import status_of
-from webapp.queues.contracts import Answer, Frame, WorkerState
+from webapp.queues.contracts.frame import Answer, Frame
+from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
 from webapp.queues.sqlite.ballast_file import BALLAST_BYTES
 from webapp.queues.sqlite.database import QueueDatabase

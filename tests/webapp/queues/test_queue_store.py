@@ -16,7 +16,9 @@ import pytest
 from generator.request import Progress, Stop
 from tests.wait import TIMEOUT, Clock, result_of, wait_until
 from webapp.queues import notifier
-from webapp.queues.contracts import Answer, Frame, Lease, WorkerCommand, WorkerState
+from webapp.queues.contracts.frame import Answer, Frame, Lease
+from webapp.queues.contracts.heartbeats import WorkerState
+from webapp.queues.contracts.worker_commands import WorkerCommand
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 
@@ -520,7 +522,7 @@ def test_kill_9_between_take_and_answer(make: Make, tmp_path: Path) -> None:
     code = f"""
 import sys, time
 from pathlib import Path
-from webapp.queues.contracts import Frame
+from webapp.queues.contracts.frame import Frame
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 store = SqliteStore(Path({str(tmp_path / ".easel" / "queue.db")!r}), lease_seconds=0.5)

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from webapp.queues.contracts import Answer, Frame, Lease
+from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 

@@ -12,7 +12,7 @@ from tests.parity.service import Service
 from tests.wait import TIMEOUT
 from tests.webapp.requests.test_extras import encoded
 from webapp.errors import json_answer
-from webapp.queues.contracts import Lease
+from webapp.queues.contracts.frame import Lease
 from webapp.queues.frames import INTERROGATIONS
 from webapp.queues.worker_id import WorkerId
 

@@ -14,7 +14,7 @@ from tests.wait import result_of, wait_until
 from tests.webapp.conftest import Builder, write_checkpoint
 from tests.webapp.processes.test_drain import Easel
 from webapp.access.auth import build_credentials
-from webapp.queues.contracts import Frame
+from webapp.queues.contracts.frame import Frame
 from webapp.queues.frames import EXTRAS as EXTRAS_KIND
 from webapp.queues.frames import (
     EXTRAS_REQUESTS,

@@ -16,7 +16,7 @@ from tests.webapp.conftest import Builder
 from tests.webapp.worker.test_worker_loop import Engine
 from webapp.access.auth import build_credentials
 from webapp.process_tree import SUPERVISOR_VARIABLE
-from webapp.queues.contracts import WorkerState
+from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.worker_id import WorkerId
 from webapp.worker.loop import Worker, WorkerSettings
 from webapp.worker.main import device_memory

@@ -15,7 +15,8 @@ from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_checkpoint, write_model
 from webapp.access.auth import OWNER_CALLER, Caller
 from webapp.errors import Unavailable
-from webapp.queues.contracts import Answer, Frame, WorkerState
+from webapp.queues.contracts.frame import Answer, Frame
+from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.worker_id import WorkerId
 from webapp.routes.events import StreamLimit, event_stream
 from webapp.routes.submission import wait_for_answer
@@ -476,4 +477,4 @@ def test_listeners_are_counted_and_one_caller_takes_half() -> None:
 def test_a_lost_frame_does_not_wait_for_ever(build: Any) -> None:
     house = build(working=False)
     with pytest.raises(Unavailable):
-        wait_for_answer(house.store, "0" * 32, lambda: False)
+        wait_for_answer(house.store, house.store, "0" * 32, lambda: False)

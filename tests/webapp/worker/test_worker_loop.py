@@ -26,7 +26,9 @@ from generator.request import (
     Stop,
 )
 from tests.wait import MAX_POLLS, POLL_SECONDS, TIMEOUT, join_thread, wait_until
-from webapp.queues.contracts import LOAD, UNLOAD, Answer, Frame, JobProgress, WorkerCommand
+from webapp.queues.contracts.frame import Answer, Frame
+from webapp.queues.contracts.progress import JobProgress
+from webapp.queues.contracts.worker_commands import LOAD, UNLOAD, WorkerCommand
 from webapp.queues.errors import QueueFull, QueueUnwritable
 from webapp.queues.frames import EasExtras, QueuedGeneration, SaveOptions, encode_job
 from webapp.queues.sqlite.store import LEASE_SECONDS, SqliteStore

@@ -1,4 +1,4 @@
-"""The Board half of the SQLite store: progress, stop flags, heartbeats, errands."""
+"""The small facts of the SQLite store: progress, stop requests, heartbeats, commands, counters."""
 
 import json
 import sqlite3
@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from generator.request import Progress, Stop
-from webapp.queues.contracts import CounterValue, JobProgress, WorkerCommand, WorkerState
+from webapp.queues.contracts.counters import CounterValue
+from webapp.queues.contracts.heartbeats import WorkerState
+from webapp.queues.contracts.progress import JobProgress
+from webapp.queues.contracts.worker_commands import WorkerCommand
 from webapp.queues.sqlite import counters
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.worker_id import WorkerId
@@ -38,7 +41,7 @@ INSERT OR REPLACE INTO errands (worker, id, verb, checkpoint, asked_at) VALUES (
 
 
 class SqliteBoard:
-    """See the contract of ``Board``."""
+    """See ``webapp.queues.contracts``: all but the queue and the sink."""
 
     def __init__(self, database: QueueDatabase) -> None:
         self.database = database
@@ -131,7 +134,7 @@ class SqliteBoard:
         return {WorkerId.parse(row["worker"]): json.loads(row["plugins"]) for row in records}
 
     def send_command(self, worker: WorkerId, command: WorkerCommand) -> None:
-        """Give a worker an errand; it takes the place of one that it has not done yet."""
+        """Give a worker a command; it takes the place of one that it has not done yet."""
         facts = (str(worker), command.id, command.verb, command.checkpoint, time.time())
         with self.database.write_transaction() as db:
             db.execute(UPSERT_COMMAND, facts)
@@ -145,7 +148,7 @@ class SqliteBoard:
         return None if row is None else WorkerCommand(**row)
 
     def complete_command(self, worker: WorkerId, command: WorkerCommand) -> None:
-        """The worker has done this errand; a later one stays."""
+        """The worker has done this command; a later one stays."""
         with self.database.write_transaction() as db:
             db.execute("DELETE FROM errands WHERE worker = ? AND id = ?", (str(worker), command.id))
 

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from webapp.queues.contracts import CounterValue
+from webapp.queues.contracts.counters import CounterValue
 
 MAX_LABEL_SETS = 500
 """Sets of labels a name keeps; beyond it users and models are counted together as ``OTHER``."""

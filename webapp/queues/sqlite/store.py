@@ -1,4 +1,4 @@
-"""The queue store of one machine: Stream and Board in one SQLite file.
+"""The queue store of one machine, in one SQLite file.
 
 SQLite's log works among processes of one host, not on network file systems.
 """
@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from webapp.queues.contracts import Answer, Frame, Lease, QueueDepth
+from webapp.queues.contracts.frame import Answer, Frame, Lease
+from webapp.queues.contracts.queue import QueueDepth
 from webapp.queues.errors import AnswerTooLarge, QueueError, QueueFull, QueueLost
 from webapp.queues.lease_expiry import LeaseExpiry
 from webapp.queues.notifier import WORK_TOPIC, Notifier
@@ -61,7 +62,7 @@ LEASE_RAN_OUT = "was not heard of until its lease ran out"
 
 
 class SqliteStore(SqliteBoard):
-    """Stream and Board (see ``contracts.py``), for any number of threads and processes.
+    """All parts of ``webapp.queues.contracts``, for any number of threads and processes.
 
     ``lease_seconds`` is the term of a lease; ``age_cap`` (seconds) see ``matching.py``; ``clock``
     tells unix seconds.
@@ -94,7 +95,7 @@ class SqliteStore(SqliteBoard):
         self.notifier.close()
         self.database.close()
 
-    # -- the Stream -------------------------------------------------------------------------
+    # -- the queue and the sink -------------------------------------------------------------
 
     def put(self, frame: Frame) -> int:
         """Store a frame; see the contract. Raises ``QueueFull``, ``QueueLost``."""

@@ -1,0 +1,41 @@
+"""Frames, leases and answers. What is in a frame's body is the business of ``queues/frames.py``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from webapp.queues.worker_id import WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One waiting request. ``id`` is the caller's handle and makes a second answer idempotent."""
+
+    id: str  # uuid4 hex
+    kind: str  # which verb of the worker runs it: "generate", later "extras", "train", ...
+    body: bytes  # JSON of the verb's request, see frames.py
+    owner: str = ""  # who pays; fairness counts by owner
+    checkpoint: str = ""  # match rule: prefer a worker that holds it
+    priority: int = 0  # greater first
+    tags: Mapping[str, str] = field(default_factory=dict)
+    index: int = 0  # given by the store, from 1
+    put_at: float = 0.0  # unix seconds, given by the store
+    deliveries: int = 0  # how often it has been leased, this time included
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A stored HTTP answer: what the route, or the sink's reader, gets."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a frame until ``expires``; renewed at each step."""
+
+    frame: Frame
+    worker: WorkerId
+    token: str  # proves that a renewal or answer comes from the current holder
+    expires: float  # unix seconds

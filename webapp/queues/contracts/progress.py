@@ -1,0 +1,29 @@
+"""Progress and previews of running jobs, visible to all processes at once."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from generator.request import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """Progress of a running job as workers published it last. ``preview`` is PNG bytes or None."""
+
+    progress: Progress
+    started_at: float
+    updated_at: float
+    preview: bytes | None = None
+    preview_id: int = 0
+
+
+class ProgressBoard(Protocol):
+    """How far running jobs are."""
+
+    def publish_progress(self, job: str, progress: Progress, preview: bytes | None) -> None:
+        """Show how far a job is; the last preview stays where none is given."""
+        ...
+
+    def read_progress(self, job: str) -> JobProgress | None:
+        """A running job's progress; None before its first step and after its answer."""
+        ...

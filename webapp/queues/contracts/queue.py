@@ -1,0 +1,92 @@
+"""The queue: requests wait in order and are leased to a worker."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from webapp.queues.contracts.frame import Frame, Lease
+from webapp.queues.worker_id import WorkerId
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """Numbers of waiting and running frames; ``oldest``: seconds that the oldest has waited."""
+
+    waiting: int
+    running: int
+    oldest: float
+
+
+class Queue(Protocol):
+    """Requests in, leases out; durable before ``put`` returns."""
+
+    def put(self, frame: Frame) -> int:
+        """Store a frame and return its index. An id already known is not stored twice.
+
+        Raises ``webapp.queues.errors.QueueFull`` when the disk is full, ``QueueLost`` when the
+        store's file was removed or replaced (``loss_reason``).
+        """
+        ...
+
+    def take(self, worker: WorkerId, loaded: Sequence[str], timeout: float) -> Lease | None:
+        """Lease the next frame, or None after ``timeout`` seconds.
+
+        Order: priority, then the owner with the fewest GPU seconds, then a frame whose
+        checkpoint is in ``loaded``, then age; an age cap overrides all. Frames whose lease ran
+        out are taken again, ``max_delivery`` times at most; then they are answered 500. Leases
+        run out for one who looks steadily, not for one who has just come or stood still: the
+        machine may have stood still with him.
+        """
+        ...
+
+    def renew(self, lease: Lease) -> bool:
+        """Hold the lease for another term; False if it was lost (stop working)."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give an unfinished frame back, uncounted (clean shutdown)."""
+        ...
+
+    def cancel(self, frame_id: str) -> bool:
+        """Remove a waiting frame (a client that left); False if it is leased or gone."""
+        ...
+
+    def read_waiting_frame(self, frame_id: str) -> Frame | None:
+        """A frame that waits, its body included; None if it is leased or gone."""
+        ...
+
+    def list_frames(self, owner: str | None = None) -> Sequence[Frame]:
+        """Waiting and leased frames in order of arrival, of one owner or of all.
+
+        Their bodies are left out (empty), so that listing does not read every picture in the queue.
+        """
+        ...
+
+    def is_queued(self, frame_id: str) -> bool:
+        """Whether the frame still waits or is worked on. Cheap: asked for each waiting caller."""
+        ...
+
+    def is_running(self, frame_id: str) -> bool:
+        """Whether a worker works on the frame. Cheap, too."""
+        ...
+
+    def depth(self) -> QueueDepth:
+        """How many frames wait and run, of everybody."""
+        ...
+
+    def loss_reason(self) -> str:
+        """Why this is no longer the store that a new process would open; "" while it is. Cheap."""
+        ...
+
+    def lease_holders(self) -> Sequence[WorkerId]:
+        """The workers that hold leases now, dead ones too."""
+        ...
+
+    def release_worker(self, worker: WorkerId, how: str = "") -> int:
+        """Take back what a dead worker held, this delivery counted; how many frames it was.
+
+        ``how`` is how it ended ("was killed by SIGSEGV"): the final answer of a frame that no
+        worker survives tells it. A frame that two workers died of is taken only when no other
+        waits.
+        """
+        ...
