@@ -31,7 +31,7 @@ MAX_PATH_LENGTH = 200  # characters of a path below the plugin's folder
 MAX_NAME_BYTES = 255  # bytes of one name in it
 MAX_INDEX_BYTES = 2 << 20  # bytes of a zip's list of files; one of 4000 files takes 500 KB
 PIECE = 1 << 20
-DAMAGE_ERRORS = (
+DAMAGED_ARCHIVE_ERRORS = (
     zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError,
     ValueError, LookupError, OverflowError, FileExistsError, IsADirectoryError,
     NotADirectoryError,
@@ -68,7 +68,7 @@ def open_archive(archive: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(BoundedArchive(archive)) as packed:
             yield packed
-    except DAMAGE_ERRORS as error:
+    except DAMAGED_ARCHIVE_ERRORS as error:
         raise BadPackage(f"The archive cannot be read: {reason_of(error)}, or no zip.") from error
 
 

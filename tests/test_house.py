@@ -96,3 +96,15 @@ def test_names_on_the_disk_have_one_owner(name: str) -> None:
         and not (name == "config.json" and top in ("generator", "plugins"))
     ]
     assert len(owners) == 1, owners
+
+
+def test_both_readers_of_pictures_know_the_same_damage() -> None:
+    """The file browser, which imports none of ours, judges too large pictures apart."""
+    from PIL import Image
+
+    from filebrowser.pictures import image_open
+    from generator.pictures import base64_images
+
+    too_large = {MemoryError, Image.DecompressionBombError}
+    ours = set(base64_images.DAMAGED_PICTURE_ERRORS)
+    assert ours - too_large == set(image_open.DAMAGED_PICTURE_ERRORS)

@@ -25,7 +25,7 @@ PIECE = 2**20  # bytes read at once
 DECODE_BUDGET = 512 * 2**20  # bytes of decoded pictures at once, where nobody says otherwise
 START_OF_SCAN = b"\xff\xda"
 
-DAMAGE_ERRORS = (
+DAMAGED_PICTURE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -67,7 +67,7 @@ def open_image(
                 yield image
     except (Image.DecompressionBombError, MemoryError):
         raise TooMuch(f"The picture has more than {MAX_PIXELS:,} pixels.") from None
-    except DAMAGE_ERRORS as error:
+    except DAMAGED_PICTURE_ERRORS as error:
         raise NoPicture(f"This is no picture that can be read: {_reason(error)}.") from None
 
 

@@ -16,7 +16,7 @@ from generator.models.families.sd1.controlnet import ControlKind
 from generator.models.families.sd1.hints import read_hints
 from generator.models.index import ModelFile
 from generator.models.weights import read_tensors, shapes_of
-from generator.models.yaml_files import BROKEN, read_yaml
+from generator.models.yaml_files import YAML_ERRORS, read_yaml
 from generator.reasons import reason_of
 
 # After checkpoint.py, which readies torchvision for it.
@@ -133,7 +133,7 @@ def _averages_residuals(file: ModelFile) -> bool:
     try:
         params = read_yaml(Path(file.config))["model"]["params"]
         return bool(params.get("global_average_pooling", False))
-    except BROKEN as error:
+    except YAML_ERRORS as error:
         raise ModelUnreadable(
             f"{file.config.name} is no configuration of a ControlNet: {reason_of(error)}"
         ) from error

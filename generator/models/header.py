@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 from generator.errors import ModelUnreadable
 from generator.models.pickle_reader import BadPickle
-from generator.models.pickles import BROKEN, LEGACY_TORCH, is_whole_legacy, open_zip
+from generator.models.pickles import LEGACY_TORCH, PICKLE_ERRORS, is_whole_legacy, open_zip
 from generator.models.plain_files import open_plain
 from generator.reasons import reason_of
 
@@ -91,7 +91,7 @@ def check_pickle(path: Path) -> None:
                 names = archive.namelist()
         except BadPickle as error:
             raise ModelUnreadable(f"{path.name}: {error}") from error
-        except BROKEN as e:
+        except PICKLE_ERRORS as e:
             raise ModelUnreadable(
                 f"{path.name}: no end of a zip was found. It is still being copied, it is "
                 "truncated, or it is no file of torch.save: copy it again"

@@ -30,7 +30,7 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 OLD_NAMES = {"linear1": "linear.0", "linear2": "linear.1"}  # of its first files
 
 
-BROKEN = (
+HYPERNETWORK_ERRORS = (
     RuntimeError, OSError, EOFError, LookupError, ValueError, TypeError, ArithmeticError,
     AttributeError, RecursionError,
 )  # fmt: skip
@@ -72,7 +72,7 @@ def read_hypernetwork(file: ModelFile, device: torch.device, dtype: torch.dtype)
                 for width, pair in states.items()
             },
         )
-    except BROKEN as error:
+    except HYPERNETWORK_ERRORS as error:
         raise ModelUnreadable(
             f"{file.name} is no readable hypernetwork: {reason_of(error)}"
         ) from error

@@ -51,7 +51,7 @@ ELEMENT_BYTES = {  # bytes of a number, by the storage that holds it
     "FloatStorage": 4, "IntStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "ShortStorage": 2,
     "ByteStorage": 1, "CharStorage": 1, "BoolStorage": 1,
 }  # fmt: skip
-BROKEN = (
+PICKLE_ERRORS = (
     BadPickle, zipfile.BadZipFile, zlib.error, EOFError, struct.error, LookupError, TypeError,
     ValueError, OverflowError, NotImplementedError, RuntimeError, MemoryError, StopIteration,
 )  # fmt: skip
@@ -108,7 +108,7 @@ def open_torch_file(path: Path) -> Iterator[TorchFile]:
                     torch_file = _open_legacy(file, memory)
                 else:
                     torch_file = _open_torch_zip(open_zip(file), memory)
-            except BROKEN as error:
+            except PICKLE_ERRORS as error:
                 raise _not_torch_error(path, error) from error
             yield torch_file
 
@@ -209,7 +209,7 @@ def read_pickle(path: Path) -> object:
                 return _read_legacy(file)[0]
             with open_zip(file) as archive:
                 return _find_pickle(archive)[1].load()
-        except BROKEN as error:
+        except PICKLE_ERRORS as error:
             raise _not_torch_error(path, error) from error
 
 
@@ -225,7 +225,7 @@ def is_whole_legacy(path: Path) -> bool:
             _, storages, keys = _read_legacy(file)
             lengths = (storages[key].count * ELEMENT_BYTES[storages[key].kind] for key in keys)
             end = file.tell() + sum(8 + length for length in lengths)
-        except BROKEN:
+        except PICKLE_ERRORS:
             return False
     return end <= size
 

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from generator.errors import ModelUnreadable
 from generator.models.pickle_reader import BadPickle
 from generator.models.pickles import (
-    BROKEN,
+    PICKLE_ERRORS,
     InertObject,
     InertParameterDict,
     PickledTensor,
@@ -61,7 +61,7 @@ def main(source: str, target: str) -> int:
         return _refuse("it holds itself")
     except MemoryError:
         return _refuse("it needs more memory than a model of its size")
-    except (ModelUnreadable, OSError, *BROKEN) as error:
+    except (ModelUnreadable, OSError, *PICKLE_ERRORS) as error:
         return _refuse(reason_of(error, own=(ModelUnreadable, BadPickle, ValueError)))
     return 0
 

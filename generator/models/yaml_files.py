@@ -8,7 +8,7 @@ import yaml
 from generator.models.plain_files import read_text
 
 LARGEST = 1 << 17  # bytes; real ones have 5,000
-BROKEN = (
+YAML_ERRORS = (
     OSError, yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
     RecursionError,
 )  # fmt: skip
@@ -27,5 +27,5 @@ class PlainLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file holds. Raises :class:`generator.errors.ModelUnreadable` and ``BROKEN``."""
+    """What a YAML file holds. Raises :class:`ModelUnreadable` and ``YAML_ERRORS``."""
     return yaml.load(read_text(path, LARGEST), PlainLoader)

@@ -22,7 +22,7 @@ from generator.reasons import reason_of
 READABLE = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Formats of uploaded pictures. Pillow knows others; some of those start programs."""
 
-BROKEN = (
+DAMAGED_PICTURE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -61,7 +61,7 @@ def open_header(data: bytes) -> Image.Image:
         image = Image.open(BytesIO(data), formats=READABLE)
     except UnidentifiedImageError as error:
         raise BadRequest(f"Invalid encoded image: {_unread(data)}") from error
-    except BROKEN as error:
+    except DAMAGED_PICTURE_ERRORS as error:
         raise BadRequest(f"Invalid encoded image: {reason_of(error)}") from error
     if _is_garbled(image):
         raise BadRequest(f"Invalid encoded image: {_unread(data)}")
@@ -77,7 +77,7 @@ def decode(image: Image.Image) -> Image.Image:
         plain = to_eight_bits(image)
         turn = UPRIGHT.get(_orientation(image))
         return plain if turn is None else _turned(plain, turn)
-    except BROKEN as error:
+    except DAMAGED_PICTURE_ERRORS as error:
         raise BadRequest(f"Invalid encoded image: {reason_of(error)}") from error
 
 
@@ -93,7 +93,7 @@ def check_picture(image: Image.Image) -> None:
     """
     try:
         image.load()
-    except BROKEN as error:
+    except DAMAGED_PICTURE_ERRORS as error:
         raise BadRequest(f"Invalid encoded image: {reason_of(error)}") from error
 
 
@@ -145,7 +145,7 @@ def _orientation(image: Image.Image) -> int:
     """EXIF's, of a decoded picture; a damaged EXIF says nothing, and its picture can be used."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation) or 1)
-    except BROKEN:
+    except DAMAGED_PICTURE_ERRORS:
         return 1
 
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import iTXt
 
-from generator.pictures.base64_images import BROKEN
+from generator.pictures.base64_images import DAMAGED_PICTURE_ERRORS
 from generator.pictures.infotext_parser import parse_infotext
 from generator.pictures.other_programs import infotext_of_json
 
@@ -139,7 +139,7 @@ def _exif(image: Image.Image, header_only: bool) -> Image.Exif:
     hidden = image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys()
     try:
         return Image.Exif() if header_only and hidden else image.getexif()
-    except BROKEN:
+    except DAMAGED_PICTURE_ERRORS:
         return Image.Exif()
 
 
@@ -147,7 +147,7 @@ def _comment(image: Image.Image, header_only: bool) -> str:
     exif = _exif(image, header_only)
     try:
         comment = exif.get_ifd(ExifTags.IFD.Exif).get(USER_COMMENT, b"")
-    except BROKEN:
+    except DAMAGED_PICTURE_ERRORS:
         return ""
     return decode_comment(_bytes(comment))
 
@@ -158,7 +158,7 @@ def _directory(image: Image.Image, header_only: bool) -> Mapping[str, str]:
     for name in DIRECTORY:
         try:
             value = _bytes(exif.get(ExifTags.Base[name], b""))
-        except BROKEN:
+        except DAMAGED_PICTURE_ERRORS:
             continue
         wide = name.startswith("XP")  # Windows writes these in UTF-16
         found[name] = _tidy(value.decode("utf-16-le", "replace")) if wide else _plain(value)

@@ -9,7 +9,7 @@ from generator.errors import ModelUnreadable
 from generator.models.families.sd1.sizes import Config, Hints
 from generator.models.index import ModelFile, default_size
 from generator.models.plain_files import read_object
-from generator.models.yaml_files import BROKEN, read_yaml
+from generator.models.yaml_files import YAML_ERRORS, read_yaml
 
 
 def read_hints(name: str, metadata: Mapping[str, str], config: Path | None) -> Hints:
@@ -64,7 +64,7 @@ def _from_yaml(path: Path) -> Hints:
             vae={"scaling_factor": float(params.get("scale_factor", 0.18215))},
             prediction=_prediction_type(str(params.get("parameterization", "eps"))),
         )
-    except BROKEN as error:
+    except YAML_ERRORS as error:
         raise ModelUnreadable(
             f"{path.name} is no configuration of a Stable Diffusion checkpoint: {error!r}. "
             "Mend it, or remove it to let Easel read the sizes from the weights"
