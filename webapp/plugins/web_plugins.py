@@ -33,6 +33,7 @@ from plugins.host import Host, PluginStatus, State, clear_hung, status_of
 from webapp.errors import Refused
 from webapp.plugins.plugin_catalogue import KIND_LABELS, PluginCatalogue, script_entries, to_modules
 from webapp.plugins.plugin_factory import CENSOR, OFF_BY_DEFAULT, create_host, read_choice
+from webapp.value_rules import has_type, is_in_range, is_number, unknown_choices
 from webapp.version import VERSION
 
 if TYPE_CHECKING:
@@ -322,19 +323,15 @@ def check_setting(setting: Setting, value: object) -> None:
     """Raise ``Refused`` for a value that is none of the setting's."""
     where = f"settings.{setting.name}"
     several = isinstance(setting.value, list) and isinstance(value, list)
-    for one in value if several else [value]:  # type: ignore[attr-defined]
-        if setting.choices and one not in setting.choices:
-            raise Refused(f"{where}: {one!r} is none of {', '.join(map(str, setting.choices))}.")
+    values: list[Any] = value if several else [value]  # type: ignore[assignment]
+    unknown = unknown_choices(values, setting.choices) if setting.choices else []
+    if unknown:
+        raise Refused(f"{where}: {unknown[0]!r} is none of {', '.join(map(str, setting.choices))}.")
     kind = type(setting.value)
-    numeric = kind in (int, float)
-    fits = isinstance(value, int | float) if numeric else isinstance(value, kind)
-    if setting.value is not None and (not fits or (numeric and isinstance(value, bool))):
+    if setting.value is not None and not has_type(value, kind):
         raise Refused(f"{where}: expected {TYPE_NAMES.get(kind, kind.__name__)}, not {value!r}.")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        low = setting.least if setting.least is not None else value
-        high = setting.most if setting.most is not None else value
-        if not low <= value <= high:
-            raise Refused(f"{where}: {value} is not between {setting.least} and {setting.most}.")
+    if is_number(value) and not is_in_range(value, setting.least, setting.most):
+        raise Refused(f"{where}: {value} is not between {setting.least} and {setting.most}.")
 
 
 TYPE_NAMES: Mapping[type, str] = MappingProxyType(

@@ -6,6 +6,7 @@ from typing import Any
 from plugins.api import Input
 from webapp.errors import Refused
 from webapp.requests.context import RequestContext
+from webapp.value_rules import has_type, is_in_range, is_number, unknown_choices
 
 
 def read_panels(
@@ -52,19 +53,17 @@ def check_field(where: str, field: Input, value: object) -> None:
     """Raise ``Refused`` for a value that the field does not take."""
     if field.kind == "number":
         check_number(where, field, value)
-    elif field.kind == "switch" and not isinstance(value, bool):
+    elif field.kind == "switch" and not has_type(value, bool):
         raise Refused(f"{where}: expected true or false, not {value!r}.")
-    elif field.kind == "text" and not isinstance(value, str):
+    elif field.kind == "text" and not has_type(value, str):
         raise Refused(f"{where}: expected text, not {value!r}.")
-    elif field.kind == "choice" and value not in field.choices:
+    elif field.kind == "choice" and unknown_choices([value], field.choices):
         raise Refused(f"{where}: {value!r} is none of {', '.join(map(str, field.choices))}.")
 
 
 def check_number(where: str, field: Input, value: object) -> None:
     """Raise ``Refused`` for what is no number, or none between the field's limits."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise Refused(f"{where}: expected a number, not {value!r}.")
-    least = value if field.least is None else field.least
-    most = value if field.most is None else field.most
-    if not least <= value <= most:
+    if not is_in_range(value, field.least, field.most):
         raise Refused(f"{where}: {value} is not between {field.least} and {field.most}.")

@@ -15,6 +15,7 @@ from webapp.requests.adetailer import ADETAILER
 from webapp.requests.context import RequestContext
 from webapp.requests.fields import GenerationBody, Route
 from webapp.requests.model_choice import resolve_upscaler
+from webapp.value_rules import is_in_range, is_number
 
 SELECTABLE: Mapping[str, frozenset[str]] = MappingProxyType(
     {route: frozenset(catalogue.script_titles(route)) for route in ("txt2img", "img2img")}
@@ -143,9 +144,9 @@ def read_soft_inpainting(always_on: Mapping[str, object]) -> SoftInpainting | No
 def check_number(row: tuple[str, float, float], value: object) -> float:
     """One argument of soft inpainting, within its range."""
     name, least, most = row
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise Refused(f"alwayson_scripts.{SOFT_INPAINTING}: {name} is a number, not {value!r}.")
-    if not least <= value <= most:
+    if not is_in_range(value, least, most):
         raise Refused(
             f"alwayson_scripts.{SOFT_INPAINTING}: {name} is from {least:g} to {most:g}, "
             f"not {value}."

@@ -19,6 +19,7 @@ from webapp.access.secret import Secret
 from webapp.access.tokens import BadToken, NarrowToken, narrow_tokens, read_secret_lines
 from webapp.settings.flags import FLAGS, Flag, environment_variable
 from webapp.settings.secret_flags import receive_secrets
+from webapp.value_rules import is_in_range, unknown_choices
 
 VENDOR_MOUNTS = tuple(
     f"/code/stable-diffusion-webui/{name}" for name in ("data", "data-oss", "data-nas")
@@ -257,9 +258,10 @@ def _convert_one(flag: Flag, text: str) -> Any:
     except ValueError:
         fits = "bytes such as 500M or 20G" if flag.kind == "size" else "a whole number"
         raise UnknownFlag(f"--{flag.name} takes {fits}, not {text!r}.") from None
-    if flag.kind in ("integer", "size") and not (flag.least or 0) <= value <= (flag.most or value):
+    numeric = flag.kind in ("integer", "size")
+    if numeric and not is_in_range(value, flag.least or 0, flag.most or None):
         raise UnknownFlag(f"--{flag.name} takes {flag.least} to {flag.most}, not {value}.")
-    if flag.choices and value not in flag.choices:
+    if flag.choices and unknown_choices([value], flag.choices):
         raise UnknownFlag(f"--{flag.name} takes {', '.join(flag.choices)}, not {text!r}.")
     return value
 

@@ -15,6 +15,7 @@ from generator.errors import BadRequest
 from generator.request import Snapshot
 from webapp.settings.file_names import OPTIONS_FILE
 from webapp.settings.options_table import OPTIONS, Option
+from webapp.value_rules import has_type, is_in_range, unknown_choices
 
 if TYPE_CHECKING:
     from webapp.settings.config import Config
@@ -191,14 +192,14 @@ def convert_option(name: str, value: object) -> object:
         least is not None
         and most is not None
         and converted is not None
-        and not least <= converted <= most
+        and not is_in_range(converted, least, most)
     ):
         wanted = f"{least:g} to {most:g}"
         raise BadRequest(f"The option {name} takes {wanted}, not {value!r}.", name)
     if name in CHECKS and not CHECKS[name][0](converted):
         raise BadRequest(f"The option {name} takes {CHECKS[name][1]}, not {value!r}.", name)
     chosen = converted if isinstance(converted, list) else [converted]
-    if option.choices and not set(chosen) <= set(option.choices):
+    if option.choices and unknown_choices(chosen, option.choices):
         wanted = ", ".join(option.choices)
         raise BadRequest(f"The option {name} takes one of {wanted}; {value!r} is none.", name)
     return converted
@@ -218,7 +219,7 @@ def _convert(option: Option, value: object) -> Any:
             return _to_number(default, value)
     except (KeyError, OverflowError, TypeError, ValueError):
         raise _wrong_type(option, value) from None
-    if isinstance(value, type(default)):
+    if has_type(value, type(default)):
         return value
     raise _wrong_type(option, value)
 
