@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from webapp.queues.contracts.counters import CounterValue
+from webapp.queues.sqlite.part import StorePart
 
 MAX_LABEL_SETS = 500
 """Sets of labels a name keeps; beyond it users and models are counted together as ``OTHER``."""
@@ -45,3 +46,17 @@ def read_all(db: sqlite3.Connection) -> Sequence[CounterValue]:
     """Every sum, by name and labels."""
     records = db.execute("SELECT name, labels, value FROM tallies ORDER BY name, labels").fetchall()
     return [CounterValue(row["name"], json.loads(row["labels"]), row["value"]) for row in records]
+
+
+class SqliteCounters(StorePart):
+    """See the contract of ``Counters``."""
+
+    def add_to_counter(self, name: str, labels: Mapping[str, str], amount: float = 1.0) -> None:
+        """Add to a sum."""
+        with self.database.write_transaction() as db:
+            add(db, name, labels, amount)
+
+    def counters(self) -> Sequence[CounterValue]:
+        """Every sum."""
+        with self.database.read_connection() as db:
+            return read_all(db)

@@ -26,8 +26,13 @@ from webapp.queues.scheduler import (
     is_starving,
 )
 from webapp.queues.sqlite import counters
-from webapp.queues.sqlite.board import SqliteBoard
+from webapp.queues.sqlite.counters import SqliteCounters
 from webapp.queues.sqlite.database import QueueDatabase
+from webapp.queues.sqlite.heartbeats import SqliteHeartbeats
+from webapp.queues.sqlite.plugin_states import SqlitePluginStates
+from webapp.queues.sqlite.progress import SqliteProgress
+from webapp.queues.sqlite.stop_requests import SqliteStopRequests
+from webapp.queues.sqlite.worker_commands import SqliteWorkerCommands
 from webapp.queues.worker_id import WorkerId
 
 LEASE_SECONDS = 10.0
@@ -61,10 +66,17 @@ ORDER BY "index" DESC LIMIT 1
 LEASE_RAN_OUT = "was not heard of until its lease ran out"
 
 
-class SqliteStore(SqliteBoard):
+class SqliteStore(
+    SqliteProgress,
+    SqliteStopRequests,
+    SqliteWorkerCommands,
+    SqliteHeartbeats,
+    SqliteCounters,
+    SqlitePluginStates,
+):
     """All parts of ``webapp.queues.contracts``, for any number of threads and processes.
 
-    ``lease_seconds`` is the term of a lease; ``age_cap`` (seconds) see ``matching.py``; ``clock``
+    ``lease_seconds`` is the term of a lease; ``age_cap`` (seconds) see ``scheduler.py``; ``clock``
     tells unix seconds.
     """
 
@@ -363,7 +375,12 @@ class SqliteStore(SqliteBoard):
         db.execute("DELETE FROM answers WHERE made_at < ?", (now - self.answer_seconds,))
         db.execute("DELETE FROM answered WHERE id NOT IN (SELECT id FROM answers)")
         db.execute("DELETE FROM deaths WHERE id NOT IN (SELECT id FROM frames)")
-        self.delete_before(db, now - self.answer_seconds)
+        expired = now - self.answer_seconds
+        self.delete_old_stop_requests(db, expired)
+        self.delete_old_progress(db, expired)
+        self.delete_old_heartbeats(db, expired)
+        self.delete_old_commands(db, expired)
+        self.delete_lost_plugin_states(db)
         db.execute("PRAGMA incremental_vacuum(256)").fetchall()
 
     def _notify_answered(self, frame_ids: Sequence[str]) -> None:
