@@ -322,6 +322,9 @@ def test_gzip_from_a_thousand_bytes(house: Any) -> None:
     assert json.loads(gzip.decompress(answer.data)) == client.get("/sdapi/v1/samplers").get_json()
     short = client.get("/internal/ping", headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in short.headers
+    refused = client.get("/sdapi/v1/samplers", headers={"Accept-Encoding": "gzip;q=0"})
+    assert "Content-Encoding" not in refused.headers
+    assert refused.headers["Vary"] == "Accept-Encoding"
 
 
 def test_a_body_too_long_is_413(house: Any) -> None:
