@@ -16,7 +16,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from generator.errors import BadRequest
 from generator.pictures.picture_kinds import kind_of
-from generator.pictures.pixel_modes import BITS, to_eight_bits
+from generator.pictures.pixel_modes import to_eight_bits
+from generator.pictures.tiff_tags import BITS
 from generator.reasons import reason_of
 
 READABLE = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
