@@ -21,9 +21,9 @@ test('every sentence stands in every language', () => {
 
 test('every sentence that the page says is there', () => {
   const known = new Set(keys(en))
-  const said = Object.values(SOURCES).flatMap((source) =>
-    [...source.matchAll(/\bt\(\s*'([\w.]+)'/g)].map((found) => found[1]!),
+  const keysInUse = Object.values(SOURCES).flatMap((source) =>
+    [...source.matchAll(/\bt\(\s*'([\w.]+)'/g)].map((match) => match[1]!),
   )
-  expect(said.length).toBeGreaterThan(100)
-  expect(said.filter((key) => !known.has(key))).toEqual([])
+  expect(keysInUse.length).toBeGreaterThan(100)
+  expect(keysInUse.filter((key) => !known.has(key))).toEqual([])
 })

@@ -17,16 +17,16 @@ test('a prompt goes to its section, without anything else', () => {
   expect(pendingTransfer.value).toBeNull()
 })
 
-test('a path is asked below the page, whatever it answers', async () => {
-  const asked: string[] = []
+test('a path is requested below the page, whatever it answers', async () => {
+  const requested: string[] = []
   vi.stubGlobal('document', { baseURI: 'http://easel/below/' })
   vi.stubGlobal('fetch', (url: string) => {
-    asked.push(url)
-    return Promise.resolve(new Response('{}', { status: asked.length > 1 ? 401 : 422 }))
+    requested.push(url)
+    return Promise.resolve(new Response('{}', { status: requested.length > 1 ? 401 : 422 }))
   })
   const { easel } = useEasel()
   expect((await easel.fetch('/plugins/x/y')).status).toBe(422)
-  expect(asked).toEqual(['http://easel/below/plugins/x/y'])
+  expect(requested).toEqual(['http://easel/below/plugins/x/y'])
   expect(loginNeeded.value).toBe(false)
   await easel.fetch('plugins/x/y')
   expect(loginNeeded.value).toBe(true)

@@ -25,13 +25,13 @@ export function useEntryMenu({ activeView, selection }: FileManager, { menu }: F
   function entryChoices({ kind }: Item): Choice[] {
     const isFolder = kind === 'folder'
     const single = selection.count.value <= 1
-    const found = activeView.value === 'search'
+    const isSearch = activeView.value === 'search'
     const choices: [boolean, Choice][] = [
       [
         single,
         { name: 'open', label: t(isFolder ? 'files.open' : 'files.preview'), icon: 'eye', keys: 'Enter' },
       ],
-      [single && found, { name: 'show', label: t('files.showFolder'), icon: 'folder' }],
+      [single && isSearch, { name: 'show', label: t('files.showFolder'), icon: 'folder' }],
       [
         true,
         {
