@@ -23,7 +23,8 @@ nothing here and are logged once.
 OPTIONS_OPENING = """# Options
 
 `GET` and `POST /sdapi/v1/options`, kept in `config.json` in the data directory. Names and defaults
-are AUTOMATIC1111's. This page is made from `webapp/settings/options_table.py` by `make docs`.
+are AUTOMATIC1111's; each is shown with its default and what it takes. This page is made from
+`webapp/settings/options_table.py` by `make docs`.
 
 ## Options that act
 """
@@ -59,19 +60,15 @@ def flag_usage(flag: Flag) -> str:
 
 def options_page() -> str:
     """docs/options.md: the options that act, then the idle ones, each in the table's order."""
-    lines = [OPTIONS_OPENING, "| option | default | takes |", "|---|---|---|"]
-    for option in OPTIONS:
-        if not option.idle:
-            default = _default(option).replace("|", "\\|")
-            quote = "``" if "`" in default else "`"
-            lines.append(f"| `{option.name}` | {quote}{default}{quote} | {_limits(option)} |")
-    lines += [IDLE_OPENING, "```"]
-    for option in OPTIONS:
-        if option.idle:
-            limits = _limits(option)
-            takes = f"  # {limits}" if limits else ""
-            lines.append(f"{option.name}: {_default(option)}{takes}")
-    return "\n".join([*lines, "```"]) + "\n"
+    active = [_option_line(option) for option in OPTIONS if not option.idle]
+    idle = [_option_line(option) for option in OPTIONS if option.idle]
+    lines = [OPTIONS_OPENING, "```", *active, "```", IDLE_OPENING, "```", *idle, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _option_line(option: Option) -> str:
+    limits = _limits(option)
+    return f"{option.name}: {_default(option)}" + (f"  # {limits}" if limits else "")
 
 
 def _default(option: Option) -> str:

@@ -64,8 +64,7 @@ def test_the_engine_is_given_no_idle_option_but_the_one_of_automatic1111() -> No
 
 
 def test_the_page_of_options_shows_the_marks() -> None:
-    lines = options_page().splitlines()
-    active = [line.split("`")[1] for line in lines if line[:3] == "| `"]
-    idle = [line.partition(":")[0] for line in lines[lines.index("```") + 1 : -1]]
+    blocks = options_page().split("```\n")[1::2]
+    active, idle = ([line.partition(":")[0] for line in block.splitlines()] for block in blocks)
     assert active == [option.name for option in OPTIONS if not option.idle]
     assert idle == [option.name for option in OPTIONS if option.idle]
