@@ -8,7 +8,10 @@ import stat
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Required
+
+from typing_extensions import TypedDict
 
 from filebrowser.access.gate import Place, open_place
 from filebrowser.errors import FileError, Overloaded
@@ -24,11 +27,100 @@ from generator.models.kind_detection import detect_kind
 from generator.models.registry import Registry
 from webapp.files.infotexts import read_picture_facts
 
-Json = dict[str, object]
 MAX_CONCURRENT = 2  # headers in parsing: the largest take some hundred megabytes
 PICKLE_NOTICE = (
     "This may hold a pickle, which can run code when it is opened: it is never opened here."
 )
+
+
+class PreviewedText(TypedDict):
+    """A text; ``complete``: all of the file is here."""
+
+    content: str
+    encoding: str
+    complete: bool
+
+
+class PictureOrigin(TypedDict):
+    """How a picture was made."""
+
+    prompt: str
+    negative: str
+    model: str
+    model_hash: str
+    loras: list[str]
+    sampler: str
+    seed: int | None
+
+
+class FoundCheckpoint(TypedDict):
+    """The model here that made a picture."""
+
+    title: str
+    name: str
+    hash: str | None
+
+
+class PictureContent(TypedDict):
+    """A picture's size in pixels, and how it was made."""
+
+    width: int
+    height: int
+    format: str | None
+    infotext: str
+    parameters: dict[str, object]
+    made: PictureOrigin | None
+    checkpoint: FoundCheckpoint | None
+
+
+class TriggerWord(TypedDict):
+    """A word that a model was trained with, and how often; 0: not counted."""
+
+    word: str
+    count: int
+
+
+class TensorFacts(TypedDict):
+    """One tensor."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+
+
+class WeightsContent(TypedDict):
+    """A safetensors header; ``tensors`` is the part from ``offset`` of those ``matching``."""
+
+    model: str
+    architecture: str
+    metadata: dict[str, str]
+    words: list[TriggerWord]
+    count: int
+    parameters: int
+    dtypes: list[str]
+    matching: int
+    offset: int
+    tensors: list[TensorFacts]
+
+
+class FileContent(TypedDict, total=False):
+    """What is inside a file: one of these, or nothing."""
+
+    text: PreviewedText
+    picture: PictureContent
+    weights: WeightsContent
+    problem: str
+
+
+class FilePreview(FileContent):
+    """A file or folder and what is inside; ``modified`` in seconds since 1970."""
+
+    path: Required[str]
+    name: Required[str]
+    kind: Required[str]
+    size: Required[int | None]
+    modified: Required[float]
+    type: Required[str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +140,28 @@ class Previews:
     def __init__(self) -> None:
         self._slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 
-    def preview(self, place: Place, context: PreviewContext) -> Json:
+    def preview(self, place: Place, context: PreviewContext) -> FilePreview:
         """The facts of the file or folder at ``place``. Raises the gate's errors."""
         file = open_place(place)
         try:
             facts = os.fstat(file)
             entry = entry_of((place.names or (place.root.name,))[-1], facts)
-            answer: Json = {
+            with self._slots:
+                content = read_content(entry.kind, entry.name, file, context)
+            return {
                 "path": f"/{place.text}",
                 "name": entry.name,
                 "kind": entry.kind,
                 "size": entry.size,
                 "modified": entry.modified,
                 "type": type_of(entry.name) if stat.S_ISREG(facts.st_mode) else None,
+                **content,
             }
-            with self._slots:
-                return answer | read_content(entry.kind, entry.name, file, context)
         finally:
             os.close(file)
 
 
-def read_content(kind: FileKind, name: str, file: int, context: PreviewContext) -> Json:
+def read_content(kind: FileKind, name: str, file: int, context: PreviewContext) -> FileContent:
     """The content of an open file of this kind; ``{"problem"}`` where it cannot be read."""
     try:
         if kind is FileKind.IMAGE:
@@ -77,7 +170,14 @@ def read_content(kind: FileKind, name: str, file: int, context: PreviewContext) 
             weights = read_weights(file, recognise_model, context.part)
             return {"weights": weights_json(weights, context.part)}
         if kind in (FileKind.TEXT, FileKind.MARKDOWN) and context.may_read_texts:
-            return {"text": asdict(read_text(file))}
+            text = read_text(file)
+            return {
+                "text": {
+                    "content": text.content,
+                    "encoding": text.encoding,
+                    "complete": text.complete,
+                }
+            }
     except Overloaded:
         raise
     except FileError as error:
@@ -85,7 +185,7 @@ def read_content(kind: FileKind, name: str, file: int, context: PreviewContext) 
     return {"problem": PICKLE_NOTICE} if kind is FileKind.MODEL else {}
 
 
-def picture_json(file: int, context: PreviewContext) -> Json:
+def picture_json(file: int, context: PreviewContext) -> PictureContent:
     """Size, format and how it was made."""
     with open_image(file, context.memory) as image:
         size, form, facts = image.size, image.format, read_picture_facts(image)
@@ -100,7 +200,7 @@ def picture_json(file: int, context: PreviewContext) -> Json:
     }
 
 
-def made_json(facts: PictureFacts) -> Json:
+def made_json(facts: PictureFacts) -> PictureOrigin:
     """What the index knows of a picture."""
     return {
         "prompt": facts.prompt,
@@ -113,7 +213,7 @@ def made_json(facts: PictureFacts) -> Json:
     }
 
 
-def checkpoint_json(facts: PictureFacts, registry: Registry) -> Json | None:
+def checkpoint_json(facts: PictureFacts, registry: Registry) -> FoundCheckpoint | None:
     """The model here that made the picture, by its hash, else by its name; None if it is not."""
     for name in filter(None, (facts.model_hash, facts.model)):
         with suppress(ModelNotFound):
@@ -134,7 +234,7 @@ def recognise_model(
     return str(recognition.kind or ""), recognition.architecture
 
 
-def weights_json(weights: WeightsPreview, part: TensorQuery) -> Json:
+def weights_json(weights: WeightsPreview, part: TensorQuery) -> WeightsContent:
     """A safetensors header."""
     return {
         "model": weights.kind,

@@ -12,8 +12,6 @@ from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.routes.context import require_owner
 from webapp.services import Services
 
-TEXT = {"type": "string"}
-
 
 def blueprint(_: Services) -> Blueprint:
     """The routes of ``--api-server-stop``, for the owner alone."""
@@ -21,21 +19,21 @@ def blueprint(_: Services) -> Blueprint:
 
     @routes.post("/server-kill")
     @requires(AccessScope.OWNER)
-    @with_note(RouteNote("End the service; running jobs are finished or given back", answer=TEXT))
+    @with_note(RouteNote("End the service; running jobs are finished or given back", answer=str))
     def kill() -> Response:
         """As ``server-stop``: nothing is lost by a kind end."""
         return signal_supervisor(signal.SIGTERM, "Stopping.")
 
     @routes.post("/server-stop")
     @requires(AccessScope.OWNER)
-    @with_note(RouteNote("End the service; running jobs are finished or given back", answer=TEXT))
+    @with_note(RouteNote("End the service; running jobs are finished or given back", answer=str))
     def stop() -> Response:
         """End as after a SIGTERM."""
         return signal_supervisor(signal.SIGTERM, "Stopping.")
 
     @routes.post("/server-restart")
     @requires(AccessScope.OWNER)
-    @with_note(RouteNote("Start every process of the service anew", answer=TEXT))
+    @with_note(RouteNote("Start every process of the service anew", answer=str))
     def restart() -> Response:
         """End as after a SIGTERM and start again, on the same port."""
         return signal_supervisor(signal.SIGUSR1, "Restarting.")

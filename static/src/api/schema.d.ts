@@ -2485,6 +2485,22 @@ export interface components {
             jobs: components["schemas"]["FileJobFacts"][];
         };
         /**
+         * FilePreview
+         * @description A file or folder and what is inside; ``modified`` in seconds since 1970.
+         */
+        FilePreview: {
+            kind: string;
+            modified: number;
+            name: string;
+            path: string;
+            picture?: components["schemas"]["PictureContent"];
+            problem?: string;
+            size: number | null;
+            text?: components["schemas"]["PreviewedText"];
+            type: string | null;
+            weights?: components["schemas"]["WeightsContent"];
+        };
+        /**
          * FolderBody
          * @description The body of ``folder``.
          */
@@ -2510,6 +2526,15 @@ export interface components {
             left_out: number;
             path: string;
             size: number;
+        };
+        /**
+         * FoundCheckpoint
+         * @description The model here that made a picture.
+         */
+        FoundCheckpoint: {
+            hash: string | null;
+            name: string;
+            title: string;
         };
         /**
          * GenerationAnswer
@@ -2723,6 +2748,34 @@ export interface components {
             tasks: string[];
         };
         /**
+         * PictureContent
+         * @description A picture's size in pixels, and how it was made.
+         */
+        PictureContent: {
+            checkpoint: components["schemas"]["FoundCheckpoint"];
+            format: string | null;
+            height: number;
+            infotext: string;
+            made: components["schemas"]["PictureOrigin"];
+            parameters: {
+                [key: string]: unknown;
+            };
+            width: number;
+        };
+        /**
+         * PictureOrigin
+         * @description How a picture was made.
+         */
+        PictureOrigin: {
+            loras: string[];
+            model: string;
+            model_hash: string;
+            negative: string;
+            prompt: string;
+            sampler: string;
+            seed: number | null;
+        };
+        /**
          * PlatformFacts
          * @description The system, Python, and the devices of the workers.
          */
@@ -2854,6 +2907,15 @@ export interface components {
             hand_left_keypoints_2d?: number[] | null;
             hand_right_keypoints_2d?: number[] | null;
             pose_keypoints_2d: number[];
+        };
+        /**
+         * PreviewedText
+         * @description A text; ``complete``: all of the file is here.
+         */
+        PreviewedText: {
+            complete: boolean;
+            content: string;
+            encoding: string;
         };
         /**
          * ProbeState
@@ -3357,6 +3419,15 @@ export interface components {
             live_preview?: boolean;
         };
         /**
+         * TensorFacts
+         * @description One tensor.
+         */
+        TensorFacts: {
+            dtype: string;
+            name: string;
+            shape: number[];
+        };
+        /**
          * TextContent
          * @description A text with its state, which a save names.
          */
@@ -3467,6 +3538,14 @@ export interface components {
             sorting: components["schemas"]["Sorting"];
         };
         /**
+         * TriggerWord
+         * @description A word that a model was trained with, and how often; 0: not counted.
+         */
+        TriggerWord: {
+            count: number;
+            word: string;
+        };
+        /**
          * UnitCount
          * @description How many units a request may have.
          */
@@ -3521,6 +3600,24 @@ export interface components {
         VaeEntry: {
             filename: string;
             model_name: string;
+        };
+        /**
+         * WeightsContent
+         * @description A safetensors header; ``tensors`` is the part from ``offset`` of those ``matching``.
+         */
+        WeightsContent: {
+            architecture: string;
+            count: number;
+            dtypes: string[];
+            matching: number;
+            metadata: {
+                [key: string]: string;
+            };
+            model: string;
+            offset: number;
+            parameters: number;
+            tensors: components["schemas"]["TensorFacts"][];
+            words: components["schemas"]["TriggerWord"][];
         };
     };
     responses: never;
@@ -3848,41 +3945,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        kind: string;
-                        modified: number;
-                        name: string;
-                        path: string;
-                        picture?: {
-                            checkpoint?: Record<string, unknown> | null;
-                            format?: string;
-                            height?: number;
-                            infotext?: string;
-                            made?: Record<string, unknown> | null;
-                            parameters?: Record<string, unknown> | null;
-                            width?: number;
-                        };
-                        problem?: string;
-                        size: number | null;
-                        text?: {
-                            complete?: boolean;
-                            content?: string;
-                            encoding?: string;
-                        };
-                        type: string | null;
-                        weights?: {
-                            architecture?: string;
-                            count?: number;
-                            dtypes?: unknown[];
-                            matching?: number;
-                            metadata?: Record<string, unknown> | null;
-                            model?: string;
-                            offset?: number;
-                            parameters?: number;
-                            tensors?: unknown[];
-                            words?: unknown[];
-                        };
-                    };
+                    "application/json": components["schemas"]["FilePreview"];
                 };
             };
         };

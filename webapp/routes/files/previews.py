@@ -14,7 +14,7 @@ from filebrowser.safetensors_header import MAX_TENSORS
 from generator.prompt.styles import read_styles
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import BadValue
-from webapp.files.preview import PreviewContext, Previews
+from webapp.files.preview import FilePreview, PreviewContext, Previews
 from webapp.http.openapi import RouteNote, with_note
 from webapp.requests.infotext import parse_parameters
 from webapp.routes.files.caller_access import caller_access
@@ -31,40 +31,11 @@ DEFAULT_TENSORS, MAX_TENSORS_SHOWN = (
     5000,
 )  # rows of a table: where no limit is asked for, at most
 MAX_FILTER_LENGTH = 200  # characters
-COUNT = {"type": "integer"}
-OBJECT = {"type": "object", "nullable": True}
-LIST = {"type": "array", "items": {}}
-
-
-def object_schema(**properties: object) -> dict[str, object]:
-    """The schema of an object of these fields."""
-    return {"type": "object", "properties": properties}
-
-
 QUERY = PATH | {
     "tensor": {**TEXT, "description": "only tensors whose names hold this"},
     "offset": {"type": "integer", "minimum": 0, "maximum": MAX_TENSORS},
     "limit": {"type": "integer", "minimum": 0, "maximum": MAX_TENSORS_SHOWN},
 }
-PREVIEW = {
-    "type": "object",
-    "required": ["path", "name", "kind", "size", "modified", "type"],
-    "properties": {
-        **dict.fromkeys(("path", "name", "kind", "problem"), TEXT),
-        "modified": {"type": "number"},
-        "size": {"type": "integer", "nullable": True},
-        "type": {"type": "string", "nullable": True},
-        "text": object_schema(content=TEXT, encoding=TEXT, complete={"type": "boolean"}),
-        "picture": object_schema(
-            width=COUNT, height=COUNT, format=TEXT, infotext=TEXT,
-            parameters=OBJECT, made=OBJECT, checkpoint=OBJECT,
-        ),
-        "weights": object_schema(
-            model=TEXT, architecture=TEXT, metadata=OBJECT, words=LIST, count=COUNT,
-            parameters=COUNT, dtypes=LIST, matching=COUNT, offset=COUNT, tensors=LIST,
-        ),
-    },
-}  # fmt: skip
 WEEK_SECONDS = 7 * 24 * 3600  # seconds
 DEFAULT_SIDE = 256  # pixels, where none are asked for
 
@@ -96,7 +67,7 @@ def blueprint(services: Services) -> Blueprint:
 
     @previews.get("/preview")
     @requires(AccessScope.FILES)
-    @with_note(RouteNote("What is inside a file", query=QUERY, answer=PREVIEW))
+    @with_note(RouteNote("What is inside a file", query=QUERY, answer=FilePreview))
     def preview() -> Response:
         """Right: view; the content of texts takes download too."""
         access = caller_access(services)

@@ -100,7 +100,7 @@ def test_halves_of_characters_break_no_answer(house: Any) -> None:
     assert ask(house, path)["weights"]["metadata"] == {"note": "\ud800"}
     filing = house.app.extensions["easel.services"].filing
     filing.index.start()
-    assert filing.index.wait(TIMEOUT)
+    assert filing.index.wait_until_idle(TIMEOUT)
     answer = house.client().get("/api/files/search?q=model:pain").get_json()
     assert [entry["model"] for entry in answer["entries"]] == ["pain?ter"]
 

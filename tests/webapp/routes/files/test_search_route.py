@@ -33,8 +33,8 @@ def searched(house: Any) -> Iterator[Any]:
     draw(outputs / "silent.png", None)
     (outputs / "中文笔记.txt").write_text("x")
     filing = house.app.extensions["easel.services"].filing
-    filing.begin()
-    assert filing.index.wait(TIMEOUT)
+    filing.start()
+    assert filing.index.wait_until_idle(TIMEOUT)
     return house
 
 
