@@ -324,7 +324,7 @@ def test_gzip_from_a_thousand_bytes(house: Any) -> None:
     assert "Content-Encoding" not in short.headers
     refused = client.get("/sdapi/v1/samplers", headers={"Accept-Encoding": "gzip;q=0"})
     assert "Content-Encoding" not in refused.headers
-    assert refused.headers["Vary"] == "Accept-Encoding"
+    assert "Accept-Encoding" in refused.headers["Vary"]
 
 
 def test_a_body_too_long_is_413(house: Any) -> None:
