@@ -221,7 +221,7 @@ def test_a_network_mount_inside_a_local_folder_is_polled(
 ) -> None:
     (tmp_path / "nas").mkdir()
     mounts = {Path("/"): "ext4", tmp_path / "nas": "nfs4"}
-    monkeypatch.setattr("filebrowser.watch.watcher.mounted", lambda: mounts)
+    monkeypatch.setattr("filebrowser.watch.watcher.read_mounts", lambda: mounts)
     with Watcher([tmp_path], "auto", lambda _: None) as watcher:
         assert watcher.modes == {tmp_path: "inotify", tmp_path / "nas": "poll"}
 

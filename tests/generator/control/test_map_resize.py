@@ -75,7 +75,9 @@ def test_only_enlarged_lines_lose_their_loose_ends(
     """As in AUTOMATIC1111's extension: not at the same number of pixels, nor at fewer."""
     asked: list[bool] = []
     monkeypatch.setattr(
-        map_resize, "thinned", lambda grey, prune: (asked.append(prune), thin_lines(grey, prune))[1]
+        map_resize,
+        "thin_lines",
+        lambda grey, prune: (asked.append(prune), thin_lines(grey, prune))[1],
     )
     map = np.zeros((20, 16, 3), np.uint8)
     map[10] = 255

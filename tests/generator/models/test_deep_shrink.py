@@ -107,13 +107,13 @@ def test_the_service_composes_what_begins_from_noise_alone(
     """A larger pass of hires fix, and a picture to redraw, say themselves where things stand."""
     told: list[int | None] = []
 
-    def heard(
+    def record(
         unet: object, x: Tensor, t: Tensor, learned: int | None
     ) -> AbstractContextManager[None]:
         told.append(learned)
         return shrink_features(unet, x, t, learned)
 
-    monkeypatch.setattr("generator.job.noise_predictor.composed", heard)
+    monkeypatch.setattr("generator.job.noise_predictor.shrink_features", record)
     engine = make_engine(export.FILE, [], tmp_path)
     plain = GenerationRequest(
         "a red house", Seeds(1), sampling=Sampling("Euler", steps=1), width=64, height=64
@@ -139,7 +139,7 @@ def test_a_prompt_alone_is_composed_in_the_service(
     """Two steps at 512 x 512 differ from those of the bare network."""
     wish = SampleRequest(("a red house",), (1,), steps=2, size=512)
     with_it = draw_with(default, clip_tokenizer(), wish)[0]
-    monkeypatch.setattr("training.sampling.learned_size", lambda _told: None)
+    monkeypatch.setattr("training.sampling.trained_size", lambda _told: None)
     without = draw_with(default, clip_tokenizer(), wish)[0]
     assert with_it.size == without.size == (512, 512)
     assert with_it.tobytes() != without.tobytes()

@@ -218,7 +218,7 @@ def test_a_hash_is_computed_once(
     other = Registry(registry.folders, registry.hash_cache)  # a worker beside the web process
     assert other.find_checkpoint("a").sha256 is None
     hashed = registry.ensure_hashes(file)
-    monkeypatch.setattr("generator.models.registry.compute", None)
+    monkeypatch.setattr("generator.models.registry.compute_hashes", None)
     assert registry.ensure_hashes(file) == registry.latest_version_of(file) == hashed
     assert other.ensure_hashes(file) == hashed == other.find_checkpoint("a")
 

@@ -54,7 +54,7 @@ def test_webdav_tells_no_exception(build: Any, monkeypatch: pytest.MonkeyPatch) 
     def fail(*_: Any) -> None:
         raise RuntimeError(f"{house.data_dir} of no use")
 
-    monkeypatch.setattr("filebrowser.dav.propfind.FolderMembers.inside", fail)
+    monkeypatch.setattr("filebrowser.dav.propfind.FolderMembers.iter_entries", fail)
     for _ in range(9):  # more than a caller may list at once: none is kept
         answer = house.client().open("/dav/data/work", method="PROPFIND", headers={"Depth": "1"})
         assert answer.status_code == 500
