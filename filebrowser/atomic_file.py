@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
-from filebrowser.access.gate import Place, open_parent, open_place
+from filebrowser.access.gate import Place, open_file, open_parent
 
 PRIVATE = 0o600
 SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")
@@ -105,5 +105,5 @@ def write_place(place: Place, content: bytes) -> None:
 
 def read_place(place: Place, most: int = 16 * 1024 * 1024) -> bytes:
     """The content of a small file. Raises the gate's errors."""
-    with os.fdopen(open_place(place), "rb") as file:
+    with open_file(place) as file:
         return file.read(most)

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from filebrowser.access.gate import Place, open_parent, open_place
+from filebrowser.access.gate import Place, open_file, open_parent, open_place
 from filebrowser.atomic_file import sync_folder
 from filebrowser.errors import Changed, NotAFile, NotText, Taken, TooMuch
 from filebrowser.file_response import etag_of
@@ -35,13 +35,11 @@ class EditableText:
 
 
 def read_text(place: Place) -> EditableText:
-    """The text at ``place``. Raises :class:`NotText`, :class:`TemplateTooLarge` and the gate's
+    """The text at ``place``. Raises :class:`NotText`, :class:`TooMuch` and the gate's
     errors.
     """
-    with os.fdopen(open_place(place), "rb") as file:
+    with open_file(place) as file:
         facts = os.fstat(file.fileno())
-        if stat.S_ISDIR(facts.st_mode):
-            raise NotText(f"/{place.text} is a folder.")
         if facts.st_size > MAX_TEXT_BYTES:
             raise TooMuch(
                 f"/{place.text} has {facts.st_size} bytes; at most {MAX_TEXT_BYTES} are edited."
@@ -51,7 +49,7 @@ def read_text(place: Place) -> EditableText:
 
 
 def decode_text(content: bytes, place: Place) -> str:
-    """Bytes as text. Raises :class:`NotText` for what is none, :class:`TemplateTooLarge` for too
+    """Bytes as text. Raises :class:`NotText` for what is none, :class:`TooMuch` for too
     many.
     """
     if len(content) > MAX_TEXT_BYTES:

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase, translate
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from filebrowser.errors import BadPath, FileError, NotAFile, NotAllowed, NotHere
 from filebrowser.names import check_name, decode_shown_name, encode_name
@@ -251,6 +251,19 @@ def stat_place(place: Place) -> os.stat_result:
     fd = open_place(place)
     try:
         return os.fstat(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def open_file(place: Place, buffering: int = -1) -> Iterator[BinaryIO]:
+    """Open an ordinary file to be read. Raises :class:`NotAFile` for a folder, and as above."""
+    fd = open_place(place)
+    try:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise NotAFile(f"/{place.text} is a folder.")
+        with open(fd, "rb", buffering, closefd=False) as file:
+            yield file
     finally:
         os.close(fd)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from filebrowser.access.gate import Place, open_parent, open_place, split_path
+from filebrowser.access.gate import Place, open_file, open_parent, open_place, split_path
 from filebrowser.errors import BadArchive, BadPath, NoRoom, NotAFile, TooMuch, WrongContent
 from filebrowser.file_times import set_time
 from filebrowser.operations.copy_tree import FILE_MODE, make_folder
@@ -140,7 +140,7 @@ def _extract(
         draft = Place(draft_folder.root, (*draft_folder.names, "extracted"))
         make_folder(draft)
         disk = os.fstatvfs(target)
-        with os.fdopen(open_place(step.source), "rb", buffering=0) as file:
+        with open_file(step.source, buffering=0) as file:
             count.begin(os.fstat(file.fileno()).st_size, disk.f_bavail * disk.f_frsize)
             _unpack(
                 file.fileno(), _ExtractTarget(draft, step.target, rules), count, context.advance

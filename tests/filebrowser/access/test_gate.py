@@ -15,6 +15,7 @@ from filebrowser.access.gate import (
     Place,
     Root,
     find_place,
+    open_file,
     open_parent,
     open_place,
     parse_path,
@@ -55,6 +56,18 @@ def read(place: Place) -> bytes:
     found = open_place(place)
     with os.fdopen(found, "rb") as file:
         return file.read()
+
+
+def test_a_folder_is_no_file_and_costs_no_descriptor(tree: Root) -> None:
+    before = os.listdir("/proc/self/fd")
+    with (
+        pytest.raises(NotAFile, match="is a folder"),
+        open_file(parse_path("data/outputs", [tree])),
+    ):
+        pass
+    with open_file(parse_path("data/outputs/day/a.png", [tree])) as file:
+        assert file.read() == b"inside"
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_file_is_read_by_either_road(tree: Root, road: str) -> None:

@@ -99,6 +99,12 @@ def test_sizes_of_folders(house: Any, tree: Path) -> None:
     }
 
 
+def test_a_folder_is_no_text(house: Any, tree: Path) -> None:
+    answer = house.client().get(TEXT, query_string={"path": "/data/outputs/day"})
+    assert answer.status_code == 404
+    assert "/data/outputs/day is a folder" in answer.text
+
+
 def test_a_text_is_read_and_saved(house: Any, tree: Path) -> None:
     client, query = house.client(), {"path": "/data/outputs/day/deep/ü.txt"}
     told = client.get(TEXT, query_string=query).get_json()
