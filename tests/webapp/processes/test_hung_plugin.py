@@ -57,10 +57,10 @@ def test_the_worker_is_started_anew_without_it(data: Path, monkeypatch: pytest.M
     easel = Easel(data)
     try:
         wait_until(lambda: worker_side(easel, "deaf").get("state") == "on")
-        before = easel.store.workers()[-1].pid
+        before = easel.store.workers()[-1].id.pid
         status, _, body = drawn(easel)  # drawn twice: its first worker was left
         assert (status, len(body["images"])) == (200, 1)
-        assert easel.store.workers()[-1].pid != before
+        assert easel.store.workers()[-1].id.pid != before
         wait_until(lambda: worker_side(easel, "deaf").get("state") == "struck")
         told = worker_side(easel, "deaf")["fault"]
         assert told.startswith("After_save did not end and could not be broken off")

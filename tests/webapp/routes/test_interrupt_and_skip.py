@@ -51,7 +51,7 @@ def tasks(easel: Easel) -> list[str]:
 def test_a_task_is_stopped_by_its_name_and_no_other(easel: Easel) -> None:
     first = draw(easel, "first", steps=150)
     wait_until(lambda: easel.store.depth().running == 1)
-    worker = easel.store.workers()[-1].pid
+    worker = easel.store.workers()[-1].id.pid
     os.kill(worker, signal.SIGSTOP)  # nothing but the web process answers from here on
     try:
         second, third = draw(easel, "second"), draw(easel, "third")
