@@ -1,7 +1,7 @@
 """Types of a generation: request, options, progress, result; all frozen. No torch.
 
 A request is written once, by whoever accepts it, and never changed: the engine derives what it
-needs into nouns of its own. Field names are the field's standard terms; the translation from
+needs into types of its own. Field names are the field's standard terms; the translation from
 AUTOMATIC1111's JSON names lives in ``webapp/requests/``.
 """
 

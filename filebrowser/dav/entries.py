@@ -197,7 +197,7 @@ class DavEntry:
 
 
 def may_change(access: FileAccess) -> bool:
-    """Whether a visit may change anything at all."""
+    """Whether the caller may change anything at all."""
     return bool({Right.CREATE, Right.MODIFY, Right.DELETE} & access.rights)
 
 

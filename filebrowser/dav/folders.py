@@ -167,7 +167,7 @@ class VirtualFolder(DAVCollection):
 
 
 class DavRoots(VirtualFolder):
-    """The top: the trees of the visit. Nothing is made, moved or taken away here."""
+    """The top folder: the caller's roots. Nothing can be created, moved or deleted here."""
 
     def handle_delete(self) -> bool:
         """403."""

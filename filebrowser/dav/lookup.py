@@ -21,7 +21,7 @@ CREATING_METHODS = frozenset({"PUT", "LOCK", "MKCOL"})
 def entry_at(
     path: str, environ: dict[str, Any]
 ) -> DavFile | DavFolder | DavRoots | SideFolder | None:
-    """What a path of WebDAV means for the visit of the request; None for nothing. Right: view.
+    """The entry at a WebDAV path for the request's ``FileAccess``, or None. Right: view.
 
     What is on the disk comes first, then what is announced, then what is there by its lock.
     Raises 400 for what is no path and 403 without the right.

@@ -43,7 +43,7 @@ CONDITIONS = frozenset(
 
 
 class Provider(DAVProvider):
-    """Finds what a path means for the visit of its request."""
+    """Resolves paths for the request's ``FileAccess``."""
 
     def get_resource_inst(self, path: str | None, environ: dict[str, Any]) -> Any:
         """A file, a folder, the trees, or None; the trees have no parent."""

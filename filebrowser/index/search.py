@@ -98,7 +98,7 @@ class IndexSearch:
         self._lock = threading.Lock()
 
     def find(self, access: FileAccess, query: SearchQuery) -> SearchPage:
-        """What the visit may see of the answer. Raises :class:`TemplateTooLarge` where it takes too
+        """What the caller may see of it. Raises :class:`TemplateTooLarge` where it takes too
         long.
         """
         with self._read_connection() as rows:
@@ -178,7 +178,7 @@ def _search_roots(
 def _restrict_to_roots(
     connection: sqlite3.Connection, where: _WhereClause, search_roots: Sequence[_SearchRoot]
 ) -> None:
-    """Only what lies in the visit's roots and is hidden from nobody."""
+    """Only entries in the caller's roots that are not hidden."""
     (trees,) = connection.execute("SELECT count(*) FROM roots").fetchone()
     prefiltered = {span.root_id for span in search_roots if span.is_prefiltered and not span.below}
     if len(prefiltered) == trees:
@@ -194,7 +194,7 @@ def _restrict_to_roots(
 
 
 def _visibility_check(search_roots: Sequence[_SearchRoot]) -> Callable[[int, str, str], bool]:
-    """Whether the gate has a name for a visit, whatever the index left out."""
+    """Whether the gate would show this name to the caller."""
 
     def is_visible(tree: int, folder: str, name: str) -> bool:
         return any(

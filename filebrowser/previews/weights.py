@@ -1,6 +1,6 @@
 """Facts of a safetensors file: architecture, training words, metadata, tensors.
 
-Everything in a header is a stranger's: it is counted, cut and handed on as text.
+Headers are untrusted: they are counted, cut and passed on as text.
 """
 
 import json

@@ -88,7 +88,7 @@ class FileEventHub:
 
 
 def visible_paths(access: FileAccess, place: Place) -> tuple[str, ...]:
-    """The paths under which a visit sees what lies at ``place``; none where it does not."""
+    """The paths under which a caller sees ``place``; none where it is not visible."""
     absolute = Path(place.root.path, *place.names)
     paths = []
     for root in access.roots:

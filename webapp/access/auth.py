@@ -33,7 +33,7 @@ NULL_ORIGIN_FORMS = frozenset({"shared.enter"})
 """Forms on pages that tell nobody where they come from: a browser then says ``Origin: null``."""
 
 MAX_FORM_BYTES = 64 * 1024
-"""Bytes of what strangers post: a login, a share's password. It has come whole by then."""
+"""Bytes of a body posted without a credential (login, a share's password), read in full first."""
 
 LOGIN_KEY, REVOKED_KEY = "login", "easel.ended"
 """Where a cookie has its login's name, and the app the ended ones."""
@@ -334,7 +334,7 @@ def login_checker() -> Callable[[], bool]:
 
 
 def check_form() -> None:
-    """Refuse a stranger's body that a thread would have to wait for; see ``web_worker``."""
+    """Refuse an unauthenticated body that a thread would wait for; see ``web_worker``."""
     if (request.content_length or 0) > MAX_FORM_BYTES or body_is_coming():
         raise TooLarge(f"A form here has {MAX_FORM_BYTES} bytes at most.")
 

@@ -41,7 +41,7 @@ class AllowedOrigins:
 
     @cached_property
     def matches_strangers(self) -> bool:
-        """Whether the pattern fits strangers."""
+        """Whether the pattern fits any origin."""
         return self.pattern is not None and any(map(self.pattern.fullmatch, PROBE_ORIGINS))
 
     def trusts(self, origin: str) -> bool:

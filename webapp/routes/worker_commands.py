@@ -56,7 +56,7 @@ def selected_checkpoint(services: Services) -> str:
 
 
 def run_everywhere(services: Services, command: WorkerCommand) -> Response:
-    """Send an errand to each worker that lives, and wait until all have done it."""
+    """Send a command to each live worker, and wait until all have run it."""
     send_to_all(services, command)
     return jsonify({})
 
@@ -82,6 +82,6 @@ def is_pending(
     workers: Sequence[WorkerId],
     command: WorkerCommand,
 ) -> bool:
-    """Whether a worker that lives has this errand still to do."""
+    """Whether a live worker has this command pending."""
     pending = [worker for worker in workers if commands.pending_command(worker) == command]
     return bool(pending) and not {worker.id for worker in heartbeats.workers()}.isdisjoint(pending)
