@@ -96,7 +96,7 @@ def test_a_plugin_that_is_off_lists_nothing(singing: Any) -> None:
     client.post("/api/plugins/singer", json={"enabled": False})
     client.post("/api/plugins/reload")
     assert client.get("/api/plugins/singer/models").status_code == 404
-    assert "singer/voice" not in singing.registry.index.others
+    assert "singer/voice" not in singing.registry.index.plugin_models
 
 
 def test_homes_know_the_folders_of_flags(tmp_path: Path) -> None:
