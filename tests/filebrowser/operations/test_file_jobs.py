@@ -35,11 +35,11 @@ SLOWLY = """
 import os, sys, time
 from pathlib import Path
 from filebrowser.access.gate import Root
-from filebrowser.operations.jobs import Jobs
-from filebrowser.operations.job_store import Errand, FileJobStore, Verb
-from filebrowser.operations.move import plan
-from filebrowser.uploads.rules import Rules
-from filebrowser.access.file_access import Visit
+from filebrowser.operations.jobs import FileJobs
+from filebrowser.operations.job_store import FileJobSpec, FileJobStore, FileOperation
+from filebrowser.operations.move import plan_steps
+from filebrowser.uploads.rules import ContentRules
+from filebrowser.access.file_access import FileAccess
 
 here = Path(sys.argv[1])
 pump = os.copy_file_range
@@ -47,10 +47,10 @@ def slowly(read, written, count, *offsets):
     time.sleep(0.5)
     return pump(read, written, min(count, 1 << 16), *offsets)
 os.copy_file_range = slowly
-visit = Visit("ann", (Root("data", here / "data", hidden=frozenset({".trash", ".uploads"})),))
-jobs = Jobs(FileJobStore(here / "jobs.db"), Rules(), lambda _: None)
-steps = plan(visit, ["/data/small", "/data/big"], "/data/to", False)
-jobs.submit(Errand(Verb.COPY, visit, steps), 60)
+access = FileAccess("ann", (Root("data", here / "data", hidden=frozenset({".trash", ".uploads"})),))
+jobs = FileJobs(FileJobStore(here / "jobs.db"), ContentRules(), lambda _: None)
+steps = plan_steps(access, ["/data/small", "/data/big"], "/data/to", False)
+jobs.submit(FileJobSpec(FileOperation.COPY, access, steps), 60)
 """
 
 
