@@ -128,7 +128,7 @@ class Snapshot:
     jpeg_quality: int = 80
     live_previews_enable: bool = True
     show_progress_every_n_steps: int = 10
-    control_net_model_cache_size: int = 2  # ControlNetCache that stay in memory
+    control_net_model_cache_size: int = 2  # ControlNets that stay in memory
     control_net_inpaint_blur_sigma: int = 7  # pixels that inpaint_only's seam is soft over
     control_net_no_detectmap: bool = False
     controlnet_ignore_noninpaint_mask: bool = False

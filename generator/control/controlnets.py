@@ -95,7 +95,7 @@ def load_controlnet(file: ModelFile, device: torch.device, dtype: torch.dtype) -
 
 
 class ControlNetCache:
-    """The ControlNetCache of one device; the one unused longest leaves. Not for several threads."""
+    """The ControlNets of one device; the one unused longest leaves. Not for several threads."""
 
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self.device = device

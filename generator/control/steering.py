@@ -101,7 +101,7 @@ class Steering:
     def _sum_residuals(
         self, units: Sequence[PreparedUnit], x: Tensor, t: Tensor, context: Tensor, rows: Rows
     ) -> list[Tensor]:
-        """The sum of what all ControlNetCache add, skips first; nothing where there is none."""
+        """The sum of what all ControlNets add, skips first; nothing where there is none."""
         total: list[Tensor] = []
         for ready in units:
             if ready.control is None:

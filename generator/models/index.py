@@ -48,7 +48,7 @@ class ModelFile:
     ctime_ns: int = 0  # when its content, name or rights changed last
     sha256: str | None = None  # of the whole file; None until computed, or under --no-hashing
     payload_sha256: str | None = None  # of what follows the header; LoRAs only
-    legacy_hash: str | None = None  # 8 hex, checkpoints and ControlNetCache only
+    legacy_hash: str | None = None  # 8 hex, checkpoints and ControlNets only
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)  # __metadata__
     config: Path | None = None  # the .yaml of the same stem beside it
     config_stamp: FileStamp | None = None  # the .yaml's

@@ -250,7 +250,7 @@ def read_pictures(services: Services, field: str, texts: Iterable[str]) -> list[
 
 
 def controlnet_names(services: Services, *, fresh: bool) -> list[str]:
-    """The names of the ControlNetCache."""
+    """The names of the ControlNets."""
     return list(
         models_by_title(services.registry.refresh_still() if fresh else services.registry.index)
     )

@@ -1,4 +1,4 @@
-"""Names of ControlNetCache (contract section 10.6)."""
+"""Names of ControlNets (contract section 10.6)."""
 
 from pathlib import Path
 

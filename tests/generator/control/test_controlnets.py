@@ -1,4 +1,4 @@
-"""ControlNetCache from files (contract section 10.6)."""
+"""ControlNets from files (contract section 10.6)."""
 
 from pathlib import Path
 

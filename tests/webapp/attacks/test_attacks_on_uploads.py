@@ -345,9 +345,9 @@ def test_40_and_41_what_is_no_safetensors_file(world: AttackWorld, kind: str) ->
     if answer.status_code == 201 and data:
         url = answer.headers["Location"]
         assert sender.head(url).status_code >= 400
-    assert_refused(
-        assert_quick(lambda: world.ask("PUT", f"/dav{where}/dav.safetensors", data=data), 3)
-    )
+    answer = assert_quick(lambda: world.ask("PUT", f"/dav{where}/dav.safetensors", data=data), 3)
+    if data:  # an empty PUT only keeps the name for the bytes to come
+        assert_refused(answer)
     names = os.listdir(world.house.data_dir / "models" / "Lora")
     assert names == ["style.safetensors"]
 
