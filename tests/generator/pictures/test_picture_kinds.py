@@ -1,13 +1,10 @@
 """Files that are no pictures for us are named in the refusal, by their first bytes."""
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from generator.pictures.picture_kinds import kind_of
-from generator.pictures.tile_starts import tile_starts
 
 
 @pytest.mark.parametrize(
@@ -36,13 +33,3 @@ def test_kinds(data: bytes, kind: str) -> None:
 @given(st.binary(max_size=40))
 def test_any_bytes_have_a_kind_or_none(data: bytes) -> None:
     assert kind_of(data) == "" or kind_of(data).startswith(("a ", "an "))
-
-
-@given(st.integers(1, 3000), st.integers(2, 600), st.data())
-def test_tiles_cover_a_length_and_overlap(length: int, tile: int, data: st.DataObject) -> None:
-    length = max(length, tile)
-    overlap = data.draw(st.integers(0, tile - 1))
-    starts = tile_starts(length, tile, overlap)
-    assert (starts[0], starts[-1] + tile) == (0, length)
-    steps = [after - before for before, after in pairwise(starts)]
-    assert all(0 < step <= tile - overlap + 1 for step in steps)
