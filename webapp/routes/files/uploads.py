@@ -81,11 +81,20 @@ class SuggestedFolder(TypedDict):
 
 def blueprint(services: Services) -> Blueprint:
     """The routes of uploads."""
-    uploads = services.file_services().uploads
     routes = Blueprint("uploads", __name__, url_prefix="/api/files/uploads")
     routes.after_request(_add_version)
     routes.register_error_handler(TooMany, _busy_response)
     routes.register_error_handler(TooManyInAll, _busy_response)
+    add_offer(routes, services)
+    add_beginning(routes, services)
+    add_suggestion(routes, services)
+    add_transfer(routes, services)
+    return routes
+
+
+def add_offer(routes: Blueprint, services: Services) -> None:
+    """What this server can do."""
+    uploads = services.file_services().uploads
 
     @routes.route("", methods=["OPTIONS"], provide_automatic_options=False)
     @routes.route("/<name>", methods=["OPTIONS"], provide_automatic_options=False)
@@ -95,6 +104,11 @@ def blueprint(services: Services) -> Blueprint:
         return _with_headers(
             Response(status=204), *tus_headers.options_headers(uploads.limits.largest)
         )
+
+
+def add_beginning(routes: Blueprint, services: Services) -> None:
+    """The caller's unfinished uploads, and new ones."""
+    uploads = services.file_services().uploads
 
     @routes.get("")
     @requires(AccessScope.USER)
@@ -118,6 +132,10 @@ def blueprint(services: Services) -> Blueprint:
         _check_version()
         return _begin_upload(services, uploads)
 
+
+def add_suggestion(routes: Blueprint, services: Services) -> None:
+    """The folder that a model belongs in."""
+
     @routes.post("/suggest")
     @requires(AccessScope.USER)
     @with_note(
@@ -138,6 +156,11 @@ def blueprint(services: Services) -> Blueprint:
                 )
             )
         )
+
+
+def add_transfer(routes: Blueprint, services: Services) -> None:
+    """One upload: its state, more of its bytes, its end."""
+    uploads = services.file_services().uploads
 
     @routes.get("/<name>")
     @requires(AccessScope.USER)
@@ -178,8 +201,6 @@ def blueprint(services: Services) -> Blueprint:
         if verb is None:
             raise WrongRequest("X-HTTP-Method-Override should be PATCH or DELETE.")
         return verb(name)
-
-    return routes
 
 
 def upload_json(standing: UploadStatus, uploads: UploadStore) -> UploadFacts:
