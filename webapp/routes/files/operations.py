@@ -1,7 +1,6 @@
 """Operations that change the trees: new folders, move, copy, rename, delete, restore, extract."""
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request
 from typing_extensions import TypedDict
@@ -37,9 +36,6 @@ from webapp.routes.files.params import (
     job_answer,
 )
 from webapp.services import Services
-
-if TYPE_CHECKING:
-    pass
 
 WAIT_SECONDS = 2.0
 """Seconds for which an answer waits for its job; then it names the job instead."""
@@ -120,8 +116,17 @@ class RestoreBody(StrictBody):
 
 def blueprint(services: Services) -> Blueprint:
     """The routes; every change is told to ``filing``."""
-    filing = services.file_services()
     verbs = Blueprint("verbs", __name__, url_prefix="/api/files")
+    add_folders(verbs, services)
+    add_transfers(verbs, services)
+    add_deletion(verbs, services)
+    add_extraction(verbs, services)
+    add_trash(verbs, services)
+    return verbs
+
+
+def add_folders(verbs: Blueprint, services: Services) -> None:
+    """New folders."""
 
     @verbs.post("/folder")
     @requires(AccessScope.USER)
@@ -129,6 +134,10 @@ def blueprint(services: Services) -> Blueprint:
     def folder() -> Response:
         """Right: create. Folders on the way are made too."""
         return jsonify(create_folder(services, read_body(FolderBody, read_json_body()).path))
+
+
+def add_transfers(verbs: Blueprint, services: Services) -> None:
+    """Move, copy, rename."""
 
     @verbs.post("/move")
     @requires(AccessScope.USER)
@@ -169,6 +178,11 @@ def blueprint(services: Services) -> Blueprint:
         steps = plan_steps(caller_access(services), [body.path], to, moves=True, exactly=True)
         return submit_transfer(services, FileOperation.MOVE, steps, body.conflict)
 
+
+def add_deletion(verbs: Blueprint, services: Services) -> None:
+    """Delete into the trash, and bring back."""
+    filing = services.file_services()
+
     @verbs.post("/delete")
     @requires(AccessScope.USER)
     @with_note(
@@ -202,6 +216,11 @@ def blueprint(services: Services) -> Blueprint:
         errand = FileJobSpec(FileOperation.RESTORE, caller_access(services), steps, body.conflict)
         return job_answer(filing.jobs.submit(errand, WAIT_SECONDS))
 
+
+def add_extraction(verbs: Blueprint, services: Services) -> None:
+    """Take archives apart."""
+    filing = services.file_services()
+
     @verbs.post("/extract")
     @requires(AccessScope.USER)
     @with_note(RouteNote("Take a zip apart", body=ExtractBody, answer=OperationAnswer, also=LATER))
@@ -218,6 +237,11 @@ def blueprint(services: Services) -> Blueprint:
         check_targets_free(caller_access(services), steps, False, body.conflict)
         errand = FileJobSpec(FileOperation.EXTRACT, caller_access(services), steps, body.conflict)
         return job_answer(filing.jobs.submit(errand, WAIT_SECONDS))
+
+
+def add_trash(verbs: Blueprint, services: Services) -> None:
+    """The trash and its end."""
+    filing = services.file_services()
 
     @verbs.get("/trash")
     @requires(AccessScope.FILES)
@@ -255,8 +279,6 @@ def blueprint(services: Services) -> Blueprint:
             retry_when_full(partial(trash.purge, access, trash_id), filing.reserved_space.release)
         filing.reserved_space.allocate()
         return jsonify({})
-
-    return verbs
 
 
 def transfer(services: Services, body: TransferBody, verb: FileOperation) -> Response:
