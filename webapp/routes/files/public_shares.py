@@ -46,9 +46,17 @@ WRONG = {"401": TEXT, "404": TEXT, "303": TEXT, "429": TEXT}
 
 def blueprint(services: Services) -> Blueprint:
     """The routes of shares; wrong passwords are counted by share and address."""
-    filing = services.file_services()
-    store, passwords, throttle = filing.shares, filing.share_passwords, LoginThrottle()
     shared = Blueprint("shared", __name__, url_prefix="/s")
+    add_error_pages(shared)
+    add_page(shared, services)
+    add_password_form(shared, services)
+    add_content(shared, services)
+    add_archive(shared, services)
+    return shared
+
+
+def add_error_pages(shared: Blueprint) -> None:
+    """What is answered where a share cannot be shown."""
 
     @shared.errorhandler(FileError)
     def handle_file_error(_: FileError) -> Response:
@@ -67,6 +75,11 @@ def blueprint(services: Services) -> Blueprint:
         )
         answer.headers["Retry-After"] = str(error.wait)
         return with_private_headers(answer)
+
+
+def add_page(shared: Blueprint, services: Services) -> None:
+    """The page of a share."""
+    store = services.file_services().shares
 
     @shared.get("/<name>")
     @requires(AccessScope.PUBLIC)
@@ -94,6 +107,12 @@ def blueprint(services: Services) -> Blueprint:
             return with_private_headers(share_page.content_page(share, inner, place, handle))
         finally:
             os.close(handle)
+
+
+def add_password_form(shared: Blueprint, services: Services) -> None:
+    """The password of a share; wrong ones are counted by share and address."""
+    filing = services.file_services()
+    store, passwords, throttle = filing.shares, filing.share_passwords, LoginThrottle()
 
     @shared.post("/<name>")
     @requires(AccessScope.PUBLIC)
@@ -128,6 +147,11 @@ def blueprint(services: Services) -> Blueprint:
         throttle.record_success(name, guest)
         return with_ticket(redirect(url_for("shared.page", name=name), 303), share)
 
+
+def add_content(shared: Blueprint, services: Services) -> None:
+    """The bytes of a shared file."""
+    store = services.file_services().shares
+
     @shared.get("/<name>/content")
     @requires(AccessScope.PUBLIC)
     @with_note(
@@ -150,6 +174,11 @@ def blueprint(services: Services) -> Blueprint:
             os.close(handle)
             raise NotHere("There is no file here.")
         return with_private_headers(answer_file(handle, shown_file(place)))
+
+
+def add_archive(shared: Blueprint, services: Services) -> None:
+    """A shared folder as a zip."""
+    store = services.file_services().shares
 
     @shared.get("/<name>/archive")
     @requires(AccessScope.PUBLIC)
@@ -175,8 +204,6 @@ def blueprint(services: Services) -> Blueprint:
         return with_private_headers(
             zip_response(services, access, [f"/{place.text}"], who=f"share {share.id}")
         )
-
-    return shared
 
 
 def shown_file(place: Place) -> ServeOptions:
