@@ -105,6 +105,15 @@ class DiskUsage(TypedDict):
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     compatible = Blueprint("compatible", __name__, url_prefix="/api")
+    add_raw(compatible, services)
+    add_resources(compatible, services)
+    add_recursive_lists(compatible, services)
+    add_usage(compatible, services)
+    return compatible
+
+
+def add_raw(compatible: Blueprint, services: Services) -> None:
+    """The bytes of files."""
 
     @compatible.get("/raw/<path:path>")
     @requires(AccessScope.FILES)
@@ -124,6 +133,10 @@ def blueprint(services: Services) -> Blueprint:
             os.close(handle)
             return zip_response(services, caller_access(services), paths_to_pack(place))
         return answer_file(handle, shown_file(place))
+
+
+def add_resources(compatible: Blueprint, services: Services) -> None:
+    """The trees, folders and files."""
 
     @compatible.get("/resources")
     @requires(AccessScope.FILES)
@@ -165,6 +178,10 @@ def blueprint(services: Services) -> Blueprint:
                 )
             return file_response(services, one, handle)
 
+
+def add_recursive_lists(compatible: Blueprint, services: Services) -> None:
+    """Flat lists of everything below."""
+
     @compatible.get("/resources/recursive")
     @requires(AccessScope.FILES)
     @with_note(RouteNote("Everything in all trees", answer=list[ResourceEntry]))
@@ -192,6 +209,10 @@ def blueprint(services: Services) -> Blueprint:
                 raise NotAFile(f"{place.text!r} is no folder.")
         return jsonify([brief_json(one) for one in walk_resources(place)])
 
+
+def add_usage(compatible: Blueprint, services: Services) -> None:
+    """How full the disk is."""
+
     @compatible.get("/usage", defaults={"path": ""})
     @compatible.get("/usage/<path:path>")
     @requires(AccessScope.FILES)
@@ -204,8 +225,6 @@ def blueprint(services: Services) -> Blueprint:
             disk = os.fstatvfs(handle)
         free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
         return jsonify({"total": total, "used": total - free})
-
-    return compatible
 
 
 def paths_to_pack(place: Place) -> list[str]:
