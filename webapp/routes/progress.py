@@ -56,6 +56,15 @@ class ProgressAnswer(TypedDict):
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     routes = Blueprint("sdapi", __name__, url_prefix="/sdapi/v1")
+    add_progress(routes, services)
+    add_interrupt(routes, services)
+    add_skip(routes, services)
+    add_options(routes, services)
+    return routes
+
+
+def add_progress(routes: Blueprint, services: Services) -> None:
+    """How far the running job is."""
 
     @routes.get("/progress")
     @requires(AccessScope.READ)
@@ -76,6 +85,10 @@ def blueprint(services: Services) -> Blueprint:
             "on",
         )
         return jsonify(progress_json(services, jobs[-1], with_image) if jobs else IDLE_PROGRESS)
+
+
+def add_interrupt(routes: Blueprint, services: Services) -> None:
+    """Stop jobs."""
 
     @routes.post("/interrupt")
     @requires(AccessScope.GENERATE)
@@ -113,6 +126,10 @@ def blueprint(services: Services) -> Blueprint:
             )
         return jsonify({})
 
+
+def add_skip(routes: Blueprint, services: Services) -> None:
+    """Stop batches."""
+
     @routes.post("/skip")
     @requires(AccessScope.GENERATE)
     @with_note(
@@ -128,6 +145,10 @@ def blueprint(services: Services) -> Blueprint:
             services, Stop.SKIP, [job for job in jobs if task is None or task_of(job) == task]
         )
         return jsonify(None)
+
+
+def add_options(routes: Blueprint, services: Services) -> None:
+    """Read and change options."""
 
     @routes.get("/options")
     @requires(AccessScope.READ)
@@ -164,8 +185,6 @@ def blueprint(services: Services) -> Blueprint:
             plain = [name for name in foreign if name.isascii() and name.isidentifier()]
             answer.headers["X-Easel-Ignored"] = ", ".join(plain[:50])
         return answer
-
-    return routes
 
 
 IDLE_STATE: ProgressState = {
