@@ -159,6 +159,16 @@ class PluginChange(BaseModel):
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     routes = Blueprint("plugins", __name__)
+    add_overview(routes, services)
+    add_installation(routes, services)
+    add_removal(routes, services)
+    add_plugin_files(routes, services)
+    add_own_routes(routes, services)
+    return routes
+
+
+def add_overview(routes: Blueprint, services: Services) -> None:
+    """What plugins there are and how they stand; on, off, options, reload."""
 
     @routes.get("/api/plugins")
     @requires(AccessScope.READ)
@@ -196,6 +206,10 @@ def blueprint(services: Services) -> Blueprint:
         send_to_all(services, WorkerCommand(uuid4().hex, PLUGINS))
         return jsonify(plugins_json(services))
 
+
+def add_installation(routes: Blueprint, services: Services) -> None:
+    """Bringing a plugin."""
+
     @routes.post("/api/plugins/install")
     @requires(AccessScope.OWNER)
     @with_note(
@@ -231,6 +245,10 @@ def blueprint(services: Services) -> Blueprint:
         manifest = install(BytesIO(data), data_dir, replace=replace, wheel=wheel)
         return jsonify(plugin_json(services, find_on_disk(services, manifest.name), None))
 
+
+def add_removal(routes: Blueprint, services: Services) -> None:
+    """Deleting a plugin."""
+
     @routes.delete("/api/plugins/<name>")
     @requires(AccessScope.OWNER)
     @with_note(
@@ -251,6 +269,10 @@ def blueprint(services: Services) -> Blueprint:
                 f"The folder of the plugin {name!r} is deleted already; the next reload forgets it."
             ) from None
         return jsonify(plugin_json(services, standing, None))
+
+
+def add_plugin_files(routes: Blueprint, services: Services) -> None:
+    """A plugin's models, and what it ships for the page."""
 
     @routes.get("/api/plugins/<name>/models")
     @requires(AccessScope.READ)
@@ -294,6 +316,10 @@ def blueprint(services: Services) -> Blueprint:
             del answer.headers["Content-Security-Policy"]
         return answer
 
+
+def add_own_routes(routes: Blueprint, services: Services) -> None:
+    """The routes that plugins declare."""
+
     @routes.route("/plugins/<name>/<path:path>", methods=METHODS)
     @requires(AccessScope.READ)
     @with_note(
@@ -322,8 +348,6 @@ def blueprint(services: Services) -> Blueprint:
                 PAGE_POLICY  # a plugin's page has scripts of its own
             )
         return answer
-
-    return routes
 
 
 def to_path(text: str) -> Path:
