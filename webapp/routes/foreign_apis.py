@@ -89,6 +89,16 @@ class NetworkEntry(TypedDict):
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     routes = Blueprint("neighbours", __name__)
+    add_gradio_config(routes, services)
+    add_gradio_state(routes, services)
+    add_forge_lists(routes, services)
+    add_system_facts(routes, services)
+    add_network_lists(routes, services)
+    return routes
+
+
+def add_gradio_config(routes: Blueprint, services: Services) -> None:
+    """gradio's configuration."""
 
     @routes.get("/config")
     @requires(AccessScope.READ)
@@ -130,6 +140,10 @@ def blueprint(services: Services) -> Blueprint:
             }
         )
 
+
+def add_gradio_state(routes: Blueprint, services: Services) -> None:
+    """Who asks, and how long the queue is."""
+
     @routes.get("/user")
     @requires(AccessScope.READ)
     @with_note(RouteNote("The caller's name, null for the owner", answer=str | None))
@@ -145,6 +159,10 @@ def blueprint(services: Services) -> Blueprint:
         waiting = len(services.queue.list_frames())
         return jsonify({"msg": "estimation", "rank": None, "queue_size": waiting, "rank_eta": None})
 
+
+def add_forge_lists(routes: Blueprint, services: Services) -> None:
+    """Forge's list of VAEs."""
+
     @routes.get("/sdapi/v1/sd-modules")
     @requires(AccessScope.READ)
     @with_note(RouteNote("Forge's list of VAEs", answer=list[VaeEntry]))
@@ -152,6 +170,10 @@ def blueprint(services: Services) -> Blueprint:
         """As ``sd-vae``: Forge's other modules, text encoders, come with a checkpoint here."""
         files = services.registry.index.files_of(ModelKind.VAE)
         return jsonify([{"model_name": f.vae_name, "filename": str(f.path)} for f in files])
+
+
+def add_system_facts(routes: Blueprint, services: Services) -> None:
+    """SD.Next's questions for version, system and devices."""
 
     @routes.get("/sdapi/v1/version")
     @requires(AccessScope.READ)
@@ -191,6 +213,10 @@ def blueprint(services: Services) -> Blueprint:
             ]
         )
 
+
+def add_network_lists(routes: Blueprint, services: Services) -> None:
+    """SD.Next's lists of models, detectors and networks."""
+
     @routes.get("/sdapi/v1/extra-networks")
     @requires(AccessScope.READ)
     @with_note(
@@ -227,8 +253,6 @@ def blueprint(services: Services) -> Blueprint:
     def unets() -> Response:
         """Easel draws with whole checkpoints."""
         return jsonify([])
-
-    return routes
 
 
 def stems_of(files: Sequence[ModelFile]) -> list[str]:
