@@ -168,6 +168,18 @@ class StyleEntry(TypedDict):
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     routes = Blueprint("models", __name__, url_prefix="/sdapi/v1")
+    add_model_files(routes, services)
+    add_embeddings(routes, services)
+    add_sampling(routes, services)
+    add_upscalers(routes, services)
+    add_scripts(routes, services)
+    add_styles_and_flags(routes, services)
+    add_refreshes(routes, services)
+    return routes
+
+
+def add_model_files(routes: Blueprint, services: Services) -> None:
+    """Checkpoints, VAEs, LoRAs and hypernetworks."""
 
     @routes.get("/sd-models")
     @requires(AccessScope.READ)
@@ -212,6 +224,10 @@ def blueprint(services: Services) -> Blueprint:
             ]
         )
 
+
+def add_embeddings(routes: Blueprint, services: Services) -> None:
+    """Embeddings, by whether they fit."""
+
     @routes.get("/embeddings")
     @requires(AccessScope.READ)
     @with_note(RouteNote("Textual inversion embeddings", answer=EmbeddingLists))
@@ -224,6 +240,10 @@ def blueprint(services: Services) -> Blueprint:
             fits = facts.width is not None and width in (None, facts.width)
             entries["loaded" if fits else "skipped"].setdefault(file.stem, embedding_json(facts))
         return jsonify(entries)
+
+
+def add_sampling(routes: Blueprint, services: Services) -> None:
+    """Samplers and noise schedules."""
 
     @routes.get("/samplers")
     @requires(AccessScope.READ)
@@ -269,6 +289,10 @@ def blueprint(services: Services) -> Blueprint:
             ]
         )
 
+
+def add_upscalers(routes: Blueprint, services: Services) -> None:
+    """Ways to enlarge and mend pictures."""
+
     @routes.get("/upscalers")
     @requires(AccessScope.READ)
     @with_note(RouteNote("Upscalers", answer=list[UpscalerEntry]))
@@ -305,6 +329,10 @@ def blueprint(services: Services) -> Blueprint:
         own = [f for f in files_of(services, ModelKind.UPSCALER) if "RealESRGAN" in f.path.parts]
         return jsonify([{"name": label_of(f), "path": str(f.path), "scale": 4} for f in own])
 
+
+def add_scripts(routes: Blueprint, services: Services) -> None:
+    """Scripts and their arguments."""
+
     @routes.get("/scripts")
     @requires(AccessScope.READ)
     @with_note(RouteNote("Scripts by the names that requests use", answer=dict[str, list[str]]))
@@ -330,6 +358,10 @@ def blueprint(services: Services) -> Blueprint:
         )
         return jsonify(scripts_info.script_info(choices))
 
+
+def add_styles_and_flags(routes: Blueprint, services: Services) -> None:
+    """Styles of prompts, and the flags of this service."""
+
     @routes.get("/prompt-styles")
     @requires(AccessScope.READ)
     @with_note(RouteNote("Named pieces of prompts", answer=list[StyleEntry]))
@@ -347,6 +379,10 @@ def blueprint(services: Services) -> Blueprint:
     def cmd_flags() -> Response:
         """Every flag by its name with underscores; null for one that is not to be told."""
         return jsonify(flags_json(services.config))
+
+
+def add_refreshes(routes: Blueprint, services: Services) -> None:
+    """A scan of the model folders, under the name of each kind."""
 
     @routes.post("/refresh-checkpoints")
     @requires(AccessScope.GENERATE)
@@ -375,8 +411,6 @@ def blueprint(services: Services) -> Blueprint:
     def refresh_embeddings() -> Response:
         """Scan now."""
         return refresh_registry(services)
-
-    return routes
 
 
 def checkpoint_json(file: ModelFile) -> CheckpointEntry:
