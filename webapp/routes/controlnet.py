@@ -118,6 +118,14 @@ class UnitCount(TypedDict):
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     routes = Blueprint("controlnet", __name__, url_prefix="/controlnet")
+    add_lists(routes, services)
+    add_settings(routes, services)
+    add_detection(routes, services)
+    return routes
+
+
+def add_lists(routes: Blueprint, services: Services) -> None:
+    """ControlNets and preprocessors."""
 
     @routes.get("/version")
     @requires(AccessScope.READ)
@@ -156,6 +164,10 @@ def blueprint(services: Services) -> Blueprint:
         details = {name: module_json(module) for name, module in modules.items()}
         return jsonify({"module_list": list(modules), "module_detail": details})
 
+
+def add_settings(routes: Blueprint, services: Services) -> None:
+    """Kinds of control, and how many units there may be."""
+
     @routes.get("/control_types")
     @requires(AccessScope.READ)
     @with_note(RouteNote("Preprocessors and ControlNets by what they control", answer=ControlTypes))
@@ -175,6 +187,10 @@ def blueprint(services: Services) -> Blueprint:
         count = services.options.get().get("control_net_unit_count", DEFAULT_UNIT_COUNT)
         return jsonify({"control_net_unit_count": count})
 
+
+def add_detection(routes: Blueprint, services: Services) -> None:
+    """The maps of pictures."""
+
     @routes.post("/detect")
     @requires(AccessScope.GENERATE)
     @with_note(RouteNote("Draw the maps of pictures", body=DetectBody, answer=DetectedMaps))
@@ -185,8 +201,6 @@ def blueprint(services: Services) -> Blueprint:
                 services, to_frame(services, read_body(DetectBody, read_json_body()))
             )
         )
-
-    return routes
 
 
 def to_frame(services: Services, body: DetectBody) -> Frame:

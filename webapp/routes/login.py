@@ -81,8 +81,15 @@ def wait_form(seconds: int) -> Response:
 
 def blueprint(services: Services) -> Blueprint:
     """The routes of logging in and out."""
-    throttle = services.login_throttle
     login = Blueprint("login", __name__)
+    add_form(login, services)
+    add_session(login, services)
+    return login
+
+
+def add_form(login: Blueprint, services: Services) -> None:
+    """The form, and what it sends."""
+    throttle = services.login_throttle
 
     @login.get("/login")
     @requires(AccessScope.PUBLIC)
@@ -113,6 +120,10 @@ def blueprint(services: Services) -> Blueprint:
         target = local_target(request.args.get("next", ""))
         return jsonify({"user": who.name}) if as_json else redirect(target, 303)  # type: ignore[return-value]
 
+
+def add_session(login: Blueprint, services: Services) -> None:
+    """Logging out, and the facts of the session."""
+
     @login.post("/logout")
     @requires(AccessScope.READ)
     @with_note(RouteNote("Forget the cookie", answer=EMPTY_SCHEMA))
@@ -141,8 +152,6 @@ def blueprint(services: Services) -> Blueprint:
                 "login": not services.credentials.open_to_all,
             }
         )
-
-    return login
 
 
 def current_checkpoint(services: Services) -> ModelFile | None:

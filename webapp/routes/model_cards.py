@@ -72,6 +72,13 @@ class CardMarkup(TypedDict):
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     routes = Blueprint("cards", __name__, url_prefix="/sd_extra_networks")
+    add_files(routes, services)
+    add_cards(routes, services)
+    return routes
+
+
+def add_files(routes: Blueprint, services: Services) -> None:
+    """Pictures beside models, and what models say of themselves."""
 
     @routes.get("/thumb")
     @requires(AccessScope.READ)
@@ -107,6 +114,10 @@ def blueprint(services: Services) -> Blueprint:
         return jsonify(
             {"metadata": json.dumps(facts, indent=4, ensure_ascii=False)} if facts else {}
         )
+
+
+def add_cards(routes: Blueprint, services: Services) -> None:
+    """Pictures inside models, and cards as HTML."""
 
     @routes.get("/cover-images")
     @requires(AccessScope.READ)
@@ -145,8 +156,6 @@ def blueprint(services: Services) -> Blueprint:
         """``{"html"}``, or ``{}`` for a model that is not here; the markup is Easel's own."""
         file = find_queried_model(services, "name")
         return jsonify({"html": card_html(file)} if file else {})
-
-    return routes
 
 
 def card_folders(services: Services) -> tuple[Path, ...]:

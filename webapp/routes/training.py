@@ -37,6 +37,13 @@ class TrainingInfo(TypedDict):
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
     routes = Blueprint("training", __name__, url_prefix="/sdapi/v1")
+    add_embeddings(routes, services)
+    add_hypernetworks(routes)
+    return routes
+
+
+def add_embeddings(routes: Blueprint, services: Services) -> None:
+    """Learned words."""
 
     @routes.post("/create/embedding")
     @requires(AccessScope.USER)
@@ -69,6 +76,10 @@ def blueprint(services: Services) -> Blueprint:
         services.registry.refresh_still()
         return answer
 
+
+def add_hypernetworks(routes: Blueprint) -> None:
+    """Hypernetworks: refused."""
+
     @routes.post("/create/hypernetwork")
     @requires(AccessScope.USER)
     @with_note(
@@ -92,8 +103,6 @@ def blueprint(services: Services) -> Blueprint:
         """Refused."""
         read_json_body()
         raise hypernetwork_error("trained")
-
-    return routes
 
 
 def hypernetwork_error(verb: str) -> NotBuilt:
