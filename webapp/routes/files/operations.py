@@ -115,7 +115,7 @@ class RestoreBody(StrictBody):
 
 
 def blueprint(services: Services) -> Blueprint:
-    """The routes; every change is told to ``filing``."""
+    """The routes; every change is told to the file services."""
     verbs = Blueprint("verbs", __name__, url_prefix="/api/files")
     add_folders(verbs, services)
     add_transfers(verbs, services)

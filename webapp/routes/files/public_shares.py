@@ -45,7 +45,7 @@ WRONG = {"401": TEXT, "404": TEXT, "303": TEXT, "429": TEXT}
 
 
 def blueprint(services: Services) -> Blueprint:
-    """The routes of shares; wrong passwords are counted by share and address."""
+    """The routes of shares."""
     shared = Blueprint("shared", __name__, url_prefix="/s")
     add_error_pages(shared)
     add_page(shared, services)
