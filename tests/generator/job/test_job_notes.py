@@ -21,8 +21,8 @@ def notes(request: GenerationRequest) -> dict[str, Any]:
         lambda name, exact=True: name,
     )
     found = {"Lora hashes": "a: 1", "TI hashes": "b: 2"}
-    bench: Any = SimpleNamespace(found=SimpleNamespace(notes=found), uneven=False)
-    return collect_notes(request, legs, bench, None, (None, None), Tools())
+    model: Any = SimpleNamespace(report=SimpleNamespace(notes=found), has_uneven_prompts=False)
+    return collect_notes(request, legs, model, None, (None, None), Tools())
 
 
 @pytest.mark.parametrize(
