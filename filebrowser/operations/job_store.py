@@ -183,7 +183,7 @@ def _job_from_row(row: Row) -> FileJob:
 
 
 def _rename_places(errand: FileJobSpec, name: Callable[[str], str]) -> FileJobSpec:
-    """The errand with other names: JSON has none that are no UTF-8, so odd ones are written out."""
+    """The job with other names: JSON has none that are no UTF-8, so odd ones are written out."""
 
     def place(found: Place) -> Place:
         return Place(found.root, tuple(map(name, found.names)))

@@ -41,7 +41,7 @@ class HeartbeatThread(threading.Thread):
 
         ``leave`` is called with the reason where the queue is lost; that ends the thread.
         """
-        super().__init__(name="pulse", daemon=True)
+        super().__init__(name="heartbeat", daemon=True)
         self.store = store
         self.activity = activity
         self.current_state = current_state

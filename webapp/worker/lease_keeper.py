@@ -75,7 +75,7 @@ class LeaseKeeper:
         self._last_error = ""
         self.skipped = False  # whether a batch was cut short
         report = partial(copy_context().run, self._report)  # its lines are of the same job
-        self._thread = threading.Thread(target=report, name="vigil", daemon=True)
+        self._thread = threading.Thread(target=report, name="lease-keeper", daemon=True)
 
     def __enter__(self) -> "LeaseKeeper":
         self._call_store(self._read_stop_request)

@@ -116,8 +116,8 @@ def interrupted(tmp_path: Path, job: FileJob) -> None:
 def job_of(
     visit: FileAccess, verb: FileOperation, steps: object, conflict: Conflict | None = None
 ) -> FileJob:
-    errand = FileJobSpec(verb, visit, steps, conflict)  # type: ignore[arg-type]
-    return FileJob("one", "ann", FileJobState.RUNNING, time.time(), errand)
+    spec = FileJobSpec(verb, visit, steps, conflict)  # type: ignore[arg-type]
+    return FileJob("one", "ann", FileJobState.RUNNING, time.time(), spec)
 
 
 @pytest.mark.parametrize("done", [True, False])
@@ -227,15 +227,15 @@ def test_nobody_has_too_many(
 
     monkeypatch.setattr(os, "copy_file_range", slowly)
     with running(tmp_path) as (jobs, _):
-        errand = FileJobSpec(
+        spec = FileJobSpec(
             FileOperation.COPY,
             visit,
             plan_steps(visit, ["/data/big"], "/data/to", False),
             Conflict.RENAME,
         )
-        begun = [jobs.submit(errand, 0) for _ in range(MOST_WAITING)]
+        begun = [jobs.submit(spec, 0) for _ in range(MOST_WAITING)]
         with pytest.raises(TooBusy):
-            jobs.submit(errand, 0)
+            jobs.submit(spec, 0)
         with pytest.raises(NotHere):
             jobs.cancel("bob", begun[0].id)
         for job in begun:

@@ -468,7 +468,7 @@ def test_workers_are_those_seen_lately(store: SqliteStore, make: Make) -> None:
 # -- many at once, and sudden death ---------------------------------------------------------------
 
 
-def test_an_errand_stays_until_it_is_done(store: SqliteStore, make: Make) -> None:
+def test_a_command_stays_until_it_is_done(store: SqliteStore, make: Make) -> None:
     assert store.pending_command(WorkerId("cpu")) is None
     first, later = WorkerCommand("1", "unload"), WorkerCommand("2", "load", "sd")
     store.send_command(WorkerId("cpu"), first)

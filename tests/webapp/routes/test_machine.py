@@ -80,17 +80,17 @@ def test_a_workers_report_reaches_the_route(
     ("route", "verb", "title"),
     [("unload", "unload", ""), ("reload", "load", "deliberate_v2.safetensors")],
 )
-def test_every_worker_hears_of_an_errand(house: Any, route: str, verb: str, title: str) -> None:
+def test_every_worker_hears_of_a_command(house: Any, route: str, verb: str, title: str) -> None:
     workers = [WorkerId("cpu", "here", pid) for pid in (1, 2)]
     for worker in workers:
         house.store.record_heartbeat(WorkerState(worker, "idle", "", "", time.time() + TIMEOUT))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(house.client().post, f"/sdapi/v1/{route}-checkpoint")
         for worker in workers:
-            errand = wait_until(partial(house.store.pending_command, worker))
+            command = wait_until(partial(house.store.pending_command, worker))
             assert not answer.done()
-            assert (errand.verb, errand.checkpoint) == (verb, title)
-            house.store.complete_command(worker, errand)
+            assert (command.verb, command.checkpoint) == (verb, title)
+            house.store.complete_command(worker, command)
         assert result_of(answer).get_json() == {}
 
 

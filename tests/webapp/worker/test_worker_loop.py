@@ -536,7 +536,7 @@ def test_the_heartbeat_tells_what_the_worker_does(bench: Bench) -> None:
     assert bench.store.workers()[0].memory["rss"] > 1_000_000
 
 
-def test_errands_are_done_between_jobs(bench: Bench) -> None:
+def test_commands_are_done_between_jobs(bench: Bench) -> None:
     bench.store.send_command(WORKER, WorkerCommand("1", UNLOAD))
     bench.put("house")
     bench.answer("house")

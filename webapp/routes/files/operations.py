@@ -213,8 +213,8 @@ def add_deletion(verbs: Blueprint, services: Services) -> None:
         """Rights: delete, create; modify too, to overwrite."""
         body = read_body(RestoreBody, read_json_body())
         steps = trash.plan_restore(caller_access(services), body.trash_id, body.conflict)
-        errand = FileJobSpec(FileOperation.RESTORE, caller_access(services), steps, body.conflict)
-        return job_answer(filing.jobs.submit(errand, WAIT_SECONDS))
+        spec = FileJobSpec(FileOperation.RESTORE, caller_access(services), steps, body.conflict)
+        return job_answer(filing.jobs.submit(spec, WAIT_SECONDS))
 
 
 def add_extraction(verbs: Blueprint, services: Services) -> None:
@@ -235,8 +235,8 @@ def add_extraction(verbs: Blueprint, services: Services) -> None:
         folder = f"{body.to or above}/{safe_name(name.removesuffix(name[-4:]))}"
         steps = plan_steps(caller_access(services), [body.path], folder, moves=False, exactly=True)
         check_targets_free(caller_access(services), steps, False, body.conflict)
-        errand = FileJobSpec(FileOperation.EXTRACT, caller_access(services), steps, body.conflict)
-        return job_answer(filing.jobs.submit(errand, WAIT_SECONDS))
+        spec = FileJobSpec(FileOperation.EXTRACT, caller_access(services), steps, body.conflict)
+        return job_answer(filing.jobs.submit(spec, WAIT_SECONDS))
 
 
 def add_trash(verbs: Blueprint, services: Services) -> None:
