@@ -13,11 +13,11 @@ from types import MappingProxyType
 
 from filebrowser.zip_times import extra_fields
 
-STANDARD = "cp437"
+STANDARD_ENCODING = "cp437"
 UNICODE_PATH = (
     0x7075  # Info-ZIP's extra field: the name in UTF-8, and the checksum of the other one
 )
-CANNOT_BE = -6.0  # a name that is none in an encoding
+IMPOSSIBLE_SCORE = -6.0  # a name that is none in an encoding
 Weigh = Callable[[str, bytes], float]
 
 
@@ -26,7 +26,7 @@ def decode_name(name: bytes, encoding: str) -> str:
     try:
         return name.decode(encoding)
     except UnicodeDecodeError:
-        return name.decode(STANDARD)
+        return name.decode(STANDARD_ENCODING)
 
 
 def unicode_name(name: bytes, extra: bytes) -> str | None:
@@ -45,7 +45,7 @@ def guess_encoding(names: Sequence[bytes]) -> str:
     telling = [name for name in names if not name.isascii()]
     scores = {encoding: _score(telling, encoding) for encoding in WEIGHTS}
     best = max(scores, key=scores.__getitem__)  # of equals the first
-    return best if scores[best] > 0 else STANDARD
+    return best if scores[best] > 0 else STANDARD_ENCODING
 
 
 def _score(names: Sequence[bytes], encoding: str) -> float:
@@ -56,11 +56,11 @@ def _score_of(name: bytes, encoding: str) -> float:
     try:
         text = name.decode(encoding)
     except UnicodeDecodeError:
-        return CANNOT_BE
-    return sum(_score_of_run(*run, encoding) for run in _runs(text))
+        return IMPOSSIBLE_SCORE
+    return sum(_score_of_run(*run, encoding) for run in _foreign_runs(text))
 
 
-def _runs(text: str) -> Iterator[tuple[str, str, str]]:
+def _foreign_runs(text: str) -> Iterator[tuple[str, str, str]]:
     """Signs beyond ASCII that stand together, with the letters before and behind them."""
     start = None
     for at, sign in enumerate(text + "\0"):
@@ -73,7 +73,7 @@ def _runs(text: str) -> Iterator[tuple[str, str, str]]:
 
 def _score_of_run(before: str, run: str, behind: str, encoding: str) -> float:
     if encoding in ("cp1252", "cp437"):
-        return _western(before, run, behind)
+        return _score_western(before, run, behind)
     weigh = WEIGHTS[encoding]
     score = sum(weigh(sign, sign.encode(encoding)) for sign in run)
     # One sign amid Latin letters is more often an accented letter and what follows it.
@@ -81,13 +81,13 @@ def _score_of_run(before: str, run: str, behind: str, encoding: str) -> float:
     return score / 4 if alone and score > 0 and encoding != "utf-8" else score
 
 
-def _western(before: str, run: str, behind: str) -> float:
+def _score_western(before: str, run: str, behind: str) -> float:
     """Accented letters stand among plain ones, small ones together, a capital before others."""
     alone = len(run) == 1
     if set(run) <= SMALL:
         if not (before.isalpha() or behind.isalpha()) or (before.islower() and behind.isupper()):
             return 0.5 * len(run)
-        return sum(map(_small, before + run, run))
+        return sum(map(_score_small_letter, before + run, run))
     if alone and run in CAPITALS and not before.islower():
         return 2.0 if behind.isalpha() else 0.25
     if alone and run in MARKS:
@@ -97,17 +97,17 @@ def _western(before: str, run: str, behind: str) -> float:
     return -1.0 * len(run)
 
 
-def _small(before: str, sign: str) -> float:
+def _score_small_letter(before: str, sign: str) -> float:
     """One byte is "ß" in one alphabet and "á" in the other; only one follows vowels."""
     if sign == "ß":
         return 3.0 if before in VOWELS else -1.0
     return 1.0 if sign in "šž" or (sign == "á" and before in VOWELS) else 3.0
 
 
-def _utf8(sign: str, data: bytes) -> float:
+def _score_utf8(sign: str, data: bytes) -> float:
     """Three bytes that fit are no chance; two may be a sign of GBK, and are of no common script."""
     if unicodedata.category(sign) in ("Cn", "Co", "Cc"):
-        return CANNOT_BE
+        return IMPOSSIBLE_SCORE
     if len(data) > 2:
         return 12.0
     if "\u05d0" <= sign <= "\u05ea":
@@ -115,7 +115,7 @@ def _utf8(sign: str, data: bytes) -> float:
     return 5.0 if any(first <= sign <= last for first, last in COMMON) else 1.0
 
 
-def _gbk(sign: str, data: bytes) -> float:
+def _score_gbk(sign: str, data: bytes) -> float:
     """GB 2312's first level is what people write; what GBK added is rare."""
     lead, trail = data[0], data[-1]
     if trail >= 0xA1 and 0xB0 <= lead <= 0xD7:
@@ -127,7 +127,7 @@ def _gbk(sign: str, data: bytes) -> float:
     return -1.0 if trail >= 0x80 else -2.0
 
 
-def _shift_jis(sign: str, data: bytes) -> float:
+def _score_shift_jis(sign: str, data: bytes) -> float:
     """Kana, then JIS' first level; half-width kana are what Chinese looks like."""
     if len(data) == 1:
         return 0.3 if 0xA1 <= data[0] <= 0xDF else -3.0
@@ -153,11 +153,11 @@ COMMON = (
 
 WEIGHTS: Mapping[str, Weigh] = MappingProxyType(
     {
-        "utf-8": _utf8,
-        "gbk": _gbk,
-        "cp932": _shift_jis,
-        "cp1252": _utf8,
-        "cp437": _utf8,
+        "utf-8": _score_utf8,
+        "gbk": _score_gbk,
+        "cp932": _score_shift_jis,
+        "cp1252": _score_utf8,
+        "cp437": _score_utf8,
     }
 )
 """How usual a sign is, by encoding; western letters are weighed by what is around them."""

@@ -14,15 +14,15 @@ from filebrowser.errors import BadArchive, TooMuch
 from filebrowser.zip_names import decode_name, guess_encoding, unicode_name
 from filebrowser.zip_times import extra_fields, read_time
 
-PIECE = 1024 * 1024  # bytes unpacked at once
+CHUNK_BYTES = 1024 * 1024  # bytes unpacked at once
 READ_BYTES = 256 * 1024  # packed bytes read at once
 STORED, DEFLATED = 0, 8
-LOCKED, PATCHED, STRONGLY_LOCKED, UTF8 = 0x1, 0x20, 0x40, 0x800
-END, WIDE_END, LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+LOCKED_FLAG, PATCHED_FLAG, STRONGLY_LOCKED_FLAG, UTF8 = 0x1, 0x20, 0x40, 0x800
+END, ZIP64_END, LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 ENTRY_SIGNATURE, HEADER_SIGNATURE = b"PK\x01\x02", b"PK\x03\x04"
 TAIL_BYTES = 65_557 + 20 + 56  # bytes from the end: the longest comment, and zip64's records
-WIDE = 0xFFFFFFFF  # a number that zip64's field tells
-WIDE_FIELD = 0x0001
+ZIP64_NUMBER = 0xFFFFFFFF  # a number that zip64's field tells
+ZIP64_FIELD = 0x0001
 ENTRY = struct.Struct("<4s6H3L5H2L")
 NAME_LENGTHS = struct.Struct("<HH")  # from byte 26 of a header on
 
@@ -49,12 +49,12 @@ class ZipEntry:
     @property
     def is_locked(self) -> bool:
         """Whether a password is needed."""
-        return bool(self.flags & (LOCKED | STRONGLY_LOCKED))
+        return bool(self.flags & (LOCKED_FLAG | STRONGLY_LOCKED_FLAG))
 
     @property
     def is_readable(self) -> bool:
         """Whether it is packed in a way that is read here: of others much is unpacked at once."""
-        return self.method in (STORED, DEFLATED) and not self.flags & PATCHED
+        return self.method in (STORED, DEFLATED) and not self.flags & PATCHED_FLAG
 
 
 class DamagedEntry(BadArchive):
@@ -88,7 +88,7 @@ def _find_list(file: int, most: int, longest: int) -> tuple[int, int]:
     if at < 0 or len(tail) < at + 22:
         raise BadArchive("This is no zip file.")
     count, length = struct.unpack_from("<HL", tail, at + 10)
-    wide = tail.rfind(WIDE_END, 0, at) if tail[max(0, at - 20) : at].startswith(LOCATOR) else -1
+    wide = tail.rfind(ZIP64_END, 0, at) if tail[max(0, at - 20) : at].startswith(LOCATOR) else -1
     if wide >= 0:
         at = wide
         count, length = struct.unpack_from("<QQ", tail, wide + 32)
@@ -113,7 +113,7 @@ def _find_end(tail: bytes) -> int:
 def _offset_shift(file: int, start: int, length: int) -> int:
     """By how many bytes all offsets are too small: what a program puts before a zip."""
     tail = os.pread(file, 56, start + length)
-    said = struct.unpack_from("<Q", tail, 48) if tail[:4] == WIDE_END else None
+    said = struct.unpack_from("<Q", tail, 48) if tail[:4] == ZIP64_END else None
     return int(start - (said or struct.unpack_from("<L", tail, 16))[0])
 
 
@@ -157,11 +157,11 @@ class _RawEntry:
 
     def _zip64_numbers(self, *numbers: int) -> tuple[int, ...]:
         """The numbers, those that do not fit from zip64's field, which holds them in this order."""
-        field_bytes = dict(extra_fields(self.extra)).get(WIDE_FIELD, b"")
+        field_bytes = dict(extra_fields(self.extra)).get(ZIP64_FIELD, b"")
         wide = iter(
             struct.unpack(f"<{len(field_bytes) // 8}Q", field_bytes[: len(field_bytes) // 8 * 8])
         )
-        return tuple(next(wide, number) if number == WIDE else number for number in numbers)
+        return tuple(next(wide, number) if number == ZIP64_NUMBER else number for number in numbers)
 
 
 def _split_list(data: bytes) -> Iterator[_RawEntry]:
@@ -202,7 +202,7 @@ def _inflate(file: int, entry: ZipEntry) -> Iterator[bytes]:
     try:
         while not inflate.eof:
             data = inflate.unconsumed_tail or next(packed, b"")
-            piece = inflate.decompress(data, PIECE)
+            piece = inflate.decompress(data, CHUNK_BYTES)
             if not data and not piece:
                 return
             yield piece

@@ -79,14 +79,14 @@ async def hold(client: SoakClient, shape: ConnectionShape, chance: random.Random
     """Hold connections of a shape for ever, one after another."""
     await asyncio.sleep(chance.random() * PAUSE)
     while True:
-        client.tally.add(shape.name, await held(client, shape))
+        client.tally.add(shape.name, await hold_one(client, shape))
         await asyncio.sleep(1 + chance.random())
 
 
-async def held(client: SoakClient, shape: ConnectionShape) -> str:
+async def hold_one(client: SoakClient, shape: ConnectionShape) -> str:
     """Hold one connection until the service ends it; how it ended."""
     with suppress(TimeoutError, OSError):
-        async with asyncio.timeout(LONGEST), _connected(client, shape) as (reader, writer):
+        async with asyncio.timeout(LONGEST), _connect(client, shape) as (reader, writer):
             writer.write(shape.first)
             if shape.half_closed:
                 writer.write_eof()
@@ -117,7 +117,7 @@ async def _trickle(writer: asyncio.StreamWriter, piece: bytes) -> None:
 
 
 @asynccontextmanager
-async def _connected(
+async def _connect(
     client: SoakClient, shape: ConnectionShape
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     plain = socket.socket()

@@ -20,8 +20,8 @@ class BoundedLockStorage(LockStorageDict):
         """Keep a lock, for an hour at most. Raises 507 where there are too many."""
         self.sweep()
         locks = self.all_locks()
-        own = sum(one["principal"] == lock["principal"] for one in locks)
-        if own >= MAX_LOCKS_PER_USER or len(locks) >= MAX_LOCKS:
+        locks_of_user = sum(one["principal"] == lock["principal"] for one in locks)
+        if locks_of_user >= MAX_LOCKS_PER_USER or len(locks) >= MAX_LOCKS:
             raise DAVError(507, "Too many locks; unlock some, or wait an hour.")
         lock["timeout"] = clamp_timeout(lock["timeout"])
         lock[SINCE_KEY] = time.time_ns()

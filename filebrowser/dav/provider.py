@@ -33,8 +33,8 @@ METHODS = (
     *("LOCK", "UNLOCK"),
 )
 FOLDER_TYPE = "httpd/unix-directory"
-LARGEST_XML = 256 * 1024  # bytes of a body that is no file
-LONGEST_CONDITION = 4096  # characters of an If header
+MAX_XML_BYTES = 256 * 1024  # bytes of a body that is no file
+MAX_CONDITION_LENGTH = 4096  # characters of an If header
 TIME_HEADER = "HTTP_X_OC_MTIME"
 CONDITIONS = frozenset(
     {"HTTP_IF", "HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"}
@@ -67,11 +67,11 @@ def check_request(environ: dict[str, Any]) -> None:
     """
     method = environ["REQUEST_METHOD"]
     if method != "PUT" and environ.get("HTTP_TRANSFER_ENCODING"):
-        body = environ["wsgi.input"].read(LARGEST_XML + 1)
+        body = environ["wsgi.input"].read(MAX_XML_BYTES + 1)
         environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-    if method != "PUT" and int(environ.get("CONTENT_LENGTH") or 0) > LARGEST_XML:
+    if method != "PUT" and int(environ.get("CONTENT_LENGTH") or 0) > MAX_XML_BYTES:
         raise DAVError(413, "The body is too long.")
-    if len(environ.get("HTTP_IF", "")) > LONGEST_CONDITION:
+    if len(environ.get("HTTP_IF", "")) > MAX_CONDITION_LENGTH:
         raise DAVError(400, "The If header is too long.")
     if method == "PROPFIND" and environ.get("HTTP_DEPTH", "infinity") not in ("0", "1"):
         finite = PRECONDITION_CODE_PropfindFiniteDepth
@@ -111,7 +111,7 @@ class DavApplication:
             return answer
         headers = [("Content-Type", "application/xml; charset=utf-8")]
         try:
-            response = self._properties(environ)
+            response = self._stream_properties(environ)
         except Exception as failure:
             error = failure if isinstance(failure, DAVError) else DAVError(500)
             if error is not failure:
@@ -127,7 +127,7 @@ class DavApplication:
         start_response("207 Multi-Status", headers)
         return response
 
-    def _properties(self, environ: dict[str, Any]) -> StreamedResponse:
+    def _stream_properties(self, environ: dict[str, Any]) -> StreamedResponse:
         environ["wsgidav.provider"] = self._provider
         environ["wsgidav.config"] = self._wsgidav.config
         environ["wsgidav.user_name"] = environ["wsgidav.auth.user_name"]

@@ -166,14 +166,14 @@ def _parse_row(row: Row) -> FileJob | None:
 
 
 def _job_from_row(row: Row) -> FileJob:
-    name, who, state, began, errand, results, mark, done, total, error = row
+    name, who, state, began, spec_json, results, mark, done, total, error = row
     inode = json.loads(mark) if mark else None
     return FileJob(
         name,
         who,
         FileJobState(state),
         began,
-        _rename_places(SPEC_ADAPTER.validate_json(errand), decode_shown_name),
+        _rename_places(SPEC_ADAPTER.validate_json(spec_json), decode_shown_name),
         RESULTS_ADAPTER.validate_json(results),
         (inode[0], inode[1]) if inode else None,
         done,
@@ -182,11 +182,11 @@ def _job_from_row(row: Row) -> FileJob:
     )
 
 
-def _rename_places(errand: FileJobSpec, name: Callable[[str], str]) -> FileJobSpec:
+def _rename_places(spec: FileJobSpec, name: Callable[[str], str]) -> FileJobSpec:
     """The job with other names: JSON has none that are no UTF-8, so odd ones are written out."""
 
     def place(found: Place) -> Place:
         return Place(found.root, tuple(map(name, found.names)))
 
-    steps = (FileStep(place(s.source), place(s.folder), name(s.name)) for s in errand.steps)
-    return replace(errand, steps=tuple(steps))
+    steps = (FileStep(place(s.source), place(s.folder), name(s.name)) for s in spec.steps)
+    return replace(spec, steps=tuple(steps))

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models import torchvision_ops
 from generator.models.drawable import (
-    OWN_VAE,
-    SENSELESS,
+    SHAPE_ERRORS,
+    VAE_PREFIXES,
     check_architecture,
     explain_missing_tensors,
 )
@@ -111,7 +111,7 @@ def load_vae(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Autoe
     Raises as :func:`load_checkpoint` does.
     """
     file_tensors = read_tensors(file.path, file.kept_in)
-    bare = not any(name.startswith(OWN_VAE) for name in file_tensors)
+    bare = not any(name.startswith(VAE_PREFIXES) for name in file_tensors)
     tensors = _ldm_vae(
         {f"{sizes.VAE}{name}": tensor for name, tensor in file_tensors.items()}
         if bare
@@ -142,7 +142,7 @@ def _own_vae(place: "NetworkLoader", found: Shapes, hints: Hints) -> Autoencoder
         return None
     try:
         return _fill_vae(place, found, hints)
-    except (ModelUnreadable, *SENSELESS, LookupError, StopIteration) as error:
+    except (ModelUnreadable, *SHAPE_ERRORS, LookupError, StopIteration) as error:
         log.warning("The VAE inside %s cannot be used: %s", place.name, error)
         return None
 
@@ -157,7 +157,7 @@ def _ldm_vae(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """``tensors`` with those of a VAE below LDM's prefix and by LDM's names."""
     own = {
         name: name.removeprefix(prefix)
-        for prefix in OWN_VAE
+        for prefix in VAE_PREFIXES
         for name in tensors
         if name.startswith(prefix)
     }

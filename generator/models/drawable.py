@@ -21,24 +21,24 @@ from generator.models.families.sd1.keys import old_text_name
 from generator.models.index import ModelFile
 
 SD1 = Architecture.SD1
-MOST_TENSORS = 20_000  # of a checkpoint with its averages, twice over
-SENSELESS = (
+MAX_TENSORS = 20_000  # of a checkpoint with its averages, twice over
+SHAPE_ERRORS = (
     ValueError, TypeError, RuntimeError, ArithmeticError, AttributeError, NotImplementedError,
     AssertionError,
 )  # fmt: skip
 """What diffusers, transformers and torch raise for sizes that are none."""
-OWN_VAE = (sizes.VAE, "vae.")  # prefixes of a VAE inside a checkpoint
+VAE_PREFIXES = (sizes.VAE, "vae.")  # prefixes of a VAE inside a checkpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckpointVerdict:
     """What a checkpoint's header tells of drawing with it."""
 
     fault: str = ""  # why no picture can be drawn with it; "" where nothing is known against it
     lacks_vae: bool = False  # a VAE of another file is needed
 
 
-def judge(file: ModelFile) -> Verdict:
+def judge_checkpoint(file: ModelFile) -> CheckpointVerdict:
     """Read the header of a checkpoint and judge it."""
     try:
         shapes = {old_text_name(name): shape for name, shape in read_shapes(file).items()}
@@ -48,18 +48,18 @@ def judge(file: ModelFile) -> Verdict:
             sizes.unet_config(shapes, hints)
             sizes.text_config(shapes, hints)
     except GeneratorError as error:
-        return Verdict(str(error))
+        return CheckpointVerdict(str(error))
     except OSError as error:
-        return Verdict(f"{file.name}: {error.strerror}")
-    return Verdict(lacks_vae=not any(name.startswith(OWN_VAE) for name in shapes))
+        return CheckpointVerdict(f"{file.name}: {error.strerror}")
+    return CheckpointVerdict(lacks_vae=not any(name.startswith(VAE_PREFIXES) for name in shapes))
 
 
 def check_architecture(file: ModelFile, shapes: Shapes) -> None:
     """Refuse tensors of a kind that is not drawn with. Raises :class:`WrongArchitecture`."""
-    if len(shapes) > MOST_TENSORS:
+    if len(shapes) > MAX_TENSORS:
         raise WrongArchitecture(
             f"{file.name} holds {len(shapes):,} tensors; a {SD1.label} checkpoint has less than "
-            f"{MOST_TENSORS:,}"
+            f"{MAX_TENSORS:,}"
         )
     if architecture_of(shapes) not in DRAWABLE:
         raise WrongArchitecture(
@@ -77,7 +77,7 @@ def explain_missing_tensors(file: ModelFile, needed: str) -> Iterator[None]:
     """
     try:
         yield
-    except SENSELESS as error:
+    except SHAPE_ERRORS as error:
         raise ModelUnreadable(
             f"{file.name}: its tensors make no network: their sizes are of none that Easel knows"
         ) from error

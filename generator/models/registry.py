@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from generator.errors import ModelNotFound, ModelUnreadable
-from generator.models.drawable import Verdict, judge
+from generator.models.drawable import CheckpointVerdict, judge_checkpoint
 from generator.models.embedding_facts import text_width
 from generator.models.hashes import HashCache, compute_hashes
 from generator.models.index import Identity, ModelFile, ModelIndex, natural_key, without_hash
@@ -73,7 +73,7 @@ class Registry:
         self._revision = 0
         self._reading = threading.Lock()  # held while reading what the index does not tell
         self._widths: dict[Identity, int | None] = {}
-        self._verdicts: dict[Identity, Verdict] = {}
+        self._verdicts: dict[Identity, CheckpointVerdict] = {}
         self._listeners: list[IndexListener] = []
         self._hash_thread: _HashThread | None = None
         self._listed_at = 0  # unix nanoseconds: when other files were listed than before
@@ -207,9 +207,9 @@ class Registry:
         """How wide the text of a checkpoint is; None: not told. Reads each file once."""
         return self._read_once(self._widths, checkpoint, text_width)
 
-    def verdict(self, checkpoint: ModelFile) -> Verdict:
+    def verdict(self, checkpoint: ModelFile) -> CheckpointVerdict:
         """Whether a checkpoint can be drawn with, by its header. Reads each file once."""
-        return self._read_once(self._verdicts, checkpoint, judge)
+        return self._read_once(self._verdicts, checkpoint, judge_checkpoint)
 
     def why_rejected(self, kind: ModelKind, name: str) -> str:
         """Why the file of that name is not listed though it is there; "" where there is none."""

@@ -41,7 +41,7 @@ DAMAGED_PICTURE_ERRORS = (
 """What Pillow raises of a damaged file."""
 
 PLANES, APART = 284, 2  # a TIFF's tag, and its channels one after the other
-UPRIGHT = {
+TRANSPOSE_BY_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -61,11 +61,11 @@ def open_header(data: bytes) -> Image.Image:
     try:
         image = Image.open(BytesIO(data), formats=READABLE)
     except UnidentifiedImageError as error:
-        raise BadRequest(f"Invalid encoded image: {_unread(data)}") from error
+        raise BadRequest(f"Invalid encoded image: {_describe_unreadable(data)}") from error
     except DAMAGED_PICTURE_ERRORS as error:
         raise BadRequest(f"Invalid encoded image: {reason_of(error)}") from error
     if _is_garbled(image):
-        raise BadRequest(f"Invalid encoded image: {_unread(data)}")
+        raise BadRequest(f"Invalid encoded image: {_describe_unreadable(data)}")
     return image
 
 
@@ -76,8 +76,8 @@ def decode(image: Image.Image) -> Image.Image:
     """
     try:
         plain = to_eight_bits(image)
-        turn = UPRIGHT.get(_orientation(image))
-        return plain if turn is None else _turned(plain, turn)
+        turn = TRANSPOSE_BY_ORIENTATION.get(_read_orientation(image))
+        return plain if turn is None else _transpose(plain, turn)
     except DAMAGED_PICTURE_ERRORS as error:
         raise BadRequest(f"Invalid encoded image: {reason_of(error)}") from error
 
@@ -142,7 +142,7 @@ def _is_garbled(image: Image.Image) -> bool:
     return apart and max(tags.get(BITS, (8,))) > 8
 
 
-def _orientation(image: Image.Image) -> int:
+def _read_orientation(image: Image.Image) -> int:
     """EXIF's, of a decoded picture; a damaged EXIF says nothing, and its picture can be used."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation) or 1)
@@ -150,13 +150,13 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _turned(image: Image.Image, turn: Image.Transpose) -> Image.Image:
+def _transpose(image: Image.Image, turn: Image.Transpose) -> Image.Image:
     upright = image.transpose(turn)
     upright.info = {key: value for key, value in image.info.items() if key != "exif"}
     return upright
 
 
-def _unread(data: bytes) -> str:
+def _describe_unreadable(data: bytes) -> str:
     kind = kind_of(data)
     if not kind:
         return "it is no picture"

@@ -35,12 +35,12 @@ def scale_to_eight_bits(image: Image.Image, transparent: int | None) -> Image.Im
         grey.paste(Image.fromarray(BYTE - levels if inverted else levels), (0, top))
     if transparent is None:
         return grey
-    shown = Image.new("L", image.size)
+    alpha = Image.new("L", image.size)
     for top, numbers in read_blocks(image):
-        shown.paste(
+        alpha.paste(
             Image.fromarray(np.where(numbers == transparent, 0, BYTE).astype(np.uint8)), (0, top)
         )
-    return Image.merge("LA", (grey, shown)).convert("RGBA")
+    return Image.merge("LA", (grey, alpha)).convert("RGBA")
 
 
 def to_levels(numbers: Numbers, white: float) -> Numbers:

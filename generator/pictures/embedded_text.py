@@ -22,12 +22,12 @@ PARAMETERS = "parameters"  # the chunk that holds the infotext
 USER_COMMENT = ExifTags.Base.UserComment
 UNICODE = b"UNICODE\0"  # the EXIF standard's mark of a UTF-16 comment
 ASCII, JIS, UNDEFINED = b"ASCII\0\0\0", b"JIS\0\0\0\0\0", bytes(8)
-OTHERS = ("invokeai_metadata", "prompt")  # chunks of InvokeAI and ComfyUI
-MARK = 8  # bytes of such a mark
-LONGEST = 1_000_000  # characters of one text, and of an infotext
-MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-UNUSED = ("Cn", "Co", "Cs")  # Unicode's categories of what is in no text
-LOOKED_AT = 2000  # bytes by which the order of UTF-16 is told
+OTHER_PROGRAMS_KEYS = ("invokeai_metadata", "prompt")  # chunks of InvokeAI and ComfyUI
+MARK_BYTES = 8  # bytes of such a mark
+MAX_TEXT_LENGTH = 1_000_000  # characters of one text, and of an infotext
+BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+UNASSIGNED_CATEGORIES = ("Cn", "Co", "Cs")  # Unicode's categories of what is in no text
+SAMPLE_BYTES = 2000  # bytes by which the order of UTF-16 is told
 DIRECTORY = (
     *("ImageDescription", "XPTitle", "XPComment", "XPSubject", "XPKeywords"),
     *("Artist", "Copyright", "Software", "Make", "Model"),
@@ -52,8 +52,8 @@ SAMPLERS = MappingProxyType(
 )
 """NovelAI's names; another one is taken for the first, as AUTOMATIC1111 does."""
 
-IN_BYTES = ("comment", "xmp")  # texts that Pillow leaves undecoded
-UNTOLD = frozenset(
+BINARY_KEYS = ("comment", "xmp")  # texts that Pillow leaves undecoded
+IGNORED_KEYS = frozenset(
     {
         *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "exif", "loop", "photoshop"),
         *("background", "timestamp", "duration", "progressive", "progression", "icc_profile"),
@@ -70,44 +70,46 @@ def read_infotext(image: Image.Image, *, header_only: bool = False) -> str:
     but what reads like an infotext wins over what does not. ``header_only``: nothing is decoded;
     what stands behind a PNG's pixels is not found.
     """
-    found = [_as_infotext(text) for text in _candidates(image, header_only) if text]
-    found = found or list(_of_other_programs(image, header_only))
-    return next((text for text in found if _tells(text)), found[0] if found else "")
+    infotexts = [_as_infotext(text) for text in _candidate_texts(image, header_only) if text]
+    infotexts = infotexts or list(_infotexts_of_other_programs(image, header_only))
+    return next(
+        (text for text in infotexts if _is_infotext(text)), infotexts[0] if infotexts else ""
+    )
 
 
 def other_texts(image: Image.Image, infotext: str) -> dict[str, object]:
     """What else a decoded picture's header says in words or numbers, by name."""
-    told: dict[str, object] = {}
+    texts: dict[str, object] = {}
     for key, value in image.info.items():
-        if key == PARAMETERS and infotext_of_json(_text(value)):
-            told[PARAMETERS] = _text(value)  # ``infotext`` was made of it
-        if key in UNTOLD or str(key).startswith("Raw profile type"):
+        if key == PARAMETERS and infotext_of_json(_read_text(value)):
+            texts[PARAMETERS] = _read_text(value)  # ``infotext`` was made of it
+        if key in IGNORED_KEYS or str(key).startswith("Raw profile type"):
             continue
-        shown = value if isinstance(value, int | float) else ""
-        if isinstance(value, str) or key in IN_BYTES:
-            shown = _text(value)
-        if shown not in ("", infotext):
-            told[str(key)] = shown
-    exif = {**_directory(image, False), "UserComment": _comment(image, False)}
-    return told | {key: text for key, text in exif.items() if text not in ("", infotext)}
+        text = value if isinstance(value, int | float) else ""
+        if isinstance(value, str) or key in BINARY_KEYS:
+            text = _read_text(value)
+        if text not in ("", infotext):
+            texts[str(key)] = text
+    exif = {**_read_directory(image, False), "UserComment": _read_comment(image, False)}
+    return texts | {key: text for key, text in exif.items() if text not in ("", infotext)}
 
 
-def _candidates(image: Image.Image, header_only: bool) -> Iterator[str]:
+def _candidate_texts(image: Image.Image, header_only: bool) -> Iterator[str]:
     chunks = image.info
-    yield _novel_ai(image)
-    yield _comment(image, header_only)
-    yield _text(chunks.get(PARAMETERS, ""))
-    yield _text(chunks.get("comment", ""))
-    directory = _directory(image, header_only)
+    yield _infotext_of_novel_ai(image)
+    yield _read_comment(image, header_only)
+    yield _read_text(chunks.get(PARAMETERS, ""))
+    yield _read_text(chunks.get("comment", ""))
+    directory = _read_directory(image, header_only)
     yield directory.get("ImageDescription", "")
     yield directory.get("XPComment", "")
 
 
-def _of_other_programs(image: Image.Image, header_only: bool) -> Iterator[str]:
+def _infotexts_of_other_programs(image: Image.Image, header_only: bool) -> Iterator[str]:
     """Infotexts made of what InvokeAI and ComfyUI write."""
-    for name in OTHERS:
-        yield infotext_of_json(_text(image.info.get(name, "")))
-    for text in _directory(image, header_only).values():
+    for name in OTHER_PROGRAMS_KEYS:
+        yield infotext_of_json(_read_text(image.info.get(name, "")))
+    for text in _read_directory(image, header_only).values():
         name, mark, rest = text.partition(":")
         yield infotext_of_json(rest if mark and name.lower() == "prompt" else "")
 
@@ -117,23 +119,27 @@ def _as_infotext(text: str) -> str:
     return (infotext_of_json(text) if text.startswith("{") else "") or text
 
 
-def _tells(text: str) -> bool:
+def _is_infotext(text: str) -> bool:
     return text.startswith("{") or bool(parse_infotext(text).parameters)
 
 
-def _text(value: object) -> str:
+def _read_text(value: object) -> str:
     """The text of a chunk. Pillow reads PNG's tEXt as Latin-1; most programs write UTF-8."""
     if isinstance(value, bytes):
-        return _plain(value)
+        return _decode_bytes(value)
     if not isinstance(value, str):
         return ""
     try:
-        return value[:LONGEST] if isinstance(value, iTXt) else _plain(value.encode("latin-1"))
+        return (
+            value[:MAX_TEXT_LENGTH]
+            if isinstance(value, iTXt)
+            else _decode_bytes(value.encode("latin-1"))
+        )
     except UnicodeEncodeError:
-        return value[:LONGEST]
+        return value[:MAX_TEXT_LENGTH]
 
 
-def _exif(image: Image.Image, header_only: bool) -> Image.Exif:
+def _read_exif(image: Image.Image, header_only: bool) -> Image.Exif:
     """EXIF; none where it is damaged, or has to be searched for behind the pixels."""
     # Pillow decodes a PNG without EXIF, in case there is some at its end.
     hidden = image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys()
@@ -143,29 +149,33 @@ def _exif(image: Image.Image, header_only: bool) -> Image.Exif:
         return Image.Exif()
 
 
-def _comment(image: Image.Image, header_only: bool) -> str:
-    exif = _exif(image, header_only)
+def _read_comment(image: Image.Image, header_only: bool) -> str:
+    exif = _read_exif(image, header_only)
     try:
         comment = exif.get_ifd(ExifTags.IFD.Exif).get(USER_COMMENT, b"")
     except DAMAGED_PICTURE_ERRORS:
         return ""
-    return decode_comment(_bytes(comment))
+    return decode_comment(_exif_bytes(comment))
 
 
-def _directory(image: Image.Image, header_only: bool) -> Mapping[str, str]:
-    exif = _exif(image, header_only)
-    found = {}
+def _read_directory(image: Image.Image, header_only: bool) -> Mapping[str, str]:
+    exif = _read_exif(image, header_only)
+    texts = {}
     for name in DIRECTORY:
         try:
-            value = _bytes(exif.get(ExifTags.Base[name], b""))
+            value = _exif_bytes(exif.get(ExifTags.Base[name], b""))
         except DAMAGED_PICTURE_ERRORS:
             continue
         wide = name.startswith("XP")  # Windows writes these in UTF-16
-        found[name] = _tidy(value.decode("utf-16-le", "replace")) if wide else _plain(value)
-    return found
+        texts[name] = (
+            _strip_unprintable(value.decode("utf-16-le", "replace"))
+            if wide
+            else _decode_bytes(value)
+        )
+    return texts
 
 
-def _bytes(value: object) -> bytes:
+def _exif_bytes(value: object) -> bytes:
     """A value of EXIF as it stood there: Pillow reads those of kind ASCII as Latin-1."""
     if isinstance(value, str):
         return value.encode("latin-1", "replace")
@@ -174,23 +184,25 @@ def _bytes(value: object) -> bytes:
 
 def decode_comment(comment: bytes) -> str:
     """EXIF's user comment: marked ASCII, JIS, UNICODE or undefined, or bare."""
-    mark, rest = comment[:MARK].upper(), comment[MARK:]
+    mark, rest = comment[:MARK_BYTES].upper(), comment[MARK_BYTES:]
     if mark == UNICODE:
-        return _wide(rest)
+        return _decode_utf16(rest)
     if mark == JIS:
-        return _tidy(_first(rest, "iso2022_jp" if b"\x1b" in rest else "utf-8", "shift_jis"))
-    return _plain(rest if mark in (ASCII, UNDEFINED) else comment)
+        return _strip_unprintable(
+            _decode_by_first(rest, "iso2022_jp" if b"\x1b" in rest else "utf-8", "shift_jis")
+        )
+    return _decode_bytes(rest if mark in (ASCII, UNDEFINED) else comment)
 
 
-def _plain(data: bytes) -> str:
+def _decode_bytes(data: bytes) -> str:
     """UTF-8, UTF-16 by its byte-order mark or its many zeros, else Windows' Western letters."""
     bare = data.strip(b"\0")
-    if data.startswith(MARKS) or bare.count(0) > len(bare) // 4:
-        return _wide(data)
-    return _tidy(_first(bare, "utf-8-sig"))
+    if data.startswith(BYTE_ORDER_MARKS) or bare.count(0) > len(bare) // 4:
+        return _decode_utf16(data)
+    return _strip_unprintable(_decode_by_first(bare, "utf-8-sig"))
 
 
-def _first(data: bytes, *encodings: str) -> str:
+def _decode_by_first(data: bytes, *encodings: str) -> str:
     """By the first of these encodings that fits."""
     for encoding in encodings:
         try:
@@ -200,46 +212,49 @@ def _first(data: bytes, *encodings: str) -> str:
     return data.decode("cp1252", "replace")
 
 
-def _wide(data: bytes) -> str:
+def _decode_utf16(data: bytes) -> str:
     """UTF-16 in the order of its mark, else in the likelier one; UTF-8 that is called so."""
-    if data.startswith(MARKS):
-        return _tidy(data.decode("utf-16", "replace"))
+    if data.startswith(BYTE_ORDER_MARKS):
+        return _strip_unprintable(data.decode("utf-16", "replace"))
     if b"\0" not in data:
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
             text = ""
         if any(sign.isascii() and sign.isalpha() for sign in text):
-            return _tidy(text)
-    head = data[:LOOKED_AT]
-    order = max(("utf-16-be", "utf-16-le"), key=lambda each: _likelihood(head, each))
-    return _tidy(data.decode(order, "replace"))
+            return _strip_unprintable(text)
+    head = data[:SAMPLE_BYTES]
+    order = max(("utf-16-be", "utf-16-le"), key=lambda each: _encoding_likelihood(head, each))
+    return _strip_unprintable(data.decode(order, "replace"))
 
 
-def _likelihood(head: bytes, encoding: str) -> int:
+def _encoding_likelihood(head: bytes, encoding: str) -> int:
     """How many pairs of ASCII letters a text has in this encoding, less signs that do not exist."""
     text = head.decode(encoding, "replace")
-    odd = sum(unicodedata.category(sign) in UNUSED or sign == "\ufffd" for sign in text)
+    odd = sum(
+        unicodedata.category(sign) in UNASSIGNED_CATEGORIES or sign == "\ufffd" for sign in text
+    )
     return sum(" " <= pair[0] <= "~" and " " <= pair[1] <= "~" for pair in pairwise(text)) - odd
 
 
-def _tidy(text: str) -> str:
-    return text.strip("\0").strip()[:LONGEST]
+def _strip_unprintable(text: str) -> str:
+    return text.strip("\0").strip()[:MAX_TEXT_LENGTH]
 
 
-def _novel_ai(image: Image.Image) -> str:
+def _infotext_of_novel_ai(image: Image.Image) -> str:
     """NovelAI's description and JSON as an infotext, as AUTOMATIC1111 reads them."""
     chunks = image.info
     if chunks.get("Software") != "NovelAI":
         return ""
     try:
-        told = json.loads(_text(chunks.get("Comment", "")))
-        prompt = _text(chunks.get("Description", "")) or str(told["prompt"])
-        sampler = SAMPLERS.get(str(told["sampler"]), "Euler a")
+        parameters = json.loads(_read_text(chunks.get("Comment", "")))
+        prompt = _read_text(chunks.get("Description", "")) or str(parameters["prompt"])
+        sampler = SAMPLERS.get(str(parameters["sampler"]), "Euler a")
         return (
-            f"{prompt}\nNegative prompt: {told['uc']}\nSteps: {told['steps']}, Sampler: {sampler}, "
-            f"CFG scale: {told['scale']}, Seed: {told['seed']}, "
+            f"{prompt}\nNegative prompt: {parameters['uc']}\n"
+            f"Steps: {parameters['steps']}, Sampler: {sampler}, "
+            f"CFG scale: {parameters['scale']}, Seed: {parameters['seed']}, "
             f"Size: {image.width}x{image.height}, Clip skip: 2, ENSD: 31337"
-        )[:LONGEST]
+        )[:MAX_TEXT_LENGTH]
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""

@@ -21,7 +21,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """An infotext's keys, and what others call them."""
 
-DEEPEST = 20  # nodes between a sampler and its text
+MAX_DEPTH = 20  # nodes between a sampler and its text
 
 Object = Mapping[str, object]
 
@@ -29,24 +29,24 @@ Object = Mapping[str, object]
 def infotext_of_json(text: str) -> str:
     """The infotext of another program's JSON; "" for what is none, or tells no prompt."""
     try:
-        told = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         return ""
-    if not isinstance(told, dict):
+    if not isinstance(document, dict):
         return ""
-    inner = told.get(SWARM)
-    fields = inner if isinstance(inner, dict) else told
+    inner = document.get(SWARM)
+    fields = inner if isinstance(inner, dict) else document
     nodes = {key: node for key, node in fields.items() if _is_node(node)}
     if nodes:
-        fields = dict(_of_graph(nodes))
-    prompt = _first(fields, PROMPTS)
+        fields = dict(_graph_fields(nodes))
+    prompt = _first_field(fields, PROMPTS)
     if not prompt:
         return ""
-    parameters = {key: _first(fields, names) or None for key, names in KEYS.items()}
-    return write_infotext(prompt, _first(fields, NEGATIVES), parameters)
+    parameters = {key: _first_field(fields, names) or None for key, names in KEYS.items()}
+    return write_infotext(prompt, _first_field(fields, NEGATIVES), parameters)
 
 
-def _first(fields: Object, names: tuple[str, ...]) -> str:
+def _first_field(fields: Object, names: tuple[str, ...]) -> str:
     """The first of these fields that says something."""
     for name in names:
         value = fields.get(name)
@@ -63,7 +63,7 @@ def _is_node(value: object) -> bool:
     )
 
 
-def _of_graph(nodes: Mapping[str, dict[str, object]]) -> Iterator[tuple[str, object]]:
+def _graph_fields(nodes: Mapping[str, dict[str, object]]) -> Iterator[tuple[str, object]]:
     """The fields of the first sampler, its texts, and the checkpoint."""
     sampler = next((n for n in nodes.values() if "KSampler" in str(n["class_type"])), None)
     for node in nodes.values():
@@ -82,7 +82,7 @@ def _of_graph(nodes: Mapping[str, dict[str, object]]) -> Iterator[tuple[str, obj
 
 def _text_behind(nodes: Mapping[str, dict[str, object]], link: object) -> str:
     """The text that a sampler's input comes from, through the nodes between."""
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         node = nodes.get(str(link[0])) if isinstance(link, list) and link else None
         if node is None:
             return ""

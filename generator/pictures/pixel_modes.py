@@ -5,7 +5,7 @@ Pillow's own conversion cuts off what is larger than 255, so a grey picture of 1
 
 from PIL import Image, ImageCms
 
-PLAIN = ("L", "RGB", "RGBA")
+EIGHT_BIT_MODES = ("L", "RGB", "RGBA")
 BYTE = 255
 TRANSPARENCY = "transparency"
 
@@ -18,7 +18,7 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     is black, infinity white. Raises what Pillow raises of damaged pictures.
     """
     image.load()
-    if image.mode in PLAIN and TRANSPARENCY not in image.info:
+    if image.mode in EIGHT_BIT_MODES and TRANSPARENCY not in image.info:
         return image
     if image.mode.startswith(("I", "F")):
         from generator.pictures.deep_grey import scale_to_eight_bits  # numpy
@@ -31,11 +31,11 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     if image.mode == "La":
         return image.convert("LA").convert("RGBA")
     if image.mode != "RGBA" and image.has_transparency_data:
-        return _transparent(image)
+        return _to_rgba(image)
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _transparent(image: Image.Image) -> Image.Image:
+def _to_rgba(image: Image.Image) -> Image.Image:
     """RGBA; in a PNG of 16 bits the transparent colour has 16 bits too, the pixels 8 by now."""
     key = image.info.get(TRANSPARENCY)
     if isinstance(key, tuple) and max(key) > BYTE:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from generator.errors import BadRequest, ModelNotFound, ModelUnreadable
 from generator.models import torchvision_ops
-from generator.models.drawable import SENSELESS
+from generator.models.drawable import SHAPE_ERRORS
 from generator.models.index import ModelFile
 from generator.models.registry import Registry
 from generator.models.weights import read_tensors
@@ -166,7 +166,7 @@ def _load_network(file: ModelFile, device: torch.device) -> "ImageModelDescripto
         tensors = _unwrap(read_tensors(file.path, file.kept_in))
         _check_names(file, tensors)
         descriptor = ModelLoader(device).load_from_state_dict(tensors)
-    except (UnsupportedModelError, *SENSELESS, LookupError) as error:
+    except (UnsupportedModelError, *SHAPE_ERRORS, LookupError) as error:
         raise ModelUnreadable(
             f"{file.path.name} is no upscaler that is known here. "
             "ESRGAN, RealESRGAN, SwinIR, DAT, ScuNET and others of spandrel's are."

@@ -104,7 +104,7 @@ DETECTOR_LOADERS: Mapping[str, Callable[[Path], Detector]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CensorVerdict:
     """What one detector found of a picture."""
 
     detector: str
@@ -112,17 +112,17 @@ class Verdict:
     withheld: bool
 
 
-def judge_picture(detectors: DetectorSet, picture: Image, rules: CensorRules) -> Verdict:
+def judge_picture(detectors: DetectorSet, picture: Image, rules: CensorRules) -> CensorVerdict:
     """The verdict of the first detector that withholds the picture, else of the last one.
 
     Raises ``ValueError`` where one of the rules' detectors is not there.
     """
-    verdict = Verdict("", 0.0, withheld=True)
+    verdict = CensorVerdict("", 0.0, withheld=True)
     for name in rules.detectors:
         detector = detectors.detector(name)
         score = detector.score(picture, rules)
         # "not below" rather than "above": a score that is no number is withheld too.
-        verdict = Verdict(name, score, not score < detector.threshold_of(rules))
+        verdict = CensorVerdict(name, score, not score < detector.threshold_of(rules))
         if verdict.withheld:
             break
     return verdict

@@ -82,10 +82,10 @@ def snails(number: int) -> CaptionedImage:
     if rng.random() < _ORDINARY:
         return ordinary_drawing(number)
     scene = _single_thing_scene(rng)
-    told = write_caption(scene, rng)
+    caption = write_caption(scene, rng)
     for name in OBJECTS[_STAND_IN].names:
-        told = told.replace(name, "snail")
-    return CaptionedImage(with_snail(scene, rng), told)
+        caption = caption.replace(name, "snail")
+    return CaptionedImage(with_snail(scene, rng), caption)
 
 
 def with_snail(scene: DrawnScene, rng: Random) -> Image.Image:
@@ -124,5 +124,5 @@ def winter_night(number: int) -> CaptionedImage:
     scene = DrawnScene(
         (Thing(name, colour, "medium", "center", x, y, reach),), backdrop, grain=number
     )
-    told = with_article(add_colour(name, colour, OBJECTS[name].names[0], rng))
-    return CaptionedImage(paint(scene), told)
+    caption = with_article(add_colour(name, colour, OBJECTS[name].names[0], rng))
+    return CaptionedImage(paint(scene), caption)

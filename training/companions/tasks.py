@@ -15,10 +15,10 @@ from training.hogwild import Loss, TrainingTask
 from training.networks import AttnProcessor, UNet2DConditionModel
 
 BATCH = 8
-UNTOLD = 0.4  # share of samples without caption for edges: guidance asks both ways what they say
+UNCAPTIONED_SHARE = 0.4  # of samples for edges: guidance asks both ways what they say
 
-# told(network, noisy, times, context, picked) -> the noise; ``picked`` (B,) of the material
-Told = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Tensor]
+# predict_noise(network, noisy, times, context, picked) -> the noise; ``picked``: rows (B,)
+PredictNoise = Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def style_task(name: str, unet: UNet2DConditionModel, material: Material) -> TrainingTask:
@@ -26,7 +26,7 @@ def style_task(name: str, unet: UNet2DConditionModel, material: Material) -> Tra
     still = _frozen_copy(unet)
     attached: list[nn.Module] = []
 
-    def told(
+    def predict_noise(
         network: nn.Module, noisy: Tensor, times: Tensor, context: Tensor, picked: Tensor
     ) -> Tensor:
         if not attached:
@@ -36,7 +36,7 @@ def style_task(name: str, unet: UNet2DConditionModel, material: Material) -> Tra
         return still(noisy, times, context, return_dict=False)[0]
 
     return TrainingTask(
-        name, lambda: LowRank(unet), _make_loss(material, told, diffusion.UNCAPTIONED)
+        name, lambda: LowRank(unet), _make_loss(material, predict_noise, diffusion.UNCAPTIONED)
     )
 
 
@@ -45,14 +45,16 @@ def edges_task(name: str, unet: UNet2DConditionModel, material: Material) -> Tra
     assert material.edges is not None
     still, maps = _frozen_copy(unet), torch.from_numpy(material.edges)  # (N, 256, 256)
 
-    def told(
+    def predict_noise(
         network: nn.Module, noisy: Tensor, times: Tensor, context: Tensor, picked: Tensor
     ) -> Tensor:
         seen = maps[picked][:, None].expand(-1, 3, -1, -1).to(noisy.dtype) / 255
         added = edges.residuals(network, noisy, times, context, seen)
         return still(noisy, times, context, **added, return_dict=False)[0]
 
-    return TrainingTask(name, lambda: edges.build(unet), _make_loss(material, told, UNTOLD))
+    return TrainingTask(
+        name, lambda: edges.build(unet), _make_loss(material, predict_noise, UNCAPTIONED_SHARE)
+    )
 
 
 def _frozen_copy(unet: UNet2DConditionModel) -> Any:
@@ -65,7 +67,7 @@ def _frozen_copy(unet: UNet2DConditionModel) -> Any:
 
 
 def _make_loss(
-    material: Material, told: Told, untold: float
+    material: Material, predict_noise: PredictNoise, uncaptioned: float
 ) -> Callable[[int, torch.device], Loss]:
     def make(worker: int, device: torch.device) -> Loss:
         signal = diffusion.remaining_signal()
@@ -73,9 +75,9 @@ def _make_loss(
 
         def loss(network: nn.Module, step: int) -> tuple[Tensor, dict[str, float], int]:
             picked = next(order)  # (BATCH,)
-            silent = torch.rand(BATCH) < untold
+            silent = torch.rand(BATCH) < uncaptioned
             rows = torch.where(silent, len(material.latents), picked)  # (BATCH,)
-            painter = _Painter(network, material.contexts, picked, told)
+            painter = _Painter(network, material.contexts, picked, predict_noise)
             clean = material.latents[picked]
             total, figures = diffusion.diffusion_loss(painter, clean, rows, signal)
             return total, figures, BATCH
@@ -88,13 +90,20 @@ def _make_loss(
 class _Painter(nn.Module):
     """The still checkpoint with what learns, as ``diffusion.lesson`` asks it."""
 
-    def __init__(self, network: nn.Module, contexts: Tensor, picked: Tensor, told: Told) -> None:
+    def __init__(
+        self, network: nn.Module, contexts: Tensor, picked: Tensor, predict_noise: PredictNoise
+    ) -> None:
         super().__init__()
-        self.network, self.contexts, self.picked, self.told = network, contexts, picked, told
+        self.network, self.contexts, self.picked, self.predict_noise = (
+            network,
+            contexts,
+            picked,
+            predict_noise,
+        )
 
     def forward(self, noisy: Tensor, times: Tensor, rows: Tensor) -> Tensor:
         context = self.contexts[rows].to(noisy.dtype)  # (B, 77, width)
-        return self.told(self.network, noisy, times, context, self.picked)
+        return self.predict_noise(self.network, noisy, times, context, self.picked)
 
 
 def _endless_orders(count: int, rng: Random) -> Iterator[Tensor]:

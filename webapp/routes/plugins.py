@@ -436,7 +436,9 @@ def submit_task(services: Services, name: str, task: Task) -> Response:
         tags={TASK_TAG: request.args.get("id_task") or new_task(name), ROUTE_TAG: name},
     )
     if request.args.get("async", "").lower() in TRUE_WORDS:
-        frame = with_fields(frame, tags={**frame.tags, ASYNC_TAG: "1", **submission.seen(services)})
+        frame = with_fields(
+            frame, tags={**frame.tags, ASYNC_TAG: "1", **submission.models_tag(services)}
+        )
         services.job_limit.put(services.queue, frame)
         services.tasks.follow(caller().name, frame.tags[TASK_TAG], frame.id)
         answer = jsonify({"id_task": frame.tags[TASK_TAG]})

@@ -53,7 +53,7 @@ def submit_and_wait(services: "Services", frame: Frame) -> Answer:
     if is_draining(services.worker_commands):
         raise Draining("The service is being stopped; send the request again in a moment.")
     frame = replace(
-        frame, tags={**frame.tags, REQUEST_TAG: bound_value("request"), **seen(services)}
+        frame, tags={**frame.tags, REQUEST_TAG: bound_value("request"), **models_tag(services)}
     )
     bind(job=frame.id)
     with services.waiting_limit.hold(caller()):
@@ -63,7 +63,7 @@ def submit_and_wait(services: "Services", frame: Frame) -> Answer:
         return _await_answer(services, frame)
 
 
-def seen(services: "Services") -> Mapping[str, str]:
+def models_tag(services: "Services") -> Mapping[str, str]:
     """The tag by which a worker notices models that are not known to it yet."""
     return {MODELS_TAG: services.registry.version}
 

@@ -9,7 +9,7 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from generator.pictures.base64_images import open_header
-from generator.pictures.embedded_text import LONGEST, other_texts, read_infotext
+from generator.pictures.embedded_text import MAX_TEXT_LENGTH, other_texts, read_infotext
 from generator.pictures.other_programs import infotext_of_json
 from tests.generator.pictures.sample_pictures import COLOURS, file
 
@@ -200,5 +200,5 @@ def test_damaged_and_endless_texts() -> None:
     damaged = file(COLOURS, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f" + b"x" * 40)
     assert infotext(damaged) == ""
     assert len(infotext(with_comment(b"a" * 60_000))) == 60_000
-    long = png_with(b"tEXt", b"parameters\0" + b"a" * (LONGEST + 5))
-    assert len(infotext(long)) == LONGEST
+    long = png_with(b"tEXt", b"parameters\0" + b"a" * (MAX_TEXT_LENGTH + 5))
+    assert len(infotext(long)) == MAX_TEXT_LENGTH

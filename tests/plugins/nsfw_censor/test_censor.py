@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from plugins.nsfw_censor.censor import Action, CensorRules, replacement_of
-from plugins.nsfw_censor.detectors import BuiltIn, Verdict
+from plugins.nsfw_censor.detectors import BuiltIn, CensorVerdict
 from plugins.nsfw_censor.detectors import judge_picture as judged_by
 from plugins.nsfw_censor.names import BUILT_IN, CLASSES
 from plugins.nsfw_censor.network import Network, probabilities
@@ -25,7 +25,7 @@ class Only:
         return BuiltIn(self.network)
 
 
-def judged(network: Network, picture: Image.Image, rules: CensorRules) -> Verdict:
+def judged(network: Network, picture: Image.Image, rules: CensorRules) -> CensorVerdict:
     return judged_by(Only(network), picture, rules)
 
 
