@@ -12,7 +12,7 @@ from tests.webapp.routes.files.tus_in_process import TusSender
 from webapp.access.auth import REVOKED_KEY
 from webapp.access.revoked_logins import LOGIN_SECONDS, RevokedLogins
 from webapp.routes import events
-from webapp.routes.files import uploads as upload_routes
+from webapp.routes.files import upload_bodies
 
 MIB = 1 << 20
 
@@ -74,7 +74,7 @@ class Leaving(io.BytesIO):
 def test_55_a_running_upload_ends_with_its_login(
     guarded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload_routes, "RIGHTS_CHECK_SECONDS", -1.0)  # looked at with every block
+    monkeypatch.setattr(upload_bodies, "RIGHTS_CHECK_SECONDS", -1.0)  # looked at with every block
     (guarded.data_dir / "outputs").mkdir(exist_ok=True)
     client, cookie = logged_in(guarded)
     sender = TusSender(guarded)

@@ -4,42 +4,28 @@ Bodies of pieces are read from the connection as they come, block by block; noth
 after may touch ``request.data``.
 """
 
-import os
-import socket
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, request, url_for
 from typing_extensions import TypedDict
-from werkzeug.exceptions import ClientDisconnected
 
-from filebrowser.access.file_access import Right, check_rights
-from filebrowser.safetensors_header import MAX_HEADER_BYTES
-from filebrowser.uploads.block_reader import BlockReader
-from filebrowser.uploads.blocks import Source
 from filebrowser.uploads.completion import UploadStatus
 from filebrowser.uploads.errors import TooMany, TooManyInAll, WrongRequest, WrongVersion
 from filebrowser.uploads.records import Upload, UploadKind, UploadState
 from filebrowser.uploads.upload_session import UploadChunk
 from filebrowser.uploads.upload_store import UploadStore
-from webapp.access.auth import identify
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import error_answer
 from webapp.files import tus_headers
-from webapp.files.file_access import access_of
-from webapp.files.folder_hints import FolderSuggestion, suggest_folder
-from webapp.http.content_encoding import check_plain
 from webapp.http.openapi import NULL_SCHEMA, RouteNote, with_note
-from webapp.http.request_body import connection_of, socket_source
-from webapp.routes.context import hold_memory, to_response
+from webapp.routes.context import to_response
 from webapp.routes.files.caller_access import caller_access
+from webapp.routes.files.folder_suggestions import add_suggestion
+from webapp.routes.files.upload_bodies import append_piece, body_size, has_body
 from webapp.services import Services
 
-RIGHTS_CHECK_SECONDS = 2.0  # seconds between two looks at whether the caller may still send
-MAX_BODY = 1 << 62  # bytes: other routes take less, and what fits is checked by offsets here
 RETRY_AFTER = "5"  # seconds
 EXPOSED = (
     "Location, Upload-Offset, Upload-Length, Upload-Metadata, Upload-Expires, Upload-Concat, "
@@ -68,15 +54,6 @@ class UploadList(TypedDict):
     """The caller's unfinished uploads."""
 
     uploads: list[UploadFacts]
-
-
-class SuggestedFolder(TypedDict):
-    """Where a model belongs, what it is, and how many more bytes tell."""
-
-    folder: str | None
-    kind: str | None
-    architecture: str | None
-    needed: int | None
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -131,31 +108,6 @@ def add_beginning(routes: Blueprint, services: Services) -> None:
         """Rights: create; modify too, to overwrite."""
         _check_version()
         return _begin_upload(services, uploads)
-
-
-def add_suggestion(routes: Blueprint, services: Services) -> None:
-    """The folder that a model belongs in."""
-
-    @routes.post("/suggest")
-    @requires(AccessScope.USER)
-    @with_note(
-        RouteNote("Which folder a model belongs in, by its first bytes", answer=SuggestedFolder)
-    )
-    def folder() -> Response:
-        """Right: create."""
-        check_rights(caller_access(services), {Right.CREATE})
-        hold_memory(min(request.content_length or 8 + MAX_HEADER_BYTES, 8 + MAX_HEADER_BYTES))
-        start = request.stream.read(8 + MAX_HEADER_BYTES)
-        return jsonify(
-            suggestion_json(
-                suggest_folder(
-                    start,
-                    caller_access(services),
-                    services.config,
-                    services.plugins.folder_for_tensors,
-                )
-            )
-        )
 
 
 def add_transfer(routes: Blueprint, services: Services) -> None:
@@ -221,16 +173,6 @@ def upload_json(standing: UploadStatus, uploads: UploadStore) -> UploadFacts:
     }
 
 
-def suggestion_json(suggestion: FolderSuggestion) -> SuggestedFolder:
-    """A suggestion as JSON."""
-    return {
-        "folder": suggestion.folder or None,
-        "kind": suggestion.recognition.kind,
-        "architecture": suggestion.recognition.architecture or None,
-        "needed": suggestion.needed or None,
-    }
-
-
 def _begin_upload(services: Services, uploads: UploadStore) -> Response:
     concat = tus_headers.parse_concat(request.headers.get("Upload-Concat"))
     note = request.headers.get("Upload-Metadata", "")
@@ -247,14 +189,14 @@ def _begin_upload(services: Services, uploads: UploadStore) -> Response:
     upload = uploads.begin(
         caller_access(services), tus_headers.parse_order(metadata, length, concat.part, note)
     )
-    if _has_body() and not upload.is_ended:
+    if has_body() and not upload.is_ended:
         piece = UploadChunk(
             0,
-            _body_size(),
+            body_size(),
             None,
             tus_headers.parse_checksum(request.headers.get("Upload-Checksum")),
         )
-        standing = _append_piece(services, uploads, upload.id, piece)
+        standing = append_piece(services, uploads, upload.id, piece)
         return _created_response(uploads, standing.upload, standing.offset)
     return _created_response(uploads, upload)
 
@@ -294,85 +236,14 @@ def _append_body(services: Services, uploads: UploadStore, name: str) -> Respons
         raise WrongRequest("Upload-Offset is missing.")
     piece = UploadChunk(
         offset,
-        _body_size(),
+        body_size(),
         tus_headers.parse_number("Upload-Length", request.headers.get("Upload-Length")),
         tus_headers.parse_checksum(request.headers.get("Upload-Checksum")),
     )
-    standing = _append_piece(services, uploads, name, piece)
+    standing = append_piece(services, uploads, name, piece)
     answer = Response(status=204)
     answer.headers["Upload-Offset"] = str(standing.offset)
     return _add_upload_headers(uploads, standing.upload, answer)
-
-
-def _append_piece(
-    services: Services, uploads: UploadStore, name: str, piece: UploadChunk
-) -> UploadStatus:
-    """Append the body of the current request."""
-    return uploads.append(
-        caller_access(services),
-        name,
-        piece,
-        _body_source(),
-        _rights_check(services),
-        _read_interrupter(),
-    )
-
-
-def _body_source() -> Source:
-    """The body of the current request, however long; it ends where the connection breaks off.
-
-    Werkzeug puts a limit around every body, which costs two copies of each byte; where the server
-    itself knows the body's end, as gunicorn does, it is read without.
-    """
-    check_plain(request.headers.get("Content-Encoding", ""))
-    from_connection = socket_source(request.environ)
-    if from_connection is not None:
-        return from_connection
-    if request.environ.get("wsgi.input_terminated"):
-        return BlockReader(request.environ["wsgi.input"].read)
-    request.max_content_length = MAX_BODY
-
-    def read(most: int, /) -> bytes:
-        try:
-            return request.stream.read(most)
-        except ClientDisconnected:
-            return b""
-
-    return BlockReader(read)
-
-
-def _has_body() -> bool:
-    return request.mimetype == tus_headers.CONTENT_TYPE
-
-
-def _body_size() -> int | None:
-    """Bytes of the body; None where it comes in chunks."""
-    return request.content_length
-
-
-def _rights_check(services: Services) -> Callable[[], None]:
-    """A look, now and then, at whether the caller may still do what he began."""
-    config, credentials, checked_at = services.config, services.credentials, time.monotonic()
-
-    def look() -> None:
-        nonlocal checked_at
-        if time.monotonic() - checked_at > RIGHTS_CHECK_SECONDS:
-            checked_at = time.monotonic()
-            check_rights(access_of(identify(credentials), config), {Right.CREATE})
-
-    return look
-
-
-def _read_interrupter() -> Callable[[], None]:
-    """Ends a read that waits for the current connection, from another thread."""
-    connection = connection_of(request.environ)
-
-    def end() -> None:
-        if connection is not None:
-            with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as twin:
-                twin.shutdown(socket.SHUT_RDWR)
-
-    return end
 
 
 def _add_upload_headers(uploads: UploadStore, upload: Upload, answer: Response) -> Response:
