@@ -3,7 +3,6 @@
 from functools import partial
 
 from flask import Blueprint, Response, jsonify, request
-from typing_extensions import TypedDict
 
 from filebrowser.access.file_access import Right, check_rights, resolve_path
 from filebrowser.access.gate import Place, open_place
@@ -24,14 +23,23 @@ from webapp.http.openapi import EMPTY_SCHEMA, RouteNote, with_note
 from webapp.requests.fields import read_body
 from webapp.routes.context import read_json_body
 from webapp.routes.files.caller_access import caller_access
+from webapp.routes.files.operation_bodies import (
+    LATER_DELETED,
+    DeleteBody,
+    Deletion,
+    DeletionAnswer,
+    ExtractBody,
+    FolderBody,
+    RenameBody,
+    RestoreBody,
+    TransferBody,
+    TrashAnswer,
+)
 from webapp.routes.files.params import (
     LATER,
     TEXT,
     FileEntry,
     OperationAnswer,
-    Path,
-    Paths,
-    StrictBody,
     entry_json,
     job_answer,
 )
@@ -39,79 +47,6 @@ from webapp.services import Services
 
 WAIT_SECONDS = 2.0
 """Seconds for which an answer waits for its job; then it names the job instead."""
-
-
-class TrashedItem(TypedDict):
-    """A file or folder that was deleted."""
-
-    path: str
-    kind: str
-
-
-class Deletion(TypedDict):
-    """What was deleted at once; ``deleted`` in seconds since 1970."""
-
-    trash_id: str
-    deleted: float
-    items: list[TrashedItem]
-
-
-class TrashAnswer(TypedDict):
-    """The caller's own deletions."""
-
-    thrown: list[Deletion]
-
-
-class DeletionAnswer(OperationAnswer):
-    """The results of a deletion, with the id that brings it back."""
-
-    trash_id: str
-
-
-LATER_DELETED = {"202": DeletionAnswer}
-
-
-class FolderBody(StrictBody):
-    """The body of ``folder``."""
-
-    path: Path
-
-
-class TransferBody(StrictBody):
-    """The body of ``move`` and ``copy``."""
-
-    paths: Paths
-    to: Path
-    conflict: Conflict | None = None
-
-
-class RenameBody(StrictBody):
-    """The body of ``rename``."""
-
-    path: Path
-    name: Path
-    conflict: Conflict | None = None
-
-
-class DeleteBody(StrictBody):
-    """The body of ``delete``."""
-
-    paths: Paths
-
-
-class ExtractBody(StrictBody):
-    """The body of ``extract``; ``to`` is the folder in which the new one is made."""
-
-    path: Path
-    to: Path | None = None
-    conflict: Conflict | None = None
-
-
-class RestoreBody(StrictBody):
-    """The body of ``restore``."""
-
-    trash_id: Path
-    conflict: Conflict | None = None
 
 
 def blueprint(services: Services) -> Blueprint:
