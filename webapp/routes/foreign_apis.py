@@ -14,7 +14,7 @@ from generator.pictures.upscaler_names import LATENT_UPSCALERS, known_upscalers
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.context import caller
-from webapp.routes.models import NamedEntry, VaeEntry
+from webapp.routes.model_entries import NamedEntry, VaeEntry
 from webapp.services import Services
 from webapp.version import VERSION
 

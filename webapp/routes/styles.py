@@ -17,7 +17,8 @@ from webapp.requests.coercion import Str
 from webapp.requests.fields import invalid_fields
 from webapp.requests.ranges import MAX_PROMPT_LENGTH
 from webapp.routes.context import read_json_body
-from webapp.routes.models import StyleEntry, styles_json
+from webapp.routes.model_entries import StyleEntry
+from webapp.routes.models import styles_json
 from webapp.services import Services
 from webapp.settings.data_dir import styles_files
 

@@ -13,8 +13,8 @@ from typing_extensions import TypedDict
 from filebrowser.disposition import content_disposition
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
+from webapp.routes.flag_values import flags_json
 from webapp.routes.machine import read_meminfo
-from webapp.routes.models import flags_json
 from webapp.services import Services
 from webapp.settings.options_table import OPTIONS
 from webapp.version import VERSION

@@ -17,7 +17,7 @@ from webapp.requests.coercion import Bool, Int, Str, Strings
 from webapp.requests.fields import invalid_fields
 from webapp.requests.ranges import MAX_PROMPT_LENGTH
 from webapp.routes.context import read_json_body
-from webapp.routes.models import files_of
+from webapp.routes.model_entries import files_of
 from webapp.services import Services
 from webapp.settings.data_dir import styles_files
 
