@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request
 from typing_extensions import TypedDict
@@ -36,9 +35,6 @@ from webapp.routes.files.params import (
     sort_param,
 )
 from webapp.services import Services
-
-if TYPE_CHECKING:
-    pass
 
 PAGE_SIZE = 200  # entries where no limit is asked for
 MAX_OFFSET = 10**9

@@ -1,7 +1,5 @@
 """The caller's jobs on files: how far they are, and their end."""
 
-from typing import TYPE_CHECKING
-
 from flask import Blueprint, Response, jsonify
 from typing_extensions import TypedDict
 
@@ -10,9 +8,6 @@ from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import FileJobFacts, job_json
 from webapp.services import Services
-
-if TYPE_CHECKING:
-    pass
 
 
 class FileJobList(TypedDict):

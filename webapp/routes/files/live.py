@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 
@@ -16,9 +15,6 @@ from webapp.routes.events import MAX_EVENT_STREAMS, StreamLimit
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import entry_json, folder_param
 from webapp.services import Services
-
-if TYPE_CHECKING:
-    pass
 
 PING_SECONDS = 10.0
 STREAM_SECONDS = 20.0

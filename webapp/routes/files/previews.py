@@ -2,7 +2,6 @@
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 from werkzeug.http import parse_etags
@@ -21,9 +20,6 @@ from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import PATH, TEXT, int_param, path_param
 from webapp.services import Services
 from webapp.settings.data_dir import styles_files
-
-if TYPE_CHECKING:
-    pass
 
 BINARY = {"type": "string", "format": "binary"}
 DEFAULT_TENSORS, MAX_TENSORS_SHOWN = (

@@ -1,7 +1,5 @@
 """Files found by name, kind, size and date, pictures by how they were made."""
 
-from typing import TYPE_CHECKING
-
 from flask import Blueprint, Response, jsonify, request
 from typing_extensions import TypedDict
 
@@ -23,9 +21,6 @@ from webapp.routes.files.params import (
     sort_param,
 )
 from webapp.services import Services
-
-if TYPE_CHECKING:
-    pass
 
 PAGE_SIZE = 100  # hits where no limit is asked for
 MAX_OFFSET = 10**7

@@ -1,7 +1,5 @@
 """Texts, read and saved, and zips taken apart."""
 
-from typing import TYPE_CHECKING
-
 from flask import Blueprint, Response, jsonify, request
 from typing_extensions import TypedDict
 
@@ -18,9 +16,6 @@ from webapp.routes.context import read_json_body
 from webapp.routes.files.caller_access import caller_access
 from webapp.routes.files.params import PATH, StrictBody, path_param
 from webapp.services import Services
-
-if TYPE_CHECKING:
-    pass
 
 
 class SavedText(TypedDict):
