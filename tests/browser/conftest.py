@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from easel_process import ACTION, ROOT, Easel, started
+from easel_process import ACTION, ROOT, Easel, running_easel
 
 try:
     from playwright.sync_api import (
@@ -37,11 +37,11 @@ window.toasts = []
 const keep = (node) => node.classList?.contains('el-message') && toasts.push(node.textContent)
 new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.forEach(keep)))
   .observe(document, { childList: true, subtree: true })
-"""  # a toast goes after three seconds, seen or not; see running.told
+"""  # a toast goes after three seconds, seen or not; see easel_process.expect_toast
 
 
 @pytest.fixture(scope="session", autouse=True)
-def needed() -> None:
+def page_and_browser() -> None:
     """Skip where the page is not built or Chromium is missing, saying how to get them."""
     if not (ROOT / "static" / "dist" / "index.html").is_file():
         pytest.skip("static/dist is not built (npm ci && npm run build in static/)")
@@ -50,7 +50,7 @@ def needed() -> None:
 
 
 @pytest.fixture(scope="session")
-def playwright(needed: None) -> Iterator[Playwright]:
+def playwright(page_and_browser: None) -> Iterator[Playwright]:
     """Playwright's driver."""
     with sync_playwright() as running:
         yield running
@@ -75,9 +75,9 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
+def easel(page_and_browser: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
     """Easel on this machine alone, without credentials."""
-    with started(tmp_path_factory.mktemp("easel") / "data") as running:
+    with running_easel(tmp_path_factory.mktemp("easel") / "data") as running:
         yield running
 
 

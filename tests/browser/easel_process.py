@@ -48,7 +48,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def started(data_dir: Path, *flags: str, port: int = 0) -> Iterator[Easel]:
+def running_easel(data_dir: Path, *flags: str, port: int = 0) -> Iterator[Easel]:
     """Easel on this or a free port with the default checkpoint, stopped on leaving."""
     port = port or free_port()
     easel = Easel(f"http://127.0.0.1:{port}", data_dir)
@@ -85,7 +85,7 @@ def wait_until_up(url: str, service: subprocess.Popen[bytes], log: Path) -> None
         pytest.fail(f"Easel did not start:\n{log.read_text()}")
 
 
-def told(page: "Page", words: str) -> None:
+def expect_toast(page: "Page", words: str) -> None:
     """Wait until a toast has said this, even if it has gone since."""
     until(page, "words => toasts.some((each) => each.includes(words))", words)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from easel_process import Easel, eventually, started
+from easel_process import Easel, eventually, running_easel
 from playwright.sync_api import Page, expect
 
 from tests.plugins.beautiful_prompt.tiny_models import make_model
@@ -18,9 +18,9 @@ ROUTE = "plugins/beautifulprompt"
 
 
 @pytest.fixture(scope="module")
-def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
+def easel(page_and_browser: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
     """Easel without a language model."""
-    with started(tmp_path_factory.mktemp("easel") / "data") as running:
+    with running_easel(tmp_path_factory.mktemp("easel") / "data") as running:
         yield running
 
 
@@ -121,7 +121,7 @@ def test_a_job_that_nobody_waits_for_is_followed_stopped_and_fetched(
     for task in reversed(tasks):  # the second waits in line
         assert ask(f"sdapi/v1/interrupt?id_task={task}", {}).status_code == 200
     first, second = (
-        wait_until(lambda task=task: fetched(ask("internal/answer", {"id_task": task})))
+        wait_until(lambda task=task: json_of(ask("internal/answer", {"id_task": task})))
         for task in tasks
     )
     assert 5 <= len(first["prompts"]) < 50
@@ -130,6 +130,6 @@ def test_a_job_that_nobody_waits_for_is_followed_stopped_and_fetched(
     assert "prompts" not in second  # no worker has begun it
 
 
-def fetched(answer: requests.Response) -> Any:
+def json_of(answer: requests.Response) -> Any:
     """What an answer says, nothing while there is none."""
     return answer.json() if answer.status_code == 200 else None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from easel_process import Easel, eventually, started
+from easel_process import Easel, eventually, running_easel
 from page_pictures import shown_picture
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
@@ -52,14 +52,16 @@ def fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def easel(needed: None, tmp_path_factory: pytest.TempPathFactory, fixture: Path) -> Iterator[Easel]:
+def easel(
+    page_and_browser: None, tmp_path_factory: pytest.TempPathFactory, fixture: Path
+) -> Iterator[Easel]:
     """Easel with the censor, and a plugin that paints the picture into what is drawn."""
     data_dir = tmp_path_factory.mktemp("easel") / "data"
     folder = data_dir / "extensions" / "painter"
     folder.mkdir(parents=True)
     (folder / "easel-plugin.toml").write_text(MANIFEST)
     (folder / "worker.py").write_text(PAINT.format(path=str(fixture)))
-    with started(data_dir, "--enable-nsfw-censor") as running:
+    with running_easel(data_dir, "--enable-nsfw-censor") as running:
         yield running
 
 
@@ -88,7 +90,7 @@ def draw(page: Page, prompt: str, steps: int = 2) -> None:
     expect(page.locator("#txt2img_interrupt")).to_be_visible()
 
 
-def finished(page: Page) -> None:
+def wait_until_drawn(page: Page) -> None:
     eventually(expect(page.locator("#txt2img_generate")).to_be_visible)
 
 
@@ -99,10 +101,10 @@ def brightest(image: Locator) -> int:
 
 def test_what_is_drawn_is_withheld_on_the_canvas_and_in_the_files(page: Page, easel: Easel) -> None:
     draw(page, "a plain boat")
-    finished(page)
+    wait_until_drawn(page)
     assert shown_picture(page).convert("L").getextrema()[1] > 60
     draw(page, "a painted boat")
-    finished(page)
+    wait_until_drawn(page)
     assert shown_picture(page).convert("L").getextrema() == (0, 0)
     assert brightest(page.locator("figure .large img").first) == 0
     section(page, "Files")
@@ -146,7 +148,7 @@ def test_what_is_shown_of_a_picture_in_work_is_withheld(page: Page, easel: Easel
     preview = page.get_by_alt_text("Preview of the picture in work")
     assert brightest(preview) == 0
     page.click("#txt2img_interrupt")
-    finished(page)
+    wait_until_drawn(page)
 
 
 @pytest.mark.usefixtures("rules")
@@ -162,7 +164,7 @@ def test_its_settings_are_set_in_the_page(page: Page) -> None:
     expect(page.locator(".el-message", has_text="Settings saved")).to_be_visible()
     section(page, "Text to image")
     draw(page, "a painted boat")
-    finished(page)
+    wait_until_drawn(page)
     expect(page.get_by_role("alert").first).to_contain_text("withholds this picture")
     page.reload()
     section(page, "Extensions")

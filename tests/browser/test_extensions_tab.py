@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from easel_process import Easel, eventually, started, told, until
+from easel_process import Easel, eventually, expect_toast, running_easel, until
 from playwright.sync_api import Locator, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -108,14 +108,14 @@ def lay_lora(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
+def easel(page_and_browser: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
     """Easel with plugins of somebody else's, a LoRA and a list of tags."""
     data_dir = tmp_path_factory.mktemp("easel") / "data"
     bring_plugins(data_dir / "extensions")
     lay_lora(data_dir / "models" / "Lora" / "painterly_v2.safetensors")
     (data_dir / "tags").mkdir()
     (data_dir / "tags" / "own.csv").write_text("teal_sky,0,900,azure\nteal_eyes,0,5000,\n")
-    with started(data_dir) as running:
+    with running_easel(data_dir) as running:
         yield running
 
 
@@ -141,7 +141,7 @@ def plugin(page: Page, name: str) -> Locator:
 
 def apply(page: Page) -> None:
     page.click("#extensions_apply")
-    told(page, "loaded anew")
+    expect_toast(page, "loaded anew")
 
 
 def test_beautifulprompt_leads_from_a_word_to_a_picture(page: Page) -> None:
@@ -235,13 +235,13 @@ def test_settings_and_an_archive_of_a_plugin(page: Page) -> None:
     greeter.get_by_label("times").fill("3")
     greeter.get_by_label("times").press("Tab")
     greeter.get_by_role("button", name="Save settings").click()
-    told(page, "Settings saved")
+    expect_toast(page, "Settings saved")
     page.reload()
     section(page, "Extensions")
     greeter.locator("button[aria-expanded]").click()
     expect(greeter.get_by_label("times")).to_have_value("3")
 
-    def chosen(name: str, files: dict[str, str]) -> None:
+    def choose_archive(name: str, files: dict[str, str]) -> None:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
             for path, text in files.items():
@@ -249,10 +249,10 @@ def test_settings_and_an_archive_of_a_plugin(page: Page) -> None:
         data = {"name": name, "mimeType": "application/zip", "buffer": packed.getvalue()}
         page.set_input_files("#extensions_file", data)
 
-    chosen("slip.zip", {"../out.txt": "x"})
+    choose_archive("slip.zip", {"../out.txt": "x"})
     eventually(expect(page.get_by_role("alert")).to_contain_text, "leads out of its folder")
     manifest = 'name = "newcomer"\nversion = "1"\nlicence = "MIT"\n'
-    chosen("new.zip", {"easel-plugin.toml": manifest, "web.py": ""})
+    choose_archive("new.zip", {"easel-plugin.toml": manifest, "web.py": ""})
     eventually(expect(plugin(page, "newcomer")).to_be_visible)
     apply(page)
     eventually(expect(plugin(page, "newcomer").locator(".chip")).to_have_text, "on")

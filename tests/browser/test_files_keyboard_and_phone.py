@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from easel_process import WIDTH, Easel, started
+from easel_process import WIDTH, Easel, running_easel
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Locator, Page, Route, expect
@@ -58,10 +58,10 @@ def sound(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def easel(
-    needed: None, browser: Browser, tmp_path_factory: pytest.TempPathFactory
+    page_and_browser: None, browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Easel]:
     """Easel with a file of every kind."""
-    with started(tmp_path_factory.mktemp("walked") / "data") as running:
+    with running_easel(tmp_path_factory.mktemp("walked") / "data") as running:
         here = running.data_dir / "outputs" / "walk"
         (here / "inner").mkdir(parents=True)
         sound(here / "tone.wav")
@@ -76,7 +76,7 @@ def easel(
         yield running
 
 
-def opened(browser: Browser, easel: Easel, **how: object) -> Page:
+def open_files_page(browser: Browser, easel: Easel, **how: object) -> Page:
     """A page at the folder."""
     size = {"width": 1280, "height": 860}
     page = browser.new_context(**{"locale": "en-US", "viewport": size, **how}).new_page()
@@ -87,7 +87,7 @@ def opened(browser: Browser, easel: Easel, **how: object) -> Page:
 
 @pytest.fixture
 def tab(browser: Browser, easel: Easel) -> Iterator[Page]:
-    page = opened(browser, easel)
+    page = open_files_page(browser, easel)
     page.get_by_role("button", name="Files", exact=True).click()
     for name in ("outputs", "walk"):
         entry(page, f"{name}, folder").dblclick()
@@ -173,7 +173,7 @@ def test_the_list_is_walked_by_keys_alone(tab: Page, easel: Easel) -> None:
 
 
 def test_a_phone_shows_all_and_scrolls_no_page_sideways(browser: Browser, easel: Easel) -> None:
-    page = opened(
+    page = open_files_page(
         browser, easel, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )
     page.get_by_role("button", name="Files", exact=True).tap()
@@ -244,7 +244,7 @@ def test_44_scripts_in_names_and_texts_stay_texts_in_the_page(
     meta = {"ss_tag_frequency": tags, "modelspec.title": EVIL, EVIL: EVIL}
     safetensors(here / f"{EVIL}.safetensors", meta)
     safetensors(easel.data_dir / "models" / "Lora" / f"{EVIL}.safetensors", meta)
-    page = opened(browser, easel)
+    page = open_files_page(browser, easel)
     page.get_by_role("button", name="Files", exact=True).click()
     for name in ("outputs", EVIL):
         entry(page, f"{name}, folder").dblclick()

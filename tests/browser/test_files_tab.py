@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from easel_process import Easel, started
+from easel_process import Easel, running_easel
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -65,9 +65,9 @@ def safetensors(path: Path, metadata: dict[str, str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
+def easel(page_and_browser: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
     """Easel with a folder of many kinds of files."""
-    with started(tmp_path_factory.mktemp("easel") / "data") as running:
+    with running_easel(tmp_path_factory.mktemp("easel") / "data") as running:
         here = running.data_dir / "outputs" / "many"
         (here / "inner").mkdir(parents=True)
         for number in range(450):
@@ -85,7 +85,7 @@ def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ea
 
 
 @pytest.fixture(scope="module")
-def opened(browser: Browser, easel: Easel) -> Iterator[Page]:
+def files_page(browser: Browser, easel: Easel) -> Iterator[Page]:
     """The page, opened once: what it shows is kept fresh by itself."""
     context = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 860})
     page = context.new_page()
@@ -95,18 +95,18 @@ def opened(browser: Browser, easel: Easel) -> Iterator[Page]:
 
 
 @pytest.fixture
-def tab(opened: Page) -> Iterator[Page]:
+def tab(files_page: Page) -> Iterator[Page]:
     """The tab, standing in the folder of many files with nothing selected."""
-    opened.get_by_role("button", name="Files", exact=True).click()
-    opened.get_by_role("navigation", name="Places").get_by_role("button", name="data").click()
+    files_page.get_by_role("button", name="Files", exact=True).click()
+    files_page.get_by_role("navigation", name="Places").get_by_role("button", name="data").click()
     for name in ("outputs", "many"):
-        opened.get_by_role("option", name=f"{name}, folder", exact=True).dblclick()
-    expect(opened.get_by_role("listbox")).to_have_accessible_name("many")
-    expect(entry(opened, "fox.png")).to_be_visible()
-    yield opened
-    if opened.get_by_role("complementary", name="Preview").count():
-        opened.get_by_role("complementary").get_by_role("button", name="Close").click()
-    assert opened.evaluate("window.run") is None  # no text of a file ever became a script
+        files_page.get_by_role("option", name=f"{name}, folder", exact=True).dblclick()
+    expect(files_page.get_by_role("listbox")).to_have_accessible_name("many")
+    expect(entry(files_page, "fox.png")).to_be_visible()
+    yield files_page
+    if files_page.get_by_role("complementary", name="Preview").count():
+        files_page.get_by_role("complementary").get_by_role("button", name="Close").click()
+    assert files_page.evaluate("window.run") is None  # no text of a file ever became a script
 
 
 def entry(page: Page, name: str) -> Locator:

@@ -24,7 +24,7 @@ def number(page: Page, name: str, value: float) -> None:
     page.keyboard.press("Tab")
 
 
-def drawn(page: Page, kind: str = "txt2img") -> Image.Image:
+def draw_picture(page: Page, kind: str = "txt2img") -> Image.Image:
     page.click(f"#{kind}_generate")
     page.wait_for_selector(f"#{kind}_interrupt")
     eventually(expect(page.locator(f"#{kind}_generate")).to_be_visible)
@@ -48,7 +48,7 @@ def test_hires_fix_by_the_page_is_that_of_the_api(page: Page, easel: Easel) -> N
     number(page, "txt2img_hr_scale", 1.25)
     number(page, "txt2img_denoising_strength", 0.5)
     expect(page.locator("#txt2img_hr .said")).to_have_text("320 × 320")
-    ours = drawn(page)
+    ours = draw_picture(page)
     asked = {
         "prompt": "a red house", "steps": 2, "seed": 1, "width": 256, "height": 256,
         "sampler_name": "DPM++ 2M", "scheduler": "Automatic", "enable_hr": True,
@@ -62,7 +62,7 @@ def test_hires_fix_by_the_page_is_that_of_the_api(page: Page, easel: Easel) -> N
 
 def test_only_what_is_painted_changes(page: Page) -> None:
     simple(page, "a red house", steps=2)
-    before = pixels(drawn(page))
+    before = pixels(draw_picture(page))
     page.click("#txt2img_send_to_inpaint")
     expect(page.locator("#prompt")).to_have_value("a red house")
     until(page, "document.querySelector('#img2maskimg canvas')?.offsetHeight > 50")
@@ -74,7 +74,7 @@ def test_only_what_is_painted_changes(page: Page) -> None:
     page.mouse.up()
     page.fill("#prompt", "a yellow star")
     number(page, "img2img_denoising_strength", 1)
-    after = pixels(drawn(page, "img2img"))
+    after = pixels(draw_picture(page, "img2img"))
     changed = np.abs(after - before).max(axis=2) > 2  # (h, w)
     height = len(changed)
     assert changed[: height // 8].mean() > 0.2  # the stroke lies here
@@ -143,7 +143,7 @@ def test_an_xyz_plot_is_drawn_from_picked_axes(page: Page) -> None:
         page.get_by_role("option", name=sampler, exact=True).click()
     page.keyboard.press("Escape")
     page.get_by_text("Include Sub Images").click()
-    sheet = drawn(page)
+    sheet = draw_picture(page)
     assert sheet.width == 2 * 256
     assert sheet.height > 256  # the legend stands above
     thumbnails = page.locator("#txt2img_gallery button")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from easel_process import WIDTH, Easel, started, told
+from easel_process import WIDTH, Easel, expect_toast, running_easel
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -27,7 +27,7 @@ def test_a_copied_model_appears_and_leaves_without_a_reload(page: Page, easel: E
     expect(selector).to_contain_text("another")
     copy.unlink()
     expect(selector).to_contain_text(default.stem)
-    told(page, "another is no longer there")
+    expect_toast(page, "another is no longer there")
     assert page.evaluate("window.notReloaded")
 
 
@@ -159,7 +159,7 @@ def quiet(page: Page) -> None:
 
 
 def test_an_expired_login_asks_again_and_keeps_the_fields(browser: Browser, tmp_path: Path) -> None:
-    with started(tmp_path / "data", "--token", "open-sesame") as easel:
+    with running_easel(tmp_path / "data", "--token", "open-sesame") as easel:
         context = browser.new_context(locale="en-US")
         page = context.new_page()
         page.goto(easel.url)

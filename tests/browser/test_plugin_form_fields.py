@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from easel_process import Easel, eventually, started
+from easel_process import Easel, eventually, running_easel
 from form_plugin import bring_former
 from playwright.sync_api import Locator, Page, expect
 
@@ -12,11 +12,11 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
+def easel(page_and_browser: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
     """Easel with a plugin that has forms in every place."""
     data_dir = tmp_path_factory.mktemp("easel") / "data"
     bring_former(data_dir / "extensions")
-    with started(data_dir) as running:
+    with running_easel(data_dir) as running:
         yield running
 
 

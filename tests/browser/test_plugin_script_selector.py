@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from easel_process import Easel, eventually, started
+from easel_process import Easel, eventually, running_easel
 from page_pictures import shown_picture
 from playwright.sync_api import Page, expect
 
@@ -58,7 +58,7 @@ def tools():
 
 
 @pytest.fixture(scope="module")
-def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
+def easel(page_and_browser: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
     """Easel with a script of somebody else's, its own one and Pace turned on."""
     data_dir = tmp_path_factory.mktemp("easel") / "data"
     folder = data_dir / "extensions" / "counter"
@@ -67,7 +67,7 @@ def easel(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ea
         ("easel-plugin.toml", MANIFEST), ("web.py", WEB), ("worker.py", WORKER)
     ):  # fmt: skip
         (folder / name).write_text(text)
-    with started(data_dir) as running:
+    with running_easel(data_dir) as running:
         for name in ("dynamicprompts", "pace"):
             asked = requests.post(f"{running.url}/api/plugins/{name}", json={"enabled": True})
             assert asked.ok, asked.text

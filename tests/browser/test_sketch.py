@@ -50,7 +50,7 @@ def pixels(text: str) -> NDArray[np.int16]:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), dtype=np.int16)  # (h, w, 3)
 
 
-def asked(page: Page) -> Any:
+def capture_request(page: Page) -> Any:
     """What the page asks for; nothing is drawn."""
     with page.expect_request("**/sdapi/v1/img2img") as request:
         page.click("#img2img_generate")
@@ -66,7 +66,7 @@ def test_a_sketch_is_drawn_from_as_it_is_seen(page: Page, picture: Path) -> None
     begin(page, picture, "Sketch")
     stroke(page, "#ff0000", 0.25)
     stroke(page, "#0000ff", 0.75)
-    body = asked(page)
+    body = capture_request(page)
     assert "mask" not in body
     sent = pixels(body["init_images"][0])
     assert sent.shape == (SIDE, SIDE, 3)
@@ -75,10 +75,10 @@ def test_a_sketch_is_drawn_from_as_it_is_seen(page: Page, picture: Path) -> None
     assert tuple(sent[SIDE // 2, SIDE // 2]) == tuple(sent[2, 2]) == GREY
 
     page.get_by_role("button", name="Undo").click()
-    sent = pixels(asked(page)["init_images"][0])
+    sent = pixels(capture_request(page)["init_images"][0])
     assert tuple(sent[SIDE * 3 // 4, SIDE // 2]) == GREY
     page.get_by_role("button", name="Clear the sketch").click()
-    assert (pixels(asked(page)["init_images"][0]) == GREY).all()
+    assert (pixels(capture_request(page)["init_images"][0]) == GREY).all()
 
 
 def test_an_inpaint_sketch_sends_paint_and_mask(page: Page, picture: Path) -> None:
@@ -90,7 +90,7 @@ def test_an_inpaint_sketch_sends_paint_and_mask(page: Page, picture: Path) -> No
     page.fill("#img2img_mask_blur", "0")
     page.fill("#img2img_mask_alpha", "40")
     page.keyboard.press("Tab")
-    body = asked(page)
+    body = capture_request(page)
     mask, sent = pixels(body["mask"]), pixels(body["init_images"][0])
     assert abs(int(mask[SIDE // 4, SIDE // 2, 0]) - 153) <= 1  # 60 % of white
     assert mask[SIDE // 2 :].max() == 0
@@ -101,7 +101,7 @@ def test_an_inpaint_sketch_sends_paint_and_mask(page: Page, picture: Path) -> No
     page.fill("#img2img_mask_blur", "8")
     page.fill("#img2img_mask_alpha", "0")
     page.keyboard.press("Tab")
-    column = pixels(asked(page)["init_images"][0])[: SIDE // 2, SIDE // 2, 1]
+    column = pixels(capture_request(page)["init_images"][0])[: SIDE // 2, SIDE // 2, 1]
     steps = np.abs(np.diff(column))
     assert 0 < steps.max() < 80  # a soft edge; a hard one is a step of 135
 
@@ -132,7 +132,7 @@ def test_the_sketch_stays_while_one_looks_elsewhere(page: Page, picture: Path) -
     page.get_by_role("radio", name="Inpaint", exact=True).click()
     expect(page.locator("#img2maskimg")).to_be_visible()
     page.get_by_role("radio", name="Inpaint sketch", exact=True).click()
-    assert pixels(asked(page)["mask"])[SIDE // 2, SIDE // 2, 0] == 255
+    assert pixels(capture_request(page)["mask"])[SIDE // 2, SIDE // 2, 0] == 255
 
 
 def test_on_a_phone_a_finger_sketches(browser: Browser, easel: Easel, picture: Path) -> None:
@@ -154,5 +154,5 @@ def test_on_a_phone_a_finger_sketches(browser: Browser, easel: Easel, picture: P
         .filter((e) => Math.min(e.offsetWidth, e.offsetHeight) < 44).map((e) => e.outerHTML)"""
     )
     assert small == []
-    assert pixels(asked(page)["mask"]).max() == 255
+    assert pixels(capture_request(page)["mask"]).max() == 255
     context.close()

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import requests
-from easel_process import WIDTH, Easel, eventually, told
+from easel_process import WIDTH, Easel, eventually, expect_toast
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.wait import TIMEOUT
@@ -41,7 +41,7 @@ def test_a_style_is_made_drawn_with_changed_and_thrown_away(page: Page, easel: E
     expect(save).to_be_disabled()
     write(page, "ink", "ink drawing of {prompt}", "colour")
     save.click()
-    told(page, "Style saved")
+    expect_toast(page, "Style saved")
     sheet(page).get_by_role("button", name="Use it").click()
     page.keyboard.press("Escape")
     expect(sheet(page)).to_have_count(0)
@@ -65,7 +65,7 @@ def test_a_style_is_made_drawn_with_changed_and_thrown_away(page: Page, easel: E
         ]
     expect(sheet(page).get_by_role("button", name="Leave it out")).to_be_visible()  # still chosen
     sheet(page).get_by_role("button", name="Delete").click()
-    told(page, "pen is deleted")
+    expect_toast(page, "pen is deleted")
     expect(page.locator("#style_name")).to_have_value("")
     page.keyboard.press("Escape")
     expect(page.locator("#styles")).to_have_count(0)
@@ -118,6 +118,6 @@ def test_on_a_phone_in_the_dark_in_chinese(browser: Browser, easel: Easel) -> No
     assert max(map(int, re.findall(r"\d+", paper)[:3])) < 80  # dark paper
     page.fill("#style_prompt", "水墨画 {prompt}")
     sheet(page).get_by_role("button", name="保存").tap()
-    told(page, "样式已保存")
+    expect_toast(page, "样式已保存")
     assert "水墨画" in (easel.data_dir / "styles.csv").read_text(encoding="utf-8-sig")
     context.close()

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from easel_process import Easel, eventually, free_port, started, until
+from easel_process import Easel, eventually, free_port, running_easel, until
 from playwright.sync_api import Browser, Locator, Page, expect
 from test_upload_page import MODEL, SLOW, drop, goto, slow_down
 
@@ -27,7 +27,7 @@ class Service:
 
     def start(self) -> Easel:
         """Start it, and wait until it answers."""
-        return self.running.enter_context(started(self.data_dir, *self.flags, port=self.port))
+        return self.running.enter_context(running_easel(self.data_dir, *self.flags, port=self.port))
 
     def stop(self) -> None:
         """Stop it, and wait until it has ended."""
@@ -35,7 +35,7 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(needed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(page_and_browser: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     made = Service(tmp_path_factory.mktemp("outlasting") / "data")
     yield made
     made.stop()
@@ -49,7 +49,7 @@ def model(service: Service, tmp_path: Path) -> Iterator[Path]:
     (service.easel.checkpoints / MODEL).unlink(missing_ok=True)
 
 
-def opened(browser: Browser, service: Service) -> Page:
+def open_models_page(browser: Browser, service: Service) -> Page:
     """A reader's page, at the folder of checkpoints."""
     page = browser.new_context(locale="en-US", viewport={"width": 1280, "height": 860}).new_page()
     at_models(page, service)
@@ -102,7 +102,7 @@ def choices(page: Page) -> Locator:
 def test_an_upload_goes_on_after_the_server_was_restarted(
     browser: Browser, service: Service, model: Path
 ) -> None:
-    page = opened(browser, service)
+    page = open_models_page(browser, service)
     slow_down(page, SLOW)
     drop(page, model)
     row = page.locator(f"[data-upload='{MODEL}']")
@@ -130,7 +130,7 @@ def test_an_upload_goes_on_after_the_server_was_restarted(
 def test_an_upload_goes_on_by_itself_when_the_server_is_back(
     browser: Browser, service: Service, model: Path
 ) -> None:
-    page = opened(browser, service)
+    page = open_models_page(browser, service)
     slow_down(page, SLOW)
     drop(page, model)
     wait_for_bytes(page, 5e6)
@@ -145,11 +145,11 @@ def test_an_upload_goes_on_by_itself_when_the_server_is_back(
 def test_two_tabs_on_one_upload_make_one_whole_file(
     browser: Browser, service: Service, model: Path
 ) -> None:
-    first = opened(browser, service)
+    first = open_models_page(browser, service)
     slow_down(first, SLOW)
     drop(first, model)
     wait_for_bytes(first, 5e6)
-    second = opened(browser, service)
+    second = open_models_page(browser, service)
     choose(second, model)
     for page in (first, second):
         row = page.locator(f"[data-upload='{MODEL}']")
@@ -161,7 +161,7 @@ def test_two_tabs_on_one_upload_make_one_whole_file(
 
 
 @pytest.fixture
-def small(needed: None, tmp_path: Path) -> Iterator[Service]:
+def small(page_and_browser: None, tmp_path: Path) -> Iterator[Service]:
     """Easel on a disk of 128 MiB."""
     place = tmp_path / "small"
     place.mkdir()
@@ -189,7 +189,7 @@ def test_a_full_disk_is_told_and_the_upload_goes_on_after_room_was_made(
     )
     filler = small.data_dir / "filler"
     fill(filler, leave=1 << 20)
-    page = opened(browser, small)
+    page = open_models_page(browser, small)
     row = page.locator(f"[data-upload='{MODEL}']")
     drop(page, model)
     eventually(expect(row).to_contain_text, "Delete something")  # before a byte was sent

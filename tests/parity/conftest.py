@@ -33,10 +33,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     cases = all_cases(shared_folder() / "goldens")
     mine = [case for case in cases if group_of(case.name) == metafunc.module.GROUP]
     absent = pytest.param(None, marks=pytest.mark.skip("recorded cases are not here"), id="absent")
-    metafunc.parametrize("case", [marked(case) for case in mine] or [absent])
+    metafunc.parametrize("case", [mark_known_difference(case) for case in mine] or [absent])
 
 
-def marked(case: Case) -> object:
+def mark_known_difference(case: Case) -> object:
     """A case, with its cause where it is known to differ."""
     cause = cause_of(case.name)
     marks = [pytest.mark.xfail(reason=cause, strict=True)] if cause else []

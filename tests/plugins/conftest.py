@@ -13,5 +13,5 @@ def network() -> Network:
 
 
 @pytest.fixture(scope="session")
-def flagged(network: Network) -> Image.Image:
+def flagged_picture(network: Network) -> Image.Image:
     return abstract_pattern(network)

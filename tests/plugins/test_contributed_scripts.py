@@ -16,8 +16,8 @@ from tests.parity.service import copy_models
 from tests.plugins.plugin_files import make_plugin
 from tests.plugins.test_plugin_contributions import WEB as LEAP
 from tests.plugins.test_plugin_contributions import WORKER as LEAPING
-from tests.plugins.test_plugin_contributions import drawn, first, serving
-from tests.webapp.requests.test_extras import encoded
+from tests.plugins.test_plugin_contributions import draw_small, first, serving
+from tests.webapp.requests.test_extras import encode_grey_picture
 
 WEB = """
 from plugins.api import Input, Part, Preprocessor, Script, Slider, Slot
@@ -94,12 +94,12 @@ def texts(answer: Any) -> list[str]:
 
 
 def test_a_script_draws_more_than_once(counting: FlaskClient) -> None:
-    told = texts(drawn(counting, **COUNT))
+    told = texts(draw_small(counting, **COUNT))
     assert [text.partition("\n")[0] for text in told] == ["a less 2", "a less 1"]
     assert "Counted: 2" in told[0]
     assert "Counted: 1" in told[1]
-    alone = drawn(counting, prompt="a less 2")
-    assert is_same_drawing(first(drawn(counting, **COUNT)), first(alone))
+    alone = draw_small(counting, prompt="a less 2")
+    assert is_same_drawing(first(draw_small(counting, **COUNT)), first(alone))
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_a_script_draws_more_than_once(counting: FlaskClient) -> None:
     ],
 )
 def test_its_arguments_are_checked(counting: FlaskClient, arguments: list[Any], told: str) -> None:
-    answer = drawn(counting, script_name="Count Down", script_args=arguments)
+    answer = draw_small(counting, script_name="Count Down", script_args=arguments)
     assert re.search(told, refusal(answer))
 
 
 def test_a_script_that_gives_nothing_fails_by_name(counting: FlaskClient) -> None:
-    answer = drawn(counting, script_name="bad", script_args=[])
+    answer = draw_small(counting, script_name="bad", script_args=[])
     assert answer.status_code == 500
     assert "'count'" in answer.get_json()["detail"]
     assert "a script gives what draw gave" in answer.get_json()["detail"]
@@ -142,15 +142,15 @@ def test_scripts_are_listed_where_they_run(counting: FlaskClient) -> None:
     panel = next(each for each in info if each["name"] == "count")
     assert panel["is_alwayson"] is True
     assert panel["args"][0]["maximum"] == 1
-    answer = drawn(counting, script_name="only larger", script_args=[])
+    answer = draw_small(counting, script_name="only larger", script_args=[])
     assert "not found" in refusal(answer)
 
 
 def test_fields_of_a_panel_are_named(counting: FlaskClient) -> None:
     for entry in ({"args": [2]}, {"much": 2}):
-        answer = drawn(counting, alwayson_scripts={"count": entry})
+        answer = draw_small(counting, alwayson_scripts={"count": entry})
         assert "alwayson_scripts.count.much" in refusal(answer)
-    assert drawn(counting, alwayson_scripts={"count": {"args": [1]}}).status_code == 200
+    assert draw_small(counting, alwayson_scripts={"count": {"args": [1]}}).status_code == 200
 
 
 def maps(client: FlaskClient, **changes: Any) -> Any:
@@ -186,24 +186,30 @@ def test_a_preprocessor_draws_maps(counting: FlaskClient) -> None:
     assert "'count'" in broken.get_json()["detail"]
 
 
-def controlled(client: FlaskClient, **changes: Any) -> Any:
+def draw_with_unit(client: FlaskClient, **changes: Any) -> Any:
     """The answer to a picture that is steered by the map of a small one."""
     models = client.get("/controlnet/model_list").get_json()["model_list"]
-    unit = {**UNIT, "model": models[0], "image": encoded(64, 64), "processor_res": 64, **changes}
-    return drawn(client, alwayson_scripts={"controlnet": {"args": [unit]}})
+    unit = {
+        **UNIT,
+        "model": models[0],
+        "image": encode_grey_picture(64, 64),
+        "processor_res": 64,
+        **changes,
+    }
+    return draw_small(client, alwayson_scripts={"controlnet": {"args": [unit]}})
 
 
 def test_a_unit_draws_with_a_preprocessor(counting: FlaskClient) -> None:
-    steered = controlled(counting)
+    steered = draw_with_unit(counting)
     assert "Module: posterise" in texts(steered)[0]
     assert "Threshold A: 4" in texts(steered)[0]
     assert len(steered.get_json()["images"]) == 2  # the map too
-    wrong = refusal(controlled(counting, threshold_a=17))
+    wrong = refusal(draw_with_unit(counting, threshold_a=17))
     assert "alwayson_scripts.controlnet.args[0].threshold_a: 17 is out of range" in wrong
-    assert "processor_res" in refusal(controlled(counting, processor_res=3000))
+    assert "processor_res" in refusal(draw_with_unit(counting, processor_res=3000))
 
 
-def plotted(client: FlaskClient, kind: str, values: str, second: bool = False) -> Any:
+def draw_plot(client: FlaskClient, kind: str, values: str, second: bool = False) -> Any:
     """The answer to a plot along one axis."""
     listed = client.get("/sdapi/v1/script-info").get_json()
     plot = next(each for each in listed if each["name"] == "x/y/z plot")
@@ -211,24 +217,24 @@ def plotted(client: FlaskClient, kind: str, values: str, second: bool = False) -
     arguments = [axes.index(kind), values, [], 0, "", [], 0, "", []]
     arguments += [False, True, False, False, False, False, False, 0, True]
     larger = {"enable_hr": True, "denoising_strength": 0.5, "hr_scale": 1.5} if second else {}
-    return drawn(client, script_name="x/y/z plot", script_args=arguments, **larger)
+    return draw_small(client, script_name="x/y/z plot", script_args=arguments, **larger)
 
 
 def test_samplers_and_schedules_are_plotted(counting: FlaskClient) -> None:
-    sampled = texts(plotted(counting, "Sampler", "Euler, leap"))
+    sampled = texts(draw_plot(counting, "Sampler", "Euler, leap"))
     assert "Sampler: Leap" in sampled[-1]
-    scheduled = texts(plotted(counting, "Schedule type", "Karras, Straight"))
+    scheduled = texts(draw_plot(counting, "Schedule type", "Karras, Straight"))
     assert "Schedule type: Straight" in scheduled[-1]
-    larger = texts(plotted(counting, "Hires sampler", "Euler, Leap", second=True))
+    larger = texts(draw_plot(counting, "Hires sampler", "Euler, Leap", second=True))
     assert "Hires sampler: Leap" in larger[-1]
-    wrong = refusal(plotted(counting, "Sampler", "Euler, Lope"))
+    wrong = refusal(draw_plot(counting, "Sampler", "Euler, Lope"))
     assert "Unknown sampler: Lope" in wrong
     assert "Leap" in wrong
 
 
 def test_lines_of_prompts_name_samplers(counting: FlaskClient) -> None:
     line = "--prompt b --sampler_name Leap"
-    answer = drawn(
+    answer = draw_small(
         counting,
         script_name="prompts from file or textbox",
         script_args=[False, False, "start", line],
@@ -238,7 +244,7 @@ def test_lines_of_prompts_name_samplers(counting: FlaskClient) -> None:
 
 def test_an_infotext_names_samplers(counting: FlaskClient) -> None:
     wanted = {"sampler_name": "Leap", "scheduler": "Straight"}
-    told = drawn(counting, **wanted)
+    told = draw_small(counting, **wanted)
     body = {"infotext": texts(told)[0], "width": 64, "height": 64}
     again = counting.post("/sdapi/v1/txt2img", json=body)
     assert texts(again) == texts(told)
@@ -246,7 +252,7 @@ def test_an_infotext_names_samplers(counting: FlaskClient) -> None:
 
 def test_img2img_draws_with_a_sampler(counting: FlaskClient) -> None:
     body = {
-        "init_images": [encoded(64, 64)], "width": 64, "height": 64, "steps": 4,
+        "init_images": [encode_grey_picture(64, 64)], "width": 64, "height": 64, "steps": 4,
         "sampler_name": "Leap", "scheduler": "Straight",
     }  # fmt: skip
     assert "Sampler: Leap" in texts(counting.post("/sdapi/v1/img2img", json=body))[0]
@@ -266,13 +272,13 @@ def test_what_is_off_is_refused_with_its_plugin(counting: FlaskClient) -> None:
         ({**larger, "hr_upscaler": "Mirror"}, "hr_upscaler", "leap"),
         (COUNT, "Script", "count"),
     ):
-        told = refusal(drawn(counting, **changes))
+        told = refusal(draw_small(counting, **changes))
         assert told.startswith(field)
         assert f"the plugin {plugin!r}, which is not on" in told
-    body = {"image": encoded(16, 16), "upscaler_1": "Mirror"}
+    body = {"image": encode_grey_picture(16, 16), "upscaler_1": "Mirror"}
     told = refusal(counting.post("/sdapi/v1/extra-single-image", json=body))
     assert told.startswith("upscaler_1: The upscaler 'Mirror' belongs to the plugin 'leap'")
     assert "the plugin 'count'" in refusal(maps(counting))
-    assert "args[0].module: The preprocessor" in refusal(controlled(counting))
+    assert "args[0].module: The preprocessor" in refusal(draw_with_unit(counting))
     assert "count down" not in counting.get("/sdapi/v1/scripts").get_json()["txt2img"]
     assert "Leap" not in [each["name"] for each in counting.get("/sdapi/v1/samplers").get_json()]

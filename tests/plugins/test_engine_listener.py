@@ -65,7 +65,7 @@ def engine_with(tmp_path: Path) -> Callable[..., Engine]:
     return make
 
 
-def drawn(engine: Engine, request: GenerationRequest, **changes: object) -> Generation:
+def draw_with_changes(engine: Engine, request: GenerationRequest, **changes: object) -> Generation:
     return engine.run(replace(request, **changes))
 
 
@@ -76,7 +76,7 @@ def test_plugins_that_only_look_change_nothing(
     plain = Engine(registry_of(Config(tmp_path, hashing=False)))
     request = replace(request_, sampling=Sampling(sampler, steps=2))
     engine = engine_with()  # pace looks at each step
-    heard = drawn(engine, request).pictures[0].image
+    heard = draw_with_changes(engine, request).pictures[0].image
     assert is_same_drawing(heard, plain.run(request).pictures[0].image)
 
 
@@ -84,7 +84,7 @@ def test_what_a_plugin_remarks_is_told_with_the_picture(
     engine_with: Callable[..., Engine], request_: GenerationRequest
 ) -> None:
     asked = replace(request_, panels={"detailer": {"enabled": True, "label": "hand"}}, batches=2)
-    found = drawn(engine_with(), asked)
+    found = draw_with_changes(engine_with(), asked)
     assert found.comments == ("Detailer: no plugin that is on finds 'hand'.",)
 
 
@@ -99,7 +99,7 @@ def test_what_is_remarked_of_a_drawing_inside_is_told_too(
             draw.remark("Drawn twice.")
     """
     make_plugin(tmp_path, "inside", worker=code, hooks="after_decode")
-    comments = drawn(engine_with(), request_).comments
+    comments = draw_with_changes(engine_with(), request_).comments
     assert comments[-1] == "Drawn twice."
     assert any("nobody" in comment for comment in comments[:-1])
 
@@ -109,7 +109,7 @@ def test_a_prompt_is_expanded_and_the_infotext_tells_both(
 ) -> None:
     code = "@hook\ndef expand_prompt(prompt):\n    return prompt + ', snow'\n"
     make_plugin(tmp_path, "snow", worker=code, hooks="expand_prompt")
-    (picture,) = drawn(engine_with(), request_).pictures
+    (picture,) = draw_with_changes(engine_with(), request_).pictures
     assert picture.infotext.startswith("a red ball, snow\n")
     assert "Original prompt: a red ball" in picture.infotext
 
@@ -124,7 +124,7 @@ def test_a_request_may_be_changed(
             return replace(request, batch_size=2)
     """
     make_plugin(tmp_path, "twice", worker=code, hooks="before_generate")
-    assert len(drawn(engine_with(), request_).pictures) == 2
+    assert len(draw_with_changes(engine_with(), request_).pictures) == 2
 
 
 @pytest.mark.parametrize("sampler", ["Euler", "DDIM", "DPM++ 2M"])
@@ -142,11 +142,15 @@ def test_latents_may_be_changed_on_the_way(
             return estimate * 0
     """
     sampling = Sampling(sampler, steps=2)
-    plain = drawn(engine_with(), request_, sampling=sampling).pictures[0].image
+    plain = draw_with_changes(engine_with(), request_, sampling=sampling).pictures[0].image
     make_plugin(tmp_path, "zero", worker=code, hooks="before_sampling at_step")
-    image = drawn(engine_with(), request_, sampling=sampling).pictures[0].image
+    image = draw_with_changes(engine_with(), request_, sampling=sampling).pictures[0].image
     assert image != plain
-    other = drawn(engine_with(), request_, sampling=sampling, seeds=Seeds(2)).pictures[0].image
+    other = (
+        draw_with_changes(engine_with(), request_, sampling=sampling, seeds=Seeds(2))
+        .pictures[0]
+        .image
+    )
     assert is_same_drawing(image, other)  # nothing of the seed is left
 
 
@@ -159,16 +163,16 @@ def test_a_plugin_may_draw_inside_a_job(
         def after_decode(image, request, draw):
             return draw(replace(request, prompt="a blue house")).pictures[0].image
     """
-    house = drawn(engine_with(), request_, prompt="a blue house").pictures[0].image
+    house = draw_with_changes(engine_with(), request_, prompt="a blue house").pictures[0].image
     make_plugin(tmp_path, "inside", worker=code, hooks="after_decode")
-    assert is_same_drawing(drawn(engine_with(), request_).pictures[0].image, house)
+    assert is_same_drawing(draw_with_changes(engine_with(), request_).pictures[0].image, house)
 
 
 @pytest.fixture
-def painted(tmp_path: Path, flagged: Image.Image) -> None:
+def flagged_painter(tmp_path: Path, flagged_picture: Image.Image) -> None:
     """A plugin that puts what the censor withholds in place of every picture."""
     path = tmp_path / "flagged.png"
-    flagged.save(path)
+    flagged_picture.save(path)
     code = PAINT.format(path=str(path))
     make_plugin(tmp_path, "painter", worker=code, hooks="after_decode")
 
@@ -176,59 +180,61 @@ def painted(tmp_path: Path, flagged: Image.Image) -> None:
 GUARDED = {"disabled": frozenset(), "required": frozenset({CENSOR})}
 
 
-@pytest.mark.usefixtures("painted")
+@pytest.mark.usefixtures("flagged_painter")
 def test_the_censor_withholds_what_a_plugin_painted(
     engine_with: Callable[..., Engine], request_: GenerationRequest
 ) -> None:
-    found = drawn(engine_with(**GUARDED), request_, width=256, height=256, batch_size=2)
+    found = draw_with_changes(engine_with(**GUARDED), request_, width=256, height=256, batch_size=2)
     assert [picture.image.getextrema() for picture in found.pictures] == [((0, 0),) * 3] * 2
     assert [each["number"] for each in found.facts["nsfw_censor"]] == [0, 1]
     assert found.facts["nsfw_censor"][0]["action"] == "black"
 
 
-@pytest.mark.usefixtures("painted")
+@pytest.mark.usefixtures("flagged_painter")
 def test_sheets_of_scripts_hold_what_was_let_out(
     engine_with: Callable[..., Engine], request_: GenerationRequest
 ) -> None:
     script = ScriptCall("prompt matrix", (False, False, "positive", "comma", 0))
-    found = drawn(engine_with(**GUARDED), request_, prompt="a ball|red", script=script)
+    found = draw_with_changes(engine_with(**GUARDED), request_, prompt="a ball|red", script=script)
     assert found.grids
     for picture in found.pictures:
         assert picture.image.getextrema() == ((0, 0),) * 3
 
 
-@pytest.mark.usefixtures("painted")
+@pytest.mark.usefixtures("flagged_painter")
 def test_rejecting_fails_the_request(
     engine_with: Callable[..., Engine], request_: GenerationRequest
 ) -> None:
     with pytest.raises(Withheld):
-        drawn(engine_with({CENSOR: {"action": "reject"}}, **GUARDED), request_, width=256)
+        draw_with_changes(
+            engine_with({CENSOR: {"action": "reject"}}, **GUARDED), request_, width=256
+        )
 
 
-@pytest.mark.usefixtures("painted")
+@pytest.mark.usefixtures("flagged_painter")
 def test_rules_may_differ_by_caller(
     engine_with: Callable[..., Engine], request_: GenerationRequest
 ) -> None:
     engine = engine_with({CENSOR: {"callers": {"owner": {"off": True}}}}, **GUARDED)
-    assert drawn(engine, request_).pictures[0].image.getextrema() != ((0, 0),) * 3
-    found = drawn(engine, request_, user_name="ann", width=256, height=256)
+    assert draw_with_changes(engine, request_).pictures[0].image.getextrema() != ((0, 0),) * 3
+    found = draw_with_changes(engine, request_, user_name="ann", width=256, height=256)
     assert found.pictures[0].image.getextrema() == ((0, 0),) * 3
 
 
-@pytest.mark.usefixtures("painted")
+@pytest.mark.usefixtures("flagged_painter")
 def test_settings_that_cannot_be_meant_let_nothing_out(
     engine_with: Callable[..., Engine], request_: GenerationRequest
 ) -> None:
     with pytest.raises(HookFailed, match="threshold"):
-        drawn(engine_with({CENSOR: {"threshold": 7}}, **GUARDED), request_)
+        draw_with_changes(engine_with({CENSOR: {"threshold": 7}}, **GUARDED), request_)
 
 
 def test_extras_and_previews_are_judged(
-    engine_with: Callable[..., Engine], request_: GenerationRequest, flagged: Image.Image
+    engine_with: Callable[..., Engine], request_: GenerationRequest, flagged_picture: Image.Image
 ) -> None:
     engine = engine_with(**GUARDED)
     file = io.BytesIO()
-    flagged.save(file, "PNG")
+    flagged_picture.save(file, "PNG")
     extras = engine.enlarge(ExtrasRequest((base64.b64encode(file.getvalue()).decode(),)))
     assert extras.images[0].convert("RGB").getextrema() == ((0, 0),) * 3
     assert extras.facts["nsfw_censor"][0]["stage"] == "extras"
@@ -281,7 +287,7 @@ def test_no_job_is_drawn_while_the_censor_cannot_run(
 ) -> None:
     monkeypatch.setattr("plugins.nsfw_censor.detectors.load_network", lambda: 1 / 0)
     with pytest.raises(HookFailed, match="nsfw-censor"):
-        drawn(engine_with(**GUARDED), request_)
+        draw_with_changes(engine_with(**GUARDED), request_)
 
 
 def test_the_detailer_paints_only_what_a_detector_found(
@@ -296,9 +302,9 @@ def test_the_detailer_paints_only_what_a_detector_found(
     make_plugin(tmp_path, "seer", worker=code, hooks="find_boxes")
     engine = engine_with()
     size = {"width": 256, "height": 256}
-    plain = drawn(engine, request_, **size).pictures[0].image
+    plain = draw_with_changes(engine, request_, **size).pictures[0].image
     wish = {"detailer": {"enabled": True, "label": "thing", "strength": 0.8, "blur": 2}}
-    (picture,) = drawn(engine, request_, **size, panels=wish).pictures
+    (picture,) = draw_with_changes(engine, request_, **size, panels=wish).pictures
     changed = (
         ImageChops.difference(plain, picture.image).convert("L").point(lambda v: v > 8 and 255)
     )

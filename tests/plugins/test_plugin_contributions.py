@@ -23,7 +23,7 @@ from tests.parity.service import copy_models
 from tests.plugins.plugin_files import VERSION, make_plugin
 from tests.service_factory import make_services
 from tests.wait import join_thread, wait_until
-from tests.webapp.requests.test_extras import encoded
+from tests.webapp.requests.test_extras import encode_grey_picture
 from webapp.app import create_app
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
@@ -120,7 +120,7 @@ def leaping(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield client
 
 
-def drawn(client: FlaskClient, **changes: Any) -> Any:
+def draw_small(client: FlaskClient, **changes: Any) -> Any:
     """The answer to a small request."""
     return client.post("/sdapi/v1/txt2img", json={**SMALL, **changes})
 
@@ -131,37 +131,42 @@ def first(answer: Any) -> Image.Image:
 
 
 def test_a_sampler_of_a_plugin_draws_and_is_told(leaping: FlaskClient) -> None:
-    leap = drawn(leaping, sampler_name="Leap")
+    leap = draw_small(leaping, sampler_name="Leap")
     assert leap.status_code == 200, leap.text
     assert "Sampler: Leap" in json.loads(leap.get_json()["info"])["infotexts"][0]
-    euler = drawn(leaping, sampler_name="Euler", scheduler="Automatic")  # ours is not taken over
+    euler = draw_small(
+        leaping, sampler_name="Euler", scheduler="Automatic"
+    )  # ours is not taken over
     assert is_same_drawing(first(leap), first(euler))
 
 
 def test_a_schedule_of_a_plugin(leaping: FlaskClient) -> None:
-    straight = drawn(leaping, sampler_name="Leap", scheduler="Straight")
+    straight = draw_small(leaping, sampler_name="Leap", scheduler="Straight")
     text = json.loads(straight.get_json()["info"])["infotexts"][0]
     assert "Schedule type: Straight" in text
-    usual = drawn(leaping, sampler_name="Leap")
+    usual = draw_small(leaping, sampler_name="Leap")
     assert not is_same_drawing(first(straight), first(usual))
-    rising = drawn(leaping, sampler_name="Leap", scheduler="Rising")
+    rising = draw_small(leaping, sampler_name="Leap", scheduler="Rising")
     assert rising.status_code == 422
     assert "do not fall to 0" in rising.get_json()["detail"]
 
 
 def test_a_broken_sampler_fails_its_job_by_name(leaping: FlaskClient) -> None:
-    answer = drawn(leaping, sampler_name="Broken")
+    answer = draw_small(leaping, sampler_name="Broken")
     assert answer.status_code == 500
     assert "'leap'" in answer.get_json()["detail"]
     assert "no leap" in answer.get_json()["detail"]
-    assert drawn(leaping, sampler_name="Leap").status_code == 200
+    assert draw_small(leaping, sampler_name="Leap").status_code == 200
 
 
 def test_an_upscaler_of_a_plugin(leaping: FlaskClient) -> None:
-    body = {"image": encoded(16, 16), "upscaler_1": "Mirror", "upscaling_resize": 2}
+    body = {"image": encode_grey_picture(16, 16), "upscaler_1": "Mirror", "upscaling_resize": 2}
     assert leaping.post("/sdapi/v1/extra-single-image", json=body).status_code == 200
     larger = {"enable_hr": True, "denoising_strength": 0.5, "hr_scale": 2, "hr_upscaler": "Mirror"}
-    assert drawn(leaping, sampler_name="Leap", hr_sampler_name="Leap", **larger).status_code == 200
+    assert (
+        draw_small(leaping, sampler_name="Leap", hr_sampler_name="Leap", **larger).status_code
+        == 200
+    )
 
 
 def test_what_it_brings_is_listed(leaping: FlaskClient) -> None:
@@ -179,7 +184,7 @@ def test_what_it_brings_is_listed(leaping: FlaskClient) -> None:
     assert "easel_leap_bad 0" not in figures  # it fails, and nothing else does
     assert 'easel_plugin_seconds_total{hook="routes",plugin="leap",side="web"}' in figures
     worked = 'easel_plugin_seconds_total{hook="tools",plugin="leap",side="worker"}'
-    assert drawn(leaping, sampler_name="Leap").status_code == 200
+    assert draw_small(leaping, sampler_name="Leap").status_code == 200
     for _ in range(600):  # told with the worker's heartbeat
         if worked in leaping.get("/metrics").text:
             break
@@ -190,7 +195,7 @@ def test_what_it_brings_is_listed(leaping: FlaskClient) -> None:
 def test_an_interrupt_goes_through_a_plugins_sampler(leaping: FlaskClient) -> None:
     done: list[Any] = []
     long = {"sampler_name": "Leap", "steps": 900}
-    drawing = threading.Thread(target=lambda: done.append(drawn(leaping, **long)))
+    drawing = threading.Thread(target=lambda: done.append(draw_small(leaping, **long)))
     drawing.start()
     client = leaping.application.test_client()
     wait_until(lambda: client.get("/sdapi/v1/progress").get_json()["state"]["sampling_step"])
@@ -203,7 +208,7 @@ def test_an_interrupt_goes_through_a_plugins_sampler(leaping: FlaskClient) -> No
 
 def test_a_reload_waits_for_the_running_picture(leaping: FlaskClient) -> None:
     done: list[Any] = []
-    drawing = threading.Thread(target=lambda: done.append(drawn(leaping, steps=60)))
+    drawing = threading.Thread(target=lambda: done.append(draw_small(leaping, steps=60)))
     drawing.start()
     client = leaping.application.test_client()
     wait_until(lambda: client.get("/sdapi/v1/progress").get_json()["state"]["sampling_step"])
@@ -213,4 +218,4 @@ def test_a_reload_waits_for_the_running_picture(leaping: FlaskClient) -> None:
     assert len(done[0].get_json()["images"]) == 1
     (worker,) = told["plugins"][-1]["workers"]
     assert (worker["state"], worker["hooks"], worker["fault"]) == ("on", ["tools"], "")
-    assert drawn(leaping, sampler_name="Leap").status_code == 200
+    assert draw_small(leaping, sampler_name="Leap").status_code == 200

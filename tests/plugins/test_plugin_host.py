@@ -31,30 +31,30 @@ def test_the_table_and_the_classes_name_the_same_hooks() -> None:
         assert names == {name for name, terms in HOOKS.items() if terms.side is side}
 
 
-def expanded(host) -> str:
+def expand_cat_prompt(host) -> str:
     return host.chain("expand_prompt", prompt="a cat", negative_prompt="", request=None)
 
 
 def test_a_value_is_handed_from_plugin_to_plugin(tmp_path: Path) -> None:
     make_plugin(tmp_path, "a-upper", worker=UPPER, hooks="expand_prompt")
     make_plugin(tmp_path, "b-more", worker=MORE, hooks="expand_prompt")
-    assert expanded(load_host(tmp_path)) == "A CAT on a hill"
+    assert expand_cat_prompt(load_host(tmp_path)) == "A CAT on a hill"
 
 
 def test_a_plugin_may_ask_to_be_last(tmp_path: Path) -> None:
     last = UPPER.replace("@hook", "@hook(trylast=True)")
     make_plugin(tmp_path, "a-upper", worker=last, hooks="expand_prompt")
     make_plugin(tmp_path, "b-more", worker=MORE, hooks="expand_prompt")
-    assert expanded(load_host(tmp_path)) == "A CAT ON A HILL"
+    assert expand_cat_prompt(load_host(tmp_path)) == "A CAT ON A HILL"
 
 
 def test_disabled_plugins_are_listed_and_silent(tmp_path: Path) -> None:
     make_plugin(tmp_path, "upper", worker=UPPER, hooks="expand_prompt")
     host = load_host(tmp_path, choice=Choice(disabled=frozenset({"upper"})))
-    assert expanded(host) == "a cat"
+    assert expand_cat_prompt(host) == "a cat"
     assert status_of(host, "upper").state is State.OFF
     host.load(Choice())
-    assert expanded(host) == "A CAT"
+    assert expand_cat_prompt(host) == "A CAT"
 
 
 def test_reloading_reads_the_files_anew(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_reloading_reads_the_files_anew(tmp_path: Path) -> None:
     text = (folder / "worker.py").read_text().replace("upper()", "title() + '!'")
     (folder / "worker.py").write_text(text)
     host.load(Choice())
-    assert expanded(host) == "A Cat!"
+    assert expand_cat_prompt(host) == "A Cat!"
 
 
 def test_a_hook_that_raises_is_logged_with_its_name(tmp_path: Path, caplog) -> None:
@@ -71,7 +71,7 @@ def test_a_hook_that_raises_is_logged_with_its_name(tmp_path: Path, caplog) -> N
     make_plugin(tmp_path, "a-broken", worker=code, hooks="expand_prompt")
     make_plugin(tmp_path, "b-more", worker=MORE, hooks="expand_prompt")
     host = load_host(tmp_path)
-    assert expanded(host) == "a cat on a hill"
+    assert expand_cat_prompt(host) == "a cat on a hill"
     assert "plugin a-broken: expand_prompt failed" in caplog.text
     assert "lost" in status_of(host, "a-broken").last_error
 
@@ -164,7 +164,7 @@ def test_a_bad_worker_part_is_told_and_the_others_work(
     host = load_host(tmp_path)
     assert status_of(host, "bad").state is State.FAULTY
     assert fault in status_of(host, "bad").fault
-    assert expanded(host) == "A CAT"
+    assert expand_cat_prompt(host) == "A CAT"
 
 
 def test_an_import_that_hangs_in_the_worker_is_given_up(tmp_path: Path, monkeypatch) -> None:
@@ -173,14 +173,14 @@ def test_an_import_that_hangs_in_the_worker_is_given_up(tmp_path: Path, monkeypa
     make_plugin(tmp_path, "b-good", worker=UPPER, hooks="expand_prompt")
     host = load_host(tmp_path)
     assert "did not end within" in status_of(host, "a-stuck").fault
-    assert expanded(host) == "A CAT"
+    assert expand_cat_prompt(host) == "A CAT"
 
 
 def test_seconds_in_hooks_are_counted_once(tmp_path: Path) -> None:
     make_plugin(tmp_path, "upper", worker=UPPER, hooks="expand_prompt")
     host = load_host(tmp_path)
     host.take_seconds()
-    expanded(host)
+    expand_cat_prompt(host)
     host.run("upper", "the route /x", lambda: None)
     spent = host.take_seconds()
     assert {hook for name, hook in spent if name == "upper"} == {"expand_prompt", "other"}

@@ -6,7 +6,7 @@ from training.painter import draw
 from training.scene import DrawnScene, Plain, Scenic, Thing
 
 
-def _told(scene: DrawnScene) -> set[str]:
+def _elements_found(scene: DrawnScene) -> set[str]:
     return {
         name for name, yes in zip(ELEMENTS, elements.present_elements(scene), strict=True) if yes
     }
@@ -14,13 +14,13 @@ def _told(scene: DrawnScene) -> set[str]:
 
 def test_a_scene_tells_what_it_shows() -> None:
     cat = Thing("cat", "red", "medium", "center", 0.5, 0.5, 0.2)
-    assert _told(DrawnScene((cat,), Plain("white"))) == {"object"}
+    assert _elements_found(DrawnScene((cat,), Plain("white"))) == {"object"}
     night = Scenic("grass", "night", "clear", "summer", 0.6, "moon", 0.8, True, True)
-    assert _told(DrawnScene((cat,), night)) == {
+    assert _elements_found(DrawnScene((cat,), night)) == {
         *("object", "sky", "ground", "hills", "moon", "stars"),
     }
     wet = Scenic("snow", "day", "snowfall", "winter", 0.6)
-    assert _told(DrawnScene((), wet)) == {"sky", "ground", "clouds", "falling snow"}
+    assert _elements_found(DrawnScene((), wet)) == {"sky", "ground", "clouds", "falling snow"}
 
 
 def test_unseen_drawings_are_read_right() -> None:

@@ -14,24 +14,26 @@ from training.diffusion import build
 
 
 @pytest.fixture(scope="module")
-def known() -> tuple[int, ...]:
+def vocabulary_tokens() -> tuple[int, ...]:
     return vocabulary.known_tokens(clip_tokenizer(), captions=200)
 
 
 @pytest.fixture(scope="module")
-def trained(known: tuple[int, ...]) -> export.TrainedNetworks:
-    return export.TrainedNetworks(build(known), vae.build())
+def trained_networks(vocabulary_tokens: tuple[int, ...]) -> export.TrainedNetworks:
+    return export.TrainedNetworks(build(vocabulary_tokens), vae.build())
 
 
 @pytest.fixture(scope="module")
-def written(trained: export.TrainedNetworks, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported_file(
+    trained_networks: export.TrainedNetworks, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     path = tmp_path_factory.mktemp("export") / "new.safetensors"
-    export.write(trained, path, {"colour": 0.5})
+    export.write(trained_networks, path, {"colour": 0.5})
     return path
 
 
-def test_written_file_keeps_the_layout(written: Path) -> None:
-    tensors = read_tensors(written)
+def test_written_file_keeps_the_layout(exported_file: Path) -> None:
+    tensors = read_tensors(exported_file)
     first, last = UNET["block_out_channels"][0], UNET["block_out_channels"][-1]
     assert tensors["model.diffusion_model.input_blocks.0.0.weight"].shape == (first, 4, 3, 3)
     assert tensors["model.diffusion_model.middle_block.0.in_layers.0.weight"].shape == (last,)
@@ -41,47 +43,55 @@ def test_written_file_keeps_the_layout(written: Path) -> None:
     assert all(t.dtype == torch.float16 for t in tensors.values() if t.is_floating_point())
 
 
-def test_service_loads_what_was_written(written: Path, trained: export.TrainedNetworks) -> None:
-    loaded = export.read(written)
+def test_service_loads_what_was_written(
+    exported_file: Path, trained_networks: export.TrainedNetworks
+) -> None:
+    loaded = export.read(exported_file)
     assert loaded.default_size == 256
     assert loaded.unet.config.norm_num_groups == UNET["norm_num_groups"]
     assert loaded.vae.config.norm_num_groups == VAE["norm_num_groups"]
-    for name, tensor in trained.painter.unet.state_dict().items():
+    for name, tensor in trained_networks.painter.unet.state_dict().items():
         assert torch.allclose(loaded.unet.state_dict()[name], tensor, atol=2e-3), name
-    for name, tensor in trained.autoencoder.state_dict().items():
+    for name, tensor in trained_networks.autoencoder.state_dict().items():
         assert torch.allclose(loaded.vae.state_dict()[name], tensor, rtol=1e-3, atol=2e-3), name
 
 
 def test_training_resumes_from_the_file(
-    written: Path, trained: export.TrainedNetworks, known: tuple[int, ...]
+    exported_file: Path,
+    trained_networks: export.TrainedNetworks,
+    vocabulary_tokens: tuple[int, ...],
 ) -> None:
-    resumed = export.resume(written, known)
-    for name, tensor in trained.painter.state_dict().items():
+    resumed = export.resume(exported_file, vocabulary_tokens)
+    for name, tensor in trained_networks.painter.state_dict().items():
         assert torch.allclose(resumed.painter.state_dict()[name], tensor, atol=2e-3), name
 
 
-def test_new_words_start_apart_when_resuming(written: Path, known: tuple[int, ...]) -> None:
-    stranger = next(token for token in range(VOCABULARY) if token not in known)
-    wider = tuple(sorted({*known, stranger}))
-    painter = export.resume(written, wider).painter
+def test_new_words_start_apart_when_resuming(
+    exported_file: Path, vocabulary_tokens: tuple[int, ...]
+) -> None:
+    stranger = next(token for token in range(VOCABULARY) if token not in vocabulary_tokens)
+    wider = tuple(sorted({*vocabulary_tokens, stranger}))
+    painter = export.resume(exported_file, wider).painter
     name = next(key for key in painter.text.state_dict() if key.endswith("token_embedding.weight"))
     row = painter.text.state_dict()[name][wider.index(stranger) + 1]
     assert float(row.abs().sum()) > 1
 
 
-def test_unknown_tokens_are_zero_rows(trained: export.TrainedNetworks) -> None:
+def test_unknown_tokens_are_zero_rows(trained_networks: export.TrainedNetworks) -> None:
     table = next(
         tensor
-        for name, tensor in export.spread_out(trained.painter).state_dict().items()
+        for name, tensor in export.spread_out(trained_networks.painter).state_dict().items()
         if name.endswith("token_embedding.weight")
     )
-    assert int((table.abs().sum(1) > 0).sum()) == len(trained.painter.known)
+    assert int((table.abs().sum(1) > 0).sum()) == len(trained_networks.painter.known)
 
 
-def test_whitening_changes_latents_but_not_pictures(trained: export.TrainedNetworks) -> None:
+def test_whitening_changes_latents_but_not_pictures(
+    trained_networks: export.TrainedNetworks,
+) -> None:
     pictures = vae.unseen_pictures(6)
-    white = export.whiten_copy(trained.autoencoder)
-    before, after = vae.psnr(trained.autoencoder, pictures), vae.psnr(white, pictures)
+    white = export.whiten_copy(trained_networks.autoencoder)
+    before, after = vae.psnr(trained_networks.autoencoder, pictures), vae.psnr(white, pictures)
     assert abs(before - after) < 0.05
     deviation = vae.encode(white, vae.unseen_pictures(24)).std((0, 2, 3))
     assert torch.allclose(deviation, torch.ones(4), atol=0.25)

@@ -27,19 +27,19 @@ def critic() -> Judge:
 
 
 @pytest.fixture(scope="module")
-def asked() -> tuple[ScorePrompt, ...]:
+def score_prompts() -> tuple[ScorePrompt, ...]:
     return make_questions(100)
 
 
 @pytest.fixture(scope="module")
-def pictures(asked: tuple[ScorePrompt, ...]) -> list[Image.Image]:
-    return [paint(true_scene(question)) for question in asked]
+def pictures(score_prompts: tuple[ScorePrompt, ...]) -> list[Image.Image]:
+    return [paint(true_scene(question)) for question in score_prompts]
 
 
 def test_true_drawings_are_read_right(
-    asked: tuple[ScorePrompt, ...], pictures: list[Image.Image], critic: Judge
+    score_prompts: tuple[ScorePrompt, ...], pictures: list[Image.Image], critic: Judge
 ) -> None:
-    found = score.right_shares(asked, pictures, critic)
+    found = score.right_shares(score_prompts, pictures, critic)
     for key in ("colour", "place", "background", "sky", "ground", "count"):
         assert found[key] == 1.0, key
     assert found["object"] >= 0.95
@@ -48,16 +48,16 @@ def test_true_drawings_are_read_right(
 
 
 def test_other_drawings_are_read_as_wrong(
-    asked: tuple[ScorePrompt, ...], pictures: list[Image.Image], critic: Judge
+    score_prompts: tuple[ScorePrompt, ...], pictures: list[Image.Image], critic: Judge
 ) -> None:
-    found = score.right_shares(asked, pictures[10:] + pictures[:10], critic)
+    found = score.right_shares(score_prompts, pictures[10:] + pictures[:10], critic)
     assert found["all of one"] == 0
     assert found["object"] < 0.15
     assert found["relation"] < 0.1
 
 
-def test_questions_were_never_trained(asked: tuple[ScorePrompt, ...]) -> None:
-    for q in asked:
+def test_questions_were_never_trained(score_prompts: tuple[ScorePrompt, ...]) -> None:
+    for q in score_prompts:
         if q.kind == "pair":
             assert held_out_pair(q.names[0], q.relation, q.names[1])
         elif q.kind == "count":
@@ -66,12 +66,12 @@ def test_questions_were_never_trained(asked: tuple[ScorePrompt, ...]) -> None:
             assert held_out(q.names[0], q.colours[0], q.place)
 
 
-def test_questions_ask_everything_and_stay_the_same(asked: tuple[ScorePrompt, ...]) -> None:
-    assert len({question.prompt for question in asked}) == 100
-    assert {question.place for question in asked} >= set(PLACES)
-    assert {question.relation for question in asked} >= set(RELATIONS)
-    assert asked == make_questions(100)
-    assert asked[:20] == make_questions(20)
+def test_questions_ask_everything_and_stay_the_same(score_prompts: tuple[ScorePrompt, ...]) -> None:
+    assert len({question.prompt for question in score_prompts}) == 100
+    assert {question.place for question in score_prompts} >= set(PLACES)
+    assert {question.relation for question in score_prompts} >= set(RELATIONS)
+    assert score_prompts == make_questions(100)
+    assert score_prompts[:20] == make_questions(20)
 
 
 def test_judge_names_unseen_drawings(critic: Judge) -> None:

@@ -16,32 +16,40 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def known(tokenizer: Tokenizer) -> tuple[int, ...]:
+def vocabulary_tokens(tokenizer: Tokenizer) -> tuple[int, ...]:
     return vocabulary.known_tokens(tokenizer, captions=300)
 
 
-def test_known_tokens_hold_the_captions_words(tokenizer: Tokenizer, known: tuple[int, ...]) -> None:
+def test_known_tokens_hold_the_captions_words(
+    tokenizer: Tokenizer, vocabulary_tokens: tuple[int, ...]
+) -> None:
     for word in ("red", "house", "night", "background"):
-        assert set(tokenizer.encode(word)) <= set(known)
-    assert START in known
-    assert END in known
+        assert set(tokenizer.encode(word)) <= set(vocabulary_tokens)
+    assert START in vocabulary_tokens
+    assert END in vocabulary_tokens
 
 
-def test_rows_stand_between_start_and_end(tokenizer: Tokenizer, known: tuple[int, ...]) -> None:
-    row = vocabulary.compact_rows(["a red house"], tokenizer, known)[0]
+def test_rows_stand_between_start_and_end(
+    tokenizer: Tokenizer, vocabulary_tokens: tuple[int, ...]
+) -> None:
+    row = vocabulary.compact_rows(["a red house"], tokenizer, vocabulary_tokens)[0]
     assert row.shape == (TOKENS,)
-    back = [known[int(index) - 1] for index in row]
+    back = [vocabulary_tokens[int(index) - 1] for index in row]
     assert back[:5] == [START, *tokenizer.encode("a red house"), END]
     assert set(back[5:]) == {END}
 
 
-def test_strange_words_become_the_unknown_row(tokenizer: Tokenizer, known: tuple[int, ...]) -> None:
-    row = vocabulary.compact_rows(["a zebra"], tokenizer, known)[0]
+def test_strange_words_become_the_unknown_row(
+    tokenizer: Tokenizer, vocabulary_tokens: tuple[int, ...]
+) -> None:
+    row = vocabulary.compact_rows(["a zebra"], tokenizer, vocabulary_tokens)[0]
     assert int(row[2]) == vocabulary.UNKNOWN
 
 
-def test_unknown_words_go_between_the_known(tokenizer: Tokenizer, known: tuple[int, ...]) -> None:
-    row = vocabulary.compact_rows(["a red house at night"], tokenizer, known)[0]
+def test_unknown_words_go_between_the_known(
+    tokenizer: Tokenizer, vocabulary_tokens: tuple[int, ...]
+) -> None:
+    row = vocabulary.compact_rows(["a red house at night"], tokenizer, vocabulary_tokens)[0]
     spread = vocabulary.with_unknown_words(row, Random(1))
     strange = int((spread == vocabulary.UNKNOWN).sum())
     assert 1 <= strange <= 3

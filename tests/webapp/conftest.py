@@ -228,7 +228,7 @@ def house(build: Builder) -> House:
 
 
 @pytest.fixture
-def guarded(build: Builder) -> House:
+def guarded_house(build: Builder) -> House:
     """A house with a token and two users."""
     return build(build_credentials("s3cret-token", (("ann", "pw1"),), (("bob", "pw2"),)))
 

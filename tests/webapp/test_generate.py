@@ -19,7 +19,7 @@ from webapp import generate
 Run = Callable[..., int]
 
 
-def drawn(request: GenerationRequest) -> Generation:
+def grey_generation(request: GenerationRequest) -> Generation:
     """What an engine would answer: grey pictures."""
     pictures = tuple(
         Picture(
@@ -36,13 +36,13 @@ def drawn(request: GenerationRequest) -> Generation:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[GenerationRequest]:
+def engine_requests(monkeypatch: pytest.MonkeyPatch) -> list[GenerationRequest]:
     """The requests that reached the engine; a stand-in draws them."""
     requests: list[GenerationRequest] = []
 
     def run(_config: object, _registry: object, request: GenerationRequest) -> Generation:
         requests.append(request)
-        return drawn(request)
+        return grey_generation(request)
 
     monkeypatch.setattr(generate, "_run", run)
     return requests
@@ -58,18 +58,20 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_a_picture_is_drawn_into_the_named_file(
-    run: Run, asked: list[GenerationRequest], capsys: pytest.CaptureFixture[str]
+    run: Run, engine_requests: list[GenerationRequest], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("a blue boat at night", "-o", "boat.png", "--seed", "7") == 0
-    assert (asked[0].prompt, asked[0].seeds.seed) == ("a blue boat at night", 7)
-    assert (asked[0].width, asked[0].height) == (64, 64), "the checkpoint's own size"
-    assert asked[0].checkpoint in ("", "a.safetensors")
+    assert (engine_requests[0].prompt, engine_requests[0].seeds.seed) == ("a blue boat at night", 7)
+    assert (engine_requests[0].width, engine_requests[0].height) == (64, 64), (
+        "the checkpoint's own size"
+    )
+    assert engine_requests[0].checkpoint in ("", "a.safetensors")
     assert "boat.png (seed 7" in capsys.readouterr().out
     with Image.open("boat.png") as picture:
         assert read_infotext(picture) == "a blue boat at night\nSeed: 7"
 
 
-def test_every_flag_reaches_the_request(run: Run, asked: list[GenerationRequest]) -> None:
+def test_every_flag_reaches_the_request(run: Run, engine_requests: list[GenerationRequest]) -> None:
     flags = {
         "--negative": "fog",
         "--steps": "3",
@@ -81,14 +83,18 @@ def test_every_flag_reaches_the_request(run: Run, asked: list[GenerationRequest]
         "--checkpoint": "a",
     }
     assert run("boat", *(word for pair in flags.items() for word in pair)) == 0
-    sampling = asked[0].sampling
+    sampling = engine_requests[0].sampling
     assert (sampling.sampler, sampling.schedule) == ("Euler a", "Karras")
     assert (sampling.steps, sampling.guidance) == (3, 4.5)
-    assert (asked[0].width, asked[0].height, asked[0].negative_prompt) == (128, 72, "fog")
-    assert asked[0].checkpoint == "a.safetensors"
+    assert (
+        engine_requests[0].width,
+        engine_requests[0].height,
+        engine_requests[0].negative_prompt,
+    ) == (128, 72, "fog")
+    assert engine_requests[0].checkpoint == "a.safetensors"
 
 
-def test_several_pictures_are_numbered(run: Run, asked: list[GenerationRequest]) -> None:
+def test_several_pictures_are_numbered(run: Run, engine_requests: list[GenerationRequest]) -> None:
     assert run("boat", "-o", "deep/boat.jpg", "--batch", "3", "--seed", "5") == 0
     assert sorted(path.name for path in Path("deep").iterdir()) == [
         "boat-1.jpg",
@@ -97,10 +103,12 @@ def test_several_pictures_are_numbered(run: Run, asked: list[GenerationRequest])
     ]
 
 
-def test_without_a_seed_one_is_chosen_and_named(run: Run, asked: list[GenerationRequest]) -> None:
+def test_without_a_seed_one_is_chosen_and_named(
+    run: Run, engine_requests: list[GenerationRequest]
+) -> None:
     assert run("boat") == 0
-    assert asked[0].seeds.seed >= 0
-    assert Path(f"easel-{asked[0].seeds.seed}.png").is_file()
+    assert engine_requests[0].seeds.seed >= 0
+    assert Path(f"easel-{engine_requests[0].seeds.seed}.png").is_file()
 
 
 @pytest.mark.parametrize(
@@ -116,14 +124,14 @@ def test_without_a_seed_one_is_chosen_and_named(run: Run, asked: list[Generation
 )
 def test_a_wrong_wish_is_told(
     run: Run,
-    asked: list[GenerationRequest],
+    engine_requests: list[GenerationRequest],
     capsys: pytest.CaptureFixture[str],
     flags: tuple[str, str],
     told: str,
 ) -> None:
     assert run("boat", *flags) == 2
     assert told in capsys.readouterr().err
-    assert asked == []
+    assert engine_requests == []
 
 
 @pytest.mark.parametrize("output", ["boat.gif", "boat", "data/"])
@@ -139,17 +147,17 @@ def test_an_output_that_is_no_picture_is_told(
 def test_a_checkpoint_that_breaks_is_told_and_nothing_is_left(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(*_: object) -> Generation:
+    def raise_unreadable(*_: object) -> Generation:
         raise ModelUnreadable("a.safetensors cannot be read")
 
-    monkeypatch.setattr(generate, "_run", broken)
+    monkeypatch.setattr(generate, "_run", raise_unreadable)
     assert run("boat", "-o", "boat.png") == 1
     assert "a.safetensors cannot be read" in capsys.readouterr().err
     assert not Path("boat.png").exists()
 
 
 def test_a_file_that_cannot_be_written_is_told(
-    run: Run, asked: list[GenerationRequest], capsys: pytest.CaptureFixture[str]
+    run: Run, engine_requests: list[GenerationRequest], capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("wall").write_bytes(b"")
     assert run("boat", "-o", "wall/boat.png") == 1
@@ -157,22 +165,22 @@ def test_a_file_that_cannot_be_written_is_told(
 
 
 def test_a_broken_off_run_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(*_: object) -> Generation:
+    def raise_interrupt(*_: object) -> Generation:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(generate, "_run", stopped)
+    monkeypatch.setattr(generate, "_run", raise_interrupt)
     assert run("boat", "-o", "boat.png") == 130
     assert not Path("boat.png").exists()
 
 
 def test_the_services_flags_are_accepted_anywhere(
-    run: Run, asked: list[GenerationRequest], tmp_path: Path
+    run: Run, engine_requests: list[GenerationRequest], tmp_path: Path
 ) -> None:
     assert (
         run("--no-hashing", "--ckpt-dir", str(tmp_path), "--device=cpu", "a boat", "-o", "x.png")
         == 0
     )
-    assert asked[0].prompt == "a boat"
+    assert engine_requests[0].prompt == "a boat"
 
 
 @pytest.mark.parametrize("flag", ["--nonsense", "--stepz=3"])
@@ -211,16 +219,22 @@ def test_a_real_picture_comes_out(goldens: Path, tmp_path: Path) -> None:
 
 def test_samplers_and_schedules_of_plugins_are_taken(
     run: Run,
-    asked: list[GenerationRequest],
+    engine_requests: list[GenerationRequest],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     web = '@hook\ndef choices(): return {"samplers": ["Leap"], "schedules": ["Straight"]}\n'
     folder = make_plugin(tmp_path / "data", "leap", web=web, hooks="choices")
     assert run("boat", "--sampler", "Leap", "--schedule", "Straight") == 0
-    assert (asked[0].sampling.sampler, asked[0].sampling.schedule) == ("Leap", "Straight")
+    assert (engine_requests[0].sampling.sampler, engine_requests[0].sampling.schedule) == (
+        "Leap",
+        "Straight",
+    )
     assert run("boat", "--sampler", "Leap", "--schedule", "Karras") == 0
-    assert (asked[1].sampling.sampler, asked[1].sampling.schedule) == ("Leap", "Karras")
+    assert (engine_requests[1].sampling.sampler, engine_requests[1].sampling.schedule) == (
+        "Leap",
+        "Karras",
+    )
     shutil.rmtree(folder)
     assert run("boat", "--sampler", "Leap") == 2
     assert "belongs to the plugin 'leap'" in capsys.readouterr().err

@@ -47,7 +47,7 @@ class Written:
 
 
 @pytest.fixture(params=["plain", "json"])
-def written(request: pytest.FixtureRequest) -> Iterator[Written]:
+def log_lines(request: pytest.FixtureRequest) -> Iterator[Written]:
     """Everything that is logged meanwhile, down to debug, by whatever library."""
     written = Written(JsonLines() if request.param == "json" else PlainLines(PLAIN_FORMAT))
     root, easel = logging.getLogger(), logging.getLogger("easel")
@@ -205,7 +205,7 @@ def test_start_log_tags_what_it_writes(capsys: pytest.CaptureFixture[str]) -> No
         root.setLevel(level)
 
 
-def test_no_secret_is_logged(build: Any, written: Written) -> None:
+def test_no_secret_is_logged(build: Any, log_lines: Written) -> None:
     house = build(everybody(), api_log=True, time_log=True)
     client = house.client()
     client.post("/login", json={"username": "ann", "password": "wrong-password"})
@@ -229,7 +229,7 @@ def test_no_secret_is_logged(build: Any, written: Written) -> None:
     owner.post("/sdapi/v1/img2img", json={**img2img, "init_images": [spoiled]})
     owner.post("/sdapi/v1/png-info", json={"image": spoiled})
     owner.post("/sdapi/v1/txt2img", data=b'{"prompt": "a", "init": "' + PICTURE.encode())
-    text = written.stream.getvalue()
+    text = log_lines.stream.getvalue()
     signature = url.rpartition("=")[2]
     secrets = [*TOKENS.values(), "pw1", "wrong-password", "stolen-token", "YW5uOnB3MQ",
                cookie, cookie[:20], signature, signature[:16], PICTURE[30:60]]  # fmt: skip

@@ -43,7 +43,7 @@ def client(tmp_path: Path) -> Drive:
     return Drive(tmp_path / "work")
 
 
-def listed(client: Drive, path: str, body: str = "", depth: str = "1") -> dict[str, Any]:
+def list_properties(client: Drive, path: str, body: str = "", depth: str = "1") -> dict[str, Any]:
     """By path: the properties of each status."""
     answer = client.open(path, method="PROPFIND", data=body, headers={"Depth": depth})
     assert answer.status_code == 207, answer.text
@@ -61,7 +61,7 @@ def test_what_is_said_of_files_and_folders(client: Drive) -> None:
     (client.folder / "a & <b>.txt").write_bytes(b"letters")
     (client.folder / "odd\uffff").write_bytes(b"")
     (client.folder / "sub").mkdir()
-    found = listed(client, "/dav/data/work/")
+    found = list_properties(client, "/dav/data/work/")
     assert found.keys() == {
         *("/dav/data/work/", "/dav/data/work/a & <b>.txt", "/dav/data/work/sub/"),
         "/dav/data/work/odd\uffff",
@@ -83,20 +83,22 @@ def test_what_is_said_of_files_and_folders(client: Drive) -> None:
     assert int(folder[f"{DAV}quota-available-bytes"].text) > 0
     assert f"{DAV}getcontentlength" not in folder
     assert found["/dav/data/work/odd\uffff"]["200"][f"{DAV}displayname"].text == "odd\ufffd"
-    alone = listed(client, "/dav/data/work/a%20%26%20%3Cb%3E.txt", depth="0")
+    alone = list_properties(client, "/dav/data/work/a%20%26%20%3Cb%3E.txt", depth="0")
     assert [*alone] == ["/dav/data/work/a & <b>.txt"]
-    assert set(listed(client, "/dav/")) == {"/dav/", "/dav/data/"}
+    assert set(list_properties(client, "/dav/")) == {"/dav/", "/dav/data/"}
 
 
 def test_named_properties_and_their_names_alone(client: Drive) -> None:
     (client.folder / "a.txt").write_bytes(b"letters")
-    found = listed(client, "/dav/data/work/", NAMED)
+    found = list_properties(client, "/dav/data/work/", NAMED)
     assert found["/dav/data/work/a.txt"]["404"].keys() == {"{urn:z}own", "none"}
     assert found["/dav/data/work/"]["404"].keys() >= {f"{DAV}getcontentlength", f"{DAV}getetag"}
-    names = listed(client, "/dav/data/work/", '<propfind xmlns="DAV:"><propname/></propfind>')
+    names = list_properties(
+        client, "/dav/data/work/", '<propfind xmlns="DAV:"><propname/></propfind>'
+    )
     assert all(each.text is None for each in names["/dav/data/work/a.txt"]["200"].values())
     more = '<propfind xmlns="DAV:"><allprop/><include><x xmlns="u"/></include></propfind>'
-    assert "404" not in listed(client, "/dav/data/work/", more)["/dav/data/work/a.txt"]
+    assert "404" not in list_properties(client, "/dav/data/work/", more)["/dav/data/work/a.txt"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_locks_are_told(client: Drive) -> None:
     locked = client.open("/dav/data/work/a%3Bb.txt", method="LOCK", data=body)
     assert locked.status_code == 200
     for depth, path in (("1", "/dav/data/work/"), ("0", "/dav/data/work/a%3Bb.txt")):
-        found = listed(client, path, depth=depth)["/dav/data/work/a;b.txt"]["200"]
+        found = list_properties(client, path, depth=depth)["/dav/data/work/a;b.txt"]["200"]
         active = found[f"{DAV}lockdiscovery"][0]
         assert active.findtext(f"{DAV}locktoken/{DAV}href") in locked.headers["Lock-Token"]
         assert active.findtext(f"{DAV}owner") == "<me>"

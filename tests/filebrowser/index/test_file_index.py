@@ -54,7 +54,7 @@ def root(tmp_path: Path) -> Root:
 
 
 @pytest.fixture
-def opened(tmp_path: Path, root: Root) -> Iterator[Opener]:
+def open_file_index(tmp_path: Path, root: Root) -> Iterator[Opener]:
     """Opens the index of some roots and waits until it knows them."""
     running: list[FileIndex] = []
 
@@ -72,36 +72,38 @@ def opened(tmp_path: Path, root: Root) -> Iterator[Opener]:
         running.pop().stop()
 
 
-def found(index: FileIndex, root: Root, q: str = "", **more: object) -> list[str]:
+def find_paths(index: FileIndex, root: Root, q: str = "", **more: object) -> list[str]:
     visit = FileAccess("ann", (root,))
     hits = index.find(visit, SearchQuery(parse_query(q), **more)).hits  # type: ignore[arg-type]
     return sorted(hit.path for hit in hits)
 
 
-def test_a_later_start_sees_what_changed_meanwhile(opened: Opener, root: Root) -> None:
+def test_a_later_start_sees_what_changed_meanwhile(open_file_index: Opener, root: Root) -> None:
     draw(root.path / "a" / "stays.png", "one")
     draw(root.path / "a" / "changes.png", "two")
     draw(root.path / "b" / "goes.png", "three")
-    index = opened()
-    assert found(index, root, "kind:image") == [
+    index = open_file_index()
+    assert find_paths(index, root, "kind:image") == [
         "/data/a/changes.png", "/data/a/stays.png", "/data/b/goes.png",
     ]  # fmt: skip
     index.stop()
     draw(root.path / "a" / "changes.png", "four fields")
     os.rename(root.path / "b", root.path / "c")
     draw(root.path / "new.png", "five")
-    index = opened()
-    assert found(index, root, "two") == []
-    assert found(index, root, "four") == ["/data/a/changes.png"]
-    assert found(index, root, "three") == ["/data/c/goes.png"]
-    assert found(index, root, "five") == ["/data/new.png"]
-    assert found(index, root, "one") == ["/data/a/stays.png"]
+    index = open_file_index()
+    assert find_paths(index, root, "two") == []
+    assert find_paths(index, root, "four") == ["/data/a/changes.png"]
+    assert find_paths(index, root, "three") == ["/data/c/goes.png"]
+    assert find_paths(index, root, "five") == ["/data/new.png"]
+    assert find_paths(index, root, "one") == ["/data/a/stays.png"]
     assert index.find(FileAccess("ann", (root,)), SearchQuery(())).total == 6  # two of them folders
 
 
-def test_what_vanished_unseen_is_not_shown_and_forgotten(opened: Opener, root: Root) -> None:
+def test_what_vanished_unseen_is_not_shown_and_forgotten(
+    open_file_index: Opener, root: Root
+) -> None:
     draw(root.path / "a.png", "one")
-    index = opened()
+    index = open_file_index()
     (root.path / "a.png").unlink()
     visit, question = FileAccess("ann", (root,)), SearchQuery(parse_query("one"))
     assert index.find(visit, question).hits == ()
@@ -109,26 +111,28 @@ def test_what_vanished_unseen_is_not_shown_and_forgotten(opened: Opener, root: R
     assert index.find(visit, question).total == 0
 
 
-def test_a_folder_that_became_a_file_takes_its_files_along(opened: Opener, root: Root) -> None:
+def test_a_folder_that_became_a_file_takes_its_files_along(
+    open_file_index: Opener, root: Root
+) -> None:
     draw(root.path / "a" / "b" / "c.png", "one")
-    index = opened()
+    index = open_file_index()
     os.rename(root.path / "a", root.path.parent / "away")
     (root.path / "a").write_text("x")
     index.schedule([parse_path("data/a", (root,))])
     assert index.wait_until_idle(TIMEOUT)
-    assert found(index, root) == ["/data/a"]
+    assert find_paths(index, root) == ["/data/a"]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database" * 1000])
 def test_a_broken_index_is_made_anew(
-    opened: Opener, root: Root, tmp_path: Path, content: bytes
+    open_file_index: Opener, root: Root, tmp_path: Path, content: bytes
 ) -> None:
     draw(root.path / "a.png", "one")
-    opened().stop()
+    open_file_index().stop()
     for path in tmp_path.glob("index.db*"):
         path.unlink()
     (tmp_path / "index.db").write_bytes(content)
-    assert found(opened(), root, "one") == ["/data/a.png"]
+    assert find_paths(open_file_index(), root, "one") == ["/data/a.png"]
 
 
 CHILD = """
@@ -146,7 +150,9 @@ index.wait(0) and input()
 """
 
 
-def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, root: Root, opened: Opener) -> None:
+def test_kill_9_at_any_moment_loses_nothing(
+    tmp_path: Path, root: Root, open_file_index: Opener
+) -> None:
     for number in range(300):
         draw(
             root.path / f"d{number % 7}" / f"{number}.png", f"prompt number{number}x|m{number % 3}"
@@ -171,17 +177,17 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, root: Root, opened: 
         child.send_signal(signal.SIGKILL)
         child.communicate()
     (root.path / "d0" / "0.png").unlink()
-    index = opened()
+    index = open_file_index()
     assert (
         index.find(FileAccess("ann", (root,)), SearchQuery(parse_query("kind:image"))).total == 299
     )
     assert index.find(FileAccess("ann", (root,)), SearchQuery(parse_query("model:m1"))).total == 100
     for number in (1, 150, 299):
-        assert found(index, root, f"number{number}x") == [f"/data/d{number % 7}/{number}.png"]
+        assert find_paths(index, root, f"number{number}x") == [f"/data/d{number % 7}/{number}.png"]
 
 
 def test_hidden_things_links_and_special_files_are_not_indexed(
-    opened: Opener, root: Root, tmp_path: Path
+    open_file_index: Opener, root: Root, tmp_path: Path
 ) -> None:
     for name in ("secret/a.png", ".dotted/b.png", "inner/keys1/c.png", "inner/shown.png", ".d.png"):
         draw(root.path / name, "one")
@@ -189,21 +195,23 @@ def test_hidden_things_links_and_special_files_are_not_indexed(
     (root.path / "link.png").symlink_to(tmp_path / "outside.png")
     (root.path / "around").symlink_to(tmp_path)
     os.mkfifo(root.path / "pipe.png")
-    index = opened()
+    index = open_file_index()
     index.schedule_paths([root.path / "secret" / "a.png", root.path / "inner/keys1/c.png"])
     assert index.wait_until_idle(TIMEOUT)
-    assert found(index, root) == ["/data/inner", "/data/inner/shown.png"]
+    assert find_paths(index, root) == ["/data/inner", "/data/inner/shown.png"]
     everything = FileAccess("ann", (Root("data", root.path),))
     assert index.find(everything, SearchQuery(())).total == 2
 
 
-def test_a_visit_sees_its_own_trees_alone(opened: Opener, tmp_path: Path, root: Root) -> None:
+def test_a_visit_sees_its_own_trees_alone(
+    open_file_index: Opener, tmp_path: Path, root: Root
+) -> None:
     other = Root("other", tmp_path / "others")
     draw(root.path / "users" / "ann" / "a.png", "one")
     draw(root.path / "users" / "anne" / "b.png", "one")
     draw(root.path / "users" / "bob" / "deep" / "c.png", "one")
     draw(other.path / "d.png", "one")
-    index = opened((root, other))
+    index = open_file_index((root, other))
     one = SearchQuery(parse_query("one"))
     ann = FileAccess("ann", (Root("home", root.path / "users" / "ann"),))
     assert [hit.path for hit in index.find(ann, one).hits] == ["/home/a.png"]
@@ -216,39 +224,41 @@ def test_a_visit_sees_its_own_trees_alone(opened: Opener, tmp_path: Path, root: 
     assert index.find(FileAccess("nobody", ()), one).total == 0
 
 
-def test_a_visit_from_which_more_is_hidden_sees_less(opened: Opener, root: Root) -> None:
+def test_a_visit_from_which_more_is_hidden_sees_less(open_file_index: Opener, root: Root) -> None:
     draw(root.path / "a" / "shown.png", "one")
     draw(root.path / "a" / "private.png", "one")
-    index = opened()
+    index = open_file_index()
     narrow = Root("data", root.path, hidden=HIDDEN | {"a/private*"})
     page = index.find(FileAccess("ann", (narrow,)), SearchQuery(parse_query("one")))
     assert (page.total, [hit.path for hit in page.hits]) == (1, ["/data/a/shown.png"])
 
 
-def test_a_tree_that_hides_more_from_now_on_is_judged_anew(opened: Opener, root: Root) -> None:
+def test_a_tree_that_hides_more_from_now_on_is_judged_anew(
+    open_file_index: Opener, root: Root
+) -> None:
     draw(root.path / "a.png", "one")
-    opened()
+    open_file_index()
     narrow = Root("data", root.path, hidden=HIDDEN | {"a.png"})
-    index = opened((narrow,))
+    index = open_file_index((narrow,))
     assert index.find(FileAccess("ann", (root,)), SearchQuery(())).total == 0
 
 
-def test_below_a_folder_means_not_beside_it(opened: Opener, root: Root) -> None:
+def test_below_a_folder_means_not_beside_it(open_file_index: Opener, root: Root) -> None:
     for name in ("a/x.png", "a/b/x.png", "ab/x.png", "a-b/x.png", "x.png"):
         draw(root.path / name, "one")
-    index = opened()
+    index = open_file_index()
     below = parse_path("data/a", (root,))
-    assert found(index, root, "one", below=below) == ["/data/a/b/x.png", "/data/a/x.png"]
+    assert find_paths(index, root, "one", below=below) == ["/data/a/b/x.png", "/data/a/x.png"]
     with pytest.raises(NotHere):
         parse_path("data/secret", (root,))
 
 
-def test_damaged_pictures_have_names_and_tell_nothing(opened: Opener, root: Root) -> None:
+def test_damaged_pictures_have_names_and_tell_nothing(open_file_index: Opener, root: Root) -> None:
     (root.path / "empty.png").write_bytes(b"")
     (root.path / "noise.png").write_bytes(os.urandom(5000))
     (root.path / "wide.gif").write_bytes(b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0))
-    index = opened()
-    assert found(index, root, "kind:image") == [
+    index = open_file_index()
+    assert find_paths(index, root, "kind:image") == [
         "/data/empty.png", "/data/noise.png", "/data/wide.gif",
     ]  # fmt: skip
 
@@ -271,12 +281,12 @@ HOSTILE = (
 )
 
 
-def test_no_question_breaks_out(opened: Opener, root: Root) -> None:
+def test_no_question_breaks_out(open_file_index: Opener, root: Root) -> None:
     draw(root.path / "a.png", "one")
-    index = opened()
+    index = open_file_index()
     for q in HOSTILE:
         assert index.find(FileAccess("ann", (root,)), SearchQuery(parse_query(q))).total <= 1, q
-    assert found(index, root, "name:%") == found(index, root, "a OR b") == []
+    assert find_paths(index, root, "name:%") == find_paths(index, root, "a OR b") == []
     with pytest.raises(BadSearch):
         parse_query("kind:image) OR (1")
 
@@ -328,10 +338,10 @@ def test_20_000_pictures_are_searched_in_a_moment(many: tuple[IndexSearch, Root]
 
 
 def test_a_folder_seen_as_a_file_from_above_takes_its_files_along(
-    opened: Opener, root: Root
+    open_file_index: Opener, root: Root
 ) -> None:
     draw(root.path / "a" / "b" / "c.png", "one")
-    index = opened()
+    index = open_file_index()
     os.rename(root.path / "a", root.path.parent / "away")
     (root.path / "a").write_text("x")
     index.schedule_paths([root.path / "a"])
@@ -339,24 +349,24 @@ def test_a_folder_seen_as_a_file_from_above_takes_its_files_along(
     assert index.find(FileAccess("ann", (root,)), SearchQuery(())).total == 1
 
 
-def test_a_tree_that_is_away_is_remembered(opened: Opener, root: Root) -> None:
+def test_a_tree_that_is_away_is_remembered(open_file_index: Opener, root: Root) -> None:
     draw(root.path / "a.png", "one")
-    opened()
+    open_file_index()
     os.rename(root.path, root.path.with_name("unplugged"))
-    index = opened()
-    assert found(index, root, "one") == []
+    index = open_file_index()
+    assert find_paths(index, root, "one") == []
     os.rename(root.path.with_name("unplugged"), root.path)
-    assert found(index, root, "one") == ["/data/a.png"]
+    assert find_paths(index, root, "one") == ["/data/a.png"]
 
 
 def test_one_changed_file_is_looked_at_alone(
-    opened: Opener, root: Root, monkeypatch: pytest.MonkeyPatch
+    open_file_index: Opener, root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = root.path / "many"
     for number in range(5):
         draw(many / f"{number}.png", "old")
     (many / "inner").mkdir()
-    index = opened()
+    index = open_file_index()
     monkeypatch.setattr(reconcile.os, "scandir", None)  # nobody may list the folder
     for name in ("5.png", "1.png", ".hidden.png"):
         draw(many / name, "new")
@@ -365,25 +375,27 @@ def test_one_changed_file_is_looked_at_alone(
     (many / "link.png").symlink_to("1.png")
     index.schedule_paths([*sorted(many.iterdir()), many / "2.png"])
     assert index.wait_until_idle(TIMEOUT)
-    assert found(index, root, "new") == ["/data/many/1.png", "/data/many/5.png"]
-    assert found(index, root, "old") == [f"/data/many/{n}.png" for n in (0, 3, 4)]
+    assert find_paths(index, root, "new") == ["/data/many/1.png", "/data/many/5.png"]
+    assert find_paths(index, root, "old") == [f"/data/many/{n}.png" for n in (0, 3, 4)]
 
 
 def test_a_name_that_stands_for_a_folder_now_brings_what_is_below(
-    opened: Opener, root: Root
+    open_file_index: Opener, root: Root
 ) -> None:
     draw(root.path / "a" / "b.png", "one")
-    index = opened()
+    index = open_file_index()
     (root.path / "a" / "b.png").unlink()
     draw(root.path / "a" / "b.png" / "c" / "d.png", "two")
     index.schedule_paths([root.path / "a" / "b.png"])
     assert index.wait_until_idle(TIMEOUT)
-    assert found(index, root, "two") == ["/data/a/b.png/c/d.png"]
-    assert found(index, root, "one") == []
+    assert find_paths(index, root, "two") == ["/data/a/b.png/c/d.png"]
+    assert find_paths(index, root, "one") == []
 
 
-def test_many_changes_in_one_folder_and_one_that_was_never_seen(opened: Opener, root: Root) -> None:
-    index = opened()
+def test_many_changes_in_one_folder_and_one_that_was_never_seen(
+    open_file_index: Opener, root: Root
+) -> None:
+    index = open_file_index()
     for number in range(MAX_SINGLE_NAMES + 5):
         (root.path / f"{number}.txt").touch()
     draw(root.path / "fresh" / "a.png", "one")
@@ -391,13 +403,15 @@ def test_many_changes_in_one_folder_and_one_that_was_never_seen(opened: Opener, 
     index.schedule_paths([root.path / f"{number}.txt" for number in range(MAX_SINGLE_NAMES + 2)])
     index.schedule_paths([root.path / "fresh" / "a.png"])
     assert index.wait_until_idle(TIMEOUT)
-    assert len(found(index, root, "kind:text", limit=500)) == MAX_SINGLE_NAMES + 5
-    assert found(index, root, "one") == ["/data/fresh/a.png", "/data/fresh/b.png"]
+    assert len(find_paths(index, root, "kind:text", limit=500)) == MAX_SINGLE_NAMES + 5
+    assert find_paths(index, root, "one") == ["/data/fresh/a.png", "/data/fresh/b.png"]
 
 
-def test_numbers_in_names_are_in_order_whenever_they_came(opened: Opener, root: Root) -> None:
+def test_numbers_in_names_are_in_order_whenever_they_came(
+    open_file_index: Opener, root: Root
+) -> None:
     (root.path / "00010.txt").touch()
-    index = opened()
+    index = open_file_index()
     for name in ("2.txt", "300.txt"):
         (root.path / name).touch()
         index.schedule_paths([root.path / name])
@@ -407,20 +421,20 @@ def test_numbers_in_names_are_in_order_whenever_they_came(opened: Opener, root: 
     assert [hit.path for hit in hits] == ["/data/2.txt", "/data/00010.txt", "/data/300.txt"]
 
 
-def test_signs_alone_find_what_holds_them_or_nothing(opened: Opener, root: Root) -> None:
+def test_signs_alone_find_what_holds_them_or_nothing(open_file_index: Opener, root: Root) -> None:
     signs = dict.fromkeys("🐈%_*?+#~(\"'!@é,☃")
     for number, sign in enumerate(signs):
         (root.path / f"n{number} {sign} x.txt").write_text("x")
     (root.path / "plain.txt").write_text("x")
     draw(root.path / "drawn.png", "a ☂ umbrella, with ❤️ and 100 %")
-    index = opened()
+    index = open_file_index()
     for number, sign in enumerate(signs):
         named = [f"/data/n{number} {sign} x.txt", *(["/data/drawn.png"] if sign in "%," else [])]
-        assert found(index, root, sign) == sorted(named), sign
+        assert find_paths(index, root, sign) == sorted(named), sign
     for q in ("☂", "❤", "❤️", "prompt:☂", "umbrella , % a", "umbrella ☂"):
-        assert found(index, root, q) == ["/data/drawn.png"], q
+        assert find_paths(index, root, q) == ["/data/drawn.png"], q
     for q in ("☄", "🐈🐈", "🐈 ☃", "negative:☂", "umbrella ☄", '"☄"', "%%", "prompt:☃"):
-        assert found(index, root, q) == [], q
-    assert "/data/plain.txt" in found(index, root, "-🐈")
-    assert found(index, root, "-🐈 n0") == []
-    assert len(found(index, root, "")) == len(signs) + 2
+        assert find_paths(index, root, q) == [], q
+    assert "/data/plain.txt" in find_paths(index, root, "-🐈")
+    assert find_paths(index, root, "-🐈 n0") == []
+    assert len(find_paths(index, root, "")) == len(signs) + 2

@@ -57,7 +57,7 @@ def apply_change(folder: Path, kind: str, name: str, size: int) -> None:
         fresh.rename(path)
 
 
-def listed(names: SortedNames) -> tuple[list[str], list[str]]:
+def both_lists(names: SortedNames) -> tuple[list[str], list[str]]:
     return list(names.folders), list(names.others)
 
 
@@ -86,7 +86,7 @@ def test_an_updated_order_is_the_one_read_anew(
             os.close(folder)
     assert updated is not None
     if sort in (Sort.SIZE, Sort.MODIFIED) or not _changed_kind(known, anew):
-        assert listed(updated) == listed(anew)
+        assert both_lists(updated) == both_lists(anew)
         assert updated.inodes == anew.inodes
     assert ".hidden" not in (*updated.folders, *updated.others)
 

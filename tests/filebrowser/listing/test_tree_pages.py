@@ -27,7 +27,7 @@ def root(tmp_path: Path) -> Root:
     return Root("data", tmp_path / "data", hidden=frozenset({".trash", "config.json*"}))
 
 
-def settled(folder: Path) -> None:
+def wait_until_settled(folder: Path) -> None:
     """Wait until the folder's last change is not of this moment."""
     while time.time_ns() - folder.stat().st_mtime_ns < 80_000_000:
         time.sleep(0.02)
@@ -56,7 +56,7 @@ def test_pages_of_many_are_quick_and_bounded(root: Root) -> None:
     folder = root.path / "many"
     for number in range(MANY):
         (folder / f"{number:05d}-{number * 7919 % 100_003}.png").touch()
-    settled(folder)
+    wait_until_settled(folder)
     place, listings = parse_path("data/many", [root]), Listings()
     # 200 ms for five times as many where nothing else runs: make bench
     assert_quick(lambda: Listings().page(place, ListingQuery()), 0.5)
@@ -72,7 +72,7 @@ def test_a_kept_order_follows_the_folder(root: Root) -> None:
     folder, listings = root.path / "many", Listings()
     place = parse_path("data/many", [root])
     (folder / "b").touch()
-    settled(folder)
+    wait_until_settled(folder)
     assert names(listings, place) == ["b"]
     (folder / "a").touch()
     assert names(listings, place) == ["a", "b"]
@@ -130,7 +130,7 @@ def test_a_file_that_became_a_folder_between_two_looks(root: Root) -> None:
     place = parse_path("data/many", [root])
     for name in ("a", "b"):
         (folder / name).touch()
-    settled(folder)
+    wait_until_settled(folder)
     before = listings.page(place, ListingQuery())
     (folder / "b").unlink()
     (folder / "b").mkdir()
@@ -143,17 +143,17 @@ def test_one_change_among_many_costs_no_new_order(root: Root) -> None:
     folder, listings = root.path / "many", Listings()
     for number in range(MANY):
         (folder / f"{number:05d}-{number * 7919 % 100_003}.png").touch()
-    settled(folder)
+    wait_until_settled(folder)
     place = parse_path("data/many", [root])
     listings.page(place, ListingQuery())
 
-    def changed() -> int:
+    def total_after_change() -> int:
         (folder / f"new-{time.time_ns()}.png").touch()
         return listings.page(place, ListingQuery(Sort.NAME, True)).total
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(sort_order, "sort_naturally", None)  # it must not be called
-        assert [changed() for _ in range(3)] == [MANY + 1, MANY + 2, MANY + 3]
+        assert [total_after_change() for _ in range(3)] == [MANY + 1, MANY + 2, MANY + 3]
     for number in range(sort_order.MAX_INSERTIONS + 1):
         (folder / f"more-{number}").touch()
     assert listings.page(place, ListingQuery()).total == MANY + 3 + sort_order.MAX_INSERTIONS + 1
@@ -165,7 +165,7 @@ def test_no_more_is_kept_than_allowed(root: Root) -> None:
         (root.path / folder).mkdir(exist_ok=True)
         for number in range(10):
             (root.path / folder / str(number)).touch()
-        settled(root.path / folder)
+        wait_until_settled(root.path / folder)
         names(listings, parse_path(f"data/{folder}", [root]))
     assert sum(each.order.count for each in listings._cache.values()) <= 25
     assert len(names(listings, parse_path("data/many", [root]))) == 10

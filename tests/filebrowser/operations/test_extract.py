@@ -79,12 +79,12 @@ def twice(archive: zipfile.ZipFile) -> None:
         archive.writestr("a.txt", "two")
 
 
-def locked(archive: zipfile.ZipFile) -> None:
+def add_locked_file(archive: zipfile.ZipFile) -> None:
     archive.writestr("locked.txt", "secret")
     archive.filelist[-1].flag_bits |= 1
 
 
-def damaged(archive: zipfile.ZipFile) -> None:
+def add_damaged_file(archive: zipfile.ZipFile) -> None:
     archive.writestr("damaged.txt", "as it was packed")
     archive.filelist[-1].CRC ^= 1
 
@@ -119,7 +119,7 @@ def file_as_folder(archive: zipfile.ZipFile) -> None:
             (twice, LeftOutReason.TWICE),
             (file_as_folder, LeftOutReason.TWICE),
         ),
-        *((locked, LeftOutReason.LOCKED), (damaged, LeftOutReason.DAMAGED)),
+        *((add_locked_file, LeftOutReason.LOCKED), (add_damaged_file, LeftOutReason.DAMAGED)),
     ],
 )
 def test_members_that_lead_elsewhere(root: Root, make: Make, reason: LeftOutReason) -> None:

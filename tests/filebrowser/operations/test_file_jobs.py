@@ -77,7 +77,7 @@ def running(tmp_path: Path) -> Iterator[tuple[FileJobs, list[FileEvent]]]:
         jobs.stop()
 
 
-def ended(jobs: FileJobs, job: FileJob) -> FileJob:
+def wait_for_end(jobs: FileJobs, job: FileJob) -> FileJob:
     wait_until(lambda: jobs.get(job.who, job.id).state.is_over)
     return jobs.get(job.who, job.id)
 
@@ -93,7 +93,7 @@ def test_a_copy_goes_on_after_kill_9(visit: FileAccess, tmp_path: Path) -> None:
     assert not (tmp_path / "data" / "to" / "big").exists()
     with running(tmp_path) as (jobs, told):
         (job,) = jobs.jobs_of("ann")
-        job = ended(jobs, job)
+        job = wait_for_end(jobs, job)
         assert (job.state, [each.status for each in job.results]) == (
             FileJobState.DONE,
             [StepStatus.DONE, StepStatus.DONE],
@@ -105,7 +105,7 @@ def test_a_copy_goes_on_after_kill_9(visit: FileAccess, tmp_path: Path) -> None:
     assert os.listdir(grown) == []
 
 
-def interrupted(tmp_path: Path, job: FileJob) -> None:
+def store_interrupted_job(tmp_path: Path, job: FileJob) -> None:
     """Leave a job in the database as a process that was killed does."""
     store = FileJobStore(tmp_path / "jobs.db")
     store.add(job)
@@ -130,9 +130,9 @@ def test_a_move_that_was_or_was_not_done(visit: FileAccess, tmp_path: Path, done
     )
     if done:
         os.rename(tmp_path / "data" / "big", tmp_path / "data" / "to" / "big (1)")
-    interrupted(tmp_path, job)
+    store_interrupted_job(tmp_path, job)
     with running(tmp_path) as (jobs, _):
-        found = ended(jobs, jobs.get("ann", "one"))
+        found = wait_for_end(jobs, jobs.get("ann", "one"))
     assert found.state is FileJobState.DONE
     assert found.results[0].to == ("/data/to/big (1)" if done else "/data/to/big")
     assert len(list((tmp_path / "data" / "to").iterdir())) == 1
@@ -142,9 +142,9 @@ def test_a_new_name_in_the_same_folder_loses_nothing(visit: FileAccess, tmp_path
     steps = plan_steps(visit, ["/data/big"], "/data/huge", True, exactly=True)
     facts = (tmp_path / "data" / "big").stat()
     job = replace(job_of(visit, FileOperation.MOVE, steps), mark=(facts.st_dev, facts.st_ino))
-    interrupted(tmp_path, job)
+    store_interrupted_job(tmp_path, job)
     with running(tmp_path) as (jobs, _):
-        assert ended(jobs, jobs.get("ann", "one")).results[0].to == "/data/huge"
+        assert wait_for_end(jobs, jobs.get("ann", "one")).results[0].to == "/data/huge"
     assert (tmp_path / "data" / "huge" / "b.bin").exists()
     assert not (tmp_path / "data" / "big").exists()
 
@@ -155,9 +155,9 @@ def test_a_move_across_disks_ends_with_one_of_them(visit: FileAccess, tmp_path: 
     shutil.copytree(tmp_path / "data" / "big", tmp_path / "data" / "to" / "big")
     facts = (tmp_path / "data" / "to" / "big").stat()
     job = replace(job_of(visit, FileOperation.MOVE, steps), mark=(facts.st_dev, facts.st_ino))
-    interrupted(tmp_path, job)
+    store_interrupted_job(tmp_path, job)
     with running(tmp_path) as (jobs, _):
-        assert ended(jobs, jobs.get("ann", "one")).results[0].to == "/data/to/big"
+        assert wait_for_end(jobs, jobs.get("ann", "one")).results[0].to == "/data/to/big"
     assert (tmp_path / "data" / "to" / "big" / "b.bin").exists()
     assert not (tmp_path / "data" / "big").exists()
 
@@ -165,19 +165,19 @@ def test_a_move_across_disks_ends_with_one_of_them(visit: FileAccess, tmp_path: 
 def test_a_deletion_goes_on(visit: FileAccess, tmp_path: Path) -> None:
     trash_id, steps = trash.plan_delete(visit, ["/data/big", "/data/small"])
     os.rename(tmp_path / "data" / "big", tmp_path / "data" / ".trash" / trash_id / "0")
-    interrupted(tmp_path, job_of(visit, FileOperation.DELETE, steps))
+    store_interrupted_job(tmp_path, job_of(visit, FileOperation.DELETE, steps))
     with running(tmp_path) as (jobs, _):
-        found = ended(jobs, jobs.get("ann", "one"))
+        found = wait_for_end(jobs, jobs.get("ann", "one"))
     assert [each.status for each in found.results] == [StepStatus.FAILED, StepStatus.DONE]
     assert len(trash.plan_restore(visit, trash_id, None)) == 2  # both can be brought back
 
 
 def test_what_cannot_go_on_says_so(visit: FileAccess, tmp_path: Path) -> None:
     steps = plan_steps(visit, ["/data/big"], "/data/to", False)
-    interrupted(tmp_path, job_of(visit, FileOperation.COPY, steps))
+    store_interrupted_job(tmp_path, job_of(visit, FileOperation.COPY, steps))
     os.rename(tmp_path / "data" / "big", tmp_path / "data" / "elsewhere")
     with running(tmp_path) as (jobs, _):
-        found = ended(jobs, jobs.get("ann", "one"))
+        found = wait_for_end(jobs, jobs.get("ann", "one"))
     assert (found.state, "nothing at" in found.error) == (FileJobState.FAILED, True)
 
 
@@ -198,7 +198,7 @@ def test_an_end_of_the_process_is_no_end_of_the_job(
     assert os.listdir(tmp_path / "data" / "to") == []
     monkeypatch.undo()
     with running(tmp_path) as (jobs, _):
-        assert ended(jobs, jobs.get("ann", job.id)).state is FileJobState.DONE
+        assert wait_for_end(jobs, jobs.get("ann", job.id)).state is FileJobState.DONE
     assert os.listdir(tmp_path / "data" / "to") == ["big"]
 
 
@@ -241,4 +241,4 @@ def test_nobody_has_too_many(
         for job in begun:
             jobs.cancel("ann", job.id)
         for job in begun:
-            assert ended(jobs, job).state is FileJobState.CANCELLED
+            assert wait_for_end(jobs, job).state is FileJobState.CANCELLED

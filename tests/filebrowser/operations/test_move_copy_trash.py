@@ -44,7 +44,7 @@ def visit(tmp_path: Path) -> FileAccess:
 
 
 @pytest.fixture
-def told() -> list[FileEvent]:
+def events() -> list[FileEvent]:
     return []
 
 
@@ -74,17 +74,19 @@ def tree(root: Path) -> set[str]:
 
 @pytest.mark.parametrize("moves", [True, False])
 def test_a_folder_between_trees(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path, moves: bool
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path, moves: bool
 ) -> None:
-    (done,) = do(visit, told, ["/data/a"], "/more", moves)
+    (done,) = do(visit, events, ["/data/a"], "/more", moves)
     assert (done.status, done.to) == (StepStatus.DONE, "/more/a")
     assert tree(tmp_path / "more") == {"a", "a/b", "a/b/c.txt", "a/x.txt"}
     assert (tmp_path / "data" / "a").exists() is not moves
-    assert [each.kind for each in told] == [FileEventKind.MOVED if moves else FileEventKind.CREATED]
+    assert [each.kind for each in events] == [
+        FileEventKind.MOVED if moves else FileEventKind.CREATED
+    ]
 
 
 def test_across_disks_it_is_copied_checked_and_removed(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if ``more`` lay on another disk: renaming between them is refused by the system."""
     real = renames._renameat2
@@ -97,7 +99,7 @@ def test_across_disks_it_is_copied_checked_and_removed(
 
     monkeypatch.setattr(renames, "_renameat2", other_disk)
     os.utime(tmp_path / "data" / "a" / "x.txt", (1e9, 1e9))
-    (done,) = do(visit, told, ["/data/a"], "/more", True)
+    (done,) = do(visit, events, ["/data/a"], "/more", True)
     assert done.status is StepStatus.DONE
     assert tree(tmp_path / "more") == {"a", "a/b", "a/b/c.txt", "a/x.txt"}
     assert not (tmp_path / "data" / "a").exists()
@@ -106,51 +108,51 @@ def test_across_disks_it_is_copied_checked_and_removed(
 
 
 def test_a_copy_that_reads_back_otherwise_removes_nothing(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def other_disk(*_: Any) -> None:
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(renames, "_renameat2", other_disk)
     monkeypatch.setattr("filebrowser.operations.copy_tree._digest_from_disk", lambda _: b"damaged")
-    (done,) = do(visit, told, ["/data/a/x.txt"], "/more", True)
+    (done,) = do(visit, events, ["/data/a/x.txt"], "/more", True)
     assert done.status is StepStatus.FAILED
     assert (tmp_path / "data" / "a" / "x.txt").read_text() == "x"
     assert tree(tmp_path / "more") == set()
 
 
 def test_overwriting_joins_folders_and_replaces_files(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path
 ) -> None:
     (tmp_path / "more" / "a").mkdir()
     (tmp_path / "more" / "a" / "x.txt").write_text("old")
     (tmp_path / "more" / "a" / "kept.txt").write_text("kept")
     other_name = tmp_path / "hard"
     os.link(tmp_path / "more" / "a" / "x.txt", other_name)
-    do(visit, told, ["/data/a"], "/more", False, Conflict.OVERWRITE)
+    do(visit, events, ["/data/a"], "/more", False, Conflict.OVERWRITE)
     assert tree(tmp_path / "more") == {"a", "a/b", "a/b/c.txt", "a/x.txt", "a/kept.txt"}
     assert (tmp_path / "more" / "a" / "x.txt").read_text() == "x"
     assert other_name.read_text() == "old"  # checklist 14: a new inode, the old one as it was
-    do(visit, told, ["/data/a"], "/more", True, Conflict.OVERWRITE)
+    do(visit, events, ["/data/a"], "/more", True, Conflict.OVERWRITE)
     assert not (tmp_path / "data" / "a").exists()
 
 
 def test_a_file_and_a_folder_never_take_each_others_place(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path
 ) -> None:
     (tmp_path / "more" / "a").write_text("a file")
-    (done,) = do(visit, told, ["/data/a"], "/more", True, Conflict.OVERWRITE)
+    (done,) = do(visit, events, ["/data/a"], "/more", True, Conflict.OVERWRITE)
     assert done.status is StepStatus.FAILED
     assert (tmp_path / "more" / "a").read_text() == "a file"
     assert (tmp_path / "data" / "a" / "x.txt").exists()
 
 
 def test_onto_itself_nothing_is_lost(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path
 ) -> None:
     for conflict in Conflict:
         for moves in (True, False):
-            do(visit, told, ["/data/a/x.txt"], "/data/a", moves, conflict)
+            do(visit, events, ["/data/a/x.txt"], "/data/a", moves, conflict)
     texts = {path.read_text() for path in (tmp_path / "data" / "a").glob("*.txt")}
     assert texts == {"x"}
 
@@ -158,13 +160,13 @@ def test_onto_itself_nothing_is_lost(
 @pytest.mark.parametrize("to", ["/data/a", "/data/a/b", "/data/a/b/new", "/all/data/a/b"])
 @pytest.mark.parametrize("moves", [True, False])
 def test_a_folder_never_goes_into_itself(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path, to: str, moves: bool
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path, to: str, moves: bool
 ) -> None:
     """Checklist 17, also by another tree's name for the same place."""
     wide = FileAccess("ann", (*visit.roots, Root("all", tmp_path)))
     before = tree(tmp_path)
     try:
-        results = do(wide, told, ["/data/a"], to, moves)
+        results = do(wide, events, ["/data/a"], to, moves)
     except BadPath:
         results = []
     assert all(each.status is StepStatus.FAILED for each in results)
@@ -179,22 +181,22 @@ def test_a_folder_never_goes_into_itself(
     ],
 )
 def test_targets_that_are_refused(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path, to: str
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path, to: str
 ) -> None:
     """Checklist 16 and 18."""
     before = tree(tmp_path)
     for moves in (True, False):
         with pytest.raises((BadPath, NotHere, NotAllowed)):
-            do(visit, told, ["/data/a/x.txt"], to, moves)
+            do(visit, events, ["/data/a/x.txt"], to, moves)
     assert tree(tmp_path) == before
 
 
 @pytest.mark.parametrize("path", ["/data", "/data/extensions", "/data/.easel", "/data/.trash"])
 def test_what_is_never_moved_or_deleted(
-    visit: FileAccess, told: list[FileEvent], path: str
+    visit: FileAccess, events: list[FileEvent], path: str
 ) -> None:
     for act in (
-        lambda: do(visit, told, [path], "/more", True),
+        lambda: do(visit, events, [path], "/more", True),
         lambda: trash.plan_delete(visit, [path]),
     ):
         with pytest.raises((NotAllowed, NotHere)):
@@ -202,81 +204,83 @@ def test_what_is_never_moved_or_deleted(
 
 
 def test_a_tree_around_the_data_directory_takes_no_secret_along(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path
 ) -> None:
     """Roots may lie in each other; a folder on the way to something hidden stays where it is."""
     hidden = frozenset({"data/.easel", "data/config.json*", ".trash"})
     wide = FileAccess("ann", (Root("all", tmp_path, hidden=hidden), visit.roots[1]))
     with pytest.raises(NotAllowed):
-        do(wide, told, ["/all/data"], "/more", True)
+        do(wide, events, ["/all/data"], "/more", True)
     with pytest.raises(NotAllowed):
         trash.plan_delete(wide, ["/all/data"])
     (tmp_path / "data" / ".easel" / "token").write_text("secret")
-    do(wide, told, ["/all/data"], "/more", False)
+    do(wide, events, ["/all/data"], "/more", False)
     assert not (tmp_path / "more" / "data" / ".easel").exists()
     assert (tmp_path / "more" / "data" / "a" / "x.txt").exists()
 
 
-def test_links_are_never_followed(visit: FileAccess, told: list[FileEvent], tmp_path: Path) -> None:
+def test_links_are_never_followed(
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path
+) -> None:
     """Checklist 10 to 12."""
     (tmp_path / "data" / "a" / "link").symlink_to(tmp_path / "secret")
     (tmp_path / "data" / "way").symlink_to(tmp_path)
     (tmp_path / "more" / "gone").symlink_to(tmp_path / "nowhere")
     with pytest.raises(NotAFile):
-        do(visit, told, ["/data/a/link"], "/more", False)
+        do(visit, events, ["/data/a/link"], "/more", False)
     with pytest.raises(NotAFile):
-        do(visit, told, ["/data/way/secret"], "/more", False)
+        do(visit, events, ["/data/way/secret"], "/more", False)
     with pytest.raises((NotAFile, NotHere, Taken)):
-        do(visit, told, ["/data/a/x.txt"], "/data/way", False)
+        do(visit, events, ["/data/a/x.txt"], "/data/way", False)
     (tmp_path / "data" / "a" / "gone").write_text("x")
     with pytest.raises(Taken):
-        do(visit, told, ["/data/a/gone"], "/more", False)
-    do(visit, told, ["/data/a/gone"], "/more", False, Conflict.OVERWRITE)
+        do(visit, events, ["/data/a/gone"], "/more", False)
+    do(visit, events, ["/data/a/gone"], "/more", False, Conflict.OVERWRITE)
     assert not (tmp_path / "nowhere").exists()
     assert (tmp_path / "more" / "gone").read_text() == "x"
-    do(visit, told, ["/data/a"], "/more", False)
+    do(visit, events, ["/data/a"], "/more", False)
     assert not (tmp_path / "more" / "a" / "link").is_symlink()
 
 
 def test_deleting_a_link_leaves_what_it_leads_to(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path
 ) -> None:
     (tmp_path / "data" / "a" / "link").symlink_to(tmp_path / "more")
     (tmp_path / "more" / "kept").write_text("kept")
-    work = StepContext("key", None, lambda _: None, told.append)
+    work = StepContext("key", None, lambda _: None, events.append)
     trash_id, results = trash.delete(visit, ["/data/a/link"], work)
     assert results[0].status is StepStatus.DONE
     trash.purge(visit, trash_id)
     assert (tmp_path / "more" / "kept").read_text() == "kept"
-    assert [each.kind for each in told] == [FileEventKind.DELETED]
+    assert [each.kind for each in events] == [FileEventKind.DELETED]
 
 
-def test_a_pipe_hangs_nobody(visit: FileAccess, told: list[FileEvent], tmp_path: Path) -> None:
+def test_a_pipe_hangs_nobody(visit: FileAccess, events: list[FileEvent], tmp_path: Path) -> None:
     """Checklist 15."""
     os.mkfifo(tmp_path / "data" / "a" / "pipe")
     with pytest.raises(NotAFile):
-        do(visit, told, ["/data/a/pipe"], "/more", False)
-    do(visit, told, ["/data/a"], "/more", False)
+        do(visit, events, ["/data/a/pipe"], "/more", False)
+    do(visit, events, ["/data/a"], "/more", False)
     assert tree(tmp_path / "more") == {"a", "a/b", "a/b/c.txt", "a/x.txt"}
 
 
 def test_one_bad_path_stops_all_before_anything_moves(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path
 ) -> None:
     """Checklist 19."""
     before = tree(tmp_path)
     for bad in ("/data/../secret", "/data/none", "/data/extensions"):
         with pytest.raises((BadPath, NotHere, NotAllowed)):
-            do(visit, told, ["/data/a/x.txt", bad], "/more", True)
+            do(visit, events, ["/data/a/x.txt", bad], "/more", True)
         with pytest.raises((BadPath, NotHere, NotAllowed)):
             trash.plan_delete(visit, ["/data/a/x.txt", bad])
     assert tree(tmp_path) == before
 
 
 def test_what_lies_in_another_of_the_paths_goes_with_it(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path
 ) -> None:
-    work = StepContext("key", None, lambda _: None, told.append)
+    work = StepContext("key", None, lambda _: None, events.append)
     trash_id, results = trash.delete(visit, ["/data/a/x.txt", "/data/a", "/data/a"], work)
     assert [each.path for each in results] == ["/data/a"]
     for step in trash.plan_restore(visit, trash_id, None):
@@ -285,9 +289,9 @@ def test_what_lies_in_another_of_the_paths_goes_with_it(
 
 
 def test_restoring_makes_missing_folders_and_never_writes_over(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path
 ) -> None:
-    work = StepContext("key", None, lambda _: None, told.append)
+    work = StepContext("key", None, lambda _: None, events.append)
     first, _ = trash.delete(visit, ["/data/a/b/c.txt"], work)
     trash.delete(visit, ["/data/a"], work)
     steps = trash.plan_restore(visit, first, None)
@@ -297,7 +301,9 @@ def test_restoring_makes_missing_folders_and_never_writes_over(
     with pytest.raises(Taken):
         trash.plan_restore(visit, first, None)
     steps = trash.plan_restore(visit, first, Conflict.RENAME)
-    done = run_step(steps[0], True, StepContext("k", Conflict.RENAME, lambda _: None, told.append))
+    done = run_step(
+        steps[0], True, StepContext("k", Conflict.RENAME, lambda _: None, events.append)
+    )
     assert done.to == "/data/a/b/c (1).txt"
     assert (tmp_path / "data" / "a" / "b" / "c.txt").read_text() == "new"
 
@@ -314,10 +320,10 @@ def test_restoring_makes_missing_folders_and_never_writes_over(
     ],
 )
 def test_a_forged_sidecar_leads_nowhere(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path, forged: dict[str, object]
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path, forged: dict[str, object]
 ) -> None:
     """Checklist 65."""
-    work = StepContext("key", None, lambda _: None, told.append)
+    work = StepContext("key", None, lambda _: None, events.append)
     trash_id, _ = trash.delete(visit, ["/data/a/x.txt"], work)
     sidecar = tmp_path / "data" / ".trash" / trash_id / trash.INFO
     sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | forged))
@@ -333,9 +339,9 @@ def test_a_forged_sidecar_leads_nowhere(
 
 
 def test_the_trash_is_swept_of_what_is_old(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path
 ) -> None:
-    work = StepContext("key", None, lambda _: None, told.append)
+    work = StepContext("key", None, lambda _: None, events.append)
     old, _ = trash.delete(visit, ["/data/a/x.txt"], work)
     now = trash.list_trash(visit)[0][1].at
     assert trash.sweep(visit.roots, 60, now + 59) == 0
@@ -345,7 +351,7 @@ def test_the_trash_is_swept_of_what_is_old(
 
 
 def test_a_folder_swapped_for_a_link_meanwhile(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path
 ) -> None:
     """Checklist 13, for verbs that write: nothing ever lands outside."""
     outside = tmp_path / "outside"
@@ -368,54 +374,54 @@ def test_a_folder_swapped_for_a_link_meanwhile(
         for _ in range(300):
             try:
                 to = "/data/real/x.txt"
-                do(visit, told, ["/data/a/x.txt"], to, False, Conflict.OVERWRITE)
+                do(visit, events, ["/data/a/x.txt"], to, False, Conflict.OVERWRITE)
             except (NotAFile, NotHere, NotAllowed, Taken):
                 continue
     finally:
         stopped.set()
         swapper.join()
     assert os.listdir(outside) == []
-    do(visit, told, ["/data/a/x.txt"], "/data/real/x.txt", False, Conflict.OVERWRITE)
+    do(visit, events, ["/data/a/x.txt"], "/data/real/x.txt", False, Conflict.OVERWRITE)
     assert (real / "x.txt").exists()  # at rest it works, however often chance was against it
 
 
 def test_without_renameat2_nothing_is_written_over(
-    visit: FileAccess, told: list[FileEvent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: Any) -> None:
         raise OSError(22, "Invalid argument")
 
     monkeypatch.setattr(renames, "_renameat2", unknown)
-    do(visit, told, ["/data/a"], "/more", True)
+    do(visit, events, ["/data/a"], "/more", True)
     (tmp_path / "data" / "a").mkdir()
     (tmp_path / "data" / "a" / "x.txt").write_text("second")
-    do(visit, told, ["/data/a/x.txt"], "/more/a", True, Conflict.RENAME)
-    do(visit, told, ["/data/a"], "/more", True, Conflict.RENAME)
+    do(visit, events, ["/data/a/x.txt"], "/more/a", True, Conflict.RENAME)
+    do(visit, events, ["/data/a"], "/more", True, Conflict.RENAME)
     assert tree(tmp_path / "more") == {
         *("a", "a/b", "a/b/c.txt", "a/x.txt", "a/x (1).txt", "a (1)")
     }
     assert (tmp_path / "more" / "a" / "x.txt").read_text() == "x"
 
 
-def test_no_descriptor_is_left_open_by_verbs(visit: FileAccess, told: list[FileEvent]) -> None:
+def test_no_descriptor_is_left_open_by_verbs(visit: FileAccess, events: list[FileEvent]) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    do(visit, told, ["/data/a"], "/more", False)
+    do(visit, events, ["/data/a"], "/more", False)
     for path in ("/data/none", "/data/../x"):
         with pytest.raises((BadPath, NotHere)):
-            do(visit, told, [path], "/more", True)
-    work = StepContext("key", None, lambda _: None, told.append)
+            do(visit, events, [path], "/more", True)
+    work = StepContext("key", None, lambda _: None, events.append)
     trash.delete(visit, ["/data/a"], work)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_other_capitals_where_a_file_system_knows_none(
-    visit: FileAccess, told: list[FileEvent], monkeypatch: pytest.MonkeyPatch
+    visit: FileAccess, events: list[FileEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two names of one inode stand for such a folder, which lists but one of them."""
     folder = visit.roots[0].path / "a"
     os.link(folder / "x.txt", folder / "X.txt")
     with pytest.raises(Taken):
-        do(visit, told, ["/data/a/x.txt"], "/data/a/X.txt", True)
+        do(visit, events, ["/data/a/x.txt"], "/data/a/X.txt", True)
     monkeypatch.setattr(renames.os, "listdir", lambda _: ["x.txt"])
-    (done,) = do(visit, told, ["/data/a/x.txt"], "/data/a/X.txt", True)
+    (done,) = do(visit, events, ["/data/a/x.txt"], "/data/a/X.txt", True)
     assert (done.status, done.to) == (StepStatus.DONE, "/data/a/X.txt")

@@ -12,7 +12,7 @@ from filebrowser.pictures.memory_budget import MemoryBudget
 from tests.wait import join_thread, wait_until
 
 
-def started(budget: MemoryBudget, size: int, done: list[int]) -> threading.Thread:
+def start_taking(budget: MemoryBudget, size: int, done: list[int]) -> threading.Thread:
     """A thread that takes ``size`` and keeps it, once it stands in line."""
     waiting = len(budget._queue)
 
@@ -29,7 +29,7 @@ def started(budget: MemoryBudget, size: int, done: list[int]) -> threading.Threa
 def test_who_does_not_fit_waits_and_nobody_overtakes() -> None:
     budget, done = MemoryBudget(10), []
     budget.acquire(8)
-    threads = [started(budget, size, done) for size in (7, 1, 2)]
+    threads = [start_taking(budget, size, done) for size in (7, 1, 2)]
     assert done == []  # 1 and 2 would fit, but 7 came first
     budget.release(8)
     for thread in threads:
@@ -52,7 +52,7 @@ def test_waiting_ends_and_takes_nothing_along() -> None:
 def test_the_line_is_bounded() -> None:
     budget = MemoryBudget(1, max_waiting=1)
     budget.acquire(1)
-    thread = started(budget, 1, [])
+    thread = start_taking(budget, 1, [])
     with pytest.raises(Overloaded, match="Too many"):
         budget.acquire(1)
     budget.release(1)

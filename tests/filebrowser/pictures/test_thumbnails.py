@@ -49,11 +49,11 @@ def png_of(width: int, height: int, *chunks: bytes) -> bytes:
 
 
 def quickly(action: object, error: type[Exception]) -> None:
-    def refused() -> None:
+    def expect_error() -> None:
         with pytest.raises(error):
             action()  # type: ignore[operator]
 
-    assert_quick(refused, 2)
+    assert_quick(expect_error, 2)
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -108,12 +108,12 @@ def test_of_an_animation_the_first_frame_is_shown(thumbnails: Thumbnails, root: 
         frames[0].save(root.path / name, save_all=True, append_images=frames[1:], duration=20)
         fresh = iter(range(5))  # a thumbnail is made once of each name
 
-        def shown(name: str = name, fresh: Iterator[int] = fresh) -> Image.Image:
+        def fresh_thumbnail(name: str = name, fresh: Iterator[int] = fresh) -> Image.Image:
             again = f"{next(fresh)}{name}"
             (root.path / again).write_bytes((root.path / name).read_bytes())
             return small(thumbnails, root, again)
 
-        assert assert_quick(shown, 1, 5).convert("RGB").getpixel((9, 9))[1] > 240
+        assert assert_quick(fresh_thumbnail, 1, 5).convert("RGB").getpixel((9, 9))[1] > 240
 
 
 def test_another_picture_of_the_name_has_another_thumbnail(

@@ -164,10 +164,10 @@ def test_a_copy_keeps_its_bytes_where_no_times_are_kept(
 
 
 def test_other_errors_of_a_folder_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: int) -> None:
+    def raise_io_error(_: int) -> None:
         raise OSError(errno.EIO, "the disk is broken")
 
-    monkeypatch.setattr(os, "fsync", broken)
+    monkeypatch.setattr(os, "fsync", raise_io_error)
     with pytest.raises(OSError, match="broken"):
         sync_folder(0)
 
@@ -177,9 +177,9 @@ def test_a_kernel_that_knows_no_such_opening_is_walked(
 ) -> None:
     (tmp_path / "a.txt").write_bytes(b"letters")
 
-    def refused(*_: Any) -> int:
+    def raise_not_supported(*_: Any) -> int:
         raise OSError(errno.EOPNOTSUPP, "not supported")
 
-    monkeypatch.setattr(gate, "open_by_kernel", refused)
+    monkeypatch.setattr(gate, "open_by_kernel", raise_not_supported)
     with os.fdopen(gate.open_place(Place(visit.roots[0], ("a.txt",)))) as file:
         assert file.read() == "letters"

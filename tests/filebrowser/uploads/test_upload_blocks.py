@@ -42,7 +42,7 @@ def data(tmp_path: Path) -> Iterator[int]:
     os.close(found)
 
 
-def whole(data: int) -> bytes:
+def read_whole(data: int) -> bytes:
     return os.pread(data, len(CONTENT) + 1, 0)
 
 
@@ -62,7 +62,7 @@ def test_every_byte_lies_where_it_belongs(data: int, start: int, seed: int) -> N
     source = in_steps(CONTENT[start:], random.Random(seed))
     write_source(source, writer, len(CONTENT) - start, lambda: None, [seen])
     assert writer.offset == len(CONTENT)
-    assert whole(data) == CONTENT
+    assert read_whole(data) == CONTENT
     assert seen.content == CONTENT[start:]
 
 
@@ -75,7 +75,7 @@ def test_much_at_once_goes_past_the_cache_and_little_through_it(data: int) -> No
     assert road.direct
     assert road.write(filled.content[MIB:], MIB) == 1
     assert not road.direct
-    assert whole(data) == CONTENT[: MIB + 1]
+    assert read_whole(data) == CONTENT[: MIB + 1]
 
 
 def goes_direct(data: int) -> bool:
@@ -111,7 +111,7 @@ def test_where_the_file_system_knows_no_way_past_its_cache(
     writer = UploadWriter(data, 0, lambda offset: None)
     write_source(io.BytesIO(CONTENT).readinto, writer, len(CONTENT), lambda: None)
     assert not writer.direct_writer.supports_direct
-    assert whole(data) == CONTENT
+    assert read_whole(data) == CONTENT
 
 
 def test_a_disk_that_fills_while_blocks_come(data: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_a_disk_that_fills_while_blocks_come(data: int, monkeypatch: pytest.Monk
         write_source(io.BytesIO(CONTENT).readinto, writer, len(CONTENT), lambda: None)
     assert writer.offset == room
     assert os.fstat(data).st_size == room
-    assert whole(data) == CONTENT[:room]
+    assert read_whole(data) == CONTENT[:room]
 
 
 def test_what_is_told_to_be_safe_was_waited_for(data: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_all_that_came_is_written_when_the_caller_says_stop(data: int, size: int
     with pytest.raises(PermissionError):
         write_source(lambda room: source.readinto(room[: 100 * 1024]), writer, size, stop)
     assert writer.offset == 300 * 1024
-    assert whole(data) == content[: 300 * 1024]
+    assert read_whole(data) == content[: 300 * 1024]
     assert not [each for each in threading.enumerate() if each.name == "upload-lane"]
 
 
@@ -182,4 +182,4 @@ def test_more_than_there_is_room_for(data: int, size: int) -> None:
         write_source(
             io.BytesIO(CONTENT).readinto, UploadWriter(data, 0, lambda x: None), size, lambda: None
         )
-    assert whole(data) == CONTENT[:size]
+    assert read_whole(data) == CONTENT[:size]

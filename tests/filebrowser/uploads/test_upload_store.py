@@ -43,9 +43,9 @@ class Disk:
         self.visit = FileAccess("ann", (Root("data", path, hidden=HIDDEN),))
         self.told: list[FileEvent] = []
         self.now = 1000.0
-        self.reopened()
+        self.reopen()
 
-    def reopened(self) -> "Disk":
+    def reopen(self) -> "Disk":
         self.uploads = UploadStore(
             self.limits, on_published=self.told.append, clock=lambda: self.now
         )
@@ -84,11 +84,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_the_next_process_goes_on(disk: Disk) -> None:
     name = disk.begin()
     assert disk.append(name, 0, CONTENT[:70_000]) == 70_000
-    assert disk.reopened().offset(name) == 70_000
+    assert disk.reopen().offset(name) == 70_000
     assert disk.append(name, 70_000, CONTENT[70_000:]) == len(CONTENT)
     assert (disk.path / "a/b.png").read_bytes() == CONTENT
     assert [str(each.kind) for each in disk.told] == ["created"]
-    assert disk.reopened().offset(name) == len(CONTENT)
+    assert disk.reopen().offset(name) == len(CONTENT)
     assert len(disk.told) == 1
 
 
@@ -100,7 +100,7 @@ def test_after_a_power_cut_only_what_was_waited_for_counts(
     assert disk.offset(name) == 70_000  # whoever was told so can count on it
     disk.append(name, 70_000, CONTENT[70_000:90_000])
     monkeypatch.setattr(staging_area, "boot_id", lambda: "another boot")
-    assert disk.reopened().offset(name) == 70_000
+    assert disk.reopen().offset(name) == 70_000
     disk.append(name, 70_000, CONTENT[70_000:])
     assert (disk.path / "a/b.png").read_bytes() == CONTENT
 
@@ -111,7 +111,7 @@ def test_a_running_sum_and_one_read_anew_agree(disk: Disk) -> None:
         name = disk.begin(path, sha256=right)
         disk.append(name, 0, CONTENT[:1000])
         if restart:
-            disk.reopened()
+            disk.reopen()
         disk.append(name, 1000, CONTENT[1000:])
         assert disk.uploads.peek(disk.visit, name).upload.state is UploadState.DONE
 
@@ -154,7 +154,7 @@ def test_whenever_the_process_dies_at_the_end_there_is_one_file(
         dying(patched, where, name, call)
         with suppress(Died):
             disk.append(upload, len(CONTENT) - 1, CONTENT[-1:])
-    disk.reopened().uploads.sweep(disk.visit.roots)  # as the next process does at its start
+    disk.reopen().uploads.sweep(disk.visit.roots)  # as the next process does at its start
     offset = disk.offset(upload)
     if offset < len(CONTENT):
         disk.append(upload, offset, CONTENT[offset:])
@@ -172,7 +172,7 @@ def test_what_was_never_quite_begun_leaves_nothing(
         with pytest.raises(Died):
             disk.begin()
     assert list(disk.path.glob(".uploads/*"))
-    disk.reopened().uploads.sweep(disk.visit.roots)
+    disk.reopen().uploads.sweep(disk.visit.roots)
     assert not list(disk.path.glob(".uploads/*"))
 
 
@@ -224,7 +224,7 @@ def test_a_disk_that_says_no_in_the_middle(disk: Disk, monkeypatch: pytest.Monke
         patched.setattr(write_pipeline.os, "pwrite", write)
         with pytest.raises(NoRoom, match="100000 bytes are kept"):
             disk.append(name, 0, CONTENT)
-    assert disk.reopened().offset(name) == 100_000
+    assert disk.reopen().offset(name) == 100_000
     disk.append(name, 100_000, CONTENT[100_000:])
     assert (disk.path / "a/b.png").read_bytes() == CONTENT
 
@@ -250,7 +250,7 @@ def test_a_disk_without_room_for_a_word_on_a_piece(
         with pytest.raises(NoRoom, match="1000 bytes are kept"):
             disk.uploads.append(disk.visit, name, checked, io.BytesIO(piece).readinto)
         assert disk.offset(name) == 1000
-    assert disk.reopened().offset(name) == 1000
+    assert disk.reopen().offset(name) == 1000
     disk.append(name, 1000, CONTENT[1000:])
     assert (disk.path / "a/b.png").read_bytes() == CONTENT
 
@@ -293,7 +293,7 @@ def test_records_that_others_left_are_not_believed(disk: Disk) -> None:
     name = disk.begin()
     (disk.path / ".uploads" / name / "info.json").write_text("{")
     with pytest.raises(NotHere):
-        disk.reopened().offset(name)
+        disk.reopen().offset(name)
     assert not list(disk.path.glob(".uploads/*"))
 
 
@@ -309,7 +309,7 @@ def test_a_final_upload_is_put_together_once(disk: Disk, monkeypatch: pytest.Mon
         with pytest.raises(Died):
             disk.uploads.join(disk.visit, order, parts)
     for _ in range(2):
-        disk.reopened()
+        disk.reopen()
         made = [disk.uploads.join(disk.visit, order, parts) for _ in range(2)]
         assert {each.id for each in made} == {made[0].id}
         assert (disk.path / "a" / "joined.png").read_bytes() == b"onetwo"

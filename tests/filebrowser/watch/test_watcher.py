@@ -33,13 +33,13 @@ class Ear:
     def wait(self, path: Path, kind: FileChangeKind) -> float:
         """When ``path`` was told to have become ``kind``; fails when it is not."""
 
-        def told() -> float | None:
+        def time_of_event() -> float | None:
             times = [t for t, each in self.heard if (each.path, each.kind) == (path, kind)]
             return times[0] if times else None
 
         with self._news:
-            assert self._news.wait_for(lambda: told() is not None, TIMEOUT), self.heard
-            return told() or 0.0
+            assert self._news.wait_for(lambda: time_of_event() is not None, TIMEOUT), self.heard
+            return time_of_event() or 0.0
 
     def of(self, path: Path) -> list[FileChangeKind]:
         """All that was told of a path."""

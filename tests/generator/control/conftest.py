@@ -30,7 +30,7 @@ def model_file(name: str = "lines.safetensors") -> ModelFile:
     return ModelFile(ModelKind.CONTROLNET, name, Path("/none") / name, 1, 1, 1, legacy_hash="0")
 
 
-def encoded(pixels: Any) -> str:
+def encode_pixels(pixels: Any) -> str:
     """Base64 of a PNG of an array, or of a picture."""
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(np.asarray(pixels))
     buffer = io.BytesIO()

@@ -14,9 +14,9 @@ from generator.control.session import Control, prepare_control, unit_notes
 from generator.models.kinds import Folders
 from generator.models.registry import Registry
 from generator.request import ControlUnit, GenerationRequest, HiresFix, Seeds, Snapshot
-from tests.generator.control.conftest import encoded
+from tests.generator.control.conftest import encode_pixels
 
-RED = encoded(Image.new("RGB", (48, 40), "red"))
+RED = encode_pixels(Image.new("RGB", (48, 40), "red"))
 
 
 def control(tmp_path: Path, *units: ControlUnit, **fields: Any) -> Control:
@@ -68,7 +68,7 @@ def test_inpaint_only_keeps_the_rest_of_the_picture() -> None:
     mask = np.zeros((64, 64), np.uint8)
     mask[:, :32] = 255
     known = Image.fromarray(np.full((64, 64, 3), 10, np.uint8))
-    unit = ControlUnit("inpaint_only", image=encoded(known), mask=encoded(mask))
+    unit = ControlUnit("inpaint_only", image=encode_pixels(known), mask=encode_pixels(mask))
     drawn = Image.new("RGB", (64, 64), (210, 210, 210))
     pixels = np.asarray(ready_control(unit).finish(drawn))
     assert (pixels[:, 40:] == 10).all()
@@ -80,7 +80,9 @@ def test_inpaint_only_keeps_the_rest_of_the_picture() -> None:
 def test_recolouring_takes_the_brightness_of_the_map() -> None:
     ramp = np.dstack([np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))] * 3)
     drawn = Image.new("RGB", (64, 64), (200, 120, 40))
-    unit = ControlUnit("recolor_intensity", image=encoded(ramp), processor_res=64, threshold_a=1.0)
+    unit = ControlUnit(
+        "recolor_intensity", image=encode_pixels(ramp), processor_res=64, threshold_a=1.0
+    )
     pixels = np.asarray(ready_control(unit).finish(drawn))
     value = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)[32, :, 2].astype(int)
     assert np.abs(value - ramp[32, :, 0]).max() <= 2

@@ -21,11 +21,11 @@ from generator.request import (
     Snapshot,
     Stop,
 )
-from tests.generator.control.conftest import encoded
+from tests.generator.control.conftest import encode_pixels
 from tests.parity.compare import psnr
 from tests.parity.service import build_engine
 
-PICTURE = encoded(
+PICTURE = encode_pixels(
     np.random.RandomState(0).randint(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
 )
 NONE = ControlUnit(model="tiny_control_canny", image=PICTURE)

@@ -196,7 +196,7 @@ def test_a_small_weight_reaches_the_widest_layers_only(unet: Any) -> None:
 def test_adain_reaches_inwards_by_its_weight(unet: Any) -> None:
     """None at 0, the middle first, the inner half at 1, all below the finest level beyond 2."""
 
-    def reached(weight: float) -> int:
+    def count_reached_layers(weight: float) -> int:
         with ReferenceHooks(unet) as mirror:
             mirror.write("reference_adain", weight, 0.5)
             x, t, context = inputs(1)
@@ -208,7 +208,7 @@ def test_adain_reaches_inwards_by_its_weight(unet: Any) -> None:
         mirror.write("reference_adain", 0.0, 0.5)
         every = len(mirror._features)
     with torch.no_grad():
-        found = [reached(weight) for weight in (0.0, 0.01, 0.5, 1.0, 2.0, 2.1)]
+        found = [count_reached_layers(weight) for weight in (0.0, 0.01, 0.5, 1.0, 2.0, 2.1)]
     assert found[:2] == [0, 2]  # the middle, and where the way up begins
     assert found == sorted(found)
     assert every / 3 < found[3] < 2 * every / 3

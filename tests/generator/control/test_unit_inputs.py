@@ -7,9 +7,12 @@ from PIL import Image, ImageDraw
 from generator.control.inputs import read_input
 from generator.errors import BadRequest
 from generator.request import ControlUnit, GenerationRequest, Mask, Origin, Seeds, Snapshot
-from tests.generator.control.conftest import encoded
+from tests.generator.control.conftest import encode_pixels
 
-RED, BLUE = encoded(Image.new("RGB", (40, 30), "red")), encoded(Image.new("RGB", (64, 48), "blue"))
+RED, BLUE = (
+    encode_pixels(Image.new("RGB", (40, 30), "red")),
+    encode_pixels(Image.new("RGB", (64, 48), "blue")),
+)
 
 
 def request(**fields: object) -> GenerationRequest:
@@ -19,7 +22,7 @@ def request(**fields: object) -> GenerationRequest:
 def box(size: tuple[int, int] = (64, 48)) -> str:
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).rectangle((16, 16, 31, 31), fill=255)
-    return encoded(mask)
+    return encode_pixels(mask)
 
 
 def test_its_own_picture_before_the_job_s() -> None:
@@ -38,7 +41,7 @@ def test_no_picture_is_an_error() -> None:
 
 
 def test_what_is_transparent_is_white() -> None:
-    clear = encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 0)))
+    clear = encode_pixels(Image.new("RGBA", (8, 8), (255, 0, 0, 0)))
     assert read_input(ControlUnit(image=clear), request()).pixels.min() == 255
 
 
@@ -46,7 +49,7 @@ def test_a_scribbled_mask_is_the_picture() -> None:
     scribbled = read_input(ControlUnit(image=BLUE, mask=box()), request())
     assert scribbled.pixels.shape == (48, 64, 3)
     assert set(np.unique(scribbled.pixels)) == {0, 255}
-    empty = encoded(Image.new("L", (64, 48)))
+    empty = encode_pixels(Image.new("L", (64, 48)))
     assert read_input(ControlUnit(image=BLUE, mask=empty), request()).pixels[0, 0, 2] == 255
     ignoring = request(options=Snapshot(controlnet_ignore_noninpaint_mask=True))
     assert read_input(ControlUnit(image=BLUE, mask=box()), ignoring).pixels[0, 0, 2] == 255
@@ -75,12 +78,12 @@ def test_only_masked_jobs_cut_the_picture_as_they_cut_theirs() -> None:
     pixels[16:32, 16:32] = (0, 255, 0)
     mask = Mask(box(), blur_x=0, blur_y=0, padding=0)
     job = request(origin=Origin((BLUE,), mask=mask))
-    unit = ControlUnit(image=encoded(pixels), resize_mode="Just Resize")
+    unit = ControlUnit(image=encode_pixels(pixels), resize_mode="Just Resize")
     cut = read_input(unit, job)
     assert cut.pixels.shape == (64, 64, 3)
     assert cut.pixels[32, 32].tolist() == [0, 255, 0]
     assert (cut.pixels[..., 1] > 200).mean() > 0.85
-    whole = ControlUnit(image=encoded(pixels), inpaint_crop_input_image=False)
+    whole = ControlUnit(image=encode_pixels(pixels), inpaint_crop_input_image=False)
     assert read_input(whole, job).pixels.shape == (48, 64, 3)
-    reference = ControlUnit("reference_only", image=encoded(pixels))
+    reference = ControlUnit("reference_only", image=encode_pixels(pixels))
     assert read_input(reference, job).pixels.shape == (48, 64, 3)

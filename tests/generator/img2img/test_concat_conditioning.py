@@ -37,7 +37,7 @@ DEFAULT = Path(default_checkpoint.__file__).with_name("easel-default.safetensors
 SIZE = 64
 
 
-def widened(to: Path, extra: int, strength: float) -> None:
+def write_widened_checkpoint(to: Path, extra: int, strength: float) -> None:
     """The default checkpoint with ``extra`` input channels of random weights."""
     with safe_open(DEFAULT, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -56,8 +56,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     folder = data_dir / "models/Stable-diffusion"
     folder.mkdir(parents=True)
     for kind, extra in (("inpainting", 5), ("editing", 4)):
-        widened(folder / f"{kind}-blind.safetensors", extra, 0.0)
-        widened(folder / f"{kind}.safetensors", extra, 0.1)
+        write_widened_checkpoint(folder / f"{kind}-blind.safetensors", extra, 0.0)
+        write_widened_checkpoint(folder / f"{kind}.safetensors", extra, 0.1)
     (folder / "plain.safetensors").symlink_to(DEFAULT)
     return Registry(Folders.under(data_dir), None)
 
@@ -98,7 +98,7 @@ Drawn = Callable[[str, GenerationRequest], Picture]
 
 
 @pytest.fixture(scope="module")
-def drawn(engine: Engine) -> Drawn:
+def draw_with_checkpoint(engine: Engine) -> Drawn:
     return lambda name, request: engine.run(replace(request, checkpoint=name)).pictures[0]
 
 
@@ -107,16 +107,20 @@ def drawn(engine: Engine) -> Drawn:
 )
 @pytest.mark.parametrize("kind", ["inpainting-blind", "editing-blind"])
 def test_channels_without_weight_change_nothing(
-    drawn: Drawn, kind: str, request_: GenerationRequest
+    draw_with_checkpoint: Drawn, kind: str, request_: GenerationRequest
 ) -> None:
-    assert is_same_drawing(drawn(kind, request_).image, drawn("plain", request_).image)
+    assert is_same_drawing(
+        draw_with_checkpoint(kind, request_).image, draw_with_checkpoint("plain", request_).image
+    )
 
 
-def test_an_inpainting_checkpoint_sees_what_is_around_the_mask(drawn: Drawn) -> None:
-    plain, seeing = (drawn(name, INPAINT).image for name in ("plain", "inpainting"))
+def test_an_inpainting_checkpoint_sees_what_is_around_the_mask(draw_with_checkpoint: Drawn) -> None:
+    plain, seeing = (draw_with_checkpoint(name, INPAINT).image for name in ("plain", "inpainting"))
     assert psnr(plain, seeing) < 40
     around = replace(INPAINT.origin, images=(picture("#c0c020", "#c04020"),))
-    assert psnr(seeing, drawn("inpainting", replace(INPAINT, origin=around)).image) < 30
+    assert (
+        psnr(seeing, draw_with_checkpoint("inpainting", replace(INPAINT, origin=around)).image) < 30
+    )
 
 
 @pytest.mark.parametrize(("weight", "hidden"), [(1.0, True), (0.5, False)])
@@ -144,10 +148,10 @@ def test_what_is_under_the_mask_is_hidden(registry: Registry, weight: float, hid
     assert torch.equal(*seen) is hidden
 
 
-def test_the_mask_weight_lets_it_see_under_the_mask(drawn: Drawn) -> None:
+def test_the_mask_weight_lets_it_see_under_the_mask(draw_with_checkpoint: Drawn) -> None:
     half = replace(INPAINT, options=replace(INPAINT.options, inpainting_mask_weight=0.5))
     other = replace(half.origin, images=(picture("#4080c0", "#20c040"),))
-    one, two = (drawn("inpainting", r) for r in (half, replace(half, origin=other)))
+    one, two = (draw_with_checkpoint("inpainting", r) for r in (half, replace(half, origin=other)))
     inside = [np.asarray(p.image.crop((16, 16, 48, 48)), float) for p in (one, two)]
     assert np.abs(inside[0] - inside[1]).mean() > 0.5
     assert "Conditional mask weight: 0.5" in one.infotext
@@ -161,12 +165,12 @@ def test_an_inpainting_checkpoint_draws_without_a_picture(engine: Engine) -> Non
     assert engine.run(larger).pictures[0].image.size == (2 * SIZE, 2 * SIZE)
 
 
-def test_an_editing_checkpoint_follows_the_picture(drawn: Drawn) -> None:
+def test_an_editing_checkpoint_follows_the_picture(draw_with_checkpoint: Drawn) -> None:
     def follow(scale: float | None, colour: str = "#c04020") -> Picture:
         origin = replace(EDIT.origin, images=(picture("#4080c0", colour),), image_guidance=scale)
-        return drawn("editing", replace(EDIT, origin=origin))
+        return draw_with_checkpoint("editing", replace(EDIT, origin=origin))
 
-    plain, once, more = drawn("plain", EDIT), follow(None), follow(3.0)
+    plain, once, more = draw_with_checkpoint("plain", EDIT), follow(None), follow(3.0)
     assert psnr(plain.image, once.image) < 40
     assert psnr(once.image, more.image) < 40
     assert is_same_drawing(follow(1.0).image, once.image)

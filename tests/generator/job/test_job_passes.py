@@ -139,12 +139,12 @@ def test_pictures_are_encoded_once_a_job(engine: Engine, monkeypatch: pytest.Mon
     count = 0
     encode = init_images.encode_pixels
 
-    def counted(*arguments: object) -> torch.Tensor:
+    def count_and_encode(*arguments: object) -> torch.Tensor:
         nonlocal count
         count += 1
         return encode(*arguments)
 
-    monkeypatch.setattr(init_images, "encode_pixels", counted)
+    monkeypatch.setattr(init_images, "encode_pixels", count_and_encode)
     assert len(engine.run(replace(PAINT, batches=3, batch_size=2)).pictures) == 6
     assert count == 1
 
@@ -232,7 +232,7 @@ def test_colours_of_another_picture_can_be_kept(engine: Engine) -> None:
 
 
 @pytest.fixture
-def broken(goldens: Path, tmp_path: Path) -> Registry:
+def broken_registry(goldens: Path, tmp_path: Path) -> Registry:
     """A checkpoint with a NaN in its U-Net."""
     folder = tmp_path / "models/Stable-diffusion"
     folder.mkdir(parents=True)
@@ -243,11 +243,11 @@ def broken(goldens: Path, tmp_path: Path) -> Registry:
     return Registry(Folders.under(tmp_path), None)
 
 
-def test_nan_is_refused_unless_nobody_looks(broken: Registry) -> None:
+def test_nan_is_refused_unless_nobody_looks(broken_registry: Registry) -> None:
     request = replace(TXT, checkpoint="broken")
     with pytest.raises(NotANumber, match=r"NaNs was produced in Unet.*--disable-nan-check"):
-        Engine(broken).run(request)
-    assert len(Engine(broken, check_nan=False).run(request).pictures) == 1
+        Engine(broken_registry).run(request)
+    assert len(Engine(broken_registry, check_nan=False).run(request).pictures) == 1
 
 
 def test_one_checkpoint_leaves_before_another_comes(

@@ -87,7 +87,7 @@ def checkpoint(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Check
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    def made(tensors: Mapping[str, Tensor], name: str = "mine", **metadata: str) -> ModelFile:
+    def make_file(tensors: Mapping[str, Tensor], name: str = "mine", **metadata: str) -> ModelFile:
         path = tmp_path / f"{name}.safetensors"
         save_file(dict(tensors), path, metadata)
         stat = path.stat()
@@ -96,7 +96,7 @@ def make(tmp_path: Path) -> Make:
             metadata=metadata,
         )  # fmt: skip
 
-    return made
+    return make_file
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:

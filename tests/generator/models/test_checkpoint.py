@@ -40,23 +40,23 @@ def tiny(goldens: Path) -> ModelFile:
 
 
 @pytest.fixture(scope="module")
-def loaded(tiny: ModelFile) -> Checkpoint:
+def tiny_checkpoint(tiny: ModelFile) -> Checkpoint:
     return load_checkpoint(tiny, CPU, torch.float32)
 
 
-def test_sizes_are_read_from_shapes(loaded: Checkpoint) -> None:
-    assert loaded.unet.config.block_out_channels == [32, 64, 96, 96]
-    assert loaded.unet.config.layers_per_block == 2
-    assert loaded.unet.config.cross_attention_dim == 128
-    assert loaded.unet.config.attention_head_dim == 8
-    assert loaded.vae.config.block_out_channels == [32, 32, 64, 64]
-    assert loaded.text_encoder.config.num_hidden_layers == 4
-    assert loaded.text_encoder.config.num_attention_heads == 2
-    assert loaded.prediction == "epsilon"
+def test_sizes_are_read_from_shapes(tiny_checkpoint: Checkpoint) -> None:
+    assert tiny_checkpoint.unet.config.block_out_channels == [32, 64, 96, 96]
+    assert tiny_checkpoint.unet.config.layers_per_block == 2
+    assert tiny_checkpoint.unet.config.cross_attention_dim == 128
+    assert tiny_checkpoint.unet.config.attention_head_dim == 8
+    assert tiny_checkpoint.vae.config.block_out_channels == [32, 32, 64, 64]
+    assert tiny_checkpoint.text_encoder.config.num_hidden_layers == 4
+    assert tiny_checkpoint.text_encoder.config.num_attention_heads == 2
+    assert tiny_checkpoint.prediction == "epsilon"
 
 
-def test_every_tensor_arrives_unchanged(tiny: ModelFile, loaded: Checkpoint) -> None:
-    networks = (loaded.unet, loaded.vae, loaded.text_encoder)
+def test_every_tensor_arrives_unchanged(tiny: ModelFile, tiny_checkpoint: Checkpoint) -> None:
+    networks = (tiny_checkpoint.unet, tiny_checkpoint.vae, tiny_checkpoint.text_encoder)
     arrived = [p for n in networks for p in n.state_dict().values()]
     sent = load_file(tiny.path)
     networks_of_file = [

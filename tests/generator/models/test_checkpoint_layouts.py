@@ -35,7 +35,7 @@ def load(goldens: Path, data_dir: Path) -> Load:
     folder = data_dir / "models/Stable-diffusion"
     folder.mkdir(parents=True)
 
-    def loaded(content: Tensors, suffix: str = ".safetensors") -> Checkpoint:
+    def save_and_load(content: Tensors, suffix: str = ".safetensors") -> Checkpoint:
         path = folder / f"mine{suffix}"
         if suffix == ".ckpt":
             leavings = {"callbacks": {Callback: Callback()}, "global_step": 470000}
@@ -47,7 +47,7 @@ def load(goldens: Path, data_dir: Path) -> Load:
         file = Registry(Folders.under(data_dir)).find_checkpoint("mine")
         return load_checkpoint(file, CPU, torch.float32)
 
-    return loaded
+    return save_and_load
 
 
 def same(found: Checkpoint, tensors: Tensors) -> bool:

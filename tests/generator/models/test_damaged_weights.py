@@ -41,7 +41,7 @@ def old_esrgan() -> Tensors:
     return {name: torch.zeros(shape) for name, shape in names.items()}
 
 
-def changed(tensors: Tensors, dice: random.Random) -> Tensors:
+def damage_tensors(tensors: Tensors, dice: random.Random) -> Tensors:
     """A few tensors gone, renamed, of another size, type or content."""
     result = dict(tensors)
     for _ in range(dice.randint(1, 3)):
@@ -69,7 +69,7 @@ def changed(tensors: Tensors, dice: random.Random) -> Tensors:
     return {name: tensor.contiguous() for name, tensor in result.items()}
 
 
-def written(tensors: Tensors, path: Path) -> ModelFile:
+def write_file(tensors: Tensors, path: Path) -> ModelFile:
     """The tensors as a file of the index."""
     save_file(tensors, path)
     stat = path.stat()
@@ -84,7 +84,9 @@ def test_a_changed_file_is_loaded_or_refused(goldens: Path, tmp_path: Path, kind
     tensors = read_tensors(goldens / "checkpoint" / name) if name else old_esrgan()
     refused = 0
     for seed in range(count):
-        file = written(changed(tensors, random.Random(seed)), tmp_path / f"{seed}.safetensors")
+        file = write_file(
+            damage_tensors(tensors, random.Random(seed)), tmp_path / f"{seed}.safetensors"
+        )
         try:
             load(file)
         except (ModelUnreadable, WrongArchitecture) as error:
@@ -111,7 +113,9 @@ def test_a_changed_adapter_is_added_or_refused(
     tensors = read_tensors(goldens / f"checkpoint/{name}.safetensors")
     before = {key: tensor.clone() for key, tensor in checkpoint.unet.state_dict().items()}
     for seed in range(4):
-        file = written(changed(tensors, random.Random(seed)), tmp_path / f"{seed}.safetensors")
+        file = write_file(
+            damage_tensors(tensors, random.Random(seed)), tmp_path / f"{seed}.safetensors"
+        )
         try:
             with apply_adapters(checkpoint, [AppliedAdapter(read_adapter(file))]):
                 pass

@@ -47,17 +47,19 @@ def sides(unet: UNet2DConditionModel) -> Iterator[list[int]]:
     handle.remove()
 
 
-def asked(unet: UNet2DConditionModel, size: tuple[int, int], time: float, learned: int | None):  # type: ignore[no-untyped-def]
+def make_unet_call(
+    unet: UNet2DConditionModel, size: tuple[int, int], time: float, learned: int | None
+):  # type: ignore[no-untyped-def]
     torch.manual_seed(1)
     x, t = torch.randn(2, 4, *size), torch.full((2,), time)
     context = torch.randn(2, 5, 8)
 
-    def told() -> Tensor:
+    def run_unet() -> Tensor:
         return unet(x, t, context).sample  # type: ignore[no-any-return]
 
     with shrink_features(unet, x, t, learned):
-        within = told()
-    return within, told()
+        within = run_unet()
+    return within, run_unet()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def asked(unet: UNet2DConditionModel, size: tuple[int, int], time: float, learne
 def test_nothing_is_done_where_it_is_not_wanted(
     unet: UNet2DConditionModel, size: tuple[int, int], time: float, learned: int | None
 ) -> None:
-    within, without = asked(unet, size, time, learned)
+    within, without = make_unet_call(unet, size, time, learned)
     assert torch.allclose(within, without, atol=1e-5)
 
 
@@ -81,7 +83,7 @@ def test_inner_levels_see_the_learned_size(
     unet: UNet2DConditionModel, sides: list[int], size: tuple[int, int], seen: int
 ) -> None:
     sides.clear()
-    within, without = asked(unet, size, 999, 256)
+    within, without = make_unet_call(unet, size, 999, 256)
     assert within.shape == without.shape == (2, 4, *size)
     assert sides == [seen, -(-size[0] // 2)]
     assert not torch.allclose(within, without, atol=1e-3)
@@ -91,7 +93,7 @@ def test_an_error_leaves_the_network_as_it_was(unet: UNet2DConditionModel) -> No
     x, t = torch.randn(2, 4, 64, 64), torch.full((2,), 999.0)
     with pytest.raises(RuntimeError), shrink_features(unet, x, t, 256):
         unet(x, t, torch.randn(2, 5, 9))
-    within, without = asked(unet, (64, 64), 600, 256)
+    within, without = make_unet_call(unet, (64, 64), 600, 256)
     assert torch.allclose(within, without, atol=1e-5)
 
 

@@ -38,7 +38,7 @@ def model_file(path: Path, kind: ModelKind = ModelKind.EMBEDDING) -> ModelFile:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[[str, object], ModelFile]:
-    def made(name: str, content: object) -> ModelFile:
+    def make_file(name: str, content: object) -> ModelFile:
         path = tmp_path / name
         if path.suffix == ".safetensors":
             assert isinstance(content, dict)
@@ -47,7 +47,7 @@ def make(tmp_path: Path) -> Callable[[str, object], ModelFile]:
             torch.save(content, path)
         return model_file(path)
 
-    return made
+    return make_file
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

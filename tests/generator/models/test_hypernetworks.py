@@ -40,13 +40,13 @@ def read(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     folder = data_dir / "models/hypernetworks"
     folder.mkdir(parents=True)
 
-    def answered(state: dict[str, Tensor], **facts: Any) -> Tensor:
+    def apply_network(state: dict[str, Tensor], **facts: Any) -> Tensor:
         torch.save({WIDTH: (state, state), **facts}, folder / "mine.pt")
         file = Registry(Folders.under(data_dir)).find(ModelKind.HYPERNETWORK, "mine")
         found = read_hypernetwork(file, CPU, torch.float32)
         return found.layers[WIDTH][0](CONTEXT)
 
-    return answered
+    return apply_network
 
 
 def test_the_first_files_name_their_layers_linear1_and_linear2(read: Any) -> None:

@@ -60,7 +60,7 @@ PICKLES = {
 }  # fmt: skip
 
 
-def zipped(content: bytes, packed: int = zipfile.ZIP_STORED) -> bytes:
+def zip_pickle(content: bytes, packed: int = zipfile.ZIP_STORED) -> bytes:
     """A zip as torch.save writes it."""
     file = BytesIO()
     with zipfile.ZipFile(file, "w", packed) as archive:
@@ -121,16 +121,16 @@ HEADERS = {
 
 def files(folder: Path) -> list[Path]:
     """Every bad file, written."""
-    made = {f"{name} (zip).pt": zipped(content) for name, content in PICKLES.items()}
+    made = {f"{name} (zip).pt": zip_pickle(content) for name, content in PICKLES.items()}
     short = {name: content for name, content in PICKLES.items() if len(content) < 100_000}
-    made |= {f"{name} (packed).pt": zipped(short[name], zipfile.ZIP_DEFLATED) for name in short}
+    made |= {f"{name} (packed).pt": zip_pickle(short[name], zipfile.ZIP_DEFLATED) for name in short}
     made |= {f"{name} (legacy).pt": LEGACY_TORCH + content for name, content in short.items()}
     made |= {f"{name}.safetensors": content for name, content in HEADERS.items()}
-    bomb = zipped(b"\x80\x02" + b"]" * (64 << 20) + b".", zipfile.ZIP_DEFLATED)
+    bomb = zip_pickle(b"\x80\x02" + b"]" * (64 << 20) + b".", zipfile.ZIP_DEFLATED)
     made |= {
         "bomb.pt": bomb,
         "bomb that lies.pt": lying(bomb, 100),
-        "bomb of bz2.pt": lying(zipped(b"]" * (32 << 20), zipfile.ZIP_BZIP2), 100),
+        "bomb of bz2.pt": lying(zip_pickle(b"]" * (32 << 20), zipfile.ZIP_BZIP2), 100),
         "long index.pt": long_index(),
         "rubbish.pt": bz2.compress(b"rubbish"),
     }

@@ -19,12 +19,12 @@ Save = Callable[[object], Path]
 
 @pytest.fixture(params=["zip", "legacy"])
 def save(request: pytest.FixtureRequest, tmp_path: Path) -> Save:
-    def saved(content: object) -> Path:
+    def save_content(content: object) -> Path:
         path = tmp_path / "a.pt"
         torch.save(content, path, _use_new_zipfile_serialization=request.param == "zip")
         return path
 
-    return saved
+    return save_content
 
 
 class Evil:

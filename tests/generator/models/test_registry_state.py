@@ -28,7 +28,7 @@ def put_over(path: Path, content: bytes) -> None:
     )  # fmt: skip
 
 
-def pickled(path: Path) -> Path:
+def write_pickle(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/data.pkl", b"x")
@@ -119,7 +119,7 @@ def test_what_was_not_still_is_looked_at_again(
 ) -> None:
     web, worker = pair
     for place in ("ESRGAN/a.pth", "hypernetworks/a.pt", "Stable-diffusion/a.vae.pt"):
-        pickled(tmp_path / "models" / place)
+        write_pickle(tmp_path / "models" / place)
     kinds = (ModelKind.UPSCALER, ModelKind.HYPERNETWORK, ModelKind.VAE)
     assert worker.refresh().unsettled
     assert [names(web, kind) for kind in kinds] == [[], [], []]
@@ -129,7 +129,7 @@ def test_what_was_not_still_is_looked_at_again(
     assert [len(names(web, kind)) for kind in kinds] == [1, 1, 1]
     worker.catch_up(web.version)
     assert [len(names(worker, kind)) for kind in kinds] == [1, 1, 1]
-    fresh = pickled(tmp_path / "models/ESRGAN/b.pth")
+    fresh = write_pickle(tmp_path / "models/ESRGAN/b.pth")
     worker.refresh()
     os.utime(fresh, (time.time() - 5,) * 2)
     worker.catch_up(worker.version)
@@ -140,7 +140,7 @@ def test_a_file_that_is_named_is_waited_for(
     tmp_path: Path, pair: tuple[Registry, Registry]
 ) -> None:
     assert pair[0].index.unsettled == frozenset()
-    pickled(tmp_path / "models/ESRGAN/sharp.pth")
+    write_pickle(tmp_path / "models/ESRGAN/sharp.pth")
     assert pair[0].find(ModelKind.UPSCALER, "sharp").name == "sharp.pth"
     put(tmp_path / CHECKPOINTS / "a.safetensors", weights())
     assert pair[0].find_chosen("a.safetensors [0123456789]").name == "a.safetensors"

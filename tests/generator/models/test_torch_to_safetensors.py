@@ -56,11 +56,11 @@ def test_a_conversion_is_kept_until_the_file_changes(
     runs: list[Path] = []
     convert = safetensors_cache.convert
 
-    def counted(source: Path, target: Path) -> None:
+    def count_and_convert(source: Path, target: Path) -> None:
         runs.append(source)
         convert(source, target)
 
-    monkeypatch.setattr(safetensors_cache, "convert", counted)
+    monkeypatch.setattr(safetensors_cache, "convert", count_and_convert)
     path, folder = tmp_path / "a.pt", tmp_path / "kept"
     torch.save({"w": torch.ones(2)}, path)
     for _ in range(3):
@@ -114,7 +114,7 @@ class Run:
         return self.told
 
 
-def pickled(path: Path, content: bytes, numbers: bytes = b"") -> Path:
+def write_pickle(path: Path, content: bytes, numbers: bytes = b"") -> Path:
     """A file as torch.save writes it, around any pickle; ``numbers`` are its storage 0."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/data.pkl", content, zipfile.ZIP_DEFLATED)
@@ -182,7 +182,7 @@ def test_nothing_of_a_pickle_is_run(tmp_path: Path, zipped: bool) -> None:
     ],
 )
 def test_false_claims_are_refused(tmp_path: Path, content: bytes, word: str) -> None:
-    path = pickled(tmp_path / "evil.pt", content, bytes(16))
+    path = write_pickle(tmp_path / "evil.pt", content, bytes(16))
     with pytest.raises(ModelUnreadable, match=rf"evil.pt.*{word}"):
         read_tensors(path, tmp_path / "kept")
     assert list((tmp_path / "kept").glob("*")) == []
@@ -190,7 +190,7 @@ def test_false_claims_are_refused(tmp_path: Path, content: bytes, word: str) -> 
 
 def test_true_claims_are_taken(tmp_path: Path) -> None:
     numbers = torch.arange(4.0).numpy().tobytes()
-    path = pickled(tmp_path / "good.pt", claim((2, 2), (1, 2)), numbers)
+    path = write_pickle(tmp_path / "good.pt", claim((2, 2), (1, 2)), numbers)
     assert torch.equal(read_tensors(path)["w"], torch.tensor([[0.0, 2.0], [1.0, 3.0]]))
 
 

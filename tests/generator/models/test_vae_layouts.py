@@ -23,14 +23,14 @@ OLD = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
 
 
 @pytest.fixture(scope="module")
-def whole() -> Tensors:
+def checkpoint_tensors() -> Tensors:
     torch.set_num_threads(1)
     return load_file(DEFAULT)
 
 
 @pytest.fixture(scope="module")
-def ldm(whole: Tensors) -> Tensors:
-    return {n.removeprefix(VAE): t for n, t in whole.items() if n.startswith(VAE)}
+def ldm(checkpoint_tensors: Tensors) -> Tensors:
+    return {n.removeprefix(VAE): t for n, t in checkpoint_tensors.items() if n.startswith(VAE)}
 
 
 def usual(ldm: Tensors) -> Tensors:
@@ -85,10 +85,10 @@ def test_a_vae_by_the_names_of_diffusers(
 
 
 def test_a_whole_checkpoint_and_pickles_are_taken_as_vae(
-    registry: Registry, ldm: Tensors, whole: Tensors, metadata: dict[str, str]
+    registry: Registry, ldm: Tensors, checkpoint_tensors: Tensors, metadata: dict[str, str]
 ) -> None:
     place = registry.folders.folders_to_create()[2]
-    save_file(whole, place / "whole.safetensors", metadata)
+    save_file(checkpoint_tensors, place / "whole.safetensors", metadata)
     vae = load_vae(registry.find_vae("whole"), CPU, torch.float32)
     assert torch.equal(vae.decoder.conv_in.weight, ldm["decoder.conv_in.weight"].float())
     ldm = usual(ldm)
@@ -132,9 +132,11 @@ def test_a_vae_of_another_kind_is_refused_by_name(registry: Registry, ldm: Tenso
 
 @pytest.mark.parametrize("kept", ["nothing", "a part"])
 def test_a_checkpoint_without_a_whole_vae_is_loaded(
-    registry: Registry, whole: Tensors, metadata: dict[str, str], kept: str
+    registry: Registry, checkpoint_tensors: Tensors, metadata: dict[str, str], kept: str
 ) -> None:
-    left = {n: t for n, t in whole.items() if not n.startswith(VAE) or kept == "a part"}
+    left = {
+        n: t for n, t in checkpoint_tensors.items() if not n.startswith(VAE) or kept == "a part"
+    }
     left.pop(f"{VAE}decoder.conv_in.weight", None)
     save_file(left, registry.folders.folders_to_create()[0] / "bare.safetensors", metadata)
     found = load_checkpoint(registry.find_checkpoint("bare"), CPU, torch.float32)

@@ -83,10 +83,10 @@ def test_reads_what_the_reference_read(goldens: Path) -> None:
     styles = read_styles([goldens / "checkpoint" / "styles.csv"]).values()
     assert len(cases) > 200
     for text, wanted in cases:
-        assert read_parameters(text, emphasised, styles) == wanted
+        assert read_parameters(text, has_emphasis, styles) == wanted
 
 
-def emphasised(prompt: str) -> bool:
+def has_emphasis(prompt: str) -> bool:
     """Whether any part of a prompt weighs more or less."""
     return any(segment.weight != 1 and not segment.is_break for segment in parse_attention(prompt))
 
@@ -116,15 +116,15 @@ def test_styles_are_read_as_the_option_says() -> None:
     styles = [Style("oil", "oil painting", "")]
     text = "a cat, oil painting\nSteps: 1, Seed: 2, CFG scale: 3"
 
-    def told(way: str, prompt: str = text) -> tuple[object, object]:
+    def prompt_and_styles(way: str, prompt: str = text) -> tuple[object, object]:
         found = read_parameters(prompt, lambda _: False, styles, way)
         return found["Prompt"], found.get("Styles array")
 
-    assert told("Apply if any") == told("Apply") == ("a cat", ["oil"])
-    assert told("Ignore") == ("a cat, oil painting", None)
-    assert told("Discard") == ("a cat", None)
-    assert told("Apply", "a cat") == ("a cat", [])
-    assert told("Apply if any", "a cat") == ("a cat", None)
+    assert prompt_and_styles("Apply if any") == prompt_and_styles("Apply") == ("a cat", ["oil"])
+    assert prompt_and_styles("Ignore") == ("a cat, oil painting", None)
+    assert prompt_and_styles("Discard") == ("a cat", None)
+    assert prompt_and_styles("Apply", "a cat") == ("a cat", [])
+    assert prompt_and_styles("Apply if any", "a cat") == ("a cat", None)
 
 
 def test_old_ways_can_be_left_alone() -> None:

@@ -111,7 +111,7 @@ def test_encodings_equal_the_recorded(
     assert np.allclose(found.negative[0][0].context, wanted["text_uncond_0"], atol=2e-5)
 
 
-def encoded(model: CLIPTextModel, tokenizer: Tokenizer, text: str, **options: Any) -> Tensor:
+def encode_text(model: CLIPTextModel, tokenizer: Tokenizer, text: str, **options: Any) -> Tensor:
     return PromptEncoder(model, tokenizer, EncoderOptions(**options)).encode([text])[0]
 
 
@@ -120,9 +120,9 @@ def test_clip_skip_normalises_an_earlier_layer(small: CLIPTextModel, tokenizer: 
     with torch.no_grad():
         states = small(input_ids=tokens, output_hidden_states=True).hidden_states
         wanted = small.final_layer_norm(states[-2])[0]
-    assert torch.allclose(encoded(small, tokenizer, "cat", clip_skip=2), wanted, atol=1e-6)
-    assert not torch.allclose(encoded(small, tokenizer, "cat"), wanted, atol=1e-3)
-    assert torch.isfinite(encoded(small, tokenizer, "cat", clip_skip=12)).all()
+    assert torch.allclose(encode_text(small, tokenizer, "cat", clip_skip=2), wanted, atol=1e-6)
+    assert not torch.allclose(encode_text(small, tokenizer, "cat"), wanted, atol=1e-3)
+    assert torch.isfinite(encode_text(small, tokenizer, "cat", clip_skip=12)).all()
 
 
 def test_emphasis_modes() -> None:

@@ -54,7 +54,7 @@ class Weighed:
     factor: float
 
 
-def weighed(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Weighed]:
+def weighed_parts(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Weighed]:
     kinds = st.one_of(
         st.just(("(", ")", 1.1)),
         st.just(("[", "]", 1 / 1.1)),
@@ -69,14 +69,14 @@ def weighed(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Weighed]:
     )
 
 
-PARTS = st.recursive(WORDS, weighed, max_leaves=10)
+PARTS = st.recursive(WORDS, weighed_parts, max_leaves=10)
 ESCAPES = {"(": "\\(", ")": "\\)", "[": "\\[", "]": "\\]", "\\": "\\\\"}
 
 
-def written(part: Any) -> str:
+def write_part(part: Any) -> str:
     if isinstance(part, str):
         return part
-    return part.opening + "".join(map(written, part.parts)) + part.closing
+    return part.opening + "".join(map(write_part, part.parts)) + part.closing
 
 
 def letters(part: Any, weight: float = 1.0) -> list[tuple[str, float]]:
@@ -86,7 +86,7 @@ def letters(part: Any, weight: float = 1.0) -> list[tuple[str, float]]:
     return [pair for inner in part.parts for pair in letters(inner, weight * part.factor)]
 
 
-def spelled(segments: Sequence[Segment]) -> list[tuple[str, float]]:
+def letter_weights(segments: Sequence[Segment]) -> list[tuple[str, float]]:
     return [(letter, segment.weight) for segment in segments for letter in segment.text]
 
 
@@ -99,8 +99,8 @@ def same(found: list[tuple[str, float]], wanted: list[tuple[str, float]]) -> boo
 @given(st.lists(PARTS, max_size=4))
 @FEW
 def test_nested_brackets_multiply_letter_by_letter(parts: list[Any]) -> None:
-    found = parse_attention("".join(map(written, parts)))
-    assert same(spelled(found), [pair for part in parts for pair in letters(part)])
+    found = parse_attention("".join(map(write_part, parts)))
+    assert same(letter_weights(found), [pair for part in parts for pair in letters(part)])
     assert all(a.weight != b.weight for a, b in pairwise(found))
 
 
@@ -109,8 +109,8 @@ def test_nested_brackets_multiply_letter_by_letter(parts: list[Any]) -> None:
 def test_a_bracket_left_open_reaches_to_the_end(
     before: str, part: Any, bracket: tuple[str, float]
 ) -> None:
-    found = parse_attention(before + bracket[0] + written(part))
-    assert same(spelled(found), letters(before) + letters(part, bracket[1]))
+    found = parse_attention(before + bracket[0] + write_part(part))
+    assert same(letter_weights(found), letters(before) + letters(part, bracket[1]))
 
 
 @given(WORDS, st.sampled_from([")", "]", ":1.2)", ":", ":1.2"]), WORDS)
@@ -213,7 +213,7 @@ def boundary(when: str, steps: int, first: int | None, old: bool) -> int:
     return min(steps, int(value) - (first or 0))
 
 
-def meant(nodes: Sequence[Any], step: int, steps: int, first: int | None, old: bool) -> str:
+def text_at_step(nodes: Sequence[Any], step: int, steps: int, first: int | None, old: bool) -> str:
     """The text at schedule step ``step``, from 1."""
     text = ""
     for node in nodes:
@@ -221,10 +221,10 @@ def meant(nodes: Sequence[Any], step: int, steps: int, first: int | None, old: b
             text += node
         elif isinstance(node, Turns):
             option = node.options[(step - 1) % len(node.options)]
-            text += meant(option, step, steps, first, old)
+            text += text_at_step(option, step, steps, first, old)
         else:
             early = step <= boundary(node.when, steps, first, old)
-            text += meant(node.before if early else node.after, step, steps, first, old)
+            text += text_at_step(node.before if early else node.after, step, steps, first, old)
     return text
 
 
@@ -239,7 +239,7 @@ def test_each_step_shows_what_its_tree_means(
     start = 1
     for entry in entries:
         for step in range(start, entry.end + 1):
-            assert entry.text == meant(nodes, step, steps, first, old)
+            assert entry.text == text_at_step(nodes, step, steps, first, old)
         start = entry.end + 1
     assert start == steps + 1
 

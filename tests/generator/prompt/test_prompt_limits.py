@@ -95,7 +95,7 @@ def test_no_text_takes_long(name: str, tokenizer: Tokenizer) -> None:
 
 
 def test_words_are_merged_as_before(tokenizer: Tokenizer) -> None:
-    def merged(pieces: list[str]) -> list[str]:
+    def merge_pieces(pieces: list[str]) -> list[str]:
         """CLIP's own way: all occurrences of the best pair at once, again and again."""
         while len(pieces) > 1:
             pairs = list(pairwise(pieces))
@@ -116,7 +116,7 @@ def test_words_are_merged_as_before(tokenizer: Tokenizer) -> None:
         word = "".join(letters.choices("aeiounstrlé", k=letters.randint(1, 30)))
         pieces = [tokenizer.letters[byte] for byte in word.encode()]
         pieces[-1] += "</w>"
-        assert tokenizer._merge([*pieces]) == merged([*pieces]), word
+        assert tokenizer._merge([*pieces]) == merge_pieces([*pieces]), word
 
 
 @pytest.mark.parametrize("when", ["1e999", "-1e999", "0", "-0.5", "1" * 400])

@@ -165,7 +165,7 @@ def test_watch_sees_steps_and_stops() -> None:
     assert seen == [0, 0, 1, 1]
 
 
-def drawn(name: str, steps: int = 6, **changes: object) -> SampledLatent:
+def draw_gaussian(name: str, steps: int = 6, **changes: object) -> SampledLatent:
     """One picture of the network that knows a Gaussian."""
 
     def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
@@ -181,12 +181,12 @@ def drawn(name: str, steps: int = 6, **changes: object) -> SampledLatent:
 
 @pytest.mark.parametrize("name", [s.name for s in SAMPLER_NAMES])
 def test_every_sampler_draws_and_stops(name: str) -> None:
-    found = drawn(name)
+    found = draw_gaussian(name)
     assert found.latent.shape == (2, 4, 8, 8)
     assert torch.isfinite(found.latent).all()
     assert found.stopped is Stop.NO
     assert found.network_seconds > 0
-    stopped = drawn(name, watch=lambda step, x: Stop.SKIP if step >= 2 else Stop.NO)
+    stopped = draw_gaussian(name, watch=lambda step, x: Stop.SKIP if step >= 2 else Stop.NO)
     assert stopped.stopped is Stop.SKIP
     assert stopped.calls < found.calls
 
@@ -197,7 +197,7 @@ def test_every_sampler_starts_from_a_picture(name: str, strength: float) -> None
     if name == "UniPC" and strength == 0.0:
         return
     start = StartLatent(torch.zeros(2, 4, 8, 8), strength)
-    found = drawn(name, 8, start=start)
+    found = draw_gaussian(name, 8, start=start)
     assert torch.isfinite(found.latent).all()
 
 
@@ -228,7 +228,7 @@ STEADY = [s.name for s in SAMPLER_NAMES if s.name != "DPM adaptive"]
 @pytest.mark.parametrize("name", STEADY)
 def test_a_picture_ignores_its_neighbours(name: str) -> None:
     torch.manual_seed(0)
-    both = drawn(name)
+    both = draw_gaussian(name)
     noise = picture_noise(Seeds(1), 1, 1, "CPU", 0, (4, 8, 8))
 
     def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
@@ -242,12 +242,12 @@ def test_a_picture_ignores_its_neighbours(name: str) -> None:
 
 def test_unipc_wants_as_many_steps_as_its_order() -> None:
     with pytest.raises(BadRequest, match="UniPC order must be < sampling steps"):
-        drawn("UniPC", 2)
+        draw_gaussian("UniPC", 2)
 
 
 def test_too_many_steps_for_timesteps() -> None:
     with pytest.raises(BadRequest, match="1001 steps"):
-        drawn("DDIM", 1001)
+        draw_gaussian("DDIM", 1001)
 
 
 def test_options_and_requests_of_eta_and_churn() -> None:
@@ -274,7 +274,7 @@ def test_who_only_looks_at_steps_changes_no_bit(sampler: str) -> None:
         seen.append(estimate)
         return estimate
 
-    def drawn(hearing: StepHooks | None) -> Tensor:
+    def draw_latents(hearing: StepHooks | None) -> Tensor:
         work = SamplingPass(
             NoisePredictor(lambda x, *_: torch.sin(x), TABLE),
             Sampling(sampler, steps=8),
@@ -282,6 +282,6 @@ def test_who_only_looks_at_steps_changes_no_bit(sampler: str) -> None:
         )
         return sample(work, plain(), picture_noise(Seeds(1), 0, 1, "CPU", 0, (4, 8, 8))).latent
 
-    heard = drawn(StepHooks(lambda latent, sigmas: latent, look))
-    assert torch.allclose(heard, drawn(None), atol=1e-5)
+    heard = draw_latents(StepHooks(lambda latent, sigmas: latent, look))
+    assert torch.allclose(heard, draw_latents(None), atol=1e-5)
     assert len(seen) >= 7

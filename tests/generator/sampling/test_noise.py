@@ -109,12 +109,12 @@ def test_sub_batches_are_parts_of_the_whole(
 def test_variation_goes_from_one_noise_to_the_other(source: str) -> None:
     own, other = (make_random_source(seed, source)(SHAPE) for seed in (5, 9))
 
-    def varied(strength: float) -> torch.Tensor:
+    def varied_noise(strength: float) -> torch.Tensor:
         return picture_noise(Seeds(5, 9, strength), 0, 1, source, 0, SHAPE).draw_initial()[0]
 
-    assert torch.equal(varied(0.0), own)
-    assert torch.allclose(varied(1.0), other, atol=1e-5)
-    near, far = varied(0.1), varied(0.9)
+    assert torch.equal(varied_noise(0.0), own)
+    assert torch.allclose(varied_noise(1.0), other, atol=1e-5)
+    near, far = varied_noise(0.1), varied_noise(0.9)
     assert float((near - own).norm()) < float((near - other).norm())
     assert float((far - other).norm()) < float((far - own).norm())
 

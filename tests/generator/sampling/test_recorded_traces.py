@@ -40,7 +40,7 @@ OTHER = (
 UNKEPT = ("sampler_ddim_cfgpp", "steps_1_unipc")  # an unguided eps; a refused request
 
 
-def recorded(goldens: Path) -> Iterator[str]:
+def recorded_names(goldens: Path) -> Iterator[str]:
     for path in sorted((goldens / "trace").glob("*.npz")):
         if not path.stem.startswith(OTHER) and path.stem not in UNKEPT:
             yield path.stem
@@ -126,7 +126,7 @@ def seeds_of(body: Mapping[str, Any]) -> Seeds:
 
 
 def test_recorded_samplings_step_by_step(goldens: Path) -> None:
-    names = list(recorded(goldens))
+    names = list(recorded_names(goldens))
     assert len(names) > 100
     for name in names:
         network, latent, trace = replay(goldens, name)

@@ -35,7 +35,9 @@ class Recorder:
         return x * 0.1
 
 
-def drawn(sampler: str, switch_at: float, by_steps: bool = False) -> list[tuple[str, float, float]]:
+def record_calls(
+    sampler: str, switch_at: float, by_steps: bool = False
+) -> list[tuple[str, float, float]]:
     calls: list[tuple[str, float, float]] = []
 
     def take_over() -> RefinerNetwork:
@@ -53,7 +55,7 @@ def drawn(sampler: str, switch_at: float, by_steps: bool = False) -> list[tuple[
 @pytest.mark.parametrize("sampler", ["Euler", "DPM++ 2M", "Heun", "DDIM", "UniPC"])
 @pytest.mark.parametrize("share", [0.3, 0.75])
 def test_switches_once_when_the_share_of_noise_is_done(sampler: str, share: float) -> None:
-    calls = drawn(sampler, share)
+    calls = record_calls(sampler, share)
     names = [name for name, _, _ in calls]
     assert names == sorted(names)  # base first, then the refiner for good
     for name, t, prompt in calls:
@@ -62,16 +64,16 @@ def test_switches_once_when_the_share_of_noise_is_done(sampler: str, share: floa
 
 
 def test_switches_by_steps_where_asked() -> None:
-    names = [name for name, _, _ in drawn("Heun", 0.5, by_steps=True)]
+    names = [name for name, _, _ in record_calls("Heun", 0.5, by_steps=True)]
     assert names.count("base") == 10  # of 20 calls planned, 2 a step
 
 
 def test_may_switch_at_the_very_first_step() -> None:
-    assert {name for name, _, _ in drawn("Euler", 0.0)} == {"refiner"}
+    assert {name for name, _, _ in record_calls("Euler", 0.0)} == {"refiner"}
 
 
 def test_never_switches_where_the_share_is_not_reached() -> None:
-    assert {name for name, _, _ in drawn("Euler", 1.0)} == {"base"}
+    assert {name for name, _, _ in record_calls("Euler", 1.0)} == {"base"}
 
 
 def test_two_scales_follow_prompt_and_picture() -> None:

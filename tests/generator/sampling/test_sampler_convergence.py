@@ -45,7 +45,7 @@ def levels(n: int) -> Tensor:
     return (HIGH ** (1 / 7) + ramp * (LOW ** (1 / 7) - HIGH ** (1 / 7))) ** 7
 
 
-def nothing(*_: object) -> Tensor:
+def zero_latents(*_: object) -> Tensor:
     return torch.zeros(1, 1, 1, 1, dtype=torch.float64)
 
 
@@ -55,7 +55,7 @@ def order(error: Callable[[int], float], n: int = 40) -> float:
 
 def error(sampler: Callable[..., Tensor], n: int, **options: object) -> float:
     x = torch.full((1, 1, 1, 1), HIGH, dtype=torch.float64)
-    found = sampler(denoise, x, levels(n), nothing, **options)
+    found = sampler(denoise, x, levels(n), zero_latents, **options)
     return abs(float(found) / (HIGH * exact(HIGH, LOW)) - 1)
 
 
@@ -100,12 +100,12 @@ def test_dpm_fast_and_adaptive() -> None:
     ends = torch.tensor([LOW, HIGH], dtype=torch.float64)
 
     def fast(steps: int) -> float:
-        found = dpm_solver.dpm_fast(denoise, x, *ends, nothing, steps=steps, eta=0.0)
+        found = dpm_solver.dpm_fast(denoise, x, *ends, zero_latents, steps=steps, eta=0.0)
         return abs(float(found) / (HIGH * exact(HIGH, LOW)) - 1)
 
     assert math.log2(fast(61) / fast(121)) > 1.9  # its last two steps are of order 2 and 1
     assert fast(30) < 1e-3
-    found = dpm_solver.dpm_adaptive(denoise, x, *ends, nothing, eta=0.0)
+    found = dpm_solver.dpm_adaptive(denoise, x, *ends, zero_latents, eta=0.0)
     assert float(found) == pytest.approx(HIGH * exact(HIGH, LOW), rel=0.03)
 
 
@@ -137,7 +137,7 @@ def timestep_error(steps: int, sampler: Callable[..., Tensor], **options: object
         return math.sqrt(float(alpha) * S**2 + 1 - float(alpha))
 
     x = torch.full((1, 1, 1, 1), 1.0, dtype=torch.float64)
-    found = sampler(eps, x, steps_walked, alphas, nothing, **options)
+    found = sampler(eps, x, steps_walked, alphas, zero_latents, **options)
     wanted = spread(alphas[steps_walked[0]]) / spread(alphas[steps_walked[-1]])
     return abs(float(found) / wanted - 1)
 
@@ -246,13 +246,13 @@ def test_unipc_lowers_its_order_only_after_the_first_steps(
     orders: list[int] = []
     real = unipc._make_step
 
-    def counted(
+    def record_order(
         table: unipc._LambdaTable, t: float, past: list[tuple[float, Tensor]]
     ) -> unipc._SolverStep:
         orders.append(len(past))
         return real(table, t, past)
 
-    monkeypatch.setattr(unipc, "_make_step", counted)
+    monkeypatch.setattr(unipc, "_make_step", record_order)
     options = unipc.UniPCOptions(order=4, lower_order_final=lower)
     x = torch.ones((1, 1, 1, 1), dtype=torch.float64)
     unipc.unipc(eps, x, torch.arange(steps), TABLE.alphas_cumprod.double(), options=options)
@@ -268,8 +268,8 @@ def test_ddim_cfgpp_is_ddim_where_both_predictions_agree() -> None:
 
     steps, alphas = timestep.timesteps_for(20), TABLE.alphas_cumprod.double()
     x = torch.full((1, 1, 1, 1), 1.0, dtype=torch.float64)
-    plain = timestep.ddim(eps, x, steps, alphas, nothing)
-    found = timestep.ddim_cfgpp(predict, x, steps, alphas, nothing, negative=lambda: last[0])
+    plain = timestep.ddim(eps, x, steps, alphas, zero_latents)
+    found = timestep.ddim_cfgpp(predict, x, steps, alphas, zero_latents, negative=lambda: last[0])
     assert float(found) == pytest.approx(float(plain), rel=1e-9)
 
 

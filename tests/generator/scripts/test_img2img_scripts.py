@@ -34,7 +34,7 @@ def picture(width: int = 64, height: int = 64) -> Image.Image:
     return Image.fromarray(np.stack(channels, 2).astype(np.uint8))
 
 
-def started(request: GenerationRequest) -> Image.Image:
+def initial_picture(request: GenerationRequest) -> Image.Image:
     """The picture that a request starts from."""
     assert request.origin is not None
     return read_base64(request.origin.images[0])
@@ -89,7 +89,7 @@ def test_each_loop_starts_from_the_last_picture() -> None:
     origin = replace(request.origin, mask=mask)
     found = run_with_painter(replace(request, origin=origin), painter)
     assert [each.seeds.seed for each in painter.requests] == [7, 8, 9]
-    assert started(painter.requests[2]).tobytes() == found.pictures[1].image.tobytes()
+    assert initial_picture(painter.requests[2]).tobytes() == found.pictures[1].image.tobytes()
     assert [each.origin.mask.fill for each in painter.requests] == [2, 1, 1]
     assert found.grids[0].size == (192, 64)
 
@@ -98,7 +98,7 @@ def test_batches_of_loops_begin_anew_and_show_their_ends() -> None:
     painter = FakePainter()
     found = run_with_painter(from_picture(LOOP, a0=2, batches=2), painter)
     assert [each.seed for each in found.pictures] == [8, 10]
-    assert started(painter.requests[2]).tobytes() == picture().tobytes()
+    assert initial_picture(painter.requests[2]).tobytes() == picture().tobytes()
 
 
 def test_an_interrupted_loop_shows_what_is_there() -> None:
@@ -207,7 +207,7 @@ def test_outpainting_grows_at_every_mixture_of_sides(sides: tuple[str, ...]) -> 
     assert (old[inner] == np.asarray(picture())[inner]).all()
     wide = 64 + 64 * len({"left", "right"} & set(sides))
     parts = [(64, 64) if side in ("left", "right") else (wide, 64) for side in sides]
-    assert [started(each).size for each in painter.requests] == parts
+    assert [initial_picture(each).size for each in painter.requests] == parts
     for each in painter.requests:
         assert np.asarray(read_base64(each.origin.mask.image)).mean() > 250  # all of it is new
 
@@ -215,7 +215,7 @@ def test_outpainting_grows_at_every_mixture_of_sides(sides: tuple[str, ...]) -> 
 def test_noise_shows_in_the_new_part_alone() -> None:
     painter = FakePainter()
     run_with_painter(from_picture(MK2, a1=64, a2=0, a3=("right",), width=128), painter)
-    sent = np.asarray(started(painter.requests[0]))
+    sent = np.asarray(initial_picture(painter.requests[0]))
     assert (sent[:, :64] == np.asarray(picture())).all()
     assert sent[:, 66:].std() > 0
 

@@ -96,11 +96,13 @@ def test_a_matrix_that_was_interrupted_shows_what_is_there() -> None:
 
 
 def test_a_matrix_of_which_nothing_was_drawn_has_no_sheet() -> None:
-    def nothing(request: GenerationRequest, watch: Watch) -> Generation:
+    def stop_without_pictures(request: GenerationRequest, watch: Watch) -> Generation:
         return replace(Brush()(request, watch), pictures=(), stopped=True)
 
     script = read_script("prompt matrix", [True, False, "positive", "space", 0], "txt2img")
-    drawn = run(replace(REQUEST, prompt="a|b", script=script), nothing, ignore_progress)
+    drawn = run(
+        replace(REQUEST, prompt="a|b", script=script), stop_without_pictures, ignore_progress
+    )
     assert (drawn.grids, drawn.facts["index_of_first_image"]) == ((), 0)
 
 

@@ -67,7 +67,9 @@ PAINT = """
 
 
 @pytest.fixture(scope="module")
-def easel(tmp_path_factory: pytest.TempPathFactory, flagged: Image.Image) -> Iterator[Service]:
+def easel(
+    tmp_path_factory: pytest.TempPathFactory, flagged_picture: Image.Image
+) -> Iterator[Service]:
     """Easel with the censor required, and a plugin that wants to have the last word."""
     torch.set_num_threads(1)
     data_dir = tmp_path_factory.mktemp("easel")
@@ -76,7 +78,7 @@ def easel(tmp_path_factory: pytest.TempPathFactory, flagged: Image.Image) -> Ite
     (folder / CHECKPOINT.name).symlink_to(CHECKPOINT)
     (data_dir / "styles.csv").write_text("name,prompt,negative_prompt\n")
     (data_dir / "config.json").write_text(json.dumps(OPTIONS))
-    flagged.save(data_dir / "painted.png")
+    flagged_picture.save(data_dir / "painted.png")
     code = PAINT.format(path=str(data_dir / "painted.png"))
     make_plugin(data_dir, "painter", worker=code, hooks="after_decode release")
     config = Config(data_dir, nsfw_censor=True, hashing=False)
@@ -96,7 +98,7 @@ def rules(easel: Service) -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+def published_previews(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Every preview that a worker tells; all routes and streams show these alone."""
     told: list[bytes] = []
     publish = SqliteStore.publish_progress
@@ -110,7 +112,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return told
 
 
-def opened(data: str | bytes) -> Image.Image:
+def open_image(data: str | bytes) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(data) if isinstance(data, str) else data))
 
 
@@ -124,7 +126,7 @@ def files(easel: Service) -> dict[str, Image.Image]:
     return {str(path.relative_to(outputs)): Image.open(path) for path in paths}
 
 
-def sent(picture: Image.Image) -> str:
+def to_base64(picture: Image.Image) -> str:
     return write_base64(picture.convert("RGB"))
 
 
@@ -141,7 +143,7 @@ def script(title: str, route: str, **given: object) -> dict[str, object]:
 LANDSCAPE = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
 HALF = Image.new("RGB", (64, 64))
 HALF.paste((255, 255, 255), (0, 0, 32, 64))
-FROM = {"init_images": [sent(LANDSCAPE)], "denoising_strength": 0.5}
+FROM = {"init_images": [to_base64(LANDSCAPE)], "denoising_strength": 0.5}
 PLOT = {"X values": "1,2", "Include Sub Images": True, "Include Sub Grids": True}
 
 WAYS = {
@@ -156,13 +158,13 @@ WAYS = {
     "plot": ("txt2img", script("x/y/z plot", "txt2img", **PLOT)),
     "plot alone": ("txt2img", script("x/y/z plot", "txt2img", **{"X values": "1,2"})),
     "img2img": ("img2img", FROM),
-    "repainted": ("img2img", {**FROM, "mask": sent(HALF), "inpaint_full_res": False}),
-    "repainted close": ("img2img", {**FROM, "mask": sent(HALF)}),
+    "repainted": ("img2img", {**FROM, "mask": to_base64(HALF), "inpaint_full_res": False}),
+    "repainted close": ("img2img", {**FROM, "mask": to_base64(HALF)}),
     "soft": (
         "img2img",
         {
             **FROM,
-            "mask": sent(HALF),
+            "mask": to_base64(HALF),
             "alwayson_scripts": {"soft inpainting": {"args": [{"Soft inpainting": True}]}},
         },
     ),
@@ -186,14 +188,14 @@ WAYS = {
 
 @pytest.mark.parametrize("way", sorted(WAYS))
 def test_nothing_drawn_leaves_unjudged(
-    easel: Service, rules: Callable[..., None], seen: list[bytes], way: str
+    easel: Service, rules: Callable[..., None], published_previews: list[bytes], way: str
 ) -> None:
     rules(**ALL)
     route, body = WAYS[way]
     before = set(files(easel))
     answer = easel.post(f"/sdapi/v1/{route}", {**KEPT, "prompt": "a painted cat", **body})
     assert answer.status == 200, answer.body
-    pictures = [opened(text) for text in answer.body["images"]]
+    pictures = [open_image(text) for text in answer.body["images"]]
     assert pictures
     assert all(black(picture) for picture in pictures)
     told = json.loads(answer.body["info"])["nsfw_censor"]
@@ -201,8 +203,8 @@ def test_nothing_drawn_leaves_unjudged(
     written = {name: image for name, image in files(easel).items() if name not in before}
     assert written
     assert [name for name, image in written.items() if not black(image)] == []
-    assert seen
-    assert all(black(opened(preview)) for preview in seen)
+    assert published_previews
+    assert all(black(open_image(preview)) for preview in published_previews)
 
 
 def test_what_stands_beside_pictures_was_among_them(
@@ -211,7 +213,7 @@ def test_what_stands_beside_pictures_was_among_them(
     rules(**ALL)
     body = {**KEPT, "enable_hr": True, "hr_scale": 2, "denoising_strength": 0.7}
     easel.post("/sdapi/v1/txt2img", body)
-    easel.post("/sdapi/v1/img2img", {**KEPT, **FROM, "mask": sent(HALF)})
+    easel.post("/sdapi/v1/img2img", {**KEPT, **FROM, "mask": to_base64(HALF)})
     names = " ".join(files(easel))
     for part in ("before-highres-fix", "before-color-correction", "-mask", "init-images/", "grid-"):
         assert part in names
@@ -219,15 +221,15 @@ def test_what_stands_beside_pictures_was_among_them(
 
 def test_extras_and_maps_are_judged(easel: Service, rules: Callable[..., None]) -> None:
     rules(**ALL)
-    one = easel.post("/sdapi/v1/extra-single-image", {"image": sent(LANDSCAPE)})
-    assert black(opened(one.body["image"]))
+    one = easel.post("/sdapi/v1/extra-single-image", {"image": to_base64(LANDSCAPE)})
+    assert black(open_image(one.body["image"]))
     assert one.body["nsfw_censor"][0]["stage"] == "extras"
-    listed = [{"data": sent(LANDSCAPE), "name": f"{number}.png"} for number in range(2)]
+    listed = [{"data": to_base64(LANDSCAPE), "name": f"{number}.png"} for number in range(2)]
     several = easel.post("/sdapi/v1/extra-batch-images", {"imageList": listed})
-    assert [black(opened(text)) for text in several.body["images"]] == [True, True]
-    ask = {"controlnet_module": "canny", "controlnet_input_images": [sent(LANDSCAPE)]}
+    assert [black(open_image(text)) for text in several.body["images"]] == [True, True]
+    ask = {"controlnet_module": "canny", "controlnet_input_images": [to_base64(LANDSCAPE)]}
     maps = easel.post("/controlnet/detect", ask)
-    assert [black(opened(text)) for text in maps.body["images"]] == [True]
+    assert [black(open_image(text)) for text in maps.body["images"]] == [True]
     assert maps.body["nsfw_censor"][0]["stage"] == "map"
 
 
@@ -243,7 +245,7 @@ def test_saved_files_and_their_links_show_what_was_let_out(
     for link in (f"/file={url}", signed, f"/api/files/thumbnail?path={path}"):
         got = easel.client.get(link)
         assert got.status_code == 200, link
-        assert black(opened(got.data)), link
+        assert black(open_image(got.data)), link
 
 
 def test_an_interrupted_picture_and_what_is_shown_of_it_are_judged(
@@ -264,34 +266,34 @@ def test_an_interrupted_picture_and_what_is_shown_of_it_are_judged(
         shown = easel.client.get("/sdapi/v1/progress").get_json()["current_image"]
         preview = preview or (shown and told["live_preview"] and shown)
         if preview:
-            assert black(opened(preview))
-            assert black(opened(told["live_preview"].partition(",")[2]))
+            assert black(open_image(preview))
+            assert black(open_image(told["live_preview"].partition(",")[2]))
             easel.post("/sdapi/v1/interrupt", {})
             break
     asking.join()
     (answer,) = answers
     assert preview
-    assert all(black(opened(text)) for text in answer.get_json()["images"])
+    assert all(black(open_image(text)) for text in answer.get_json()["images"])
     assert json.loads(answer.get_json()["info"])["nsfw_censor"]
 
 
 @pytest.mark.parametrize("action", ["black", "blur"])
 def test_the_fixture_is_withheld_whoever_paints_it(
-    easel: Service, rules: Callable[..., None], flagged: Image.Image, action: str
+    easel: Service, rules: Callable[..., None], flagged_picture: Image.Image, action: str
 ) -> None:
     rules(action=action)
     before = set(files(easel))
-    for route, body in entrances(flagged).items():
+    for route, body in entrances(flagged_picture).items():
         answer = easel.post(f"/sdapi/v1/{route}", body)
         facts = json.loads(answer.body.get("info", "{}")) or answer.body
         told = facts["nsfw_censor"][0]
         assert told["action"] == action
         assert told["score"] > 0.9
         picture = (answer.body.get("images") or [answer.body.get("image")])[0]
-        assert withheld(opened(picture), flagged, action)
+        assert is_withheld(open_image(picture), flagged_picture, action)
     written = {name: image for name, image in files(easel).items() if name not in before}
     assert len(written) >= 3  # the drawn ones, and what one began from
-    assert all(withheld(image, flagged, action) for image in written.values())
+    assert all(is_withheld(image, flagged_picture, action) for image in written.values())
 
 
 def entrances(flagged: Image.Image) -> dict[str, dict[str, object]]:
@@ -299,8 +301,8 @@ def entrances(flagged: Image.Image) -> dict[str, dict[str, object]]:
     corner = Image.new("RGB", (128, 128))
     corner.paste((255, 255, 255), (0, 0, 16, 16))
     repaint = {
-        "init_images": [sent(flagged.resize((128, 128)))],
-        "mask": sent(corner),
+        "init_images": [to_base64(flagged.resize((128, 128)))],
+        "mask": to_base64(corner),
         "width": 128,
         "height": 128,
     }
@@ -310,11 +312,11 @@ def entrances(flagged: Image.Image) -> dict[str, dict[str, object]]:
     return {
         "txt2img": {**KEPT, **plain, "prompt": "painted"},
         "img2img": {**KEPT, **plain, **repaint},
-        "extra-single-image": {"image": sent(flagged)},
+        "extra-single-image": {"image": to_base64(flagged)},
     }
 
 
-def withheld(shown: Image.Image, flagged: Image.Image, action: str) -> bool:
+def is_withheld(shown: Image.Image, flagged: Image.Image, action: str) -> bool:
     if action == "black":
         return black(shown)
     size = (64, 64)
@@ -326,11 +328,11 @@ def withheld(shown: Image.Image, flagged: Image.Image, action: str) -> bool:
 
 
 def test_rejecting_gives_nothing_out_and_keeps_nothing(
-    easel: Service, rules: Callable[..., None], flagged: Image.Image
+    easel: Service, rules: Callable[..., None], flagged_picture: Image.Image
 ) -> None:
     rules(action="reject")
     before = set(files(easel))
-    for route, body in entrances(flagged).items():
+    for route, body in entrances(flagged_picture).items():
         answer = easel.post(f"/sdapi/v1/{route}", body)
         assert answer.status == 422
         assert "withholds" in json.dumps(answer.body)
@@ -360,10 +362,10 @@ def test_nothing_leaves_while_the_censor_cannot_judge(
     before = set(files(easel))
     for route, body in {
         "sdapi/v1/txt2img": KEPT,
-        "sdapi/v1/extra-single-image": {"image": sent(LANDSCAPE)},
+        "sdapi/v1/extra-single-image": {"image": to_base64(LANDSCAPE)},
         "controlnet/detect": {
             "controlnet_module": "canny",
-            "controlnet_input_images": [sent(LANDSCAPE)],
+            "controlnet_input_images": [to_base64(LANDSCAPE)],
         },
     }.items():
         answer = easel.post(f"/{route}", body)
@@ -388,4 +390,4 @@ def test_being_slow_does_not_take_the_censor_out(
     )
     for _ in range(3):
         answer = easel.post("/sdapi/v1/txt2img", {**SMALL, "n_iter": 2})
-        assert all(black(opened(text)) for text in answer.body["images"])
+        assert all(black(open_image(text)) for text in answer.body["images"])

@@ -94,10 +94,10 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
             judge_picture(DetectorSet(tmp_path), RED, CensorRules(detectors=(name,)))
 
 
-def test_one_detector_is_enough(tmp_path: Path, flagged: Image.Image) -> None:
+def test_one_detector_is_enough(tmp_path: Path, flagged_picture: Image.Image) -> None:
     make_checker(tmp_path / "safety_checker", threshold=-1.1)
     bench, both = DetectorSet(tmp_path), CensorRules(detectors=(BUILT_IN, COMPVIS))
-    assert judge_picture(bench, flagged, both).detector == BUILT_IN
+    assert judge_picture(bench, flagged_picture, both).detector == BUILT_IN
     plain = judge_picture(bench, landscape(), both)
     assert (plain.detector, plain.withheld) == (COMPVIS, True)
     assert not judge_picture(bench, landscape(), CensorRules()).withheld

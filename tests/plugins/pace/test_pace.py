@@ -136,7 +136,7 @@ def job(host: Host, steps: int = 3, paths: tuple[Path, ...] = ()) -> None:
     host.ask("after_save", paths=paths, request=REQUEST)
 
 
-def asked(host: Host, path: str, **query: str) -> Any:
+def ask_route(host: Host, path: str, **query: str) -> Any:
     """The reply of one of its routes."""
     routes = {route.path: route for route in host.ask_one("pace", "routes")}
     return routes[path].answer(Ask("GET", path, query, None, "", owner=True))
@@ -144,19 +144,19 @@ def asked(host: Host, path: str, **query: str) -> Any:
 
 def test_the_web_side_tells_what_workers_measured(tmp_path: Path) -> None:
     web, worker = load_host(tmp_path, Side.WEB, ONLY), load_host(tmp_path, Side.WORKER, ONLY)
-    assert asked(web, "/estimate").body == {"seconds": None}
+    assert ask_route(web, "/estimate").body == {"seconds": None}
     picture = tmp_path / "a.png"
     picture.write_bytes(bytes(700))
     job(worker, paths=(picture, tmp_path / "moved away.png"))
     worker.ask("job_failed", error=KeyError("x"), request=REQUEST)
-    told = asked(web, "/figures").body
+    told = ask_route(web, "/figures").body
     (pace,) = told["paces"]
     assert (pace["model"], pace["sampler"], pace["steps"]) == ("painter", "Euler", 3)
     assert (pace["width"], pace["height"], pace["batch"]) == (128, 64, 2)
     assert (told["pictures"], told["bytes"]) == (2, 700)
     assert told["failures"] == {"KeyError": 1}
     query = {"model": "painter", "width": "128", "height": "64", "batch_size": "2"}
-    assert asked(web, "/estimate", **query).body["exact"] is True
+    assert ask_route(web, "/estimate", **query).body["exact"] is True
     numbers = {metric.name: metric.values() for metric in web.ask_one("pace", "metrics")}
     assert numbers["steps"] == {("painter", "Euler", "128x64", "2"): 3}
     assert numbers["jobs"] == {(): 1}
@@ -169,7 +169,7 @@ def test_the_web_side_tells_what_workers_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize("query", [{"steps": "0"}, {"width": "wide"}, {"colour": "red"}])
 def test_a_bad_question_is_told_by_its_field(tmp_path: Path, query: dict[str, str]) -> None:
     host = load_host(tmp_path, Side.WEB, ONLY)
-    reply = asked(host, "/estimate", **query)
+    reply = ask_route(host, "/estimate", **query)
     assert reply.status == 422
     assert reply.body["detail"][0]["loc"] == tuple(query)
     host.stop()

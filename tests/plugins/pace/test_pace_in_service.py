@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.parity.service import copy_models
-from tests.plugins.test_plugin_contributions import drawn, serving
+from tests.plugins.test_plugin_contributions import draw_small, serving
 
 
 def test_figures_of_real_jobs(goldens: Path, tmp_path: Path) -> None:
@@ -14,7 +14,7 @@ def test_figures_of_real_jobs(goldens: Path, tmp_path: Path) -> None:
         client.post("/api/plugins/reload")
         assert client.get("/plugins/pace/figures").get_json() == {"paces": []}
         for changes in ({"sampler_name": "Heun"}, {"sampler_name": "Euler", "batch_size": 2}):
-            assert drawn(client, save_images=True, **changes).status_code == 200
+            assert draw_small(client, save_images=True, **changes).status_code == 200
         told = client.get("/plugins/pace/figures").get_json()
         kinds = [(each["sampler"], each["batch"], each["steps"]) for each in told["paces"]]
         assert kinds == [("Euler", 2, 4), ("Heun", 1, 4)]  # the newest first

@@ -21,15 +21,15 @@ def basic(name: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
-def test_unknown_urls_want_a_credential_too(guarded: Any) -> None:
-    assert guarded.client().get("/nothing").status_code == 401
+def test_unknown_urls_want_a_credential_too(guarded_house: Any) -> None:
+    assert guarded_house.client().get("/nothing").status_code == 401
 
 
 @pytest.mark.parametrize(
     "header", [TOKEN, f"Bearer {TOKEN}", f"bearer  {TOKEN} ", basic("x", TOKEN)]
 )
-def test_the_token_opens(guarded: Any, header: str) -> None:
-    answer = guarded.client(authorization=header).get("/api/session")
+def test_the_token_opens(guarded_house: Any, header: str) -> None:
+    answer = guarded_house.client(authorization=header).get("/api/session")
     assert answer.status_code == 200
     assert answer.get_json()["user"] == "owner"
 
@@ -46,8 +46,10 @@ def test_the_token_opens(guarded: Any, header: str) -> None:
         ("Basic !!!", "Incorrect username or password"),
     ],
 )
-def test_wrong_credentials_are_401_in_the_envelope(guarded: Any, header: str, detail: str) -> None:
-    client = guarded.client(**({"authorization": header} if header else {}))
+def test_wrong_credentials_are_401_in_the_envelope(
+    guarded_house: Any, header: str, detail: str
+) -> None:
+    client = guarded_house.client(**({"authorization": header} if header else {}))
     answer = client.get("/sdapi/v1/samplers")
     assert answer.status_code == 401
     assert set(answer.get_json()) == {"error", "detail", "body", "errors"}
@@ -55,17 +57,17 @@ def test_wrong_credentials_are_401_in_the_envelope(guarded: Any, header: str, de
     assert "WWW-Authenticate" in answer.headers
 
 
-def test_users_come_by_basic_and_have_a_name(guarded: Any) -> None:
+def test_users_come_by_basic_and_have_a_name(guarded_house: Any) -> None:
     for name, password in (("ann", "pw1"), ("bob", "pw2")):
-        answer = guarded.client(authorization=basic(name, password)).get("/api/session")
+        answer = guarded_house.client(authorization=basic(name, password)).get("/api/session")
         assert (answer.get_json()["user"], answer.get_json()["owner"]) == (name, False)
 
 
 @pytest.mark.parametrize(
     "form", [{"username": "ann", "password": "pw1"}, {"password": TOKEN}, {"token": TOKEN}]
 )
-def test_login_sets_a_cookie_and_logout_takes_it(guarded: Any, form: dict[str, str]) -> None:
-    client = guarded.client()
+def test_login_sets_a_cookie_and_logout_takes_it(guarded_house: Any, form: dict[str, str]) -> None:
+    client = guarded_house.client()
     answer = client.post("/login", data=form)
     assert answer.status_code == 303
     cookie = answer.headers["Set-Cookie"]
@@ -76,16 +78,16 @@ def test_login_sets_a_cookie_and_logout_takes_it(guarded: Any, form: dict[str, s
     assert client.get("/").status_code == 401
 
 
-def test_login_by_json(guarded: Any) -> None:
-    client = guarded.client()
+def test_login_by_json(guarded_house: Any) -> None:
+    client = guarded_house.client()
     assert client.post("/login", json={"password": "no"}).status_code == 401
     assert client.post("/login", json=[]).status_code == 422
     assert client.post("/login", json={"token": TOKEN}).get_json() == {"user": "owner"}
     assert client.get("/api/session").status_code == 200
 
 
-def test_cookies_are_refused_to_other_origins(guarded: Any) -> None:
-    client = guarded.client()
+def test_cookies_are_refused_to_other_origins(guarded_house: Any) -> None:
+    client = guarded_house.client()
     client.post("/login", data={"password": TOKEN})
     for headers in (
         {"Origin": "https://evil.example"},
@@ -98,11 +100,13 @@ def test_cookies_are_refused_to_other_origins(guarded: Any) -> None:
         == 200
     )
     by_token = {"Origin": "https://evil.example", "Authorization": TOKEN}
-    assert guarded.client().post("/sdapi/v1/interrupt", headers=by_token).status_code == 200
+    assert guarded_house.client().post("/sdapi/v1/interrupt", headers=by_token).status_code == 200
 
 
-def test_login_itself_is_refused_to_other_origins(guarded: Any) -> None:
-    answer = guarded.client().post("/login", data={}, headers={"Origin": "https://evil.example"})
+def test_login_itself_is_refused_to_other_origins(guarded_house: Any) -> None:
+    answer = guarded_house.client().post(
+        "/login", data={}, headers={"Origin": "https://evil.example"}
+    )
     assert answer.status_code == 403
 
 
@@ -151,19 +155,19 @@ def test_insecure_answers_under_every_name(build: Any) -> None:
     assert house.client().get("/sdapi/v1/samplers", headers=headers).status_code == 200
 
 
-def test_a_browser_gets_the_form(guarded: Any) -> None:
-    answer = guarded.client().get("/", headers={"Accept": "text/html,*/*"})
+def test_a_browser_gets_the_form(guarded_house: Any) -> None:
+    answer = guarded_house.client().get("/", headers={"Accept": "text/html,*/*"})
     assert answer.status_code == 401
     assert "<form" in answer.text
-    assert guarded.client().get("/login").status_code == 200
+    assert guarded_house.client().get("/login").status_code == 200
 
 
 @pytest.mark.parametrize(
     ("target", "location"),
     [("/docs", "/docs"), ("//evil.example", "/"), ("https://evil.example", "/"), ("/\\evil", "/")],
 )
-def test_login_leads_nowhere_else(guarded: Any, target: str, location: str) -> None:
-    answer = guarded.client().post(
+def test_login_leads_nowhere_else(guarded_house: Any, target: str, location: str) -> None:
+    answer = guarded_house.client().post(
         "/login", query_string={"next": target}, data={"password": TOKEN}
     )
     assert answer.headers["Location"] == location
@@ -216,19 +220,19 @@ def test_callers_see_their_own_jobs_alone(build: Any) -> None:
 
 
 def test_an_unknown_name_costs_what_a_known_one_does(
-    guarded: Any, monkeypatch: pytest.MonkeyPatch
+    guarded_house: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In digests made and compared, and in random numbers drawn; seconds tell too little."""
     calls: list[str] = []
 
-    def counted(module: Any, name: str) -> None:
+    def count_calls(module: Any, name: str) -> None:
         inner = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *given: (calls.append(name), inner(*given))[1])
 
-    counted(secret, "digest")
-    counted(hmac, "compare_digest")
-    counted(secrets, "token_hex")
-    client, costs = guarded.client(), []
+    count_calls(secret, "digest")
+    count_calls(hmac, "compare_digest")
+    count_calls(secrets, "token_hex")
+    client, costs = guarded_house.client(), []
     for name in ("ann", "bob", "nobody", "owner", "x" * 100, "猫"):
         calls.clear()
         assert client.post("/login", json={"username": name, "password": "no"}).status_code == 401

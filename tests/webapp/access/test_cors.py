@@ -70,7 +70,7 @@ def test_who_is_trusted_and_who_is_admitted(
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
+def open_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
     """A service that lets every page call."""
     data_dir = tmp_path_factory.mktemp("easel") / "data"
     flags = ("--token", TOKEN, "--cors-allow-origins", "*,https://friend.example")
@@ -79,32 +79,34 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
 
 
 @pytest.fixture
-def browser(served: WebProcess) -> requests.Session:
+def browser(open_service: WebProcess) -> requests.Session:
     """Somebody who is logged in."""
     session = requests.Session()
-    assert session.post(f"{served.url}/login", json={"token": TOKEN}, timeout=30).ok
+    assert session.post(f"{open_service.url}/login", json={"token": TOKEN}, timeout=30).ok
     return session
 
 
 @pytest.mark.parametrize("origin", [EVIL, "null", "http://localhost:1"])
 def test_under_a_star_a_login_does_not_count_elsewhere(
-    served: WebProcess, browser: requests.Session, origin: str
+    open_service: WebProcess, browser: requests.Session, origin: str
 ) -> None:
     for method, path in (("GET", "/sdapi/v1/options"), ("POST", "/sdapi/v1/interrupt")):
-        answer = browser.request(method, served.url + path, headers={"Origin": origin}, timeout=30)
+        answer = browser.request(
+            method, open_service.url + path, headers={"Origin": origin}, timeout=30
+        )
         assert answer.status_code == 401
         assert answer.headers[f"{ACCESS}Origin"] == "*"
         assert f"{ACCESS}Credentials" not in answer.headers
         own = {"Origin": origin, "Authorization": TOKEN}
-        assert requests.request(method, served.url + path, headers=own, timeout=30).ok
+        assert requests.request(method, open_service.url + path, headers=own, timeout=30).ok
     login = requests.post(
-        f"{served.url}/login", json={"token": TOKEN}, headers={"Origin": origin}, timeout=30
+        f"{open_service.url}/login", json={"token": TOKEN}, headers={"Origin": origin}, timeout=30
     )
     assert (login.status_code, "Set-Cookie" in login.headers) == (403, False)
 
 
 @pytest.mark.parametrize("path", ["/sdapi/v1/txt2img", "/nowhere", "/login", "/file=x"])
-def test_preflights_and_errors_say_who_may_read(served: WebProcess, path: str) -> None:
+def test_preflights_and_errors_say_who_may_read(open_service: WebProcess, path: str) -> None:
     asks = {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization",
@@ -114,8 +116,10 @@ def test_preflights_and_errors_say_who_may_read(served: WebProcess, path: str) -
         ("null", "*", None),
         ("https://friend.example", "https://friend.example", "true"),
     ):
-        before = requests.options(served.url + path, headers={"Origin": origin, **asks}, timeout=30)
-        after = requests.get(served.url + path, headers={"Origin": origin}, timeout=30)
+        before = requests.options(
+            open_service.url + path, headers={"Origin": origin, **asks}, timeout=30
+        )
+        after = requests.get(open_service.url + path, headers={"Origin": origin}, timeout=30)
         assert before.status_code == 204
         assert before.headers[f"{ACCESS}Headers"] == "authorization"
         for answer in (before, after):
@@ -126,33 +130,33 @@ def test_preflights_and_errors_say_who_may_read(served: WebProcess, path: str) -
 
 @pytest.mark.parametrize(("mode", "counts"), [("no-cors", False), ("navigate", True)])
 def test_under_a_star_a_picture_on_another_page_has_no_login(
-    served: WebProcess, browser: requests.Session, mode: str, counts: bool
+    open_service: WebProcess, browser: requests.Session, mode: str, counts: bool
 ) -> None:
     sent = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": mode}
-    answer = browser.get(f"{served.url}/sdapi/v1/options", headers=sent, timeout=30)
+    answer = browser.get(f"{open_service.url}/sdapi/v1/options", headers=sent, timeout=30)
     assert answer.status_code == (200 if counts else 401)
 
 
 def test_a_trusted_page_uses_its_visitors_login(
-    served: WebProcess, browser: requests.Session
+    open_service: WebProcess, browser: requests.Session
 ) -> None:
-    at = f"{served.url}/sdapi/v1/interrupt"
+    at = f"{open_service.url}/sdapi/v1/interrupt"
     assert browser.post(at, headers={"Origin": "https://friend.example"}, timeout=30).ok
-    assert browser.post(at, headers={"Origin": served.url}, timeout=30).ok
+    assert browser.post(at, headers={"Origin": open_service.url}, timeout=30).ok
     assert (
         browser.post(at, headers={"Origin": "http://friend.example"}, timeout=30).status_code == 401
     )
 
 
-def test_behind_a_proxy_with_tls(served: WebProcess) -> None:
+def test_behind_a_proxy_with_tls(open_service: WebProcess) -> None:
     """The proxy hands ``Host`` on; whether it says that it spoke https or not."""
-    login = requests.post(f"{served.url}/login", json={"token": TOKEN}, timeout=30)
+    login = requests.post(f"{open_service.url}/login", json={"token": TOKEN}, timeout=30)
     cookie = login.headers["Set-Cookie"].partition(";")[0]
 
     def asks(origin: str, **headers: str) -> int:
         sent = {"Host": "easel.example", "Origin": origin, "Cookie": cookie}
         sent |= {name.replace("_", "-"): text for name, text in headers.items()}
-        at = f"{served.url}/sdapi/v1/interrupt"
+        at = f"{open_service.url}/sdapi/v1/interrupt"
         return requests.post(at, headers=sent, timeout=30).status_code
 
     assert asks("https://easel.example") == 200

@@ -23,7 +23,7 @@ EMPTY: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
+def login_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
     """A service with tokens and users."""
     data_dir = tmp_path_factory.mktemp("easel") / "data"
     (data_dir / "outputs").mkdir(parents=True)
@@ -42,75 +42,86 @@ def ask(served: WebProcess, method: str, path: str, **more: Any) -> requests.Res
     return requests.request(method, served.url + path, timeout=30, allow_redirects=False, **more)
 
 
-def test_empty_ones_lock_nobody_out(served: WebProcess) -> None:
+def test_empty_ones_lock_nobody_out(login_service: WebProcess) -> None:
     doors: list[Callable[[], requests.Response]] = [
-        lambda: ask(served, "GET", "/sdapi/v1/options", headers=basic("", "")),
-        lambda: ask(served, "GET", "/sdapi/v1/options", headers=basic("ann", "")),
-        lambda: ask(served, "GET", "/sdapi/v1/options", headers={"Authorization": "Bearer "}),
-        lambda: ask(served, "GET", "/api/usage", headers={"X-Auth": ""}),
-        lambda: ask(served, "PROPFIND", "/dav/data/", headers=basic("", "")),
+        lambda: ask(login_service, "GET", "/sdapi/v1/options", headers=basic("", "")),
+        lambda: ask(login_service, "GET", "/sdapi/v1/options", headers=basic("ann", "")),
+        lambda: ask(
+            login_service, "GET", "/sdapi/v1/options", headers={"Authorization": "Bearer "}
+        ),
+        lambda: ask(login_service, "GET", "/api/usage", headers={"X-Auth": ""}),
+        lambda: ask(login_service, "PROPFIND", "/dav/data/", headers=basic("", "")),
     ]
     for _ in range(MAX_FAILURES + 2):
         for name, body in EMPTY.items():
-            assert ask(served, "POST", "/login", **body).status_code == 401, name
+            assert ask(login_service, "POST", "/login", **body).status_code == 401, name
         assert [door().status_code for door in doors] == [401] * len(doors)
-    assert ask(served, "POST", "/login", data={"token": OWNER}).status_code == 303
+    assert ask(login_service, "POST", "/login", data={"token": OWNER}).status_code == 303
     right = {"username": "ann", "password": "pw-of-ann"}
-    assert ask(served, "POST", "/login", json=right).json() == {"user": "ann"}
-    assert ask(served, "GET", "/sdapi/v1/options", headers=basic("ann", "pw-of-ann")).ok
+    assert ask(login_service, "POST", "/login", json=right).json() == {"user": "ann"}
+    assert ask(login_service, "GET", "/sdapi/v1/options", headers=basic("ann", "pw-of-ann")).ok
 
 
 @pytest.mark.parametrize("name", EMPTY)
-def test_who_is_known_is_answered(served: WebProcess, name: str) -> None:
+def test_who_is_known_is_answered(login_service: WebProcess, name: str) -> None:
     body = dict(EMPTY[name])
     headers = {**body.pop("headers", {}), **basic("bob", "pw-of-bob")}
-    by_header = ask(served, "POST", "/login", headers=headers, **body)
+    by_header = ask(login_service, "POST", "/login", headers=headers, **body)
     assert by_header.status_code in (200, 303)
     cookie = by_header.headers["Set-Cookie"].partition(";")[0]
-    again = ask(served, "POST", "/login", cookies=dict([cookie.split("=", 1)]), **EMPTY[name])
+    again = ask(
+        login_service, "POST", "/login", cookies=dict([cookie.split("=", 1)]), **EMPTY[name]
+    )
     assert again.status_code in (200, 303)
-    session = ask(served, "GET", "/api/session", cookies=dict([cookie.split("=", 1)]))
+    session = ask(login_service, "GET", "/api/session", cookies=dict([cookie.split("=", 1)]))
     assert session.json()["user"] == "bob"
 
 
-def test_a_right_token_is_let_in_while_guesses_wait(served: WebProcess) -> None:
-    login = ask(served, "POST", "/login", json={"username": "bob", "password": "pw-of-bob"})
+def test_a_right_token_is_let_in_while_guesses_wait(login_service: WebProcess) -> None:
+    login = ask(login_service, "POST", "/login", json={"username": "bob", "password": "pw-of-bob"})
     cookie = dict([login.headers["Set-Cookie"].partition(";")[0].split("=", 1)])
     for _ in range(MAX_FAILURES + 2):
-        wrong = ask(served, "POST", "/login", json={"token": "wrong-wrong-wrong"})
-        other = ask(served, "POST", "/login", json={"username": "bob", "password": "wrong"})
+        wrong = ask(login_service, "POST", "/login", json={"token": "wrong-wrong-wrong"})
+        other = ask(login_service, "POST", "/login", json={"username": "bob", "password": "wrong"})
     assert (wrong.status_code, other.status_code) == (429, 429)
     right = {"username": "bob", "password": "pw-of-bob"}
-    assert ask(served, "POST", "/login", json=right).status_code == 429
-    assert ask(served, "POST", "/login", json=right, cookies=cookie).json() == {"user": "bob"}
-    assert ask(served, "POST", "/login", cookies=cookie).status_code == 303
+    assert ask(login_service, "POST", "/login", json=right).status_code == 429
+    assert ask(login_service, "POST", "/login", json=right, cookies=cookie).json() == {
+        "user": "bob"
+    }
+    assert ask(login_service, "POST", "/login", cookies=cookie).status_code == 303
     for token in (OWNER, READER):
         named = {"Authorization": f"Bearer {token}"}
         for headers in ({"Authorization": token}, named, basic("bob", token)):
-            assert ask(served, "GET", "/sdapi/v1/options", headers=headers).ok
+            assert ask(login_service, "GET", "/sdapi/v1/options", headers=headers).ok
             near = {**headers, "Depth": "0"}
-            assert ask(served, "PROPFIND", "/dav/data/", headers=near).status_code == 207
-        assert ask(served, "GET", "/api/usage", headers={"X-Auth": token}).ok
-        assert ask(served, "POST", "/login", json={"token": token}).ok
-        assert ask(served, "POST", "/login", data={"password": token}).status_code == 303
+            assert ask(login_service, "PROPFIND", "/dav/data/", headers=near).status_code == 207
+        assert ask(login_service, "GET", "/api/usage", headers={"X-Auth": token}).ok
+        assert ask(login_service, "POST", "/login", json={"token": token}).ok
+        assert ask(login_service, "POST", "/login", data={"password": token}).status_code == 303
         assert (
-            ask(served, "POST", "/login", data={"username": "bob", "password": token}).status_code
+            ask(
+                login_service, "POST", "/login", data={"username": "bob", "password": token}
+            ).status_code
             == 303
         )
 
 
-def test_an_empty_form_of_a_share_is_no_guess(served: WebProcess) -> None:
+def test_an_empty_form_of_a_share_is_no_guess(login_service: WebProcess) -> None:
     body = {"path": "/data/outputs/a.txt", "password": "open-sesame"}
     owner = {"Authorization": OWNER}
-    made = ask(served, "POST", "/api/files/shares", json=body, headers=owner)
+    made = ask(login_service, "POST", "/api/files/shares", json=body, headers=owner)
     at = "/s/" + made.json()["url"].rpartition("/s/")[2]
     for _ in range(MAX_FAILURES + 2):
-        assert ask(served, "POST", at, data={"password": ""}).status_code == 401
-        assert ask(served, "POST", at).status_code == 401
-    right = ask(served, "POST", at, data={"password": "open-sesame"})
+        assert ask(login_service, "POST", at, data={"password": ""}).status_code == 401
+        assert ask(login_service, "POST", at).status_code == 401
+    right = ask(login_service, "POST", at, data={"password": "open-sesame"})
     assert right.status_code == 303
     cookie = dict([right.headers["Set-Cookie"].partition(";")[0].split("=", 1)])
     for _ in range(MAX_FAILURES):
-        assert ask(served, "POST", at, data={"password": "wrong"}).status_code == 401
-    assert ask(served, "POST", at, data={"password": "wrong"}).status_code == 429
-    assert ask(served, "POST", at, data={"password": "wrong"}, cookies=cookie).status_code == 303
+        assert ask(login_service, "POST", at, data={"password": "wrong"}).status_code == 401
+    assert ask(login_service, "POST", at, data={"password": "wrong"}).status_code == 429
+    assert (
+        ask(login_service, "POST", at, data={"password": "wrong"}, cookies=cookie).status_code
+        == 303
+    )

@@ -30,7 +30,7 @@ def table() -> dict[str, str]:
     return {route: rights for routes, rights in rows for route in routes.split("<br>")}
 
 
-def needed(row: str) -> list[frozenset[Right]]:
+def needed_rights(row: str) -> list[frozenset[Right]]:
     """Groups of rights: of each group one is needed."""
     text = table()[row]
     first, _, rest = text.partition(";")
@@ -74,17 +74,17 @@ def test_every_route_of_files_has_a_row(world: AttackWorld) -> None:
 def test_a_route_takes_what_it_says_and_no_more(
     world: AttackWorld, ask: FileRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    groups = needed(ask.row)
+    groups = needed_rights(ask.row)
     fresh(world)
     for group in groups:
         monkeypatch.setattr(file_access, "RIGHTS", {AccessScope.OWNER: ALL_RIGHTS - group})
-        assert denied(ask.send(world)), group
+        assert is_denied(ask.send(world)), group
     enough = frozenset(min(group) for group in groups)
     monkeypatch.setattr(file_access, "RIGHTS", {AccessScope.OWNER: enough})
-    assert not denied(ask.send(world))
+    assert not is_denied(ask.send(world))
 
 
-def denied(answer: Any) -> bool:
+def is_denied(answer: Any) -> bool:
     """Whether the right was missing: also of a property alone, in a Multi-Status."""
     inner = answer.status_code == 207 and b" 403 " in answer.data
     return answer.status_code == FORBIDDEN or inner
@@ -103,9 +103,9 @@ def test_every_guise(build: Any, tmp_path: Path) -> None:
     for ask in all_requests():
         for credential, rights in guises:
             fresh(world)
-            answer = dressed(world, ask, credential)
-            status = FORBIDDEN if denied(answer) else answer.status_code
-            may = all(group & rights for group in needed(ask.row))
+            answer = ask_with_credential(world, ask, credential)
+            status = FORBIDDEN if is_denied(answer) else answer.status_code
+            may = all(group & rights for group in needed_rights(ask.row))
             scoped = ask.method in ("GET", "HEAD") and "/uploads" not in ask.row
             if credential is None:
                 assert status == 401, ask.row
@@ -115,7 +115,7 @@ def test_every_guise(build: Any, tmp_path: Path) -> None:
                 assert status not in (401, 403), (ask.row, credential)
 
 
-def dressed(world: AttackWorld, ask: FileRequest, credential: str | None) -> Any:
+def ask_with_credential(world: AttackWorld, ask: FileRequest, credential: str | None) -> Any:
     """The answer to somebody with this credential."""
     given = dict(ask.options)
     headers = dict(given.pop("headers", {}))
@@ -131,14 +131,14 @@ def dressed(world: AttackWorld, ask: FileRequest, credential: str | None) -> Any
 def elsewhere(ask: FileRequest, tree: str) -> FileRequest:
     """The same request for a path in another tree."""
 
-    def moved(value: Any) -> Any:
+    def move_paths(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: moved(each) for key, each in value.items()}
+            return {key: move_paths(each) for key, each in value.items()}
         if isinstance(value, list):
-            return [moved(each) for each in value]
+            return [move_paths(each) for each in value]
         return value.replace("/data/work", f"/{tree}/work") if isinstance(value, str) else value
 
-    return FileRequest(ask.row, moved(ask.url), moved(ask.options))
+    return FileRequest(ask.row, move_paths(ask.url), move_paths(ask.options))
 
 
 def test_a_read_only_tree_is_not_written(build: Any, tmp_path: Path) -> None:
@@ -149,11 +149,11 @@ def test_a_read_only_tree_is_not_written(build: Any, tmp_path: Path) -> None:
     world = build_world(build(browse_roots=(("shared", tmp_path / "shared", False),)), tmp_path)
     before = sorted(str(each) for each in shared.rglob("*"))
     for ask in all_requests():
-        writes = {Right.CREATE, Right.MODIFY, Right.DELETE} & set().union(*needed(ask.row))
+        writes = {Right.CREATE, Right.MODIFY, Right.DELETE} & set().union(*needed_rights(ask.row))
         if not writes or ("path" not in str(ask.options) + ask.url and "/dav" not in ask.url):
             continue
         answer = elsewhere(ask, "shared").send(world)
-        assert denied(answer) or answer.status_code in (404, 409), ask.row
+        assert is_denied(answer) or answer.status_code in (404, 409), ask.row
     assert sorted(str(each) for each in shared.rglob("*")) == before
     assert (shared / "a.txt").read_bytes() == b"letters"
 

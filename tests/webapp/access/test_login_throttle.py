@@ -30,7 +30,9 @@ def basic(name: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
-def asked(house: Any, path: str = "/api/session", address: str = "10.0.0.1", **headers: str) -> Any:
+def ask_from(
+    house: Any, path: str = "/api/session", address: str = "10.0.0.1", **headers: str
+) -> Any:
     """The answer to somebody at an address. Header names with _ for -."""
     client = house.app.test_client()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -44,76 +46,84 @@ def logged_in(house: Any, address: str = "10.0.0.1", **body: str) -> Any:
 
 
 DOORS: dict[str, Any] = {
-    "Basic": lambda house: asked(house, Authorization=basic("ann", "no")),
-    "Bearer": lambda house: asked(house, Authorization="Bearer nothing"),
-    "a bare token": lambda house: asked(house, "/sdapi/v1/samplers", Authorization="nothing"),
-    "X-Auth": lambda house: asked(house, "/api/usage", X_Auth="nothing"),
-    "WebDAV": lambda house: asked(house, "/dav/data/", Authorization=basic("ann", "no")),
+    "Basic": lambda house: ask_from(house, Authorization=basic("ann", "no")),
+    "Bearer": lambda house: ask_from(house, Authorization="Bearer nothing"),
+    "a bare token": lambda house: ask_from(house, "/sdapi/v1/samplers", Authorization="nothing"),
+    "X-Auth": lambda house: ask_from(house, "/api/usage", X_Auth="nothing"),
+    "WebDAV": lambda house: ask_from(house, "/dav/data/", Authorization=basic("ann", "no")),
     "the login, a name": lambda house: logged_in(house, username="ann", password="no"),
     "the login, a token": lambda house: logged_in(house, token="nothing"),
-    "an address that is not there": lambda house: asked(house, "/x", Authorization="nothing"),
+    "an address that is not there": lambda house: ask_from(house, "/x", Authorization="nothing"),
 }
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_56_ten_wrong_ones_and_no_more(guarded: Any, door: str) -> None:
-    answers = [DOORS[door](guarded) for _ in range(MAX_FAILURES + 2)]
+def test_56_ten_wrong_ones_and_no_more(guarded_house: Any, door: str) -> None:
+    answers = [DOORS[door](guarded_house) for _ in range(MAX_FAILURES + 2)]
     assert [answer.status_code for answer in answers] == [401] * MAX_FAILURES + [429] * 2
     assert 0 < int(answers[-1].headers["Retry-After"]) <= WINDOW
 
 
 @pytest.mark.parametrize("last", ["Basic", "WebDAV", "the login, a name"])
-def test_56_guesses_at_one_door_count_at_all(guarded: Any, last: str) -> None:
+def test_56_guesses_at_one_door_count_at_all(guarded_house: Any, last: str) -> None:
     doors = [DOORS[name] for name in ("Basic", "WebDAV", "the login, a name")]
     for number in range(MAX_FAILURES):
-        assert doors[number % 3](guarded).status_code == 401
-    assert DOORS[last](guarded).status_code == 429
+        assert doors[number % 3](guarded_house).status_code == 401
+    assert DOORS[last](guarded_house).status_code == 429
     right = {"username": "ann", "password": "pw1"}
-    assert logged_in(guarded, **right).status_code == 429  # the right one is no better known
-    assert asked(guarded, Authorization=basic("ann", "pw1")).status_code == 429
+    assert logged_in(guarded_house, **right).status_code == 429  # the right one is no better known
+    assert ask_from(guarded_house, Authorization=basic("ann", "pw1")).status_code == 429
 
 
-def test_56_right_ones_of_others_are_let_in(guarded: Any) -> None:
+def test_56_right_ones_of_others_are_let_in(guarded_house: Any) -> None:
     for _ in range(MAX_FAILURES + 5):
-        asked(guarded, Authorization=basic("ann", "no"))
-        asked(guarded, Authorization="Bearer nothing")
-    assert asked(guarded, Authorization=basic("bob", "pw2")).status_code == 200
-    assert asked(guarded, address="10.0.0.2", Authorization=basic("ann", "pw1")).status_code == 200
-    assert logged_in(guarded, username="bob", password="pw2").status_code == 200
-    assert logged_in(guarded, token=TOKEN).status_code == 200
+        ask_from(guarded_house, Authorization=basic("ann", "no"))
+        ask_from(guarded_house, Authorization="Bearer nothing")
+    assert ask_from(guarded_house, Authorization=basic("bob", "pw2")).status_code == 200
+    assert (
+        ask_from(guarded_house, address="10.0.0.2", Authorization=basic("ann", "pw1")).status_code
+        == 200
+    )
+    assert logged_in(guarded_house, username="bob", password="pw2").status_code == 200
+    assert logged_in(guarded_house, token=TOKEN).status_code == 200
 
 
 @pytest.mark.parametrize("header", [TOKEN, f"Bearer {TOKEN}", basic("x", TOKEN)])
-def test_56_who_polls_with_the_token_is_never_slowed(guarded: Any, header: str) -> None:
+def test_56_who_polls_with_the_token_is_never_slowed(guarded_house: Any, header: str) -> None:
     for number in range(3 * MAX_FAILURES):
-        asked(guarded, Authorization=f"Bearer nothing-{number}")
-        asked(guarded, Authorization=basic("x", "no"))
-        assert asked(guarded, Authorization=header).status_code == 200
+        ask_from(guarded_house, Authorization=f"Bearer nothing-{number}")
+        ask_from(guarded_house, Authorization=basic("x", "no"))
+        assert ask_from(guarded_house, Authorization=header).status_code == 200
 
 
-def test_56_who_has_come_in_stays(guarded: Any) -> None:
-    client = guarded.app.test_client()
+def test_56_who_has_come_in_stays(guarded_house: Any) -> None:
+    client = guarded_house.app.test_client()
     assert client.post("/login", json={"username": "ann", "password": "pw1"}).status_code == 200
     for _ in range(MAX_FAILURES + 1):
-        asked(guarded, address="127.0.0.1", Authorization=basic("ann", "no"))
+        ask_from(guarded_house, address="127.0.0.1", Authorization=basic("ann", "no"))
     assert client.get("/api/session").get_json()["user"] == "ann"
 
 
-def test_56_many_machines_guess_at_one_account(guarded: Any) -> None:
+def test_56_many_machines_guess_at_one_account(guarded_house: Any) -> None:
     home, right = "192.168.0.7", basic("ann", "pw1")
-    assert asked(guarded, address=home, Authorization=right).status_code == 200
+    assert ask_from(guarded_house, address=home, Authorization=right).status_code == 200
     found = [
-        asked(guarded, address=f"10.0.0.{number}", Authorization=basic("ann", "no")).status_code
+        ask_from(
+            guarded_house, address=f"10.0.0.{number}", Authorization=basic("ann", "no")
+        ).status_code
         for number in range(MAX_FAILURES_OF_ALL + 1)
     ]
     assert found == [401] * MAX_FAILURES_OF_ALL + [429]
-    assert asked(guarded, address="10.0.1.1", Authorization=right).status_code == 429
-    assert asked(guarded, address=home, Authorization=right).status_code == 200
-    assert asked(guarded, address="10.0.1.1", Authorization=basic("bob", "pw2")).status_code == 200
+    assert ask_from(guarded_house, address="10.0.1.1", Authorization=right).status_code == 429
+    assert ask_from(guarded_house, address=home, Authorization=right).status_code == 200
+    assert (
+        ask_from(guarded_house, address="10.0.1.1", Authorization=basic("bob", "pw2")).status_code
+        == 200
+    )
 
 
 def test_56_unknown_names_look_like_known_ones(
-    guarded: Any, monkeypatch: pytest.MonkeyPatch
+    guarded_house: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[str] = []
     matches = Secret.matches
@@ -121,33 +131,33 @@ def test_56_unknown_names_look_like_known_ones(
         Secret, "matches", lambda mine, text: compared.append(text) or matches(mine, text)
     )
 
-    def tried(name: str) -> list[tuple[Any, ...]]:
+    def try_name(name: str) -> list[tuple[Any, ...]]:
         found = []
         for _ in range(MAX_FAILURES + 1):
             compared.clear()
-            answer = asked(guarded, Authorization=basic(name, "no"))
+            answer = ask_from(guarded_house, Authorization=basic(name, "no"))
             wait = "Retry-After" in answer.headers
             found.append((answer.status_code, answer.get_json()["error"], wait, len(compared)))
         return found
 
-    assert tried("ann") == tried("nobody")
+    assert try_name("ann") == try_name("nobody")
 
 
 def test_56_a_short_token_waits_like_a_password(build: Any) -> None:
     house = build(build_credentials("short", (("bob", "pw2"),)))
-    assert asked(house, Authorization="Bearer short").status_code == 200
+    assert ask_from(house, Authorization="Bearer short").status_code == 200
     for number in range(MAX_FAILURES):  # a name of its own for each guess
-        assert asked(house, Authorization=basic(f"n{number}", "no")).status_code == 401
-    assert asked(house, Authorization="Bearer short").status_code == 429
-    assert asked(house, Authorization=basic("new", "short")).status_code == 401  # as a wrong one
-    assert asked(house, Authorization=basic("bob", "pw2")).status_code == 200
-    assert asked(house, address="10.0.0.2", Authorization="Bearer short").status_code == 200
+        assert ask_from(house, Authorization=basic(f"n{number}", "no")).status_code == 401
+    assert ask_from(house, Authorization="Bearer short").status_code == 429
+    assert ask_from(house, Authorization=basic("new", "short")).status_code == 401  # as a wrong one
+    assert ask_from(house, Authorization=basic("bob", "pw2")).status_code == 200
+    assert ask_from(house, address="10.0.0.2", Authorization="Bearer short").status_code == 200
 
 
-def test_56_who_reads_is_told_in_a_page(guarded: Any) -> None:
+def test_56_who_reads_is_told_in_a_page(guarded_house: Any) -> None:
     for _ in range(MAX_FAILURES):
-        logged_in(guarded, username="ann", password="no")
-    client = guarded.app.test_client()
+        logged_in(guarded_house, username="ann", password="no")
+    client = guarded_house.app.test_client()
     form = {"username": "ann", "password": "pw1"}
     answer = client.post(
         "/login",
@@ -158,32 +168,32 @@ def test_56_who_reads_is_told_in_a_page(guarded: Any) -> None:
     assert answer.status_code == 429
     assert "Too many wrong tries; try again in" in answer.text
     assert "<form" in answer.text
-    assert "try again in" in logged_in(guarded, **form).get_json()["detail"]
+    assert "try again in" in logged_in(guarded_house, **form).get_json()["detail"]
 
 
-def test_56_shares_count_by_share_and_address(guarded: Any) -> None:
-    (guarded.data_dir / "outputs").mkdir(exist_ok=True)
-    Path(guarded.data_dir / "outputs" / "a.txt").write_text("x")
-    owner = guarded.client(authorization=TOKEN)
+def test_56_shares_count_by_share_and_address(guarded_house: Any) -> None:
+    (guarded_house.data_dir / "outputs").mkdir(exist_ok=True)
+    Path(guarded_house.data_dir / "outputs" / "a.txt").write_text("x")
+    owner = guarded_house.client(authorization=TOKEN)
     made = {"path": "/data/outputs/a.txt", "password": "open sesame"}
     one, other = (owner.post("/api/files/shares", json=made).get_json()["url"] for _ in range(2))
 
-    def tried(url: str, address: str, password: str) -> Any:
-        client = guarded.app.test_client()
+    def try_password(url: str, address: str, password: str) -> Any:
+        client = guarded_house.app.test_client()
         client.environ_base["REMOTE_ADDR"] = address
         answer = client.post(url, data={"password": password})
         return answer, client
 
-    guest = tried(one, "10.0.0.1", "open sesame")[1]
-    found = [tried(one, "10.0.0.1", f"{number}")[0] for number in range(MAX_FAILURES + 1)]
+    guest = try_password(one, "10.0.0.1", "open sesame")[1]
+    found = [try_password(one, "10.0.0.1", f"{number}")[0] for number in range(MAX_FAILURES + 1)]
     assert [answer.status_code for answer in found] == [401] * MAX_FAILURES + [429]
     assert 0 < int(found[-1].headers["Retry-After"]) <= WINDOW
     assert "wait a minute" in found[-1].text
-    assert tried(one, "10.0.0.1", "open sesame")[0].status_code == 429
-    assert tried(one, "10.0.0.2", "open sesame")[0].status_code == 303
-    assert tried(other, "10.0.0.1", "open sesame")[0].status_code == 303
+    assert try_password(one, "10.0.0.1", "open sesame")[0].status_code == 429
+    assert try_password(one, "10.0.0.2", "open sesame")[0].status_code == 303
+    assert try_password(other, "10.0.0.1", "open sesame")[0].status_code == 303
     assert guest.get(one).status_code == 200  # who was right before goes on
-    assert asked(guarded, Authorization=basic("ann", "pw1")).status_code == 200
+    assert ask_from(guarded_house, Authorization=basic("ann", "pw1")).status_code == 200
 
 
 def test_a_throttle_forgets_and_says_when() -> None:

@@ -30,27 +30,31 @@ def with_cookie(house: Any, cookie: str) -> Any:
     return client
 
 
-def test_55_a_copy_of_the_cookie_ends_with_the_login(guarded: Any) -> None:
-    client, cookie = logged_in(guarded)
-    other, kept = logged_in(guarded)
-    assert with_cookie(guarded, cookie).get("/api/files?path=/data").status_code == 200
+def test_55_a_copy_of_the_cookie_ends_with_the_login(guarded_house: Any) -> None:
+    client, cookie = logged_in(guarded_house)
+    other, kept = logged_in(guarded_house)
+    assert with_cookie(guarded_house, cookie).get("/api/files?path=/data").status_code == 200
     assert client.post("/logout").status_code == 200
     for path in ("/api/session", "/api/files?path=/data", "/dav/data/", "/sdapi/v1/samplers"):
-        assert with_cookie(guarded, cookie).get(path).status_code == 401
-    assert with_cookie(guarded, kept).get("/api/session").status_code == 200
+        assert with_cookie(guarded_house, cookie).get(path).status_code == 401
+    assert with_cookie(guarded_house, kept).get("/api/session").status_code == 200
     assert other.get("/api/session").status_code == 200
 
 
-def test_55_an_end_outlives_a_restart(guarded: Any) -> None:
-    client, cookie = logged_in(guarded)
+def test_55_an_end_outlives_a_restart(guarded_house: Any) -> None:
+    client, cookie = logged_in(guarded_house)
     client.post("/logout")
-    guarded.app.extensions[REVOKED_KEY] = RevokedLogins(guarded.app.extensions[REVOKED_KEY].path)
-    assert with_cookie(guarded, cookie).get("/api/session").status_code == 401
+    guarded_house.app.extensions[REVOKED_KEY] = RevokedLogins(
+        guarded_house.app.extensions[REVOKED_KEY].path
+    )
+    assert with_cookie(guarded_house, cookie).get("/api/session").status_code == 401
 
 
-def test_55_a_stream_ends_with_its_login(guarded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_55_a_stream_ends_with_its_login(
+    guarded_house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(events, "PING_SECONDS", 0.01)
-    client, _ = logged_in(guarded)
+    client, _ = logged_in(guarded_house)
     stream: Iterator[bytes] = iter(client.get("/api/events", buffered=False).response)
     assert b"models" in next(stream)
     assert b"ping" in next(stream)
@@ -72,13 +76,13 @@ class Leaving(io.BytesIO):
 
 
 def test_55_a_running_upload_ends_with_its_login(
-    guarded: Any, monkeypatch: pytest.MonkeyPatch
+    guarded_house: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upload_bodies, "RIGHTS_CHECK_SECONDS", -1.0)  # looked at with every block
-    (guarded.data_dir / "outputs").mkdir(exist_ok=True)
-    client, cookie = logged_in(guarded)
-    sender = TusSender(guarded)
-    sender.client = with_cookie(guarded, cookie)
+    (guarded_house.data_dir / "outputs").mkdir(exist_ok=True)
+    client, cookie = logged_in(guarded_house)
+    sender = TusSender(guarded_house)
+    sender.client = with_cookie(guarded_house, cookie)
     url, size = sender.begin(length=16 * MIB), 16 * MIB
     body = Leaving(size, lambda: client.post("/logout"))
     headers = {**TUS, "Content-Type": BYTES, "Upload-Offset": "0", "Content-Length": str(size)}

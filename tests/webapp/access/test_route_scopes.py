@@ -44,7 +44,7 @@ def table() -> dict[str, AccessScope]:
 
 
 @pytest.fixture
-def served(build: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def full_service(build: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A service with all routes, whose supervisor nobody can reach."""
     monkeypatch.delenv("EASEL_SUPERVISOR", raising=False)
     return build(everybody(), api_server_stop=True)
@@ -69,18 +69,20 @@ def status(client: FlaskClient, method: str, path: str, **headers: str) -> int:
     return int(answer.status_code)
 
 
-def test_the_table_has_every_route_and_no_other(served: Any, table: dict[str, AccessScope]) -> None:
-    there = {f"{method} {rule}" for rule, method, _ in routes(served)}
+def test_the_table_has_every_route_and_no_other(
+    full_service: Any, table: dict[str, AccessScope]
+) -> None:
+    there = {f"{method} {rule}" for rule, method, _ in routes(full_service)}
     assert not there - set(table), "each route has a line in docs/access.md"
     assert not {row for row in set(table) - there if "/docs" not in row}
 
 
 @pytest.mark.parametrize("who", [None, *ALLOWED_SCOPES])
 def test_each_credential_opens_its_routes_alone(
-    served: Any, table: dict[str, AccessScope], who: AccessScope | None
+    full_service: Any, table: dict[str, AccessScope], who: AccessScope | None
 ) -> None:
-    client = served.client(**({"authorization": TOKENS.get(who, USER)} if who else {}))
-    for rule, method, path in routes(served):
+    client = full_service.client(**({"authorization": TOKENS.get(who, USER)} if who else {}))
+    for rule, method, path in routes(full_service):
         scope = table[f"{method} {rule}"]
         got = status(client, method, path)
         client.delete_cookie("session")  # the login page has set one
@@ -95,11 +97,11 @@ def test_each_credential_opens_its_routes_alone(
     [{}, FOREIGN, {"Referer": "https://evil.example/x"}, {"Sec_Fetch_Site": "same-site"}],
 )
 def test_a_cookie_acts_for_our_own_pages_alone(
-    served: Any, table: dict[str, AccessScope], headers: dict[str, str]
+    full_service: Any, table: dict[str, AccessScope], headers: dict[str, str]
 ) -> None:
-    client = served.client()
+    client = full_service.client()
     client.post("/login", json={"token": TOKENS[AccessScope.OWNER]})
-    for rule, method, path in sorted(routes(served), key=lambda route: route[0] == "/logout"):
+    for rule, method, path in sorted(routes(full_service), key=lambda route: route[0] == "/logout"):
         got = status(client, method, path, **headers)
         safe = method == "GET" or not headers
         assert (got in REFUSED) is not safe, (method, path, got, table[f"{method} {rule}"])
@@ -117,12 +119,13 @@ def test_without_credentials_foreign_pages_and_hosts_get_nothing(
                 assert got == 403, (method, path, got)
 
 
-def test_a_view_that_declares_nothing_is_the_owners(served: Any) -> None:
-    served.app._got_first_request = False  # one more route, as a forgetful hand would add it
-    served.app.add_url_rule("/forgotten", view_func=lambda: "here", endpoint="forgotten")
-    assert served.client(authorization=USER).get("/forgotten").status_code == 403
+def test_a_view_that_declares_nothing_is_the_owners(full_service: Any) -> None:
+    full_service.app._got_first_request = False  # one more route, as a forgetful hand would add it
+    full_service.app.add_url_rule("/forgotten", view_func=lambda: "here", endpoint="forgotten")
+    assert full_service.client(authorization=USER).get("/forgotten").status_code == 403
     assert (
-        served.client(authorization=TOKENS[AccessScope.OWNER]).get("/forgotten").status_code == 200
+        full_service.client(authorization=TOKENS[AccessScope.OWNER]).get("/forgotten").status_code
+        == 200
     )
 
 
@@ -134,22 +137,22 @@ def test_narrow_tokens_have_jobs_of_their_own() -> None:
     assert known.by_token("token-number-on") is None
 
 
-def test_a_generate_token_changes_no_option_by_drawing(served: Any) -> None:
+def test_a_generate_token_changes_no_option_by_drawing(full_service: Any) -> None:
     body = {
         "override_settings": {"samples_format": "webp"},
         "override_settings_restore_afterwards": False,
         "width": 8,
         "height": 8,
     }
-    answer = served.txt2img(body, authorization=TOKENS[AccessScope.GENERATE])
+    answer = full_service.txt2img(body, authorization=TOKENS[AccessScope.GENERATE])
     assert answer.status_code == 403
-    assert served.options.get()["samples_format"] == "png"
-    assert served.txt2img(body, authorization=USER).status_code == 200
-    assert served.options.get()["samples_format"] == "webp"
+    assert full_service.options.get()["samples_format"] == "png"
+    assert full_service.txt2img(body, authorization=USER).status_code == 200
+    assert full_service.options.get()["samples_format"] == "webp"
 
 
-def test_narrow_tokens_log_in_and_stay_narrow(served: Any) -> None:
-    client = served.client()
+def test_narrow_tokens_log_in_and_stay_narrow(full_service: Any) -> None:
+    client = full_service.client()
     client.post("/login", json={"token": TOKENS[AccessScope.READ]})
     assert client.get("/api/session").get_json()["scope"] == "read"
     assert client.post("/sdapi/v1/options", json={}).status_code == 403

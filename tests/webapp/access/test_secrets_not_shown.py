@@ -46,7 +46,7 @@ def tools(): return []
 """
 
 
-def planted(flag: Flag) -> str:
+def secret_value(flag: Flag) -> str:
     """A value of a secret flag that its parser takes, with the mark in it."""
     value = f"{MARK}-{flag.name}-0123456789"
     try:
@@ -69,7 +69,7 @@ class Served:
         """The headers of each credential, and none."""
         yield {}
         for flag in SECRET:
-            value = planted(flag)
+            value = secret_value(flag)
             if ":" in value:
                 value = "Basic " + base64.b64encode(value.encode()).decode()
             yield {"Authorization": value}
@@ -81,7 +81,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def secret_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """``easel serve``; a third of the flags each from words, variables and COMMANDLINE_ARGS."""
     data_dir = tmp_path_factory.mktemp("easel") / "data"
     make_plugin(data_dir, "spy", web=SPY, hooks="tools")
@@ -89,9 +89,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     sources: tuple[list[str], list[str]] = ([], [])
     for number, flag in enumerate(SECRET):
         if number % 3 == 2:
-            environ[environment_variable(flag)] = planted(flag)
+            environ[environment_variable(flag)] = secret_value(flag)
         else:
-            sources[number % 3].extend([f"--{flag.name}", planted(flag)])
+            sources[number % 3].extend([f"--{flag.name}", secret_value(flag)])
     words, line = sources
     environ["COMMANDLINE_ARGS"] = shlex.join([*line, "--api-log"])
     port, log = free_port(), data_dir.parent / "log"
@@ -107,11 +107,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     exit_code(process)
 
 
-def test_no_route_tells_a_secret_to_anybody(served: Served) -> None:
+def test_no_route_tells_a_secret_to_anybody(secret_service: Served) -> None:
     answered = 0
-    for headers in served.everybody():
+    for headers in secret_service.everybody():
         for route in ROUTES:
-            address = served.url + CONVERTER.sub("x", route)
+            address = secret_service.url + CONVERTER.sub("x", route)
             with requests.get(address, headers=headers, timeout=30, stream=True) as answer:
                 stream = answer.headers.get("Content-Type", "").startswith("text/event-stream")
                 text = next(answer.iter_content(1 << 16), b"") if stream else answer.content
@@ -119,25 +119,29 @@ def test_no_route_tells_a_secret_to_anybody(served: Served) -> None:
             assert MARK not in str(answer.headers), route
             answered += answer.ok
     assert answered > 2 * len(ROUTES)
-    headers = {"Authorization": planted(SECRET[0])}
-    told = requests.get(f"{served.url}/sdapi/v1/cmd-flags", headers=headers, timeout=30).json()
+    headers = {"Authorization": secret_value(SECRET[0])}
+    told = requests.get(
+        f"{secret_service.url}/sdapi/v1/cmd-flags", headers=headers, timeout=30
+    ).json()
     assert all(told[flag.name.replace("-", "_")] is None for flag in SECRET)
 
 
-def test_no_process_shows_a_secret(served: Served) -> None:
-    wait_until(lambda: list(served.data_dir.glob("seen-*")))  # the plugin was probed, and imported
-    shown = [path.read_bytes() for path in served.data_dir.glob("seen-*")]
-    processes = served.processes()
+def test_no_process_shows_a_secret(secret_service: Served) -> None:
+    wait_until(
+        lambda: list(secret_service.data_dir.glob("seen-*"))
+    )  # the plugin was probed, and imported
+    shown = [path.read_bytes() for path in secret_service.data_dir.glob("seen-*")]
+    processes = secret_service.processes()
     assert len(processes) >= 4  # supervisor, web, its server, worker
     for one in processes:
         shown += [Path(f"/proc/{one.pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
     assert not [text for text in shown if MARK.encode() in text]
     assert b"--data-dir=" in shown[-2]
-    assert MARK not in served.log.read_text()
+    assert MARK not in secret_service.log.read_text()
 
 
-def test_the_web_process_has_its_secrets_after_a_death(served: Served) -> None:
-    children = psutil.Process(served.process.pid).children()
+def test_the_web_process_has_its_secrets_after_a_death(secret_service: Served) -> None:
+    children = psutil.Process(secret_service.process.pid).children()
     (web,) = (one for one in children if "web" in one.cmdline())
     web.kill()
     wait_until(lambda: not web.is_running())
@@ -145,8 +149,8 @@ def test_the_web_process_has_its_secrets_after_a_death(served: Served) -> None:
     def answers() -> bool:
         try:
             asked = requests.get(
-                f"{served.url}/sdapi/v1/samplers",
-                headers={"Authorization": planted(SECRET[0])}, timeout=5,
+                f"{secret_service.url}/sdapi/v1/samplers",
+                headers={"Authorization": secret_value(SECRET[0])}, timeout=5,
             )  # fmt: skip
         except requests.RequestException:
             return False
@@ -156,7 +160,7 @@ def test_the_web_process_has_its_secrets_after_a_death(served: Served) -> None:
 
 
 def test_a_web_process_by_itself_shows_none_either(tmp_path: Path) -> None:
-    with web_process(tmp_path / "data", "--token", planted(SECRET[0])) as process:
+    with web_process(tmp_path / "data", "--token", secret_value(SECRET[0])) as process:
         assert process.arbiter is not None
         for pid in (process.arbiter.pid, process.serving.pid):
             told = Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -18,7 +18,7 @@ INNER = "outputs/txt2img-images/2026-01-02/a b.png"
 
 
 @pytest.fixture
-def saved(build: Any) -> Any:
+def house_with_picture(build: Any) -> Any:
     """A service with one picture, and one file that is none."""
     narrow = narrow_tokens(AccessScope.GENERATE, ["drawing-token"])
     house = build(build_credentials(TOKEN, narrow=narrow))
@@ -29,7 +29,7 @@ def saved(build: Any) -> Any:
     return house
 
 
-def asked(house: Any, path: str, **more: str) -> Any:
+def ask_for_link(house: Any, path: str, **more: str) -> Any:
     """What the owner is answered who wants a link."""
     owner = house.client(authorization=TOKEN)
     return owner.get("/api/sign", query_string={"path": path, **more})
@@ -47,25 +47,25 @@ def bare(house: Any) -> FlaskClient:
 
 
 @pytest.mark.parametrize("path", [INNER, f"{VENDOR_MOUNTS[0]}/{INNER}"])
-def test_a_link_shows_its_picture_to_everybody(saved: Any, path: str) -> None:
-    answer = asked(saved, path).get_json()
+def test_a_link_shows_its_picture_to_everybody(house_with_picture: Any, path: str) -> None:
+    answer = ask_for_link(house_with_picture, path).get_json()
     assert 3000 < answer["expires"] - time.time() <= 3601
-    assert bare(saved).get(answer["url"]).data == b"picture"
-    ranged = bare(saved).get(answer["url"], headers={"Range": "bytes=0-2"})
+    assert bare(house_with_picture).get(answer["url"]).data == b"picture"
+    ranged = bare(house_with_picture).get(answer["url"], headers={"Range": "bytes=0-2"})
     assert (ranged.status_code, ranged.data) == (206, b"pic")
     assert "private" in ranged.headers["Cache-Control"]
 
 
-def test_the_image_url_itself_takes_the_query(saved: Any) -> None:
+def test_the_image_url_itself_takes_the_query(house_with_picture: Any) -> None:
     url = f"{VENDOR_MOUNTS[0]}/{INNER}"
-    _, query = parts(asked(saved, url).get_json()["url"])
-    assert bare(saved).get(url, query_string=query).status_code == 200
-    assert bare(saved).get(url).status_code == 401
+    _, query = parts(ask_for_link(house_with_picture, url).get_json()["url"])
+    assert bare(house_with_picture).get(url, query_string=query).status_code == 200
+    assert bare(house_with_picture).get(url).status_code == 401
 
 
-def test_changed_links_are_refused(saved: Any) -> None:
-    path, query = parts(asked(saved, INNER).get_json()["url"])
-    client = bare(saved)
+def test_changed_links_are_refused(house_with_picture: Any) -> None:
+    path, query = parts(ask_for_link(house_with_picture, INNER).get_json()["url"])
+    client = bare(house_with_picture)
     assert client.get("/file=outputs/other.png", query_string=query).status_code == 403
     later = {**query, "expires": str(int(query["expires"]) + 1)}
     turned = query["signature"][::-1]
@@ -77,26 +77,26 @@ def test_changed_links_are_refused(saved: Any) -> None:
     assert client.get(path, query_string=query).status_code == 200
 
 
-def test_late_links_are_refused(saved: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = asked(saved, INNER, seconds="60").get_json()["url"]
-    assert bare(saved).get(url).status_code == 200
+def test_late_links_are_refused(house_with_picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = ask_for_link(house_with_picture, INNER, seconds="60").get_json()["url"]
+    assert bare(house_with_picture).get(url).status_code == 200
     now = time.time()
     monkeypatch.setattr("webapp.access.signed_urls.time.time", lambda: now + 61)
-    assert bare(saved).get(url).status_code == 403
+    assert bare(house_with_picture).get(url).status_code == 403
 
 
-def test_a_link_opens_nothing_else(saved: Any) -> None:
-    _, query = parts(asked(saved, INNER).get_json()["url"])
+def test_a_link_opens_nothing_else(house_with_picture: Any) -> None:
+    _, query = parts(ask_for_link(house_with_picture, INNER).get_json()["url"])
     for path in ("/sdapi/v1/options", "/api/sign", "/file=config.json", "/"):
-        assert bare(saved).get(path, query_string=query).status_code in (401, 403)
+        assert bare(house_with_picture).get(path, query_string=query).status_code in (401, 403)
 
 
-def test_only_what_may_be_read_is_signed(saved: Any) -> None:
+def test_only_what_may_be_read_is_signed(house_with_picture: Any) -> None:
     for path in ("config.json", "outputs/none.png", "/etc/passwd", "../x.png", ""):
-        assert asked(saved, path).status_code in (400, 404), path
+        assert ask_for_link(house_with_picture, path).status_code in (400, 404), path
     for seconds in ("0", "-1", "x", str(8 * 24 * 3600), "٣"):
-        assert asked(saved, INNER, seconds=seconds).status_code == 422
-    drawer = saved.client(authorization="drawing-token")
+        assert ask_for_link(house_with_picture, INNER, seconds=seconds).status_code == 422
+    drawer = house_with_picture.client(authorization="drawing-token")
     assert drawer.get("/api/sign", query_string={"path": INNER}).status_code == 403
 
 

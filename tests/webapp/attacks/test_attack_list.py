@@ -17,7 +17,7 @@ CASES = range(1, 76)
 Line = tuple[int, str]
 
 
-def listed() -> list[Line]:
+def listed_cases() -> list[Line]:
     """The lines of the list: case, and file and test."""
     lines = Path(__file__).with_name("attack_list.txt").read_text(encoding="utf-8").splitlines()
     return [(int(case), test) for case, _, test in (line.partition(" ") for line in lines)]
@@ -32,7 +32,7 @@ def functions(path: Path) -> Iterator[str]:
                 yield node.name
 
 
-def numbered() -> set[Line]:
+def numbered_tests() -> set[Line]:
     """The cases that tests bear in their names."""
     return {
         (int(case), f"{path.relative_to(TESTS)}::{name}")
@@ -45,7 +45,7 @@ def numbered() -> set[Line]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_case_has_tests_that_are_there(case: int) -> None:
-    tests = [test for number, test in listed() if number == case]
+    tests = [test for number, test in listed_cases() if number == case]
     assert tests, f"No test attacks case {case}."
     for test in tests:
         file, _, name = test.partition("::")
@@ -53,6 +53,6 @@ def test_each_case_has_tests_that_are_there(case: int) -> None:
 
 
 def test_the_list_is_whole_and_in_order() -> None:
-    assert sorted(numbered() - set(listed())) == []
-    assert len(set(listed())) == len(listed())
-    assert [case for case, _ in listed()] == sorted(case for case, _ in listed())
+    assert sorted(numbered_tests() - set(listed_cases())) == []
+    assert len(set(listed_cases())) == len(listed_cases())
+    assert [case for case, _ in listed_cases()] == sorted(case for case, _ in listed_cases())

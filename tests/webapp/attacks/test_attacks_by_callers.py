@@ -66,8 +66,8 @@ def test_54_no_size_counts_what_is_hidden(world: AttackWorld) -> None:
 
 
 @pytest.mark.parametrize("name", ["token", "auth", "access_token", "jwt", "key"])
-def test_59_a_token_in_the_address_opens_nothing(guarded: Any, name: str) -> None:
-    answer = guarded.client().get(f"/api/files?path=/data&{name}=s3cret-token")
+def test_59_a_token_in_the_address_opens_nothing(guarded_house: Any, name: str) -> None:
+    answer = guarded_house.client().get(f"/api/files?path=/data&{name}=s3cret-token")
     assert answer.status_code == 401
 
 
@@ -84,9 +84,9 @@ def test_61_a_share_takes_nothing(world: AttackWorld, method: str) -> None:
     "header",
     ["X-Remote-User", "X-Forwarded-User", "X-Forwarded-For", "Remote-User", "X-Real-IP"],
 )
-def test_63_headers_of_a_proxy_make_nobody_somebody(guarded: Any, header: str) -> None:
+def test_63_headers_of_a_proxy_make_nobody_somebody(guarded_house: Any, header: str) -> None:
     for value in ("owner", "127.0.0.1"):
-        answer = guarded.client().get("/api/files?path=/data", headers={header: value})
+        answer = guarded_house.client().get("/api/files?path=/data", headers={header: value})
         assert answer.status_code == 401
 
 

@@ -99,7 +99,7 @@ def test_50_a_tree_of_too_many_files_is_refused_before_it_is_sent(
     assert_refused(answer)
 
 
-def packed(world: AttackWorld, members: dict[str, bytes], **facts: int) -> None:
+def pack_archive(world: AttackWorld, members: dict[str, bytes], **facts: int) -> None:
     """A zip at /data/work/evil.zip of these names, as they are."""
     with zipfile.ZipFile(world.inside / "evil.zip", "w", zipfile.ZIP_DEFLATED) as file:
         for name, data in members.items():
@@ -154,7 +154,7 @@ def nothing_came(world: AttackWorld) -> None:
     ],
 )
 def test_52_names_that_lead_out_of_the_archive(world: AttackWorld, name: str) -> None:
-    packed(world, {"good.txt": b"x", name: b"evil"})
+    pack_archive(world, {"good.txt": b"x", name: b"evil"})
     extract(world)
     nothing_came(world)
 
@@ -163,13 +163,13 @@ def test_52_names_that_lead_out_of_the_archive(world: AttackWorld, name: str) ->
     "mode", [stat.S_IFLNK | 0o777, stat.S_IFCHR | 0o666, stat.S_IFIFO | 0o666, stat.S_IFSOCK]
 )
 def test_52_links_and_devices_in_an_archive(world: AttackWorld, mode: int) -> None:
-    packed(world, {"link": b"../../../outside", "link/deep.txt": b"evil"}, mode=mode)
+    pack_archive(world, {"link": b"../../../outside", "link/deep.txt": b"evil"}, mode=mode)
     extract(world)
     nothing_came(world)
 
 
 def test_52_a_bomb_is_stopped_and_leaves_nothing(world: AttackWorld) -> None:
-    packed(world, {f"{n}.txt": bytes(60_000_000) for n in range(6)})
+    pack_archive(world, {f"{n}.txt": bytes(60_000_000) for n in range(6)})
     assert_quick(lambda: extract(world), 15)
     assert sum(each.stat().st_size for each in (world.inside / "evil").rglob("*")) == 0
     assert not any(
@@ -188,7 +188,7 @@ def test_52_what_cannot_be_unpacked_by_pieces_stays_packed(world: AttackWorld, w
 
 
 def test_52_a_small_file_that_claims_to_be_vast(world: AttackWorld) -> None:
-    packed(world, {"a.txt": b"x" * 100})
+    pack_archive(world, {"a.txt": b"x" * 100})
     data = bytearray((world.inside / "evil.zip").read_bytes())
     start = data.index(b"PK\x01\x02")
     data[start + 24 : start + 28] = struct.pack("<I", 0xFFFFFFF0)
@@ -206,7 +206,7 @@ def test_52_a_million_entries_are_refused_at_once(world: AttackWorld) -> None:
 
 
 def test_52_programs_and_false_models_stay_out(world: AttackWorld) -> None:
-    packed(world, {"a.txt": b"x", "run.py": b"1", "b.ckpt": b"1", "c.safetensors": b"no"})
+    pack_archive(world, {"a.txt": b"x", "run.py": b"1", "b.ckpt": b"1", "c.safetensors": b"no"})
     extract(world)
     left = {each.name for each in (world.inside / "evil").rglob("*")}
     assert not left & {"run.py", "b.ckpt", "c.safetensors"}
@@ -216,7 +216,7 @@ def test_52_an_inner_archive_stays_one(world: AttackWorld) -> None:
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as file:
         file.writestr("../../x.txt", b"evil")
-    packed(world, {"inner.zip": inner.getvalue()})
+    pack_archive(world, {"inner.zip": inner.getvalue()})
     extract(world)
     assert [each.name for each in (world.inside / "evil").rglob("*")] == ["inner.zip"]
 
@@ -224,13 +224,13 @@ def test_52_an_inner_archive_stays_one(world: AttackWorld) -> None:
 def test_52_what_is_there_is_not_overwritten(world: AttackWorld) -> None:
     (world.inside / "evil").mkdir()
     (world.inside / "evil" / "a.txt").write_text("first")
-    packed(world, {"a.txt": b"second"})
+    pack_archive(world, {"a.txt": b"second"})
     assert_refused(world.ask("POST", EXTRACT, json={"path": "/data/work/evil.zip"}))
     assert (world.inside / "evil" / "a.txt").read_text() == "first"
 
 
 def test_73_modes_of_what_comes_out(world: AttackWorld) -> None:
-    packed(world, {"a.txt": b"x", "d/b.txt": b"x"}, mode=0o106777)
+    pack_archive(world, {"a.txt": b"x", "d/b.txt": b"x"}, mode=0o106777)
     assert extract(world).status_code == 200
     for each in (world.inside / "evil").rglob("*"):
         mode = stat.S_IMODE(each.stat().st_mode)

@@ -125,11 +125,11 @@ def test_60_wrong_passwords_take_as_long_as_each_other(
     hashed: list[int] = []
     verify = PasswordHasher.verify
 
-    def counted(self: PasswordHasher, encoded: str, password: str) -> bool:
+    def count_and_verify(self: PasswordHasher, encoded: str, password: str) -> bool:
         hashed.append(len(password))
         return bool(verify(self, encoded, password))
 
-    monkeypatch.setattr(PasswordHasher, "verify", counted)
+    monkeypatch.setattr(PasswordHasher, "verify", count_and_verify)
     url = link(world, password="open sesame")
     for password in ("x", "open sesamf", "y" * 900):
         assert world.client.post(url, data={"password": password}).status_code == 401

@@ -309,7 +309,7 @@ def tensor(start: int, end: int) -> dict[str, Any]:
     return {"dtype": "F16", "shape": [(end - start) // 2], "data_offsets": [start, end]}
 
 
-def zipped() -> bytes:
+def zip_files() -> bytes:
     import io
 
     buffer = io.BytesIO()
@@ -320,7 +320,7 @@ def zipped() -> bytes:
 
 DISGUISED = {
     "pickle": b"\x80\x04\x95\x10\x00\x00\x00cos\nsystem\n.",
-    "zip": zipped(),
+    "zip": zip_files(),
     "page": b"<!doctype html><script>1</script>",
     "nothing": b"",
     "header of 2^63": struct.pack("<Q", 2**63) + b"{}",

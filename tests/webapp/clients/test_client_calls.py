@@ -25,15 +25,15 @@ class Client:
 
     def get(self, path: str, status: int = 200) -> Any:
         """The JSON that a path answers."""
-        return self.checked(requests.get(f"{self.url}/{path}", timeout=TIMEOUT), status)
+        return self.checked_json(requests.get(f"{self.url}/{path}", timeout=TIMEOUT), status)
 
     def post(self, path: str, body: Any = None, status: int = 200) -> Any:
         """The JSON that a path answers to a body."""
         answer = requests.post(f"{self.url}/{path}", json=body, timeout=TIMEOUT)
-        return self.checked(answer, status)
+        return self.checked_json(answer, status)
 
     @staticmethod
-    def checked(answer: requests.Response, status: int) -> Any:
+    def checked_json(answer: requests.Response, status: int) -> Any:
         """An answer's JSON."""
         assert answer.status_code == status, answer.text[:300]
         return answer.json()

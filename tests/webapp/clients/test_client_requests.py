@@ -190,14 +190,19 @@ UNIT = {"ad_model": "face_yolov8n.pt", "ad_confidence": 0.4, "ad_denoising_stren
 
 
 def test_adetailer_is_the_detailer(url: str) -> None:
-    def drawn(*args: Any) -> str:
+    def draw_with_adetailer(*args: Any) -> str:
         return draw(url, alwayson_scripts={"ADetailer": {"args": list(args)}})
 
-    assert "no 'face' was found" in drawn(True, False, UNIT)
-    assert "no 'face' was found" in drawn(UNIT)
-    assert drawn(False, False, UNIT) == drawn({**UNIT, "ad_model": "None"}) == drawn() == ""
-    assert "finds 'hand'" in drawn({**UNIT, "ad_model": "hand_yolov8n.pt"})
-    odd = drawn(
+    assert "no 'face' was found" in draw_with_adetailer(True, False, UNIT)
+    assert "no 'face' was found" in draw_with_adetailer(UNIT)
+    assert (
+        draw_with_adetailer(False, False, UNIT)
+        == draw_with_adetailer({**UNIT, "ad_model": "None"})
+        == draw_with_adetailer()
+        == ""
+    )
+    assert "finds 'hand'" in draw_with_adetailer({**UNIT, "ad_model": "hand_yolov8n.pt"})
+    odd = draw_with_adetailer(
         True, UNIT | {"ad_use_steps": True, "ad_mask_blur": 999, "ad_confidence": "x"}, UNIT
     )
     assert all(word in odd for word in ("ad_use_steps", "64", "'x' is no number", "2 units"))

@@ -33,7 +33,7 @@ def guide(shared: Path) -> str:
 
 
 @pytest.fixture
-def served(build: Any) -> Iterator[tuple[Any, str]]:
+def house_and_url(build: Any) -> Iterator[tuple[Any, str]]:
     """A house with a token, on a real socket; the house and its address."""
     house = build(build_credentials(TOKEN))
     for name in CHECKPOINTS:
@@ -74,16 +74,16 @@ def example(guide: str, first: str, last: str, address: str) -> str:
     )
 
 
-def test_python_saving_locally(guide: str, served: Any, tmp_path: Path) -> None:
-    house, address = served
+def test_python_saving_locally(guide: str, house_and_url: Any, tmp_path: Path) -> None:
+    house, address = house_and_url
     code = example(guide, "import requests\nimport base64", 'image.save("output.png")', address)
     run_python(code, tmp_path)
     assert Image.open(tmp_path / "output.png").size == (512, 512)
     assert house.jobs[0].request.sampling.steps == 25
 
 
-def test_python_saving_to_the_mount(guide: str, served: Any, tmp_path: Path) -> None:
-    house, address = served
+def test_python_saving_to_the_mount(guide: str, house_and_url: Any, tmp_path: Path) -> None:
+    house, address = house_and_url
     part = guide[guide.index("图片保存至OSS") :]
     code = example(part, "import requests", "print(img_oss_path)", address)
     printed = run_python(code, tmp_path).split()
@@ -96,8 +96,8 @@ def test_python_saving_to_the_mount(guide: str, served: Any, tmp_path: Path) -> 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("which", ["发送同步接口请求示例如下", "发送异步接口请求示例如下"])
-def test_curl(guide: str, served: Any, which: str) -> None:
-    house, address = served
+def test_curl(guide: str, house_and_url: Any, which: str) -> None:
+    house, address = house_and_url
     script = example(guide[guide.index(which) :], "curl --location", "}'", address)
     done = subprocess.run(
         ["sh", "-c", script], capture_output=True, text=True, timeout=TIMEOUT, check=True
@@ -127,10 +127,10 @@ def bodies(guide: str) -> Iterator[str]:
         "img2img请求数据格式示例",
         "txt2img使用controlnet的数据格式",
     ):
-        yield printed(guide[guide.index("{", guide.rindex(mark)) :])
+        yield first_object(guide[guide.index("{", guide.rindex(mark)) :])
 
 
-def printed(text: str) -> str:
+def first_object(text: str) -> str:
     """The object that a text begins with, to its last brace."""
     depth = 0
     for at, sign in enumerate(text):

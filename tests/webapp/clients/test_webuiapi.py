@@ -347,8 +347,8 @@ def test_scripts_of_extensions_are_refused_by_name(api: Any, name: str) -> None:
     assert json.loads(text)["detail"] == f"Script '{name}' not found"
 
 
-def test_basic_credentials(guarded: Any) -> None:
-    with serve_app(guarded.app) as url:
+def test_basic_credentials(guarded_house: Any) -> None:
+    with serve_app(guarded_house.app) as url:
         told = webuiapi.WebUIApi(baseurl=f"{url}/sdapi/v1")
         told.set_auth("ann", "pw1")
         assert told.has_controlnet

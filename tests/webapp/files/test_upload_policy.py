@@ -379,13 +379,13 @@ def test_a_reader_uploads_nothing(build: Any) -> None:
 def test_suggested_folders(sender: TusSender, tmp_path: Path) -> None:
     whole = model(tmp_path, "lora_unet_mid_block_attn.lora_down.weight", (4, 4))
 
-    def asked(body: bytes) -> Any:
+    def suggest_folder(body: bytes) -> Any:
         answer = sender.client.post("/api/files/uploads/suggest", data=body)
         return answer.status_code, answer.get_json()
 
-    status, found = asked(whole)
+    status, found = suggest_folder(whole)
     assert (status, found["folder"], found["kind"]) == (200, "/data/models/Lora", "lora")
-    assert asked(whole[:20])[1]["needed"] == len(whole) - 32
-    assert asked(whole[:3])[1]["needed"] == 8
-    assert asked(model(tmp_path))[1]["folder"] is None
-    assert asked(b"<html> and more")[0] == 422
+    assert suggest_folder(whole[:20])[1]["needed"] == len(whole) - 32
+    assert suggest_folder(whole[:3])[1]["needed"] == 8
+    assert suggest_folder(model(tmp_path))[1]["folder"] is None
+    assert suggest_folder(b"<html> and more")[0] == 422

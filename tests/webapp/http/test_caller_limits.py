@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
 
 
 @pytest.fixture(scope="module")
-def spared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
+def spared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
     """One that may leave the disk no fuller than it is."""
     data_dir = data_dir_of(tmp_path_factory.mktemp("spare") / "data")
     with web_process(data_dir, "--upload-spare=900T") as running:
@@ -127,11 +127,11 @@ DOORS = {
     )[0],
     "plugin": lambda s: ask(s, "POST", "/api/plugins/install", archive())[0],
     "draw": lambda s: ask(s, "POST", "/sdapi/v1/txt2img", HUGE)[0],
-    "extract": lambda s: extracted(s),
+    "extract": lambda s: extract_archive(s),
 }
 
 
-def extracted(server: WebProcess) -> int:
+def extract_archive(server: WebProcess) -> int:
     """507 where nothing came of an archive, by whichever way it was told."""
     status, told, _ = ask(server, "POST", "/api/files/extract", {"path": "/data/work/twelve.zip"})
     assert status in (200, 507), told
@@ -175,16 +175,16 @@ def test_what_the_quota_leaves_may_come(server: WebProcess) -> None:
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_what_is_kept_free_holds_at_every_door(spared: WebProcess, door: str) -> None:
-    assert DOORS[door](spared) == 507
+def test_what_is_kept_free_holds_at_every_door(spared_server: WebProcess, door: str) -> None:
+    assert DOORS[door](spared_server) == 507
 
 
-def test_room_can_be_made_though_nothing_may_come(spared: WebProcess) -> None:
+def test_room_can_be_made_though_nothing_may_come(spared_server: WebProcess) -> None:
     body = {"paths": ["/data/work/five.txt"]}
-    status, told, _ = ask(spared, "POST", "/api/files/delete", body)
+    status, told, _ = ask(spared_server, "POST", "/api/files/delete", body)
     assert status == 200, told
-    assert ask(spared, "DELETE", "/api/files/trash")[0] == 200
-    assert ask(spared, "DELETE", "/dav/data/work/twelve.zip")[0] == 204
+    assert ask(spared_server, "DELETE", "/api/files/trash")[0] == 200
+    assert ask(spared_server, "DELETE", "/dav/data/work/twelve.zip")[0] == 204
 
 
 def begin_work(server: WebProcess) -> tuple[int, bytes, Mapping[str, str]]:

@@ -70,10 +70,10 @@ def ask(server: WebProcess, route: tuple[str, str, dict[str, str]], body: bytes)
     with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as connection:
         connection.sendall("\r\n".join([*head, "", ""]).encode() + body)
         connection.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: _received(connection), b""))
+        return b"".join(iter(lambda: _receive(connection), b""))
 
 
-def _received(connection: socket.socket) -> bytes:
+def _receive(connection: socket.socket) -> bytes:
     try:
         return connection.recv(65536)
     except ConnectionResetError:  # it closed with bytes of ours unread
@@ -89,7 +89,7 @@ def begin_upload(server: WebProcess) -> tuple[str, str, dict[str, str]]:
     )
     with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as connection:
         connection.sendall(head.encode())
-        found = b"".join(iter(lambda: _received(connection), b"")).decode()
+        found = b"".join(iter(lambda: _receive(connection), b"")).decode()
     place = found.partition("Location: ")[2].partition("\r\n")[0]
     headers = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0"}
     return "PATCH", place, {**headers, "Content-Type": "application/offset+octet-stream"}
@@ -129,7 +129,7 @@ def test_a_body_that_is_shorter_than_told_is_refused(server: WebProcess, path: s
     with socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT) as connection:
         connection.sendall(text.encode())
         connection.shutdown(socket.SHUT_WR)
-        assert _received(connection).startswith(b"HTTP/1.1 400")
+        assert _receive(connection).startswith(b"HTTP/1.1 400")
     assert "Traceback" not in server.log_text()
 
 

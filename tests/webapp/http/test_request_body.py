@@ -63,7 +63,7 @@ def environ_of(server: socket.socket, length: int, early: bytes = b"") -> dict[s
     return {"gunicorn.socket": server, "wsgi.input": Body(LengthReader(unreader, length))}
 
 
-def taken(environ: dict[str, Any], room: int) -> bytes:
+def read_body_bytes(environ: dict[str, Any], room: int) -> bytes:
     source, memory = socket_source(environ), memoryview(bytearray(room))
     assert source is not None
     found = bytearray()
@@ -79,7 +79,7 @@ def test_all_bytes_come_and_none_of_the_next_request(pair: Pair, room: int) -> N
     sender = threading.Thread(target=client.sendall, args=(CONTENT[5000:] + following,))
     sender.start()
     environ = environ_of(server, len(CONTENT), CONTENT[:5000])
-    assert taken(environ, room) == CONTENT
+    assert read_body_bytes(environ, room) == CONTENT
     sender.join()
     assert environ["wsgi.input"].read(10) == b""
     assert environ["wsgi.input"].reader.unreader.read() == following
@@ -88,7 +88,7 @@ def test_all_bytes_come_and_none_of_the_next_request(pair: Pair, room: int) -> N
 def test_a_body_that_came_with_the_headers_and_the_next_request_behind_it(pair: Pair) -> None:
     _, server = pair
     environ = environ_of(server, 5, b"01234GET /")
-    assert taken(environ, 100) == b"01234"
+    assert read_body_bytes(environ, 100) == b"01234"
     assert environ["wsgi.input"].reader.unreader.take_buffered() == b"GET /"
 
 
@@ -129,7 +129,7 @@ def test_what_came_before_a_break_counts(pair: Pair) -> None:
     client, server = pair
     client.sendall(CONTENT[:1000])
     client.close()
-    assert taken(environ_of(server, 5000), 5000) == CONTENT[:1000]
+    assert read_body_bytes(environ_of(server, 5000), 5000) == CONTENT[:1000]
 
 
 def test_chunks_and_other_bodies_are_left_to_the_server() -> None:

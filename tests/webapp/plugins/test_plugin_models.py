@@ -25,7 +25,7 @@ def model_folders():
 """
 
 
-def listed(house: Any, query: str = "") -> Any:
+def list_models(house: Any, query: str = "") -> Any:
     """What the route tells of the plugin's models."""
     answer = house.client().get(f"/api/plugins/singer/models{query}")
     assert answer.status_code == 200, answer.text
@@ -34,7 +34,7 @@ def listed(house: Any, query: str = "") -> Any:
 
 def names(house: Any, kind: str, query: str = "?update=true") -> list[str]:
     """Names of the models of one kind."""
-    return [each["name"] for each in listed(house, query)[kind]]
+    return [each["name"] for each in list_models(house, query)[kind]]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_its_folders_are_made_and_listed(singing: Any) -> None:
     voices, stories = (singing.data_dir / "models" / each for each in ("Voices", "Stories"))
     assert voices.is_dir()
     assert not (singing.data_dir / "up").exists()
-    assert listed(singing) == {"voice": [], "story": []}
+    assert list_models(singing) == {"voice": [], "story": []}
     write_model(voices / "alto10.safetensors")
     write_model(voices / "deep/alto9.safetensors")
     (voices / "half.safetensors").write_bytes(b"\x40\0\0\0\0\0\0\0{")
@@ -61,7 +61,7 @@ def test_its_folders_are_made_and_listed(singing: Any) -> None:
     (stories / "long").mkdir()
     (stories / "long/config.json").write_text("{}")
     assert names(singing, "voice") == ["alto10.safetensors", "deep/alto9.safetensors"]
-    assert listed(singing)["story"] == [{"name": "long", "size": 2}]
+    assert list_models(singing)["story"] == [{"name": "long", "size": 2}]
     (voices / "alto10.safetensors").unlink()
     assert names(singing, "voice") == ["deep/alto9.safetensors"]
     assert singing.client().get("/api/plugins/nobody/models").status_code == 404
@@ -78,7 +78,7 @@ def test_a_new_model_is_news_to_who_watches(singing: Any) -> None:
 
 
 def test_its_folder_is_suggested_for_what_bears_its_marks(singing: Any) -> None:
-    def asked(*tensors: str) -> Any:
+    def suggest_folder(*tensors: str) -> Any:
         rows = {
             name: {"dtype": "F32", "shape": [1], "data_offsets": [4 * place, 4 * place + 4]}
             for place, name in enumerate(tensors)
@@ -87,8 +87,8 @@ def test_its_folder_is_suggested_for_what_bears_its_marks(singing: Any) -> None:
         body = len(header).to_bytes(8, "little") + header
         return singing.client().post("/api/files/uploads/suggest", data=body).get_json()["folder"]
 
-    assert asked("voice.weight", "voice.bias", "more") == "/data/models/Voices"
-    assert asked("voice.weight") is None
+    assert suggest_folder("voice.weight", "voice.bias", "more") == "/data/models/Voices"
+    assert suggest_folder("voice.weight") is None
 
 
 def test_a_plugin_that_is_off_lists_nothing(singing: Any) -> None:

@@ -283,13 +283,13 @@ def test_a_panel_reaches_the_request(build: Any) -> None:
     house.client().post("/api/plugins/reload")
     small = {"width": 64, "height": 64}
 
-    def asked(told: Any) -> Any:
+    def draw_with_panel(told: Any) -> Any:
         return house.txt2img({**small, "alwayson_scripts": {"greeter": told}})
 
-    assert asked({"amount": 1, "words": "hi"}).status_code == 200
+    assert draw_with_panel({"amount": 1, "words": "hi"}).status_code == 200
     whole = {"amount": 1, "on": False, "how": "a", "words": "hi"}
     assert house.jobs[-1].request.panels == {"greeter": whole}
-    assert asked({"args": [0.25, True, "b", "x", "beyond"]}).status_code == 200
+    assert draw_with_panel({"args": [0.25, True, "b", "x", "beyond"]}).status_code == 200
     assert house.jobs[-1].request.panels["greeter"]["how"] == "b"
     for told, word in (
         ({"amount": 2}, "between"),
@@ -301,13 +301,13 @@ def test_a_panel_reaches_the_request(build: Any) -> None:
         ({"args": 1}, "list"),
         ([], "object"),
     ):
-        answer = asked(told)
+        answer = draw_with_panel(told)
         assert answer.status_code == 422
         assert "alwayson_scripts.greeter" in answer.get_json()["detail"]
         assert word in answer.get_json()["detail"]
     house.client().post("/api/plugins/greeter", json={"enabled": False})
     house.client().post("/api/plugins/reload")
-    assert asked({}).status_code == 422
+    assert draw_with_panel({}).status_code == 422
 
 
 def test_who_may_ask(build: Any) -> None:
@@ -341,7 +341,7 @@ def test_who_may_ask(build: Any) -> None:
 # -- installing ------------------------------------------------------------------------------
 
 
-def packed(files: dict[str, str], *entries: tuple[zipfile.ZipInfo, str]) -> bytes:
+def zip_files(files: dict[str, str], *entries: tuple[zipfile.ZipInfo, str]) -> bytes:
     """A zip of these files."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -365,7 +365,7 @@ def routes():
 @pytest.mark.parametrize("root", ["", "newcomer-main/"])
 def test_a_plugin_is_installed_and_deleted(build: Any, root: str) -> None:
     client = build(working=False).client()
-    data = packed({f"{root}easel-plugin.toml": MANIFEST, f"{root}web.py": CODE, "LICENSE": ""})
+    data = zip_files({f"{root}easel-plugin.toml": MANIFEST, f"{root}web.py": CODE, "LICENSE": ""})
     told = client.post("/api/plugins/install?name=a.zip", data=data)
     assert told.status_code == 200, told.text
     assert (told.get_json()["name"], told.get_json()["state"]) == ("newcomer", "off")
@@ -384,14 +384,14 @@ def test_a_plugin_is_installed_and_deleted(build: Any, root: str) -> None:
     assert client.delete("/api/plugins/beautifulprompt").status_code == 422
 
 
-def linked(name: str) -> tuple[zipfile.ZipInfo, str]:
+def symlink_entry(name: str) -> tuple[zipfile.ZipInfo, str]:
     """A symbolic link in a zip."""
     info = zipfile.ZipInfo(name)
     info.external_attr = 0o120777 << 16
     return info, "/etc/passwd"
 
 
-def damaged() -> bytes:
+def damaged_zip() -> bytes:
     """A zip whose second file does not unpack."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -407,31 +407,34 @@ def damaged() -> bytes:
     ("data", "word"),
     [
         (b"no zip", "cannot be read"),
-        (packed({"readme": "x"}), "has none"),
-        (packed({"a/easel-plugin.toml": MANIFEST, "b/easel-plugin.toml": MANIFEST}), "2 of them"),
-        (packed({"easel-plugin.toml": "x"}), "no TOML"),
-        (packed({"easel-plugin.toml": MANIFEST, "../evil.py": "x"}), "leads out"),
-        (packed({"easel-plugin.toml": MANIFEST, "/evil.py": "x"}), "leads out"),
-        (packed({"easel-plugin.toml": MANIFEST, "a\\..\\evil.py": "x"}), ""),
-        (packed({"easel-plugin.toml": MANIFEST, "a:b": "x"}), "every system"),
-        (packed({"easel-plugin.toml": MANIFEST, "web.py": "1", "WEB.py": "2"}), "twice"),
-        (packed({"easel-plugin.toml": MANIFEST, "web.py": "1", "./web.py": "2"}), "twice"),
-        (packed({"easel-plugin.toml": MANIFEST, "é": "1", "e\u0301": "2"}), "twice"),
-        (packed({"easel-plugin.toml": MANIFEST, "a": "1", "a/b.py": "2"}), "as a folder"),
-        (packed({"easel-plugin.toml": MANIFEST, "a/b.py": "1", "A": "2"}), "as a folder"),
-        (packed({"easel-plugin.toml": MANIFEST, "a/": "", "a": "2"}), "as a folder"),
-        (packed({"x": "1", "x/easel-plugin.toml": MANIFEST}), "as a folder"),
-        (packed({"easel-plugin.toml/": "", "a": "1"}), "has none"),
-        (packed({"easel-plugin.toml": MANIFEST, ".": "x"}), "no file can be called"),
-        (packed({"easel-plugin.toml": MANIFEST, "猫" * 90: "x"}), "no file can be called"),
-        (packed({"easel-plugin.toml": "a = " + "[" * 30_000}), "nested too deep"),
-        (packed({"easel-plugin.toml": MANIFEST + "#" * 70_000}), "more than 65536 bytes"),
-        (packed({"easel-plugin.toml": MANIFEST.replace("newcomer", "install")}), "a word of"),
-        (packed({"easel-plugin.toml": MANIFEST.replace("newcomer", "reload")}), "a word of"),
-        (packed({f"{n}/{'x' * 190}": "" for n in range(9000)}), "list of files"),
-        (damaged(), "cannot be read"),
-        (packed({"easel-plugin.toml": MANIFEST}, linked("web.py")), "link"),
-        (packed({"easel-plugin.toml": MANIFEST.replace("routes", "nohook")}), "nohook"),
+        (zip_files({"readme": "x"}), "has none"),
+        (
+            zip_files({"a/easel-plugin.toml": MANIFEST, "b/easel-plugin.toml": MANIFEST}),
+            "2 of them",
+        ),
+        (zip_files({"easel-plugin.toml": "x"}), "no TOML"),
+        (zip_files({"easel-plugin.toml": MANIFEST, "../evil.py": "x"}), "leads out"),
+        (zip_files({"easel-plugin.toml": MANIFEST, "/evil.py": "x"}), "leads out"),
+        (zip_files({"easel-plugin.toml": MANIFEST, "a\\..\\evil.py": "x"}), ""),
+        (zip_files({"easel-plugin.toml": MANIFEST, "a:b": "x"}), "every system"),
+        (zip_files({"easel-plugin.toml": MANIFEST, "web.py": "1", "WEB.py": "2"}), "twice"),
+        (zip_files({"easel-plugin.toml": MANIFEST, "web.py": "1", "./web.py": "2"}), "twice"),
+        (zip_files({"easel-plugin.toml": MANIFEST, "é": "1", "e\u0301": "2"}), "twice"),
+        (zip_files({"easel-plugin.toml": MANIFEST, "a": "1", "a/b.py": "2"}), "as a folder"),
+        (zip_files({"easel-plugin.toml": MANIFEST, "a/b.py": "1", "A": "2"}), "as a folder"),
+        (zip_files({"easel-plugin.toml": MANIFEST, "a/": "", "a": "2"}), "as a folder"),
+        (zip_files({"x": "1", "x/easel-plugin.toml": MANIFEST}), "as a folder"),
+        (zip_files({"easel-plugin.toml/": "", "a": "1"}), "has none"),
+        (zip_files({"easel-plugin.toml": MANIFEST, ".": "x"}), "no file can be called"),
+        (zip_files({"easel-plugin.toml": MANIFEST, "猫" * 90: "x"}), "no file can be called"),
+        (zip_files({"easel-plugin.toml": "a = " + "[" * 30_000}), "nested too deep"),
+        (zip_files({"easel-plugin.toml": MANIFEST + "#" * 70_000}), "more than 65536 bytes"),
+        (zip_files({"easel-plugin.toml": MANIFEST.replace("newcomer", "install")}), "a word of"),
+        (zip_files({"easel-plugin.toml": MANIFEST.replace("newcomer", "reload")}), "a word of"),
+        (zip_files({f"{n}/{'x' * 190}": "" for n in range(9000)}), "list of files"),
+        (damaged_zip(), "cannot be read"),
+        (zip_files({"easel-plugin.toml": MANIFEST}, symlink_entry("web.py")), "link"),
+        (zip_files({"easel-plugin.toml": MANIFEST.replace("routes", "nohook")}), "nohook"),
     ],
 )
 def test_bad_archives_leave_nothing(build: Any, data: bytes, word: str) -> None:
@@ -486,7 +489,7 @@ def test_a_folder_is_copied(build: Any, tmp_path: Path) -> None:
 
 
 def test_under_listen_nothing_is_installed(build: Any) -> None:
-    data = packed({"easel-plugin.toml": MANIFEST, "web.py": CODE})
+    data = zip_files({"easel-plugin.toml": MANIFEST, "web.py": CODE})
     known = build_credentials("owner-token")
     closed = build(known, listen=True).client(authorization="owner-token")
     assert closed.post("/api/plugins/install", data=data).status_code == 403

@@ -38,7 +38,7 @@ def data(tmp_path: Path) -> Path:
     return data_dir
 
 
-def drawn(easel: Easel) -> tuple[int, dict[str, str], Any]:
+def draw_saved_picture(easel: Easel) -> tuple[int, dict[str, str], Any]:
     """The answer to a picture that is saved."""
     body = {"prompt": "x", "steps": 2, "width": 8, "height": 8, "save_images": True}
     return result_of(easel.pool.submit(easel.ask, "/sdapi/v1/txt2img", body))
@@ -58,14 +58,14 @@ def test_the_worker_is_started_anew_without_it(data: Path, monkeypatch: pytest.M
     try:
         wait_until(lambda: worker_side(easel, "deaf").get("state") == "on")
         before = easel.store.workers()[-1].id.pid
-        status, _, body = drawn(easel)  # drawn twice: its first worker was left
+        status, _, body = draw_saved_picture(easel)  # drawn twice: its first worker was left
         assert (status, len(body["images"])) == (200, 1)
         assert easel.store.workers()[-1].id.pid != before
         wait_until(lambda: worker_side(easel, "deaf").get("state") == "struck")
         told = worker_side(easel, "deaf")["fault"]
         assert told.startswith("After_save did not end and could not be broken off")
         assert worker_side(easel, "good")["state"] == "on"
-        assert drawn(easel)[0] == 200
+        assert draw_saved_picture(easel)[0] == 200
         assert "deaf: after_save hangs and hears nothing" in easel.output.read_text()
         assert len(list((data / "outputs").rglob("*.png"))) == 2  # none was saved twice
         reloaded = easel.pool.submit(easel.ask, "/api/plugins/reload", {})

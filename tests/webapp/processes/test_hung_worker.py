@@ -68,28 +68,28 @@ def test_what_is_allowed_follows_the_work() -> None:
     mark = ProgressMark.create()
     pace = ExpectedPace(mark, 60, clock)
 
-    def allowed() -> float:
+    def read_allowance() -> float:
         return ProgressMark(mark.descriptor).read()[1]
 
     pace.rest()
-    assert allowed() == 60
+    assert read_allowance() == 60
     pace.begin(1.0)
-    assert allowed() == 60 * LOADING_FACTOR
+    assert read_allowance() == 60 * LOADING_FACTOR
     for _ in range(3):
         pace.step()
         clock.skip(2.0)
-    assert allowed() == 60  # 20 times 2 seconds is less
+    assert read_allowance() == 60  # 20 times 2 seconds is less
     pace.begin(16.0)
     clock.skip(1000.0)  # loading teaches nothing of steps
     pace.step()
-    assert allowed() == pytest.approx(SLOW_STEP_FACTOR * 2.0 * 16)
+    assert read_allowance() == pytest.approx(SLOW_STEP_FACTOR * 2.0 * 16)
     pace.finish()
-    assert allowed() == 60 * LOADING_FACTOR
+    assert read_allowance() == 60 * LOADING_FACTOR
     pace.begin(stepped=False)
     pace.step()
-    assert allowed() == 60 * UNSTEPPED_FACTOR
+    assert read_allowance() == 60 * UNSTEPPED_FACTOR
     ExpectedPace(mark, 0, clock).rest()
-    assert allowed() == NO_LIMIT
+    assert read_allowance() == NO_LIMIT
 
 
 def test_every_turn_and_step_of_a_worker_is_told(tmp_path: Path) -> None:

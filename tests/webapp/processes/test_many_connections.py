@@ -50,7 +50,9 @@ def over_tls(tmp_path: Path) -> Iterator[WebProcess]:
     running.stop()
 
 
-def opened(server: WebProcess, count: int, sent: bytes, stack: ExitStack) -> list[socket.socket]:
+def open_connections(
+    server: WebProcess, count: int, sent: bytes, stack: ExitStack
+) -> list[socket.socket]:
     """Connections that send so much and then nothing."""
     made = []
     for _ in range(count):
@@ -61,7 +63,7 @@ def opened(server: WebProcess, count: int, sent: bytes, stack: ExitStack) -> lis
     return made
 
 
-def asked(server: WebProcess, path: str, method: str = "GET") -> int:
+def status_of(server: WebProcess, path: str, method: str = "GET") -> int:
     """The status of a request on a connection of its own."""
     asking = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
     try:
@@ -75,16 +77,16 @@ def asked(server: WebProcess, path: str, method: str = "GET") -> int:
 def test_half_sent_requests_hold_no_thread(server: WebProcess, sent: bytes) -> None:
     before = server.serving.num_threads()
     with ExitStack() as stack:
-        opened(server, 300, sent, stack)
-        assert asked(server, "/healthz") == 200
-        assert asked(server, "/sdapi/v1/samplers") == 200
+        open_connections(server, 300, sent, stack)
+        assert status_of(server, "/healthz") == 200
+        assert status_of(server, "/sdapi/v1/samplers") == 200
         assert server.serving.num_threads() < before + 50
 
 
 def test_more_connections_than_may_be_open_close_the_oldest_silent_one(server: WebProcess) -> None:
     with ExitStack() as stack:
-        made = opened(server, 620, SILENT, stack)
-        assert asked(server, "/healthz") == 200
+        made = open_connections(server, 620, SILENT, stack)
+        assert status_of(server, "/healthz") == 200
         assert made[0].recv(1) == b""
         made[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert made[-1].recv(15).startswith(b"HTTP/1.1 200")
@@ -93,8 +95,8 @@ def test_more_connections_than_may_be_open_close_the_oldest_silent_one(server: W
 def test_clients_that_read_no_answer_keep_nobody_waiting(server: WebProcess) -> None:
     closing = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     with ExitStack() as stack:
-        opened(server, 100, closing, stack)  # answered, and left open by the client
-        assert asked(server, "/healthz") == 200
+        open_connections(server, 100, closing, stack)  # answered, and left open by the client
+        assert status_of(server, "/healthz") == 200
 
 
 def test_waiting_draws_leave_threads_for_others_and_have_a_cap(server: WebProcess) -> None:
@@ -103,7 +105,7 @@ def test_waiting_draws_leave_threads_for_others_and_have_a_cap(server: WebProces
     head = f"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     text = f"POST /sdapi/v1/txt2img HTTP/1.1\r\n{head}\r\n\r\n".encode() + body
     with ExitStack() as stack:
-        made = opened(server, 60, text, stack)
+        made = open_connections(server, 60, text, stack)
         refused: list[bytes] = []
 
         def read(one: socket.socket) -> None:
@@ -115,9 +117,9 @@ def test_waiting_draws_leave_threads_for_others_and_have_a_cap(server: WebProces
             reader.start()
         wait_until(lambda: len(refused) == 15)  # of 60, 40 and the owner's 5 wait
         assert all(b" 503 " in first and b"Retry-After: 5" in first for first in refused)
-        assert asked(server, "/healthz") == 200
-        assert asked(server, "/sdapi/v1/interrupt", "POST") == 200
-        assert asked(server, "/sdapi/v1/samplers") == 200
+        assert status_of(server, "/healthz") == 200
+        assert status_of(server, "/sdapi/v1/interrupt", "POST") == 200
+        assert status_of(server, "/sdapi/v1/samplers") == 200
         for one in made:
             one.shutdown(socket.SHUT_RDWR)
         for reader in readers:
@@ -157,7 +159,7 @@ def test_a_head_without_an_end_is_refused(server: WebProcess) -> None:
 def test_half_shaken_hands_hold_no_thread(over_tls: WebProcess) -> None:
     with ExitStack() as stack:
         for sent in (SILENT, b"\x16\x03\x01\x02\x00\x01", HALF_A_HEAD):
-            opened(over_tls, 100, sent, stack)
+            open_connections(over_tls, 100, sent, stack)
         for _ in range(3):
             with urllib.request.urlopen(
                 f"{over_tls.url}/healthz", context=unverified_context(), timeout=TIMEOUT

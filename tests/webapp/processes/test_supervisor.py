@@ -98,7 +98,7 @@ class Running:
         (worker,) = self.store.lease_holders()
         return worker.pid
 
-    def answered(self) -> float:
+    def count_answers(self) -> float:
         """How many answers were stored."""
         return sum(tally.value for tally in self.store.counters() if tally.name == "jobs")
 
@@ -219,7 +219,7 @@ def test_a_machine_that_stands_still_draws_a_job_once(two: Running) -> None:
         process.resume()
         time.sleep(0.1)
     assert result_of(drawn)[0] == 200
-    assert two.answered() == 1
+    assert two.count_answers() == 1
     assert "lease was lost" not in two.log()
     assert {process.pid for process in two.processes()} == {each.pid for each in everybody}
 
@@ -232,7 +232,7 @@ def test_a_worker_that_stands_still_alone_loses_its_job(two: Running) -> None:
     assert result_of(drawn)[0] == 200
     holder.resume()
     wait_until(lambda: "lease was lost" in two.log())
-    assert two.answered() == 1
+    assert two.count_answers() == 1
 
 
 def test_a_second_sigterm_gives_the_job_back(running: Running) -> None:

@@ -68,7 +68,7 @@ def fill(disk: Path) -> None:
                     file.write(b"x" * size)
 
 
-def asked(web: WebProcess, path: str, body: object) -> Reply:
+def post_json(web: WebProcess, path: str, body: object) -> Reply:
     """Status and body of a POST."""
     request = urllib.request.Request(
         web.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
@@ -88,7 +88,9 @@ def noise(side: int) -> Image.Image:
 def draw(web: WebProcess, **fields: object) -> "Future[Reply]":
     """A drawing asked for in another thread."""
     pool = ThreadPoolExecutor(1)
-    drawn = pool.submit(asked, web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 2, **fields})
+    drawn = pool.submit(
+        post_json, web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 2, **fields}
+    )
     pool.shutdown(wait=False)
     return drawn
 
@@ -126,7 +128,7 @@ def test_a_disk_that_fills_in_mid_job_is_told_to_its_caller(
     large = base64.b64encode(
         encode_png(noise(1000))
     ).decode()  # more than the queue's file has room for
-    status, body = asked(web, "/sdapi/v1/img2img", {"init_images": [large], "steps": 2})
+    status, body = post_json(web, "/sdapi/v1/img2img", {"init_images": [large], "steps": 2})
     assert (status, body["error"]) == (507, "QueueFull")
     assert "not stored" in body["detail"]
 
@@ -145,7 +147,7 @@ def test_a_job_is_stopped_on_a_full_disk(disk: Path, web: WebProcess, bench: Ben
     drawn = draw(web)
     wait_until(lambda: seen)
     fill(disk)
-    assert asked(web, "/sdapi/v1/interrupt", {})[0] == 200
+    assert post_json(web, "/sdapi/v1/interrupt", {})[0] == 200
     assert result_of(drawn)[0] == 200
     assert Stop.INTERRUPT in seen
 
@@ -155,7 +157,7 @@ def test_without_room_for_any_answer_the_worker_waits_for_some(
 ) -> None:
     ballast = disk / "data" / ".easel" / "ballast"
 
-    def filled() -> None:
+    def refill_disk() -> None:
         ballast.unlink()
         fill(disk)
 
@@ -166,7 +168,7 @@ def test_without_room_for_any_answer_the_worker_waits_for_some(
         return bench.worker.shutdown.draining.wait(0.05)
 
     bench.worker.pause = pause
-    bench.engine.act = when(filled, side=2000)
+    bench.engine.act = when(refill_disk, side=2000)
     bench.thread.start()
     drawn = draw(web)
     wait_until(tried.is_set)

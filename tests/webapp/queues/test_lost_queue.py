@@ -105,7 +105,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
         yield process
 
 
-def asked(web: WebProcess, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
+def request_json(web: WebProcess, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
     """Status and body of a request; 0 while nobody listens."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(web.url + path, data, {"Content-Type": "application/json"})
@@ -122,13 +122,13 @@ def test_whoever_waits_is_told_and_the_web_process_starts_anew(web: WebProcess) 
     before = web.serving.pid
     store = SqliteStore(web.data_dir / ".easel" / "queue.db")
     with ThreadPoolExecutor(1) as pool:
-        drawn = pool.submit(asked, web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 1})
+        drawn = pool.submit(request_json, web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 1})
         wait_until(store.list_frames)
         lose(web.data_dir / ".easel", "folder removed")
-        status, body = asked(web, "/readyz")
+        status, body = request_json(web, "/readyz")
         assert (status, body["status"]) == (503, "no queue")
         assert "while the service ran" in body["reason"] or "replaced" in body["reason"]
-        assert asked(web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 1})[0] == 503
+        assert request_json(web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 1})[0] == 503
         status, body = result_of(drawn)
     store.close()
     assert status == 503
@@ -137,8 +137,8 @@ def test_whoever_waits_is_told_and_the_web_process_starts_anew(web: WebProcess) 
     web.wait()
     bench = Bench(web.data_dir)
     bench.thread.start()
-    wait_until(lambda: asked(web, "/readyz")[0] == 200)
-    assert asked(web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 1})[0] == 200
+    wait_until(lambda: request_json(web, "/readyz")[0] == 200)
+    assert request_json(web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 1})[0] == 200
     bench.end()
 
 
@@ -153,12 +153,12 @@ def test_while_nothing_can_take_its_place_the_web_process_stays_and_tells(web: W
         prepare_data_dir(config)
     assert not end_process(config, logging.getLogger("test"), "gone")  # or this process were ended
     for _ in range(LOST_CHECKS + 1):
-        assert asked(web, "/readyz")[1]["status"] == "no queue"
-        assert asked(web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 1})[0] == 503
+        assert request_json(web, "/readyz")[1]["status"] == "no queue"
+        assert request_json(web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 1})[0] == 503
         time.sleep(1)  # a look of the process
     folder.unlink()
     away.rename(folder)
-    wait_until(lambda: asked(web, "/readyz")[1].get("status") != "no queue")
+    wait_until(lambda: request_json(web, "/readyz")[1].get("status") != "no queue")
     assert web.serving.pid == before
 
 

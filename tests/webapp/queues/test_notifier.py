@@ -15,7 +15,7 @@ from webapp.queues import notifier
 from webapp.queues.notifier import Notifier
 
 
-def heard(bell: Notifier, topic: str, ring: Callable[[], object] = lambda: None) -> None:
+def expect_wakeup(bell: Notifier, topic: str, ring: Callable[[], object] = lambda: None) -> None:
     """Wait until a listener goes on; fails where nothing wakes it."""
     with bell.subscribe(topic) as ear:
         listener = threading.Thread(target=lambda: ear.wait(time.monotonic() + TIMEOUT))
@@ -38,21 +38,21 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_bell_is_heard_in_another_bell(folder: Path, patient: None) -> None:
     here, there = Notifier(folder), Notifier(folder)
-    heard(here, "a", lambda: there.notify("a"))
+    expect_wakeup(here, "a", lambda: there.notify("a"))
     here.close()
     there.close()
 
 
 def test_a_bell_is_heard_in_the_same_bell(folder: Path, patient: None) -> None:
     bell = Notifier(folder)
-    heard(bell, "a", lambda: bell.notify("a"))
+    expect_wakeup(bell, "a", lambda: bell.notify("a"))
     bell.close()
 
 
 def test_another_topic_wakes_nobody(folder: Path) -> None:
     here, there = Notifier(folder), Notifier(folder)
     begun = time.monotonic()
-    heard(here, "a", lambda: there.notify("b"))
+    expect_wakeup(here, "a", lambda: there.notify("b"))
     assert time.monotonic() - begun >= notifier.POLL_SECONDS * 0.9
     here.close()
     there.close()
@@ -61,7 +61,7 @@ def test_another_topic_wakes_nobody(folder: Path) -> None:
 def test_another_process_is_heard(folder: Path, patient: None) -> None:
     bell = Notifier(folder)
     code = f"from webapp.queues.notifier import *; Bell(Path({str(folder)!r})).ring('a')"
-    heard(bell, "a", lambda: subprocess.run([sys.executable, "-c", code], check=True))
+    expect_wakeup(bell, "a", lambda: subprocess.run([sys.executable, "-c", code], check=True))
     bell.close()
 
 
@@ -102,7 +102,7 @@ def test_without_pipes_listeners_look_more_often(
         raise OSError("no pipes here")
 
     monkeypatch.setattr(os, "mkfifo", refuse)
-    heard(Notifier(folder), "a")
+    expect_wakeup(Notifier(folder), "a")
 
 
 def test_the_wait_is_over_at_its_end(folder: Path) -> None:

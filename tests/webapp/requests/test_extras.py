@@ -13,7 +13,9 @@ from generator.pictures.picture_files import encode_picture
 from tests.webapp.conftest import pretend, write_model
 
 
-def encoded(width: int = 8, height: int = 8, text: str | None = None, form: str = "png") -> str:
+def encode_grey_picture(
+    width: int = 8, height: int = 8, text: str | None = None, form: str = "png"
+) -> str:
     """A grey picture as base64."""
     data = encode_picture(Image.new("RGB", (width, height), (90, 90, 90)), form, text)
     return base64.b64encode(data).decode()
@@ -24,7 +26,7 @@ def post(house: Any, route: str, body: dict[str, Any]) -> Any:
 
 
 def test_a_picture_goes_to_a_worker_and_comes_back(house: Any) -> None:
-    body = {"image": encoded(), "upscaler_1": "Lanczos", "upscaling_resize": "4"}
+    body = {"image": encode_grey_picture(), "upscaler_1": "Lanczos", "upscaling_resize": "4"}
     answer = post(house, "extra-single-image", body)
     assert answer.status_code == 200
     picture = Image.open(BytesIO(base64.b64decode(answer.get_json()["image"])))
@@ -37,7 +39,7 @@ def test_a_size_and_files_as_upscalers(house: Any) -> None:
     write_model(house.data_dir / "models/ESRGAN/sharp.safetensors")
     house.registry.refresh()
     body = {
-        "image": f"data:image/png;base64,{encoded()}",
+        "image": f"data:image/png;base64,{encode_grey_picture()}",
         "resize_mode": 1,
         "upscaling_resize_w": 100,
         "upscaling_resize_h": 50,
@@ -67,14 +69,14 @@ def test_a_size_and_files_as_upscalers(house: Any) -> None:
     ],
 )
 def test_what_cannot_be_done_is_refused(house: Any, changes: dict[str, Any], words: str) -> None:
-    answer = post(house, "extra-single-image", {"image": encoded(), **changes})
+    answer = post(house, "extra-single-image", {"image": encode_grey_picture(), **changes})
     assert answer.status_code == 422
     assert words in answer.get_json()["detail"]
     assert house.enlarged == []
 
 
 def test_the_picture_at_fault_in_a_batch_is_named(house: Any) -> None:
-    pictures = [{"data": encoded(), "name": "a"}, {"data": "zzzz", "name": "b"}]
+    pictures = [{"data": encode_grey_picture(), "name": "a"}, {"data": "zzzz", "name": "b"}]
     answer = post(house, "extra-batch-images", {"imageList": pictures})
     assert answer.status_code == 422
     assert answer.get_json()["detail"].startswith("imageList.1.data: ")
@@ -94,7 +96,7 @@ def test_a_drawing_that_webp_cannot_hold_is_a_png_and_told(house: Any) -> None:
 @pytest.mark.parametrize("form", ["png", "jpg", "webp"])
 def test_png_info_reads_every_container(house: Any, form: str) -> None:
     text = "ein Fuchs 狐\nNegative prompt: grau\nSteps: 5, Sampler: Euler, Seed: 3, Size: 8x8"
-    told = post(house, "png-info", {"image": encoded(text=text, form=form)}).get_json()
+    told = post(house, "png-info", {"image": encode_grey_picture(text=text, form=form)}).get_json()
     assert told["info"] == text
     assert told["items"] == {}
     assert told["parameters"]["Prompt"] == "ein Fuchs 狐"
@@ -102,6 +104,6 @@ def test_png_info_reads_every_container(house: Any, form: str) -> None:
 
 
 def test_png_info_of_a_picture_without_a_text(house: Any) -> None:
-    told = post(house, "png-info", {"image": encoded()}).get_json()
+    told = post(house, "png-info", {"image": encode_grey_picture()}).get_json()
     assert told["info"] == ""
     assert told["parameters"]["Clip skip"] == "1"

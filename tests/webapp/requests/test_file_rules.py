@@ -10,7 +10,7 @@ SMALL = {"prompt": "a red house, by the sea", "width": 64, "height": 64, "steps"
 DAY = "2026-01-02"
 
 
-def saved(house: Any, options: dict[str, Any], **fields: Any) -> list[str]:
+def saved_paths(house: Any, options: dict[str, Any], **fields: Any) -> list[str]:
     """Paths of all files in outputs after a request, relative to it."""
     body = {**SMALL, "save_images": True, "override_settings": options, **fields}
     answer = house.txt2img(body)
@@ -26,7 +26,7 @@ def test_patterns_name_files_and_folders(house: Any) -> None:
         "directories_max_prompt_words": 3,
         "grid_save_to_dirs": False,
     }
-    assert saved(house, options, n_iter=2) == [
+    assert saved_paths(house, options, n_iter=2) == [
         "txt2img-grids/grid-0000.png",
         f"txt2img-images/painter/{DAY}/00000-a red house-1.png",
         f"txt2img-images/painter/{DAY}/00001-a red house-2.png",
@@ -34,14 +34,14 @@ def test_patterns_name_files_and_folders(house: Any) -> None:
 
 
 def test_without_folders_the_name_tells_the_prompt(house: Any) -> None:
-    assert saved(house, {"save_to_dirs": False}) == [
+    assert saved_paths(house, {"save_to_dirs": False}) == [
         "txt2img-images/00000-7-a red house, by the sea.png"
     ]
 
 
 def test_a_number_alone(house: Any) -> None:
     options = {"samples_filename_pattern": "[none]", "save_images_add_number": False}
-    assert saved(house, options) == [f"txt2img-images/{DAY}/00000.png"]
+    assert saved_paths(house, options) == [f"txt2img-images/{DAY}/00000.png"]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_number_alone(house: Any) -> None:
 def test_names_without_a_number(house: Any, action: str, files: list[str]) -> None:
     options = {"save_images_add_number": False, "save_images_replace_action": action}
     for _ in range(3):
-        found = saved(house, options)
+        found = saved_paths(house, options)
     assert found == [f"txt2img-images/{DAY}/{name}" for name in files]
 
 
@@ -63,14 +63,14 @@ def test_the_sheet_is_laid_out_as_the_options_say(house: Any) -> None:
         "grid_extended_filename": True,
         "samples_save": False,
     }
-    (name,) = saved(house, options, n_iter=3)
+    (name,) = saved_paths(house, options, n_iter=3)
     assert name == f"txt2img-grids/{DAY}/grid-0000-7.jpg"
     width, height = Image.open(house.data_dir / "outputs" / name).size
     assert width == 3 * height
 
 
 def test_a_sheet_of_one_picture(house: Any) -> None:
-    assert saved(house, {"grid_only_if_multiple": False}) == [
+    assert saved_paths(house, {"grid_only_if_multiple": False}) == [
         f"txt2img-grids/{DAY}/grid-0000.png",
         f"txt2img-images/{DAY}/00000-7.png",
     ]
@@ -79,18 +79,18 @@ def test_a_sheet_of_one_picture(house: Any) -> None:
 def test_what_stands_beside_a_picture(house: Any) -> None:
     options = {"save_txt": True, "target_side_length": 32, "img_downscale_threshold": 0.5}
     folder = f"txt2img-images/{DAY}/00000-7"
-    assert saved(house, options) == [f"{folder}.jpg", f"{folder}.png", f"{folder}.txt"]
+    assert saved_paths(house, options) == [f"{folder}.jpg", f"{folder}.png", f"{folder}.txt"]
     whole = house.data_dir / "outputs" / folder
     assert max(Image.open(whole.with_suffix(".jpg")).size) == 32
     assert "Seed: 7" in whole.with_suffix(".txt").read_text("utf-8")
-    assert saved(house, {**options, "export_for_4chan": False, "save_txt": False})[-1].endswith(
-        "00001-7.png"
-    )
+    assert saved_paths(house, {**options, "export_for_4chan": False, "save_txt": False})[
+        -1
+    ].endswith("00001-7.png")
 
 
 def test_lossless_webp(house: Any) -> None:
     options = {"samples_format": "webp", "webp_lossless": True, "jpeg_quality": 1}
-    (name,) = saved(house, options)
+    (name,) = saved_paths(house, options)
     assert b"VP8L" in (house.data_dir / "outputs" / name).read_bytes()
 
 
@@ -98,7 +98,7 @@ def test_lossless_webp(house: Any) -> None:
 def test_no_pattern_leaves_the_folder_of_pictures(house: Any, way_out: str) -> None:
     before = {path for path in house.data_dir.parent.rglob("*") if path.is_file()}
     options = {"directories_filename_pattern": way_out, "samples_filename_pattern": way_out}
-    (name,) = saved(house, options, prompt="../../../models/x")
+    (name,) = saved_paths(house, options, prompt="../../../models/x")
     written = house.data_dir / "outputs" / name
     assert written.is_relative_to(house.data_dir / "outputs/txt2img-images")
     after = {path for path in house.data_dir.parent.rglob("*.png") if path.is_file()}
@@ -117,7 +117,7 @@ def test_a_protected_folder_is_refused(house: Any) -> None:
 
 
 def test_a_long_prompt_is_cut_to_what_a_file_system_takes(house: Any) -> None:
-    (name,) = saved(house, {"samples_filename_pattern": "[prompt]"}, prompt="猫" * 300)
+    (name,) = saved_paths(house, {"samples_filename_pattern": "[prompt]"}, prompt="猫" * 300)
     assert len(Path(name).name.encode()) < 255
 
 

@@ -12,7 +12,7 @@ SMALL = {"prompt": "a red house", "width": 64, "height": 96, "steps": 2, "seed":
 HIRES = {**SMALL, "enable_hr": True, "denoising_strength": 0.5}
 
 
-def asked(house: Any, **changes: Any) -> Any:
+def request_of(house: Any, **changes: Any) -> Any:
     """The request that reaches the worker."""
     answer = house.txt2img({**HIRES, **changes})
     assert answer.status_code == 200, answer.text
@@ -20,13 +20,13 @@ def asked(house: Any, **changes: Any) -> Any:
 
 
 def test_the_usual_second_pass(house: Any) -> None:
-    assert asked(house).hires == HiresFix(strength=0.5)
-    assert asked(house, enable_hr=False).hires is None
-    assert asked(house, enable_hr=None).hires is None
+    assert request_of(house).hires == HiresFix(strength=0.5)
+    assert request_of(house, enable_hr=False).hires is None
+    assert request_of(house, enable_hr=None).hires is None
 
 
 def test_every_field_of_the_second_pass(house: Any) -> None:
-    fix = asked(
+    fix = request_of(
         house,
         hr_scale=1.5,
         hr_upscaler="Lanczos",
@@ -67,15 +67,15 @@ def test_every_field_of_the_second_pass(house: Any) -> None:
     ],
 )
 def test_words_for_the_first_passs_own(house: Any, fields: dict[str, Any]) -> None:
-    assert asked(house, **fields).hires == HiresFix(strength=0.5)
+    assert request_of(house, **fields).hires == HiresFix(strength=0.5)
 
 
 def test_the_pages_first_pass_sizes(house: Any) -> None:
     sizes = {"firstphase_width": 32, "firstphase_height": 48}
-    doubled = asked(house, **sizes)
+    doubled = request_of(house, **sizes)
     assert (doubled.width, doubled.height) == (32, 48)
     assert doubled.hires == HiresFix(strength=0.5)
-    fix = asked(house, **sizes, hr_scale=3).hires
+    fix = request_of(house, **sizes, hr_scale=3).hires
     assert (fix.resize_width, fix.resize_height) == (64, 96)
 
 
@@ -106,15 +106,17 @@ def test_what_cannot_be_enlarged_is_refused(house: Any, fields: dict[str, Any], 
 
 def test_an_upscaler_may_be_a_file(house: Any) -> None:
     write_model(house.data_dir / "models/ESRGAN/sharp.safetensors")
-    assert asked(house, hr_upscaler="sharp").hires.upscaler == "sharp"
+    assert request_of(house, hr_upscaler="sharp").hires.upscaler == "sharp"
 
 
 def test_a_refiner_is_a_checkpoint_that_is_here(house: Any) -> None:
-    found = asked(house, refiner_checkpoint="painter", refiner_switch_at=0.8).refiner
+    found = request_of(house, refiner_checkpoint="painter", refiner_switch_at=0.8).refiner
     assert found == Refiner("painter.safetensors", 0.8)
-    assert asked(house, refiner_checkpoint="painter").refiner == Refiner("painter.safetensors", 0.0)
+    assert request_of(house, refiner_checkpoint="painter").refiner == Refiner(
+        "painter.safetensors", 0.0
+    )
     for nothing in (None, "", "None"):
-        assert asked(house, refiner_checkpoint=nothing).refiner is None
+        assert request_of(house, refiner_checkpoint=nothing).refiner is None
     for fields, word in (
         ({"refiner_checkpoint": "nope"}, "Could not find checkpoint with name nope"),
         ({"refiner_checkpoint": "painter", "refiner_switch_at": 2}, "refiner_switch_at"),
@@ -169,10 +171,10 @@ def test_soft_inpainting_is_no_script_of_txt2img(house: Any) -> None:
 
 def test_the_old_way_to_size_a_second_pass(house: Any) -> None:
     house.options.update({"use_old_hires_fix_width_height": True})
-    wanted = asked(house, width=1024, height=768)
+    wanted = request_of(house, width=1024, height=768)
     assert (wanted.width, wanted.height) == (640, 448)
     assert (wanted.hires.resize_width, wanted.hires.resize_height) == (1024, 768)
-    wanted = asked(house, width=1024, height=768, enable_hr=False)
+    wanted = request_of(house, width=1024, height=768, enable_hr=False)
     assert (wanted.width, wanted.height) == (1024, 768)
 
 

@@ -25,14 +25,14 @@ from webapp.settings.options_table import OPTIONS
 TRIES = int(os.environ.get("EASEL_FUZZ", "0"))
 
 
-def encoded() -> str:
+def encode_picture_8() -> str:
     """A picture of 8 x 8 in base64."""
     buffer = BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-PICTURE = encoded()
+PICTURE = encode_picture_8()
 UNIT = {"module": "canny", "model": "None", "image": PICTURE, "enabled": True}
 CONTROL = {"controlnet": {"args": [UNIT]}}
 DRAW = {"width": 64, "height": 64, "steps": 2}
@@ -88,7 +88,7 @@ SELECTABLE = st.sampled_from(
 )  # fmt: skip
 
 
-def scripted(body: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+def with_hostile_scripts(body: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     """A body with scripts' values turned hostile."""
     args = st.lists(
         st.dictionaries(NAMES, HOSTILE).map(lambda changed: {**UNIT, **changed}) | PLAIN
@@ -110,7 +110,7 @@ def bodies(path: str) -> st.SearchStrategy[Any]:
     sound, names = ROUTES[path]
     changed = st.dictionaries(st.sampled_from(sorted(names)), HOSTILE, min_size=1, max_size=3)
     made = changed.map(lambda each: {**sound, **each})
-    return made | scripted(sound) if "2img" in path else made
+    return made | with_hostile_scripts(sound) if "2img" in path else made
 
 
 def small(job: QueuedGeneration) -> Generation:

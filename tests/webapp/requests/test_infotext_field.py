@@ -15,7 +15,7 @@ TEXT = (
 )
 
 
-def drawn(house: Any, route: str = "txt2img", **body: Any) -> GenerationRequest:
+def request_of(house: Any, route: str = "txt2img", **body: Any) -> GenerationRequest:
     """What reaches the worker."""
     answer = house.client().post(f"/sdapi/v1/{route}", json=body)
     assert answer.status_code == 200, answer.text
@@ -24,7 +24,7 @@ def drawn(house: Any, route: str = "txt2img", **body: Any) -> GenerationRequest:
 
 
 def test_a_text_alone_says_all(house: Any) -> None:
-    wanted = drawn(house, infotext=TEXT)
+    wanted = request_of(house, infotext=TEXT)
     assert (wanted.prompt, wanted.negative_prompt) == ("a green (frog:1.2)", "fog")
     assert (wanted.width, wanted.height, wanted.sampling.steps) == (128, 64, 7)
     assert (wanted.sampling.sampler, wanted.sampling.schedule) == ("DPM++ 2M", "Exponential")
@@ -37,7 +37,7 @@ def test_a_text_alone_says_all(house: Any) -> None:
 
 
 def test_what_the_body_sets_stays(house: Any) -> None:
-    wanted = drawn(
+    wanted = request_of(
         house,
         infotext=TEXT,
         steps=3,
@@ -52,7 +52,7 @@ def test_what_the_body_sets_stays(house: Any) -> None:
 
 
 def test_img2img_takes_seeds_and_samplers_only(house: Any) -> None:
-    wanted = drawn(house, "img2img", infotext=TEXT, init_images=[PICTURE])
+    wanted = request_of(house, "img2img", infotext=TEXT, init_images=[PICTURE])
     assert (wanted.prompt, wanted.width) == ("", 512)
     assert (wanted.sampling.steps, wanted.seeds.seed) == (7, 99)
     assert wanted.options.CLIP_stop_at_last_layers == 2
@@ -68,26 +68,26 @@ def test_img2img_takes_seeds_and_samplers_only(house: Any) -> None:
     ],
 )
 def test_samplers_of_old_and_new_texts(house: Any, line: str, named: tuple[str, str]) -> None:
-    wanted = drawn(house, infotext=f"x\nSteps: 2, Seed: 1, {line}", width=64, height=64)
+    wanted = request_of(house, infotext=f"x\nSteps: 2, Seed: 1, {line}", width=64, height=64)
     assert (wanted.sampling.sampler, wanted.sampling.schedule) == named
 
 
 def test_values_that_do_not_fit_are_left_out(house: Any) -> None:
-    wanted = drawn(house, infotext="x\nSteps: many, Seed: 5, Clip skip: 99, CFG scale: 3")
+    wanted = request_of(house, infotext="x\nSteps: many, Seed: 5, Clip skip: 99, CFG scale: 3")
     assert (wanted.sampling.steps, wanted.seeds.seed, wanted.sampling.guidance) == (50, 5, 3.0)
     assert wanted.options.CLIP_stop_at_last_layers == 1
 
 
 def test_the_checkpoint_is_taken_where_an_option_says_so(house: Any) -> None:
     text = "x\nSteps: 2, Seed: 5, Model hash: painter"
-    assert drawn(house, infotext=text).checkpoint == ""
+    assert request_of(house, infotext=text).checkpoint == ""
     house.options.update({"disable_weights_auto_swap": False})
-    assert drawn(house, infotext=text).checkpoint == "painter.safetensors"
+    assert request_of(house, infotext=text).checkpoint == "painter.safetensors"
 
 
 def test_skipped_keys_and_long_texts(house: Any) -> None:
     house.options.update({"infotext_skip_pasting": ["Seed", "Clip skip"]})
-    wanted = drawn(house, infotext=TEXT)
+    wanted = request_of(house, infotext=TEXT)
     assert wanted.options.CLIP_stop_at_last_layers == 1
     answer = house.txt2img({"infotext": "x" * 200_000})
     assert answer.status_code == 422

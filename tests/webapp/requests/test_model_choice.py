@@ -40,7 +40,7 @@ def house(build: Any) -> Any:
     return made
 
 
-def told(answer: Any, data_dir: Path) -> str:
+def refusal_of(answer: Any, data_dir: Path) -> str:
     """The sentence of a refusal."""
     assert answer.status_code == 422, answer.text
     assert str(data_dir) not in answer.text
@@ -52,14 +52,14 @@ def test_it_is_refused_in_options(house: Any) -> None:
     before = client.get("/sdapi/v1/options").get_json()
     for name, reason in (*((n, r) for n, (_, r) in REFUSED.items()), ("cut", "copied")):
         body = {"sd_model_checkpoint": name, "samples_format": "jpg"}
-        detail = told(client.post("/sdapi/v1/options", json=body), house.data_dir)
+        detail = refusal_of(client.post("/sdapi/v1/options", json=body), house.data_dir)
         assert detail.startswith("sd_model_checkpoint: ")
         assert f"{name}.safetensors" in detail
         assert reason in detail
         assert client.get("/sdapi/v1/options").get_json() == before, "nothing of it is applied"
     for name in ("sub/cut", "sub/cut.safetensors", "cut.safetensors"):
         body = {"sd_model_checkpoint": name}
-        assert "copied" in told(client.post("/sdapi/v1/options", json=body), house.data_dir)
+        assert "copied" in refusal_of(client.post("/sdapi/v1/options", json=body), house.data_dir)
     assert client.post("/sdapi/v1/options", json=before).status_code == 200
 
 
@@ -69,13 +69,13 @@ def test_it_is_refused_at_the_door_of_a_drawing(house: Any) -> None:
             {"override_settings": {"sd_model_checkpoint": name}},
             {"alwayson_scripts": {"sd_model_checkpoint": name}},
         ):
-            assert reason in told(house.txt2img({**SMALL, **body}), house.data_dir)
+            assert reason in refusal_of(house.txt2img({**SMALL, **body}), house.data_dir)
     broken = {"override_settings": {"sd_model_checkpoint": "cut"}}
-    assert "copied" in told(house.txt2img({**SMALL, **broken}), house.data_dir)
+    assert "copied" in refusal_of(house.txt2img({**SMALL, **broken}), house.data_dir)
     refiner = {"refiner_checkpoint": "flux", "refiner_switch_at": 0.5}
-    assert "Flux" in told(house.txt2img({**SMALL, **refiner}), house.data_dir)
+    assert "Flux" in refusal_of(house.txt2img({**SMALL, **refiner}), house.data_dir)
     large = {"enable_hr": True, "denoising_strength": 0.5, "hr_checkpoint_name": "sdxl"}
-    assert "XL" in told(house.txt2img({**SMALL, **large}), house.data_dir)
+    assert "XL" in refusal_of(house.txt2img({**SMALL, **large}), house.data_dir)
     assert house.jobs == [], "nothing of it came to a worker"
     unknown = {"override_settings": {"sd_model_checkpoint": "nowhere"}}
     assert house.txt2img({**SMALL, **unknown}).status_code == 200
@@ -85,7 +85,7 @@ def test_one_that_became_unusable_is_refused_until_another_is_chosen(house: Any)
     assert house.client().post("/sdapi/v1/options", json={"sd_model_checkpoint": "painter"})
     place = house.data_dir / "models/Stable-diffusion/painter.safetensors"
     write_tensors(place, REFUSED["sdxl"][0])
-    assert "XL" in told(house.txt2img(SMALL), house.data_dir)
+    assert "XL" in refusal_of(house.txt2img(SMALL), house.data_dir)
     chosen = {"sd_model_checkpoint": "deliberate_v2"}
     assert house.client().post("/sdapi/v1/options", json=chosen).status_code == 200
     assert house.txt2img(SMALL).status_code == 200
@@ -109,7 +109,7 @@ def test_a_vae_may_come_from_elsewhere(house: Any) -> None:
     drawn = house.txt2img({**SMALL, "override_settings": both})
     assert drawn.status_code == 200, drawn.text
     wanted = {"override_settings": {"sd_model_checkpoint": "blind"}}
-    assert "blind.vae.safetensors" in told(house.txt2img({**SMALL, **wanted}), house.data_dir)
+    assert "blind.vae.safetensors" in refusal_of(house.txt2img({**SMALL, **wanted}), house.data_dir)
     vae = house.data_dir / "models/Stable-diffusion/blind.vae.safetensors"
     write_tensors(vae, {"decoder.conv_in.weight": (8, 4, 3, 3)})
     house.client().post("/sdapi/v1/refresh-vae")

@@ -13,13 +13,13 @@ from webapp.requests.scripts_info import (
 M2M = "controlnet m2m"  # of the extension, for films: told by name, for who looks for it
 
 
-def recorded(goldens: Path, name: str) -> object:
+def read_recording(goldens: Path, name: str) -> object:
     found = json.loads((goldens / "get" / f"{name}.json").read_text("utf-8"))
     return found.get("body", found) if isinstance(found, dict) else found
 
 
 def test_scripts_are_those_recorded(goldens: Path) -> None:
-    wanted = recorded(goldens, "scripts")
+    wanted = read_recording(goldens, "scripts")
     assert isinstance(wanted, dict)
     assert scripts_by_route() == wanted
 
@@ -31,7 +31,7 @@ def test_adetailer_is_listed_where_the_detailer_takes_its_arguments() -> None:
 
 
 def test_arguments_are_those_recorded(goldens: Path) -> None:
-    wanted = recorded(goldens, "script-info")
+    wanted = read_recording(goldens, "script-info")
     assert isinstance(wanted, list)
     by_name = {(entry["name"], entry["is_img2img"]): entry for entry in wanted}
     upscale = by_name["sd upscale", True]["args"][2]["choices"]

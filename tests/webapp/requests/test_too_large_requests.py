@@ -129,7 +129,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
         yield process
 
 
-def refused(service: WebProcess, path: str, body: object) -> str:
+def refusal_of(service: WebProcess, path: str, body: object) -> str:
     """The sentence of an answer that is 422."""
     asked = urllib.request.Request(
         service.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
@@ -144,7 +144,7 @@ def refused(service: WebProcess, path: str, body: object) -> str:
 @pytest.mark.parametrize("name", TXT2IMG)
 def test_txt2img_is_refused_with_the_figures(service: WebProcess, name: str) -> None:
     body, words = TXT2IMG[name]
-    told = refused(service, "/sdapi/v1/txt2img", {"prompt": "a", "steps": 20, **body})
+    told = refusal_of(service, "/sdapi/v1/txt2img", {"prompt": "a", "steps": 20, **body})
     assert words in told
     assert len(told) < 250
 
@@ -152,10 +152,10 @@ def test_txt2img_is_refused_with_the_figures(service: WebProcess, name: str) -> 
 @pytest.mark.parametrize("name", IMG2IMG)
 def test_img2img_is_refused_with_the_figures(service: WebProcess, name: str) -> None:
     body, words = IMG2IMG[name]
-    assert words in refused(service, "/sdapi/v1/img2img", {"prompt": "a", "steps": 20, **body})
+    assert words in refusal_of(service, "/sdapi/v1/img2img", {"prompt": "a", "steps": 20, **body})
 
 
 @pytest.mark.parametrize("name", ["breaks", "parts", "brackets", "weight", "choices"])
 def test_the_token_counter_judges_alike(service: WebProcess, name: str) -> None:
     body, words = TXT2IMG[name]
-    assert words in refused(service, "/internal/token-count", {"prompt": body["prompt"]})
+    assert words in refusal_of(service, "/internal/token-count", {"prompt": body["prompt"]})

@@ -51,7 +51,7 @@ INFO_KEYS = [
 ]
 
 
-def opened(text: str) -> Image.Image:
+def open_image(text: str) -> Image.Image:
     """A picture of the answer."""
     return Image.open(io.BytesIO(base64.b64decode(text)))
 
@@ -61,12 +61,12 @@ def test_answer_has_pictures_parameters_and_info(house: Any) -> None:
     assert answer.status_code == 200
     body = answer.get_json()
     assert list(body) == ["images", "parameters", "info"]
-    assert [opened(image).size for image in body["images"]] == [(64, 64)] * 4
+    assert [open_image(image).size for image in body["images"]] == [(64, 64)] * 4
     info = json.loads(body["info"])
     assert list(info) == INFO_KEYS
     assert info["all_seeds"] == [7, 8, 9, 10]
     assert info["index_of_first_image"] == 0
-    assert opened(body["images"][1]).info["parameters"] == info["infotexts"][1]
+    assert open_image(body["images"][1]).info["parameters"] == info["infotexts"][1]
 
 
 def test_parameters_echo_every_field(house: Any, goldens: Any) -> None:
@@ -237,10 +237,10 @@ def test_images_can_be_left_out(house: Any) -> None:
 def test_the_answers_format_is_the_option_not_the_override(house: Any) -> None:
     override = {"override_settings": {"samples_format": "jpg"}, "save_images": True}
     body = house.txt2img({**SMALL, **override}).get_json()
-    assert opened(body["images"][0]).format == "PNG"
+    assert open_image(body["images"][0]).format == "PNG"
     assert next((house.data_dir / "outputs/txt2img-images/2026-01-02").iterdir()).suffix == ".jpg"
     house.options.update({"samples_format": "webp"})
-    assert opened(house.txt2img(SMALL).get_json()["images"][0]).format == "WEBP"
+    assert open_image(house.txt2img(SMALL).get_json()["images"][0]).format == "WEBP"
 
 
 def test_a_full_disk_leaves_nothing(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:

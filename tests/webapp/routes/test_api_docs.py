@@ -67,13 +67,15 @@ def contract() -> list[str]:
 
 
 @pytest.fixture
-def whole(build: Any) -> Any:
+def full_house(build: Any) -> Any:
     """A house with every route that a flag brings."""
     return build(api_server_stop=True)
 
 
-def test_every_route_is_listed_and_nothing_else(whole: Any) -> None:
-    ours = {route for route in routes_of(whole) if not route.partition(" ")[2].startswith(FILES)}
+def test_every_route_is_listed_and_nothing_else(full_house: Any) -> None:
+    ours = {
+        route for route in routes_of(full_house) if not route.partition(" ")[2].startswith(FILES)
+    }
     listed = set(rows())
     assert sorted(ours - listed) == []
     assert sorted(listed - ours) == []
@@ -85,8 +87,8 @@ def test_every_status_is_one_of_the_five_and_says_why() -> None:
 
 
 @pytest.mark.parametrize("route", contract())
-def test_every_route_of_the_contract_is_here(whole: Any, route: str) -> None:
-    assert route in routes_of(whole)
+def test_every_route_of_the_contract_is_here(full_house: Any, route: str) -> None:
+    assert route in routes_of(full_house)
     assert not rows()[route].startswith("ours")
 
 
@@ -100,10 +102,10 @@ def test_every_recorded_route_is_listed(goldens: Path) -> None:
     assert sorted(theirs - listed) == []
 
 
-def test_the_schema_tells_of_every_route(whole: Any) -> None:
-    document = whole.client().get("/openapi.json").get_json()
+def test_the_schema_tells_of_every_route(full_house: Any) -> None:
+    document = full_house.client().get("/openapi.json").get_json()
     told = {f"{m.upper()} {path}" for path, methods in document["paths"].items() for m in methods}
-    ours = {CONVERTER.sub(r"{\1}", route) for route in routes_of(whole)}
+    ours = {CONVERTER.sub(r"{\1}", route) for route in routes_of(full_house)}
     assert sorted(ours - told) == []
 
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from generator.models.kinds import FOLDERS_BY_KIND
-from tests.generator.models.test_pickle_bounds import PICKLES, zipped
+from tests.generator.models.test_pickle_bounds import PICKLES, zip_pickle
 from tests.wait import wait_until
 from tests.webapp.web_process import WebProcess
 
@@ -119,7 +119,7 @@ def post(service: WebProcess, path: str, body: object) -> bytes:
     return found
 
 
-def listed(service: WebProcess, path: str) -> object:
+def list_json(service: WebProcess, path: str) -> object:
     """What a route lists, as strict JSON."""
     status, body = get(service, path)
     assert status == 200, (path, status, body[:300])
@@ -155,11 +155,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
 
 @pytest.mark.parametrize("path", LISTS)
 def test_every_list_answers(service: WebProcess, path: str) -> None:
-    listed(service, path)
+    list_json(service, path)
 
 
 def test_a_bad_file_is_out_and_tells_its_reason(service: WebProcess) -> None:
-    told = {one["file"]: one["reason"] for one in listed(service, "/internal/broken-models")}  # type: ignore[attr-defined]
+    told = {one["file"]: one["reason"] for one in list_json(service, "/internal/broken-models")}  # type: ignore[attr-defined]
     names = ("header-only", "no-numbers", "cut", "surrogates", "rubbish", "empty", "folder", "pipe")
     for folder in ("models/Lora", "embeddings", "models/Stable-diffusion", "models/VAE"):
         for name in (*names, "dangling", "loop", "device", "\ufffd\ufffdbad", "line\ufffdfeed"):
@@ -173,15 +173,15 @@ def test_a_bad_file_is_out_and_tells_its_reason(service: WebProcess) -> None:
 
 
 def test_the_good_ones_are_in_the_lists(service: WebProcess) -> None:
-    loras = {one["name"]: one for one in listed(service, "/sdapi/v1/loras")}  # type: ignore[attr-defined]
+    loras = {one["name"]: one for one in list_json(service, "/sdapi/v1/loras")}  # type: ignore[attr-defined]
     assert set(loras) == {"good", "surrogate-inside", "deep-inside"}
     assert isinstance(loras["deep-inside"]["metadata"]["a"], str)
-    words = listed(service, "/sdapi/v1/embeddings")
+    words = list_json(service, "/sdapi/v1/embeddings")
     assert isinstance(words, dict)
     assert words["loaded"].keys() | words["skipped"].keys() == {
         "good", " ", "surrogate-inside", "deep-inside",
     }  # fmt: skip
-    assert {"name": "blau", "prompt": "kühl", "negative_prompt": ""} in listed(  # type: ignore[operator]
+    assert {"name": "blau", "prompt": "kühl", "negative_prompt": ""} in list_json(  # type: ignore[operator]
         service, "/sdapi/v1/prompt-styles"
     )
 
@@ -211,29 +211,29 @@ def test_what_comes_later_is_seen_and_hashed(service: WebProcess) -> None:
     save_file({"w": torch.ones(3)}, service.data_dir / "models/Stable-diffusion/later.safetensors")
 
     def names() -> bool:
-        files = listed(service, "/sdapi/v1/sd-models")
+        files = list_json(service, "/sdapi/v1/sd-models")
         assert isinstance(files, list)
         hashed = any(one["model_name"] == "later" and one["sha256"] for one in files)
-        loras = listed(service, "/sdapi/v1/loras")
+        loras = list_json(service, "/sdapi/v1/loras")
         return hashed and any(one["name"] == "later" for one in loras)  # type: ignore[attr-defined]
 
     wait_until(names, message="the watcher or the hashing thread is dead")
 
-    def found() -> bool:
+    def is_found() -> bool:
         _, body = get(service, "/api/files/search?q=later")
         return b"later.safetensors" in body
 
-    wait_until(found, message="the index of files is dead")
+    wait_until(is_found, message="the index of files is dead")
 
 
 def test_all_of_it_takes_no_memory(service: WebProcess) -> None:
     case = service.data_dir / "embeddings/memory.pt"
     for number, content in enumerate(PICKLES.values()):
         path = case.with_stem(f"memory{number}")
-        path.write_bytes(zipped(content))
+        path.write_bytes(zip_pickle(content))
         os.utime(path, (1, 1))  # it lies still
     post(service, "/sdapi/v1/refresh-loras", {})
-    told = {one["file"] for one in listed(service, "/internal/broken-models")}  # type: ignore[attr-defined]
+    told = {one["file"] for one in list_json(service, "/internal/broken-models")}  # type: ignore[attr-defined]
     assert {f"embeddings/memory{number}.pt" for number in range(len(PICKLES))} <= told
-    listed(service, "/sdapi/v1/embeddings")
+    list_json(service, "/sdapi/v1/embeddings")
     assert psutil.Process(service.serving.pid).memory_info().rss < MEMORY

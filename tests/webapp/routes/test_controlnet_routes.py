@@ -126,10 +126,10 @@ def test_what_is_to_be_repainted_is_shown_half_transparent() -> None:
     assert image.getpixel((0, 0)) == (255, 0, 0, 128)
 
 
-def test_every_route_is_guarded(guarded: Any) -> None:
+def test_every_route_is_guarded(guarded_house: Any) -> None:
     for name in ADDRESSES.values():
-        assert guarded.client().get(f"/controlnet/{name}").status_code == 401
-    assert guarded.client().post("/controlnet/detect", json={}).status_code == 401
+        assert guarded_house.client().get(f"/controlnet/{name}").status_code == 401
+    assert guarded_house.client().post("/controlnet/detect", json={}).status_code == 401
 
 
 def test_poses_are_drawn(house: Any) -> None:

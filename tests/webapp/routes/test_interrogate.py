@@ -10,7 +10,7 @@ import pytest
 from tests.generator.interrogation.tiny_interrogators import make_captioner, make_tagger
 from tests.parity.service import Service
 from tests.wait import TIMEOUT
-from tests.webapp.requests.test_extras import encoded
+from tests.webapp.requests.test_extras import encode_grey_picture
 from webapp.errors import json_answer
 from webapp.queues.contracts.frame import Lease
 from webapp.queues.frames import INTERROGATIONS
@@ -21,7 +21,7 @@ URL = "/sdapi/v1/interrogate"
 
 def ask(client: Any, model: str = "clip", **changes: Any) -> Any:
     """The answer to a question."""
-    return client.post(URL, json={"image": encoded(16, 16), "model": model, **changes})
+    return client.post(URL, json={"image": encode_grey_picture(16, 16), "model": model, **changes})
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_pictures_are_described(service: Service) -> None:
     for model in ("deepdanbooru", "deepbooru"):
         tags = ask(service.client, model).get_json()
         assert tags == {"caption": "1house, grass \\(plant\\)"}
-    uri = "data:image/png;base64," + encoded(16, 16)
+    uri = "data:image/png;base64," + encode_grey_picture(16, 16)
     assert ask(service.client, image=uri).get_json() == told.get_json()
 
 
@@ -90,7 +90,7 @@ def test_options_say_how(build: Any) -> None:
             "interrogate_keep_models_in_memory": True,
         }
     )
-    lease = asked(house)
+    lease = abandoned_question(house)
     question = INTERROGATIONS.validate_json(lease.frame.body)
     assert (question.caption.beams, question.caption.shortest, question.caption.longest) == (
         3,
@@ -103,7 +103,7 @@ def test_options_say_how(build: Any) -> None:
     assert base64.b64decode(question.picture).startswith(b"\x89PNG")
 
 
-def asked(house: Any) -> Lease:
+def abandoned_question(house: Any) -> Lease:
     """The frame of a question that nobody answers; its asker leaves."""
     asking = threading.Thread(target=ask, args=(house.client(), "deepdanbooru"))
     asking.start()

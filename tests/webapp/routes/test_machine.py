@@ -99,7 +99,7 @@ def test_no_extension_has_a_remote(house: Any, goldens: Path) -> None:
     assert house.client().get("/sdapi/v1/extensions").get_json() == golden
 
 
-def test_the_neighbours_routes(house: Any, guarded: Any) -> None:
+def test_the_neighbours_routes(house: Any, guarded_house: Any) -> None:
     client = house.client()
     assert client.get("/config").get_json()["title"] == "Easel"
     assert client.get("/user").get_json() is None
@@ -107,7 +107,7 @@ def test_the_neighbours_routes(house: Any, guarded: Any) -> None:
     assert client.get("/sdapi/v1/sd-modules").get_json()[0]["model_name"] == "clear.safetensors"
     assert client.get("/sdapi/v1/version").get_json()["app"] == "easel"
     assert client.get("/sdapi/v1/platform").get_json()["system"] == "Linux"
-    ann = guarded.client(authorization="Basic YW5uOnB3MQ==")
+    ann = guarded_house.client(authorization="Basic YW5uOnB3MQ==")
     assert ann.get("/user").get_json() == "ann"
 
 

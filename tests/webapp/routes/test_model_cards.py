@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.webapp.conftest import write_model
-from tests.webapp.requests.test_extras import encoded
+from tests.webapp.requests.test_extras import encode_grey_picture
 
 CARDS = "/sd_extra_networks"
 
@@ -17,9 +17,12 @@ CARDS = "/sd_extra_networks"
 @pytest.fixture
 def lora(house: Any) -> Path:
     """A LoRA with a cover inside and a picture beside it."""
-    facts = {"ssmd_cover_images": json.dumps([encoded(8, 4), "bm9uZQ=="]), "note": "<b>"}
+    facts = {
+        "ssmd_cover_images": json.dumps([encode_grey_picture(8, 4), "bm9uZQ=="]),
+        "note": "<b>",
+    }
     path = write_model(house.data_dir / "models/Lora/inked.safetensors", facts)
-    path.with_suffix(".preview.png").write_bytes(base64.b64decode(encoded(4, 4)))
+    path.with_suffix(".preview.png").write_bytes(base64.b64decode(encode_grey_picture(4, 4)))
     house.registry.refresh()
     return path
 
@@ -58,7 +61,7 @@ def test_covers(house: Any, lora: Path, index: str, status: int) -> None:
     assert answer.status_code == status
     if status == 200:
         assert answer.content_type == "image/png"
-        assert base64.b64encode(answer.data).decode() == encoded(8, 4)
+        assert base64.b64encode(answer.data).decode() == encode_grey_picture(8, 4)
 
 
 def test_a_card(house: Any, lora: Path) -> None:

@@ -40,7 +40,7 @@ def parts(goldens: Path) -> Path:
     return goldens / "checkpoint"
 
 
-def drawn(service: "Service", prompt: str = "a red cat", **more: object) -> tuple[str, str]:
+def draw_picture(service: "Service", prompt: str = "a red cat", **more: object) -> tuple[str, str]:
     """The infotext and the picture of a job."""
     answer = service.post("/sdapi/v1/txt2img", {**SMALL, "prompt": prompt, **more})
     assert answer.status == 200, answer.body
@@ -51,7 +51,7 @@ def refresh(service: "Service", what: str) -> None:
     assert service.post(f"/sdapi/v1/refresh-{what}", {}).status == 200
 
 
-def listed(service: "Service") -> set[str]:
+def list_embeddings(service: "Service") -> set[str]:
     return set(service.client.get("/sdapi/v1/embeddings").get_json()["loaded"])
 
 
@@ -64,8 +64,8 @@ def test_an_embedding_is_used_right_after_a_refresh(
         place = service.data_dir / "embeddings" / f"{word}{Path(source).suffix}"
         shutil.copyfile(parts / source, place)  # written just now
         refresh(service, "embeddings")
-        assert word in listed(service)
-        assert f'TI hashes: "{word}: ' in drawn(service, f"a {word} cat")[0]
+        assert word in list_embeddings(service)
+        assert f'TI hashes: "{word}: ' in draw_picture(service, f"a {word} cat")[0]
 
 
 def test_a_vae_beside_the_checkpoint_counts_at_once(service: "Service", parts: Path) -> None:
@@ -73,10 +73,10 @@ def test_a_vae_beside_the_checkpoint_counts_at_once(service: "Service", parts: P
     for _ in range(2):
         shutil.copyfile(parts / "tinyvae.safetensors", place)
         refresh(service, "vae")
-        assert "VAE: tinysd15.vae.safetensors" in drawn(service)[0]
+        assert "VAE: tinysd15.vae.safetensors" in draw_picture(service)[0]
         place.unlink()
         refresh(service, "vae")
-        assert "VAE:" not in drawn(service)[0]
+        assert "VAE:" not in draw_picture(service)[0]
 
 
 def upload_by_tus(service: "Service", name: str, content: bytes) -> None:
@@ -100,8 +100,8 @@ def test_what_was_uploaded_is_used_by_the_next_picture(
 ) -> None:
     word = f"{upload.__name__.replace('_', '')}{Path(source).suffix[1:]}"
     upload(service, f"{word}{Path(source).suffix}", (parts / source).read_bytes())
-    assert word in listed(service)
-    assert f'TI hashes: "{word}: ' in drawn(service, f"a {word} cat")[0]
+    assert word in list_embeddings(service)
+    assert f'TI hashes: "{word}: ' in draw_picture(service, f"a {word} cat")[0]
 
 
 def test_verbs_of_the_file_manager_count_at_once(service: "Service", parts: Path) -> None:
@@ -113,8 +113,8 @@ def test_verbs_of_the_file_manager_count_at_once(service: "Service", parts: Path
         return answer.get_json()
 
     def uses(word: str) -> bool:
-        found = f'TI hashes: "{word}: ' in drawn(service, f"a {word} cat")[0]
-        assert found == (word in listed(service))
+        found = f'TI hashes: "{word}: ' in draw_picture(service, f"a {word} cat")[0]
+        assert found == (word in list_embeddings(service))
         return found
 
     assert not uses("moving")
@@ -134,10 +134,10 @@ def test_verbs_of_the_file_manager_count_at_once(service: "Service", parts: Path
 def test_a_job_without_news_looks_at_no_folder(
     service: "Service", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn(service)
+    draw_picture(service)
     monkeypatch.setattr("generator.models.registry.scan", None)
     for _ in range(2):
-        drawn(service)
+        draw_picture(service)
 
 
 def put_over(place: Path, content: bytes) -> None:
@@ -177,13 +177,13 @@ def test_other_weights_of_the_same_size_and_time_are_drawn_with(
 ) -> None:
     place = service.data_dir / folder / name
     vae = {"sd_vae": name} if folder == "models/VAE" else {}
-    text, picture = drawn(service, prompt, override_settings=vae)
+    text, picture = draw_picture(service, prompt, override_settings=vae)
     content = place.read_bytes()
     put_over(place, negative(content))
     refresh(service, "checkpoints")
-    other_text, other_picture = drawn(service, prompt, override_settings=vae)
+    other_text, other_picture = draw_picture(service, prompt, override_settings=vae)
     assert other_picture != picture
     assert other_text != text, "its hash is another"
     put_over(place, content)
     refresh(service, "checkpoints")
-    assert drawn(service, prompt, override_settings=vae) == (text, picture)
+    assert draw_picture(service, prompt, override_settings=vae) == (text, picture)

@@ -35,11 +35,11 @@ SMALL = {"prompt": "a cat", "steps": 1, "width": 64, "height": 64, "seed": 7, "c
 EXTRAS = "/sdapi/v1/extra-single-image"
 
 
-def encoded(data: bytes) -> str:
+def to_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def shown(text: str) -> Image.Image:
+def open_image(text: str) -> Image.Image:
     return Image.open(BytesIO(base64.b64decode(text)))
 
 
@@ -54,10 +54,10 @@ def modelless(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Service"]:
 
 
 def test_extras_take_pictures_of_every_kind(modelless: "Service") -> None:
-    listed = [{"data": encoded(data), "name": kind} for kind, data in EVERY.items()]
+    listed = [{"data": to_base64(data), "name": kind} for kind, data in EVERY.items()]
     reply = modelless.post("/sdapi/v1/extra-batch-images", {"imageList": listed})
     assert reply.status == 200, reply.body
-    found = dict(zip(EVERY, map(shown, reply.body["images"]), strict=True))
+    found = dict(zip(EVERY, map(open_image, reply.body["images"]), strict=True))
     assert {image.size for image in found.values()} == {(48, 48)}
     for kind in GREY:
         assert (np.asarray(found[kind].convert("L")) == STEPS).all(), kind
@@ -72,12 +72,12 @@ def test_maps_of_16_bits_are_those_of_8(modelless: "Service", module: str) -> No
         body = {"controlnet_module": module, "controlnet_input_images": [picture]}
         reply = modelless.post("/controlnet/detect", body)
         assert reply.status == 200, reply.body
-        maps.append(shown(reply.body["images"][0]).tobytes())
+        maps.append(open_image(reply.body["images"][0]).tobytes())
     assert maps[0] == maps[1]
 
 
 def test_maps_are_drawn_of_every_kind(modelless: "Service") -> None:
-    pictures = [encoded(data) for data in EVERY.values()]
+    pictures = [to_base64(data) for data in EVERY.values()]
     body = {"controlnet_module": "canny", "controlnet_input_images": pictures}
     assert modelless.post("/controlnet/detect", body).status == 200
     for picture in pictures:
@@ -110,7 +110,7 @@ def test_what_is_not_read_is_named_at_every_door(
 @pytest.mark.parametrize("kind", COMMENTS)
 def test_png_info_reads_comments_of_every_kind(modelless: "Service", kind: str) -> None:
     comment, text = COMMENTS[kind]
-    told = modelless.post("/sdapi/v1/png-info", {"image": encoded(with_comment(comment))})
+    told = modelless.post("/sdapi/v1/png-info", {"image": to_base64(with_comment(comment))})
     assert told.body["info"] == text
     assert told.body["items"] == {}
     if "Seed" in text:
@@ -121,37 +121,38 @@ def test_a_side_that_webp_cannot_hold_comes_as_png(modelless: "Service") -> None
     assert modelless.post("/sdapi/v1/options", {"samples_format": "webp"}).status == 200
     try:
         body = {
-            "image": encoded(file(Image.new("RGB", (4096, 8)), "PNG")),
+            "image": to_base64(file(Image.new("RGB", (4096, 8)), "PNG")),
             "upscaler_1": "Nearest",
             "upscaling_resize": 4,
         }
         reply = modelless.post(EXTRAS, body)
         assert reply.status == 200, reply.body
-        large = shown(reply.body["image"])
+        large = open_image(reply.body["image"])
         assert (large.format, large.width) == ("PNG", 16384)
         assert "16384 pixels a side are more than webp holds" in reply.body["html_info"]
         reply = modelless.post(EXTRAS, body | {"upscaling_resize": 2})
-        assert shown(reply.body["image"]).format == "WEBP"
+        assert open_image(reply.body["image"]).format == "WEBP"
     finally:
         modelless.post("/sdapi/v1/options", {"samples_format": "png"})
 
 
 def test_extras_fit_a_size_without_bars(modelless: "Service") -> None:
     body = {
-        "image": encoded(file(Image.new("RGB", (77, 50), "white"), "PNG")), "upscaler_1": "Lanczos",
-        "resize_mode": 1, "upscaling_resize_w": 40, "upscaling_resize_h": 20,
+        "image": to_base64(file(Image.new("RGB", (77, 50), "white"), "PNG")),
+        "upscaler_1": "Lanczos", "resize_mode": 1,
+        "upscaling_resize_w": 40, "upscaling_resize_h": 20,
     }  # fmt: skip
-    found = shown(modelless.post(EXTRAS, body).body["image"])
+    found = open_image(modelless.post(EXTRAS, body).body["image"])
     assert (found.size, found.getextrema()) == ((40, 20), ((255, 255),) * 3)
     reply = modelless.post(EXTRAS, body | {"upscaler_1": "None"})
-    assert shown(reply.body["image"]).size == (77, 50)
+    assert open_image(reply.body["image"]).size == (77, 50)
     assert "None enlarges nothing" in reply.body["html_info"]
 
 
-def drawn(service: "Service", path: str, body: dict[str, Any]) -> bytes:
+def draw_pixels(service: "Service", path: str, body: dict[str, Any]) -> bytes:
     reply = service.post(path, SMALL | body)
     assert reply.status == 200, reply.body
-    return b"".join(shown(image).tobytes() for image in reply.body["images"])
+    return b"".join(open_image(image).tobytes() for image in reply.body["images"])
 
 
 def test_what_is_drawn_from_16_bits_is_what_is_drawn_from_8(service: "Service") -> None:
@@ -161,11 +162,16 @@ def test_what_is_drawn_from_16_bits_is_what_is_drawn_from_8(service: "Service") 
 
     for path, body in (
         ("img2img", lambda picture: {"init_images": [picture]}),
-        ("img2img", lambda picture: {"init_images": [encoded(file(RAMP, "PNG"))], "mask": picture}),
+        (
+            "img2img",
+            lambda picture: {"init_images": [to_base64(file(RAMP, "PNG"))], "mask": picture},
+        ),
         ("txt2img", control),
     ):
         route = f"/sdapi/v1/{path}"
-        assert drawn(service, route, body(EIGHT)) == drawn(service, route, body(SIXTEEN))
+        assert draw_pixels(service, route, body(EIGHT)) == draw_pixels(
+            service, route, body(SIXTEEN)
+        )
 
 
 def test_a_style_stands_behind_a_comment(service: "Service") -> None:

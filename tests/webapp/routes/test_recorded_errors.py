@@ -19,7 +19,7 @@ DIFFERS = {
 """Other statuses than the recorded ones, each with its reason in docs/parity.md."""
 
 
-def recorded() -> list[Any]:
+def recorded_errors() -> list[Any]:
     """The recordings of routes that are here, by name."""
     found = []
     for path in sorted((shared_folder() / "goldens/errors").glob("*.json")):
@@ -28,7 +28,7 @@ def recorded() -> list[Any]:
     return found or [pytest.param({}, marks=pytest.mark.skip("recordings are not here"))]
 
 
-def expected(name: str, golden: dict[str, Any]) -> int:
+def expected_status(name: str, golden: dict[str, Any]) -> int:
     """The status that a recording asks for."""
     if name in DIFFERS:
         return DIFFERS[name]
@@ -53,13 +53,13 @@ def send(client: FlaskClient, request: dict[str, Any]) -> Any:
     )
 
 
-@pytest.mark.parametrize("golden", recorded())
+@pytest.mark.parametrize("golden", recorded_errors())
 def test_recorded_errors(
     service: Service, golden: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     name = request.node.callspec.id
     answer = send(service.client, golden["request"])
-    assert answer.status_code == expected(name, golden), answer.text[:300]
+    assert answer.status_code == expected_status(name, golden), answer.text[:300]
     if name in DIFFERS:
         return
     ours, theirs = answer.get_json(), golden["body"]

@@ -21,7 +21,7 @@ NULL = {"/sdapi/v1/cmd-flags"}
 """Where null stands for a flag that was not given or does nothing here."""
 
 
-def recorded() -> list[Any]:
+def recorded_lists() -> list[Any]:
     """Path, status and file of each recording."""
     folder = shared_folder() / "goldens"
     index = folder / "get/_index.json"
@@ -47,13 +47,13 @@ def differences(ours: Any, theirs: Any, place: str = "") -> list[str]:
 
 def pairs(ours: list[Any], theirs: list[Any]) -> list[tuple[Any, Any]]:
     """Entries of the same name; of one without a namesake only the first entry's keys count."""
-    named = dict(numbered(theirs))
+    named = dict(number_entries(theirs))
     first = theirs[0] if theirs else None
     keys = dict.fromkeys(first) if isinstance(first, dict) else first
-    return [(entry, named.get(key, keys)) for key, entry in numbered(ours)]
+    return [(entry, named.get(key, keys)) for key, entry in number_entries(ours)]
 
 
-def numbered(entries: list[Any]) -> Iterator[tuple[object, Any]]:
+def number_entries(entries: list[Any]) -> Iterator[tuple[object, Any]]:
     """Entries by their name and by how many of that name came before."""
     seen: Counter[object] = Counter()
     for entry in entries:
@@ -69,7 +69,7 @@ def kind(value: Any) -> str:
     return "number" if numeric else type(value).__name__
 
 
-@pytest.mark.parametrize(("path", "recording"), recorded())
+@pytest.mark.parametrize(("path", "recording"), recorded_lists())
 def test_recorded_gets(
     service: Service, goldens: Path, path: str, recording: dict[str, Any]
 ) -> None:

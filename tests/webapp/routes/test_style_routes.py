@@ -11,7 +11,7 @@ OIL = {"name": "oil", "prompt": 'oil, "thick"\nlines', "negative_prompt": "flat"
 
 
 @pytest.fixture
-def styled(build: Any) -> Any:
+def styled_house(build: Any) -> Any:
     house = build()
     (house.data_dir / "styles.csv").write_text(FIRST)
     return house
@@ -21,24 +21,24 @@ def put(house: Any, **body: object) -> Any:
     return house.client().put("/api/styles", json=body)
 
 
-def listed(house: Any) -> Any:
+def list_styles(house: Any) -> Any:
     return house.client().get("/sdapi/v1/prompt-styles").get_json()
 
 
-def test_a_style_is_made_changed_and_thrown_away(styled: Any) -> None:
-    assert put(styled, **OIL).get_json() == listed(styled) == [INK, OIL]
-    assert put(styled, **OIL | {"prompt": "thin"}).get_json()[1]["prompt"] == "thin"
-    renamed = put(styled, name="water", prompt="w", previous="ink").get_json()
+def test_a_style_is_made_changed_and_thrown_away(styled_house: Any) -> None:
+    assert put(styled_house, **OIL).get_json() == list_styles(styled_house) == [INK, OIL]
+    assert put(styled_house, **OIL | {"prompt": "thin"}).get_json()[1]["prompt"] == "thin"
+    renamed = put(styled_house, name="water", prompt="w", previous="ink").get_json()
     assert [style["name"] for style in renamed] == ["water", "oil"]
-    gone = styled.client().delete("/api/styles", query_string={"name": "water"})
+    gone = styled_house.client().delete("/api/styles", query_string={"name": "water"})
     assert [style["name"] for style in gone.get_json()] == ["oil"]
-    text = (styled.data_dir / "styles.csv").read_text(encoding="utf-8-sig")
+    text = (styled_house.data_dir / "styles.csv").read_text(encoding="utf-8-sig")
     assert "#note,kept," in text  # comments stay
-    assert (styled.data_dir / "styles.csv").stat().st_mode & 0o777 == 0o644
+    assert (styled_house.data_dir / "styles.csv").stat().st_mode & 0o777 == 0o644
 
 
 def test_the_first_style_makes_the_file(house: Any) -> None:
-    assert put(house, **OIL).get_json() == listed(house) == [OIL]
+    assert put(house, **OIL).get_json() == list_styles(house) == [OIL]
     drawn = house.txt2img({"prompt": "a cat", "styles": ["oil"], "width": 64, "height": 64})
     assert drawn.status_code == 200
     assert house.jobs[-1].request.styles == ("oil",)
@@ -69,20 +69,20 @@ def test_a_style_stays_in_the_file_that_it_comes_from(build: Any, tmp_path: Path
         ({"name": "ink", "previous": "other"}, "name"),
     ],
 )
-def test_what_is_no_style_names_its_field(styled: Any, body: Any, field: str) -> None:
-    put(styled, name="other", prompt="o")
-    before = listed(styled)
-    answer = put(styled, **body)
+def test_what_is_no_style_names_its_field(styled_house: Any, body: Any, field: str) -> None:
+    put(styled_house, name="other", prompt="o")
+    before = list_styles(styled_house)
+    answer = put(styled_house, **body)
     assert answer.status_code == 422
     assert answer.get_json()["detail"][0]["loc"][-1] == field
-    assert listed(styled) == before
+    assert list_styles(styled_house) == before
 
 
-def test_an_unknown_style_is_404(styled: Any) -> None:
-    gone = styled.client().delete("/api/styles?name=nobody")
-    assert gone.status_code == put(styled, name="x", previous="nobody").status_code == 404
+def test_an_unknown_style_is_404(styled_house: Any) -> None:
+    gone = styled_house.client().delete("/api/styles?name=nobody")
+    assert gone.status_code == put(styled_house, name="x", previous="nobody").status_code == 404
     assert "nobody" in gone.get_json()["detail"]
-    assert listed(styled) == [INK]
+    assert list_styles(styled_house) == [INK]
 
 
 def test_a_file_that_cannot_be_written_is_said(build: Any, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.parity.service import Service
 from tests.webapp.conftest import write_model
-from tests.webapp.requests.test_extras import encoded
+from tests.webapp.requests.test_extras import encode_grey_picture
 
 NEW = {"name": "sks", "num_vectors_per_token": 2, "overwrite_old": False}
 
@@ -18,7 +18,7 @@ def folder(data_dir: Path) -> Path:
     found = data_dir / "pictures"
     found.mkdir(exist_ok=True)
     for name in ("01-red", "blue"):
-        (found / f"{name}.png").write_bytes(base64.b64decode(encoded(64, 64)))
+        (found / f"{name}.png").write_bytes(base64.b64decode(encode_grey_picture(64, 64)))
     (found / "blue.txt").write_text("a blue, square")
     return found
 

@@ -55,21 +55,21 @@ def easel(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Service"]:
             yield running
 
 
-def asked(checkpoint: str = "whole", **more: Any) -> dict[str, Any]:
+def request_body(checkpoint: str = "whole", **more: Any) -> dict[str, Any]:
     overrides = {"sd_model_checkpoint": checkpoint} | more.pop("override_settings", {})
     return SMALL | {"override_settings": overrides} | more
 
 
 def draw(easel: "Service", route: str = "txt2img", **more: Any) -> tuple[Image.Image, Any]:
     """The picture, and ``info``."""
-    answer = easel.post(f"/sdapi/v1/{route}", asked(**more))
+    answer = easel.post(f"/sdapi/v1/{route}", request_body(**more))
     assert answer.status == 200, answer.body
     picture = Image.open(io.BytesIO(base64.b64decode(answer.body["images"][0])))
     return picture, json.loads(answer.body["info"])
 
 
 def refusal(easel: "Service", route: str = "txt2img", **more: Any) -> str:
-    answer = easel.post(f"/sdapi/v1/{route}", asked(**more))
+    answer = easel.post(f"/sdapi/v1/{route}", request_body(**more))
     assert answer.status == 422, answer.body
     return str(answer.body["detail"])
 

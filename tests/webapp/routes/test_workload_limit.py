@@ -29,7 +29,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
         yield process
 
 
-def refused(web: WebProcess, path: str, body: object) -> dict[str, Any]:
+def refusal_of(web: WebProcess, path: str, body: object) -> dict[str, Any]:
     """The body of a request's 422."""
     request = urllib.request.Request(
         web.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
@@ -81,7 +81,7 @@ PLOT = default_arguments("x/y/z plot", a0="Seed", a1="1-10")
 def test_too_much_work_is_refused_before_the_queue(
     web: WebProcess, path: str, body: dict[str, object]
 ) -> None:
-    told = refused(web, path, body)["detail"]
+    told = refusal_of(web, path, body)["detail"]
     assert "megapixel-steps" in told
     assert f"at most {MOST} a job (--max-job-megapixel-steps)" in told
 

@@ -93,7 +93,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def used_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory in which everything was used."""
     data_dir = tmp_path_factory.mktemp("whole") / "data"
     for number in range(200):
@@ -130,8 +130,8 @@ def search(web: WebProcess, q: str) -> object:
 
 
 @pytest.fixture
-def damaged(whole: Path, tmp_path: Path) -> Path:
-    copied = Path(shutil.copytree(whole, tmp_path / "data"))
+def damaged_data_dir(used_data_dir: Path, tmp_path: Path) -> Path:
+    copied = Path(shutil.copytree(used_data_dir, tmp_path / "data"))
     for path in (copied / ".easel").glob("*.db"):
         rows = sqlite3.connect(path)
         rows.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -148,13 +148,13 @@ ROUNDS = (
 
 @pytest.mark.parametrize("kinds", ROUNDS)
 def test_the_service_starts_and_does_all_that_it_did(
-    damaged: Path, kinds: tuple[Callable[[Path], None], ...]
+    damaged_data_dir: Path, kinds: tuple[Callable[[Path], None], ...]
 ) -> None:
-    state = damaged / ".easel"
+    state = damaged_data_dir / ".easel"
     for name, damage in zip(DATABASES, kinds, strict=True):
         if (state / name).exists():
             damage(state / name)
-    with web_process(damaged, "--filebrowser") as web:
+    with web_process(damaged_data_dir, "--filebrowser") as web:
         use(web)
         wait_until(lambda: search(web, "name:199") == 1)
         assert send(web, "GET", "/internal/pending-tasks")["size"] == 0

@@ -16,7 +16,7 @@ def config(data_dir: Path, **given: Any) -> Config:
 
 
 @pytest.fixture
-def shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def package_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     package = tmp_path / "package"
     package.mkdir()
     (package / first_start.DEFAULT_CHECKPOINT).write_bytes(b"weights")
@@ -28,7 +28,7 @@ def place(data: Path) -> Path:
     return data / "models" / "Stable-diffusion" / first_start.DEFAULT_CHECKPOINT
 
 
-def test_the_tree_and_the_default_checkpoint_are_made(shipped: Path, tmp_path: Path) -> None:
+def test_the_tree_and_the_default_checkpoint_are_made(package_folder: Path, tmp_path: Path) -> None:
     data = tmp_path / "new" / "data"
     for _ in range(2):
         first_start.prepare(config(data))
@@ -39,8 +39,8 @@ def test_the_tree_and_the_default_checkpoint_are_made(shipped: Path, tmp_path: P
 
 
 @pytest.fixture
-def companion(shipped: Path) -> Path:
-    path = shipped / next(iter(first_start.COMPANIONS))
+def companion(package_folder: Path) -> Path:
+    path = package_folder / next(iter(first_start.COMPANIONS))
     path.write_bytes(b"LoRA")
     return path
 
@@ -72,7 +72,9 @@ def test_whoever_has_a_checkpoint_gets_no_companions(companion: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["mine.safetensors", "sub/mine.CKPT"])
-def test_whoever_has_a_checkpoint_gets_no_other(shipped: Path, tmp_path: Path, name: str) -> None:
+def test_whoever_has_a_checkpoint_gets_no_other(
+    package_folder: Path, tmp_path: Path, name: str
+) -> None:
     mine = place(tmp_path).parent / name
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
@@ -80,7 +82,7 @@ def test_whoever_has_a_checkpoint_gets_no_other(shipped: Path, tmp_path: Path, n
     assert not place(tmp_path).exists()
 
 
-def test_models_may_lie_elsewhere_altogether(shipped: Path, tmp_path: Path) -> None:
+def test_models_may_lie_elsewhere_altogether(package_folder: Path, tmp_path: Path) -> None:
     data, models = tmp_path / "data", tmp_path / "mounted"
     first_start.prepare(config(data, models_dir=models))
     assert (models / "Stable-diffusion" / first_start.DEFAULT_CHECKPOINT).is_file()
@@ -89,7 +91,7 @@ def test_models_may_lie_elsewhere_altogether(shipped: Path, tmp_path: Path) -> N
     assert not (data / "models").exists()
 
 
-def test_a_checkpoint_elsewhere_counts_too(shipped: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_elsewhere_counts_too(package_folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "a.safetensors").write_bytes(b"a")
@@ -98,18 +100,21 @@ def test_a_checkpoint_elsewhere_counts_too(shipped: Path, tmp_path: Path) -> Non
     assert not place(data).exists()
 
 
-def test_it_can_be_left_out(shipped: Path, tmp_path: Path) -> None:
+def test_it_can_be_left_out(package_folder: Path, tmp_path: Path) -> None:
     first_start.prepare(config(tmp_path / "d", install_default=False))
     assert not place(tmp_path / "d").exists()
 
 
-def test_a_package_without_one_installs_none(shipped: Path, tmp_path: Path) -> None:
-    (shipped / first_start.DEFAULT_CHECKPOINT).unlink()
+def test_a_package_without_one_installs_none(package_folder: Path, tmp_path: Path) -> None:
+    (package_folder / first_start.DEFAULT_CHECKPOINT).unlink()
     assert first_start.install_default(config(tmp_path)) is None
 
 
 def test_a_copy_that_fails_leaves_nothing(
-    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    package_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def full(_: int) -> None:
         raise OSError(28, os.strerror(28))
@@ -121,7 +126,7 @@ def test_a_copy_that_fails_leaves_nothing(
     assert "No space left" in caplog.text
 
 
-def test_a_data_directory_that_is_a_file_is_told(shipped: Path, tmp_path: Path) -> None:
+def test_a_data_directory_that_is_a_file_is_told(package_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(CannotUse, match="--data-dir"):
         first_start.prepare(config(tmp_path / "file"))

@@ -54,7 +54,7 @@ def test_unknown_styles(service: Service) -> None:
     assert info["comments"] == ["Style not found: nowhere, neither"]
 
 
-def controlled(service: Service, *units: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def draw_with_units(service: Service, *units: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """A drawing with ControlNet units."""
     return draw(service, alwayson_scripts={"controlnet": {"args": list(units)}})
 
@@ -63,15 +63,15 @@ def test_units_that_do_not_say_enabled(service: Service) -> None:
     plain, _ = draw(service)
     image = base64.b64encode(encode_picture(plain)).decode()
     unit = {"image": image, "module": "canny", "model": CANNY}
-    on, info = controlled(service, unit)
+    on, info = draw_with_units(service, unit)
     assert "ControlNet 0" in info["infotexts"][0]
-    said, _ = controlled(service, {**unit, "enabled": True})
+    said, _ = draw_with_units(service, {**unit, "enabled": True})
     assert is_same_drawing(on, said)
     assert not is_same_drawing(on, plain)
-    off, quiet = controlled(service, {**unit, "enabled": False}, {"module": "none"})
+    off, quiet = draw_with_units(service, {**unit, "enabled": False}, {"module": "none"})
     assert is_same_drawing(off, plain)
     assert "comments" not in quiet
-    _, told = controlled(service, {"image": image, "module": "canny"})
+    _, told = draw_with_units(service, {"image": image, "module": "canny"})
     assert "names no model" in told["comments"][0]
-    _, many = controlled(service, {}, {}, {}, unit)
+    _, many = draw_with_units(service, {}, {}, {}, unit)
     assert "args[3]: not read" in many["comments"][0]

@@ -33,7 +33,7 @@ def of_numpy() -> Exception:
     return caught.value
 
 
-def wrapped(error: Exception, outer: Exception) -> Exception:
+def chain_errors(error: Exception, outer: Exception) -> Exception:
     """An error that our code made of another."""
     outer.__cause__ = error
     return outer
@@ -47,8 +47,8 @@ ERRORS: dict[str, Callable[[], Exception]] = {
     "cublas": lambda: RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ..."),
     "system": lambda: OSError(errno.ENOMEM, "Cannot allocate memory"),
     "python": MemoryError,
-    "adapter": lambda: wrapped(of_torch(), WrongArchitecture("The LoRA x does not fit")),
-    "file": lambda: wrapped(CUDA, ModelUnreadable("x.safetensors cannot be read")),
+    "adapter": lambda: chain_errors(of_torch(), WrongArchitecture("The LoRA x does not fit")),
+    "file": lambda: chain_errors(CUDA, ModelUnreadable("x.safetensors cannot be read")),
 }
 OTHERS = (
     RuntimeError("mat1 and mat2 shapes cannot be multiplied (77x768 and 1024x320)"),

@@ -498,10 +498,10 @@ def test_a_measure_that_fails_costs_no_heartbeat_after_it(
 def test_reports_may_fail_and_the_job_goes_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def locked(*_: object) -> None:
+    def raise_locked(*_: object) -> None:
         raise sqlite3.OperationalError("database is locked")
 
-    monkeypatch.setattr(bench.store, "publish_progress", locked)
+    monkeypatch.setattr(bench.store, "publish_progress", raise_locked)
     bench.engine.act = stepping(bench, [], 20)
     bench.put("house")
     assert bench.answer("house")[0] == 200

@@ -223,9 +223,9 @@ def test_emptying_the_trash(house: Any, tree: Path) -> None:
     assert os.listdir(tree / ".trash") == []
 
 
-def test_nobody_restores_what_another_deleted(guarded: Any) -> None:
-    ann = guarded.client(authorization="Basic YW5uOnB3MQ==")
-    bob = guarded.client(authorization="Basic Ym9iOnB3Mg==")
+def test_nobody_restores_what_another_deleted(guarded_house: Any) -> None:
+    ann = guarded_house.client(authorization="Basic YW5uOnB3MQ==")
+    bob = guarded_house.client(authorization="Basic Ym9iOnB3Mg==")
     thrown = ann.post(
         "/api/files/delete", json={"paths": ["/data/models/VAE/clear.safetensors"]}
     ).get_json()

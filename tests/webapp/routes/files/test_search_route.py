@@ -26,7 +26,7 @@ def draw(path: Path, infotext: str | None = INFOTEXT) -> Path:
 
 
 @pytest.fixture
-def searched(house: Any) -> Iterator[Any]:
+def searched_house(house: Any) -> Iterator[Any]:
     outputs = house.data_dir / "outputs"
     for name in ("one.png", "two.jpg", "three.webp"):
         draw(outputs / name)
@@ -49,7 +49,7 @@ def paths(house: Any, q: str = "", **query: Any) -> list[str]:
     return sorted(entry["path"] for entry in answer.get_json()["entries"])
 
 
-def test_pictures_of_every_format_are_found_by_how_they_were_made(searched: Any) -> None:
+def test_pictures_of_every_format_are_found_by_how_they_were_made(searched_house: Any) -> None:
     three = [f"/data/outputs/{name}" for name in ("one.png", "three.webp", "two.jpg")]
     for q in (
         "lighthouse",
@@ -64,17 +64,17 @@ def test_pictures_of_every_format_are_found_by_how_they_were_made(searched: Any)
         "width:64 height:<50 kind:image seed:>1",
         "path:outputs prompt:dusk date:today size:<1mb",
     ):
-        assert paths(searched, q) == three, q
-    assert paths(searched, "fog") == []
-    assert paths(searched, "lighthouse", kind="text") == []
-    assert paths(searched, "笔记") == ["/data/outputs/中文笔记.txt"]
+        assert paths(searched_house, q) == three, q
+    assert paths(searched_house, "fog") == []
+    assert paths(searched_house, "lighthouse", kind="text") == []
+    assert paths(searched_house, "笔记") == ["/data/outputs/中文笔记.txt"]
 
 
-def test_an_entry_is_one_of_a_listing_and_tells_more(searched: Any) -> None:
-    told = ask(searched, "one.png", path="/data/outputs").get_json()
+def test_an_entry_is_one_of_a_listing_and_tells_more(searched_house: Any) -> None:
+    told = ask(searched_house, "one.png", path="/data/outputs").get_json()
     (entry,) = told["entries"]
     assert (told["path"], told["total"], told["complete"]) == ("/data/outputs", 1, True)
-    listed = searched.client().get("/api/files?path=/data/outputs").get_json()["entries"]
+    listed = searched_house.client().get("/api/files?path=/data/outputs").get_json()["entries"]
     same = next(each for each in listed if each["name"] == "one.png")
     assert entry == same | {
         "path": "/data/outputs/one.png",
@@ -87,38 +87,38 @@ def test_an_entry_is_one_of_a_listing_and_tells_more(searched: Any) -> None:
     }
 
 
-def test_pages_and_orders(searched: Any) -> None:
+def test_pages_and_orders(searched_house: Any) -> None:
     names = [
         entry["name"]
         for offset in range(3)
-        for entry in ask(searched, "lighthouse", sort="name", offset=offset, limit=1).get_json()[
-            "entries"
-        ]
+        for entry in ask(
+            searched_house, "lighthouse", sort="name", offset=offset, limit=1
+        ).get_json()["entries"]
     ]
     assert names == ["one.png", "three.webp", "two.jpg"]
-    backwards = ask(searched, "lighthouse", sort="-name").get_json()["entries"]
+    backwards = ask(searched_house, "lighthouse", sort="-name").get_json()["entries"]
     assert [entry["name"] for entry in backwards] == names[::-1]
 
 
-def test_what_comes_changes_and_goes_is_found_so(searched: Any) -> None:
-    outputs = searched.data_dir / "outputs"
+def test_what_comes_changes_and_goes_is_found_so(searched_house: Any) -> None:
+    outputs = searched_house.data_dir / "outputs"
     draw(outputs / "new folder" / "late.png", INFOTEXT.replace("dusk", "dawn"))
-    wait_for(searched, "dawn", ["/data/outputs/new folder/late.png"])
+    wait_for(searched_house, "dawn", ["/data/outputs/new folder/late.png"])
     (outputs / "new folder").rename(outputs / "other")
-    wait_for(searched, "dawn", ["/data/outputs/other/late.png"])
+    wait_for(searched_house, "dawn", ["/data/outputs/other/late.png"])
     draw(outputs / "other" / "late.png", INFOTEXT.replace("dusk", "midnight"))
-    wait_for(searched, "midnight", ["/data/outputs/other/late.png"])
-    assert paths(searched, "dawn") == []
+    wait_for(searched_house, "midnight", ["/data/outputs/other/late.png"])
+    assert paths(searched_house, "dawn") == []
     (outputs / "other" / "late.png").unlink()
-    wait_for(searched, "midnight", [])
+    wait_for(searched_house, "midnight", [])
 
 
-def test_a_deleted_file_is_not_found_and_a_restored_one_is(searched: Any) -> None:
+def test_a_deleted_file_is_not_found_and_a_restored_one_is(searched_house: Any) -> None:
     path = "/data/outputs/one.png"
-    told = searched.client().post("/api/files/delete", json={"paths": [path]}).get_json()
-    assert path not in paths(searched, "lighthouse")
-    searched.client().post("/api/files/restore", json={"trash_id": told["trash_id"]})
-    wait_for(searched, "one.png", [path])
+    told = searched_house.client().post("/api/files/delete", json={"paths": [path]}).get_json()
+    assert path not in paths(searched_house, "lighthouse")
+    searched_house.client().post("/api/files/restore", json={"trash_id": told["trash_id"]})
+    wait_for(searched_house, "one.png", [path])
 
 
 def wait_for(house: Any, q: str, expected: list[str]) -> None:
@@ -148,18 +148,18 @@ def test_a_question_without_sense_is_refused(house: Any) -> None:
         assert named in answer.get_json()["detail"]
 
 
-def test_nothing_hidden_is_found_or_counted(searched: Any) -> None:
-    folder = searched.data_dir / ".easel"
+def test_nothing_hidden_is_found_or_counted(searched_house: Any) -> None:
+    folder = searched_house.data_dir / ".easel"
     draw(folder / "secret.png")
-    (searched.data_dir / "outputs" / "link.png").symlink_to(folder / "secret.png")
-    draw(searched.data_dir / "outputs" / "seen.png")
-    wait_for(searched, "seen.png", ["/data/outputs/seen.png"])
-    assert paths(searched, "secret") == []
-    assert paths(searched, "link") == []
-    assert paths(searched, "queue") == []
-    assert ask(searched, "lighthouse", limit=0).get_json()["total"] == 4
-    assert ask(searched, path="/data/.easel").status_code == 404
-    assert ask(searched, path="/others").status_code == 404
+    (searched_house.data_dir / "outputs" / "link.png").symlink_to(folder / "secret.png")
+    draw(searched_house.data_dir / "outputs" / "seen.png")
+    wait_for(searched_house, "seen.png", ["/data/outputs/seen.png"])
+    assert paths(searched_house, "secret") == []
+    assert paths(searched_house, "link") == []
+    assert paths(searched_house, "queue") == []
+    assert ask(searched_house, "lighthouse", limit=0).get_json()["total"] == 4
+    assert ask(searched_house, path="/data/.easel").status_code == 404
+    assert ask(searched_house, path="/others").status_code == 404
 
 
 def test_nobody_searches_without_a_credential(build: Any) -> None:

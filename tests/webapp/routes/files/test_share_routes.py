@@ -17,14 +17,14 @@ TOKEN = "s3cret-token"
 
 
 @pytest.fixture
-def home(guarded: Any) -> Any:
+def home(guarded_house: Any) -> Any:
     """A house with a token, and a folder of two things to share."""
-    folder = guarded.data_dir / "outputs" / "week"
+    folder = guarded_house.data_dir / "outputs" / "week"
     (folder / "day").mkdir(parents=True)
     (folder / "a.txt").write_bytes(b"letters")
     (folder / "day" / "b.png").write_bytes(b"\x89PNG picture")
-    (guarded.data_dir / "outputs" / "other.txt").write_bytes(b"not shared")
-    return guarded
+    (guarded_house.data_dir / "outputs" / "other.txt").write_bytes(b"not shared")
+    return guarded_house
 
 
 def make(house: Any, path: str, **fields: Any) -> dict[str, Any]:

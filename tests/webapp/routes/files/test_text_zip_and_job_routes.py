@@ -27,7 +27,7 @@ def tree(house: Any) -> Path:
     return root
 
 
-def packed(answer: Any) -> zipfile.ZipFile:
+def open_zip(answer: Any) -> zipfile.ZipFile:
     assert answer.status_code == 200, answer.data
     assert len(answer.data) == answer.content_length
     found = zipfile.ZipFile(io.BytesIO(answer.data))
@@ -40,7 +40,7 @@ def test_a_folder_and_files_as_one_zip(house: Any, tree: Path) -> None:
     (tree / "day" / ".dot").write_text("kept")
     asked = {"path": ["/data/outputs/day", "/data/outputs/empty.txt"]}
     answer = house.client().get(ARCHIVE, query_string=asked)
-    found = packed(answer)
+    found = open_zip(answer)
     assert sorted(found.namelist()) == [
         *("day/", "day/.dot", "day/a.png", "day/deep/", "day/deep/ü.txt", "empty.txt")
     ]
@@ -52,7 +52,7 @@ def test_names_in_a_zip_are_safe_and_told_apart(house: Any, tree: Path) -> None:
     os.mkdir(os.fsencode(tree) + b"/day/bad")
     for name in (b"a\\..\\b.txt", b"q?.txt", b"q*.txt", b"Q_.txt"):
         Path(os.fsdecode(os.fsencode(tree) + b"/day/bad/" + name)).write_bytes(name)
-    found = packed(house.client().get(ARCHIVE, query_string={"path": "/data/outputs/day/bad"}))
+    found = open_zip(house.client().get(ARCHIVE, query_string={"path": "/data/outputs/day/bad"}))
     names = found.namelist()
     assert not any(set(name) & set('\\:?*"<>|') for name in names)
     assert len({name.casefold() for name in names}) == len(names) == 5
@@ -60,7 +60,7 @@ def test_names_in_a_zip_are_safe_and_told_apart(house: Any, tree: Path) -> None:
 
 def test_a_zip_of_the_tree_holds_no_secrets(house: Any, tree: Path) -> None:
     (house.data_dir / "config.json").write_text("secret")
-    found = packed(house.client().get(ARCHIVE, query_string={"path": "/data"}))
+    found = open_zip(house.client().get(ARCHIVE, query_string={"path": "/data"}))
     assert not [name for name in found.namelist() if ".easel" in name or "config" in name]
     assert "data/outputs/day/a.png" in found.namelist()
 
@@ -189,7 +189,7 @@ def test_new_texts_and_names_obey_the_rules_of_uploads(house: Any, tree: Path) -
     assert (tree / "empty.txt").exists()
 
 
-def zipped(path: Path, **members: bytes) -> None:
+def write_zip(path: Path, **members: bytes) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
@@ -197,7 +197,7 @@ def zipped(path: Path, **members: bytes) -> None:
 
 def test_a_zip_is_taken_apart_into_a_folder(house: Any, tree: Path) -> None:
     members = {"a.txt": b"one", "sub/b.png": b"two", "bad.exe": b"MZ"}
-    zipped(tree / "set.zip", **members)
+    write_zip(tree / "set.zip", **members)
     body = {"path": "/data/outputs/set.zip"}
     told = house.client().post("/api/files/extract", json=body).get_json()
     assert told["job"] is None
@@ -241,9 +241,9 @@ def test_a_big_copy_is_a_job_that_can_be_ended(
     assert [job["id"] for job in client.get("/api/files/jobs").get_json()["jobs"]] == [told["id"]]
 
 
-def test_jobs_of_others_are_not_there(guarded: Any) -> None:
-    ann = guarded.client(authorization="Basic YW5uOnB3MQ==")
-    bob = guarded.client(authorization="Basic Ym9iOnB3Mg==")
+def test_jobs_of_others_are_not_there(guarded_house: Any) -> None:
+    ann = guarded_house.client(authorization="Basic YW5uOnB3MQ==")
+    bob = guarded_house.client(authorization="Basic Ym9iOnB3Mg==")
     body = {"paths": ["/data/models/VAE"], "to": "/data/copy"}
     assert ann.post("/api/files/copy", json=body).status_code == 200
     (job,) = ann.get("/api/files/jobs").get_json()["jobs"]
@@ -253,7 +253,7 @@ def test_jobs_of_others_are_not_there(guarded: Any) -> None:
     assert bob.delete(f"/api/files/jobs/{job['id']}").status_code == 404
 
 
-def heard(house: Any, **headers: str) -> Iterator[tuple[str, str, Any]]:
+def read_events(house: Any, **headers: str) -> Iterator[tuple[str, str, Any]]:
     """Events as (name, id, data)."""
     answer = house.client().get("/api/files/events", headers=headers, buffered=False)
     assert answer.status_code == 200
@@ -264,7 +264,7 @@ def heard(house: Any, **headers: str) -> Iterator[tuple[str, str, Any]]:
 
 
 def test_what_a_verb_does_is_heard_at_once(house: Any, tree: Path) -> None:
-    stream = heard(house)
+    stream = read_events(house)
     assert next(stream)[0] == "ready"
     house.client().post("/api/files/folder", json={"path": "/data/outputs/new"})
     name, ident, data = next(stream)
@@ -276,17 +276,17 @@ def test_what_a_verb_does_is_heard_at_once(house: Any, tree: Path) -> None:
     assert data["previous"] == "/data/outputs/new"
     house.client().post("/api/files/delete", json={"paths": ["/data/outputs/newer"]})
     assert next(stream)[2]["kind"] == "deleted"
-    again = heard(house, **{"Last-Event-ID": ident})
+    again = read_events(house, **{"Last-Event-ID": ident})
     assert [next(again)[2]["kind"] for _ in range(2)] == ["moved", "deleted"]
 
 
 def test_who_was_away_for_long_lists_again(house: Any, tree: Path) -> None:
     for ident in ("0000-5", "nonsense"):
-        assert next(heard(house, **{"Last-Event-ID": ident}))[0] == "again"
+        assert next(read_events(house, **{"Last-Event-ID": ident}))[0] == "again"
 
 
 def test_what_happens_on_the_disk_is_heard(house: Any, tree: Path) -> None:
-    stream = heard(house)
+    stream = read_events(house)
     next(stream)
     watcher = house.app.extensions["easel.services"].filing.watch.watcher
     wait_until(lambda: watcher.modes)

@@ -419,12 +419,12 @@ def test_a_search_for_signs_finds_what_holds_them(client: Client) -> None:
     client.post("rename", path="/data/signs/plain.txt", name="plain2.txt")  # the index hears
     client.post("copy", paths=["/data/signs"], to="/data/signs copy")
 
-    def found(q: str) -> set[str]:
+    def find_names(q: str) -> set[str]:
         asked = f"/api/files/search?path={quote('/data/signs copy')}&q={quote(q)}"
         return {each["name"] for each in client.ask("GET", asked).json()["entries"]}
 
-    wait_until(lambda: found("plain2"))
-    assert found("🐈") == {"cat 🐈.txt"}
-    assert found("%") == {"100%.txt"}
-    assert found("_") == {"under_score.txt"}
-    assert found("*") == found("🦊") == set()
+    wait_until(lambda: find_names("plain2"))
+    assert find_names("🐈") == {"cat 🐈.txt"}
+    assert find_names("%") == {"100%.txt"}
+    assert find_names("_") == {"under_score.txt"}
+    assert find_names("*") == find_names("🦊") == set()

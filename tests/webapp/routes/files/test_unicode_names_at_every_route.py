@@ -86,7 +86,7 @@ def each(names: Iterable[str], act: Callable[[str], None]) -> None:
         list(pool.map(act, names))
 
 
-def named(answer: requests.Response) -> str | None:
+def download_name(answer: requests.Response) -> str | None:
     return parse_options_header(answer.headers["Content-Disposition"])[1].get("filename")
 
 
@@ -134,7 +134,7 @@ def test_every_door_down(street: Street) -> None:
         doors += [f"/dav/data/work/{part}"]
         for door in doors:
             answer = street.get(door)
-            assert (answer.content, named(answer)) == (FILES[name], name), door
+            assert (answer.content, download_name(answer)) == (FILES[name], name), door
         head = street.ask("HEAD", doors[0])
         assert (head.content, head.headers["Content-Length"]) == (b"", str(len(FILES[name])))
 
@@ -160,8 +160,8 @@ def test_what_shows_a_file(street: Street) -> None:
 def test_archives_of_files_and_folders(street: Street) -> None:
     for name, data in TEXTS.items():
         answer = street.get(f"/api/files/archive?path=/data/work/{quote(name, safe='')}")
-        assert named(answer) == f"{safe_name(name)}.zip"
-        assert unpacked(answer.content) == {safe_name(name): data}
+        assert download_name(answer) == f"{safe_name(name)}.zip"
+        assert unpack_zip(answer.content) == {safe_name(name): data}
     (street.process.data_dir / "猫").mkdir()
     (street.process.data_dir / "猫" / "o.txt").write_bytes(b"o")
     cats = street.ask("POST", "/api/files/shares", json={"path": "/data/猫"}).json()
@@ -172,14 +172,17 @@ def test_archives_of_files_and_folders(street: Street) -> None:
     ):
         for _ in range(3):  # two at once are allowed: none is kept
             answer = street.get(quote(door, safe="/?="))
-            assert (named(answer), unpacked(answer.content)["猫/o.txt"]) == ("猫.zip", b"o")
-    whole = unpacked(street.get("/api/files/archive?path=/data/work").content)
+            assert (download_name(answer), unpack_zip(answer.content)["猫/o.txt"]) == (
+                "猫.zip",
+                b"o",
+            )
+    whole = unpack_zip(street.get("/api/files/archive?path=/data/work").content)
     assert Counter(whole.values()) == Counter([*FILES.values(), b""])
     exact = {f"work/{safe_name(name)}" for name in FILES if safe_name(name) == name}
     assert exact <= whole.keys()
 
 
-def unpacked(data: bytes) -> dict[str, bytes]:
+def unpack_zip(data: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return {each.filename: archive.read(each) for each in archive.infolist()}
 
@@ -202,10 +205,10 @@ def test_texts_and_uploads(street: Street) -> None:
         street.ask("POST", "/api/files/uploads", 201, data=data, headers=headers)
 
     each(TEXTS, one)
-    assert found(street, "texts") == found(street, "tus") == TEXTS
+    assert files_in(street, "texts") == files_in(street, "tus") == TEXTS
 
 
-def found(street: Street, folder: str) -> dict[str, bytes]:
+def files_in(street: Street, folder: str) -> dict[str, bytes]:
     return {each.name: each.read_bytes() for each in (street.process.data_dir / folder).iterdir()}
 
 
@@ -222,9 +225,9 @@ def test_webdav_up_and_along(street: Street) -> None:
         street.ask("MOVE", f"/dav/data/put/{part}", 201, headers={"Destination": target})
 
     each(TEXTS, one)
-    assert found(street, "copied") == TEXTS
-    assert found(street, "moved") == TEXTS
-    assert found(street, "put") == {}
+    assert files_in(street, "copied") == TEXTS
+    assert files_in(street, "moved") == TEXTS
+    assert files_in(street, "put") == {}
 
 
 def test_extracting(street: Street) -> None:
@@ -232,7 +235,7 @@ def test_extracting(street: Street) -> None:
         for name, data in TEXTS.items():
             archive.writestr(name, data)
     street.ask("POST", "/api/files/extract", json={"path": "/data/all.zip"})
-    assert found(street, "all") == TEXTS
+    assert files_in(street, "all") == TEXTS
 
 
 def test_headers_are_read_by_who_knows_no_utf_8(street: Street) -> None:
@@ -260,7 +263,7 @@ def test_both_forms_of_a_name_are_one(street: Street) -> None:
             doors = (f"/api/files/content?path=/data/{part}", f"/api/raw/data/{part}")
             for door in (*doors, f"/file={part}", f"/dav/data/{part}"):
                 answer = street.get(door)
-                assert (answer.content, named(answer)) == (data, path.name), door
+                assert (answer.content, download_name(answer)) == (data, path.name), door
             assert street.get(f"/api/files/preview?path=/data/{part}").json()["name"] == path.name
             street.ask("PUT", f"/dav/data/{part}", 204, data=data)  # no twin beside it
         other = {"NFC": "NFD", "NFD": "NFC"}[data.decode()]

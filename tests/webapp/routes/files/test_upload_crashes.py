@@ -38,7 +38,7 @@ def content(size: int, seed: int = 1) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def published(server: WebProcess, name: str) -> Path:
+def published_path(server: WebProcess, name: str) -> Path:
     return server.data_dir / "outputs" / name
 
 
@@ -69,15 +69,15 @@ def test_a_kill_in_a_large_upload_loses_nothing_that_was_told(
     server.start()
     offset = client.offset(url)
     assert LARGE // 3 <= offset < LARGE
-    assert not published(server, "large.png").exists()
+    assert not published_path(server, "large.png").exists()
     more = {"Content-Length": str(LARGE - offset)}
     assert client.patch(url, offset, blocks(offset, LARGE), **more) == 204
     expected = hashlib.sha256()
     for block in blocks(0, LARGE):
         expected.update(block)
-    with published(server, "large.png").open("rb") as file:
+    with published_path(server, "large.png").open("rb") as file:
         assert hashlib.file_digest(file, "sha256").digest() == expected.digest()
-    published(server, "large.png").unlink()
+    published_path(server, "large.png").unlink()
 
 
 def blocks(start: int, end: int) -> Iterator[bytes]:
@@ -114,7 +114,7 @@ def test_a_broken_connection_keeps_what_came(
     offset = client.offset(url)
     assert MIB <= offset <= 2 * MIB
     assert client.patch(url, offset, whole[offset:]) == 204
-    assert published(server, f"{end.__name__}.png").read_bytes() == whole  # type: ignore[attr-defined]
+    assert published_path(server, f"{end.__name__}.png").read_bytes() == whole  # type: ignore[attr-defined]
 
 
 def test_who_has_fallen_silent_makes_way(server: WebProcess, client: TusClient) -> None:
@@ -126,7 +126,7 @@ def test_who_has_fallen_silent_makes_way(server: WebProcess, client: TusClient) 
     offset = client.offset(url)  # the other one neither sends nor ends
     assert offset == MIB
     assert client.patch(url, offset, whole[offset:]) == 204
-    assert published(server, "silent.png").read_bytes() == whole
+    assert published_path(server, "silent.png").read_bytes() == whole
     connection.close()
 
 
@@ -159,7 +159,7 @@ def two_tabs(server: WebProcess, client: TusClient, number: int) -> None:
         join_thread(one)
     assert set(seen) <= {204, 409, 423}
     assert seen.count(204) >= 8
-    assert published(server, name).read_bytes() == whole
+    assert published_path(server, name).read_bytes() == whole
 
 
 def test_the_other_tab_is_told_while_bytes_keep_coming(client: TusClient) -> None:
@@ -199,13 +199,13 @@ def test_bodies_longer_than_others_may_be_and_in_chunks(
     length = 257 * MIB  # the largest body of other routes is 256 MiB
     url = client.create(length, folder=FOLDER, filename="long.png")
     assert client.patch(url, 0, (bytes(MIB) for _ in range(257))) == 204
-    assert published(server, "long.png").stat().st_size == length
-    published(server, "long.png").unlink()
+    assert published_path(server, "long.png").stat().st_size == length
+    published_path(server, "long.png").unlink()
     url = client.create(10, folder=FOLDER, filename="chunks.png")
     assert client.patch(url, 0, iter([b"01234", b"56789", b"more"])) == 413
     assert client.offset(url) == 0
     assert client.patch(url, 0, iter([b"01234", b"56789"])) == 204
-    assert published(server, "chunks.png").read_bytes() == b"0123456789"
+    assert published_path(server, "chunks.png").read_bytes() == b"0123456789"
 
 
 def test_a_piece_that_breaks_off_before_its_checksum_could_be_seen(

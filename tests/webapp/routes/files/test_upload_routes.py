@@ -86,14 +86,14 @@ def test_pieces_that_do_not_fit_change_nothing(sender: TusSender) -> None:
 def test_checksums_of_pieces(sender: TusSender, name: str) -> None:
     url = sender.begin()
 
-    def checked(offset: int, body: bytes, of: bytes) -> Any:
+    def send_with_checksum(offset: int, body: bytes, of: bytes) -> Any:
         digest = base64.b64encode(hashlib.new(name, of).digest()).decode()
         return sender.patch(url, offset, body, Upload_Checksum=f"{name} {digest}")
 
-    assert checked(0, CONTENT[:70], CONTENT[:70]).status_code == 204
-    assert checked(70, CONTENT[70:], CONTENT[71:]).status_code == 460
+    assert send_with_checksum(0, CONTENT[:70], CONTENT[:70]).status_code == 204
+    assert send_with_checksum(70, CONTENT[70:], CONTENT[71:]).status_code == 460
     assert sender.head(url).headers["Upload-Offset"] == "70"
-    assert checked(70, CONTENT[70:], CONTENT[70:]).status_code == 204
+    assert send_with_checksum(70, CONTENT[70:], CONTENT[70:]).status_code == 204
     assert sender.file().read_bytes() == CONTENT
     assert sender.patch(url, 0, b"", Upload_Checksum="crc9 AAAA").status_code == 400
 
@@ -174,9 +174,9 @@ def test_unfinished_ones_are_listed(sender: TusSender) -> None:
     assert sender.client.get(url).get_json()["state"] == "done"
 
 
-def test_a_repeated_concatenation_is_its_owners_alone(guarded: Any) -> None:
+def test_a_repeated_concatenation_is_its_owners_alone(guarded_house: Any) -> None:
     ann, bob = (
-        TusSender(guarded, authorization=f"Basic {base64.b64encode(word).decode()}")
+        TusSender(guarded_house, authorization=f"Basic {base64.b64encode(word).decode()}")
         for word in (b"ann:pw1", b"bob:pw2")
     )
     headers = {**TUS, "Upload-Length": "3", "Upload-Concat": "partial", "Content-Type": BYTES}

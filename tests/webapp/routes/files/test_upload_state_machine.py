@@ -82,7 +82,7 @@ class Uploading(RuleBasedStateMachine):
     @rule(upload=uploads, offset=st.integers(0, LONGEST), length=st.integers(0, LONGEST))
     def patch_anywhere(self, upload: Client, offset: int, length: int) -> None:
         """Only where the bytes end, and no further than to the end."""
-        known = self.known(upload)
+        known = self.known_offset(upload)
         body = upload.content[offset : offset + length]
         status = self.tus.patch(upload.url, offset, body)
         if known is None:
@@ -95,20 +95,20 @@ class Uploading(RuleBasedStateMachine):
 
     @rule(upload=uploads, length=st.integers(1, LONGEST), more=st.integers(0, 9))
     def patch(self, upload: Client, length: int, more: int) -> None:
-        known = self.known(upload)
+        known = self.known_offset(upload)
         if known is None:
             return
         body = upload.content[known : known + length]
         if known + length > len(upload.content) and more == 0 and upload in self.alive:
             assert self.tus.patch(upload.url, known, body + b"x") == 413
-            assert self.known(upload) == known
+            assert self.known_offset(upload) == known
         assert self.tus.patch(upload.url, known, body) == 204
         self.came(upload, known + len(body))
 
     @rule(upload=uploads, sent=st.integers(0, LONGEST), killed=st.booleans())
     def cut(self, upload: Client, sent: int, killed: bool) -> None:
         """The connection breaks, or the server dies, in the middle of a piece."""
-        known = self.known(upload)
+        known = self.known_offset(upload)
         if known is None or upload not in self.alive:
             return
         rest = upload.content[known:]
@@ -118,7 +118,7 @@ class Uploading(RuleBasedStateMachine):
             self.server.kill_serving()
         connection.close()
         self.server.wait()
-        assert known <= (self.known(upload) or 0) <= known + sent
+        assert known <= (self.known_offset(upload) or 0) <= known + sent
 
     @precondition(lambda self: self.alive)
     @rule()
@@ -128,12 +128,12 @@ class Uploading(RuleBasedStateMachine):
 
     @rule(upload=uploads)
     def end(self, upload: Client) -> None:
-        expected = 204 if self.known(upload) is not None else 404
+        expected = 204 if self.known_offset(upload) is not None else 404
         assert self.tus.ask("DELETE", upload.url)[0] == expected
         if upload in self.alive:
             self.alive.remove(upload)
 
-    def known(self, upload: Client) -> int | None:
+    def known_offset(self, upload: Client) -> int | None:
         """What the server says of an upload: never less than it said before."""
         status, headers, _ = self.tus.ask("HEAD", upload.url)
         if status == 404:
