@@ -60,7 +60,7 @@ def test_another_topic_wakes_nobody(folder: Path) -> None:
 
 def test_another_process_is_heard(folder: Path, patient: None) -> None:
     bell = Notifier(folder)
-    code = f"from webapp.queues.notifier import *; Bell(Path({str(folder)!r})).ring('a')"
+    code = f"from webapp.queues.notifier import *; Notifier(Path({str(folder)!r})).notify('a')"
     expect_wakeup(bell, "a", lambda: subprocess.run([sys.executable, "-c", code], check=True))
     bell.close()
 
@@ -68,7 +68,7 @@ def test_another_process_is_heard(folder: Path, patient: None) -> None:
 def test_the_pipe_of_a_dead_process_is_removed(folder: Path) -> None:
     code = (
         "import os; from webapp.queues.notifier import *\n"
-        f"with Bell(Path({str(folder)!r})).listening('a'): os._exit(9)"
+        f"with Notifier(Path({str(folder)!r})).subscribe('a'): os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
     assert len(os.listdir(folder)) == 1
