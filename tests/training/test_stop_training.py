@@ -16,7 +16,7 @@ import sys, time
 from pathlib import Path
 import torch
 from torch import nn
-from training.hogwild import Plan, Task, train
+from training.hogwild import TrainingPlan, TrainingTask, train
 
 def make_loss(worker, device):
     def loss(model, step):
@@ -24,7 +24,7 @@ def make_loss(worker, device):
         return model(torch.ones(1, 2, dtype=torch.bfloat16)).float().sum(), {}, 1
     return loss
 
-train(Task("tiny", lambda: nn.Linear(2, 1), make_loss), Plan(5, 1e-3), Path(sys.argv[1]))
+train(TrainingTask("tiny", lambda: nn.Linear(2, 1), make_loss), TrainingPlan(5, 1e-3), Path(sys.argv[1]))
 """
 
 

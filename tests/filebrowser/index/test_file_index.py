@@ -139,14 +139,14 @@ CHILD = """
 import sys
 from pathlib import Path
 from filebrowser.access.gate import Root
-from filebrowser.index.file_index import MANY, Index
+from filebrowser.index.file_index import FileIndex
 from tests_tell import tell
-index = Index(Path(sys.argv[1]), [Root("data", Path(sys.argv[2]))], tell, hurried=True)
+index = FileIndex(Path(sys.argv[1]), [Root("data", Path(sys.argv[2]))], tell, without_pauses=True)
 index.start()
 print("begun", flush=True)
-index.wait(60)
+index.wait_until_idle(60)
 print("done", flush=True)
-index.wait(0) and input()
+index.wait_until_idle(0) and input()
 """
 
 
@@ -158,10 +158,10 @@ def test_kill_9_at_any_moment_loses_nothing(
             root.path / f"d{number % 7}" / f"{number}.png", f"prompt number{number}x|m{number % 3}"
         )
     (tmp_path / "tests_tell.py").write_text(
-        "from filebrowser.pictures.picture_facts import Told\n"
+        "from filebrowser.pictures.picture_facts import PictureFacts\n"
         "def tell(image):\n"
         "    prompt, _, model = str(image.info.get('parameters', '')).partition('|')\n"
-        "    return Told('x', prompt, model=model)\n"
+        "    return PictureFacts('x', prompt, model=model)\n"
     )
     paths = {"PYTHONPATH": f"{Path(__file__).parents[3]}:{tmp_path}"}
     for pause in (0.0, 0.02, 0.1):
@@ -172,7 +172,7 @@ def test_kill_9_at_any_moment_loses_nothing(
             env=os.environ | paths,
         )
         assert child.stdout is not None
-        child.stdout.readline()
+        assert child.stdout.readline() == b"begun\n"
         time.sleep(pause)
         child.send_signal(signal.SIGKILL)
         child.communicate()
