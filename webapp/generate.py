@@ -18,7 +18,7 @@ from generator.errors import BadRequest, GeneratorError
 from generator.models.registry import Registry
 from generator.pictures.picture_files import CONTAINERS, encode_picture, write_picture_file
 from generator.request import Generation, GenerationRequest, Picture, Progress, Stop
-from generator.sampling.names import (
+from generator.sampling.sampler_names import (
     DEFAULT_SAMPLER,
     DEFAULT_SCHEDULE,
     SAMPLER_NAMES,
@@ -33,7 +33,7 @@ from webapp.memory_errors import find_memory_error
 from webapp.plugins.model_registry import registry_of
 from webapp.plugins.plugin_factory import create_host
 from webapp.plugins.web_plugins import WebPlugins
-from webapp.queues.frames import EasExtras
+from webapp.queues.job_codec import EasExtras
 from webapp.requests.context import RequestContext
 from webapp.requests.fields import read_body
 from webapp.requests.model_choice import choose_checkpoint

@@ -31,9 +31,9 @@ from webapp.queues.contracts.heartbeats import Heartbeats
 from webapp.queues.contracts.plugin_states import PluginStates
 from webapp.queues.contracts.progress import ProgressBoard
 from webapp.queues.contracts.queue import Queue
+from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.sink import Sink
 from webapp.queues.contracts.stop_requests import StopRequests
-from webapp.queues.contracts.store import QueueStore
 from webapp.queues.contracts.worker_commands import WorkerCommands
 from webapp.queues.job_limit import JobLimit
 from webapp.queues.task_registry import TaskRegistry

@@ -12,7 +12,7 @@ from generator.hires.hires_size import HiresSize
 from generator.pictures.latents import LATENT_FACTOR, decode_latents, encode_pictures
 from generator.pictures.resize import LATENT_MODES, Resample, resize_latent
 from generator.request import GenerationRequest, HiresFix, Sampling
-from generator.sampling.names import resolve_names
+from generator.sampling.sampler_names import resolve_names
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -69,7 +69,7 @@ def hires_notes(request: GenerationRequest, fix: HiresFix, own: HiresTexts) -> d
     """The infotext's keys, in AUTOMATIC1111's order.
 
     Those of LATE are always among them, None where the infotext has nothing to say; the schedule's
-    label is known once its pass is sampled (:func:`generator.job.notes.collect_notes`).
+    label is known once its pass is sampled (:func:`generator.job.infotext_notes.collect_notes`).
     """
     first = request.sampling
     resized = fix.resize_width or fix.resize_height

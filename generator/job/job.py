@@ -16,9 +16,9 @@ from generator.hooks import Listener, Tools
 from generator.img2img.concat_conditioning import ConcatConditioning
 from generator.img2img.finisher import Finisher, make_finisher
 from generator.img2img.init_images import PreparedImages, prepare_init_images
+from generator.job.infotext_notes import collect_notes
 from generator.job.loaded_model import LoadedModel
 from generator.job.noise_predictor import make_noise_predictor
-from generator.job.notes import collect_notes
 from generator.job.passes import PassPlan
 from generator.job.progress_reporter import Interrupted, ProgressReporter
 from generator.pictures.infotext import write_infotext

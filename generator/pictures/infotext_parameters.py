@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from generator.merging_ratios import merging_ratio, merging_ratio_hr
 from generator.request import GenerationRequest, Snapshot
-from generator.sampling.names import DEFAULT_SCHEDULE, find_sampler, find_schedule
+from generator.sampling.sampler_names import DEFAULT_SCHEDULE, find_sampler, find_schedule
 
 if TYPE_CHECKING:
     from generator.sampling.samplers import Sampler

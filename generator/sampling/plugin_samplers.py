@@ -6,7 +6,7 @@ from dataclasses import replace
 from generator.errors import BadRequest
 from generator.hooks import Tools
 from generator.request import GenerationRequest, Sampling
-from generator.sampling.names import find_sampler, find_schedule, split_schedule
+from generator.sampling.sampler_names import find_sampler, find_schedule, split_schedule
 
 
 def resolve_plugin_names(

@@ -16,7 +16,12 @@ from generator.sampling import (
     timestep,
     unipc,
 )
-from generator.sampling.names import SAMPLER_NAMES, SamplerName, find_schedule, resolve_names
+from generator.sampling.sampler_names import (
+    SAMPLER_NAMES,
+    SamplerName,
+    find_schedule,
+    resolve_names,
+)
 
 CHURN = frozenset({"s_churn", "s_tmin", "s_tmax", "s_noise"})
 

@@ -14,7 +14,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from generator.sampling.names import find_schedule
+from generator.sampling.sampler_names import find_schedule
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from generator.request import (
     GenerationRequest,
     Refiner,
 )
-from generator.sampling.names import (
+from generator.sampling.sampler_names import (
     find_sampler_loosely,
     find_schedule,
     resolve_names,

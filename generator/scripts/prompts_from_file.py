@@ -9,7 +9,7 @@ from typing import Any
 from generator.errors import BadRequest
 from generator.prompt.limits import MAX_CHARACTERS, check_request
 from generator.request import Generation, GenerationRequest
-from generator.sampling.names import find_sampler_loosely, resolve_names
+from generator.sampling.sampler_names import find_sampler_loosely, resolve_names
 from generator.scripts.changes import Change, change_field, change_nothing, change_part
 from generator.scripts.request_facts import SCRIPT_FACTS
 from generator.scripts.script_draw import ScriptDraw, derive_seed, join_generations

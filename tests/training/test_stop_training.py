@@ -24,7 +24,8 @@ def make_loss(worker, device):
         return model(torch.ones(1, 2, dtype=torch.bfloat16)).float().sum(), {}, 1
     return loss
 
-train(TrainingTask("tiny", lambda: nn.Linear(2, 1), make_loss), TrainingPlan(5, 1e-3), Path(sys.argv[1]))
+train(TrainingTask("tiny", lambda: nn.Linear(2, 1), make_loss), TrainingPlan(5, 1e-3),
+Path(sys.argv[1]))
 """
 
 

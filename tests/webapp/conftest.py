@@ -22,7 +22,7 @@ from webapp.access.auth import Credentials, build_credentials
 from webapp.app import create_app
 from webapp.errors import error_answer, json_answer
 from webapp.queues.contracts.frame import Answer
-from webapp.queues.frames import (
+from webapp.queues.job_codec import (
     DETECT,
     DETECTIONS,
     EXTRAS,

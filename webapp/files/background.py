@@ -11,7 +11,7 @@ from filebrowser.operations import trash
 from filebrowser.watch.debounce import FileChange
 from filebrowser.watch.event_hub import FileEventHub, event_from_change
 from filebrowser.watch.watcher import Watcher, WatchOptions
-from webapp.files.file_access import roots_of
+from webapp.files.caller_rights import roots_of
 
 if TYPE_CHECKING:
     from webapp.settings.config import Config

@@ -25,7 +25,7 @@ from filebrowser.watch.watcher import FileChange
 from generator.pictures.pixel_modes import to_eight_bits
 from webapp.files.background import FileWatch, TrashSweeper
 from webapp.files.caller_limit import CallerLimit
-from webapp.files.file_access import roots_of
+from webapp.files.caller_rights import roots_of
 from webapp.files.infotexts import read_picture_facts
 from webapp.files.model_sidecars import Sidecars
 from webapp.files.reserved_space import ReservedSpace

@@ -5,7 +5,7 @@ from pathlib import Path
 from filebrowser.access.gate import Place, Root, parse_path
 from filebrowser.own_folders import STAGING_FOLDER, TRASH_FOLDER
 from generator.data_folders import EMBEDDINGS_FOLDER, EXTENSIONS_FOLDER, MODELS_FOLDER, STATE_FOLDER
-from webapp.settings.file_names import OPTIONS_FILE, STYLES_FILE
+from webapp.settings.state_files import OPTIONS_FILE, STYLES_FILE
 
 DATA = "data"
 BROWSER_FOLDERS = frozenset({TRASH_FOLDER, STAGING_FOLDER})

@@ -9,7 +9,7 @@ from filebrowser.uploads.upload_store import UploadStore
 from filebrowser.watch.file_events import FileEvent
 from generator.data_folders import MODELS_FOLDER
 from generator.models.kinds import FOLDERS_BY_KIND
-from webapp.files.file_access import CODE_FOLDERS
+from webapp.files.caller_rights import CODE_FOLDERS
 from webapp.files.roots import DATA
 
 if TYPE_CHECKING:

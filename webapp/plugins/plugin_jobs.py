@@ -13,7 +13,7 @@ from webapp.queues.contracts.frame import Answer
 
 if TYPE_CHECKING:
     from generator.hooks import Watch
-    from webapp.queues.frames import QueuedPluginTask
+    from webapp.queues.job_codec import QueuedPluginTask
 
 REPORTED_FIELDS = ("state", "fault", "last_error", "seconds", "hooks", "strikes")
 """What a worker tells of each plugin, in this order; of :class:`plugins.host.PluginStatus`."""

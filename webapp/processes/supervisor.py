@@ -47,7 +47,7 @@ from webapp.worker.expected_pace import LOADING_FACTOR
 from webapp.worker.progress_mark import NO_LIMIT, ProgressMark
 
 if TYPE_CHECKING:
-    from webapp.queues.contracts.store import QueueStore
+    from webapp.queues.contracts.queue_store import QueueStore
     from webapp.settings.config import Config
 
 TICK_SECONDS = 0.25  # seconds between looks when no signal comes

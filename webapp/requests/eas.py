@@ -11,8 +11,8 @@ from enum import IntEnum
 from pathlib import Path, PurePosixPath
 
 from webapp.errors import Refused
-from webapp.files.picture_files import has_link_in_path, is_protected
-from webapp.queues.frames import EasExtras
+from webapp.files.output_files import has_link_in_path, is_protected
+from webapp.queues.job_codec import EasExtras
 
 NAMES = ("id_task", "uid", "save_dir", "sd_model_checkpoint", "sd_vae")
 IMAGE_LINK = "image_link"  # of img2img; read with its pictures

@@ -14,7 +14,7 @@ from generator.textual_inversion.config import EmbeddingSpec, TrainingConfig, re
 from generator.workload import MEGA, check_workload
 from webapp.errors import Refused
 from webapp.files.roots import data_place, data_root
-from webapp.queues.frames import QueuedTraining
+from webapp.queues.job_codec import QueuedTraining
 from webapp.requests import eas
 
 if TYPE_CHECKING:

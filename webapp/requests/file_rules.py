@@ -8,7 +8,7 @@ from PIL import ImageColor
 from generator.pictures.file_names import NamingRules
 from generator.pictures.picture_files import CONTAINERS
 from webapp.errors import Refused
-from webapp.queues.frames import FileRules, GridRules
+from webapp.queues.job_codec import FileRules, GridRules
 
 MAX_PATTERN_LENGTH = 1000  # characters
 MIB = 1024 * 1024

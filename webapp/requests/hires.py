@@ -9,7 +9,7 @@ from webapp.errors import Refused
 from webapp.requests.context import RequestContext
 from webapp.requests.model_choice import choose_upscaler, find_second_checkpoint
 from webapp.requests.ranges import DEFAULT_SIZE, SIDE_RANGE, check_range
-from webapp.requests.sampling import resolve_hires_sampler, resolve_hires_schedule
+from webapp.requests.sampler_choice import resolve_hires_sampler, resolve_hires_schedule
 from webapp.requests.txt2img import MAX_TARGET_SIDE, Txt2Img
 
 SAME_CHECKPOINT = "Use same checkpoint"

@@ -15,7 +15,7 @@ from generator.pictures.infotext_parser import (
 )
 from generator.prompt.grammar import parse_attention
 from generator.prompt.styles import Style
-from generator.sampling.names import (
+from generator.sampling.sampler_names import (
     DEFAULT_SAMPLER,
     DEFAULT_SCHEDULE,
     find_sampler,
@@ -24,7 +24,7 @@ from generator.sampling.names import (
 )
 from webapp.errors import Refused
 from webapp.requests.fields import GenerationBody
-from webapp.requests.sampling import SAME_SAMPLER, SAME_SCHEDULE
+from webapp.requests.sampler_choice import SAME_SAMPLER, SAME_SCHEDULE
 from webapp.settings.option_store import convert_option
 from webapp.settings.options_table import OPTIONS
 

@@ -16,7 +16,7 @@ from generator.pictures.upscaler_names import (
 )
 from generator.request import Refiner, Snapshot
 from webapp.errors import Refused
-from webapp.queues.frames import EasExtras
+from webapp.queues.job_codec import EasExtras
 from webapp.requests.context import RequestContext
 from webapp.requests.fields import JobFields
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from generator.request import GenerationRequest, Snapshot
-from webapp.queues.frames import FileRules, SaveOptions
+from webapp.queues.job_codec import FileRules, SaveOptions
 from webapp.requests import eas
 from webapp.requests.file_rules import check_container, file_rules, grid_rules, naming_rules
 from webapp.requests.translate import AcceptedRequest

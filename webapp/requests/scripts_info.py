@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from typing_extensions import TypedDict
 
-from generator.sampling.names import DEFAULT_SAMPLER, SAMPLER_NAMES, SCHEDULE_NAMES
+from generator.sampling.sampler_names import DEFAULT_SAMPLER, SAMPLER_NAMES, SCHEDULE_NAMES
 from generator.scripts.catalogue import SCRIPTS, Argument, ArgumentKind, ScriptEntry
 from webapp.requests.adetailer import ADETAILER
 from webapp.requests.adetailer import NAME as DETAILER

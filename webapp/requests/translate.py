@@ -8,7 +8,7 @@ from generator.request import GenerationRequest
 from generator.scripts.picture_count import check_script
 from generator.scripts.workload import check_job_workload
 from webapp.errors import Refused
-from webapp.queues.frames import EasExtras
+from webapp.queues.job_codec import EasExtras
 from webapp.requests import eas, img2img
 from webapp.requests.adetailer import with_detailer
 from webapp.requests.context import RequestContext
@@ -19,7 +19,7 @@ from webapp.requests.infotext import apply_infotext
 from webapp.requests.model_choice import choose_checkpoint, choose_vae, read_refiner, with_upscaler
 from webapp.requests.plugin_panels import read_panels
 from webapp.requests.ranges import DEFAULT_SIZE, check_body, with_defaults
-from webapp.requests.sampling import check_seeds, read_sampling, read_seeds
+from webapp.requests.sampler_choice import check_seeds, read_sampling, read_seeds
 from webapp.requests.script_choice import (
     check_script_names,
     read_controls,

@@ -11,7 +11,7 @@ from filebrowser.errors import Overloaded
 from webapp.access.auth import Caller
 from webapp.access.scopes import ALLOWED_SCOPES, AccessScope
 from webapp.errors import Fault, Forbidden, InvalidFields, TooLarge
-from webapp.files.file_access import roots_of
+from webapp.files.caller_rights import roots_of
 from webapp.http.content_encoding import DecompressedStream, encoding_of
 from webapp.http.request_json import check_values, decode_json, strip_comments
 from webapp.queues.contracts.frame import Answer

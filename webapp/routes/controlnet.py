@@ -21,7 +21,7 @@ from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
 from webapp.http.openapi import RouteNote, with_note
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.frames import DETECT, DETECTIONS, QueuedDetection
+from webapp.queues.job_codec import DETECT, DETECTIONS, QueuedDetection
 from webapp.requests.coercion import TRUE_WORDS, Bool, Float, Int, Str, Strings
 from webapp.requests.fields import read_body
 from webapp.routes import submission

@@ -14,7 +14,7 @@ from generator.workload import check_workload, enlarged_megapixels
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.frames import EXTRAS, EXTRAS_REQUESTS, QueuedExtras
+from webapp.queues.job_codec import EXTRAS, EXTRAS_REQUESTS, QueuedExtras
 from webapp.requests.extras import (
     ExtrasBatch,
     ExtrasFields,

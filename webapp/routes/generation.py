@@ -14,7 +14,7 @@ from webapp.http import request_images
 from webapp.http.openapi import Base64, RouteNote, with_note
 from webapp.http.url_fetch import fetch_rules
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.frames import GENERATE, EasExtras, QueuedGeneration, encode_job
+from webapp.queues.job_codec import GENERATE, EasExtras, QueuedGeneration, encode_job
 from webapp.requests import eas
 from webapp.requests.context import RequestContext
 from webapp.requests.fields import GenerationBody, read_body

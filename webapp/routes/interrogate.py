@@ -20,7 +20,7 @@ from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Refused
 from webapp.http.openapi import RouteNote, with_note
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.frames import INTERROGATE, INTERROGATIONS
+from webapp.queues.job_codec import INTERROGATE, INTERROGATIONS
 from webapp.requests.coercion import Str
 from webapp.requests.fields import read_body
 from webapp.routes import submission

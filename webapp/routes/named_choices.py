@@ -10,7 +10,7 @@ from generator.pictures.upscaler_names import (
     label_of,
     upscaler_files,
 )
-from generator.sampling.names import SAMPLER_NAMES, SCHEDULE_NAMES
+from generator.sampling.sampler_names import SAMPLER_NAMES, SCHEDULE_NAMES
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.plugins.plugin_catalogue import form_arguments

@@ -24,7 +24,7 @@ from webapp.plugins.web_plugins import (
     normalize_path,
 )
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.frames import PLUGIN, PLUGIN_TASKS, QueuedPluginTask
+from webapp.queues.job_codec import PLUGIN, PLUGIN_TASKS, QueuedPluginTask
 from webapp.routes import submission
 from webapp.routes.context import (
     caller,

@@ -16,7 +16,7 @@ from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.queue import Queue
 from webapp.queues.contracts.sink import Sink
 from webapp.queues.drain import is_draining
-from webapp.queues.frames import MODELS_TAG, REQUEST_TAG
+from webapp.queues.job_codec import MODELS_TAG, REQUEST_TAG
 from webapp.routes.context import caller, release_body
 from webapp.routes.tasks import task_of
 

@@ -10,7 +10,7 @@ from webapp.access.scopes import AccessScope, requires
 from webapp.errors import NotBuilt
 from webapp.http.openapi import RouteNote, with_note
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.frames import CREATE_EMBEDDING, NEW_EMBEDDINGS, TRAIN_EMBEDDING, TRAININGS
+from webapp.queues.job_codec import CREATE_EMBEDDING, NEW_EMBEDDINGS, TRAIN_EMBEDDING, TRAININGS
 from webapp.requests.embedding_training import read_new_embedding
 from webapp.requests.embedding_training import read_training as lesson_of
 from webapp.requests.training import (

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from generator.atomic_file import make_folders, write_atomically
 from webapp.access.secret import Secret
-from webapp.queues.contracts.store import QueueStore
+from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.sqlite.ballast_file import BallastFile
 from webapp.queues.sqlite.database import BALLAST_NAME
 from webapp.queues.sqlite.store import SqliteStore
-from webapp.settings.file_names import STYLES_FILE
 from webapp.settings.secret_files import owner_token
+from webapp.settings.state_files import STYLES_FILE
 from webapp.settings.state_folder import prepare_state_folder
 
 if TYPE_CHECKING:

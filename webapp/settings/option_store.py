@@ -13,8 +13,8 @@ from PIL import ImageColor
 from generator.atomic_file import put_aside, write_atomically
 from generator.errors import BadRequest
 from generator.request import Snapshot
-from webapp.settings.file_names import OPTIONS_FILE
 from webapp.settings.options_table import OPTIONS, Option
+from webapp.settings.state_files import OPTIONS_FILE
 from webapp.value_rules import has_type, is_in_range, unknown_choices
 
 if TYPE_CHECKING:

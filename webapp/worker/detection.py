@@ -7,7 +7,7 @@ from generator.job.output_filter import OutputFilter
 from generator.pictures.picture_files import encode_picture
 from webapp.errors import json_answer
 from webapp.queues.contracts.frame import Answer
-from webapp.queues.frames import QueuedDetection
+from webapp.queues.job_codec import QueuedDetection
 
 
 def detect_maps(job: QueuedDetection, output_filter: OutputFilter) -> Answer:

@@ -11,10 +11,10 @@ from generator.hooks import Watch
 from generator.pictures.base64_images import open_picture
 from generator.textual_inversion.config import EmbeddingSpec, TrainingConfig
 from webapp.errors import json_answer
-from webapp.files.picture_files import PictureFiles
+from webapp.files.output_files import PictureFiles
 from webapp.files.roots import data_place, data_root
 from webapp.queues.contracts.frame import Answer
-from webapp.queues.frames import QueuedTraining
+from webapp.queues.job_codec import QueuedTraining
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from webapp.queues.contracts.frame import Answer
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from webapp.queues.frames import QueuedExtras
+    from webapp.queues.job_codec import QueuedExtras
 
 
 def compose_extras(job: "QueuedExtras", extras: Extras) -> Answer:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from generator.pictures.file_names import FileNameFacts, NamingRules
-from webapp.files.picture_files import PictureFiles
+from webapp.files.output_files import PictureFiles
 
 if TYPE_CHECKING:
-    from webapp.queues.frames import SaveOptions
+    from webapp.queues.job_codec import SaveOptions
 
 LEADING_NUMBER = re.compile(r"(\d+)(?:[-.]|$)")
 GRID_NUMBER = re.compile(r"grid-(\d+)(?:[-.]|$)")

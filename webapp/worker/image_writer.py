@@ -18,14 +18,14 @@ from generator.pictures.base64_images import fingerprint_of, read_base64
 from generator.pictures.grid import compose_grid
 from generator.pictures.picture_files import encode_picture, fits
 from generator.request import Generation, GenerationRequest, Picture
-from webapp.files.picture_files import PictureFiles
-from webapp.queues.frames import FileRules
+from webapp.files.output_files import PictureFiles
+from webapp.queues.job_codec import FileRules
 from webapp.worker.file_names import OutputFolder
 from webapp.worker.picture_facts import naming_facts
 from webapp.worker.save_journal import SaveJournal
 
 if TYPE_CHECKING:
-    from webapp.queues.frames import QueuedGeneration, SaveOptions
+    from webapp.queues.job_codec import QueuedGeneration, SaveOptions
 
 BEFORE_SUFFIX = "before-"
 """How the suffix of a picture begins that was there before the finished one, and is saved first."""

@@ -27,7 +27,7 @@ from plugins.engine_listener import PluginListener
 from plugins.host import Host
 from webapp.errors import json_answer
 from webapp.plugins.plugin_jobs import PROGRESS_STEPS, run_task
-from webapp.queues import frames
+from webapp.queues import job_codec
 from webapp.queues.contracts.frame import Answer, Lease
 from webapp.requests.save_options import estimate_bytes
 from webapp.worker.detection import detect_maps
@@ -39,7 +39,7 @@ from webapp.worker.lease_keeper import LeaseKeeper, LeaseLost
 from webapp.worker.responses import compose_answer
 from webapp.worker.save_journal import SaveJournal
 
-DRAWN_WITH_CHECKPOINT = frozenset({frames.GENERATE, frames.TRAIN_EMBEDDING})
+DRAWN_WITH_CHECKPOINT = frozenset({job_codec.GENERATE, job_codec.TRAIN_EMBEDDING})
 
 KeepLease = Callable[[Lease, Snapshot], LeaseKeeper]
 """A context that keeps the lease alive, publishes progress and checks for stop requests."""
@@ -81,13 +81,13 @@ class JobHandlers:
         self.pace = pace
         self.keep_lease = keep_lease
         self.table: dict[str, Callable[[Lease], Answer]] = {
-            frames.GENERATE: self.generate,
-            frames.EXTRAS: self.enlarge,
-            frames.DETECT: self.detect_maps,
-            frames.CREATE_EMBEDDING: self.create_embedding,
-            frames.TRAIN_EMBEDDING: self.train_embedding,
-            frames.INTERROGATE: self.interrogate,
-            frames.PLUGIN: self.run_plugin_task,
+            job_codec.GENERATE: self.generate,
+            job_codec.EXTRAS: self.enlarge,
+            job_codec.DETECT: self.detect_maps,
+            job_codec.CREATE_EMBEDDING: self.create_embedding,
+            job_codec.TRAIN_EMBEDDING: self.train_embedding,
+            job_codec.INTERROGATE: self.interrogate,
+            job_codec.PLUGIN: self.run_plugin_task,
         }
 
     def find(self, kind: str) -> Callable[[Lease], Answer]:
@@ -99,7 +99,7 @@ class JobHandlers:
 
     def generate(self, lease: Lease) -> Answer:
         """Decode, draw, save, compose."""
-        job = frames.decode_job(lease.frame.body)
+        job = job_codec.decode_job(lease.frame.body)
         with self.keep_lease(lease, job.request.options) as lease_keeper:
             if job.save:
                 check_free_space(job, self.data_dir, estimate_bytes(job.request))
@@ -118,7 +118,7 @@ class JobHandlers:
 
     def enlarge(self, lease: Lease) -> Answer:
         """Run an extras job (upscaling) on pictures sent in the request."""
-        job = frames.EXTRAS_REQUESTS.validate_json(lease.frame.body)
+        job = job_codec.EXTRAS_REQUESTS.validate_json(lease.frame.body)
         with self.keep_lease(lease, Snapshot()) as lease_keeper:
             lease_keeper(Progress("extras", 0, 1, 0, 1), None)
             extras = self.engine.enlarge(job.request)
@@ -128,44 +128,44 @@ class JobHandlers:
 
     def detect_maps(self, lease: Lease) -> Answer:
         """Draw ControlNet's maps of pictures."""
-        job = frames.DETECTIONS.validate_json(lease.frame.body)
+        job = job_codec.DETECTIONS.validate_json(lease.frame.body)
         with self.keep_lease(lease, Snapshot()) as lease_keeper:
             lease_keeper(Progress("detect", 0, 1, 0, 1), None)
             return detect_maps(job, self.make_output_filter(job.user_name))
 
     def interrogate(self, lease: Lease) -> Answer:
         """Describe a picture."""
-        request = frames.INTERROGATIONS.validate_json(lease.frame.body)
+        request = job_codec.INTERROGATIONS.validate_json(lease.frame.body)
         with self.keep_lease(lease, Snapshot()) as lease_keeper:
             lease_keeper(Progress("interrogate", 0, 1, 0, 1), None)
             return json_answer(200, {"caption": self.engine.interrogate(request)})
 
     def create_embedding(self, lease: Lease) -> Answer:
         """Create a textual-inversion embedding."""
-        embedding = frames.NEW_EMBEDDINGS.validate_json(lease.frame.body)
+        embedding = job_codec.NEW_EMBEDDINGS.validate_json(lease.frame.body)
         with self.keep_lease(lease, Snapshot()) as lease_keeper:
             lease_keeper(Progress("create-embedding", 0, 1, 0, 1), None)
             return create_embedding(self.engine, embedding)
 
     def train_embedding(self, lease: Lease) -> Answer:
         """Train a textual-inversion embedding."""
-        job = frames.TRAININGS.validate_json(lease.frame.body)
+        job = job_codec.TRAININGS.validate_json(lease.frame.body)
         with self.keep_lease(lease, Snapshot()) as lease_keeper:
             return train_embedding(self.engine, job, self.data_dir, lease_keeper)
 
     def run_plugin_task(self, lease: Lease) -> Answer:
         """What a plugin makes of its own task."""
-        task = frames.PLUGIN_TASKS.validate_json(lease.frame.body)
+        task = job_codec.PLUGIN_TASKS.validate_json(lease.frame.body)
         with self.keep_lease(lease, Snapshot()) as lease_keeper:
             lease_keeper(Progress(task.plugin, 0, 1, 0, PROGRESS_STEPS), None)
             return run_task(self.host, task, lease_keeper)
 
     def notify_job_failed(self, lease: Lease, error: Exception) -> None:
         """Call the plugins' ``job_failed`` hook, if the failed request can be decoded."""
-        if not self.host or lease.frame.kind != frames.GENERATE:
+        if not self.host or lease.frame.kind != job_codec.GENERATE:
             return
         with suppress(ValidationError):  # that is what failed, and it has been logged
-            request = frames.decode_job(lease.frame.body).request
+            request = job_codec.decode_job(lease.frame.body).request
             self.host.ask("job_failed", error=error, request=request)
 
     def make_output_filter(self, caller: str) -> OutputFilter:

@@ -25,10 +25,10 @@ from webapp.errors import error_answer, status_of
 from webapp.logs import bind_for_block
 from webapp.memory_errors import find_memory_error
 from webapp.plugins.plugin_jobs import plugin_states
-from webapp.queues import frames
+from webapp.queues import job_codec
 from webapp.queues.contracts.frame import Answer, Lease
 from webapp.queues.contracts.heartbeats import WorkerState
-from webapp.queues.contracts.store import QueueStore
+from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.worker_commands import LOAD, PLUGINS, UNLOAD
 from webapp.queues.errors import QueueError
 from webapp.queues.worker_id import WorkerId
@@ -181,7 +181,7 @@ class Worker:
         """Draw and answer one frame, or give it back."""
         frame = lease.frame
         with bind_for_block(
-            request=frame.tags.get(frames.REQUEST_TAG, ""), job=frame.id, user=frame.owner
+            request=frame.tags.get(job_codec.REQUEST_TAG, ""), job=frame.id, user=frame.owner
         ):
             self.serve_logged(lease)
 
@@ -249,9 +249,9 @@ class Worker:
         started = time.monotonic()
         try:
             handler = self.handlers.find(lease.frame.kind)
-            if lease.frame.kind == frames.GENERATE:
+            if lease.frame.kind == job_codec.GENERATE:
                 self.warm_up = None  # this job warms better
-            self.settings.catch_up(lease.frame.tags.get(frames.MODELS_TAG, ""))
+            self.settings.catch_up(lease.frame.tags.get(job_codec.MODELS_TAG, ""))
             return handler(lease)
         except (LeaseLost, Abandoned):
             raise
@@ -386,11 +386,11 @@ def is_device_lost(error: BaseException) -> bool:
     return "CUDA error" in text or "CUBLAS_STATUS_EXECUTION_FAILED" in text
 
 
-def extras_of(lease: Lease) -> frames.EasExtras | None:
+def extras_of(lease: Lease) -> job_codec.EasExtras | None:
     """The vendor's extras of a frame; None where it has none, or cannot be read."""
-    if lease.frame.kind != frames.GENERATE:
+    if lease.frame.kind != job_codec.GENERATE:
         return None
     try:
-        return frames.decode_job(lease.frame.body).extras
+        return job_codec.decode_job(lease.frame.body).extras
     except ValidationError:
         return None

@@ -17,7 +17,7 @@ from webapp.worker.extras_responses import png_remarks
 from webapp.worker.image_writer import SavedPictures
 
 if TYPE_CHECKING:
-    from webapp.queues.frames import EasExtras, QueuedGeneration
+    from webapp.queues.job_codec import EasExtras, QueuedGeneration
 
 INFOTEXT_ONLY_KEYS = frozenset({"Hires prompt", "Hires negative prompt"})
 """Keys that AUTOMATIC1111 writes into infotexts alone: in ``info`` they stand with null."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from generator.request import Generation
 from webapp.errors import json_answer
-from webapp.queues import frames
+from webapp.queues import job_codec
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.worker.image_writer import SavedPictures
 from webapp.worker.responses import compose_answer
@@ -15,7 +15,7 @@ from webapp.worker.responses import compose_answer
 
 def stopped_generation(frame: Frame) -> Answer:
     """As of a drawing that is interrupted in its first step, without a picture."""
-    job = frames.decode_job(frame.body)
+    job = job_codec.decode_job(frame.body)
     generation = Generation(
         pictures=(),
         checkpoint_name=Path(frame.checkpoint.partition(" [")[0]).stem,
@@ -35,7 +35,7 @@ def stopped_generation(frame: Frame) -> Answer:
 
 def stopped_extras(frame: Frame) -> Answer:
     """The answer of an extras job that was stopped before it began."""
-    single = frames.EXTRAS_REQUESTS.validate_json(frame.body).single
+    single = job_codec.EXTRAS_REQUESTS.validate_json(frame.body).single
     no_images: dict[str, object] = {"image": ""} if single else {"images": []}
     return json_answer(200, {"html_info": "<p>Stopped before it began.</p>", **no_images})
 
@@ -47,10 +47,10 @@ def stopped_answer() -> Answer:
 
 STOPPED_ANSWERS: Mapping[str, Callable[[Frame], Answer]] = MappingProxyType(
     {
-        frames.GENERATE: stopped_generation,
-        frames.EXTRAS: stopped_extras,
-        frames.DETECT: lambda _: json_answer(200, {"images": [], "info": "Stopped"}),
-        frames.INTERROGATE: lambda _: json_answer(200, {"caption": ""}),
+        job_codec.GENERATE: stopped_generation,
+        job_codec.EXTRAS: stopped_extras,
+        job_codec.DETECT: lambda _: json_answer(200, {"images": [], "info": "Stopped"}),
+        job_codec.INTERROGATE: lambda _: json_answer(200, {"caption": ""}),
     }
 )
 """By the frame's kind. Others, such as a plugin's, are answered by their worker in their turn."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from generator.hooks import Tools
-from generator.job.notes import collect_notes
+from generator.job.infotext_notes import collect_notes
 from generator.job.passes import PassPrompts, plan_passes
 from generator.request import GenerationRequest, HiresFix, Sampling, Seeds, Snapshot
 

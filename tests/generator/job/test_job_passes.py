@@ -32,7 +32,7 @@ from generator.request import (
     SoftInpainting,
     Stop,
 )
-from generator.sampling.names import SAMPLER_NAMES
+from generator.sampling.sampler_names import SAMPLER_NAMES
 from tests.image_compare import is_same_drawing
 from tests.parity.compare import psnr
 from tests.parity.service import build_engine

@@ -12,11 +12,11 @@ from generator.request import Sampling, Seeds, Snapshot, Stop
 from generator.sampling.denoiser import Denoiser, Guidance, SamplingInterrupted
 from generator.sampling.loops import sampler_arguments
 from generator.sampling.mask_blend import HardBlend
-from generator.sampling.names import SAMPLER_NAMES
 from generator.sampling.noise import picture_noise
 from generator.sampling.passes import SampledLatent, SamplingPass, StartLatent, prompt_timing
 from generator.sampling.predictor import NoisePredictor, Rows
 from generator.sampling.sample import sample
+from generator.sampling.sampler_names import SAMPLER_NAMES
 from generator.sampling.samplers import SAMPLERS
 from generator.sampling.schedules import scaled_linear
 from generator.sampling.step_hooks import StepHooks

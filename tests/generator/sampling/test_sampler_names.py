@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.sampling.names import (
+from generator.sampling.sampler_names import (
     SAMPLER_NAMES,
     SCHEDULE_NAMES,
     find_sampler_loosely,

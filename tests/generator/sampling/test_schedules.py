@@ -10,8 +10,8 @@ import torch
 from generator.request import Snapshot
 from generator.sampling.lcm import distilled_table, distilled_timestep
 from generator.sampling.loops import img2img_steps, sigmas_for
-from generator.sampling.names import SCHEDULE_NAMES
 from generator.sampling.passes import noise_schedule
+from generator.sampling.sampler_names import SCHEDULE_NAMES
 from generator.sampling.samplers import SAMPLERS
 from generator.sampling.schedules import scaled_linear
 

@@ -15,7 +15,7 @@ from tests.webapp.routes.files.file_requests import FileRequest, all_requests
 from webapp.access.auth import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
-from webapp.files import file_access
+from webapp.files import caller_rights
 
 PAGE = Path(__file__).parents[3] / "docs/files.md"
 ROW = re.compile(r"^\| ([A-Z]+ /[^|]*) \| ([a-z].*) \|$", re.M)
@@ -77,10 +77,10 @@ def test_a_route_takes_what_it_says_and_no_more(
     groups = needed_rights(ask.row)
     fresh(world)
     for group in groups:
-        monkeypatch.setattr(file_access, "RIGHTS", {AccessScope.OWNER: ALL_RIGHTS - group})
+        monkeypatch.setattr(caller_rights, "RIGHTS", {AccessScope.OWNER: ALL_RIGHTS - group})
         assert is_denied(ask.send(world)), group
     enough = frozenset(min(group) for group in groups)
-    monkeypatch.setattr(file_access, "RIGHTS", {AccessScope.OWNER: enough})
+    monkeypatch.setattr(caller_rights, "RIGHTS", {AccessScope.OWNER: enough})
     assert not is_denied(ask.send(world))
 
 

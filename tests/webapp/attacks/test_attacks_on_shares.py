@@ -13,7 +13,7 @@ from tests.webapp.attacks.attack_world import SECRET, AttackWorld, assert_refuse
 from tests.webapp.routes.files.tus_in_process import CONTENT, TusSender
 from webapp.access.auth import build_credentials
 from webapp.access.scopes import AccessScope
-from webapp.files import file_access
+from webapp.files import caller_rights
 from webapp.settings.config import UnknownFlag, parse
 
 ANN = "Basic " + base64.b64encode(b"ann:pw1").decode()
@@ -71,7 +71,7 @@ def test_60_a_share_loses_what_its_owner_loses(
     url = link(world)
     assert every_door(world, url)[0].status_code == 200
     for right in (Right.VIEW, Right.DOWNLOAD, Right.SHARE):
-        monkeypatch.setattr(file_access, "RIGHTS", {AccessScope.OWNER: ALL_RIGHTS - {right}})
+        monkeypatch.setattr(caller_rights, "RIGHTS", {AccessScope.OWNER: ALL_RIGHTS - {right}})
         assert {answer.status_code for answer in every_door(world, url)} == {404}
     monkeypatch.undo()
     assert every_door(world, url)[0].status_code == 200
@@ -153,7 +153,7 @@ def test_55_rights_that_are_gone_stop_a_running_upload(
     (world.house.data_dir / "outputs").mkdir()
     url = sender.begin()
     assert sender.patch(url, 0, CONTENT[:10]).status_code == 204
-    monkeypatch.setattr(file_access, "RIGHTS", {AccessScope.OWNER: ALL_RIGHTS - {Right.CREATE}})
+    monkeypatch.setattr(caller_rights, "RIGHTS", {AccessScope.OWNER: ALL_RIGHTS - {Right.CREATE}})
     assert sender.patch(url, 10, CONTENT[10:]).status_code == 403
     assert not sender.file().exists()
     assert_refused(world.ask("GET", "/api/files/uploads"))

@@ -24,7 +24,7 @@ from tests.webapp.routes.files.tus_client import BYTES, TUS, encode_metadata
 from tests.webapp.routes.files.tus_in_process import CONTENT, LENGTH, TusSender
 from webapp.access.auth import build_credentials
 from webapp.files import upload_policy
-from webapp.files.file_access import roots_of
+from webapp.files.caller_rights import roots_of
 from webapp.files.upload_policy import limits_of
 
 UPLOADS = "/api/files/uploads"

@@ -9,7 +9,7 @@ import pytest
 
 from filebrowser.access.gate import Root, open_parent, open_place, parse_path
 from filebrowser.errors import NotAllowed, NotHere
-from webapp.files.file_access import roots_of
+from webapp.files.caller_rights import roots_of
 from webapp.settings.config import Config, UnknownFlag, parse
 
 

@@ -33,7 +33,7 @@ from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_supervisor
 from webapp.processes.supervisor import run
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.folder_watch import QueueWatchThread
-from webapp.queues.frames import QueuedGeneration, encode_job
+from webapp.queues.job_codec import QueuedGeneration, encode_job
 from webapp.queues.sqlite.store import LEASE_SECONDS, SqliteStore
 from webapp.queues.worker_id import WorkerId
 from webapp.settings.config import Config

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from generator.request import GenerationRequest, Sampling, Seeds, Snapshot
-from webapp.queues.frames import EasExtras, QueuedGeneration, SaveOptions, decode_job, encode_job
+from webapp.queues.job_codec import EasExtras, QueuedGeneration, SaveOptions, decode_job, encode_job
 
 PLAIN = QueuedGeneration(GenerationRequest("a house", Seeds(7)), "txt2img", {"prompt": "a house"})
 FULL = QueuedGeneration(

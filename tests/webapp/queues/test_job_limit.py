@@ -11,7 +11,7 @@ from generator.errors import CannotSave
 from generator.request import GenerationRequest, Seeds
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.errors import QueueFull
-from webapp.queues.frames import QueuedGeneration, SaveOptions
+from webapp.queues.job_codec import QueuedGeneration, SaveOptions
 from webapp.queues.job_limit import UNCHECKED_BYTES, JobLimit
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.worker.image_writer import check_free_space

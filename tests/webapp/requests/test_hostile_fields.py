@@ -14,7 +14,7 @@ from PIL import Image
 
 from generator.request import Generation
 from tests.webapp.conftest import pretend
-from webapp.queues.frames import QueuedGeneration
+from webapp.queues.job_codec import QueuedGeneration
 from webapp.requests.extras import ExtrasBatch, ExtrasSingle, PngInfoBody
 from webapp.requests.img2img import Img2Img
 from webapp.requests.txt2img import Txt2Img

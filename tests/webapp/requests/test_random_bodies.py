@@ -12,7 +12,7 @@ from generator.models.registry import Folders, Registry
 from tests.webapp.conftest import write_checkpoint, write_model
 from tests.webapp.requests.test_img2img import MASK, PICTURE
 from webapp.errors import InvalidFields, Refused
-from webapp.queues.frames import QueuedGeneration, decode_job, encode_job
+from webapp.queues.job_codec import QueuedGeneration, decode_job, encode_job
 from webapp.requests.context import MAX_REMARKS, RequestContext
 from webapp.requests.fields import GenerationBody, read_body
 from webapp.requests.img2img import Img2Img

@@ -11,8 +11,8 @@ from PIL import Image
 
 from generator.errors import CannotSave, ModelUnreadable, NotANumber
 from generator.request import Generation
-from webapp.files.picture_files import PictureFiles
-from webapp.queues.frames import QueuedGeneration
+from webapp.files.output_files import PictureFiles
+from webapp.queues.job_codec import QueuedGeneration
 
 SMALL = {"prompt": "a red house", "width": 64, "height": 64, "steps": 2, "seed": 7}
 INFO_KEYS = [

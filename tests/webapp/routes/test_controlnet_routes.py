@@ -15,7 +15,7 @@ from generator.hooks import NullListener
 from generator.job.output_filter import OutputFilter
 from generator.request import ControlUnit
 from tests.wait import TIMEOUT
-from webapp.queues.frames import DETECT, DETECTIONS, QueuedDetection
+from webapp.queues.job_codec import DETECT, DETECTIONS, QueuedDetection
 from webapp.queues.worker_id import WorkerId
 from webapp.worker import detection
 

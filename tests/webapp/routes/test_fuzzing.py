@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from generator.request import Generation
 from tests.webapp.conftest import pretend
-from webapp.queues.frames import QueuedGeneration
+from webapp.queues.job_codec import QueuedGeneration
 
 schemathesis = pytest.importorskip("schemathesis", reason="make test installs schemathesis")
 checks = pytest.importorskip("schemathesis.specs.openapi.checks")

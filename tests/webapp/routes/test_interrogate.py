@@ -13,7 +13,7 @@ from tests.wait import TIMEOUT
 from tests.webapp.requests.test_extras import encode_grey_picture
 from webapp.errors import json_answer
 from webapp.queues.contracts.frame import Lease
-from webapp.queues.frames import INTERROGATIONS
+from webapp.queues.job_codec import INTERROGATIONS
 from webapp.queues.worker_id import WorkerId
 
 URL = "/sdapi/v1/interrogate"

@@ -15,8 +15,8 @@ from tests.webapp.conftest import Builder, write_checkpoint
 from tests.webapp.processes.test_drain import Easel
 from webapp.access.auth import build_credentials
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.frames import EXTRAS as EXTRAS_KIND
-from webapp.queues.frames import (
+from webapp.queues.job_codec import EXTRAS as EXTRAS_KIND
+from webapp.queues.job_codec import (
     EXTRAS_REQUESTS,
     EasExtras,
     QueuedExtras,

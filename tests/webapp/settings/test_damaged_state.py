@@ -22,7 +22,7 @@ from plugins.pace.records import PaceRecords
 from tests.wait import wait_until
 from tests.webapp.web_process import WebProcess, web_process
 from webapp.app import create_app
-from webapp.files.file_access import roots_of
+from webapp.files.caller_rights import roots_of
 from webapp.files.upload_policy import uploads_of
 from webapp.plugins.plugin_catalogue import PluginCatalogue
 from webapp.queues.sqlite.store import SqliteStore

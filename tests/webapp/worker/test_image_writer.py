@@ -14,7 +14,7 @@ from generator.errors import CannotSave
 from generator.pictures.base64_images import open_picture
 from generator.request import Aside
 from tests.webapp.requests.test_img2img import BODY, PICTURE
-from webapp.files.picture_files import PictureFiles
+from webapp.files.output_files import PictureFiles
 
 DAY = "2026-01-02"
 ALL = ("before-highres-fix", "before-color-correction", "mask", "mask-composite")

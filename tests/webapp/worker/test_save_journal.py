@@ -13,9 +13,9 @@ from generator.request import Generation, GenerationRequest, Picture, Sampling, 
 from tests.wait import TIMEOUT, wait_until
 from tests.webapp.worker.test_worker_loop import Engine
 from tests.webapp.worker.test_worker_loop import generation as one_picture
-from webapp.files.picture_files import PictureFiles
+from webapp.files.output_files import PictureFiles
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.frames import QueuedGeneration, SaveOptions, encode_job
+from webapp.queues.job_codec import QueuedGeneration, SaveOptions, encode_job
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 from webapp.worker import save_journal

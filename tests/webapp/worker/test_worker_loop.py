@@ -30,7 +30,7 @@ from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.progress import JobProgress
 from webapp.queues.contracts.worker_commands import LOAD, UNLOAD, WorkerCommand
 from webapp.queues.errors import QueueFull, QueueUnwritable
-from webapp.queues.frames import EasExtras, QueuedGeneration, SaveOptions, encode_job
+from webapp.queues.job_codec import EasExtras, QueuedGeneration, SaveOptions, encode_job
 from webapp.queues.sqlite.store import LEASE_SECONDS, SqliteStore
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus

@@ -1,4 +1,4 @@
-"""Frames, leases and answers. What is in a frame's body is the business of ``queues/frames.py``."""
+"""Frames, leases and answers. A frame's body is the business of ``queues/job_codec.py``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

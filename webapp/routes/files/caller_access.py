@@ -1,7 +1,7 @@
 """The current caller's access to files: trees and rights."""
 
 from filebrowser.access.file_access import FileAccess
-from webapp.files.file_access import access_of
+from webapp.files.caller_rights import access_of
 from webapp.routes.context import caller
 from webapp.services import Services
 

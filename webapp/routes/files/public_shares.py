@@ -22,7 +22,7 @@ from filebrowser.shares.store import Share
 from webapp.access.login_throttle import LoginThrottle
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import TooManyTries
-from webapp.files.file_access import access_of
+from webapp.files.caller_rights import access_of
 from webapp.http.file_answer import answer_file
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.context import MAX_FORM_BYTES

@@ -17,7 +17,7 @@ from filebrowser.uploads.upload_session import UploadChunk
 from filebrowser.uploads.upload_store import UploadStore
 from webapp.access.auth import identify
 from webapp.files import tus_headers
-from webapp.files.file_access import access_of
+from webapp.files.caller_rights import access_of
 from webapp.http.content_encoding import check_plain
 from webapp.http.request_body import connection_of, socket_source
 from webapp.routes.files.caller_access import caller_access

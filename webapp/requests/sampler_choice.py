@@ -3,7 +3,7 @@
 import random
 
 from generator.request import Sampling, Seeds
-from generator.sampling.names import (
+from generator.sampling.sampler_names import (
     DEFAULT_SCHEDULE,
     SAMPLER_NAMES,
     SCHEDULE_NAMES,
@@ -24,7 +24,7 @@ SAME_SAMPLER, SAME_SCHEDULE = "Use same sampler", "Use same scheduler"
 
 def read_sampling(body: GenerationBody, context: RequestContext) -> Sampling:
     """How the first pass is sampled; NULL leaves a number to the options."""
-    sampler, schedule = resolve_sampler(body, context)
+    sampler, schedule = choose_sampler(body, context)
     return Sampling(
         sampler=sampler,
         schedule=schedule,
@@ -39,7 +39,7 @@ def read_sampling(body: GenerationBody, context: RequestContext) -> Sampling:
     )
 
 
-def resolve_sampler(body: GenerationBody, context: RequestContext) -> tuple[str, str]:
+def choose_sampler(body: GenerationBody, context: RequestContext) -> tuple[str, str]:
     """The sampler and schedule meant. Unknown names fall back, and are told, or are refused."""
     field = "sampler_name" if body.sampler_name else "sampler_index"
     wanted = body.sampler_name or body.sampler_index
