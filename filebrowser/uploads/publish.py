@@ -1,4 +1,4 @@
-"""Publishing an upload: checksum, content check, and the move to its name. Idempotent.
+"""Publishing an upload: its checksum, and the move to its name. Idempotent.
 
 ``publish`` writes down what it is about to do before it does it, so that after a crash at any
 moment the next call finds out whether it was done.
@@ -33,7 +33,7 @@ PIECE = 4 << 20  # bytes read between two looks
 class PublishContext:
     """Context of publishing: staging folder, target place and callbacks.
 
-    ``keep`` writes the record down; ``look`` is called now and then while it takes long.
+    ``save`` writes the record down; ``on_progress`` is called now and then while it takes long.
     """
 
     staging_fd: int
@@ -42,14 +42,14 @@ class PublishContext:
     on_progress: Callable[[], None]
 
 
-def verify_checksum(desk: PublishContext, upload: Upload, running: Digest | None) -> None:
+def verify_checksum(context: PublishContext, upload: Upload, running: Digest | None) -> None:
     """Raises :class:`WrongChecksum` unless the bytes are those whose SHA-256 was announced.
 
     ``running`` has seen all of them as they came; without it they are read from the disk.
     """
     if not upload.order.sha256:
         return
-    digest = running or _digest_data(desk)
+    digest = running or _digest_data(context)
     hex_digest = digest.digest().hex()
     if hex_digest != upload.order.sha256:
         raise WrongChecksum(
@@ -59,12 +59,12 @@ def verify_checksum(desk: PublishContext, upload: Upload, running: Digest | None
         )
 
 
-def _digest_data(desk: PublishContext) -> Digest:
+def _digest_data(context: PublishContext) -> Digest:
     digest = hashlib.sha256()
-    with open(staging_area.open_data(desk.staging_fd), "rb", buffering=0) as file:
+    with open(staging_area.open_data(context.staging_fd), "rb", buffering=0) as file:
         while block := file.read(PIECE):
             digest.update(block)
-            desk.on_progress()
+            context.on_progress()
     return digest
 
 
@@ -84,32 +84,32 @@ def is_taken(place: Place) -> bool:
     return False
 
 
-def publish(desk: PublishContext, upload: Upload) -> Upload:
+def publish(context: PublishContext, upload: Upload) -> Upload:
     """Give the whole and checked file its name, by the policy of its order; the ended record."""
-    make_folders(Place(desk.place.root, desk.place.names[:-1]))
-    with open_parent(desk.place) as (folder, name):
-        if upload.state is UploadState.PUBLISHING and _is_moved(desk.staging_fd, folder, upload):
-            return _end_done(desk, upload)
+    make_folders(Place(context.place.root, context.place.names[:-1]))
+    with open_parent(context.place) as (folder, name):
+        if upload.state is UploadState.PUBLISHING and _is_moved(context.staging_fd, folder, upload):
+            return _end_done(context, upload)
         if upload.order.conflict is Conflict.SKIP and name_exists(folder, name):
-            return _end_skipped(desk, upload)
-        if upload.order.modified is not None and name_exists(desk.staging_fd, staging_area.DATA):
-            set_time_of_name(desk.staging_fd, staging_area.DATA, upload.order.modified)
-        moved = _move_to_free_name(desk, upload, folder)
+            return _end_skipped(context, upload)
+        if upload.order.modified is not None and name_exists(context.staging_fd, staging_area.DATA):
+            set_time_of_name(context.staging_fd, staging_area.DATA, upload.order.modified)
+        moved = _move_to_free_name(context, upload, folder)
         sync_folder(folder)
-    return _end_done(desk, moved)
+    return _end_done(context, moved)
 
 
-def _move_to_free_name(desk: PublishContext, upload: Upload, folder: int) -> Upload:
+def _move_to_free_name(context: PublishContext, upload: Upload, folder: int) -> Upload:
     """Move the data under the first name that is free, or over the one that is not."""
-    for name in _candidate_names(desk.place.names[-1], upload.order.conflict):
+    for name in _candidate_names(context.place.names[-1], upload.order.conflict):
         replacing = upload.order.conflict is Conflict.OVERWRITE
         if not replacing and name_exists(folder, name):
             continue
-        where = Place(desk.place.root, (*desk.place.names[:-1], name))
+        where = Place(context.place.root, (*context.place.names[:-1], name))
         record = replace(upload, state=UploadState.PUBLISHING, path=f"/{where.text}")
         with suppress(FileExistsError):
-            return _move_data(desk, record, folder, name, replacing)
-    raise Taken(f"No name like {desk.place.names[-1]!r} is free.")
+            return _move_data(context, record, folder, name, replacing)
+    raise Taken(f"No name like {context.place.names[-1]!r} is free.")
 
 
 def _candidate_names(name: str, conflict: Conflict | None) -> Iterator[str]:
@@ -119,20 +119,20 @@ def _candidate_names(name: str, conflict: Conflict | None) -> Iterator[str]:
 
 
 def _move_data(
-    desk: PublishContext, upload: Upload, folder: int, name: str, replacing: bool
+    context: PublishContext, upload: Upload, folder: int, name: str, replacing: bool
 ) -> Upload:
     """Move, also between file systems; the record of it, which was written down before."""
-    source, waiting = desk.staging_fd, staging_area.DATA
+    source, waiting = context.staging_fd, staging_area.DATA
     inode = os.stat(waiting, dir_fd=source, follow_symlinks=False).st_ino
-    if os.fstat(desk.staging_fd).st_dev != os.fstat(folder).st_dev:
+    if os.fstat(context.staging_fd).st_dev != os.fstat(folder).st_dev:
         source, waiting = folder, f".{upload.id}.uploading"
-        with open(staging_area.open_data(desk.staging_fd), "rb", buffering=0) as data:
+        with open(staging_area.open_data(context.staging_fd), "rb", buffering=0) as data:
             size = os.fstat(data.fileno()).st_size
             inode = cross_device_copy.copy_across(
-                data.fileno(), size, folder, waiting, desk.on_progress
+                data.fileno(), size, folder, waiting, context.on_progress
             )
     record = replace(upload, inode=inode)
-    desk.save(record)
+    context.save(record)
     try:
         if replacing:
             _rename_over(source, waiting, folder, name)
@@ -142,23 +142,23 @@ def _move_data(
         if source == folder:
             os.unlink(waiting, dir_fd=folder)
         if isinstance(error, OSError) and error.errno in NO_RENAME_ERRNOS:
-            return _copy_data(desk, record, folder, name, replacing)
+            return _copy_data(context, record, folder, name, replacing)
         raise
     return record
 
 
 def _copy_data(
-    desk: PublishContext, upload: Upload, folder: int, name: str, replacing: bool
+    context: PublishContext, upload: Upload, folder: int, name: str, replacing: bool
 ) -> Upload:
     """Where nothing can be moved: copy to the name itself, which is in sight meanwhile."""
     if replacing:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=folder)
-    with open(staging_area.open_data(desk.staging_fd), "rb", buffering=0) as data:
+    with open(staging_area.open_data(context.staging_fd), "rb", buffering=0) as data:
         size = os.fstat(data.fileno()).st_size
         inode = cross_device_copy.copy_new(
-            *(data.fileno(), size, folder, name, desk.on_progress),
-            on_created=lambda inode: desk.save(replace(upload, inode=inode)),
+            *(data.fileno(), size, folder, name, context.on_progress),
+            on_created=lambda inode: context.save(replace(upload, inode=inode)),
         )
     return replace(upload, inode=inode)
 
@@ -187,22 +187,24 @@ def _is_moved(staging_fd: int, folder: int, upload: Upload) -> bool:
     return status.st_ino == upload.inode
 
 
-def _end_done(desk: PublishContext, upload: Upload) -> Upload:
-    return end_upload(desk, replace(upload, state=UploadState.DONE))
+def _end_done(context: PublishContext, upload: Upload) -> Upload:
+    return end_upload(context, replace(upload, state=UploadState.DONE))
 
 
-def _end_skipped(desk: PublishContext, upload: Upload) -> Upload:
-    return end_upload(desk, replace(upload, state=UploadState.SKIPPED, path=f"/{desk.place.text}"))
+def _end_skipped(context: PublishContext, upload: Upload) -> Upload:
+    return end_upload(
+        context, replace(upload, state=UploadState.SKIPPED, path=f"/{context.place.text}")
+    )
 
 
-def end_refused(desk: PublishContext, upload: Upload, error: FileError) -> Upload:
+def end_refused(context: PublishContext, upload: Upload, error: FileError) -> Upload:
     """The record of an upload whose content may not lie there; its bytes are gone."""
-    return end_upload(desk, replace(upload, state=UploadState.REFUSED, fault=str(error)))
+    return end_upload(context, replace(upload, state=UploadState.REFUSED, fault=str(error)))
 
 
-def end_upload(desk: PublishContext, upload: Upload) -> Upload:
+def end_upload(context: PublishContext, upload: Upload) -> Upload:
     """Write down that an upload has ended, then throw away what is left of its bytes."""
-    desk.save(upload)
+    context.save(upload)
     with suppress(FileNotFoundError):
-        os.unlink(staging_area.DATA, dir_fd=desk.staging_fd)
+        os.unlink(staging_area.DATA, dir_fd=context.staging_fd)
     return upload
