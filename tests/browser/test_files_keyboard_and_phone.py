@@ -12,7 +12,7 @@ import pytest
 from easel_process import WIDTH, Easel, running_easel
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from test_files_tab import safetensors
 from test_upload_page import drop
 
@@ -214,12 +214,10 @@ def test_a_long_copy_tells_how_far_it_is_and_is_ended(tab: Page, easel: Easel) -
 def test_without_the_file_browser_there_is_no_tab(browser: Browser, easel: Easel) -> None:
     page = browser.new_context(locale="en-US").new_page()
 
-    def without(route: Route) -> None:
-        told = route.fetch().json()
-        assert told["filebrowser"] is True
-        route.fulfill(json={**told, "filebrowser": False})
-
-    page.route("**/api/session", without)
+    session = page.request.get(f"{easel.url}/api/session").json()
+    assert session["filebrowser"] is True
+    without = {**session, "filebrowser": False}
+    page.route("**/api/session", lambda route: route.fulfill(json=without))
     page.goto(easel.url)
     page.wait_for_selector("#txt2img_generate")
     expect(page.get_by_role("button", name="PNG info", exact=True)).to_be_visible()
