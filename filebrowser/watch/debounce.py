@@ -11,19 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from filebrowser.watch.file_events import FileEventKind
 from filebrowser.watch.folder_walk import ABSENT_ERRNOS, walk_folders
 
 Signature = tuple[int, int, int, int]  # size, mtime_ns, inode, ctime_ns
 STABLE_NUMBERS = 3  # numbers of it that a file keeps when it is renamed; the last is of the rename
-
-
-class FileChangeKind(StrEnum):
-    """What became of a file."""
-
-    CREATED = "created"
-    CHANGED = "changed"
-    MOVED = "moved"
-    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +23,7 @@ class FileChange:
     """One settled change of one file; ``previous`` is where a moved file was."""
 
     path: Path
-    kind: FileChangeKind
+    kind: FileEventKind
     previous: Path | None = None
 
 
@@ -114,10 +106,10 @@ class Debouncer:
         left = {signature[:STABLE_NUMBERS]: path for path, signature in gone.items()}
         for path, signature in come.items():
             previous = None if path in self._known else left.pop(signature[:STABLE_NUMBERS], None)
-            kind = FileChangeKind.CHANGED if path in self._known else FileChangeKind.CREATED
+            kind = FileEventKind.CHANGED if path in self._known else FileEventKind.CREATED
             self._known[path] = signature
-            yield FileChange(path, FileChangeKind.MOVED if previous else kind, previous)
-        yield from (FileChange(path, FileChangeKind.DELETED) for path in left.values())
+            yield FileChange(path, FileEventKind.MOVED if previous else kind, previous)
+        yield from (FileChange(path, FileEventKind.DELETED) for path in left.values())
 
     def _expand_folders(self, now: float) -> None:
         """Replace a pending folder, there or gone, by the files that differ below it."""

@@ -105,7 +105,7 @@ def event_from_change(change: FileChange, roots: Sequence[Root]) -> FileEvent | 
     """What the watcher saw, as a happening; None for what no tree shows."""
     place = _place_of(change.path, roots)
     previous = _place_of(change.previous, roots) if change.previous else None
-    kind = FileEventKind(change.kind)
+    kind = change.kind
     if place is None:
         return FileEvent(FileEventKind.DELETED, previous) if previous else None
     if kind is FileEventKind.MOVED and previous is None:

@@ -23,11 +23,12 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 from watchdog.observers.polling import PollingObserverVFS
 
-from filebrowser.watch.debounce import Debouncer, FileChange, FileChangeKind, WriterState
+from filebrowser.watch.debounce import Debouncer, FileChange, WriterState
+from filebrowser.watch.file_events import FileEventKind
 from filebrowser.watch.folder_walk import linked_folders
 from filebrowser.watch.mounts import folders_without_inotify, read_mounts, supports_inotify
 
-__all__ = ["MODES", "FileChange", "FileChangeKind", "Watcher"]
+__all__ = ["MODES", "FileChange", "Watcher"]
 
 MODES = ("auto", "inotify", "poll", "off")
 Listener = Callable[[Sequence[FileChange]], object]
@@ -333,11 +334,11 @@ class _Handler(events.FileSystemEventHandler):
         """What an event says of a folder itself; None for events of files."""
         path = self._visible_path(event.src_path)
         if isinstance(event, events.DirMovedEvent):
-            return FileChange(self._visible_path(event.dest_path), FileChangeKind.MOVED, path)
+            return FileChange(self._visible_path(event.dest_path), FileEventKind.MOVED, path)
         if isinstance(event, events.DirCreatedEvent):
-            return FileChange(path, FileChangeKind.CREATED)
+            return FileChange(path, FileEventKind.CREATED)
         gone = isinstance(event, events.DirDeletedEvent)
-        return FileChange(path, FileChangeKind.DELETED) if gone else None
+        return FileChange(path, FileEventKind.DELETED) if gone else None
 
     def _visible_path(self, real_path: bytes | str) -> Path:
         path = Path(str(real_path))

@@ -9,9 +9,9 @@ from filebrowser.watch.debounce import (
     QUIET_SECONDS,
     Debouncer,
     FileChange,
-    FileChangeKind,
     WriterState,
 )
+from filebrowser.watch.file_events import FileEventKind
 
 SOON = QUIET_SECONDS[WriterState.DONE]
 LATER = QUIET_SECONDS[WriterState.UNKNOWN]
@@ -32,7 +32,7 @@ def test_a_closed_file_is_told_at_once_and_only_once(settler: Debouncer, tmp_pat
     new = tmp_path / "new"
     new.write_bytes(b"whole")
     settler.hint(new, 0.0, WriterState.DONE)
-    assert settler.pop_settled(SOON) == (FileChange(new, FileChangeKind.CREATED),)
+    assert settler.pop_settled(SOON) == (FileChange(new, FileEventKind.CREATED),)
     settler.hint(new, 1.0, WriterState.DONE)
     assert settler.pop_settled(9.0) == ()
     assert not settler.is_busy
@@ -46,7 +46,7 @@ def test_a_trickling_file_is_told_when_it_stops_growing(settler: Debouncer, tmp_
         with new.open("ab") as file:
             file.write(b"more")
         assert settler.pop_settled(now) == ()
-    assert settler.pop_settled(now + LATER) == (FileChange(new, FileChangeKind.CREATED),)
+    assert settler.pop_settled(now + LATER) == (FileChange(new, FileEventKind.CREATED),)
 
 
 def test_an_open_writer_is_waited_for_longer(settler: Debouncer, tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_changes_and_deletions(settler: Debouncer, tmp_path: Path) -> None:
     settler.hint(a, 0.0, WriterState.DONE)
     settler.hint(b, 0.0)
     assert set(settler.pop_settled(1.0)) == {
-        FileChange(a, FileChangeKind.CHANGED),
-        FileChange(b, FileChangeKind.DELETED),
+        FileChange(a, FileEventKind.CHANGED),
+        FileChange(b, FileEventKind.DELETED),
     }
 
 
@@ -78,7 +78,7 @@ def test_another_content_of_the_same_size_and_time_is_a_change(
     a.write_bytes(b"zz")
     os.utime(a, ns=(before.st_atime_ns, before.st_mtime_ns))
     settler.hint(a, 0.0, WriterState.DONE)
-    assert settler.pop_settled(1.0) == (FileChange(a, FileChangeKind.CHANGED),)
+    assert settler.pop_settled(1.0) == (FileChange(a, FileEventKind.CHANGED),)
 
 
 def test_a_renamed_file_has_moved(settler: Debouncer, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_renamed_file_has_moved(settler: Debouncer, tmp_path: Path) -> None:
     old.rename(new)
     settler.hint(old, 0.0, WriterState.DONE)
     settler.hint(new, 0.0, WriterState.DONE)
-    assert settler.pop_settled(1.0) == (FileChange(new, FileChangeKind.MOVED, old),)
+    assert settler.pop_settled(1.0) == (FileChange(new, FileEventKind.MOVED, old),)
 
 
 def test_a_rename_over_a_known_file_changes_it(settler: Debouncer, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_rename_over_a_known_file_changes_it(settler: Debouncer, tmp_path: Pat
     part.replace(a)
     settler.hint(part, 0.0, WriterState.DONE)
     settler.hint(a, 0.0, WriterState.DONE)
-    assert settler.pop_settled(1.0) == (FileChange(a, FileChangeKind.CHANGED),)
+    assert settler.pop_settled(1.0) == (FileChange(a, FileEventKind.CHANGED),)
 
 
 def test_a_folder_that_leaves_takes_its_files_along(settler: Debouncer, tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_a_folder_that_leaves_takes_its_files_along(settler: Debouncer, tmp_path
     settler.hint(tmp_path / "old", 0.0)
     told = settler.pop_settled(0.0) + settler.pop_settled(1.0)
     assert {(each.path.name, each.kind) for each in told} == {
-        ("a", FileChangeKind.DELETED),
-        ("b", FileChangeKind.DELETED),
+        ("a", FileEventKind.DELETED),
+        ("b", FileEventKind.DELETED),
     }
 
 
@@ -115,7 +115,7 @@ def test_a_folder_that_comes_brings_its_files(settler: Debouncer, tmp_path: Path
     settler.hint(tmp_path / "new", 0.0)
     assert settler.pop_settled(0.0) == ()
     assert settler.pop_settled(LATER) == (
-        FileChange(tmp_path / "new" / "deep" / "c", FileChangeKind.CREATED),
+        FileChange(tmp_path / "new" / "deep" / "c", FileEventKind.CREATED),
     )
 
 
@@ -125,8 +125,8 @@ def test_a_rescan_finds_what_no_event_told(settler: Debouncer, tmp_path: Path) -
     settler.rescan(0.0)
     told = settler.pop_settled(0.0) + settler.pop_settled(SOON) + settler.pop_settled(LATER)
     assert {(each.path.name, each.kind) for each in told} == {
-        ("a", FileChangeKind.DELETED),
-        ("c", FileChangeKind.CREATED),
+        ("a", FileEventKind.DELETED),
+        ("c", FileEventKind.CREATED),
     }
 
 

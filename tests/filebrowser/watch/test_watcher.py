@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from watchdog.observers import Observer
 
-from filebrowser.watch.watcher import FileChange, FileChangeKind, Watcher
+from filebrowser.watch.file_events import FileEventKind
+from filebrowser.watch.watcher import FileChange, Watcher
 from tests.wait import TIMEOUT, retry_after_stalls
 
 PROMISE = 2.0  # seconds from the last byte to the telling
@@ -30,7 +31,7 @@ class Ear:
             self.heard += [(time.monotonic(), change) for change in changes]
             self._news.notify_all()
 
-    def wait(self, path: Path, kind: FileChangeKind) -> float:
+    def wait(self, path: Path, kind: FileEventKind) -> float:
         """When ``path`` was told to have become ``kind``; fails when it is not."""
 
         def time_of_event() -> float | None:
@@ -41,7 +42,7 @@ class Ear:
             assert self._news.wait_for(lambda: time_of_event() is not None, TIMEOUT), self.heard
             return time_of_event() or 0.0
 
-    def of(self, path: Path) -> list[FileChangeKind]:
+    def of(self, path: Path) -> list[FileEventKind]:
         """All that was told of a path."""
         return [each.kind for _, each in self.heard if each.path == path]
 
@@ -78,9 +79,9 @@ def test_a_slow_copy_is_told_once_and_whole(watch: Watch, tmp_path: Path, mode: 
                 time.sleep(0.15)
                 assert ear.of(slow) == []
         done = time.monotonic()
-        assert ear.wait(slow, FileChangeKind.CREATED) - done < PROMISE
+        assert ear.wait(slow, FileEventKind.CREATED) - done < PROMISE
         time.sleep(0.7)
-        assert ear.of(slow) == [FileChangeKind.CREATED]
+        assert ear.of(slow) == [FileEventKind.CREATED]
 
     retry_after_stalls(copy_slowly)
 
@@ -90,14 +91,14 @@ def test_the_life_of_a_file(watch: Watch, tmp_path: Path, mode: str) -> None:
     ear, part, whole = watch(tmp_path, mode), tmp_path / ".part", tmp_path / "whole"
     part.write_bytes(b"bytes")
     part.rename(whole)
-    ear.wait(whole, FileChangeKind.CREATED)
+    ear.wait(whole, FileEventKind.CREATED)
     part.write_bytes(b"other bytes")
     part.replace(whole)
-    ear.wait(whole, FileChangeKind.CHANGED)
+    ear.wait(whole, FileEventKind.CHANGED)
     whole.rename(tmp_path / "named")
-    ear.wait(tmp_path / "named", FileChangeKind.MOVED)
+    ear.wait(tmp_path / "named", FileEventKind.MOVED)
     (tmp_path / "named").unlink()
-    ear.wait(tmp_path / "named", FileChangeKind.DELETED)
+    ear.wait(tmp_path / "named", FileEventKind.DELETED)
     assert ear.of(part) == []
 
 
@@ -110,15 +111,15 @@ def test_folders_come_and_go(
     (outside / "deep" / "a").write_bytes(b"a")
     ear = watch(tmp_path, mode)
     outside.rename(tmp_path / "set")
-    ear.wait(tmp_path / "set" / "deep" / "a", FileChangeKind.CREATED)
+    ear.wait(tmp_path / "set" / "deep" / "a", FileEventKind.CREATED)
     (tmp_path / "set" / "deep" / "b").write_bytes(b"b")
-    ear.wait(tmp_path / "set" / "deep" / "b", FileChangeKind.CREATED)
+    ear.wait(tmp_path / "set" / "deep" / "b", FileEventKind.CREATED)
     (tmp_path / "set").rename(outside)
-    ear.wait(tmp_path / "set" / "deep" / "a", FileChangeKind.DELETED)
+    ear.wait(tmp_path / "set" / "deep" / "a", FileEventKind.DELETED)
     shutil.copytree(outside, tmp_path / "copy")
-    ear.wait(tmp_path / "copy" / "deep" / "b", FileChangeKind.CREATED)
+    ear.wait(tmp_path / "copy" / "deep" / "b", FileEventKind.CREATED)
     shutil.rmtree(tmp_path / "copy")
-    ear.wait(tmp_path / "copy" / "deep" / "b", FileChangeKind.DELETED)
+    ear.wait(tmp_path / "copy" / "deep" / "b", FileEventKind.DELETED)
 
 
 def test_what_a_link_leads_to_is_watched(
@@ -128,7 +129,7 @@ def test_what_a_link_leads_to_is_watched(
     (tmp_path / "link").symlink_to(elsewhere)
     ear = watch(tmp_path, "inotify")
     (elsewhere / "a").write_bytes(b"a")
-    ear.wait(tmp_path / "link" / "a", FileChangeKind.CREATED)
+    ear.wait(tmp_path / "link" / "a", FileEventKind.CREATED)
 
 
 @EITHER
@@ -143,7 +144,7 @@ def test_a_link_made_while_running_is_followed(
         place = tmp_path / f"link{number}"
         place.symlink_to(far)
         (far / f"loop{number}").symlink_to(tmp_path)
-        ear.wait(place / "old", FileChangeKind.CREATED)
+        ear.wait(place / "old", FileEventKind.CREATED)
         (far / f"nested{number}").symlink_to(further)
         time.sleep(0.5)
         seen = (place / f"new{number}", place / f"nested{number}" / f"deep{number}")
@@ -151,12 +152,12 @@ def test_a_link_made_while_running_is_followed(
             path.write_bytes(b"whole")
         done = time.monotonic()
         for path in seen:
-            assert ear.wait(path, FileChangeKind.CREATED) - done < PROMISE
+            assert ear.wait(path, FileEventKind.CREATED) - done < PROMISE
         (further / f"deep{number}").unlink()
         done = time.monotonic()
-        assert ear.wait(seen[1], FileChangeKind.DELETED) - done < PROMISE
+        assert ear.wait(seen[1], FileEventKind.DELETED) - done < PROMISE
         place.unlink()
-        ear.wait(seen[0], FileChangeKind.DELETED)
+        ear.wait(seen[0], FileEventKind.DELETED)
         (far / f"nested{number}").unlink()
 
     retry_after_stalls(link)
@@ -195,9 +196,9 @@ def test_a_listener_that_fails_does_not_stop_the_watch(
 
     with Watcher([tmp_path], "inotify", failing):
         (tmp_path / "a").write_bytes(b"a")
-        ear.wait(tmp_path / "a", FileChangeKind.CREATED)
+        ear.wait(tmp_path / "a", FileEventKind.CREATED)
         (tmp_path / "b").write_bytes(b"b")
-        ear.wait(tmp_path / "b", FileChangeKind.CREATED)
+        ear.wait(tmp_path / "b", FileEventKind.CREATED)
     assert "listener to file changes failed" in caplog.text
 
 
@@ -212,7 +213,7 @@ def test_polling_takes_over_where_inotify_refuses(
     with caplog.at_level(logging.WARNING), Watcher([tmp_path], "auto", ear) as watcher:
         assert watcher.modes == {tmp_path: "poll"}
         (tmp_path / "a").write_bytes(b"a")
-        ear.wait(tmp_path / "a", FileChangeKind.CREATED)
+        ear.wait(tmp_path / "a", FileEventKind.CREATED)
     assert "cannot be watched by inotify" in caplog.text
 
 
