@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from generator.data_folders import STATE_FOLDER
 from webapp.queues.contracts.frame import Answer, Frame
+from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 
@@ -50,7 +51,7 @@ def measure_rounds(rounds: int = 200) -> list[float]:
     return seconds[WARM_UP:]
 
 
-def time_detour(store: SqliteStore) -> float:
+def time_detour(store: QueueStore) -> float:
     """Seconds that one request spends on the way."""
     frame = Frame(uuid4().hex, "generate", BODY)
     begun = time.perf_counter()

@@ -5,7 +5,7 @@ import logging
 from generator.models.registry import Registry
 from webapp.access.auth import Credentials
 from webapp.plugins.web_plugins import WebPlugins
-from webapp.queues.sqlite.store import SqliteStore
+from webapp.queues.contracts.queue_store import QueueStore
 from webapp.services import Services, build_services
 from webapp.settings.config import Config
 from webapp.settings.option_store import OptionStore
@@ -15,7 +15,7 @@ NO_CREDENTIALS = Credentials()
 
 def make_services(
     config: Config,
-    store: SqliteStore,
+    store: QueueStore,
     registry: Registry,
     options: OptionStore,
     credentials: Credentials = NO_CREDENTIALS,

@@ -22,6 +22,7 @@ from webapp.access.auth import Credentials, build_credentials
 from webapp.app import create_app
 from webapp.errors import error_answer, json_answer
 from webapp.queues.contracts.frame import Answer
+from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.job_codec import (
     DETECT,
     DETECTIONS,
@@ -112,7 +113,7 @@ class House:
 
     app: Flask
     data_dir: Path
-    store: SqliteStore
+    store: QueueStore
     options: OptionStore
     registry: Registry
     draw: Callable[[QueuedGeneration], Generation] = pretend

@@ -10,6 +10,7 @@ from filebrowser.pictures.disk_cache import DiskCache
 from generator.errors import CannotSave
 from generator.request import GenerationRequest, Seeds
 from webapp.queues.contracts.frame import Frame
+from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.errors import QueueFull
 from webapp.queues.job_codec import QueuedGeneration, SaveOptions
 from webapp.queues.job_limit import UNCHECKED_BYTES, JobLimit
@@ -20,7 +21,7 @@ MORE_THAN_ANY_DISK = 1 << 60
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> SqliteStore:
+def store(tmp_path: Path) -> QueueStore:
     return SqliteStore(tmp_path / "queue.db")
 
 
@@ -28,7 +29,7 @@ def frame(name: str, owner: str = "ann", kind: str = "generate", size: int = 1) 
     return Frame(name, kind, b"x" * size, owner)
 
 
-def test_jobs_count_by_caller_and_kind(store: SqliteStore, tmp_path: Path) -> None:
+def test_jobs_count_by_caller_and_kind(store: QueueStore, tmp_path: Path) -> None:
     limit = JobLimit(2, tmp_path, 0)
     for name in ("a", "b"):
         limit.put(store, frame(name))
@@ -40,7 +41,7 @@ def test_jobs_count_by_caller_and_kind(store: SqliteStore, tmp_path: Path) -> No
     limit.put(store, frame("c"))
 
 
-def test_bytes_of_jobs_count(store: SqliteStore, tmp_path: Path) -> None:
+def test_bytes_of_jobs_count(store: QueueStore, tmp_path: Path) -> None:
     limit = JobLimit(9, tmp_path, 0, max_bytes=100)
     limit.put(store, frame("a", size=60))
     with pytest.raises(TooBusy, match="MiB"):
@@ -48,7 +49,7 @@ def test_bytes_of_jobs_count(store: SqliteStore, tmp_path: Path) -> None:
     limit.put(store, frame("c", owner="bob", size=60))
 
 
-def test_large_bodies_leave_the_disk_its_reserve(store: SqliteStore, tmp_path: Path) -> None:
+def test_large_bodies_leave_the_disk_its_reserve(store: QueueStore, tmp_path: Path) -> None:
     limit = JobLimit(9, tmp_path, MORE_THAN_ANY_DISK)
     limit.put(store, frame("a"))  # a prompt always finds room
     with pytest.raises(QueueFull, match="--upload-spare"):

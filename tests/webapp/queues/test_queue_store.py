@@ -18,20 +18,21 @@ from tests.wait import TIMEOUT, Clock, result_of, wait_until
 from webapp.queues import notifier
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.contracts.heartbeats import WorkerState
+from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.worker_commands import WorkerCommand
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 
-Make = Callable[..., SqliteStore]
+Make = Callable[..., QueueStore]
 OK = Answer(200, b"drawn")
 
 
 @pytest.fixture(params=[SqliteStore])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Opens the one store of this test, as often as it likes."""
-    opened: list[SqliteStore] = []
+    opened: list[QueueStore] = []
 
-    def open_it(**options: Any) -> SqliteStore:
+    def open_it(**options: Any) -> QueueStore:
         opened.append(request.param(tmp_path / ".easel" / "queue.db", **options))
         return opened[-1]
 
@@ -41,7 +42,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 
 
 @pytest.fixture
-def store(make: Make) -> SqliteStore:
+def store(make: Make) -> QueueStore:
     """A store with the defaults."""
     return make()
 
@@ -51,14 +52,14 @@ def frame(name: str, **fields: object) -> Frame:
     return Frame(id=name, kind="generate", body=name.encode(), **fields)  # type: ignore[arg-type]
 
 
-def take(store: SqliteStore, *loaded: str, worker: str = "cpu") -> Lease:
+def take(store: QueueStore, *loaded: str, worker: str = "cpu") -> Lease:
     """The next lease, which must be there."""
     lease = store.take(WorkerId(worker), loaded, 0)
     assert lease is not None
     return lease
 
 
-def order(store: SqliteStore, *loaded: str) -> str:
+def order(store: QueueStore, *loaded: str) -> str:
     """The names of all waiting frames in the order in which they are taken and answered."""
     names = ""
     while (lease := store.take(WorkerId("cpu"), loaded, 0)) is not None:
@@ -70,7 +71,7 @@ def order(store: SqliteStore, *loaded: str) -> str:
 # -- in and out ---------------------------------------------------------------------------------
 
 
-def test_a_frame_comes_out_as_it_went_in(store: SqliteStore) -> None:
+def test_a_frame_comes_out_as_it_went_in(store: QueueStore) -> None:
     before = time.time()
     given = frame("a", owner="ann", checkpoint="sd", priority=3, tags={"task": "t"})
     assert store.put(given) == 1
@@ -82,7 +83,7 @@ def test_a_frame_comes_out_as_it_went_in(store: SqliteStore) -> None:
     assert before <= found.put_at <= time.time() < lease.expires
 
 
-def test_an_answer_reaches_who_waits(store: SqliteStore, make: Make) -> None:
+def test_an_answer_reaches_who_waits(store: QueueStore, make: Make) -> None:
     store.put(frame("a"))
     other = make()
     with ThreadPoolExecutor(1) as pool:
@@ -91,7 +92,7 @@ def test_an_answer_reaches_who_waits(store: SqliteStore, make: Make) -> None:
         assert waiting.result() == Answer(418, b"\0tea", "text/tea")
 
 
-def test_an_answer_can_be_read_twice_until_it_is_forgotten(store: SqliteStore) -> None:
+def test_an_answer_can_be_read_twice_until_it_is_forgotten(store: QueueStore) -> None:
     store.put(frame("a"))
     store.answer(take(store), OK, 1.0)
     assert store.wait("a", 0) == store.wait("a", 0) == OK
@@ -99,7 +100,7 @@ def test_an_answer_can_be_read_twice_until_it_is_forgotten(store: SqliteStore) -
     assert store.wait("a", 0) is None
 
 
-def test_an_answer_is_found_by_a_tag_and_its_owner(store: SqliteStore, make: Make) -> None:
+def test_an_answer_is_found_by_a_tag_and_its_owner(store: QueueStore, make: Make) -> None:
     for name, owner in (("a", "ann"), ("b", "bob"), ("c", "ann"), ("d", "ann")):
         store.put(frame(name, owner=owner, tags={"task": "t" if name < "d" else "u"}))
     store.answer_waiting("d", OK)
@@ -114,7 +115,7 @@ def test_an_answer_is_found_by_a_tag_and_its_owner(store: SqliteStore, make: Mak
     assert other.find_answered("task", "t", "ann") == "a"
 
 
-def test_waiting_in_vain_ends(store: SqliteStore) -> None:
+def test_waiting_in_vain_ends(store: QueueStore) -> None:
     begun = time.monotonic()
     assert store.wait("nobody", 0.1) is None
     assert store.take(WorkerId("cpu"), [], 0.1) is None
@@ -122,7 +123,7 @@ def test_waiting_in_vain_ends(store: SqliteStore) -> None:
 
 
 def test_a_waiting_worker_wakes_for_a_frame(
-    store: SqliteStore, make: Make, monkeypatch: pytest.MonkeyPatch
+    store: QueueStore, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifier, "POLL_SECONDS", TIMEOUT)  # the bell wakes it, or nobody
     other = make()
@@ -135,7 +136,7 @@ def test_a_waiting_worker_wakes_for_a_frame(
     assert lease.frame.id == "a"
 
 
-def test_an_id_is_stored_once_waiting_leased_or_answered(store: SqliteStore) -> None:
+def test_an_id_is_stored_once_waiting_leased_or_answered(store: QueueStore) -> None:
     assert store.put(frame("a")) == 1
     assert store.put(frame("b")) == 2
     assert store.put(frame("a")) == 1
@@ -146,7 +147,7 @@ def test_an_id_is_stored_once_waiting_leased_or_answered(store: SqliteStore) -> 
     assert order(store) == "b"
 
 
-def test_waiting_lists_in_order_of_arrival_without_bodies(store: SqliteStore) -> None:
+def test_waiting_lists_in_order_of_arrival_without_bodies(store: QueueStore) -> None:
     for name, owner in (("a", "ann"), ("b", "bob"), ("c", "ann")):
         store.put(frame(name, owner=owner, priority=ord(name)))
     take(store)
@@ -157,7 +158,7 @@ def test_waiting_lists_in_order_of_arrival_without_bodies(store: SqliteStore) ->
     assert {f.body for f in store.list_frames()} == {b""}
 
 
-def test_only_a_waiting_frame_can_be_cancelled(store: SqliteStore) -> None:
+def test_only_a_waiting_frame_can_be_cancelled(store: QueueStore) -> None:
     store.put(frame("a"))
     store.put(frame("b"))
     take(store)
@@ -170,7 +171,7 @@ def test_only_a_waiting_frame_can_be_cancelled(store: SqliteStore) -> None:
 # -- who is next --------------------------------------------------------------------------------
 
 
-def test_only_a_waiting_frame_can_be_settled(store: SqliteStore) -> None:
+def test_only_a_waiting_frame_can_be_settled(store: QueueStore) -> None:
     for name in "ab":
         store.put(frame(name))
     assert take(store).frame.id == "a"
@@ -183,13 +184,13 @@ def test_only_a_waiting_frame_can_be_settled(store: SqliteStore) -> None:
     assert store.take(WorkerId("cpu"), (), 0) is None
 
 
-def test_priority_then_arrival(store: SqliteStore) -> None:
+def test_priority_then_arrival(store: QueueStore) -> None:
     for name, priority in (("a", 0), ("b", 5), ("c", 0), ("d", 5), ("e", -1)):
         store.put(frame(name, priority=priority))
     assert order(store) == "bdace"
 
 
-def test_owners_take_turns_by_gpu_seconds(store: SqliteStore) -> None:
+def test_owners_take_turns_by_gpu_seconds(store: QueueStore) -> None:
     for name in "abcd":
         store.put(frame(name, owner="ann"))
     for name in "xy":
@@ -197,7 +198,7 @@ def test_owners_take_turns_by_gpu_seconds(store: SqliteStore) -> None:
     assert order(store) == "axbycd"
 
 
-def test_a_heavy_job_gives_others_more_turns(store: SqliteStore) -> None:
+def test_a_heavy_job_gives_others_more_turns(store: QueueStore) -> None:
     store.put(frame("a", owner="ann"))
     store.answer(take(store), OK, 2.5)
     for name in "bc":
@@ -217,13 +218,13 @@ def test_running_frames_count_before_they_are_answered(make: Make) -> None:
     assert (first.frame.id, take(store).frame.id) == ("a", "x")
 
 
-def test_a_loaded_checkpoint_goes_first_within_an_owner(store: SqliteStore) -> None:
+def test_a_loaded_checkpoint_goes_first_within_an_owner(store: QueueStore) -> None:
     for name, checkpoint in (("a", "one"), ("b", "two"), ("c", "one"), ("d", "two"), ("e", "")):
         store.put(frame(name, checkpoint=checkpoint))
     assert order(store, "two") == "bdeac"
 
 
-def test_fairness_comes_before_affinity(store: SqliteStore) -> None:
+def test_fairness_comes_before_affinity(store: QueueStore) -> None:
     store.put(frame("a", owner="ann", checkpoint="two"))
     store.answer(take(store), OK, 60.0)
     store.put(frame("b", owner="ann", checkpoint="two"))
@@ -246,7 +247,7 @@ def test_age_overrides_everything_once_in_a_while(make: Make) -> None:
 # -- leases -------------------------------------------------------------------------------------
 
 
-def looked_at(store: SqliteStore, clock: Clock, seconds: float, worker: str = "other") -> None:
+def looked_at(store: QueueStore, clock: Clock, seconds: float, worker: str = "other") -> None:
     """Time passes for somebody who looks twice a second and finds nothing."""
     for _ in range(round(2 * seconds)):
         assert store.take(WorkerId(worker), [], 0) is None
@@ -323,14 +324,14 @@ def test_a_lease_that_ran_out_unnoticed_is_still_good(make: Make) -> None:
     assert store.answer(lease, OK, 1.0)
 
 
-def test_release_gives_back_uncounted(store: SqliteStore) -> None:
+def test_release_gives_back_uncounted(store: QueueStore) -> None:
     store.put(frame("a"))
     store.release(take(store))
     assert [f.deliveries for f in store.list_frames()] == [0]
     assert take(store).frame.deliveries == 1
 
 
-def test_a_dead_workers_frames_are_free_at_once(store: SqliteStore) -> None:
+def test_a_dead_workers_frames_are_free_at_once(store: QueueStore) -> None:
     for name in "abc":
         store.put(frame(name))
     take(store, worker="dead")
@@ -356,7 +357,7 @@ def test_a_frame_that_kills_every_worker_is_answered(make: Make) -> None:
     assert store.list_frames() == []
 
 
-def test_a_frame_that_two_workers_died_of_goes_last(store: SqliteStore) -> None:
+def test_a_frame_that_two_workers_died_of_goes_last(store: QueueStore) -> None:
     store.put(frame("deadly", priority=9))
     for worker in ("w1", "w2"):
         take(store, worker=worker)
@@ -391,7 +392,7 @@ def test_expired_leases_count_as_deliveries(make: Make) -> None:
     assert answer.status == 500
 
 
-def test_a_second_answer_changes_nothing(store: SqliteStore) -> None:
+def test_a_second_answer_changes_nothing(store: QueueStore) -> None:
     store.put(frame("a"))
     lease = take(store)
     assert store.answer(lease, OK, 1.0)
@@ -414,7 +415,7 @@ def test_answers_expire(make: Make) -> None:
 STEP = Progress("scripts_txt2img", 0, 1, 3, 20)
 
 
-def test_progress_is_seen_until_the_answer(store: SqliteStore, make: Make) -> None:
+def test_progress_is_seen_until_the_answer(store: QueueStore, make: Make) -> None:
     other = make()
     store.put(frame("a"))
     lease = take(store)
@@ -435,7 +436,7 @@ def test_progress_is_seen_until_the_answer(store: SqliteStore, make: Make) -> No
     assert other.read_progress("a") is None
 
 
-def test_skip_is_read_once_interrupt_stays(store: SqliteStore, make: Make) -> None:
+def test_skip_is_read_once_interrupt_stays(store: QueueStore, make: Make) -> None:
     other = make()
     store.put(frame("a"))
     lease = take(store)
@@ -451,7 +452,7 @@ def test_skip_is_read_once_interrupt_stays(store: SqliteStore, make: Make) -> No
     assert store.take_stop_request("a") is Stop.NO
 
 
-def test_workers_are_those_seen_lately(store: SqliteStore, make: Make) -> None:
+def test_workers_are_those_seen_lately(store: QueueStore, make: Make) -> None:
     now = time.time()
     fresh = WorkerState(
         WorkerId.parse("cpu@x:1"), "idle", "sd [0123456789]", "", now + TIMEOUT, {"rss": 5}
@@ -468,7 +469,7 @@ def test_workers_are_those_seen_lately(store: SqliteStore, make: Make) -> None:
 # -- many at once, and sudden death ---------------------------------------------------------------
 
 
-def test_a_command_stays_until_it_is_done(store: SqliteStore, make: Make) -> None:
+def test_a_command_stays_until_it_is_done(store: QueueStore, make: Make) -> None:
     assert store.pending_command(WorkerId("cpu")) is None
     first, later = WorkerCommand("1", "unload"), WorkerCommand("2", "load", "sd")
     store.send_command(WorkerId("cpu"), first)
@@ -523,6 +524,7 @@ def test_kill_9_between_take_and_answer(make: Make, tmp_path: Path) -> None:
 import sys, time
 from pathlib import Path
 from webapp.queues.contracts.frame import Frame
+from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 store = SqliteStore(Path({str(tmp_path / ".easel" / "queue.db")!r}), lease_seconds=0.5)

@@ -475,7 +475,7 @@ def test_an_answer_that_the_queue_cannot_hold_is_told_at_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not drawn again and again until the job is given up."""
-    monkeypatch.setattr("webapp.queues.sqlite.store.MAX_ANSWER_BYTES", 400)
+    monkeypatch.setattr("webapp.queues.sqlite.sink.MAX_ANSWER_BYTES", 400)
     bench.worker.pause = lambda seconds: None
     bench.put("house", echo={"prompt": "x" * 1000})
     status, body = bench.answer("house")

@@ -134,7 +134,7 @@ class QueueDatabase:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = path
         self.ballast = BallastFile(path.with_name(BALLAST_NAME), log)
-        self._log = log
+        self.log = log
         self._lock = threading.RLock()
         self._connection = self._open()
         self.ballast.allocate()
@@ -175,7 +175,7 @@ class QueueDatabase:
             aside = put_aside(self.path)
             connection = self._connect()
             jobs, answers = copy_readable_rows(aside, connection)
-            self._log.error(
+            self.log.error(
                 "The queue %s is damaged (%s): it is kept as %s. Of its requests %d were taken "
                 "over into a new one, and %d answers; what could not be read is lost.",
                 self.path, damage, aside.name, jobs, answers,
