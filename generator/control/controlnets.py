@@ -15,7 +15,8 @@ from generator.models.families.sd1 import controlnet
 from generator.models.families.sd1.controlnet import ControlKind
 from generator.models.families.sd1.hints import read_hints
 from generator.models.index import ModelFile
-from generator.models.weights import read_tensors, shapes_of
+from generator.models.tensor_file import rename_tensors
+from generator.models.weights import open_tensors, shapes_of
 from generator.models.yaml_files import YAML_ERRORS, read_yaml
 from generator.reasons import reason_of
 
@@ -74,10 +75,7 @@ def load_controlnet(file: ModelFile, device: torch.device, dtype: torch.dtype) -
     Raises :class:`ModelUnreadable` for a broken file and :class:`WrongArchitecture` for weights
     that are no ControlNet of Stable Diffusion 1.x.
     """
-    tensors = {
-        controlnet.strip_prefix(name): tensor
-        for name, tensor in read_tensors(file.path, file.kept_in).items()
-    }
+    tensors = rename_tensors(open_tensors(file.path, file.kept_in), controlnet.strip_prefix)
     tensor_shapes = shapes_of(tensors)
     kind = controlnet.kind_of(tensor_shapes)
     if kind is not ControlKind.SD1:

@@ -26,7 +26,8 @@ from generator.models.families.sd1.hints import read_hints, vae_hints
 from generator.models.families.sd1.sizes import Hints
 from generator.models.families.sd1.upsampling import use_original_upsampling
 from generator.models.index import ModelFile
-from generator.models.weights import read_tensors, shapes_of
+from generator.models.tensor_file import copy_tensor, rename_tensors
+from generator.models.weights import open_tensors, shapes_of
 
 torchvision_ops.prepare()  # before diffusers and transformers, which import torchvision
 
@@ -80,8 +81,8 @@ def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -
     :class:`ModelUnreadable` for a corrupt, truncated or otherwise incomplete file, and
     :class:`WrongArchitecture` for weights of another kind, naming both kinds.
     """
-    read = read_tensors(file.path, file.kept_in)
-    tensors = _ldm_vae({keys.old_text_name(name): tensor for name, tensor in read.items()})
+    read = open_tensors(file.path, file.kept_in)
+    tensors = _ldm_vae(rename_tensors(read, keys.old_text_name))
     tensor_shapes = shapes_of(tensors)
     check_architecture(file, tensor_shapes)
     hints = read_hints(file.name, file.metadata, file.config)
@@ -110,12 +111,10 @@ def load_vae(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Autoe
 
     Raises as :func:`load_checkpoint` does.
     """
-    file_tensors = read_tensors(file.path, file.kept_in)
+    file_tensors = open_tensors(file.path, file.kept_in)
     bare = not any(name.startswith(VAE_PREFIXES) for name in file_tensors)
     tensors = _ldm_vae(
-        {f"{sizes.VAE}{name}": tensor for name, tensor in file_tensors.items()}
-        if bare
-        else file_tensors
+        rename_tensors(file_tensors, lambda name: f"{sizes.VAE}{name}" if bare else name)
     )
     tensor_shapes = shapes_of(tensors)
     if f"{sizes.VAE}decoder.conv_in.weight" not in tensor_shapes:
@@ -153,7 +152,7 @@ def _fill_vae(place: "NetworkLoader", found: Shapes, hints: Hints) -> Autoencode
     )
 
 
-def _ldm_vae(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _ldm_vae(tensors: Tensors) -> Tensors:
     """``tensors`` with those of a VAE below LDM's prefix and by LDM's names."""
     own = {
         name: name.removeprefix(prefix)
@@ -162,10 +161,9 @@ def _ldm_vae(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name.startswith(prefix)
     }
     renamed = keys.ldm_vae_names(own.values())
-    return {
-        f"{sizes.VAE}{renamed[own[name]]}" if name in own else name: tensor
-        for name, tensor in tensors.items()
-    }
+    return rename_tensors(
+        tensors, lambda name: f"{sizes.VAE}{renamed[own[name]]}" if name in own else name
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +181,7 @@ class NetworkLoader:
             network = build()
         wanted = network.state_dict()
         state = {
-            new: self._copy(self.tensors[old], wanted[new].shape if new in wanted else None)
+            new: self._copy(old, wanted[new].shape if new in wanted else None)
             for old, new in names.items()
         }
         try:
@@ -195,9 +193,8 @@ class NetworkLoader:
         _fill_position_ids(network, self.device)
         return network.eval().requires_grad_(False)
 
-    def _copy(self, tensor: Tensor, shape: torch.Size | None) -> Tensor:
-        # A copy even of the right type: the file may be replaced while its weights are in use.
-        copied = tensor.to(self.device, self.dtype, copy=True)
+    def _copy(self, name: str, shape: torch.Size | None) -> Tensor:
+        copied = copy_tensor(self.tensors, name, self.device, self.dtype)
         if shape is None or copied.shape == shape or _sides(copied.shape) != _sides(shape):
             return copied
         return copied.reshape(shape)  # the VAE's attention: 1x1 convolutions are now linear

@@ -1,7 +1,8 @@
 """Reads the tensors of a model file, whatever container they are in."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from generator.errors import ModelUnreadable
 from generator.models.safetensors_cache import open_as_safetensors
+from generator.models.tensor_file import TensorFile
 from generator.models.torch_to_safetensors import FACTS
 from generator.reasons import reason_of
 
@@ -38,12 +40,31 @@ def read_with_facts(
     return tensors, facts if isinstance(facts, dict) else {}
 
 
+def open_tensors(path: Path, kept_in: Path | None = None) -> TensorFile:
+    """The tensors of a file as :func:`read_tensors` tells them, each read at its access.
+
+    For weights that are copied once into networks: nothing of the file stays in memory. Raises
+    :class:`ModelUnreadable` naming the file.
+    """
+    with _explain_read_errors(path):
+        if path.suffix == ".safetensors":
+            return TensorFile.open(path)
+        with open_as_safetensors(path, kept_in) as file:
+            return TensorFile.open(file, path.name)
+
+
 def _read_file(path: Path, kept_in: Path | None) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
+    with _explain_read_errors(path):
         if path.suffix == ".safetensors":
             return _read_safetensors(path)
         with open_as_safetensors(path, kept_in) as file:
             return _read_safetensors(file)
+
+
+@contextmanager
+def _explain_read_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise ModelUnreadable(f"{path.name}: the file is gone") from error
     except READ_ERRORS as error:
@@ -66,6 +87,8 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     """Name -> shape, which is what tells architectures apart."""
+    if isinstance(tensors, TensorFile):
+        return tensors.shapes
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
