@@ -1,0 +1,1 @@
+"""Tools for owned models: merging and converting checkpoints, cards, a report."""
