@@ -22,15 +22,11 @@ from filebrowser.uploads.records import Conflict, UploadSpec, UploadState
 from filebrowser.uploads.space import UploadLimits
 from filebrowser.uploads.upload_session import UploadChunk
 from filebrowser.uploads.upload_store import UploadStore
+from tests.filebrowser.uploads.conftest import HIDDEN, Died
 
 CONTENT = random.Random(7).randbytes(300_000)
-HIDDEN = frozenset({".uploads", ".trash"})
 TARGET = "/data/models/Lora/style.png"
 Refuse = Callable[..., None]
-
-
-class Died(BaseException):
-    """The process ended at this very moment."""
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ import errno
 import hashlib
 import io
 import os
-import random
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,71 +12,13 @@ from typing import Any
 
 import pytest
 
-from filebrowser.access.file_access import FileAccess
-from filebrowser.access.gate import Root
 from filebrowser.errors import NoRoom, NotHere
 from filebrowser.uploads import publish, staging_area, write_pipeline
 from filebrowser.uploads.errors import TooMany
 from filebrowser.uploads.records import Conflict, UploadKind, UploadSpec, UploadState
-from filebrowser.uploads.space import UploadLimits
 from filebrowser.uploads.upload_session import UploadChunk
 from filebrowser.uploads.upload_store import UploadStore
-from filebrowser.watch.file_events import FileEvent
-
-CONTENT = random.Random(3).randbytes(300_000)
-WHOLE = len(CONTENT)
-HIDDEN = frozenset({".uploads", ".trash"})
-LIMITS = UploadLimits(spare=0)
-
-
-class Died(BaseException):
-    """The process ended at this very moment."""
-
-
-class Disk:
-    """A tree with uploads; ``reopened`` is what the next process finds there."""
-
-    def __init__(self, path: Path, limits: UploadLimits = LIMITS) -> None:
-        self.path, self.limits = path, limits
-        self.visit = FileAccess("ann", (Root("data", path, hidden=HIDDEN),))
-        self.told: list[FileEvent] = []
-        self.now = 1000.0
-        self.reopen()
-
-    def reopen(self) -> "Disk":
-        self.uploads = UploadStore(
-            self.limits, on_published=self.told.append, clock=lambda: self.now
-        )
-        return self
-
-    def begin(
-        self, path: str = "/data/a/b.png", length: int | None = len(CONTENT), **more: Any
-    ) -> str:
-        return self.uploads.begin(self.visit, UploadSpec(path, length, **more)).id
-
-    def append(self, name: str, offset: int, content: bytes) -> int:
-        piece = UploadChunk(offset, len(content))
-        return self.uploads.append(self.visit, name, piece, io.BytesIO(content).readinto).offset
-
-    def offset(self, name: str) -> int:
-        return self.uploads.status(self.visit, name).offset
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Disk:
-    return Disk(tmp_path)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 1 MiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(words, capture_output=True).returncode != 0:
-        pytest.skip("only root may mount a small disk")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+from tests.filebrowser.uploads.conftest import CONTENT, LIMITS, Died, Disk, dying
 
 
 def test_the_next_process_goes_on(disk: Disk) -> None:
@@ -114,20 +54,6 @@ def test_a_running_sum_and_one_read_anew_agree(disk: Disk) -> None:
             disk.reopen()
         disk.append(name, 1000, CONTENT[1000:])
         assert disk.uploads.peek(disk.visit, name).upload.state is UploadState.DONE
-
-
-def dying(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, call: int) -> None:
-    """Let the process die just before this call of a function."""
-    real, calls = getattr(where, name), 0
-
-    def instead(*words: Any, **more: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call:
-            raise Died
-        return real(*words, **more)
-
-    monkeypatch.setattr(where, name, instead)
 
 
 @pytest.mark.parametrize("policy", [None, *Conflict])
