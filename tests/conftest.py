@@ -1,6 +1,9 @@
 """What every test may ask for."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,19 @@ def shared() -> Path:
 def goldens(shared: Path) -> Path:
     """Recorded answers and pictures of AUTOMATIC1111."""
     return shared / "goldens"
+
+
+def memory_disk() -> str | None:
+    """A disk in memory, where code that syncs is quick; None (the usual place) without one."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+@pytest.fixture
+def memory_folder() -> Iterator[Path]:
+    """As ``tmp_path``, in memory where the system has such a disk."""
+    folder = Path(tempfile.mkdtemp(prefix="easel-test-", dir=memory_disk()))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -60,9 +60,9 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
+def database(memory_folder: Path) -> Path:
     """Where the shares of ``desk`` are kept."""
-    return tmp_path / "own" / "shares.db"
+    return memory_folder / "own" / "shares.db"
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from filebrowser.shares.store import Share, ShareStore
+from tests.conftest import memory_disk
 from tests.filebrowser.shares.conftest import Desk
 
 
@@ -127,7 +128,7 @@ class ShareStoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(dir=memory_disk())
         self.path = Path(self.folder.name) / "shares.db"
         self.store = ShareStore(self.path)
         self.kept: dict[str, Share] = {}

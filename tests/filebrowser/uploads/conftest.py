@@ -111,8 +111,8 @@ def dying(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, call: int = 1)
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Disk:
-    return Disk(tmp_path)
+def disk(memory_folder: Path) -> Disk:
+    return Disk(memory_folder)
 
 
 @pytest.fixture

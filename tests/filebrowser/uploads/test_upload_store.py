@@ -198,8 +198,8 @@ def test_a_target_on_another_disk(disk: Disk) -> None:
         subprocess.run(["umount", str(place)], check=True)
 
 
-def test_what_has_expired_is_gone_and_its_room_free(tmp_path: Path) -> None:
-    disk = Disk(tmp_path, replace(LIMITS, keep=100.0, begun=2))
+def test_what_has_expired_is_gone_and_its_room_free(memory_folder: Path) -> None:
+    disk = Disk(memory_folder, replace(LIMITS, keep=100.0, begun=2))
     first, second = disk.begin("/data/1.png"), disk.begin("/data/2.png")
     with pytest.raises(TooMany):
         disk.begin("/data/3.png")
