@@ -84,7 +84,8 @@ def _ancestral_time(t: Tensor, target: Tensor, end: Tensor, eta: float) -> tuple
         return target, torch.zeros_like(target)
     down, _ = ancestral_step(_sigma_at(t), _sigma_at(target), eta)
     lower = torch.minimum(end, -down.log())
-    return lower, (_sigma_at(target) ** 2 - _sigma_at(lower) ** 2) ** 0.5
+    # with a small eta both levels are alike, and rounding may put the lower one above
+    return lower, (_sigma_at(target) ** 2 - _sigma_at(lower) ** 2).clamp(min=0) ** 0.5
 
 
 def _step_orders(calls: int) -> list[int]:

@@ -171,12 +171,20 @@ def find_schedule(text: str) -> ScheduleName | None:
 
 
 def split_schedule(sampler: str) -> tuple[str, ScheduleName | None]:
-    """``"DPM++ 2M Karras"`` -> ``("DPM++ 2M", Karras)``; no known ending: unchanged and None."""
-    for schedule in SCHEDULE_NAMES:
-        for ending in (schedule.label, schedule.name, *(schedule.aliases or ())):
-            if sampler.endswith(" " + ending):
-                return sampler[: -len(ending) - 1], schedule
-    return sampler, None
+    """``"DPM++ 2M Karras"`` -> ``("DPM++ 2M", Karras)``; no known ending: unchanged and None.
+
+    The longest ending counts: ``"Euler SGM Uniform"`` names SGM Uniform, not Uniform.
+    """
+    endings = [
+        (ending, schedule)
+        for schedule in SCHEDULE_NAMES
+        for ending in (schedule.label, schedule.name, *(schedule.aliases or ()))
+        if sampler.endswith(" " + ending)
+    ]
+    if not endings:
+        return sampler, None
+    ending, schedule = max(endings, key=lambda each: len(each[0]))
+    return sampler[: -len(ending) - 1], schedule
 
 
 def resolve_names(

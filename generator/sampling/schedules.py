@@ -48,15 +48,14 @@ class NoiseSchedule:
 
     def sigma_to_t(self, sigma: Tensor, quantize: bool = False) -> Tensor:
         """Timesteps (float, 0..999) of noise levels of any shape; linear in (t, ln sigma)."""
-        log_sigma = sigma.log()
+        log_sigma = sigma.flatten().log()
         distance = log_sigma - self.log_sigmas.to(sigma.device)[:, None]  # (1000, n)
-        distance = distance.reshape(-1, sigma.numel())
         if quantize:
             return distance.abs().argmin(dim=0).view(sigma.shape)
         low = distance.ge(0).cumsum(dim=0).argmax(dim=0).clamp(max=len(self.log_sigmas) - 2)
         log_sigmas = self.log_sigmas.to(sigma.device)
         below, above = log_sigmas[low], log_sigmas[low + 1]
-        share = ((below - log_sigma.flatten()) / (below - above)).clamp(0, 1)
+        share = ((below - log_sigma) / (below - above)).clamp(0, 1)
         return ((1 - share) * low + share * (low + 1)).view(sigma.shape)
 
     def t_to_sigma(self, t: Tensor) -> Tensor:
