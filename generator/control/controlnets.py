@@ -10,7 +10,7 @@ from torch import Tensor
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.checkpoint import NetworkLoader
 from generator.models.drawable import explain_missing_tensors
-from generator.models.families import Architecture
+from generator.models.families.architecture import Architecture
 from generator.models.families.sd1 import controlnet
 from generator.models.families.sd1.controlnet import ControlKind
 from generator.models.families.sd1.hints import read_hints

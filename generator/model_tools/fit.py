@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from generator.errors import BadRequest, WrongArchitecture
 from generator.model_tools.averages import EMA
 from generator.model_tools.recipes import MODELS_OF_MODE, ModelRecipe
-from generator.models.families import CONV_IN, Architecture, architecture_of, describe_architecture
+from generator.models.families.architecture import Architecture
+from generator.models.families.detection import architecture_of, describe_architecture
+from generator.models.families.detection_table import CONV_IN
 
 Shapes = Mapping[str, tuple[int, ...]]
 LATENT_CHANNELS = 4  # that a U-Net for plain drawing reads

@@ -11,7 +11,7 @@ from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.adapter_names import BUNDLE, TEXT, UNET, architecture_of_keys, parse_key
 from generator.models.deltas import Factors
 from generator.models.embeddings import vectors_of
-from generator.models.families import Architecture, architecture_by_context_width
+from generator.models.families.architecture import Architecture, architecture_by_context_width
 from generator.models.index import Identity, ModelFile
 from generator.models.weights import read_tensors
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from generator.models.families import Architecture
+from generator.models.families.architecture import Architecture
 
 UNET = "lora_unet_"
 TEXT = "lora_te_text_model_"

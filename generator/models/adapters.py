@@ -16,7 +16,7 @@ from generator.models.adapter_files import Adapter, check_width
 from generator.models.adapter_names import TEXT, UNET, to_kohya_name
 from generator.models.checkpoint import Checkpoint
 from generator.models.deltas import bias_delta, reads_weight, weight_delta
-from generator.models.families import Architecture
+from generator.models.families.architecture import Architecture
 from generator.models.families.sd1.keys import ldm_layers
 from generator.models.families.sd1.sizes import layout_of_config
 from generator.models.index import ModelFile

@@ -20,7 +20,8 @@ from generator.models.drawable import (
     check_architecture,
     explain_missing_tensors,
 )
-from generator.models.families import Shapes, describe_architecture
+from generator.models.families.architecture import Shapes
+from generator.models.families.detection import describe_architecture
 from generator.models.families.sd1 import keys, sizes
 from generator.models.families.sd1.hints import read_hints, vae_hints
 from generator.models.families.sd1.sizes import Hints

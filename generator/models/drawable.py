@@ -9,13 +9,8 @@ from dataclasses import dataclass
 
 from generator.errors import GeneratorError, ModelUnreadable, WrongArchitecture
 from generator.models.embedding_facts import read_shapes
-from generator.models.families import (
-    DRAWABLE,
-    Architecture,
-    Shapes,
-    architecture_of,
-    describe_architecture,
-)
+from generator.models.families.architecture import DRAWABLE, Architecture, Shapes
+from generator.models.families.detection import architecture_of, describe_architecture
 from generator.models.families.sd1 import sizes
 from generator.models.families.sd1.keys import old_text_name
 from generator.models.index import ModelFile

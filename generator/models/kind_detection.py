@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from generator.models import adapter_names
-from generator.models.families import (
+from generator.models.families.architecture import (
+    PARTS,
     Architecture,
     Shapes,
     architecture_by_context_width,
-    architecture_of,
-    describe_architecture,
 )
+from generator.models.families.detection import architecture_of, describe_architecture
 from generator.models.families.sd1 import controlnet
 from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
 
@@ -99,8 +99,9 @@ def _by_architecture(shapes: Shapes) -> ModelKind | None:
         return ModelKind.CONTROLNET
     if architecture is Architecture.EMBEDDING or _is_embedding(shapes):
         return ModelKind.EMBEDDING
-    unusable = (Architecture.UNKNOWN, Architecture.DIFFUSERS_UNET)
-    return None if architecture in unusable else ModelKind.CHECKPOINT
+    if architecture is Architecture.CONTROLNET:
+        return ModelKind.CONTROLNET
+    return None if architecture in PARTS else ModelKind.CHECKPOINT
 
 
 def _is_embedding(shapes: Shapes) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from generator.errors import ModelUnreadable
 from generator.models.embedding_facts import EmbeddingFacts, read_facts
-from generator.models.families import DRAWABLE, architecture_of
+from generator.models.families.architecture import DRAWABLE
+from generator.models.families.detection import architecture_of
 from generator.models.hashes import HashCache, Hashes, legacy_hash
 from generator.models.header import Header, check_pickle, read_header
 from generator.models.index import Identity, ModelFile, ModelIndex, natural_key

@@ -3,7 +3,7 @@
 import pytest
 
 from generator.models.adapter_names import LayerFactor, architecture_of_keys, parse_key
-from generator.models.families import Architecture
+from generator.models.families.architecture import Architecture
 
 QUERY = "lora_unet_down_blocks_0_attentions_1_transformer_blocks_0_attn1_to_q"
 OUT = QUERY.replace("to_q", "to_out_0")

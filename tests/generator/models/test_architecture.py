@@ -2,14 +2,13 @@
 
 import pytest
 
-from generator.models.families import (
-    CONV_IN,
+from generator.models.families.architecture import (
     DRAWABLE,
     Architecture,
     architecture_by_context_width,
-    architecture_of,
-    describe_architecture,
 )
+from generator.models.families.detection import architecture_of, describe_architecture
+from generator.models.families.detection_table import CONV_IN
 
 
 @pytest.mark.parametrize(
@@ -24,7 +23,7 @@ from generator.models.families import (
         ({CONV_IN: (320,)}, Architecture.UNKNOWN, "no architecture that Easel knows"),
         ({CONV_IN: (320, 4, 3, 3), "cond_stage_model.model.ln_final.weight": (1024,)},
          Architecture.SD2, "Stable Diffusion 2"),
-        ({"double_blocks.0.x": (1,)}, Architecture.FLUX_TRANSFORMER,
+        ({"double_blocks.0.x": (1,)}, Architecture.FLUX,
          "Flux (without text encoder and VAE)"),
         ({"lora_te_x": (1,)}, Architecture.LORA, "a LoRA"),
         ({"down_blocks.0.x": (1,)}, Architecture.DIFFUSERS_UNET,

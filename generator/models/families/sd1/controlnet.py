@@ -7,7 +7,7 @@ Two layouts are known: the original one (LDM's block numbers, with or without th
 from collections.abc import Mapping
 from enum import Enum
 
-from generator.models.families import Shapes
+from generator.models.families.architecture import Shapes
 from generator.models.families.sd1 import keys, sizes
 from generator.models.families.sd1.sizes import UNET, Config, Hints, UnetLayout
 

@@ -7,7 +7,7 @@ are numbered from the finest in LDM and from the coarsest in diffusers.
 import re
 from collections.abc import Callable, Iterable
 
-from generator.models.families import Shapes
+from generator.models.families.architecture import Shapes
 from generator.models.families.sd1.sizes import TEXT, UNET, VAE, UnetLayout, count_entries
 
 Renames = dict[str, str]  # name in the file -> name in the network

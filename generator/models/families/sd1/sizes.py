@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from generator.models.families import Shapes
+from generator.models.families.architecture import Shapes
 
 Config = dict[str, Any]
 
