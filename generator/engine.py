@@ -36,7 +36,9 @@ from generator.models.adapter_files import AdapterCache
 from generator.models.checkpoint import Checkpoint
 from generator.models.checkpoint_cache import CheckpointCache, LoadedCheckpoint
 from generator.models.embeddings import EmbeddingCache
+from generator.models.graphics_card import device_of
 from generator.models.registry import ModelFile, ModelKind, Registry
+from generator.models.residency import BY_MACHINE, MemoryLimits, Residency, ram_headroom_of
 from generator.named_models import check_models
 from generator.pictures.grid import compose_grid
 from generator.pictures.infotext_parameters import ModelNames
@@ -69,7 +71,8 @@ class Engine:
     ``device`` is a torch device ("cpu", "cuda:0"); ``half`` computes in fp16 on CUDA (the CPU
     always computes in fp32). ``styles_files`` are read again for each job that names a style.
     ``listener`` is called for every job and filters every picture that leaves.
-    ``most_megapixel_steps`` limits the work of one job, all drawings of its script together.
+    ``most_megapixel_steps`` limits the work of one job, all drawings of its script together;
+    ``memory`` what weights may take.
     """
 
     def __init__(
@@ -82,15 +85,17 @@ class Engine:
         styles_files: Sequence[Path] = (),
         listener: Listener | None = None,
         most_megapixel_steps: float = NO_LIMIT,
+        memory: MemoryLimits = BY_MACHINE,
     ) -> None:
         place = torch.device(device)
         dtype = torch.float16 if half and place.type == "cuda" else torch.float32
         self._registry = registry
         self._check_nan = check_nan
-        self._checkpoints = CheckpointCache(place, dtype)
-        self._controls = ControlNetCache(place, dtype)
+        self._residency = Residency(ram_headroom_of(memory), device_of(place, memory.vram_budget))
+        self._checkpoints = CheckpointCache(place, dtype, self._residency)
+        self._controls = ControlNetCache(place, dtype, self._residency)
         self._embeddings = EmbeddingCache()
-        self._adapters = AdapterCache()
+        self._adapters = AdapterCache(self._residency)
         self._upscalers = Upscalers(registry, place, lambda: self._listener.tools.upscalers)
         self._interrogator = Interrogator(place)
         self._tokenizer = clip_tokenizer()
@@ -100,14 +105,12 @@ class Engine:
 
     @property
     def loaded_checkpoints(self) -> tuple[str, ...]:
-        """Titles of the checkpoints in memory."""
+        """Titles of the checkpoints in memory, the last used first."""
         return tuple(file.title for file in self._checkpoints.files)
 
     def unload(self) -> None:
         """Drop all weights; the next job loads them again."""
-        self._checkpoints.clear()
-        self._controls.clear()
-        self._adapters.clear()
+        self._residency.clear()
         self._upscalers.clear()
         self._interrogator.drop()
 
@@ -123,7 +126,7 @@ class Engine:
     def create_embedding(self, embedding: EmbeddingSpec) -> Path:
         """Create a textual inversion; its file. Raises :class:`WordExists` and as :meth:`run`."""
         file = self._registry.find_checkpoint(embedding.checkpoint)
-        model = self._load_weights(file).checkpoint.text_encoder
+        model = self._checkpoints.load(file).checkpoint.text_encoder
         vectors = initial_vectors(embedding, model, self._tokenizer)
         write_embedding(
             Path(embedding.path),
@@ -144,15 +147,10 @@ class Engine:
         :meth:`run`.
         """
         file = self._registry.ensure_hashes(self._registry.find_checkpoint(config.checkpoint))
-        loaded_checkpoint = self._load_weights(file)
+        loaded_checkpoint = self._checkpoints.load(file)
         vae_file = self._registry.vae_for(file, config.vae) or self._lacking_vae(loaded_checkpoint)
         vae = self._checkpoints.vae_for(loaded_checkpoint, vae_file)
         return TrainingState(vectors, loaded_checkpoint.checkpoint, vae, self._tokenizer, step)
-
-    def _load_weights(self, file: ModelFile) -> LoadedCheckpoint:
-        if not self._checkpoints.is_loaded(file):
-            self._adapters.clear()  # the memory may be needed now
-        return self._checkpoints.load(file)
 
     @torch.no_grad()
     def run(self, request: GenerationRequest, watch: Watch = ignore_progress) -> Generation:
@@ -203,6 +201,9 @@ class Engine:
     def _run_once(self, request: GenerationRequest, watch: Watch) -> Generation:
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"
         tools = self._listener.tools
+        self._residency.begin_job(
+            request.options.sd_checkpoints_limit, request.options.sd_checkpoints_keep_in_cpu
+        )
         request = resolve_plugin_names(request, tools)
         first, second = plan_passes(
             request, partial(self._read_prompts, request), self._find_checkpoint
@@ -340,7 +341,7 @@ class Engine:
     def _load_checkpoint(self, file: ModelFile, reporter: ProgressReporter) -> LoadedCheckpoint:
         if not self._checkpoints.is_loaded(file):
             reporter.report(f"Loading weights from {file.name}")
-        return self._load_weights(file)
+        return self._checkpoints.load(file)
 
     def _model_names(
         self, file: ModelFile, vae: ModelFile | None, networks: Checkpoint

@@ -54,6 +54,8 @@ class Snapshot:
     name from its table of options.
     """
 
+    sd_checkpoints_limit: int = 1  # on the device at once
+    sd_checkpoints_keep_in_cpu: bool = True  # the others stay in RAM
     CLIP_stop_at_last_layers: int = 1
     emphasis: str = "Original"  # Original | No norm | Ignore | None
     comma_padding_backtrack: int = 20

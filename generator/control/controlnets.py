@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -15,7 +15,9 @@ from generator.models.families.sd1 import controlnet
 from generator.models.families.sd1.controlnet import ControlKind
 from generator.models.families.sd1.hints import read_hints
 from generator.models.index import ModelFile
+from generator.models.residency import Residency, ResidentKind, ram_headroom_of
 from generator.models.tensor_file import rename_tensors
+from generator.models.weight_sizes import bytes_of, expected_bytes
 from generator.models.weights import open_tensors, shapes_of
 from generator.models.yaml_files import YAML_ERRORS, read_yaml
 from generator.reasons import reason_of
@@ -25,6 +27,8 @@ from diffusers import ControlNetModel  # isort: skip
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
+
+CONTROLNET = ResidentKind.CONTROLNET
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,35 +97,31 @@ def load_controlnet(file: ModelFile, device: torch.device, dtype: torch.dtype) -
 
 
 class ControlNetCache:
-    """The ControlNets of one device; the one unused longest leaves. Not for several threads."""
+    """The ControlNets of one device, kept as memory allows. Not for several threads."""
 
-    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, device: torch.device, dtype: torch.dtype, residency: Residency | None = None
+    ) -> None:
         self.device = device
         self.dtype = dtype
-        self._loaded: list[ControlNet] = []  # last used last
+        self._residency = residency or Residency(ram_headroom_of())
 
     def is_loaded(self, file: ModelFile) -> bool:
-        """Whether :meth:`load` would answer at once."""
-        return any(held.file.identity == file.identity for held in self._loaded)
+        """Whether :meth:`load` would answer without reading the disk."""
+        return self._residency.peek(CONTROLNET, file) is not None
 
     def load(self, file: ModelFile, max_kept: int = 2) -> ControlNet:
         """``file``'s network, loaded if need be; at most ``max_kept`` stay in memory.
 
         Raises as :func:`load_controlnet` does.
         """
-        for held in self._loaded:
-            if held.file.identity == file.identity:
-                self._loaded.remove(held)
-                self._loaded.append(held)
-                return held
-        self._loaded = [held for held in self._loaded if held.file.path != file.path]
-        del self._loaded[: max(0, len(self._loaded) - max(max_kept, 1) + 1)]
-        self._loaded.append(load_controlnet(file, self.device, self.dtype))
-        return self._loaded[-1]
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._loaded.clear()
+        found = self._residency.find(CONTROLNET, file)
+        if found is None:
+            self._residency.keep_newest(CONTROLNET, max(max_kept, 1) - 1)
+            self._residency.make_room(CONTROLNET, file, expected_bytes(file, self.dtype))
+            found = load_controlnet(file, self.device, self.dtype)
+            self._residency.add(CONTROLNET, file, found, bytes_of(found))
+        return cast(ControlNet, found)
 
 
 def _averages_residuals(file: ModelFile) -> bool:

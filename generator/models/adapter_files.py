@@ -1,9 +1,9 @@
-"""Reads adapters from LoRA files and caches small ones."""
+"""Reads adapters from LoRA files, and keeps them as memory allows."""
 
 import json
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from torch import Tensor
 
@@ -12,13 +12,12 @@ from generator.models.adapter_names import BUNDLE, TEXT, UNET, architecture_of_k
 from generator.models.deltas import Factors
 from generator.models.embeddings import vectors_of
 from generator.models.families.architecture import Architecture, architecture_by_context_width
-from generator.models.index import Identity, ModelFile
+from generator.models.index import ModelFile
+from generator.models.residency import Residency, ResidentKind, ram_headroom_of
 from generator.models.weights import read_tensors
 
-MEGABYTE = 1 << 20
+LORA = ResidentKind.LORA
 NAMES_SHOWN, LONGEST = 3, 300  # of tensors in a sentence; its characters
-MAX_CACHED_FILE_BYTES = 256 * MEGABYTE  # bytes of one file; larger ones are read for each job
-MAX_CACHE_BYTES = 512 * MEGABYTE  # bytes of all
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,36 +47,24 @@ class Adapter:
 
 
 class AdapterCache:
-    """Reads adapter files; keeps what was used last, up to ``max_bytes`` bytes, until told to
-    forget.
+    """Reads adapter files; what stays in memory is :class:`Residency`'s to decide.
 
     A file is known by path, size, time and inode, so a replaced one is read again.
     """
 
-    def __init__(
-        self, max_bytes: int = MAX_CACHE_BYTES, max_file_bytes: int = MAX_CACHED_FILE_BYTES
-    ) -> None:
-        self._max_bytes, self._max_file_bytes = max_bytes, max_file_bytes
-        self._cache: OrderedDict[Identity, Adapter] = OrderedDict()  # last used last
+    def __init__(self, residency: Residency | None = None) -> None:
+        self._residency = residency or Residency(ram_headroom_of())
 
     def read(self, file: ModelFile) -> Adapter:
         """As :func:`read_adapter`, without looking at the disk where the file is known."""
-        known = self._cache.get(file.identity)
+        known = self._residency.find(LORA, file)
         if known is not None:
-            self._cache.move_to_end(file.identity)
-            return known
+            return cast(Adapter, known)
+        self._residency.make_room(LORA, file, file.size)
         adapter = read_adapter(file)
-        if (
-            adapter.size <= self._max_file_bytes and file.is_on_disk
-        ):  # else it may be of a later file
-            self._cache[file.identity] = adapter
-            while sum(each.size for each in self._cache.values()) > self._max_bytes:
-                self._cache.popitem(last=False)
+        if file.is_on_disk:  # else it may be of a later file
+            self._residency.add(LORA, file, adapter, adapter.size)
         return adapter
-
-    def clear(self) -> None:
-        """Give the memory back."""
-        self._cache.clear()
 
 
 def read_adapter(file: ModelFile) -> Adapter:

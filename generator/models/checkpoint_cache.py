@@ -1,87 +1,81 @@
-"""Checkpoints in one device's memory, each with its VAEs; least recently used are dropped."""
+"""Checkpoints and VAEs of one device, loaded when they are asked for and kept as memory allows."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
 from generator.models.checkpoint import Checkpoint, load_checkpoint, load_vae
 from generator.models.index import ModelFile
+from generator.models.residency import Residency, ResidentKind, ram_headroom_of
+from generator.models.weight_sizes import bytes_of, expected_bytes
 from generator.pictures.latents import Approximation, fit_approximation
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
+CHECKPOINT, VAE = ResidentKind.CHECKPOINT, ResidentKind.VAE
+
 
 @dataclass(slots=True, eq=False)
 class LoadedCheckpoint:
-    """One loaded checkpoint with its VAE and the preview approximations fitted to it."""
+    """One loaded checkpoint with the preview approximations fitted to it."""
 
     checkpoint: Checkpoint
-    vae_file: ModelFile | None = None
-    vae: "AutoencoderKL | None" = None
-    approximations: dict[str, Approximation] = field(default_factory=dict)
+    approximations: dict[object, Approximation] = field(default_factory=dict)  # by VAE
 
 
 class CheckpointCache:
-    """The weights of one device. ``limit`` checkpoints stay; the one unused longest leaves.
+    """The checkpoints of one device; what stays in memory is :class:`Residency`'s to decide.
 
     A file that was replaced since it was loaded is loaded again at its next use, and so is one
     whose ``.yaml`` was: both are compared by path, size and time. Not for several threads.
     """
 
-    def __init__(self, device: torch.device, dtype: torch.dtype, limit: int = 1) -> None:
+    def __init__(
+        self, device: torch.device, dtype: torch.dtype, residency: Residency | None = None
+    ) -> None:
         self.device = device
         self.dtype = dtype
-        self._limit = limit
-        self._loaded: list[LoadedCheckpoint] = []  # last used last
+        self._residency = residency or Residency(ram_headroom_of())
 
     @property
     def files(self) -> tuple[ModelFile, ...]:
-        """The checkpoints in memory."""
-        return tuple(held.checkpoint.file for held in self._loaded)
+        """The checkpoints in memory, the last used first."""
+        return self._residency.files(CHECKPOINT)
 
     def is_loaded(self, file: ModelFile) -> bool:
-        """Whether :meth:`load` would answer at once."""
-        return any(held.checkpoint.file.state == file.state for held in self._loaded)
+        """Whether :meth:`load` would answer without reading the disk."""
+        return self._residency.peek(CHECKPOINT, file) is not None
 
     def load(self, file: ModelFile) -> LoadedCheckpoint:
-        """``file``'s networks, loaded if need be. Raises as :func:`load_checkpoint` does."""
-        if self.is_loaded(file):
-            self._loaded.sort(key=lambda held: held.checkpoint.file.state == file.state)
-            return self._loaded[-1]
-        self._make_room(file)  # no name here may hold on to what leaves
-        self._loaded.append(LoadedCheckpoint(load_checkpoint(file, self.device, self.dtype)))
-        return self._loaded[-1]
+        """``file``'s networks, loaded if need be; from now on no other checkpoint is in use.
+
+        Raises as :func:`load_checkpoint` does.
+        """
+        self._residency.release(CHECKPOINT, VAE, ResidentKind.LORA)
+        found = self._residency.find(CHECKPOINT, file)
+        if found is None:
+            # Before loading, not after: two checkpoints may not fit side by side.
+            self._residency.make_room(CHECKPOINT, file, expected_bytes(file, self.dtype))
+            found = LoadedCheckpoint(load_checkpoint(file, self.device, self.dtype))
+            self._residency.add(CHECKPOINT, file, found, bytes_of(found))
+        return cast(LoadedCheckpoint, found)
 
     def vae_for(self, loaded: LoadedCheckpoint, file: ModelFile | None) -> "AutoencoderKL":
         """The VAE to decode with: ``file``'s, or the checkpoint's own for None."""
         if file is None:
             return loaded.checkpoint.vae
-        if loaded.vae is None or loaded.vae_file is None or (loaded.vae_file.state != file.state):
-            loaded.vae = load_vae(file, self.device, self.dtype)
-            loaded.vae_file = file
-            loaded.approximations.pop(file.name, None)
-        return loaded.vae
+        vae = self._residency.find(VAE, file)
+        if vae is None:
+            self._residency.make_room(VAE, file, expected_bytes(file, self.dtype))
+            vae = load_vae(file, self.device, self.dtype)
+            self._residency.add(VAE, file, vae, bytes_of(vae))
+        return cast("AutoencoderKL", vae)
 
     def approximation_for(self, loaded: LoadedCheckpoint, file: ModelFile | None) -> Approximation:
         """The cheap preview of :meth:`vae_for`, fitted at its first use."""
-        name = file.name if file else ""
-        if name not in loaded.approximations:
-            loaded.approximations[name] = fit_approximation(self.vae_for(loaded, file))
-        return loaded.approximations[name]
-
-    def clear(self) -> None:
-        """Forget all weights and give the device's memory back."""
-        self._loaded.clear()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def _make_room(self, file: ModelFile) -> None:
-        # Before loading, not after: two checkpoints may not fit side by side.
-        stale = [held for held in self._loaded if held.checkpoint.file.path == file.path]
-        for held in stale:
-            self._loaded.remove(held)
-        del self._loaded[: max(0, len(self._loaded) - self._limit + 1)]
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        key = file.state if file else None
+        if key not in loaded.approximations:
+            loaded.approximations[key] = fit_approximation(self.vae_for(loaded, file))
+        return loaded.approximations[key]

@@ -415,6 +415,31 @@ FLAGS: tuple[Flag, ...] = (
         help="Answer a picture even where a network produced NaN.",
     ),
     Flag(
+        "sd-dynamic-cache",
+        field="sd_dynamic_cache",
+        section=DEVICE,
+        help="Keep checkpoints, VAEs, LoRAs and ControlNets in RAM until less than "
+        "--min-ram-reserved, or a tenth of it, is free. Without it a quarter stays free.",
+    ),
+    Flag(
+        "min-ram-reserved",
+        "integer",
+        "min_ram_reserved",
+        "GB of RAM that stay free when weights are kept in it; what was used longest ago leaves.",
+        DEVICE,
+        least=1,
+        most=65_536,
+    ),
+    Flag(
+        "vram-budget",
+        "integer",
+        "vram_budget",
+        "GB of a graphics card's memory for weights, at most. Default: what is free on it.",
+        DEVICE,
+        least=1,
+        most=65_536,
+    ),
+    Flag(
         "upload-largest",
         "size",
         "upload_largest",
@@ -555,10 +580,7 @@ FLAGS: tuple[Flag, ...] = (
             "disable-model-loading-ram-optimization no-half-controlnet "
             "controlnet-tracemalloc"
         ),
-        (
-            "precision use-cpu device-id controlnet-preprocessor-cache-size "
-            "controlnet-loglevel min-ram-reserved"
-        ),
+        ("precision use-cpu device-id controlnet-preprocessor-cache-size controlnet-loglevel"),
     ),
     *_ignored_flags(
         DEVICE,
@@ -585,7 +607,7 @@ FLAGS: tuple[Flag, ...] = (
     *_ignored_flags(
         MODELS, "Easel downloads nothing on its own.", "no-download-sd-model do-not-download-clip"
     ),
-    *_ignored_flags(MODELS, ELSEWHERE, "sd-dynamic-cache public-cache"),
+    *_ignored_flags(MODELS, ELSEWHERE, "public-cache"),
     *_ignored_flags(
         PAGE,
         "The page is Easel's own.",

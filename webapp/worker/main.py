@@ -14,6 +14,7 @@ from filebrowser.watch.watcher import Watcher
 from generator.errors import ModelNotFound
 from generator.hooks import Listener
 from generator.models.registry import Registry
+from generator.models.residency import GIGABYTE, MemoryLimits
 from generator.models.safetensors_cache import delete_stale
 from generator.request import GenerationRequest
 from plugins.api import Side
@@ -68,6 +69,16 @@ def engine_of(config: Config, registry: Registry, device: str, listener: Listene
         styles_files=styles_files(config),
         listener=listener,
         most_megapixel_steps=config.max_job_megapixel_steps,
+        memory=memory_limits(config),
+    )
+
+
+def memory_limits(config: Config) -> MemoryLimits:
+    """What the flags let weights take."""
+    return MemoryLimits(
+        vram_budget=config.vram_budget * GIGABYTE or None,
+        ram_reserved=config.min_ram_reserved * GIGABYTE or None,
+        dynamic=config.sd_dynamic_cache,
     )
 
 

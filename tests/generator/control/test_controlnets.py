@@ -146,5 +146,3 @@ def test_the_last_used_stay_and_a_replaced_file_is_read_again(
     again = file_at(a.path)
     assert controls.load(again) is not first
     assert not controls.is_loaded(a)
-    controls.clear()
-    assert not controls.is_loaded(again)

@@ -16,6 +16,8 @@ from generator.engine import Engine
 from generator.errors import WrongArchitecture
 from generator.models.adapter_files import read_adapter
 from generator.models.kinds import ModelKind
+from generator.models.residency import ResidentKind
+from generator.models.weight_sizes import networks_of
 from generator.request import (
     ControlUnit,
     GenerationRequest,
@@ -63,18 +65,17 @@ def small() -> GenerationRequest:
 def fingerprint(engine: Engine) -> dict[str, str]:
     """For each checkpoint in memory a hash of its parameters, hooks and padding."""
     found = {}
-    for residence in engine._checkpoints._loaded:
-        digest, checkpoint = hashlib.sha256(), residence.checkpoint
-        for network in filter(
-            None, (checkpoint.unet, checkpoint.text_encoder, checkpoint.vae, residence.vae)
-        ):
+    residency, kind = engine._residency, ResidentKind.CHECKPOINT
+    for file in residency.files(kind):
+        digest = hashlib.sha256()
+        for network in networks_of(residency.peek(kind, file)):
             for tensor in network.state_dict().values():
                 digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
             for name, layer in network.named_modules():
                 hooks = len(layer._forward_pre_hooks), len(layer._forward_hooks)
                 state = hooks, getattr(layer, "padding_mode", ""), sorted(vars(layer))
                 digest.update(repr((name, state)).encode())
-        found[checkpoint.file.stem] = digest.hexdigest()
+        found[file.stem] = digest.hexdigest()
     return found
 
 
@@ -111,7 +112,6 @@ def test_a_job_leaves_the_checkpoint_as_it_was(
 def test_a_checkpoint_switched_by_hires_leaves_both_as_they_were(
     engine: Engine, small: GenerationRequest, watch: Callable[..., Stop] | None
 ) -> None:
-    engine._checkpoints._limit = 2
     fix = HiresFix(0.7, prompt=f"{ALL}<lora:tinylokr:1>", checkpoint="tinysd15b")
     request = replace(small, prompt=ALL, hires=fix, tiling=True)
     try:
@@ -121,7 +121,7 @@ def test_a_checkpoint_switched_by_hires_leaves_both_as_they_were(
         assert set(before) == {"tinysd15", "tinysd15b"}
 
         def late(progress: Progress, preview: object) -> Stop:
-            second = "tinysd15b" in engine.loaded_checkpoints[-1]
+            second = "tinysd15b" in engine.loaded_checkpoints[0]
             return watch(progress, preview) if watch and second else Stop.NO
 
         if watch is fail:
@@ -132,7 +132,6 @@ def test_a_checkpoint_switched_by_hires_leaves_both_as_they_were(
         assert fingerprint(engine) == before
     finally:
         engine.unload()
-        engine._checkpoints._limit = 1
 
 
 @pytest.mark.parametrize("watch", [None, interrupt, fail])
@@ -140,7 +139,6 @@ def test_all_that_reaches_into_the_networks_is_taken_out_again(
     engine: Engine, small: GenerationRequest, watch: Callable[..., Stop] | None
 ) -> None:
     """A refiner, ControlNet by reference, merged tokens, tiling, LoRAs and a hypernetwork."""
-    engine._checkpoints._limit = 2
     picture = io.BytesIO()
     Image.new("RGB", (SIDE, SIDE), "orange").save(picture, "PNG")
     units = tuple(
@@ -159,7 +157,7 @@ def test_all_that_reaches_into_the_networks_is_taken_out_again(
         before = fingerprint(engine)
 
         def late(progress: Progress, preview: object) -> Stop:
-            second = "tinysd15b" in engine.loaded_checkpoints[-1] and progress.step > 1
+            second = "tinysd15b" in engine.loaded_checkpoints[0] and progress.step > 1
             return watch(replace(progress, step=1), preview) if watch and second else Stop.NO
 
         if watch is fail:
@@ -171,7 +169,6 @@ def test_all_that_reaches_into_the_networks_is_taken_out_again(
         assert is_same_drawing(engine.run(small).pictures[0].image, plain)
     finally:
         engine.unload()
-        engine._checkpoints._limit = 1
 
 
 def test_two_jobs_in_turn_draw_as_if_alone(engine: Engine, small: GenerationRequest) -> None:
@@ -290,7 +287,7 @@ def test_a_lora_that_is_replaced_is_read_again(
 def test_unloading_forgets_adapters_too(
     engine: Engine, small: GenerationRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kept for the next job, given back when memory is wanted: by hand, or for a checkpoint."""
+    """Kept for the next jobs, whatever their checkpoint, and given back by hand."""
     request, reads = replace(small, prompt="a<lora:tinylora:1>"), []
     monkeypatch.setattr(
         "generator.models.adapter_files.read_adapter",
@@ -304,7 +301,7 @@ def test_unloading_forgets_adapters_too(
     engine.run(request)
     assert len(reads) == 2
     engine.run(replace(request, checkpoint="tinysd15b"))
-    assert len(reads) == 3
+    assert len(reads) == 2
 
 
 def test_an_adapter_named_900_times_is_merged_once(

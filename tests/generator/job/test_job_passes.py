@@ -265,7 +265,10 @@ def test_one_checkpoint_leaves_before_another_comes(
 
     engine.unload()
     monkeypatch.setattr(checkpoint_cache, "load_checkpoint", load)
-    engine.run(replace(REFINED, hires=HiresFix(0.6, 1.5, checkpoint="tinysd15b"), batches=2))
-    engine.run(replace(REFINED, batches=2))
+    refined = replace(
+        REFINED, batches=2, options=replace(REFINED.options, sd_checkpoints_keep_in_cpu=False)
+    )
+    engine.run(replace(refined, hires=HiresFix(0.6, 1.5, checkpoint="tinysd15b")))
+    engine.run(refined)
     assert len(still) > 4
     assert set(still) == {0}

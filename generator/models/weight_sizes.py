@@ -1,0 +1,52 @@
+"""How many bytes weights take: of networks in memory, and of a file's once they are loaded."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+
+import torch
+from torch import Tensor, nn
+
+from generator.errors import ModelUnreadable
+from generator.models.header import read_header
+from generator.models.index import ModelFile
+
+PICKLE_FACTOR = 2  # a pickle of fp16 becomes fp32 on the CPU
+
+
+def networks_of(value: object) -> Iterator[nn.Module]:
+    """The networks that a value is or holds in its fields, lists and tuples."""
+    if isinstance(value, nn.Module):
+        yield value
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from networks_of(getattr(value, field.name))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from networks_of(item)
+
+
+def tensors_of(value: object) -> Iterator[Tensor]:
+    """The parameters and buffers of those networks, each once."""
+    seen: set[int] = set()
+    for network in networks_of(value):
+        for tensor in (*network.parameters(), *network.buffers()):
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
+                yield tensor
+
+
+def bytes_of(value: object) -> int:
+    """Bytes of all weights in a value."""
+    return sum(tensor.nbytes for tensor in tensors_of(value))
+
+
+def expected_bytes(file: ModelFile, dtype: torch.dtype) -> int:
+    """Bytes that the tensors of ``file`` take as ``dtype``, by its header; a guess for pickles."""
+    if file.path.suffix != ".safetensors":
+        return file.size * PICKLE_FACTOR
+    try:
+        tensors = read_header(file.path).tensors.values()
+    except (ModelUnreadable, OSError):
+        return file.size  # loading tells what is wrong with it
+    return sum(math.prod(entry.shape) for entry in tensors) * dtype.itemsize
