@@ -24,6 +24,8 @@ from webapp.routes import (
     metrics,
     model_cards,
     models,
+    openai_images,
+    openai_models,
     pages,
     plugins,
     poses,
@@ -73,7 +75,7 @@ MAX_BODY_BYTES = 128 * 1024 * 1024
 API: tuple[RouteModule, ...] = (
     probes, generation, progress, models, controlnet, poses, model_cards, internal, token_count,
     styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
-    training, foreign_apis, events, login, signed_links, metrics,
+    training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 

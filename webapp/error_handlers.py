@@ -23,7 +23,9 @@ from webapp.errors import (
     status_of,
 )
 from webapp.http.content_encoding import SUPPORTED_ENCODINGS
+from webapp.http.openai_errors import openai_error
 from webapp.middleware import logged_path
+from webapp.queues.contracts.frame import Answer
 from webapp.queues.errors import QueueError
 from webapp.requests.eas import EasStatus
 from webapp.routes.context import current_services, to_response
@@ -34,6 +36,7 @@ from webapp.worker.responses import compose_failure
 log = logging.getLogger("easel.web")
 EXPECTED_ERRORS = (GeneratorError, FileError, QueueError, Refused)
 INSUFFICIENT_STORAGE = 507  # a full disk, whoever meets it, is no fault of ours
+OPENAI_PATH = "/v1/"
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status of a request whose client left; seen in the log alone."""
 
@@ -49,6 +52,20 @@ def install(app: Flask) -> None:
     app.register_error_handler(TooManyTries, handle_throttled)
     app.register_error_handler(CallerLeft, handle_caller_left)
     app.register_error_handler(Exception, handle_error)
+    app.after_request(translate_for_openai)
+
+
+def translate_for_openai(answer: Response) -> Response:
+    """Every error below ``/v1`` in OpenAI's form, whoever refused."""
+    if answer.status_code < 400 or not f"{request.path}/".startswith(OPENAI_PATH):
+        return answer
+    stored = Answer(answer.status_code, answer.get_data())
+    translated, headers = openai_error(stored, f"{request.method} {request.path}")
+    answer.status_code = translated.status
+    answer.set_data(translated.body)
+    answer.content_type = translated.content_type
+    answer.headers.update(headers)
+    return answer
 
 
 def handle_not_found(error: HTTPException) -> Response:

@@ -152,6 +152,18 @@ class UnknownStyle(Refused):
     status = 404
 
 
+class UnknownModel(Refused):
+    """There is no checkpoint of that name to tell of."""
+
+    status = 404
+
+
+class JobStopped(Refused):
+    """A job was stopped on request, and nothing of it can be answered."""
+
+    status = 409
+
+
 class NotBuilt(Refused):
     """A known route of AUTOMATIC1111's whose work Easel cannot do."""
 

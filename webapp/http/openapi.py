@@ -24,12 +24,14 @@ class RouteNote:
     summary: str
     body: Model | Schema | None = None
     body_required: bool = True
+    body_type: str = "application/json"
     answer: Model | Schema = field(default_factory=dict)
     query: Mapping[str, Schema] = field(default_factory=dict)
     content_type: str = "application/json"
     public: bool = False
     also: Mapping[str, Model | Schema] = field(default_factory=dict)  # other statuses' answers
     also_type: str = "application/json"  # and their type
+    errors: Mapping[str, Schema] | None = None  # by status, where they are not AUTOMATIC1111's
 
 
 def with_note(note: RouteNote) -> Callable[[Any], Any]:
@@ -90,7 +92,7 @@ def operation_of(
     if note.body is not None:
         operation["requestBody"] = {
             "required": note.body_required,
-            "content": {"application/json": {"schema": schema_reference(note.body, schemas)}},
+            "content": {note.body_type: {"schema": schema_reference(note.body, schemas)}},
         }
     return operation
 
@@ -104,6 +106,8 @@ def other_responses(note: RouteNote, schemas: dict[str, object]) -> dict[str, ob
         }
         for status, schema in note.also.items()
     }
+    if note.errors is not None:
+        return {**note.errors, **responses}
     return (REFUSED if note.public else UNAUTHORIZED | REFUSED) | responses
 
 
@@ -187,12 +191,33 @@ ERRORS: Schema = {
             {"$ref": "#/components/schemas/Faults"},
         ]
     },
+    "OpenAiError": {
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "object",
+                "required": ["message", "type", "param", "code"],
+                "properties": {
+                    "message": {"type": "string", "description": "the sentence to read"},
+                    "type": {"type": "string"},
+                    "param": {"type": "string", "nullable": True, "description": "the field"},
+                    "code": {"type": "string", "nullable": True},
+                },
+            }
+        },
+    },
 }
 UNAUTHORIZED: dict[str, object] = {"401": error_response("No valid credential", "Envelope")}
 REFUSED: dict[str, object] = {
     "404": error_response("There is nothing of that name", "Missing"),
     "422": error_response("The request cannot be carried out as written", "Refusal"),
     "default": error_response("Something failed", "Envelope"),
+}
+OPENAI_ERRORS: Mapping[str, Schema] = {
+    "400": error_response("The request cannot be carried out as written", "OpenAiError"),
+    "401": error_response("No valid credential", "OpenAiError"),
+    "default": error_response("Something failed", "OpenAiError"),
 }
 SECURITY: Schema = {
     "token": {

@@ -18,7 +18,13 @@ from filebrowser.pictures.decoded_size import decoded_bytes
 from filebrowser.pictures.image_open import DECODE_BUDGET, reserve_decoding
 from filebrowser.pictures.memory_budget import MemoryBudget
 from generator.errors import BadRequest
-from generator.pictures.base64_images import check_picture, fingerprint_of, open_header, read_base64
+from generator.pictures.base64_images import (
+    check_picture,
+    decode,
+    fingerprint_of,
+    open_header,
+    read_base64,
+)
 from webapp.errors import Refused
 from webapp.http.url_fetch import FetchRules, fetch, is_link
 
@@ -27,8 +33,17 @@ MAX_PIXELS = 8192 * 8192
 MAX_PIXELS_IN_ALL = 8 * MAX_PIXELS  # of all pictures of a request that a worker decodes at once
 MAX_SIDE = 16384  # pixels
 CHUNK_CHARACTERS = 4 * 2**20  # characters of base64 that are decoded at once; a multiple of four
+TRANSPARENT = 128  # alpha up to which a mask counts as transparent
 NO_LINKS = FetchRules(enabled=False)
 BLANKS = re.compile(r"[ \t\r\n]+")
+
+
+@dataclass(frozen=True, slots=True)
+class PictureShape:
+    """Width and height of a picture that stands upright, and whether it has transparent parts."""
+
+    size: tuple[int, int]
+    is_transparent: bool
 
 
 @dataclass(slots=True)
@@ -69,6 +84,16 @@ class PictureReader:
         image = open_header(base64.b64decode(encoded))
         with self.memory.hold(decoded_bytes(image, copies=2)):
             return fingerprint_of(read_base64(encoded))
+
+    def describe(self, encoded: str) -> PictureShape:
+        """The shape of a picture that was read. Raises ``Overloaded`` where memory is short."""
+        image = open_header(base64.b64decode(encoded))
+        with self.memory.hold(decoded_bytes(image, copies=2)):
+            picture = decode(image)
+            clear = picture.mode == "RGBA" and any(
+                picture.getchannel("A").histogram()[: TRANSPARENT + 1]
+            )
+        return PictureShape(picture.size, clear)
 
 
 def read_picture(field: str, text: str, memory: MemoryBudget) -> tuple[str, int, int]:

@@ -36,6 +36,9 @@ PLUGIN = "plugin"
 REQUEST_TAG = "request"
 """Tag of a frame: the id of the request it came by, for the worker's log."""
 
+AnswerForm = Literal["sdapi", "openai", "openai-urls"]
+"""AUTOMATIC1111's and the vendor's; OpenAI's with pictures, or with addresses of saved ones."""
+
 MODELS_TAG = "models"
 """Tag of a frame: the version of the list of models that its caller was told, see the worker."""
 
@@ -104,6 +107,7 @@ class QueuedGeneration:
     extras: EasExtras | None = None
     answer_format: str = "png"  # of the pictures in the answer: png | jpg | jpeg | webp
     answer_quality: int = 80  # JPEG and WebP, 1..100
+    form: AnswerForm = "sdapi"
 
     # A request may carry infinities (s_tmax); pydantic writes them as null unless told otherwise.
     __pydantic_config__: ClassVar[ConfigDict] = {"ser_json_inf_nan": "constants"}

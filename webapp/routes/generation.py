@@ -1,7 +1,7 @@
 """The drawing routes: txt2img and img2img."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from flask import Blueprint, Response, g, request
@@ -14,7 +14,7 @@ from webapp.http import request_images
 from webapp.http.openapi import Base64, RouteNote, with_note
 from webapp.http.url_fetch import fetch_rules
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.job_codec import GENERATE, EasExtras, QueuedGeneration, encode_job
+from webapp.queues.job_codec import GENERATE, AnswerForm, EasExtras, QueuedGeneration, encode_job
 from webapp.requests import eas
 from webapp.requests.context import RequestContext
 from webapp.requests.fields import GenerationBody, read_body
@@ -49,6 +49,19 @@ class GenerationAnswer(TypedDict):
     images: list[Base64]
     parameters: dict[str, object]
     info: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerShape:
+    """How a request is answered; "" and 0 stand for what the options say."""
+
+    form: AnswerForm = "sdapi"
+    format: str = ""  # png | jpg | webp
+    quality: int = 0  # of JPEG and WebP, 1..100
+    remarks: tuple[str, ...] = ()  # of what was not taken as sent, for the answer's comments
+
+
+SDAPI = AnswerShape()
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -93,14 +106,19 @@ def is_lenient(services: Services) -> bool:
     return services.config.lenient
 
 
-def to_frame(services: Services, body: GenerationBody) -> Frame:
+def to_frame(services: Services, body: GenerationBody, shape: AnswerShape = SDAPI) -> Frame:
     """Check a body; the frame that asks a worker for it."""
     options = services.options.get()
     g.extras = eas.lenient_extras(body.alwayson_scripts)  # a refusal is told in their form too
-    accepted = translate_body(body, request_context(options, services))
+    context = request_context(options, services)
+    for remark in shape.remarks:
+        context.add_remark(remark)
+    accepted = translate_body(body, context)
     task = task_name(accepted)
     places = (services.config.data_dir, services.config.mount_paths)
     save = choose_save_options(accepted, options, *places)
+    if save and shape.form != "sdapi" and accepted.request.script is None:
+        save = replace(save, save_grid=False, return_grid=False)  # a sheet is none of its pictures
     job = QueuedGeneration(
         request=accepted.request if save else without_saving(accepted.request),
         route=body.route,
@@ -109,8 +127,9 @@ def to_frame(services: Services, body: GenerationBody) -> Frame:
         save=save and replace(save, spare=services.config.upload_spare),
         origins_dir=init_images_dir(accepted, options, *places),
         extras=with_task_id(accepted.extras, task),
-        answer_format=str(options.get("samples_format", "png")),
-        answer_quality=int(str(options.get("jpeg_quality", 80))),
+        answer_format=shape.format or str(options.get("samples_format", "png")),
+        answer_quality=shape.quality or int(str(options.get("jpeg_quality", 80))),
+        form=shape.form,
     )
     if save or job.origins_dir:
         check_free_space(services, estimate_bytes(accepted.request))

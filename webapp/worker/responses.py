@@ -6,11 +6,13 @@ vendor's (its guide, "API extra parameters"), which returns URLs of saved pictur
 
 import base64
 import json
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from generator.pictures.picture_files import encode_picture
 from generator.request import Generation, GenerationRequest, Picture
-from webapp.errors import error_answer, json_answer
+from webapp.errors import JobStopped, error_answer, json_answer
 from webapp.queues.contracts.frame import Answer
 from webapp.requests.eas import EasStatus
 from webapp.worker.extras_responses import png_remarks
@@ -26,10 +28,12 @@ INFOTEXT_ONLY_KEYS = frozenset({"Hires prompt", "Hires negative prompt"})
 def compose_answer(
     job: "QueuedGeneration", generation: Generation, saved: SavedPictures, *, skipped: bool = False
 ) -> Answer:
-    """The body of a 200: the vendor's form when ``save_dir`` was given, else AUTOMATIC1111's.
+    """The body of a 200: OpenAI's form, the vendor's (``save_dir``), or AUTOMATIC1111's.
 
     ``skipped`` tells that a batch was cut short on request.
     """
+    if job.form != "sdapi":
+        return compose_images(job, generation, saved)
     extras = job.extras
     facts = vendor_facts(job, generation, saved, skipped)
     if extras is not None and extras.save_dir is not None:
@@ -42,6 +46,39 @@ def compose_answer(
     images = encode_images(job, generation, saved) if job.send_images else []
     info = json.dumps(build_info(job, generation, saved), default=lambda _: None)
     return json_answer(200, {"images": images, "parameters": parameters, "info": info})
+
+
+def compose_images(job: "QueuedGeneration", generation: Generation, saved: SavedPictures) -> Answer:
+    """The answer in OpenAI's form: base64, or the paths of saved pictures, yet to be signed.
+
+    ``easel`` has what OpenAI has no word for. 409 where a stopped job left no picture to answer.
+    """
+    if job.form == "openai":
+        images = encode_images(job, replace(generation, maps=()), saved)
+        data = [{"b64_json": text} for text in images]
+        remarks = [*png_remarks([p.image for p in generation.pictures], job.answer_format)]
+    else:
+        data, remarks = [{"url": url} for url in saved.urls], []
+    if not data:
+        return error_answer(JobStopped("The job was stopped before a picture was finished."))
+    pictures = generation.pictures
+    width, height = pictures[0].image.size if pictures else (job.request.width, job.request.height)
+    facts = {
+        "model": generation.checkpoint_name,
+        "seeds": [picture.seed for picture in pictures],
+        "comments": [*generation.comments, *remarks],
+    }
+    return json_answer(
+        200,
+        {
+            "created": int(time.time()),
+            "data": data,
+            "background": "opaque",
+            "output_format": "jpeg" if job.answer_format == "jpg" else job.answer_format,
+            "size": f"{width}x{height}",
+            "easel": facts,
+        },
+    )
 
 
 def compose_failure(

@@ -2159,6 +2159,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/images/edits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Draw pictures from pictures, as OpenAI's clients ask */
+        post: operations["openai_images_edits"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/images/generations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Draw pictures from a prompt, as OpenAI's clients ask */
+        post: operations["openai_images_generations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Checkpoints, as OpenAI's clients ask */
+        get: operations["openai_models_list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/models/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One checkpoint, as OpenAI's clients ask */
+        get: operations["openai_models_show_model"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2332,6 +2400,15 @@ export interface components {
         DiskUsage: {
             total: number;
             used: number;
+        };
+        /**
+         * DrawingFacts
+         * @description What OpenAI has no word for; ``comments`` tell what was not done as asked.
+         */
+        DrawingFacts: {
+            comments: string[];
+            model: string;
+            seeds: number[];
         };
         /**
          * EmbeddingEntry
@@ -2570,6 +2647,189 @@ export interface components {
             path: string;
         };
         /**
+         * ImageEdit
+         * @description What ``POST /v1/images/edits`` takes; pictures are base64 once the form was read.
+         */
+        ImageEdit: {
+            alwayson_scripts?: Record<string, unknown>;
+            background?: string | null;
+            batch_size?: number | null;
+            cfg_scale?: number | null;
+            comments?: Record<string, unknown> | null;
+            complexity?: string | null;
+            denoising_strength?: number;
+            disable_extra_networks?: boolean | null;
+            do_not_save_grid?: boolean | null;
+            do_not_save_samples?: boolean | null;
+            eta?: number | null;
+            firstpass_image?: string | null;
+            force_task_id?: string | null;
+            height?: number | null;
+            image: string[];
+            image_cfg_scale?: number | null;
+            include_init_images?: boolean;
+            infotext?: string | null;
+            init_images?: string[] | null;
+            initial_noise_multiplier?: number | null;
+            inpaint_full_res?: boolean | null;
+            inpaint_full_res_padding?: number | null;
+            inpainting_fill?: number | null;
+            inpainting_mask_invert?: number | null;
+            input_fidelity?: string | null;
+            latent_mask?: string | null;
+            /** Format: binary */
+            mask?: string | null;
+            mask_blur?: number | null;
+            mask_blur_x?: number | null;
+            mask_blur_y?: number | null;
+            mask_round?: boolean | null;
+            model?: string | null;
+            moderation?: string | null;
+            n?: number | null;
+            n_iter?: number | null;
+            negative_prompt?: string | null;
+            output_compression?: number | null;
+            output_format?: string | null;
+            override_settings?: Record<string, unknown> | null;
+            override_settings_restore_afterwards?: boolean | null;
+            partial_images?: number | null;
+            prompt: string | null;
+            quality?: string | null;
+            refiner_checkpoint?: string | null;
+            refiner_switch_at?: number | null;
+            resize_mode?: number | null;
+            response_format?: string | null;
+            restore_faces?: boolean | null;
+            s_churn?: number | null;
+            s_min_uncond?: number | null;
+            s_noise?: number | null;
+            s_tmax?: number | null;
+            s_tmin?: number | null;
+            safety_identifier?: string | null;
+            sampler_index?: string;
+            sampler_name?: string | null;
+            save_images?: boolean;
+            scheduler?: string | null;
+            script_args?: unknown[];
+            script_name?: string | null;
+            seed?: number | null;
+            seed_resize_from_h?: number | null;
+            seed_resize_from_w?: number | null;
+            send_images?: boolean;
+            size?: string | null;
+            steps?: number | null;
+            stream?: boolean | null;
+            style?: string | null;
+            styles?: string[] | null;
+            subseed?: number | null;
+            subseed_strength?: number | null;
+            tiling?: boolean | null;
+            user?: string | null;
+            width?: number | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * ImageEntry
+         * @description A picture, in base64 or by an address that opens for an hour.
+         */
+        ImageEntry: {
+            /** Format: byte */
+            b64_json?: string;
+            url?: string;
+        };
+        /**
+         * ImageGeneration
+         * @description What ``POST /v1/images/generations`` takes.
+         */
+        ImageGeneration: {
+            alwayson_scripts?: Record<string, unknown>;
+            background?: string | null;
+            batch_size?: number | null;
+            cfg_scale?: number | null;
+            comments?: Record<string, unknown> | null;
+            complexity?: string | null;
+            denoising_strength?: number | null;
+            disable_extra_networks?: boolean | null;
+            do_not_save_grid?: boolean | null;
+            do_not_save_samples?: boolean | null;
+            enable_hr?: boolean | null;
+            eta?: number | null;
+            firstpass_image?: string | null;
+            firstphase_height?: number | null;
+            firstphase_width?: number | null;
+            force_task_id?: string | null;
+            height?: number | null;
+            hr_checkpoint_name?: string | null;
+            hr_negative_prompt?: string | null;
+            hr_prompt?: string | null;
+            hr_resize_x?: number | null;
+            hr_resize_y?: number | null;
+            hr_sampler_name?: string | null;
+            hr_scale?: number | null;
+            hr_scheduler?: string | null;
+            hr_second_pass_steps?: number | null;
+            hr_upscaler?: string | null;
+            infotext?: string | null;
+            input_fidelity?: string | null;
+            model?: string | null;
+            moderation?: string | null;
+            n?: number | null;
+            n_iter?: number | null;
+            negative_prompt?: string | null;
+            output_compression?: number | null;
+            output_format?: string | null;
+            override_settings?: Record<string, unknown> | null;
+            override_settings_restore_afterwards?: boolean | null;
+            partial_images?: number | null;
+            prompt: string | null;
+            quality?: string | null;
+            refiner_checkpoint?: string | null;
+            refiner_switch_at?: number | null;
+            response_format?: string | null;
+            restore_faces?: boolean | null;
+            s_churn?: number | null;
+            s_min_uncond?: number | null;
+            s_noise?: number | null;
+            s_tmax?: number | null;
+            s_tmin?: number | null;
+            safety_identifier?: string | null;
+            sampler_index?: string;
+            sampler_name?: string | null;
+            save_images?: boolean;
+            scheduler?: string | null;
+            script_args?: unknown[];
+            script_name?: string | null;
+            seed?: number | null;
+            seed_resize_from_h?: number | null;
+            seed_resize_from_w?: number | null;
+            send_images?: boolean;
+            size?: string | null;
+            steps?: number | null;
+            stream?: boolean | null;
+            style?: string | null;
+            styles?: string[] | null;
+            subseed?: number | null;
+            subseed_strength?: number | null;
+            tiling?: boolean | null;
+            user?: string | null;
+            width?: number | null;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * ImagesAnswer
+         * @description OpenAI's answer, without ``usage``: there are no tokens.
+         */
+        ImagesAnswer: {
+            background: string;
+            created: number;
+            data: components["schemas"]["ImageEntry"][];
+            easel: components["schemas"]["DrawingFacts"];
+            output_format: string;
+            size: string;
+        };
+        /**
          * InfotextBody
          * @description The text that a picture was made with, pasted without its picture.
          */
@@ -2710,6 +2970,36 @@ export interface components {
          */
         NewText: {
             text: string;
+        };
+        OpenAiError: {
+            error: {
+                code: string | null;
+                /** @description the sentence to read */
+                message: string;
+                /** @description the field */
+                param: string | null;
+                type: string;
+            };
+        };
+        /**
+         * OpenAiModel
+         * @description A checkpoint by its path below its folder; ``created`` in unix seconds.
+         */
+        OpenAiModel: {
+            created: number;
+            id: string;
+            /** @constant */
+            object: "model";
+            owned_by: string;
+        };
+        /**
+         * OpenAiModels
+         * @description Every checkpoint that can be drawn with.
+         */
+        OpenAiModels: {
+            data: components["schemas"]["OpenAiModel"][];
+            /** @constant */
+            object: "list";
         };
         /**
          * OperationAnswer
@@ -6668,6 +6958,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": string | null;
+                };
+            };
+        };
+    };
+    openai_images_edits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["ImageEdit"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImagesAnswer"];
+                };
+            };
+        };
+    };
+    openai_images_generations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImageGeneration"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImagesAnswer"];
+                };
+            };
+        };
+    };
+    openai_models_list_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiModels"];
+                };
+            };
+        };
+    };
+    openai_models_show_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAiModel"];
                 };
             };
         };
