@@ -32,6 +32,8 @@ from generator.job.loaded_model import LoadedModel, ModelComponents
 from generator.job.output_filter import OutputFilter
 from generator.job.passes import PassPrompts, plan_passes
 from generator.job.progress_reporter import ProgressReporter
+from generator.model_tools.recipes import ModelRecipe, WrittenModel
+from generator.model_tools.write_model import write_model
 from generator.models.adapter_files import AdapterCache
 from generator.models.checkpoint import Checkpoint
 from generator.models.checkpoint_cache import CheckpointCache, LoadedCheckpoint
@@ -122,6 +124,10 @@ class Engine:
     def interrogate(self, request: InterrogationRequest) -> str:
         """Caption or tag a picture. Raises the errors of :mod:`generator.errors`."""
         return self._interrogator.interrogate(request)
+
+    def write_model(self, recipe: ModelRecipe, watch: Watch = ignore_progress) -> WrittenModel:
+        """Merge or convert models on the disk. Raises the errors of :mod:`generator.errors`."""
+        return write_model(recipe, self._registry, watch)
 
     def create_embedding(self, embedding: EmbeddingSpec) -> Path:
         """Create a textual inversion; its file. Raises :class:`WordExists` and as :meth:`run`."""

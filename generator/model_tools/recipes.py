@@ -83,3 +83,14 @@ class WrittenModel:
     seconds: float
     notes: tuple[str, ...] = ()
     interrupted: bool = False
+
+
+def describe_written(model: WrittenModel) -> dict[str, object]:
+    """What is told of it, without the folder that it lies in."""
+    return {
+        "name": model.name,
+        "size": model.size,
+        "seconds": round(model.seconds, 2),
+        "notes": list(model.notes),
+        "interrupted": model.interrupted,
+    }

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from generator.atomic_file import atomic_file, make_folders, shared_mode, write_atomically
 from generator.errors import BadRequest, CannotSave
 from generator.hooks import Watch, ignore_progress
+from generator.model_tools.door import find_models
 from generator.model_tools.fit import check_recipe
 from generator.model_tools.output_names import output_path
 from generator.model_tools.plan import OutputPlan, OutputTensor, plan_output
@@ -21,7 +22,6 @@ from generator.model_tools.sources import open_source
 from generator.model_tools.tensor_pieces import PieceMaker, merge_of
 from generator.models.header import BITS, MAX_HEADER
 from generator.models.index import ModelFile
-from generator.models.kinds import ModelKind
 from generator.models.registry import Registry
 from generator.reasons import reason_of
 from generator.request import Progress, Stop
@@ -70,13 +70,6 @@ def write_model(
     if pieces.faulty:
         notes.append(f"{pieces.faulty} tensors hold NaN: pictures of this model will fail.")
     return WrittenModel(path, path.name, size, time.monotonic() - started, tuple(notes))
-
-
-def find_models(recipe: ModelRecipe, registry: Registry) -> list[ModelFile]:
-    """The files of a recipe. Raises :class:`ModelNotFound`."""
-    if recipe.kind is ModelKind.CHECKPOINT:
-        return [registry.find_chosen(name) for name in recipe.models]
-    return [registry.find(recipe.kind, name) for name in recipe.models]
 
 
 def compose_header(tensors: Sequence[OutputTensor], metadata: Mapping[str, str]) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter
 
 from generator.interrogation.requests import InterrogationRequest
+from generator.model_tools.recipes import ModelRecipe
 from generator.pictures.file_names import NamingRules
 from generator.request import ControlUnit, ExtrasRequest, GenerationRequest
 from generator.textual_inversion.config import EmbeddingSpec, TrainingConfig
@@ -28,6 +29,11 @@ TRAIN_EMBEDDING = "train-word"
 
 INTERROGATE = "describe"
 """``Frame.kind`` of a :class:`~generator.interrogation.requests.InterrogationRequest`."""
+
+
+MERGE_MODELS = "merge-models"
+CONVERT_MODEL = "convert-model"
+"""``Frame.kind`` of a :class:`~generator.model_tools.recipes.ModelRecipe`."""
 
 
 PLUGIN = "plugin"
@@ -150,6 +156,7 @@ class QueuedPluginTask:
 
 PLUGIN_TASKS: TypeAdapter[QueuedPluginTask] = TypeAdapter(QueuedPluginTask)
 NEW_EMBEDDINGS: TypeAdapter[EmbeddingSpec] = TypeAdapter(EmbeddingSpec)
+MODEL_RECIPES: TypeAdapter[ModelRecipe] = TypeAdapter(ModelRecipe)
 TRAININGS: TypeAdapter[QueuedTraining] = TypeAdapter(QueuedTraining)
 INTERROGATIONS: TypeAdapter[InterrogationRequest] = TypeAdapter(InterrogationRequest)
 EXTRAS_REQUESTS: TypeAdapter[QueuedExtras] = TypeAdapter(QueuedExtras)

@@ -15,6 +15,7 @@ from generator.hires.hires_size import second_pass_size
 from generator.hooks import NullListener, Watch
 from generator.interrogation.requests import InterrogationRequest
 from generator.job.output_filter import OutputFilter
+from generator.model_tools.recipes import ModelRecipe, WrittenModel, describe_written
 from generator.request import (
     Extras,
     ExtrasRequest,
@@ -57,6 +58,8 @@ class WorkerEngine(EmbeddingEngine, Protocol):
 
     def interrogate(self, request: InterrogationRequest) -> str: ...
 
+    def write_model(self, recipe: ModelRecipe, watch: Watch) -> WrittenModel: ...
+
     def unload(self) -> None: ...
 
 
@@ -87,6 +90,8 @@ class JobHandlers:
             job_codec.CREATE_EMBEDDING: self.create_embedding,
             job_codec.TRAIN_EMBEDDING: self.train_embedding,
             job_codec.INTERROGATE: self.interrogate,
+            job_codec.MERGE_MODELS: self.write_model,
+            job_codec.CONVERT_MODEL: self.write_model,
             job_codec.PLUGIN: self.run_plugin_task,
         }
 
@@ -139,6 +144,12 @@ class JobHandlers:
         with self.keep_lease(lease, Snapshot()) as lease_keeper:
             lease_keeper(Progress("interrogate", 0, 1, 0, 1), None)
             return json_answer(200, {"caption": self.engine.interrogate(request)})
+
+    def write_model(self, lease: Lease) -> Answer:
+        """Merge or convert models."""
+        recipe = job_codec.MODEL_RECIPES.validate_json(lease.frame.body)
+        with self.keep_lease(lease, Snapshot()) as lease_keeper:
+            return json_answer(200, describe_written(self.engine.write_model(recipe, lease_keeper)))
 
     def create_embedding(self, lease: Lease) -> Answer:
         """Create a textual-inversion embedding."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from generator.model_tools.recipes import WrittenModel, describe_written
 from generator.request import Generation
 from webapp.errors import json_answer
 from webapp.queues import job_codec
@@ -40,6 +41,12 @@ def stopped_extras(frame: Frame) -> Answer:
     return json_answer(200, {"html_info": "<p>Stopped before it began.</p>", **no_images})
 
 
+def stopped_model() -> Answer:
+    """The answer of a merge or a conversion that was stopped before it began."""
+    written = WrittenModel(Path(), "", 0, 0.0, ("Stopped before it began.",), interrupted=True)
+    return json_answer(200, describe_written(written))
+
+
 def stopped_answer() -> Answer:
     """For whoever comes back for a job whose own form only its worker knows, such as a plugin's."""
     return json_answer(200, {"interrupted": True, "detail": "Stopped before it began."})
@@ -50,6 +57,8 @@ STOPPED_ANSWERS: Mapping[str, Callable[[Frame], Answer]] = MappingProxyType(
         job_codec.GENERATE: stopped_generation,
         job_codec.EXTRAS: stopped_extras,
         job_codec.DETECT: lambda _: json_answer(200, {"images": [], "info": "Stopped"}),
+        job_codec.MERGE_MODELS: lambda _: stopped_model(),
+        job_codec.CONVERT_MODEL: lambda _: stopped_model(),
         job_codec.INTERROGATE: lambda _: json_answer(200, {"caption": ""}),
     }
 )

@@ -454,6 +454,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/convert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Write a model as safetensors */
+        post: operations["model_tools_convert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Merge checkpoints */
+        post: operations["model_tools_merge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/plugins": {
         parameters: {
             query?: never;
@@ -2311,6 +2345,22 @@ export interface components {
             };
         };
         /**
+         * ConvertBody
+         * @description One model to write as safetensors, in another form.
+         */
+        ConvertBody: {
+            config?: string;
+            discard?: string;
+            ema?: string;
+            id_task?: string | null;
+            kind?: string;
+            model: string;
+            name?: string;
+            overwrite?: boolean;
+            precision?: string;
+            vae?: string;
+        };
+        /**
          * CreateEmbeddingBody
          * @description A learned word to make.
          */
@@ -2898,6 +2948,23 @@ export interface components {
             ram: {
                 [key: string]: number;
             };
+        };
+        /**
+         * MergeBody
+         * @description Two or three checkpoints to merge: A, B, C.
+         */
+        MergeBody: {
+            config?: string;
+            discard?: string;
+            ema?: string;
+            id_task?: string | null;
+            mode?: string;
+            models: string[];
+            multiplier?: number;
+            name?: string;
+            overwrite?: boolean;
+            precision?: string;
+            vae?: string;
         };
         Missing: {
             detail: string;
@@ -3909,6 +3976,17 @@ export interface components {
             tensors: components["schemas"]["TensorFacts"][];
             words: components["schemas"]["TriggerWord"][];
         };
+        /**
+         * WrittenModelAnswer
+         * @description The new file, relative to the folder of its kind; none where it was interrupted.
+         */
+        WrittenModelAnswer: {
+            interrupted: boolean;
+            name: string;
+            notes: string[];
+            seconds: number;
+            size: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -4681,6 +4759,54 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SuggestedFolder"];
+                };
+            };
+        };
+    };
+    model_tools_convert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConvertBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WrittenModelAnswer"];
+                };
+            };
+        };
+    };
+    model_tools_merge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MergeBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WrittenModelAnswer"];
                 };
             };
         };
