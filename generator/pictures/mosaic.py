@@ -38,14 +38,17 @@ class Mosaic:
         return ((x, y, x + width, y + height) for y in self.rows for x in self.columns)
 
     def join(self, tiles: Sequence[Image.Image]) -> Image.Image:
-        """Tiles, row by row, as one picture; each fades into its neighbours over the overlap."""
+        """Tiles, row by row, as one picture; each fades into its neighbours over the overlap.
+
+        A tile larger than the picture begins before it: it is the first, and fades into nothing.
+        """
         picture = Image.new("RGB", self.size)
         across = len(self.columns)
         for row, top in enumerate(self.rows):
             strip = Image.new("RGB", (self.size[0], self.tile[1]))
             for left, tile in zip(self.columns, tiles[row * across :], strict=False):
-                _paste_faded(strip, tile, (left, 0), self.overlap if left else 0, upright=False)
-            _paste_faded(picture, strip, (0, top), self.overlap if top else 0, upright=True)
+                _paste_faded(strip, tile, (left, 0), self.overlap if left > 0 else 0, upright=False)
+            _paste_faded(picture, strip, (0, top), self.overlap if top > 0 else 0, upright=True)
         return picture
 
 

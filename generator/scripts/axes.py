@@ -232,7 +232,7 @@ def _set_refiner_switch(
 
 def _set_size(request: GenerationRequest, value: Any, among: Sequence[Any]) -> GenerationRequest:
     width, mark, height = value.lower().partition("x")
-    if not mark or not width.strip().isdigit() or not height.strip().isdigit():
+    if not mark or not width.strip().isdecimal() or not height.strip().isdecimal():
         raise BadRequest(f"Size: {value!r} is not WIDTHxHEIGHT.", "script_args")
     sides = int(width), int(height)
     if not all(8 <= side <= 4096 for side in sides):

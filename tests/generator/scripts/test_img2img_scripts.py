@@ -46,7 +46,7 @@ def from_picture(
     """A request of img2img; arguments by place as ``a0=...``, other fields by name."""
     placed = {k: v for k, v in changes.items() if k[0] == "a" and k[1:].isdigit()}
     others = {k: v for k, v in changes.items() if k not in placed}
-    origin = Origin((write_base64(picture()),), 0.6)
+    origin = Origin((write_base64(image or picture()),), 0.6)
     fields = {"origin": origin} | others
     return script_request(title, default_arguments(title, "img2img", **placed), **fields)
 
