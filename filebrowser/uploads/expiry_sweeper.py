@@ -48,7 +48,8 @@ class ExpirySweeper(threading.Thread):
             self.join()
 
     def _sweep(self) -> None:
-        try:
-            self.uploads.sweep(self.roots())
-        except (FileError, OSError) as error:
-            log.warning("Unfinished uploads cannot be looked after now: %s", error)
+        for root in self.roots():
+            try:
+                self.uploads.sweep((root,))
+            except (FileError, OSError) as error:
+                log.warning("Unfinished uploads of %r cannot be swept now: %s", root.name, error)

@@ -131,8 +131,8 @@ class UploadStore:
         check_rights(access, {Right.CREATE})
         uploads = [
             upload
-            for root in _writable(access.roots)
-            for upload in tuple(self._index_of(root).records.values())
+            for _, index in self._indexes_of(access.roots)
+            for upload in tuple(index.records.values())
             if upload.owner == access.who
             and (upload.order.parts, upload.order.path) == (spec.parts, spec.path)
             and upload.state is not UploadState.REFUSED
@@ -181,8 +181,7 @@ class UploadStore:
         """The caller's uploads that have not ended, with the bytes that have come so far."""
         check_rights(access, {Right.CREATE})
         statuses = []
-        for root in _writable(access.roots):
-            index = self._index_of(root)
+        for _, index in self._indexes_of(access.roots):
             for upload in unfinished_uploads(tuple(index.records.values()), access.who):
                 statuses.append(UploadStatus(upload, index.bytes_received(upload)))
         return statuses
@@ -213,7 +212,7 @@ class UploadStore:
         overwrites = spec.conflict is Conflict.OVERWRITE
         check_rights(access, {Right.CREATE, *([Right.MODIFY] if overwrites else [])})
         if spec.part is UploadKind.PARTIAL:
-            root = next(iter(_writable(access.roots)), None)
+            root = next((root for root, _ in self._indexes_of(access.roots)), None)
             if root is None:
                 raise NotAllowed("Nothing may be written here.")
             return root, None
@@ -231,10 +230,18 @@ class UploadStore:
                 index = self._indexes[root.path] = load_upload_index(root)
         return index
 
+    def _indexes_of(self, roots: Sequence[Root]) -> Iterator[tuple[Root, UploadIndex]]:
+        """Of the roots that take uploads. One whose disk is away now holds up no other."""
+        for root in _writable(roots):
+            try:
+                index = self._index_of(root)
+            except (FileError, OSError):  # the sweeper says so in the log
+                continue
+            yield root, index
+
     def _find(self, access: FileAccess, upload_id: str) -> tuple[Root, UploadIndex]:
         check_rights(access, {Right.CREATE})
-        for root in _writable(access.roots):
-            index = self._index_of(root)
+        for root, index in self._indexes_of(access.roots):
             upload = index.records.get(upload_id)
             if upload is not None and upload.owner == access.who and not self._is_expired(upload):
                 return root, index
