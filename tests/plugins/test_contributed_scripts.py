@@ -14,10 +14,10 @@ from generator.pictures.base64_images import write_base64
 from tests.image_compare import is_same_drawing
 from tests.parity.service import copy_models
 from tests.plugins.plugin_files import make_plugin
-from tests.plugins.test_plugin_contributions import WEB as LEAP
-from tests.plugins.test_plugin_contributions import WORKER as LEAPING
-from tests.plugins.test_plugin_contributions import draw_small, first, serving
-from tests.webapp.requests.test_extras import encode_grey_picture
+from tests.plugins.plugin_service import WEB as LEAP
+from tests.plugins.plugin_service import WORKER as LEAPING
+from tests.plugins.plugin_service import draw_small, first, start_service
+from tests.webapp.requests.request_pictures import encode_grey_picture
 
 WEB = """
 from plugins.api import Input, Part, Preprocessor, Script, Slider, Slot
@@ -75,7 +75,7 @@ def counting(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     make_plugin(
         data_dir, "leap", web=LEAP, worker=LEAPING, hooks="choices routes parts metrics tools"
     )
-    with serving(data_dir, registry) as client:
+    with start_service(data_dir, registry) as client:
         yield client
 
 

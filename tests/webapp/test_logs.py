@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.webapp.access.test_route_scopes import TOKENS, everybody
-from tests.webapp.requests.test_img2img import PICTURE
-from tests.webapp.worker.test_worker_loop import Bench
+from tests.webapp.access.scoped_tokens import TOKENS, build_all_credentials
+from tests.webapp.requests.request_pictures import PICTURE
+from tests.webapp.worker.worker_bench import WorkerThread
 from webapp.logs import (
     PLAIN_FORMAT,
     JsonLines,
@@ -129,7 +129,7 @@ def test_a_bug_is_500_with_its_id_in_the_log(
 
 
 def test_a_worker_names_request_job_and_user(tmp_path: Any, as_json: Written) -> None:
-    bench = Bench(tmp_path, time_log=True)
+    bench = WorkerThread(tmp_path, time_log=True)
     tags = {"request": "r-1"}
     bench.store.put(Frame("job-1", "nonsense", b"", owner="ann", tags=tags))
     bench.answer("job-1")
@@ -206,7 +206,7 @@ def test_start_log_tags_what_it_writes(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_no_secret_is_logged(build: Any, log_lines: Written) -> None:
-    house = build(everybody(), api_log=True, time_log=True)
+    house = build(build_all_credentials(), api_log=True, time_log=True)
     client = house.client()
     client.post("/login", json={"username": "ann", "password": "wrong-password"})
     client.post("/login", json={"token": TOKENS["owner"]})

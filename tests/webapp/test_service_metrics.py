@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.wait import TIMEOUT
-from tests.webapp.worker.test_worker_loop import Bench
+from tests.webapp.worker.worker_bench import WorkerThread
 from webapp.access.auth import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
@@ -90,7 +90,7 @@ def test_the_queue_and_the_workers_are_told(build: Any) -> None:
 
 
 def test_a_worker_counts_what_it_did(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+    bench = WorkerThread(tmp_path)
     bench.engine.loaded_checkpoints = ()
 
     def load(request: Any, watch: Any) -> Any:

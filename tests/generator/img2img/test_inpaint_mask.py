@@ -6,7 +6,7 @@ from PIL import Image
 from generator.errors import BadRequest
 from generator.img2img.inpaint_mask import make_inpaint_mask
 from generator.request import KEEP_ORIGINAL, Mask, Origin
-from tests.webapp.requests.test_img2img import png
+from tests.webapp.requests.request_pictures import png
 
 
 def test_a_picture_of_another_size_cannot_be_filled() -> None:

@@ -126,18 +126,18 @@ def test_vaes_by_preference(goldens: Path, data_dir: Path) -> None:
     )  # fmt: skip
     later = replace(request.options, sd_vae_overrides_per_model_preferences=False)
 
-    def used(vae: str, options: Snapshot = request.options) -> str | None:
+    def find_vae_name(vae: str, options: Snapshot = request.options) -> str | None:
         return engine.run(replace(request, vae=vae, options=options)).vae_name
 
-    assert used("Automatic") == "mine.vae.safetensors"
-    assert used("None") is None
-    assert used("set") == "set.safetensors"
+    assert find_vae_name("Automatic") == "mine.vae.safetensors"
+    assert find_vae_name("None") is None
+    assert find_vae_name("set") == "set.safetensors"
     (models / "mine.json").write_text('{"vae": "noted.safetensors", "activation text": "dog"}')
-    assert used("Automatic") == "noted.safetensors"
-    assert used("set") == "set.safetensors"
-    assert used("set", later) == "noted.safetensors"
-    assert used("None", later) == "noted.safetensors"
+    assert find_vae_name("Automatic") == "noted.safetensors"
+    assert find_vae_name("set") == "set.safetensors"
+    assert find_vae_name("set", later) == "noted.safetensors"
+    assert find_vae_name("None", later) == "noted.safetensors"
     (models / "mine.json").write_text("{")
-    assert used("set", later) == "mine.vae.safetensors"
+    assert find_vae_name("set", later) == "mine.vae.safetensors"
     (models / "mine.vae.safetensors").unlink()
-    assert used("set", later) == "set.safetensors"
+    assert find_vae_name("set", later) == "set.safetensors"

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import struct
 import subprocess
 import sys
 import threading
@@ -17,21 +16,8 @@ import pytest
 from filebrowser.watch.watcher import Watcher
 from generator.errors import ModelNotFound
 from generator.models.registry import Folders, HashCache, ModelKind, Registry, scan
+from tests.generator.models.model_files import CHECKPOINTS, names, put, weights
 from tests.wait import assert_quick, wait_until
-
-CHECKPOINTS = "models/Stable-diffusion"
-
-
-def weights(fill: int = 0, size: int = 64, metadata: dict[str, str] | None = None) -> bytes:
-    header = {"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}
-    text = json.dumps({"__metadata__": metadata or {}} | header).encode()
-    return struct.pack("<Q", len(text)) + text + bytes([fill]) * size
-
-
-def put(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
 
 
 def put_zip(path: Path, age: float = 10.0) -> Path:
@@ -40,10 +26,6 @@ def put_zip(path: Path, age: float = 10.0) -> Path:
         archive.writestr("a/data.pkl", b"x")
     os.utime(path, (time.time() - age,) * 2)
     return path
-
-
-def names(registry: Registry, kind: ModelKind = ModelKind.CHECKPOINT) -> list[str]:
-    return [file.name for file in registry.index.files_of(kind)]
 
 
 @pytest.fixture

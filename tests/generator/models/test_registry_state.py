@@ -12,7 +12,7 @@ import pytest
 from generator.errors import ModelNotFound
 from generator.models.registry import Folders, HashCache, ModelKind, Registry, scan
 from generator.models.safetensors_cache import cache_key
-from tests.generator.models.test_registry import CHECKPOINTS, names, put, weights
+from tests.generator.models.model_files import CHECKPOINTS, names, put, weights
 
 LORAS = "models/Lora"
 

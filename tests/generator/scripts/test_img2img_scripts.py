@@ -12,7 +12,7 @@ from generator.errors import BadRequest
 from generator.hooks import ignore_progress
 from generator.pictures.base64_images import read_base64, write_base64
 from generator.pictures.mosaic import Mosaic
-from generator.request import GenerationRequest, Inversion, Mask, Origin, Snapshot, Stop
+from generator.request import GenerationRequest, Inversion, Mask, Snapshot, Stop
 from generator.scripts.loopback import loop_strength
 from generator.scripts.outpaint_size import compute_growth
 from generator.scripts.run import run as run_script
@@ -22,33 +22,16 @@ from tests.generator.scripts.fake_painter import (
     run_with_painter,
     script_request,
 )
+from tests.generator.scripts.img2img_requests import from_picture, picture
 
 LOOP, MK2, POOR = "loopback", "outpainting mk2", "poor man's outpainting"
 UPSCALE, ALTERNATIVE = "sd upscale", "img2img alternative test"
-
-
-def picture(width: int = 64, height: int = 64) -> Image.Image:
-    """A picture in which no two pixels are the same."""
-    rows, columns = np.mgrid[:height, :width]
-    channels = [rows * 3 % 256, columns * 3 % 256, (rows + columns) % 256]
-    return Image.fromarray(np.stack(channels, 2).astype(np.uint8))
 
 
 def initial_picture(request: GenerationRequest) -> Image.Image:
     """The picture that a request starts from."""
     assert request.origin is not None
     return read_base64(request.origin.images[0])
-
-
-def from_picture(
-    title: str, image: Image.Image | None = None, **changes: object
-) -> GenerationRequest:
-    """A request of img2img; arguments by place as ``a0=...``, other fields by name."""
-    placed = {k: v for k, v in changes.items() if k[0] == "a" and k[1:].isdigit()}
-    others = {k: v for k, v in changes.items() if k not in placed}
-    origin = Origin((write_base64(image or picture()),), 0.6)
-    fields = {"origin": origin} | others
-    return script_request(title, default_arguments(title, "img2img", **placed), **fields)
 
 
 def stopping(after: int) -> Callable[[object, object], Stop]:

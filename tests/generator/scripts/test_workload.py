@@ -30,7 +30,7 @@ from tests.generator.scripts.fake_painter import (
     run_with_painter,
     script_request,
 )
-from tests.generator.scripts.test_img2img_scripts import from_picture, picture
+from tests.generator.scripts.img2img_requests import from_picture, picture
 
 PLAIN = GenerationRequest("a", Seeds(1), width=1000, height=500)  # 20 steps: 10 megapixel-steps
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from tests.parity.service import copy_models
-from tests.plugins.test_plugin_contributions import draw_small, serving
+from tests.plugins.plugin_service import draw_small, start_service
 
 
 def test_figures_of_real_jobs(goldens: Path, tmp_path: Path) -> None:
     registry = copy_models(goldens, tmp_path)
-    with serving(tmp_path, registry) as client:
+    with start_service(tmp_path, registry) as client:
         assert client.get("/plugins/pace/figures").status_code == 404  # off until turned on
         client.post("/api/plugins/pace", json={"enabled": True})
         client.post("/api/plugins/reload")

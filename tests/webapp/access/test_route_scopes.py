@@ -9,31 +9,17 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from webapp.access.auth import Credentials, build_credentials
+from tests.webapp.access.scoped_tokens import TOKENS, build_all_credentials
+from webapp.access.auth import build_credentials
 from webapp.access.scopes import ALLOWED_SCOPES, AccessScope
 from webapp.access.tokens import narrow_tokens
 from webapp.http.openapi import CONVERTER
 
 PAGE = Path(__file__).parents[3] / "docs/access.md"
 SCOPE = re.compile(r"^### (\w+)\n\n```\n(.*?)\n```$", re.M | re.S)
-TOKENS = {
-    AccessScope.OWNER: "owner-token",
-    AccessScope.READ: "reading-token",
-    AccessScope.GENERATE: "drawing-token",
-    AccessScope.METRICS: "metrics-token",
-}
 USER = "Basic " + base64.b64encode(b"ann:pw1").decode()
 FOREIGN = {"Origin": "https://evil.example"}
 REFUSED = (401, 403)
-
-
-def everybody() -> Credentials:
-    """A service with a credential of each kind."""
-    narrow = [
-        token for scope in (AccessScope.READ, AccessScope.GENERATE, AccessScope.METRICS)
-        for token in narrow_tokens(scope, [TOKENS[scope]])
-    ]  # fmt: skip
-    return build_credentials(TOKENS[AccessScope.OWNER], (("ann", "pw1"),), narrow=tuple(narrow))
 
 
 @pytest.fixture
@@ -47,7 +33,7 @@ def table() -> dict[str, AccessScope]:
 def full_service(build: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A service with all routes, whose supervisor nobody can reach."""
     monkeypatch.delenv("EASEL_SUPERVISOR", raising=False)
-    return build(everybody(), api_server_stop=True)
+    return build(build_all_credentials(), api_server_stop=True)
 
 
 def routes(house: Any) -> Iterator[tuple[str, str, str]]:

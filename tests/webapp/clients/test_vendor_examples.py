@@ -18,8 +18,8 @@ from werkzeug.serving import make_server
 
 from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_checkpoint, write_model
-from tests.webapp.http.test_url_fetch import answer, listening
-from tests.webapp.requests.test_img2img import PICTURE
+from tests.webapp.http.fetch_listener import answer, listen
+from tests.webapp.requests.request_pictures import PICTURE
 from webapp.access.auth import build_credentials
 
 TOKEN = "MmQ3ZGRmNGM"
@@ -146,7 +146,7 @@ def test_every_printed_body_is_drawn_as_it_is_printed(guide: str, build: Any) ->
         write_checkpoint(house.data_dir / "models/Stable-diffusion" / name)
     write_model(house.data_dir / "models/ControlNet/control_v11p_sd15_canny.safetensors")
     house.registry.refresh()
-    with listening(answer(base64.b64decode(PICTURE))) as pictures:
+    with listen(answer(base64.b64decode(PICTURE))) as pictures:
         link = f'"http://127.0.0.1:{pictures.port}/boy.png"'
         for body in bodies(guide):
             text = re.sub(r'"https://[^"]*"', link, body)
@@ -176,7 +176,7 @@ def test_the_printed_script_is_drawn_too(guide: str, build: Any) -> None:
     for line in ("script_name", "script_args"):
         body = body.replace(f'#"{line}"', f'"{line}"')
     house = build(allow_fetch_from=("127.0.0.1/32",))
-    with listening(answer(base64.b64decode(PICTURE))) as pictures:
+    with listen(answer(base64.b64decode(PICTURE))) as pictures:
         link = f'"http://127.0.0.1:{pictures.port}/boy.png"'
         text = re.sub(r'"https://[^"]*"', link, body)
         drawn = house.client().post("/sdapi/v1/img2img", data=text.encode())

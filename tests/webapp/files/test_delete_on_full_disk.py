@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.wait import wait_until
-from tests.webapp.http.test_caller_limits import ask
+from tests.webapp.http.raw_requests import ask
 from tests.webapp.web_process import WebProcess, web_process
 
 DISK = 24 * 2**20

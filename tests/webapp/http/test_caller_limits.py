@@ -1,8 +1,6 @@
 """Every byte and every job of a caller counts, at each door of a real web process."""
 
 import base64
-import contextlib
-import http.client
 import io
 import json
 import os
@@ -16,6 +14,7 @@ import pytest
 from tests.plugins.plugin_files import make_plugin
 from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_checkpoint
+from tests.webapp.http.raw_requests import ask
 from tests.webapp.web_process import WebProcess, web_process
 
 MIB = 2**20
@@ -58,27 +57,6 @@ def spared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProce
     data_dir = data_dir_of(tmp_path_factory.mktemp("spare") / "data")
     with web_process(data_dir, "--upload-spare=900T") as running:
         yield running
-
-
-def ask(
-    server: WebProcess,
-    method: str,
-    path: str,
-    body: object = None,
-    headers: Mapping[str, str] | None = None,
-) -> tuple[int, bytes, Mapping[str, str]]:
-    """Status, body, headers. JSON for what is no bytes; an iterator goes in chunks."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
-    plain = body is None or isinstance(body, bytes | Iterator)
-    try:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it heard enough
-            connection.request(
-                method, path, body if plain else json.dumps(body), dict(headers or {})
-            )
-        answer = connection.getresponse()
-        return answer.status, answer.read(), answer.headers
-    finally:
-        connection.close()
 
 
 def pieces(size: int) -> Iterator[bytes]:
@@ -140,7 +118,7 @@ def extract_archive(server: WebProcess) -> int:
     return 507 if failed else status
 
 
-def used(server: WebProcess) -> int:
+def count_used_bytes(server: WebProcess) -> int:
     """Bytes of all files, those of unfinished uploads and of the trash too."""
     found = 0
     for folder, names, files in os.walk(server.data_dir):
@@ -159,7 +137,7 @@ def forget_uploads(server: WebProcess) -> None:
 @pytest.mark.parametrize("door", DOORS)
 def test_the_quota_holds_at_every_door(server: WebProcess, door: str) -> None:
     assert DOORS[door](server) == 507
-    assert used(server) <= QUOTA + 4096  # and the record of an upload
+    assert count_used_bytes(server) <= QUOTA + 4096  # and the record of an upload
     forget_uploads(server)
     assert sorted(os.listdir(server.data_dir / "work")) == ["five.txt", "twelve.zip"]
 

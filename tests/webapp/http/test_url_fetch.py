@@ -2,64 +2,19 @@
 
 import ipaddress
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
 from tests.wait import MAX_POLLS, POLL_SECONDS, TIMEOUT
+from tests.webapp.http.fetch_listener import Handler, answer, listen
 from webapp.errors import Refused
 from webapp.http.url_fetch import FetchRules, fetch, is_link, is_public
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"),)
 HERE = FetchRules(allowed=LOOPBACK, seconds=TIMEOUT)
-Handler = Callable[[socket.socket], None]
-
-
-@dataclass
-class Listener:
-    """A socket that counts who connects, and answers by ``handler``."""
-
-    port: int
-    visits: list[bytes] = field(default_factory=list)
-
-
-@contextmanager
-def listening(handler: Handler, host: str = "127.0.0.1") -> Iterator[Listener]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as server:
-        found = Listener(server.getsockname()[1])
-        server.settimeout(0.05)
-        ended = threading.Event()
-
-        def serve() -> None:
-            while not ended.is_set():
-                try:
-                    caller, _ = server.accept()
-                except TimeoutError:
-                    continue
-                with caller:
-                    caller.settimeout(TIMEOUT)
-                    found.visits.append(caller.recv(65536))
-                    with suppress(OSError):  # the fetcher hung up, as it may
-                        handler(caller)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield found
-        finally:
-            ended.set()
-            thread.join()
-
-
-def answer(body: bytes, kind: str = "image/png", status: str = "200 OK", more: str = "") -> Handler:
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
-    return lambda caller: caller.sendall(head.encode() + body)
 
 
 def redirect(target: str) -> Handler:
@@ -67,14 +22,14 @@ def redirect(target: str) -> Handler:
 
 
 def test_a_picture_is_fetched_from_an_allowed_network() -> None:
-    with listening(answer(PNG)) as server:
+    with listen(answer(PNG)) as server:
         assert fetch(f"http://127.0.0.1:{server.port}/a.png?x=1#frag", "image_link", HERE) == PNG
     assert server.visits[0].startswith(b"GET /a.png?x=1 HTTP/1.1\r\n")
     assert f"Host: 127.0.0.1:{server.port}".encode() in server.visits[0]
 
 
 def test_the_connection_goes_to_the_address_that_was_checked() -> None:
-    with listening(answer(PNG)) as server:
+    with listen(answer(PNG)) as server:
         answers = iter([["127.0.0.1"], ["10.0.0.1"]])
         link = f"http://pictures.example:{server.port}/"
         assert fetch(link, "image_link", HERE, lambda host, port: next(answers)) == PNG
@@ -107,7 +62,7 @@ LOCAL = (
 
 @pytest.mark.parametrize("link", LOCAL)
 def test_loopback_is_refused_in_every_spelling_and_never_contacted(link: str) -> None:
-    with listening(answer(PNG)) as server, pytest.raises(Refused, match=r"^image_link: "):
+    with listen(answer(PNG)) as server, pytest.raises(Refused, match=r"^image_link: "):
         fetch(link.format(port=server.port), "image_link", FetchRules(seconds=TIMEOUT))
     assert server.visits == []
 
@@ -152,10 +107,10 @@ def test_other_schemes_and_rubbish_are_refused(link: str) -> None:
 
 
 def test_every_hop_of_a_redirect_is_checked() -> None:
-    with listening(answer(PNG), "127.0.0.2") as hidden:
+    with listen(answer(PNG), "127.0.0.2") as hidden:
         targets = (f"http://127.0.0.2:{hidden.port}/", "file:///etc/passwd", "//10.0.0.1/a")
         for target in targets:
-            with listening(redirect(target)) as server, pytest.raises(Refused):
+            with listen(redirect(target)) as server, pytest.raises(Refused):
                 fetch(f"http://127.0.0.1:{server.port}/", "image_link", HERE)
             assert len(server.visits) == 1
     assert hidden.visits == []
@@ -163,11 +118,11 @@ def test_every_hop_of_a_redirect_is_checked() -> None:
 
 def test_redirects_to_allowed_places_are_followed_but_not_for_ever() -> None:
     with (
-        listening(answer(PNG)) as server,
-        listening(redirect(f"http://127.0.0.1:{server.port}/b")) as first,
+        listen(answer(PNG)) as server,
+        listen(redirect(f"http://127.0.0.1:{server.port}/b")) as first,
     ):
         assert fetch(f"http://127.0.0.1:{first.port}/a", "image_link", HERE) == PNG
-    with listening(redirect("/again")) as loop, pytest.raises(Refused, match="redirects"):
+    with listen(redirect("/again")) as loop, pytest.raises(Refused, match="redirects"):
         fetch(f"http://127.0.0.1:{loop.port}/", "image_link", HERE)
     assert len(loop.visits) == 6
 
@@ -184,7 +139,7 @@ def test_redirects_to_allowed_places_are_followed_but_not_for_ever() -> None:
     ],
 )
 def test_what_is_no_picture_is_refused(handler: Handler, words: str) -> None:
-    with listening(handler) as server, pytest.raises(Refused, match=words):
+    with listen(handler) as server, pytest.raises(Refused, match=words):
         fetch(f"http://127.0.0.1:{server.port}/", "image_link", replace(HERE, most_bytes=200))
 
 
@@ -199,7 +154,7 @@ def test_a_sender_that_drips_is_cut_off_in_time(dripping: str) -> None:
             time.sleep(POLL_SECONDS)
 
     dripped: list[None] = []
-    with listening(drip) as server, pytest.raises(Refused, match="within"):
+    with listen(drip) as server, pytest.raises(Refused, match="within"):
         fetch(f"http://127.0.0.1:{server.port}/", "image_link", replace(HERE, seconds=0.4))
     assert len(dripped) < MAX_POLLS / 2  # the fetcher hung up long before the end
 

@@ -3,74 +3,18 @@
 import json
 import os
 import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.wait import POLL_SECONDS, TIMEOUT, exit_code, result_of, wait_until
+from tests.wait import POLL_SECONDS, exit_code, result_of, wait_until
 from tests.webapp.conftest import write_checkpoint
-from tests.webapp.processes.test_supervisor import ROOT, group_of
+from tests.webapp.processes.drained_service import DrainedService
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.drain import announce_drain, is_draining, withdraw_drain
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
-
-PROGRAM = Path(__file__).with_name("drained_easel.py")
-
-
-class Easel:
-    """One start of a service."""
-
-    def __init__(self, data_dir: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.output = data_dir.with_suffix(".log")
-        flags = ["--data-dir", str(data_dir), "--port", str(self.port), "--no-default-checkpoint",
-                 "--watch", "off", "--log-json", "--time-log", "--device", "cpu"]  # fmt: skip
-        with self.output.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(PROGRAM), "serve", *flags],
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdout=log,
-                stderr=log,
-                process_group=0,
-            )
-        self.store = SqliteStore(data_dir / ".easel" / "queue.db")
-        self.pool = ThreadPoolExecutor(4)
-        wait_until(lambda: self.ask("/readyz")[0] == 200)
-
-    def ask(self, path: str, body: Any = None) -> tuple[int, dict[str, str], Any]:
-        """Status, headers and JSON; 0 where nobody answers."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data)
-        try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-                return answer.status, dict(answer.headers), json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            return error.code, dict(error.headers), json.loads(error.read())
-        except (urllib.error.URLError, OSError):
-            return 0, {}, None
-
-    def draw(self, steps: int) -> "Future[tuple[int, dict[str, str], Any]]":
-        """A picture, asked for in another thread; a step takes 50 ms."""
-        body = {"prompt": "x", "steps": steps, "width": 8, "height": 8}
-        return self.pool.submit(self.ask, "/sdapi/v1/txt2img", body)
-
-    def end(self) -> None:
-        """Make sure that nothing is left."""
-        self.process.kill()
-        self.process.wait()
-        wait_until(lambda: group_of(self.process.pid) is None)
-        self.pool.shutdown()
-        self.store.close()
 
 
 @pytest.fixture
@@ -81,14 +25,14 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def easel(data: Path) -> Iterator[Easel]:
+def easel(data: Path) -> Iterator[DrainedService]:
     """A service that runs."""
-    easel = Easel(data)
+    easel = DrainedService(data)
     yield easel
     easel.end()
 
 
-def test_sigterm_finishes_what_runs_and_keeps_what_waits(easel: Easel, data: Path) -> None:
+def test_sigterm_finishes_what_runs_and_keeps_what_waits(easel: DrainedService, data: Path) -> None:
     running = easel.draw(120)
     wait_until(lambda: easel.store.depth().running == 1)
     waiting = easel.draw(2)
@@ -111,7 +55,7 @@ def test_sigterm_finishes_what_runs_and_keeps_what_waits(easel: Easel, data: Pat
     assert exit_code(easel.process) == 0
     assert easel.store.depth().waiting == 1
     frame = easel.store.list_frames()[0]
-    again = Easel(data)
+    again = DrainedService(data)
     try:
         wait_until(lambda: again.store.depth().waiting == 0)
         answer = wait_until(lambda: again.store.wait(frame.id, POLL_SECONDS))
@@ -126,7 +70,7 @@ def test_sigterm_finishes_what_runs_and_keeps_what_waits(easel: Easel, data: Pat
     assert any("waited" in e["message"] for e in mine)
 
 
-def test_what_is_no_request_is_answered_with_an_id(easel: Easel) -> None:
+def test_what_is_no_request_is_answered_with_an_id(easel: DrainedService) -> None:
     with socket.create_connection(("127.0.0.1", easel.port)) as connection:
         connection.sendall(b"nonsense\r\n\r\n")
         answer = connection.makefile("rb").read().decode()

@@ -11,7 +11,7 @@ from plugins.manifest import FILE, read_manifest
 from tests.plugins.plugin_files import make_plugin
 from tests.wait import result_of, wait_until
 from tests.webapp.conftest import write_checkpoint
-from tests.webapp.processes.test_drain import Easel
+from tests.webapp.processes.drained_service import DrainedService
 
 PROGRAM = Path(__file__).with_name("hung_easel.py")
 DEAF = """
@@ -38,13 +38,13 @@ def data(tmp_path: Path) -> Path:
     return data_dir
 
 
-def draw_saved_picture(easel: Easel) -> tuple[int, dict[str, str], Any]:
+def draw_saved_picture(easel: DrainedService) -> tuple[int, dict[str, str], Any]:
     """The answer to a picture that is saved."""
     body = {"prompt": "x", "steps": 2, "width": 8, "height": 8, "save_images": True}
     return result_of(easel.pool.submit(easel.ask, "/sdapi/v1/txt2img", body))
 
 
-def worker_side(easel: Easel, name: str) -> dict[str, Any]:
+def worker_side(easel: DrainedService, name: str) -> dict[str, Any]:
     """How a plugin stands in the worker, {} before it has told."""
     _, _, told = easel.ask("/api/plugins")
     entry = next(each for each in told["plugins"] if each["name"] == name)
@@ -53,8 +53,8 @@ def worker_side(easel: Easel, name: str) -> dict[str, Any]:
 
 
 def test_the_worker_is_started_anew_without_it(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.webapp.processes.test_drain.PROGRAM", PROGRAM)
-    easel = Easel(data)
+    monkeypatch.setattr("tests.webapp.processes.drained_service.PROGRAM", PROGRAM)
+    easel = DrainedService(data)
     try:
         wait_until(lambda: worker_side(easel, "deaf").get("state") == "on")
         before = easel.store.workers()[-1].id.pid

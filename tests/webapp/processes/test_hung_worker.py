@@ -10,8 +10,8 @@ from generator.request import Generation, GenerationRequest, Progress
 from generator.run_timer import MAX_COUNTED_SECONDS
 from tests.wait import Clock, result_of, wait_until
 from tests.webapp.processes.fake_easel import HANG
-from tests.webapp.processes.test_supervisor import Running, group_of
-from tests.webapp.worker.test_worker_loop import Bench, generation
+from tests.webapp.processes.running_service import RunningService, group_of
+from tests.webapp.worker.worker_bench import WorkerThread, generation
 from webapp.process_tree import is_running
 from webapp.processes.hang_watch import KILL_GRACE, HangAction, HangWatch
 from webapp.worker.expected_pace import (
@@ -94,7 +94,7 @@ def test_what_is_allowed_follows_the_work() -> None:
 
 def test_every_turn_and_step_of_a_worker_is_told(tmp_path: Path) -> None:
     mark = ProgressMark.create()
-    bench = Bench(tmp_path, pace=ExpectedPace(mark, 60))
+    bench = WorkerThread(tmp_path, pace=ExpectedPace(mark, 60))
     bench.thread.start()
     before = mark.read()[0]
     wait_until(lambda: mark.read()[0] > before + 1)  # nothing to do is no hang
@@ -114,16 +114,16 @@ def test_every_turn_and_step_of_a_worker_is_told(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+def hasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningService]:
     """A service whose workers may be still for a second."""
     monkeypatch.setenv(HANG, "1")
-    service = Running(tmp_path / "data")
+    service = RunningService(tmp_path / "data")
     yield service
     service.end()
 
 
 def test_a_worker_that_hangs_in_c_is_ended_with_its_children(
-    hasty: Running, tmp_path: Path
+    hasty: RunningService, tmp_path: Path
 ) -> None:
     """It holds Python's lock, so nothing of the worker runs; the job is drawn by the next one."""
     noted = tmp_path / "pids"

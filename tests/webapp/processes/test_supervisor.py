@@ -3,14 +3,10 @@
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -18,121 +14,25 @@ import pytest
 
 from tests.wait import POLL_SECONDS, TIMEOUT, exit_code, result_of, wait_until
 from tests.webapp.processes.fake_easel import LEASE
+from tests.webapp.processes.running_service import PROGRAM, ROOT, RunningService
 from webapp.process_tree import COLD_START_VARIABLE
 from webapp.processes.managed_process import MANY_DEATHS, ManagedProcess
 from webapp.processes.ports import PortTaken, bind_socket, open_listener
-from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 from webapp.settings.devices import cuda_count, driver_count, resolve_devices
 
-PROGRAM = Path(__file__).with_name("fake_easel.py")
-ROOT = PROGRAM.parents[3]
 SHORT = 6.0  # seconds of a lease that a test waits for
 
 
-class Running:
-    """A fake Easel in processes of its own."""
-
-    def __init__(self, data_dir: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.data_dir = data_dir
-        self.output = data_dir.with_suffix(".log")
-        with self.output.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(PROGRAM), "serve", str(data_dir), str(self.port)],
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdout=log,
-                stderr=log,
-                process_group=0,  # so that a test may look at, and end, the whole group
-            )
-        wait_until(lambda: b"ready" in self.output.read_bytes())
-        self.store = SqliteStore(data_dir / ".easel" / "queue.db")
-        wait_until(lambda: len(self.store.workers()) == 1)
-
-    def draw(self, prompt: str) -> tuple[int, bytes]:
-        """Status and body of a drawn prompt."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/draw", prompt.encode())
-        try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
-
-    def later(self, prompt: str) -> "Future[tuple[int, bytes]]":
-        """The same, in another thread."""
-        pool = ThreadPoolExecutor(1)
-        drawn = pool.submit(self.draw, prompt)
-        pool.shutdown(wait=False)
-        return drawn
-
-    def worker(self) -> int:
-        """The process id of the worker."""
-        return self.store.workers()[-1].id.pid
-
-    def working(self) -> bool:
-        """True while a worker is in the middle of a job."""
-        frames = self.store.list_frames()
-        return any(self.store.read_progress(frame.id) is not None for frame in frames)
-
-    def processes(self) -> list[psutil.Process]:
-        """All that live in the service's process group."""
-        return [p for p in psutil.process_iter() if group_of(p.pid) == self.process.pid]
-
-    def join(self) -> "subprocess.Popen[bytes]":
-        """One more worker, which no supervisor minds."""
-        with self.output.open("ab") as log:
-            other = subprocess.Popen(
-                [sys.executable, str(PROGRAM), "work", str(self.data_dir)],
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdout=log,
-                stderr=log,
-                process_group=self.process.pid,
-            )
-        wait_until(lambda: len(self.store.workers()) == 2)
-        return other
-
-    def holder(self) -> int:
-        """The process id of the worker that has the job."""
-        (worker,) = self.store.lease_holders()
-        return worker.pid
-
-    def count_answers(self) -> float:
-        """How many answers were stored."""
-        return sum(tally.value for tally in self.store.counters() if tally.name == "jobs")
-
-    def end(self) -> None:
-        """Make sure that nothing is left."""
-        self.store.close()
-        for process in self.processes():
-            process.kill()
-        self.process.wait()
-
-    def log(self) -> str:
-        """What the service has said so far."""
-        return self.output.read_text()
-
-
-def group_of(pid: int) -> int | None:
-    """The process group of a process, None for one that is gone or a zombie."""
-    try:
-        if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return None
-        return os.getpgid(pid)
-    except (psutil.NoSuchProcess, ProcessLookupError):
-        return None
-
-
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
+def running(tmp_path: Path) -> Iterator[RunningService]:
     """A service; ended with the test, whatever happened."""
-    service = Running(tmp_path / "data")
+    service = RunningService(tmp_path / "data")
     yield service
     service.end()
 
 
-def test_a_request_is_answered_and_sigterm_leaves_nothing(running: Running) -> None:
+def test_a_request_is_answered_and_sigterm_leaves_nothing(running: RunningService) -> None:
     assert running.draw("quick")[0] == 200
     assert len(running.processes()) == 3
     running.process.terminate()
@@ -140,7 +40,7 @@ def test_a_request_is_answered_and_sigterm_leaves_nothing(running: Running) -> N
     assert running.processes() == []
 
 
-def test_kill_9_of_the_worker_in_mid_job_loses_no_request(running: Running) -> None:
+def test_kill_9_of_the_worker_in_mid_job_loses_no_request(running: RunningService) -> None:
     drawn = running.later("slow")
     wait_until(running.working)
     killed = running.worker()
@@ -153,13 +53,13 @@ def test_kill_9_of_the_worker_in_mid_job_loses_no_request(running: Running) -> N
     assert "taken up again" in running.log()
 
 
-def test_kill_9_of_the_web_process_refuses_no_connection(running: Running) -> None:
+def test_kill_9_of_the_web_process_refuses_no_connection(running: RunningService) -> None:
     (web,) = (p for p in running.processes() if "web" in p.cmdline())
     web.kill()
     assert running.draw("quick")[0] == 200
 
 
-def test_kill_9_of_the_supervisor_leaves_nothing(running: Running) -> None:
+def test_kill_9_of_the_supervisor_leaves_nothing(running: RunningService) -> None:
     drawn = running.later("endless")
     wait_until(running.working)
     running.process.kill()
@@ -171,7 +71,7 @@ def test_kill_9_of_the_supervisor_leaves_nothing(running: Running) -> None:
     assert [worker.is_dead for worker in running.store.lease_holders()] == [True]
 
 
-def test_sigterm_finishes_the_running_job(running: Running) -> None:
+def test_sigterm_finishes_the_running_job(running: RunningService) -> None:
     drawn = running.later("slow")
     wait_until(running.working)
     running.process.terminate()
@@ -180,7 +80,7 @@ def test_sigterm_finishes_the_running_job(running: Running) -> None:
     assert running.processes() == []
 
 
-def test_sigusr1_finishes_the_job_and_starts_everything_anew(running: Running) -> None:
+def test_sigusr1_finishes_the_job_and_starts_everything_anew(running: RunningService) -> None:
     drawn = running.later("slow")
     wait_until(running.working)
     before = {process.pid for process in running.processes()}
@@ -196,17 +96,17 @@ def test_sigusr1_finishes_the_job_and_starts_everything_anew(running: Running) -
 
 
 @pytest.fixture
-def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningService]:
     """A service of two workers, with short leases."""
     monkeypatch.setenv(LEASE, str(SHORT))
-    service = Running(tmp_path / "data")
+    service = RunningService(tmp_path / "data")
     other = service.join()
     yield service
     service.end()
     other.wait()
 
 
-def test_a_machine_that_stands_still_draws_a_job_once(two: Running) -> None:
+def test_a_machine_that_stands_still_draws_a_job_once(two: RunningService) -> None:
     """All stop for longer than a lease; who has no job goes on first, and does not take it."""
     drawn = two.later("long")
     wait_until(two.working)
@@ -224,7 +124,7 @@ def test_a_machine_that_stands_still_draws_a_job_once(two: Running) -> None:
     assert {process.pid for process in two.processes()} == {each.pid for each in everybody}
 
 
-def test_a_worker_that_stands_still_alone_loses_its_job(two: Running) -> None:
+def test_a_worker_that_stands_still_alone_loses_its_job(two: RunningService) -> None:
     drawn = two.later("slow")
     wait_until(two.working)
     holder = psutil.Process(two.holder())
@@ -235,7 +135,7 @@ def test_a_worker_that_stands_still_alone_loses_its_job(two: Running) -> None:
     assert two.count_answers() == 1
 
 
-def test_a_second_sigterm_gives_the_job_back(running: Running) -> None:
+def test_a_second_sigterm_gives_the_job_back(running: RunningService) -> None:
     running.later("endless")
     wait_until(running.working)
     running.process.terminate()
@@ -247,14 +147,14 @@ def test_a_second_sigterm_gives_the_job_back(running: Running) -> None:
     assert frame.deliveries == 0
 
 
-def test_a_request_that_kills_every_worker_is_answered(running: Running) -> None:
+def test_a_request_that_kills_every_worker_is_answered(running: RunningService) -> None:
     status, body = running.draw("die")
     assert status == 500
     assert b"lost 5 times" in body
     assert b"ended with 3" in body
 
 
-def test_a_request_that_crashes_workers_delays_nobody_else(running: Running) -> None:
+def test_a_request_that_crashes_workers_delays_nobody_else(running: RunningService) -> None:
     """No pause before the next worker, the others' requests first, the signal told in the end."""
     crashed = running.later("crash")
     wait_until(lambda: "SIGSEGV with a job" in running.log())
@@ -383,12 +283,12 @@ def test_only_a_worker_of_this_machine_is_known_to_be_dead() -> None:
 
 def test_a_new_start_takes_up_what_a_sudden_end_left(tmp_path: Path) -> None:
     """All processes are killed at once; the next life need not wait for leases to run out."""
-    first = Running(tmp_path / "data")
+    first = RunningService(tmp_path / "data")
     first.later("slow")
     wait_until(first.working)
     (frame,) = first.store.list_frames()
     first.end()
-    second = Running(tmp_path / "data")
+    second = RunningService(tmp_path / "data")
     answer = wait_until(lambda: second.store.wait(frame.id, POLL_SECONDS))
     second.end()
     assert answer.status == 200

@@ -24,7 +24,7 @@ from generator.hooks import Watch
 from generator.request import Generation, GenerationRequest, Progress, Stop
 from tests.wait import TIMEOUT, join_thread, result_of, wait_until
 from tests.webapp.web_process import WebProcess, web_process
-from tests.webapp.worker.test_worker_loop import Bench, generation, stepping
+from tests.webapp.worker.worker_bench import WorkerThread, generation, stepping
 from webapp.queues.sqlite.ballast_file import BALLAST_BYTES
 from webapp.worker.lease_keeper import encode_png
 
@@ -51,9 +51,9 @@ def web(disk: Path) -> Iterator[WebProcess]:
 
 
 @pytest.fixture
-def bench(disk: Path, web: WebProcess) -> Iterator[Bench]:
+def bench(disk: Path, web: WebProcess) -> Iterator[WorkerThread]:
     """A worker of the same data directory, not begun; the disk is empty afterwards."""
-    made = Bench(disk / "data")
+    made = WorkerThread(disk / "data")
     yield made
     (disk / "filler").unlink(missing_ok=True)
     made.end()
@@ -110,7 +110,7 @@ def when(
 
 
 def test_a_disk_that_fills_in_mid_job_is_told_to_its_caller(
-    disk: Path, web: WebProcess, bench: Bench
+    disk: Path, web: WebProcess, bench: WorkerThread
 ) -> None:
     """507, stored in the room that was kept; the worker lives, and draws when there is room."""
     ballast = disk / "data" / ".easel" / "ballast"
@@ -139,7 +139,7 @@ def test_a_disk_that_fills_in_mid_job_is_told_to_its_caller(
     wait_until(lambda: ballast.is_file() and ballast.stat().st_size == BALLAST_BYTES)
 
 
-def test_a_job_is_stopped_on_a_full_disk(disk: Path, web: WebProcess, bench: Bench) -> None:
+def test_a_job_is_stopped_on_a_full_disk(disk: Path, web: WebProcess, bench: WorkerThread) -> None:
     wait_until(bench.store.database.ballast.allocate)
     seen: list[Stop] = []
     bench.engine.act = stepping(bench, seen)
@@ -153,7 +153,7 @@ def test_a_job_is_stopped_on_a_full_disk(disk: Path, web: WebProcess, bench: Ben
 
 
 def test_without_room_for_any_answer_the_worker_waits_for_some(
-    disk: Path, web: WebProcess, bench: Bench, caplog: pytest.LogCaptureFixture
+    disk: Path, web: WebProcess, bench: WorkerThread, caplog: pytest.LogCaptureFixture
 ) -> None:
     ballast = disk / "data" / ".easel" / "ballast"
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from tests.wait import POLL_SECONDS, TIMEOUT, join_thread, result_of, wait_until
-from tests.webapp.processes.test_supervisor import Running
+from tests.webapp.processes.running_service import RunningService
 from tests.webapp.web_process import WebProcess, web_process
-from tests.webapp.worker.test_worker_loop import Bench, stepping
+from tests.webapp.worker.worker_bench import WorkerThread, stepping
 from webapp.processes.supervisor import reopen_queue
 from webapp.processes.web_server import end_process
 from webapp.queues.contracts.frame import Frame
@@ -86,7 +86,7 @@ def test_a_bell_whose_folder_was_removed_is_made_again(tmp_path: Path) -> None:
 def test_a_worker_ends_with_its_job_given_back(tmp_path: Path, monkeypatch: Any) -> None:
     """In the folder that was moved away it waits for whoever puts that back."""
     monkeypatch.setattr("webapp.worker.heartbeat.HEARTBEAT_SECONDS", 0.0)
-    bench = Bench(tmp_path)
+    bench = WorkerThread(tmp_path)
     monkeypatch.setattr(bench.worker.shutdown, "_exit", lambda: None)  # it would end this process
     bench.engine.act = stepping(bench, [])
     bench.begin("house")
@@ -135,7 +135,7 @@ def test_whoever_waits_is_told_and_the_web_process_starts_anew(web: WebProcess) 
     assert str(web.data_dir) not in json.dumps(body)
     wait_until(lambda: web.serving.pid != before)
     web.wait()
-    bench = Bench(web.data_dir)
+    bench = WorkerThread(web.data_dir)
     bench.thread.start()
     wait_until(lambda: request_json(web, "/readyz")[0] == 200)
     assert request_json(web, "/sdapi/v1/txt2img", {"prompt": "house", "steps": 1})[0] == 200
@@ -164,7 +164,7 @@ def test_while_nothing_can_take_its_place_the_web_process_stays_and_tells(web: W
 
 def test_a_whole_service_goes_on_with_a_new_queue(tmp_path: Path) -> None:
     """The supervisor lives and says it once; the others are started anew and find each other."""
-    running = Running(tmp_path / "data")
+    running = RunningService(tmp_path / "data")
     before = {process.pid for process in running.processes()} - {running.process.pid}
     shutil.rmtree(tmp_path / "data" / ".easel")
     wait_until(lambda: len({p.pid for p in running.processes()} - before) == 3)

@@ -247,7 +247,9 @@ def test_age_overrides_everything_once_in_a_while(make: Make) -> None:
 # -- leases -------------------------------------------------------------------------------------
 
 
-def looked_at(store: QueueStore, clock: Clock, seconds: float, worker: str = "other") -> None:
+def look_for_seconds(
+    store: QueueStore, clock: Clock, seconds: float, worker: str = "other"
+) -> None:
     """Time passes for somebody who looks twice a second and finds nothing."""
     for _ in range(round(2 * seconds)):
         assert store.take(WorkerId(worker), [], 0) is None
@@ -259,7 +261,7 @@ def test_a_lease_that_ran_out_is_taken_again(make: Make) -> None:
     store = make(lease_seconds=4, clock=clock)
     store.put(frame("a"))
     lost = take(store)
-    looked_at(store, clock, 4.5)
+    look_for_seconds(store, clock, 4.5)
     found = take(store, worker="other")
     assert (found.frame.id, found.frame.deliveries) == ("a", 2)
     assert not store.renew(lost)
@@ -275,11 +277,11 @@ def test_a_machine_that_stood_still_takes_no_job_from_who_lives(make: Make, jump
     store, other = make(clock=clock), make(clock=clock)
     store.put(frame("a"))
     lease = take(store)
-    looked_at(other, clock, 2)
+    look_for_seconds(other, clock, 2)
     clock.skip(jump)
-    looked_at(other, clock, 4)
+    look_for_seconds(other, clock, 4)
     assert store.renew(lease)
-    looked_at(other, clock, 9)
+    look_for_seconds(other, clock, 9)
     assert store.answer(lease, OK, 1.0)
     assert [store.wait("a", 0), store.list_frames()] == [OK, []]
 
@@ -290,7 +292,7 @@ def test_who_does_not_go_on_after_a_standstill_loses_the_job(make: Make) -> None
     store.put(frame("a"))
     lease = take(store)
     clock.skip(100)
-    looked_at(store, clock, 5)
+    look_for_seconds(store, clock, 5)
     assert take(store, worker="other").frame.deliveries == 2
     assert not store.renew(lease)
 
@@ -310,7 +312,7 @@ def test_a_renewed_lease_holds(make: Make) -> None:
     store.put(frame("a"))
     lease = take(store)
     for _ in range(4):
-        looked_at(store, clock, 3)
+        look_for_seconds(store, clock, 3)
         assert store.renew(lease)
     assert store.answer(lease, OK, 1.0)
 
@@ -385,7 +387,7 @@ def test_expired_leases_count_as_deliveries(make: Make) -> None:
     store.put(frame("a"))
     for _ in range(2):
         take(store)
-        looked_at(store, clock, 2.5)
+        look_for_seconds(store, clock, 2.5)
     assert store.take(WorkerId("cpu"), [], 0) is None
     answer = store.wait("a", 0)
     assert answer is not None

@@ -9,16 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from generator.pictures.picture_files import encode_picture
 from tests.webapp.conftest import pretend, write_model
-
-
-def encode_grey_picture(
-    width: int = 8, height: int = 8, text: str | None = None, form: str = "png"
-) -> str:
-    """A grey picture as base64."""
-    data = encode_picture(Image.new("RGB", (width, height), (90, 90, 90)), form, text)
-    return base64.b64encode(data).decode()
+from tests.webapp.requests.request_pictures import encode_grey_picture
 
 
 def post(house: Any, route: str, body: dict[str, Any]) -> Any:

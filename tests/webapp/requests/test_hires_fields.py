@@ -6,7 +6,7 @@ import pytest
 
 from generator.request import HiresFix, Refiner, SoftInpainting
 from tests.webapp.conftest import write_model
-from tests.webapp.requests.test_img2img import MASK, PICTURE
+from tests.webapp.requests.request_pictures import MASK, PICTURE
 
 SMALL = {"prompt": "a red house", "width": 64, "height": 96, "steps": 2, "seed": 7}
 HIRES = {**SMALL, "enable_hr": True, "denoising_strength": 0.5}

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.webapp.http.test_url_fetch import answer, listening
-from tests.webapp.requests.test_img2img import PICTURE
+from tests.webapp.http.fetch_listener import answer, listen
+from tests.webapp.requests.request_pictures import PICTURE
 from webapp.settings.config import UnknownFlag, parse
 
 LOOPBACK = ("127.0.0.1/32",)
@@ -20,7 +20,7 @@ def draw(house: Any, route: str = "img2img", **fields: Any) -> Any:
 
 def test_the_vendors_image_link_is_the_first_picture(build: Any) -> None:
     house = build(allow_fetch_from=LOOPBACK)
-    with listening(answer(CONTENT)) as server:
+    with listen(answer(CONTENT)) as server:
         link = f"http://127.0.0.1:{server.port}/boy.png"
         assert draw(house, alwayson_scripts={"image_link": link}).status_code == 200
     assert house.jobs[0].request.origin.images == (PICTURE,)
@@ -28,7 +28,7 @@ def test_the_vendors_image_link_is_the_first_picture(build: Any) -> None:
 
 def test_any_picture_may_be_an_address(build: Any) -> None:
     house = build(allow_fetch_from=LOOPBACK)
-    with listening(answer(CONTENT)) as server:
+    with listen(answer(CONTENT)) as server:
         link = f"http://127.0.0.1:{server.port}/a.png"
         unit = {"enabled": True, "module": "reference_only", "image_link": link}
         draw(
@@ -43,7 +43,7 @@ def test_any_picture_may_be_an_address(build: Any) -> None:
 @pytest.mark.parametrize("changes", [{}, {"image_links": False, "allow_fetch_from": LOOPBACK}])
 def test_nothing_is_fetched_unless_the_flags_say_so(build: Any, changes: dict[str, Any]) -> None:
     house = build(**changes)
-    with listening(answer(CONTENT)) as server:
+    with listen(answer(CONTENT)) as server:
         link = f"http://127.0.0.1:{server.port}/a.png"
         for fields in (
             {"init_images": [link]},
@@ -63,7 +63,7 @@ def test_nothing_is_fetched_unless_the_flags_say_so(build: Any, changes: dict[st
 
 def test_what_is_no_picture_is_refused_with_its_field(build: Any) -> None:
     house = build(allow_fetch_from=LOOPBACK)
-    with listening(answer(b"rubbish")) as server:
+    with listen(answer(b"rubbish")) as server:
         refused = draw(house, init_images=[f"http://127.0.0.1:{server.port}/"])
     assert refused.status_code == 422
     assert refused.get_json()["detail"].startswith("init_images: Invalid encoded image")

@@ -1,27 +1,13 @@
 """POST /sdapi/v1/img2img: what reaches the worker, what is echoed, what is refused."""
 
-import base64
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from generator.request import Mask, Origin
-
-
-def png(size: tuple[int, int] = (8, 8), mode: str = "RGB", colour: Any = 90) -> str:
-    """A small picture as base64."""
-    buffer = io.BytesIO()
-    Image.new(mode, size, colour).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-PICTURE, MASK = png(), png(mode="L", colour=255)
-SMALL = {"prompt": "a red house", "width": 64, "height": 64, "steps": 2, "seed": 7}
-BODY = {**SMALL, "init_images": [PICTURE]}
+from tests.webapp.requests.request_pictures import BODY, MASK, PICTURE, png
 
 
 def post(house: Any, **changes: Any) -> Any:

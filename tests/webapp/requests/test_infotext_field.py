@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from generator.request import GenerationRequest
-from tests.webapp.requests.test_img2img import PICTURE
+from tests.webapp.requests.request_pictures import PICTURE
 
 TEXT = (
     "a green (frog:1.2)\nNegative prompt: fog\n"

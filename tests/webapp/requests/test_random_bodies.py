@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from generator.errors import BadRequest
 from generator.models.registry import Folders, Registry
 from tests.webapp.conftest import write_checkpoint, write_model
-from tests.webapp.requests.test_img2img import MASK, PICTURE
+from tests.webapp.requests.request_pictures import MASK, PICTURE
 from webapp.errors import InvalidFields, Refused
 from webapp.queues.job_codec import QueuedGeneration, decode_job, encode_job
 from webapp.requests.context import MAX_REMARKS, RequestContext

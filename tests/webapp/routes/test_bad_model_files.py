@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import struct
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,8 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 from generator.models.kinds import FOLDERS_BY_KIND
-from tests.generator.models.test_pickle_bounds import PICKLES, zip_pickle
+from tests.generator.models.hostile_pickles import PICKLES, zip_pickle
 from tests.wait import wait_until
+from tests.webapp.routes.bad_model_files import BAD, EMBEDDINGS
 from tests.webapp.web_process import WebProcess
 
 FOLDERS = tuple(folder for shelf in FOLDERS_BY_KIND.values() for folder in shelf.created)
@@ -34,47 +34,6 @@ LISTS = (
 """Routes that look at what lies in the folders."""
 
 
-def safetensors(header: object, data: bytes = b"") -> bytes:
-    """A file with this header, whether it makes sense or not."""
-    text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + data
-
-
-def tensor(shape: list[int], size: int) -> dict[str, object]:
-    """An entry of a header."""
-    return {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}
-
-
-BAD = {
-    "header-only": safetensors({"__metadata__": {"a": "b"}}),
-    "no-numbers": safetensors({"w": tensor([0, 768], 0)}),
-    "cut": safetensors({"w": tensor([4], 16)}, bytes(7)),
-    "surrogates": safetensors(
-        b'{"__metadata__":{"ss_output_name":"\\ud800"},"w":{"dtype":"F32","shape":[1],'
-        b'"data_offsets":[0,4]}}',
-        bytes(4),
-    ),
-    "surrogate-inside": safetensors(
-        {"__metadata__": {"ss_tag_frequency": '{"\\ud83d": NaN}'}, "w": tensor([1], 4)}, bytes(4)
-    ),
-    "deep-inside": safetensors(
-        {"__metadata__": {"a": '{"a":' * 900 + "1" + "}" * 900}, "w": tensor([1], 4)}, bytes(4)
-    ),
-    "long-header": struct.pack("<Q", 1 << 62) + b"{}",
-    "rubbish": b"rubbish",
-    "empty": b"",
-}
-EMBEDDINGS = {
-    "scalars": safetensors({"emb_params": tensor([], 4)}, bytes(4)),
-    "none": safetensors({"emb_params": tensor([0, 768], 0)}),
-    "many": safetensors({"emb_params": tensor([80, 4], 1280)}, bytes(1280)),
-    "odd-pair": safetensors(
-        {"clip_l": tensor([1, 2], 8), "clip_g": {**tensor([2, 2], 0), "data_offsets": [8, 24]}},
-        bytes(24),
-    ),
-    "cube": safetensors({"emb_params": tensor([2, 2, 2], 32)}, bytes(32)),
-    " ": safetensors({"emb_params": tensor([1, 4], 16)}, bytes(16)),
-}
 SIDES = (".json", ".yaml", ".txt", ".png", ".preview.png")
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.generator.interrogation.tiny_interrogators import make_captioner, make_tagger
 from tests.parity.service import Service
 from tests.wait import TIMEOUT
-from tests.webapp.requests.test_extras import encode_grey_picture
+from tests.webapp.requests.request_pictures import encode_grey_picture
 from webapp.errors import json_answer
 from webapp.queues.contracts.frame import Lease
 from webapp.queues.job_codec import INTERROGATIONS

@@ -12,7 +12,7 @@ import pytest
 from generator.request import ExtrasRequest, GenerationRequest, Seeds, Stop
 from tests.wait import result_of, wait_until
 from tests.webapp.conftest import Builder, write_checkpoint
-from tests.webapp.processes.test_drain import Easel
+from tests.webapp.processes.drained_service import DrainedService
 from webapp.access.auth import build_credentials
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.job_codec import EXTRAS as EXTRAS_KIND
@@ -29,26 +29,28 @@ from webapp.worker.stopped_jobs import STOPPED_ANSWERS
 
 
 @pytest.fixture(scope="module")
-def easel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Easel]:
+def easel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DrainedService]:
     """The real supervisor and web process, whose worker pretends."""
     data_dir = tmp_path_factory.mktemp("easel") / "data"
     write_checkpoint(data_dir / "models/Stable-diffusion/painter.safetensors")
-    running = Easel(data_dir)
+    running = DrainedService(data_dir)
     yield running
     running.end()
 
 
-def draw(easel: Easel, task: str, steps: int = 2) -> "Future[tuple[int, dict[str, str], Any]]":
+def draw(
+    easel: DrainedService, task: str, steps: int = 2
+) -> "Future[tuple[int, dict[str, str], Any]]":
     body = {"prompt": task, "steps": steps, "width": 8, "height": 8, "force_task_id": task}
     return easel.pool.submit(easel.ask, "/sdapi/v1/txt2img", body)
 
 
-def tasks(easel: Easel) -> list[str]:
+def tasks(easel: DrainedService) -> list[str]:
     found: list[str] = easel.ask("/internal/pending-tasks")[2]["tasks"]
     return found
 
 
-def test_a_task_is_stopped_by_its_name_and_no_other(easel: Easel) -> None:
+def test_a_task_is_stopped_by_its_name_and_no_other(easel: DrainedService) -> None:
     first = draw(easel, "first", steps=150)
     wait_until(lambda: easel.store.depth().running == 1)
     worker = easel.store.workers()[-1].id.pid
@@ -82,7 +84,7 @@ def test_a_task_is_stopped_by_its_name_and_no_other(easel: Easel) -> None:
     assert [len(result_of(each)[2]["images"]) for each in (first, last)] == [1, 1]
 
 
-def test_skip_names_its_task_too(easel: Easel) -> None:
+def test_skip_names_its_task_too(easel: DrainedService) -> None:
     drawn = draw(easel, "long", steps=150)
     wait_until(lambda: easel.store.depth().running == 1)
     (frame,) = easel.store.list_frames()

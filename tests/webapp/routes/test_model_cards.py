@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.webapp.conftest import write_model
-from tests.webapp.requests.test_extras import encode_grey_picture
+from tests.webapp.requests.request_pictures import encode_grey_picture
 
 CARDS = "/sd_extra_networks"
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from generator.models.registry import Folders, Registry
+from tests.generator.pictures.exif_comments import COMMENTS, with_comment
 from tests.generator.pictures.sample_pictures import (
     COLOURED,
     GREY,
@@ -19,7 +20,6 @@ from tests.generator.pictures.sample_pictures import (
     TRANSPARENT,
     file,
 )
-from tests.generator.pictures.test_embedded_text import COMMENTS, with_comment
 
 if TYPE_CHECKING:
     from tests.parity.service import Service

@@ -8,7 +8,7 @@ import pytest
 
 from tests.parity.service import Service
 from tests.webapp.conftest import write_model
-from tests.webapp.requests.test_extras import encode_grey_picture
+from tests.webapp.requests.request_pictures import encode_grey_picture
 
 NEW = {"name": "sks", "num_vectors_per_token": 2, "overwrite_old": False}
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from generator.models.registry import Folders, Registry
 from generator.request import GenerationRequest, Progress, Sampling, Seeds, Stop
 from tests.conftest import ROOT
-from tests.generator.models.test_vae_layouts import diffusers, usual
+from tests.generator.models.vae_layouts import diffusers, usual
 from tests.parity.compare import psnr
 from tests.parity.service import run_service
 

@@ -12,10 +12,10 @@ import pytest
 from generator.pictures.base64_images import write_base64
 from generator.request import Stop
 from tests.generator.scripts.fake_painter import default_arguments
-from tests.generator.scripts.test_img2img_scripts import picture
+from tests.generator.scripts.img2img_requests import picture
 from tests.wait import TIMEOUT, wait_until
 from tests.webapp.web_process import WebProcess, web_process
-from tests.webapp.worker.test_worker_loop import Bench, stepping
+from tests.webapp.worker.worker_bench import WorkerThread, stepping
 
 MOST = 50  # megapixel-steps
 
@@ -98,7 +98,7 @@ def left_alone(web: WebProcess, body: dict[str, object]) -> socket.socket:
 def test_a_running_job_whose_caller_left_is_stopped_where_the_flag_says_so(
     web: WebProcess,
 ) -> None:
-    bench = Bench(web.data_dir)
+    bench = WorkerThread(web.data_dir)
     seen: list[Stop] = []
     bench.engine.act = stepping(bench, seen)
     bench.thread.start()

@@ -13,7 +13,7 @@ from PIL import Image
 from generator.errors import CannotSave
 from generator.pictures.base64_images import open_picture
 from generator.request import Aside
-from tests.webapp.requests.test_img2img import BODY, PICTURE
+from tests.webapp.requests.request_pictures import BODY, PICTURE
 from webapp.files.output_files import PictureFiles
 
 DAY = "2026-01-02"

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.wait import join_thread, wait_until
-from tests.webapp.routes.test_bad_model_files import BAD, EMBEDDINGS
+from tests.webapp.routes.bad_model_files import BAD, EMBEDDINGS
 
 if TYPE_CHECKING:
     from tests.parity.service import Service

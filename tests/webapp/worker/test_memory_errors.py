@@ -12,7 +12,7 @@ import torch
 from generator.errors import BadRequest, ModelUnreadable, WrongArchitecture
 from generator.hooks import Watch
 from generator.request import Generation, GenerationRequest
-from tests.webapp.worker.test_worker_loop import Bench, generation
+from tests.webapp.worker.worker_bench import WorkerThread, generation
 from webapp.errors import error_answer
 from webapp.memory_errors import find_memory_error
 
@@ -74,13 +74,13 @@ def test_other_errors_are_not_taken_for_it(error: Exception) -> None:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+def bench(tmp_path: Path) -> Iterator[WorkerThread]:
+    made = WorkerThread(tmp_path)
     yield made
     made.end()
 
 
-def test_the_worker_drops_weights_and_goes_on(bench: Bench) -> None:
+def test_the_worker_drops_weights_and_goes_on(bench: WorkerThread) -> None:
     def run(request: GenerationRequest, watch: Watch) -> Generation:
         if request.prompt in ERRORS:
             raise ERRORS[request.prompt]()

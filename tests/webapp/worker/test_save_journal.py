@@ -11,8 +11,8 @@ import pytest
 
 from generator.request import Generation, GenerationRequest, Picture, Sampling, Seeds
 from tests.wait import TIMEOUT, wait_until
-from tests.webapp.worker.test_worker_loop import Engine
-from tests.webapp.worker.test_worker_loop import generation as one_picture
+from tests.webapp.worker.worker_bench import Engine
+from tests.webapp.worker.worker_bench import generation as one_picture
 from webapp.files.output_files import PictureFiles
 from webapp.queues.contracts.frame import Frame
 from webapp.queues.job_codec import QueuedGeneration, SaveOptions, encode_job

@@ -1,12 +1,10 @@
 """The worker's loop, in a thread, with an engine that pretends."""
 
-import json
 import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,124 +16,33 @@ from generator.hooks import Watch
 from generator.request import (
     Generation,
     GenerationRequest,
-    Picture,
     Progress,
-    Sampling,
     Seeds,
     Snapshot,
     Stop,
 )
 from tests.wait import MAX_POLLS, POLL_SECONDS, TIMEOUT, join_thread, wait_until
+from tests.webapp.worker.worker_bench import ENDLESS, WORKER, WorkerThread, generation, stepping
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.progress import JobProgress
 from webapp.queues.contracts.worker_commands import LOAD, UNLOAD, WorkerCommand
 from webapp.queues.errors import QueueFull, QueueUnwritable
-from webapp.queues.job_codec import EasExtras, QueuedGeneration, SaveOptions, encode_job
-from webapp.queues.sqlite.store import LEASE_SECONDS, SqliteStore
+from webapp.queues.job_codec import EasExtras, SaveOptions
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
 from webapp.worker import heartbeat, loop
-from webapp.worker.expected_pace import ExpectedPace
-from webapp.worker.loop import Worker, WorkerPlugins, WorkerSettings
-
-ENDLESS = 20_000
-STEPS_AFTER_A_SKIP = 20
-Run = Callable[[GenerationRequest, Watch], Generation]
-WORKER = WorkerId("cpu", "test", 1)
-
-
-def generation(request: GenerationRequest, stopped: bool = False) -> Generation:
-    """One red picture."""
-    image = Image.new("RGB", (16, 16), "red")
-    picture = Picture(image, request.seeds.seed, 0, request.prompt, "", "red\nSteps: 1")
-    return Generation(
-        (picture,), "sd", None, None, None, 1, {}, "20260101120000", 1.0, 0.5, stopped=stopped
-    )
-
-
-class Engine:
-    """Runs what the test gives it, and remembers."""
-
-    def __init__(self, run: Run = lambda request, watch: generation(request)) -> None:
-        self.loaded_checkpoints: tuple[str, ...] = ("sd [0123456789]",)
-        self.runs: list[GenerationRequest] = []
-        self.unloaded = 0
-        self.act = run
-
-    def run(self, request: GenerationRequest, watch: Watch) -> Generation:
-        """As the test says."""
-        self.runs.append(request)
-        return self.act(request, watch)
-
-    def unload(self) -> None:
-        """Count it."""
-        self.unloaded += 1
-
-
-class Bench:
-    """A worker in a thread and the store it works for."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        plugins: WorkerPlugins | None = None,
-        pace: ExpectedPace | None = None,
-        lease_seconds: float = LEASE_SECONDS,
-        **settings: Any,
-    ) -> None:
-        self.data_dir = folder
-        self.store = SqliteStore(
-            folder / ".easel" / "queue.db",
-            lease_seconds=lease_seconds,
-        )
-        self.engine = Engine()
-        self.worker = Worker(
-            WORKER,
-            self.store,
-            self.engine,
-            WorkerSettings(folder, **settings),
-            plugins or WorkerPlugins(),
-            pace,
-        )
-        self.thread = threading.Thread(target=self.worker.run)
-
-    def put(self, name: str, **changes: Any) -> None:
-        """A request for a picture of ``name``."""
-        request = GenerationRequest(name, Seeds(7), sampling=Sampling(steps=4))
-        job = QueuedGeneration(request, "txt2img", {"prompt": name})
-        self.store.put(Frame(name, "generate", encode_job(replace(job, **changes))))
-
-    def answer(self, name: str) -> tuple[int, dict[str, object]]:
-        """Status and body of the answer, once the worker runs."""
-        if not self.thread.is_alive():
-            self.thread.start()
-        answer = wait_until(lambda: self.store.wait(name, POLL_SECONDS))
-        return answer.status, json.loads(answer.body)
-
-    def begin(self, name: str) -> None:
-        """Start the worker and wait until it is in the middle of a job."""
-        self.put(name)
-        self.thread.start()
-        wait_until(lambda: self.store.read_progress(name))
-
-    def end(self) -> None:
-        """End the worker."""
-        self.worker.shutdown.draining.set()
-        if self.thread.is_alive():
-            self.thread.join()
-        self.store.close()
+from webapp.worker.loop import WorkerPlugins
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path) -> Iterator[WorkerThread]:
     """A worker at rest; the first ``answer`` starts it."""
-    made = Bench(tmp_path)
+    made = WorkerThread(tmp_path)
     yield made
     made.end()
 
 
-def test_a_job_is_drawn_saved_and_answered(bench: Bench) -> None:
+def test_a_job_is_drawn_saved_and_answered(bench: WorkerThread) -> None:
     bench.put("house", save=SaveOptions("outputs/a", "outputs/b"))
     status, body = bench.answer("house")
     assert status == 200
@@ -148,7 +55,7 @@ def test_a_job_is_drawn_saved_and_answered(bench: Bench) -> None:
 VENDOR = EasExtras(id_task="7", save_dir="outputs")
 
 
-def test_a_failure_has_a_status_in_the_vendors_form(bench: Bench) -> None:
+def test_a_failure_has_a_status_in_the_vendors_form(bench: WorkerThread) -> None:
     def fail(request: GenerationRequest, watch: Watch) -> Generation:
         raise NotANumber("all NaN")
 
@@ -162,7 +69,7 @@ def test_a_failure_has_a_status_in_the_vendors_form(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("stop", list(Stop))
-def test_a_stopped_job_has_a_status_of_its_own(bench: Bench, stop: Stop) -> None:
+def test_a_stopped_job_has_a_status_of_its_own(bench: WorkerThread, stop: Stop) -> None:
     def draw(request: GenerationRequest, watch: Watch) -> Generation:
         bench.store.request_stop("house", stop)
         asked = Stop.NO
@@ -190,7 +97,7 @@ def test_a_stopped_job_has_a_status_of_its_own(bench: Bench, stop: Stop) -> None
     ],
 )
 def test_every_error_is_an_answer(
-    bench: Bench, error: Exception, status: int, words: str, caplog: pytest.LogCaptureFixture
+    bench: WorkerThread, error: Exception, status: int, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(request: GenerationRequest, watch: Watch) -> Generation:
         raise error
@@ -207,7 +114,7 @@ def test_every_error_is_an_answer(
     assert bench.answer("next")[0] == 200
 
 
-def test_a_body_that_cannot_be_read_is_answered(bench: Bench) -> None:
+def test_a_body_that_cannot_be_read_is_answered(bench: WorkerThread) -> None:
     bench.store.put(Frame("odd", "generate", b"{"))
     bench.store.put(Frame("new", "dance", b"{}"))
     assert bench.answer("odd")[0] == 500
@@ -216,7 +123,7 @@ def test_a_body_that_cannot_be_read_is_answered(bench: Bench) -> None:
     assert "dance" in str(body)
 
 
-def test_memory_is_freed_when_it_ran_out(bench: Bench) -> None:
+def test_memory_is_freed_when_it_ran_out(bench: WorkerThread) -> None:
     def fail(request: GenerationRequest, watch: Watch) -> Generation:
         raise MemoryError
 
@@ -226,28 +133,7 @@ def test_memory_is_freed_when_it_ran_out(bench: Bench) -> None:
     assert bench.engine.unloaded == 1
 
 
-def stepping(bench: Bench, seen: list[Stop], steps: int = ENDLESS) -> Run:
-    """An engine that asks its watch each 10 ms and notes what it says."""
-
-    def run(request: GenerationRequest, watch: Watch) -> Generation:
-        for step in range(steps):
-            seen.append(
-                watch(
-                    Progress("scripts_txt2img", 0, 1, step, steps),
-                    lambda: Image.new("RGB", (8, 8), "blue"),
-                )
-            )
-            if seen[-1] is Stop.INTERRUPT:
-                return generation(request, stopped=True)
-            if Stop.SKIP in seen[:-STEPS_AFTER_A_SKIP]:
-                break
-            time.sleep(0.01)
-        return generation(request)
-
-    return run
-
-
-def test_progress_and_previews_are_published(bench: Bench) -> None:
+def test_progress_and_previews_are_published(bench: WorkerThread) -> None:
     bench.engine.act = stepping(bench, [])
     options = Snapshot(show_progress_every_n_steps=5)
     request = GenerationRequest("house", Seeds(7), options=options)
@@ -268,7 +154,7 @@ def test_progress_and_previews_are_published(bench: Bench) -> None:
     assert (sightings[-1].preview or b"").startswith(b"\x89PNG")
 
 
-def test_no_preview_is_drawn_when_the_options_forbid_it(bench: Bench) -> None:
+def test_no_preview_is_drawn_when_the_options_forbid_it(bench: WorkerThread) -> None:
     def run(request: GenerationRequest, watch: Watch) -> Generation:
         for step in range(20):
             watch(Progress("j", 0, 1, step, 20), lambda: pytest.fail("drawn"))
@@ -280,7 +166,7 @@ def test_no_preview_is_drawn_when_the_options_forbid_it(bench: Bench) -> None:
     assert bench.answer("house")[0] == 200
 
 
-def test_an_interrupt_ends_the_job_with_what_there_is(bench: Bench) -> None:
+def test_an_interrupt_ends_the_job_with_what_there_is(bench: WorkerThread) -> None:
     seen: list[Stop] = []
     bench.engine.act = stepping(bench, seen)
     bench.begin("house")
@@ -289,7 +175,7 @@ def test_an_interrupt_ends_the_job_with_what_there_is(bench: Bench) -> None:
     assert seen[-1] is Stop.INTERRUPT
 
 
-def test_a_skip_is_told_once(bench: Bench) -> None:
+def test_a_skip_is_told_once(bench: WorkerThread) -> None:
     seen: list[Stop] = []
     bench.engine.act = stepping(bench, seen)
     bench.begin("house")
@@ -301,7 +187,7 @@ def test_a_skip_is_told_once(bench: Bench) -> None:
 
 def test_a_long_silence_keeps_the_lease(tmp_path: Path) -> None:
     """Loading or decoding longer than a lease's term must not lose it."""
-    bench = Bench(tmp_path, lease_seconds=3)
+    bench = WorkerThread(tmp_path, lease_seconds=3)
     begun, over = threading.Event(), threading.Event()
 
     def run(request: GenerationRequest, watch: Watch) -> Generation:
@@ -319,7 +205,7 @@ def test_a_long_silence_keeps_the_lease(tmp_path: Path) -> None:
     bench.end()
 
 
-def test_a_lost_lease_ends_the_work_unanswered(bench: Bench) -> None:
+def test_a_lost_lease_ends_the_work_unanswered(bench: WorkerThread) -> None:
     seen: list[Stop] = []
     bench.engine.act = stepping(bench, seen)
     bench.begin("house")
@@ -332,7 +218,7 @@ def test_a_lost_lease_ends_the_work_unanswered(bench: Bench) -> None:
     assert bench.store.answer(lease, Answer(200, b"{}"), 1.0)
 
 
-def test_an_abandoned_job_is_given_back(bench: Bench) -> None:
+def test_an_abandoned_job_is_given_back(bench: WorkerThread) -> None:
     bench.engine.act = stepping(bench, [])
     bench.begin("house")
     bench.worker.shutdown.draining.set()
@@ -343,7 +229,7 @@ def test_an_abandoned_job_is_given_back(bench: Bench) -> None:
 
 
 def test_an_answer_for_which_the_disk_has_no_room_says_so(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: WorkerThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pictures do not fit; the sentence does."""
     monkeypatch.setattr(loop, "RETRY_PAUSES", (0.01, 0.01))
@@ -383,7 +269,7 @@ class Failing:
     [QueueFull("full"), QueueUnwritable("disk I/O error"), sqlite3.OperationalError("locked")],
 )
 def test_no_failure_of_the_queue_ends_the_worker(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, act: str, error: Exception
+    bench: WorkerThread, monkeypatch: pytest.MonkeyPatch, act: str, error: Exception
 ) -> None:
     """It waits for longer each time, and the job is answered in the end."""
     failing = Failing(getattr(bench.store, act), 6, error)
@@ -400,7 +286,7 @@ def test_no_failure_of_the_queue_ends_the_worker(
 
 
 def test_a_worker_told_to_end_while_its_answer_finds_no_room_gives_the_job_back(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: WorkerThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench.store, "answer", Failing(bench.store.answer, 9, QueueFull("full")))
     bench.worker.pause = lambda seconds: bench.worker.shutdown.draining.set()
@@ -429,7 +315,7 @@ class Silent:
 
 def test_a_frame_that_cannot_be_read_is_answered(tmp_path: Path) -> None:
     """As after a change of versions; with plugins, who would like to hear of it."""
-    bench = Bench(tmp_path, plugins=WorkerPlugins(Silent()))  # type: ignore[arg-type]
+    bench = WorkerThread(tmp_path, plugins=WorkerPlugins(Silent()))  # type: ignore[arg-type]
     bench.store.put(Frame("old", "generate", b'{"request": {"drawn": "otherwise"}}'))
     bench.store.put(Frame("odd", "of tomorrow", b"{}"))
     assert bench.answer("old")[0] == 500
@@ -439,7 +325,7 @@ def test_a_frame_that_cannot_be_read_is_answered(tmp_path: Path) -> None:
 
 
 def test_a_bug_in_a_turn_does_not_end_the_worker(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: WorkerThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing = Failing(bench.store.take, 3, ValueError("tags are no JSON"))
     monkeypatch.setattr(bench.store, "take", failing)
@@ -448,7 +334,7 @@ def test_a_bug_in_a_turn_does_not_end_the_worker(
     assert bench.answer("house")[0] == 200
 
 
-def test_a_lost_device_ends_the_worker_after_the_answer(bench: Bench) -> None:
+def test_a_lost_device_ends_the_worker_after_the_answer(bench: WorkerThread) -> None:
     def fail(request: GenerationRequest, watch: Watch) -> Generation:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
@@ -459,7 +345,7 @@ def test_a_lost_device_ends_the_worker_after_the_answer(bench: Bench) -> None:
     assert bench.worker.shutdown.exit_code == os.EX_SOFTWARE
 
 
-def test_a_preview_that_cannot_be_written_costs_no_lease(bench: Bench) -> None:
+def test_a_preview_that_cannot_be_written_costs_no_lease(bench: WorkerThread) -> None:
     def run(request: GenerationRequest, watch: Watch) -> Generation:
         for step in range(1, 21):
             watch(Progress("a", 0, 1, step, 20), lambda: Image.new("LAB", (8, 8)))
@@ -472,7 +358,7 @@ def test_a_preview_that_cannot_be_written_costs_no_lease(bench: Bench) -> None:
 
 
 def test_an_answer_that_the_queue_cannot_hold_is_told_at_once(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: WorkerThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not drawn again and again until the job is given up."""
     monkeypatch.setattr("webapp.queues.sqlite.sink.MAX_ANSWER_BYTES", 400)
@@ -489,14 +375,14 @@ def test_a_measure_that_fails_costs_no_heartbeat_after_it(
 ) -> None:
     monkeypatch.setattr(heartbeat, "HEARTBEAT_SECONDS", 0.0)
     measure = Failing(lambda: {"rss": 1}, 3, RuntimeError("CUDA error"))
-    bench = Bench(tmp_path, measure=measure)
+    bench = WorkerThread(tmp_path, measure=measure)
     bench.thread.start()
     wait_until(bench.store.workers)
     bench.end()
 
 
 def test_reports_may_fail_and_the_job_goes_on(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: WorkerThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raise_locked(*_: object) -> None:
         raise sqlite3.OperationalError("database is locked")
@@ -508,7 +394,7 @@ def test_reports_may_fail_and_the_job_goes_on(
 
 
 def test_the_first_idle_moment_warms_the_engine(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+    bench = WorkerThread(tmp_path)
     bench.worker.warm_up = GenerationRequest("", Seeds(1), checkpoint="sd")
     bench.thread.start()
     wait_until(lambda: bench.engine.runs)
@@ -519,7 +405,7 @@ def test_the_first_idle_moment_warms_the_engine(tmp_path: Path) -> None:
 
 
 def test_a_waiting_job_needs_no_warm_up(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+    bench = WorkerThread(tmp_path)
     bench.worker.warm_up = GenerationRequest("", Seeds(1), checkpoint="sd")
     bench.put("house")
     assert bench.answer("house")[0] == 200
@@ -527,7 +413,7 @@ def test_a_waiting_job_needs_no_warm_up(tmp_path: Path) -> None:
     bench.end()
 
 
-def test_the_heartbeat_tells_what_the_worker_does(bench: Bench) -> None:
+def test_the_heartbeat_tells_what_the_worker_does(bench: WorkerThread) -> None:
     bench.engine.act = stepping(bench, [])
     bench.begin("house")
     told = ("working", "house", "sd [0123456789]")
@@ -536,7 +422,7 @@ def test_the_heartbeat_tells_what_the_worker_does(bench: Bench) -> None:
     assert bench.store.workers()[0].memory["rss"] > 1_000_000
 
 
-def test_commands_are_done_between_jobs(bench: Bench) -> None:
+def test_commands_are_done_between_jobs(bench: WorkerThread) -> None:
     bench.store.send_command(WORKER, WorkerCommand("1", UNLOAD))
     bench.put("house")
     bench.answer("house")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from generator.pictures.picture_files import encode_picture
-from tests.generator.pictures.test_embedded_text import COMMENTS, with_comment
+from tests.generator.pictures.exif_comments import COMMENTS, with_comment
 from tests.wait import TIMEOUT, assert_quick
 
 INFOTEXT = (

@@ -74,7 +74,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         yield Client(process)
 
 
-def aged(path: Path, seconds: int = IN_2017, data: bytes = b"old") -> Path:
+def write_old_file(path: Path, seconds: int = IN_2017, data: bytes = b"old") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     for each in (path, path.parent):
@@ -90,9 +90,9 @@ def times(folder: Path) -> dict[str, int]:
 
 def test_an_archive_keeps_times_and_brings_them_back(client: Client) -> None:
     folder = client.data / "album"
-    aged(folder / "inner" / "2017.txt")
-    aged(folder / "2050.txt", 2_540_000_000)
-    aged(folder / "1971.txt", 40_000_000)
+    write_old_file(folder / "inner" / "2017.txt")
+    write_old_file(folder / "2050.txt", 2_540_000_000)
+    write_old_file(folder / "1971.txt", 40_000_000)
     os.utime(folder, (IN_2017, IN_2017))
     share = client.post("shares", path="/data/album")["id"]
     doors = ("/api/files/archive?path=/data/album", "/api/raw/data/album", f"/s/{share}/archive")
@@ -110,7 +110,7 @@ def test_an_archive_keeps_times_and_brings_them_back(client: Client) -> None:
 
 
 def test_copying_and_moving_keep_times(client: Client) -> None:
-    before = aged(client.data / "trip" / "day" / "a.txt").parents[1]
+    before = write_old_file(client.data / "trip" / "day" / "a.txt").parents[1]
     os.utime(before, (IN_2017, IN_2017))
     kept = times(before)
     other = Path(client.process.flags[0].rpartition("=")[2])
@@ -162,7 +162,7 @@ def test_a_time_that_is_not_told_is_that_of_the_upload(client: Client) -> None:
 
 
 def test_downloads_tell_the_time(client: Client) -> None:
-    aged(client.data / "shared" / "a.png")
+    write_old_file(client.data / "shared" / "a.png")
     share = client.post("shares", path="/data/shared")["id"]
     one = client.post("shares", path="/data/shared/a.png")["id"]
     for door in (
