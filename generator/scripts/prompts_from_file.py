@@ -33,7 +33,7 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: ScriptDraw
         raise BadRequest("List of prompt inputs: there is no line in it.", "script_args")
     requests = []
     for place, line in enumerate(lines):
-        requests.append(draw.resolve_names(_apply_line(request, line, position)))
+        requests.append(draw.resolve_request_names(_apply_line(request, line, position)))
         if line.settings.get("seed", -1) == -1:
             requests[-1] = _with_seed(requests[-1], request, place, iterate=iterate, same=same)
     draw.expect(requests)

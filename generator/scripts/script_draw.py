@@ -46,7 +46,7 @@ class ScriptDraw:
         self.done += passes
         return generation
 
-    def resolve_names(self, request: GenerationRequest) -> GenerationRequest:
+    def resolve_request_names(self, request: GenerationRequest) -> GenerationRequest:
         """``request`` with the whole names of its checkpoint, samplers and schedules.
 
         Raises :class:`generator.errors.ModelNotFound` and :class:`BadRequest`.

@@ -56,7 +56,10 @@ def run(request: GenerationRequest, arguments: tuple[Any, ...], draw: ScriptDraw
     """Draw every cell, dear changes outermost, and compose the sheets."""
     plan = read_plan(request, arguments)
     _check_models(request, plan, draw)
-    cells = {place: draw.resolve_names(cell_request(request, plan, place)) for place in plan.places}
+    cells = {
+        place: draw.resolve_request_names(cell_request(request, plan, place))
+        for place in plan.places
+    }
     check_sheet_size(list(cells.values()))
     draw.expect(list(cells.values()))
     generations: dict[Place, Generation] = {}

@@ -128,7 +128,7 @@ class PreviewContext:
     """What a preview is made with. ``may_read_texts``: whether the caller may read contents."""
 
     registry: Registry
-    parse_infotext: Callable[[str], Mapping[str, object]]  # an infotext, as parameters to draw with
+    infotext_to_parameters: Callable[[str], Mapping[str, object]]  # to draw with
     may_read_texts: bool = True
     part: TensorQuery = TensorQuery()  # noqa: RUF009  (frozen)
     memory: MemoryBudget | None = None  # that pictures are read within
@@ -194,7 +194,9 @@ def picture_json(file: int, context: PreviewContext) -> PictureContent:
         "height": size[1],
         "format": form,
         "infotext": facts.infotext,
-        "parameters": dict(context.parse_infotext(facts.infotext)) if facts.infotext else {},
+        "parameters": dict(context.infotext_to_parameters(facts.infotext))
+        if facts.infotext
+        else {},
         "made": made_json(facts) if facts.infotext else None,
         "checkpoint": checkpoint_json(facts, context.registry),
     }

@@ -148,7 +148,7 @@ def sampler_fields(parameters: Mapping[str, object], choices: Choices) -> dict[s
     if "Sampler" not in parameters:
         return {}
     names = str(parameters["Sampler"]), str(parameters.get("Schedule type", ""))
-    sampler, schedule = resolve_names(*names, choices)
+    sampler, schedule = resolve_infotext_sampler(*names, choices)
     return {"sampler_name": sampler, "scheduler": schedule}
 
 
@@ -159,14 +159,18 @@ def hires_fields(parameters: Mapping[str, object], choices: Choices) -> dict[str
     first = str(parameters.get("Sampler", DEFAULT_SAMPLER))
     if schedule == SAME_SCHEDULE:
         schedule = str(parameters.get("Schedule type", DEFAULT_SCHEDULE))
-    bare, label = resolve_names(first if sampler == SAME_SAMPLER else sampler, schedule, choices)
+    bare, label = resolve_infotext_sampler(
+        first if sampler == SAME_SAMPLER else sampler, schedule, choices
+    )
     return {
         "hr_sampler_name": SAME_SAMPLER if sampler == SAME_SAMPLER else bare,
         "hr_scheduler": label,
     }
 
 
-def resolve_names(sampler: str, schedule: str, choices: Choices = no_choices) -> tuple[str, str]:
+def resolve_infotext_sampler(
+    sampler: str, schedule: str, choices: Choices = no_choices
+) -> tuple[str, str]:
     """A sampler and a schedule's label, ``Automatic`` where it is the one that the sampler takes.
 
     A schedule at the end of the sampler's name, as older texts have it, wins.

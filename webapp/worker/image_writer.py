@@ -20,7 +20,7 @@ from generator.pictures.picture_files import encode_picture, fits
 from generator.request import Generation, GenerationRequest, Picture
 from webapp.files.output_files import PictureFiles
 from webapp.queues.job_codec import FileRules
-from webapp.worker.file_names import OutputFolder
+from webapp.worker.output_folder import OutputFolder
 from webapp.worker.picture_facts import naming_facts
 from webapp.worker.save_journal import SaveJournal
 

@@ -75,7 +75,11 @@ def blueprint(services: Services) -> Blueprint:
         )
         texts = Right.DOWNLOAD in access.rights
         context = PreviewContext(
-            services.registry, partial(parse_infotext, services), texts, part, services.decoding
+            services.registry,
+            partial(infotext_to_parameters, services),
+            texts,
+            part,
+            services.decoding,
         )
         # In ASCII: strangers' texts may hold halves of characters, which UTF-8 has none for.
         text = json.dumps(preview_maker.preview(place, context))
@@ -84,7 +88,7 @@ def blueprint(services: Services) -> Blueprint:
     return previews
 
 
-def parse_infotext(services: Services, infotext: str) -> dict[str, object]:
+def infotext_to_parameters(services: Services, infotext: str) -> dict[str, object]:
     """An infotext as png-info tells it."""
     styles = read_styles(styles_files(services.config)).values()
     return parse_parameters(infotext, services.options.get(), styles)
