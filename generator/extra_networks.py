@@ -100,28 +100,35 @@ def load_extra_networks(
         hashes=", ".join(
             filter(None, (_hash_entry(registry, name, adapters[name].file) for name in adapters))
         ),
-        missing={
-            f"{kind} not found": tuple(names)
-            for kind, names in (
-                ("Lora", _missing_names(lora_files)),
-                ("Hypernetwork", _missing_names(hypernetwork_files)),
-            )
-            if names
-        }
-        | {
-            f"{kind} strength not read": odd
-            for kind, odd in (("Lora", unread_loras), ("Hypernetwork", unread_hypernetworks))
-            if odd
-        }
+        missing=_non_empty(
+            {
+                "Lora not found": _missing_names(lora_files),
+                "Hypernetwork not found": _missing_names(hypernetwork_files),
+                "Lora strength not read": unread_loras,
+                "Hypernetwork strength not read": unread_hypernetworks,
+            }
+        )
         | _unknown_tags(tags),
         embeddings=tuple(_bundled_embeddings(adapters)),
-        remarks=tuple(
-            f"The strength of the LoRA {name} is {max(s.text, s.unet, key=abs):g}; beyond "
-            f"{USUAL_STRENGTH:g} pictures mostly fall apart."
-            for name, s in lora_strengths.items()
-            if name in adapters and max(abs(s.text), abs(s.unet)) > USUAL_STRENGTH
-        ),
+        remarks=tuple(_strength_remarks(lora_strengths, adapters)),
     )
+
+
+def _non_empty(names: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    return {kind: tuple(listed) for kind, listed in names.items() if listed}
+
+
+def _strength_remarks(
+    strengths: Mapping[str, LoraStrengths], adapters: Container[str]
+) -> Iterator[str]:
+    """A sentence about each LoRA that is added with an unusual strength."""
+    for name, strength in strengths.items():
+        largest = max(strength.text, strength.unet, key=abs)
+        if name in adapters and abs(largest) > USUAL_STRENGTH:
+            yield (
+                f"The strength of the LoRA {name} is {largest:g}; beyond "
+                f"{USUAL_STRENGTH:g} pictures mostly fall apart."
+            )
 
 
 def add_bundled_embeddings(

@@ -108,3 +108,25 @@ def test_both_readers_of_pictures_know_the_same_damage() -> None:
     too_large = {MemoryError, Image.DecompressionBombError}
     ours = set(base64_images.DAMAGED_PICTURE_ERRORS)
     assert ours - too_large == set(image_open.DAMAGED_PICTURE_ERRORS)
+
+
+MOST_LINES = 50  # of a function, from def to its end, without the docstring
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    if ast.get_docstring(function, clean=False) is not None:
+        docstring = function.body[0]
+        lines -= (docstring.end_lineno or 0) - docstring.lineno + 1
+    return lines
+
+
+def test_no_function_of_the_product_is_long() -> None:
+    long = {
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}": lines_of(node)
+        for top in ("webapp", "filebrowser", "generator", "plugins")
+        for path in (ROOT / top).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and lines_of(node) > MOST_LINES
+    }
+    assert not long

@@ -91,14 +91,7 @@ def create_file_services(
 
     shelves = [Path(os.path.realpath(folder)) for folder in registry.folders.all()]
     hub, roots, rules = FileEventHub(), roots_of(config), rules_of(config.allow_pickle_upload)
-    watchable = watchable_roots(roots, config.watch)
-    rescan_seconds = RESCAN_SECONDS if len(watchable) == len(roots) else UNWATCHED_SECONDS
-    index = FileIndex(
-        config.easel_dir / INDEX, roots, read_picture_facts, memory, rescan_seconds=rescan_seconds
-    )
-    watch = FileWatch(
-        watchable, roots, hub, lambda changes: index.schedule_paths(paths_of(changes))
-    )
+    index, watch = create_index(config, roots, hub, memory)
     uploads = uploads_of(config, tell)
     reserved_space = ReservedSpace(config.easel_dir, lambda: roots_of(config))
     keeper = ExpirySweeper(uploads, lambda: roots_of(config), reserved_space.allocate)
@@ -132,6 +125,20 @@ def create_file_services(
         listing_limit=CallerLimit(config.max_listings),
         archive_limit=CallerLimit(MAX_ARCHIVES),
         close=close,
+    )
+
+
+def create_index(
+    config: "Config", roots: Sequence[Root], hub: FileEventHub, memory: MemoryBudget
+) -> tuple[FileIndex, FileWatch]:
+    """The search index, and the watch on the disk that keeps it up to date."""
+    watchable = watchable_roots(roots, config.watch)
+    rescan_seconds = RESCAN_SECONDS if len(watchable) == len(roots) else UNWATCHED_SECONDS
+    index = FileIndex(
+        config.easel_dir / INDEX, roots, read_picture_facts, memory, rescan_seconds=rescan_seconds
+    )
+    return index, FileWatch(
+        watchable, roots, hub, lambda changes: index.schedule_paths(paths_of(changes))
     )
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import select
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -283,13 +284,8 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = PROGRAM
         log.info("Accepted, and without a meaning here: %s", ", ".join(config.ignored))
     port = listening.getsockname()[1]
     child_environment = {SUPERVISOR_VARIABLE: str(os.getpid())}
-    web = ManagedProcess(
-        "The web process",
-        (*program, "web", *flags, "--port", str(port)),
-        {**child_environment, LISTEN_FD_VARIABLE: str(listening.fileno()), SECRETS_VARIABLE: STDIN},
-        log,
-        pass_fds=(listening.fileno(),),
-        stdin_data=secrets,
+    web = create_web_process(
+        (*program, "web", *flags, "--port", str(port)), child_environment, listening, secrets, log
     )
     workers = [
         create_worker_process(
@@ -311,6 +307,24 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = PROGRAM
     finally:
         supervisor.store.close()
         listening.close()
+
+
+def create_web_process(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    listening: socket.socket,
+    secrets: bytes,
+    log: logging.Logger,
+) -> ManagedProcess:
+    """The web process, which serves the open socket and reads the secret flags on stdin."""
+    return ManagedProcess(
+        "The web process",
+        command,
+        {**environment, LISTEN_FD_VARIABLE: str(listening.fileno()), SECRETS_VARIABLE: STDIN},
+        log,
+        pass_fds=(listening.fileno(),),
+        stdin_data=secrets,
+    )
 
 
 def create_worker_process(

@@ -147,20 +147,11 @@ def build_info(
     Lists of prompts and seeds tell of all pictures asked for; ``infotexts`` of those drawn, and
     of the grid before them.
     """
-    request, echo, pictures = job.request, job.echo, generation.pictures
-    prompts, negatives = all_prompts(request, pictures)
-    seeds, variations = all_seeds(request)
+    request, echo = job.request, job.echo
     grid_count = 0 if saved.grid is None else 1
-    texts = [picture.infotext for picture in pictures]
+    texts = [picture.infotext for picture in generation.pictures]
     facts: dict[str, object] = {
-        "prompt": prompts[0],
-        "all_prompts": prompts,
-        "negative_prompt": negatives[0],
-        "all_negative_prompts": negatives,
-        "seed": seeds[0],
-        "all_seeds": seeds,
-        "subseed": variations[0],
-        "all_subseeds": variations,
+        **prompt_facts(request, generation.pictures),
         "subseed_strength": echo.get("subseed_strength", request.seeds.variation_strength),
         "width": request.width,
         "height": request.height,
@@ -189,14 +180,33 @@ def build_info(
         "is_using_inpainting_conditioning": False,
         "version": request.version or None,
     }
+    # Comments are ours, and only when there is something to say: what was missing or left out.
+    comments = all_comments(job, generation)
     facts |= generation.facts
-    # Ours, and only when there is something to say: what was missing or left out.
-    images = [*generation.grids, *(picture.image for picture in pictures)]
-    comments = [
-        *generation.comments,
-        *(png_remarks(images, job.answer_format) if job.send_images else ()),
-    ]
     return facts | ({"comments": comments} if comments else {})
+
+
+def prompt_facts(request: GenerationRequest, pictures: tuple[Picture, ...]) -> dict[str, object]:
+    """Prompts and seeds of the first picture and of all."""
+    prompts, negatives = all_prompts(request, pictures)
+    seeds, variations = all_seeds(request)
+    return {
+        "prompt": prompts[0],
+        "all_prompts": prompts,
+        "negative_prompt": negatives[0],
+        "all_negative_prompts": negatives,
+        "seed": seeds[0],
+        "all_seeds": seeds,
+        "subseed": variations[0],
+        "all_subseeds": variations,
+    }
+
+
+def all_comments(job: "QueuedGeneration", generation: Generation) -> list[str]:
+    """Remarks of the engine, and of the pictures' format where pictures are answered."""
+    images = [*generation.grids, *(picture.image for picture in generation.pictures)]
+    remarks = png_remarks(images, job.answer_format) if job.send_images else ()
+    return [*generation.comments, *remarks]
 
 
 def all_prompts(
