@@ -4,21 +4,18 @@ pluggy keeps who implements what and refuses misfits; the calls are ours, one pl
 that a failure has a name and stays with its owner.
 """
 
-import json
 import logging
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pluggy
 
-from generator.atomic_file import write_atomically
 from generator.data_folders import STATE_FOLDER
 from generator.errors import BadRequest, GeneratorError
 from generator.hooks import Ended, Release, Stage
@@ -28,44 +25,16 @@ from plugins.call_timeouts import Hung, Leave, Watchdog
 from plugins.discovery import DiscoveredPlugin, PluginOrigin, find_plugins
 from plugins.errors import HookFailed, PluginError, Unfit, Withheld
 from plugins.hookspecs import HOOKS, METRIC_TERMS, ROUTE_TERMS, HookTerms, hookspecs_of
+from plugins.hung_mark import read_hung
 from plugins.import_probe import import_faults
 from plugins.part_loader import import_part, unload_modules
+from plugins.plugin_status import PluginStatus, State, status_of
 
 MAX_STRIKES = 3
 UNWATCHED_SECONDS = 3600.0  # seconds: what is the job's own work is stopped by whoever asked for it
-HUNG_FILE = "plugins-hung.json"  # in .easel: those that the process was left for
 PLUGIN_CLASS = "Plugin"  # a class of this name in a part is made with its Home, and is the plugin
 SEEN_FILE = "plugins-seen.json"  # in .easel: fingerprints of what imported well
 STORAGE_FOLDER = "plugins"  # in .easel: a folder of its own for each plugin
-
-
-class State(StrEnum):
-    """State of a plugin."""
-
-    ON = "on"
-    OFF = "off"  # disabled by the owner
-    FAULTY = "faulty"  # cannot be used
-    STRUCK = "struck"  # taken out: over its time too often
-
-
-@dataclass(frozen=True, slots=True)
-class PluginStatus:
-    """Status of one plugin, as the Extensions page shows it."""
-
-    name: str
-    title: str
-    version: str
-    licence: str
-    description: str
-    origin: PluginOrigin
-    folder: Path
-    state: State
-    fault: str = ""  # why it is faulty or struck
-    hooks: tuple[str, ...] = ()  # of this side
-    permissions: tuple[str, ...] = ()
-    seconds: float = 0.0  # its import and registration took
-    strikes: int = 0
-    last_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,50 +354,6 @@ def _instantiate(module: Any, home: Home, side: Side) -> object:
         raise Unfit(f"{side}.py: its {PLUGIN_CLASS} cannot be made: {reason}") from error
 
 
-def status_of(plugin: DiscoveredPlugin, state: State, **facts: Any) -> PluginStatus:
-    """A plugin that was found, in a state."""
-    manifest = plugin.manifest
-    return PluginStatus(
-        name=plugin.name,
-        title=manifest.display_name if manifest else plugin.name,
-        version=manifest.version if manifest else "",
-        licence=manifest.licence if manifest else "",
-        description=manifest.description if manifest else "",
-        origin=plugin.origin,
-        folder=plugin.folder,
-        state=state,
-        permissions=tuple(manifest.permissions) if manifest else (),
-        **facts,
-    )
-
-
 def hook_label(what: str) -> str:
     """What time is counted for: a hook, or "other" for a function that a hook gave."""
     return what if what in HOOKS else "other"
-
-
-def read_hung(easel_dir: Path) -> dict[str, str]:
-    """Plugins that a process was left for since the last reload, with what to tell of them."""
-    try:
-        return {
-            str(name): str(reason)
-            for name, reason in json.loads(_read_hung_file(easel_dir)).items()
-        }
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return {}
-
-
-def _read_hung_file(easel_dir: Path) -> str:
-    return (easel_dir / HUNG_FILE).read_text(encoding="utf-8")
-
-
-def mark_hung(easel_dir: Path, name: str, what: str) -> None:
-    """Keep a plugin out of every process until the next reload: ``what`` of it does not end."""
-    reason = f"{what} did not end and could not be broken off; the process was started anew."
-    marks = read_hung(easel_dir) | {name: reason[0].upper() + reason[1:]}
-    write_atomically(easel_dir / HUNG_FILE, json.dumps(marks).encode())
-
-
-def clear_hung(easel_dir: Path) -> None:
-    """Delete the record of plugins that hung, so that the next load tries them again."""
-    (easel_dir / HUNG_FILE).unlink(missing_ok=True)

@@ -9,33 +9,37 @@ descriptors, or the parent's descriptor and a name; never a path to open again.
 Source: openat2(2); reference checklist on paths (1-20).
 """
 
-import ctypes
 import errno
 import operator
 import os
 import re
 import stat
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase, translate
+from fnmatch import translate
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from filebrowser.access.hidden_names import (
+    is_ancestor,
+    is_within,
+    matches_exactly,
+    matches_prefix,
+    split_pattern,
+)
+from filebrowser.access.kernel_open import DIRECTORY_FLAGS, open_by_kernel, open_by_walking
 from filebrowser.errors import BadPath, FileError, NotAFile, NotAllowed, NotHere
 from filebrowser.names import check_name, decode_shown_name, encode_name
 
 MAX_PATH_BYTES = 4096  # bytes
 MAX_DEPTH = 64  # names
-OPENAT2 = 437  # the system call's number, the same on every architecture since Linux 5.6
-NO_MAGICLINKS, NO_SYMLINKS, BENEATH = 0x02, 0x04, 0x08
 UNICODE_FORMS: tuple[Literal["NFC"], Literal["NFD"]] = ("NFC", "NFD")
 
 UMASK_VARIABLE = "EASEL_UMASK"
 """Environment variable: the umask, in octal, that the service was started with."""
 
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 _NO_OPENAT2_ERRNOS = frozenset({errno.ENOSYS, errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP})
 _FORBIDDEN_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NO_MODES_ERRNOS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})
@@ -82,8 +86,8 @@ class Place:
         """
         fixed = self.root.fixed
         return self.is_creatable and not (
-            _is_ancestor(self.names, fixed)
-            or any(_matches_exactly(self.names, each) for each in fixed)
+            is_ancestor(self.names, fixed)
+            or any(matches_exactly(self.names, each) for each in fixed)
         )
 
     @property
@@ -93,8 +97,8 @@ class Place:
         return (
             bool(self.names)
             and root.writable
-            and not _is_within(self.names, root.sealed)
-            and not _is_ancestor(self.names, root.hidden | root.sealed)
+            and not is_within(self.names, root.sealed)
+            and not is_ancestor(self.names, root.hidden | root.sealed)
         )
 
     @property
@@ -112,7 +116,7 @@ def parse_path(path: str, roots: Sequence[Root]) -> Place:
     """
     first, *names = map(decode_shown_name, _split_names(path)) if path.strip("/") else ("",)
     root = next((root for root in roots if root.name == first), None)
-    if root is None or _is_within(names, root.hidden):
+    if root is None or is_within(names, root.hidden):
         raise NotHere(f"There is nothing at {path!r}.")
     return Place(root, tuple(names))
 
@@ -156,49 +160,12 @@ def hidden_name_matcher(place: Place) -> Callable[[str], object]:
     depth = len(place.names)
     last = [
         translate(parts[depth])
-        for parts in map(_split_pattern, place.root.hidden)
-        if len(parts) == depth + 1 and _matches_prefix(place.names, parts)
+        for parts in map(split_pattern, place.root.hidden)
+        if len(parts) == depth + 1 and matches_prefix(place.names, parts)
     ]
     if not last:
         return operator.not_  # no name is empty; asked of 100,000 names
     return re.compile("|".join(last), re.IGNORECASE).match
-
-
-def _is_within(names: Sequence[str], patterns: Iterable[str]) -> bool:
-    """Whether a path is one of the patterns, or below one."""
-    return any(
-        len(parts) <= len(names) and _matches_prefix(names, parts)
-        for parts in map(_split_pattern, patterns)
-    )
-
-
-def _is_ancestor(names: Sequence[str], patterns: Iterable[str]) -> bool:
-    """Whether a path leads to one of the patterns."""
-    return any(
-        len(names) < len(parts) and _matches_prefix(names, parts)
-        for parts in map(_split_pattern, patterns)
-    )
-
-
-def _matches_exactly(names: Sequence[str], pattern: str) -> bool:
-    parts = _split_pattern(pattern)
-    return len(names) == len(parts) and _matches_prefix(names, parts)
-
-
-def _split_pattern(pattern: str) -> list[str]:
-    return pattern.casefold().split("/")
-
-
-def _matches_prefix(names: Sequence[str], parts: Sequence[str]) -> bool:
-    return all(
-        fnmatchcase(_name_as_opened(name), one) for name, one in zip(names, parts, strict=False)
-    )
-
-
-def _name_as_opened(name: str) -> str:
-    """What some file systems open by this name: .easel for ".EASEL", ".easel " and ".easel:x"."""
-    bare = name.partition(":")[0].rstrip(". ")
-    return (bare or name).casefold()
 
 
 def split_path(path: str) -> tuple[str, ...]:
@@ -322,7 +289,7 @@ def make_folder_in(holder: int, name: str, mode: int, *, any_name: bool = False)
     if not any_name:
         check_name(name)
     os.mkdir(name, 0o700, dir_fd=holder)
-    fd = os.open(name, _DIRECTORY_FLAGS, dir_fd=holder)
+    fd = os.open(name, DIRECTORY_FLAGS, dir_fd=holder)
     try:
         set_mode(fd, mode)
     finally:
@@ -411,7 +378,7 @@ def _open_beneath(root: int, names: Sequence[str], flags: int, mode: int, place:
 
 def open_subfolder(holder: int, name: str) -> int:
     """A descriptor of the folder ``name`` in an open one; no link. Raises ``OSError``."""
-    return os.open(name, _DIRECTORY_FLAGS, dir_fd=holder)
+    return os.open(name, DIRECTORY_FLAGS, dir_fd=holder)
 
 
 def is_inside(folder: int, identity: tuple[int, int]) -> bool:
@@ -429,45 +396,6 @@ def is_inside(folder: int, identity: tuple[int, int]) -> bool:
             above = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=here)
             os.close(here)
             here = above
-    finally:
-        os.close(here)
-
-
-class _OpenHow(ctypes.Structure):
-    """``struct open_how`` of openat2(2)."""
-
-    _fields_ = (
-        ("flags", ctypes.c_uint64),
-        ("mode", ctypes.c_uint64),
-        ("resolve", ctypes.c_uint64),
-    )
-
-
-def open_by_kernel(root: int, names: Sequence[str], flags: int, mode: int) -> int:
-    """``openat2`` below the directory ``root``. Raises ``OSError``; ENOSYS where there is none."""
-    flags |= os.O_CLOEXEC | os.O_NOFOLLOW
-    how = _OpenHow(flags, mode if flags & os.O_CREAT else 0, BENEATH | NO_SYMLINKS | NO_MAGICLINKS)
-    call = ctypes.CDLL(None, use_errno=True).syscall
-    path = os.fsencode("/".join(names)) or b"."
-    fd = call(OPENAT2, root, path, ctypes.byref(how), ctypes.sizeof(how))
-    if fd < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return int(fd)
-
-
-def open_by_walking(root: int, names: Sequence[str], flags: int, mode: int) -> int:
-    """The same by opening each directory on the way from the one before it, links refused."""
-    flags |= os.O_CLOEXEC | os.O_NOFOLLOW
-    if not names:
-        return os.open(".", flags, dir_fd=root)
-    here = os.dup(root)
-    try:
-        for name in names[:-1]:
-            inner = os.open(name, _DIRECTORY_FLAGS, dir_fd=here)
-            os.close(here)
-            here = inner
-        return os.open(names[-1], flags, mode, dir_fd=here)
     finally:
         os.close(here)
 

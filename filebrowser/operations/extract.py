@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from filebrowser.access.gate import Place, open_file, open_parent, open_place, split_path
 from filebrowser.errors import BadArchive, BadPath, NoRoom, NotAFile, TooMuch, WrongContent
 from filebrowser.file_times import set_time
+from filebrowser.operations.conflict_rename import rename_by_conflict
 from filebrowser.operations.copy_tree import FILE_MODE, make_folder
 from filebrowser.operations.move import (
     FileStep,
@@ -26,7 +27,6 @@ from filebrowser.operations.move import (
     attempt_step,
     inode_of_name,
     open_target,
-    rename_by_conflict,
 )
 from filebrowser.operations.move import work_folder as room_for
 from filebrowser.uploads.rules import ContentRules

@@ -7,7 +7,9 @@ import pytest
 
 from plugins.call_timeouts import Hung, Watchdog
 from plugins.errors import HookFailed
-from plugins.host import Choice, State, clear_hung, mark_hung
+from plugins.host import Choice
+from plugins.hung_mark import clear_hung, mark_hung
+from plugins.plugin_status import State
 from tests.plugins.plugin_files import load_host, make_plugin, status_of
 
 ENDLESS = """

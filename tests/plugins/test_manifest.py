@@ -6,8 +6,8 @@ import pytest
 
 from plugins.api import Side
 from plugins.errors import BadManifest
-from plugins.host import State
 from plugins.manifest import parse_manifest
+from plugins.plugin_status import State
 from tests.plugins.plugin_files import load_host, make_plugin, status_of
 
 GOOD = b'name = "hills"\nversion = "1.2"\nlicence = "MIT"\nhooks = ["routes"]\n'

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from plugins.api import Route, Side, Slot
-from plugins.host import State
+from plugins.plugin_status import State
 from tests.plugins.plugin_files import load_host, make_plugin, status_of
 
 WEB = """

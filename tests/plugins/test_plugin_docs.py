@@ -18,8 +18,8 @@ from generator.request import GenerationRequest, Progress, Seeds
 from plugins.api import Ask, Side
 from plugins.discovery import SHIPPED_FOLDER
 from plugins.hookspecs import HOOKS
-from plugins.host import State
 from plugins.manifest import FILE, read_manifest
+from plugins.plugin_status import State
 from plugins.template import write_plugin
 from tests.conftest import ROOT
 from tests.plugins.plugin_files import load_host, make_plugin, status_of

@@ -7,7 +7,8 @@ import pytest
 from plugins.api import Side
 from plugins.errors import HookFailed, Withheld
 from plugins.hookspecs import HOOKS, WebHooks, WorkerHooks
-from plugins.host import Choice, State
+from plugins.host import Choice
+from plugins.plugin_status import State
 from tests.plugins.plugin_files import load_host, make_plugin, status_of
 
 UPPER = """

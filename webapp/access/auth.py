@@ -7,18 +7,17 @@ elsewhere cannot act through the browser of somebody here (DNS rebinding, cross-
 
 import base64
 import binascii
-import ipaddress
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from flask import Flask, current_app, g, request, session
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
-from webapp.access.cors import AllowedOrigins, is_own
+from webapp.access.cors import AllowedOrigins
 from webapp.access.login_throttle import LoginThrottle
+from webapp.access.page_origin import SAFE_METHODS, check_host, check_origin, is_untrusted_page
 from webapp.access.revoked_logins import RevokedLogins
 from webapp.access.scopes import ALLOWED_SCOPES, AccessScope, scope_of
 from webapp.access.secret import Secret
@@ -41,11 +40,9 @@ LOGIN_KEY, REVOKED_KEY = "login", "easel.ended"
 FILEBROWSER_TOKEN = "X-Auth"
 """The header in which filebrowser's clients send their token."""
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SIGNED_ENDPOINTS = frozenset({"files.by_path", "files.by_absolute_path"})
 """What a signed link opens without a credential."""
 
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 NO_ORIGINS = AllowedOrigins()
 DECOY = Secret(secrets.token_hex())
 """What an unknown name's password is compared with: nobody knows it."""
@@ -337,72 +334,3 @@ def check_form() -> None:
     """Refuse an unauthenticated body that a thread would wait for; see ``web_worker``."""
     if (request.content_length or 0) > MAX_FORM_BYTES or body_is_coming():
         raise TooLarge(f"A form here has {MAX_FORM_BYTES} bytes at most.")
-
-
-def check_host() -> None:
-    """Refuse a ``Host`` that is no name of this machine's loopback."""
-    name = host_name(request.host)
-    if name in LOCAL_NAMES or name.endswith(".localhost") or is_loopback(name):
-        return
-    raise Forbidden(
-        f"The host {name!r} is not known here. Without a token only localhost is answered: "
-        "start with --token, or with --insecure to answer under every name."
-    )
-
-
-def check_origin(origins: AllowedOrigins) -> None:
-    """Refuse what a page of another origin asks for.
-
-    Browsers name the origin of every unsafe request. Where none does, ``Sec-Fetch-Site`` and
-    ``Referer`` may still tell of another site; a program with a cookie sends none of the three.
-    """
-    origin = request.headers.get("Origin")
-    if origin is None:
-        if request.method not in SAFE_METHODS and is_cross_site(origins):
-            raise Forbidden("A page of another site may not ask for this.")
-        return
-    if not origins.trusts(origin) and not is_own_origin(origin):
-        raise Forbidden(f"The origin {origin!r} may not ask for this; see --cors-allow-origins.")
-
-
-def is_cross_site(origins: AllowedOrigins) -> bool:
-    """Whether a request without ``Origin`` tells otherwise that another site's page sent it."""
-    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-        return True
-    page = urlsplit(request.headers.get("Referer", ""))
-    origin = f"{page.scheme}://{page.netloc}"
-    return bool(page.netloc) and not is_own_origin(origin) and not origins.trusts(origin)
-
-
-def is_untrusted_page(origins: AllowedOrigins) -> bool:
-    """Whether a page asks that may call, but not with its visitor's login.
-
-    A browser names no origin for the pictures and scripts of a page, but says that it is another.
-    """
-    origin = request.headers.get("Origin", "")
-    if not origin:
-        part = request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
-        return origins.allows_any and part and is_cross_site(origins)
-    return origins.admits(origin) and not origins.trusts(origin) and not is_own_origin(origin)
-
-
-def is_own_origin(origin: str) -> bool:
-    """Whether pages of an origin are this service's.
-
-    Anybody may say that a proxy speaks https to the browser: it makes the answer no milder.
-    """
-    forwarded = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip().lower()
-    return is_own(origin, request.host, secure="https" in (request.scheme, forwarded))
-
-
-def host_name(host: str) -> str:
-    """The name in a ``Host`` header, without port and brackets, in lower case."""
-    return (urlsplit(f"//{host}").hostname or "").rstrip(".").lower()
-
-
-def is_loopback(name: str) -> bool:
-    """True for 127.0.0.0/8 and ::1 written as addresses."""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from plugins.api import Side
 from plugins.call_timeouts import Leave
 from plugins.discovery import PluginOrigin
-from plugins.host import Choice, Host, mark_hung
+from plugins.host import Choice, Host
+from plugins.hung_mark import mark_hung
 from webapp.plugins.model_registry import folders_of
 from webapp.version import VERSION
 

@@ -29,7 +29,9 @@ from plugins.api import (
     Slot,
 )
 from plugins.discovery import DiscoveredPlugin, PluginOrigin, find_plugins
-from plugins.host import Host, PluginStatus, State, clear_hung, status_of
+from plugins.host import Host
+from plugins.hung_mark import clear_hung
+from plugins.plugin_status import PluginStatus, State, status_of
 from webapp.errors import Refused
 from webapp.plugins.plugin_catalogue import KIND_LABELS, PluginCatalogue, script_entries, to_modules
 from webapp.plugins.plugin_factory import CENSOR, OFF_BY_DEFAULT, create_host, read_choice

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify
 from typing_extensions import TypedDict
 
 from plugins.discovery import PluginOrigin
-from plugins.host import State
+from plugins.plugin_status import State
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.services import Services

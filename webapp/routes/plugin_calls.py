@@ -15,7 +15,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from plugins.api import Ask, Reply, Route, Task
 from plugins.api import Scope as Whom
 from plugins.errors import HookFailed
-from plugins.host import PluginStatus, State
+from plugins.plugin_status import PluginStatus, State
 from webapp.access.scopes import ALLOWED_SCOPES, AccessScope, requires
 from webapp.errors import Forbidden
 from webapp.http.content_policy import PAGE_POLICY, default_policy

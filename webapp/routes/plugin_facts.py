@@ -5,7 +5,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from plugins.host import PluginStatus
+from plugins.plugin_status import PluginStatus
 from webapp.plugins.plugin_jobs import REPORTED_FIELDS
 from webapp.plugins.web_plugins import (
     PluginDeclarations,

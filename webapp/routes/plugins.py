@@ -15,7 +15,6 @@ from filebrowser.access.gate import Root, open_place, parse_path
 from filebrowser.errors import FileError
 from filebrowser.file_response import ServeOptions
 from plugins.discovery import PluginOrigin, find_plugins
-from plugins.host import PluginStatus
 from plugins.installer import (
     ENDINGS,
     MAX_ARCHIVE_BYTES,
@@ -26,6 +25,7 @@ from plugins.installer import (
     remove_plugin,
     unpacked_size,
 )
+from plugins.plugin_status import PluginStatus
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import Forbidden, Refused
 from webapp.http.content_policy import default_policy

@@ -16,7 +16,7 @@ from filebrowser.index.schema import prepare_database
 from filebrowser.operations.job_store import FileJobStore
 from filebrowser.shares.store import ShareStore
 from generator.models.hashes import HashCache, Hashes
-from plugins.host import mark_hung, read_hung
+from plugins.hung_mark import mark_hung, read_hung
 from plugins.nsfw_censor.audit import count_withheld as note_withheld
 from plugins.pace.records import PaceRecords
 from tests.wait import wait_until
