@@ -235,6 +235,7 @@ class Engine:
             )
             pictures = job.draw()
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)
+        remarks = *request.remarks, *self._missing_styles(request), *model.report.comments
         return Generation(
             pictures=pictures,
             checkpoint_name=names.checkpoint,
@@ -246,11 +247,7 @@ class Engine:
             job_timestamp=stamp,
             seconds=time.perf_counter() - started,
             network_seconds=job.network_seconds,
-            comments=tuple(
-                dict.fromkeys(
-                    (*request.remarks, *self._missing_styles(request), *model.report.comments)
-                )
-            ),
+            comments=tuple(dict.fromkeys(remarks)),
             stopped=job.stopped,
             maps=(*job.maps, *(control.maps if control else ())),
             asides=tuple(job.extra_images),
