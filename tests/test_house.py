@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -80,6 +81,13 @@ def test_no_two_test_files_share_a_name() -> None:
     """pytest imports them by their bare names."""
     names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_test_file_imports_another() -> None:
+    """What several of them need lies in a module beside them."""
+    pattern = re.compile(r"^from tests\.(?:\w+\.)*test_\w+ import", re.M)
+    paths = (ROOT / "tests").rglob("*.py")
+    assert not [path for path in paths if pattern.search(path.read_text(encoding="utf-8"))]
 
 
 @pytest.mark.parametrize("name", [".easel", ".trash", ".uploads", "config.json"])

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from generator.pictures.base64_images import write_base64
+from generator.pictures.base64_images import read_base64, write_base64
 from generator.request import GenerationRequest, Origin
 from tests.generator.scripts.fake_painter import (
     default_arguments,
@@ -27,3 +27,14 @@ def from_picture(
     origin = Origin((write_base64(image or picture()),), 0.6)
     fields = {"origin": origin} | others
     return script_request(title, default_arguments(title, "img2img", **placed), **fields)
+
+
+LOOP, MK2, POOR = "loopback", "outpainting mk2", "poor man's outpainting"
+
+UPSCALE, ALTERNATIVE = "sd upscale", "img2img alternative test"
+
+
+def initial_picture(request: GenerationRequest) -> Image.Image:
+    """The picture that a request starts from."""
+    assert request.origin is not None
+    return read_base64(request.origin.images[0])

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from generator.errors import BadRequest
 from generator.hooks import ignore_progress
 from generator.pictures.base64_images import read_base64, write_base64
 from generator.pictures.mosaic import Mosaic
-from generator.request import GenerationRequest, Inversion, Mask, Snapshot, Stop
+from generator.request import Inversion, Mask, Snapshot, Stop
 from generator.scripts.loopback import loop_strength
 from generator.scripts.outpaint_size import compute_growth
 from generator.scripts.run import run as run_script
@@ -22,16 +21,16 @@ from tests.generator.scripts.fake_painter import (
     run_with_painter,
     script_request,
 )
-from tests.generator.scripts.img2img_requests import from_picture, picture
-
-LOOP, MK2, POOR = "loopback", "outpainting mk2", "poor man's outpainting"
-UPSCALE, ALTERNATIVE = "sd upscale", "img2img alternative test"
-
-
-def initial_picture(request: GenerationRequest) -> Image.Image:
-    """The picture that a request starts from."""
-    assert request.origin is not None
-    return read_base64(request.origin.images[0])
+from tests.generator.scripts.img2img_requests import (
+    ALTERNATIVE,
+    LOOP,
+    MK2,
+    POOR,
+    UPSCALE,
+    from_picture,
+    initial_picture,
+    picture,
+)
 
 
 def stopping(after: int) -> Callable[[object, object], Stop]:

@@ -17,7 +17,7 @@ from generator.scripts.init_pictures import composed_facts, first_picture, origi
 from generator.scripts.loopback import loop_strength
 from generator.scripts.outpaint_size import LONGEST_SIDE, compute_growth, mask_outside
 from tests.generator.scripts.fake_painter import FakePainter, run_with_painter
-from tests.generator.scripts.test_img2img_scripts import (
+from tests.generator.scripts.img2img_requests import (
     LOOP,
     MK2,
     POOR,
