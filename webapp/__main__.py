@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 USAGE = """easel [serve] [flags]          start Easel (docs/flags.md, or easel serve --help)
 easel generate "prompt" [...]  draw without a server (easel generate --help)
+easel models merge A B [C]     merge checkpoints; convert, report (easel models --help)
 easel plugin new NAME          write a plugin that works (docs/plugins.md)
 easel version                  print the version
 """
@@ -47,6 +48,13 @@ def generate(words: Sequence[str]) -> int:
     return run_generate(words)
 
 
+def models(words: Sequence[str]) -> int:
+    """Merge, convert and report models without a server."""
+    from webapp.models_command import main as run_models
+
+    return run_models(words)
+
+
 def plugin(words: Sequence[str]) -> int:
     """Write a new plugin; other words are flags, of which --data-dir counts."""
     from plugins.template import main as run_template
@@ -69,11 +77,12 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "web": web,
     "worker": worker,
     "generate": generate,
+    "models": models,
     "plugin": plugin,
     "version": version,
 }
 
-DATA_DIR_COMMANDS = frozenset({"serve", "web", "worker", "generate"})
+DATA_DIR_COMMANDS = frozenset({"serve", "web", "worker", "generate", "models"})
 """Commands that work in the data directory and keep what is their own from others."""
 
 

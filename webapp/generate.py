@@ -8,16 +8,14 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 from generator.errors import BadRequest, GeneratorError
 from generator.models.registry import Registry
 from generator.pictures.picture_files import CONTAINERS, encode_picture, write_picture_file
-from generator.request import Generation, GenerationRequest, Picture, Progress, Stop
+from generator.request import Generation, GenerationRequest, Picture
 from generator.sampling.sampler_names import (
     DEFAULT_SAMPLER,
     DEFAULT_SCHEDULE,
@@ -33,6 +31,7 @@ from webapp.memory_errors import find_memory_error
 from webapp.plugins.model_registry import registry_of
 from webapp.plugins.plugin_factory import create_host
 from webapp.plugins.web_plugins import WebPlugins
+from webapp.progress_bar import ProgressBar
 from webapp.queues.job_codec import EasExtras
 from webapp.requests.context import RequestContext
 from webapp.requests.fields import read_body
@@ -43,14 +42,12 @@ from webapp.settings.config import UnknownFlag, parse
 from webapp.settings.data_dir import CannotUse
 from webapp.settings.devices import resolve_devices
 from webapp.settings.first_start import prepare
-from webapp.settings.flags import FLAGS, Flag
 from webapp.settings.option_store import options_of
+from webapp.settings.passed_flags import EPILOG, accept_flags, show_flag
 from webapp.version import INFOTEXT_VERSION
 from webapp.worker.main import engine_of, use_threads
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from webapp.settings.config import Config
 
 EXIT_DONE, EXIT_FAILED, EXIT_MISUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -103,12 +100,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="easel generate",
         description="Draw pictures into files, without a server.",
-        epilog="The flags of the service are accepted too: see docs/flags.md.",
+        epilog=EPILOG,
         allow_abbrev=False,
         conflict_handler="resolve",
     )
-    for flag in FLAGS:
-        _pass_on(parser, flag, argparse.SUPPRESS)
+    accept_flags(parser)
     add = parser.add_argument
     add("prompt", help="what to draw; the grammar is AUTOMATIC1111's")
     add("-o", "--output", type=_picture_file, help="default: easel-SEED.png; png, jpg or webp")
@@ -122,8 +118,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--cfg", type=float, default=7.0, help="classifier-free guidance scale; default: 7")
     add("--checkpoint", default="", metavar="NAME", help="name, title or hash; see docs/models.md")
     add("--batch", type=int, default=1, metavar="N", help="draw N pictures, with seeds one apart")
-    for name, text in (("data-dir", "where models lie"), ("device", "auto, cpu, cuda:N")):
-        _pass_on(parser, next(flag for flag in FLAGS if flag.name == name), text)
+    show_flag(parser, "data-dir", "where models lie")
+    show_flag(parser, "device", "auto, cpu, cuda:N")
     return parser
 
 
@@ -167,25 +163,6 @@ def output_paths(output: Path | None, seed: int, count: int) -> tuple[Path, ...]
     if count == 1:
         return (path,)
     return tuple(path.with_stem(f"{path.stem}-{number}") for number in range(1, count + 1))
-
-
-class ProgressBar:
-    """Shows progress on a terminal, and nothing elsewhere."""
-
-    def __init__(self) -> None:
-        # "disable=None" is tqdm's word for "where standard error is no terminal".
-        self._bar: tqdm[None] = tqdm(disable=None, unit="step", leave=False)
-
-    def __call__(self, progress: Progress, preview: "Callable[[], Image.Image] | None") -> Stop:
-        self._bar.total = progress.batches * progress.steps
-        self._bar.set_description(progress.textinfo or "Drawing", refresh=False)
-        self._bar.n = progress.batch * progress.steps + progress.step
-        self._bar.refresh()
-        return Stop.NO
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-        self._bar.close()
 
 
 def _run(config: "Config", registry: Registry, request: GenerationRequest) -> Generation:
@@ -235,29 +212,6 @@ def _picture_file(text: str) -> Path:
     if path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is a folder")
     return path
-
-
-class _PassOn(argparse.Action):
-    """Collects a flag of the service, with its value, as it was typed."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        typed = [option_string, *(values or ())]
-        setattr(namespace, self.dest, [*getattr(namespace, self.dest), *typed])
-
-
-def _pass_on(parser: argparse.ArgumentParser, flag: Flag, text: str) -> None:
-    names = [f"-{name}" if len(name) == 1 else f"--{name}" for name in (flag.name, *flag.aliases)]
-    count = 0 if flag.kind == "switch" else 1
-    metavar = None if count == 0 else flag.kind.upper()
-    parser.add_argument(
-        *names, action=_PassOn, nargs=count, dest="service", default=[], metavar=metavar, help=text
-    )
 
 
 def _report_error(text: str, code: int) -> int:
