@@ -16,6 +16,7 @@ from generator.models.families.sd1.keys import old_text_name
 from generator.models.index import ModelFile
 
 SD1 = Architecture.SD1
+UNTOLD = (Architecture.UNKNOWN, Architecture.BARE_UNET)  # then a GGUF file's own word counts
 MAX_TENSORS = 20_000  # of a checkpoint with its averages, twice over
 SHAPE_ERRORS = (
     ValueError, TypeError, RuntimeError, ArithmeticError, AttributeError, NotImplementedError,
@@ -56,12 +57,25 @@ def check_architecture(file: ModelFile, shapes: Shapes) -> None:
             f"{file.name} holds {len(shapes):,} tensors; a {SD1.label} checkpoint has less than "
             f"{MAX_TENSORS:,}"
         )
+    refuse_quantised(file, shapes)
     if architecture_of(shapes) not in DRAWABLE:
         raise WrongArchitecture(
             f"{file.name} was asked to draw as a {SD1.label} checkpoint, but it is "
             f"{describe_architecture(shapes)}. "
             f"Choose a {SD1.label} checkpoint, or move the file to the folder of its kind"
         )
+
+
+def refuse_quantised(file: ModelFile, shapes: Shapes) -> None:
+    """Refuse a file whose weights are quantised. Raises :class:`WrongArchitecture`."""
+    if file.weight_format is None:
+        return
+    told = file.architecture is not None and architecture_of(shapes) in UNTOLD
+    kind = file.architecture.label if told and file.architecture else describe_architecture(shapes)
+    raise WrongArchitecture(
+        f"{file.name} is quantised as {file.weight_format.label}, which Easel does not read; it is "
+        f"{kind}. Choose a checkpoint in fp16, bf16 or fp32 of a family that Easel draws with"
+    )
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from generator.errors import ModelUnreadable
+from generator.models.gguf_header import GGUF_SUFFIX, read_gguf
 from generator.models.header import read_header
 from generator.models.pickles import PickledTensor, named_vectors, read_pickle
 
@@ -98,6 +99,8 @@ def read_shapes(file: "ModelFile") -> dict[str, tuple[int, ...]]:
     """The shapes of the tensors of a file, by name. Raises :class:`ModelUnreadable`, OSError."""
     if file.path.suffix.lower() == ".safetensors":
         return {name: entry.shape for name, entry in read_header(file.path).tensors.items()}
+    if file.path.suffix.lower() == GGUF_SUFFIX:
+        return dict(read_gguf(file.path).shapes)
     found = read_pickle(file.path)
     inner = found.get("state_dict", found) if isinstance(found, Mapping) else {}
     tensors = inner.items() if isinstance(inner, Mapping) else ()

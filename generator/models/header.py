@@ -76,6 +76,14 @@ def read_header(path: Path) -> Header:
     return header
 
 
+def read_bytes_of(path: Path, header: Header, name: str, most: int) -> bytes:
+    """The bytes of one tensor, at most ``most`` of them. Raises as :func:`read_header` does."""
+    entry = header.tensors[name]
+    with open_plain(path) as file:
+        file.seek(8 + header.length + entry.begin)
+        return file.read(min(entry.end - entry.begin, most))
+
+
 def check_pickle(path: Path) -> None:
     """See that a ``.ckpt``, ``.pt``, ``.pth`` or ``.bin`` is complete.
 

@@ -17,10 +17,12 @@ from typing import NoReturn
 
 from generator.errors import ModelNotFound
 from generator.models.embedding_facts import EmbeddingFacts
+from generator.models.families.architecture import Architecture
 from generator.models.header import refuse_constant
 from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
 from generator.models.plain_files import FileStamp, read_object, stamp_of
 from generator.models.plugin_models import PluginModel
+from generator.models.quantisation import WeightFormat
 from generator.unicode_names import by_either_form, find_by_name, to_nfc
 
 Identity = tuple[str, int, int, int, int]  # path, then its FileStamp
@@ -55,6 +57,8 @@ class ModelFile:
     is_drawable: bool = (
         True  # False for a checkpoint of whose header it is sure that none draws with it
     )
+    architecture: Architecture | None = None  # of a checkpoint; None: its header does not tell
+    weight_format: WeightFormat | None = None  # of a checkpoint; None: plain numbers, or not told
     embedding: EmbeddingFacts = field(default_factory=EmbeddingFacts)
     kept_in: Path | None = field(default=None, compare=False)  # where a pickle's tensors are kept
 

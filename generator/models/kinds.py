@@ -10,6 +10,7 @@ from generator.models.plugin_models import PluginModelFolder
 
 TORCH_SUFFIXES = (".safetensors", ".ckpt", ".pt")
 WEIGHT_SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".onnx")
+CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt", ".gguf")  # the last is told and not drawn with
 VAE_ENDINGS = (".vae.safetensors", ".vae.ckpt", ".vae.pt")
 """Under a checkpoint folder these are VAEs, not checkpoints (contract sections 5.10, 5.12)."""
 
@@ -48,7 +49,7 @@ class KindFolders:
 
 
 FOLDERS_BY_KIND: Mapping[ModelKind, KindFolders] = {
-    ModelKind.CHECKPOINT: KindFolders(("models/Stable-diffusion",), (".safetensors", ".ckpt")),
+    ModelKind.CHECKPOINT: KindFolders(("models/Stable-diffusion",), CHECKPOINT_SUFFIXES),
     ModelKind.LORA: KindFolders(("models/Lora",), TORCH_SUFFIXES, also=("models/LyCORIS",)),
     ModelKind.VAE: KindFolders(("models/VAE",), TORCH_SUFFIXES),
     ModelKind.VAE_APPROX: KindFolders(("models/VAE-approx",), (*TORCH_SUFFIXES, ".pth")),

@@ -3,13 +3,14 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from generator.errors import ModelUnreadable
 from generator.models.embedding_facts import EmbeddingFacts, read_facts
-from generator.models.families.architecture import DRAWABLE
+from generator.models.families.architecture import DRAWABLE, NAMED_IN_GGUF, Architecture, Shapes
 from generator.models.families.detection import architecture_of
+from generator.models.gguf_header import GGUF_SUFFIX, GgufHeader, read_gguf
 from generator.models.hashes import HashCache, Hashes, legacy_hash
 from generator.models.header import Header, check_pickle, read_header
 from generator.models.index import Identity, ModelFile, ModelIndex, natural_key
@@ -21,9 +22,10 @@ from generator.models.plugin_models import (
     has_suffix,
     models_in_folders,
 )
+from generator.models.quantisation import WeightFormat, read_weight_format
 
 SETTLE_SECONDS = 1.0  # seconds without change before a complete file of torch.save is listed
-WHOLE_BY_THEMSELVES = (".safetensors", ".onnx")  # safetensors tell their own length
+WHOLE_BY_THEMSELVES = (".safetensors", ".onnx", GGUF_SUFFIX)  # the others' end is not told
 LEGACY_HASH_KINDS = (ModelKind.CHECKPOINT, ModelKind.CONTROLNET)
 
 Entries = Mapping[str, "os.DirEntry[str]"]
@@ -245,13 +247,8 @@ def _config_stamp(entry: "os.DirEntry[str]") -> FileStamp | None:
 
 
 def _read_model_file(kind: ModelKind, root: Path, path: Path, stat: os.stat_result) -> ModelFile:
-    header, (size, mtime_ns, inode, ctime_ns) = None, stamp_of(stat)
-    if path.suffix.lower() == ".safetensors":
-        header = read_header(path)
-        if header.size == 8 + header.length:
-            raise ModelUnreadable(f"{path.name}: it holds no numbers, only a header")
-    elif path.suffix.lower() != ".onnx":
-        check_pickle(path)
+    size, mtime_ns, inode, ctime_ns = stamp_of(stat)
+    contents = _read_contents(path, kind)
     return ModelFile(
         kind=kind,
         name=path.relative_to(root).as_posix(),
@@ -261,14 +258,57 @@ def _read_model_file(kind: ModelKind, root: Path, path: Path, stat: os.stat_resu
         inode=inode,
         ctime_ns=ctime_ns,
         legacy_hash=legacy_hash(path) if kind in LEGACY_HASH_KINDS else None,
-        metadata=header.metadata if header else {},
-        is_drawable=kind is not ModelKind.CHECKPOINT or header is None or _is_drawable(header),
+        metadata=contents.metadata,
+        is_drawable=contents.is_drawable,
+        architecture=contents.architecture,
+        weight_format=contents.weight_format,
         embedding=read_facts(path) if kind is ModelKind.EMBEDDING else EmbeddingFacts(),
     )
 
 
-def _is_drawable(header: Header) -> bool:
-    return architecture_of({name: each.shape for name, each in header.tensors.items()}) in DRAWABLE
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What is read of a file's header, by its container."""
+
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    architecture: Architecture | None = None
+    weight_format: WeightFormat | None = None
+
+    @property
+    def is_drawable(self) -> bool:
+        """False for a checkpoint of which it is sure that none draws with it."""
+        known = self.architecture is None or self.architecture in DRAWABLE
+        return known and self.weight_format is None
+
+
+def _read_contents(path: Path, kind: ModelKind) -> _Contents:
+    """See that a file is whole, and of a checkpoint what it is. Raises :class:`ModelUnreadable`."""
+    suffix = path.suffix.lower()
+    if suffix == GGUF_SUFFIX:
+        return _Contents({}, _gguf_architecture(read_gguf(path)), WeightFormat.GGUF)
+    if suffix != ".safetensors":
+        if suffix != ".onnx":
+            check_pickle(path)
+        return _Contents()
+    header = read_header(path)
+    if header.size == 8 + header.length:
+        raise ModelUnreadable(f"{path.name}: it holds no numbers, only a header")
+    if kind is not ModelKind.CHECKPOINT:
+        return _Contents(header.metadata)
+    return _Contents(
+        header.metadata, architecture_of(_shapes(header)), read_weight_format(path, header)
+    )
+
+
+def _gguf_architecture(header: GgufHeader) -> Architecture:
+    by_names = architecture_of(header.shapes)
+    if by_names in (Architecture.UNKNOWN, Architecture.BARE_UNET):
+        return NAMED_IN_GGUF.get(header.architecture, by_names)
+    return by_names
+
+
+def _shapes(header: Header) -> Shapes:
+    return {name: each.shape for name, each in header.tensors.items()}
 
 
 def _has_kind_suffix(kind: ModelKind, name: str, endings: tuple[str, ...]) -> bool:

@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from generator.errors import ModelUnreadable
+from generator.models.gguf_header import GGUF_SUFFIX
 from generator.models.safetensors_cache import open_as_safetensors
 from generator.models.tensor_file import TensorFile
 from generator.models.torch_to_safetensors import FACTS
@@ -63,6 +64,11 @@ def _read_file(path: Path, kept_in: Path | None) -> tuple[dict[str, Tensor], dic
 
 @contextmanager
 def _explain_read_errors(path: Path) -> Iterator[None]:
+    if path.suffix.lower() == GGUF_SUFFIX:
+        raise ModelUnreadable(
+            f"{path.name} is quantised as GGUF, which Easel does not read. Take the model as "
+            ".safetensors"
+        )
     try:
         yield
     except FileNotFoundError as error:

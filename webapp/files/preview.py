@@ -24,6 +24,7 @@ from filebrowser.previews.text_preview import read_text
 from filebrowser.previews.weights import TensorQuery, WeightsPreview, read_weights
 from generator.errors import ModelNotFound
 from generator.models.kind_detection import detect_kind
+from generator.models.quantisation import format_of_names
 from generator.models.registry import Registry
 from webapp.files.infotexts import read_picture_facts
 
@@ -233,7 +234,9 @@ def recognise_model(
 ) -> tuple[str, str]:
     """Kind and architecture of a model file, as the generator recognises them."""
     recognition = detect_kind(shapes, metadata)
-    return str(recognition.kind or ""), recognition.architecture
+    weights = format_of_names(shapes)
+    words = (recognition.architecture, weights.label if weights else "")
+    return str(recognition.kind or ""), ", ".join(filter(None, words))
 
 
 def weights_json(weights: WeightsPreview, part: TensorQuery) -> WeightsContent:

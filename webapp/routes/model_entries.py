@@ -26,6 +26,16 @@ class CheckpointEntry(TypedDict):
     config: str | None
 
 
+class CheckpointKind(TypedDict):
+    """What a checkpoint is; ``architecture`` is null where only loading it would tell."""
+
+    title: str
+    filename: str
+    architecture: str | None
+    weight_format: str | None  # null: plain numbers
+    can_draw: bool  # false: choosing it is 422
+
+
 class VaeEntry(TypedDict):
     """A VAE file."""
 
@@ -125,6 +135,17 @@ def checkpoint_json(file: ModelFile) -> CheckpointEntry:
         "sha256": file.sha256,
         "filename": str(file.path),
         "config": str(file.config) if file.config else None,
+    }
+
+
+def checkpoint_kind_json(file: ModelFile) -> CheckpointKind:
+    """What one checkpoint is, in words."""
+    return {
+        "title": file.title,
+        "filename": str(file.path),
+        "architecture": file.architecture.label if file.architecture else None,
+        "weight_format": file.weight_format.label if file.weight_format else None,
+        "can_draw": file.is_drawable,
     }
 
 

@@ -11,10 +11,12 @@ from flask import Blueprint, Response, jsonify
 from typing_extensions import TypedDict
 
 from filebrowser.disposition import content_disposition
+from generator.models.kinds import ModelKind
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.flag_values import flags_json
 from webapp.routes.machine import read_meminfo
+from webapp.routes.model_entries import CheckpointKind, checkpoint_kind_json, files_of
 from webapp.services import Services
 from webapp.settings.options_table import OPTIONS
 from webapp.version import VERSION
@@ -72,6 +74,13 @@ def blueprint(services: Services) -> Blueprint:
     def broken() -> Response:
         """As of the latest look at the folders."""
         return jsonify(broken_models(services))
+
+    @facts.get("/checkpoint-kinds")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("What each checkpoint is", answer=list[CheckpointKind]))
+    def checkpoint_kinds() -> Response:
+        """Family, format of quantised weights, and whether it may be chosen to draw with."""
+        return jsonify([checkpoint_kind_json(f) for f in files_of(services, ModelKind.CHECKPOINT)])
 
     @facts.get("/sysinfo")
     @requires(AccessScope.USER)

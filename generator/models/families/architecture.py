@@ -100,6 +100,28 @@ PARTS = frozenset(
 )  # fmt: skip
 """Those that are no family of networks: a part of one, or nothing known."""
 
+NAMED_IN_GGUF: Mapping[str, Architecture] = {
+    "sd1": Architecture.SD1,
+    "sdxl": Architecture.SDXL,
+    "sd3": Architecture.SD3,
+    "flux": Architecture.FLUX,
+    "aura": Architecture.AURA_FLOW,
+    "hidream": Architecture.HIDREAM,
+    "lumina2": Architecture.LUMINA2,
+    "qwen_image": Architecture.QWEN_IMAGE,
+    "wan": Architecture.WAN,
+    "ltxv": Architecture.LTX_VIDEO,
+    "hyvid": Architecture.HUNYUAN_VIDEO,
+    "cosmos": Architecture.COSMOS,
+    "t5": Architecture.TEXT_ENCODER,
+    "t5encoder": Architecture.TEXT_ENCODER,
+    "llama": Architecture.TEXT_ENCODER,
+    "qwen2vl": Architecture.TEXT_ENCODER,
+    "qwen3": Architecture.TEXT_ENCODER,
+    "qwen3vl": Architecture.TEXT_ENCODER,
+}
+"""By ``general.architecture`` of a GGUF file, for one whose tensors do not tell."""
+
 _BY_CONTEXT_WIDTH: Mapping[int, Architecture] = {
     768: Architecture.SD1,
     1024: Architecture.SD2,

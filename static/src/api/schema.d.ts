@@ -983,6 +983,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/internal/checkpoint-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each checkpoint is */
+        get: operations["machine_facts_checkpoint_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/internal/infotext": {
         parameters: {
             query?: never;
@@ -2318,6 +2335,17 @@ export interface components {
             model_name: string;
             sha256: string | null;
             title: string;
+        };
+        /**
+         * CheckpointKind
+         * @description What a checkpoint is; ``architecture`` is null where only loading it would tell.
+         */
+        CheckpointKind: {
+            architecture: string | null;
+            can_draw: boolean;
+            filename: string;
+            title: string;
+            weight_format: string | null;
         };
         /**
          * Conflict
@@ -5488,6 +5516,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RejectedFile"][];
+                };
+            };
+        };
+    };
+    machine_facts_checkpoint_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckpointKind"][];
                 };
             };
         };
