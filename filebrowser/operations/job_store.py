@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from filebrowser.access.file_access import FileAccess
 from filebrowser.access.gate import Place
 from filebrowser.database import FileDatabase, FileDatabaseSchema
+from filebrowser.errors import FileError
 from filebrowser.names import decode_shown_name, encode_name
 from filebrowser.operations.disk_full import MakeRoom, no_reserve, retry_when_full
 from filebrowser.operations.move import Conflict, FileStep, StepResult
@@ -84,6 +85,7 @@ class FileJob:
 
 
 SPEC_ADAPTER: TypeAdapter[FileJobSpec] = TypeAdapter(FileJobSpec)
+MARK_ADAPTER: TypeAdapter[Mark] = TypeAdapter(Mark)
 RESULTS_ADAPTER: TypeAdapter[tuple[StepResult, ...]] = TypeAdapter(tuple[StepResult, ...])
 
 
@@ -160,14 +162,13 @@ def _parse_row(row: Row) -> FileJob | None:
     """The job of a row; None for one that no version of ours has written."""
     try:
         return _job_from_row(row)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, FileError) as error:
         log.error("The file job %.32r in the database cannot be read: %.200s", row[0], error)
         return None
 
 
 def _job_from_row(row: Row) -> FileJob:
     name, who, state, began, spec_json, results, mark, done, total, error = row
-    inode = json.loads(mark) if mark else None
     return FileJob(
         name,
         who,
@@ -175,7 +176,7 @@ def _job_from_row(row: Row) -> FileJob:
         began,
         _rename_places(SPEC_ADAPTER.validate_json(spec_json), decode_shown_name),
         RESULTS_ADAPTER.validate_json(results),
-        (inode[0], inode[1]) if inode else None,
+        MARK_ADAPTER.validate_json(mark) if mark else None,
         done,
         total,
         error,

@@ -123,7 +123,8 @@ def _place_of(path: Path, roots: Sequence[Root]) -> Place | None:
                 with open_parent_to_read(place):
                     return place
             except NotHere:
-                return Place(root, names) if not _is_hidden(root, names) else None
+                if not _is_hidden(root, names):  # else another tree may show it
+                    return Place(root, names)
             except FileError:
                 continue
     return None
