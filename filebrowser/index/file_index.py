@@ -40,6 +40,7 @@ from filebrowser.pictures.memory_budget import MemoryBudget
 from filebrowser.pictures.picture_facts import FactsReader, PictureFacts, read_nothing
 
 RESCAN_SECONDS = 15 * 60.0  # the whole again, should a change have gone unnoticed
+RETRY_SECONDS = 30.0  # to another look at a folder that could not be read or written down
 PICTURE_BATCH = 100  # pictures between two looks at what is more urgent
 MAX_PAUSE = 1.0  # seconds
 WORK_SECONDS = 0.05  # seconds of work after which a pause is due
@@ -64,6 +65,16 @@ class _PendingFolder:
         self.names |= {name} if name is not None else set()
         self.all_names = self.all_names or name is None or len(self.names) > MAX_SINGLE_NAMES
         self.deep = self.deep or deep
+
+    def join(self, other: "_PendingFolder") -> None:
+        """What another one says too."""
+        self.names |= other.names
+        self.all_names = self.all_names or other.all_names
+        self.deep = self.deep or other.deep
+
+
+FolderKey = tuple[str, tuple[str, ...]]
+"""A root's path, and the names below it."""
 
 
 class FileIndex:
@@ -94,7 +105,9 @@ class FileIndex:
         self._root_ids: dict[str, int] = {}  # empty before the start
         self._connection: sqlite3.Connection
         self._search = IndexSearch(path)
-        self._waiting: OrderedDict[tuple[str, tuple[str, ...]], _PendingFolder] = OrderedDict()
+        self._waiting: OrderedDict[FolderKey, _PendingFolder] = OrderedDict()
+        self._failed: dict[FolderKey, _PendingFolder] = {}
+        self._retry_at = float("inf")  # monotonic
         self._changed = threading.Condition()
         self._stopped = False
         self._file_identity = (0, 0)  # device and inode
@@ -223,7 +236,9 @@ class FileIndex:
                     damage, self._damage = self._damage, None
                     raise damage
                 if not self._work_once():
-                    self._wait_for_work(rescan_at - time.monotonic())
+                    self._wait_for_work(min(rescan_at, self._retry_at) - time.monotonic())
+                if time.monotonic() >= self._retry_at:
+                    self._schedule_failed()
                 if time.monotonic() >= rescan_at:
                     self._schedule_roots()
                     rescan_at = time.monotonic() + self._rescan_seconds
@@ -244,9 +259,23 @@ class FileIndex:
             item = self._waiting.popitem() if self._waiting else None
         if item is not None:
             (root, names), pending = item
-            self._reconcile(Place(self._roots[root], names), self._root_ids[root], pending)
+            try:
+                self._reconcile(Place(self._roots[root], names), self._root_ids[root], pending)
+            except (sqlite3.Error, OSError):
+                self._failed.setdefault((root, names), _PendingFolder()).join(pending)
+                self._retry_at = time.monotonic() + RETRY_SECONDS
+                raise
             return True
         return self._read_pictures()
+
+    def _schedule_failed(self) -> None:
+        """Plan another look at what could not be read or written down."""
+        with self._changed:
+            for key, pending in self._failed.items():
+                self._waiting.setdefault(key, _PendingFolder()).join(pending)
+            self._idle.clear()
+        self._failed.clear()
+        self._retry_at = float("inf")
 
     def _reconcile(self, place: Place, tree: int, pending: _PendingFolder) -> None:
         began = time.monotonic()
@@ -261,6 +290,14 @@ class FileIndex:
             began = self._throttle(began)
             if self._stopped:
                 return
+        self._schedule_own_name(place, tree)
+
+    def _schedule_own_name(self, place: Place, tree: int) -> None:
+        """Look at a folder's name in the one above, which nobody tells of with the files in it."""
+        path = "/".join(place.names)
+        is_known = index_rows.find_folder(self._connection, tree, path) is not None
+        if path and is_known != index_rows.is_listed(self._connection, tree, path):
+            self._schedule_name(str(place.root.path), place.names)
 
     def _read_pictures(self) -> bool:
         pictures = index_rows.unread_pictures(self._connection, PICTURE_BATCH)
@@ -270,7 +307,7 @@ class FileIndex:
         for number, tree, folder, name, changed, _ in pictures:
             names = (*(folder.split("/") if folder else ()), name)
             place = Place(roots[tree], names)
-            picture = read_picture(place, changed, self._read_facts, self._memory)
+            picture = self._read_picture(place, changed)
             if picture is None:
                 self._schedule_name(str(place.root.path), names)
             read.append((number, picture or ScannedPicture(PictureFacts())))
@@ -280,6 +317,16 @@ class FileIndex:
         if read:
             save_pictures(self._connection, read)
         return bool(read)
+
+    def _read_picture(self, place: Place, changed: int) -> ScannedPicture | None:
+        """As :func:`read_picture`; one that breaks its reader tells nothing, and keeps no other
+        from being read.
+        """
+        try:
+            return read_picture(place, changed, self._read_facts, self._memory)
+        except Exception:
+            log.exception("The facts of a picture cannot be read: /%s", place.text)
+            return ScannedPicture(PictureFacts())
 
     def _wait_for_work(self, seconds: float) -> None:
         """Put the full-text index in order, then wait for something to do."""

@@ -55,6 +55,17 @@ def find_folder(connection: sqlite3.Connection, root: int, path: str) -> int | N
     return int(row[0]) if row else None
 
 
+def is_listed(connection: sqlite3.Connection, root: int, path: str) -> bool:
+    """Whether the folder above ``path`` is known to hold a folder of that name."""
+    above, _, name = path.rpartition("/")
+    query = (
+        "SELECT 1 FROM files f JOIN folders d ON d.id = f.folder"
+        " WHERE d.root = ? AND d.path = ? AND f.name = ? AND f.kind = ?"
+    )
+    values = (root, above, name, FileKind.FOLDER.value)
+    return connection.execute(query, values).fetchone() is not None
+
+
 def known_files(
     connection: sqlite3.Connection, folder: int, names: Collection[str] | None = None
 ) -> KnownFiles:

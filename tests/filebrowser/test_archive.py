@@ -30,9 +30,9 @@ TREE: FileTree = {
     "set/empty": None,
     "alone.txt": b"alone",
 }
-NAMES = st.text(
-    st.sampled_from("aAbé\u0301 .:*\\\"<>|?\n\x7f猫0_"), min_size=1, max_size=6
-).filter(lambda name: name not in (".", ".."))
+NAMES = st.text(st.sampled_from('aAbé\u0301 .:*\\"<>|?\n\x7f猫0_'), min_size=1, max_size=6).filter(
+    lambda name: name not in (".", "..")
+)
 TREES = st.dictionaries(
     st.lists(NAMES, min_size=1, max_size=3).map("/".join), st.binary(max_size=40), max_size=6
 )

@@ -287,9 +287,7 @@ def test_the_kernel_sends_from_where_the_range_begins(
     path: Path, kernel_environ: dict[str, object], wanted: str, start: int, end: int
 ) -> None:
     environ = EnvironBuilder(headers={"Range": wanted} if wanted else {}).get_environ()
-    answer = respond(
-        os.open(path, os.O_RDONLY), PICTURE, Request(environ | kernel_environ)
-    )
+    answer = respond(os.open(path, os.O_RDONLY), PICTURE, Request(environ | kernel_environ))
     (file,) = answer.response  # type: ignore[misc]
     assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == start
     assert file.read(1000) == CONTENT[start:]

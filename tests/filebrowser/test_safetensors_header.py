@@ -223,7 +223,6 @@ def test_noise_is_refused_and_breaks_nothing(noise: bytes) -> None:
     for start in (noise, with_length(b"{" + noise)):
         try:
             parse_header(start)
-        except WrongContent as error:
-            assert str(error)
-        else:
-            assert json.loads(start[8:]) is not None
+        except WrongContent:
+            continue
+        assert isinstance(json.loads(start[8:]), dict)

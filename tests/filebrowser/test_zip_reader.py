@@ -76,7 +76,9 @@ def test_every_file_comes_as_it_was_packed(method: int, comment: bytes) -> None:
 
 @settings(max_examples=60)
 @given(
-    st.dictionaries(st.text(st.sampled_from("ab/猫é."), min_size=1, max_size=5), st.binary(), max_size=4),
+    st.dictionaries(
+        st.text(st.sampled_from("ab/猫é."), min_size=1, max_size=5), st.binary(), max_size=4
+    ),
     st.sampled_from((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)),
     st.binary(max_size=30),
 )
@@ -221,7 +223,7 @@ def test_a_damaged_entry_fails_alone(offset: int, form: str, value: int, words: 
 def test_bytes_that_are_no_deflate_are_damage() -> None:
     content = packed({"a": os.urandom(50)})
     start = content.index(b"a", 30) + 1
-    with pytest.raises(DamagedEntry, match="cannot be unpacked|checksum|early|more"):
+    with pytest.raises(DamagedEntry, match=r"cannot be unpacked|checksum|early|more"):
         read_all(content[:start] + b"\xff" * 20 + content[start + 20 :])
 
 
@@ -255,7 +257,9 @@ def test_bytes_behind_the_end_of_deflated_ones_are_not_unpacked() -> None:
     ],
 )
 def test_names_without_a_flag_are_guessed_from_all_of_them(encoding: str, names: list[str]) -> None:
-    placeholder = {f"{number}" * len(name.encode(encoding)): b"x" for number, name in enumerate(names)}
+    placeholder = {
+        f"{number}" * len(name.encode(encoding)): b"x" for number, name in enumerate(names)
+    }
     content = packed(placeholder, zipfile.ZIP_STORED)
     for stand_in, name in zip(placeholder, names, strict=True):
         content = content.replace(stand_in.encode(), name.encode(encoding))

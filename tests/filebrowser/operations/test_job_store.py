@@ -39,9 +39,13 @@ from filebrowser.watch.file_events import FileEvent, FileEventKind
 from tests.filebrowser.file_trees import read_tree, write_tree
 from tests.wait import TIMEOUT, wait_until
 
-ROOT = Root("data", Path("/srv/data"), True, frozenset({".x"}), frozenset({"code"}), frozenset({"m"}))
-NAMES = st.binary(min_size=1, max_size=8).map(os.fsdecode).filter(
-    lambda name: not {"/", "\0"} & set(name) and name not in (".", "..")
+ROOT = Root(
+    "data", Path("/srv/data"), True, frozenset({".x"}), frozenset({"code"}), frozenset({"m"})
+)
+NAMES = (
+    st.binary(min_size=1, max_size=8)
+    .map(os.fsdecode)
+    .filter(lambda name: not {"/", "\0"} & set(name) and name not in (".", ".."))
 )
 PLACES = st.builds(Place, st.just(ROOT), st.lists(NAMES, min_size=1, max_size=3).map(tuple))
 
@@ -128,7 +132,7 @@ def test_only_what_is_over_and_old_is_forgotten(store: FileJobStore) -> None:
         ("mark", "[1]"),
         ("mark", "{"),
         ("mark", '{"0": 1}'),
-        ("mark", '[1, 2, 3]'),
+        ("mark", "[1, 2, 3]"),
     ],
 )
 def test_a_row_that_no_version_wrote_is_logged_and_passed_over(

@@ -74,9 +74,7 @@ def overwrite(ours: Folder, name: str, theirs: Folder, new: str) -> None:
         theirs[new] = ours.pop(name)
 
 
-def put(
-    ours: Folder, name: str, theirs: Folder, new: str, conflict: Conflict | None
-) -> str | None:
+def put(ours: Folder, name: str, theirs: Folder, new: str, conflict: Conflict | None) -> str | None:
     """Bring ``name`` to ``new``: the name that it got, None where it was skipped."""
     if conflict is Conflict.OVERWRITE:
         overwrite(ours, name, theirs, new)
@@ -171,10 +169,9 @@ class TreeMachine(RuleBasedStateMachine):
             assert f"{target}/".startswith(f"{source}/")
             assert target != source
             return
-        except Taken as error:
+        except Taken:
             assert conflict is None
             assert (new or name) in self.folder(to)
-            assert f"/{target}" in str(error)
             return
         assert not target.startswith(f"{source}/")
         (result,) = (run_step(step, moves, self.context(conflict)) for step in steps)

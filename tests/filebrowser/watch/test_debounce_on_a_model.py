@@ -1,4 +1,4 @@
-"""Whatever happens on the disk, and whichever hints are lost: what is told leads to what is there."""
+"""Whatever happens, and whichever hints are lost: what is told leads to what is there."""
 
 import os
 import shutil

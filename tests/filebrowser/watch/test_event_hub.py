@@ -48,9 +48,7 @@ def names_since(hub: FileEventHub, seq: int) -> list[str] | None:
     return None if events is None else [each.event.place.names[-1] for each in events]
 
 
-def test_events_are_numbered_and_come_with_what_is_there_now(
-    hub: FileEventHub, data: Root
-) -> None:
+def test_events_are_numbered_and_come_with_what_is_there_now(hub: FileEventHub, data: Root) -> None:
     write_tree(data.path, {"a.png": b"four"})
     for name in ("a.png", "gone"):
         hub.publish(created(data, name))

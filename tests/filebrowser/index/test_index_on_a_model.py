@@ -1,0 +1,144 @@
+"""After any changes, told in any way, the index is the one that a first look makes."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from filebrowser.access.gate import Place, Root
+from filebrowser.index.file_index import FileIndex
+from tests.filebrowser.conftest import OWN_NAMES
+from tests.filebrowser.index.conftest import read_lines
+from tests.filebrowser.index.index_trees import (
+    known_to,
+    orphans_in,
+    visible_names,
+    write_picture,
+)
+from tests.wait import TIMEOUT
+
+NAMES = st.sampled_from(
+    (
+        *("a.png", "b.png", "猫 a2.png", "notes.txt", "sub", "sub/a.png", "sub/sub", "a:b.png"),
+        *("sub/sub/c.txt", "sub.d/x.png", ".dotted/y.png", ".z.png", "sub/.w.png", ".trash/t.png"),
+    )
+)
+
+
+class IndexMachine(RuleBasedStateMachine):
+    """A tree that changes, and an index that hears of each change in one of its ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base = Path(tempfile.mkdtemp())
+        self.root = Root("data", self.base / "data", hidden=OWN_NAMES)
+        self.root.path.mkdir()
+        self.count = 0
+        self.missed = False
+        self.index = self.open("index.db")
+
+    def open(self, name: str) -> FileIndex:
+        index = FileIndex(self.base / name, [self.root], read_lines, without_pauses=True)
+        index.start()
+        assert index.wait_until_idle(TIMEOUT)
+        return index
+
+    def teardown(self) -> None:
+        self.compare()
+        self.index.stop()
+        shutil.rmtree(self.base)
+
+    def tell(self, way: str, paths: list[Path], files: Iterable[Path] = ()) -> None:
+        """As a verb tells it, by what it did; as the watcher does, by files; or nobody does."""
+        if way == "watcher":
+            self.index.schedule_paths(files or paths)
+        elif way == "verb":
+            names = [path.relative_to(self.root.path).parts for path in paths]
+            self.index.schedule([Place(self.root, each) for each in names])
+        else:
+            self.missed = True
+
+    def files_below(self, path: Path) -> list[Path]:
+        return [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+
+    WAYS = st.sampled_from(("watcher", "verb", "watcher", "verb", "nobody"))
+
+    @rule(name=NAMES, way=WAYS, seed=st.none() | st.integers(0, 3), prompt=st.sampled_from("xy"))
+    def write(self, name: str, way: str, seed: int | None, prompt: str) -> None:
+        path = self.root.path / name
+        if path.is_dir() or not all(p.is_dir() or not p.exists() for p in path.parents):
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.count += 1
+        if name.endswith(".png") and seed is not None:
+            facts = {"prompt": f"{prompt} {self.count}", "negative": prompt, "loras": f"l{seed},x"}
+            write_picture(path, (4, 4 + seed), model=f"m{seed}", seed=seed, **facts)
+        else:
+            path.write_bytes(b"%d" % self.count)
+        os.utime(path, ns=(self.count, self.count))
+        self.tell(way, [path])
+
+    @rule(name=NAMES, way=WAYS)
+    def remove(self, name: str, way: str) -> None:
+        path = self.root.path / name
+        files = self.files_below(path)
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.exists():
+            path.unlink()
+        else:
+            return
+        # A folder that holds nothing tells the watcher's listeners nothing.
+        self.tell(way if files else "verb", [path], files)
+
+    @rule(old=NAMES, new=NAMES, way=WAYS)
+    def rename(self, old: str, new: str, way: str) -> None:
+        source, target = self.root.path / old, self.root.path / new
+        blocked = target.exists() or not target.parent.is_dir() or target.is_relative_to(source)
+        if not source.exists() or blocked:
+            return
+        files = self.files_below(source)
+        source.rename(target)
+        files += self.files_below(target)
+        empty = any(p.is_dir() and not any(p.iterdir()) for p in (target, *target.rglob("*")))
+        self.tell("verb" if empty else way, [source, target], files)
+
+    @rule(name=NAMES)
+    def make_folder(self, name: str) -> None:
+        path = self.root.path / name
+        if path.parent.is_dir() and not path.exists():
+            path.mkdir()
+            self.tell("verb", [path])
+
+    @rule()
+    def restart(self) -> None:
+        self.index.stop()
+        self.index = self.open("index.db")
+        self.missed = False
+
+    @rule()
+    def compare(self) -> None:
+        """The rows are those of an index that begins now; nothing is left of what went."""
+        if self.missed:
+            self.restart()
+        assert self.index.wait_until_idle(TIMEOUT)
+        fresh = self.base / "fresh.db"
+        self.open("fresh.db").stop()
+        known = known_to(self.base / "index.db")
+        assert known == known_to(fresh)
+        assert orphans_in(self.base / "index.db") == 0
+        names = {f"{row[0]}/{row[1]}".lstrip("/") for row in known}
+        assert names == {each for each in visible_names(self.root) if ":" not in each}
+        for path in self.base.glob("fresh.db*"):
+            path.unlink()
+
+
+@pytest.mark.usefixtures("no_waiting_for_the_disk")
+class TestIndexOnAModel(IndexMachine.TestCase):
+    settings = settings(max_examples=10, stateful_step_count=12)
