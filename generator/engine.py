@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from generator.control.controlnets import ControlNetCache
-from generator.control.session import prepare_control
+from generator.control.session import Control, prepare_control
 from generator.errors import ModelNotFound
 from generator.extra_networks import (
     BundledEmbedding,
@@ -39,6 +39,7 @@ from generator.models.checkpoint import Checkpoint
 from generator.models.checkpoint_cache import CheckpointCache, LoadedCheckpoint
 from generator.models.embeddings import EmbeddingCache
 from generator.models.graphics_card import device_of
+from generator.models.memory_relief import MemoryRelief
 from generator.models.registry import ModelFile, ModelKind, Registry
 from generator.models.residency import BY_MACHINE, MemoryLimits, Residency, ram_headroom_of
 from generator.named_models import check_models
@@ -207,19 +208,15 @@ class Engine:
     def _run_once(self, request: GenerationRequest, watch: Watch) -> Generation:
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"
         tools = self._listener.tools
-        self._residency.begin_job(
-            request.options.sd_checkpoints_limit, request.options.sd_checkpoints_keep_in_cpu
-        )
         request = resolve_plugin_names(request, tools)
         first, second = plan_passes(
             request, partial(self._read_prompts, request), self._find_checkpoint
         )
         reporter = ProgressReporter.for_request(request, watch, passes=2 if second else 1)
         load_components = partial(self._load_components, request, reporter)
-        control = prepare_control(
-            request, self._registry, self._controls, reporter.report, tools.preprocessors
-        )
-        with LoadedModel(request, load_components, reporter) as model:
+        relief = self._begin_job(request.options)
+        control = relief.run(partial(self._prepare_control, request, reporter))
+        with LoadedModel(request, load_components, reporter, relief=relief) as model:
             resampler_for = partial(self._resampler_for, request.options)
             job = EngineJob(
                 request,
@@ -235,7 +232,7 @@ class Engine:
             )
             pictures = job.draw()
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)
-        remarks = *request.remarks, *self._missing_styles(request), *model.report.comments
+        remarks = (*request.remarks, *self._missing_styles(request), *model.report.comments)
         return Generation(
             pictures=pictures,
             checkpoint_name=names.checkpoint,
@@ -247,11 +244,25 @@ class Engine:
             job_timestamp=stamp,
             seconds=time.perf_counter() - started,
             network_seconds=job.network_seconds,
-            comments=tuple(dict.fromkeys(remarks)),
+            comments=tuple(dict.fromkeys((*remarks, *relief.remarks))),
             stopped=job.stopped,
             maps=(*job.maps, *(control.maps if control else ())),
             asides=tuple(job.extra_images),
             facts={"is_using_inpainting_conditioning": True} if names.is_inpainting else {},
+        )
+
+    def _begin_job(self, options: Snapshot) -> MemoryRelief:
+        """No weights are in use yet; what the job does when memory runs out."""
+        limit, keep_in_ram = options.sd_checkpoints_limit, options.sd_checkpoints_keep_in_cpu
+        self._residency.begin_job(limit, keep_in_ram)
+        return MemoryRelief(self._residency.put_aside_unused)
+
+    def _prepare_control(
+        self, request: GenerationRequest, reporter: ProgressReporter
+    ) -> Control | None:
+        preprocessors = self._listener.tools.preprocessors
+        return prepare_control(
+            request, self._registry, self._controls, reporter.report, preprocessors
         )
 
     def _resampler_for(self, options: Snapshot, upscaler: str | None) -> Resample:

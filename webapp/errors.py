@@ -52,8 +52,8 @@ from generator.errors import (
     NotANumber,
     WrongArchitecture,
 )
+from generator.memory_errors import find_memory_error, first_sentence
 from plugins.errors import BadManifest, BadPackage, PluginError, Withheld
-from webapp.memory_errors import find_memory_error, first_sentence
 from webapp.queues.contracts.frame import Answer
 from webapp.queues.errors import AnswerTooLarge, QueueError, QueueFull
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from generator.errors import BadRequest, GeneratorError
+from generator.memory_errors import find_memory_error
 from generator.models.registry import Registry
 from generator.pictures.picture_files import CONTAINERS, encode_picture, write_picture_file
 from generator.request import Generation, GenerationRequest, Picture
@@ -27,7 +28,6 @@ from plugins.api import Side
 from plugins.engine_listener import PluginListener
 from plugins.errors import PluginError
 from webapp.errors import InvalidFields, Refused
-from webapp.memory_errors import find_memory_error
 from webapp.plugins.model_registry import registry_of
 from webapp.plugins.plugin_factory import create_host
 from webapp.plugins.web_plugins import WebPlugins

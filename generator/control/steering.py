@@ -70,6 +70,18 @@ class Steering:
             ).sample
         return self._correct(active, x[:, :4], t, output.float(), rows, checkpoint.prediction)
 
+    def remember_draws(self) -> Callable[[], None]:
+        """A function that takes back what is drawn at random from now on, and what came of it."""
+        draws, latents = self._context.random, dict(self._latents)
+        states = [draw.get_state() for draw in draws]
+
+        def restore() -> None:
+            self._latents = dict(latents)
+            for draw, state in zip(draws, states, strict=True):
+                draw.set_state(state)
+
+        return restore
+
     def _is_active(self, unit: ControlUnit, rows: Rows) -> bool:
         steps = rows.calls / self._context.order
         return is_active(unit, rows.call, self._context.calls_a_step, steps)

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from generator.hires.hires_size import HiresSize
+from generator.models.memory_relief import MemoryRelief
 from generator.pictures.latents import LATENT_FACTOR, decode_latents, encode_pictures
 from generator.pictures.resize import LATENT_MODES, Resample, resize_latent
 from generator.request import GenerationRequest, HiresFix, Sampling
@@ -33,6 +34,7 @@ def upscale_latent(
     vae: "AutoencoderKL",
     seeds: Sequence[int],
     resample: Resample,
+    relief: MemoryRelief | None = None,
 ) -> tuple[Tensor, tuple[Image.Image, ...]]:
     """``latent`` (B,4,h,w) at the target's size, (B,4,H,W), and the larger pictures if drawn.
 
@@ -46,9 +48,9 @@ def upscale_latent(
         )
         return _crop_latent(larger, to), ()
     size = (to.width, to.height)
-    pictures = [resample(image, size) for image in decode_latents(vae, latent)]
+    pictures = [resample(image, size) for image in decode_latents(vae, latent, relief=relief)]
     noise = [torch.Generator().manual_seed(seed) for seed in seeds]
-    return _crop_latent(encode_pictures(vae, pictures, noise).to(latent.device), to), tuple(
+    return _crop_latent(encode_pictures(vae, pictures, noise, relief).to(latent.device), to), tuple(
         pictures
     )
 

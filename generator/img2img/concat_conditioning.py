@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.models.checkpoint import Checkpoint
+from generator.models.memory_relief import MemoryRelief
 from generator.pictures.latents import LATENT_FACTOR, encode_pixels
 from generator.sampling.predictor import GuidanceSide, Rows
 
@@ -33,14 +34,17 @@ class ConcatConditioning:
 
 
 def make_channel_adder(
-    checkpoint: Checkpoint, vae: "AutoencoderKL", concat: ConcatConditioning | None
+    checkpoint: Checkpoint,
+    vae: "AutoencoderKL",
+    concat: ConcatConditioning | None,
+    relief: MemoryRelief | None = None,
 ) -> AddChannels | None:
     """A function that adds the input channels of ``checkpoint``; None where it has 4 channels."""
     if concat is None or not (checkpoint.is_inpainting or checkpoint.is_instruct_pix2pix):
         return None
     if checkpoint.is_inpainting:
-        return _append_channels(_encode_masked_picture(vae, concat), blank=False)
-    return _append_channels(_encode_instruction_picture(vae, concat), blank=True)
+        return _append_channels(_encode_masked_picture(vae, concat, relief), blank=False)
+    return _append_channels(_encode_instruction_picture(vae, concat, relief), blank=True)
 
 
 def _append_channels(channels: Tensor, blank: bool) -> AddChannels:
@@ -57,7 +61,9 @@ def _append_channels(channels: Tensor, blank: bool) -> AddChannels:
     return add
 
 
-def _encode_masked_picture(vae: "AutoencoderKL", concat: ConcatConditioning) -> Tensor:
+def _encode_masked_picture(
+    vae: "AutoencoderKL", concat: ConcatConditioning, relief: MemoryRelief | None
+) -> Tensor:
     """Mask and encoded picture without its masked part, (1 or B,5,h,w)."""
     width, height = concat.size
     pixels, mask = concat.pixels, concat.mask
@@ -66,16 +72,21 @@ def _encode_masked_picture(vae: "AutoencoderKL", concat: ConcatConditioning) -> 
     if mask is None:
         mask = torch.ones(1, 1, *pixels.shape[-2:])
     hidden = torch.lerp(pixels, pixels * (1 - mask), concat.mask_weight)
-    latent = _fit_latent(encode_pixels(vae, hidden), concat)
+    latent = _fit_latent(encode_pixels(vae, hidden, relief=relief), concat)
     cells = functional.interpolate(mask, size=(height, width)).to(latent)
     return torch.cat([cells.expand(len(latent), -1, -1, -1), latent], dim=1)
 
 
-def _encode_instruction_picture(vae: "AutoencoderKL", concat: ConcatConditioning) -> Tensor:
+def _encode_instruction_picture(
+    vae: "AutoencoderKL", concat: ConcatConditioning, relief: MemoryRelief | None
+) -> Tensor:
     """The encoded picture, (1 or B,4,h,w), unscaled as InstructPix2Pix was trained."""
     if concat.pixels is None:
         return torch.zeros(1, 4, concat.size[1], concat.size[0], device=vae.device)
-    return _fit_latent(encode_pixels(vae, concat.pixels), concat) / vae.config.scaling_factor
+    return (
+        _fit_latent(encode_pixels(vae, concat.pixels, relief=relief), concat)
+        / vae.config.scaling_factor
+    )
 
 
 def _fit_latent(latent: Tensor, concat: ConcatConditioning) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from generator.errors import BadRequest
 from generator.img2img.concat_conditioning import ConcatConditioning
 from generator.img2img.inpaint_mask import InpaintMask, make_inpaint_mask
+from generator.models.memory_relief import MemoryRelief
 from generator.pictures.base64_images import flatten_onto, read_base64
 from generator.pictures.latents import LATENT_FACTOR, encode_pixels, to_pixels
 from generator.pictures.masks import Box, make_overlay
@@ -60,6 +61,7 @@ def prepare_init_images(
     origin: Origin,
     vae: "AutoencoderKL",
     resample: Resample = resize_lanczos,
+    relief: MemoryRelief | None = None,
 ) -> PreparedImages:
     """The start of a job's batches; ``resample`` brings its pictures to their size.
 
@@ -76,7 +78,7 @@ def prepare_init_images(
         else image
         for image in originals
     ]
-    latent = _encode_latents(vae, encoded_images, size, origin)
+    latent = _encode_latents(vae, encoded_images, size, origin, relief)
     cells = (latent.shape[-1], latent.shape[-2])
     mask = inpaint_mask.to_latent_mask(cells).to(latent.device) if inpaint_mask else None
     return PreparedImages(
@@ -193,9 +195,14 @@ def _to_distinct_pixels(images: Sequence[Image.Image]) -> Tensor:
 
 
 def _encode_latents(
-    vae: "AutoencoderKL", images: Sequence[Image.Image], size: tuple[int, int], origin: Origin
+    vae: "AutoencoderKL",
+    images: Sequence[Image.Image],
+    size: tuple[int, int],
+    origin: Origin,
+    relief: MemoryRelief | None,
 ) -> Tensor:
-    latent = encode_pixels(vae, _to_distinct_pixels(images)).expand(len(images), -1, -1, -1)
+    pixels = _to_distinct_pixels(images)
+    latent = encode_pixels(vae, pixels, None, relief).expand(len(images), -1, -1, -1)
     cells = (size[0] // LATENT_FACTOR, size[1] // LATENT_FACTOR)
     if origin.resize_mode == LATENT_RESIZE and (latent.shape[-1], latent.shape[-2]) != cells:
         latent = resize_latent(latent, cells)

@@ -98,7 +98,7 @@ class EngineJob:
         if request.origin and self._prepared is None:
             resample = self.resampler_for(request.options.upscaler_for_img2img)
             self._prepared = prepare_init_images(
-                request, request.origin, self.model.components.vae, resample
+                request, request.origin, self.model.components.vae, resample, self.model.relief
             )
             self._finisher = make_finisher(request, self._prepared)
             self.model.report.remarks |= dict.fromkeys(self._prepared.remarks)
@@ -116,7 +116,7 @@ class EngineJob:
         seeds = [picture.seed for picture in self._picture_noise(batch, (0, 0)).pictures]
         resample = self.resampler_for(fix.upscaler)
         larger, pictures = upscale_latent(
-            latent, fix, to, self.model.components.vae, seeds, resample
+            latent, fix, to, self.model.components.vae, seeds, resample, self.model.relief
         )
         self.reporter.begin_pass(plan.sampling.steps)
         self._second_pass_title = self.model.use(plan).names.title
@@ -124,7 +124,7 @@ class EngineJob:
         start = StartLatent(larger, fix.strength, fixed_steps=True)
         weight = request.options.inpainting_mask_weight
         if not pictures and self.model.components.checkpoint.is_inpainting and weight < 1:
-            pictures = tuple(decode_latents(self.model.components.vae, larger))
+            pictures = tuple(self._decode(larger, check_nan=True))
         pixels = torch.cat([to_pixels(picture) for picture in pictures]) if pictures else None
         return self._sample(
             batch, plan, size, ConcatConditioning(size, pixels, None, weight), start
@@ -134,9 +134,7 @@ class EngineJob:
         """The first pass's pictures, where the options ask to save them."""
         if self.request.options.save_images_before_highres_fix:
             first = batch * self.request.batch_size
-            small = enumerate(
-                decode_latents(self.model.components.vae, latent, self.check_nan), first
-            )
+            small = enumerate(self._decode(latent, self.check_nan), first)
             self.extra_images += [
                 Aside(image, number, "before-highres-fix") for number, image in small
             ]
@@ -258,7 +256,7 @@ class EngineJob:
         )
         first = batch * self.request.batch_size
         finish = self._finisher.for_batch(latents, first) if self._finisher else None
-        images = decode_latents(self.model.components.vae, latents, self.check_nan)
+        images = self._decode(latents, self.check_nan)
         for row in range(len(latents)):
             started = time.perf_counter()
             image = next(images)
@@ -268,6 +266,9 @@ class EngineJob:
             yield self._to_picture(first + row, finish(image, row) if finish else image)
         if self._finisher:
             self.maps, self.extra_images = self._finisher.maps, self._finisher.extra_images
+
+    def _decode(self, latents: Tensor, check_nan: bool) -> Iterator["Image"]:
+        return decode_latents(self.model.components.vae, latents, check_nan, self.model.relief)
 
     def _to_picture(self, index: int, image: "Image") -> Picture:
         assert self.names is not None

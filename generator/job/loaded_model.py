@@ -15,6 +15,7 @@ from generator.merging_ratios import merging_ratio, merging_ratio_hr
 from generator.models.adapters import apply_adapters
 from generator.models.checkpoint import Checkpoint
 from generator.models.hypernetworks import apply_hypernetworks
+from generator.models.memory_relief import MemoryRelief
 from generator.models.tiling import apply_tiling
 from generator.models.token_merging import apply_token_merging
 from generator.pictures.infotext_parameters import ModelNames, Parameters
@@ -102,6 +103,7 @@ class LoadedModel:
     load_components: LoadComponents
     reporter: ProgressReporter
     report: ModelReport = field(default_factory=ModelReport)
+    relief: MemoryRelief = field(default_factory=MemoryRelief)
     token_merging: float = 0.0  # share of tokens that the U-Net merges now
     encoder_seconds: float = 0.0  # inside the text encoder so far
     conditionings: dict[tuple[str, PassPrompts, Timing], Conditioning] = field(default_factory=dict)
@@ -128,7 +130,9 @@ class LoadedModel:
         if self._loaded_for != wanted or self._components is None:
             self._stack.close()
             self._components, self.reporter.draw_preview = None, None
-            self._apply_networks(self.load_components(plan.checkpoint, plan.texts))
+            self._apply_networks(
+                self.relief.run(lambda: self.load_components(plan.checkpoint, plan.texts))
+            )
             self._loaded_for = wanted
         return self.components
 
@@ -160,11 +164,13 @@ class LoadedModel:
                 self.report.add_missing({"Embedding not used": tuple(unused)})
                 self.report.remarks |= {f"{why.rstrip('.')}.": None for why in unused.values()}
             count, spent = self.request.batch_size, components.encoder.seconds
-            self.conditionings[key] = encode_prompts(
-                components.encoder,
-                [texts.encoded] * count,
-                [texts.negative_prompt] * count,
-                plan.timing,
+            self.conditionings[key] = self.relief.run(
+                lambda: encode_prompts(
+                    components.encoder,
+                    [texts.encoded] * count,
+                    [texts.negative_prompt] * count,
+                    plan.timing,
+                )
             )
             self.encoder_seconds += components.encoder.seconds - spent
             for name in components.encoder.used_embeddings:

@@ -10,6 +10,7 @@ from generator.models.index import trained_size
 from generator.request import GenerationRequest
 from generator.sampling.passes import noise_schedule
 from generator.sampling.predictor import NoisePredictor, Rows
+from generator.sampling.row_splitter import RowSplitter
 from generator.sampling.schedules import scaled_linear
 
 
@@ -29,7 +30,7 @@ def make_noise_predictor(
     """
     checkpoint = model.components.checkpoint
     dtype = checkpoint.unet.dtype  # found by a walk over all weights: once, not at each call
-    add_channels = make_channel_adder(checkpoint, model.components.vae, concat)
+    add_channels = make_channel_adder(checkpoint, model.components.vae, concat, model.relief)
 
     def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
         unet = (
@@ -51,7 +52,7 @@ def make_noise_predictor(
         request.origin.image_guidance if request.origin and checkpoint.is_instruct_pix2pix else None
     )
     return NoisePredictor(
-        predict,
+        RowSplitter(predict, model.relief, steering.remember_draws if steering else None),
         table,
         checkpoint.prediction,
         checkpoint.unet.device,

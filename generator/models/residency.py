@@ -169,9 +169,18 @@ class Residency:
         own = [each for each in self._residents if each.kind is kind]
         self._drop(own[: max(0, len(own) - count)])
 
-    def free_unused(self) -> int:
-        """Drop all that is not in use; bytes given back. For when memory has run out."""
-        return self._drop(each for each in self._residents if not each.in_use)
+    def put_aside_unused(self) -> int:
+        """Move all that is not in use off the device, or drop it; bytes freed. For when memory
+        has run out.
+        """
+        on_device = self._unused(on_device=True)
+        for resident in on_device:
+            self._move_to_ram(resident)
+        if not on_device:
+            return self._drop(self._unused(on_device=False))
+        assert self._device is not None
+        self._device.trim()
+        return sum(each.size for each in on_device)
 
     def clear(self) -> None:
         """Drop everything."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,24 +12,31 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.errors import NotANumber
+from generator.models.memory_relief import MemoryRelief
+from generator.pictures.tiled_vae import join_tiles, tile_sides
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
 LATENT_FACTOR = 8  # pixels a side of one latent cell
+TILED = "Memory ran out: the VAE worked in tiles, which changes pictures a little."
 
 
 def decode_latents(
-    vae: "AutoencoderKL", latents: Tensor, check_nan: bool = True
+    vae: "AutoencoderKL",
+    latents: Tensor,
+    check_nan: bool = True,
+    relief: MemoryRelief | None = None,
 ) -> Iterator[Image.Image]:
     """Each row of ``latents`` (B,4,h,w) as an RGB picture of 8h x 8w, decoded one at a time.
 
     One at a time bounds the memory and keeps a picture the same whatever its batch. Channels
     are truncated to 8 bits, not rounded (contract section 3.8). A VAE that overflows in half
-    precision is turned to fp32 for good. Raises :class:`NotANumber`.
+    precision is turned to fp32 for good. Where memory runs out, tiles are decoded, and ``relief``
+    notes it. Raises :class:`NotANumber`.
     """
     for row in latents:
-        yield to_image(_decode_row(vae, row[None], check_nan)[0])
+        yield to_image(_decode_row(vae, row[None], check_nan, relief)[0])
 
 
 def to_image(pixels: Tensor) -> Image.Image:
@@ -41,13 +49,14 @@ def encode_pictures(
     vae: "AutoencoderKL",
     images: Sequence[Image.Image],
     noise: Sequence[torch.Generator] | None = None,
+    relief: MemoryRelief | None = None,
 ) -> Tensor:
     """The latents (B,4,h,w) of RGB pictures of one size, fp32 on the VAE's device.
 
     A VAE answers with a distribution. Without ``noise`` its middle is taken; with it, a draw, each
     picture's from its own generator.
     """
-    return encode_pixels(vae, torch.cat([to_pixels(image) for image in images]), noise)
+    return encode_pixels(vae, torch.cat([to_pixels(image) for image in images]), noise, relief)
 
 
 def to_pixels(image: Image.Image) -> Tensor:
@@ -57,28 +66,44 @@ def to_pixels(image: Image.Image) -> Tensor:
 
 
 def encode_pixels(
-    vae: "AutoencoderKL", pixels: Tensor, noise: Sequence[torch.Generator] | None = None
+    vae: "AutoencoderKL",
+    pixels: Tensor,
+    noise: Sequence[torch.Generator] | None = None,
+    relief: MemoryRelief | None = None,
 ) -> Tensor:
-    """The latents (B,4,h,w) of ``pixels`` (B,3,H,W) in -1..1, fp32 on the VAE's device."""
+    """The latents (B,4,h,w) of ``pixels`` (B,3,H,W) in -1..1, fp32 on the VAE's device.
+
+    Where memory runs out, tiles are encoded, and ``relief`` notes it.
+    """
     draws: Sequence[torch.Generator | None] = noise or [None] * len(pixels)
     rows = zip(pixels, draws, strict=True)
-    return torch.cat([_encode_row(vae, row[None], draw) for row, draw in rows])
+    return torch.cat([_encode_row(vae, row[None], draw, relief) for row, draw in rows])
 
 
-def _encode_row(vae: "AutoencoderKL", pixels: Tensor, noise: torch.Generator | None) -> Tensor:
-    distribution = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
-    latent = distribution.mean.float()
+def _encode_row(
+    vae: "AutoencoderKL",
+    pixels: Tensor,
+    noise: torch.Generator | None,
+    relief: MemoryRelief | None,
+) -> Tensor:
+    latent, spread = _vae_encode(vae, pixels, relief or MemoryRelief()).chunk(2, dim=1)
     if noise is not None:
         drawn = torch.randn(latent.shape, generator=noise)  # on the CPU: the same everywhere
-        latent = latent + distribution.std.float() * drawn.to(latent.device)
+        latent = latent + spread * drawn.to(latent.device)
     scaled: Tensor = latent * vae.config.scaling_factor
     return scaled  # (1,4,h,w)
 
 
-def _decode_row(vae: "AutoencoderKL", row: Tensor, check_nan: bool = True) -> Tensor:
-    pixels = _vae_decode(vae, row)  # (1,3,8h,8w)
+def _decode_row(
+    vae: "AutoencoderKL",
+    row: Tensor,
+    check_nan: bool = True,
+    relief: MemoryRelief | None = None,
+) -> Tensor:
+    relief = relief or MemoryRelief()
+    pixels = _vae_decode(vae, row, relief)  # (1,3,8h,8w)
     if pixels.isnan().any() and vae.dtype != torch.float32:
-        pixels = _vae_decode(vae.to(torch.float32), row)
+        pixels = _vae_decode(vae.to(torch.float32), row, relief)
     if check_nan and pixels.isnan().any():
         raise NotANumber(
             "A tensor with NaNs was produced in VAE. "
@@ -87,10 +112,41 @@ def _decode_row(vae: "AutoencoderKL", row: Tensor, check_nan: bool = True) -> Te
     return pixels
 
 
-def _vae_decode(vae: "AutoencoderKL", row: Tensor) -> Tensor:
+def _vae_decode(vae: "AutoencoderKL", row: Tensor, relief: MemoryRelief) -> Tensor:
     scaled = row.to(vae.device, vae.dtype) / vae.config.scaling_factor
-    pixels: Tensor = vae.decode(scaled).sample
-    return pixels
+    height, width = row.shape[-2:]
+
+    def decode(rows: slice, columns: slice) -> Tensor:
+        pixels: Tensor = vae.decode(scaled[..., rows, columns]).sample
+        return pixels
+
+    return relief.run(
+        partial(decode, slice(None), slice(None)),
+        *(
+            (TILED, partial(join_tiles, decode, (height, width), side, LATENT_FACTOR))
+            for side in tile_sides(height, width)
+        ),
+    )
+
+
+def _vae_encode(vae: "AutoencoderKL", pixels: Tensor, relief: MemoryRelief) -> Tensor:
+    """Mean and standard deviation of what ``pixels`` (1,3,H,W) may be, (1,8,h,w) in fp32."""
+    placed = pixels.to(vae.device, vae.dtype)
+    size = (pixels.shape[-2] // LATENT_FACTOR, pixels.shape[-1] // LATENT_FACTOR)
+
+    def encode(rows: slice, columns: slice) -> Tensor:
+        distribution = vae.encode(placed[..., rows, columns]).latent_dist
+        return torch.cat([distribution.mean, distribution.std], dim=1).float()
+
+    def encode_cells(rows: slice, columns: slice) -> Tensor:
+        return encode(
+            *(slice(s.start * LATENT_FACTOR, s.stop * LATENT_FACTOR) for s in (rows, columns))
+        )
+
+    return relief.run(
+        partial(encode, slice(None), slice(None)),
+        *((TILED, partial(join_tiles, encode_cells, size, side, 1)) for side in tile_sides(*size)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

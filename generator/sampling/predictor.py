@@ -1,7 +1,7 @@
 """Interface of the U-Net for samplers, and the rows of one call."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import torch
@@ -27,6 +27,10 @@ class Rows:
     sides: tuple[GuidanceSide, ...]
     call: int = 0  # denoiser calls before this one in the pass
     calls: int = 1  # denoiser calls planned for the pass
+
+    def part(self, span: slice) -> "Rows":
+        """The rows of ``span`` alone."""
+        return replace(self, owners=self.owners[span], sides=self.sides[span])
 
 
 Predict = Callable[[Tensor, Tensor, Tensor, Rows], Tensor]

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from generator.data_folders import STATE_FOLDER
 from generator.errors import GeneratorError
+from generator.memory_errors import find_memory_error
 from generator.reasons import logged_cause
 from generator.request import (
     GenerationRequest,
@@ -23,7 +24,6 @@ from generator.request import (
 from plugins.host import Choice, Host
 from webapp.errors import error_answer, status_of
 from webapp.logs import bind_for_block
-from webapp.memory_errors import find_memory_error
 from webapp.plugins.plugin_jobs import plugin_states
 from webapp.queues import job_codec
 from webapp.queues.contracts.frame import Answer, Lease

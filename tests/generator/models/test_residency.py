@@ -94,7 +94,7 @@ def test_all_kinds_share_the_bytes_and_what_is_in_use_stays() -> None:
     assert memory.book.files(CHECKPOINT) == (file("e"),)
     assert memory.book.files(CONTROLNET) == (D,)
     assert memory.book.bytes_of() == 90
-    assert memory.book.free_unused() == 30
+    assert memory.book.put_aside_unused() == 30
     assert memory.book.bytes_of() == 60
     memory.book.clear()
     assert memory.book.bytes_of() == 0

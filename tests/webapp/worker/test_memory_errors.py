@@ -11,10 +11,10 @@ import torch
 
 from generator.errors import BadRequest, ModelUnreadable, WrongArchitecture
 from generator.hooks import Watch
+from generator.memory_errors import find_memory_error
 from generator.request import Generation, GenerationRequest
 from tests.webapp.worker.worker_bench import WorkerThread, generation
 from webapp.errors import error_answer
-from webapp.memory_errors import find_memory_error
 
 CUDA = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB. GPU 0 has ...")
 
