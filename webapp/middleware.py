@@ -27,6 +27,9 @@ GZIP_LEVEL = 1
 """Base64 of pictures hardly shrinks: level 1 takes its 25 % and costs a tenth of level 9."""
 
 COMPRESSIBLE = ("application/json", "text/", "image/svg+xml", "application/javascript")
+LOGGED_PATHS = ("/sdapi", "/v1/")
+"""What ``--api-log`` tells of: AUTOMATIC1111's API and OpenAI's."""
+
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
 SHARE = re.compile(r"^/s/[^/]+")
 SLASHES = re.compile(r"/{2,}")
@@ -134,7 +137,7 @@ def finish_request(answer: Response, config: "Config") -> Response:
     answer.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
     if policy := default_policy(answer.content_type or ""):
         answer.headers.setdefault("Content-Security-Policy", policy)
-    if config.api_log and request.path.startswith("/sdapi"):
+    if config.api_log and request.path.startswith(LOGGED_PATHS):
         log.info(api_line(answer, seconds))
     if config.time_log:
         log.info("%s %s took %.4f s", request.method, logged_path(), seconds)

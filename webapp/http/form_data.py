@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from io import BytesIO
-from typing import IO
+from io import BytesIO, RawIOBase
+from typing import IO, cast
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser
@@ -47,7 +47,8 @@ def read_form(body: bytes | bytearray, content_type: str, as_json: Collection[st
         max_form_parts=MAX_PARTS,
     )
     try:
-        texts, files = parser.parse(BytesIO(body), boundary.encode("latin-1"), len(body))
+        stream = cast(IO[bytes], BodyReader(body))
+        texts, files = parser.parse(stream, boundary.encode("latin-1"), len(body))
     except RequestEntityTooLarge:
         raise TooLarge(
             f"A form has at most {MAX_PARTS} parts, of {MAX_TEXT_BYTES:,} bytes where not a file."
@@ -58,8 +59,27 @@ def read_form(body: bytes | bytearray, content_type: str, as_json: Collection[st
     for name, text in texts.items(multi=True):
         add_field(form, name or "", text, as_json)
     for name, file in files.items(multi=True):
-        form.files.setdefault(split_name(name or "")[0], []).append(file.stream.read())
+        data = cast(BytesIO, file.stream).getvalue()
+        form.files.setdefault(split_name(name or "")[0], []).append(data)
     return form
+
+
+class BodyReader(RawIOBase):
+    """Reads a body from memory, without another copy of the whole."""
+
+    def __init__(self, body: bytes | bytearray) -> None:
+        self.body, self.at = memoryview(body), 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: bytearray, /) -> int:  # type: ignore[override]
+        """Fill ``buffer`` with what comes next; how many bytes."""
+        piece = self.body[self.at : self.at + len(buffer)]
+        buffer[: len(piece)] = piece
+        self.at += len(piece)
+        return len(piece)
 
 
 def in_memory(

@@ -50,7 +50,10 @@ class ImageEdit(OpenAiFields, Img2Img):
 
 def read_form_fields(form: FormData, encode: Callable[[bytes], str]) -> dict[str, object]:
     """The fields of a form, its files in base64. Raises ``InvalidFields`` for other files."""
-    files = {name: [encode(data) for data in each] for name, each in form.files.items()}
+    files: dict[str, list[str]] = {}
+    while form.files:  # each is freed once it is encoded
+        name, each = form.files.popitem()
+        files[name] = [encode(each.pop(0)) for _ in range(len(each))]
     unknown = sorted(set(files) - {"image", "mask"})
     if unknown:
         raise InvalidFields([Fault(("body", unknown[0]), "no file is taken here", "value_error")])

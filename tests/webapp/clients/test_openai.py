@@ -137,6 +137,7 @@ def test_refusals_of_the_real_web_process(tmp_path: Path) -> None:
         def client(token: str) -> Any:
             return openai.OpenAI(base_url=f"{web.url}/v1", api_key=token, max_retries=0)
 
+        many = {f"field{number}": "1" for number in range(200)}
         owner, reader, guesser = client("s3cret-token"), client("reading-token"), client("wrong")
         assert [model.object for model in owner.models.list()] == []
         assert status_of(guesser.models.list) == (401, "authentication_error")
@@ -146,7 +147,7 @@ def test_refusals_of_the_real_web_process(tmp_path: Path) -> None:
             (lambda: owner.images.edit(prompt="a", image=("x.png", b"")), 400),
             (lambda: owner.get("/nothing", cast_to=object), 404),
             (lambda: owner.post("/models", cast_to=object), 405),
-            (lambda: owner.images.edit(prompt="a", image=("x.png", bytes(129 << 20))), 413),
+            (lambda: owner.images.edit(prompt="a", image=png(), extra_body=many), 413),
         ):
             assert status_of(call) == (status, "invalid_request_error")
         statuses = [status_of(guesser.models.list) for _ in range(10)]

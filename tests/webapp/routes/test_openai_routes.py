@@ -252,15 +252,22 @@ def test_refusals_name_the_field(house: Any) -> None:
 def test_a_form_has_bounds(house: Any) -> None:
     many = form(*(("prompt", "a"),) * 201)
     assert refusal(house.client().post(EDIT, **many), 413)["code"] == "request_too_large"
+    for path in (DRAW, EDIT):
+        huge = house.client().post(path, data=b"{}", headers={"Content-Length": str(1 << 30)})
+        assert refusal(huge, 413)["code"] == "request_too_large"
 
 
 # -- models, and what is refused before a route is reached ----------------------------------------
 
 
-def test_models_are_listed_and_told_one_by_one(house: Any) -> None:
-    client = house.client()
+def test_models_are_listed_and_told_one_by_one(
+    build: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="easel")
+    client = build(api_log=True).client()
     listed = client.get("/v1/models").get_json()
     assert listed["object"] == "list"
+    assert "GET /v1/models 127.0.0.1" in caplog.text
     assert {m["id"] for m in listed["data"]} == {"painter.safetensors", "deliberate_v2.safetensors"}
     for entry in listed["data"]:
         assert set(entry) == {"id", "object", "created", "owned_by"}
