@@ -5,11 +5,16 @@ A request is read and checked as the API's are, against the same folders.
 
 import argparse
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
+from filebrowser.index.search import IndexSearch
 from generator.errors import BadRequest, GeneratorError
+from generator.model_tools.bases import BaseReader
 from generator.model_tools.door import check_at_door
 from generator.model_tools.recipes import (
     ConfigSource,
@@ -18,7 +23,16 @@ from generator.model_tools.recipes import (
     ModelRecipe,
     Precision,
 )
+from generator.model_tools.report import (
+    ModelReport,
+    ModelUses,
+    compose_report,
+    unhashed_candidates,
+)
+from generator.model_tools.report_text import report_lines
 from webapp.errors import InvalidFields, Refused
+from webapp.files.file_services import INDEX
+from webapp.files.model_uses import collect_uses
 from webapp.plugins.model_registry import registry_of
 from webapp.progress_bar import ProgressBar
 from webapp.requests.fields import read_body
@@ -30,7 +44,7 @@ from webapp.requests.model_tools import (
     read_merge,
 )
 from webapp.settings.config import UnknownFlag, parse
-from webapp.settings.data_dir import CannotUse, prepare_data_dir
+from webapp.settings.data_dir import CannotUse, open_store, prepare_data_dir
 from webapp.settings.passed_flags import EPILOG, accept_flags, show_flag
 
 if TYPE_CHECKING:
@@ -69,7 +83,38 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_merge(_command(commands, "merge", "merge two or three checkpoints", run_merge))
     _add_convert(_command(commands, "convert", "write a model as safetensors", run_convert))
+    report = _command(commands, "report", "sizes, duplicates, what is unused", run_report)
+    report.add_argument("--json", action="store_true", help="as GET /api/models/report answers")
     return parser
+
+
+def run_report(arguments: argparse.Namespace, config: "Config") -> int:
+    """Report."""
+    registry = refreshed_registry(config)
+    for file in unhashed_candidates(registry.index):
+        registry.ensure_hashes(file)
+    report = compose_report(registry.index, read_uses(config), BaseReader(), config.data_dir)
+    if arguments.json:
+        print(TypeAdapter(ModelReport).dump_json(report, indent=2).decode())
+    else:
+        print("\n".join(report_lines(report)))
+    return EXIT_DONE
+
+
+def read_uses(config: "Config") -> ModelUses | None:
+    """What the service's index of pictures and its queue tell; None where it never ran here."""
+    index_file = config.easel_dir / INDEX
+    if not index_file.is_file():
+        return None
+    search, store = IndexSearch(index_file), open_store(config)
+    try:
+        return collect_uses(search.count_names(), store)
+    except sqlite3.Error as error:
+        print(f"{index_file.name} cannot be read: {error}", file=sys.stderr)
+        return None
+    finally:
+        search.close()
+        store.close()
 
 
 def run_merge(arguments: argparse.Namespace, config: "Config") -> int:

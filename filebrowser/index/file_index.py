@@ -35,7 +35,13 @@ from filebrowser.index.reconcile import (
 )
 from filebrowser.index.rows import ScannedPicture
 from filebrowser.index.schema import connect, prepare_database
-from filebrowser.index.search import PROGRESS_STEPS, IndexSearch, SearchPage, SearchQuery
+from filebrowser.index.search import (
+    PROGRESS_STEPS,
+    IndexSearch,
+    NameUses,
+    SearchPage,
+    SearchQuery,
+)
 from filebrowser.pictures.memory_budget import MemoryBudget
 from filebrowser.pictures.picture_facts import FactsReader, PictureFacts, read_nothing
 
@@ -162,6 +168,10 @@ class FileIndex:
         if page.missing:
             self.schedule(page.missing)
         return page
+
+    def count_names(self) -> NameUses | None:
+        """See :meth:`IndexSearch.count_names`; None before the start."""
+        return self._search.count_names() if self._root_ids else None
 
     # -- the thread ---------------------------------------------------------------------------
 

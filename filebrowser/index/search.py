@@ -74,6 +74,15 @@ class SearchPage:
     missing: tuple[Place, ...] = ()  # the index has them, the disk has not
 
 
+@dataclass(frozen=True, slots=True)
+class NameUses:
+    """Names that pictures tell of, with the number of pictures; ``pictures`` were read in all."""
+
+    models: Mapping[str, int]
+    loras: Mapping[str, int]
+    pictures: int
+
+
 @dataclass(slots=True)
 class _WhereClause:
     """A statement as it grows."""
@@ -111,6 +120,18 @@ class IndexSearch:
             (total,) = rows.execute(f"SELECT count(*) {begin}", values).fetchone()
             page_rows = _page_rows(rows, begin, values, query, total)
         return _visible_page(access, search_roots, total, page_rows)
+
+    def count_names(self) -> NameUses:
+        """How many pictures name each model and LoRA, in all trees, whoever may see them."""
+        with self._read_connection() as rows:
+            models = rows.execute(
+                "SELECT n.name, count(*) FROM files f JOIN names n ON n.id = f.model GROUP BY n.id"
+            ).fetchall()
+            loras = rows.execute(
+                "SELECT n.name, count(*) FROM loras l JOIN names n ON n.id = l.lora GROUP BY n.id"
+            ).fetchall()
+            ((pictures,),) = rows.execute("SELECT count(*) FROM files WHERE width IS NOT NULL")
+        return NameUses(dict(models), dict(loras), pictures)
 
     def close(self) -> None:
         """Close the connections: another file may be there afterwards."""

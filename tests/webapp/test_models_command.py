@@ -1,13 +1,21 @@
 """``easel models``: merges, conversions and the report without a server."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file, save_file
 
+from filebrowser.index.file_index import FileIndex
 from webapp import models_command
+from webapp.files.caller_rights import roots_of
+from webapp.files.file_services import INDEX
+from webapp.files.infotexts import read_picture_facts
+from webapp.settings.config import Config
 
 CONV = "model.diffusion_model.input_blocks.0.0.weight"
 Run = Callable[..., int]
@@ -74,3 +82,27 @@ def test_a_file_that_breaks_off_is_told_and_interruption_is_130(
 
     monkeypatch.setattr(models_command, "check_at_door", interrupt)
     assert run("convert", "b") == 130
+
+
+def test_the_report_knows_what_pictures_tell(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("report") == 0
+    assert "Never used: not known" in capsys.readouterr().out
+    config = Config(tmp_path / "data")
+    folder = tmp_path / "data/outputs"
+    folder.mkdir()
+    facts = PngInfo()
+    facts.add_text("parameters", "a house\nSteps: 1, Seed: 1, Model: a")
+    Image.new("RGB", (8, 8)).save(folder / "1.png", pnginfo=facts)
+    index = FileIndex(
+        config.easel_dir / INDEX, roots_of(config), read_picture_facts, without_pauses=True
+    )
+    index.start()
+    assert index.wait_until_idle(60)
+    index.stop()
+    assert run("report", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["pictures"], [model["name"] for model in told["unused"]]) == (1, ["b.safetensors"])
+    assert {kind["kind"]: kind["files"] for kind in told["kinds"]} == {"checkpoint": 2}
+    assert told["duplicates"] == []

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, jsonify
 from typing_extensions import TypedDict
 
 from filebrowser.disposition import content_disposition
+from generator.model_tools.report import list_unreadable
 from generator.models.kinds import ModelKind
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
@@ -101,14 +102,8 @@ def blueprint(services: Services) -> Blueprint:
 
 def broken_models(services: Services) -> list[RejectedFile]:
     """Files that cannot be used, by their path in the data directory, with the reason."""
-    home = services.config.data_dir
-    return [
-        {
-            "file": str(path.relative_to(home)) if path.is_relative_to(home) else path.name,
-            "reason": reason,
-        }
-        for path, reason in sorted(services.registry.index.rejected.items())
-    ]
+    unreadable = list_unreadable(services.registry.index, services.config.data_dir)
+    return [{"file": each.file, "reason": each.reason} for each in unreadable]
 
 
 def process_age() -> float:

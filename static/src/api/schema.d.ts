@@ -488,6 +488,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the models are, and which are not needed */
+        get: operations["model_report_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/plugins": {
         parameters: {
             query?: never;
@@ -2304,6 +2321,14 @@ export interface components {
             version: string;
         };
         /**
+         * BaselessModel
+         * @description A LoRA, and in words the base that no checkpoint here is of.
+         */
+        BaselessModel: {
+            base: string;
+            model: components["schemas"]["ReportedModel"];
+        };
+        /**
          * CaptionAnswer
          * @description Words for a picture.
          */
@@ -2487,6 +2512,15 @@ export interface components {
             comments: string[];
             model: string;
             seeds: number[];
+        };
+        /**
+         * Duplicates
+         * @description Files of equal content, and the bytes that all but one of them take.
+         */
+        Duplicates: {
+            models: components["schemas"]["ReportedModel"][];
+            sha256: string;
+            spare: number;
         };
         /**
          * EmbeddingEntry
@@ -2932,6 +2966,15 @@ export interface components {
             model?: string;
         };
         /**
+         * KindSize
+         * @description All files of a kind; several names of one file count once.
+         */
+        KindSize: {
+            files: number;
+            kind: components["schemas"]["ModelKind"];
+            size: number;
+        };
+        /**
          * LeftOutEntry
          * @description A name that an operation left where it was, and why.
          */
@@ -2998,11 +3041,30 @@ export interface components {
             detail: string;
         };
         /**
+         * ModelKind
+         * @description A kind of model file; the value is the word that messages use.
+         * @enum {string}
+         */
+        ModelKind: "checkpoint" | "lora" | "vae" | "vae_approx" | "embedding" | "hypernetwork" | "controlnet" | "annotator" | "upscaler" | "gfpgan" | "codeformer" | "beautiful_prompt" | "blip" | "tagger" | "face_detection";
+        /**
          * ModelNames
          * @description ControlNets as ``stem [hash]``.
          */
         ModelNames: {
             model_list: string[];
+        };
+        /**
+         * ModelReport
+         * @description The report. ``unused`` is None where nothing is known of pictures.
+         */
+        ModelReport: {
+            baseless: components["schemas"]["BaselessModel"][];
+            duplicates: components["schemas"]["Duplicates"][];
+            kinds: components["schemas"]["KindSize"][];
+            pictures: number | null;
+            unhashed: number;
+            unreadable: components["schemas"]["UnreadableFile"][];
+            unused: components["schemas"]["ReportedModel"][] | null;
         };
         /**
          * ModuleFacts
@@ -3381,6 +3443,15 @@ export interface components {
         RenderedPoses: {
             images?: string[];
             info: string;
+        };
+        /**
+         * ReportedModel
+         * @description A model file of the report.
+         */
+        ReportedModel: {
+            kind: components["schemas"]["ModelKind"];
+            name: string;
+            size: number;
         };
         /**
          * ResourceAnswer
@@ -3936,6 +4007,14 @@ export interface components {
          */
         UnitCount: {
             control_net_unit_count: number;
+        };
+        /**
+         * UnreadableFile
+         * @description A file that is in no list, by its path in the data directory, and why.
+         */
+        UnreadableFile: {
+            file: string;
+            reason: string;
         };
         /**
          * UploadFacts
@@ -4835,6 +4914,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WrittenModelAnswer"];
+                };
+            };
+        };
+    };
+    model_report_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelReport"];
                 };
             };
         };

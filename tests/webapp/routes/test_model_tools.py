@@ -72,6 +72,19 @@ def test_a_conversion_changes_the_form_alone(easel: tuple[Service, str]) -> None
     assert torch.equal(converted, before.bfloat16())
 
 
+def test_the_report_is_answered(easel: tuple[Service, str]) -> None:
+    told = requests.get(f"{easel[1]}/api/models/report", timeout=60).json()
+    assert told["unused"] is None  # this Easel keeps no index of pictures
+    assert told["kinds"][0]["kind"] == "checkpoint"
+    (checkpoints(easel[0]) / "page.safetensors").write_text("<html>")
+    requests.post(f"{easel[1]}/sdapi/v1/refresh-checkpoints", timeout=60)
+    told = requests.get(f"{easel[1]}/api/models/report", timeout=60).json()
+    (unreadable,) = told["unreadable"]
+    assert unreadable["file"] == "models/Stable-diffusion/page.safetensors"
+    assert "page.safetensors" in unreadable["reason"]
+    (checkpoints(easel[0]) / "page.safetensors").unlink()
+
+
 @pytest.mark.parametrize(
     ("path", "body", "words"),
     [
