@@ -16,7 +16,7 @@ from torch import Tensor
 
 from generator.control.controlnets import ControlNetCache
 from generator.control.session import Control, prepare_control
-from generator.errors import ModelNotFound
+from generator.errors import ModelNotFound, NotANumber
 from generator.extra_networks import (
     BundledEmbedding,
     add_bundled_embeddings,
@@ -52,7 +52,14 @@ from generator.prompt.grammar import parse_extra_networks, strip_comments
 from generator.prompt.limits import check_prompt
 from generator.prompt.styles import apply_named_styles, read_styles
 from generator.prompt.tokenizer import clip_tokenizer
-from generator.request import Extras, ExtrasRequest, Generation, GenerationRequest, Snapshot
+from generator.request import (
+    Extras,
+    ExtrasRequest,
+    Generation,
+    GenerationRequest,
+    Picture,
+    Snapshot,
+)
 from generator.sampling.plugin_samplers import resolve_plugin_names
 from generator.scripts import sequence
 from generator.scripts.run import run as run_script
@@ -230,7 +237,7 @@ class Engine:
                 listener=self._listener if self._listener.follows_sampling else None,
                 tools=tools,
             )
-            pictures = job.draw()
+            pictures = _draw(job, first.checkpoint)
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)
         remarks = (*request.remarks, *self._missing_styles(request), *model.report.comments)
         return Generation(
@@ -411,3 +418,11 @@ def _encoder_options(options: Snapshot) -> EncoderOptions:
         use_old_scheduling=options.use_old_scheduling,
         use_old_emphasis_implementation=options.use_old_emphasis_implementation,
     )
+
+
+def _draw(job: EngineJob, checkpoint: str) -> tuple[Picture, ...]:
+    """The job's pictures; names the checkpoint where one of its networks produced NaN."""
+    try:
+        return job.draw()
+    except NotANumber as error:
+        raise NotANumber(f"{error} The checkpoint is {checkpoint}.") from error

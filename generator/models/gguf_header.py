@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from generator.errors import ModelUnreadable
 from generator.models.plain_files import open_plain
+from generator.models.wrong_content import START_BYTES, describe_content
 
 GGUF_SUFFIX = ".gguf"
 MAGIC = b"GGUF"
@@ -55,6 +56,11 @@ def read_gguf(path: Path) -> GgufHeader:
     with open_plain(path) as file:
         size = file.seek(0, 2)
         file.seek(0)
+        start = file.read(START_BYTES)
+        if not start.startswith(MAGIC):
+            found = describe_content(start) or "damaged, or of another kind. Copy it again"
+            raise ModelUnreadable(f"{path.name}: no GGUF file: it is {found}")
+        file.seek(0)
         try:
             header = _Reader(file).read_header()
         except (ValueError, struct.error, UnicodeError) as error:
@@ -77,8 +83,7 @@ class _Reader:
         self.alignment, self.architecture = ALIGNMENT, ""
 
     def read_header(self) -> GgufHeader:
-        if self._take(4) != MAGIC:
-            raise ValueError("it does not begin as a GGUF file")
+        self._skip(len(MAGIC))
         version = self._number("<I")
         if version not in VERSIONS:
             raise ValueError(f"it is of version {version}; known are 2 and 3")

@@ -7,7 +7,6 @@ zip whose directory, which is written last, can be read; for its older format se
 
 import json
 import math
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from generator.errors import ModelUnreadable
 from generator.models.pickle_reader import BadPickle
 from generator.models.pickles import LEGACY_TORCH, PICKLE_ERRORS, is_whole_legacy, open_zip
 from generator.models.plain_files import open_plain
+from generator.models.wrong_content import START_BYTES, describe_content
 from generator.reasons import reason_of
 
 MAX_HEADER = 25_000_000  # bytes of JSON; published models have less than one million
@@ -100,12 +100,19 @@ def check_pickle(path: Path) -> None:
         except BadPickle as error:
             raise ModelUnreadable(f"{path.name}: {error}") from error
         except PICKLE_ERRORS as e:
+            file.seek(0)
+            found = describe_content(file.read(START_BYTES))
+            if found and not found.startswith("a zip"):
+                raise ModelUnreadable(f"{path.name}: no file of torch.save: it is {found}") from e
             raise ModelUnreadable(
                 f"{path.name}: no end of a zip was found. It is still being copied, it is "
                 "truncated, or it is no file of torch.save: copy it again"
             ) from e
     if not any(name.endswith("data.pkl") for name in names):
-        raise ModelUnreadable(f"{path.name}: a zip, but none of torch.save: there is no data.pkl")
+        raise ModelUnreadable(
+            f"{path.name}: a zip, but none of torch.save: there is no data.pkl. Unpack it, or copy "
+            "it again"
+        )
 
 
 def _check_complete(path: Path) -> None:
@@ -117,14 +124,17 @@ def _check_complete(path: Path) -> None:
 
 
 def _header_bytes(file: BinaryIO, size: int, name: str) -> bytes:
-    start = file.read(8)
-    if len(start) < 8:
-        raise ModelUnreadable(f"{name}: {size} bytes are too few for a safetensors file")
-    (length,) = struct.unpack("<Q", start)
-    if not 2 <= length <= MAX_HEADER:
+    start = file.read(START_BYTES)
+    length = int.from_bytes(start[:8], "little")
+    if length > MAX_HEADER and start[8:9] == b"{":
         raise ModelUnreadable(
-            f"{name}: no safetensors file: it would begin with {length:,} bytes of header"
+            f"{name}: its header would have {length:,} bytes, and at most {MAX_HEADER:,} are read. "
+            "Copy it again, or save it with less metadata"
         )
+    if len(start) < 8 or not 2 <= length <= MAX_HEADER or start[8:9] not in (b"{", b""):
+        found = describe_content(start) or "damaged, or of another kind. Copy it again"
+        raise ModelUnreadable(f"{name}: no safetensors file: it is {found}")
+    file.seek(8)
     raw = file.read(length) if 8 + length <= size else b""
     if len(raw) < length:
         raise ModelUnreadable(
@@ -155,7 +165,7 @@ def _parse_header(raw: bytes, name: str) -> Header:
 
 
 def _damaged_error(name: str, reason: str) -> ModelUnreadable:
-    return ModelUnreadable(f"{name}: its safetensors header is damaged: {reason}")
+    return ModelUnreadable(f"{name}: its safetensors header is damaged: {reason}. Copy it again")
 
 
 def _parse_object(raw: bytes) -> dict[str, object]:

@@ -292,7 +292,7 @@ def _read_contents(path: Path, kind: ModelKind) -> _Contents:
         return _Contents()
     header = read_header(path)
     if header.size == 8 + header.length:
-        raise ModelUnreadable(f"{path.name}: it holds no numbers, only a header")
+        raise ModelUnreadable(f"{path.name}: it holds no numbers, only a header. Copy it again")
     if kind is not ModelKind.CHECKPOINT:
         return _Contents(header.metadata)
     return _Contents(
