@@ -26,7 +26,12 @@ REFUSED = (401, 403)
 def table() -> dict[str, AccessScope]:
     """Route -> scope, as the page has them."""
     sections = SCOPE.findall(PAGE.read_text(encoding="utf-8"))
-    return {route: AccessScope(name) for name, lines in sections for route in lines.split("\n")}
+    return {
+        f"{method} {path}": AccessScope(name)
+        for name, lines in sections
+        for method, *paths in map(str.split, lines.split("\n"))
+        for path in paths
+    }
 
 
 @pytest.fixture

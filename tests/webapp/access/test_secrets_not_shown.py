@@ -32,7 +32,8 @@ from webapp.settings.flags import FLAGS, Flag, environment_variable
 from webapp.settings.secret_flags import SECRET
 
 MARK = "canary"
-ROUTES = re.findall(r"^GET (/\S*)$", (ROOT / "docs/access.md").read_text(), re.M)
+GET_LINES = re.findall(r"^GET (/.*)$", (ROOT / "docs/access.md").read_text(), re.M)
+ROUTES = [path for line in GET_LINES for path in line.split()]
 SPY = """
 import os
 from pathlib import Path
