@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 from typing_extensions import TypedDict
 
 from webapp.access.scopes import AccessScope, requires
+from webapp.errors import json_answer
 from webapp.http.form_data import MULTIPART, is_multipart, read_form
 from webapp.http.openapi import OPENAI_ERRORS, Base64, RouteNote, with_note
 from webapp.queues.contracts.frame import Answer
@@ -118,7 +119,7 @@ def sign_links(services: Services, answer: Answer) -> Answer:
         return answer
     body: dict[str, Any] = json.loads(answer.body)
     body["data"] = [{"url": sign_picture(services, entry["url"])} for entry in body["data"]]
-    return Answer(answer.status, json.dumps(body, ensure_ascii=False).encode())
+    return json_answer(answer.status, body)
 
 
 def sign_picture(services: Services, path: str) -> str:

@@ -21,6 +21,7 @@ from webapp.worker.image_writer import SavedPictures
 if TYPE_CHECKING:
     from webapp.queues.job_codec import EasExtras, QueuedGeneration
 
+STOPPED = "The job was stopped; the last picture may be unfinished, and others missing."
 INFOTEXT_ONLY_KEYS = frozenset({"Hires prompt", "Hires negative prompt"})
 """Keys that AUTOMATIC1111 writes into infotexts alone: in ``info`` they stand with null."""
 
@@ -66,7 +67,7 @@ def compose_images(job: "QueuedGeneration", generation: Generation, saved: Saved
     facts = {
         "model": generation.checkpoint_name,
         "seeds": [picture.seed for picture in pictures],
-        "comments": [*generation.comments, *remarks],
+        "comments": [*generation.comments, *remarks, *([STOPPED] if generation.stopped else ())],
     }
     return json_answer(
         200,

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from generator.request import Generation
+from tests.webapp.conftest import pretend
 from webapp.access.auth import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
@@ -117,6 +119,15 @@ def test_a_sheet_is_none_of_the_pictures(house: Any) -> None:
     answer = house.client().post(DRAW, json={**SMALL, "n": 2, "save_images": True})
     assert len(list(pictures(answer))) == 2
     assert len(list((house.data_dir / "outputs").rglob("*.png"))) == 2
+
+
+def test_a_stopped_job_answers_what_it_drew_and_says_so(house: Any) -> None:
+    house.draw = lambda job: replace(pretend(job), stopped=True)
+    answer = house.client().post(DRAW, json=SMALL)
+    assert len(list(pictures(answer))) == 1
+    assert "stopped" in answer.get_json()["easel"]["comments"][0]
+    linked = house.client().post(DRAW, json={**SMALL, "response_format": "url"})
+    assert refusal(linked, 409)["code"] == "job_stopped"  # its last batch is not saved
 
 
 def test_a_stopped_job_without_a_picture_is_no_answer(house: Any) -> None:
