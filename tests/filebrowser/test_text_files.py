@@ -5,11 +5,21 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from filebrowser import text_files
-from filebrowser.access.gate import Place, Root
-from filebrowser.errors import Changed, NotAFile, NotText, Taken, TooMuch
-from filebrowser.text_files import MAX_TEXT_BYTES, read_text, save_text
+from filebrowser.access.gate import Place, Root, parse_path
+from filebrowser.errors import (
+    Changed,
+    NotAFile,
+    NotAllowed,
+    NotHere,
+    NotText,
+    Taken,
+    TooMuch,
+)
+from filebrowser.text_files import MAX_TEXT_BYTES, EditableText, read_text, save_text
 from filebrowser.watch.file_events import FileEvent, FileEventKind
 
 
@@ -129,3 +139,95 @@ def test_a_link_is_not_followed(place: Place, tmp_path: Path) -> None:
     os.symlink("a.txt", tmp_path / "link")
     with pytest.raises(Exception, match="link"):
         read_text(Place(place.root, ("link",)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffa mark of the byte order stays",
+        "line\r\nends\nof\rall kinds",
+        "no end",
+        "tabs\tand\fform feeds",
+        "e\u0301 is not é",
+        "\u2028\u2029\x85 ends of lines in Unicode",
+        "\u202e right to left, 🐈\u200d⬛",
+        "",
+    ],
+)
+def test_a_text_comes_back_to_the_byte(place: Place, text: str) -> None:
+    save_text(place, text, read_text(place).etag, ignore)
+    assert (place.root.path / "a.txt").read_bytes() == text.encode()
+    assert read_text(place).text == text
+
+
+@settings(max_examples=40)
+@given(st.binary(max_size=40))
+def test_bytes_are_a_text_that_can_be_saved_or_none(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    place = Place(Root("data", tmp_path_factory.mktemp("texts")), ("a",))
+    path = place.root.path / "a"
+    path.write_bytes(content)
+    try:
+        read = read_text(place)
+    except NotText:
+        return
+    save_text(place, read.text, read.etag, ignore)
+    assert path.read_bytes() == content
+
+
+def test_two_who_edit_the_same_state_do_not_lose_each_others_work(place: Place) -> None:
+    etag = read_text(place).etag
+    save_text(place, "hers", etag, ignore)
+    with pytest.raises(Changed):
+        save_text(place, "his", etag, ignore)
+    save_text(place, read_text(place).text + ", his", read_text(place).etag, ignore)
+    assert read_text(place).text == "hers, his"
+
+
+def test_a_saved_text_is_for_others_to_read_as_any_new_file(place: Place) -> None:
+    (place.root.path / "a.txt").chmod(0o777)
+    save_text(place, "#!/bin/sh", read_text(place).etag, ignore)
+    assert (place.root.path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.usefixtures("no_descriptor_leaks")
+@pytest.mark.parametrize(
+    ("names", "writable", "error"),
+    [
+        (("code", "a.txt"), True, NotAllowed),
+        (("a.txt",), False, NotAllowed),
+        (("none", "a.txt"), True, NotHere),
+        (("a.txt", "below"), True, NotAFile),
+    ],
+)
+def test_a_text_is_saved_only_where_a_file_may_be(
+    place: Place, names: tuple[str, ...], writable: bool, error: type[Exception]
+) -> None:
+    root = Root("data", place.root.path, writable, sealed=frozenset({"code"}))
+    (root.path / "code").mkdir()
+    with pytest.raises(error):
+        save_text(Place(root, names), "text", None, ignore)
+    assert work_files(place) == []
+
+
+def test_a_disk_that_is_full_keeps_the_text_that_was(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    etag = read_text(place).etag
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="full"):
+        save_text(place, "two", etag, ignore)
+    monkeypatch.undo()
+    assert read_text(place) == EditableText("one", etag)
+    assert work_files(place) == []
+
+
+def test_a_name_that_others_left_is_edited_by_its_written_out_form(place: Place) -> None:
+    odd = parse_path(r"data/a\x3ab", [place.root])
+    (place.root.path / "a:b").write_text("theirs")
+    save_text(odd, "ours", read_text(odd).etag, ignore)
+    assert (place.root.path / "a:b").read_text() == "ours"

@@ -316,4 +316,4 @@ class TreeMachine(RuleBasedStateMachine):
 
 @pytest.mark.usefixtures("no_waiting_for_the_disk")
 class TestOperationsOnAModel(TreeMachine.TestCase):
-    settings = settings(max_examples=40, stateful_step_count=25)
+    settings = settings(max_examples=30, stateful_step_count=20)
