@@ -23,6 +23,7 @@ from webapp.routes import (
     machine,
     metrics,
     model_cards,
+    model_notes,
     model_report,
     model_tools,
     models,
@@ -78,7 +79,7 @@ API: tuple[RouteModule, ...] = (
     probes, generation, progress, models, controlnet, poses, model_cards, internal, token_count,
     styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
     training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
-    model_tools, model_report,
+    model_tools, model_report, model_notes,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 

@@ -12,7 +12,6 @@ from generator.models.families.architecture import (
     Shapes,
     architecture_by_context_width,
 )
-from generator.models.families.detection import architecture_of
 from generator.models.index import Identity, ModelFile
 from generator.models.kinds import ModelKind
 
@@ -73,13 +72,12 @@ def base_of_adapter(shapes: Shapes) -> Architecture | None:
 
 
 def _read_base(file: ModelFile) -> Architecture | None:
+    if file.kind is ModelKind.CHECKPOINT:
+        return _base(file.architecture)
     try:
-        shapes = read_shapes(file)
+        return base_of_adapter(read_shapes(file))
     except (ModelUnreadable, OSError):
         return None
-    if file.kind is ModelKind.CHECKPOINT:
-        return _base(architecture_of(shapes))
-    return base_of_adapter(shapes)
 
 
 def _base(architecture: Architecture | None) -> Architecture | None:

@@ -1,7 +1,7 @@
 """Checks a recipe by the headers of its files alone, before it is queued. No torch."""
 
-from generator.errors import ModelUnreadable
-from generator.model_tools.fit import check_fit, check_recipe, refuse_quantised
+from generator.errors import ModelUnreadable, WrongArchitecture
+from generator.model_tools.fit import check_fit, check_recipe
 from generator.model_tools.output_names import output_path
 from generator.model_tools.recipes import MODELS_OF_MODE, ModelRecipe, Precision
 from generator.models.embedding_facts import read_shapes
@@ -15,10 +15,18 @@ LARGEST_GROWTH = 4  # times: from fp8 to fp32
 
 
 def find_models(recipe: ModelRecipe, registry: Registry) -> list[ModelFile]:
-    """The files of a recipe. Raises :class:`ModelNotFound`."""
+    """The files of a recipe. Raises :class:`ModelNotFound`; quantised ones are refused."""
     if recipe.kind is ModelKind.CHECKPOINT:
-        return [registry.find_chosen(name) for name in recipe.models]
-    return [registry.find(recipe.kind, name) for name in recipe.models]
+        files = [registry.find_chosen(name) for name in recipe.models]
+    else:
+        files = [registry.find(recipe.kind, name) for name in recipe.models]
+    for file in files:
+        if file.weight_format is not None:
+            raise WrongArchitecture(
+                f"{file.name} is quantised as {file.weight_format.label}; such weights are neither "
+                "merged nor converted here: take the file in fp16 or bf16"
+            )
+    return files
 
 
 def check_at_door(recipe: ModelRecipe, registry: Registry) -> int:
@@ -31,8 +39,6 @@ def check_at_door(recipe: ModelRecipe, registry: Registry) -> int:
     files = find_models(recipe, registry)
     vae = registry.find_vae(recipe.form.vae) if recipe.form.vae else None
     shapes = [(file.name, _shapes(file)) for file in files]
-    for name, of_file in shapes:
-        refuse_quantised(name, of_file)
     wider = check_fit(shapes) if MODELS_OF_MODE[recipe.mode] > 1 else None
     output_path(recipe, files, wider, registry.folders)
     grows = recipe.form.precision is Precision.FP32

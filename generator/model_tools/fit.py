@@ -15,7 +15,6 @@ WIDER = {9: "inpainting", 8: "instruct-pix2pix"}
 """Input channels of A that may be merged with the four of B: A's others stay as they are."""
 POSITION_IDS = "position_ids"
 MULTIPLIER_RANGE = (-2.0, 3.0)
-QUANTISED_MARKS = (".scale_weight", ".weight_scale", ".absmax", ".quant_map", ".comfy_quant")
 
 
 def check_recipe(recipe: ModelRecipe) -> None:
@@ -68,16 +67,6 @@ def is_wider_input(name: str, a: tuple[int, ...], b: tuple[int, ...]) -> bool:
         and b[1] == LATENT_CHANNELS
         and (a[0], *a[2:]) == (b[0], *b[2:])
     )
-
-
-def refuse_quantised(name: str, shapes: Shapes) -> None:
-    """Refuse weights whose numbers mean something only with their scales."""
-    mark = next((m for m in QUANTISED_MARKS if any(key.endswith(m) for key in shapes)), None)
-    if mark is not None:
-        raise WrongArchitecture(
-            f"{name} holds quantised weights ({mark.lstrip('.')}); they are neither merged nor "
-            "converted here: take the file in fp16 or bf16"
-        )
 
 
 def _check_architecture(first: str, a: Shapes, name: str, b: Shapes) -> None:

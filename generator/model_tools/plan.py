@@ -12,7 +12,6 @@ from generator.model_tools.baked_vae import bake_vae
 from generator.model_tools.fit import (
     check_fit,
     is_mergeable,
-    refuse_quantised,
 )
 from generator.model_tools.recipes import ModelRecipe, Precision
 from generator.model_tools.sources import SourceModel
@@ -59,8 +58,6 @@ def plan_output(
     Raises :class:`WrongArchitecture` for files that do not fit, :class:`BadRequest` for a form
     that cannot be.
     """
-    for source in (*models, *((vae,) if vae else ())):
-        refuse_quantised(source.file.name, _shapes(source.tensors))
     wider = check_fit([(source.file.name, _shapes(source.tensors)) for source in models])
     first = models[0]
     weights, notes = choose_weights(first.file.name, first.tensors, recipe.form.ema)

@@ -21,6 +21,7 @@ from filebrowser.access.gate import Root, open_place, parse_path
 from filebrowser.errors import NotHere
 from filebrowser.file_response import SANDBOX, ServeOptions
 from generator.errors import BadRequest, ModelNotFound
+from generator.model_tools.cards import COVERS_KEY, find_preview, list_names
 from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
 from generator.pictures.base64_images import open_header
@@ -49,8 +50,6 @@ PICTURES: Mapping[str, str] = MappingProxyType(
         ".gif": "image/gif",
     }
 )
-PREVIEW_ENDINGS = tuple(f"{part}{suffix}" for suffix in PICTURES for part in ("", ".preview"))
-COVERS_KEY = "ssmd_cover_images"  # of a LoRA's metadata: pictures as a JSON list of base64
 COVER_BYTES = 16 * 2**20
 TEXT = {"type": "string"}
 PICTURE = {"type": "string", "format": "binary"}
@@ -97,10 +96,7 @@ def add_files(routes: Blueprint, services: Services) -> None:
         )
         if kind is None or folder is None:
             raise NotHere(f"There is no picture of a model at {path!r}.")
-        place = parse_path(
-            f"models{path.removeprefix(str(folder))}", [Root("models", folder, False)]
-        )
-        return answer_file(open_place(place), ServeOptions(place.names[-1], kind, attachment=False))
+        return answer_picture(Path(path), folder)
 
     @routes.get("/metadata")
     @requires(AccessScope.READ)
@@ -133,16 +129,7 @@ def add_cards(routes: Blueprint, services: Services) -> None:
         data = (
             read_cover(file, int(place)) if file and place.isascii() and place.isdigit() else None
         )
-        if data is None:
-            raise NotHere("There is no such cover.")
-        try:
-            kind = Image.MIME.get(open_header(data).format or "")
-        except BadRequest:
-            raise NotHere("The cover is no picture.") from None
-        answer = Response(data, content_type=kind)
-        answer.headers["Content-Security-Policy"] = SANDBOX
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        return answer
+        return answer_cover(data)
 
     @routes.get("/get-single-card")
     @requires(AccessScope.READ)
@@ -156,6 +143,29 @@ def add_cards(routes: Blueprint, services: Services) -> None:
         """``{"html"}``, or ``{}`` for a model that is not here; the markup is Easel's own."""
         file = find_queried_model(services, "name")
         return jsonify({"html": card_html(file)} if file else {})
+
+
+def answer_picture(path: Path, folder: Path) -> Response:
+    """A picture below a folder of models, by the gate. Raises ``NotHere``."""
+    place = parse_path(
+        f"models/{path.relative_to(folder).as_posix()}", [Root("models", folder, False)]
+    )
+    kind = PICTURES[path.suffix.lower()]
+    return answer_file(open_place(place), ServeOptions(place.names[-1], kind, attachment=False))
+
+
+def answer_cover(data: bytes | None) -> Response:
+    """A picture that a model's file holds. Raises ``NotHere`` where it is none."""
+    if data is None:
+        raise NotHere("There is no such cover.")
+    try:
+        kind = Image.MIME.get(open_header(data).format or "")
+    except BadRequest:
+        raise NotHere("The cover is no picture.") from None
+    answer = Response(data, content_type=kind)
+    answer.headers["Content-Security-Policy"] = SANDBOX
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer
 
 
 def card_folders(services: Services) -> tuple[Path, ...]:
@@ -178,16 +188,11 @@ def read_cover(file: ModelFile, place: int) -> bytes | None:
 
 def card_html(file: ModelFile) -> str:
     """A model's name, and the picture beside it where there is one."""
-    name, picture = html.escape(file.stem), find_preview(file)
+    name = html.escape(file.stem)
+    picture = find_preview(file.path, list_names(file.path.parent))
     source = f"./sd_extra_networks/thumb?filename={quote(str(picture), safe='')}"
     image_tag = f'<img class="preview" src="{source}" alt="">' if picture else ""
     return f'<div class="card" data-name="{name}">{image_tag}<span class="name">{name}</span></div>'
-
-
-def find_preview(file: ModelFile) -> Path | None:
-    """The picture that lies beside a model under its name."""
-    candidates = (file.path.with_name(f"{file.path.stem}{ending}") for ending in PREVIEW_ENDINGS)
-    return next((path for path in candidates if path.is_file()), None)
 
 
 def find_queried_model(services: Services, field: str) -> ModelFile | None:

@@ -454,6 +454,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/cards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Cards of models */
+        get: operations["model_notes_cards"];
+        /** Write a model's notes */
+        put: operations["model_notes_put_card"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models/convert": {
         parameters: {
             query?: never;
@@ -482,6 +500,24 @@ export interface paths {
         put?: never;
         /** Merge checkpoints */
         post: operations["model_tools_merge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The picture of a model */
+        get: operations["model_notes_preview"];
+        /** Give a model a picture */
+        put: operations["model_notes_put_preview"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2336,6 +2372,43 @@ export interface components {
             caption: string;
         };
         /**
+         * CardBody
+         * @description What a person writes of a model; AUTOMATIC1111's user metadata.
+         */
+        CardBody: {
+            base?: string;
+            description?: string;
+            kind: string;
+            name: string;
+            negative?: string;
+            notes?: string;
+            vae?: string;
+            weight?: number;
+            words?: string;
+        };
+        /**
+         * CardEntry
+         * @description A model's card; ``preview`` is the address of its picture, null where it has none.
+         */
+        CardEntry: {
+            author: string;
+            base: string;
+            changed: number;
+            hash: string | null;
+            kind: string;
+            label: string;
+            licence: string;
+            name: string;
+            notes: {
+                [key: string]: unknown;
+            };
+            preview: string | null;
+            size: number;
+            source: string;
+            title: string;
+            words: string[];
+        };
+        /**
          * CardMarkup
          * @description A model's card; nothing for a model that is not here.
          */
@@ -3354,6 +3427,15 @@ export interface components {
             hand_left_keypoints_2d?: number[] | null;
             hand_right_keypoints_2d?: number[] | null;
             pose_keypoints_2d: number[];
+        };
+        /**
+         * PreviewBody
+         * @description A picture for a model, as base64 or an address.
+         */
+        PreviewBody: {
+            image: string;
+            kind: string;
+            name: string;
         };
         /**
          * PreviewedText
@@ -4870,6 +4952,52 @@ export interface operations {
             };
         };
     };
+    model_notes_cards: {
+        parameters: {
+            query?: {
+                kind?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CardEntry"][];
+                };
+            };
+        };
+    };
+    model_notes_put_card: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CardBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CardEntry"];
+                };
+            };
+        };
+    };
     model_tools_convert: {
         parameters: {
             query?: never;
@@ -4914,6 +5042,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WrittenModelAnswer"];
+                };
+            };
+        };
+    };
+    model_notes_preview: {
+        parameters: {
+            query?: {
+                kind?: string;
+                name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/*": string;
+                };
+            };
+        };
+    };
+    model_notes_put_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CardEntry"];
                 };
             };
         };

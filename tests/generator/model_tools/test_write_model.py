@@ -301,7 +301,7 @@ def test_a_full_disk_and_damaged_files_are_told(
         write_model(ModelRecipe(("a",), name="b"), models)
     add(models, "q.safetensors", {f"{CONV[:-7]}.scale_weight": torch.ones(1)})
     monkeypatch.undo()
-    with pytest.raises(WrongArchitecture, match=r"q\.safetensors holds quantised"):
+    with pytest.raises(WrongArchitecture, match=r"q\.safetensors is quantised as scaled float8"):
         write_model(ModelRecipe(("q",), name="b"), models)
 
 

@@ -1,0 +1,239 @@
+"""``/api/models/cards``: what is known of each model, read and written; previews."""
+
+import base64
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Annotated
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, jsonify, request
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from typing_extensions import TypedDict
+
+from filebrowser.pictures.decoded_size import decoded_bytes
+from generator.atomic_file import shared_mode, write_atomically
+from generator.errors import BadRequest, CannotSave
+from generator.model_tools.bases import BaseReader
+from generator.model_tools.cards import (
+    THUMBNAIL_KEY,
+    CardNotes,
+    ModelCard,
+    find_preview,
+    list_names,
+    read_card,
+    read_cards,
+    write_notes,
+)
+from generator.models.index import ModelFile
+from generator.models.kinds import ModelKind
+from generator.pictures.base64_images import bytes_of, decode, open_header
+from generator.reasons import reason_of
+from webapp.access.scopes import AccessScope, requires
+from webapp.http.openapi import RouteNote, with_note
+from webapp.requests.coercion import Float, Str
+from webapp.requests.fields import read_body
+from webapp.requests.model_tools import choose
+from webapp.routes.context import check_free_space, read_json_body
+from webapp.routes.generation import picture_reader
+from webapp.routes.model_cards import answer_cover, answer_picture, read_cover
+from webapp.services import Services
+
+KINDS = (
+    ModelKind.CHECKPOINT, ModelKind.LORA, ModelKind.EMBEDDING, ModelKind.HYPERNETWORK,
+    ModelKind.VAE, ModelKind.CONTROLNET, ModelKind.UPSCALER,
+)  # fmt: skip
+PREVIEW_SIDE = 768  # pixels that a preview is made smaller to
+LARGEST_NOTES = 1 << 20  # bytes of a card's and a picture's file, together
+TEXT = {"type": "string"}
+ONE_MODEL = {"kind": TEXT, "name": TEXT}
+Text = Annotated[Str, Field(max_length=20_000)]
+
+
+class CardEntry(TypedDict):
+    """A model's card; ``preview`` is the address of its picture, null where it has none."""
+
+    kind: str
+    name: str
+    label: str
+    size: int
+    changed: int
+    hash: str | None
+    base: str
+    preview: str | None
+    title: str
+    author: str
+    licence: str
+    source: str
+    words: list[str]
+    notes: Mapping[str, object]
+
+
+class CardBody(BaseModel):
+    """What a person writes of a model; AUTOMATIC1111's user metadata."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Str
+    name: Text
+    description: Text = ""
+    base: Annotated[Str, Field(max_length=100)] = ""
+    words: Text = ""
+    weight: Float = 0.0
+    negative: Text = ""
+    notes: Text = ""
+    vae: Annotated[Str, Field(max_length=300)] = ""
+
+
+class PreviewBody(BaseModel):
+    """A picture for a model, as base64 or an address."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Str
+    name: Text
+    image: Str
+
+
+NOTES: TypeAdapter[CardNotes] = TypeAdapter(CardNotes)
+
+
+def blueprint(services: Services) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("model_notes", __name__, url_prefix="/api/models")
+    bases = BaseReader()
+    add_cards(routes, services, bases)
+    add_previews(routes, services, bases)
+    return routes
+
+
+def add_cards(routes: Blueprint, services: Services, bases: BaseReader) -> None:
+    """Lists and changes cards."""
+
+    @routes.get("/cards")
+    @requires(AccessScope.READ)
+    @with_note(RouteNote("Cards of models", answer=list[CardEntry], query={"kind": TEXT}))
+    def cards() -> Response:
+        """All cards of a kind (``checkpoint``, ``lora``, ...); of all kinds without one."""
+        wanted = request.args.get("kind", "")
+        kinds = (choose(ModelKind, "kind", wanted),) if wanted else KINDS
+        index = services.registry.index
+        files = [file for kind in kinds for file in index.files_of(kind)]
+        return jsonify([card_json(file, card, bases) for file, card in read_cards(files)])
+
+    @routes.put("/cards")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Write a model's notes", body=CardBody, answer=CardEntry))
+    def put_card() -> Response:
+        """Into ``NAME.json`` beside it, as AUTOMATIC1111 does."""
+        body = read_body(CardBody, read_json_body())
+        file = find_model(services, body.kind, body.name)
+        check_free_space(services, LARGEST_NOTES)
+        write_notes(file, NOTES.validate_python(body.model_dump(exclude={"kind", "name"})))
+        return jsonify(card_of(file, bases))
+
+
+def add_previews(routes: Blueprint, services: Services, bases: BaseReader) -> None:
+    """Pictures of models."""
+
+    @routes.get("/preview")
+    @requires(AccessScope.READ)
+    @with_note(
+        RouteNote(
+            "The picture of a model", content_type="image/*",
+            answer={"type": "string", "format": "binary"}, query=ONE_MODEL,
+        )
+    )  # fmt: skip
+    def preview() -> Response:
+        """The one beside it, else the one in its file."""
+        file = find_model(services, request.args.get("kind", ""), request.args.get("name", ""))
+        path = find_preview(file.path, list_names(file.path.parent))
+        folders = services.registry.folders.of(file.kind)
+        folder = next((each for each in folders if file.path.is_relative_to(each)), None)
+        if path is not None and folder is not None:
+            return answer_picture(path, folder)
+        return answer_cover(read_embedded_picture(file))
+
+    @routes.put("/preview")
+    @requires(AccessScope.USER)
+    @with_note(RouteNote("Give a model a picture", body=PreviewBody, answer=CardEntry))
+    def put_preview() -> Response:
+        """Written as ``NAME.png`` beside it, which AUTOMATIC1111 shows first."""
+        body = read_body(PreviewBody, read_json_body())
+        file = find_model(services, body.kind, body.name)
+        encoded = picture_reader(services)("image", body.image)
+        check_free_space(services, LARGEST_NOTES)
+        write_preview(services, file, base64.b64decode(encoded))
+        return jsonify(card_of(file, bases))
+
+
+def find_model(services: Services, kind: str, name: str) -> ModelFile:
+    """The model of that kind and name. Raises ``ModelNotFound``, ``BadRequest``."""
+    return services.registry.find(choose(ModelKind, "kind", kind), name)
+
+
+def card_of(file: ModelFile, bases: BaseReader) -> CardEntry:
+    """The card of one model as it is now."""
+    return card_json(file, read_card(file, list_names(file.path.parent)), bases)
+
+
+def card_json(file: ModelFile, card: ModelCard, bases: BaseReader) -> CardEntry:
+    """One entry of the list."""
+    base = card.notes.base
+    if not base and file.kind in (ModelKind.CHECKPOINT, ModelKind.LORA):
+        architecture = file.architecture or bases.base_of(file)
+        base = architecture.label if architecture else ""
+    return {
+        "kind": file.kind,
+        "name": file.name,
+        "label": file.alias if file.kind is ModelKind.LORA else file.stem,
+        "size": file.size,
+        "changed": file.mtime_ns // 1_000_000,
+        "hash": file.shorthash,
+        "base": base,
+        "preview": preview_address(file, card),
+        "title": card.title,
+        "author": card.author,
+        "licence": card.licence,
+        "source": card.source,
+        "words": list(card.words),
+        "notes": NOTES.dump_python(card.notes, mode="json"),
+    }
+
+
+def preview_address(file: ModelFile, card: ModelCard) -> str | None:
+    """Relative to the page, with the time of change, so that browsers notice another picture."""
+    if card.preview is None and not card.has_cover:
+        return None
+    try:
+        changed = card.preview.stat().st_mtime_ns if card.preview else file.mtime_ns
+    except OSError:
+        return None
+    facts = {"kind": file.kind, "name": file.name, "changed": changed}
+    return f"api/models/preview?{urlencode(facts)}"
+
+
+def read_embedded_picture(file: ModelFile) -> bytes | None:
+    """The first picture that a model's own metadata hold."""
+    thumbnail = file.metadata.get(THUMBNAIL_KEY, "")
+    if not thumbnail:
+        return read_cover(file, 0)
+    try:
+        return bytes_of(thumbnail, THUMBNAIL_KEY)
+    except BadRequest:  # no base64: as if there were none
+        return None
+
+
+def write_preview(services: Services, file: ModelFile, data: bytes) -> None:
+    """Write ``NAME.png``, made smaller. Raises ``CannotSave``."""
+    image = open_header(data)
+    with services.decoding.hold(decoded_bytes(image, copies=2)):
+        picture = decode(image)
+        picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
+        content = BytesIO()
+        picture.save(content, "PNG")
+    path = file.path.with_suffix(".png")
+    try:
+        write_atomically(path, content.getvalue(), shared_mode(0o666))
+    except OSError as error:
+        raise CannotSave(f"{path.name} cannot be written: {reason_of(error)}") from error
