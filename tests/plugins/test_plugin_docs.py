@@ -31,7 +31,8 @@ EXAMPLE = re.compile(r"^### (\w+)\n(.*?)```python\n(.*?)```", re.S | re.M)
 ROW = re.compile(
     r"^\| \[(\w+)\]\(#\w+\) \| `(\w+).py` \| ([\d.]+) \| (.+) \| (–|[a-z, -]+) \|$", re.M
 )
-EXAMPLES = {name: code for name, _, code in EXAMPLE.findall(PAGE)}
+IMPORT = "from plugins import hook\n"
+EXAMPLES = {name: IMPORT + code for name, _, code in EXAMPLE.findall(PAGE)}
 
 IMAGE = Image.new("RGB", (64, 64), "red")
 REQUEST = GenerationRequest("a cat", Seeds(1), width=2048, panels={"greeter": {"amount": 1}})
