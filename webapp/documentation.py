@@ -17,8 +17,7 @@ names the nearest known one. This page is made from `webapp/settings/flags.py` b
 """
 FLAGS_CLOSING = """## Accepted and ignored
 
-Command lines written for AUTOMATIC1111 or the vendor's service start unchanged; these flags change
-nothing here and are logged once.
+So that command lines for AUTOMATIC1111 or the vendor's service start unchanged; logged once.
 """
 OPTIONS_OPENING = """# Options
 
@@ -40,13 +39,13 @@ def flags_page() -> str:
     lines = [FLAGS_OPENING]
     for section in dict.fromkeys(flag.section for flag in FLAGS if flag.is_supported):
         rows = [flag for flag in FLAGS if flag.section == section and flag.is_supported]
-        lines += [f"## {section}", "", "| flag | what it does |", "|---|---|"]
-        lines += [f"| `{flag_usage(flag)}` | {flag.help} |" for flag in rows] + [""]
+        lines += [f"## {section}", ""]
+        lines += [f"* `{flag_usage(flag)}`: {flag.help}" for flag in rows] + [""]
     ignored = [flag for flag in FLAGS if not flag.is_supported]
-    lines += [FLAGS_CLOSING, "| why | flags |", "|---|---|"]
+    lines.append(FLAGS_CLOSING)
     for why in dict.fromkeys(flag.help for flag in ignored):
         usages = ", ".join(f"`{flag_usage(flag)}`" for flag in ignored if flag.help == why)
-        lines.append(f"| {why} | {usages} |")
+        lines.append(f"* {why} {usages}")
     return "\n".join(lines) + "\n"
 
 
