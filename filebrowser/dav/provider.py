@@ -21,7 +21,7 @@ from wsgidav.wsgidav_app import WsgiDAVApp
 from filebrowser.dav.destination import check_dots, read_destination, restore_signs
 from filebrowser.dav.entries import CONTEXT_KEY, DavContext
 from filebrowser.dav.locks import BoundedLockStorage
-from filebrowser.dav.lookup import entry_at
+from filebrowser.dav.lookup import CREATING_METHODS, entry_at
 from filebrowser.dav.propfind import StreamedResponse, stream_propfind
 from filebrowser.dav.times import read_time
 
@@ -54,6 +54,7 @@ class Provider(DAVProvider):
     ) -> Any:
         """Refuse what asks for too much before it is looked at."""
         check_request(environ)
+        check_if_match(environ)
         if environ["REQUEST_METHOD"] == "HEAD" and is_folder(environ):
             start_response("200 OK", [("Content-Type", FOLDER_TYPE), ("Content-Length", "0")])
             return []
@@ -76,6 +77,18 @@ def check_request(environ: dict[str, Any]) -> None:
     if method == "PROPFIND" and environ.get("HTTP_DEPTH", "infinity") not in ("0", "1"):
         finite = PRECONDITION_CODE_PropfindFiniteDepth
         raise DAVError(403, "Ask for one level at a time.", err_condition=finite)
+
+
+def check_if_match(environ: dict[str, Any]) -> None:
+    """Raises :class:`DAVError` 412 where something is to be made under ``If-Match``.
+
+    The header is false where there is nothing (RFC 9110, 13.1.1); wsgidav looks at it only where
+    there is something.
+    """
+    if environ["REQUEST_METHOD"] not in CREATING_METHODS or "HTTP_IF_MATCH" not in environ:
+        return
+    if entry_at(environ["PATH_INFO"], environ) is None:
+        raise DAVError(412, "If-Match: there is nothing here any more.")
 
 
 def is_folder(environ: dict[str, Any]) -> bool:
@@ -131,11 +144,7 @@ class DavApplication:
         environ["wsgidav.provider"] = self._provider
         environ["wsgidav.config"] = self._wsgidav.config
         environ["wsgidav.user_name"] = environ["wsgidav.auth.user_name"]
-        try:
-            path = normalize_path(re_encode_wsgi(environ["PATH_INFO"]))
-        except UnicodeError:
-            raise DAVError(400, "The path is not in UTF-8.") from None
-        environ["PATH_INFO"] = path
+        path = environ["PATH_INFO"] = normalize_path(re_encode_wsgi(environ["PATH_INFO"]))
         check_request(environ)
         entry = entry_at(path, environ)
         if entry is None:
@@ -151,9 +160,13 @@ def make_environ(
     """The environment of a request for :class:`DavApplication`; its path begins with ``prefix``.
 
     Raises :class:`DAVError` 502 for a ``Destination`` that is not here, and 400 for one that
-    cannot be and for a time that is none.
+    cannot be, for a path that is not in UTF-8 and for a time that is none.
     """
     check_dots(request_environ["PATH_INFO"])
+    try:
+        re_encode_wsgi(request_environ["PATH_INFO"])
+    except UnicodeError:
+        raise DAVError(400, "The path is not in UTF-8.") from None
     environ = dict(request_environ)
     environ["SCRIPT_NAME"] = request_environ.get("SCRIPT_NAME", "") + prefix
     environ["PATH_INFO"] = request_environ["PATH_INFO"].removeprefix(prefix) or "/"

@@ -4,64 +4,25 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
-from werkzeug.test import Client
 
 from filebrowser.access import gate
-from filebrowser.access.file_access import FileAccess
-from filebrowser.access.gate import Root
 from filebrowser.dav import propfind
-from filebrowser.dav.entries import DavContext
-from filebrowser.dav.placeholders import Placeholders
-from filebrowser.dav.provider import DavApplication, make_environ
-from filebrowser.uploads.upload_store import UploadStore
+from tests.filebrowser.dav.conftest import DAV, Drive
 
 MANY = 1500
-DAV = "{DAV:}"
 NAMED = (
     '<D:propfind xmlns:D="DAV:" xmlns:Z="urn:z"><D:prop><D:getcontentlength/><D:resourcetype/>'
     '<D:getetag/><Z:own/><none xmlns=""/></D:prop></D:propfind>'
 )
 
 
-class Drive(Client):
-    """A client of WebDAV over one folder, without the service around it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        root = Root("data", folder.parent, hidden=frozenset({".trash"}), sealed=frozenset({"code"}))
-        desk = DavContext(FileAccess("ann", (root,)), UploadStore(), lambda _: None, Placeholders())
-        inner = DavApplication("/dav")
-        super().__init__(lambda given, start: inner(make_environ(given, desk, "/dav"), start))
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Drive:
-    (tmp_path / "work").mkdir()
-    return Drive(tmp_path / "work")
-
-
-def list_properties(client: Drive, path: str, body: str = "", depth: str = "1") -> dict[str, Any]:
-    """By path: the properties of each status."""
-    answer = client.open(path, method="PROPFIND", data=body, headers={"Depth": depth})
-    assert answer.status_code == 207, answer.text
-    found: dict[str, Any] = {}
-    for response in ET.fromstring(answer.data):
-        stats = {}
-        for stat in response.iter(f"{DAV}propstat"):
-            status = (stat.findtext(f"{DAV}status") or "").split()[1]
-            stats[status] = {each.tag: each for each in stat.find(f"{DAV}prop") or ()}
-        found[unquote(response.findtext(f"{DAV}href") or "")] = stats
-    return found
-
-
 def test_what_is_said_of_files_and_folders(client: Drive) -> None:
     (client.folder / "a & <b>.txt").write_bytes(b"letters")
     (client.folder / "odd\uffff").write_bytes(b"")
     (client.folder / "sub").mkdir()
-    found = list_properties(client, "/dav/data/work/")
+    found = client.properties()
     assert found.keys() == {
         *("/dav/data/work/", "/dav/data/work/a & <b>.txt", "/dav/data/work/sub/"),
         "/dav/data/work/odd\uffff",
@@ -83,22 +44,20 @@ def test_what_is_said_of_files_and_folders(client: Drive) -> None:
     assert int(folder[f"{DAV}quota-available-bytes"].text) > 0
     assert f"{DAV}getcontentlength" not in folder
     assert found["/dav/data/work/odd\uffff"]["200"][f"{DAV}displayname"].text == "odd\ufffd"
-    alone = list_properties(client, "/dav/data/work/a%20%26%20%3Cb%3E.txt", depth="0")
+    alone = client.properties("a & <b>.txt", depth="0")
     assert [*alone] == ["/dav/data/work/a & <b>.txt"]
-    assert set(list_properties(client, "/dav/")) == {"/dav/", "/dav/data/"}
+    assert set(client.properties("/")) == {"/dav/", "/dav/data/"}
 
 
 def test_named_properties_and_their_names_alone(client: Drive) -> None:
     (client.folder / "a.txt").write_bytes(b"letters")
-    found = list_properties(client, "/dav/data/work/", NAMED)
+    found = client.properties("", NAMED)
     assert found["/dav/data/work/a.txt"]["404"].keys() == {"{urn:z}own", "none"}
     assert found["/dav/data/work/"]["404"].keys() >= {f"{DAV}getcontentlength", f"{DAV}getetag"}
-    names = list_properties(
-        client, "/dav/data/work/", '<propfind xmlns="DAV:"><propname/></propfind>'
-    )
+    names = client.properties("", '<propfind xmlns="DAV:"><propname/></propfind>')
     assert all(each.text is None for each in names["/dav/data/work/a.txt"]["200"].values())
     more = '<propfind xmlns="DAV:"><allprop/><include><x xmlns="u"/></include></propfind>'
-    assert "404" not in list_properties(client, "/dav/data/work/", more)["/dav/data/work/a.txt"]
+    assert "404" not in client.properties("", more)["/dav/data/work/a.txt"]
 
 
 @pytest.mark.parametrize(
@@ -115,21 +74,16 @@ def test_named_properties_and_their_names_alone(client: Drive) -> None:
     ],
 )
 def test_questions_that_cannot_be_answered(client: Drive, body: str) -> None:
-    headers = {"Depth": "1"}
-    answer = client.open("/dav/data/work/", method="PROPFIND", data=body, headers=headers)
+    answer = client.ask("PROPFIND", "", body, {"Depth": "1"})
     assert answer.status_code == 400
 
 
 def test_locks_are_told(client: Drive) -> None:
     (client.folder / "a;b.txt").write_bytes(b"")
-    body = (
-        '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype>'
-        "<owner>&lt;me&gt;</owner></lockinfo>"
-    )
-    locked = client.open("/dav/data/work/a%3Bb.txt", method="LOCK", data=body)
+    locked = client.lock("a;b.txt")
     assert locked.status_code == 200
-    for depth, path in (("1", "/dav/data/work/"), ("0", "/dav/data/work/a%3Bb.txt")):
-        found = list_properties(client, path, depth=depth)["/dav/data/work/a;b.txt"]["200"]
+    for depth, name in (("1", ""), ("0", "a;b.txt")):
+        found = client.properties(name, depth=depth)["/dav/data/work/a;b.txt"]["200"]
         active = found[f"{DAV}lockdiscovery"][0]
         assert active.findtext(f"{DAV}locktoken/{DAV}href") in locked.headers["Lock-Token"]
         assert active.findtext(f"{DAV}owner") == "<me>"
