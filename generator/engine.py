@@ -71,7 +71,7 @@ from generator.textual_inversion.embedding_file import (
     write_embedding,
 )
 from generator.textual_inversion.embedding_job import train_embedding
-from generator.textual_inversion.trainer import Example, TrainingState
+from generator.textual_inversion.trainer import Example, TrainingState, sole_text_encoder
 from generator.workload import NO_LIMIT
 
 
@@ -140,8 +140,8 @@ class Engine:
     def create_embedding(self, embedding: EmbeddingSpec) -> Path:
         """Create a textual inversion; its file. Raises :class:`WordExists` and as :meth:`run`."""
         file = self._registry.find_checkpoint(embedding.checkpoint)
-        model = self._checkpoints.load(file).checkpoint.text_encoder
-        vectors = initial_vectors(embedding, model, self._tokenizer)
+        encoder = sole_text_encoder(self._checkpoints.load(file).checkpoint)
+        vectors = initial_vectors(embedding, encoder.model, self._tokenizer)
         write_embedding(
             Path(embedding.path),
             vectors,
@@ -162,6 +162,7 @@ class Engine:
         """
         file = self._registry.ensure_hashes(self._registry.find_checkpoint(config.checkpoint))
         loaded_checkpoint = self._checkpoints.load(file)
+        sole_text_encoder(loaded_checkpoint.checkpoint)  # refuses a family that has several
         vae_file = self._registry.vae_for(file, config.vae) or self._lacking_vae(loaded_checkpoint)
         vae = self._checkpoints.vae_for(loaded_checkpoint, vae_file)
         return TrainingState(vectors, loaded_checkpoint.checkpoint, vae, self._tokenizer, step)
@@ -334,7 +335,7 @@ class Engine:
         loaded_checkpoint = self._load_checkpoint(file, reporter)
         vae_file = vae_file or self._lacking_vae(loaded_checkpoint)
         networks = loaded_checkpoint.checkpoint
-        width = networks.text_encoder.config.hidden_size
+        width = networks.text_width
         place = (self._checkpoints.device, self._checkpoints.dtype)
         extra_networks_loaded = load_extra_networks(
             self._registry, self._adapters, texts.tags, *place, reporter.check_interrupt
@@ -346,7 +347,7 @@ class Engine:
             names=self._model_names(file, vae_file, networks),
             networks=extra_networks_loaded,
             encoder=PromptEncoder(
-                networks.text_encoder,
+                networks.text_encoders,
                 self._tokenizer,
                 _encoder_options(request.options),
                 add_bundled_embeddings(embeddings.fitting, extra_networks_loaded.embeddings, width),
@@ -417,6 +418,7 @@ def _encoder_options(options: Snapshot) -> EncoderOptions:
         comma_padding_backtrack=options.comma_padding_backtrack,
         use_old_scheduling=options.use_old_scheduling,
         use_old_emphasis_implementation=options.use_old_emphasis_implementation,
+        sdxl_clip_l_skip=options.sdxl_clip_l_skip,
     )
 
 

@@ -57,6 +57,11 @@ class Snapshot:
     sd_checkpoints_limit: int = 1  # on the device at once
     sd_checkpoints_keep_in_cpu: bool = True  # the others stay in RAM
     CLIP_stop_at_last_layers: int = 1
+    sdxl_clip_l_skip: bool = False  # clip skip acts on SDXL's first text encoder
+    sdxl_crop_top: float = 0  # pixels, as SDXL is told of the picture
+    sdxl_crop_left: float = 0
+    sdxl_refiner_low_aesthetic_score: float = 2.5  # of negative prompts
+    sdxl_refiner_high_aesthetic_score: float = 6.0
     emphasis: str = "Original"  # Original | No norm | Ignore | None
     comma_padding_backtrack: int = 20
     enable_prompt_comments: bool = True

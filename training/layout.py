@@ -5,7 +5,7 @@ import re
 import torch
 from torch import Tensor, nn
 
-from generator.models.families.sd1 import keys
+from generator.models.families.ldm import keys
 
 _ATTENTION = (("group_norm", "norm"), ("to_q", "q"), ("to_k", "k"), ("to_v", "v"))
 

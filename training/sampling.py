@@ -38,7 +38,7 @@ def draw_with(
     """Pictures (size x size, RGB), one for each prompt of the wish, in one batch."""
     count = len(wish.prompts)
     rows = token_rows([*wish.prompts, *[""] * count], tokenizer)
-    context = checkpoint.text_encoder(input_ids=rows).last_hidden_state  # (2B, 77, width)
+    context = checkpoint.text_encoders[0].model(input_ids=rows).last_hidden_state  # (2B, 77, width)
     sigmas, times = _descent(wish.steps)
     latents = _noise(wish) * sigmas[0]  # (B, 4, h, w)
     learned = trained_size(checkpoint.file.metadata)

@@ -1,5 +1,6 @@
 """Loads ControlNets from files and caches the last used ones."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -8,12 +9,16 @@ import torch
 from torch import Tensor
 
 from generator.errors import ModelUnreadable, WrongArchitecture
+from generator.models.added_condition import added_arguments
 from generator.models.checkpoint import NetworkLoader
 from generator.models.drawable import explain_missing_tensors
-from generator.models.families.architecture import Architecture
-from generator.models.families.sd1 import controlnet
-from generator.models.families.sd1.controlnet import ControlKind
-from generator.models.families.sd1.hints import read_hints
+from generator.models.families.family import AttentionHeads
+from generator.models.families.ldm import controlnet
+from generator.models.families.ldm.controlnet import ControlKind
+from generator.models.families.ldm.hints import read_hints
+from generator.models.families.sd1 import SD1
+from generator.models.families.sd2 import SD2
+from generator.models.families.sdxl import SDXL
 from generator.models.index import ModelFile
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
 from generator.models.tensor_file import rename_tensors
@@ -31,6 +36,14 @@ if TYPE_CHECKING:
 CONTROLNET = ResidentKind.CONTROLNET
 
 
+HEADS: Mapping[ControlKind, AttentionHeads] = {
+    ControlKind.SD1: SD1.heads,
+    ControlKind.SD2: SD2.heads,
+    ControlKind.SDXL: SDXL.heads,
+}
+"""The kinds that are steered with, and the attention heads of their families."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ControlNet:
     """A ControlNet on its device, in evaluation mode."""
@@ -42,11 +55,17 @@ class ControlNet:
     )
 
     def predict_residuals(
-        self, x: Tensor, t: Tensor, context: Tensor, hint: Tensor
+        self,
+        x: Tensor,
+        t: Tensor,
+        context: Tensor,
+        hint: Tensor,
+        vectors: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """What is added to the U-Net's skips and, last, to its middle; in the network's type.
 
-        ``x`` (B,4,h,w), ``t`` (B,), ``context`` (B,L,width), ``hint`` (1,3,8h,8w) in 0..1.
+        ``x`` (B,4,h,w), ``t`` (B,), ``context`` (B,L,width), ``hint`` (1,3,8h,8w) in 0..1;
+        ``vectors`` (B,numbers) are the pooled text and the picture's size, for SDXL.
         """
         kind = self.network.dtype
         down, middle = self.network(
@@ -55,6 +74,7 @@ class ControlNet:
             context.to(kind),
             hint.to(kind).expand(len(x), -1, -1, -1),
             return_dict=False,
+            **added_arguments(self.network, vectors),
         )
         return (*down, middle)
 
@@ -77,20 +97,21 @@ def load_controlnet(file: ModelFile, device: torch.device, dtype: torch.dtype) -
     """Load ``file`` in either layout, from safetensors or a pickle of nothing but tensors.
 
     Raises :class:`ModelUnreadable` for a broken file and :class:`WrongArchitecture` for weights
-    that are no ControlNet of Stable Diffusion 1.x.
+    that are no ControlNet of a family that is drawn with.
     """
     tensors = rename_tensors(open_tensors(file.path, file.kept_in), controlnet.strip_prefix)
     tensor_shapes = shapes_of(tensors)
     kind = controlnet.kind_of(tensor_shapes)
-    if kind is not ControlKind.SD1:
+    heads = HEADS.get(kind)
+    if heads is None:
         raise WrongArchitecture(
-            f"{file.name} was asked to steer as {ControlKind.SD1.label}, but it is {kind.label}. "
-            f"Choose one that was made for {Architecture.SD1.label}"
+            f"{file.name} was asked to steer as a ControlNet, but it is {kind.label}. "
+            f"Easel steers with {', '.join(each.label for each in HEADS)}"
         )
     hints = read_hints(file.name, file.metadata, file.config)
     with explain_missing_tensors(file, "all tensors of a ControlNet"):
         network = NetworkLoader(file.name, tensors, device, dtype).load(
-            lambda: ControlNetModel.from_config(controlnet.config_of(tensor_shapes, hints)),
+            lambda: ControlNetModel.from_config(controlnet.config_of(tensor_shapes, hints, heads)),
             controlnet.diffusers_names(tensor_shapes),
         )
     return ControlNet(file, network, _averages_residuals(file))

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.control.prepared_unit import PreparedUnit
+from generator.models.families.family import Prediction
 
 POOL, STRIDE, GROWN = 10, 8, 1  # pixels: a cell counts as masked a little beyond its own 8
 SHARPNESS = 0.01
@@ -18,7 +19,7 @@ def correct_output(
     output: Tensor,
     *,
     alpha: Tensor,
-    prediction: str,
+    prediction: Prediction,
     positive: Tensor,
     large: bool,
 ) -> Tensor:
@@ -60,15 +61,15 @@ def _blur(latent: Tensor, reach: int) -> Tensor:
     return functional.avg_pool2d(padded, 2 * reach + 1, stride=1)
 
 
-def _to_clean_latent(x: Tensor, output: Tensor, alpha: Tensor, prediction: str) -> Tensor:
-    if prediction == "v_prediction":
+def _to_clean_latent(x: Tensor, output: Tensor, alpha: Tensor, prediction: Prediction) -> Tensor:
+    if prediction is Prediction.V:
         return alpha.sqrt() * x - (1 - alpha).sqrt() * output
     return (x - (1 - alpha).sqrt() * output) / alpha.sqrt()
 
 
-def _to_output(x: Tensor, clean: Tensor, alpha: Tensor, prediction: str) -> Tensor:
+def _to_output(x: Tensor, clean: Tensor, alpha: Tensor, prediction: Prediction) -> Tensor:
     """The U-Net's answer that means ``clean``."""
     noise = (x - alpha.sqrt() * clean) / (1 - alpha).sqrt()
-    if prediction == "v_prediction":
+    if prediction is Prediction.V:
         return alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
     return noise

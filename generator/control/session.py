@@ -15,11 +15,10 @@ from generator.control.prepared_unit import PreparedUnit, prepare_unit
 from generator.control.steering import PassContext, Steering
 from generator.hires.hires_size import CELL, second_pass_size
 from generator.models.registry import Registry
-from generator.request import ControlUnit, GenerationRequest, Sampling, Snapshot
+from generator.request import ControlUnit, GenerationRequest, Sampling
 from generator.sampling.noise import PictureNoise
-from generator.sampling.passes import noise_schedule
 from generator.sampling.samplers import resolve_sampler
-from generator.sampling.schedules import scaled_linear
+from generator.sampling.schedules import NoiseSchedule
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
@@ -43,15 +42,15 @@ class Control:
         self,
         vae: "Callable[[], AutoencoderKL]",
         sampling: Sampling,
-        options: Snapshot,
+        table: NoiseSchedule,
         noise: PictureNoise,
         large: bool,
     ) -> Steering:
-        """The units in one pass; ``large`` is the second one of hires fix."""
+        """The units in one pass; ``table`` is the checkpoint's, ``large`` hires fix's."""
         sampler, _ = resolve_sampler(sampling.sampler, sampling.schedule)
         pass_context = PassContext(
             vae=vae,
-            alphas_cumprod=noise_schedule(scaled_linear(), options).alphas_cumprod,
+            alphas_cumprod=table.alphas_cumprod,
             calls_a_step=CALLS_OF_A_RANGE if sampler.kind == "range" else sampler.order,
             order=sampler.order,
             large=large,

@@ -13,7 +13,9 @@ from generator.control.prepared_unit import PreparedUnit
 from generator.control.reference import Fidelity, ReferenceHooks
 from generator.control.units import CONTROL_FIRST, PROMPT_FIRST
 from generator.control.weights import acts_in_pass, is_active, residual_weights
+from generator.models.added_condition import added_arguments
 from generator.models.checkpoint import Checkpoint
+from generator.models.families.family import Prediction
 from generator.pictures.latents import LATENT_FACTOR, encode_pictures
 from generator.request import ControlUnit
 from generator.sampling.predictor import GuidanceSide, Rows
@@ -66,7 +68,11 @@ class Steering:
         with ReferenceHooks(unet) as hooks:
             self._show_references(hooks, active, x, t, context, rows, unet)
             output: Tensor = unet(
-                x.to(unet.dtype), t, context.to(unet.dtype), **_unet_arguments(added, unet.dtype)
+                x.to(unet.dtype),
+                t,
+                context.to(unet.dtype),
+                **_unet_arguments(added, unet.dtype),
+                **added_arguments(unet, rows.vectors),
             ).sample
         return self._correct(active, x[:, :4], t, output.float(), rows, checkpoint.prediction)
 
@@ -121,7 +127,7 @@ class Steering:
             hint = ready.hint_at((x.shape[-1] * LATENT_FACTOR, x.shape[-2] * LATENT_FACTOR)).to(
                 x.device
             )
-            residuals = ready.control.predict_residuals(x, t, context, hint)
+            residuals = ready.control.predict_residuals(x, t, context, hint, rows.vectors)
             weighed = self._weigh(ready, residuals, rows)
             total = [a + b for a, b in zip(total, weighed, strict=True)] if total else weighed
         return total
@@ -186,7 +192,7 @@ class Steering:
         t: Tensor,
         output: Tensor,
         rows: Rows,
-        prediction: str,
+        prediction: Prediction,
     ) -> Tensor:
         for ready in units:
             if ready.needs_latent and not ready.module.is_reference:

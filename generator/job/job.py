@@ -18,7 +18,7 @@ from generator.img2img.finisher import Finisher, make_finisher
 from generator.img2img.init_images import PreparedImages, prepare_init_images
 from generator.job.infotext_notes import collect_notes
 from generator.job.loaded_model import LoadedModel
-from generator.job.noise_predictor import make_noise_predictor
+from generator.job.noise_predictor import make_noise_predictor, schedule_of
 from generator.job.passes import PassPlan
 from generator.job.progress_reporter import Interrupted, ProgressReporter
 from generator.pictures.infotext import write_infotext
@@ -211,9 +211,10 @@ class EngineJob:
     def _steering(self, plan: PassPlan, noise: PictureNoise) -> Steering | None:
         if self.control is None:
             return None
-        options, large = self.request.options, plan is self.second
+        large = plan is self.second
+        table = schedule_of(self.model.components.checkpoint, self.request.options)
         return self.control.steering(
-            lambda: self.model.components.vae, plan.sampling, options, noise, large
+            lambda: self.model.components.vae, plan.sampling, table, noise, large
         )
 
     def _refiner_switch(
@@ -237,14 +238,15 @@ class EngineJob:
     def _picture_noise(self, batch: int, size: tuple[int, int]) -> PictureNoise:
         """The noise of a batch for latents of ``size`` (w, h)."""
         options, count = self.request.options, self.request.batch_size
+        checkpoint = self.model.components.checkpoint
         return picture_noise(
             self.request.seeds,
             batch * count,
             count,
             options.randn_source,
             options.eta_noise_seed_delta,
-            (4, size[1], size[0]),
-            self.model.components.checkpoint.unet.device,
+            (checkpoint.family.latent.channels, size[1], size[0]),
+            checkpoint.unet.device,
         )
 
     def _finish(self, batch: int, latents: Tensor) -> Iterator[Picture]:

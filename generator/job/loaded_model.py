@@ -13,6 +13,7 @@ from generator.job.passes import PassPlan, PassPrompts
 from generator.job.progress_reporter import DrawPreview, ProgressReporter
 from generator.merging_ratios import merging_ratio, merging_ratio_hr
 from generator.models.adapters import apply_adapters
+from generator.models.added_condition import added_numbers
 from generator.models.checkpoint import Checkpoint
 from generator.models.hypernetworks import apply_hypernetworks
 from generator.models.memory_relief import MemoryRelief
@@ -53,7 +54,8 @@ class ModelComponents:
         }
 
 
-LORA_HASHES = "Lora hashes"  # the infotext key
+ConditioningKey = tuple[str, PassPrompts, Timing, tuple[int, int]]  # checkpoint; w, h
+LORA_HASHES, INVERSION_HASHES = "Lora hashes", "TI hashes"  # the infotext's keys
 LoadComponents = Callable[[str, PassPrompts], ModelComponents]  # checkpoint name, prompts
 OrderedEntries = dict[
     str, dict[str, None]
@@ -68,6 +70,7 @@ class ModelReport:
     missing: OrderedEntries = field(default_factory=dict)
     """Names that the prompts gave in vain, by what to say of them ("Lora not found")."""
     remarks: dict[str, None] = field(default_factory=dict)  # what else the caller should know
+    text_encoders: int = 1  # AUTOMATIC1111 notes a textual inversion once for each
 
     def add_hash(self, key: str, entry: str) -> None:
         """Note an entry of "Lora hashes" or "TI hashes", if it is one."""
@@ -89,7 +92,10 @@ class ModelReport:
     def notes(self) -> Parameters:
         """The infotext's keys."""
         both = (*self.hashes.items(), *self.missing.items())
-        return {key: ", ".join(entries) for key, entries in both}
+        notes: Parameters = {key: ", ".join(entries) for key, entries in both}
+        if inversions := self.hashes.get(INVERSION_HASHES):
+            notes[INVERSION_HASHES] = ", ".join([*inversions] * self.text_encoders)
+        return notes
 
 
 @dataclass(eq=False)
@@ -106,7 +112,7 @@ class LoadedModel:
     relief: MemoryRelief = field(default_factory=MemoryRelief)
     token_merging: float = 0.0  # share of tokens that the U-Net merges now
     encoder_seconds: float = 0.0  # inside the text encoder so far
-    conditionings: dict[tuple[str, PassPrompts, Timing], Conditioning] = field(default_factory=dict)
+    conditionings: dict[ConditioningKey, Conditioning] = field(default_factory=dict)
     _components: ModelComponents | None = None
     _loaded_for: tuple[str, tuple[ExtraNetworkTag, ...]] | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -158,7 +164,8 @@ class LoadedModel:
     def conditioning_for(self, plan: PassPlan) -> Conditioning:
         """The conditioning of a pass's prompts, for every batch; encoded once and cached."""
         texts, components = plan.texts, self.components
-        key = (plan.checkpoint, texts, plan.timing)
+        key = (plan.checkpoint, texts, plan.timing, plan.size)
+        family = components.checkpoint.family
         if key not in self.conditionings:
             if unused := components.unused_embeddings(texts):
                 self.report.add_missing({"Embedding not used": tuple(unused)})
@@ -170,19 +177,23 @@ class LoadedModel:
                     [texts.encoded] * count,
                     [texts.negative_prompt] * count,
                     plan.timing,
+                    added_numbers(family, plan.size, self.request.options),
+                    zeroes_empty_negative=family.zeroes_empty_negative,
                 )
             )
             self.encoder_seconds += components.encoder.seconds - spent
+            self.report.text_encoders = len(components.encoder.encoders)
             for name in components.encoder.used_embeddings:
                 short_hash = components.embedding_hash(name)
-                self.report.add_hash("TI hashes", f"{name}: {short_hash}" if short_hash else "")
+                entry = f"{name}: {short_hash}" if short_hash else ""
+                self.report.add_hash(INVERSION_HASHES, entry)
         return self.conditionings[key]
 
     def encode_empty_prompt(self) -> Tensor | None:
         """The encoded empty prompt, (77, width), where the option ``pad_cond_uncond`` needs it."""
         if not self.request.options.pad_cond_uncond:
             return None
-        return self.components.encoder.encode([""])[0]
+        return self.components.encoder.encode([""]).contexts[0]
 
     @property
     def has_uneven_prompts(self) -> bool:

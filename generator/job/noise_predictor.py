@@ -5,13 +5,15 @@ from torch import Tensor
 from generator.control.steering import Steering
 from generator.img2img.concat_conditioning import ConcatConditioning, make_channel_adder
 from generator.job.loaded_model import LoadedModel
+from generator.models.added_condition import added_arguments
+from generator.models.checkpoint import Checkpoint
 from generator.models.deep_shrink import shrink_features
 from generator.models.index import trained_size
-from generator.request import GenerationRequest
+from generator.request import GenerationRequest, Snapshot
 from generator.sampling.passes import noise_schedule
 from generator.sampling.predictor import NoisePredictor, Rows
 from generator.sampling.row_splitter import RowSplitter
-from generator.sampling.schedules import scaled_linear
+from generator.sampling.schedules import NoiseSchedule, scaled_linear
 
 
 def make_noise_predictor(
@@ -44,17 +46,28 @@ def make_noise_predictor(
             trained_size(model.components.checkpoint.file.metadata) if use_deep_shrink else None
         )
         with shrink_features(unet, x, t, trained_side):
-            prediction: Tensor = unet(x.to(dtype), t, context.to(dtype)).sample
+            prediction: Tensor = unet(
+                x.to(dtype), t, context.to(dtype), **added_arguments(unet, rows.vectors)
+            ).sample
         return prediction.float()
 
-    table = noise_schedule(scaled_linear(), request.options)
+    family = checkpoint.family
     scale = (
         request.origin.image_guidance if request.origin and checkpoint.is_instruct_pix2pix else None
     )
     return NoisePredictor(
         RowSplitter(predict, model.relief, steering.remember_draws if steering else None),
-        table,
+        schedule_of(checkpoint, request.options),
         checkpoint.prediction,
         checkpoint.unet.device,
         image_guidance=None if scale == 1.0 else scale,
+        timesteps=family.noise.count,
+        sdxl_step_levels=family.sdxl_step_levels,
     )
+
+
+def schedule_of(checkpoint: Checkpoint, options: Snapshot) -> NoiseSchedule:
+    """The noise table of a checkpoint as the options bend it."""
+    table = noise_schedule(scaled_linear(checkpoint.family.noise), options)
+    bent = options.sd_noise_schedule != "Default"
+    return table if bent or not checkpoint.zero_terminal_snr else table.zero_terminal_snr()

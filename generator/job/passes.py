@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from generator.hires.hires import second_pass_sampling
+from generator.hires.hires_size import second_pass_size
 from generator.merging_ratios import merging_ratio, merging_ratio_hr
 from generator.prompt.grammar import ExtraNetworkTag, Timing
 from generator.request import GenerationRequest, Sampling
@@ -31,6 +32,7 @@ class PassPlan:
     texts: PassPrompts
     sampling: Sampling
     timing: Timing
+    size: tuple[int, int]  # pixels (w, h) that it is conditioned on: before hires fix crops
     refiner: str | None = None  # the checkpoint that takes over within the pass
     token_merging: float = 0.0  # share of tokens, 0..0.9
 
@@ -61,6 +63,7 @@ def plan_passes(
         texts,
         sampling,
         prompt_timing(sampling, options),
+        (request.width, request.height),
         token_merging=merging_ratio(request),
     )
     refiner = find(request.refiner.checkpoint, False) if request.refiner else None
@@ -68,6 +71,7 @@ def plan_passes(
     if fix is None:
         return _with_refiner(first, refiner), None
     second_sampling_settings = second_pass_sampling(request, fix)
+    to = second_pass_size(fix, request.width, request.height)
     checkpoint = find(fix.checkpoint, False) if fix.checkpoint else first.checkpoint
     second_texts = read(
         fix.prompt or request.prompt, fix.negative_prompt or request.negative_prompt
@@ -77,6 +81,7 @@ def plan_passes(
         second_texts,
         second_sampling_settings,
         prompt_timing(second_sampling_settings, options, sampling),
+        (to.width, to.height),
         token_merging=merging_ratio_hr(request),
     )
     acts = options.hires_fix_refiner_pass

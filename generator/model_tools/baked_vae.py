@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from generator.errors import WrongArchitecture
 from generator.model_tools.averages import EMA
-from generator.models.families.sd1.keys import ldm_vae_names
+from generator.models.families.ldm.keys import ldm_vae_names
 from generator.models.header import TensorEntry
 
 VAE = "first_stage_model."

@@ -5,7 +5,7 @@ from generator.model_tools.fit import check_fit, check_recipe
 from generator.model_tools.output_names import output_path
 from generator.model_tools.recipes import MODELS_OF_MODE, ModelRecipe, Precision
 from generator.models.embedding_facts import read_shapes
-from generator.models.families.sd1.keys import old_text_name
+from generator.models.families.ldm.keys import old_text_name
 from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
 from generator.models.registry import Registry

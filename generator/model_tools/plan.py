@@ -15,7 +15,7 @@ from generator.model_tools.fit import (
 )
 from generator.model_tools.recipes import ModelRecipe, Precision
 from generator.model_tools.sources import SourceModel
-from generator.models.families.sd1.keys import old_text_name
+from generator.models.families.ldm.keys import old_text_name
 from generator.models.header import BITS, TensorEntry
 
 DTYPES = {Precision.FP32: "F32", Precision.FP16: "F16", Precision.BF16: "BF16"}

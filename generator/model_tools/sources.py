@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from generator.errors import ModelUnreadable
-from generator.models.families.sd1.keys import old_text_name
+from generator.models.families.ldm.keys import old_text_name
 from generator.models.header import Header, TensorEntry, read_header
 from generator.models.index import ModelFile
 from generator.models.plain_files import open_plain

@@ -1,23 +1,40 @@
 """Reads adapters from LoRA files, and keeps them as memory allows."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
 from torch import Tensor
 
 from generator.errors import ModelUnreadable, WrongArchitecture
-from generator.models.adapter_names import BUNDLE, TEXT, UNET, architecture_of_keys, parse_key
+from generator.models.adapter_names import (
+    BUNDLE,
+    SECOND_TEXT,
+    TEXT,
+    UNET,
+    architecture_of_keys,
+    parse_key,
+)
 from generator.models.deltas import Factors
 from generator.models.embeddings import vectors_of
 from generator.models.families.architecture import Architecture, architecture_by_context_width
+from generator.models.families.catalog import BUILT_IN, family_of_architecture
+from generator.models.families.family import Family
 from generator.models.index import ModelFile
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
 from generator.models.weights import read_tensors
 
 LORA = ResidentKind.LORA
 NAMES_SHOWN, LONGEST = 3, 300  # of tensors in a sentence; its characters
+NOTED_ARCHITECTURES = (  # how trainers' notes begin
+    ("sdxl", Architecture.SDXL),
+    ("stable-diffusion-xl", Architecture.SDXL),
+    ("sd_v1", Architecture.SD1),
+    ("stable-diffusion-v1", Architecture.SD1),
+    ("sd_v2", Architecture.SD2),
+    ("stable-diffusion-v2", Architecture.SD2),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,22 +45,13 @@ class Adapter:
     layers: Mapping[str, Factors]
     embeddings: Mapping[str, Tensor] = field(default_factory=dict)  # words learned with it
     unknown: tuple[str, ...] = ()  # tensors whose names tell nothing
+    architecture: Architecture | None = None  # that it was made for, where anything tells
 
     @property
     def size(self) -> int:
         """Bytes in memory."""
         tensors = [t for factors in self.layers.values() for t in factors.values()]
         return sum(t.nbytes for t in (*tensors, *self.embeddings.values()))
-
-    @property
-    def context_width(self) -> int | None:
-        """How wide the text is that its cross-attention reads; None where it changes none."""
-        for layer, factors in self.layers.items():
-            if layer.endswith(("attn2_to_k", "attn2_to_v")):
-                for name in ("lora_down.weight", "hada_w1_b", "diff"):
-                    if name in factors and factors[name].dim() > 1:
-                        return factors[name].shape[1]
-        return None
 
 
 class AdapterCache:
@@ -71,7 +79,7 @@ def read_adapter(file: ModelFile) -> Adapter:
     """The adapter in ``file``, in the file's own precision on the CPU.
 
     Raises :class:`ModelUnreadable` for a broken file and :class:`WrongArchitecture` for one made
-    for another architecture, or that names no layer of Stable Diffusion 1.x.
+    for an architecture that Easel does not draw with, or that names no layer.
     """
     layers: dict[str, dict[str, Tensor]] = {}
     bundled: dict[str, dict[str, Tensor]] = {}
@@ -86,41 +94,67 @@ def read_adapter(file: ModelFile) -> Adapter:
             unknown.append(key)
         else:
             layers.setdefault(target.layer, {})[target.factor] = tensor.clone()
-    _check_is_sd1(file, tensors, bool(layers or bundled))
+    architecture = _told_architecture(file, tensors.keys(), layers)
+    _check_known(file, architecture, tensors.keys(), bool(layers or bundled))
     _apply_metadata_alpha(file, layers)
     embeddings = {name: vectors_of(tensors, file) for name, tensors in bundled.items()}
-    return Adapter(file, layers, embeddings, tuple(unknown))
+    return Adapter(file, layers, embeddings, tuple(unknown), architecture)
 
 
-def check_width(adapter: Adapter, checkpoint: ModelFile, width: int) -> None:
-    """Refuse an adapter whose text is of another width than the checkpoint's ``width``.
+def check_family(adapter: Adapter, checkpoint: ModelFile, family: Family) -> None:
+    """Refuse an adapter of which it is told that it was made for another family than ``family``.
 
-    Raises :class:`WrongArchitecture`, naming both.
+    Of one that tells nothing is applied what fits. Raises :class:`WrongArchitecture`, naming both.
     """
-    adapter_width = adapter.context_width
-    if adapter_width is not None and adapter_width != width:
-        raise WrongArchitecture(
-            f"The LoRA {adapter.file.name} is made for "
-            f"{architecture_by_context_width(adapter_width).label}, whose text is "
-            f"{adapter_width} numbers wide; the checkpoint {checkpoint.name} is "
-            f"{Architecture.SD1.label} with {width}. "
-            "Take a LoRA and a checkpoint of one architecture"
-        )
+    if adapter.architecture is None or adapter.architecture in family.architectures:
+        return
+    own = family_of_architecture(adapter.architecture)
+    if own is not None and own.name in family.lends_adapters:
+        return
+    raise WrongArchitecture(
+        f"The LoRA {adapter.file.name} is made for {adapter.architecture.label}; the checkpoint "
+        f"{checkpoint.name} is {family.label}. Take a LoRA and a checkpoint of one architecture"
+    )
 
 
-def _check_is_sd1(file: ModelFile, keys: Mapping[str, Tensor], known: bool) -> None:
-    other = architecture_of_keys(keys)
-    if other:
+def _told_architecture(
+    file: ModelFile, keys: Collection[str], layers: Mapping[str, Factors]
+) -> Architecture | None:
+    """By names that only one architecture has, else by the trainer's note or the text's width."""
+    by_names = architecture_of_keys(set(keys))
+    if by_names is not None:
+        return by_names
+    note = file.metadata.get("ss_base_model_version") or file.metadata.get("modelspec.architecture")
+    for start, architecture in NOTED_ARCHITECTURES:
+        if note and note.startswith(start):
+            return architecture
+    by_width = architecture_by_context_width(_context_width(layers) or 0)
+    return None if by_width is Architecture.OTHER else by_width
+
+
+def _context_width(layers: Mapping[str, Factors]) -> int | None:
+    """How wide the text is that its cross-attention reads; None where it changes none."""
+    for layer, factors in layers.items():
+        if layer.endswith(("attn2_to_k", "attn2_to_v")):
+            for name in ("lora_down.weight", "hada_w1_b", "diff"):
+                if name in factors and factors[name].dim() > 1:
+                    return factors[name].shape[1]
+    return None
+
+
+def _check_known(
+    file: ModelFile, architecture: Architecture | None, keys: Collection[str], known: bool
+) -> None:
+    if architecture is not None and family_of_architecture(architecture) is None:
         raise WrongArchitecture(
-            f"The LoRA {file.name} is made for {other.label}, and "
-            f"Easel draws with {Architecture.SD1.label}. "
+            f"The LoRA {file.name} is made for {architecture.label}, and Easel draws with "
+            f"{', '.join(family.label for family in BUILT_IN)}. "
             "Take a LoRA that was made for the checkpoint's architecture"
         )
     if not known:
         raise WrongArchitecture(
-            f"{file.name} was asked for as a LoRA of {Architecture.SD1.label}, but none of its "
-            f"{len(keys)} tensors is named as one: {', '.join([*keys][:NAMES_SHOWN])[:LONGEST]}. "
-            "Choose another file"
+            f"{file.name} was asked for as a LoRA, but none of its {len(keys)} tensors is named "
+            f"as one: {', '.join([*keys][:NAMES_SHOWN])[:LONGEST]}. Choose another file"
         )
 
 
@@ -133,7 +167,11 @@ def _apply_metadata_alpha(file: ModelFile, layers: Mapping[str, dict[str, Tensor
         facts = json.loads(metadata_text)
         alphas = {
             prefix: float(facts[f"{part}.lora_alpha"])
-            for prefix, part in ((UNET, "unet"), (TEXT, "text_encoder"))
+            for prefix, part in (
+                (UNET, "unet"),
+                (TEXT, "text_encoder"),
+                (SECOND_TEXT, "text_encoder_2"),
+            )
             if f"{part}.lora_alpha" in facts
         }
     except (ValueError, TypeError, RecursionError) as error:

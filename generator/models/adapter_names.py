@@ -14,11 +14,20 @@ from generator.models.families.architecture import Architecture
 
 UNET = "lora_unet_"
 TEXT = "lora_te_text_model_"
+SECOND_TEXT = "lora_te2_text_model_"  # SDXL's OpenCLIP
 BUNDLE = "bundle_emb."
 MAGNITUDE = "lora_magnitude_vector"  # PEFT's DoRA
 
 _TEXT_PARTS = r"(?=(?:encoder.layers|embeddings|final_layer_norm)[._])"
 _FLAT_PREFIXES = (  # layers without dots; the first that fits is replaced
+    (
+        re.compile(
+            r"(?:lora|lycoris|oft|boft)_(?:te2|text_encoder_2|(?:te2?_)?clip_g)_"
+            r"(?:transformer_)?(?:text_model_)?(?=(?:encoder_layers|embeddings|final_layer_norm"
+            r"|text_projection)[._]|text_projection$)"
+        ),
+        SECOND_TEXT,
+    ),
     (
         re.compile(
             r"(?:lora|lycoris|oft|boft)_(?:te1?|text_encoder|te1?_clip_l|clip_l)?_?"
@@ -31,6 +40,13 @@ _FLAT_PREFIXES = (  # layers without dots; the first that fits is replaced
     (re.compile(r"lycoris_"), UNET),
 )
 _DOTTED_PREFIXES = (
+    (
+        re.compile(
+            r"(?:(?:lora_te2|te2|text_encoder_2|(?:text_encoders?\.)?clip_g)\.)"
+            r"(?:transformer\.)?(?:text_model\.)?"
+        ),
+        SECOND_TEXT,
+    ),
     (
         re.compile(
             r"(?:(?:lora_te1?|te1?|text_encoders?|cond_stage_model|conditioner\.embedders\.0)\.)?"
@@ -137,7 +153,7 @@ def _parse_dotted(key: str) -> LayerFactor | None:
 
 def _projection(own: str, letter: str) -> str:
     """The layer behind ``to_q_lora`` in diffusers' first LoRA files."""
-    if own == TEXT:
+    if own in (TEXT, SECOND_TEXT):
         return f".{_TEXT_PROJECTIONS[letter]}"
     return ".to_out.0" if letter == "out" else f".to_{letter}"
 

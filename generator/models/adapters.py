@@ -12,15 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import ModelUnreadable, WrongArchitecture
-from generator.models.adapter_files import Adapter, check_width
-from generator.models.adapter_names import TEXT, UNET, to_kohya_name
+from generator.models.adapter_files import Adapter, check_family
+from generator.models.adapter_names import SECOND_TEXT, TEXT, UNET, to_kohya_name
 from generator.models.checkpoint import Checkpoint
 from generator.models.deltas import bias_delta, reads_weight, weight_delta
-from generator.models.families.architecture import Architecture
-from generator.models.families.sd1.keys import ldm_layers
-from generator.models.families.sd1.sizes import layout_of_config
-from generator.models.index import ModelFile
+from generator.models.families.ldm.keys import ldm_layers
+from generator.models.families.ldm.sizes import layout_of_config
 
+TEXTS = (TEXT, SECOND_TEXT)
 MAX_NAMES_IN_SENTENCE = 3  # of layers, in a sentence
 
 
@@ -44,20 +43,19 @@ def apply_adapters(
     """The checkpoint's weights with ``applied_adapters`` added, in order, until the block ends.
 
     ``pause`` is called before each layer, and may raise to end it. Yields a sentence for each file
-    of which something fitted nothing. Raises :class:`WrongArchitecture` when sizes differ; the
-    weights are restored in every case.
+    of which something fitted nothing. Raises :class:`WrongArchitecture` for one of another family,
+    and for one that fits nowhere; the weights are restored in every case.
     """
     originals: dict[nn.Parameter, Tensor] = {}
     modules = _modules_by_kohya_name(checkpoint) if applied_adapters else {}
-    width = checkpoint.unet.config.cross_attention_dim
     try:
         remarks: list[str] = []
         for applied in applied_adapters:
-            check_width(applied.adapter, checkpoint.file, width)
+            check_family(applied.adapter, checkpoint.file, checkpoint.family)
             remarks += _remark_unused(
                 applied.adapter,
                 [*_apply_adapter(applied, modules, originals, pause)],
-                checkpoint.file,
+                checkpoint,
             )
         yield tuple(dict.fromkeys(remarks))
     finally:
@@ -65,15 +63,19 @@ def apply_adapters(
             parameter.data = original
 
 
-def _remark_unused(adapter: Adapter, layers: Sequence[str], checkpoint: ModelFile) -> Iterator[str]:
+def _remark_unused(
+    adapter: Adapter, layers: Sequence[str], checkpoint: Checkpoint
+) -> Iterator[str]:
     """What of ``adapter`` is not in the picture, in words: its ``layers``, and unknown names."""
     names = [*layers, *adapter.unknown]
     if not names:
         return
-    if set(layers) >= set(adapter.layers) and not adapter.embeddings:
+    family = checkpoint.family
+    fits_nothing = set(layers) >= set(adapter.layers) and not adapter.embeddings
+    if fits_nothing and not family.lends_adapters:
         raise WrongArchitecture(
-            f"The LoRA {adapter.file.name} fits no layer of {checkpoint.name}, which is a "
-            f"{Architecture.SD1.label} checkpoint: {_list_names(names)}. "
+            f"The LoRA {adapter.file.name} fits no layer of {checkpoint.file.name}, which is a "
+            f"{family.label} checkpoint: {_list_names(names)}. "
             "It was made for another architecture"
         )
     sizes = {name: len(factors) for name, factors in adapter.layers.items()}
@@ -100,16 +102,17 @@ def _apply_adapter(
     originals: dict[nn.Parameter, Tensor],
     pause: Callable[[], None],
 ) -> Iterator[str]:
-    """Change the weights; yields the layers that are not here or whose factors are unknown."""
+    """Change the weights; yields the layers that are not here, do not fit or are unknown."""
     for name, stored in applied.adapter.layers.items():
         module = modules.get(name)
-        strength = applied.text_strength if name.startswith(TEXT) else applied.unet_strength
+        strength = applied.text_strength if name.startswith(TEXTS) else applied.unet_strength
         weight = getattr(module, "weight", None)
         if not isinstance(weight, nn.Parameter):
             yield name
             continue
         factors = {key: factor.to(weight.device, torch.float32) for key, factor in stored.items()}
         again, times = (applied.mentions, 1) if reads_weight(factors) else (1, applied.mentions)
+        before = weight.data
         try:
             for _ in range(again):
                 pause()
@@ -121,8 +124,10 @@ def _apply_adapter(
                 _shift_parameter(
                     bias, shift.reshape(bias.shape) * (strength * applied.mentions), originals
                 )
-        except (RuntimeError, IndexError, ValueError, TypeError, ArithmeticError) as error:
-            raise _misfit_error(applied, name, weight) from error
+        except (RuntimeError, IndexError, ValueError, TypeError, ArithmeticError):
+            weight.data = before
+            yield name
+            continue
         except KeyError as error:
             raise _incomplete_error(applied, name, str(error.args[0])) from error
         if shift is None and change is None:
@@ -138,16 +143,6 @@ def _shift_parameter(
     parameter.data = parameter.data + change.to(parameter.dtype)
 
 
-def _misfit_error(applied: AppliedAdapter, name: str, weight: Tensor) -> WrongArchitecture:
-    shapes = {key: tuple(value.shape) for key, value in applied.adapter.layers[name].items()}
-    return WrongArchitecture(
-        f"The LoRA {applied.adapter.file.name} does not fit the "
-        f"{Architecture.SD1.label} checkpoint: its layer {name} has the "
-        f"factors {shapes}, the checkpoint's weight is {tuple(weight.shape)}. "
-        "It was made for another architecture"
-    )
-
-
 def _incomplete_error(applied: AppliedAdapter, name: str, lacking: str) -> ModelUnreadable:
     return ModelUnreadable(
         f"{applied.adapter.file.name} is incomplete: its layer {name} lacks {lacking}. Copy "
@@ -161,13 +156,16 @@ def _modules_by_kohya_name(checkpoint: Checkpoint) -> dict[str, nn.Module]:
     The U-Net's have two: of diffusers' blocks, and of LDM's.
     """
     unet = {name: module for name, module in checkpoint.unet.named_modules() if _has_weight(module)}
-    text = checkpoint.text_encoder.named_modules()
     ldm = ldm_layers(unet, layout_of_config(checkpoint.unet.config))
-    return (
-        {to_kohya_name(UNET, old): unet[new] for new, old in ldm.items()}
-        | {to_kohya_name(UNET, name): module for name, module in unet.items()}
-        | {to_kohya_name(TEXT, name): module for name, module in text if _has_weight(module)}
-    )
+    modules = {to_kohya_name(UNET, old): unet[new] for new, old in ldm.items()}
+    modules |= {to_kohya_name(UNET, name): module for name, module in unet.items()}
+    for encoder in checkpoint.text_encoders:
+        modules |= {
+            to_kohya_name(encoder.spec.lora_prefix, name.removeprefix("text_model.")): module
+            for name, module in encoder.model.named_modules()
+            if _has_weight(module)
+        }
+    return modules
 
 
 def _has_weight(module: nn.Module) -> bool:

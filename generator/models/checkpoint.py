@@ -6,8 +6,8 @@ nothing is ever asked of the Hub.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,24 +22,39 @@ from generator.models.drawable import (
 )
 from generator.models.families.architecture import Shapes
 from generator.models.families.detection import describe_architecture
-from generator.models.families.sd1 import keys, sizes
-from generator.models.families.sd1.hints import read_hints, vae_hints
-from generator.models.families.sd1.sizes import Hints
-from generator.models.families.sd1.upsampling import use_original_upsampling
+from generator.models.families.family import (
+    Family,
+    LatentFormat,
+    Prediction,
+    TextEncoderSpec,
+    TextLayout,
+)
+from generator.models.families.ldm import keys, sizes
+from generator.models.families.ldm.hints import read_hints, vae_hints
+from generator.models.families.ldm.open_clip import rename_open_clip, rename_shapes
+from generator.models.families.ldm.sizes import Hints
+from generator.models.families.ldm.upsampling import use_original_upsampling
 from generator.models.index import ModelFile
 from generator.models.tensor_file import copy_tensor, rename_tensors
 from generator.models.weights import open_tensors, shapes_of
+from generator.prompt.text_encoder import TextEncoder
 
 torchvision_ops.prepare()  # before diffusers and transformers, which import torchvision
 
 from diffusers import AutoencoderKL, UNet2DConditionModel  # noqa: E402
-from transformers import CLIPTextConfig, CLIPTextModel  # noqa: E402
+from transformers import (  # noqa: E402
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+)
 
 Network = TypeVar("Network", bound=nn.Module)
 Tensors = Mapping[str, Tensor]
 
 
 log = logging.getLogger(__name__)
+USUAL_LATENT = LatentFormat()  # of Stable Diffusion 1 and 2
+V_SHIFT = -1.0  # mean difference to its input below which a network predicts v
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,11 +62,18 @@ class Checkpoint:
     """The networks of one file, on their device, in evaluation mode."""
 
     file: ModelFile
+    family: Family
     unet: UNet2DConditionModel  # (B,4|8|9,h,w), (B,), (B,77n,width) -> eps or v (B,4,h,w)
     own_vae: AutoencoderKL | None  # None: another file's has to be taken
-    text_encoder: CLIPTextModel
-    prediction: str  # epsilon | v_prediction
+    text_encoders: tuple[TextEncoder, ...]  # in the order in which the U-Net reads their vectors
+    prediction: Prediction
+    zero_terminal_snr: bool  # trained on a schedule that ends in pure noise
     default_size: int | None  # pixels a side, where the file says so
+
+    @property
+    def text_width(self) -> int:
+        """Numbers of a token's vector, of all text encoders together."""
+        return sum(encoder.width for encoder in self.text_encoders)
 
     @property
     def vae(self) -> AutoencoderKL:
@@ -84,31 +106,76 @@ def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -
     """
     read = open_tensors(file.path, file.kept_in)
     tensors = _ldm_vae(rename_tensors(read, keys.old_text_name))
-    tensor_shapes = shapes_of(tensors)
-    check_architecture(file, tensor_shapes)
-    hints = read_hints(file.name, file.metadata, file.config)
+    family = check_architecture(file, shapes_of(tensors))
+    tensor_shapes = rename_shapes(shapes_of(tensors), family)
+    hints = read_hints(file.name, file.metadata, file.config, read.keys())
     loader = NetworkLoader(file.name, tensors, device, dtype)
     with explain_missing_tensors(file, "U-Net and text encoder"):
         unet = loader.load(
-            lambda: UNet2DConditionModel.from_config(sizes.unet_config(tensor_shapes, hints)),
+            lambda: UNet2DConditionModel.from_config(
+                sizes.unet_config(tensor_shapes, hints, family)
+            ),
             keys.unet_names(tensor_shapes, sizes.unet_layout(tensor_shapes)),
         )
         use_original_upsampling(unet)
         return Checkpoint(
             file=file,
+            family=family,
             unet=unet,
-            own_vae=_own_vae(loader, tensor_shapes, hints),
-            text_encoder=loader.load(
-                lambda: CLIPTextModel(CLIPTextConfig(**sizes.text_config(tensor_shapes, hints))),
-                keys.text_names(tensor_shapes),
+            own_vae=_own_vae(loader, tensor_shapes, hints, family.latent),
+            text_encoders=tuple(
+                _load_text_encoder(loader, tensor_shapes, hints, spec)
+                for spec in family.text_encoders
             ),
-            prediction=hints.prediction,
+            prediction=hints.prediction or _probe_prediction(unet, family),
+            zero_terminal_snr=hints.zero_terminal_snr,
             default_size=hints.default_size,
         )
 
 
-def load_vae(file: ModelFile, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
+def _split_in_three(tensor: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Query, key and value of one tensor."""
+    return cast("tuple[Tensor, Tensor, Tensor]", tensor.chunk(3))
+
+
+def _load_text_encoder(
+    loader: "NetworkLoader", found: Shapes, hints: Hints, spec: TextEncoderSpec
+) -> TextEncoder:
+    kind = CLIPTextModelWithProjection if spec.pooled else CLIPTextModel
+    if spec.layout is TextLayout.OPEN_CLIP:
+        own = {
+            name: loader.tensors[name] for name in loader.tensors if name.startswith(spec.prefix)
+        }
+        loader = replace(loader, tensors=rename_open_clip(own, spec, _split_in_three, torch.t))
+    model = loader.load(
+        lambda: kind(CLIPTextConfig(**sizes.text_config(found, hints, spec))),
+        keys.text_names(found, spec),
+    )
+    return TextEncoder(model, spec)
+
+
+def _probe_prediction(unet: UNet2DConditionModel, family: Family) -> Prediction:
+    """What a network predicts whose file does not say it: it is shown grey as pure noise.
+
+    One that predicts eps answers about its input there, one that predicts v about minus the clean
+    latent (contract section 5.11).
+    """
+    if not family.probes_prediction or unet.config.in_channels != family.latent.channels:
+        return Prediction.EPSILON
+    options = {"device": unet.device, "dtype": unet.dtype}
+    grey = torch.full((1, family.latent.channels, 8, 8), 0.5, **options)
+    text = torch.full((1, 2, unet.config.cross_attention_dim), 0.5, **options)
+    with torch.no_grad():
+        answer = unet(grey, torch.tensor([family.noise.count - 1], device=unet.device), text).sample
+    return Prediction.V if float((answer - grey).float().mean()) < V_SHIFT else Prediction.EPSILON
+
+
+def load_vae(
+    file: ModelFile, device: torch.device, dtype: torch.dtype, latent: LatentFormat = USUAL_LATENT
+) -> AutoencoderKL:
     """Load a VAE of its own, or the one in a whole checkpoint; by LDM's names or diffusers'.
+
+    ``latent`` is how the U-Net that it is for reads latents.
 
     Raises as :func:`load_checkpoint` does.
     """
@@ -121,35 +188,40 @@ def load_vae(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Autoe
     if f"{sizes.VAE}decoder.conv_in.weight" not in tensor_shapes:
         raise _no_vae(file, describe_architecture(shapes_of(file_tensors)))
     with explain_missing_tensors(file, "all tensors of a VAE"):
-        latent = sizes.vae_config(tensor_shapes, Hints())["latent_channels"]
-        if latent != sizes.LATENT:
-            raise _no_vae(file, f"a VAE whose latents have {latent} channels")
+        channels = sizes.vae_config(tensor_shapes, Hints(), latent)["latent_channels"]
+        if channels != latent.channels:
+            raise _no_vae(file, f"a VAE whose latents have {channels} channels")
         return _fill_vae(
-            NetworkLoader(file.name, tensors, device, dtype), tensor_shapes, vae_hints(file)
+            NetworkLoader(file.name, tensors, device, dtype), tensor_shapes, vae_hints(file), latent
         )
 
 
 def _no_vae(file: ModelFile, found: str) -> WrongArchitecture:
     return WrongArchitecture(
         f"{file.name} was chosen as VAE, but it is {found}. "
-        "Choose a file that holds a Stable Diffusion 1.x VAE"
+        "Choose a file that holds a VAE of Stable Diffusion"
     )
 
 
-def _own_vae(place: "NetworkLoader", found: Shapes, hints: Hints) -> AutoencoderKL | None:
+def _own_vae(
+    place: "NetworkLoader", found: Shapes, hints: Hints, latent: LatentFormat
+) -> AutoencoderKL | None:
     """The VAE inside a checkpoint; None where it is not there, or not whole."""
     if not any(name.startswith(sizes.VAE) for name in found):
         return None
     try:
-        return _fill_vae(place, found, hints)
+        return _fill_vae(place, found, hints, latent)
     except (ModelUnreadable, *SHAPE_ERRORS, LookupError, StopIteration) as error:
         log.warning("The VAE inside %s cannot be used: %s", place.name, error)
         return None
 
 
-def _fill_vae(place: "NetworkLoader", found: Shapes, hints: Hints) -> AutoencoderKL:
+def _fill_vae(
+    place: "NetworkLoader", found: Shapes, hints: Hints, latent: LatentFormat
+) -> AutoencoderKL:
     return place.load(
-        lambda: AutoencoderKL.from_config(sizes.vae_config(found, hints)), keys.vae_names(found)
+        lambda: AutoencoderKL.from_config(sizes.vae_config(found, hints, latent)),
+        keys.vae_names(found),
     )
 
 
@@ -207,7 +279,7 @@ def _sides(shape: torch.Size) -> list[int]:
 
 def _fill_position_ids(network: nn.Module, device: torch.device) -> None:
     """Text positions are a buffer that no file carries; the meta device left it empty."""
-    embeddings = getattr(network, "embeddings", None)
+    embeddings = getattr(getattr(network, "text_model", network), "embeddings", None)
     if embeddings is not None:
         length = embeddings.position_embedding.num_embeddings
         embeddings.position_ids = torch.arange(length, device=device)[None]  # (1, 77)

@@ -66,12 +66,16 @@ class CheckpointCache:
         """The VAE to decode with: ``file``'s, or the checkpoint's own for None."""
         if file is None:
             return loaded.checkpoint.vae
-        vae = self._residency.find(VAE, file)
+        vae = cast("AutoencoderKL | None", self._residency.find(VAE, file))
+        latent = loaded.checkpoint.family.latent
         if vae is None:
             self._residency.make_room(VAE, file, expected_bytes(file, self.dtype))
-            vae = load_vae(file, self.device, self.dtype)
+            vae = load_vae(file, self.device, self.dtype, latent)
             self._residency.add(VAE, file, vae, bytes_of(vae))
-        return cast("AutoencoderKL", vae)
+        # One file may serve two families; how latents are scaled is the checkpoint's.
+        own = loaded.checkpoint.own_vae
+        vae.register_to_config(scaling_factor=own.config.scaling_factor if own else latent.scale)
+        return vae
 
     def approximation_for(self, loaded: LoadedCheckpoint, file: ModelFile | None) -> Approximation:
         """The cheap preview of :meth:`vae_for`, fitted at its first use."""

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 from generator.errors import GeneratorError, ModelUnreadable, WrongArchitecture
 from generator.models.embedding_facts import read_shapes
-from generator.models.families.architecture import DRAWABLE, Architecture, Shapes
+from generator.models.families.architecture import Architecture, Shapes
+from generator.models.families.catalog import BUILT_IN, family_of
 from generator.models.families.detection import architecture_of, describe_architecture
-from generator.models.families.sd1 import sizes
-from generator.models.families.sd1.keys import old_text_name
+from generator.models.families.family import Family
+from generator.models.families.ldm import sizes
+from generator.models.families.ldm.keys import old_text_name
+from generator.models.families.ldm.open_clip import rename_shapes
 from generator.models.index import ModelFile
 
-SD1 = Architecture.SD1
 UNTOLD = (Architecture.UNKNOWN, Architecture.BARE_UNET)  # then a GGUF file's own word counts
 MAX_TENSORS = 20_000  # of a checkpoint with its averages, twice over
 SHAPE_ERRORS = (
@@ -37,12 +39,14 @@ class CheckpointVerdict:
 def judge_checkpoint(file: ModelFile) -> CheckpointVerdict:
     """Read the header of a checkpoint and judge it."""
     try:
-        shapes = {old_text_name(name): shape for name, shape in read_shapes(file).items()}
-        check_architecture(file, shapes)
+        shapes: Shapes = {old_text_name(name): shape for name, shape in read_shapes(file).items()}
+        family = check_architecture(file, shapes)
         hints = sizes.Hints()
+        shapes = rename_shapes(shapes, family)
         with explain_missing_tensors(file, "U-Net and text encoder"):
-            sizes.unet_config(shapes, hints)
-            sizes.text_config(shapes, hints)
+            sizes.unet_config(shapes, hints, family)
+            for spec in family.text_encoders:
+                sizes.text_config(shapes, hints, spec)
     except GeneratorError as error:
         return CheckpointVerdict(str(error))
     except OSError as error:
@@ -50,20 +54,25 @@ def judge_checkpoint(file: ModelFile) -> CheckpointVerdict:
     return CheckpointVerdict(lacks_vae=not any(name.startswith(VAE_PREFIXES) for name in shapes))
 
 
-def check_architecture(file: ModelFile, shapes: Shapes) -> None:
-    """Refuse tensors of a kind that is not drawn with. Raises :class:`WrongArchitecture`."""
+def check_architecture(file: ModelFile, shapes: Shapes) -> Family:
+    """The family of a checkpoint's tensors.
+
+    Raises :class:`WrongArchitecture` for tensors of a kind that is not drawn with.
+    """
     if len(shapes) > MAX_TENSORS:
         raise WrongArchitecture(
-            f"{file.name} holds {len(shapes):,} tensors; a {SD1.label} checkpoint has less than "
-            f"{MAX_TENSORS:,}"
+            f"{file.name} holds {len(shapes):,} tensors; a checkpoint has less than {MAX_TENSORS:,}"
         )
     refuse_quantised(file, shapes)
-    if architecture_of(shapes) not in DRAWABLE:
+    family = family_of(shapes)
+    if family is None:
+        drawn = ", ".join(each.label for each in BUILT_IN)
         raise WrongArchitecture(
-            f"{file.name} was asked to draw as a {SD1.label} checkpoint, but it is "
-            f"{describe_architecture(shapes)}. "
-            f"Choose a {SD1.label} checkpoint, or move the file to the folder of its kind"
+            f"{file.name} was asked to draw as a checkpoint, but it is "
+            f"{describe_architecture(shapes)}. Easel draws with checkpoints of {drawn}: "
+            "choose one, or move the file to the folder of its kind"
         )
+    return family
 
 
 def refuse_quantised(file: ModelFile, shapes: Shapes) -> None:

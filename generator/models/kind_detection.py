@@ -15,7 +15,7 @@ from generator.models.families.architecture import (
     architecture_by_context_width,
 )
 from generator.models.families.detection import architecture_of, describe_architecture
-from generator.models.families.sd1 import controlnet
+from generator.models.families.ldm import controlnet
 from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
 
 CONTEXT = ("attn2.to_k.weight", "attn2_to_k.lora_down.weight", "attn2.to_k.lora_A.weight")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from generator.errors import ModelUnreadable
 from generator.models.embedding_facts import EmbeddingFacts, read_facts
-from generator.models.families.architecture import DRAWABLE, NAMED_IN_GGUF, Architecture, Shapes
+from generator.models.families.architecture import NAMED_IN_GGUF, Architecture, Shapes
+from generator.models.families.catalog import DRAWABLE
 from generator.models.families.detection import architecture_of
 from generator.models.gguf_header import GGUF_SUFFIX, GgufHeader, read_gguf
 from generator.models.hashes import HashCache, Hashes, legacy_hash

@@ -1,6 +1,7 @@
 """Encodes prompts to conditioning for the U-Net: chunks, weights, schedules and AND.
 
-Contract sections 2.4 to 2.9. Encodes with a transformers ``CLIPTextModel`` (SD1's encoder).
+Contract sections 2.4 to 2.11. A family's text encoders read the same chunks; what they say of a
+token stands side by side.
 """
 
 import time
@@ -8,18 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from generator.prompt.chunks import Chunk, Trigger, layout_chunks, layout_chunks_old
-from generator.prompt.grammar import Timing, schedule_prompt, split_and
+from generator.prompt.grammar import ScheduledText, Timing, schedule_prompt, split_and
 from generator.prompt.limits import check_chunks
+from generator.prompt.text_encoder import EncodedTokens, TextEncoder, encode_tokens
 from generator.prompt.tokenizer import Tokenizer
-
-if TYPE_CHECKING:  # its import needs generator.models.torchvision_ops first
-    from transformers import CLIPTextModel
 
 CHUNKS_PER_CALL = 64  # chunks that the text encoder reads together
 
@@ -30,6 +28,7 @@ class ScheduledContext:
 
     end: int
     context: Tensor  # (77 * chunks, width)
+    vector: Tensor | None = None  # (pooled width + added numbers,), where the U-Net reads one
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,32 @@ class Conditioning:
 
 
 @dataclass(frozen=True, slots=True)
+class AddedNumbers:
+    """The numbers that follow the pooled vector: of positive prompts, and of negative ones."""
+
+    positive: tuple[float, ...] = ()
+    negative: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTexts:
+    """What the text encoders say of some texts."""
+
+    contexts: Tensor  # (texts, 77 * chunks, width)
+    pooled: Tensor | None  # (texts, pooled width), of the first chunk; None: nothing is pooled
+
+    def zeroed(self) -> "EncodedTexts":
+        """The same with zeros for all numbers."""
+        pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
+        return EncodedTexts(torch.zeros_like(self.contexts), pooled)
+
+
+@dataclass(frozen=True, slots=True)
 class TextualInversion:
-    """A learned word. ``vectors`` (k, width) take k tokens wherever ``name`` stands."""
+    """A learned word. ``vectors`` (k, width) take k tokens wherever ``name`` stands.
+
+    With several text encoders their vectors stand side by side, in the encoders' order.
+    """
 
     name: str
     vectors: Tensor
@@ -65,13 +88,14 @@ class EncoderOptions:
     comma_padding_backtrack: int = 20
     use_old_scheduling: bool = False
     use_old_emphasis_implementation: bool = False
+    sdxl_clip_l_skip: bool = False  # clip skip acts on SDXL's first text encoder
 
 
 @dataclass
 class PromptEncoder:
-    """A text encoder with its tokenizer, embeddings and options. ``seconds`` counts its work."""
+    """Text encoders with their tokenizer, embeddings and options. ``seconds`` counts their work."""
 
-    model: "CLIPTextModel"
+    encoders: Sequence[TextEncoder]
     tokenizer: Tokenizer
     options: EncoderOptions = EncoderOptions()
     inversions: Sequence[TextualInversion] = ()
@@ -82,8 +106,8 @@ class PromptEncoder:
     )  # textual inversions met, in order
     pause: Callable[[], None] = lambda: None  # called between pieces of work; may raise to end it
 
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """(texts, 77 * chunks, width): texts of one prompt, padded to the same chunk count.
+    def encode(self, texts: Sequence[str]) -> EncodedTexts:
+        """Encode texts of one prompt, padded to the same chunk count.
 
         Texts of one call share the normalisation of the "Original" emphasis mode. Raises
         :class:`generator.errors.BadRequest` for more chunks than are encoded.
@@ -96,8 +120,9 @@ class PromptEncoder:
         check_chunks(len(rows), longest)
         for row in rows:
             row.extend(list(self._chunks_of("")) * (longest - len(row)))
-        columns = zip(*rows, strict=True)
-        return torch.cat([self._encode_chunks(column) for column in columns], dim=1)
+        columns = [self._encode_chunks(column) for column in zip(*rows, strict=True)]
+        contexts = torch.cat([column.contexts for column in columns], dim=1)
+        return EncodedTexts(contexts, columns[0].pooled)
 
     def _chunks_of(self, text: str) -> tuple[Chunk, ...]:
         parse = self.options.emphasis != "None"
@@ -113,44 +138,67 @@ class PromptEncoder:
             for i in self.inversions
         )
 
-    def _encode_chunks(self, chunks: Sequence[Chunk]) -> Tensor:
-        device = self.model.device
+    def _encode_chunks(self, chunks: Sequence[Chunk]) -> EncodedTexts:
+        """One chunk of each text, by all encoders: (texts, 77, sum of widths)."""
+        device = self.encoders[0].model.device
         tokens = torch.tensor([chunk.tokens for chunk in chunks], device=device)  # (n, 77)
         weights = torch.tensor([chunk.weights for chunk in chunks], device=device)
         started = time.perf_counter()
-        parts = []
+        hidden, pooled, place = [], [], 0
+        for encoder in self.encoders:
+            columns = slice(place, place + encoder.width)
+            encoded = self._run_encoder(encoder, chunks, tokens, columns)
+            hidden.append(apply_emphasis(encoded.hidden, weights, self.options.emphasis))
+            if encoded.pooled is not None:
+                pooled.append(encoded.pooled)
+            place += encoder.width
+        self.seconds += time.perf_counter() - started
+        return EncodedTexts(
+            torch.cat(hidden, dim=-1), torch.cat(pooled, dim=-1) if pooled else None
+        )
+
+    def _run_encoder(
+        self, encoder: TextEncoder, chunks: Sequence[Chunk], tokens: Tensor, columns: slice
+    ) -> EncodedTokens:
+        """``columns`` are those of an inversion's vectors that are this encoder's."""
+        options, hidden, pooled = self.options, [], []
         for start in range(0, len(chunks), CHUNKS_PER_CALL):
             self.pause()
             part = slice(start, start + CHUNKS_PER_CALL)
-            with self._insert_embeddings(chunks[part]), torch.set_grad_enabled(self.learning):
-                parts.append(self._run_encoder(tokens[part]).float())
-        hidden = torch.cat(parts) if len(parts) > 1 else parts[0]
-        self.seconds += time.perf_counter() - started
-        return apply_emphasis(hidden, weights, self.options.emphasis)
-
-    def _run_encoder(self, tokens: Tensor) -> Tensor:
-        skip = min(self.options.clip_skip, self.model.config.num_hidden_layers)
-        if skip <= 1:
-            return self.model(input_ids=tokens).last_hidden_state  # (n, 77, width)
-        states = self.model(input_ids=tokens, output_hidden_states=True).hidden_states
-        return self.model.final_layer_norm(states[-skip])
+            with (
+                self._insert_embeddings(encoder, chunks[part], columns),
+                torch.set_grad_enabled(self.learning),
+            ):
+                encoded = encode_tokens(
+                    encoder,
+                    tokens[part],
+                    options.clip_skip,
+                    sdxl_clip_l_skip=options.sdxl_clip_l_skip,
+                )
+            hidden.append(encoded.hidden.float())
+            if encoded.pooled is not None:
+                pooled.append(encoded.pooled.float())
+        return EncodedTokens(torch.cat(hidden), torch.cat(pooled) if pooled else None)
 
     @contextmanager
-    def _insert_embeddings(self, chunks: Sequence[Chunk]) -> Iterator[None]:
+    def _insert_embeddings(
+        self, encoder: TextEncoder, chunks: Sequence[Chunk], columns: slice
+    ) -> Iterator[None]:
         """Put the learned vectors in place of the zeros that the layout left for them."""
         if not any(chunk.embeddings for chunk in chunks):
             yield
             return
-        hook = self.model.get_input_embeddings().register_forward_hook(self._embedding_hook(chunks))
+        table = encoder.model.get_input_embeddings()
+        hook = table.register_forward_hook(self._embedding_hook(chunks, columns))
         try:
             yield
         finally:
             hook.remove()
 
     def _embedding_hook(
-        self, chunks: Sequence[Chunk]
+        self, chunks: Sequence[Chunk], columns: slice
     ) -> Callable[[nn.Module, object, Tensor], Tensor]:
-        by_name = {inversion.name: inversion.vectors for inversion in self.inversions}
+        by_name = {inversion.name: inversion.vectors[:, columns] for inversion in self.inversions}
 
         def insert(_module: nn.Module, _inputs: object, embedded: Tensor) -> Tensor:
             result = embedded.clone()  # (n, 77, width)
@@ -183,28 +231,43 @@ def encode_prompts(
     positive: Sequence[str],
     negative: Sequence[str],
     timing: Timing,
+    added: AddedNumbers = AddedNumbers(),
+    *,
+    zeroes_empty_negative: bool = False,
 ) -> Conditioning:
     """Encode the prompts of a batch; equal (sub-)prompts are encoded once.
 
     ``timing`` counts denoiser calls: twice the steps for second-order samplers. Tags and comments
-    must be gone already. The negative prompts are not split at AND (contract section 2.1).
+    must be gone already. The negative prompts are not split at AND (contract section 2.1). With
+    ``zeroes_empty_negative`` one that is "" at all steps is encoded as zeros.
     """
-    known: dict[str, tuple[ScheduledContext, ...]] = {}
+    known: dict[str, tuple[tuple[ScheduledText, ...], EncodedTexts]] = {}
 
-    def stages(text: str) -> tuple[ScheduledContext, ...]:
+    def stages(text: str, numbers: tuple[float, ...], zeroes: bool) -> tuple[ScheduledContext, ...]:
         if text not in known:
             entries = schedule_prompt(text, timing)
-            contexts = encoder.encode([entry.text for entry in entries])
-            known[text] = tuple(
-                ScheduledContext(entry.end, context)
-                for entry, context in zip(entries, contexts, strict=True)
-            )
-        return known[text]
+            known[text] = entries, encoder.encode([entry.text for entry in entries])
+        entries, encoded = known[text]
+        if zeroes and not any(entry.text for entry in entries):
+            encoded = encoded.zeroed()
+        return tuple(
+            ScheduledContext(entry.end, context, _vector(encoded.pooled, row, numbers))
+            for row, (entry, context) in enumerate(zip(entries, encoded.contexts, strict=True))
+        )
 
     return Conditioning(
         tuple(
-            tuple(WeightedPrompt(part.weight, stages(part.text)) for part in split_and(prompt))
+            tuple(
+                WeightedPrompt(part.weight, stages(part.text, added.positive, False))
+                for part in split_and(prompt)
+            )
             for prompt in positive
         ),
-        tuple(stages(prompt) for prompt in negative),
+        tuple(stages(prompt, added.negative, zeroes_empty_negative) for prompt in negative),
     )
+
+
+def _vector(pooled: Tensor | None, row: int, numbers: tuple[float, ...]) -> Tensor | None:
+    if pooled is None or not numbers:
+        return None
+    return torch.cat([pooled[row], pooled.new_tensor(numbers)])

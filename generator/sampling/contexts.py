@@ -20,6 +20,8 @@ class Contexts:
     negative: Tensor  # (B, M, width)
     owners: tuple[int, ...]
     weights: tuple[float, ...]  # of each positive row
+    positive_vectors: Tensor | None = None  # (P, numbers), where the network reads such
+    negative_vectors: Tensor | None = None  # (B, numbers)
 
     @property
     def has_equal_lengths(self) -> bool:
@@ -48,17 +50,27 @@ def contexts_at(conditioning: Conditioning, call: int, device: torch.device) -> 
     weighted_prompts = [
         (i, strand) for i, row in enumerate(conditioning.positive) for strand in row
     ]
+    positive = [_stage_at(strand.stages, call) for _, strand in weighted_prompts]
+    negative = [_stage_at(stages, call) for stages in conditioning.negative]
     return Contexts(
-        _stack([_context_at(strand.stages, call) for _, strand in weighted_prompts]).to(device),
-        _stack([_context_at(stages, call) for stages in conditioning.negative]).to(device),
+        _stack([stage.context for stage in positive]).to(device),
+        _stack([stage.context for stage in negative]).to(device),
         tuple(i for i, _ in weighted_prompts),
         tuple(strand.weight for _, strand in weighted_prompts),
+        _stack_vectors(positive, device),
+        _stack_vectors(negative, device),
     )
 
 
-def _context_at(stages: Sequence[ScheduledContext], call: int) -> Tensor:
+def _stage_at(stages: Sequence[ScheduledContext], call: int) -> ScheduledContext:
     """The first stage whose end is not before ``call``."""
-    return next((s.context for s in stages if call <= s.end), stages[-1].context)
+    return next((stage for stage in stages if call <= stage.end), stages[-1])
+
+
+def _stack_vectors(stages: Sequence[ScheduledContext], device: torch.device) -> Tensor | None:
+    """(n, numbers); None where the stages have none."""
+    vectors = [stage.vector for stage in stages if stage.vector is not None]
+    return torch.stack(vectors).to(device) if vectors else None
 
 
 def _stack(contexts: Sequence[Tensor]) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from generator.errors import NotANumber
 from generator.hooks import Ended
+from generator.models.families.family import Prediction
 from generator.prompt.conditioning import Conditioning
 from generator.request import Stop
 from generator.sampling.contexts import Contexts, contexts_at
@@ -27,7 +28,7 @@ from generator.sampling.predictor import (
 )
 from generator.sampling.step_hooks import StepHooks
 
-Evaluate = Callable[[Tensor, Tensor, Tensor, Rows], Tensor]  # x, level, context
+Evaluate = Callable[[Tensor, Tensor, Tensor, Rows], Tensor]  # x, level, context, rows
 StepCallback = Callable[[int, Tensor | None], Stop]
 
 
@@ -72,22 +73,37 @@ class _RowBatch:
     contexts: Tensor  # (n, L, width)
     owners: tuple[int, ...]
     sides: tuple[GuidanceSide, ...]
+    vectors: Tensor | None  # (n, numbers)
 
     def __add__(self, more: "_RowBatch") -> "_RowBatch":
-        contexts = torch.cat([self.contexts, more.contexts])
-        return _RowBatch(contexts, self.owners + more.owners, self.sides + more.sides)
+        return _RowBatch(
+            torch.cat([self.contexts, more.contexts]),
+            self.owners + more.owners,
+            self.sides + more.sides,
+            None
+            if self.vectors is None or more.vectors is None
+            else torch.cat([self.vectors, more.vectors]),
+        )
 
 
 def _positive_rows(contexts: Contexts) -> _RowBatch:
     """Picture by picture."""
     return _RowBatch(
-        contexts.positive, contexts.owners, (GuidanceSide.POSITIVE,) * len(contexts.owners)
+        contexts.positive,
+        contexts.owners,
+        (GuidanceSide.POSITIVE,) * len(contexts.owners),
+        contexts.positive_vectors,
     )
 
 
 def _negative_rows(contexts: Contexts, blank: bool) -> _RowBatch:
     size = len(contexts.negative)
-    rows = _RowBatch(contexts.negative, tuple(range(size)), (GuidanceSide.NEGATIVE,) * size)
+    rows = _RowBatch(
+        contexts.negative,
+        tuple(range(size)),
+        (GuidanceSide.NEGATIVE,) * size,
+        contexts.negative_vectors,
+    )
     return rows + replace(rows, sides=(GuidanceSide.BLANK,) * size) if blank else rows
 
 
@@ -160,7 +176,10 @@ class Denoiser:
         if self.refiner_switch.by_steps:
             done = self.calls / max(self.guidance.calls, 1)
         else:
-            done = (LAST_TIMESTEP - timestep()) / (LAST_TIMESTEP + 1)
+            count = (
+                self.network.timesteps
+            )  # of the model's table, even where a distilled one is used
+            done = (count - 1 - timestep()) / count
         if done >= self.refiner_switch.switch_at:
             self._switch_to_refiner(self.refiner_switch.take_over())
 
@@ -236,7 +255,8 @@ class Denoiser:
         for start in range(0, len(rows.owners), width):
             span = slice(start, start + width)
             owners = rows.owners[span]
-            row_info = Rows(owners, rows.sides[span], self.calls, self.guidance.calls)
+            vectors = None if rows.vectors is None else rows.vectors[span]
+            row_info = Rows(owners, rows.sides[span], self.calls, self.guidance.calls, vectors)
             indices = list(owners)
             parts.append(model(x[indices], level[indices], rows.contexts[span], row_info))
         return torch.cat(parts)
@@ -247,7 +267,7 @@ class Denoiser:
         t = self._timestep_of(sigma)
         scale_in = 1 / (wide**2 + 1) ** 0.5
         prediction = self._call_network(x * scale_in, t, context, rows)
-        if self.network.prediction == "v_prediction":
+        if self.network.prediction is Prediction.V:
             denoised = prediction * (-wide * scale_in) + x * (1 / (wide**2 + 1))
         else:
             denoised = x + prediction * -wide
@@ -261,7 +281,7 @@ class Denoiser:
     def _predict_eps(self, x: Tensor, timestep: Tensor, context: Tensor, rows: Rows) -> Tensor:
         """eps from the network's prediction, for whole timesteps."""
         prediction = self._call_network(x, timestep, context, rows)
-        if self.network.prediction == "v_prediction":
+        if self.network.prediction is Prediction.V:
             alphas = self.network.table.alphas_cumprod.to(x.device)
             alpha = alphas[timestep.long()][:, None, None, None]
             return alpha.sqrt() * prediction + (1 - alpha).sqrt() * x
@@ -279,7 +299,6 @@ class Denoiser:
         return prediction
 
 
-LAST_TIMESTEP = 999
 NAN_MESSAGE = (
     "A tensor with NaNs was produced in Unet. The numbers left the range of half precision, or "
     "the checkpoint holds NaNs itself: try --no-half, or another checkpoint. "

@@ -71,7 +71,14 @@ class SigmaSampling:
             low, high = float(self.table.sigma_min), float(self.table.sigma_max)
             self.full_sigmas = check_levels(plugin_schedule(steps, low, high), label)
         else:
-            self.full_sigmas = sigmas_for(sampler, label, steps, self.table, sampling_pass.options)
+            self.full_sigmas = sigmas_for(
+                sampler,
+                label,
+                steps,
+                self.table,
+                sampling_pass.options,
+                sdxl=sampling_pass.network.sdxl_step_levels,
+            )
         walked = self.full_sigmas[max(steps - t_enc - 1, 0) :] if start else self.full_sigmas
         self.sigmas = walked.to(sampling_pass.network.device)
 
@@ -208,7 +215,13 @@ class TimestepSampling:
 
 
 def sigmas_for(
-    sampler: Sampler, label: str, steps: int, table: NoiseSchedule, options: Snapshot
+    sampler: Sampler,
+    label: str,
+    steps: int,
+    table: NoiseSchedule,
+    options: Snapshot,
+    *,
+    sdxl: bool = False,
 ) -> Tensor:
     """The falling noise levels of a full schedule, mostly ``steps + 1`` of them, on the CPU.
 
@@ -226,6 +239,7 @@ def sigmas_for(
             beta_alpha=options.beta_dist_alpha,
             beta_beta=options.beta_dist_beta,
             use_old_karras_scheduler_sigmas=options.use_old_karras_scheduler_sigmas,
+            sdxl=sdxl,
         ),
     )
     return torch.cat([sigmas[:-2], sigmas[-1:]]) if discard else sigmas

@@ -7,6 +7,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
+from generator.models.families.family import Prediction
 from generator.prompt.conditioning import Conditioning
 from generator.sampling.schedules import NoiseSchedule
 
@@ -27,10 +28,12 @@ class Rows:
     sides: tuple[GuidanceSide, ...]
     call: int = 0  # denoiser calls before this one in the pass
     calls: int = 1  # denoiser calls planned for the pass
+    vectors: Tensor | None = None  # (n, pooled width + added numbers), where the U-Net reads such
 
     def part(self, span: slice) -> "Rows":
         """The rows of ``span`` alone."""
-        return replace(self, owners=self.owners[span], sides=self.sides[span])
+        vectors = None if self.vectors is None else self.vectors[span]
+        return replace(self, owners=self.owners[span], sides=self.sides[span], vectors=vectors)
 
 
 Predict = Callable[[Tensor, Tensor, Tensor, Rows], Tensor]
@@ -43,16 +46,18 @@ class NoisePredictor:
     """A U-Net as the samplers see it.
 
     ``predict(x (B,C,h,w), t (B,), context (B,L,width), rows)`` returns what the network was
-    trained to predict, eps or v by ``prediction`` ("epsilon" | "v_prediction"), in float32; t is
-    a timestep 0..999, not always whole. A wrapper may add to x, or to what the network computes,
+    trained to predict, eps or v by ``prediction``, in float32; t is a timestep from 0 to the
+    table's last, not always whole. A wrapper may add to x, or to what the network computes,
     by what ``rows`` tells.
     """
 
     predict: Predict
     table: NoiseSchedule
-    prediction: str = "epsilon"
+    prediction: Prediction = Prediction.EPSILON
     device: torch.device = _CPU
     image_guidance: float | None = None  # InstructPix2Pix's second scale; None is off
+    timesteps: int = 1000  # that the network was trained on
+    sdxl_step_levels: bool = False  # Align Your Steps has a table of its own for SDXL
 
 
 @dataclass(frozen=True, slots=True)

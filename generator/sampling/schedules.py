@@ -14,14 +14,17 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from generator.models.families.family import NoiseTable
 from generator.sampling.sampler_names import find_schedule
+
+USUAL_NOISE = NoiseTable()  # of Stable Diffusion 1, 2 and XL
 
 
 @dataclass(frozen=True)
 class NoiseSchedule:
     """The discrete noise table that a model was trained with.
 
-    ``alphas_cumprod`` is the share of signal variance left at each of the 1000 timesteps, falling.
+    ``alphas_cumprod`` is the share of signal variance left at each timestep, falling.
     """
 
     alphas_cumprod: Tensor  # (1000,) float32
@@ -83,9 +86,9 @@ class NoiseSchedule:
         return NoiseSchedule(self.alphas_cumprod.half().float())
 
 
-def scaled_linear(start: float = 0.00085, end: float = 0.012, count: int = 1000) -> NoiseSchedule:
-    """The table of Stable Diffusion 1, 2 and XL: betas linear in their square root."""
-    betas = np.linspace(start**0.5, end**0.5, count, dtype=np.float64) ** 2
+def scaled_linear(noise: NoiseTable = USUAL_NOISE) -> NoiseSchedule:
+    """The table that a family was trained with: betas linear in their square root."""
+    betas = np.linspace(noise.start**0.5, noise.end**0.5, noise.count, dtype=np.float64) ** 2
     return NoiseSchedule(torch.tensor(np.cumprod(1 - betas), dtype=torch.float32))
 
 

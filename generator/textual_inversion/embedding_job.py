@@ -41,7 +41,7 @@ def train_embedding(
     if steps_done >= config.steps:
         raise BadRequest(f"{file.name} has had {steps_done} steps already; ask for more.", "steps")
     state = load_state(config, read_embedding(file), steps_done)
-    width = state.checkpoint.text_encoder.config.hidden_size
+    width = state.checkpoint.text_width
     if state.vectors.shape[1] != width:
         raise WrongArchitecture(
             f"{file.name} is {state.vectors.shape[1]} wide, and the text of "

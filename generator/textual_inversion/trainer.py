@@ -17,8 +17,10 @@ from torch.nn import functional
 from generator.errors import BadRequest, NotANumber
 from generator.hooks import Watch
 from generator.models.checkpoint import Checkpoint
+from generator.models.families.family import AddedCondition, Prediction
 from generator.pictures.latents import to_pixels
 from generator.prompt.conditioning import EncoderOptions, PromptEncoder, TextualInversion
+from generator.prompt.text_encoder import TextEncoder
 from generator.prompt.tokenizer import Tokenizer
 from generator.request import Progress, Stop
 from generator.sampling.schedules import scaled_linear
@@ -74,6 +76,20 @@ def train(
     return Trainer(config, state, examples).run(watch, save_copy)
 
 
+def sole_text_encoder(checkpoint: Checkpoint) -> TextEncoder:
+    """The text encoder of a checkpoint that has one and reads nothing beside its words.
+
+    Raises :class:`BadRequest` for another: words are learned for Stable Diffusion 1 and 2.
+    """
+    if len(checkpoint.text_encoders) > 1 or checkpoint.family.added is not AddedCondition.NONE:
+        raise BadRequest(
+            f"{checkpoint.file.name} is {checkpoint.family.label}, for which no textual inversion "
+            "is made or trained; choose a checkpoint of Stable Diffusion 1 or 2.",
+            "sd_model_checkpoint",
+        )
+    return checkpoint.text_encoders[0]
+
+
 class Trainer:
     """One lesson."""
 
@@ -91,9 +107,9 @@ class Trainer:
         # Gradients of half precision vanish unless the loss is scaled up on its way back.
         half = state.checkpoint.unet.dtype == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=half)
-        self.alphas = scaled_linear().alphas_cumprod.to(self.device)
+        self.alphas = scaled_linear(state.checkpoint.family.noise).alphas_cumprod.to(self.device)
         self.encoder = PromptEncoder(
-            state.checkpoint.text_encoder,
+            state.checkpoint.text_encoders,
             state.tokenizer,
             EncoderOptions(clip_skip=config.clip_skip),
             [TextualInversion(config.name, self.vectors)],
@@ -139,7 +155,8 @@ class Trainer:
         times = torch.randint(len(self.alphas), (len(batch),), generator=self.noise)
         alpha = self.alphas[times.to(self.device)][:, None, None, None]
         noised = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
-        context = self.encoder.encode([self.fill_template(example) for example in batch])
+        texts = [self.fill_template(example) for example in batch]
+        context = self.encoder.encode(texts).contexts
         if self.config.name not in self.encoder.used_embeddings:
             raise BadRequest(
                 f"No template holds [name], so {self.config.name!r} would learn nothing.",
@@ -149,7 +166,7 @@ class Trainer:
         prediction = unet(
             noised.to(unet.dtype), times.to(self.device), context.to(unet.dtype)
         ).sample.float()
-        velocity = self.state.checkpoint.prediction == "v_prediction"
+        velocity = self.state.checkpoint.prediction is Prediction.V
         target = alpha.sqrt() * noise - (1 - alpha).sqrt() * latents if velocity else noise
         return functional.mse_loss(prediction, target)
 

@@ -32,7 +32,7 @@ def train_embedding(
     """Train the word that ``path`` is named by for ``steps`` steps, and write it."""
     name = path.stem
     new = EmbeddingSpec(name, str(path), VECTORS, _BEGUN)
-    begun = initial_vectors(new, checkpoint.text_encoder, tokenizer)  # (VECTORS, width)
+    begun = initial_vectors(new, checkpoint.text_encoders[0].model, tokenizer)  # (VECTORS, width)
     lesson = TrainingConfig(
         name, steps, _RATE, _TEMPLATES, batch_size=8, width=PICTURE, height=PICTURE, seed=1
     )

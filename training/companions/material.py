@@ -41,7 +41,8 @@ def gather(
     latents = [_encode(checkpoint, shown[start : start + 16]) for start in range(0, count, 16)]
     rows = token_rows([*(each.caption for each in shown), ""], tokenizer)  # (N + 1, 77)
     contexts = [
-        checkpoint.text_encoder(input_ids=part).last_hidden_state for part in rows.split(64)
+        checkpoint.text_encoders[0].model(input_ids=part).last_hidden_state
+        for part in rows.split(64)
     ]
     maps = np.stack([map_of(each.image, RESOLUTIONS[k % 2]) for k, each in enumerate(shown)])
     return Material(torch.cat(latents), torch.cat(contexts), maps if edges else None)

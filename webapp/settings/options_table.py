@@ -142,7 +142,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("emphasis", "Original", "sd", infotext="Emphasis"),
     Option("enable_batch_seeds", True, "sd", idle=True),
     Option("comma_padding_backtrack", 20, "sd", least=0, most=74),
-    Option("sdxl_clip_l_skip", False, "sd", idle=True),
+    Option("sdxl_clip_l_skip", False, "sd"),
     Option("CLIP_stop_at_last_layers", 1, "sd", infotext="Clip skip", least=1, most=12),
     Option("upcast_attn", False, "sd", idle=True),
     Option("randn_source", "GPU", "sd", infotext="RNG", choices=("GPU", "CPU", "NV")),
@@ -154,10 +154,10 @@ OPTIONS: tuple[Option, ...] = (
         infotext="Hires refiner",
         choices=("first pass", "second pass", "both passes"),
     ),
-    Option("sdxl_crop_top", 0, "sdxl", idle=True),
-    Option("sdxl_crop_left", 0, "sdxl", idle=True),
-    Option("sdxl_refiner_low_aesthetic_score", 2.5, "sdxl", idle=True),
-    Option("sdxl_refiner_high_aesthetic_score", 6.0, "sdxl", idle=True),
+    Option("sdxl_crop_top", 0, "sdxl"),
+    Option("sdxl_crop_left", 0, "sdxl"),
+    Option("sdxl_refiner_low_aesthetic_score", 2.5, "sdxl"),
+    Option("sdxl_refiner_high_aesthetic_score", 6.0, "sdxl"),
     Option("sd3_enable_t5", False, "sd3", idle=True),
     Option(
         "sd_vae_explanation", "", "vae", idle=True

@@ -88,9 +88,6 @@ class Architecture(Enum):
         return self.value
 
 
-DRAWABLE = frozenset({Architecture.SD1, Architecture.SD1_INPAINTING, Architecture.SD1_EDITING})
-"""Those that Easel draws with."""
-
 PARTS = frozenset(
     {
         Architecture.BARE_UNET, Architecture.DIFFUSERS_UNET, Architecture.MOTION_MODULE,

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from generator.control.controlnets import ControlNet, ControlNetCache, load_controlnet
 from generator.errors import ModelUnreadable, WrongArchitecture
-from generator.models.families.sd1.controlnet import ControlKind, kind_of
+from generator.models.families.ldm.controlnet import ControlKind, kind_of
 from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
 

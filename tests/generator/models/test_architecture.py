@@ -3,10 +3,10 @@
 import pytest
 
 from generator.models.families.architecture import (
-    DRAWABLE,
     Architecture,
     architecture_by_context_width,
 )
+from generator.models.families.catalog import BUILT_IN
 from generator.models.families.detection import architecture_of, describe_architecture
 from generator.models.families.detection_table import CONV_IN
 
@@ -38,8 +38,13 @@ def test_tensors_are_of_an_architecture(
     assert describe_architecture(shapes) == words
 
 
-def test_only_stable_diffusion_1_is_drawn_with() -> None:
-    assert {each.name for each in DRAWABLE} == {"SD1", "SD1_INPAINTING", "SD1_EDITING"}
+def test_each_architecture_that_is_drawn_with_is_of_one_family() -> None:
+    drawn = [each for family in BUILT_IN for each in family.architectures]
+    assert len(drawn) == len(set(drawn))
+    assert {each.name for each in drawn} == {
+        "SD1", "SD1_INPAINTING", "SD1_EDITING", "SD2", "SD2_INPAINTING", "SDXL",
+        "SDXL_INPAINTING", "SDXL_REFINER",
+    }  # fmt: skip
 
 
 def test_text_width_tells_the_architecture() -> None:

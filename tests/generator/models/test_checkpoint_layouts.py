@@ -11,7 +11,7 @@ from torch import Tensor
 
 from generator.engine import Engine
 from generator.models.checkpoint import Checkpoint, load_checkpoint
-from generator.models.families.sd1.sizes import TEXT, UNET
+from generator.models.families.ldm.sizes import TEXT, UNET
 from generator.models.registry import Folders, Registry
 from generator.request import GenerationRequest, Sampling, Seeds, Snapshot
 

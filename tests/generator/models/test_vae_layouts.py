@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.checkpoint import load_checkpoint, load_vae
-from generator.models.families.sd1.sizes import VAE
+from generator.models.families.ldm.sizes import VAE
 from generator.models.registry import Folders, Registry
 from tests.conftest import ROOT
 from tests.generator.models.vae_layouts import Tensors, diffusers, usual

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from generator.models.families.sd1 import keys
-from generator.models.families.sd1.sizes import VAE
+from generator.models.families.ldm import keys
+from generator.models.families.ldm.sizes import VAE
 
 Tensors = dict[str, Tensor]
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from generator.models.checkpoint import CLIPTextConfig, CLIPTextModel, load_checkpoint
+from generator.models.families.sd1 import SD1
 from generator.models.registry import Folders, Registry
 from generator.prompt.conditioning import (
     EncoderOptions,
@@ -21,6 +22,7 @@ from generator.prompt.conditioning import (
     encode_prompts,
 )
 from generator.prompt.grammar import Timing, parse_extra_networks
+from generator.prompt.text_encoder import TextEncoder
 from generator.prompt.tokenizer import Tokenizer, clip_tokenizer
 
 RECORDED = (
@@ -47,7 +49,7 @@ def tokenizer() -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def recorded_encoder(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> CLIPTextModel:
+def recorded_encoder(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
     data_dir = tmp_path_factory.mktemp("data")
     folder = data_dir / "models" / "Stable-diffusion"
     folder.mkdir(parents=True)
@@ -56,7 +58,7 @@ def recorded_encoder(goldens: Path, tmp_path_factory: pytest.TempPathFactory) ->
     registry = Registry(Folders.under(data_dir), None)
     registry.refresh()
     file = registry.index.find_checkpoint("tinysd15")
-    return load_checkpoint(file, torch.device("cpu"), torch.float32).text_encoder
+    return load_checkpoint(file, torch.device("cpu"), torch.float32).text_encoders[0]
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +97,13 @@ def options_of(goldens: Path, body: Mapping[str, Any]) -> EncoderOptions:
 @pytest.mark.parametrize("name", RECORDED)
 def test_encodings_equal_the_recorded(
     goldens: Path,
-    recorded_encoder: CLIPTextModel,
+    recorded_encoder: TextEncoder,
     tokenizer: Tokenizer,
     inversions: tuple[TextualInversion, ...],
     name: str,
 ) -> None:
     body = json.loads((goldens / "cases" / f"{name}.request.json").read_text())["body"]
-    encoder = PromptEncoder(recorded_encoder, tokenizer, options_of(goldens, body), inversions)
+    encoder = PromptEncoder([recorded_encoder], tokenizer, options_of(goldens, body), inversions)
     prompt, _ = parse_extra_networks(body["prompt"])
     found = encode_prompts(encoder, [prompt], [body["negative_prompt"]], Timing(body["steps"]))
     with np.load(goldens / "trace" / f"{name}.npz") as trace:
@@ -111,8 +113,13 @@ def test_encodings_equal_the_recorded(
     assert np.allclose(found.negative[0][0].context, wanted["text_uncond_0"], atol=2e-5)
 
 
+def encoders_of(model: CLIPTextModel) -> list[TextEncoder]:
+    return [TextEncoder(model, SD1.text_encoders[0])]
+
+
 def encode_text(model: CLIPTextModel, tokenizer: Tokenizer, text: str, **options: Any) -> Tensor:
-    return PromptEncoder(model, tokenizer, EncoderOptions(**options)).encode([text])[0]
+    encoder = PromptEncoder(encoders_of(model), tokenizer, EncoderOptions(**options))
+    return encoder.encode([text]).contexts[0]
 
 
 def test_clip_skip_normalises_an_earlier_layer(small: CLIPTextModel, tokenizer: Tokenizer) -> None:
@@ -139,34 +146,40 @@ def test_emphasis_modes() -> None:
 def test_chunks_join_and_variants_are_as_long_as_the_longest(
     small: CLIPTextModel, tokenizer: Tokenizer
 ) -> None:
-    encoder = PromptEncoder(small, tokenizer)
-    assert encoder.encode(["cat " * 80]).shape == (1, 154, 16)
-    both = encoder.encode(["cat", "cat " * 160])
+    encoder = PromptEncoder(encoders_of(small), tokenizer)
+    assert encoder.encode(["cat " * 80]).contexts.shape == (1, 154, 16)
+    both = encoder.encode(["cat", "cat " * 160]).contexts
     assert both.shape == (2, 231, 16)
-    assert torch.allclose(both[0, 77:154], encoder.encode([""])[0], atol=1e-5)
+    assert torch.allclose(both[0, 77:154], encoder.encode([""]).contexts[0], atol=1e-5)
     assert encoder.seconds > 0
 
 
 def test_equal_prompts_are_encoded_once(small: CLIPTextModel, tokenizer: Tokenizer) -> None:
     found = encode_prompts(
-        PromptEncoder(small, tokenizer), ["a AND b:0.5", "a"], ["a", ""], Timing(4)
+        PromptEncoder(encoders_of(small), tokenizer), ["a AND b:0.5", "a"], ["a", ""], Timing(4)
     )
     first, second = found.positive[0]
     assert (first.weight, second.weight) == (1.0, 0.5)
-    assert first.stages is found.positive[1][0].stages is found.negative[0]
-    assert found.negative[1] is not found.negative[0]
+    storages = [
+        stages[0].context.data_ptr()
+        for stages in (first.stages, found.positive[1][0].stages, *found.negative)
+    ]
+    assert storages[0] == storages[1] == storages[2] != storages[3]
 
 
 def test_negative_prompts_are_not_split(small: CLIPTextModel, tokenizer: Tokenizer) -> None:
-    encoder = PromptEncoder(small, tokenizer)
+    encoder = PromptEncoder(encoders_of(small), tokenizer)
     found = encode_prompts(encoder, ["x"], ["a AND b"], Timing(4))
-    assert torch.allclose(found.negative[0][0].context, encoder.encode(["a AND b"])[0], atol=1e-6)
+    assert torch.allclose(
+        found.negative[0][0].context, encoder.encode(["a AND b"]).contexts[0], atol=1e-6
+    )
 
 
 def test_an_inversion_takes_the_place_of_its_name(
     small: CLIPTextModel, tokenizer: Tokenizer
 ) -> None:
     word = TextualInversion("zzyzx", small.get_input_embeddings().weight[[2368]].detach())
-    encoder = PromptEncoder(small, tokenizer, inversions=[word])
-    assert torch.allclose(encoder.encode(["a zzyzx"]), encoder.encode(["a cat"]), atol=1e-6)
+    encoder = PromptEncoder(encoders_of(small), tokenizer, inversions=[word])
+    named, plain = encoder.encode(["a zzyzx"]), encoder.encode(["a cat"])
+    assert torch.allclose(named.contexts, plain.contexts, atol=1e-6)
     assert set(encoder.used_embeddings) == {"zzyzx"}

@@ -1,4 +1,4 @@
-"""A ControlNet for SD1 in a single file: which kind a file is, its sizes, its tensors' names.
+"""A ControlNet in a single file: which kind a file is, its sizes, its tensors' names.
 
 Two layouts are known: the original one (LDM's block numbers, with or without the prefix
 ``control_model.``) and diffusers'.
@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from enum import Enum
 
 from generator.models.families.architecture import Shapes
-from generator.models.families.sd1 import keys, sizes
-from generator.models.families.sd1.sizes import UNET, Config, Hints, UnetLayout
+from generator.models.families.family import AttentionHeads
+from generator.models.families.ldm import keys, sizes
+from generator.models.families.ldm.sizes import UNET, Config, Hints, UnetLayout
 
 PREFIX = "control_model."
 ORIGINAL, DIFFUSERS = "zero_convs.0.0.weight", "controlnet_down_blocks.0.weight"
+ADDED_LAYERS = ("label_emb.0.0.weight", "add_embedding.linear_1.weight")
+ADDED_WIDTH = 256  # of each added number's sinusoid
 TRANSFORMER_MARK = "transformer_blocks.0.attn.to_q.weight"
 
 
@@ -75,14 +78,15 @@ def context_width(shapes: Shapes) -> int:
     return next(widths, 0)
 
 
-def config_of(shapes: Shapes, hints: Hints) -> Config:
+def config_of(shapes: Shapes, hints: Hints, heads: AttentionHeads) -> Config:
     """The configuration of diffusers' ``ControlNetModel``. ``shapes`` has bare names."""
     original = ORIGINAL in shapes
     layout = sizes.unet_layout(_as_unet(shapes)) if original else _diffusers_layout(shapes)
     stem = "middle_block.1" if original else "mid_block.attentions.0"
     first = "input_blocks.0.0" if original else "conv_in"
     levels = ["CrossAttnDownBlock2D" if has else "DownBlock2D" for has in layout.attention]
-    own = {"attention_head_dim": 8, "norm_num_groups": 32} | {
+    counts = [heads.of(channels) for channels in layout.channels]
+    own = {"attention_head_dim": counts, "norm_num_groups": 32} | {
         key: hints.unet[key]
         for key in ("attention_head_dim", "norm_num_groups")
         if hints.unet.get(key) is not None
@@ -93,10 +97,23 @@ def config_of(shapes: Shapes, hints: Hints) -> Config:
         "block_out_channels": list(layout.channels),
         "layers_per_block": layout.blocks,
         "down_block_types": levels,
-        "transformer_layers_per_block": layout.depth,
+        "transformer_layers_per_block": list(layout.depths),
         "cross_attention_dim": context_width(shapes),
         "use_linear_projection": len(shapes[f"{stem}.proj_in.weight"]) == 2,
         "conditioning_embedding_out_channels": _hint_channels(shapes, original),
+        **_added_config(shapes),
+    }
+
+
+def _added_config(shapes: Shapes) -> Config:
+    """Of one that reads the pooled text and the picture's size, as those for SDXL do."""
+    shape = next((shapes[name] for name in ADDED_LAYERS if name in shapes), None)
+    if shape is None:
+        return {}
+    return {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": ADDED_WIDTH,
+        "projection_class_embeddings_input_dim": shape[1],
     }
 
 
@@ -147,5 +164,9 @@ def _diffusers_layout(shapes: Shapes) -> UnetLayout:
         attention=tuple(
             f"down_blocks.{level}.attentions.0.norm.weight" in shapes for level in levels
         ),
-        depth=sizes.count_entries(shapes, "mid_block.attentions.0.transformer_blocks."),
+        depths=tuple(
+            sizes.count_entries(shapes, f"down_blocks.{level}.attentions.0.transformer_blocks.")
+            or sizes.count_entries(shapes, "mid_block.attentions.0.transformer_blocks.")
+            for level in levels
+        ),
     )

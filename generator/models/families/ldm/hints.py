@@ -1,22 +1,31 @@
-"""Attention heads and norm groups, from metadata or a ``.yaml`` beside the file."""
+"""Heads, norm groups and prediction: from metadata, markers or a ``.yaml`` beside the file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from generator.errors import ModelUnreadable
-from generator.models.families.sd1.sizes import Config, Hints
+from generator.models.families.family import Prediction
+from generator.models.families.ldm.sizes import Config, Hints
 from generator.models.index import ModelFile, default_size
 from generator.models.plain_files import read_object
 from generator.models.yaml_files import YAML_ERRORS, read_yaml
 
+V_MARKER, ZERO_SNR_MARKER = "v_pred", "ztsnr"  # empty tensors of checkpoints that predict v
 
-def read_hints(name: str, metadata: Mapping[str, str], config: Path | None) -> Hints:
+
+def read_hints(
+    name: str,
+    metadata: Mapping[str, str],
+    config: Path | None,
+    tensors: Collection[str] = (),
+) -> Hints:
     """The hints for the checkpoint ``name``; the ``.yaml`` wins, as in contract section 5.11.
 
-    ``metadata`` may carry ``easel.unet_config``, ``easel.vae_config`` and ``easel.text_config``,
-    each the JSON of a network's configuration. Raises :class:`ModelUnreadable` on broken ones.
+    ``tensors`` are the names in the file, some of which are markers. ``metadata`` may carry
+    ``easel.unet_config``, ``easel.vae_config`` and ``easel.text_config``, each the JSON of a
+    network's configuration. Raises :class:`ModelUnreadable` on broken ones.
     """
     if config is not None:
         return _from_yaml(config)
@@ -24,7 +33,9 @@ def read_hints(name: str, metadata: Mapping[str, str], config: Path | None) -> H
         unet=_read_json(name, metadata, "easel.unet_config"),
         vae=_read_json(name, metadata, "easel.vae_config"),
         text=_read_json(name, metadata, "easel.text_config"),
-        prediction=_prediction_type(metadata.get("modelspec.prediction_type", "")),
+        prediction=_prediction_type(metadata.get("modelspec.prediction_type", ""))
+        or (Prediction.V if V_MARKER in tensors else None),
+        zero_terminal_snr=ZERO_SNR_MARKER in tensors,
         default_size=default_size(metadata),
     )
 
@@ -41,8 +52,10 @@ def _is_size(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
-def _prediction_type(named: str) -> str:
-    return "v_prediction" if named in ("v", "v_prediction") else "epsilon"
+def _prediction_type(named: str) -> Prediction | None:
+    """By what LDM's ``.yaml`` and the modelspec call it; None for another word."""
+    names = {"v": Prediction.V, "v_prediction": Prediction.V, "eps": Prediction.EPSILON}
+    return names.get(named, Prediction.EPSILON if named == Prediction.EPSILON else None)
 
 
 def _read_json(name: str, metadata: Mapping[str, str], key: str) -> Config:
@@ -56,19 +69,32 @@ def _read_json(name: str, metadata: Mapping[str, str], key: str) -> Config:
 
 
 def _from_yaml(path: Path) -> Hints:
-    """An LDM configuration (``model.params.unet_config.params`` ...)."""
+    """A configuration of LDM (``model.params.unet_config.params`` ...) or of its successor.
+
+    That is Stability's generative-models, for SDXL: ``network_config``, ``denoiser_config``.
+    """
     try:
         params = read_yaml(path)["model"]["params"]
+        network = "network_config" if "network_config" in params else "unet_config"
+        factor = params.get("scale_factor")
         return Hints(
-            unet=_unet_hints(_params_of(params, "unet_config")),
-            vae={"scaling_factor": float(params.get("scale_factor", 0.18215))},
-            prediction=_prediction_type(str(params.get("parameterization", "eps"))),
+            unet=_unet_hints(_params_of(params, network)),
+            vae={} if factor is None else {"scaling_factor": float(factor)},
+            prediction=_yaml_prediction(params),
         )
     except YAML_ERRORS as error:
         raise ModelUnreadable(
             f"{path.name} is no configuration of a Stable Diffusion checkpoint: {error!r}. "
             "Mend it, or remove it to let Easel read the sizes from the weights"
         ) from error
+
+
+def _yaml_prediction(params: Mapping[str, Any]) -> Prediction:
+    if "denoiser_config" in params:
+        scaling = _params_of(params, "denoiser_config")["scaling_config"]["target"]
+        return Prediction.V if str(scaling).endswith(".VScaling") else Prediction.EPSILON
+    named = str(params.get("parameterization", "eps"))
+    return _prediction_type(named) or Prediction.EPSILON
 
 
 def _unet_hints(params: Mapping[str, Any]) -> Config:

@@ -1,4 +1,4 @@
-"""SD1's tensor names in a single file (LDM's layout) -> diffusers' and transformers' names.
+"""Tensor names of a single file (LDM's layout) -> diffusers' and transformers' names.
 
 LDM numbers its U-Net blocks through; diffusers divides them into levels. The VAE's decoder levels
 are numbered from the finest in LDM and from the coarsest in diffusers.
@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Iterable
 
 from generator.models.families.architecture import Shapes
-from generator.models.families.sd1.sizes import TEXT, UNET, VAE, UnetLayout, count_entries
+from generator.models.families.family import TextEncoderSpec
+from generator.models.families.ldm.sizes import TEXT, UNET, VAE, UnetLayout, count_entries
 
 Renames = dict[str, str]  # name in the file -> name in the network
 
@@ -23,6 +24,8 @@ RESNET = {
 UNET_ENDS = {
     "time_embed.0": "time_embedding.linear_1",
     "time_embed.2": "time_embedding.linear_2",
+    "label_emb.0.0": "add_embedding.linear_1",
+    "label_emb.0.2": "add_embedding.linear_2",
     "input_blocks.0.0": "conv_in",
     "out.0": "conv_norm_out",
     "out.2": "conv_out",
@@ -111,9 +114,20 @@ def old_text_name(name: str) -> str:
     return name.replace(OLD_TEXT, TEXT, 1) if name.startswith(OLD_TEXT_PARTS) else name
 
 
-def text_names(shapes: Shapes) -> Renames:
-    """Each tensor below :data:`TEXT` with its name in ``CLIPTextModel`` (transformers >= 5.6)."""
-    return _rename_below(shapes, TEXT, lambda name: None if name.endswith("position_ids") else name)
+def text_names(shapes: Shapes, spec: TextEncoderSpec) -> Renames:
+    """Each tensor of a text encoder with its name in transformers' network (>= 5.6).
+
+    That is ``CLIPTextModel``, or ``CLIPTextModelWithProjection`` where the text is pooled.
+    """
+
+    def rename(name: str) -> str | None:
+        if name.endswith("position_ids"):
+            return None
+        if name.startswith("text_projection"):
+            return name if spec.pooled else None
+        return f"text_model.{name}" if spec.pooled else name
+
+    return _rename_below(shapes, spec.prefix, rename)
 
 
 def _rename_below(shapes: Shapes, prefix: str, rename: Callable[[str], str | None]) -> Renames:
