@@ -344,7 +344,9 @@ class Engine:
         return ModelComponents(
             checkpoint=networks,
             vae=self._checkpoints.vae_for(loaded_checkpoint, vae_file),
-            names=self._model_names(file, vae_file, networks),
+            names=self._model_names(
+                file, vae_file, networks, has_picture=bool(request.origin or request.hires)
+            ),
             networks=extra_networks_loaded,
             encoder=PromptEncoder(
                 networks.text_encoders,
@@ -366,7 +368,12 @@ class Engine:
         return self._checkpoints.load(file)
 
     def _model_names(
-        self, file: ModelFile, vae: ModelFile | None, networks: Checkpoint
+        self,
+        file: ModelFile,
+        vae: ModelFile | None,
+        networks: Checkpoint,
+        *,
+        has_picture: bool,
     ) -> ModelNames:
         named = self._registry.ensure_hashes(vae) if vae else None
         return ModelNames(
@@ -374,7 +381,8 @@ class Engine:
             checkpoint_hash=file.shorthash,
             vae=named.vae_name if named else None,
             vae_hash=named.shorthash if named else None,
-            is_inpainting=networks.is_inpainting,
+            is_inpainting=networks.is_inpainting
+            and (networks.family.notes_blank_picture or has_picture),
             is_instruct_pix2pix=networks.is_instruct_pix2pix,
         )
 

@@ -91,8 +91,7 @@ class ModelReport:
     @property
     def notes(self) -> Parameters:
         """The infotext's keys."""
-        both = (*self.hashes.items(), *self.missing.items())
-        notes: Parameters = {key: ", ".join(entries) for key, entries in both}
+        notes: Parameters = {key: ", ".join(entries) for key, entries in self.hashes.items()}
         if inversions := self.hashes.get(INVERSION_HASHES):
             notes[INVERSION_HASHES] = ", ".join([*inversions] * self.text_encoders)
         return notes

@@ -267,7 +267,8 @@ class Denoiser:
         t = self._timestep_of(sigma)
         scale_in = 1 / (wide**2 + 1) ** 0.5
         prediction = self._call_network(x * scale_in, t, context, rows)
-        if self.network.prediction is Prediction.V:
+        # A consistency model is read as eps whatever it predicts, as in AUTOMATIC1111.
+        if self.network.prediction is Prediction.V and not self.guidance.consistency:
             denoised = prediction * (-wide * scale_in) + x * (1 / (wide**2 + 1))
         else:
             denoised = x + prediction * -wide

@@ -105,6 +105,7 @@ class Family:
     latent: LatentFormat = LatentFormat()
     noise: NoiseTable = NoiseTable()
     added: AddedCondition = AddedCondition.NONE
+    notes_blank_picture: bool = True  # infotexts of inpainting tell its mask without a picture
     zeroes_empty_negative: bool = False  # an empty negative prompt is encoded as zeros
     sdxl_step_levels: bool = False  # Align Your Steps has a table of its own for SDXL
     probes_prediction: bool = False  # v-prediction shows in no tensor's name: the network is asked

@@ -48,6 +48,7 @@ SDXL = Family(
     heads=AttentionHeads(width=64),
     latent=LatentFormat(scale=0.13025),
     added=AddedCondition.SIZE_AND_CROP,
+    notes_blank_picture=False,
     zeroes_empty_negative=True,
     sdxl_step_levels=True,
     default_side=1024,
