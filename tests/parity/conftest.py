@@ -1,4 +1,4 @@
-"""One Easel a file of recorded cases; a file says by ``GROUP`` which cases are its own."""
+"""One Easel a file of recorded cases; by ``GROUP`` or ``CASES`` a file says which are its own."""
 
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -30,8 +30,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test a recorded case."""
     if "case" not in metafunc.fixturenames:
         return
-    cases = all_cases(shared_folder() / "goldens")
-    mine = [case for case in cases if group_of(case.name) == metafunc.module.GROUP]
+    mine = getattr(metafunc.module, "CASES", None)
+    if mine is None:
+        cases = all_cases(shared_folder() / "goldens")
+        mine = [case for case in cases if group_of(case.name) == metafunc.module.GROUP]
     absent = pytest.param(None, marks=pytest.mark.skip("recorded cases are not here"), id="absent")
     metafunc.parametrize("case", [mark_known_difference(case) for case in mine] or [absent])
 

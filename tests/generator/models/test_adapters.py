@@ -103,7 +103,7 @@ def make(tmp_path: Path) -> Make:
 def fingerprint(checkpoint: Checkpoint) -> str:
     """A hash of every parameter and buffer, and of what decides how layers compute."""
     digest = hashlib.sha256()
-    for network in (checkpoint.unet, checkpoint.vae, checkpoint.text_encoder):
+    for network in (checkpoint.unet, checkpoint.vae, checkpoint.text_encoders[0].model):
         for name, tensor in network.state_dict().items():
             digest.update(name.encode())
             digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
@@ -165,7 +165,10 @@ def test_one_that_does_not_fit_leaves_nothing_of_those_before_it(
 
 def test_strengths_are_of_the_text_and_of_the_unet(checkpoint: Checkpoint, make: Make) -> None:
     adapter = read_adapter(make(FAMILIES["lora"]))
-    weight, words = query(checkpoint), checkpoint.text_encoder.encoder.layers[0].self_attn.q_proj
+    weight, words = (
+        query(checkpoint),
+        checkpoint.text_encoders[0].model.encoder.layers[0].self_attn.q_proj,
+    )
     old = words.weight.detach().clone()
     with apply_adapters(
         checkpoint, [AppliedAdapter(adapter, text_strength=0.5, unet_strength=2.0)]
@@ -236,7 +239,7 @@ def test_reported_files_are_applied_whole(
         next(t for n, t in tensors.items() if n.endswith(f"q_proj.lora_{part}.weight"))
         for part in ("up", "down")
     )
-    layer = checkpoint.text_encoder.get_submodule("encoder.layers.0.self_attn.q_proj")
+    layer = checkpoint.text_encoders[0].model.get_submodule("encoder.layers.0.self_attn.q_proj")
     weight = layer.weight.clone()
     with apply_adapters(checkpoint, [AppliedAdapter(read_adapter(make(tensors)))]) as told:
         assert told == ()
@@ -270,7 +273,6 @@ def test_what_fits_nothing_is_told(checkpoint: Checkpoint, make: Make) -> None:
 @pytest.mark.parametrize(
     ("tensors", "named"),
     [
-        (pair(768, "lora_te2_text_model_encoder_layers_0_mlp_fc1"), "Stable Diffusion XL"),
         (pair(64, "lora_unet_double_blocks_0_img_attn_proj"), "Flux"),
         ({"decoder.weight": draw(2)}, "none of its 1 tensors"),
     ],
@@ -280,7 +282,22 @@ def test_a_file_for_another_architecture_is_refused(
 ) -> None:
     with pytest.raises(WrongArchitecture, match=rf"mine.*{named}") as caught:
         read_adapter(make(tensors))
-    assert "Stable Diffusion 1.x" in str(caught.value)
+    assert str(caught.value).endswith(("checkpoint's architecture", "Choose another file"))
+
+
+def test_one_for_another_family_by_its_names_or_its_trainers_note_is_refused_naming_both(
+    checkpoint: Checkpoint, make: Make
+) -> None:
+    second = read_adapter(make(pair(32, "lora_te2_text_model_encoder_layers_0_mlp_fc1"), "second"))
+    noted = replace(make(pair(32), "noted"), metadata={"ss_base_model_version": "sdxl_base_v1-0"})
+    for adapter in (second, read_adapter(noted)):
+        with (
+            pytest.raises(
+                WrongArchitecture, match=r"Stable Diffusion XL.*tinysd15.*Stable Diffusion 1.x"
+            ),
+            apply_adapters(checkpoint, [AppliedAdapter(adapter)]),
+        ):
+            pass
 
 
 @pytest.mark.parametrize(

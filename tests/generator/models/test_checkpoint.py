@@ -50,13 +50,13 @@ def test_sizes_are_read_from_shapes(tiny_checkpoint: Checkpoint) -> None:
     assert tiny_checkpoint.unet.config.cross_attention_dim == 128
     assert tiny_checkpoint.unet.config.attention_head_dim == 8
     assert tiny_checkpoint.vae.config.block_out_channels == [32, 32, 64, 64]
-    assert tiny_checkpoint.text_encoder.config.num_hidden_layers == 4
-    assert tiny_checkpoint.text_encoder.config.num_attention_heads == 2
+    assert tiny_checkpoint.text_encoders[0].model.config.num_hidden_layers == 4
+    assert tiny_checkpoint.text_encoders[0].model.config.num_attention_heads == 2
     assert tiny_checkpoint.prediction == "epsilon"
 
 
 def test_every_tensor_arrives_unchanged(tiny: ModelFile, tiny_checkpoint: Checkpoint) -> None:
-    networks = (tiny_checkpoint.unet, tiny_checkpoint.vae, tiny_checkpoint.text_encoder)
+    networks = (tiny_checkpoint.unet, tiny_checkpoint.vae, tiny_checkpoint.text_encoders[0].model)
     arrived = [p for n in networks for p in n.state_dict().values()]
     sent = load_file(tiny.path)
     networks_of_file = [
@@ -76,7 +76,7 @@ def test_metadata_tells_heads_where_no_yaml_lies(tiny: ModelFile) -> None:
     }
     found = load_checkpoint(replace(tiny, config=None, metadata=metadata), CPU, torch.float32)
     assert found.unet.config.attention_head_dim == 4
-    assert found.text_encoder.config.num_attention_heads == 4
+    assert found.text_encoders[0].model.config.num_attention_heads == 4
     assert found.prediction == "v_prediction"
 
 
@@ -129,8 +129,8 @@ def test_a_missing_part_is_named(tiny: ModelFile, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "shape", "kind"),
     [
-        ("conditioner.embedders.1.model.ln_final.weight", (4,), "Stable Diffusion XL"),
-        ("cond_stage_model.model.ln_final.weight", (4,), "Stable Diffusion 2"),
+        ("model.diffusion_model.double_blocks.0.img_attn.norm.key_norm.scale", (4,), "Flux"),
+        ("depth_model.x", (4,), "Stable Diffusion 2 depth"),
         ("lora_unet_mid_block.lora_up.weight", (4,), "a LoRA"),
         ("decoder.conv_in.weight", (4,), "a VAE"),
         ("model.diffusion_model.input_blocks.0.0.weight", (8, 7, 3, 3), "7 input channels"),
@@ -142,7 +142,18 @@ def test_another_architecture_is_named(
 ) -> None:
     path = tmp_path / "other.safetensors"
     save_file({key: torch.zeros(shape)}, path)
-    with pytest.raises(WrongArchitecture, match=rf"Stable Diffusion 1.x.*{kind}"):
+    with pytest.raises(WrongArchitecture, match=rf"it is .*{kind}.*Easel draws with"):
+        load_checkpoint(model_file(path), CPU, torch.float32)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["conditioner.embedders.1.model.ln_final.weight", "cond_stage_model.model.ln_final.weight"],
+)
+def test_a_text_encoder_alone_is_no_whole_checkpoint(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "part.safetensors"
+    save_file({key: torch.zeros(4)}, path)
+    with pytest.raises(ModelUnreadable, match=r"incomplete: it lacks model\.diffusion_model"):
         load_checkpoint(model_file(path), CPU, torch.float32)
 
 

@@ -55,7 +55,7 @@ def same(found: Checkpoint, tensors: Tensors) -> bool:
     first = tensors[f"{UNET}input_blocks.0.0.weight"]
     words = tensors[f"{TEXT}embeddings.token_embedding.weight"]
     return torch.equal(found.unet.conv_in.weight, first) and torch.equal(
-        found.text_encoder.get_input_embeddings().weight, words
+        found.text_encoders[0].model.get_input_embeddings().weight, words
     )
 
 
@@ -91,7 +91,11 @@ def test_a_merge_of_several_precisions(load: Load, tensors: Tensors) -> None:
         for name, tensor in tensors.items()
     }
     found = load(mixed, ".safetensors")
-    kinds = {p.dtype for n in (found.unet, found.vae, found.text_encoder) for p in n.parameters()}
+    kinds = {
+        p.dtype
+        for n in (found.unet, found.vae, found.text_encoders[0].model)
+        for p in n.parameters()
+    }
     assert kinds == {torch.float32}
     assert torch.equal(
         found.unet.conv_in.weight.half(), tensors[f"{UNET}input_blocks.0.0.weight"].half()

@@ -129,6 +129,8 @@ def unet_layout(shapes: Shapes) -> UnetLayout:
         else:
             out = shapes[f"{prefix}0.out_layers.3.weight"][0]
             levels[-1].append((out, count_entries(shapes, f"{prefix}1.transformer_blocks.")))
+    if not all(levels):
+        raise KeyError(f"{UNET}input_blocks.1.0.out_layers.3.weight")
     middle = count_entries(shapes, f"{UNET}middle_block.1.transformer_blocks.")
     depths = [level[-1][1] for level in levels]
     return UnetLayout(
