@@ -28,7 +28,8 @@ def fit_map(map: Pixels, size: Size, mode: str) -> Pixels:
         return resize_map(map, size)
     across, down = width / map.shape[1], height / map.shape[0]
     scale = max(across, down) if mode == CROP else min(across, down)
-    inner = resize_map(map, (round_half(map.shape[1] * scale), round_half(map.shape[0] * scale)))
+    sides = (max(round_half(side * scale), 1) for side in (map.shape[1], map.shape[0]))
+    inner = resize_map(map, (next(sides), next(sides)))
     if mode == CROP:
         top, left = (
             max(0, (a - b) // 2) for a, b in zip(inner.shape, (height, width), strict=False)
@@ -79,7 +80,7 @@ def perfect_resolution(image: Pixels, size: Size, mode: str) -> int:
     height, width = image.shape[:2]
     scales = size[1] / height, size[0] / width
     scale = min(scales) if mode == FILL else max(scales)
-    return round_half(scale * min(height, width))
+    return max(round_half(scale * min(height, width)), 1)
 
 
 def round_half(value: float) -> int:

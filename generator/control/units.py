@@ -5,6 +5,7 @@ is refused, with the unit and the field named.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -235,7 +236,8 @@ def effective_number(slider: Slider | None, wanted: float) -> int | float:
 
 
 def _effective_resolution(module: Module, wanted: float) -> int | float:
-    resolution = effective_number(module.resolution_slider, int(wanted))
+    whole = int(wanted) if isfinite(wanted) else PREPROCESSOR_DEFAULT
+    resolution = effective_number(module.resolution_slider, whole)
     return resolution if resolution == HIDDEN_VALUE else int(resolution)
 
 

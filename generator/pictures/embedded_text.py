@@ -81,13 +81,13 @@ def other_texts(image: Image.Image, infotext: str) -> dict[str, object]:
     """What else a decoded picture's header says in words or numbers, by name."""
     texts: dict[str, object] = {}
     for key, value in image.info.items():
-        if key == PARAMETERS and infotext_of_json(_read_text(value)):
-            texts[PARAMETERS] = _read_text(value)  # ``infotext`` was made of it
+        if key == PARAMETERS and infotext_of_json(read_text(value)):
+            texts[PARAMETERS] = read_text(value)  # ``infotext`` was made of it
         if key in IGNORED_KEYS or str(key).startswith("Raw profile type"):
             continue
         text = value if isinstance(value, int | float) else ""
         if isinstance(value, str) or key in BINARY_KEYS:
-            text = _read_text(value)
+            text = read_text(value)
         if text not in ("", infotext):
             texts[str(key)] = text
     exif = {**_read_directory(image, False), "UserComment": _read_comment(image, False)}
@@ -98,8 +98,8 @@ def _candidate_texts(image: Image.Image, header_only: bool) -> Iterator[str]:
     chunks = image.info
     yield _infotext_of_novel_ai(image)
     yield _read_comment(image, header_only)
-    yield _read_text(chunks.get(PARAMETERS, ""))
-    yield _read_text(chunks.get("comment", ""))
+    yield read_text(chunks.get(PARAMETERS, ""))
+    yield read_text(chunks.get("comment", ""))
     directory = _read_directory(image, header_only)
     yield directory.get("ImageDescription", "")
     yield directory.get("XPComment", "")
@@ -108,7 +108,7 @@ def _candidate_texts(image: Image.Image, header_only: bool) -> Iterator[str]:
 def _infotexts_of_other_programs(image: Image.Image, header_only: bool) -> Iterator[str]:
     """Infotexts made of what InvokeAI and ComfyUI write."""
     for name in OTHER_PROGRAMS_KEYS:
-        yield infotext_of_json(_read_text(image.info.get(name, "")))
+        yield infotext_of_json(read_text(image.info.get(name, "")))
     for text in _read_directory(image, header_only).values():
         name, mark, rest = text.partition(":")
         yield infotext_of_json(rest if mark and name.lower() == "prompt" else "")
@@ -123,7 +123,7 @@ def _is_infotext(text: str) -> bool:
     return text.startswith("{") or bool(parse_infotext(text).parameters)
 
 
-def _read_text(value: object) -> str:
+def read_text(value: object) -> str:
     """The text of a chunk. Pillow reads PNG's tEXt as Latin-1; most programs write UTF-8."""
     if isinstance(value, bytes):
         return _decode_bytes(value)
@@ -247,8 +247,8 @@ def _infotext_of_novel_ai(image: Image.Image) -> str:
     if chunks.get("Software") != "NovelAI":
         return ""
     try:
-        parameters = json.loads(_read_text(chunks.get("Comment", "")))
-        prompt = _read_text(chunks.get("Description", "")) or str(parameters["prompt"])
+        parameters = json.loads(read_text(chunks.get("Comment", "")))
+        prompt = read_text(chunks.get("Description", "")) or str(parameters["prompt"])
         sampler = SAMPLERS.get(str(parameters["sampler"]), "Euler a")
         return (
             f"{prompt}\nNegative prompt: {parameters['uc']}\n"

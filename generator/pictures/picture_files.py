@@ -9,7 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from generator.atomic_file import make_folders, shared_mode, write_atomically
 from generator.errors import BadRequest, CannotSave
-from generator.pictures.embedded_text import PARAMETERS, UNICODE, USER_COMMENT
+from generator.pictures.embedded_text import PARAMETERS, UNICODE, USER_COMMENT, read_text
 
 EXIF_IFD = 0x8769
 CONTAINERS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP"}
@@ -83,7 +83,10 @@ def write_picture_file(path: Path, data: bytes) -> None:
 def _to_png_chunks(texts: Mapping[str, str]) -> PngInfo:
     chunks = PngInfo()
     for key, text in texts.items():
-        chunks.add_text(key, text)  # Pillow falls back to iTXt beyond Latin-1
+        # Latin-1 that looks like another encoding would be read as that one; Pillow itself falls
+        # back to iTXt beyond Latin-1
+        is_clear = read_text(text) == text.strip("\0").strip()
+        (chunks.add_text if is_clear else chunks.add_itxt)(key, text)
     return chunks
 
 
