@@ -72,19 +72,18 @@ def resize_image(
 
 
 def _stretch_edges(canvas: Image.Image, image: Image.Image, left: int, top: int) -> None:
-    """Fill what ``image`` leaves free of ``canvas`` with its outermost rows or columns.
-
-    Of an odd number of free rows the last are one more than the first.
-    """
+    """Fill what ``image`` leaves free of ``canvas`` with its outermost rows or columns."""
     width, height = canvas.size
     below, beside = height - top - image.height, width - left - image.width
+    if top > 0:
+        first = image.resize((width, top), box=(0, 0, width, 0))
+        canvas.paste(first, (0, 0))
     if below > 0:
-        first = image.resize((width, max(top, 1)), box=(0, 0, width, 0))
         last = image.resize((width, below), box=(0, image.height, width, image.height))
-        canvas.paste(first.crop((0, 0, width, top)), (0, 0))
         canvas.paste(last, (0, top + image.height))
-    elif beside > 0:
-        first = image.resize((max(left, 1), height), box=(0, 0, 0, height))
+    if left > 0:
+        first = image.resize((left, height), box=(0, 0, 0, height))
+        canvas.paste(first, (0, 0))
+    if beside > 0:
         last = image.resize((beside, height), box=(image.width, 0, image.width, height))
-        canvas.paste(first.crop((0, 0, left, height)), (0, 0))
         canvas.paste(last, (left + image.width, 0))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
@@ -142,6 +142,10 @@ def test_a_mask_is_read_from_alpha_only_where_some_is_clear(alpha: int, round: b
 
 
 @given(st.tuples(sides, sides), st.tuples(sides, sides), st.sampled_from([JUST_RESIZE, CROP, FILL]))
+@settings(max_examples=60)
+@example((1, 1), (2, 3), FILL)
+@example((2, 1), (2, 2), FILL)
+@example((1, 2), (2, 2), FILL)
 def test_a_picture_of_one_colour_stays_one_at_every_size(start, size, mode: int) -> None:
     image = Image.new("RGB", start, (10, 130, 250))
     assert resize_image(image, size, mode).getcolors() == [(size[0] * size[1], (10, 130, 250))]
