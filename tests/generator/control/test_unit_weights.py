@@ -39,7 +39,7 @@ from generator.control.weights import FALLOFF, acts_in_pass, is_active, residual
 from generator.errors import BadRequest
 from generator.request import ControlUnit, GenerationRequest, Seeds
 from tests.generator.control.conftest import encode_pixels
-from tests.generator.control.test_map_resize import lines, photograph
+from tests.generator.control.sample_maps import lines, photograph
 
 weights = st.floats(0, 2)
 

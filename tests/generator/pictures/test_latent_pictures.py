@@ -1,14 +1,11 @@
 """Latents and pixels: there and back, each picture by itself, noise from its own generator."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torch import Tensor
 
 from generator.errors import NotANumber
 from generator.pictures.latents import (
@@ -19,30 +16,7 @@ from generator.pictures.latents import (
     to_image,
     to_pixels,
 )
-
-
-class PixelVae:
-    """Its latent is a fourth channel of zeros beside each eighth pixel; its draws spread by 0.5."""
-
-    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
-        self.dtype, self.device = dtype, torch.device("cpu")
-        self.config = SimpleNamespace(scaling_factor=0.2)
-        self.rows: list[int] = []
-
-    def encode(self, pixels: Tensor) -> SimpleNamespace:
-        self.rows.append(len(pixels))
-        thin = pixels[..., ::8, ::8]
-        mean = torch.cat([thin, torch.zeros_like(thin[:, :1])], 1)
-        spread = torch.full_like(mean, 0.5)
-        return SimpleNamespace(latent_dist=SimpleNamespace(mean=mean, std=spread))
-
-    def decode(self, latent: Tensor) -> SimpleNamespace:
-        self.rows.append(len(latent))
-        return SimpleNamespace(sample=latent[:, :3].repeat_interleave(8, 2).repeat_interleave(8, 3))
-
-
-def flat(level: int, side: int = 16) -> Image.Image:
-    return Image.new("RGB", (side, side), (level, 255 - level, 7))
+from tests.generator.pictures.pixel_vae import PixelVae, flat
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 9))
