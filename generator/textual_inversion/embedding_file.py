@@ -73,13 +73,14 @@ def write_embedding(path: Path, vectors: Tensor, info: EmbeddingInfo, *, overwri
                 time.time() - 2 * SETTLE_SECONDS
             )  # it appears whole: the registry need not wait
             os.utime(file.fileno(), (old_mtime, old_mtime))
-    except FileExistsError:
-        raise WordExists(
-            f"file {path.parent.name}/{path.name} already exists; choose another name, or allow "
-            "overwriting",
-            "name",
-        ) from None
     except OSError as error:
+        # a file that stands where the folder should is no word of that name
+        if isinstance(error, FileExistsError) and path.parent.is_dir():
+            raise WordExists(
+                f"file {path.parent.name}/{path.name} already exists; choose another name, or "
+                "allow overwriting",
+                "name",
+            ) from None
         raise CannotSave(
             f"{path.parent.name}/{path.name} cannot be written: {reason_of(error)}"
         ) from error
