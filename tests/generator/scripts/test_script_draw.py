@@ -259,10 +259,10 @@ def test_a_script_that_is_gone_is_refused_and_a_plugins_one_is_run() -> None:
 
 def test_names_are_resolved_before_a_checkpoint_is_looked_for() -> None:
     draw = ScriptDraw(FakePainter(), ignore_progress, find_checkpoint=str.upper)
-    assert draw.resolve_names(replace(PLAIN, checkpoint="part")).checkpoint == "PART"
-    assert draw.resolve_names(PLAIN).checkpoint == ""
+    assert draw.resolve_request_names(replace(PLAIN, checkpoint="part")).checkpoint == "PART"
+    assert draw.resolve_request_names(PLAIN).checkpoint == ""
     with pytest.raises(BadRequest, match="Unknown sampler: Gone") as refusal:
-        draw.resolve_names(replace(PLAIN, sampling=Sampling("Gone")))
+        draw.resolve_request_names(replace(PLAIN, sampling=Sampling("Gone")))
     assert refusal.value.field == "script_args"
 
 
