@@ -138,3 +138,24 @@ def test_no_function_of_the_product_is_long() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and lines_of(node) > MOST_LINES
     }
     assert not long
+
+
+LINK = re.compile(r"\]\(([^)\s:]*?)(?:#([^)\s]+))?\)")
+FENCED = re.compile(r"^```.*?^```", re.M | re.S)
+HEADING = re.compile(r"^#+ (.*)$", re.M)
+
+
+def anchors(page: Path) -> set[str]:
+    """Of its headings, as GitHub makes them."""
+    headings = HEADING.findall(FENCED.sub("", page.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+def test_links_of_the_documentation_lead_somewhere() -> None:
+    broken = []
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "training/RECORD.md"):
+        for path, anchor in LINK.findall(FENCED.sub("", page.read_text(encoding="utf-8"))):
+            target = page.parent / path if path else page
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                broken.append(f"{page.relative_to(ROOT)}: {path}#{anchor}")
+    assert not broken
