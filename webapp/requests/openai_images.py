@@ -224,5 +224,5 @@ def describe_ignored(body: OpenAiFields) -> list[str]:
     ]
     if body.output_compression not in (None, 100) and body.output_format in (None, "png"):
         sentences.append("output_compression: PNG is never lossy; it was ignored.")
-    unknown = sorted(body.model_extra or ())
-    return sentences + [f"{name[:80]}: there is no such field; it was ignored." for name in unknown]
+    unknown = (repr(name[:80]) for name in sorted(body.model_extra or ()))
+    return sentences + [f"{name}: there is no such field; it was ignored." for name in unknown]

@@ -92,7 +92,7 @@ def test_what_is_not_done_as_asked_is_told(house: Any) -> None:
     assert [p.size for p in pictures(answer)] == [(512, 512)]
     comments = house.jobs[-1].request.remarks  # the engine repeats them
     assert [sentence.partition(":")[0] for sentence in comments] == [
-        "model", "quality", "style", "background", "user", "output_compression", "frame_count",
+        "model", "quality", "style", "background", "user", "output_compression", "'frame_count'",
     ]  # fmt: skip
 
 
