@@ -6,6 +6,7 @@ nothing is ever asked of the Hub.
 
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
@@ -48,6 +49,7 @@ from transformers import (  # noqa: E402
     CLIPTextModelWithProjection,
 )
 
+READERS = 2  # threads: one converts what it has read while the other waits for the disk
 Network = TypeVar("Network", bound=nn.Module)
 Tensors = Mapping[str, Tensor]
 
@@ -253,10 +255,9 @@ class NetworkLoader:
         with torch.device("meta"):
             network = build()
         wanted = network.state_dict()
-        state = {
-            new: self._copy(old, wanted[new].shape if new in wanted else None)
-            for old, new in names.items()
-        }
+        shapes = [wanted[new].shape if new in wanted else None for new in names.values()]
+        with ThreadPoolExecutor(READERS) as readers:
+            state = dict(zip(names.values(), readers.map(self._copy, names, shapes), strict=True))
         try:
             network.load_state_dict(state, strict=True, assign=True)
         except RuntimeError as error:
