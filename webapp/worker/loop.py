@@ -41,6 +41,7 @@ from webapp.worker.job_handlers import (
     WorkerEngine,
 )
 from webapp.worker.lease_keeper import Abandoned, LeaseKeeper, LeaseLost
+from webapp.worker.prefetcher import Prefetcher, ReadAhead
 from webapp.worker.responses import compose_failure
 from webapp.worker.save_journal import SaveJournal, delete_old_journals
 from webapp.worker.shutdown import Shutdown
@@ -56,6 +57,7 @@ class WorkerSettings:
 
     ``warm_up`` is drawn once when there is nothing to do. ``measure`` gives bytes of memory by
     name. ``catch_up`` looks at the models again where those of that version are not known here.
+    ``read_ahead`` brings a checkpoint from the disk near while a job runs.
     """
 
     data_dir: Path
@@ -63,6 +65,7 @@ class WorkerSettings:
     time_log: bool = False
     measure: Callable[[], Mapping[str, int]] = process_memory
     catch_up: Callable[[str], None] = lambda _: None
+    read_ahead: ReadAhead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class Worker:
             self.log,
         )
         heartbeat.start()
+        prefetcher = self.start_prefetcher()
         try:
             self.try_until_done(
                 lambda: delete_old_journals(self.settings.data_dir / STATE_FOLDER), once=True
@@ -122,9 +126,25 @@ class Worker:
                 self.try_until_done(self.run_once)
         finally:
             heartbeat.stop()
+            if prefetcher:
+                prefetcher.stop()
             if self.plugins.host:
                 self.plugins.host.stop()
         return self.shutdown.exit_code
+
+    def start_prefetcher(self) -> Prefetcher | None:
+        """Start reading checkpoints of waiting jobs ahead, where the settings tell how."""
+        if self.settings.read_ahead is None:
+            return None
+
+        def loaded_while_working() -> Sequence[str] | None:
+            return self.engine.loaded_checkpoints if self.lease else None
+
+        prefetcher = Prefetcher(
+            self.store, loaded_while_working, self.settings.read_ahead, self.log
+        )
+        prefetcher.start()
+        return prefetcher
 
     def run_once(self) -> None:
         """Carry out the pending command and run one job, if there are any."""

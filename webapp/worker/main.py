@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from filebrowser.watch.watcher import Watcher
 from generator.errors import ModelNotFound
 from generator.hooks import Listener
+from generator.models.read_ahead import read_ahead
 from generator.models.registry import Registry
-from generator.models.residency import GIGABYTE, MemoryLimits
+from generator.models.residency import GIGABYTE, MemoryLimits, ram_headroom_of
 from generator.models.safetensors_cache import delete_stale
 from generator.request import GenerationRequest
 from plugins.api import Side
@@ -151,6 +152,9 @@ def main(words: Sequence[str]) -> int:
         time_log=config.time_log,
         measure=lambda: {**process_memory(), **device_memory(device)},
         catch_up=registry.catch_up,
+        read_ahead=lambda name, is_cancelled: read_ahead(
+            registry.find_checkpoint(name), ram_headroom_of(memory_limits(config)), is_cancelled
+        ),
     )
     plugins = WorkerPlugins(
         host, lambda: read_choice(config, options.get(), options.enabled_plugins())

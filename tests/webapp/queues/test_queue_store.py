@@ -68,6 +68,18 @@ def order(store: QueueStore, *loaded: str) -> str:
     return names
 
 
+def test_the_next_checkpoint_is_the_one_that_would_be_taken(store: QueueStore) -> None:
+    assert store.next_checkpoint(()) == ""
+    for name, checkpoint, priority in (("a", "one", 0), ("b", "two", 0), ("c", "three", 4)):
+        store.put(frame(name, checkpoint=checkpoint, priority=priority))
+    for loaded in ((), ("two",), ("one", "two")):
+        seen = store.next_checkpoint(loaded)
+        lease = take(store, *loaded)
+        assert seen == lease.frame.checkpoint
+        store.answer(lease, OK, 1.0)
+    assert store.next_checkpoint(()) == ""
+
+
 # -- in and out ---------------------------------------------------------------------------------
 
 

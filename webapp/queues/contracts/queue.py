@@ -39,6 +39,12 @@ class Queue(Protocol):
         """
         ...
 
+    def next_checkpoint(self, loaded: Sequence[str]) -> str:
+        """The checkpoint of the frame that :meth:`take` would lease now; "" where nothing waits or
+        it names none. Cheap, and changes nothing.
+        """
+        ...
+
     def renew(self, lease: Lease) -> bool:
         """Hold the lease for another term; False if it was lost (stop working)."""
         ...

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -106,13 +106,7 @@ class SqliteQueue(FramePart):
     ) -> Lease | None:
         """Choose, mark and read a frame, inside a transaction."""
         accounts = read_accounts(db, now)
-        best = choose_next(
-            (Candidate(**row) for row in db.execute(SELECT_CANDIDATES)),
-            lambda owner: accounts.get(owner, OwnerUsage()),
-            frozenset(loaded),
-            now,
-            self.terms.age_cap,
-        )
+        best = self._choose(db, accounts, loaded, now)
         if best is None:
             return None
         if is_starving(best, accounts.get(best.owner, OwnerUsage()), now, self.terms.age_cap):
@@ -125,6 +119,28 @@ class SqliteQueue(FramePart):
             (str(worker), token, now, expires, best.index),
         ).fetchall()[0]
         return Lease(frame_of(row, row["body"]), worker, token, expires)
+
+    def _choose(
+        self,
+        db: sqlite3.Connection,
+        accounts: Mapping[str, OwnerUsage],
+        loaded: Sequence[str],
+        now: float,
+    ) -> Candidate | None:
+        return choose_next(
+            (Candidate(**row) for row in db.execute(SELECT_CANDIDATES)),
+            lambda owner: accounts.get(owner, OwnerUsage()),
+            frozenset(loaded),
+            now,
+            self.terms.age_cap,
+        )
+
+    def next_checkpoint(self, loaded: Sequence[str]) -> str:
+        """The checkpoint of the frame that would be leased now; "" where there is none."""
+        now = self.clock()
+        with self.database.read_connection() as db:
+            best = self._choose(db, read_accounts(db, now), loaded, now)
+        return best.checkpoint if best is not None else ""
 
     def renew(self, lease: Lease) -> bool:
         """Hold the lease for another term from now; False if it was lost."""
