@@ -18,8 +18,8 @@ def read_destination(environ: dict[str, Any]) -> str:
     """The header for wsgidav: the path alone, encoded, with stand-ins for what it would cut off.
 
     Raises :class:`DAVError` 502 for another host than the one asked, whatever the scheme, and 400
-    for a ``?`` or ``#`` that is not encoded, for bytes that are no UTF-8, control characters and
-    paths that go up.
+    for what is neither a URL nor a path from the top, a ``?`` or ``#`` that is not encoded, bytes
+    that are no UTF-8, control characters and paths that go up.
     """
     header = environ["HTTP_DESTINATION"]
     if "?" in header or "#" in header:
@@ -31,6 +31,8 @@ def read_destination(environ: dict[str, Any]) -> str:
         path = unquote_to_bytes(encoded.encode("latin-1")).decode()
     except UnicodeError:
         raise DAVError(400, "Destination: the name is not in UTF-8.") from None
+    if not path.startswith("/"):
+        raise DAVError(400, "Destination: write a whole URL, or a path that begins with a slash.")
     check_dots(path)
     if any(unicodedata.category(sign) == "Cc" for sign in path):
         raise DAVError(400, "A name holds no control characters.")

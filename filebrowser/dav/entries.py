@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
@@ -30,6 +30,7 @@ from filebrowser.operations.move import (
     plan_steps,
 )
 from filebrowser.resources import clamp_time
+from filebrowser.uploads.reservations import SpaceCounter, reserve_unlimited
 from filebrowser.uploads.upload_store import UploadStore
 from filebrowser.watch.file_events import FileEvent
 
@@ -152,22 +153,44 @@ class DavEntry:
         )
 
     def handle_copy(self, dest_path: str, *, depth_infinity: bool) -> bool:
-        """Refuse what may not be replaced before anything at the target is touched."""
-        return self._check_target(dest_path)
+        """Refuse what may not be replaced, or has no room, before the target is touched.
+
+        Each file is counted again as it is copied.
+        """
+        with translate_errors():
+            target = self._check_target(dest_path)
+            with self._reserve(target, self._size(depth_infinity)):
+                return False
 
     def handle_move(self, dest_path: str) -> bool:
-        """The same."""
-        return self._check_target(dest_path)
-
-    def _check_target(self, dest_path: str) -> bool:
+        """The same; only a move to another tree takes room."""
         with translate_errors():
-            target = self._target(dest_path)
-            if not target.writable:
-                raise NotAllowed(f"{target.text!r} cannot be written{why_fixed(target)}.")
-            if _contains(self.place, target) or _contains(target, self.place):
-                raise NotAllowed(f"{self.place.text!r} and {target.text!r} hold each other.")
-            self._check_kind(target)
-        return False
+            target = self._check_target(dest_path)
+            with self._reserve(target, self._size_across(target)):
+                return False
+
+    def _reserve(self, target: Place, size: int) -> AbstractContextManager[SpaceCounter]:
+        """Room for what comes to ``target``; what takes none is asked for none, on a full disk."""
+        reserve = self.context.uploads.reserve if size else reserve_unlimited
+        return reserve(target.root, size)
+
+    def _size_across(self, target: Place) -> int:
+        return 0 if target.root == self.place.root else self._size()
+
+    def _size(self, with_members: bool = True) -> int:
+        """Bytes of the file, or of all files in the folder."""
+        if not stat.S_ISDIR(self.facts.st_mode):
+            return self.facts.st_size
+        return measure(self.place).size if with_members else 0
+
+    def _check_target(self, dest_path: str) -> Place:
+        target = self._target(dest_path)
+        if not target.writable:
+            raise NotAllowed(f"{target.text!r} cannot be written{why_fixed(target)}.")
+        if _contains(self.place, target) or _contains(target, self.place):
+            raise NotAllowed(f"{self.place.text!r} and {target.text!r} hold each other.")
+        self._check_kind(target)
+        return target
 
     def support_recursive_move(self, dest_path: str) -> bool:
         """Yes, between trees too."""
@@ -181,9 +204,7 @@ class DavEntry:
             steps = plan_steps(self.access, [f"/{self.place.text}"], to, True, exactly=True)
             check_targets_free(self.access, steps, True, None)
             self._check_kind(target)
-            across = target.root != self.place.root
-            size = measure(self.place).size if across else 0
-            with self.context.uploads.reserve(target.root, size) as room:
+            with self._reserve(target, self._size_across(target)) as room:
                 for step in steps:
                     move_step(step, replace(self._step_context(), advance=room.take))
         self._remove_traces()

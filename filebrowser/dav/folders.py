@@ -74,6 +74,17 @@ class DavFolder(DavEntry, DAVCollection):
         """One of them, None for what is not there."""
         return self.provider.get_resource_inst(join_uri(self.path, name), self.environ)
 
+    def get_descendants(self, **which: Any) -> list[Any]:
+        """All that is in the folder; for a COPY with ``Depth: 0`` the folder itself alone.
+
+        wsgidav asks with ``add_self`` for what is to be copied.
+        """
+        is_copy = which.get("add_self") and self.environ["REQUEST_METHOD"] == "COPY"
+        if is_copy and self.environ["HTTP_DEPTH"] == "0":
+            return [self]
+        descendants: list[Any] = super().get_descendants(**which)
+        return descendants
+
     def create_empty_resource(self, name: str) -> DavFile:
         """The name of a new file. For a LOCK the file is made at once, empty. Right: create.
 
