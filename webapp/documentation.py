@@ -1,13 +1,15 @@
 """The pages of docs/ that are made from tables: ``python -m webapp.documentation`` writes them."""
 
 import json
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from webapp.settings.flags import FLAGS, Flag
 from webapp.settings.options_table import OPTIONS, Option
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+WIDTH = 110  # of a line, in characters
 FLAGS_OPENING = """# Flags
 
 `./webui.sh [flags]`. Every flag has an environment variable: `--data-dir` is `EASEL_DATA_DIR`,
@@ -30,7 +32,8 @@ are AUTOMATIC1111's; each is shown with its default and what it takes. This page
 IDLE_OPENING = """
 ## Idle options
 
-Nothing reads these; they are kept and answered, so that clients keep working.
+Nothing reads these; they are kept and answered, so that clients keep working. At the end, behind a
+default, those that share it.
 """
 
 
@@ -58,11 +61,28 @@ def flag_usage(flag: Flag) -> str:
 
 
 def options_page() -> str:
-    """docs/options.md: the options that act, then the idle ones, each in the table's order."""
+    """docs/options.md: the options that act, in the table's order, then the idle ones."""
     active = [_option_line(option) for option in OPTIONS if not option.idle]
-    idle = [_option_line(option) for option in OPTIONS if option.idle]
+    idle = _idle_lines([option for option in OPTIONS if option.idle])
     lines = [OPTIONS_OPENING, "```", *active, "```", IDLE_OPENING, "```", *idle, "```"]
     return "\n".join(lines) + "\n"
+
+
+def _idle_lines(options: Sequence[Option]) -> list[str]:
+    """Those with limits or a default of their own in a line each, then the others by default."""
+    names: dict[str, list[str]] = {}
+    for option in options:
+        if not _limits(option):
+            names.setdefault(_default(option), []).append(option.name)
+    shared = {default for default, group in names.items() if len(group) > 1}
+    single = [_option_line(o) for o in options if _limits(o) or _default(o) not in shared]
+    grouped = [
+        line
+        for default, group in names.items()
+        if default in shared
+        for line in textwrap.wrap(f"{default}: {' '.join(group)}", WIDTH, break_on_hyphens=False)
+    ]
+    return [*single, "", *grouped]
 
 
 def _option_line(option: Option) -> str:
