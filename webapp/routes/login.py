@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, jsonify, redirect, request, url_for
 from typing_extensions import TypedDict
 
+from generator.models.families.catalog import family_of_architecture
 from generator.models.index import TRAINED_SIZE_KEY, ModelFile, trained_size
 from generator.models.kinds import ModelKind
 from webapp.access.auth import (
@@ -147,7 +148,7 @@ def add_session(login: Blueprint, services: Services) -> None:
                 "edition": "standard",
                 "filebrowser": services.config.filebrowser,
                 "default_size": preferred_size(checkpoint),
-                "default_sizes": default_sizes(services),
+                "default_sizes": default_sizes(services, preferred_size(checkpoint)),
                 "checkpoint": checkpoint.title if checkpoint else None,
                 "login": not services.credentials.open_to_all,
             }
@@ -161,15 +162,20 @@ def current_checkpoint(services: Services) -> ModelFile | None:
     return checkpoint or services.registry.index.first_checkpoint
 
 
-def default_sizes(services: Services) -> dict[str, int]:
-    """The sides in pixels that checkpoints say they draw best, by title."""
+def default_sizes(services: Services, default: int) -> dict[str, int]:
+    """The sides in pixels that checkpoints draw best, by title: told, or not ``default``."""
     files = services.registry.index.files_of(ModelKind.CHECKPOINT)
-    return {file.title: preferred_size(file) for file in files if TRAINED_SIZE_KEY in file.metadata}
+    sizes = {file.title: preferred_size(file) for file in files}
+    told = {file.title for file in files if TRAINED_SIZE_KEY in file.metadata}
+    return {title: side for title, side in sizes.items() if title in told or side != default}
 
 
 def preferred_size(checkpoint: ModelFile | None) -> int:
-    """The side in pixels that a checkpoint says it draws best; 512 if it says nothing."""
-    return (trained_size(checkpoint.metadata) if checkpoint else None) or DEFAULT_SIDE
+    """The side in pixels that a checkpoint draws best: told by itself, else its family's; 512."""
+    if checkpoint is None:
+        return DEFAULT_SIDE
+    family = checkpoint.architecture and family_of_architecture(checkpoint.architecture)
+    return trained_size(checkpoint.metadata) or (family.default_side if family else DEFAULT_SIDE)
 
 
 def authenticate(services: Services, body: object, throttle: LoginThrottle) -> Caller | None:

@@ -14,6 +14,7 @@ from webapp.http.openapi import OPENAI_ERRORS, Base64, RouteNote, with_note
 from webapp.queues.contracts.frame import Answer
 from webapp.queues.job_codec import AnswerForm
 from webapp.requests.fields import read_body
+from webapp.requests.model_choice import find_exact_checkpoint
 from webapp.requests.openai_edits import (
     JSON_FIELDS,
     ImageEdit,
@@ -73,7 +74,8 @@ def blueprint(services: Services) -> Blueprint:
     def generations() -> Response:
         """Draw, and answer when it is done."""
         body = read_body(ImageGeneration, read_json_body(), lenient=is_lenient(services))
-        side = preferred_size(current_checkpoint(services))
+        named = find_exact_checkpoint(services.registry, body.model) if body.model else None
+        side = preferred_size(named or current_checkpoint(services))
         return draw(services, translate_generation(body, services.registry, side))
 
     @routes.post("/edits")

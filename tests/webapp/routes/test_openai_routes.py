@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from generator.request import Generation
-from tests.webapp.conftest import pretend
+from tests.webapp.conftest import pretend, write_checkpoint
 from webapp.access.auth import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
@@ -113,6 +113,15 @@ def test_addresses_open_the_saved_pictures_for_anybody(build: Any, body: dict[st
         answer = house.client().get(f"{url.path}?{url.query}")
         assert Image.open(BytesIO(answer.data)).format == "JPEG"
         assert house.client().get(url.path).status_code == 401
+
+
+def test_auto_is_what_the_named_checkpoint_draws_best(house: Any) -> None:
+    small = house.data_dir / "models/Stable-diffusion/small.safetensors"
+    write_checkpoint(small, {"easel.preferred_size": "256x256"})
+    house.registry.refresh()
+    for model, side in (("small", 256), ("painter", 512), ("gpt-image-2", 512)):
+        answer = house.client().post(DRAW, json={"prompt": "a", "model": model})
+        assert [p.size for p in pictures(answer)] == [(side, side)]
 
 
 def test_a_sheet_is_none_of_the_pictures(house: Any) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from generator.request import Progress, Stop
+from tests.generator.models.architecture_fixtures import XL_TEXT, unet
 from tests.wait import TIMEOUT
-from tests.webapp.conftest import write_checkpoint, write_model
+from tests.webapp.conftest import write_checkpoint, write_model, write_tensors
 from webapp.access.auth import OWNER_CALLER, Caller
 from webapp.errors import Unavailable
 from webapp.queues.contracts.frame import Answer, Frame
@@ -439,10 +440,14 @@ def test_session_tells_the_page_what_it_needs(house: Any) -> None:
 def test_the_size_that_a_checkpoint_prefers(house: Any) -> None:
     folder = house.data_dir / "models/Stable-diffusion"
     write_checkpoint(folder / "a.safetensors", {"easel.preferred_size": "256x256"})
+    write_tensors(folder / "xl.safetensors", {**unet(4, 2048), **XL_TEXT})
     house.registry.refresh()
     session = house.client().get("/api/session").get_json()
     assert (session["checkpoint"], session["default_size"]) == ("a.safetensors", 256)
-    assert session["default_sizes"] == {"a.safetensors": 256}
+    assert session["default_sizes"] == {
+        "a.safetensors": 256, "deliberate_v2.safetensors": 512, "painter.safetensors": 512,
+        "xl.safetensors": 1024,
+    }  # fmt: skip
 
 
 def test_events_tell_of_changes() -> None:
