@@ -232,6 +232,7 @@ def test_names_and_labels_are_each_one_modules_own() -> None:
 
 
 @given(st.sampled_from([s for m in MODULES for s in m.sliders]), st.floats(-1e6, 1e6))
+@settings(max_examples=25)
 def test_a_number_is_in_force_inside_its_range_and_else_the_default(slider: Slider, wanted) -> None:
     found = effective_number(slider, wanted)
     assert slider.least <= found <= slider.most
@@ -283,6 +284,7 @@ def test_every_seen_joint_is_drawn_in_its_colour(numbers: list[float]) -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=HAND))
+@settings(max_examples=25)
 def test_shares_are_told_from_pixels_by_their_range(points: list[tuple[float, float]]) -> None:
     numbers = [part for x, y in points for part in (x, y, 1.0)]
     found = to_points(numbers, 200, 100, HAND)
@@ -294,6 +296,7 @@ def test_shares_are_told_from_pixels_by_their_range(points: list[tuple[float, fl
 
 
 @given(st.integers(1, 40))
+@settings(max_examples=25)
 def test_hues_go_around_the_wheel_once(count: int) -> None:
     hues = [hue_at(place, count) for place in range(count)]
     assert len(set(hues)) == count

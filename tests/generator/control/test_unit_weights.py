@@ -37,6 +37,7 @@ from generator.control.units import (
 )
 from generator.control.weights import FALLOFF, acts_in_pass, is_active, residual_weights
 from generator.errors import BadRequest
+from generator.models.families.family import Prediction
 from generator.request import ControlUnit, GenerationRequest, Seeds
 from tests.generator.control.conftest import encode_pixels
 from tests.generator.control.sample_maps import lines, photograph
@@ -45,11 +46,13 @@ weights = st.floats(0, 2)
 
 
 @given(weights, st.integers(2, 20), st.booleans())
+@settings(max_examples=25)
 def test_balanced_units_weigh_every_residual_alike(weight: float, count: int, large: bool) -> None:
     assert residual_weights(ControlUnit(weight=weight), count, large) == (weight,) * count
 
 
 @given(weights, st.integers(2, 20), st.sampled_from([PROMPT_FIRST, CONTROL_FIRST]))
+@settings(max_examples=25)
 def test_soft_weights_fall_from_the_middle_to_the_finest(weight, count: int, mode: str) -> None:
     found = residual_weights(ControlUnit(weight=weight, control_mode=mode), count, False)
     assert found[-1] == weight
@@ -116,17 +119,17 @@ def ready(module: str, mask: np.ndarray | None = None, **unit: Any) -> PreparedU
 
 
 def corrected(
-    unit: PreparedUnit, prediction: str, alpha: float, *, positive=1.0, large=False
+    unit: PreparedUnit, prediction: Prediction, alpha: float, *, positive=1.0, large=False
 ) -> Tensor:
     """The clean latent that the corrected answer means, where the answer meant CLEAN."""
     share = torch.full((1, 1, 1, 1), alpha)
     x = share.sqrt() * CLEAN + (1 - share).sqrt() * NOISE
     v = share.sqrt() * NOISE - (1 - share).sqrt() * CLEAN
     found = correct_output(
-        unit, LATENT, x, v if prediction == "v_prediction" else NOISE, alpha=share,
+        unit, LATENT, x, v if prediction is Prediction.V else NOISE, alpha=share,
         prediction=prediction, positive=torch.full((1, 1, 1, 1), positive), large=large,
     )  # fmt: skip
-    if prediction == "v_prediction":
+    if prediction is Prediction.V:
         return share.sqrt() * x - (1 - share).sqrt() * found
     return (x - (1 - share).sqrt() * found) / share.sqrt()
 
@@ -135,11 +138,11 @@ half = np.zeros((48, 48, 1), np.uint8)
 half[:, 24:] = 255
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("prediction", Prediction)
 @given(alpha=st.floats(0.1, 0.99))
 @settings(max_examples=10)
 def test_inpaint_only_keeps_what_is_known_and_leaves_the_rest(
-    prediction: str, alpha: float
+    prediction: Prediction, alpha: float
 ) -> None:
     found = corrected(ready("inpaint_only", half), prediction, alpha)
     assert torch.allclose(found[..., :2], LATENT[..., :2], atol=1e-3)
@@ -148,19 +151,23 @@ def test_inpaint_only_keeps_what_is_known_and_leaves_the_rest(
     assert torch.allclose(found[..., 2], CLEAN[..., 2], atol=1e-3)
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("prediction", Prediction)
 @given(weight=st.floats(0, 2))
 @settings(max_examples=10)
-def test_a_correction_counts_by_the_units_weight_up_to_one(prediction: str, weight: float) -> None:
+def test_a_correction_counts_by_the_units_weight_up_to_one(
+    prediction: Prediction, weight: float
+) -> None:
     unit = ready("inpaint_only", np.zeros((48, 48, 1), np.uint8), weight=weight)
     found = corrected(unit, prediction, 0.5)
     share = min(weight, 1.0)
     assert torch.allclose(found, share * LATENT + (1 - share) * CLEAN, atol=1e-4)
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("prediction", Prediction)
 @pytest.mark.parametrize("reach", [3, 8])
-def test_colorfix_takes_the_pictures_colours_and_the_answers_detail(prediction: str, reach) -> None:
+def test_colorfix_takes_the_pictures_colours_and_the_answers_detail(
+    prediction: Prediction, reach
+) -> None:
     found = corrected(ready("tile_colorfix", threshold_a=reach), prediction, 0.5)
 
     def blurred(latent: Tensor) -> Tensor:
@@ -172,16 +179,18 @@ def test_colorfix_takes_the_pictures_colours_and_the_answers_detail(prediction: 
 
 def test_the_second_pass_of_hires_fix_reaches_twice_as_far() -> None:
     wide, twice = ready("tile_colorfix", threshold_a=3), ready("tile_colorfix", threshold_a=6)
-    large = corrected(wide, "epsilon", 0.5, large=True)
-    assert torch.allclose(large, corrected(twice, "epsilon", 0.5), atol=1e-5)
+    large = corrected(wide, Prediction.EPSILON, 0.5, large=True)
+    assert torch.allclose(large, corrected(twice, Prediction.EPSILON, 0.5), atol=1e-5)
 
 
 def test_sharpness_softens_the_negative_alone() -> None:
     plain = ready("tile_colorfix", threshold_a=3)
     sharp = ready("tile_colorfix+sharp", threshold_a=3, threshold_b=2.0)
-    wanted = corrected(plain, "epsilon", 0.5)
-    assert torch.allclose(corrected(sharp, "epsilon", 0.5, positive=1.0), wanted, atol=1e-5)
-    negative = corrected(sharp, "epsilon", 0.5, positive=0.0)
+    wanted = corrected(plain, Prediction.EPSILON, 0.5)
+    assert torch.allclose(
+        corrected(sharp, Prediction.EPSILON, 0.5, positive=1.0), wanted, atol=1e-5
+    )
+    negative = corrected(sharp, Prediction.EPSILON, 0.5, positive=0.0)
     assert float(negative.std()) < float(wanted.std())
     assert not torch.allclose(negative, wanted, atol=1e-4)
 

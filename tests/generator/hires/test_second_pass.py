@@ -26,12 +26,14 @@ NOTHING = HiresTexts(None, None, None)
 
 
 @given(eighths, eighths, st.floats(1.0, 4.0))
+@settings(max_examples=25)
 def test_a_scale_enlarges_both_sides_and_cuts_nothing(width, height, scale: float) -> None:
     found = second_pass_size(HiresFix(0.5, scale), width, height)
     assert found == HiresSize(int(width * scale), int(height * scale))
 
 
 @given(eighths, eighths, eighths, eighths)
+@settings(max_examples=25)
 def test_a_size_is_covered_and_what_stands_over_is_cut(width, height, to_x, to_y) -> None:
     found = second_pass_size(HiresFix(0.5, 2.0, to_x, to_y), width, height)
     assert found.width >= to_x
@@ -43,6 +45,7 @@ def test_a_size_is_covered_and_what_stands_over_is_cut(width, height, to_x, to_y
 
 
 @given(eighths, eighths, eighths, st.booleans())
+@settings(max_examples=25)
 def test_one_side_alone_keeps_the_proportions(width, height, side, is_width: bool) -> None:
     fix = HiresFix(0.5, 2.0, side if is_width else 0, 0 if is_width else side)
     found = second_pass_size(fix, width, height)

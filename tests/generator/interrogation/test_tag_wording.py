@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.errors import ModelNotFound
@@ -16,7 +16,7 @@ from generator.interrogation.requests import (
 from generator.interrogation.tags import format_tag, normalize_tag, tags_to_prompt
 
 tags = st.dictionaries(
-    st.from_regex(r"[a-z][a-z_]{0,6}(_\([a-z]{1,3}\))?", fullmatch=True),
+    st.from_regex(r"[a-z]([a-z_]{0,6}[a-z])?(_\([a-z]{1,3}\))?", fullmatch=True),
     st.floats(0, 1),
     max_size=8,
 )
@@ -24,6 +24,7 @@ PLAIN = TagRules(spaces=False, escaped=False)
 
 
 @given(tags, st.floats(0, 1))
+@settings(max_examples=25)
 def test_tags_at_the_threshold_and_above_are_chosen_and_no_others(scores: dict, threshold) -> None:
     rules = TagRules(threshold, spaces=False, escaped=False)
     chosen = [tag for tag in tags_to_prompt(scores, rules).split(", ") if tag]
@@ -31,6 +32,7 @@ def test_tags_at_the_threshold_and_above_are_chosen_and_no_others(scores: dict, 
 
 
 @given(tags)
+@settings(max_examples=25)
 def test_the_surest_come_first_where_letters_do_not_count(scores: dict) -> None:
     rules = TagRules(0.0, alphabetic=False, spaces=False, escaped=False)
     chosen = [tag for tag in tags_to_prompt(scores, rules).split(", ") if tag]
@@ -38,6 +40,7 @@ def test_the_surest_come_first_where_letters_do_not_count(scores: dict) -> None:
 
 
 @given(tags, st.booleans(), st.booleans())
+@settings(max_examples=25)
 def test_what_is_left_out_is_left_out_in_any_spelling(
     scores: dict, spaced: bool, upper: bool
 ) -> None:
@@ -52,11 +55,13 @@ def test_what_is_left_out_is_left_out_in_any_spelling(
 
 
 @given(st.sampled_from(["rating:safe", "rating:explicit"]), st.floats(0, 1))
+@settings(max_examples=25)
 def test_ratings_are_no_words_of_a_prompt(rating: str, score: float) -> None:
     assert tags_to_prompt({rating: score, "cat": 1.0}, TagRules(0.0)) == "cat"
 
 
 @given(st.text("ab_()\\ ", min_size=1, max_size=8))
+@settings(max_examples=25)
 def test_escaped_brackets_come_back_when_they_are_unescaped(tag: str) -> None:
     written = format_tag(tag, 0.5, TagRules(spaces=False))
     assert re.sub(r"\\([\\()])", r"\1", written) == tag
@@ -64,6 +69,7 @@ def test_escaped_brackets_come_back_when_they_are_unescaped(tag: str) -> None:
 
 
 @given(st.floats(0, 1))
+@settings(max_examples=25)
 def test_scores_are_written_as_weights(score: float) -> None:
     assert format_tag("cat", score, TagRules(with_scores=True)) == f"(cat:{score:.3f})"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -57,6 +57,7 @@ def test_a_job_begins_at_its_first_step(origin: Origin | None, job: str, passes:
 
 
 @given(st.integers(1, 5), st.integers(1, 2), st.integers(1, 9))
+@settings(max_examples=25)
 def test_batches_passes_and_steps_are_counted_forward(
     batches: int, passes: int, steps: int
 ) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.pictures.infotext import KEYS, write_infotext
@@ -138,6 +138,7 @@ plain_texts = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=10)
     st.integers(1, 150), st.integers(0, 2**32), st.integers(8, 512), st.integers(8, 512),
     st.sampled_from(SAMPLER_NAMES), st.sampled_from(SCHEDULE_NAMES), plain_texts, plain_texts,
 )  # fmt: skip
+@settings(max_examples=25)
 def test_a_written_job_reads_back_as_it_was_asked(
     steps, seed, width, height, sampler, schedule, prompt, negative
 ) -> None:

@@ -32,6 +32,7 @@ def test_pixels_of_a_picture_make_that_picture(seed: int, width: int, height: in
 
 
 @given(st.integers(0, 254))
+@settings(max_examples=25)
 def test_levels_are_cut_off(level: int) -> None:
     between = torch.full((3, 1, 1), (level + 0.999) / 255 * 2 - 1)
     assert to_image(between).getpixel((0, 0)) == (level,) * 3
@@ -88,6 +89,7 @@ def test_nan_is_let_through_where_nobody_checks() -> None:
 
 
 @given(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))
+@settings(max_examples=25)
 def test_an_approximation_is_affine_in_the_latent(weight: float, bias: float) -> None:
     approximation = Approximation(torch.full((4, 3), weight / 4), torch.full((3,), bias))
     for level in (-1.0, 0.0, 1.0):

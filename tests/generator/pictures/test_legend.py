@@ -29,6 +29,7 @@ def labelled(columns: list[str], rows: list[str], margin: int = 0, **how: bool) 
 
 
 @given(st.lists(words, max_size=12), st.integers(20, 200))
+@settings(max_examples=25)
 def test_lines_hold_all_words_in_order_and_fit_unless_a_word_is_too_long(
     text: list[str], width: int
 ) -> None:

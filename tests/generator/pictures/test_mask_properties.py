@@ -52,6 +52,7 @@ def masks_with_box(draw: st.DrawFn) -> tuple[Image.Image, tuple[int, int, int, i
 
 
 @given(masks_with_box(), st.integers(0, 40), st.tuples(st.integers(8, 512), st.integers(8, 512)))
+@settings(max_examples=25)
 def test_the_cropped_part_holds_the_mask_and_its_padding_inside_the_picture(
     masked, padding: int, size: tuple[int, int]
 ) -> None:
@@ -66,6 +67,7 @@ def test_the_cropped_part_holds_the_mask_and_its_padding_inside_the_picture(
 
 
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(8, 512), st.integers(8, 512))
+@settings(max_examples=25)
 def test_a_box_with_room_around_it_gets_the_proportions_that_are_asked_for(
     width: int, height: int, wide: int, high: int
 ) -> None:
@@ -131,6 +133,7 @@ def test_what_is_not_masked_is_kept_by_filling_and_by_the_overlay(masked, seed: 
 
 
 @given(st.integers(0, 255), st.booleans())
+@settings(max_examples=25)
 def test_a_mask_is_read_from_alpha_only_where_some_is_clear(alpha: int, round: bool) -> None:
     picture = Image.new("RGBA", (2, 1), (90, 90, 90, 255))
     picture.putpixel((0, 0), (90, 90, 90, alpha))
@@ -152,6 +155,7 @@ def test_a_picture_of_one_colour_stays_one_at_every_size(start, size, mode: int)
 
 
 @given(st.tuples(sides, sides))
+@settings(max_examples=25)
 def test_a_picture_of_the_right_size_is_not_changed(size: tuple[int, int]) -> None:
     image = noise_image(*size)
     for mode in (JUST_RESIZE, CROP, FILL):
@@ -159,6 +163,7 @@ def test_a_picture_of_the_right_size_is_not_changed(size: tuple[int, int]) -> No
 
 
 @given(st.tuples(sides, sides), st.tuples(sides, sides), st.sampled_from([CROP, FILL]))
+@settings(max_examples=25)
 def test_covering_and_fitting_ask_for_the_pictures_own_proportions(start, size, mode: int) -> None:
     asked: list[tuple[int, int]] = []
 
@@ -198,6 +203,7 @@ def test_there_is_one_way_to_resize_without_upscalers() -> None:
 
 
 @given(st.integers(1, 120), st.integers(-1, 20), st.integers(1, 8), st.booleans())
+@settings(max_examples=25)
 def test_a_grid_has_a_cell_for_each_picture(
     pictures: int, rows: int, batch: int, even: bool
 ) -> None:

@@ -167,6 +167,7 @@ def test_bytes_come_back_whatever_stands_between_them() -> None:
 
 
 @given(st.integers(0, 255), st.sampled_from(["#000000", "#ffffff", "#ff8000"]))
+@settings(max_examples=25)
 def test_a_flat_picture_is_its_share_over_the_background(alpha: int, background: str) -> None:
     image = Image.new("RGBA", (2, 2), (10, 200, 90, alpha))
     found = flatten_onto(image, background).getpixel((0, 0))
@@ -184,6 +185,7 @@ def test_a_picture_without_alpha_has_no_background() -> None:
 @given(
     st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=1).map(str.strip)
 )
+@settings(max_examples=25)
 def test_a_marked_comment_is_decoded_by_its_mark(text: str) -> None:
     if not text.isascii() or not any(letter.isalpha() for letter in text):
         text = f"Steps: {text}"
@@ -199,6 +201,7 @@ entries = st.dictionaries(
 
 
 @given(entries, st.permutations(["Version", "Steps", "Seed"]))
+@settings(max_examples=25)
 def test_entries_are_written_in_one_order_however_they_come(told: dict, last: list[str]) -> None:
     told = {f"X{key}": value for key, value in told.items()}
     texts = {
@@ -219,6 +222,7 @@ def test_any_text_can_be_read(text: str) -> None:
 
 
 @given(st.integers(64, 4096), st.integers(64, 4096))
+@settings(max_examples=25)
 def test_the_old_hires_fix_begins_with_about_512_x_512_pixels(width: int, height: int) -> None:
     first = default_first_pass(width, height)
     assert first[0] % 64 == first[1] % 64 == 0

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
@@ -63,6 +63,7 @@ def test_a_file_that_is_not_here_is_not_found(registry: Registry, name: str) -> 
 
 
 @given(st.sampled_from(sorted(AUTOMATIC1111_LABELS)), st.booleans())
+@settings(max_examples=25)
 def test_every_stock_name_has_a_replacement_whatever_is_here(
     empty: Registry, registry: Registry, name: str, upper: bool
 ) -> None:

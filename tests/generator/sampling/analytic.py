@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from generator.models.families.family import Prediction
 from generator.prompt.conditioning import Conditioning, ScheduledContext, WeightedPrompt
 from generator.request import Sampling, Seeds
 from generator.sampling.noise import picture_noise
@@ -73,7 +74,7 @@ def run_pass(
     pictures: int = 1,
     first: int = 0,
     seeds: Seeds | None = None,
-    prediction: str = "epsilon",
+    prediction: Prediction = Prediction.EPSILON,
     conditioning: Conditioning | None = None,
     settings: dict[str, Any] | None = None,
     **changes: Any,

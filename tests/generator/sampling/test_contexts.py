@@ -29,6 +29,7 @@ def contexts(positive: int, negative: int, rows: int = 2) -> Contexts:
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
+@settings(max_examples=25)
 def test_repeated_negatives_are_as_long_as_the_positives(positive: int, negative: int) -> None:
     before = contexts(positive, negative)
     after = before.repeat_negatives()
@@ -40,6 +41,7 @@ def test_repeated_negatives_are_as_long_as_the_positives(positive: int, negative
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 9))
+@settings(max_examples=25)
 def test_the_shorter_side_is_filled_with_empty_prompts(
     positive: int, negative: int, empty: int
 ) -> None:
@@ -54,6 +56,7 @@ def test_the_shorter_side_is_filled_with_empty_prompts(
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=5, unique=True), st.integers(0, 40))
+@settings(max_examples=25)
 def test_a_stage_holds_up_to_and_including_its_end(ends: list[int], call: int) -> None:
     ends = sorted(ends)
     row = stages(*((end, float(place)) for place, end in enumerate(ends)))

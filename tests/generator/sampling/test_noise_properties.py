@@ -94,6 +94,7 @@ def unit_noises() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @given(st.floats(0.0, 1.0))
+@settings(max_examples=25)
 def test_slerp_keeps_the_length_between_rows_of_one_length(strength: float) -> None:
     low, high = (noise / noise.norm(dim=1, keepdim=True) for noise in unit_noises())
     mixed = slerp(strength, low, high)
@@ -101,6 +102,7 @@ def test_slerp_keeps_the_length_between_rows_of_one_length(strength: float) -> N
 
 
 @given(st.floats(0.0, 1.0))
+@settings(max_examples=25)
 def test_slerp_backwards_is_slerp_of_the_other_share(strength: float) -> None:
     low, high = unit_noises()
     there, back = slerp(strength, low, high), slerp(1 - strength, high, low)
@@ -124,6 +126,7 @@ sides = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
 
 @given(sides, sides)
+@settings(max_examples=25)
 def test_what_is_pasted_is_a_block_in_the_middle(
     small: tuple[int, int], large: tuple[int, int]
 ) -> None:
@@ -148,6 +151,7 @@ def test_pasting_leaves_what_lies_below_as_it_was() -> None:
 
 
 @given(st.integers(0, 2**32), st.integers(0, 2**32), st.sampled_from([0.0, 0.4]), st.integers(0, 5))
+@settings(max_examples=25)
 def test_a_jobs_seeds_are_the_same_however_it_is_divided(
     seed: int, variation: int, strength: float, cut: int
 ) -> None:

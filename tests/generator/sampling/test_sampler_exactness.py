@@ -154,6 +154,7 @@ def test_levels_are_asked_from_the_highest_down_and_never_zero(name: str, sigmas
 
 
 @given(st.floats(0.01, 50.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+@settings(max_examples=25)
 def test_an_ancestral_step_splits_the_target_level_in_two(
     high: float, share: float, eta: float
 ) -> None:
@@ -177,6 +178,7 @@ def test_an_ancestral_step_without_eta_adds_nothing() -> None:
     steps=st.integers(1, 50),
     s_noise=st.floats(0.5, 1.5),
 )
+@settings(max_examples=25)
 def test_churn_raises_the_level_by_the_noise_it_adds(
     level: float, churn: float, steps: int, s_noise: float
 ) -> None:
@@ -276,6 +278,7 @@ def test_brownian_samplers_ask_for_increments_between_neighbouring_levels(name: 
 
 
 @given(st.integers(1, 60))
+@settings(max_examples=25)
 def test_dpm_fast_spends_the_calls_it_was_given(steps: int) -> None:
     denoise, ends = KnownPicture(), torch.tensor([0.03, 14.6], dtype=torch.float64)
     dpm_solver.dpm_fast(denoise, PICTURE * 14.6, *ends, no_noise, steps=steps, eta=0.0)
@@ -375,6 +378,7 @@ def test_lcm_adds_noise_of_each_level_but_the_last() -> None:
 
 
 @given(st.floats(0.0, 999.0))
+@settings(max_examples=25)
 def test_the_consistency_function_is_almost_the_estimate_except_at_the_very_end(t: float) -> None:
     x, clean = torch.full((1, 1, 1, 1), 3.0), torch.full((1, 1, 1, 1), -1.0)
     found = float(lcm.apply_consistency(x, clean, torch.tensor([t])))
@@ -440,6 +444,7 @@ def test_unipc_is_exact_for_a_known_picture(variant: str, steps: int, order: int
 
 
 @given(st.integers(1, 1000))
+@settings(max_examples=25)
 def test_timesteps_are_an_even_ladder_within_the_table(steps: int) -> None:
     found = timestep.timesteps_for(steps).tolist()
     assert found[0] == 1

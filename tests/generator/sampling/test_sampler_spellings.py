@@ -32,6 +32,7 @@ def in_some_case(data: st.DataObject, text: str) -> str:
 
 
 @given(samplers, st.data())
+@settings(max_examples=25)
 def test_a_name_or_alias_is_found_in_any_case(entry, data: st.DataObject) -> None:
     word = data.draw(st.sampled_from([entry.name, *entry.aliases]))
     spelled = in_some_case(data, word)
@@ -40,6 +41,7 @@ def test_a_name_or_alias_is_found_in_any_case(entry, data: st.DataObject) -> Non
 
 
 @given(samplers, schedules, st.data())
+@settings(max_examples=25)
 def test_a_sampler_with_its_schedule_is_guessed_in_any_spelling(entry, schedule, data) -> None:
     spelled = f"{entry.name} {data.draw(st.sampled_from([schedule.name, schedule.label]))}"
     found, ending = guess_sampler(in_some_case(data, spelled.replace("++", "pp")))
@@ -57,6 +59,7 @@ def test_older_aliases_end_in_short_schedules(alias: str, ending: str, schedule:
 
 
 @given(st.text(string.ascii_letters + " _+", max_size=12))
+@settings(max_examples=25)
 def test_what_is_guessed_is_in_the_tables(text: str) -> None:
     sampler, schedule = guess_sampler(text)
     assert sampler is None or sampler in SAMPLER_NAMES
@@ -65,12 +68,14 @@ def test_what_is_guessed_is_in_the_tables(text: str) -> None:
 
 
 @given(schedules, st.data())
+@settings(max_examples=25)
 def test_a_schedule_is_guessed_with_any_signs_between(entry, data: st.DataObject) -> None:
     spelled = in_some_case(data, entry.label).replace(" ", data.draw(st.sampled_from(" _-")))
     assert guess_schedule(spelled) is entry
 
 
 @given(samplers, schedules, st.data())
+@settings(max_examples=25)
 def test_a_split_name_can_be_joined_again(entry, schedule, data: st.DataObject) -> None:
     ending = data.draw(st.sampled_from([schedule.name, schedule.label, *(schedule.aliases or ())]))
     assert split_schedule(f"{entry.name} {ending}") == (entry.name, schedule)
@@ -84,6 +89,7 @@ def test_the_longest_ending_of_a_name_is_its_schedule() -> None:
 
 
 @given(samplers, schedules, schedules)
+@settings(max_examples=25)
 def test_a_schedule_of_its_own_beats_the_names_ending(entry, ending, own) -> None:
     assert resolve_names(f"{entry.name} {ending.label}", own.label) == (entry.name, own.label)
     assert resolve_names(f"{entry.name} {ending.label}", None) == (entry.name, ending.label)
@@ -104,6 +110,7 @@ def request(
 
 
 @given(samplers, schedules)
+@settings(max_examples=25)
 def test_our_own_names_pass_a_plugins_table_unchanged(entry, schedule) -> None:
     asked = request(entry.name, schedule.label)
     assert resolve_plugin_names(asked, TOOLS) is asked

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.errors import BadRequest
+from generator.models.families.family import NoiseTable
 from generator.request import Snapshot
 from generator.sampling.loops import check_levels, img2img_steps, sigmas_for
 from generator.sampling.passes import noise_schedule
@@ -202,12 +203,14 @@ def test_each_schedule_is_a_function_of_its_own_but_for_uniform() -> None:
 
 
 @given(st.floats(0.0, 999.0), st.floats(0.0, 999.0))
+@settings(max_examples=25)
 def test_later_timesteps_are_noisier(one: float, other: float) -> None:
     levels = TABLE.t_to_sigma(torch.tensor(sorted((one, other))))
     assert levels[0] <= levels[1] * (1 + 1e-6)
 
 
 @given(st.floats(0.03, 14.6))
+@settings(max_examples=25)
 def test_the_quantized_timestep_is_the_nearest_of_all(sigma: float) -> None:
     level = torch.tensor([sigma])
     t = int(TABLE.sigma_to_t(level, quantize=True))
@@ -228,6 +231,7 @@ def test_timesteps_keep_the_shape_of_their_levels(levels: list[float]) -> None:
 
 
 @given(st.floats(1e-6, 1e-2), st.floats(15.0, 1e6))
+@settings(max_examples=25)
 def test_levels_outside_the_table_are_its_ends(below: float, above: float) -> None:
     assert TABLE.sigma_to_t(torch.tensor([below, above])).tolist() == [0.0, 999.0]
 
@@ -257,7 +261,7 @@ def test_both_bends_of_the_table_go_together() -> None:
 def test_a_scaled_linear_table_falls_from_its_first_beta(
     start: float, end: float, count: int
 ) -> None:
-    alphas = scaled_linear(start, end, count).alphas_cumprod
+    alphas = scaled_linear(NoiseTable(start, end, count)).alphas_cumprod
     assert len(alphas) == count
     assert float(alphas[0]) == pytest.approx(1 - start, rel=1e-5)
     assert float(alphas[-1] / alphas[-2]) == pytest.approx(1 - end, rel=1e-3)
@@ -265,6 +269,7 @@ def test_a_scaled_linear_table_falls_from_its_first_beta(
 
 
 @given(st.integers(1, 150), st.floats(0.0, 1.0))
+@settings(max_examples=25)
 def test_a_weaker_img2img_walks_fewer_steps(steps: int, strength: float) -> None:
     schedule, index = img2img_steps(steps, strength, False)
     assert schedule == steps
@@ -273,6 +278,7 @@ def test_a_weaker_img2img_walks_fewer_steps(steps: int, strength: float) -> None
 
 
 @given(st.integers(1, 150), st.floats(0.01, 1.0))
+@settings(max_examples=25)
 def test_fixed_steps_are_walked_whatever_the_strength(steps: int, strength: float) -> None:
     """The schedule is made longer, so that its last ``steps`` begin at the strength's share."""
     schedule, index = img2img_steps(steps, strength, True)

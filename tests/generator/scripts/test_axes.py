@@ -112,6 +112,7 @@ bounded = st.sampled_from([axis for axis in ALL_AXES if axis.bounds])
 
 
 @given(bounded, st.floats(0.001, 1e6))
+@settings(max_examples=25)
 def test_numbers_inside_the_bounds_are_read_and_others_named(axis: Axis, beyond: float) -> None:
     least, most = axis.bounds or (0, 0)
 
@@ -130,6 +131,7 @@ def test_numbers_inside_the_bounds_are_read_and_others_named(axis: Axis, beyond:
 
 
 @given(st.sampled_from(ALL_AXES), st.lists(st.integers(1, 9), min_size=1, max_size=5))
+@settings(max_examples=25)
 def test_as_many_values_are_counted_as_are_read(axis: Axis, numbers: list[int]) -> None:
     texts = ["on" if axis.kind == "switch" else f"{number / 10:g}" for number in numbers]
     if axis.kind == "whole":
@@ -170,6 +172,7 @@ words = st.text("abcdefgh", min_size=1, max_size=4)
 
 
 @given(st.lists(words, min_size=1, max_size=4, unique=True), words)
+@settings(max_examples=25)
 def test_search_and_replace_is_undone_by_the_other_way_round(found: list[str], new: str) -> None:
     text = f"({found[0]}) and ({found[0]})"
     assume(new not in text)
@@ -188,6 +191,7 @@ def test_search_and_replace_makes_no_endless_prompt() -> None:
 
 
 @given(st.lists(st.sampled_from("ABCDE"), min_size=1, max_size=5, unique=True), st.randoms())
+@settings(max_examples=25)
 def test_reordered_parts_stand_in_one_anothers_places(parts: list[str], random) -> None:
     order = random.sample(parts, len(parts))
     before = replace(FULL, prompt="0" + "".join(f"<{part}>" for part in parts) + "9")
@@ -211,6 +215,7 @@ def test_parts_that_the_prompt_lacks_are_left_out_of_an_order() -> None:
 
 
 @given(st.sampled_from(SAMPLER_NAMES), st.sampled_from(SCHEDULE_NAMES[1:]), st.booleans())
+@settings(max_examples=25)
 def test_a_sampler_axis_takes_any_name_and_a_schedule_behind_it(entry, schedule, upper) -> None:
     for word in (entry.name, *entry.aliases):
         spelled = word.upper() if upper else word

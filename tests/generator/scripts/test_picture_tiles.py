@@ -32,6 +32,7 @@ directions = st.lists(st.sampled_from(SIDES), min_size=1, max_size=4, unique=Tru
 
 
 @given(st.integers(8, 900), st.integers(8, 900), st.integers(8, 256), directions)
+@settings(max_examples=25)
 def test_growth_is_as_much_as_was_asked_and_less_than_64_more(
     width: int, height: int, pixels: int, sides: tuple[str, ...]
 ) -> None:
@@ -52,6 +53,7 @@ def test_growth_is_as_much_as_was_asked_and_less_than_64_more(
 
 
 @given(st.integers(8, 300), st.integers(8, 128), directions, st.integers(0, 16))
+@settings(max_examples=25)
 def test_the_old_box_shrinks_only_where_the_picture_grew(
     side: int, pixels: int, sides: tuple[str, ...], soft: int
 ) -> None:
@@ -73,6 +75,7 @@ def test_growth_needs_a_side() -> None:
 
 
 @given(st.tuples(*[st.integers(0, 20)] * 4))
+@settings(max_examples=25)
 def test_the_mask_outside_a_box_is_white_around_it(box: tuple[int, int, int, int]) -> None:
     mask = np.asarray(mask_outside((21, 21), box))
     left, top, right, bottom = box
@@ -223,6 +226,7 @@ def test_outpaintings_of_a_batch_grow_side_by_side(batch: int) -> None:
     st.sampled_from(["Linear", "Aggressive", "Lazy"]),
     st.integers(2, 32),
 )
+@settings(max_examples=25)
 def test_loop_strengths_go_from_the_first_to_the_last_without_turning(
     initial: float, final: float, curve: str, loops: int
 ) -> None:
@@ -234,6 +238,7 @@ def test_loop_strengths_go_from_the_first_to_the_last_without_turning(
 
 
 @given(st.floats(0, 0.4), st.floats(0.6, 1), st.integers(3, 32))
+@settings(max_examples=25)
 def test_aggressive_loops_change_early_and_lazy_ones_late(
     low: float, high: float, loops: int
 ) -> None:

@@ -108,6 +108,7 @@ def test_random_seeds_that_are_kept_differ_from_cell_to_cell() -> None:
 
 
 @given(st.tuples(*[st.integers(0, 999)] * 3), st.tuples(*[st.integers(0, 999)] * 3))
+@settings(max_examples=25)
 def test_cells_have_numbers_of_their_own(one: tuple, other: tuple) -> None:
     assert (cell_number(one) == cell_number(other)) == (one == other)
 

@@ -24,6 +24,7 @@ def run_matrix(
 
 
 @given(parts_lists)
+@settings(max_examples=25)
 def test_combinations_are_all_subsets_each_once(parts: list[str]) -> None:
     found = [tuple(each) for each in combinations(parts)]
     assert len(set(found)) == len(found) == 2 ** len(parts)
@@ -34,6 +35,7 @@ def test_combinations_are_all_subsets_each_once(parts: list[str]) -> None:
 
 
 @given(parts_lists.filter(bool))
+@settings(max_examples=25)
 def test_a_part_is_in_half_of_the_combinations(parts: list[str]) -> None:
     found = combinations(parts)
     for place, part in enumerate(parts):

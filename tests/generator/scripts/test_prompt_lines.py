@@ -33,6 +33,7 @@ prompts = st.text(
 
 
 @given(prompts)
+@settings(max_examples=25)
 def test_a_line_without_settings_is_a_prompt_to_the_letter(text: str) -> None:
     assert read_line(text).prompt == text
     assert read_line(text).settings == {}
@@ -41,6 +42,7 @@ def test_a_line_without_settings_is_a_prompt_to_the_letter(text: str) -> None:
 @given(
     prompts.filter(bool), prompts, st.integers(-5, 2**40), st.integers(1, 1000), st.floats(0, 30)
 )
+@settings(max_examples=25)
 def test_settings_come_back_as_they_were_quoted(
     prompt: str, negative: str, seed: int, steps: int, scale: float
 ) -> None:
@@ -54,6 +56,7 @@ def test_settings_come_back_as_they_were_quoted(
 
 
 @given(st.text(max_size=60))
+@settings(max_examples=25)
 def test_any_line_is_read_or_refused_in_words(text: str) -> None:
     with suppress(BadRequest):
         assert set(read_line(text).settings) <= set(SETTINGS)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -49,6 +49,7 @@ entries = st.sampled_from([(route, entry) for route in SCRIPTS for entry in SCRI
 
 
 @given(entries, st.data())
+@settings(max_examples=25)
 def test_any_value_of_an_argument_is_read_as_its_kind_or_refused_by_its_place(entry, data) -> None:
     route, script = entry
     place = data.draw(st.integers(0, len(script.arguments) - 1))
@@ -74,6 +75,7 @@ def test_any_value_of_an_argument_is_read_as_its_kind_or_refused_by_its_place(en
 
 
 @given(entries, st.data())
+@settings(max_examples=25)
 def test_a_null_is_the_default(entry, data) -> None:
     route, script = entry
     place = data.draw(st.integers(0, len(script.arguments) - 1))
@@ -167,6 +169,7 @@ def aside(number: int) -> Aside:
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=5))
+@settings(max_examples=25)
 def test_joined_drawings_keep_every_picture_and_whose_aside_it_was(counts: list[int]) -> None:
     parts = [
         drawing(count, asides=tuple(map(aside, range(count))), comments=("same", str(count)))
@@ -206,6 +209,7 @@ def test_sheets_are_shown_or_kept_as_the_option_says(wanted: bool) -> None:
 
 
 @given(st.integers(-(2**63), 2**63), st.integers(0, 10**6), st.integers(0, 10**6))
+@settings(max_examples=25)
 def test_derived_seeds_are_32_bits_and_the_same_again(seed: int, one: int, other: int) -> None:
     assert derive_seed(seed, one) == derive_seed(seed, one)
     assert 0 <= derive_seed(seed, one) < 2**32
@@ -213,6 +217,7 @@ def test_derived_seeds_are_32_bits_and_the_same_again(seed: int, one: int, other
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=1, max_size=6))
+@settings(max_examples=25)
 def test_progress_counts_the_batches_of_all_drawings(jobs: list[tuple[int, bool]]) -> None:
     seen: list[Progress] = []
 

@@ -36,6 +36,7 @@ rates = st.floats(1e-6, 10.0, allow_nan=False)
 
 
 @given(st.lists(st.tuples(rates, st.integers(1, 500)), min_size=1, max_size=5), st.booleans())
+@settings(max_examples=25)
 def test_a_schedule_is_read_as_it_is_written(
     stages: list[tuple[float, int]], open_end: bool
 ) -> None:
@@ -54,6 +55,7 @@ def test_a_schedule_is_read_as_it_is_written(
 
 
 @given(st.text("0123456789.:,- e", max_size=12))
+@settings(max_examples=25)
 def test_any_text_is_a_schedule_of_sensible_numbers_or_refused(text: str) -> None:
     try:
         found = read_step_schedule(text, "learn_rate")
@@ -81,6 +83,7 @@ class Letters:
 
 
 @given(st.text("abcdefgh", max_size=8), st.integers(1, 12))
+@settings(max_examples=25)
 def test_first_vectors_are_the_texts_tokens_spread_in_order(text: str, count: int) -> None:
     spec = EmbeddingSpec("word", "word.pt", count, text)
     found = initial_vectors(spec, Letters(), Letters())
@@ -182,8 +185,7 @@ def test_a_word_of_another_width_does_not_fit(tmp_path: Path, registry: Registry
 
     def load(config: TrainingConfig, vectors: torch.Tensor, step: int) -> Any:
         asked.append(step)
-        encoder = SimpleNamespace(config=SimpleNamespace(hidden_size=768))
-        checkpoint = SimpleNamespace(text_encoder=encoder, file=SimpleNamespace(name="painter"))
+        checkpoint = SimpleNamespace(text_width=768, file=SimpleNamespace(name="painter"))
         return SimpleNamespace(vectors=vectors, checkpoint=checkpoint)
 
     with pytest.raises(WrongArchitecture, match=r"word.pt is 8 wide, and the text of painter 768"):
