@@ -5,6 +5,10 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from generator.models.families.architecture import PARTS
+from generator.models.families.detection_table import RULES, Rule
+from generator.models.file_contents import FileContents
+from generator.models.quantisation import WeightFormat
 from webapp.settings.flags import FLAGS, Flag
 from webapp.settings.options_table import OPTIONS, Option
 
@@ -34,6 +38,25 @@ IDLE_OPENING = """
 
 Nothing reads these; they are kept and answered, so that clients keep working. At the end, behind a
 default, those that share it.
+"""
+KINDS_OPENING = """# Kinds of model files
+
+A checkpoint is told by the names and sizes of its tensors; its header is all that is read. The
+first row that holds counts; what a row must not find is left out here. Names stand behind
+`model.diffusion_model.`, `net.`, `transformer.` or bare; `a.` and `a_` stand for every name that
+begins so, `*.a` for every one that ends so. Each kind is listed; one that is not drawn with is 422
+with its name when it is chosen ([models](models.md)). This page is made from
+`generator/models/families/detection_table.py` by `make docs`.
+"""
+PARTS_OPENING = """
+## Parts and other files
+"""
+FORMATS_OPENING = """
+## Formats of quantised weights
+
+Told by the metadata `_quantization_metadata`, a layer's `.comfy_quant`, the names of tensors, or
+the file's name (`svdq`, `sdnq`); a `.gguf` by its header. None is drawn with. Plain float8 is no
+such format: it is read.
 """
 
 
@@ -100,7 +123,39 @@ def _limits(option: Option) -> str:
     return "" if option.least is None else f"{option.least:g} to {option.most:g}"
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"flags.md": flags_page, "options.md": options_page}
+def kinds_page() -> str:
+    """docs/model-kinds.md: every kind of file in the order in which it is told, and its rows."""
+    rows = [rule for rule in RULES if rule.architecture not in PARTS]
+    lines = [KINDS_OPENING, *_kinds_table(rows), PARTS_OPENING]
+    lines += _kinds_table([rule for rule in RULES if rule.architecture in PARTS])
+    formats = ", ".join(each.label for each in WeightFormat)
+    return "\n".join([*lines, FORMATS_OPENING, f"{formats}."]) + "\n"
+
+
+def _kinds_table(rules: Sequence[Rule]) -> list[str]:
+    lines = ["| kind | drawn with | names of | told by |", "|---|---|---|---|"]
+    for rule in rules:
+        drawn = "yes" if FileContents(architecture=rule.architecture).is_drawable else ""
+        cells = (rule.architecture.label, drawn, rule.layout.value, _marks(rule))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _marks(rule: Rule) -> str:
+    """What a row asks for, in words."""
+    names = [f"`{name}`" for name in rule.required]
+    for name, axis, sides in rule.sizes:
+        shown = " or ".join(map(str, sides[:4])) + ", …" * (len(sides) > 4)
+        names.append(f"axis {axis} of `{name}`: {shown}")
+    one_of = " or ".join(f"`{name}`" for name in rule.one_of)
+    return "; ".join([*names, *filter(None, [one_of])])
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "flags.md": flags_page,
+    "options.md": options_page,
+    "model-kinds.md": kinds_page,
+}
 
 
 def write_pages(folder: Path = DOCS) -> None:

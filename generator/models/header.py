@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeGuard
 
 from generator.errors import ModelUnreadable
 from generator.models.pickle_reader import BadPickle
@@ -153,8 +153,9 @@ def _parse_header(raw: bytes, name: str) -> Header:
             raise TypeError("__metadata__ is no object")
         end = _end_offset(tensors)
         texts = {str(key): value for key, value in metadata.items() if isinstance(value, str)}
-        for text in (*tensors, *texts, *texts.values()):
-            text.encode()  # half of a pair of surrogates is in no answer of the service
+        if b"\\u" in raw:  # half of a pair of surrogates is in no answer of the service
+            for text in (*tensors, *texts, *texts.values()):
+                text.encode()
     except UnicodeError as error:
         raise _damaged_error(name, "a text in it is no UTF-8") from error
     except (ValueError, TypeError, RecursionError) as error:
@@ -203,25 +204,24 @@ def _end_offset(tensors: Mapping[str, TensorEntry]) -> int:
 
 
 def _parse_entry(name: str, value: object) -> TensorEntry:
-    quoted_name = repr(name[:80])
     if not isinstance(value, dict):
-        raise TypeError(f"{quoted_name} is no tensor")
-    dtype = value.get("dtype")
-    shape, offsets = _to_int_tuple(value.get("shape")), _to_int_tuple(value.get("data_offsets"))
-    if not isinstance(dtype, str) or shape is None or offsets is None or len(offsets) != 2:
-        raise ValueError(f"{quoted_name} is no tensor")
+        raise TypeError(f"{name[:80]!r} is no tensor")
+    dtype, shape, offsets = value.get("dtype"), value.get("shape"), value.get("data_offsets")
+    if not (isinstance(dtype, str) and _are_sizes(shape) and _are_sizes(offsets)):
+        raise ValueError(f"{name[:80]!r} is no tensor")
+    if len(offsets) != 2:
+        raise ValueError(f"{name[:80]!r} is no tensor")
     begin, end = offsets
     bits = BITS.get(dtype)
     if begin > end or (bits is not None and (end - begin) * 8 != math.prod(shape) * bits):
-        raise ValueError(f"{quoted_name} lies between {begin} and {end}, which does not hold it")
-    return TensorEntry(dtype, shape, begin, end)
+        raise ValueError(f"{name[:80]!r} lies between {begin} and {end}, which does not hold it")
+    return TensorEntry(dtype, tuple(shape), begin, end)
 
 
-def _to_int_tuple(value: object) -> tuple[int, ...] | None:
-    if not isinstance(value, list) or len(value) > MOST_DIMENSIONS:
-        return None
-    for item in value:
-        # True is an int, and no number of bytes
-        if type(item) is not int or not 0 <= item <= LONGEST_SIDE:
-            return None
-    return tuple(value)
+def _are_sizes(value: object) -> TypeGuard[list[int]]:
+    if type(value) is not list or len(value) > MOST_DIMENSIONS:
+        return False
+    # True is an int, and no number of bytes
+    return not value or (
+        set(map(type, value)) == {int} and 0 <= min(value) <= max(value) <= LONGEST_SIDE
+    )

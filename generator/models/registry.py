@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from generator.errors import ModelNotFound, ModelUnreadable
+from generator.models.contents_cache import ContentsCache
 from generator.models.drawable import CheckpointVerdict, judge_checkpoint
 from generator.models.embedding_facts import text_width
 from generator.models.hashes import HashCache, compute_hashes
@@ -52,7 +53,8 @@ class Registry:
     """The current index, safe to use from many threads.
 
     Without ``hash_cache`` nothing is hashed (``--no-hashing``); ``kept_in`` is the folder for what
-    pickled files were converted to. The first use scans. ``start``
+    pickled files were converted to, ``contents_cache`` keeps what headers tell from one process to
+    the next. The first use scans. ``start``
     adds a background thread, which hashes and looks again at files that were still being written;
     a script, or a worker, does well without it.
     """
@@ -63,10 +65,12 @@ class Registry:
         hash_cache: HashCache | None = None,
         *,
         kept_in: Path | None = None,
+        contents_cache: ContentsCache | None = None,
     ) -> None:
         self.folders = folders
         self.hash_cache = hash_cache
         self.kept_in = kept_in
+        self.contents_cache = contents_cache
         self._scanning = threading.Lock()  # held while looking at the disk
         self._changing = threading.Lock()  # held while swapping the index
         self._index: ModelIndex | None = None
@@ -111,7 +115,9 @@ class Registry:
         """
         with self._scanning:
             before = self._index
-            fresh = scan(self.folders, self.hash_cache, before, self.kept_in, whole)
+            fresh = scan(
+                self.folders, self.hash_cache, before, self.kept_in, whole, self.contents_cache
+            )
             if before is None or before.digest != fresh.digest:
                 self._listed_at = time.time_ns()
             self._swap(lambda _: fresh)

@@ -3,17 +3,15 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from generator.errors import ModelUnreadable
-from generator.models.embedding_facts import EmbeddingFacts, read_facts
-from generator.models.families.architecture import NAMED_IN_GGUF, Architecture, Shapes
-from generator.models.families.catalog import DRAWABLE
-from generator.models.families.detection import architecture_of
-from generator.models.gguf_header import GGUF_SUFFIX, GgufHeader, read_gguf
-from generator.models.hashes import HashCache, Hashes, legacy_hash
-from generator.models.header import Header, check_pickle, read_header
+from generator.models.contents_cache import ContentsCache, FileState
+from generator.models.file_contents import FileContents, read_contents
+from generator.models.gguf_header import GGUF_SUFFIX
+from generator.models.hashes import HashCache, Hashes
+from generator.models.header import read_header
 from generator.models.index import Identity, ModelFile, ModelIndex, natural_key
 from generator.models.kinds import FOLDERS_BY_KIND, VAE_ENDINGS, Folders, ModelKind
 from generator.models.plain_files import FileStamp, check_name, stamp_of, stat_plain, to_printable
@@ -23,11 +21,9 @@ from generator.models.plugin_models import (
     has_suffix,
     models_in_folders,
 )
-from generator.models.quantisation import WeightFormat, read_weight_format
 
 SETTLE_SECONDS = 1.0  # seconds without change before a complete file of torch.save is listed
 WHOLE_BY_THEMSELVES = (".safetensors", ".onnx", GGUF_SUFFIX)  # the others' end is not told
-LEGACY_HASH_KINDS = (ModelKind.CHECKPOINT, ModelKind.CONTROLNET)
 
 Entries = Mapping[str, "os.DirEntry[str]"]
 
@@ -42,17 +38,19 @@ def scan(
     before: ModelIndex | None = None,
     kept_in: Path | None = None,
     whole: Sequence[Path] = (),
+    cache: ContentsCache | None = None,
 ) -> ModelIndex:
     """List the model files below ``folders``; never raises for what it finds on the disk.
 
-    Files that ``before`` knows, of the same stamp, are not opened again. What is
+    Files that ``before`` or ``cache`` knows, of the same stamp, are not opened again. What is
     no complete model is left out, with the reason in ``ModelIndex.rejected``. Hidden files and
     folders are passed over; symbolic links are followed. ``kept_in`` is where the tensors of
     pickles are kept. At and below the paths ``whole`` (resolved) files need not have been still.
     """
     known = {file.identity: file for file in _all_files(before)}
     refused = before.refused if before else {}
-    scanner = _Scan(known, refused, hashes.all_hashes() if hashes else {}, kept_in, tuple(whole))
+    known_hashes = hashes.all_hashes() if hashes else {}
+    scanner = _Scan(known, refused, known_hashes, kept_in, tuple(whole), cache)
     for kind in FOLDERS_BY_KIND:
         for root in folders.of(kind):
             scanner.scan_folder(kind, root)
@@ -64,7 +62,10 @@ def scan(
         )
     if hashes and scanner.taken_on:
         hashes.remember_all(scanner.taken_on)
-    return scanner.to_index()
+    index = scanner.to_index()
+    if cache and scanner.read:
+        cache.remember_all(scanner.read, {str(file.path) for file in _all_files(index)})
+    return index
 
 
 class _Scan:
@@ -77,7 +78,10 @@ class _Scan:
         hashes: Mapping[str, Hashes],
         kept_in: Path | None,
         whole: tuple[Path, ...],
+        cache: ContentsCache | None,
     ) -> None:
+        self.cache = cache
+        self.read: dict[FileState, FileContents] = {}  # that no cache knew
         self.known, self.hashes, self.kept_in, self.whole = known, hashes, kept_in, whole
         self.refused_before = refused
         self.refused: dict[Identity, str] = {}
@@ -209,13 +213,17 @@ class _Scan:
     ) -> ModelFile:
         """A file that is new here; one that was refused is not read again until it changes."""
         reason = self.refused_before.get(identity)
+        entry_path, stamp = identity[0], identity[1:]
         try:
             if reason is not None:
                 raise ModelUnreadable(reason)
-            file = _read_model_file(kind, root, path, stat)
-            if path.suffix.lower() not in WHOLE_BY_THEMSELVES:
-                self._must_be_still(path, stat)
-            return file
+            contents = self.cache.find(entry_path, kind, stamp) if self.cache else None
+            if contents is None:
+                contents = read_contents(path, kind)
+                if path.suffix.lower() not in WHOLE_BY_THEMSELVES:
+                    self._must_be_still(path, stat)
+                self.read[entry_path, kind, stamp] = contents
+            return _model_file(kind, root, path, stamp, contents)
         except NotStill:
             raise
         except ModelUnreadable as error:
@@ -247,9 +255,10 @@ def _config_stamp(entry: "os.DirEntry[str]") -> FileStamp | None:
         return None
 
 
-def _read_model_file(kind: ModelKind, root: Path, path: Path, stat: os.stat_result) -> ModelFile:
-    size, mtime_ns, inode, ctime_ns = stamp_of(stat)
-    contents = _read_contents(path, kind)
+def _model_file(
+    kind: ModelKind, root: Path, path: Path, stamp: FileStamp, contents: FileContents
+) -> ModelFile:
+    size, mtime_ns, inode, ctime_ns = stamp
     return ModelFile(
         kind=kind,
         name=path.relative_to(root).as_posix(),
@@ -258,58 +267,13 @@ def _read_model_file(kind: ModelKind, root: Path, path: Path, stat: os.stat_resu
         mtime_ns=mtime_ns,
         inode=inode,
         ctime_ns=ctime_ns,
-        legacy_hash=legacy_hash(path) if kind in LEGACY_HASH_KINDS else None,
+        legacy_hash=contents.legacy_hash,
         metadata=contents.metadata,
         is_drawable=contents.is_drawable,
         architecture=contents.architecture,
         weight_format=contents.weight_format,
-        embedding=read_facts(path) if kind is ModelKind.EMBEDDING else EmbeddingFacts(),
+        embedding=contents.embedding,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Contents:
-    """What is read of a file's header, by its container."""
-
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    architecture: Architecture | None = None
-    weight_format: WeightFormat | None = None
-
-    @property
-    def is_drawable(self) -> bool:
-        """False for a checkpoint of which it is sure that none draws with it."""
-        known = self.architecture is None or self.architecture in DRAWABLE
-        return known and self.weight_format is None
-
-
-def _read_contents(path: Path, kind: ModelKind) -> _Contents:
-    """See that a file is whole, and of a checkpoint what it is. Raises :class:`ModelUnreadable`."""
-    suffix = path.suffix.lower()
-    if suffix == GGUF_SUFFIX:
-        return _Contents({}, _gguf_architecture(read_gguf(path)), WeightFormat.GGUF)
-    if suffix != ".safetensors":
-        if suffix != ".onnx":
-            check_pickle(path)
-        return _Contents()
-    header = read_header(path)
-    if header.size == 8 + header.length:
-        raise ModelUnreadable(f"{path.name}: it holds no numbers, only a header. Copy it again")
-    if kind is not ModelKind.CHECKPOINT:
-        return _Contents(header.metadata)
-    return _Contents(
-        header.metadata, architecture_of(_shapes(header)), read_weight_format(path, header)
-    )
-
-
-def _gguf_architecture(header: GgufHeader) -> Architecture:
-    by_names = architecture_of(header.shapes)
-    if by_names in (Architecture.UNKNOWN, Architecture.BARE_UNET):
-        return NAMED_IN_GGUF.get(header.architecture, by_names)
-    return by_names
-
-
-def _shapes(header: Header) -> Shapes:
-    return {name: each.shape for name, each in header.tensors.items()}
 
 
 def _has_kind_suffix(kind: ModelKind, name: str, endings: tuple[str, ...]) -> bool:

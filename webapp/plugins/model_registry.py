@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from generator.models.contents_cache import ContentsCache
 from generator.models.registry import Folders, HashCache, Registry
 
 if TYPE_CHECKING:
     from webapp.settings.config import Config
 
 HASHES_FILE = "hashes.db"
+FACTS_FILE = "model-facts.db"
 CONVERTED_FOLDER = "converted"
 
 
@@ -34,4 +36,7 @@ def converted_folder(config: "Config") -> Path:
 def registry_of(config: "Config") -> Registry:
     """An index of those folders; it has looked at nothing yet."""
     cache = HashCache(config.easel_dir / HASHES_FILE) if config.hashing else None
-    return Registry(folders_of(config), cache, kept_in=converted_folder(config))
+    contents = ContentsCache(config.easel_dir / FACTS_FILE)
+    return Registry(
+        folders_of(config), cache, kept_in=converted_folder(config), contents_cache=contents
+    )

@@ -15,7 +15,10 @@ from filebrowser.database import FileDatabase, FileDatabaseSchema
 from filebrowser.index.schema import prepare_database
 from filebrowser.operations.job_store import FileJobStore
 from filebrowser.shares.store import ShareStore
+from generator.models.contents_cache import ContentsCache
+from generator.models.file_contents import FileContents
 from generator.models.hashes import HashCache, Hashes
+from generator.models.kinds import ModelKind
 from plugins.hung_mark import mark_hung, read_hung
 from plugins.nsfw_censor.audit import count_withheld as note_withheld
 from plugins.pace.records import PaceRecords
@@ -30,7 +33,7 @@ from webapp.services import build_services
 from webapp.settings.config import Config
 from webapp.worker.save_journal import SaveJournal
 
-DATABASES = ("queue.db", "files.db", "file-jobs.db", "shares.db", "hashes.db")
+DATABASES = ("queue.db", "files.db", "file-jobs.db", "shares.db", "hashes.db", "model-facts.db")
 
 
 def empty(path: Path) -> None:
@@ -61,7 +64,7 @@ def broken_inside(path: Path) -> None:
 def other_tables(path: Path) -> None:
     path.unlink()
     rows = sqlite3.connect(path)
-    for table in ("frames", "files", "jobs", "shares", "hashes", "paces", "withheld"):
+    for table in ("frames", "files", "jobs", "shares", "hashes", "paces", "withheld", "contents"):
         rows.execute(f"CREATE TABLE {table} (something TEXT)")
     rows.close()
 
@@ -140,8 +143,8 @@ def damaged_data_dir(used_data_dir: Path, tmp_path: Path) -> Path:
 
 
 ROUNDS = (
-    (rubbish, folder, cut, broken_inside, newer),
-    (no_header, cut, other_tables, empty, folder),
+    (rubbish, folder, cut, broken_inside, newer, cut),
+    (no_header, cut, other_tables, empty, folder, rubbish),
 )
 """What happens to the databases before a start, in the order of their names above."""
 
@@ -165,6 +168,11 @@ def hash_one(path: Path) -> None:
         hashes.remember(path, Hashes(1, 1, "a" * 64, "b" * 64))
 
 
+def keep_facts(path: Path) -> None:
+    with closing(ContentsCache(path)) as cache:
+        cache.remember_all({("a", ModelKind.LORA, (1, 1, 1, 1)): FileContents()}, {"a"})
+
+
 def ask_jobs(path: Path) -> None:
     with closing(FileJobStore(path)) as jobs:
         assert jobs.jobs_of("ann") == []
@@ -186,6 +194,7 @@ USES: dict[str, Callable[[Path], object]] = {
     "file-jobs.db": ask_jobs,
     "shares.db": ask_shares,
     "hashes.db": hash_one,
+    "model-facts.db": keep_facts,
     "pace.db": ask_pace,
     "withheld.db": lambda path: note_withheld(path.parent, "a", "b", "c"),
 }
