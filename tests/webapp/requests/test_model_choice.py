@@ -9,6 +9,7 @@ import pytest
 
 from tests.webapp.conftest import LEAST_CHECKPOINT, TEXT, UNET, write_tensors
 
+MMDIT = f"{UNET}joint_blocks.0.context_block.attn.qkv.weight"
 Shapes = Mapping[str, tuple[int, ...]]
 SMALL = {"prompt": "a", "steps": 1, "width": 64, "height": 64}
 
@@ -19,7 +20,7 @@ def without(prefix: str) -> Shapes:
 
 REFUSED: dict[str, tuple[Shapes, str]] = {
     "flux": ({"double_blocks.0.img_attn.qkv.weight": (8, 8)}, "Flux"),
-    "sdxl": ({"conditioner.embedders.1.model.ln_final.weight": (8,)}, "Stable Diffusion XL"),
+    "sd3": ({MMDIT: (8, 8)}, "Stable Diffusion 3"),
     "lora": ({"lora_unet_down_blocks_0_attentions_0_proj_in.lora_up.weight": (8, 4)}, "a LoRA"),
     "strange": ({"w": (2,)}, "no architecture that Easel knows"),
     "hollow": ({f"{UNET}input_blocks.0.0.weight": (8, 4, 3, 3)}, "incomplete"),
@@ -74,8 +75,8 @@ def test_it_is_refused_at_the_door_of_a_drawing(house: Any) -> None:
     assert "copied" in refusal_of(house.txt2img({**SMALL, **broken}), house.data_dir)
     refiner = {"refiner_checkpoint": "flux", "refiner_switch_at": 0.5}
     assert "Flux" in refusal_of(house.txt2img({**SMALL, **refiner}), house.data_dir)
-    large = {"enable_hr": True, "denoising_strength": 0.5, "hr_checkpoint_name": "sdxl"}
-    assert "XL" in refusal_of(house.txt2img({**SMALL, **large}), house.data_dir)
+    large = {"enable_hr": True, "denoising_strength": 0.5, "hr_checkpoint_name": "sd3"}
+    assert "Diffusion 3" in refusal_of(house.txt2img({**SMALL, **large}), house.data_dir)
     assert house.jobs == [], "nothing of it came to a worker"
     unknown = {"override_settings": {"sd_model_checkpoint": "nowhere"}}
     assert house.txt2img({**SMALL, **unknown}).status_code == 200
@@ -84,8 +85,8 @@ def test_it_is_refused_at_the_door_of_a_drawing(house: Any) -> None:
 def test_one_that_became_unusable_is_refused_until_another_is_chosen(house: Any) -> None:
     assert house.client().post("/sdapi/v1/options", json={"sd_model_checkpoint": "painter"})
     place = house.data_dir / "models/Stable-diffusion/painter.safetensors"
-    write_tensors(place, REFUSED["sdxl"][0])
-    assert "XL" in refusal_of(house.txt2img(SMALL), house.data_dir)
+    write_tensors(place, REFUSED["sd3"][0])
+    assert "Diffusion 3" in refusal_of(house.txt2img(SMALL), house.data_dir)
     chosen = {"sd_model_checkpoint": "deliberate_v2"}
     assert house.client().post("/sdapi/v1/options", json=chosen).status_code == 200
     assert house.txt2img(SMALL).status_code == 200
