@@ -16,7 +16,7 @@ from torch import Tensor
 
 from generator.control.controlnets import ControlNetCache
 from generator.control.session import Control, prepare_control
-from generator.errors import ModelNotFound, NotANumber
+from generator.errors import BadRequest, ModelNotFound, NotANumber
 from generator.extra_networks import (
     BundledEmbedding,
     add_bundled_embeddings,
@@ -38,8 +38,9 @@ from generator.models.adapter_files import AdapterCache
 from generator.models.checkpoint import Checkpoint
 from generator.models.checkpoint_cache import CheckpointCache, LoadedCheckpoint
 from generator.models.embeddings import EmbeddingCache
-from generator.models.graphics_card import device_of
+from generator.models.graphics_card import card_of
 from generator.models.memory_relief import MemoryRelief
+from generator.models.offload import offloader_of
 from generator.models.registry import ModelFile, ModelKind, Registry
 from generator.models.residency import BY_MACHINE, MemoryLimits, Residency, ram_headroom_of
 from generator.named_models import check_models
@@ -101,8 +102,11 @@ class Engine:
         dtype = torch.float16 if half and place.type == "cuda" else torch.float32
         self._registry = registry
         self._check_nan = check_nan
-        self._residency = Residency(ram_headroom_of(memory), device_of(place, memory.vram_budget))
-        self._checkpoints = CheckpointCache(place, dtype, self._residency)
+        offloader = offloader_of(place, memory.placement)
+        self._is_offloaded = offloader is not None
+        card = None if offloader else card_of(place, memory.vram_budget)
+        self._residency = Residency(ram_headroom_of(memory), card)
+        self._checkpoints = CheckpointCache(place, dtype, self._residency, offloader)
         self._controls = ControlNetCache(place, dtype, self._residency)
         self._embeddings = EmbeddingCache()
         self._adapters = AdapterCache(self._residency)
@@ -160,6 +164,11 @@ class Engine:
         """The state of a training: vectors (k, width) and loaded networks. Raises as
         :meth:`run`.
         """
+        if self._is_offloaded:
+            raise BadRequest(
+                "Training needs a whole checkpoint on the graphics card, and this server was "
+                "started with --medvram or --lowvram. Start it without them."
+            )
         file = self._registry.ensure_hashes(self._registry.find_checkpoint(config.checkpoint))
         loaded_checkpoint = self._checkpoints.load(file)
         sole_text_encoder(loaded_checkpoint.checkpoint)  # refuses a family that has several

@@ -21,6 +21,7 @@ from generator.job.loaded_model import LoadedModel
 from generator.job.noise_predictor import make_noise_predictor, schedule_of
 from generator.job.passes import PassPlan
 from generator.job.progress_reporter import Interrupted, ProgressReporter
+from generator.models.offload import device_of
 from generator.pictures.infotext import write_infotext
 from generator.pictures.infotext_parameters import ModelNames, Parameters, collect_parameters
 from generator.pictures.latents import LATENT_FACTOR, decode_latents, to_pixels
@@ -246,7 +247,7 @@ class EngineJob:
             options.randn_source,
             options.eta_noise_seed_delta,
             (checkpoint.family.latent.channels, size[1], size[0]),
-            checkpoint.unet.device,
+            device_of(checkpoint.unet),
         )
 
     def _finish(self, batch: int, latents: Tensor) -> Iterator[Picture]:

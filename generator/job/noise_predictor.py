@@ -9,6 +9,7 @@ from generator.models.added_condition import added_arguments
 from generator.models.checkpoint import Checkpoint
 from generator.models.deep_shrink import shrink_features
 from generator.models.index import trained_size
+from generator.models.offload import device_of
 from generator.request import GenerationRequest, Snapshot
 from generator.sampling.passes import noise_schedule
 from generator.sampling.predictor import NoisePredictor, Rows
@@ -59,7 +60,7 @@ def make_noise_predictor(
         RowSplitter(predict, model.relief, steering.remember_draws if steering else None),
         schedule_of(checkpoint, request.options),
         checkpoint.prediction,
-        checkpoint.unet.device,
+        device_of(checkpoint.unet),
         image_guidance=None if scale == 1.0 else scale,
         timesteps=family.noise.count,
         sdxl_step_levels=family.sdxl_step_levels,

@@ -7,6 +7,7 @@ import torch
 
 from generator.models.checkpoint import Checkpoint, load_checkpoint, load_vae
 from generator.models.index import ModelFile
+from generator.models.offload import Offloader
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
 from generator.models.weight_sizes import bytes_of, expected_bytes
 from generator.pictures.latents import Approximation, fit_approximation
@@ -33,9 +34,16 @@ class CheckpointCache:
     """
 
     def __init__(
-        self, device: torch.device, dtype: torch.dtype, residency: Residency | None = None
+        self,
+        device: torch.device,
+        dtype: torch.dtype,
+        residency: Residency | None = None,
+        offloader: Offloader | None = None,
     ) -> None:
+        """``offloader``: what brings parts of networks to the device, which else rest in RAM."""
         self.device = device
+        self._offloader = offloader
+        self._home = torch.device("cpu") if offloader else device  # where weights are loaded to
         self.dtype = dtype
         self._residency = residency or Residency(ram_headroom_of())
 
@@ -54,12 +62,14 @@ class CheckpointCache:
         Raises as :func:`load_checkpoint` does.
         """
         self._residency.release(CHECKPOINT, VAE, ResidentKind.LORA)
+        if self._offloader:
+            self._offloader.rest()  # before weights are changed: nothing of them is elsewhere
         found = self._residency.find(CHECKPOINT, file)
         if found is None:
             # Before loading, not after: two checkpoints may not fit side by side.
             self._residency.make_room(CHECKPOINT, file, expected_bytes(file, self.dtype))
-            found = LoadedCheckpoint(load_checkpoint(file, self.device, self.dtype))
-            self._residency.add(CHECKPOINT, file, found, bytes_of(found))
+            found = LoadedCheckpoint(load_checkpoint(file, self._home, self.dtype))
+            self._keep(CHECKPOINT, file, found)
         return cast(LoadedCheckpoint, found)
 
     def vae_for(self, loaded: LoadedCheckpoint, file: ModelFile | None) -> "AutoencoderKL":
@@ -70,12 +80,17 @@ class CheckpointCache:
         latent = loaded.checkpoint.family.latent
         if vae is None:
             self._residency.make_room(VAE, file, expected_bytes(file, self.dtype))
-            vae = load_vae(file, self.device, self.dtype, latent)
-            self._residency.add(VAE, file, vae, bytes_of(vae))
+            vae = load_vae(file, self._home, self.dtype, latent)
+            self._keep(VAE, file, vae)
         # One file may serve two families; how latents are scaled is the checkpoint's.
         own = loaded.checkpoint.own_vae
         vae.register_to_config(scaling_factor=own.config.scaling_factor if own else latent.scale)
         return vae
+
+    def _keep(self, kind: ResidentKind, file: ModelFile, value: object) -> None:
+        self._residency.add(kind, file, value, bytes_of(value))
+        if self._offloader:
+            self._offloader.manage(value)
 
     def approximation_for(self, loaded: LoadedCheckpoint, file: ModelFile | None) -> Approximation:
         """The cheap preview of :meth:`vae_for`, fitted at its first use."""

@@ -41,7 +41,7 @@ class GraphicsCard:
         torch.cuda.empty_cache()
 
 
-def device_of(device: torch.device, budget: int | None) -> Device | None:
+def card_of(device: torch.device, budget: int | None) -> Device | None:
     """The device's own memory; None where that is RAM."""
     return GraphicsCard(device, budget) if device.type == "cuda" else None
 

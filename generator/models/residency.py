@@ -12,6 +12,7 @@ from typing import Protocol
 
 from generator.models.index import ModelFile
 from generator.models.machine_memory import available_memory, return_freed_memory, total_memory
+from generator.models.placement import Placement
 
 GIGABYTE = 1 << 30
 DEFAULT_SHARE, DYNAMIC_SHARE = 0.25, 0.1  # of all RAM that stays free; under --sd-dynamic-cache
@@ -38,6 +39,7 @@ class MemoryLimits:
     vram_budget: int | None = None  # of one graphics card's, for all weights on it
     ram_reserved: int | None = None  # of RAM, that stays free for all else
     dynamic: bool = False  # --sd-dynamic-cache: keep weights until less than a tenth is free
+    placement: Placement = Placement.WHOLE  # --medvram, --lowvram
 
     def reserve_of(self, total: int) -> int:
         """Bytes of RAM that stay free on a machine of ``total``."""

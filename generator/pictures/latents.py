@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from generator.errors import NotANumber
 from generator.models.memory_relief import MemoryRelief
+from generator.models.offload import device_of
 from generator.pictures.tiled_vae import join_tiles, tile_sides
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _decode_row(
 
 
 def _vae_decode(vae: "AutoencoderKL", row: Tensor, relief: MemoryRelief) -> Tensor:
-    scaled = row.to(vae.device, vae.dtype) / vae.config.scaling_factor
+    scaled = row.to(device_of(vae), vae.dtype) / vae.config.scaling_factor
     height, width = row.shape[-2:]
 
     def decode(rows: slice, columns: slice) -> Tensor:
@@ -131,7 +132,7 @@ def _vae_decode(vae: "AutoencoderKL", row: Tensor, relief: MemoryRelief) -> Tens
 
 def _vae_encode(vae: "AutoencoderKL", pixels: Tensor, relief: MemoryRelief) -> Tensor:
     """Mean and standard deviation of what ``pixels`` (1,3,H,W) may be, (1,8,h,w) in fp32."""
-    placed = pixels.to(vae.device, vae.dtype)
+    placed = pixels.to(device_of(vae), vae.dtype)
     size = (pixels.shape[-2] // LATENT_FACTOR, pixels.shape[-1] // LATENT_FACTOR)
 
     def encode(rows: slice, columns: slice) -> Tensor:

@@ -13,6 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from generator.models.offload import device_of
 from generator.prompt.chunks import Chunk, Trigger, layout_chunks, layout_chunks_old
 from generator.prompt.grammar import ScheduledText, Timing, schedule_prompt, split_and
 from generator.prompt.limits import check_chunks
@@ -140,7 +141,7 @@ class PromptEncoder:
 
     def _encode_chunks(self, chunks: Sequence[Chunk]) -> EncodedTexts:
         """One chunk of each text, by all encoders: (texts, 77, sum of widths)."""
-        device = self.encoders[0].model.device
+        device = device_of(self.encoders[0].model)
         tokens = torch.tensor([chunk.tokens for chunk in chunks], device=device)  # (n, 77)
         weights = torch.tensor([chunk.weights for chunk in chunks], device=device)
         started = time.perf_counter()

@@ -131,6 +131,7 @@ class Config:
     vram_budget: int = 0  # GB of a graphics card's memory for weights; 0: what is free
     min_ram_reserved: int = 0  # GB of RAM that weights leave free; 0: a share of what there is
     sd_dynamic_cache: bool = False
+    placement: str = "whole"  # of generator.models.placement.Placement
     ignored: tuple[str, ...] = ()  # accepted flags without a meaning here that were given
 
     @property

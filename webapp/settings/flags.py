@@ -431,6 +431,20 @@ FLAGS: tuple[Flag, ...] = (
         most=65_536,
     ),
     Flag(
+        "medvram",
+        field="placement",
+        value="components",
+        section=DEVICE,
+        help="Text encoder, U-Net and VAE come to the graphics card by turns and else rest in RAM.",
+    ),
+    Flag(
+        "lowvram",
+        field="placement",
+        value="blocks",
+        section=DEVICE,
+        help="As --medvram, and the U-Net comes block by block: slow, in very little memory.",
+    ),
+    Flag(
         "vram-budget",
         "integer",
         "vram_budget",
@@ -575,7 +589,7 @@ FLAGS: tuple[Flag, ...] = (
         DEVICE,
         "Easel decides by what the device can hold.",
         (
-            "medvram medvram-sdxl lowvram lowram no-half-vae upcast-sampling "
+            "medvram-sdxl lowram no-half-vae upcast-sampling "
             "opt-channelslast use-ipex "
             "disable-model-loading-ram-optimization no-half-controlnet "
             "controlnet-tracemalloc"

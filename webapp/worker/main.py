@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from filebrowser.watch.watcher import Watcher
 from generator.errors import ModelNotFound
 from generator.hooks import Listener
+from generator.models.placement import Placement
 from generator.models.read_ahead import read_ahead
 from generator.models.registry import Registry
 from generator.models.residency import GIGABYTE, MemoryLimits, ram_headroom_of
@@ -80,6 +81,7 @@ def memory_limits(config: Config) -> MemoryLimits:
         vram_budget=config.vram_budget * GIGABYTE or None,
         ram_reserved=config.min_ram_reserved * GIGABYTE or None,
         dynamic=config.sd_dynamic_cache,
+        placement=Placement(config.placement),
     )
 
 
