@@ -50,7 +50,9 @@ class CardNotes:
 class ModelCard:
     """All that is known of a model; texts are plain."""
 
-    notes: CardNotes
+    notes: CardNotes  # of NAME.json alone
+    description: str
+    base: str  # the base model in its author's words; "" where nobody tells
     words: tuple[str, ...]  # trigger words
     title: str  # what its author calls it
     author: str
@@ -82,15 +84,8 @@ def read_card(file: ModelFile, beside: frozenset[str]) -> ModelCard:
         civitai.get("description"), _of(civitai, "model", "description")
     )
     notes = CardNotes(
-        description=first_text(
-            own.get("description"),
-            strip_markup(civitai_description),
-            _read_description(file.path, beside),
-            strip_markup(metadata.get("modelspec.description", "")),
-        ),
-        base=first_text(
-            own.get("sd version"), civitai.get("baseModel"), metadata.get("ss_base_model_version")
-        ),
+        description=first_text(own.get("description")),
+        base=first_text(own.get("sd version")),
         words=first_text(own.get("activation text")),
         weight=to_weight(own.get("preferred weight")),
         negative=first_text(own.get("negative text")),
@@ -99,6 +94,15 @@ def read_card(file: ModelFile, beside: frozenset[str]) -> ModelCard:
     )
     return ModelCard(
         notes=notes,
+        description=first_text(
+            notes.description,
+            strip_markup(civitai_description),
+            _read_description(file.path, beside),
+            strip_markup(metadata.get("modelspec.description", "")),
+        ),
+        base=first_text(
+            notes.base, civitai.get("baseModel"), metadata.get("ss_base_model_version")
+        ),
         words=tuple(collect_words(notes.words, civitai, metadata)),
         title=first_text(_of(civitai, "model", "name"), metadata.get("modelspec.title")),
         author=first_text(_of(civitai, "creator", "username"), metadata.get("modelspec.author")),

@@ -60,6 +60,7 @@ class CardEntry(TypedDict):
     changed: int
     hash: str | None
     base: str
+    description: str
     preview: str | None
     title: str
     author: str
@@ -179,7 +180,7 @@ def card_of(file: ModelFile, bases: BaseReader) -> CardEntry:
 
 def card_json(file: ModelFile, card: ModelCard, bases: BaseReader) -> CardEntry:
     """One entry of the list."""
-    base = card.notes.base
+    base = card.base
     if not base and file.kind in (ModelKind.CHECKPOINT, ModelKind.LORA):
         architecture = file.architecture or bases.base_of(file)
         base = architecture.label if architecture else ""
@@ -191,6 +192,7 @@ def card_json(file: ModelFile, card: ModelCard, bases: BaseReader) -> CardEntry:
         "changed": file.mtime_ns // 1_000_000,
         "hash": file.shorthash,
         "base": base,
+        "description": card.description,
         "preview": preview_address(file, card),
         "title": card.title,
         "author": card.author,

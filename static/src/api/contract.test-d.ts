@@ -1,5 +1,6 @@
 /** Compile-time checks that the page's types agree with the service's schema; there is nothing to run. */
 import type * as files from '../files/api'
+import type * as models from '../models/api'
 import type { AnswerOf, Mismatch, RequestOf } from './contract'
 import type * as sdapi from './sdapi'
 
@@ -19,12 +20,17 @@ export type Answers = [
   Agree<Mismatch<{ uploads: files.UnfinishedUpload[] }, AnswerOf<'/api/files/uploads', 'get'>>>,
   Agree<Mismatch<sdapi.GenerationResponse, AnswerOf<'/sdapi/v1/txt2img'>>>,
   Agree<Mismatch<sdapi.TaskProgress, AnswerOf<'/internal/progress'>>>,
+  Agree<Mismatch<models.Card[], AnswerOf<'/api/models/cards', 'get'>>>,
+  Agree<Mismatch<models.ModelReport, AnswerOf<'/api/models/report', 'get'>>>,
+  Agree<Mismatch<models.WrittenModel, AnswerOf<'/api/models/merge'>>>,
   Agree<Mismatch<sdapi.PictureInfo, AnswerOf<'/sdapi/v1/png-info'>>>,
 ]
 
 export type Requests = [
   Agree<Mismatch<sdapi.Txt2Img, RequestOf<'/sdapi/v1/txt2img'>>>,
   Agree<Mismatch<sdapi.Img2Img, RequestOf<'/sdapi/v1/img2img'>>>,
+  Agree<Mismatch<models.Merge, RequestOf<'/api/models/merge'>>>,
+  Agree<Mismatch<models.Conversion, RequestOf<'/api/models/convert'>>>,
   Agree<Mismatch<sdapi.Extras, RequestOf<'/sdapi/v1/extra-single-image'>>>,
 ]
 

@@ -2394,6 +2394,7 @@ export interface components {
             author: string;
             base: string;
             changed: number;
+            description: string;
             hash: string | null;
             kind: string;
             label: string;

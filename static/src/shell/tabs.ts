@@ -20,6 +20,7 @@ export const TABS: readonly Tab[] = [
   { name: 'img2img', view: defineAsyncComponent(() => import('../img2img/Img2ImgTab.vue')) },
   { name: 'extras', view: defineAsyncComponent(() => import('../extras/ExtrasTab.vue')) },
   { name: 'pnginfo', view: defineAsyncComponent(() => import('../pnginfo/PngInfoTab.vue')) },
+  { name: 'models', view: defineAsyncComponent(() => import('../models/ModelsTab.vue')) },
   {
     name: 'files',
     view: defineAsyncComponent(() => import('../files/FilesTab.vue')),

@@ -47,7 +47,8 @@ def test_a_card_is_read_from_what_lies_beside_the_model(house: Any) -> None:
     assert (card["base"], card["licence"]) == ("SD 1.5", "MIT")
     assert card["words"] == ["ink style", "wash"]
     assert card["source"] == "https://civitai.com/models/7"
-    assert card["notes"]["description"].startswith("Two brushes.")
+    assert card["description"].startswith("Two brushes.")
+    assert card["notes"]["description"] == ""
     assert card["preview"] is None
     own = {"sd version": "SDXL", "activation text": "brush, ink", "preferred weight": "0.7",
            "description": "mine", "negative text": "blur", "notes": "n"}  # fmt: skip

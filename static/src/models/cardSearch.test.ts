@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest'
+
+import type { Card } from './api'
+import { matches, promptTag } from './cardSearch'
+
+const notes = {
+  description: '',
+  base: '',
+  words: '',
+  weight: 0,
+  negative: '',
+  notes: '',
+  vae: '',
+}
+const card: Card = {
+  kind: 'lora', name: 'styles/ink.safetensors', label: 'inky', size: 1, changed: 0, hash: '0123456789',
+  base: 'SDXL', description: '', preview: null, title: 'Ink wash', author: '', licence: '', source: '',
+  words: ['brush', 'ink'], notes,
+} // prettier-ignore
+
+test('every word of a search must be there, in any case', () => {
+  expect(matches(card, '')).toBe(true)
+  expect(matches(card, ' sdxl BRUSH ')).toBe(true)
+  expect(matches(card, 'sdxl pen')).toBe(false)
+})
+
+test('a prompt names a LoRA with its weight and words', () => {
+  expect(promptTag(card)).toBe('<lora:inky:1> brush, ink')
+  expect(promptTag({ ...card, notes: { ...notes, weight: 0.7, words: 'ink' } })).toBe('<lora:inky:0.7> ink')
+  expect(promptTag({ ...card, kind: 'embedding' })).toBe('inky')
+  expect(promptTag({ ...card, kind: 'checkpoint' })).toBe('')
+})
