@@ -29,14 +29,14 @@ class UploadLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class DiskUsage:
+class TreeUsage:
     """The bytes of the files below a root at one moment; staging does not count."""
 
     size: int
     at: float  # monotonic seconds
 
 
-def measure_usage(root: int, ours: Collection[str]) -> DiskUsage:
+def measure_usage(root: int, ours: Collection[str]) -> TreeUsage:
     """Add up the files below the open folder ``root``.
 
     Folders at its top that fit the patterns ``ours`` are the service's own and count for nobody;
@@ -53,7 +53,7 @@ def measure_usage(root: int, ours: Collection[str]) -> DiskUsage:
                 total += os.stat(name, dir_fd=here, follow_symlinks=False).st_size
             except FileNotFoundError:
                 continue  # it left while we looked
-    return DiskUsage(total, at)
+    return TreeUsage(total, at)
 
 
 def _matches_any(name: str, patterns: Collection[str]) -> bool:

@@ -14,7 +14,7 @@ from filebrowser.uploads.records import Upload, UploadKind, UploadState
 from filebrowser.uploads.reservations import Reservation
 from filebrowser.uploads.space import (
     USAGE_MAX_AGE,
-    DiskUsage,
+    TreeUsage,
     UploadLimits,
     check_count,
     check_disk,
@@ -39,7 +39,7 @@ class UploadIndex:
         default_factory=set
     )  # those whose bytes were looked at in this life
     lock: threading.Lock = field(default_factory=threading.Lock)
-    usage: DiskUsage | None = None
+    usage: TreeUsage | None = None
     reservations: list[Reservation] = field(default_factory=list)
 
     @contextmanager
@@ -63,7 +63,7 @@ class UploadIndex:
                 self.reservations.remove(reserved)
                 if upload is None and self.usage is not None:
                     # What was taken may be gone again: it is added up anew before it refuses.
-                    self.usage = DiskUsage(self.usage.size, self.usage.at - USAGE_MIN_AGE)
+                    self.usage = TreeUsage(self.usage.size, self.usage.at - USAGE_MIN_AGE)
 
     def get(self, upload_id: str) -> Upload:
         """One record. Raises :class:`NotHere`."""
@@ -154,7 +154,7 @@ class UploadIndex:
     def add_usage(self, size: int) -> None:
         """A file of ``size`` bytes was published; the sum is right without adding up anew."""
         if self.usage is not None:
-            self.usage = DiskUsage(self.usage.size + size, self.usage.at)
+            self.usage = TreeUsage(self.usage.size + size, self.usage.at)
 
     def bytes_received(self, upload: Upload) -> int:
         """Bytes of an upload that have come, whether they are safe or not."""
@@ -214,7 +214,7 @@ def _data_mtime(here: int) -> float:
         return 0.0
 
 
-def usage_of(root: Root, known: DiskUsage | None, fresh: float) -> DiskUsage:
+def usage_of(root: Root, known: TreeUsage | None, fresh: float) -> TreeUsage:
     """The sum of a tree's sizes; ``known`` where it is not older than ``fresh`` seconds."""
     if known is not None and time.monotonic() - known.at < fresh:
         return known

@@ -73,7 +73,7 @@ class ApiVersion(TypedDict):
     version: int
 
 
-class ModelNames(TypedDict):
+class ControlNetNames(TypedDict):
     """ControlNets as ``stem [hash]``."""
 
     model_list: list[str]
@@ -139,7 +139,7 @@ def add_lists(routes: Blueprint, services: Services) -> None:
     @with_note(
         RouteNote(
             "ControlNets",
-            answer=ModelNames,
+            answer=ControlNetNames,
             query={"update": {"type": "boolean", "default": True}},
         )
     )

@@ -2453,6 +2453,13 @@ export interface components {
          */
         Conflict: "skip" | "overwrite" | "rename";
         /**
+         * ControlNetNames
+         * @description ControlNets as ``stem [hash]``.
+         */
+        ControlNetNames: {
+            model_list: string[];
+        };
+        /**
          * ControlType
          * @description Preprocessors' labels and models' names of one kind of control, and its defaults.
          */
@@ -3120,13 +3127,6 @@ export interface components {
          * @enum {string}
          */
         ModelKind: "checkpoint" | "lora" | "vae" | "vae_approx" | "embedding" | "hypernetwork" | "controlnet" | "annotator" | "upscaler" | "gfpgan" | "codeformer" | "beautiful_prompt" | "blip" | "tagger" | "face_detection";
-        /**
-         * ModelNames
-         * @description ControlNets as ``stem [hash]``.
-         */
-        ModelNames: {
-            model_list: string[];
-        };
         /**
          * ModelReport
          * @description The report. ``unused`` is None where nothing is known of pictures.
@@ -5576,7 +5576,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ModelNames"];
+                    "application/json": components["schemas"]["ControlNetNames"];
                 };
             };
         };

@@ -401,13 +401,13 @@ def test_an_index_that_breaks_in_use_is_made_anew(
             find(index, data, "")
     wait_until(lambda: list(tmp_path.glob("index.db.damaged-*")))
 
-    def found() -> list[str]:
+    def find_names() -> list[str]:
         try:
             return find(index, data, "")
         except sqlite3.OperationalError:  # its tables are being made
             return []
 
-    wait_until(lambda: found() == ["/data/a.txt"])
+    wait_until(lambda: find_names() == ["/data/a.txt"])
 
 
 def test_a_damaged_page_of_a_large_index_is_found_by_reading_it_through(

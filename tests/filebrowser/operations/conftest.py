@@ -12,15 +12,15 @@ from tests.filebrowser.conftest import OWN_NAMES
 
 
 @pytest.fixture
-def told() -> list[FileEvent]:
+def events() -> list[FileEvent]:
     """The events that listeners heard of."""
     return []
 
 
 @pytest.fixture
-def context(told: list[FileEvent]) -> StepContext:
+def context(events: list[FileEvent]) -> StepContext:
     """The context of a step for which no conflict policy was chosen."""
-    return StepContext("key", None, lambda _: None, told.append)
+    return StepContext("key", None, lambda _: None, events.append)
 
 
 @pytest.fixture

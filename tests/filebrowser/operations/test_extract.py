@@ -43,11 +43,13 @@ def extract(root: Root, make: Make, limits: ExtractLimits = SMALL) -> StepResult
 
 
 def taken_apart(root: Root, limits: ExtractLimits = SMALL) -> StepResult:
-    told: list[FileEvent] = []
+    events: list[FileEvent] = []
     visit = FileAccess("ann", (root,))
     (step,) = plan_steps(visit, ["/data/x.zip"], "/data/x", False, exactly=True)
     assert isinstance(step, FileStep)
-    return extract_step(step, StepContext("key", None, lambda _: None, told.append), RULES, limits)
+    return extract_step(
+        step, StepContext("key", None, lambda _: None, events.append), RULES, limits
+    )
 
 
 def nothing_is_left(root: Root) -> bool:

@@ -152,7 +152,7 @@ def test_a_folder_of_the_name_is_met_as_it_was_said(
     data: Root,
     pack: Callable[..., None],
     extract: Extract,
-    told: list[FileEvent],
+    events: list[FileEvent],
     conflict: Conflict | None,
     status: StepStatus,
     to: str | None,
@@ -164,7 +164,7 @@ def test_a_folder_of_the_name_is_met_as_it_was_said(
     assert (result.status, result.to) == (status, to)
     (data.path / "x.zip").unlink()
     assert read_tree(data.path) == tree
-    assert [event.kind for event in told] == [FileEventKind.CREATED] * (status is StepStatus.DONE)
+    assert [event.kind for event in events] == [FileEventKind.CREATED] * (status is StepStatus.DONE)
     assert os.listdir(data.path / ".trash") == []
 
 

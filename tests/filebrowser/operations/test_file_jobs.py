@@ -66,13 +66,13 @@ def visit(tmp_path: Path) -> FileAccess:
 
 @contextmanager
 def running(tmp_path: Path) -> Iterator[tuple[FileJobs, list[FileEvent]]]:
-    told: list[FileEvent] = []
+    events: list[FileEvent] = []
     jobs = FileJobs(
-        FileJobStore(tmp_path / "jobs.db"), ContentRules(), told.append, UploadStore().reserve
+        FileJobStore(tmp_path / "jobs.db"), ContentRules(), events.append, UploadStore().reserve
     )
     jobs.start()
     try:
-        yield jobs, told
+        yield jobs, events
     finally:
         jobs.stop()
 
@@ -91,14 +91,14 @@ def test_a_copy_goes_on_after_kill_9(visit: FileAccess, tmp_path: Path) -> None:
     process.wait()
     assert list(grown.glob(".work-*/copy/b.bin"))  # half of it
     assert not (tmp_path / "data" / "to" / "big").exists()
-    with running(tmp_path) as (jobs, told):
+    with running(tmp_path) as (jobs, events):
         (job,) = jobs.jobs_of("ann")
         job = wait_for_end(jobs, job)
         assert (job.state, [each.status for each in job.results]) == (
             FileJobState.DONE,
             [StepStatus.DONE, StepStatus.DONE],
         )
-        assert len(told) == 1  # the first was done before
+        assert len(events) == 1  # the first was done before
     assert (tmp_path / "data" / "to" / "big" / "b.bin").read_bytes() == (
         tmp_path / "data" / "big" / "b.bin"
     ).read_bytes()

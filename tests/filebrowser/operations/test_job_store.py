@@ -219,12 +219,12 @@ class FullStore(FileJobStore):
 
 
 @pytest.fixture
-def jobs(tmp_path: Path, told: list[FileEvent]) -> Iterator[Callable[..., FileJobs]]:
+def jobs(tmp_path: Path, events: list[FileEvent]) -> Iterator[Callable[..., FileJobs]]:
     """Makes jobs that run."""
     running: list[FileJobs] = []
 
     def start(store: FileJobStore | None = None) -> FileJobs:
-        jobs = FileJobs(store or FileJobStore(tmp_path / "jobs.db"), ContentRules(), told.append)
+        jobs = FileJobs(store or FileJobStore(tmp_path / "jobs.db"), ContentRules(), events.append)
         jobs.start()
         running.append(jobs)
         return jobs
@@ -249,7 +249,7 @@ def test_on_a_full_disk_a_deletion_goes_on_and_a_copy_is_refused(
 
 
 def test_a_job_tells_events_by_the_paths_that_people_know(
-    ann: FileAccess, data: Root, jobs: Callable[..., FileJobs], told: list[FileEvent]
+    ann: FileAccess, data: Root, jobs: Callable[..., FileJobs], events: list[FileEvent]
 ) -> None:
     write_tree(data.path, {"a": b"a", "to": None})
     running = jobs()
@@ -258,7 +258,7 @@ def test_a_job_tells_events_by_the_paths_that_people_know(
     back = plan_restore(ann, trash_id, None)
     done = running.submit(FileJobSpec(FileOperation.RESTORE, ann, back), TIMEOUT)
     assert [(each.path, each.to) for each in done.results] == [("/data/a", "/data/a")]
-    assert [(each.kind, each.place.text) for each in told] == [
+    assert [(each.kind, each.place.text) for each in events] == [
         (FileEventKind.DELETED, "data/a"),
         (FileEventKind.CREATED, "data/a"),
     ]

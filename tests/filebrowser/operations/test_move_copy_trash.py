@@ -50,7 +50,7 @@ def events() -> list[FileEvent]:
 
 def do(
     visit: FileAccess,
-    told: list[FileEvent],
+    events: list[FileEvent],
     paths: list[str],
     to: str,
     moves: bool,
@@ -59,7 +59,7 @@ def do(
     steps = plan_steps(visit, paths, to, moves)
     check_targets_free(visit, steps, moves, conflict)
     return [
-        run_step(step, moves, StepContext("key", conflict, lambda _: None, told.append))
+        run_step(step, moves, StepContext("key", conflict, lambda _: None, events.append))
         for step in steps
     ]
 

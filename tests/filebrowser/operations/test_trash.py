@@ -53,13 +53,13 @@ def listed(who: FileAccess) -> dict[str, list[tuple[str, FileKind]]]:
 
 
 def test_a_deletion_tells_what_it_was_and_who_hears_of_it(
-    files: FileAccess, context: StepContext, told: list[FileEvent]
+    files: FileAccess, context: StepContext, events: list[FileEvent]
 ) -> None:
     trash_id = delete(files, context, "/data/a.txt", "/data/set")
     assert listed(files) == {
         trash_id: [("data/a.txt", FileKind.TEXT), ("data/set", FileKind.FOLDER)]
     }
-    assert [(each.kind, each.place.text) for each in told] == [
+    assert [(each.kind, each.place.text) for each in events] == [
         (FileEventKind.DELETED, "data/a.txt"),
         (FileEventKind.DELETED, "data/set"),
     ]

@@ -23,7 +23,7 @@ PLAIN = GenerationRequest("a cat", Seeds(7, 3))
 MODELS = ModelNames("painter", "0123456789")
 
 
-def told(
+def collect(
     request: GenerationRequest = PLAIN, models: ModelNames = MODELS, **extra: Any
 ) -> Parameters:
     """The entries that are written."""
@@ -36,7 +36,7 @@ def with_options(**options: Any) -> GenerationRequest:
 
 
 def test_a_plain_job_tells_what_is_needed_to_draw_it_again_and_no_more() -> None:
-    assert told() == {
+    assert collect() == {
         "Steps": 20,
         "Sampler": "Euler",
         "Schedule type": "Automatic",
@@ -82,7 +82,7 @@ def test_a_plain_job_tells_what_is_needed_to_draw_it_again_and_no_more() -> None
     ],
 )  # fmt: skip
 def test_what_is_not_usual_is_told(changed: GenerationRequest, entry: dict[str, Any]) -> None:
-    assert told(changed) == told() | entry
+    assert collect(changed) == collect() | entry
 
 
 @pytest.mark.parametrize(
@@ -97,37 +97,37 @@ def test_what_is_not_usual_is_told(changed: GenerationRequest, entry: dict[str, 
     ],
 )
 def test_what_changes_no_picture_is_not_told(changed: GenerationRequest) -> None:
-    assert told(changed) == told()
+    assert collect(changed) == collect()
 
 
 def test_names_of_models_are_left_out_where_an_option_says_so() -> None:
     without = with_options(add_model_hash_to_info=False, add_model_name_to_info=False)
-    assert set(told()) - set(told(without)) == {"Model hash", "Model"}
+    assert set(collect()) - set(collect(without)) == {"Model hash", "Model"}
     vae = ModelNames("painter", None, "soft.pt", "9876543210")
-    found = told(PLAIN, vae)
+    found = collect(PLAIN, vae)
     assert (found["VAE"], found["VAE hash"]) == ("soft.pt", "9876543210")
     assert "Model hash" not in found
     assert (MODELS.title, vae.title) == ("painter [0123456789]", "painter")
 
 
 def test_a_models_name_holds_no_separators() -> None:
-    assert told(PLAIN, ModelNames("a, b: c", None))["Model"] == "a b c"
+    assert collect(PLAIN, ModelNames("a, b: c", None))["Model"] == "a b c"
 
 
 def test_kinds_of_checkpoints_have_keys_of_their_own() -> None:
     inpainting = ModelNames("painter", None, is_inpainting=True)
-    assert told(PLAIN, inpainting)["Conditional mask weight"] == 1.0
+    assert collect(PLAIN, inpainting)["Conditional mask weight"] == 1.0
     pix2pix = ModelNames("painter", None, is_instruct_pix2pix=True)
     origin = Origin(("",), image_guidance=1.5)
-    assert told(replace(PLAIN, origin=origin), pix2pix)["Image CFG scale"] == 1.5
-    assert "Image CFG scale" not in told(replace(PLAIN, origin=origin))
+    assert collect(replace(PLAIN, origin=origin), pix2pix)["Image CFG scale"] == 1.5
+    assert "Image CFG scale" not in collect(replace(PLAIN, origin=origin))
 
 
 def test_extra_entries_follow_and_replace_usual_ones_in_place() -> None:
-    found = told(**{"CFG scale": 3, "Mine": "x"})
-    assert list(found).index("CFG scale") == list(told()).index("CFG scale")
+    found = collect(**{"CFG scale": 3, "Mine": "x"})
+    assert list(found).index("CFG scale") == list(collect()).index("CFG scale")
     assert (found["CFG scale"], list(found)[-1]) == (3, "Mine")
-    last = told(replace(PLAIN, version="v9"), **{"Mine": "x"})
+    last = collect(replace(PLAIN, version="v9"), **{"Mine": "x"})
     assert list(last)[-1] == "Version"
 
 
