@@ -73,7 +73,7 @@ class Archive:
 def make_archive(access: FileAccess, paths: Sequence[str]) -> Archive:
     """A zip of ``paths``, links and special files left out.
 
-    Raises the gate's errors, and :class:`TemplateTooLarge` for more than 200,000 files and folders.
+    Raises the gate's errors, and :class:`TooMuch` for more than 200,000 files and folders.
     """
     places = [resolve_path(access, path, Right.VIEW, Right.DOWNLOAD) for path in paths]
     if not places:

@@ -96,7 +96,7 @@ def _make_resource(path: str, name: str, facts: os.stat_result) -> Resource:
 
 
 def list_resources(place: Place, fd: int) -> Iterator[Resource]:
-    """What the open folder at ``place`` holds, in no order. Raises :class:`TemplateTooLarge`."""
+    """What the open folder at ``place`` holds, in no order. Raises :class:`TooMuch`."""
     is_hidden = hidden_name_matcher(place)
     with os.scandir(fd) as names:
         for count, entry in enumerate(names):
@@ -125,7 +125,7 @@ def is_bad_name(name: str) -> bool:
 def walk_resources(place: Place) -> Iterator[Resource]:
     """Everything under the folder at ``place``, folders before what they hold.
 
-    Raises :class:`TemplateTooLarge`; what vanishes meanwhile or turns into a link is left out.
+    Raises :class:`TooMuch`; what vanishes meanwhile or turns into a link is left out.
     """
     waiting, count = [place], 0
     while waiting:

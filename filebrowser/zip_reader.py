@@ -64,7 +64,7 @@ class DamagedEntry(BadArchive):
 def read_entries(file: int, most: int, longest: int) -> tuple[ZipEntry, ...]:
     """The entries of an open zip. Raises :class:`BadArchive` for what is none.
 
-    :class:`TemplateTooLarge` where it lists more than ``most``, or its list has more than
+    :class:`TooMuch` where it lists more than ``most``, or its list has more than
     ``longest`` bytes; nothing of it is read then.
     """
     start, length = _find_list(file, most, longest)

@@ -84,11 +84,11 @@ FolderKey = tuple[str, tuple[str, ...]]
 
 
 class FileIndex:
-    """What lies in ``roots``, in the file ``path``; ``teller`` reads how pictures were made.
+    """What lies in ``roots``, in the file ``path``; ``read_facts`` reads how pictures were made.
 
     ``memory`` counts the bytes of pictures that are read, and is waited for.
 
-    Nothing is read before :meth:`start`. Call it after any fork. ``hurried``: without
+    Nothing is read before :meth:`start`. Call it after any fork. ``without_pauses``: without
     pauses. Everything is compared again after ``rescan_seconds``.
     """
 

@@ -107,7 +107,7 @@ class IndexSearch:
         self._lock = threading.Lock()
 
     def find(self, access: FileAccess, query: SearchQuery) -> SearchPage:
-        """What the caller may see of it. Raises :class:`TemplateTooLarge` where it takes too
+        """What the caller may see of it. Raises :class:`TooMuch` where it takes too
         long.
         """
         with self._read_connection() as rows:

@@ -33,7 +33,7 @@ def walk(start: Place, most: int = MAX_WALKED) -> Iterator[WalkEntry]:
     """Everything below the folder ``start``, a folder before what it holds, names in order.
 
     What vanishes meanwhile or cannot be read is left out;
-    links and special files are told and not opened. Raises :class:`TemplateTooLarge` after ``most``
+    links and special files are told and not opened. Raises :class:`TooMuch` after ``most``
     finds.
     """
     waiting, count = [start], 0

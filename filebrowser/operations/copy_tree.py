@@ -50,7 +50,7 @@ class TreeSize:
 
 def measure(place: Place) -> TreeSize:
     """How much lies at ``place`` and below it. Raises the gate's errors and
-    ``TemplateTooLarge``.
+    ``TooMuch``.
     """
     total = _size_of(stat_place(place))
     if total.folders:

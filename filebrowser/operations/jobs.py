@@ -97,7 +97,7 @@ class FileJobs:
         self._store.close()
 
     def submit(self, spec: FileJobSpec, timeout: float) -> FileJob:
-        """Begin a job: its state after ``patience`` seconds, or earlier when it is over.
+        """Begin a job: its state after ``timeout`` seconds, or earlier when it is over.
 
         Raises :class:`TooBusy` where the caller has too many, and :class:`NoRoom`.
         """

@@ -50,7 +50,7 @@ def open_image(
     ``memory`` counts the file's bytes while the header is read, as some formats read all of them;
     :class:`Overloaded` where it has none left, ``patiently`` waits for them. The descriptor stays
     open, and the caller's. What Pillow raises inside the block becomes :class:`NoPicture`, what is
-    too large :class:`TemplateTooLarge`.
+    too large :class:`TooMuch`.
     """
     facts = os.fstat(file)
     size = facts.st_size
@@ -75,7 +75,7 @@ def open_image(
 def reserve_decoding(image: Image.Image, memory: MemoryBudget, copies: int = 0) -> Iterator[None]:
     """Have the memory that decoding takes, with ``copies`` of the picture in RGB or RGBA.
 
-    Raises :class:`TemplateTooLarge` where there never is as much, :class:`Overloaded` where not
+    Raises :class:`TooMuch` where there never is as much, :class:`Overloaded` where not
     now.
     """
     needed = decoded_bytes(image, copies)
@@ -92,7 +92,7 @@ def reserve_decoding(image: Image.Image, memory: MemoryBudget, copies: int = 0) 
 
 
 def check_decodable(image: Image.Image, file: int) -> None:
-    """See that decoding takes little memory and time. Raises :class:`TemplateTooLarge`."""
+    """See that decoding takes little memory and time. Raises :class:`TooMuch`."""
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise TooMuch(f"The picture has {width} x {height} pixels, at most {MAX_PIXELS:,} are.")

@@ -13,7 +13,7 @@ MAX_WAITING = 32  # requests in line, each of which holds a thread
 
 
 class MemoryBudget:
-    """At most ``most`` bytes are held at once; first come, first served. Safe for threads."""
+    """At most ``limit`` bytes are held at once; first come, first served. Safe for threads."""
 
     def __init__(
         self,

@@ -50,7 +50,7 @@ class Thumbnails:
     """Makes thumbnails and keeps them below ``folder``, at most ``most_bytes`` of them.
 
     Safe for threads. One for the whole process, whose decoded pictures ``memory`` counts;
-    ``spare`` bytes stay free on the disk. ``plain`` brings pixels of every kind to 8 bits a
+    ``spare`` bytes stay free on the disk. ``to_rgb`` brings pixels of every kind to 8 bits a
     channel; the application has such a function.
     """
 
@@ -79,7 +79,7 @@ class Thumbnails:
     def get(self, place: Place, side: int) -> Thumbnail:
         """The picture at ``place`` within ``side`` x ``side`` pixels, upright as its EXIF says.
 
-        Raises the gate's errors, :class:`NoPicture`, :class:`TemplateTooLarge` and
+        Raises the gate's errors, :class:`NoPicture`, :class:`TooMuch` and
         :class:`Overloaded`.
         """
         file = open_place(place)

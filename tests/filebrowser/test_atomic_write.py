@@ -143,20 +143,23 @@ def test_two_of_one_second_are_told_apart(path: Path) -> None:
     assert names == ["", "-2", "-3"]
 
 
+@pytest.mark.parametrize("name", ["state.json", "st[ae]te*.json"])
 def test_of_many_only_the_latest_stay_with_what_belongs_to_them(
-    path: Path, moments: list[str]
+    tmp_path: Path, moments: list[str], name: str
 ) -> None:
+    path = tmp_path / "many" / name
+    path.parent.mkdir()
     moments[:] = [f"20261130-00000{number}" for number in range(5)]
     for number in range(5):
         path.write_bytes(str(number).encode())
         for ending in ("-wal", "-shm"):
             Path(f"{path}{ending}").write_bytes(str(number).encode())
         put_aside(path)
-    kept = sorted(name for name in os.listdir(path.parent) if name[-1].isdigit())
-    assert kept == [f"state.json.damaged-20261130-00000{n}" for n in (2, 3, 4)]
+    kept = sorted(each for each in os.listdir(path.parent) if each[-1].isdigit())
+    assert kept == [f"{name}.damaged-20261130-00000{n}" for n in (2, 3, 4)]
     assert len(kept) == MAX_DAMAGED_FILES
-    beside = sorted(name for name in os.listdir(path.parent) if not name[-1].isdigit())
-    assert beside == [f"{name}{ending}" for name in kept for ending in ("-shm", "-wal")]
+    beside = sorted(each for each in os.listdir(path.parent) if not each[-1].isdigit())
+    assert beside == [f"{each}{ending}" for each in kept for ending in ("-shm", "-wal")]
 
 
 def test_other_names_that_look_alike_are_left_alone(path: Path, moments: list[str]) -> None:

@@ -266,8 +266,14 @@ def test_threads_share_a_database(path: Path) -> None:
 def test_a_forked_process_opens_the_file_for_itself(path: Path) -> None:
     notes = FileDatabase(path, NOTES)
     add(notes, "parent")
-    context = multiprocessing.get_context("fork")
-    child = context.Process(target=lambda: (add(notes, "child"), notes.close()))
+    inherited = notes._connection
+
+    def use_in_child() -> None:
+        add(notes, "child")
+        assert notes._connection is not inherited
+        notes.close()
+
+    child = multiprocessing.get_context("fork").Process(target=use_in_child)
     child.start()
     child.join()
     assert child.exitcode == 0

@@ -4,6 +4,7 @@ import errno
 import os
 import struct
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -132,11 +133,30 @@ def test_a_time_goes_through_a_zip_to_the_second_or_is_not_told(seconds: int) ->
 
 @given(st.binary(max_size=40))
 def test_no_extra_field_breaks_a_reader(extra: bytes) -> None:
-    for _, part in extra_fields(extra):
-        assert part in extra
+    for kind, part in extra_fields(extra):
+        assert struct.pack("<HH", kind, len(part)) + part in extra  # as long as it says
     told = read_time((2017, 8, 1, 12, 0, 0), extra)
     assert told is not None
     assert is_valid_time(told)
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine nine hours east of Greenwich."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("tokyo")
+def test_a_clients_time_without_a_zone_is_utc_and_a_zips_own_is_the_local_one() -> None:
+    assert parse_time("2017-08-01 12:00:00") == IN_2017 * SECOND
+    assert read_time((2017, 8, 1, 21, 0, 0), b"") == IN_2017 * SECOND
+    moment, extra = write_times(IN_2017 * SECOND)
+    assert moment == (2017, 8, 1, 21, 0, 0)
+    assert read_time(moment, extra) == IN_2017 * SECOND
 
 
 def test_the_most_exact_time_that_counts_is_taken() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from filebrowser.access.gate import Place, Root
 from filebrowser.index.file_index import FileIndex
@@ -69,14 +69,20 @@ class IndexMachine(RuleBasedStateMachine):
 
     WAYS = st.sampled_from(("watcher", "verb", "watcher", "verb", "nobody"))
 
-    @rule(name=NAMES, way=WAYS, seed=st.none() | st.integers(0, 3), prompt=st.sampled_from("xy"))
-    def write(self, name: str, way: str, seed: int | None, prompt: str) -> None:
+    @initialize(names=st.lists(NAMES, unique=True, max_size=8))
+    def begin_with_some(self, names: list[str]) -> None:
+        for seed, name in enumerate(names):
+            self.write(name, "watcher", seed, "x")
+        assert self.index.wait_until_idle(TIMEOUT)
+
+    @rule(name=NAMES, way=WAYS, seed=st.integers(-1, 3), prompt=st.sampled_from("xy"))
+    def write(self, name: str, way: str, seed: int, prompt: str) -> None:
         path = self.root.path / name
         if path.is_dir() or not all(p.is_dir() or not p.exists() for p in path.parents):
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         self.count += 1
-        if name.endswith(".png") and seed is not None:
+        if name.endswith(".png") and seed >= 0:
             facts = {"prompt": f"{prompt} {self.count}", "negative": prompt, "loras": f"l{seed},x"}
             write_picture(path, (4, 4 + seed), model=f"m{seed}", seed=seed, **facts)
         else:
@@ -84,24 +90,26 @@ class IndexMachine(RuleBasedStateMachine):
         os.utime(path, ns=(self.count, self.count))
         self.tell(way, [path])
 
-    @rule(name=NAMES, way=WAYS)
-    def remove(self, name: str, way: str) -> None:
-        path = self.root.path / name
+    def existing(self) -> list[Path]:
+        return sorted(self.root.path.rglob("*"))
+
+    @precondition(lambda self: self.existing())
+    @rule(data=st.data(), way=WAYS)
+    def remove(self, data: st.DataObject, way: str) -> None:
+        path = data.draw(st.sampled_from(self.existing()))
         files = self.files_below(path)
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.exists():
-            path.unlink()
         else:
-            return
+            path.unlink()
         # A folder that holds nothing tells the watcher's listeners nothing.
         self.tell(way if files else "verb", [path], files)
 
-    @rule(old=NAMES, new=NAMES, way=WAYS)
-    def rename(self, old: str, new: str, way: str) -> None:
-        source, target = self.root.path / old, self.root.path / new
-        blocked = target.exists() or not target.parent.is_dir() or target.is_relative_to(source)
-        if not source.exists() or blocked:
+    @precondition(lambda self: self.existing())
+    @rule(data=st.data(), new=NAMES, way=WAYS)
+    def rename(self, data: st.DataObject, new: str, way: str) -> None:
+        source, target = data.draw(st.sampled_from(self.existing())), self.root.path / new
+        if target.exists() or not target.parent.is_dir() or target.is_relative_to(source):
             return
         files = self.files_below(source)
         source.rename(target)
@@ -122,7 +130,6 @@ class IndexMachine(RuleBasedStateMachine):
         self.index = self.open("index.db")
         self.missed = False
 
-    @rule()
     def compare(self) -> None:
         """The rows are those of an index that begins now; nothing is left of what went."""
         if self.missed:
@@ -141,4 +148,4 @@ class IndexMachine(RuleBasedStateMachine):
 
 @pytest.mark.usefixtures("no_waiting_for_the_disk")
 class TestIndexOnAModel(IndexMachine.TestCase):
-    settings = settings(max_examples=10, stateful_step_count=12)
+    settings = settings(max_examples=20, stateful_step_count=10)

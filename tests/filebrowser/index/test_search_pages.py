@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,7 +29,7 @@ from filebrowser.listing.tree import ListingQuery, Listings
 from tests.filebrowser.conftest import OWN_NAMES
 from tests.filebrowser.file_trees import write_tree
 from tests.filebrowser.index.conftest import IndexOpener, read_lines
-from tests.filebrowser.index.index_trees import known_to, write_picture
+from tests.filebrowser.index.index_trees import known_to, orphans_in, write_picture
 from tests.wait import TIMEOUT, wait_until
 
 CAT, DOG, NIGHT, NOTES, SET = (
@@ -296,6 +297,43 @@ def test_a_folder_is_found_that_came_with_its_first_file(
     index.schedule_paths([data.path / name for name in names])
     assert index.wait_until_idle(TIMEOUT)
     assert set(find(index, data, "name:new")) == {"/data/newer"}
+
+
+def test_a_folder_that_a_verb_names_is_compared_with_all_below_it(
+    open_index: IndexOpener, data: Root
+) -> None:
+    """Two folders were joined: what came lies in a folder that was known."""
+    write_tree(data.path, {"set/deep/old.txt": b""})
+    index = open_index()
+    write_tree(data.path, {"set/deep/new.txt": b""})
+    (data.path / "set" / "deep" / "old.txt").unlink()
+    index.schedule([Place(data, ("set",))])
+    assert index.wait_until_idle(TIMEOUT)
+    assert find(index, data, "kind:text") == ["/data/set/deep/new.txt"]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_a_picture_told_goes_with_it(
+    open_index: IndexOpener, data: Root, tmp_path: Path, told: bool
+) -> None:
+    facts = {"prompt": "word", "negative": "hands", "loras": "ink,more", "model": "m", "seed": 1}
+    for name in ("stays.png", "set/goes.png", "set/deep/too.png", "changes.png"):
+        write_picture(data.path / name, **facts)
+    index = open_index()
+    shutil.rmtree(data.path / "set")
+    write_picture(data.path / "changes.png", prompt="other")
+    os.utime(data.path / "changes.png", (5, 5))
+    if told:
+        index.schedule([Place(data, ("set",)), Place(data, ("changes.png",))])
+        assert index.wait_until_idle(TIMEOUT)
+    else:
+        index = open_index()
+    for q in ("word", "negative:hands", "lora:ink", "model:m", "seed:1"):
+        assert find(index, data, q) == ["/data/stays.png"], q
+    assert find(index, data, "other") == ["/data/changes.png"]
+    index.stop()
+    assert len(known_to(tmp_path / "index.db")) == 2
+    assert orphans_in(tmp_path / "index.db") == 0
 
 
 def test_a_folder_of_more_than_one_batch_is_known_whole(
