@@ -88,8 +88,8 @@ class FileIndex:
 
     ``memory`` counts the bytes of pictures that are read, and is waited for.
 
-    Nothing is read before :meth:`start`. Call it after any fork. ``without_pauses``: without
-    pauses. Everything is compared again after ``rescan_seconds``.
+    Nothing is read before :meth:`start`. Call it after any fork. ``without_pauses``: as
+    fast as it can. Everything is compared again after ``rescan_seconds``.
     """
 
     def __init__(
