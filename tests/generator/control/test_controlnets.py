@@ -73,13 +73,7 @@ def test_half_precision(original: Path) -> None:
         ({"lora_unet_x.lora_down.weight": (4, 4)}, "no ControlNet"),
         ({"body.0.block1.weight": (4, 4)}, "T2I-Adapter"),
         ({"ip_adapter.1.to_k_ip.weight": (4, 4)}, "IP-Adapter"),
-        (
-            {
-                "control_model.zero_convs.0.0.weight": (4, 4, 1, 1),
-                "control_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight": (4, 2048),
-            },
-            "Stable Diffusion XL",
-        ),
+        ({"task_embedding": (4, 4), "zero_convs.0.0.weight": (4, 4, 1, 1)}, "ControlNet Union"),
     ],
 )
 def test_other_weights_are_named(

@@ -18,6 +18,7 @@ from generator.control.units import CONTROL_FIRST, PROMPT_FIRST
 from generator.control.weights import is_active, residual_weights
 from generator.errors import BadRequest, WrongArchitecture
 from generator.models.checkpoint import UNet2DConditionModel
+from generator.models.families.family import Prediction
 from generator.request import ControlUnit
 from generator.sampling.predictor import GuidanceSide, Rows
 from generator.sampling.schedules import scaled_linear
@@ -238,7 +239,7 @@ def clean(found: Tensor, prediction: str = "epsilon") -> Tensor:
     return (x - (1 - alpha).sqrt() * found) / alpha.sqrt()
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("prediction", list(Prediction))
 def test_inpaint_only_keeps_what_is_known(unet: Any, control: ControlNet, prediction: str) -> None:
     unit = ready(control, module="inpaint_only")
     kept = clean(predict(unet, unit, prediction=prediction), prediction)
