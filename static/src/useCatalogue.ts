@@ -20,6 +20,7 @@ export interface ControlCapabilities {
 function emptyLists() {
   return {
     vaes: [] as api.Vae[],
+    kinds: [] as api.CheckpointKind[],
     upscalers: [] as string[],
     latentModes: [] as string[],
     styles: [] as api.Style[],
@@ -66,6 +67,7 @@ export function useCatalogue() {
   async function loadLists() {
     await Promise.all([
       loadList('vaes', api.vaes()),
+      loadList('kinds', api.checkpointKinds()),
       loadList('upscalers', listNames(api.upscalers())),
       loadList('latentModes', listNames(api.latentModes())),
       loadList('styles', api.styles()),

@@ -4,10 +4,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from easel_process import WIDTH, Easel, expect_toast, running_easel
+from easel_process import WIDTH, Easel, eventually, expect_toast, running_easel
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
+from safetensors.numpy import save_file
 
 pytestmark = pytest.mark.browser
 
@@ -180,3 +182,13 @@ def test_an_expired_login_asks_again_and_keeps_the_fields(browser: Browser, tmp_
         page.click("#logout")
         page.wait_for_selector("#token")
         context.close()
+
+
+def test_a_checkpoint_that_is_not_drawn_with_is_named_by_its_kind(page: Page, easel: Easel) -> None:
+    odd = easel.checkpoints / "odd.safetensors"
+    save_file({"double_blocks.0.img_attn.qkv.weight": np.zeros((8, 8))}, odd)
+    page.click("#checkpoint")
+    try:
+        eventually(expect(page.get_by_role("option", name="odd · Flux")).to_be_visible)
+    finally:
+        odd.unlink()

@@ -19,6 +19,7 @@ export type Answers = [
   Agree<Mismatch<files.FolderSize, AnswerOf<'/api/files/size', 'get'>>>,
   Agree<Mismatch<{ uploads: files.UnfinishedUpload[] }, AnswerOf<'/api/files/uploads', 'get'>>>,
   Agree<Mismatch<sdapi.GenerationResponse, AnswerOf<'/sdapi/v1/txt2img'>>>,
+  Agree<Mismatch<sdapi.CheckpointKind[], AnswerOf<'/internal/checkpoint-kinds', 'get'>>>,
   Agree<Mismatch<sdapi.TaskProgress, AnswerOf<'/internal/progress'>>>,
   Agree<Mismatch<models.Card[], AnswerOf<'/api/models/cards', 'get'>>>,
   Agree<Mismatch<models.ModelReport, AnswerOf<'/api/models/report', 'get'>>>,

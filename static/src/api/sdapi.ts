@@ -19,6 +19,15 @@ export interface Checkpoint {
   hash: string | null
 }
 
+/** What a checkpoint is; null where its header does not tell. */
+export interface CheckpointKind {
+  title: string
+  filename: string
+  architecture: string | null
+  weight_format: string | null
+  can_draw: boolean
+}
+
 export interface NamedItem {
   name: string
 }
@@ -190,6 +199,7 @@ const sdapi = 'sdapi/v1'
 
 export const session = () => get<Session>('api/session')
 export const checkpoints = () => get<Checkpoint[]>(`${sdapi}/sd-models`)
+export const checkpointKinds = () => get<CheckpointKind[]>(`${internal}/checkpoint-kinds`)
 export const samplers = () => get<NamedItem[]>(`${sdapi}/samplers`)
 export const schedulers = () => get<Scheduler[]>(`${sdapi}/schedulers`)
 export const vaes = () => get<Vae[]>(`${sdapi}/sd-vae`)
