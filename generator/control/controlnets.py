@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.added_condition import added_arguments
-from generator.models.checkpoint import NetworkLoader
+from generator.models.checkpoint import Checkpoint, NetworkLoader
 from generator.models.drawable import explain_missing_tensors
 from generator.models.families.family import AttentionHeads
 from generator.models.families.ldm import controlnet
@@ -29,9 +29,6 @@ from generator.reasons import reason_of
 
 # After checkpoint.py, which readies torchvision for it.
 from diffusers import ControlNetModel  # isort: skip
-
-if TYPE_CHECKING:
-    from diffusers import UNet2DConditionModel
 
 CONTROLNET = ResidentKind.CONTROLNET
 
@@ -53,6 +50,7 @@ class ControlNet:
     averages_residuals: (
         bool  # residuals are averaged over the picture, and for the prompt's rows only
     )
+    kind: ControlKind = ControlKind.SD1
 
     def predict_residuals(
         self,
@@ -78,18 +76,19 @@ class ControlNet:
         )
         return (*down, middle)
 
-    def check_fits(self, unet: "UNet2DConditionModel", name: str) -> None:
-        """Raise :class:`WrongArchitecture` unless ``unet``, of the checkpoint ``name``, fits."""
+    def check_fits(self, checkpoint: Checkpoint) -> None:
+        """Raise :class:`WrongArchitecture` unless it was made for such a U-Net."""
         sides = [
             (list(each.config.block_out_channels), each.config.cross_attention_dim)
-            for each in (self.network, unet)
+            for each in (self.network, checkpoint.unet)
         ]
         if sides[0] != sides[1]:
             raise WrongArchitecture(
-                f"The ControlNet {self.file.name} does not fit the checkpoint {name}: it was "
-                f"made for a U-Net of {sides[0][0]} channels that reads text of {sides[0][1]}, "
-                f"the checkpoint's has {sides[1][0]} and {sides[1][1]}. Choose a ControlNet for "
-                "the checkpoint's architecture"
+                f"The ControlNet {self.file.name} does not fit the checkpoint "
+                f"{checkpoint.file.name}: it is {self.kind.label}, for a U-Net of {sides[0][0]} "
+                f"channels that reads text of {sides[0][1]}; the checkpoint is "
+                f"{checkpoint.family.label}, its U-Net has {sides[1][0]} and {sides[1][1]}. "
+                f"Choose a ControlNet for {checkpoint.family.label}"
             )
 
 
@@ -114,7 +113,7 @@ def load_controlnet(file: ModelFile, device: torch.device, dtype: torch.dtype) -
             lambda: ControlNetModel.from_config(controlnet.config_of(tensor_shapes, hints, heads)),
             controlnet.diffusers_names(tensor_shapes),
         )
-    return ControlNet(file, network, _averages_residuals(file))
+    return ControlNet(file, network, _averages_residuals(file), kind)
 
 
 class ControlNetCache:

@@ -15,13 +15,13 @@ from generator.control.units import CONTROL_FIRST, PROMPT_FIRST
 from generator.control.weights import acts_in_pass, is_active, residual_weights
 from generator.models.added_condition import added_arguments
 from generator.models.checkpoint import Checkpoint
-from generator.models.families.family import Prediction
+from generator.models.families.family import Family, Prediction
 from generator.pictures.latents import LATENT_FACTOR, encode_pictures
 from generator.request import ControlUnit
 from generator.sampling.predictor import GuidanceSide, Rows
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers import AutoencoderKL
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +66,7 @@ class Steering:
         active = [ready for ready in self._units if self._is_active(ready.unit, rows)]
         added = self._sum_residuals(active, x[:, :4], t, context, rows)
         with ReferenceHooks(unet) as hooks:
-            self._show_references(hooks, active, x, t, context, rows, unet)
+            self._show_references(hooks, active, x, t, context, rows, checkpoint)
             output: Tensor = unet(
                 x.to(unet.dtype),
                 t,
@@ -95,7 +95,7 @@ class Steering:
     def _check_fits(self, checkpoint: Checkpoint) -> None:
         for ready in self._units:
             if ready.control is not None:
-                ready.control.check_fits(checkpoint.unet, checkpoint.file.name)
+                ready.control.check_fits(checkpoint)
 
     def _encode_pictures(self, size: tuple[int, int]) -> None:
         for number, ready in enumerate(self._units):
@@ -157,9 +157,11 @@ class Steering:
         t: Tensor,
         context: Tensor,
         rows: Rows,
-        unet: "UNet2DConditionModel",
+        checkpoint: Checkpoint,
     ) -> None:
         """Run each reference picture, noised like ``x``, through the U-Net for the hooks."""
+        unet = checkpoint.unet
+        added = added_arguments(unet, rows.vectors)
         for ready in units:
             if not ready.module.is_reference:
                 continue
@@ -167,18 +169,20 @@ class Steering:
             noisy = alpha.sqrt() * latent + (1 - alpha).sqrt() * self._fresh_noise(latent, rows)
             if x.shape[1] > 4:  # inpainting checkpoints also read a mask and a picture
                 noisy = torch.cat([noisy, x[:, 4:]], 1)
-            hooks.write(ready.module.name, ready.unit.weight, self._fidelity_of(ready.unit))
-            unet(noisy.to(unet.dtype), t, context.to(unet.dtype))
+            fidelity = self._fidelity_of(ready.unit, checkpoint.family)
+            hooks.write(ready.module.name, ready.unit.weight, fidelity)
+            unet(noisy.to(unet.dtype), t, context.to(unet.dtype), **added)
         hooks.read(
             [row for row, side in enumerate(rows.sides) if side is not GuidanceSide.POSITIVE]
         )
 
-    def _fidelity_of(self, unit: ControlUnit) -> Fidelity:
+    def _fidelity_of(self, unit: ControlUnit, family: Family) -> Fidelity:
         if unit.control_mode == CONTROL_FIRST:
             return 1.0
         if unit.control_mode == PROMPT_FIRST or self._context.large:
             return 0.0
-        return min(max(float(unit.threshold_a), 0.0), 1.0)
+        fidelity = min(max(float(unit.threshold_a), 0.0), 1.0)
+        return fidelity**3 if family.cubes_style_fidelity else fidelity
 
     def _alpha_at(self, t: Tensor) -> Tensor:
         """The share of the picture in what the U-Net sees, (B,1,1,1)."""

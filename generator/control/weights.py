@@ -5,6 +5,7 @@ from generator.errors import BadRequest
 from generator.request import ControlUnit
 
 FALLOFF = 0.825  # of the soft weights, from each residual to the one before it
+SD1_RESIDUALS, SDXL_RESIDUALS = 13, 10
 ALWAYS_SOFT_WHEN_LARGE = ("canny", "mlsd")
 
 
@@ -46,4 +47,6 @@ def residual_weights(unit: ControlUnit, count: int, large: bool) -> tuple[float,
     edges = large and any(word in unit.module for word in ALWAYS_SOFT_WHEN_LARGE)
     if unit.control_mode == BALANCED and not edges:
         return (unit.weight,) * count
-    return tuple(unit.weight * FALLOFF ** (count - 1 - place) for place in range(count))
+    # SDXL takes the first of SD1's weights, so that its middle does not weigh the whole weight.
+    full = SD1_RESIDUALS if count == SDXL_RESIDUALS else count
+    return tuple(unit.weight * FALLOFF ** (full - 1 - place) for place in range(count))

@@ -108,6 +108,7 @@ class Family:
     notes_blank_picture: bool = True  # infotexts of inpainting tell its mask without a picture
     zeroes_empty_negative: bool = False  # an empty negative prompt is encoded as zeros
     sdxl_step_levels: bool = False  # Align Your Steps has a table of its own for SDXL
+    cubes_style_fidelity: bool = False  # of reference pictures, which act so much more strongly
     probes_prediction: bool = False  # v-prediction shows in no tensor's name: the network is asked
     lends_adapters: frozenset[str] = frozenset()  # families whose LoRA are applied where they fit
     default_side: int = 512  # pixels that it was trained at

@@ -51,6 +51,7 @@ SDXL = Family(
     notes_blank_picture=False,
     zeroes_empty_negative=True,
     sdxl_step_levels=True,
+    cubes_style_fidelity=True,
     default_side=1024,
 )
 SDXL_REFINER = Family(
@@ -63,6 +64,7 @@ SDXL_REFINER = Family(
     added=AddedCondition.SIZE_AND_SCORE,
     zeroes_empty_negative=True,
     sdxl_step_levels=True,
+    cubes_style_fidelity=True,
     lends_adapters=frozenset({"sdxl"}),
     default_side=1024,
 )

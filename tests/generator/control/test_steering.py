@@ -19,6 +19,7 @@ from generator.control.weights import is_active, residual_weights
 from generator.errors import BadRequest, WrongArchitecture
 from generator.models.checkpoint import UNet2DConditionModel
 from generator.models.families.family import Prediction
+from generator.models.families.sd1 import SD1
 from generator.request import ControlUnit
 from generator.sampling.predictor import GuidanceSide, Rows
 from generator.sampling.schedules import scaled_linear
@@ -55,10 +56,14 @@ def around(seeds: tuple[int, ...] = (1,), **changes: Any) -> PassContext:
 
 
 def predict(
-    unet: Any, *units: PreparedUnit, rows: Rows = BOTH, prediction: str = "epsilon", **changes: Any
+    unet: Any,
+    *units: PreparedUnit,
+    rows: Rows = BOTH,
+    prediction: Prediction = Prediction.EPSILON,
+    **changes: Any,
 ) -> Tensor:
     checkpoint = SimpleNamespace(
-        unet=unet, prediction=prediction, file=SimpleNamespace(name="small.safetensors")
+        unet=unet, family=SD1, prediction=prediction, file=SimpleNamespace(name="small.safetensors")
     )
     steering = Steering(units, around(**changes))
     with torch.no_grad():
@@ -97,7 +102,9 @@ def test_positives_alone_are_steered_as_beside_negatives(unet: Any, control: Con
     unit = ready(control, control_mode=CONTROL_FIRST)
     alone = predict(unet, unit, rows=Rows((0,), (GuidanceSide.POSITIVE,), 5, 10))
     x, t, context = inputs(2)
-    checkpoint = SimpleNamespace(unet=unet, prediction="epsilon", file=SimpleNamespace(name=""))
+    checkpoint = SimpleNamespace(
+        unet=unet, family=SD1, prediction=Prediction.EPSILON, file=SimpleNamespace(name="")
+    )
     with torch.no_grad():
         both = Steering([unit], around()).predict(checkpoint, x, t, context, BOTH)
     assert alone.shape[0] == 1
@@ -220,7 +227,9 @@ def test_a_reference_does_not_depend_on_the_batch(unet: Any) -> None:
     four = Rows((0, 1, 0, 1), (GuidanceSide.POSITIVE,) * 2 + (GuidanceSide.NEGATIVE,) * 2, 5, 10)
     x, t, context = inputs(2)
     twice = [torch.cat([each[:1], each[:1], each[1:], each[1:]]) for each in (x, t, context)]
-    checkpoint = SimpleNamespace(unet=unet, prediction="epsilon", file=SimpleNamespace(name=""))
+    checkpoint = SimpleNamespace(
+        unet=unet, family=SD1, prediction=Prediction.EPSILON, file=SimpleNamespace(name="")
+    )
     with torch.no_grad():
         both = Steering([reference()], around((1, 2))).predict(checkpoint, *twice, four)
         for place, seed in enumerate((1, 2)):
@@ -230,17 +239,19 @@ def test_a_reference_does_not_depend_on_the_batch(unet: Any) -> None:
             assert near(both[[place, place + 2]], alone)
 
 
-def clean(found: Tensor, prediction: str = "epsilon") -> Tensor:
+def clean(found: Tensor, prediction: Prediction = Prediction.EPSILON) -> Tensor:
     """The picture that an answer to :func:`inputs` means."""
     x, _, _ = inputs(len(found))
     alpha = TABLE[500]
-    if prediction == "v_prediction":
+    if prediction is Prediction.V:
         return alpha.sqrt() * x - (1 - alpha).sqrt() * found
     return (x - (1 - alpha).sqrt() * found) / alpha.sqrt()
 
 
 @pytest.mark.parametrize("prediction", list(Prediction))
-def test_inpaint_only_keeps_what_is_known(unet: Any, control: ControlNet, prediction: str) -> None:
+def test_inpaint_only_keeps_what_is_known(
+    unet: Any, control: ControlNet, prediction: Prediction
+) -> None:
     unit = ready(control, module="inpaint_only")
     kept = clean(predict(unet, unit, prediction=prediction), prediction)
     free = clean(predict(unet, ready(control, module="inpaint"), prediction=prediction), prediction)

@@ -35,7 +35,13 @@ from generator.control.units import (
     read_units,
     unread_units,
 )
-from generator.control.weights import FALLOFF, acts_in_pass, is_active, residual_weights
+from generator.control.weights import (
+    FALLOFF,
+    SDXL_RESIDUALS,
+    acts_in_pass,
+    is_active,
+    residual_weights,
+)
 from generator.errors import BadRequest
 from generator.models.families.family import Prediction
 from generator.request import ControlUnit, GenerationRequest, Seeds
@@ -51,7 +57,11 @@ def test_balanced_units_weigh_every_residual_alike(weight: float, count: int, la
     assert residual_weights(ControlUnit(weight=weight), count, large) == (weight,) * count
 
 
-@given(weights, st.integers(2, 20), st.sampled_from([PROMPT_FIRST, CONTROL_FIRST]))
+@given(
+    weights,
+    st.integers(2, 20).filter(lambda count: count != SDXL_RESIDUALS),
+    st.sampled_from([PROMPT_FIRST, CONTROL_FIRST]),
+)
 @settings(max_examples=25)
 def test_soft_weights_fall_from_the_middle_to_the_finest(weight, count: int, mode: str) -> None:
     found = residual_weights(ControlUnit(weight=weight, control_mode=mode), count, False)
@@ -59,6 +69,14 @@ def test_soft_weights_fall_from_the_middle_to_the_finest(weight, count: int, mod
     assert list(found) == sorted(found)
     for finer, coarser in pairwise(found):
         assert finer == pytest.approx(coarser * FALLOFF)
+
+
+@pytest.mark.parametrize("mode", [PROMPT_FIRST, CONTROL_FIRST])
+def test_sdxl_takes_the_first_soft_weights_of_sd1(mode: str) -> None:
+    unit = ControlUnit(weight=0.5, control_mode=mode)
+    found = residual_weights(unit, SDXL_RESIDUALS, False)
+    assert found == residual_weights(unit, 13, False)[:10]
+    assert found[-1] == pytest.approx(0.5 * 0.825**3)
 
 
 @pytest.mark.parametrize("module", ["canny", "mlsd"])

@@ -84,7 +84,7 @@ def test_a_control_is_read_as_it_was_written(checkpoint: Checkpoint, tmp_path: P
     assert path.stat().st_size <= companions.LIMIT
     file = replace(export.as_model_file(path), kind=ModelKind.CONTROLNET)
     served = load_controlnet(file, torch.device("cpu"), torch.float32)
-    served.check_fits(checkpoint.unet, "the default")
+    served.check_fits(checkpoint)
     for name, weight in network.state_dict().items():
         found = served.network.state_dict()[name]
         assert torch.allclose(found, weight, rtol=0.07, atol=2e-3), name

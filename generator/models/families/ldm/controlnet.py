@@ -69,6 +69,8 @@ def kind_of(shapes: Shapes) -> ControlKind:
             return kind
     if ORIGINAL not in shapes and DIFFUSERS not in shapes:
         return ControlKind.NONE
+    if any(name in shapes for name in ADDED_LAYERS):
+        return ControlKind.SDXL
     return KIND_BY_CONTEXT_WIDTH.get(context_width(shapes), ControlKind.SD1)
 
 

@@ -1,0 +1,107 @@
+"""ControlNets for SDXL steer whole jobs, in both layouts, in every kind of job."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generator.control.controlnets import ControlNetModel
+from generator.control.units import PROMPT_FIRST
+from generator.engine import Engine
+from generator.errors import WrongArchitecture
+from generator.request import (
+    ControlUnit,
+    GenerationRequest,
+    HiresFix,
+    Origin,
+    Sampling,
+    Seeds,
+    Snapshot,
+)
+from tests.generator.control import sdxl_controls
+from tests.generator.control.conftest import SIZES, encode_pixels
+from tests.parity.compare import psnr
+
+PICTURE = encode_pixels(
+    np.random.RandomState(0).randint(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+)
+SD1_CHANNELS = {**SIZES, "cross_attention_dim": 768}
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    data_dir = tmp_path_factory.mktemp("data")
+    checkpoint = sdxl_controls.make_checkpoints(data_dir, sdxl_controls.CHECKPOINT)
+    zero = dict(sdxl_controls.controlnet_of(data_dir).state_dict())
+    steering = sdxl_controls.randomise(zero)
+    original = sdxl_controls.to_original(steering, checkpoint)
+    sdxl_controls.save_control(data_dir, "zero", zero)
+    sdxl_controls.save_control(data_dir, "diffusers", steering)
+    sdxl_controls.save_control(data_dir, "original", original)
+    sd1 = dict(ControlNetModel(**SD1_CHANNELS).state_dict())
+    sdxl_controls.save_control(data_dir, "sd15_lines", sd1)
+    return sdxl_controls.engine_over(data_dir)
+
+
+def draw(engine: Engine, *units: ControlUnit, **fields: object) -> Image.Image:
+    request = GenerationRequest(
+        "a cat",
+        Seeds(7),
+        "dog",
+        Sampling("Euler", steps=2),
+        64,
+        64,
+        checkpoint=sdxl_controls.CHECKPOINT,
+        controls=units,
+        options=Snapshot(randn_source="CPU"),
+    )
+    return engine.run(replace(request, **fields)).pictures[0].image
+
+
+def unit(model: str, **fields: object) -> ControlUnit:
+    return replace(ControlUnit(model=model, image=PICTURE), **fields)
+
+
+@pytest.fixture(scope="module")
+def plain(engine: Engine) -> Image.Image:
+    return draw(engine)
+
+
+def test_one_of_zeros_changes_nothing(engine: Engine, plain: Image.Image) -> None:
+    assert psnr(draw(engine, unit("zero")), plain) >= 60
+
+
+def test_both_layouts_steer_alike(engine: Engine, plain: Image.Image) -> None:
+    steered = draw(engine, unit("diffusers"))
+    assert psnr(steered, plain) < 40
+    assert psnr(steered, draw(engine, unit("original"))) >= 60
+    soft = draw(engine, unit("diffusers", control_mode=PROMPT_FIRST))
+    assert psnr(soft, steered) < psnr(soft, plain)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"origin": Origin((PICTURE,), 0.9)},
+        {"hires": HiresFix(0.7, 1.5)},
+    ],
+    ids=["img2img", "hires"],
+)
+def test_every_kind_of_job_is_steered(engine: Engine, fields: dict[str, object]) -> None:
+    assert psnr(draw(engine, unit("diffusers"), **fields), draw(engine, **fields)) < 40
+
+
+def test_references_steer(engine: Engine, plain: Image.Image) -> None:
+    referred = ControlUnit("reference_adain+attn", image=PICTURE)
+    assert psnr(draw(engine, referred), plain) < 45
+
+
+def test_one_for_another_family_is_refused_naming_both(engine: Engine) -> None:
+    with pytest.raises(WrongArchitecture) as refused:
+        draw(engine, unit("sd15_lines"))
+    told = str(refused.value)
+    for name in ("sd15_lines.safetensors", "tinyxl.safetensors"):
+        assert name in told
+    for kind in ("Stable Diffusion 1.x", "Stable Diffusion XL"):
+        assert kind in told
