@@ -99,6 +99,7 @@ class DavFolder(DavEntry, DAVCollection):
             if self.environ["REQUEST_METHOD"] != "LOCK":
                 return DavFile(path, self.environ, place, None)
             self.check_locks()
+            self.locks.check_room(self.access.who)
             rules.check_name(place)
             if rules.is_weights(place):
                 return PlaceholderFile(path, self.environ, place, time.time_ns())

@@ -18,15 +18,19 @@ class BoundedLockStorage(LockStorageDict):
 
     def create(self, path: str, lock: dict[str, Any]) -> dict[str, Any]:
         """Keep a lock, for an hour at most. Raises 507 where there are too many."""
-        self.sweep()
-        locks = self.all_locks()
-        locks_of_user = sum(one["principal"] == lock["principal"] for one in locks)
-        if locks_of_user >= MAX_LOCKS_PER_USER or len(locks) >= MAX_LOCKS:
-            raise DAVError(507, "Too many locks; unlock some, or wait an hour.")
+        self.check_room(lock["principal"])
         lock["timeout"] = clamp_timeout(lock["timeout"])
         lock[SINCE_KEY] = time.time_ns()
         created: dict[str, Any] = super().create(path, lock)
         return created
+
+    def check_room(self, principal: str) -> None:
+        """Raise 507 where a user, or all together, can have no lock more."""
+        self.sweep()
+        locks = self.all_locks()
+        locks_of_user = sum(one["principal"] == principal for one in locks)
+        if locks_of_user >= MAX_LOCKS_PER_USER or len(locks) >= MAX_LOCKS:
+            raise DAVError(507, "Too many locks; unlock some, or wait an hour.")
 
     def refresh(self, token: str, *, timeout: float) -> dict[str, Any]:
         """Keep a lock for longer, for an hour at most."""

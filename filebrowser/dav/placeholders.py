@@ -48,8 +48,9 @@ class Placeholders:
         """Keep a name. Raises :class:`NoRoom` where there are 500 of one owner, or 5000 in all."""
         with self._lock:
             self._sweep()
-            files_of_owner = sum(each.owner == owner for each in self._names.values())
-            if files_of_owner >= MAX_PER_OWNER or len(self._names) >= MAX_PLACEHOLDERS:
+            others = [each for key, each in self._names.items() if key != place.key]
+            files_of_owner = sum(each.owner == owner for each in others)
+            if files_of_owner >= MAX_PER_OWNER or len(others) >= MAX_PLACEHOLDERS:
                 raise NoRoom("Too many names wait for their bytes; send some, or wait an hour.")
             until = self._clock() + MAX_LOCK_SECONDS
             placeholder = AnnouncedFile(place, owner, until, time.time_ns(), modified)

@@ -1,9 +1,11 @@
 """Files over WebDAV: bytes in and out, conditions, times, rights, and what is refused."""
 
+import io
 import os
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 
@@ -321,9 +323,23 @@ def test_a_full_quota_and_a_largest_file(client: Drive) -> None:
 def test_a_finder_tells_the_length_in_its_own_header(client: Drive) -> None:
     length = {"X-Expected-Entity-Length": "7"}
     assert client.ask("PUT", "a.txt", b"letters", length, CONTENT_LENGTH="").status_code == 201
-    length = {"X-Expected-Entity-Length": "9"}
-    assert client.ask("PUT", "a.txt", b"letters", length, CONTENT_LENGTH="").status_code == 400
+    for wrong in ("9", "-9", "nine"):
+        length = {"X-Expected-Entity-Length": wrong}
+        assert client.ask("PUT", "a.txt", b"new", length, CONTENT_LENGTH="").status_code == 400
     assert (client.folder / "a.txt").read_bytes() == b"letters"
+
+
+def test_a_body_that_is_refused_is_not_read(client: Drive) -> None:
+    body = io.BytesIO(bytes(10**6))
+    environ: dict[str, Any] = {"wsgi.input": body, "CONTENT_LENGTH": str(10**6)}
+    assert client.ask("PUT", "none/a.txt", b"", **environ).status_code == 409
+    assert body.tell() == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PROPFIND", "DELETE", "LOCK"])
+def test_a_path_that_nothing_could_have(client: Drive, method: str) -> None:
+    deep = "/data/" + "n/" * 80
+    assert client.ask(method, deep, b"", {"Depth": "0"}).status_code == 400
 
 
 def test_a_deleted_file_lies_in_the_trash(client: Drive) -> None:
