@@ -92,6 +92,7 @@ def test_a_file_that_left_meanwhile_is_not_made_anew(
 ) -> None:
     """RFC 9110, 13.1.1: If-Match is false where there is nothing."""
     assert client.ask("PUT", "a.txt", b"new", condition).status_code == 412
+    assert client.ask("GET", "a.txt", b"", condition).status_code == 404
     assert os.listdir(client.folder) == []
 
 

@@ -59,7 +59,7 @@ def test_times_are_dates_of_http_and_of_the_internet(seconds: int) -> None:
     assert read_time(told[f"{DAV}creationdate"].text or "") == seconds * SECOND
 
 
-@pytest.mark.parametrize("seconds", [-(10**12), -1, 10**14])
+@pytest.mark.parametrize("seconds", [-(10**18), -1, 10**18])
 def test_times_that_no_calendar_has_are_told_as_the_nearest(seconds: int) -> None:
     told = ask(None, make_entry(seconds=seconds))["200"]
     assert (told[f"{DAV}getlastmodified"].text or "").endswith("GMT")
