@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from generator.models.registry import Folders, HashCache, ModelKind, Registry
+from tests.conftest import shared_folder
 from tests.parity.recorded_cases import Case
 from tests.parity.service import Service, run_service
 
 RECORDED = Path(__file__).parent / "recorded-xl"
+SD1_MODEL = shared_folder() / "goldens" / "checkpoint" / "tinysd15.safetensors"
+"""What the cases ``sd1v_*`` were recorded with; it is not carried in the project."""
 CHECKPOINTS = "models/Stable-diffusion"
 FOLDERS = {
     "tinyxllora": "models/Lora",
@@ -52,6 +55,8 @@ def place_models(names: Sequence[str], data_dir: Path) -> Registry:
         (data_dir / FOLDERS[name]).mkdir(parents=True, exist_ok=True)
         file = f"{name}.safetensors"
         shutil.move(made / file, data_dir / FOLDERS[name] / file)
+    if SD1_MODEL.exists():
+        shutil.copy2(SD1_MODEL, made / "tinysd15v.safetensors")
     for path in (RECORDED / "checkpoint").glob("*.yaml"):
         shutil.copy2(path, made)
     shutil.copy2(RECORDED / "checkpoint" / "styles.csv", data_dir)

@@ -1,4 +1,4 @@
-"""Recorded cases: SDXL's inpainting and v-prediction, Stable Diffusion 2."""
+"""Recorded cases: SDXL's inpainting and v-prediction, Stable Diffusion 2 and 1 with v-prediction."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from tests.parity.recorded_answers import test_answers_as_recorded  # noqa: F401
-from tests.parity.recorded_xl import run_with_xl_models, xl_cases
+from tests.parity.recorded_xl import SD1_MODEL, run_with_xl_models, xl_cases
 from tests.parity.service import Service
 
-CASES = xl_cases("xlin_*", "xlv_*", "sd2*")
+CASES = xl_cases("xlin_*", "xlv_*", "sd2*", *(["sd1v_*"] if SD1_MODEL.exists() else []))
 MODELS = (
     "tinyxl",
     "tinyxl_inpaint",
