@@ -1,4 +1,4 @@
-"""Recorded cases: SDXL's inpainting and v-prediction, Stable Diffusion 2 and 1 with v-prediction."""
+"""Recorded cases: SDXL inpainting and v-prediction, Stable Diffusion 2, v-prediction on 1."""
 
 from collections.abc import Iterator
 
