@@ -8,6 +8,7 @@ from benchmarks.files_search import search_figures
 from benchmarks.folder_pages import listing_figures
 from benchmarks.fuller_prompts import measure
 from benchmarks.propfind_speed import webdav_figures
+from benchmarks.registry_scan import registry_figures
 from benchmarks.transfers import transfer_figures
 
 TAKEN_APART = "## Taken apart"
@@ -23,6 +24,7 @@ def main() -> None:
         *listing_figures(),
         *webdav_figures(),
         *search_figures(),
+        *registry_figures(),
         *measure(),
         *checkpoint_figures(),
     ]

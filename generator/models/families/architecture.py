@@ -19,6 +19,7 @@ class Architecture(Enum):
     SD2 = "Stable Diffusion 2"
     SD2_INPAINTING = "Stable Diffusion 2 inpainting"
     SD2_DEPTH = "Stable Diffusion 2 depth"
+    SD2_UPSCALER = "Stable Diffusion 2 upscaler (x4)"
     SDXL = "Stable Diffusion XL"
     SDXL_INPAINTING = "Stable Diffusion XL inpainting"
     SDXL_EDITING = "InstructPix2Pix (Stable Diffusion XL)"

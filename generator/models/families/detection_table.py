@@ -78,9 +78,20 @@ _UNETS = (
     Rule(A.SDXL, required=(XL_TEXT,), yields_to=(A.SDXL_INPAINTING, A.SDXL_EDITING)),
     Rule(A.SDXL_REFINER, required=(XL_REFINER_TEXT,)),
     Rule(A.SD2_DEPTH, required=("depth_model.",)),
+    Rule(
+        A.SD2_DEPTH,
+        required=(SD2_TEXT,),
+        forbidden=("depth_model.",),
+        sizes=((CONV_IN, 1, (5,)),),
+    ),
+    Rule(A.SD2_UPSCALER, required=(SD2_TEXT,), sizes=((CONV_IN, 1, (7,)),)),
     Rule(A.UNCLIP, required=("embedder.model.ln_final.weight",)),
     Rule(A.SD2_INPAINTING, required=(SD2_TEXT,), sizes=((CONV_IN, 1, (9,)),)),
-    Rule(A.SD2, required=(SD2_TEXT,), yields_to=(A.SD2_DEPTH, A.SD2_INPAINTING, A.UNCLIP)),
+    Rule(
+        A.SD2,
+        required=(SD2_TEXT,),
+        yields_to=(A.SD2_DEPTH, A.SD2_UPSCALER, A.SD2_INPAINTING, A.UNCLIP),
+    ),
     Rule(A.ALT_DIFFUSION, required=("cond_stage_model.roberta.",)),
     Rule(A.SDXL, forbidden=OTHER_TEXT, required=(CONV_IN, "label_emb.0.0.weight")),
     Rule(

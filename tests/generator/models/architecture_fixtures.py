@@ -197,6 +197,8 @@ FIXTURES: tuple[tuple[Architecture, Layout, Shapes], ...] = (
     (A.SD2_DEPTH, ORIGINAL, unet(5, 1024) | OPEN_CLIP | {
         "depth_model.model.pretrained.model.blocks.0.attn.qkv.weight": (3072, 1024),
     }),
+    (A.SD2_DEPTH, ORIGINAL, unet(5, 1024) | OPEN_CLIP),
+    (A.SD2_UPSCALER, ORIGINAL, unet(7, 1024) | OPEN_CLIP),
     (A.UNCLIP, ORIGINAL, unet(4, 1024) | OPEN_CLIP | {
         "model.diffusion_model.label_emb.0.0.weight": (1280, 2048),
         "embedder.model.ln_final.weight": (1280,),
