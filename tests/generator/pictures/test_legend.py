@@ -58,6 +58,20 @@ def test_cells_stand_behind_the_legend_as_they_were(columns: int, rows: int, mar
             assert part == whole.crop((x, y, x + CELL[0], y + CELL[1]))
 
 
+@pytest.mark.parametrize("margin", [0, 30])
+def test_words_stand_in_the_middle_of_their_cells(margin: int) -> None:
+    for place in range(3):
+        words = ["", "", ""]
+        words[place] = "o"
+        middle = place * (CELL[0] + margin) + CELL[0] / 2
+        above = np.asarray(labelled(words, [""], margin))[:, :, 0]
+        inked = np.nonzero((above[: above.shape[0] - CELL[1]] < 128).any(0))[0]
+        assert inked.mean() == pytest.approx(middle, abs=1.5)
+        beside = np.asarray(labelled([""], words, margin))[:, : CELL[0] * 3 // 4, 0]
+        inked = np.nonzero((beside < 128).any(1))[0]
+        assert inked.mean() == pytest.approx(middle - (CELL[0] - CELL[1]) * (place + 0.5), abs=2.5)
+
+
 def test_a_legend_without_words_takes_no_room() -> None:
     assert labelled([""], [""]).size == CELL
     assert labelled(["", ""], [""]).size == (CELL[0] * 2, CELL[1])

@@ -79,7 +79,8 @@ def test_a_sampler_asks_the_network_as_often_as_its_order_says(name: str) -> Non
 @pytest.mark.parametrize("name", ALL_SAMPLERS)
 @pytest.mark.parametrize("stop", [Stop.SKIP, Stop.INTERRUPT])
 def test_a_stop_is_heard_at_each_call_and_gives_the_last_estimate(name: str, stop: Stop) -> None:
-    for call in range(1, run_pass(name).calls):
+    calls = 12 if name == "DPM adaptive" else run_pass(name).calls  # it takes forty
+    for call in range(1, calls):
         watch = StopAt(call, stop)
         found = run_pass(name, watch=watch)
         assert (found.stopped, found.calls) == (stop, call)

@@ -134,6 +134,15 @@ def test_a_larger_rho_spends_more_of_karras_levels_near_the_end(n: int, rho: flo
     assert (bent[1 : n - 1] < flat[1 : n - 1]).all()
 
 
+@given(st.integers(4, 60), st.floats(1.0, 6.0))
+@settings(max_examples=15)
+def test_polyexponential_levels_are_a_power_of_an_even_spacing(n: int, rho: float) -> None:
+    levels = sigmas_between("Polyexponential", n, TABLE, ScheduleOptions(rho=rho))[:-1].double()
+    shares = (levels.log() - math.log(LOW)) / (math.log(HIGH) - math.log(LOW))
+    even = shares.clamp(min=0) ** (1 / rho)
+    assert torch.allclose(even[: n // 2].diff(), torch.tensor(-1 / (n - 1)).double(), atol=1e-3)
+
+
 def test_karras_of_rho_one_is_linear() -> None:
     levels = sigmas_between("Karras", 11, TABLE, ScheduleOptions(rho=1.0))[:-1]
     assert torch.allclose(levels.diff(), levels.diff()[0], rtol=1e-3)

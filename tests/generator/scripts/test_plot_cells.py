@@ -45,7 +45,7 @@ counts = st.integers(1, 3)
 
 
 @given(counts, counts, counts)
-@settings(max_examples=15)
+@settings(max_examples=6)
 def test_every_cell_is_drawn_once(across: int, down: int, deep: int) -> None:
     x, y, z = (",".join(str(1 + i) for i in range(count)) for count in (across, down, deep))
     requests, found = drawn(plot_request(f"Steps: {x}", f"CFG Scale: {y}", f"Clip skip: {z}"))
@@ -60,7 +60,7 @@ def test_every_cell_is_drawn_once(across: int, down: int, deep: int) -> None:
 
 
 @given(st.tuples(counts, counts, counts), st.tuples(*[st.booleans()] * 3))
-@settings(max_examples=20)
+@settings(max_examples=8)
 def test_cells_that_vary_along_an_axis_have_seeds_of_their_own(counts_, varies) -> None:
     values = [",".join(["1.5"] * count) for count in counts_]
     flags = dict(zip((VARY_X, VARY_Y, VARY_Z), varies, strict=True))
@@ -170,7 +170,7 @@ texts = st.lists(
 
 
 @given(texts)
-@settings(max_examples=20)
+@settings(max_examples=8)
 def test_the_infotext_tells_the_plot_so_that_it_reads_back(names: list[str]) -> None:
     typed = ",".join('"' + name.replace('"', '""') + '"' for name in names)
     _, found = drawn(plot_request(f"Checkpoint name: {typed}", "Steps: 3"))
