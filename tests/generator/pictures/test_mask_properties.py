@@ -267,6 +267,14 @@ def test_a_percentile_lies_among_its_neighbours_and_turns_with_them(values, wind
     assert np.allclose(weighted_percentile(values + 5, *window), found + 5)
 
 
+def test_a_narrow_window_at_the_end_grows_inwards() -> None:
+    """The uppermost tenth of two cells is less than a cell's weight: one whole weight is taken."""
+    edge = np.exp(-4)
+    neighbour = (np.exp(-1 / 2.25) - edge) / (1 - edge)  # its weight beside the cell's own 1
+    found = weighted_percentile(np.array([[0.0, 1.0]]), 0.9, 1.0)
+    assert found.tolist() == [[pytest.approx(neighbour), pytest.approx(1.0)]]
+
+
 @given(fields)
 @settings(max_examples=10)
 def test_higher_percentiles_are_higher(values: np.ndarray) -> None:
