@@ -232,7 +232,7 @@ class Engine:
         reporter = ProgressReporter.for_request(request, watch, passes=2 if second else 1)
         load_components = partial(self._load_components, request, reporter)
         relief = self._begin_job(request.options)
-        control = relief.run(partial(self._prepare_control, request, reporter))
+        control = relief.run(partial(self._prepare_control, request, reporter, first.checkpoint))
         with LoadedModel(request, load_components, reporter, relief=relief) as model:
             resampler_for = partial(self._resampler_for, request.options)
             job = EngineJob(
@@ -275,11 +275,15 @@ class Engine:
         return MemoryRelief(self._residency.put_aside_unused)
 
     def _prepare_control(
-        self, request: GenerationRequest, reporter: ProgressReporter
+        self, request: GenerationRequest, reporter: ProgressReporter, checkpoint: str
     ) -> Control | None:
-        preprocessors = self._listener.tools.preprocessors
         return prepare_control(
-            request, self._registry, self._controls, reporter.report, preprocessors
+            request,
+            self._registry,
+            self._controls,
+            reporter.report,
+            self._listener.tools.preprocessors,
+            self._registry.find_checkpoint(checkpoint),
         )
 
     def _resampler_for(self, options: Snapshot, upscaler: str | None) -> Resample:

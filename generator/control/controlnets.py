@@ -1,5 +1,6 @@
 """Loads ControlNets from files and caches the last used ones."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,21 +9,25 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from generator.control import control_lora
+from generator.control.control_lora import MergedTensors
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.added_condition import added_arguments
 from generator.models.checkpoint import Checkpoint, NetworkLoader
-from generator.models.drawable import explain_missing_tensors
+from generator.models.drawable import check_architecture, explain_missing_tensors
+from generator.models.families.architecture import Shapes
 from generator.models.families.family import AttentionHeads
 from generator.models.families.ldm import controlnet
 from generator.models.families.ldm.controlnet import ControlKind
 from generator.models.families.ldm.hints import read_hints
+from generator.models.families.ldm.sizes import Hints
 from generator.models.families.sd1 import SD1
 from generator.models.families.sd2 import SD2
 from generator.models.families.sdxl import SDXL
 from generator.models.index import ModelFile
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
 from generator.models.tensor_file import rename_tensors
-from generator.models.weight_sizes import bytes_of, expected_bytes
+from generator.models.weight_sizes import bytes_of
 from generator.models.weights import open_tensors, shapes_of
 from generator.models.yaml_files import YAML_ERRORS, read_yaml
 from generator.reasons import reason_of
@@ -92,28 +97,79 @@ class ControlNet:
             )
 
 
-def load_controlnet(file: ModelFile, device: torch.device, dtype: torch.dtype) -> ControlNet:
-    """Load ``file`` in either layout, from safetensors or a pickle of nothing but tensors.
+@dataclass(frozen=True, slots=True)
+class ControlSource:
+    """What a ControlNet is loaded from; tensors are read when they are asked for."""
+
+    file: ModelFile
+    kind: ControlKind
+    tensors: Mapping[str, Tensor]  # of the whole network, by bare names
+    heads: AttentionHeads
+    hints: Hints
+    base: ModelFile | None = None  # the checkpoint whose weights a Control-LoRA changes
+
+    @property
+    def shapes(self) -> Shapes:
+        """Name -> shape, without reading a tensor of a file."""
+        if isinstance(self.tensors, MergedTensors):
+            return self.tensors.shapes
+        return shapes_of(self.tensors)
+
+    def bytes_as(self, dtype: torch.dtype) -> int:
+        """Bytes that the network takes."""
+        return sum(map(math.prod, self.shapes.values())) * dtype.itemsize
+
+
+def open_controlnet(file: ModelFile, base: ModelFile | None = None) -> ControlSource:
+    """What ``file`` holds; a Control-LoRA is merged with the weights of the checkpoint ``base``.
 
     Raises :class:`ModelUnreadable` for a broken file and :class:`WrongArchitecture` for weights
     that are no ControlNet of a family that is drawn with.
     """
     tensors = rename_tensors(open_tensors(file.path, file.kept_in), controlnet.strip_prefix)
-    tensor_shapes = shapes_of(tensors)
-    kind = controlnet.kind_of(tensor_shapes)
+    kind = controlnet.kind_of(shapes_of(tensors))
+    if kind is ControlKind.CONTROL_LORA and base is not None:
+        return _open_control_lora(file, tensors, base)
     heads = HEADS.get(kind)
     if heads is None:
+        known = ", ".join(each.label for each in (*HEADS, ControlKind.CONTROL_LORA))
         raise WrongArchitecture(
             f"{file.name} was asked to steer as a ControlNet, but it is {kind.label}. "
-            f"Easel steers with {', '.join(each.label for each in HEADS)}"
+            f"Easel steers with {known}"
         )
     hints = read_hints(file.name, file.metadata, file.config)
+    return ControlSource(file, kind, tensors, heads, hints)
+
+
+def _open_control_lora(
+    file: ModelFile, own: Mapping[str, Tensor], base: ModelFile
+) -> ControlSource:
+    unet = open_tensors(base.path, base.kept_in)
+    heads = check_architecture(base, shapes_of(unet)).heads
+    hints = read_hints(base.name, base.metadata, base.config)
+    with explain_missing_tensors(file, "all tensors of a Control-LoRA"):
+        merged = control_lora.merge(file, own, base, unet)
+    return ControlSource(file, ControlKind.CONTROL_LORA, merged, heads, hints, base)
+
+
+def load_controlnet(
+    file: ModelFile, device: torch.device, dtype: torch.dtype, base: ModelFile | None = None
+) -> ControlNet:
+    """Load ``file`` in either layout, from safetensors or a pickle of nothing but tensors.
+
+    Raises as :func:`open_controlnet` does.
+    """
+    return _build(open_controlnet(file, base), device, dtype)
+
+
+def _build(source: ControlSource, device: torch.device, dtype: torch.dtype) -> ControlNet:
+    file, shapes = source.file, source.shapes
     with explain_missing_tensors(file, "all tensors of a ControlNet"):
-        network = NetworkLoader(file.name, tensors, device, dtype).load(
-            lambda: ControlNetModel.from_config(controlnet.config_of(tensor_shapes, hints, heads)),
-            controlnet.diffusers_names(tensor_shapes),
+        config = controlnet.config_of(shapes, source.hints, source.heads)
+        network = NetworkLoader(file.name, source.tensors, device, dtype).load(
+            lambda: ControlNetModel.from_config(config), controlnet.diffusers_names(shapes)
         )
-    return ControlNet(file, network, _averages_residuals(file), kind)
+    return ControlNet(file, network, _averages_residuals(file), source.kind)
 
 
 class ControlNetCache:
@@ -126,22 +182,29 @@ class ControlNetCache:
         self.dtype = dtype
         self._residency = residency or Residency(ram_headroom_of())
 
-    def is_loaded(self, file: ModelFile) -> bool:
+    def is_loaded(self, file: ModelFile, base: ModelFile | None = None) -> bool:
         """Whether :meth:`load` would answer without reading the disk."""
-        return self._residency.peek(CONTROLNET, file) is not None
+        return any(self._residency.peek(CONTROLNET, file, each) for each in {None, base})
 
-    def load(self, file: ModelFile, max_kept: int = 2) -> ControlNet:
+    def load(self, file: ModelFile, max_kept: int = 2, base: ModelFile | None = None) -> ControlNet:
         """``file``'s network, loaded if need be; at most ``max_kept`` stay in memory.
 
-        Raises as :func:`load_controlnet` does.
+        ``base`` is the checkpoint that it steers: a Control-LoRA is another network with each.
+        Raises as :func:`open_controlnet` does.
         """
         found = self._residency.find(CONTROLNET, file)
-        if found is None:
-            self._residency.keep_newest(CONTROLNET, max(max_kept, 1) - 1)
-            self._residency.make_room(CONTROLNET, file, expected_bytes(file, self.dtype))
-            found = load_controlnet(file, self.device, self.dtype)
-            self._residency.add(CONTROLNET, file, found, bytes_of(found))
-        return cast(ControlNet, found)
+        if found is None and base is not None:
+            found = self._residency.find(CONTROLNET, file, base)
+        return cast(ControlNet, found) if found else self._load(file, max_kept, base)
+
+    def _load(self, file: ModelFile, max_kept: int, base: ModelFile | None) -> ControlNet:
+        self._residency.keep_newest(CONTROLNET, max(max_kept, 1) - 1)
+        source = open_controlnet(file, base)
+        needed = source.bytes_as(self.dtype)
+        self._residency.make_room(CONTROLNET, file, needed, source.base)
+        network = _build(source, self.device, self.dtype)
+        self._residency.add(CONTROLNET, file, network, bytes_of(network), source.base)
+        return network
 
 
 def _averages_residuals(file: ModelFile) -> bool:

@@ -14,6 +14,7 @@ from generator.control.postprocess import apply_unit_to_picture
 from generator.control.prepared_unit import PreparedUnit, prepare_unit
 from generator.control.steering import PassContext, Steering
 from generator.hires.hires_size import CELL, second_pass_size
+from generator.models.index import ModelFile
 from generator.models.registry import Registry
 from generator.request import ControlUnit, GenerationRequest, Sampling
 from generator.sampling.noise import PictureNoise
@@ -72,10 +73,12 @@ def prepare_control(
     networks: ControlNetCache,
     say: Callable[[str], object] = str,
     plugin_preprocessors: PluginPreprocessors = NO_PLUGIN_PREPROCESSORS,
+    checkpoint: ModelFile | None = None,
 ) -> Control | None:
     """The units of a request, loaded, their maps drawn; None where it has none.
 
-    ``say`` hears what takes its time; ``plugin_preprocessors`` are preprocessors of plugins. Raises
+    ``say`` hears what takes its time; ``plugin_preprocessors`` are preprocessors of plugins;
+    ``checkpoint`` is the first pass's, of whose weights a Control-LoRA makes its network. Raises
     :class:`generator.errors.BadRequest` and what loading a model raises.
     """
     if not request.controls:
@@ -83,10 +86,10 @@ def prepare_control(
     units = []
     for unit in request.controls:
         file = model_of(unit, registry)
-        if file and not networks.is_loaded(file):
+        if file and not networks.is_loaded(file, checkpoint):
             say(f"Loading weights from {file.name}")
         max_kept = request.options.control_net_model_cache_size
-        network = networks.load(file, max_kept) if file else None
+        network = networks.load(file, max_kept, checkpoint) if file else None
         units.append(prepare_unit(unit, request, network, plugin_preprocessors))
     shown_maps = () if request.options.control_net_no_detectmap else _maps_to_show(units, request)
     notes: dict[str, object] = {

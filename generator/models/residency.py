@@ -20,7 +20,7 @@ LEAST_RESERVED = GIGABYTE
 
 
 class ResidentKind(StrEnum):
-    """What is kept. A member's weights are all of one file."""
+    """What is kept. A member's weights are all of one file, or of one changed by it."""
 
     CHECKPOINT = "checkpoint"
     VAE = "VAE"
@@ -82,6 +82,22 @@ class Resident:
     size: int  # bytes
     on_device: bool
     in_use: bool = True
+    base: ModelFile | None = None  # the other file whose weights are part of these
+
+    def is_made_of(self, file: ModelFile, base: ModelFile | None) -> bool:
+        """Whether it is what these files, as they are on the disk, would be loaded as."""
+        return self.file.state == file.state and _state(self.base) == _state(base)
+
+    def is_superseded_by(self, file: ModelFile, base: ModelFile | None) -> bool:
+        """Whether it came of an earlier file of that path, or stands where that one will."""
+        if self.file.path != file.path:
+            return False
+        same_base = (self.base and self.base.path) == (base and base.path)
+        return same_base or self.file.state != file.state
+
+
+def _state(file: ModelFile | None) -> object:
+    return file and file.state
 
 
 def ram_headroom_of(limits: MemoryLimits = BY_MACHINE) -> Callable[[], int]:
@@ -115,9 +131,14 @@ class Residency:
         self.release()
         self._max_checkpoints, self._keep_in_ram = max(max_checkpoints, 1), keep_in_ram
 
-    def find(self, kind: ResidentKind, file: ModelFile) -> object | None:
-        """What was loaded of ``file``, on its device and now in use; None where it is not here."""
-        resident = self._get(kind, file)
+    def find(
+        self, kind: ResidentKind, file: ModelFile, base: ModelFile | None = None
+    ) -> object | None:
+        """What was loaded of ``file``, on its device and now in use; None where it is not here.
+
+        ``base`` is the other file whose weights are part of it, here and below.
+        """
+        resident = self._get(kind, file, base)
         if resident is None:
             return None
         self._residents.remove(resident)
@@ -129,9 +150,11 @@ class Residency:
             resident.on_device = True
         return resident.value
 
-    def peek(self, kind: ResidentKind, file: ModelFile) -> object | None:
+    def peek(
+        self, kind: ResidentKind, file: ModelFile, base: ModelFile | None = None
+    ) -> object | None:
         """What :meth:`find` would find, wherever it is; changes nothing."""
-        resident = self._get(kind, file)
+        resident = self._get(kind, file, base)
         return resident and resident.value
 
     def files(self, kind: ResidentKind) -> tuple[ModelFile, ...]:
@@ -142,12 +165,14 @@ class Residency:
         """Bytes held of a kind, or of all."""
         return sum(each.size for each in self._residents if kind in (None, each.kind))
 
-    def make_room(self, kind: ResidentKind, file: ModelFile, size: int) -> None:
+    def make_room(
+        self, kind: ResidentKind, file: ModelFile, size: int, base: ModelFile | None = None
+    ) -> None:
         """Let others move or leave until weights of ``size`` bytes fit, as far as they may.
 
         What was loaded of an earlier ``file`` of that path leaves first.
         """
-        self._drop(r for r in self._residents if r.kind is kind and r.file.path == file.path)
+        self._drop(r for r in self._residents if r.kind is kind and r.is_superseded_by(file, base))
         if self._device and kind in COMPUTES_ON_DEVICE:
             self._make_device_room(kind, size)
             return
@@ -155,10 +180,17 @@ class Residency:
             self._drop(self._surplus_checkpoints())
         self._make_ram_room(size)
 
-    def add(self, kind: ResidentKind, file: ModelFile, value: object, size: int) -> None:
+    def add(
+        self,
+        kind: ResidentKind,
+        file: ModelFile,
+        value: object,
+        size: int,
+        base: ModelFile | None = None,
+    ) -> None:
         """Take weights into the book, in use; :meth:`make_room` was called before."""
         on_device = self._device is not None and kind in COMPUTES_ON_DEVICE
-        self._residents.append(Resident(kind, file, value, size, on_device))
+        self._residents.append(Resident(kind, file, value, size, on_device, base=base))
 
     def release(self, *kinds: ResidentKind) -> None:
         """Nothing of these ``kinds`` (none given: of all) is in use any more."""
@@ -188,9 +220,9 @@ class Residency:
         """Drop everything."""
         self._drop(self._residents)
 
-    def _get(self, kind: ResidentKind, file: ModelFile) -> Resident | None:
-        state = file.state
-        return next((r for r in self._residents if r.kind is kind and r.file.state == state), None)
+    def _get(self, kind: ResidentKind, file: ModelFile, base: ModelFile | None) -> Resident | None:
+        own = (each for each in self._residents if each.kind is kind)
+        return next((each for each in own if each.is_made_of(file, base)), None)
 
     def _unused(self, *, on_device: bool) -> list[Resident]:
         return [r for r in self._residents if not r.in_use and r.on_device is on_device]

@@ -19,6 +19,7 @@ from tests.parity.recorded_xl import CHECKPOINTS, make_models
 State = dict[str, Tensor]
 CHECKPOINT = "tinyxl"
 ZEROS = ("controlnet_down_blocks", "controlnet_mid_block", "controlnet_cond_embedding.conv_out")
+FACTORED = ("to_q", "to_v", "in_layers.2", "proj_in", "label_emb.0.0", "input_blocks.0.0")
 CPU = torch.device("cpu")
 
 
@@ -67,6 +68,38 @@ def _original_name(name: str, hints: dict[str, str]) -> str:
     if rest == "controlnet_mid_block":
         return f"middle_block_out.0.{last}"
     return f"input_hint_block.{hints[rest.removeprefix('controlnet_cond_embedding.')]}.{last}"
+
+
+def low_rank_of(original: State) -> State:
+    """Factors for some layers of a ControlNet in the original layout, whole what no U-Net has."""
+    draw = torch.Generator().manual_seed(5)
+    lora: State = {"lora_controlnet": torch.zeros(0)}
+    for name, tensor in original.items():
+        stem = name.removesuffix(".weight")
+        if name.startswith(("zero_convs.", "middle_block_out.", "input_hint_block.")):
+            lora[name] = tensor
+        elif stem.endswith(FACTORED) and tensor.ndim >= 2:
+            rows, columns = tensor.shape[0], tensor[0].shape
+            lora[f"{stem}.up"] = torch.randn(rows, 2, generator=draw) * 0.2
+            lora[f"{stem}.down"] = torch.randn(2, *columns, generator=draw) * 0.2
+        elif name.endswith("time_embed.0.bias"):
+            lora[name] = tensor + 0.5
+    return lora
+
+
+def merge_by_hand(original: State, lora: State) -> State:
+    """The ControlNet that a Control-LoRA stands for."""
+    merged = dict(original)
+    for name, tensor in lora.items():
+        if name.endswith(".up"):
+            stem = name.removesuffix(".up")
+            down = lora[f"{stem}.down"]
+            change = torch.einsum("or,ri->oi", tensor, down.reshape(len(down), -1))
+            weight = original[f"{stem}.weight"]
+            merged[f"{stem}.weight"] = weight + change.reshape(weight.shape)
+        elif name in merged:
+            merged[name] = tensor
+    return merged
 
 
 def save_control(data_dir: Path, name: str, state: State) -> None:

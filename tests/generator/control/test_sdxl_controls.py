@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from generator.control.controlnets import ControlNetModel
@@ -39,6 +40,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     sdxl_controls.save_control(data_dir, "zero", zero)
     sdxl_controls.save_control(data_dir, "diffusers", steering)
     sdxl_controls.save_control(data_dir, "original", original)
+    lora = sdxl_controls.low_rank_of(original)
+    sdxl_controls.save_control(data_dir, "low_rank", lora)
+    sdxl_controls.save_control(data_dir, "merged", sdxl_controls.merge_by_hand(original, lora))
+    unfit = lora | {"input_blocks.0.0.up": torch.zeros(9, 2)}
+    sdxl_controls.save_control(data_dir, "unfit", unfit)
     sd1 = dict(ControlNetModel(**SD1_CHANNELS).state_dict())
     sdxl_controls.save_control(data_dir, "sd15_lines", sd1)
     return sdxl_controls.engine_over(data_dir)
@@ -95,6 +101,18 @@ def test_every_kind_of_job_is_steered(engine: Engine, fields: dict[str, object])
 def test_references_steer(engine: Engine, plain: Image.Image) -> None:
     referred = ControlUnit("reference_adain+attn", image=PICTURE)
     assert psnr(draw(engine, referred), plain) < 45
+
+
+def test_a_control_lora_is_the_merged_controlnet(engine: Engine, plain: Image.Image) -> None:
+    drawn = draw(engine, unit("low_rank"))
+    assert psnr(drawn, draw(engine, unit("merged"))) >= 50
+    assert psnr(drawn, plain) < 40
+    assert psnr(drawn, draw(engine, unit("original"))) < 40
+
+
+def test_a_control_lora_of_other_sizes_is_refused_naming_both(engine: Engine) -> None:
+    with pytest.raises(WrongArchitecture, match=r"unfit\.safetensors.*tinyxl\.safetensors"):
+        draw(engine, unit("unfit"))
 
 
 def test_one_for_another_family_is_refused_naming_both(engine: Engine) -> None:
