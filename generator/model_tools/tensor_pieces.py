@@ -15,6 +15,7 @@ from generator.models.header import BITS
 
 PIECE_NUMBERS = 1 << 20  # numbers computed at once: 4 MiB in fp32 for each of A, B and C
 PIECE_BYTES = 1 << 23  # copied at once
+LEAST_BEYOND_FP16 = 65520.0  # what is rounded to fp16's infinity
 TORCH_DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -74,7 +75,9 @@ class PieceMaker:
             length = min(PIECE_NUMBERS, count - begin)
             parts = [self._numbers(part, begin, length) for part in tensor.parts]
             merged = self.merge(parts) if len(parts) > 1 else parts[0]
-            has_nan = has_nan or bool(merged.isnan().any())
+            lowest, highest = extremes(merged)
+            has_nan = has_nan or math.isnan(lowest)
+            check_range(lowest, highest, tensor)
             yield to_bytes(merged, tensor)
         self.faulty += has_nan
 
@@ -87,7 +90,9 @@ class PieceMaker:
         channels = min(part.shape[1] for part in parts)
         merged = parts[0].clone()
         merged[:, :channels] = self.merge([part[:, :channels] for part in parts])
-        self.faulty += bool(merged.isnan().any())
+        lowest, highest = extremes(merged)
+        self.faulty += math.isnan(lowest)
+        check_range(lowest, highest, tensor)
         return to_bytes(merged.flatten(), tensor)
 
     def _numbers(self, part: TensorPart, begin: int, length: int) -> Tensor:
@@ -98,14 +103,23 @@ class PieceMaker:
         return numbers if part.entry.dtype == "F64" else numbers.float()
 
 
-def to_bytes(numbers: Tensor, tensor: OutputTensor) -> memoryview:
-    """Numbers in the type that is written. Raises :class:`BadRequest` for what it cannot hold."""
-    target = TORCH_DTYPES[tensor.dtype]
-    cast = numbers.to(target)
-    if target is torch.float16 and bool((cast.isinf() & numbers.isfinite()).any()):
+def extremes(numbers: Tensor) -> tuple[float, float]:
+    """The least and the greatest number; both NaN where any is. One look, which tells both."""
+    lowest, highest = numbers.aminmax()
+    return float(lowest), float(highest)
+
+
+def check_range(lowest: float, highest: float, tensor: OutputTensor) -> None:
+    """Refuse finite numbers that fp16 cannot hold. Raises :class:`BadRequest`."""
+    largest = max(abs(lowest), abs(highest))
+    if tensor.dtype == "F16" and largest >= LEAST_BEYOND_FP16 and math.isfinite(largest):
         raise BadRequest(
             f"precision: {tensor.name} has numbers beyond 65504, which fp16 cannot hold; take bf16 "
             "or fp32",
             "precision",
         )
-    return cast.contiguous().view(torch.uint8).numpy().data
+
+
+def to_bytes(numbers: Tensor, tensor: OutputTensor) -> memoryview:
+    """Numbers in the type that is written."""
+    return numbers.to(TORCH_DTYPES[tensor.dtype]).contiguous().view(torch.uint8).numpy().data
