@@ -1,6 +1,7 @@
 """Which base models adapters need, and which checkpoints are of that base. No torch."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from generator.errors import ModelUnreadable
@@ -13,6 +14,7 @@ from generator.models.families.architecture import (
     architecture_by_context_width,
 )
 from generator.models.index import Identity, ModelFile
+from generator.models.kind_detection import MODELSPEC, TRAINER
 from generator.models.kinds import ModelKind
 
 CONTEXT_LAYERS = ("attn2.to_k", "attn2_to_k")
@@ -38,17 +40,52 @@ BASES: Mapping[Architecture, Architecture] = MappingProxyType(
 """Kin that share their adapters, by the one that stands for all."""
 
 
-class BaseReader:
-    """Tells the base of checkpoints and adapters, reading each file once."""
+NAMED_BASES = (
+    ("sd_v1", Architecture.SD1),
+    ("sd_v2", Architecture.SD2),
+    ("sdxl_", Architecture.SDXL),
+    ("sd3", Architecture.SD3),
+    ("flux1", Architecture.FLUX),
+    ("stable-diffusion-v1", Architecture.SD1),
+    ("stable-diffusion-v2", Architecture.SD2),
+    ("stable-diffusion-xl-v1", Architecture.SDXL),
+    ("stable-diffusion-3", Architecture.SD3),
+    ("flux-1", Architecture.FLUX),
+)
+"""How trainers' ``ss_base_model_version`` and ``modelspec.architecture`` begin."""
 
-    def __init__(self) -> None:
+
+class BaseReader:
+    """Tells the base of checkpoints and adapters, reading each file once.
+
+    Headers of thousands of files take a while, so they are read by :meth:`read_some`.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._known: dict[Identity, Architecture | None] = {}
+        self._clock = clock
 
     def base_of(self, file: ModelFile) -> Architecture | None:
-        """What a checkpoint is, or an adapter was made for; None where its header does not tell."""
-        if file.identity not in self._known:
+        """What a checkpoint is, or an adapter was made for; None where that is not told, or not
+        read yet.
+        """
+        if file.kind is ModelKind.CHECKPOINT:
+            return _base(file.architecture)
+        return _named_base(file) or self._known.get(file.identity)
+
+    def read_some(self, files: Iterable[ModelFile], seconds: float) -> int:
+        """Read the headers of adapters that do not name their base, for so long; how many are
+        left.
+        """
+        unread = [
+            file for file in files if file.identity not in self._known and _named_base(file) is None
+        ]
+        until = self._clock() + seconds
+        for count, file in enumerate(unread):
+            if self._clock() >= until:
+                return len(unread) - count
             self._known[file.identity] = _read_base(file)
-        return self._known[file.identity]
+        return 0
 
     def forget_others(self, identities: frozenset[Identity]) -> None:
         """Keep what was read of these files alone."""
@@ -71,9 +108,17 @@ def base_of_adapter(shapes: Shapes) -> Architecture | None:
     return _base(architecture)
 
 
+def _named_base(file: ModelFile) -> Architecture | None:
+    """What the trainer noted."""
+    for key in (TRAINER, MODELSPEC):
+        noted = file.metadata.get(key, "").lower()
+        for beginning, base in NAMED_BASES:
+            if noted.startswith(beginning):
+                return base
+    return None
+
+
 def _read_base(file: ModelFile) -> Architecture | None:
-    if file.kind is ModelKind.CHECKPOINT:
-        return _base(file.architecture)
     try:
         return base_of_adapter(read_shapes(file))
     except (ModelUnreadable, OSError):

@@ -1,5 +1,6 @@
 """What a user's models are: sizes, duplicates, unused ones, adapters without a base. No torch."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,15 +77,21 @@ class ModelReport:
     unused: tuple[ReportedModel, ...] | None
     pictures: int | None  # that were asked what they were made with
     baseless: tuple[BaselessModel, ...]
+    unjudged: int  # LoRA whose header was not read yet: ask again
     unreadable: tuple[UnreadableFile, ...]
 
 
 def compose_report(
-    index: ModelIndex, uses: ModelUses | None, bases: BaseReader, data_dir: Path
+    index: ModelIndex,
+    uses: ModelUses | None,
+    bases: BaseReader,
+    data_dir: Path,
+    seconds: float = math.inf,
 ) -> ModelReport:
-    """The report of all files of an index."""
+    """The report of all files of an index; ``seconds``: that headers may be read for."""
     files = [file for of_kind in index.files.values() for file in of_kind]
     bases.forget_others(frozenset(file.identity for file in files))
+    unjudged = bases.read_some(index.files_of(ModelKind.LORA), seconds)
     return ModelReport(
         kinds=tuple(measure_kinds(index)),
         duplicates=tuple(find_duplicates(files)),
@@ -92,6 +99,7 @@ def compose_report(
         unused=None if uses is None else tuple(find_unused(index, uses)),
         pictures=None if uses is None else uses.pictures,
         baseless=tuple(find_baseless(index, bases)),
+        unjudged=unjudged,
         unreadable=list_unreadable(index, data_dir),
     )
 

@@ -19,6 +19,8 @@ def report_lines(report: ModelReport) -> Iterator[str]:
         yield "LoRA without a checkpoint of their base:"
     for each in report.baseless:
         yield f"  {each.model.name}: made for {each.base}"
+    if report.unjudged:
+        yield f"  {report.unjudged} LoRA were not looked at yet"
     if report.unreadable:
         yield "Files that cannot be used:"
     for file in report.unreadable:

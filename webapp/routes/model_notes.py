@@ -44,6 +44,7 @@ KINDS = (
     ModelKind.VAE, ModelKind.CONTROLNET, ModelKind.UPSCALER,
 )  # fmt: skip
 PREVIEW_SIDE = 768  # pixels that a preview is made smaller to
+READ_SECONDS = 1.0  # that one request reads headers of LoRA for; the next goes on
 LARGEST_NOTES = 1 << 20  # bytes of a card's and a picture's file, together
 TEXT = {"type": "string"}
 ONE_MODEL = {"kind": TEXT, "name": TEXT}
@@ -120,6 +121,7 @@ def add_cards(routes: Blueprint, services: Services, bases: BaseReader) -> None:
         kinds = (choose(ModelKind, "kind", wanted),) if wanted else KINDS
         index = services.registry.index
         files = [file for kind in kinds for file in index.files_of(kind)]
+        bases.read_some((file for file in files if file.kind is ModelKind.LORA), READ_SECONDS)
         return jsonify([card_json(file, card, bases) for file, card in read_cards(files)])
 
     @routes.put("/cards")
@@ -175,6 +177,7 @@ def find_model(services: Services, kind: str, name: str) -> ModelFile:
 
 def card_of(file: ModelFile, bases: BaseReader) -> CardEntry:
     """The card of one model as it is now."""
+    bases.read_some([file] if file.kind is ModelKind.LORA else [], READ_SECONDS)
     return card_json(file, read_card(file, list_names(file.path.parent)), bases)
 
 

@@ -10,6 +10,7 @@ from webapp.files.model_uses import collect_uses
 from webapp.http.openapi import RouteNote, with_note
 from webapp.services import Services
 
+READ_SECONDS = 5.0  # that one request reads headers of LoRA for
 REPORTS: TypeAdapter[ModelReport] = TypeAdapter(ModelReport)
 
 
@@ -26,7 +27,7 @@ def blueprint(services: Services) -> Blueprint:
         names = services.filing.index.count_names() if services.filing else None
         uses = collect_uses(names, services.counters)
         index, data_dir = services.registry.index, services.config.data_dir
-        told = compose_report(index, uses, bases, data_dir)
+        told = compose_report(index, uses, bases, data_dir, READ_SECONDS)
         return jsonify(REPORTS.dump_python(told, mode="json"))
 
     return routes

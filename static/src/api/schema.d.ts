@@ -3137,6 +3137,7 @@ export interface components {
             kinds: components["schemas"]["KindSize"][];
             pictures: number | null;
             unhashed: number;
+            unjudged: number;
             unreadable: components["schemas"]["UnreadableFile"][];
             unused: components["schemas"]["ReportedModel"][] | null;
         };

@@ -54,6 +54,7 @@ export interface ModelReport {
   unused: ReportedModel[] | null
   pictures: number | null
   baseless: { model: ReportedModel; base: string }[]
+  unjudged: number
   unreadable: { file: string; reason: string }[]
 }
 

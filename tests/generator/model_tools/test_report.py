@@ -112,3 +112,17 @@ def test_the_report_as_lines(models: Registry) -> None:
         assert words in text, text
     assert "Never used: not known" in "\n".join(report_lines(report(models)))
     assert [to_size(n) for n in (512, 2048, 3 << 40)] == ["512 B", "2.0 KiB", "3.0 TiB"]
+
+
+def test_headers_are_read_for_a_while_and_what_trainers_note_needs_none(tmp_path: Path) -> None:
+    loras = tmp_path / "models/Lora"
+    for name in "abc":
+        add(loras, f"{name}.safetensors", XL_LORA)
+    save_file({"x": torch.ones(1)}, loras / "n.safetensors", {"ss_base_model_version": "sd_v1"})
+    index = Registry(Folders.under(tmp_path)).refresh()
+    seconds = iter(range(100))
+    bases = BaseReader(lambda: next(seconds))
+    told = compose_report(index, None, bases, tmp_path, 2)
+    assert (len(told.baseless), told.unjudged) == (2, 2)  # one was read, another says its base
+    assert compose_report(index, None, bases, tmp_path, 9).unjudged == 0
+    assert bases.base_of(index.find_lora("n")) is Architecture.SD1
