@@ -21,10 +21,13 @@ HOMONYMS = {
     "font": "a folder beside the legend of grids",
     "img2img": "a tab, a route and a kind of job",
     "face_restoration_model": "a field of the answer's info",
+    "pin_memory": "torch's method of a tensor, for memory that a card copies from",
     "grid_text_active_color": "only checked to be a colour when it is set",
     "grid_text_inactive_color": "only checked to be a colour when it is set",
 }
 """Words in the code that are names of options too, and what they mean there."""
+
+NAMES = frozenset(option.name for option in OPTIONS)
 
 
 def words_in(source: str) -> Iterator[str]:
@@ -64,7 +67,10 @@ def test_the_engine_is_given_no_idle_option_but_the_one_of_automatic1111() -> No
 
 
 def test_the_page_of_options_shows_the_marks() -> None:
-    blocks = options_page().split("```\n")[1::2]
-    active, idle = ([line.partition(":")[0] for line in block.splitlines()] for block in blocks)
-    assert active == [option.name for option in OPTIONS if not option.idle]
-    assert idle == [option.name for option in OPTIONS if option.idle]
+    active, idle = options_page().split("```\n")[1::2]
+    named = [line.partition(":")[0] for line in active.splitlines()]
+    assert named == [option.name for option in OPTIONS if not option.idle]
+    single, grouped = (part.splitlines() for part in idle.split("\n\n"))
+    shared = [word for line in grouped for word in line.split() if word in NAMES]
+    alone = [line.partition(":")[0] for line in single]
+    assert sorted(alone + shared) == sorted(option.name for option in OPTIONS if option.idle)
