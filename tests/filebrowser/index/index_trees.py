@@ -20,11 +20,15 @@ def write_picture(path: Path, size: tuple[int, int] = (6, 4), **facts: object) -
 
 
 def known_to(path: Path) -> set[tuple[object, ...]]:
-    """Every file that the database at ``path`` knows, with its full-text rows and without ids."""
+    """Every file that the database at ``path`` knows, with its full-text rows and without ids.
+
+    Which inode a folder has is of no account: one that was made anew is the same to a search.
+    """
     with closing(sqlite3.connect(path)) as rows:
         return set(
             rows.execute(
-                "SELECT d.path, f.name, f.kind, f.size, f.changed, f.inode, f.sorted, f.width,"
+                "SELECT d.path, f.name, f.kind, f.size, f.changed,"
+                " CASE f.kind WHEN 'folder' THEN 0 ELSE f.inode END, f.sorted, f.width,"
                 " f.seed, m.name, w.name, w.prompt, w.told, u.negative,"
                 " (SELECT group_concat(name, ',') FROM (SELECT n.name FROM loras l"
                 "  JOIN names n ON n.id = l.lora WHERE l.file = f.id ORDER BY n.name))"

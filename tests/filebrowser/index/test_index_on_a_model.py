@@ -64,8 +64,13 @@ class IndexMachine(RuleBasedStateMachine):
         else:
             self.missed = True
 
+    def is_hidden(self, path: Path) -> bool:
+        return any(name[0] == "." for name in path.relative_to(self.root.path).parts)
+
     def files_below(self, path: Path) -> list[Path]:
-        return [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+        """What a watcher tells of when ``path`` comes or goes."""
+        files = path.rglob("*") if path.is_dir() else [path]
+        return [each for each in files if each.is_file() and not self.is_hidden(each)]
 
     WAYS = st.sampled_from(("watcher", "verb", "watcher", "verb", "nobody"))
 
@@ -88,7 +93,7 @@ class IndexMachine(RuleBasedStateMachine):
         else:
             path.write_bytes(b"%d" % self.count)
         os.utime(path, ns=(self.count, self.count))
-        self.tell(way, [path])
+        self.tell("nobody" if self.is_hidden(path) else way, [path])
 
     def existing(self) -> list[Path]:
         return sorted(self.root.path.rglob("*"))
@@ -114,7 +119,8 @@ class IndexMachine(RuleBasedStateMachine):
         files = self.files_below(source)
         source.rename(target)
         files += self.files_below(target)
-        empty = any(p.is_dir() and not any(p.iterdir()) for p in (target, *target.rglob("*")))
+        below = (target, *target.rglob("*"))
+        empty = any(each.is_dir() and not self.files_below(each) for each in below)
         self.tell("verb" if empty else way, [source, target], files)
 
     @rule(name=NAMES)
