@@ -231,6 +231,10 @@ class FileIndex:
             self._changed.notify_all()
 
     def _schedule_roots(self) -> None:
+        """Plan to compare all: from the roots down, and what no known folder leads to."""
+        paths = {number: path for path, number in self._root_ids.items()}
+        for number, path in index_rows.unlisted_folders(self._connection):
+            self._schedule_folder(paths.get(number, ""), tuple(path.split("/")), deep=False)
         for root in self._roots:
             self._schedule_folder(root, (), deep=True)
 

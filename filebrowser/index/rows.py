@@ -66,6 +66,16 @@ def is_listed(connection: sqlite3.Connection, root: int, path: str) -> bool:
     return connection.execute(query, values).fetchone() is not None
 
 
+def unlisted_folders(connection: sqlite3.Connection) -> list[tuple[int, str]]:
+    """Root and path of folders that none above is known to hold, as after an end in the middle."""
+    return connection.execute(
+        "SELECT root, path FROM folders WHERE path != '' AND (root, path) NOT IN"
+        " (SELECT d.root, ltrim(d.path || '/' || f.name, '/') FROM files f"
+        " JOIN folders d ON d.id = f.folder WHERE f.kind = ?)",
+        (FileKind.FOLDER.value,),
+    ).fetchall()
+
+
 def known_files(
     connection: sqlite3.Connection, folder: int, names: Collection[str] | None = None
 ) -> KnownFiles:

@@ -299,6 +299,25 @@ def test_a_folder_is_found_that_came_with_its_first_file(
     assert set(find(index, data, "name:new")) == {"/data/newer"}
 
 
+def test_an_end_in_the_middle_leaves_nothing_that_no_folder_leads_to(
+    open_index: IndexOpener, data: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is written down, and the service ends before the folders above it are."""
+    index = open_index()
+    for name in ("gone", "stays"):
+        write_tree(data.path, {f"{name}/deep/a.txt": b""})
+    with monkeypatch.context() as patched:
+        patched.setattr(FileIndex, "_schedule_own_name", lambda *_: None)
+        index.schedule_paths(data.path / name / "deep" / "a.txt" for name in ("gone", "stays"))
+        assert index.wait_until_idle(TIMEOUT)
+        index.stop()
+    assert {row[1] for row in known_to(tmp_path / "index.db")} == {"a.txt"}
+    shutil.rmtree(data.path / "gone")
+    open_index().stop()
+    known = {(row[0], row[1]) for row in known_to(tmp_path / "index.db")}
+    assert known == {("", "stays"), ("stays", "deep"), ("stays/deep", "a.txt")}
+
+
 def test_a_folder_that_a_verb_names_is_compared_with_all_below_it(
     open_index: IndexOpener, data: Root
 ) -> None:
