@@ -7,6 +7,7 @@ from benchmarks.figures import all_figures, as_markdown, machine
 from benchmarks.files_search import search_figures
 from benchmarks.folder_pages import listing_figures
 from benchmarks.fuller_prompts import measure
+from benchmarks.model_loading import loading_figures
 from benchmarks.propfind_speed import webdav_figures
 from benchmarks.registry_scan import registry_figures
 from benchmarks.transfers import transfer_figures
@@ -27,6 +28,7 @@ def main() -> None:
         *registry_figures(),
         *measure(),
         *checkpoint_figures(),
+        *loading_figures(),
     ]
     page = as_markdown(figures, where)
     print(page)

@@ -145,9 +145,9 @@ def _load_text_encoder(
 ) -> TextEncoder:
     kind = CLIPTextModelWithProjection if spec.pooled else CLIPTextModel
     if spec.layout is TextLayout.OPEN_CLIP:
-        own = {
-            name: loader.tensors[name] for name in loader.tensors if name.startswith(spec.prefix)
-        }
+        names = [name for name in loader.tensors if name.startswith(spec.prefix)]
+        with ThreadPoolExecutor(READERS) as readers:
+            own = dict(zip(names, readers.map(loader.tensors.__getitem__, names), strict=True))
         loader = replace(loader, tensors=rename_open_clip(own, spec, _split_in_three, torch.t))
     model = loader.load(
         lambda: kind(CLIPTextConfig(**sizes.text_config(found, hints, spec))),

@@ -15,10 +15,12 @@ from torch import Tensor
 
 from generator.errors import ModelUnreadable
 from generator.models.header import Header, TensorEntry, read_header
+from generator.models.machine_memory import available_memory
 from generator.reasons import reason_of
 
 BLOCK_BYTES = 4 << 20  # read and converted at a time: small enough for the processor's cache
 AHEAD_BYTES = 64 << 20  # asked of the disk ahead of what is read
+FORGET_SHARE = 4  # of the free memory: a file above a quarter of it leaves no trace there
 TYPES: Mapping[str, torch.dtype] = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
@@ -45,6 +47,10 @@ class TensorFile(Mapping[str, Tensor]):
         self._file = file  # closed when the last view of it is gone
         self._header = header
         self._names = names
+        self._asked = (0, 0)  # bytes of the file that the disk was asked for last
+        # The kernel would keep a large file in memory that the weights made of it need: freeing it
+        # page by page takes several times as long as reading.
+        self._forgets = header.size > available_memory() // FORGET_SHARE
 
     @classmethod
     def open(cls, path: Path, title: str = "") -> "TensorFile":
@@ -106,13 +112,15 @@ class TensorFile(Mapping[str, Tensor]):
     def _fill(self, tensor: Tensor, entry: TensorEntry, own: torch.dtype) -> None:
         numbers = tensor.reshape(-1)
         begin = 8 + self._header.length + entry.begin
-        os.posix_fadvise(
-            self._file.fileno(),
-            begin,
-            entry.end - entry.begin + AHEAD_BYTES,
-            os.POSIX_FADV_WILLNEED,
-        )
-        if tensor.dtype == own:
+        length = entry.end - entry.begin
+        self._ask_ahead(begin, begin + length)
+        self._read_as(numbers, own, begin)
+        if self._forgets:
+            os.posix_fadvise(self._file.fileno(), begin, length, os.POSIX_FADV_DONTNEED)
+
+    def _read_as(self, numbers: Tensor, own: torch.dtype, begin: int) -> None:
+        """Fill ``numbers`` (n,) from numbers of the type ``own`` in the file."""
+        if numbers.dtype == own:
             self._read_into(numbers, begin)
             return
         block = torch.empty(BLOCK_BYTES // own.itemsize, dtype=own)
@@ -120,6 +128,15 @@ class TensorFile(Mapping[str, Tensor]):
             part = numbers[start : start + len(block)]
             self._read_into(block[: len(part)], begin + start * own.itemsize)
             part.copy_(block[: len(part)])
+
+    def _ask_ahead(self, begin: int, end: int) -> None:
+        """Let the disk read from ``begin`` to beyond ``end``, unless it was just asked to."""
+        first, last = self._asked
+        if first <= begin and end + AHEAD_BYTES // 2 <= last:
+            return
+        self._asked = (begin, end + AHEAD_BYTES)
+        length = end + AHEAD_BYTES - begin
+        os.posix_fadvise(self._file.fileno(), begin, length, os.POSIX_FADV_WILLNEED)
 
     def _read_into(self, numbers: Tensor, begin: int) -> None:
         """Fill ``numbers`` (n,) with the file's bytes from ``begin`` on."""

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from generator.errors import ModelUnreadable
+from generator.models import tensor_file
 from generator.models.tensor_file import BLOCK_BYTES, TensorFile, copy_tensor, rename_tensors
 from generator.models.weights import open_tensors, shapes_of
 
@@ -79,3 +80,23 @@ def test_a_type_that_torch_lacks_is_named(tmp_path: Path) -> None:
     path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0\0")
     with pytest.raises(ModelUnreadable, match=r"quantised.*'w' is of the type F4.*fp16"):
         _ = open_tensors(path)["w"]
+
+
+@pytest.mark.parametrize(("free", "is_kept"), [(1 << 40, True), (0, False)])
+def test_a_file_that_memory_can_hardly_hold_leaves_no_trace_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch, free: int, is_kept: bool
+) -> None:
+    monkeypatch.setattr(tensor_file, "available_memory", lambda: free)
+    opened = open_tensors(path)
+    os.sync()  # what is not written yet stays
+    assert opened["large"].numel()
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        middle = path.stat().st_size // 2 // 4096 * 4096
+        assert (os.preadv(descriptor, [bytearray(4096)], middle, os.RWF_NOWAIT) > 0) is is_kept
+    except BlockingIOError:
+        assert not is_kept
+    except OSError as error:
+        pytest.skip(f"this file system does not tell: {error}")
+    finally:
+        os.close(descriptor)
