@@ -104,6 +104,15 @@ def test_a_higher_threshold_leaves_less_white(image: Pixels, low: int, more: int
     assert (most | ~less).all()
 
 
+@pytest.mark.parametrize("level", [0, 100, 254])
+def test_white_is_where_every_channel_is_above_the_threshold(level: int) -> None:
+    image = flat(255)
+    image[:32, :, 1] = level  # one channel at it is enough to be black
+    drawn = draw_map("threshold", image, a=level)
+    assert not drawn[:32].any()
+    assert (drawn[32:] == 255).all()
+
+
 @given(pictures(), st.integers(1, 100), st.integers(101, 200))
 @settings(max_examples=8)
 def test_higher_thresholds_of_canny_draw_fewer_edges(image: Pixels, low: int, high: int) -> None:
@@ -163,7 +172,7 @@ def test_gamma_bends_brightness_and_keeps_black_and_white(name: str, gamma: floa
     for level in (0, 255):
         assert draw_map(name, flat(level), a=gamma).max() == pytest.approx(level, abs=1)
     middle, plain = (int(draw_map(name, flat(100), a=each)[0, 0, 0]) for each in (gamma, 1.0))
-    assert middle <= plain if gamma >= 1 else middle >= plain
+    assert middle == pytest.approx(255 * (plain / 255) ** gamma, abs=2)
 
 
 def test_intensity_is_the_brightest_channel_and_luminance_weighs_them() -> None:
