@@ -151,6 +151,15 @@ def test_masks_are_one_where_to_repaint(invert: bool, only_masked: bool) -> None
     assert float(pixels[0, 0, 0, 0]) == float(invert or whole)
 
 
+@pytest.mark.parametrize(("level", "veiled"), [(0, 0), (40, 80), (128, 255), (255, 255)])
+def test_what_is_half_repainted_is_wholly_lifted_out_of_the_veil(level: int, veiled: int) -> None:
+    grey = Image.new("L", (SIDE, SIDE), level)
+    mask = make_inpaint_mask(masked(image=grey), Origin(("",)), (SIDE, SIDE))
+    assert mask is not None
+    assert mask.inner.getextrema() == (level, level)
+    assert mask.outer.getextrema() == (veiled, veiled)
+
+
 @given(st.integers(0, 30))
 @settings(max_examples=10)
 def test_padding_shows_more_around_what_is_repainted(padding: int) -> None:
