@@ -166,7 +166,9 @@ class LoadedModel:
         key = (plan.checkpoint, texts, plan.timing, plan.size)
         family = components.checkpoint.family
         if key not in self.conditionings:
-            if unused := components.unused_embeddings(texts):
+            # A refiner borrows what was made for its base; what it cannot use is no loss.
+            unused = {} if family.lends_adapters else components.unused_embeddings(texts)
+            if unused:
                 self.report.add_missing({"Embedding not used": tuple(unused)})
                 self.report.remarks |= {f"{why.rstrip('.')}.": None for why in unused.values()}
             count, spent = self.request.batch_size, components.encoder.seconds
@@ -181,7 +183,8 @@ class LoadedModel:
                 )
             )
             self.encoder_seconds += components.encoder.seconds - spent
-            self.report.text_encoders = len(components.encoder.encoders)
+            encoders = len(components.encoder.encoders)
+            self.report.text_encoders = max(self.report.text_encoders, encoders)
             for name in components.encoder.used_embeddings:
                 short_hash = components.embedding_hash(name)
                 entry = f"{name}: {short_hash}" if short_hash else ""

@@ -16,6 +16,8 @@ from generator.models.adapter_files import Adapter, check_family
 from generator.models.adapter_names import SECOND_TEXT, TEXT, UNET, to_kohya_name
 from generator.models.checkpoint import Checkpoint
 from generator.models.deltas import bias_delta, reads_weight, weight_delta
+from generator.models.families.catalog import family_of_architecture
+from generator.models.families.family import Family
 from generator.models.families.ldm.keys import ldm_layers
 from generator.models.families.ldm.sizes import layout_of_config
 
@@ -68,11 +70,10 @@ def _remark_unused(
 ) -> Iterator[str]:
     """What of ``adapter`` is not in the picture, in words: its ``layers``, and unknown names."""
     names = [*layers, *adapter.unknown]
-    if not names:
-        return
     family = checkpoint.family
-    fits_nothing = set(layers) >= set(adapter.layers) and not adapter.embeddings
-    if fits_nothing and not family.lends_adapters:
+    if not names or (family.lends_adapters and _is_lent(adapter, family)):
+        return
+    if set(layers) >= set(adapter.layers) and not adapter.embeddings:
         raise WrongArchitecture(
             f"The LoRA {adapter.file.name} fits no layer of {checkpoint.file.name}, which is a "
             f"{family.label} checkpoint: {_list_names(names)}. "
@@ -85,6 +86,12 @@ def _remark_unused(
         f"Lora {adapter.file.stem}: {lost} of its {total} keys are without effect, as nothing here "
         f"fits them: {_list_names(names)}"
     )
+
+
+def _is_lent(adapter: Adapter, family: Family) -> bool:
+    """Whether it was made for a family whose adapters ``family`` takes as far as they fit."""
+    own = adapter.architecture and family_of_architecture(adapter.architecture)
+    return own is None or own.name in family.lends_adapters
 
 
 def _list_names(names: Sequence[str]) -> str:
