@@ -210,6 +210,7 @@ class ControlUnit:
     inpaint_crop_input_image: bool = True
     advanced_weighting: tuple[float, ...] | None = None  # one a residual
     effective_region_mask: str | None = None  # base64 of a picture file
+    union_control_type: str = "Unknown"  # kind of map for a ControlNet Union; else the module's
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from generator.models.yaml_files import YAML_ERRORS, read_yaml
 from generator.reasons import reason_of
 
 # After checkpoint.py, which readies torchvision for it.
-from diffusers import ControlNetModel  # isort: skip
+from diffusers import ControlNetModel, ControlNetUnionModel  # isort: skip
 
 CONTROLNET = ResidentKind.CONTROLNET
 
@@ -42,6 +42,7 @@ HEADS: Mapping[ControlKind, AttentionHeads] = {
     ControlKind.SD1: SD1.heads,
     ControlKind.SD2: SD2.heads,
     ControlKind.SDXL: SDXL.heads,
+    ControlKind.UNION: SDXL.heads,
 }
 """The kinds that are steered with, and the attention heads of their families."""
 
@@ -51,11 +52,16 @@ class ControlNet:
     """A ControlNet on its device, in evaluation mode."""
 
     file: ModelFile
-    network: ControlNetModel
+    network: ControlNetModel | ControlNetUnionModel
     averages_residuals: (
         bool  # residuals are averaged over the picture, and for the prompt's rows only
     )
     kind: ControlKind = ControlKind.SD1
+
+    @property
+    def control_types(self) -> int:
+        """How many kinds of maps a ControlNet Union tells apart; 0 for any other."""
+        return int(self.network.config.get("num_control_type", 0))
 
     def predict_residuals(
         self,
@@ -64,20 +70,28 @@ class ControlNet:
         context: Tensor,
         hint: Tensor,
         vectors: Tensor | None = None,
+        control_type: int | None = None,
     ) -> tuple[Tensor, ...]:
         """What is added to the U-Net's skips and, last, to its middle; in the network's type.
 
         ``x`` (B,4,h,w), ``t`` (B,), ``context`` (B,L,width), ``hint`` (1,3,8h,8w) in 0..1;
-        ``vectors`` (B,numbers) are the pooled text and the picture's size, for SDXL.
+        ``vectors`` (B,numbers) are the pooled text and the picture's size, for SDXL;
+        ``control_type`` is the kind of map, for a ControlNet Union.
         """
         kind = self.network.dtype
+        hint = hint.to(kind).expand(len(x), -1, -1, -1)
+        added = added_arguments(self.network, vectors)
+        if control_type is not None:
+            types = torch.zeros(len(x), self.control_types, device=x.device, dtype=kind)
+            types[:, control_type] = 1
+            added |= {"control_type": types, "control_type_idx": [control_type]}
         down, middle = self.network(
             x.to(kind),
             t,
             context.to(kind),
-            hint.to(kind).expand(len(x), -1, -1, -1),
+            hint if control_type is None else [hint],
             return_dict=False,
-            **added_arguments(self.network, vectors),
+            **added,
         )
         return (*down, middle)
 
@@ -164,10 +178,12 @@ def load_controlnet(
 
 def _build(source: ControlSource, device: torch.device, dtype: torch.dtype) -> ControlNet:
     file, shapes = source.file, source.shapes
+    union = source.kind is ControlKind.UNION
+    network_class = ControlNetUnionModel if union else ControlNetModel
     with explain_missing_tensors(file, "all tensors of a ControlNet"):
         config = controlnet.config_of(shapes, source.hints, source.heads)
         network = NetworkLoader(file.name, source.tensors, device, dtype).load(
-            lambda: ControlNetModel.from_config(config), controlnet.diffusers_names(shapes)
+            lambda: network_class.from_config(config), controlnet.diffusers_names(shapes)
         )
     return ControlNet(file, network, _averages_residuals(file), source.kind)
 

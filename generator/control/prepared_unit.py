@@ -14,11 +14,14 @@ from generator.control.annotators import (
     annotate,
     plugin_module,
 )
+from generator.control.control_types import CONTROL_TYPES, control_type_of
 from generator.control.controlnets import ControlNet
 from generator.control.inputs import read_input
 from generator.control.map_resize import Pixels, Size, fit_map, perfect_resolution
 from generator.control.modules import Module
 from generator.control.units import CONTROLNET_FIELD, effective_number
+from generator.errors import BadRequest
+from generator.models.families.ldm.controlnet import ControlKind
 from generator.pictures.base64_images import read_base64
 from generator.request import ControlUnit, GenerationRequest, Seeds
 
@@ -35,6 +38,7 @@ class PreparedUnit:
     resize_mode: str
     control: ControlNet | None  # None steers by attention alone
     region: Tensor | None = None  # (1,1,H,W) in 0..1, where the unit acts
+    control_type: int | None = None  # kind of map, for a ControlNet Union
     fitted_maps: dict[Size, Pixels] = field(default_factory=dict)
 
     @property
@@ -49,10 +53,13 @@ class PreparedUnit:
         return self.fitted_maps[size]
 
     def hint_at(self, size: Size) -> Tensor:
-        """What the ControlNet reads, (1,3,H,W): 0..1, and -1 where to repaint."""
+        """What the ControlNet reads, (1,3,H,W): 0..1, and -1 where to repaint (Union: 0)."""
         colours = _to_tensor(self.map_at(size)[..., :3])
+        if not self.module.reads_mask:
+            return colours
         mask = self.mask_at(size)
-        return colours * (1 - mask) - mask if self.module.reads_mask else colours
+        kept = colours * (1 - mask)
+        return kept - mask if self.control_type is None else kept
 
     def mask_at(self, size: Size) -> Tensor:
         """1 where to repaint, (1,1,H,W)."""
@@ -87,6 +94,23 @@ def prepare_unit(
         resize_mode=unit_input.resize_mode,
         control=control,
         region=_read_region(unit, size, unit_input.resize_mode),
+        control_type=_control_type(unit, unit_input.module, control),
+    )
+
+
+def _control_type(unit: ControlUnit, module: Module, control: ControlNet | None) -> int | None:
+    """The kind of map that a ControlNet Union is told; None for any other."""
+    if control is None or control.kind is not ControlKind.UNION:
+        return None
+    number, count = control_type_of(unit.union_control_type, module), control.control_types
+    if number is not None and number < count:
+        return number
+    wanted = "no kind is named" if number is None else f"{CONTROL_TYPES[number]} is not among them"
+    raise BadRequest(
+        f"{CONTROLNET_FIELD}: {control.file.name} is a ControlNet Union for {count} kinds of maps; "
+        f"{wanted} (module {unit.module}). Send union_control_type: one of "
+        f"{', '.join(CONTROL_TYPES[:count])}",
+        CONTROLNET_FIELD,
     )
 
 

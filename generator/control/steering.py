@@ -127,7 +127,9 @@ class Steering:
             hint = ready.hint_at((x.shape[-1] * LATENT_FACTOR, x.shape[-2] * LATENT_FACTOR)).to(
                 x.device
             )
-            residuals = ready.control.predict_residuals(x, t, context, hint, rows.vectors)
+            residuals = ready.control.predict_residuals(
+                x, t, context, hint, rows.vectors, ready.control_type
+            )
             weighed = self._weigh(ready, residuals, rows)
             total = [a + b for a, b in zip(total, weighed, strict=True)] if total else weighed
         return total

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from generator.control.control_types import CONTROL_TYPES, UNKNOWN
 from generator.control.modules import (
     HIDDEN_VALUE,
     MODULES,
@@ -96,6 +97,7 @@ class _Unit(BaseModel):
     save_detected_map: Annotated[bool, _or_default(True)] = True
     advanced_weighting: Annotated[list[float], Field(max_length=MOST_RESIDUALS)] | None = None
     effective_region_mask: str | None = None
+    union_control_type: Annotated[str, _one_of((*CONTROL_TYPES, UNKNOWN), UNKNOWN)] = UNKNOWN
 
 
 def read_units(
@@ -187,6 +189,7 @@ def _read_unit(
         inpaint_crop_input_image=unit.inpaint_crop_input_image,
         advanced_weighting=tuple(unit.advanced_weighting) if unit.advanced_weighting else None,
         effective_region_mask=picture(f"{place}.effective_region_mask", region) if region else None,
+        union_control_type=unit.union_control_type,
     )
 
 

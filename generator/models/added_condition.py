@@ -12,7 +12,7 @@ from generator.prompt.conditioning import AddedNumbers
 from generator.request import Snapshot
 
 if TYPE_CHECKING:
-    from diffusers import ControlNetModel, UNet2DConditionModel
+    from diffusers import ControlNetModel, ControlNetUnionModel, UNet2DConditionModel
 
 
 def added_numbers(family: Family, size: tuple[int, int], options: Snapshot) -> AddedNumbers:
@@ -32,7 +32,7 @@ def added_numbers(family: Family, size: tuple[int, int], options: Snapshot) -> A
 
 
 def added_arguments(
-    network: "UNet2DConditionModel | ControlNetModel", vectors: Tensor | None
+    network: "UNet2DConditionModel | ControlNetModel | ControlNetUnionModel", vectors: Tensor | None
 ) -> dict[str, Any]:
     """``vectors`` (n, pooled width + numbers) as diffusers' networks take them."""
     if vectors is None or network.config.addition_embed_type != "text_time":

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from generator.control.controlnets import ControlNetModel
+from generator.control.controlnets import ControlNetModel, ControlNetUnionModel
 from generator.engine import Engine
 from generator.models.checkpoint import load_checkpoint
 from generator.models.families.ldm import keys, sizes
@@ -41,6 +41,18 @@ def controlnet_of(data_dir: Path) -> ControlNetModel:
     unet = load_checkpoint(file, CPU, torch.float32).unet
     torch.manual_seed(0)
     return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 8, 16, 16))
+
+
+def union_of(control: ControlNetModel, kinds: int) -> ControlNetUnionModel:
+    """A ControlNet Union with the weights of ``control`` and random ones of its own."""
+    width = control.config.block_out_channels[0]
+    sizes = {key: size for key, size in control.config.items() if not key.startswith("_")}
+    own = {"num_control_type": kinds, "num_trans_channel": width, "num_proj_channel": width}
+    union = ControlNetUnionModel.from_config({**sizes, **own}).eval()
+    union.load_state_dict(control.state_dict(), strict=False)
+    state = dict(union.state_dict())
+    union.load_state_dict(randomise(state, (*ZEROS, "spatial_ch_projs")))
+    return union.requires_grad_(False)
 
 
 def randomise(state: State, names: tuple[str, ...] = ZEROS) -> State:

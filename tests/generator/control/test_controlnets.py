@@ -73,7 +73,7 @@ def test_half_precision(original: Path) -> None:
         ({"lora_unet_x.lora_down.weight": (4, 4)}, "no ControlNet"),
         ({"body.0.block1.weight": (4, 4)}, "T2I-Adapter"),
         ({"ip_adapter.1.to_k_ip.weight": (4, 4)}, "IP-Adapter"),
-        ({"task_embedding": (4, 4), "zero_convs.0.0.weight": (4, 4, 1, 1)}, "ControlNet Union"),
+        ({"lllite_unet_down.weight": (4, 4)}, "ControlNet-LLLite"),
     ],
 )
 def test_other_weights_are_named(

@@ -10,7 +10,7 @@ from PIL import Image
 from generator.control.controlnets import ControlNetModel
 from generator.control.units import PROMPT_FIRST
 from generator.engine import Engine
-from generator.errors import WrongArchitecture
+from generator.errors import BadRequest, WrongArchitecture
 from generator.request import (
     ControlUnit,
     GenerationRequest,
@@ -34,7 +34,8 @@ SD1_CHANNELS = {**SIZES, "cross_attention_dim": 768}
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     data_dir = tmp_path_factory.mktemp("data")
     checkpoint = sdxl_controls.make_checkpoints(data_dir, sdxl_controls.CHECKPOINT)
-    zero = dict(sdxl_controls.controlnet_of(data_dir).state_dict())
+    control = sdxl_controls.controlnet_of(data_dir)
+    zero = dict(control.state_dict())
     steering = sdxl_controls.randomise(zero)
     original = sdxl_controls.to_original(steering, checkpoint)
     sdxl_controls.save_control(data_dir, "zero", zero)
@@ -45,6 +46,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     sdxl_controls.save_control(data_dir, "merged", sdxl_controls.merge_by_hand(original, lora))
     unfit = lora | {"input_blocks.0.0.up": torch.zeros(9, 2)}
     sdxl_controls.save_control(data_dir, "unfit", unfit)
+    for kinds in (6, 8):
+        union = sdxl_controls.union_of(control, kinds)
+        sdxl_controls.save_control(data_dir, f"union{kinds}", dict(union.state_dict()))
     sd1 = dict(ControlNetModel(**SD1_CHANNELS).state_dict())
     sdxl_controls.save_control(data_dir, "sd15_lines", sd1)
     return sdxl_controls.engine_over(data_dir)
@@ -113,6 +117,30 @@ def test_a_control_lora_is_the_merged_controlnet(engine: Engine, plain: Image.Im
 def test_a_control_lora_of_other_sizes_is_refused_naming_both(engine: Engine) -> None:
     with pytest.raises(WrongArchitecture, match=r"unfit\.safetensors.*tinyxl\.safetensors"):
         draw(engine, unit("unfit"))
+
+
+def test_a_union_is_told_the_kind_of_map(engine: Engine, plain: Image.Image) -> None:
+    hard = draw(engine, unit("union8", union_control_type="Hard Edge"))
+    depth = draw(engine, unit("union8", union_control_type="Depth"))
+    assert psnr(hard, plain) < 40
+    assert psnr(hard, depth) < 50
+    inverted = unit("union8", module="invert")
+    named = replace(inverted, union_control_type="Hard Edge")
+    assert psnr(draw(engine, inverted), draw(engine, named)) >= 60
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (unit("union8"), "no kind is named"),
+        (unit("union6", module="tile_resample"), "for 6 kinds of maps; Tile is not among them"),
+    ],
+)
+def test_a_kind_that_a_union_does_not_know_is_refused(
+    engine: Engine, asked: ControlUnit, said: str
+) -> None:
+    with pytest.raises(BadRequest, match=said):
+        draw(engine, asked)
 
 
 def test_one_for_another_family_is_refused_naming_both(engine: Engine) -> None:

@@ -72,6 +72,13 @@ def test_resize_modes_go_by_several_names(given: object, mode: str) -> None:
     assert read(resize_mode=given).resize_mode == mode
 
 
+def test_a_union_is_told_its_kind_of_map_by_the_extensions_words() -> None:
+    assert read().union_control_type == "Unknown"
+    assert read(union_control_type="Hard Edge").union_control_type == "Hard Edge"
+    with pytest.raises(BadRequest, match="union_control_type: 'edges' is none of OpenPose"):
+        read(union_control_type="edges")
+
+
 def test_old_names_of_fields() -> None:
     unit = read(input_image="AAAA", guidance=0.5, control_mode=2)
     assert (unit.image, unit.guidance_end) == ("AAAA", 0.5)

@@ -15,6 +15,7 @@ from generator.models.families.ldm.sizes import UNET, Config, Hints, UnetLayout
 PREFIX = "control_model."
 ORIGINAL, DIFFUSERS = "zero_convs.0.0.weight", "controlnet_down_blocks.0.weight"
 ADDED_LAYERS = ("label_emb.0.0.weight", "add_embedding.linear_1.weight")
+TASKS = "task_embedding"  # a row for each kind of map, in a ControlNet Union
 ADDED_WIDTH = 256  # of each added number's sinusoid
 TRANSFORMER_MARK = "transformer_blocks.0.attn.to_q.weight"
 
@@ -51,7 +52,7 @@ KIND_BY_MARK = (  # a part of a tensor's name, what it tells
     ("image_proj", ControlKind.IP_ADAPTER),
     ("body.0.block1.weight", ControlKind.T2I_ADAPTER),
     ("adapter.body.0", ControlKind.T2I_ADAPTER),
-    ("task_embedding", ControlKind.UNION),
+    (TASKS, ControlKind.UNION),
     (TRANSFORMER_MARK, ControlKind.TRANSFORMER),
 )
 HINT_LAYERS = {"0": "conv_in", "14": "conv_out"} | {str(2 * i + 2): f"blocks.{i}" for i in range(6)}
@@ -104,6 +105,7 @@ def config_of(shapes: Shapes, hints: Hints, heads: AttentionHeads) -> Config:
         "use_linear_projection": len(shapes[f"{stem}.proj_in.weight"]) == 2,
         "conditioning_embedding_out_channels": _hint_channels(shapes, original),
         **_added_config(shapes),
+        **_union_config(shapes),
     }
 
 
@@ -116,6 +118,19 @@ def _added_config(shapes: Shapes) -> Config:
         "addition_embed_type": "text_time",
         "addition_time_embed_dim": ADDED_WIDTH,
         "projection_class_embeddings_input_dim": shape[1],
+    }
+
+
+def _union_config(shapes: Shapes) -> Config:
+    """Of one that is told which kind of map it gets."""
+    if TASKS not in shapes:
+        return {}
+    tasks, width = shapes[TASKS]
+    return {
+        "num_control_type": tasks,
+        "num_trans_channel": width,
+        "num_trans_layer": sizes.count_entries(shapes, "transformer_layes."),
+        "num_proj_channel": shapes["spatial_ch_projs.weight"][0],
     }
 
 
