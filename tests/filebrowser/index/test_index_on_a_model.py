@@ -154,4 +154,4 @@ class IndexMachine(RuleBasedStateMachine):
 
 @pytest.mark.usefixtures("no_waiting_for_the_disk")
 class TestIndexOnAModel(IndexMachine.TestCase):
-    settings = settings(max_examples=20, stateful_step_count=10)
+    settings = settings(max_examples=12, stateful_step_count=10)

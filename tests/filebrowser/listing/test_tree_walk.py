@@ -103,7 +103,7 @@ QUERIES = st.builds(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(content=FOLDERS, query=QUERIES)
 def test_pages_put_together_are_the_folder_in_order(
     content: Mapping[str, bytes | None], query: ListingQuery

@@ -68,7 +68,7 @@ def extract(data: Root, context: StepContext) -> Extract:
     return run
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(tree=TREES)
 def test_what_was_packed_here_is_the_same_when_it_is_taken_apart(tree: FileTree) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:

@@ -243,7 +243,7 @@ def damaged_png(noise: bytes, at: int, fix: bool) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(st.binary(min_size=1, max_size=6), st.integers(0, 500), st.booleans())
 def test_no_damaged_picture_raises_anything_else(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int, fix: bool
