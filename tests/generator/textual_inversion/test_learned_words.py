@@ -102,6 +102,8 @@ def test_first_vectors_are_the_texts_tokens_spread_in_order(text: str, count: in
         assert rows == ids
     # each token has as many vectors as any other, or one more
     if len(set(ids)) == len(ids):
+        places = [ids.index(row) for row in rows]
+        assert places == sorted(places)  # one token's vectors stand together
         shares = [rows.count(each) for each in ids]
         assert max(shares) - min(shares) <= 1
 
