@@ -16,6 +16,8 @@ from safetensors.torch import load_file, save_file
 from generator.engine import Engine
 from generator.errors import NotANumber
 from generator.img2img import init_images
+from generator.job.loaded_model import LoadedModel, ModelComponents
+from generator.job.passes import PassPlan
 from generator.models import checkpoint_cache
 from generator.models.checkpoint import Checkpoint, load_checkpoint
 from generator.models.registry import Folders, Registry
@@ -167,18 +169,27 @@ def test_a_refiner_that_never_acts_is_not_mentioned(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("acts", ["first pass", "second pass", "both passes"])
-def test_a_refiner_acts_in_the_passes_it_is_asked_for(engine: Engine, acts: str) -> None:
-    told: list[tuple[str, int]] = []
+def test_a_refiner_acts_in_the_passes_it_is_asked_for(
+    engine: Engine, acts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches, used = [0], []  # batches as the watch sees them; checkpoints with their batch
+    use = LoadedModel.use
+
+    def note_use(model: LoadedModel, plan: PassPlan) -> ModelComponents:
+        used.append((plan.checkpoint, batches[-1]))
+        return use(model, plan)
 
     def watch(progress: Progress, _: object) -> Stop:
-        told.append((progress.textinfo or "", progress.batch))
+        batches.append(progress.batch)
         return Stop.NO
+
+    monkeypatch.setattr(LoadedModel, "use", note_use)
 
     request = replace(HIRES, refiner=REFINED.refiner)
     options = replace(request.options, hires_fix_refiner_pass=acts)
     found = engine.run(replace(request, options=options), watch).pictures[0]
-    loaded = {batch for text, batch in told if "tinysd15b" in text}
-    assert loaded == {"first pass": {0}, "second pass": {1}, "both passes": {0, 1}}[acts]
+    refined = {batch for checkpoint, batch in used if "tinysd15b" in checkpoint}
+    assert refined == {"first pass": {0}, "second pass": {1}, "both passes": {0, 1}}[acts]
     assert (f"Hires refiner: {acts}" in found.infotext) == (acts != "second pass")
 
 
