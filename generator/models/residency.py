@@ -207,11 +207,11 @@ class Residency:
         """Move all that is not in use off the device, or drop it; bytes freed. For when memory
         has run out.
         """
-        on_device = self._unused(on_device=True)
+        on_device = self._list_unused(on_device=True)
         for resident in on_device:
             self._move_to_ram(resident)
         if not on_device:
-            return self._drop(self._unused(on_device=False))
+            return self._drop(self._list_unused(on_device=False))
         assert self._device is not None
         self._device.trim()
         return sum(each.size for each in on_device)
@@ -224,7 +224,7 @@ class Residency:
         own = (each for each in self._residents if each.kind is kind)
         return next((each for each in own if each.is_made_of(file, base)), None)
 
-    def _unused(self, *, on_device: bool) -> list[Resident]:
+    def _list_unused(self, *, on_device: bool) -> list[Resident]:
         return [r for r in self._residents if not r.in_use and r.on_device is on_device]
 
     def _surplus_checkpoints(self) -> Iterator[Resident]:
@@ -243,7 +243,7 @@ class Residency:
         leaving = list(self._surplus_checkpoints()) if kind is ResidentKind.CHECKPOINT else []
         held = sum(each.size for each in self._residents if each.on_device)
         lacking = size - self._device.headroom(held) - sum(each.size for each in leaving)
-        for resident in self._unused(on_device=True):
+        for resident in self._list_unused(on_device=True):
             if lacking <= 0:
                 break
             if resident not in leaving:
@@ -267,7 +267,7 @@ class Residency:
         """Drop unused weights from RAM until ``size`` more fit; whether they do."""
         lacking = size - self._ram_headroom()
         leaving = []
-        for resident in self._unused(on_device=False):
+        for resident in self._list_unused(on_device=False):
             if lacking <= 0:
                 break
             leaving.append(resident)

@@ -62,7 +62,7 @@ class TensorFile(Mapping[str, Tensor]):
         file = path.open("rb", buffering=0)
         return cls(title or path.name, file, header, {name: name for name in header.tensors})
 
-    def renamed(self, rename: Callable[[str], str]) -> "TensorFile":
+    def rename(self, rename: Callable[[str], str]) -> "TensorFile":
         """The same tensors by other names; of two that become one, the later stays."""
         names = {rename(name): own for name, own in self._names.items()}
         return TensorFile(self._title, self._file, self._header, names)
@@ -155,7 +155,7 @@ def rename_tensors(
 ) -> Mapping[str, Tensor]:
     """The same tensors by other names; those of a file are not read for it."""
     if isinstance(tensors, TensorFile):
-        return tensors.renamed(rename)
+        return tensors.rename(rename)
     return {rename(name): tensor for name, tensor in tensors.items()}
 
 

@@ -36,7 +36,7 @@ def join_tiles(make: MapTile, size: tuple[int, int], side: int, scale: int) -> T
             if total.dim() == 0:
                 shape = (*part.shape[:2], size[0] * scale, size[1] * scale)
                 total, weights = part.new_zeros(shape), part.new_zeros(1, 1, *shape[2:])
-            place = (..., _scaled(rows, scale), _scaled(columns, scale))
+            place = (..., _scale_span(rows, scale), _scale_span(columns, scale))
             weight = _ramps(part, rows, size[0], scale, -2) * _ramps(
                 part, columns, size[1], scale, -1
             )
@@ -57,5 +57,5 @@ def _ramps(part: Tensor, span: slice, length: int, scale: int, dim: int) -> Tens
     return share[:, None] if dim == -2 else share
 
 
-def _scaled(span: slice, scale: int) -> slice:
+def _scale_span(span: slice, scale: int) -> slice:
     return slice(span.start * scale, span.stop * scale)

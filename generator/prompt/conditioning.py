@@ -63,7 +63,7 @@ class EncodedTexts:
     contexts: Tensor  # (texts, 77 * chunks, width)
     pooled: Tensor | None  # (texts, pooled width), of the first chunk; None: nothing is pooled
 
-    def zeroed(self) -> "EncodedTexts":
+    def to_zeros(self) -> "EncodedTexts":
         """The same with zeros for all numbers."""
         pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
         return EncodedTexts(torch.zeros_like(self.contexts), pooled)
@@ -250,7 +250,7 @@ def encode_prompts(
             known[text] = entries, encoder.encode([entry.text for entry in entries])
         entries, encoded = known[text]
         if zeroes and not any(entry.text for entry in entries):
-            encoded = encoded.zeroed()
+            encoded = encoded.to_zeros()
         return tuple(
             ScheduledContext(entry.end, context, _vector(encoded.pooled, row, numbers))
             for row, (entry, context) in enumerate(zip(entries, encoded.contexts, strict=True))
