@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from generator.models import torchvision_ops  # noqa: F401  (before transformers)
 from generator.models.families.family import END, ClipSkip, TextEncoderSpec
 from generator.models.families.sd1 import SD1
 from generator.models.families.sd2 import SD2
