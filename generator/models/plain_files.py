@@ -44,8 +44,8 @@ def check_name(name: str) -> None:
 
 def to_printable(name: str) -> str:
     """The name with a mark in place of each character that cannot be shown."""
-    text = os.fsencode(name).decode("utf-8", "replace")
-    return "".join("\ufffd" if unicodedata.category(char) == "Cc" else char for char in text)
+    unshown = ("Cc", "Cs")  # control characters; halves of a pair, as bytes that are no UTF-8 give
+    return "".join("\ufffd" if unicodedata.category(char) in unshown else char for char in name)
 
 
 def stat_plain(entry: "os.DirEntry[str]") -> os.stat_result | None:
