@@ -106,7 +106,13 @@ class Engine:
         self._is_offloaded = offloader is not None
         card = None if offloader else card_of(place, memory.vram_budget)
         self._residency = Residency(ram_headroom_of(memory), card)
-        self._checkpoints = CheckpointCache(place, dtype, self._residency, offloader)
+        self._checkpoints = CheckpointCache(
+            place,
+            dtype,
+            self._residency,
+            offloader,
+            lambda: tuple(self._listener.tools.families.values()),
+        )
         self._controls = ControlNetCache(place, dtype, self._residency)
         self._embeddings = EmbeddingCache()
         self._adapters = AdapterCache(self._residency)

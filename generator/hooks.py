@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from generator.models.families.family import Family
+
 
 class Watch(Protocol):
     """Progress callback of one job. Called by the engine, in its thread, before each step.
@@ -53,13 +55,14 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Samplers, schedules, upscalers, scripts and preprocessors of plugins, by name.
+    """Samplers, schedules, upscalers, scripts, preprocessors and families of plugins, by name.
 
     Built-in names take precedence. A sampler is called as the built-in ones are:
     ``(denoise, x (B,4,h,w), sigmas (n+1,), draw) -> Tensor``. A schedule gives falling levels that
     end with 0: ``(steps, sigma_min, sigma_max) -> Tensor``. An upscaler: ``(image, scale) ->
     Image``. A script: ``(request, arguments, draw) -> Generation``, its arguments by position,
-    under its title in lower case. A preprocessor of ControlNet: ``(image, dials) -> Image``.
+    under its title in lower case. A preprocessor of ControlNet: ``(image, dials) -> Image``. A
+    family of checkpoints is asked before the built-in ones.
     """
 
     samplers: Mapping[str, Callable[..., "Tensor"]] = field(default_factory=dict)
@@ -67,6 +70,7 @@ class Tools:
     upscalers: Mapping[str, Callable[["Image", float], "Image"]] = field(default_factory=dict)
     scripts: Mapping[str, Callable[..., Generation]] = field(default_factory=dict)
     preprocessors: Mapping[str, Callable[..., "Image"]] = field(default_factory=dict)
+    families: Mapping[str, "Family"] = field(default_factory=dict)
 
 
 class Redraw(Protocol):

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from generator.hooks import Redraw, Release, Stage, Tools
+from generator.models.families.family import Family
 from generator.request import Generation, GenerationRequest, Progress
 from generator.scripts.script_draw import join_generations
 from plugins.hookspecs import TOOL_TERMS
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from plugins.host import Host
 
 SCRIPTS = "scripts"
+FAMILIES = "families"
 KINDS = ("samplers", "schedules", "upscalers", SCRIPTS, "preprocessors")
 """What the hook ``tools`` may bring to draw with. A script's title counts in any case."""
 
@@ -32,6 +34,13 @@ def run_script(script: Callable[..., Any], *arguments: Any) -> Generation:
     if not isinstance(result, Generation):
         raise TypeError(f"a script gives what draw gave, or a list of it, not {result!r:.80}")
     return result
+
+
+def check_family(family: object) -> Family:
+    """A family that a plugin brings. Raises ``TypeError`` for one that cannot be told by a file."""
+    if not isinstance(family, Family) or family.recognises is None:
+        raise TypeError(f"a family is a Family with recognises, not {family!r:.80}")
+    return family
 
 
 class PluginListener:
@@ -54,7 +63,18 @@ class PluginListener:
                 for name, function in plugin_tools.get(kind, {}).items():
                     key = name.lower() if kind == SCRIPTS else name
                     kinds[kind].setdefault(key, self._wrap_tool(plugin, kind, name, function))
-        return Tools(**kinds)
+        return Tools(**kinds, families=self._families())
+
+    def _families(self) -> dict[str, Family]:
+        """Families of checkpoints that plugins bring, by name. Raises ``HookFailed``."""
+        found: dict[str, Family] = {}
+        for plugin, plugin_tools in self.host.ask("tools"):
+            for name, family in plugin_tools.get(FAMILIES, {}).items():
+                check = partial(check_family, family)
+                found.setdefault(
+                    name, self.host.run(plugin, f"{FAMILIES} {name}", check, TOOL_TERMS)
+                )
+        return found
 
     def _wrap_tool(
         self, plugin: str, kind: str, name: str, function: Callable[..., Any]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from generator.models.families.family import Family
     from generator.request import GenerationRequest, Progress
 
 spec: Final = pluggy.HookspecMarker(ROOM)
@@ -87,6 +88,10 @@ class WebHooks:
         """Preprocessors for ControlNet, with their numbers; ``tools`` has what they do."""
 
     @spec
+    def families(self) -> "Sequence[Family] | None":
+        """Families of checkpoints that may be chosen; ``tools`` brings the same to the worker."""
+
+    @spec
     def choices(self) -> Mapping[str, Sequence[str]] | None:
         """Names that ``worker.py`` brings, by kind: "samplers", "schedules", "upscalers"."""
 
@@ -104,7 +109,7 @@ class WorkerHooks:
 
     @spec
     def tools(self) -> Mapping[str, Mapping[str, Any]] | None:
-        """What ``choices``, ``scripts`` and ``preprocessors`` name: kind -> name -> function."""
+        """What the hooks of ``web.py`` name: kind -> name -> function, or ``Family``."""
 
     @spec
     def task(self, verb: str, body: Any, tell: Callable[[float, str], bool]) -> Any:
@@ -185,6 +190,7 @@ HOOKS: Final[Mapping[str, HookTerms]] = MappingProxyType(
         "metrics": HookTerms(WEB, 0.1),
         "scripts": HookTerms(WEB, 0.1),
         "preprocessors": HookTerms(WEB, 0.1),
+        "families": HookTerms(WEB, 0.1),
         "choices": HookTerms(WEB, 0.1),
         "worker_start": HookTerms(WORKER, 5.0),
         "worker_stop": HookTerms(WORKER, 1.0),

@@ -133,6 +133,7 @@ def build_services(
     if "plugins" not in overrides:
         overrides["plugins"] = _create_web_plugins(config, overrides["options"], log, closing)
         registry.set_plugin_folders(overrides["plugins"].model_folders())
+    registry.set_plugin_families(overrides["plugins"].families())
     overrides.setdefault("credentials", _read_credentials(config))
     overrides.setdefault("signer", UrlSigner(session_key(config.easel_dir)))
     overrides.setdefault("waiting_limit", WaitingLimit(config.max_waiting_requests))

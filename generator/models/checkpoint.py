@@ -5,7 +5,7 @@ nothing is ever asked of the Hub.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
@@ -99,16 +99,21 @@ class Checkpoint:
         return int(self.unet.config.in_channels) == 8
 
 
-def load_checkpoint(file: ModelFile, device: torch.device, dtype: torch.dtype) -> Checkpoint:
-    """Load ``file`` whole onto ``device`` as ``dtype``.
+def load_checkpoint(
+    file: ModelFile,
+    device: torch.device,
+    dtype: torch.dtype,
+    families: Sequence[Family] = (),
+) -> Checkpoint:
+    """Load ``file`` whole onto ``device`` as ``dtype``; ``families`` are plugins', asked first.
 
     A file without a whole VAE is loaded: another's may be taken for it. Raises
     :class:`ModelUnreadable` for a corrupt, truncated or otherwise incomplete file, and
     :class:`WrongArchitecture` for weights of another kind, naming both kinds.
     """
     read = open_tensors(file.path, file.kept_in)
-    tensors = _ldm_vae(rename_tensors(read, keys.old_text_name))
-    family = check_architecture(file, shapes_of(tensors))
+    family = check_architecture(file, shapes_of(read), families)
+    tensors = _ldm_vae(rename_tensors(read, family.rename or keys.old_text_name))
     tensor_shapes = rename_shapes(shapes_of(tensors), family)
     hints = read_hints(file.name, file.metadata, file.config, read.keys())
     loader = NetworkLoader(file.name, tensors, device, dtype)

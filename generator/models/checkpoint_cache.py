@@ -1,11 +1,13 @@
 """Checkpoints and VAEs of one device, loaded when they are asked for and kept as memory allows."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import torch
 
 from generator.models.checkpoint import Checkpoint, load_checkpoint, load_vae
+from generator.models.families.family import Family
 from generator.models.index import ModelFile
 from generator.models.offload import Offloader
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
@@ -39,8 +41,13 @@ class CheckpointCache:
         dtype: torch.dtype,
         residency: Residency | None = None,
         offloader: Offloader | None = None,
+        families: Callable[[], Sequence[Family]] = tuple,
     ) -> None:
-        """``offloader``: what brings parts of networks to the device, which else rest in RAM."""
+        """``offloader``: what brings parts of networks to the device, which else rest in RAM.
+
+        ``families`` gives those of plugins.
+        """
+        self._families = families
         self.device = device
         self._offloader = offloader
         self._home = torch.device("cpu") if offloader else device  # where weights are loaded to
@@ -68,7 +75,9 @@ class CheckpointCache:
         if found is None:
             # Before loading, not after: two checkpoints may not fit side by side.
             self._residency.make_room(CHECKPOINT, file, expected_bytes(file, self.dtype))
-            found = LoadedCheckpoint(load_checkpoint(file, self._home, self.dtype))
+            found = LoadedCheckpoint(
+                load_checkpoint(file, self._home, self.dtype, self._families())
+            )
             self._keep(CHECKPOINT, file, found)
         return cast(LoadedCheckpoint, found)
 

@@ -3,7 +3,7 @@
 It is asked when a checkpoint is chosen. Loading asks the same questions, and further ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -36,11 +36,13 @@ class CheckpointVerdict:
     lacks_vae: bool = False  # a VAE of another file is needed
 
 
-def judge_checkpoint(file: ModelFile) -> CheckpointVerdict:
-    """Read the header of a checkpoint and judge it."""
+def judge_checkpoint(file: ModelFile, families: Sequence[Family] = ()) -> CheckpointVerdict:
+    """Read the header of a checkpoint and judge it; ``families`` are plugins'."""
     try:
-        shapes: Shapes = {old_text_name(name): shape for name, shape in read_shapes(file).items()}
-        family = check_architecture(file, shapes)
+        read = read_shapes(file)
+        family = check_architecture(file, read, families)
+        rename = family.rename or old_text_name
+        shapes: Shapes = {rename(name): shape for name, shape in read.items()}
         hints = sizes.Hints()
         shapes = rename_shapes(shapes, family)
         with explain_missing_tensors(file, "U-Net and text encoder"):
@@ -54,8 +56,8 @@ def judge_checkpoint(file: ModelFile) -> CheckpointVerdict:
     return CheckpointVerdict(lacks_vae=not any(name.startswith(VAE_PREFIXES) for name in shapes))
 
 
-def check_architecture(file: ModelFile, shapes: Shapes) -> Family:
-    """The family of a checkpoint's tensors.
+def check_architecture(file: ModelFile, shapes: Shapes, families: Sequence[Family] = ()) -> Family:
+    """The family of a checkpoint's tensors, named as in the file; ``families`` are plugins'.
 
     Raises :class:`WrongArchitecture` for tensors of a kind that is not drawn with.
     """
@@ -64,7 +66,7 @@ def check_architecture(file: ModelFile, shapes: Shapes) -> Family:
             f"{file.name} holds {len(shapes):,} tensors; a checkpoint has less than {MAX_TENSORS:,}"
         )
     refuse_quantised(file, shapes)
-    family = family_of(shapes)
+    family = family_of(shapes, families)
     if family is None:
         drawn = ", ".join(each.label for each in BUILT_IN)
         raise WrongArchitecture(

@@ -9,8 +9,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from generator.errors import ModelNotFound, ModelUnreadable
 from generator.models.contents_cache import ContentsCache
 from generator.models.drawable import CheckpointVerdict, judge_checkpoint
 from generator.models.embedding_facts import text_width
+from generator.models.families.family import Family
 from generator.models.hashes import HashCache, compute_hashes
 from generator.models.index import Identity, ModelFile, ModelIndex, natural_key, without_hash
 from generator.models.kinds import FOLDERS_BY_KIND, Folders, ModelKind
@@ -78,6 +80,7 @@ class Registry:
         self._reading = threading.Lock()  # held while reading what the index does not tell
         self._widths: dict[Identity, int | None] = {}
         self._verdicts: dict[Identity, CheckpointVerdict] = {}
+        self._families: tuple[Family, ...] = ()  # of plugins
         self._listeners: list[IndexListener] = []
         self._hash_thread: _HashThread | None = None
         self._listed_at = 0  # unix nanoseconds: when other files were listed than before
@@ -154,6 +157,12 @@ class Registry:
         self.folders = replace(self.folders, plugin_folders=tuple(plugin_folders))
         return self.refresh()
 
+    def set_plugin_families(self, families: Iterable[Family]) -> None:
+        """Judge checkpoints by these families of plugins, too, in place of those before."""
+        with self._reading:
+            self._families = tuple(families)
+            self._verdicts.clear()
+
     def find_checkpoint(self, name: str = "", exact: bool = True) -> ModelFile:
         """As :meth:`ModelIndex.find_checkpoint`, true to the disk: looks again before it gives
         up.
@@ -215,7 +224,8 @@ class Registry:
 
     def verdict(self, checkpoint: ModelFile) -> CheckpointVerdict:
         """Whether a checkpoint can be drawn with, by its header. Reads each file once."""
-        return self._read_once(self._verdicts, checkpoint, judge_checkpoint)
+        judge = partial(judge_checkpoint, families=self._families)
+        return self._read_once(self._verdicts, checkpoint, judge)
 
     def why_rejected(self, kind: ModelKind, name: str) -> str:
         """Why the file of that name is not listed though it is there; "" where there is none."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from generator.control.modules import Module
 from generator.data_folders import MODELS_FOLDER
+from generator.models.families.family import Family
 from generator.models.plugin_models import PluginModelFolder
 from generator.scripts.catalogue import ScriptEntry
 from plugins.api import (
@@ -61,6 +62,7 @@ class PluginDeclarations:
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     scripts: Sequence[Script] = ()
     preprocessors: Sequence[Preprocessor] = ()
+    families: Sequence[Family] = ()
 
     @property
     def panel_form(self) -> Sequence[Input]:
@@ -262,6 +264,11 @@ class WebPlugins:
         declared = self.table.declared.values()
         return to_modules(module for each in declared for module in each.preprocessors)
 
+    def families(self) -> tuple[Family, ...]:
+        """Families of checkpoints that plugins bring."""
+        declared = self.table.declared.values()
+        return tuple(family for each in declared for family in each.families)
+
     def absent_plugin(self, kind: str, name: str) -> str:
         """Which plugin provided a name, in words, if it is not on now; "" where none is known."""
         plugin = self.catalogue.plugin_for(kind, name)
@@ -303,6 +310,7 @@ def collect_declarations(name: str, host: Host) -> PluginDeclarations:
         choices=choices if isinstance(choices, Mapping) else {},
         scripts=collect("scripts", Script),
         preprocessors=collect("preprocessors", Preprocessor),
+        families=collect("families", Family),
     )
 
 

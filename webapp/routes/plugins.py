@@ -115,6 +115,7 @@ def add_overview(routes: Blueprint, services: Services) -> None:
         """Workers do so between two jobs; answered when all have."""
         services.plugins.reload()
         services.registry.set_plugin_folders(services.plugins.model_folders())
+        services.registry.set_plugin_families(services.plugins.families())
         send_to_all(services, WorkerCommand(uuid4().hex, PLUGINS))
         return jsonify(plugins_json(services))
 

@@ -1,0 +1,75 @@
+"""A family of checkpoints that a plugin brings: told by its file, chosen and drawn with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from safetensors.torch import load_file, save_file
+
+from tests.image_compare import is_same_drawing
+from tests.parity.service import copy_models
+from tests.plugins.plugin_files import make_plugin
+from tests.plugins.plugin_service import draw_small, first, start_service
+
+FAMILY = """
+from dataclasses import replace
+from generator.models.families.sd1 import SD1
+
+PAINTED = replace(
+    SD1, name="painted", label="Painted Diffusion", architectures=frozenset(),
+    recognises=lambda shapes: any(name.startswith("painted.") for name in shapes),
+    rename=lambda name: name.removeprefix("painted."),
+)
+"""
+WEB = (
+    FAMILY
+    + """
+@hook
+def families():
+    return [PAINTED]
+"""
+)
+WORKER = (
+    FAMILY
+    + """
+@hook
+def tools():
+    return {"families": {"painted": PAINTED}}
+"""
+)
+
+
+def write_painted(source: Path, target: Path) -> None:
+    """A checkpoint of the made-up family: another's tensors by names of its own."""
+    tensors = {f"painted.{name}": tensor for name, tensor in load_file(source).items()}
+    save_file(tensors, target)
+    target.with_suffix(".yaml").write_bytes(source.with_suffix(".yaml").read_bytes())
+
+
+@pytest.fixture(scope="module", params=["on", "off"])
+def painted(
+    request: pytest.FixtureRequest, goldens: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, FlaskClient]]:
+    data_dir = tmp_path_factory.mktemp("easel")
+    copy_models(goldens, data_dir)
+    models = data_dir / "models/Stable-diffusion"
+    write_painted(models / "tinysd15.safetensors", models / "painted.safetensors")
+    if request.param == "on":
+        make_plugin(data_dir, "painted", web=WEB, worker=WORKER, hooks="families tools")
+    with start_service(data_dir, copy_models(goldens, data_dir)) as client:
+        yield request.param, client
+
+
+def test_a_plugins_family_draws_what_its_weights_draw(painted: tuple[str, FlaskClient]) -> None:
+    plugin, client = painted
+    chosen = {"sd_model_checkpoint": "painted"}
+    answer = draw_small(client, override_settings=chosen)
+    if plugin == "off":
+        assert answer.status_code == 422
+        assert "painted.safetensors" in answer.get_json()["detail"]
+        return
+    assert answer.status_code == 200, answer.text
+    plain = draw_small(client, override_settings={"sd_model_checkpoint": "tinysd15"})
+    assert is_same_drawing(first(answer), first(plain))
+    assert "Model: painted" in answer.get_json()["info"]
