@@ -55,10 +55,8 @@ class Registry:
     """The current index, safe to use from many threads.
 
     Without ``hash_cache`` nothing is hashed (``--no-hashing``); ``kept_in`` is the folder for what
-    pickled files were converted to, ``contents_cache`` keeps what headers tell from one process to
-    the next. The first use scans. ``start``
-    adds a background thread, which hashes and looks again at files that were still being written;
-    a script, or a worker, does well without it.
+    pickled files were converted to, ``contents_cache`` keeps what headers tell. The first use
+    scans. ``start`` adds a background thread, which hashes and looks again at unfinished files.
     """
 
     def __init__(
@@ -102,10 +100,8 @@ class Registry:
         return f"{self.index.digest}.{self._listed_at}"
 
     def subscribe(self, listener: IndexListener) -> Callable[[], None]:
-        """Call ``listener(revision)`` after each change, in the thread that found it.
-
-        It must be quick and must not raise. The answer ends the subscription.
-        """
+        """Call ``listener(revision)`` after each change, in the thread that found it: it must be
+        quick and not raise. The answer ends the subscription."""
         with self._changing:
             self._listeners.append(listener)
         return lambda: self._unsubscribe(listener)
@@ -164,9 +160,7 @@ class Registry:
             self._verdicts.clear()
 
     def find_checkpoint(self, name: str = "", exact: bool = True) -> ModelFile:
-        """As :meth:`ModelIndex.find_checkpoint`, true to the disk: looks again before it gives
-        up.
-        """
+        """As :meth:`ModelIndex.find_checkpoint`; looks at the disk before it gives up."""
         return self._find_or_refresh(lambda index: index.find_checkpoint(name, exact), name)
 
     def find_chosen(self, name: str) -> ModelFile:
