@@ -1,7 +1,7 @@
 """Parses search queries: words, "phrases", ``field:value``, ``-`` to exclude.
 
 One pass over the text and no patterns of the caller's own, so that no question takes longer than
-its length. docs/files.md has the table of fields.
+its length. docs/files.md lists the fields.
 """
 
 import re
