@@ -24,10 +24,13 @@ from webapp.errors import error_answer, json_answer
 from webapp.queues.contracts.frame import Answer
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.job_codec import (
+    CONVERT_MODEL,
     DETECT,
     DETECTIONS,
     EXTRAS,
     EXTRAS_REQUESTS,
+    MERGE_MODELS,
+    MODEL_RECIPES,
     QueuedExtras,
     QueuedGeneration,
     decode_job,
@@ -137,7 +140,12 @@ class House:
             lease = self.store.take(WorkerId("test"), (), 0.05)
             if lease is None:
                 continue
-            verbs = {EXTRAS: self.enlarge, DETECT: self.map}
+            verbs = {
+                EXTRAS: self.enlarge,
+                DETECT: self.map,
+                MERGE_MODELS: self.write_model,
+                CONVERT_MODEL: self.write_model,
+            }
             answer = verbs.get(lease.frame.kind, self.answer)
             self.store.answer(lease, answer(lease.frame.body), 0.0)
 
@@ -145,6 +153,12 @@ class House:
         """What a worker would answer to a detection, without its maps."""
         DETECTIONS.validate_json(body)
         return json_answer(200, {"info": "Success", "images": []})
+
+    def write_model(self, body: bytes) -> Answer:
+        """What a worker would answer to a merge or a conversion, without a file."""
+        MODEL_RECIPES.validate_json(body)
+        facts = {"name": "new.safetensors", "size": 8, "seconds": 0.1, "notes": []}
+        return json_answer(200, facts | {"interrupted": False})
 
     def enlarge(self, body: bytes) -> Answer:
         """What a worker would answer to extras, with pictures of 8 x 8 pixels."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from generator.errors import BadRequest, NotANumber
+from generator.models.families.family import Prediction
 from generator.prompt.conditioning import Conditioning, ScheduledContext, WeightedPrompt
 from generator.request import Sampling, Seeds, Snapshot, Stop
 from generator.sampling.denoiser import Denoiser, Guidance, SamplingInterrupted
@@ -137,7 +138,7 @@ def test_v_prediction() -> None:
         sigma = TABLE.t_to_sigma(t)[:, None, None, None]
         return x / sigma  # x comes scaled to unit variance
 
-    network = NoisePredictor(v_of_zero, TABLE, "v_prediction")
+    network = NoisePredictor(v_of_zero, TABLE, Prediction.V)
     x = torch.randn(1, 4, 2, 2)
     for level in (0.1, 1.0, 10.0):
         found = Denoiser(network, plain(), Guidance(1.0))(x * level, ONE * level)
