@@ -36,7 +36,7 @@ def run_script(script: Callable[..., Any], *arguments: Any) -> Generation:
     return result
 
 
-def check_family(family: object) -> Family:
+def require_family(family: object) -> Family:
     """A family that a plugin brings. Raises ``TypeError`` for one that cannot be told by a file."""
     if not isinstance(family, Family) or family.recognises is None:
         raise TypeError(f"a family is a Family with recognises, not {family!r:.80}")
@@ -58,23 +58,17 @@ class PluginListener:
     def tools(self) -> Tools:
         """What plugins bring to draw with; a failure of theirs is told by their name."""
         kinds: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+        families: dict[str, Family] = {}
         for plugin, plugin_tools in self.host.ask("tools"):
             for kind in KINDS:
                 for name, function in plugin_tools.get(kind, {}).items():
                     key = name.lower() if kind == SCRIPTS else name
                     kinds[kind].setdefault(key, self._wrap_tool(plugin, kind, name, function))
-        return Tools(**kinds, families=self._families())
-
-    def _families(self) -> dict[str, Family]:
-        """Families of checkpoints that plugins bring, by name. Raises ``HookFailed``."""
-        found: dict[str, Family] = {}
-        for plugin, plugin_tools in self.host.ask("tools"):
             for name, family in plugin_tools.get(FAMILIES, {}).items():
-                check = partial(check_family, family)
-                found.setdefault(
-                    name, self.host.run(plugin, f"{FAMILIES} {name}", check, TOOL_TERMS)
-                )
-        return found
+                check = partial(require_family, family)
+                checked = self.host.run(plugin, f"{FAMILIES} {name}", check, TOOL_TERMS)
+                families.setdefault(name, checked)
+        return Tools(**kinds, families=families)
 
     def _wrap_tool(
         self, plugin: str, kind: str, name: str, function: Callable[..., Any]

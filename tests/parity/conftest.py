@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ import torch
 from tests.conftest import shared_folder
 from tests.parity.known_differences import cause_of
 from tests.parity.recorded_cases import Case, all_cases
+from tests.parity.recorded_xl import run_with_xl_models
 from tests.parity.service import Service, run_with_goldens
 
 GROUPS = (
@@ -46,8 +46,15 @@ def mark_known_difference(case: Case) -> object:
 
 
 @pytest.fixture(scope="module")
-def service(goldens: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """An Easel over the goldens' models."""
+def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """An Easel over the models that the file names in ``MODELS``, else over the goldens'."""
     torch.set_num_threads(1)
-    with run_with_goldens(goldens, tmp_path_factory.mktemp("data")) as running:
+    data_dir, models = tmp_path_factory.mktemp("data"), getattr(request.module, "MODELS", None)
+    if models is None:
+        run = run_with_goldens(request.getfixturevalue("goldens"), data_dir)
+    else:
+        run = run_with_xl_models(models, data_dir)
+    with run as running:
         yield running
