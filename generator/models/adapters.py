@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import ModelUnreadable, WrongArchitecture
+from generator.memory_errors import find_memory_error
 from generator.models.adapter_files import Adapter, check_family
 from generator.models.adapter_names import SECOND_TEXT, TEXT, UNET, to_kohya_name
 from generator.models.checkpoint import Checkpoint
@@ -131,7 +132,9 @@ def _apply_adapter(
                 _shift_parameter(
                     bias, shift.reshape(bias.shape) * (strength * applied.mentions), originals
                 )
-        except (RuntimeError, IndexError, ValueError, TypeError, ArithmeticError):
+        except (RuntimeError, IndexError, ValueError, TypeError, ArithmeticError) as error:
+            if find_memory_error(error) is not None:
+                raise
             weight.data = before
             yield name
             continue

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from generator.errors import ModelUnreadable, WrongArchitecture
+from generator.models import adapters
 from generator.models.adapter_files import AdapterCache, read_adapter
 from generator.models.adapters import AppliedAdapter, apply_adapters
 from generator.models.checkpoint import Checkpoint, load_checkpoint
@@ -147,6 +148,22 @@ def test_two_on_one_layer_under_tiling_leave_it_bit_equal_after_an_exception(
         stack.enter_context(apply_tiling((checkpoint.unet, checkpoint.vae), True))
         assert not torch.equal(query(checkpoint), weight)
         raise Interrupted
+    assert fingerprint(checkpoint) == before
+
+
+def test_memory_that_runs_out_is_no_layer_that_does_not_fit(
+    checkpoint: Checkpoint, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(*_: object) -> None:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(adapters, "weight_delta", run_out)
+    before = fingerprint(checkpoint)
+    with (
+        pytest.raises(RuntimeError, match="allocate memory"),
+        apply_adapters(checkpoint, [AppliedAdapter(read_adapter(make(pair(32))))]),
+    ):
+        pass
     assert fingerprint(checkpoint) == before
 
 
