@@ -49,6 +49,22 @@ def memory_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def module_folders(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Remove the folders that a test file made, unless one of its tests failed.
+
+    pytest keeps those of ``tmp_path_factory`` until the whole run has ended: gigabytes.
+    """
+    top, failed = tmp_path_factory.getbasetemp(), request.session.testsfailed
+    before = set(os.listdir(top))
+    yield
+    if request.session.testsfailed == failed:
+        for name in set(os.listdir(top)) - before:
+            shutil.rmtree(top / name, ignore_errors=True)
+
+
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """An empty data directory."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.soak.bad_files import generated_files
 from benchmarks.soak.client import HUNG, OutcomeCounts
 from benchmarks.soak.damage import damage_state, remove_state
-from benchmarks.soak.observer import Observations
+from benchmarks.soak.observer import Observations, SlowAnswer
 from benchmarks.soak.report import SoakResult, as_markdown, failures, tracebacks
 
 LOG = """\
@@ -34,10 +34,10 @@ def test_a_soak_fails_by_latency_memory_silence_and_an_owner_who_waits() -> None
 
 def test_tracebacks_are_counted_by_their_last_line() -> None:
     assert dict(tracebacks(LOG)) == {"sqlite#.OperationalError: disk # is full": 1}
-    page = as_markdown(
-        SoakResult(OutcomeCounts(), sight=asdict(Observations(latencies=[0.5]))), "a machine", LOG
-    )
+    sight = Observations([0.5, 1.5], [SlowAnswer(60.0, 1.5, "200", 7.5, 1.2, 0.0, 0.01)])
+    page = as_markdown(SoakResult(OutcomeCounts(), sight=asdict(sight)), "a machine", LOG)
     assert "| tracebacks in the log | 1 |" in page
+    assert "| 60.0 | 1.5 | 200 | 7.5 | 1.2 | 0.0 | 0.01 |" in page
 
 
 def test_state_is_damaged_and_taken_away_and_bad_files_are_made(tmp_path: Path) -> None:

@@ -70,6 +70,11 @@ def as_markdown(soak: SoakResult, machine: str, log: str) -> str:
         "|---|---|---|",
         *_requests(soak.tally),
     ]
+    if slow := soak.sight["slow"]:
+        names = list(slow[0])
+        rows += ["", "Answers of `/healthz` over a second:", "", f"| {' | '.join(names)} |"]
+        rows += [f"|{'---|' * len(names)}"]
+        rows += [f"| {' | '.join(str(x) for x in answer.values())} |" for answer in slow]
     if traces:
         rows += ["", "Tracebacks:", ""]
         rows += [f"* {count} × `{line}`" for line, count in traces.items()]
