@@ -14,12 +14,13 @@ from generator.models.hypernetworks import Hypernetwork, read_hypernetwork
 from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
 from generator.models.registry import Registry
+from generator.prompt.block_weights import KEY as BLOCKS_KEY
+from generator.prompt.block_weights import BlockWeights, read_block_weights
 from generator.prompt.conditioning import TextualInversion
-from generator.prompt.grammar import ExtraNetworkTag, parse_extra_networks
+from generator.prompt.grammar import LORA_KINDS, ExtraNetworkTag, parse_extra_networks
 from generator.prompt.limits import check_weight
 from generator.request import Snapshot
 
-LORA_KINDS = ("lora", "lyco")
 HYPERNETWORK_KINDS = ("hypernet",)
 STRENGTH_NAMES = ("te", "unet", "dyn")  # a LoRA's numbers, in their places
 USUAL_STRENGTH = 4.0  # strengths beyond are taken as they are, and remarked upon
@@ -53,6 +54,7 @@ class LoraStrengths:
     text: float = 1.0
     unet: float = 1.0
     rank_limit: int | None = None
+    blocks: BlockWeights | None = None  # None: all blocks alike
 
 
 def load_extra_networks(
@@ -65,15 +67,15 @@ def load_extra_networks(
 ) -> ExtraNetworks:
     """Read what ``tags`` name; LoRAs and hypernetworks not found are listed, not fatal.
 
-    A tag in which anything cannot be read is not applied, and listed. A LoRA met twice is added
-    twice, both times with its last strengths, as in AUTOMATIC1111.
-    ``pause`` is called before each file. Raises what it, :meth:`AdapterCache.read` and
-    :func:`read_hypernetwork` raise.
+    A tag in which anything cannot be read is not applied, and listed. A LoRA met twice is
+    merged once, with its last strengths twice, as AUTOMATIC1111 counts; with other weights by
+    block it is another. ``pause`` is called before each file. Raises what it,
+    :meth:`AdapterCache.read` and :func:`read_hypernetwork` raise.
     """
     lora_tags, unread_loras = _read_tags(tags, LORA_KINDS)
     hypernetwork_tags, unread_hypernetworks = _read_tags(tags, HYPERNETWORK_KINDS)
-    lora_strengths, hypernetwork_strengths = dict(lora_tags), dict(hypernetwork_tags)
-    lora_files = {name: _find_network(registry, ModelKind.LORA, name) for name in lora_strengths}
+    hypernetwork_strengths = dict(hypernetwork_tags)
+    lora_files = {name: _find_network(registry, ModelKind.LORA, name) for name in dict(lora_tags)}
     hypernetwork_files = {
         name: _find_network(registry, ModelKind.HYPERNETWORK, name)
         for name in hypernetwork_strengths
@@ -89,13 +91,8 @@ def load_extra_networks(
         if file is not None:
             strength = hypernetwork_strengths[name].text
             hypernetworks.append((read_hypernetwork(file, device, dtype), strength))
-    times = Counter(name for name, _ in lora_tags)
     return ExtraNetworks(
-        adapters=tuple(
-            AppliedAdapter(adapters[name], s.text, s.unet, s.rank_limit, times[name])
-            for name, s in lora_strengths.items()
-            if name in adapters
-        ),
+        adapters=tuple(_applied_adapters(lora_tags, adapters)),
         hypernetworks=tuple(hypernetworks),
         hashes=", ".join(
             filter(None, (_hash_entry(registry, name, adapters[name].file) for name in adapters))
@@ -110,7 +107,7 @@ def load_extra_networks(
         )
         | _unknown_tags(tags),
         embeddings=tuple(_bundled_embeddings(adapters)),
-        remarks=tuple(_strength_remarks(lora_strengths, adapters)),
+        remarks=tuple(_strength_remarks(lora_tags, adapters)),
     )
 
 
@@ -118,11 +115,29 @@ def _non_empty(names: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]
     return {kind: tuple(listed) for kind, listed in names.items() if listed}
 
 
+def _distinct_loras(
+    tags: Sequence[tuple[str, LoraStrengths]],
+) -> dict[tuple[str, BlockWeights | None], LoraStrengths]:
+    """The last strengths of each LoRA; one with other weights by block is another."""
+    return {(name, strengths.blocks): strengths for name, strengths in tags}
+
+
+def _applied_adapters(
+    tags: Sequence[tuple[str, LoraStrengths]], adapters: Mapping[str, Adapter]
+) -> Iterator[AppliedAdapter]:
+    times = Counter((name, strengths.blocks) for name, strengths in tags)
+    for (name, blocks), own in _distinct_loras(tags).items():
+        if name in adapters:
+            yield AppliedAdapter(
+                adapters[name], own.text, own.unet, own.rank_limit, times[name, blocks], blocks
+            )
+
+
 def _strength_remarks(
-    strengths: Mapping[str, LoraStrengths], adapters: Container[str]
+    strengths: Sequence[tuple[str, LoraStrengths]], adapters: Container[str]
 ) -> Iterator[str]:
     """A sentence about each LoRA that is added with an unusual strength."""
-    for name, strength in strengths.items():
+    for (name, _), strength in _distinct_loras(strengths).items():
         largest = max(strength.text, strength.unet, key=abs)
         if name in adapters and abs(largest) > USUAL_STRENGTH:
             yield (
@@ -158,13 +173,16 @@ def add_default_networks(prompt: str, options: Snapshot) -> str:
 def read_strengths(tag: ExtraNetworkTag) -> LoraStrengths | None:
     """``<lora:name:te:unet:dyn>``, positional or named; None where anything cannot be read.
 
-    That is what is no finite number, and what has another name or place: ``lbw=...`` of an
-    extension would change which layers a LoRA acts on, so the rest alone is not what was asked.
-    Raises :class:`BadRequest` for a number beyond any sense.
+    That is what is no finite number, and what has another name or place: ``start=...`` of an
+    extension would change when a LoRA acts, so the rest alone is not what was asked. Raises
+    :class:`BadRequest` for a number beyond any sense, and for weights by block that cannot be read.
     """
+    blocks = read_block_weights(tag)
     texts = (
         dict(zip(STRENGTH_NAMES, tag.positional_arguments[1:], strict=False)) | tag.named_arguments
     )
+    if blocks is not None:
+        del texts[BLOCKS_KEY]
     if len(tag.positional_arguments) > 1 + len(STRENGTH_NAMES) or not texts.keys() <= set(
         STRENGTH_NAMES
     ):
@@ -178,7 +196,8 @@ def read_strengths(tag: ExtraNetworkTag) -> LoraStrengths | None:
     for number in numbers.values():
         check_weight(number, ":".join(tag.arguments))
     text = numbers.get("te", 1.0)
-    return LoraStrengths(text, numbers.get("unet", text), int(numbers.get("dyn", 0)) or None)
+    rank_limit = int(numbers.get("dyn", 0)) or None
+    return LoraStrengths(text, numbers.get("unet", text), rank_limit, blocks)
 
 
 def _read_tags(

@@ -14,15 +14,14 @@ from torch import Tensor, nn
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.memory_errors import find_memory_error
 from generator.models.adapter_files import Adapter, check_family
-from generator.models.adapter_names import SECOND_TEXT, TEXT, UNET, to_kohya_name
+from generator.models.adapter_layers import AdaptedLayer, layers_by_kohya_name
 from generator.models.checkpoint import Checkpoint
-from generator.models.deltas import bias_delta, reads_weight, weight_delta
+from generator.models.deltas import bias_delta, weight_delta
 from generator.models.families.catalog import family_of_architecture
 from generator.models.families.family import Family
-from generator.models.families.ldm.keys import ldm_layers
-from generator.models.families.ldm.sizes import layout_of_config
+from generator.models.families.lora_blocks import BASE
+from generator.prompt.block_weights import BlockWeights
 
-TEXTS = (TEXT, SECOND_TEXT)
 MAX_NAMES_IN_SENTENCE = 3  # of layers, in a sentence
 
 
@@ -35,6 +34,21 @@ class AppliedAdapter:
     unet_strength: float = 1.0
     rank_limit: int | None = None
     mentions: int = 1  # how often the prompt names it
+    blocks: BlockWeights | None = None  # None: all blocks alike
+
+    def strengths(self, family: Family) -> Callable[[AdaptedLayer], float]:
+        """How strongly each layer is changed, by all mentions together.
+
+        Raises :class:`BadRequest` for weights by block that are of another family.
+        """
+        ratios = self.blocks.by_block(family) if self.blocks else {}
+
+        def strength_of(layer: AdaptedLayer) -> float:
+            own = self.text_strength if layer.block == BASE else self.unet_strength
+            ratio = 1.0 if layer.block is None else ratios.get(layer.block, 1.0)
+            return own * self.mentions * ratio
+
+        return strength_of
 
 
 @contextmanager
@@ -45,19 +59,21 @@ def apply_adapters(
 ) -> Iterator[tuple[str, ...]]:
     """The checkpoint's weights with ``applied_adapters`` added, in order, until the block ends.
 
-    ``pause`` is called before each layer, and may raise to end it. Yields a sentence for each file
-    of which something fitted nothing. Raises :class:`WrongArchitecture` for one of another family,
-    and for one that fits nowhere; the weights are restored in every case.
+    Each is merged once, however often the prompt names it. ``pause`` is called before each layer,
+    and may raise to end it. Yields a sentence for each file of which something fitted nothing.
+    Raises :class:`WrongArchitecture` for one of another family, and for one that fits nowhere; the
+    weights are restored in every case.
     """
     originals: dict[nn.Parameter, Tensor] = {}
-    modules = _modules_by_kohya_name(checkpoint) if applied_adapters else {}
+    layers = layers_by_kohya_name(checkpoint) if applied_adapters else {}
     try:
         remarks: list[str] = []
         for applied in applied_adapters:
             check_family(applied.adapter, checkpoint.file, checkpoint.family)
-            remarks += _remark_unused(
+            strengths = applied.strengths(checkpoint.family)
+            remarks += remark_unused(
                 applied.adapter,
-                [*_apply_adapter(applied, modules, originals, pause)],
+                [*_apply_adapter(applied, layers, strengths, originals, pause)],
                 checkpoint,
             )
         yield tuple(dict.fromkeys(remarks))
@@ -66,9 +82,7 @@ def apply_adapters(
             parameter.data = original
 
 
-def _remark_unused(
-    adapter: Adapter, layers: Sequence[str], checkpoint: Checkpoint
-) -> Iterator[str]:
+def remark_unused(adapter: Adapter, layers: Sequence[str], checkpoint: Checkpoint) -> Iterator[str]:
     """What of ``adapter`` is not in the picture, in words: its ``layers``, and unknown names."""
     names = [*layers, *adapter.unknown]
     family = checkpoint.family
@@ -106,32 +120,28 @@ def _list_names(names: Sequence[str]) -> str:
 
 def _apply_adapter(
     applied: AppliedAdapter,
-    modules: Mapping[str, nn.Module],
+    layers: Mapping[str, AdaptedLayer],
+    strength_of: Callable[[AdaptedLayer], float],
     originals: dict[nn.Parameter, Tensor],
     pause: Callable[[], None],
 ) -> Iterator[str]:
     """Change the weights; yields the layers that are not here, do not fit or are unknown."""
     for name, stored in applied.adapter.layers.items():
-        module = modules.get(name)
-        strength = applied.text_strength if name.startswith(TEXTS) else applied.unet_strength
-        weight = getattr(module, "weight", None)
-        if not isinstance(weight, nn.Parameter):
+        pause()
+        layer = layers.get(name)
+        if layer is None:
             yield name
             continue
+        module, strength, weight = layer.module, strength_of(layer), layer.weight
         factors = {key: factor.to(weight.device, torch.float32) for key, factor in stored.items()}
-        again, times = (applied.mentions, 1) if reads_weight(factors) else (1, applied.mentions)
         before = weight.data
         try:
-            for _ in range(again):
-                pause()
-                change = weight_delta(factors, weight.float(), applied.rank_limit)
-                if change is not None:
-                    _shift_parameter(weight, change * (strength * times), originals)
+            change = weight_delta(factors, weight.float(), applied.rank_limit)
+            if change is not None:
+                _shift_parameter(weight, change * strength, originals)
             bias, shift = getattr(module, "bias", None), bias_delta(factors)
             if isinstance(bias, nn.Parameter) and shift is not None:
-                _shift_parameter(
-                    bias, shift.reshape(bias.shape) * (strength * applied.mentions), originals
-                )
+                _shift_parameter(bias, shift.reshape(bias.shape) * strength, originals)
         except (RuntimeError, IndexError, ValueError, TypeError, ArithmeticError) as error:
             if find_memory_error(error) is not None:
                 raise
@@ -139,7 +149,7 @@ def _apply_adapter(
             yield name
             continue
         except KeyError as error:
-            raise _incomplete_error(applied, name, str(error.args[0])) from error
+            raise incomplete_error(applied, name, str(error.args[0])) from error
         if shift is None and change is None:
             yield name
         elif shift is not None and not isinstance(bias, nn.Parameter):
@@ -153,30 +163,9 @@ def _shift_parameter(
     parameter.data = parameter.data + change.to(parameter.dtype)
 
 
-def _incomplete_error(applied: AppliedAdapter, name: str, lacking: str) -> ModelUnreadable:
+def incomplete_error(applied: AppliedAdapter, name: str, lacking: str) -> ModelUnreadable:
+    """For a file whose layer ``name`` lacks one of its factors."""
     return ModelUnreadable(
         f"{applied.adapter.file.name} is incomplete: its layer {name} lacks {lacking}. Copy "
         "it again"
     )
-
-
-def _modules_by_kohya_name(checkpoint: Checkpoint) -> dict[str, nn.Module]:
-    """Every layer with a weight, by the names that kohya's trainer gives it.
-
-    The U-Net's have two: of diffusers' blocks, and of LDM's.
-    """
-    unet = {name: module for name, module in checkpoint.unet.named_modules() if _has_weight(module)}
-    ldm = ldm_layers(unet, layout_of_config(checkpoint.unet.config))
-    modules = {to_kohya_name(UNET, old): unet[new] for new, old in ldm.items()}
-    modules |= {to_kohya_name(UNET, name): module for name, module in unet.items()}
-    for encoder in checkpoint.text_encoders:
-        modules |= {
-            to_kohya_name(encoder.spec.lora_prefix, name.removeprefix("text_model.")): module
-            for name, module in encoder.model.named_modules()
-            if _has_weight(module)
-        }
-    return modules
-
-
-def _has_weight(module: nn.Module) -> bool:
-    return isinstance(getattr(module, "weight", None), nn.Parameter)

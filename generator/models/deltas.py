@@ -24,12 +24,6 @@ def bias_delta(factors: Factors) -> Tensor | None:
     return factors.get("diff_b", factors.get("b_norm"))
 
 
-def reads_weight(factors: Factors) -> bool:
-    """Whether the change depends on the weight, so that twice is not two times once."""
-    rule = next((rule for mark, rule in _RULES if mark in factors), None)
-    return rule in (_rotation, _ia3, _glora) or "dora_scale" in factors or MAGNITUDE in factors
-
-
 def weight_delta(factors: Factors, weight: Tensor, limit: int | None = None) -> Tensor | None:
     """The change of ``weight`` (any shape, fp32) at multiplier 1; None for factors unknown here.
 
@@ -39,12 +33,12 @@ def weight_delta(factors: Factors, weight: Tensor, limit: int | None = None) -> 
     rule = next((rule for mark, rule in _RULES if mark in factors), None)
     if rule is None:
         return None
-    raw, rank = rule(_limit_rank(factors, limit), weight)
+    raw, rank = rule(limit_rank(factors, limit), weight)
     if "bias_indices" in factors:
         raw = _add_sparse(raw, factors)
     if "lora_down.weight" in factors:
         rank = factors["lora_down.weight"].shape[0]  # of the whole, even where it was cut
-    change = _to_weight_shape(raw, weight) * _scale_of(factors, rank)
+    change = _to_weight_shape(raw, weight) * scale_of(factors, rank)
     if "dora_scale" in factors:
         return apply_dora(weight, change, factors["dora_scale"])
     if MAGNITUDE in factors:
@@ -53,7 +47,8 @@ def weight_delta(factors: Factors, weight: Tensor, limit: int | None = None) -> 
     return change
 
 
-def _scale_of(factors: Factors, rank: int | None) -> float:
+def scale_of(factors: Factors, rank: int | None) -> float:
+    """What a product of factors is multiplied by: ``scale``, else alpha by rank, else 1."""
     if "scale" in factors:
         return float(factors["scale"])
     if "alpha" in factors and rank:
@@ -152,9 +147,13 @@ def _ia3(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
 
 
 def _glora(factors: Factors, weight: Tensor) -> tuple[Tensor, int | None]:
+    """W' = W + W·A + B: A = a2·a1 and B = b2·b1 in the first files, since then the reverse."""
     a1, a2, b1, b2 = (factors[f"{n}.weight"].flatten(1) for n in ("a1", "a2", "b1", "b2"))
     flat = weight.flatten(1)
-    return b2 @ b1 + (flat @ a2) @ a1, a1.shape[0]
+    if len(a2) == flat.shape[1]:
+        return b2 @ b1 + (flat @ a2) @ a1, len(a1)
+    read = torch.einsum("oi...,ij->oj...", weight, a1 @ a2)
+    return b1 @ b2 + read.flatten(1), len(a2)
 
 
 Rule = Callable[[Factors, Tensor], tuple[Tensor, int | None]]
@@ -172,7 +171,7 @@ _RULES: tuple[tuple[str, Rule], ...] = (
 )
 
 
-def _limit_rank(factors: Factors, limit: int | None) -> Factors:
+def limit_rank(factors: Factors, limit: int | None) -> Factors:
     """The first ``limit`` ranks of a plain LoRA (``dyn`` in a tag); the scale keeps its rank."""
     if limit is None or "lora_up.weight" not in factors or "lora_mid.weight" in factors:
         return factors

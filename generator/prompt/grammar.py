@@ -12,6 +12,7 @@ from operator import itemgetter
 
 from generator.prompt.edit_syntax import boundaries, parse_edits, render_step
 
+LORA_KINDS = ("lora", "lyco")  # of tags
 BREAK = ("BREAK", -1.0)  # how a chunk break looks among segments
 
 _MARKS = re.compile(

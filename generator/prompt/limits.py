@@ -5,6 +5,7 @@ anything; the web process judges those of a request before it waits in the queue
 """
 
 from generator.errors import BadRequest
+from generator.prompt.block_weights import read_block_weights
 from generator.prompt.edit_syntax import Alternation, Edit, Text, boundaries, parse_edits
 from generator.prompt.grammar import (
     Timing,
@@ -61,6 +62,8 @@ def check_prompt(text: str, steps: int, field: str, *, negative: bool = False) -
     _check_count(len(tags), MOST_TAGS, "tags", field)
     networks = {(tag.kind, *tag.positional_arguments[:1]) for tag in tags}
     _check_count(len(networks), MOST_NETWORKS, "different networks in tags", field)
+    for tag in tags:
+        read_block_weights(tag, field)
     _check_count(len(split_at_breaks(bare)), MOST_CHUNKS, "chunks between BREAK", field)
     if negative:
         _check_part(bare, steps, field)

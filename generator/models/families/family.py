@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from generator.models.families.architecture import Architecture, Shapes
+from generator.models.families.lora_blocks import SD_BLOCKS, LoraBlocks
 
 END = 49407  # CLIP's <|endoftext|>
 PADDING = 0  # with which OpenCLIP fills a chunk behind its first END
@@ -111,6 +112,7 @@ class Family:
     cubes_style_fidelity: bool = False  # of reference pictures, which act so much more strongly
     probes_prediction: bool = False  # v-prediction shows in no tensor's name: the network is asked
     lends_adapters: frozenset[str] = frozenset()  # families whose LoRA are applied where they fit
+    lora_blocks: LoraBlocks = SD_BLOCKS  # what lists of weights by block mean
     default_side: int = 512  # pixels that it was trained at
     rename: Callable[[str], str] | None = None  # a tensor's name -> its name in LDM's layout
     recognises: Callable[[Shapes], bool] | None = None  # of a plugin's family: told before ours

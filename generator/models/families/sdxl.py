@@ -16,6 +16,7 @@ from generator.models.families.family import (
     TextEncoderSpec,
     TextLayout,
 )
+from generator.models.families.lora_blocks import SDXL_BLOCKS
 
 CLIP_L = TextEncoderSpec(
     "conditioner.embedders.0.transformer.text_model.",
@@ -52,6 +53,7 @@ SDXL = Family(
     zeroes_empty_negative=True,
     sdxl_step_levels=True,
     cubes_style_fidelity=True,
+    lora_blocks=SDXL_BLOCKS,
     default_side=1024,
 )
 SDXL_REFINER = Family(
@@ -66,5 +68,6 @@ SDXL_REFINER = Family(
     sdxl_step_levels=True,
     cubes_style_fidelity=True,
     lends_adapters=frozenset({"sdxl"}),
+    lora_blocks=SDXL_BLOCKS,
     default_side=1024,
 )

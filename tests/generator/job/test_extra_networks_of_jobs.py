@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from generator.engine import Engine
-from generator.errors import WrongArchitecture
+from generator.errors import BadRequest, WrongArchitecture
 from generator.models.adapter_files import read_adapter
 from generator.models.kinds import ModelKind
 from generator.models.residency import ResidentKind
@@ -184,6 +184,48 @@ def test_an_unusual_strength_is_taken_and_remarked_upon(
     drawn = engine.run(replace(small, prompt="a red cat<lora:tinylora:1000><lora:tinyloha:4>"))
     (remark,) = drawn.comments
     assert remark.startswith("The strength of the LoRA tinylora is 1000;")
+
+
+def test_weights_by_block_act_and_the_infotext_keeps_the_tag(
+    engine: Engine, small: GenerationRequest
+) -> None:
+    tag = "<lora:tinylora:1:1:lbw=OUTALL>"
+    drawn = engine.run(replace(small, prompt=f"a red cat{tag}"))
+    assert not drawn.comments
+    assert drawn.pictures[0].infotext.startswith(f"a red cat{tag}\n")
+    assert 'Lora hashes: "tinylora: ' in drawn.pictures[0].infotext
+    ones = ",".join("1" * 26)
+    whole, everywhere, nowhere, plain = (
+        engine.run(replace(small, prompt=f"a red cat{text}")).pictures[0].image
+        for text in ("<lora:tinylora:1>", f"<lora:tinylora:1:lbw={ones}>",
+                     "<lora:tinylora:1:lbw=NONE>", "")
+    )  # fmt: skip
+    assert is_same_drawing(everywhere, whole)
+    assert is_same_drawing(nowhere, plain)
+    for other in (whole, plain):
+        assert not is_same_drawing(drawn.pictures[0].image, other)
+
+
+def test_the_same_lora_with_other_blocks_is_added_beside_it(
+    engine: Engine, small: GenerationRequest
+) -> None:
+    halves = ("0," + ",".join("1" * 12 + "0" * 13), "1," + ",".join("0" * 12 + "1" * 13))
+    tags = "".join(f"<lora:tinylora:0.8:lbw={half}>" for half in halves)
+    both, whole = (
+        engine.run(replace(small, prompt=f"a red cat{text}")).pictures[0].image
+        for text in (tags, "<lora:tinylora:0.8>")
+    )
+    assert is_same_drawing(both, whole)
+
+
+def test_weights_by_block_for_another_family_are_refused(
+    engine: Engine, small: GenerationRequest
+) -> None:
+    tag = f"<lora:tinylora:1:lbw={','.join('1' * 12)}>"
+    before = fingerprint(engine)
+    with pytest.raises(BadRequest, match=f"{tag}: lbw has 12 numbers; for Stable Diffusion 1.x"):
+        engine.run(replace(small, prompt=f"a red cat{tag}"))
+    assert fingerprint(engine) == before
 
 
 def test_what_is_missing_is_named_in_comments_and_not_in_the_infotext(

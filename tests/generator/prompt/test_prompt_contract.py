@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from generator.extra_networks import LoraStrengths, read_strengths
+from generator.prompt.block_weights import BlockWeights
 from generator.prompt.chunks import (
     CHUNK_TOKENS,
     TokenCountOptions,
@@ -322,7 +323,10 @@ def test_what_is_no_tag_stays(text: str) -> None:
         ("<lora:x:words>", None),
         ("<lora:x:0,5>", None),
         ("<lora:x:1@0.5>", None),
-        ("<lora:x:0.5:lbw=MIDD>", None),
+        ("<lora:x:0.5:lbw=MIDD>", LoraStrengths(0.5, 0.5, blocks=BlockWeights(name="MIDD"))),
+        ("<lora:x:0.5:0.7:lbw=ALL:dyn=4>", LoraStrengths(0.5, 0.7, 4, BlockWeights(name="ALL"))),
+        ("<lora:x:0,5:lbw=ALL>", None),
+        ("<lora:x:0.5:start=3>", None),
         ("<lora:x:0.5:MIDD>", None),
         ("<lora:x:1:1:4:5>", None),
         ("<lora:x:>", None),

@@ -57,6 +57,14 @@ TXT2IMG: dict[str, tuple[dict[str, Any], str]] = {
         {"prompt": "".join(f"<lora:a{n}:1>" for n in range(99))},
         "99 different networks in tags; at most 64",
     ),
+    "blocks": (
+        {"prompt": "a<lora:x:1:lbw=1,0,1>"},
+        "prompt: <lora:x:1:lbw=1,0,1>: lbw has 3 numbers; it takes 17 or 26 for Stable Diffusion",
+    ),
+    "blocks of hires fix": (
+        {"enable_hr": True, "denoising_strength": 0.5, "hr_prompt": "<lora:x:1:1:lbw=NOWHERE>"},
+        "hr_prompt: <lora:x:1:1:lbw=NOWHERE>: lbw is 'NOWHERE'; it takes",
+    ),
     "choices": ({"prompt": "{" + "|" * 9000 + "}"}, "9,000 choices between |; at most 1,000"),
     "edits": ({"prompt": "[a|b]" * 800, "steps": 1000}, "pieces of text in edits"),
     "styles": ({"styles": ["a"] * 5000}, "5,000 styles; at most 200"),

@@ -26,7 +26,7 @@ def draw(service: Service, **changes: Any) -> tuple[Any, dict[str, Any]]:
     "tag",
     [
         *("<lora:tinylora:0,5>", "<lora:tinylora:abc>", "<lora:tinylora:1@0.5>"),
-        *("<lora:tinylora:0.5:lbw=MIDD>", "<lora:tinylora:nan>", "<lora:tinylora:1:inf>"),
+        *("<lora:tinylora:0.5:start=3>", "<lora:tinylora:nan>", "<lora:tinylora:1:inf>"),
         *("<lyco:tinyloha:0.5.1>", "<lora:tinylora:>", "<lora:tinylora:te=x>"),
         *("<hypernet:tinyhyper:nan>", "<hypernet:tinyhyper:0,7>", "<foo:bar:1>"),
     ],
