@@ -1,27 +1,20 @@
 """Reads adapters from LoRA files, and keeps them as memory allows."""
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
 from torch import Tensor
 
-from generator.errors import ModelUnreadable, WrongArchitecture
-from generator.models.adapter_names import (
-    BUNDLE,
-    SECOND_TEXT,
-    TEXT,
-    UNET,
-    architecture_of_keys,
-    parse_key,
-)
+from generator.errors import WrongArchitecture
+from generator.models.adapter_names import BUNDLE, architecture_of_keys, parse_key
 from generator.models.deltas import Factors
 from generator.models.embeddings import vectors_of
 from generator.models.families.architecture import Architecture, architecture_by_context_width
 from generator.models.families.catalog import BUILT_IN, family_of_architecture
 from generator.models.families.family import Family
 from generator.models.index import ModelFile
+from generator.models.peft_metadata import apply_peft_metadata
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
 from generator.models.weights import read_tensors
 
@@ -96,7 +89,7 @@ def read_adapter(file: ModelFile) -> Adapter:
             layers.setdefault(target.layer, {})[target.factor] = tensor.clone()
     architecture = _told_architecture(file, tensors.keys(), layers)
     _check_known(file, architecture, tensors.keys(), bool(layers or bundled))
-    _apply_metadata_alpha(file, layers)
+    apply_peft_metadata(file, layers)
     embeddings = {name: vectors_of(tensors, file) for name, tensors in bundled.items()}
     return Adapter(file, layers, embeddings, tuple(unknown), architecture)
 
@@ -156,29 +149,3 @@ def _check_known(
             f"{file.name} was asked for as a LoRA, but none of its {len(keys)} tensors is named "
             f"as one: {', '.join([*keys][:NAMES_SHOWN])[:LONGEST]}. Choose another file"
         )
-
-
-def _apply_metadata_alpha(file: ModelFile, layers: Mapping[str, dict[str, Tensor]]) -> None:
-    """PEFT keeps alpha beside its tensors; diffusers writes it into the file's metadata."""
-    metadata_text = file.metadata.get("lora_adapter_metadata")
-    if not metadata_text:
-        return
-    try:
-        facts = json.loads(metadata_text)
-        alphas = {
-            prefix: float(facts[f"{part}.lora_alpha"])
-            for prefix, part in (
-                (UNET, "unet"),
-                (TEXT, "text_encoder"),
-                (SECOND_TEXT, "text_encoder_2"),
-            )
-            if f"{part}.lora_alpha" in facts
-        }
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ModelUnreadable(
-            f"{file.name}: its lora_adapter_metadata is no JSON object ({error})"
-        ) from error
-    for layer, factors in layers.items():
-        for prefix, alpha in alphas.items():
-            if layer.startswith(prefix) and "lora_down.weight" in factors:
-                factors.setdefault("alpha", factors["lora_down.weight"].new_tensor(alpha))

@@ -18,13 +18,13 @@ SECOND_TEXT = "lora_te2_text_model_"  # SDXL's OpenCLIP
 BUNDLE = "bundle_emb."
 MAGNITUDE = "lora_magnitude_vector"  # PEFT's DoRA
 
-_TEXT_PARTS = r"(?=(?:encoder.layers|embeddings|final_layer_norm)[._])"
+_TEXT_PARTS = r"(?=(?:encoder.layers|embeddings|final_layer_norm)(?:[._]|$))"
 _FLAT_PREFIXES = (  # layers without dots; the first that fits is replaced
     (
         re.compile(
             r"(?:lora|lycoris|oft|boft)_(?:te2|text_encoder_2|(?:te2?_)?clip_g)_"
             r"(?:transformer_)?(?:text_model_)?(?=(?:encoder_layers|embeddings|final_layer_norm"
-            r"|text_projection)[._]|text_projection$)"
+            r"|text_projection)(?:[._]|$))"
         ),
         SECOND_TEXT,
     ),
@@ -79,6 +79,8 @@ _FACTOR_NAMES = {  # endings of dotted names -> kohya's
         name: name
         for name in (
             "alpha", "scale", "dora_scale", "diff", "diff_b", "oft_blocks", "oft_diag", "rescale",
+            "w_norm", "b_norm", "bias_indices", "bias_values", "bias_size",
+            "a1.weight", "a2.weight", "b1.weight", "b2.weight",
             "hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2",
             "lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2",
         )

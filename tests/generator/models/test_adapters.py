@@ -342,6 +342,34 @@ def test_alpha_in_the_metadata_counts(checkpoint: Checkpoint, make: Make) -> Non
         assert torch.allclose(query(checkpoint), wanted, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("told", "scale"),
+    [
+        ({"unet.use_rslora": True}, 3 / 2**0.5),
+        ({"unet.alpha_pattern": {"attn1.to_q": 5.0}}, 5 / 2),
+        ({"unet.alpha_pattern": {f"^{DOTTED}$": 5.0, "to_k": 7.0}, "unet.use_rslora": True},
+         5 / 2**0.5),
+        ({"unet.alpha_pattern": {"to_k": 7.0}, "text_encoder.lora_alpha": 9}, 3 / 2),
+    ],
+)  # fmt: skip
+def test_pefts_settings_scale_a_layer(
+    checkpoint: Checkpoint, make: Make, told: Mapping[str, object], scale: float
+) -> None:
+    metadata = json.dumps({"unet.lora_alpha": 3} | told)
+    adapter = read_adapter(make(namings()["peft"], lora_adapter_metadata=metadata))
+    weight = query(checkpoint)
+    with apply_adapters(checkpoint, [AppliedAdapter(adapter)]):
+        wanted = weight + draw(32, 2) @ draw(2, 32) * scale
+        assert torch.allclose(query(checkpoint), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("told", ["[1]", "{", '{"unet.lora_alpha": []}', "0",
+                                  '{"unet.lora_alpha": 1, "unet.alpha_pattern": 3}'])  # fmt: skip
+def test_settings_that_cannot_be_read_are_refused(make: Make, told: str) -> None:
+    with pytest.raises(ModelUnreadable, match=r"mine.safetensors: its lora_adapter_metadata"):
+        read_adapter(make(namings()["peft"], lora_adapter_metadata=told))
+
+
 def test_words_come_along(make: Make) -> None:
     bundled = {
         "bundle_emb.zzyzx.string_to_param.*": draw(2, 128),
