@@ -20,6 +20,8 @@ test.each([
   ['a ((re|d)) house', 1, 'a (red:1.31) house'],
   ['<lora:na|me:0.8> x', 1, '<lora:name:0.85> x'],
   ['<lora:na|me> x', -1, '<lora:name:0.95> x'],
+  ['<lora:na|me:1:0.8:lbw=OUTALL> x', 1, '<lora:name:1:0.85:lbw=OUTALL> x'],
+  ['<lora:na|me:lbw=1,0> x', -1, '<lora:name:0.95:lbw=1,0> x'],
   ['a , | b', 1, 'a ,  b'],
   ['(a b), c|at', 1, '(a b), (cat:1.1)'],
   ['\\(a c|at\\)', 1, '\\(a (cat:1.1)\\)'],

@@ -69,14 +69,16 @@ function changeGroupWeight(text: string, from: number, to: number, direction: 1 
   return replaceSpan(text, start, end, formatWeighted(inner, weight + STEP * direction))
 }
 
-/** The last number of `<lora:name:0.8>`; a tag without one weighs 1. */
+/** The last number of `<lora:name:0.8>`, before any `key=value`; a tag without one weighs 1. */
 function changeTagWeight(text: string, [from, to]: [number, number], direction: 1 | -1): TextSelection {
   const parts = text.slice(from + 1, to - 1).split(':')
   if (parts.length < 2) return { text, start: from, end: to }
-  const last = parts.length > 2 ? Number(parts.at(-1)) : 1
+  const named = parts.findIndex((part, place) => place > 1 && part.includes('='))
+  const end = named < 0 ? parts.length : named
+  const last = end > 2 ? Number(parts[end - 1]) : 1
   if (Number.isNaN(last)) return { text, start: from, end: to }
-  const name = parts.length > 2 ? parts.slice(0, -1) : parts
-  return replaceSpan(text, from, to, `<${[...name, formatWeight(last + (STEP / 2) * direction)].join(':')}>`)
+  parts.splice(Math.max(end - 1, 2), end > 2 ? 1 : 0, formatWeight(last + (STEP / 2) * direction))
+  return replaceSpan(text, from, to, `<${parts.join(':')}>`)
 }
 
 function findWord(text: string, at: number): [number, number] {
