@@ -14,8 +14,8 @@ from generator.models.families.architecture import (
     architecture_by_context_width,
 )
 from generator.models.index import Identity, ModelFile
-from generator.models.kind_detection import MODELSPEC, TRAINER
 from generator.models.kinds import ModelKind
+from generator.models.trainer_notes import noted_architecture
 
 CONTEXT_LAYERS = ("attn2.to_k", "attn2_to_k")
 CONTEXT_FACTORS = (".lora_down.weight", ".lora_A.weight", ".hada_w1_b", ".lokr_w2_b", ".diff")
@@ -40,21 +40,6 @@ BASES: Mapping[Architecture, Architecture] = MappingProxyType(
 """Kin that share their adapters, by the one that stands for all."""
 
 
-NAMED_BASES = (
-    ("sd_v1", Architecture.SD1),
-    ("sd_v2", Architecture.SD2),
-    ("sdxl_", Architecture.SDXL),
-    ("sd3", Architecture.SD3),
-    ("flux1", Architecture.FLUX),
-    ("stable-diffusion-v1", Architecture.SD1),
-    ("stable-diffusion-v2", Architecture.SD2),
-    ("stable-diffusion-xl-v1", Architecture.SDXL),
-    ("stable-diffusion-3", Architecture.SD3),
-    ("flux-1", Architecture.FLUX),
-)
-"""How trainers' ``ss_base_model_version`` and ``modelspec.architecture`` begin."""
-
-
 class BaseReader:
     """Tells the base of checkpoints and adapters, reading each file once.
 
@@ -71,14 +56,16 @@ class BaseReader:
         """
         if file.kind is ModelKind.CHECKPOINT:
             return _base(file.architecture)
-        return _named_base(file) or self._known.get(file.identity)
+        return noted_architecture(file.metadata) or self._known.get(file.identity)
 
     def read_some(self, files: Iterable[ModelFile], seconds: float) -> int:
         """Read the headers of adapters that do not name their base, for so long; how many are
         left.
         """
         unread = [
-            file for file in files if file.identity not in self._known and _named_base(file) is None
+            file
+            for file in files
+            if file.identity not in self._known and noted_architecture(file.metadata) is None
         ]
         until = self._clock() + seconds
         for count, file in enumerate(unread):
@@ -106,16 +93,6 @@ def base_of_adapter(shapes: Shapes) -> Architecture | None:
         width = next(widths, 0)
         architecture = architecture_by_context_width(width) if width else None
     return _base(architecture)
-
-
-def _named_base(file: ModelFile) -> Architecture | None:
-    """What the trainer noted."""
-    for key in (TRAINER, MODELSPEC):
-        noted = file.metadata.get(key, "").lower()
-        for beginning, base in NAMED_BASES:
-            if noted.startswith(beginning):
-                return base
-    return None
 
 
 def _read_base(file: ModelFile) -> Architecture | None:

@@ -16,18 +16,11 @@ from generator.models.families.family import Family
 from generator.models.index import ModelFile
 from generator.models.peft_metadata import apply_peft_metadata
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
+from generator.models.trainer_notes import noted_architecture
 from generator.models.weights import read_tensors
 
 LORA = ResidentKind.LORA
 NAMES_SHOWN, LONGEST = 3, 300  # of tensors in a sentence; its characters
-NOTED_ARCHITECTURES = (  # how trainers' notes begin
-    ("sdxl", Architecture.SDXL),
-    ("stable-diffusion-xl", Architecture.SDXL),
-    ("sd_v1", Architecture.SD1),
-    ("stable-diffusion-v1", Architecture.SD1),
-    ("sd_v2", Architecture.SD2),
-    ("stable-diffusion-v2", Architecture.SD2),
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,13 +107,9 @@ def _told_architecture(
     file: ModelFile, keys: Collection[str], layers: Mapping[str, Factors]
 ) -> Architecture | None:
     """By names that only one architecture has, else by the trainer's note or the text's width."""
-    by_names = architecture_of_keys(set(keys))
-    if by_names is not None:
-        return by_names
-    note = file.metadata.get("ss_base_model_version") or file.metadata.get("modelspec.architecture")
-    for start, architecture in NOTED_ARCHITECTURES:
-        if note and note.startswith(start):
-            return architecture
+    told = architecture_of_keys(set(keys)) or noted_architecture(file.metadata)
+    if told is not None:
+        return told
     by_width = architecture_by_context_width(_context_width(layers) or 0)
     return None if by_width is Architecture.OTHER else by_width
 

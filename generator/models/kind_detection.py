@@ -17,10 +17,9 @@ from generator.models.families.architecture import (
 from generator.models.families.detection import architecture_of, describe_architecture
 from generator.models.families.ldm import controlnet
 from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
+from generator.models.trainer_notes import MODELSPEC, TRAINER
 
 CONTEXT = ("attn2.to_k.weight", "attn2_to_k.lora_down.weight", "attn2.to_k.lora_A.weight")
-MODELSPEC = "modelspec.architecture"  # "stable-diffusion-v1/lora"
-TRAINER = "ss_base_model_version"  # "sd_v1", "sdxl_base_v1-0"
 MODELSPEC_KINDS = {
     "lora": ModelKind.LORA,
     "textual-inversion": ModelKind.EMBEDDING,

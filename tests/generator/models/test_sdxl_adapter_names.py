@@ -7,15 +7,10 @@ import torch
 from safetensors.torch import save_file
 
 from generator.errors import WrongArchitecture
-from generator.models.adapter_files import (
-    NOTED_ARCHITECTURES,
-    Adapter,
-    check_family,
-    read_adapter,
-)
+from generator.models.adapter_files import Adapter, check_family, read_adapter
 from generator.models.adapter_names import architecture_of_keys, parse_key
 from generator.models.families.architecture import Architecture
-from generator.models.families.catalog import BUILT_IN, family_of_architecture
+from generator.models.families.catalog import BUILT_IN
 from generator.models.families.sd1 import SD1
 from generator.models.families.sd2 import SD2
 from generator.models.families.sdxl import SDXL, SDXL_REFINER
@@ -148,7 +143,7 @@ def test_the_text_that_it_reads_tells_what_it_is_for(
         ("sdxl_base_v1-0", Architecture.SDXL), ("stable-diffusion-xl-v1-base/lora", SDXL_NAMES[0]),
         ("sd_v1", Architecture.SD1), ("stable-diffusion-v1/lora", Architecture.SD1),
         ("sd_v2_768_v", Architecture.SD2), ("stable-diffusion-v2-768-v/lora", Architecture.SD2),
-        ("another", None), ("", None),
+        ("SDXL_base", Architecture.SDXL), ("another", None), ("", None),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("key", ["ss_base_model_version", "modelspec.architecture"])
@@ -167,11 +162,14 @@ def test_the_note_goes_before_the_width_and_names_before_both(tmp_path: Path) ->
     assert told(tmp_path, UNET_KEY, 768, **both) is Architecture.SD2  # the trainer's own
 
 
-def test_all_noted_architectures_are_drawn_with() -> None:
-    assert {architecture for _, architecture in NOTED_ARCHITECTURES} == {
-        Architecture.SD1, Architecture.SD2, Architecture.SDXL,
-    }  # fmt: skip
-    assert all(family_of_architecture(architecture) for _, architecture in NOTED_ARCHITECTURES)
+@pytest.mark.parametrize(
+    ("note", "architecture"), [("sd3_medium", Architecture.SD3), ("flux1", Architecture.FLUX)]
+)
+def test_one_noted_for_what_is_not_drawn_with_is_refused_by_its_name(
+    tmp_path: Path, note: str, architecture: Architecture
+) -> None:
+    with pytest.raises(WrongArchitecture, match=f"made for {architecture.label}, and Easel"):
+        told(tmp_path, UNET_KEY, 8, ss_base_model_version=note)
 
 
 def test_each_family_takes_its_own_and_the_refiner_those_of_sdxl(tmp_path: Path) -> None:
