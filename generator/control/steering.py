@@ -51,6 +51,11 @@ class Steering:
         self._context = pass_context
         self._latents: dict[int, Tensor] = {}  # (B,4,h,w) by unit, for those that need one
 
+    @property
+    def has_units(self) -> bool:
+        """Whether any unit acts in the pass."""
+        return bool(self._units)
+
     def predict(
         self, checkpoint: Checkpoint, x: Tensor, t: Tensor, context: Tensor, rows: Rows
     ) -> Tensor:

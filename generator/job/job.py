@@ -21,6 +21,7 @@ from generator.job.loaded_model import LoadedModel
 from generator.job.noise_predictor import make_noise_predictor, schedule_of
 from generator.job.passes import PassPlan
 from generator.job.progress_reporter import Interrupted, ProgressReporter
+from generator.models.families.family import Family
 from generator.models.offload import device_of
 from generator.pictures.infotext import write_infotext
 from generator.pictures.infotext_parameters import ModelNames, Parameters, collect_parameters
@@ -225,9 +226,10 @@ class EngineJob:
             return None
 
         def take_over() -> RefinerNetwork:
-            refined = plan.refiner_pass
+            refined, base = plan.refiner_pass, self.model.components.checkpoint.family
             self._refiner_title = self.model.use(refined).names.title
-            own = make_noise_predictor(self.model, self.request, concat, steering)
+            steers = self._steering_after_switch(steering, base)
+            own = make_noise_predictor(self.model, self.request, concat, steers)
             return RefinerNetwork(
                 own, self.model.conditioning_for(refined), self.model.encode_empty_prompt()
             )
@@ -235,6 +237,19 @@ class EngineJob:
         by_steps = self.request.options.refiner_switch_by_sample_steps
         switch_at = self.request.refiner.switch_at
         return RefinerSwitch(switch_at, by_steps, take_over)
+
+    def _steering_after_switch(self, steering: Steering | None, base: Family) -> Steering | None:
+        """The units under the refiner; all end where it is of another family than ``base``, as
+        AUTOMATIC1111's do, which hold to the U-Net of the base.
+        """
+        refiner = self.model.components.checkpoint
+        if steering is None or not steering.has_units or refiner.family is base:
+            return steering
+        self.model.report.remarks[
+            f"ControlNet steered up to the switch to the refiner and ended there: its units are "
+            f"for {base.label}, and {refiner.file.name} is {refiner.family.label}."
+        ] = None
+        return None
 
     def _picture_noise(self, batch: int, size: tuple[int, int]) -> PictureNoise:
         """The noise of a batch for latents of ``size`` (w, h)."""

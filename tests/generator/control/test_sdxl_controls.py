@@ -16,6 +16,7 @@ from generator.request import (
     GenerationRequest,
     HiresFix,
     Origin,
+    Refiner,
     Sampling,
     Seeds,
     Snapshot,
@@ -27,13 +28,15 @@ from tests.parity.compare import psnr
 PICTURE = encode_pixels(
     np.random.RandomState(0).randint(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
 )
+REFINER = "tinyxl_refiner"
 SD1_CHANNELS = {**SIZES, "cross_attention_dim": 768}
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     data_dir = tmp_path_factory.mktemp("data")
-    checkpoint = sdxl_controls.make_checkpoints(data_dir, sdxl_controls.CHECKPOINT)
+    names = (sdxl_controls.CHECKPOINT, REFINER)
+    checkpoint = sdxl_controls.make_checkpoints(data_dir, *names)
     control = sdxl_controls.controlnet_of(data_dir)
     zero = dict(control.state_dict())
     steering = sdxl_controls.randomise(zero)
@@ -54,8 +57,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return sdxl_controls.engine_over(data_dir)
 
 
-def draw(engine: Engine, *units: ControlUnit, **fields: object) -> Image.Image:
-    request = GenerationRequest(
+def ask(*units: ControlUnit) -> GenerationRequest:
+    return GenerationRequest(
         "a cat",
         Seeds(7),
         "dog",
@@ -66,7 +69,10 @@ def draw(engine: Engine, *units: ControlUnit, **fields: object) -> Image.Image:
         controls=units,
         options=Snapshot(randn_source="CPU"),
     )
-    return engine.run(replace(request, **fields)).pictures[0].image
+
+
+def draw(engine: Engine, *units: ControlUnit, **fields: object) -> Image.Image:
+    return engine.run(replace(ask(*units), **fields)).pictures[0].image
 
 
 def unit(model: str, **fields: object) -> ControlUnit:
@@ -100,6 +106,32 @@ def test_both_layouts_steer_alike(engine: Engine, plain: Image.Image) -> None:
 )
 def test_every_kind_of_job_is_steered(engine: Engine, fields: dict[str, object]) -> None:
     assert psnr(draw(engine, unit("diffusers"), **fields), draw(engine, **fields)) < 40
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [ControlUnit(model="diffusers"), ControlUnit("reference_only")],
+    ids=["net", "reference"],
+)
+def test_units_end_where_a_refiner_of_another_family_takes_over(
+    engine: Engine, asked: ControlUnit
+) -> None:
+    asked = replace(asked, image=PICTURE)
+    fields = {
+        "refiner": Refiner(REFINER, 0.3),  # draws the last two of four steps
+        "sampling": Sampling("Euler", steps=4),
+        "batches": 2,
+    }
+    request = replace(ask(asked), **fields)
+    steered, alone = engine.run(request), engine.run(replace(request, controls=()))
+    late = engine.run(replace(request, controls=(replace(asked, guidance_start=0.3),)))
+    for number in range(2):
+        assert psnr(steered.pictures[number].image, alone.pictures[number].image) < 45
+        assert psnr(late.pictures[number].image, alone.pictures[number].image) >= 60
+    (said,) = steered.comments
+    assert "ended there" in said
+    assert f"{REFINER}.safetensors is Stable Diffusion XL refiner" in said
+    assert alone.comments == ()
 
 
 def test_references_steer(engine: Engine, plain: Image.Image) -> None:
