@@ -11,6 +11,7 @@ from torch import Tensor
 
 from generator.control import control_lora
 from generator.control.control_lora import MergedTensors
+from generator.control.image_prompts import AUTO, ImagePromptReader
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.added_condition import added_arguments
 from generator.models.checkpoint import Checkpoint, NetworkLoader
@@ -150,6 +151,7 @@ def open_controlnet(file: ModelFile, base: ModelFile | None = None) -> ControlSo
         raise WrongArchitecture(
             f"{file.name} was asked to steer as a ControlNet, but it is {kind.label}. "
             f"Easel steers with {known}"
+            + (f"; the module {AUTO} draws with this file" * (kind is ControlKind.IP_ADAPTER))
         )
     hints = read_hints(file.name, file.metadata, file.config)
     return ControlSource(file, kind, tensors, heads, hints)
@@ -197,6 +199,7 @@ class ControlNetCache:
         self.device = device
         self.dtype = dtype
         self._residency = residency or Residency(ram_headroom_of())
+        self.image_prompts = ImagePromptReader(device, dtype, self._residency)
 
     def is_loaded(self, file: ModelFile, base: ModelFile | None = None) -> bool:
         """Whether :meth:`load` would answer without reading the disk."""

@@ -104,6 +104,8 @@ def _select_picture(
         mask = mask.resize(image.size, Image.Resampling.NEAREST)
     if module.reads_mask:
         return image, mask or Image.new("L", image.size)
+    if module.is_image_prompt:
+        return image, mask  # what it covers is not seen
     if mask is None or ignores:
         return image, None
     values = np.asarray(mask)

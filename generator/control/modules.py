@@ -58,6 +58,11 @@ class Module:
         return self.name.startswith("reference")
 
     @property
+    def is_image_prompt(self) -> bool:
+        """Whether it shows its picture to the U-Net itself, through an IP-Adapter."""
+        return self.runs and self.name.startswith("ip-adapter")
+
+    @property
     def sliders(self) -> tuple[Slider, ...]:
         """The visible ones: resolution, A, B."""
         candidates = (self.resolution_slider, self.a, self.b)
@@ -87,7 +92,7 @@ _INVERTED = ("Canny", "Lineart", "MLSD", "Scribble")
 
 MODULES: tuple[Module, ...] = (
     Module("none", runs=True),
-    _network_module("ip-adapter-auto", "", "IP-Adapter"),
+    Module("ip-adapter-auto", tags=("IP-Adapter",), runs=True),
     Module(
         "tile_resample",
         tags=("Tile",),
@@ -114,7 +119,7 @@ MODULES: tuple[Module, ...] = (
         tags=("Lineart",),
         runs=True,
     ),
-    _network_module("ip-adapter_clip_sd15", "ip-adapter_clip_h", "IP-Adapter"),
+    Module("ip-adapter_clip_sd15", "ip-adapter_clip_h", tags=("IP-Adapter",), runs=True),
     Module("inpaint_only", tags=("Inpaint",), resolution=None, runs=True),
     _network_module("depth", "depth_midas", "Depth"),
     Module(
@@ -186,8 +191,8 @@ MODULES: tuple[Module, ...] = (
     Module("ip-adapter_pulid", tags=("IP-Adapter",), resolution=None),
     _network_module("ip-adapter_face_id_plus", "", "IP-Adapter"),
     _network_module("ip-adapter_face_id", "", "IP-Adapter"),
-    _network_module("ip-adapter_clip_sdxl_plus_vith", "", "IP-Adapter"),
-    _network_module("ip-adapter_clip_sdxl", "ip-adapter_clip_g", "IP-Adapter"),
+    Module("ip-adapter_clip_sdxl_plus_vith", tags=("IP-Adapter",), runs=True),
+    Module("ip-adapter_clip_sdxl", "ip-adapter_clip_g", tags=("IP-Adapter",), runs=True),
     _network_module("instant_id_face_keypoints", "", "Instant-ID"),
     _network_module("instant_id_face_embedding", "", "Instant-ID"),
     Module("inpaint_only+lama", tags=("Inpaint",), resolution=None),
@@ -206,6 +211,14 @@ MODULES: tuple[Module, ...] = (
     _network_module("animal_openpose", "", "OpenPose"),
 )
 """In the order of the extension's lists: none, then by importance, then backwards by label."""
+
+FACE_MODULES = frozenset(
+    {
+        "ip-adapter_face_id", "ip-adapter_face_id_plus", "ip-adapter_pulid",
+        "instant_id_face_embedding", "instant_id_face_keypoints",
+    }
+)  # fmt: skip
+"""Those that need insightface."""
 
 _BY_NAME: Mapping[str, Module] = MappingProxyType(
     {module.label: module for module in MODULES} | {module.name: module for module in MODULES}

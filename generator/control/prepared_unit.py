@@ -16,6 +16,7 @@ from generator.control.annotators import (
 )
 from generator.control.control_types import CONTROL_TYPES, control_type_of
 from generator.control.controlnets import ControlNet
+from generator.control.image_prompts import ImagePrompt
 from generator.control.inputs import read_input
 from generator.control.map_resize import Pixels, Size, fit_map, perfect_resolution
 from generator.control.modules import Module
@@ -39,6 +40,7 @@ class PreparedUnit:
     control: ControlNet | None  # None steers by attention alone
     region: Tensor | None = None  # (1,1,H,W) in 0..1, where the unit acts
     control_type: int | None = None  # kind of map, for a ControlNet Union
+    image_prompt: ImagePrompt | None = None  # of an IP-Adapter
     fitted_maps: dict[Size, Pixels] = field(default_factory=dict)
 
     @property

@@ -1,7 +1,7 @@
 """The ControlNet units of one job: loading, steering, infotext, changes to finished pictures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,8 +10,9 @@ from generator.control.annotators import NO_PLUGIN_PREPROCESSORS, PluginPreproce
 from generator.control.catalogue import model_of
 from generator.control.controlnets import ControlNetCache
 from generator.control.map_resize import Size
+from generator.control.modules import find_module
 from generator.control.postprocess import apply_unit_to_picture
-from generator.control.prepared_unit import PreparedUnit, prepare_unit
+from generator.control.prepared_unit import PreparedUnit, map_to_picture, prepare_unit
 from generator.control.steering import PassContext, Steering
 from generator.hires.hires_size import CELL, second_pass_size
 from generator.models.index import ModelFile
@@ -86,6 +87,12 @@ def prepare_control(
     units = []
     for unit in request.controls:
         file = model_of(unit, registry)
+        module = find_module(unit.module)
+        if file and module and module.is_image_prompt:
+            ready = prepare_unit(unit, request, None, plugin_preprocessors)
+            prompt = networks.image_prompts.read(module, file, registry, ready.map, say)
+            units.append(replace(ready, image_prompt=prompt))
+            continue
         if file and not networks.is_loaded(file, checkpoint):
             say(f"Loading weights from {file.name}")
         max_kept = request.options.control_net_model_cache_size
@@ -125,14 +132,18 @@ def unit_notes(unit: ControlUnit) -> str:
 
 
 def _maps_to_show(units: Sequence[PreparedUnit], request: GenerationRequest) -> list["Image"]:
-    """Each unit's map, that of the second pass of hires fix before that of the first."""
+    """Each unit's map, that of the second pass of hires fix before that of the first.
+
+    Of an image prompt the picture, once and whole, as it is read.
+    """
     sizes = _map_sizes(request)
-    return [
-        ready.answer_picture(size)
-        for ready in units
-        if ready.unit.save_detected_map
-        for size in sizes
-    ]
+    shown: list[Image] = []
+    for ready in units:
+        if ready.unit.save_detected_map and ready.image_prompt:
+            shown.append(map_to_picture(ready.map))
+        elif ready.unit.save_detected_map:
+            shown += [ready.answer_picture(size) for size in sizes]
+    return shown
 
 
 def _map_sizes(request: GenerationRequest) -> list[Size]:

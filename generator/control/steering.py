@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.control.corrections import correct_output
+from generator.control.picture_attention import attend_to_pictures
 from generator.control.prepared_unit import PreparedUnit
 from generator.control.reference import Fidelity, ReferenceHooks
 from generator.control.units import CONTROL_FIRST, PROMPT_FIRST
@@ -70,7 +71,10 @@ class Steering:
         self._encode_pictures(size)
         active = [ready for ready in self._units if self._is_active(ready.unit, rows)]
         added = self._sum_residuals(active, x[:, :4], t, context, rows)
-        with ReferenceHooks(unet) as hooks:
+        with (
+            ReferenceHooks(unet) as hooks,
+            attend_to_pictures(unet, active, rows, (x.shape[-2], x.shape[-1])),
+        ):
             self._show_references(hooks, active, x, t, context, rows, checkpoint)
             output: Tensor = unet(
                 x.to(unet.dtype),
@@ -101,6 +105,8 @@ class Steering:
         for ready in self._units:
             if ready.control is not None:
                 ready.control.check_fits(checkpoint)
+            if ready.image_prompt is not None:
+                ready.image_prompt.adapter.check_fits(checkpoint)
 
     def _encode_pictures(self, size: tuple[int, int]) -> None:
         for number, ready in enumerate(self._units):

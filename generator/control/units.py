@@ -12,6 +12,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from generator.control.control_types import CONTROL_TYPES, UNKNOWN
 from generator.control.modules import (
+    FACE_MODULES,
     HIDDEN_VALUE,
     MODULES,
     NO_PLUGIN_MODULES,
@@ -97,6 +98,7 @@ class _Unit(BaseModel):
     save_detected_map: Annotated[bool, _or_default(True)] = True
     advanced_weighting: Annotated[list[float], Field(max_length=MOST_RESIDUALS)] | None = None
     effective_region_mask: str | None = None
+    ipadapter_input: Any = None
     union_control_type: Annotated[str, _one_of((*CONTROL_TYPES, UNKNOWN), UNKNOWN)] = UNKNOWN
 
 
@@ -163,6 +165,8 @@ def _read_unit(
             "guidance_start",
             f"{unit.guidance_start} is after guidance_end, {unit.guidance_end}",
         )
+    if unit.ipadapter_input:
+        _refuse(place, "ipadapter_input", "pickled tensors are not read; send the picture in image")
     module = known_module(unit.module, f"{place}.module", plugin_modules)
     if module.from_plugin:
         numbers = (unit.processor_res, unit.threshold_a, unit.threshold_b)
@@ -202,6 +206,12 @@ def known_module(
     if module is None:
         raise BadRequest(
             f"{field}: there is no preprocessor {wanted!r}. Known: {able}.", CONTROLNET_FIELD
+        )
+    if module.name in FACE_MODULES:
+        raise BadRequest(
+            f"{field}: {wanted} needs insightface, a network of its own for faces, which is not "
+            "here. IP-Adapters that read pictures run with the module ip-adapter-auto.",
+            CONTROLNET_FIELD,
         )
     if not module.runs:
         raise BadRequest(

@@ -28,6 +28,23 @@ def is_active(unit: ControlUnit, call: int, calls_a_step: int, steps: float) -> 
     return unit.guidance_start <= done / max(steps, 1) <= unit.guidance_end
 
 
+def transformer_weights(unit: ControlUnit, count: int) -> tuple[float, ...]:
+    """What each of a U-Net's ``count`` transformers weighs an image prompt with, in their order.
+
+    Raises :class:`BadRequest` for as many numbers of one's own as there are not transformers.
+    """
+    own = unit.advanced_weighting
+    if own is None:
+        return (unit.weight,) * count
+    if len(own) != count:
+        raise BadRequest(
+            f"{CONTROLNET_FIELD}: advanced_weighting has {len(own)} numbers; the checkpoint has "
+            f"{count} transformers and an IP-Adapter wants as many.",
+            CONTROLNET_FIELD,
+        )
+    return tuple(max(weight, 0.0) for weight in own)
+
+
 def residual_weights(unit: ControlUnit, count: int, large: bool) -> tuple[float, ...]:
     """What each residual is multiplied with, skips from the finest first, the middle last.
 

@@ -17,8 +17,15 @@ from generator.models.index import Identity, ModelFile
 from generator.models.kinds import ModelKind
 from generator.models.trainer_notes import noted_architecture
 
-CONTEXT_LAYERS = ("attn2.to_k", "attn2_to_k")
-CONTEXT_FACTORS = (".lora_down.weight", ".lora_A.weight", ".hada_w1_b", ".lokr_w2_b", ".diff")
+CONTEXT_LAYERS = ("attn2.to_k", "attn2_to_k", "to_k_ip")
+CONTEXT_FACTORS = (
+    ".to_k_ip.weight",
+    ".lora_down.weight",
+    ".lora_A.weight",
+    ".hada_w1_b",
+    ".lokr_w2_b",
+    ".diff",
+)
 """Ends of the tensors whose last side is as wide as the text that the layer reads."""
 BASES: Mapping[Architecture, Architecture] = MappingProxyType(
     {

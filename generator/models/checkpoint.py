@@ -284,8 +284,9 @@ def _sides(shape: torch.Size) -> list[int]:
 
 
 def _fill_position_ids(network: nn.Module, device: torch.device) -> None:
-    """Text positions are a buffer that no file carries; the meta device left it empty."""
-    embeddings = getattr(getattr(network, "text_model", network), "embeddings", None)
-    if embeddings is not None:
-        length = embeddings.position_embedding.num_embeddings
-        embeddings.position_ids = torch.arange(length, device=device)[None]  # (1, 77)
+    """Positions are a buffer that no file carries; the meta device left it empty."""
+    for part in network.modules():
+        positions = getattr(part, "position_embedding", None)
+        if isinstance(positions, nn.Embedding):
+            numbers = torch.arange(positions.num_embeddings, device=device)
+            part.position_ids = numbers[None]  # (1, 77)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from generator.models import adapter_names
 from generator.models.families.architecture import (
+    IP_ADAPTERS,
     PARTS,
     Architecture,
     Shapes,
@@ -120,6 +121,8 @@ def _architecture_name(kind: ModelKind, shapes: Shapes, metadata: Mapping[str, s
         if architecture is None and (width := _context_width(shapes)):
             architecture = architecture_by_context_width(width)
         return declared if architecture is None else architecture.label
+    if kind is ModelKind.CONTROLNET and (architecture := architecture_of(shapes)) in IP_ADAPTERS:
+        return architecture.label
     return declared
 
 

@@ -26,6 +26,8 @@ class ResidentKind(StrEnum):
     VAE = "VAE"
     LORA = "LoRA"
     CONTROLNET = "ControlNet"
+    IP_ADAPTER = "IP-Adapter"
+    IMAGE_ENCODER = "image encoder"
 
 
 COMPUTES_ON_DEVICE = frozenset(ResidentKind) - {ResidentKind.LORA}

@@ -33,9 +33,7 @@ from webapp.services import Services
 
 API_VERSION = 3  # of the extension's routes
 MAX_PICTURES = 64  # of one request
-NOT_FOR_MAPS = frozenset(
-    {"clip_vision", "revision_clipvision", "revision_ignore_prompt", "ip-adapter-auto"}
-)
+NOT_FOR_MAPS = frozenset({"clip_vision", "revision_clipvision", "revision_ignore_prompt"})
 NUMBERS = ("controlnet_processor_res", "controlnet_threshold_a", "controlnet_threshold_b")
 
 
@@ -249,7 +247,7 @@ def find_preprocessor(services: Services, body: DetectBody) -> Module:
     if module is None:
         why = services.plugins.absent_plugin("preprocessors", body.controlnet_module)
         raise Refused(f"controlnet_module: {why}" if why else "Module not available")
-    if module.name in NOT_FOR_MAPS:
+    if module.name in NOT_FOR_MAPS or module.is_image_prompt:
         raise Refused("Module not supported")
     preprocessor = known_module(body.controlnet_module, "controlnet_module", plugin_modules)
     if preprocessor.from_plugin:

@@ -76,6 +76,9 @@ class Architecture(Enum):
     DIFFUSERS_UNET = "a U-Net in diffusers' layout (not a single-file checkpoint)"
     MOTION_MODULE = "an AnimateDiff motion module"
     CONTROLNET = "a ControlNet"
+    IP_ADAPTER_SD1 = "an IP-Adapter for Stable Diffusion 1.x"
+    IP_ADAPTER_SDXL = "an IP-Adapter for Stable Diffusion XL"
+    IP_ADAPTER = "an IP-Adapter"  # for another base
     LORA = "a LoRA"
     VAE = "a VAE"
     EMBEDDING = "an embedding (textual inversion)"
@@ -89,11 +92,14 @@ class Architecture(Enum):
         return self.value
 
 
+IP_ADAPTERS = (
+    Architecture.IP_ADAPTER_SD1, Architecture.IP_ADAPTER_SDXL, Architecture.IP_ADAPTER,
+)  # fmt: skip
 PARTS = frozenset(
     {
         Architecture.BARE_UNET, Architecture.DIFFUSERS_UNET, Architecture.MOTION_MODULE,
         Architecture.CONTROLNET, Architecture.LORA, Architecture.VAE, Architecture.EMBEDDING,
-        Architecture.TEXT_ENCODER, Architecture.OTHER, Architecture.UNKNOWN,
+        Architecture.TEXT_ENCODER, Architecture.OTHER, Architecture.UNKNOWN, *IP_ADAPTERS,
     }
 )  # fmt: skip
 """Those that are no family of networks: a part of one, or nothing known."""

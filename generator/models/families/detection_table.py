@@ -50,6 +50,7 @@ OTHER_TEXT = (
 )  # fmt: skip
 """What in a checkpoint with a U-Net tells that it is not of Stable Diffusion 1."""
 
+IP_KEY = "ip_adapter.1.to_k_ip.weight"
 _ADAPTERS = (
     Rule(
         A.LORA,
@@ -58,7 +59,14 @@ _ADAPTERS = (
             "lycoris_", "*.lora_A.weight", "*.lora_down.weight", "*.lora.down.weight",
             "*_lora.down.weight", "*.hada_w1_a", "*.lokr_w1", "*.lokr_w1_a", "*.oft_blocks",
         ),
-        forbidden=("*.qweight", "lora_controlnet"),
+        forbidden=("*.qweight", "lora_controlnet", "ip_adapter."),
+    ),
+    Rule(A.IP_ADAPTER_SD1, required=(IP_KEY,), sizes=((IP_KEY, 1, (768,)),)),
+    Rule(A.IP_ADAPTER_SDXL, required=(IP_KEY,), sizes=((IP_KEY, 1, (2048,)),)),
+    Rule(
+        A.IP_ADAPTER,
+        one_of=("ip_adapter.", "ip_adapter_proj_model."),
+        yields_to=(A.IP_ADAPTER_SD1, A.IP_ADAPTER_SDXL),
     ),
     Rule(
         A.CONTROLNET,
@@ -237,7 +245,7 @@ _FLUX = (
     Rule(
         A.FLUX,
         required=("double_blocks.",),
-        forbidden=("txt_in.individual_token_refiner.",),
+        forbidden=("txt_in.individual_token_refiner.", "ip_adapter_proj_model."),
         yields_to=(
             A.CHROMA, A.FLUX2_DEV, A.FLUX2_KLEIN, A.FLUX2, A.FLUX_FILL, A.FLUX_CONTROL,
             A.FLUX_DEV, A.FLUX_SCHNELL,

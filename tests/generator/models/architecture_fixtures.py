@@ -175,6 +175,23 @@ FIXTURES: tuple[tuple[Architecture, Layout, Shapes], ...] = (
         "control_all_x_embedder.2-1.weight": (3840, 132),
         "control_layers.0.attention.to_q.weight": (3840, 3840),
     }),
+    (A.IP_ADAPTER_SD1, ORIGINAL, {
+        "image_proj.proj.weight": (3072, 1024),
+        "ip_adapter.1.to_k_ip.weight": (320, 768),
+    }),
+    (A.IP_ADAPTER_SD1, ORIGINAL, {  # FaceID, with its LoRA
+        "image_proj.proj.0.weight": (1024, 512),
+        "ip_adapter.0.to_q_lora.down.weight": (128, 320),
+        "ip_adapter.1.to_k_ip.weight": (320, 768),
+    }),
+    (A.IP_ADAPTER_SDXL, ORIGINAL, {
+        "image_proj.latents": (1, 16, 1280),
+        "ip_adapter.1.to_k_ip.weight": (640, 2048),
+    }),
+    (A.IP_ADAPTER, ORIGINAL, {
+        "ip_adapter_proj_model.proj.weight": (16384, 768),
+        "double_blocks.0.processor.ip_adapter_double_stream_k_proj.weight": (3072, 4096),
+    }),
     (A.MOTION_MODULE, DIFFUSERS, {
         "down_blocks.0.motion_modules.0.temporal_transformer.norm.weight": (320,),
         "down_blocks.0.motion_modules.0.temporal_transformer.transformer_blocks.0."

@@ -55,6 +55,9 @@ def test_by_shape_or_by_word() -> None:
     names = "lora_unet_x_attn2_to_k.lora_down.weight"
     assert detect_kind({names: (8, 768)}, {}).architecture == "Stable Diffusion 1.x"
     assert detect_kind({names: (8, 2048)}, {}).architecture == "Stable Diffusion XL"
+    adapter = detect_kind({"ip_adapter.1.to_k_ip.weight": (640, 2048)}, {})
+    assert adapter.kind is ModelKind.CONTROLNET
+    assert adapter.architecture == "an IP-Adapter for Stable Diffusion XL"
 
 
 def test_recorded_models_belong_where_they_lay(goldens: Path) -> None:

@@ -10,7 +10,7 @@ from generator.models.kinds import ModelKind
 from generator.models.machine_memory import available_memory, total_memory
 from generator.models.residency import GIGABYTE, MemoryLimits, Residency, ResidentKind
 
-CHECKPOINT, VAE, LORA, CONTROLNET = ResidentKind
+CHECKPOINT, VAE, LORA, CONTROLNET, *_ = ResidentKind
 
 
 def file(name: str) -> ModelFile:
