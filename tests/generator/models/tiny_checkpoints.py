@@ -36,15 +36,19 @@ def values(seed: int, *shape: int, size: float = 0.1) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * size
 
 
+def tensors_of(family: str) -> dict[str, Tensor]:
+    """All tensors of the checkpoint of a family; no two are equal."""
+    return {
+        name: values(number, *shape) + (1 if "norm" in name and name.endswith("weight") else 0)
+        for number, (name, shape) in enumerate(SHAPES[family].items())
+    }
+
+
 def load_tiny(family: str, folder: Path) -> Checkpoint:
     """Write and load the checkpoint of a family."""
     path = folder / f"tiny-{family}.safetensors"
     metadata = {"modelspec.prediction_type": "epsilon"}
-    tensors = {
-        name: values(number, *shape) + (1 if "norm" in name and name.endswith("weight") else 0)
-        for number, (name, shape) in enumerate(SHAPES[family].items())
-    }
-    save_file(tensors, path, metadata)
+    save_file(tensors_of(family), path, metadata)
     stamp = stamp_of(path.stat())
     file = ModelFile(ModelKind.CHECKPOINT, path.name, path, *stamp, metadata=metadata)
     return load_checkpoint(file, torch.device("cpu"), torch.float32)
