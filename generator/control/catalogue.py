@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from generator.control.image_prompt_files import check_files
 from generator.control.modules import find_module
 from generator.control.units import CONTROLNET_FIELD
 from generator.errors import BadRequest, ModelNotFound
@@ -67,11 +68,14 @@ def model_of(unit: ControlUnit, registry: Registry) -> ModelFile | None:
 def check_units(units: Sequence[ControlUnit], registry: Registry, has_picture: bool) -> None:
     """Refuse units whose ControlNet is not here, or that have no picture to look at.
 
-    ``has_picture`` tells whether the job starts from one, as img2img does. Raises
-    :class:`BadRequest` or :class:`ModelNotFound`.
+    So are IP-Adapters whose image encoder is not. ``has_picture`` tells whether the job starts
+    from a picture, as img2img does. Raises :class:`BadRequest`, :class:`ModelNotFound` and
+    :class:`generator.errors.ModelUnreadable`.
     """
     for number, unit in enumerate(units):
-        model_of(unit, registry)
+        file, module = model_of(unit, registry), find_module(unit.module)
+        if file and module and module.is_image_prompt:
+            check_files(module, file, registry)
         if unit.image is None and not has_picture:
             raise BadRequest(
                 f"{CONTROLNET_FIELD}: controlnet is enabled but no input image is given "

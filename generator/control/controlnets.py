@@ -11,7 +11,8 @@ from torch import Tensor
 
 from generator.control import control_lora
 from generator.control.control_lora import MergedTensors
-from generator.control.image_prompts import AUTO, ImagePromptReader
+from generator.control.image_prompt_files import AUTO
+from generator.control.image_prompts import ImagePromptReader
 from generator.errors import ModelUnreadable, WrongArchitecture
 from generator.models.added_condition import added_arguments
 from generator.models.checkpoint import Checkpoint, NetworkLoader

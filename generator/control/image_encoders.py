@@ -1,6 +1,6 @@
 """CLIP's image encoders, which tell IP-Adapters what is in a picture."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -8,22 +8,15 @@ import torch
 from torch import Tensor
 
 from generator.control.map_resize import Pixels
-from generator.control.units import CONTROLNET_FIELD
-from generator.errors import ModelNotFound, ModelUnreadable
 from generator.models.checkpoint import NetworkLoader
 from generator.models.drawable import explain_missing_tensors
-from generator.models.embedding_facts import read_shapes
 from generator.models.families.ldm import clip_vision
-from generator.models.families.ldm.clip_vision import KNOWN_ENCODERS, EncoderSizes
-from generator.models.index import ModelFile, ModelIndex
-from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
-from generator.models.registry import Registry
+from generator.models.index import ModelFile
 from generator.models.weights import open_tensors, shapes_of
 
 # After checkpoint.py, which readies torchvision for it.
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection  # isort: skip
 
-FOLDER = "clip_vision"  # below that of the preprocessors' weights
 MEANS = (0.48145466, 0.4578275, 0.40821073)  # of the pictures that CLIP was trained on, RGB
 DEVIATIONS = (0.26862954, 0.26130258, 0.27577711)
 
@@ -63,51 +56,8 @@ class ImageEncoder:
         return colours.to(self.network.device, self.network.dtype)
 
 
-def find_encoder(registry: Registry, adapter: str, width: int, *, patches: bool) -> ModelFile:
-    """The image encoder that tells ``width`` numbers of a picture, or of each patch.
-
-    Looks at the disk again before it gives up. Raises :class:`ModelNotFound` naming the IP-Adapter
-    ``adapter``, and the file that is needed.
-    """
-    found = _find_in(registry.index, width, patches) or _find_in(registry.refresh(), width, patches)
-    if found is not None:
-        return found
-    folder = f"{FOLDERS_BY_KIND[ModelKind.ANNOTATOR].created[0]}/{FOLDER}"
-    raise ModelNotFound(
-        f"{CONTROLNET_FIELD}: {adapter} reads pictures through {_describe(width, patches)}, which "
-        f"is not here. Copy its weights (model.safetensors of transformers' "
-        f"CLIPVisionModelWithProjection) into {folder}",
-        CONTROLNET_FIELD,
-    )
-
-
-def _find_in(index: ModelIndex, width: int, patches: bool) -> ModelFile | None:
-    return next(_fitting(index.files_of(ModelKind.ANNOTATOR), width, patches), None)
-
-
-def _fitting(files: Iterable[ModelFile], width: int, patches: bool) -> Iterator[ModelFile]:
-    for file in files:
-        if FOLDER in file.name.split("/")[:-1]:
-            sizes = _sizes_of(file)
-            if sizes is not None and sizes.width(patches=patches) == width:
-                yield file
-
-
-def _sizes_of(file: ModelFile) -> EncoderSizes | None:
-    """None for what cannot be read, too: another may serve."""
-    try:
-        return clip_vision.encoder_sizes(read_shapes(file))
-    except (ModelUnreadable, OSError):
-        return None
-
-
-def _describe(width: int, patches: bool) -> str:
-    known = (name for each, name in KNOWN_ENCODERS.items() if each.width(patches=patches) == width)
-    return next(known, f"an image encoder of {width} numbers")
-
-
 def open_encoder(file: ModelFile) -> "EncoderSource":
-    """What an encoder's file holds. Raises :class:`ModelUnreadable` naming it."""
+    """What an encoder's file holds. Raises :class:`generator.errors.ModelUnreadable` naming it."""
     return EncoderSource(file, open_tensors(file.path, file.kept_in))
 
 
@@ -119,7 +69,7 @@ class EncoderSource:
     tensors: Mapping[str, Tensor]
 
     def load(self, device: torch.device, dtype: torch.dtype) -> ImageEncoder:
-        """The network. Raises :class:`ModelUnreadable` naming the file."""
+        """The network. Raises :class:`generator.errors.ModelUnreadable` naming the file."""
         shapes = shapes_of(self.tensors)
         with explain_missing_tensors(self.file, "all tensors of an image encoder"):
             config = CLIPVisionConfig(**clip_vision.vision_config(shapes))

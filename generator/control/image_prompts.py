@@ -1,40 +1,21 @@
 """What an IP-Adapter makes of a unit's picture: tokens that a U-Net attends to beside the text."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from generator.control.image_encoders import ImageEncoder, find_encoder, open_encoder
+from generator.control.image_encoders import ImageEncoder, open_encoder
+from generator.control.image_prompt_files import find_encoder
 from generator.control.ip_adapters import IPAdapter, open_ip_adapter
 from generator.control.map_resize import Pixels
 from generator.control.modules import Module
-from generator.control.units import CONTROLNET_FIELD
-from generator.errors import BadRequest
-from generator.models.families.ldm.clip_vision import (
-    KNOWN_ENCODERS,
-    VIT_BIG_G,
-    VIT_H,
-    EncoderSizes,
-)
-from generator.models.families.ldm.ip_adapter import IPAdapterLayout
 from generator.models.index import ModelFile
 from generator.models.registry import Registry
 from generator.models.residency import Residency, ResidentKind
 from generator.models.weight_sizes import bytes_of, expected_bytes
-
-AUTO = "ip-adapter-auto"
-ENCODER_OF_MODULE: Mapping[str, EncoderSizes] = MappingProxyType(
-    {
-        "ip-adapter_clip_sd15": VIT_H,
-        "ip-adapter_clip_sdxl": VIT_BIG_G,
-        "ip-adapter_clip_sdxl_plus_vith": VIT_H,
-    }
-)
-"""The image encoder that a module names; the module ``ip-adapter-auto`` takes the file's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,17 +44,12 @@ class ImagePromptReader:
     ) -> ImagePrompt:
         """The tokens of a picture (H,W,3), or (H,W,4) with 255 where nothing is to be seen.
 
-        ``say`` hears what takes its time. Raises :class:`generator.errors.WrongArchitecture` for a
-        ``file`` that is no IP-Adapter or reads faces, :class:`generator.errors.ModelNotFound`
-        where its image encoder is not here, :class:`BadRequest` where ``module`` is for another.
+        ``say`` hears what takes its time. Raises what
+        :mod:`generator.control.image_prompt_files` refuses.
         """
         adapter = self._load_adapter(file, say)
         layout = adapter.layout
-        check_module(module, file, layout)
-        encoder_file = find_encoder(
-            registry, file.name, layout.image_width, patches=layout.kind.reads_patches
-        )
-        encoder = self._load_encoder(encoder_file, say)
+        encoder = self._load_encoder(find_encoder(registry, module, file, layout), say)
         with torch.no_grad():
             seen = (
                 encoder.read_patches(pixels)
@@ -108,18 +84,3 @@ class ImagePromptReader:
 
     def _make_room(self, kind: ResidentKind, file: ModelFile) -> None:
         self._residency.make_room(kind, file, expected_bytes(file, self._dtype))
-
-
-def check_module(module: Module, file: ModelFile, layout: IPAdapterLayout) -> None:
-    """Raise :class:`BadRequest` where ``module`` names another encoder than the file's."""
-    named = ENCODER_OF_MODULE.get(module.name)
-    if named is None:
-        return
-    patches = layout.kind.reads_patches
-    other = VIT_BIG_G if named is VIT_H else VIT_H
-    if layout.image_width == other.width(patches=patches) != named.width(patches=patches):
-        raise BadRequest(
-            f"{CONTROLNET_FIELD}: {module.name} reads pictures through {KNOWN_ENCODERS[named]}, "
-            f"but {file.name} was trained with {KNOWN_ENCODERS[other]}. Choose the module {AUTO}",
-            CONTROLNET_FIELD,
-        )

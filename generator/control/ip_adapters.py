@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from generator.control.image_prompt_files import read_layout
 from generator.errors import WrongArchitecture
 from generator.models.checkpoint import Checkpoint, NetworkLoader
 from generator.models.drawable import explain_missing_tensors
-from generator.models.families.ldm import controlnet, ip_adapter
-from generator.models.families.ldm.controlnet import ControlKind
+from generator.models.families.ldm import ip_adapter
 from generator.models.families.ldm.ip_adapter import IPAdapterLayout, ProjectionKind
 from generator.models.index import ModelFile
 from generator.models.weights import open_tensors, shapes_of
@@ -120,15 +120,7 @@ def open_ip_adapter(file: ModelFile) -> IPAdapterSource:
     :class:`WrongArchitecture` for what is no IP-Adapter, or one that reads faces.
     """
     tensors = open_tensors(file.path, file.kept_in)
-    shapes = shapes_of(tensors)
-    kind = controlnet.kind_of(shapes)
-    if kind is not ControlKind.IP_ADAPTER:
-        raise WrongArchitecture(
-            f"{file.name} was asked to steer as an IP-Adapter, but it is {kind.label}. Choose an "
-            "IP-Adapter, or another module"
-        )
-    with explain_missing_tensors(file, "image_proj. and ip_adapter. of an IP-Adapter for a U-Net"):
-        return IPAdapterSource(file, tensors, ip_adapter.layout_of(file.name, shapes))
+    return IPAdapterSource(file, tensors, read_layout(file, shapes_of(tensors)))
 
 
 def _projection_tensors(

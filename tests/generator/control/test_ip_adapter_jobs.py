@@ -24,6 +24,7 @@ from generator.request import (
     GenerationRequest,
     HiresFix,
     Origin,
+    Refiner,
     Sampling,
     Seeds,
     Snapshot,
@@ -43,10 +44,12 @@ ADAPTERS = {"easel-default": "ip-adapter_sd", "tinyxl": "ip-adapter-plus_sdxl"}
 
 def make_models(data_dir: Path) -> None:
     """Both checkpoints with an IP-Adapter for each, a ControlNet's name, and the encoder."""
-    sdxl_controls.make_checkpoints(data_dir, "tinyxl")
+    sdxl_controls.make_checkpoints(data_dir, "tinyxl", "tinyxl_refiner")
     shutil.copy2(DEFAULT, data_dir / "models/Stable-diffusion")
     ip_adapter_files.save_encoder(data_dir, ip_adapter_files.encoder())
     for file in Registry(Folders.under(data_dir)).index.files_of(ModelKind.CHECKPOINT):
+        if file.stem not in ADAPTERS:
+            continue
         unet = load_checkpoint(file, torch.device("cpu"), torch.float32).unet
         kind = "plus" if file.stem == "tinyxl" else "linear"
         parts = ip_adapter_files.adapter_for(unet, kind)
@@ -107,6 +110,28 @@ def test_a_picture_of_a_batch_is_drawn_as_alone(engine: Engine, checkpoint: str)
     batch = draw(engine, checkpoint, unit, batch_size=2)
     alone = draw(engine, checkpoint, unit, seeds=Seeds(8))
     assert psnr(batch.pictures[1].image, first(alone)) >= 60
+
+
+REFERENCE = ControlUnit("reference_only", image=PICTURE)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": "a cat AND a dog :0.5"},
+        {"prompt": "cat, " * 60},
+        {"sampling": Sampling("Heun", steps=2)},
+        {"width": 72, "height": 104},
+        {"options": Snapshot(randn_source="CPU", token_merging_ratio=0.5)},
+        {"options": Snapshot(randn_source="CPU", batch_cond_uncond=False)},
+        {"refiner": Refiner("tinyxl_refiner", 0.5)},
+    ],
+    ids=["and", "long", "heun", "odd", "merging", "apart", "refiner"],
+)
+def test_it_goes_with_everything(engine: Engine, fields: dict[str, Any]) -> None:
+    unit = ControlUnit("ip-adapter-auto", ADAPTERS["tinyxl"], weight=2.0, image=PICTURE)
+    beside = draw(engine, "tinyxl", REFERENCE, **fields)
+    assert psnr(first(draw(engine, "tinyxl", REFERENCE, unit, **fields)), first(beside)) < 40
 
 
 def post(url: str, unit: dict[str, Any], checkpoint: str = "easel-default") -> tuple[int, Any]:

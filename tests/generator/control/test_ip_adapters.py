@@ -13,15 +13,23 @@ import torch
 from torch import Tensor
 from transformers import CLIPImageProcessor
 
+from generator.control.image_encoders import CLIPVisionConfig, CLIPVisionModelWithProjection
 from generator.control.image_prompts import ImagePrompt, ImagePromptReader
+from generator.control.ip_adapters import cross_attentions
 from generator.control.modules import find_module
 from generator.control.picture_attention import grid_of
 from generator.control.prepared_unit import PreparedUnit
 from generator.control.steering import PassContext, Steering
 from generator.errors import BadRequest, ModelNotFound, WrongArchitecture
 from generator.models.added_condition import added_arguments
-from generator.models.checkpoint import load_checkpoint
+from generator.models.checkpoint import UNet2DConditionModel, load_checkpoint
 from generator.models.families.family import Prediction
+from generator.models.families.ldm.clip_vision import (
+    VIT_BIG_G,
+    VIT_H,
+    encoder_sizes,
+    vision_config,
+)
 from generator.models.families.sd1 import SD1
 from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
@@ -265,3 +273,49 @@ def test_what_is_no_ip_adapter_is_told(tmp_path: Path) -> None:
     ip_adapter_files.save_adapter(tmp_path, "lines.safetensors", control)
     with pytest.raises(WrongArchitecture, match=r"lines\.safetensors was asked to steer as an IP"):
         read(tmp_path, "lines.safetensors")
+
+
+XL_SIZES: dict[str, Any] = {
+    "block_out_channels": (320, 640, 1280),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "transformer_layers_per_block": (1, 2, 10),
+    "attention_head_dim": (5, 10, 20),
+    "cross_attention_dim": 2048,
+}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "layers", "transformers"),
+    [({"cross_attention_dim": 768}, 16, 16), (XL_SIZES, 70, 11)],
+)
+def test_the_layers_of_the_real_sizes(sizes: Any, layers: int, transformers: int) -> None:
+    """In the order in which diffusers gives an IP-Adapter's numbers out."""
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**sizes)
+    found = cross_attentions(unet)
+    names = [name.removesuffix(".processor") for name in unet.attn_processors if "attn2" in name]
+    assert [layer for _, layer in found] == [unet.get_submodule(name) for name in names]
+    assert (len(found), 1 + max(number for number, _ in found)) == (layers, transformers)
+
+
+@pytest.mark.parametrize(
+    ("known", "width", "inner", "depth"), [(VIT_H, 1280, 5120, 32), (VIT_BIG_G, 1664, 8192, 48)]
+)
+def test_the_sizes_of_the_real_encoders(known: Any, width: int, inner: int, depth: int) -> None:
+    config = {
+        "hidden_size": width,
+        "intermediate_size": inner,
+        "num_hidden_layers": depth,
+        "projection_dim": known.picture_width,
+        "num_attention_heads": 16,
+        "image_size": 224,
+        "patch_size": 14,
+        "num_channels": 3,
+        "hidden_act": "gelu",
+    }
+    with torch.device("meta"):
+        network = CLIPVisionModelWithProjection(CLIPVisionConfig(**config))
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    assert vision_config(shapes) == config
+    assert encoder_sizes(shapes) == known
