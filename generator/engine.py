@@ -14,7 +14,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from generator.control.annotators import Dials
 from generator.control.controlnets import ControlNetCache
+from generator.control.map_resize import Pixels
+from generator.control.modules import Module
+from generator.control.preprocessor_networks import PreprocessorNetworks
 from generator.control.session import Control, prepare_control
 from generator.errors import BadRequest, ModelNotFound, NotANumber
 from generator.extra_networks import (
@@ -114,6 +118,7 @@ class Engine:
             lambda: tuple(self._listener.tools.families.values()),
         )
         self._controls = ControlNetCache(place, dtype, self._residency)
+        self._preprocessors = PreprocessorNetworks(registry, place, self._residency)
         self._embeddings = EmbeddingCache()
         self._adapters = AdapterCache(self._residency)
         self._upscalers = Upscalers(registry, place, lambda: self._listener.tools.upscalers)
@@ -138,6 +143,15 @@ class Engine:
         """Upscale pictures (the Extras tab). Raises the errors of :mod:`generator.errors`."""
         output_filter = OutputFilter(self._listener, request.user_name)
         return output_filter.filter_extras(enlarge_all(request, self._upscalers))
+
+    def draw_network_map(self, module: Module, image: Pixels, dials: Dials) -> Pixels:
+        """The map (H,W,3) that a preprocessor's network draws of ``image``, outside any job.
+
+        Raises the errors of :mod:`generator.errors`.
+        """
+        self._residency.release()
+        relief = MemoryRelief(self._residency.put_aside_unused)
+        return relief.run(partial(self._preprocessors.draw, module, image, dials))
 
     def interrogate(self, request: InterrogationRequest) -> str:
         """Caption or tag a picture. Raises the errors of :mod:`generator.errors`."""
@@ -290,6 +304,7 @@ class Engine:
             reporter.report,
             self._listener.tools.preprocessors,
             self._registry.find_checkpoint(checkpoint),
+            self._preprocessors.draw,
         )
 
     def _resampler_for(self, options: Snapshot, upscaler: str | None) -> Resample:

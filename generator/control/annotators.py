@@ -1,10 +1,11 @@
-"""ControlNet preprocessors without weights: picture to map (contract section 10.8).
+"""ControlNet preprocessors: picture to map (contract section 10.8); those without weights.
 
 Pictures and maps are (H,W,3) arrays of 8 bits, RGB; lines are white on black.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import cv2
@@ -14,6 +15,7 @@ from PIL import Image
 
 from generator.control.map_resize import Pixels, at_resolution
 from generator.control.modules import HIDDEN_VALUE, Module, Slider
+from generator.control.network_weights import WEIGHTS_BY_MODULE
 
 SHUFFLE_SIDE = 512  # pixels
 SHUFFLE_GRAIN = 256  # pixels between the nodes of the noise that moves the picture
@@ -40,16 +42,28 @@ PluginPreprocessors = Mapping[str, Callable[[Image.Image, Dials], Image.Image]]
 
 NO_PLUGIN_PREPROCESSORS: PluginPreprocessors = MappingProxyType({})
 
+DrawNetworkMap = Callable[[Module, Pixels, Dials], Pixels]
+"""Draws with a network: a picture whose sides are multiples of 64."""
+
+
+def no_networks(module: Module, _image: Pixels, _dials: Dials) -> Pixels:
+    """Where no networks are held. Raises :class:`RuntimeError`: units were checked before."""
+    raise RuntimeError(f"{module.name} needs a network, and none was handed in")
+
 
 def annotate(
     module: Module,
     image: Pixels,
     dials: Dials,
     plugin_preprocessors: PluginPreprocessors = NO_PLUGIN_PREPROCESSORS,
+    draw_network_map: DrawNetworkMap = no_networks,
 ) -> Pixels:
     """The map of ``image``. A fourth channel, a mask, passes through untouched."""
-    draw = PREPROCESSORS.get(module.name) or _plugin_preprocessor(module, plugin_preprocessors)
-    return image if draw is None else draw(image[..., :3], dials)
+    if module.name in WEIGHTS_BY_MODULE:
+        draw = _with_resolution(partial(draw_network_map, module))
+        return draw(image[..., :3], dials)
+    drawn = PREPROCESSORS.get(module.name) or _plugin_preprocessor(module, plugin_preprocessors)
+    return image if drawn is None else drawn(image[..., :3], dials)
 
 
 def plugin_module(name: str, resolution: float | None) -> Module:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from generator.control.image_prompt_files import check_files
 from generator.control.modules import find_module
+from generator.control.network_files import find_network_files
 from generator.control.units import CONTROLNET_FIELD
 from generator.errors import BadRequest, ModelNotFound
 from generator.models.index import ModelFile, ModelIndex
@@ -66,14 +67,17 @@ def model_of(unit: ControlUnit, registry: Registry) -> ModelFile | None:
 
 
 def check_units(units: Sequence[ControlUnit], registry: Registry, has_picture: bool) -> None:
-    """Refuse units whose ControlNet is not here, or that have no picture to look at.
+    """Refuse units whose ControlNet or preprocessor is not here, or that lack a picture.
 
     So are IP-Adapters whose image encoder is not. ``has_picture`` tells whether the job starts
     from a picture, as img2img does. Raises :class:`BadRequest`, :class:`ModelNotFound` and
     :class:`generator.errors.ModelUnreadable`.
     """
     for number, unit in enumerate(units):
-        file, module = model_of(unit, registry), find_module(unit.module)
+        module = find_module(unit.module)
+        if module is not None:  # else a plugin's
+            find_network_files(module, registry, f"{CONTROLNET_FIELD}: module of unit {number}")
+        file = model_of(unit, registry)
         if file and module and module.is_image_prompt:
             check_files(module, file, registry)
         if unit.image is None and not has_picture:

@@ -2,7 +2,8 @@
 
 Names, labels, order and sliders are the ControlNet extension's (contract section 10.7), networks
 of their own included, so that a request means the same here and is refused by name where it
-cannot be done. ``runs`` tells which ones Easel can do.
+cannot be done. ``runs`` tells which ones Easel does by itself; those of
+:mod:`generator.control.network_weights` run with weights and a package that the user adds.
 """
 
 from collections.abc import Mapping
@@ -38,7 +39,7 @@ class Module:
     a: Slider | None = None
     b: Slider | None = None
     resolution: int | None = 512  # pixels of the short side; None: the picture's own
-    runs: bool = False  # False: a network of its own, which is not here
+    runs: bool = False  # False: a network of its own
     model_free: bool = False  # steers without a ControlNet
     from_plugin: bool = False  # a plugin draws its map
 

@@ -10,8 +10,10 @@ from torch import Tensor
 from generator.control.annotators import (
     NO_PLUGIN_PREPROCESSORS,
     Dials,
+    DrawNetworkMap,
     PluginPreprocessors,
     annotate,
+    no_networks,
     plugin_module,
 )
 from generator.control.control_types import CONTROL_TYPES, control_type_of
@@ -81,6 +83,7 @@ def prepare_unit(
     request: GenerationRequest,
     control: ControlNet | None,
     plugin_preprocessors: PluginPreprocessors = NO_PLUGIN_PREPROCESSORS,
+    draw_network_map: DrawNetworkMap = no_networks,
 ) -> PreparedUnit:
     """Read the unit's picture and draw its map. Raises :class:`generator.errors.BadRequest`."""
     unit_input = read_input(unit, request, plugin_modules_of(unit, plugin_preprocessors))
@@ -89,14 +92,15 @@ def prepare_unit(
     if unit.pixel_perfect:
         resolution = perfect_resolution(unit_input.pixels, size, unit_input.resize_mode)
         dials = replace(dials, resolution=resolution)
+    module, pixels = unit_input.module, unit_input.pixels
     return PreparedUnit(
         unit=unit,
-        module=unit_input.module,
-        map=annotate(unit_input.module, unit_input.pixels, dials, plugin_preprocessors),
+        module=module,
+        map=annotate(module, pixels, dials, plugin_preprocessors, draw_network_map),
         resize_mode=unit_input.resize_mode,
         control=control,
         region=_read_region(unit, size, unit_input.resize_mode),
-        control_type=_control_type(unit, unit_input.module, control),
+        control_type=_control_type(unit, module, control),
     )
 
 

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from generator.control.annotators import NO_PLUGIN_PREPROCESSORS, PluginPreprocessors
+from generator.control.annotators import (
+    NO_PLUGIN_PREPROCESSORS,
+    DrawNetworkMap,
+    PluginPreprocessors,
+    no_networks,
+)
 from generator.control.catalogue import model_of
 from generator.control.controlnets import ControlNetCache
 from generator.control.map_resize import Size
@@ -75,11 +80,13 @@ def prepare_control(
     say: Callable[[str], object] = str,
     plugin_preprocessors: PluginPreprocessors = NO_PLUGIN_PREPROCESSORS,
     checkpoint: ModelFile | None = None,
+    draw_network_map: DrawNetworkMap = no_networks,
 ) -> Control | None:
     """The units of a request, loaded, their maps drawn; None where it has none.
 
     ``say`` hears what takes its time; ``plugin_preprocessors`` are preprocessors of plugins;
-    ``checkpoint`` is the first pass's, of whose weights a Control-LoRA makes its network. Raises
+    ``checkpoint`` is the first pass's, of whose weights a Control-LoRA makes its network;
+    ``draw_network_map`` runs preprocessors that are networks. Raises
     :class:`generator.errors.BadRequest` and what loading a model raises.
     """
     if not request.controls:
@@ -97,7 +104,7 @@ def prepare_control(
             say(f"Loading weights from {file.name}")
         max_kept = request.options.control_net_model_cache_size
         network = networks.load(file, max_kept, checkpoint) if file else None
-        units.append(prepare_unit(unit, request, network, plugin_preprocessors))
+        units.append(prepare_unit(unit, request, network, plugin_preprocessors, draw_network_map))
     shown_maps = () if request.options.control_net_no_detectmap else _maps_to_show(units, request)
     notes: dict[str, object] = {
         f"ControlNet {n}": unit_notes(unit) for n, unit in enumerate(request.controls)

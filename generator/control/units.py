@@ -20,6 +20,7 @@ from generator.control.modules import (
     Slider,
     find_module,
 )
+from generator.control.network_weights import WEIGHTS_BY_MODULE
 from generator.errors import BadRequest
 from generator.request import ControlUnit
 
@@ -200,7 +201,10 @@ def _read_unit(
 def known_module(
     wanted: str, field: str, plugin_modules: Mapping[str, Module] = NO_PLUGIN_MODULES
 ) -> Module:
-    """The preprocessor of that name or label. Raises :class:`BadRequest` where it cannot run."""
+    """The preprocessor of that name or label; what a network needs is not looked for.
+
+    Raises :class:`BadRequest` where there is none, or no way to run it.
+    """
     module = find_module(wanted, plugin_modules)
     able = ", ".join(each.name for each in (*MODULES, *plugin_modules.values()) if each.runs)
     if module is None:
@@ -213,10 +217,11 @@ def known_module(
             "here. IP-Adapters that read pictures run with the module ip-adapter-auto.",
             CONTROLNET_FIELD,
         )
-    if not module.runs:
+    if not module.runs and module.name not in WEIGHTS_BY_MODULE:
         raise BadRequest(
-            f"{field}: {wanted} is a network of its own, which is not here. Send its finished "
-            f"map with the module none. Preprocessors that run: {able}.",
+            f"{field}: {wanted} is a network of its own that Easel has no way to run. Send its "
+            f"finished map with the module none. Preprocessors that run: {able}; and with weights "
+            f"in models/ControlNet-annotators: {', '.join(WEIGHTS_BY_MODULE)}.",
             CONTROLNET_FIELD,
         )
     return module

@@ -28,6 +28,7 @@ class ResidentKind(StrEnum):
     CONTROLNET = "ControlNet"
     IP_ADAPTER = "IP-Adapter"
     IMAGE_ENCODER = "image encoder"
+    PREPROCESSOR = "preprocessor"  # of ControlNet's pictures
 
 
 COMPUTES_ON_DEVICE = frozenset(ResidentKind) - {ResidentKind.LORA}

@@ -1,4 +1,4 @@
-"""Writes the hashes into both locks: ``python -m tests.setup.lock_hashes``.
+"""Writes the hashes into the locks: ``python -m tests.setup.lock_hashes``.
 
 Run it after a version was changed there by hand. For each Python and machine that Easel is set up
 on, pip tells which wheel it would install; what has no wheel is locked by its source archive.
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-preprocessors.lock")
 UNHASHED_PACKAGES = ("torch", "torchvision")
 """Their builds for CPU and GPU differ, and may be files of the machine."""
 
@@ -98,7 +98,7 @@ def write_hashes(lock: str, hashes: Mapping[str, set[str]]) -> None:
 
 
 def main() -> None:
-    """Ask for both locks."""
+    """Ask for each lock."""
     for lock in LOCKS:
         hashes: dict[str, set[str]] = defaultdict(set)
         wanted = {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.setup.lock_hashes import LOCKS
 from tests.wait import TIMEOUT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,7 +104,7 @@ def test_all_else_comes_with_its_hash_and_nothing_beside_it(machine: Machine) ->
     assert not list((machine.home / ".venv").glob(".easel-*.lock"))
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("name", LOCKS)
 def test_every_line_of_a_lock_has_its_hashes(name: str) -> None:
     lines = (ROOT / name).read_text().splitlines()
     pins = [line for line in lines if line and not line.startswith("#")]

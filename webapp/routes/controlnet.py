@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from generator.control.catalogue import models_by_title
 from generator.control.modules import MODULES, Module, Slider, find_module
+from generator.control.network_files import find_network_files
 from generator.control.units import (
     DEFAULT_UNIT_COUNT,
     check_numbers,
@@ -149,7 +150,7 @@ def add_lists(routes: Blueprint, services: Services) -> None:
     @requires(AccessScope.READ)
     @with_note(
         RouteNote(
-            "Preprocessors; those that are networks of their own are refused when used",
+            "Preprocessors; a network of its own needs weights in models/ControlNet-annotators",
             answer=ModuleNames,
             query={"alias_names": {"type": "boolean", "default": False}},
         )
@@ -250,6 +251,7 @@ def find_preprocessor(services: Services, body: DetectBody) -> Module:
     if module.name in NOT_FOR_MAPS or module.is_image_prompt:
         raise Refused("Module not supported")
     preprocessor = known_module(body.controlnet_module, "controlnet_module", plugin_modules)
+    find_network_files(preprocessor, services.registry, "controlnet_module")
     if preprocessor.from_plugin:
         numbers = [float(getattr(body, name)) for name in NUMBERS]
         check_numbers(preprocessor, numbers, NUMBERS)

@@ -31,7 +31,7 @@ from webapp.plugins.plugin_jobs import PROGRESS_STEPS, run_task
 from webapp.queues import job_codec
 from webapp.queues.contracts.frame import Answer, Lease
 from webapp.requests.save_options import estimate_bytes
-from webapp.worker.detection import detect_maps
+from webapp.worker.detection import MapEngine, detect_maps
 from webapp.worker.embedding_jobs import EmbeddingEngine, create_embedding, train_embedding
 from webapp.worker.expected_pace import ExpectedPace
 from webapp.worker.extras_responses import compose_extras
@@ -46,7 +46,7 @@ KeepLease = Callable[[Lease, Snapshot], LeaseKeeper]
 """A context that keeps the lease alive, publishes progress and checks for stop requests."""
 
 
-class WorkerEngine(EmbeddingEngine, Protocol):
+class WorkerEngine(EmbeddingEngine, MapEngine, Protocol):
     """The part of the engine that the worker uses; tests pass their own."""
 
     @property
@@ -136,7 +136,7 @@ class JobHandlers:
         job = job_codec.DETECTIONS.validate_json(lease.frame.body)
         with self.keep_lease(lease, Snapshot()) as lease_keeper:
             lease_keeper(Progress("detect", 0, 1, 0, 1), None)
-            return detect_maps(job, self.make_output_filter(job.user_name))
+            return detect_maps(job, self.make_output_filter(job.user_name), self.engine)
 
     def interrogate(self, lease: Lease) -> Answer:
         """Describe a picture."""

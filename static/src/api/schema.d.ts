@@ -873,7 +873,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Preprocessors; those that are networks of their own are refused when used */
+        /** Preprocessors; a network of its own needs weights in models/ControlNet-annotators */
         get: operations["controlnet_module_list"];
         put?: never;
         post?: never;

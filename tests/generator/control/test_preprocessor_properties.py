@@ -10,6 +10,7 @@ from generator.control.annotators import PREPROCESSORS, Dials, annotate, luminan
 from generator.control.detection import draw_control_map
 from generator.control.map_resize import Pixels
 from generator.control.modules import HIDDEN_VALUE, MODULES, Module, Slider, find_module
+from generator.control.network_weights import WEIGHTS_BY_MODULE
 from generator.control.poses import HAND, JOINTS, Person, draw_skeletons, hue_at, to_points
 from generator.control.prepared_unit import map_to_picture
 from generator.control.units import check_numbers, effective_number, known_module
@@ -194,7 +195,9 @@ def test_shuffles_are_decided_by_32_bits_of_the_seed(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [m for m in MODULES if m.name not in PREPROCESSORS], ids=lambda m: m.name
+    "module",
+    [m for m in MODULES if m.name not in {*PREPROCESSORS, *WEIGHTS_BY_MODULE}],
+    ids=lambda m: m.name,
 )
 def test_modules_that_draw_nothing_pass_the_picture_and_its_mask_on(module: Module) -> None:
     image = np.dstack([flat(9), flat(255)[..., :1]])
@@ -225,11 +228,17 @@ def test_ours_are_drawn_before_a_plugins_of_the_same_name() -> None:
 def test_a_module_is_found_by_its_name_and_its_label(module: Module) -> None:
     assert find_module(module.name) is module
     assert find_module(module.label) in (module, find_module(module.label))
-    if module.runs:
+    if module.runs or module.name in WEIGHTS_BY_MODULE:
         assert known_module(module.label, "field").name
     else:
         with pytest.raises(BadRequest, match="network of its own"):
             known_module(module.name, "field")
+
+
+@pytest.mark.parametrize("name", WEIGHTS_BY_MODULE)
+def test_a_network_without_networks_at_hand_passes_no_picture_on(name: str) -> None:
+    with pytest.raises(RuntimeError, match=f"{name} needs a network"):
+        annotate(find_module(name), flat(50), Dials())
 
 
 def test_names_and_labels_are_each_one_modules_own() -> None:

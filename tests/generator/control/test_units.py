@@ -116,8 +116,8 @@ def test_an_address_is_for_who_checks_pictures() -> None:
     ("fields", "named"),
     [
         ({"module": "nonsense"}, "nonsense"),
-        ({"module": "openpose_full"}, "network of its own"),
-        ({"module": "depth_midas"}, "network of its own"),
+        ({"module": "dw_openpose_full"}, "network of its own"),
+        ({"module": "seg_ofcoco"}, "network of its own"),
         ({"weight": 3}, "weight"),
         ({"weight": "heavy"}, "weight"),
         ({"resize_mode": "nope"}, "resize_mode"),

@@ -6,11 +6,13 @@ import json
 import shutil
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from generator.control.annotators import no_networks
 from generator.hooks import NullListener
 from generator.job.output_filter import OutputFilter
 from generator.request import ControlUnit
@@ -20,6 +22,7 @@ from webapp.queues.worker_id import WorkerId
 from webapp.worker import detection
 
 FREE = OutputFilter(NullListener())
+NONE = SimpleNamespace(draw_network_map=no_networks)
 ADDRESSES = {
     "version": "version",
     "settings": "settings",
@@ -77,6 +80,7 @@ def test_a_new_file_is_listed_at_once(house: Any) -> None:
         ({"controlnet_module": "nonsense"}, "Module not available"),
         ({"controlnet_module": "revision_clipvision"}, "Module not supported"),
         ({"controlnet_module": "openpose"}, "network of its own"),
+        ({"controlnet_module": "dw_openpose_full"}, "no way to run"),
         ({"controlnet_module": "inpaint_only", "controlnet_input_images": [picture()]}, "masks"),
         ({"controlnet_input_images": ["AAAA"]}, "controlnet_input_images[0]"),
     ],
@@ -107,7 +111,7 @@ def test_detect_goes_through_the_queue(build: Any) -> None:
     lease = house.store.take(WorkerId("test"), (), TIMEOUT)
     assert lease.frame.kind == DETECT
     house.store.answer(
-        lease, detection.detect_maps(DETECTIONS.validate_json(lease.frame.body), FREE), 0.0
+        lease, detection.detect_maps(DETECTIONS.validate_json(lease.frame.body), FREE, NONE), 0.0
     )
     asking.join()
     (answer,) = answers
@@ -121,7 +125,7 @@ def test_detect_goes_through_the_queue(build: Any) -> None:
 
 def test_what_is_to_be_repainted_is_shown_half_transparent() -> None:
     unit = ControlUnit("inpaint_only", image=picture(), mask=picture(colour="white"))
-    answer = json.loads(detection.detect_maps(QueuedDetection((unit,)), FREE).body)
+    answer = json.loads(detection.detect_maps(QueuedDetection((unit,)), FREE, NONE).body)
     image = Image.open(io.BytesIO(base64.b64decode(answer["images"][0])))
     assert image.getpixel((0, 0)) == (255, 0, 0, 128)
 
