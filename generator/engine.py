@@ -304,7 +304,7 @@ class Engine:
             reporter.report,
             self._listener.tools.preprocessors,
             self._registry.find_checkpoint(checkpoint),
-            self._preprocessors.draw,
+            partial(self._preprocessors.draw, say=reporter.report),
         )
 
     def _resampler_for(self, options: Snapshot, upscaler: str | None) -> Resample:

@@ -51,21 +51,24 @@ class PreprocessorNetworks:
         self._residency = residency or Residency(ram_headroom_of())
 
     @torch.no_grad()
-    def draw(self, module: Module, image: Pixels, dials: Dials) -> Pixels:
+    def draw(
+        self, module: Module, image: Pixels, dials: Dials, say: Callable[[str], object] = str
+    ) -> Pixels:
         """The map (H,W,3) of ``image`` (H,W,3), whose sides are multiples of 64.
 
-        Raises :class:`BadRequest` where weights or package are missing, :class:`ModelUnreadable`
-        for weights that are damaged or another network's.
+        ``say`` hears what takes its time. Raises :class:`BadRequest` where weights or package are
+        missing, :class:`ModelUnreadable` for weights that are damaged or another network's.
         """
         files = find_network_files(module, self._registry)
         known = WEIGHTS_BY_MODULE[module.name]
-        networks = [self._load(each, file) for each, file in zip(known, files, strict=True)]
+        networks = [self._load(each, file, say) for each, file in zip(known, files, strict=True)]
         return MAPS[module.name](_import_part, networks, image, dials)
 
-    def _load(self, known: WeightFile, file: ModelFile) -> nn.Module:
+    def _load(self, known: WeightFile, file: ModelFile, say: Callable[[str], object]) -> nn.Module:
         found = self._residency.find(PREPROCESSOR, file)
         if found is not None:
             return cast(nn.Module, found)
+        say(f"Loading weights from {file.name}")
         self._residency.make_room(PREPROCESSOR, file, expected_bytes(file, torch.float32))
         network = NETWORKS[known](_import_part)
         tensors = _fit_names(file, read_tensors(file.path, file.kept_in), network)

@@ -18,7 +18,7 @@ from generator.control.preprocessor_networks import MAPS, NETWORKS, Preprocessor
 from generator.engine import Engine
 from generator.errors import BadRequest, ModelUnreadable
 from generator.models.registry import Folders, Registry
-from generator.request import ControlUnit, GenerationRequest, Sampling, Seeds
+from generator.request import ControlUnit, GenerationRequest, Progress, Sampling, Seeds, Stop
 from tests.generator.control import fake_preprocessors as fake
 from tests.generator.control import sdxl_controls
 from tests.generator.control.conftest import encode_pixels
@@ -166,7 +166,14 @@ def test_a_unit_steers_by_a_networks_map(tmp_path: Path) -> None:
             checkpoint=sdxl_controls.CHECKPOINT,
             controls=(unit,),
         )
-        generation = engine.run(request)
+        told: list[str | None] = []
+
+        def watch(progress: Progress, preview: object) -> Stop:
+            told.append(progress.textinfo)
+            return Stop.NO
+
+        generation = engine.run(request, watch)
+        assert "Loading weights from ControlNetHED.pth" in told
         red = PICTURE[..., :1].repeat(3, 2)
         assert np.array_equal(np.asarray(generation.maps[0]), red)
         module = find_module("hed")
