@@ -28,6 +28,8 @@ from generator.extra_networks import (
     load_extra_networks,
 )
 from generator.extras import enlarge_all
+from generator.faces.face_restorers import FaceRestorers
+from generator.faces.job_faces import JobFaces
 from generator.hooks import Listener, NullListener, Stage, Watch, ignore_progress
 from generator.interrogation.models import Interrogator
 from generator.interrogation.requests import InterrogationRequest
@@ -87,7 +89,8 @@ class Engine:
     always computes in fp32). ``styles_files`` are read again for each job that names a style.
     ``listener`` is called for every job and filters every picture that leaves.
     ``most_megapixel_steps`` limits the work of one job, all drawings of its script together;
-    ``memory`` what weights may take.
+    ``memory`` what weights may take. ``codeformer`` allows that restorer, whose licence is
+    non-commercial.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Engine:
         listener: Listener | None = None,
         most_megapixel_steps: float = NO_LIMIT,
         memory: MemoryLimits = BY_MACHINE,
+        codeformer: bool = False,
     ) -> None:
         place = torch.device(device)
         dtype = torch.float16 if half and place.type == "cuda" else torch.float32
@@ -122,6 +126,7 @@ class Engine:
         self._embeddings = EmbeddingCache()
         self._adapters = AdapterCache(self._residency)
         self._upscalers = Upscalers(registry, place, lambda: self._listener.tools.upscalers)
+        self._face_restorers = FaceRestorers(registry, place, codeformer=codeformer)
         self._interrogator = Interrogator(place)
         self._tokenizer = clip_tokenizer()
         self._styles_files = tuple(styles_files)
@@ -137,12 +142,14 @@ class Engine:
         """Drop all weights; the next job loads them again."""
         self._residency.clear()
         self._upscalers.clear()
+        self._face_restorers.clear()
         self._interrogator.drop()
 
     def enlarge(self, request: ExtrasRequest) -> Extras:
         """Upscale pictures (the Extras tab). Raises the errors of :mod:`generator.errors`."""
         output_filter = OutputFilter(self._listener, request.user_name)
-        return output_filter.filter_extras(enlarge_all(request, self._upscalers))
+        extras = enlarge_all(request, self._upscalers, self._face_restorers)
+        return output_filter.filter_extras(extras)
 
     def draw_network_map(self, module: Module, image: Pixels, dials: Dials) -> Pixels:
         """The map (H,W,3) that a preprocessor's network draws of ``image``, outside any job.
@@ -266,10 +273,16 @@ class Engine:
                 resampler_for,
                 listener=self._listener if self._listener.follows_sampling else None,
                 tools=tools,
+                faces=self._faces_for(request),
             )
             pictures = _draw(job, first.checkpoint)
+        if request.options.face_restoration_unload:
+            self._face_restorers.clear()
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)
-        remarks = (*request.remarks, *self._missing_styles(request), *model.report.comments)
+        restored = job.faces.remarks if job.faces else ()
+        remarks = (
+            *request.remarks, *self._missing_styles(request), *model.report.comments, *restored,
+        )  # fmt: skip
         return Generation(
             pictures=pictures,
             checkpoint_name=names.checkpoint,
@@ -306,6 +319,12 @@ class Engine:
             self._registry.find_checkpoint(checkpoint),
             partial(self._preprocessors.draw, say=reporter.report),
         )
+
+    def _faces_for(self, request: GenerationRequest) -> JobFaces | None:
+        if not request.face_restorer:
+            return None
+        fidelity = request.options.code_former_weight
+        return JobFaces(self._face_restorers, request.face_restorer, fidelity=fidelity)
 
     def _resampler_for(self, options: Snapshot, upscaler: str | None) -> Resample:
         tiling = TileOptions(options.ESRGAN_tile, options.ESRGAN_tile_overlap)

@@ -1,8 +1,11 @@
-"""Extras: upscales pictures without diffusion (contract section 5.9)."""
+"""Extras: upscales pictures and mends faces without diffusion (contract section 5.9)."""
 
 from PIL import Image
 
 from generator.errors import BadRequest
+from generator.faces.face_restorers import FaceRestorers
+from generator.faces.job_faces import JobFaces
+from generator.faces.restorer_files import CODEFORMER, GFPGAN
 from generator.pictures.base64_images import bytes_of, decode, open_header
 from generator.pictures.embedded_text import PARAMETERS, read_infotext
 from generator.pictures.infotext import quote_value
@@ -16,25 +19,52 @@ MAX_TOTAL_PIXELS = 4 * MOST_PIXELS  # of a batch
 LONGEST_SIDE = 16384  # pixels
 
 
-def enlarge_all(request: ExtrasRequest, upscalers: Upscalers) -> Extras:
-    """Each picture of ``request`` as large as asked for.
+def enlarge_all(
+    request: ExtrasRequest, upscalers: Upscalers, face_restorers: FaceRestorers
+) -> Extras:
+    """Each picture of ``request`` as large as asked for, then its faces mended.
 
     A picture keeps its own text chunks and gets ``postprocessing``. Raises :class:`BadRequest`
     for what cannot be read or would be too large, and what :meth:`Upscalers.enlarge` raises.
     """
-    notes = notes_of(request) if request.images else {}
+    menders = _menders_of(request, face_restorers)
+    notes = notes_of(request, menders) if request.images else {}
     notes_text = ", ".join(f"{key}: {quote_value(value)}" for key, value in notes.items())
     images: list[Image.Image] = []
-    for text in request.images:
+    for number, text in enumerate(request.images):
         _check_total_pixels(images)
         file = open_header(bytes_of(text, "image"))
         image = decode(file)
         text_chunks = texts_of(file)
-        image = _enlarge(image, request, upscalers)
+        image = _mend_faces(_enlarge(image, request, upscalers), number, menders)
         image.info.clear()
         image.info.update({**text_chunks, POSTPROCESSING: notes_text})
         images.append(image)
-    return Extras(tuple(images), notes)
+    remarks = dict.fromkeys(remark for faces, _ in menders for remark in faces.remarks)
+    return Extras(tuple(images), notes, tuple(remarks))
+
+
+def _menders_of(request: ExtrasRequest, restorers: FaceRestorers) -> list[tuple[JobFaces, float]]:
+    """The restorers that are asked for, in AUTOMATIC1111's order, each with its visibility."""
+    fidelity = request.codeformer_weight
+    both = (
+        (JobFaces(restorers, GFPGAN, "gfpgan_visibility"), request.gfpgan_visibility),
+        (
+            JobFaces(restorers, CODEFORMER, "codeformer_visibility", fidelity),
+            request.codeformer_visibility,
+        ),
+    )
+    return [(faces, visibility) for faces, visibility in both if visibility > 0]
+
+
+def _mend_faces(
+    image: Image.Image, number: int, menders: list[tuple[JobFaces, float]]
+) -> Image.Image:
+    for faces, visibility in menders:
+        mended = faces.restore(image, number)
+        if mended is not image:
+            image = Image.blend(image, mended, visibility) if visibility < 1 else mended
+    return image
 
 
 def _check_total_pixels(images: list[Image.Image]) -> None:
@@ -46,10 +76,18 @@ def _check_total_pixels(images: list[Image.Image]) -> None:
         )
 
 
-def notes_of(request: ExtrasRequest) -> dict[str, object]:
+def notes_of(request: ExtrasRequest, menders: list[tuple[JobFaces, float]]) -> dict[str, object]:
     """What is done to a picture, by AUTOMATIC1111's keys and in their order."""
-    if request.upscaler == NONE:
-        return {}
+    notes = {} if request.upscaler == NONE else _upscaling_notes(request)
+    for faces, visibility in menders:
+        if faces.name is not None:
+            notes[f"{faces.wanted} visibility"] = visibility
+            if faces.wanted == CODEFORMER:
+                notes["CodeFormer weight"] = request.codeformer_weight
+    return notes
+
+
+def _upscaling_notes(request: ExtrasRequest) -> dict[str, object]:
     notes: dict[str, object] = {}
     if request.size is None:
         notes["Postprocess upscale by"] = request.factor

@@ -114,6 +114,10 @@ class Snapshot:
     save_images_before_color_correction: bool = False
     save_init_img: bool = False
     upscaler_for_img2img: str | None = None
+    face_restoration_model: str = "CodeFormer"  # of a request that asks for no other
+    code_former_weight: float = 0.5  # 0 mends most, 1 keeps most
+    face_restoration_unload: bool = False  # after each job
+    save_images_before_face_restoration: bool = False
     ESRGAN_tile: int = 192  # pixels a side that an upscaler's network sees at once; 0 is all
     ESRGAN_tile_overlap: int = 8
     hires_fix_refiner_pass: str = "second pass"  # first pass | second pass | both passes
@@ -282,6 +286,7 @@ class GenerationRequest:
     checkpoint: str = ""  # a name the registry resolves; "" is the registry's first
     vae: str = "Automatic"  # Automatic | None | a name under models/VAE
     tiling: bool = False
+    face_restorer: str = ""  # a name that the engine knows; "" leaves faces as drawn
     styles: tuple[str, ...] = ()
     disable_extra_networks: bool = False
     hires: HiresFix | None = None
@@ -323,7 +328,9 @@ class Aside:
 
     image: "Image"
     picture: int  # number of the finished picture in the job, from 0
-    suffix: str  # "before-highres-fix", "before-color-correction", "mask" or "mask-composite"
+    suffix: str
+    """"before-highres-fix", "before-face-restoration", "before-color-correction", "mask" or
+    "mask-composite"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +369,9 @@ class ExtrasRequest:
     upscaler: str = "None"  # "None" leaves the picture as it is
     second_upscaler: str = "None"
     second_visibility: float = 0.0  # share of the second upscaler's picture, 0..1
+    gfpgan_visibility: float = 0.0  # share of the faces that GFPGAN mends, 0..1
+    codeformer_visibility: float = 0.0  # likewise, after GFPGAN's
+    codeformer_weight: float = 0.0  # 0 mends most, 1 keeps most
     tile: int = 192  # pixels a side that an upscaler's network sees at once; 0 is all
     tile_overlap: int = 8  # pixels
     user_name: str = ""  # who asked, "" for the owner
@@ -374,6 +384,7 @@ class Extras:
 
     images: tuple["Image", ...]
     notes: Mapping[str, object]  # what was done to the last one, for the infotext
+    remarks: tuple[str, ...] = ()  # what was not done as asked, in sentences
     facts: Mapping[str, object] = field(default_factory=dict)  # what a listener told of them
 
 

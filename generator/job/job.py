@@ -10,6 +10,7 @@ from torch import Tensor
 
 from generator.control.session import Control
 from generator.control.steering import Steering
+from generator.faces.job_faces import JobFaces
 from generator.hires.hires import upscale_latent
 from generator.hires.hires_size import second_pass_size
 from generator.hooks import Listener, Tools
@@ -55,6 +56,7 @@ class EngineJob:
     resampler_for: Callable[[str | None], Resample] = always_lanczos  # by an upscaler's name
     listener: Listener | None = None  # only one that follows the sampling
     tools: Tools = field(default_factory=Tools)  # what plugins bring to draw with
+    faces: JobFaces | None = None  # mends those of finished pictures
     names: ModelNames | None = None  # of the first pass's models
     stopped: bool = False
     notes: Parameters = field(default_factory=dict)  # AUTOMATIC1111's extra_generation_params
@@ -279,11 +281,25 @@ class EngineJob:
             started = time.perf_counter()
             image = next(images)
             self._seconds += time.perf_counter() - started
+            image = self._restore_faces(image, first + row)
             if self.control:
                 image = self.control.finish(image)
             yield self._to_picture(first + row, finish(image, row) if finish else image)
         if self._finisher:
             self.maps, self.extra_images = self._finisher.maps, self._finisher.extra_images
+
+    def _restore_faces(self, image: "Image", number: int) -> "Image":
+        faces = self.faces
+        if faces is None or faces.name is None:
+            return image
+        if self.request.options.save_images_before_face_restoration:
+            aside = Aside(image, number, "before-face-restoration")
+            (self._finisher or self).extra_images.append(aside)
+
+        def go_on() -> bool:
+            return self.reporter.report("Restoring faces") is not Stop.INTERRUPT
+
+        return self.model.relief.run(lambda: faces.restore(image, number, go_on))
 
     def _decode(self, latents: Tensor, check_nan: bool) -> Iterator["Image"]:
         return decode_latents(self.model.components.vae, latents, check_nan, self.model.relief)
@@ -292,8 +308,9 @@ class EngineJob:
         assert self.names is not None
         (seeds,) = picture_seeds(self.request.seeds, index, 1)
         texts = self.first.texts
+        restorer = {"Face restoration": self.faces.name} if self.faces else {}
         infotext_parameters = collect_parameters(
-            self.request, self.names, seeds.seed, seeds.variation_seed, self.notes
+            self.request, self.names, seeds.seed, seeds.variation_seed, self.notes | restorer
         )
         return Picture(
             image=image,

@@ -43,7 +43,10 @@ _UPSCALERS = (  # names that only one family of upscalers has, and its folder
 )
 _FACES = (
     (re.compile(r"^(params(_ema)?\.)?stylegan_decoder\."), ModelKind.GFPGAN),
-    (re.compile(r"^(params(_ema)?\.)?quantize\.embedding\."), ModelKind.CODEFORMER),
+    (re.compile(r"^(params(_ema)?\.)?idx_pred_layer\."), ModelKind.CODEFORMER),
+    (re.compile(r"^(params(_ema)?\.)?quantize\.embedding\."), ModelKind.GFPGAN),  # RestoreFormer
+    (re.compile(r"^(module\.)?LandmarkHead\.0\."), ModelKind.FACE_DETECTION),
+    (re.compile(r"^out_mask_conv\.conv2d\."), ModelKind.FACE_DETECTION),
 )
 
 

@@ -66,8 +66,12 @@ FOLDERS_BY_KIND: Mapping[ModelKind, KindFolders] = {
     ModelKind.CODEFORMER: KindFolders(("models/Codeformer",), WEIGHT_SUFFIXES),
     ModelKind.BEAUTIFUL_PROMPT: KindFolders(("models/BeautifulPrompt",), WEIGHT_SUFFIXES),
     ModelKind.BLIP: KindFolders(("models/BLIP",), WEIGHT_SUFFIXES),
-    ModelKind.TAGGER: KindFolders(("models/taggers",), WEIGHT_SUFFIXES),
-    ModelKind.FACE_DETECTION: KindFolders(("models/face-detection",), WEIGHT_SUFFIXES),
+    ModelKind.TAGGER: KindFolders(
+        ("models/taggers",), WEIGHT_SUFFIXES, also=("models/torch_deepdanbooru",)
+    ),
+    ModelKind.FACE_DETECTION: KindFolders(
+        ("models/face-detection",), WEIGHT_SUFFIXES, also=("models/facedetection",)
+    ),
 }
 
 

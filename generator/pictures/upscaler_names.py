@@ -38,13 +38,21 @@ PUBLISHED_LABELS: Mapping[str, str] = MappingProxyType(
 ``Hires upscaler: R-ESRGAN 4x+``."""
 
 
-AUTOMATIC1111_LABELS = frozenset(
+OLD_LABELS: Mapping[str, str] = MappingProxyType(
     {
-        *PUBLISHED_LABELS.values(),
-        *("LDSR", "BSRGAN", "SwinIR_4x", "SwinIR 4x", "ScuNET", "ScuNET GAN", "ScuNET PSNR"),
-        *("R-ESRGAN x4+", "R-ESRGAN x4+ Anime6B", "R-ESRGAN x2+", "Real-ESRGAN 4x plus"),
-        *("Real-ESRGAN 4x plus anime 6B", "Real-ESRGAN 2x plus", "ESRGAN 4x", "DAT x2", "DAT x3"),
+        "R-ESRGAN x4+": "R-ESRGAN 4x+",
+        "R-ESRGAN x4+ Anime6B": "R-ESRGAN 4x+ Anime6B",
+        "R-ESRGAN x2+": "R-ESRGAN 2x+",
+        "Real-ESRGAN 4x plus": "R-ESRGAN 4x+",
+        "Real-ESRGAN 4x plus anime 6B": "R-ESRGAN 4x+ Anime6B",
+        "Real-ESRGAN 2x plus": "R-ESRGAN 2x+",
+        "ScuNET": "ScuNET GAN",
     }
+)
+"""What earlier versions called some of them."""
+
+AUTOMATIC1111_LABELS = frozenset(
+    {*PUBLISHED_LABELS.values(), *OLD_LABELS, "LDSR", "BSRGAN", "SwinIR_4x", "ESRGAN 4x"}
 )
 """What AUTOMATIC1111 offers before anybody adds a file, earlier versions included; it downloads
 the weights, which Easel does not."""
@@ -75,12 +83,18 @@ def replacement_for(registry: Registry, name: str) -> str | None:
 
     None for a name that is not AUTOMATIC1111's.
     """
-    known = {_normalize(each) for each in AUTOMATIC1111_LABELS}
-    if _normalize(name) not in known:
+    label = _current_label(name)
+    if label is None:
         return None
     here = {_normalize(label_of(file)): label_of(file) for file in upscaler_files(registry)}
-    likest = difflib.get_close_matches(_normalize(name), here, n=1, cutoff=0.0)
+    likest = difflib.get_close_matches(_normalize(label), here, n=1, cutoff=0.0)
     return here[likest[0]] if likest else FALLBACK
+
+
+def _current_label(name: str) -> str | None:
+    """The label of AUTOMATIC1111's that ``name`` means, an old one as it is called now."""
+    known = {_normalize(label): OLD_LABELS.get(label, label) for label in AUTOMATIC1111_LABELS}
+    return known.get(_normalize(name))
 
 
 def _normalize(name: str) -> str:
@@ -88,11 +102,16 @@ def _normalize(name: str) -> str:
 
 
 def find_upscaler(registry: Registry, name: str) -> ModelFile:
-    """The file of a label, a stem or a file's name. Raises :class:`ModelNotFound`."""
+    """The file of a label of AUTOMATIC1111's, old ones included, a stem or a file's name.
+
+    Capitals, spaces, lines and dots of a label do not matter. Raises :class:`ModelNotFound`.
+    """
     try:
         return registry.find(ModelKind.UPSCALER, name)
     except ModelNotFound:
-        stems = (stem for stem, own in PUBLISHED_LABELS.items() if own.lower() == name.lower())
-        for stem in stems:
-            return registry.find(ModelKind.UPSCALER, stem)
+        if (label := _current_label(name)) is None:
+            raise
+        for file in upscaler_files(registry):
+            if _normalize(label) in (_normalize(label_of(file)), _normalize(file.stem)):
+                return file
         raise

@@ -3,22 +3,18 @@
 Contract section 5.8. The networks' layouts are spandrel's to know.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from generator.errors import BadRequest, ModelNotFound, ModelUnreadable
-from generator.models import torchvision_ops
-from generator.models.drawable import SHAPE_ERRORS
 from generator.models.index import ModelFile
 from generator.models.registry import Registry
-from generator.models.weights import read_tensors
 from generator.pictures.resize import IMAGE_MODES, resize_lanczos
+from generator.pictures.spandrel_networks import load_spandrel_network
 from generator.pictures.tiles import TileOptions, draw_averaged, draw_fading
 from generator.pictures.upscaler_names import find_upscaler, known_upscalers, label_of
 
@@ -30,11 +26,10 @@ MOST_PIXELS = 16384 * 16384  # at any time
 MOST_RUNS = 3  # of a network over its own output, where one run is not enough
 AVERAGED_ARCHITECTURES = ("SCUNet", "SwinIR")
 """Networks whose tiles are averaged where they overlap; others' tiles fade into one another."""
-STATE_DICT_KEYS = ("params_ema", "params-ema", "params", "state_dict", "model", "net")
-"""Under what training programs file a network's tensors."""
-MOST_TENSORS = 20_000
-LONGEST_NUMBER = 4  # digits in a tensor's name
-_NUMBER = re.compile(r"\d+")
+KNOWN_NETWORKS = (
+    "no upscaler that is known here. ESRGAN, RealESRGAN, SwinIR, DAT, ScuNET and others of "
+    "spandrel's are"
+)
 
 Enlarge = Callable[[Image.Image, float], Image.Image]
 
@@ -135,7 +130,7 @@ class Upscalers:
     def _network_of(self, file: ModelFile) -> "ImageModelDescriptor":
         if self._loaded is None or self._loaded[0] != file.identity:
             self._loaded = None  # before the next one is loaded, for the memory's sake
-            self._loaded = (file.identity, _load_network(file, self._device))
+            self._loaded = (file.identity, _load_upscaler(file, self._device))
         return self._loaded[1]
 
 
@@ -157,44 +152,14 @@ def _check_pixels(image: Image.Image, scale: float) -> None:
         )
 
 
-def _load_network(file: ModelFile, device: torch.device) -> "ImageModelDescriptor":
-    torchvision_ops.prepare()
-    # spandrel takes seconds to import and few jobs need it.
-    from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
-
-    try:
-        tensors = _unwrap(read_tensors(file.path, file.kept_in))
-        _check_names(file, tensors)
-        descriptor = ModelLoader(device).load_from_state_dict(tensors)
-    except (UnsupportedModelError, *SHAPE_ERRORS, LookupError) as error:
+def _load_upscaler(file: ModelFile, device: torch.device) -> "ImageModelDescriptor":
+    network = load_spandrel_network(file, device, KNOWN_NETWORKS)
+    if network.purpose == "FaceSR":
         raise ModelUnreadable(
-            f"{file.path.name} is no upscaler that is known here. "
-            "ESRGAN, RealESRGAN, SwinIR, DAT, ScuNET and others of spandrel's are."
-        ) from error
-    if not isinstance(descriptor, ImageModelDescriptor) or descriptor.input_channels != 3:
-        name = file.path.name
-        raise ModelUnreadable(f"{name} holds a network that makes no picture of a picture.")
-    return descriptor.eval()
-
-
-def _check_names(file: ModelFile, tensors: dict[str, Tensor]) -> None:
-    """Refuse names that count to a million: a network is built with as many layers."""
-    numbers = (number for name in tensors for number in _NUMBER.findall(name))
-    if len(tensors) > MOST_TENSORS or any(len(number) > LONGEST_NUMBER for number in numbers):
-        raise ModelUnreadable(f"{file.path.name}: its names are those of no upscaler.")
-
-
-def _unwrap(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    for wrapping in STATE_DICT_KEYS:
-        inner = {
-            name.removeprefix(f"{wrapping}."): tensor
-            for name, tensor in tensors.items()
-            if name.startswith(f"{wrapping}.")
-        }
-        # "model.0.weight" is a name of its own in old ESRGAN files.
-        if inner and not (wrapping == "model" and any(name[:1].isdigit() for name in inner)):
-            return inner
-    return tensors
+            f"{file.path.name} restores faces and enlarges nothing: move it to models/GFPGAN or "
+            "models/Codeformer."
+        )
+    return network
 
 
 @torch.no_grad()

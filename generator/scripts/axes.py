@@ -19,13 +19,12 @@ from generator.sampling.sampler_names import (
     split_schedule,
 )
 from generator.scripts import values
-from generator.scripts.changes import Change, change_nothing, change_part
+from generator.scripts.changes import NO, YES, Change, change_nothing, change_part, restore_faces
 
 TXT2IMG, IMG2IMG = "txt2img", "img2img"
 NOTHING = "Nothing"
 SEEDS = ("Seed", "Var. seed")
 NUMBERS: Mapping[str, Callable[[str], float]] = MappingProxyType({"whole": int, "number": float})
-YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +311,7 @@ ALL_AXES: tuple[Axis, ...] = (
     Axis("VAE", "text", _set_vae, cost=0.7, from_list=True),
     Axis("Styles", "text", _add_styles, from_list=True),
     Axis("UniPC Order", "whole", change_part("options", "uni_pc_order"), cost=0.5, bounds=ORDER),
-    Axis("Face restore", "text", _not_implemented("Face restoration"), "plain", from_list=True),
+    Axis("Face restore", "text", restore_faces, "plain", from_list=True),
     Axis(
         "Token merging ratio",
         "number",

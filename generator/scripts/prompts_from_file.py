@@ -10,7 +10,13 @@ from generator.errors import BadRequest
 from generator.prompt.limits import MAX_CHARACTERS, check_request
 from generator.request import Generation, GenerationRequest
 from generator.sampling.sampler_names import find_sampler_loosely, resolve_names
-from generator.scripts.changes import Change, change_field, change_nothing, change_part
+from generator.scripts.changes import (
+    Change,
+    change_field,
+    change_nothing,
+    change_part,
+    restore_faces,
+)
 from generator.scripts.request_facts import SCRIPT_FACTS
 from generator.scripts.script_draw import ScriptDraw, derive_seed, join_generations
 
@@ -214,7 +220,7 @@ SETTINGS: Mapping[str, LineSetting] = MappingProxyType(
         "cfg_scale": LineSetting(change_part("sampling", "guidance"), float, (-1000, 1000)),
         "width": LineSetting(change_field("width"), int, SIDE),
         "height": LineSetting(change_field("height"), int, SIDE),
-        "restore_faces": LineSetting(change_nothing, _parse_boolean),
+        "restore_faces": LineSetting(restore_faces, _parse_boolean),
         "tiling": LineSetting(change_field("tiling"), _parse_boolean),
         "styles": LineSetting(change_field("styles"), lambda word: tuple(word.split(","))),
         "sd_model": LineSetting(change_field("checkpoint")),

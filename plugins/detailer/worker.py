@@ -108,6 +108,7 @@ def inpaint_request(
         height=image.height // 8 * 8,
         batch_size=1,
         batches=1,
+        face_restorer="",
         hires=None,
         script=None,
         controls=(),

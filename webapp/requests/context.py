@@ -43,6 +43,7 @@ class RequestContext:
     preprocessors: Mapping[str, Module] = field(default_factory=dict)
     absent_plugin: Callable[[str, str], str] = lambda kind, name: ""
     most_megapixel_steps: float = NO_LIMIT  # the work of one job
+    codeformer: bool = False  # whether that restorer of faces is allowed
     remarks: list[str] = field(default_factory=list)
     """What of this body is not done as asked, in sentences for the answer's ``info.comments``."""
 

@@ -24,7 +24,6 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "upscaling_resize_w": (1, 16384),
     "upscaling_resize_h": (1, 16384),
 }
-NO_FACES = ("gfpgan_visibility", "codeformer_visibility")
 
 
 def to_mode(value: object) -> int:
@@ -97,14 +96,10 @@ class PngInfoBody(BaseModel):
 def to_extras(body: ExtrasFields, images: Sequence[str], context: RequestContext) -> ExtrasRequest:
     """The frozen request of a body whose ``images`` were checked.
 
-    Raises ``Refused`` naming the field for numbers out of range, unknown upscalers, and face
-    restoration, which is not here.
+    Raises ``Refused`` naming the field for numbers out of range and unknown upscalers.
     """
     for name, (least, greatest) in RANGES.items():
         check_range(name, getattr(body, name), least, greatest)
-    for name in NO_FACES:
-        if getattr(body, name):
-            raise Refused(f"{name}: there is no face restorer here yet; leave it at 0.")
     if body.resize_mode == TO_SIZE and (body.upscaler_1 or "None") == "None":
         context.add_remark("upscaler_1: None enlarges nothing; the picture keeps its size.")
     return ExtrasRequest(
@@ -115,6 +110,9 @@ def to_extras(body: ExtrasFields, images: Sequence[str], context: RequestContext
         upscaler=resolve_upscaler("upscaler_1", body.upscaler_1 or "None", context),
         second_upscaler=resolve_upscaler("upscaler_2", body.upscaler_2 or "None", context),
         second_visibility=body.extras_upscaler_2_visibility,
+        gfpgan_visibility=body.gfpgan_visibility,
+        codeformer_visibility=body.codeformer_visibility,
+        codeformer_weight=body.codeformer_weight,
         tile=int(str(context.options["ESRGAN_tile"])),
         tile_overlap=int(str(context.options["ESRGAN_tile_overlap"])),
         user_name=context.user_name,

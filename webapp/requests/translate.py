@@ -12,6 +12,7 @@ from webapp.queues.job_codec import EasExtras
 from webapp.requests import eas, img2img
 from webapp.requests.adetailer import with_detailer
 from webapp.requests.context import RequestContext
+from webapp.requests.face_choice import choose_face_restorer
 from webapp.requests.fields import GenerationBody
 from webapp.requests.hires import pass_sizes, read_hires
 from webapp.requests.img2img import Img2Img
@@ -56,7 +57,6 @@ def translate_body(body: GenerationBody, context: RequestContext) -> AcceptedReq
     check_body(body)
     overrides = read_overrides(body, context)
     options = to_snapshot(context.options, overrides)
-    note_face_restoration(body, overrides, context)
     request = GenerationRequest(
         prompt=body.prompt or "",
         negative_prompt=body.negative_prompt or "",
@@ -66,6 +66,7 @@ def translate_body(body: GenerationBody, context: RequestContext) -> AcceptedReq
         checkpoint=choose_checkpoint(overrides, extras, context),
         vae=choose_vae(overrides, extras, context),
         tiling=is_tiling(body, overrides, context),
+        face_restorer=choose_face_restorer(body, overrides, context),
         styles=tuple(body.styles or ()),
         disable_extra_networks=bool(body.disable_extra_networks),
         refiner=read_refiner(body, context.models),
@@ -130,18 +131,6 @@ def with_init_images(
         ),
         soft_inpainting=read_soft_inpainting(body.alwayson_scripts),
     )
-
-
-def note_face_restoration(
-    body: GenerationBody, overrides: Mapping[str, object], context: RequestContext
-) -> None:
-    """Tell who asks for restored faces that none are; NULL leaves it to the options."""
-    option = overrides.get("face_restoration", context.options.get("face_restoration"))
-    if option if body.restore_faces is None else body.restore_faces:
-        context.add_remark(
-            "restore_faces: there is no network for faces here; the pictures are as drawn. The "
-            "detailer paints faces again."
-        )
 
 
 def is_tiling(

@@ -161,6 +161,7 @@ def request_context(options: Mapping[str, object], services: Services) -> Reques
         services.plugins.preprocessors(),
         services.plugins.absent_plugin,
         services.config.max_job_megapixel_steps,
+        services.config.codeformer,
     )
 
 

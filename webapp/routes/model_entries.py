@@ -118,6 +118,13 @@ class NamedEntry(TypedDict):
     name: str
 
 
+class FaceRestorerEntry(TypedDict):
+    """A restorer of faces; its folder is not told."""
+
+    name: str
+    cmd_dir: str | None
+
+
 class StyleEntry(TypedDict):
     """A named piece of prompts."""
 

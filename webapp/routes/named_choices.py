@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, jsonify
 
 from generator.control.units import DEFAULT_UNIT_COUNT
+from generator.faces.restorer_files import known_restorers
 from generator.models.kinds import ModelKind
 from generator.pictures.upscaler_names import (
     LATENT_UPSCALERS,
@@ -16,6 +17,7 @@ from webapp.http.openapi import RouteNote, with_note
 from webapp.plugins.plugin_catalogue import form_arguments
 from webapp.requests import scripts_info
 from webapp.routes.model_entries import (
+    FaceRestorerEntry,
     NamedEntry,
     RealEsrganEntry,
     SamplerEntry,
@@ -101,10 +103,12 @@ def add_upscalers(routes: Blueprint, services: Services) -> None:
 
     @routes.get("/face-restorers")
     @requires(AccessScope.READ)
-    @with_note(RouteNote("Face restorers", answer=list[NamedEntry]))
+    @with_note(RouteNote("Face restorers", answer=list[FaceRestorerEntry]))
     def face_restorers() -> Response:
-        """None yet."""
-        return jsonify([])
+        """Those whose weights are here."""
+        allowed = services.config.codeformer
+        names = known_restorers(services.registry, codeformer=allowed)
+        return jsonify([{"name": name, "cmd_dir": None} for name in names])
 
     @routes.get("/realesrgan-models")
     @requires(AccessScope.READ)

@@ -90,6 +90,7 @@ class Config:
     api_server_stop: bool = False
     filebrowser: bool = True
     nsfw_censor: bool = False
+    codeformer: bool = False  # a restorer of faces with a non-commercial licence
     extension_access: bool = False  # plugins are installed by the page under --listen too
     disable_extensions: str = ""  # "all" | "extra"
     upload_largest: int = 1 << 40  # bytes of one file

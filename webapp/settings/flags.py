@@ -161,6 +161,13 @@ FLAGS: tuple[Flag, ...] = (
         "known, and null where a number is needed.",
     ),
     Flag(
+        "codeformer",
+        field="codeformer",
+        section=SERVER,
+        help="Let CodeFormer restore faces; its licence (S-Lab 1.0) allows no commercial use. "
+        "Needs spandrel-extra-arches and the weights in models/Codeformer.",
+    ),
+    Flag(
         "enable-nsfw-censor",
         field="nsfw_censor",
         section=SAFETY,

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def compose_extras(job: "QueuedExtras", extras: Extras) -> Answer:
     """``{"html_info", "image"}`` or ``{"html_info", "images"}`` (contract section 1.11)."""
     images = [encode_image(image, job) for image in extras.images]
-    remarks = (*job.request.remarks, *png_remarks(extras.images, job.answer_format))
+    remarks = (
+        *job.request.remarks, *extras.remarks, *png_remarks(extras.images, job.answer_format),
+    )  # fmt: skip
     body = {"html_info": html_info(extras.notes, remarks), **extras.facts}
     return json_answer(200, body | ({"image": images[0]} if job.single else {"images": images}))
 

@@ -72,6 +72,7 @@ def engine_of(config: Config, registry: Registry, device: str, listener: Listene
         listener=listener,
         most_megapixel_steps=config.max_job_megapixel_steps,
         memory=memory_limits(config),
+        codeformer=config.codeformer,
     )
 
 

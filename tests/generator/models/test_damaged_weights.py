@@ -19,7 +19,7 @@ from generator.models.hypernetworks import read_hypernetwork
 from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
 from generator.models.weights import read_tensors
-from generator.pictures.upscalers import _load_network as load_upscaler
+from generator.pictures.upscalers import _load_upscaler as load_upscaler
 
 PLACE = (torch.device("cpu"), torch.float32)
 Load = Callable[[ModelFile], object]

@@ -56,6 +56,20 @@ def test_a_published_file_is_found_by_each_of_its_names(registry: Registry, spel
     assert find_upscaler(registry, spelled).stem == "RealESRGAN_x4plus"
 
 
+@pytest.mark.parametrize(
+    ("spelled", "stem"),
+    [
+        ("R-ESRGAN x4+", "RealESRGAN_x4plus"),
+        ("Real-ESRGAN 2x plus", "RealESRGAN_x2plus"),
+        ("R ESRGAN-4x+", "RealESRGAN_x4plus"),
+    ],
+)
+def test_old_and_loose_spellings_of_stock_names_find_the_file(
+    registry: Registry, spelled: str, stem: str
+) -> None:
+    assert find_upscaler(registry, spelled).stem == stem
+
+
 @pytest.mark.parametrize("name", ["nobody", "", "R-ESRGAN AnimeVideo"])
 def test_a_file_that_is_not_here_is_not_found(registry: Registry, name: str) -> None:
     with pytest.raises(ModelNotFound):

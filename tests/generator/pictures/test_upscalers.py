@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from generator.errors import BadRequest, ModelUnreadable
 from generator.extras import enlarge_all
+from generator.faces.face_restorers import FaceRestorers
 from generator.models import torchvision_ops
 from generator.models.registry import Folders, Registry
 from generator.pictures.base64_images import write_base64
@@ -67,7 +68,8 @@ def test_a_size_with_crop_is_covered(
         images=(white,), size=size, crop=True, upscaler=names[0], second_upscaler=names[1],
         second_visibility=0.5,
     )  # fmt: skip
-    (image,) = enlarge_all(wanted, upscalers(tmp_path)).images
+    faces = FaceRestorers(Registry(Folders.under(tmp_path)), torch.device("cpu"))
+    (image,) = enlarge_all(wanted, upscalers(tmp_path), faces).images
     assert image.size == size
     assert image.getextrema() == ((255, 255),) * 3
 

@@ -284,10 +284,19 @@ def test_controlnet_axes_change_the_first_unit_alone() -> None:
     assert BY_LABEL["[ControlNet] Enabled"].change(FULL, True, ()) is FULL
 
 
-@pytest.mark.parametrize("label", ["Face restore", "FP8 mode"])
-def test_what_is_not_done_is_refused_by_name(label: str) -> None:
+def test_what_is_not_done_is_refused_by_name() -> None:
     with pytest.raises(BadRequest, match="is not there yet"):
-        BY_LABEL[label].change(FULL, "CodeFormer", ())
+        BY_LABEL["FP8 mode"].change(FULL, "Enable", ())
+
+
+@pytest.mark.parametrize(
+    ("value", "restorer"),
+    [("gfpgan", "GFPGAN"), ("CodeFormer", "CodeFormer"), ("yes", "GFPGAN"), ("None", "")],
+)
+def test_faces_are_restored_by_name_or_as_the_options_say(value: str, restorer: str) -> None:
+    options = replace(FULL.options, face_restoration_model="GFPGAN")
+    before = replace(FULL, options=options, face_restorer="RestoreFormer")
+    assert BY_LABEL["Face restore"].change(before, value, ()).face_restorer == restorer
 
 
 @pytest.mark.parametrize(

@@ -93,11 +93,16 @@ def test_each_setting_reaches_its_field(line: str, field: str, value: object) ->
 @pytest.mark.parametrize(
     "line",
     ["--outpath_samples /etc", "--outpath_grids /etc", "--prompt_for_display y",
-     "--restore_faces true", "--sampler_index 3", "--do_not_save_grid true",
+     "--sampler_index 3", "--do_not_save_grid true",
      "--do_not_save_samples true"],
 )  # fmt: skip
 def test_settings_that_are_the_services_own_change_nothing(line: str) -> None:
     assert request_of(REQUEST, f"--prompt x {line}", "start") == request_of(REQUEST, "x", "start")
+
+
+def test_a_line_asks_for_restored_faces() -> None:
+    assert request_of(REQUEST, "--prompt x --restore_faces true", "start").face_restorer
+    assert not request_of(REQUEST, "--prompt x --restore_faces false", "start").face_restorer
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def test_an_interrupted_plot_shows_what_is_there() -> None:
         ("Schedule type: Nothing", "Unknown schedule"),
         ("Size: 64", "WIDTHxHEIGHT"),
         ("Size: 64x99999", "pixels"),
-        ("Face restore: CodeFormer", "not there yet"),
+        ("Face restore: Nobody", "no face restorer 'Nobody'"),
         ("Steps: 1-1000", "at most 1,000"),
         ("SGM noise multiplier: perhaps", "neither true nor false"),
     ],

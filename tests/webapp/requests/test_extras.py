@@ -49,8 +49,8 @@ def test_a_size_and_files_as_upscalers(house: Any) -> None:
     [
         ({"upscaler_1": "R-ESRGAN"}, "upscaler_1: could not find upscaler named R-ESRGAN"),
         ({"upscaler_2": "R-ESRGAN"}, "upscaler_2"),
-        ({"gfpgan_visibility": 0.5}, "gfpgan_visibility"),
-        ({"codeformer_visibility": 1}, "codeformer_visibility"),
+        ({"gfpgan_visibility": 1.5}, "gfpgan_visibility"),
+        ({"codeformer_visibility": -1}, "codeformer_visibility"),
         ({"upscaling_resize": 0}, "upscaling_resize"),
         ({"upscaling_resize": 65}, "upscaling_resize"),
         ({"upscaling_resize_w": 0}, "upscaling_resize_w"),

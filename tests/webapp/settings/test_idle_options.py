@@ -20,7 +20,6 @@ NO_READERS = frozenset(
 HOMONYMS = {
     "font": "a folder beside the legend of grids",
     "img2img": "a tab, a route and a kind of job",
-    "face_restoration_model": "a field of the answer's info",
     "pin_memory": "torch's method of a tensor, for memory that a card copies from",
     "grid_text_active_color": "only checked to be a colour when it is set",
     "grid_text_inactive_color": "only checked to be a colour when it is set",

@@ -1,0 +1,1 @@
+"""Restores faces in finished pictures: finds them, mends each, puts it back."""
