@@ -247,6 +247,8 @@ class Engine:
     ) -> Generation:
         """Draw a request without a script and let the listener filter the result."""
         generation = self._run_once(request, watch)
+        if request.options.face_restoration_unload:
+            self._face_restorers.clear()
         return output_filter.filter_drawn(generation, request, partial(self._run_once, watch=watch))
 
     def _run_once(self, request: GenerationRequest, watch: Watch) -> Generation:
@@ -273,16 +275,11 @@ class Engine:
                 resampler_for,
                 listener=self._listener if self._listener.follows_sampling else None,
                 tools=tools,
-                faces=self._faces_for(request),
+                faces=self._faces_for(request, model.report.remarks),
             )
             pictures = _draw(job, first.checkpoint)
-        if request.options.face_restoration_unload:
-            self._face_restorers.clear()
         names = job.names or ModelNames(Path(first.checkpoint).stem, None)
-        restored = job.faces.remarks if job.faces else ()
-        remarks = (
-            *request.remarks, *self._missing_styles(request), *model.report.comments, *restored,
-        )  # fmt: skip
+        remarks = (*request.remarks, *self._missing_styles(request), *model.report.comments)
         return Generation(
             pictures=pictures,
             checkpoint_name=names.checkpoint,
@@ -320,11 +317,14 @@ class Engine:
             partial(self._preprocessors.draw, say=reporter.report),
         )
 
-    def _faces_for(self, request: GenerationRequest) -> JobFaces | None:
+    def _faces_for(self, request: GenerationRequest, remarks: dict[str, None]) -> JobFaces | None:
+        """Who restores faces, if anybody is asked to; ``remarks`` collects what is told of it."""
         if not request.face_restorer:
             return None
         fidelity = request.options.code_former_weight
-        return JobFaces(self._face_restorers, request.face_restorer, fidelity=fidelity)
+        return JobFaces(
+            self._face_restorers, request.face_restorer, fidelity=fidelity, remarks=remarks
+        )
 
     def _resampler_for(self, options: Snapshot, upscaler: str | None) -> Resample:
         tiling = TileOptions(options.ESRGAN_tile, options.ESRGAN_tile_overlap)

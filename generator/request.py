@@ -328,9 +328,7 @@ class Aside:
 
     image: "Image"
     picture: int  # number of the finished picture in the job, from 0
-    suffix: str
-    """"before-highres-fix", "before-face-restoration", "before-color-correction", "mask" or
-    "mask-composite"."""
+    suffix: str  # "before-" highres-fix, face-restoration, color-correction; mask; mask-composite
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,7 @@ LONGER_FILES = {
     "webapp/settings/flags.py": "one table, a row a flag",
     "webapp/settings/options_table.py": "one table, a row an option",
     "webapp/worker/loop.py": "one class, the lease loop; its handlers lie beside it",
+    "generator/request.py": "the frozen nouns of a job, a field a line",
     "generator/engine.py": "one class that joins the parts which a request goes through",
     "webapp/processes/web_worker.py": "gunicorn's worker: one class whose state is its connections",
     "generator/models/families/detection_table.py": "one ordered table, a row a family",

@@ -2703,7 +2703,15 @@ export interface components {
             extras_upscaler_2_visibility?: number;
             gfpgan_visibility?: number;
             image?: string;
-            /** @enum {integer} */
+            /**
+         * FaceRestorerEntry
+         * @description A restorer of faces; its folder is not told.
+         */
+        FaceRestorerEntry: {
+            cmd_dir: string | null;
+            name: string;
+        };
+        /** @enum {integer} */
             resize_mode?: 0 | 1;
             show_extras_results?: boolean;
             upscale_first?: boolean;
@@ -6585,7 +6593,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NamedEntry"][];
+                    "application/json": components["schemas"]["FaceRestorerEntry"][];
                 };
             };
         };
