@@ -1,19 +1,21 @@
 """``POST /sdapi/v1/interrogate``: captions and tags for a picture (contract 1.11, 5.14)."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from uuid import uuid4
 
 from flask import Blueprint, Response
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
-from generator.errors import ModelNotFound
 from generator.interrogation.requests import (
     CaptionRules,
     Form,
     InterrogationRequest,
     TagRules,
-    find_interrogation_folder,
+    find_interrogation_networks,
+    is_deepdanbooru,
+    network_name,
 )
 from generator.models.kinds import ModelKind
 from webapp.access.scopes import AccessScope, requires
@@ -31,16 +33,18 @@ from webapp.services import Services
 
 MODELS: Mapping[str, tuple[ModelKind, Form]] = {
     "clip": (ModelKind.BLIP, "caption"),
+    "blip": (ModelKind.BLIP, "caption"),
     "deepdanbooru": (ModelKind.TAGGER, "tags"),
     "deepbooru": (ModelKind.TAGGER, "tags"),  # what its page calls it
 }
 """AUTOMATIC1111's names -> where the network lies, and what it gives."""
 
 PLACES: Mapping[ModelKind, str] = {
-    ModelKind.BLIP: "models/BLIP",
-    ModelKind.TAGGER: "models/taggers",
+    ModelKind.BLIP: "a folder, as transformers saves it (BLIP, Florence-2), into models/BLIP",
+    ModelKind.TAGGER: "a WD tagger's folder (model.onnx, selected_tags.csv), DeepDanbooru's "
+    "model-resnet_custom_v3.pt, or a folder as transformers saves it, into models/taggers",
 }
-"""Where the data directory keeps them."""
+"""What goes where in the data directory."""
 
 
 class CaptionAnswer(TypedDict):
@@ -50,7 +54,7 @@ class CaptionAnswer(TypedDict):
 
 
 class InterrogateBody(BaseModel):
-    """A picture, and which network shall describe it."""
+    """A picture, and which network shall describe it: a word for a kind, or its own name."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -97,25 +101,38 @@ def to_frame(services: Services, body: InterrogateBody) -> Frame:
 
 def question_of(picture: str, model: str, services: Services) -> InterrogationRequest:
     """What the worker is asked. Raises ``NoSuchModel`` and, where no network is, ``Refused``."""
-    if model not in MODELS:
-        raise NoSuchModel("Model not found")
-    kind, form = MODELS[model]
-    try:
-        folder = find_interrogation_folder(services.registry.folders.of(kind))
-    except ModelNotFound:  # the name is right, so this is no 404
-        raise Refused(
-            f"model: {model!r} needs a network that describes pictures, and none is here: put a "
-            f"folder, as transformers saves it, into {PLACES[kind]}."
-        ) from None
+    network, form = find_network(model, services)
     options = services.options.get()
     return InterrogationRequest(
         picture,
-        str(folder),
+        str(network),
         form,
         caption_rules(options),
         tag_rules(options),
         keep=bool(options["interrogate_keep_models_in_memory"]),
     )
+
+
+def find_network(model: str, services: Services) -> tuple[Path, Form]:
+    """The network of a kind, the first by its name, or the one that is called ``model``."""
+    here = {
+        kind: list(find_interrogation_networks(services.registry.folders.of(kind)))
+        for kind in PLACES
+    }
+    if model not in MODELS:
+        for kind, form in dict.fromkeys(MODELS.values()):
+            for network in here[kind]:
+                if network_name(network) == model:
+                    return network, form
+        raise NoSuchModel("Model not found")
+    kind, form = MODELS[model]
+    if not here[kind]:  # the name is right, so this is no 404
+        raise Refused(
+            f"model: {model!r} needs a network that describes pictures, and none is here: put "
+            f"{PLACES[kind]}."
+        )
+    own = filter(is_deepdanbooru, here[kind])
+    return next(own, here[kind][0]), form
 
 
 def caption_rules(options: Mapping[str, object]) -> CaptionRules:

@@ -3048,7 +3048,7 @@ export interface components {
         };
         /**
          * InterrogateBody
-         * @description A picture, and which network shall describe it.
+         * @description A picture, and which network shall describe it: a word for a kind, or its own name.
          */
         InterrogateBody: {
             image?: string;

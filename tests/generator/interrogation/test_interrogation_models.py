@@ -15,8 +15,8 @@ from generator.interrogation.requests import (
     CaptionRules,
     InterrogationRequest,
     TagRules,
-    find_interrogation_folder,
-    find_interrogation_folders,
+    find_interrogation_network,
+    find_interrogation_networks,
 )
 from generator.interrogation.tags import tags_to_prompt
 from generator.pictures.base64_images import write_base64
@@ -134,12 +134,12 @@ def test_a_folder_that_is_no_network(
 
 def test_where_networks_are_looked_for(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match=r"models/BLIP"):
-        find_interrogation_folder([tmp_path / "models/BLIP"])
+        find_interrogation_network([tmp_path / "models/BLIP"])
     for name in ("b", "a"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").touch()
     (tmp_path / "stray.safetensors").touch()
-    assert list(find_interrogation_folders([tmp_path, tmp_path / "b"])) == [
+    assert list(find_interrogation_networks([tmp_path, tmp_path / "b"])) == [
         tmp_path / "a", tmp_path / "b", tmp_path / "b",
     ]  # fmt: skip
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from generator.errors import ModelNotFound
 from generator.interrogation.requests import (
     TagRules,
-    find_interrogation_folder,
-    find_interrogation_folders,
+    find_interrogation_network,
+    find_interrogation_networks,
 )
 from generator.interrogation.tags import format_tag, normalize_tag, tags_to_prompt
 
@@ -90,13 +90,13 @@ def test_networks_are_found_in_the_order_of_roots_and_names(tmp_path: Path) -> N
     make_networks(tmp_path, "two")
     (tmp_path / "one" / "empty").mkdir()
     roots = [tmp_path / "one", tmp_path / "two", tmp_path / "absent"]
-    found = list(find_interrogation_folders(roots))
+    found = list(find_interrogation_networks(roots))
     assert found == [tmp_path / "one" / "a", tmp_path / "one" / "b", tmp_path / "two"]
-    assert find_interrogation_folder(iter(roots)) == found[0]
+    assert find_interrogation_network(iter(roots)) == found[0]
 
 
 @pytest.mark.parametrize("roots", [(), ("absent",), ("absent", "other")])
 def test_where_a_network_would_be_looked_for_is_told(tmp_path: Path, roots: tuple) -> None:
     with pytest.raises(ModelNotFound, match="no network that describes pictures") as refusal:
-        find_interrogation_folder(tmp_path / root for root in roots)
+        find_interrogation_network(tmp_path / root for root in roots)
     assert all(root in str(refusal.value) for root in roots)

@@ -99,13 +99,28 @@ def test_options_say_how(build: Any) -> None:
     )
     assert (question.tags.threshold, question.tags.spaces) == (0.25, False)
     assert (question.tags.left_out, question.keep) == (("night", "a b"), True)
-    assert Path(question.folder).name == "t"
+    assert Path(question.network).name == "t"
     assert base64.b64decode(question.picture).startswith(b"\x89PNG")
 
 
-def abandoned_question(house: Any) -> Lease:
+def test_networks_answer_to_their_own_names(build: Any) -> None:
+    house = build(working=False)
+    for name in ("BLIP/b/config.json", "taggers/a/config.json", "taggers/wd-v3/selected_tags.csv",
+                 "torch_deepdanbooru/model-resnet_custom_v3.pt"):  # fmt: skip
+        path = house.data_dir / "models" / name
+        path.parent.mkdir(parents=True)
+        path.touch()
+    for model, network, form in (
+        ("clip", "b", "caption"), ("blip", "b", "caption"), ("wd-v3", "wd-v3", "tags"),
+        ("deepdanbooru", "model-resnet_custom_v3.pt", "tags"), ("a", "a", "tags"),
+    ):  # fmt: skip
+        question = INTERROGATIONS.validate_json(abandoned_question(house, model).frame.body)
+        assert (Path(question.network).name, question.form) == (network, form)
+
+
+def abandoned_question(house: Any, model: str = "deepdanbooru") -> Lease:
     """The frame of a question that nobody answers; its asker leaves."""
-    asking = threading.Thread(target=ask, args=(house.client(), "deepdanbooru"))
+    asking = threading.Thread(target=ask, args=(house.client(), model))
     asking.start()
     lease = house.store.take(WorkerId("test"), (), TIMEOUT)
     assert lease is not None
