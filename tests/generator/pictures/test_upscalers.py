@@ -103,6 +103,40 @@ def test_tiles_leave_no_seams(tmp_path: Path, folder: Path) -> None:
     assert np.abs(whole - tiled).mean() < 1
 
 
+def family(name: str) -> dict[str, torch.Tensor]:
+    """A tiny network of another family than ESRGAN's."""
+    torchvision_ops.prepare()
+    from spandrel.architectures.DAT import DAT
+    from spandrel.architectures.SwinIR import SwinIR
+
+    torch.manual_seed(3)
+    small = {"img_size": 16, "embed_dim": 32, "upscale": 2}
+    made = {
+        "SwinIR": lambda: SwinIR(
+            **small, window_size=8, depths=[1], num_heads=[1], mlp_ratio=2,
+            upsampler="nearest+conv", resi_connection="1conv",
+        ),
+        "DAT": lambda: DAT(
+            **small, split_size=[2, 4], depth=[1], num_heads=[2], expansion_factor=2,
+            upsampler="pixelshuffledirect",
+        ),
+    }  # fmt: skip
+    return {name: tensor.contiguous() for name, tensor in made[name]().state_dict().items()}
+
+
+@pytest.mark.parametrize(("name", "scale"), [("SwinIR", 2), ("DAT", 2)])
+def test_other_families_draw_in_tiles(tmp_path: Path, name: str, scale: int) -> None:
+    folder = tmp_path / "models" / name
+    folder.mkdir(parents=True)
+    save_file(family(name), folder / "tiny.safetensors")
+    own = upscalers(tmp_path)
+    whole = np.asarray(own.enlarge(gradient(96, 64), "tiny", scale, TileOptions(0)), np.float64)
+    tiled = np.asarray(own.enlarge(gradient(96, 64), "tiny", scale, TileOptions(64, 16)), float)
+    assert whole.shape == tiled.shape == (64 * scale, 96 * scale, 3)
+    assert whole.std() > 1
+    assert np.abs(whole - tiled).mean() < 3  # attention sees other neighbours in a tile
+
+
 def test_small_networks_run_again_until_it_is_large_enough(tmp_path: Path, folder: Path) -> None:
     save_file({k: v.contiguous() for k, v in network().items()}, folder / "tiny.safetensors")
     assert upscalers(tmp_path).enlarge(gradient(8, 8), "tiny", 16).size == (128, 128)
