@@ -2703,15 +2703,7 @@ export interface components {
             extras_upscaler_2_visibility?: number;
             gfpgan_visibility?: number;
             image?: string;
-            /**
-         * FaceRestorerEntry
-         * @description A restorer of faces; its folder is not told.
-         */
-        FaceRestorerEntry: {
-            cmd_dir: string | null;
-            name: string;
-        };
-        /** @enum {integer} */
+            /** @enum {integer} */
             resize_mode?: 0 | 1;
             show_extras_results?: boolean;
             upscale_first?: boolean;
@@ -2721,6 +2713,14 @@ export interface components {
             upscaling_resize?: number;
             upscaling_resize_h?: number;
             upscaling_resize_w?: number;
+        };
+        /**
+         * FaceRestorerEntry
+         * @description A restorer of faces; its folder is not told.
+         */
+        FaceRestorerEntry: {
+            cmd_dir: string | null;
+            name: string;
         };
         Faults: {
             detail: {
