@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from generator.control.image_encoders import ImageEncoder, open_encoder
+from generator.control.image_encoders import open_encoder
 from generator.control.image_prompt_files import find_encoder
 from generator.control.ip_adapters import IPAdapter, open_ip_adapter
 from generator.control.map_resize import Pixels
@@ -16,6 +16,16 @@ from generator.models.index import ModelFile
 from generator.models.registry import Registry
 from generator.models.residency import Residency, ResidentKind
 from generator.models.weight_sizes import bytes_of, expected_bytes
+
+Network = TypeVar("Network")
+_Loaded = TypeVar("_Loaded", covariant=True)
+
+
+class _Source(Protocol[_Loaded]):
+    """An open file that a network is loaded from."""
+
+    def load(self, device: torch.device, dtype: torch.dtype) -> _Loaded:
+        """The network on its device."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,9 +57,10 @@ class ImagePromptReader:
         ``say`` hears what takes its time. Raises what
         :mod:`generator.control.image_prompt_files` refuses.
         """
-        adapter = self._load_adapter(file, say)
+        adapter = self._load(ResidentKind.IP_ADAPTER, file, open_ip_adapter, say)
         layout = adapter.layout
-        encoder = self._load_encoder(find_encoder(registry, module, file, layout), say)
+        encoder_file = find_encoder(registry, module, file, layout)
+        encoder = self._load(ResidentKind.IMAGE_ENCODER, encoder_file, open_encoder, say)
         with torch.no_grad():
             seen = (
                 encoder.read_patches(pixels)
@@ -60,27 +71,19 @@ class ImagePromptReader:
         self._residency.release(ResidentKind.IMAGE_ENCODER)  # what draws may take its place
         return ImagePrompt(adapter, tokens)
 
-    def _load_adapter(self, file: ModelFile, say: Callable[[str], object]) -> IPAdapter:
-        found = self._residency.find(ResidentKind.IP_ADAPTER, file)
+    def _load(
+        self,
+        kind: ResidentKind,
+        file: ModelFile,
+        open_source: Callable[[ModelFile], _Source[Network]],
+        say: Callable[[str], object],
+    ) -> Network:
+        found = self._residency.find(kind, file)
         if found is not None:
-            return cast(IPAdapter, found)
+            return cast(Network, found)
         say(f"Loading weights from {file.name}")
-        source = open_ip_adapter(file)
-        self._make_room(ResidentKind.IP_ADAPTER, file)
-        adapter = source.load(self._device, self._dtype)
-        self._residency.add(ResidentKind.IP_ADAPTER, file, adapter, bytes_of(adapter))
-        return adapter
-
-    def _load_encoder(self, file: ModelFile, say: Callable[[str], object]) -> ImageEncoder:
-        found = self._residency.find(ResidentKind.IMAGE_ENCODER, file)
-        if found is not None:
-            return cast(ImageEncoder, found)
-        say(f"Loading weights from {file.name}")
-        source = open_encoder(file)
-        self._make_room(ResidentKind.IMAGE_ENCODER, file)
-        encoder = source.load(self._device, self._dtype)
-        self._residency.add(ResidentKind.IMAGE_ENCODER, file, encoder, bytes_of(encoder))
-        return encoder
-
-    def _make_room(self, kind: ResidentKind, file: ModelFile) -> None:
+        source = open_source(file)  # judged before anything makes room for it
         self._residency.make_room(kind, file, expected_bytes(file, self._dtype))
+        network = source.load(self._device, self._dtype)
+        self._residency.add(kind, file, network, bytes_of(network))
+        return network

@@ -25,6 +25,9 @@ SIZES: dict[str, Any] = {
     "norm_num_groups": 32,
 }
 
+SQUARES = np.random.RandomState(0).randint(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+"""A picture (64,64,3) of 8x8 squares in any colours."""
+
 
 def model_file(name: str = "lines.safetensors") -> ModelFile:
     return ModelFile(ModelKind.CONTROLNET, name, Path("/none") / name, 1, 1, 1, legacy_hash="0")

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -30,14 +29,13 @@ from generator.request import (
     Snapshot,
 )
 from tests.generator.control import ip_adapter_files, sdxl_controls
-from tests.generator.control.conftest import encode_pixels
+from tests.generator.control.conftest import SQUARES, encode_pixels
 from tests.parity.compare import psnr
 from tests.parity.service import Service, run_service
 from tests.webapp.app_server import serve_app
 from tests.webapp.easel_server import CHECKPOINT as DEFAULT
 
-NOISE = np.random.RandomState(0).randint(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-PICTURE = encode_pixels(NOISE)
+PICTURE = encode_pixels(SQUARES)
 ADAPTERS = {"easel-default": "ip-adapter_sd", "tinyxl": "ip-adapter-plus_sdxl"}
 """The checkpoint that each is for, one of either family."""
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -21,13 +20,11 @@ from generator.request import (
     Snapshot,
     Stop,
 )
-from tests.generator.control.conftest import encode_pixels
+from tests.generator.control.conftest import SQUARES, encode_pixels
 from tests.parity.compare import psnr
 from tests.parity.service import build_engine
 
-PICTURE = encode_pixels(
-    np.random.RandomState(0).randint(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-)
+PICTURE = encode_pixels(SQUARES)
 NONE = ControlUnit(model="tiny_control_canny", image=PICTURE)
 REFERENCE = ControlUnit("reference_only", image=PICTURE)
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -22,12 +21,10 @@ from generator.request import (
     Snapshot,
 )
 from tests.generator.control import sdxl_controls
-from tests.generator.control.conftest import SIZES, encode_pixels
+from tests.generator.control.conftest import SIZES, SQUARES, encode_pixels
 from tests.parity.compare import psnr
 
-PICTURE = encode_pixels(
-    np.random.RandomState(0).randint(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-)
+PICTURE = encode_pixels(SQUARES)
 REFINER = "tinyxl_refiner"
 SD1_CHANNELS = {**SIZES, "cross_attention_dim": 768}
 
