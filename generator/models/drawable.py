@@ -34,6 +34,7 @@ class CheckpointVerdict:
 
     fault: str = ""  # why no picture can be drawn with it; "" where nothing is known against it
     lacks_vae: bool = False  # a VAE of another file is needed
+    family: Family | None = None  # None where there is a fault
 
 
 def judge_checkpoint(file: ModelFile, families: Sequence[Family] = ()) -> CheckpointVerdict:
@@ -53,7 +54,8 @@ def judge_checkpoint(file: ModelFile, families: Sequence[Family] = ()) -> Checkp
         return CheckpointVerdict(str(error))
     except OSError as error:
         return CheckpointVerdict(f"{file.name}: {error.strerror}")
-    return CheckpointVerdict(lacks_vae=not any(name.startswith(VAE_PREFIXES) for name in shapes))
+    lacks_vae = not any(name.startswith(VAE_PREFIXES) for name in shapes)
+    return CheckpointVerdict(lacks_vae=lacks_vae, family=family)
 
 
 def check_architecture(file: ModelFile, shapes: Shapes, families: Sequence[Family] = ()) -> Family:

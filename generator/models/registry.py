@@ -221,6 +221,12 @@ class Registry:
         judge = partial(judge_checkpoint, families=self._families)
         return self._read_once(self._verdicts, checkpoint, judge)
 
+    def plugin_family_of(self, checkpoint: ModelFile) -> Family | None:
+        """The plugin's family that draws what no family of ours does; None where none does."""
+        if checkpoint.is_drawable or checkpoint.weight_format or not self._families:
+            return None
+        return self.verdict(checkpoint).family
+
     def why_rejected(self, kind: ModelKind, name: str) -> str:
         """Why the file of that name is not listed though it is there; "" where there is none."""
         for path, reason in self.index.rejected.items():

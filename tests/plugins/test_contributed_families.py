@@ -16,6 +16,10 @@ FAMILY = """
 from dataclasses import replace
 from generator.models.families.sd1 import SD1
 
+def fail(shapes):
+    raise RuntimeError("no look")
+
+BROKEN = replace(SD1, name="broken", label="Broken", architectures=frozenset(), recognises=fail)
 PAINTED = replace(
     SD1, name="painted", label="Painted Diffusion", architectures=frozenset(),
     recognises=lambda shapes: any(name.startswith("painted.") for name in shapes),
@@ -27,7 +31,7 @@ WEB = (
     + """
 @hook
 def families():
-    return [PAINTED]
+    return [BROKEN, PAINTED]
 """
 )
 WORKER = (
@@ -35,7 +39,7 @@ WORKER = (
     + """
 @hook
 def tools():
-    return {"families": {"painted": PAINTED}}
+    return {"families": {"broken": BROKEN, "painted": PAINTED}}
 """
 )
 
@@ -73,3 +77,13 @@ def test_a_plugins_family_draws_what_its_weights_draw(painted: tuple[str, FlaskC
     plain = draw_small(client, override_settings={"sd_model_checkpoint": "tinysd15"})
     assert is_same_drawing(first(answer), first(plain))
     assert "Model: painted" in answer.get_json()["info"]
+
+
+def test_the_lists_tell_whether_it_is_drawn_with(painted: tuple[str, FlaskClient]) -> None:
+    plugin, client = painted
+    kinds = {Path(e["filename"]).stem: e for e in client.get("/internal/checkpoint-kinds").json}
+    listed = {each["id"].partition(".")[0] for each in client.get("/v1/models").json["data"]}
+    assert kinds["tinysd15"]["can_draw"]
+    assert kinds["painted"]["can_draw"] is (plugin == "on")
+    assert (kinds["painted"]["architecture"] == "Painted Diffusion") is (plugin == "on")
+    assert ("painted" in listed) is (plugin == "on")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing_extensions import TypedDict
 
 from generator.models.embedding_facts import EmbeddingFacts
+from generator.models.families.family import Family
 from generator.models.index import ModelFile
 from generator.models.kinds import ModelKind
 from webapp.services import Services
@@ -145,14 +146,15 @@ def checkpoint_json(file: ModelFile) -> CheckpointEntry:
     }
 
 
-def checkpoint_kind_json(file: ModelFile) -> CheckpointKind:
-    """What one checkpoint is, in words."""
+def checkpoint_kind_json(file: ModelFile, family: Family | None) -> CheckpointKind:
+    """What one checkpoint is, in words; ``family`` is the plugin's that draws with it."""
+    kind = family or file.architecture
     return {
         "title": file.title,
         "filename": str(file.path),
-        "architecture": file.architecture.label if file.architecture else None,
+        "architecture": kind.label if kind else None,
         "weight_format": file.weight_format.label if file.weight_format else None,
-        "can_draw": file.is_drawable,
+        "can_draw": file.is_drawable or family is not None,
     }
 
 

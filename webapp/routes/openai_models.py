@@ -45,7 +45,12 @@ def blueprint(services: Services) -> Blueprint:
     def list_models() -> Response:
         """Every checkpoint that can be drawn with."""
         files = files_of(services, ModelKind.CHECKPOINT)
-        entries = [model_json(file) for file in files if file.is_drawable]
+        registry = services.registry
+        entries = [
+            model_json(file)
+            for file in files
+            if file.is_drawable or registry.plugin_family_of(file)
+        ]
         return jsonify({"object": "list", "data": entries})
 
     @routes.get("/<path:name>")

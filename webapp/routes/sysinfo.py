@@ -81,7 +81,12 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(RouteNote("What each checkpoint is", answer=list[CheckpointKind]))
     def checkpoint_kinds() -> Response:
         """Family, format of quantised weights, and whether it may be chosen to draw with."""
-        return jsonify([checkpoint_kind_json(f) for f in files_of(services, ModelKind.CHECKPOINT)])
+        return jsonify(
+            [
+                checkpoint_kind_json(file, services.registry.plugin_family_of(file))
+                for file in files_of(services, ModelKind.CHECKPOINT)
+            ]
+        )
 
     @facts.get("/sysinfo")
     @requires(AccessScope.USER)
