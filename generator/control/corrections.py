@@ -62,6 +62,8 @@ def _blur(latent: Tensor, reach: int) -> Tensor:
 
 
 def _to_clean_latent(x: Tensor, output: Tensor, alpha: Tensor, prediction: Prediction) -> Tensor:
+    if prediction is Prediction.EDM:
+        output, prediction = -output, Prediction.V  # F is minus v of latents of unit deviation
     if prediction is Prediction.V:
         return alpha.sqrt() * x - (1 - alpha).sqrt() * output
     return (x - (1 - alpha).sqrt() * output) / alpha.sqrt()
@@ -70,6 +72,7 @@ def _to_clean_latent(x: Tensor, output: Tensor, alpha: Tensor, prediction: Predi
 def _to_output(x: Tensor, clean: Tensor, alpha: Tensor, prediction: Prediction) -> Tensor:
     """The U-Net's answer that means ``clean``."""
     noise = (x - alpha.sqrt() * clean) / (1 - alpha).sqrt()
-    if prediction is Prediction.V:
-        return alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
-    return noise
+    velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
+    if prediction is Prediction.EDM:
+        return -velocity
+    return velocity if prediction is Prediction.V else noise

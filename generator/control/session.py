@@ -57,7 +57,8 @@ class Control:
         sampler, _ = resolve_sampler(sampling.sampler, sampling.schedule)
         pass_context = PassContext(
             vae=vae,
-            alphas_cumprod=table.alphas_cumprod,
+            alphas=table.input_alphas,
+            data=table.data,
             calls_a_step=CALLS_OF_A_RANGE if sampler.kind == "range" else sampler.order,
             order=sampler.order,
             large=large,

@@ -19,6 +19,7 @@ from generator.models.checkpoint import Checkpoint
 from generator.models.families.family import Family, Prediction
 from generator.pictures.latents import LATENT_FACTOR, encode_pictures
 from generator.request import ControlUnit
+from generator.sampling.edm import network_time
 from generator.sampling.predictor import GuidanceSide, Rows
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ class PassContext:
     """The pass that the units steer."""
 
     vae: "Callable[[], AutoencoderKL]"
-    alphas_cumprod: Tensor  # (1000,)
+    alphas: Tensor  # (1000,), the picture's share in what the U-Net reads at each timestep
     calls_a_step: int = 1
     order: int = 1  # planned calls a step, which DPM fast and adaptive do not keep to
     large: bool = False  # the second pass of hires fix
     passes: int = 1  # of the job
     random: Sequence[torch.Generator] = ()  # one a picture of the batch
+    data: float = 1.0  # standard deviation of the latents, which the U-Net reads divided by it
 
 
 class Steering:
@@ -70,7 +72,8 @@ class Steering:
         size = (x.shape[-1] * LATENT_FACTOR, x.shape[-2] * LATENT_FACTOR)
         self._encode_pictures(size)
         active = [ready for ready in self._units if self._is_active(ready.unit, rows)]
-        added = self._sum_residuals(active, x[:, :4], t, context, rows)
+        time = network_time(checkpoint.edm, t) if checkpoint.edm else t
+        added = self._sum_residuals(active, x[:, :4], time, context, rows)
         with (
             ReferenceHooks(unet) as hooks,
             attend_to_pictures(unet, active, rows, (x.shape[-2], x.shape[-1])),
@@ -78,7 +81,7 @@ class Steering:
             self._show_references(hooks, active, x, t, context, rows, checkpoint)
             output: Tensor = unet(
                 x.to(unet.dtype),
-                t,
+                time,
                 context.to(unet.dtype),
                 **_unet_arguments(added, unet.dtype),
                 **added_arguments(unet, rows.vectors),
@@ -113,10 +116,11 @@ class Steering:
             if ready.needs_latent and number not in self._latents:
                 draws = self._context.random
                 pictures = [ready.picture_at(size)] * len(draws)
-                self._latents[number] = encode_pictures(self._context.vae(), pictures, draws)
+                latents = encode_pictures(self._context.vae(), pictures, draws)
+                self._latents[number] = latents / self._context.data
 
     def _latent_of(self, ready: PreparedUnit, rows: Rows) -> Tensor:
-        """The unit's picture for each row, (n,4,h,w)."""
+        """The unit's picture for each row, (n,4,h,w), as the U-Net reads latents without noise."""
         return self._latents[self._units.index(ready)][list(rows.owners)]
 
     def _fresh_noise(self, like: Tensor, rows: Rows) -> Tensor:
@@ -175,6 +179,7 @@ class Steering:
         """Run each reference picture, noised like ``x``, through the U-Net for the hooks."""
         unet = checkpoint.unet
         added = added_arguments(unet, rows.vectors)
+        time = network_time(checkpoint.edm, t) if checkpoint.edm else t
         for ready in units:
             if not ready.module.is_reference:
                 continue
@@ -184,7 +189,7 @@ class Steering:
                 noisy = torch.cat([noisy, x[:, 4:]], 1)
             fidelity = self._fidelity_of(ready.unit, checkpoint.family)
             hooks.write(ready.module.name, ready.unit.weight, fidelity)
-            unet(noisy.to(unet.dtype), t, context.to(unet.dtype), **added)
+            unet(noisy.to(unet.dtype), time, context.to(unet.dtype), **added)
         hooks.read(
             [row for row, side in enumerate(rows.sides) if side is not GuidanceSide.POSITIVE]
         )
@@ -199,7 +204,7 @@ class Steering:
 
     def _alpha_at(self, t: Tensor) -> Tensor:
         """The share of the picture in what the U-Net sees, (B,1,1,1)."""
-        table = self._context.alphas_cumprod.to(t.device)
+        table = self._context.alphas.to(t.device)
         return table[t.float().round().long()][:, None, None, None]
 
     def _correct(

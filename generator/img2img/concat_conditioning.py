@@ -15,7 +15,7 @@ from torch.nn import functional
 from generator.models.checkpoint import Checkpoint
 from generator.models.memory_relief import MemoryRelief
 from generator.models.offload import device_of
-from generator.pictures.latents import LATENT_FACTOR, encode_pixels
+from generator.pictures.latents import LATENT_FACTOR, encode_pixels, unscale_latent
 from generator.sampling.predictor import GuidanceSide, Rows
 
 if TYPE_CHECKING:
@@ -84,10 +84,8 @@ def _encode_instruction_picture(
     """The encoded picture, (1 or B,4,h,w), unscaled as InstructPix2Pix was trained."""
     if concat.pixels is None:
         return torch.zeros(1, 4, concat.size[1], concat.size[0], device=device_of(vae))
-    return (
-        _fit_latent(encode_pixels(vae, concat.pixels, relief=relief), concat)
-        / vae.config.scaling_factor
-    )
+    scaled = _fit_latent(encode_pixels(vae, concat.pixels, relief=relief), concat)
+    return unscale_latent(vae, scaled)
 
 
 def _fit_latent(latent: Tensor, concat: ConcatConditioning) -> Tensor:

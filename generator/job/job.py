@@ -10,6 +10,7 @@ from torch import Tensor
 
 from generator.control.session import Control
 from generator.control.steering import Steering
+from generator.errors import WrongArchitecture
 from generator.faces.job_faces import JobFaces
 from generator.hires.hires import upscale_latent
 from generator.hires.hires_size import second_pass_size
@@ -22,11 +23,16 @@ from generator.job.loaded_model import LoadedModel
 from generator.job.noise_predictor import make_noise_predictor, schedule_of
 from generator.job.passes import PassPlan
 from generator.job.progress_reporter import Interrupted, ProgressReporter
-from generator.models.families.family import Family
+from generator.models.families.family import Family, LatentFormat
 from generator.models.offload import device_of
 from generator.pictures.infotext import write_infotext
 from generator.pictures.infotext_parameters import ModelNames, Parameters, collect_parameters
-from generator.pictures.latents import LATENT_FACTOR, decode_latents, to_pixels
+from generator.pictures.latents import (
+    LATENT_FACTOR,
+    convert_latent,
+    decode_latents,
+    to_pixels,
+)
 from generator.pictures.resize import Resample, always_lanczos
 from generator.prompt.grammar import parse_extra_networks
 from generator.request import Aside, GenerationRequest, Inversion, Picture, Stop
@@ -123,7 +129,9 @@ class EngineJob:
             latent, fix, to, self.model.components.vae, seeds, resample, self.model.relief
         )
         self.reporter.begin_pass(plan.sampling.steps)
+        before = self.model.components.checkpoint.latent
         self._second_pass_title = self.model.use(plan).names.title
+        larger = convert_latent(larger, before, self.model.components.checkpoint.latent)
         size = (larger.shape[-1], larger.shape[-2])
         start = StartLatent(larger, fix.strength, fixed_steps=True)
         weight = request.options.inpainting_mask_weight
@@ -228,8 +236,11 @@ class EngineJob:
             return None
 
         def take_over() -> RefinerNetwork:
-            refined, base = plan.refiner_pass, self.model.components.checkpoint.family
+            refined, before = plan.refiner_pass, self.model.components.checkpoint
+            base, latent = before.family, before.latent
+            del before  # its memory is the refiner's
             self._refiner_title = self.model.use(refined).names.title
+            self._check_latents(plan.checkpoint, latent)
             steers = self._steering_after_switch(steering, base)
             own = make_noise_predictor(self.model, self.request, concat, steers)
             return RefinerNetwork(
@@ -252,6 +263,20 @@ class EngineJob:
             f"for {base.label}, and {refiner.file.name} is {refiner.family.label}."
         ] = None
         return None
+
+    def _check_latents(self, base: str, before: LatentFormat) -> None:
+        """Refuse a refiner that reads latents by other statistics: noisy ones cannot be converted.
+
+        Raises :class:`WrongArchitecture`.
+        """
+        refiner = self.model.components.checkpoint
+        after = refiner.latent
+        if (before.mean, before.deviation) != (after.mean, after.deviation):
+            raise WrongArchitecture(
+                f"{refiner.file.name} was asked to refine what {base} draws, but the latents of "
+                "one of them have a mean and deviation of their own. Choose a refiner of the same "
+                "kind, or give it as the checkpoint of hires fix"
+            )
 
     def _picture_noise(self, batch: int, size: tuple[int, int]) -> PictureNoise:
         """The noise of a batch for latents of ``size`` (w, h)."""

@@ -11,6 +11,7 @@ from generator.models.deep_shrink import shrink_features
 from generator.models.index import trained_size
 from generator.models.offload import device_of
 from generator.request import GenerationRequest, Snapshot
+from generator.sampling.edm import edm_schedule, network_time
 from generator.sampling.passes import noise_schedule
 from generator.sampling.predictor import NoisePredictor, Rows
 from generator.sampling.row_splitter import RowSplitter
@@ -36,19 +37,17 @@ def make_noise_predictor(
     add_channels = make_channel_adder(checkpoint, model.components.vae, concat, model.relief)
 
     def predict(x: Tensor, t: Tensor, context: Tensor, rows: Rows) -> Tensor:
-        unet = (
-            model.components.checkpoint.unet
-        )  # not kept: another may take its place and its memory
+        checkpoint = model.components.checkpoint  # another may take its place and its memory
+        unet, edm = checkpoint.unet, checkpoint.edm
         if add_channels is not None:
             x = add_channels(x, rows)
         if steering is not None:
-            return steering.predict(model.components.checkpoint, x, t, context, rows)
-        trained_side = (
-            trained_size(model.components.checkpoint.file.metadata) if use_deep_shrink else None
-        )
+            return steering.predict(checkpoint, x, t, context, rows)
+        trained_side = trained_size(checkpoint.file.metadata) if use_deep_shrink else None
+        time = network_time(edm, t) if edm else t
         with shrink_features(unet, x, t, trained_side):
             prediction: Tensor = unet(
-                x.to(dtype), t, context.to(dtype), **added_arguments(unet, rows.vectors)
+                x.to(dtype), time, context.to(dtype), **added_arguments(unet, rows.vectors)
             ).sample
         return prediction.float()
 
@@ -64,11 +63,14 @@ def make_noise_predictor(
         image_guidance=None if scale == 1.0 else scale,
         timesteps=family.noise.count,
         sdxl_step_levels=family.sdxl_step_levels,
+        edm=checkpoint.edm,
     )
 
 
 def schedule_of(checkpoint: Checkpoint, options: Snapshot) -> NoiseSchedule:
-    """The noise table of a checkpoint as the options bend it."""
+    """The noise table of a checkpoint as the options bend it; continuous noise is not bent."""
+    if checkpoint.edm:
+        return edm_schedule(checkpoint.edm)
     table = noise_schedule(scaled_linear(checkpoint.family.noise), options)
     bent = options.sd_noise_schedule != "Default"
     return table if bent or not checkpoint.zero_terminal_snr else table.zero_terminal_snr()

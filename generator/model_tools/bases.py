@@ -35,6 +35,8 @@ BASES: Mapping[Architecture, Architecture] = MappingProxyType(
         Architecture.SD2_DEPTH: Architecture.SD2,
         Architecture.SDXL_INPAINTING: Architecture.SDXL,
         Architecture.SDXL_EDITING: Architecture.SDXL,
+        Architecture.PLAYGROUND: Architecture.SDXL,
+        Architecture.COSXL: Architecture.SDXL,
         Architecture.SD35_MEDIUM: Architecture.SD3,
         Architecture.SD35_LARGE: Architecture.SD3,
         Architecture.FLUX_DEV: Architecture.FLUX,

@@ -7,12 +7,13 @@ from generator.model_tools.averages import EMA
 from generator.model_tools.recipes import MODELS_OF_MODE, ModelRecipe
 from generator.models.families.architecture import Architecture
 from generator.models.families.detection import architecture_of, describe_architecture
-from generator.models.families.detection_table import CONV_IN
+from generator.models.families.detection_table import CONV_IN, EDM_LATENTS, EDM_V_MAX, EDM_V_MIN
 
 Shapes = Mapping[str, tuple[int, ...]]
 LATENT_CHANNELS = 4  # that a U-Net for plain drawing reads
 WIDER = {9: "inpainting", 8: "instruct-pix2pix"}
 """Input channels of A that may be merged with the four of B: A's others stay as they are."""
+EDM_MARKERS = frozenset({*EDM_LATENTS, EDM_V_MIN, EDM_V_MAX})
 POSITION_IDS = "position_ids"
 MULTIPLIER_RANGE = (-2.0, 3.0)
 
@@ -104,7 +105,8 @@ def _input_channels(shapes: Shapes) -> int | None:
 
 
 def _plain(shapes: Shapes) -> Shapes:
-    """The shapes with the first convolution of a model for plain drawing."""
+    """The shapes of a model for plain drawing: its first convolution, no markers of its noise."""
+    shapes = {name: shape for name, shape in shapes.items() if name not in EDM_MARKERS}
     if _input_channels(shapes) not in WIDER:
         return shapes
     out, _, *sides = shapes[CONV_IN]

@@ -5,9 +5,11 @@ nothing is ever asked of the Hub.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar, cast
 
 import torch
@@ -24,6 +26,7 @@ from generator.models.drawable import (
 from generator.models.families.architecture import Shapes
 from generator.models.families.detection import describe_architecture
 from generator.models.families.family import (
+    EdmNoise,
     Family,
     LatentFormat,
     Prediction,
@@ -31,6 +34,7 @@ from generator.models.families.family import (
     TextLayout,
 )
 from generator.models.families.ldm import keys, sizes
+from generator.models.families.ldm.edm import read_edm
 from generator.models.families.ldm.hints import read_hints, vae_hints
 from generator.models.families.ldm.open_clip import rename_open_clip, rename_shapes
 from generator.models.families.ldm.sizes import Hints
@@ -56,6 +60,7 @@ Tensors = Mapping[str, Tensor]
 
 log = logging.getLogger(__name__)
 USUAL_LATENT = LatentFormat()  # of Stable Diffusion 1 and 2
+MOST_NUMBERS = 64  # of a marker
 V_SHIFT = -1.0  # mean difference to its input below which a network predicts v
 
 
@@ -71,6 +76,8 @@ class Checkpoint:
     prediction: Prediction
     zero_terminal_snr: bool  # trained on a schedule that ends in pure noise
     default_size: int | None  # pixels a side, where the file says so
+    latent: LatentFormat
+    edm: EdmNoise | None = None  # its continuous noise levels; None: the family's table
 
     @property
     def text_width(self) -> int:
@@ -116,6 +123,11 @@ def load_checkpoint(
     tensors = _ldm_vae(rename_tensors(read, family.rename or keys.old_text_name))
     tensor_shapes = rename_shapes(shapes_of(tensors), family)
     hints = read_hints(file.name, file.metadata, file.config, read.keys())
+    numbers = partial(_read_numbers, read)
+    edm = read_edm(file.name, read.keys(), numbers, family.latent)
+    latent = edm.latent if edm else family.latent
+    if latent.mean:  # its scale goes with its statistics, whatever a .yaml of its kin says
+        hints = replace(hints, vae={**hints.vae, "scaling_factor": latent.scale})
     loader = NetworkLoader(file.name, tensors, device, dtype)
     with explain_missing_tensors(file, "U-Net and text encoder"):
         unet = loader.load(
@@ -129,15 +141,26 @@ def load_checkpoint(
             file=file,
             family=family,
             unet=unet,
-            own_vae=_own_vae(loader, tensor_shapes, hints, family.latent),
+            own_vae=_own_vae(loader, tensor_shapes, hints, latent),
             text_encoders=tuple(
                 _load_text_encoder(loader, tensor_shapes, hints, spec)
                 for spec in family.text_encoders
             ),
-            prediction=hints.prediction or _probe_prediction(unet, family),
+            prediction=edm.prediction
+            if edm
+            else hints.prediction or _probe_prediction(unet, family),
             zero_terminal_snr=hints.zero_terminal_snr,
             default_size=hints.default_size,
+            latent=latent,
+            edm=edm.noise if edm else None,
         )
+
+
+def _read_numbers(tensors: Tensors, name: str) -> list[float]:
+    """The numbers of a small tensor; none of a large one, which is no marker."""
+    if math.prod(shapes_of(tensors)[name]) > MOST_NUMBERS:
+        return []
+    return [float(each) for each in tensors[name].float().flatten().tolist()]
 
 
 def _split_in_three(tensor: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,13 +1,14 @@
 """Checkpoints and VAEs of one device, loaded when they are asked for and kept as memory allows."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 import torch
 
 from generator.models.checkpoint import Checkpoint, load_checkpoint, load_vae
 from generator.models.families.family import Family
+from generator.models.families.ldm.sizes import latent_config
 from generator.models.index import ModelFile
 from generator.models.offload import Offloader
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
@@ -86,14 +87,15 @@ class CheckpointCache:
         if file is None:
             return loaded.checkpoint.vae
         vae = cast("AutoencoderKL | None", self._residency.find(VAE, file))
-        latent = loaded.checkpoint.family.latent
+        latent = loaded.checkpoint.latent
         if vae is None:
             self._residency.make_room(VAE, file, expected_bytes(file, self.dtype))
             vae = load_vae(file, self._home, self.dtype, latent)
             self._keep(VAE, file, vae)
         # One file may serve two families; how latents are scaled is the checkpoint's.
         own = loaded.checkpoint.own_vae
-        vae.register_to_config(scaling_factor=own.config.scaling_factor if own else latent.scale)
+        scale = own.config.scaling_factor if own else latent.scale
+        vae.register_to_config(**latent_config(replace(latent, scale=scale)))
         return vae
 
     def _keep(self, kind: ResidentKind, file: ModelFile, value: object) -> None:

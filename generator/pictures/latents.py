@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.errors import NotANumber
+from generator.models.families.family import LatentFormat
 from generator.models.memory_relief import MemoryRelief
 from generator.models.offload import device_of
 from generator.pictures.tiled_vae import join_tiles, tile_sides
@@ -91,8 +92,56 @@ def _encode_row(
     if noise is not None:
         drawn = torch.randn(latent.shape, generator=noise)  # on the CPU: the same everywhere
         latent = latent + spread * drawn.to(latent.device)
-    scaled: Tensor = latent * vae.config.scaling_factor
-    return scaled  # (1,4,h,w)
+    return scale_latent(vae, latent)  # (1,4,h,w)
+
+
+def scale_latent(vae: "AutoencoderKL", latent: Tensor) -> Tensor:
+    """The VAE's own latents (B,C,h,w) as the U-Net reads them."""
+    return _scale(latent, vae.config.scaling_factor, *_channel_statistics(vae))
+
+
+def unscale_latent(vae: "AutoencoderKL", scaled: Tensor) -> Tensor:
+    """The way back of :func:`scale_latent`."""
+    return _unscale(scaled, vae.config.scaling_factor, *_channel_statistics(vae))
+
+
+def convert_latent(scaled: Tensor, before: LatentFormat, after: LatentFormat) -> Tensor:
+    """``scaled`` (B,C,h,w) for another U-Net that reads the same VAE's latents by channel.
+
+    Formats without statistics of channels are left alone, whatever their scales: as in
+    AUTOMATIC1111 a second pass takes the latent of the first as it is.
+    """
+    if (before.mean, before.deviation) == (after.mean, after.deviation):
+        return scaled
+    latent = _unscale(scaled, before.scale, before.mean, before.deviation)
+    return _scale(latent, after.scale, after.mean, after.deviation)
+
+
+def _channel_statistics(vae: "AutoencoderKL") -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and deviation of each channel, where the VAE's configuration tells them."""
+    mean, deviation = (getattr(vae.config, key, None) for key in ("latents_mean", "latents_std"))
+    return mean or (), deviation or ()
+
+
+def _scale(
+    latent: Tensor, scale: float, mean: Sequence[float], deviation: Sequence[float]
+) -> Tensor:
+    if mean and deviation:
+        latent = (latent - _by_channel(mean, latent)) / _by_channel(deviation, latent)
+    return latent * scale
+
+
+def _unscale(
+    scaled: Tensor, scale: float, mean: Sequence[float], deviation: Sequence[float]
+) -> Tensor:
+    latent = scaled / scale
+    if mean and deviation:
+        latent = latent * _by_channel(deviation, latent) + _by_channel(mean, latent)
+    return latent
+
+
+def _by_channel(numbers: Sequence[float], like: Tensor) -> Tensor:
+    return like.new_tensor(numbers).view(1, -1, 1, 1)
 
 
 def _decode_row(
@@ -114,7 +163,7 @@ def _decode_row(
 
 
 def _vae_decode(vae: "AutoencoderKL", row: Tensor, relief: MemoryRelief) -> Tensor:
-    scaled = row.to(device_of(vae), vae.dtype) / vae.config.scaling_factor
+    scaled = unscale_latent(vae, row.to(device_of(vae), vae.dtype))
     height, width = row.shape[-2:]
 
     def decode(rows: slice, columns: slice) -> Tensor:

@@ -17,6 +17,7 @@ from generator.models.families.family import Prediction
 from generator.prompt.conditioning import Conditioning
 from generator.request import Stop
 from generator.sampling.contexts import Contexts, contexts_at
+from generator.sampling.edm import clean_latent, scale_input
 from generator.sampling.lcm import apply_consistency, distilled_table, distilled_timestep
 from generator.sampling.mask_blend import Blend
 from generator.sampling.predictor import (
@@ -265,6 +266,10 @@ class Denoiser:
         """x0 from the network's prediction, for noise levels (Karras et al. 2022, table 1)."""
         wide = sigma[:, None, None, None]
         t = self._timestep_of(sigma)
+        if self.network.edm:
+            data = self.network.edm.sigma_data
+            output = self._call_network(scale_input(x, wide, data), t, context, rows)
+            return clean_latent(x, wide, output, data, self.network.prediction)
         scale_in = 1 / (wide**2 + 1) ** 0.5
         prediction = self._call_network(x * scale_in, t, context, rows)
         # A consistency model is read as eps whatever it predicts, as in AUTOMATIC1111.
@@ -281,6 +286,11 @@ class Denoiser:
 
     def _predict_eps(self, x: Tensor, timestep: Tensor, context: Tensor, rows: Rows) -> Tensor:
         """eps from the network's prediction, for whole timesteps."""
+        if self.network.edm:
+            sigma = self.network.table.sigmas.to(x.device)[timestep.long()]
+            wide = sigma[:, None, None, None]
+            noised = x * (wide**2 + 1) ** 0.5
+            return (noised - self._predict_clean(noised, sigma, context, rows)) / wide
         prediction = self._call_network(x, timestep, context, rows)
         if self.network.prediction is Prediction.V:
             alphas = self.network.table.alphas_cumprod.to(x.device)

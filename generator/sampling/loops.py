@@ -59,8 +59,9 @@ class SigmaSampling:
 
     def __init__(self, sampling_pass: SamplingPass, sampler: Sampler, label: str) -> None:
         self.sampling_pass, self.sampler = sampling_pass, sampler
-        table = sampling_pass.network.table
-        self.table = distilled_table(table) if sampler.kind == "lcm" else table
+        network = sampling_pass.network
+        distilled = sampler.kind == "lcm" and network.edm is None
+        self.table = distilled_table(network.table) if distilled else network.table
         self.steps = steps = sampling_pass.sampling.steps
         start = sampling_pass.start
         if start:
@@ -77,7 +78,8 @@ class SigmaSampling:
                 steps,
                 self.table,
                 sampling_pass.options,
-                sdxl=sampling_pass.network.sdxl_step_levels,
+                sdxl=network.sdxl_step_levels,
+                automatic=network.edm.schedule if network.edm else "Automatic",
             )
         walked = self.full_sigmas[max(steps - t_enc - 1, 0) :] if start else self.full_sigmas
         self.sigmas = walked.to(sampling_pass.network.device)
@@ -222,14 +224,17 @@ def sigmas_for(
     options: Snapshot,
     *,
     sdxl: bool = False,
+    automatic: str = "Automatic",
 ) -> Tensor:
     """The falling noise levels of a full schedule, mostly ``steps + 1`` of them, on the CPU.
 
-    ``label`` is a schedule's label, "Automatic" included (contract section 4.2).
+    ``label`` is a schedule's label, "Automatic" included (contract section 4.2); ``automatic`` is
+    what that means where the sampler has none of its own.
     """
+    schedule = schedule_for(sampler.default_schedule, label)
     discard = sampler.discards_penultimate or options.always_discard_next_to_last_sigma
     sigmas = sigmas_between(
-        schedule_for(sampler.default_schedule, label),
+        automatic if schedule == "Automatic" else schedule,
         steps + 1 if discard else steps,
         table,
         ScheduleOptions(

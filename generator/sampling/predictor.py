@@ -7,7 +7,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from generator.models.families.family import Prediction
+from generator.models.families.family import EdmNoise, Prediction
 from generator.prompt.conditioning import Conditioning
 from generator.sampling.schedules import NoiseSchedule
 
@@ -46,9 +46,9 @@ class NoisePredictor:
     """A U-Net as the samplers see it.
 
     ``predict(x (B,C,h,w), t (B,), context (B,L,width), rows)`` returns what the network was
-    trained to predict, eps or v by ``prediction``, in float32; t is a timestep from 0 to the
-    table's last, not always whole. A wrapper may add to x, or to what the network computes,
-    by what ``rows`` tells.
+    trained to predict, eps, v or F by ``prediction``, in float32; t is a timestep from 0 to the
+    table's last, not always whole, and a place in it under ``edm``. A wrapper may add to x, or to
+    what the network computes, by what ``rows`` tells.
     """
 
     predict: Predict
@@ -58,6 +58,7 @@ class NoisePredictor:
     image_guidance: float | None = None  # InstructPix2Pix's second scale; None is off
     timesteps: int = 1000  # that the network was trained on
     sdxl_step_levels: bool = False  # Align Your Steps has a table of its own for SDXL
+    edm: EdmNoise | None = None  # continuous noise levels, whose ``table`` is an EdmSchedule
 
 
 @dataclass(frozen=True, slots=True)

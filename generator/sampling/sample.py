@@ -85,7 +85,7 @@ def _make_guidance(sampling_pass: SamplingPass, sampler: Sampler, steps: int) ->
         pad_cond_uncond_v0=options.pad_cond_uncond_v0,
         quantize=options.enable_quantization,
         empty=sampling_pass.empty,
-        consistency=sampler.kind == "lcm",
+        consistency=sampler.kind == "lcm" and sampling_pass.network.edm is None,
         blend=_make_blend(start) if start else None,
         check_nan=sampling_pass.check_nan,
     )

@@ -40,6 +40,16 @@ class NoiseSchedule:
         return self.sigmas.log()
 
     @property
+    def data(self) -> float:
+        """Standard deviation of the latents that the levels are relative to."""
+        return 1.0
+
+    @property
+    def input_alphas(self) -> Tensor:
+        """The share of signal variance in what the network reads at each timestep, (1000,)."""
+        return self.alphas_cumprod
+
+    @property
     def sigma_min(self) -> Tensor:
         """Lowest noise level, a scalar tensor."""
         return self.sigmas[0]

@@ -24,6 +24,8 @@ class Architecture(Enum):
     SDXL_INPAINTING = "Stable Diffusion XL inpainting"
     SDXL_EDITING = "InstructPix2Pix (Stable Diffusion XL)"
     SDXL_REFINER = "Stable Diffusion XL refiner"
+    PLAYGROUND = "Playground v2.5 (Stable Diffusion XL)"
+    COSXL = "CosXL (Stable Diffusion XL)"
     UNCLIP = "Stable Diffusion unCLIP"
     ALT_DIFFUSION = "AltDiffusion"
     STABLE_VIDEO = "Stable Video Diffusion"

@@ -13,6 +13,8 @@ from generator.models.families.architecture import Architecture
 NETWORK_PREFIXES = ("model.diffusion_model.", "model.model.", "net.", "transformer.")
 """What stands before a network's names: LDM, AuraFlow, Cosmos, and some of diffusers' users."""
 
+EDM_LATENTS = ("edm_mean", "edm_std")  # of Playground v2.5: its latents by channel
+EDM_V_MIN, EDM_V_MAX = "edm_vpred.sigma_min", "edm_vpred.sigma_max"  # of CosXL
 CONV_IN = "model.diffusion_model.input_blocks.0.0.weight"
 BARE_CONV_IN = "input_blocks.0.0.weight"
 
@@ -83,7 +85,18 @@ _UNETS = (
     Rule(A.STABLE_VIDEO, required=("input_blocks.1.0.time_mixer.mix_factor",)),
     Rule(A.SDXL_INPAINTING, required=(XL_TEXT,), sizes=((CONV_IN, 1, (9,)),)),
     Rule(A.SDXL_EDITING, required=(XL_TEXT,), sizes=((CONV_IN, 1, (8,)),)),
-    Rule(A.SDXL, required=(XL_TEXT,), yields_to=(A.SDXL_INPAINTING, A.SDXL_EDITING)),
+    Rule(A.PLAYGROUND, required=(XL_TEXT, *EDM_LATENTS), sizes=((CONV_IN, 1, (4,)),)),
+    Rule(
+        A.COSXL,
+        required=(XL_TEXT, EDM_V_MAX),
+        forbidden=EDM_LATENTS,
+        sizes=((CONV_IN, 1, (4,)),),
+    ),
+    Rule(
+        A.SDXL,
+        required=(XL_TEXT,),
+        yields_to=(A.SDXL_INPAINTING, A.SDXL_EDITING, A.PLAYGROUND, A.COSXL),
+    ),
     Rule(A.SDXL_REFINER, required=(XL_REFINER_TEXT,)),
     Rule(A.SD2_DEPTH, required=("depth_model.",)),
     Rule(

@@ -20,6 +20,7 @@ class Prediction(StrEnum):
 
     EPSILON = "epsilon"
     V = "v_prediction"
+    EDM = "edm"  # the network F of Karras et al. (2022), equation 7
 
 
 class TextLayout(Enum):
@@ -62,12 +63,17 @@ class TextEncoderSpec:
 
 @dataclass(frozen=True, slots=True)
 class LatentFormat:
-    """A VAE's latents as the U-Net reads them: ``(z - shift) * scale``."""
+    """A VAE's latents as the U-Net reads them: ``(z - shift) * scale``.
+
+    ``(z - mean) * scale / deviation`` by channel, where these are told.
+    """
 
     channels: int = 4
     factor: int = 8  # pixels a side of one cell
     scale: float = 0.18215
     shift: float = 0.0
+    mean: tuple[float, ...] = ()  # of each channel
+    deviation: tuple[float, ...] = ()  # of each channel, above 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,19 @@ class NoiseTable:
     start: float = 0.00085
     end: float = 0.012
     count: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class EdmNoise:
+    """Continuous noise levels with the preconditioning of Karras et al. (2022), table 1.
+
+    The network reads ``ln(sigma) / 4`` in place of a timestep.
+    """
+
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    sigma_data: float = 0.5  # standard deviation of the latents, as the U-Net reads them
+    schedule: str = "Karras"  # what "Automatic" means where the sampler has no schedule of its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Both read the picture's size and crop beside a pooled vector of the text; the refiner reads an
 aesthetic score in place of the target's size. v-prediction is told by the keys ``v_pred`` and
-``ztsnr``.
+``ztsnr``, the continuous noise of Playground v2.5 and CosXL by those of ``ldm/edm.py``.
 """
 
 from generator.models.families.architecture import Architecture
@@ -44,7 +44,14 @@ def _open_clip(place: int) -> TextEncoderSpec:
 SDXL = Family(
     name="sdxl",
     label=Architecture.SDXL.label,
-    architectures=frozenset({Architecture.SDXL, Architecture.SDXL_INPAINTING}),
+    architectures=frozenset(
+        {
+            Architecture.SDXL,
+            Architecture.SDXL_INPAINTING,
+            Architecture.PLAYGROUND,
+            Architecture.COSXL,
+        }
+    ),
     text_encoders=(CLIP_L, _open_clip(1)),
     heads=AttentionHeads(width=64),
     latent=LatentFormat(scale=0.13025),

@@ -60,7 +60,8 @@ def xl(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def sd1(unet: Any) -> Any:
     """What a checkpoint of Stable Diffusion 1 is to the steering."""
     file = SimpleNamespace(name="small.safetensors")
-    return SimpleNamespace(unet=unet, family=SD1, prediction=Prediction.EPSILON, file=file)
+    eps = Prediction.EPSILON
+    return SimpleNamespace(unet=unet, family=SD1, prediction=eps, edm=None, file=file)
 
 
 def read(data_dir: Path, name: str, module: str = "ip-adapter-auto", pixels: Any = PIXELS) -> Any:

@@ -63,7 +63,11 @@ def predict(
     **changes: Any,
 ) -> Tensor:
     checkpoint = SimpleNamespace(
-        unet=unet, family=SD1, prediction=prediction, file=SimpleNamespace(name="small.safetensors")
+        unet=unet,
+        family=SD1,
+        prediction=prediction,
+        edm=None,
+        file=SimpleNamespace(name="small.safetensors"),
     )
     steering = Steering(units, around(**changes))
     with torch.no_grad():
@@ -103,7 +107,11 @@ def test_positives_alone_are_steered_as_beside_negatives(unet: Any, control: Con
     alone = predict(unet, unit, rows=Rows((0,), (GuidanceSide.POSITIVE,), 5, 10))
     x, t, context = inputs(2)
     checkpoint = SimpleNamespace(
-        unet=unet, family=SD1, prediction=Prediction.EPSILON, file=SimpleNamespace(name="")
+        unet=unet,
+        family=SD1,
+        prediction=Prediction.EPSILON,
+        edm=None,
+        file=SimpleNamespace(name=""),
     )
     with torch.no_grad():
         both = Steering([unit], around()).predict(checkpoint, x, t, context, BOTH)
@@ -228,7 +236,11 @@ def test_a_reference_does_not_depend_on_the_batch(unet: Any) -> None:
     x, t, context = inputs(2)
     twice = [torch.cat([each[:1], each[:1], each[1:], each[1:]]) for each in (x, t, context)]
     checkpoint = SimpleNamespace(
-        unet=unet, family=SD1, prediction=Prediction.EPSILON, file=SimpleNamespace(name="")
+        unet=unet,
+        family=SD1,
+        prediction=Prediction.EPSILON,
+        edm=None,
+        file=SimpleNamespace(name=""),
     )
     with torch.no_grad():
         both = Steering([reference()], around((1, 2))).predict(checkpoint, *twice, four)
@@ -243,6 +255,8 @@ def clean(found: Tensor, prediction: Prediction = Prediction.EPSILON) -> Tensor:
     """The picture that an answer to :func:`inputs` means."""
     x, _, _ = inputs(len(found))
     alpha = TABLE[500]
+    if prediction is Prediction.EDM:
+        return alpha.sqrt() * x + (1 - alpha).sqrt() * found
     if prediction is Prediction.V:
         return alpha.sqrt() * x - (1 - alpha).sqrt() * found
     return (x - (1 - alpha).sqrt() * found) / alpha.sqrt()

@@ -143,10 +143,13 @@ def corrected(
     share = torch.full((1, 1, 1, 1), alpha)
     x = share.sqrt() * CLEAN + (1 - share).sqrt() * NOISE
     v = share.sqrt() * NOISE - (1 - share).sqrt() * CLEAN
+    meant = {Prediction.V: v, Prediction.EDM: -v, Prediction.EPSILON: NOISE}
     found = correct_output(
-        unit, LATENT, x, v if prediction is Prediction.V else NOISE, alpha=share,
+        unit, LATENT, x, meant[prediction], alpha=share,
         prediction=prediction, positive=torch.full((1, 1, 1, 1), positive), large=large,
     )  # fmt: skip
+    if prediction is Prediction.EDM:
+        return share.sqrt() * x + (1 - share).sqrt() * found
     if prediction is Prediction.V:
         return share.sqrt() * x - (1 - share).sqrt() * found
     return (x - (1 - share).sqrt() * found) / share.sqrt()

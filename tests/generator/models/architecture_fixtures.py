@@ -206,6 +206,8 @@ FIXTURES: tuple[tuple[Architecture, Layout, Shapes], ...] = (
     (A.SDXL, ORIGINAL, unet(4, 2048) | {  # without its text encoders
         "model.diffusion_model.label_emb.0.0.weight": (1280, 2816),
     }),
+    (A.PLAYGROUND, ORIGINAL, unet(4, 2048) | XL_TEXT | {"edm_mean": (4,), "edm_std": (4,)}),
+    (A.COSXL, ORIGINAL, unet(4, 2048) | XL_TEXT | {"edm_vpred.sigma_max": ()}),
     (A.SDXL_INPAINTING, ORIGINAL, unet(9, 2048) | XL_TEXT),
     (A.SDXL_EDITING, ORIGINAL, unet(8, 2048) | XL_TEXT),
     (A.SDXL_REFINER, ORIGINAL, unet(4, 1280) | REFINER_TEXT),

@@ -43,7 +43,7 @@ def test_each_architecture_that_is_drawn_with_is_of_one_family() -> None:
     assert len(drawn) == len(set(drawn))
     assert {each.name for each in drawn} == {
         "SD1", "SD1_INPAINTING", "SD1_EDITING", "SD2", "SD2_INPAINTING", "SDXL",
-        "SDXL_INPAINTING", "SDXL_REFINER",
+        "SDXL_INPAINTING", "SDXL_REFINER", "PLAYGROUND", "COSXL",
     }  # fmt: skip
 
 

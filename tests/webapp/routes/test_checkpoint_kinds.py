@@ -13,7 +13,7 @@ from tests.generator.models.architecture_fixtures import FIXTURES, flux
 from tests.generator.models.gguf_files import gguf
 
 SMALL = {"prompt": "a", "steps": 1, "width": 64, "height": 64}
-OURS = ("SD1", "SD2", "SDXL")
+OURS = ("SD1", "SD2", "SDXL", "PLAYGROUND", "COSXL")
 OTHERS = {
     architecture.name: (architecture, shapes)
     for architecture, _, shapes in FIXTURES

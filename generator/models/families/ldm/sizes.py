@@ -17,6 +17,7 @@ from generator.models.families.family import (
     Prediction,
     TextEncoderSpec,
 )
+from generator.models.families.ldm.edm import Edm
 
 Config = dict[str, Any]
 
@@ -59,6 +60,7 @@ class Hints:
     prediction: Prediction | None = None  # None: nothing says it
     zero_terminal_snr: bool = False  # trained on a schedule that ends in pure noise
     default_size: int | None = None  # pixels a side that the model was trained at
+    edm: Edm | None = None  # continuous noise levels
 
 
 def unet_config(shapes: Shapes, hints: Hints, family: Family) -> Config:
@@ -172,10 +174,20 @@ def vae_config(shapes: Shapes, hints: Hints, latent: LatentFormat) -> Config:
     }
     return (
         dict(VAE_CONFIG)
-        | {"scaling_factor": latent.scale, "shift_factor": latent.shift or None}
+        | latent_config(latent)
         | _chosen_hints(hints.vae, "norm_num_groups", "scaling_factor")
         | sizes
     )
+
+
+def latent_config(latent: LatentFormat) -> Config:
+    """How a VAE's latents are scaled for the U-Net."""
+    return {
+        "scaling_factor": latent.scale,
+        "shift_factor": latent.shift or None,
+        "latents_mean": list(latent.mean) or None,
+        "latents_std": list(latent.deviation) or None,
+    }
 
 
 def text_config(shapes: Shapes, hints: Hints, spec: TextEncoderSpec) -> Config:
