@@ -21,7 +21,7 @@ from generator.models.families.architecture import Shapes
 from generator.models.families.family import AttentionHeads
 from generator.models.families.ldm import controlnet
 from generator.models.families.ldm.controlnet import ControlKind
-from generator.models.families.ldm.hints import read_hints
+from generator.models.families.ldm.hints import file_hints, read_hints
 from generator.models.families.ldm.sizes import Hints
 from generator.models.families.sd1 import SD1
 from generator.models.families.sd2 import SD2
@@ -30,7 +30,7 @@ from generator.models.index import ModelFile
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
 from generator.models.tensor_file import rename_tensors
 from generator.models.weight_sizes import bytes_of
-from generator.models.weights import open_tensors, shapes_of
+from generator.models.weights import open_checkpoint, open_tensors, shapes_of
 from generator.models.yaml_files import YAML_ERRORS, read_yaml
 from generator.reasons import reason_of
 
@@ -161,12 +161,12 @@ def open_controlnet(file: ModelFile, base: ModelFile | None = None) -> ControlSo
 def _open_control_lora(
     file: ModelFile, own: Mapping[str, Tensor], base: ModelFile
 ) -> ControlSource:
-    unet = open_tensors(base.path, base.kept_in)
-    heads = check_architecture(base, shapes_of(unet)).heads
-    hints = read_hints(base.name, base.metadata, base.config)
+    unet = open_checkpoint(base)
+    family = check_architecture(base, shapes_of(unet))
+    hints = file_hints(base, family.latent)
     with explain_missing_tensors(file, "all tensors of a Control-LoRA"):
         merged = control_lora.merge(file, own, base, unet)
-    return ControlSource(file, ControlKind.CONTROL_LORA, merged, heads, hints, base)
+    return ControlSource(file, ControlKind.CONTROL_LORA, merged, family.heads, hints, base)
 
 
 def load_controlnet(

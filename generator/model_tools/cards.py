@@ -77,8 +77,8 @@ def read_card(file: ModelFile, beside: frozenset[str]) -> ModelCard:
 
     Never raises for what lies beside it.
     """
-    own = _read_beside(file.path, ".json", beside)
-    civitai = _read_beside(file.path, ".civitai.info", beside)
+    own = _read_beside(file.beside, ".json", beside)
+    civitai = _read_beside(file.beside, ".civitai.info", beside)
     metadata = file.metadata
     civitai_description = first_text(
         civitai.get("description"), _of(civitai, "model", "description")
@@ -97,7 +97,7 @@ def read_card(file: ModelFile, beside: frozenset[str]) -> ModelCard:
         description=first_text(
             notes.description,
             strip_markup(civitai_description),
-            _read_description(file.path, beside),
+            _read_description(file.beside, beside),
             strip_markup(metadata.get("modelspec.description", "")),
         ),
         base=first_text(
@@ -108,7 +108,7 @@ def read_card(file: ModelFile, beside: frozenset[str]) -> ModelCard:
         author=first_text(_of(civitai, "creator", "username"), metadata.get("modelspec.author")),
         licence=first_text(metadata.get("modelspec.license"), describe_permissions(civitai)),
         source=page_of(civitai),
-        preview=find_preview(file.path, beside),
+        preview=find_preview(file.beside, beside),
         has_cover=COVERS_KEY in metadata or THUMBNAIL_KEY in metadata,
     )
 
@@ -118,7 +118,7 @@ def write_notes(file: ModelFile, notes: CardNotes) -> None:
 
     Raises :class:`BadRequest` where another thing has that name, :class:`CannotSave`.
     """
-    path = file.path.with_suffix(".json")
+    path = file.beside.with_suffix(".json")
     content = dict(read_object(path))
     if path.exists() and not content:
         raise BadRequest(f"{path.name} is there and holds no notes: rename or delete it first")

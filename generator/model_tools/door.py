@@ -21,6 +21,11 @@ def find_models(recipe: ModelRecipe, registry: Registry) -> list[ModelFile]:
     else:
         files = [registry.find(recipe.kind, name) for name in recipe.models]
     for file in files:
+        if file.parts:
+            raise WrongArchitecture(
+                f"{file.name} is a folder of diffusers; merging and converting read single files. "
+                "Draw with it as it is, or take the model as one .safetensors"
+            )
         if file.weight_format is not None:
             raise WrongArchitecture(
                 f"{file.name} is quantised as {file.weight_format.label}; such weights are neither "

@@ -35,13 +35,13 @@ from generator.models.families.family import (
 )
 from generator.models.families.ldm import keys, sizes
 from generator.models.families.ldm.edm import read_edm
-from generator.models.families.ldm.hints import read_hints, vae_hints
+from generator.models.families.ldm.hints import file_hints, vae_hints
 from generator.models.families.ldm.open_clip import rename_open_clip, rename_shapes
 from generator.models.families.ldm.sizes import Hints
 from generator.models.families.ldm.upsampling import use_original_upsampling
 from generator.models.index import ModelFile
 from generator.models.tensor_file import copy_tensor, rename_tensors
-from generator.models.weights import open_tensors, shapes_of
+from generator.models.weights import open_checkpoint, open_tensors, shapes_of
 from generator.prompt.text_encoder import TextEncoder
 
 torchvision_ops.prepare()  # before diffusers and transformers, which import torchvision
@@ -118,13 +118,13 @@ def load_checkpoint(
     :class:`ModelUnreadable` for a corrupt, truncated or otherwise incomplete file, and
     :class:`WrongArchitecture` for weights of another kind, naming both kinds.
     """
-    read = open_tensors(file.path, file.kept_in)
+    read = open_checkpoint(file)
     family = check_architecture(file, shapes_of(read), families)
     tensors = _ldm_vae(rename_tensors(read, family.rename or keys.old_text_name))
     tensor_shapes = rename_shapes(shapes_of(tensors), family)
-    hints = read_hints(file.name, file.metadata, file.config, read.keys())
+    hints = file_hints(file, family.latent, read.keys())
     numbers = partial(_read_numbers, read)
-    edm = read_edm(file.name, read.keys(), numbers, family.latent)
+    edm = hints.edm or read_edm(file.name, read.keys(), numbers, family.latent)
     latent = edm.latent if edm else family.latent
     if latent.mean:  # its scale goes with its statistics, whatever a .yaml of its kin says
         hints = replace(hints, vae={**hints.vae, "scaling_factor": latent.scale})
@@ -143,8 +143,8 @@ def load_checkpoint(
             unet=unet,
             own_vae=_own_vae(loader, tensor_shapes, hints, latent),
             text_encoders=tuple(
-                _load_text_encoder(loader, tensor_shapes, hints, spec)
-                for spec in family.text_encoders
+                _load_text_encoder(loader, tensor_shapes, own, spec)
+                for spec, own in zip(*_specs_in(family, hints), strict=True)
             ),
             prediction=edm.prediction
             if edm
@@ -154,6 +154,20 @@ def load_checkpoint(
             latent=latent,
             edm=edm.noise if edm else None,
         )
+
+
+def _specs_in(family: Family, hints: Hints) -> tuple[Sequence[TextEncoderSpec], Sequence[Hints]]:
+    """The family's text encoders as the file, or the folder, holds them, and hints for each."""
+    specs = family.text_encoders
+    if len(hints.texts) != len(specs):
+        return specs, [hints] * len(specs)
+    folder_specs = [
+        spec
+        if spec.folder_skipped_layers is None
+        else replace(spec, skipped_layers=spec.folder_skipped_layers)
+        for spec in specs
+    ]
+    return folder_specs, [replace(hints, text=own) for own in hints.texts]
 
 
 def _read_numbers(tensors: Tensors, name: str) -> list[float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from generator.errors import ModelUnreadable
+from generator.models.folder_shapes import folder_shapes, read_headers
 from generator.models.gguf_header import GGUF_SUFFIX, read_gguf
 from generator.models.header import read_header
 from generator.models.pickles import PickledTensor, named_vectors, read_pickle
@@ -97,6 +98,8 @@ def text_width(checkpoint: "ModelFile") -> int | None:
 
 def read_shapes(file: "ModelFile") -> dict[str, tuple[int, ...]]:
     """The shapes of the tensors of a file, by name. Raises :class:`ModelUnreadable`, OSError."""
+    if file.parts:
+        return folder_shapes(file.path, read_headers(file.path, file.parts))
     if file.path.suffix.lower() == ".safetensors":
         return {name: entry.shape for name, entry in read_header(file.path).tensors.items()}
     if file.path.suffix.lower() == GGUF_SUFFIX:

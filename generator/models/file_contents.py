@@ -1,14 +1,16 @@
 """What is read of a model file when it is listed: that it is whole, and what it says of itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from generator.errors import ModelUnreadable
+from generator.models.diffusers_folders import ModelPart
 from generator.models.embedding_facts import EmbeddingFacts, read_facts
 from generator.models.families.architecture import NAMED_IN_GGUF, Architecture, Shapes
 from generator.models.families.catalog import DRAWABLE
 from generator.models.families.detection import architecture_of
+from generator.models.folder_shapes import folder_shapes, read_headers
 from generator.models.gguf_header import GGUF_SUFFIX, GgufHeader, read_gguf
 from generator.models.hashes import legacy_hash
 from generator.models.header import Header, check_pickle, read_header
@@ -44,6 +46,16 @@ def read_contents(path: Path, kind: ModelKind) -> FileContents:
         weight_format,
         legacy_hash(path) if kind in LEGACY_HASH_KINDS else None,
         read_facts(path) if kind is ModelKind.EMBEDDING else EmbeddingFacts(),
+    )
+
+
+def read_folder(folder: Path, parts: Sequence[ModelPart]) -> FileContents:
+    """The same of a checkpoint that is a folder of diffusers. Raises :class:`ModelUnreadable`."""
+    headers = read_headers(folder, parts)
+    formats = (read_weight_format(part.path, header) for part, header in headers.items())
+    return FileContents(
+        architecture=architecture_of(folder_shapes(folder, headers)),
+        weight_format=next(filter(None, formats), None),
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from generator.database import CacheDatabase, CacheSchema
+from generator.models.diffusers_folders import look_at
 from generator.models.plain_files import FileStamp, open_plain, stamp_of
 
 LEGACY_OFFSET = 0x100000  # bytes
@@ -90,6 +91,27 @@ def compute_hashes(path: Path, should_stop: Callable[[], bool] = lambda: False) 
     if stamp_of(path.stat()) != stamp:
         return None
     return Hashes(*stamp[:2], file_digest.hexdigest(), payload.hexdigest(), *stamp[2:])
+
+
+def compute_folder_hashes(
+    folder: Path, should_stop: Callable[[], bool] = lambda: False
+) -> Hashes | None:
+    """The hash of a folder of diffusers: sha256 of what ``sha256sum`` prints of its weights.
+
+    None when stopped, or when it changed meanwhile. Raises as :func:`look_at` does.
+    """
+    before, lines = look_at(folder), dict[str, str]()
+    for part in before.parts:
+        hashes = compute_hashes(part.path, should_stop)
+        if hashes is None:
+            return None
+        name = part.path.relative_to(folder).as_posix()
+        lines[name] = f"{hashes.sha256}  {name}\n"
+    if look_at(folder).stamp != before.stamp:
+        return None
+    size, mtime_ns, inode, ctime_ns = before.stamp
+    digest = hashlib.sha256("".join(lines[name] for name in sorted(lines)).encode()).hexdigest()
+    return Hashes(size, mtime_ns, digest, digest, inode, ctime_ns)
 
 
 def _header_length(path: Path, start: bytes, size: int) -> int:

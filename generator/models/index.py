@@ -15,7 +15,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NoReturn
 
-from generator.errors import ModelNotFound
+from generator.errors import ModelNotFound, ModelUnreadable
+from generator.models.diffusers_folders import ModelPart, look_at
 from generator.models.embedding_facts import EmbeddingFacts
 from generator.models.families.architecture import Architecture
 from generator.models.header import refuse_constant
@@ -30,6 +31,7 @@ RESERVED_ALIASES = frozenset({"none", "Addams"})  # never an alias of a LoRA (co
 MAX_NAMES_IN_SENTENCE = 8
 LONGEST_NAME = 200  # characters of a name that is not here, in an answer
 MOST_PARTS = 100_000  # brackets and commas of an object in metadata that is told as one
+FOLDER_MARK = ".folder"
 DIFFUSERS_WEIGHTS = "diffusion_pytorch_model."
 DEEPEST = 64  # brackets within each other in it
 TRAINED_SIZE_KEY = (
@@ -61,16 +63,28 @@ class ModelFile:
     weight_format: WeightFormat | None = None  # of a checkpoint; None: plain numbers, or not told
     embedding: EmbeddingFacts = field(default_factory=EmbeddingFacts)
     kept_in: Path | None = field(default=None, compare=False)  # where a pickle's tensors are kept
+    parts: tuple[ModelPart, ...] = ()  # of a folder of diffusers: its files of weights
 
     @property
     def stem(self) -> str:
         """The file's name without folders and suffix."""
-        return self.path.stem
+        return self.beside.stem
+
+    @property
+    def beside(self) -> Path:
+        """A path by whose stem other files beside it are named: a folder's dots are no suffix."""
+        return self.path.with_name(f"{self.path.name}{FOLDER_MARK}") if self.parts else self.path
+
+    @property
+    def weight_files(self) -> tuple[Path, ...]:
+        """The files that hold its weights: itself, or those in the folder."""
+        return tuple(part.path for part in self.parts) or (self.path,)
 
     @property
     def model_name(self) -> str:
         """The name without suffix, its folders joined by underscores."""
-        return self.name.removesuffix(self.path.suffix).replace("/", "_").replace("\\", "_")
+        suffix = "" if self.parts else self.path.suffix
+        return self.name.removesuffix(suffix).replace("/", "_").replace("\\", "_")
 
     @property
     def shorthash(self) -> str | None:
@@ -134,8 +148,10 @@ class ModelFile:
     def is_on_disk(self) -> bool:
         """Whether the disk still holds this very file."""
         try:
+            if self.parts:
+                return look_at(self.path).stamp == self.stamp
             return stamp_of(self.path.stat()) == self.stamp
-        except OSError:
+        except (OSError, ModelUnreadable):
             return False
 
     @property
@@ -291,6 +307,9 @@ class ModelIndex:
             for path, reason in self.rejected.items()
             if path.name.endswith(FOLDERS_BY_KIND[kind].suffixes)
         }
+        if kind is ModelKind.CHECKPOINT:  # a folder of diffusers
+            wanted = to_nfc(name)
+            broken |= {p: why for p, why in self.rejected.items() if to_nfc(p.name) == wanted}
         for path, reason in broken.items():
             if to_nfc(name) in map(to_nfc, (path.name, path.stem)):
                 raise ModelNotFound(f"The {label} {name!r} is there but cannot be used: {reason}.")
@@ -371,7 +390,7 @@ def _first_wins(pairs: Iterable[tuple[str, ModelFile]]) -> Mapping[str, ModelFil
 
 def _preferred_vae(checkpoint: ModelFile) -> str:
     """The ``vae`` that the user's metadata beside a checkpoint names, or ""."""
-    name = read_object(checkpoint.path.with_suffix(".json")).get("vae")
+    name = read_object(checkpoint.beside.with_suffix(".json")).get("vae")
     return name if isinstance(name, str) and name != "Automatic" else ""
 
 

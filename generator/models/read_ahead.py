@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from generator.models.index import ModelFile
 
@@ -24,9 +25,13 @@ def read_ahead(
     """
     if file.size > headroom():
         return False
-    descriptor = os.open(file.path, os.O_RDONLY)
+    return all(_read_one(path, is_cancelled, pause) for path in file.weight_files)
+
+
+def _read_one(path: Path, is_cancelled: Callable[[], bool], pause: Callable[[float], None]) -> bool:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        for start in range(0, file.size, BLOCK_BYTES):
+        for start in range(0, os.fstat(descriptor).st_size, BLOCK_BYTES):
             if is_cancelled():
                 return False
             os.posix_fadvise(descriptor, start, BLOCK_BYTES, os.POSIX_FADV_WILLNEED)

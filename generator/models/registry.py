@@ -20,7 +20,7 @@ from generator.models.contents_cache import ContentsCache
 from generator.models.drawable import CheckpointVerdict, judge_checkpoint
 from generator.models.embedding_facts import text_width
 from generator.models.families.family import Family
-from generator.models.hashes import HashCache, compute_hashes
+from generator.models.hashes import HashCache, compute_folder_hashes, compute_hashes
 from generator.models.index import Identity, ModelFile, ModelIndex, natural_key, without_hash
 from generator.models.kinds import FOLDERS_BY_KIND, Folders, ModelKind
 from generator.models.plugin_models import PluginModelFolder
@@ -292,7 +292,11 @@ class Registry:
 
     def _hash(self, file: ModelFile, should_stop: Callable[[], bool]) -> ModelFile | None:
         try:
-            hashes = compute_hashes(file.path, should_stop)
+            hashes = (
+                compute_folder_hashes(file.path, should_stop)
+                if file.parts
+                else compute_hashes(file.path, should_stop)
+            )
         except (OSError, ModelUnreadable) as error:
             log.info("%s is not hashed: %s", file.name, error)
             return None

@@ -2,13 +2,14 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from generator.errors import ModelUnreadable
 from generator.models.contents_cache import ContentsCache, FileState
-from generator.models.file_contents import FileContents, read_contents
+from generator.models.diffusers_folders import INDEX, FolderLook, is_stray_part, look_at
+from generator.models.file_contents import FileContents, read_contents, read_folder
 from generator.models.gguf_header import GGUF_SUFFIX
 from generator.models.hashes import HashCache, Hashes
 from generator.models.header import read_header
@@ -50,7 +51,8 @@ def scan(
     known = {file.identity: file for file in _all_files(before)}
     refused = before.refused if before else {}
     known_hashes = hashes.all_hashes() if hashes else {}
-    scanner = _Scan(known, refused, known_hashes, kept_in, tuple(whole), cache)
+    roots = folders.of(ModelKind.CHECKPOINT)
+    scanner = _Scan(known, refused, known_hashes, kept_in, tuple(whole), cache, roots)
     for kind in FOLDERS_BY_KIND:
         for root in folders.of(kind):
             scanner.scan_folder(kind, root)
@@ -79,10 +81,12 @@ class _Scan:
         kept_in: Path | None,
         whole: tuple[Path, ...],
         cache: ContentsCache | None,
+        checkpoint_roots: tuple[Path, ...],
     ) -> None:
         self.cache = cache
         self.read: dict[FileState, FileContents] = {}  # that no cache knew
         self.known, self.hashes, self.kept_in, self.whole = known, hashes, kept_in, whole
+        self.checkpoint_roots = checkpoint_roots
         self.refused_before = refused
         self.refused: dict[Identity, str] = {}
         self.files: dict[ModelKind, dict[Path, ModelFile]] = {kind: {} for kind in FOLDERS_BY_KIND}
@@ -93,7 +97,12 @@ class _Scan:
 
     def scan_folder(self, kind: ModelKind, root: Path, endings: tuple[str, ...] = ()) -> None:
         """Take in what lies below one root; ``endings`` stand in for the kind's suffixes."""
-        for folder in _walk_folders(root, self.rejected):
+        holds_folders = root in self.checkpoint_roots
+        for folder in _walk_folders(root, self.rejected, stops_at=INDEX if holds_folders else ""):
+            if holds_folders and INDEX in folder and (place := _parent(folder[INDEX])) != root:
+                if not endings:
+                    self._add_folder(root, place)
+                continue
             for name, entry in folder.items():
                 if _has_kind_suffix(kind, name.lower(), endings):
                     self._add_file(kind, root, entry, folder)
@@ -173,6 +182,29 @@ class _Scan:
         except (ModelUnreadable, OSError) as error:
             self._reject(path, error)
 
+    def _add_folder(self, root: Path, folder: Path) -> None:
+        """Take in a checkpoint that is a folder of diffusers, its files not by themselves."""
+        if folder in self.files[ModelKind.CHECKPOINT]:
+            return
+        try:
+            look = look_at(folder)
+            self.files[ModelKind.CHECKPOINT][folder] = self._folder_file(root, folder, look)
+        except (ModelUnreadable, OSError) as error:
+            self._reject(folder, error)
+
+    def _folder_file(self, root: Path, folder: Path, look: FolderLook) -> ModelFile:
+        identity = (str(folder), *look.stamp)
+        known = self.known.get(identity)
+        if known is None:
+            contents = self._read_once(
+                ModelKind.CHECKPOINT, identity, lambda: read_folder(folder, look.parts)
+            )
+            known = _model_file(ModelKind.CHECKPOINT, root, folder, look.stamp, contents)
+        hashes = self.hashes.get(str(folder))
+        if hashes and hashes.are_of(look.stamp):
+            known = with_hashes(known, hashes)
+        return replace(known, parts=look.parts)
+
     def _reject(self, path: Path, error: Exception) -> None:
         reason = f"{path.name}: {error.strerror}" if isinstance(error, OSError) else str(error)
         self.rejected[path] = reason
@@ -211,7 +243,25 @@ class _Scan:
     def _open_new(
         self, kind: ModelKind, root: Path, path: Path, stat: os.stat_result, identity: Identity
     ) -> ModelFile:
-        """A file that is new here; one that was refused is not read again until it changes."""
+        """A file that is new here."""
+
+        def read() -> FileContents:
+            contents = read_contents(path, kind)
+            if path.suffix.lower() not in WHOLE_BY_THEMSELVES:
+                self._must_be_still(path, stat)
+            return contents
+
+        if kind is ModelKind.CHECKPOINT and is_stray_part(path.parent, path.name):
+            raise ModelUnreadable(
+                f"{path.parent.name}/{path.name}: it is one network of a folder of diffusers. Copy "
+                f"the whole folder, with its {INDEX}, below the folder of checkpoints"
+            )
+        return _model_file(kind, root, path, identity[1:], self._read_once(kind, identity, read))
+
+    def _read_once(
+        self, kind: ModelKind, identity: Identity, read: Callable[[], FileContents]
+    ) -> FileContents:
+        """What ``read`` or the cache tells; what was refused is not read again until it changes."""
         reason = self.refused_before.get(identity)
         entry_path, stamp = identity[0], identity[1:]
         try:
@@ -219,11 +269,9 @@ class _Scan:
                 raise ModelUnreadable(reason)
             contents = self.cache.find(entry_path, kind, stamp) if self.cache else None
             if contents is None:
-                contents = read_contents(path, kind)
-                if path.suffix.lower() not in WHOLE_BY_THEMSELVES:
-                    self._must_be_still(path, stat)
+                contents = read()
                 self.read[entry_path, kind, stamp] = contents
-            return _model_file(kind, root, path, stamp, contents)
+            return contents
         except NotStill:
             raise
         except ModelUnreadable as error:
@@ -284,8 +332,15 @@ def _has_kind_suffix(kind: ModelKind, name: str, endings: tuple[str, ...]) -> bo
     return name.endswith(FOLDERS_BY_KIND[kind].suffixes)
 
 
-def _walk_folders(root: Path, rejected: dict[Path, str]) -> Iterator[Entries]:
-    """Each folder at and below ``root`` as name -> entry, without hidden ones and loops."""
+def _parent(entry: "os.DirEntry[str]") -> Path:
+    return Path(entry.path).parent
+
+
+def _walk_folders(root: Path, rejected: dict[Path, str], stops_at: str = "") -> Iterator[Entries]:
+    """Each folder at and below ``root`` as name -> entry, without hidden ones and loops.
+
+    What lies in a folder below that holds a file ``stops_at`` is passed over.
+    """
     waiting, linked = [str(root)], list[str]()
     visited: set[tuple[int, int]] = set()
     while waiting or linked:
@@ -303,6 +358,8 @@ def _walk_folders(root: Path, rejected: dict[Path, str]) -> Iterator[Entries]:
             rejected[Path(folder)] = f"{Path(folder).name}: {error.strerror}"
             continue
         yield entries
+        if stops_at in entries and folder != str(root):
+            continue
         for entry in filter(_is_folder, entries.values()):
             (linked if entry.is_symlink() else waiting).append(entry.path)
 

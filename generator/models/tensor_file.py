@@ -150,11 +150,50 @@ class TensorFile(Mapping[str, Tensor]):
             rest, begin = rest[count:], begin + count
 
 
+class TensorFiles(Mapping[str, Tensor]):
+    """The tensors of several files as one mapping, each read at its access."""
+
+    def __init__(self, places: Mapping[str, tuple[TensorFile, str]]) -> None:
+        """``places``: what each tensor is called here, its file and its name there."""
+        self._places = places
+
+    def rename(self, rename: Callable[[str], str]) -> "TensorFiles":
+        """The same tensors by other names; of two that become one, the later stays."""
+        return TensorFiles({rename(name): place for name, place in self._places.items()})
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape, without reading a tensor."""
+        files = {id(file): file for file, _ in self._places.values()}
+        shapes = {key: file.shapes for key, file in files.items()}
+        return {name: shapes[id(file)][own] for name, (file, own) in self._places.items()}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places  # Mapping would read the tensor
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.read(name, _CPU)
+
+    def read(self, name: str, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+        """As :meth:`TensorFile.read`."""
+        file, own = self._places[name]
+        return file.read(own, device, dtype)
+
+
+StoredTensors = TensorFile | TensorFiles
+
+
 def rename_tensors(
     tensors: Mapping[str, Tensor], rename: Callable[[str], str]
 ) -> Mapping[str, Tensor]:
     """The same tensors by other names; those of a file are not read for it."""
-    if isinstance(tensors, TensorFile):
+    if isinstance(tensors, StoredTensors):
         return tensors.rename(rename)
     return {rename(name): tensor for name, tensor in tensors.items()}
 
@@ -163,6 +202,6 @@ def copy_tensor(
     tensors: Mapping[str, Tensor], name: str, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
     """A tensor of one's own on ``device`` as ``dtype``. Raises as :meth:`TensorFile.read`."""
-    if isinstance(tensors, TensorFile):
+    if isinstance(tensors, StoredTensors):
         return tensors.read(name, device, dtype)
     return tensors[name].to(device, dtype, copy=True)

@@ -43,10 +43,11 @@ def bytes_of(value: object) -> int:
 
 def expected_bytes(file: ModelFile, dtype: torch.dtype) -> int:
     """Bytes that the tensors of ``file`` take as ``dtype``, by its header; a guess for pickles."""
-    if file.path.suffix != ".safetensors":
+    if any(path.suffix != ".safetensors" for path in file.weight_files):
         return file.size * PICKLE_FACTOR
     try:
-        tensors = read_header(file.path).tensors.values()
+        headers = [read_header(path) for path in file.weight_files]
     except (ModelUnreadable, OSError):
         return file.size  # loading tells what is wrong with it
-    return sum(math.prod(entry.shape) for entry in tensors) * dtype.itemsize
+    shapes = (entry.shape for header in headers for entry in header.tensors.values())
+    return sum(map(math.prod, shapes)) * dtype.itemsize

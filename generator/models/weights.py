@@ -9,9 +9,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from generator.errors import ModelUnreadable
+from generator.models.diffusers_folders import title_of
+from generator.models.folder_shapes import explain_part, names_in_folder
 from generator.models.gguf_header import GGUF_SUFFIX
+from generator.models.index import ModelFile
 from generator.models.safetensors_cache import open_as_safetensors
-from generator.models.tensor_file import TensorFile
+from generator.models.tensor_file import StoredTensors, TensorFile, TensorFiles
 from generator.models.torch_to_safetensors import FACTS
 from generator.reasons import reason_of
 
@@ -54,6 +57,23 @@ def open_tensors(path: Path, kept_in: Path | None = None) -> TensorFile:
             return TensorFile.open(file, path.name)
 
 
+def open_checkpoint(file: ModelFile) -> StoredTensors:
+    """The tensors of a checkpoint, those of a folder of diffusers by their names in LDM's layout.
+
+    Raises :class:`ModelUnreadable` naming the file, or the folder and the part.
+    """
+    if not file.parts:
+        return open_tensors(file.path, file.kept_in)
+    opened = {}
+    for part in file.parts:
+        with explain_part(file.path, part):
+            opened[part] = TensorFile.open(part.path, title_of(file.path, part))
+    names = names_in_folder(file.path, {part: each.shapes for part, each in opened.items()})
+    return TensorFiles(
+        {names[part][own]: (tensors, own) for part, tensors in opened.items() for own in tensors}
+    )
+
+
 def _read_file(path: Path, kept_in: Path | None) -> tuple[dict[str, Tensor], dict[str, str]]:
     with _explain_read_errors(path):
         if path.suffix == ".safetensors":
@@ -93,7 +113,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     """Name -> shape, which is what tells architectures apart."""
-    if isinstance(tensors, TensorFile):
+    if isinstance(tensors, StoredTensors):
         return tensors.shapes
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 

@@ -189,7 +189,7 @@ def read_cover(file: ModelFile, place: int) -> bytes | None:
 def card_html(file: ModelFile) -> str:
     """A model's name, and the picture beside it where there is one."""
     name = html.escape(file.stem)
-    picture = find_preview(file.path, list_names(file.path.parent))
+    picture = find_preview(file.beside, list_names(file.path.parent))
     source = f"./sd_extra_networks/thumb?filename={quote(str(picture), safe='')}"
     image_tag = f'<img class="preview" src="{source}" alt="">' if picture else ""
     return f'<div class="card" data-name="{name}">{image_tag}<span class="name">{name}</span></div>'

@@ -150,7 +150,7 @@ def add_previews(routes: Blueprint, services: Services, bases: BaseReader) -> No
     def preview() -> Response:
         """The one beside it, else the one in its file."""
         file = find_model(services, request.args.get("kind", ""), request.args.get("name", ""))
-        path = find_preview(file.path, list_names(file.path.parent))
+        path = find_preview(file.beside, list_names(file.path.parent))
         folders = services.registry.folders.of(file.kind)
         folder = next((each for each in folders if file.path.is_relative_to(each)), None)
         if path is not None and folder is not None:
@@ -237,7 +237,7 @@ def write_preview(services: Services, file: ModelFile, data: bytes) -> None:
         picture.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.LANCZOS)
         content = BytesIO()
         picture.save(content, "PNG")
-    path = file.path.with_suffix(".png")
+    path = file.beside.with_suffix(".png")
     try:
         write_atomically(path, content.getvalue(), shared_mode(0o666))
     except OSError as error:

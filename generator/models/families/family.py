@@ -53,6 +53,7 @@ class TextEncoderSpec:
     prefix: str  # of its tensors in a single file
     layout: TextLayout = TextLayout.CLIP
     skipped_layers: int = 0  # states before the last that is read; 1 is the penultimate
+    folder_skipped_layers: int | None = None  # the same in a folder of diffusers, if it differs
     final_norm: bool = True  # whether the last layer's norm is applied to the state read
     pooled: bool = False  # gives a vector for the whole text, through ``text_projection``
     padding: int = END  # token behind the first END of a chunk

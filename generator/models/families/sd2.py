@@ -22,6 +22,7 @@ SD2 = Family(
             "cond_stage_model.model.",
             TextLayout.OPEN_CLIP,
             skipped_layers=1,
+            folder_skipped_layers=0,  # diffusers leaves the last layer out of its files
             padding=PADDING,
             clip_skip=ClipSkip.NEVER,
             activation="gelu",

@@ -6,13 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from generator.errors import ModelUnreadable
-from generator.models.families.family import Prediction
+from generator.models.families.family import LatentFormat, Prediction
+from generator.models.families.ldm.folder_hints import folder_hints
 from generator.models.families.ldm.sizes import Config, Hints
 from generator.models.index import ModelFile, default_size
 from generator.models.plain_files import read_object
 from generator.models.yaml_files import YAML_ERRORS, read_yaml
 
 V_MARKER, ZERO_SNR_MARKER = "v_pred", "ztsnr"  # empty tensors of checkpoints that predict v
+
+
+def file_hints(file: ModelFile, latent: LatentFormat, tensors: Collection[str] = ()) -> Hints:
+    """The hints for a checkpoint, be it a file or a folder; ``latent`` are its family's.
+
+    ``tensors`` are the names in a file. Raises as :func:`read_hints` does.
+    """
+    if file.parts:
+        return folder_hints(file.path, {each.part for each in file.parts}, latent)
+    return read_hints(file.name, file.metadata, file.config, tensors)
 
 
 def read_hints(

@@ -57,6 +57,7 @@ class Hints:
     unet: Config = field(default_factory=dict)
     vae: Config = field(default_factory=dict)
     text: Config = field(default_factory=dict)
+    texts: tuple[Config, ...] = ()  # in place of ``text``: of each text encoder its own
     prediction: Prediction | None = None  # None: nothing says it
     zero_terminal_snr: bool = False  # trained on a schedule that ends in pure noise
     default_size: int | None = None  # pixels a side that the model was trained at
