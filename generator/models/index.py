@@ -3,7 +3,6 @@
 Names are those of contract sections 2.6, 5.10 and 5.12.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,15 +10,14 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from hashlib import blake2b
-from itertools import accumulate
 from pathlib import Path
 from typing import NoReturn
 
 from generator.errors import ModelNotFound, ModelUnreadable
 from generator.models.diffusers_folders import ModelPart, look_at
+from generator.models.embedded_json import parse_embedded
 from generator.models.embedding_facts import EmbeddingFacts
 from generator.models.families.architecture import Architecture
-from generator.models.header import refuse_constant
 from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
 from generator.models.plain_files import FileStamp, read_object, stamp_of
 from generator.models.plugin_models import PluginModel
@@ -30,10 +28,8 @@ Identity = tuple[str, int, int, int, int]  # path, then its FileStamp
 RESERVED_ALIASES = frozenset({"none", "Addams"})  # never an alias of a LoRA (contract 2.6)
 MAX_NAMES_IN_SENTENCE = 8
 LONGEST_NAME = 200  # characters of a name that is not here, in an answer
-MOST_PARTS = 100_000  # brackets and commas of an object in metadata that is told as one
 FOLDER_MARK = ".folder"
 DIFFUSERS_WEIGHTS = "diffusion_pytorch_model."
-DEEPEST = 64  # brackets within each other in it
 TRAINED_SIZE_KEY = (
     "easel.preferred_size"  # in metadata: the size that the model learned and draws best
 )
@@ -157,7 +153,7 @@ class ModelFile:
     @property
     def facts(self) -> dict[str, object]:
         """The metadata with its embedded JSON objects parsed, as ``GET /sdapi/v1/loras`` shows."""
-        return {key: _parse_embedded(value) for key, value in self.metadata.items()}
+        return {key: parse_embedded(value) for key, value in self.metadata.items()}
 
     def aliases(self) -> tuple[str, ...]:
         """Every exact name of a checkpoint, the most telling first (contract 5.10)."""
@@ -392,21 +388,3 @@ def _preferred_vae(checkpoint: ModelFile) -> str:
     """The ``vae`` that the user's metadata beside a checkpoint names, or ""."""
     name = read_object(checkpoint.beside.with_suffix(".json")).get("vae")
     return name if isinstance(name, str) and name != "Automatic" else ""
-
-
-def _parse_embedded(value: str) -> object:
-    """The object in a text, or the text where it holds none that can stand in an answer."""
-    if not value.startswith("{") or sum(map(value.count, "{[,")) > MOST_PARTS:
-        return value
-    try:
-        content = json.loads(value, parse_constant=refuse_constant)
-        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
-        return value
-    return content if _nesting_depth(value) <= DEEPEST else value
-
-
-def _nesting_depth(text: str) -> int:
-    """How deep brackets stand within each other, at most; those in strings count too."""
-    steps = ((char in "{[") - (char in "}]") for char in re.sub(r"[^\[\]{}]", "", text))
-    return max(accumulate(steps), default=0)

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from generator.models.contents_cache import ContentsCache
 from generator.models.drawable import CheckpointVerdict, judge_checkpoint
 from generator.models.embedding_facts import text_width
 from generator.models.families.family import Family
+from generator.models.hashed_index import fill_hashes
 from generator.models.hashes import HashCache, compute_folder_hashes, compute_hashes
 from generator.models.index import Identity, ModelFile, ModelIndex, natural_key, without_hash
 from generator.models.kinds import FOLDERS_BY_KIND, Folders, ModelKind
@@ -292,11 +293,8 @@ class Registry:
 
     def _hash(self, file: ModelFile, should_stop: Callable[[], bool]) -> ModelFile | None:
         try:
-            hashes = (
-                compute_folder_hashes(file.path, should_stop)
-                if file.parts
-                else compute_hashes(file.path, should_stop)
-            )
+            compute = compute_folder_hashes if file.parts else compute_hashes
+            hashes = compute(file.path, should_stop)
         except (OSError, ModelUnreadable) as error:
             log.info("%s is not hashed: %s", file.name, error)
             return None
@@ -307,7 +305,7 @@ class Registry:
         return with_hashes(file, hashes)
 
     def _publish(self, files: dict[Identity, ModelFile]) -> None:
-        self._swap(lambda index: _fill_hashes(index, files))
+        self._swap(lambda index: fill_hashes(index, files))
 
 
 class _HashThread(threading.Thread):
@@ -390,20 +388,3 @@ def _next_unhashed(index: ModelIndex, tried: Container[Identity]) -> ModelFile |
         if waiting:
             return max(waiting, key=lambda file: file.mtime_ns)
     return None
-
-
-def _fill_hashes(index: ModelIndex, files_with_hashes: Mapping[Identity, ModelFile]) -> ModelIndex:
-    """The index with hashes filled in, for the files that it still holds."""
-    files = {
-        kind: tuple(_fill_hash(file, files_with_hashes.get(file.identity)) for file in of_kind)
-        for kind, of_kind in index.files.items()
-    }
-    return replace(index, files=files)
-
-
-def _fill_hash(file: ModelFile, hashed: ModelFile | None) -> ModelFile:
-    # A file can lie on two shelves (a folder given twice): take the hashes, keep the rest.
-    if hashed is None:
-        return file
-    payload = hashed.payload_sha256 if file.kind is hashed.kind else file.payload_sha256
-    return replace(file, sha256=hashed.sha256, payload_sha256=payload)

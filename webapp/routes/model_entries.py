@@ -158,6 +158,14 @@ def checkpoint_kind_json(file: ModelFile, family: Family | None) -> CheckpointKi
     }
 
 
+def checkpoint_kinds_json(services: Services) -> list[CheckpointKind]:
+    """What each checkpoint is."""
+    return [
+        checkpoint_kind_json(file, services.registry.plugin_family_of(file))
+        for file in files_of(services, ModelKind.CHECKPOINT)
+    ]
+
+
 def embedding_json(facts: EmbeddingFacts) -> EmbeddingEntry:
     """One entry; ``shape`` is the width, as AUTOMATIC1111 has it."""
     return {

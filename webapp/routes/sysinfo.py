@@ -12,12 +12,11 @@ from typing_extensions import TypedDict
 
 from filebrowser.disposition import content_disposition
 from generator.model_tools.report import list_unreadable
-from generator.models.kinds import ModelKind
 from webapp.access.scopes import AccessScope, requires
 from webapp.http.openapi import RouteNote, with_note
 from webapp.routes.flag_values import flags_json
 from webapp.routes.machine import read_meminfo
-from webapp.routes.model_entries import CheckpointKind, checkpoint_kind_json, files_of
+from webapp.routes.model_entries import CheckpointKind, checkpoint_kinds_json
 from webapp.services import Services
 from webapp.settings.options_table import OPTIONS
 from webapp.version import VERSION
@@ -81,12 +80,7 @@ def blueprint(services: Services) -> Blueprint:
     @with_note(RouteNote("What each checkpoint is", answer=list[CheckpointKind]))
     def checkpoint_kinds() -> Response:
         """Family, format of quantised weights, and whether it may be chosen to draw with."""
-        return jsonify(
-            [
-                checkpoint_kind_json(file, services.registry.plugin_family_of(file))
-                for file in files_of(services, ModelKind.CHECKPOINT)
-            ]
-        )
+        return jsonify(checkpoint_kinds_json(services))
 
     @facts.get("/sysinfo")
     @requires(AccessScope.USER)
