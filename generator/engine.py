@@ -484,8 +484,11 @@ def _encoder_options(options: Snapshot) -> EncoderOptions:
 
 
 def _draw(job: EngineJob, checkpoint: str) -> tuple[Picture, ...]:
-    """The job's pictures; names the checkpoint where one of its networks produced NaN."""
+    """The job's pictures; names the files that were drawn with where a network produced NaN."""
     try:
         return job.draw()
     except NotANumber as error:
-        raise NotANumber(f"{error} The checkpoint is {checkpoint}.") from error
+        drawing, *others = job.model.loaded_files or (checkpoint,)
+        others += [unit.model for unit in job.request.controls if unit.model not in ("", "None")]
+        beside = f" Drawn with {', '.join(others)}: try other files." if others else ""
+        raise NotANumber(f"{error} The checkpoint is {drawing}.{beside}") from error

@@ -107,7 +107,11 @@ def load_extra_networks(
         )
         | _unknown_tags(tags),
         embeddings=tuple(_bundled_embeddings(adapters)),
-        remarks=tuple(_strength_remarks(lora_tags, adapters)),
+        remarks=(
+            *_strength_remarks(lora_tags, adapters),
+            *_broken_files(registry, ModelKind.LORA, lora_files),
+            *_broken_files(registry, ModelKind.HYPERNETWORK, hypernetwork_files),
+        ),
     )
 
 
@@ -232,6 +236,15 @@ def _find_network(registry: Registry, kind: ModelKind, name: str) -> ModelFile |
 
 def _missing_names(files: Mapping[str, ModelFile | None]) -> list[str]:
     return [name for name, file in files.items() if file is None]
+
+
+def _broken_files(
+    registry: Registry, kind: ModelKind, files: Mapping[str, ModelFile | None]
+) -> Iterator[str]:
+    """Why those that are there under their name were not found."""
+    for reason in (registry.why_rejected(kind, name) for name in _missing_names(files)):
+        if reason:
+            yield f"{reason.rstrip('.')}."
 
 
 def _bundled_embeddings(adapters: Mapping[str, Adapter]) -> Iterator[BundledEmbedding]:

@@ -63,7 +63,14 @@ def model_of(unit: ControlUnit, registry: Registry) -> ModelFile | None:
     try:
         return find_model(registry.index, unit.model)
     except ModelNotFound:
-        return find_model(registry.refresh(), unit.model)
+        index = registry.refresh()
+    reason = registry.why_rejected(ModelKind.CONTROLNET, unit.model)
+    if reason:
+        raise ModelNotFound(
+            f"{CONTROLNET_FIELD}: {unit.model[:80]!r} is there but cannot be used: {reason}.",
+            CONTROLNET_FIELD,
+        )
+    return find_model(index, unit.model)
 
 
 def check_units(units: Sequence[ControlUnit], registry: Registry, has_picture: bool) -> None:

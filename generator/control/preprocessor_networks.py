@@ -27,7 +27,7 @@ from generator.models.index import ModelFile
 from generator.models.registry import Registry
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
 from generator.models.weight_sizes import bytes_of, expected_bytes
-from generator.models.weights import read_tensors
+from generator.models.weights import check_finite, read_tensors
 
 PACKAGE = "controlnet_aux"
 WRAPPINGS = ("", "state_dict.", "model.", "depth_model.", "params.")
@@ -112,11 +112,9 @@ def _fit_names(
                 f"{list(wanted[name].shape)}; in the file it {found}. Copy the file again from "
                 "where it is published"
             )
-        if not torch.isfinite(tensor).all():
-            raise ModelUnreadable(
-                f"{file.path.name}: its {name} holds NaN or infinite numbers; copy it again"
-            )
-    return cast(dict[str, Tensor], fitting)
+    whole = cast(dict[str, Tensor], fitting)
+    check_finite(file.path.name, whole)
+    return whole
 
 
 def _unwrap(tensors: Mapping[str, Tensor], wrapping: str) -> dict[str, Tensor]:

@@ -59,7 +59,8 @@ def find_restorer(registry: Registry, name: str, *, codeformer: bool = False) ->
         raise ModelNotFound(f"there is no face restorer {name[:40]!r}; known: {known}")
     weights = _find_weights(registry, name)
     if weights is None:
-        raise ModelNotFound(f"no weights of {name} are here: put {PUBLISHED[name]}")
+        broken = _find_broken(registry, name)
+        raise ModelNotFound(broken or f"no weights of {name} are here: put {PUBLISHED[name]}")
     if name == CODEFORMER:
         _check_codeformer(allowed=codeformer)
     detector = _find_helper(registry, is_retinaface) or _find_helper(registry, is_yunet)
@@ -89,11 +90,23 @@ def known_restorers(registry: Registry, *, codeformer: bool = False) -> tuple[st
     )
 
 
+def _find_broken(registry: Registry, name: str) -> str:
+    """Why a file of a restorer's name that is there cannot be used; "" where there is none."""
+    for path, reason in registry.index.rejected.items():
+        in_folder = any(path.is_relative_to(root) for root in registry.folders.of(_kind_of(name)))
+        if in_folder and name.lower() in path.stem.lower():
+            return f"{name} is there but cannot be used: {reason}"
+    return ""
+
+
+def _kind_of(name: str) -> ModelKind:
+    return ModelKind.CODEFORMER if name == CODEFORMER else ModelKind.GFPGAN
+
+
 def _find_weights(registry: Registry, name: str) -> ModelFile | None:
-    kind = ModelKind.CODEFORMER if name == CODEFORMER else ModelKind.GFPGAN
     files = [
         file
-        for file in registry.index.files_of(kind)
+        for file in registry.index.files_of(_kind_of(name))
         if file.path.suffix in TORCH_SUFFIXES and not _HELPERS.match(file.stem)
     ]
     named = [file for file in files if name.lower() in file.stem.lower()]

@@ -128,6 +128,19 @@ class LoadedModel:
         assert self._components is not None
         return self._components
 
+    @property
+    def loaded_files(self) -> tuple[str, ...]:
+        """What is loaded now: the checkpoint, then VAE, LoRAs and hypernetworks."""
+        if self._components is None or self._loaded_for is None:
+            return ()
+        names, networks = self._components.names, self._components.networks
+        files = (
+            *(applied.adapter.file for applied in networks.adapters),
+            *(hypernetwork.file for hypernetwork, _ in networks.hypernetworks),
+        )
+        vae = (names.vae,) if names.vae else ()
+        return (self._loaded_for[0], *vae, *dict.fromkeys(file.name for file in files))
+
     def use(self, plan: PassPlan) -> ModelComponents:
         """Load the checkpoint and the extra networks of a pass, unless they are loaded already."""
         self.token_merging = plan.token_merging

@@ -17,7 +17,7 @@ from generator.models.index import ModelFile
 from generator.models.peft_metadata import apply_peft_metadata
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
 from generator.models.trainer_notes import noted_architecture
-from generator.models.weights import read_tensors
+from generator.models.weights import check_finite, read_tensors
 
 LORA = ResidentKind.LORA
 NAMES_SHOWN, LONGEST = 3, 300  # of tensors in a sentence; its characters
@@ -82,6 +82,7 @@ def read_adapter(file: ModelFile) -> Adapter:
             layers.setdefault(target.layer, {})[target.factor] = tensor.clone()
     architecture = _told_architecture(file, tensors.keys(), layers)
     _check_known(file, architecture, tensors.keys(), bool(layers or bundled))
+    check_finite(file.path.name, tensors)
     apply_peft_metadata(file, layers)
     embeddings = {name: vectors_of(tensors, file) for name, tensors in bundled.items()}
     return Adapter(file, layers, embeddings, tuple(unknown), architecture)

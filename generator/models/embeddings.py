@@ -15,7 +15,7 @@ from generator.models.embedding_facts import vectors_among
 from generator.models.index import Identity, ModelFile
 from generator.models.kinds import FOLDERS_BY_KIND, ModelKind
 from generator.models.registry import Registry
-from generator.models.weights import read_tensors
+from generator.models.weights import check_finite, read_tensors
 from generator.prompt.conditioning import TextualInversion
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,9 @@ def _why(name: str, vectors: Tensor | str, width: int) -> str:
 
 def read_embedding(file: ModelFile) -> Tensor:
     """The vectors (k, width) of ``file`` in fp32. Raises :class:`ModelUnreadable`."""
-    return vectors_of(read_tensors(file.path, file.kept_in), file)
+    tensors = read_tensors(file.path, file.kept_in)
+    check_finite(file.path.name, tensors)
+    return vectors_of(tensors, file)
 
 
 def vectors_of(tensors: Mapping[str, Tensor], file: ModelFile) -> Tensor:

@@ -74,6 +74,21 @@ def open_checkpoint(file: ModelFile) -> StoredTensors:
     )
 
 
+def check_finite(name: str, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse weights with NaN or infinite numbers, whose pictures would be black.
+
+    ``name`` is the file's. Raises :class:`ModelUnreadable` naming it and the tensor.
+    """
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.element_size() > 1 and tensor.numel():
+            least, most = tensor.aminmax()  # NaN passes through; much faster than to ask each
+            if not (least.isfinite() and most.isfinite()):
+                raise ModelUnreadable(
+                    f"{name}: its {key[:80]} holds NaN or infinite numbers; copy the file again, "
+                    "or take another"
+                )
+
+
 def _read_file(path: Path, kept_in: Path | None) -> tuple[dict[str, Tensor], dict[str, str]]:
     with _explain_read_errors(path):
         if path.suffix == ".safetensors":

@@ -10,7 +10,7 @@ from generator.errors import ModelUnreadable
 from generator.models import torchvision_ops
 from generator.models.drawable import SHAPE_ERRORS
 from generator.models.index import ModelFile
-from generator.models.weights import read_tensors
+from generator.models.weights import check_finite, read_tensors
 
 if TYPE_CHECKING:
     from spandrel import ArchRegistry, ImageModelDescriptor
@@ -37,6 +37,7 @@ def load_spandrel_network(
     try:
         tensors = unwrap_state_dict(read_tensors(file.path, file.kept_in))
         _check_names(file, tensors)
+        check_finite(file.path.name, tensors)
         loader = ModelLoader(device, layouts) if layouts else ModelLoader(device)
         descriptor = loader.load_from_state_dict(tensors)
     except (UnsupportedModelError, *SHAPE_ERRORS, LookupError) as error:

@@ -91,6 +91,16 @@ def replacement_for(registry: Registry, name: str) -> str | None:
     return here[likest[0]] if likest else FALLBACK
 
 
+def why_broken(registry: Registry, name: str) -> str:
+    """Why the file of an upscaler's name that is there is not listed; "" where there is none."""
+    label = _current_label(name)
+    stems = (stem for stem, published in PUBLISHED_LABELS.items() if published == label)
+    for each in (name, *stems):
+        if reason := registry.why_rejected(ModelKind.UPSCALER, each):
+            return f"{name[:80]!r} is there but cannot be used: {reason.rstrip('.')}"
+    return ""
+
+
 def _current_label(name: str) -> str | None:
     """The label of AUTOMATIC1111's that ``name`` means, an old one as it is called now."""
     known = {_normalize(label): OLD_LABELS.get(label, label) for label in AUTOMATIC1111_LABELS}

@@ -16,7 +16,12 @@ from generator.models.registry import Registry
 from generator.pictures.resize import IMAGE_MODES, resize_lanczos
 from generator.pictures.spandrel_networks import load_spandrel_network
 from generator.pictures.tiles import TileOptions, draw_averaged, draw_fading
-from generator.pictures.upscaler_names import find_upscaler, known_upscalers, label_of
+from generator.pictures.upscaler_names import (
+    find_upscaler,
+    known_upscalers,
+    label_of,
+    why_broken,
+)
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -123,9 +128,9 @@ class Upscalers:
             return find_upscaler(self._registry, name)
         except ModelNotFound as error:
             known = ", ".join(known_upscalers(self._registry))
-            raise BadRequest(
-                f"could not find upscaler named {name}. Known: {known}", "upscaler"
-            ) from error
+            absent = f"could not find upscaler named {name}. Known: {known}"
+            broken = why_broken(self._registry, name)
+            raise BadRequest(broken or absent, "upscaler") from error
 
     def _network_of(self, file: ModelFile) -> "ImageModelDescriptor":
         if self._loaded is None or self._loaded[0] != file.identity:

@@ -13,6 +13,7 @@ from generator.pictures.upscaler_names import (
     find_upscaler,
     known_upscalers,
     replacement_for,
+    why_broken,
 )
 from generator.request import Refiner, Snapshot
 from webapp.errors import Refused
@@ -133,7 +134,9 @@ def choose_vae(
     try:
         return check_vae(name, context.models)
     except ModelNotFound:
-        context.add_remark(f"sd_vae: {name[:80]!r} is not here; the checkpoint's own was used.")
+        reason = context.models.why_rejected(ModelKind.VAE, name)
+        why = f"is there but cannot be used: {reason.rstrip('.')}" if reason else "is not here"
+        context.add_remark(f"sd_vae: {name[:80]!r} {why}; the checkpoint's own was used.")
         return "None"
 
 
@@ -179,13 +182,17 @@ def resolve_upscaler(
         why = context.absent_plugin("upscalers", name)
         if why:
             raise Refused(f"{field}: {why}") from None
+        broken = why_broken(models, name)
         nearest = replacement_for(models, name) if context.lenient else None
+        if nearest is None and broken:
+            raise Refused(f"{field}: {broken}.") from None
         if nearest is None:
             known = ", ".join([*more, *known_upscalers(models), *plugin_upscalers])
             raise Refused(
                 f"{field}: could not find upscaler named {name}. Known: {known}."
             ) from None
-        context.add_remark(f"{field}: the weights of {name} are not here; enlarged with {nearest}.")
+        why = broken or f"the weights of {name} are not here"
+        context.add_remark(f"{field}: {why}; enlarged with {nearest}.")
         return nearest
     return name
 
