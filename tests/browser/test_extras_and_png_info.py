@@ -66,3 +66,28 @@ def test_a_unit_shows_what_it_reads_and_is_sent(page: Page, picture: Path) -> No
     assert told == {
         "enabled": True, "module": "canny", "threshold_a": 50, "control_mode": "Balanced",
     }  # fmt: skip
+
+
+def test_faces_are_restored_where_that_is_chosen(page: Page, picture: Path) -> None:
+    page.click("#txt2img_advanced .title")
+    page.click(".el-select:has(#setting_face_restoration_model)")
+    page.get_by_role("option", name="GFPGAN", exact=True).click()
+    expect(page.locator("#txt2img_advanced .said")).to_have_text("GFPGAN")
+    page.route("**/sdapi/v1/txt2img", lambda route: route.fulfill(status=500, json={}))
+    with page.expect_request("**/sdapi/v1/txt2img") as asked:
+        page.click("#txt2img_generate")
+    body = json.loads(asked.value.post_data or "")
+    assert body["restore_faces"] is True
+    assert body["override_settings"]["face_restoration_model"] == "GFPGAN"
+
+
+def test_extras_tell_that_faces_are_as_drawn(page: Page, picture: Path) -> None:
+    page.get_by_role("button", name="Enlarge").click()
+    page.set_input_files("#tab_extras input[type=file]", picture)
+    page.click("#extras_faces .title")
+    page.fill("#extras_gfpgan_visibility", "0.5")
+    page.keyboard.press("Tab")
+    expect(page.locator("#extras_codeformer_weight")).to_have_count(0)
+    page.click("#extras_generate")
+    remark = page.locator("#tab_extras .remark", has_text="gfpgan_visibility: faces are as drawn")
+    eventually(expect(remark).to_be_visible)

@@ -85,6 +85,7 @@ export interface GenerationRequest {
   n_iter: number
   batch_size: number
   tiling?: boolean
+  restore_faces?: boolean
   refiner_checkpoint?: string
   refiner_switch_at?: number
   denoising_strength?: number
@@ -163,6 +164,9 @@ export interface Extras {
   upscaler_1: string
   upscaler_2: string
   extras_upscaler_2_visibility: number
+  gfpgan_visibility: number
+  codeformer_visibility: number
+  codeformer_weight: number
 }
 
 /** A preprocessor's slider: Resolution, then threshold A and B. */
@@ -204,6 +208,7 @@ export const samplers = () => get<NamedItem[]>(`${sdapi}/samplers`)
 export const schedulers = () => get<Scheduler[]>(`${sdapi}/schedulers`)
 export const vaes = () => get<Vae[]>(`${sdapi}/sd-vae`)
 export const upscalers = () => get<NamedItem[]>(`${sdapi}/upscalers`)
+export const faceRestorers = () => get<NamedItem[]>(`${sdapi}/face-restorers`)
 export const latentModes = () => get<NamedItem[]>(`${sdapi}/latent-upscale-modes`)
 export const styles = () => get<Style[]>(`${sdapi}/prompt-styles`)
 export const putStyle = (style: Style, previous: string) =>

@@ -89,6 +89,7 @@ export function applyInfotext(fields: Fields, parameters: Parameters, available 
     width: size?.width ?? fields.width,
     height: size?.height ?? fields.height,
     tiling: reader.text('Tiling') === 'True',
+    faces: reader.text('Face restoration') ?? (available.options['face_restoration'] ? '' : null),
     strength: reader.number('Denoising strength') ?? fields.strength,
     variation: readVariation(reader, fields),
     refiner: readRefiner(reader, fields, available.checkpoints),

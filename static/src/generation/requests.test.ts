@@ -26,6 +26,17 @@ test('the chosen models and options go along as this request alone', () => {
   })
 })
 
+test('faces are restored by the chosen one, by none, or as the service says', () => {
+  const chosen = buildTxt2Img({ ...createDefaults(), faces: 'GFPGAN' }, AROUND)
+  expect(chosen).toMatchObject({
+    restore_faces: true,
+    override_settings: { face_restoration_model: 'GFPGAN' },
+  })
+  const off = buildTxt2Img({ ...createDefaults(), faces: '' }, AROUND)
+  expect(off).toMatchObject({ restore_faces: false, override_settings: {} })
+  expect(buildTxt2Img(createDefaults(), AROUND)).not.toHaveProperty('restore_faces')
+})
+
 test('a fold that is off says nothing', () => {
   const fields = createDefaults()
   Object.assign(fields.hires, { on: true, bySize: true, width: 640 })

@@ -72,6 +72,7 @@ function buildCommon(
     n_iter: fields.batches,
     batch_size: fields.batchSize,
     ...(fields.tiling ? { tiling: true } : {}),
+    ...(fields.faces === null ? {} : { restore_faces: fields.faces !== '' }),
     ...buildRefiner(fields),
     ...buildScript(fields),
     ...(Object.keys(alwayson).length > 0 ? { alwayson_scripts: alwayson } : {}),
@@ -107,6 +108,7 @@ function buildOverrides(fields: Fields, title: string | null): Options {
     ...fields.overrides,
     ...(title === null ? {} : { sd_model_checkpoint: title }),
     ...(fields.vae === null ? {} : { sd_vae: fields.vae }),
+    ...(fields.faces ? { face_restoration_model: fields.faces } : {}),
     ...(fields.clipSkip === null ? {} : { CLIP_stop_at_last_layers: fields.clipSkip }),
   }
 }

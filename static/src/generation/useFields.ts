@@ -26,6 +26,7 @@ export interface Fields {
   batches: number
   batchSize: number
   tiling: boolean
+  faces: string | null // the restorer; '': none; null: as the service's options say
   refiner: { on: boolean; checkpoint: string; switchAt: number }
   hires: {
     on: boolean
@@ -89,6 +90,7 @@ export const DEFAULTS: Fields = {
   batches: 1,
   batchSize: 1,
   tiling: false,
+  faces: null,
   refiner: { on: false, checkpoint: '', switchAt: 0.8 },
   hires: {
     on: false,
@@ -148,6 +150,7 @@ export const LABEL_KEYS: Record<string, string> = {
   sd_model_checkpoint: 'field.checkpoint',
   sd_vae: 'field.vae',
   CLIP_stop_at_last_layers: 'field.clipSkip',
+  face_restoration_model: 'field.faces',
   sampler_name: 'field.sampler',
   scheduler: 'field.schedule',
   steps: 'field.steps',
