@@ -125,8 +125,12 @@ class Engine:
         self._preprocessors = PreprocessorNetworks(registry, place, self._residency)
         self._embeddings = EmbeddingCache()
         self._adapters = AdapterCache(self._residency)
-        self._upscalers = Upscalers(registry, place, lambda: self._listener.tools.upscalers)
-        self._face_restorers = FaceRestorers(registry, place, codeformer=codeformer)
+        self._upscalers = Upscalers(
+            registry, place, lambda: self._listener.tools.upscalers, self._residency
+        )
+        self._face_restorers = FaceRestorers(
+            registry, place, self._residency, codeformer=codeformer
+        )
         self._interrogator = Interrogator(place)
         self._tokenizer = clip_tokenizer()
         self._styles_files = tuple(styles_files)
@@ -141,13 +145,12 @@ class Engine:
     def unload(self) -> None:
         """Drop all weights; the next job loads them again."""
         self._residency.clear()
-        self._upscalers.clear()
-        self._face_restorers.clear()
         self._interrogator.drop()
 
     def enlarge(self, request: ExtrasRequest) -> Extras:
         """Upscale pictures (the Extras tab). Raises the errors of :mod:`generator.errors`."""
         output_filter = OutputFilter(self._listener, request.user_name)
+        self._residency.release()
         extras = enlarge_all(request, self._upscalers, self._face_restorers)
         return output_filter.filter_extras(extras)
 

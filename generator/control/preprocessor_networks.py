@@ -26,7 +26,7 @@ from generator.models import torchvision_ops
 from generator.models.index import ModelFile
 from generator.models.registry import Registry
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
-from generator.models.weight_sizes import bytes_of, expected_bytes
+from generator.models.resident_loading import load_resident
 from generator.models.weights import check_finite, read_tensors
 
 PACKAGE = "controlnet_aux"
@@ -65,17 +65,14 @@ class PreprocessorNetworks:
         return MAPS[module.name](_import_part, networks, image, dials)
 
     def _load(self, known: WeightFile, file: ModelFile, say: Callable[[str], object]) -> nn.Module:
-        found = self._residency.find(PREPROCESSOR, file)
-        if found is not None:
-            return cast(nn.Module, found)
-        say(f"Loading weights from {file.name}")
-        self._residency.make_room(PREPROCESSOR, file, expected_bytes(file, torch.float32))
-        network = NETWORKS[known](_import_part)
-        tensors = _fit_names(file, read_tensors(file.path, file.kept_in), network)
-        network.load_state_dict({**network.state_dict(), **tensors})
-        network.to(self._device).float().eval().requires_grad_(False)
-        self._residency.add(PREPROCESSOR, file, network, bytes_of(network))
-        return network
+        def load() -> nn.Module:
+            say(f"Loading weights from {file.name}")
+            network = NETWORKS[known](_import_part)
+            tensors = _fit_names(file, read_tensors(file.path, file.kept_in), network)
+            network.load_state_dict({**network.state_dict(), **tensors})
+            return network.to(self._device).float().eval().requires_grad_(False)
+
+        return load_resident(self._residency, PREPROCESSOR, file, load)
 
 
 def _import_part(name: str) -> Any:

@@ -1,9 +1,9 @@
-"""Face restorers of one device: the network asked for last and its helpers stay in memory."""
+"""Face restorers of one device, they and their helpers kept as memory allows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -18,12 +18,18 @@ from generator.faces.restorer_files import CODEFORMER, RestorerFiles, find_resto
 from generator.models.index import ModelFile
 from generator.models.layers import Weights, explain_misfit, to_weights
 from generator.models.registry import Registry
+from generator.models.residency import Residency, ResidentKind, ram_headroom_of
+from generator.models.resident_loading import load_resident
 from generator.models.weights import read_tensors
-from generator.pictures.spandrel_networks import load_spandrel_network
+from generator.pictures.spandrel_networks import SpandrelNetwork, load_spandrel_network
 
 if TYPE_CHECKING:
-    from spandrel import ArchRegistry, ImageModelDescriptor
+    from spandrel import ArchRegistry
 
+RESTORER: Final = ResidentKind.FACE_RESTORER
+DETECTOR: Final = ResidentKind.FACE_DETECTOR
+PARSER: Final = ResidentKind.FACE_PARSER
+NETWORKS = (RESTORER, DETECTOR, PARSER)
 MOST_FACES = 32  # of one picture
 NO_WEIGHTS = "no face restorer that is known here: GFPGAN, RestoreFormer and CodeFormer are"
 FIXED_NOISE = {"randomize_noise": False}  # GFPGAN's: a picture comes out alike each time
@@ -39,15 +45,23 @@ class RestoredPicture:
 
 
 class FaceRestorers:
-    """Mends faces of pictures. ``codeformer`` tells whether that restorer may be used."""
+    """Mends faces of pictures. ``codeformer`` tells whether that restorer may be used.
+
+    Not for several threads.
+    """
 
     def __init__(
-        self, registry: Registry, device: torch.device, *, codeformer: bool = False
+        self,
+        registry: Registry,
+        device: torch.device,
+        residency: Residency | None = None,
+        *,
+        codeformer: bool = False,
     ) -> None:
         self._registry = registry
         self._device = device
         self._codeformer = codeformer
-        self._loaded: dict[str, tuple[object, Any]] = {}  # by use: the file's identity, the network
+        self._residency = residency or Residency(ram_headroom_of())
 
     def find(self, name: str) -> RestorerFiles:
         """The files of the restorer ``name``. Raises :class:`ModelNotFound` with what lacks."""
@@ -55,7 +69,8 @@ class FaceRestorers:
 
     def clear(self) -> None:
         """Let go of the networks in memory."""
-        self._loaded.clear()
+        for kind in NETWORKS:
+            self._residency.keep_newest(kind, 0)
 
     def restore(
         self,
@@ -70,6 +85,14 @@ class FaceRestorers:
         each face, which takes seconds on a CPU. Raises :class:`ModelUnreadable` for a file that is
         none of its kind.
         """
+        try:
+            return self._restore(image, files, fidelity, go_on)
+        finally:
+            self._residency.release(*NETWORKS)  # what draws may take their place
+
+    def _restore(
+        self, image: Image.Image, files: RestorerFiles, fidelity: float, go_on: Callable[[], bool]
+    ) -> RestoredPicture:
         picture = np.asarray(image.convert("RGB"))
         faces = [face for face in self._detector(files.detector)(picture) if is_large_enough(face)]
         mended = 0
@@ -89,30 +112,24 @@ class FaceRestorers:
 
     def _mend(self, files: RestorerFiles, face: Pixels, fidelity: float) -> tuple[Pixels, Tensor]:
         """An aligned face mended: as pixels, and (1,3,512,512) in -1..1."""
-        network = self._network(files)
+        network = self._load_restorer(files)
         pixels = torch.from_numpy(face.copy()).permute(2, 0, 1)[None].to(self._device)
         settings = {"weight": fidelity} if files.name == CODEFORMER else FIXED_NOISE
         with explain_misfit(files.weights.path.name), torch.no_grad():
-            drawn = network.model(pixels.float() / 127.5 - 1, **settings)[0]
+            drawn = network.module(pixels.float() / 127.5 - 1, **settings)[0]
         drawn = drawn.float().nan_to_num().clamp(-1, 1)
         mended = ((drawn[0].permute(1, 2, 0) + 1) * 127.5).round().byte().cpu().numpy()
         return mended, drawn
 
-    def _network(self, files: RestorerFiles) -> "ImageModelDescriptor":
-        layouts = extra_layouts() if files.name == CODEFORMER else None
-        load = partial(load_spandrel_network, files.weights, self._device, NO_WEIGHTS, layouts)
-        network: ImageModelDescriptor = self._keep("restorer", files.weights, load)
-        if network.purpose != "FaceSR":
-            raise ModelUnreadable(
-                f"{files.weights.path.name} enlarges pictures and restores no faces: move it to "
-                "models/ESRGAN."
-            )
-        return network
+    def _load_restorer(self, files: RestorerFiles) -> SpandrelNetwork:
+        return load_resident(
+            self._residency, RESTORER, files.weights, partial(_read_restorer, files, self._device)
+        )
 
     def _detector(self, file: ModelFile) -> FindFaces:
         if is_yunet(file):
             return partial(yunet.find_faces, file.path)
-        weights = self._weights("detector", file, retinaface.NEEDED)
+        weights = self._load_weights(DETECTOR, file, retinaface.NEEDED)
 
         def find(picture: Pixels) -> list[Any]:
             with explain_misfit(file.path.name):
@@ -123,24 +140,27 @@ class FaceRestorers:
     def _face_pixels(self, file: ModelFile | None, face: Tensor) -> Any:
         if file is None:
             return None
-        weights = self._weights("parser", file, parsenet.NEEDED)
+        weights = self._load_weights(PARSER, file, parsenet.NEEDED)
         with explain_misfit(file.path.name):
             return parsenet.find_face_pixels(weights, face)
 
-    def _weights(self, use: str, file: ModelFile, needed: str) -> Weights:
+    def _load_weights(self, kind: ResidentKind, file: ModelFile, needed: str) -> Weights:
         def load() -> Weights:
             tensors = read_tensors(file.path, file.kept_in)
             return to_weights(tensors, self._device, needed, file.path.name)
 
-        weights: Weights = self._keep(use, file, load)
-        return weights
+        return load_resident(self._residency, kind, file, load)
 
-    def _keep(self, use: str, file: ModelFile, load: Callable[[], Any]) -> Any:
-        """The network of one use, loaded where it is of another file than the one before."""
-        if use not in self._loaded or self._loaded[use][0] != file.identity:
-            self._loaded.pop(use, None)  # before the next one is loaded, for the memory's sake
-            self._loaded[use] = (file.identity, load())
-        return self._loaded[use][1]
+
+def _read_restorer(files: RestorerFiles, device: torch.device) -> SpandrelNetwork:
+    layouts = extra_layouts() if files.name == CODEFORMER else None
+    network = load_spandrel_network(files.weights, device, NO_WEIGHTS, layouts)
+    if network.descriptor.purpose != "FaceSR":
+        raise ModelUnreadable(
+            f"{files.weights.path.name} enlarges pictures and restores no faces: move it to "
+            "models/ESRGAN."
+        )
+    return network
 
 
 def extra_layouts() -> "ArchRegistry":

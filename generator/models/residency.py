@@ -29,6 +29,10 @@ class ResidentKind(StrEnum):
     IP_ADAPTER = "IP-Adapter"
     IMAGE_ENCODER = "image encoder"
     PREPROCESSOR = "preprocessor"  # of ControlNet's pictures
+    UPSCALER = "upscaler"
+    FACE_RESTORER = "face restorer"
+    FACE_DETECTOR = "face detector"
+    FACE_PARSER = "face parser"
 
 
 COMPUTES_ON_DEVICE = frozenset(ResidentKind) - {ResidentKind.LORA}

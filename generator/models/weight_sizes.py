@@ -1,7 +1,7 @@
 """How many bytes weights take: of networks in memory, and of a file's once they are loaded."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
 import torch
@@ -27,13 +27,20 @@ def networks_of(value: object) -> Iterator[nn.Module]:
 
 
 def tensors_of(value: object) -> Iterator[Tensor]:
-    """The parameters and buffers of those networks, each once."""
+    """The parameters and buffers of those networks, or a mapping's own tensors, each once."""
     seen: set[int] = set()
+    for tensor in _listed_tensors(value):
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            yield tensor
+
+
+def _listed_tensors(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Mapping):  # the weights of a network that is written as a function
+        yield from value.values()
     for network in networks_of(value):
-        for tensor in (*network.parameters(), *network.buffers()):
-            if id(tensor) not in seen:
-                seen.add(id(tensor))
-                yield tensor
+        yield from network.parameters()
+        yield from network.buffers()
 
 
 def bytes_of(value: object) -> int:

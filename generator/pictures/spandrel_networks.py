@@ -1,10 +1,11 @@
 """Networks that make a picture of a picture, from files, by spandrel's tables of layouts."""
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from generator.errors import ModelUnreadable
 from generator.models import torchvision_ops
@@ -22,9 +23,17 @@ LONGEST_NUMBER = 4  # digits in a tensor's name
 _NUMBER = re.compile(r"\d+")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SpandrelNetwork:
+    """A network with what spandrel knows of it, as :class:`Residency` counts it."""
+
+    module: nn.Module  # the descriptor's own, which it does not show as a field
+    descriptor: "ImageModelDescriptor"
+
+
 def load_spandrel_network(
     file: ModelFile, device: torch.device, unknown: str, layouts: "ArchRegistry | None" = None
-) -> "ImageModelDescriptor":
+) -> SpandrelNetwork:
     """The network of ``file`` on ``device``, ready to run.
 
     ``layouts`` are those to tell it by, spandrel's own without any. Raises
@@ -45,7 +54,7 @@ def load_spandrel_network(
     if not isinstance(descriptor, ImageModelDescriptor) or descriptor.input_channels != 3:
         name = file.path.name
         raise ModelUnreadable(f"{name} holds a network that makes no picture of a picture.")
-    return descriptor.eval()
+    return SpandrelNetwork(descriptor.eval().model, descriptor)
 
 
 def unwrap_state_dict(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ Contract section 5.8. The networks' layouts are spandrel's to know.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from PIL import Image
 from generator.errors import BadRequest, ModelNotFound, ModelUnreadable
 from generator.models.index import ModelFile
 from generator.models.registry import Registry
+from generator.models.residency import Residency, ResidentKind, ram_headroom_of
+from generator.models.resident_loading import load_resident
 from generator.pictures.resize import IMAGE_MODES, resize_lanczos
-from generator.pictures.spandrel_networks import load_spandrel_network
+from generator.pictures.spandrel_networks import SpandrelNetwork, load_spandrel_network
 from generator.pictures.tiles import TileOptions, draw_averaged, draw_fading
 from generator.pictures.upscaler_names import (
     find_upscaler,
@@ -40,18 +43,19 @@ Enlarge = Callable[[Image.Image, float], Image.Image]
 
 
 class Upscalers:
-    """The upscalers of one device. The network used last stays in memory."""
+    """The upscalers of one device, kept as memory allows. Not for several threads."""
 
     def __init__(
         self,
         registry: Registry,
         device: torch.device,
         plugin_upscalers: Callable[[], Mapping[str, Enlarge]] = dict,
+        residency: Residency | None = None,
     ) -> None:
         self._plugin_upscalers = plugin_upscalers  # those of plugins, by name
         self._registry = registry
         self._device = device
-        self._loaded: tuple[object, ImageModelDescriptor] | None = None  # by the file's identity
+        self._residency = residency or Residency(ram_headroom_of())
 
     def enlarge(
         self,
@@ -106,10 +110,6 @@ class Upscalers:
             raise BadRequest(f"There is no upscaler {wanted}; there are {len(names)}, from 0.")
         return names[wanted]
 
-    def clear(self) -> None:
-        """Let go of the network in memory."""
-        self._loaded = None
-
     def _enlarge_once(
         self, image: Image.Image, name: str, scale: float, tiling: TileOptions
     ) -> Image.Image:
@@ -121,7 +121,9 @@ class Upscalers:
             return plugin_upscaler(image, scale)
         network = self._network_of(self._find_file(name))
         _check_pixels(image, network.scale)
-        return _run_tiled(network, image, tiling, self._device)
+        enlarged = _run_tiled(network, image, tiling, self._device)
+        self._residency.release(ResidentKind.UPSCALER)  # what draws may take its place
+        return enlarged
 
     def _find_file(self, name: str) -> ModelFile:
         try:
@@ -133,10 +135,8 @@ class Upscalers:
             raise BadRequest(broken or absent, "upscaler") from error
 
     def _network_of(self, file: ModelFile) -> "ImageModelDescriptor":
-        if self._loaded is None or self._loaded[0] != file.identity:
-            self._loaded = None  # before the next one is loaded, for the memory's sake
-            self._loaded = (file.identity, _load_upscaler(file, self._device))
-        return self._loaded[1]
+        load = partial(_load_upscaler, file, self._device)
+        return load_resident(self._residency, ResidentKind.UPSCALER, file, load).descriptor
 
 
 def _target(image: Image.Image, scale: float, covered: tuple[int, int] | None) -> tuple[int, int]:
@@ -157,9 +157,9 @@ def _check_pixels(image: Image.Image, scale: float) -> None:
         )
 
 
-def _load_upscaler(file: ModelFile, device: torch.device) -> "ImageModelDescriptor":
+def _load_upscaler(file: ModelFile, device: torch.device) -> SpandrelNetwork:
     network = load_spandrel_network(file, device, KNOWN_NETWORKS)
-    if network.purpose == "FaceSR":
+    if network.descriptor.purpose == "FaceSR":
         raise ModelUnreadable(
             f"{file.path.name} restores faces and enlarges nothing: move it to models/GFPGAN or "
             "models/Codeformer."

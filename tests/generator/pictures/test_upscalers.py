@@ -19,20 +19,12 @@ from generator.pictures.tiles import TileOptions
 from generator.pictures.upscaler_names import find_upscaler, known_upscalers, label_of
 from generator.pictures.upscalers import Upscalers
 from generator.request import ExtrasRequest
+from tests.generator.pictures.tiny_esrgan import network
 
 
 def gradient(width: int, height: int) -> Image.Image:
     rows, columns = np.mgrid[0:height, 0:width]
     return Image.fromarray(np.stack([rows, columns, rows + columns], -1).astype(np.uint8))
-
-
-def network(seed: int = 0) -> dict[str, torch.Tensor]:
-    """The smallest ESRGAN: 4 features, one block, four times larger."""
-    torchvision_ops.prepare()
-    from spandrel.architectures.ESRGAN import ESRGAN
-
-    torch.manual_seed(seed)
-    return ESRGAN(num_filters=4, num_blocks=1, scale=4).state_dict()
 
 
 @pytest.fixture

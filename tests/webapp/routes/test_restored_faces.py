@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from generator.models.residency import ResidentKind
 from tests.generator.faces.tiny_networks import COLOUR, write_networks
 from tests.generator.scripts.fake_painter import default_arguments
 from tests.parity.recorded_xl import run_with_xl_models
@@ -77,6 +78,17 @@ def test_faces_are_restored(service: Service, networks: Path) -> None:
     assert (info["restore_faces"], info["face_restoration_model"]) == (True, "RestoreFormer")
     assert "Seed: 7, Face restoration: RestoreFormer, Size: 64x64" in info["infotexts"][0]
     assert not is_painted(draw(service)[0])
+
+
+def test_its_networks_are_in_the_engines_book_until_the_options_let_go(
+    service: Service, networks: Path
+) -> None:
+    book, kinds = service.engine._residency, ("face restorer", "face detector")
+    draw(service, restore_faces=True)
+    assert all(book.files(ResidentKind(kind)) for kind in kinds)
+    draw(service, restore_faces=True, override_settings={"face_restoration_unload": True})
+    assert not any(book.files(ResidentKind(kind)) for kind in kinds)
+    assert book.files(ResidentKind.CHECKPOINT)
 
 
 def test_the_options_ask_for_img2img_too(service: Service, networks: Path) -> None:

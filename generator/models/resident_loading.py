@@ -1,0 +1,32 @@
+"""Loads what is not in memory yet, after others have made room for it by bytes."""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import torch
+
+from generator.models.index import ModelFile
+from generator.models.residency import Residency, ResidentKind
+from generator.models.weight_sizes import bytes_of, expected_bytes
+
+Loaded = TypeVar("Loaded")
+
+
+def load_resident(
+    residency: Residency,
+    kind: ResidentKind,
+    file: ModelFile,
+    load: Callable[[], Loaded],
+    dtype: torch.dtype = torch.float32,
+) -> Loaded:
+    """What ``load`` makes of ``file``, now in use; it is called where memory does not hold that.
+
+    ``dtype`` is what its weights become. Raises what ``load`` raises.
+    """
+    known = residency.find(kind, file)
+    if known is not None:
+        return cast(Loaded, known)
+    residency.make_room(kind, file, expected_bytes(file, dtype))
+    loaded = load()
+    residency.add(kind, file, loaded, bytes_of(loaded))
+    return loaded
