@@ -32,7 +32,7 @@ MAX_COLD, MAX_WARM_MS, MAX_PEAK, MAX_GROWTH = 1.5, 50, 1.25, 0.03
 SWITCHES, EARLY = 200, 20
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT = ROOT / "generator/default_checkpoint/easel-default.safetensors"
-MAKER = ROOT.parent / "shared/goldens-xl/checkpoint/make_tiny.py"
+MAKER = ROOT / "tests/parity/recorded-xl/checkpoint/make_tiny.py"
 Layout = Mapping[str, tuple[int, ...]]  # shapes by names in the file
 
 

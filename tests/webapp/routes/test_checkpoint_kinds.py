@@ -1,16 +1,14 @@
 """Checkpoints of every kind are listed by name; one that is not drawn with is 422 when chosen."""
 
-import json
-import math
-import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from generator.models.families.architecture import PARTS, Shapes
+from generator.models.families.architecture import PARTS
 from tests.generator.models.architecture_fixtures import FIXTURES, flux
 from tests.generator.models.gguf_files import gguf
+from tests.generator.models.hollow_files import write_hollow
 
 SMALL = {"prompt": "a", "steps": 1, "width": 64, "height": 64}
 OURS = ("SD1", "SD2", "SDXL", "PLAYGROUND", "COSXL")
@@ -20,18 +18,6 @@ OTHERS = {
     if architecture not in PARTS and not architecture.name.startswith((*OURS, "OTHER"))
 }
 NF4 = "img_in.weight.quant_state.bitsandbytes__nf4"
-
-
-def write_hollow(path: Path, shapes: Shapes) -> None:
-    """A complete safetensors file whose numbers are a hole on the disk."""
-    header, end = dict[str, object](), 0
-    for name, shape in shapes.items():
-        begin, end = end, end + 2 * math.prod(shape)
-        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [begin, end]}
-    text = json.dumps(header).encode()
-    with path.open("wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        file.truncate(8 + len(text) + end)
 
 
 @pytest.fixture
