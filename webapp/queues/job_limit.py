@@ -2,8 +2,6 @@
 
 import os
 import threading
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from filebrowser.errors import TooBusy
@@ -11,21 +9,8 @@ from webapp.queues.contracts.frame import Frame
 from webapp.queues.contracts.queue import Queue
 from webapp.queues.errors import QueueFull
 
-BYTES_TAG = "bytes"
-"""Tag of a frame: the bytes of its body, which a look at the queue leaves out."""
-
 UNCHECKED_BYTES = 64 * 1024  # bytes of a body for which the disk is not asked
 MAX_BYTES = 2 << 30  # bytes of one caller's bodies in the queue
-
-
-def count_jobs(frames: Iterable[Frame], kind: str) -> int:
-    """How many of these frames, waiting or running, are of one kind."""
-    return sum(frame.kind == kind for frame in frames)
-
-
-def count_bytes(frames: Iterable[Frame]) -> int:
-    """What the bodies of these frames take."""
-    return sum(int(frame.tags.get(BYTES_TAG, 0)) for frame in frames)
 
 
 class JobLimit:
@@ -42,18 +27,18 @@ class JobLimit:
         if size > UNCHECKED_BYTES:
             self._check_disk(size)
         with self.lock:  # or many at once would all find room
-            own_frames = queue.list_frames(frame.owner)
-            if count_jobs(own_frames, frame.kind) >= self.max_jobs:
+            depth = queue.owner_depth(frame.owner, frame.kind)
+            if depth.frames >= self.max_jobs:
                 raise TooBusy(
                     f"{self.max_jobs} jobs of yours of the kind {frame.kind!r} wait or run "
                     "(--max-queued-jobs); wait for one to end, or stop some."
                 )
-            if own_frames and count_bytes(own_frames) + size > self.max_bytes:
+            if depth.body_bytes and depth.body_bytes + size > self.max_bytes:
                 raise TooBusy(
                     f"Your jobs in the queue take more than {self.max_bytes >> 20} MiB; wait for "
                     "one to end, or stop some."
                 )
-            queue.put(replace(frame, tags={**frame.tags, BYTES_TAG: str(size)}))
+            queue.put(frame)
 
     def _check_disk(self, size: int) -> None:
         disk = os.statvfs(self.folder)

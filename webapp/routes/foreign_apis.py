@@ -156,7 +156,8 @@ def add_gradio_state(routes: Blueprint, services: Services) -> None:
     @with_note(RouteNote("How many jobs wait", answer=QueueStatus))
     def queue_status() -> Response:
         """gradio's estimation message; nobody's rank is known without a job."""
-        waiting = len(services.queue.list_frames())
+        depth = services.queue.depth()
+        waiting = depth.waiting + depth.running
         return jsonify({"msg": "estimation", "rank": None, "queue_size": waiting, "rank_eta": None})
 
 

@@ -85,14 +85,13 @@ class PluginModels(TypedDict):
 def plugins_json(services: Services) -> PluginList:
     """Every plugin, and what the page may do with them."""
     table = services.plugins.table
-    running_count = sum(frame.deliveries > 0 for frame in services.queue.list_frames())
     return {
         "plugins": [
             plugin_json(services, each, table.declared.get(each.name))
             for each in services.plugins.statuses()
         ],
         "may_install": may_install(services),
-        "running": running_count,
+        "running": services.queue.depth().running,
     }
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.wait import TIMEOUT, Clock, result_of, wait_until
 from webapp.queues import notifier
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.contracts.heartbeats import WorkerState
+from webapp.queues.contracts.queue import OwnerDepth
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.worker_commands import WorkerCommand
 from webapp.queues.sqlite.store import SqliteStore
@@ -168,6 +170,16 @@ def test_waiting_lists_in_order_of_arrival_without_bodies(store: QueueStore) -> 
     assert [store.is_queued(name) for name in ("a", "b", "c", "d")] == [True, True, True, False]
     assert [f.deliveries for f in store.list_frames()] == [0, 0, 1]
     assert {f.body for f in store.list_frames()} == {b""}
+
+
+def test_an_owners_frames_count_by_kind_and_its_bodies_by_bytes(store: QueueStore) -> None:
+    assert store.owner_depth("ann", "generate") == OwnerDepth(0, 0)
+    for name, kind, size in (("a", "generate", 70_000), ("b", "extras", 2), ("c", "generate", 3)):
+        store.put(replace(frame(name, owner="ann"), kind=kind, body=b"x" * size))
+    store.put(frame("d", owner="bob"))
+    take(store)  # a running one counts, too
+    assert store.owner_depth("ann", "generate") == OwnerDepth(2, 70_005)
+    assert store.owner_depth("ann", "extras") == OwnerDepth(1, 70_005)
 
 
 def test_only_a_waiting_frame_can_be_cancelled(store: QueueStore) -> None:
@@ -536,8 +548,10 @@ def test_kill_9_between_take_and_answer(make: Make, tmp_path: Path) -> None:
     store = make(lease_seconds=0.5)
     code = f"""
 import sys, time
+from dataclasses import replace
 from pathlib import Path
 from webapp.queues.contracts.frame import Frame
+from webapp.queues.contracts.queue import OwnerDepth
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId

@@ -17,6 +17,14 @@ class QueueDepth:
     oldest: float
 
 
+@dataclass(frozen=True, slots=True)
+class OwnerDepth:
+    """One owner's waiting and running frames: how many of a kind, bytes of the bodies of all."""
+
+    frames: int
+    body_bytes: int
+
+
 class Queue(Protocol):
     """Requests in, leases out; durable before ``put`` returns."""
 
@@ -78,6 +86,10 @@ class Queue(Protocol):
 
     def depth(self) -> QueueDepth:
         """How many frames wait and run, of everybody."""
+        ...
+
+    def owner_depth(self, owner: str, kind: str) -> OwnerDepth:
+        """What one owner has in the queue. Cheap: asked before each ``put``."""
         ...
 
     def loss_reason(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from webapp.queues.contracts.frame import Frame, Lease
-from webapp.queues.contracts.queue import QueueDepth
+from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
 from webapp.queues.errors import QueueFull, QueueLost
 from webapp.queues.lease_expiry import LeaseExpiry
 from webapp.queues.notifier import WORK_TOPIC, Notifier
@@ -223,6 +223,16 @@ class SqliteQueue(FramePart):
                 " MIN(CASE WHEN worker IS NULL THEN put_at END) FROM frames"
             ).fetchone()
         return QueueDepth(row[0], row[1], max(self.clock() - row[2], 0.0) if row[2] else 0.0)
+
+    def owner_depth(self, owner: str, kind: str) -> OwnerDepth:
+        """One owner's frames of a kind, and the bytes of all its bodies; see the contract."""
+        with self.database.read_connection() as db:
+            row = db.execute(  # LENGTH of a blob reads the row's head, not the blob
+                "SELECT COUNT(*) FILTER (WHERE kind = ?), COALESCE(SUM(LENGTH(body)), 0)"
+                " FROM frames WHERE owner = ?",
+                (kind, owner),
+            ).fetchone()
+        return OwnerDepth(*row)
 
     def loss_reason(self) -> str:
         """Why the open file is not the one of that name any more; "" while it is."""
