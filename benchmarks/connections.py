@@ -76,7 +76,7 @@ def settings(worker: str, port: int) -> dict[str, Any]:
     most = (
         2 * COUNT + 40
     )  # as webapp.processes.web_server: room for those that wait, and for others beside them
-    limits = ConnectionLimits(2000, 1000, ThreadLimits(most, most, 128))
+    limits = ConnectionLimits(2000, 1000, ThreadLimits(most, most, 128, 8))
     return common | {"worker_class": worker_class(limits), "threads": most}
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from gunicorn.http.unreader import SocketUnreader
 
 from webapp.errors import SlowBody
+from webapp.http.thread_admission import mark_waiting
 
 T = TypeVar("T")
 
@@ -64,6 +65,8 @@ class PacedUnreader(SocketUnreader):
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """The next bytes of the connection. Raises ``SlowBody``."""
+        if self.body_is_coming:
+            mark_waiting()
         read = super().chunk
         return self.pace.take(lambda: read(size_hint), len)
 

@@ -5,12 +5,16 @@ from typing import Any
 
 from flask import Flask, Response
 
+from webapp.http.thread_admission import mark_waiting
+
 
 class ClosingResponse(Response):
     """Closes itself where the server refuses its head: nobody else would, and it holds files."""
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         """Begin the answer; whatever goes wrong before the first byte closes it."""
+        if self.is_streamed:  # at the pace of its client
+            mark_waiting()
         try:
             return super().__call__(environ, start_response)
         except BaseException:

@@ -12,7 +12,7 @@ import ssl
 import struct
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,7 +34,12 @@ from webapp.http.request_heads import (
     is_path_in,
     without_expectation,
 )
-from webapp.http.thread_admission import ThreadAdmission, ThreadLimits, ThreadRequest
+from webapp.http.thread_admission import (
+    ThreadAdmission,
+    ThreadLimits,
+    ThreadRequest,
+    mark_start,
+)
 
 HEAD_SECONDS = 20.0
 """Seconds from a request's first byte in which its head, and a short body, must have come."""
@@ -48,6 +53,7 @@ LINGER_BYTES = 4 * 1024 * 1024
 CONTROL_THREADS = 16
 ACCEPTS_PER_TURN = 64
 SWEEP_SECONDS = 0.5  # between two looks at whose time is over
+HELD_BACK_SECONDS = 0.05  # between two looks at who may run, while requests are held back
 CONTROL_PATHS = frozenset(
     {
         "/healthz",
@@ -118,6 +124,13 @@ class HeadFirstWorker(ThreadWorker):
         self.swept_at = 0.0
         self.control_pool = ThreadPoolExecutor(CONTROL_THREADS, "control")
         super().init_process()
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """One turn of the loop."""
+        held_back = bool(self.admission.queue)
+        super().wait_for_and_dispatch_events(HELD_BACK_SECONDS if held_back else timeout)
+        if held_back:
+            self._start(self.admission.admit())
 
     # -- arriving ---------------------------------------------------------------------------
 
@@ -284,16 +297,31 @@ class HeadFirstWorker(ThreadWorker):
         conn.parser.unreader.unread(bytes(arrival.data))
         applicant = ThreadRequest(conn, arrival.address, not is_whole)
         if is_whole and is_path_in(head.path, self.limits.root, CONTROL_PATHS):
-            self._run(self.control_pool, applicant, lambda: iter(()))
+            self._run(self.control_pool, applicant, lambda: iter(()), None)
         else:
             self._start(self.admission.enqueue(applicant))
 
     def _start(self, admitted: Iterator[ThreadRequest[TConn]]) -> None:
         for applicant in admitted:
-            self._run(self.tpool, applicant, partial(self.admission.release, applicant))
+            on_waiting = partial(self.method_queue.defer, self._wait, applicant)
+            release = partial(self.admission.release, applicant)
+            self._run(self.tpool, applicant, release, on_waiting)
 
-    def _run(self, pool: ThreadPoolExecutor, applicant: ThreadRequest[TConn], leave: Any) -> None:
-        future = pool.submit(self.handle, applicant.request)
+    def _wait(self, applicant: ThreadRequest[TConn]) -> None:
+        self._start(self.admission.wait(applicant))
+
+    def _run(
+        self,
+        pool: ThreadPoolExecutor,
+        applicant: ThreadRequest[TConn],
+        leave: Any,
+        on_waiting: Callable[[], None] | None,
+    ) -> None:
+        def handle() -> bool:
+            mark_start(on_waiting)
+            return self.handle(applicant.request)
+
+        future = pool.submit(handle)
         future.add_done_callback(
             lambda done: self.method_queue.defer(self._finish, applicant, leave, done)
         )

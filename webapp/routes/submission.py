@@ -11,6 +11,7 @@ from flask import request
 
 from generator.request import Stop
 from webapp.errors import Draining, Unavailable
+from webapp.http.thread_admission import mark_waiting
 from webapp.logs import bind, bound_value
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.queue import Queue
@@ -60,6 +61,7 @@ def submit_and_wait(services: "Services", frame: Frame) -> Answer:
         services.job_limit.put(services.queue, frame)
         frame = replace(frame, body=b"")  # its pictures need not be here while they are waited for
         release_body()
+        mark_waiting()
         return _await_answer(services, frame)
 
 

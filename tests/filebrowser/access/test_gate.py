@@ -21,6 +21,7 @@ from filebrowser.access.gate import (
     parse_path,
 )
 from filebrowser.errors import BadPath, NotAFile, NotAllowed, NotHere
+from tests.descriptors import open_below
 
 Open = Callable[[int, Sequence[str], int, int], int]
 
@@ -59,7 +60,7 @@ def read(place: Place) -> bytes:
 
 
 def test_a_folder_is_no_file_and_costs_no_descriptor(tree: Root) -> None:
-    before = os.listdir("/proc/self/fd")
+    before = open_below(tree.path)
     with (
         pytest.raises(NotAFile, match="is a folder"),
         open_file(parse_path("data/outputs", [tree])),
@@ -67,7 +68,7 @@ def test_a_folder_is_no_file_and_costs_no_descriptor(tree: Root) -> None:
         pass
     with open_file(parse_path("data/outputs/day/a.png", [tree])) as file:
         assert file.read() == b"inside"
-    assert os.listdir("/proc/self/fd") == before
+    assert open_below(tree.path) == before
 
 
 def test_a_file_is_read_by_either_road(tree: Root, road: str) -> None:
@@ -195,13 +196,13 @@ def test_verbs_get_the_parent_and_a_name(tree: Root, road: str) -> None:
 
 def test_no_descriptor_is_left_open(tree: Root, road: str) -> None:
     (tree.path / "link").symlink_to("..")
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_below(tree.path.parent)
     for path in ("data/outputs/day/a.png", "data/link/x", "data/none/x", "data/outputs/none"):
         try:
             os.close(open_place(parse_path(path, [tree])))
         except (NotAFile, NotHere):
             continue
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_below(tree.path.parent) == before
 
 
 def test_a_link_swapped_in_at_any_moment_never_leads_out(tree: Root, road: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from filebrowser.access import gate
 from filebrowser.dav import propfind
+from tests.descriptors import open_below
 from tests.filebrowser.dav.conftest import DAV, Drive
 
 MANY = 1500
@@ -126,21 +127,14 @@ def test_what_is_not_sent_yet_is_not_read_yet(client: Drive, large: Path) -> Non
     text = b"".join([first, *answer])
     assert 0 < text.count(b"getcontentlength") / 2 < MANY / 2
     ET.fromstring(text)
-    assert [each for each in Path("/proc/self/fd").iterdir() if leads_to(each, large)] == []
-
-
-def leads_to(link: Path, target: Path) -> bool:
-    try:
-        return link.readlink() == target
-    except OSError:
-        return False
+    assert open_below(large) == []
 
 
 def test_a_caller_who_leaves_gives_the_folder_back(client: Drive, large: Path) -> None:
     answer = pieces(client)
     next(answer)
     answer.close()
-    assert [each for each in Path("/proc/self/fd").iterdir() if leads_to(each, large)] == []
+    assert open_below(large) == []
 
 
 def test_a_folder_beyond_all_bounds(

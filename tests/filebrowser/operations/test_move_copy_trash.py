@@ -22,6 +22,7 @@ from filebrowser.operations.move import (
     run_step,
 )
 from filebrowser.watch.file_events import FileEvent, FileEventKind
+from tests.descriptors import open_below
 
 OURS = frozenset({".easel", ".trash", ".uploads", "config.json*"})
 
@@ -403,15 +404,17 @@ def test_without_renameat2_nothing_is_written_over(
     assert (tmp_path / "more" / "a" / "x.txt").read_text() == "x"
 
 
-def test_no_descriptor_is_left_open_by_verbs(visit: FileAccess, events: list[FileEvent]) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+def test_no_descriptor_is_left_open_by_verbs(
+    visit: FileAccess, events: list[FileEvent], tmp_path: Path
+) -> None:
+    before = open_below(tmp_path)
     do(visit, events, ["/data/a"], "/more", False)
     for path in ("/data/none", "/data/../x"):
         with pytest.raises((BadPath, NotHere)):
             do(visit, events, [path], "/more", True)
     work = StepContext("key", None, lambda _: None, events.append)
     trash.delete(visit, ["/data/a"], work)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_below(tmp_path) == before
 
 
 def test_other_capitals_where_a_file_system_knows_none(

@@ -13,6 +13,7 @@ from filebrowser.errors import BadPath, NotAFile, NotAllowed, NotHere
 from filebrowser.shares import actions
 from filebrowser.shares.actions import find_share, list_shares, open_shared, revoke_share
 from filebrowser.shares.store import ShareStore
+from tests.descriptors import open_below
 from tests.filebrowser.shares.conftest import Desk
 
 
@@ -220,11 +221,11 @@ def test_a_visitor_who_finds_nothing_leaves_no_file_open(desk: Desk) -> None:
     replacement = desk.folder / "work" / "b"
     replacement.write_bytes(b"other")
     replacement.rename(desk.folder / "work" / "a.txt")
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_below(desk.folder)
     for each, inner in ((share, ""), (folder, "none"), (folder, "sub/none")):
         with pytest.raises(NotHere):
             open_shared(each, inner, desk.callers.get)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_below(desk.folder) == before
 
 
 def test_a_password_is_kept_as_a_hash_alone(desk: Desk, database: Path) -> None:

@@ -9,7 +9,14 @@ from webapp.access.auth import OWNER_CALLER, Caller
 from webapp.errors import SlowBody, Unavailable
 from webapp.http.body_pace import GRACE_SECONDS, BodyPace
 from webapp.http.request_heads import ChunkScan, find_head, is_path_in, without_expectation
-from webapp.http.thread_admission import ThreadAdmission, ThreadLimits, ThreadRequest
+from webapp.http.thread_admission import (
+    COMPUTING_SECONDS,
+    ThreadAdmission,
+    ThreadLimits,
+    ThreadRequest,
+    mark_start,
+    mark_waiting,
+)
 from webapp.http.waiting_limit import WaitingLimit
 
 
@@ -101,7 +108,7 @@ def test_silence_is_a_slow_body() -> None:
 
 
 def test_threads_are_shared_and_the_oldest_come_first() -> None:
-    admission: ThreadAdmission[str] = ThreadAdmission(ThreadLimits(4, 3, 2))
+    admission: ThreadAdmission[str] = ThreadAdmission(ThreadLimits(4, 3, 2, 9))
     wanted = [ThreadRequest(f"a{i}", "a", i < 3) for i in range(6)] + [
         ThreadRequest("b", "b", True)
     ]
@@ -111,6 +118,31 @@ def test_threads_are_shared_and_the_oldest_come_first() -> None:
     assert [one.request for one in admission.release(running[2])] == ["a4"]
     assert [one.request for one in admission.release(running[1])] == ["a5", "b"]
     assert not admission.queue
+
+
+def test_few_requests_compute_at_once_and_who_waits_is_none_of_them() -> None:
+    clock = Clock()
+    admission: ThreadAdmission[str] = ThreadAdmission(ThreadLimits(9, 9, 9, 2), clock)
+    wanted = [ThreadRequest(f"a{i}", "a", False) for i in range(6)]
+    running = [one for applicant in wanted for one in admission.enqueue(applicant)]
+    assert [one.request for one in running] == ["a0", "a1"]
+    assert [one.request for one in admission.wait(running[0])] == ["a2"]
+    assert [one.request for one in admission.release(running[0])] == []  # it had left its place
+    assert [one.request for one in admission.release(running[1])] == ["a3"]
+    assert list(admission.admit()) == []
+    clock.skip(COMPUTING_SECONDS)  # they wait for something that tells nobody
+    assert [one.request for one in admission.admit()] == ["a4", "a5"]
+    assert admission.running == 4
+
+
+def test_a_request_tells_once_that_it_waits() -> None:
+    told: list[str] = []
+    mark_start(lambda: told.append("a"))
+    mark_waiting()
+    mark_waiting()
+    mark_start(None)
+    mark_waiting()
+    assert told == ["a"]
 
 
 def test_the_owner_finds_a_place_when_others_wait() -> None:
