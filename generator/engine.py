@@ -60,6 +60,7 @@ from generator.prompt.limits import check_prompt
 from generator.prompt.styles import apply_named_styles, read_styles
 from generator.prompt.tokenizer import clip_tokenizer
 from generator.request import (
+    BY_OPTIONS,
     Extras,
     ExtrasRequest,
     Generation,
@@ -250,9 +251,11 @@ class Engine:
     ) -> Generation:
         """Draw a request without a script and let the listener filter the result."""
         generation = self._run_once(request, watch)
+        run = partial(self._run_once, watch=watch)
+        filtered = output_filter.filter_drawn(generation, request, run)
         if request.options.face_restoration_unload:
             self._face_restorers.clear()
-        return output_filter.filter_drawn(generation, request, partial(self._run_once, watch=watch))
+        return filtered
 
     def _run_once(self, request: GenerationRequest, watch: Watch) -> Generation:
         started, stamp = time.perf_counter(), f"{datetime.now():%Y%m%d%H%M%S}"
@@ -324,9 +327,14 @@ class Engine:
         """Who restores faces, if anybody is asked to; ``remarks`` collects what is told of it."""
         if not request.face_restorer:
             return None
-        fidelity = request.options.code_former_weight
+        by_options = request.face_restorer == BY_OPTIONS
         return JobFaces(
-            self._face_restorers, request.face_restorer, fidelity=fidelity, remarks=remarks
+            self._face_restorers,
+            request.options.face_restoration_model if by_options else request.face_restorer,
+            fidelity=request.options.code_former_weight,
+            may_stand_in=by_options,
+            numbered=request.picture_count > 1,
+            remarks=remarks,
         )
 
     def _resampler_for(self, options: Snapshot, upscaler: str | None) -> Resample:

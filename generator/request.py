@@ -271,6 +271,10 @@ class Origin:
     inversion: Inversion | None = None
 
 
+BY_OPTIONS = "by options"
+"""As a ``face_restorer``: the one of ``face_restoration_model``, or another in its place."""
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """One job: ``batches * batch_size`` pictures of one prompt (contract section 1.5)."""
@@ -286,7 +290,7 @@ class GenerationRequest:
     checkpoint: str = ""  # a name the registry resolves; "" is the registry's first
     vae: str = "Automatic"  # Automatic | None | a name under models/VAE
     tiling: bool = False
-    face_restorer: str = ""  # a name that the engine knows; "" leaves faces as drawn
+    face_restorer: str = ""  # a name that the engine knows, or BY_OPTIONS; "": faces as drawn
     styles: tuple[str, ...] = ()
     disable_extra_networks: bool = False
     hires: HiresFix | None = None

@@ -14,7 +14,13 @@ from generator.errors import ModelUnreadable
 from generator.faces import parsenet, retinaface, yunet
 from generator.faces.alignment import align, is_large_enough, put_back
 from generator.faces.face import FindFaces, Pixels
-from generator.faces.restorer_files import CODEFORMER, RestorerFiles, find_restorer, is_yunet
+from generator.faces.restorer_files import (
+    CODEFORMER,
+    RestorerFiles,
+    choose_restorer,
+    find_restorer,
+    is_yunet,
+)
 from generator.models.index import ModelFile
 from generator.models.layers import Weights, explain_misfit, to_weights
 from generator.models.registry import Registry
@@ -66,6 +72,10 @@ class FaceRestorers:
     def find(self, name: str) -> RestorerFiles:
         """The files of the restorer ``name``. Raises :class:`ModelNotFound` with what lacks."""
         return find_restorer(self._registry, name, codeformer=self._codeformer)
+
+    def choose(self, name: str) -> tuple[RestorerFiles | None, str]:
+        """The restorer ``name``, or another in its place; see :func:`choose_restorer`."""
+        return choose_restorer(self._registry, name, codeformer=self._codeformer)
 
     def clear(self) -> None:
         """Let go of the networks in memory."""

@@ -20,6 +20,8 @@ class JobFaces:
     wanted: str  # a restorer's name
     asked_by: str = "restore_faces"
     fidelity: float = 0.5  # CodeFormer's weight: 0 mends most, 1 keeps most
+    may_stand_in: bool = False  # another restorer, where the one that is wanted lacks
+    numbered: bool = True  # what is told says which picture of the job it is of
     remarks: dict[str, None] = field(default_factory=dict)
     """What was not done as asked, in sentences."""
     _files: RestorerFiles | None = None
@@ -47,22 +49,35 @@ class JobFaces:
         except ModelUnreadable as error:
             self._give_up(str(error))
             return image
+        where = f" in picture {number + 1}" if self.numbered else ""
         if not restored.found:
-            self._remark(f"{self.asked_by}: no face was found in picture {number + 1}.")
+            self._remark(f"{self.asked_by}: no face was found{where}.")
         if restored.found > restored.mended:
             self._remark(
-                f"{self.asked_by}: {restored.mended} of {restored.found} faces of picture "
-                f"{number + 1} were restored; at most {MOST_FACES} are."
+                f"{self.asked_by}: {restored.mended} of {restored.found} faces{where} were "
+                f"restored; at most {MOST_FACES} are."
             )
         return restored.image if restored.mended else image
 
     def _find(self) -> RestorerFiles | None:
         if self._files is None and not self._failed:
-            try:
-                self._files = self.restorers.find(self.wanted)
-            except ModelNotFound as error:
-                self._give_up(str(error))
+            if self.may_stand_in:
+                self._choose()
+            else:
+                self._find_wanted()
         return None if self._failed else self._files
+
+    def _choose(self) -> None:
+        self._files, remark = self.restorers.choose(self.wanted)
+        self._failed = self._files is None
+        if remark:
+            self._remark(f"{self.asked_by}: {remark}")
+
+    def _find_wanted(self) -> None:
+        try:
+            self._files = self.restorers.find(self.wanted)
+        except ModelNotFound as error:
+            self._give_up(str(error))
 
     def _give_up(self, reason: str) -> None:
         self._failed = True

@@ -81,6 +81,22 @@ def find_any_restorer(registry: Registry, *, codeformer: bool = False) -> Restor
     return None
 
 
+def choose_restorer(
+    registry: Registry, name: str, *, codeformer: bool = False
+) -> tuple[RestorerFiles | None, str]:
+    """The restorer ``name``, or another that is here in its place; and in words what is otherwise
+    than asked for, "" for nothing.
+    """
+    try:
+        return find_restorer(registry, name, codeformer=codeformer), ""
+    except ModelNotFound as error:
+        reason = str(error).rstrip(".")
+    other = find_any_restorer(registry, codeformer=codeformer)
+    if other is None:
+        return None, f"faces are as drawn, for {reason}."
+    return other, f"{other.name} restored them, for {reason}."
+
+
 def known_restorers(registry: Registry, *, codeformer: bool = False) -> tuple[str, ...]:
     """Those whose weights are here, in AUTOMATIC1111's order."""
     return tuple(

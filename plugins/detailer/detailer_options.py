@@ -24,3 +24,4 @@ class DetailerOptions(BaseModel):
     most: Annotated[int, Field(ge=1, le=MAX_BOXES)] = 8  # finds, the largest first
     prompt: Annotated[str, Field(max_length=2000)] = ""  # "" is the picture's own
     negative_prompt: Annotated[str, Field(max_length=2000)] = ""
+    restore_faces: bool = False  # of each find, once it is painted again

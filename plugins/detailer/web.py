@@ -17,6 +17,7 @@ def parts() -> Sequence[Part]:
         Input("padding", "Padding, pixels", "number", 32, least=0, most=256, step=4),
         Input("prompt", "Prompt for the details", "text", ""),
         Input("negative_prompt", "Negative prompt for the details", "text", ""),
+        Input("restore_faces", "Restore faces in the details", "switch", False),
         Input("grow", "Mask larger by, pixels", "number", 4, least=0, most=128),
         Input("blur", "Mask blur, pixels", "number", 4, least=0, most=64),
         Input("least_score", "Least certainty", "number", 0.3, least=0, most=1, step=0.05),

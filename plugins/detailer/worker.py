@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from generator.errors import BadRequest
 from generator.hooks import Redraw
 from generator.pictures.picture_files import encode_picture
-from generator.request import GenerationRequest, Mask, Origin
+from generator.request import BY_OPTIONS, GenerationRequest, Mask, Origin
 from plugins import hook
 from plugins.api import Box, Home
 from plugins.detailer.detailer_options import FACE, NAME, DetailerOptions
@@ -37,6 +37,8 @@ class Plugin:
         notes = {"Detailer": options.label, "Detailer denoising strength": options.strength}
         if options.prompt:
             notes["Detailer prompt"] = options.prompt
+        if options.restore_faces:
+            notes["Detailer face restoration"] = True
         return replace(request, notes={**request.notes, **notes})
 
     @hook
@@ -108,7 +110,7 @@ def inpaint_request(
         height=image.height // 8 * 8,
         batch_size=1,
         batches=1,
-        face_restorer="",
+        face_restorer=(request.face_restorer or BY_OPTIONS) if options.restore_faces else "",
         hires=None,
         script=None,
         controls=(),

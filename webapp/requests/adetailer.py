@@ -47,11 +47,12 @@ UNSUPPORTED: Mapping[str, tuple[object, ...]] = MappingProxyType(
         "ad_use_sampler": (False,),
         "ad_use_noise_multiplier": (False,),
         "ad_use_clip_skip": (False,),
-        "ad_restore_face": (False,),
+        "ad_restore_face": (False, True),
         "ad_controlnet_model": ("None", ""),
     }
 )
-"""Fields that the detailer has not, with the values that ask for nothing."""
+"""Fields that the detailer has not, with the values that ask for nothing; and other values of one
+that it has."""
 
 
 def with_detailer(body: GenerationBody, context: RequestContext) -> Mapping[str, object]:
@@ -123,6 +124,8 @@ def panel_of(unit: Mapping[str, object], prompt: str, context: RequestContext) -
     most = unit.get("ad_mask_k_largest") or unit.get("ad_mask_k")
     if most:
         panel["most"] = clamp_number("ad_mask_k_largest", most, form["most"], context)
+    if unit.get("ad_restore_face") in (True,):
+        panel["restore_faces"] = True
     for field in ("prompt", "negative_prompt"):
         text = unit.get(f"ad_{field}")
         if isinstance(text, str) and text:

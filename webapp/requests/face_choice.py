@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from generator.errors import ModelNotFound
-from generator.faces.restorer_files import find_any_restorer, find_restorer
+from generator.faces.restorer_files import choose_restorer
 from webapp.requests.context import RequestContext
 from webapp.requests.fields import GenerationBody
 
@@ -20,13 +19,7 @@ def choose_face_restorer(
     if not (options.get("face_restoration") if body.restore_faces is None else body.restore_faces):
         return ""
     wanted = str(options.get("face_restoration_model"))
-    try:
-        return find_restorer(context.models, wanted, codeformer=context.codeformer).name
-    except ModelNotFound as error:
-        reason = str(error).rstrip(".")
-    other = find_any_restorer(context.models, codeformer=context.codeformer)
-    if other is not None:
-        context.add_remark(f"restore_faces: {other.name} restored them, for {reason}.")
-        return other.name
-    context.add_remark(f"restore_faces: faces are as drawn, for {reason}.")
-    return ""
+    files, remark = choose_restorer(context.models, wanted, codeformer=context.codeformer)
+    if remark:
+        context.add_remark(f"restore_faces: {remark}")
+    return files.name if files else ""

@@ -134,7 +134,7 @@ def test_a_stop_is_heard_before_each_face_and_what_is_left_is_told(data_dir: Pat
     drawn = faces.restore(image, 0, lambda: next(answers))
     painted = distance(drawn, COLOUR) <= 2
     assert sorted([painted[244, 164], painted[404, 484]]) == [False, True]
-    assert "1 of 2 faces of picture 1 were restored" in " ".join(faces.remarks)
+    assert "1 of 2 faces in picture 1 were restored" in " ".join(faces.remarks)
     assert faces.restore(image, 0, lambda: False) is image
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from generator.errors import BadRequest
 from generator.job.output_filter import NestedRedraw
-from generator.request import GenerationRequest, Seeds
+from generator.request import BY_OPTIONS, GenerationRequest, Seeds
 from plugins.api import Box, Home
 from plugins.detailer.faces import find_faces
 from plugins.detailer.worker import Plugin, inpaint_request, options_of
@@ -74,6 +74,24 @@ def test_fields_that_misfit_are_named() -> None:
     request = GenerationRequest("a man", Seeds(1), panels={"detailer": {"strength": 2}})
     with pytest.raises(BadRequest, match="strength"):
         options_of(request)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "of_request", "taken"),
+    [(False, "GFPGAN", ""), (True, "GFPGAN", "GFPGAN"), (True, "", BY_OPTIONS)],
+)
+def test_faces_are_restored_in_what_is_painted_again(
+    tmp_path: Path, wanted: bool, of_request: str, taken: str
+) -> None:
+    panel = {"enabled": True, "restore_faces": wanted}
+    request = GenerationRequest(
+        "a man", Seeds(1), panels={"detailer": panel}, face_restorer=of_request
+    )
+    image, box = Image.new("RGB", (64, 64)), Box(8, 8, 16, 16)
+    assert inpaint_request(request, image, box, options_of(request), 0).face_restorer == taken
+    changed = Plugin(Home("detailer", tmp_path, tmp_path, dict)).before_generate(request)
+    assert changed is not None
+    assert ("Detailer face restoration" in changed.notes) is wanted
 
 
 def test_one_find_becomes_one_inpainting(astronaut: Image.Image) -> None:
