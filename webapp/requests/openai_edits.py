@@ -20,11 +20,10 @@ from webapp.requests.openai_images import (
     chosen_sides,
     read_size,
 )
-from webapp.requests.ranges import SIDE_RANGE
+from webapp.requests.ranges import SIDE_RANGE, SIDE_STEP
 
 MAX_IMAGES = 16  # pictures to edit; OpenAI's limit
 MAX_AUTO_PIXELS = 1024 * 1024  # width x height of what is drawn where nobody names a size
-STEP = 8  # pixels; sides are drawn at multiples of it
 CROP = 1  # resize_mode: cut to the size asked for, never stretched
 JSON_FIELDS = frozenset(
     {"alwayson_scripts", "override_settings", "script_args", "styles", "comments"}
@@ -144,7 +143,7 @@ def choose_sides(body: ImageEdit, size: tuple[int, int]) -> tuple[int, int]:
     if named or body.model_fields_set & {"width", "height"}:
         return named or chosen_sides(body, min(size))
     ratio = min(1.0, (MAX_AUTO_PIXELS / (size[0] * size[1])) ** 0.5, SIDE_RANGE[1] / max(size))
-    width, height = (max(int(side * ratio) // STEP * STEP, STEP) for side in size)
+    width, height = (max(int(side * ratio) // SIDE_STEP * SIDE_STEP, SIDE_STEP) for side in size)
     return width, height
 
 

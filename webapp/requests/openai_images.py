@@ -13,7 +13,7 @@ from webapp.errors import Fault, InvalidFields, Refused
 from webapp.requests.coercion import Bool, Int, Str
 from webapp.requests.fields import GenerationBody
 from webapp.requests.model_choice import find_exact_checkpoint
-from webapp.requests.ranges import SIDE_RANGE, check_range
+from webapp.requests.ranges import SIDE_RANGE, SIDE_STEP, check_range
 from webapp.requests.txt2img import Txt2Img
 
 AUTO = "auto"
@@ -181,7 +181,7 @@ def build_request(
         "override_settings": settings,
         "save_images": linked or bool(given.get("save_images")),
     }
-    remarks = (*([remark] if remark else ()), *describe_ignored(body))
+    remarks = (*([remark] if remark else ()), *describe_size(body, sides), *describe_ignored(body))
     return ImagesRequest(form.model_validate(fields), linked, format, quality, remarks)
 
 
@@ -213,6 +213,15 @@ def choose_model(name: str | None, models: Registry) -> tuple[str, str]:
     if find_exact_checkpoint(models, name) or models.why_rejected(ModelKind.CHECKPOINT, name):
         return name, ""
     return "", f"model: {name[:80]!r} is not here; drawn with the default checkpoint."
+
+
+def describe_size(body: OpenAiFields, sides: tuple[int, int]) -> list[str]:
+    """A sentence where the size that is asked for is not the one that is drawn."""
+    drawn = [side // SIDE_STEP * SIDE_STEP for side in sides]
+    if body.size in (None, AUTO) or drawn == [*sides]:
+        return []
+    told = "x".join(map(str, drawn))
+    return [f"size: {body.size} is drawn as {told}; sides are multiples of {SIDE_STEP}."]
 
 
 def describe_ignored(body: OpenAiFields) -> list[str]:

@@ -10,6 +10,7 @@ from webapp.requests.fields import GenerationBody
 
 DEFAULT_SIZE = 512  # pixels, where a body says nothing
 SIDE_RANGE = (8, 4096)  # pixels
+SIDE_STEP = 8  # pixels; other sides are drawn as the next smaller multiple
 RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "steps": (1, 1000),

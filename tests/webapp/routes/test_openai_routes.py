@@ -96,6 +96,12 @@ def test_what_is_not_done_as_asked_is_told(house: Any) -> None:
     ]  # fmt: skip
 
 
+def test_an_odd_size_is_told_with_the_one_that_is_drawn(house: Any) -> None:
+    assert house.client().post(DRAW, json={**SMALL, "size": "65x79"}).status_code == 200
+    (told,) = house.jobs[-1].request.remarks
+    assert told == "size: 65x79 is drawn as 64x72; sides are multiples of 8."
+
+
 @pytest.mark.parametrize(
     "body",
     [{"response_format": "url"}, {"model": "dall-e-3"}, {"alwayson_scripts": {"save_dir": "o"}}],
