@@ -63,7 +63,7 @@ OrderedEntries = dict[
 
 
 @dataclass(slots=True, eq=False)
-class ModelReport:
+class JobReport:
     """Hashes, missing names and remarks that a job collects for its infotext and its answer."""
 
     hashes: OrderedEntries = field(default_factory=dict)
@@ -107,7 +107,7 @@ class LoadedModel:
     request: GenerationRequest
     load_components: LoadComponents
     reporter: ProgressReporter
-    report: ModelReport = field(default_factory=ModelReport)
+    report: JobReport = field(default_factory=JobReport)
     relief: MemoryRelief = field(default_factory=MemoryRelief)
     token_merging: float = 0.0  # share of tokens that the U-Net merges now
     encoder_seconds: float = 0.0  # inside the text encoder so far

@@ -60,7 +60,7 @@ class RowAdapters:
     count: int = 0
 
     @contextmanager
-    def carried(self, sets: Sequence[int | None]) -> Iterator[None]:
+    def carry(self, sets: Sequence[int | None]) -> Iterator[None]:
         """Until the block ends, row ``i`` of every pass carries set ``sets[i]``; None: no set."""
         rows: dict[int, list[int]] = {}
         for row, number in enumerate(sets):

@@ -23,7 +23,7 @@ Name = Annotated[Str, Field(max_length=MAX_NAME)]
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-class OutputFields(BaseModel):
+class OutputFormFields(BaseModel):
     """The file that is written. Unknown fields are refused: a misspelt one costs gigabytes."""
 
     model_config = ConfigDict(extra="forbid")
@@ -38,7 +38,7 @@ class OutputFields(BaseModel):
     id_task: Name | None = None
 
 
-class MergeBody(OutputFields):
+class MergeBody(OutputFormFields):
     """Two or three checkpoints to merge: A, B, C."""
 
     models: list[Name] = Field(min_length=1, max_length=3)
@@ -46,7 +46,7 @@ class MergeBody(OutputFields):
     multiplier: Float = 0.3
 
 
-class ConvertBody(OutputFields):
+class ConvertBody(OutputFormFields):
     """One model to write as safetensors, in another form."""
 
     model: Name
@@ -80,7 +80,7 @@ def read_conversion(body: ConvertBody) -> ModelRecipe:
     )
 
 
-def output_form(body: OutputFields) -> OutputForm:
+def output_form(body: OutputFormFields) -> OutputForm:
     """The form of the file."""
     return OutputForm(
         precision=choose(Precision, "precision", body.precision),

@@ -111,7 +111,7 @@ def check_rows(
         with apply_adapter_rows(checkpoint, sets) as (rows, told):
             assert told == ((),) * len(sets)
             assert torch.equal(predict(checkpoint, slice(4)), plain) or tiling  # none assigned
-            with rows.carried(carried):
+            with rows.carry(carried):
                 together, encoded = predict(checkpoint, slice(4)), encode(checkpoint, slice(4))
     for row in range(4):
         assert torch.allclose(together[row], alone[row][0], atol=1e-4)
@@ -177,7 +177,7 @@ def test_errors_leave_no_hook(checkpoint: Checkpoint, save: Save) -> None:
     with (
         pytest.raises(ValueError, match="A pass has 4 rows; sets were assigned to 3"),
         apply_adapter_rows(checkpoint, [[good]]) as (rows, _),
-        rows.carried((0, 0, None)),
+        rows.carry((0, 0, None)),
     ):
         predict(checkpoint, slice(4))
     assert state(checkpoint) == before
