@@ -26,7 +26,7 @@ from generator.models.layers import Weights, explain_misfit, to_weights
 from generator.models.registry import Registry
 from generator.models.residency import Residency, ResidentKind, ram_headroom_of
 from generator.models.resident_loading import load_resident
-from generator.models.weights import read_tensors
+from generator.models.weights import check_finite, read_tensors
 from generator.pictures.spandrel_networks import SpandrelNetwork, load_spandrel_network
 
 if TYPE_CHECKING:
@@ -157,6 +157,7 @@ class FaceRestorers:
     def _load_weights(self, kind: ResidentKind, file: ModelFile, needed: str) -> Weights:
         def load() -> Weights:
             tensors = read_tensors(file.path, file.kept_in)
+            check_finite(file.path.name, tensors)
             return to_weights(tensors, self._device, needed, file.path.name)
 
         return load_resident(self._residency, kind, file, load)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from generator.models.residency import ResidentKind
 from tests.generator.faces.tiny_networks import COLOUR, write_networks
@@ -123,6 +124,19 @@ def test_a_broken_restorer_costs_no_picture(service: Service, networks: Path) ->
     image, info = draw(service, restore_faces=True, override_settings=options)
     assert not is_painted(image)
     assert "RestoreFormer.safetensors is no face restorer" in info["comments"][0]
+
+
+@pytest.mark.parametrize("file", ["detection_Resnet50_Final", "RestoreFormer"])
+def test_weights_that_are_no_numbers_are_told(service: Service, networks: Path, file: str) -> None:
+    path = networks / f"GFPGAN/{file}.safetensors"
+    tensors = {name: tensor.clone() for name, tensor in load_file(path).items()}
+    next(iter(tensors.values()))[:] = torch.nan
+    save_file(tensors, path)
+    service.registry.refresh()
+    options = {"face_restoration_model": "RestoreFormer"}
+    image, info = draw(service, restore_faces=True, override_settings=options)
+    assert not is_painted(image)
+    assert f"{file}.safetensors: its " in info["comments"][0]
 
 
 def enlarge(service: Service, **changes: Any) -> tuple[Image.Image, str]:
