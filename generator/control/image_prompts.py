@@ -83,7 +83,7 @@ class ImagePromptReader:
             return cast(Network, found)
         say(f"Loading weights from {file.name}")
         source = open_source(file)  # judged before anything makes room for it
-        self._residency.make_room(kind, file, expected_bytes(file, self._dtype))
+        self._residency.make_room(kind, file, expected_bytes(file, self._dtype, self._device))
         network = source.load(self._device, self._dtype)
         self._residency.add(kind, file, network, bytes_of(network))
         return network

@@ -22,6 +22,7 @@ from generator.models.adapter_layers import AdaptedLayer, layers_by_kohya_name
 from generator.models.adapters import AppliedAdapter, incomplete_error, remark_unused
 from generator.models.checkpoint import Checkpoint
 from generator.models.deltas import INPAINTING, LATENT, Factors, limit_rank, scale_of
+from generator.models.half_layers import compute_dtype
 from generator.models.offload import device_of
 
 UP, MIDDLE, DOWN = "lora_up.weight", "lora_mid.weight", "lora_down.weight"
@@ -137,7 +138,8 @@ def _add_changes(
             try:
                 limited = limit_rank(factors, applied.rank_limit)
                 scale = scale_of(factors, len(factors[DOWN])) * strength_of(layer)
-                change = _to_change(limited, layer.weight, scale, device)
+                place = (device, compute_dtype(layer.module))
+                change = _to_change(limited, layer.weight, scale, *place)
             except KeyError as error:
                 raise incomplete_error(applied, name, str(error.args[0])) from error
             except (RuntimeError, IndexError, ValueError, TypeError, ArithmeticError) as error:
@@ -150,7 +152,7 @@ def _add_changes(
 
 
 def _to_change(
-    factors: Factors, weight: Tensor, scale: float, device: torch.device
+    factors: Factors, weight: Tensor, scale: float, device: torch.device, dtype: torch.dtype
 ) -> LowRankChange:
     """The factors in the shapes in which a layer with such a ``weight`` applies them.
 
@@ -166,9 +168,9 @@ def _to_change(
         down = torch.cat([down, rest], dim=1)
     rank = len(down) if middle is None else len(middle)
     return LowRankChange(
-        down.reshape(len(down), inputs, *outer).to(device, weight.dtype),
-        None if middle is None else middle.to(device, weight.dtype),
-        (up * scale).reshape(len(weight), rank, *inner).to(device, weight.dtype),
+        down.reshape(len(down), inputs, *outer).to(device, dtype),
+        None if middle is None else middle.to(device, dtype),
+        (up * scale).reshape(len(weight), rank, *inner).to(device, dtype),
     )
 
 

@@ -1,7 +1,7 @@
 """Applies LoRA and other adapters to a checkpoint's weights for one job and restores them exactly.
 
-A change is added to the weight itself, in the weight's own precision, as AUTOMATIC1111 does
-(contract section 2.6); the original tensor is kept and put back, not subtracted.
+A change is added to the weight itself, in the precision that its layer computes in, as
+AUTOMATIC1111 does (contract section 2.6); the original tensor is kept and put back, not subtracted.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +20,7 @@ from generator.models.deltas import bias_delta, weight_delta
 from generator.models.families.catalog import family_of_architecture
 from generator.models.families.family import Family
 from generator.models.families.lora_blocks import BASE
+from generator.models.half_layers import compute_dtype
 from generator.prompt.block_weights import BlockWeights
 
 MAX_NAMES_IN_SENTENCE = 3  # of layers, in a sentence
@@ -138,10 +139,11 @@ def _apply_adapter(
         try:
             change = weight_delta(factors, weight.float(), applied.rank_limit)
             if change is not None:
-                _shift_parameter(weight, change * strength, originals)
+                _shift_parameter(weight, change * strength, originals, compute_dtype(module))
             bias, shift = getattr(module, "bias", None), bias_delta(factors)
             if isinstance(bias, nn.Parameter) and shift is not None:
-                _shift_parameter(bias, shift.reshape(bias.shape) * strength, originals)
+                shift_by = shift.reshape(bias.shape) * strength
+                _shift_parameter(bias, shift_by, originals, bias.dtype)
         except (RuntimeError, IndexError, ValueError, TypeError, ArithmeticError) as error:
             if find_memory_error(error) is not None:
                 raise
@@ -157,10 +159,13 @@ def _apply_adapter(
 
 
 def _shift_parameter(
-    parameter: nn.Parameter, change: Tensor, originals: dict[nn.Parameter, Tensor]
+    parameter: nn.Parameter,
+    change: Tensor,
+    originals: dict[nn.Parameter, Tensor],
+    dtype: torch.dtype,
 ) -> None:
     originals.setdefault(parameter, parameter.data)
-    parameter.data = parameter.data + change.to(parameter.dtype)
+    parameter.data = parameter.data.to(dtype) + change.to(dtype)
 
 
 def incomplete_error(applied: AppliedAdapter, name: str, lacking: str) -> ModelUnreadable:

@@ -39,6 +39,7 @@ from generator.models.families.ldm.hints import file_hints, vae_hints
 from generator.models.families.ldm.open_clip import rename_open_clip, rename_shapes
 from generator.models.families.ldm.sizes import Hints
 from generator.models.families.ldm.upsampling import use_original_upsampling
+from generator.models.half_layers import HALVES, keeps_half_on, names_to_keep, widen_on_use
 from generator.models.index import ModelFile
 from generator.models.tensor_file import copy_tensor, rename_tensors
 from generator.models.weights import open_checkpoint, open_tensors, shapes_of
@@ -190,7 +191,8 @@ def _load_text_encoder(
         names = [name for name in loader.tensors if name.startswith(spec.prefix)]
         with ThreadPoolExecutor(READERS) as readers:
             own = dict(zip(names, readers.map(loader.tensors.__getitem__, names), strict=True))
-        loader = replace(loader, tensors=rename_open_clip(own, spec, _split_in_three, torch.t))
+        renamed = rename_open_clip(own, spec, _split_in_three, torch.t)
+        loader = replace(loader, tensors=renamed, owns_tensors=True)
     model = loader.load(
         lambda: kind(CLIPTextConfig(**sizes.text_config(found, hints, spec))),
         keys.text_names(found, spec),
@@ -285,12 +287,16 @@ def _ldm_vae(tensors: Tensors) -> Tensors:
 
 @dataclass(frozen=True, slots=True)
 class NetworkLoader:
-    """Builds a network from named tensors on a device, in one dtype."""
+    """Builds a network from named tensors on a device, to compute in one dtype.
+
+    On the CPU large weights of half precision stay as they are, see ``half_layers``.
+    """
 
     name: str
     tensors: Tensors
     device: torch.device
     dtype: torch.dtype
+    owns_tensors: bool = False  # nobody else holds them: what fits as it is needs no copy
 
     def load(self, build: Callable[[], Network], names: Mapping[str, str]) -> Network:
         """Build the network without memory of its own, then hand it copies of the tensors."""
@@ -298,19 +304,31 @@ class NetworkLoader:
             network = build()
         wanted = network.state_dict()
         shapes = [wanted[new].shape if new in wanted else None for new in names.values()]
+        keeps_half = keeps_half_on(self.device, self.dtype)
+        kept = names_to_keep(network) if keeps_half else frozenset()
+        types = [None if new in kept else self.dtype for new in names.values()]
         with ThreadPoolExecutor(READERS) as readers:
-            state = dict(zip(names.values(), readers.map(self._copy, names, shapes), strict=True))
+            copies = readers.map(self._copy, names, shapes, types)
+            state = dict(zip(names.values(), copies, strict=True))
         try:
             network.load_state_dict(state, strict=True, assign=True)
         except RuntimeError as error:
             raise ModelUnreadable(
                 f"{self.name}: its tensors do not fit: they have names or sizes of another network"
             ) from error
+        if kept:
+            widen_on_use(network, self.dtype)
         _fill_position_ids(network, self.device)
         return network.eval().requires_grad_(False)
 
-    def _copy(self, name: str, shape: torch.Size | None) -> Tensor:
-        copied = copy_tensor(self.tensors, name, self.device, self.dtype)
+    def _copy(self, name: str, shape: torch.Size | None, dtype: torch.dtype | None) -> Tensor:
+        """A tensor of the file; None as ``dtype``: as it is there, if that is half precision."""
+        if self.owns_tensors:
+            copied = self.tensors[name].to(self.device, dtype)
+        else:
+            copied = copy_tensor(self.tensors, name, self.device, dtype)
+        if dtype is None and copied.dtype not in HALVES:
+            copied = copied.to(self.dtype)
         if shape is None or copied.shape == shape or _sides(copied.shape) != _sides(shape):
             return copied
         return copied.reshape(shape)  # the VAE's attention: 1x1 convolutions are now linear

@@ -75,7 +75,9 @@ class CheckpointCache:
         found = self._residency.find(CHECKPOINT, file)
         if found is None:
             # Before loading, not after: two checkpoints may not fit side by side.
-            self._residency.make_room(CHECKPOINT, file, expected_bytes(file, self.dtype))
+            self._residency.make_room(
+                CHECKPOINT, file, expected_bytes(file, self.dtype, self._home)
+            )
             found = LoadedCheckpoint(
                 load_checkpoint(file, self._home, self.dtype, self._families())
             )
@@ -89,7 +91,7 @@ class CheckpointCache:
         vae = cast("AutoencoderKL | None", self._residency.find(VAE, file))
         latent = loaded.checkpoint.latent
         if vae is None:
-            self._residency.make_room(VAE, file, expected_bytes(file, self.dtype))
+            self._residency.make_room(VAE, file, expected_bytes(file, self.dtype, self._home))
             vae = load_vae(file, self._home, self.dtype, latent)
             self._keep(VAE, file, vae)
         # One file may serve two families; how latents are scaled is the checkpoint's.

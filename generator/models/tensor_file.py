@@ -199,9 +199,13 @@ def rename_tensors(
 
 
 def copy_tensor(
-    tensors: Mapping[str, Tensor], name: str, device: torch.device, dtype: torch.dtype
+    tensors: Mapping[str, Tensor], name: str, device: torch.device, dtype: torch.dtype | None = None
 ) -> Tensor:
-    """A tensor of one's own on ``device`` as ``dtype``. Raises as :meth:`TensorFile.read`."""
+    """A tensor of one's own on ``device``, as ``dtype``, or as it is for None.
+
+    Raises as :meth:`TensorFile.read`.
+    """
     if isinstance(tensors, StoredTensors):
         return tensors.read(name, device, dtype)
-    return tensors[name].to(device, dtype, copy=True)
+    tensor = tensors[name]
+    return tensor.to(device, dtype or tensor.dtype, copy=True)

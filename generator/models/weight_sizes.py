@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from generator.errors import ModelUnreadable
-from generator.models.header import read_header
+from generator.models.half_layers import keeps_half_on, may_stay_half
+from generator.models.header import TensorEntry, read_header
 from generator.models.index import ModelFile
 
-PICKLE_FACTOR = 2  # a pickle of fp16 becomes fp32 on the CPU
+HALF_BYTES = 2
+PICKLE_FACTOR = 2  # a pickle of fp16 becomes fp32 on the CPU, but for what stays as it is
 
 
 def networks_of(value: object) -> Iterator[nn.Module]:
@@ -48,13 +50,26 @@ def bytes_of(value: object) -> int:
     return sum(tensor.nbytes for tensor in tensors_of(value))
 
 
-def expected_bytes(file: ModelFile, dtype: torch.dtype) -> int:
-    """Bytes that the tensors of ``file`` take as ``dtype``, by its header; a guess for pickles."""
+def expected_bytes(file: ModelFile, dtype: torch.dtype, device: torch.device | None = None) -> int:
+    """Bytes that the tensors of ``file`` take as ``dtype``, by its header; a guess for pickles.
+
+    On a ``device`` that is the CPU large ones of half precision count as they are in the file.
+    """
     if any(path.suffix != ".safetensors" for path in file.weight_files):
         return file.size * PICKLE_FACTOR
     try:
         headers = [read_header(path) for path in file.weight_files]
     except (ModelUnreadable, OSError):
         return file.size  # loading tells what is wrong with it
-    shapes = (entry.shape for header in headers for entry in header.tensors.values())
-    return sum(map(math.prod, shapes)) * dtype.itemsize
+    keeps_half = device is not None and keeps_half_on(device, dtype)
+    return sum(
+        math.prod(entry.shape)
+        * (HALF_BYTES if keeps_half and _stays_half(name, entry) else dtype.itemsize)
+        for header in headers
+        for name, entry in header.tensors.items()
+    )
+
+
+def _stays_half(name: str, entry: TensorEntry) -> bool:
+    is_layer = name.endswith("weight") and not name.endswith("embedding.weight")
+    return is_layer and entry.dtype in ("F16", "BF16") and may_stay_half(math.prod(entry.shape))
