@@ -100,7 +100,7 @@ def test_rows_carry_adapters_as_if_they_were_merged(load: Load, tmp_path: Path) 
     with torch.no_grad():
         with apply_adapters(checkpoint, [applied]):
             merged = predict(checkpoint)
-        with apply_adapter_rows(checkpoint, [[applied]]) as (rows, _), rows.carried([0]):
+        with apply_adapter_rows(checkpoint, [[applied]]) as (rows, _), rows.carry([0]):
             torch.testing.assert_close(predict(checkpoint), merged, rtol=1e-4, atol=1e-5)
         assert not torch.allclose(predict(checkpoint), merged, rtol=1e-4, atol=1e-5)
 
