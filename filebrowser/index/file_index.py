@@ -119,10 +119,16 @@ class FileIndex:
         self._file_identity = (0, 0)  # device and inode
         self._damage: sqlite3.Error | None = None  # found by a search
         self._idle = threading.Event()
+        self._is_watched: threading.Event | None = None
         self._thread = threading.Thread(target=self._run, name="file-index", daemon=True)
 
-    def start(self) -> None:
-        """Open the file and begin to compare everything with the disk."""
+    def start(self, is_watched: threading.Event | None = None) -> None:
+        """Open the file and begin to compare everything with the disk.
+
+        Not before ``is_watched``, where one is given: what comes after a folder was compared and
+        before it is watched would be found by the next rescan only.
+        """
+        self._is_watched = is_watched
         self._open()
         self._thread.start()
 
@@ -239,6 +245,8 @@ class FileIndex:
             self._schedule_folder(root, (), deep=True)
 
     def _run(self) -> None:
+        if self._is_watched is not None:
+            self._is_watched.wait()
         rescan_at = time.monotonic() + self._rescan_seconds
         checked = False
         while not self._stopped:

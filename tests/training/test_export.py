@@ -51,9 +51,11 @@ def test_service_loads_what_was_written(
     assert loaded.unet.config.norm_num_groups == UNET["norm_num_groups"]
     assert loaded.vae.config.norm_num_groups == VAE["norm_num_groups"]
     for name, tensor in trained_networks.painter.unet.state_dict().items():
-        assert torch.allclose(loaded.unet.state_dict()[name], tensor, atol=2e-3), name
+        written = loaded.unet.state_dict()[name].float()  # large ones stay fp16
+        assert torch.allclose(written, tensor, atol=2e-3), name
     for name, tensor in trained_networks.autoencoder.state_dict().items():
-        assert torch.allclose(loaded.vae.state_dict()[name], tensor, rtol=1e-3, atol=2e-3), name
+        written = loaded.vae.state_dict()[name].float()
+        assert torch.allclose(written, tensor, rtol=1e-3, atol=2e-3), name
 
 
 def test_training_resumes_from_the_file(

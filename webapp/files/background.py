@@ -38,6 +38,7 @@ class FileWatch:
         self.batch = batch
         self.lock = threading.Lock()
         self.starter: threading.Thread | None = None
+        self.has_begun = threading.Event()  # set, too, where it never will
         habits = WatchOptions(follow_links=False, poll_seconds=POLL_SECONDS)
         self.watcher = Watcher(folders, "inotify", self.publish_settled, habits, self.publish)
 
@@ -45,11 +46,18 @@ class FileWatch:
         """Begin, once, without waiting for it: the first look at many files takes seconds."""
         with self.lock:
             if self.starter is None:
-                self.starter = threading.Thread(target=self.watcher.start, name="files-watch")
+                self.starter = threading.Thread(target=self._begin, name="files-watch")
                 self.starter.start()
+
+    def _begin(self) -> None:
+        try:
+            self.watcher.start()
+        finally:
+            self.has_begun.set()
 
     def stop(self) -> None:
         """End."""
+        self.has_begun.set()
         with self.lock:
             if self.starter is not None:
                 self.starter.join()

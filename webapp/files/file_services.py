@@ -70,7 +70,7 @@ class FileServices:
         """Start the threads. Call it in the process that serves, after any fork."""
         self.reserved_space.allocate()
         self.keeper.start()
-        self.index.start()
+        self.index.start(self.watch.has_begun)
         self.watch.start()
         self.jobs.start()
         self.sweeper.start()

@@ -1,5 +1,6 @@
 """``GET /api/files/search`` over a tree that is watched: what is found, and by whom."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,22 @@ def test_what_comes_changes_and_goes_is_found_so(searched_house: Any) -> None:
     assert paths(searched_house, "dawn") == []
     (outputs / "other" / "late.png").unlink()
     wait_for(searched_house, "midnight", [])
+
+
+def test_what_comes_before_folders_are_watched_is_found(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filing, gate = house.app.extensions["easel.services"].filing, threading.Event()
+    begin = filing.watch.watcher.start
+    monkeypatch.setattr(filing.watch.watcher, "start", lambda: gate.wait() and begin())
+    (house.data_dir / "outputs").mkdir(exist_ok=True)
+    filing.start()
+    try:
+        assert not filing.index.wait_until_idle(0.3)
+        draw(house.data_dir / "outputs" / "early.png")
+    finally:
+        gate.set()
+    wait_for(house, "lighthouse", ["/data/outputs/early.png"])
 
 
 def test_a_deleted_file_is_not_found_and_a_restored_one_is(searched_house: Any) -> None:
