@@ -76,7 +76,8 @@ class ThreadAdmission(Generic[T]):
     def admit(self) -> Iterator[ThreadRequest[T]]:
         """Take out of the queue, and count as running, all that fit, the oldest first.
 
-        While some are held back, it is asked every ``COMPUTING_SECONDS``.
+        Ask again shortly while some are held back: one that waits in silence gives its place after
+        ``COMPUTING_SECONDS``.
         """
         since = self.clock() - COMPUTING_SECONDS
         self.computing = {one: began for one, began in self.computing.items() if began > since}
