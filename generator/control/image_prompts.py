@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar, cast
 
 import torch
@@ -15,7 +16,7 @@ from generator.control.modules import Module
 from generator.models.index import ModelFile
 from generator.models.registry import Registry
 from generator.models.residency import Residency, ResidentKind
-from generator.models.weight_sizes import bytes_of, expected_bytes
+from generator.models.resident_loading import load_resident
 
 Network = TypeVar("Network")
 _Loaded = TypeVar("_Loaded", covariant=True)
@@ -83,7 +84,5 @@ class ImagePromptReader:
             return cast(Network, found)
         say(f"Loading weights from {file.name}")
         source = open_source(file)  # judged before anything makes room for it
-        self._residency.make_room(kind, file, expected_bytes(file, self._dtype, self._device))
-        network = source.load(self._device, self._dtype)
-        self._residency.add(kind, file, network, bytes_of(network))
-        return network
+        load = partial(source.load, self._device, self._dtype)
+        return load_resident(self._residency, kind, file, load, self._dtype, self._device)
