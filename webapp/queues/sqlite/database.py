@@ -24,6 +24,7 @@ from generator.database import (
 )
 from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
 from webapp.queues.sqlite.ballast_file import BallastFile
+from webapp.queues.sqlite.entry_schema import ENTRY_SCHEMA
 from webapp.queues.sqlite.file_identity import FileIdentity
 from webapp.queues.sqlite.salvage import copy_readable_rows
 
@@ -120,7 +121,7 @@ CREATE TABLE IF NOT EXISTS errands (
 );
 """
 
-LAYOUT = CacheSchema(SCHEMA, SCHEMA_VERSION, BUSY_SECONDS)
+LAYOUT = CacheSchema(SCHEMA + ENTRY_SCHEMA, SCHEMA_VERSION, BUSY_SECONDS)
 
 
 class QueueDatabase:

@@ -22,6 +22,7 @@ def copy_readable_rows(aside: Path, queue: sqlite3.Connection) -> tuple[int, int
             _copy_table(damaged, queue, "answered")
             jobs = _copy_table(damaged, queue, "frames")
             _copy_table(damaged, queue, "ledger")
+            _copy_table(damaged, queue, "entries")
             duplicates = queue.execute("DELETE FROM frames WHERE id IN (SELECT id FROM answers)")
             return jobs - duplicates.rowcount, answers
         return 0, 0

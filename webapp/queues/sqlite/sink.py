@@ -4,11 +4,13 @@ import json
 import sqlite3
 import time
 
+from webapp.queues.contracts.entries import REQUEST_ID_TAG, SINK
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.errors import AnswerTooLarge, QueueError
 from webapp.queues.sqlite import counters
 from webapp.queues.sqlite.accounts import charge_owner
 from webapp.queues.sqlite.answer_rows import store_answer, store_answer_tags
+from webapp.queues.sqlite.entry_rows import entry_topic
 from webapp.queues.sqlite.part import FramePart
 
 MAX_ANSWER_BYTES = 900_000_000  # bytes; a row of SQLite has 1,000,000,000
@@ -54,6 +56,8 @@ class SqliteSink(FramePart):
             store_answer_tags(db, frame.id, frame.owner, json.dumps(dict(frame.tags)))
             charge_owner(db, frame.owner, gpu_seconds, now)
             self.purge(db, now)
+        if REQUEST_ID_TAG in frame.tags:
+            self.notifier.notify(entry_topic(SINK))
         self.notifier.notify(frame.id)
         return True
 
@@ -74,6 +78,7 @@ class SqliteSink(FramePart):
                 return False
             store_answer(db, frame_id, removed[0]["index"], answer, self.clock())
             store_answer_tags(db, frame_id, removed[0]["owner"], removed[0]["tags"])
+        self.notifier.notify(entry_topic(SINK))
         self.notifier.notify(frame_id)
         return True
 
