@@ -44,6 +44,7 @@ VALUE_PARSERS: Mapping[str, Any] = {
     "texts": str,
 }
 ROOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+SERVICE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 TOKEN_SCOPES = MappingProxyType(
@@ -85,6 +86,10 @@ class Config:
     max_connections: int = 2000
     max_connections_per_address: int = 1000
     max_waiting_requests: int = 400
+    asynchronous: bool = False
+    service_name: str = "easel"
+    max_entry_bytes: int = 8 << 10
+    max_queue_entries: int = 100_000
     watch: str = "auto"
     hashing: bool = True
     api_server_stop: bool = False
@@ -301,6 +306,7 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
     for network in values.get("allow_fetch_from", ()):
         _check_network(network)
     _check_device(fields.get("device", "auto"))
+    _check_service_name(fields.get("service_name", "easel"))
     return fields
 
 
@@ -390,6 +396,14 @@ def _check_network(text: str) -> None:
         raise UnknownFlag(
             f"--allow-fetch-from takes a network such as 10.0.0.0/8, not {text!r} ({error})."
         ) from None
+
+
+def _check_service_name(text: str) -> None:
+    if not SERVICE_NAME.fullmatch(text):
+        raise UnknownFlag(
+            "--service-name takes 1 to 128 letters, digits, _, - and dots, such as sd_async, "
+            f"not {text!r}."
+        )
 
 
 def _check_device(text: str) -> None:

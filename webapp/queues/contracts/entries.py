@@ -201,8 +201,8 @@ class EntryQueue(Protocol):
         """How many entries fit, of all priorities or of one."""
         ...
 
-    def set_closed(self, closed: bool, *, drop: bool = False) -> None:
-        """End the stream, or open it again; ``drop`` removes what is left."""
+    def set_closed(self, closed: bool) -> None:
+        """End the stream, or open it again."""
         ...
 
     def status(self, owner: str | None = None) -> EntryQueueStatus:

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from webapp.queues.contracts.entries import (
@@ -34,6 +35,7 @@ from webapp.queues.sqlite.entry_rows import (
 from webapp.queues.sqlite.entry_watch import SqliteWatch
 
 MAX_ENTRIES = 100_000  # of one queue
+MAX_GET_BYTES = 64 << 20  # bytes after which a get takes no further entry
 NEWEST = -1
 SELECT_LENGTHS = "SELECT queue, length, closed FROM entry_queues WHERE queue IN (?, ?)"
 
@@ -115,8 +117,13 @@ class SqliteEntryQueue:
             f' ORDER BY e."index" {order} LIMIT ?'
         )
         parameters = (self.name, start, self.clock(), *values, length)
-        rows = db.execute(sql, parameters).fetchall()
-        return [entry_of(row, row["data"]) for row in rows]
+        entries: list[Entry] = []
+        with closing(db.execute(sql, parameters)) as rows:
+            for row in rows:
+                entries.append(entry_of(row, row["data"]))
+                if sum(len(each.data) for each in entries) >= MAX_GET_BYTES:
+                    break
+        return entries
 
     def _hold(self, query: EntryQuery) -> Sequence[Entry]:
         """Read once more and hold, so that no two get the same."""
@@ -221,11 +228,9 @@ class SqliteEntryQueue:
                 sql = "SELECT COALESCE(SUM(length), 0) FROM entry_queues WHERE queue = ?"
             return int(db.execute(sql, (self.name, *values)).fetchone()[0]) - int(held)
 
-    def set_closed(self, closed: bool, *, drop: bool = False) -> None:
-        """End the stream, or open it again; ``drop`` removes what is left."""
+    def set_closed(self, closed: bool) -> None:
+        """End the stream, or open it again."""
         with self.database.write_transaction() as db:
-            if drop:
-                remove_entries(db, "e.queue = ?", (self.name,))
             db.execute(
                 "INSERT INTO entry_queues (queue, closed) VALUES (:queue, :closed)"
                 " ON CONFLICT (queue) DO UPDATE SET closed = :closed",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from webapp.queues.sqlite.entries import SqliteEntryQueue
 
-AUTO_COMMIT_BATCH = 64  # entries taken at once where no window limits them
+MAX_BATCH = 8  # entries taken at once: they are in memory until they are sent
 BEAT_SECONDS = 2.0  # between two signs of life
 SESSION = "queue = ? AND consumers = ? AND name = ? AND session = ?"
 
@@ -79,8 +79,9 @@ class SqliteWatch:
 
     def _room(self, db: "sqlite3.Connection") -> int:
         if self.terms.auto_commit:
-            return AUTO_COMMIT_BATCH
-        return self.terms.window - entry_groups.count_pending(db, self.queue.name, self.consumer)
+            return MAX_BATCH
+        pending = entry_groups.count_pending(db, self.queue.name, self.consumer)
+        return min(self.terms.window - pending, MAX_BATCH)
 
     def _claim(self) -> Sequence[Entry]:
         """Say that this consumer lives, and take what there is room for."""
