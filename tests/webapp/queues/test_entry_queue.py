@@ -230,12 +230,15 @@ def test_watch_that_commits_by_itself_gets_all_in_order_and_leaves_nothing(
     assert sink.status().length == 0
 
 
-def test_what_was_taken_and_not_sent_comes_again(sink: EntryQueue) -> None:
+@pytest.mark.parametrize(("terms", "rest"), [(AUTO, "bc"), (WatchTerms(window=9), "bc")])
+def test_what_was_taken_and_not_sent_goes_to_others_at_once(
+    sink: EntryQueue, terms: WatchTerms, rest: str
+) -> None:
     put(sink, "abc")
-    watch = sink.watch(consumer("w"), AUTO)
+    watch = sink.watch(consumer("w"), terms)
     watch.confirm([watch.take(0)[0].index])
     watch.leave()
-    assert drain(sink.watch(consumer("other"), AUTO)) == "bc"
+    assert drain(sink.watch(consumer("other"), AUTO)) == rest
 
 
 def test_window_limits_what_is_uncommitted_and_commits_give_credit(sink: EntryQueue) -> None:
@@ -315,7 +318,7 @@ def test_consumer_that_comes_back_gets_again_what_it_had(sink: EntryQueue) -> No
 def test_others_get_what_a_consumer_had_that_stays_away(sink: EntryQueue, clock: Clock) -> None:
     put(sink, "abc")
     gone = sink.watch(consumer("gone"), MANUAL)
-    gone.take(0)
+    gone.confirm([each.index for each in gone.take(0)])
     stays = sink.watch(consumer("stays"), WatchTerms(window=9))
     assert names(stays.take(0)) == "c"
     gone.leave()
@@ -470,4 +473,19 @@ def test_many_putters_and_watchers_lose_and_double_nothing(
         list(pool.map(lambda n: sink.put(entry(f"r{n}")), range(total)))
         wait_until(lambda: len(seen) >= total)
     assert sorted(seen) == sorted(f"r{n}" for n in range(total))
+    assert sink.status().length == 0
+
+
+def test_consumers_that_left_are_listed_for_a_while_and_groups_wait_longer(
+    sink: EntryQueue, clock: Clock
+) -> None:
+    indexes = put(sink, "a")
+    for name in ("one", "two"):
+        sink.watch(consumer(name, "gone"), AUTO).leave()
+        clock.skip(LONG * 2)
+    sink.watch(consumer("here"), AUTO)
+    assert [each.name.name for each in sink.status().consumers] == ["here", "two"]
+    assert sink.commit("eas", indexes) == []  # "gone" may come back
+    clock.skip(LONG * LONG * 2)
+    sink.watch(consumer("here"), AUTO)
     assert sink.status().length == 0

@@ -31,6 +31,13 @@ class QueueService:
     store: SqliteStore
     working: threading.Event = field(default_factory=threading.Event)
     drawn: list[str] = field(default_factory=list)
+    turn: threading.Lock = field(default_factory=threading.Lock)  # of the worker
+
+    def pause(self) -> None:
+        """Let the worker finish what it has, and take nothing more."""
+        self.working.clear()
+        with self.turn:
+            pass
 
     def ask(
         self, method: str, path: str, *, token: str = TOKEN, data: Any = None, **headers: str
@@ -75,8 +82,13 @@ class QueueService:
     def work(self, over: threading.Event) -> None:
         """Answer frames with what they are, while it is let."""
         while not over.is_set():
-            if not self.working.wait(0.05):
-                continue
+            self.working.wait(0.05)
+            with self.turn:
+                self.draw()
+
+    def draw(self) -> None:
+        """Answer the next frame, if one comes soon."""
+        if self.working.is_set():
             lease = self.store.take(WorkerId("pretends"), (), 0.05)
             if lease is not None:
                 self.drawn.append(lease.frame.id)

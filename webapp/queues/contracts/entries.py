@@ -132,20 +132,19 @@ class Watch(Protocol):
     def take(self, timeout: float) -> Sequence[Entry]:
         """The next entries for this consumer, in order, as many as its window has room for.
 
-        Waits ``timeout`` seconds for the first. With ``auto_commit`` they are to be confirmed by
-        :meth:`confirm`. Raises :class:`WatchEnded`.
+        Waits ``timeout`` seconds for the first. Raises :class:`WatchEnded`.
         """
         ...
 
     def confirm(self, indexes: Sequence[int]) -> None:
-        """These were sent: with ``auto_commit`` they are consumed now."""
+        """These were sent to the consumer; with ``auto_commit`` they are consumed now."""
         ...
 
     def leave(self) -> None:
         """The connection is gone.
 
-        What it had uncommitted waits a few seconds for the same consumer, then goes to the others
-        of its group; what ``auto_commit`` had taken and not sent goes to them at once.
+        What was sent and is uncommitted waits a few seconds for the same consumer, then goes to the
+        others of its group; what was taken and not sent goes to them at once, uncounted.
         """
         ...
 

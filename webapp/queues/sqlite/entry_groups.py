@@ -21,7 +21,8 @@ from webapp.queues.sqlite.entry_rows import ENTRY_COLUMNS, filter_condition, rem
 
 ALIVE_SECONDS = 30.0  # seconds without a sign after which a consumer is gone
 GRACE_SECONDS = 5.0  # seconds for which what a consumer had waits for it to come back
-GROUP_SECONDS = 3600.0  # seconds after which a consumer that is gone is forgotten
+LISTED_SECONDS = 60.0  # seconds for which a consumer that is gone is listed beside others
+GROUP_SECONDS = 3600.0  # seconds after which the last of a group is forgotten
 SHUTDOWN_CODE = "Shutdown"
 
 GONE_CONSUMERS = """
@@ -29,6 +30,11 @@ SELECT name FROM entry_consumers WHERE queue = :queue AND consumers = :group
     AND (stopping OR CASE WHEN left_at IS NULL THEN seen_at < :alive ELSE left_at < :grace END)
 """
 KNOWN_CONSUMERS = "SELECT name FROM entry_consumers WHERE queue = :queue AND consumers = :group"
+FORGET_CONSUMERS = """
+DELETE FROM entry_consumers AS c WHERE left_at < :gone AND EXISTS (SELECT 1 FROM entry_consumers o
+    WHERE o.queue = c.queue AND o.consumers = c.consumers AND o.name != c.name
+        AND COALESCE(o.left_at, o.seen_at) > c.left_at)
+"""
 STALE = f"""
 queue = :queue AND consumers = :group AND name != ''
     AND (name IN ({GONE_CONSUMERS}) OR name NOT IN ({KNOWN_CONSUMERS}))
@@ -80,7 +86,8 @@ def join(
 
 
 def forget_consumers(db: sqlite3.Connection, now: float) -> None:
-    """Forget consumers that are gone for long: entries wait for no group of theirs any more."""
+    """Forget consumers that are gone; entries wait for no group that has none any more."""
+    db.execute(FORGET_CONSUMERS, {"gone": now - LISTED_SECONDS})
     gone = db.execute(
         "DELETE FROM entry_consumers WHERE COALESCE(left_at, seen_at) < ? RETURNING queue",
         (now - GROUP_SECONDS,),

@@ -35,6 +35,7 @@ class SqliteWatch:
         self._condition = f' AND e."index" >= ? AND e.held_until <= ?{condition}'
         self._start, self._values = start, values
         self._beat_at = time.monotonic()
+        self._unsent: set[int] = set()
 
     def take(self, timeout: float) -> Sequence[Entry]:
         """The next entries; see the contract. Raises ``WatchEnded``."""
@@ -101,11 +102,13 @@ class SqliteWatch:
                 db, name, self.consumer, self._condition, self._parameters(now), room
             )
         self._beat_at = time.monotonic()
+        self._unsent.update(each["index"] for each in rows)
         only = self.terms.index_only
         return [entry_of(each, b"" if only else each["data"]) for each in rows]
 
     def confirm(self, indexes: Sequence[int]) -> None:
-        """These were sent: with ``auto_commit`` they are consumed now."""
+        """These were sent; with ``auto_commit`` they are consumed now."""
+        self._unsent.difference_update(indexes)
         if self.terms.auto_commit:
             with self.queue.database.write_transaction() as db:
                 entry_groups.commit(db, self.queue.name, self.consumer.group, indexes, None)
@@ -117,10 +120,10 @@ class SqliteWatch:
                 f"UPDATE entry_consumers SET left_at = ? WHERE {SESSION}",
                 (self.queue.clock(), *self._key),
             ).rowcount
-            if left and self.terms.auto_commit:  # taken and not sent: that was no delivery
-                db.execute(
+            if left:
+                db.executemany(
                     "UPDATE entry_deliveries SET name = '', times = times - 1"
-                    " WHERE queue = ? AND consumers = ? AND name = ?",
-                    self._key[:3],
+                    ' WHERE queue = ? AND consumers = ? AND name = ? AND "index" = ?',
+                    [(*self._key[:3], index) for index in self._unsent],
                 )
         self.queue.notifier.notify(entry_topic(self.queue.name))

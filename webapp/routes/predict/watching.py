@@ -75,7 +75,10 @@ def serve_socket(
     silent_since = time.monotonic()
     try:
         while goes_on() and socket.is_open():
-            for entry in watch.take(TURN_SECONDS):
+            entries = watch.take(TURN_SECONDS)
+            if entries and not socket.is_open():  # it has left meanwhile: others shall have them
+                break
+            for entry in entries:
                 socket.send(encode_streamed(entry, content_type))
                 sent.append(entry.index)
             if sent:
@@ -114,6 +117,8 @@ def serve_stream(
         try:
             while goes_on() and not has_caller_left(environ):
                 entries: Sequence[Entry] = watch.take(TURN_SECONDS)
+                if entries and has_caller_left(environ):  # others shall have them
+                    break
                 for entry in entries:
                     yield with_length(encode_streamed(entry, content_type))
                     sent.append(entry.index)
