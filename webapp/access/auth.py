@@ -320,8 +320,8 @@ def identify(
     """
     if credentials.open_to_all:
         return OWNER_CALLER
-    if caller := identify_signer(credentials, throttle):
-        return caller
+    if signer := identify_signer(credentials, throttle):
+        return signer
     header = request.headers.get("Authorization", "") or request.headers.get(FILEBROWSER_TOKEN, "")
     credential = parse_authorization(header)
     if credential is None or credential.secret:
@@ -346,7 +346,7 @@ def identify_signer(credentials: Credentials, throttle: LoginThrottle | None) ->
     if path is None:
         return None
     paths = (path, f"{request.script_root}{path}")
-    signed = read_signed_request(request.headers, request.method, paths)
+    signed = read_signed_request(lambda name: request.headers.get(name, ""), request.method, paths)
     if signed is None:
         return None
     caller = credentials.admit_signed(signed, throttle, request.remote_addr or "")

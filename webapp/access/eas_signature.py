@@ -8,7 +8,7 @@ body is the client's word: who reads the body compares (:func:`body_fits`).
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from webapp.access.secret import Secret
@@ -36,15 +36,18 @@ class SignedRequest:
 
 
 def read_signed_request(
-    headers: Mapping[str, str], method: str, paths: Sequence[str]
+    header: Callable[[str], str], method: str, paths: Sequence[str]
 ) -> SignedRequest | None:
-    """The signature of a request; None where it is authorised in another way."""
-    header = headers.get("Authorization", "").strip()
-    if not header.startswith(SCHEME):
+    """The signature of a request; None where it is authorised in another way.
+
+    ``header`` reads a header by its name, "" where there is none.
+    """
+    value = header("Authorization").strip()
+    if not value.startswith(SCHEME):
         return None
     names = ("Content-MD5", "Content-Type", "Date")
-    digest, content_type, date = (headers.get(name, "") for name in names)
-    signature = header.removeprefix(SCHEME).strip()
+    digest, content_type, date = (header(name) for name in names)
+    signature = value.removeprefix(SCHEME).strip()
     return SignedRequest(signature, method, digest, content_type, date, paths)
 
 
@@ -56,7 +59,7 @@ def signature_of(request: SignedRequest, path: str, token: Secret) -> bytes:
     return base64.b64encode(signed.digest())
 
 
-def body_fits(content_md5: str, body: bytes) -> bool:
+def body_fits(content_md5: str, body: bytes | bytearray) -> bool:
     """Whether a signed digest is the body's; in hexadecimal, or in base64 as HTTP has it."""
     digest = hashlib.md5(body, usedforsecurity=False)
     return content_md5 in (digest.hexdigest(), base64.b64encode(digest.digest()).decode())

@@ -13,11 +13,12 @@ from webapp.errors import BadValue
 
 T = TypeVar("T")
 
-PARAMETERS = frozenset(
+PARAMETER_NAMES = (
     "_attrs_ _auto_commit_ _auto_delete_ _code_ _count_ _eos_ _force_ _index_ _index_only_ "
     "_indexes_ _length_ _negative_ _priority_ _raw_ _reason_ _search_ _timeout_ _trunc_ _watch_ "
-    "_window_".split()
+    "_window_"
 )
+PARAMETERS = frozenset(PARAMETER_NAMES.split())
 DURATION = re.compile(
     r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9}(?:\.\d{1,9})?)s)?"
     r"(?:(\d{1,9})ms)?"

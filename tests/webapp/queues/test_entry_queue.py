@@ -191,7 +191,8 @@ def test_closed_queue_takes_nothing_and_ends_watches_when_it_is_empty(sink: Entr
     sink.set_closed(True)
     with pytest.raises(EntryQueueClosed):
         sink.put(entry("b"))
-    assert names(entries := watch.take(0)) == "a"
+    entries = watch.take(0)
+    assert names(entries) == "a"
     watch.confirm([entries[0].index])
     with pytest.raises(WatchEnded):
         watch.take(60.0)
@@ -327,9 +328,7 @@ def test_others_get_what_a_consumer_had_that_stays_away(sink: EntryQueue, clock:
     assert names(stays.take(0)) == "ab"
 
 
-def test_others_get_what_a_consumer_had_whose_process_died(
-    sink: EntryQueue, clock: Clock
-) -> None:
+def test_others_get_what_a_consumer_had_whose_process_died(sink: EntryQueue, clock: Clock) -> None:
     put(sink, "ab")
     sink.watch(consumer("dead"), MANUAL).take(0)
     clock.skip(LONG)
@@ -347,7 +346,8 @@ def test_negative_commit_delivers_again_and_at_last_to_the_rear(store: QueueStor
     assert watch.take(0) == []
     (dead,) = store.entries.queue(SINK + REAR).get(EntryQuery())
     assert (dead.data, dead.tags["task_id"]) == (b"a", "t")
-    assert "3 times" in dead.message and "Busy: no room" in dead.message
+    assert "3 times" in dead.message
+    assert "Busy: no room" in dead.message
     assert sink.status().length == 0
 
 
@@ -401,7 +401,8 @@ def test_entry_whose_reader_dies_is_taken_again_and_at_last_a_dead_letter(
         clock.skip(600)
     assert store.entries.intake.take_entry() is None
     (dead,) = store.entries.queue(INPUT + REAR).get(EntryQuery())
-    assert dead.data == b"r" and f"{MAX_DELIVERY} times" in dead.message
+    assert dead.data == b"r"
+    assert f"{MAX_DELIVERY} times" in dead.message
     assert store.entries.queue(SINK).get(EntryQuery())[0].tags["lastCode"] == "500"
 
 
@@ -414,7 +415,8 @@ def test_frame_that_kills_its_workers_is_a_dead_letter_and_a_failure(store: Queu
         assert store.take(WorkerId(f"w{n}"), (), 0) is not None
         store.release_worker(WorkerId(f"w{n}"), "was killed by SIGSEGV")
     (dead,) = store.entries.queue(INPUT + REAR).get(EntryQuery())
-    assert "SIGSEGV" in dead.message and dead.data == b"r"
+    assert "SIGSEGV" in dead.message
+    assert dead.data == b"r"
     assert store.entries.queue(SINK).get(EntryQuery())[0].tags["lastCode"] == "500"
 
 
@@ -427,10 +429,12 @@ def test_entry_without_room_in_the_queue_waits_and_holds_up_nobody(
     assert intake.take_entry() is not None
     intake.give_back_entry("a", 5.0)
     taken = intake.take_entry(passed_over=("ann",))
-    assert taken is not None and taken.request_id == "c"
+    assert taken is not None
+    assert taken.request_id == "c"
     clock.skip(6)
     again = intake.take_entry()
-    assert again is not None and again.request_id == "a"
+    assert again is not None
+    assert again.request_id == "a"
 
 
 def test_results_that_are_made_at_once(store: QueueStore) -> None:

@@ -26,7 +26,8 @@ def test_gateway_answers_as_the_path_itself(build: Builder, method: str, path: s
 
 def test_drawing_through_the_gateway_waits_for_the_picture(build: Builder) -> None:
     answer = build().client().post("/api/predict/easel/sdapi/v1/txt2img", json={"prompt": "a"})
-    assert answer.status_code == 200 and len(answer.get_json()["images"]) == 1
+    assert answer.status_code == 200
+    assert len(answer.get_json()["images"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,8 @@ def test_drawing_through_the_gateway_waits_for_the_picture(build: Builder) -> No
 )
 def test_unknown_service_is_told_the_known_one(house: Any, path: str, words: str) -> None:
     answer = house.client().get(path)
-    assert answer.status_code == 404 and words in answer.text
+    assert answer.status_code == 404
+    assert words in answer.text
 
 
 def test_gateway_asks_for_the_same_credentials(guarded_house: Any) -> None:

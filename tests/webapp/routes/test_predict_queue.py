@@ -146,13 +146,15 @@ def test_refusals_are_plain_sentences(
 ) -> None:
     answer = service.ask(method, path, data="x" if method == "POST" else None)
     assert answer.status_code == status
-    assert words in answer.text and not answer.text.startswith("{")
+    assert words in answer.text
+    assert not answer.text.startswith("{")
 
 
 def test_entry_that_is_too_long_is_refused_with_the_remedy(service: QueueService) -> None:
     answer = service.ask("POST", TXT2IMG, data=b"x" * 8193)
     assert answer.status_code == 413
-    assert "image_link" in answer.text and "save_dir" in answer.text
+    assert "image_link" in answer.text
+    assert "save_dir" in answer.text
     assert service.attributes("easel")["stream.length"] == "0"
     service.put("easel/sink", b"x" * 8192)
 
@@ -210,7 +212,8 @@ def test_callers_see_their_own_entries_and_the_owner_all(service: QueueService) 
 
 def test_narrow_credential_queues_only_for_what_it_opens(service: QueueService) -> None:
     answer = service.ask("POST", "easel/sdapi/v1/options", token=ANN, data="{}")
-    assert answer.status_code == 403 and "docs/access.md" in answer.text
+    assert answer.status_code == 403
+    assert "docs/access.md" in answer.text
 
 
 def test_pages_of_other_sites_take_nothing_away(service: QueueService) -> None:
@@ -247,9 +250,7 @@ def test_get_in_every_encoding(service: QueueService) -> None:
 def test_get_takes_an_entry_along_once(service: QueueService) -> None:
     ids = {service.put("easel/sink", f"{n}")[1] for n in range(20)}
     with ThreadPoolExecutor(4) as pool:
-        answers = list(
-            pool.map(lambda _: service.ask("GET", "easel/sink?_raw_=false"), range(25))
-        )
+        answers = list(pool.map(lambda _: service.ask("GET", "easel/sink?_raw_=false"), range(25)))
     got = [answer.json()[0]["tags"]["requestId"] for answer in answers if answer.status_code == 200]
     assert sorted(got) == sorted(ids)
     assert [answer.status_code for answer in answers].count(204) == 5
@@ -291,9 +292,10 @@ def test_window_of_a_watch_and_commits(service: QueueService) -> None:
         for n, put in enumerate(puts):
             assert watch.messages(1) == [wire(*put, f"{n}".encode())]
             if n == 1:
-                    lines = service.attributes().values()
-                    (line,) = (each for each in lines if each.startswith("Id: eas.u1,"))
-                    assert "Pending: 2, Status: Running" in line and "Slots: 0," in line
+                lines = service.attributes().values()
+                (line,) = (each for each in lines if each.startswith("Id: eas.u1,"))
+                assert "Pending: 2, Status: Running" in line
+                assert "Slots: 0," in line
             if n:  # the one before
                 assert service.ask("PUT", f"easel/sink?_indexes_={puts[n - 1][0]}").text == "OK"
         service.ask("PUT", f"easel/sink?_indexes_={puts[-1][0]}")
@@ -354,7 +356,8 @@ def test_negative_commits_end_in_the_rear_queue(service: QueueService) -> None:
             )
         wait_until(lambda: service.attributes()["stream.length"] == "0")
     (dead,) = service.ask("GET", "easel/sink?_raw_=false", **rear).json()
-    assert dead["tags"]["task_id"] == "dead" and "Busy: no room" in dead["message"]
+    assert dead["tags"]["task_id"] == "dead"
+    assert "Busy: no room" in dead["message"]
 
 
 # -- facts --------------------------------------------------------------------------------------
@@ -372,7 +375,8 @@ def test_counts_priorities_and_attributes(service: QueueService) -> None:
     assert (found["meta.state"], found["meta.maxPayloadBytes"]) == ("Normal", "8192")
     assert found["meta.header.user"] == "X-EAS-QueueService-Redis-Uid"
     proto = service.ask("GET", "easel/sink?_attrs_=true", Accept=PROTOBUF)
-    assert b"meta.header.user" in proto.content and proto.content[:1] == b"\x0a"
+    assert b"meta.header.user" in proto.content
+    assert proto.content[:1] == b"\x0a"
 
 
 def test_end_of_stream_and_a_new_beginning(service: QueueService) -> None:
@@ -380,7 +384,8 @@ def test_end_of_stream_and_a_new_beginning(service: QueueService) -> None:
     assert service.ask("POST", "easel/sink?_eos_=true").text == "OK"
     try:
         refused = service.ask("POST", "easel/sink", data="late")
-        assert refused.status_code == 409 and "_eos_=false" in refused.text
+        assert refused.status_code == 409
+        assert "_eos_=false" in refused.text
         with service.watch("easel/sink?_watch_=true&_auto_commit_=true") as watch:
             assert len(watch.messages(1)) == 1
             assert watch.ends()

@@ -126,7 +126,7 @@ def select_available(condition: str) -> str:
     """``FROM ... WHERE`` entries that a group may be given; parameters: group, queue, condition."""
     return (
         'FROM entries e LEFT JOIN entry_deliveries d ON d."index" = e."index" AND d.consumers = ?'
-        ' WHERE e.queue = ? AND (d."index" IS NULL OR (d.name = \'\' AND NOT d.consumed))'
+        " WHERE e.queue = ? AND (d.\"index\" IS NULL OR (d.name = '' AND NOT d.consumed))"
         f"{condition}"
     )
 
@@ -171,13 +171,11 @@ def bury_exhausted(db: sqlite3.Connection, queue: str, group: str, max_delivery:
         )
 
 
-def mark_consumed(
-    db: sqlite3.Connection, queue: str, group: str, indexes: Sequence[int]
-) -> None:
+def mark_consumed(db: sqlite3.Connection, queue: str, group: str, indexes: Sequence[int]) -> None:
     """Note that a group is done with entries that exist."""
     db.executemany(
         'INSERT INTO entry_deliveries (consumers, "index", queue, name, times, consumed)'
-        " SELECT ?, \"index\", queue, '', 0, 1 FROM entries WHERE \"index\" = ? AND queue = ?"
+        ' SELECT ?, "index", queue, \'\', 0, 1 FROM entries WHERE "index" = ? AND queue = ?'
         " ON CONFLICT (consumers, \"index\") DO UPDATE SET name = '', consumed = 1",
         [(group, index, queue) for index in indexes],
     )

@@ -89,9 +89,7 @@ def filter_condition(wanted: EntryFilter) -> tuple[str, list[Any]]:
     return sql, values
 
 
-def remove_entries(
-    db: sqlite3.Connection, condition: str, values: Iterable[Any]
-) -> Sequence[str]:
+def remove_entries(db: sqlite3.Connection, condition: str, values: Iterable[Any]) -> Sequence[str]:
     """Delete entries; their request ids."""
     rows = db.execute(f"DELETE FROM entries AS e WHERE {condition} RETURNING request_id", [*values])
     return [row["request_id"] for row in rows.fetchall()]

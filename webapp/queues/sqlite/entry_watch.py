@@ -58,10 +58,13 @@ class SqliteWatch:
             ).fetchone()
             if row is None:
                 raise WatchEnded
-            available = not row["stopping"] and db.execute(
-                f"SELECT 1 {entry_groups.select_available(self._condition)} LIMIT 1",
-                (group, self.queue.name, *self._parameters(now)),
-            ).fetchone()
+            available = (
+                not row["stopping"]
+                and db.execute(
+                    f"SELECT 1 {entry_groups.select_available(self._condition)} LIMIT 1",
+                    (group, self.queue.name, *self._parameters(now)),
+                ).fetchone()
+            )
             if not available and self._is_stream_over(db):
                 raise WatchEnded
             stale = db.execute(
