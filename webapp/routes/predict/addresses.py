@@ -6,10 +6,12 @@ from flask import current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from webapp.access.auth import Caller
+from webapp.access.page_origin import is_cross_site
 from webapp.access.scopes import ALLOWED_SCOPES, AccessScope, scope_of
 from webapp.errors import Forbidden, Refused, UnknownService
 from webapp.queues.contracts.entries import INPUT, REAR, SINK, ConsumerName, EntryQueue
 from webapp.requests.queue_calls import DEFAULT_GROUP, read_name
+from webapp.routes.context import caller
 from webapp.services import Services
 
 USER_HEADER = "X-EAS-QueueService-Redis-Uid"
@@ -42,11 +44,18 @@ def read_address(services: Services, service: str, path: str = "") -> QueueAddre
         )
     if not config.asynchronous:  # a gateway in a gateway
         raise UnknownService("There is no such path here.")
+    refuse_pages(services)
     parts = [part for part in path.split("/") if part]
     is_sink = parts[-1:] == [SINK]
     rear = REAR if request.headers.get(REAR_HEADER, "").lower() == "true" else ""
     name = SINK if is_sink else INPUT
     return QueueAddress(name + rear, "/".join(parts[:-1] if is_sink else parts))
+
+
+def refuse_pages(services: Services) -> None:
+    """Refuse requests of web pages: a GET takes entries away here. Raises ``Forbidden``."""
+    if caller().by_cookie or is_cross_site(services.config.origins):
+        raise Forbidden("The queues take a token, and no request of another site or by a login.")
 
 
 def open_queue(services: Services, address: QueueAddress) -> EntryQueue:
