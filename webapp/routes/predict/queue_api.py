@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from filebrowser.errors import TooBusy
 from webapp.access.scopes import AccessScope, requires
 from webapp.errors import BadValue, StreamClosed, TooLarge, UnknownService
-from webapp.http.openapi import RouteNote, with_note
+from webapp.http.openapi import PLAIN_ERRORS, RouteNote, with_note
 from webapp.queues.contracts.entries import (
     Entry,
     EntryFilter,
@@ -106,7 +106,11 @@ def add_discovery(routes: Blueprint, services: Services) -> None:
 
     @routes.get("/api/v1/servicediscovery/upstreams/<service>")
     @requires(AccessScope.PUBLIC)
-    @with_note(RouteNote("The addresses of a service", answer=DiscoveryAnswer, public=True))
+    @with_note(
+        RouteNote(
+            "The addresses of a service", answer=DiscoveryAnswer, public=True, errors=PLAIN_ERRORS
+        )
+    )
     def upstreams(service: str) -> Response:
         """The one address: that by which was asked."""
         if service != services.config.service_name:
@@ -132,6 +136,7 @@ def add_put(routes: Blueprint, services: Services) -> None:
             answer={"type": "string"},
             query={name: PARAMETERS[name] for name in ("_priority_",)},
             content_type="text/plain",
+            errors=PLAIN_ERRORS,
         )
     )
     def put(service: str, path: str = "") -> Response:
@@ -222,6 +227,7 @@ def add_reading(routes: Blueprint, services: Services, watchers: StreamLimit) ->
         answer={},
         query=PARAMETERS,
         content_type="*/*",
+        errors=PLAIN_ERRORS,
     )
     add_rules(routes, "read", "GET", with_note(note)(requires(AccessScope.GENERATE)(read)))
 
@@ -242,6 +248,7 @@ def add_commits(routes: Blueprint, services: Services) -> None:
             answer={"type": "string"},
             query={"_indexes_": {"type": "string"}, "_negative_": {"type": "boolean"}},
             content_type="text/plain",
+            errors=PLAIN_ERRORS,
         )
     )
     def commit(service: str, path: str = "") -> Response:
@@ -275,6 +282,7 @@ def add_deletions(routes: Blueprint, services: Services) -> None:
                 "_trunc_": {"type": "boolean"},
             },
             content_type="text/plain",
+            errors=PLAIN_ERRORS,
         )
     )
     def delete(service: str, path: str = "") -> Response:
