@@ -27,14 +27,15 @@ from webapp.http.entry_wire import encode_frame, encode_list
 from webapp.queues.contracts.entries import Entry
 
 TXT2IMG = "easel/sdapi/v1/txt2img"
-MAX_ENTRIES = 400
+MAX_ENTRIES, MAX_JOBS = 400, 3
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueService]:
     """One service for all tests here."""
     folder = tmp_path_factory.mktemp("queues") / "data"
-    with queue_service(folder, "--max-queue-entries", str(MAX_ENTRIES)) as service:
+    flags = ("--max-queue-entries", str(MAX_ENTRIES), "--max-queued-jobs", str(MAX_JOBS))
+    with queue_service(folder, *flags) as service:
         yield service
 
 
@@ -110,6 +111,17 @@ def test_waiting_entry_can_be_searched_and_deleted_and_is_not_drawn(service: Que
     service.result(second_id)
     assert first_id not in service.drawn
     assert service.ask("GET", f"easel?_search_=true&_index_={first}").status_code == 404
+
+
+def test_entries_wait_for_room_among_the_jobs_of_their_caller(service: QueueService) -> None:
+    service.pause()
+    ids = [service.put(TXT2IMG, json.dumps({"prompt": f"{n}"}))[1] for n in range(MAX_JOBS + 2)]
+    wait_until(lambda: service.store.depth().waiting == MAX_JOBS)
+    _, anns = service.put(TXT2IMG, '{"prompt": "ann\'s"}', token=ANN)
+    wait_until(lambda: service.store.is_queued(anns))
+    assert service.store.depth().waiting == MAX_JOBS + 1
+    service.working.set()
+    assert {service.result(each)["tags"]["requestId"] for each in (*ids, anns)} == {*ids, anns}
 
 
 def test_queued_entries_outlive_a_killed_web_process(service: QueueService) -> None:

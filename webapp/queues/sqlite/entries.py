@@ -20,6 +20,7 @@ from webapp.queues.contracts.entries import (
     Watch,
     WatchTerms,
 )
+from webapp.queues.errors import QueueLost
 from webapp.queues.notifier import Notifier
 from webapp.queues.sqlite import entry_groups
 from webapp.queues.sqlite.database import QueueDatabase
@@ -81,7 +82,12 @@ class SqliteEntryQueue:
         self.clock, self.terms = clock, terms
 
     def put(self, entry: Entry) -> int:
-        """Store an entry; see the contract. A full sink closes the input, too."""
+        """Store an entry; see the contract. A full sink closes the input, too.
+
+        Raises ``QueueLost`` where the file was removed or replaced, as the frames' queue does.
+        """
+        if why := self.database.loss_reason():
+            raise QueueLost(f"{why} The entry was not stored; send it again in a moment.")
         with self.database.write_transaction() as db:
             behind = SINK if self.name == INPUT else self.name
             for queue, length, closed in db.execute(SELECT_LENGTHS, (self.name, behind)).fetchall():
