@@ -163,6 +163,16 @@ def test_get_waits_for_what_comes(make: Callable[..., QueueStore]) -> None:
     assert reader.get(EntryQuery(EntryFilter(tags={"n": "2"})), 0.01) == []
 
 
+def test_get_that_waits_gets_what_another_lets_go(make: Callable[..., QueueStore]) -> None:
+    sink = make().entries.queue(SINK)
+    put(sink, "a")
+    (held,) = sink.get(EntryQuery(hold=3600.0))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(sink.get, EntryQuery(), 60.0)
+        sink.let_go([held.index])
+        assert names(result_of(waiting)) == "a"
+
+
 def test_delete_and_truncate_touch_their_owner_s_alone(sink: EntryQueue) -> None:
     a, b, c = put(sink, "a", owner="ann") + put(sink, "b", owner="bob") + put(sink, "c")
     assert sink.delete([a, b, 99], "bob") == ["b"]

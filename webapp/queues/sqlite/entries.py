@@ -4,7 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from webapp.queues.contracts.entries import (
     INPUT,
@@ -38,6 +38,7 @@ from webapp.queues.sqlite.entry_watch import SqliteWatch
 MAX_ENTRIES = 100_000  # of one queue
 MAX_GET_BYTES = 64 << 20  # bytes after which a get takes no further entry
 NEWEST = -1
+RESCAN_SECONDS = 2.0  # between two looks of a get at entries that it has seen already
 SELECT_LENGTHS = "SELECT queue, length, closed FROM entry_queues WHERE queue IN (?, ?)"
 
 
@@ -101,15 +102,20 @@ class SqliteEntryQueue:
 
     def get(self, query: EntryQuery, timeout: float = 0.0) -> Sequence[Entry]:
         """Entries in order of their indexes; see the contract."""
-        until = time.monotonic() + timeout
+        until, rescan_at, rest = time.monotonic() + timeout, 0.0, query
         with self.notifier.subscribe(entry_topic(self.name)) as subscription:
             while True:
+                if time.monotonic() >= rescan_at:  # what was held may have been let go
+                    rescan_at, rest = time.monotonic() + RESCAN_SECONDS, query
                 with self.database.read_connection() as db:
-                    entries = self._read(db, query)
+                    newest = last_index(db)
+                    entries = self._read(db, rest)
                 if entries and query.hold:
-                    entries = self._hold(query)
+                    entries = self._hold(rest)
                 if entries or not subscription.wait(until):
                     return entries
+                if query.index != NEWEST:  # the others do not fit: they are not read at each put
+                    rest = replace(query, index=max(query.index, newest + 1))
 
     def _read(self, db: sqlite3.Connection, query: EntryQuery) -> Sequence[Entry]:
         condition, values = filter_condition(query.filter)
@@ -174,12 +180,7 @@ class SqliteEntryQueue:
     def watch(self, consumer: ConsumerName, terms: WatchTerms) -> Watch:
         """Begin to watch; see the contract."""
         with self.database.write_transaction() as db:
-            if terms.index == NEWEST:
-                last = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'")
-                row = last.fetchone()
-                start = int(row[0]) + 1 if row else 0
-            else:
-                start = terms.index
+            start = last_index(db) + 1 if terms.index == NEWEST else terms.index
             session = entry_groups.join(db, self.name, consumer, terms, start, self.clock())
         return SqliteWatch(self, consumer, terms, start, session)
 
@@ -259,3 +260,9 @@ class SqliteEntryQueue:
             consumers = entry_groups.list_consumers(db, self.name, owner, self.clock())
         length = self.count(EntryFilter(owner))
         return EntryQueueStatus(length, first, last, bool(closed and closed[0]), consumers)
+
+
+def last_index(db: sqlite3.Connection) -> int:
+    """The index that was given last, of any queue; 0 before the first."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
+    return int(row[0]) if row else 0
