@@ -25,11 +25,12 @@ from generator.database import (
 from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
 from webapp.queues.sqlite.ballast_file import BallastFile
 from webapp.queues.sqlite.file_identity import FileIdentity
+from webapp.queues.sqlite.migrations import MIGRATIONS
 from webapp.queues.sqlite.reader_pool import BUSY_SECONDS, ReaderPool, connect_reader
 from webapp.queues.sqlite.salvage import copy_readable_rows
 
 T = TypeVar("T")
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # grows with each change that CREATE ... IF NOT EXISTS does not make
 WAL_BYTES = 64 * 2**20
 FOREIGN_TABLES_ERROR = "SQLITE_ERROR"  # the tables are of another program
 BALLAST_NAME = "ballast"  # a file beside the database, see ballast_file.py
@@ -63,7 +64,8 @@ CREATE TABLE IF NOT EXISTS answers (
     body BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS answered (
-    id TEXT PRIMARY KEY,            -- of an answer that is kept
+    "index" INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the sink, in the order of answers
+    id TEXT NOT NULL UNIQUE,        -- of an answer that is kept
     owner TEXT NOT NULL,            -- its frame's, as the tags
     tags TEXT NOT NULL
 );
@@ -120,7 +122,7 @@ CREATE TABLE IF NOT EXISTS errands (
 );
 """
 
-LAYOUT = CacheSchema(SCHEMA, SCHEMA_VERSION, BUSY_SECONDS)
+LAYOUT = CacheSchema(SCHEMA, SCHEMA_VERSION, BUSY_SECONDS, migrations=MIGRATIONS)
 
 
 class QueueDatabase:
