@@ -5,6 +5,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -12,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.wait import TIMEOUT, result_of, wait_until
+from tests.wait import POLL_SECONDS, TIMEOUT, result_of, wait_until
+from tests.webapp.web_process import WebProcess, web_process
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.errors import QueueDamaged
 from webapp.queues.sqlite import queue
@@ -222,3 +226,37 @@ def test_who_waits_too_long_for_other_writers_is_told(
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             result_of(putting)
     assert store.put(Frame("b", "generate", b"")) == 3
+
+
+def get_status(web: WebProcess, path: str, body: bytes | None = None) -> int:
+    request = urllib.request.Request(web.url + path, body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+READS = {
+    "/internal/pending-tasks": 200,
+    "/sdapi/v1/progress": 200,
+    "/metrics": 200,  # counts what plugins took
+    "/readyz": 503,  # no worker
+}
+
+
+def test_the_web_process_answers_while_another_process_holds_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / ".easel" / "queue.db"
+    with web_process(tmp_path) as web, ThreadPoolExecutor(1) as pool:
+        with another_process_writes(path):
+            drawing = pool.submit(get_status, web, "/sdapi/v1/txt2img", b'{"prompt": "house"}')
+            for _ in range(10):  # in the midst of them the request comes to the queue
+                assert get_status(web, "/internal/pending-tasks") == 200
+                time.sleep(POLL_SECONDS)
+            assert {name: get_status(web, name) for name in READS} == READS
+            assert not drawing.done()
+        store = SqliteStore(path)
+        (waiting,) = wait_until(store.list_frames)
+        store.answer_waiting(waiting.id, Answer(200, b"{}"))
+        assert result_of(drawing) == 200
+        store.close()
