@@ -249,7 +249,7 @@ def keep_copy(path: Path, version: int) -> Path:
     """
     copy = path.with_name(f"{path.name}.version-{version}")
     draft = Path(f"{copy}.part")
-    draft.unlink(missing_ok=True)
+    _remove(draft)
     try:
         with (
             closing(connect_file(draft, 0.0)) as target,
@@ -258,12 +258,17 @@ def keep_copy(path: Path, version: int) -> Path:
             source.backup(target)
         draft.rename(copy)
     except BaseException:
-        draft.unlink(missing_ok=True)
+        _remove(draft)
         raise
     for older in path.parent.glob(f"{escape(path.name)}.version-*"):
         if older != copy:
             older.unlink(missing_ok=True)
     return copy
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", *SQLITE_SUFFIXES):
+        Path(f"{path}{ending}").unlink(missing_ok=True)
 
 
 def _check_columns(connection: sqlite3.Connection, layout: CacheSchema) -> None:

@@ -143,6 +143,22 @@ def test_both_openers_of_databases_are_the_same_code() -> None:
     assert twin == code_of(ROOT / "generator" / "database.py", {})
 
 
+def test_databases_are_opened_in_one_way() -> None:
+    """By ``open_database`` and its kin, which check and migrate them; the queue's readers apart."""
+    openers = [
+        str(path.relative_to(ROOT))
+        for top in ("webapp", "filebrowser", "generator", "plugins")
+        for path in sorted((ROOT / top).rglob("*.py"))
+        if "sqlite3.connect(" in path.read_text(encoding="utf-8")
+    ]
+    assert openers == [
+        "webapp/queues/sqlite/reader_pool.py",
+        "webapp/queues/sqlite/salvage.py",  # a damaged file, to read what is left
+        "filebrowser/database.py",
+        "generator/database.py",
+    ]
+
+
 MOST_LINES = 50  # of a function, from def to its end, without the docstring
 
 
