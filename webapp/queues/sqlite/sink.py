@@ -9,7 +9,12 @@ from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.errors import AnswerTooLarge, QueueError
 from webapp.queues.sqlite import counters
 from webapp.queues.sqlite.accounts import charge_owner
-from webapp.queues.sqlite.answer_rows import store_answer, store_answer_tags
+from webapp.queues.sqlite.answer_rows import (
+    SELECT_ANSWER,
+    answer_of,
+    store_answer,
+    store_answer_tags,
+)
 from webapp.queues.sqlite.entry_rows import entry_topic
 from webapp.queues.sqlite.part import FramePart
 
@@ -18,7 +23,7 @@ SELECT_ANSWERED = """
 SELECT id FROM answered JOIN answers USING (id)
 WHERE (:owner IS NULL OR owner = :owner) AND made_at > :since
     AND json_extract(tags, :path) = :value
-ORDER BY "index" DESC LIMIT 1
+ORDER BY answers."index" DESC LIMIT 1
 """
 
 
@@ -93,11 +98,8 @@ class SqliteSink(FramePart):
 
     def _find_answer(self, frame_id: str) -> Answer | None:
         with self.database.read_connection() as db:
-            row = db.execute(
-                "SELECT status, body, content_type FROM answers WHERE id = ? AND made_at > ?",
-                (frame_id, self.oldest_kept_answer()),
-            ).fetchone()
-        return None if row is None else Answer(row["status"], row["body"], row["content_type"])
+            row = db.execute(SELECT_ANSWER, (frame_id, self.oldest_kept_answer())).fetchone()
+        return None if row is None else answer_of(row)
 
     def find_answered(self, tag: str, value: str, owner: str | None = None) -> str | None:
         """The newest frame with this tag whose answer is kept; see the contract."""
