@@ -207,6 +207,8 @@ class QueueDatabase:
 
     def _connect_another_reader(self) -> sqlite3.Connection | None:
         """One more; None where the open file has lost its name, or none more can be opened."""
+        if self.loss_reason():  # the file of that name is another's, who may just be making it
+            return None
         try:
             connection = connect_reader(self.path)
         except sqlite3.OperationalError:  # the readers that there are tell what ails the file
