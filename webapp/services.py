@@ -27,6 +27,7 @@ from webapp.plugins.model_registry import registry_of
 from webapp.plugins.web_plugins import WebPlugins
 from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts.counters import Counters
+from webapp.queues.contracts.entries import EntryQueues
 from webapp.queues.contracts.heartbeats import Heartbeats
 from webapp.queues.contracts.plugin_states import PluginStates
 from webapp.queues.contracts.progress import ProgressBoard
@@ -73,6 +74,7 @@ class Services:
     heartbeats: Heartbeats
     counters: Counters
     plugin_states: PluginStates
+    entries: EntryQueues
     registry: Registry
     options: OptionStore
     credentials: Credentials
@@ -117,7 +119,7 @@ def build_services(
     if store is None:
         store = open_store(config, log.getChild("queue"))
         closing.callback(store.close)
-    overrides = {**dict.fromkeys(STORE_PARTS, store), **overrides}
+    overrides = {**dict.fromkeys(STORE_PARTS, store), "entries": store.entries, **overrides}
     if "registry" not in overrides:
         overrides["registry"] = _watched_registry(config, closing)
     registry: Registry = overrides["registry"]

@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import ipaddress
 import os
 import re
 import shlex
@@ -17,6 +16,13 @@ from webapp.access.cors import AllowedOrigins
 from webapp.access.scopes import AccessScope
 from webapp.access.secret import Secret
 from webapp.access.tokens import BadToken, NarrowToken, narrow_tokens, read_secret_lines
+from webapp.settings.flag_checks import (
+    UnknownFlag,
+    check_device,
+    check_network,
+    check_pattern,
+    check_service_name,
+)
 from webapp.settings.flags import FLAGS, Flag, environment_variable
 from webapp.settings.secret_flags import receive_secrets
 from webapp.value_rules import is_in_range, unknown_choices
@@ -56,10 +62,6 @@ TOKEN_SCOPES = MappingProxyType(
 """What the tokens of these fields open."""
 
 
-class UnknownFlag(Exception):
-    """A flag that is not in the table, or a value that does not fit it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Config:
     """What this process was started with. One field a working row of ``flags.FLAGS``."""
@@ -85,6 +87,10 @@ class Config:
     max_connections: int = 2000
     max_connections_per_address: int = 1000
     max_waiting_requests: int = 400
+    asynchronous: bool = False
+    service_name: str = "easel"
+    max_entry_bytes: int = 8 << 10
+    max_queue_entries: int = 100_000
     watch: str = "auto"
     hashing: bool = True
     api_server_stop: bool = False
@@ -286,7 +292,7 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
     fields["cors_allow_origins"] = tuple(
         part.strip() for part in origins.split(",") if part.strip()
     )
-    _check_pattern(values.get("cors_allow_origins_regex", ""))
+    check_pattern(values.get("cors_allow_origins_regex", ""))
     for field, scope in TOKEN_SCOPES.items():
         fields[field] = _parse_narrow_tokens(scope, values.get(field, ()))
     path = values.get("root_path", "").strip("/")
@@ -299,8 +305,9 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
         fields["filebrowser"] = values["web_ui"]
     fields["browse_roots"] = _browse_roots(values.get("browse_roots", ()), home)
     for network in values.get("allow_fetch_from", ()):
-        _check_network(network)
-    _check_device(fields.get("device", "auto"))
+        check_network(network)
+    check_device(fields.get("device", "auto"))
+    check_service_name(fields.get("service_name", "easel"))
     return fields
 
 
@@ -309,15 +316,6 @@ def _parse_narrow_tokens(scope: AccessScope, texts: Sequence[str]) -> tuple[Narr
         return narrow_tokens(scope, texts)
     except BadToken as error:
         raise UnknownFlag(f"--{scope}-token: {error}") from None
-
-
-def _check_pattern(text: str) -> None:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise UnknownFlag(
-            f"--cors-allow-origins-regex takes a regular expression, not {text!r} ({error})."
-        ) from None
 
 
 def _is_loopback(host: str) -> bool:
@@ -381,19 +379,3 @@ def _rejoin_read_only(texts: Sequence[str]) -> list[str]:
         else:
             rejoined.append(text)
     return rejoined
-
-
-def _check_network(text: str) -> None:
-    try:
-        ipaddress.ip_network(text)
-    except ValueError as error:
-        raise UnknownFlag(
-            f"--allow-fetch-from takes a network such as 10.0.0.0/8, not {text!r} ({error})."
-        ) from None
-
-
-def _check_device(text: str) -> None:
-    for part in text.split(","):
-        number = part.removeprefix("cuda:")
-        if text not in ("auto", "cpu") and not (part.startswith("cuda:") and number.isdigit()):
-            raise UnknownFlag(f"--device takes auto, cpu or cuda:N[,cuda:M], not {text!r}.")

@@ -116,6 +116,40 @@ FLAGS: tuple[Flag, ...] = (
         SERVER,
         least=1,
     ),
+    Flag(
+        "async",
+        field="asynchronous",
+        section=SERVER,
+        help="The API edition, with --nowebui: /api/predict/<service> is a queue, and its results "
+        "are in .../sink. Without it that address is a gateway that waits for the answer.",
+    ),
+    Flag(
+        "service-name",
+        "text",
+        "service_name",
+        "The service's name in /api/predict/<service>: letters, digits, _, - and dots. "
+        "Default: easel.",
+        SERVER,
+    ),
+    Flag(
+        "max-entry-size",
+        "size",
+        "max_entry_bytes",
+        "Longest entry that a client may put into a queue of /api/predict, such as 64K; beyond it "
+        "413. Results are kept whole. Default: 8K.",
+        SERVER,
+        least=1,
+        most=1 << 30,
+    ),
+    Flag(
+        "max-queue-entries",
+        "integer",
+        "max_queue_entries",
+        "Entries that a queue of /api/predict holds; beyond them, or with so many unread results, "
+        "429. Default: 100000.",
+        SERVER,
+        least=1,
+    ),
     Flag("subpath", "text", "root_path", "Serve below this path, for a reverse proxy.", SERVER),
     Flag(
         "nowebui",

@@ -24,11 +24,18 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A stored HTTP answer: what the route, or the sink's reader, gets."""
+    """A stored HTTP answer: what the route, or the sink's reader, gets.
+
+    The sink's readers get from the store where it lies there and whose it is; of who answers
+    nothing is asked but the first three. They alone count when two are compared.
+    """
 
     status: int
     body: bytes
     content_type: str = "application/json"
+    index: int = field(default=0, compare=False)  # in the sink, from 1 in the order of answers
+    request_id: str = field(default="", compare=False)  # its frame's id
+    tags: Mapping[str, str] = field(default_factory=dict, compare=False)  # its frame's
 
 
 @dataclass(frozen=True, slots=True)

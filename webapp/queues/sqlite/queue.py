@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
+from webapp.queues.contracts.entries import SINK
 from webapp.queues.contracts.frame import Frame, Lease
 from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
 from webapp.queues.errors import QueueFull, QueueLost
@@ -15,6 +16,7 @@ from webapp.queues.scheduler import AGE_CAP, Candidate, OwnerUsage, choose_next,
 from webapp.queues.sqlite.accounts import charge_owner, read_accounts
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.dead_workers import LEASE_RAN_OUT, end_leases, fail_exhausted
+from webapp.queues.sqlite.entry_rows import entry_topic
 from webapp.queues.sqlite.frame_rows import FRAME_COLUMNS, frame_of, insert_frame
 from webapp.queues.sqlite.part import FramePart
 from webapp.queues.worker_id import WorkerId
@@ -239,5 +241,5 @@ class SqliteQueue(FramePart):
         return self.database.loss_reason()
 
     def _notify_answered(self, frame_ids: Sequence[str]) -> None:
-        for frame_id in frame_ids:
-            self.notifier.notify(frame_id)
+        for topic in (*frame_ids, *([entry_topic(SINK)] if frame_ids else ())):
+            self.notifier.notify(topic)

@@ -4,11 +4,18 @@ import json
 import sqlite3
 import time
 
+from webapp.queues.contracts.entries import REQUEST_ID_TAG, SINK
 from webapp.queues.contracts.frame import Answer, Frame, Lease
 from webapp.queues.errors import AnswerTooLarge, QueueError
 from webapp.queues.sqlite import counters
 from webapp.queues.sqlite.accounts import charge_owner
-from webapp.queues.sqlite.answer_rows import store_answer, store_answer_tags
+from webapp.queues.sqlite.answer_rows import (
+    SELECT_ANSWER,
+    answer_of,
+    store_answer,
+    store_answer_tags,
+)
+from webapp.queues.sqlite.entry_rows import entry_topic
 from webapp.queues.sqlite.part import FramePart
 
 MAX_ANSWER_BYTES = 900_000_000  # bytes; a row of SQLite has 1,000,000,000
@@ -16,7 +23,7 @@ SELECT_ANSWERED = """
 SELECT id FROM answered JOIN answers USING (id)
 WHERE (:owner IS NULL OR owner = :owner) AND made_at > :since
     AND json_extract(tags, :path) = :value
-ORDER BY "index" DESC LIMIT 1
+ORDER BY answers."index" DESC LIMIT 1
 """
 
 
@@ -54,6 +61,8 @@ class SqliteSink(FramePart):
             store_answer_tags(db, frame.id, frame.owner, json.dumps(dict(frame.tags)))
             charge_owner(db, frame.owner, gpu_seconds, now)
             self.purge(db, now)
+        if REQUEST_ID_TAG in frame.tags:
+            self.notifier.notify(entry_topic(SINK))
         self.notifier.notify(frame.id)
         return True
 
@@ -74,6 +83,7 @@ class SqliteSink(FramePart):
                 return False
             store_answer(db, frame_id, removed[0]["index"], answer, self.clock())
             store_answer_tags(db, frame_id, removed[0]["owner"], removed[0]["tags"])
+        self.notifier.notify(entry_topic(SINK))
         self.notifier.notify(frame_id)
         return True
 
@@ -88,11 +98,8 @@ class SqliteSink(FramePart):
 
     def _find_answer(self, frame_id: str) -> Answer | None:
         with self.database.read_connection() as db:
-            row = db.execute(
-                "SELECT status, body, content_type FROM answers WHERE id = ? AND made_at > ?",
-                (frame_id, self.oldest_kept_answer()),
-            ).fetchone()
-        return None if row is None else Answer(row["status"], row["body"], row["content_type"])
+            row = db.execute(SELECT_ANSWER, (frame_id, self.oldest_kept_answer())).fetchone()
+        return None if row is None else answer_of(row)
 
     def find_answered(self, tag: str, value: str, owner: str | None = None) -> str | None:
         """The newest frame with this tag whose answer is kept; see the contract."""

@@ -13,6 +13,7 @@ from webapp.queues.notifier import Notifier
 from webapp.queues.scheduler import AGE_CAP
 from webapp.queues.sqlite.counters import SqliteCounters
 from webapp.queues.sqlite.database import QueueDatabase
+from webapp.queues.sqlite.entries import MAX_ENTRIES, EntryTerms, SqliteEntryQueues
 from webapp.queues.sqlite.heartbeats import SqliteHeartbeats
 from webapp.queues.sqlite.plugin_states import SqlitePluginStates
 from webapp.queues.sqlite.progress import SqliteProgress
@@ -38,7 +39,7 @@ class SqliteStore(
     """All parts of ``webapp.queues.contracts``, for any number of threads and processes.
 
     ``lease_seconds``, ``max_delivery`` and ``age_cap``: ``LeaseTerms``; ``answer_seconds`` and
-    ``clock``: ``FramePart``.
+    ``clock``: ``FramePart``; ``max_entries``: ``EntryTerms``.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class SqliteStore(
         max_delivery: int = MAX_DELIVERY,
         age_cap: float = AGE_CAP,
         answer_seconds: float = ANSWER_SECONDS,
+        max_entries: int = MAX_ENTRIES,
         clock: Callable[[], float] = time.time,
         log: logging.Logger | None = None,
     ) -> None:
@@ -57,6 +59,9 @@ class SqliteStore(
         terms = LeaseTerms(lease_seconds, max_delivery, age_cap)
         super().__init__(database, notifier, clock, answer_seconds, terms)
         self._purged_at = 0.0
+        self.entries = SqliteEntryQueues(
+            database, notifier, clock, EntryTerms(max_entries, max_delivery)
+        )
 
     def close(self) -> None:
         """Stop listening and close the file."""
