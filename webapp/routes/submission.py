@@ -58,7 +58,7 @@ def submit_and_wait(services: "Services", frame: Frame) -> Answer:
     )
     bind(job=frame.id)
     with services.waiting_limit.hold(caller()):
-        services.job_limit.put(services.queue, frame)
+        services.job_limit.put(services.queue, frame, caller().scope)
         frame = replace(frame, body=b"")  # its pictures need not be here while they are waited for
         release_body()
         mark_waiting()

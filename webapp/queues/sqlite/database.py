@@ -25,6 +25,7 @@ from generator.database import (
 from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
 from webapp.queues.sqlite.ballast_file import BallastFile
 from webapp.queues.sqlite.file_identity import FileIdentity
+from webapp.queues.sqlite.match_tables import MATCH_TABLES
 from webapp.queues.sqlite.salvage import copy_readable_rows
 
 T = TypeVar("T")
@@ -52,8 +53,6 @@ CREATE TABLE IF NOT EXISTS frames (
     expires REAL,
     body BLOB NOT NULL              -- last, so that reading the rest does not page through it
 );
-CREATE INDEX IF NOT EXISTS frames_waiting
-    ON frames (worker, owner, priority, checkpoint, "index", put_at);
 CREATE TABLE IF NOT EXISTS answers (
     id TEXT PRIMARY KEY,
     "index" INTEGER NOT NULL,       -- of the frame
@@ -73,12 +72,6 @@ CREATE TABLE IF NOT EXISTS deaths (
     how TEXT NOT NULL               -- how the last of them ended
 );
 CREATE INDEX IF NOT EXISTS answers_made ON answers (made_at);
-CREATE TABLE IF NOT EXISTS ledger (
-    owner TEXT PRIMARY KEY,
-    gpu_seconds REAL NOT NULL,      -- as they counted at as_of
-    as_of REAL NOT NULL,
-    rode_at REAL NOT NULL DEFAULT 0 -- when age last overrode the order for this owner
-);
 CREATE TABLE IF NOT EXISTS sightings (
     job TEXT PRIMARY KEY,
     progress TEXT NOT NULL,         -- JSON object
@@ -120,7 +113,7 @@ CREATE TABLE IF NOT EXISTS errands (
 );
 """
 
-LAYOUT = CacheSchema(SCHEMA, SCHEMA_VERSION, BUSY_SECONDS)
+LAYOUT = CacheSchema(SCHEMA + MATCH_TABLES, SCHEMA_VERSION, BUSY_SECONDS)
 
 
 class QueueDatabase:

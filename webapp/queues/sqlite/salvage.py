@@ -6,6 +6,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from webapp.queues.sqlite.workloads import count_held_frames
+
 
 def copy_readable_rows(aside: Path, queue: sqlite3.Connection) -> tuple[int, int]:
     """Copy readable requests and answers; returns the number of requests and of answers copied.
@@ -21,8 +23,8 @@ def copy_readable_rows(aside: Path, queue: sqlite3.Connection) -> tuple[int, int
             answers = _copy_table(damaged, queue, "answers")
             _copy_table(damaged, queue, "answered")
             jobs = _copy_table(damaged, queue, "frames")
-            _copy_table(damaged, queue, "ledger")
             duplicates = queue.execute("DELETE FROM frames WHERE id IN (SELECT id FROM answers)")
+            count_held_frames(queue)
             return jobs - duplicates.rowcount, answers
         return 0, 0
     finally:
