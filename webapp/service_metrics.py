@@ -72,7 +72,8 @@ class ServiceCollector(Collector):
 
     def __init__(self, services: "Services") -> None:
         self.services = services
-        self.devices = resolve_devices(services.config.device)
+        least = services.config.workers_min  # others may have been ended, and are not dead
+        self.devices = resolve_devices(services.config.device)[:least]
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: the store is not asked before somebody asks us."""

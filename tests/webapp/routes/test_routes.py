@@ -16,6 +16,7 @@ from tests.wait import TIMEOUT
 from tests.webapp.conftest import write_checkpoint, write_model, write_tensors
 from webapp.access.auth import OWNER_CALLER, Caller
 from webapp.errors import Unavailable
+from webapp.process_tree import SUPERVISOR_VARIABLE
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.worker_id import WorkerId
@@ -284,6 +285,17 @@ def test_probes(build: Any) -> None:
         WorkerState(WorkerId("cpu"), "idle", "", "", time.time() + TIMEOUT)
     )
     assert client.get("/readyz").status_code == 200
+
+
+def test_a_service_that_starts_workers_on_demand_is_ready_without_one(
+    build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(SUPERVISOR_VARIABLE, raising=False)
+    client = build(working=False, workers_min=0).client()
+    assert client.get("/readyz").status_code == 503  # nobody would start one
+    monkeypatch.setenv(SUPERVISOR_VARIABLE, "1")
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.get_json()) == (200, {"status": "asleep"})
 
 
 @pytest.mark.parametrize(
