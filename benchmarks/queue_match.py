@@ -10,6 +10,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -24,14 +25,14 @@ from webapp.queues.scheduler import (
     choose_next,
 )
 
-USERS, HEAVY, CHECKPOINTS, WORKERS = 20, 5, 5, 4
+USERS, CHECKPOINTS, WORKERS = 20, 5, 4
 SECONDS = 6 * 3600.0
 LOAD_SECONDS = 8.0  # a checkpoint from the disk
 JOB_SECONDS = (1.0, 12.0)  # of one job of a light user, on the GPU
-HEAVY_FACTOR = 3.0  # times as long is one of a heavy user
+HEAVY_FACTORS = (1, 2, 3, 4, 5)  # times as long are those of each heavy user
 THINK_SECONDS = 240.0  # of a light user between two jobs, on average
 BATCH = (30, 90)  # jobs that a heavy user sends at once
-PAUSE_SECONDS = 600.0  # of a heavy user when a batch is done, on average
+REFILL = 10  # jobs left of a batch when a heavy user sends the next: one always waits
 SECONDS_PER_WORK = 0.25  # GPU seconds a megapixel-step, which the cost model has to learn
 NOISE = 0.15  # share by which a job takes more or less than its work says
 WARM_UP = 900.0  # seconds before anything is counted: the first batches come all at once
@@ -120,7 +121,9 @@ class Simulation:
     def __init__(self, choose: Choose) -> None:
         self.choose, self.queue = choose, Queue(MatchTerms())
         self.numbers, self.now = count(1), 0.0
-        self.users = [f"{'heavy' if n < HEAVY else 'light'} {n + 1}" for n in range(USERS)]
+        self.users = [
+            f"{'heavy' if n < len(HEAVY_FACTORS) else 'light'} {n + 1}" for n in range(USERS)
+        ]
         self.random = {user: Random(f"{SEED} {user}") for user in self.users}
         self.unanswered: Counter[str] = Counter()
         self.events: list[tuple[float, int, Callable[[], None]]] = []
@@ -134,7 +137,7 @@ class Simulation:
 
     def run(self) -> "Simulation":
         for user in self.users:
-            self.at(self.random[user].uniform(0, THINK_SECONDS), lambda user=user: self.send(user))
+            self.at(self.random[user].uniform(0, THINK_SECONDS), partial(self.send, user))
         while self.events and self.events[0][0] < SECONDS:
             self.now, _, act = heapq.heappop(self.events)
             act()
@@ -147,7 +150,7 @@ class Simulation:
         number = self.users.index(user)
         for _ in range(random.randint(*BATCH) if heavy else 1):
             checkpoint = f"sd{(number + (random.random() < 0.3)) % CHECKPOINTS}"
-            seconds = random.uniform(*JOB_SECONDS) * (HEAVY_FACTOR if heavy else 1)
+            seconds = random.uniform(*JOB_SECONDS) * (HEAVY_FACTORS[number] if heavy else 1)
             work = seconds / SECONDS_PER_WORK - 1
             seconds *= random.uniform(1 - NOISE, 1 + NOISE)
             predicted = predict_seconds(work, self.queue.paces.get(checkpoint))
@@ -167,7 +170,7 @@ class Simulation:
                 self.switches += cold
                 self.jobs += 1
                 self.waits[job.owner].append(self.now - job.put_at)
-            self.at(self.now + took, lambda w=worker, j=job, t=took: self.end(w, j, t))
+            self.at(self.now + took, partial(self.end, worker, job, took))
 
     def end(self, worker: int, job: Job, took: float) -> None:
         self.free.append(worker)
@@ -175,10 +178,12 @@ class Simulation:
         if self.now >= WARM_UP:
             self.used[job.owner] += took  # type: ignore[assignment]
         self.unanswered[job.owner] -= 1
-        if self.unanswered[job.owner] == 0:
-            pause = PAUSE_SECONDS if job.owner.startswith("heavy") else THINK_SECONDS
-            again = self.now + self.random[job.owner].expovariate(1 / pause)
-            self.at(again, lambda: self.send(job.owner))
+        if job.owner.startswith("heavy"):
+            if self.unanswered[job.owner] == REFILL:
+                self.send(job.owner)
+        else:
+            thinking = self.random[job.owner].expovariate(1 / THINK_SECONDS)
+            self.at(self.now + thinking, partial(self.send, job.owner))
 
 
 def fair_shares(used: Mapping[str, float], limited: Sequence[str]) -> dict[str, float]:
