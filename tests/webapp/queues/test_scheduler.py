@@ -208,6 +208,17 @@ def test_age_lifts_one_frame_of_an_owner_over_a_higher_priority_in_an_age_cap() 
     assert book.take([old[1], urgent], now=NOW + 121) == old[1]
 
 
+def test_an_owners_cold_frames_run_though_warm_ones_of_theirs_never_end() -> None:
+    book, numbers, now = Book(), count(100), NOW
+    cold = [Candidate(number, "a", 0, "cold", NOW) for number in range(5)]
+    for _ in range(5 * 13):
+        now += 10
+        taken = book.take([*cold, Candidate(next(numbers), "a", 0, "warm", now)], {"warm"}, now)
+        if taken.checkpoint == "cold":
+            assert taken == cold.pop(0)
+    assert not cold  # one in an age cap of 120 s
+
+
 def test_a_new_owner_has_one_quantum_and_is_next() -> None:
     book = Book()
     ann = Candidate(1, "ann", 0, "", NOW, 4.0)

@@ -275,6 +275,19 @@ def test_tokens_of_a_prompt_too_long_are_not_counted(house: Any) -> None:
     assert "20000" in answer.get_json()["detail"]
 
 
+def test_a_drawing_is_queued_with_its_work_and_teaches_the_pace(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[Frame] = []
+    put = house.store.put
+    monkeypatch.setattr(house.store, "put", lambda frame: frames.append(frame) or put(frame))
+    before = house.store.predict_seconds("generate", "", 9.0)
+    size = {"width": 512, "height": 256, "steps": 4, "batch_size": 2, "n_iter": 3}
+    assert house.txt2img({"prompt": "a", **size}).status_code == 200
+    assert frames[0].work == pytest.approx(512 * 256 * 4 * 6 / 1e6)
+    assert house.store.predict_seconds("generate", "", 9.0) != before
+
+
 def test_probes(build: Any) -> None:
     house = build(working=False)
     client = house.client()
