@@ -188,9 +188,11 @@ def test_a_deadly_frame_is_a_candidate_where_no_other_waits(store: SqliteStore) 
     assert candidate.deadly
 
 
-@pytest.mark.parametrize("query", [SELECT_HEADS, SELECT_EXHAUSTED, "expires < ?", "worker = ?"])
-def test_no_take_reads_through_the_backlog(store: SqliteStore, query: str) -> None:
-    """Each step of a take finds its rows by an index: a backlog of any length costs the same."""
+@pytest.mark.parametrize(
+    "query", [SELECT_HEADS, SELECT_EXHAUSTED, "expires < ?", "worker = ?", "owner = ?"]
+)
+def test_nobody_reads_through_the_backlog_of_others(store: SqliteStore, query: str) -> None:
+    """A take, and a caller's list, find their rows by an index: any backlog costs the same."""
     query = query if "SELECT" in query else f"UPDATE frames SET token = NULL WHERE {query}"
     with store.database.read_connection() as db:
         plan = explain(db, query)

@@ -4,6 +4,7 @@ MATCH_TABLES = """
 DROP INDEX IF EXISTS frames_waiting;  -- of earlier versions
 CREATE INDEX IF NOT EXISTS frames_heads
     ON frames (worker, priority, owner, checkpoint, "index", put_at);
+CREATE INDEX IF NOT EXISTS frames_owner ON frames (owner);
 CREATE INDEX IF NOT EXISTS frames_leased ON frames (expires) WHERE expires IS NOT NULL;
 CREATE INDEX IF NOT EXISTS frames_delivered ON frames (deliveries) WHERE deliveries > 0;
 CREATE TABLE IF NOT EXISTS workloads (

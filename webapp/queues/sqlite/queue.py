@@ -187,9 +187,10 @@ class SqliteQueue(FramePart):
 
     def list_frames(self, owner: str | None = None) -> Sequence[Frame]:
         """Waiting and leased frames in order of arrival, without their bodies."""
-        query = f"SELECT {FRAME_COLUMNS} FROM frames WHERE :owner IS NULL OR owner = :owner"
+        own, values = ("", ()) if owner is None else ("WHERE owner = ?", (owner,))
+        query = f'SELECT {FRAME_COLUMNS} FROM frames {own} ORDER BY "index"'
         with self.database.read_connection() as db:
-            records = db.execute(query + ' ORDER BY "index"', {"owner": owner}).fetchall()
+            records = db.execute(query, values).fetchall()
         return [frame_of(row, b"") for row in records]
 
     def is_queued(self, frame_id: str) -> bool:
