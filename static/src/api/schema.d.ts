@@ -1356,7 +1356,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** 200 once a worker can draw, else 503 */
+        /** 200 once a worker can draw, or a job would start one; else 503 */
         get: operations["probes_readyz"];
         put?: never;
         post?: never;
