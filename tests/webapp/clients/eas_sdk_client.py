@@ -130,9 +130,7 @@ def send_and_watch(
     reader = make_client(sink.endpoint_name, sink.token, sink.service_name)
     sent: list[str] = []
     got: list[str] = []
-    thread = threading.Thread(
-        target=lambda: sent.extend(sink.put("[{}]")[1] for _ in range(puts))
-    )
+    thread = threading.Thread(target=lambda: sent.extend(sink.put("[{}]")[1] for _ in range(puts)))
     thread.start()
     watcher = reader.watch(0, window, auto_commit=auto)
     cuts = set() if auto else {puts // 3, 2 * puts // 3}

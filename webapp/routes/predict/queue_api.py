@@ -35,6 +35,7 @@ from webapp.services import Services
 
 TEXT = "text/plain; charset=utf-8"
 MAX_FORM_BYTES = 64 * 1024
+PREFIXES = ("/api/predict/", "/api/v1/servicediscovery/")
 RULES = ("/api/predict/<service>", "/api/predict/<service>/<path:path>")
 PARAMETERS = {
     name: {"type": kind}
@@ -71,7 +72,7 @@ class DiscoveryAnswer(TypedDict):
 def blueprint(services: Services) -> Blueprint:
     """The routes; without ``--async`` they only say which service there is."""
     routes = Blueprint("predict", __name__)
-    routes.after_request(tell_plainly)
+    routes.after_app_request(tell_plainly)
     watchers = StreamLimit(watching.MAX_WATCHERS)
     add_discovery(routes, services)
     add_put(routes, services)
@@ -91,7 +92,7 @@ def add_rules(
 
 def tell_plainly(answer: Response) -> Response:
     """Every refusal as the bare sentence: the vendor's clients show an error's body as it is."""
-    if answer.status_code < 400 or not answer.is_json:
+    if answer.status_code < 400 or not answer.is_json or not request.path.startswith(PREFIXES):
         return answer
     body = answer.get_json(silent=True)
     detail = body.get("detail") if isinstance(body, dict) else None
