@@ -27,7 +27,8 @@ class DrainedService:
             self.port = probe.getsockname()[1]
         self.output = data_dir.with_suffix(".log")
         flags = ["--data-dir", str(data_dir), "--port", str(self.port), "--no-default-checkpoint",
-                 "--watch", "off", "--log-json", "--time-log", "--device", "cpu", *more]  # fmt: skip
+                 "--watch", "off", "--log-json", "--time-log", "--device", "cpu",
+                 *more]  # fmt: skip
         with self.output.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, str(PROGRAM), "serve", *flags],
