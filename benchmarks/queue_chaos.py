@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -170,7 +171,7 @@ class ChaosClient:
         for entry in self.page("", REAR):
             self.result.dead[entry["tags"]["task_id"]] = entry["message"]
 
-    def page(self, queue: str, headers: Mapping[str, str]) -> list[dict]:  # type: ignore[type-arg]
+    def page(self, queue: str, headers: Mapping[str, str]) -> list[dict[str, Any]]:
         """The first entries of a queue, which stay there."""
         query = f"_raw_=false&_auto_delete_=false&_length_={PAGE}"
         content = self.insist("GET", f"{queue}?{query}", headers)
