@@ -3,6 +3,8 @@
 It pins an old protobuf, so that it has a virtual environment of its own; see ``conftest.py``.
 """
 
+import base64
+import json
 import os
 import re
 import subprocess
@@ -29,7 +31,7 @@ class Plugin:
         return [Route("/echo", self.echo, methods=("POST",), scope=Scope.CALLERS)]
 
     def echo(self, ask):
-        return Reply([{"path": ask.path, "body": ask.body}])
+        return Reply([{"query": dict(ask.query), "body": ask.body}])
 """
 
 
@@ -66,3 +68,11 @@ def test_unit_tests_of_the_sdk_pass(sdk_python: str, service: QueueService) -> N
     printed = run(sdk_python, "eas_sdk_own_tests.py", service, "easel/plugins/echo/echo")
     assert re.search(r"^Ran 9 tests", printed, re.MULTILINE)
     assert printed.count("... ok") == 9
+
+
+def test_tags_are_the_query_of_the_path(service: QueueService) -> None:
+    _, request_id = service.put("easel/plugins/echo/echo?task_id=t&a=b%26c", "[1]")
+    result = service.result(request_id)
+    (found,) = json.loads(base64.b64decode(result["data"]))
+    assert found == {"query": {"task_id": "t", "a": "b&c"}, "body": [1]}
+    assert result["tags"] == {"task_id": "t", "a": "b&c", "requestId": request_id}
