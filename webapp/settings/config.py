@@ -278,7 +278,8 @@ def _convert_one(flag: Flag, text: str) -> Any:
         raise UnknownFlag(f"--{flag.name} takes {fits}, not {text!r}.") from None
     numeric = flag.kind in ("integer", "size")
     if numeric and not is_in_range(value, flag.least or 0, flag.most or None):
-        raise UnknownFlag(f"--{flag.name} takes {flag.least} to {flag.most}, not {value}.")
+        fits = f"{flag.least} to {flag.most}" if flag.most else f"{flag.least} or more"
+        raise UnknownFlag(f"--{flag.name} takes {fits}, not {value}.")
     if flag.choices and unknown_choices([value], flag.choices):
         raise UnknownFlag(f"--{flag.name} takes {', '.join(flag.choices)}, not {text!r}.")
     return value
