@@ -71,7 +71,7 @@ def worker_entry(worker: WorkerState, own: Collection[str] | None) -> WorkerEntr
         "host": worker.id.host if is_owner else None,
         "pid": worker.id.pid if is_owner else None,
         "state": worker.state,
-        "models": list(worker.models),
+        "models": [*filter(None, (worker.checkpoint, *worker.also_loaded))],
         "job": (worker.job or None) if own is None or worker.job in own else None,
         "heartbeat": worker.seen_at,
         "age": max(time.time() - worker.seen_at, 0.0),

@@ -408,7 +408,7 @@ class Worker:
             id=self.id,
             state="draining" if self.shutdown.draining.is_set() else self.state,
             checkpoint=next(iter(self.engine.loaded_checkpoints), ""),
-            models=tuple(self.engine.loaded_checkpoints),
+            also_loaded=tuple(self.engine.loaded_checkpoints[1:]),
             job=lease.frame.id if lease else "",
             seen_at=time.time(),
             memory=self.settings.measure(),

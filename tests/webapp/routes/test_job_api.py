@@ -112,17 +112,13 @@ def test_a_dry_run_predicts_and_leaves_nothing(service: JobService) -> None:
     service.settle(service.post("a measure").json["id"])
     ask = {"override_settings": {"samples_format": "jpg"}, "steps": 4}
     ask["override_settings_restore_afterwards"] = False
-    told = wait_until(
-        lambda: (
-            found
-            if (found := service.post("dry", query="?dry_run=1", body=ask).json)[
-                "predicted_seconds"
-            ]
-            is not None
-            else None
-        )
-    )
-    assert (told["dry_run"], told["position"]) == (True, 1)
+
+    def predict() -> dict[str, object] | None:
+        told: dict[str, object] = service.post("dry", query="?dry_run=1", body=ask).json
+        return told if told["predicted_seconds"] and told["position"] == 1 else None
+
+    told = wait_until(predict)  # what was counted a moment ago is seen soon
+    assert told["dry_run"] is True
     assert told["predicted_end"] >= told["predicted_start"]
     assert service.ask("GET", "/sdapi/v1/options").json["samples_format"] == "png"
     assert service.ask("GET", "/internal/pending-tasks").json["size"] == 0
@@ -142,10 +138,8 @@ def test_workers_are_listed_with_models_and_heartbeat(service: JobService) -> No
     service.wait_for(job, "running")
 
     def worker(token: str) -> dict[str, object]:
-        found: dict[str, object] = service.ask("GET", "/api/v1/workers", token=token).json[
-            "workers"
-        ][0]
-        return found
+        seen = service.ask("GET", "/api/v1/workers", token=token).json["workers"]
+        return dict(seen[0]) if seen else {"state": "unseen"}
 
     own = wait_until(lambda: found if (found := worker(OWNER))["state"] == "working" else None)
     assert (own["device"], own["host"], own["pid"]) == ("cpu", "test", 1)

@@ -17,7 +17,7 @@ class WorkerState:
     job: str  # id of the running frame, "" for none
     seen_at: float
     memory: Mapping[str, int] = field(default_factory=dict)  # bytes: rss, device_used, ...
-    models: tuple[str, ...] = ()  # titles of all checkpoints in memory, the last used first
+    also_loaded: tuple[str, ...] = ()  # titles of further checkpoints in memory
 
 
 class Heartbeats(Protocol):
