@@ -35,6 +35,21 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobService]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _leave_nothing_running(service: JobService) -> Iterator[None]:
+    """A test that fails shall not keep the worker from those after it."""
+    yield
+    wait_until(lambda: not interrupt_all(service))
+
+
+def interrupt_all(service: JobService) -> int:
+    """Stop what runs; how many jobs were there."""
+    size = int(service.ask("GET", "/internal/pending-tasks").json["size"])
+    if size:
+        service.ask("POST", "/sdapi/v1/interrupt", {})
+    return size
+
+
 def test_a_job_is_posted_and_its_result_is_that_of_the_route(service: JobService) -> None:
     posted = service.post(body={"n_iter": 2}, token=ANN)
     assert posted.status == 202
@@ -139,11 +154,11 @@ def test_workers_are_listed_with_models_and_heartbeat(service: JobService) -> No
 
     def worker(token: str) -> dict[str, object]:
         seen = service.ask("GET", "/api/v1/workers", token=token).json["workers"]
-        return dict(seen[0]) if seen else {"state": "unseen"}
+        return dict(seen[0]) if seen else {"job": "unseen"}
 
-    own = wait_until(lambda: found if (found := worker(OWNER))["state"] == "working" else None)
+    own = wait_until(lambda: found if (found := worker(OWNER))["job"] == job else None)
     assert (own["device"], own["host"], own["pid"]) == ("cpu", "test", 1)
-    assert (own["models"], own["job"]) == (["sd [0123456789]"], job)
+    assert (own["models"], own["state"]) == (["sd [0123456789]"], "working")
     seen = worker(READER)
     assert (seen["job"], seen["host"], seen["pid"], seen["id"]) == (None, None, None, own["id"])
     assert worker(ANN)["job"] == job
