@@ -14,7 +14,14 @@ from webapp.http import request_images
 from webapp.http.openapi import Base64, RouteNote, with_note
 from webapp.http.url_fetch import fetch_rules
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.job_codec import GENERATE, AnswerForm, EasExtras, QueuedGeneration, encode_job
+from webapp.queues.job_codec import (
+    GENERATE,
+    WORK_TAG,
+    AnswerForm,
+    EasExtras,
+    QueuedGeneration,
+    encode_job,
+)
 from webapp.requests import eas
 from webapp.requests.context import RequestContext
 from webapp.requests.fields import GenerationBody, read_body
@@ -134,7 +141,7 @@ def to_frame(services: Services, body: GenerationBody, shape: AnswerShape = SDAP
     if save or job.origins_dir:
         check_free_space(services, estimate_bytes(accepted.request))
     store_overrides(accepted.body, services)
-    return frame_of(job, task, services)
+    return frame_of(job, task, services, accepted.work)
 
 
 def picture_reader(
@@ -197,15 +204,15 @@ def store_overrides(body: GenerationBody, services: Services) -> None:
         services.options.update(without_nulls(changes) if services.config.lenient else changes)
 
 
-def frame_of(job: QueuedGeneration, task: str, services: Services) -> Frame:
-    """The frame that carries a job."""
+def frame_of(job: QueuedGeneration, task: str, services: Services, work: float) -> Frame:
+    """The frame that carries a job of so many megapixel-steps."""
     return Frame(
         id=uuid4().hex,
         kind=GENERATE,
         body=encode_job(job),
         owner=caller().name,
         checkpoint=title_of(job.request, services),
-        tags={TASK_TAG: task, ROUTE_TAG: job.route},
+        tags={TASK_TAG: task, ROUTE_TAG: job.route, WORK_TAG: f"{work:.6g}"},
     )
 
 

@@ -51,7 +51,6 @@ VALUE_PARSERS: Mapping[str, Any] = {
 }
 ROOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-
 TOKEN_SCOPES = MappingProxyType(
     {
         "read_tokens": AccessScope.READ,
@@ -75,6 +74,7 @@ class Config:
     api: bool = True
     lenient: bool = True
     image_links: bool = True
+    webhooks: bool = True
     allow_fetch_from: tuple[str, ...] = ()  # networks as CIDR
     device: str = "auto"
     token: Secret | None = None
@@ -103,6 +103,7 @@ class Config:
     upload_quota: int = 0  # bytes of all files of a root; 0: no quota
     upload_spare: int = 256 << 20  # bytes left free on the disk
     upload_keep: int = 48  # hours
+    max_watchers: int = 128  # event streams and watches of queues that stay open at once
     max_queued_jobs: int = 500  # of one caller and kind
     max_listings: int = 8  # of one caller at once
     decode_budget: int = 512 << 20  # bytes of decoded pictures in the web process

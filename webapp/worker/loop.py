@@ -30,7 +30,9 @@ from webapp.queues.contracts.frame import Answer, Lease
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.worker_commands import LOAD, PLUGINS, UNLOAD
+from webapp.queues.drawn_pictures import DrawnPictures
 from webapp.queues.errors import QueueError
+from webapp.queues.job_pace import count_pace
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
 from webapp.worker.expected_pace import ExpectedPace
@@ -41,6 +43,7 @@ from webapp.worker.job_handlers import (
     WorkerEngine,
 )
 from webapp.worker.lease_keeper import Abandoned, LeaseKeeper, LeaseLost
+from webapp.worker.picture_keeper import PictureKeeper
 from webapp.worker.prefetcher import Prefetcher, ReadAhead
 from webapp.worker.responses import compose_failure
 from webapp.worker.save_journal import SaveJournal, delete_old_journals
@@ -99,6 +102,8 @@ class Worker:
         self.warm_up = settings.warm_up
         self.state = "idle"
         self.lease: Lease | None = None
+        self.drawn_pictures = DrawnPictures(settings.data_dir / STATE_FOLDER)
+        self.keeper: LeaseKeeper | None = None  # of the job that runs, or ran last
         self.shutdown = Shutdown(lambda: bool(self.lease), self.release_running)
         self.pause: Callable[[float], object] = self.shutdown.draining.wait
         """Waits for so many seconds, or less when the worker is told to end."""
@@ -218,6 +223,7 @@ class Worker:
             self.log.info("job %s: %d in %.2f s", lease.frame.id, status, seconds)
             self.log_times(lease, waited, seconds, time.monotonic() - started - seconds)
             self.count_cache(lease, held_before)
+            self.count_pace(lease, status, seconds)
         except LeaseLost:
             self.log.warning("job %s: the lease was lost; another has it", lease.frame.id)
         except Abandoned:
@@ -264,6 +270,15 @@ class Worker:
         except (QueueError, sqlite3.Error) as error:
             self.log.warning("a use of the cache was not counted: %s", error)
 
+    def count_pace(self, lease: Lease, status: int, seconds: float) -> None:
+        """Count what a job took, by which later ones are predicted; cut short, it tells nothing."""
+        if status != 200 or self.keeper is None or self.keeper.was_stopped:
+            return
+        try:
+            count_pace(self.store, lease.frame, self.model_of(lease), seconds)
+        except (QueueError, sqlite3.Error) as error:
+            self.log.warning("the time of a job was not counted: %s", error)
+
     def answer_frame(self, lease: Lease) -> Answer:
         """The answer to a frame: the handler's, or the error envelope of what went wrong."""
         started = time.monotonic()
@@ -285,8 +300,12 @@ class Worker:
 
     def keep_lease(self, lease: Lease, options: Snapshot) -> LeaseKeeper:
         """A context that keeps the lease alive, publishes progress and checks for stop requests."""
-        abandoned, step = self.shutdown.abandoned, self.pace.step
-        return LeaseKeeper(self.store, lease, options, self.log, abandoned, step)
+        terms = (self.store, lease, options, self.log, self.shutdown.abandoned, self.pace.step)
+        if job_codec.PICTURES_TAG in lease.frame.tags:
+            self.keeper = PictureKeeper(self.drawn_pictures, *terms)
+        else:
+            self.keeper = LeaseKeeper(*terms)
+        return self.keeper
 
     def log_failure(self, lease: Lease, error: Exception) -> None:
         """Log a failed job by its id: a sentence for what was foreseen, a traceback for a bug."""
@@ -389,6 +408,7 @@ class Worker:
             id=self.id,
             state="draining" if self.shutdown.draining.is_set() else self.state,
             checkpoint=next(iter(self.engine.loaded_checkpoints), ""),
+            also_loaded=tuple(self.engine.loaded_checkpoints[1:]),
             job=lease.frame.id if lease else "",
             seen_at=time.time(),
             memory=self.settings.measure(),
