@@ -41,6 +41,7 @@ from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.contracts.worker_commands import WorkerCommands
 from webapp.queues.drawn_pictures import DrawnPictures
 from webapp.queues.job_limit import JobLimit
+from webapp.queues.plans import Plans
 from webapp.queues.task_registry import TaskRegistry
 from webapp.settings.data_dir import open_store, service_token
 from webapp.settings.option_store import OptionStore, options_of
@@ -148,7 +149,7 @@ def build_services(
     overrides.setdefault("signer", UrlSigner(session_key(config.easel_dir)))
     overrides.setdefault("waiting_limit", WaitingLimit(config.max_waiting_requests))
     overrides.setdefault(
-        "job_limit", JobLimit(config.max_queued_jobs, config.easel_dir, config.upload_spare)
+        "job_limit", JobLimit(plans_of(config), config.easel_dir, config.upload_spare)
     )
     _set_job_parts(config, overrides, closing)
     return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
@@ -161,8 +162,14 @@ def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitSta
         closing.callback(overrides["jobs"].close)
     overrides.setdefault("watchers", WatcherLimit(config.max_watchers))
     overrides.setdefault("drawn_pictures", DrawnPictures(config.easel_dir))
-    parts = (overrides[name] for name in ("queue", "progress", "heartbeats", "counters"))
+    parts = (overrides[name] for name in ("queue", "progress", "heartbeats"))
     overrides.setdefault("overview", QueueOverview(*parts))
+
+
+def plans_of(config: "Config") -> Plans:
+    """What the flags let each caller take of the queue."""
+    shares, limits = dict(config.gpu_shares), dict(config.max_queued_jobs_of)
+    return Plans(config.max_queued_jobs, shares, limits)
 
 
 def _watched_registry(config: "Config", closing: ExitStack) -> Registry:

@@ -3,92 +3,92 @@
 No Flask.
 """
 
+import math
 import threading
 import time
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from webapp.queues.contracts.counters import Counters
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.contracts.heartbeats import Heartbeats
+from webapp.queues.contracts.heartbeats import Heartbeats, WorkerState
 from webapp.queues.contracts.progress import JobProgress, ProgressBoard
 from webapp.queues.contracts.queue import Queue
-from webapp.queues.job_pace import JobPace
+from webapp.queues.match_forecast import Outlook, WorkerOutlook, forecast_takes, held_after
 
 MIN_AGE = 0.2  # seconds for which a look counts
 AGE_FACTOR = 10.0  # ... and so many times what it took: a long queue is looked at less often
+LEAVING = "draining"  # state of a worker that takes nothing more
 
-Predict = Callable[[Frame], float | None]
-"""Seconds that a worker will need for a frame; None where nobody knows."""
+NewFrame = tuple[str, int, str, int]
+"""Owner, priority, checkpoint and order of magnitude of a frame that is not queued yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """When a job begins and how long it takes, as far as that can be known; seconds from now.
+    """When a job begins and how long it takes; seconds from now.
 
-    ``position``: its place among waiting jobs, from 1; 0 once it runs.
+    ``position``: its place among waiting jobs, from 1. ``wait`` is None while no worker lives.
     """
 
-    position: int = 0
-    wait: float | None = None
-    seconds: float | None = None
+    position: int
+    wait: float | None
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """One look: waiting and running frames, what is left of the running ones, live workers."""
+    """One look: waiting and running frames by id, and how the waiting ones will be taken."""
 
-    waiting: Mapping[str, Frame] = field(default_factory=dict)  # by id
-    ranks: Sequence[tuple[int, float]] = ()  # of the waiting ones, sorted
-    seconds_before: Sequence[float] = (0.0,)  # that those ahead of each take, as far as known
-    unknown_before: Sequence[int] = (0,)  # ... and how many of them nobody can predict
-    remaining: Sequence[float | None] = ()  # seconds that each running one still takes
-    workers: int = 0
-    predict: Predict = JobPace().predict  # seconds of a frame
+    waiting: Mapping[str, Frame] = field(default_factory=dict)
+    running: Mapping[str, Frame] = field(default_factory=dict)
+    outlook: Outlook = field(default_factory=lambda: Outlook({}, (), 0.0))
+    forecasts: Mapping[str, Forecast] = field(default_factory=dict)
+    new: dict[NewFrame, Forecast] = field(default_factory=dict)  # that were asked for
 
     @classmethod
     def of_frames(
-        cls,
-        waiting: Iterable[Frame],
-        remaining: Sequence[float | None],
-        workers: int,
-        predict: Predict,
+        cls, waiting: Sequence[Frame], running: Sequence[Frame], outlook: Outlook
     ) -> "QueueView":
         """The view of these frames; all that grows with the queue is computed here, once."""
-        ordered = sorted(waiting, key=_rank)
-        costs = [predict(frame) for frame in ordered]
+        takes = forecast_takes(waiting, with_a_worker(outlook))
         return cls(
-            {frame.id: frame for frame in ordered},
-            [_rank(frame) for frame in ordered],
-            list(accumulate((cost or 0.0 for cost in costs), initial=0.0)),
-            list(accumulate((cost is None for cost in costs), initial=0)),
-            remaining,
-            workers,
-            predict,
+            {frame.id: frame for frame in waiting},
+            {frame.id: frame for frame in running},
+            outlook,
+            {
+                frame.id: forecast_of(outlook, number, wait, frame)
+                for number, (frame, wait) in enumerate(takes, 1)
+            },
         )
 
     def forecast(self, frame: Frame) -> Forecast:
-        """Of a frame that waits, or would.
+        """Of a frame that waits, or would; its seconds are predicted."""
+        if known := self.forecasts.get(frame.id):
+            return known
+        size = round(math.log2(max(frame.predicted_seconds, 0.001)))
+        key = (frame.owner, frame.priority, frame.checkpoint, size)
+        if key not in self.new:
+            self.new[key] = self._forecast_new(frame)
+        return replace(self.new[key], seconds=frame.predicted_seconds)
 
-        By priority and age; a checkpoint that is in memory, and owners who have used little, may
-        come earlier.
-        """
-        ahead = bisect_left(self.ranks, _rank(frame))
-        unknown = self.unknown_before[ahead] + sum(each is None for each in self.remaining)
-        wait: float | None = None
-        if ahead + len(self.remaining) < self.workers:
-            wait = 0.0
-        elif not unknown and self.workers:
-            running = sum(each or 0.0 for each in self.remaining)
-            wait = (self.seconds_before[ahead] + running) / self.workers
-        return Forecast(ahead + 1, wait, self.predict(frame))
+    def _forecast_new(self, frame: Frame) -> Forecast:
+        last = max((each.index for each in self.waiting.values()), default=0)
+        new = replace(frame, index=last + 1, put_at=self.outlook.now)
+        takes = forecast_takes([*self.waiting.values(), new], with_a_worker(self.outlook))
+        for number, (taken, wait) in enumerate(takes, 1):
+            if taken is new:
+                return forecast_of(self.outlook, number, wait, frame)
+        raise AssertionError("a forecast takes every frame")
 
 
-def _rank(frame: Frame) -> tuple[int, float]:
-    """How frames are ordered: by priority, then age; one without an index would be the last."""
-    return (-frame.priority, frame.index or float("inf"))
+def with_a_worker(outlook: Outlook) -> Outlook:
+    """An outlook with one worker at least: places are told also while none lives."""
+    return outlook if outlook.workers else replace(outlook, workers=(WorkerOutlook(),))
+
+
+def forecast_of(outlook: Outlook, position: int, wait: float, frame: Frame) -> Forecast:
+    """A frame's forecast; no time is told where no worker lives."""
+    return Forecast(position, wait if outlook.workers else None, frame.predicted_seconds)
 
 
 class QueueOverview:
@@ -99,11 +99,10 @@ class QueueOverview:
         queue: Queue,
         progress: ProgressBoard,
         heartbeats: Heartbeats,
-        counters: Counters,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.queue, self.progress = queue, progress
-        self.heartbeats, self.counters, self.clock = heartbeats, counters, clock
+        self.heartbeats, self.clock = heartbeats, clock
         self._lock = threading.Lock()
         self._view: QueueView | None = None
         self._good_until = float("-inf")  # of time.monotonic()
@@ -129,24 +128,47 @@ class QueueOverview:
             self._lock.release()
 
     def _look(self) -> QueueView:
-        predict = JobPace.of_counters(self.counters.counters()).predict
-        frames = self.queue.list_frames()
+        frames, now = self.queue.list_frames(), self.clock()
         running = [frame for frame in frames if frame.deliveries > 0]
         waiting = [frame for frame in frames if frame.deliveries == 0]
-        progress: Mapping[str, JobProgress | None] = {
-            frame.id: self.progress.read_progress(frame.id) for frame in running
+        remaining = {
+            frame.id: seconds_left(
+                self.progress.read_progress(frame.id), frame.predicted_seconds, now
+            )
+            for frame in running
         }
-        remaining = [
-            seconds_left(progress[frame.id], predict(frame), self.clock()) for frame in running
-        ]
-        return QueueView.of_frames(waiting, remaining, len(self.heartbeats.workers()), predict)
+        workers = outlooks_of(self.heartbeats.workers(), running, remaining)
+        return QueueView.of_frames(waiting, running, Outlook(self.queue.accounts(), workers, now))
 
 
-def seconds_left(job: JobProgress | None, predicted: float | None, now: float) -> float | None:
+def outlooks_of(
+    workers: Sequence[WorkerState], running: Sequence[Frame], remaining: Mapping[str, float]
+) -> Sequence[WorkerOutlook]:
+    """When each worker that takes frames is free; ``remaining``: seconds by frame.
+
+    Frames that no heartbeat names were leased since: some idle workers have them.
+    """
+    told = {worker.job for worker in workers}
+    untold = iter([frame for frame in running if frame.id not in told])
+    frames = {frame.id: frame for frame in running}
+    outlooks = []
+    for worker in workers:
+        if worker.state != LEAVING:
+            frame = frames.get(worker.job) or next(untold, None)
+            held = (*filter(None, (worker.checkpoint, *worker.also_loaded)),)
+            if frame is None:
+                outlooks.append(WorkerOutlook(0.0, held))
+            else:
+                held = held_after(held, frame.checkpoint)
+                outlooks.append(WorkerOutlook(remaining[frame.id], held))
+    return outlooks
+
+
+def seconds_left(job: JobProgress | None, predicted: float, now: float) -> float:
     """Seconds that a running job still takes, by what it has done; before that, as predicted."""
     if job is None:
         return predicted
     elapsed, done = max(now - job.started_at, 0.0), job.share_done
     if done > 0:
         return max(elapsed / done - elapsed, 0.0)
-    return None if predicted is None else max(predicted - elapsed, 0.0)
+    return max(predicted - elapsed, 0.0)

@@ -51,9 +51,6 @@ MODELS_TAG = "models"
 PICTURES_TAG = "pictures"
 """Tag of a frame whose pictures are kept for watchers, each as soon as it is drawn."""
 
-WORK_TAG = "work"
-"""Tag of a frame: its megapixel-steps, by which seconds are predicted (``queues/job_pace.py``)."""
-
 
 @dataclass(frozen=True, slots=True)
 class FileRules:

@@ -14,14 +14,7 @@ from webapp.http import request_images
 from webapp.http.openapi import Base64, RouteNote, with_note
 from webapp.http.url_fetch import fetch_rules
 from webapp.queues.contracts.frame import Frame
-from webapp.queues.job_codec import (
-    GENERATE,
-    WORK_TAG,
-    AnswerForm,
-    EasExtras,
-    QueuedGeneration,
-    encode_job,
-)
+from webapp.queues.job_codec import GENERATE, AnswerForm, EasExtras, QueuedGeneration, encode_job
 from webapp.requests import eas
 from webapp.requests.context import RequestContext
 from webapp.requests.fields import GenerationBody, read_body
@@ -212,7 +205,8 @@ def frame_of(job: QueuedGeneration, task: str, services: Services, work: float) 
         body=encode_job(job),
         owner=caller().name,
         checkpoint=title_of(job.request, services),
-        tags={TASK_TAG: task, ROUTE_TAG: job.route, WORK_TAG: f"{work:.6g}"},
+        tags={TASK_TAG: task, ROUTE_TAG: job.route},
+        work=work,
     )
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from typing_extensions import TypedDict
 
@@ -10,6 +11,7 @@ from webapp.jobs.job_book import JobRecord
 from webapp.jobs.job_ends import JOBS_ADDRESS, settle
 from webapp.jobs.queue_overview import Forecast, seconds_left
 from webapp.queues.contracts.frame import Frame
+from webapp.routes.context import caller
 from webapp.services import Services
 
 QUEUED, RUNNING = "queued", "running"
@@ -28,8 +30,8 @@ class JobState(TypedDict):
     """A job. ``state``: queued, running, succeeded, failed or cancelled; times in unix seconds.
 
     ``position`` among waiting jobs, from 1; ``eta``: seconds until its end; ``predicted_start`` and
-    ``eta`` are null where nothing like it was done yet. ``progress``: 0..1. ``pictures``: addresses
-    of those that are drawn, for an hour. ``result``: the address of the answer, for as long.
+    ``eta`` are null while no worker lives. ``progress``: 0..1. ``pictures``: addresses of those
+    that are drawn, for an hour. ``result``: the address of the answer, for as long.
     """
 
     id: str
@@ -51,12 +53,12 @@ class JobState(TypedDict):
 class Prediction(TypedDict):
     """What ``?dry_run=1`` tells of a job that was checked and not queued.
 
-    ``predicted_seconds`` of work, null until a job of its kind was done; the start in unix seconds.
+    ``predicted_seconds`` of work; start and end in unix seconds, null while no worker lives.
     """
 
     dry_run: bool
     position: int
-    predicted_seconds: float | None
+    predicted_seconds: float
     predicted_start: float | None
     predicted_end: float | None
 
@@ -100,9 +102,12 @@ def add_running(services: Services, state: JobState) -> JobState | None:
     if not services.queue.is_running(state["id"]):
         return None
     progress = services.progress.read_progress(state["id"])
+    view = services.overview.view()
+    frame = view.running.get(state["id"]) or view.waiting.get(state["id"])  # taken since
     if progress is not None:
         state["progress"] = progress.share_done
-        state["eta"] = seconds_left(progress, None, time.time())
+    if frame is not None:
+        state["eta"] = seconds_left(progress, frame.predicted_seconds, time.time())
     state["state"] = RUNNING
     return state
 
@@ -122,13 +127,14 @@ def add_waiting(services: Services, state: JobState) -> JobState | None:
 def start_and_eta(forecast: Forecast) -> tuple[float | None, float | None]:
     """When a waiting job begins, in unix seconds, and seconds until its end."""
     start = None if forecast.wait is None else time.time() + forecast.wait
-    if forecast.wait is None or forecast.seconds is None:
-        return start, None
-    return start, forecast.wait + forecast.seconds
+    return start, None if forecast.wait is None else forecast.wait + forecast.seconds
 
 
 def predict(services: Services, frame: Frame) -> Prediction:
-    """What queueing a frame now would come to."""
+    """What queueing a frame of the caller's now would come to."""
+    seconds = services.queue.predict_seconds(frame.kind, frame.checkpoint, frame.work)
+    share = services.job_limit.plans.share_of(frame.owner, caller().scope)
+    frame = replace(frame, predicted_seconds=seconds, weight=share)
     forecast = services.overview.view().forecast(frame)
     start, eta = start_and_eta(forecast)
     return {

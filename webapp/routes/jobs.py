@@ -242,7 +242,7 @@ def enqueue(services: Services, frame: Frame) -> None:
     """Put a recorded job's frame; nothing is left of the record where that is refused."""
     bind(job=frame.id)
     try:
-        services.job_limit.put(services.queue, frame)
+        services.job_limit.put(services.queue, frame, caller().scope)
     except Exception:
         services.jobs.remove(frame.id)
         raise

@@ -127,6 +127,21 @@ FLAGS: tuple[Flag, ...] = (
         least=1,
     ),
     Flag(
+        "max-queued-jobs-of",
+        "texts",
+        "max_queued_jobs_of",
+        "As --max-queued-jobs for one user, token or role (owner, user, generate): WHO=N; repeats.",
+        SERVER,
+    ),
+    Flag(
+        "gpu-share",
+        "texts",
+        "gpu_shares",
+        "Weight of a user, token or role (owner, user, generate) where several wait for the GPU: "
+        "WHO=NUMBER, 0.01 to 100; repeats. Twice the number is twice the GPU time. Default: 1.",
+        SERVER,
+    ),
+    Flag(
         "async",
         field="asynchronous",
         section=SERVER,
@@ -426,6 +441,34 @@ FLAGS: tuple[Flag, ...] = (
         least=1 << 20,
     ),
     Flag("device", "text", "device", "auto, cpu, or cuda:N[,cuda:M].", DEVICE),
+    Flag(
+        "workers-min",
+        "integer",
+        "workers_min",
+        "Workers that stay when there is nothing to do; 0: the first job starts one. Default: as "
+        "many as --workers-max.",
+        DEVICE,
+        least=0,
+        most=64,
+    ),
+    Flag(
+        "workers-max",
+        "integer",
+        "workers_max",
+        "Workers at most; beyond one a device, they share the devices. Default: one a device.",
+        DEVICE,
+        least=1,
+        most=64,
+    ),
+    Flag(
+        "idle-seconds",
+        "integer",
+        "idle_seconds",
+        "Seconds without a job after which a worker beyond --workers-min ends. Default: 300.",
+        DEVICE,
+        least=1,
+        most=86_400,
+    ),
     Flag(
         "threads",
         "integer",

@@ -114,12 +114,6 @@ class LeaseKeeper:
         """True once the lease is known to be lost."""
         return self._lost.is_set()
 
-    @property
-    def was_stopped(self) -> bool:
-        """Whether somebody asked the job to stop, or a batch of it."""
-        with self._lock:
-            return self.skipped or self._stop is not Stop.NO
-
     def _is_preview_due(self, progress: Progress) -> bool:
         """Each n-th step; never the first, which shows noise."""
         return (

@@ -32,7 +32,6 @@ from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.worker_commands import LOAD, PLUGINS, UNLOAD
 from webapp.queues.drawn_pictures import DrawnPictures
 from webapp.queues.errors import QueueError
-from webapp.queues.job_pace import count_pace
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
 from webapp.worker.expected_pace import ExpectedPace
@@ -103,7 +102,6 @@ class Worker:
         self.state = "idle"
         self.lease: Lease | None = None
         self.drawn_pictures = DrawnPictures(settings.data_dir / STATE_FOLDER)
-        self.keeper: LeaseKeeper | None = None  # of the job that runs, or ran last
         self.shutdown = Shutdown(lambda: bool(self.lease), self.release_running)
         self.pause: Callable[[float], object] = self.shutdown.draining.wait
         """Waits for so many seconds, or less when the worker is told to end."""
@@ -223,7 +221,6 @@ class Worker:
             self.log.info("job %s: %d in %.2f s", lease.frame.id, status, seconds)
             self.log_times(lease, waited, seconds, time.monotonic() - started - seconds)
             self.count_cache(lease, held_before)
-            self.count_pace(lease, status, seconds)
         except LeaseLost:
             self.log.warning("job %s: the lease was lost; another has it", lease.frame.id)
         except Abandoned:
@@ -270,15 +267,6 @@ class Worker:
         except (QueueError, sqlite3.Error) as error:
             self.log.warning("a use of the cache was not counted: %s", error)
 
-    def count_pace(self, lease: Lease, status: int, seconds: float) -> None:
-        """Count what a job took, by which later ones are predicted; cut short, it tells nothing."""
-        if status != 200 or self.keeper is None or self.keeper.was_stopped:
-            return
-        try:
-            count_pace(self.store, lease.frame, self.model_of(lease), seconds)
-        except (QueueError, sqlite3.Error) as error:
-            self.log.warning("the time of a job was not counted: %s", error)
-
     def answer_frame(self, lease: Lease) -> Answer:
         """The answer to a frame: the handler's, or the error envelope of what went wrong."""
         started = time.monotonic()
@@ -302,10 +290,8 @@ class Worker:
         """A context that keeps the lease alive, publishes progress and checks for stop requests."""
         terms = (self.store, lease, options, self.log, self.shutdown.abandoned, self.pace.step)
         if job_codec.PICTURES_TAG in lease.frame.tags:
-            self.keeper = PictureKeeper(self.drawn_pictures, *terms)
-        else:
-            self.keeper = LeaseKeeper(*terms)
-        return self.keeper
+            return PictureKeeper(self.drawn_pictures, *terms)
+        return LeaseKeeper(*terms)
 
     def log_failure(self, lease: Lease, error: Exception) -> None:
         """Log a failed job by its id: a sentence for what was foreseen, a traceback for a bug."""

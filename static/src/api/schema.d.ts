@@ -1476,7 +1476,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** 200 once a worker can draw, else 503 */
+        /** 200 once a worker can draw, or a job would start one; else 503 */
         get: operations["probes_readyz"];
         put?: never;
         post?: never;
@@ -3253,8 +3253,8 @@ export interface components {
          * @description A job. ``state``: queued, running, succeeded, failed or cancelled; times in unix seconds.
          *
          *     ``position`` among waiting jobs, from 1; ``eta``: seconds until its end; ``predicted_start`` and
-         *     ``eta`` are null where nothing like it was done yet. ``progress``: 0..1. ``pictures``: addresses
-         *     of those that are drawn, for an hour. ``result``: the address of the answer, for as long.
+         *     ``eta`` are null while no worker lives. ``progress``: 0..1. ``pictures``: addresses of those
+         *     that are drawn, for an hour. ``result``: the address of the answer, for as long.
          */
         JobState: {
             created_at: number;
@@ -3660,13 +3660,13 @@ export interface components {
          * Prediction
          * @description What ``?dry_run=1`` tells of a job that was checked and not queued.
          *
-         *     ``predicted_seconds`` of work, null until a job of its kind was done; the start in unix seconds.
+         *     ``predicted_seconds`` of work; start and end in unix seconds, null while no worker lives.
          */
         Prediction: {
             dry_run: boolean;
             position: number;
             predicted_end: number | null;
-            predicted_seconds: number | null;
+            predicted_seconds: number;
             predicted_start: number | null;
         };
         /**
