@@ -18,6 +18,7 @@ LOCKS = (
     "requirements.lock",
     "requirements-dev.lock",
     "requirements-preprocessors.lock",
+    "requirements-mcp.lock",
     "tests/webapp/clients/eas-sdk.lock",
 )
 UNHASHED_PACKAGES = ("torch", "torchvision")
