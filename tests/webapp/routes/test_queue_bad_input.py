@@ -209,6 +209,8 @@ def test_watchers_beyond_the_limit_are_503_and_requests_go_on(service: QueueServ
         assert refusal.value.status == 503
         service.put("easel/sink", "x")
         assert service.ask("GET", "easel/sink?_count_=true").text == "1"
+        long = service.ask("POST", "easel/sink", data=b"x" * 200_000)  # read by a thread for bodies
+        assert long.status_code == 413
         answer = raw_request(service, "GET", WATCH)
         assert answer.startswith("HTTP/1.1 503 ")
         assert "Retry-After: " in answer
