@@ -149,8 +149,10 @@ class ChaosService:
             if "web" in each.cmdline()
         )
         self.web_kills += 1
-        family = [arbiter] if self.web_kills % 2 == 0 else arbiter.children()
-        return any([kill(each.pid) for each in family])
+        serving = arbiter.children()
+        if not serving:
+            return False
+        return kill(arbiter.pid if self.web_kills % 2 == 0 else serving[0].pid)
 
     def kill_redis(self) -> bool:
         """``kill -9`` of Redis, and a start of it with its file; False without one."""

@@ -68,8 +68,8 @@ class ChaosResult:
 
     @property
     def ended(self) -> int:
-        """How many jobs have come to an end."""
-        return len(self.answers.keys() | self.dead.keys())
+        """How many jobs have come to an end; dead letters have an answer, too."""
+        return len(self.answers)
 
     @property
     def lost(self) -> list[str]:
