@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 USAGE = """easel [serve] [flags]          start Easel (docs/flags.md, or easel serve --help)
 easel generate "prompt" [...]  draw without a server (easel generate --help)
 easel models merge A B [C]     merge checkpoints; convert, report (easel models --help)
+easel mcp --url ADDRESS        tools for agents over a running Easel (docs/jobs.md)
 easel plugin new NAME          write a plugin that works (docs/plugins.md)
 easel version                  print the version
 """
@@ -64,6 +65,13 @@ def plugin(words: Sequence[str]) -> int:
     return run_template(names, parse(words[len(names) :]).data_dir)
 
 
+def mcp(words: Sequence[str]) -> int:
+    """Tools for agents, over a running service."""
+    from webapp.agents.mcp_server import main as run_mcp
+
+    return run_mcp(words)
+
+
 def version(words: Sequence[str]) -> int:
     """Print the version."""
     from webapp.version import VERSION
@@ -78,6 +86,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "worker": worker,
     "generate": generate,
     "models": models,
+    "mcp": mcp,
     "plugin": plugin,
     "version": version,
 }

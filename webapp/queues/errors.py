@@ -27,5 +27,11 @@ class QueueDamaged(QueueError):
     retry_after = RETRY_AFTER
 
 
+class QueueBusy(QueueError):
+    """Another process writes the store for longer than this one waits; nothing was stored (503)."""
+
+    retry_after = RETRY_AFTER
+
+
 class QueueUnwritable(QueueFull):
     """The disk that holds the store fails or may only be read: nothing was stored (HTTP 507)."""

@@ -53,7 +53,6 @@ VALUE_PARSERS: Mapping[str, Any] = {
     "texts": str,
 }
 
-
 TOKEN_SCOPES = MappingProxyType(
     {
         "read_tokens": AccessScope.READ,
@@ -77,6 +76,7 @@ class Config:
     api: bool = True
     lenient: bool = True
     image_links: bool = True
+    webhooks: bool = True
     allow_fetch_from: tuple[str, ...] = ()  # networks as CIDR
     device: str = "auto"
     token: Secret | None = None
@@ -105,6 +105,7 @@ class Config:
     upload_quota: int = 0  # bytes of all files of a root; 0: no quota
     upload_spare: int = 256 << 20  # bytes left free on the disk
     upload_keep: int = 48  # hours
+    max_watchers: int = 128  # event streams and watches of queues that stay open at once
     max_queued_jobs: int = 500  # of one caller and kind
     max_queued_jobs_of: tuple[tuple[str, int], ...] = ()  # user or role, jobs
     gpu_shares: tuple[tuple[str, float], ...] = ()  # user or role, weight in the match rule
@@ -278,7 +279,8 @@ def _convert_one(flag: Flag, text: str) -> Any:
         raise UnknownFlag(f"--{flag.name} takes {fits}, not {text!r}.") from None
     numeric = flag.kind in ("integer", "size")
     if numeric and not is_in_range(value, flag.least or 0, flag.most or None):
-        raise UnknownFlag(f"--{flag.name} takes {flag.least} to {flag.most}, not {value}.")
+        fits = f"{flag.least} to {flag.most}" if flag.most else f"{flag.least} or more"
+        raise UnknownFlag(f"--{flag.name} takes {fits}, not {value}.")
     if flag.choices and unknown_choices([value], flag.choices):
         raise UnknownFlag(f"--{flag.name} takes {', '.join(flag.choices)}, not {text!r}.")
     return value

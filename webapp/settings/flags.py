@@ -108,6 +108,16 @@ FLAGS: tuple[Flag, ...] = (
         most=4000,
     ),
     Flag(
+        "max-watchers",
+        "integer",
+        "max_watchers",
+        "Event streams and watches of queues that stay open at once, each in a thread, half of "
+        "them for one caller but the owner; beyond them 503. Default: 128.",
+        SERVER,
+        least=1,
+        most=4000,
+    ),
+    Flag(
         "max-queued-jobs",
         "integer",
         "max_queued_jobs",
@@ -187,10 +197,18 @@ FLAGS: tuple[Flag, ...] = (
         help="Never fetch pictures from addresses that requests name.",
     ),
     Flag(
+        "no-webhooks",
+        field="webhooks",
+        value=False,
+        section=SAFETY,
+        help="Never post to addresses that jobs name.",
+    ),
+    Flag(
         "allow-fetch-from",
         "texts",
         "allow_fetch_from",
-        "Fetch pictures from this network too (CIDR; repeats). Others must be public.",
+        "Fetch pictures from this network too, and post webhooks there (CIDR; repeats). Others "
+        "must be public.",
         SAFETY,
     ),
     Flag(

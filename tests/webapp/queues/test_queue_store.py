@@ -498,7 +498,13 @@ def test_skip_is_read_once_interrupt_stays(store: QueueStore, make: Make) -> Non
 def test_workers_are_those_seen_lately(store: QueueStore, make: Make) -> None:
     now = time.time()
     fresh = WorkerState(
-        WorkerId.parse("cpu@x:1"), "idle", "sd [0123456789]", "", now + TIMEOUT, {"rss": 5}
+        WorkerId.parse("cpu@x:1"),
+        "idle",
+        "sd [0123456789]",
+        "",
+        now + TIMEOUT,
+        {"rss": 5},
+        ("xl [abcdef0123]",),
     )
     stale = WorkerState(WorkerId.parse("cpu@x:2"), "idle", "", "", now - 16)
     store.record_heartbeat(fresh)

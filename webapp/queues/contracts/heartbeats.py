@@ -17,6 +17,7 @@ class WorkerState:
     job: str  # id of the running frame, "" for none
     seen_at: float
     memory: Mapping[str, int] = field(default_factory=dict)  # bytes: rss, device_used, ...
+    also_loaded: tuple[str, ...] = ()  # titles of further checkpoints in memory
 
 
 class Heartbeats(Protocol):

@@ -1,10 +1,11 @@
 """The queue: requests wait in order and are leased to a worker."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from webapp.queues.contracts.frame import Frame, Lease
+from webapp.queues.scheduler import Account, AccountKey
 from webapp.queues.worker_id import WorkerId
 
 
@@ -98,6 +99,10 @@ class Queue(Protocol):
         Learned from jobs that were done to their end (``cost_model.py``); ``put`` stores it with
         the frame. Cheap, and changes nothing.
         """
+        ...
+
+    def accounts(self) -> Mapping[AccountKey, Account]:
+        """What each owner may still take, by priority: what forecasts begin with. Cheap."""
         ...
 
     def loss_reason(self) -> str:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -12,8 +12,13 @@ from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
 from webapp.queues.errors import QueueFull, QueueLost
 from webapp.queues.lease_expiry import LeaseExpiry
 from webapp.queues.notifier import WORK_TOPIC, Notifier
-from webapp.queues.scheduler import Match, MatchTerms, choose_next
-from webapp.queues.sqlite.accounts import correct_charge, store_accounts, turns_of
+from webapp.queues.scheduler import Account, AccountKey, Match, MatchTerms, choose_next
+from webapp.queues.sqlite.accounts import (
+    correct_charge,
+    read_accounts,
+    store_accounts,
+    turns_of,
+)
 from webapp.queues.sqlite.candidates import read_candidates
 from webapp.queues.sqlite.database import QueueDatabase
 from webapp.queues.sqlite.dead_workers import LEASE_RAN_OUT, end_leases, fail_exhausted
@@ -228,6 +233,11 @@ class SqliteQueue(FramePart):
         """GPU seconds that such a job will take, by jobs that have ended."""
         with self.database.read_connection() as db:
             return predict(db, kind, checkpoint, work)
+
+    def accounts(self) -> Mapping[AccountKey, Account]:
+        """Every account in the file; see the contract."""
+        with self.database.read_connection() as db:
+            return read_accounts(db)
 
     def loss_reason(self) -> str:
         """Why the open file is not the one of that name any more; "" while it is."""
