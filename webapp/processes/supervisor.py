@@ -29,6 +29,7 @@ from webapp.process_tree import (
 from webapp.processes.hang_watch import HangWatch
 from webapp.processes.managed_process import ManagedProcess
 from webapp.processes.ports import PortTaken, ReadinessProbe, open_listener
+from webapp.queues.dead_workers import release_dead_workers, release_leases
 from webapp.queues.drain import announce_drain, withdraw_drain
 from webapp.queues.errors import QueueError
 from webapp.queues.folder_watch import QueueWatchThread
@@ -91,7 +92,7 @@ class Supervisor:
 
     def run(self, probe: ReadinessProbe) -> int:
         """Start everything and keep it alive until told to stop; the exit code."""
-        self.release_dead_workers()
+        release_dead_workers(self.store, self.log)
         self.announce(withdraw_drain)
         with signal_wakeup() as sleep:
             for child in (self.web, *self.workers):
@@ -125,7 +126,7 @@ class Supervisor:
                 released = 0
                 if child.device:
                     name = WorkerId.of_process(child.device, death.pid)
-                    released = self.release_leases(name, death.how)
+                    released = release_leases(self.store, name, death.how, self.log)
                 answer_stored = death.code == os.EX_SOFTWARE  # the job's error was stored before
                 child.schedule_restart(death, caused_by_job=released > 0 or answer_stored)
             child.start_if_due()
@@ -158,28 +159,6 @@ class Supervisor:
             self.store.add_to_counter("restarts", {"process": process})
         except (QueueError, sqlite3.Error) as error:
             self.log.warning("a restart was not counted: %s", error)
-
-    def release_dead_workers(self) -> None:
-        """Release the leases of dead workers of an earlier run of the service."""
-        try:
-            holders = self.store.lease_holders()
-        except (QueueError, sqlite3.Error) as error:
-            self.log.error("Jobs of an earlier life wait for their leases to end: %s", error)
-            return
-        for worker in holders:
-            if worker.is_dead:
-                self.release_leases(worker)
-
-    def release_leases(self, worker: WorkerId, how: str = "ended with the service") -> int:
-        """End the leases of a worker that is gone, at once and not when they run out; how many."""
-        try:
-            released = self.store.release_worker(worker, how)
-        except (QueueError, sqlite3.Error) as error:
-            self.log.error("The dead worker's jobs wait for their leases to end: %s", error)
-            return 0
-        if released:
-            self.log.warning("%d job(s) of the dead worker are taken up again", released)
-        return released
 
     def stop(self, sleep: InterruptibleSleep) -> None:
         """Workers finish or give back; then the web process sends the last answers.
@@ -229,7 +208,8 @@ class Supervisor:
         for child in children:
             pid = child.kill()
             if child.device and pid is not None:
-                self.release_leases(WorkerId.of_process(child.device, pid))
+                worker = WorkerId.of_process(child.device, pid)
+                release_leases(self.store, worker, "ended with the service", self.log)
 
     def _on_stop_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop_signals += 1

@@ -27,5 +27,14 @@ class QueueDamaged(QueueError):
     retry_after = RETRY_AFTER
 
 
+class QueueUnreachable(QueueError):
+    """The store's server does not answer; others may reach it (HTTP 503).
+
+    What a worker holds there runs out, and is given to another.
+    """
+
+    retry_after = RETRY_AFTER
+
+
 class QueueUnwritable(QueueFull):
     """The disk that holds the store fails or may only be read: nothing was stored (HTTP 507)."""

@@ -60,4 +60,6 @@ class WorkerId:
 
         Of a worker elsewhere nobody can say so: its lease runs out.
         """
-        return bool(self.machine) and self.machine == machine_identity() and not is_running(self.pid)
+        return (
+            bool(self.machine) and self.machine == machine_identity() and not is_running(self.pid)
+        )

@@ -91,6 +91,7 @@ class Config:
     service_name: str = "easel"
     max_entry_bytes: int = 8 << 10
     max_queue_entries: int = 100_000
+    max_delivery: int = 5  # 0: without end
     watch: str = "auto"
     hashing: bool = True
     api_server_stop: bool = False
@@ -116,6 +117,7 @@ class Config:
     log_json: bool = False
     mount_paths: tuple[str, ...] = VENDOR_MOUNTS
     models_dir: Path | None = None  # None: models/ in the data directory
+    cache_dir: Path | None = None  # None: .easel in the data directory
     checkpoint_dirs: tuple[Path, ...] = ()
     vae_dirs: tuple[Path, ...] = ()
     lora_dirs: tuple[Path, ...] = ()
@@ -145,6 +147,11 @@ class Config:
     def easel_dir(self) -> Path:
         """Where queue, hashes, tokens and other things of our own lie; never served."""
         return self.data_dir / STATE_FOLDER
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where what can be computed anew of models is kept: ``--cache-dir``, else ``.easel``."""
+        return self.cache_dir or self.easel_dir
 
     @property
     def models_folder(self) -> Path:

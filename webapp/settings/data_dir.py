@@ -31,7 +31,17 @@ class CannotUse(Exception):
 
 def open_store(config: "Config", log: logging.Logger | None = None) -> QueueStore:
     """The queue of this data directory."""
-    return SqliteStore(config.easel_dir / QUEUE_FILE, max_entries=config.max_queue_entries, log=log)
+    return SqliteStore(
+        queue_file(config),
+        max_entries=config.max_queue_entries,
+        max_delivery=config.max_delivery,
+        log=log,
+    )
+
+
+def queue_file(config: "Config") -> Path:
+    """The file of the queue."""
+    return config.easel_dir / QUEUE_FILE
 
 
 def styles_files(config: "Config") -> tuple[Path, ...]:

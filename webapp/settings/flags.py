@@ -117,6 +117,18 @@ FLAGS: tuple[Flag, ...] = (
         least=1,
     ),
     Flag(
+        "max-delivery",
+        "integer",
+        "max_delivery",
+        "How often a job is given to a worker, or an entry to a consumer, before it is given up: "
+        "none of them answered; 1: never again, 0: without end. The vendor's queue.max_delivery. "
+        "Default: 5.",
+        SERVER,
+        aliases=("queue.max_delivery",),
+        least=0,
+        most=1000,
+    ),
+    Flag(
         "async",
         field="asynchronous",
         section=SERVER,
@@ -408,6 +420,15 @@ FLAGS: tuple[Flag, ...] = (
         least=1 << 20,
     ),
     Flag("device", "text", "device", "auto, cpu, or cuda:N[,cuda:M].", DEVICE),
+    Flag(
+        "cache-dir",
+        "path",
+        "cache_dir",
+        "Where hashes, facts and conversions of models are kept. Default: .easel in the data "
+        "directory; for a joined worker whose data directory is on a network file system, "
+        "easel/<id> in $XDG_CACHE_HOME or ~/.cache, as SQLite's log does not work there.",
+        PATHS,
+    ),
     Flag(
         "threads",
         "integer",

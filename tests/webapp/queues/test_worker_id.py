@@ -26,7 +26,7 @@ NAME_ITSELF = (
     "from webapp.queues.worker_id import WorkerId;"
     "own = WorkerId.of_process('cpu'); print(own, own.is_dead)"
 )
-SAME_HOST = ("sh", "-c", "hostname web && exec \"$@\"", "sh")
+SAME_HOST = ("sh", "-c", 'hostname web && exec "$@"', "sh")
 
 
 def run_elsewhere(*words: str, wrap: Sequence[str] = ISOLATED) -> str:

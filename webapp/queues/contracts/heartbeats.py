@@ -9,7 +9,10 @@ from webapp.queues.worker_id import WorkerId
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """A worker's heartbeat. ``state``: starting | loading | idle | working | draining."""
+    """A worker's heartbeat. ``state``: starting | loading | idle | working | draining.
+
+    ``seen_at``: unix seconds of the store's clock, as far as the store has one.
+    """
 
     id: WorkerId
     state: str
@@ -17,6 +20,9 @@ class WorkerState:
     job: str  # id of the running frame, "" for none
     seen_at: float
     memory: Mapping[str, int] = field(default_factory=dict)  # bytes: rss, device_used, ...
+    version: str = ""  # of its Easel
+    models_folder: str = ""  # where its models lie, on its host
+    joined: bool = False  # started by itself, not by the service's supervisor
 
 
 class Heartbeats(Protocol):

@@ -41,9 +41,9 @@ class Queue(Protocol):
 
         Order: priority, then the owner with the fewest GPU seconds, then a frame whose
         checkpoint is in ``loaded``, then age; an age cap overrides all. Frames whose lease ran
-        out are taken again, ``max_delivery`` times at most; then they are answered 500. Leases
-        run out for one who looks steadily, not for one who has just come or stood still: the
-        machine may have stood still with him.
+        out are taken again, ``max_delivery`` times at most (0: without end); then they are
+        answered 500. Leases run out for one who looks steadily, not for one who has just come or
+        stood still: the machine may have stood still with him.
         """
         ...
 

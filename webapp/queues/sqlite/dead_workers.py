@@ -34,11 +34,17 @@ def end_leases(db: sqlite3.Connection, condition: str, value: object, cause: str
 def fail_exhausted(
     db: sqlite3.Connection, max_delivery: int, cutoff: float, now: float
 ) -> list[str]:
-    """Answer 500 to frames delivered ``max_delivery`` times without an answer; their ids."""
+    """Answer 500 to frames delivered ``max_delivery`` times without an answer; their ids.
+
+    None where it is 0.
+    """
+    if not max_delivery:
+        return []
     exhausted = db.execute(SELECT_EXHAUSTED, (max_delivery, cutoff)).fetchall()
     for row in exhausted:
         cause = row["how"] or LEASE_RAN_OUT
-        copy_to_rear(db, row["id"], f"The worker was lost {max_delivery} times; the last {cause}.")
+        times = count_times(max_delivery)
+        copy_to_rear(db, row["id"], f"The worker was lost {times}; the last {cause}.")
         answer = worker_lost_answer(max_delivery, cause)
         store_answer(db, row["id"], row["index"], answer, now)
         store_answer_tags(db, row["id"], row["owner"], row["tags"])
@@ -49,9 +55,14 @@ def fail_exhausted(
 def worker_lost_answer(max_delivery: int, cause: str) -> Answer:
     """The 500 answer to a frame whose workers all died, in AUTOMATIC1111's error envelope."""
     text = (
-        f"The worker was lost {max_delivery} times while it worked on this request, which is not "
-        f"tried again. The last one {cause}. The service's log says more; a picture too large for "
-        "the machine's memory is the usual cause."
+        f"The worker was lost {count_times(max_delivery)} while it worked on this request, which "
+        f"is not tried again. The last one {cause}. The service's log says more; a picture too "
+        "large for the machine's memory is the usual cause."
     )
     body = {"error": "WorkerLost", "detail": text, "body": "", "errors": text}
     return Answer(500, json.dumps(body).encode())
+
+
+def count_times(number: int) -> str:
+    """How often, in words."""
+    return "once" if number == 1 else f"{number} times"

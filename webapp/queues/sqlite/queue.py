@@ -10,7 +10,7 @@ from webapp.queues.contracts.entries import SINK
 from webapp.queues.contracts.frame import Frame, Lease
 from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
 from webapp.queues.errors import QueueFull, QueueLost
-from webapp.queues.lease_expiry import LeaseExpiry
+from webapp.queues.lease_expiry import LEASE_SECONDS, LeaseExpiry
 from webapp.queues.notifier import WORK_TOPIC, Notifier
 from webapp.queues.scheduler import AGE_CAP, Candidate, OwnerUsage, choose_next, is_starving
 from webapp.queues.sqlite.accounts import charge_owner, read_accounts
@@ -21,7 +21,6 @@ from webapp.queues.sqlite.frame_rows import FRAME_COLUMNS, frame_of, insert_fram
 from webapp.queues.sqlite.part import FramePart
 from webapp.queues.worker_id import WorkerId
 
-LEASE_SECONDS = 10.0
 MAX_DELIVERY = 5
 DEADLY_COUNT = 2  # deaths of workers after which a frame goes behind all others
 SELECT_CANDIDATES = f"""
@@ -34,7 +33,7 @@ WHERE worker IS NULL GROUP BY owner, priority, checkpoint, deadly
 
 @dataclass(frozen=True, slots=True)
 class LeaseTerms:
-    """``seconds`` that a lease lasts, how often a frame is delivered, age cap: ``scheduler.py``."""
+    """``seconds`` that a lease lasts, how often a frame is delivered (0: without end), age cap."""
 
     seconds: float = LEASE_SECONDS
     max_delivery: int = MAX_DELIVERY
@@ -120,7 +119,7 @@ class SqliteQueue(FramePart):
             f' deliveries = deliveries + 1 WHERE "index" = ? RETURNING {FRAME_COLUMNS}, body',
             (str(worker), token, now, expires, best.index),
         ).fetchall()[0]
-        return Lease(frame_of(row, row["body"]), worker, token, expires)
+        return Lease(frame_of(row, row["body"]), worker, token, expires, self.terms.seconds)
 
     def _choose(
         self,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from webapp.queues.lease_expiry import LEASE_SECONDS
 from webapp.queues.notifier import Notifier
 from webapp.queues.scheduler import AGE_CAP
 from webapp.queues.sqlite.counters import SqliteCounters
@@ -17,7 +18,7 @@ from webapp.queues.sqlite.entries import MAX_ENTRIES, EntryTerms, SqliteEntryQue
 from webapp.queues.sqlite.heartbeats import SqliteHeartbeats
 from webapp.queues.sqlite.plugin_states import SqlitePluginStates
 from webapp.queues.sqlite.progress import SqliteProgress
-from webapp.queues.sqlite.queue import LEASE_SECONDS, MAX_DELIVERY, LeaseTerms, SqliteQueue
+from webapp.queues.sqlite.queue import MAX_DELIVERY, LeaseTerms, SqliteQueue
 from webapp.queues.sqlite.sink import SqliteSink
 from webapp.queues.sqlite.stop_requests import SqliteStopRequests
 from webapp.queues.sqlite.worker_commands import SqliteWorkerCommands
