@@ -27,11 +27,8 @@ class QueueDamaged(QueueError):
     retry_after = RETRY_AFTER
 
 
-class QueueUnreachable(QueueError):
-    """The store's server does not answer; others may reach it (HTTP 503).
-
-    What a worker holds there runs out, and is given to another.
-    """
+class StoreUnavailable(QueueError):
+    """The store's server cannot be reached, or is not ready: nothing is known (HTTP 503)."""
 
     retry_after = RETRY_AFTER
 

@@ -22,7 +22,7 @@ from generator.request import Progress, Snapshot, Stop
 from webapp.queues.contracts.progress import ProgressBoard
 from webapp.queues.contracts.queue import Queue
 from webapp.queues.contracts.stop_requests import StopRequests
-from webapp.queues.errors import QueueError, QueueUnreachable
+from webapp.queues.errors import QueueError, StoreUnavailable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -167,7 +167,7 @@ class LeaseKeeper:
         At a store that nobody can write it has not: whoever would take it meets the same error.
         """
         is_over = self._clock() - self._held_at > self.lease.seconds
-        if isinstance(error, QueueUnreachable) and is_over and not self._lost.is_set():
+        if isinstance(error, StoreUnavailable) and is_over and not self._lost.is_set():
             self.log.warning(
                 "job %s: given up, its lease has run out at a queue that does not answer",
                 self.lease.frame.id,
