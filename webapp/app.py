@@ -41,6 +41,7 @@ from webapp.routes import (
     token_count,
     training,
     worker_commands,
+    worker_drain,
 )
 from webapp.routes.files import (
     archives,
@@ -78,9 +79,9 @@ MAX_BODY_BYTES = 128 * 1024 * 1024
 
 API: tuple[RouteModule, ...] = (
     probes, generation, progress, models, controlnet, poses, model_cards, internal, token_count,
-    styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
-    training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
-    model_tools, model_report, model_notes, queue_api,
+    styles, docs, extras, pictures, machine, sysinfo, worker_commands, worker_drain, plugins,
+    interrogate, training, foreign_apis, openai_images, openai_models, events, login, signed_links,
+    metrics, model_tools, model_report, model_notes, queue_api,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 
