@@ -79,7 +79,8 @@ class ServiceCollector(Collector):
 
     def __init__(self, services: "Services") -> None:
         self.services = services
-        self.devices = resolve_devices(services.config.device)
+        least = services.config.workers_min  # others may have been ended, and are not dead
+        self.devices = resolve_devices(services.config.device)[:least]
         self._storing: threading.Thread | None = None
 
     def describe(self) -> Iterable[Metric]:

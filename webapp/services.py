@@ -22,6 +22,9 @@ from webapp.access.signed_urls import UrlSigner
 from webapp.files.file_services import FileServices, create_file_services
 from webapp.files.upload_policy import limits_of
 from webapp.http.waiting_limit import WaitingLimit
+from webapp.http.watcher_limit import WatcherLimit
+from webapp.jobs.job_book import JOBS_FILE, JobBook
+from webapp.jobs.queue_overview import QueueOverview
 from webapp.logs import start_log
 from webapp.plugins.model_registry import registry_of
 from webapp.plugins.web_plugins import WebPlugins
@@ -36,7 +39,9 @@ from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.sink import Sink
 from webapp.queues.contracts.stop_requests import StopRequests
 from webapp.queues.contracts.worker_commands import WorkerCommands
+from webapp.queues.drawn_pictures import DrawnPictures
 from webapp.queues.job_limit import JobLimit
+from webapp.queues.plans import Plans
 from webapp.queues.task_registry import TaskRegistry
 from webapp.settings.data_dir import open_store, service_token
 from webapp.settings.option_store import OptionStore, options_of
@@ -86,6 +91,10 @@ class Services:
     bodies: MemoryBudget  # memory for their bodies
     job_limit: JobLimit  # through which frames enter the queue
     waiting_limit: WaitingLimit  # places for requests that wait for their answers
+    watchers: WatcherLimit  # places for event streams
+    jobs: JobBook  # records of the job API
+    drawn_pictures: DrawnPictures  # of jobs that run
+    overview: QueueOverview  # places and times of waiting jobs
     signer: UrlSigner  # of links to pictures
     filing: FileServices | None = None  # None without --filebrowser
     tasks: TaskRegistry = field(default_factory=TaskRegistry)
@@ -140,9 +149,27 @@ def build_services(
     overrides.setdefault("signer", UrlSigner(session_key(config.easel_dir)))
     overrides.setdefault("waiting_limit", WaitingLimit(config.max_waiting_requests))
     overrides.setdefault(
-        "job_limit", JobLimit(config.max_queued_jobs, config.easel_dir, config.upload_spare)
+        "job_limit", JobLimit(plans_of(config), config.easel_dir, config.upload_spare)
     )
+    _set_job_parts(config, overrides, closing)
     return Services(**{"config": config, "log": log, "close": closing.close, **overrides})
+
+
+def _set_job_parts(config: "Config", overrides: dict[str, Any], closing: ExitStack) -> None:
+    """What the job API keeps, where nobody has brought it."""
+    if "jobs" not in overrides:
+        overrides["jobs"] = JobBook(config.easel_dir / JOBS_FILE)
+        closing.callback(overrides["jobs"].close)
+    overrides.setdefault("watchers", WatcherLimit(config.max_watchers))
+    overrides.setdefault("drawn_pictures", DrawnPictures(config.easel_dir))
+    parts = (overrides[name] for name in ("queue", "progress", "heartbeats"))
+    overrides.setdefault("overview", QueueOverview(*parts))
+
+
+def plans_of(config: "Config") -> Plans:
+    """What the flags let each caller take of the queue."""
+    shares, limits = dict(config.gpu_shares), dict(config.max_queued_jobs_of)
+    return Plans(config.max_queued_jobs, shares, limits)
 
 
 def _watched_registry(config: "Config", closing: ExitStack) -> Registry:

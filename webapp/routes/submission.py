@@ -66,7 +66,7 @@ def submit_and_wait(services: "Services", frame: Frame) -> Answer:
         return submit_for_entry(services, frame, entry)
     bind(job=frame.id)
     with services.waiting_limit.hold(caller()):
-        services.job_limit.put(services.queue, frame)
+        services.job_limit.put(services.queue, frame, caller().scope)
         frame = replace(frame, body=b"")  # its pictures need not be here while they are waited for
         release_body()
         mark_waiting()
@@ -83,7 +83,7 @@ def submit_for_entry(services: "Services", frame: Frame, entry: Entry) -> Answer
     bind(job=frame.id)
     if TASK_ID_TAG not in entry.tags:
         services.entries.intake.add_tags(frame.id, {TASK_ID_TAG: task_of(frame)})
-    services.job_limit.put(services.queue, frame)
+    services.job_limit.put(services.queue, frame, caller().scope)
     request.environ[ENTRY_QUEUED] = True
     return Answer(ACCEPTED, b"")
 

@@ -16,14 +16,17 @@ from webapp.access.cors import AllowedOrigins
 from webapp.access.scopes import AccessScope
 from webapp.access.secret import Secret
 from webapp.access.tokens import BadToken, NarrowToken, narrow_tokens, read_secret_lines
+from webapp.settings.browse_roots import parse_browse_roots
 from webapp.settings.flag_checks import (
     UnknownFlag,
     check_device,
     check_network,
     check_pattern,
     check_service_name,
+    check_workers,
 )
 from webapp.settings.flags import FLAGS, Flag, environment_variable
+from webapp.settings.plan_flags import GPU_SHARES, read_counts, read_figures
 from webapp.settings.secret_flags import receive_secrets
 from webapp.value_rules import is_in_range, unknown_choices
 
@@ -49,8 +52,6 @@ VALUE_PARSERS: Mapping[str, Any] = {
     "paths": Path,
     "texts": str,
 }
-ROOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
 
 TOKEN_SCOPES = MappingProxyType(
     {
@@ -75,6 +76,7 @@ class Config:
     api: bool = True
     lenient: bool = True
     image_links: bool = True
+    webhooks: bool = True
     allow_fetch_from: tuple[str, ...] = ()  # networks as CIDR
     device: str = "auto"
     token: Secret | None = None
@@ -104,7 +106,10 @@ class Config:
     upload_quota: int = 0  # bytes of all files of a root; 0: no quota
     upload_spare: int = 256 << 20  # bytes left free on the disk
     upload_keep: int = 48  # hours
+    max_watchers: int = 128  # event streams and watches of queues that stay open at once
     max_queued_jobs: int = 500  # of one caller and kind
+    max_queued_jobs_of: tuple[tuple[str, int], ...] = ()  # user or role, jobs
+    gpu_shares: tuple[tuple[str, float], ...] = ()  # user or role, weight in the match rule
     max_listings: int = 8  # of one caller at once
     decode_budget: int = 512 << 20  # bytes of decoded pictures in the web process
     body_budget: int = 256 << 20  # bytes of request bodies in the web process
@@ -132,6 +137,9 @@ class Config:
     default_checkpoint: str = ""
     install_default: bool = True
     threads: int = 0
+    workers_min: int | None = None  # None: as many as may run
+    workers_max: int | None = None  # None: one a device
+    idle_seconds: int = 300  # after which a worker beyond the least ends
     worker_hang_seconds: int = 600  # between two steps; 0: for ever
     max_job_megapixel_steps: int = 250_000
     stop_when_client_leaves: bool = False
@@ -310,12 +318,26 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
         fields["listen"] = fields.get("listen", False) or not _is_loopback(fields["host"])
     if "web_ui" in values and "filebrowser" not in values:
         fields["filebrowser"] = values["web_ui"]
-    fields["browse_roots"] = _browse_roots(values.get("browse_roots", ()), home)
+    fields |= _read_pairs(values, home)
+    check_workers(values.get("workers_min", 0), values.get("workers_max"))
     for network in values.get("allow_fetch_from", ()):
         check_network(network)
     check_device(fields.get("device", "auto"))
     check_service_name(fields.get("service_name", "easel"))
     return fields
+
+
+def _read_pairs(values: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """The fields whose flags take ``NAME=VALUE`` and repeat."""
+    shares, limits = values.get("gpu_shares", ()), values.get("max_queued_jobs_of", ())
+    try:
+        return {
+            "browse_roots": parse_browse_roots(values.get("browse_roots", ()), home),
+            "gpu_shares": read_figures("--gpu-share", shares, *GPU_SHARES),
+            "max_queued_jobs_of": read_counts("--max-queued-jobs-of", limits),
+        }
+    except ValueError as error:
+        raise UnknownFlag(str(error)) from None
 
 
 def _parse_narrow_tokens(scope: AccessScope, texts: Sequence[str]) -> tuple[NarrowToken, ...]:
@@ -357,32 +379,3 @@ def _read_lines(flag: str, text: str) -> list[str]:
         return read_secret_lines(text)
     except BadToken as error:
         raise UnknownFlag(f"{flag}: {error}") from None
-
-
-def _browse_roots(texts: Sequence[str], home: Path) -> tuple[tuple[str, Path, bool], ...]:
-    """``NAME=PATH`` or ``NAME=PATH:ro``; names are what paths of the file browser begin with."""
-    roots: dict[str, tuple[str, Path, bool]] = {}
-    for text in _rejoin_read_only(texts):
-        name, equals, path = text.partition("=")
-        writable = not path.endswith(":ro")
-        path = path.removesuffix(":ro")
-        if not (equals and path and ROOT_NAME.fullmatch(name)):
-            raise UnknownFlag(
-                f"--browse-root takes NAME=PATH or NAME=PATH:ro with a name of letters, digits, "
-                f"_ and -, not {text!r}."
-            )
-        if name == "data" or name in roots:
-            raise UnknownFlag(f"--browse-root: the name {name!r} is taken; choose another.")
-        roots[name] = (name, Path(os.path.abspath(home / Path(path).expanduser())), writable)
-    return tuple(roots.values())
-
-
-def _rejoin_read_only(texts: Sequence[str]) -> list[str]:
-    """``NAME=PATH:ro`` comes as two from the environment, where colons part paths."""
-    rejoined: list[str] = []
-    for text in texts:
-        if text == "ro" and rejoined:
-            rejoined[-1] += ":ro"
-        else:
-            rejoined.append(text)
-    return rejoined

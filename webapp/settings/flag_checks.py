@@ -38,6 +38,12 @@ def check_device(text: str) -> None:
             raise UnknownFlag(f"--device takes auto, cpu or cuda:N[,cuda:M], not {text!r}.")
 
 
+def check_workers(least: int, most: int | None) -> None:
+    """The numbers of workers; ``most`` None: one a device."""
+    if most is not None and least > most:
+        raise UnknownFlag(f"--workers-min {least} is more than --workers-max {most}.")
+
+
 def check_service_name(text: str) -> None:
     """A service's name."""
     if not SERVICE_NAME.fullmatch(text):

@@ -108,6 +108,16 @@ FLAGS: tuple[Flag, ...] = (
         most=4000,
     ),
     Flag(
+        "max-watchers",
+        "integer",
+        "max_watchers",
+        "Event streams and watches of queues that stay open at once, each in a thread, half of "
+        "them for one caller but the owner; beyond them 503. Default: 128.",
+        SERVER,
+        least=1,
+        most=4000,
+    ),
+    Flag(
         "max-queued-jobs",
         "integer",
         "max_queued_jobs",
@@ -127,6 +137,21 @@ FLAGS: tuple[Flag, ...] = (
         aliases=("queue.max_delivery",),
         least=0,
         most=1000,
+    ),
+    Flag(
+        "max-queued-jobs-of",
+        "texts",
+        "max_queued_jobs_of",
+        "As --max-queued-jobs for one user, token or role (owner, user, generate): WHO=N; repeats.",
+        SERVER,
+    ),
+    Flag(
+        "gpu-share",
+        "texts",
+        "gpu_shares",
+        "Weight of a user, token or role (owner, user, generate) where several wait for the GPU: "
+        "WHO=NUMBER, 0.01 to 100; repeats. Twice the number is twice the GPU time. Default: 1.",
+        SERVER,
     ),
     Flag(
         "async",
@@ -184,10 +209,18 @@ FLAGS: tuple[Flag, ...] = (
         help="Never fetch pictures from addresses that requests name.",
     ),
     Flag(
+        "no-webhooks",
+        field="webhooks",
+        value=False,
+        section=SAFETY,
+        help="Never post to addresses that jobs name.",
+    ),
+    Flag(
         "allow-fetch-from",
         "texts",
         "allow_fetch_from",
-        "Fetch pictures from this network too (CIDR; repeats). Others must be public.",
+        "Fetch pictures from this network too, and post webhooks there (CIDR; repeats). Others "
+        "must be public.",
         SAFETY,
     ),
     Flag(
@@ -428,6 +461,34 @@ FLAGS: tuple[Flag, ...] = (
         "directory; for a joined worker whose data directory is on a network file system, "
         "easel/<id> in $XDG_CACHE_HOME or ~/.cache, as SQLite's log does not work there.",
         PATHS,
+    ),
+    Flag(
+        "workers-min",
+        "integer",
+        "workers_min",
+        "Workers that stay when there is nothing to do; 0: the first job starts one. Default: as "
+        "many as --workers-max.",
+        DEVICE,
+        least=0,
+        most=64,
+    ),
+    Flag(
+        "workers-max",
+        "integer",
+        "workers_max",
+        "Workers at most; beyond one a device, they share the devices. Default: one a device.",
+        DEVICE,
+        least=1,
+        most=64,
+    ),
+    Flag(
+        "idle-seconds",
+        "integer",
+        "idle_seconds",
+        "Seconds without a job after which a worker beyond --workers-min ends. Default: 300.",
+        DEVICE,
+        least=1,
+        most=86_400,
     ),
     Flag(
         "threads",

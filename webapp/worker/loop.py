@@ -30,6 +30,7 @@ from webapp.queues.contracts.frame import Answer, Lease
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.worker_commands import DRAIN, LOAD, PLUGINS, UNLOAD
+from webapp.queues.drawn_pictures import DrawnPictures
 from webapp.queues.errors import QueueError, StoreUnavailable
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
@@ -42,6 +43,7 @@ from webapp.worker.job_handlers import (
     WorkerEngine,
 )
 from webapp.worker.lease_keeper import Abandoned, LeaseKeeper, LeaseLost
+from webapp.worker.picture_keeper import PictureKeeper
 from webapp.worker.prefetcher import Prefetcher, ReadAhead
 from webapp.worker.responses import compose_failure
 from webapp.worker.save_journal import SaveJournal, delete_old_journals
@@ -104,6 +106,7 @@ class Worker:
         self.warm_up = settings.warm_up
         self.state = "idle"
         self.lease: Lease | None = None
+        self.drawn_pictures = DrawnPictures(settings.data_dir / STATE_FOLDER)
         self.shutdown = Shutdown(lambda: bool(self.lease), self.release_running)
         self.pause: Callable[[float], object] = self.shutdown.draining.wait
         """Waits for so many seconds, or less when the worker is told to end."""
@@ -321,8 +324,10 @@ class Worker:
 
     def keep_lease(self, lease: Lease, options: Snapshot) -> LeaseKeeper:
         """A context that keeps the lease alive, publishes progress and checks for stop requests."""
-        abandoned, step = self.shutdown.abandoned, self.pace.step
-        return LeaseKeeper(self.store, lease, options, self.log, abandoned, step)
+        terms = (self.store, lease, options, self.log, self.shutdown.abandoned, self.pace.step)
+        if job_codec.PICTURES_TAG in lease.frame.tags:
+            return PictureKeeper(self.drawn_pictures, *terms)
+        return LeaseKeeper(*terms)
 
     def log_failure(self, lease: Lease, error: Exception) -> None:
         """Log a failed job by its id: a sentence for what was foreseen, a traceback for a bug."""
@@ -426,6 +431,7 @@ class Worker:
             id=self.id,
             state="draining" if self.shutdown.draining.is_set() else self.state,
             checkpoint=next(iter(self.engine.loaded_checkpoints), ""),
+            also_loaded=tuple(self.engine.loaded_checkpoints[1:]),
             job=lease.frame.id if lease else "",
             seen_at=time.time(),
             memory=self.settings.measure(),

@@ -12,13 +12,13 @@ import pytest
 from generator.request import GenerationRequest, Sampling, Seeds
 from tests.webapp.worker.worker_bench import WorkerThread
 from webapp.queues.contracts.frame import Answer, Frame
+from webapp.queues.contracts.queue import OwnerDepth
 from webapp.queues.job_codec import QueuedGeneration, encode_job
 from webapp.queues.sqlite.database import LAYOUT, SCHEMA_VERSION
 from webapp.queues.sqlite.migrations import MIGRATIONS
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 
-VERSION_1 = Path(__file__).with_name("queue_version_1.sql")
 GONE = WorkerId("cuda:0", "gone", 4711)
 PUT_1 = """
 INSERT INTO frames (id, kind, owner, checkpoint, priority, tags, put_at, body)
@@ -35,14 +35,20 @@ def job(prompt: str) -> bytes:
     return encode_job(QueuedGeneration(request, "txt2img", {"prompt": prompt}))
 
 
-def write_version_1(path: Path) -> None:
-    """As a service of version 1 that was killed: two jobs wait, one runs, two are answered."""
+def tables_of(version: int) -> str:
+    """The tables as the service wrote them in that version."""
+    path = Path(__file__).with_name(f"queue_version_{version}.sql")
+    return path.read_text(encoding="utf-8")
+
+
+def write_version(path: Path, version: int) -> None:
+    """As a service of that version that was killed: two jobs wait, one runs."""
     path.parent.mkdir(parents=True)
     now = time.time()
     with closing(sqlite3.connect(path, isolation_level=None)) as rows:
         rows.execute("PRAGMA auto_vacuum=INCREMENTAL")
         rows.execute("PRAGMA journal_mode=WAL")
-        rows.executescript(VERSION_1.read_text(encoding="utf-8"))
+        rows.executescript(tables_of(version))
         for name, owner, priority in (("gone", "x", 0), ("a", "ann", 0), ("b", "bob", 3)):
             tags = json.dumps({"task": f"task of {name}"})
             rows.execute(PUT_1, (name, owner, priority, tags, now - 5, job(name)))
@@ -51,10 +57,17 @@ def write_version_1(path: Path) -> None:
             " WHERE id = 'gone'",
             (str(GONE), now - 4, now + 6),
         )
+        rows.execute("INSERT INTO ledger VALUES ('ann', 12.5, ?, 0)", (now,))
+
+
+def write_version_1(path: Path) -> None:
+    """One of version 1 with two answers, too."""
+    write_version(path, 1)
+    now = time.time()
+    with closing(sqlite3.connect(path, isolation_level=None)) as rows:
         for name, index, made in (("second", 11, now - 1), ("first", 12, now - 2)):
             rows.execute(ANSWER_1, (name, index, made, name.encode()))
         rows.execute("INSERT INTO answered VALUES ('second', 'ann', '{\"task\": \"t\"}')")
-        rows.execute("INSERT INTO ledger VALUES ('ann', 12.5, ?, 0)", (now,))
         rows.execute("INSERT INTO tallies VALUES ('restarts', '{}', 3.0)")
 
 
@@ -125,6 +138,47 @@ def test_jobs_of_version_1_are_answered(tmp_path: Path) -> None:
     assert not list(path.parent.glob("*.damaged-*"))
 
 
+@pytest.mark.parametrize("version", sorted(MIGRATIONS))
+def test_jobs_of_every_earlier_version_are_counted_and_matched(
+    tmp_path: Path, version: int
+) -> None:
+    path = tmp_path / ".easel" / "queue.db"
+    write_version(path, version)
+    store = SqliteStore(path)
+    assert not list(path.parent.glob("*.damaged-*"))
+    for owner in ("x", "ann", "bob"):
+        assert store.owner_depth(owner, "generate").frames == 1
+    assert store.owner_depth("ann", "generate").body_bytes == len(job("a"))
+    assert [frame.predicted_seconds for frame in store.list_frames()] == [1.0] * 3
+    store.put(Frame("c", "generate", job("c"), owner="ann", work=99.0))
+    store.put(Frame("d", "generate", job("d"), owner="bob"))
+    taken = [store.take(WorkerId("cpu"), ("sd",), 0) for _ in range(4)]
+    assert [lease.frame.id for lease in taken if lease is not None] == ["b", "a", "d", "c"]
+    for lease in filter(None, taken):
+        store.answer(lease, Answer(200, b""), 1.0)
+    assert store.owner_depth("ann", "generate") == OwnerDepth(0, 0)
+    with store.database.read_connection() as rows:
+        old = "SELECT name FROM sqlite_master WHERE name IN ('ledger', 'frames_waiting')"
+        assert rows.execute(old).fetchall() == []
+    store.close()
+    answer_all(tmp_path, "gone")
+
+
+@pytest.mark.parametrize("version", sorted(MIGRATIONS))
+def test_an_earlier_version_has_all_tables_of_a_new_file(tmp_path: Path, version: int) -> None:
+    """Indexes and triggers too: without them a queue would be slow, or count wrongly."""
+    names = []
+    for folder in (tmp_path / "old", tmp_path / "new"):
+        if folder.name == "old":
+            write_version(folder / "queue.db", version)
+        store = SqliteStore(folder / "queue.db")
+        with store.database.read_connection() as rows:
+            found = rows.execute("SELECT name FROM sqlite_master").fetchall()
+        names.append({row["name"] for row in found})
+        store.close()
+    assert names[0] == names[1]
+
+
 def test_the_file_of_version_1_is_kept_once(tmp_path: Path) -> None:
     path = tmp_path / "state" / "queue.db"
     write_version_1(path)
@@ -152,6 +206,8 @@ def test_jobs_of_a_version_from_which_nothing_leads_here_are_carried_over(
     store = SqliteStore(path)
     assert [frame.id for frame in store.list_frames()] == ["gone", "a", "b"]
     assert store.put(Frame("c", "generate", job("c"))) == 4
+    held = [store.owner_depth(owner, "generate").frames for owner in ("", "x", "ann", "bob")]
+    assert sum(held) == 4  # caps know of those that were carried over
     store.close()
     assert "3 were taken over" in caplog.text
     assert len(list(path.parent.glob("queue.db.damaged-*[0-9]"))) == 1

@@ -273,7 +273,7 @@ def test_fairness_comes_before_affinity(store: QueueStore) -> None:
     assert order(store, "two") == "xb"
 
 
-def test_age_overrides_everything_once_in_a_while(make: Make) -> None:
+def test_age_overrides_priority_and_affinity_once_in_a_while(make: Make) -> None:
     clock = Clock()
     store = make(age_cap=0.2, clock=clock)
     store.put(frame("a", owner="ann", checkpoint="cold"))
@@ -281,8 +281,8 @@ def test_age_overrides_everything_once_in_a_while(make: Make) -> None:
     clock.skip(0.25)
     store.put(frame("x", owner="bob", checkpoint="warm", priority=9))
     store.put(frame("y", owner="ann", checkpoint="warm"))
-    # "a" is old and rides; "b" is as old, but its owner has just had the ride.
-    assert order(store, "warm") == "axby"
+    # "a" is overdue and goes first; "b" is as old, but its owner has just had that.
+    assert order(store, "warm") == "axyb"
 
 
 # -- leases -------------------------------------------------------------------------------------
@@ -498,7 +498,13 @@ def test_skip_is_read_once_interrupt_stays(store: QueueStore, make: Make) -> Non
 def test_workers_are_those_seen_lately(store: QueueStore, make: Make) -> None:
     now = time.time()
     fresh = WorkerState(
-        WorkerId.parse("cpu@x:1"), "idle", "sd [0123456789]", "", now + TIMEOUT, {"rss": 5}
+        WorkerId.parse("cpu@x:1"),
+        "idle",
+        "sd [0123456789]",
+        "",
+        now + TIMEOUT,
+        {"rss": 5},
+        ("xl [abcdef0123]",),
     )
     stale = WorkerState(WorkerId.parse("cpu@x:2"), "idle", "", "", now - 16)
     store.record_heartbeat(fresh)

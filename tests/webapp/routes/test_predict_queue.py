@@ -35,7 +35,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueService]:
     """One service for all tests here."""
     folder = tmp_path_factory.mktemp("queues") / "data"
     flags = ("--max-queue-entries", str(MAX_ENTRIES), "--max-queued-jobs", str(MAX_JOBS))
-    with queue_service(folder, *flags) as service:
+    plans = ("--max-queued-jobs-of", "generate=2", "--gpu-share", "generate=0.5")
+    with queue_service(folder, *flags, *plans) as service:
         yield service
 
 
@@ -122,6 +123,25 @@ def test_entries_wait_for_room_among_the_jobs_of_their_caller(service: QueueServ
     assert service.store.depth().waiting == MAX_JOBS + 1
     service.working.set()
     assert {service.result(each)["tags"]["requestId"] for each in (*ids, anns)} == {*ids, anns}
+
+
+def test_jobs_of_entries_cost_and_count_as_those_of_the_routes(service: QueueService) -> None:
+    """By the same megapixel-steps, with the share and within the cap of their caller's role."""
+    service.pause()
+    body = json.dumps({"prompt": "a", "steps": 30, "width": 512, "height": 512})
+    ids = [service.put(TXT2IMG, body, token=ANN)[1] for _ in range(3)]
+    service.put(TXT2IMG, body, token=BOB)
+    wait_until(lambda: service.store.depth().waiting == 3)
+    anns = service.store.list_frames("ann")
+    assert [frame.id for frame in anns] == ids[:2]
+    for frame in (*anns, *service.store.list_frames("bob")):
+        assert frame.work == pytest.approx(30 * 512 * 512 / 1e6, rel=0.01)
+        assert frame.predicted_seconds == pytest.approx(
+            service.store.predict_seconds("generate", frame.checkpoint, frame.work)
+        )
+        assert frame.weight == 0.5
+    service.working.set()
+    service.result(ids[2])
 
 
 def test_queued_entries_outlive_a_killed_web_process(service: QueueService) -> None:

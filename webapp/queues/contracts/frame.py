@@ -21,6 +21,9 @@ class Frame:
     index: int = 0  # given by the store, from 1
     put_at: float = 0.0  # unix seconds, given by the store
     deliveries: int = 0  # how often it has been leased, this time included
+    work: float = 0.0  # megapixel-steps, 0 for what has none; see cost_model.py
+    weight: float = 1.0  # of the owner's plan: greater ones get more GPU seconds
+    predicted_seconds: float = 0.0  # GPU seconds, given by the store
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class WorkerState:
     job: str  # id of the running frame, "" for none
     seen_at: float
     memory: Mapping[str, int] = field(default_factory=dict)  # bytes: rss, device_used, ...
+    also_loaded: tuple[str, ...] = ()  # titles of further checkpoints in memory
     version: str = ""  # of its Easel
     models_folder: str = ""  # where its models lie, on its host
     joined: bool = False  # started by itself, not by the service's supervisor

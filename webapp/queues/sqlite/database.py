@@ -26,12 +26,13 @@ from webapp.queues.errors import QueueDamaged, QueueFull, QueueUnwritable
 from webapp.queues.sqlite.ballast_file import BallastFile
 from webapp.queues.sqlite.entry_schema import ENTRY_SCHEMA
 from webapp.queues.sqlite.file_identity import FileIdentity
+from webapp.queues.sqlite.match_tables import MATCH_TABLES
 from webapp.queues.sqlite.migrations import MIGRATIONS
 from webapp.queues.sqlite.reader_pool import BUSY_SECONDS, ReaderPool, connect_reader
 from webapp.queues.sqlite.salvage import copy_readable_rows
 
 T = TypeVar("T")
-SCHEMA_VERSION = 2  # grows with each change that CREATE ... IF NOT EXISTS does not make
+SCHEMA_VERSION = 3  # grows with each change that CREATE ... IF NOT EXISTS does not make
 WAL_BYTES = 64 * 2**20
 FOREIGN_TABLES_ERROR = "SQLITE_ERROR"  # the tables are of another program
 BALLAST_NAME = "ballast"  # a file beside the database, see ballast_file.py
@@ -54,8 +55,6 @@ CREATE TABLE IF NOT EXISTS frames (
     expires REAL,
     body BLOB NOT NULL              -- last, so that reading the rest does not page through it
 );
-CREATE INDEX IF NOT EXISTS frames_waiting
-    ON frames (worker, owner, priority, checkpoint, "index", put_at);
 CREATE TABLE IF NOT EXISTS answers (
     id TEXT PRIMARY KEY,
     "index" INTEGER NOT NULL,       -- of the frame
@@ -76,12 +75,6 @@ CREATE TABLE IF NOT EXISTS deaths (
     how TEXT NOT NULL               -- how the last of them ended
 );
 CREATE INDEX IF NOT EXISTS answers_made ON answers (made_at);
-CREATE TABLE IF NOT EXISTS ledger (
-    owner TEXT PRIMARY KEY,
-    gpu_seconds REAL NOT NULL,      -- as they counted at as_of
-    as_of REAL NOT NULL,
-    rode_at REAL NOT NULL DEFAULT 0 -- when age last overrode the order for this owner
-);
 CREATE TABLE IF NOT EXISTS sightings (
     job TEXT PRIMARY KEY,
     progress TEXT NOT NULL,         -- JSON object
@@ -127,7 +120,9 @@ CREATE TABLE IF NOT EXISTS errands (
 );
 """
 
-LAYOUT = CacheSchema(SCHEMA + ENTRY_SCHEMA, SCHEMA_VERSION, BUSY_SECONDS, migrations=MIGRATIONS)
+LAYOUT = CacheSchema(
+    SCHEMA + ENTRY_SCHEMA + MATCH_TABLES, SCHEMA_VERSION, BUSY_SECONDS, migrations=MIGRATIONS
+)
 
 
 class QueueDatabase:

@@ -9,7 +9,7 @@ from webapp.queues.sqlite.entry_rows import copy_to_rear
 
 SELECT_EXHAUSTED = """
 SELECT f."index", f.id, f.owner, f.tags, d.how FROM frames f LEFT JOIN deaths d USING (id)
-WHERE f.deliveries >= ? AND (f.worker IS NULL OR f.expires < ?)
+WHERE f.deliveries > 0 AND f.deliveries >= ? AND (f.worker IS NULL OR f.expires < ?)
 """
 UPSERT_DEATHS = """
 INSERT INTO deaths (id, times, how) SELECT id, 1, :how FROM frames WHERE {condition}

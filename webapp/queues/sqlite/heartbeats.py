@@ -29,7 +29,8 @@ class SqliteHeartbeats(StorePart):
 
     def record_heartbeat(self, state: WorkerState) -> None:
         """Say that a worker lives and what it does."""
-        facts = (str(state.id), state.id.pid, state.state, state.checkpoint, state.job)
+        titles = "\n".join((state.checkpoint, *state.also_loaded))  # a title has no line break
+        facts = (str(state.id), state.id.pid, state.state, titles, state.job)
         with self.database.write_transaction() as db:
             db.execute(UPSERT_HEARTBEAT, (*facts, json.dumps(dict(state.memory)), state.seen_at))
             db.execute(UPSERT_FACTS, {"worker": str(state.id), "facts": lasting_facts_of(state)})
@@ -55,10 +56,12 @@ def lasting_facts_of(state: WorkerState) -> str:
 
 def worker_state_of(row: sqlite3.Row) -> WorkerState:
     """A heartbeat from a row of ``workers``."""
+    checkpoint, *also_loaded = row["checkpoint"].split("\n")
     return WorkerState(
         id=WorkerId.parse(row["worker"]),
         state=row["state"],
-        checkpoint=row["checkpoint"],
+        checkpoint=checkpoint,
+        also_loaded=tuple(also_loaded),
         job=row["job"],
         seen_at=row["seen_at"],
         memory=json.loads(row["memory"]),

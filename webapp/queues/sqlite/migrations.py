@@ -20,4 +20,21 @@ FROM answers a LEFT JOIN answered_of_1 o USING (id) ORDER BY a.made_at, a."index
 DROP TABLE answered_of_1;
 """
 
-MIGRATIONS = {1: ANSWERS_GET_AN_INDEX}
+FRAMES_GET_A_COST = """
+DROP INDEX IF EXISTS frames_waiting;
+DROP TABLE IF EXISTS ledger;  -- whose turn it is is counted anew
+CREATE TABLE IF NOT EXISTS workloads (
+    frame INTEGER PRIMARY KEY, work REAL NOT NULL, predicted_seconds REAL NOT NULL,
+    weight REAL NOT NULL, body_bytes INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS holdings (
+    owner TEXT NOT NULL, kind TEXT NOT NULL, frames INTEGER NOT NULL, body_bytes INTEGER NOT NULL,
+    PRIMARY KEY (owner, kind)
+) WITHOUT ROWID;
+INSERT OR IGNORE INTO workloads  -- what they will take is not known
+SELECT "index", 0, 1, 1, LENGTH(body) FROM frames;
+INSERT OR REPLACE INTO holdings
+SELECT owner, kind, COUNT(*), SUM(LENGTH(body)) FROM frames GROUP BY owner, kind;
+"""
+
+MIGRATIONS = {1: ANSWERS_GET_AN_INDEX, 2: FRAMES_GET_A_COST}

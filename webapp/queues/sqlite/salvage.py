@@ -6,6 +6,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from webapp.queues.sqlite.workloads import count_held_frames
+
 MAX_INDEX = 2**53  # a larger number is damage
 
 
@@ -23,10 +25,10 @@ def copy_readable_rows(aside: Path, queue: sqlite3.Connection) -> tuple[int, int
             answers = _copy_table(damaged, queue, "answers")
             _copy_table(damaged, queue, "answered")
             jobs = _copy_table(damaged, queue, "frames")
-            _copy_table(damaged, queue, "ledger")
             _copy_table(damaged, queue, "entries")
             _copy_last_indexes(damaged, queue)
             duplicates = queue.execute("DELETE FROM frames WHERE id IN (SELECT id FROM answers)")
+            count_held_frames(queue)
             return jobs - duplicates.rowcount, answers
         return 0, 0
     finally:

@@ -20,8 +20,7 @@ from webapp.queues.contracts.entries import (
 )
 from webapp.requests.queue_calls import MAX_INDEX, QueueCall, read_call, read_code, read_priority
 from webapp.routes.context import caller, read_body_bytes, require_owner
-from webapp.routes.events import StreamLimit
-from webapp.routes.predict import addresses, watching
+from webapp.routes.predict import addresses
 from webapp.routes.predict.addresses import QueueAddress, open_queue, owner_of, read_address
 from webapp.routes.predict.reading import (
     answer_attributes,
@@ -72,10 +71,9 @@ def blueprint(services: Services) -> Blueprint:
     """The routes; without ``--async`` they only say which service there is."""
     routes = Blueprint("predict", __name__)
     routes.after_request(tell_plainly)
-    watchers = StreamLimit(watching.MAX_WATCHERS)
     add_discovery(routes, services)
     add_put(routes, services)
-    add_reading(routes, services, watchers)
+    add_reading(routes, services)
     add_commits(routes, services)
     add_deletions(routes, services)
     return routes
@@ -203,7 +201,7 @@ def put_entry(services: Services, queue: EntryQueue, entry: Entry) -> int:
         ) from None
 
 
-def add_reading(routes: Blueprint, services: Services, watchers: StreamLimit) -> None:
+def add_reading(routes: Blueprint, services: Services) -> None:
     """Entries out, and what the queue is like."""
 
     def read(service: str, path: str = "") -> Response:
@@ -219,7 +217,7 @@ def add_reading(routes: Blueprint, services: Services, watchers: StreamLimit) ->
             wanted = EntryFilter(owner_of(caller()), call.tags)
             return Response(str(queue.count(wanted, call.priority)), content_type=TEXT)
         if call.watch:
-            return answer_watch(services, queue, call, watchers)
+            return answer_watch(services, queue, call)
         return answer_entries(services, address, queue, call)
 
     note = RouteNote(

@@ -26,8 +26,6 @@ from webapp.routes.submission import has_caller_left
 
 TURN_SECONDS = 0.25  # between two looks at the connection: pings wait as long for their answer
 PING_SECONDS = 20.0  # of silence after which a client is asked whether it lives
-MAX_WATCHERS = 64  # in all; half of them for one caller, each holds a thread
-RETRY_AFTER = 5
 
 
 class SpokenFor(ClosingResponse):
@@ -111,6 +109,7 @@ def serve_stream(
     """Watch as an endless answer: each message after four bytes of its length."""
     content_type, environ = streamed_type(), request.environ
     watch = queue.watch(consumer, terms)
+    mark_waiting()
 
     def messages() -> Iterator[bytes]:
         sent: list[int] = []
@@ -133,12 +132,3 @@ def serve_stream(
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Accel-Buffering"] = "no"  # nginx would hold entries back
     return answer
-
-
-def with_advice(error: Unavailable) -> Unavailable:
-    """The refusal of a watcher too many."""
-    return Unavailable(
-        f"{MAX_WATCHERS} watchers are served at once, and half as many of one caller; "
-        "ask with get instead, or come back.",
-        error.retry_after or RETRY_AFTER,
-    )
