@@ -6,6 +6,8 @@ from typing import Protocol
 
 from webapp.queues.worker_id import WorkerId
 
+WORKER_TTL_SECONDS = 15.0  # seconds after its last heartbeat for which a worker is shown
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:

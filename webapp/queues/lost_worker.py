@@ -1,0 +1,34 @@
+"""The last answer of requests that no worker survives, or that the service does not."""
+
+import json
+
+from webapp.queues.contracts.frame import Answer
+
+LEASE_RAN_OUT = "was not heard of until its lease ran out"
+
+
+def worker_lost_answer(max_delivery: int, cause: str) -> Answer:
+    """The 500 answer to a frame whose workers all died, in AUTOMATIC1111's error envelope."""
+    text = (
+        f"The worker was lost {max_delivery} times while it worked on this request, which is not "
+        f"tried again. The last one {cause}. The service's log says more; a picture too large for "
+        "the machine's memory is the usual cause."
+    )
+    body = {"error": "WorkerLost", "detail": text, "body": "", "errors": text}
+    return Answer(500, json.dumps(body).encode())
+
+
+def worker_lost_reason(max_delivery: int, cause: str) -> str:
+    """Why its entry is a dead letter."""
+    return f"The worker was lost {max_delivery} times; the last {cause}."
+
+
+def entry_unreadable_reason(max_attempts: int) -> str:
+    """Why an entry is a dead letter at which the service ended each time."""
+    return f"The service ended {max_attempts} times while it read this entry."
+
+
+def entry_unreadable_body(reason: str) -> bytes:
+    """The result of such an entry."""
+    body = {"error": "EntryUnreadable", "detail": reason, "body": "", "errors": reason}
+    return json.dumps(body).encode()
