@@ -30,7 +30,7 @@ from webapp.queues.contracts.frame import Answer, Lease
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.contracts.worker_commands import LOAD, PLUGINS, UNLOAD
-from webapp.queues.errors import QueueError
+from webapp.queues.errors import QueueError, StoreUnavailable
 from webapp.queues.worker_id import WorkerId
 from webapp.requests.eas import EasStatus
 from webapp.worker.expected_pace import ExpectedPace
@@ -319,7 +319,8 @@ class Worker:
                 break
             except (QueueError, sqlite3.Error) as error:
                 self.log.error("job %s: the answer was not stored: %s", lease.frame.id, error)
-                answer = error_answer(error)  # a short text may still fit where pictures did not
+                if not isinstance(error, StoreUnavailable):  # that one will be there again
+                    answer = error_answer(error)  # may still fit where pictures did not
             if self.shutdown.draining.is_set():
                 raise Abandoned  # it is drawn again after the next start
             self.pace.rest()

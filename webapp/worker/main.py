@@ -28,9 +28,10 @@ from webapp.process_tree import COLD_START_VARIABLE, die_with_supervisor
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.errors import QueueError
 from webapp.queues.worker_id import WorkerId
-from webapp.settings.config import Config, parse
-from webapp.settings.data_dir import open_store, styles_files
+from webapp.settings.config import Config, parse_with_secrets
+from webapp.settings.data_dir import CannotUse, open_store, styles_files
 from webapp.settings.option_store import options_of
+from webapp.settings.secret_flags import overwrite_secrets, remove_secrets
 from webapp.worker.expected_pace import ExpectedPace
 from webapp.worker.heartbeat import process_memory
 from webapp.worker.loop import Worker, WorkerPlugins, WorkerSettings
@@ -128,14 +129,16 @@ def initial_warm_up(
 def main(words: Sequence[str]) -> int:
     """``easel worker --device cpu``: work until a signal; the exit code."""
     die_with_supervisor()
-    config = parse(words)
+    config = parse_with_secrets(words)
+    overwrite_secrets(words, os.environ)  # of one that was started by hand
+    remove_secrets(os.environ)
     log = start_log(config.log_json).getChild("worker")
     device = "cpu" if config.device == "auto" else config.device
     if device == "cpu":
         os.nice(CPU_NICENESS)
     try:
         store = open_store(config, log)
-    except (OSError, sqlite3.Error) as error:
+    except (CannotUse, OSError, sqlite3.Error) as error:
         log.error("The queue of %s cannot be opened: %s", config.data_dir, error)
         return 1
     worker_id = WorkerId.of_process(device)

@@ -19,6 +19,7 @@ PREFIX = "easel:"  # of every key
 MAX_CONNECTIONS = 64  # of a process, beside the notifier's; further threads wait for one
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 10.0  # for an answer of the server, which may have to write pictures to its disk
+SILENT_SECONDS = 2.0  # seconds without a try after one that was not answered: others wait behind
 CLOCK_SHIFT = 30 * 86400.0  # seconds, see scripts/0_common.lua
 
 NOT_READY = ("LOADING", "BUSY", "MASTERDOWN", "READONLY", "NOREPLICAS", "NOAUTH")
@@ -52,6 +53,7 @@ class RedisServer:
         )
         self.client = Redis(connection_pool=pool)
         self._scripts = load_scripts()
+        self._silent_until = 0.0  # of time.monotonic
 
     def run(self, act: str, payload: bytes = b"", /, **arguments: Any) -> Any:
         """Run an act of the script; its reply. Raises as :meth:`explain_errors`."""
@@ -72,12 +74,17 @@ class RedisServer:
 
         Their texts hold neither the password nor a body.
         """
+        if time.monotonic() < self._silent_until:
+            raise self._unavailable("it did not answer in time")
         try:
             yield
         except errors.OutOfMemoryError as error:
             raise self._full() from error
+        except errors.TimeoutError as error:
+            self._silent_until = time.monotonic() + SILENT_SECONDS
+            raise self._unavailable(first_line(error)) from error
         except UNREACHABLE as error:
-            raise self._unavailable(error) from error
+            raise self._unavailable(first_line(error)) from error
         except errors.ResponseError as error:
             text = str(error)
             if text.startswith("OOM"):
@@ -88,11 +95,10 @@ class RedisServer:
                     "stored. Send it again when the disk is well."
                 ) from error
             if text.startswith(NOT_READY):
-                raise self._unavailable(error) from error
+                raise self._unavailable(first_line(error)) from error
             raise
 
-    def _unavailable(self, error: Exception) -> StoreUnavailable:
-        why = first_line(error) or type(error).__name__
+    def _unavailable(self, why: str) -> StoreUnavailable:
         return StoreUnavailable(
             f"The queue's server {self.name} cannot be used now ({why}); "
             "send the request again in a moment."
@@ -120,7 +126,7 @@ class RedisServer:
 
 def first_line(error: Exception) -> str:
     """The first line of an error's text, cut; what a server says is short."""
-    return str(error).partition("\n")[0].rstrip(". ")[:200]
+    return str(error).partition("\n")[0].rstrip(". ")[:200] or type(error).__name__
 
 
 def text_of(value: bytes) -> str:
