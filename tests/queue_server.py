@@ -85,7 +85,7 @@ class QueueServer:
 @contextmanager
 def running_server(program: str, settings: tuple[str, ...] = SETTINGS) -> Iterator[QueueServer]:
     """A server for a block."""
-    server = QueueServer(program, settings)
+    server = QueueServer(program, settings=settings)
     try:
         server.start()
         yield server
