@@ -39,6 +39,7 @@ from webapp.settings.first_start import prepare
 from webapp.settings.secret_flags import (
     SECRETS_VARIABLE,
     STDIN,
+    WORKER_SECRETS,
     encode_secrets,
     overwrite_secrets,
     remove_secrets,
@@ -249,11 +250,11 @@ def signal_wakeup() -> Iterator[InterruptibleSleep]:
 def run(config: "Config", flags: Sequence[str], program: Sequence[str] = PROGRAM) -> int:
     """``easel serve``: run the service until a signal; the exit code.
 
-    ``flags`` are those of the command line, for the children to read again (secret ones reach the
-    web process alone, another way); ``program`` is what runs them.
+    ``flags`` are those of the command line, for the children to read again (secret ones reach
+    whom they are for another way); ``program`` is what runs them.
     """
     log = start_log(config.log_json)
-    flags, secrets = take_secrets(flags)
+    flags, secrets, worker_secrets = take_secrets(flags)
     try:
         check_certificate(config)
         names = resolve_devices(config.device)
@@ -276,7 +277,8 @@ def run(config: "Config", flags: Sequence[str], program: Sequence[str] = PROGRAM
     web = create_web_process(
         (*program, "web", *flags, "--port", str(port)), child_environment, listening, secrets, log
     )
-    pool = create_pool(config, names, (*program, "worker", *flags), child_environment, log)
+    worker_command = (*program, "worker", *flags)
+    pool = create_pool(config, names, worker_command, child_environment, log, worker_secrets)
     probe = ReadinessProbe(
         config.host,
         port,
@@ -326,15 +328,16 @@ def reopen_queue(
     return open_store(config, log.getChild("queue"))
 
 
-def take_secrets(flags: Sequence[str]) -> tuple[list[str], bytes]:
-    """Flags without secret ones, for every child; and what the web process alone is handed.
+def take_secrets(flags: Sequence[str]) -> tuple[list[str], bytes, bytes]:
+    """Flags without secret ones, for every child; what the web process is handed; and workers.
 
     They are gone from this process's command line and environment then.
     """
     secrets = encode_secrets(flags, os.environ)
+    worker_secrets = encode_secrets(flags, os.environ, WORKER_SECRETS)
     overwrite_secrets(flags, os.environ)
     remove_secrets(os.environ)
-    return split_secrets(flags)[0], secrets
+    return split_secrets(flags)[0], secrets, worker_secrets
 
 
 def announce(config: "Config", port: int, key: Secret | None) -> None:

@@ -7,7 +7,6 @@ gap: live workers have renewed theirs by then (once a second, see
 ``webapp/worker/lease_keeper.py``).
 """
 
-LEASE_SECONDS = 10.0  # a lease's term, where a store is told no other
 MIN_GRACE_SECONDS = 1.0  # seconds; idle workers look twice in that time
 
 

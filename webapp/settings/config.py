@@ -22,6 +22,7 @@ from webapp.settings.flag_checks import (
     check_device,
     check_network,
     check_pattern,
+    check_queue_url,
     check_service_name,
     check_workers,
 )
@@ -94,6 +95,7 @@ class Config:
     max_entry_bytes: int = 8 << 10
     max_queue_entries: int = 100_000
     max_delivery: int = 5  # 0: without end
+    queue_url: Secret | None = None  # None: a file in the data directory
     watch: str = "auto"
     hashing: bool = True
     api_server_stop: bool = False
@@ -300,7 +302,10 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
         os.path.abspath(home / Path(values.get("data_dir", "data")).expanduser())
     )
     if "token" in values:
-        fields["token"] = _read_token(values["token"])
+        fields["token"] = _read_secret("--token", values["token"])
+    if "queue_url" in values:
+        fields["queue_url"] = _read_secret("--queue-url", values["queue_url"])
+        check_queue_url(fields["queue_url"])
     for field in ("api_auth", "page_auth"):
         fields[field] = _parse_credentials(field, values.get(field, ""))
     origins = values.get("cors_allow_origins", "")
@@ -351,10 +356,10 @@ def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def _read_token(text: str) -> Secret:
-    lines_found = _read_lines("--token", text)
+def _read_secret(flag: str, text: str) -> Secret:
+    lines_found = _read_lines(flag, text)
     if len(lines_found) != 1:
-        raise UnknownFlag(f"--token takes a file with one line, not {len(lines_found)}.")
+        raise UnknownFlag(f"{flag} takes a file with one line, not {len(lines_found)}.")
     return Secret(lines_found[0])
 
 

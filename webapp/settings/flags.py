@@ -28,6 +28,7 @@ class Flag:
     most: int | None = None
     choices: tuple[str, ...] = ()
     secret: bool = False  # its value opens something: never told, never in a child's arguments
+    for_workers: bool = False  # a secret that workers are handed, not the web process alone
 
     @property
     def is_supported(self) -> bool:
@@ -451,6 +452,17 @@ FLAGS: tuple[Flag, ...] = (
         "Bytes of request bodies that the web process holds, all together. Default: 256M.",
         SERVER,
         least=1 << 20,
+    ),
+    Flag(
+        "queue-url",
+        "text",
+        "queue_url",
+        "The queue's server, Redis 7 or newer or Valkey: redis://[:PASSWORD@]HOST[:PORT][/N], "
+        "rediss:// for TLS, unix:///PATH. @FILE reads it from a file. Default: a file in the data "
+        "directory (docs/queue.md).",
+        SERVER,
+        secret=True,
+        for_workers=True,
     ),
     Flag("device", "text", "device", "auto, cpu, or cuda:N[,cuda:M].", DEVICE),
     Flag(

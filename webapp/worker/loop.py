@@ -360,8 +360,8 @@ class Worker:
                 break
             except (QueueError, sqlite3.Error) as error:
                 self.log.error("job %s: the answer was not stored: %s", lease.frame.id, error)
-                if not isinstance(error, StoreUnavailable):
-                    answer = error_answer(error)  # a short text may fit where pictures did not
+                if not isinstance(error, StoreUnavailable):  # that one will be there again
+                    answer = error_answer(error)  # may still fit where pictures did not
             if self.shutdown.draining.is_set():
                 raise Abandoned  # it is drawn again after the next start
             self.pace.rest()

@@ -30,10 +30,11 @@ from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.dead_workers import release_dead_workers
 from webapp.queues.errors import QueueError
 from webapp.queues.worker_id import WorkerId
-from webapp.settings.config import Config, parse
-from webapp.settings.data_dir import open_store, queue_file, styles_files
+from webapp.settings.config import Config, parse_with_secrets
+from webapp.settings.data_dir import CannotUse, open_store, queue_file, styles_files
 from webapp.settings.devices import DeviceMissing, check_devices, resolve_devices
 from webapp.settings.option_store import options_of
+from webapp.settings.secret_flags import overwrite_secrets, remove_secrets
 from webapp.version import VERSION
 from webapp.worker.expected_pace import ExpectedPace
 from webapp.worker.hang_guard import HangGuard
@@ -187,7 +188,9 @@ def main(words: Sequence[str]) -> int:
     if {"--help", "-h"} & set(words):
         print(HELP, end="")
         return 0
-    config = parse(words)
+    config = parse_with_secrets(words)
+    overwrite_secrets(words, os.environ)  # of one that was started by hand
+    remove_secrets(os.environ)
     log = start_log(config.log_json).getChild("worker")
     joins = is_joining()
     try:
@@ -198,7 +201,7 @@ def main(words: Sequence[str]) -> int:
     except (CannotJoin, DeviceMissing) as error:
         log.error("%s", error)
         return 1
-    except (QueueError, OSError, sqlite3.Error) as error:
+    except (CannotUse, QueueError, OSError, sqlite3.Error) as error:
         log.error("The queue of %s cannot be opened: %s", config.data_dir, error)
         return 1
     code = work(config, device, store, membership, log)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from webapp.queues.lease_expiry import LEASE_SECONDS
+from webapp.queues.terms import LEASE_SECONDS
 from webapp.queues.worker_id import WorkerId
 
 

@@ -6,12 +6,14 @@ from typing import Protocol
 
 from webapp.queues.worker_id import WorkerId
 
+WORKER_TTL_SECONDS = 15.0  # seconds after its last heartbeat for which a worker is shown
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
     """A worker's heartbeat. ``state``: starting | loading | idle | working | draining.
 
-    ``seen_at``: unix seconds of the store's clock, as far as the store has one.
+    ``seen_at``: unix seconds of the clock of who writes or reads it.
     """
 
     id: WorkerId

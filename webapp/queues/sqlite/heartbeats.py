@@ -5,11 +5,10 @@ import sqlite3
 import time
 from collections.abc import Sequence
 
-from webapp.queues.contracts.heartbeats import WorkerState
+from webapp.queues.contracts.heartbeats import WORKER_TTL_SECONDS, WorkerState
 from webapp.queues.sqlite.part import StorePart
 from webapp.queues.worker_id import WorkerId
 
-WORKER_TTL_SECONDS = 15.0  # seconds after its last heartbeat for which a worker is shown
 UPSERT_HEARTBEAT = """
 INSERT OR REPLACE INTO workers (worker, pid, state, checkpoint, job, memory, seen_at)
 VALUES (?, ?, ?, ?, ?, ?, ?)
