@@ -13,6 +13,7 @@ from generator.hooks import Watch
 from generator.models.registry import Registry
 from generator.request import Generation, GenerationRequest
 from tests.webapp.processes.fake_easel import LEASE, FakeEngine
+from webapp.queues.redis import server
 from webapp.settings.data_dir import open_store
 from webapp.worker import main
 
@@ -39,6 +40,7 @@ def open_with_short_leases(*of: Any) -> Any:
 
 
 if __name__ == "__main__":
+    server.ANSWER_SECONDS = 2.0  # until a server that cannot be reached is told
     main.use_threads = lambda threads: None
     main.engine_of = lambda config, registry, *_: JoinedEngine(registry)  # type: ignore[assignment]
     main.open_store = open_with_short_leases

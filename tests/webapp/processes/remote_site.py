@@ -1,6 +1,8 @@
 """A service of several machines: a web process, workers, and whatever holds their queue."""
 
+import hashlib
 import json
+import os
 import subprocess
 import sys
 import urllib.error
@@ -12,14 +14,16 @@ from typing import Any
 
 from tests.conftest import ROOT
 from tests.wait import TIMEOUT, wait_until
-from tests.webapp.namespaces import Machine, Network
+from tests.webapp.namespaces import Machine, Network, inner_process
 from tests.webapp.processes.fake_easel import LEASE
+from webapp.process_tree import boot_identity
 from webapp.queues.contracts.heartbeats import WorkerState
 from webapp.queues.contracts.queue_store import QueueStore
 from webapp.queues.worker_id import WorkerId
 
 PORT = 7860
 TOKEN = "of-the-owner"
+PASSWORD = "of-the-queue"
 LEASE_SECONDS = "2"
 WORKER = Path(__file__).with_name("joined_easel.py")
 HOST = "gpu"  # of every machine with a worker: names prove nothing
@@ -66,18 +70,30 @@ class Site:
         )
         wait_until(lambda: self.ask("/internal/ping")[0] == 200, message="no web process")
 
-    def join(self, *flags: str) -> RemoteWorker:
+    def join(self) -> RemoteWorker:
         """Start one more worker on a machine of its own, and wait until it is shown."""
-        before = {worker.id for worker in self.store.workers()}
-        worker = self.start_worker(*flags)
+        return self.wait_for(self.start_worker())
+
+    def wait_for(self, worker: RemoteWorker) -> RemoteWorker:
+        """Wait until a worker that was started is shown, and name it."""
+        known = {each.id for each in self.workers}
 
         def new_ones() -> list[WorkerState]:
             assert worker.program.poll() is None, worker.log_text()
-            living = self.store.workers()
-            return [each for each in living if each.id not in before and each.state == "idle"]
+            return [
+                each
+                for each in self.store.workers()
+                if each.id not in known and each.state == "idle" and self.is_of(each, worker)
+            ]
 
         worker.id = wait_until(new_ones)[0].id
         return worker
+
+    def is_of(self, state: WorkerState, worker: RemoteWorker) -> bool:
+        """Whether a heartbeat is of that worker: the process namespace is part of its identity."""
+        place = f"/proc/{inner_process(worker.program).pid}/ns/pid"
+        identity = hashlib.sha256(f"{boot_identity()} {os.readlink(place)}".encode()).hexdigest()
+        return identity.startswith(state.id.machine)
 
     def start_worker(self, *flags: str, data_dir: Path | None = None) -> RemoteWorker:
         """Start one on a machine of its own."""

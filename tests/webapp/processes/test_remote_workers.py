@@ -1,10 +1,12 @@
 """Workers on other machines: they join, draw, drain, leave, die and are cut off.
 
-The machines are Linux namespaces; the queue is a SQLite file that they share, as containers of one
-host may.
+The machines are Linux namespaces. Their queue is a SQLite file, as containers of one host may share
+one, or Redis on a machine of its own.
 """
 
 import json
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,11 @@ import pytest
 
 from tests.wait import exit_code, result_of, wait_until
 from tests.webapp.conftest import write_checkpoint
-from tests.webapp.namespaces import MISSING, inner_process, needs_namespaces, network
-from tests.webapp.processes.remote_site import PAINTER, Site
+from tests.webapp.namespaces import MISSING, Network, inner_process, needs_namespaces, network
+from tests.webapp.processes.remote_site import PAINTER, PASSWORD, Site
+from webapp.queues.contracts.queue_store import QueueStore
+from webapp.queues.errors import StoreUnavailable
+from webapp.queues.redis.store import RedisStore
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.settings.data_dir import QUEUE_FILE
 
@@ -22,20 +27,50 @@ pytestmark = needs_namespaces
 MODELS = "models/Stable-diffusion"
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+REDIS = "/usr/bin/redis-server"  # Debian's
+
+
+def open_queue(engine: str, data_dir: Path, switch: Network) -> tuple[tuple[str, ...], QueueStore]:
+    """The flags that name the queue of an engine, and the test's own view of it."""
+    (data_dir / ".easel").mkdir(mode=0o700)
+    if engine == "sqlite":
+        return (), SqliteStore(data_dir / ".easel" / QUEUE_FILE)
+    machine = switch.add("queue")
+    address = f"redis://:{PASSWORD}@{machine.address}:6379/0"
+    (folder := data_dir.with_name("redis")).mkdir()
+    settings = ["--bind", machine.address, "--requirepass", PASSWORD, "--appendonly", "yes",
+                "--appendfsync", "always", "--save", "", "--dir", str(folder)]  # fmt: skip
+    machine.start([REDIS, *settings], data_dir.with_name("redis.log"))
+    store = RedisStore(address)
+    wait_until(lambda: is_there(store), message="no Redis")
+    return ("--queue-url", address), store
+
+
+def is_there(store: QueueStore) -> bool:
+    """Whether the queue answers."""
+    try:
+        return store.depth().waiting == 0
+    except StoreUnavailable:
+        return False
+
+
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     """A web process and two workers, each on a machine of its own."""
     if MISSING:
         pytest.skip(MISSING)
+    if request.param == "redis" and not shutil.which(REDIS):
+        pytest.skip(f"{REDIS} is not installed")
     data_dir = tmp_path_factory.mktemp("site") / "data"
     write_checkpoint(data_dir / MODELS / PAINTER)
     with network() as switch:
-        (data_dir / ".easel").mkdir(mode=0o700)
-        store = SqliteStore(data_dir / ".easel" / QUEUE_FILE)
-        site = Site(switch, data_dir, (), store, switch.add("web"))
+        flags, store = open_queue(request.param, data_dir, switch)
+        site = Site(switch, data_dir, flags, store, switch.add("web"))
         site.start_web()
-        site.join()
-        site.join()
+        for worker in [site.start_worker() for _ in range(2)]:
+            site.wait_for(worker)
         yield site
         site.close()
 
@@ -124,6 +159,48 @@ def test_a_worker_that_is_told_to_end_finishes_its_job_and_leaves(site: Site) ->
     assert exit_code(leaving.program) == 0
     assert leaving.id not in {worker.id for worker in site.store.workers()}
     site.join()
+
+
+def test_a_worker_whose_cable_is_pulled_gives_its_job_up_and_comes_back(site: Site) -> None:
+    if not site.queue:
+        pytest.skip("a file has no cable")
+    answered, saved = site.answered(), len(site.pictures())
+    job = site.draw(160)
+    lonely = site.holder()
+    lonely.machine.cut()
+    try:
+        wait_until(lambda: set(site.store.lease_holders()) - {lonely.id})
+        status, body = result_of(job)
+        assert (status, len(body["images"])) == (200, 1)
+        wait_until(lambda: "given up, its lease has run out" in lonely.log_text())
+    finally:
+        lonely.machine.mend()
+    since = time.time()
+    wait_until(
+        lambda: [w for w in site.store.workers() if w.id == lonely.id and w.seen_at > since],
+        message=f"it did not come back: {lonely.log_text()}",
+    )
+    assert (site.answered(), len(site.pictures())) == (answered + 1, saved + 1)
+    jobs = [site.draw(160) for _ in range(2)]  # it looks for work again within 5 seconds
+    wait_until(lambda: lonely.id in site.store.lease_holders())
+    assert [result_of(each)[0] for each in jobs] == [200, 200]
+
+
+def test_who_lives_is_listed_with_its_machine_and_no_secret(site: Site) -> None:
+    status, body = site.ask("/api/v1/workers")
+    shown = {worker["id"]: worker for worker in body["workers"]}
+    assert status == 200
+    for worker in site.store.workers():
+        told = shown[worker.id.handle]
+        assert (told["host"], told["device"], told["joined"]) == ("gpu", "cpu", True)
+        assert told["models_folder"] == str(site.data_dir / "models")
+        assert told["age"] < 15
+    for worker in site.workers:
+        assert PASSWORD not in worker.log_text()
+        if worker.program.poll() is None:
+            words = inner_process(worker.program).cmdline()
+            assert "--data-dir" in words
+            assert PASSWORD not in " ".join(words)
 
 
 def test_a_worker_with_another_folder_is_refused(site: Site, tmp_path: Path) -> None:

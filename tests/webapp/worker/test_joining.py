@@ -225,6 +225,15 @@ def test_the_command_says_why_it_cannot_join(tmp_path: Path) -> None:
     assert "one" in several.stderr or "CUDA" in several.stderr
 
 
+def test_the_command_says_that_the_queue_does_not_answer(served: Config) -> None:
+    address = "redis://:secret-of-the-queue@127.0.0.1:1/0"
+    words = ("--data-dir", str(served.data_dir), "--device", "cpu", "--queue-url", address)
+    refused = start_worker(*words)
+    assert refused.returncode == 1
+    assert "The queue's server redis://127.0.0.1:1 cannot be used now" in refused.stderr
+    assert "secret" not in refused.stderr
+
+
 def test_the_command_explains_itself() -> None:
     shown = start_worker("--help")
     assert (shown.returncode, "--queue-url" in shown.stdout) == (0, True)

@@ -195,14 +195,14 @@ class RedisQueue(RedisPart):
     def accounts(self) -> Mapping[AccountKey, Account]:
         """Every account; see the contract."""
         with self.server.explain_errors():
-            priorities = texts_of(self.server.client.hkeys(f"{PREFIX}rounds"))
-            every = {
-                each: self.server.client.hgetall(f"{PREFIX}turns:{each}") for each in priorities
-            }
+            priorities: Any = self.server.client.hkeys(f"{PREFIX}rounds")
+            turns: list[Any] = [
+                self.server.client.hgetall(f"{PREFIX}turns:{text_of(each)}") for each in priorities
+            ]
         return {
             (int(priority), text_of(owner)): account_of(text_of(text))
-            for priority, turns in every.items()
-            for owner, text in turns.items()
+            for priority, known in zip(priorities, turns, strict=True)
+            for owner, text in known.items()
         }
 
     def read_paces(self, kind: str, checkpoint: str) -> tuple[float | None, float | None]:
