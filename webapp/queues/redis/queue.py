@@ -112,8 +112,7 @@ class RedisQueue(RedisPart):
         if reply is None:
             return None
         now, row, body = reply
-        expires = float(now) + self.terms.seconds
-        return Lease(frame_of(row, body or b""), worker, token, expires, self.terms.seconds)
+        return Lease(frame_of(row, body or b""), worker, token, float(now) + self.terms.seconds)
 
     def _end_expired(self, cutoff: float) -> None:
         self.run("end_expired", cutoff=cutoff, **self._last_words(LEASE_RAN_OUT))
