@@ -13,9 +13,9 @@ from tests.webapp.worker.worker_bench import WorkerThread
 from webapp.access.auth import build_credentials
 from webapp.access.scopes import AccessScope
 from webapp.access.tokens import narrow_tokens
+from webapp.queues import counter_labels
 from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.contracts.heartbeats import WorkerState
-from webapp.queues import counter_labels
 from webapp.queues.sqlite.store import SqliteStore
 from webapp.queues.worker_id import WorkerId
 from webapp.service_metrics import BUCKETS

@@ -16,7 +16,7 @@ from webapp.queues.contracts.frame import Answer, Frame
 from webapp.queues.errors import QueueFull, StoreUnavailable
 from webapp.queues.redis import server as server_module
 from webapp.queues.redis.address import BadAddress, check_address, describe_address
-from webapp.queues.redis.durability import ServerUnfit, check_version, find_risks
+from webapp.queues.redis.durability import ServerUnfit, check_layout, check_version, find_risks
 from webapp.queues.redis.store import RedisStore
 from webapp.queues.worker_id import WorkerId
 
@@ -153,7 +153,7 @@ def test_nothing_is_left_of_frames_that_are_gone(make: Make) -> None:
         store.delete_answer(name)
     left = {key.decode().split(":")[1] for key in store.server.client.scan_iter("easel:*")}
     kept = {"frames", "frame_index", "answer_index", "paces", "paces_learned", "counters"}
-    kept |= {"counter_names", "turns", "turns_version", "rounds", "tagged"}
+    kept |= {"layout", "counter_names", "turns", "turns_version", "rounds", "tagged"}
     assert left == kept
 
 
@@ -165,7 +165,7 @@ def test_nothing_is_left_of_entries_that_are_gone(make: Make) -> None:
     sink.commit("eas", indexes[:1])
     sink.delete(indexes)
     client = make().server.client
-    assert sorted(client.scan_iter("easel:*")) == [b"easel:entry_index"]
+    assert sorted(client.scan_iter("easel:*")) == [b"easel:entry_index", b"easel:layout"]
 
 
 def test_the_lag_of_the_stream_is_the_number_of_frames_that_wait(make: Make) -> None:
@@ -288,5 +288,9 @@ def test_versions_and_settings_that_are_not_told() -> None:
     with pytest.raises(ServerUnfit, match=r"7\.0 or newer"):
         check_version("s", {"redis_version": "6.2.14"})
     assert find_risks({"aof_enabled": 1}, {"appendfsync": "always"}) == []
+    check_layout("s", None)
+    check_layout("s", b"1")
+    with pytest.raises(ServerUnfit, match="layout 2"):
+        check_layout("s", b"2")
     (told,) = find_risks({"aof_enabled": 1}, {})
     assert "does not tell" in told
