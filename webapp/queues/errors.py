@@ -29,6 +29,11 @@ class QueueDamaged(QueueError):
 
 class QueueBusy(QueueError):
     """Another process writes the store for longer than this one waits; nothing was stored (503)."""
+    retry_after = RETRY_AFTER
+
+
+class StoreUnavailable(QueueError):
+    """The store's server cannot be reached, or is not ready: nothing is known (HTTP 503)."""
 
     retry_after = RETRY_AFTER
 
