@@ -29,6 +29,7 @@ class QueueDamaged(QueueError):
 
 class QueueBusy(QueueError):
     """Another process writes the store for longer than this one waits; nothing was stored (503)."""
+
     retry_after = RETRY_AFTER
 
 
