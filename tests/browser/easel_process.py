@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 
-ACTION = 120_000  # milliseconds, on a busy machine: the longest that one act or expectation of a browser may take
+ACTION = 120_000  # milliseconds: the longest that one act or expectation of a browser may take
 LOOK = 1_000  # milliseconds of one look for what a picture, or another job, is drawn for
 LOOKS = 240
 PAGE_POLLS = 3 * MAX_POLLS  # of what a drawing has to end for first
