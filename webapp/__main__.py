@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 USAGE = """easel [serve] [flags]          start Easel (docs/flags.md, or easel serve --help)
 easel generate "prompt" [...]  draw without a server (easel generate --help)
+easel worker --data-dir DIR    one more worker for a running service (docs/workers.md)
 easel models merge A B [C]     merge checkpoints; convert, report (easel models --help)
 easel mcp --url ADDRESS        tools for agents over a running Easel (docs/jobs.md)
 easel plugin new NAME          write a plugin that works (docs/plugins.md)
@@ -36,7 +37,7 @@ def web(words: Sequence[str]) -> int:
 
 
 def worker(words: Sequence[str]) -> int:
-    """A worker process; started by serve."""
+    """A worker process; started by serve, or by hand, on any machine."""
     from webapp.worker.main import main as run_worker
 
     return run_worker(words)

@@ -42,6 +42,7 @@ from webapp.routes import (
     token_count,
     training,
     worker_commands,
+    worker_drain,
     workers,
 )
 from webapp.routes import (
@@ -85,7 +86,7 @@ API: tuple[RouteModule, ...] = (
     probes, generation, progress, models, controlnet, poses, model_cards, internal, token_count,
     styles, docs, extras, pictures, machine, sysinfo, worker_commands, plugins, interrogate,
     training, foreign_apis, openai_images, openai_models, events, login, signed_links, metrics,
-    model_tools, model_report, model_notes, queue_api, api_jobs, job_events, workers,
+    model_tools, model_report, model_notes, queue_api, api_jobs, job_events, workers, worker_drain,
 )  # fmt: skip
 """The modules of routes; each has one ``blueprint(services)``."""
 

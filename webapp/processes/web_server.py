@@ -28,12 +28,14 @@ from webapp.process_tree import LISTEN_FD_VARIABLE, die_with_parent, die_with_su
 from webapp.processes.allocator import return_large_pieces
 from webapp.processes.web_worker import ConnectionLimits, HeadFirstWorker
 from webapp.queues.folder_watch import QueueWatchThread
+from webapp.queues.service_notice import NoticeThread
 from webapp.routes.predict.dispatcher import EntryDispatcher
 from webapp.services import Services, build_services
 from webapp.settings.config import Config, parse_with_secrets
 from webapp.settings.data_dir import CannotUse, prepare_data_dir
 from webapp.settings.secret_files import session_key
 from webapp.settings.secret_flags import overwrite_secrets, remove_secrets
+from webapp.settings.service_file import publish_service
 
 if TYPE_CHECKING:
     import logging
@@ -121,6 +123,8 @@ class GunicornServer(BaseApplication):
         """Make the app, in the process that serves it."""
         return_large_pieces()
         services = build_services(self.config)
+        facts = publish_service(self.config)
+        NoticeThread(services.worker_commands, facts.data_id, facts.version).start()
         if services.filing is not None:
             services.filing.start()
         QueueWatchThread(services.queue, partial(end_process, self.config, services.log)).start()

@@ -1,6 +1,5 @@
 """``GET /api/v1/workers``: the workers that live."""
 
-import hashlib
 import time
 from collections.abc import Collection
 
@@ -19,8 +18,10 @@ class WorkerEntry(TypedDict):
     """A worker. ``state``: starting, loading, idle, working or draining.
 
     ``models``: titles of the checkpoints in its memory, the last used first. ``job``: the caller's
-    own, null for another's. ``host`` and ``pid``: for the owner alone. ``heartbeat``: unix seconds
-    of its last one; ``age``: seconds since. ``memory`` in bytes.
+    own, null for another's. ``host``, ``pid`` and ``models_folder``: for the owner alone.
+    ``version``: of its Easel. ``joined``: started by itself, on this machine or another; it can be
+    drained. ``heartbeat``: unix seconds of its last one; ``age``: seconds since. ``memory`` in
+    bytes.
     """
 
     id: str
@@ -30,6 +31,9 @@ class WorkerEntry(TypedDict):
     state: str
     models: list[str]
     job: str | None
+    version: str
+    models_folder: str | None
+    joined: bool
     heartbeat: float
     age: float
     memory: dict[str, int]
@@ -66,13 +70,16 @@ def worker_entry(worker: WorkerState, own: Collection[str] | None) -> WorkerEntr
     """What is told of a worker to who may know of ``own`` jobs."""
     is_owner = own is None
     return {
-        "id": hashlib.sha256(str(worker.id).encode()).hexdigest()[:12],
+        "id": worker.id.handle,
         "device": worker.id.device,
         "host": worker.id.host if is_owner else None,
         "pid": worker.id.pid if is_owner else None,
         "state": worker.state,
         "models": [*filter(None, (worker.checkpoint, *worker.also_loaded))],
         "job": (worker.job or None) if own is None or worker.job in own else None,
+        "version": worker.version,
+        "models_folder": worker.models_folder if is_owner else None,
+        "joined": worker.joined,
         "heartbeat": worker.seen_at,
         "age": max(time.time() - worker.seen_at, 0.0),
         "memory": dict(worker.memory),

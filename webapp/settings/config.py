@@ -22,6 +22,7 @@ from webapp.settings.flag_checks import (
     check_device,
     check_network,
     check_pattern,
+    check_queue_url,
     check_service_name,
     check_workers,
 )
@@ -93,6 +94,8 @@ class Config:
     service_name: str = "easel"
     max_entry_bytes: int = 8 << 10
     max_queue_entries: int = 100_000
+    max_delivery: int = 5  # 0: without end
+    queue_url: Secret | None = None  # None: a file in the data directory
     watch: str = "auto"
     hashing: bool = True
     api_server_stop: bool = False
@@ -121,6 +124,7 @@ class Config:
     log_json: bool = False
     mount_paths: tuple[str, ...] = VENDOR_MOUNTS
     models_dir: Path | None = None  # None: models/ in the data directory
+    cache_dir: Path | None = None  # None: .easel in the data directory
     checkpoint_dirs: tuple[Path, ...] = ()
     vae_dirs: tuple[Path, ...] = ()
     lora_dirs: tuple[Path, ...] = ()
@@ -153,6 +157,11 @@ class Config:
     def easel_dir(self) -> Path:
         """Where queue, hashes, tokens and other things of our own lie; never served."""
         return self.data_dir / STATE_FOLDER
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where what can be computed anew of models is kept: ``--cache-dir``, else ``.easel``."""
+        return self.cache_dir or self.easel_dir
 
     @property
     def models_folder(self) -> Path:
@@ -294,7 +303,10 @@ def _derive_fields(values: dict[str, Any], environ: Mapping[str, str]) -> dict[s
         os.path.abspath(home / Path(values.get("data_dir", "data")).expanduser())
     )
     if "token" in values:
-        fields["token"] = _read_token(values["token"])
+        fields["token"] = _read_secret("--token", values["token"])
+    if "queue_url" in values:
+        fields["queue_url"] = _read_secret("--queue-url", values["queue_url"])
+        check_queue_url(fields["queue_url"])
     for field in ("api_auth", "page_auth"):
         fields[field] = _parse_credentials(field, values.get(field, ""))
     origins = values.get("cors_allow_origins", "")
@@ -345,10 +357,10 @@ def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def _read_token(text: str) -> Secret:
-    lines_found = _read_lines("--token", text)
+def _read_secret(flag: str, text: str) -> Secret:
+    lines_found = _read_lines(flag, text)
     if len(lines_found) != 1:
-        raise UnknownFlag(f"--token takes a file with one line, not {len(lines_found)}.")
+        raise UnknownFlag(f"{flag} takes a file with one line, not {len(lines_found)}.")
     return Secret(lines_found[0])
 
 

@@ -28,6 +28,7 @@ class Flag:
     most: int | None = None
     choices: tuple[str, ...] = ()
     secret: bool = False  # its value opens something: never told, never in a child's arguments
+    for_workers: bool = False  # a secret that workers are handed, not the web process alone
 
     @property
     def is_supported(self) -> bool:
@@ -125,6 +126,18 @@ FLAGS: tuple[Flag, ...] = (
         "the queue; beyond them 429. Default: 500.",
         SERVER,
         least=1,
+    ),
+    Flag(
+        "max-delivery",
+        "integer",
+        "max_delivery",
+        "How often a job is given to a worker, or an entry to a consumer, before it is given up: "
+        "none of them answered; 1: never again, 0: without end. The vendor's queue.max_delivery. "
+        "Default: 5.",
+        SERVER,
+        aliases=("queue.max_delivery",),
+        least=0,
+        most=1000,
     ),
     Flag(
         "max-queued-jobs-of",
@@ -440,7 +453,27 @@ FLAGS: tuple[Flag, ...] = (
         SERVER,
         least=1 << 20,
     ),
+    Flag(
+        "queue-url",
+        "text",
+        "queue_url",
+        "The queue's server, Redis 7 or newer or Valkey: redis://[:PASSWORD@]HOST[:PORT][/N], "
+        "rediss:// for TLS, unix:///PATH. @FILE reads it from a file. Default: a file in the data "
+        "directory (docs/queue.md).",
+        SERVER,
+        secret=True,
+        for_workers=True,
+    ),
     Flag("device", "text", "device", "auto, cpu, or cuda:N[,cuda:M].", DEVICE),
+    Flag(
+        "cache-dir",
+        "path",
+        "cache_dir",
+        "Where hashes, facts and conversions of models are kept. Default: .easel in the data "
+        "directory; for a joined worker whose data directory is on a network file system, "
+        "easel/<id> in $XDG_CACHE_HOME or ~/.cache, as SQLite's log does not work there.",
+        PATHS,
+    ),
     Flag(
         "workers-min",
         "integer",

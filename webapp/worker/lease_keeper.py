@@ -10,6 +10,7 @@ import io
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
@@ -21,7 +22,7 @@ from generator.request import Progress, Snapshot, Stop
 from webapp.queues.contracts.progress import ProgressBoard
 from webapp.queues.contracts.queue import Queue
 from webapp.queues.contracts.stop_requests import StopRequests
-from webapp.queues.errors import QueueError
+from webapp.queues.errors import QueueError, StoreUnavailable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,6 +56,7 @@ class LeaseKeeper:
         log: logging.Logger,
         abandoned: threading.Event | None = None,
         step: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``step`` is called in the engine's thread at each step."""
         self.store = store
@@ -73,6 +75,8 @@ class LeaseKeeper:
         self._preview: Image | None = None
         self._stop = Stop.NO
         self._last_error = ""
+        self._clock = clock
+        self._held_at = clock()  # when the lease was last known to be ours
         self.skipped = False  # whether a batch was cut short
         report = partial(copy_context().run, self._report)  # its lines are of the same job
         self._thread = threading.Thread(target=report, name="lease-keeper", daemon=True)
@@ -140,6 +144,7 @@ class LeaseKeeper:
         try:
             act()
         except Exception as error:
+            self._give_up_if_cut_off(error)
             if str(error) != self._last_error:  # once, not at each step
                 self._last_error = str(error)
                 expected = isinstance(error, sqlite3.Error | QueueError | OSError)
@@ -149,7 +154,24 @@ class LeaseKeeper:
                 )  # fmt: skip
 
     def _renew(self) -> None:
-        if not self._ended.is_set() and not self.store.renew(self.lease):
+        if self._ended.is_set():
+            return
+        if self.store.renew(self.lease):
+            self._held_at = self._clock()
+        else:
+            self._lost.set()
+
+    def _give_up_if_cut_off(self, error: Exception) -> None:
+        """Count the lease as lost where it has run out by now at a store that others may reach.
+
+        At a store that nobody can write it has not: whoever would take it meets the same error.
+        """
+        is_over = self._clock() - self._held_at > self.lease.seconds
+        if isinstance(error, StoreUnavailable) and is_over and not self._lost.is_set():
+            self.log.warning(
+                "job %s: given up, its lease has run out at a queue that does not answer",
+                self.lease.frame.id,
+            )
             self._lost.set()
 
     def _publish(self) -> None:

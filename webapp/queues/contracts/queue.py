@@ -43,8 +43,9 @@ class Queue(Protocol):
         Order (``scheduler.py``): priority, then deficit round robin over owners in predicted GPU
         seconds by weight, then a frame whose checkpoint is in ``loaded``; an age cap lifts a frame
         over the first and the last. Frames whose lease ran out are taken again, ``max_delivery``
-        times at most; then they are answered 500. Leases run out for one who looks steadily, not
-        for one who has just come or stood still: the machine may have stood still with him.
+        times at most (0: without end); then they are answered 500. Leases run out for one who looks
+        steadily, not for one who has just come or stood still: the machine may have stood still
+        with him.
         """
         ...
 

@@ -109,6 +109,10 @@ CREATE TABLE IF NOT EXISTS workers (
     memory TEXT NOT NULL,           -- JSON object
     seen_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS worker_facts (
+    worker TEXT PRIMARY KEY,
+    facts TEXT NOT NULL             -- JSON object: version, models_folder, joined
+);
 CREATE TABLE IF NOT EXISTS tallies (
     name TEXT NOT NULL,
     labels TEXT NOT NULL,           -- JSON object, keys in order

@@ -4,7 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from webapp.queues.contracts.entries import (
     INPUT,
@@ -20,6 +20,13 @@ from webapp.queues.contracts.entries import (
     Watch,
     WatchTerms,
 )
+from webapp.queues.entry_terms import (
+    MAX_GET_BYTES,
+    NEWEST,
+    RESCAN_SECONDS,
+    EntryTerms,
+    entry_topic,
+)
 from webapp.queues.errors import QueueLost
 from webapp.queues.notifier import Notifier
 from webapp.queues.sqlite import entry_groups
@@ -28,27 +35,14 @@ from webapp.queues.sqlite.entry_intake import SqliteEntryIntake
 from webapp.queues.sqlite.entry_rows import (
     ENTRY_COLUMNS,
     entry_of,
-    entry_topic,
     filter_condition,
     insert_entry,
     remove_entries,
 )
 from webapp.queues.sqlite.entry_watch import SqliteWatch
 
-MAX_ENTRIES = 100_000  # of one queue
-MAX_GET_BYTES = 64 << 20  # bytes after which a get takes no further entry
-NEWEST = -1
 PATIENCE_SECONDS = 4.0  # the vendor's clients send a request again after 5, which would double it
-RESCAN_SECONDS = 2.0  # between two looks of a get at entries that it has seen already
 SELECT_LENGTHS = "SELECT queue, length, closed FROM entry_queues WHERE queue IN (?, ?)"
-
-
-@dataclass(frozen=True, slots=True)
-class EntryTerms:
-    """Most entries of a queue, and how often one is delivered before it is a dead letter."""
-
-    max_entries: int = MAX_ENTRIES
-    max_delivery: int = 5  # 0: without end
 
 
 class SqliteEntryQueues:

@@ -3,16 +3,17 @@
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from uuid import uuid4
 
 from webapp.queues.contracts.entries import SINK
 from webapp.queues.contracts.frame import Frame, Lease
 from webapp.queues.contracts.queue import OwnerDepth, QueueDepth
+from webapp.queues.entry_terms import entry_topic
 from webapp.queues.errors import QueueFull, QueueLost
 from webapp.queues.lease_expiry import LeaseExpiry
+from webapp.queues.lost_worker import LEASE_RAN_OUT
 from webapp.queues.notifier import WORK_TOPIC, Notifier
-from webapp.queues.scheduler import Account, AccountKey, Match, MatchTerms, choose_next
+from webapp.queues.scheduler import Account, AccountKey, Match, choose_next
 from webapp.queues.sqlite.accounts import (
     correct_charge,
     read_accounts,
@@ -21,29 +22,18 @@ from webapp.queues.sqlite.accounts import (
 )
 from webapp.queues.sqlite.candidates import read_candidates
 from webapp.queues.sqlite.database import QueueDatabase
-from webapp.queues.sqlite.dead_workers import LEASE_RAN_OUT, end_leases, fail_exhausted
-from webapp.queues.sqlite.entry_rows import entry_topic
+from webapp.queues.sqlite.dead_workers import end_leases, fail_exhausted
 from webapp.queues.sqlite.frame_rows import FRAME_COLUMNS, frame_of, insert_frame
 from webapp.queues.sqlite.part import FramePart
 from webapp.queues.sqlite.workloads import insert_workload, predict
+from webapp.queues.terms import LeaseTerms
 from webapp.queues.worker_id import WorkerId
 
-LEASE_SECONDS = 10.0
-MAX_DELIVERY = 5
 SELECT_DEPTH = """
 SELECT (SELECT COUNT(*) FROM frames) AS stored,
     (SELECT COUNT(*) FROM frames WHERE worker IS NOT NULL) AS running,
     (SELECT put_at FROM frames WHERE +worker IS NULL ORDER BY "index" LIMIT 1) AS oldest
 """
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseTerms:
-    """How long a lease lasts, how often a frame is delivered, and the figures of the match rule."""
-
-    seconds: float = LEASE_SECONDS
-    max_delivery: int = MAX_DELIVERY
-    match: MatchTerms = field(default_factory=MatchTerms)
 
 
 class SqliteQueue(FramePart):
@@ -123,7 +113,7 @@ class SqliteQueue(FramePart):
             f' deliveries = deliveries + 1 WHERE "index" = ? RETURNING {FRAME_COLUMNS}, body',
             (str(worker), token, now, expires, match.frame.index),
         ).fetchall()[0]
-        return Lease(frame_of(row, row["body"]), worker, token, expires)
+        return Lease(frame_of(row, row["body"]), worker, token, expires, self.terms.seconds)
 
     def _match(self, db: sqlite3.Connection, loaded: Sequence[str], now: float) -> Match | None:
         turns, terms = turns_of(db), self.terms.match
